@@ -1,0 +1,26 @@
+/** Progress on the terminal: one line when a step starts to wait, one when it is done, with its duration. */
+
+/** A failure that the user can act on; printed as one sentence, without a stack. */
+export class UserError extends Error {
+  override name = "UserError";
+}
+
+const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
+
+/**
+ * Runs `work` and prints the step's name and duration. `work` returns what it did, e.g. `"cached"` or `"built 5 programs"`.
+ * While it runs longer than ten seconds, a line every ten seconds says so.
+ */
+export async function step(name: string, work: () => Promise<string | void>): Promise<void> {
+  const start = performance.now();
+  const ticker = setInterval(() => console.log(`  … ${name} (${seconds(start)})`), 10_000);
+  try {
+    const note = await work();
+    console.log(`✓ ${name}${note ? `: ${note}` : ""} (${seconds(start)})`);
+  } catch (error) {
+    console.log(`✗ ${name} (${seconds(start)})`);
+    throw error;
+  } finally {
+    clearInterval(ticker);
+  }
+}
