@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** State that survives `npm run down`: cluster data, certificates, Pulumi's state. Removed by `--purge`. Default /var/lib/berth. */
-export const stateDir = process.env["BERTH_STATE"] ?? "/var/lib/berth";
+export const stateDir = process.env.BERTH_STATE ?? "/var/lib/berth";
 
 /** Binaries and downloads, by version, shared by all checkouts. Default ~/.cache/berth. Kept by `--purge`. */
-export const cacheDir = process.env["BERTH_CACHE"] ?? join(homedir(), ".cache", "berth");
+export const cacheDir = process.env.BERTH_CACHE ?? join(homedir(), ".cache", "berth");
 
 /** Sockets and pid files: gone after a reboot, as they should be. */
 export const runDir = "/run/berth";

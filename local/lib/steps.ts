@@ -8,15 +8,15 @@ export class UserError extends Error {
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 /**
- * Runs `work` and prints the step's name and duration. `work` returns what it did, e.g. `"cached"` or `"built 5 programs"`.
+ * Runs `work` and prints the step's name and duration. A string that `work` returns says what it did, e.g. `"cached"`.
  * While it runs longer than ten seconds, a line every ten seconds says so.
  */
-export async function step(name: string, work: () => Promise<string | void>): Promise<void> {
+export async function step(name: string, work: () => Promise<unknown>): Promise<void> {
   const start = performance.now();
   const ticker = setInterval(() => console.log(`  … ${name} (${seconds(start)})`), 10_000);
   try {
     const note = await work();
-    console.log(`✓ ${name}${note ? `: ${note}` : ""} (${seconds(start)})`);
+    console.log(`✓ ${name}${typeof note === "string" ? `: ${note}` : ""} (${seconds(start)})`);
   } catch (error) {
     console.log(`✗ ${name} (${seconds(start)})`);
     throw error;
