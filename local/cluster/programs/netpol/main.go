@@ -1,0 +1,79 @@
+// netpol enforces networking.k8s.io/v1 NetworkPolicies on the local cluster's one node, with nftables.
+//
+// It is for the local cluster only, where no network plugin that does this can be had; a real cluster's plugin
+// (Calico, Cilium, …) does it there. IPv4, one node. As with any plugin, a new pod is unfiltered for the moment
+// between its address appearing in its status and the rules being in place.
+package main
+
+import (
+	"flag"
+	"log"
+	"os/exec"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+func main() {
+	kubeconfig := flag.String("kubeconfig", "", "path of the kubeconfig")
+	flag.Parse()
+	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+	if err != nil {
+		log.Fatal(err)
+	}
+	factory := informers.NewSharedInformerFactory(kubernetes.NewForConfigOrDie(config), 0)
+	pods := factory.Core().V1().Pods()
+	namespaces := factory.Core().V1().Namespaces()
+	policies := factory.Networking().V1().NetworkPolicies()
+
+	changed := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	onAnyChange := cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { notify() },
+		UpdateFunc: func(any, any) { notify() },
+		DeleteFunc: func(any) { notify() },
+	}
+	for _, informer := range []cache.SharedIndexInformer{pods.Informer(), namespaces.Informer(), policies.Informer()} {
+		if _, err := informer.AddEventHandler(onAnyChange); err != nil {
+			log.Fatal(err)
+		}
+	}
+	factory.Start(nil)
+	factory.WaitForCacheSync(nil)
+
+	notify() // the first rules, even if there is nothing to watch yet
+	applied := ""
+	for {
+		select {
+		case <-changed:
+			time.Sleep(20 * time.Millisecond) // changes come in bursts
+		case <-time.After(30 * time.Second):
+			applied = "" // write the rules again: someone may have flushed them
+		}
+		allPods, _ := pods.Lister().List(labels.Everything())
+		allNamespaces, _ := namespaces.Lister().List(labels.Everything())
+		allPolicies, _ := policies.Lister().List(labels.Everything())
+		rules := Ruleset(allPods, allNamespaces, allPolicies)
+		if rules == applied {
+			continue
+		}
+		command := exec.Command("nft", "-f", "-")
+		command.Stdin = strings.NewReader(rules)
+		if output, err := command.CombinedOutput(); err != nil {
+			log.Printf("nft refused the rules, trying again: %v: %s\n%s", err, output, rules)
+			time.AfterFunc(time.Second, notify)
+			continue
+		}
+		applied = rules
+	}
+}
