@@ -1,0 +1,131 @@
+/**
+ * The Docker daemon that builds the images: Debian's, but our own instance beside whatever else runs on the machine.
+ * It starts its own containerd, so neither the cluster nor a Docker of the user's is touched. It has no bridge and
+ * writes no iptables rule: builds and containers use the host's network (`--network host`).
+ */
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { dockerSocket, runDir, stateDir } from "./lib/paths.ts";
+import { logFile, pidOf, start, stop } from "./lib/process.ts";
+import { UserError } from "./lib/steps.ts";
+
+const name = "docker";
+const dataDir = join(stateDir, "docker");
+const execDir = join(runDir, "docker");
+const pidFile = join(runDir, "dockerd.pid");
+
+/** For programs that talk to this daemon: DOCKER_HOST. */
+export const dockerHost = `unix://${dockerSocket}`;
+
+/**
+ * Runs Debian's docker client against this daemon and returns its output. Builds go through the daemon's BuildKit:
+ * that client speaks to it without the buildx plugin, which a newer one on the PATH may lack.
+ */
+export async function docker(args: string[], options: { cwd?: string; timeout?: number } = {}): Promise<string> {
+  const env = { DOCKER_HOST: dockerHost, DOCKER_BUILDKIT: "1", BUILDKIT_PROGRESS: "plain" };
+  const { stdout } = await execa("/usr/bin/docker", args, { ...options, env, stdin: "ignore" });
+  return stdout;
+}
+
+/** Starts the daemon unless it runs, and waits until it answers. Returns whether it was started. */
+export async function startDocker(): Promise<boolean> {
+  if (pidOf(name) === undefined) await clearLeftovers();
+  const started = start({
+    name,
+    command: "dockerd",
+    args: [
+      `--host=${dockerHost}`,
+      `--data-root=${dataDir}`,
+      `--exec-root=${execDir}`,
+      `--pidfile=${pidFile}`,
+      "--bridge=none",
+      "--iptables=false",
+      "--ip6tables=false",
+      "--ip-forward=false",
+      "--ip-masq=false",
+      "--userland-proxy=false",
+      // The default of -500 needs CAP_SYS_RESOURCE, which root lacks on some machines.
+      "--oom-score-adjust=0",
+    ],
+  });
+  const deadline = performance.now() + 60_000;
+  while (!(await answers())) {
+    if (pidOf(name) === undefined || performance.now() > deadline)
+      throw new UserError(`The Docker daemon doesn't start. Its log ${logFile(name)} says why.`);
+    await sleep(100);
+  }
+  return started;
+}
+
+/** Ends the daemon with its containers and its containerd; images and build cache are kept. */
+export async function stopDocker(): Promise<void> {
+  // A killed daemon leaves its containers running; a new one ends them.
+  if (pidOf(name) === undefined && processes(execDir).length > 0) await startDocker();
+  await stop(name, 20_000);
+  await clearLeftovers();
+}
+
+/** "running", "stopped", or "not answering" for a process that lives but doesn't serve. */
+export async function dockerStatus(): Promise<"running" | "stopped" | "not answering"> {
+  if (pidOf(name) === undefined) return "stopped";
+  return (await answers()) ? "running" : "not answering";
+}
+
+/** Ends the daemon and removes its images, its state and its mounts. */
+export async function purgeDocker(): Promise<void> {
+  await stopDocker();
+  for (const dir of [dataDir, execDir]) rmSync(dir, { recursive: true, force: true });
+}
+
+function answers(): Promise<boolean> {
+  return new Promise((resolve) => {
+    const ping = request({ socketPath: dockerSocket, path: "/_ping", timeout: 2_000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    ping.on("timeout", () => ping.destroy());
+    ping.on("error", () => resolve(false));
+    ping.end();
+  });
+}
+
+/**
+ * What a daemon leaves that was killed or that the machine's reboot ended: mounts, and pid files whose number may belong
+ * to another process by now, for which a new daemon would refuse to start.
+ */
+async function clearLeftovers(): Promise<void> {
+  const containerd = processes(join(execDir, "containerd", "containerd.toml"));
+  for (const pid of containerd) process.kill(pid, "SIGKILL");
+  while (processes(join(execDir, "containerd", "containerd.toml")).length > 0) await sleep(50);
+  const mounts = mountsUnder([dataDir, execDir], readFileSync("/proc/self/mountinfo", "utf8"));
+  if (mounts.length > 0) await execa("umount", ["--lazy", ...mounts], { reject: false });
+  for (const file of [pidFile, join(execDir, "containerd", "containerd.pid"), dockerSocket])
+    rmSync(file, { force: true });
+}
+
+/** The pids of the processes, other than this one, whose command line names `path` or something below it. */
+function processes(path: string): number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid !== process.pid && commandLine(pid).some((arg) => arg === path || arg.startsWith(`${path}/`)));
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return []; // not a process, or gone meanwhile
+  }
+}
+
+/** The mount points at or below `dirs` in a mountinfo table, the innermost first. */
+export function mountsUnder(dirs: string[], mountinfo: string): string[] {
+  return mountinfo
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((point) => dirs.some((dir) => point === dir || point.startsWith(`${dir}/`)))
+    .reverse();
+}
