@@ -1,0 +1,107 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { type Config, configSchema, parseConfig } from "./config.ts";
+
+const required = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
+
+const faultsOf = (values: Record<string, unknown>) => parseConfig(asText({ ...required, ...values })).faults;
+const asText = (values: Record<string, unknown>) =>
+  Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
+  );
+
+test("three keys are enough; the rest has defaults", () => {
+  const { config } = parseConfig(required);
+  expect(config).toMatchObject({
+    baseRegistry: "",
+    adoptExisting: false,
+    api: { replicas: 1 },
+    worker: { replicas: 1 },
+    postgres: { volume: { size: "10Gi", storageClass: null } },
+    kubernetesApi: null,
+    tenants: [],
+  });
+});
+
+test("a tenant is its name; its quota is the documented one", () => {
+  const { config } = parseConfig(asText({ ...required, tenants: [{ name: "acme" }] }));
+  expect((config as Config).tenants[0]).toEqual({
+    name: "acme",
+    quota: {
+      requestsCpu: "20",
+      limitsCpu: "40",
+      requestsMemory: "40Gi",
+      limitsMemory: "80Gi",
+      pods: 50,
+      storage: "500Gi",
+    },
+    workspace: { size: "10Gi", storageClass: null },
+    agentConfig: {},
+    runtimeClassName: null,
+    egress: [],
+  });
+});
+
+test.each<[string, Record<string, unknown>, string]>([
+  ["a key missing", { context: undefined }, "context: is missing"],
+  ["an empty context", { context: "" }, 'context: "" is empty; name a context of your kubeconfig'],
+  [
+    "a scheme in the registry",
+    { registry: "https://x" },
+    'registry: "https://x" is not a registry and path, for example ghcr.io/acme/berth',
+  ],
+  ["a wrong type", { adoptExisting: "yes" }, 'adoptExisting: "yes" is not a boolean'],
+  ["an unknown key", { replicas: 3 }, "replicas: is not a key that Berth knows; check its spelling"],
+  ["an unknown key inside", { api: { replica: 3 } }, "api.replica: is not a key that Berth knows; check its spelling"],
+  ["no replicas", { api: { replicas: 0 } }, "api.replicas: 0 is below 1"],
+  ["a low node port", { api: { nodePort: 80 } }, "api.nodePort: 80 is below 30000"],
+  ["half a pod", { worker: { replicas: 1.5 } }, "worker.replicas: 1.5 is not a whole number"],
+  ["no JSON", { tenants: "acme" }, 'tenants: "acme" is not an array'],
+  ["a tenant without name", { tenants: [{}] }, "tenants[0].name: is missing"],
+  [
+    "a tenant twice",
+    { tenants: [{ name: "acme" }, { name: "acme" }] },
+    'tenants[1].name: "acme" is the name of tenants[0] already',
+  ],
+  [
+    "a wrong quantity",
+    { tenants: [{ name: "a" }, { name: "b" }, { name: "c", quota: { limitsMemory: "40GB" } }] },
+    'tenants[2].quota.limitsMemory: "40GB" is not a Kubernetes quantity; did you mean 40G or 40Gi?',
+  ],
+  [
+    "a private range",
+    { tenants: [{ name: "acme", egress: [{ cidr: "10.1.2.0/24" }] }] },
+    'tenants[0].egress[0].cidr: "10.1.2.0/24" lies in 10.0.0.0/8, which sessions never reach by address',
+  ],
+  [
+    "an address without its length",
+    { tenants: [{ name: "acme", egress: [{ cidr: "203.0.113.9" }] }] },
+    'tenants[0].egress[0].cidr: "203.0.113.9" is not an address range, for example 203.0.113.0/24 or 0.0.0.0/0',
+  ],
+])("%s is one fault that names path, value and rule", (_, values, line) => {
+  expect(faultsOf(values)).toEqual([line]);
+});
+
+test("all faults are told at once", () => {
+  expect(faultsOf({ publicUrl: "berth", tenants: [{ name: "Acme", quota: { pods: -1, cpu: "1" } }] })).toEqual([
+    'publicUrl: "berth" is not an http or https URL',
+    'tenants[0].name: "Acme" is not a tenant name: 1 to 40 of a-z, 0-9 and -, first a letter, last not a -',
+    "tenants[0].quota.pods: -1 is below 0",
+    "tenants[0].quota.cpu: is not a key that Berth knows; check its spelling",
+  ]);
+});
+
+test("text that looks like a number may be a context", () => {
+  expect(parseConfig({ ...required, context: "123" }).config?.context).toBe("123");
+});
+
+test("Pulumi.yaml declares every plain key with the schema's default", () => {
+  const project = parse(readFileSync(new URL("../Pulumi.yaml", import.meta.url), "utf8"));
+  const { config } = parseConfig(required);
+  const plain = Object.entries(config as Config).filter(([, value]) => ["string", "boolean"].includes(typeof value));
+  expect(Object.keys(project.config).sort()).toEqual(plain.map(([key]) => key).sort());
+  for (const [key, value] of plain.filter(([key]) => !(key in required)))
+    expect(project.config[key]).toMatchObject({ type: typeof value, default: value, description: expect.any(String) });
+  expect(Object.keys(configSchema.shape)).toEqual(expect.arrayContaining(Object.keys(project.config)));
+});

@@ -1,0 +1,48 @@
+import { fileURLToPath } from "node:url";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { BaseImages } from "./base-images.ts";
+
+export interface ImagesArgs {
+  /** Where the images are pushed to, for example ghcr.io/acme/berth. */
+  registry: string;
+  base: BaseImages;
+  /** For example linux/amd64. */
+  platform: string;
+  /** Network of the build: default or host. */
+  buildNetwork: string;
+}
+
+/** The checkout, as the program runs in infra/. */
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** Berth's two images, built from the checkout and pushed; used by digest. What goes into the context is in .dockerignore. */
+export class Images extends pulumi.ComponentResource {
+  /** The runtime: API, worker and migrations. */
+  readonly api: pulumi.Output<string>;
+  /** The desktop of a session, and its proxy. */
+  readonly agent: pulumi.Output<string>;
+
+  constructor(name: string, args: ImagesArgs, opts: pulumi.ComponentResourceOptions) {
+    super("berth:index:Images", name, {}, opts);
+    const build = (image: string, bases: Record<string, pulumi.Input<string>>) =>
+      new docker.Image(
+        `${image}-image`,
+        {
+          imageName: `${args.registry}/${image}:${pulumi.getStack()}`,
+          build: {
+            context: root,
+            dockerfile: `${root}images/${image}/Dockerfile`,
+            builderVersion: docker.BuilderVersion.BuilderBuildKit,
+            platform: args.platform,
+            network: args.buildNetwork,
+            args: bases,
+          },
+        },
+        { parent: this },
+      ).repoDigest;
+    this.api = build("api", { NODE_BUILD_IMAGE: args.base.nodeBuild, NODE_RUNTIME_IMAGE: args.base.nodeRuntime });
+    this.agent = build("agent", { DEBIAN_IMAGE: args.base.debian });
+    this.registerOutputs({ api: this.api, agent: this.agent });
+  }
+}

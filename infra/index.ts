@@ -1,0 +1,77 @@
+/** The program: config → components → outputs. */
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { Api } from "./api.ts";
+import { baseImages, dockerProvider } from "./base-images.ts";
+import { Images } from "./images.ts";
+import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
+import { Migrations } from "./migrations.ts";
+import { Platform } from "./platform.ts";
+import { Postgres } from "./postgres.ts";
+import { Redis } from "./redis.ts";
+import { Settings } from "./settings.ts";
+import { stackConfig } from "./stack-config.ts";
+import { Tenant } from "./tenant.ts";
+import { Worker } from "./worker.ts";
+
+const config = stackConfig();
+
+const kubernetes = new k8s.Provider("kubernetes", {
+  context: config.context,
+  // The cluster is told by its context, so a kubeconfig that is written anew replaces nothing.
+  clusterIdentifier: config.context,
+  upsertExistingObjects: config.adoptExisting,
+  // Where a change of content must roll pods, the object's name changes with it; the others are updated in place.
+  enableConfigMapMutable: true,
+  enableSecretMutable: true,
+});
+const docker = dockerProvider(config.baseRegistry);
+const providers = { providers: [kubernetes, docker] };
+const kubernetesApi = config.kubernetesApi ?? apiEndpoints(kubernetes);
+
+const base = baseImages(config.baseRegistry, docker);
+const images = new Images("images", { ...config, base }, providers);
+
+const platform = new Platform("platform", { kubernetesApi }, providers);
+const { namespace } = platform;
+const inPlatform = { ...providers, dependsOn: [platform] };
+const postgres = new Postgres("postgres", { namespace, image: base.postgres, ...config.postgres }, inPlatform);
+const redis = new Redis("redis", { namespace, image: base.redis, ...config.redis }, inPlatform);
+
+const tenants = config.tenants.map(
+  (tenant) => new Tenant(`tenant-${tenant.name}`, { tenant, platformNamespace: namespace, kubernetesApi }, providers),
+);
+
+const settings = new Settings(
+  "settings",
+  {
+    namespace,
+    postgres: postgres.connection,
+    redis: redis.connection,
+    agentImage: images.agent,
+    publicUrl: config.publicUrl,
+    logLevel: config.logLevel,
+    tenants: tenants.map(({ entry }) => entry),
+  },
+  inPlatform,
+);
+
+const runtime = { namespace, image: images.api, settings: settings.names };
+const migrations = new Migrations("migrate", runtime, { ...providers, dependsOn: [platform, postgres] });
+new Api("api", { ...runtime, ...config.api }, { ...providers, dependsOn: [migrations, redis] });
+// After the tenants: their Roles are what the worker works with.
+new Worker("worker", { ...runtime, ...config.worker }, { ...providers, dependsOn: [migrations, redis, ...tenants] });
+
+/** Where the API is reached. */
+export const apiUrl = config.publicUrl;
+/** Each tenant's API key. */
+export const tenantKeys = pulumi.secret(
+  Object.fromEntries(tenants.map(({ key }, index) => [config.tenants[index]?.name, key])),
+);
+/** Each tenant's namespace. */
+export const tenantNamespaces = Object.fromEntries(
+  tenants.map(({ namespace }, index) => [config.tenants[index]?.name, namespace]),
+);
+/** The images that run, by digest. */
+export const apiImage = images.api;
+export const agentImage = images.agent;

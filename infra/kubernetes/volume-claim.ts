@@ -1,0 +1,8 @@
+import type { VolumeConfig } from "../config.ts";
+
+/** A claim that one node mounts; without a class the cluster's default one. */
+export const volumeClaimSpec = ({ size, storageClass }: VolumeConfig) => ({
+  accessModes: ["ReadWriteOnce"],
+  resources: { requests: { storage: size } },
+  ...(storageClass === null ? {} : { storageClassName: storageClass }),
+});

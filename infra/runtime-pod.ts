@@ -1,0 +1,64 @@
+import type { types } from "@pulumi/kubernetes";
+import type * as pulumi from "@pulumi/pulumi";
+import { labels } from "./kubernetes/labels.ts";
+import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
+import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
+
+export type Role = "api" | "worker" | "migrate";
+
+/** The user `nonroot` of the distroless images. */
+const uid = 65532;
+
+const probe = (path: string) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
+
+/** For roles that serve HTTP. Liveness looks at the process only; readiness asks Postgres and Redis. */
+export const probes = {
+  startupProbe: { ...probe("startup"), periodSeconds: 1, failureThreshold: 120 },
+  livenessProbe: { ...probe("live"), periodSeconds: 10, failureThreshold: 3 },
+  readinessProbe: { ...probe("ready"), periodSeconds: 3, failureThreshold: 2 },
+};
+
+/** The one image in the given role, with its settings mounted and nothing writable but /tmp. */
+export function runtimePod(
+  role: Role,
+  args: {
+    /** The runtime image by digest. */
+    image: pulumi.Input<string>;
+    settings: RuntimeSettings;
+    /** Added to the container, for example ports and probes. */
+    container: Partial<types.input.core.v1.Container>;
+    /** Added to the pod. */
+    pod?: Partial<types.input.core.v1.PodSpec>;
+  },
+): { metadata: { labels: Record<string, string> }; spec: types.input.core.v1.PodSpec } {
+  return {
+    metadata: { labels: labels(role) },
+    spec: {
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      securityContext: podSecurity(uid),
+      ...args.pod,
+      containers: [
+        {
+          name: role,
+          image: args.image,
+          args: ["dist/main.js", role],
+          envFrom: [{ configMapRef: { name: args.settings.config } }],
+          resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { cpu: "1", memory: "512Mi" } },
+          securityContext: containerSecurity,
+          volumeMounts: [
+            { name: "secrets", mountPath: secretsDir, readOnly: true },
+            { name: "tenants", mountPath: tenantsDir, readOnly: true },
+            { name: "tmp", mountPath: "/tmp" },
+          ],
+          ...args.container,
+        },
+      ],
+      volumes: [
+        { name: "secrets", secret: { secretName: args.settings.secrets, defaultMode: 0o440 } },
+        { name: "tenants", secret: { secretName: args.settings.tenants, defaultMode: 0o440 } },
+        { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
+      ],
+    },
+  };
+}

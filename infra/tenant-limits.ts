@@ -1,0 +1,30 @@
+/** What the sessions of a tenant may use, together and each. */
+import type { TenantConfig } from "./config.ts";
+
+/** The tenant's quota. Objects that sessions never need are counted down to none. */
+export const resourceQuota = (quota: TenantConfig["quota"]): Record<string, string> => ({
+  "requests.cpu": quota.requestsCpu,
+  "limits.cpu": quota.limitsCpu,
+  "requests.memory": quota.requestsMemory,
+  "limits.memory": quota.limitsMemory,
+  "requests.storage": quota.storage,
+  pods: String(quota.pods),
+  // One of each per session, and one more secret for each that is on its way out.
+  persistentvolumeclaims: String(quota.pods),
+  secrets: String(2 * quota.pods),
+  configmaps: "10",
+  services: "0",
+  "services.nodeports": "0",
+  "services.loadbalancers": "0",
+});
+
+/** Bounds for one container, the large tier at most, and for one workspace. */
+export const sessionLimits = (workspace: TenantConfig["workspace"]) => [
+  {
+    type: "Container",
+    max: { cpu: "4", memory: "8Gi" },
+    default: { cpu: "1", memory: "2Gi" },
+    defaultRequest: { cpu: "500m", memory: "1Gi" },
+  },
+  { type: "PersistentVolumeClaim", max: { storage: workspace.size } },
+];

@@ -1,0 +1,79 @@
+/** Runs the program of a stack against mocks and records what it would make: no cluster, no Docker, no network. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+
+/** One resource: type, name, and inputs. Generated values stand as `<type name>`. */
+export interface RecordedResource {
+  type: string;
+  name: string;
+  inputs: unknown;
+}
+
+const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
+
+/** The stack's config as the engine would give it: project defaults and stack values as text. */
+function configOf(stack: string): Record<string, string> {
+  const asText = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+  const declared = Object.entries<{ default?: unknown }>(file("Pulumi.yaml").config).filter(
+    ([, key]) => "default" in key,
+  );
+  return Object.fromEntries([
+    ...declared.map(([key, value]) => [`berth:${key}`, asText(value.default)]),
+    ...Object.entries(file(`Pulumi.${stack}.yaml`).config).map(([key, value]) => [key, asText(value)]),
+  ]);
+}
+
+/** A digest that depends on the text only. */
+const digestOf = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
+
+/** What the cluster, Docker and the registry would add to a resource's inputs. */
+function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
+  switch (type) {
+    case "random:index/randomPassword:RandomPassword":
+      return { ...inputs, result: `<password ${name}>` };
+    case "docker:index/image:Image":
+      return { ...inputs, repoDigest: `${inputs.imageName.replace(/:[^:/]*$/, "")}@${digestOf(name)}` };
+    case "kubernetes:discovery.k8s.io/v1:EndpointSlice":
+      return { endpoints: [{ addresses: ["10.200.0.1"] }], ports: [{ name: "https", port: 6443 }] };
+    default:
+      return inputs;
+  }
+}
+
+/** All resources of the stack, sorted by type and name. */
+export async function recordStack(stack: string): Promise<RecordedResource[]> {
+  const recorded: RecordedResource[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource: (args) => {
+        if (args.custom) recorded.push({ type: args.type, name: args.name, inputs: portable(args.inputs) });
+        return { id: args.id ?? args.name, state: outputs(args) };
+      },
+      call: ({ inputs }) => ({ ...inputs, sha256Digest: digestOf(inputs.name) }),
+    },
+    "berth",
+    stack,
+  );
+  pulumi.runtime.setAllConfig(configOf(stack));
+  await pulumi.runtime.runInPulumiStack(() => import("../index.ts"));
+  await pulumi.runtime.disconnect(); // after the last resource is registered
+  return recorded.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+const key = ({ type, name }: RecordedResource) => `${type} ${name}`;
+
+/** The same on every machine: keys sorted, the checkout's path replaced. */
+function portable(value: unknown): unknown {
+  if (typeof value === "string") return value.replaceAll(root, "<checkout>/");
+  if (Array.isArray(value)) return value.map(portable);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, inner]) => [name, portable(inner)]),
+  );
+}
+
+const root = new URL("../../", import.meta.url).pathname;
