@@ -1,0 +1,134 @@
+/** Runs the Pulumi program, so that a stack can be brought up again after any interruption. */
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { dockerSocket, kubeconfig, root, stateDir } from "../lib/paths.ts";
+import { UserError } from "../lib/steps.ts";
+import { freeLock } from "./lock.ts";
+import { pulumiBin, pulumiHome } from "./tools.ts";
+
+/** What `infra/index.ts` exports. */
+export interface StackOutputs {
+  apiUrl: string;
+  /** API key per tenant. */
+  tenantKeys: Record<string, string>;
+  tenantNamespaces: Record<string, string>;
+  /** By digest. */
+  apiImage: string;
+  agentImage: string;
+}
+
+/** `local`: the cluster and the Docker daemon of `npm run up`; `own`: those of the user's shell. */
+export type Cluster = "local" | "own";
+
+const backend = join(stateDir, "pulumi");
+
+/** Put before PATH, so that the checkout's Node runs the program. */
+const path = [join(root, "node_modules", ".bin"), pulumiBin];
+
+/** The variables with which `pulumi` works on the stack; PATH is in `stackEnvironment` only. */
+const settings = (cluster: Cluster): Record<string, string> => ({
+  PULUMI_HOME: pulumiHome,
+  PULUMI_BACKEND_URL: `file://${backend}`,
+  // The state is readable by root of this machine only, and so is the cluster that its secrets are for.
+  PULUMI_CONFIG_PASSPHRASE: "",
+  PULUMI_SKIP_UPDATE_CHECK: "true",
+  PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+  ...(cluster === "local" && { KUBECONFIG: kubeconfig, DOCKER_HOST: `unix://${dockerSocket}` }),
+});
+
+/** The environment for `pulumi` as a child process. */
+export const stackEnvironment = (cluster: Cluster = "local"): Record<string, string> => ({
+  ...settings(cluster),
+  PATH: [...path, process.env["PATH"] ?? ""].join(":"),
+});
+
+/** The same as one line for a POSIX shell: `export A='…' B='…' PATH='…':"$PATH"`. */
+export function shellLine(cluster: Cluster = "local"): string {
+  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const variables = Object.entries(settings(cluster)).map(([name, value]) => `${name}=${quote(value)}`);
+  return `export ${variables.join(" ")} PATH=${quote(path.join(":"))}:"$PATH"`;
+}
+
+const pulumi = (args: string[], cluster: Cluster) =>
+  execa("pulumi", [...args, "--non-interactive"], { cwd: root, env: stackEnvironment(cluster) });
+
+/**
+ * Brings the stack to what the program says, and shows its progress. Changes nothing where nothing is to change, and
+ * repairs what an interrupted run left.
+ * @throws UserError when Pulumi fails; it has said why
+ */
+export async function stackUp(stack: string, cluster: Cluster = "local"): Promise<StackOutputs> {
+  await mkdirPrivate(backend);
+  await freeLock(backend, stack);
+  await pulumi(["stack", "select", stack, "--create"], cluster);
+  const interrupted = await dropPendingOperations(stack, cluster);
+  // What an interrupted run really did is in the cluster only.
+  const refresh = interrupted ? ["--refresh"] : [];
+  await shown(["up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs", ...refresh], cluster);
+  return await stackOutputs(stack, cluster);
+}
+
+/** The outputs of the last `up`, secret ones in plain text. */
+export async function stackOutputs(stack: string, cluster: Cluster = "local"): Promise<StackOutputs> {
+  const { stdout } = await pulumi(["stack", "output", "--stack", stack, "--json", "--show-secrets"], cluster);
+  return JSON.parse(stdout) as StackOutputs;
+}
+
+/** Deletes all that the stack made. */
+export async function stackDestroy(stack: string, cluster: Cluster = "local"): Promise<void> {
+  await freeLock(backend, stack);
+  await dropPendingOperations(stack, cluster);
+  await shown(["destroy", "--stack", stack, "--yes", "--skip-preview"], cluster);
+}
+
+/**
+ * Points the stack to the cluster of a kubeconfig context that the user has, in Pulumi.<stack>.yaml.
+ * @throws UserError where the stack's registry is this machine's, which other clusters can't pull from
+ */
+export async function useContext(stack: string, context: string): Promise<void> {
+  await mkdirPrivate(backend);
+  await pulumi(["stack", "select", stack, "--create"], "own");
+  const { stdout } = await pulumi(["config", "get", "berth:registry", "--stack", stack], "own");
+  if (/^(localhost|127\.|\[::1\])/.test(stdout.trim()))
+    throw new UserError(
+      `the images of stack ${stack} go to ${stdout.trim()}, which the cluster ${context} can't reach. ` +
+        `Name a registry of yours: pulumi config set berth:registry ghcr.io/you/berth --stack ${stack}`,
+    );
+  await pulumi(["config", "set", "berth:context", context, "--stack", stack], "own");
+}
+
+/**
+ * Forgets operations that a killed run had begun: what they made is found and taken over (adoptExisting), or made anew.
+ * @returns whether there were any
+ */
+async function dropPendingOperations(stack: string, cluster: Cluster): Promise<boolean> {
+  const { stdout } = await pulumi(["stack", "export", "--stack", stack], cluster);
+  const state = JSON.parse(stdout) as { deployment: { pending_operations?: unknown[] } };
+  if (!state.deployment.pending_operations?.length) return false;
+  delete state.deployment.pending_operations;
+  await execa("pulumi", ["stack", "import", "--stack", stack, "--non-interactive"], {
+    cwd: root,
+    env: stackEnvironment(cluster),
+    input: JSON.stringify(state),
+  });
+  return true;
+}
+
+/** Runs `pulumi` with its output on the terminal. */
+async function shown(args: string[], cluster: Cluster): Promise<void> {
+  const run = await execa("pulumi", [...args, "--non-interactive"], {
+    cwd: root,
+    env: stackEnvironment(cluster),
+    stdio: ["ignore", "inherit", "inherit"],
+    reject: false,
+  });
+  if (run.failed)
+    throw new UserError(`pulumi ${args[0]} failed, as said above; what is done is kept. Mend the cause and run again.`);
+}
+
+/** Pulumi's state holds keys: root's only. */
+async function mkdirPrivate(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+}
