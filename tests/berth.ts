@@ -68,7 +68,7 @@ export async function inAgent(namespace: string, id: string, command: string[]):
 /** The names of what exists in the namespace for the session: pod, claim and secret. */
 export async function leftovers(namespace: string, id: string): Promise<string[]> {
   const query = { namespace, labelSelector: `berth.dev/session=${id}` };
-  const lists = await Promise.all([
+  const lists: { items: { metadata?: k8s.V1ObjectMeta }[] }[] = await Promise.all([
     core.listNamespacedPod(query),
     core.listNamespacedPersistentVolumeClaim(query),
     core.listNamespacedSecret(query),

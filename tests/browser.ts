@@ -19,3 +19,9 @@ export function difference(before: Buffer, after: Buffer): number {
   for (let at = 0; at < a.data.length; at += 4) if (a.data.readUInt32LE(at) !== b.data.readUInt32LE(at)) differing++;
   return differing / (a.width * a.height);
 }
+
+/** Whether all pixels of a screenshot have the same colour. */
+export function isBlank(shot: Buffer): boolean {
+  const { data } = PNG.sync.read(shot);
+  return data.equals(Buffer.alloc(data.length, data.subarray(0, 4)));
+}

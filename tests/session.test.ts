@@ -2,7 +2,7 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apiUrl, call, inAgent, keyOf, leftovers, reaches, type Session, until } from "./berth.ts";
-import { difference, launch } from "./browser.ts";
+import { difference, isBlank, launch } from "./browser.ts";
 import { colours, firstFrame } from "./rfb.ts";
 
 const acme = keyOf("acme");
@@ -44,14 +44,7 @@ describe("a session of one's own", () => {
     await canvas.waitFor();
     expect(page.url()).not.toContain(acme);
     const shot = () => canvas.screenshot();
-    await until("a desktop with a terminal", 20, async () => {
-      const blank = await canvas.evaluate((element) => {
-        const { width, height } = element as HTMLCanvasElement;
-        const data = (element as HTMLCanvasElement).getContext("2d")?.getImageData(0, 0, width, height).data ?? [];
-        return new Set(new Uint32Array((data as Uint8ClampedArray).buffer)).size < 3;
-      });
-      return blank ? undefined : true;
-    });
+    await until("a desktop that is not blank", 20, async () => (isBlank(await shot()) ? undefined : true));
     const before = await shot();
     await page.keyboard.type("echo berth-was-here | tee ~/workspace/proof.txt", { delay: 20 });
     await until("pixels that changed", 10, async () => (difference(before, await shot()) > 0.0005 ? true : undefined));

@@ -1,0 +1,11 @@
+/** Stops everything on this machine. */
+import { clusterDown, clusterPurge } from "../cluster/index.ts";
+import { purgeDocker, stopDocker } from "../docker.ts";
+import { step } from "../lib/steps.ts";
+
+/** @param purge also removes all state; the programs that were built stay in the cache */
+export async function down(purge: boolean): Promise<void> {
+  await step("Stop the Docker daemon", purge ? purgeDocker : stopDocker);
+  await (purge ? clusterPurge() : clusterDown());
+  console.log(purge ? "Nothing is left but the cache of programs." : "Stopped. `npm run up` goes on from here.");
+}

@@ -1,0 +1,24 @@
+/** What `npm run up` says at its end. */
+import { type Cluster, stackOutputs } from "../pulumi/stack.ts";
+
+/** Prints the API's address, acme's key, and the lines that start a session and open its desktop. */
+export async function welcome(stack: string, cluster: Cluster, seconds: number): Promise<void> {
+  const { apiUrl, tenantKeys } = await stackOutputs(stack, cluster);
+  const key = tenantKeys.acme;
+  const auth = `-H 'Authorization: Bearer ${key}'`;
+  console.log(`
+Berth is up (${seconds.toFixed(0)} s).
+
+  API            ${apiUrl}
+  Key of acme    ${key}
+
+Start a session:
+
+  ID=$(curl -s ${apiUrl}/v1/sessions ${auth} --json '{"tier":"small"}' | grep -o '"id":"[^"]*' | cut -d'"' -f4); echo $ID
+
+Open its desktop in a browser:
+
+  xdg-open "$(curl -s -X POST ${apiUrl}/v1/sessions/$ID/desktop-tickets ${auth} | grep -o 'http[^"]*')"
+
+pulumi and kubectl in this shell: eval "$(npm run -s env)"`);
+}
