@@ -59,6 +59,7 @@ export async function installPackages(): Promise<string> {
 
 async function installedPackages(): Promise<string> {
   // dpkg-query fails when one name is unknown, and lists the others all the same
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
   const query = await execa("dpkg-query", ["-W", "-f", "${Package}\\t${db:Status-Abbrev}\\n", ...packages], {
     reject: false,
   });

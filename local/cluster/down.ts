@@ -1,0 +1,76 @@
+/** Stops the cluster. What it has stored stays, unless it is purged. */
+import { existsSync, globSync, readlinkSync, rmdirSync, rmSync } from "node:fs";
+import { execa } from "execa";
+import { stateDir } from "../lib/paths.ts";
+import { pidOf } from "../lib/process.ts";
+import { step } from "../lib/steps.ts";
+import { components, containerd, etcd, registryDaemon } from "./components.ts";
+import { end, ensure, until } from "./daemons.ts";
+import { clearIptables } from "./iptables.ts";
+import { containerdDir, containerdRunDir, containerdSocket, kubeletDir, podAddressesDir } from "./layout.ts";
+import { unmountUnder } from "./mounts.ts";
+import { tearDownNetwork } from "./network.ts";
+import { endContainers, shims, sweepPods } from "./pods.ts";
+import { removeState } from "./state.ts";
+
+/** How long containers have to end by themselves, in seconds. */
+const graceSeconds = 10;
+
+/** Ends first what would start pods again, and last what pods store their data in. */
+const before = components.filter((component) => ![containerd, etcd, registryDaemon].includes(component)).reverse();
+
+/**
+ * Ends the cluster's processes and its pods' and removes their mounts, interfaces and rules. State stays. So do the
+ * guard and the routes: whoever still calls an address of the cluster must not reach for it outside the machine.
+ */
+export async function clusterDown(): Promise<void> {
+  await step("Stop the cluster", async () => {
+    for (const component of before) await end(component);
+    await stopPods();
+    for (const component of [containerd, etcd, registryDaemon]) await end(component);
+    await unmountUnder([kubeletDir, containerdDir, containerdRunDir]);
+    for (const dir of [containerdRunDir, podAddressesDir]) rmSync(dir, { recursive: true, force: true });
+    await clearIptables();
+    await execa("nft", ["delete", "table", "ip", "berth_netpol"], { reject: false });
+  });
+}
+
+/** Stops the cluster and removes all that it has put on the machine, except the programs' cache. */
+export async function clusterPurge(): Promise<void> {
+  await clusterDown();
+  await step("Remove the cluster's state", async () => {
+    await tearDownNetwork();
+    await unmountUnder([stateDir]);
+    removeState();
+    removeStrewnFiles();
+    return "its programs stay in the cache";
+  });
+}
+
+/** A containerd that was killed is started once more, as only it can end containers in order. */
+async function stopPods(): Promise<void> {
+  if (pidOf(containerd.name) !== undefined || shims().length > 0) {
+    if (containerd.files?.every((file) => existsSync(file))) {
+      await ensure(containerd);
+      await until("containerd", 20, () => execa("ctr", ["--address", containerdSocket, "version"]), containerd.name);
+      await endContainers(graceSeconds);
+    }
+  }
+  await sweepPods();
+}
+
+/** What the kubelet and CNI write outside the state directory, whatever they are told. */
+function removeStrewnFiles(): void {
+  for (const link of globSync("/var/log/containers/*.log"))
+    if (readlinkSync(link).startsWith(`${stateDir}/`)) rmSync(link);
+  for (const file of globSync("/var/lib/cni/results/{berth,cni-loopback}-*")) rmSync(file);
+  for (const dir of ["/var/log/containers", "/var/lib/cni/results", "/var/lib/cni"]) removeIfEmpty(dir);
+}
+
+function removeIfEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch {
+    // not there, or someone else's
+  }
+}

@@ -1,0 +1,78 @@
+/** Ends pods from outside, when the kubelet is down: their containers, namespaces, cgroups and interfaces. */
+import { existsSync, globSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { containerdSocket } from "./layout.ts";
+
+const podCgroups = "/sys/fs/cgroup/{,*/}kubepods";
+const podNetworks = "/run/netns/cni-*";
+
+/** Asks all containers to end, waits at most `graceSeconds`, and kills the rest. containerd must be running. */
+export async function endContainers(graceSeconds: number): Promise<void> {
+  const running = async () => (await ctr("tasks", "list", "--quiet")).split("\n").filter(Boolean);
+  for (const id of await running()) await ctr("tasks", "kill", "--signal", "SIGTERM", id);
+  const deadline = performance.now() + graceSeconds * 1000;
+  while (podProcesses().length > 0 && performance.now() < deadline) await sleep(100);
+  for (const id of await running()) await ctr("tasks", "delete", "--force", id);
+}
+
+async function ctr(...args: string[]): Promise<string> {
+  const result = await execa("ctr", ["--address", containerdSocket, "--namespace", "k8s.io", ...args], {
+    reject: false, // a container may end by itself meanwhile
+  });
+  return result.stdout;
+}
+
+/** Kills what is left of pods and the shims that held it, and removes pods' cgroups and network namespaces. */
+export async function sweepPods(): Promise<void> {
+  while (kill([...shims(), ...podProcesses()]) > 0) await sleep(50);
+  for (const dir of globSync(`${podCgroups}/**/`).sort().reverse()) removeCgroup(dir);
+  for (const network of globSync(podNetworks)) {
+    await execa("umount", ["--lazy", network], { reject: false });
+    rmSync(network, { force: true });
+  }
+  await execa("ip", ["link", "delete", "cni0"], { reject: false });
+}
+
+/** The processes in pods' cgroups. */
+function podProcesses(): number[] {
+  const pids = globSync(`${podCgroups}/**/cgroup.procs`).flatMap((file) => read(file).split("\n").filter(Boolean));
+  return [...new Set(pids.map(Number))];
+}
+
+/** The pids of the processes that hold the cluster's containers. */
+export function shims(): number[] {
+  return globSync("/proc/[0-9]*/cmdline").flatMap((file) => {
+    const args = read(file).split("\0");
+    const isOurs =
+      args[0]?.endsWith("/containerd-shim-runc-v2") && args.includes("k8s.io") && args.includes(containerdSocket);
+    return isOurs ? [Number(file.split("/")[2])] : [];
+  });
+}
+
+function kill(pids: number[]): number {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // gone already
+    }
+  }
+  return pids.length;
+}
+
+function removeCgroup(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch {
+    // a cgroup that another of its hierarchy's names has removed already
+  }
+}
+
+const read = (file: string) => {
+  try {
+    return existsSync(file) ? readFileSync(file, "utf8") : "";
+  } catch {
+    return "";
+  }
+};

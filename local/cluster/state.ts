@@ -1,0 +1,23 @@
+/** The state directory, known by a file of ours: what is not marked as Berth's is never removed. */
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { runDir, stateDir } from "../lib/paths.ts";
+import { UserError } from "../lib/steps.ts";
+import { writeIfChanged } from "./layout.ts";
+
+const mark = join(stateDir, "README");
+
+export function claimStateDir(): void {
+  mkdirSync(stateDir, { recursive: true });
+  writeIfChanged(mark, "The state of Berth's local cluster. `npm run down -- --purge` in the checkout removes it.\n");
+}
+
+/** Removes the state and the run directory. Throws a UserError for a directory that isn't marked as Berth's. */
+export function removeState(): void {
+  if (existsSync(stateDir) && !existsSync(mark))
+    throw new UserError(
+      `${stateDir} holds no README of Berth's, so it is left as it is. Remove it by hand if it is yours.`,
+    );
+  rmSync(stateDir, { recursive: true, force: true });
+  rmSync(runDir, { recursive: true, force: true });
+}

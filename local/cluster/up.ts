@@ -1,0 +1,82 @@
+/** Brings the cluster up, from whatever state it is in. */
+import { execa } from "execa";
+import { registry } from "../lib/paths.ts";
+import { step } from "../lib/steps.ts";
+import { addonsReady, applyAddons } from "./addons.ts";
+import * as components from "./components.ts";
+import { configFiles, files, registryConfig } from "./configs.ts";
+import { type ClusterDaemon, ensure, until } from "./daemons.ts";
+import { clusterImage, pushClusterImages } from "./images.ts";
+import { kubectl } from "./kubectl.ts";
+import { containerdSocket, writeIfChanged } from "./layout.ts";
+import { setUpNetwork } from "./network.ts";
+import { ensureCertificates } from "./pki.ts";
+import { claimStateDir } from "./state.ts";
+
+/**
+ * Starts the registry on 127.0.0.1:5000 and waits until it serves; nothing but the Debian packages need be there.
+ * The guard goes up before it, as it does before everything. Returns what it did.
+ */
+export async function registryUp(): Promise<string> {
+  claimStateDir();
+  await setUpNetwork();
+  writeIfChanged(files.registry, registryConfig());
+  return report([await ensureReady(components.registryDaemon, registryServes)]);
+}
+
+/** Starts whatever of the cluster isn't running and waits until pods can run. The programs must have been built. */
+export async function clusterUp(): Promise<void> {
+  await step("Local registry", registryUp);
+  await step("Cluster's control plane", controlPlaneUp);
+  await step("Cluster's node", nodeUp);
+  await step("Cluster's DNS and storage", addonsUp);
+}
+
+async function controlPlaneUp(): Promise<string> {
+  await ensureCertificates();
+  for (const [path, content] of Object.entries(configFiles(clusterImage("pause")))) writeIfChanged(path, content);
+  return report([
+    await ensure(components.etcd),
+    await ensureReady(components.apiserver, () => kubectl(["get", "--raw", "/readyz"])),
+    await ensure(components.controllerManager),
+    await ensure(components.scheduler),
+  ]);
+}
+
+/** The filters come before the kubelet, so that no pod runs without them. */
+async function nodeUp(): Promise<string> {
+  const pushed = await pushClusterImages();
+  const started = [
+    await ensureReady(components.containerd, () => execa("ctr", ["--address", containerdSocket, "version"])),
+    await ensureReady(components.netpol, () => execa("nft", ["list", "table", "ip", "berth_netpol"])),
+    await ensure(components.kubelet),
+    await ensureReady(components.kubeProxy, async () => (await fetch("http://127.0.0.1:10256/healthz")).ok),
+  ];
+  await until("The node", 60, nodeReady, components.kubelet.name);
+  return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
+}
+
+async function addonsUp(): Promise<void> {
+  await until("The cluster's DNS and storage", 30, applyAddons);
+  await addonsReady(120);
+}
+
+async function registryServes(): Promise<boolean> {
+  return (await fetch(`http://${registry}/v2/`)).ok;
+}
+
+async function nodeReady(): Promise<boolean> {
+  const path = '{.items[*].status.conditions[?(@.type=="Ready")].status}';
+  return (await kubectl(["get", "nodes", "-o", `jsonpath=${path}`])) === "True";
+}
+
+async function ensureReady(daemon: ClusterDaemon, check: () => Promise<unknown>): Promise<boolean> {
+  const started = await ensure(daemon);
+  await until(daemon.name, 60, check, daemon.name);
+  return started;
+}
+
+const report = (started: boolean[]) => {
+  const count = started.filter(Boolean).length;
+  return count === 0 ? "running already" : `${count} of ${started.length} started`;
+};
