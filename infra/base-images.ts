@@ -1,13 +1,13 @@
 import * as docker from "@pulumi/docker";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 
 /** The images that Berth builds on or runs as they are, each as `name:tag@digest`. */
 export interface BaseImages {
-  nodeBuild: pulumi.Output<string>;
-  nodeRuntime: pulumi.Output<string>;
-  debian: pulumi.Output<string>;
-  postgres: pulumi.Output<string>;
-  redis: pulumi.Output<string>;
+  nodeBuild: string;
+  nodeRuntime: string;
+  debian: string;
+  postgres: string;
+  redis: string;
 }
 
 /** Registries on the machine itself speak plain http; Docker treats them so too. */
@@ -29,16 +29,25 @@ export function dockerProvider(baseRegistry: string): docker.Provider {
  * deployed, and nothing else does.
  * @param prefix registry and path before the original names; empty for the originals
  */
-export function baseImages(prefix: string, provider: docker.Provider): BaseImages {
-  const pinned = (image: string) => {
-    const name = baseImageName(prefix, image);
-    return docker.getRegistryImageOutput({ name }, { provider }).sha256Digest.apply((digest) => `${name}@${digest}`);
-  };
-  return {
-    nodeBuild: pinned("docker.io/library/node:24-bookworm-slim"),
-    nodeRuntime: pinned("gcr.io/distroless/nodejs24-debian13:nonroot"),
-    debian: pinned("docker.io/library/debian:bookworm-slim"),
-    postgres: pinned("docker.io/library/postgres:15-bookworm"),
-    redis: pinned("docker.io/library/redis:7-bookworm"),
-  };
+export async function baseImages(prefix: string, provider: docker.Provider): Promise<BaseImages> {
+  const pin = (image: string) => withDigest(baseImageName(prefix, image), provider);
+  const [nodeBuild, nodeRuntime, debian, postgres, redis] = await Promise.all([
+    pin("docker.io/library/node:24-bookworm-slim"),
+    pin("gcr.io/distroless/nodejs24-debian13:nonroot"),
+    pin("docker.io/library/debian:bookworm-slim"),
+    pin("docker.io/library/postgres:15-bookworm"),
+    pin("docker.io/library/redis:7-bookworm"),
+  ]);
+  return { nodeBuild, nodeRuntime, debian, postgres, redis };
+}
+
+/** `name:tag` → `name:tag@sha256:…`. */
+async function withDigest(name: string, provider: docker.Provider): Promise<string> {
+  try {
+    const { sha256Digest } = await docker.getRegistryImage({ name }, { provider });
+    return `${name}@${sha256Digest}`;
+  } catch (error) {
+    const [reason] = /[^*]*$/.exec((error as Error).message.trim()) ?? [];
+    throw new pulumi.RunError(`The digest of ${name} can't be read from its registry:${reason}`);
+  }
 }

@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { BaseImages } from "./base-images.ts";
@@ -13,9 +12,6 @@ export interface ImagesArgs {
   buildNetwork: string;
 }
 
-/** The checkout, as the program runs in infra/. */
-const root = fileURLToPath(new URL("..", import.meta.url));
-
 /** Berth's two images, built from the checkout and pushed; used by digest. What goes into the context is in .dockerignore. */
 export class Images extends pulumi.ComponentResource {
   /** The runtime: API, worker and migrations. */
@@ -25,14 +21,15 @@ export class Images extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImagesArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Images", name, {}, opts);
-    const build = (image: string, bases: Record<string, pulumi.Input<string>>) =>
+    const build = (image: string, bases: Record<string, string>) =>
       new docker.Image(
         `${image}-image`,
         {
           imageName: `${args.registry}/${image}:${pulumi.getStack()}`,
           build: {
-            context: root,
-            dockerfile: `${root}images/${image}/Dockerfile`,
+            // The checkout, as the program runs in infra/; relative, so that another clone makes no difference.
+            context: "..",
+            dockerfile: `../images/${image}/Dockerfile`,
             builderVersion: docker.BuilderVersion.BuilderBuildKit,
             platform: args.platform,
             network: args.buildNetwork,

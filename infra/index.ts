@@ -29,7 +29,7 @@ const docker = dockerProvider(config.baseRegistry);
 const providers = { providers: [kubernetes, docker] };
 const kubernetesApi = config.kubernetesApi ?? apiEndpoints(kubernetes);
 
-const base = baseImages(config.baseRegistry, docker);
+const base = await baseImages(config.baseRegistry, docker);
 const images = new Images("images", { ...config, base }, providers);
 
 const platform = new Platform("platform", { kubernetesApi }, providers);

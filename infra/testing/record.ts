@@ -48,7 +48,7 @@ export async function recordStack(stack: string): Promise<RecordedResource[]> {
   await pulumi.runtime.setMocks(
     {
       newResource: (args) => {
-        if (args.custom) recorded.push({ type: args.type, name: args.name, inputs: portable(args.inputs) });
+        if (args.custom) recorded.push({ type: args.type, name: args.name, inputs: sorted(args.inputs) });
         return { id: args.id ?? args.name, state: outputs(args) };
       },
       call: ({ inputs }) => ({ ...inputs, sha256Digest: digestOf(inputs.name) }),
@@ -64,16 +64,13 @@ export async function recordStack(stack: string): Promise<RecordedResource[]> {
 
 const key = ({ type, name }: RecordedResource) => `${type} ${name}`;
 
-/** The same on every machine: keys sorted, the checkout's path replaced. */
-function portable(value: unknown): unknown {
-  if (typeof value === "string") return value.replaceAll(root, "<checkout>/");
-  if (Array.isArray(value)) return value.map(portable);
+/** Keys in one order, whatever the order of the program. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, inner]) => [name, portable(inner)]),
+      .map(([name, inner]) => [name, sorted(inner)]),
   );
 }
-
-const root = new URL("../../", import.meta.url).pathname;
