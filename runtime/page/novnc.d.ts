@@ -1,0 +1,16 @@
+/** The part of noVNC's RFB that the page uses; served from the npm package's own files. */
+declare module "*/novnc/core/rfb.js" {
+  interface Events {
+    connect: CustomEvent;
+    disconnect: CustomEvent<{ clean: boolean }>;
+    securityfailure: CustomEvent<{ status: number; reason?: string }>;
+  }
+  export default class RFB {
+    constructor(target: HTMLElement, channel: WebSocket, options?: { shared?: boolean });
+    scaleViewport: boolean;
+    background: string;
+    focus(): void;
+    disconnect(): void;
+    addEventListener<K extends keyof Events>(type: K, listener: (event: Events[K]) => void): void;
+  }
+}

@@ -1,0 +1,97 @@
+/** The HTTP server of a role: Fastify under Nest, with one log line and one count per request and problems for errors. */
+import { randomUUID } from "node:crypto";
+import fastifyStatic from "@fastify/static";
+import { type DynamicModule, StandardSchemaValidationPipe } from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import { noVncFolder, pageFolder } from "../desktop/page.ts";
+import { nestLogger, withoutSecrets } from "../logging/logging.ts";
+import { Metrics } from "../metrics/metrics.ts";
+import { invalidInput, ProblemFilter, problemBody, sendProblem } from "./problem.ts";
+
+/** Bytes of a request's body. */
+const bodyLimit = 64 * 1024;
+
+/** Builds the role's application around its module; it does not listen yet. */
+export async function createHttp(module: DynamicModule, logger: Logger): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit,
+    genReqId: (request: { headers: Record<string, unknown> }) => requestId(request.headers["x-request-id"]),
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(error, request, reply),
+    clientErrorHandler(
+      error: NodeJS.ErrnoException,
+      socket: { writable: boolean; end: (text: string) => void; destroy: () => void },
+    ) {
+      if (error.code === "ECONNRESET" || !socket.writable) return socket.destroy();
+      const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : 400;
+      const problem = problemBody(
+        status,
+        status === 431 ? "The request's headers are too large." : "This is not valid HTTP.",
+      );
+      const body = JSON.stringify(problem);
+      socket.end(
+        `HTTP/1.1 ${status} ${problem.title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+      );
+    },
+    forceCloseConnections: true,
+    requestTimeout: 30_000,
+  } as ConstructorParameters<typeof FastifyAdapter>[0]);
+
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+    logger: nestLogger(logger),
+    abortOnError: false,
+    bodyParser: false, // Fastify's own takes JSON; Nest would add HTML forms
+  });
+  app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidInput }));
+  app.useGlobalFilters(new ProblemFilter());
+
+  const metrics = app.get(Metrics);
+  const fastify = adapter.getInstance();
+  fastify.removeContentTypeParser("text/plain");
+  fastify.addHook("onRequest", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+  });
+  fastify.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "none";
+    metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
+    metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
+    const quiet = route.startsWith("/health/") || route === "/metrics";
+    logger[quiet ? "debug" : "info"](
+      {
+        requestId: request.id,
+        method: request.method,
+        url: withoutSecrets(request.url),
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+        address: request.ip,
+      },
+      "request",
+    );
+  });
+  return app;
+}
+
+/** Serves the desktop page's files at /assets. */
+export async function servePage(app: NestFastifyApplication): Promise<void> {
+  const fastify = app.getHttpAdapter().getInstance();
+  const files = { index: false, maxAge: "5m", setHeaders: nosniff } as const;
+  await fastify.register(fastifyStatic, { ...files, root: pageFolder, prefix: "/assets/" });
+  await fastify.register(fastifyStatic, {
+    ...files,
+    root: noVncFolder,
+    prefix: "/assets/novnc/",
+    decorateReply: false,
+  });
+}
+
+function nosniff(reply: FastifyReply): void {
+  reply.header("x-content-type-options", "nosniff");
+}
+
+/** The caller's request id if it is a sane one, else a new one. */
+function requestId(given: unknown): string {
+  return typeof given === "string" && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
+}

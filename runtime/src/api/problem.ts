@@ -1,0 +1,100 @@
+/** Errors as users get them: application/problem+json (RFC 9457). */
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from "@nestjs/common";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { isDatabaseUnavailable } from "../database/database.ts";
+
+/** What is wrong with one field of the input. */
+export interface FieldFault {
+  field: string;
+  rule: string;
+}
+
+export interface ProblemBody {
+  type: "about:blank";
+  title: string;
+  status: number;
+  detail: string;
+  errors?: FieldFault[];
+}
+
+const titles: Record<number, string> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  409: "Conflict",
+  413: "Payload Too Large",
+  414: "URI Too Long",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Content",
+  426: "Upgrade Required",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+export function problemBody(status: number, detail: string, errors?: FieldFault[]): ProblemBody {
+  const title = titles[status] ?? (status < 500 ? "Bad Request" : "Internal Server Error");
+  return { type: "about:blank", title, status, detail, ...(errors && { errors }) };
+}
+
+/** An answer that isn't a success. `detail` is for people and says what to do. */
+export class Problem extends HttpException {
+  constructor(status: number, detail: string, errors?: FieldFault[]) {
+    super(problemBody(status, detail, errors), status);
+  }
+}
+
+type StandardIssue = { message: string; path?: readonly unknown[] | undefined; code?: string; keys?: string[] };
+
+/** Turns a schema's issues into a 400 that names each field and its rule. `whole` stands for the input itself. */
+export function invalidInput(issues: readonly unknown[], whole = "body"): Problem {
+  const errors = (issues as StandardIssue[]).slice(0, 20).flatMap((issue): FieldFault[] => {
+    const path = (issue.path ?? []).map((part) =>
+      String(typeof part === "object" && part !== null && "key" in part ? part.key : part),
+    );
+    if (issue.code === "unrecognized_keys") {
+      return (issue.keys ?? []).slice(0, 20).map((key) => ({ field: [...path, key].join("."), rule: "is not known" }));
+    }
+    return [{ field: path.join(".") || whole, rule: issue.message }];
+  });
+  const detail = errors.map(({ field, rule }) => `${field} ${rule}`).join("; ");
+  return new Problem(400, `${detail}.`, errors);
+}
+
+/** Gives every error the same form. Nothing of an unexpected error gets out but its request's id, which the log has too. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    sendProblem(error, request, reply);
+  }
+}
+
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const body = bodyFor(error, request);
+  if (body.status >= 500 && body.status !== 503) request.log.error({ err: error }, "request failed");
+  if (body.status === 401) reply.header("www-authenticate", "Bearer");
+  if (body.status === 503) reply.header("retry-after", "2");
+  reply.status(body.status).type("application/problem+json").send(JSON.stringify(body));
+}
+
+function bodyFor(error: unknown, request: FastifyRequest): ProblemBody {
+  if (error instanceof Problem) return error.getResponse() as ProblemBody;
+  if (isDatabaseUnavailable(error)) {
+    request.log.warn({ err: error }, "the database is away");
+    return problemBody(503, "The database can't be reached at the moment. Please try again.");
+  }
+  const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown }).statusCode;
+  if (typeof status === "number" && status >= 400 && status < 500) {
+    const path = request.url.split("?")[0];
+    if (status === 404) return problemBody(404, `There is nothing at ${request.method} ${path}.`);
+    return problemBody(status, (error as Error).message);
+  }
+  return problemBody(
+    500,
+    `Something went wrong on our side. Please name the request id ${request.id} when you report it.`,
+  );
+}

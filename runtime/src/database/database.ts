@@ -1,0 +1,46 @@
+/** The connection to Postgres. */
+import { Kysely, PostgresDialect, sql } from "kysely";
+import pg from "pg";
+import type { DatabaseConfig } from "../config.ts";
+import type { Schema } from "./schema.ts";
+
+export type Database = Kysely<Schema>;
+
+/** A lazy pool of at most 10 connections: nothing connects until the first query, and no query waits without end. */
+export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LOG_LEVEL">): Database {
+  const pool = new pg.Pool({
+    host: config.POSTGRES_HOST,
+    port: config.POSTGRES_PORT,
+    database: config.POSTGRES_DATABASE,
+    user: config.POSTGRES_USER,
+    password: config.postgresPassword,
+    application_name: "berth",
+    max: 10,
+    connectionTimeoutMillis: 3_000,
+    statement_timeout: 10_000,
+    query_timeout: 12_000,
+    keepAlive: true,
+  });
+  // An idle connection that breaks is replaced at the next query; unheard, this event would end the process.
+  pool.on("error", () => {});
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** Asks Postgres for a sign of life; throws if there is none. */
+export async function pingDatabase(database: Database): Promise<void> {
+  await sql`select 1`.execute(database);
+}
+
+/** Whether the error means that Postgres can't be reached or is busy starting or stopping, so that trying later may help. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === "string") {
+    // Class 08: connection; 53: no resources; 57P: operator intervention (shutdown, starting up).
+    if (/^(08|53|57P)/.test(code)) return true;
+    if (/^E(CONNREFUSED|CONNRESET|HOSTUNREACH|NETUNREACH|PIPE|TIMEDOUT|AI_AGAIN)$|^ENOTFOUND$/.test(code)) return true;
+  }
+  return (
+    typeof message === "string" &&
+    /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout)/.test(message)
+  );
+}

@@ -1,0 +1,29 @@
+/** Brings the database's tables up to this version of the program. */
+import { sql } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import type { Database } from "./database.ts";
+import * as sessions from "./migrations/0001_sessions.ts";
+
+// Imported one by one, so that the compiler sees them and no folder is read at run time.
+const migrations: Record<string, Migration> = {
+  "0001_sessions": sessions,
+};
+
+/** Runs what has not run yet, all in one transaction under a lock in Postgres; returns the names of what ran. */
+export async function migrate(database: Database): Promise<string[]> {
+  const migrator = new Migrator({ db: database, provider: { getMigrations: async () => migrations } });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error !== undefined) throw error;
+  return (results ?? []).filter((result) => result.status === "Success").map((result) => result.migrationName);
+}
+
+/** Whether every migration of this program has run. Throws if Postgres can't be asked. */
+export async function isMigrated(database: Database): Promise<boolean> {
+  const { rows } = await sql<{ name: string | null }>`select to_regclass('kysely_migration')::text as name`.execute(
+    database,
+  );
+  if (rows[0]?.name == null) return false;
+  const done = await sql<{ name: string }>`select name from kysely_migration`.execute(database);
+  const names = new Set(done.rows.map((row) => row.name));
+  return Object.keys(migrations).every((name) => names.has(name));
+}

@@ -1,0 +1,44 @@
+/** Carries frames between a user's WebSocket and the session's vnc-proxy. */
+import { WebSocket } from "ws";
+
+/** With more than this on its way out, the other side is not read from, until the half of it is sent. */
+const highWaterBytes = 1024 * 1024;
+
+/** A peer that hasn't answered a ping for this long is gone. */
+const heartbeatMs = 30_000;
+
+/** Sends everything that `from` receives to `to`, no faster than `to` takes it. */
+export function pump(from: WebSocket, to: WebSocket): void {
+  from.on("message", (data, isBinary) => {
+    if (to.readyState !== WebSocket.OPEN) return;
+    to.send(data, { binary: isBinary }, () => {
+      if (from.isPaused && to.bufferedAmount <= highWaterBytes / 2) from.resume();
+    });
+    if (to.bufferedAmount > highWaterBytes) from.pause();
+  });
+}
+
+/** Pings the peer, and ends the connection without ceremony once it doesn't answer. */
+export function keepAlive(socket: WebSocket, intervalMs = heartbeatMs): void {
+  let answered = true;
+  socket.on("pong", () => {
+    answered = true;
+  });
+  const timer = setInterval(() => {
+    // Paused for backpressure: its pong may be waiting behind frames that we don't read.
+    if (socket.isPaused || socket.readyState !== WebSocket.OPEN) return;
+    if (!answered) return socket.terminate();
+    answered = false;
+    socket.ping();
+  }, intervalMs);
+  socket.on("close", () => clearInterval(timer));
+}
+
+/** Closes with a code and words for people; a WebSocket has room for 123 bytes of them. */
+export function closeWith(socket: WebSocket, code: number, reason: string): void {
+  let text = reason;
+  while (Buffer.byteLength(text) > 123) text = text.slice(0, -1);
+  // A paused socket doesn't read the peer's answer to the close.
+  if (socket.isPaused) socket.resume();
+  socket.close(code, text);
+}

@@ -1,0 +1,85 @@
+/** Watches the pods of one namespace and says whose pod changed. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { type KubeConfig, makeInformer, type V1Pod } from "@kubernetes/client-node";
+import type { Logger } from "pino";
+import type { CoreApi } from "./kubernetes.ts";
+import { sessionLabel, sessionSelector } from "./names.ts";
+
+export interface PodWatchOptions {
+  namespace: string;
+  /** Called with the session's id for every pod at the start, and then for every change of one. */
+  onChange: (sessionId: string) => void;
+  /** Called whenever the watch had to be made anew after an error. */
+  onRestart: () => void;
+  logger: Logger;
+  /** After how long the watch is made anew even if all seems well, in milliseconds. Default 5 minutes. */
+  relistMs?: number;
+}
+
+/**
+ * Runs until `stop`. client-node's informer stops for good at the first error that isn't 410 or its idle time-out, so it is
+ * made anew after an error, with full-jitter backoff, and from time to time anyway: a new one lists all pods first, so
+ * whatever was missed is told then. Pods that vanished in between are found by the sweep.
+ */
+export class PodWatch {
+  readonly #abort = new AbortController();
+  readonly #done: Promise<void>;
+
+  constructor(
+    private readonly config: KubeConfig,
+    private readonly core: CoreApi,
+    private readonly options: PodWatchOptions,
+  ) {
+    this.#done = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#abort.signal.aborted) {
+      const began = performance.now();
+      const error = await this.#watchOnce();
+      if (error === undefined) continue;
+      if (this.#abort.signal.aborted) return;
+      failures = performance.now() - began > 60_000 ? 1 : failures + 1;
+      this.options.logger.warn({ err: error, namespace: this.options.namespace }, "pod watch broke; it is made anew");
+      this.options.onRestart();
+      const backoff = 500 + Math.random() * Math.min(30_000, 1_000 * 2 ** failures);
+      await sleep(backoff, undefined, { signal: this.#abort.signal }).catch(() => {});
+    }
+  }
+
+  /** One informer's life: until an error, which it returns, or until it is time to list again or to stop. */
+  async #watchOnce(): Promise<unknown> {
+    const { namespace, onChange, relistMs = 5 * 60_000 } = this.options;
+    const informer = makeInformer<V1Pod>(
+      this.config,
+      `/api/v1/namespaces/${namespace}/pods`,
+      () => this.core.listNamespacedPod({ namespace, labelSelector: sessionSelector }),
+      sessionSelector,
+    );
+    const tell = (pod: V1Pod) => {
+      const id = pod.metadata?.labels?.[sessionLabel];
+      if (id !== undefined) onChange(id);
+    };
+    informer.on("add", tell);
+    informer.on("update", tell);
+    informer.on("delete", tell);
+    const broken = new Promise<unknown>((resolve) =>
+      informer.on("error", (error) => resolve(error ?? new Error("closed"))),
+    );
+    const over = sleep(relistMs * (0.9 + 0.2 * Math.random()), undefined, { signal: this.#abort.signal }).catch(
+      () => {},
+    );
+    void informer.start();
+    try {
+      return await Promise.race([broken, over]);
+    } finally {
+      await informer.stop();
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** The queue of sessions to look at. It carries ids only: what to do is found out by looking. */
+import { type ConnectionOptions, Queue } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { within } from "../within.ts";
+
+export const queueName = "agent-sessions";
+
+export class SessionQueue {
+  readonly #queue: Queue;
+
+  constructor(
+    redis: Redis,
+    private readonly logger: Logger,
+  ) {
+    this.#queue = new Queue(queueName, {
+      connection: redis as unknown as ConnectionOptions,
+      defaultJobOptions: {
+        attempts: 5,
+        backoff: { type: "exponential", delay: 500, jitter: 0.5 },
+        removeOnComplete: true,
+        removeOnFail: true,
+      },
+    });
+    this.#queue.on("error", () => {}); // the connection reports its errors itself
+  }
+
+  /**
+   * Has the session looked at. Triggers for one session collapse into one job; one that arrives while that job runs makes
+   * it run once more, for the job may have looked already. Throws if Redis does not answer within two seconds.
+   */
+  async add(sessionId: string): Promise<void> {
+    await within(
+      2_000,
+      this.#queue.add("look", { sessionId }, { deduplication: { id: sessionId, keepLastIfActive: true } }),
+    );
+  }
+
+  /** Like `add`, but a failure is only logged: the worker's sweep finds the session in Postgres. */
+  look(sessionId: string): void {
+    this.add(sessionId).catch((error: unknown) =>
+      this.logger.warn({ err: error, sessionId }, "the session could not be enqueued; the sweep will find it"),
+    );
+  }
+
+  /** Number of jobs by state: waiting, active, delayed. Throws if Redis does not answer within a second. */
+  async counts(): Promise<Record<"waiting" | "active" | "delayed", number>> {
+    const counts = await within(1_000, this.#queue.getJobCounts("waiting", "active", "delayed"));
+    return { waiting: counts.waiting ?? 0, active: counts.active ?? 0, delayed: counts.delayed ?? 0 };
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+  }
+}

@@ -1,0 +1,10 @@
+/** The sizes a session can have: limits of its agent container. Requests are the same for all. */
+export const tiers = {
+  small: { cpu: "1", memory: "2Gi" },
+  medium: { cpu: "2", memory: "4Gi" },
+  large: { cpu: "4", memory: "8Gi" },
+} as const;
+
+export type Tier = keyof typeof tiers;
+
+export const tierNames = Object.keys(tiers) as [Tier, ...Tier[]];

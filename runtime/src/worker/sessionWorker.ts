@@ -1,0 +1,70 @@
+/** Runs reconcile for the sessions in the queue. */
+import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
+import { type ConnectionOptions, type Job, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import type { Metrics } from "../metrics/metrics.ts";
+import { queueName, type SessionQueue } from "../queue/sessionQueue.ts";
+import type { Reconciler } from "../sessions/reconciler.ts";
+import { within } from "../within.ts";
+
+export class SessionWorker implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #worker: Worker;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(
+    redis: Redis,
+    private readonly queue: SessionQueue,
+    private readonly reconciler: Pick<Reconciler, "reconcile">,
+    private readonly metrics: Metrics,
+    private readonly logger: Logger,
+  ) {
+    this.#worker = new Worker<{ sessionId: string }>(queueName, (job) => this.#process(job), {
+      connection: redis as unknown as ConnectionOptions,
+      autorun: false,
+      concurrency: 10,
+      // A look that a dead worker left behind may be repeated as often as it takes.
+      maxStalledCount: 1_000,
+    });
+    this.#worker.on("error", () => {}); // the connection reports its errors itself
+    this.#worker.on("failed", (job, error) => {
+      this.logger.warn({ err: error, sessionId: job?.data.sessionId, attempt: job?.attemptsMade }, "reconcile failed");
+    });
+  }
+
+  onApplicationBootstrap(): void {
+    this.#worker.run().catch((error: unknown) => this.logger.error({ err: error }, "the queue's worker ended"));
+  }
+
+  async #process(job: Job<{ sessionId: string }>): Promise<void> {
+    const { sessionId } = job.data;
+    try {
+      const look = await this.reconciler.reconcile(sessionId);
+      this.metrics.reconciles.inc({ outcome: look.outcome });
+      if (look.outcome === "unknown") return;
+      if (look.outcome === "changed") {
+        const { state, reason, tenant } = look.session;
+        this.logger.info({ sessionId, tenant, state, reason }, "session changed");
+      }
+      if ("againMs" in look && look.againMs !== undefined) this.#lookAgain(sessionId, look.againMs);
+    } catch (error) {
+      this.metrics.reconciles.inc({ outcome: "error" });
+      throw error;
+    }
+  }
+
+  /** In this process's memory only: if it dies, the sweep looks. */
+  #lookAgain(sessionId: string, ms: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.queue.look(sessionId);
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  /** Takes no new job and gives the running ones 15 s; what is left then is found by another worker as stalled. */
+  async onApplicationShutdown(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    await within(15_000, this.#worker.close()).catch(() => this.#worker.close(true));
+  }
+}
