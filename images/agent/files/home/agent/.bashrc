@@ -1,0 +1,5 @@
+# The home directory is read-only, so the history goes to /tmp.
+HISTFILE=/tmp/.local/state/bash_history
+PS1='\[\e[1;34m\]\w\[\e[0m\] \$ '
+alias ls='ls --color=auto'
+alias ll='ls -l'
