@@ -6,6 +6,7 @@ import { execa } from "execa";
 import { dockerSocket, kubeconfig, root, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { freeLock } from "./lock.ts";
+import { newsFilter } from "./progress.ts";
 import { pulumiBin, pulumiHome } from "./tools.ts";
 
 /** What `infra/index.ts` exports. */
@@ -116,12 +117,21 @@ async function dropPendingOperations(stack: string, cluster: Cluster): Promise<b
   return true;
 }
 
-/** Runs `pulumi` with its output on the terminal. */
+/** Runs `pulumi` and shows what it has done so far. */
 async function shown(args: string[], cluster: Cluster): Promise<void> {
-  const run = await execa("pulumi", [...args, "--non-interactive"], {
+  const isNews = newsFilter();
+  const run = await execa("pulumi", [...args, "--non-interactive", "--color", "never"], {
     cwd: root,
     env: stackEnvironment(cluster),
-    stdio: ["ignore", "inherit", "inherit"],
+    stdin: "ignore",
+    stdout: [
+      function* (line: unknown) {
+        if (isNews(line as string)) yield line;
+      },
+      "inherit",
+    ],
+    stderr: "inherit",
+    buffer: false,
     reject: false,
   });
   if (run.failed)
