@@ -113,7 +113,7 @@ function agent(session: Pick<Session, "tier">, image: string): V1Container {
     envFrom: [{ configMapRef: { name: "agent-config" } }],
     resources: { requests: { cpu: "500m", memory: "1Gi" }, limits: { ...tiers[session.tier] } },
     securityContext: confined,
-    startupProbe: listensOn(vncPort),
+    startupProbe: startsWith("berth-desktop-ready"),
     volumeMounts: [
       { name: "workspace", mountPath: "/home/agent/workspace" },
       { name: "tmp", mountPath: "/tmp" },
@@ -130,7 +130,7 @@ function vncProxy(image: string): V1Container {
     ports: [{ name: "vnc", containerPort: desktopPort }],
     resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { cpu: "500m", memory: "256Mi" } },
     securityContext: confined,
-    startupProbe: listensOn(desktopPort),
+    startupProbe: startsWith("grep", "-q", listening(desktopPort), "/proc/net/tcp"),
     volumeMounts: [
       { name: "proxy-tmp", mountPath: "/tmp" },
       // One file rather than the folder: websockify would read every entry of a folder, Kubernetes' symlinks too.
@@ -139,17 +139,13 @@ function vncProxy(image: string): V1Container {
   };
 }
 
-/**
- * Waits until the container listens on the TCP port. It asks the kernel's table rather than the port: VNC listens on the
- * loopback interface only, a probe's connection would be a VNC client, and no network policy has to let the kubelet in.
- */
-function listensOn(port: number) {
-  const hexPort = port.toString(16).toUpperCase().padStart(4, "0");
-  return {
-    exec: { command: ["grep", "-q", `:${hexPort} 00000000:0000 0A`, "/proc/net/tcp"] },
-    periodSeconds: 1,
-    timeoutSeconds: 5,
-    // The start deadline of the session decides; this only has to be longer.
-    failureThreshold: 3600,
-  };
-}
+/** Asks every second. The session's start deadline decides when it has been too long; this only has to be longer. */
+const startsWith = (...command: string[]) => ({
+  exec: { command },
+  periodSeconds: 1,
+  timeoutSeconds: 5,
+  failureThreshold: 3600,
+});
+
+/** A line of /proc/net/tcp, where 0A is "listening": asked there, no network policy has to let the kubelet in. */
+const listening = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, "0")} 00000000:0000 0A`;

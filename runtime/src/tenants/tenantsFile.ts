@@ -1,23 +1,28 @@
 /** Keeps the tenants up to date with their file. */
-import { readFileSync, type Stats, unwatchFile, watchFile } from "node:fs";
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import type { OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import { findKeyHolder, type KeyHolder, parseTenants, type Tenant } from "./tenants.ts";
 
 export class TenantsFile implements OnApplicationShutdown {
+  #text: string;
   #tenants: Map<string, Tenant>;
   readonly #listeners: (() => void)[] = [];
+  readonly #timer: NodeJS.Timeout;
 
   /** Reads the file; throws if it can't be read or is wrong. A later version that is wrong is logged and not taken. */
   constructor(
     private readonly path: string,
     private readonly logger: Logger,
-    /** How often the file is looked at, in milliseconds. Default 2000. */
+    /** How often the file is read, in milliseconds. Default 2000. */
     intervalMs = 2_000,
   ) {
-    this.#tenants = parseTenants(readFileSync(path, "utf8"));
-    // Polled: Kubernetes swaps a mounted Secret by renaming a symlink two folders up, which file events don't tell.
-    watchFile(path, { interval: intervalMs, persistent: false }, this.#reload);
+    this.#text = readFileSync(path, "utf8");
+    this.#tenants = parseTenants(this.#text);
+    // Read again and again: Kubernetes changes a mounted Secret by swapping a symlink above it, which file events don't
+    // tell reliably, and the file is small.
+    this.#timer = setInterval(() => void this.#reload(), intervalMs).unref();
   }
 
   get(name: string): Tenant | undefined {
@@ -39,18 +44,20 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   onApplicationShutdown(): void {
-    unwatchFile(this.path, this.#reload);
+    clearInterval(this.#timer);
   }
 
-  // A plain property, so that unwatchFile takes off this listener and no other's.
-  readonly #reload = (_now: Stats, _before: Stats): void => {
+  async #reload(): Promise<void> {
     try {
-      this.#tenants = parseTenants(readFileSync(this.path, "utf8"));
+      const text = await readFile(this.path, "utf8");
+      if (text === this.#text) return;
+      this.#text = text; // also if it is wrong, so that it is complained about once
+      this.#tenants = parseTenants(text);
     } catch (error) {
       this.logger.error({ err: error }, "the tenants file is wrong; the tenants of before stay");
       return;
     }
     this.logger.info({ tenants: [...this.#tenants.keys()] }, "tenants read");
     for (const listener of this.#listeners) listener();
-  };
+  }
 }

@@ -1,0 +1,39 @@
+import { SignJWT } from "jose";
+import { expect, test } from "vitest";
+import { proxyToken, Tickets } from "./tickets.ts";
+
+const key = "0123456789abcdef0123456789abcdef";
+const ticket = { sessionId: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11", tenant: "acme", mode: "interactive" } as const;
+
+test("a ticket says which session, whose, and what its holder may do, for five minutes", async () => {
+  const tickets = new Tickets(key);
+  const before = Date.now();
+  const issued = await tickets.issue(ticket);
+  expect(await tickets.verify(issued.ticket)).toEqual(ticket);
+  expect((issued.expiresAt.getTime() - before) / 1000).toBeGreaterThan(298);
+  expect((issued.expiresAt.getTime() - Date.now()) / 1000).toBeLessThanOrEqual(300);
+});
+
+test("a ticket that is damaged, of another key, expired or made for something else is none", async () => {
+  const tickets = new Tickets(key);
+  const { ticket: good } = await tickets.issue(ticket);
+  expect(await tickets.verify(`${good.slice(0, -2)}xx`)).toBeUndefined();
+  expect(await new Tickets(`${key}!`).verify(good)).toBeUndefined();
+  expect(await tickets.verify("")).toBeUndefined();
+  const sign = (audience: string, expires: number) =>
+    new SignJWT({ tenant: "acme", mode: "interactive" })
+      .setProtectedHeader({ alg: "HS256" })
+      .setSubject(ticket.sessionId)
+      .setAudience(audience)
+      .setExpirationTime(Math.floor(Date.now() / 1000) + expires)
+      .sign(new TextEncoder().encode(key));
+  expect(await tickets.verify(await sign("berth-desktop", 60))).toEqual(ticket);
+  expect(await tickets.verify(await sign("berth-desktop", -60))).toBeUndefined();
+  expect(await tickets.verify(await sign("something-else", 60))).toBeUndefined();
+});
+
+test("each session has a proxy token of its own, the same every time", () => {
+  expect(proxyToken(key, "a")).toBe(proxyToken(key, "a"));
+  expect(proxyToken(key, "a")).not.toBe(proxyToken(key, "b"));
+  expect(proxyToken(key, "a")).toMatch(/^[A-Za-z0-9_-]{43}$/);
+});

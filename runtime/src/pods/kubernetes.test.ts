@@ -1,0 +1,42 @@
+import { ApiException } from "@kubernetes/client-node";
+import { expect, test } from "vitest";
+import { refusalOf } from "./kubernetes.ts";
+
+const answer = (code: number, reason: string, message: string) =>
+  new ApiException(code, "HTTP", JSON.stringify({ kind: "Status", reason, message }), {});
+
+test.each([
+  [404, "NotFound", 'pods "agent-1" not found', "missing"],
+  [409, "AlreadyExists", 'pods "agent-1" already exists', "exists"],
+  [
+    409,
+    "Conflict",
+    'Operation cannot be fulfilled on resourcequotas "sessions": the object has been modified',
+    "conflict",
+  ],
+  [
+    403,
+    "Forbidden",
+    'pods "agent-1" is forbidden: exceeded quota: sessions, requested: pods=1, used: pods=50, limited: pods=50',
+    "quota",
+  ],
+  [403, "Forbidden", 'pods is forbidden: User "worker" cannot create resource "pods" in API group ""', "denied"],
+  [403, "Forbidden", 'pods "agent-1" is forbidden: violates PodSecurity "restricted:latest"', "rejected"],
+  [
+    403,
+    "Forbidden",
+    "unable to create new content in namespace tenant-acme because it is being terminated",
+    "rejected",
+  ],
+  [422, "Invalid", "spec.containers[0].image: Required value", "rejected"],
+])("%i %s %s", (code, reason, message, kind) => {
+  expect(refusalOf(answer(code, reason, message))).toEqual({ kind, message });
+});
+
+test.each([429, 500, 503, 504])("%i is no refusal: try again", (code) => {
+  expect(refusalOf(answer(code, "", ""))).toBeUndefined();
+});
+
+test("no answer is no refusal either", () => {
+  expect(refusalOf(new Error("connect ECONNREFUSED"))).toBeUndefined();
+});

@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import { session, tenant } from "../testing/fixtures.ts";
+import { claimFor, ownerReference, podFor, secretFor } from "./podSpec.ts";
+
+const one = session();
+const owner = ownerReference(one, "uid-of-the-secret");
+const image = "127.0.0.1:5000/berth/agent@sha256:abc";
+
+test("the three manifests, in full", async () => {
+  const manifests = [
+    secretFor(one, "the-token"),
+    claimFor(one, tenant("acme"), owner),
+    podFor(one, tenant("acme"), owner, image),
+  ];
+  await expect(`${JSON.stringify(manifests, null, 2)}\n`).toMatchFileSnapshot("./podSpec.golden.json");
+});
+
+test("the pod is what Pod Security `restricted` asks for, and has no token of the cluster", () => {
+  const { spec } = podFor(one, tenant("acme"), owner, image);
+  expect(spec).toMatchObject({
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    restartPolicy: "Never",
+    terminationGracePeriodSeconds: 30,
+    serviceAccountName: "agent-runner",
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: 10001,
+      fsGroup: 10001,
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+  });
+  expect(spec?.containers.map(({ name }) => name)).toEqual(["agent", "vnc-proxy"]);
+  for (const container of spec?.containers ?? []) {
+    expect(container.securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    });
+    expect(container.resources?.limits).toHaveProperty("memory");
+    expect(container.image).toBe(image);
+  }
+});
+
+test("only vnc-proxy sees the token, as a file", () => {
+  const { spec } = podFor(one, tenant("acme"), owner, image);
+  const mounts = spec?.containers.map(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === "tokens"));
+  expect(mounts).toEqual([false, true]);
+  expect(JSON.stringify(spec)).not.toContain("the-token");
+  expect(secretFor(one, "the-token").stringData).toEqual({ tokens: "the-token: 127.0.0.1:5900\n" });
+});
+
+test("claim and pod hang off the Secret", () => {
+  for (const { metadata } of [claimFor(one, tenant("acme"), owner), podFor(one, tenant("acme"), owner, image)]) {
+    expect(metadata?.ownerReferences).toEqual([
+      expect.objectContaining({ kind: "Secret", name: `agent-${one.id}`, uid: "uid-of-the-secret" }),
+    ]);
+  }
+});
+
+test.each([
+  ["small", "1", "2Gi"],
+  ["medium", "2", "4Gi"],
+  ["large", "4", "8Gi"],
+] as const)("tier %s has %s CPU and %s memory at most", (tier, cpu, memory) => {
+  const { spec } = podFor({ ...one, tier }, tenant("acme"), owner, image);
+  expect(spec?.containers[0]?.resources).toEqual({ limits: { cpu, memory }, requests: { cpu: "500m", memory: "1Gi" } });
+});
+
+test("the tenant chooses the workspace's size and class and the runtime; null is the cluster's own", () => {
+  const special = tenant("acme", { workspace: { size: "5Gi", storageClass: "fast" }, runtimeClassName: "gvisor" });
+  expect(claimFor(one, special, owner).spec).toMatchObject({
+    storageClassName: "fast",
+    resources: { requests: { storage: "5Gi" } },
+  });
+  expect(podFor(one, special, owner, image).spec?.runtimeClassName).toBe("gvisor");
+  expect(claimFor(one, tenant("acme"), owner).spec).not.toHaveProperty("storageClassName");
+  expect(podFor(one, tenant("acme"), owner, image).spec).not.toHaveProperty("runtimeClassName");
+});

@@ -1,0 +1,110 @@
+/** What tests need again and again: a fresh database, a configuration, tenants, a logger that is silent. */
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import { pino } from "pino";
+import { inject, onTestFinished } from "vitest";
+import type { Config } from "../config.ts";
+import { connectDatabase, type Database } from "../database/database.ts";
+import { migrate } from "../database/migrate.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Tenant } from "../tenants/tenants.ts";
+
+export const silent = pino({ level: "silent" });
+
+export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+export const tenant = (name: string, changes: Partial<Tenant> = {}): Tenant => ({
+  name,
+  namespace: `tenant-${name}`,
+  keys: [{ name: "default", sha256: sha256(keyOf(name)) }],
+  serviceAccount: "agent-runner",
+  workspace: { size: "1Gi", storageClass: null },
+  runtimeClassName: null,
+  ...changes,
+});
+
+export const keyOf = (name: string) => `berth_${name}_0123456789abcdef`;
+
+export const session = (changes: Partial<Session> = {}): Session => ({
+  id: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11",
+  tenant: "acme",
+  namespace: "tenant-acme",
+  tier: "small",
+  state: "queued",
+  reason: null,
+  endsAs: null,
+  podIp: null,
+  version: 1,
+  createdAt: new Date(0),
+  updatedAt: new Date(0),
+  stateSince: new Date(0),
+  ...changes,
+});
+
+/** Writes the tenants into a file of its own; the folder goes with the test. */
+export function tenantsFile(...tenants: Tenant[]): string {
+  const folder = mkdtempSync(join(tmpdir(), "berth-tenants-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "tenants.json");
+  writeFileSync(path, JSON.stringify({ tenants }));
+  return path;
+}
+
+/** A configuration that reaches the stores of the test project `stores`. */
+export function storesConfig(database: string, tenantsPath: string): Config {
+  const { postgres, redis } = inject("stores");
+  return {
+    POSTGRES_HOST: postgres.host,
+    POSTGRES_PORT: postgres.port,
+    POSTGRES_USER: postgres.user,
+    POSTGRES_DATABASE: database,
+    postgresPassword: postgres.password,
+    REDIS_HOST: redis.host,
+    REDIS_PORT: redis.port,
+    redisPassword: redis.password,
+    SECRETS_DIR: "",
+    LOG_LEVEL: "silent",
+    HTTP_PORT: 3000,
+    WEBSOCKET_PORT: 3001,
+    TENANTS_FILE: tenantsPath,
+    AGENT_IMAGE: "agent",
+    PUBLIC_URL: "http://berth.example",
+    START_TIMEOUT_SECONDS: 300,
+    tokenKey: "0123456789abcdef0123456789abcdef",
+  };
+}
+
+/** A new database for this test, empty; dropped with the test. */
+export async function emptyDatabase(): Promise<{ name: string; database: Database }> {
+  const { postgres } = inject("stores");
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  await administer(`create database ${name}`);
+  const database = connectDatabase(storesConfig(name, ""));
+  onTestFinished(async () => {
+    await database.destroy();
+    await administer(`drop database ${name} with (force)`);
+  });
+  return { name, database };
+
+  async function administer(statement: string): Promise<void> {
+    const client = new pg.Client({ ...postgres, database: "postgres" });
+    await client.connect();
+    await client.query(statement).finally(() => client.end());
+  }
+}
+
+/** A new database with its tables. */
+export async function freshDatabase(): Promise<{ name: string; database: Database }> {
+  const made = await emptyDatabase();
+  await migrate(made.database);
+  return made;
+}
+
+/** Waits until the condition holds; the test's own time-out is the limit. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(20);
+}

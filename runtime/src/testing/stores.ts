@@ -1,0 +1,119 @@
+/**
+ * A real Postgres and Redis for the tests: containers of the images that the stack runs, on free loopback ports, removed
+ * afterwards. They run on the Docker daemon that `npm run up` starts.
+ */
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { Redis } from "ioredis";
+import pg from "pg";
+import type { TestProject } from "vitest/node";
+
+export interface Stores {
+  postgres: { host: string; port: number; user: string; password: string };
+  redis: { host: string; port: number; password: string };
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    stores: Stores;
+  }
+}
+
+const registry = "127.0.0.1:5000";
+const host = "127.0.0.1";
+const user = "berth";
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const stores: Stores = {
+    postgres: { host, port: await freePort(), user, password: randomBytes(16).toString("hex") },
+    redis: { host, port: await freePort(), password: randomBytes(16).toString("hex") },
+  };
+  const containers: string[] = [];
+  const remove = async () => {
+    if (containers.length > 0) await docker(["rm", "--force", "--volumes", ...containers]);
+  };
+  try {
+    containers.push(
+      await run(
+        ["--env", "POSTGRES_PASSWORD", "--env", "POSTGRES_USER"],
+        "docker.io/library/postgres:15-bookworm",
+        // Nothing here has to survive a power cut.
+        ["postgres", "-c", `listen_addresses=${host}`, "-c", `port=${stores.postgres.port}`, "-c", "fsync=off"],
+        { POSTGRES_PASSWORD: stores.postgres.password, POSTGRES_USER: user },
+      ),
+      await run([], "docker.io/library/redis:7-bookworm", [
+        ...["redis-server", "--bind", host, "--port", String(stores.redis.port)],
+        ...["--requirepass", stores.redis.password, "--save", "", "--maxmemory-policy", "noeviction"],
+      ]),
+    );
+    await Promise.all([answers(() => askPostgres(stores)), answers(() => askRedis(stores))]);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  project.provide("stores", stores);
+  return remove;
+}
+
+/** Runs the container in the background and returns its id. */
+async function run(
+  options: string[],
+  image: string,
+  command: string[],
+  env: Record<string, string> = {},
+): Promise<string> {
+  return docker(["run", "--detach", "--network=host", ...options, `${registry}/${image}`, ...command], env);
+}
+
+async function docker(args: string[], env: Record<string, string> = {}): Promise<string> {
+  const options = { env: { ...process.env, DOCKER_HOST: "unix:///run/berth/docker.sock", ...env } };
+  const { stdout } = await promisify(execFile)("/usr/bin/docker", args, options);
+  return stdout.trim();
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port is free");
+  return address.port;
+}
+
+/** Tries again until it works, for at most 30 s. */
+async function answers(ask: () => Promise<void>): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await sleep(100);
+    }
+  }
+}
+
+async function askPostgres({ postgres }: Stores): Promise<void> {
+  const client = new pg.Client({ ...postgres, database: "postgres" });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    await client.query("select 1");
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function askRedis({ redis }: Stores): Promise<void> {
+  const client = new Redis({ ...redis, lazyConnect: true, retryStrategy: null });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    await client.ping();
+  } finally {
+    client.disconnect();
+  }
+}

@@ -1,0 +1,127 @@
+import { expect, onTestFinished, test } from "vitest";
+import { Metrics } from "../metrics/metrics.ts";
+import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
+import type { Look } from "../sessions/reconciler.ts";
+import { SessionStore } from "../sessions/sessionStore.ts";
+import { freshDatabase, session, silent, storesConfig, until } from "../testing/fixtures.ts";
+import { SessionWorker } from "./sessionWorker.ts";
+import { Sweep } from "./sweep.ts";
+
+/** A queue on an empty Redis, and a worker that runs `reconcile` for what is in it. */
+async function open(reconcile: (sessionId: string) => Promise<Look>, { start = true } = {}) {
+  const { name, database } = await freshDatabase();
+  const config = storesConfig(name, "");
+  const redis = connectRedis(config, silent);
+  await until(() => redis.status === "ready");
+  await redis.flushall();
+  const queue = new SessionQueue(redis, silent);
+  const store = new SessionStore(database);
+  const metrics = new Metrics(store, queue);
+  const blocking = connectBlockingRedis(config, silent);
+  const worker = new SessionWorker(blocking, queue, { reconcile }, metrics, silent);
+  if (start) worker.onApplicationBootstrap();
+  onTestFinished(async () => {
+    await worker.onApplicationShutdown();
+    await queue.close();
+    for (const connection of [redis, blocking]) connection.disconnect();
+  });
+  return { queue, redis, store, metrics, worker };
+}
+
+const settled: Look = { outcome: "settled", session: session() };
+
+/** A reconcile that each call waits in until it is let go on. */
+function gate() {
+  const waiting: (() => void)[] = [];
+  let looks = 0;
+  let isOpen = false;
+  return {
+    looks: () => looks,
+    reconcile: async () => {
+      looks += 1;
+      if (!isOpen) await new Promise<void>((resolve) => waiting.push(resolve));
+      return settled;
+    },
+    letOneGo: async () => {
+      await until(() => waiting.length > 0);
+      waiting.shift()?.();
+    },
+    letAllGo: () => {
+      isOpen = true;
+      for (const go of waiting) go();
+    },
+  };
+}
+
+const idle = { waiting: 0, active: 0, delayed: 0 };
+
+test("triggers that come before the look collapse into one look", async () => {
+  const seen: string[] = [];
+  const { queue, worker } = await open(
+    async (id) => {
+      seen.push(id);
+      return settled;
+    },
+    { start: false },
+  );
+  for (const id of ["a", "a", "b", "a"]) await queue.add(id);
+  worker.onApplicationBootstrap();
+  await until(
+    async () => seen.length > 0 && (await queue.counts()).waiting === 0 && (await queue.counts()).active === 0,
+  );
+  expect(seen).toEqual(["a", "b"]);
+});
+
+test("a trigger that comes while the session's look runs makes for another look, and only one", async () => {
+  const { reconcile, letOneGo, looks } = gate();
+  const { queue, metrics } = await open(reconcile);
+  await queue.add("a");
+  await until(() => looks() === 1);
+  for (let count = 0; count < 5; count += 1) await queue.add("a");
+  await letOneGo();
+  await until(() => looks() === 2);
+  await letOneGo();
+  await until(async () => (await metrics.reconciles.get()).values[0]?.value === 2);
+  await until(async () => (await queue.counts()).active === 0);
+  expect(await queue.counts()).toEqual(idle);
+  expect(looks()).toBe(2);
+});
+
+test("a look that fails is repeated", async () => {
+  let looks = 0;
+  const { queue } = await open(async () => {
+    looks += 1;
+    if (looks < 3) throw new Error("the API server is away");
+    return settled;
+  });
+  await queue.add("a");
+  await until(() => looks === 3);
+});
+
+test("an emptied Redis costs latency only: the sweep finds every session that isn't final", async () => {
+  const seen = new Set<string>();
+  const { queue, redis, store } = await open(async (id) => {
+    seen.add(id);
+    return settled;
+  });
+  const made = await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small" }, { name: "test" });
+  if (made === "mismatch") throw new Error("mismatch");
+  await redis.flushall();
+  const sweep = new Sweep(store, queue, silent, 50);
+  sweep.onApplicationBootstrap();
+  onTestFinished(() => sweep.onApplicationShutdown());
+  await until(() => seen.has(made.session.id));
+  await redis.flushall();
+  seen.clear();
+  await until(() => seen.has(made.session.id));
+});
+
+test("the figure that the worker's autoscaler reads counts the waiting", async () => {
+  const { reconcile, letAllGo } = gate();
+  const { queue, metrics } = await open(reconcile);
+  for (let count = 0; count < 13; count += 1) await queue.add(`session-${count}`);
+  await until(async () => (await queue.counts()).active === 10);
+  expect(await metrics.registry.metrics()).toContain('bullmq_waiting_jobs{queue="agent-sessions"} 3');
+  letAllGo();
+});
