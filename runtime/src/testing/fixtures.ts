@@ -54,9 +54,8 @@ export function tenantsFile(...tenants: Tenant[]): string {
   return path;
 }
 
-/** A configuration that reaches the stores of the test project `stores`. */
-export function storesConfig(database: string, tenantsPath: string): Config {
-  const { postgres, redis } = inject("stores");
+/** A configuration that reaches the stores, by default those of the test project `stores`. */
+export function storesConfig(database: string, tenantsPath: string, { postgres, redis } = inject("stores")): Config {
   return {
     POSTGRES_HOST: postgres.host,
     POSTGRES_PORT: postgres.port,
@@ -79,11 +78,10 @@ export function storesConfig(database: string, tenantsPath: string): Config {
 }
 
 /** A new database for this test, empty; dropped with the test. */
-export async function emptyDatabase(): Promise<{ name: string; database: Database }> {
-  const { postgres } = inject("stores");
+export async function emptyDatabase(stores = inject("stores")): Promise<{ name: string; database: Database }> {
   const name = `test_${randomBytes(6).toString("hex")}`;
   await administer(`create database ${name}`);
-  const database = connectDatabase(storesConfig(name, ""));
+  const database = connectDatabase(storesConfig(name, "", stores));
   onTestFinished(async () => {
     await database.destroy();
     await administer(`drop database ${name} with (force)`);
@@ -91,15 +89,15 @@ export async function emptyDatabase(): Promise<{ name: string; database: Databas
   return { name, database };
 
   async function administer(statement: string): Promise<void> {
-    const client = new pg.Client({ ...postgres, database: "postgres" });
+    const client = new pg.Client({ ...stores.postgres, database: "postgres" });
     await client.connect();
     await client.query(statement).finally(() => client.end());
   }
 }
 
 /** A new database with its tables. */
-export async function freshDatabase(): Promise<{ name: string; database: Database }> {
-  const made = await emptyDatabase();
+export async function freshDatabase(stores = inject("stores")): Promise<{ name: string; database: Database }> {
+  const made = await emptyDatabase(stores);
   await migrate(made.database);
   return made;
 }

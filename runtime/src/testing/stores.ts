@@ -26,7 +26,15 @@ const registry = "127.0.0.1:5000";
 const host = "127.0.0.1";
 const user = "berth";
 
+/** For vitest's `globalSetup`: tests reach the stores by `inject("stores")`. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { stores, remove } = await startStores();
+  project.provide("stores", stores);
+  return remove;
+}
+
+/** Starts both and waits until they answer. `remove` ends them and leaves nothing behind. */
+export async function startStores(): Promise<{ stores: Stores; remove: () => Promise<void> }> {
   const stores: Stores = {
     postgres: { host, port: await freePort(), user, password: randomBytes(16).toString("hex") },
     redis: { host, port: await freePort(), password: randomBytes(16).toString("hex") },
@@ -44,6 +52,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
         ["postgres", "-c", `listen_addresses=${host}`, "-c", `port=${stores.postgres.port}`, "-c", "fsync=off"],
         { POSTGRES_PASSWORD: stores.postgres.password, POSTGRES_USER: user },
       ),
+    );
+    containers.push(
       await run([], "docker.io/library/redis:7-bookworm", [
         ...["redis-server", "--bind", host, "--port", String(stores.redis.port)],
         ...["--requirepass", stores.redis.password, "--save", "", "--maxmemory-policy", "noeviction"],
@@ -54,8 +64,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await remove();
     throw error;
   }
-  project.provide("stores", stores);
-  return remove;
+  return { stores, remove };
 }
 
 /** Runs the container in the background and returns its id. */
