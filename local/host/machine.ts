@@ -42,8 +42,7 @@ export function inspect(): Machine {
   };
 }
 
-const onPath = (name: string) =>
-  (process.env.PATH ?? "").split(delimiter).some((dir) => existsSync(join(dir, name)));
+const onPath = (name: string) => (process.env.PATH ?? "").split(delimiter).some((dir) => existsSync(join(dir, name)));
 
 function freeSpace(path: string): number {
   if (!existsSync(path)) return freeSpace(dirname(path));
