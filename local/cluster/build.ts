@@ -53,7 +53,8 @@ export function ensureAdapter(): Promise<string> {
 /** Fills `dir` by `build`, whole or not at all: an interrupted build leaves only a directory that nobody looks into. */
 async function buildOnce(dir: string, build: (dir: string) => Promise<void>): Promise<string> {
   if (existsSync(dir)) return "built already";
-  const unfinished = `${dir}.${process.pid}.tmp`;
+  const unfinished = `${dir}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { recursive: true });
   try {
     await build(unfinished);

@@ -36,12 +36,13 @@ export async function end(daemon: ClusterDaemon): Promise<void> {
 export async function until(what: string, seconds: number, check: () => Promise<unknown>, name?: string) {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
-    const done = await check().catch((error: Error) => error);
-    if (done !== false && !(done instanceof Error)) return;
+    const result = await check().catch((error: Error) => error);
+    if (result !== false && !(result instanceof Error)) return;
     const ended = name !== undefined && pidOf(name) === undefined;
     if (ended || performance.now() > deadline) {
-      const where = name === undefined ? "" : ` Its log is ${logFile(name)}; it ends with: ${lastLogLine(name)}`;
-      throw new UserError(`${what} ${ended ? "has ended" : `is not ready after ${seconds} s`}.${where}`);
+      const reason = result instanceof Error ? ` (${result.message.trim().split("\n").at(-1)})` : "";
+      const log = name === undefined ? "" : ` Its log is ${logFile(name)}; it ends with: ${lastLogLine(name)}`;
+      throw new UserError(`${what} ${ended ? "has ended" : `is not ready after ${seconds} s${reason}`}.${log}`);
     }
     await sleep(100);
   }

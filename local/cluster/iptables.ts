@@ -32,7 +32,9 @@ export async function clearIptables(): Promise<void> {
     ["iptables", "ip"],
     ["ip6tables", "ip6"],
   ] as const) {
-    const input = removal((await execa(`${command}-save`)).stdout);
+    // fails where it isn't installed or the kernel has no such family: then there is nothing to remove
+    const saved = await execa(`${command}-save`, { reject: false });
+    const input = saved.failed ? "" : removal(saved.stdout);
     if (input !== "") await execa(`${command}-restore`, ["--noflush"], { input });
     for (const table of ["filter", "nat", "mangle", "raw"]) await deleteIfBare(family, table);
   }

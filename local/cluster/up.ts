@@ -1,4 +1,5 @@
 /** Brings the cluster up, from whatever state it is in. */
+import { mkdirSync } from "node:fs";
 import { execa } from "execa";
 import { registry } from "../lib/paths.ts";
 import { step } from "../lib/steps.ts";
@@ -8,7 +9,7 @@ import { configFiles, files, registryConfig } from "./configs.ts";
 import { type ClusterDaemon, ensure, until } from "./daemons.ts";
 import { clusterImage, pushClusterImages } from "./images.ts";
 import { kubectl } from "./kubectl.ts";
-import { containerdSocket, writeIfChanged } from "./layout.ts";
+import { containerdSocket, volumesDir, writeIfChanged } from "./layout.ts";
 import { setUpNetwork } from "./network.ts";
 import { ensureCertificates } from "./pki.ts";
 import { claimStateDir } from "./state.ts";
@@ -46,6 +47,8 @@ async function controlPlaneUp(): Promise<string> {
 /** The filters come before the kubelet, so that no pod runs without them. */
 async function nodeUp(): Promise<string> {
   const pushed = await pushClusterImages();
+  // any uid may write into a volume, so their directory is for root alone
+  mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
   const started = [
     await ensureReady(components.containerd, () => execa("ctr", ["--address", containerdSocket, "version"])),
     await ensureReady(components.netpol, () => execa("nft", ["list", "table", "ip", "berth_netpol"])),
