@@ -1,7 +1,8 @@
 /** Brings the cluster up, from whatever state it is in. */
+import { Resolver } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
 import { execa } from "execa";
-import { registry } from "../lib/paths.ts";
+import { dnsServiceIp, registry } from "../lib/paths.ts";
 import { step } from "../lib/steps.ts";
 import { addonsReady, applyAddons } from "./addons.ts";
 import * as components from "./components.ts";
@@ -49,28 +50,37 @@ async function nodeUp(): Promise<string> {
   const pushed = await pushClusterImages();
   // any uid may write into a volume, so their directory is for root alone
   mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
+  const since = Date.now();
   const started = [
     await ensureReady(components.containerd, () => execa("ctr", ["--address", containerdSocket, "version"])),
     await ensureReady(components.netpol, () => execa("nft", ["list", "table", "ip", "berth_netpol"])),
     await ensure(components.kubelet),
     await ensureReady(components.kubeProxy, async () => (await fetch("http://127.0.0.1:10256/healthz")).ok),
   ];
-  await until("The node", 60, nodeReady, components.kubelet.name);
+  const kubeletStarted = started[2] === true;
+  await until("The node", 60, () => nodeReady(kubeletStarted ? since : 0), components.kubelet.name);
   return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
 }
 
 async function addonsUp(): Promise<void> {
-  await until("The cluster's DNS and storage", 30, applyAddons);
+  await until("The cluster's API for DNS and storage", 30, applyAddons);
   await addonsReady(120);
+  // an answer is better than a status that may be from before a reboot
+  const resolver = new Resolver({ timeout: 500, tries: 1 });
+  resolver.setServers([dnsServiceIp]);
+  await until("The cluster's DNS", 60, () => resolver.resolve4("kubernetes.default.svc.cluster.local"));
 }
 
 async function registryServes(): Promise<boolean> {
   return (await fetch(`http://${registry}/v2/`)).ok;
 }
 
-async function nodeReady(): Promise<boolean> {
-  const path = '{.items[*].status.conditions[?(@.type=="Ready")].status}';
-  return (await kubectl(["get", "nodes", "-o", `jsonpath=${path}`])) === "True";
+/** Whether the kubelet has reported the node ready since then, in milliseconds: after a reboot the old report is still there. */
+async function nodeReady(since: number): Promise<boolean> {
+  const ready = '{range .items[*].status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}';
+  const [status, heartbeat] = (await kubectl(["get", "nodes", "-o", `jsonpath=${ready}`])).split(" ");
+  const wholeSeconds = Math.floor(since / 1000) * 1000;
+  return status === "True" && Date.parse(heartbeat ?? "") >= wholeSeconds;
 }
 
 async function ensureReady(daemon: ClusterDaemon, check: () => Promise<unknown>): Promise<boolean> {
