@@ -26,6 +26,8 @@ const element = <T extends HTMLElement = HTMLElement>(id: string): T => {
 
 const id = location.pathname.split("/").at(-1) ?? "";
 const sessionUrl = `/v1/sessions/${encodeURIComponent(id)}`;
+/** Where the credential is kept for a reload, in this tab only. */
+const kept = `berth:${id}`;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 element("session").textContent = id;
@@ -35,33 +37,35 @@ let credential = takeCredential();
 element<HTMLFormElement>("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const input = element<HTMLInputElement>("key");
-  credential = { key: input.value.trim() };
+  credential = keep({ key: input.value.trim() });
   input.value = "";
   void run();
 });
 element("retry").addEventListener("click", () => void run());
 // Another #ticket= put into the address of an open page.
 addEventListener("hashchange", () => {
-  const given = takeCredential();
-  if (given === undefined) return;
+  if (location.hash === "") return;
+  takeCredential();
   location.reload();
 });
 
 await run();
 
-/** From the address's fragment, which no server sees; taken out of the address at once. Kept for a reload of this tab only. */
+/** From the address's fragment, which no server sees; taken out of the address at once. */
 function takeCredential(): Credential | undefined {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const key = fragment.get("key");
   const ticket = fragment.get("ticket");
-  const store = `berth:${id}`;
   if (key === null && ticket === null) {
-    const kept = sessionStorage.getItem(store);
-    return kept === null ? undefined : (JSON.parse(kept) as Credential);
+    const before = sessionStorage.getItem(kept);
+    return before === null ? undefined : (JSON.parse(before) as Credential);
   }
   history.replaceState(null, "", location.pathname);
-  const given: Credential = key !== null ? { key } : { ticket: ticket ?? "" };
-  sessionStorage.setItem(store, JSON.stringify(given));
+  return keep(key !== null ? { key } : { ticket: ticket ?? "" });
+}
+
+function keep(given: Credential): Credential {
+  sessionStorage.setItem(kept, JSON.stringify(given));
   return given;
 }
 
@@ -76,7 +80,7 @@ async function run(): Promise<void> {
     }
   } catch (error) {
     const halt = error instanceof Halt ? error : new Halt(String(error), "retry");
-    if (halt.next === "form") sessionStorage.removeItem(`berth:${id}`);
+    if (halt.next === "form") sessionStorage.removeItem(kept);
     cover(halt.next === "form" ? "Open this desktop" : "The desktop is not available", halt.message, "bad", halt.next);
   }
 }

@@ -36,7 +36,7 @@ export async function createHttp(module: DynamicModule, logger: Logger): Promise
         `HTTP/1.1 ${status} ${problem.title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
       );
     },
-    forceCloseConnections: true,
+    forceCloseConnections: "idle", // a shutdown finishes the requests that run
     requestTimeout: 30_000,
   } as ConstructorParameters<typeof FastifyAdapter>[0]);
 

@@ -53,6 +53,8 @@ export class DesktopGateway implements BeforeApplicationShutdown {
     handleProtocols: (offered) => (offered.has("binary") ? "binary" : false),
   });
 
+  #ending = false;
+
   constructor(private readonly options: GatewayOptions) {}
 
   /** Takes an HTTP server's upgrade event. Never throws. */
@@ -62,6 +64,7 @@ export class DesktopGateway implements BeforeApplicationShutdown {
       const admitted = await this.#admit(request);
       if ("status" in admitted) return refuse(socket, admitted);
       if (socket.destroyed) return;
+      if (this.#ending) return refuse(socket, problemBody(503, "The API restarts; connect again."));
       this.#server.handleUpgrade(request, socket, head, (client) => void this.#serve(client, admitted));
     } catch (error) {
       if (isDatabaseUnavailable(error)) {
@@ -74,6 +77,7 @@ export class DesktopGateway implements BeforeApplicationShutdown {
 
   /** Tells every desktop to connect again, elsewhere, and ends those that don't listen. */
   async beforeApplicationShutdown(): Promise<void> {
+    this.#ending = true;
     for (const client of this.#server.clients)
       closeWith(client, closeCodes.restart, "The API restarts; connect again.");
     const deadline = performance.now() + 2_000;
