@@ -3,9 +3,9 @@
  * It starts its own containerd, so neither the cluster nor a Docker of the user's is touched. It has no bridge and
  * writes no iptables rule: builds and containers use the host's network (`--network host`).
  */
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { dockerSocket, runDir, stateDir } from "./lib/paths.ts";
@@ -16,6 +16,26 @@ const name = "docker";
 const dataDir = join(stateDir, "docker");
 const execDir = join(runDir, "docker");
 const pidFile = join(runDir, "dockerd.pid");
+
+const configFile = join(stateDir, "etc", "docker.json");
+
+/** In a file of its own: settings in the machine's /etc/docker/daemon.json would contradict flags. */
+const config = {
+  hosts: [`unix://${dockerSocket}`],
+  "data-root": dataDir,
+  "exec-root": execDir,
+  pidfile: pidFile,
+  bridge: "none",
+  iptables: false,
+  ip6tables: false,
+  "ip-forward": false,
+  "ip-masq": false,
+  "userland-proxy": false,
+  // The default of -500 needs CAP_SYS_RESOURCE, which root lacks on some machines.
+  "oom-score-adjust": 0,
+  // Builds leave layers behind for the next build; more than this isn't worth its disk space.
+  builder: { gc: { enabled: true, defaultKeepStorage: "5GB" } },
+};
 
 /** For programs that talk to this daemon: DOCKER_HOST. */
 export const dockerHost = `unix://${dockerSocket}`;
@@ -33,24 +53,9 @@ export async function docker(args: string[], options: { cwd?: string; timeout?: 
 /** Starts the daemon unless it runs, and waits until it answers. Returns whether it was started. */
 export async function startDocker(): Promise<boolean> {
   if (pidOf(name) === undefined) await clearLeftovers();
-  const started = start({
-    name,
-    command: "dockerd",
-    args: [
-      `--host=${dockerHost}`,
-      `--data-root=${dataDir}`,
-      `--exec-root=${execDir}`,
-      `--pidfile=${pidFile}`,
-      "--bridge=none",
-      "--iptables=false",
-      "--ip6tables=false",
-      "--ip-forward=false",
-      "--ip-masq=false",
-      "--userland-proxy=false",
-      // The default of -500 needs CAP_SYS_RESOURCE, which root lacks on some machines.
-      "--oom-score-adjust=0",
-    ],
-  });
+  mkdirSync(dirname(configFile), { recursive: true });
+  writeFileSync(configFile, JSON.stringify(config, null, 2));
+  const started = start({ name, command: "/usr/sbin/dockerd", args: [`--config-file=${configFile}`] });
   const deadline = performance.now() + 60_000;
   while (!(await answers())) {
     if (pidOf(name) === undefined || performance.now() > deadline)

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
+import { adapterBinary, ensureAdapter } from "../cluster/build.ts";
 import { root } from "../lib/paths.ts";
 import { debianSources } from "./sources.ts";
 
@@ -95,9 +96,8 @@ const certificates = () => readFile("/etc/ssl/certs/ca-certificates.crt").catch(
 
 /** prometheus-adapter, built from its Go module. Its path names its version. */
 export const adapter = (to: string): Ingredient => ({
-  version: async () => basename(dirname((await import("../cluster/build.ts")).adapterBinary)),
+  version: async () => basename(dirname(adapterBinary)),
   make: async (context) => {
-    const { adapterBinary, ensureAdapter } = await import("../cluster/build.ts");
     await ensureAdapter();
     await mkdir(dirname(join(context, to)), { recursive: true });
     await copyFile(adapterBinary, join(context, to));

@@ -18,6 +18,10 @@ interface Manifest {
   layers: { digest: string }[];
 }
 
+interface ImageConfig {
+  config?: { Labels?: Record<string, string> | null };
+}
+
 /** The image's name in the local registry: the original's full name behind the registry's address. */
 export const localName = (name: string) => `${registry}/${name}`;
 
@@ -27,8 +31,8 @@ export async function labelOf(name: string, label: string): Promise<string | nul
   const response = await call(repository, `manifests/${tag}`, { headers: { accept: manifestTypes.join(", ") } });
   if (response.status === 404) return undefined;
   const manifest = (await response.json()) as Manifest;
-  const config = await (await call(repository, `blobs/${manifest.config.digest}`)).json();
-  return config.config?.Labels?.[label] ?? null;
+  const image = (await (await call(repository, `blobs/${manifest.config.digest}`)).json()) as ImageConfig;
+  return image.config?.Labels?.[label] ?? null;
 }
 
 /** Copies an image of the local registry into `dir`: a manifest named `key` and the blobs, shared among images. */
