@@ -18,11 +18,11 @@ export interface TenantArgs {
   kubernetesApi: pulumi.Input<ApiEndpoint[]>;
 }
 
-/** What the worker's code calls in a tenant's namespace, and nothing more. */
+/** What the worker calls in a tenant's namespace (`CoreApi` in runtime/src/pods/kubernetes.ts), and nothing more. */
 const workerRules = [
-  { apiGroups: [""], resources: ["secrets"], verbs: ["get", "list", "create", "delete"] },
+  { apiGroups: [""], resources: ["secrets"], verbs: ["get", "create", "delete"] },
   { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch", "create", "delete"] },
-  { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["get", "list", "create", "delete"] },
+  { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["get", "create", "delete"] },
 ];
 
 /** A tenant: the namespace of its sessions, what they may use and reach, and its API key. */
