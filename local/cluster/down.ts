@@ -59,12 +59,23 @@ async function stopPods(): Promise<void> {
   await sweepPods();
 }
 
+const devicePlugins = "/var/lib/kubelet/device-plugins";
+
 /** What the kubelet and CNI write outside the state directory, whatever they are told. */
 function removeStrewnFiles(): void {
   for (const link of globSync("/var/log/containers/*.log"))
     if (readlinkSync(link).startsWith(`${stateDir}/`)) rmSync(link);
-  for (const file of globSync("/var/lib/cni/results/{berth,cni-loopback}-*")) rmSync(file);
-  for (const dir of ["/var/log/containers", "/var/lib/cni/results", "/var/lib/cni"]) removeIfEmpty(dir);
+  for (const file of globSync(["/var/lib/cni/results/{berth,cni-loopback}-*", `${devicePlugins}/kubelet*`]))
+    rmSync(file);
+  const dirs = [
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    devicePlugins,
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/run/netns",
+  ];
+  for (const dir of dirs) removeIfEmpty(dir);
 }
 
 function removeIfEmpty(dir: string): void {
