@@ -19,14 +19,19 @@ export function createLogger(level: string, role: string, destination?: Destinat
       censor: "[redacted]",
     },
     serializers: {
-      // An API server's error carries the request and answer: the message is what helps.
-      err: (error: unknown) =>
-        error instanceof Error
-          ? { type: error.name, message: error.message, stack: error.stack }
-          : { message: String(error) },
+      err: describeError,
     },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
+}
+
+/** A stack helps with our own mistakes; what the network or a server says is told by its message, code and cause. */
+function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name: type, message, stack, cause } = error;
+  const { code } = error as { code?: unknown };
+  if (code === undefined && cause === undefined) return { type, message, stack };
+  return { type, message, code, ...(cause !== undefined && { cause: describeError(cause) }) };
 }
 
 /** Nest's own messages in the same log; its start-up chatter only at debug. */

@@ -48,7 +48,7 @@ export class PodWatch {
       failures = performance.now() - began > 60_000 ? 1 : failures + 1;
       this.options.logger.warn({ err: error, namespace: this.options.namespace }, "pod watch broke; it is made anew");
       this.options.onRestart();
-      const backoff = 500 + Math.random() * Math.min(30_000, 1_000 * 2 ** failures);
+      const backoff = 500 + Math.random() * Math.min(10_000, 1_000 * 2 ** failures);
       await sleep(backoff, undefined, { signal: this.#abort.signal }).catch(() => {});
     }
   }
