@@ -63,6 +63,7 @@ export const apiserver: ClusterDaemon = {
     "etcd-keyfile": pki("apiserver-etcd.key"),
     "authorization-mode": "Node,RBAC",
     "enable-admission-plugins": "NodeRestriction",
+    "admission-control-config-file": files.admission,
     "allow-privileged": "true",
     "service-cluster-ip-range": serviceCidr,
     "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
@@ -81,7 +82,7 @@ export const apiserver: ClusterDaemon = {
     "proxy-client-key-file": pki("front-proxy.key"),
     profiling: "false",
   }),
-  files: [pki("apiserver.crt"), pki("ca.crt"), pki("service-accounts.crt")],
+  files: [files.admission, pki("apiserver.crt"), pki("ca.crt"), pki("service-accounts.crt")],
   // its own graceful end waits up to a minute for open watches
   stopMs: 2_000,
 };

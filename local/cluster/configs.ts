@@ -22,6 +22,7 @@ export const files = {
   resolvConf: etc("resolv.conf"),
   kubelet: etc("kubelet.yaml"),
   proxy: etc("kube-proxy.yaml"),
+  admission: etc("admission.yaml"),
 };
 
 /** All files, by path. `pauseImage` is the image that holds a pod's namespaces. */
@@ -34,6 +35,7 @@ export function configFiles(pauseImage: string): Record<string, string> {
     [files.resolvConf]: "", // pods ask the cluster's DNS only
     [files.kubelet]: kubeletConfig(),
     [files.proxy]: proxyConfig(),
+    [files.admission]: admissionConfig(),
   };
 }
 
@@ -154,5 +156,23 @@ export function proxyConfig(): string {
     metricsBindAddress: "127.0.0.1:10249",
     oomScoreAdj: 0,
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
+  });
+}
+
+/**
+ * Pod Security "baseline" for namespaces that don't say otherwise: the guard can't tell a pod in the machine's own
+ * network from the machine. The add-ons' namespaces hold what must be more (volumes are made on the machine's disk).
+ */
+function admissionConfig(): string {
+  const podSecurity = {
+    apiVersion: "pod-security.admission.config.k8s.io/v1",
+    kind: "PodSecurityConfiguration",
+    defaults: { enforce: "baseline", "enforce-version": "latest" },
+    exemptions: { namespaces: ["kube-system", "local-path-storage"] },
+  };
+  return stringify({
+    apiVersion: "apiserver.config.k8s.io/v1",
+    kind: "AdmissionConfiguration",
+    plugins: [{ name: "PodSecurity", configuration: podSecurity }],
   });
 }

@@ -26,3 +26,15 @@ it("no packet of a pod leaves the machine, even where no network policy forbids 
   expect(after.refused - before.refused).toBeGreaterThanOrEqual(2);
   expect(after.leaked).toBe(0);
 });
+
+it("no pod gets into the machine's own network, which the guard doesn't watch", async () => {
+  await using namespace = await TestNamespace.create();
+  const container = { name: "node", image: "any" };
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "pod" },
+    spec: { hostNetwork: true, containers: [container] },
+  };
+  await expect(namespace.apply(pod)).rejects.toThrow(/violates PodSecurity "baseline:latest": .*hostNetwork=true/);
+});

@@ -45,13 +45,13 @@ export async function installPackages(): Promise<string> {
   if (missing.length === 0) return "all installed";
   await withoutServiceStarts(async () => {
     // the lists may be fresh already; only if they turn out not to be is an update worth its time
-    if (await aptInstall(missing)) return;
-    const update = await execa("apt-get", ["update", "-q"], { reject: false, all: true });
-    if (await aptInstall(missing)) return;
-    throw new UserError(
-      `apt-get could not install ${missing.join(" ")} (${lastLine(update.failed ? update.all : "see apt-get's message")}). ` +
-        `Check that the package mirror can be reached (apt-get update), then run the command again.`,
-    );
+    if (!(await aptInstall(missing)).failed) return;
+    await execa("apt-get", ["update", "-q"], { reject: false });
+    const second = await aptInstall(missing);
+    if (second.failed)
+      throw new UserError(
+        `apt-get could not install ${missing.join(" ")} (${aptError(second.all)}): check that \`apt-get update\` works and the disk has room, then run the command again.`,
+      );
   });
   await disableUnits(missing);
   return `installed ${missing.join(" ")}`;
@@ -66,12 +66,12 @@ async function installedPackages(): Promise<string> {
   return query.stdout;
 }
 
-/** Whether apt-get installed them. A dpkg run that was interrupted earlier is completed first. */
-async function aptInstall(names: string[]): Promise<boolean> {
+/** A dpkg run that was interrupted earlier is completed first. */
+async function aptInstall(names: string[]) {
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   await execa("dpkg", ["--configure", "-a"], { env, reject: false });
   const options = ["install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-  return !(await execa("apt-get", [...options, ...names], { env, reject: false })).failed;
+  return execa("apt-get", [...options, ...names], { env, reject: false, all: true });
 }
 
 const policyFile = "/usr/sbin/policy-rc.d";
@@ -102,4 +102,5 @@ async function disableUnits(installed: string[]): Promise<void> {
   if (ours.length > 0) await execa("systemctl", ["disable", "--now", ...ours], { reject: false });
 }
 
-const lastLine = (text: string | undefined) => text?.trim().split("\n").at(-1) ?? "";
+/** The first error among apt-get's output. */
+const aptError = (output: string) => output.match(/^E: (.*)$/m)?.[1] ?? "without saying why";
