@@ -30,7 +30,8 @@ test("the open internet always lacks private, link-local and metadata ranges, in
 });
 
 test("a public address of the cluster's own API is cut out too", () => {
-  expect(exceptionsIn("203.0.113.0/24", ["203.0.113.9/32", "10.0.0.1/32"])).toEqual(["203.0.113.9/32"]);
+  expect(exceptionsIn("203.0.113.0/24", ["203.0.113.9/32"])).toEqual(["203.0.113.9/32"]);
+  expect(exceptionsIn("0.0.0.0/0", ["10.0.0.1/32"])).toEqual(exceptionsIn("0.0.0.0/0"));
 });
 
 test("a rule for an internal range is recognised", () => {

@@ -58,6 +58,8 @@ export function contains(outer: string, inner: string): boolean {
 export const internalRangeOf = (cidr: string): string | undefined =>
   internalRanges.find((range) => contains(range, cidr));
 
-/** The ranges to cut out of a rule for `cidr`: the internal ones and `more` that lie inside it. */
+/** The ranges to cut out of a rule for `cidr`: the internal ones, and those of `more` that aren't internal anyway. */
 export const exceptionsIn = (cidr: string, more: string[] = []): string[] =>
-  [...internalRanges, ...more].filter((range) => contains(cidr, range) && range !== cidr);
+  [...internalRanges, ...more.filter((range) => internalRangeOf(range) === undefined)].filter(
+    (range) => contains(cidr, range) && range !== cidr,
+  );
