@@ -71,10 +71,9 @@ async function goBuild(cwd: string, output: string, packages: string[]): Promise
   const args = ["build", "-trimpath", "-mod=readonly", `-ldflags=${ldflags}`, "-o", `${output}/`, ...packages];
   const result = await execa("go", args, { cwd, env: { CGO_ENABLED: "0", GOFLAGS: "" }, reject: false, all: true });
   if (!result.failed) return;
-  const lines = (result.all ?? result.message).trim().split("\n");
+  const reason = (result.all ?? result.message).trim().split("\n").at(-1);
   throw new UserError(
-    `go could not build ${packages.join(" ")}:\n${lines.slice(-5).join("\n")}\n` +
-      "If modules could not be fetched, check that the Go module proxy can be reached (go env GOPROXY); if the disk is full, make room. Then run the command again.",
+    `go could not build ${packages.join(" ")} (${reason}): check that the Go module proxy can be reached (go env GOPROXY) and the disk has room, then run the command again.`,
   );
 }
 

@@ -104,7 +104,6 @@ function cniConfig(): string {
           routes: [{ dst: "0.0.0.0/0" }],
         },
       },
-      { type: "portmap", capabilities: { portMappings: true } },
     ],
   });
 }

@@ -1,9 +1,10 @@
 /** Stops the cluster. What it has stored stays, unless it is purged. */
 import { existsSync, globSync, readlinkSync, rmdirSync, rmSync } from "node:fs";
 import { execa } from "execa";
-import { stateDir } from "../lib/paths.ts";
+import { inspect } from "../host/machine.ts";
+import { runDir, stateDir } from "../lib/paths.ts";
 import { pidOf } from "../lib/process.ts";
-import { step } from "../lib/steps.ts";
+import { step, UserError } from "../lib/steps.ts";
 import { components, containerd, etcd, registryDaemon } from "./components.ts";
 import { end, ensure, until } from "./daemons.ts";
 import { clearIptables } from "./iptables.ts";
@@ -11,7 +12,7 @@ import { containerdDir, containerdRunDir, containerdSocket, kubeletDir, podAddre
 import { unmountUnder } from "./mounts.ts";
 import { tearDownNetwork } from "./network.ts";
 import { endContainers, shims, sweepPods } from "./pods.ts";
-import { removeState } from "./state.ts";
+import { isClaimed, removeState } from "./state.ts";
 
 /** How long containers have to end by themselves, in seconds. */
 const graceSeconds = 10;
@@ -25,6 +26,8 @@ const before = components.filter((component) => ![containerd, etcd, registryDaem
  */
 export async function clusterDown(): Promise<void> {
   await step("Stop the cluster", async () => {
+    if (!isClaimed() && components.every(({ name }) => pidOf(name) === undefined)) return "there is none";
+    refuseBesideAnother();
     for (const component of before) await end(component);
     await stopPods();
     for (const component of [containerd, etcd, registryDaemon]) await end(component);
@@ -32,6 +35,7 @@ export async function clusterDown(): Promise<void> {
     for (const dir of [containerdRunDir, podAddressesDir]) rmSync(dir, { recursive: true, force: true });
     await clearIptables();
     await execa("nft", ["delete", "table", "ip", "berth_netpol"], { reject: false });
+    return "stopped";
   });
 }
 
@@ -40,12 +44,23 @@ export async function clusterPurge(): Promise<void> {
   await clusterDown();
   await step("Remove the cluster's state", async () => {
     await tearDownNetwork();
-    await unmountUnder([stateDir]);
+    await unmountUnder([stateDir, runDir]);
     removeState();
     removeStrewnFiles();
     return "its programs stay in the cache";
   });
 }
+
+/** Another Kubernetes' pods, chains and bridge have the same names as ours. */
+function refuseBesideAnother(): void {
+  const other = inspect().tcpListeners.find(({ port }) => port === kubeletPort);
+  if (other !== undefined)
+    throw new UserError(
+      `Another Kubernetes runs on this machine (${other.program ?? "its kubelet"}, pid ${other.pid ?? "unknown"}), and its pods can't be told from Berth's: stop it, then run the command again.`,
+    );
+}
+
+const kubeletPort = 10250;
 
 /** A containerd that was killed is started once more, as only it can end containers in order. */
 async function stopPods(): Promise<void> {

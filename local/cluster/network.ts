@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { nodeIp, podCidr, serviceCidr, stateDir } from "../lib/paths.ts";
+import { UserError } from "../lib/steps.ts";
 import { lowerGuard, raiseGuard } from "./guard.ts";
 import { writeIfChanged } from "./layout.ts";
 
@@ -38,6 +39,10 @@ export async function setUpNetwork(): Promise<void> {
   // an address that kube-proxy or CNI doesn't know (yet) ends here, not at the machine's default route
   await ip("route", "replace", serviceCidr, "dev", bridge, "src", nodeIp);
   await ip("route", "replace", podCidr, "dev", bridge, "src", nodeIp, "metric", "4000");
+  if (!existsSync(sysctlFile("net.bridge.bridge-nf-call-iptables")))
+    throw new UserError(
+      "The kernel doesn't show bridged packets to nftables, on which the cluster's filters rest: load its module br_netfilter (modprobe br_netfilter), then run the command again.",
+    );
   saveSysctls();
   for (const [name, value] of Object.entries(sysctls)) {
     if (readSysctl(name) !== value) writeFileSync(sysctlFile(name), value);

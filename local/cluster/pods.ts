@@ -23,9 +23,13 @@ async function ctr(...args: string[]): Promise<string> {
   return result.stdout;
 }
 
-/** Kills what is left of pods and the shims that held it, and removes pods' cgroups and network namespaces. */
+/**
+ * Kills what is left of pods and the shims that held it, and removes pods' cgroups, network namespaces and bridge.
+ * Those have the names that every Kubernetes gives them, so no other may be on the machine.
+ */
 export async function sweepPods(): Promise<void> {
-  while (kill([...shims(), ...podProcesses()]) > 0) await sleep(50);
+  const deadline = performance.now() + 10_000; // a process may hang in the kernel
+  while (kill([...shims(), ...podProcesses()]) > 0 && performance.now() < deadline) await sleep(50);
   for (const dir of globSync(`${podCgroups}/**/`).sort().reverse()) removeCgroup(dir);
   for (const network of globSync(podNetworks)) {
     await execa("umount", ["--lazy", network], { reject: false });

@@ -64,7 +64,7 @@ async function nodeUp(): Promise<string> {
 
 async function addonsUp(): Promise<void> {
   await until("The cluster's API for DNS and storage", 30, applyAddons);
-  await addonsReady(120);
+  await until("The cluster's DNS and storage", 120, () => addonsReady(10));
   // an answer is better than a status that may be from before a reboot
   const resolver = new Resolver({ timeout: 500, tries: 1 });
   resolver.setServers([dnsServiceIp]);
