@@ -1,10 +1,9 @@
 /** Fills the local registry with the base images: the originals where they can be had, else stand-ins. */
-import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { docker } from "../docker.ts";
-import { cacheDir } from "../lib/paths.ts";
+import { cacheDir, stateDir } from "../lib/paths.ts";
 import { step, UserError } from "../lib/steps.ts";
 import { type BaseImage, baseImages, debian } from "./list.ts";
 import { isCurrent, recipeHash, standInLabel } from "./recipe.ts";
@@ -63,19 +62,20 @@ async function pull(name: string): Promise<boolean> {
 }
 
 async function build(image: BaseImage, version: string): Promise<void> {
-  const context = await mkdtemp(join(tmpdir(), "berth-image-"));
+  // At a fixed place, so that what a killed run left is found and removed.
+  const context = join(stateDir, "image-build");
+  await rm(context, { recursive: true, force: true });
   try {
     await cp(join(standIns, image.recipe), context, { recursive: true });
     for (const ingredient of image.ingredients ?? []) await ingredient.make(context);
     const settings = [`--label=${standInLabel}=${version}`, `--build-arg=DEBIAN_IMAGE=${localName(debian.name)}`];
-    await docker(["build", "--network=host", "--tag", localName(image.name), ...settings, context]).catch((error) => {
-      const lines = String(error.stderr || error.shortMessage)
-        .trim()
-        .split("\n");
-      throw new UserError(
-        `${image.name} could not be made:\n${lines.slice(-12).join("\n")}\nIf packages could not be fetched, check the network, then run the command again.`,
-      );
-    });
+    await docker(["build", "--pull", "--network=host", "--tag", localName(image.name), ...settings, context]);
+  } catch (error) {
+    const { stderr, message } = error as { stderr?: string; message: string };
+    const said = (stderr || message).trim().split("\n").slice(-12).join("\n");
+    throw new UserError(
+      `${image.name} could not be made:\n${said}\nIf packages could not be fetched, check the network. Then run the command again.`,
+    );
   } finally {
     await rm(context, { recursive: true, force: true });
   }

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { registry } from "../lib/paths.ts";
+import { UserError } from "../lib/steps.ts";
 
 const manifestTypes = [
   "application/vnd.docker.distribution.manifest.v2+json",
@@ -85,7 +86,11 @@ function split(name: string): { repository: string; tag: string } {
 }
 
 async function call(repository: string, path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(`http://${registry}/v2/${repository}/${path}`, init);
+  const response = await fetch(`http://${registry}/v2/${repository}/${path}`, init).catch((error: Error) => {
+    throw new UserError(
+      `The local registry at ${registry} doesn't answer (${error.message}). Run npm run up to start it.`,
+    );
+  });
   return response.status === 404 ? response : accepted(response);
 }
 
