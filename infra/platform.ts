@@ -66,7 +66,8 @@ export class Platform extends pulumi.ComponentResource {
           metadata: { name: policy, namespace: this.namespace, labels: labels("platform") },
           spec: specs[policy],
         },
-        { parent: this },
+        // Not before the pods that it guards.
+        { parent: this, deletedWith: namespace },
       );
     this.registerOutputs({ namespace: this.namespace });
   }

@@ -45,37 +45,39 @@ export class Tenant extends pulumi.ComponentResource {
       parent,
     );
     this.namespace = namespace.metadata.name;
+    // They go with the namespace and not before it, so that no session that still runs is ever without its policies.
+    const inside = { parent: this, deletedWith: namespace };
     const meta = (objectName: string) => ({ name: objectName, namespace: this.namespace, labels: tenantLabels });
 
     const policies = tenantPolicies(tenant, args.platformNamespace, args.kubernetesApi);
     for (const [policy, spec] of Object.entries(policies))
-      new k8s.networking.v1.NetworkPolicy(`${name}-${policy}`, { metadata: meta(policy), spec }, parent);
+      new k8s.networking.v1.NetworkPolicy(`${name}-${policy}`, { metadata: meta(policy), spec }, inside);
 
     new k8s.core.v1.ResourceQuota(
       `${name}-quota`,
       { metadata: meta("sessions"), spec: { hard: resourceQuota(tenant.quota) } },
-      parent,
+      inside,
     );
     new k8s.core.v1.LimitRange(
       `${name}-limits`,
       { metadata: meta("sessions"), spec: { limits: sessionLimits(tenant.workspace) } },
-      parent,
+      inside,
     );
     const account = new k8s.core.v1.ServiceAccount(
       `${name}-agent-runner`,
       { metadata: meta("agent-runner"), automountServiceAccountToken: false },
-      parent,
+      inside,
     );
     const { modelEndpoint } = tenant.agentConfig;
     new k8s.core.v1.ConfigMap(
       `${name}-agent-config`,
       { metadata: meta("agent-config"), data: modelEndpoint === undefined ? {} : { MODEL_ENDPOINT: modelEndpoint } },
-      parent,
+      inside,
     );
     const role = new k8s.rbac.v1.Role(
       `${name}-runtime`,
       { metadata: meta("berth-runtime"), rules: workerRules },
-      parent,
+      inside,
     );
     new k8s.rbac.v1.RoleBinding(
       `${name}-runtime`,
@@ -84,7 +86,7 @@ export class Tenant extends pulumi.ComponentResource {
         roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: role.metadata.name },
         subjects: [{ kind: "ServiceAccount", name: workerServiceAccount, namespace: args.platformNamespace }],
       },
-      parent,
+      inside,
     );
 
     const random32 = new random.RandomPassword(`${name}-key`, { length: 32, special: false }, parent);
