@@ -10,5 +10,5 @@ export function stackConfig(): Config {
   );
   if (config) return config;
   const file = `Pulumi.${pulumi.getStack()}.yaml`;
-  throw new pulumi.RunError([`${file} has ${faults.length} fault(s); nothing was changed.`, ...faults].join("\n"));
+  throw new pulumi.RunError([`${file} is wrong; nothing was changed.`, ...faults].join("\n"));
 }

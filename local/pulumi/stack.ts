@@ -86,19 +86,28 @@ export async function stackDestroy(stack: string, cluster: Cluster = "local"): P
 
 /**
  * Points the stack to the cluster of a kubeconfig context that the user has, in Pulumi.<stack>.yaml.
- * @throws UserError where the stack's registry is this machine's, which other clusters can't pull from
+ * @throws UserError where a registry of the stack is this machine's, which other clusters can't pull from
  */
 export async function useContext(stack: string, context: string): Promise<void> {
   await mkdirPrivate(backend);
   await pulumi(["stack", "select", stack, "--create"], "own");
-  const { stdout } = await pulumi(["config", "get", "berth:registry", "--stack", stack], "own");
-  if (/^(localhost|127\.|\[::1\])/.test(stdout.trim()))
-    throw new UserError(
-      `the images of stack ${stack} go to ${stdout.trim()}, which the cluster ${context} can't reach. ` +
-        `Name a registry of yours: pulumi config set berth:registry ghcr.io/you/berth --stack ${stack}`,
-    );
+  const { stdout } = await pulumi(["config", "--json", "--stack", stack], "own");
+  const config = JSON.parse(stdout) as Record<string, { value?: string }>;
+  for (const [key, remedy] of Object.entries(remedies)) {
+    const value = config[key]?.value ?? "";
+    if (isLoopback(value))
+      throw new UserError(`${key} is ${value}, which the cluster ${context} can't reach. ${remedy} --stack ${stack}`);
+  }
   await pulumi(["config", "set", "berth:context", context, "--stack", stack], "own");
 }
+
+const isLoopback = (registry: string) => /^(localhost|127\.|\[::1\])/.test(registry);
+
+/** What to do about a registry that is this machine's own. */
+const remedies = {
+  "berth:registry": "Name a registry of yours: pulumi config set berth:registry ghcr.io/you/berth",
+  "berth:baseRegistry": "Take the original base images: pulumi config rm berth:baseRegistry",
+};
 
 /**
  * Forgets operations that a killed run had begun: what they made is found and taken over (adoptExisting), or made anew.
