@@ -13,11 +13,13 @@ import { logFile, pidOf, start, stop } from "./lib/process.ts";
 import { UserError } from "./lib/steps.ts";
 
 const name = "docker";
+const containerdName = "docker-containerd";
 const dataDir = join(stateDir, "docker");
 const execDir = join(runDir, "docker");
 const pidFile = join(runDir, "dockerd.pid");
-
+const containerdSocket = join(execDir, "containerd.sock");
 const configFile = join(stateDir, "etc", "docker.json");
+const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
 /** In a file of its own: settings in the machine's /etc/docker/daemon.json would contradict flags. */
 const config = {
@@ -25,6 +27,8 @@ const config = {
   "data-root": dataDir,
   "exec-root": execDir,
   pidfile: pidFile,
+  // Named, or dockerd would share the one at the default address: the cluster's, or the machine's own.
+  containerd: containerdSocket,
   bridge: "none",
   iptables: false,
   ip6tables: false,
@@ -36,6 +40,17 @@ const config = {
   // Builds leave layers behind for the next build; more than this isn't worth its disk space.
   builder: { gc: { enabled: true, defaultKeepStorage: "5GB" } },
 };
+
+const containerdConfig = `version = 2
+root = "${join(dataDir, "containerd")}"
+state = "${join(execDir, "containerd")}"
+oom_score = 0
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "${containerdSocket}"
+[debug]
+  level = "warn"
+`;
 
 /** For programs that talk to this daemon: DOCKER_HOST. */
 export const dockerHost = `unix://${dockerSocket}`;
@@ -50,11 +65,13 @@ export async function docker(args: string[], options: { cwd?: string; timeout?: 
   return stdout;
 }
 
-/** Starts the daemon unless it runs, and waits until it answers. Returns whether it was started. */
+/** Starts the daemon and its containerd unless they run, and waits until it answers. Returns whether it was started. */
 export async function startDocker(): Promise<boolean> {
   if (pidOf(name) === undefined) await clearLeftovers();
-  mkdirSync(dirname(configFile), { recursive: true });
+  for (const dir of [dirname(configFile), execDir]) mkdirSync(dir, { recursive: true });
+  writeFileSync(containerdConfigFile, containerdConfig);
   writeFileSync(configFile, JSON.stringify(config, null, 2));
+  start({ name: containerdName, command: "/usr/bin/containerd", args: [`--config=${containerdConfigFile}`] });
   const started = start({ name, command: "/usr/sbin/dockerd", args: [`--config-file=${configFile}`] });
   const deadline = performance.now() + 60_000;
   while (!(await answers())) {
@@ -70,12 +87,13 @@ export async function stopDocker(): Promise<void> {
   // A killed daemon leaves its containers running; a new one ends them.
   if (pidOf(name) === undefined && processes(execDir).length > 0) await startDocker();
   await stop(name, 20_000);
+  await stop(containerdName);
   await clearLeftovers();
 }
 
 /** "running", "stopped", or "not answering" for a process that lives but doesn't serve. */
 export async function dockerStatus(): Promise<"running" | "stopped" | "not answering"> {
-  if (pidOf(name) === undefined) return "stopped";
+  if (pidOf(name) === undefined || pidOf(containerdName) === undefined) return "stopped";
   return (await answers()) ? "running" : "not answering";
 }
 
@@ -102,13 +120,9 @@ function answers(): Promise<boolean> {
  * to another process by now, for which a new daemon would refuse to start.
  */
 async function clearLeftovers(): Promise<void> {
-  const containerd = processes(join(execDir, "containerd", "containerd.toml"));
-  for (const pid of containerd) process.kill(pid, "SIGKILL");
-  while (processes(join(execDir, "containerd", "containerd.toml")).length > 0) await sleep(50);
   const mounts = mountsUnder([dataDir, execDir], readFileSync("/proc/self/mountinfo", "utf8"));
   if (mounts.length > 0) await execa("umount", ["--lazy", ...mounts], { reject: false });
-  for (const file of [pidFile, join(execDir, "containerd", "containerd.pid"), dockerSocket])
-    rmSync(file, { force: true });
+  for (const file of [pidFile, dockerSocket]) rmSync(file, { force: true });
 }
 
 /** The pids of the processes, other than this one, whose command line names `path` or something below it. */
