@@ -9,6 +9,6 @@ test.each(["dev", "prod"])("the stack %s makes what was reviewed", async (stack)
   vi.resetModules(); // the program runs on import
   const resources = await recordStack(stack);
   const golden = new URL(`testdata/${stack}.golden.json`, import.meta.url);
-  if (process.env["UPDATE_GOLDEN"]) writeFileSync(golden, `${JSON.stringify(resources, null, 2)}\n`);
+  if (process.env.UPDATE_GOLDEN) writeFileSync(golden, `${JSON.stringify(resources, null, 2)}\n`);
   expect(resources, howTo).toEqual(JSON.parse(readFileSync(golden, "utf8")));
 });

@@ -1,5 +1,5 @@
 /** Who reaches whom on the deployed stack `dev`, tried from real pods. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { kubectl } from "../local/cluster/index.ts";
 import { nodeIp } from "../local/lib/paths.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
@@ -74,11 +74,11 @@ function attempt({ namespace, pod }: Place, host: string, port: number): Promise
   return kubectl(["exec", "-n", namespace, pod, "--", "/nodejs/bin/node", "-e", script]);
 }
 
-/** Polled, as a policy reaches a new pod a moment after its start. */
+/** Tried again for a while, as a policy reaches a new pod a moment after its start. */
 const expectReach = (from: Place, host: string, port: number, result: "open" | "closed") =>
-  expect.poll(() => attempt(from, host, port), { timeout: 20_000, interval: 500 }).toBe(result);
+  vi.waitFor(async () => expect(await attempt(from, host, port)).toBe(result), { timeout: 20_000, interval: 500 });
 
-test.each<[string, Place, string, number, "open" | "closed"]>([
+test.concurrent.each<[string, Place, string, number, "open" | "closed"]>([
   ["api → postgres", api, "postgres", 5432, "open"],
   ["api → redis", api, "redis", 6379, "open"],
   ["api → Kubernetes", api, "kubernetes.default", 443, "closed"],
@@ -96,14 +96,14 @@ test.each<[string, Place, string, number, "open" | "closed"]>([
   await expectReach(from, host, port, result);
 });
 
-test("a session's desktop is for the API alone", async () => {
+test.concurrent("a session's desktop is for the API alone", async () => {
   const address = await addressOf(acme);
   await expectReach(api, address, 6080, "open");
   await expectReach(api, address, 5900, "closed");
   await expectReach(worker, address, 6080, "closed");
 });
 
-test("sessions don't reach each other, neither another tenant's nor their own", async () => {
+test.concurrent("sessions don't reach each other, neither another tenant's nor their own", async () => {
   const address = await addressOf(acme);
   await expectReach(acmeToo, address, 6080, "closed");
   await expectReach(globex, address, 6080, "closed");

@@ -45,7 +45,7 @@ export const pluginArchive = (name: string, version: string, arch = process.arch
 };
 
 /** The folder of downloads that is used before the internet: BERTH_MIRROR, else ../shared/mirror beside the checkout. */
-export const mirrorDir = (): string => process.env["BERTH_MIRROR"] ?? join(root, "..", "shared", "mirror");
+export const mirrorDir = (): string => process.env.BERTH_MIRROR ?? join(root, "..", "shared", "mirror");
 
 /** Sum per file name of a list in the format of `sha256sum`. Pure. */
 export function parseSums(text: string): Map<string, string> {
@@ -77,7 +77,7 @@ export async function obtain(archive: Archive, target: string): Promise<string> 
 function mirrorSum(file: string): string[] {
   const list = join(mirrorDir(), "SHA256SUMS");
   const own =
-    process.env["BERTH_MIRROR"] && existsSync(list) ? parseSums(readFileSync(list, "utf8")).get(file) : undefined;
+    process.env.BERTH_MIRROR && existsSync(list) ? parseSums(readFileSync(list, "utf8")).get(file) : undefined;
   return [known[file], own].filter((sum) => sum !== undefined);
 }
 

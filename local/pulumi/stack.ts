@@ -42,7 +42,7 @@ const settings = (cluster: Cluster): Record<string, string> => ({
 /** The environment for `pulumi` as a child process. */
 export const stackEnvironment = (cluster: Cluster = "local"): Record<string, string> => ({
   ...settings(cluster),
-  PATH: [...path, process.env["PATH"] ?? ""].join(":"),
+  PATH: [...path, process.env.PATH ?? ""].join(":"),
 });
 
 /** The same as one line for a POSIX shell: `export A='…' B='…' PATH='…':"$PATH"`. */

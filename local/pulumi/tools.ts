@@ -92,7 +92,7 @@ async function install(
 
 /** A CLI of the right version on PATH with its language host. */
 async function installedCli(): Promise<Installed | undefined> {
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     if (!existsSync(join(folder, "pulumi"))) continue;
     const home = dirname(realpathSync(join(folder, "pulumi")));
     const files = programs.filter((program) => existsSync(join(home, program)));
@@ -105,6 +105,6 @@ async function installedCli(): Promise<Installed | undefined> {
 
 /** A plugin in the user's own PULUMI_HOME. */
 function installedPlugin(folder: string, program: string): Installed | undefined {
-  const home = join(process.env["PULUMI_HOME"] ?? join(homedir(), ".pulumi"), "plugins", folder);
+  const home = join(process.env.PULUMI_HOME ?? join(homedir(), ".pulumi"), "plugins", folder);
   return existsSync(join(home, program)) ? { folder: home, files: [program] } : undefined;
 }
