@@ -16,7 +16,7 @@ export async function firstFrame(url: string, headers: Record<string, string> = 
     await opened(socket);
     const read = reader(socket);
     await read(12); // "RFB 003.008\n"
-    socket.send("RFB 003.008\n");
+    socket.send(Buffer.from("RFB 003.008\n"));
     const securityTypes = await read((await read(1)).readUInt8());
     if (!securityTypes.includes(1)) throw new Error(`security type None is not offered: ${[...securityTypes]}`);
     socket.send(Buffer.from([1]));

@@ -15,7 +15,7 @@ beforeAll(async () => {
   const response = await call(acme, "POST", "/v1/sessions", { tier: "small" });
   expect(response.status).toBe(201);
   session = (await response.json()) as Session;
-  expect(response.headers.get("location")).toBe(`/v1/sessions/${session.id}`);
+  expect(response.headers.get("location")).toBe(session.links.self);
 });
 
 afterAll(async () => {
