@@ -28,20 +28,22 @@ export function call(key: string, method: string, path: string, body?: unknown):
 }
 
 /** Polls until `look` gives a value other than undefined; fails after `seconds` with `what`. */
-export async function until<T>(what: string, seconds: number, look: () => Promise<T | undefined>): Promise<T> {
+export async function until<T>(what: () => string, seconds: number, look: () => Promise<T | undefined>): Promise<T> {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     const value = await look();
     if (value !== undefined) return value;
-    if (performance.now() > deadline) throw new Error(`after ${seconds} s still not: ${what}`);
+    if (performance.now() > deadline) throw new Error(`after ${seconds} s still not: ${what()}`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 
 /** Waits for the session's state; a session that fails instead ends the wait with its reason. */
 export async function reaches(key: string, id: string, state: string): Promise<Session> {
-  return until(`session ${id} ${state}`, 90, async () => {
-    const session = (await (await call(key, "GET", `/v1/sessions/${id}`)).json()) as Session;
+  let session: Session | undefined;
+  const what = () => `${state}; the session is ${session?.state}: ${session?.reason}`;
+  return until(what, 90, async () => {
+    session = (await (await call(key, "GET", `/v1/sessions/${id}`)).json()) as Session;
     if (session.state === "failed" && state !== "failed") throw new Error(`session ${id} failed: ${session.reason}`);
     return session.state === state ? session : undefined;
   });

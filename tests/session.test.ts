@@ -30,10 +30,14 @@ describe("a session of one's own", () => {
 
   test("shows its desktop through the API's WebSocket", async () => {
     const url = new URL(`/v1/sessions/${session.id}/desktop`, apiUrl.replace(/^http/, "ws")).href;
-    const frame = await until("a frame that is not blank", 20, async () => {
-      const frame = await firstFrame(url, { authorization: `Bearer ${acme}` });
-      return colours(frame) > 1 ? frame : undefined;
-    });
+    const frame = await until(
+      () => "a frame that is not blank",
+      20,
+      async () => {
+        const frame = await firstFrame(url, { authorization: `Bearer ${acme}` });
+        return colours(frame) > 1 ? frame : undefined;
+      },
+    );
     expect([frame.width, frame.height]).toEqual([1280, 800]);
   });
 
@@ -44,15 +48,27 @@ describe("a session of one's own", () => {
     await canvas.waitFor();
     expect(page.url()).not.toContain(acme);
     const shot = () => canvas.screenshot();
-    await until("a desktop that is not blank", 20, async () => (isBlank(await shot()) ? undefined : true));
+    await until(
+      () => "a desktop that is not blank",
+      20,
+      async () => (isBlank(await shot()) ? undefined : true),
+    );
     const before = await shot();
     await page.keyboard.type("echo berth-was-here | tee ~/workspace/proof.txt", { delay: 20 });
-    await until("pixels that changed", 10, async () => (difference(before, await shot()) > 0.0005 ? true : undefined));
+    await until(
+      () => "pixels that changed",
+      10,
+      async () => (difference(before, await shot()) > 0.0005 ? true : undefined),
+    );
     await page.keyboard.press("Enter");
-    const file = await until("the file in the workspace", 10, async () => {
-      const text = await inAgent(namespace, session.id, ["cat", "/home/agent/workspace/proof.txt"]);
-      return text === "" ? undefined : text;
-    });
+    const file = await until(
+      () => "the file in the workspace",
+      10,
+      async () => {
+        const text = await inAgent(namespace, session.id, ["cat", "/home/agent/workspace/proof.txt"]);
+        return text === "" ? undefined : text;
+      },
+    );
     expect(file).toBe("berth-was-here\n");
     await page.close();
   });
@@ -61,8 +77,10 @@ describe("a session of one's own", () => {
     expect(await leftovers(namespace, session.id)).toHaveLength(4); // pod, claim, secret, volume
     expect((await call(acme, "DELETE", `/v1/sessions/${session.id}`)).status).toBe(202);
     await reaches(acme, session.id, "stopped");
-    await until("no pod, claim, secret or volume", 60, async () =>
-      (await leftovers(namespace, session.id)).length === 0 ? true : undefined,
+    await until(
+      () => "no pod, claim, secret or volume",
+      60,
+      async () => ((await leftovers(namespace, session.id)).length === 0 ? true : undefined),
     );
   });
 });
