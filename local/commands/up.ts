@@ -1,9 +1,10 @@
 /** Brings up everything, from whatever state the machine is in, and says how to use it. */
-import { buildPrograms, clusterUp, ensureAdapter, registryUp } from "../cluster/index.ts";
+import { buildPrograms, clusterUp, registryUp } from "../cluster/index.ts";
 import { startDocker } from "../docker.ts";
 import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
 import { ensureBaseImages } from "../images/ensure.ts";
+import { claim } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
 import { type Cluster, stackUp, useContext } from "../pulumi/stack.ts";
 import { ensurePulumi } from "../pulumi/tools.ts";
@@ -18,7 +19,6 @@ export async function up(context: string | undefined): Promise<void> {
   if (context === undefined) await localCluster();
   else await ownCluster(context);
   const cluster: Cluster = context === undefined ? "local" : "own";
-  console.log("  Stack: pulumi up");
   await step(`Stack ${stack}`, () => stackUp(stack, cluster));
   await welcome(stack, cluster, (performance.now() - start) / 1000);
 }
@@ -26,8 +26,9 @@ export async function up(context: string | undefined): Promise<void> {
 /** The programs' build keeps the processors busy, so what waits for the network goes beside it. */
 async function localCluster(): Promise<void> {
   preflight();
+  claim();
   await step("Debian packages", installPackages);
-  const programs = step("Cluster's programs", buildPrograms).then(() => step("Metrics adapter", ensureAdapter));
+  const programs = step("Cluster's programs", buildPrograms);
   const images = step("Pulumi", ensurePulumi)
     .then(() => step("Local registry", registryUp))
     .then(() => step("Docker daemon", startDocker))

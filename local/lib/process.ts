@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { logDir, runDir } from "./paths.ts";
+import { UserError } from "./steps.ts";
 
 export interface Daemon {
   /** Name of the pid file and of the log. */
@@ -35,6 +36,15 @@ export function pidOf(name: string): number | undefined {
   if (!existsSync(pidFile(name))) return undefined;
   const [pid, started] = readFileSync(pidFile(name), "utf8").trim().split(" ");
   return started !== undefined && startTime(Number(pid)) === started ? Number(pid) : undefined;
+}
+
+/** Keeps other commands off the machine's parts until this process ends, however it ends. Throws a UserError if one runs. */
+export function claim(): void {
+  const other = pidOf("command");
+  if (other !== undefined && other !== process.pid)
+    throw new UserError(`another npm run up or down (process ${other}) is at work: wait for its end, or end it.`);
+  mkdirSync(runDir, { recursive: true });
+  writeFileSync(pidFile("command"), `${process.pid} ${startTime(process.pid)}`);
 }
 
 /** Starts the daemon unless it runs; its output goes to its log. Returns whether it was started. */
