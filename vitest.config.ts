@@ -1,21 +1,23 @@
 import { defineConfig } from "vitest/config";
 
+const unit = ["{infra,local,runtime/src}/**/*.test.ts"];
 const stores = ["runtime/src/**/*.stores.test.ts"];
 const cluster = ["{infra,local,runtime/src}/**/*.cluster.test.ts"];
+const e2e = ["tests/**/*.test.ts"];
+
+/** Projects run one after the other, and their files too where they share what they work on. */
+const shared = (groupOrder: number, testTimeout: number) =>
+  ({ fileParallelism: false, testTimeout, hookTimeout: testTimeout, sequence: { groupOrder } }) as const;
 
 /** unit needs nothing; stores a real Postgres and Redis; cluster and e2e the local cluster with the stack `dev`. */
 export default defineConfig({
   test: {
     reporters: ["default", "./tests/closing-line.ts"],
     projects: [
-      {
-        test: { name: "unit", include: ["{infra,local,runtime/src}/**/*.test.ts"], exclude: [...stores, ...cluster] },
-      },
-      {
-        test: { name: "stores", include: stores, globalSetup: "runtime/src/testing/stores.ts", fileParallelism: false },
-      },
-      { test: { name: "cluster", include: cluster, testTimeout: 120_000, fileParallelism: false } },
-      { test: { name: "e2e", include: ["tests/**/*.test.ts"], testTimeout: 180_000, fileParallelism: false } },
+      { test: { name: "unit", include: unit, exclude: [...stores, ...cluster] } },
+      { test: { name: "stores", include: stores, globalSetup: "runtime/src/testing/stores.ts", ...shared(1, 60_000) } },
+      { test: { name: "cluster", include: cluster, ...shared(2, 180_000) } },
+      { test: { name: "e2e", include: e2e, ...shared(3, 180_000) } },
     ],
   },
 });
