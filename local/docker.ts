@@ -8,6 +8,8 @@ import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { removeCgroup } from "./lib/cgroups.ts";
+import { unmountUnder } from "./lib/mounts.ts";
 import { dockerSocket, runDir, stateDir } from "./lib/paths.ts";
 import { logFile, pidOf, start, stop } from "./lib/process.ts";
 import { UserError } from "./lib/steps.ts";
@@ -18,6 +20,8 @@ const dataDir = join(stateDir, "docker");
 const execDir = join(runDir, "docker");
 const pidFile = join(runDir, "dockerd.pid");
 const containerdSocket = join(execDir, "containerd.sock");
+/** Of its own, so that it can be removed. */
+const cgroup = "berth-docker";
 const configFile = join(stateDir, "etc", "docker.json");
 const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
@@ -29,6 +33,7 @@ const config = {
   pidfile: pidFile,
   // Named, or dockerd would share the one at the default address: the cluster's, or the machine's own.
   containerd: containerdSocket,
+  "cgroup-parent": `/${cgroup}`,
   bridge: "none",
   iptables: false,
   ip6tables: false,
@@ -101,6 +106,7 @@ export async function dockerStatus(): Promise<"running" | "stopped" | "not answe
 export async function purgeDocker(): Promise<void> {
   await stopDocker();
   for (const dir of [dataDir, execDir]) rmSync(dir, { recursive: true, force: true });
+  removeCgroup(cgroup);
 }
 
 function answers(): Promise<boolean> {
@@ -120,8 +126,7 @@ function answers(): Promise<boolean> {
  * to another process by now, for which a new daemon would refuse to start.
  */
 async function clearLeftovers(): Promise<void> {
-  const mounts = mountsUnder([dataDir, execDir], readFileSync("/proc/self/mountinfo", "utf8"));
-  if (mounts.length > 0) await execa("umount", ["--lazy", ...mounts], { reject: false });
+  await unmountUnder([dataDir, execDir]);
   for (const file of [pidFile, dockerSocket]) rmSync(file, { force: true });
 }
 
@@ -138,13 +143,4 @@ function commandLine(pid: number): string[] {
   } catch {
     return []; // not a process, or gone meanwhile
   }
-}
-
-/** The mount points at or below `dirs` in a mountinfo table, the innermost first. */
-export function mountsUnder(dirs: string[], mountinfo: string): string[] {
-  return mountinfo
-    .split("\n")
-    .map((line) => line.split(" ")[4] ?? "")
-    .filter((point) => dirs.some((dir) => point === dir || point.startsWith(`${dir}/`)))
-    .reverse();
 }

@@ -7,7 +7,8 @@ import { execa } from "execa";
 import { binDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 
-const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
+/** The Go module of the cluster's programs. */
+export const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
 const adapterSources = join(sources, "adapter");
 
 const kubernetesVersion = readVersion("k8s.io/kubernetes");

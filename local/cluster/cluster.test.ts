@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { mountsUnder } from "../lib/mounts.ts";
 import { nodeIp } from "../lib/paths.ts";
 import { addonManifests, fill } from "./addons.ts";
 import { components } from "./components.ts";
 import { configFiles, files } from "./configs.ts";
 import { guardRules } from "./guard.ts";
 import { isBare, removal } from "./iptables.ts";
-import { mountsUnder } from "./mounts.ts";
 import { certificates } from "./pki.ts";
 
 const configs = configFiles("127.0.0.1:5000/berth-local/pause:1");

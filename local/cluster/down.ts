@@ -2,6 +2,7 @@
 import { existsSync, globSync, readlinkSync, rmdirSync, rmSync } from "node:fs";
 import { execa } from "execa";
 import { inspect } from "../host/machine.ts";
+import { unmountUnder } from "../lib/mounts.ts";
 import { runDir, stateDir } from "../lib/paths.ts";
 import { pidOf } from "../lib/process.ts";
 import { step, UserError } from "../lib/steps.ts";
@@ -9,7 +10,6 @@ import { components, containerd, etcd, registryDaemon } from "./components.ts";
 import { end, ensure, until } from "./daemons.ts";
 import { clearIptables } from "./iptables.ts";
 import { containerdDir, containerdRunDir, containerdSocket, kubeletDir, podAddressesDir } from "./layout.ts";
-import { unmountUnder } from "./mounts.ts";
 import { tearDownNetwork } from "./network.ts";
 import { endContainers, shims, sweepPods } from "./pods.ts";
 import { isClaimed, removeState } from "./state.ts";

@@ -1,4 +1,6 @@
+import { execa } from "execa";
 import { expect, it, vi } from "vitest";
+import { sources } from "./build.ts";
 import { TestNamespace } from "./testing.ts";
 
 const policy = (name: string, spec: object) => ({
@@ -40,4 +42,16 @@ it("enforces network policies: what is denied by default opens by name, port and
   await vi.waitFor(async () => expect(await reaches("friend", 8080)).toBe("connected"), { timeout: 20_000 });
   expect(await reaches("friend", 8081)).toBe("timeout");
   expect(await reaches("stranger", 8080)).toBe("timeout");
+});
+
+it("turns policies into rules as its own Go tests say", async () => {
+  // built as the program is, so that nothing of Kubernetes is compiled again
+  const args = ["test", "-trimpath", "-mod=readonly", "./netpol"];
+  const tests = await execa("go", args, {
+    cwd: sources,
+    env: { CGO_ENABLED: "0", GOFLAGS: "" },
+    reject: false,
+    all: true,
+  });
+  expect(tests.exitCode, tests.all).toBe(0);
 });

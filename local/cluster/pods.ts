@@ -1,10 +1,11 @@
 /** Ends pods from outside, when the kubelet is down: their containers, namespaces, cgroups and interfaces. */
-import { existsSync, globSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, globSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { cgroupFolders, removeCgroup } from "../lib/cgroups.ts";
 import { containerdSocket } from "./layout.ts";
 
-const podCgroups = "/sys/fs/cgroup/{,*/}kubepods";
+const podCgroup = "kubepods";
 const podNetworks = "/run/netns/cni-*";
 
 /** Asks all containers to end, waits at most `graceSeconds`, and kills the rest. containerd must be running. */
@@ -30,7 +31,7 @@ async function ctr(...args: string[]): Promise<string> {
 export async function sweepPods(): Promise<void> {
   const deadline = performance.now() + 10_000; // a process may hang in the kernel
   while (kill([...shims(), ...podProcesses()]) > 0 && performance.now() < deadline) await sleep(50);
-  for (const dir of globSync(`${podCgroups}/**/`).sort().reverse()) removeCgroup(dir);
+  removeCgroup(podCgroup);
   for (const network of globSync(podNetworks)) {
     await execa("umount", ["--lazy", network], { reject: false });
     rmSync(network, { force: true });
@@ -40,7 +41,9 @@ export async function sweepPods(): Promise<void> {
 
 /** The processes in pods' cgroups. */
 function podProcesses(): number[] {
-  const pids = globSync(`${podCgroups}/**/cgroup.procs`).flatMap((file) => read(file).split("\n").filter(Boolean));
+  const pids = globSync(`${cgroupFolders(podCgroup)}/**/cgroup.procs`).flatMap((file) =>
+    read(file).split("\n").filter(Boolean),
+  );
   return [...new Set(pids.map(Number))];
 }
 
@@ -63,14 +66,6 @@ function kill(pids: number[]): number {
     }
   }
   return pids.length;
-}
-
-function removeCgroup(dir: string): void {
-  try {
-    rmdirSync(dir);
-  } catch {
-    // a cgroup that another of its hierarchy's names has removed already
-  }
 }
 
 const read = (file: string) => {

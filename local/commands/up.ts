@@ -6,8 +6,9 @@ import { preflight } from "../host/preflight.ts";
 import { ensureBaseImages } from "../images/ensure.ts";
 import { claim } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
-import { type Cluster, stackUp, useContext } from "../pulumi/stack.ts";
+import { type Cluster, stackUp } from "../pulumi/stack.ts";
 import { ensurePulumi } from "../pulumi/tools.ts";
+import { ownCluster } from "./own-cluster.ts";
 import { welcome } from "./welcome.ts";
 
 /** The stack that `npm run up` deploys. */
@@ -17,7 +18,7 @@ export const stack = "dev";
 export async function up(context: string | undefined): Promise<void> {
   const start = performance.now();
   if (context === undefined) await localCluster();
-  else await ownCluster(context);
+  else await ownCluster(stack, context);
   const cluster: Cluster = context === undefined ? "local" : "own";
   await step(`Stack ${stack}`, () => stackUp(stack, cluster));
   await welcome(stack, cluster, (performance.now() - start) / 1000);
@@ -35,9 +36,4 @@ async function localCluster(): Promise<void> {
     .then(() => ensureBaseImages());
   await Promise.all([programs, images]);
   await clusterUp();
-}
-
-async function ownCluster(context: string): Promise<void> {
-  await step("Pulumi", ensurePulumi);
-  await step(`Context ${context}`, () => useContext(stack, context));
 }

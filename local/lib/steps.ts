@@ -9,11 +9,11 @@ const seconds = (since: number) => `${((performance.now() - since) / 1000).toFix
 
 /**
  * Runs `work` and prints the step's name and duration. A string that `work` returns says what it did, e.g. `"cached"`.
- * While it runs longer than ten seconds, a line every ten seconds says so.
+ * While it runs longer than 30 seconds, a line every 30 seconds says so.
  */
 export async function step(name: string, work: () => Promise<unknown>): Promise<void> {
   const start = performance.now();
-  const ticker = setInterval(() => console.log(`  … ${name} (${seconds(start)})`), 10_000);
+  const ticker = setInterval(() => console.log(`  … ${name} (${seconds(start)})`), 30_000);
   try {
     const note = await work();
     console.log(`✓ ${name}${typeof note === "string" ? `: ${note}` : ""} (${seconds(start)})`);

@@ -1,4 +1,4 @@
-/** Mounts that the cluster has made. */
+/** Mounts that Berth has made. */
 import { readFileSync } from "node:fs";
 import { execa } from "execa";
 
