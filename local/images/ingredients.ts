@@ -39,6 +39,8 @@ const mmdebstrapOptions = [
   "--mode=root",
   // usr-is-merged in place of usrmerge, which would bring perl.
   "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+  // As in the official image: an image build that a power cut ends is done again anyway.
+  "--dpkgopt=force-unsafe-io",
   "--dpkgopt=path-exclude=/usr/share/man/*",
   "--dpkgopt=path-exclude=/usr/share/info/*",
   "--dpkgopt=path-exclude=/usr/share/locale/*",
