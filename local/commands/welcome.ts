@@ -19,6 +19,6 @@ Start a session:
 Open its desktop in a browser:
 
   xdg-open "$(curl -s -X POST ${apiUrl}/v1/sessions/$ID/desktop-tickets ${auth} | grep -o 'http[^"]*')"
-
-pulumi and kubectl in this shell: eval "$(npm run -s env)"`);
+`);
+  if (cluster === "local") console.log('pulumi and kubectl in this shell: eval "$(npm run -s env)"');
 }

@@ -6,8 +6,13 @@ import { fileURLToPath } from "node:url";
 /** The checkout. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** State that survives `npm run down`: cluster data, certificates, Pulumi's state. Removed by `--purge`. Default /var/lib/berth. */
-export const stateDir = process.env.BERTH_STATE ?? "/var/lib/berth";
+/**
+ * State that survives `npm run down`: cluster data, certificates, Pulumi's state. Removed by `--purge`. Default
+ * /var/lib/berth; for users other than root, who may deploy to a cluster of theirs, ~/.local/share/berth.
+ */
+export const stateDir =
+  process.env.BERTH_STATE ??
+  (process.getuid?.() === 0 ? "/var/lib/berth" : join(homedir(), ".local", "share", "berth"));
 
 /** Binaries and downloads, by version, shared by all checkouts. Default ~/.cache/berth. Kept by `--purge`. */
 export const cacheDir = process.env.BERTH_CACHE ?? join(homedir(), ".cache", "berth");
