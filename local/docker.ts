@@ -3,7 +3,7 @@
  * It starts its own containerd, so neither the cluster nor a Docker of the user's is touched. It has no bridge and
  * writes no iptables rule: builds and containers use the host's network (`--network host`).
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +11,7 @@ import { execa } from "execa";
 import { removeCgroup } from "./lib/cgroups.ts";
 import { unmountUnder } from "./lib/mounts.ts";
 import { dockerSocket, runDir, stateDir } from "./lib/paths.ts";
-import { logFile, pidOf, start, stop } from "./lib/process.ts";
+import { logFile, pidOf, readProc, start, stop } from "./lib/process.ts";
 import { UserError } from "./lib/steps.ts";
 
 const name = "docker";
@@ -134,13 +134,8 @@ async function clearLeftovers(): Promise<void> {
 function processes(path: string): number[] {
   return readdirSync("/proc")
     .map(Number)
-    .filter((pid) => pid !== process.pid && commandLine(pid).some((arg) => arg === path || arg.startsWith(`${path}/`)));
-}
-
-function commandLine(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-  } catch {
-    return []; // not a process, or gone meanwhile
-  }
+    .filter(
+      (pid) =>
+        pid !== process.pid && readProc(pid, "cmdline").some((arg) => arg === path || arg.startsWith(`${path}/`)),
+    );
 }

@@ -1,4 +1,5 @@
 /** What the end-to-end tests know of the deployed stack: its API, its keys, its cluster. */
+import { PassThrough } from "node:stream";
 import * as k8s from "@kubernetes/client-node";
 import { kubeconfig } from "../local/lib/paths.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
@@ -55,7 +56,6 @@ export const core = config.makeApiClient(k8s.CoreV1Api);
 
 /** Runs a command in the session's agent container and returns what it wrote to standard output. */
 export async function inAgent(namespace: string, id: string, command: string[]): Promise<string> {
-  const { PassThrough } = await import("node:stream");
   const [out, err] = [new PassThrough(), new PassThrough()];
   const written = out.setEncoding("utf8").toArray();
   await new Promise<void>((resolve, reject) => {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Daemon, logFile, pidOf, start, stop } from "../lib/process.ts";
+import { type Daemon, logFile, pidOf, readProc, start, stop } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
 
 export interface ClusterDaemon extends Daemon {
@@ -77,14 +77,6 @@ function markerOf(pid: number): string | undefined {
 
 /** The name that the process was started under; undefined once it is gone or a zombie. */
 const commandOf = (pid: number): string | undefined => readProc(pid, "cmdline")[0] || undefined;
-
-function readProc(pid: number, file: string): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8").split("\0");
-  } catch {
-    return [];
-  }
-}
 
 const lastLogLine = (name: string) =>
   existsSync(logFile(name)) ? (readFileSync(logFile(name), "utf8").trim().split("\n").at(-1) ?? "") : "";

@@ -4,9 +4,8 @@
  *
  * Order for a first start: buildPrograms, registryUp (base images can be pushed from here on), clusterUp.
  */
-export { adapterBinary, buildPrograms, ensureAdapter, program, programsDir } from "./build.ts";
+export { buildPrograms } from "./build.ts";
 export { clusterDown, clusterPurge } from "./down.ts";
-export { guardCounters } from "./guard.ts";
 export { kubectl } from "./kubectl.ts";
-export { clusterStatus, type PartStatus } from "./status.ts";
+export { clusterStatus } from "./status.ts";
 export { clusterUp, registryUp } from "./up.ts";

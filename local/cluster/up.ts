@@ -26,9 +26,8 @@ export async function registryUp(): Promise<string> {
   return report([await ensureReady(components.registryDaemon, registryServes)]);
 }
 
-/** Starts whatever of the cluster isn't running and waits until pods can run. The programs must have been built. */
+/** Starts whatever of the cluster isn't running and waits until pods can run. The programs must be built, the registry up. */
 export async function clusterUp(): Promise<void> {
-  await step("Local registry", registryUp);
   await step("Cluster's control plane", controlPlaneUp);
   await step("Cluster's node", nodeUp);
   await step("Cluster's DNS and storage", addonsUp);

@@ -20,8 +20,8 @@ export async function up(context: string | undefined): Promise<void> {
   if (context === undefined) await localCluster();
   else await ownCluster(stack, context);
   const cluster: Cluster = context === undefined ? "local" : "own";
-  await step(`Stack ${stack}`, () => stackUp(stack, cluster));
-  await welcome(stack, cluster, (performance.now() - start) / 1000);
+  const outputs = await step(`Stack ${stack}`, () => stackUp(stack, cluster));
+  welcome(outputs, cluster, (performance.now() - start) / 1000);
 }
 
 /** The programs' build keeps the processors busy, so what waits for the network goes beside it. */

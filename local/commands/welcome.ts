@@ -1,9 +1,8 @@
 /** What `npm run up` says at its end. */
-import { type Cluster, stackOutputs } from "../pulumi/stack.ts";
+import type { Cluster, StackOutputs } from "../pulumi/stack.ts";
 
 /** Prints the API's address, acme's key, and the lines that start a session and open its desktop. */
-export async function welcome(stack: string, cluster: Cluster, seconds: number): Promise<void> {
-  const { apiUrl, tenantKeys } = await stackOutputs(stack, cluster);
+export function welcome({ apiUrl, tenantKeys }: StackOutputs, cluster: Cluster, seconds: number): void {
   const key = tenantKeys.acme;
   const auth = `-H 'Authorization: Bearer ${key}'`;
   console.log(`

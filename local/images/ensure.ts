@@ -22,7 +22,7 @@ export async function ensureBaseImages(images: BaseImage[] = baseImages): Promis
   const missing: typeof wanted = [];
   for (const { image, version } of wanted)
     if (!isCurrent(await labelOf(image.name, standInLabel), version)) missing.push({ image, version });
-  if (missing.length === 0) return step("Base images", async () => `${images.length} there`);
+  if (missing.length === 0) await step("Base images", async () => `${images.length} there`);
   for (const { image, version } of missing) await step(`Base image ${image.name}`, () => provide(image, version));
 }
 

@@ -31,6 +31,15 @@ function startTime(pid: number): string | undefined {
   }
 }
 
+/** The NUL-separated values of a file of the process in /proc, e.g. `cmdline`; none if it is gone. */
+export function readProc(pid: number, file: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
 /** The pid of the running daemon, or undefined. */
 export function pidOf(name: string): number | undefined {
   if (!existsSync(pidFile(name))) return undefined;

@@ -8,15 +8,17 @@ export class UserError extends Error {
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 /**
- * Runs `work` and prints the step's name and duration. A string that `work` returns says what it did, e.g. `"cached"`.
+ * Runs `work` and prints the step's name and duration. Returns what `work` returns; a string says what it
+ * did, e.g. `"cached"`, and is printed.
  * While it runs longer than 30 seconds, a line every 30 seconds says so.
  */
-export async function step(name: string, work: () => Promise<unknown>): Promise<void> {
+export async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now();
   const ticker = setInterval(() => console.log(`  … ${name} (${seconds(start)})`), 30_000);
   try {
     const note = await work();
     console.log(`✓ ${name}${typeof note === "string" ? `: ${note}` : ""} (${seconds(start)})`);
+    return note;
   } catch (error) {
     console.log(`✗ ${name} (${seconds(start)})`);
     throw error;

@@ -78,13 +78,6 @@ export async function stackOutputs(stack: string, cluster: Cluster = "local"): P
   return JSON.parse(stdout) as StackOutputs;
 }
 
-/** Deletes all that the stack made. */
-export async function stackDestroy(stack: string, cluster: Cluster = "local"): Promise<void> {
-  await freeLock(backend, stack);
-  await dropPendingOperations(stack, cluster);
-  await shown(["destroy", "--stack", stack, "--yes", "--skip-preview"], cluster);
-}
-
 /**
  * Points the stack to the cluster of a kubeconfig context that the user has, in Pulumi.<stack>.yaml.
  * @throws UserError where a registry of the stack is this machine's, which other clusters can't pull from
