@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import type { VolumeConfig } from "./config.ts";
+import type { VolumeConfig } from "./config/scalars.ts";
 import { contentName } from "./kubernetes/content-name.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";

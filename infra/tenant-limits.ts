@@ -1,5 +1,5 @@
 /** What the sessions of a tenant may use, together and each. */
-import type { TenantConfig } from "./config.ts";
+import type { TenantConfig } from "./config/tenant.ts";
 
 /** The tenant's quota. Objects that sessions never need are counted down to none. */
 export const resourceQuota = (quota: TenantConfig["quota"]): Record<string, string> => ({

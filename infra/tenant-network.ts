@@ -1,6 +1,6 @@
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { TenantConfig } from "./config.ts";
+import type { TenantConfig } from "./config/tenant.ts";
 import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";
 import { exceptionsIn } from "./kubernetes/cidr.ts";
 import { selector, sessionSelector } from "./kubernetes/labels.ts";

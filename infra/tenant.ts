@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import type { TenantConfig } from "./config.ts";
+import type { TenantConfig } from "./config/tenant.ts";
 import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";
 import { labels, tenantLabel } from "./kubernetes/labels.ts";
 import { restrictedNamespace } from "./kubernetes/security.ts";

@@ -1,6 +1,6 @@
 /** The file by which the runtime knows its tenants: `tenants.json` in the Secret `tenants`. */
 import { createHash } from "node:crypto";
-import type { VolumeConfig } from "./config.ts";
+import type { VolumeConfig } from "./config/scalars.ts";
 
 export interface TenantEntry {
   name: string;

@@ -1,4 +1,4 @@
-import type { VolumeConfig } from "../config.ts";
+import type { VolumeConfig } from "../config/scalars.ts";
 
 /** A claim that one node mounts; without a class the cluster's default one. */
 export const volumeClaimSpec = ({ size, storageClass }: VolumeConfig) => ({

@@ -1,0 +1,21 @@
+/** What is wrong with a config, as one line per fault: path, value, rule. */
+import type { z } from "zod";
+
+/** `tenants[2].quota.limitsMemory: "40GB" is not …` */
+export function faultsOf(issue: z.core.$ZodIssue, raw: unknown): string[] {
+  const { path } = issue;
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => `${pathText([...path, key])}: is not a key that Berth knows; check its spelling`);
+  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
+  if (value === undefined) return [`${pathText(path)}: is missing`];
+  const rule =
+    issue.code === "invalid_type" && issue.message.startsWith("Invalid input")
+      ? `is not ${a(issue.expected)}`
+      : issue.message;
+  return [`${pathText(path)}: ${JSON.stringify(value)} ${rule}`];
+}
+
+const a = (type: string) => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`);
+
+const pathText = (path: PropertyKey[]) =>
+  path.map((key, index) => (typeof key === "number" ? `[${key}]` : `${index > 0 ? "." : ""}${String(key)}`)).join("");
