@@ -51,7 +51,7 @@ export class CallerGuard implements CanActivate {
     const token = bearer(request.headers.authorization);
     if (token === undefined) throw new Problem(401, "A key is needed: Authorization: Bearer <key>.");
     const holder = this.tenants.findKeyHolder(token);
-    if (holder !== undefined) {
+    if (holder?.role === "tenant" && !holder.expired) {
       request.caller = { tenant: holder.tenant, actor: { name: `key:${holder.key}`, address: request.ip } };
       return true;
     }

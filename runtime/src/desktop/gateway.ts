@@ -109,7 +109,8 @@ export class DesktopGateway implements BeforeApplicationShutdown {
       const ticket = await tickets.verify(ticketText);
       return ticket?.sessionId === id ? tenants.get(ticket.tenant)?.name : undefined;
     }
-    return tenants.findKeyHolder(bearer(authorization) ?? "")?.tenant.name;
+    const holder = tenants.findKeyHolder(bearer(authorization) ?? "");
+    return holder?.role === "tenant" && !holder.expired ? holder.tenant.name : undefined;
   }
 
   async #serve(client: WebSocket, session: Session): Promise<void> {

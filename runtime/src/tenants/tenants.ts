@@ -3,48 +3,132 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 
 const label = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be a lower-case DNS label");
+const count = z.int().min(0);
 
-const TenantSchema = z.object({
-  name: label,
+/** What a tenant's key may be good for. */
+export const scopes = [
+  /** To look at sessions, their events and logs, and at usage. */
+  "read",
+  /** To make, suspend, resume, extend, end sessions and to run commands in them. */
+  "write",
+  /** To use desktops and to hand out links to them. */
+  "desktop",
+] as const;
+export type Scope = (typeof scopes)[number];
+
+/** A key by its hash: a name for the audit trail and the SHA-256 of the key in hex; null never expires. */
+const key = z.object({
+  name: z.string().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hex digits"),
+  expiresAt: z.iso.datetime({ offset: true }).nullable().default(null),
+});
+
+export const TenantSchema = z.object({
+  name: label.refine((name) => name !== "admin", "must not be admin, the name in the admin's keys"),
   /** Namespace of the tenant's sessions. */
   namespace: label,
-  /** Keys by their hash: a name for the audit trail and the SHA-256 of the key in hex. */
-  keys: z.array(
-    z.object({ name: z.string().min(1), sha256: z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hex digits") }),
-  ),
   /** ServiceAccount of the session's pod. */
   serviceAccount: label,
-  /** Size of the workspace volume, and its StorageClass; null is the cluster's default class. */
-  workspace: z.object({ size: z.string().min(1), storageClass: z.string().min(1).nullable() }),
   /** RuntimeClass of the session's pod; null is the cluster's default runtime. */
-  runtimeClassName: z.string().min(1).nullable(),
+  runtimeClassName: z.string().min(1).nullable().default(null),
+  /** PriorityClass of the session's pod; null is the cluster's default. */
+  priorityClassName: z.string().min(1).nullable().default(null),
+  keys: z.array(key.extend({ scopes: z.array(z.enum(scopes)).default([...scopes]) })),
+  /**
+   * The workspace: a volume that outlives the pod (`persistent`), or room on the node that goes with it (`ephemeral`). Its
+   * size, and the volume's StorageClass; null is the cluster's default class.
+   */
+  workspace: z.object({
+    mode: z.enum(["persistent", "ephemeral"]).default("persistent"),
+    size: z.string().min(1),
+    storageClass: z.string().min(1).nullable().default(null),
+  }),
+  /** How many sessions may be up at the same time; more of them wait. */
+  maxSessions: count.default(50),
+  /** The namespace's ResourceQuota, as Kubernetes writes amounts. */
+  quota: z
+    .object({
+      requestsCpu: z.string(),
+      limitsCpu: z.string(),
+      requestsMemory: z.string(),
+      limitsMemory: z.string(),
+      pods: z.union([z.string(), z.number()]).transform(String),
+      storage: z.string(),
+    })
+    .default({
+      requestsCpu: "20",
+      limitsCpu: "40",
+      requestsMemory: "40Gi",
+      limitsMemory: "80Gi",
+      pods: "50",
+      storage: "500Gi",
+    }),
+  /** Seconds without activity after which a session ends, unless it says otherwise; null never. */
+  idleTimeoutSeconds: z.int().min(1).nullable().default(null),
+  /** Seconds that a session lives at most; it may ask for less, not for more. Null: no limit. */
+  maxLifetimeSeconds: z.int().min(1).nullable().default(null),
+  /** Seconds that a workspace is kept after the end of its session; 0: removed at once. */
+  retentionSeconds: count.default(0),
+  /** 0 to 100: who comes first among those whom fairness puts side by side. */
+  priority: z.int().min(0).max(100).default(50),
+  /** Whether the API may run commands in the tenant's sessions. */
+  exec: z.boolean().default(false),
+  /** What a node's drain does to the tenant's sessions. */
+  onDrain: z.enum(["end", "resume"]).default("end"),
+  /** Sessions made ahead, by tier. */
+  warmPools: z
+    .object({ small: count.default(0), medium: count.default(0), large: count.default(0) })
+    .default({ small: 0, medium: 0, large: 0 }),
+  /** Where the tenant's events are sent, and the secret that signs them. */
+  webhooks: z.array(z.object({ url: z.url({ protocol: /^https?$/ }), secret: z.string().min(16) })).default([]),
 });
 
 export type Tenant = z.infer<typeof TenantSchema>;
 
-const FileSchema = z.object({ tenants: z.array(TenantSchema) });
+const FileSchema = z.object({
+  /** Who may look at all tenants. */
+  admin: z.object({ keys: z.array(key) }).default({ keys: [] }),
+  tenants: z.array(TenantSchema),
+});
+
+/** The file's content, tenants by name. */
+export interface Tenants {
+  admin: { keys: z.infer<typeof key>[] };
+  tenants: Map<string, Tenant>;
+}
 
 /** Reads the file's text. Throws an error that names the field and the rule. */
-export function parseTenants(text: string): Map<string, Tenant> {
+export function parseTenants(text: string): Tenants {
   const parsed = FileSchema.safeParse(JSON.parse(text));
   if (!parsed.success) {
     throw new Error(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "));
   }
-  return new Map(parsed.data.tenants.map((tenant) => [tenant.name, tenant]));
+  const { admin, tenants } = parsed.data;
+  return { admin, tenants: new Map(tenants.map((tenant) => [tenant.name, tenant])) };
 }
 
-/** A caller that showed a valid key. */
-export interface KeyHolder {
-  tenant: Tenant;
-  /** Name of the key, for the audit trail; never the key. */
-  key: string;
-}
+/** A caller that showed a key. `key` is its name, for the audit trail; never the key. */
+export type KeyHolder =
+  | { role: "tenant"; tenant: Tenant; key: string; scopes: readonly Scope[]; expired: boolean }
+  | { role: "admin"; key: string; expired: boolean };
 
-/** Finds whose key it is. A key says its tenant: `berth_<tenant>_<random>`. Undefined if it is nobody's. */
-export function findKeyHolder(tenants: Map<string, Tenant>, key: string): KeyHolder | undefined {
-  const tenant = tenants.get(/^berth_([a-z0-9-]+)_[A-Za-z0-9_-]+$/.exec(key)?.[1] ?? "");
-  if (tenant === undefined) return undefined;
-  const hash = createHash("sha256").update(key).digest();
-  const found = tenant.keys.find(({ sha256 }) => timingSafeEqual(Buffer.from(sha256, "hex"), hash));
-  return found && { tenant, key: found.name };
+/**
+ * Finds whose key it is. A key says its tenant: `berth_<tenant>_<random>`, the admin's `berth_admin_<random>`. Undefined if
+ * it is nobody's. Whether it has expired is told apart, so that its holder can be told too.
+ */
+export function findKeyHolder({ admin, tenants }: Tenants, text: string, now = Date.now()): KeyHolder | undefined {
+  const owner = /^berth_([a-z0-9-]+)_[A-Za-z0-9_-]+$/.exec(text)?.[1];
+  if (owner === undefined) return undefined;
+  const hash = createHash("sha256").update(text).digest();
+  const find = <K extends z.infer<typeof key>>(keys: K[]) =>
+    keys.find(({ sha256 }) => timingSafeEqual(Buffer.from(sha256, "hex"), hash));
+  const expired = ({ expiresAt }: { expiresAt: string | null }) => expiresAt !== null && Date.parse(expiresAt) <= now;
+
+  if (owner === "admin") {
+    const found = find(admin.keys);
+    return found && { role: "admin", key: found.name, expired: expired(found) };
+  }
+  const tenant = tenants.get(owner);
+  const found = tenant && find(tenant.keys);
+  return found && { role: "tenant", tenant, key: found.name, scopes: found.scopes, expired: expired(found) };
 }

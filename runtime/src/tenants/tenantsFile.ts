@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { findKeyHolder, type KeyHolder, parseTenants, type Tenant } from "./tenants.ts";
+import { findKeyHolder, type KeyHolder, parseTenants, type Tenant, type Tenants } from "./tenants.ts";
 
 export class TenantsFile implements OnApplicationShutdown {
   #text: string;
-  #tenants: Map<string, Tenant>;
+  #content: Tenants;
   readonly #listeners: (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
 
@@ -19,23 +19,28 @@ export class TenantsFile implements OnApplicationShutdown {
     intervalMs = 2_000,
   ) {
     this.#text = readFileSync(path, "utf8");
-    this.#tenants = parseTenants(this.#text);
+    this.#content = parseTenants(this.#text);
     // Read again and again: Kubernetes changes a mounted Secret by swapping a symlink above it, which file events don't
     // tell reliably, and the file is small.
     this.#timer = setInterval(() => void this.#reload(), intervalMs).unref();
   }
 
   get(name: string): Tenant | undefined {
-    return this.#tenants.get(name);
+    return this.#content.tenants.get(name);
+  }
+
+  /** All tenants, in the file's order. */
+  all(): Tenant[] {
+    return [...this.#content.tenants.values()];
   }
 
   /** The namespaces of all tenants. */
   namespaces(): string[] {
-    return [...this.#tenants.values()].map((tenant) => tenant.namespace);
+    return this.all().map((tenant) => tenant.namespace);
   }
 
   findKeyHolder(key: string): KeyHolder | undefined {
-    return findKeyHolder(this.#tenants, key);
+    return findKeyHolder(this.#content, key);
   }
 
   /** Calls the listener after every change that was taken. */
@@ -52,12 +57,12 @@ export class TenantsFile implements OnApplicationShutdown {
       const text = await readFile(this.path, "utf8");
       if (text === this.#text) return;
       this.#text = text; // also if it is wrong, so that it is complained about once
-      this.#tenants = parseTenants(text);
+      this.#content = parseTenants(text);
     } catch (error) {
       this.logger.error({ err: error }, "the tenants file is wrong; the tenants of before stay");
       return;
     }
-    this.logger.info({ tenants: [...this.#tenants.keys()] }, "tenants read");
+    this.logger.info({ tenants: [...this.#content.tenants.keys()] }, "tenants read");
     for (const listener of this.#listeners) listener();
   }
 }

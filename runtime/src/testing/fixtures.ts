@@ -7,25 +7,29 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { pino } from "pino";
 import { inject, onTestFinished } from "vitest";
+import type { z } from "zod";
 import type { Config } from "../config.ts";
 import { connectDatabase, type Database } from "../database/database.ts";
 import { migrate } from "../database/migrate.ts";
 import type { Session } from "../sessions/session.ts";
-import type { Tenant } from "../tenants/tenants.ts";
+import { type Tenant, TenantSchema } from "../tenants/tenants.ts";
 
 export const silent = pino({ level: "silent" });
 
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
-export const tenant = (name: string, changes: Partial<Tenant> = {}): Tenant => ({
-  name,
-  namespace: `tenant-${name}`,
-  keys: [{ name: "default", sha256: sha256(keyOf(name)) }],
-  serviceAccount: "agent-runner",
-  workspace: { size: "1Gi", storageClass: null },
-  runtimeClassName: null,
-  ...changes,
-});
+export const tenant = (name: string, changes: Partial<z.input<typeof TenantSchema>> = {}): Tenant =>
+  TenantSchema.parse({
+    name,
+    namespace: `tenant-${name}`,
+    keys: [{ name: "default", sha256: sha256(keyOf(name)) }],
+    serviceAccount: "agent-runner",
+    workspace: { size: "1Gi" },
+    ...changes,
+  });
+
+/** The admin's key that `tenantsFile` knows. */
+export const adminKey = "berth_admin_0123456789abcdef";
 
 export const keyOf = (name: string) => `berth_${name}_0123456789abcdef`;
 
@@ -50,7 +54,7 @@ export function tenantsFile(...tenants: Tenant[]): string {
   const folder = mkdtempSync(join(tmpdir(), "berth-tenants-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const path = join(folder, "tenants.json");
-  writeFileSync(path, JSON.stringify({ tenants }));
+  writeFileSync(path, JSON.stringify({ admin: { keys: [{ name: "root", sha256: sha256(adminKey) }] }, tenants }));
   return path;
 }
 
