@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ConfigError, loadConfig, loadDatabaseConfig } from "./config.ts";
+import { ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig } from "./config.ts";
 
 function secrets(files: Record<string, string>): string {
   const folder = mkdtempSync(join(tmpdir(), "berth-secrets-"));
@@ -40,6 +40,13 @@ test("what is set, and the defaults for the rest", () => {
     POSTGRES_DATABASE: "berth",
     PUBLIC_URL: "http://127.0.0.1:30080",
     LOG_LEVEL: "info",
+    POSTGRES_TLS: false,
+    SESSION_PORT: 3002,
+    SESSION_URL: "http://api.berth.svc.cluster.local:3002",
+    RATE_LIMIT_PER_MINUTE: 600,
+    BACKLOG_LIMIT: 200,
+    MAX_STARTING: 10,
+    OIDC_TENANT_CLAIM: "tenant",
     postgresPassword: "pg",
     redisPassword: "re",
   });
@@ -51,21 +58,26 @@ test("all faults at once, a line each", () => {
     HTTP_PORT: "http",
     PUBLIC_URL: "ftp://x",
     AGENT_IMAGE: "a",
-    SECRETS_DIR: secrets({ ...allSecrets, "redis-password": "" }),
+    REDIS_TLS: "yes",
+    MAX_STARTING: "0",
+    BACKLOG_LIMIT: "many",
+    OIDC_ISSUER: "https://login.example",
+    OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318",
+    SECRETS_DIR: secrets({ "redis-password": "", "token-key": "short" }),
   };
   expect(faultsOf(() => loadConfig(wrong))).toEqual([
     "POSTGRES_HOST: must not be empty",
-    "HTTP_PORT: must be a port number",
+    "OTEL_EXPORTER_OTLP_ENDPOINT: must be an http or https address",
     "REDIS_HOST: must be set",
+    "REDIS_TLS: must be true or false",
+    "HTTP_PORT: must be a port number",
     "PUBLIC_URL: must be an http or https address",
+    "BACKLOG_LIMIT: must be a number of sessions",
+    "MAX_STARTING: must be at least 1",
+    "OIDC_AUDIENCE: must be set where OIDC_ISSUER is",
+    expect.stringMatching(/^secret file postgres-password in .*: can't be read \(ENOENT\)$/),
     expect.stringMatching(/^secret file redis-password in .*: must not be empty$/),
-  ]);
-});
-
-test("a short token key is refused", () => {
-  const folder = secrets({ ...allSecrets, "token-key": "short" });
-  expect(faultsOf(() => loadConfig({ ...needed, SECRETS_DIR: folder }))).toEqual([
-    "secret file token-key: must have at least 32 characters",
+    expect.stringMatching(/^secret file token-key in .*: must have at least 32 characters$/),
   ]);
 });
 
@@ -75,4 +87,10 @@ test("migrations need the database only", () => {
     POSTGRES_PORT: 5432,
     postgresPassword: "pg",
   });
+});
+
+test("the clean-up needs both stores, and neither key nor tenants", () => {
+  const folder = secrets({ "postgres-password": "pg", "redis-password": "re" });
+  const environment = { POSTGRES_HOST: "postgres", REDIS_HOST: "redis", REDIS_TLS: "true", SECRETS_DIR: folder };
+  expect(loadStoresConfig(environment)).toMatchObject({ REDIS_PORT: 6379, REDIS_TLS: true, redisPassword: "re" });
 });

@@ -4,7 +4,16 @@ import { join } from "node:path";
 import { z } from "zod";
 
 const port = (value: number) => z.coerce.number("must be a port number").int().min(1).max(65535).default(value);
+const atLeastOne = (what: string, value: number) =>
+  z.coerce.number(`must be ${what}`).int(`must be ${what}`).min(1, "must be at least 1").default(value);
 const text = z.string("must be set").min(1, "must not be empty");
+const flag = z
+  .enum(["true", "false"], "must be true or false")
+  .default("false")
+  .transform((value) => value === "true");
+const address = z
+  .url({ protocol: /^https?$/, error: "must be an http or https address" })
+  .transform((url) => url.replace(/\/+$/, ""));
 
 const databaseVariables = {
   /** Host of Postgres. Required. */
@@ -15,38 +24,76 @@ const databaseVariables = {
   POSTGRES_DATABASE: text.default("berth"),
   /** Database user. Default berth. Its password is the file `postgres-password` in SECRETS_DIR. */
   POSTGRES_USER: text.default("berth"),
+  /** Whether Postgres is spoken to by TLS. A private authority's certificate is named by NODE_EXTRA_CA_CERTS. Default false. */
+  POSTGRES_TLS: flag,
   /** Folder with the secret files `postgres-password`, `redis-password` and `token-key`. Default /etc/berth/secrets. */
   SECRETS_DIR: text.default("/etc/berth/secrets"),
   /** One of fatal, error, warn, info, debug, trace, silent. Default info. */
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+  /** Where traces are sent by OTLP over HTTP, e.g. http://collector:4318. Default: nowhere, and nothing is traced. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: address.optional(),
 };
 
-const DatabaseVariables = z.object(databaseVariables);
-
-const Variables = z.object({
+const storesVariables = {
   ...databaseVariables,
-  /** Port for the HTTP API, health, metrics, the desktop page and WebSockets. Default 3000. */
-  HTTP_PORT: port(3000),
-  /** Port that takes WebSocket upgrades only (API role). Default 3001. */
-  WEBSOCKET_PORT: port(3001),
   /** Host of Redis. Required. Its password is the file `redis-password` in SECRETS_DIR. */
   REDIS_HOST: text,
   /** Port of Redis. Default 6379. */
   REDIS_PORT: port(6379),
+  /** Whether Redis is spoken to by TLS. Default false. */
+  REDIS_TLS: flag,
+};
+
+const DatabaseVariables = z.object(databaseVariables);
+const StoresVariables = z.object(storesVariables);
+
+/** Every variable, as the roles `api` and `worker` take them. */
+export const Variables = z.object({
+  ...storesVariables,
+  /** Port for the HTTP API, health, metrics, the desktop page and WebSockets. Default 3000. */
+  HTTP_PORT: port(3000),
+  /** Port that takes WebSocket upgrades only (API role). Default 3001. */
+  WEBSOCKET_PORT: port(3001),
+  /** Port of the in-pod channel, for sessions only (API role). Default 3002. */
+  SESSION_PORT: port(3002),
+  /** The address at which sessions' pods reach that port. Default http://api.berth.svc.cluster.local:3002. */
+  SESSION_URL: address.default("http://api.berth.svc.cluster.local:3002"),
   /** The tenants and the hashes of their keys; read again whenever it changes. Default /etc/berth/tenants/tenants.json. */
   TENANTS_FILE: text.default("/etc/berth/tenants/tenants.json"),
   /** Image of the session's pod, best by digest. Required. */
   AGENT_IMAGE: text,
   /** The address users reach the API at, used in links. Required, e.g. http://127.0.0.1:30080. */
-  PUBLIC_URL: z
-    .url({ protocol: /^https?$/, error: "must be an http or https address" })
-    .transform((url) => url.replace(/\/+$/, "")),
+  PUBLIC_URL: address,
   /** Seconds a session may take from `starting` to `running` before it fails. Default 300. */
-  START_TIMEOUT_SECONDS: z.coerce.number("must be a number of seconds").int().min(1).default(300),
+  START_TIMEOUT_SECONDS: atLeastOne("a number of seconds", 300),
+  /** Requests that one key may make per minute. Default 600. */
+  RATE_LIMIT_PER_MINUTE: atLeastOne("a number of requests", 600),
+  /** Sessions of one tenant that may wait in the queue; beyond it creates are refused. Default 200. */
+  BACKLOG_LIMIT: atLeastOne("a number of sessions", 200),
+  /** Sessions that may be starting at the same time, of all tenants. Default 10. */
+  MAX_STARTING: atLeastOne("a number of sessions", 10),
+  /** Namespace of the Lease by which the workers choose their leader. Default berth. */
+  LEASE_NAMESPACE: text.default("berth"),
+  /** Issuer whose tokens are taken beside keys, e.g. https://login.example. Default: none. */
+  OIDC_ISSUER: address.optional(),
+  /** Audience that those tokens must name. Required with OIDC_ISSUER. */
+  OIDC_AUDIENCE: text.optional(),
+  /** Claim of those tokens that names the tenant. Default tenant. */
+  OIDC_TENANT_CLAIM: text.default("tenant"),
 });
 
+const WithOidc = Variables.refine(
+  (variables) => variables.OIDC_ISSUER === undefined || variables.OIDC_AUDIENCE !== undefined,
+  {
+    path: ["OIDC_AUDIENCE"],
+    error: "must be set where OIDC_ISSUER is",
+    when: () => true,
+  },
+);
+
 export type DatabaseConfig = z.infer<typeof DatabaseVariables> & { postgresPassword: string };
-export type Config = z.infer<typeof Variables> & { postgresPassword: string; redisPassword: string; tokenKey: string };
+export type StoresConfig = z.infer<typeof StoresVariables> & { postgresPassword: string; redisPassword: string };
+export type Config = z.infer<typeof Variables> & StoresConfig & { tokenKey: string };
 
 /** Everything that is wrong with the configuration, one line per fault. */
 export class ConfigError extends Error {
@@ -60,15 +107,14 @@ type Environment = Record<string, string | undefined>;
 
 /** The configuration of the roles `api` and `worker`. Throws ConfigError with every fault. */
 export function loadConfig(environment: Environment): Config {
-  const [variables, secrets] = load(Variables, environment, ["postgres-password", "redis-password", "token-key"]);
-  const tokenKey = secrets["token-key"];
-  if (tokenKey.length < 32) throw new ConfigError([`secret file token-key: must have at least 32 characters`]);
-  return {
-    ...variables,
-    postgresPassword: secrets["postgres-password"],
-    redisPassword: secrets["redis-password"],
-    tokenKey,
-  };
+  const [variables, secrets] = load(WithOidc, environment, ["postgres-password", "redis-password", "token-key"]);
+  return { ...variables, ...passwords(secrets), tokenKey: secrets["token-key"] };
+}
+
+/** The part that the role `cleanup` needs. Throws ConfigError with every fault. */
+export function loadStoresConfig(environment: Environment): StoresConfig {
+  const [variables, secrets] = load(StoresVariables, environment, ["postgres-password", "redis-password"]);
+  return { ...variables, ...passwords(secrets) };
 }
 
 /** The part that the role `migrate` needs. Throws ConfigError with every fault. */
@@ -76,6 +122,14 @@ export function loadDatabaseConfig(environment: Environment): DatabaseConfig {
   const [variables, secrets] = load(DatabaseVariables, environment, ["postgres-password"]);
   return { ...variables, postgresPassword: secrets["postgres-password"] };
 }
+
+const passwords = (secrets: Record<"postgres-password" | "redis-password", string>) => ({
+  postgresPassword: secrets["postgres-password"],
+  redisPassword: secrets["redis-password"],
+});
+
+/** Characters that a secret must have at least. Default 1. */
+const lengths: Record<string, number> = { "token-key": 32 };
 
 function load<V extends { SECRETS_DIR: string }, S extends string>(
   schema: z.ZodType<V>,
@@ -87,11 +141,14 @@ function load<V extends { SECRETS_DIR: string }, S extends string>(
   const folder = parsed.success ? parsed.data.SECRETS_DIR : (environment.SECRETS_DIR ?? "/etc/berth/secrets");
   const secrets = {} as Record<S, string>;
   for (const name of secretNames) {
+    const fault = (rule: string) => faults.push(`secret file ${name} in ${folder}: ${rule}`);
+    const least = lengths[name] ?? 1;
     try {
       secrets[name] = readFileSync(join(folder, name), "utf8").trim();
-      if (secrets[name] === "") faults.push(`secret file ${name} in ${folder}: must not be empty`);
+      if (secrets[name] === "") fault("must not be empty");
+      else if (secrets[name].length < least) fault(`must have at least ${least} characters`);
     } catch (error) {
-      faults.push(`secret file ${name} in ${folder}: can't be read (${(error as NodeJS.ErrnoException).code})`);
+      fault(`can't be read (${(error as NodeJS.ErrnoException).code})`);
     }
   }
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults);

@@ -14,6 +14,7 @@ export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LO
     database: config.POSTGRES_DATABASE,
     user: config.POSTGRES_USER,
     password: config.postgresPassword,
+    ssl: config.POSTGRES_TLS,
     application_name: "berth",
     max: 10,
     connectionTimeoutMillis: 3_000,

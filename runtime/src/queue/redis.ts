@@ -1,9 +1,9 @@
 /** Connections to Redis, which holds nothing that Postgres couldn't give back. */
 import { Redis } from "ioredis";
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
+import type { StoresConfig } from "../config.ts";
 
-type RedisConfig = Pick<Config, "REDIS_HOST" | "REDIS_PORT" | "redisPassword">;
+type RedisConfig = Pick<StoresConfig, "REDIS_HOST" | "REDIS_PORT" | "REDIS_TLS" | "redisPassword">;
 
 /** For calls that shall fail at once while Redis is away, rather than wait for it. */
 export function connectRedis(config: RedisConfig, logger: Logger): Redis {
@@ -20,6 +20,7 @@ function connect(config: RedisConfig, logger: Logger, options: object): Redis {
     host: config.REDIS_HOST,
     port: config.REDIS_PORT,
     password: config.redisPassword,
+    ...(config.REDIS_TLS && { tls: {} }),
     connectTimeout: 3_000,
     ...options,
   });

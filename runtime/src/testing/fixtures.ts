@@ -8,7 +8,7 @@ import pg from "pg";
 import { pino } from "pino";
 import { inject, onTestFinished } from "vitest";
 import type { z } from "zod";
-import type { Config } from "../config.ts";
+import { type Config, Variables } from "../config.ts";
 import { connectDatabase, type Database } from "../database/database.ts";
 import { migrate } from "../database/migrate.ts";
 import type { Session } from "../sessions/session.ts";
@@ -60,23 +60,22 @@ export function tenantsFile(...tenants: Tenant[]): string {
 
 /** A configuration that reaches the stores, by default those of the test project `stores`. */
 export function storesConfig(database: string, tenantsPath: string, { postgres, redis } = inject("stores")): Config {
-  return {
+  const variables = Variables.parse({
     POSTGRES_HOST: postgres.host,
     POSTGRES_PORT: postgres.port,
     POSTGRES_USER: postgres.user,
     POSTGRES_DATABASE: database,
-    postgresPassword: postgres.password,
     REDIS_HOST: redis.host,
     REDIS_PORT: redis.port,
-    redisPassword: redis.password,
-    SECRETS_DIR: "",
     LOG_LEVEL: "silent",
-    HTTP_PORT: 3000,
-    WEBSOCKET_PORT: 3001,
     TENANTS_FILE: tenantsPath,
     AGENT_IMAGE: "agent",
     PUBLIC_URL: "http://berth.example",
-    START_TIMEOUT_SECONDS: 300,
+  });
+  return {
+    ...variables,
+    postgresPassword: postgres.password,
+    redisPassword: redis.password,
     tokenKey: "0123456789abcdef0123456789abcdef",
   };
 }

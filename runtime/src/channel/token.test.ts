@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { proxyToken } from "../desktop/tickets.ts";
+import { sessionOf, sessionToken } from "./token.ts";
+
+const key = "0123456789abcdef0123456789abcdef";
+const id = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
+const other = "00000000-0000-4000-8000-000000000000";
+
+test("a session's token speaks for that session", () => {
+  expect(sessionOf(key, sessionToken(key, id))).toBe(id);
+});
+
+test("nothing else does: another session's proof, the desktop's token, another key, what is no token", () => {
+  const [, proof = ""] = sessionToken(key, id).split(".");
+  for (const token of [
+    `${other}.${proof}`,
+    `${id}.${proxyToken(key, id)}`,
+    sessionToken("f".repeat(32), id),
+    id,
+    `${id}.`,
+    `${id}.${proof}x`,
+    `${id}.${"ä".repeat(43)}`,
+    "",
+  ]) {
+    expect(sessionOf(key, token), token).toBeUndefined();
+  }
+});
