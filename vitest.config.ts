@@ -1,9 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-const unit = ["{infra,local,runtime/src}/**/*.test.ts"];
+const unit = ["{infra,local,runtime/src,tests/bench}/**/*.test.ts"];
 const stores = ["runtime/src/**/*.stores.test.ts"];
 const cluster = ["{infra,local,runtime/src}/**/*.cluster.test.ts"];
-const e2e = ["tests/**/*.test.ts"];
+const e2e = ["tests/!(bench)/**/*.test.ts", "tests/*.test.ts"];
 
 /** Projects run one after the other, and their files too where they share what they work on. */
 const shared = (groupOrder: number, testTimeout: number) =>
