@@ -10,6 +10,7 @@ import {
 import { Reflector } from "@nestjs/core";
 import type { FastifyRequest } from "fastify";
 import { Tickets } from "../desktop/tickets.ts";
+import { addToLogContext } from "../logging/context.ts";
 import type { Actor } from "../sessions/sessionStore.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
@@ -52,6 +53,7 @@ export class CallerGuard implements CanActivate {
     if (token === undefined) throw new Problem(401, "A key is needed: Authorization: Bearer <key>.");
     const holder = this.tenants.findKeyHolder(token);
     if (holder?.role === "tenant" && !holder.expired) {
+      addToLogContext({ tenant: holder.tenant.name });
       request.caller = { tenant: holder.tenant, actor: { name: `key:${holder.key}`, address: request.ip } };
       return true;
     }
@@ -59,6 +61,7 @@ export class CallerGuard implements CanActivate {
       const ticket = await this.tickets.verify(token);
       const tenant = ticket && this.tenants.get(ticket.tenant);
       if (tenant !== undefined && ticket?.sessionId === (request.params as { id?: string }).id) {
+        addToLogContext({ tenant: tenant.name });
         request.caller = { tenant, actor: { name: "ticket", address: request.ip } };
         return true;
       }

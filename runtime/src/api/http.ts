@@ -7,7 +7,8 @@ import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fa
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { noVncFolder, pageFolder } from "../desktop/page.ts";
-import { nestLogger, withoutSecrets } from "../logging/logging.ts";
+import { nestLogger } from "../logging/logging.ts";
+import { observeRequests } from "../logging/requests.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { invalidInput, ProblemFilter, problemBody, sendProblem } from "./problem.ts";
 
@@ -48,29 +49,9 @@ export async function createHttp(module: DynamicModule, logger: Logger): Promise
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidInput }));
   app.useGlobalFilters(new ProblemFilter());
 
-  const metrics = app.get(Metrics);
   const fastify = adapter.getInstance();
   fastify.removeContentTypeParser("text/plain");
-  fastify.addHook("onRequest", async (request, reply) => {
-    reply.header("x-request-id", request.id);
-  });
-  fastify.addHook("onResponse", async (request, reply) => {
-    const route = request.routeOptions.url ?? "none";
-    metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
-    metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
-    const quiet = route.startsWith("/health/") || route === "/metrics";
-    logger[quiet ? "debug" : "info"](
-      {
-        requestId: request.id,
-        method: request.method,
-        url: withoutSecrets(request.url),
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime * 10) / 10,
-        address: request.ip,
-      },
-      "request",
-    );
-  });
+  observeRequests(fastify, app.get(Metrics), logger);
   return app;
 }
 

@@ -1,11 +1,8 @@
-/** Logs: JSON lines on stdout, without secrets. */
+/** Logs: JSON lines on stdout, with the ids of the request or job, without secrets. */
 import type { LoggerService } from "@nestjs/common";
-import { type DestinationStream, type Logger, pino } from "pino";
-
-/** The URL without the values that let somebody in. */
-export function withoutSecrets(url: string): string {
-  return url.replace(/([?&](?:ticket|token|key|access_token)=)[^&#]*/gi, "$1[redacted]");
-}
+import { type Bindings, type DestinationStream, type Logger, pino } from "pino";
+import { logContext } from "./context.ts";
+import { redact, withoutSecretFields } from "./redact.ts";
 
 /** `destination` is stdout by default. */
 export function createLogger(level: string, role: string, destination?: DestinationStream): Logger {
@@ -13,16 +10,23 @@ export function createLogger(level: string, role: string, destination?: Destinat
     level,
     base: { role },
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: {
-      paths: ["authorization", "ticket", "token", "*.authorization", "*.ticket", "*.token", "*.password"],
-      censor: "[redacted]",
+    mixin: logContext,
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      log: (fields: Record<string, unknown>) => withoutSecretFields(fields),
     },
+    hooks: { streamWrite: redact },
     serializers: {
       err: describeError,
     },
   };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  const logger: Logger = destination === undefined ? pino(options) : pino(options, destination);
+  // pino's formatters don't see a child's own fields.
+  const { child } = logger;
+  logger.child = function (this: Logger, fields: Bindings, ...rest: unknown[]) {
+    return Reflect.apply(child, this, [withoutSecretFields(fields), ...rest]);
+  } as Logger["child"];
+  return logger;
 }
 
 /** A stack helps with our own mistakes; what the network or a server says is told by its message, code and cause. */

@@ -68,12 +68,12 @@ export function storesConfig(database: string, tenantsPath: string, { postgres, 
     REDIS_HOST: redis.host,
     REDIS_PORT: redis.port,
     LOG_LEVEL: "silent",
-    TENANTS_FILE: tenantsPath,
     AGENT_IMAGE: "agent",
     PUBLIC_URL: "http://berth.example",
   });
   return {
     ...variables,
+    TENANTS_FILE: tenantsPath,
     postgresPassword: postgres.password,
     redisPassword: redis.password,
     tokenKey: "0123456789abcdef0123456789abcdef",
