@@ -15,6 +15,7 @@ import { MetricsController } from "../metrics/metricsController.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { SessionsController } from "../sessions/sessionsController.ts";
+import { TaskCipher } from "../sessions/taskCipher.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
 import { CallerGuard } from "./caller.ts";
 import { PUBLIC_URL } from "./tokens.ts";
@@ -28,7 +29,7 @@ export interface Connections {
 class ApiModule {}
 
 export function apiModule(config: Config, { database, redis }: Connections, logger: Logger): DynamicModule {
-  const store = new SessionStore(database);
+  const store = new SessionStore(database, new TaskCipher(config.tokenKey));
   const queue = new SessionQueue(redis, logger);
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const tickets = new Tickets(config.tokenKey);

@@ -1,12 +1,23 @@
 /** The tables as Kysely sees them. Postgres is the truth about sessions; everything else can be rebuilt from here. */
 import type { ColumnType, Generated } from "kysely";
-import type { Outcome, State } from "../sessions/state.ts";
+import type { Cause, Outcome, State } from "../sessions/state.ts";
 import type { Tier } from "../sessions/tiers.ts";
 
 /** Set by the database's clock only. */
 type Timestamp = ColumnType<Date, never, Date>;
+type TimestampOrNull = ColumnType<Date | null, never, Date | null>;
 
-/** One row per session. `version` grows with every change; whoever changes a row names the version it saw. */
+/** A session's volume: a claim that outlives the pod, or a folder that goes with it. */
+export type WorkspaceMode = "persistent" | "ephemeral";
+
+/** What the agent last said about how far it is. */
+export interface Progress {
+  message: string;
+  /** 0 to 100; null if the agent doesn't say. */
+  percent: number | null;
+}
+
+/** One row per session. `version` grows with every change of state or reason; whoever makes one names the version it saw. */
 export interface SessionsTable {
   id: string;
   tenant: string;
@@ -14,18 +25,47 @@ export interface SessionsTable {
   tier: Tier;
   state: State;
   reason: string | null;
+  /** Why it ends or has ended. */
+  cause: Cause | null;
   /** How the session ends once nothing of it is left in the cluster; set when it starts to stop. */
   ends_as: Outcome | null;
   pod_ip: string | null;
+  /** While suspending: it shall come up again at once. */
+  resumes: Generated<boolean>;
+  /** While starting: it waits for the cluster's room or for a person. */
+  stalled: Generated<boolean>;
+  /** While queued: how many, with it, wait for the same thing; null until it was counted. */
+  queue_position: number | null;
+  /** While queued: no earlier than this, after the cluster had no room. */
+  retry_at: TimestampOrNull;
+  labels: ColumnType<Record<string, string>, string, never>;
+  /** What the agent is to do, encrypted; see taskCipher.ts. */
+  task: string | null;
   idempotency_key: string | null;
+  /** Fingerprint of the request that the idempotency key stands for. */
+  request_hash: string | null;
+  priority: Generated<number>;
+  idle_timeout_seconds: number | null;
+  max_lifetime_seconds: number | null;
+  workspace_mode: Generated<WorkspaceMode>;
+  /** After the end: the workspace is kept till then; null: it is not. */
+  workspace_until: TimestampOrNull;
   version: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;
-  /** Since when the session is in this state: start deadlines count from here, by the database's clock alone. */
+  /** Since when the session is in this state: deadlines count from here, by the database's clock alone. */
   state_since: Timestamp;
+  /** Last desktop input, exec, API touch or the agent's own word. */
+  last_active_at: TimestampOrNull;
+  /** When it ran for the first time. */
+  started_at: TimestampOrNull;
+  ended_at: TimestampOrNull;
+  /** For how long it had been running before it came into this state; the maximum lifetime counts this. */
+  ran_seconds: Generated<number>;
+  progress: ColumnType<Progress | null, never, string>;
 }
 
-/** The audit trail: who did what, when and from where. Only ever appended to. */
+/** The audit trail: who did what, when and from where. Only ever appended to, and `id` grows in the order of commits. */
 export interface SessionEventsTable {
   id: Generated<string>;
   session_id: string;

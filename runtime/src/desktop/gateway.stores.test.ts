@@ -8,7 +8,7 @@ import { Metrics } from "../metrics/metrics.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { SessionEvent } from "../sessions/state.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
-import { freshDatabase, keyOf, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, keyOf, sessionOf, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
 import { closeCodes, DesktopGateway } from "./gateway.ts";
 import { proxyToken, Tickets } from "./tickets.ts";
 
@@ -25,7 +25,7 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
   await new Promise((resolve) => desktops.once("listening", resolve));
 
   const { database } = await freshDatabase();
-  const store = new SessionStore(database);
+  const store = new SessionStore(database, cipher);
   const tenants = new TenantsFile(tenantsFile(tenant("acme"), tenant("beta")), silent);
   const tickets = new Tickets(tokenKey);
   const metrics = new Metrics(store, { counts: async () => ({ waiting: 0, active: 0, delayed: 0 }) });
@@ -49,9 +49,8 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
     server.close();
   });
 
-  const made = await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small" }, { name: "test" });
-  if (made === "mismatch") throw new Error("mismatch");
-  const { id } = made.session;
+  const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
+  const { id } = sessionOf(await store.create(request, { name: "test" }));
   const origin = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     id,
@@ -74,7 +73,7 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
   };
 }
 
-const running: SessionEvent[] = [{ type: "started" }, { type: "ready", podIp: "127.0.0.1" }];
+const running: SessionEvent[] = [{ type: "admitted" }, { type: "ready", podIp: "127.0.0.1" }];
 
 const opened = (socket: WebSocket) =>
   new Promise<void>((resolve, reject) => socket.once("open", resolve).once("error", reject));
@@ -135,7 +134,7 @@ test("a session that isn't running yet, or is over, is told by the close code an
   const see = () => closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")));
   await apply({ type: "waiting", reason: "Waiting for room" });
   expect(await see()).toEqual({ code: closeCodes.notRunning, reason: "The session is queued: Waiting for room" });
-  await apply({ type: "fail", reason: "x".repeat(300) });
+  await apply({ type: "fail", cause: "agent-error", reason: "x".repeat(300) });
   expect(await see()).toMatchObject({
     code: closeCodes.ended,
     reason: expect.stringMatching(/^The session is stopping: x+$/),
@@ -154,7 +153,7 @@ test("a desktop that can't be reached, or goes away, is told apart from a sessio
   const second = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
   await opened(second);
   await until(() => desktops.clients.size === 1);
-  await apply({ type: "stop", reason: "Stopped by the user" });
+  await apply({ type: "stop", cause: "user", reason: "Stopped by the user" });
   for (const socket of desktops.clients) socket.close();
   expect(await closed(second)).toEqual({
     code: closeCodes.ended,

@@ -62,7 +62,7 @@ test("a stopping session deletes its owner once, waits for all to be gone, and o
   expect(next("stopping", { ...present, secret: "deleting" })).toEqual({ do: "wait" });
   expect(next("stopping", { ...present, secret: "absent", podObject: "deleting" })).toEqual({ do: "remove" });
   expect(next("stopping", { ...none, claim: "deleting" })).toEqual({ do: "wait" });
-  expect(next("stopping", none)).toEqual({ do: "apply", event: { type: "gone" } });
+  expect(next("stopping", none)).toEqual({ do: "apply", event: { type: "gone", keepSeconds: 0 } });
 });
 
 test("what a stuck worker made after the end is removed", () => {

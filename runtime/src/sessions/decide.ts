@@ -43,8 +43,11 @@ export function decide(state: State, observed: Observed, secondsInState: number,
       return decideStart(observed.pod, secondsInState, limits);
     case "running":
       return decideRun(observed.pod);
+    case "suspending":
+    case "suspended":
+      return { do: "nothing" };
     case "stopping":
-      return removal(observed) ?? { do: "apply", event: { type: "gone" } };
+      return removal(observed) ?? { do: "apply", event: { type: "gone", keepSeconds: 0 } };
     case "stopped":
     case "failed":
       // There is something only if a worker that was stuck for long made it after the end.
@@ -68,7 +71,10 @@ function decideStart(pod: PodView, seconds: number, limits: Limits): Action {
     ? Math.min(blockedPatienceSeconds, limits.startTimeoutSeconds)
     : limits.startTimeoutSeconds;
   if (seconds > patience) {
-    return { do: "apply", event: { type: "fail", reason: `It did not start within ${patience} s. ${pod.reason}` } };
+    return {
+      do: "apply",
+      event: { type: "fail", cause: "start-timeout", reason: `It did not start within ${patience} s. ${pod.reason}` },
+    };
   }
   return { do: "apply", event: { type: "waiting", reason: pod.reason } };
 }
@@ -78,12 +84,16 @@ function decideRun(pod: PodView): Action {
     case "absent":
       return {
         do: "apply",
-        event: { type: "fail", reason: "The session's pod was deleted by somebody or something outside Berth" },
+        event: {
+          type: "fail",
+          cause: "pod-lost",
+          reason: "The session's pod was deleted by somebody or something outside Berth",
+        },
       };
     case "broken":
-      return { do: "apply", event: { type: "fail", reason: pod.reason } };
+      return { do: "apply", event: { type: "fail", cause: "agent-error", reason: pod.reason } };
     case "finished":
-      return { do: "apply", event: { type: "stop", reason: pod.reason } };
+      return { do: "apply", event: { type: "stop", cause: "agent-exit", reason: pod.reason } };
     case "pending":
     case "ready":
       return { do: "nothing" };

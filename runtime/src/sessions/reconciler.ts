@@ -60,15 +60,18 @@ export class Reconciler {
 
   async #create(session: Session): Promise<SessionEvent> {
     const tenant = this.options.tenant(session.tenant);
-    if (tenant === undefined) return { type: "fail", reason: `The tenant ${session.tenant} does not exist any more` };
+    if (tenant === undefined) {
+      const reason = `The tenant ${session.tenant} does not exist any more`;
+      return { type: "stop", cause: "tenant-removed", reason };
+    }
     const creation = await this.options.objects.create(session, tenant);
     switch (creation.result) {
       case "created":
-        return { type: "started" };
+        return { type: "admitted" };
       case "wait":
         return { type: "waiting", reason: creation.reason };
       case "fail":
-        return { type: "fail", reason: creation.reason };
+        return { type: "fail", cause: "rejected", reason: creation.reason };
     }
   }
 

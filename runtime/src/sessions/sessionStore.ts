@@ -1,45 +1,112 @@
 /** Sessions in Postgres. Every change is one statement that compares the version, sets, and appends to the audit trail. */
 import { randomUUID } from "node:crypto";
-import { sql } from "kysely";
+import { type Expression, type SqlBool, sql } from "kysely";
 import type { Database } from "../database/database.ts";
+import type { WorkspaceMode } from "../database/schema.ts";
+import { changesOf } from "./changes.ts";
+import { isIdle, isOverLifetime, secondsInState } from "./deadlines.ts";
 import { fromRow, type Session } from "./session.ts";
-import { finalStates, type SessionEvent, type State, transition } from "./state.ts";
+import { type Actor, eventColumns, eventsFrom, type LoggedEvent, newestEventId, readEvents } from "./sessionEvents.ts";
+import { finalStates, podStates, type SessionEvent, type State, transition } from "./state.ts";
+import type { Task, TaskCipher } from "./taskCipher.ts";
 import type { Tier } from "./tiers.ts";
+import { readUsage, type Usage } from "./usage.ts";
 
-/** Who does something, for the audit trail: e.g. `key:default` from an address, or `worker`. */
-export interface Actor {
-  name: string;
-  address?: string;
-}
+export type { Actor } from "./sessionEvents.ts";
 
 export interface NewSession {
   tenant: string;
   namespace: string;
   tier: Tier;
+  /** Default: none. */
+  labels?: Record<string, string>;
+  /** What the agent is to do. Default: nothing, just the desktop. */
+  task?: Task | undefined;
+  /** 0 to 100. Default 50. */
+  priority?: number;
+  /** Default null: it may be idle for ever. */
+  idleTimeoutSeconds?: number | null;
+  /** Default null: it may run for ever. */
+  maxLifetimeSeconds?: number | null;
+  /** Default persistent. */
+  workspaceMode?: WorkspaceMode;
   /** Repeating a create with the same key gives the same session. */
   idempotencyKey?: string | undefined;
+  /** With so many of the tenant's sessions in the queue no other is taken. Default: no limit. */
+  backlogLimit?: number;
+}
+
+/** A session that was made, or found by its idempotency key; or why there is none. */
+export type Created =
+  | { session: Session; replayed: boolean }
+  /** The idempotency key was used for another request. */
+  | "mismatch"
+  /** Too many of the tenant's sessions wait already: later. */
+  | "backlog";
+
+/** The session as it is now. `refusal` says to people why it was not changed; null: it is as was asked for. */
+export interface Changed {
+  session: Session;
+  refusal: string | null;
+}
+
+export interface ListQuery {
+  /** At most so many. */
+  limit: number;
+  /** The id of the session after which to begin. Default: the newest is the first. */
+  cursor?: string | undefined;
+  /** Default: all. */
+  states?: State[] | undefined;
+  tier?: Tier | undefined;
+  /** Those that have all these. Default: none asked for. */
+  labels?: Record<string, string> | undefined;
+}
+
+/** A session with what the database's clock says of it. */
+export interface Seen {
+  session: Session;
+  secondsInState: number;
+  isIdle: boolean;
+  isOverLifetime: boolean;
 }
 
 export class SessionStore {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly cipher: TaskCipher,
+  ) {}
 
-  /**
-   * Makes a session in state `queued`. With an idempotency key that the tenant used before: the session of that time
-   * (`replayed`), or `mismatch` if it was made from another request.
-   */
-  async create(request: NewSession, actor: Actor): Promise<{ session: Session; replayed: boolean } | "mismatch"> {
+  /** Makes a session in state `queued`, or gives the one that the tenant made with the same idempotency key before. */
+  async create(request: NewSession, actor: Actor): Promise<Created> {
+    const { tenant, namespace, idempotencyKey, backlogLimit, task, ...rest } = request;
+    const id = randomUUID();
+    const requestHash = idempotencyKey === undefined ? null : this.cipher.fingerprint({ ...rest, task });
+    const waiting = sql<number>`(select count(*) from sessions where tenant = ${tenant} and state = 'queued')`;
+    const row = {
+      id: sql<string>`${id}::uuid`,
+      tenant: sql<string>`${tenant}::text`,
+      namespace: sql<string>`${namespace}::text`,
+      tier: sql<Tier>`${rest.tier}::text`,
+      state: sql<State>`'queued'`,
+      labels: sql<string>`${JSON.stringify(rest.labels ?? {})}::jsonb`,
+      task: sql<string | null>`${task === undefined ? null : await this.cipher.encrypt(id, task)}::text`,
+      priority: sql<number>`${rest.priority ?? 50}::smallint`,
+      idle_timeout_seconds: sql<number | null>`${rest.idleTimeoutSeconds ?? null}::integer`,
+      max_lifetime_seconds: sql<number | null>`${rest.maxLifetimeSeconds ?? null}::integer`,
+      workspace_mode: sql<WorkspaceMode>`${rest.workspaceMode ?? "persistent"}::text`,
+      idempotency_key: sql<string | null>`${idempotencyKey ?? null}::text`,
+      request_hash: sql<string | null>`${requestHash}::text`,
+    };
+    const columns = Object.keys(row) as (keyof typeof row)[];
     const created = await this.database
       .with("created", (db) =>
         db
           .insertInto("sessions")
-          .values({
-            id: randomUUID(),
-            tenant: request.tenant,
-            namespace: request.namespace,
-            tier: request.tier,
-            state: "queued",
-            idempotency_key: request.idempotencyKey ?? null,
-          })
+          .columns(columns)
+          .expression(
+            sql<never>`select ${sql.join(columns.map((column) => row[column]))}
+              where ${backlogLimit === undefined ? sql`true` : sql`${waiting} < ${backlogLimit}`}`,
+          )
           .onConflict((conflict) => conflict.constraint("sessions_idempotency").doNothing())
           .returningAll(),
       )
@@ -57,10 +124,12 @@ export class SessionStore {
     const earlier = await this.database
       .selectFrom("sessions")
       .selectAll()
-      .where("tenant", "=", request.tenant)
-      .where("idempotency_key", "=", request.idempotencyKey ?? null)
-      .executeTakeFirstOrThrow();
-    return earlier.tier === request.tier ? { session: fromRow(earlier), replayed: true } : "mismatch";
+      .where("tenant", "=", tenant)
+      .where("idempotency_key", "=", idempotencyKey ?? null)
+      .executeTakeFirst();
+    if (earlier === undefined) return "backlog";
+    const same = earlier.request_hash === null || earlier.request_hash === requestHash;
+    return same ? { session: fromRow(earlier), replayed: true } : "mismatch";
   }
 
   /** The session, or undefined. With a tenant: only if it is the tenant's. */
@@ -71,27 +140,40 @@ export class SessionStore {
     return row && fromRow(row);
   }
 
-  /** The session and for how many seconds it is in its state, both by the database's clock; undefined if there is none. */
-  async look(id: string): Promise<{ session: Session; secondsInState: number } | undefined> {
+  /** What the session's agent is to do: nothing if nothing was said. Undefined if there is no such session. */
+  async task(id: string): Promise<Task | undefined> {
+    const row = await this.database.selectFrom("sessions").select("task").where("id", "=", id).executeTakeFirst();
+    if (row === undefined) return undefined;
+    return row.task === null ? { command: null, env: {}, secrets: {} } : this.cipher.decrypt(id, row.task);
+  }
+
+  /** The session and what the database's clock says of its deadlines; undefined if there is none. */
+  async look(id: string): Promise<Seen | undefined> {
     const row = await this.database
       .selectFrom("sessions")
       .selectAll()
-      .select(sql<number>`extract(epoch from now() - state_since)::float8`.as("seconds_in_state"))
+      .select([secondsInState.as("in_state"), isIdle.as("is_idle"), isOverLifetime.as("is_over_lifetime")])
       .where("id", "=", id)
       .executeTakeFirst();
-    return row && { session: fromRow(row), secondsInState: row.seconds_in_state };
+    return (
+      row && {
+        session: fromRow(row),
+        secondsInState: row.in_state,
+        isIdle: row.is_idle,
+        isOverLifetime: row.is_over_lifetime,
+      }
+    );
   }
 
-  /**
-   * The tenant's sessions, newest first, at most `limit`, beginning after the session `cursor`. Returns undefined if the
-   * cursor is none of the tenant's sessions.
-   */
+  /** The tenant's sessions, newest first. Returns undefined if the cursor is none of the tenant's sessions. */
   async list(
     tenant: string,
-    limit: number,
-    cursor?: string,
+    { limit, cursor, states, tier, labels }: ListQuery,
   ): Promise<{ items: Session[]; nextCursor: string | null } | undefined> {
     let query = this.database.selectFrom("sessions").selectAll().where("tenant", "=", tenant);
+    if (states !== undefined) query = query.where("state", "in", states);
+    if (tier !== undefined) query = query.where("tier", "=", tier);
+    if (labels !== undefined) query = query.where(sql<boolean>`labels @> ${JSON.stringify(labels)}::jsonb`);
     if (cursor !== undefined) {
       if ((await this.find(cursor, tenant)) === undefined) return undefined;
       query = query.where(
@@ -109,26 +191,25 @@ export class SessionStore {
 
   /**
    * Applies the event to the session as it was seen. Returns the new session; `"unchanged"` if the event means nothing in
-   * that state; `"stale"` if the session has changed since it was seen: look again.
+   * that state; `"stale"` if the session has changed since it was seen: look again. With `onlyIf`: also `"stale"` if that
+   * does not hold any more.
    */
-  async apply(seen: Session, event: SessionEvent, actor: Actor): Promise<Session | "unchanged" | "stale"> {
+  async apply(
+    seen: Session,
+    event: SessionEvent,
+    actor: Actor,
+    onlyIf: Expression<SqlBool> = sql<boolean>`true`,
+  ): Promise<Session | "unchanged" | "stale"> {
     const next = transition(seen, event);
     if (next === undefined) return "unchanged";
     const row = await this.database
       .with("changed", (db) =>
         db
           .updateTable("sessions")
-          .set({
-            state: next.state,
-            reason: next.reason,
-            ends_as: next.endsAs,
-            pod_ip: next.podIp,
-            version: seen.version + 1,
-            updated_at: sql`now()`,
-            ...(next.state !== seen.state && { state_since: sql`now()` }),
-          })
+          .set({ ...changesOf(seen, next, event), version: seen.version + 1, updated_at: sql`now()` })
           .where("id", "=", seen.id)
           .where("version", "=", seen.version)
+          .where(onlyIf)
           .returningAll(),
       )
       .with("logged", (db) =>
@@ -145,13 +226,119 @@ export class SessionStore {
 
   /** Asks the tenant's session to stop. Returns it as it is then, also if it was stopping or final before; undefined if there is none. */
   async stop(id: string, tenant: string, reason: string, actor: Actor): Promise<Session | undefined> {
-    for (;;) {
-      const seen = await this.find(id, tenant);
-      if (seen === undefined) return undefined;
-      const result = await this.apply(seen, { type: "stop", reason }, actor);
-      if (result === "unchanged") return seen;
-      if (result !== "stale") return result;
+    return (await this.#change(id, tenant, { type: "stop", cause: "user", reason }, actor))?.session;
+  }
+
+  /** Asks for the pod to go and the workspace to stay. Refused unless the session runs and has a workspace that can stay. */
+  async suspend(id: string, tenant: string, actor: Actor): Promise<Changed | undefined> {
+    const seen = await this.find(id, tenant);
+    if (seen?.workspaceMode === "ephemeral") {
+      return { session: seen, refusal: "The session's workspace is ephemeral: it would be lost with the pod." };
     }
+    const event = { type: "suspend", reason: "Suspended by the user" } as const;
+    const result = await this.#change(id, tenant, event, actor);
+    if (result === undefined) return undefined;
+    const { session } = result;
+    const ok = session.state === "suspended" || (session.state === "suspending" && !session.resumes);
+    return { session, refusal: ok ? null : `The session is ${session.state}; only a running one can be suspended.` };
+  }
+
+  /** Asks for the session to come up again with its workspace. Refused unless it is suspending or suspended. */
+  async resume(id: string, tenant: string, actor: Actor): Promise<Changed | undefined> {
+    const result = await this.#change(id, tenant, { type: "resume", reason: "Resumed by the user" }, actor);
+    if (result === undefined) return undefined;
+    const { session, changed } = result;
+    const ok = changed || ["queued", "starting", "running"].includes(session.state) || session.resumes;
+    return { session, refusal: ok ? null : `The session is ${session.state}; only a suspended one can be resumed.` };
+  }
+
+  /**
+   * Lets the session run for `seconds` more than its maximum lifetime, but for `limitSeconds` in all at most (null: no
+   * limit), and counts as activity. A session without a maximum lifetime has nothing to extend. Refused if it is ending.
+   */
+  async extend(
+    id: string,
+    tenant: string,
+    seconds: number,
+    limitSeconds: number | null,
+    actor: Actor,
+  ): Promise<Changed | undefined> {
+    const longer = sql<number>`greatest(max_lifetime_seconds,
+      least(max_lifetime_seconds::bigint + ${seconds}, coalesce(${limitSeconds}::integer, 2147483647)))`;
+    const row = await this.database
+      .with("changed", (db) =>
+        db
+          .updateTable("sessions")
+          .set({
+            max_lifetime_seconds: longer,
+            last_active_at: sql`now()`,
+            version: sql`version + 1`,
+            updated_at: sql`now()`,
+          })
+          .where("id", "=", id)
+          .where("tenant", "=", tenant)
+          .where("state", "not in", ["stopping", ...finalStates])
+          .returningAll(),
+      )
+      .with("logged", (db) =>
+        db
+          .insertInto("session_events")
+          .columns(eventColumns)
+          .expression(eventsFrom("changed", "extend", actor)),
+      )
+      .selectFrom("changed")
+      .selectAll()
+      .executeTakeFirst();
+    if (row !== undefined) return { session: fromRow(row), refusal: null };
+    const session = await this.find(id, tenant);
+    return session && { session, refusal: `The session is ${session.state}; it can't be extended.` };
+  }
+
+  /** Notes that something happens in the session, so that it isn't idle. No change of state, and at most one write in 5 s. */
+  async touch(id: string): Promise<void> {
+    await this.database
+      .updateTable("sessions")
+      .set({ last_active_at: sql`now()` })
+      .where("id", "=", id)
+      .where("state", "not in", ["stopping", ...finalStates])
+      .where(sql<boolean>`coalesce(last_active_at < now() - interval '5 seconds', true)`)
+      .execute();
+  }
+
+  /** Notes how far the agent is, for those who look on; a line of the audit trail too. Whoever calls bounds the rate. */
+  async progress(id: string, message: string, percent: number | null, actor: Actor): Promise<void> {
+    await this.database
+      .with("changed", (db) =>
+        db
+          .updateTable("sessions")
+          .set({ progress: JSON.stringify({ message, percent }), last_active_at: sql`now()` })
+          .where("id", "=", id)
+          .where("state", "in", podStates)
+          .returningAll(),
+      )
+      .insertInto("session_events")
+      .columns(eventColumns)
+      .expression(eventsFrom("changed", "progress", actor, percent === null ? message : `${message} (${percent} %)`))
+      .execute();
+  }
+
+  /** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId` ("0": all), oldest first. */
+  events(
+    of: { tenant: string; sessionId?: string | undefined },
+    afterId: string,
+    limit: number,
+  ): Promise<LoggedEvent[]> {
+    return readEvents(this.database, of, afterId, limit);
+  }
+
+  /** Where to begin if only what comes from now on matters. */
+  newestEventId(): Promise<string> {
+    return newestEventId(this.database);
+  }
+
+  /** For how long the tenant's sessions ran, by day and tier; `from` and `to` are days, YYYY-MM-DD in UTC, both included. */
+  usage(tenant: string, from: string, to: string): Promise<Usage[]> {
+    return readUsage(this.database, tenant, from, to);
   }
 
   /** Every session that is not final: those that `reconcile` has still to look after. */
@@ -164,21 +351,35 @@ export class SessionStore {
     return rows.map((row) => row.id);
   }
 
-  async countByState(): Promise<Map<State, number>> {
+  /** How many sessions each tenant has in each state. */
+  async count(): Promise<{ tenant: string; state: State; count: number }[]> {
     const rows = await this.database
       .selectFrom("sessions")
-      .select(["state", (build) => build.fn.countAll<string>().as("count")])
-      .groupBy("state")
+      .select(["tenant", "state", (build) => build.fn.countAll<string>().as("count")])
+      .groupBy(["tenant", "state"])
       .execute();
-    return new Map(rows.map((row) => [row.state, Number(row.count)]));
+    return rows.map((row) => ({ ...row, count: Number(row.count) }));
   }
-}
 
-const eventColumns = ["session_id", "type", "state", "reason", "version", "actor", "address"] as const;
+  async countByState(): Promise<Map<State, number>> {
+    const counts = new Map<State, number>();
+    for (const { state, count } of await this.count()) counts.set(state, (counts.get(state) ?? 0) + count);
+    return counts;
+  }
 
-/** Rows of the audit trail from what the common table `source` made or changed: appended by the same statement. */
-function eventsFrom(source: "created" | "changed", type: string, actor: Actor) {
-  return sql<never>`
-    select id, ${type}::text, state, reason, version, ${actor.name}::text, ${actor.address ?? null}::inet
-    from ${sql.ref(source)}`;
+  /** Applies the event, again and again while others change the session. */
+  async #change(
+    id: string,
+    tenant: string,
+    event: SessionEvent,
+    actor: Actor,
+  ): Promise<{ session: Session; changed: boolean } | undefined> {
+    for (;;) {
+      const seen = await this.find(id, tenant);
+      if (seen === undefined) return undefined;
+      const result = await this.apply(seen, event, actor);
+      if (result === "unchanged") return { session: seen, changed: false };
+      if (result !== "stale") return { session: result, changed: true };
+    }
+  }
 }

@@ -71,6 +71,7 @@ export class SessionsController {
     if (!key.success) throw invalidInput(key.error.issues, "Idempotency-Key");
     const { name, namespace } = tenant;
     const made = await this.store.create({ tenant: name, namespace, tier, idempotencyKey: key.data }, actor);
+    if (made === "backlog") throw new Problem(429, "Too many sessions wait already. Please try again later.");
     if (made === "mismatch") {
       throw new Problem(422, "This Idempotency-Key was used for another request. Use a new key for a new session.", [
         { field: "Idempotency-Key", rule: "must not be used again with another body" },
@@ -87,7 +88,7 @@ export class SessionsController {
     @Caller() { tenant }: CallerInfo,
     @Query({ schema: ListQuery }) { limit, cursor }: z.infer<typeof ListQuery>,
   ): Promise<{ items: SessionJson[]; nextCursor: string | null }> {
-    const page = await this.store.list(tenant.name, limit, cursor);
+    const page = await this.store.list(tenant.name, { limit, cursor });
     if (page === undefined)
       throw invalidInput([{ path: ["cursor"], message: "must be a nextCursor of an earlier answer" }]);
     return { items: page.items.map((session) => this.#json(session)), nextCursor: page.nextCursor };

@@ -4,36 +4,70 @@ import { finalStates, type SessionEvent, type State, type Status, states, transi
 const at = (state: State, changes: Partial<Status> = {}): Status => ({
   state,
   reason: null,
+  cause: null,
   endsAs: null,
   podIp: null,
+  resumes: false,
+  stalled: false,
   ...changes,
 });
 
+const stop: SessionEvent = { type: "stop", cause: "user", reason: "Stopped by the user" };
+const fail: SessionEvent = { type: "fail", cause: "out-of-memory", reason: "out of memory" };
+const gone: SessionEvent = { type: "gone", keepSeconds: 0 };
+
 const events: SessionEvent[] = [
   { type: "waiting", reason: "quota" },
-  { type: "started" },
+  { type: "admitted" },
+  { type: "deferred", reason: "no room" },
   { type: "ready", podIp: "10.0.0.1" },
-  { type: "stop", reason: "Stopped by the user" },
-  { type: "fail", reason: "out of memory" },
-  { type: "gone" },
+  { type: "suspend", reason: "Suspended by the user" },
+  { type: "displaced", reason: "its node is drained" },
+  { type: "vacated" },
+  { type: "resume", reason: "Resumed by the user" },
+  stop,
+  fail,
+  gone,
 ];
 
+const after = (status: Status, ...happened: SessionEvent[]) =>
+  happened.reduce((current, event) => transition(current, event) ?? current, status);
+
 test("a session goes its way from the queue to running and ends when nothing is left of it", () => {
-  let status = at("queued");
-  for (const event of events.filter(({ type }) => type !== "fail")) status = transition(status, event) ?? status;
-  expect(status).toEqual(at("stopped", { reason: "Stopped by the user", endsAs: "stopped" }));
+  const ended = after(at("queued"), { type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }, stop, gone);
+  expect(ended).toEqual(at("stopped", { reason: "Stopped by the user", cause: "user", endsAs: "stopped" }));
 });
 
-test("a session that failed ends as failed, with its reason, after its objects are gone", () => {
-  const failing = transition(at("running", { podIp: "10.0.0.1" }), { type: "fail", reason: "out of memory" });
-  expect(failing).toEqual(at("stopping", { reason: "out of memory", endsAs: "failed" }));
-  expect(failing && transition(failing, { type: "gone" })?.state).toBe("failed");
+test("a session that failed ends as failed, with its reason and cause, after its objects are gone", () => {
+  const failing = after(at("running", { podIp: "10.0.0.1" }), fail);
+  expect(failing).toEqual(at("stopping", { reason: "out of memory", cause: "out-of-memory", endsAs: "failed" }));
+  expect(after(failing, gone).state).toBe("failed");
+});
+
+test("a suspended session waits for its turn again when it is resumed, also if that is asked for while it suspends", () => {
+  const suspending = after(at("running", { podIp: "10.0.0.1" }), { type: "suspend", reason: "Suspended by the user" });
+  expect(suspending).toEqual(at("suspending", { reason: "Suspended by the user" }));
+  expect(after(suspending, { type: "vacated" }, { type: "resume", reason: "" }).state).toBe("queued");
+  expect(after(suspending, { type: "resume", reason: "" }, { type: "vacated" }).state).toBe("queued");
+  const changedItsMind = after(suspending, { type: "resume", reason: "" }, { type: "suspend", reason: "" });
+  expect(after(changedItsMind, { type: "vacated" }).state).toBe("suspended");
+});
+
+test("a session that must leave its node comes up again by itself once its pod is gone", () => {
+  for (const state of ["starting", "running"] as const) {
+    const leaving = after(at(state), { type: "displaced", reason: "its node is drained" });
+    expect(leaving).toEqual(at("suspending", { reason: "its node is drained", resumes: true }));
+    expect(after(leaving, { type: "vacated" })).toEqual(at("queued", { reason: "its node is drained" }));
+  }
 });
 
 test("the address of the pod is known while the session runs, and only then", () => {
-  const running = transition(at("starting"), { type: "ready", podIp: "10.0.0.1" });
-  expect(running?.podIp).toBe("10.0.0.1");
-  expect(running && transition(running, { type: "stop", reason: "" })?.podIp).toBeNull();
+  const running = after(at("starting"), { type: "ready", podIp: "10.0.0.1" });
+  expect(running.podIp).toBe("10.0.0.1");
+  for (const event of events) {
+    const next = transition(running, event);
+    if (next !== undefined && next.state !== "running") expect(next.podIp).toBeNull();
+  }
 });
 
 test("every event in every state: which states follow", () => {
@@ -42,13 +76,15 @@ test("every event in every state: which states follow", () => {
     events.map((event) => transition(at(state), event)?.state ?? "-").join(" "),
   ]);
   expect(Object.fromEntries(table)).toEqual({
-    // waiting started ready stop fail gone
-    queued: "queued starting - stopping stopping -",
-    starting: "starting - running stopping stopping -",
-    running: "- - - stopping stopping -",
-    stopping: "- - - - - stopped",
-    stopped: "- - - - - -",
-    failed: "- - - - - -",
+    // waiting admitted deferred ready suspend displaced vacated resume stop fail gone
+    queued: "queued starting - - - - - - stopping stopping -",
+    starting: "starting - queued running - suspending - - stopping stopping -",
+    running: "- - - - suspending suspending - - stopping stopping -",
+    suspending: "- - - - - - suspended suspending stopping stopping -",
+    suspended: "- - - - - - - queued stopping stopping -",
+    stopping: "- - - - - - - - - - stopped",
+    stopped: "- - - - - - - - - - -",
+    failed: "- - - - - - - - - - -",
   });
 });
 

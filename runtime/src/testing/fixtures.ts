@@ -12,9 +12,14 @@ import { type Config, Variables } from "../config.ts";
 import { connectDatabase, type Database } from "../database/database.ts";
 import { migrate } from "../database/migrate.ts";
 import type { Session } from "../sessions/session.ts";
+import type { Created } from "../sessions/sessionStore.ts";
+import { TaskCipher } from "../sessions/taskCipher.ts";
 import { type Tenant, TenantSchema } from "../tenants/tenants.ts";
 
 export const silent = pino({ level: "silent" });
+
+const tokenKey = "0123456789abcdef0123456789abcdef";
+export const cipher = new TaskCipher(tokenKey);
 
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
@@ -40,14 +45,35 @@ export const session = (changes: Partial<Session> = {}): Session => ({
   tier: "small",
   state: "queued",
   reason: null,
+  cause: null,
   endsAs: null,
   podIp: null,
+  resumes: false,
+  stalled: false,
+  labels: {},
+  priority: 50,
+  queuePosition: null,
+  idleTimeoutSeconds: null,
+  maxLifetimeSeconds: null,
+  workspaceMode: "persistent",
+  workspaceUntil: null,
+  progress: null,
   version: 1,
   createdAt: new Date(0),
   updatedAt: new Date(0),
   stateSince: new Date(0),
+  lastActiveAt: null,
+  startedAt: null,
+  endedAt: null,
+  ranSeconds: 0,
   ...changes,
 });
+
+/** The session that was made. */
+export function sessionOf(created: Created): Session {
+  if (typeof created === "string") throw new Error(created);
+  return created.session;
+}
 
 /** Writes the tenants into a file of its own; the folder goes with the test. */
 export function tenantsFile(...tenants: Tenant[]): string {
@@ -76,7 +102,7 @@ export function storesConfig(database: string, tenantsPath: string, { postgres, 
     TENANTS_FILE: tenantsPath,
     postgresPassword: postgres.password,
     redisPassword: redis.password,
-    tokenKey: "0123456789abcdef0123456789abcdef",
+    tokenKey,
   };
 }
 

@@ -17,7 +17,7 @@ import { Reconciler } from "../sessions/reconciler.ts";
 import type { Session } from "../sessions/session.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { State } from "../sessions/state.ts";
-import { freshDatabase, silent, storesConfig, tenant, until } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, sessionOf, silent, storesConfig, tenant, until } from "../testing/fixtures.ts";
 import { type Stores, startStores } from "../testing/stores.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
@@ -65,7 +65,7 @@ async function open({ agent = waitForEnd, image: agentImage = image }: Setup = {
   await until(() => redis.status === "ready");
   await redis.flushall();
 
-  const store = new SessionStore(database);
+  const store = new SessionStore(database, cipher);
   const queue = new SessionQueue(redis, silent);
   const metrics = new Metrics(store, queue);
   const core = inShell(connectKubernetes(kubeConfig), agent);
@@ -95,10 +95,9 @@ async function open({ agent = waitForEnd, image: agentImage = image }: Setup = {
     objects,
     reconciler,
     async create(): Promise<Session> {
-      const made = await store.create({ tenant: "acme", namespace, tier: "small" }, user);
-      if (made === "mismatch") throw new Error("mismatch");
-      queue.look(made.session.id);
-      return made.session;
+      const made = sessionOf(await store.create({ tenant: "acme", namespace, tier: "small" }, user));
+      queue.look(made.id);
+      return made;
     },
     async stop(id: string): Promise<void> {
       await store.stop(id, "acme", "Stopped by the user", user);

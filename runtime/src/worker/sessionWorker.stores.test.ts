@@ -4,7 +4,7 @@ import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Look } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
-import { freshDatabase, session, silent, storesConfig, until } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, session, sessionOf, silent, storesConfig, until } from "../testing/fixtures.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
 
@@ -16,7 +16,7 @@ async function open(reconcile: (sessionId: string) => Promise<Look>, { start = t
   await until(() => redis.status === "ready");
   await redis.flushall();
   const queue = new SessionQueue(redis, silent);
-  const store = new SessionStore(database);
+  const store = new SessionStore(database, cipher);
   const metrics = new Metrics(store, queue);
   const blocking = connectBlockingRedis(config, silent);
   const worker = new SessionWorker(blocking, queue, { reconcile }, metrics, silent);
@@ -105,16 +105,16 @@ test("an emptied Redis costs latency only: the sweep finds every session that is
     seen.add(id);
     return settled;
   });
-  const made = await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small" }, { name: "test" });
-  if (made === "mismatch") throw new Error("mismatch");
+  const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
+  const { id } = sessionOf(await store.create(request, { name: "test" }));
   await redis.flushall();
   const sweep = new Sweep(store, queue, silent, 50);
   sweep.onApplicationBootstrap();
   onTestFinished(() => sweep.onApplicationShutdown());
-  await until(() => seen.has(made.session.id));
+  await until(() => seen.has(id));
   await redis.flushall();
   seen.clear();
-  await until(() => seen.has(made.session.id));
+  await until(() => seen.has(id));
 });
 
 test("the figure that the worker's autoscaler reads counts the waiting", async () => {

@@ -16,6 +16,7 @@ import { connectBlockingRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Reconciler } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
+import { TaskCipher } from "../sessions/taskCipher.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
 import { PodWatches } from "./podWatches.ts";
 import { SessionWorker } from "./sessionWorker.ts";
@@ -25,7 +26,7 @@ import { Sweep } from "./sweep.ts";
 class WorkerModule {}
 
 export function workerModule(config: Config, { database, redis }: Connections, logger: Logger): DynamicModule {
-  const store = new SessionStore(database);
+  const store = new SessionStore(database, new TaskCipher(config.tokenKey));
   const queue = new SessionQueue(redis, logger);
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const metrics = new Metrics(store, queue);

@@ -1,0 +1,69 @@
+/** The audit trail: how rows get into it, and how they are read again. */
+import { sql } from "kysely";
+import type { Database } from "../database/database.ts";
+import type { State } from "./state.ts";
+
+/** Who does something, for the audit trail: e.g. `key:default` from an address, or `worker`. */
+export interface Actor {
+  name: string;
+  address?: string;
+}
+
+/** One line of the audit trail. */
+export interface LoggedEvent {
+  /** A number as text. Grows in the order of commits: who has seen one has seen all before it. */
+  id: string;
+  sessionId: string;
+  at: Date;
+  /** The type of the change: `created`, `progress`, or a SessionEvent's. */
+  type: string;
+  /** The session's state, reason and version after it. */
+  state: State;
+  reason: string | null;
+  version: number;
+  actor: string;
+  address: string | null;
+}
+
+export const eventColumns = ["session_id", "type", "state", "reason", "version", "actor", "address"] as const;
+
+/**
+ * Rows of the audit trail from what the common table `source` made or changed: appended by the same statement. The lock,
+ * held till the commit, has ids grow in the order of commits, so that a reader who goes on after the last id that it saw
+ * misses nothing.
+ */
+export function eventsFrom(source: "created" | "changed", type: string, actor: Actor, reason?: string) {
+  return sql<never>`
+    select id, ${type}::text, state, ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
+      ${actor.name}::text, ${actor.address ?? null}::inet
+    from ${sql.ref(source)}, (select pg_advisory_xact_lock(hashtext('session_events'))) as in_order`;
+}
+
+/** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId`, oldest first. */
+export async function readEvents(
+  database: Database,
+  of: { tenant: string; sessionId?: string | undefined },
+  afterId: string,
+  limit: number,
+): Promise<LoggedEvent[]> {
+  let query = database
+    .selectFrom("session_events as event")
+    .innerJoin("sessions", "sessions.id", "event.session_id")
+    .where("sessions.tenant", "=", of.tenant)
+    .where("event.id", ">", afterId)
+    .selectAll("event")
+    .orderBy("event.id")
+    .limit(limit);
+  if (of.sessionId !== undefined) query = query.where("event.session_id", "=", of.sessionId);
+  const rows = await query.execute();
+  return rows.map(({ session_id, ...event }) => ({ ...event, sessionId: session_id }));
+}
+
+/** The id of the newest event of all; "0" if there is none. */
+export async function newestEventId(database: Database): Promise<string> {
+  const { newest } = await database
+    .selectFrom("session_events")
+    .select(({ fn }) => fn.max("id").as("newest"))
+    .executeTakeFirstOrThrow();
+  return newest ?? "0";
+}
