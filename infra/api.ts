@@ -1,43 +1,62 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { ApiConfig } from "./config/platform.ts";
+import { autoscaler, podMetric, utilization } from "./kubernetes/autoscaler.ts";
+import { disruptionBudget } from "./kubernetes/disruption-budget.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
+import { spread } from "./kubernetes/spread.ts";
 import { probes, runtimePod } from "./runtime-pod.ts";
 import type { RuntimeSettings } from "./settings.ts";
 
-export interface ApiArgs {
+export interface ApiArgs extends ApiConfig {
   namespace: pulumi.Input<string>;
   /** The runtime image by digest. */
   image: pulumi.Input<string>;
   settings: RuntimeSettings;
-  replicas: number;
-  /** Opens port 80 of the Service on this port of every node. Default: the Service is reached inside the cluster only. */
-  nodePort?: number | undefined;
 }
 
-/** The HTTP API: Deployment and Service `api`, port 80 for HTTP and 3001 for WebSocket. */
+/** The API's ServiceAccount; each tenant's namespace gives it a Role (logs, and exec where the tenant has it). */
+export const apiServiceAccount = "api";
+
+/**
+ * The HTTP API: Deployment, autoscaler and Service `api`, port 80 for HTTP, 3001 for WebSocket, 3002 for what runs in
+ * the sessions' pods.
+ */
 export class Api extends pulumi.ComponentResource {
   constructor(name: string, args: ApiArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Api", name, {}, opts);
     const parent = { parent: this };
-    const { namespace, nodePort } = args;
-    new k8s.apps.v1.Deployment(
+    const { nodePort } = args;
+    const metadata = { name, namespace: args.namespace, labels: labels("api") };
+    const account = new k8s.core.v1.ServiceAccount(
+      name,
+      { metadata: { ...metadata, name: apiServiceAccount }, automountServiceAccountToken: false },
+      parent,
+    );
+    const deployment = new k8s.apps.v1.Deployment(
       name,
       {
-        metadata: { name, namespace, labels: labels("api") },
+        metadata,
         spec: {
-          replicas: args.replicas,
-          // Never fewer pods than asked for.
+          // Never fewer pods than there were.
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           progressDeadlineSeconds: 300,
           selector: { matchLabels: selector("api") },
           template: runtimePod("api", {
             ...args,
-            // The preStop pause, 25 s for open requests, and a margin.
-            pod: { terminationGracePeriodSeconds: 40 },
+            pod: {
+              ...spread(selector("api")),
+              serviceAccountName: account.metadata.name,
+              // For the logs of sessions, and exec.
+              automountServiceAccountToken: true,
+              // The preStop pause, 25 s for open requests, and a margin.
+              terminationGracePeriodSeconds: 40,
+            },
             container: {
               ports: [
                 { name: "http", containerPort: 3000 },
                 { name: "websocket", containerPort: 3001 },
+                { name: "session", containerPort: 3002 },
               ],
               ...probes,
               // Time for every node to stop sending, before the process closes its ports.
@@ -48,16 +67,31 @@ export class Api extends pulumi.ComponentResource {
       },
       parent,
     );
+    const { autoscaling } = args;
+    new k8s.autoscaling.v2.HorizontalPodAutoscaler(
+      name,
+      {
+        metadata,
+        spec: autoscaler(deployment.metadata.name, autoscaling, [
+          utilization("cpu", autoscaling.cpu),
+          utilization("memory", autoscaling.memory),
+          podMetric("http_requests_per_second", autoscaling.requestsPerSecond),
+        ]),
+      },
+      parent,
+    );
+    new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("api")) }, parent);
     new k8s.core.v1.Service(
       name,
       {
-        metadata: { name, namespace, labels: labels("api"), annotations: { "pulumi.com/skipAwait": "true" } },
+        metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
         spec: {
           type: nodePort === undefined ? "ClusterIP" : "NodePort",
           selector: selector("api"),
           ports: [
             { name: "http", port: 80, targetPort: "http", ...(nodePort === undefined ? {} : { nodePort }) },
             { name: "websocket", port: 3001, targetPort: "websocket" },
+            { name: "session", port: 3002, targetPort: "session" },
           ],
         },
       },

@@ -1,7 +1,7 @@
 /** The stack's config: one schema, its defaults, and the faults of a config that breaks it. Its parts are in config/. */
 import { z } from "zod";
 import { faultsOf } from "./config/faults.ts";
-import { api, kubernetesApi, worker } from "./config/platform.ts";
+import { api, kubernetesApi, requestScale, worker } from "./config/platform.ts";
 import { url } from "./config/scalars.ts";
 import { postgres, redis } from "./config/stores.ts";
 import { tenants } from "./config/tenant.ts";
@@ -43,6 +43,11 @@ export const configSchema = z.strictObject({
     .enum(["trace", "debug", "info", "warn", "error"], { error: "is none of trace, debug, info, warn, error" })
     .default("info")
     .describe("Log level of API and worker: trace, debug, info, warn or error."),
+  requestScale: requestScale
+    .default(1)
+    .describe(
+      "Multiplies what all pods of the platform request of CPU and memory, so that the whole fits a small cluster, for example 0.1. Limits stay, and so does the load at which the autoscalers act.",
+    ),
   api: api.prefault({}).describe("The HTTP API."),
   worker: worker.prefault({}).describe("The worker, which makes and removes the sessions' pods."),
   postgres: postgres.prefault({}).describe("The database, which holds the truth about sessions."),

@@ -3,11 +3,14 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { Api } from "./api.ts";
 import { baseImages, dockerProvider } from "./base-images.ts";
+import { Cleanup } from "./cleanup.ts";
 import { Images } from "./images.ts";
 import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
 import { Migrations } from "./migrations.ts";
 import { Platform } from "./platform.ts";
+import { platformPods } from "./platform-pods.ts";
 import { Postgres } from "./postgres.ts";
+import { PriorityClasses } from "./priority-classes.ts";
 import { Redis } from "./redis.ts";
 import { Settings } from "./settings.ts";
 import { stackConfig } from "./stack-config.ts";
@@ -34,9 +37,16 @@ const images = new Images("images", { ...config, base }, providers);
 
 const platform = new Platform("platform", { kubernetesApi }, providers);
 const { namespace } = platform;
-const inPlatform = { ...providers, dependsOn: [platform] };
-const postgres = new Postgres("postgres", { namespace, image: base.postgres, ...config.postgres }, inPlatform);
-const redis = new Redis("redis", { namespace, image: base.redis, ...config.redis }, inPlatform);
+const priorities = new PriorityClasses("priorities", providers);
+const transformations = [platformPods({ requestScale: config.requestScale, imagePullSecrets: [] })];
+/** For what runs in the platform's namespace. @param dependencies what it needs beside the namespace itself */
+const inPlatform = (...dependencies: pulumi.Resource[]) => ({
+  ...providers,
+  transformations,
+  dependsOn: [platform, priorities, ...dependencies],
+});
+const postgres = new Postgres("postgres", { namespace, image: base.postgres, ...config.postgres }, inPlatform());
+const redis = new Redis("redis", { namespace, image: base.redis, ...config.redis }, inPlatform());
 
 const tenants = config.tenants.map(
   (tenant) => new Tenant(`tenant-${tenant.name}`, { tenant, platformNamespace: namespace, kubernetesApi }, providers),
@@ -53,14 +63,15 @@ const settings = new Settings(
     logLevel: config.logLevel,
     tenants: tenants.map(({ entry }) => entry),
   },
-  inPlatform,
+  inPlatform(),
 );
 
 const runtime = { namespace, image: images.api, settings: settings.names };
-const migrations = new Migrations("migrate", runtime, { ...providers, dependsOn: [platform, postgres] });
-new Api("api", { ...runtime, ...config.api }, { ...providers, dependsOn: [migrations, redis] });
+const migrations = new Migrations("migrate", runtime, inPlatform(postgres));
+new Api("api", { ...runtime, ...config.api }, inPlatform(migrations, redis));
 // After the tenants: their Roles are what the worker works with.
-new Worker("worker", { ...runtime, ...config.worker }, { ...providers, dependsOn: [migrations, redis, ...tenants] });
+new Worker("worker", { ...runtime, ...config.worker }, inPlatform(migrations, redis, ...tenants));
+new Cleanup("cleanup", runtime, inPlatform(migrations));
 
 /** Where the API is reached. */
 export const apiUrl = config.publicUrl;

@@ -81,8 +81,8 @@ const expectReach = (from: Place, host: string, port: number, result: "open" | "
 test.concurrent.each<[string, Place, string, number, "open" | "closed"]>([
   ["api → postgres", api, "postgres", 5432, "open"],
   ["api → redis", api, "redis", 6379, "open"],
-  ["api → Kubernetes", api, "kubernetes.default", 443, "closed"],
-  ["api → the machine", api, nodeIp, 6443, "closed"],
+  ["api → Kubernetes", api, "kubernetes.default", 443, "open"],
+  ["api → the machine's registry", api, nodeIp, 5000, "closed"],
   ["worker → postgres", worker, "postgres", 5432, "open"],
   ["worker → redis", worker, "redis", 6379, "open"],
   ["worker → Kubernetes", worker, "kubernetes.default", 443, "open"],

@@ -1,13 +1,23 @@
 import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
+import type { ResourcesConfig } from "./config/resources.ts";
 import { labels } from "./kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
 import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
 
-export type Role = "api" | "worker" | "migrate";
+export type Role = "api" | "worker" | "migrate" | "cleanup";
 
 /** The user `nonroot` of the distroless images. */
 const uid = 65532;
+
+/** For the roles that work through something once and end. */
+const jobResources: ResourcesConfig = {
+  requests: { cpu: "50m", memory: "128Mi" },
+  limits: { cpu: "1", memory: "512Mi" },
+};
+
+/** Logs and /tmp; both are small, and the kubelet ends a pod that fills its node's disk. */
+const ephemeralStorage = { requests: "64Mi", limits: "256Mi" };
 
 const probe = (path: string) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
 
@@ -25,12 +35,15 @@ export function runtimePod(
     /** The runtime image by digest. */
     image: pulumi.Input<string>;
     settings: RuntimeSettings;
+    /** Default: what a job needs. */
+    resources?: ResourcesConfig;
     /** Added to the container, for example ports and probes. */
     container: Partial<types.input.core.v1.Container>;
     /** Added to the pod. */
     pod?: Partial<types.input.core.v1.PodSpec>;
   },
 ): { metadata: { labels: Record<string, string> }; spec: types.input.core.v1.PodSpec } {
+  const { requests, limits } = args.resources ?? jobResources;
   return {
     metadata: { labels: labels(role) },
     spec: {
@@ -44,7 +57,10 @@ export function runtimePod(
           image: args.image,
           args: ["dist/main.js", role],
           envFrom: [{ configMapRef: { name: args.settings.config } }],
-          resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { cpu: "1", memory: "512Mi" } },
+          resources: {
+            requests: { ...requests, "ephemeral-storage": ephemeralStorage.requests },
+            limits: { ...limits, "ephemeral-storage": ephemeralStorage.limits },
+          },
           securityContext: containerSecurity,
           volumeMounts: [
             { name: "secrets", mountPath: secretsDir, readOnly: true },

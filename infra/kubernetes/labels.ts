@@ -1,6 +1,16 @@
 /** The labels that every object of Berth carries. */
 
-export type Component = "platform" | "postgres" | "redis" | "migrate" | "api" | "worker" | "tenant";
+export type Component =
+  | "platform"
+  | "postgres"
+  | "redis"
+  | "migrate"
+  | "api"
+  | "worker"
+  | "cleanup"
+  | "image-puller"
+  | "ingress"
+  | "tenant";
 
 /** The labels by which pods of a component are found; they never change. */
 export const selector = (component: Component) => ({

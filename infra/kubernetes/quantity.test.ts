@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isQuantity, quantityGuesses } from "./quantity.ts";
+import { isQuantity, quantityGuesses, quantityValue } from "./quantity.ts";
 
 test.each(["0", "1", "500m", "0.5", ".5", "2k", "40G", "40Gi", "1.5Ti", "1e3", "12E2"])("%s is a quantity", (text) => {
   expect(isQuantity(text)).toBe(true);
@@ -18,4 +18,15 @@ test.each([
   ["a lot", []],
 ])("for %o the guess is %j", (text, guesses) => {
   expect(quantityGuesses(text)).toEqual(guesses);
+});
+
+test.each([
+  ["500m", 0.5],
+  ["2", 2],
+  ["1e3", 1000],
+  ["40G", 40e9],
+  ["512Mi", 512 * 1024 ** 2],
+  ["1.5Ki", 1536],
+])("%s stands for %d", (text, value) => {
+  expect(quantityValue(text)).toBe(value);
 });
