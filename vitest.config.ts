@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
-const unit = ["{infra,local,runtime/src,tests/bench}/**/*.test.ts"];
+const unit = ["{infra,policy,local,runtime/src,tests/bench}/**/*.test.ts"];
 const stores = ["runtime/src/**/*.stores.test.ts"];
-const cluster = ["{infra,local,runtime/src}/**/*.cluster.test.ts"];
+const cluster = ["{infra,policy,local,runtime/src}/**/*.cluster.test.ts"];
 const e2e = ["tests/!(bench)/**/*.test.ts", "tests/*.test.ts"];
 
 /** Projects run one after the other, and their files too where they share what they work on. */

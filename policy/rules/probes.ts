@@ -1,0 +1,12 @@
+import { type KubernetesObject, podOf } from "../kubernetes.ts";
+import type { Faults } from "../rule.ts";
+
+/** What runs for good says whether it lives and whether it is ready. Pods of Jobs end by themselves. */
+export function probes(object: KubernetesObject): Faults {
+  if (!["Deployment", "StatefulSet", "DaemonSet"].includes(object.kind)) return [];
+  return (podOf(object)?.spec?.containers ?? []).flatMap((container) =>
+    (["livenessProbe", "readinessProbe"] as const)
+      .filter((probe) => container[probe] === undefined)
+      .map((probe) => `container ${container.name}: has no ${probe}`),
+  );
+}

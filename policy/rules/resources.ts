@@ -1,0 +1,13 @@
+import { containersOf, type KubernetesObject } from "../kubernetes.ts";
+import type { Faults } from "../rule.ts";
+
+/** Containers say what they need and what they may use at most, so that none takes the others' share. */
+export function resources(object: KubernetesObject): Faults {
+  return containersOf(object).flatMap((container) =>
+    (["requests", "limits"] as const).flatMap((kind) =>
+      ["cpu", "memory"]
+        .filter((resource) => container.resources?.[kind]?.[resource] === undefined)
+        .map((resource) => `container ${container.name}: set resources.${kind}.${resource}`),
+    ),
+  );
+}
