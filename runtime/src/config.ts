@@ -80,6 +80,14 @@ export const Variables = z.object({
   OIDC_AUDIENCE: text.optional(),
   /** Claim of those tokens that names the tenant. Default tenant. */
   OIDC_TENANT_CLAIM: text.default("tenant"),
+  /** Networks (CIDR, comma separated) of proxies whose X-Forwarded-For is believed. Default: none. */
+  TRUSTED_PROXIES: z
+    .string()
+    .default("")
+    .transform((list) => list.split(",").flatMap((one) => one.trim() || []))
+    .pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], "must be networks in CIDR notation"))),
+  /** Whether webhooks may go to private addresses, and by plain http. Default false. */
+  WEBHOOK_ALLOW_PRIVATE: flag,
 });
 
 const WithOidc = Variables.refine(

@@ -7,10 +7,10 @@ import type { Logger } from "pino";
 import { apiModule, type Connections } from "./api/apiModule.ts";
 import { createHttp, servePage } from "./api/http.ts";
 import { problemBody } from "./api/problem.ts";
+import { WebSockets } from "./api/webSockets.ts";
 import { type Config, ConfigError, loadConfig, loadDatabaseConfig } from "./config.ts";
 import { connectDatabase, isDatabaseUnavailable } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
-import { DesktopGateway } from "./desktop/gateway.ts";
 import { Health } from "./health/health.ts";
 import { createLogger } from "./logging/logging.ts";
 import { connectRedis } from "./queue/redis.ts";
@@ -21,9 +21,9 @@ const roles: Record<string, () => Promise<void>> = { api: runApi, worker: runWor
 
 async function runApi(): Promise<void> {
   const { config, connections, logger } = prepare("api");
-  const app = await createHttp(apiModule(config, connections, logger), logger);
+  const app = await createHttp(apiModule(config, connections, logger), logger, config.TRUSTED_PROXIES);
   await servePage(app);
-  const gateway = app.get(DesktopGateway);
+  const webSockets = app.get(WebSockets);
   const websockets = createServer((_request, response) => {
     const problem = problemBody(426, "This port takes WebSocket upgrades only.");
     response
@@ -33,11 +33,7 @@ async function runApi(): Promise<void> {
   for (const server of [app.getHttpServer(), websockets]) {
     server.on(
       "upgrade",
-      (
-        request: Parameters<DesktopGateway["upgrade"]>[0],
-        socket: Parameters<DesktopGateway["upgrade"]>[1],
-        head: Buffer,
-      ) => void gateway.upgrade(request, socket, head),
+      (...[request, socket, head]: Parameters<WebSockets["upgrade"]>) => void webSockets.upgrade(request, socket, head),
     );
   }
   await new Promise<void>((resolve, reject) => {

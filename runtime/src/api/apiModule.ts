@@ -1,4 +1,6 @@
 /** What the role `api` consists of. */
+import type { IncomingMessage } from "node:http";
+import { compile, proxyAddr } from "@fastify/proxy-addr";
 import { type DynamicModule, Module } from "@nestjs/common";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -8,17 +10,30 @@ import { isMigrated } from "../database/migrate.ts";
 import { DesktopGateway } from "../desktop/gateway.ts";
 import { PageController } from "../desktop/pageController.ts";
 import { proxyToken, Tickets } from "../desktop/tickets.ts";
+import { EventFeed } from "../events/eventFeed.ts";
+import { ExecChannel } from "../exec/execChannel.ts";
 import { Health } from "../health/health.ts";
 import { HealthController } from "../health/healthController.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { MetricsController } from "../metrics/metricsController.ts";
+import { loadKubeConfig } from "../pods/kubernetes.ts";
+import { PodAccess } from "../pods/podAccess.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
+import { Activity } from "../sessions/activity.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
-import { SessionsController } from "../sessions/sessionsController.ts";
 import { TaskCipher } from "../sessions/taskCipher.ts";
+import { Waiting } from "../sessions/waiting.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
-import { CallerGuard } from "./caller.ts";
-import { PUBLIC_URL } from "./tokens.ts";
+import { Authenticator } from "./authenticator.ts";
+import { CallerGuard } from "./callerGuard.ts";
+import { controllers } from "./controllers.ts";
+import { Oidc } from "./oidc.ts";
+import { openApiDocument } from "./openApi.ts";
+import { OPEN_API, OpenApiController } from "./openApiController.ts";
+import { RateLimit } from "./rateLimit.ts";
+import { Streams } from "./streams.ts";
+import { BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
+import { WebSockets } from "./webSockets.ts";
 
 export interface Connections {
   database: Database;
@@ -41,17 +56,31 @@ export function apiModule(config: Config, { database, redis }: Connections, logg
     ],
     isMigrated: () => isMigrated(database),
   });
-  const gateway = new DesktopGateway({
-    store,
-    tenants,
-    tickets,
-    proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
-    metrics,
+  const authenticator = new Authenticator(tenants, tickets, oidcOf(config, logger));
+  const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger);
+  const activity = new Activity(store, logger);
+  const feed = new EventFeed(store, logger);
+  const streams = new Streams();
+  const pods = new PodAccess(loadKubeConfig());
+  const parts = { store, authenticator, rateLimit, activity, logger };
+  const trusted = compile(config.TRUSTED_PROXIES);
+  const webSockets = new WebSockets({
+    channels: [
+      new DesktopGateway({
+        ...parts,
+        tenants,
+        tickets,
+        proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
+        metrics,
+      }),
+      new ExecChannel({ ...parts, pods }),
+    ],
+    addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
     logger,
   });
   return {
     module: ApiModule,
-    controllers: [SessionsController, PageController, HealthController, MetricsController],
+    controllers: [...controllers, OpenApiController, PageController, HealthController, MetricsController],
     providers: [
       { provide: SessionStore, useValue: store },
       { provide: SessionQueue, useValue: queue },
@@ -59,9 +88,23 @@ export function apiModule(config: Config, { database, redis }: Connections, logg
       { provide: Tickets, useValue: tickets },
       { provide: Metrics, useValue: metrics },
       { provide: Health, useValue: health },
-      { provide: DesktopGateway, useValue: gateway },
+      { provide: Authenticator, useValue: authenticator },
+      { provide: RateLimit, useValue: rateLimit },
+      { provide: Activity, useValue: activity },
+      { provide: EventFeed, useValue: feed },
+      { provide: Streams, useValue: streams },
+      { provide: Waiting, useValue: new Waiting(store, feed, streams) },
+      { provide: PodAccess, useValue: pods },
+      { provide: WebSockets, useValue: webSockets },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
+      { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },
+      { provide: OPEN_API, useValue: openApiDocument(controllers) },
       CallerGuard,
     ],
   };
+}
+
+function oidcOf({ OIDC_ISSUER, OIDC_AUDIENCE, OIDC_TENANT_CLAIM }: Config, logger: Logger): Oidc | undefined {
+  if (OIDC_ISSUER === undefined || OIDC_AUDIENCE === undefined) return undefined;
+  return new Oidc({ issuer: OIDC_ISSUER, audience: OIDC_AUDIENCE, tenantClaim: OIDC_TENANT_CLAIM, logger });
 }

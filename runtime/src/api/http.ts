@@ -15,13 +15,18 @@ import { invalidInput, ProblemFilter, problemBody, sendProblem } from "./problem
 /** Bytes of a request's body. */
 const bodyLimit = 64 * 1024;
 
-/** Builds the role's application around its module; it does not listen yet. */
-export async function createHttp(module: DynamicModule, logger: Logger): Promise<NestFastifyApplication> {
+/** Builds the role's application around its module; it does not listen yet. X-Forwarded-For is believed of `trustProxy`. */
+export async function createHttp(
+  module: DynamicModule,
+  logger: Logger,
+  trustProxy: string[] = [],
+): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     bodyLimit,
+    trustProxy,
     genReqId: (request: { headers: Record<string, unknown> }) => requestId(request.headers["x-request-id"]),
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-      sendProblem(error, request, reply),
+      sendProblem(error, request, reply, logger),
     clientErrorHandler(
       error: NodeJS.ErrnoException,
       socket: { writable: boolean; end: (text: string) => void; destroy: () => void },
@@ -47,7 +52,7 @@ export async function createHttp(module: DynamicModule, logger: Logger): Promise
     bodyParser: false, // Fastify's own takes JSON; Nest would add HTML forms
   });
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidInput }));
-  app.useGlobalFilters(new ProblemFilter());
+  app.useGlobalFilters(new ProblemFilter(logger));
 
   const fastify = adapter.getInstance();
   fastify.removeContentTypeParser("text/plain");

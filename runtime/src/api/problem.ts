@@ -1,21 +1,24 @@
 /** Errors as users get them: application/problem+json (RFC 9457). */
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import { z } from "zod";
 import { isDatabaseUnavailable } from "../database/database.ts";
 
 /** What is wrong with one field of the input. */
-export interface FieldFault {
-  field: string;
-  rule: string;
-}
+const FieldFault = z.object({ field: z.string(), rule: z.string() });
+export type FieldFault = z.infer<typeof FieldFault>;
 
-export interface ProblemBody {
-  type: "about:blank";
-  title: string;
-  status: number;
-  detail: string;
-  errors?: FieldFault[];
-}
+export const ProblemJson = z
+  .object({
+    type: z.literal("about:blank"),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().meta({ description: "For people: what is wrong, and what to do." }),
+    errors: z.array(FieldFault).optional().meta({ description: "The fields that are wrong." }),
+  })
+  .meta({ id: "Problem" });
+export type ProblemBody = z.infer<typeof ProblemJson>;
 
 const titles: Record<number, string> = {
   400: "Bad Request",
@@ -29,6 +32,7 @@ const titles: Record<number, string> = {
   415: "Unsupported Media Type",
   422: "Unprocessable Content",
   426: "Upgrade Required",
+  429: "Too Many Requests",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
   503: "Service Unavailable",
@@ -41,8 +45,18 @@ export function problemBody(status: number, detail: string, errors?: FieldFault[
 
 /** An answer that isn't a success. `detail` is for people and says what to do. */
 export class Problem extends HttpException {
-  constructor(status: number, detail: string, errors?: FieldFault[]) {
+  constructor(
+    status: number,
+    detail: string,
+    errors?: FieldFault[],
+    /** When to try again: sent as Retry-After. */
+    readonly retryAfterSeconds?: number,
+  ) {
     super(problemBody(status, detail, errors), status);
+  }
+
+  get body(): ProblemBody {
+    return this.getResponse() as ProblemBody;
   }
 }
 
@@ -66,25 +80,33 @@ export function invalidInput(issues: readonly unknown[], whole = "body"): Proble
 /** Gives every error the same form. Nothing of an unexpected error gets out but its request's id, which the log has too. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    sendProblem(error, request, reply);
+    sendProblem(error, request, reply, this.logger);
   }
 }
 
-export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const body = bodyFor(error, request);
-  if (body.status >= 500 && body.status !== 503) request.log.error({ err: error }, "request failed");
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
+  const body = bodyFor(error, request, logger);
+  if (body.status >= 500 && body.status !== 503) logger.error({ err: error }, "request failed");
   if (body.status === 401) reply.header("www-authenticate", "Bearer");
-  if (body.status === 503) reply.header("retry-after", "2");
+  const retryAfter = retryAfterOf(error, body);
+  if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
   reply.status(body.status).type("application/problem+json").send(JSON.stringify(body));
 }
 
-function bodyFor(error: unknown, request: FastifyRequest): ProblemBody {
-  if (error instanceof Problem) return error.getResponse() as ProblemBody;
+/** Seconds to wait before trying again, where that helps. */
+export function retryAfterOf(error: unknown, body: ProblemBody): number | undefined {
+  return (error instanceof Problem ? error.retryAfterSeconds : undefined) ?? (body.status === 503 ? 2 : undefined);
+}
+
+function bodyFor(error: unknown, request: FastifyRequest, logger: Logger): ProblemBody {
+  if (error instanceof Problem) return error.body;
   if (isDatabaseUnavailable(error)) {
-    request.log.warn({ err: error }, "the database is away");
+    logger.warn({ err: error }, "the database is away");
     return problemBody(503, "The database can't be reached at the moment. Please try again.");
   }
   const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown }).statusCode;

@@ -1,2 +1,7 @@
-/** The address users reach the API at, as an injectable value. */
+/** Plain values that are injected. */
+
+/** The address users reach the API at. */
 export const PUBLIC_URL = Symbol("PUBLIC_URL");
+
+/** How many of a tenant's sessions may wait in the queue. */
+export const BACKLOG_LIMIT = Symbol("BACKLOG_LIMIT");

@@ -2,14 +2,31 @@
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { Authenticator } from "../api/authenticator.ts";
+import { RateLimit } from "../api/rateLimit.ts";
+import { WebSockets } from "../api/webSockets.ts";
 import { Metrics } from "../metrics/metrics.ts";
+import { connectRedis } from "../queue/redis.ts";
+import { Activity } from "../sessions/activity.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { SessionEvent } from "../sessions/state.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
-import { cipher, freshDatabase, keyOf, sessionOf, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
+import {
+  cipher,
+  freshDatabase,
+  keyOf,
+  sessionOf,
+  silent,
+  storesConfig,
+  tenant,
+  tenantsFile,
+  until,
+} from "../testing/fixtures.ts";
 import { closeCodes, DesktopGateway } from "./gateway.ts";
+import type { DesktopMode } from "./rfbClient.ts";
 import { proxyToken, Tickets } from "./tickets.ts";
 
 const tokenKey = "0123456789abcdef0123456789abcdef";
@@ -24,19 +41,30 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
   desktops.on("connection", (socket, request) => onDesktop(socket, request.url ?? ""));
   await new Promise((resolve) => desktops.once("listening", resolve));
 
-  const { database } = await freshDatabase();
+  const { name, database } = await freshDatabase();
   const store = new SessionStore(database, cipher);
   const tenants = new TenantsFile(tenantsFile(tenant("acme"), tenant("beta")), silent);
   const tickets = new Tickets(tokenKey);
   const metrics = new Metrics(store, { counts: async () => ({ waiting: 0, active: 0, delayed: 0 }) });
-  const gateway = new DesktopGateway({
-    store,
-    tenants,
-    tickets,
-    proxyToken: (id) => proxyToken(tokenKey, id),
-    metrics,
+  const redis = connectRedis(storesConfig(name, ""), silent);
+  await until(() => redis.status === "ready");
+  const gateway = new WebSockets({
+    channels: [
+      new DesktopGateway({
+        store,
+        tenants,
+        tickets,
+        authenticator: new Authenticator(tenants, tickets),
+        rateLimit: new RateLimit(redis, 100_000, silent),
+        activity: new Activity(store, silent),
+        proxyToken: (id) => proxyToken(tokenKey, id),
+        metrics,
+        logger: silent,
+        port: (desktops.address() as AddressInfo).port,
+      }),
+    ],
+    addressOf: (request) => request.socket.remoteAddress,
     logger: silent,
-    port: (desktops.address() as AddressInfo).port,
   });
   const server = createServer();
   server.on("upgrade", (request, socket, head) => void gateway.upgrade(request, socket, head));
@@ -44,6 +72,7 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
   onTestFinished(async () => {
     await gateway.beforeApplicationShutdown();
     tenants.onApplicationShutdown();
+    redis.disconnect();
     for (const socket of desktops.clients) socket.terminate();
     desktops.close();
     server.close();
@@ -57,7 +86,11 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
     gateway,
     desktops,
     metrics,
-    ticket: async (sessionId = id) => (await tickets.issue({ sessionId, tenant: "acme", mode: "interactive" })).ticket,
+    /** How long ago the last activity was, in seconds. */
+    idleSeconds: async () => (Date.now() - Number((await store.find(id))?.lastActiveAt)) / 1000,
+    leaveIdle: () => sql`update sessions set last_active_at = now() - interval '1 hour'`.execute(database),
+    ticket: async (sessionId = id, mode: DesktopMode = "interactive") =>
+      (await tickets.issue({ sessionId, tenant: "acme", mode })).ticket,
     async apply(...events: SessionEvent[]): Promise<void> {
       for (const event of events) {
         const seen = await store.find(id);
@@ -111,6 +144,52 @@ test("with a ticket or a key, what either side sends arrives at the other", asyn
     await closed(client);
   }
   expect(asked).toBe(`/websockify?token=${proxyToken(tokenKey, id)}`);
+});
+
+const hello = Buffer.concat([Buffer.from("RFB 003.008\n"), Buffer.from([1, 1])]);
+const key = Buffer.from([4, 1, 0, 0, 0, 0, 0, 0x61]);
+const pointer = Buffer.from([5, 1, 0, 10, 0, 10]);
+const cutText = Buffer.from([6, 0, 0, 0, 0, 0, 0, 2, 0x68, 0x69]);
+const updateRequest = Buffer.from([3, 0, 0, 0, 0, 0, 5, 0, 3, 32]);
+
+test.each(["ticket", "key"])("a viewer by %s sees the desktop and can do nothing to it", async (by) => {
+  const received: Buffer[] = [];
+  const { id, apply, connect, ticket, idleSeconds, leaveIdle } = await open((socket) => {
+    socket.on("message", (data) => {
+      received.push(data as Buffer);
+      socket.send(Buffer.from("a picture"));
+    });
+  });
+  await apply(...running);
+  await leaveIdle();
+  const query = by === "ticket" ? `?ticket=${await ticket(id, "view")}` : "?mode=view";
+  const client = connect(`/v1/sessions/${id}/desktop${query}`, by === "key" ? keyOf("acme") : undefined);
+  const pictures: string[] = [];
+  client.on("message", (data) => pictures.push(String(data)));
+  await opened(client);
+  for (const message of [hello, key, pointer, cutText, updateRequest]) client.send(message);
+  await until(() => pictures.length === 2);
+  expect(Buffer.concat(received)).toEqual(Buffer.concat([hello, updateRequest]));
+  expect(await idleSeconds()).toBeGreaterThan(3_000);
+
+  const told = closed(client);
+  client.send(Buffer.from([77]));
+  expect(await told).toEqual({ code: closeCodes.notUnderstood, reason: "message 77 is not known" });
+});
+
+test("what a user does counts as activity, and looking does not", async () => {
+  const { id, apply, connect, idleSeconds, leaveIdle } = await open();
+  await apply(...running);
+  await leaveIdle();
+  const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
+  await opened(client);
+  client.send(Buffer.concat([hello, updateRequest]));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(await idleSeconds()).toBeGreaterThan(3_000);
+  client.send(key);
+  await until(async () => (await idleSeconds()) < 60);
+  client.close();
+  await closed(client);
 });
 
 test("who may not is refused by HTTP before the upgrade", async () => {

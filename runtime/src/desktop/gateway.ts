@@ -1,30 +1,32 @@
 /**
  * The desktop by WebSocket: GET /v1/sessions/:id/desktop, with `?ticket=` or an `Authorization: Bearer` key.
  *
- * Who may not is told by HTTP (401, 404) before the upgrade. What keeps the desktop away after that is told by the close
- * code, for a browser can see nothing else: see `closeCodes`. The Origin header proves nothing and isn't looked at; a page
- * elsewhere has neither key nor ticket.
+ * What keeps the desktop away after the upgrade is told by the close code, for a browser can see nothing else: see
+ * `closeCodes`. A ticket for `view`, or `?mode=view` with a key, lets its holder look and nothing more.
  */
-import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
-import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { WebSocket, WebSocketServer } from "ws";
-import { bearer } from "../api/caller.ts";
-import { type ProblemBody, problemBody } from "../api/problem.ts";
-import { isDatabaseUnavailable } from "../database/database.ts";
+import { WebSocket } from "ws";
+import type { Authenticator } from "../api/authenticator.ts";
+import { closeWith, keepAlive, notUnderstoodCode, pump } from "../api/bridge.ts";
+import { authorize, bearer } from "../api/caller.ts";
+import { invalidInput, Problem } from "../api/problem.ts";
+import type { RateLimit } from "../api/rateLimit.ts";
+import { type Channel, restartCode, type UpgradeRequest } from "../api/webSockets.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { desktopPort } from "../pods/podSpec.ts";
+import type { Activity } from "../sessions/activity.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionStore } from "../sessions/sessionStore.ts";
-import { finalStates } from "../sessions/state.ts";
+import { isFinal } from "../sessions/state.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
-import { closeWith, keepAlive, pump } from "./bridge.ts";
+import { type DesktopMode, RfbClient } from "./rfbClient.ts";
 import type { Tickets } from "./tickets.ts";
 
 export const closeCodes = {
   /** This API process ends: connect again. */
-  restart: 1012,
+  restart: restartCode,
+  /** A viewer sent something that isn't the protocol. */
+  notUnderstood: notUnderstoodCode,
   /** The session isn't running yet: wait for it. */
   notRunning: 4409,
   /** The session is over. */
@@ -35,8 +37,11 @@ export const closeCodes = {
 
 export interface GatewayOptions {
   store: Pick<SessionStore, "find">;
-  tenants: Pick<TenantsFile, "get" | "findKeyHolder">;
+  tenants: Pick<TenantsFile, "get">;
   tickets: Pick<Tickets, "verify">;
+  authenticator: Pick<Authenticator, "identify">;
+  rateLimit: Pick<RateLimit, "take">;
+  activity: Pick<Activity, "touch">;
   proxyToken: (sessionId: string) => string;
   metrics: Pick<Metrics, "desktops">;
   logger: Logger;
@@ -44,80 +49,46 @@ export interface GatewayOptions {
   port?: number;
 }
 
-export class DesktopGateway implements BeforeApplicationShutdown {
-  readonly #server = new WebSocketServer({
-    noServer: true,
-    clientTracking: true,
-    perMessageDeflate: false, // VNC compresses by itself
-    maxPayload: 16 * 1024 * 1024,
-    handleProtocols: (offered) => (offered.has("binary") ? "binary" : false),
-  });
-
-  #ending = false;
+export class DesktopGateway implements Channel {
+  readonly name = "desktop";
+  readonly protocols = ["binary"];
 
   constructor(private readonly options: GatewayOptions) {}
 
-  /** Takes an HTTP server's upgrade event. Never throws. */
-  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    socket.on("error", () => socket.destroy());
-    try {
-      const admitted = await this.#admit(request);
-      if ("status" in admitted) return refuse(socket, admitted);
-      if (socket.destroyed) return;
-      if (this.#ending) return refuse(socket, problemBody(503, "The API restarts; connect again."));
-      this.#server.handleUpgrade(request, socket, head, (client) => void this.#serve(client, admitted));
-    } catch (error) {
-      if (isDatabaseUnavailable(error)) {
-        return refuse(socket, problemBody(503, "The database can't be reached at the moment. Please try again."));
-      }
-      this.options.logger.error({ err: error }, "desktop upgrade failed");
-      refuse(socket, problemBody(500, "Something went wrong on our side."));
-    }
+  async admit(request: UpgradeRequest): Promise<(client: WebSocket) => void> {
+    const { tenant, mode } = await this.#permission(request);
+    const session = await this.options.store.find(request.sessionId, tenant);
+    if (session === undefined) throw new Problem(404, `There is no session ${request.sessionId}.`);
+    return (client) => this.#serve(client, session, mode);
   }
 
-  /** Tells every desktop to connect again, elsewhere, and ends those that don't listen. */
-  async beforeApplicationShutdown(): Promise<void> {
-    this.#ending = true;
-    for (const client of this.#server.clients)
-      closeWith(client, closeCodes.restart, "The API restarts; connect again.");
-    const deadline = performance.now() + 2_000;
-    while (this.#server.clients.size > 0 && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    for (const client of this.#server.clients) client.terminate();
-  }
-
-  /** The session whose desktop the request may see, or the answer that it may not. */
-  async #admit(request: IncomingMessage): Promise<Session | ProblemBody> {
-    const url = URL.parse(request.url ?? "", "http://api");
-    const id = /^\/v1\/sessions\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/desktop$/i
-      .exec(url?.pathname ?? "")?.[1]
-      ?.toLowerCase();
-    if (url === null || id === undefined) return problemBody(404, "There is no WebSocket here.");
-    const tenant = await this.#tenantOf(id, url.searchParams.get("ticket"), request.headers.authorization);
-    if (tenant === undefined) return problemBody(401, "A valid desktop ticket or key is needed.");
-    return (await this.options.store.find(id, tenant)) ?? problemBody(404, `There is no session ${id}.`);
-  }
-
-  async #tenantOf(
-    id: string,
-    ticketText: string | null,
-    authorization: string | undefined,
-  ): Promise<string | undefined> {
-    const { tenants, tickets } = this.options;
+  async #permission(request: UpgradeRequest): Promise<{ tenant: string; mode: DesktopMode }> {
+    const { authenticator, rateLimit, tenants, tickets } = this.options;
+    const { sessionId, query, authorization, address } = request;
+    const ticketText = query.get("ticket");
     if (ticketText !== null) {
       const ticket = await tickets.verify(ticketText);
-      return ticket?.sessionId === id ? tenants.get(ticket.tenant)?.name : undefined;
+      if (ticket?.sessionId !== sessionId || tenants.get(ticket.tenant) === undefined) {
+        throw new Problem(401, "The ticket is not valid, or has expired. Ask for a new one.");
+      }
+      return ticket;
     }
-    const holder = tenants.findKeyHolder(bearer(authorization) ?? "");
-    return holder?.role === "tenant" && !holder.expired ? holder.tenant.name : undefined;
+    const caller = await authenticator.identify(bearer(authorization), { address });
+    (await rateLimit.take(caller))?.refuse();
+    const { tenant } = authorize(caller, ["desktop"]);
+    const mode = query.get("mode") ?? "interactive";
+    if (mode !== "interactive" && mode !== "view") {
+      throw invalidInput([{ path: ["mode"], message: "must be interactive or view" }]);
+    }
+    return { tenant: tenant.name, mode };
   }
 
-  async #serve(client: WebSocket, session: Session): Promise<void> {
-    client.on("error", () => client.terminate());
-    if (session.state !== "running" || session.podIp === null) return sayState(client, session);
-
-    const { logger, metrics, port = desktopPort, proxyToken } = this.options;
+  #serve(client: WebSocket, session: Session, mode: DesktopMode): void {
+    if (session.state !== "running" || session.podIp === null) {
+      sayState(client, session);
+      return;
+    }
+    const { activity, logger, metrics, port = desktopPort, proxyToken } = this.options;
     const log = logger.child({ sessionId: session.id, tenant: session.tenant });
     const address = `ws://${session.podIp}:${port}/websockify?token=${proxyToken(session.id)}`;
     const upstream = new WebSocket(address, ["binary"], {
@@ -133,7 +104,12 @@ export class DesktopGateway implements BeforeApplicationShutdown {
 
     client.pause(); // until there is somebody to send to
     upstream.on("open", () => {
-      pump(client, upstream);
+      const user = new RfbClient(mode);
+      pump(client, upstream, (data) => {
+        const { pass, input } = user.take(data);
+        if (input && mode === "interactive") activity.touch(session.id);
+        return pass;
+      });
       pump(upstream, client);
       keepAlive(client);
       keepAlive(upstream);
@@ -141,7 +117,7 @@ export class DesktopGateway implements BeforeApplicationShutdown {
     });
 
     metrics.desktops.inc();
-    log.info("desktop connected");
+    log.info({ mode }, "desktop connected");
     client.on("close", (code) => {
       metrics.desktops.dec();
       log.info({ code }, "desktop disconnected");
@@ -167,22 +143,10 @@ export class DesktopGateway implements BeforeApplicationShutdown {
 }
 
 function sayState(client: WebSocket, { state, reason }: Session): void {
-  const over = state === "stopping" || finalStates.some((final) => final === state);
+  const over = state === "stopping" || isFinal(state);
   closeWith(
     client,
     over ? closeCodes.ended : closeCodes.notRunning,
     `The session is ${state}${reason ? `: ${reason}` : "."}`,
-  );
-}
-
-/** Answers the upgrade by HTTP and ends the connection. */
-function refuse(socket: Duplex, problem: ProblemBody): void {
-  const body = JSON.stringify(problem);
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\n` +
-      "content-type: application/problem+json\r\n" +
-      `content-length: ${Buffer.byteLength(body)}\r\n` +
-      (problem.status === 401 ? "www-authenticate: Bearer\r\n" : "") +
-      `connection: close\r\n\r\n${body}`,
   );
 }

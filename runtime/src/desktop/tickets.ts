@@ -2,18 +2,19 @@
 import { createHmac } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import type { DesktopMode } from "./rfbClient.ts";
 
-/** Seconds a ticket is good for. What it opened stays open. */
-const lifetimeSeconds = 300;
+/** Seconds a ticket is good for unless something else is asked for. What it opened stays open. */
+export const defaultLifetimeSeconds = 300;
 
 const audience = "berth-desktop";
-const Claims = z.object({ sub: z.uuid(), tenant: z.string(), mode: z.literal("interactive") });
+const Claims = z.object({ sub: z.uuid(), tenant: z.string(), mode: z.enum(["interactive", "view"]) });
 
 export interface Ticket {
   sessionId: string;
   tenant: string;
-  /** What its holder may do at the desktop. */
-  mode: "interactive";
+  /** What its holders may do at the desktop: use it, or look at it. */
+  mode: DesktopMode;
 }
 
 export class Tickets {
@@ -24,7 +25,11 @@ export class Tickets {
     this.#key = new TextEncoder().encode(tokenKey);
   }
 
-  async issue({ sessionId, tenant, mode }: Ticket): Promise<{ ticket: string; expiresAt: Date }> {
+  /** Anyone who has the ticket may use it, any number of times until it expires: it is made to be handed on. */
+  async issue(
+    { sessionId, tenant, mode }: Ticket,
+    lifetimeSeconds = defaultLifetimeSeconds,
+  ): Promise<{ ticket: string; expiresAt: Date }> {
     const issuedAt = Math.floor(Date.now() / 1000);
     const ticket = await new SignJWT({ tenant, mode })
       .setProtectedHeader({ alg: "HS256" })

@@ -1,6 +1,7 @@
 /** A session as the program knows it, and as users see it. */
 import type { Selectable } from "kysely";
 import type { Progress, SessionsTable, WorkspaceMode } from "../database/schema.ts";
+import type { SessionJson } from "./sessionJson.ts";
 import type { Status } from "./state.ts";
 import type { Tier } from "./tiers.ts";
 
@@ -78,7 +79,7 @@ export function expiresAt({ state, stateSince, maxLifetimeSeconds, ranSeconds }:
 const iso = (date: Date | null) => date?.toISOString() ?? null;
 
 /** The session in the API's answers. The pod's address is nobody's business outside. */
-export function toJson(session: Session, publicUrl: string) {
+export function toJson(session: Session, publicUrl: string): SessionJson {
   return {
     id: session.id,
     tenant: session.tenant,

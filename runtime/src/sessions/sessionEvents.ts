@@ -59,6 +59,24 @@ export async function readEvents(
   return rows.map(({ session_id, ...event }) => ({ ...event, sessionId: session_id }));
 }
 
+/** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its tenant. */
+export async function readAllEvents(
+  database: Database,
+  afterId: string,
+  limit: number,
+): Promise<(LoggedEvent & { tenant: string })[]> {
+  const rows = await database
+    .selectFrom("session_events as event")
+    .innerJoin("sessions", "sessions.id", "event.session_id")
+    .where("event.id", ">", afterId)
+    .selectAll("event")
+    .select("sessions.tenant")
+    .orderBy("event.id")
+    .limit(limit)
+    .execute();
+  return rows.map(({ session_id, ...event }) => ({ ...event, sessionId: session_id }));
+}
+
 /** The id of the newest event of all; "0" if there is none. */
 export async function newestEventId(database: Database): Promise<string> {
   const { newest } = await database

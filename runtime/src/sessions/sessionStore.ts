@@ -6,7 +6,15 @@ import type { WorkspaceMode } from "../database/schema.ts";
 import { changesOf } from "./changes.ts";
 import { isIdle, isOverLifetime, secondsInState } from "./deadlines.ts";
 import { fromRow, type Session } from "./session.ts";
-import { type Actor, eventColumns, eventsFrom, type LoggedEvent, newestEventId, readEvents } from "./sessionEvents.ts";
+import {
+  type Actor,
+  eventColumns,
+  eventsFrom,
+  type LoggedEvent,
+  newestEventId,
+  readAllEvents,
+  readEvents,
+} from "./sessionEvents.ts";
 import { finalStates, podStates, type SessionEvent, type State, transition } from "./state.ts";
 import type { Task, TaskCipher } from "./taskCipher.ts";
 import type { Tier } from "./tiers.ts";
@@ -329,6 +337,11 @@ export class SessionStore {
     limit: number,
   ): Promise<LoggedEvent[]> {
     return readEvents(this.database, of, afterId, limit);
+  }
+
+  /** At most `limit` events after the event `afterId`, of everybody, oldest first. */
+  allEvents(afterId: string, limit: number): Promise<(LoggedEvent & { tenant: string })[]> {
+    return readAllEvents(this.database, afterId, limit);
   }
 
   /** Where to begin if only what comes from now on matters. */

@@ -1,54 +1,58 @@
 /** /v1/sessions: the API's one noun. */
-import {
-  Body,
-  Controller,
-  Delete,
-  Get,
-  Headers,
-  HttpCode,
-  Inject,
-  Param,
-  Post,
-  Query,
-  Res,
-  UseGuards,
-} from "@nestjs/common";
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
-import { Caller, CallerGuard, type CallerInfo, TicketsToo } from "../api/caller.ts";
+import { Allow, Caller, type TenantCaller, TicketsToo } from "../api/caller.ts";
+import { CallerGuard } from "../api/callerGuard.ts";
+import { InHeaders } from "../api/inHeaders.ts";
+import { found, IdParams, plainText, several, wholeNumber } from "../api/input.ts";
+import { Describe } from "../api/openApi.ts";
 import { invalidInput, Problem } from "../api/problem.ts";
-import { PUBLIC_URL } from "../api/tokens.ts";
-import { Tickets } from "../desktop/tickets.ts";
+import { BACKLOG_LIMIT, PUBLIC_URL } from "../api/tokens.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
+import { Activity } from "./activity.ts";
 import { type Session, toJson } from "./session.ts";
-import { SessionStore } from "./sessionStore.ts";
-import { finalStates } from "./state.ts";
+import { CreateBody, ExtendBody, limitsFor, SessionJson } from "./sessionJson.ts";
+import { type Changed, SessionStore } from "./sessionStore.ts";
+import { states } from "./state.ts";
 import { tierNames } from "./tiers.ts";
+import { Waiting } from "./waiting.ts";
 
-const CreateBody = z.strictObject(
-  { tier: z.enum(tierNames, { error: `must be one of ${tierNames.join(", ")}` }) },
-  { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
-);
-
-const IdempotencyKey = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters without spaces")
-  .optional();
-
-const ListQuery = z.object({
-  limit: z
+const IdempotencyKey = z.object({
+  "Idempotency-Key": z
     .string()
-    .regex(/^([1-9]\d?|100)$/, "must be a whole number from 1 to 100")
-    .transform(Number)
-    .default(20),
-  cursor: z.uuid("must be a nextCursor of an earlier answer").optional(),
+    .regex(/^[\x21-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters without spaces")
+    .optional()
+    .meta({ description: "Of your choice; a repeat with the same key gives the same session." }),
 });
+type IdempotencyKey = z.infer<typeof IdempotencyKey>;
 
-/** Any version of UUID: whether there is such a session is another question. */
-const IdParams = z.object({ id: z.guid("must be a UUID").toLowerCase() });
-type IdParams = z.infer<typeof IdParams>;
+const Wait = z.strictObject({
+  wait: z
+    .literal("running", "must be running")
+    .optional()
+    .meta({ description: "Answer when the session runs or won't, or after 60 s, whatever comes first." }),
+});
+type Wait = z.infer<typeof Wait>;
 
-type SessionJson = ReturnType<typeof toJson>;
+const labelFilter = z
+  .string()
+  .regex(/^[^=]+=/, "must be name=value")
+  .pipe(plainText(320));
+
+const ListQuery = z.strictObject({
+  limit: wholeNumber(1, 100, 20),
+  cursor: z.uuid("must be a nextCursor of an earlier answer").optional(),
+  state: several(z.enum(states, `must be one of ${states.join(", ")}`)).optional(),
+  tier: z.enum(tierNames, `must be one of ${tierNames.join(", ")}`).optional(),
+  label: several(labelFilter).optional().meta({ description: "name=value; several: all of them." }),
+});
+type ListQuery = z.infer<typeof ListQuery>;
+
+const Page = z.object({ items: z.array(SessionJson), nextCursor: z.uuid().nullable() }).meta({ id: "Sessions" });
+
+const one = { description: "The session.", json: SessionJson };
+const tooLate = "The session's state does not allow it.";
 
 @Controller("v1/sessions")
 @UseGuards(CallerGuard)
@@ -56,54 +60,103 @@ export class SessionsController {
   constructor(
     @Inject(SessionStore) private readonly store: SessionStore,
     @Inject(SessionQueue) private readonly queue: SessionQueue,
-    @Inject(Tickets) private readonly tickets: Tickets,
+    @Inject(Activity) private readonly activity: Activity,
+    @Inject(Waiting) private readonly waiting: Waiting,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
+    @Inject(BACKLOG_LIMIT) private readonly backlogLimit: number,
   ) {}
 
   @Post()
-  async create(
-    @Caller() { tenant, actor }: CallerInfo,
-    @Body({ schema: CreateBody }) { tier }: z.infer<typeof CreateBody>,
-    @Headers("idempotency-key") idempotencyHeader: string | undefined,
+  @Allow("write")
+  @Describe({
+    summary: "Make a session",
+    answers: {
+      201: { ...one, headers: { Location: "The session's address." } },
+      200: { description: "The session that the same Idempotency-Key made before.", json: SessionJson },
+    },
+    refusals: {
+      422: "The Idempotency-Key was used for another request.",
+      429: "Too many calls, or too many of the tenant's sessions wait already; Retry-After says when to try again.",
+    },
+  })
+  async createSession(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Body({ schema: CreateBody }) body: CreateBody,
+    @Query({ schema: Wait }) { wait }: Wait,
+    @InHeaders(IdempotencyKey) headers: IdempotencyKey,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SessionJson> {
-    const key = IdempotencyKey.safeParse(idempotencyHeader);
-    if (!key.success) throw invalidInput(key.error.issues, "Idempotency-Key");
-    const { name, namespace } = tenant;
-    const made = await this.store.create({ tenant: name, namespace, tier, idempotencyKey: key.data }, actor);
-    if (made === "backlog") throw new Problem(429, "Too many sessions wait already. Please try again later.");
+    const { limits, faults } = limitsFor(tenant, body);
+    if (faults.length > 0) throw invalidInput(faults);
+    const { tier, labels = {}, command = null, env = {}, secrets = {} } = body;
+    const made = await this.store.create(
+      {
+        tenant: tenant.name,
+        namespace: tenant.namespace,
+        tier,
+        labels,
+        task: { command, env, secrets },
+        priority: tenant.priority,
+        ...limits,
+        workspaceMode: tenant.workspace.mode,
+        idempotencyKey: headers["Idempotency-Key"],
+        backlogLimit: this.backlogLimit,
+      },
+      actor,
+    );
+    if (made === "backlog") {
+      throw new Problem(429, "Too many of the tenant's sessions wait already. Try again later.", undefined, 30);
+    }
     if (made === "mismatch") {
       throw new Problem(422, "This Idempotency-Key was used for another request. Use a new key for a new session.", [
         { field: "Idempotency-Key", rule: "must not be used again with another body" },
       ]);
     }
     if (!made.replayed) this.queue.look(made.session.id);
-    const json = this.#json(made.session);
+    const session = wait === undefined ? made.session : await this.waiting.forRunning(made.session, reply);
+    const json = this.#json(session);
     reply.status(made.replayed ? 200 : 201).header("location", json.links.self);
     return json;
   }
 
   @Get()
-  async list(
-    @Caller() { tenant }: CallerInfo,
-    @Query({ schema: ListQuery }) { limit, cursor }: z.infer<typeof ListQuery>,
-  ): Promise<{ items: SessionJson[]; nextCursor: string | null }> {
-    const page = await this.store.list(tenant.name, { limit, cursor });
-    if (page === undefined)
+  @Allow("read")
+  @Describe({
+    summary: "The tenant's sessions, newest first",
+    answers: { 200: { description: "A page.", json: Page } },
+  })
+  async listSessions(
+    @Caller() { tenant }: TenantCaller,
+    @Query({ schema: ListQuery }) { limit, cursor, state, tier, label }: ListQuery,
+  ): Promise<z.infer<typeof Page>> {
+    const labels = label && Object.fromEntries(label.map((text) => text.split(/=(.*)/s).slice(0, 2)));
+    const page = await this.store.list(tenant.name, { limit, cursor, states: state, tier, labels });
+    if (page === undefined) {
       throw invalidInput([{ path: ["cursor"], message: "must be a nextCursor of an earlier answer" }]);
+    }
     return { items: page.items.map((session) => this.#json(session)), nextCursor: page.nextCursor };
   }
 
   @Get(":id")
+  @Allow("read")
   @TicketsToo()
-  async get(@Caller() { tenant }: CallerInfo, @Param({ schema: IdParams }) { id }: IdParams): Promise<SessionJson> {
+  @Describe({ summary: "A session", answers: { 200: one } })
+  async getSession(
+    @Caller() { tenant }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<SessionJson> {
     return this.#json(found(await this.store.find(id, tenant.name), id));
   }
 
   @Delete(":id")
   @HttpCode(202)
-  async stop(
-    @Caller() { tenant, actor }: CallerInfo,
+  @Allow("write")
+  @Describe({
+    summary: "End a session: its pod gets 30 s of grace, then all of it goes, but for a workspace under retention",
+    answers: { 202: one },
+  })
+  async deleteSession(
+    @Caller() { tenant, actor }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<SessionJson> {
     const session = found(await this.store.stop(id, tenant.name, "Stopped by the user", actor), id);
@@ -111,25 +164,81 @@ export class SessionsController {
     return this.#json(session);
   }
 
-  @Post(":id/desktop-tickets")
-  async issueTicket(
-    @Caller() { tenant }: CallerInfo,
+  @Post(":id/suspend")
+  @HttpCode(202)
+  @Allow("write")
+  @Describe({
+    summary: "Let the pod go and keep the workspace",
+    answers: { 202: one },
+    refusals: { 409: tooLate },
+  })
+  async suspendSession(
+    @Caller() { tenant, actor }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
-  ): Promise<{ ticket: string; expiresAt: string; url: string }> {
-    const session = found(await this.store.find(id, tenant.name), id);
-    if (finalStates.some((state) => state === session.state)) {
-      throw new Problem(409, `The session is ${session.state}; its desktop is gone.`);
+  ): Promise<SessionJson> {
+    return this.#json(this.#changed(await this.store.suspend(id, tenant.name, actor), id));
+  }
+
+  @Post(":id/resume")
+  @HttpCode(202)
+  @Allow("write")
+  @Describe({
+    summary: "Start a suspended session again, with its workspace",
+    answers: { 202: one },
+    refusals: { 409: tooLate },
+  })
+  async resumeSession(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Query({ schema: Wait }) { wait }: Wait,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SessionJson> {
+    const session = this.#changed(await this.store.resume(id, tenant.name, actor), id);
+    this.activity.touch(id);
+    return this.#json(wait === undefined ? session : await this.waiting.forRunning(session, reply));
+  }
+
+  @Post(":id/extend")
+  @HttpCode(200)
+  @Allow("write")
+  @Describe({
+    summary: "Let a session run for longer than its lifetime, within the tenant's limit",
+    answers: { 200: one },
+    refusals: { 409: "The session is ending, or has the tenant's limit already." },
+  })
+  async extendSession(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Body({ schema: ExtendBody }) { seconds }: ExtendBody,
+  ): Promise<SessionJson> {
+    const limit = tenant.maxLifetimeSeconds;
+    const { maxLifetimeSeconds } = found(await this.store.find(id, tenant.name), id);
+    if (limit !== null && maxLifetimeSeconds !== null && maxLifetimeSeconds >= limit) {
+      throw new Problem(409, `The session may run for ${limit} s already, which is the tenant's limit.`);
     }
-    const { ticket, expiresAt } = await this.tickets.issue({ sessionId: id, tenant: tenant.name, mode: "interactive" });
-    return { ticket, expiresAt: expiresAt.toISOString(), url: `${this.#json(session).links.desktop}#ticket=${ticket}` };
+    return this.#json(this.#changed(await this.store.extend(id, tenant.name, seconds, limit, actor), id));
+  }
+
+  @Post(":id/touch")
+  @HttpCode(204)
+  @Allow("write")
+  @Describe({
+    summary: "Say that a session is in use, so that it does not end as idle",
+    answers: { 204: { description: "Noted." } },
+  })
+  async touchSession(@Caller() { tenant }: TenantCaller, @Param({ schema: IdParams }) { id }: IdParams): Promise<void> {
+    found(await this.store.find(id, tenant.name), id);
+    this.activity.touch(id);
+  }
+
+  #changed(changed: Changed | undefined, id: string): Session {
+    const { session, refusal } = found(changed, id);
+    if (refusal !== null) throw new Problem(409, refusal);
+    this.queue.look(id);
+    return session;
   }
 
   #json(session: Session): SessionJson {
     return toJson(session, this.publicUrl);
   }
-}
-
-function found(session: Session | undefined, id: string): Session {
-  if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
-  return session;
 }

@@ -27,6 +27,8 @@ export type Outcome = "stopped" | "failed";
 
 export const finalStates = ["stopped", "failed"] as const satisfies State[];
 
+export const isFinal = (state: State): boolean => finalStates.some((final) => final === state);
+
 /** States in which a session has, or may have, a pod. They count against the tenant's `maxSessions` and its quota. */
 export const podStates = ["starting", "running", "suspending", "stopping"] as const satisfies State[];
 

@@ -96,6 +96,8 @@ export function storesConfig(database: string, tenantsPath: string, { postgres, 
     LOG_LEVEL: "silent",
     AGENT_IMAGE: "agent",
     PUBLIC_URL: "http://berth.example",
+    RATE_LIMIT_PER_MINUTE: 100_000,
+    WEBHOOK_ALLOW_PRIVATE: "true",
   });
   return {
     ...variables,

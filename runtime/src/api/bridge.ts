@@ -1,16 +1,29 @@
-/** Carries frames between a user's WebSocket and the session's vnc-proxy. */
+/** Carries frames between a user's WebSocket and one into the session's pod. */
 import { WebSocket } from "ws";
 
 /** With more than this on its way out, the other side is not read from, until the half of it is sent. */
 const highWaterBytes = 1024 * 1024;
 
+/** The close code for a client that sent something that can't be understood. */
+export const notUnderstoodCode = 4400;
+
 /** A peer that hasn't answered a ping for this long is gone. */
 const heartbeatMs = 30_000;
 
-/** Sends everything that `from` receives to `to`, no faster than `to` takes it. */
-export function pump(from: WebSocket, to: WebSocket): void {
-  from.on("message", (data, isBinary) => {
+/**
+ * Sends everything that `from` receives to `to`, no faster than `to` takes it. With a `filter`, only what it makes of each
+ * message; if it throws, `from` is closed.
+ */
+export function pump(from: WebSocket, to: WebSocket, filter?: (data: Buffer) => Buffer): void {
+  from.on("message", (received, isBinary) => {
     if (to.readyState !== WebSocket.OPEN) return;
+    let data = received as Buffer;
+    try {
+      data = filter?.(data) ?? data;
+    } catch (error) {
+      return closeWith(from, notUnderstoodCode, (error as Error).message);
+    }
+    if (data.length === 0) return;
     to.send(data, { binary: isBinary }, () => {
       if (from.isPaused && to.bufferedAmount <= highWaterBytes / 2) from.resume();
     });

@@ -1,0 +1,48 @@
+/** Finds out who shows a token: a tenant's or the admin's key, an identity provider's token, or a desktop ticket. */
+import type { Tickets } from "../desktop/tickets.ts";
+import type { TenantsFile } from "../tenants/tenantsFile.ts";
+import type { CallerInfo } from "./caller.ts";
+import type { Oidc } from "./oidc.ts";
+import { Problem } from "./problem.ts";
+
+export class Authenticator {
+  constructor(
+    private readonly tenants: Pick<TenantsFile, "get" | "findKeyHolder">,
+    private readonly tickets: Pick<Tickets, "verify">,
+    /** Undefined where the stack has no identity provider. */
+    private readonly oidc?: Pick<Oidc, "verify"> | undefined,
+  ) {}
+
+  /**
+   * The caller, for the audit trail with its `address`. With a `sessionId`, that session's desktop ticket is a token too:
+   * it may read. Throws a Problem: 401 if the token is nobody's, 403 if its tenant is unknown, 503 if the identity provider
+   * can't be asked.
+   */
+  async identify(
+    token: string | undefined,
+    { address, sessionId }: { address: string | undefined; sessionId?: string | undefined },
+  ): Promise<CallerInfo> {
+    if (token === undefined) throw new Problem(401, "A key is needed: Authorization: Bearer <key>.");
+    const actor = (name: string) => ({ name, ...(address !== undefined && { address }) });
+
+    if (token.startsWith("berth_")) {
+      const holder = this.tenants.findKeyHolder(token);
+      if (holder === undefined) throw new Problem(401, "The key is not valid.");
+      if (holder.expired) throw new Problem(401, `The key ${holder.key} has expired. Ask for a new one.`);
+      if (holder.role === "admin") return { role: "admin", actor: actor(`admin:${holder.key}`) };
+      return { role: "tenant", tenant: holder.tenant, scopes: holder.scopes, actor: actor(`key:${holder.key}`) };
+    }
+    if (sessionId !== undefined) {
+      const ticket = await this.tickets.verify(token);
+      const tenant = ticket && this.tenants.get(ticket.tenant);
+      if (tenant !== undefined && ticket?.sessionId === sessionId.toLowerCase()) {
+        return { role: "tenant", tenant, scopes: ["read"], actor: actor(`ticket:${ticket.sessionId}`) };
+      }
+    }
+    const identity = await this.oidc?.verify(token);
+    if (identity === undefined) throw new Problem(401, "The key is not valid.");
+    const tenant = this.tenants.get(identity.tenant);
+    if (tenant === undefined) throw new Problem(403, `There is no tenant ${JSON.stringify(identity.tenant)}.`);
+    return { role: "tenant", tenant, scopes: identity.scopes, actor: actor(`oidc:${identity.subject}`) };
+  }
+}

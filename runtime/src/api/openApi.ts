@@ -1,0 +1,169 @@
+/**
+ * The API's description (OpenAPI 3.1), made from what the program itself goes by: routes, rights and the schemas that check
+ * its input are read from the controllers, so they can't differ from what is described.
+ */
+import { RequestMethod, SetMetadata, type Type } from "@nestjs/common";
+import { z } from "zod";
+import {
+  createDocument,
+  type ZodOpenApiObject,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+  type ZodOpenApiResponseObject,
+} from "zod-openapi";
+import { type Right, rightsOf, takesTickets } from "./caller.ts";
+import { headersOf } from "./inHeaders.ts";
+import { ProblemJson } from "./problem.ts";
+
+/** An answer that is a success. At most one of `json`, `events` and `text` says what is in it. */
+export interface Answer {
+  description: string;
+  json?: z.ZodType;
+  /** Server-Sent Events with this as their data. */
+  events?: z.ZodType;
+  text?: true;
+  headers?: Record<string, string>;
+}
+
+export interface Description {
+  summary: string;
+  answers: Record<number, Answer>;
+  /** Refusals of this operation beside those that every operation has. */
+  refusals?: Record<number, string>;
+}
+
+const description = "berth:description";
+
+/** Describes a handler. Only handlers that have this are in the document. */
+export const Describe = (text: Description) => SetMetadata(description, text);
+
+// Nest's names for what its decorators leave at a controller and its handlers.
+const nest = { path: "path", method: "method", parameters: "__routeArguments__" } as const;
+
+interface Parameter {
+  data?: unknown;
+  schema?: unknown;
+}
+
+/** The schemas of a handler's parameters by where they are read from. */
+function inputsOf(controller: Type, name: string) {
+  const parameters = Object.entries(
+    (Reflect.getMetadata(nest.parameters, controller, name) ?? {}) as Record<string, Parameter>,
+  );
+  const kinds: Record<string, "body" | "query" | "path"> = { 3: "body", 4: "query", 5: "path" };
+  const inputs: Partial<Record<"body" | "query" | "path" | "header", z.ZodType>> = {};
+  for (const [key, { data, schema }] of parameters) {
+    const kind = kinds[key.split(":")[0] ?? ""];
+    if (kind !== undefined && schema instanceof z.ZodType) inputs[kind] = schema;
+    const headers = headersOf(data);
+    if (headers !== undefined) inputs.header = headers;
+  }
+  return inputs;
+}
+
+const problem = (text: string): ZodOpenApiResponseObject => ({
+  description: text,
+  content: { "application/problem+json": { schema: ProblemJson } },
+});
+
+function responseOf({ description, json, events, text, headers }: Answer): ZodOpenApiResponseObject {
+  const content = {
+    ...(json && { "application/json": { schema: json } }),
+    ...(events && {
+      "text/event-stream": { schema: z.string().meta({ description: `Events with data: ${events.meta()?.id}.` }) },
+    }),
+    ...(text && { "text/plain": { schema: z.string() } }),
+  };
+  return {
+    description,
+    ...(Object.keys(content).length > 0 && { content }),
+    ...(headers && { headers: z.object(mapValues(headers, (text) => z.string().meta({ description: text }))) }),
+  };
+}
+
+/** The refusals that the operation's parts bring with them. */
+function refusals(inputs: ReturnType<typeof inputsOf>, rights: Right[] | undefined): Record<number, string> {
+  return {
+    ...(Object.keys(inputs).length > 0 && { 400: "A field is wrong; `errors` names it and the rule." }),
+    ...(rights && {
+      401: "No valid key.",
+      403: "The key may not do this.",
+      429: "Too many calls; Retry-After says when to try again.",
+    }),
+    ...(inputs.path && { 404: "There is no such thing, or it is another tenant's." }),
+    ...(inputs.body && { 413: "The body is too large.", 415: "The body is not JSON." }),
+    503: "The database can't be reached at the moment; Retry-After says when to try again.",
+  };
+}
+
+function operationOf(controller: Type, name: string, handler: object, text: Description): ZodOpenApiOperationObject {
+  const inputs = inputsOf(controller, name);
+  const rights = rightsOf(handler);
+  const { body, ...parameters } = inputs;
+  const named = Object.entries({ ...refusals(inputs, rights), ...text.refusals });
+  const note =
+    rights &&
+    `Needs ${rights.map((right) => (right === "admin" ? "the admin's key" : `the scope \`${right}\``)).join(" or ")}${takesTickets(handler) ? ", or a desktop ticket of the session" : ""}.`;
+  return {
+    operationId: name,
+    summary: text.summary,
+    ...(note && { description: note }),
+    ...(Object.keys(parameters).length > 0 && { requestParams: parameters as never }),
+    ...(body && {
+      requestBody: { required: !body.safeParse(undefined).success, content: { "application/json": { schema: body } } },
+    }),
+    responses: {
+      ...mapValues(text.answers, responseOf),
+      ...Object.fromEntries(named.map(([status, why]) => [status, problem(why)])),
+    },
+    security: rights ? [{ key: [] }] : [],
+  };
+}
+
+/** The document of the controllers' described handlers. */
+export function openApiDocument(controllers: Type[]) {
+  const paths: ZodOpenApiPathsObject = {};
+  const schemas: Record<string, z.ZodType> = {};
+  const put = (path: string, method: string, operation: ZodOpenApiOperationObject) => {
+    paths[path] = { ...paths[path], [method]: operation };
+  };
+  for (const controller of controllers) {
+    const prefix = String(Reflect.getMetadata(nest.path, controller));
+    for (const name of Object.getOwnPropertyNames(controller.prototype)) {
+      const handler = controller.prototype[name] as object;
+      const text = Reflect.getMetadata(description, handler) as Description | undefined;
+      if (text === undefined) continue;
+      for (const { events } of Object.values(text.answers)) if (events) schemas[String(events.meta()?.id)] = events;
+      const path = `/${prefix}/${Reflect.getMetadata(nest.path, handler)}`.replace(/\/+/g, "/").replace(/(.)\/$/, "$1");
+      const method = RequestMethod[Reflect.getMetadata(nest.method, handler) as RequestMethod] ?? "";
+      put(path.replace(/:(\w+)/g, "{$1}"), method.toLowerCase(), operationOf(controller, name, handler, text));
+    }
+  }
+
+  const document: ZodOpenApiObject = {
+    openapi: "3.1.0",
+    info: {
+      title: "Berth",
+      version: "1",
+      description: "A place of its own for every AI-agent session: a pod with a desktop, a workspace and quotas.",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    servers: [{ url: "/" }],
+    paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
+    components: {
+      schemas,
+      securitySchemes: {
+        key: {
+          type: "http",
+          scheme: "bearer",
+          description: "A key of the tenant, a token of the identity provider where there is one, or the admin's key.",
+        },
+      },
+    },
+  };
+  return createDocument(document);
+}
+
+function mapValues<V, W>(record: Record<string | number, V>, map: (value: V) => W): Record<string, W> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}

@@ -1,0 +1,16 @@
+import { Controller, Get, Header, Inject } from "@nestjs/common";
+
+/** The API's description, as an injectable value. */
+export const OPEN_API = Symbol("OPEN_API");
+
+/** For everyone: it holds nothing that is anybody's. */
+@Controller("v1/openapi.json")
+export class OpenApiController {
+  constructor(@Inject(OPEN_API) private readonly document: object) {}
+
+  @Get()
+  @Header("cache-control", "no-cache")
+  get(): object {
+    return this.document;
+  }
+}

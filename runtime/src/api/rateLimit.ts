@@ -1,0 +1,80 @@
+/**
+ * How often a key may call, counted in Redis for all API processes together. Redis is no judge of who may work: while it is
+ * away, calls go through.
+ *
+ * The headers are those of the IETF's draft "RateLimit header fields for HTTP": `RateLimit-Policy: "key";q=600;w=60` says
+ * 600 calls in 60 seconds, `RateLimit: "key";r=599;t=42` that 599 are left for the next 42 seconds.
+ */
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { within } from "../within.ts";
+import type { CallerInfo } from "./caller.ts";
+import { Problem } from "./problem.ts";
+
+const windowSeconds = 60;
+
+/** How long Redis may take before a call goes through uncounted, in milliseconds. */
+const patienceMs = 250;
+
+/** After a failure Redis is left alone for so long, so that not every call waits for it. */
+const pauseMs = 1_000;
+
+export interface Rate {
+  headers: { "ratelimit-policy": string; ratelimit: string };
+  /** Throws a 429 if this call was one too many. */
+  refuse: () => void;
+}
+
+export class RateLimit {
+  readonly #limiter: RateLimiterRedis;
+  #awayUntil = 0;
+  #away = false;
+
+  constructor(
+    redis: Redis,
+    /** Calls that a key may make in a minute. */
+    private readonly perMinute: number,
+    private readonly logger: Logger,
+  ) {
+    this.#limiter = new RateLimiterRedis({
+      storeClient: redis,
+      points: perMinute,
+      duration: windowSeconds,
+      keyPrefix: "rate",
+      // Who is over the limit is refused from memory until the window ends.
+      inMemoryBlockOnConsumed: perMinute + 1,
+    });
+  }
+
+  /** Counts the call. Undefined if Redis doesn't answer. */
+  async take(caller: CallerInfo): Promise<Rate | undefined> {
+    const key = caller.role === "admin" ? caller.actor.name : `${caller.tenant.name}:${caller.actor.name}`;
+    if (performance.now() < this.#awayUntil) return undefined;
+    try {
+      const state = await within(patienceMs, this.#limiter.consume(key));
+      this.#away = false;
+      return this.#rate(state, false);
+    } catch (error) {
+      if (error instanceof RateLimiterRes) return this.#rate(error, true);
+      if (!this.#away) this.logger.warn({ err: error }, "calls are not counted: redis does not answer");
+      this.#away = true;
+      this.#awayUntil = performance.now() + pauseMs;
+      return undefined;
+    }
+  }
+
+  #rate({ remainingPoints, msBeforeNext }: RateLimiterRes, exceeded: boolean): Rate {
+    const seconds = Math.max(1, Math.ceil(msBeforeNext / 1000));
+    return {
+      headers: {
+        "ratelimit-policy": `"key";q=${this.perMinute};w=${windowSeconds}`,
+        ratelimit: `"key";r=${exceeded ? 0 : remainingPoints};t=${seconds}`,
+      },
+      refuse: () => {
+        if (!exceeded) return;
+        throw new Problem(429, `More than ${this.perMinute} calls in a minute. Wait ${seconds} s.`, undefined, seconds);
+      },
+    };
+  }
+}

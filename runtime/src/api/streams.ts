@@ -1,0 +1,35 @@
+/** Answers that go on for long: each ends when its reader leaves or the process ends, and a tenant has only so many. */
+import type { BeforeApplicationShutdown } from "@nestjs/common";
+import type { FastifyReply } from "fastify";
+import { Problem } from "./problem.ts";
+
+/** Long answers that a tenant may have open at one API process. */
+const perTenant = 100;
+
+export class Streams implements BeforeApplicationShutdown {
+  readonly #open = new Map<string, Set<AbortController>>();
+  #ending = false;
+
+  /** The signal that ends the answer. Throws a 429 if the tenant has too many of them. */
+  open(tenant: string, reply: FastifyReply): AbortSignal {
+    if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
+    const controllers = this.#open.get(tenant) ?? new Set();
+    if (controllers.size >= perTenant) {
+      throw new Problem(429, `The tenant has ${perTenant} long answers open. Close some of them.`, undefined, 10);
+    }
+    const controller = new AbortController();
+    controllers.add(controller);
+    this.#open.set(tenant, controllers);
+    reply.raw.once("close", () => {
+      controllers.delete(controller);
+      if (controllers.size === 0) this.#open.delete(tenant);
+      controller.abort();
+    });
+    return controller.signal;
+  }
+
+  beforeApplicationShutdown(): void {
+    this.#ending = true;
+    for (const controllers of this.#open.values()) for (const controller of controllers) controller.abort();
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The WebSockets of a session, GET /v1/sessions/:id/<name>: who may not is told by HTTP before the upgrade, as a problem.
+ * The Origin header proves nothing and isn't looked at; a page elsewhere has neither key nor ticket.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { BeforeApplicationShutdown } from "@nestjs/common";
+import type { Logger } from "pino";
+import { type WebSocket, WebSocketServer } from "ws";
+import { isDatabaseUnavailable } from "../database/database.ts";
+import { closeWith } from "./bridge.ts";
+import { Problem, type ProblemBody, problemBody, retryAfterOf } from "./problem.ts";
+
+/** The upgrade as a channel sees it. */
+export interface UpgradeRequest {
+  sessionId: string;
+  query: URLSearchParams;
+  authorization: string | undefined;
+  address: string | undefined;
+}
+
+/** One kind of WebSocket. */
+export interface Channel {
+  /** The last part of its path. */
+  name: string;
+  /** The subprotocols it speaks, of which the client may offer one or none. */
+  protocols: readonly string[];
+  /** Says what to do with the client once it is connected. Throws a Problem if it may not. */
+  admit: (request: UpgradeRequest) => Promise<(client: WebSocket) => void>;
+}
+
+export interface WebSocketsOptions {
+  channels: Channel[];
+  /** The address of who is behind the request, past the proxies that are believed. */
+  addressOf: (request: IncomingMessage) => string | undefined;
+  logger: Logger;
+}
+
+/** The close code by which clients are told that this API process ends: connect again. */
+export const restartCode = 1012;
+
+export class WebSockets implements BeforeApplicationShutdown {
+  readonly #channels: Map<string, { channel: Channel; server: WebSocketServer }>;
+  #ending = false;
+
+  constructor(private readonly options: WebSocketsOptions) {
+    this.#channels = new Map(
+      options.channels.map((channel) => [channel.name, { channel, server: serverFor(channel.protocols) }]),
+    );
+  }
+
+  /** Takes an HTTP server's upgrade event. Never throws. */
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", () => socket.destroy());
+    try {
+      const [, id, name] = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\?|$)/.exec(request.url ?? "") ?? [];
+      const found = this.#channels.get(name ?? "");
+      if (id === undefined || found === undefined || !isUuid(id)) throw new Problem(404, "There is no WebSocket here.");
+      const serve = await found.channel.admit({
+        sessionId: id.toLowerCase(),
+        query: new URL(request.url ?? "", "http://api").searchParams,
+        authorization: request.headers.authorization,
+        address: this.options.addressOf(request),
+      });
+      if (socket.destroyed) return;
+      if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
+      found.server.handleUpgrade(request, socket, head, (client) => {
+        client.on("error", () => client.terminate());
+        serve(client);
+      });
+    } catch (error) {
+      refuse(socket, error, this.#problemOf(error));
+    }
+  }
+
+  /** Tells every client to connect again, elsewhere, and ends those that don't listen. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#ending = true;
+    const clients = () => [...this.#channels.values()].flatMap(({ server }) => [...server.clients]);
+    for (const client of clients()) closeWith(client, restartCode, "The API restarts; connect again.");
+    const deadline = performance.now() + 2_000;
+    while (clients().length > 0 && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const client of clients()) client.terminate();
+  }
+
+  #problemOf(error: unknown): ProblemBody {
+    if (error instanceof Problem) return error.body;
+    if (isDatabaseUnavailable(error)) {
+      return problemBody(503, "The database can't be reached at the moment. Please try again.");
+    }
+    this.options.logger.error({ err: error }, "WebSocket upgrade failed");
+    return problemBody(500, "Something went wrong on our side.");
+  }
+}
+
+/** Any version of UUID: whether there is such a session is another question. */
+const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+
+function serverFor(protocols: readonly string[]): WebSocketServer {
+  return new WebSocketServer({
+    noServer: true,
+    clientTracking: true,
+    perMessageDeflate: false, // VNC compresses by itself, and a terminal has little to say
+    maxPayload: 16 * 1024 * 1024,
+    handleProtocols: (offered) => protocols.find((protocol) => offered.has(protocol)) ?? false,
+  });
+}
+
+/** Answers the upgrade by HTTP and ends the connection. */
+function refuse(socket: Duplex, error: unknown, problem: ProblemBody): void {
+  const body = JSON.stringify(problem);
+  const retryAfter = retryAfterOf(error, problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\n` +
+      "content-type: application/problem+json\r\n" +
+      `content-length: ${Buffer.byteLength(body)}\r\n` +
+      (problem.status === 401 ? "www-authenticate: Bearer\r\n" : "") +
+      (retryAfter !== undefined ? `retry-after: ${retryAfter}\r\n` : "") +
+      `connection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,113 @@
+/** What HTTP has to say about desktops and commands: tickets, and that the rest is WebSockets. */
+import { Body, Controller, Get, Inject, Param, Post, Query, UseGuards } from "@nestjs/common";
+import { z } from "zod";
+import { Allow, Caller, type TenantCaller } from "../api/caller.ts";
+import { CallerGuard } from "../api/callerGuard.ts";
+import { found, IdParams } from "../api/input.ts";
+import { Describe } from "../api/openApi.ts";
+import { Problem } from "../api/problem.ts";
+import { PUBLIC_URL } from "../api/tokens.ts";
+import { ExecQuery } from "../exec/execChannel.ts";
+import { Activity } from "../sessions/activity.ts";
+import { SessionStore } from "../sessions/sessionStore.ts";
+import { isFinal } from "../sessions/state.ts";
+import { defaultLifetimeSeconds, Tickets } from "./tickets.ts";
+
+const mode = z.enum(["interactive", "view"], "must be interactive or view");
+
+const TicketBody = z
+  .strictObject(
+    {
+      mode: mode.default("interactive").meta({ description: "To use the desktop, or only to look at it." }),
+      lifetimeSeconds: z
+        .int("must be a whole number of seconds")
+        .min(10, "must be at least 10")
+        .max(3_600, "must be at most 3600")
+        .default(defaultLifetimeSeconds)
+        .meta({ description: "For how long the ticket opens the desktop; what it opened stays open." }),
+    },
+    { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
+  )
+  .prefault({})
+  .meta({ id: "NewTicket" });
+type TicketBody = z.infer<typeof TicketBody>;
+
+const TicketJson = z
+  .object({
+    ticket: z.string(),
+    mode,
+    expiresAt: z.iso.datetime(),
+    url: z.url().meta({ description: "The desktop's page with the ticket in it, to be opened or handed on." }),
+  })
+  .meta({ id: "Ticket" });
+
+const DesktopQuery = z.strictObject({
+  ticket: z.string().optional().meta({ description: "A desktop ticket, in place of a key." }),
+  mode: mode.optional().meta({ description: "With a key: default interactive." }),
+});
+
+const upgraded = (what: string) => ({ 101: { description: what } });
+const notAnUpgrade = { 426: "This is a WebSocket." };
+
+@Controller("v1/sessions/:id")
+export class DesktopController {
+  constructor(
+    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(Activity) private readonly activity: Activity,
+    @Inject(Tickets) private readonly tickets: Tickets,
+    @Inject(PUBLIC_URL) private readonly publicUrl: string,
+  ) {}
+
+  @Post("desktop-tickets")
+  @UseGuards(CallerGuard)
+  @Allow("desktop")
+  @Describe({
+    summary: "A link to the desktop that is good for minutes; whoever has it may open it",
+    answers: { 201: { description: "The ticket.", json: TicketJson } },
+    refusals: { 409: "The session is over." },
+  })
+  async createDesktopTicket(
+    @Caller() { tenant }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Body({ schema: TicketBody }) { mode, lifetimeSeconds }: TicketBody,
+  ): Promise<z.infer<typeof TicketJson>> {
+    const session = found(await this.store.find(id, tenant.name), id);
+    if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}; its desktop is gone.`);
+    this.activity.touch(id);
+    const permission = { sessionId: id, tenant: tenant.name, mode };
+    const { ticket, expiresAt } = await this.tickets.issue(permission, lifetimeSeconds);
+    const url = `${this.publicUrl}/desktop/${id}#ticket=${ticket}`;
+    return { ticket, mode, expiresAt: expiresAt.toISOString(), url };
+  }
+
+  @Get("desktop")
+  @Allow("desktop")
+  @Describe({
+    summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
+    answers: upgraded(
+      "The desktop. Close codes: 1012 connect again, 4409 not running yet, 4410 over, 4502 not reachable.",
+    ),
+    refusals: notAnUpgrade,
+  })
+  openDesktop(
+    @Param({ schema: IdParams }) _params: IdParams,
+    @Query({ schema: DesktopQuery }) _query: z.infer<typeof DesktopQuery>,
+  ): never {
+    throw new Problem(426, "The desktop is a WebSocket: connect with an Upgrade.");
+  }
+
+  @Get("exec")
+  @Allow("write")
+  @Describe({
+    summary:
+      "Run a command in the agent's container, as a WebSocket (v5.channel.k8s.io), where the tenant's config allows it",
+    answers: upgraded("The command: the first byte of each message says what it is, as in Kubernetes' own protocol."),
+    refusals: { ...notAnUpgrade, 409: "The session is not running." },
+  })
+  runCommand(
+    @Param({ schema: IdParams }) _params: IdParams,
+    @Query({ schema: ExecQuery }) _query: z.infer<typeof ExecQuery>,
+  ): never {
+    throw new Problem(426, "A command is a WebSocket: connect with an Upgrade.");
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Commands in a session's agent container: GET /v1/sessions/:id/exec?command=ls&command=-l as a WebSocket, where the
+ * tenant's config has `exec: true`.
+ *
+ * Messages are those of Kubernetes' own protocol, v4.channel.k8s.io and v5: the first byte says what the rest is. To the
+ * command: 0 stdin, 4 the terminal's size as {"Width":80,"Height":24}, 255 0 the end of stdin (v5). From it: 1 stdout,
+ * 2 stderr, 3 how it ended, as a Status object.
+ */
+import type { Logger } from "pino";
+import { WebSocket } from "ws";
+import { z } from "zod";
+import type { Authenticator } from "../api/authenticator.ts";
+import { closeWith, keepAlive, pump } from "../api/bridge.ts";
+import { authorize, bearer } from "../api/caller.ts";
+import { plainText, several, YesOrNo } from "../api/input.ts";
+import { invalidInput, Problem } from "../api/problem.ts";
+import type { RateLimit } from "../api/rateLimit.ts";
+import type { Channel, UpgradeRequest } from "../api/webSockets.ts";
+import type { PodAccess } from "../pods/podAccess.ts";
+import { podProblem } from "../pods/podProblem.ts";
+import type { Activity } from "../sessions/activity.ts";
+import type { SessionStore } from "../sessions/sessionStore.ts";
+
+export const ExecQuery = z.strictObject({
+  command: several(plainText(4096), 1, 64).meta({ description: "The command, and its arguments in their order." }),
+  tty: YesOrNo.default("false").meta({ description: "Whether the command gets a terminal." }),
+});
+
+/** Channels on which a client may send: stdin, the terminal's size, the end of a stream. */
+const clientChannels = new Set([0, 4, 255]);
+
+/** The close code for a command that could not be started. */
+const notStartedCode = 4502;
+
+export interface ExecOptions {
+  store: Pick<SessionStore, "find">;
+  authenticator: Pick<Authenticator, "identify">;
+  rateLimit: Pick<RateLimit, "take">;
+  activity: Pick<Activity, "touch">;
+  pods: Pick<PodAccess, "exec">;
+  logger: Logger;
+}
+
+export class ExecChannel implements Channel {
+  readonly name = "exec";
+  readonly protocols = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+
+  constructor(private readonly options: ExecOptions) {}
+
+  async admit({ sessionId, query, authorization, address }: UpgradeRequest): Promise<(client: WebSocket) => void> {
+    const { authenticator, rateLimit, store, pods, logger } = this.options;
+    const caller = await authenticator.identify(bearer(authorization), { address });
+    (await rateLimit.take(caller))?.refuse();
+    const { tenant, actor } = authorize(caller, ["write"]);
+    if (!tenant.exec) {
+      throw new Problem(403, `Commands are off for the tenant ${tenant.name}: its config must have exec: true.`);
+    }
+    const parsed = ExecQuery.safeParse({
+      ...Object.fromEntries(query),
+      ...(query.has("command") && { command: query.getAll("command") }),
+    });
+    if (!parsed.success) throw invalidInput(parsed.error.issues);
+    const session = await store.find(sessionId, tenant.name);
+    if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
+    if (session.state !== "running") throw new Problem(409, `The session is ${session.state}; it has to be running.`);
+
+    const { command, tty } = parsed.data;
+    // Without the arguments: people put secrets there.
+    logger.info({ sessionId, tenant: tenant.name, actor, program: command[0] }, "command started");
+    return (client) => {
+      client.pause(); // until there is somebody to send to
+      pods.exec(session, command, { tty: tty === "true" }).then(
+        (upstream) => this.#serve(client, upstream, sessionId),
+        (error: unknown) => {
+          logger.warn({ err: error, sessionId }, "command could not be started");
+          closeWith(client, notStartedCode, podProblem(error, session, "command line").body.detail);
+        },
+      );
+    };
+  }
+
+  #serve(client: WebSocket, upstream: WebSocket, sessionId: string): void {
+    if (client.readyState !== WebSocket.OPEN) {
+      upstream.terminate();
+      return;
+    }
+    upstream.on("error", () => upstream.terminate());
+    pump(client, upstream, (data) => {
+      if (!clientChannels.has(data[0] ?? -1)) throw new Error(`Nothing can be sent on channel ${data[0]}.`);
+      this.options.activity.touch(sessionId);
+      return data;
+    });
+    pump(upstream, client);
+    keepAlive(client);
+    client.on("close", () => upstream.close());
+    upstream.on("close", () => {
+      if (client.readyState === WebSocket.OPEN) closeWith(client, 1000, "");
+    });
+    this.options.activity.touch(sessionId);
+    client.resume();
+    upstream.resume();
+  }
+}

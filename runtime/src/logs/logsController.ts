@@ -1,0 +1,61 @@
+/** What a session's agent writes: the log of its container, as long as the pod is there. */
+import { Controller, Get, Inject, Param, Query, Res, UseGuards } from "@nestjs/common";
+import type { FastifyReply } from "fastify";
+import { z } from "zod";
+import { Allow, Caller, type TenantCaller } from "../api/caller.ts";
+import { CallerGuard } from "../api/callerGuard.ts";
+import { found, IdParams, wholeNumber, YesOrNo } from "../api/input.ts";
+import { Describe } from "../api/openApi.ts";
+import { Problem } from "../api/problem.ts";
+import { Streams } from "../api/streams.ts";
+import { PodAccess } from "../pods/podAccess.ts";
+import { podProblem } from "../pods/podProblem.ts";
+import { SessionStore } from "../sessions/sessionStore.ts";
+import { podStates } from "../sessions/state.ts";
+
+const LogsQuery = z.strictObject({
+  follow: YesOrNo.default("false").meta({ description: "Whether to stay and send what is written from now on too." }),
+  tail: wholeNumber(0, 100_000, 1_000),
+  timestamps: YesOrNo.default("false").meta({ description: "Whether each line begins with its time." }),
+});
+type LogsQuery = z.infer<typeof LogsQuery>;
+
+@Controller("v1/sessions/:id/logs")
+@UseGuards(CallerGuard)
+export class LogsController {
+  constructor(
+    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(PodAccess) private readonly pods: PodAccess,
+    @Inject(Streams) private readonly streams: Streams,
+  ) {}
+
+  @Get()
+  @Allow("read")
+  @Describe({
+    summary: "The last lines of the agent's log, and with follow=true those to come",
+    answers: { 200: { description: "The log as it was written.", text: true } },
+    refusals: { 409: "The session has no pod at the moment, and the log is the pod's." },
+  })
+  async logs(
+    @Caller() { tenant }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Query({ schema: LogsQuery }) { follow, tail, timestamps }: LogsQuery,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const session = found(await this.store.find(id, tenant.name), id);
+    if (!podStates.some((state) => state === session.state)) {
+      throw new Problem(409, `The session is ${session.state}; it has no pod, and the log is the pod's.`);
+    }
+    const signal = this.streams.open(tenant.name, reply);
+    const options = { follow: follow === "true", tail, timestamps: timestamps === "true" };
+    const log = await this.pods.logs(session, options, signal).catch((error: unknown) => {
+      throw podProblem(error, session, "log");
+    });
+    reply
+      .type("text/plain; charset=utf-8")
+      .header("cache-control", "no-store")
+      .header("x-content-type-options", "nosniff")
+      .header("x-accel-buffering", "no")
+      .send(log);
+  }
+}
