@@ -2,8 +2,9 @@
 import { z } from "zod";
 import { faultsOf } from "./config/faults.ts";
 import { api, kubernetesApi, requestScale, worker } from "./config/platform.ts";
+import { egress, limits, oidc, tokenKeySecret, tracing, trustedCertificates } from "./config/runtime.ts";
 import { url } from "./config/scalars.ts";
-import { postgres, redis } from "./config/stores.ts";
+import { postgres, protectData, redis } from "./config/stores.ts";
 import { tenants } from "./config/tenant.ts";
 
 export const configSchema = z.strictObject({
@@ -50,6 +51,17 @@ export const configSchema = z.strictObject({
     ),
   api: api.prefault({}).describe("The HTTP API."),
   worker: worker.prefault({}).describe("The worker, which makes and removes the sessions' pods."),
+  limits: limits.prefault({}).describe("What API and worker let happen at one time."),
+  oidc: oidc.default(null).describe("Tokens of an identity provider, taken beside API keys; null for keys only."),
+  tracing: tracing.default(null).describe("Traces of API and worker; null for none."),
+  egress: egress
+    .default([])
+    .describe(
+      "What API and worker may reach beyond stores, sessions and Kubernetes: the OIDC issuer, the trace collector, webhooks.",
+    ),
+  trustedCertificates: trustedCertificates.default(""),
+  tokenKeySecret: tokenKeySecret.default(null),
+  protectData,
   postgres: postgres.prefault({}).describe("The database, which holds the truth about sessions."),
   redis: redis.prefault({}).describe("The queue, which can be rebuilt from the database."),
   kubernetesApi: kubernetesApi

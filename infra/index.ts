@@ -9,11 +9,10 @@ import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
 import { Migrations } from "./migrations.ts";
 import { Platform } from "./platform.ts";
 import { platformPods } from "./platform-pods.ts";
-import { Postgres } from "./postgres.ts";
 import { PriorityClasses } from "./priority-classes.ts";
-import { Redis } from "./redis.ts";
 import { Settings } from "./settings.ts";
 import { stackConfig } from "./stack-config.ts";
+import { makeStores } from "./stores.ts";
 import { Tenant } from "./tenant.ts";
 import { Worker } from "./worker.ts";
 
@@ -35,7 +34,7 @@ const kubernetesApi = config.kubernetesApi ?? apiEndpoints(kubernetes);
 const base = await baseImages(config.baseRegistry, docker);
 const images = new Images("images", { ...config, base }, providers);
 
-const platform = new Platform("platform", { kubernetesApi }, providers);
+const platform = new Platform("platform", { ...config, kubernetesApi }, providers);
 const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", providers);
 const transformations = [platformPods({ requestScale: config.requestScale, imagePullSecrets: [] })];
@@ -45,8 +44,7 @@ const inPlatform = (...dependencies: pulumi.Resource[]) => ({
   transformations,
   dependsOn: [platform, priorities, ...dependencies],
 });
-const postgres = new Postgres("postgres", { namespace, image: base.postgres, ...config.postgres }, inPlatform());
-const redis = new Redis("redis", { namespace, image: base.redis, ...config.redis }, inPlatform());
+const { postgres, redis } = makeStores({ namespace, base, ...config }, inPlatform());
 
 const tenants = config.tenants.map(
   (tenant) => new Tenant(`tenant-${tenant.name}`, { tenant, platformNamespace: namespace, kubernetesApi }, providers),
@@ -55,23 +53,22 @@ const tenants = config.tenants.map(
 const settings = new Settings(
   "settings",
   {
+    ...config,
     namespace,
     postgres: postgres.connection,
     redis: redis.connection,
     agentImage: images.agent,
-    publicUrl: config.publicUrl,
-    logLevel: config.logLevel,
     tenants: tenants.map(({ entry }) => entry),
   },
   inPlatform(),
 );
 
-const runtime = { namespace, image: images.api, settings: settings.names };
-const migrations = new Migrations("migrate", runtime, inPlatform(postgres));
-new Api("api", { ...runtime, ...config.api }, inPlatform(migrations, redis));
+const runtime = { namespace, image: images.api, settings: settings.runtime };
+const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
+new Api("api", { ...runtime, ...config.api }, inPlatform(migrations, ...redis.ready));
 // After the tenants: their Roles are what the worker works with.
-new Worker("worker", { ...runtime, ...config.worker }, inPlatform(migrations, redis, ...tenants));
-new Cleanup("cleanup", runtime, inPlatform(migrations));
+new Worker("worker", { ...runtime, ...config.worker }, inPlatform(migrations, ...redis.ready, ...tenants));
+new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
 
 /** Where the API is reached. */
 export const apiUrl = config.publicUrl;

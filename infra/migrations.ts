@@ -17,8 +17,8 @@ export class Migrations extends pulumi.ComponentResource {
   constructor(name: string, args: MigrationsArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Migrations", name, {}, opts);
     // A Job can't be changed, so whatever would change it makes a new one.
-    const { config, secrets } = args.settings;
-    const jobName = contentName("migrate", [args.image, config, secrets]);
+    const { config, secretVariables, secretFiles } = args.settings;
+    const jobName = contentName("migrate", [args.image, config, secretVariables, secretFiles]);
     new k8s.batch.v1.Job(
       name,
       {

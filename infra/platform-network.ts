@@ -1,4 +1,6 @@
 /** Who may talk to whom in the platform's namespace. All that is not named here is denied, in both directions. */
+import type { ExternalStore } from "./config/stores.ts";
+import type { Config } from "./config.ts";
 import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";
 import { selector, sessionSelector, tenantLabel } from "./kubernetes/labels.ts";
 import { allowDns, allowEgress, allowIngress, denyAll, pods, tcp } from "./kubernetes/network.ts";
@@ -8,6 +10,7 @@ const worker = selector("worker");
 const migrate = selector("migrate");
 const cleanup = selector("cleanup");
 const postgres = selector("postgres");
+const backup = selector("backup");
 const redis = selector("redis");
 
 /** The sessions' pods, in the namespaces of all tenants. */
@@ -16,23 +19,35 @@ const sessions = {
   podSelector: { matchLabels: sessionSelector },
 };
 
-const toPostgres = { to: [pods(postgres)], ports: tcp(5432) };
-const toRedis = { to: [pods(redis)], ports: tcp(6379) };
 const toDesktops = { to: [sessions], ports: tcp(6080) };
 
+const toAddresses = (addresses: ApiEndpoint[]) =>
+  addresses.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
+
+/** The bundled store's pods, or where the external one answers. */
+const toStore = (external: ExternalStore | null, bundled: Record<string, string>, port: number) =>
+  external ? toAddresses(external.addresses) : [{ to: [pods(bundled)], ports: tcp(port) }];
+
+/** What the config says of places outside the platform. */
+export type Reachable = Pick<Config, "postgres" | "redis" | "egress">;
+
 /** @param kubernetesApi addresses of the Kubernetes API, for those who call it */
-export function platformPolicies(kubernetesApi: ApiEndpoint[]) {
-  const toKubernetes = kubernetesApi.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
+export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]) {
+  const toKubernetes = toAddresses(kubernetesApi);
+  const toPostgres = toStore(config.postgres.external, postgres, 5432);
+  const toRedis = toStore(config.redis.external, redis, 6379);
+  const toOthers = config.egress.map(({ cidr, ports }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(...ports) }));
   return {
     "deny-all": denyAll,
     "allow-dns": allowDns,
     "api-ingress": allowIngress(api, tcp(3000, 3001)),
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
-    "api-egress": allowEgress(api, [toPostgres, toRedis, toDesktops, ...toKubernetes]),
-    "worker-egress": allowEgress(worker, [toPostgres, toRedis, ...toKubernetes]),
-    "migrate-egress": allowEgress(migrate, [toPostgres]),
-    "cleanup-egress": allowEgress(cleanup, [toPostgres, toRedis]),
-    "postgres-ingress": allowIngress(postgres, tcp(5432), [api, worker, migrate, cleanup].map(pods)),
+    "api-egress": allowEgress(api, [...toPostgres, ...toRedis, toDesktops, ...toKubernetes, ...toOthers]),
+    "worker-egress": allowEgress(worker, [...toPostgres, ...toRedis, ...toKubernetes, ...toOthers]),
+    "migrate-egress": allowEgress(migrate, toPostgres),
+    "backup-egress": allowEgress(backup, toPostgres),
+    "cleanup-egress": allowEgress(cleanup, [...toPostgres, ...toRedis]),
+    "postgres-ingress": allowIngress(postgres, tcp(5432), [api, worker, migrate, cleanup, backup].map(pods)),
     "redis-ingress": allowIngress(redis, tcp(6379), [api, worker, cleanup].map(pods)),
   };
 }

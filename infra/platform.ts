@@ -1,11 +1,13 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Config } from "./config.ts";
 import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";
 import { labels } from "./kubernetes/labels.ts";
+import { dataOptions } from "./kubernetes/protect.ts";
 import { restrictedNamespace } from "./kubernetes/security.ts";
-import { platformPolicies } from "./platform-network.ts";
+import { platformPolicies, type Reachable } from "./platform-network.ts";
 
-export interface PlatformArgs {
+export interface PlatformArgs extends Reachable, Pick<Config, "protectData"> {
   /** Addresses of the Kubernetes API, which API and worker may reach. */
   kubernetesApi: pulumi.Input<ApiEndpoint[]>;
 }
@@ -22,11 +24,11 @@ export class Platform extends pulumi.ComponentResource {
     const namespace = new k8s.core.v1.Namespace(
       platformNamespace,
       { metadata: { name: platformNamespace, labels: { ...labels("platform"), ...restrictedNamespace } } },
-      { parent: this },
+      { parent: this, ...dataOptions(args.protectData) },
     );
     this.namespace = namespace.metadata.name;
-    const specs = pulumi.output(args.kubernetesApi).apply(platformPolicies);
-    for (const policy of Object.keys(platformPolicies([])) as (keyof ReturnType<typeof platformPolicies>)[])
+    const specs = pulumi.output(args.kubernetesApi).apply((api) => platformPolicies(args, api));
+    for (const policy of Object.keys(platformPolicies(args, [])) as (keyof ReturnType<typeof platformPolicies>)[])
       new k8s.networking.v1.NetworkPolicy(
         `${name}-${policy}`,
         {

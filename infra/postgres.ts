@@ -1,62 +1,74 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import * as random from "@pulumi/random";
-import type { VolumeConfig } from "./config/scalars.ts";
-import { contentName } from "./kubernetes/content-name.ts";
+import type { PostgresConfig } from "./config/stores.ts";
+import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
+import { dataOptions, staysOnNode } from "./kubernetes/protect.ts";
+import { quantityValue } from "./kubernetes/quantity.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
 import { volumeClaimSpec } from "./kubernetes/volume-claim.ts";
+import type { StoreConnection } from "./store-connection.ts";
 
-export interface PostgresArgs {
+export interface PostgresArgs
+  extends Pick<PostgresConfig, "volume" | "resources" | "maxConnections" | "passwordSecret"> {
   namespace: pulumi.Input<string>;
   /** Postgres 15 by digest. */
   image: pulumi.Input<string>;
-  volume: VolumeConfig;
-}
-
-/** How the runtime reaches a Postgres. */
-export interface PostgresConnection {
-  host: string;
-  port: number;
-  database: string;
-  user: string;
-  password: pulumi.Output<string>;
+  /** Whether the volume is protected from deletion. */
+  protectData: boolean;
 }
 
 /** The uid of the user `postgres` in the official image. */
-const uid = 999;
+export const postgresUid = 999;
+export const postgresDatabase = "berth";
+export const postgresUser = "berth";
+
+/**
+ * Makes the user's password the Secret's, before Postgres listens: so a Secret with another password is all that a
+ * rotation takes. On the first start there is no database yet, and it is made with the right one.
+ */
+const setPassword = `
+[ -s "$PGDATA/PG_VERSION" ] || exit 0
+quote="'"
+password="$(cat /etc/postgres/password)"
+printf 'ALTER ROLE "%s" PASSWORD '"'%s'"'\\n' "$POSTGRES_USER" "\${password//$quote/$quote$quote}" |
+  postgres --single -D "$PGDATA" "$POSTGRES_DB" >/dev/null
+`.trim();
 
 /** One Postgres with a volume of its own: the truth about every session. */
 export class Postgres extends pulumi.ComponentResource {
-  readonly connection: PostgresConnection;
+  readonly connection: StoreConnection;
 
   constructor(name: string, args: PostgresArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Postgres", name, {}, opts);
     const parent = { parent: this };
     const { namespace } = args;
-    const password = new random.RandomPassword(`${name}-password`, { length: 32, special: false }, parent);
-    this.connection = { host: name, port: 5432, database: "berth", user: "berth", password: password.result };
-
-    const secret = new k8s.core.v1.Secret(
-      `${name}-password`,
-      {
-        metadata: {
-          name: contentName("postgres-password", password.result),
-          namespace,
-          labels: labels("postgres"),
-        },
-        immutable: true,
-        stringData: { password: password.result },
+    const secret =
+      args.passwordSecret ??
+      generatedSecret(
+        `${name}-password`,
+        { namespace, component: "postgres", name: "postgres-password", key: "password" },
+        parent,
+      );
+    this.connection = {
+      variables: {
+        POSTGRES_HOST: name,
+        POSTGRES_PORT: "5432",
+        POSTGRES_DATABASE: postgresDatabase,
+        POSTGRES_USER: postgresUser,
       },
-      parent,
-    );
+      secretVariables: [],
+      password: { secret, key: "password" },
+    };
+
+    // A resource of its own rather than a template's, so that Pulumi protects it and no StatefulSet ever deletes it.
     const claim = new k8s.core.v1.PersistentVolumeClaim(
       `${name}-data`,
       {
         metadata: { name: "postgres-data", namespace, labels: labels("postgres") },
         spec: volumeClaimSpec(args.volume),
       },
-      parent,
+      { ...parent, ...dataOptions(args.protectData) },
     );
     const service = new k8s.core.v1.Service(
       name,
@@ -66,8 +78,36 @@ export class Postgres extends pulumi.ComponentResource {
       },
       parent,
     );
+    const container = {
+      image: args.image,
+      env: [
+        { name: "POSTGRES_USER", value: postgresUser },
+        { name: "POSTGRES_DB", value: postgresDatabase },
+        { name: "POSTGRES_PASSWORD_FILE", value: "/etc/postgres/password" },
+        // A folder below the mount, as initdb refuses one that holds lost+found.
+        { name: "PGDATA", value: "/var/lib/postgresql/data/pgdata" },
+      ],
+      resources: args.resources,
+      securityContext: containerSecurity,
+      volumeMounts: [
+        { name: "data", mountPath: "/var/lib/postgresql/data" },
+        { name: "password", mountPath: "/etc/postgres", readOnly: true },
+        { name: "run", mountPath: "/var/run/postgresql" },
+        { name: "tmp", mountPath: "/tmp" },
+        { name: "shm", mountPath: "/dev/shm" },
+      ],
+    };
+    const cache = Math.floor(quantityValue(args.resources.limits.memory) / 4 / 1024 ** 2);
     const isReady = {
-      exec: { command: ["pg_isready", "--quiet", "--host=127.0.0.1", "--username=berth", "--dbname=berth"] },
+      exec: {
+        command: [
+          "pg_isready",
+          "--quiet",
+          "--host=127.0.0.1",
+          `--username=${postgresUser}`,
+          `--dbname=${postgresDatabase}`,
+        ],
+      },
     };
     new k8s.apps.v1.StatefulSet(
       name,
@@ -78,43 +118,31 @@ export class Postgres extends pulumi.ComponentResource {
           replicas: 1,
           selector: { matchLabels: selector("postgres") },
           template: {
-            metadata: { labels: labels("postgres") },
+            metadata: { labels: labels("postgres"), annotations: staysOnNode },
             spec: {
               automountServiceAccountToken: false,
               enableServiceLinks: false,
-              securityContext: podSecurity(uid),
+              securityContext: podSecurity(postgresUid),
               // A fast shutdown with time for the last checkpoint.
               terminationGracePeriodSeconds: 60,
+              initContainers: [
+                { ...container, name: "password", command: ["bash", "-euo", "pipefail", "-c", setPassword] },
+              ],
               containers: [
                 {
+                  ...container,
                   name: "postgres",
-                  image: args.image,
-                  env: [
-                    { name: "POSTGRES_USER", value: this.connection.user },
-                    { name: "POSTGRES_DB", value: this.connection.database },
-                    { name: "POSTGRES_PASSWORD_FILE", value: "/etc/postgres/password" },
-                    // A folder below the mount, as initdb refuses one that holds lost+found.
-                    { name: "PGDATA", value: "/var/lib/postgresql/data/pgdata" },
-                  ],
+                  args: ["postgres", "-c", `shared_buffers=${cache}MB`, "-c", `max_connections=${args.maxConnections}`],
                   ports: [{ name: "postgres", containerPort: 5432 }],
-                  resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { cpu: "1", memory: "512Mi" } },
-                  securityContext: containerSecurity,
                   startupProbe: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
                   readinessProbe: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
                   // Looks at the process only: a Postgres that is slow is not helped by a restart.
                   livenessProbe: { tcpSocket: { port: 5432 }, periodSeconds: 20, failureThreshold: 6 },
-                  volumeMounts: [
-                    { name: "data", mountPath: "/var/lib/postgresql/data" },
-                    { name: "password", mountPath: "/etc/postgres", readOnly: true },
-                    { name: "run", mountPath: "/var/run/postgresql" },
-                    { name: "tmp", mountPath: "/tmp" },
-                    { name: "shm", mountPath: "/dev/shm" },
-                  ],
                 },
               ],
               volumes: [
                 { name: "data", persistentVolumeClaim: { claimName: claim.metadata.name } },
-                { name: "password", secret: { secretName: secret.metadata.name, defaultMode: 0o440 } },
+                { name: "password", secret: { secretName: secret, defaultMode: 0o440 } },
                 { name: "run", emptyDir: {} },
                 { name: "tmp", emptyDir: { sizeLimit: "256Mi" } },
                 { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "128Mi" } },

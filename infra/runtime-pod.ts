@@ -57,6 +57,7 @@ export function runtimePod(
           image: args.image,
           args: ["dist/main.js", role],
           envFrom: [{ configMapRef: { name: args.settings.config } }],
+          ...(args.settings.secretVariables.length > 0 && { env: args.settings.secretVariables }),
           resources: {
             requests: { ...requests, "ephemeral-storage": ephemeralStorage.requests },
             limits: { ...limits, "ephemeral-storage": ephemeralStorage.limits },
@@ -71,7 +72,7 @@ export function runtimePod(
         },
       ],
       volumes: [
-        { name: "secrets", secret: { secretName: args.settings.secrets, defaultMode: 0o440 } },
+        { name: "secrets", projected: { sources: args.settings.secretFiles, defaultMode: 0o440 } },
         { name: "tenants", secret: { secretName: args.settings.tenants, defaultMode: 0o440 } },
         { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
       ],

@@ -1,27 +1,40 @@
+import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import * as random from "@pulumi/random";
+import type { LimitsConfig, OidcConfig, TracingConfig } from "./config/runtime.ts";
 import { contentName } from "./kubernetes/content-name.ts";
+import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels } from "./kubernetes/labels.ts";
-import type { PostgresConnection } from "./postgres.ts";
-import type { RedisConnection } from "./redis.ts";
+import type { SecretKey, StoreConnection } from "./store-connection.ts";
 import { type TenantEntry, tenantsFile } from "./tenants-file.ts";
 
 export interface SettingsArgs {
   namespace: pulumi.Input<string>;
-  postgres: PostgresConnection;
-  redis: RedisConnection;
+  postgres: StoreConnection;
+  redis: StoreConnection;
   /** The desktop image by digest. */
   agentImage: pulumi.Input<string>;
   publicUrl: string;
   logLevel: string;
+  limits: LimitsConfig;
+  oidc: OidcConfig;
+  tracing: TracingConfig;
+  /** PEM; empty for none. */
+  trustedCertificates: string;
+  /** An existing Secret; null to generate one. */
+  tokenKeySecret: string | null;
   tenants: pulumi.Input<TenantEntry>[];
 }
 
-/** Names of the objects that the runtime's pods mount. */
+/** What the runtime's pods refer to; see `runtimePod`. */
 export interface RuntimeSettings {
+  /** Name of the ConfigMap with the environment. */
   config: pulumi.Output<string>;
-  secrets: pulumi.Output<string>;
+  /** Variables that are read from Secrets. */
+  secretVariables: types.input.core.v1.EnvVar[];
+  /** What `secretsDir` is made of. */
+  secretFiles: types.input.core.v1.VolumeProjection[];
+  /** Name of the Secret with the tenants' file. */
   tenants: pulumi.Output<string>;
 }
 
@@ -29,69 +42,59 @@ export interface RuntimeSettings {
 export const secretsDir = "/etc/berth/secrets";
 export const tenantsDir = "/etc/berth/tenants";
 
+const trustedFile = "trusted.crt";
+
 /**
- * What the runtime is told: `api-config-<hash>` (environment), `api-secrets-<hash>` (files) and `tenants` (a file).
- * The first two are immutable and change their name with their content, which rolls the pods. `tenants` keeps its name:
- * the runtime reads the file again when it changes, so a new tenant restarts nothing.
+ * What the runtime is told: `api-config-<hash>` (environment), secret files from the Secrets of Postgres, Redis and
+ * `api-secrets-<hash>`, and `tenants` (a file). Secrets and the environment are immutable and change their name with their
+ * content, which rolls the pods. `tenants` keeps its name: the runtime reads the file again when it changes, so a new
+ * tenant restarts nothing.
  */
 export class Settings extends pulumi.ComponentResource {
-  readonly names: RuntimeSettings;
+  readonly runtime: RuntimeSettings;
 
   constructor(name: string, args: SettingsArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Settings", name, {}, opts);
     const parent = { parent: this };
     const { namespace, postgres, redis } = args;
 
-    const environment = pulumi.output(args.agentImage).apply((agentImage) => ({
-      HTTP_PORT: "3000",
-      WEBSOCKET_PORT: "3001",
-      POSTGRES_HOST: postgres.host,
-      POSTGRES_PORT: String(postgres.port),
-      POSTGRES_DATABASE: postgres.database,
-      POSTGRES_USER: postgres.user,
-      REDIS_HOST: redis.host,
-      REDIS_PORT: String(redis.port),
-      SECRETS_DIR: secretsDir,
-      TENANTS_FILE: `${tenantsDir}/tenants.json`,
-      AGENT_IMAGE: agentImage,
-      PUBLIC_URL: args.publicUrl,
-      LOG_LEVEL: args.logLevel,
-    }));
+    const environment = pulumi.output(args.agentImage).apply((agentImage) => variables(args, agentImage));
     const config = new k8s.core.v1.ConfigMap(
       "api-config",
       {
-        metadata: {
-          name: contentName("api-config", environment),
-          namespace,
-          labels: labels("api"),
-        },
+        metadata: { name: contentName("api-config", environment), namespace, labels: labels("api") },
         immutable: true,
         data: environment,
       },
       parent,
     );
 
-    const tokenKey = new random.RandomPassword("token-key", { length: 48, special: false }, parent);
-    const files = pulumi
-      .all([postgres.password, redis.password, tokenKey.result])
-      .apply(([postgresPassword, redisPassword, key]) => ({
-        "postgres-password": postgresPassword,
-        "redis-password": redisPassword,
-        "token-key": key,
-      }));
-    const secrets = new k8s.core.v1.Secret(
-      "api-secrets",
-      {
-        metadata: {
-          name: contentName("api-secrets", files),
-          namespace,
-          labels: labels("api"),
+    const tokenKey =
+      args.tokenKeySecret ??
+      generatedSecret(
+        "token-key",
+        { namespace, component: "api", name: "api-secrets", key: "token-key", length: 48 },
+        parent,
+      );
+    const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: secret, items: [{ key, path }] } });
+    const secretFiles: types.input.core.v1.VolumeProjection[] = [
+      file(postgres.password, "postgres-password"),
+      file(redis.password, "redis-password"),
+      file({ secret: tokenKey, key: "token-key" }, "token-key"),
+    ];
+    if (args.trustedCertificates) {
+      const data = { [trustedFile]: args.trustedCertificates };
+      const trusted = new k8s.core.v1.ConfigMap(
+        "trusted-certificates",
+        {
+          metadata: { name: contentName("trusted-certificates", data), namespace, labels: labels("api") },
+          immutable: true,
+          data,
         },
-        immutable: true,
-        stringData: files,
-      },
-      parent,
-    );
+        parent,
+      );
+      secretFiles.push({ configMap: { name: trusted.metadata.name } });
+    }
 
     const tenants = new k8s.core.v1.Secret(
       "tenants",
@@ -101,7 +104,40 @@ export class Settings extends pulumi.ComponentResource {
       },
       parent,
     );
-    this.names = { config: config.metadata.name, secrets: secrets.metadata.name, tenants: tenants.metadata.name };
+    this.runtime = {
+      config: config.metadata.name,
+      secretVariables: [...postgres.secretVariables, ...redis.secretVariables],
+      secretFiles,
+      tenants: tenants.metadata.name,
+    };
     this.registerOutputs({});
   }
+}
+
+/** The runtime's environment; runtime/src/config.ts says what each is. */
+function variables(args: SettingsArgs, agentImage: string): Record<string, string> {
+  const { limits, oidc, tracing } = args;
+  return {
+    HTTP_PORT: "3000",
+    WEBSOCKET_PORT: "3001",
+    SESSION_PORT: "3002",
+    SESSION_URL: "http://api.berth.svc.cluster.local:3002",
+    ...args.postgres.variables,
+    ...args.redis.variables,
+    SECRETS_DIR: secretsDir,
+    TENANTS_FILE: `${tenantsDir}/tenants.json`,
+    AGENT_IMAGE: agentImage,
+    PUBLIC_URL: args.publicUrl,
+    LOG_LEVEL: args.logLevel,
+    RATE_LIMIT_PER_MINUTE: String(limits.ratePerMinute),
+    BACKLOG_LIMIT: String(limits.backlog),
+    MAX_STARTING: String(limits.starting),
+    ...(oidc && {
+      OIDC_ISSUER: oidc.issuer,
+      OIDC_AUDIENCE: oidc.audience,
+      OIDC_TENANT_CLAIM: oidc.tenantClaim,
+    }),
+    ...(tracing && { OTEL_EXPORTER_OTLP_ENDPOINT: tracing.endpoint }),
+    ...(args.trustedCertificates && { NODE_EXTRA_CA_CERTS: `${secretsDir}/${trustedFile}` }),
+  };
 }

@@ -20,6 +20,11 @@ export const duration = z.string().refine((text) => secondsOf(text) !== undefine
   error: "is not a duration, for example 90s, 30m, 8h or 7d",
 });
 
+/** Five fields of cron; what they hold is checked by Kubernetes. */
+export const schedule = z.string().regex(/^[\d*,/-]+( [\d*,/A-Za-z-]+){4}$/, {
+  error: "is not a cron schedule of five fields, for example 30 1 * * *",
+});
+
 export const wholeNumber = z.int({ error: "is not a whole number" });
 export const count = wholeNumber.nonnegative({ error: "is below 0" });
 export const port = wholeNumber.min(1, { error: "is below 1" }).max(65535, { error: "is above 65535" });

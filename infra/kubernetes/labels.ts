@@ -3,6 +3,7 @@
 export type Component =
   | "platform"
   | "postgres"
+  | "backup"
   | "redis"
   | "migrate"
   | "api"

@@ -4,10 +4,11 @@ import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
-/** One resource: type, name, and inputs. Generated values stand as `<type name>`. */
+/** One resource: type, name, whether Pulumi refuses to delete it, and inputs. Generated values stand as `<type name>`. */
 export interface RecordedResource {
   type: string;
   name: string;
+  protect?: true;
   inputs: unknown;
 }
 
@@ -45,10 +46,13 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
 /** All resources of the stack, sorted by type and name. */
 export async function recordStack(stack: string): Promise<RecordedResource[]> {
   const recorded: RecordedResource[] = [];
+  const protectedOnes = new Set<string>();
   await pulumi.runtime.setMocks(
     {
       newResource: (args) => {
-        if (args.custom) recorded.push({ type: args.type, name: args.name, inputs: sorted(args.inputs) });
+        const { type, name } = args;
+        const isProtected = protectedOnes.has(key({ type, name })) && ({ protect: true } as const);
+        if (args.custom) recorded.push({ type, name, ...isProtected, inputs: sorted(args.inputs) });
         return { id: args.id ?? args.name, state: outputs(args) };
       },
       call: ({ inputs }) => ({ ...inputs, sha256Digest: digestOf(inputs.name) }),
@@ -57,12 +61,18 @@ export async function recordStack(stack: string): Promise<RecordedResource[]> {
     stack,
   );
   pulumi.runtime.setAllConfig(configOf(stack));
-  await pulumi.runtime.runInPulumiStack(() => import("../index.ts"));
+  await pulumi.runtime.runInPulumiStack(() => {
+    pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
+      if (opts.protect) protectedOnes.add(key({ type, name }));
+      return undefined;
+    });
+    return import("../index.ts");
+  });
   await pulumi.runtime.disconnect(); // after the last resource is registered
   return recorded.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
-const key = ({ type, name }: RecordedResource) => `${type} ${name}`;
+const key = ({ type, name }: Pick<RecordedResource, "type" | "name">) => `${type} ${name}`;
 
 /** Keys in one order, whatever the order of the program. */
 function sorted(value: unknown): unknown {

@@ -1,0 +1,33 @@
+#!/bin/bash
+# Restores the newest dump into a Postgres of its own, which nobody else reaches and which is gone afterwards, and compares
+# what is in it with the dump's manifest.
+set -euo pipefail
+umask 077
+sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }
+
+newest="$(find "$BACKUPS" -maxdepth 1 -name '[0-9]*Z' | sort | tail --lines=1)"
+if [[ -z "$newest" ]]; then
+  echo "There is no dump to check." >&2
+  exit 1
+fi
+echo "checking $(basename "$newest")"
+(cd "$newest" && sha256sum --check --quiet SHA256SUMS)
+
+(
+  # No TCP at all: only this pod's processes reach it. A crash of it loses nothing, so it need not sync.
+  export PGHOST=/tmp PGDATA=/scratch/data
+  initdb --auth=trust --username="$PGUSER" --encoding=UTF8 --no-sync >/dev/null
+  pg_ctl start --wait --silent --log=/tmp/scratch.log \
+    --options="-c listen_addresses='' -c unix_socket_directories=/tmp -c fsync=off -c full_page_writes=off"
+  trap 'pg_ctl stop --mode=immediate --silent' EXIT
+  createdb "$PGDATABASE"
+  pg_restore --exit-on-error --no-owner --dbname="$PGDATABASE" "$newest/database.dump"
+  sql --file="$SCRIPTS/manifest.sql" --output=/tmp/restored
+  diff "$newest/manifest" /tmp/restored
+)
+
+PGPASSWORD="$(<"$PASSWORD_FILE")"
+export PGPASSWORD PGOPTIONS="--client-min-messages=warning"
+sql --set=job=restore-check --file="$SCRIPTS/succeeded.sql"
+echo "restored, and the same as when it was dumped:"
+cat "$newest/manifest"

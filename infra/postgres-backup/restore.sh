@@ -1,0 +1,35 @@
+#!/bin/bash
+# Puts the database back to a dump: DUMP, a folder on the backup volume, or the newest. It is restored and compared beside
+# the database that is there, and only then are the two exchanged. The replaced one stays as `<database>_replaced`.
+# API and worker must be stopped, as infra/postgres-backup/restore.ts does: see docs/backup.md.
+set -euo pipefail
+PGPASSWORD="$(<"$PASSWORD_FILE")"
+export PGPASSWORD PGOPTIONS="--client-min-messages=warning"
+sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }
+
+dump="${DUMP:-$(find "$BACKUPS" -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort | tail --lines=1)}"
+if [[ -z "$dump" || ! -d "$BACKUPS/$dump" ]]; then
+  echo "There is no dump '$dump'. There are:" >&2
+  find "$BACKUPS" -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort >&2
+  exit 1
+fi
+echo "restoring $dump"
+cd "$BACKUPS/$dump"
+sha256sum --check --quiet SHA256SUMS
+
+restored="${PGDATABASE}_restored" replaced="${PGDATABASE}_replaced"
+dropdb --if-exists --force --maintenance-db=postgres "$restored"
+createdb --maintenance-db=postgres "$restored"
+pg_restore --exit-on-error --no-owner --dbname="$restored" database.dump
+sql --dbname="$restored" --file="$SCRIPTS/manifest.sql" --output=/tmp/restored
+diff manifest /tmp/restored
+
+dropdb --if-exists --force --maintenance-db=postgres "$replaced"
+sql --dbname=postgres --set=live="$PGDATABASE" --set=restored="$restored" --set=replaced="$replaced" <<'SQL'
+select count(pg_terminate_backend(pid)) as ended from pg_stat_activity where datname = :'live' \gset
+begin;
+alter database :"live" rename to :"replaced";
+alter database :"restored" rename to :"live";
+commit;
+SQL
+echo "restored; what was there is in the database $replaced"
