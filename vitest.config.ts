@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-const unit = ["{infra,policy,local,runtime/src,tests/bench}/**/*.test.ts"];
+const unit = ["{images,infra,policy,local,runtime/src,tests/bench}/**/*.test.ts"];
 const stores = ["runtime/src/**/*.stores.test.ts"];
 const cluster = ["{infra,policy,local,runtime/src}/**/*.cluster.test.ts"];
 const e2e = ["tests/!(bench)/**/*.test.ts", "tests/*.test.ts"];
