@@ -8,12 +8,16 @@ import { apiModule, type Connections } from "./api/apiModule.ts";
 import { createHttp, servePage } from "./api/http.ts";
 import { problemBody } from "./api/problem.ts";
 import { WebSockets } from "./api/webSockets.ts";
+import { createChannel } from "./channel/channel.ts";
 import { type Config, ConfigError, loadConfig, loadDatabaseConfig } from "./config.ts";
 import { connectDatabase, isDatabaseUnavailable } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
 import { Health } from "./health/health.ts";
 import { createLogger } from "./logging/logging.ts";
+import { Metrics } from "./metrics/metrics.ts";
 import { connectRedis } from "./queue/redis.ts";
+import { SessionQueue } from "./queue/sessionQueue.ts";
+import { SessionStore } from "./sessions/sessionStore.ts";
 import { within } from "./within.ts";
 import { workerModule } from "./worker/workerModule.ts";
 
@@ -39,7 +43,18 @@ async function runApi(): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     websockets.once("error", reject).listen(config.WEBSOCKET_PORT, "0.0.0.0", resolve);
   });
-  await serve(app, config, connections, logger, () => websockets.close());
+  const channel = createChannel({
+    tokenKey: config.tokenKey,
+    store: app.get(SessionStore),
+    queue: app.get(SessionQueue),
+    metrics: app.get(Metrics),
+    logger,
+  });
+  await channel.listen({ port: config.SESSION_PORT, host: "0.0.0.0" });
+  await serve(app, config, connections, logger, () => {
+    websockets.close();
+    return channel.close();
+  });
 }
 
 async function runWorker(): Promise<void> {
@@ -81,7 +96,7 @@ async function serve(
   config: Config,
   { database, redis }: Connections,
   logger: Logger,
-  onClose: () => void = () => {},
+  drain: () => Promise<unknown> = async () => {},
 ): Promise<void> {
   await app.listen(config.HTTP_PORT, "0.0.0.0");
   logger.info({ port: config.HTTP_PORT }, "listening");
@@ -91,9 +106,8 @@ async function serve(
     ending = true;
     logger.info({ signal }, "shutting down");
     app.get(Health).drain();
-    onClose();
     try {
-      await within(25_000, app.close());
+      await within(25_000, Promise.all([drain(), app.close()]));
       await within(2_000, database.destroy()).catch(() => {});
       redis.disconnect();
     } catch (error) {

@@ -4,7 +4,7 @@ import fastifyStatic from "@fastify/static";
 import { type DynamicModule, StandardSchemaValidationPipe } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { noVncFolder, pageFolder } from "../desktop/page.ts";
 import { nestLogger } from "../logging/logging.ts";
@@ -54,7 +54,7 @@ export async function createHttp(
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidInput }));
   app.useGlobalFilters(new ProblemFilter(logger));
 
-  const fastify = adapter.getInstance();
+  const fastify = adapter.getInstance<FastifyInstance>();
   fastify.removeContentTypeParser("text/plain");
   observeRequests(fastify, app.get(Metrics), logger);
   return app;

@@ -1,12 +1,12 @@
 /** One log line, one count and one duration per HTTP request, and the request's ids on every line in between. */
-import type { FastifyInstance, RawServerBase } from "fastify";
+import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import type { Metrics } from "../metrics/metrics.ts";
 import { type LogContext, withLogContext } from "./context.ts";
 
 /** Adds the hooks to an instance of Fastify. Its answers name the request's id in `x-request-id`. */
 export function observeRequests(
-  fastify: FastifyInstance<RawServerBase>,
+  fastify: FastifyInstance,
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">,
   logger: Logger,
 ): void {

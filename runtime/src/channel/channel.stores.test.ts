@@ -1,0 +1,157 @@
+/** The in-pod channel on a real Postgres, without a port. */
+import { expect, onTestFinished, test } from "vitest";
+import { proxyToken } from "../desktop/tickets.ts";
+import { createLogger } from "../logging/logging.ts";
+import { Metrics } from "../metrics/metrics.ts";
+import type { NewSession } from "../sessions/sessionStore.ts";
+import { SessionStore } from "../sessions/sessionStore.ts";
+import { cipher, freshDatabase } from "../testing/fixtures.ts";
+import { createChannel } from "./channel.ts";
+import { sessionToken } from "./token.ts";
+
+const tokenKey = "0123456789abcdef0123456789abcdef";
+const user = { name: "key:default" };
+const task = { command: ["make", "it"], env: { MODE: "fast" }, secrets: { API_KEY: "hunter2" } };
+
+async function open() {
+  const { database } = await freshDatabase();
+  const store = new SessionStore(database, cipher);
+  const lines: string[] = [];
+  const looked: string[] = [];
+  const metrics = new Metrics(store, { counts: async () => ({ waiting: 0, active: 0, delayed: 0 }) });
+  const server = createChannel({
+    tokenKey,
+    store,
+    queue: { look: (id) => looked.push(id) },
+    metrics,
+    logger: createLogger("info", "api", { write: (line) => lines.push(line) }),
+  });
+  onTestFinished(() => server.close());
+  return {
+    store,
+    looked,
+    metrics,
+    log: () => lines.join(""),
+    create: async (request: Partial<NewSession> = {}) => {
+      const made = await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small", ...request }, user);
+      if (typeof made === "string") throw new Error(made);
+      return made.session.id;
+    },
+    call: async (
+      id: string,
+      method: "GET" | "POST",
+      path: string,
+      body?: unknown,
+      token = sessionToken(tokenKey, id),
+    ) => {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await server.inject({
+        method,
+        url: path,
+        headers,
+        ...(body !== undefined && { payload: body as object }),
+      });
+      return {
+        status: answer.statusCode,
+        headers: answer.headers,
+        json: answer.body === "" ? undefined : answer.json(),
+      };
+    },
+  };
+}
+
+test("a session's pod gets its session's task, and its secrets get into no log line", async () => {
+  const { create, call, log } = await open();
+  const id = await create({ task });
+  const answer = await call(id, "GET", "/session/task");
+  expect(answer).toMatchObject({ status: 200, json: { id, tenant: "acme", tier: "small", ...task } });
+  expect(answer.headers["cache-control"]).toBe("no-store");
+  expect(log()).toContain(`"sessionId":"${id}"`);
+  expect(log()).toContain('"tenant":"acme"');
+  expect(log()).not.toContain("hunter2");
+  expect(log()).not.toContain(sessionToken(tokenKey, id));
+});
+
+test("a session without a task has a desktop only", async () => {
+  const { create, call } = await open();
+  const id = await create();
+  expect((await call(id, "GET", "/session/task")).json).toMatchObject({ command: null, env: {}, secrets: {} });
+});
+
+test("a token speaks for its own session only, and while that lives", async () => {
+  const { store, create, call } = await open();
+  const [id, other] = [await create({ task }), await create()];
+  const problem = { json: { type: "about:blank", title: expect.any(String), detail: expect.any(String) } };
+  for (const token of ["wrong", proxyToken(tokenKey, id), sessionToken("f".repeat(32), id), `${id}.`]) {
+    expect(await call(id, "GET", "/session/task", undefined, token)).toMatchObject({ status: 401, ...problem });
+  }
+  expect((await call(id, "GET", "/session/task", undefined, sessionToken(tokenKey, other))).json.id).toBe(other);
+  const nobody = "00000000-0000-4000-8000-000000000000";
+  expect(await call(nobody, "GET", "/session/task")).toMatchObject({ status: 404, ...problem });
+  await store.stop(id, "acme", "Stopped by the user", user);
+  expect((await call(id, "GET", "/session/task")).status).toBe(200);
+  const stopping = await store.find(id);
+  if (stopping !== undefined) await store.apply(stopping, { type: "gone", keepSeconds: 0 }, user);
+  expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 409, ...problem });
+});
+
+test("ready has the session looked at", async () => {
+  const { create, call, looked } = await open();
+  const id = await create();
+  expect((await call(id, "POST", "/session/ready")).status).toBe(204);
+  expect(looked).toEqual([id]);
+});
+
+test("who types or points keeps the session from being idle; a command that only runs does not", async () => {
+  const { store, create, call, log } = await open();
+  const id = await create();
+  const report = (idleSeconds: number, command: string, exitCode?: number) =>
+    call(id, "POST", "/session/activity", { idleSeconds, command, exitCode });
+  expect((await report(60, "running")).status).toBe(204);
+  expect((await store.find(id))?.lastActiveAt).toBeNull();
+  expect((await report(3, "running")).status).toBe(204);
+  expect((await store.find(id))?.lastActiveAt).toBeInstanceOf(Date);
+  expect((await report(60, "ended", 7)).status).toBe(204);
+  expect(log()).toContain('"exitCode":7');
+});
+
+test("progress is seen at the session and in its trail", async () => {
+  const { store, create, call } = await open();
+  const id = await create();
+  const queued = await store.find(id);
+  if (queued !== undefined) await store.apply(queued, { type: "admitted" }, user);
+  expect((await call(id, "POST", "/session/progress", { message: "Reading", percent: 40 })).status).toBe(204);
+  expect((await store.find(id))?.progress).toEqual({ message: "Reading", percent: 40 });
+  const events = await store.events({ tenant: "acme", sessionId: id }, "0", 10);
+  expect(events.at(-1)).toMatchObject({ type: "progress", reason: "Reading (40 %)", actor: "agent" });
+});
+
+test("bad input gets an answer that names the field and the rule, and a flood is told when to come again", async () => {
+  const { create, call, metrics } = await open();
+  const cases: [string, unknown, string][] = [
+    ["/session/progress", {}, "message"],
+    ["/session/progress", { message: " " }, "message"],
+    ["/session/progress", { message: "x".repeat(501) }, "message"],
+    ["/session/progress", { message: "x", percent: 101 }, "percent"],
+    ["/session/progress", { message: "x", colour: "red" }, "colour"],
+    ["/session/progress", [], "body"],
+    ["/session/activity", { idleSeconds: -1, command: "none" }, "idleSeconds"],
+    ["/session/activity", { idleSeconds: 1, command: "dancing" }, "command"],
+    ["/session/activity", { idleSeconds: 1, command: "ended", exitCode: 256 }, "exitCode"],
+  ];
+  const id = await create();
+  for (const [path, body, field] of cases) {
+    expect(await call(id, "POST", path, body), JSON.stringify(body)).toMatchObject({
+      status: 400,
+      json: { errors: [{ field, rule: expect.stringMatching(/.+/) }] },
+    });
+  }
+  expect((await call(id, "GET", "/session/nothing")).status).toBe(404);
+  expect((await call(id, "POST", "/session/progress", { message: "x".repeat(20_000) })).status).toBe(413);
+  const flood = await Promise.all(Array.from({ length: 20 }, () => call(id, "POST", "/session/ready")));
+  const refused = flood.find(({ status }) => status === 429);
+  expect(Number(refused?.headers["retry-after"])).toBeGreaterThan(0);
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('http_requests_total{method="POST",route="/session/progress",status="400"} 6');
+  expect(text).not.toContain(id);
+});

@@ -1,0 +1,117 @@
+/**
+ * The in-pod channel: what a session's pod may ask and tell, on a port of its own that nobody else reaches.
+ *
+ *     GET  /session/task       what the agent is to do: command, environment, secrets
+ *     POST /session/ready      the desktop's first screen is there
+ *     POST /session/activity   for how long nobody has typed or pointed, and how the command is doing
+ *     POST /session/progress   how far the agent is, for people
+ *
+ * The pod speaks for its session by the token that only it has: `Authorization: Bearer <token>`.
+ */
+import { randomUUID } from "node:crypto";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { bearer } from "../api/caller.ts";
+import { invalidInput, Problem, sendProblem } from "../api/problem.ts";
+import { addToLogContext } from "../logging/context.ts";
+import { observeRequests } from "../logging/requests.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { SessionQueue } from "../queue/sessionQueue.ts";
+import type { Session } from "../sessions/session.ts";
+import type { SessionStore } from "../sessions/sessionStore.ts";
+import { finalStates } from "../sessions/state.ts";
+import { Limiter } from "./limiter.ts";
+import { sessionOf } from "./token.ts";
+
+export interface ChannelOptions {
+  tokenKey: string;
+  store: Pick<SessionStore, "find" | "task" | "touch" | "progress">;
+  queue: Pick<SessionQueue, "look">;
+  metrics: Pick<Metrics, "httpRequests" | "httpDuration">;
+  logger: Logger;
+}
+
+/** Somebody typed or pointed within so many seconds before the report: the session is in use. Reports come every 10 s. */
+const freshSeconds = 15;
+
+const Activity = z.strictObject({
+  idleSeconds: z.number("must be a number of seconds").min(0, "must not be negative"),
+  /** `waiting`: the helper has no task yet; `none`: the task has no command. */
+  command: z.enum(["waiting", "none", "running", "ended"], "must be waiting, none, running or ended"),
+  exitCode: z.int("must be a whole number").min(0, "must be at least 0").max(255, "must be at most 255").optional(),
+});
+
+const ProgressReport = z.strictObject({
+  message: z.string("must be a text").trim().min(1, "must not be empty").max(500, "must have at most 500 characters"),
+  percent: z.number("must be a number").min(0, "must be at least 0").max(100, "must be at most 100").optional(),
+});
+
+/** The server; it does not listen yet. */
+export function createChannel({ tokenKey, store, queue, metrics, logger }: ChannelOptions): FastifyInstance {
+  const server = fastify({
+    bodyLimit: 16 * 1024,
+    requestTimeout: 10_000,
+    forceCloseConnections: "idle",
+    genReqId: () => randomUUID(),
+  });
+  const limiter = new Limiter();
+  observeRequests(server, metrics, logger);
+  server.setErrorHandler(sendProblem);
+  server.setNotFoundHandler((request, reply) => sendProblem({ statusCode: 404 }, request, reply));
+
+  /** The session that the request speaks for, or the problem with it. */
+  async function speaker(request: FastifyRequest, reply: FastifyReply): Promise<Session> {
+    const id = sessionOf(tokenKey, bearer(request.headers.authorization) ?? "");
+    if (id === undefined) throw new Problem(401, "The session's token is needed: Authorization: Bearer <token>.");
+    addToLogContext({ sessionId: id });
+    const seconds = limiter.take(id);
+    if (seconds > 0) {
+      reply.header("retry-after", seconds);
+      throw new Problem(429, `Too many calls; come again in ${seconds} s.`);
+    }
+    const session = await store.find(id);
+    if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
+    addToLogContext({ tenant: session.tenant });
+    if (finalStates.some((state) => state === session.state))
+      throw new Problem(409, `The session is ${session.state}.`);
+    return session;
+  }
+
+  server.get("/session/task", async (request, reply) => {
+    const { id, tenant, tier } = await speaker(request, reply);
+    const task = await store.task(id);
+    reply.header("cache-control", "no-store");
+    return { id, tenant, tier, ...task };
+  });
+
+  server.post("/session/ready", async (request, reply) => {
+    const { id } = await speaker(request, reply);
+    queue.look(id);
+    logger.info("the desktop's first screen is there");
+    return reply.status(204).send();
+  });
+
+  server.post("/session/activity", async (request, reply) => {
+    const { id } = await speaker(request, reply);
+    const { idleSeconds, command, exitCode } = parse(Activity, request.body);
+    if (idleSeconds < freshSeconds) await store.touch(id);
+    if (command === "ended") logger.info({ exitCode }, "the agent's command ended");
+    return reply.status(204).send();
+  });
+
+  server.post("/session/progress", async (request, reply) => {
+    const { id } = await speaker(request, reply);
+    const { message, percent } = parse(ProgressReport, request.body);
+    await store.progress(id, message, percent ?? null, { name: "agent", address: request.ip });
+    return reply.status(204).send();
+  });
+
+  return server;
+}
+
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw invalidInput(parsed.error.issues);
+  return parsed.data;
+}
