@@ -16,7 +16,10 @@ import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const programs = join(import.meta.dirname, "files/usr/local/bin");
 const token = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11.proof";
