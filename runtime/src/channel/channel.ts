@@ -9,7 +9,7 @@
  * The pod speaks for its session by the token that only it has: `Authorization: Bearer <token>`.
  */
 import { randomUUID } from "node:crypto";
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { bearer } from "../api/caller.ts";
@@ -57,19 +57,16 @@ export function createChannel({ tokenKey, store, queue, metrics, logger }: Chann
   });
   const limiter = new Limiter();
   observeRequests(server, metrics, logger);
-  server.setErrorHandler(sendProblem);
-  server.setNotFoundHandler((request, reply) => sendProblem({ statusCode: 404 }, request, reply));
+  server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
+  server.setNotFoundHandler((request, reply) => sendProblem({ statusCode: 404 }, request, reply, logger));
 
   /** The session that the request speaks for, or the problem with it. */
-  async function speaker(request: FastifyRequest, reply: FastifyReply): Promise<Session> {
+  async function speaker(request: FastifyRequest): Promise<Session> {
     const id = sessionOf(tokenKey, bearer(request.headers.authorization) ?? "");
     if (id === undefined) throw new Problem(401, "The session's token is needed: Authorization: Bearer <token>.");
     addToLogContext({ sessionId: id });
     const seconds = limiter.take(id);
-    if (seconds > 0) {
-      reply.header("retry-after", seconds);
-      throw new Problem(429, `Too many calls; come again in ${seconds} s.`);
-    }
+    if (seconds > 0) throw new Problem(429, `Too many calls; come again in ${seconds} s.`, undefined, seconds);
     const session = await store.find(id);
     if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
     addToLogContext({ tenant: session.tenant });
@@ -79,21 +76,21 @@ export function createChannel({ tokenKey, store, queue, metrics, logger }: Chann
   }
 
   server.get("/session/task", async (request, reply) => {
-    const { id, tenant, tier } = await speaker(request, reply);
+    const { id, tenant, tier } = await speaker(request);
     const task = await store.task(id);
     reply.header("cache-control", "no-store");
     return { id, tenant, tier, ...task };
   });
 
   server.post("/session/ready", async (request, reply) => {
-    const { id } = await speaker(request, reply);
+    const { id } = await speaker(request);
     queue.look(id);
     logger.info("the desktop's first screen is there");
     return reply.status(204).send();
   });
 
   server.post("/session/activity", async (request, reply) => {
-    const { id } = await speaker(request, reply);
+    const { id } = await speaker(request);
     const { idleSeconds, command, exitCode } = parse(Activity, request.body);
     if (idleSeconds < freshSeconds) await store.touch(id);
     if (command === "ended") logger.info({ exitCode }, "the agent's command ended");
@@ -101,7 +98,7 @@ export function createChannel({ tokenKey, store, queue, metrics, logger }: Chann
   });
 
   server.post("/session/progress", async (request, reply) => {
-    const { id } = await speaker(request, reply);
+    const { id } = await speaker(request);
     const { message, percent } = parse(ProgressReport, request.body);
     await store.progress(id, message, percent ?? null, { name: "agent", address: request.ip });
     return reply.status(204).send();
