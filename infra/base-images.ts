@@ -1,5 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { RegistryLogin } from "./config/images.ts";
+import { loginFor } from "./registry-login.ts";
 
 /** The images that Berth builds on or runs as they are, each as `name:tag@digest`. */
 export interface BaseImages {
@@ -16,13 +18,26 @@ export const isLoopback = (registry: string): boolean => /^(localhost|127(\.\d+)
 /** The image's full name below the prefix: `127.0.0.1:5000` → `127.0.0.1:5000/docker.io/library/node:24`; no prefix, no change. */
 export const baseImageName = (prefix: string, image: string): string => (prefix ? `${prefix}/${image}` : image);
 
-/** Docker on this machine (DOCKER_HOST, and its own logins), which also asks registries for digests. */
-export function dockerProvider(baseRegistry: string): docker.Provider {
-  const registryAuth = isLoopback(baseRegistry)
-    ? [{ address: `http://${baseRegistry.replace(/\/.*/, "")}`, authDisabled: true }]
-    : [];
-  return new docker.Provider("docker", { registryAuth });
+/**
+ * Docker on this machine (DOCKER_HOST, and its own logins), which also asks registries for digests.
+ * @param logins of the stack's config; for their registries they go before Docker's own
+ */
+export function dockerProvider(baseRegistry: string, logins: RegistryLogin[]): docker.Provider {
+  const open = isLoopback(baseRegistry) && loginFor(logins, baseRegistry) === undefined;
+  return new docker.Provider("docker", {
+    registryAuth: [
+      ...(open ? [{ address: address(baseRegistry), authDisabled: true }] : []),
+      ...logins.map(({ server, username, password }) => ({
+        address: address(server),
+        username,
+        password: pulumi.secret(password),
+      })),
+    ],
+  });
 }
+
+/** Where the registry answers: `127.0.0.1:5000/berth` → `http://127.0.0.1:5000`. */
+const address = (registry: string) => `${isLoopback(registry) ? "http" : "https"}://${registry.replace(/\/.*/, "")}`;
 
 /**
  * Asks the registry which digest each tag has now. A base image that changed under its tag thus changes what is built and

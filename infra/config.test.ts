@@ -66,6 +66,26 @@ test.each<[string, Record<string, unknown>, string]>([
     { api: { autoscaling: { down: { window: "2h" } } } },
     'api.autoscaling.down.window: "2h" is more than 1h',
   ],
+  [
+    "an unknown ingress controller",
+    { ingress: { controller: "apache" } },
+    'ingress.controller: "apache" is none of nginx, haproxy, traefik',
+  ],
+  [
+    "an address in place of a host",
+    { ingress: { controller: "nginx", hosts: ["https://berth.example.com"] } },
+    'ingress.hosts[0]: "https://berth.example.com" is not a host name, for example berth.example.com',
+  ],
+  [
+    "two issuers",
+    { ingress: { controller: "nginx", tls: { clusterIssuer: "a", issuer: "b" } } },
+    'ingress.tls.issuer: "b" is set beside clusterIssuer',
+  ],
+  [
+    "a path in a registry's host",
+    { registryLogins: [{ server: "ghcr.io/acme", username: "ci", password: "x" }] },
+    'registryLogins[0].server: "ghcr.io/acme" is not a registry\'s host, for example ghcr.io',
+  ],
   ["no requests at all", { requestScale: 0 }, "requestScale: 0 is below 0.01"],
   ["a low node port", { api: { nodePort: 80 } }, "api.nodePort: 80 is below 30000"],
   ["half a pod", { worker: { autoscaling: { max: 2.5 } } }, "worker.autoscaling.max: 2.5 is not a whole number"],

@@ -1,6 +1,8 @@
 /** The stack's config: one schema, its defaults, and the faults of a config that breaks it. Its parts are in config/. */
 import { z } from "zod";
 import { faultsOf } from "./config/faults.ts";
+import { imagePullSecrets, registryLogins } from "./config/images.ts";
+import { ingress } from "./config/ingress.ts";
 import { api, kubernetesApi, requestScale, worker } from "./config/platform.ts";
 import { egress, limits, oidc, tokenKeySecret, tracing, trustedCertificates } from "./config/runtime.ts";
 import { url } from "./config/scalars.ts";
@@ -24,6 +26,22 @@ export const configSchema = z.strictObject({
     .default("")
     .describe(
       "Put before the names of base images, for example mirror.example.com for mirror.example.com/docker.io/library/node. Empty for the originals.",
+    ),
+  registryLogins: registryLogins
+    .default([])
+    .describe(
+      "Logins at private registries: for pushing Berth's images, for reading the digests of base images, and, as the Secret `registry-login` in every namespace of Berth, for pulling. Docker on the machine that runs Pulumi uses its own logins beside them.",
+    ),
+  imagePullSecrets: imagePullSecrets
+    .default([])
+    .describe(
+      "Names of Secrets (kubernetes.io/dockerconfigjson) of your own for pulling, in place of `registryLogins`. They must be in the namespace berth and in every tenant's.",
+    ),
+  prepullAgentImage: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Whether every node gets the sessions' image ahead (DaemonSet `image-puller`), before a session needs it.",
     ),
   publicUrl: url.describe("The address at which users reach the API, for example https://berth.example.com."),
   adoptExisting: z
@@ -64,6 +82,9 @@ export const configSchema = z.strictObject({
   protectData,
   postgres: postgres.prefault({}).describe("The database, which holds the truth about sessions."),
   redis: redis.prefault({}).describe("The queue, which can be rebuilt from the database."),
+  ingress: ingress
+    .default(null)
+    .describe("How users reach the API from outside the cluster; null for a way of your own to the Service `api`."),
   kubernetesApi: kubernetesApi
     .nullable()
     .default(null)

@@ -1,10 +1,14 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { BaseImages } from "./base-images.ts";
+import type { RegistryLogin } from "./config/images.ts";
+import { loginFor } from "./registry-login.ts";
 
 export interface ImagesArgs {
   /** Where the images are pushed to, for example ghcr.io/acme/berth. */
   registry: string;
+  /** Where the registry takes pushes from; Docker's own login where it is none of these. */
+  registryLogins: RegistryLogin[];
   base: BaseImages;
   /** For example linux/amd64. */
   platform: string;
@@ -21,6 +25,7 @@ export class Images extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImagesArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Images", name, {}, opts);
+    const login = loginFor(args.registryLogins, args.registry);
     const build = (image: string, bases: Record<string, string>) =>
       new docker.Image(
         `${image}-image`,
@@ -35,6 +40,7 @@ export class Images extends pulumi.ComponentResource {
             network: args.buildNetwork,
             args: bases,
           },
+          ...(login && { registry: { ...login, password: pulumi.secret(login.password) } }),
         },
         { parent: this },
       ).repoDigest;

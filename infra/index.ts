@@ -4,12 +4,15 @@ import * as pulumi from "@pulumi/pulumi";
 import { Api } from "./api.ts";
 import { baseImages, dockerProvider } from "./base-images.ts";
 import { Cleanup } from "./cleanup.ts";
+import { ImagePuller } from "./image-puller.ts";
 import { Images } from "./images.ts";
+import { Ingress } from "./ingress.ts";
 import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
 import { Migrations } from "./migrations.ts";
 import { Platform } from "./platform.ts";
 import { platformPods } from "./platform-pods.ts";
 import { PriorityClasses } from "./priority-classes.ts";
+import { pullSecretNames } from "./registry-login.ts";
 import { Settings } from "./settings.ts";
 import { stackConfig } from "./stack-config.ts";
 import { makeStores } from "./stores.ts";
@@ -27,7 +30,7 @@ const kubernetes = new k8s.Provider("kubernetes", {
   enableConfigMapMutable: true,
   enableSecretMutable: true,
 });
-const docker = dockerProvider(config.baseRegistry);
+const docker = dockerProvider(config.baseRegistry, config.registryLogins);
 const providers = { providers: [kubernetes, docker] };
 const kubernetesApi = config.kubernetesApi ?? apiEndpoints(kubernetes);
 
@@ -37,7 +40,8 @@ const images = new Images("images", { ...config, base }, providers);
 const platform = new Platform("platform", { ...config, kubernetesApi }, providers);
 const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", providers);
-const transformations = [platformPods({ requestScale: config.requestScale, imagePullSecrets: [] })];
+const imagePullSecrets = pullSecretNames(config);
+const transformations = [platformPods({ requestScale: config.requestScale, imagePullSecrets })];
 /** For what runs in the platform's namespace. @param dependencies what it needs beside the namespace itself */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({
   ...providers,
@@ -69,6 +73,8 @@ new Api("api", { ...runtime, ...config.api }, inPlatform(migrations, ...redis.re
 // After the tenants: their Roles are what the worker works with.
 new Worker("worker", { ...runtime, ...config.worker }, inPlatform(migrations, ...redis.ready, ...tenants));
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
+if (config.prepullAgentImage) new ImagePuller("image-puller", { namespace, image: images.agent }, inPlatform());
+if (config.ingress) new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl }, inPlatform());
 
 /** Where the API is reached. */
 export const apiUrl = config.publicUrl;

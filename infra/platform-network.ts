@@ -3,7 +3,7 @@ import type { ExternalStore } from "./config/stores.ts";
 import type { Config } from "./config.ts";
 import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";
 import { selector, sessionSelector, tenantLabel } from "./kubernetes/labels.ts";
-import { allowDns, allowEgress, allowIngress, denyAll, pods, tcp } from "./kubernetes/network.ts";
+import { allowDns, allowEgress, allowIngress, denyAll, pods, podsIn, tcp } from "./kubernetes/network.ts";
 
 const api = selector("api");
 const worker = selector("worker");
@@ -29,10 +29,12 @@ const toStore = (external: ExternalStore | null, bundled: Record<string, string>
   external ? toAddresses(external.addresses) : [{ to: [pods(bundled)], ports: tcp(port) }];
 
 /** What the config says of places outside the platform. */
-export type Reachable = Pick<Config, "postgres" | "redis" | "egress">;
+export type Reachable = Pick<Config, "postgres" | "redis" | "egress" | "ingress">;
 
 /** @param kubernetesApi addresses of the Kubernetes API, for those who call it */
 export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]) {
+  const controller = config.ingress?.controllerNamespace ?? null;
+  const users = controller === null ? [] : [podsIn(controller, {})];
   const toKubernetes = toAddresses(kubernetesApi);
   const toPostgres = toStore(config.postgres.external, postgres, 5432);
   const toRedis = toStore(config.redis.external, redis, 6379);
@@ -40,7 +42,7 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
   return {
     "deny-all": denyAll,
     "allow-dns": allowDns,
-    "api-ingress": allowIngress(api, tcp(3000, 3001)),
+    "api-ingress": allowIngress(api, tcp(3000, 3001), users),
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
     "api-egress": allowEgress(api, [...toPostgres, ...toRedis, toDesktops, ...toKubernetes, ...toOthers]),
     "worker-egress": allowEgress(worker, [...toPostgres, ...toRedis, ...toKubernetes, ...toOthers]),

@@ -6,8 +6,9 @@ import { labels } from "./kubernetes/labels.ts";
 import { dataOptions } from "./kubernetes/protect.ts";
 import { restrictedNamespace } from "./kubernetes/security.ts";
 import { platformPolicies, type Reachable } from "./platform-network.ts";
+import { registryLoginSecret } from "./registry-login.ts";
 
-export interface PlatformArgs extends Reachable, Pick<Config, "protectData"> {
+export interface PlatformArgs extends Reachable, Pick<Config, "protectData" | "registryLogins"> {
   /** Addresses of the Kubernetes API, which API and worker may reach. */
   kubernetesApi: pulumi.Input<ApiEndpoint[]>;
 }
@@ -37,6 +38,12 @@ export class Platform extends pulumi.ComponentResource {
         },
         // Not before the pods that it guards.
         { parent: this, deletedWith: namespace },
+      );
+    if (args.registryLogins.length > 0)
+      registryLoginSecret(
+        "registry-login",
+        { namespace: this.namespace, component: "platform", logins: args.registryLogins },
+        { parent: this },
       );
     this.registerOutputs({ namespace: this.namespace });
   }

@@ -41,6 +41,12 @@ export const cidr = z
   .string()
   .refine(isCidr, { error: "is not an address range, for example 203.0.113.0/24 or 0.0.0.0/0" });
 
+/** A password or the like; YAML and `pulumi config set --path` read one of digits as a number. No fault shows it. */
+export const secretText = z.preprocess(
+  (value) => (typeof value === "number" ? String(value) : value),
+  z.string().min(1, { error: "is empty" }),
+);
+
 /** A volume and its default size. */
 export const volume = (size: string) =>
   z.strictObject({

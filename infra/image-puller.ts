@@ -1,0 +1,64 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { labels, selector } from "./kubernetes/labels.ts";
+import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
+
+export interface ImagePullerArgs {
+  namespace: pulumi.Input<string>;
+  /** The sessions' image by digest. */
+  image: pulumi.Input<string>;
+}
+
+/** The user `agent` of the image. */
+const uid = 10001;
+
+/**
+ * Brings the sessions' image to every node, those that join later too, and keeps it there: a node's clean-up leaves images
+ * alone that a container uses. Without it the first session on a node waits for the download.
+ */
+export class ImagePuller extends pulumi.ComponentResource {
+  constructor(name: string, args: ImagePullerArgs, opts: pulumi.ComponentResourceOptions) {
+    super("berth:index:ImagePuller", name, {}, opts);
+    new k8s.apps.v1.DaemonSet(
+      name,
+      {
+        metadata: {
+          name,
+          namespace: args.namespace,
+          labels: labels("image-puller"),
+          // One node that is ill must not hold up a deployment; sessions work without it, only later.
+          annotations: { "pulumi.com/skipAwait": "true" },
+        },
+        spec: {
+          selector: { matchLabels: selector("image-puller") },
+          // All nodes fetch a new image at the same time.
+          updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "100%" } },
+          template: {
+            metadata: { labels: labels("image-puller") },
+            spec: {
+              automountServiceAccountToken: false,
+              enableServiceLinks: false,
+              securityContext: podSecurity(uid),
+              terminationGracePeriodSeconds: 1,
+              containers: [
+                {
+                  name: "agent",
+                  image: args.image,
+                  // It does nothing, for ever.
+                  command: ["sleep", "infinity"],
+                  resources: {
+                    requests: { cpu: "1m", memory: "4Mi", "ephemeral-storage": "1Mi" },
+                    limits: { cpu: "10m", memory: "16Mi", "ephemeral-storage": "8Mi" },
+                  },
+                  securityContext: containerSecurity,
+                },
+              ],
+            },
+          },
+        },
+      },
+      { parent: this },
+    );
+    this.registerOutputs({});
+  }
+}

@@ -1,0 +1,71 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { IngressConfig } from "./config/ingress.ts";
+import { haproxyAnnotations, nginxAnnotations, traefikAnnotations, traefikMiddlewares } from "./ingress-controllers.ts";
+import { labels } from "./kubernetes/labels.ts";
+import { platformNamespace } from "./platform.ts";
+
+export interface IngressArgs extends IngressConfig {
+  namespace: pulumi.Input<string>;
+  /** Its host is the one that is served when the config names none. */
+  publicUrl: string;
+}
+
+/** The way in from outside: the Ingress `api`, which leads to port 80 of the Service `api`, WebSockets included. */
+export class Ingress extends pulumi.ComponentResource {
+  constructor(name: string, args: IngressArgs, opts: pulumi.ComponentResourceOptions) {
+    super("berth:index:Ingress", name, {}, opts);
+    const { namespace } = args;
+    const middlewares = Object.entries(args.controller === "traefik" ? traefikMiddlewares(args) : {}).map(
+      ([middleware, spec]) =>
+        new k8s.apiextensions.CustomResource(
+          middleware,
+          {
+            apiVersion: "traefik.io/v1alpha1",
+            kind: "Middleware",
+            metadata: { name: middleware, namespace, labels: labels("ingress") },
+            spec,
+          },
+          { parent: this },
+        ),
+    );
+    new k8s.networking.v1.Ingress(
+      name,
+      {
+        metadata: { name, namespace, labels: labels("ingress"), annotations: annotations(args) },
+        spec: ingressSpec(args, new URL(args.publicUrl).hostname),
+      },
+      { parent: this, dependsOn: middlewares },
+    );
+    this.registerOutputs({});
+  }
+}
+
+/** Which hosts, by which certificate. @param publicHost the host when the config names none */
+export function ingressSpec(config: IngressConfig, publicHost: string) {
+  const hosts = config.hosts ?? [publicHost];
+  const backend = { service: { name: "api", port: { name: "http" } } };
+  return {
+    ingressClassName: config.className ?? config.controller,
+    ...(config.tls && { tls: [{ hosts, secretName: config.tls.secretName }] }),
+    rules: hosts.map((host) => ({ host, http: { paths: [{ path: "/", pathType: "Prefix", backend }] } })),
+  };
+}
+
+/** All annotations of the Ingress. */
+export function annotations(config: IngressConfig): Record<string, string> {
+  const { clusterIssuer = null, issuer = null } = config.tls ?? {};
+  const byController = {
+    nginx: nginxAnnotations,
+    haproxy: haproxyAnnotations,
+    traefik: (traefik: IngressConfig) => traefikAnnotations(traefik, platformNamespace),
+  };
+  return {
+    // Not every controller says at the Ingress when it is ready, and `up` would wait for it.
+    "pulumi.com/skipAwait": "true",
+    ...(clusterIssuer && { "cert-manager.io/cluster-issuer": clusterIssuer }),
+    ...(issuer && { "cert-manager.io/issuer": issuer }),
+    ...byController[config.controller](config),
+    ...config.annotations,
+  };
+}
