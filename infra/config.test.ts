@@ -25,10 +25,12 @@ test("three keys are enough; the rest has defaults", () => {
   });
 });
 
-test("a tenant is its name; its quota is the documented one", () => {
+test("a tenant is its name; the rest has defaults, the quota the documented one", () => {
   const { config } = parseConfig(asText({ ...required, tenants: [{ name: "acme" }] }));
   expect((config as Config).tenants[0]).toEqual({
     name: "acme",
+    remove: false,
+    keys: [{ name: "default", scopes: ["read", "write", "desktop"], expiresAt: null, sha256: null, secret: null }],
     quota: {
       requestsCpu: "20",
       limitsCpu: "40",
@@ -36,13 +38,27 @@ test("a tenant is its name; its quota is the documented one", () => {
       limitsMemory: "80Gi",
       pods: 50,
       storage: "500Gi",
+      volumes: 200,
     },
-    workspace: { size: "10Gi", storageClass: null },
+    maxSessions: null,
+    priority: 50,
+    idleTimeout: null,
+    maxLifetime: null,
+    retention: "0s",
+    workspace: { mode: "persistent", size: "10Gi", storageClass: null },
+    warmPools: { small: 0, medium: 0, large: 0 },
+    exec: false,
+    onDrain: "end",
+    webhooks: [],
     agentConfig: {},
-    runtimeClassName: null,
     egress: [],
+    runtimeClassName: null,
+    priorityClassName: "berth-session",
   });
 });
+
+const acme = (values: Record<string, unknown>) => ({ tenants: [{ name: "acme", ...values }] });
+const webhook = { url: "https://hooks.example.com", secret: "0123456789abcdef" };
 
 test.each<[string, Record<string, unknown>, string]>([
   ["a key missing", { context: undefined }, "context: is missing"],
@@ -107,6 +123,44 @@ test.each<[string, Record<string, unknown>, string]>([
     'tenants[0].egress[0].cidr: "10.1.2.0/24" lies in 10.0.0.0/8, which sessions never reach by address',
   ],
   [
+    "the admin's name",
+    { tenants: [{ name: "admin" }] },
+    'tenants[0].name: "admin" is kept for the admin\'s keys; take another name',
+  ],
+  ["no idle time", acme({ idleTimeout: "0s" }), 'tenants[0].idleTimeout: "0s" is no time at all'],
+  [
+    "a duration without unit",
+    acme({ retention: "30" }),
+    'tenants[0].retention: "30" is not a duration, for example 90s, 30m, 8h or 7d',
+  ],
+  ["a priority out of range", acme({ priority: 101 }), "tenants[0].priority: 101 is above 100"],
+  ["more sessions than pods", acme({ maxSessions: 60 }), "tenants[0].maxSessions: 60 is above quota.pods, which is 50"],
+  [
+    "more warm sessions than pods",
+    acme({ warmPools: { small: 30, large: 30 } }),
+    "tenants[0].warmPools: {…} is 60 in sum, above quota.pods, which is 50",
+  ],
+  [
+    "an unknown scope",
+    acme({ keys: [{ name: "ci", scopes: ["admin"] }] }),
+    'tenants[0].keys[0].scopes[0]: "admin" is none of read, write, desktop',
+  ],
+  [
+    "a key's name twice",
+    acme({ keys: [{ name: "ci" }, { name: "ci" }] }),
+    'tenants[0].keys[1].name: "ci" is the name of the list\'s [0] already',
+  ],
+  [
+    "a time without its zone",
+    acme({ keys: [{ name: "ci", expiresAt: "2027-01-31" }] }),
+    'tenants[0].keys[0].expiresAt: "2027-01-31" is not a time with its zone, for example "2027-01-31T00:00:00Z"',
+  ],
+  [
+    "a key of two origins",
+    acme({ keys: [{ name: "ci", sha256: "0".repeat(64), secret: "acme-key" }] }),
+    'tenants[0].keys[0].secret: "acme-key" comes on top of sha256; leave one of the two out',
+  ],
+  [
     "an address without its length",
     { tenants: [{ name: "acme", egress: [{ cidr: "203.0.113.9" }] }] },
     'tenants[0].egress[0].cidr: "203.0.113.9" is not an address range, for example 203.0.113.0/24 or 0.0.0.0/0',
@@ -122,6 +176,17 @@ test("all faults are told at once", () => {
     "tenants[0].quota.pods: -1 is below 0",
     "tenants[0].quota.cpu: is not a key that Berth knows; check its spelling",
   ]);
+});
+
+test("a fault never shows a secret", () => {
+  const faults = (webhooks: unknown) => faultsOf(acme({ webhooks }));
+  expect(faults([{ ...webhook, secret: "hunter2" }])).toEqual([
+    "tenants[0].webhooks[0].secret: is not text of at least 16 characters",
+  ]);
+  expect(faults([{ ...webhook, secret: 1234567890 }])).toEqual([
+    "tenants[0].webhooks[0].secret: is not text of at least 16 characters",
+  ]);
+  expect(faults(webhook)).toEqual(["tenants[0].webhooks: {…} is not an array"]);
 });
 
 test("text that looks like a number may be a context", () => {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { faultsOf } from "./config/faults.ts";
 import { imagePullSecrets, registryLogins } from "./config/images.ts";
 import { ingress } from "./config/ingress.ts";
+import { adminKeys } from "./config/keys.ts";
 import { api, kubernetesApi, requestScale, worker } from "./config/platform.ts";
 import { egress, limits, oidc, tokenKeySecret, tracing, trustedCertificates } from "./config/runtime.ts";
 import { url } from "./config/scalars.ts";
@@ -91,6 +92,9 @@ export const configSchema = z.strictObject({
     .describe(
       "Addresses of the Kubernetes API as pods reach it, which the network policies open; null to read them from the EndpointSlice `kubernetes`. Name them where the network sees others.",
     ),
+  adminKeys: adminKeys.describe(
+    "Keys of those who may look at all tenants: `berth_admin_…`. The first that is generated is the output `adminKey`.",
+  ),
   tenants: tenants.default([]).describe("Who may start sessions: one entry per tenant."),
 });
 

@@ -1,6 +1,7 @@
 /** The program: config → components → outputs. */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { Admin } from "./admin.ts";
 import { Api } from "./api.ts";
 import { baseImages, dockerProvider } from "./base-images.ts";
 import { Cleanup } from "./cleanup.ts";
@@ -16,10 +17,12 @@ import { pullSecretNames } from "./registry-login.ts";
 import { Settings } from "./settings.ts";
 import { stackConfig } from "./stack-config.ts";
 import { makeStores } from "./stores.ts";
-import { Tenant } from "./tenant.ts";
+import { refuseVanished } from "./tenant/removal.ts";
+import { makeTenants } from "./tenants.ts";
 import { Worker } from "./worker.ts";
 
 const config = stackConfig();
+await refuseVanished(config.tenants);
 
 const kubernetes = new k8s.Provider("kubernetes", {
   context: config.context,
@@ -50,9 +53,12 @@ const inPlatform = (...dependencies: pulumi.Resource[]) => ({
 });
 const { postgres, redis } = makeStores({ namespace, base, ...config }, inPlatform());
 
-const tenants = config.tenants.map(
-  (tenant) => new Tenant(`tenant-${tenant.name}`, { tenant, platformNamespace: namespace, kubernetesApi }, providers),
+const tenants = makeTenants(
+  config.tenants,
+  { platformNamespace: namespace, kubernetesApi },
+  { ...providers, dependsOn: [priorities] },
 );
+const admin = new Admin("admin", { keys: config.adminKeys, namespace }, providers);
 
 const settings = new Settings(
   "settings",
@@ -62,7 +68,8 @@ const settings = new Settings(
     postgres: postgres.connection,
     redis: redis.connection,
     agentImage: images.agent,
-    tenants: tenants.map(({ entry }) => entry),
+    adminKeys: admin.entries,
+    tenants: tenants.entries,
   },
   inPlatform(),
 );
@@ -71,21 +78,19 @@ const runtime = { namespace, image: images.api, settings: settings.runtime };
 const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
 new Api("api", { ...runtime, ...config.api }, inPlatform(migrations, ...redis.ready));
 // After the tenants: their Roles are what the worker works with.
-new Worker("worker", { ...runtime, ...config.worker }, inPlatform(migrations, ...redis.ready, ...tenants));
+new Worker("worker", { ...runtime, ...config.worker }, inPlatform(migrations, ...redis.ready, ...tenants.all));
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
 if (config.prepullAgentImage) new ImagePuller("image-puller", { namespace, image: images.agent }, inPlatform());
 if (config.ingress) new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl }, inPlatform());
 
 /** Where the API is reached. */
 export const apiUrl = config.publicUrl;
-/** Each tenant's API key. */
-export const tenantKeys = pulumi.secret(
-  Object.fromEntries(tenants.map(({ key }, index) => [config.tenants[index]?.name, key])),
-);
+/** The API keys that were generated, by tenant and by the key's name. */
+export const tenantKeys = pulumi.secret(tenants.keys);
+/** The admin's key: the first of `adminKeys` that was generated. */
+export const adminKey = pulumi.secret(admin.key);
 /** Each tenant's namespace. */
-export const tenantNamespaces = Object.fromEntries(
-  tenants.map(({ namespace }, index) => [config.tenants[index]?.name, namespace]),
-);
+export const tenantNamespaces = tenants.namespaces;
 /** The images that run, by digest. */
 export const apiImage = images.api;
 export const agentImage = images.agent;

@@ -22,7 +22,6 @@ export const priorityClasses = {
 export type PriorityClassName = keyof typeof priorityClasses;
 
 export const platformPriority: PriorityClassName = "berth-platform";
-export const sessionPriority: PriorityClassName = "berth-session";
 
 /** The PriorityClasses, which belong to the whole cluster. Pods that name one must depend on it. */
 export class PriorityClasses extends pulumi.ComponentResource {

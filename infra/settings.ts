@@ -6,7 +6,7 @@ import { contentName } from "./kubernetes/content-name.ts";
 import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels } from "./kubernetes/labels.ts";
 import type { SecretKey, StoreConnection } from "./store-connection.ts";
-import { type TenantEntry, tenantsFile } from "./tenants-file.ts";
+import { type KeyEntry, type TenantEntry, tenantsFile } from "./tenants-file.ts";
 
 export interface SettingsArgs {
   namespace: pulumi.Input<string>;
@@ -23,6 +23,7 @@ export interface SettingsArgs {
   trustedCertificates: string;
   /** An existing Secret; null to generate one. */
   tokenKeySecret: string | null;
+  adminKeys: pulumi.Input<KeyEntry[]>;
   tenants: pulumi.Input<TenantEntry>[];
 }
 
@@ -100,7 +101,11 @@ export class Settings extends pulumi.ComponentResource {
       "tenants",
       {
         metadata: { name: "tenants", namespace, labels: labels("api") },
-        stringData: { "tenants.json": pulumi.all(args.tenants).apply(tenantsFile) },
+        stringData: {
+          "tenants.json": pulumi
+            .all([args.adminKeys, pulumi.all(args.tenants)])
+            .apply(([adminKeys, tenants]) => tenantsFile(adminKeys, tenants)),
+        },
       },
       parent,
     );

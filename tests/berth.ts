@@ -16,8 +16,8 @@ export const { apiUrl, tenantKeys } = await stackOutputs("dev");
 
 /** The key of the tenant in the stack `dev`. */
 export function keyOf(tenant: "acme" | "globex"): string {
-  const key = tenantKeys[tenant];
-  if (key === undefined) throw new Error(`the stack has no tenant ${tenant}`);
+  const key = tenantKeys[tenant]?.default;
+  if (key === undefined) throw new Error(`the stack has no key "default" of ${tenant}`);
   return key;
 }
 

@@ -8,12 +8,17 @@ export function faultsOf(issue: z.core.$ZodIssue, raw: unknown): string[] {
     return issue.keys.map((key) => `${pathText([...path, key])}: is not a key that Berth knows; check its spelling`);
   const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
   if (value === undefined) return [`${pathText(path)}: is missing`];
+  if (issue.code === "custom" && issue.params?.secret) return [`${pathText(path)}: ${issue.message}`];
   const rule =
     issue.code === "invalid_type" && issue.message.startsWith("Invalid input")
       ? `is not ${a(issue.expected)}`
       : issue.message;
-  return [`${pathText(path)}: ${JSON.stringify(value)} ${rule}`];
+  return [`${pathText(path)}: ${shown(value)} ${rule}`];
 }
+
+/** Groups and lists are not written out, as there may be secrets in them. */
+const shown = (value: unknown) =>
+  typeof value !== "object" || value === null ? JSON.stringify(value) : Array.isArray(value) ? "[…]" : "{…}";
 
 const a = (type: string) => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`);
 

@@ -25,6 +25,16 @@ export const schedule = z.string().regex(/^[\d*,/-]+( [\d*,/A-Za-z-]+){4}$/, {
   error: "is not a cron schedule of five fields, for example 30 1 * * *",
 });
 
+/** A duration above zero. */
+export const lasting = duration.refine((text) => secondsOf(text) !== 0, { error: "is no time at all" });
+
+/** Text that nobody should read: a fault names the rule and not the value. */
+export const secretText = (atLeast: number) =>
+  z.custom<string>((value) => typeof value === "string" && value.length >= atLeast, {
+    error: `is not text of at least ${atLeast} characters`,
+    params: { secret: true },
+  });
+
 export const wholeNumber = z.int({ error: "is not a whole number" });
 export const count = wholeNumber.nonnegative({ error: "is below 0" });
 export const port = wholeNumber.min(1, { error: "is below 1" }).max(65535, { error: "is above 65535" });

@@ -11,7 +11,8 @@ export type Component =
   | "cleanup"
   | "image-puller"
   | "ingress"
-  | "tenant";
+  | "tenant"
+  | "prometheus";
 
 /** The labels by which pods of a component are found; they never change. */
 export const selector = (component: Component) => ({

@@ -38,6 +38,8 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
       return { ...inputs, repoDigest: `${inputs.imageName.replace(/:[^:/]*$/, "")}@${digestOf(name)}` };
     case "kubernetes:discovery.k8s.io/v1:EndpointSlice":
       return { endpoints: [{ addresses: ["10.200.0.1"] }], ports: [{ name: "https", port: 6443 }] };
+    case "pulumi:pulumi:StackReference":
+      return { ...inputs, outputs: {}, secretOutputNames: [] };
     default:
       return inputs;
   }
@@ -59,6 +61,8 @@ export async function recordStack(stack: string): Promise<RecordedResource[]> {
     },
     "berth",
     stack,
+    false,
+    "organization",
   );
   pulumi.runtime.setAllConfig(configOf(stack));
   await pulumi.runtime.runInPulumiStack(() => {

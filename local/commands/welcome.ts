@@ -3,7 +3,7 @@ import type { Cluster, StackOutputs } from "../pulumi/stack.ts";
 
 /** Prints the API's address, acme's key, and the lines that start a session and open its desktop. */
 export function welcome({ apiUrl, tenantKeys }: StackOutputs, cluster: Cluster, seconds: number): void {
-  const key = tenantKeys.acme;
+  const key = tenantKeys.acme?.default;
   const auth = `-H 'Authorization: Bearer ${key}'`;
   console.log(`
 Berth is up (${seconds.toFixed(0)} s).

@@ -13,8 +13,9 @@ import { pulumiBin, pulumiHome } from "./tools.ts";
 /** What `infra/index.ts` exports. */
 export interface StackOutputs {
   apiUrl: string;
-  /** API key per tenant. */
-  tenantKeys: Record<string, string>;
+  /** API keys by tenant and name; each tenant has one named `default`, unless its config says otherwise. */
+  tenantKeys: Record<string, Record<string, string>>;
+  adminKey: string;
   tenantNamespaces: Record<string, string>;
   /** By digest. */
   apiImage: string;

@@ -1,5 +1,5 @@
-/** What the sessions of a tenant may use, together and each. */
-import type { TenantConfig } from "./config/tenant.ts";
+/** What the sessions of a tenant may use, together and each: its ResourceQuota and its LimitRange. */
+import type { TenantConfig } from "../config/tenant.ts";
 
 /** The tenant's quota. Objects that sessions never need are counted down to none. */
 export const resourceQuota = (quota: TenantConfig["quota"]): Record<string, string> => ({
@@ -9,9 +9,9 @@ export const resourceQuota = (quota: TenantConfig["quota"]): Record<string, stri
   "limits.memory": quota.limitsMemory,
   "requests.storage": quota.storage,
   pods: String(quota.pods),
-  // One of each per session, and one more secret for each that is on its way out.
-  persistentvolumeclaims: String(quota.pods),
-  secrets: String(2 * quota.pods),
+  persistentvolumeclaims: String(quota.volumes),
+  // A session's Secret stays as long as its workspace, and a while longer on its way out.
+  secrets: String(quota.volumes + quota.pods),
   configmaps: "10",
   services: "0",
   "services.nodeports": "0",
@@ -19,7 +19,7 @@ export const resourceQuota = (quota: TenantConfig["quota"]): Record<string, stri
 });
 
 /** Bounds for one container, the large tier at most, and for one workspace. */
-export const sessionLimits = (workspace: TenantConfig["workspace"]) => [
+export const limitRange = (workspace: TenantConfig["workspace"]) => [
   {
     type: "Container",
     max: { cpu: "4", memory: "8Gi" },

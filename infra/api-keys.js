@@ -1,0 +1,37 @@
+import { createHash } from "node:crypto";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+/**
+ * The API keys of one owner: `berth_<owner>_<random>`.
+ * @param owner a tenant's name, or `admin`
+ * @param namespace where the Secrets are that keys are read from
+ */
+export function apiKeys(owner, keys, namespace, opts) {
+    const generated = {};
+    const hashes = keys.map(({ name, sha256, secret }) => {
+        if (sha256 !== null)
+            return pulumi.output(sha256);
+        const resource = `${owner}-key-${name}`;
+        const key = secret === null ? generate(resource, owner, opts) : keyIn(resource, owner, namespace, secret, opts);
+        if (secret === null)
+            generated[name] = key;
+        return pulumi.unsecret(key.apply(keyHash));
+    });
+    return { generated, hashes: pulumi.all(hashes) };
+}
+export const keyHash = (key) => createHash("sha256").update(key).digest("hex");
+function generate(resource, owner, opts) {
+    const { result } = new random.RandomPassword(resource, { length: 32, special: false }, opts);
+    return pulumi.interpolate `berth_${owner}_${result}`;
+}
+/** A key that lies in a Secret. The runtime finds its owner by its first words, so they must be there. */
+function keyIn(resource, owner, namespace, secret, opts) {
+    const { data } = k8s.core.v1.Secret.get(resource, pulumi.interpolate `${namespace}/${secret}`, opts);
+    return pulumi.secret(data).apply((fields) => {
+        const key = Buffer.from(fields?.key ?? "", "base64").toString();
+        if (new RegExp(`^berth_${owner}_[A-Za-z0-9_-]{16,}$`).test(key))
+            return key;
+        throw new pulumi.RunError(`the Secret ${secret} in the namespace berth has no API key of ${owner} under \`key\`: berth_${owner}_ and 16 or more of A-Z, a-z, 0-9, _ and -, without a line break`);
+    });
+}

@@ -1,0 +1,75 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { autoscaler, podMetric, utilization } from "./kubernetes/autoscaler.ts";
+import { disruptionBudget } from "./kubernetes/disruption-budget.ts";
+import { labels, selector } from "./kubernetes/labels.ts";
+import { spread } from "./kubernetes/spread.ts";
+import { probes, runtimePod } from "./runtime-pod.ts";
+/** The API's ServiceAccount; each tenant's namespace gives it a Role (logs, and exec where the tenant has it). */
+export const apiServiceAccount = "api";
+/**
+ * The HTTP API: Deployment, autoscaler and Service `api`, port 80 for HTTP, 3001 for WebSocket, 3002 for what runs in
+ * the sessions' pods.
+ */
+export class Api extends pulumi.ComponentResource {
+    constructor(name, args, opts) {
+        super("berth:index:Api", name, {}, opts);
+        const parent = { parent: this };
+        const { nodePort } = args;
+        const metadata = { name, namespace: args.namespace, labels: labels("api") };
+        const account = new k8s.core.v1.ServiceAccount(name, { metadata: { ...metadata, name: apiServiceAccount }, automountServiceAccountToken: false }, parent);
+        const deployment = new k8s.apps.v1.Deployment(name, {
+            metadata,
+            spec: {
+                // Never fewer pods than there were.
+                strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+                progressDeadlineSeconds: 300,
+                selector: { matchLabels: selector("api") },
+                template: runtimePod("api", {
+                    ...args,
+                    pod: {
+                        ...spread(selector("api")),
+                        serviceAccountName: account.metadata.name,
+                        // For the logs of sessions, and exec.
+                        automountServiceAccountToken: true,
+                        // The preStop pause, 25 s for open requests, and a margin.
+                        terminationGracePeriodSeconds: 40,
+                    },
+                    container: {
+                        ports: [
+                            { name: "http", containerPort: 3000 },
+                            { name: "websocket", containerPort: 3001 },
+                            { name: "session", containerPort: 3002 },
+                        ],
+                        ...probes,
+                        // Time for every node to stop sending, before the process closes its ports.
+                        lifecycle: { preStop: { sleep: { seconds: 5 } } },
+                    },
+                }),
+            },
+        }, parent);
+        const { autoscaling } = args;
+        new k8s.autoscaling.v2.HorizontalPodAutoscaler(name, {
+            metadata,
+            spec: autoscaler(deployment.metadata.name, autoscaling, [
+                utilization("cpu", autoscaling.cpu),
+                utilization("memory", autoscaling.memory),
+                podMetric("http_requests_per_second", autoscaling.requestsPerSecond),
+            ]),
+        }, parent);
+        new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("api")) }, parent);
+        new k8s.core.v1.Service(name, {
+            metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
+            spec: {
+                type: nodePort === undefined ? "ClusterIP" : "NodePort",
+                selector: selector("api"),
+                ports: [
+                    { name: "http", port: 80, targetPort: "http", ...(nodePort === undefined ? {} : { nodePort }) },
+                    { name: "websocket", port: 3001, targetPort: "websocket" },
+                    { name: "session", port: 3002, targetPort: "session" },
+                ],
+            },
+        }, parent);
+        this.registerOutputs({});
+    }
+}

@@ -1,0 +1,88 @@
+/** The stack's config: one schema, its defaults, and the faults of a config that breaks it. Its parts are in config/. */
+import { z } from "zod";
+import { faultsOf } from "./config/faults.ts";
+import { adminKeys } from "./config/keys.ts";
+import { api, kubernetesApi, requestScale, worker } from "./config/platform.ts";
+import { egress, limits, oidc, tokenKeySecret, tracing, trustedCertificates } from "./config/runtime.ts";
+import { url } from "./config/scalars.ts";
+import { postgres, protectData, redis } from "./config/stores.ts";
+import { tenants } from "./config/tenant.ts";
+export const configSchema = z.strictObject({
+    context: z
+        .string()
+        .min(1, { error: "is empty; name a context of your kubeconfig" })
+        .describe("The kubeconfig context of the cluster that this stack belongs to. No other cluster is ever touched."),
+    registry: z
+        .string()
+        .regex(/^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*$/, {
+        error: "is not a registry and path, for example ghcr.io/acme/berth",
+    })
+        .describe("Where Berth's own images are pushed to and pulled from, for example ghcr.io/acme/berth."),
+    baseRegistry: z
+        .string()
+        .regex(/^([a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*)?$/, { error: "is not a registry and path, for example mirror:5000" })
+        .default("")
+        .describe("Put before the names of base images, for example mirror.example.com for mirror.example.com/docker.io/library/node. Empty for the originals."),
+    publicUrl: url.describe("The address at which users reach the API, for example https://berth.example.com."),
+    adoptExisting: z
+        .boolean()
+        .default(false)
+        .describe("Take over objects of the same name that are in the cluster already, so that an interrupted first run is repaired by the next."),
+    platform: z
+        .enum(["linux/amd64", "linux/arm64"], { error: "is neither linux/amd64 nor linux/arm64" })
+        .default("linux/amd64")
+        .describe("Operating system and architecture of the cluster's nodes, for which the images are built."),
+    buildNetwork: z
+        .enum(["default", "host"], { error: "is neither default nor host" })
+        .default("default")
+        .describe("Network of the image builds: default, or host where the Docker daemon has no bridge."),
+    logLevel: z
+        .enum(["trace", "debug", "info", "warn", "error"], { error: "is none of trace, debug, info, warn, error" })
+        .default("info")
+        .describe("Log level of API and worker: trace, debug, info, warn or error."),
+    requestScale: requestScale
+        .default(1)
+        .describe("Multiplies what all pods of the platform request of CPU and memory, so that the whole fits a small cluster, for example 0.1. Limits stay, and so does the load at which the autoscalers act."),
+    api: api.prefault({}).describe("The HTTP API."),
+    worker: worker.prefault({}).describe("The worker, which makes and removes the sessions' pods."),
+    limits: limits.prefault({}).describe("What API and worker let happen at one time."),
+    oidc: oidc.default(null).describe("Tokens of an identity provider, taken beside API keys; null for keys only."),
+    tracing: tracing.default(null).describe("Traces of API and worker; null for none."),
+    egress: egress
+        .default([])
+        .describe("What API and worker may reach beyond stores, sessions and Kubernetes: the OIDC issuer, the trace collector, webhooks."),
+    trustedCertificates: trustedCertificates.default(""),
+    tokenKeySecret: tokenKeySecret.default(null),
+    protectData,
+    postgres: postgres.prefault({}).describe("The database, which holds the truth about sessions."),
+    redis: redis.prefault({}).describe("The queue, which can be rebuilt from the database."),
+    kubernetesApi: kubernetesApi
+        .nullable()
+        .default(null)
+        .describe("Addresses of the Kubernetes API as pods reach it, which the network policies open; null to read them from the EndpointSlice `kubernetes`. Name them where the network sees others."),
+    adminKeys: adminKeys.describe("Keys of those who may look at all tenants: `berth_admin_…`. The first that is generated is the output `adminKey`."),
+    tenants: tenants.default([]).describe("Who may start sessions: one entry per tenant."),
+});
+/**
+ * Checks a config against the schema.
+ * @param values the keys without their namespace; text as Pulumi stores it, that is JSON for all that isn't a string
+ */
+export function parseConfig(values) {
+    const raw = Object.fromEntries(Object.entries(values).map(([key, text]) => [key, fromText(key, text)]));
+    const result = configSchema.safeParse(raw);
+    return result.success
+        ? { config: result.data }
+        : { faults: result.error.issues.flatMap((issue) => faultsOf(issue, raw)) };
+}
+/** The value that Pulumi has as text. Keys whose schema takes the text itself keep it, so that "123" can be a context. */
+function fromText(key, text) {
+    const schema = Object.entries(configSchema.shape).find(([known]) => known === key)?.[1];
+    if (schema?.safeParse(text).success)
+        return text;
+    try {
+        return JSON.parse(text);
+    }
+    catch {
+        return text;
+    }
+}

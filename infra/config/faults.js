@@ -1,0 +1,19 @@
+/** `tenants[2].quota.limitsMemory: "40GB" is not …` */
+export function faultsOf(issue, raw) {
+    const { path } = issue;
+    if (issue.code === "unrecognized_keys")
+        return issue.keys.map((key) => `${pathText([...path, key])}: is not a key that Berth knows; check its spelling`);
+    const value = path.reduce((at, key) => at?.[key], raw);
+    if (value === undefined)
+        return [`${pathText(path)}: is missing`];
+    if (issue.code === "custom" && issue.params?.secret)
+        return [`${pathText(path)}: ${issue.message}`];
+    const rule = issue.code === "invalid_type" && issue.message.startsWith("Invalid input")
+        ? `is not ${a(issue.expected)}`
+        : issue.message;
+    return [`${pathText(path)}: ${shown(value)} ${rule}`];
+}
+/** Groups and lists are not written out, as there may be secrets in them. */
+const shown = (value) => typeof value !== "object" || value === null ? JSON.stringify(value) : Array.isArray(value) ? "[…]" : "{…}";
+const a = (type) => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`);
+const pathText = (path) => path.map((key, index) => (typeof key === "number" ? `[${key}]` : `${index > 0 ? "." : ""}${String(key)}`)).join("");

@@ -1,0 +1,77 @@
+/** The runtime's own pods, how many of them there are, and what they may use. */
+import { z } from "zod";
+import { secondsOf } from "./duration.ts";
+import { resources } from "./resources.ts";
+import { cidr, duration, port, replicas, wholeNumber } from "./scalars.ts";
+/** What an autoscaler looks back on and how long its steps are: at most an hour, as Kubernetes has it. */
+const window = duration.refine((text) => (secondsOf(text) ?? 0) <= 3_600, { error: "is more than 1h" });
+const step = duration.refine((text) => (secondsOf(text) ?? 1) >= 1 && (secondsOf(text) ?? 1) <= 1_800, {
+    error: "is not between 1s and 30m",
+});
+/** How many pods, and how fast their number follows the load: up at once, down with care. */
+const scaling = {
+    up: z.strictObject({
+        window: window.default("30s").describe("Load that lasts shorter than this adds no pod."),
+        pods: wholeNumber.min(1, { error: "is below 1" }).default(4).describe("Pods added at most in each step."),
+        step: step.default("1m").describe("Length of a step."),
+    }),
+    down: z.strictObject({
+        window: window.default("5m").describe("Load that has been gone for shorter than this removes no pod."),
+        percent: wholeNumber
+            .min(1, { error: "is below 1" })
+            .max(100, { error: "is above 100" })
+            .default(25)
+            .describe("Pods removed at most in each step, in percent of those there are."),
+        step: step.default("2m").describe("Length of a step."),
+    }),
+};
+const autoscaling = (min, max, targets) => z
+    .strictObject({
+    min: replicas.default(min).describe("Pods at least."),
+    max: replicas.default(max).describe("Pods at most; the same as `min` for a fixed number."),
+    ...targets,
+    up: scaling.up.prefault({}).describe("How fast pods are added."),
+    down: scaling.down.prefault({}).describe("How fast pods are removed."),
+})
+    .check((check) => {
+    const { min, max } = check.value;
+    if (min > max)
+        check.issues.push({ code: "custom", input: max, path: ["max"], message: `is below autoscaling.min, ${min}` });
+});
+const percent = wholeNumber.min(1, { error: "is below 1" });
+const perPod = wholeNumber.min(1, { error: "is below 1" });
+export const api = z.strictObject({
+    autoscaling: autoscaling(3, 10, {
+        cpu: percent.default(70).describe("CPU that the pods are kept at, in percent of what they request."),
+        memory: percent.default(80).describe("Memory that the pods are kept at, in percent of what they request."),
+        requestsPerSecond: perPod.default(100).describe("HTTP requests a second that each pod is to serve."),
+    })
+        .prefault({})
+        .describe("How many pods the API has."),
+    resources: resources({ requests: { cpu: "250m", memory: "256Mi" }, limits: { cpu: "1", memory: "512Mi" } })
+        .prefault({})
+        .describe("What each pod of the API asks for and may use."),
+    nodePort: wholeNumber
+        .min(30000, { error: "is below 30000" })
+        .max(32767, { error: "is above 32767" })
+        .optional()
+        .describe("Makes the Service a NodePort on this port; for clusters without an ingress."),
+});
+export const worker = z.strictObject({
+    autoscaling: autoscaling(2, 20, {
+        waitingJobs: perPod.default(5).describe("Waiting jobs that each pod is to have."),
+    })
+        .prefault({})
+        .describe("How many pods the worker has."),
+    resources: resources({ requests: { cpu: "250m", memory: "256Mi" }, limits: { cpu: "1", memory: "512Mi" } })
+        .prefault({})
+        .describe("What each pod of the worker asks for and may use."),
+});
+export const requestScale = z
+    .number({ error: "is not a number" })
+    .min(0.01, { error: "is below 0.01" })
+    .max(1, { error: "is above 1" });
+export const kubernetesApi = z.array(z.strictObject({
+    cidr: cidr.describe("An address of the API, for example 10.0.0.1/32."),
+    port: port.describe("Its port."),
+}));

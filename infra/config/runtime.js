@@ -1,0 +1,38 @@
+/** What API and worker are told beyond their stores and tenants. */
+import { z } from "zod";
+import { cidr, name, port, url, wholeNumber } from "./scalars.ts";
+const atLeastOne = wholeNumber.min(1, { error: "is below 1" });
+export const limits = z.strictObject({
+    ratePerMinute: atLeastOne.default(600).describe("Requests that one API key may make per minute."),
+    backlog: atLeastOne
+        .default(200)
+        .describe("Sessions of one tenant that may wait in the queue; beyond it creates are refused."),
+    starting: atLeastOne.default(10).describe("Sessions that may be starting at the same time, of all tenants."),
+});
+export const oidc = z
+    .strictObject({
+    issuer: url.describe("Issuer whose tokens are taken beside API keys. Its address must be in `egress` too."),
+    audience: z.string().min(1, { error: "is empty" }).describe("Audience that the tokens must name."),
+    tenantClaim: z
+        .string()
+        .min(1, { error: "is empty" })
+        .default("tenant")
+        .describe("Claim of the tokens that names the tenant."),
+})
+    .nullable();
+export const tracing = z
+    .strictObject({
+    endpoint: url.describe("Where traces are sent by OTLP over HTTP, for example http://collector.observability:4318. Its address must be in `egress` too."),
+})
+    .nullable();
+export const egress = z.array(z.strictObject({
+    cidr: cidr.describe("An address range, for example 203.0.113.0/24 or the range of the cluster's own pods."),
+    ports: z.array(port).min(1, { error: "is empty; name at least one port" }).default([443]).describe("TCP ports."),
+}));
+export const trustedCertificates = z
+    .string()
+    .regex(/^$|-----BEGIN CERTIFICATE-----/, { error: "is not a certificate in PEM form" })
+    .describe("Certificates (PEM) of private authorities that API and worker trust beside the public ones: for external stores, the OIDC issuer, webhooks.");
+export const tokenKeySecret = name
+    .nullable()
+    .describe("Name of a Secret in the namespace berth with the key `token-key` (32 characters or more), from which sessions' tokens are made; null to generate one.");

@@ -1,0 +1,45 @@
+/** The words of the config: what one value may be, and what is said of one that isn't. */
+import { z } from "zod";
+import { isCidr } from "../kubernetes/cidr.ts";
+import { isQuantity, quantityGuesses } from "../kubernetes/quantity.ts";
+import { secondsOf } from "./duration.ts";
+/** YAML reads `cpu: 20` as a number; Kubernetes takes it as the text "20". */
+export const quantity = z.preprocess((value) => (typeof value === "number" ? String(value) : value), z.string().check((check) => {
+    if (isQuantity(check.value))
+        return;
+    const guesses = quantityGuesses(check.value);
+    const hint = guesses.length > 0 ? `; did you mean ${guesses.join(" or ")}?` : ", for example 500m or 40Gi";
+    check.issues.push({ code: "custom", input: check.value, message: `is not a Kubernetes quantity${hint}` });
+}));
+/** Text like "90s", "30m", "8h" or "7d". */
+export const duration = z.string().refine((text) => secondsOf(text) !== undefined, {
+    error: "is not a duration, for example 90s, 30m, 8h or 7d",
+});
+/** Five fields of cron; what they hold is checked by Kubernetes. */
+export const schedule = z.string().regex(/^[\d*,/-]+( [\d*,/A-Za-z-]+){4}$/, {
+    error: "is not a cron schedule of five fields, for example 30 1 * * *",
+});
+/** A duration above zero. */
+export const lasting = duration.refine((text) => secondsOf(text) !== 0, { error: "is no time at all" });
+/** Text that nobody should read: a fault names the rule and not the value. */
+export const secretText = (atLeast) => z.custom((value) => typeof value === "string" && value.length >= atLeast, {
+    error: `is not text of at least ${atLeast} characters`,
+    params: { secret: true },
+});
+export const wholeNumber = z.int({ error: "is not a whole number" });
+export const count = wholeNumber.nonnegative({ error: "is below 0" });
+export const port = wholeNumber.min(1, { error: "is below 1" }).max(65535, { error: "is above 65535" });
+export const replicas = wholeNumber.min(1, { error: "is below 1" }).max(100, { error: "is above 100" });
+/** A name that Kubernetes takes for objects and labels. */
+export const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, {
+    error: "is not a Kubernetes name: 1 to 63 of a-z, 0-9 and -, neither first nor last a -",
+});
+export const url = z.url({ protocol: /^https?$/, error: "is not an http or https URL" });
+export const cidr = z
+    .string()
+    .refine(isCidr, { error: "is not an address range, for example 203.0.113.0/24 or 0.0.0.0/0" });
+/** A volume and its default size. */
+export const volume = (size) => z.strictObject({
+    size: quantity.default(size).describe("Size of the volume."),
+    storageClass: name.nullable().default(null).describe("StorageClass; null for the cluster's default one."),
+});

@@ -1,0 +1,74 @@
+/** The program: config → components → outputs. */
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { Admin } from "./admin.ts";
+import { Api } from "./api.ts";
+import { baseImages, dockerProvider } from "./base-images.ts";
+import { Cleanup } from "./cleanup.ts";
+import { Images } from "./images.ts";
+import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
+import { Migrations } from "./migrations.ts";
+import { Platform } from "./platform.ts";
+import { platformPods } from "./platform-pods.ts";
+import { PriorityClasses } from "./priority-classes.ts";
+import { Settings } from "./settings.ts";
+import { stackConfig } from "./stack-config.ts";
+import { makeStores } from "./stores.ts";
+import { refuseVanished } from "./tenant/removal.ts";
+import { makeTenants } from "./tenants.ts";
+import { Worker } from "./worker.ts";
+const config = stackConfig();
+await refuseVanished(config.tenants);
+const kubernetes = new k8s.Provider("kubernetes", {
+    context: config.context,
+    // The cluster is told by its context, so a kubeconfig that is written anew replaces nothing.
+    clusterIdentifier: config.context,
+    upsertExistingObjects: config.adoptExisting,
+    // Where a change of content must roll pods, the object's name changes with it; the others are updated in place.
+    enableConfigMapMutable: true,
+    enableSecretMutable: true,
+});
+const docker = dockerProvider(config.baseRegistry);
+const providers = { providers: [kubernetes, docker] };
+const kubernetesApi = config.kubernetesApi ?? apiEndpoints(kubernetes);
+const base = await baseImages(config.baseRegistry, docker);
+const images = new Images("images", { ...config, base }, providers);
+const platform = new Platform("platform", { ...config, kubernetesApi }, providers);
+const { namespace } = platform;
+const priorities = new PriorityClasses("priorities", providers);
+const transformations = [platformPods({ requestScale: config.requestScale, imagePullSecrets: [] })];
+/** For what runs in the platform's namespace. @param dependencies what it needs beside the namespace itself */
+const inPlatform = (...dependencies) => ({
+    ...providers,
+    transformations,
+    dependsOn: [platform, priorities, ...dependencies],
+});
+const { postgres, redis } = makeStores({ namespace, base, ...config }, inPlatform());
+const tenants = makeTenants(config.tenants, { platformNamespace: namespace, kubernetesApi }, { ...providers, dependsOn: [priorities] });
+const admin = new Admin("admin", { keys: config.adminKeys, namespace }, providers);
+const settings = new Settings("settings", {
+    ...config,
+    namespace,
+    postgres: postgres.connection,
+    redis: redis.connection,
+    agentImage: images.agent,
+    adminKeys: admin.entries,
+    tenants: tenants.entries,
+}, inPlatform());
+const runtime = { namespace, image: images.api, settings: settings.runtime };
+const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
+new Api("api", { ...runtime, ...config.api }, inPlatform(migrations, ...redis.ready));
+// After the tenants: their Roles are what the worker works with.
+new Worker("worker", { ...runtime, ...config.worker }, inPlatform(migrations, ...redis.ready, ...tenants.all));
+new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
+/** Where the API is reached. */
+export const apiUrl = config.publicUrl;
+/** The API keys that were generated, by tenant and by the key's name. */
+export const tenantKeys = pulumi.secret(tenants.keys);
+/** The admin's key: the first of `adminKeys` that was generated. */
+export const adminKey = pulumi.secret(admin.key);
+/** Each tenant's namespace. */
+export const tenantNamespaces = tenants.namespaces;
+/** The images that run, by digest. */
+export const apiImage = images.api;
+export const agentImage = images.agent;

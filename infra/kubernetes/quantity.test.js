@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { isQuantity, quantityGuesses, quantityValue } from "./quantity.ts";
+test.each(["0", "1", "500m", "0.5", ".5", "2k", "40G", "40Gi", "1.5Ti", "1e3", "12E2"])("%s is a quantity", (text) => {
+    expect(isQuantity(text)).toBe(true);
+});
+test.each(["", "40GB", "40 Gi", "-1", "1K", "Gi", "1,5Gi", "50%"])("%o is no quantity", (text) => {
+    expect(isQuantity(text)).toBe(false);
+});
+test.each([
+    ["40GB", ["40G", "40Gi"]],
+    ["40 Gi", ["40Gi"]],
+    ["40gib", ["40Gi"]],
+    ["512mb", ["512M", "512Mi"]],
+    ["1K", ["1k", "1Ki"]],
+    ["a lot", []],
+])("for %o the guess is %j", (text, guesses) => {
+    expect(quantityGuesses(text)).toEqual(guesses);
+});
+test.each([
+    ["500m", 0.5],
+    ["2", 2],
+    ["1e3", 1000],
+    ["40G", 40e9],
+    ["512Mi", 512 * 1024 ** 2],
+    ["1.5Ki", 1536],
+])("%s stands for %d", (text, value) => {
+    expect(quantityValue(text)).toBe(value);
+});

@@ -1,0 +1,26 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { labels } from "./kubernetes/labels.ts";
+import { dataOptions } from "./kubernetes/protect.ts";
+import { restrictedNamespace } from "./kubernetes/security.ts";
+import { platformPolicies } from "./platform-network.ts";
+/** The namespace of API, worker and stores. */
+export const platformNamespace = "berth";
+/** The platform's namespace and its network. All that runs in it must depend on it: policies come before the first pod. */
+export class Platform extends pulumi.ComponentResource {
+    namespace;
+    constructor(name, args, opts) {
+        super("berth:index:Platform", name, {}, opts);
+        const namespace = new k8s.core.v1.Namespace(platformNamespace, { metadata: { name: platformNamespace, labels: { ...labels("platform"), ...restrictedNamespace } } }, { parent: this, ...dataOptions(args.protectData) });
+        this.namespace = namespace.metadata.name;
+        const specs = pulumi.output(args.kubernetesApi).apply((api) => platformPolicies(args, api));
+        for (const policy of Object.keys(platformPolicies(args, [])))
+            new k8s.networking.v1.NetworkPolicy(`${name}-${policy}`, {
+                metadata: { name: policy, namespace: this.namespace, labels: labels("platform") },
+                spec: specs[policy],
+            }, 
+            // Not before the pods that it guards.
+            { parent: this, deletedWith: namespace });
+        this.registerOutputs({ namespace: this.namespace });
+    }
+}

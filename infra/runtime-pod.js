@@ -1,0 +1,57 @@
+import { labels } from "./kubernetes/labels.ts";
+import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
+import { secretsDir, tenantsDir } from "./settings.ts";
+/** The user `nonroot` of the distroless images. */
+const uid = 65532;
+/** For the roles that work through something once and end. */
+const jobResources = {
+    requests: { cpu: "50m", memory: "128Mi" },
+    limits: { cpu: "1", memory: "512Mi" },
+};
+/** Logs and /tmp; both are small, and the kubelet ends a pod that fills its node's disk. */
+const ephemeralStorage = { requests: "64Mi", limits: "256Mi" };
+const probe = (path) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
+/** For roles that serve HTTP. Liveness looks at the process only; readiness asks Postgres and Redis. */
+export const probes = {
+    startupProbe: { ...probe("startup"), periodSeconds: 1, failureThreshold: 120 },
+    livenessProbe: { ...probe("live"), periodSeconds: 10, failureThreshold: 3 },
+    readinessProbe: { ...probe("ready"), periodSeconds: 3, failureThreshold: 2 },
+};
+/** The one image in the given role, with its settings mounted and nothing writable but /tmp. */
+export function runtimePod(role, args) {
+    const { requests, limits } = args.resources ?? jobResources;
+    return {
+        metadata: { labels: labels(role) },
+        spec: {
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            securityContext: podSecurity(uid),
+            ...args.pod,
+            containers: [
+                {
+                    name: role,
+                    image: args.image,
+                    args: ["dist/main.js", role],
+                    envFrom: [{ configMapRef: { name: args.settings.config } }],
+                    ...(args.settings.secretVariables.length > 0 && { env: args.settings.secretVariables }),
+                    resources: {
+                        requests: { ...requests, "ephemeral-storage": ephemeralStorage.requests },
+                        limits: { ...limits, "ephemeral-storage": ephemeralStorage.limits },
+                    },
+                    securityContext: containerSecurity,
+                    volumeMounts: [
+                        { name: "secrets", mountPath: secretsDir, readOnly: true },
+                        { name: "tenants", mountPath: tenantsDir, readOnly: true },
+                        { name: "tmp", mountPath: "/tmp" },
+                    ],
+                    ...args.container,
+                },
+            ],
+            volumes: [
+                { name: "secrets", projected: { sources: args.settings.secretFiles, defaultMode: 0o440 } },
+                { name: "tenants", secret: { secretName: args.settings.tenants, defaultMode: 0o440 } },
+                { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
+            ],
+        },
+    };
+}

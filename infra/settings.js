@@ -1,0 +1,89 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { contentName } from "./kubernetes/content-name.ts";
+import { generatedSecret } from "./kubernetes/generated-secret.ts";
+import { labels } from "./kubernetes/labels.ts";
+import { tenantsFile } from "./tenants-file.ts";
+/** Where the runtime's pods find the files; see `runtimePod`. */
+export const secretsDir = "/etc/berth/secrets";
+export const tenantsDir = "/etc/berth/tenants";
+const trustedFile = "trusted.crt";
+/**
+ * What the runtime is told: `api-config-<hash>` (environment), secret files from the Secrets of Postgres, Redis and
+ * `api-secrets-<hash>`, and `tenants` (a file). Secrets and the environment are immutable and change their name with their
+ * content, which rolls the pods. `tenants` keeps its name: the runtime reads the file again when it changes, so a new
+ * tenant restarts nothing.
+ */
+export class Settings extends pulumi.ComponentResource {
+    runtime;
+    constructor(name, args, opts) {
+        super("berth:index:Settings", name, {}, opts);
+        const parent = { parent: this };
+        const { namespace, postgres, redis } = args;
+        const environment = pulumi.output(args.agentImage).apply((agentImage) => variables(args, agentImage));
+        const config = new k8s.core.v1.ConfigMap("api-config", {
+            metadata: { name: contentName("api-config", environment), namespace, labels: labels("api") },
+            immutable: true,
+            data: environment,
+        }, parent);
+        const tokenKey = args.tokenKeySecret ??
+            generatedSecret("token-key", { namespace, component: "api", name: "api-secrets", key: "token-key", length: 48 }, parent);
+        const file = ({ secret, key }, path) => ({ secret: { name: secret, items: [{ key, path }] } });
+        const secretFiles = [
+            file(postgres.password, "postgres-password"),
+            file(redis.password, "redis-password"),
+            file({ secret: tokenKey, key: "token-key" }, "token-key"),
+        ];
+        if (args.trustedCertificates) {
+            const data = { [trustedFile]: args.trustedCertificates };
+            const trusted = new k8s.core.v1.ConfigMap("trusted-certificates", {
+                metadata: { name: contentName("trusted-certificates", data), namespace, labels: labels("api") },
+                immutable: true,
+                data,
+            }, parent);
+            secretFiles.push({ configMap: { name: trusted.metadata.name } });
+        }
+        const tenants = new k8s.core.v1.Secret("tenants", {
+            metadata: { name: "tenants", namespace, labels: labels("api") },
+            stringData: {
+                "tenants.json": pulumi
+                    .all([args.adminKeys, pulumi.all(args.tenants)])
+                    .apply(([adminKeys, tenants]) => tenantsFile(adminKeys, tenants)),
+            },
+        }, parent);
+        this.runtime = {
+            config: config.metadata.name,
+            secretVariables: [...postgres.secretVariables, ...redis.secretVariables],
+            secretFiles,
+            tenants: tenants.metadata.name,
+        };
+        this.registerOutputs({});
+    }
+}
+/** The runtime's environment; runtime/src/config.ts says what each is. */
+function variables(args, agentImage) {
+    const { limits, oidc, tracing } = args;
+    return {
+        HTTP_PORT: "3000",
+        WEBSOCKET_PORT: "3001",
+        SESSION_PORT: "3002",
+        SESSION_URL: "http://api.berth.svc.cluster.local:3002",
+        ...args.postgres.variables,
+        ...args.redis.variables,
+        SECRETS_DIR: secretsDir,
+        TENANTS_FILE: `${tenantsDir}/tenants.json`,
+        AGENT_IMAGE: agentImage,
+        PUBLIC_URL: args.publicUrl,
+        LOG_LEVEL: args.logLevel,
+        RATE_LIMIT_PER_MINUTE: String(limits.ratePerMinute),
+        BACKLOG_LIMIT: String(limits.backlog),
+        MAX_STARTING: String(limits.starting),
+        ...(oidc && {
+            OIDC_ISSUER: oidc.issuer,
+            OIDC_AUDIENCE: oidc.audience,
+            OIDC_TENANT_CLAIM: oidc.tenantClaim,
+        }),
+        ...(tracing && { OTEL_EXPORTER_OTLP_ENDPOINT: tracing.endpoint }),
+        ...(args.trustedCertificates && { NODE_EXTRA_CA_CERTS: `${secretsDir}/${trustedFile}` }),
+    };
+}

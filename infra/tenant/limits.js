@@ -1,0 +1,26 @@
+/** The tenant's quota. Objects that sessions never need are counted down to none. */
+export const resourceQuota = (quota) => ({
+    "requests.cpu": quota.requestsCpu,
+    "limits.cpu": quota.limitsCpu,
+    "requests.memory": quota.requestsMemory,
+    "limits.memory": quota.limitsMemory,
+    "requests.storage": quota.storage,
+    pods: String(quota.pods),
+    persistentvolumeclaims: String(quota.volumes),
+    // A session's Secret stays as long as its workspace, and a while longer on its way out.
+    secrets: String(quota.volumes + quota.pods),
+    configmaps: "10",
+    services: "0",
+    "services.nodeports": "0",
+    "services.loadbalancers": "0",
+});
+/** Bounds for one container, the large tier at most, and for one workspace. */
+export const limitRange = (workspace) => [
+    {
+        type: "Container",
+        max: { cpu: "4", memory: "8Gi" },
+        default: { cpu: "1", memory: "2Gi" },
+        defaultRequest: { cpu: "500m", memory: "1Gi" },
+    },
+    { type: "PersistentVolumeClaim", max: { storage: workspace.size } },
+];

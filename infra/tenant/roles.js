@@ -1,0 +1,15 @@
+/** What the runtime may do in a tenant's namespace: a Role and its RoleBinding for each of its ServiceAccounts. */
+const rule = (resource, ...verbs) => ({ apiGroups: [""], resources: [resource], verbs });
+/** The worker's calls are `CoreApi` in runtime/src/pods/kubernetes.ts; a test holds both equal. */
+const workerRules = [
+    rule("secrets", "get", "list", "create", "delete"),
+    rule("pods", "get", "list", "watch", "create", "delete"),
+    rule("persistentvolumeclaims", "get", "list", "create", "delete"),
+];
+/** Logs of sessions, and commands in them where the tenant allows that. A WebSocket is asked for by `get`. */
+const apiRules = (exec) => [rule("pods/log", "get"), ...(exec ? [rule("pods/exec", "get", "create")] : [])];
+/** The rules by Role; `account` is a ServiceAccount in the platform's namespace. */
+export const roles = ({ exec }) => [
+    { role: "berth-worker", account: "worker", rules: workerRules },
+    { role: "berth-api", account: "api", rules: apiRules(exec) },
+];

@@ -1,0 +1,69 @@
+/** Runs the program of a stack against mocks and records what it would make: no cluster, no Docker, no network. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+const file = (name) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
+/** The stack's config as the engine would give it: project defaults and stack values as text. */
+function configOf(stack) {
+    const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+    const declared = Object.entries(file("Pulumi.yaml").config).filter(([, key]) => "default" in key);
+    return Object.fromEntries([
+        ...declared.map(([key, value]) => [`berth:${key}`, asText(value.default)]),
+        ...Object.entries(file(`Pulumi.${stack}.yaml`).config).map(([key, value]) => [key, asText(value)]),
+    ]);
+}
+/** A digest that depends on the text only. */
+const digestOf = (text) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
+/** What the cluster, Docker and the registry would add to a resource's inputs. */
+function outputs({ type, name, inputs }) {
+    switch (type) {
+        case "random:index/randomPassword:RandomPassword":
+            return { ...inputs, result: `<password ${name}>` };
+        case "docker:index/image:Image":
+            return { ...inputs, repoDigest: `${inputs.imageName.replace(/:[^:/]*$/, "")}@${digestOf(name)}` };
+        case "kubernetes:discovery.k8s.io/v1:EndpointSlice":
+            return { endpoints: [{ addresses: ["10.200.0.1"] }], ports: [{ name: "https", port: 6443 }] };
+        case "pulumi:pulumi:StackReference":
+            return { ...inputs, outputs: {}, secretOutputNames: [] };
+        default:
+            return inputs;
+    }
+}
+/** All resources of the stack, sorted by type and name. */
+export async function recordStack(stack) {
+    const recorded = [];
+    const protectedOnes = new Set();
+    await pulumi.runtime.setMocks({
+        newResource: (args) => {
+            const { type, name } = args;
+            const isProtected = protectedOnes.has(key({ type, name })) && { protect: true };
+            if (args.custom)
+                recorded.push({ type, name, ...isProtected, inputs: sorted(args.inputs) });
+            return { id: args.id ?? args.name, state: outputs(args) };
+        },
+        call: ({ inputs }) => ({ ...inputs, sha256Digest: digestOf(inputs.name) }),
+    }, "berth", stack, false, "organization");
+    pulumi.runtime.setAllConfig(configOf(stack));
+    await pulumi.runtime.runInPulumiStack(() => {
+        pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
+            if (opts.protect)
+                protectedOnes.add(key({ type, name }));
+            return undefined;
+        });
+        return import("../index.ts");
+    });
+    await pulumi.runtime.disconnect(); // after the last resource is registered
+    return recorded.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+const key = ({ type, name }) => `${type} ${name}`;
+/** Keys in one order, whatever the order of the program. */
+function sorted(value) {
+    if (Array.isArray(value))
+        return value.map(sorted);
+    if (typeof value !== "object" || value === null)
+        return value;
+    return Object.fromEntries(Object.entries(value)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, inner]) => [name, sorted(inner)]));
+}

@@ -1,0 +1,59 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { autoscaler, sharedMetric } from "./kubernetes/autoscaler.ts";
+import { disruptionBudget } from "./kubernetes/disruption-budget.ts";
+import { labels, selector } from "./kubernetes/labels.ts";
+import { spread } from "./kubernetes/spread.ts";
+import { probes, runtimePod } from "./runtime-pod.ts";
+/** The worker's ServiceAccount; each tenant's namespace gives it a Role. */
+export const workerServiceAccount = "worker";
+/** By the Lease the workers choose the one among them that looks after what must be done once. */
+const leaseRules = [{ apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] }];
+/** The worker, which makes and removes the sessions' pods: Deployment and autoscaler `worker`. */
+export class Worker extends pulumi.ComponentResource {
+    constructor(name, args, opts) {
+        super("berth:index:Worker", name, {}, opts);
+        const parent = { parent: this };
+        const metadata = { name, namespace: args.namespace, labels: labels("worker") };
+        const account = new k8s.core.v1.ServiceAccount(name, { metadata: { ...metadata, name: workerServiceAccount }, automountServiceAccountToken: false }, parent);
+        const role = new k8s.rbac.v1.Role(name, { metadata, rules: leaseRules }, parent);
+        const binding = new k8s.rbac.v1.RoleBinding(name, {
+            metadata,
+            roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: role.metadata.name },
+            subjects: [{ kind: "ServiceAccount", name: account.metadata.name, namespace: args.namespace }],
+        }, parent);
+        const deployment = new k8s.apps.v1.Deployment(name, {
+            metadata,
+            spec: {
+                strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+                progressDeadlineSeconds: 300,
+                selector: { matchLabels: selector("worker") },
+                template: runtimePod("worker", {
+                    ...args,
+                    pod: {
+                        ...spread(selector("worker")),
+                        serviceAccountName: account.metadata.name,
+                        automountServiceAccountToken: true,
+                        // The preStop pause, 25 s for the jobs of this process, and a margin.
+                        terminationGracePeriodSeconds: 35,
+                    },
+                    container: {
+                        ports: [{ name: "http", containerPort: 3000 }],
+                        ...probes,
+                        // Its metrics are read once more before it goes.
+                        lifecycle: { preStop: { sleep: { seconds: 2 } } },
+                    },
+                }),
+            },
+        }, { parent: this, dependsOn: [binding] });
+        const { autoscaling } = args;
+        new k8s.autoscaling.v2.HorizontalPodAutoscaler(name, {
+            metadata,
+            spec: autoscaler(deployment.metadata.name, autoscaling, [
+                sharedMetric("bullmq_waiting_jobs", { queue: "agent-sessions" }, autoscaling.waitingJobs),
+            ]),
+        }, parent);
+        new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("worker")) }, parent);
+        this.registerOutputs({});
+    }
+}

@@ -1,0 +1,150 @@
+/** The daemons of the cluster: which program, which arguments, which files. */
+import { kubeconfig, nodeIp, nodeName, podCidr, serviceCidr } from "../lib/paths.ts";
+import { program } from "./build.ts";
+import { files } from "./configs.ts";
+import { etc, etcdDir, kubeletDir, pki } from "./layout.ts";
+/** Arguments as a record: `--name=value`. */
+const flags = (values) => Object.entries(values).map(([name, value]) => `--${name}=${value}`);
+const etcdUrl = "https://127.0.0.1:2379";
+const etcdPeerUrl = "http://127.0.0.1:2380";
+export const etcd = {
+    name: "etcd",
+    command: "/usr/bin/etcd",
+    args: flags({
+        name: "berth",
+        "data-dir": etcdDir,
+        "listen-client-urls": etcdUrl,
+        "advertise-client-urls": etcdUrl,
+        "listen-peer-urls": etcdPeerUrl,
+        "initial-advertise-peer-urls": etcdPeerUrl,
+        "initial-cluster": `berth=${etcdPeerUrl}`,
+        "cert-file": pki("etcd.crt"),
+        "key-file": pki("etcd.key"),
+        "client-cert-auth": "true",
+        "trusted-ca-file": pki("etcd-ca.crt"),
+        "auto-compaction-retention": "1",
+        "log-level": "warn",
+    }),
+    files: [pki("etcd.crt"), pki("etcd-ca.crt")],
+};
+export const registryDaemon = {
+    name: "registry",
+    command: "/usr/bin/docker-registry",
+    args: ["serve", files.registry],
+    files: [files.registry],
+};
+/** Its children, the containers' shims, outlive it. */
+export const containerd = {
+    name: "containerd",
+    command: "/usr/bin/containerd",
+    args: ["--config", files.containerd],
+    files: [files.containerd],
+};
+export const apiserver = {
+    name: "kube-apiserver",
+    command: program("kube-apiserver"),
+    args: flags({
+        "advertise-address": nodeIp,
+        "bind-address": nodeIp,
+        "secure-port": "6443",
+        "tls-cert-file": pki("apiserver.crt"),
+        "tls-private-key-file": pki("apiserver.key"),
+        "client-ca-file": pki("ca.crt"),
+        "etcd-servers": etcdUrl,
+        "etcd-cafile": pki("etcd-ca.crt"),
+        "etcd-certfile": pki("apiserver-etcd.crt"),
+        "etcd-keyfile": pki("apiserver-etcd.key"),
+        "authorization-mode": "Node,RBAC",
+        "enable-admission-plugins": "NodeRestriction",
+        "admission-control-config-file": files.admission,
+        "allow-privileged": "true",
+        "service-cluster-ip-range": serviceCidr,
+        "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
+        "service-account-key-file": pki("service-accounts.crt"),
+        "service-account-signing-key-file": pki("service-accounts.key"),
+        "kubelet-client-certificate": pki("apiserver-kubelet.crt"),
+        "kubelet-client-key": pki("apiserver-kubelet.key"),
+        "kubelet-certificate-authority": pki("ca.crt"),
+        "kubelet-preferred-address-types": "InternalIP",
+        "requestheader-client-ca-file": pki("front-proxy-ca.crt"),
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
+        "proxy-client-cert-file": pki("front-proxy.crt"),
+        "proxy-client-key-file": pki("front-proxy.key"),
+        profiling: "false",
+    }),
+    files: [files.admission, pki("apiserver.crt"), pki("ca.crt"), pki("service-accounts.crt")],
+    // its own graceful end waits up to a minute for open watches
+    stopMs: 2_000,
+};
+/** The autoscaler looks every 5 s (default 15 s), so that tests and demonstrations don't wait. */
+export const controllerManager = {
+    name: "kube-controller-manager",
+    command: program("kube-controller-manager"),
+    args: flags({
+        ...withKubeconfig("controller-manager"),
+        "bind-address": "127.0.0.1",
+        "client-ca-file": pki("ca.crt"),
+        "requestheader-client-ca-file": pki("front-proxy-ca.crt"),
+        "root-ca-file": pki("ca.crt"),
+        "service-account-private-key-file": pki("service-accounts.key"),
+        "use-service-account-credentials": "true",
+        "cluster-signing-cert-file": pki("ca.crt"),
+        "cluster-signing-key-file": pki("ca.key"),
+        "allocate-node-cidrs": "true",
+        "cluster-cidr": podCidr,
+        "service-cluster-ip-range": serviceCidr,
+        "leader-elect": "false",
+        "horizontal-pod-autoscaler-sync-period": "5s",
+    }),
+    files: [etc("controller-manager.kubeconfig")],
+};
+export const scheduler = {
+    name: "kube-scheduler",
+    command: program("kube-scheduler"),
+    args: flags({ ...withKubeconfig("scheduler"), "bind-address": "127.0.0.1", "leader-elect": "false" }),
+    files: [etc("scheduler.kubeconfig")],
+};
+export const kubelet = {
+    name: "kubelet",
+    command: program("kubelet"),
+    args: flags({
+        config: files.kubelet,
+        kubeconfig: etc("kubelet.kubeconfig"),
+        "hostname-override": nodeName,
+        "node-ip": nodeIp,
+        "root-dir": kubeletDir,
+        "cert-dir": `${kubeletDir}/pki`,
+    }),
+    files: [files.kubelet, etc("kubelet.kubeconfig")],
+};
+export const kubeProxy = {
+    name: "kube-proxy",
+    command: program("kube-proxy"),
+    args: flags({ config: files.proxy }),
+    files: [files.proxy, etc("proxy.kubeconfig")],
+};
+export const netpol = {
+    name: "netpol",
+    command: program("netpol"),
+    args: flags({ kubeconfig }),
+    files: [kubeconfig],
+};
+/** All, in the order in which they start; they end in the reverse order. */
+export const components = [
+    registryDaemon,
+    etcd,
+    containerd,
+    apiserver,
+    controllerManager,
+    scheduler,
+    kubelet,
+    kubeProxy,
+    netpol,
+];
+function withKubeconfig(user) {
+    const file = etc(`${user}.kubeconfig`);
+    return { kubeconfig: file, "authentication-kubeconfig": file, "authorization-kubeconfig": file };
+}

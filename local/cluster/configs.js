@@ -1,0 +1,157 @@
+/** The configuration files of the cluster's daemons. Each function gives a file's text; none does any I/O. */
+import { stringify } from "yaml";
+import { dnsServiceIp, nodeIp, nodeName, nodePodCidr, podCidr, registry } from "../lib/paths.ts";
+import { cniDir, containerdDir, containerdRunDir, containerdSocket, etc, pki, podAddressesDir, podLogsDir, registryDir, registryHostsDir, } from "./layout.ts";
+export const files = {
+    registry: etc("registry.yaml"),
+    registryHosts: `${registryHostsDir}/_default/hosts.toml`,
+    containerd: etc("containerd.toml"),
+    cni: `${cniDir}/10-berth.conflist`,
+    resolvConf: etc("resolv.conf"),
+    kubelet: etc("kubelet.yaml"),
+    proxy: etc("kube-proxy.yaml"),
+    admission: etc("admission.yaml"),
+};
+/** All files, by path. `pauseImage` is the image that holds a pod's namespaces. */
+export function configFiles(pauseImage) {
+    return {
+        [files.registry]: registryConfig(),
+        [files.registryHosts]: registryHosts(),
+        [files.containerd]: containerdConfig(pauseImage),
+        [files.cni]: cniConfig(),
+        [files.resolvConf]: "", // pods ask the cluster's DNS only
+        [files.kubelet]: kubeletConfig(),
+        [files.proxy]: proxyConfig(),
+        [files.admission]: admissionConfig(),
+    };
+}
+export function registryConfig() {
+    return stringify({
+        version: "0.1",
+        log: { level: "warn", accesslog: { disabled: true } },
+        storage: { filesystem: { rootdirectory: registryDir }, delete: { enabled: true } },
+        http: { addr: registry },
+    });
+}
+/**
+ * For the images of every registry: they are looked for in the local one, by plain HTTP, and nowhere else, so that a pod
+ * with a mistyped image makes no packet leave the machine either.
+ */
+function registryHosts() {
+    return `server = "http://${registry}"\n[host."http://${registry}"]\n  capabilities = ["pull", "resolve"]\n`;
+}
+/** Without raised OOM scores, as root may lack CAP_SYS_RESOURCE; with cgroupfs, as there may be no systemd. */
+export function containerdConfig(pauseImage) {
+    return `version = 2
+root = "${containerdDir}"
+state = "${containerdRunDir}"
+oom_score = 0
+
+[grpc]
+  address = "${containerdSocket}"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${pauseImage}"
+  disable_apparmor = true
+  restrict_oom_score_adj = true
+
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = false
+
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "${cniDir}"
+
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "${registryHostsDir}"
+`;
+}
+/** No masquerading: it would serve only what leaves the machine, and nothing does. */
+function cniConfig() {
+    return JSON.stringify({
+        cniVersion: "1.0.0",
+        name: "berth",
+        plugins: [
+            {
+                type: "bridge",
+                bridge: "cni0",
+                isGateway: true,
+                ipMasq: false,
+                hairpinMode: true,
+                ipam: {
+                    type: "host-local",
+                    dataDir: podAddressesDir,
+                    ranges: [[{ subnet: nodePodCidr }]],
+                    routes: [{ dst: "0.0.0.0/0" }],
+                },
+            },
+        ],
+    });
+}
+export function kubeletConfig() {
+    return stringify({
+        apiVersion: "kubelet.config.k8s.io/v1beta1",
+        kind: "KubeletConfiguration",
+        address: nodeIp,
+        authentication: {
+            anonymous: { enabled: false },
+            webhook: { enabled: true },
+            x509: { clientCAFile: pki("ca.crt") },
+        },
+        authorization: { mode: "Webhook" },
+        tlsCertFile: pki("kubelet-server.crt"),
+        tlsPrivateKeyFile: pki("kubelet-server.key"),
+        containerRuntimeEndpoint: `unix://${containerdSocket}`,
+        cgroupDriver: "cgroupfs",
+        failCgroupV1: false,
+        failSwapOn: false,
+        oomScoreAdj: 0,
+        clusterDNS: [dnsServiceIp],
+        clusterDomain: "cluster.local",
+        resolvConf: files.resolvConf,
+        podLogsDir,
+        podPidsLimit: 4096,
+        serializeImagePulls: false,
+        volumePluginDir: etc("volume-plugins"),
+        // a developer's disk is often fuller than a server's
+        evictionHard: { "memory.available": "200Mi", "nodefs.available": "2%", "imagefs.available": "2%" },
+        imageGCHighThresholdPercent: 99,
+        imageGCLowThresholdPercent: 98,
+    });
+}
+/** NodePorts on loopback and the node's address only. Conntrack is left as the machine has it. */
+export function proxyConfig() {
+    return stringify({
+        apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
+        kind: "KubeProxyConfiguration",
+        clientConnection: { kubeconfig: etc("proxy.kubeconfig") },
+        mode: "iptables",
+        clusterCIDR: podCidr,
+        hostnameOverride: nodeName,
+        bindAddress: nodeIp,
+        nodePortAddresses: ["127.0.0.0/8", `${nodeIp}/32`],
+        healthzBindAddress: "127.0.0.1:10256",
+        metricsBindAddress: "127.0.0.1:10249",
+        oomScoreAdj: 0,
+        conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
+    });
+}
+/**
+ * Pod Security "baseline" for namespaces that don't say otherwise: the guard can't tell a pod in the machine's own
+ * network from the machine. The add-ons' namespaces hold what must be more (volumes are made on the machine's disk).
+ */
+function admissionConfig() {
+    const podSecurity = {
+        apiVersion: "pod-security.admission.config.k8s.io/v1",
+        kind: "PodSecurityConfiguration",
+        defaults: { enforce: "baseline", "enforce-version": "latest" },
+        exemptions: { namespaces: ["kube-system", "local-path-storage"] },
+    };
+    return stringify({
+        apiVersion: "apiserver.config.k8s.io/v1",
+        kind: "AdmissionConfiguration",
+        plugins: [{ name: "PodSecurity", configuration: podSecurity }],
+    });
+}

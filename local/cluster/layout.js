@@ -1,0 +1,35 @@
+/** Where the cluster keeps its files, below the state directory. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { runDir, stateDir } from "../lib/paths.ts";
+const inState = (name) => join(stateDir, name);
+export const etcDir = inState("etc");
+export const pkiDir = inState("pki");
+export const cniDir = join(etcDir, "cni");
+export const registryHostsDir = join(etcDir, "registries");
+export const etcdDir = inState("etcd");
+export const registryDir = inState("registry");
+export const containerdDir = inState("containerd");
+export const kubeletDir = inState("kubelet");
+export const podLogsDir = inState("pod-logs");
+export const volumesDir = inState("volumes");
+/** The default path: cadvisor looks for containerd there, and its metrics lack the pods' labels otherwise. */
+export const containerdRunDir = "/run/containerd";
+export const containerdSocket = join(containerdRunDir, "containerd.sock");
+/** Pod addresses that are in use: forgotten with the pods at a reboot. */
+export const podAddressesDir = join(runDir, "cni");
+export const etc = (name) => join(etcDir, name);
+export const pki = (name) => join(pkiDir, name);
+/** Writes the file, whole or not at all, if its content differs. Returns whether it did. Default mode 0644. */
+export function writeIfChanged(path, content, mode = 0o644) {
+    try {
+        if (readFileSync(path, "utf8") === content)
+            return false;
+    }
+    catch {
+        mkdirSync(dirname(path), { recursive: true });
+    }
+    writeFileSync(`${path}.new`, content, { mode });
+    renameSync(`${path}.new`, path);
+    return true;
+}

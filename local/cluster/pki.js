@@ -1,0 +1,105 @@
+/** The cluster's certificates and kubeconfigs. Made once; all keys are EC P-256, all certificates valid for ten years. */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { execa } from "execa";
+import { stringify } from "yaml";
+import { apiServiceIp, context, kubeconfig, nodeIp, nodeName } from "../lib/paths.ts";
+import { etc, pki, pkiDir, writeIfChanged } from "./layout.ts";
+const days = "3650";
+const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+const authorities = ["ca", "front-proxy-ca", "etcd-ca"];
+const apiNames = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+/** RBAC binds this user to system:kubelet-api-admin. */
+export const kubeletClientUser = "kube-apiserver-kubelet-client";
+export const certificates = [
+    { name: "etcd", ca: "etcd-ca", subject: "/CN=etcd", usage: "serverAuth,clientAuth", names: ["IP:127.0.0.1"] },
+    { name: "apiserver-etcd", ca: "etcd-ca", subject: "/CN=kube-apiserver", usage: "clientAuth" },
+    {
+        name: "apiserver",
+        ca: "ca",
+        subject: "/CN=kube-apiserver",
+        usage: "serverAuth",
+        names: [...apiNames.map((name) => `DNS:${name}`), `IP:${nodeIp}`, `IP:${apiServiceIp}`],
+    },
+    { name: "apiserver-kubelet", ca: "ca", subject: `/CN=${kubeletClientUser}`, usage: "clientAuth" },
+    { name: "front-proxy", ca: "front-proxy-ca", subject: "/CN=front-proxy-client", usage: "clientAuth" },
+    { name: "admin", ca: "ca", subject: "/O=system:masters/CN=admin", usage: "clientAuth" },
+    { name: "controller-manager", ca: "ca", subject: "/CN=system:kube-controller-manager", usage: "clientAuth" },
+    { name: "scheduler", ca: "ca", subject: "/CN=system:kube-scheduler", usage: "clientAuth" },
+    { name: "proxy", ca: "ca", subject: "/CN=system:kube-proxy", usage: "clientAuth" },
+    { name: "kubelet", ca: "ca", subject: `/O=system:nodes/CN=system:node:${nodeName}`, usage: "clientAuth" },
+    {
+        name: "kubelet-server",
+        ca: "ca",
+        subject: `/O=system:nodes/CN=system:node:${nodeName}`,
+        usage: "serverAuth",
+        names: [`DNS:${nodeName}`, `IP:${nodeIp}`],
+    },
+];
+/** The users with a kubeconfig of their own in etc/; the admin's is `kubeconfig`. */
+const users = ["controller-manager", "scheduler", "proxy", "kubelet"];
+/** Makes what is missing. A certificate appears under its name only when it and its key are whole. */
+export async function ensureCertificates() {
+    mkdirSync(pkiDir, { recursive: true, mode: 0o700 });
+    for (const name of authorities)
+        await once(name, () => makeAuthority(name));
+    // one after the other: they share the authority's serial number file
+    for (const certificate of certificates)
+        await once(certificate.name, () => makeCertificate(certificate));
+    await once("service-accounts", makeServiceAccountKey);
+    for (const user of users)
+        writeIfChanged(etc(`${user}.kubeconfig`), kubeconfigOf(user), 0o600);
+    writeIfChanged(kubeconfig, kubeconfigOf("admin"), 0o600);
+}
+async function once(name, make) {
+    if (existsSync(pki(`${name}.crt`)))
+        return;
+    await make();
+    renameSync(pki("new.key"), pki(`${name}.key`));
+    renameSync(pki("new.crt"), pki(`${name}.crt`));
+}
+async function makeAuthority(name) {
+    const extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"];
+    await openssl(...["req", "-x509", ...newKey, "-days", days, "-subj", `/CN=berth-${name}`], ...extensions.flatMap((extension) => ["-addext", extension]), ...["-keyout", pki("new.key"), "-out", pki("new.crt")]);
+}
+async function makeCertificate({ ca, subject, usage, names }) {
+    const extensions = [
+        "basicConstraints=critical,CA:FALSE",
+        "keyUsage=critical,digitalSignature",
+        `extendedKeyUsage=${usage}`,
+        ...(names ? [`subjectAltName=${names.join(",")}`] : []),
+    ];
+    writeFileSync(pki("new.ext"), extensions.join("\n"));
+    await openssl("req", ...newKey, "-subj", subject, "-keyout", pki("new.key"), "-out", pki("new.csr"));
+    await openssl(...["x509", "-req", "-in", pki("new.csr"), "-days", days, "-extfile", pki("new.ext"), "-out", pki("new.crt")], ...["-CA", pki(`${ca}.crt`), "-CAkey", pki(`${ca}.key`), "-CAcreateserial"]);
+    for (const file of ["new.ext", "new.csr"])
+        rmSync(pki(file));
+}
+/** Not a certificate: the public key takes the place of one. */
+async function makeServiceAccountKey() {
+    await openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", pki("new.key"));
+    await openssl("ec", "-in", pki("new.key"), "-pubout", "-out", pki("new.crt"));
+}
+async function openssl(...args) {
+    await execa("openssl", args);
+}
+function kubeconfigOf(user) {
+    const data = (file) => readFileSync(pki(file)).toString("base64");
+    return stringify({
+        apiVersion: "v1",
+        kind: "Config",
+        clusters: [
+            {
+                name: context,
+                cluster: { server: `https://${nodeIp}:6443`, "certificate-authority-data": data("ca.crt") },
+            },
+        ],
+        users: [
+            {
+                name: user,
+                user: { "client-certificate-data": data(`${user}.crt`), "client-key-data": data(`${user}.key`) },
+            },
+        ],
+        contexts: [{ name: context, context: { cluster: context, user } }],
+        "current-context": context,
+    });
+}

@@ -1,0 +1,65 @@
+/** For tests against the running cluster: a namespace of their own with pods in it, gone afterwards. */
+import { randomBytes } from "node:crypto";
+import { stringify } from "yaml";
+import { registry } from "../lib/paths.ts";
+import { kubectl } from "./kubectl.ts";
+/** A namespace that removes itself: `await using ns = await TestNamespace.create()`. */
+export class TestNamespace {
+    name;
+    constructor(name) {
+        this.name = name;
+    }
+    static async create() {
+        const name = `test-${randomBytes(4).toString("hex")}`;
+        await kubectl(["create", "namespace", name]);
+        // pods can't be created before it is there
+        await kubectl(["-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=30s"]);
+        return new TestNamespace(name);
+    }
+    /** Creates the objects; fields that all need are added by the API's defaults. */
+    async apply(...objects) {
+        await kubectl(["-n", this.name, "apply", "--server-side", "-f", "-"], objects.map((o) => stringify(o)).join("---\n"));
+    }
+    /** Starts pods that run a Node script each, and waits until they are ready. Returns their addresses. */
+    async startPods(pods) {
+        await this.apply(...pods.map(nodePod));
+        const names = pods.map(({ name }) => `pod/${name}`);
+        await kubectl(["-n", this.name, "wait", "--for=condition=Ready", "--timeout=60s", ...names]);
+        const path = "{range .items[*]}{.metadata.name}={.status.podIP} {end}";
+        const addresses = await kubectl(["-n", this.name, "get", "pods", "-o", `jsonpath=${path}`]);
+        return new Map(addresses.split(" ").map((pair) => pair.split("=")));
+    }
+    /** How a TCP connection from the pod ends: "connected", an error code such as ECONNREFUSED, or "timeout" after 2 s. */
+    connect(pod, address, port) {
+        const script = `const s = require("net").connect(${port}, "${address}")
+      const done = (result) => { console.log(result); process.exit() }
+      s.on("connect", () => done("connected")).on("error", (e) => done(e.code)).setTimeout(2000, () => done("timeout"))`;
+        return this.run(pod, script);
+    }
+    /** Runs a Node script in the pod and returns what it prints. */
+    run(pod, script) {
+        return kubectl(["-n", this.name, "exec", pod, "--", "node", "-e", script]);
+    }
+    async [Symbol.asyncDispose]() {
+        await kubectl(["delete", "namespace", this.name, "--timeout=60s"]);
+    }
+}
+function nodePod({ name, script, ports = [] }) {
+    return {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name, labels: { name } },
+        spec: {
+            terminationGracePeriodSeconds: 0,
+            automountServiceAccountToken: false,
+            containers: [
+                {
+                    name: "node",
+                    image: `${registry}/docker.io/library/node:24-bookworm-slim`,
+                    command: ["node", "-e", script],
+                    ports,
+                },
+            ],
+        },
+    };
+}

@@ -1,0 +1,86 @@
+/** Brings the cluster up, from whatever state it is in. */
+import { Resolver } from "node:dns/promises";
+import { mkdirSync } from "node:fs";
+import { execa } from "execa";
+import { dnsServiceIp, registry } from "../lib/paths.ts";
+import { step } from "../lib/steps.ts";
+import { addonsReady, applyAddons } from "./addons.ts";
+import * as components from "./components.ts";
+import { configFiles, files, registryConfig } from "./configs.ts";
+import { ensure, until } from "./daemons.ts";
+import { clusterImage, pushClusterImages } from "./images.ts";
+import { kubectl } from "./kubectl.ts";
+import { containerdSocket, volumesDir, writeIfChanged } from "./layout.ts";
+import { setUpNetwork } from "./network.ts";
+import { ensureCertificates } from "./pki.ts";
+import { claimStateDir } from "./state.ts";
+/**
+ * Starts the registry on 127.0.0.1:5000 and waits until it serves; nothing but the Debian packages need be there.
+ * The guard goes up before it, as it does before everything. Returns what it did.
+ */
+export async function registryUp() {
+    claimStateDir();
+    await setUpNetwork();
+    writeIfChanged(files.registry, registryConfig());
+    return report([await ensureReady(components.registryDaemon, registryServes)]);
+}
+/** Starts whatever of the cluster isn't running and waits until pods can run. The programs must be built, the registry up. */
+export async function clusterUp() {
+    await step("Cluster's control plane", controlPlaneUp);
+    await step("Cluster's node", nodeUp);
+    await step("Cluster's DNS and storage", addonsUp);
+}
+async function controlPlaneUp() {
+    await ensureCertificates();
+    for (const [path, content] of Object.entries(configFiles(clusterImage("pause"))))
+        writeIfChanged(path, content);
+    return report([
+        await ensure(components.etcd),
+        await ensureReady(components.apiserver, () => kubectl(["get", "--raw", "/readyz"])),
+        await ensure(components.controllerManager),
+        await ensure(components.scheduler),
+    ]);
+}
+/** The filters come before the kubelet, so that no pod runs without them. */
+async function nodeUp() {
+    const pushed = await pushClusterImages();
+    // any uid may write into a volume, so their directory is for root alone
+    mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
+    const since = Date.now();
+    const started = [
+        await ensureReady(components.containerd, () => execa("ctr", ["--address", containerdSocket, "version"])),
+        await ensureReady(components.netpol, () => execa("nft", ["list", "table", "ip", "berth_netpol"])),
+        await ensure(components.kubelet),
+        await ensureReady(components.kubeProxy, async () => (await fetch("http://127.0.0.1:10256/healthz")).ok),
+    ];
+    const kubeletStarted = started[2] === true;
+    await until("The node", 60, () => nodeReady(kubeletStarted ? since : 0), components.kubelet.name);
+    return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
+}
+async function addonsUp() {
+    await until("The cluster's API for DNS and storage", 30, applyAddons);
+    await until("The cluster's DNS and storage", 120, () => addonsReady(10));
+    // an answer is better than a status that may be from before a reboot
+    const resolver = new Resolver({ timeout: 500, tries: 1 });
+    resolver.setServers([dnsServiceIp]);
+    await until("The cluster's DNS", 60, () => resolver.resolve4("kubernetes.default.svc.cluster.local"));
+}
+async function registryServes() {
+    return (await fetch(`http://${registry}/v2/`)).ok;
+}
+/** Whether the kubelet has reported the node ready since then, in milliseconds: after a reboot the old report is still there. */
+async function nodeReady(since) {
+    const ready = '{range .items[*].status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}';
+    const [status, heartbeat] = (await kubectl(["get", "nodes", "-o", `jsonpath=${ready}`])).split(" ");
+    const wholeSeconds = Math.floor(since / 1000) * 1000;
+    return status === "True" && Date.parse(heartbeat ?? "") >= wholeSeconds;
+}
+async function ensureReady(daemon, check) {
+    const started = await ensure(daemon);
+    await until(daemon.name, 60, check, daemon.name);
+    return started;
+}
+const report = (started) => {
+    const count = started.filter(Boolean).length;
+    return count === 0 ? "running already" : `${count} of ${started.length} started`;
+};

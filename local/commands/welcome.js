@@ -1,0 +1,21 @@
+/** Prints the API's address, acme's key, and the lines that start a session and open its desktop. */
+export function welcome({ apiUrl, tenantKeys }, cluster, seconds) {
+    const key = tenantKeys.acme?.default;
+    const auth = `-H 'Authorization: Bearer ${key}'`;
+    console.log(`
+Berth is up (${seconds.toFixed(0)} s).
+
+  API            ${apiUrl}
+  Key of acme    ${key}
+
+Start a session:
+
+  ID=$(curl -s ${apiUrl}/v1/sessions ${auth} --json '{"tier":"small"}' | grep -o '"id":"[^"]*' | cut -d'"' -f4); echo $ID
+
+Open its desktop in a browser:
+
+  xdg-open "$(curl -s -X POST ${apiUrl}/v1/sessions/$ID/desktop-tickets ${auth} | grep -o 'http[^"]*')"
+`);
+    if (cluster === "local")
+        console.log('pulumi and kubectl in this shell: eval "$(npm run -s env)"');
+}

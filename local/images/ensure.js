@@ -1,0 +1,89 @@
+/** Fills the local registry with the base images: the originals where they can be had, else stand-ins. */
+import { cp, readdir, readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { docker } from "../docker.ts";
+import { cacheDir, stateDir } from "../lib/paths.ts";
+import { step, UserError } from "../lib/steps.ts";
+import { baseImages, debian } from "./list.ts";
+import { isCurrent, recipeHash, standInLabel } from "./recipe.ts";
+import { labelOf, localName, restoreImage, saveImage } from "./registry.ts";
+const standIns = join(dirname(fileURLToPath(import.meta.url)), "stand-ins");
+const savedDir = join(cacheDir, "images");
+/**
+ * Sees to it that every base image is in the local registry, which must run, as must the Docker daemon. An image that is
+ * missing, or a stand-in whose recipe changed, is pulled from its own registry if that can be reached, else taken from
+ * this machine's cache, else made. Originals that are there are not looked up again.
+ */
+export async function ensureBaseImages(images = baseImages) {
+    const wanted = await Promise.all(images.map(async (image) => ({ image, version: await versionOf(image) })));
+    const missing = [];
+    for (const { image, version } of wanted)
+        if (!isCurrent(await labelOf(image.name, standInLabel), version))
+            missing.push({ image, version });
+    if (missing.length === 0)
+        await step("Base images", async () => `${images.length} there`);
+    for (const { image, version } of missing)
+        await step(`Base image ${image.name}`, () => provide(image, version));
+}
+async function provide(image, version) {
+    if ((await reachable(image.name)) && (await pull(image.name)))
+        return "the original";
+    const key = `${image.recipe}-${version}`;
+    if (await restoreImage(image.name, savedDir, key))
+        return "stand-in from the cache";
+    await build(image, version);
+    await saveImage(image.name, savedDir, key);
+    return "stand-in made";
+}
+const registries = new Map();
+/** Whether the image's own registry answers within three seconds; asked once per registry. */
+function reachable(name) {
+    const host = name.replace(/\/.*/, "").replace(/^docker\.io$/, "registry-1.docker.io");
+    const ask = () => fetch(`https://${host}/v2/`, { method: "HEAD", signal: AbortSignal.timeout(3_000) }).then(() => true, // 401 is an answer too
+    () => false);
+    if (!registries.has(host))
+        registries.set(host, ask());
+    return registries.get(host);
+}
+/** Copies the original into the local registry. Returns false if its registry refuses, e.g. by a rate limit. */
+async function pull(name) {
+    try {
+        await docker(["pull", "--quiet", name]);
+    }
+    catch {
+        return false;
+    }
+    await docker(["tag", name, localName(name)]);
+    await docker(["push", "--quiet", localName(name)]);
+    return true;
+}
+async function build(image, version) {
+    // At a fixed place, so that what a killed run left is found and removed.
+    const context = join(stateDir, "image-build");
+    await rm(context, { recursive: true, force: true });
+    try {
+        await cp(join(standIns, image.recipe), context, { recursive: true });
+        for (const ingredient of image.ingredients ?? [])
+            await ingredient.make(context);
+        const settings = [`--label=${standInLabel}=${version}`, `--build-arg=DEBIAN_IMAGE=${localName(debian.name)}`];
+        await docker(["build", "--pull", "--network=host", "--tag", localName(image.name), ...settings, context]);
+    }
+    catch (error) {
+        const { stderr, message } = error;
+        const said = (stderr || message).trim().split("\n").slice(-12).join("\n");
+        throw new UserError(`${image.name} could not be made:\n${said}\nIf packages could not be fetched, check the network. Then run the command again.`);
+    }
+    finally {
+        await rm(context, { recursive: true, force: true });
+    }
+    await docker(["push", "--quiet", localName(image.name)]);
+}
+async function versionOf(image) {
+    const dir = join(standIns, image.recipe);
+    const files = {};
+    for (const name of await readdir(dir))
+        files[name] = await readFile(join(dir, name), "utf8");
+    const ingredients = await Promise.all((image.ingredients ?? []).map((ingredient) => ingredient.version()));
+    return recipeHash(files, ingredients, image === debian ? process.arch : await versionOf(debian));
+}

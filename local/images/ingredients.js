@@ -1,0 +1,92 @@
+/** Files that a stand-in's Dockerfile copies but that can't lie in the repository: each is made when it is needed. */
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { execa } from "execa";
+import { adapterBinary, ensureAdapter } from "../cluster/build.ts";
+import { root } from "../lib/paths.ts";
+import { debianSources } from "./sources.ts";
+const npmVersion = "11.19.1";
+const hash = (content) => createHash("sha256").update(content).digest("hex").slice(0, 16);
+/** The root of a minimal Debian as `rootfs.tar`, without manuals and translations like the official slim image. */
+export const debianRoot = {
+    version: async () => mmdebstrapOptions.join(" "),
+    make: async (context) => {
+        const { stdout } = await execa("apt-get", [
+            "indextargets",
+            "--format",
+            "$(LABEL)|$(REPO_URI)",
+            "Created-By: Packages",
+        ]);
+        const sources = join(context, "sources.list");
+        await writeFile(sources, debianSources(stdout));
+        await execa("mmdebstrap", [...mmdebstrapOptions, "bookworm", join(context, "rootfs.tar"), sources]);
+        await rm(sources);
+    },
+};
+const mmdebstrapOptions = [
+    "--variant=apt",
+    "--mode=root",
+    // usr-is-merged in place of usrmerge, which would bring perl.
+    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+    // As in the official image: an image build that a power cut ends is done again anyway.
+    "--dpkgopt=force-unsafe-io",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/info/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--customize-hook=rm -f $1/etc/hostname $1/etc/resolv.conf",
+    "--skip=output/dev",
+];
+/** Node 24 from npm's package `node`, the same that runs this program. */
+export const nodeBinary = (to) => ({
+    version: async () => process.version,
+    make: async (context) => {
+        await mkdir(dirname(join(context, to)), { recursive: true });
+        await copyFile(join(root, "node_modules/node/bin/node"), join(context, to));
+    },
+});
+/** npm itself, with `npm` and `npx` on the PATH. */
+export const npm = (prefix) => ({
+    version: async () => npmVersion,
+    make: async (context) => {
+        const library = join(context, prefix, "lib/node_modules/npm");
+        const bin = join(context, prefix, "bin");
+        await mkdir(library, { recursive: true });
+        await mkdir(bin, { recursive: true });
+        const { stdout } = await execa("npm", ["pack", `npm@${npmVersion}`, "--silent"], { cwd: context });
+        const archive = join(context, stdout.trim());
+        await execa("tar", ["-xzf", archive, "-C", library, "--strip-components=1"]);
+        await rm(archive);
+        for (const name of ["npm", "npx"])
+            await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, join(bin, name));
+    },
+});
+/** How this machine reaches npm's registry: its address, without any credentials, and the certificates it trusts. */
+export const machineTrust = (to) => ({
+    version: async () => hash(Buffer.concat([Buffer.from(await npmConfig()), await certificates()])),
+    make: async (context) => {
+        await mkdir(join(context, to), { recursive: true });
+        await writeFile(join(context, to, "npmrc"), await npmConfig());
+        await writeFile(join(context, to, "ca-certificates.crt"), await certificates());
+    },
+});
+async function npmConfig() {
+    const { stdout } = await execa("npm", ["config", "get", "registry"]);
+    const registry = new URL(stdout.trim());
+    registry.username = "";
+    registry.password = "";
+    return `registry=${registry.href}\n`;
+}
+/** Debian's bundle, where an administrator adds the authorities of a company; empty if the machine has none. */
+const certificates = () => readFile("/etc/ssl/certs/ca-certificates.crt").catch(() => Buffer.alloc(0));
+/** prometheus-adapter, built from its Go module. Its path names its version. */
+export const adapter = (to) => ({
+    version: async () => basename(dirname(adapterBinary)),
+    make: async (context) => {
+        await ensureAdapter();
+        await mkdir(dirname(join(context, to)), { recursive: true });
+        await copyFile(adapterBinary, join(context, to));
+    },
+});

@@ -1,0 +1,14 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { baseImages, debian } from "./list.ts";
+test("every base image is named in full and has a recipe", () => {
+    for (const { name, recipe } of baseImages) {
+        expect(name).toMatch(/^[a-z0-9.]+\.[a-z]+\/[a-z0-9/-]+:[a-z0-9.-]+$/);
+        expect(existsSync(join(import.meta.dirname, "stand-ins", recipe, "Dockerfile"))).toBe(true);
+    }
+    expect(new Set(baseImages.map(({ recipe }) => recipe)).size).toBe(baseImages.length);
+});
+test("the image that others are built from comes first", () => {
+    expect(baseImages[0]).toBe(debian);
+});

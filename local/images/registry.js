@@ -1,0 +1,84 @@
+/** Images in a registry over its HTTP API: what the Docker client can't do without a daemon holding the image. */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { registry } from "../lib/paths.ts";
+import { UserError } from "../lib/steps.ts";
+const manifestTypes = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.index.v1+json",
+];
+/** The image's name in the local registry: the original's full name behind the registry's address. */
+export const localName = (name) => `${registry}/${name}`;
+/** A label of an image in the local registry: null if the image lacks it, undefined if there is no such image. */
+export async function labelOf(name, label) {
+    const { repository, tag } = split(name);
+    const response = await call(repository, `manifests/${tag}`, { headers: { accept: manifestTypes.join(", ") } });
+    if (response.status === 404)
+        return undefined;
+    const manifest = (await response.json());
+    const image = (await (await call(repository, `blobs/${manifest.config.digest}`)).json());
+    return image.config?.Labels?.[label] ?? null;
+}
+/** Copies an image of the local registry into `dir`: a manifest named `key` and the blobs, shared among images. */
+export async function saveImage(name, dir, key) {
+    const { repository, tag } = split(name);
+    const response = await call(repository, `manifests/${tag}`, { headers: { accept: manifestTypes.join(", ") } });
+    const text = await response.text();
+    await mkdir(join(dir, "blobs"), { recursive: true });
+    for (const digest of digests(JSON.parse(text))) {
+        if (existsSync(blobFile(dir, digest)))
+            continue;
+        await writeWhole(blobFile(dir, digest), await (await call(repository, `blobs/${digest}`)).bytes());
+    }
+    await writeWhole(join(dir, `${key}.json`), text); // last, for it says that the image is complete
+}
+/** Puts an image that `saveImage` saved into the local registry. Returns false if it isn't there, or not undamaged. */
+export async function restoreImage(name, dir, key) {
+    const file = join(dir, `${key}.json`);
+    if (!existsSync(file))
+        return false;
+    const text = await readFile(file, "utf8");
+    const manifest = JSON.parse(text);
+    const { repository, tag } = split(name);
+    for (const digest of digests(manifest)) {
+        const content = await readFile(blobFile(dir, digest)).catch(() => Buffer.alloc(0));
+        if (`sha256:${createHash("sha256").update(content).digest("hex")}` !== digest)
+            return false;
+        if ((await call(repository, `blobs/${digest}`, { method: "HEAD" })).ok)
+            continue;
+        const upload = await call(repository, "blobs/uploads/", { method: "POST" });
+        const to = new URL(upload.headers.get("location") ?? "", `http://${registry}`);
+        to.searchParams.set("digest", digest);
+        const headers = { "content-type": "application/octet-stream" };
+        accepted(await fetch(to, { method: "PUT", headers, body: content }));
+    }
+    const headers = { "content-type": manifest.mediaType };
+    await call(repository, `manifests/${tag}`, { method: "PUT", headers, body: text });
+    return true;
+}
+const digests = (manifest) => [manifest.config, ...manifest.layers].map(({ digest }) => digest);
+const blobFile = (dir, digest) => join(dir, "blobs", digest.replace("sha256:", ""));
+/** So that an interruption leaves no half file under the name. */
+async function writeWhole(file, content) {
+    await writeFile(`${file}.${process.pid}.tmp`, content);
+    await rename(`${file}.${process.pid}.tmp`, file);
+}
+function split(name) {
+    const colon = name.lastIndexOf(":");
+    return { repository: name.slice(0, colon), tag: name.slice(colon + 1) };
+}
+async function call(repository, path, init = {}) {
+    const response = await fetch(`http://${registry}/v2/${repository}/${path}`, init).catch((error) => {
+        throw new UserError(`The local registry at ${registry} doesn't answer (${error.message}). Run npm run up to start it.`);
+    });
+    return response.status === 404 ? response : accepted(response);
+}
+function accepted(response) {
+    if (!response.ok)
+        throw new Error(`The local registry answered ${response.status} to ${response.url}`);
+    return response;
+}

@@ -1,0 +1,39 @@
+/** `npm run up | down | status | env`: a whole Berth on this machine, or the stack on a cluster that is there already. */
+import { parseArgs } from "node:util";
+import { down } from "./commands/down.ts";
+import { printEnvironment } from "./commands/env.ts";
+import { status } from "./commands/status.ts";
+import { up } from "./commands/up.ts";
+import { UserError } from "./lib/steps.ts";
+const usage = `npm run up                      start everything; may be run again at any time
+npm run up -- --context NAME    deploy to the cluster of this kubeconfig context instead
+npm run down                    stop everything, keep its state
+npm run down -- --purge         stop everything, leave nothing behind
+npm run status                  say what runs and what doesn't
+npm run env                     print the shell's settings for pulumi and kubectl`;
+async function main() {
+    const { positionals, values } = parseArgs({
+        allowPositionals: true,
+        options: { context: { type: "string" }, purge: { type: "boolean", default: false } },
+    });
+    switch (positionals[0]) {
+        case "up":
+            return up(values.context);
+        case "down":
+            return down(values.purge);
+        case "status":
+            return status();
+        case "env":
+            return printEnvironment();
+        default:
+            throw new UserError(usage);
+    }
+}
+try {
+    await main();
+}
+catch (error) {
+    const known = error instanceof UserError || error.code?.startsWith("ERR_PARSE_ARGS");
+    console.error(known ? `\nberth: ${error.message}` : error);
+    process.exitCode = 1;
+}

@@ -1,0 +1,119 @@
+/** Runs the Pulumi program, so that a stack can be brought up again after any interruption. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { programsDir } from "../cluster/build.ts";
+import { dockerSocket, kubeconfig, root, stateDir } from "../lib/paths.ts";
+import { UserError } from "../lib/steps.ts";
+import { freeLock } from "./lock.ts";
+import { newsFilter } from "./progress.ts";
+import { pulumiBin, pulumiHome } from "./tools.ts";
+const backend = join(stateDir, "pulumi");
+/** Put before PATH: the checkout's Node, which runs the program, pulumi, and kubectl. */
+const path = [join(root, "node_modules", ".bin"), pulumiBin, programsDir];
+/** The variables with which `pulumi` works on the stack; PATH is in `stackEnvironment` only. */
+const settings = (cluster) => ({
+    PULUMI_HOME: pulumiHome,
+    PULUMI_BACKEND_URL: `file://${backend}`,
+    // The state is readable by root of this machine only, and so is the cluster that its secrets are for.
+    PULUMI_CONFIG_PASSPHRASE: "",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+    ...(cluster === "local" && { KUBECONFIG: kubeconfig, DOCKER_HOST: `unix://${dockerSocket}` }),
+});
+/** The environment for `pulumi` as a child process. */
+export const stackEnvironment = (cluster = "local") => ({
+    ...settings(cluster),
+    PATH: [...path, process.env.PATH ?? ""].join(":"),
+});
+/** The same as one line for a POSIX shell: `export A='…' B='…' PATH='…':"$PATH"`. */
+export function shellLine(cluster = "local") {
+    const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+    const variables = Object.entries(settings(cluster)).map(([name, value]) => `${name}=${quote(value)}`);
+    return `export ${variables.join(" ")} PATH=${quote(path.join(":"))}:"$PATH"`;
+}
+const pulumi = (args, cluster) => execa("pulumi", [...args, "--non-interactive"], { cwd: root, env: stackEnvironment(cluster) });
+/**
+ * Brings the stack to what the program says, and shows its progress. Changes nothing where nothing is to change, and
+ * repairs what an interrupted run left.
+ * @throws UserError when Pulumi fails; it has said why
+ */
+export async function stackUp(stack, cluster = "local") {
+    await mkdirPrivate(backend);
+    await freeLock(backend, stack);
+    await pulumi(["stack", "select", stack, "--create"], cluster);
+    const interrupted = await dropPendingOperations(stack, cluster);
+    // What an interrupted run really did is in the cluster only.
+    const refresh = interrupted ? ["--refresh"] : [];
+    await shown(["up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs", ...refresh], cluster);
+    return await stackOutputs(stack, cluster);
+}
+/** The outputs of the last `up`, secret ones in plain text. */
+export async function stackOutputs(stack, cluster = "local") {
+    const { stdout } = await pulumi(["stack", "output", "--stack", stack, "--json", "--show-secrets"], cluster);
+    return JSON.parse(stdout);
+}
+/**
+ * Points the stack to the cluster of a kubeconfig context that the user has, in Pulumi.<stack>.yaml.
+ * @throws UserError where a registry of the stack is this machine's, which other clusters can't pull from
+ */
+export async function useContext(stack, context) {
+    await mkdirPrivate(backend);
+    await pulumi(["stack", "select", stack, "--create"], "own");
+    const { stdout } = await pulumi(["config", "--json", "--stack", stack], "own");
+    const config = JSON.parse(stdout);
+    for (const [key, remedy] of Object.entries(remedies)) {
+        const value = config[key]?.value ?? "";
+        if (isLoopback(value))
+            throw new UserError(`${key} is ${value}, which the cluster ${context} can't reach. ${remedy} --stack ${stack}`);
+    }
+    await pulumi(["config", "set", "berth:context", context, "--stack", stack], "own");
+}
+const isLoopback = (registry) => /^(localhost|127\.|\[::1\])/.test(registry);
+/** What to do about a registry that is this machine's own. */
+const remedies = {
+    "berth:registry": "Name a registry of yours: pulumi config set berth:registry ghcr.io/you/berth",
+    "berth:baseRegistry": "Take the original base images: pulumi config rm berth:baseRegistry",
+};
+/**
+ * Forgets operations that a killed run had begun: what they made is found and taken over (adoptExisting), or made anew.
+ * @returns whether there were any
+ */
+async function dropPendingOperations(stack, cluster) {
+    const { stdout } = await pulumi(["stack", "export", "--stack", stack], cluster);
+    const state = JSON.parse(stdout);
+    if (!state.deployment.pending_operations?.length)
+        return false;
+    delete state.deployment.pending_operations;
+    await execa("pulumi", ["stack", "import", "--stack", stack, "--non-interactive"], {
+        cwd: root,
+        env: stackEnvironment(cluster),
+        input: JSON.stringify(state),
+    });
+    return true;
+}
+/** Runs `pulumi` and shows what it has done so far. */
+async function shown(args, cluster) {
+    const isNews = newsFilter();
+    const run = await execa("pulumi", [...args, "--non-interactive", "--color", "never"], {
+        cwd: root,
+        env: stackEnvironment(cluster),
+        stdin: "ignore",
+        stdout: [
+            function* (line) {
+                if (isNews(line))
+                    yield line;
+            },
+            "inherit",
+        ],
+        stderr: "inherit",
+        buffer: false,
+        reject: false,
+    });
+    if (run.failed)
+        throw new UserError(`pulumi ${args[0]} failed, as said above; what is done is kept. Mend the cause and run again.`);
+}
+/** Pulumi's state holds keys: root's only. */
+async function mkdirPrivate(folder) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+}

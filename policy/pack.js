@@ -1,0 +1,32 @@
+/** The rules as a Pulumi policy pack: `pulumi preview --policy-pack policy`; so too `up`. */
+import { PolicyPack } from "@pulumi/policy";
+import { exceptionFor } from "./exceptions.ts";
+import { kubernetesObject } from "./kubernetes.ts";
+import { rules } from "./rules/index.ts";
+/** urn:pulumi:<stack>::<project>::… → the stack. */
+const stackOf = (urn) => urn.split(":")[2] ?? "";
+const policies = rules.map(({ name, description, check, needsAll }) => {
+    const validate = (object, all) => exceptionFor(name, object, stackOf(object.urn)) ? [] : check(object, all);
+    if (needsAll)
+        return {
+            name,
+            description,
+            validateStack: ({ resources }, report) => {
+                const all = resources.flatMap((resource) => kubernetesObject(resource) ?? []);
+                for (const object of all)
+                    for (const fault of validate(object, all))
+                        report(fault, object.urn);
+            },
+        };
+    return {
+        name,
+        description,
+        validateResource: (resource, report) => {
+            const object = kubernetesObject(resource);
+            if (object)
+                for (const fault of validate(object, [object]))
+                    report(fault);
+        },
+    };
+});
+new PolicyPack("berth", { enforcementLevel: "mandatory", policies });

@@ -1,0 +1,22 @@
+import { containersOf } from "../kubernetes.ts";
+/** Names of values that are secret; POSTGRES_PASSWORD_FILE is where one is, and is none. */
+const secretName = /(password|passwd|secret|token|credentials?|(api|private|access|signing|token)[-_.]?key)$/i;
+/** Values that are secret whatever they are called: private keys, passwords in URLs, keys of services and of Berth. */
+const secretValue = /-----BEGIN [A-Z ]*PRIVATE KEY-----|\w:\/\/[^\s/:@]*:[^\s/@]+@|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{36}|\bberth_[a-z0-9-]+_\w{32}/;
+/** Secrets reach pods as files from a Secret: environments and ConfigMaps are shown to all who may look at a pod. */
+export function noPlainSecrets(object) {
+    if (object.kind === "ConfigMap")
+        return secretsIn(object.manifest.data ?? {}).map((key) => `data.${key} is a secret`);
+    return containersOf(object).flatMap((container) => environmentFaults(container).map((fault) => `container ${container.name}: ${fault}; mount it as a file`));
+}
+function environmentFaults({ env = [], envFrom = [] }) {
+    const literals = Object.fromEntries(env.flatMap(({ name, value }) => (value ? [[name, value]] : [])));
+    return [
+        ...secretsIn(literals).map((name) => `env ${name} is a secret`),
+        ...env.flatMap(({ name, valueFrom }) => (valueFrom?.secretKeyRef ? [`env ${name} is from a Secret`] : [])),
+        ...envFrom.flatMap(({ secretRef }) => (secretRef ? [`envFrom has the Secret ${secretRef.name}`] : [])),
+    ];
+}
+const secretsIn = (values) => Object.entries(values)
+    .filter(([name, value]) => value !== "" && (secretName.test(name) || secretValue.test(value)))
+    .map(([name]) => name);

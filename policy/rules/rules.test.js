@@ -1,0 +1,169 @@
+/** Each rule lets a good object pass and names the fault of a bad one. */
+import { describe, expect, test } from "vitest";
+import { kubernetesObject } from "../kubernetes.ts";
+import { rules } from "./index.ts";
+const object = (type, props, protect = false) => {
+    const resource = { type: `kubernetes:${type}`, name: "it", urn: `urn:pulumi:prod::berth::${type}::it`, props };
+    const found = kubernetesObject({ ...resource, opts: { protect } });
+    if (!found)
+        throw new Error(`${type} is no object`);
+    return found;
+};
+const container = {
+    name: "main",
+    image: `registry.example.com/berth/api@sha256:${"a".repeat(64)}`,
+    env: [{ name: "POSTGRES_PASSWORD_FILE", value: "/etc/berth/secrets/postgres-password" }],
+    envFrom: [{ configMapRef: { name: "api-config" } }],
+    resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { cpu: "1", memory: "512Mi" } },
+    securityContext: {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ["ALL"] },
+    },
+    livenessProbe: { httpGet: { path: "/health/live", port: 3000 } },
+    readinessProbe: { httpGet: { path: "/health/ready", port: 3000 } },
+};
+const pod = {
+    securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: "RuntimeDefault" } },
+    containers: [container],
+    volumes: [{ name: "tmp", emptyDir: {} }],
+};
+const meta = { name: "it", namespace: "berth" };
+const deployment = (ofContainer = {}, ofPod = {}) => object("apps/v1:Deployment", {
+    metadata: meta,
+    spec: { template: { spec: { ...pod, containers: [{ ...container, ...ofContainer }], ...ofPod } } },
+});
+const securityContext = (changes) => deployment({ securityContext: { ...container.securityContext, ...changes } });
+const namespace = (labels, protect = true) => object("core/v1:Namespace", { metadata: { name: "berth", labels } }, protect);
+const restricted = {
+    "pod-security.kubernetes.io/enforce": "restricted",
+    "pod-security.kubernetes.io/enforce-version": "v1.34",
+};
+const role = (rule) => object("rbac.authorization.k8s.io/v1:Role", { metadata: meta, rules: [rule] });
+const service = (spec) => object("core/v1:Service", { metadata: meta, spec });
+const policy = (spec) => object("networking.k8s.io/v1:NetworkPolicy", { metadata: meta, spec });
+const configMap = (data) => object("core/v1:ConfigMap", { metadata: meta, data });
+const claim = (protect) => object("core/v1:PersistentVolumeClaim", { metadata: meta }, protect);
+/** Objects that the rule lets pass, and such that it refuses with what it says. A list stands for a stack's first object with the others. */
+const cases = {
+    "restricted-pods": {
+        passes: [deployment(), configMap({})],
+        fails: [
+            [deployment({}, { hostNetwork: true }), "hostNetwork is set"],
+            [deployment({}, { volumes: [{ name: "node", hostPath: { path: "/" } }] }), "volume node is a hostPath"],
+            [deployment({}, { securityContext: {} }), "set runAsNonRoot: true"],
+            [deployment({}, { securityContext: { ...pod.securityContext, seccompProfile: undefined } }), "seccompProfile"],
+            [deployment({}, { initContainers: [{ ...container, name: "first", securityContext: {} }] }), "container first"],
+            [deployment({ ports: [{ containerPort: 80, hostPort: 80 }] }), "hostPort 80"],
+            [securityContext({ runAsUser: 0 }), "runAsUser is root"],
+            [securityContext({ privileged: true }), "privileged is set"],
+            [securityContext({ allowPrivilegeEscalation: undefined }), "set allowPrivilegeEscalation: false"],
+            [securityContext({ capabilities: { drop: ["NET_RAW"] } }), "drop ALL"],
+            [securityContext({ capabilities: { drop: ["ALL"], add: ["SYS_ADMIN"] } }), "adds the capabilities SYS_ADMIN"],
+            [securityContext({ readOnlyRootFilesystem: false }), "set readOnlyRootFilesystem: true"],
+        ],
+    },
+    "restricted-namespaces": {
+        passes: [namespace(restricted)],
+        fails: [
+            [namespace({}), "set the label pod-security.kubernetes.io/enforce: restricted"],
+            [namespace({ ...restricted, "pod-security.kubernetes.io/enforce-version": "latest" }), "pin the rules' version"],
+        ],
+    },
+    "image-digests": {
+        passes: [deployment()],
+        fails: [
+            [deployment({ image: "redis:7" }), "redis:7 is not named by digest"],
+            [deployment({}, { initContainers: [{ name: "first", image: "busybox" }] }), "busybox is not named by digest"],
+        ],
+    },
+    probes: {
+        passes: [
+            deployment(),
+            object("batch/v1:Job", { spec: { template: { spec: { containers: [{ name: "once" }] } } } }),
+        ],
+        fails: [
+            [deployment({ livenessProbe: undefined }), "has no livenessProbe"],
+            [deployment({ readinessProbe: undefined }), "has no readinessProbe"],
+        ],
+    },
+    resources: {
+        passes: [deployment()],
+        fails: [
+            [deployment({ resources: { limits: container.resources.limits } }), "set resources.requests.cpu"],
+            [deployment({ resources: { ...container.resources, limits: { cpu: "1" } } }), "set resources.limits.memory"],
+            [
+                object("batch/v1:CronJob", {
+                    spec: { jobTemplate: { spec: { template: { spec: { containers: [{ name: "a" }] } } } } },
+                }),
+                "container a: set resources.limits.cpu",
+            ],
+        ],
+    },
+    "no-wildcard-rbac": {
+        passes: [role({ apiGroups: [""], resources: ["pods"], verbs: ["get"] })],
+        fails: [
+            [role({ apiGroups: [""], resources: ["pods"], verbs: ["*"] }), "rules[0].verbs has a wildcard"],
+            [role({ apiGroups: [""], resources: ["*/scale"], verbs: ["get"] }), "rules[0].resources has a wildcard"],
+            [
+                object("rbac.authorization.k8s.io/v1:ClusterRoleBinding", { roleRef: { name: "cluster-admin" } }),
+                "binds cluster-admin",
+            ],
+        ],
+    },
+    "no-public-service": {
+        passes: [service({ type: "ClusterIP" }), service({ clusterIP: "None" })],
+        fails: [
+            [service({ type: "LoadBalancer" }), "is a LoadBalancer"],
+            [service({ type: "NodePort" }), "is a NodePort"],
+            [service({ externalIPs: ["203.0.113.1"] }), "has externalIPs"],
+        ],
+    },
+    "network-policies": {
+        passes: [
+            [deployment(), policy({ podSelector: {}, policyTypes: ["Ingress", "Egress"] })],
+            [namespace({}), policy({ podSelector: {}, policyTypes: ["Ingress", "Egress"] })],
+        ],
+        fails: [
+            [[deployment()], "namespace berth has no NetworkPolicy"],
+            [[namespace({}), policy({ podSelector: {}, policyTypes: ["Ingress"] })], "in both directions"],
+            [[namespace({}), policy({ podSelector: {}, policyTypes: ["Ingress", "Egress"], egress: [{}] })], "denies all"],
+            [
+                [namespace({}), policy({ podSelector: { matchLabels: { app: "api" } }, policyTypes: ["Ingress", "Egress"] })],
+                "denies all",
+            ],
+        ],
+    },
+    "no-plain-secrets": {
+        passes: [deployment(), configMap({ SECRETS_DIR: "/etc/berth/secrets", PUBLIC_URL: "https://berth.example.com" })],
+        fails: [
+            [deployment({ env: [{ name: "DB_PASSWORD", value: "hunter2" }] }), "env DB_PASSWORD is a secret"],
+            [deployment({ env: [{ name: "DB", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] }), "env DB is from a"],
+            [deployment({ envFrom: [{ secretRef: { name: "api-secrets" } }] }), "envFrom has the Secret api-secrets"],
+            [deployment({ env: [{ name: "DB", value: "postgres://berth:hunter2@db/berth" }] }), "env DB is a secret"],
+            [configMap({ "api-key": "abc" }), "data.api-key is a secret"],
+            [configMap({ file: "-----BEGIN EC PRIVATE KEY-----" }), "data.file is a secret"],
+            [configMap({ file: `key: berth_acme_${"x".repeat(32)}` }), "data.file is a secret"],
+        ],
+    },
+    "protected-data": {
+        passes: [claim(true), namespace({}), deployment()],
+        fails: [
+            [claim(false), "set the resource option protect"],
+            [namespace({}, false), "set the resource option protect"],
+            [object("apps/v1:StatefulSet", { spec: { volumeClaimTemplates: [{}] } }), "set the resource option protect"],
+        ],
+    },
+};
+describe.each(rules)("$name", ({ name, check }) => {
+    const faults = (given) => {
+        const all = [given].flat();
+        return all[0] ? check(all[0], all) : [];
+    };
+    test.each(cases[name].passes.map((given) => ({ given })))("passes %#", ({ given }) => {
+        expect(faults(given)).toEqual([]);
+    });
+    test.each(cases[name].fails)("fails %#: $1", (given, says) => {
+        expect(faults(given)).toContainEqual(expect.stringContaining(says));
+    });
+});

@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import { median, meets, parseFigure } from "./report.ts";
+test("a figure is read from its line, and what else a benchmark prints is not taken for one", () => {
+    expect(parseFigure("session-start-10 1.07 <=1.10")).toEqual({ name: "session-start-10", value: 1.07, aim: "<=1.10" });
+    expect(parseFigure("api-mib 84.20 -")).toEqual({ name: "api-mib", value: 84.2, aim: "-" });
+    for (const line of ["", "hello", "started 10 sessions", "ratio NaN <=1.10", "a b 1.00 <=1"]) {
+        expect(parseFigure(line), line).toBeUndefined();
+    }
+});
+test("an aim is a limit from above or from below, or none", () => {
+    const figure = (value, aim) => ({ name: "x", value, aim });
+    expect(meets(figure(1.1, "<=1.1"))).toBe(true);
+    expect(meets(figure(1.11, "<=1.1"))).toBe(false);
+    expect(meets(figure(0.5, ">=0.5"))).toBe(true);
+    expect(meets(figure(0.49, ">=0.5"))).toBe(false);
+    expect(meets(figure(-7, "-"))).toBe(true);
+});
+test("the median is the middle, whatever the order", () => {
+    expect(median([9, 1, 2])).toBe(2);
+    expect(median([4, 1, 3, 2])).toBe(2.5);
+});

@@ -1,0 +1,27 @@
+/** A real Chromium, Debian's, driven by Playwright. */
+import { chromium } from "playwright-core";
+import { PNG } from "pngjs";
+/** Starts Chromium; nothing that would speak to the outside on its own is on. */
+export function launch() {
+    const quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"];
+    return chromium.launch({
+        executablePath: "/usr/bin/chromium",
+        args: ["--no-sandbox", "--disable-gpu", "--disable-sync", ...quiet],
+    });
+}
+/** The share of pixels, 0 to 1, that differ between two screenshots of the same size. */
+export function difference(before, after) {
+    const [a, b] = [PNG.sync.read(before), PNG.sync.read(after)];
+    if (a.width !== b.width || a.height !== b.height)
+        return 1;
+    let differing = 0;
+    for (let at = 0; at < a.data.length; at += 4)
+        if (a.data.readUInt32LE(at) !== b.data.readUInt32LE(at))
+            differing++;
+    return differing / (a.width * a.height);
+}
+/** Whether all pixels of a screenshot have the same colour. */
+export function isBlank(shot) {
+    const { data } = PNG.sync.read(shot);
+    return data.equals(Buffer.alloc(data.length, data.subarray(0, 4)));
+}
