@@ -8,6 +8,7 @@ import { isMigrated } from "../database/migrate.ts";
 import { proxyToken } from "../desktop/tickets.ts";
 import { Health } from "../health/health.ts";
 import { HealthController } from "../health/healthController.ts";
+import { addBackupMetrics } from "../metrics/backups.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { MetricsController } from "../metrics/metricsController.ts";
 import { connectKubernetes, loadKubeConfig } from "../pods/kubernetes.ts";
@@ -30,6 +31,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
   const queue = new SessionQueue(redis, logger);
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const metrics = new Metrics(store, queue);
+  addBackupMetrics(metrics.registry, database);
 
   const kubeConfig = loadKubeConfig();
   const core = connectKubernetes(kubeConfig);
