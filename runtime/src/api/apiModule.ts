@@ -1,6 +1,6 @@
 /** What the role `api` consists of. */
 import type { IncomingMessage } from "node:http";
-import { compile, proxyAddr } from "@fastify/proxy-addr";
+import proxyAddr from "@fastify/proxy-addr";
 import { type DynamicModule, Module } from "@nestjs/common";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -63,7 +63,7 @@ export function apiModule(config: Config, { database, redis }: Connections, logg
   const streams = new Streams();
   const pods = new PodAccess(loadKubeConfig());
   const parts = { store, authenticator, rateLimit, activity, logger };
-  const trusted = compile(config.TRUSTED_PROXIES);
+  const trusted = proxyAddr.compile(config.TRUSTED_PROXIES);
   const webSockets = new WebSockets({
     channels: [
       new DesktopGateway({
