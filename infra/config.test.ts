@@ -181,10 +181,10 @@ test("all faults are told at once", () => {
 test("a fault never shows a secret", () => {
   const faults = (webhooks: unknown) => faultsOf(acme({ webhooks }));
   expect(faults([{ ...webhook, secret: "hunter2" }])).toEqual([
-    "tenants[0].webhooks[0].secret: is not text of at least 16 characters",
+    "tenants[0].webhooks[0].secret: is not text of 16 characters or more",
   ]);
-  expect(faults([{ ...webhook, secret: 1234567890 }])).toEqual([
-    "tenants[0].webhooks[0].secret: is not text of at least 16 characters",
+  expect(faults([{ ...webhook, secret: 123456789 }])).toEqual([
+    "tenants[0].webhooks[0].secret: is not text of 16 characters or more",
   ]);
   expect(faults(webhook)).toEqual(["tenants[0].webhooks: {…} is not an array"]);
 });

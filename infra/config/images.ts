@@ -9,7 +9,7 @@ export const registryLogins = z.array(
       .regex(/^[a-z0-9.-]+(:\d+)?$/, { error: "is not a registry's host, for example ghcr.io" })
       .describe("The registry's host, for example ghcr.io."),
     username: z.string().min(1, { error: "is empty" }).describe("User, or what the registry takes in its place."),
-    password: secretText.describe("Password or token; set it with `pulumi config set --secret --path`."),
+    password: secretText().describe("Password or token; set it with `pulumi config set --secret --path`."),
   }),
 );
 

@@ -28,13 +28,6 @@ export const schedule = z.string().regex(/^[\d*,/-]+( [\d*,/A-Za-z-]+){4}$/, {
 /** A duration above zero. */
 export const lasting = duration.refine((text) => secondsOf(text) !== 0, { error: "is no time at all" });
 
-/** Text that nobody should read: a fault names the rule and not the value. */
-export const secretText = (atLeast: number) =>
-  z.custom<string>((value) => typeof value === "string" && value.length >= atLeast, {
-    error: `is not text of at least ${atLeast} characters`,
-    params: { secret: true },
-  });
-
 export const wholeNumber = z.int({ error: "is not a whole number" });
 export const count = wholeNumber.nonnegative({ error: "is below 0" });
 export const port = wholeNumber.min(1, { error: "is below 1" }).max(65535, { error: "is above 65535" });
@@ -52,10 +45,14 @@ export const cidr = z
   .refine(isCidr, { error: "is not an address range, for example 203.0.113.0/24 or 0.0.0.0/0" });
 
 /** A password or the like; YAML and `pulumi config set --path` read one of digits as a number. No fault shows it. */
-export const secretText = z.preprocess(
-  (value) => (typeof value === "number" ? String(value) : value),
-  z.string().min(1, { error: "is empty" }),
-);
+export const secretText = (atLeast = 1) =>
+  z.preprocess(
+    (value) => (typeof value === "number" ? String(value) : value),
+    z.custom<string>((value) => typeof value === "string" && value.length >= atLeast, {
+      error: `is not text of ${atLeast} ${atLeast === 1 ? "character" : "characters"} or more`,
+      params: { secret: true },
+    }),
+  );
 
 /** A volume and its default size. */
 export const volume = (size: string) =>

@@ -1,4 +1,0 @@
-/** `npm run config:docs`: writes docs/config.md. */
-import { writeFileSync } from "node:fs";
-import { configDocs } from "./docs.ts";
-writeFileSync(new URL("../../docs/config.md", import.meta.url), configDocs());
