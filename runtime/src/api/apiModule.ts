@@ -24,6 +24,7 @@ import { SessionStore } from "../sessions/sessionStore.ts";
 import { TaskCipher } from "../sessions/taskCipher.ts";
 import { Waiting } from "../sessions/waiting.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
+import { DeliveryStore } from "../webhooks/deliveryStore.ts";
 import { Authenticator } from "./authenticator.ts";
 import { CallerGuard } from "./callerGuard.ts";
 import { controllers } from "./controllers.ts";
@@ -95,6 +96,7 @@ export function apiModule(config: Config, { database, redis }: Connections, logg
       { provide: Streams, useValue: streams },
       { provide: Waiting, useValue: new Waiting(store, feed, streams) },
       { provide: PodAccess, useValue: pods },
+      { provide: DeliveryStore, useValue: new DeliveryStore(database) },
       { provide: WebSockets, useValue: webSockets },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
       { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },

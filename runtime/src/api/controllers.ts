@@ -6,6 +6,7 @@ import { LogsController } from "../logs/logsController.ts";
 import { SessionsController } from "../sessions/sessionsController.ts";
 import { TenantsController } from "../tenants/tenantsController.ts";
 import { UsageController } from "../usage/usageController.ts";
+import { WebhooksController } from "../webhooks/webhooksController.ts";
 
 export const controllers: Type[] = [
   SessionsController,
@@ -14,4 +15,5 @@ export const controllers: Type[] = [
   DesktopController,
   UsageController,
   TenantsController,
+  WebhooksController,
 ];

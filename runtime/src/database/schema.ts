@@ -78,7 +78,30 @@ export interface SessionEventsTable {
   address: string | null;
 }
 
+/** What is still to be sent to a tenant's webhook, or could not be; what has been sent is deleted. */
+export interface WebhookDeliveriesTable {
+  id: Generated<string>;
+  tenant: string;
+  url: string;
+  event_id: string;
+  /** `dead`: not tried any more, for somebody to look at. */
+  state: Generated<"pending" | "dead">;
+  attempts: Generated<number>;
+  /** Tried no earlier than this. */
+  next_at: Timestamp;
+  last_error: string | null;
+  created_at: Timestamp;
+}
+
+/** One row: the last event that has been turned into deliveries. */
+export interface WebhookPositionTable {
+  singleton: Generated<boolean>;
+  event_id: string;
+}
+
 export interface Schema {
   sessions: SessionsTable;
   session_events: SessionEventsTable;
+  webhook_deliveries: WebhookDeliveriesTable;
+  webhook_position: WebhookPositionTable;
 }

@@ -42,6 +42,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly webhooks = new Counter({
+    name: "berth_webhook_deliveries_total",
+    help: "Attempts to deliver an event to a webhook by outcome: delivered, failed (to be tried again), dead.",
+    labelNames: ["outcome"],
+    registers: [this.registry],
+  });
+
   /** Sessions and jobs are asked for at scrape time; where the answer doesn't come, the figure is left out, not stale. */
   constructor(store: Pick<SessionStore, "countByState">, queue: Pick<SessionQueue, "counts">) {
     const { registry } = this;

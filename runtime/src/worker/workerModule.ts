@@ -19,6 +19,8 @@ import { Reconciler } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { TaskCipher } from "../sessions/taskCipher.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
+import { DeliveryStore } from "../webhooks/deliveryStore.ts";
+import { WebhookSender } from "../webhooks/webhookSender.ts";
 import { PodWatches } from "./podWatches.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
@@ -49,6 +51,13 @@ export function workerModule(config: Config, { database, redis }: Connections, l
   const worker = new SessionWorker(connectBlockingRedis(config, logger), queue, reconciler, metrics, logger);
   const sweep = new Sweep(store, queue, logger);
   const watches = new PodWatches(kubeConfig, core, tenants, queue, metrics, logger);
+  const webhooks = new WebhookSender({
+    store: new DeliveryStore(database),
+    tenants,
+    metrics,
+    logger,
+    allowPrivate: config.WEBHOOK_ALLOW_PRIVATE,
+  });
   const health = new Health({
     dependencies: [
       { name: "postgres", ping: () => pingDatabase(database) },
@@ -67,6 +76,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
       { provide: SessionWorker, useValue: worker },
       { provide: Sweep, useValue: sweep },
       { provide: PodWatches, useValue: watches },
+      { provide: WebhookSender, useValue: webhooks },
     ],
   };
 }

@@ -1,0 +1,184 @@
+/** Deliveries in Postgres: made from the audit trail, taken by whichever worker is free, kept until they have arrived. */
+import { type InferResult, sql } from "kysely";
+import type { Database } from "../database/database.ts";
+import { type EventJson, toEventJson } from "../events/event.ts";
+import { readAllEvents } from "../sessions/sessionEvents.ts";
+import type { Tenant } from "../tenants/tenants.ts";
+import { type DeliveryJson, withoutQuery } from "./delivery.ts";
+
+/** Events turned into deliveries at once. */
+const pageSize = 500;
+
+/** A delivery whose worker died is another's after so many seconds; longer than an attempt may take. */
+const leaseSeconds = 60;
+
+export interface Delivery {
+  id: string;
+  url: string;
+  /** With this one. */
+  attempts: number;
+  event: EventJson;
+}
+
+export class DeliveryStore {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Makes deliveries of what has happened since the last time, for the tenants that have webhooks. Returns whether there
+   * may be more. One worker at a time does it; the others find nothing to do.
+   */
+  async fanOut(tenant: (name: string) => Tenant | undefined): Promise<boolean> {
+    return this.database.transaction().execute(async (transaction) => {
+      const position = await transaction
+        .selectFrom("webhook_position")
+        .select("event_id")
+        .forUpdate()
+        .skipLocked()
+        .executeTakeFirst();
+      if (position === undefined) return false;
+      const events = await readAllEvents(transaction, position.event_id, pageSize);
+      const last = events.at(-1);
+      if (last === undefined) return false;
+      const rows = events.flatMap((event) =>
+        (tenant(event.tenant)?.webhooks ?? []).map(({ url }) => ({ tenant: event.tenant, url, event_id: event.id })),
+      );
+      if (rows.length > 0) {
+        await transaction
+          .insertInto("webhook_deliveries")
+          .values(rows)
+          .onConflict((conflict) => conflict.constraint("webhook_deliveries_once").doNothing())
+          .execute();
+      }
+      await transaction.updateTable("webhook_position").set({ event_id: last.id }).execute();
+      return events.length === pageSize;
+    });
+  }
+
+  /** At most `limit` deliveries that are due, the longest due first; nobody else gets them for a minute. */
+  async take(limit: number): Promise<Delivery[]> {
+    const taken = await this.database
+      .updateTable("webhook_deliveries")
+      .set({
+        attempts: sql`attempts + 1`,
+        next_at: sql<Date>`now() + make_interval(secs => ${leaseSeconds})`,
+      })
+      .where("id", "in", (db) =>
+        db
+          .selectFrom("webhook_deliveries")
+          .select("id")
+          .where("state", "=", "pending")
+          .where("next_at", "<=", sql<Date>`now()`)
+          .orderBy("next_at")
+          .limit(limit)
+          .forUpdate()
+          .skipLocked(),
+      )
+      .returning("id")
+      .execute();
+    if (taken.length === 0) return [];
+    const rows = await select(this.database)
+      .where(
+        "delivery.id",
+        "in",
+        taken.map(({ id }) => id),
+      )
+      .execute();
+    return rows.map((row) => ({ id: row.delivery_id, url: row.url, attempts: row.attempts, event: eventOf(row) }));
+  }
+
+  /** It has arrived, or there is no such webhook any more. */
+  async remove(id: string): Promise<void> {
+    await this.database.deleteFrom("webhook_deliveries").where("id", "=", id).execute();
+  }
+
+  /** It has not arrived; tried again in so many seconds, or not any more (`dead`). */
+  async fail(id: string, error: string, next: number | "dead"): Promise<void> {
+    await this.database
+      .updateTable("webhook_deliveries")
+      .set({
+        last_error: error.slice(0, 500),
+        ...(next === "dead"
+          ? { state: "dead" as const }
+          : { next_at: sql<Date>`now() + make_interval(secs => ${next})` }),
+      })
+      .where("id", "=", id)
+      .execute();
+  }
+
+  /** Newest first. Undefined if the cursor is no delivery. */
+  async list(
+    filter: { state?: "pending" | "dead" | undefined; tenant?: string | undefined },
+    limit: number,
+    cursor: string | undefined,
+  ): Promise<{ items: DeliveryJson[]; nextCursor: string | null } | undefined> {
+    let query = select(this.database);
+    if (filter.state !== undefined) query = query.where("delivery.state", "=", filter.state);
+    if (filter.tenant !== undefined) query = query.where("delivery.tenant", "=", filter.tenant);
+    if (cursor !== undefined) {
+      if ((await this.find(cursor)) === undefined) return undefined;
+      query = query.where(
+        sql<boolean>`(delivery.created_at, delivery.id) <
+          (select c.created_at, c.id from webhook_deliveries c where c.id = ${cursor}::uuid)`,
+      );
+    }
+    const rows = await query
+      .orderBy("delivery.created_at", "desc")
+      .orderBy("delivery.id", "desc")
+      .limit(limit + 1)
+      .execute();
+    const items = rows.slice(0, limit).map(toDeliveryJson);
+    return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
+  }
+
+  async find(id: string): Promise<DeliveryJson | undefined> {
+    const row = await select(this.database).where("delivery.id", "=", id).executeTakeFirst();
+    return row && toDeliveryJson(row);
+  }
+
+  /** Tried at once, and as often as a new one. */
+  async redeliver(id: string): Promise<DeliveryJson | undefined> {
+    await this.database
+      .updateTable("webhook_deliveries")
+      .set({ state: "pending", attempts: 0, next_at: sql<Date>`now()` })
+      .where("id", "=", id)
+      .execute();
+    return this.find(id);
+  }
+}
+
+function select(database: Database) {
+  return database
+    .selectFrom("webhook_deliveries as delivery")
+    .innerJoin("session_events as event", "event.id", "delivery.event_id")
+    .selectAll("event")
+    .select([
+      "delivery.id as delivery_id",
+      "delivery.tenant",
+      "delivery.url",
+      "delivery.state as delivery_state",
+      "delivery.attempts",
+      "delivery.next_at",
+      "delivery.last_error",
+      "delivery.created_at",
+    ]);
+}
+
+type Row = InferResult<ReturnType<typeof select>>[number];
+
+const eventOf = ({ session_id, tenant, ...event }: Row): EventJson =>
+  toEventJson({ ...event, sessionId: session_id }, tenant);
+
+function toDeliveryJson(row: Row): DeliveryJson {
+  const { delivery_id: id, tenant, url, delivery_state: state, attempts } = row;
+  return {
+    id,
+    tenant,
+    url: withoutQuery(url),
+    state,
+    attempts,
+    nextAt: state === "pending" ? row.next_at.toISOString() : null,
+    lastError: row.last_error,
+    createdAt: row.created_at.toISOString(),
+    event: eventOf(row),
+  };
+}

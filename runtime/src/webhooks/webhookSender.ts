@@ -1,0 +1,94 @@
+/** Tells tenants' webhooks what happens to their sessions. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
+import type { Logger } from "pino";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { TenantsFile } from "../tenants/tenantsFile.ts";
+import { nextAttempt } from "./backoff.ts";
+import type { Delivery, DeliveryStore } from "./deliveryStore.ts";
+import { post } from "./post.ts";
+import { signedHeaders } from "./sign.ts";
+
+/** Attempts that run at the same time. */
+const concurrency = 20;
+
+export interface WebhookSenderOptions {
+  store: Pick<DeliveryStore, "fanOut" | "take" | "remove" | "fail">;
+  tenants: Pick<TenantsFile, "get">;
+  metrics: Pick<Metrics, "webhooks">;
+  logger: Logger;
+  /** Whether webhooks may go to private addresses, and by plain http. */
+  allowPrivate: boolean;
+  /** Milliseconds between two looks for something to do. Default 1000. */
+  intervalMs?: number;
+}
+
+export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #abort = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(private readonly options: WebhookSenderOptions) {}
+
+  onApplicationBootstrap(): void {
+    this.#done = this.#run();
+  }
+
+  /** Attempts that run are finished; each is bounded in time. */
+  async onApplicationShutdown(): Promise<void> {
+    this.#abort.abort();
+    await this.#done;
+    await Promise.all(this.#running);
+  }
+
+  async #run(): Promise<void> {
+    const { store, tenants, logger, intervalMs = 1_000 } = this.options;
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      let more = false;
+      try {
+        more = await store.fanOut((name) => tenants.get(name));
+        const free = concurrency - this.#running.size;
+        for (const delivery of free > 0 ? await store.take(free) : []) this.#start(delivery);
+      } catch (error) {
+        logger.warn({ err: error }, "webhooks wait for the database");
+      }
+      if (!more) await sleep(intervalMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  #start(delivery: Delivery): void {
+    const attempt = this.#attempt(delivery)
+      .catch((error: unknown) => this.options.logger.warn({ err: error }, "a webhook's outcome could not be noted"))
+      .finally(() => this.#running.delete(attempt));
+    this.#running.add(attempt);
+  }
+
+  async #attempt({ id, url, attempts, event }: Delivery): Promise<void> {
+    const { store, tenants, metrics, logger, allowPrivate } = this.options;
+    const webhook = tenants.get(event.tenant)?.webhooks.find((one) => one.url === url);
+    if (webhook === undefined) return store.remove(id); // taken out of the config meanwhile
+
+    const body = JSON.stringify({ type: `session.${event.state}`, timestamp: event.at, data: event });
+    const headers = signedHeaders(webhook.secret, `evt_${event.id}`, new Date(), body);
+    let failure: string;
+    let retryAfter: number | undefined;
+    let gone = false;
+    try {
+      const answer = await post(new URL(url), headers, body, allowPrivate);
+      if (answer.status >= 200 && answer.status < 300) {
+        metrics.webhooks.inc({ outcome: "delivered" });
+        return store.remove(id);
+      }
+      failure = `answered ${answer.status}`;
+      retryAfter = answer.retryAfter;
+      gone = answer.status === 410; // it wants no more of this
+    } catch (error) {
+      failure = (error as Error).message;
+    }
+    const next = gone ? "dead" : nextAttempt(attempts, retryAfter);
+    metrics.webhooks.inc({ outcome: next === "dead" ? "dead" : "failed" });
+    logger.warn({ tenant: event.tenant, sessionId: event.sessionId, attempts, failure, next }, "webhook not delivered");
+    await store.fail(id, failure, next);
+  }
+}
