@@ -1,4 +1,4 @@
-/** Who may talk to whom in the platform's namespace. All that is not named here is denied, in both directions. */
+/** Every NetworkPolicy of the namespace berth: who may talk to whom. All that is not named here is denied, in both directions. */
 import type { ExternalStore } from "./config/stores.ts";
 import type { Config } from "./config.ts";
 import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";

@@ -1,4 +1,6 @@
 /** The labels that every object of Berth carries. */
+import { readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
 
 export type Component =
   | "platform"
@@ -20,9 +22,16 @@ export const selector = (component: Component) => ({
   "app.kubernetes.io/component": component,
 });
 
-/** The recommended labels of Kubernetes for an object of the component. */
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+
+/** The components that run Berth's own code; the others have versions of their own, which their image tells. */
+const berthsOwn: Component[] = ["api", "worker", "migrate", "cleanup"];
+
+/** The recommended labels of Kubernetes for an object of the component; its instance is the Pulumi stack. */
 export const labels = (component: Component) => ({
   ...selector(component),
+  "app.kubernetes.io/instance": pulumi.getStack(),
+  ...(berthsOwn.includes(component) && { "app.kubernetes.io/version": version }),
   "app.kubernetes.io/part-of": "berth",
   "app.kubernetes.io/managed-by": "pulumi",
 });

@@ -1,0 +1,76 @@
+/** The table in README.md that leads from any object in the cluster to the file that makes it. */
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { RecordedResource } from "./testing/record.ts";
+
+const here = (name: string) => new URL(name, import.meta.url);
+const read = (name: string) => readFileSync(here(name), "utf8");
+
+interface Row {
+  namespace: string;
+  names: string[];
+  kinds: string[];
+  file: string;
+  /** What the config must have for the object to be there. Empty for what is always there. */
+  condition: string;
+}
+
+const rows: Row[] = read("README.md")
+  .split("\n")
+  .filter((line) => line.includes(".ts) |"))
+  .map((line) => {
+    const [namespace = "", names = "", kinds = "", file = "", condition = ""] = line
+      .split("|")
+      .slice(1)
+      .map((cell) => cell.trim().replaceAll("`", ""));
+    return {
+      namespace,
+      names: names.split(", "),
+      kinds: kinds.split(", "),
+      file: /\[(.+)]/.exec(file)?.[1] ?? "",
+      condition,
+    };
+  });
+
+interface ObjectInputs {
+  kind: string;
+  metadata: { name: string; namespace?: string };
+}
+
+const objects = ["dev", "prod"]
+  .flatMap((stack) => JSON.parse(read(`testdata/${stack}.golden.json`)) as RecordedResource[])
+  .map(({ inputs }) => inputs as Partial<ObjectInputs>)
+  .filter((inputs): inputs is ObjectInputs => inputs.kind !== undefined)
+  .map(({ kind, metadata: { namespace = "", name } }) => ({ namespace, kind, name }));
+
+/** `*` stands for any text, `…` for a hash of the content. */
+const fits = (pattern: string, text: string) =>
+  new RegExp(`^${pattern.replaceAll("*", ".+").replace("…", "[0-9a-f]{10}")}$`).test(text);
+
+const matches = (row: Row, { namespace, kind, name }: (typeof objects)[number]) =>
+  fits(row.namespace, namespace) && row.kinds.includes(kind) && row.names.some((pattern) => fits(pattern, name));
+
+describe("from an object to its code", () => {
+  test("every object of the stacks is in one row of infra/README.md", () => {
+    const elsewhere = objects
+      .map((object) => ({ object, files: rows.filter((row) => matches(row, object)).map(({ file }) => file) }))
+      .filter(({ files }) => files.length !== 1);
+    expect(elsewhere).toEqual([]);
+  });
+
+  test("every file of the table is there, and its objects too unless the config says so", () => {
+    expect(rows.map(({ file }) => file).filter((file) => !existsSync(here(file)))).toEqual([]);
+    const gone = rows
+      .filter(({ condition }) => condition === "")
+      .filter((row) => !objects.some((one) => matches(row, one)));
+    expect(gone).toEqual([]);
+  });
+
+  test("every file of the table has the kinds or names of its objects in it", () => {
+    const unrelated = rows.filter(({ file, kinds, names }) => {
+      const words = [...kinds, ...names.map((name) => name.replace(/[-*…]+$/, ""))].filter((word) => word !== "");
+      return !words.some((word) => read(file).includes(word));
+    });
+    expect(unrelated).toEqual([]);
+  });
+});
