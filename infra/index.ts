@@ -55,7 +55,7 @@ const { postgres, redis } = makeStores({ namespace, base, ...config }, inPlatfor
 
 const tenants = makeTenants(
   config.tenants,
-  { platformNamespace: namespace, kubernetesApi },
+  { ...config, platformNamespace: namespace, kubernetesApi },
   { ...providers, dependsOn: [priorities] },
 );
 const admin = new Admin("admin", { keys: config.adminKeys, namespace }, providers);

@@ -42,7 +42,8 @@ export class Platform extends pulumi.ComponentResource {
     if (args.registryLogins.length > 0)
       registryLoginSecret(
         "registry-login",
-        { namespace: this.namespace, component: "platform", logins: args.registryLogins },
+        (secret) => ({ name: secret, namespace: this.namespace, labels: labels("platform") }),
+        args.registryLogins,
         { parent: this },
       );
     this.registerOutputs({ namespace: this.namespace });

@@ -1,36 +1,27 @@
+import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegistryLogin } from "./config/images.ts";
-import { type Component, labels } from "./kubernetes/labels.ts";
 
 /** The Secret by which the cluster pulls from private registries; one in the namespace of every pod that needs it. */
 export const registryLoginName = "registry-login";
 
-export interface RegistryLoginSecretArgs {
-  namespace: pulumi.Input<string>;
-  /** Whose namespace it is. */
-  component: Component;
-  /** More labels. Default: none. */
-  labels?: Record<string, string>;
-  logins: RegistryLogin[];
-}
-
-/** Makes the Secret. It keeps its name when a login changes: it is read at each pull, so nothing needs to be rolled. */
+/**
+ * Makes the Secret. It keeps its name when a login changes: it is read at each pull, so nothing needs to be rolled.
+ * @param metadata of an object of that name in the namespace
+ */
 export const registryLoginSecret = (
   name: string,
-  args: RegistryLoginSecretArgs,
+  metadata: (objectName: string) => types.input.meta.v1.ObjectMeta,
+  logins: RegistryLogin[],
   opts: pulumi.CustomResourceOptions,
 ): k8s.core.v1.Secret =>
   new k8s.core.v1.Secret(
     name,
     {
-      metadata: {
-        name: registryLoginName,
-        namespace: args.namespace,
-        labels: { ...labels(args.component), ...args.labels },
-      },
+      metadata: metadata(registryLoginName),
       type: "kubernetes.io/dockerconfigjson",
-      stringData: { ".dockerconfigjson": pulumi.secret(dockerConfig(args.logins)) },
+      stringData: { ".dockerconfigjson": pulumi.secret(dockerConfig(logins)) },
     },
     opts,
   );

@@ -1,10 +1,12 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { apiKeys } from "../api-keys.ts";
+import type { RegistryLogin } from "../config/images.ts";
 import type { TenantConfig } from "../config/tenant.ts";
 import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
 import { labels, tenantLabel } from "../kubernetes/labels.ts";
 import { restrictedNamespace } from "../kubernetes/security.ts";
+import { pullSecretNames, registryLoginSecret } from "../registry-login.ts";
 import { type TenantEntry, tenantEntry } from "../tenants-file.ts";
 import { limitRange, resourceQuota } from "./limits.ts";
 import { tenantPolicies } from "./network-policies.ts";
@@ -16,6 +18,10 @@ export interface TenantArgs {
   platformNamespace: pulumi.Input<string>;
   /** Addresses of the Kubernetes API, which sessions never reach. */
   kubernetesApi: pulumi.Input<ApiEndpoint[]>;
+  /** Logins for the Secret `registry-login`, with which the sessions' image is pulled. None, no Secret. */
+  registryLogins: RegistryLogin[];
+  /** Secrets of the user's own in the tenant's namespace, for the same. */
+  imagePullSecrets: string[];
 }
 
 /** A tenant: the namespace of its sessions, what they may use and reach, and its API keys. */
@@ -59,9 +65,17 @@ export class Tenant extends pulumi.ComponentResource {
       { metadata: meta("sessions"), spec: { limits: limitRange(tenant.workspace) } },
       inside,
     );
+    if (args.registryLogins.length > 0)
+      registryLoginSecret(`${name}-registry-login`, meta, args.registryLogins, inside);
+    const pullSecrets = pullSecretNames(args).map((secret) => ({ name: secret }));
     const account = new k8s.core.v1.ServiceAccount(
       `${name}-agent-runner`,
-      { metadata: meta("agent-runner"), automountServiceAccountToken: false },
+      {
+        metadata: meta("agent-runner"),
+        automountServiceAccountToken: false,
+        // Kubernetes puts them into the pods that name the account, so that the runtime need not know of them.
+        ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets }),
+      },
       inside,
     );
     const { modelEndpoint } = tenant.agentConfig;
