@@ -5,7 +5,7 @@ import { createLogger } from "../logging/logging.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import type { NewSession } from "../sessions/sessionStore.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
-import { cipher, freshDatabase } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, noJobs } from "../testing/fixtures.ts";
 import { createChannel } from "./channel.ts";
 import { sessionToken } from "./token.ts";
 
@@ -18,7 +18,7 @@ async function open() {
   const store = new SessionStore(database, cipher);
   const lines: string[] = [];
   const looked: string[] = [];
-  const metrics = new Metrics(store, { counts: async () => ({ waiting: 0, active: 0, delayed: 0 }) });
+  const metrics = new Metrics(store, noJobs);
   const server = createChannel({
     tokenKey,
     store,

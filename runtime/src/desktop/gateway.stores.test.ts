@@ -18,6 +18,7 @@ import {
   cipher,
   freshDatabase,
   keyOf,
+  noJobs,
   sessionOf,
   silent,
   storesConfig,
@@ -45,7 +46,7 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
   const store = new SessionStore(database, cipher);
   const tenants = new TenantsFile(tenantsFile(tenant("acme"), tenant("beta")), silent);
   const tickets = new Tickets(tokenKey);
-  const metrics = new Metrics(store, { counts: async () => ({ waiting: 0, active: 0, delayed: 0 }) });
+  const metrics = new Metrics(store, noJobs);
   const redis = connectRedis(storesConfig(name, ""), silent);
   await until(() => redis.status === "ready");
   const gateway = new WebSockets({

@@ -1,19 +1,20 @@
 /** What Prometheus is told. Never a session id as a label: there is no end to them. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import { queueName, type SessionQueue } from "../queue/sessionQueue.ts";
+import type { SessionQueue } from "../queue/sessionQueue.ts";
+import type { Session } from "../sessions/session.ts";
 import type { SessionStore } from "../sessions/sessionStore.ts";
-import { states } from "../sessions/state.ts";
-import { within } from "../within.ts";
+import { finalStates } from "../sessions/state.ts";
+import { jobFigures, sessionFigures, type WorkerFigures, workerFigures } from "./figures.ts";
 
+/** What happens in this process is counted here; what is asked for when Prometheus comes is in figures.ts. */
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly httpRequests = new Counter({
-    name: "http_requests_total",
-    help: "HTTP requests by method, route and status.",
-    labelNames: ["method", "route", "status"],
-    registers: [this.registry],
-  });
+  readonly httpRequests = this.#counter("http_requests_total", "HTTP requests by method, route and status.", [
+    "method",
+    "route",
+    "status",
+  ]);
 
   readonly httpDuration = new Histogram({
     name: "http_request_duration_seconds",
@@ -23,18 +24,51 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  readonly reconciles = new Counter({
-    name: "berth_reconciles_total",
-    help: "Looks at sessions by outcome.",
-    labelNames: ["outcome"],
+  readonly startDuration = new Histogram({
+    name: "berth_session_start_duration_seconds",
+    help: "From a session's creation to its first running, by tier.",
+    labelNames: ["tier"],
+    buckets: [0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 900],
     registers: [this.registry],
   });
 
-  readonly watchRestarts = new Counter({
-    name: "berth_watch_restarts_total",
-    help: "How often a pod watch had to be made anew after an error.",
+  readonly stopDuration = new Histogram({
+    name: "berth_session_stop_duration_seconds",
+    help: "From the beginning of a session's end until nothing of it runs.",
+    buckets: [0.5, 1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 120, 300],
     registers: [this.registry],
   });
+
+  readonly reconciles = this.#counter("berth_reconciles_total", "Looks at sessions by outcome.", ["outcome"]);
+
+  readonly reconcileDuration = new Histogram({
+    name: "berth_reconcile_duration_seconds",
+    help: "Duration of a look at a session.",
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+    registers: [this.registry],
+  });
+
+  readonly watchRestarts = this.#counter(
+    "berth_watch_restarts_total",
+    "How often a pod watch had to be made anew after an error.",
+  );
+
+  readonly kubernetesRequests = this.#counter(
+    "berth_kubernetes_requests_total",
+    "Requests to the API server by verb and HTTP status; code 0: no answer.",
+    ["verb", "code"],
+  );
+
+  readonly quotaRefusals = this.#counter(
+    "berth_quota_refusals_total",
+    "How often the cluster refused a session's objects for the tenant's quota.",
+  );
+
+  readonly webhooks = this.#counter(
+    "berth_webhook_deliveries_total",
+    "Attempts to deliver an event to a webhook by outcome: delivered, failed (to be tried again), dead.",
+    ["outcome"],
+  );
 
   readonly desktops = new Gauge({
     name: "berth_desktop_connections",
@@ -42,50 +76,35 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  readonly webhooks = new Counter({
-    name: "berth_webhook_deliveries_total",
-    help: "Attempts to deliver an event to a webhook by outcome: delivered, failed (to be tried again), dead.",
-    labelNames: ["outcome"],
-    registers: [this.registry],
-  });
+  /** @param startTimeoutSeconds after which a session that is starting counts as stuck, with a minute's grace */
+  constructor(
+    store: Pick<SessionStore, "count" | "countStuck">,
+    queue: Pick<SessionQueue, "counts" | "oldestWaitingSeconds">,
+    startTimeoutSeconds = 300,
+  ) {
+    collectDefaultMetrics({ register: this.registry });
+    sessionFigures(this.registry, store, startTimeoutSeconds);
+    jobFigures(this.registry, queue);
+  }
 
-  /** Sessions and jobs are asked for at scrape time; where the answer doesn't come, the figure is left out, not stale. */
-  constructor(store: Pick<SessionStore, "countByState">, queue: Pick<SessionQueue, "counts">) {
-    const { registry } = this;
-    collectDefaultMetrics({ register: registry });
-    new Gauge({
-      name: "berth_sessions",
-      help: "Sessions by state; the same figure from every process.",
-      labelNames: ["state"],
-      registers: [registry],
-      async collect() {
-        this.reset();
-        const counts = await within(1_000, store.countByState()).catch(() => undefined);
-        if (counts !== undefined) for (const state of states) this.set({ state }, counts.get(state) ?? 0);
-      },
-    });
-    // Named as the adapter wants it: the worker's autoscaler reads it.
-    new Gauge({
-      name: "bullmq_waiting_jobs",
-      help: "Jobs that wait for a worker; the same figure from every process.",
-      labelNames: ["queue"],
-      registers: [registry],
-      async collect() {
-        this.reset();
-        const counts = await queue.counts().catch(() => undefined);
-        if (counts !== undefined) this.set({ queue: queueName }, counts.waiting);
-      },
-    });
-    new Gauge({
-      name: "bullmq_jobs",
-      help: "Jobs by state; the same figure from every process.",
-      labelNames: ["queue", "state"],
-      registers: [registry],
-      async collect() {
-        this.reset();
-        const counts = await queue.counts().catch(() => undefined);
-        for (const [state, count] of Object.entries(counts ?? {})) this.set({ queue: queueName, state }, count);
-      },
-    });
+  /** Adds what only a worker knows. */
+  observeWorker(worker: WorkerFigures): void {
+    workerFigures(this.registry, worker);
+  }
+
+  /** Takes the durations from a session's change; all times are the database's. */
+  observeChange(before: Session, after: Session): void {
+    const seconds = (from: Date, to: Date) => (to.getTime() - from.getTime()) / 1_000;
+    if (before.startedAt === null && after.startedAt !== null) {
+      this.startDuration.observe({ tier: after.tier }, seconds(after.createdAt, after.startedAt));
+    }
+    const ended = finalStates.some((state) => state === after.state);
+    if (before.state === "stopping" && ended) {
+      this.stopDuration.observe(seconds(before.stateSince, after.stateSince));
+    }
+  }
+
+  #counter<L extends string>(name: string, help: string, labelNames: L[] = []): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
 }

@@ -49,6 +49,12 @@ export class SessionQueue {
     return { waiting: counts.waiting ?? 0, active: counts.active ?? 0, delayed: counts.delayed ?? 0 };
   }
 
+  /** For how many seconds the oldest waiting job waits; 0 if none does. Throws if Redis does not answer within a second. */
+  async oldestWaitingSeconds(): Promise<number> {
+    const [oldest] = await within(1_000, this.#queue.getJobs(["waiting"], 0, 0, true));
+    return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp) / 1_000;
+  }
+
   async close(): Promise<void> {
     await this.#queue.close();
   }

@@ -16,6 +16,7 @@ import {
   readEvents,
 } from "./sessionEvents.ts";
 import { finalStates, podStates, type SessionEvent, type State, transition } from "./state.ts";
+import { countStuck, type StuckCounts } from "./stuck.ts";
 import type { Task, TaskCipher } from "./taskCipher.ts";
 import type { Tier } from "./tiers.ts";
 import { readUsage, type Usage } from "./usage.ts";
@@ -372,6 +373,11 @@ export class SessionStore {
       .groupBy(["tenant", "state"])
       .execute();
     return rows.map((row) => ({ ...row, count: Number(row.count) }));
+  }
+
+  /** How many sessions are in a state for longer than they may be, by state; see stuck.ts. */
+  countStuck(startTimeoutSeconds: number): Promise<StuckCounts> {
+    return countStuck(this.database, startTimeoutSeconds);
   }
 
   async countByState(): Promise<Map<State, number>> {

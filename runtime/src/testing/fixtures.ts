@@ -21,6 +21,12 @@ export const silent = pino({ level: "silent" });
 const tokenKey = "0123456789abcdef0123456789abcdef";
 export const cipher = new TaskCipher(tokenKey);
 
+/** A queue that nothing is in. */
+export const noJobs = {
+  counts: async () => ({ waiting: 0, active: 0, delayed: 0 }),
+  oldestWaitingSeconds: async () => 0,
+};
+
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
 export const tenant = (name: string, changes: Partial<z.input<typeof TenantSchema>> = {}): Tenant =>
