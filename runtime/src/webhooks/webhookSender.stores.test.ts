@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { Metrics } from "../metrics/metrics.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
-import { cipher, freshDatabase, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, noJobs, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
 import { DeliveryStore } from "./deliveryStore.ts";
 import { WebhookSender } from "./webhookSender.ts";
 
@@ -37,7 +37,7 @@ async function open(url: string, { allowPrivate = true, senders = 1 } = {}) {
   const sessions = new SessionStore(database, cipher);
   const deliveries = new DeliveryStore(database);
   const tenants = new TenantsFile(tenantsFile(tenant("acme", { webhooks: [{ url, secret }] }), tenant("beta")), silent);
-  const metrics = new Metrics(sessions, { counts: async () => ({ waiting: 0, active: 0, delayed: 0 }) });
+  const metrics = new Metrics(sessions, noJobs);
   const options = { store: deliveries, tenants, metrics, logger: silent, allowPrivate, intervalMs: 20 };
   for (let count = 0; count < senders; count += 1) {
     const sender = new WebhookSender(options);
