@@ -15,7 +15,7 @@ export interface RecordedResource {
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
 
 /** The stack's config as the engine would give it: project defaults and stack values as text. */
-function configOf(stack: string): Record<string, string> {
+function configOf(stack: string, changes: Record<string, unknown>): Record<string, string> {
   const asText = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
   const declared = Object.entries<{ default?: unknown }>(file("Pulumi.yaml").config).filter(
     ([, key]) => "default" in key,
@@ -23,6 +23,7 @@ function configOf(stack: string): Record<string, string> {
   return Object.fromEntries([
     ...declared.map(([key, value]) => [`berth:${key}`, asText(value.default)]),
     ...Object.entries(file(`Pulumi.${stack}.yaml`).config).map(([key, value]) => [key, asText(value)]),
+    ...Object.entries(changes).map(([key, value]) => [`berth:${key}`, asText(value)]),
   ]);
 }
 
@@ -45,8 +46,11 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
   }
 }
 
-/** All resources of the stack, sorted by type and name. */
-export async function recordStack(stack: string): Promise<RecordedResource[]> {
+/**
+ * All resources of the stack, sorted by type and name.
+ * @param changes keys of the stack's config with other values, without their namespace
+ */
+export async function recordStack(stack: string, changes: Record<string, unknown> = {}): Promise<RecordedResource[]> {
   const recorded: RecordedResource[] = [];
   const protectedOnes = new Set<string>();
   await pulumi.runtime.setMocks(
@@ -64,7 +68,7 @@ export async function recordStack(stack: string): Promise<RecordedResource[]> {
     false,
     "organization",
   );
-  pulumi.runtime.setAllConfig(configOf(stack));
+  pulumi.runtime.setAllConfig(configOf(stack, changes));
   await pulumi.runtime.runInPulumiStack(() => {
     pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
       if (opts.protect) protectedOnes.add(key({ type, name }));
