@@ -2,14 +2,15 @@
 import { BlockList, isIP } from "node:net";
 
 /**
- * Ranges that no session may ever reach by an address rule: private networks, the cluster itself, cloud metadata,
- * loopback, multicast, and the IPv6 ranges that carry IPv4 addresses inside (NAT64, 6to4).
+ * Ranges that no session may ever reach by an address rule: private networks, the cluster itself, cloud metadata (Azure's
+ * has a public address), loopback, multicast, and the IPv6 ranges that carry IPv4 addresses inside (NAT64, Teredo, 6to4).
  */
 export const internalRanges = [
   "0.0.0.0/8",
   "10.0.0.0/8",
   "100.64.0.0/10",
   "127.0.0.0/8",
+  "168.63.129.16/32",
   "169.254.0.0/16",
   "172.16.0.0/12",
   "192.0.0.0/24",
@@ -21,9 +22,11 @@ export const internalRanges = [
   "::1/128",
   "64:ff9b::/96",
   "64:ff9b:1::/48",
+  "2001::/32",
   "2002::/16",
   "fc00::/7",
   "fe80::/10",
+  "fec0::/10",
   "ff00::/8",
 ];
 
@@ -54,9 +57,12 @@ export function contains(outer: string, inner: string): boolean {
   return list.check(b.address, b.family);
 }
 
+/** IPv4 addresses in the clothes of IPv6. On the wire they are IPv4; Kubernetes refuses them as an exception. */
+const mappedRange = "::ffff:0:0/96";
+
 /** The internal range in which the given range lies, if any: a rule for it could allow nothing. */
 export const internalRangeOf = (cidr: string): string | undefined =>
-  internalRanges.find((range) => contains(range, cidr));
+  [...internalRanges, mappedRange].find((range) => contains(range, cidr));
 
 /** The ranges to cut out of a rule for `cidr`: the internal ones, and those of `more` that aren't internal anyway. */
 export const exceptionsIn = (cidr: string, more: string[] = []): string[] =>

@@ -1,0 +1,86 @@
+/** What holds for any text that someone may write into the config. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { parseConfig } from "../config.ts";
+import { isQuantity, quantityGuesses, quantityValue } from "../kubernetes/quantity.ts";
+import { secondsOf } from "./duration.ts";
+import { tenant } from "./tenant.ts";
+
+const suffixes = ["", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+const quantity = fc
+  .tuple(fc.nat(100_000), fc.constantFrom(...suffixes))
+  .map(([number, suffix]) => `${number}${suffix}`);
+
+test("every number with a suffix is a quantity, and one more is a larger one", () => {
+  fc.assert(
+    fc.property(fc.nat(100_000), fc.constantFrom(...suffixes), (number, suffix) => {
+      expect(isQuantity(`${number}${suffix}`)).toBe(true);
+      expect(quantityValue(`${number + 1}${suffix}`)).toBeGreaterThan(quantityValue(`${number}${suffix}`));
+    }),
+  );
+});
+
+test("a suffix that is too long or apart is refused, and the guess has what was meant", () => {
+  fc.assert(
+    fc.property(quantity, fc.constantFrom("B", "b", "ytes"), (meant, garbage) => {
+      fc.pre(/[kMGTPEi]$/.test(meant));
+      expect(isQuantity(meant + garbage)).toBe(false);
+      expect(quantityGuesses(meant + garbage)).toContain(meant);
+      expect(quantityGuesses(meant.replace(/(?=[a-zA-Z])/, " "))).toContain(meant);
+    }),
+  );
+});
+
+test("whatever is guessed is a quantity", () => {
+  const almost = fc.tuple(fc.nat(9_999), fc.string({ maxLength: 4 })).map(([number, unit]) => `${number}${unit}`);
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), almost), (text) => {
+      for (const guess of quantityGuesses(text)) expect(isQuantity(guess)).toBe(true);
+    }),
+  );
+});
+
+test("a duration is its number of its unit, and other text is none", () => {
+  const units = { s: 1, m: 60, h: 3_600, d: 86_400 };
+  fc.assert(
+    fc.property(fc.nat(999_999), fc.constantFrom(...Object.entries(units)), (number, [unit, seconds]) => {
+      expect(secondsOf(`${number}${unit}`)).toBe(number * seconds);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      fc.pre(!/^\d{1,6}[smhd]$/.test(text));
+      expect(secondsOf(text)).toBeUndefined();
+    }),
+  );
+});
+
+test("a tenant's name fits into its namespace and is found again in its keys", () => {
+  const pieces = fc.constantFrom("a", "z", "0", "9", "-", "--", "A", "_", ".", "é", "admin");
+  const names = fc.oneof(
+    fc.string(),
+    fc.array(pieces, { maxLength: 45 }).map((all) => all.join("")),
+  );
+  fc.assert(
+    fc.property(names, (name) => {
+      if (!tenant.safeParse({ name }).success) return;
+      expect(`tenant-${name}`).toMatch(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
+      expect(/^berth_([a-z0-9-]+)_[A-Za-z0-9_-]+$/.exec(`berth_${name}_0123`)?.[1]).toBe(name);
+      expect(name).not.toBe("admin");
+    }),
+  );
+});
+
+test("any value gives a config or faults that begin with their path, never an error", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom("quota", "keys", "egress", "warmPools", "name", "retention"),
+      fc.jsonValue(),
+      (key, value) => {
+        const tenants = JSON.stringify([{ name: "acme", [key]: value }]);
+        const { config, faults } = parseConfig({ context: "c", registry: "r", publicUrl: "https://b", tenants });
+        if (config === undefined) for (const fault of faults) expect(fault).toMatch(/^tenants\[0\]\.\w+(\.|\[|:)/);
+      },
+    ),
+  );
+});
