@@ -74,8 +74,9 @@ export class PostgresBackup extends pulumi.ComponentResource {
             concurrencyPolicy: "Forbid",
             // A start that was missed for so long is left to the next night.
             startingDeadlineSeconds: 3600,
-            successfulJobsHistoryLimit: 3,
-            failedJobsHistoryLimit: 3,
+            // The check's volume stays as long as its Job does.
+            successfulJobsHistoryLimit: 1,
+            failedJobsHistoryLimit: 1,
             ...schedule,
             jobTemplate: {
               metadata: { labels: labels("backup") },

@@ -1,0 +1,97 @@
+/** Dumps of the deployed stack `dev`: made, checked, found to be damaged, restored. */
+import { randomBytes } from "node:crypto";
+import { execa } from "execa";
+import { afterAll, expect, test } from "vitest";
+import { kubectl } from "../local/cluster/index.ts";
+import { root } from "../local/lib/paths.ts";
+import { stackEnvironment } from "../local/pulumi/stack.ts";
+
+const inBerth = (args: string[], input?: string) => kubectl(["--namespace=berth", ...args], input);
+const jobs: string[] = [];
+
+afterAll(async () => {
+  if (jobs.length > 0) await inBerth(["delete", "job", "--ignore-not-found", ...jobs]);
+}, 60_000);
+
+/** Runs a CronJob now, as an operator would by hand. @param command in place of its own */
+async function run(cronJob: string, command?: string): Promise<{ succeeded: boolean; log: string }> {
+  const name = `test-${randomBytes(4).toString("hex")}`;
+  const create = ["create", "job", name, `--from=cronjob/${cronJob}`, "--dry-run=client", "--output=json"];
+  const job = JSON.parse(await inBerth(create));
+  job.spec.backoffLimit = 0;
+  if (command) job.spec.template.spec.containers[0].command = ["bash", "-euo", "pipefail", "-c", command];
+  jobs.push(name);
+  await inBerth(["create", "--filename=-"], JSON.stringify(job));
+  for (;;) {
+    const { conditions = [] } = JSON.parse(await inBerth(["get", "job", name, "--output=json"])).status;
+    const types = conditions.map(({ type }: { type: string }) => type);
+    if (types.includes("Complete") || types.includes("Failed"))
+      return { succeeded: types.includes("Complete"), log: await inBerth(["logs", `job/${name}`]) };
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+/** A query as the superuser, by the socket inside the pod. */
+const query = (text: string) =>
+  inBerth(["exec", "postgres-0", "--container=postgres", "--", "psql", "-U", "berth", "-Atqc", text]);
+
+/** A figure of the worker's /metrics. */
+async function metric(name: string): Promise<number> {
+  const ask = `fetch("http://127.0.0.1:3000/metrics").then((r) => r.text()).then(console.log)`;
+  const text = await inBerth(["exec", "deploy/worker", "--", "/nodejs/bin/node", "--eval", ask]);
+  return Number(new RegExp(`^${name} (.*)$`, "m").exec(text)?.[1]);
+}
+
+test("a dump is made and found to be whole, and Prometheus is told when", async () => {
+  const started = Date.now() / 1000 - 1;
+  expect(await run("postgres-dump")).toMatchObject({
+    succeeded: true,
+    log: expect.stringContaining("public.sessions|"),
+  });
+  expect(await run("postgres-restore-check")).toMatchObject({
+    succeeded: true,
+    log: expect.stringContaining("the same as when it was dumped"),
+  });
+  expect(await metric("berth_backup_last_success_timestamp_seconds")).toBeGreaterThan(started);
+  expect(await metric("berth_restore_check_last_success_timestamp_seconds")).toBeGreaterThan(started);
+});
+
+const sums = "sha256sum database.dump manifest >SHA256SUMS";
+
+test.each([
+  ["is damaged on its volume", "printf x | dd of=database.dump bs=1 seek=3000 conv=notrunc status=none"],
+  ["can't be restored, though it is as it was written", `truncate --size=-2000 database.dump; ${sums}`],
+  ["lacks a row", `sed --in-place 's/sessions|/&1/' manifest; ${sums}`],
+])("the check fails where the newest dump %s", async (_, damage) => {
+  const before = await query("select last_success from backup.status where job = 'restore-check'");
+  // Named so that it is the newest.
+  const copy = `cd "$BACKUPS"; cp -r "$(ls -d [0-9]*Z | tail -n 1)" 20990101T000000Z; cd 20990101T000000Z; ${damage}`;
+  try {
+    expect(await run("postgres-dump", copy)).toMatchObject({ succeeded: true });
+    expect(await run("postgres-restore-check")).toMatchObject({ succeeded: false });
+  } finally {
+    await run("postgres-dump", 'rm -r "$BACKUPS/20990101T000000Z"');
+  }
+  expect(await query("select last_success from backup.status where job = 'restore-check'")).toBe(before);
+});
+
+test("the database is put back by one command, and the API serves again", async () => {
+  await query("create table if not exists restore_probe (id int)");
+  try {
+    const { log } = await run("postgres-dump");
+    const [dump] = /\d{8}T\d{6}Z/.exec(log) ?? [];
+    await query("drop table restore_probe");
+    const restore = await execa("npm", ["run", "--silent", "restore", "--", `${dump}`], {
+      cwd: root,
+      env: stackEnvironment(),
+      reject: false,
+      all: true,
+    });
+    expect(restore.exitCode, restore.all).toBe(0);
+    expect(await query("select count(*) from restore_probe")).toBe("0");
+  } finally {
+    await query("drop table if exists restore_probe");
+    await query("drop database if exists berth_replaced");
+  }
+  expect((await fetch("http://127.0.0.1:30080/health/ready")).status).toBe(200);
+}, 300_000);

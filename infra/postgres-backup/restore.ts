@@ -1,0 +1,132 @@
+/**
+ * `npm run restore -- [--context NAME] [DUMP]`: puts the database back to a dump, the newest or the one named. API and
+ * worker stop; Postgres is restored; migrations bring it to the deployed version; the worker reconciles the sessions with
+ * the pods there are; the API opens again. Sessions' pods run on all the while. Needs kubectl and docs/backup.md.
+ */
+import { execFileSync } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+
+const { values, positionals } = parseArgs({
+  options: { context: { type: "string" } },
+  allowPositionals: true,
+});
+const [dump = "", ...rest] = positionals;
+if (rest.length > 0 || !/^(\d{8}T\d{6}Z)?$/.test(dump)) {
+  console.error("usage: npm run restore -- [--context NAME] [DUMP], a dump being for example 20261121T013000Z");
+  process.exit(1);
+}
+
+/** What is read of Deployments and Jobs. */
+interface Workload {
+  spec: {
+    replicas: number;
+    template: { metadata: { labels: Record<string, string> }; spec: { containers: { image: string }[] } };
+  };
+  status: { conditions?: { type: string; status: string }[] };
+}
+
+const started = Date.now();
+const id = new Date(started).toISOString().replace(/\D/g, "").slice(0, 14);
+const step = (text: string) =>
+  console.log(`${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s  ${text}`);
+
+const context = values.context === undefined ? [] : ["--context", values.context];
+const kubectl = (args: string[], input = "") =>
+  execFileSync("kubectl", [...context, "--namespace=berth", ...args], {
+    encoding: "utf8",
+    input,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+const get = <T>(...what: string[]) => JSON.parse(kubectl(["get", ...what, "--output=json"])) as T;
+
+const imageOf = ({ spec }: Workload) => spec.template.spec.containers[0]?.image;
+
+/** Runs the Job to its end and shows what it says. Throws where it fails. */
+async function run(job: object, name: string): Promise<void> {
+  kubectl(["create", "--filename=-"], JSON.stringify(job));
+  for (;;) {
+    const { conditions = [] } = get<Workload>("job", name).status;
+    const [end] = conditions.filter(({ type, status }) => status === "True" && /^(Complete|Failed)$/.test(type));
+    if (end)
+      console.log(
+        kubectl(["logs", `job/${name}`])
+          .trimEnd()
+          .replace(/^/gm, "        "),
+      );
+    if (end?.type === "Complete") return;
+    if (end) throw new Error(`The Job ${name} failed, as said above.`);
+    await sleep(1_000);
+  }
+}
+
+/** The dump's restore, from the CronJob that never runs by itself. */
+async function restoreDump(): Promise<void> {
+  const name = `postgres-restore-${id}`;
+  const job = JSON.parse(
+    kubectl(["create", "job", name, "--from=cronjob/postgres-restore", "--dry-run=client", "--output=json"]),
+  );
+  job.spec.backoffLimit = 0;
+  job.spec.template.spec.containers[0].env.push({ name: "DUMP", value: dump });
+  await run(job, name);
+}
+
+/** The migrations of the version that is deployed: the dump may be of an older one. */
+async function migrate(): Promise<void> {
+  const deployed = imageOf(get<Workload>("deployment", "worker"));
+  const { items } = get<{ items: Workload[] }>("jobs", "--selector=app.kubernetes.io/name=migrate");
+  const job = items.find((one) => imageOf(one) === deployed);
+  if (!job) throw new Error("The Job of the deployed version's migrations is gone: run `pulumi up`.");
+  const { spec, metadata } = job.spec.template;
+  const labels = Object.fromEntries(
+    Object.entries(metadata.labels).filter(([key]) => !/job-name|controller-uid/.test(key)),
+  );
+  const name = `migrate-after-restore-${id}`;
+  await run(
+    {
+      apiVersion: "batch/v1",
+      kind: "Job",
+      metadata: { name, labels },
+      spec: { ttlSecondsAfterFinished: 86_400, template: { metadata: { labels }, spec } },
+    },
+    name,
+  );
+}
+
+/** Waits until the worker, which enqueues every unfinished session when it starts, has begun with all: 2 min at most. */
+async function reconciled(): Promise<void> {
+  const ask = `fetch("http://127.0.0.1:3000/metrics").then((r) => r.text()).then(console.log)`;
+  for (let turn = 0; turn < 60; turn++) {
+    const metrics = kubectl(["exec", "deployment/worker", "--", "/nodejs/bin/node", "--eval", ask]);
+    if (/^bullmq_waiting_jobs{.*} 0$/m.test(metrics)) return;
+    await sleep(2_000);
+  }
+  step("some sessions still wait for the worker; the API shows them as they were in the dump");
+}
+
+function scale(name: string, replicas: number): void {
+  kubectl(["scale", `deployment/${name}`, `--replicas=${replicas}`]);
+  if (replicas > 0) kubectl(["rollout", "status", `deployment/${name}`, "--timeout=5m"]);
+  else kubectl(["wait", "pods", `--selector=app.kubernetes.io/name=${name}`, "--for=delete", "--timeout=2m"]);
+}
+
+const replicas = (name: string) => Math.max(1, get<Workload>("deployment", name).spec.replicas);
+const before = { api: replicas("api"), worker: replicas("worker") };
+
+step("API and worker stop");
+scale("api", 0);
+scale("worker", 0);
+try {
+  step("Postgres is restored");
+  await restoreDump();
+  step("the migrations run");
+  await migrate();
+} finally {
+  // Where the restore failed, the database is the one there was.
+  step("the worker starts and reconciles");
+  scale("worker", before.worker);
+  await reconciled();
+  step("the API opens");
+  scale("api", before.api);
+}
+step("done. When all is well, drop what was replaced: see docs/backup.md");
