@@ -10,6 +10,8 @@ export interface BaseImages {
   debian: string;
   postgres: string;
   redis: string;
+  prometheus: string;
+  prometheusAdapter: string;
 }
 
 /** Registries on the machine itself speak plain http; Docker treats them so too. */
@@ -46,14 +48,16 @@ const address = (registry: string) => `${isLoopback(registry) ? "http" : "https"
  */
 export async function baseImages(prefix: string, provider: docker.Provider): Promise<BaseImages> {
   const pin = (image: string) => withDigest(baseImageName(prefix, image), provider);
-  const [nodeBuild, nodeRuntime, debian, postgres, redis] = await Promise.all([
+  const [nodeBuild, nodeRuntime, debian, postgres, redis, prometheus, prometheusAdapter] = await Promise.all([
     pin("docker.io/library/node:24-bookworm-slim"),
     pin("gcr.io/distroless/nodejs24-debian13:nonroot"),
     pin("docker.io/library/debian:bookworm-slim"),
     pin("docker.io/library/postgres:15-bookworm"),
     pin("docker.io/library/redis:7-bookworm"),
+    pin("docker.io/prom/prometheus:v3.13.5"),
+    pin("registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0"),
   ]);
-  return { nodeBuild, nodeRuntime, debian, postgres, redis };
+  return { nodeBuild, nodeRuntime, debian, postgres, redis, prometheus, prometheusAdapter };
 }
 
 /** `name:tag` → `name:tag@sha256:…`. */

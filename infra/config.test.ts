@@ -105,6 +105,11 @@ test.each<[string, Record<string, unknown>, string]>([
   ["no requests at all", { requestScale: 0 }, "requestScale: 0 is below 0.01"],
   ["a low node port", { api: { nodePort: 80 } }, "api.nodePort: 80 is below 30000"],
   ["half a pod", { worker: { autoscaling: { max: 2.5 } } }, "worker.autoscaling.max: 2.5 is not a whole number"],
+  [
+    "CPU and memory that nothing measures",
+    { adapter: { resourceMetrics: true } },
+    "adapter.resourceMetrics: true needs prometheus.kubelets, where CPU and memory are measured",
+  ],
   ["no JSON", { tenants: "acme" }, 'tenants: "acme" is not an array'],
   ["a tenant without name", { tenants: [{}] }, "tenants[0].name: is missing"],
   [

@@ -4,13 +4,14 @@ import { faultsOf } from "./config/faults.ts";
 import { imagePullSecrets, registryLogins } from "./config/images.ts";
 import { ingress } from "./config/ingress.ts";
 import { adminKeys } from "./config/keys.ts";
+import { adapter, measurable, prometheus } from "./config/monitoring.ts";
 import { api, kubernetesApi, requestScale, worker } from "./config/platform.ts";
 import { egress, limits, oidc, tokenKeySecret, tracing, trustedCertificates } from "./config/runtime.ts";
 import { url } from "./config/scalars.ts";
 import { postgres, protectData, redis } from "./config/stores.ts";
 import { tenants } from "./config/tenant.ts";
 
-export const configSchema = z.strictObject({
+const keys = z.strictObject({
   context: z
     .string()
     .min(1, { error: "is empty; name a context of your kubeconfig" })
@@ -86,6 +87,8 @@ export const configSchema = z.strictObject({
   ingress: ingress
     .default(null)
     .describe("How users reach the API from outside the cluster; null for a way of your own to the Service `api`."),
+  prometheus: prometheus.prefault({}).describe("What is measured, and how long it is kept."),
+  adapter: adapter.prefault({}).describe("The adapter, by which autoscalers see what Prometheus measures."),
   kubernetesApi: kubernetesApi
     .nullable()
     .default(null)
@@ -97,6 +100,8 @@ export const configSchema = z.strictObject({
   ),
   tenants: tenants.default([]).describe("Who may start sessions: one entry per tenant."),
 });
+
+export const configSchema = keys.check(measurable);
 
 /** The stack's config with all defaults filled in. */
 export type Config = z.output<typeof configSchema>;

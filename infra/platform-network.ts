@@ -12,6 +12,8 @@ const cleanup = selector("cleanup");
 const postgres = selector("postgres");
 const backup = selector("backup");
 const redis = selector("redis");
+const prometheus = selector("prometheus");
+const adapter = selector("prometheus-adapter");
 
 /** The sessions' pods, in the namespaces of all tenants. */
 const sessions = {
@@ -29,12 +31,13 @@ const toStore = (external: ExternalStore | null, bundled: Record<string, string>
   external ? toAddresses(external.addresses) : [{ to: [pods(bundled)], ports: tcp(port) }];
 
 /** What the config says of places outside the platform. */
-export type Reachable = Pick<Config, "postgres" | "redis" | "egress" | "ingress">;
+export type Reachable = Pick<Config, "postgres" | "redis" | "egress" | "ingress" | "prometheus">;
 
 /** @param kubernetesApi addresses of the Kubernetes API, for those who call it */
 export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]) {
   const controller = config.ingress?.controllerNamespace ?? null;
   const users = controller === null ? [] : [podsIn(controller, {})];
+  const { kubelets, alertmanager, readers } = config.prometheus;
   const toKubernetes = toAddresses(kubernetesApi);
   const toPostgres = toStore(config.postgres.external, postgres, 5432);
   const toRedis = toStore(config.redis.external, redis, 6379);
@@ -45,11 +48,24 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
     "api-ingress": allowIngress(api, tcp(3000, 3001), users),
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
     "api-egress": allowEgress(api, [...toPostgres, ...toRedis, toDesktops, ...toKubernetes, ...toOthers]),
+    "api-metrics-ingress": allowIngress(api, tcp(3000), [pods(prometheus)]),
+    "worker-ingress": allowIngress(worker, tcp(3000), [pods(prometheus)]),
     "worker-egress": allowEgress(worker, [...toPostgres, ...toRedis, ...toKubernetes, ...toOthers]),
     "migrate-egress": allowEgress(migrate, toPostgres),
     "backup-egress": allowEgress(backup, toPostgres),
     "cleanup-egress": allowEgress(cleanup, [...toPostgres, ...toRedis]),
     "postgres-ingress": allowIngress(postgres, tcp(5432), [api, worker, migrate, cleanup, backup].map(pods)),
     "redis-ingress": allowIngress(redis, tcp(6379), [api, worker, cleanup].map(pods)),
+    "prometheus-ingress": allowIngress(prometheus, tcp(9090), [pods(adapter), ...readers.map((name) => podsIn(name))]),
+    "prometheus-egress": allowEgress(prometheus, [
+      { to: [pods(api), pods(worker)], ports: tcp(3000) },
+      { to: [sessions], ports: tcp(6081) },
+      ...toKubernetes,
+      ...toAddresses((kubelets?.nodes ?? []).map((cidr) => ({ cidr, port: 10250 }))),
+      ...(alertmanager ? [{ to: [podsIn(alertmanager.namespace)], ports: tcp(alertmanager.port) }] : []),
+    ]),
+    // Kubernetes calls from outside the pods' network, at addresses that clusters don't tell; the adapter asks who it is.
+    "prometheus-adapter-ingress": allowIngress(adapter, tcp(6443)),
+    "prometheus-adapter-egress": allowEgress(adapter, [{ to: [pods(prometheus)], ports: tcp(9090) }, ...toKubernetes]),
   };
 }

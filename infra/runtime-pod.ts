@@ -3,6 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { ResourcesConfig } from "./config/resources.ts";
 import { labels } from "./kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
+import { scraped } from "./monitoring/scraped.ts";
 import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
 
 export type Role = "api" | "worker" | "migrate" | "cleanup";
@@ -42,10 +43,11 @@ export function runtimePod(
     /** Added to the pod. */
     pod?: Partial<types.input.core.v1.PodSpec>;
   },
-): { metadata: { labels: Record<string, string> }; spec: types.input.core.v1.PodSpec } {
+): { metadata: types.input.meta.v1.ObjectMeta; spec: types.input.core.v1.PodSpec } {
   const { requests, limits } = args.resources ?? jobResources;
   return {
-    metadata: { labels: labels(role) },
+    // What serves HTTP has metrics at the same port.
+    metadata: { labels: labels(role), ...(args.container.ports ? { annotations: scraped(3000) } : {}) },
     spec: {
       automountServiceAccountToken: false,
       enableServiceLinks: false,

@@ -14,7 +14,8 @@ export type Component =
   | "image-puller"
   | "ingress"
   | "tenant"
-  | "prometheus";
+  | "prometheus"
+  | "prometheus-adapter";
 
 /** The labels by which pods of a component are found; they never change. */
 export const selector = (component: Component) => ({

@@ -10,8 +10,8 @@ export const tcp = (...ports: number[]): Port[] => ports.map((port) => ({ protoc
 /** Pods of the policy's own namespace. */
 export const pods = (matchLabels: Record<string, string>): Peer => ({ podSelector: { matchLabels } });
 
-/** Pods with these labels in the namespace of that name: both must hold, hence one peer. */
-export const podsIn = (namespace: string, matchLabels: Record<string, string>): Peer => ({
+/** Pods with these labels (default: all) in the namespace of that name: both must hold, hence one peer. */
+export const podsIn = (namespace: string, matchLabels: Record<string, string> = {}): Peer => ({
   namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
   podSelector: { matchLabels },
 });

@@ -10,6 +10,7 @@ import { UserError } from "../lib/steps.ts";
 /** The Go module of the cluster's programs. */
 export const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
 const adapterSources = join(sources, "adapter");
+const prometheusSources = join(sources, "prometheus");
 
 const kubernetesVersion = readVersion("k8s.io/kubernetes");
 const [, major, minor] = kubernetesVersion.match(/^v(\d+)\.(\d+)/) ?? [];
@@ -35,6 +36,10 @@ const adapterDir = join(binDir, `adapter-${versionOf(adapterSources, "*.go")}`);
 /** prometheus-adapter, for its stand-in image; there once `ensureAdapter` has run. */
 export const adapterBinary = join(adapterDir, "adapter");
 
+const prometheusDir = join(binDir, `prometheus-${versionOf(prometheusSources, "*.go")}`);
+/** `prometheus`, for its stand-in image, or `promtool`; there once `ensurePrometheus` has run. */
+export const prometheusProgram = (name: "prometheus" | "promtool") => join(prometheusDir, name);
+
 /** A program of the cluster, e.g. `kubectl`; there once `buildPrograms` has run. */
 export const program = (name: string) => join(programsDir, name);
 
@@ -49,6 +54,19 @@ export function buildPrograms(): Promise<string> {
 /** Builds prometheus-adapter unless it is there (about three minutes). Its module graph is older, hence apart. */
 export function ensureAdapter(): Promise<string> {
   return buildOnce(adapterDir, (dir) => goBuild(adapterSources, dir, ["sigs.k8s.io/prometheus-adapter/cmd/adapter"]));
+}
+
+/** Builds Prometheus and promtool unless they are there (about three minutes): targets are found in Kubernetes only. */
+export function ensurePrometheus(): Promise<string> {
+  const module = "github.com/prometheus/prometheus";
+  return buildOnce(prometheusDir, (dir) =>
+    goBuild(
+      prometheusSources,
+      dir,
+      [`${module}/cmd/prometheus`, `${module}/cmd/promtool`],
+      "remove_all_sd,enable_kubernetes_sd",
+    ),
+  );
 }
 
 /** Fills `dir` by `build`, whole or not at all: an interrupted build leaves only a directory that nobody looks into. */
@@ -67,9 +85,18 @@ async function buildOnce(dir: string, build: (dir: string) => Promise<void>): Pr
 }
 
 /** Without cgo: the programs also run in images that hold nothing else. */
-async function goBuild(cwd: string, output: string, packages: string[]): Promise<void> {
+async function goBuild(cwd: string, output: string, packages: string[], tags = ""): Promise<void> {
   const ldflags = `-s -w ${versionFlags}`;
-  const args = ["build", "-trimpath", "-mod=readonly", `-ldflags=${ldflags}`, "-o", `${output}/`, ...packages];
+  const args = [
+    "build",
+    "-trimpath",
+    "-mod=readonly",
+    `-ldflags=${ldflags}`,
+    `-tags=${tags}`,
+    "-o",
+    `${output}/`,
+    ...packages,
+  ];
   const result = await execa("go", args, { cwd, env: { CGO_ENABLED: "0", GOFLAGS: "" }, reject: false, all: true });
   if (!result.failed) return;
   const reason = (result.all ?? result.message).trim().split("\n").at(-1);

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
-import { adapterBinary, ensureAdapter } from "../cluster/build.ts";
+import { adapterBinary, ensureAdapter, ensurePrometheus, prometheusProgram } from "../cluster/build.ts";
 import { root } from "../lib/paths.ts";
 import { debianSources } from "./sources.ts";
 
@@ -103,5 +103,16 @@ export const adapter = (to: string): Ingredient => ({
     await ensureAdapter();
     await mkdir(dirname(join(context, to)), { recursive: true });
     await copyFile(adapterBinary, join(context, to));
+  },
+});
+
+/** Prometheus, built from its Go module, and its empty data folder, which belongs to the user that it runs as. */
+export const prometheus = (to: string, data: string): Ingredient => ({
+  version: async () => basename(dirname(prometheusProgram("prometheus"))),
+  make: async (context) => {
+    await ensurePrometheus();
+    await mkdir(dirname(join(context, to)), { recursive: true });
+    await mkdir(join(context, data));
+    await copyFile(prometheusProgram("prometheus"), join(context, to));
   },
 });

@@ -1,5 +1,5 @@
 /** The base images of the local cluster, and how the stand-in for each is made. */
-import { adapter, debianRoot, type Ingredient, machineTrust, nodeBinary, npm } from "./ingredients.ts";
+import { adapter, debianRoot, type Ingredient, machineTrust, nodeBinary, npm, prometheus } from "./ingredients.ts";
 
 export interface BaseImage {
   /** The original's full name, by which Dockerfiles and the stack know it (behind the registry prefix). */
@@ -31,7 +31,11 @@ export const baseImages: BaseImage[] = [
   },
   { name: "docker.io/library/postgres:15-bookworm", recipe: "postgres" },
   { name: "docker.io/library/redis:7-bookworm", recipe: "redis" },
-  { name: "docker.io/prom/prometheus:v2.42.0", recipe: "prometheus" },
+  {
+    name: "docker.io/prom/prometheus:v3.13.5",
+    recipe: "prometheus",
+    ingredients: [prometheus("files/bin/prometheus", "data")],
+  },
   {
     name: "registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0",
     recipe: "prometheus-adapter",
