@@ -40,7 +40,6 @@ export class Api extends pulumi.ComponentResource {
         spec: {
           // Never fewer pods than there were.
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-          progressDeadlineSeconds: 300,
           selector: { matchLabels: selector("api") },
           template: runtimePod("api", {
             ...args,

@@ -5,7 +5,7 @@ import { imagePullSecrets, registryLogins } from "./config/images.ts";
 import { ingress } from "./config/ingress.ts";
 import { adminKeys } from "./config/keys.ts";
 import { adapter, measurable, prometheus } from "./config/monitoring.ts";
-import { api, kubernetesApi, requestScale, worker } from "./config/platform.ts";
+import { api, kubernetesApi, requestScale, rolloutTimeout, worker } from "./config/platform.ts";
 import { egress, limits, oidc, tokenKeySecret, tracing, trustedCertificates } from "./config/runtime.ts";
 import { url } from "./config/scalars.ts";
 import { postgres, protectData, redis } from "./config/stores.ts";
@@ -69,6 +69,7 @@ const keys = z.strictObject({
     .describe(
       "Multiplies what all pods of the platform request of CPU and memory, so that the whole fits a small cluster, for example 0.1. Limits stay, and so does the load at which the autoscalers act.",
     ),
+  rolloutTimeout,
   api: api.prefault({}).describe("The HTTP API."),
   worker: worker.prefault({}).describe("The worker, which makes and removes the sessions' pods."),
   limits: limits.prefault({}).describe("What API and worker let happen at one time."),

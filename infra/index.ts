@@ -16,6 +16,7 @@ import { Platform } from "./platform.ts";
 import { platformPods } from "./platform-pods.ts";
 import { PriorityClasses } from "./priority-classes.ts";
 import { pullSecretNames } from "./registry-login.ts";
+import { rolloutTimeout } from "./rollout-timeout.ts";
 import { Settings } from "./settings.ts";
 import { stackConfig } from "./stack-config.ts";
 import { makeStores } from "./stores.ts";
@@ -46,7 +47,10 @@ const platform = new Platform("platform", { ...config, kubernetesApi }, provider
 const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", providers);
 const imagePullSecrets = pullSecretNames(config);
-const transformations = [platformPods({ requestScale: config.requestScale, imagePullSecrets })];
+const transformations = [
+  platformPods({ requestScale: config.requestScale, imagePullSecrets }),
+  rolloutTimeout(config.rolloutTimeout),
+];
 /** For what runs in the platform's namespace. @param dependencies what it needs beside the namespace itself */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({
   ...providers,

@@ -34,7 +34,7 @@ export class Migrations extends pulumi.ComponentResource {
           template: runtimePod("migrate", { ...args, container: {}, pod: { restartPolicy: "Never" } }),
         },
       },
-      { parent: this, customTimeouts: { create: "5m" } },
+      { parent: this },
     );
     this.registerOutputs({});
   }

@@ -3,11 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { kubectl } from "../local/cluster/index.ts";
 import { nodeIp } from "../local/lib/paths.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
-
-interface Place {
-  namespace: string;
-  pod: string;
-}
+import { type Place, probePod } from "./testing/probe-pod.ts";
 
 const api: Place = { namespace: "berth", pod: "deploy/api" };
 const worker: Place = { namespace: "berth", pod: "deploy/worker" };
@@ -31,36 +27,6 @@ afterAll(async () => {
   for (const { namespace, pod } of probes)
     await kubectl(["delete", "pod", pod, "-n", namespace, "--ignore-not-found", "--now"]);
 }, 60_000);
-
-/** A pod that listens on a session's ports and serves as a place to try from. */
-const probePod = ({ namespace, pod }: Place, image: string) => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: { name: pod, namespace, labels: { "app.kubernetes.io/component": "session" } },
-  spec: {
-    activeDeadlineSeconds: 300,
-    automountServiceAccountToken: false,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: 10001,
-      runAsGroup: 10001,
-      seccompProfile: { type: "RuntimeDefault" },
-    },
-    containers: [
-      {
-        name: "probe",
-        image,
-        args: ["-e", 'for (const port of [6080, 5900]) require("net").createServer((s) => s.end()).listen(port)'],
-        resources: { requests: { cpu: "10m", memory: "32Mi" }, limits: { cpu: "200m", memory: "128Mi" } },
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ["ALL"] },
-        },
-      },
-    ],
-  },
-});
 
 const addressOf = ({ namespace, pod }: Place) =>
   kubectl(["get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.podIP}"]);

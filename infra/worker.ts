@@ -48,7 +48,6 @@ export class Worker extends pulumi.ComponentResource {
         metadata,
         spec: {
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-          progressDeadlineSeconds: 300,
           selector: { matchLabels: selector("worker") },
           template: runtimePod("worker", {
             ...args,

@@ -87,6 +87,16 @@ export const kubernetesApi = z.array(
   }),
 );
 
+/** Kubernetes itself gives a Deployment up after 10 minutes without progress. */
+export const rolloutTimeout = duration
+  .refine((text) => (secondsOf(text) ?? 10) >= 10 && (secondsOf(text) ?? 600) <= 600, {
+    error: "is not between 10s and 10m",
+  })
+  .default("5m")
+  .describe(
+    "How long `pulumi up` waits for the pods of each workload before it fails and says which pod isn't ready and why: 10s to 10m.",
+  );
+
 export type ApiConfig = z.output<typeof api>;
 export type WorkerConfig = z.output<typeof worker>;
 export type AutoscalingConfig = Pick<ApiConfig["autoscaling"], "min" | "max" | "up" | "down">;

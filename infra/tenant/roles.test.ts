@@ -1,0 +1,43 @@
+/** The runtime may do what its code calls, and nothing more. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { roles } from "./roles.ts";
+
+const source = (path: string) => readFileSync(new URL(`../../runtime/src/${path}`, import.meta.url), "utf8");
+
+const verbs: Record<string, string> = { create: "create", read: "get", list: "list", delete: "delete" };
+const resources: Record<string, string> = {
+  Secret: "secrets",
+  Pod: "pods",
+  PersistentVolumeClaim: "persistentvolumeclaims",
+};
+
+/** What the client type of the worker allows it to call, for example "get secrets". */
+function workerCalls(): string[] {
+  const [, type = ""] = /export type CoreApi = Pick<\s*CoreV1Api,([^>]*)>/.exec(source("pods/kubernetes.ts")) ?? [];
+  return type.split("|").flatMap((line) => {
+    const [, verb = "", kind = ""] = /"(\w+?)Namespaced(\w+)"/.exec(line) ?? [];
+    if (verb === "") return [];
+    const right = `${verbs[verb]} ${resources[kind]}`;
+    return line.includes("and watch") ? [right, right.replace("list", "watch")] : [right];
+  });
+}
+
+const rightsOf = (account: string, tenant: { exec: boolean }) =>
+  roles(tenant)
+    .filter((one) => one.account === account)
+    .flatMap(({ rules }) => rules.flatMap((rule) => rule.verbs.map((verb) => `${verb} ${rule.resources[0]}`)));
+
+test("the worker's rights are the calls of its client type", () => {
+  expect(rightsOf("worker", { exec: true })).toEqual(expect.arrayContaining(workerCalls()));
+});
+
+test("the API reads logs, and runs commands only where the tenant allows it", () => {
+  expect(source("pods/podAccess.ts")).toContain('what: "log" | "exec"'); // its only requests
+  expect(rightsOf("api", { exec: false })).toEqual(["get pods/log"]);
+  expect(rightsOf("api", { exec: true })).toEqual(["get pods/log", "get pods/exec", "create pods/exec"]);
+});
+
+test("no right reaches beyond the tenant's own namespace or is a wildcard", () => {
+  expect(JSON.stringify(roles({ exec: true }))).not.toContain("*");
+});

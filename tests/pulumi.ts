@@ -1,0 +1,73 @@
+/** Runs `pulumi up` on the stack `dev` with a config that a test has changed, and tells what it did. */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { parse, stringify } from "yaml";
+import { root } from "../local/lib/paths.ts";
+import { stackEnvironment } from "../local/pulumi/stack.ts";
+
+/** A tenant's entry in the config. */
+export type TenantEntry = { name: string } & Record<string, unknown>;
+
+/** The stack's config as its file has it. */
+export interface StackFile {
+  config: Record<string, unknown> & { "berth:tenants": TenantEntry[] };
+}
+
+export interface Run {
+  failed: boolean;
+  /** What Pulumi wrote. */
+  output: string;
+  /** What was done to the cluster, for example `create Namespace tenant-acme`, sorted; what stayed the same is left out. */
+  operations: string[];
+}
+
+interface Options {
+  /** Changes the config of Pulumi.dev.yaml for this run. */
+  change?: (file: StackFile) => void;
+  /** The checkout whose program runs. Default: this one. */
+  checkout?: string;
+  /** For example --refresh. */
+  flags?: string[];
+}
+
+/** Never throws: what failed is in the answer. */
+export async function up({ change = () => {}, checkout = root, flags = [] }: Options = {}): Promise<Run> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-up-"));
+  try {
+    const [config, log] = [join(folder, "Pulumi.dev.yaml"), join(folder, "events")];
+    const file = parse(await readFile(join(root, "Pulumi.dev.yaml"), "utf8")) as StackFile;
+    change(file);
+    await writeFile(config, stringify(file));
+    const what = ["up", "--stack", "dev", "--yes", "--skip-preview", "--non-interactive", "--color", "never"];
+    const { failed, all } = await execa("pulumi", [...what, "--config-file", config, "--event-log", log, ...flags], {
+      cwd: checkout,
+      env: stackEnvironment(),
+      reject: false,
+      all: true,
+    });
+    return { failed, output: all, operations: operations(await readFile(log, "utf8").catch(() => "")) };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+interface EngineEvent {
+  resOutputsEvent?: { metadata: { op: string; urn: string } };
+}
+
+/** Operations that change something, from the engine's events, one JSON object a line. */
+function operations(log: string): string[] {
+  return log
+    .split("\n")
+    .filter((line) => line !== "")
+    .flatMap((line) => (JSON.parse(line) as EngineEvent).resOutputsEvent?.metadata ?? [])
+    .filter(({ op }) => !["same", "read", "refresh"].includes(op))
+    .map(({ op, urn }) => `${op} ${kindOf(urn)} ${nameOf(urn)}`)
+    .sort();
+}
+
+/** `urn:pulumi:dev::berth::…$kubernetes:core/v1:Namespace::tenant-acme` → `Namespace` */
+const kindOf = (urn: string) => (urn.split("::")[2] ?? "").split(":").at(-1);
+const nameOf = (urn: string) => urn.split("::")[3];
