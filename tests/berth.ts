@@ -50,16 +50,17 @@ export async function reaches(key: string, id: string, state: string): Promise<S
   });
 }
 
-const config = new k8s.KubeConfig();
-config.loadFromFile(kubeconfig);
-export const core = config.makeApiClient(k8s.CoreV1Api);
+/** The local cluster, seen as its administrator. */
+export const cluster = new k8s.KubeConfig();
+cluster.loadFromFile(kubeconfig);
+export const core = cluster.makeApiClient(k8s.CoreV1Api);
 
 /** Runs a command in the session's agent container and returns what it wrote to standard output. */
 export async function inAgent(namespace: string, id: string, command: string[]): Promise<string> {
   const [out, err] = [new PassThrough(), new PassThrough()];
   const written = out.setEncoding("utf8").toArray();
   await new Promise<void>((resolve, reject) => {
-    new k8s.Exec(config)
+    new k8s.Exec(cluster)
       .exec(namespace, `agent-${id}`, "agent", command, out, err, null, false, () => resolve())
       .catch(reject);
   });
