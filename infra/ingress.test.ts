@@ -14,7 +14,7 @@ function configOf(values: object): IngressConfig {
 }
 
 test("the controller is enough: its class, the host of publicUrl, a certificate in api-tls", () => {
-  expect(ingressSpec(configOf({ controller: "nginx" }), "berth.example.com")).toEqual({
+  expect(ingressSpec(configOf({ controller: "nginx" }), "https://berth.example.com:8443")).toEqual({
     ingressClassName: "nginx",
     tls: [{ hosts: ["berth.example.com"], secretName: "api-tls" }],
     rules: [
@@ -31,12 +31,21 @@ test("the controller is enough: its class, the host of publicUrl, a certificate 
 test("hosts and class can be named; without TLS none is asked for", () => {
   const spec = ingressSpec(
     configOf({ controller: "haproxy", className: "edge", hosts: ["a.example", "b.example"], tls: null }),
-    "x",
+    "https://c.example",
   );
   expect(spec.ingressClassName).toBe("edge");
-  expect(spec.rules.map(({ host }) => host)).toEqual(["a.example", "b.example"]);
+  expect(spec.rules).toMatchObject([{ host: "a.example" }, { host: "b.example" }]);
   expect(spec).not.toHaveProperty("tls");
 });
+
+test.each(["http://192.0.2.7:8080", "http://[2001:db8::7]"])(
+  "an Ingress can't name %s, so it takes any host",
+  (publicUrl) => {
+    const spec = ingressSpec(configOf({ controller: "nginx" }), publicUrl);
+    expect(spec.rules).toEqual([{ http: expect.anything() }]);
+    expect(spec.tls).toEqual([{ secretName: "api-tls" }]);
+  },
+);
 
 const limits = { requestsPerSecond: 50, bodySize: "2Mi", desktopTimeout: "12h" };
 

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { IngressConfig } from "./config/ingress.ts";
@@ -7,7 +8,7 @@ import { platformNamespace } from "./platform.ts";
 
 export interface IngressArgs extends IngressConfig {
   namespace: pulumi.Input<string>;
-  /** Its host is the one that is served when the config names none. */
+  /** Its host is served where the config names none. */
   publicUrl: string;
 }
 
@@ -33,7 +34,7 @@ export class Ingress extends pulumi.ComponentResource {
       name,
       {
         metadata: { name, namespace, labels: labels("ingress"), annotations: annotations(args) },
-        spec: ingressSpec(args, new URL(args.publicUrl).hostname),
+        spec: ingressSpec(args, args.publicUrl),
       },
       { parent: this, dependsOn: middlewares },
     );
@@ -41,14 +42,19 @@ export class Ingress extends pulumi.ComponentResource {
   }
 }
 
-/** Which hosts, by which certificate. @param publicHost the host when the config names none */
-export function ingressSpec(config: IngressConfig, publicHost: string) {
-  const hosts = config.hosts ?? [publicHost];
+/**
+ * Which hosts, by which certificate. Where the config names none it is the one of the public address, and where that is an
+ * IP address, which an Ingress can't name, any.
+ */
+export function ingressSpec(config: IngressConfig, publicUrl: string) {
+  const { hostname } = new URL(publicUrl);
+  const hosts = config.hosts ?? (isIP(hostname.replace(/[[\]]/g, "")) ? [] : [hostname]);
   const backend = { service: { name: "api", port: { name: "http" } } };
+  const http = { paths: [{ path: "/", pathType: "Prefix", backend }] };
   return {
     ingressClassName: config.className ?? config.controller,
-    ...(config.tls && { tls: [{ hosts, secretName: config.tls.secretName }] }),
-    rules: hosts.map((host) => ({ host, http: { paths: [{ path: "/", pathType: "Prefix", backend }] } })),
+    ...(config.tls && { tls: [{ ...(hosts.length > 0 && { hosts }), secretName: config.tls.secretName }] }),
+    rules: hosts.length > 0 ? hosts.map((host) => ({ host, http })) : [{ http }],
   };
 }
 

@@ -40,7 +40,9 @@ export const ingress = z
       .array(host)
       .min(1, { error: "is empty; name a host" })
       .optional()
-      .describe("Names under which users reach the API; without it the host of `publicUrl`."),
+      .describe(
+        "Names under which users reach the API; without it the host of `publicUrl`, any where that is an IP address.",
+      ),
     tls: tls.nullable().prefault({}).describe("The certificate; null where TLS ends before the ingress."),
     controllerNamespace: name
       .nullable()
