@@ -2,28 +2,28 @@
  * The prod stack on the local cluster: Pulumi.prod.yaml as it is but for where it is, and one value that scales down what
  * it requests. It is brought up in place of `dev`, which then comes back.
  */
-import { rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import * as k8s from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { stackUp } from "../local/pulumi/stack.ts";
 import { call, cluster, keyOf, until } from "./berth.ts";
 import { prodOnThisMachine } from "./prod-on-this-machine.ts";
-import { expectNoChanges } from "./stack.ts";
+import { up } from "./pulumi.ts";
 
-const file = join(tmpdir(), `berth-prod-on-this-machine-${process.pid}.yaml`);
+const minutes = 60_000;
 
 beforeAll(async () => {
-  writeFileSync(file, prodOnThisMachine());
-  await stackUp("dev", { configFile: file });
-}, 600_000);
+  const run = await up({
+    change: (file) => {
+      file.config = prodOnThisMachine(file.config);
+    },
+  });
+  expect(run.failed, run.output).toBe(false);
+}, 10 * minutes);
 
 afterAll(async () => {
-  rmSync(file, { force: true });
-  await stackUp("dev");
-  await expectNoChanges();
-}, 600_000);
+  const back = await up();
+  expect(back.failed, back.output).toBe(false);
+  expect((await up()).operations).toEqual([]);
+}, 10 * minutes);
 
 const apps = cluster.makeApiClient(k8s.AppsV1Api);
 const namespace = "berth";
@@ -52,20 +52,24 @@ async function unready(): Promise<string[]> {
     .map(({ name, wanted, ready }) => `${name} ${ready}/${wanted}`);
 }
 
-test("has all its replicas ready, three of the API and two of the worker at least", async () => {
-  const replicas = async (name: string) =>
-    (await apps.readNamespacedDeployment({ name, namespace })).status?.readyReplicas ?? 0;
-  let missing: string[] = [];
-  await until(
-    () => `all pods of prod ready; missing: ${missing.join(", ")}`,
-    180,
-    async () => {
-      const [api, worker, others] = await Promise.all([replicas("api"), replicas("worker"), unready()]);
-      missing = [...others, ...(api < 3 ? [`api ${api}/3`] : []), ...(worker < 2 ? [`worker ${worker}/2`] : [])];
-      return missing.length === 0 ? true : undefined;
-    },
-  );
-}, 200_000);
+test(
+  "has all its replicas ready, three of the API and two of the worker at least",
+  async () => {
+    const replicas = async (name: string) =>
+      (await apps.readNamespacedDeployment({ name, namespace })).status?.readyReplicas ?? 0;
+    let missing: string[] = [];
+    await until(
+      () => `all pods of prod ready; missing: ${missing.join(", ")}`,
+      180,
+      async () => {
+        const [api, worker, others] = await Promise.all([replicas("api"), replicas("worker"), unready()]);
+        missing = [...others, ...(api < 3 ? [`api ${api}/3`] : []), ...(worker < 2 ? [`worker ${worker}/2`] : [])];
+        return missing.length === 0 ? true : undefined;
+      },
+    );
+  },
+  4 * minutes,
+);
 
 test("serves its tenants", async () => {
   expect((await call(keyOf("acme"), "GET", "/v1/sessions")).status).toBe(200);

@@ -20,7 +20,7 @@ export async function up(context: string | undefined): Promise<void> {
   if (context === undefined) await localCluster();
   else await ownCluster(stack, context);
   const cluster: Cluster = context === undefined ? "local" : "own";
-  const outputs = await step(`Stack ${stack}`, () => stackUp(stack, { cluster }));
+  const outputs = await step(`Stack ${stack}`, () => stackUp(stack, cluster));
   welcome(outputs, cluster, (performance.now() - start) / 1000);
 }
 

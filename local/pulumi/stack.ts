@@ -57,30 +57,19 @@ export function shellLine(cluster: Cluster = "local"): string {
 const pulumi = (args: string[], cluster: Cluster) =>
   execa("pulumi", [...args, "--non-interactive"], { cwd: root, env: stackEnvironment(cluster) });
 
-export interface UpOptions {
-  /** Default: the cluster of `npm run up`. */
-  cluster?: Cluster;
-  /** Read in place of Pulumi.<stack>.yaml. */
-  configFile?: string;
-}
-
 /**
  * Brings the stack to what the program says, and shows its progress. Changes nothing where nothing is to change, and
  * repairs what an interrupted run left.
  * @throws UserError when Pulumi fails; it has said why
  */
-export async function stackUp(stack: string, { cluster = "local", configFile }: UpOptions = {}): Promise<StackOutputs> {
+export async function stackUp(stack: string, cluster: Cluster = "local"): Promise<StackOutputs> {
   await mkdirPrivate(backend);
   await freeLock(backend, stack);
   await pulumi(["stack", "select", stack, "--create"], cluster);
   const interrupted = await dropPendingOperations(stack, cluster);
   // What an interrupted run really did is in the cluster only.
   const refresh = interrupted ? ["--refresh"] : [];
-  const config = configFile === undefined ? [] : ["--config-file", configFile];
-  await shown(
-    ["up", "--stack", stack, ...config, "--yes", "--skip-preview", "--suppress-outputs", ...refresh],
-    cluster,
-  );
+  await shown(["up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs", ...refresh], cluster);
   return await stackOutputs(stack, cluster);
 }
 
