@@ -6,7 +6,16 @@ import { ingress } from "./config/ingress.ts";
 import { adminKeys } from "./config/keys.ts";
 import { adapter, measurable, prometheus } from "./config/monitoring.ts";
 import { api, kubernetesApi, requestScale, rolloutTimeout, worker } from "./config/platform.ts";
-import { egress, limits, oidc, tokenKeySecret, tracing, trustedCertificates } from "./config/runtime.ts";
+import {
+  egress,
+  limits,
+  oidc,
+  tokenKeySecret,
+  tracing,
+  trustedCertificates,
+  trustedProxies,
+  webhooksToPrivateAddresses,
+} from "./config/runtime.ts";
 import { url } from "./config/scalars.ts";
 import { postgres, protectData, redis } from "./config/stores.ts";
 import { tenants } from "./config/tenant.ts";
@@ -80,6 +89,8 @@ const keys = z.strictObject({
     .describe(
       "What API and worker may reach beyond stores, sessions and Kubernetes: the OIDC issuer, the trace collector, webhooks.",
     ),
+  trustedProxies: trustedProxies.default([]),
+  webhooksToPrivateAddresses: webhooksToPrivateAddresses.default(false),
   trustedCertificates: trustedCertificates.default(""),
   tokenKeySecret: tokenKeySecret.default(null),
   protectData,

@@ -1,6 +1,7 @@
 import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { secondsOf } from "./config/duration.ts";
 import type { LimitsConfig, OidcConfig, TracingConfig } from "./config/runtime.ts";
 import { contentName } from "./kubernetes/content-name.ts";
 import { generatedSecret } from "./kubernetes/generated-secret.ts";
@@ -17,6 +18,8 @@ export interface SettingsArgs {
   publicUrl: string;
   logLevel: string;
   limits: LimitsConfig;
+  trustedProxies: string[];
+  webhooksToPrivateAddresses: boolean;
   oidc: OidcConfig;
   tracing: TracingConfig;
   /** PEM; empty for none. */
@@ -137,6 +140,9 @@ function variables(args: SettingsArgs, agentImage: string): Record<string, strin
     RATE_LIMIT_PER_MINUTE: String(limits.ratePerMinute),
     BACKLOG_LIMIT: String(limits.backlog),
     MAX_STARTING: String(limits.starting),
+    START_TIMEOUT_SECONDS: String(secondsOf(limits.startTimeout)),
+    WEBHOOK_ALLOW_PRIVATE: String(args.webhooksToPrivateAddresses),
+    ...(args.trustedProxies.length > 0 && { TRUSTED_PROXIES: args.trustedProxies.join(",") }),
     ...(oidc && {
       OIDC_ISSUER: oidc.issuer,
       OIDC_AUDIENCE: oidc.audience,

@@ -1,6 +1,6 @@
 /** What API and worker are told beyond their stores and tenants. */
 import { z } from "zod";
-import { cidr, name, port, url, wholeNumber } from "./scalars.ts";
+import { cidr, duration, name, port, url, wholeNumber } from "./scalars.ts";
 
 const atLeastOne = wholeNumber.min(1, { error: "is below 1" });
 
@@ -10,6 +10,9 @@ export const limits = z.strictObject({
     .default(200)
     .describe("Sessions of one tenant that may wait in the queue; beyond it creates are refused."),
   starting: atLeastOne.default(10).describe("Sessions that may be starting at the same time, of all tenants."),
+  startTimeout: duration
+    .default("5m")
+    .describe("How long a session's pod may take from its creation to a live desktop before the session fails."),
 });
 
 export const oidc = z
@@ -38,6 +41,14 @@ export const egress = z.array(
     ports: z.array(port).min(1, { error: "is empty; name at least one port" }).default([443]).describe("TCP ports."),
   }),
 );
+
+export const trustedProxies = z
+  .array(cidr)
+  .describe("Networks of the proxies before the API whose X-Forwarded-For is believed, for audit trails.");
+
+export const webhooksToPrivateAddresses = z
+  .boolean()
+  .describe("Whether tenants' webhooks may go to private addresses and by plain http.");
 
 export const trustedCertificates = z
   .string()
