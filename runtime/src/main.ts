@@ -18,13 +18,14 @@ import { Metrics } from "./metrics/metrics.ts";
 import { connectRedis } from "./queue/redis.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
 import { SessionStore } from "./sessions/sessionStore.ts";
+import { startTracing, tracing } from "./tracing/tracing.ts";
 import { within } from "./within.ts";
 import { workerModule } from "./worker/workerModule.ts";
 
 const roles: Record<string, () => Promise<void>> = { api: runApi, worker: runWorker, migrate: runMigrations };
 
 async function runApi(): Promise<void> {
-  const { config, connections, logger } = prepare("api");
+  const { config, connections, logger } = await prepare("api");
   const app = await createHttp(apiModule(config, connections, logger), logger, config.TRUSTED_PROXIES);
   await servePage(app);
   const webSockets = app.get(WebSockets);
@@ -58,7 +59,7 @@ async function runApi(): Promise<void> {
 }
 
 async function runWorker(): Promise<void> {
-  const { config, connections, logger } = prepare("worker");
+  const { config, connections, logger } = await prepare("worker");
   await serve(await createHttp(workerModule(config, connections, logger), logger), config, connections, logger);
 }
 
@@ -81,8 +82,9 @@ async function runMigrations(): Promise<void> {
   }
 }
 
-function prepare(role: string): { config: Config; connections: Connections; logger: Logger } {
+async function prepare(role: string): Promise<{ config: Config; connections: Connections; logger: Logger }> {
   const config = loadConfig(process.env);
+  await startTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, role);
   const logger = createLogger(config.LOG_LEVEL, role);
   return { config, logger, connections: { database: connectDatabase(config), redis: connectRedis(config, logger) } };
 }

@@ -2,6 +2,7 @@
 import { Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import type { DatabaseConfig } from "../config.ts";
+import { tracing } from "../tracing/tracing.ts";
 import type { Schema } from "./schema.ts";
 
 export type Database = Kysely<Schema>;
@@ -24,7 +25,12 @@ export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LO
   });
   // An idle connection that breaks is replaced at the next query; unheard, this event would end the process.
   pool.on("error", () => {});
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  return new Kysely<Schema>({
+    dialect: new PostgresDialect({ pool }),
+    // The statement holds no values.
+    log: ({ query, queryDurationMillis }) =>
+      tracing().past("postgres", { "db.system.name": "postgresql", "db.query.text": query.sql }, queryDurationMillis),
+  });
 }
 
 /** Asks Postgres for a sign of life; throws if there is none. */

@@ -5,7 +5,6 @@ export interface LogContext {
   requestId?: string;
   tenant?: string;
   sessionId?: string;
-  traceId?: string;
 }
 
 const storage = new AsyncLocalStorage<LogContext>();
@@ -23,5 +22,5 @@ export function addToLogContext(ids: LogContext): void {
 
 /** The ids of the request or job that is running; none outside of one. */
 export function logContext(): LogContext {
-  return { ...storage.getStore() };
+  return storage.getStore() ?? {};
 }

@@ -1,6 +1,7 @@
 /** Logs: JSON lines on stdout, with the ids of the request or job, without secrets. */
 import type { LoggerService } from "@nestjs/common";
 import { type Bindings, type DestinationStream, type Logger, pino } from "pino";
+import { tracing } from "../tracing/tracing.ts";
 import { logContext } from "./context.ts";
 import { redact, withoutSecretFields } from "./redact.ts";
 
@@ -10,7 +11,7 @@ export function createLogger(level: string, role: string, destination?: Destinat
     level,
     base: { role },
     timestamp: pino.stdTimeFunctions.isoTime,
-    mixin: logContext,
+    mixin: () => ({ ...logContext(), traceId: tracing().traceId() }),
     formatters: {
       level: (label: string) => ({ level: label }),
       log: (fields: Record<string, unknown>) => withoutSecretFields(fields),

@@ -1,7 +1,8 @@
-/** One log line, one count and one duration per HTTP request, and the request's ids on every line in between. */
-import type { FastifyInstance } from "fastify";
+/** One log line, one count, one duration and one span per HTTP request, and its ids on every line in between. */
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { Metrics } from "../metrics/metrics.ts";
+import { type RequestTrace, tracing } from "../tracing/tracing.ts";
 import { type LogContext, withLogContext } from "./context.ts";
 
 /** Adds the hooks to an instance of Fastify. Its answers name the request's id in `x-request-id`. */
@@ -10,24 +11,38 @@ export function observeRequests(
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">,
   logger: Logger,
 ): void {
-  const contexts = new WeakMap<object, LogContext>();
+  const contexts = new WeakMap<object, { log: LogContext; trace: RequestTrace | undefined }>();
+  /** Goes on with the request within its context. */
+  const within = (request: FastifyRequest, done: () => void): void => {
+    const { log = {}, trace } = contexts.get(request) ?? {};
+    withLogContext(log, () => (trace === undefined ? done() : trace.within(done)));
+  };
   fastify.addHook("onRequest", (request, reply, done) => {
     reply.header("x-request-id", request.id);
     const { id } = request.params as { id?: unknown };
-    const context = { requestId: request.id, ...(isSessionId(id) && { sessionId: id }) };
-    contexts.set(request, context);
-    withLogContext(context, done);
+    const route = request.routeOptions.url ?? "none";
+    // Probes and scrapes would be most of all traces.
+    const trace = isQuiet(route) ? undefined : tracing().request(`${request.method} ${route}`, request.headers);
+    contexts.set(request, { log: { requestId: request.id, ...(isSessionId(id) && { sessionId: id }) }, trace });
+    within(request, done);
   });
   // The body arrives outside of the context that its request began in.
-  fastify.addHook("preValidation", (request, _reply, done) => withLogContext(contexts.get(request) ?? {}, done));
+  fastify.addHook("preValidation", (request, _reply, done) => within(request, done));
   fastify.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "none";
     metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
     metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
-    const quiet = route.startsWith("/health/") || route === "/metrics";
-    logger[quiet ? "debug" : "info"](
+    const { log, trace } = contexts.get(request) ?? {};
+    trace?.end({
+      "http.request.method": request.method,
+      "http.route": route,
+      "http.response.status_code": reply.statusCode,
+      ...(log?.tenant !== undefined && { "berth.tenant": log.tenant }),
+      ...(log?.sessionId !== undefined && { "berth.session": log.sessionId }),
+    });
+    logger[isQuiet(route) ? "debug" : "info"](
       {
-        ...contexts.get(request),
+        ...log,
         method: request.method,
         url: request.url,
         status: reply.statusCode,
@@ -39,5 +54,7 @@ export function observeRequests(
     done();
   });
 }
+
+const isQuiet = (route: string) => route.startsWith("/health/") || route === "/metrics";
 
 const isSessionId = (id: unknown): id is string => typeof id === "string" && /^[0-9a-f-]{36}$/.test(id);

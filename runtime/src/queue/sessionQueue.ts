@@ -2,6 +2,7 @@
 import { type ConnectionOptions, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { tracing } from "../tracing/tracing.ts";
 import { within } from "../within.ts";
 
 export const queueName = "agent-sessions";
@@ -15,6 +16,7 @@ export class SessionQueue {
   ) {
     this.#queue = new Queue(queueName, {
       connection: redis as unknown as ConnectionOptions,
+      ...tracing().jobs,
       defaultJobOptions: {
         attempts: 5,
         backoff: { type: "exponential", delay: 500, jitter: 0.5 },

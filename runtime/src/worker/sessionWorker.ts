@@ -3,9 +3,11 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/comm
 import { type ConnectionOptions, type Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { withLogContext } from "../logging/context.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { queueName, type SessionQueue } from "../queue/sessionQueue.ts";
 import type { Reconciler } from "../sessions/reconciler.ts";
+import { tracing } from "../tracing/tracing.ts";
 import { within } from "../within.ts";
 
 export class SessionWorker implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -19,8 +21,9 @@ export class SessionWorker implements OnApplicationBootstrap, OnApplicationShutd
     private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {
-    this.#worker = new Worker<{ sessionId: string }>(queueName, (job) => this.#process(job), {
+    this.#worker = new Worker<{ sessionId: string }>(queueName, (job) => this.#inContext(job), {
       connection: redis as unknown as ConnectionOptions,
+      ...tracing().jobs,
       autorun: false,
       concurrency: 10,
       // A look that a dead worker left behind may be repeated as often as it takes.
@@ -34,6 +37,11 @@ export class SessionWorker implements OnApplicationBootstrap, OnApplicationShutd
 
   onApplicationBootstrap(): void {
     this.#worker.run().catch((error: unknown) => this.logger.error({ err: error }, "the queue's worker ended"));
+  }
+
+  #inContext(job: Job<{ sessionId: string }>): Promise<void> {
+    const end = this.metrics.reconcileDuration.startTimer();
+    return withLogContext({ sessionId: job.data.sessionId }, () => this.#process(job).finally(end));
   }
 
   async #process(job: Job<{ sessionId: string }>): Promise<void> {

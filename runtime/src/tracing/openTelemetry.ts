@@ -1,0 +1,62 @@
+/** Tracing that is on. The only file that imports OpenTelemetry; the exporter reads OTEL_EXPORTER_OTLP_* itself. */
+import { type Context, context, propagation, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import { W3CTraceContextPropagator } from "@opentelemetry/core";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { defaultResource, detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
+import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import { BullMQOtel } from "bullmq-otel";
+import type { Tracing } from "./tracing.ts";
+
+const name = "berth";
+
+export function startOpenTelemetry(role: string): Tracing {
+  const provider = new TracerProvider({
+    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ "service.name": `berth-${role}`, "service.namespace": "berth" }))
+      .merge(detectResources({ detectors: [envDetector] })),
+    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+  });
+  trace.setGlobalTracerProvider(provider);
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  const tracer = provider.getTracer(name);
+
+  return {
+    jobs: { telemetry: new BullMQOtel({ tracerName: name }) },
+    request(title, headers) {
+      const parent = propagation.extract(context.active(), headers);
+      const span = tracer.startSpan(title, { kind: SpanKind.SERVER }, parent);
+      const within: Context = trace.setSpan(parent, span);
+      return {
+        within: (work) => context.with(within, work),
+        end(attributes) {
+          span.setAttributes(attributes);
+          if (Number(attributes["http.response.status_code"]) >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+          span.end();
+        },
+      };
+    },
+    span: (title, attributes, work) =>
+      tracer.startActiveSpan(title, { kind: SpanKind.CLIENT, attributes }, (span) => finishing(span, work)),
+    past(title, attributes, ms) {
+      const now = Date.now();
+      tracer.startSpan(title, { kind: SpanKind.CLIENT, attributes, startTime: now - ms }).end(now);
+    },
+    traceId: () => trace.getActiveSpan()?.spanContext().traceId,
+    stop: () => provider.shutdown(),
+  };
+}
+
+async function finishing<T>(span: Span, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    // The name only: a message may hold what is nobody's business.
+    span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.name : "error" });
+    throw error;
+  } finally {
+    span.end();
+  }
+}
