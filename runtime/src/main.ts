@@ -1,5 +1,6 @@
-/** The runtime's one entry: `main.js <api|worker|migrate>`. */
+/** The runtime's one entry: `main.js <api|worker|migrate|cleanup>`. */
 import "reflect-metadata";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
 import pRetry from "p-retry";
@@ -9,7 +10,7 @@ import { createHttp, servePage } from "./api/http.ts";
 import { problemBody } from "./api/problem.ts";
 import { WebSockets } from "./api/webSockets.ts";
 import { createChannel } from "./channel/channel.ts";
-import { type Config, ConfigError, loadConfig, loadDatabaseConfig } from "./config.ts";
+import { type Config, ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig } from "./config.ts";
 import { connectDatabase, isDatabaseUnavailable } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
 import { Health } from "./health/health.ts";
@@ -17,12 +18,19 @@ import { createLogger } from "./logging/logging.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { connectRedis } from "./queue/redis.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
+import { expireWorkspaces } from "./sessions/retention.ts";
 import { SessionStore } from "./sessions/sessionStore.ts";
+import { endOnSignal } from "./shutdown.ts";
 import { startTracing, tracing } from "./tracing/tracing.ts";
 import { within } from "./within.ts";
 import { workerModule } from "./worker/workerModule.ts";
 
-const roles: Record<string, () => Promise<void>> = { api: runApi, worker: runWorker, migrate: runMigrations };
+const roles: Record<string, () => Promise<void>> = {
+  api: runApi,
+  worker: runWorker,
+  migrate: runMigrations,
+  cleanup: runCleanup,
+};
 
 async function runApi(): Promise<void> {
   const { config, connections, logger } = await prepare("api");
@@ -53,7 +61,7 @@ async function runApi(): Promise<void> {
   });
   await channel.listen({ port: config.SESSION_PORT, host: "0.0.0.0" });
   await serve(app, config, connections, logger, () => {
-    websockets.close();
+    websockets.close(); // waits for the WebSockets, which are closed after this
     return channel.close();
   });
 }
@@ -68,18 +76,43 @@ async function runMigrations(): Promise<void> {
   const logger = createLogger(config.LOG_LEVEL, "migrate");
   const database = connectDatabase(config);
   try {
-    // Right after an installation Postgres may still be starting.
-    const done = await pRetry(() => migrate(database), {
-      retries: 30,
-      minTimeout: 1_000,
-      factor: 1,
-      shouldRetry: ({ error }) => isDatabaseUnavailable(error),
-      onFailedAttempt: ({ error }) => logger.warn({ err: error }, "migrations did not run"),
-    });
+    const done = await onceDatabaseAnswers(() => migrate(database), logger);
     logger.info({ migrations: done }, done.length > 0 ? "migrations ran" : "the database is up to date");
   } finally {
     await database.destroy();
   }
+}
+
+/** Ends the retention of workspaces whose time is over; the worker then removes them. */
+async function runCleanup(): Promise<void> {
+  const config = loadStoresConfig(process.env);
+  const logger = createLogger(config.LOG_LEVEL, "cleanup");
+  const [database, redis] = [connectDatabase(config), connectRedis(config, logger)];
+  try {
+    const expired = await onceDatabaseAnswers(() => expireWorkspaces(database, { name: "cleanup" }), logger);
+    // Without Redis the worker's sweep finds them a little later.
+    await within(5_000, once(redis, "ready")).catch(() => {});
+    const queue = new SessionQueue(redis, logger);
+    for (const sessionId of expired) {
+      await queue.add(sessionId).catch((error: unknown) => logger.warn({ err: error, sessionId }, "not enqueued"));
+    }
+    await queue.close();
+    logger.info({ workspaces: expired.length }, "workspaces whose retention is over are marked");
+  } finally {
+    redis.disconnect();
+    await database.destroy();
+  }
+}
+
+/** Right after an installation Postgres may still be starting. */
+function onceDatabaseAnswers<T>(work: () => Promise<T>, logger: Logger): Promise<T> {
+  return pRetry(work, {
+    retries: 30,
+    minTimeout: 1_000,
+    factor: 1,
+    shouldRetry: ({ error }) => isDatabaseUnavailable(error),
+    onFailedAttempt: ({ error }) => logger.warn({ err: error }, "the database does not answer yet"),
+  });
 }
 
 async function prepare(role: string): Promise<{ config: Config; connections: Connections; logger: Logger }> {
@@ -89,37 +122,26 @@ async function prepare(role: string): Promise<{ config: Config; connections: Con
   return { config, logger, connections: { database: connectDatabase(config), redis: connectRedis(config, logger) } };
 }
 
-/**
- * Listens until SIGTERM or SIGINT, then ends in this order: not ready any more; desktops are told to connect again; no new
- * request or job, those that run are finished; connections closed; exit 0. All of it takes 25 s at most.
- */
+/** Listens until SIGTERM or SIGINT; see shutdown.ts for what then happens, and in which order. */
 async function serve(
   app: NestFastifyApplication,
   config: Config,
   { database, redis }: Connections,
   logger: Logger,
-  drain: () => Promise<unknown> = async () => {},
+  /** Closes the role's other ports. */
+  closePorts: () => Promise<unknown> = async () => {},
 ): Promise<void> {
   await app.listen(config.HTTP_PORT, "0.0.0.0");
   logger.info({ port: config.HTTP_PORT }, "listening");
-  let ending = false;
-  const end = async (signal: string): Promise<void> => {
-    if (ending) return;
-    ending = true;
-    logger.info({ signal }, "shutting down");
-    app.get(Health).drain();
-    try {
-      await within(25_000, Promise.all([drain(), app.close()]));
-      await within(2_000, database.destroy()).catch(() => {});
-      redis.disconnect();
-    } catch (error) {
-      logger.error({ err: error }, "shutdown was cut short");
-    }
-    logger.info("bye");
-    process.exit(0);
-  };
-  process.on("SIGTERM", (signal) => void end(signal));
-  process.on("SIGINT", (signal) => void end(signal));
+  endOnSignal(
+    [
+      { name: "not ready any more", run: () => app.get(Health).drain() },
+      { name: "no new work, connections and jobs drained", run: () => Promise.all([closePorts(), app.close()]) },
+      { name: "traces sent", run: () => within(2_000, tracing().stop()) },
+      { name: "database and Redis closed", run: () => database.destroy().finally(() => redis.disconnect()) },
+    ],
+    logger,
+  );
 }
 
 const run = roles[process.argv[2] ?? ""];

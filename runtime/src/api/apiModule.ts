@@ -13,7 +13,7 @@ import { proxyToken, Tickets } from "../desktop/tickets.ts";
 import { EventFeed } from "../events/eventFeed.ts";
 import { ExecChannel } from "../exec/execChannel.ts";
 import { Health } from "../health/health.ts";
-import { HealthController } from "../health/healthController.ts";
+import { healthModule } from "../health/healthModule.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { MetricsController } from "../metrics/metricsController.ts";
 import { loadKubeConfig } from "../pods/kubernetes.ts";
@@ -81,14 +81,14 @@ export function apiModule(config: Config, { database, redis }: Connections, logg
   });
   return {
     module: ApiModule,
-    controllers: [...controllers, OpenApiController, PageController, HealthController, MetricsController],
+    imports: [healthModule(health)],
+    controllers: [...controllers, OpenApiController, PageController, MetricsController],
     providers: [
       { provide: SessionStore, useValue: store },
       { provide: SessionQueue, useValue: queue },
       { provide: TenantsFile, useValue: tenants },
       { provide: Tickets, useValue: tickets },
       { provide: Metrics, useValue: metrics },
-      { provide: Health, useValue: health },
       { provide: Authenticator, useValue: authenticator },
       { provide: RateLimit, useValue: rateLimit },
       { provide: Activity, useValue: activity },

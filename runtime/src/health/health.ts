@@ -2,86 +2,103 @@
  * The three questions a cluster asks.
  *
  * - startup: can it begin? Postgres answers and has this version's tables.
- * - live: would a restart help? Only the process itself is looked at: that it answers, and that its loop turns.
+ * - live: would a restart help? Only the process itself is looked at: its event loop, and the last turn of each of its loops.
  * - ready: shall it get work? The dependencies it can't work without answer. For the API that is Postgres alone: without
  *   Redis it still takes sessions (they are in Postgres, and the sweep finds them) and shows desktops. For the worker it
  *   is Redis too.
  */
-import { within } from "../within.ts";
+import { type HealthIndicatorFunction, HealthIndicatorService } from "@nestjs/terminus";
 
 export interface Dependency {
   name: string;
   /** Rejects if the dependency does not answer. */
   ping: () => Promise<unknown>;
-  /** Whether the process can't work without it. Default true. */
+  /** Whether the process can't work without it; if it can, it is degraded without. Default true. */
   required?: boolean;
+}
+
+/** Something that goes round and round in this process. */
+export interface Loop {
+  name: string;
+  /** Whether its last turn is recent, whatever that turn came to. */
+  isTurning: () => boolean;
 }
 
 export interface HealthOptions {
   dependencies: Dependency[];
   /** Whether the tables are there. */
   isMigrated: () => Promise<boolean>;
-  /** Whether the process's own loop turns. Default: it has none. */
-  isTurning?: () => boolean;
-}
-
-export interface Report {
-  ok: boolean;
-  checks: Record<string, "ok" | "failed" | "not migrated" | "stuck" | "shutting down">;
+  /** Default: none. */
+  loops?: Loop[];
 }
 
 const timeoutMs = 1_500;
 /** Probes of several kinds and pods come often: an answer is good for this long. */
 const cacheMs = 1_000;
+/** Timers that are so late mean that the event loop does nothing but one thing. */
+const eventLoopMs = 30_000;
 
 export class Health {
+  readonly #indicators = new HealthIndicatorService();
+  readonly #clock: NodeJS.Timeout;
+  #ticked = performance.now();
   #started = false;
   #draining = false;
-  #ready: { at: number; report: Promise<Report> } | undefined;
 
-  constructor(private readonly options: HealthOptions) {}
+  constructor(private readonly options: HealthOptions) {
+    this.#clock = setInterval(() => {
+      this.#ticked = performance.now();
+    }, 1_000).unref();
+  }
 
   /** From now on not ready: the process is about to end. */
   drain(): void {
     this.#draining = true;
   }
 
-  async startup(): Promise<Report> {
-    if (this.#started) return { ok: true, checks: { database: "ok" } };
-    try {
-      this.#started = await within(timeoutMs, this.options.isMigrated());
-      return { ok: this.#started, checks: { database: this.#started ? "ok" : "not migrated" } };
-    } catch {
-      return { ok: false, checks: { database: "failed" } };
-    }
+  onApplicationShutdown(): void {
+    clearInterval(this.#clock);
   }
 
-  live(): Report {
-    const ok = this.options.isTurning?.() ?? true;
-    return { ok, checks: { loop: ok ? "ok" : "stuck" } };
+  startup(): HealthIndicatorFunction[] {
+    const database = this.#indicators.check("database");
+    if (this.#started) return [() => database.up()];
+    return [
+      () =>
+        database
+          .attempt(async () => {
+            this.#started = await this.options.isMigrated().catch(() => failure("no answer"));
+            if (!this.#started) failure("not migrated yet");
+          })
+          .withTimeout(timeoutMs),
+    ];
   }
 
-  async ready(): Promise<Report> {
-    if (this.#draining) return { ok: false, checks: { process: "shutting down" } };
-    const now = performance.now();
-    if (this.#ready === undefined || now - this.#ready.at > cacheMs) {
-      this.#ready = { at: now, report: this.#askDependencies() };
-    }
-    return this.#ready.report;
+  live(): HealthIndicatorFunction[] {
+    const loops = [
+      { name: "event-loop", isTurning: () => performance.now() - this.#ticked < eventLoopMs },
+      ...(this.options.loops ?? []),
+    ];
+    return loops.map(({ name, isTurning }) => () => {
+      const loop = this.#indicators.check(name);
+      return isTurning() ? loop.up() : loop.down("stuck");
+    });
   }
 
-  async #askDependencies(): Promise<Report> {
-    const report: Report = { ok: true, checks: {} };
-    await Promise.all(
-      this.options.dependencies.map(async ({ name, ping, required = true }) => {
-        const ok = await within(timeoutMs, ping()).then(
-          () => true,
-          () => false,
-        );
-        report.checks[name] = ok ? "ok" : "failed";
-        if (!ok && required) report.ok = false;
-      }),
-    );
-    return report;
+  ready(): HealthIndicatorFunction[] {
+    if (this.#draining) return [() => this.#indicators.check("process").down("shutting down")];
+    return this.options.dependencies.map(({ name, ping, required = true }) => async () => {
+      const dependency = this.#indicators.check(name);
+      // What went wrong in detail is for the log; this is told to everybody.
+      const result = await dependency
+        .attempt(() => ping().then(undefined, () => failure("no answer")))
+        .withTimeout(timeoutMs)
+        .cacheFor(cacheMs);
+      return required || result[name]?.status === "up" ? result : dependency.degraded("no answer");
+    });
   }
+}
+
+function failure(message: string): never {
+  throw new Error(message);
 }

@@ -1,31 +1,41 @@
-import { Controller, Get, Header, Inject, Res } from "@nestjs/common";
+import { Controller, Get, Header, Inject, Res, ServiceUnavailableException } from "@nestjs/common";
+import { HealthCheckService, type HealthIndicatorFunction } from "@nestjs/terminus";
 import type { FastifyReply } from "fastify";
-import { Health, type Report } from "./health.ts";
+import { Health } from "./health.ts";
 
+/** 200 or 503, with what was looked at and how it is: `{"status": "ok" | "degraded" | "error", "details": {…}}`. */
 @Controller("health")
 export class HealthController {
-  constructor(@Inject(Health) private readonly health: Health) {}
+  constructor(
+    @Inject(Health) private readonly health: Health,
+    @Inject(HealthCheckService) private readonly checks: HealthCheckService,
+  ) {}
 
   @Get("startup")
   @Header("cache-control", "no-store")
-  async startup(@Res({ passthrough: true }) reply: FastifyReply): Promise<Report> {
-    return answer(reply, await this.health.startup());
+  startup(@Res({ passthrough: true }) reply: FastifyReply): Promise<unknown> {
+    return this.#answer(reply, this.health.startup());
   }
 
   @Get("live")
   @Header("cache-control", "no-store")
-  live(@Res({ passthrough: true }) reply: FastifyReply): Report {
-    return answer(reply, this.health.live());
+  live(@Res({ passthrough: true }) reply: FastifyReply): Promise<unknown> {
+    return this.#answer(reply, this.health.live());
   }
 
   @Get("ready")
   @Header("cache-control", "no-store")
-  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Report> {
-    return answer(reply, await this.health.ready());
+  ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<unknown> {
+    return this.#answer(reply, this.health.ready());
   }
-}
 
-function answer(reply: FastifyReply, report: Report): Report {
-  reply.status(report.ok ? 200 : 503);
-  return report;
+  async #answer(reply: FastifyReply, indicators: HealthIndicatorFunction[]): Promise<unknown> {
+    try {
+      return await this.checks.check(indicators);
+    } catch (error) {
+      if (!(error instanceof ServiceUnavailableException)) throw error;
+      reply.status(503);
+      return error.getResponse();
+    }
+  }
 }

@@ -1,27 +1,28 @@
 /** Runs reconcile for the sessions in the queue. */
-import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
-import { type ConnectionOptions, type Job, Worker } from "bullmq";
+import type { OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy } from "@nestjs/common";
+import type { ConnectionOptions, Job } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { withLogContext } from "../logging/context.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { queueName, type SessionQueue } from "../queue/sessionQueue.ts";
+import { TurningWorker } from "../queue/turningWorker.ts";
 import type { Reconciler } from "../sessions/reconciler.ts";
 import { tracing } from "../tracing/tracing.ts";
 import { within } from "../within.ts";
 
-export class SessionWorker implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #worker: Worker;
+export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+  readonly #worker: TurningWorker<{ sessionId: string }>;
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(
-    redis: Redis,
+    private readonly redis: Redis,
     private readonly queue: SessionQueue,
     private readonly reconciler: Pick<Reconciler, "reconcile">,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {
-    this.#worker = new Worker<{ sessionId: string }>(queueName, (job) => this.#inContext(job), {
+    this.#worker = new TurningWorker<{ sessionId: string }>(queueName, (job) => this.#inContext(job), {
       connection: redis as unknown as ConnectionOptions,
       ...tracing().jobs,
       autorun: false,
@@ -70,7 +71,18 @@ export class SessionWorker implements OnApplicationBootstrap, OnApplicationShutd
     this.#timers.add(timer);
   }
 
-  /** Takes no new job and gives the running ones 15 s; what is left then is found by another worker as stalled. */
+  /** Whether the queue is still asked for jobs. */
+  isTurning(): boolean {
+    return this.#worker.isTurning(this.redis.status === "ready");
+  }
+
+  /** Takes no new job: this process alone, the queue goes on. */
+  async onModuleDestroy(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    await this.#worker.pause(true);
+  }
+
+  /** Gives the running jobs 15 s; what is left then is found by another worker as stalled. */
   async onApplicationShutdown(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     await within(15_000, this.#worker.close()).catch(() => this.#worker.close(true));

@@ -7,7 +7,7 @@ import { pingDatabase } from "../database/database.ts";
 import { isMigrated } from "../database/migrate.ts";
 import { proxyToken } from "../desktop/tickets.ts";
 import { Health } from "../health/health.ts";
-import { HealthController } from "../health/healthController.ts";
+import { healthModule } from "../health/healthModule.ts";
 import { addBackupMetrics } from "../metrics/backups.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { MetricsController } from "../metrics/metricsController.ts";
@@ -64,15 +64,18 @@ export function workerModule(config: Config, { database, redis }: Connections, l
       { name: "redis", ping: () => redis.ping() },
     ],
     isMigrated: () => isMigrated(database),
-    isTurning: () => sweep.isTurning(),
+    loops: [
+      { name: "queue", isTurning: () => worker.isTurning() },
+      { name: "sweep", isTurning: () => sweep.isTurning() },
+    ],
   });
   return {
     module: WorkerModule,
-    controllers: [HealthController, MetricsController],
+    imports: [healthModule(health)],
+    controllers: [MetricsController],
     providers: [
       { provide: TenantsFile, useValue: tenants },
       { provide: Metrics, useValue: metrics },
-      { provide: Health, useValue: health },
       { provide: SessionWorker, useValue: worker },
       { provide: Sweep, useValue: sweep },
       { provide: PodWatches, useValue: watches },

@@ -1,0 +1,237 @@
+/** The roles as processes of their own, on a real Postgres and Redis: how they begin, and how they end on SIGTERM. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { dirname } from "node:path";
+import { sql } from "kysely";
+import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { sessionToken } from "./channel/token.ts";
+import { connectRedis } from "./queue/redis.ts";
+import { SessionQueue } from "./queue/sessionQueue.ts";
+import { SessionStore } from "./sessions/sessionStore.ts";
+import { cipher, freshDatabase, keyOf, silent, storesConfig, tenant, tenantsFile, until } from "./testing/fixtures.ts";
+import { build, environment, kubeconfig, runProgram } from "./testing/program.ts";
+
+vi.setConfig({ testTimeout: 120_000 });
+beforeAll(build, 600_000);
+
+const tokenKey = "0123456789abcdef0123456789abcdef";
+/** An address of this machine on which nobody else has the desktop's port. */
+const podIp = "127.66.0.1";
+
+async function open(changes: Record<string, string> = {}) {
+  const { name, database } = await freshDatabase();
+  const env = await environment(name, tenantsFile(tenant("acme")), changes);
+  const store = new SessionStore(database, cipher);
+  const redis = connectRedis(storesConfig(name, ""), silent);
+  await until(() => redis.status === "ready");
+  await redis.flushall();
+  const queue = new SessionQueue(redis, silent);
+  onTestFinished(async () => {
+    await queue.close();
+    redis.disconnect();
+  });
+  return {
+    env,
+    database,
+    store,
+    queue,
+    url: (path: string) => `http://127.0.0.1:${env.HTTP_PORT}${path}`,
+    async create(): Promise<string> {
+      const made = await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small" }, { name: "test" });
+      if (typeof made === "string") throw new Error(made);
+      return made.session.id;
+    },
+  };
+}
+
+/** An HTTP server; its answers are the caller's. */
+async function serve(answer: (request: IncomingMessage, body: string) => Promise<{ status: number; body: unknown }>) {
+  const server = createServer((request, response) => {
+    void (async () => {
+      const { status, body } = await answer(request, Buffer.concat(await request.toArray()).toString());
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    })();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const authorization = { authorization: `Bearer ${keyOf("acme")}` };
+const steps = [
+  "not ready any more",
+  "no new work, connections and jobs drained",
+  "traces sent",
+  "database and Redis closed",
+];
+
+test("on SIGTERM the API tells its desktops to connect again, finishes its requests and ends with 0", async () => {
+  const desktops = new WebSocketServer({ port: 6080, host: podIp, handleProtocols: () => "binary" });
+  await once(desktops, "listening");
+  onTestFinished(() => void desktops.close());
+  const { env, store, create, url } = await open();
+  const id = await create();
+  for (const event of [{ type: "admitted" }, { type: "ready", podIp }] as const) {
+    const session = await store.find(id);
+    if (session !== undefined) await store.apply(session, event, { name: "test" });
+  }
+  const { child, log, says, exit } = runProgram(["api"], env);
+  await says("listening");
+  expect((await fetch(url("/health/startup"))).status).toBe(200);
+  expect((await fetch(url("/health/ready"))).status).toBe(200);
+
+  // The in-pod channel has its own port, and only there the session's token counts.
+  const channel = `http://127.0.0.1:${env.SESSION_PORT}`;
+  const token = { authorization: `Bearer ${sessionToken(tokenKey, id)}` };
+  expect((await fetch(`${channel}/session/task`, { headers: token })).status).toBe(200);
+  expect((await fetch(url("/session/task"), { headers: token })).status).toBe(404);
+  expect((await fetch(url(`/v1/sessions/${id}`), { headers: token })).status).toBe(401);
+
+  const desktop = new WebSocket(`ws://127.0.0.1:${env.HTTP_PORT}/v1/sessions/${id}/desktop`, ["binary"], {
+    headers: authorization,
+  });
+  await once(desktop, "open");
+  await until(() => desktops.clients.size === 1);
+  const events = await fetch(url("/v1/events"), { headers: authorization });
+  expect(events.status).toBe(200);
+  const stream = events.text();
+  const closed = once(desktop, "close");
+  child.kill("SIGTERM");
+  expect((await closed)[0]).toBe(1012);
+  await stream; // it ends, rather than being cut
+  expect(await exit).toBe(0);
+  expect(
+    log()
+      .filter(({ msg }) => msg === "shutdown")
+      .map(({ step }) => step),
+  ).toEqual(steps);
+  expect(log().at(-1)).toMatchObject({ msg: "bye", role: "api" });
+});
+
+test("on SIGTERM the worker finishes the job that it has, takes no other, and ends with 0", async () => {
+  let asked = false;
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  // An API server that is slow about the session's objects, and knows nothing.
+  const server = await serve(async (request) => {
+    if (request.method === "POST" || /\/(secrets|pods)\/agent-/.test(request.url ?? "")) {
+      asked = true;
+      await held;
+    }
+    return {
+      status: 404,
+      body: { kind: "Status", apiVersion: "v1", status: "Failure", reason: "NotFound", code: 404 },
+    };
+  });
+  const { env, create, queue } = await open();
+  env.KUBECONFIG = kubeconfig(dirname(env.KUBECONFIG), server);
+  const { child, log, says, exit } = runProgram(["worker"], env);
+  await says("listening");
+  const id = await create();
+  await queue.add(id);
+  await until(() => asked);
+  child.kill("SIGTERM");
+  await says("shutting down");
+  await queue.add("00000000-0000-4000-8000-000000000000");
+  release();
+  expect(await exit).toBe(0);
+  expect(await queue.counts()).toMatchObject({ active: 0 });
+  expect((await queue.counts()).waiting).toBeGreaterThan(0);
+  expect(
+    log()
+      .filter(({ msg }) => msg === "shutdown")
+      .map(({ step }) => step),
+  ).toEqual(steps);
+});
+
+test("the clean-up marks what is over its retention, has it looked at, and ends; without Redis too", async () => {
+  const { env, database, create, queue } = await open();
+  for (const REDIS_PORT of [env.REDIS_PORT, "1"]) {
+    const id = await create();
+    await database
+      .updateTable("sessions")
+      .set({ state: "stopped", workspace_until: sql<Date>`now() - interval '1 second'` })
+      .where("id", "=", id)
+      .execute();
+    const { exit, log } = runProgram(["cleanup"], { ...env, REDIS_PORT });
+    expect(await exit).toBe(0);
+    expect(log().at(-1)).toMatchObject({ role: "cleanup", workspaces: 1 });
+  }
+  expect((await queue.counts()).waiting).toBe(1);
+});
+
+test("a wrong configuration is told in one go, a line per fault, and so is a wrong role", async () => {
+  const { exit, output } = runProgram(["api"], { SECRETS_DIR: "/nothing", REDIS_TLS: "yes" });
+  expect(await exit).toBe(1);
+  const lines = output().trim().split("\n");
+  expect(lines).toContain("POSTGRES_HOST: must be set");
+  expect(lines).toContain("REDIS_TLS: must be true or false");
+  expect(lines).toContain("secret file token-key in /nothing: can't be read (ENOENT)");
+  const nobody = runProgram(["nobody"], {});
+  expect(await nobody.exit).toBe(1);
+  expect(nobody.output()).toBe("usage: main.js api|worker|migrate|cleanup\n");
+});
+
+interface Span {
+  name: string;
+  traceId: string;
+  spanId: string;
+  parentSpanId?: string;
+}
+
+test("with an endpoint, a caller's trace goes on through the API and the queue into the worker", async () => {
+  const spans: (Span & { service: string })[] = [];
+  const collector = await serve(async (_request, body) => {
+    for (const { resource, scopeSpans } of JSON.parse(body).resourceSpans) {
+      const service = resource.attributes.find(({ key }: { key: string }) => key === "service.name").value.stringValue;
+      for (const scope of scopeSpans) spans.push(...scope.spans.map((span: Span) => ({ ...span, service })));
+    }
+    return { status: 200, body: {} };
+  });
+  const { env, url } = await open({ OTEL_EXPORTER_OTLP_ENDPOINT: collector, OTEL_BSP_SCHEDULE_DELAY: "100" });
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const { HTTP_PORT } = await environment("", "");
+  const [api, worker] = [runProgram(["api"], env), runProgram(["worker"], { ...env, HTTP_PORT })];
+  await Promise.all([api.says("listening"), worker.says("listening")]);
+  const answer = await fetch(url("/v1/sessions"), {
+    method: "POST",
+    headers: { ...authorization, "content-type": "application/json", traceparent: `00-${traceId}-00f067aa0ba902b7-01` },
+    body: JSON.stringify({ tier: "small" }),
+  });
+  expect(answer.status).toBe(201);
+  const ofTrace = (service: string) => spans.filter((span) => span.service === service && span.traceId === traceId);
+  await until(() => ofTrace("berth-worker").length > 0);
+  for (const program of [api, worker]) program.child.kill("SIGTERM");
+  expect(await Promise.all([api.exit, worker.exit])).toEqual([0, 0]);
+  expect(ofTrace("berth-api").map(({ name }) => name)).toEqual(
+    expect.arrayContaining(["POST /v1/sessions", "postgres"]),
+  );
+  expect(ofTrace("berth-api").find(({ name }) => name === "POST /v1/sessions")?.parentSpanId).toBe("00f067aa0ba902b7");
+  expect(api.log().find(({ msg }) => msg === "request")).toMatchObject({ traceId, tenant: "acme" });
+});
+
+test("without an endpoint nothing of OpenTelemetry is loaded", async () => {
+  const { env } = await open();
+  const spy = `import { registerHooks } from "node:module";
+    registerHooks({ load(url, context, next) { console.log("loads " + url); return next(url, context); } });`;
+  const { child, says, exit, output } = runProgram(["api"], env, [
+    "--import",
+    `data:text/javascript,${encodeURIComponent(spy)}`,
+  ]);
+  await says("listening");
+  child.kill("SIGTERM");
+  expect(await exit).toBe(0);
+  expect(output()).toContain("tracing/tracing.js");
+  // But for its bare API, which the metrics' library asks for a trace to name.
+  const loaded = output()
+    .split("\n")
+    .filter((line) => /^loads .*(opentelemetry|bullmq-otel)/i.test(line));
+  expect(loaded.filter((line) => !line.includes("/@opentelemetry/api/"))).toEqual([]);
+});

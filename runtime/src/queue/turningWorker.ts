@@ -1,0 +1,27 @@
+/** BullMQ's worker, which says `isRunning` also when its loop hangs: this one tells when the loop last turned. */
+import { Worker } from "bullmq";
+
+/** A turn waits for a job for some seconds, and a look is over within a minute. */
+const limitMs = 120_000;
+
+export class TurningWorker<T> extends Worker<T> {
+  #turned = performance.now();
+
+  /** Whether the loop turns. `isConnected`: without Redis it can't, and a restart wouldn't help. */
+  isTurning(isConnected: boolean): boolean {
+    if (!isConnected) this.#turned = performance.now();
+    return performance.now() - this.#turned < limitMs;
+  }
+
+  /** Called in each turn, before it waits. */
+  protected override getBlockTimeout(blockUntil: number): number {
+    this.#turned = performance.now();
+    return super.getBlockTimeout(blockUntil);
+  }
+
+  /** And for each job that is taken. */
+  protected override moveToActive(...args: Parameters<Worker<T>["moveToActive"]>) {
+    this.#turned = performance.now();
+    return super.moveToActive(...args);
+  }
+}

@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { shutDown } from "./shutdown.ts";
+import { silent } from "./testing/fixtures.ts";
+
+test("each step is begun when the one before has ended, and a step that fails or hangs does not keep the others", async () => {
+  const done: string[] = [];
+  const step = (name: string, work: () => unknown = () => {}) => ({
+    name,
+    run: async () => {
+      done.push(`${name} begins`);
+      await work();
+      done.push(`${name} ends`);
+    },
+  });
+  await shutDown(
+    [
+      step("slow", () => new Promise((resolve) => setTimeout(resolve, 20))),
+      step("fails", () => {
+        throw new Error("no");
+      }),
+      step("hangs", () => new Promise(() => {})),
+      step("last"),
+    ],
+    silent,
+    400,
+  );
+  expect(done).toEqual(["slow begins", "slow ends", "fails begins", "hangs begins", "last begins", "last ends"]);
+});

@@ -1,0 +1,50 @@
+/**
+ * How a process ends: in this order, and in 25 s at most, which is less than its pod's grace period.
+ *
+ * 1. It takes no new work: it isn't ready any more, and its worker takes no new job (Nest's onModuleDestroy).
+ * 2. WebSockets are closed with 1012 and event streams end, so that clients connect again, elsewhere; the ports close, and
+ *    requests that run are finished (beforeApplicationShutdown, and Nest's closing of the server).
+ * 3. This process's jobs are finished, its loops end, and its Lease is given up (onApplicationShutdown).
+ * 4. What was traced is sent; the connections to Postgres and Redis are closed.
+ * 5. Exit 0.
+ */
+import type { Logger } from "pino";
+import { within } from "./within.ts";
+
+export interface Step {
+  name: string;
+  run: () => unknown;
+}
+
+/** All steps together, in milliseconds. */
+export const shutdownMs = 25_000;
+/** What a step leaves for those after it, in milliseconds. */
+const reserveMs = 1_000;
+
+/** Runs the steps one after the other. One that fails or takes too long is logged, and the next is run all the same. */
+export async function shutDown(steps: Step[], logger: Logger, limitMs = shutdownMs): Promise<void> {
+  const end = performance.now() + limitMs;
+  for (const [index, { name, run }] of steps.entries()) {
+    const reserved = Math.min(reserveMs, limitMs / (2 * steps.length)) * (steps.length - 1 - index);
+    try {
+      await within(Math.max(0, end - performance.now() - reserved), Promise.resolve().then(run));
+      logger.info({ step: name }, "shutdown");
+    } catch (error) {
+      logger.error({ err: error, step: name }, "shutdown: a step was cut short");
+    }
+  }
+}
+
+/** Ends the process by the steps at the first SIGTERM or SIGINT. */
+export function endOnSignal(steps: Step[], logger: Logger): void {
+  let ending = false;
+  const end = async (signal: string): Promise<void> => {
+    if (ending) return;
+    ending = true;
+    logger.info({ signal }, "shutting down");
+    await shutDown(steps, logger);
+    logger.info("bye");
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, (name) => void end(name));
+}

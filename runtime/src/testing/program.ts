@@ -1,0 +1,108 @@
+/** The runtime as a program: built, and run as processes of its own. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { inject, onTestFinished } from "vitest";
+import { until } from "./fixtures.ts";
+
+const runtime = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** Compiles the sources into runtime/dist; for `beforeAll`, with time to do it. */
+export async function build(): Promise<void> {
+  await promisify(execFile)("npm", ["run", "--silent", "build"], { cwd: runtime });
+}
+
+export interface Program {
+  child: ChildProcess;
+  /** Its log lines so far, parsed; other lines as texts. */
+  log: () => { msg?: string; [field: string]: unknown }[];
+  /** All that it wrote. */
+  output: () => string;
+  /** Its exit code, or the signal that ended it. */
+  exit: Promise<number | string>;
+  /** Waits for a log line with this message. */
+  says: (message: string) => Promise<void>;
+}
+
+/** Runs `main.js <args>` with the environment and nothing else. Killed with the test if it still runs. */
+export function runProgram(args: string[], env: Record<string, string>, nodeArgs: string[] = []): Program {
+  const child = spawn(process.execPath, [...nodeArgs, join(runtime, "dist/main.js"), ...args], { env });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (text += data));
+  const log = () =>
+    text
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line));
+  return {
+    child,
+    output: () => text,
+    log,
+    exit: once(child, "close").then(([code, signal]) => code ?? signal),
+    says: (message) =>
+      until(() => {
+        if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${text}`);
+        return log().some(({ msg }) => msg === message);
+      }),
+  };
+}
+
+/** The environment of a role on the test's stores and this database, with ports of its own. */
+export async function environment(database: string, tenantsPath: string, changes: Record<string, string> = {}) {
+  const { postgres, redis } = inject("stores");
+  const folder = mkdtempSync(join(tmpdir(), "berth-secrets-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "postgres-password"), postgres.password);
+  writeFileSync(join(folder, "redis-password"), redis.password);
+  writeFileSync(join(folder, "token-key"), "0123456789abcdef0123456789abcdef");
+  const [http = 0, websocket = 0, session = 0] = await freePorts(3);
+  return {
+    POSTGRES_HOST: postgres.host,
+    POSTGRES_PORT: String(postgres.port),
+    POSTGRES_USER: postgres.user,
+    POSTGRES_DATABASE: database,
+    REDIS_HOST: redis.host,
+    REDIS_PORT: String(redis.port),
+    SECRETS_DIR: folder,
+    TENANTS_FILE: tenantsPath,
+    AGENT_IMAGE: "agent",
+    PUBLIC_URL: "http://berth.example",
+    HTTP_PORT: String(http),
+    WEBSOCKET_PORT: String(websocket),
+    SESSION_PORT: String(session),
+    KUBECONFIG: kubeconfig(folder, "http://127.0.0.1:1"),
+    ...changes,
+  };
+}
+
+/** Writes a kubeconfig for the API server at this address into the folder; returns its path. */
+export function kubeconfig(folder: string, server: string): string {
+  const path = join(folder, "kubeconfig");
+  const config = {
+    clusters: [{ name: "test", cluster: { server, "insecure-skip-tls-verify": true } }],
+    users: [{ name: "test", user: {} }],
+    contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
+    "current-context": "test",
+  };
+  writeFileSync(path, JSON.stringify(config));
+  return path;
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
