@@ -157,8 +157,8 @@ test.each<[string, Record<string, unknown>, string]>([
   ],
   [
     "a time without its zone",
-    acme({ keys: [{ name: "ci", expiresAt: "2027-01-31" }] }),
-    'tenants[0].keys[0].expiresAt: "2027-01-31" is not a time with its zone, for example "2027-01-31T00:00:00Z"',
+    acme({ keys: [{ name: "ci", expiresAt: "2027-01-31T00:00:00" }] }),
+    'tenants[0].keys[0].expiresAt: "2027-01-31T00:00:00" is not a date or a time with its zone, for example 2027-01-31T00:00:00Z',
   ],
   [
     "a key of two origins",
@@ -181,6 +181,15 @@ test("all faults are told at once", () => {
     "tenants[0].quota.pods: -1 is below 0",
     "tenants[0].quota.cpu: is not a key that Berth knows; check its spelling",
   ]);
+});
+
+test.each([
+  ["2027-01-31", "2027-01-31T00:00:00Z"],
+  ["2027-01-31T18:00:00+01:00", "2027-01-31T18:00:00+01:00"],
+  ["2027-01-31 00:00:00 +0000 UTC", "2027-01-31T00:00:00Z"], // what Pulumi makes of one without quotes
+])("a key that expires at %s does so at %s", (expiresAt, time) => {
+  const { config } = parseConfig(asText({ ...required, ...acme({ keys: [{ name: "ci", expiresAt }] }) }));
+  expect(config?.tenants[0]?.keys[0]?.expiresAt).toBe(time);
 });
 
 test("a fault never shows a secret", () => {

@@ -1,16 +1,15 @@
 /** API keys: generated, or known by their hash, or lying in a Secret. */
 import { z } from "zod";
-import { name } from "./scalars.ts";
+import { name, time } from "./scalars.ts";
 
 const scopes = ["read", "write", "desktop"] as const;
 
 const key = z.strictObject({
   name: name.describe("The key's name, as audit trails show it."),
-  expiresAt: z.iso
-    .datetime({ offset: true, error: 'is not a time with its zone, for example "2027-01-31T00:00:00Z"' })
+  expiresAt: time
     .nullable()
     .default(null)
-    .describe('When the key stops working, for example "2027-01-31T00:00:00Z"; null for never.'),
+    .describe("When the key stops working, for example 2027-01-31 or 2027-01-31T18:00:00+01:00; null for never."),
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/, { error: "is not a SHA-256 in hex: 64 of 0-9 and a-f" })

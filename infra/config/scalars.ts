@@ -28,6 +28,20 @@ export const schedule = z.string().regex(/^[\d*,/-]+( [\d*,/A-Za-z-]+){4}$/, {
 /** A duration above zero. */
 export const lasting = duration.refine((text) => secondsOf(text) !== 0, { error: "is no time at all" });
 
+/**
+ * A time in ISO 8601; a date alone is its first moment in UTC. YAML takes one without quotes for a time, which Pulumi hands
+ * on in Go's way: `2027-01-31 00:00:00 +0000 UTC`.
+ */
+export const time = z.preprocess(
+  (value) =>
+    typeof value !== "string"
+      ? value
+      : value
+          .replace(/^(\d{4}-\d\d-\d\d)$/, "$1T00:00:00Z")
+          .replace(/^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d+)? \+0000 UTC$/, "$1T$2Z"),
+  z.iso.datetime({ offset: true, error: "is not a date or a time with its zone, for example 2027-01-31T00:00:00Z" }),
+);
+
 export const wholeNumber = z.int({ error: "is not a whole number" });
 export const count = wholeNumber.nonnegative({ error: "is below 0" });
 export const port = wholeNumber.min(1, { error: "is below 1" }).max(65535, { error: "is above 65535" });
