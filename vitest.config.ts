@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 const unit = ["{images,infra,policy,local,runtime/src,tests/bench}/**/*.test.ts"];
+const manifests = ["infra/manifests/*.test.ts"];
 const stores = ["runtime/src/**/*.stores.test.ts"];
 const cluster = ["{infra,policy,local,runtime/src}/**/*.cluster.test.ts"];
 const e2e = ["tests/!(bench)/**/*.test.ts", "tests/*.test.ts"];
@@ -9,15 +10,16 @@ const e2e = ["tests/!(bench)/**/*.test.ts", "tests/*.test.ts"];
 const shared = (groupOrder: number, testTimeout: number) =>
   ({ fileParallelism: false, testTimeout, hookTimeout: testTimeout, sequence: { groupOrder } }) as const;
 
-/** unit needs nothing; stores a real Postgres and Redis; cluster and e2e the local cluster with the stack `dev`. */
+/** unit needs nothing; manifests Pulumi and Go; stores a real Postgres and Redis; cluster and e2e the local cluster with the stack `dev`. */
 export default defineConfig({
   test: {
     reporters: ["default", "./tests/closing-line.ts"],
     projects: [
-      { test: { name: "unit", include: unit, exclude: [...stores, ...cluster] } },
-      { test: { name: "stores", include: stores, globalSetup: "runtime/src/testing/stores.ts", ...shared(1, 60_000) } },
-      { test: { name: "cluster", include: cluster, ...shared(2, 180_000) } },
-      { test: { name: "e2e", include: e2e, ...shared(3, 180_000) } },
+      { test: { name: "unit", include: unit, exclude: [...manifests, ...stores, ...cluster] } },
+      { test: { name: "manifests", include: manifests, ...shared(1, 180_000) } },
+      { test: { name: "stores", include: stores, globalSetup: "runtime/src/testing/stores.ts", ...shared(2, 60_000) } },
+      { test: { name: "cluster", include: cluster, ...shared(3, 180_000) } },
+      { test: { name: "e2e", include: e2e, ...shared(4, 180_000) } },
     ],
   },
 });

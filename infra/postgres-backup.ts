@@ -7,6 +7,7 @@ import type { BackupConfig } from "./config/stores.ts";
 import { contentName } from "./kubernetes/content-name.ts";
 import { labels } from "./kubernetes/labels.ts";
 import { dataOptions } from "./kubernetes/protect.ts";
+import { withScratch } from "./kubernetes/scratch.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
 import { volumeClaimSpec } from "./kubernetes/volume-claim.ts";
 import { postgresUid } from "./postgres.ts";
@@ -105,10 +106,10 @@ export class PostgresBackup extends pulumi.ComponentResource {
                           { name: "BACKUPS", value: backupsDir },
                           ...(own.env ?? []),
                         ],
-                        resources: {
+                        resources: withScratch({
                           requests: { cpu: "50m", memory: "64Mi" },
                           limits: { cpu: "1", memory: "512Mi" },
-                        },
+                        }),
                         securityContext: containerSecurity,
                         volumeMounts: [
                           { name: "scripts", mountPath: scriptsDir, readOnly: true },

@@ -5,6 +5,7 @@ import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
 import { dataOptions, staysOnNode } from "./kubernetes/protect.ts";
 import { quantityValue } from "./kubernetes/quantity.ts";
+import { withScratch } from "./kubernetes/scratch.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
 import { volumeClaimSpec } from "./kubernetes/volume-claim.ts";
 import type { StoreConnection } from "./store-connection.ts";
@@ -87,7 +88,7 @@ export class Postgres extends pulumi.ComponentResource {
         // A folder below the mount, as initdb refuses one that holds lost+found.
         { name: "PGDATA", value: "/var/lib/postgresql/data/pgdata" },
       ],
-      resources: args.resources,
+      resources: withScratch(args.resources, "1Gi"),
       securityContext: containerSecurity,
       volumeMounts: [
         { name: "data", mountPath: "/var/lib/postgresql/data" },

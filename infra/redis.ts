@@ -6,6 +6,7 @@ import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
 import { dataOptions, staysOnNode } from "./kubernetes/protect.ts";
 import { quantityValue } from "./kubernetes/quantity.ts";
+import { withScratch } from "./kubernetes/scratch.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
 import { volumeClaimSpec } from "./kubernetes/volume-claim.ts";
 import type { StoreConnection } from "./store-connection.ts";
@@ -104,7 +105,7 @@ export class Redis extends pulumi.ComponentResource {
                   image: args.image,
                   command: ["sh", "-c", start],
                   ports: [{ name: "redis", containerPort: 6379 }],
-                  resources: args.resources,
+                  resources: withScratch(args.resources),
                   securityContext: containerSecurity,
                   startupProbe: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
                   readinessProbe: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },

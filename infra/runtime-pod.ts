@@ -2,6 +2,7 @@ import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import type { ResourcesConfig } from "./config/resources.ts";
 import { labels } from "./kubernetes/labels.ts";
+import { withScratch } from "./kubernetes/scratch.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
 import { scraped } from "./monitoring/scraped.ts";
 import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
@@ -16,9 +17,6 @@ const jobResources: ResourcesConfig = {
   requests: { cpu: "50m", memory: "128Mi" },
   limits: { cpu: "1", memory: "512Mi" },
 };
-
-/** Logs and /tmp; both are small, and the kubelet ends a pod that fills its node's disk. */
-const ephemeralStorage = { requests: "64Mi", limits: "256Mi" };
 
 const probe = (path: string) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
 
@@ -44,7 +42,6 @@ export function runtimePod(
     pod?: Partial<types.input.core.v1.PodSpec>;
   },
 ): { metadata: types.input.meta.v1.ObjectMeta; spec: types.input.core.v1.PodSpec } {
-  const { requests, limits } = args.resources ?? jobResources;
   return {
     // What serves HTTP has metrics at the same port.
     metadata: { labels: labels(role), ...(args.container.ports ? { annotations: scraped(3000) } : {}) },
@@ -60,10 +57,7 @@ export function runtimePod(
           args: ["dist/main.js", role],
           envFrom: [{ configMapRef: { name: args.settings.config } }],
           ...(args.settings.secretVariables.length > 0 && { env: args.settings.secretVariables }),
-          resources: {
-            requests: { ...requests, "ephemeral-storage": ephemeralStorage.requests },
-            limits: { ...limits, "ephemeral-storage": ephemeralStorage.limits },
-          },
+          resources: withScratch(args.resources ?? jobResources),
           securityContext: containerSecurity,
           volumeMounts: [
             { name: "secrets", mountPath: secretsDir, readOnly: true },

@@ -36,7 +36,7 @@ export function kubernetesObject({ type, name, urn, props, opts }: PulumiResourc
 }
 
 /** The pod that the object is or makes; undefined where it is of another kind. */
-export function podOf({ kind, manifest }: KubernetesObject): V1PodTemplateSpec | undefined {
+export function podOf({ kind, manifest }: Pick<KubernetesObject, "kind" | "manifest">): V1PodTemplateSpec | undefined {
   switch (kind) {
     case "Pod":
       return manifest;

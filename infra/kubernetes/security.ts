@@ -1,7 +1,7 @@
 /** What Pod Security calls `restricted`, and the labels that hold namespaces to it. */
 
 /** Pinned, so that a cluster upgrade never changes the rules by itself. */
-const podSecurityVersion = "v1.34";
+export const podSecurityVersion = "v1.34";
 
 /** Labels of a namespace in which only restricted pods may run. */
 export const restrictedNamespace = Object.fromEntries(

@@ -18,13 +18,16 @@ export const resourceQuota = (quota: TenantConfig["quota"]): Record<string, stri
   "services.loadbalancers": "0",
 });
 
-/** Bounds for one container, the large tier at most, and for one workspace. */
+/**
+ * Bounds for one container, the large tier at most, and for one workspace. Sessions' containers say nothing of
+ * ephemeral storage: all of /tmp (1 GiB) and the logs, and a pod that writes more ends before it fills its node's disk.
+ */
 export const limitRange = (workspace: TenantConfig["workspace"]) => [
   {
     type: "Container",
     max: { cpu: "4", memory: "8Gi" },
-    default: { cpu: "1", memory: "2Gi" },
-    defaultRequest: { cpu: "500m", memory: "1Gi" },
+    default: { cpu: "1", memory: "2Gi", "ephemeral-storage": "2Gi" },
+    defaultRequest: { cpu: "500m", memory: "1Gi", "ephemeral-storage": "64Mi" },
   },
   { type: "PersistentVolumeClaim", max: { storage: workspace.size } },
 ];

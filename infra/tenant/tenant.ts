@@ -42,7 +42,14 @@ export class Tenant extends pulumi.ComponentResource {
 
     const namespace = new k8s.core.v1.Namespace(
       name,
-      { metadata: { name: `tenant-${tenant.name}`, labels: { ...tenantLabels, ...restrictedNamespace } } },
+      {
+        metadata: {
+          name: `tenant-${tenant.name}`,
+          labels: { ...tenantLabels, ...restrictedNamespace },
+          // The policy pack lets it go.
+          ...(tenant.remove && { annotations: { "berth.dev/remove": "true" } }),
+        },
+      },
       // All of the tenant's data is in it: Pulumi itself refuses to delete it before its entry says so.
       { parent: this, protect: !tenant.remove },
     );

@@ -10,6 +10,8 @@ export interface RecordedResource {
   name: string;
   protect?: true;
   inputs: unknown;
+  /** It is only read, and belongs to someone else. */
+  read?: true;
 }
 
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
@@ -49,7 +51,7 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
 }
 
 /**
- * All resources of the stack, sorted by type and name.
+ * All resources of the stack, sorted by type and name. The program runs on import: for one stack per process.
  * @param changes keys of the stack's config with other values, without their namespace
  */
 export async function recordStack(stack: string, changes: Record<string, unknown> = {}): Promise<RecordedResource[]> {
@@ -60,7 +62,8 @@ export async function recordStack(stack: string, changes: Record<string, unknown
       newResource: (args) => {
         const { type, name } = args;
         const isProtected = protectedOnes.has(key({ type, name })) && ({ protect: true } as const);
-        if (args.custom) recorded.push({ type, name, ...isProtected, inputs: sorted(args.inputs) });
+        const isRead = args.id !== undefined && args.id !== "" && ({ read: true } as const);
+        if (args.custom) recorded.push({ type, name, ...isProtected, ...isRead, inputs: sorted(args.inputs) });
         return { id: args.id ?? args.name, state: outputs(args) };
       },
       call: ({ inputs }) => ({ ...inputs, sha256Digest: digestOf(inputs.name) }),

@@ -21,7 +21,12 @@ function environmentFaults({ env = [], envFrom = [] }: V1Container): Faults {
   const literals = Object.fromEntries(env.flatMap(({ name, value }) => (value ? [[name, value]] : [])));
   return [
     ...secretsIn(literals).map((name) => `env ${name} is a secret`),
-    ...env.flatMap(({ name, valueFrom }) => (valueFrom?.secretKeyRef ? [`env ${name} is from a Secret`] : [])),
+    // A host's name may well come from a Secret with the rest of a connection.
+    ...env
+      .filter(
+        ({ name, valueFrom }) => valueFrom?.secretKeyRef && secretName.test(`${name} ${valueFrom.secretKeyRef.key}`),
+      )
+      .map(({ name }) => `env ${name} is a secret`),
     ...envFrom.flatMap(({ secretRef }) => (secretRef ? [`envFrom has the Secret ${secretRef.name}`] : [])),
   ];
 }

@@ -144,10 +144,17 @@ const cases: Record<
     ],
   },
   "no-plain-secrets": {
-    passes: [deployment(), configMap({ SECRETS_DIR: "/etc/berth/secrets", PUBLIC_URL: "https://berth.example.com" })],
+    passes: [
+      deployment(),
+      deployment({ env: [{ name: "HOST", valueFrom: { secretKeyRef: { name: "s", key: "host" } } }] }),
+      configMap({ SECRETS_DIR: "/etc/berth/secrets", PUBLIC_URL: "https://berth.example.com" }),
+    ],
     fails: [
       [deployment({ env: [{ name: "DB_PASSWORD", value: "hunter2" }] }), "env DB_PASSWORD is a secret"],
-      [deployment({ env: [{ name: "DB", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] }), "env DB is from a"],
+      [
+        deployment({ env: [{ name: "DB", valueFrom: { secretKeyRef: { name: "s", key: "password" } } }] }),
+        "env DB is a secret",
+      ],
       [deployment({ envFrom: [{ secretRef: { name: "api-secrets" } }] }), "envFrom has the Secret api-secrets"],
       [deployment({ env: [{ name: "DB", value: "postgres://berth:hunter2@db/berth" }] }), "env DB is a secret"],
       [configMap({ "api-key": "abc" }), "data.api-key is a secret"],
@@ -156,7 +163,12 @@ const cases: Record<
     ],
   },
   "protected-data": {
-    passes: [claim(true), namespace({}), deployment()],
+    passes: [
+      claim(true),
+      namespace({}),
+      object("core/v1:Namespace", { metadata: { annotations: { "berth.dev/remove": "true" } } }),
+      deployment(),
+    ],
     fails: [
       [claim(false), "set the resource option protect"],
       [namespace({}, false), "set the resource option protect"],

@@ -1,0 +1,60 @@
+/** Builds programs from Go modules, once per version and machine. */
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { execa } from "execa";
+import { UserError } from "./steps.ts";
+
+/**
+ * Fills `dir` by `build` unless it is there. Whole or not at all: an interrupted build leaves only a directory that nobody
+ * looks into, and of two at the same time one is kept. Returns what it did, for the step's line.
+ */
+export async function buildOnce(dir: string, build: (dir: string) => Promise<void>): Promise<string> {
+  if (existsSync(dir)) return "built already";
+  mkdirSync(dirname(dir), { recursive: true });
+  const unfinished = mkdtempSync(`${dir}.unfinished-`);
+  try {
+    await build(unfinished);
+    chmodSync(unfinished, 0o755);
+    if (!existsSync(dir)) renameSync(unfinished, dir);
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+  return `built into ${dir}`;
+}
+
+export interface GoBuildOptions {
+  /** Variables that the linker sets, for example main.version=1. Default none. */
+  settings?: string[];
+  /** Build tags, with commas. Default none. */
+  tags?: string;
+}
+
+/**
+ * Builds packages of the module in `cwd` into `output`. Without cgo: the programs also run in images that hold nothing else.
+ * @throws UserError with the compiler's last line
+ */
+export async function goBuild(
+  cwd: string,
+  output: string,
+  packages: string[],
+  { settings = [], tags = "" }: GoBuildOptions = {},
+): Promise<void> {
+  const ldflags = ["-s -w", ...settings.map((setting) => `-X ${setting}`)].join(" ");
+  const flags = ["-trimpath", "-mod=readonly", `-ldflags=${ldflags}`, `-tags=${tags}`];
+  const args = ["build", ...flags, "-o", `${output}/`, ...packages];
+  const result = await execa("go", args, { cwd, env: { CGO_ENABLED: "0", GOFLAGS: "" }, reject: false, all: true });
+  if (!result.failed) return;
+  const reason = (result.all ?? result.message).trim().split("\n").at(-1);
+  throw new UserError(
+    `go could not build ${packages.join(" ")} (${reason}): check that the Go module proxy can be reached (go env GOPROXY) and the disk has room, then run the command again.`,
+  );
+}
+
+/** Names the sources and the pinned modules in `dir`: what decides the binaries. */
+export function sourcesVersion(dir: string, pattern: string): string {
+  const hash = createHash("sha256");
+  const files = ["go.mod", "go.sum", ...globSync(pattern, { cwd: dir }).sort()].filter((f) => !f.endsWith("_test.go"));
+  for (const file of files) hash.update(`${file}\0`).update(readFileSync(join(dir, file)));
+  return hash.digest("hex").slice(0, 12);
+}
