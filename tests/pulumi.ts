@@ -43,7 +43,8 @@ export async function up({ change = () => {}, checkout = root, flags = [] }: Opt
     const what = ["up", "--stack", "dev", "--yes", "--skip-preview", "--non-interactive", "--color", "never"];
     const { failed, all } = await execa("pulumi", [...what, "--config-file", config, "--event-log", log, ...flags], {
       cwd: checkout,
-      env: stackEnvironment(),
+      // Pulumi hides the log of its events unless it is asked for its debug commands.
+      env: { ...stackEnvironment(), PULUMI_DEBUG_COMMANDS: "true" },
       reject: false,
       all: true,
     });
