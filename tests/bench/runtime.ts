@@ -1,0 +1,112 @@
+/** The runtime's roles as processes of their own on this machine, on stores of their own. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { kubeconfig, root } from "../../local/lib/paths.ts";
+import { startStores } from "../../runtime/src/testing/stores.ts";
+
+const main = join(root, "runtime/dist/main.js");
+export const key = "berth_bench_0123456789abcdef";
+
+export interface Runtime {
+  /** What roles and other programs on the same stores are told. */
+  env: Record<string, string>;
+  /** Starts a role with `changes` to its environment and waits until it is ready at its HTTP port. */
+  start: (role: "api" | "worker", port: number, changes?: Record<string, string>) => Promise<ChildProcess>;
+  /** Ends everything and leaves nothing behind. */
+  stop: () => Promise<void>;
+}
+
+/** Compiles the runtime, starts a Postgres with its tables and a Redis. `tenant` changes the one tenant, `bench`. */
+export async function startRuntime(tenant: Record<string, unknown> = {}): Promise<Runtime> {
+  console.error("  building the runtime");
+  await promisify(execFile)("npm", ["run", "--silent", "build", "--workspace", "runtime"], { cwd: root });
+  const { stores, remove } = await startStores();
+  const folder = mkdtempSync(join(tmpdir(), "berth-bench-"));
+  const children: ChildProcess[] = [];
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  file("postgres-password", stores.postgres.password);
+  file("redis-password", stores.redis.password);
+  file("token-key", "0123456789abcdef0123456789abcdef");
+  const sha256 = createHash("sha256").update(key).digest("hex");
+  const entry = {
+    name: "bench",
+    namespace: "tenant-bench",
+    serviceAccount: "agent-runner",
+    keys: [{ name: "default", sha256 }],
+    workspace: { mode: "ephemeral", size: "1Gi" },
+    ...tenant,
+  };
+  const env = {
+    PATH: process.env.PATH ?? "",
+    NODE_ENV: "production",
+    POSTGRES_HOST: stores.postgres.host,
+    POSTGRES_PORT: String(stores.postgres.port),
+    POSTGRES_USER: stores.postgres.user,
+    POSTGRES_DATABASE: "postgres",
+    REDIS_HOST: stores.redis.host,
+    REDIS_PORT: String(stores.redis.port),
+    SECRETS_DIR: folder,
+    TENANTS_FILE: file("tenants.json", JSON.stringify({ tenants: [entry] })),
+    AGENT_IMAGE: "agent",
+    PUBLIC_URL: "http://127.0.0.1",
+    RATE_LIMIT_PER_MINUTE: "100000000",
+    BACKLOG_LIMIT: "100000",
+    KUBECONFIG: kubeconfig,
+  };
+  await promisify(execFile)(process.execPath, [main, "migrate"], { env });
+  return {
+    env,
+    async start(role, port, changes = {}) {
+      const ports = { HTTP_PORT: port, WEBSOCKET_PORT: port + 1, SESSION_PORT: port + 2 };
+      const numbers = Object.fromEntries(Object.entries(ports).map(([name, value]) => [name, String(value)]));
+      // As in a pod, the log goes somewhere that doesn't hold it up.
+      const child = spawn(process.execPath, [main, role], {
+        env: { ...env, ...numbers, ...changes },
+        stdio: ["ignore", "ignore", "inherit"],
+      });
+      children.push(child);
+      const ready = () => fetch(`http://127.0.0.1:${port}/health/ready`).then((answer) => answer.ok);
+      while (!(await ready().catch(() => false))) {
+        if (child.exitCode !== null) throw new Error(`the ${role} ended with code ${child.exitCode}`);
+        await sleep(200);
+      }
+      return child;
+    },
+    async stop() {
+      for (const child of children) {
+        if (child.exitCode !== null) continue;
+        child.kill("SIGTERM");
+        await once(child, "exit");
+      }
+      await remove();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Calls an API on this machine as the tenant. Throws if it isn't a success. */
+export async function call<T>(port: number, method: string, path: string, body?: unknown): Promise<T> {
+  const headers = { authorization: `Bearer ${key}`, ...(body !== undefined && { "content-type": "application/json" }) };
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method,
+    headers,
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return (await answer.json()) as T;
+}
+
+/** Resident memory of the process in MiB. */
+export function memoryOf({ pid }: ChildProcess): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kib) / 1024;
+}
