@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig } from "./config.ts";
+import { ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig, Variables } from "./config.ts";
 
 function secrets(files: Record<string, string>): string {
   const folder = mkdtempSync(join(tmpdir(), "berth-secrets-"));
@@ -93,4 +93,9 @@ test("the clean-up needs both stores, and neither key nor tenants", () => {
   const folder = secrets({ "postgres-password": "pg", "redis-password": "re" });
   const environment = { POSTGRES_HOST: "postgres", REDIS_HOST: "redis", REDIS_TLS: "true", SECRETS_DIR: folder };
   expect(loadStoresConfig(environment)).toMatchObject({ REDIS_PORT: 6379, REDIS_TLS: true, redisPassword: "re" });
+});
+
+test("docs/runtime.md has every variable", () => {
+  const table = readFileSync(join(import.meta.dirname, "../../docs/runtime.md"), "utf8");
+  for (const name of Object.keys(Variables.shape)) expect(table).toContain(`| \`${name}\` |`);
 });
