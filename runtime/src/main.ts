@@ -10,6 +10,7 @@ import { createHttp, servePage } from "./api/http.ts";
 import { problemBody } from "./api/problem.ts";
 import { WebSockets } from "./api/webSockets.ts";
 import { createChannel } from "./channel/channel.ts";
+import { cleanUp } from "./cleanup/cleanUp.ts";
 import { type Config, ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig } from "./config.ts";
 import { connectDatabase, isDatabaseUnavailable } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
@@ -18,7 +19,6 @@ import { createLogger } from "./logging/logging.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { connectRedis } from "./queue/redis.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
-import { expireWorkspaces } from "./sessions/retention.ts";
 import { SessionStore } from "./sessions/sessionStore.ts";
 import { endOnSignal } from "./shutdown.ts";
 import { startTracing, tracing } from "./tracing/tracing.ts";
@@ -89,15 +89,11 @@ async function runCleanup(): Promise<void> {
   const logger = createLogger(config.LOG_LEVEL, "cleanup");
   const [database, redis] = [connectDatabase(config), connectRedis(config, logger)];
   try {
-    const expired = await onceDatabaseAnswers(() => expireWorkspaces(database, { name: "cleanup" }), logger);
-    // Without Redis the worker's sweep finds them a little later.
     await within(5_000, once(redis, "ready")).catch(() => {});
     const queue = new SessionQueue(redis, logger);
-    for (const sessionId of expired) {
-      await queue.add(sessionId).catch((error: unknown) => logger.warn({ err: error, sessionId }, "not enqueued"));
-    }
+    const workspaces = await onceDatabaseAnswers(() => cleanUp(database, queue, logger), logger);
     await queue.close();
-    logger.info({ workspaces: expired.length }, "workspaces whose retention is over are marked");
+    logger.info({ workspaces }, "workspaces whose retention is over are marked");
   } finally {
     redis.disconnect();
     await database.destroy();

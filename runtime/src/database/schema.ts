@@ -38,6 +38,8 @@ export interface SessionsTable {
   queue_position: number | null;
   /** While queued: no earlier than this, after the cluster had no room. */
   retry_at: TimestampOrNull;
+  /** Its place in the order in which sessions were last let out of the queue; null: it never was. */
+  turn: number | null;
   labels: ColumnType<Record<string, string>, string, never>;
   /** What the agent is to do, encrypted; see taskCipher.ts. */
   task: string | null;

@@ -1,19 +1,36 @@
 /** The connection to Kubernetes. */
-import { ApiException, CoreV1Api, createConfiguration, KubeConfig, ServerConfiguration } from "@kubernetes/client-node";
+import {
+  ApiException,
+  CoordinationV1Api,
+  CoreV1Api,
+  createConfiguration,
+  IsomorphicFetchHttpLibrary,
+  KubeConfig,
+  ServerConfiguration,
+  wrapHttpLibrary,
+} from "@kubernetes/client-node";
 
-/** Exactly the calls this program makes, which are also the rights that its Role must give, in each tenant's namespace. */
+/** Exactly the calls the worker makes in each tenant's namespace, which are also the rights that its Role must give. */
 export type CoreApi = Pick<
   CoreV1Api,
   | "createNamespacedSecret"
   | "readNamespacedSecret"
+  | "listNamespacedSecret"
   | "deleteNamespacedSecret"
   | "createNamespacedPersistentVolumeClaim"
   | "readNamespacedPersistentVolumeClaim"
+  | "listNamespacedPersistentVolumeClaim"
   | "deleteNamespacedPersistentVolumeClaim"
   | "createNamespacedPod"
   | "readNamespacedPod"
   | "deleteNamespacedPod"
   | "listNamespacedPod" // and watch
+>;
+
+/** And those it makes in the platform's namespace. */
+export type LeaseApi = Pick<
+  CoordinationV1Api,
+  "createNamespacedLease" | "readNamespacedLease" | "replaceNamespacedLease"
 >;
 
 /** From KUBECONFIG or ~/.kube/config, else from inside the cluster. */
@@ -23,25 +40,42 @@ export function loadKubeConfig(): KubeConfig {
   return config;
 }
 
-/** A client whose calls end after `timeoutMs` (default 10 000) at the latest, with an error. */
-export function connectKubernetes(config: KubeConfig, timeoutMs = 10_000): CoreApi {
+/** Told of every call: the HTTP method in lower case and the answer's status, 0 if there was none. */
+export type OnAnswer = (verb: string, code: number) => void;
+
+/** Clients whose calls end after `timeoutMs` (default 10 000) at the latest, with an error. */
+export function connectKubernetes(config: KubeConfig, onAnswer: OnAnswer = () => {}, timeoutMs = 10_000): CoreApi {
+  return new CoreV1Api(configuration(config, onAnswer, timeoutMs));
+}
+
+/** The same for the Lease; a renewal that takes long is no use (default 5 000). */
+export function connectLeases(config: KubeConfig, onAnswer: OnAnswer = () => {}, timeoutMs = 5_000): LeaseApi {
+  return new CoordinationV1Api(configuration(config, onAnswer, timeoutMs));
+}
+
+const library = new IsomorphicFetchHttpLibrary();
+
+function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number) {
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error("the kubeconfig names no cluster: set KUBECONFIG or run inside a cluster");
-  return new CoreV1Api(
-    createConfiguration({
-      baseServer: new ServerConfiguration(cluster.server, {}),
-      authMethods: { default: config },
-      promiseMiddleware: [
-        {
-          pre: async (request) => {
-            request.setSignal(AbortSignal.timeout(timeoutMs));
-            return request;
-          },
-          post: async (response) => response,
-        },
-      ],
+  return createConfiguration({
+    baseServer: new ServerConfiguration(cluster.server, {}),
+    authMethods: { default: config },
+    httpApi: wrapHttpLibrary({
+      async send(request) {
+        request.setSignal(AbortSignal.timeout(timeoutMs));
+        const verb = String(request.getHttpMethod()).toLowerCase();
+        try {
+          const response = await library.send(request).toPromise();
+          onAnswer(verb, response.httpStatusCode);
+          return response;
+        } catch (error) {
+          onAnswer(verb, 0);
+          throw error;
+        }
+      },
     }),
-  );
+  });
 }
 
 /** What an answer of the API server means for a call. */
@@ -78,6 +112,15 @@ export function refusalOf(error: unknown): Refusal | undefined {
     default:
       return undefined;
   }
+}
+
+/** In words for people, why the API server could not be asked: it is busy, broken, or doesn't answer. */
+export function troubleOf(error: unknown): string {
+  if (error instanceof ApiException) {
+    if (error.code === 429) return "The cluster is busy; Berth tries again";
+    return `The cluster has a fault (${error.code}); Berth tries again`;
+  }
+  return "The cluster does not answer; Berth tries again";
 }
 
 /** The error's body is a Status object, as JSON text or read already. */

@@ -5,12 +5,14 @@
  */
 import type { V1Container, V1OwnerReference, V1PersistentVolumeClaim, V1Pod, V1Secret } from "@kubernetes/client-node";
 import type { Session } from "../sessions/session.ts";
-import { tiers } from "../sessions/tiers.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import { labels, objectName } from "./names.ts";
+import { agentResources, proxyResources } from "./resources.ts";
 
 /** Port of vnc-proxy (WebSocket) in the pod. */
 export const desktopPort = 6080;
+/** Port at which the agent's helper serves the session's own metrics. */
+const metricsPort = 6081;
 const vncPort = 5900;
 const uid = 10001;
 
@@ -23,15 +25,23 @@ const metadata = (session: Identity, owner?: V1OwnerReference) => ({
   ...(owner && { ownerReferences: [owner] }),
 });
 
-/** The owner. It holds websockify's token file: who knows the token is let through to the VNC server. */
-export function secretFor(session: Identity, proxyToken: string): V1Secret {
+/** What proves who is who: the API to the session's desktop, and the session to the API. */
+export interface SessionTokens {
+  /** Lets its bearer through vnc-proxy to the VNC server. */
+  proxy: string;
+  /** Lets the agent container speak for its session. */
+  session: string;
+}
+
+/** The owner. It holds the session's two tokens, one as websockify's token file; each container sees its own only. */
+export function secretFor(session: Identity, tokens: SessionTokens): V1Secret {
   return {
     apiVersion: "v1",
     kind: "Secret",
     metadata: metadata(session),
     type: "Opaque",
     immutable: true,
-    stringData: { tokens: `${proxyToken}: 127.0.0.1:${vncPort}\n` },
+    stringData: { tokens: `${tokens.proxy}: 127.0.0.1:${vncPort}\n`, "session-token": tokens.session },
   };
 }
 
@@ -47,7 +57,7 @@ export function ownerReference(session: Identity, secretUid: string): V1OwnerRef
   };
 }
 
-/** The workspace. */
+/** The workspace that outlives the pod. */
 export function claimFor(session: Identity, tenant: Tenant, owner: V1OwnerReference): V1PersistentVolumeClaim {
   const { size, storageClass } = tenant.workspace;
   return {
@@ -64,15 +74,29 @@ export function claimFor(session: Identity, tenant: Tenant, owner: V1OwnerRefere
 
 /** The pod: the agent with its desktop, and vnc-proxy that brings the desktop's VNC to a WebSocket. */
 export function podFor(
-  session: Identity & Pick<Session, "tier">,
+  session: Identity & Pick<Session, "tier" | "workspaceMode">,
   tenant: Tenant,
   owner: V1OwnerReference,
-  image: string,
+  { image, sessionUrl }: { image: string; sessionUrl: string },
 ): V1Pod {
+  const secret = (key: string, path: string) => ({
+    secret: { secretName: objectName(session.id), defaultMode: 0o440, items: [{ key, path }] },
+  });
+  const workspace =
+    session.workspaceMode === "persistent"
+      ? { persistentVolumeClaim: { claimName: objectName(session.id) } }
+      : { emptyDir: { sizeLimit: tenant.workspace.size } };
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: metadata(session, owner),
+    metadata: {
+      ...metadata(session, owner),
+      annotations: {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": String(metricsPort),
+        "prometheus.io/path": "/metrics",
+      },
+    },
     spec: {
       restartPolicy: "Never",
       terminationGracePeriodSeconds: 30,
@@ -80,6 +104,7 @@ export function podFor(
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       ...(tenant.runtimeClassName !== null && { runtimeClassName: tenant.runtimeClassName }),
+      ...(tenant.priorityClassName !== null && { priorityClassName: tenant.priorityClassName }),
       securityContext: {
         runAsNonRoot: true,
         runAsUser: uid,
@@ -88,13 +113,14 @@ export function podFor(
         fsGroupChangePolicy: "OnRootMismatch",
         seccompProfile: { type: "RuntimeDefault" },
       },
-      containers: [agent(session, image), vncProxy(image)],
+      containers: [agent(session, image, sessionUrl), vncProxy(image)],
       volumes: [
-        { name: "workspace", persistentVolumeClaim: { claimName: objectName(session.id) } },
+        { name: "workspace", ...workspace },
         { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
         { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "256Mi" } },
         { name: "proxy-tmp", emptyDir: { sizeLimit: "16Mi" } },
-        { name: "tokens", secret: { secretName: objectName(session.id), defaultMode: 0o440 } },
+        { name: "tokens", ...secret("tokens", "tokens") },
+        { name: "session", ...secret("session-token", "token") },
       ],
     },
   };
@@ -106,18 +132,24 @@ const confined = {
   capabilities: { drop: ["ALL"] },
 };
 
-function agent(session: Pick<Session, "tier">, image: string): V1Container {
+function agent(session: Pick<Session, "id" | "tier">, image: string, sessionUrl: string): V1Container {
   return {
     name: "agent",
     image,
     envFrom: [{ configMapRef: { name: "agent-config" } }],
-    resources: { requests: { cpu: "500m", memory: "1Gi" }, limits: { ...tiers[session.tier] } },
+    env: [
+      { name: "BERTH_SESSION_ID", value: session.id },
+      { name: "BERTH_URL", value: sessionUrl },
+    ],
+    ports: [{ name: "metrics", containerPort: metricsPort }],
+    resources: agentResources(session.tier),
     securityContext: confined,
     startupProbe: startsWith("berth-desktop-ready"),
     volumeMounts: [
       { name: "workspace", mountPath: "/home/agent/workspace" },
       { name: "tmp", mountPath: "/tmp" },
       { name: "shm", mountPath: "/dev/shm" },
+      { name: "session", mountPath: "/etc/berth/session", readOnly: true },
     ],
   };
 }
@@ -128,7 +160,7 @@ function vncProxy(image: string): V1Container {
     image,
     command: ["berth-vnc-proxy"],
     ports: [{ name: "vnc", containerPort: desktopPort }],
-    resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { cpu: "500m", memory: "256Mi" } },
+    resources: proxyResources,
     securityContext: confined,
     startupProbe: startsWith("grep", "-q", listening(desktopPort), "/proc/net/tcp"),
     volumeMounts: [

@@ -41,23 +41,30 @@ test.each([
     "no node with room",
     pod({
       phase: "Pending",
-      conditions: [{ type: "PodScheduled", status: "False", message: "0/1 nodes are available: 1 Insufficient cpu." }],
+      conditions: [
+        {
+          type: "PodScheduled",
+          status: "False",
+          reason: "Unschedulable",
+          message: "0/1 nodes are available: 1 Insufficient cpu.",
+        },
+      ],
     }),
     "Waiting for a node with room: 0/1 nodes are available: 1 Insufficient cpu.",
-    false,
+    "room",
   ],
-  ["not yet scheduled", pod({ phase: "Pending", conditions: [] }), "Waiting for a node", false],
+  ["not yet scheduled", pod({ phase: "Pending", conditions: [] }), "Waiting for a node", "time"],
   [
     "being created",
     pod({ phase: "Pending" }, { waiting: { reason: "ContainerCreating" } }),
     "Its containers are being created",
-    false,
+    "time",
   ],
   [
     "image can't be pulled",
     pod({ phase: "Pending" }, { waiting: { reason: "ImagePullBackOff", message: "not found" } }),
     "The session's image can't be pulled (agent): not found",
-    true,
+    "help",
   ],
   [
     "ConfigMap missing",
@@ -66,11 +73,11 @@ test.each([
       { waiting: { reason: "CreateContainerConfigError", message: 'configmap "agent-config" not found' } },
     ),
     `The session's container can't be configured (agent): configmap "agent-config" not found`,
-    true,
+    "help",
   ],
-  ["desktop starting", pod({ phase: "Running" }, { running: {} }), "The desktop is starting", false],
-])("on its way: %s", (_name, given, reason, blocked) => {
-  expect(viewPod(given)).toEqual({ is: "pending", reason, blocked });
+  ["desktop starting", pod({ phase: "Running" }, { running: {} }), "The desktop is starting", "time"],
+])("on its way: %s", (_name, given, reason, needs) => {
+  expect(viewPod(given)).toEqual({ is: "pending", reason, needs });
 });
 
 test.each([
@@ -78,30 +85,71 @@ test.each([
     "out of memory",
     pod({ phase: "Running" }, { terminated: { exitCode: 137, reason: "OOMKilled" } }),
     "The agent ran out of memory; a larger tier has more",
+    "out-of-memory",
   ],
   [
     "agent's error, though the proxy still runs",
     pod({ phase: "Running" }, { terminated: { exitCode: 3, reason: "Error" } }),
     "The agent exited with code 3",
+    "agent-error",
   ],
   [
     "proxy ended",
     pod({ phase: "Running" }, { running: {} }, { terminated: { exitCode: 0, reason: "Completed" } }),
     "The desktop's proxy exited with code 0",
+    "agent-error",
   ],
   [
     "evicted",
     pod({ phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory." }),
     "The session was evicted from its node: The node was low on resource: memory.",
+    "evicted",
   ],
-  ["node shut down", pod({ phase: "Failed", reason: "NodeShutdown" }), "The session's node went away"],
+])("broken: %s", (_name, given, reason, cause) => {
+  expect(viewPod(given)).toEqual({ is: "broken", cause, reason });
+});
+
+const disrupted = (reason: string) => ({
+  conditions: [scheduled, { type: "DisruptionTarget", status: "True", reason, message: "node worker-1" }],
+});
+const ended = { terminated: { exitCode: 143, reason: "Error" } };
+
+test.each([
   [
-    "deleted behind our back",
-    { ...pod({ phase: "Running", podIP: "10.0.0.7" }, { running: {} }), metadata: { deletionTimestamp: new Date() } },
-    "The session's pod was deleted by somebody or something outside Berth",
+    "drained",
+    pod({ phase: "Running", ...disrupted("EvictionByEvictionAPI") }, { running: {} }),
+    "The session's node is being drained: node worker-1",
   ],
-])("broken: %s", (_name, given, reason) => {
-  expect(viewPod(given)).toEqual({ is: "broken", reason });
+  [
+    "drained, and its agent has obeyed already",
+    pod({ phase: "Running", ...disrupted("EvictionByEvictionAPI") }, ended),
+    "The session's node is being drained: node worker-1",
+  ],
+  [
+    "node not reachable",
+    pod({ phase: "Running", ...disrupted("DeletionByTaintManager") }),
+    "The session's node can't be reached or doesn't want it any more: node worker-1",
+  ],
+  ["node gone", pod({ phase: "Failed", ...disrupted("DeletionByPodGC") }), "The session's node is gone: node worker-1"],
+  ["node shut down", pod({ phase: "Failed", reason: "Terminated" }), "The session's node was shut down"],
+  [
+    "preempted",
+    pod({ phase: "Running", ...disrupted("PreemptionByScheduler") }),
+    "The session made room for something more important: node worker-1",
+  ],
+])("displaced: %s", (_name, given, reason) => {
+  expect(viewPod(given)).toEqual({ is: "displaced", reason });
+});
+
+test("a pod that was deleted is leaving, also when its agent has ended by that", () => {
+  const deleted = {
+    ...pod({ phase: "Running", podIP: "10.0.0.7" }, ended),
+    metadata: { deletionTimestamp: new Date() },
+  };
+  expect(viewPod(deleted)).toEqual({
+    is: "leaving",
+    reason: "The session's pod was deleted by somebody or something outside Berth",
+  });
 });
 
 test("an agent that ends well has finished, though the proxy still runs", () => {

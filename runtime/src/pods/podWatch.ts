@@ -7,8 +7,8 @@ import { sessionLabel, sessionSelector } from "./names.ts";
 
 export interface PodWatchOptions {
   namespace: string;
-  /** Called with the session's id for every pod at the start, and then for every change of one. */
-  onChange: (sessionId: string) => void;
+  /** Called with the session's id and its pod, for every pod at the start, and then for every change of one. Must not throw. */
+  onChange: (sessionId: string, pod: V1Pod) => void;
   /** Called whenever the watch had to be made anew after an error. */
   onRestart: () => void;
   logger: Logger;
@@ -64,7 +64,7 @@ export class PodWatch {
     );
     const tell = (pod: V1Pod) => {
       const id = pod.metadata?.labels?.[sessionLabel];
-      if (id !== undefined) onChange(id);
+      if (id !== undefined) onChange(id, pod);
     };
     informer.on("add", tell);
     informer.on("update", tell);

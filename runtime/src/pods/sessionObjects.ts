@@ -1,23 +1,26 @@
 /** A session's objects in the cluster: made, read and removed, each call harmless if repeated. */
 import type { KubernetesObject } from "@kubernetes/client-node";
 import pRetry from "p-retry";
-import type { ObjectState, Observed } from "../sessions/decide.ts";
+import type { Observed } from "../sessions/decide.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Tenant } from "../tenants/tenants.ts";
-import { type CoreApi, type Refusal, refusalOf } from "./kubernetes.ts";
+import { type CoreApi, refusalOf } from "./kubernetes.ts";
 import { objectName, sessionLabel } from "./names.ts";
-import { claimFor, ownerReference, podFor, secretFor } from "./podSpec.ts";
-import { shorten, viewPod } from "./podView.ts";
+import { claimFor, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec.ts";
+import { viewPod } from "./podView.ts";
+import { type Creation, explain } from "./refusals.ts";
 
 export interface PodSettings {
   /** Image of both containers. */
   agentImage: string;
-  /** The token that lets the API through the session's vnc-proxy. */
-  proxyToken: (sessionId: string) => string;
+  /** Where the pods find the in-pod channel. */
+  sessionUrl: string;
+  tokens: (sessionId: string) => SessionTokens;
 }
 
-/** Whether the objects are there; if not, whether to wait or to give up, and why. */
-export type Creation = { result: "created" } | { result: "wait" | "fail"; reason: string };
+type Place = Pick<Session, "id" | "namespace">;
+
+const at = ({ id, namespace }: Place) => ({ namespace, name: objectName(id) });
 
 export class SessionObjects {
   constructor(
@@ -28,32 +31,31 @@ export class SessionObjects {
   /** Makes the Secret, the claim and the pod, as far as they are missing. Throws if the API server can't be asked. */
   async create(session: Session, tenant: Tenant): Promise<Creation> {
     const { namespace } = session;
-    const name = objectName(session.id);
+    const { agentImage: image, sessionUrl, tokens } = this.settings;
+    const where = at(session);
     try {
       const secret = await ensure(
         session,
-        () =>
-          this.core.createNamespacedSecret({
-            namespace,
-            body: secretFor(session, this.settings.proxyToken(session.id)),
-          }),
-        () => this.core.readNamespacedSecret({ namespace, name }),
+        () => this.core.createNamespacedSecret({ namespace, body: secretFor(session, tokens(session.id)) }),
+        () => this.core.readNamespacedSecret(where),
       );
       const owner = ownerReference(session, secret.metadata?.uid ?? "");
       // The claim first: a session that has room for its pod then never waits for room for its claim.
+      if (session.workspaceMode === "persistent") {
+        await ensure(
+          session,
+          () => this.core.createNamespacedPersistentVolumeClaim({ namespace, body: claimFor(session, tenant, owner) }),
+          () => this.core.readNamespacedPersistentVolumeClaim(where),
+        );
+      }
       await ensure(
         session,
-        () => this.core.createNamespacedPersistentVolumeClaim({ namespace, body: claimFor(session, tenant, owner) }),
-        () => this.core.readNamespacedPersistentVolumeClaim({ namespace, name }),
-      );
-      await ensure(
-        session,
-        () =>
-          this.core.createNamespacedPod({ namespace, body: podFor(session, tenant, owner, this.settings.agentImage) }),
-        () => this.core.readNamespacedPod({ namespace, name }),
+        () => this.core.createNamespacedPod({ namespace, body: podFor(session, tenant, owner, { image, sessionUrl }) }),
+        () => this.core.readNamespacedPod(where),
       );
       return { result: "created" };
     } catch (error) {
+      if (error instanceof ForeignObject) return { result: "fail", reason: error.message };
       const refusal = refusalOf(error);
       if (refusal === undefined) throw error;
       return explain(refusal);
@@ -61,29 +63,54 @@ export class SessionObjects {
   }
 
   /** What the cluster has of the session. */
-  async observe(session: Session): Promise<Observed> {
-    const at = { namespace: session.namespace, name: objectName(session.id) };
+  async observe(session: Place): Promise<Observed> {
+    const where = at(session);
     const [secret, claim, pod] = await Promise.all([
-      read(() => this.core.readNamespacedSecret(at)),
-      read(() => this.core.readNamespacedPersistentVolumeClaim(at)),
-      read(() => this.core.readNamespacedPod(at)),
+      read(() => this.core.readNamespacedSecret(where)),
+      read(() => this.core.readNamespacedPersistentVolumeClaim(where)),
+      read(() => this.core.readNamespacedPod(where)),
     ]);
-    return { pod: viewPod(pod), secret: stateOf(secret), claim: stateOf(claim), podObject: stateOf(pod) };
+    return {
+      pod: viewPod(pod),
+      podUid: pod?.metadata?.uid,
+      podObject: stateOf(pod),
+      secret: stateOf(secret),
+      claim: stateOf(claim),
+    };
   }
 
-  /** Begins to delete what is there; it is gone when `observe` says so. */
-  async remove(session: Session, observed: Observed): Promise<void> {
-    const at = { namespace: session.namespace, name: objectName(session.id) };
+  /** The same with the pod alone, which is all that a session that is up needs looked at. */
+  async observePod(session: Place): Promise<Pick<Observed, "pod" | "podUid" | "podObject">> {
+    const pod = await read(() => this.core.readNamespacedPod(at(session)));
+    return { pod: viewPod(pod), podUid: pod?.metadata?.uid, podObject: stateOf(pod) };
+  }
+
+  /** Begins to delete the pod that was seen, and no later one of that name. */
+  async removePod(session: Place, uid: string | undefined): Promise<void> {
+    if (uid === undefined) return;
+    try {
+      await this.core.deleteNamespacedPod({ ...at(session), body: { preconditions: { uid } } });
+    } catch (error) {
+      const kind = refusalOf(error)?.kind;
+      if (kind !== "missing" && kind !== "conflict") throw error;
+    }
+  }
+
+  /** Begins to delete all that is there; it is gone when `observe` says so. */
+  async remove(session: Place, observed: Pick<Observed, "secret" | "claim" | "podObject">): Promise<void> {
+    const where = at(session);
     if (observed.secret !== "absent") {
       // Foreground: the owner stays, and can be seen, until claim and pod are gone.
-      await read(() => this.core.deleteNamespacedSecret({ ...at, propagationPolicy: "Foreground" }));
+      await read(() => this.core.deleteNamespacedSecret({ ...where, propagationPolicy: "Foreground" }));
       return;
     }
     // Somebody deleted the owner alone.
-    if (observed.podObject === "present") await read(() => this.core.deleteNamespacedPod(at));
-    if (observed.claim === "present") await read(() => this.core.deleteNamespacedPersistentVolumeClaim(at));
+    if (observed.podObject === "present") await read(() => this.core.deleteNamespacedPod(where));
+    if (observed.claim === "present") await read(() => this.core.deleteNamespacedPersistentVolumeClaim(where));
   }
 }
+
+class ForeignObject extends Error {}
 
 /** Creates the object unless it is there. An object of that name that isn't this session's is an error. */
 async function ensure<T extends KubernetesObject>(
@@ -105,7 +132,7 @@ async function ensure<T extends KubernetesObject>(
     const existing = await read(get);
     if (existing === undefined) throw error;
     if (existing.metadata?.labels?.[sessionLabel] !== session.id) {
-      throw new Error(`${existing.kind ?? "an object"} ${objectName(session.id)} exists, but is not this session's`);
+      throw new ForeignObject(`An object named ${objectName(session.id)} exists that is not this session's`);
     }
     return existing;
   }
@@ -121,34 +148,7 @@ async function read<T>(call: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-function stateOf(object: KubernetesObject | undefined): ObjectState {
+function stateOf(object: KubernetesObject | undefined): Observed["secret"] {
   if (object === undefined) return "absent";
   return object.metadata?.deletionTimestamp === undefined ? "present" : "deleting";
-}
-
-/** The refusal of a create in words for the session's user. */
-function explain({ kind, message }: Refusal): Creation {
-  switch (kind) {
-    case "quota": {
-      const numbers = /exceeded quota: [^,]*, (.*)$/.exec(message)?.[1];
-      return {
-        result: "wait",
-        reason: `Waiting for room in the tenant's quota${numbers ? ` (${shorten(numbers)})` : ""}`,
-      };
-    }
-    case "missing":
-      return { result: "wait", reason: "Waiting for the tenant's namespace, which does not exist yet" };
-    case "denied":
-      return {
-        result: "wait",
-        reason: shorten(`Waiting for the platform's rights in the tenant's namespace: ${message}`),
-      };
-    case "conflict":
-    case "exists":
-      return { result: "wait", reason: "Waiting for the cluster's quota controller" };
-    case "rejected":
-      return /being terminated/.test(message)
-        ? { result: "fail", reason: "The tenant's namespace is being deleted" }
-        : { result: "fail", reason: shorten(`The cluster rejected the session: ${message}`) };
-  }
 }

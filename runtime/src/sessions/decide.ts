@@ -1,6 +1,9 @@
 /** What to do next for a session: a pure function of what should be (the row) and what is (the cluster). */
 import type { PodView } from "../pods/podView.ts";
-import type { SessionEvent, State } from "./state.ts";
+import type { Tenant } from "../tenants/tenants.ts";
+import type { Session } from "./session.ts";
+import type { Seen } from "./sessionStore.ts";
+import type { Cause, SessionEvent } from "./state.ts";
 
 export type ObjectState = "absent" | "present" | "deleting";
 
@@ -8,15 +11,19 @@ export type ObjectState = "absent" | "present" | "deleting";
 export interface Observed {
   /** What the pod says. */
   pod: PodView;
+  podObject: ObjectState;
+  /** Tells this pod from a later one of the same name; undefined if there is none. */
+  podUid: string | undefined;
   /** The owner of the other two. */
   secret: ObjectState;
   claim: ObjectState;
-  podObject: ObjectState;
 }
 
 export type Action =
   /** Make its objects, as far as they are missing. */
   | { do: "create" }
+  /** Delete its pod and leave the workspace. */
+  | { do: "removePod" }
   /** Delete its objects. */
   | { do: "remove" }
   /** Change the row. */
@@ -34,25 +41,121 @@ export interface Limits {
 /** Seconds that an image registry or a missing object is given to come back before the session fails. */
 const blockedPatienceSeconds = 60;
 
-/** `observed` is not looked at for a queued session. `secondsInState` is for how long the session is in its state, by the database's clock. */
-export function decide(state: State, observed: Observed, secondsInState: number, limits: Limits): Action {
-  switch (state) {
-    case "queued":
-      return { do: "create" };
-    case "starting":
-      return decideStart(observed.pod, secondsInState, limits);
-    case "running":
-      return decideRun(observed.pod);
+const nothing: Action = { do: "nothing" };
+const apply = (event: SessionEvent): Action => ({ do: "apply", event });
+const stop = (cause: Cause, reason: string) => apply({ type: "stop", cause, reason });
+const fail = (cause: Cause, reason: string) => apply({ type: "fail", cause, reason });
+
+/** For whoever isn't ending yet: whether it has to, whatever the cluster says. */
+export function decideEnd(seen: Seen, tenant: Tenant | undefined): Action | undefined {
+  const { session } = seen;
+  if (tenant === undefined) return stop("tenant-removed", `The tenant ${session.tenant} does not exist any more`);
+  if (tenant.maxSessions === 0) return stop("quota-removed", "The tenant may not have sessions any more");
+  if (seen.isOverLifetime) {
+    return stop("max-lifetime", `It has run for its maximum lifetime of ${session.maxLifetimeSeconds} s`);
+  }
+  if (seen.isIdle) return stop("idle", `Nothing happened in it for ${session.idleTimeoutSeconds} s`);
+  return undefined;
+}
+
+/** For a session in `starting`. */
+export function decideStart(
+  { secondsInState }: Pick<Seen, "secondsInState">,
+  { pod }: Pick<Observed, "pod">,
+  { startTimeoutSeconds }: Limits,
+): Action {
+  const late = secondsInState > startTimeoutSeconds;
+  switch (pod.is) {
+    case "ready":
+      return apply({ type: "ready", podIp: pod.ip });
+    case "absent":
+      // Late here means that the cluster could not be asked for long: the start begins anew.
+      return late
+        ? apply({ type: "deferred", reason: "It could not be started; it is tried again" })
+        : { do: "create" };
+    case "pending": {
+      const patience =
+        pod.needs === "help" ? Math.min(blockedPatienceSeconds, startTimeoutSeconds) : startTimeoutSeconds;
+      if (secondsInState > patience) {
+        const cause = pod.needs === "help" ? "rejected" : "start-timeout";
+        return fail(cause, `It did not start within ${patience} s. ${pod.reason}`);
+      }
+      return apply({ type: "waiting", reason: pod.reason, stalled: pod.needs !== "time" });
+    }
+    // Nothing was lost yet, so it is made again as soon as this pod is gone.
+    case "displaced":
+    case "leaving":
+      return late
+        ? fail("start-timeout", `It did not start within ${startTimeoutSeconds} s. ${pod.reason}`)
+        : { do: "removePod" };
+    case "finished":
+      return stop("agent-exit", pod.reason);
+    case "broken":
+      return fail(pod.cause, pod.reason);
+  }
+}
+
+/** For a session in `running`. */
+export function decideRun(session: Session, { pod }: Pick<Observed, "pod">, tenant: Tenant | undefined): Action {
+  switch (pod.is) {
+    case "ready":
+    case "pending":
+      return nothing;
+    case "absent":
+      return fail("pod-lost", "The session's pod was deleted by somebody or something outside Berth");
+    case "leaving":
+      return fail("pod-lost", pod.reason);
+    case "displaced":
+      return apply(drained(session, pod.reason, tenant));
+    case "finished":
+      return stop("agent-exit", pod.reason);
+    case "broken":
+      return fail(pod.cause, pod.reason);
+  }
+}
+
+/** What becomes of a running session whose node can't have it any more: by the tenant's wish, if its workspace lasts. */
+export function drained(session: Session, reason: string, tenant: Tenant | undefined): SessionEvent {
+  return tenant?.onDrain === "resume" && session.workspaceMode === "persistent"
+    ? { type: "displaced", reason }
+    : { type: "fail", cause: "node-drain", reason };
+}
+
+/** For a session that goes, has gone, or is suspended. `retentionSeconds`: how long the tenant keeps workspaces. */
+export function decideDown(session: Session, observed: Observed, retentionSeconds: number): Action {
+  switch (session.state) {
     case "suspending":
+      return withoutPod(observed) ?? withWorkspace(observed) ?? apply({ type: "vacated" });
     case "suspended":
-      return { do: "nothing" };
-    case "stopping":
-      return removal(observed) ?? { do: "apply", event: { type: "gone", keepSeconds: 0 } };
+      return withoutPod(observed) ?? withWorkspace(observed) ?? nothing;
+    case "stopping": {
+      const keepSeconds = hasWorkspace(session, observed) ? retentionSeconds : 0;
+      const more = keepSeconds > 0 ? withoutPod(observed) : removal(observed);
+      return more ?? apply({ type: "gone", keepSeconds });
+    }
+    // There is something only if it is kept, or if a worker that was stuck for long made it after the end.
     case "stopped":
     case "failed":
-      // There is something only if a worker that was stuck for long made it after the end.
-      return removal(observed) ?? { do: "nothing" };
+      return (session.workspaceUntil !== null ? withoutPod(observed) : removal(observed)) ?? nothing;
+    default:
+      return nothing;
   }
+}
+
+/** Something can be in it: it has been up, and it is a volume that is still there. */
+const hasWorkspace = (session: Session, { secret, claim }: Observed) =>
+  session.workspaceMode === "persistent" && session.startedAt !== null && secret === "present" && claim === "present";
+
+/** How to come closer to no pod; undefined if there is none. */
+function withoutPod({ podObject }: Observed): Action | undefined {
+  if (podObject === "present") return { do: "removePod" };
+  return podObject === "deleting" ? { do: "wait" } : undefined;
+}
+
+function withWorkspace({ secret, claim }: Observed): Action | undefined {
+  return secret === "present" && claim === "present"
+    ? undefined
+    : fail("workspace-lost", "The session's workspace was deleted by somebody or something outside Berth");
 }
 
 /** How to come closer to nothing being left; undefined if nothing is left. */
@@ -62,40 +165,4 @@ function removal({ secret, claim, podObject }: Observed): Action | undefined {
   if (claim === "present" || podObject === "present") return { do: "remove" };
   if (claim === "deleting" || podObject === "deleting") return { do: "wait" };
   return undefined;
-}
-
-function decideStart(pod: PodView, seconds: number, limits: Limits): Action {
-  if (pod.is === "ready") return { do: "apply", event: { type: "ready", podIp: pod.ip } };
-  if (pod.is !== "pending") return decideRun(pod);
-  const patience = pod.blocked
-    ? Math.min(blockedPatienceSeconds, limits.startTimeoutSeconds)
-    : limits.startTimeoutSeconds;
-  if (seconds > patience) {
-    return {
-      do: "apply",
-      event: { type: "fail", cause: "start-timeout", reason: `It did not start within ${patience} s. ${pod.reason}` },
-    };
-  }
-  return { do: "apply", event: { type: "waiting", reason: pod.reason } };
-}
-
-function decideRun(pod: PodView): Action {
-  switch (pod.is) {
-    case "absent":
-      return {
-        do: "apply",
-        event: {
-          type: "fail",
-          cause: "pod-lost",
-          reason: "The session's pod was deleted by somebody or something outside Berth",
-        },
-      };
-    case "broken":
-      return { do: "apply", event: { type: "fail", cause: "agent-error", reason: pod.reason } };
-    case "finished":
-      return { do: "apply", event: { type: "stop", cause: "agent-exit", reason: pod.reason } };
-    case "pending":
-    case "ready":
-      return { do: "nothing" };
-  }
 }

@@ -1,10 +1,13 @@
 /** reconcile(sessionId): looks at one session, in Postgres and in the cluster, and takes it one step closer. */
+import type { Metrics } from "../metrics/metrics.ts";
+import { refusalOf, troubleOf } from "../pods/kubernetes.ts";
 import type { SessionObjects } from "../pods/sessionObjects.ts";
 import type { Tenant } from "../tenants/tenants.ts";
-import { type Action, decide, type Limits } from "./decide.ts";
+import { isIdle } from "./deadlines.ts";
+import { type Action, decideDown, decideEnd, decideRun, decideStart, drained, type Limits } from "./decide.ts";
 import type { Session } from "./session.ts";
-import type { Actor, SessionStore } from "./sessionStore.ts";
-import { finalStates, type SessionEvent } from "./state.ts";
+import type { Actor, Seen, SessionStore } from "./sessionStore.ts";
+import { finalStates, podStates, type SessionEvent } from "./state.ts";
 
 /** What a look came to; the names are the label `outcome` of the metric. */
 export type Look =
@@ -16,72 +19,156 @@ export type Look =
   | { outcome: "changed" | "waiting" | "stale"; session: Session; againMs?: number };
 
 export interface ReconcilerOptions {
-  store: SessionStore;
-  objects: Pick<SessionObjects, "create" | "observe" | "remove">;
+  store: Pick<SessionStore, "look" | "find" | "apply">;
+  objects: Pick<SessionObjects, "create" | "observe" | "observePod" | "removePod" | "remove">;
+  /** Lets sessions out of the queue whose turn it is. */
+  admission: { run: () => Promise<void>; kick: () => void };
   /** The tenant as the stack has it now; undefined if it has been taken out. */
   tenant: (name: string) => Tenant | undefined;
   limits: Limits;
+  metrics: Pick<Metrics, "observeChange" | "quotaRefusals">;
 }
 
 const worker: Actor = { name: "worker" };
 
-/** How soon to look again while the cluster deletes objects, in milliseconds. */
-const removalPollMs = 500;
+/** How soon to look again while the cluster deletes objects, in milliseconds: the longer it takes, the less often. */
+const removalPollMs = (seconds: number) => Math.min(5_000, 250 + 50 * seconds);
 
 export class Reconciler {
   constructor(private readonly options: ReconcilerOptions) {}
 
   /** Harmless at any time and any number of times. Throws if Postgres or the API server can't be asked. */
   async reconcile(sessionId: string): Promise<Look> {
-    const { store, objects, limits } = this.options;
-    const seen = await store.look(sessionId);
+    const seen = await this.options.store.look(sessionId);
     if (seen === undefined) return { outcome: "unknown" };
-    const { session, secondsInState } = seen;
-
-    // A queued session is made, whatever there is of it: making is harmless if repeated.
-    const observed = session.state === "queued" ? undefined : await objects.observe(session);
-    const action: Action =
-      observed === undefined ? { do: "create" } : decide(session.state, observed, secondsInState, limits);
-
-    switch (action.do) {
-      case "create":
-        return this.#apply(session, await this.#create(session));
-      case "apply":
-        return this.#apply(session, action.event);
-      case "remove":
-        if (observed !== undefined) await objects.remove(session, observed);
-        return { outcome: "waiting", session, againMs: removalPollMs };
-      case "wait":
-        return { outcome: "waiting", session, againMs: removalPollMs };
-      case "nothing":
-        return { outcome: "settled", session };
+    const tenant = this.options.tenant(seen.session.tenant);
+    switch (seen.session.state) {
+      case "queued":
+        return this.#queued(seen, tenant);
+      case "starting":
+      case "running":
+        return this.#up(seen, tenant);
+      case "suspended":
+      case "suspending": {
+        const end = decideEnd(seen, tenant);
+        return end === undefined ? this.#down(seen, tenant) : this.#act(seen, end);
+      }
+      default:
+        return this.#down(seen, tenant);
     }
   }
 
-  async #create(session: Session): Promise<SessionEvent> {
-    const tenant = this.options.tenant(session.tenant);
-    if (tenant === undefined) {
-      const reason = `The tenant ${session.tenant} does not exist any more`;
-      return { type: "stop", cause: "tenant-removed", reason };
+  /** The pod at this address has to leave its node, says the watch, and it may be gone before a look could see that. */
+  async displaced(sessionId: string, podIp: string, reason: string): Promise<void> {
+    const session = await this.options.store.find(sessionId);
+    if (session?.state !== "running" || session.podIp !== podIp) return;
+    await this.#apply(session, drained(session, reason, this.options.tenant(session.tenant)));
+  }
+
+  async #queued(seen: Seen, tenant: Tenant | undefined): Promise<Look> {
+    const end = decideEnd(seen, tenant);
+    if (end !== undefined) return this.#act(seen, end);
+    await this.options.admission.run();
+    const now = await this.options.store.look(seen.session.id);
+    if (now === undefined) return { outcome: "unknown" };
+    if (now.session.state === "queued") return { outcome: "settled", session: now.session };
+    // Its objects are made at once: that is one look less on the way to its desktop.
+    return now.session.state === "starting" && tenant !== undefined
+      ? this.#create(now, tenant)
+      : { outcome: "stale", session: now.session, againMs: 0 };
+  }
+
+  async #up(seen: Seen, tenant: Tenant | undefined): Promise<Look> {
+    const { session } = seen;
+    const end = decideEnd(seen, tenant);
+    if (end !== undefined) return this.#act(seen, end);
+    const observed = await this.options.objects.observePod(session);
+    const action =
+      session.state === "starting"
+        ? decideStart(seen, observed, this.options.limits)
+        : decideRun(session, observed, tenant);
+    if (action.do === "create" && tenant !== undefined) return this.#create(seen, tenant);
+    return this.#act(seen, action, observed.podUid);
+  }
+
+  async #down(seen: Seen, tenant: Tenant | undefined): Promise<Look> {
+    const { objects } = this.options;
+    const { session } = seen;
+    try {
+      const observed = await objects.observe(session);
+      const action = decideDown(session, observed, tenant?.retentionSeconds ?? 0);
+      if (action.do === "remove") {
+        await objects.remove(session, observed);
+        return this.#again(seen);
+      }
+      return this.#act(seen, action, observed.podUid);
+    } catch (error) {
+      // With a tenant its namespace goes, and with that our rights in it: there is nothing left to wait for.
+      if (tenant !== undefined || refusalOf(error)?.kind !== "denied") throw error;
+      return this.#act(seen, { do: "apply", event: { type: "gone", keepSeconds: 0 } });
     }
-    const creation = await this.options.objects.create(session, tenant);
+  }
+
+  async #create(seen: Seen, tenant: Tenant): Promise<Look> {
+    const { session } = seen;
+    let creation: Awaited<ReturnType<SessionObjects["create"]>>;
+    try {
+      creation = await this.options.objects.create(session, tenant);
+    } catch (error) {
+      await this.#apply(session, { type: "waiting", reason: troubleOf(error) });
+      throw error;
+    }
     switch (creation.result) {
       case "created":
-        return { type: "admitted" };
+        return { outcome: "changed", session };
+      case "defer":
+        this.options.metrics.quotaRefusals.inc();
+        return this.#apply(session, { type: "deferred", reason: creation.reason });
       case "wait":
-        return { type: "waiting", reason: creation.reason };
+        await this.#apply(session, { type: "waiting", reason: creation.reason, stalled: true });
+        return { outcome: "waiting", session, againMs: 5_000 };
       case "fail":
-        return { type: "fail", cause: "rejected", reason: creation.reason };
+        return this.#apply(session, { type: "fail", cause: "rejected", reason: creation.reason });
     }
+  }
+
+  async #act(seen: Seen, action: Action, podUid?: string): Promise<Look> {
+    const { session } = seen;
+    switch (action.do) {
+      case "apply":
+        return this.#apply(session, action.event);
+      case "removePod":
+        await this.options.objects.removePod(session, podUid);
+        return this.#again(seen);
+      case "nothing":
+        return { outcome: "settled", session };
+      default:
+        return this.#again(seen);
+    }
+  }
+
+  #again({ session, secondsInState }: Seen): Look {
+    return { outcome: "waiting", session, againMs: removalPollMs(secondsInState) };
   }
 
   async #apply(session: Session, event: SessionEvent): Promise<Look> {
-    const result = await this.options.store.apply(session, event, worker);
+    // Somebody may have touched it since it was looked at, which changes no version.
+    const idle = event.type === "stop" && event.cause === "idle";
+    const result = await this.options.store.apply(session, event, worker, ...(idle ? [isIdle] : []));
     if (result === "unchanged") return { outcome: "settled", session };
     // Somebody else changed it meanwhile, so what was done may be undone: look again at once.
     if (result === "stale") return { outcome: "stale", session, againMs: 0 };
-    const finished = finalStates.some((state) => state === result.state);
-    const more = !finished && result.state !== session.state && result.state !== "running";
+    this.options.metrics.observeChange(session, result);
+    if (freesRoom(session, result)) this.options.admission.kick();
+    const settles = result.state === "running" || finalStates.some((state) => state === result.state);
+    const more = result.state !== session.state && !settles && result.state !== "suspended";
     return { outcome: "changed", session: result, ...(more && { againMs: 0 }) };
   }
+}
+
+/** Whether others may start now because this one has started, stalls, or has no pod any more. */
+function freesRoom(before: Session, after: Session): boolean {
+  const startsNoMore = before.state === "starting" && !before.stalled && (after.state !== "starting" || after.stalled);
+  const isUp = ({ state }: Session) => podStates.some((podState) => podState === state);
+  return startsNoMore || (isUp(before) && !isUp(after));
 }

@@ -54,8 +54,8 @@ export type Cause = (typeof causes)[number];
 export type SessionEvent =
   /** It stays where it is, and this is what it waits for. `stalled`: only the cluster's room or a person helps. */
   | { type: "waiting"; reason: string; stalled?: boolean }
-  /** It is its turn: its objects may be made. */
-  | { type: "admitted" }
+  /** It is its turn, which has this place in the order of turns: its objects may be made. */
+  | { type: "admitted"; turn?: number }
   /** The cluster has no room under the tenant's quota: back into the queue. */
   | { type: "deferred"; reason: string }
   /** Its pod answers at this address. */

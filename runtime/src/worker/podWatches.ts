@@ -1,11 +1,13 @@
 /** One watch per tenant namespace, kept in step with the tenants. */
-import type { KubeConfig } from "@kubernetes/client-node";
+import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { CoreApi } from "../pods/kubernetes.ts";
+import { viewPod } from "../pods/podView.ts";
 import { PodWatch } from "../pods/podWatch.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
+import type { Reconciler } from "../sessions/reconciler.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 
 export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -15,8 +17,9 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
   constructor(
     private readonly config: KubeConfig,
     private readonly core: CoreApi,
-    private readonly tenants: TenantsFile,
+    private readonly tenants: Pick<TenantsFile, "namespaces" | "onChange">,
     private readonly queue: SessionQueue,
+    private readonly reconciler: Pick<Reconciler, "displaced">,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {}
@@ -43,11 +46,22 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
       if (this.#watches.has(namespace)) continue;
       const watch = new PodWatch(this.config, this.core, {
         namespace,
-        onChange: (sessionId) => this.queue.look(sessionId),
+        onChange: (sessionId, pod) => void this.#onChange(sessionId, pod),
         onRestart: () => this.metrics.watchRestarts.inc(),
         logger: this.logger,
       });
       this.#watches.set(namespace, watch);
     }
+  }
+
+  /** That a pod is displaced is noted at once: by the next look it may be gone, and nobody could say why. */
+  async #onChange(sessionId: string, pod: V1Pod): Promise<void> {
+    const view = viewPod(pod);
+    if (view.is === "displaced" && pod.status?.podIP) {
+      await this.reconciler
+        .displaced(sessionId, pod.status.podIP, view.reason)
+        .catch((error: unknown) => this.logger.warn({ err: error, sessionId }, "a displaced pod could not be noted"));
+    }
+    this.queue.look(sessionId);
   }
 }

@@ -4,6 +4,7 @@ import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Look } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
+import { sweptRows } from "../sessions/sweptRows.ts";
 import { cipher, freshDatabase, session, sessionOf, silent, storesConfig, until } from "../testing/fixtures.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
@@ -26,7 +27,7 @@ async function open(reconcile: (sessionId: string) => Promise<Look>, { start = t
     await queue.close();
     for (const connection of [redis, blocking]) connection.disconnect();
   });
-  return { queue, redis, store, metrics, worker };
+  return { queue, redis, store, database, metrics, worker };
 }
 
 const settled: Look = { outcome: "settled", session: session() };
@@ -99,22 +100,33 @@ test("a look that fails is repeated", async () => {
   await until(() => looks === 3);
 });
 
-test("an emptied Redis costs latency only: the sweep finds every session that isn't final", async () => {
+test("an emptied Redis costs latency only: the sweep finds every session that is on its way", async () => {
   const seen = new Set<string>();
-  const { queue, redis, store } = await open(async (id) => {
+  const { queue, redis, store, database } = await open(async (id) => {
     seen.add(id);
     return settled;
   });
   const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
-  const { id } = sessionOf(await store.create(request, { name: "test" }));
+  const made = sessionOf(await store.create(request, { name: "test" }));
+  await store.apply(made, { type: "admitted" }, { name: "test" });
   await redis.flushall();
-  const sweep = new Sweep(store, queue, silent, 50);
+  const sweep = new Sweep({
+    isLeader: () => true,
+    namespaces: () => ["tenant-acme"],
+    list: async () => new Map(),
+    rows: (ids) => sweptRows(database, ids),
+    admit: async () => {},
+    look: (id) => queue.add(id),
+    removeOrphan: async () => {},
+    logger: silent,
+    intervalMs: 50,
+  });
   sweep.onApplicationBootstrap();
   onTestFinished(() => sweep.onApplicationShutdown());
-  await until(() => seen.has(id));
+  await until(() => seen.has(made.id));
   await redis.flushall();
   seen.clear();
-  await until(() => seen.has(id));
+  await until(() => seen.has(made.id));
 });
 
 test("the figure that the worker's autoscaler reads counts the waiting", async () => {

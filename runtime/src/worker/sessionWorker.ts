@@ -47,6 +47,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
 
   async #process(job: Job<{ sessionId: string }>): Promise<void> {
     const { sessionId } = job.data;
+    const measured = this.metrics.reconcileDuration.startTimer();
     try {
       const look = await this.reconciler.reconcile(sessionId);
       this.metrics.reconciles.inc({ outcome: look.outcome });
@@ -59,6 +60,8 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     } catch (error) {
       this.metrics.reconciles.inc({ outcome: "error" });
       throw error;
+    } finally {
+      measured();
     }
   }
 

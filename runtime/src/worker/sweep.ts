@@ -1,22 +1,53 @@
-/** Enqueues every session that isn't final, again and again: what was lost on the way costs at most one turn. */
+/**
+ * Compares rows and cluster both ways, again and again, on the leader alone: what was lost on the way, by whatever, costs at
+ * most one turn.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import type { SessionQueue } from "../queue/sessionQueue.ts";
-import type { SessionStore } from "../sessions/sessionStore.ts";
+import { compare, type SweptObjects, type SweptRow } from "./compare.ts";
+
+export interface SweepOptions {
+  isLeader: () => boolean;
+  /** The namespaces of all tenants. */
+  namespaces: () => string[];
+  /** What sessions have in a namespace, by their ids. Throws if it can't be listed. */
+  list: (namespace: string) => Promise<Map<string, Omit<SweptObjects, "namespace">>>;
+  /** Every session of which something may be up, and those of the ids besides. */
+  rows: (ids: string[]) => Promise<SweptRow[]>;
+  /** Lets sessions out of the queue whose turn it is. */
+  admit: () => Promise<void>;
+  /** Has the session looked at. */
+  look: (sessionId: string) => Promise<void>;
+  /** Removes what no row stands for. */
+  removeOrphan: (place: { id: string; namespace: string }) => Promise<void>;
+  logger: Logger;
+  /** Milliseconds between two turns, give or take a tenth. Default 15 000. */
+  intervalMs?: number;
+  /** For how long objects without a row are let be, in milliseconds: a database may be on its way back. Default 5 minutes. */
+  orphanGraceMs?: number;
+}
+
+/** How many things stood alone at the last turn. */
+export interface Findings {
+  /** Pods without a row. */
+  pod: number;
+  /** Volumes without a row. */
+  claim: number;
+  /** Rows without the pod or volume that they should have. */
+  row: number;
+}
 
 export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #abort = new AbortController();
+  readonly #orphansSince = new Map<string, number>();
   #done: Promise<void> = Promise.resolve();
   #lastTurn = performance.now();
+  #findings: Findings | undefined;
+  /** When the last turn went through, by performance.now(). */
+  #wentThrough: number | undefined;
 
-  constructor(
-    private readonly store: Pick<SessionStore, "unfinished">,
-    private readonly queue: Pick<SessionQueue, "add">,
-    private readonly logger: Logger,
-    /** Milliseconds between two turns, give or take a tenth. Default 15 000. */
-    private readonly intervalMs = 15_000,
-  ) {}
+  constructor(private readonly options: SweepOptions) {}
 
   onApplicationBootstrap(): void {
     this.#done = this.#run();
@@ -29,24 +60,89 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** Whether the loop still turns, whatever its turns come to: a stuck loop means that the process is to be restarted. */
   isTurning(): boolean {
-    return performance.now() - this.#lastTurn < 60_000 + 4 * this.intervalMs;
+    return performance.now() - this.#lastTurn < 60_000 + 4 * this.#intervalMs;
+  }
+
+  /** What the last turn found; undefined unless this process is the leader. */
+  findings(): Findings | undefined {
+    return this.options.isLeader() ? this.#findings : undefined;
+  }
+
+  /** Seconds since the last turn that went through; undefined unless this process is the leader. */
+  secondsSinceTurn(): number | undefined {
+    if (!this.options.isLeader() || this.#wentThrough === undefined) return undefined;
+    return (performance.now() - this.#wentThrough) / 1_000;
+  }
+
+  get #intervalMs(): number {
+    return this.options.intervalMs ?? 15_000;
   }
 
   async #run(): Promise<void> {
+    const { isLeader, logger } = this.options;
     const { signal } = this.#abort;
+    let led = false;
     while (!signal.aborted) {
       this.#lastTurn = performance.now();
+      const leads = isLeader();
+      if (leads)
+        await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "sweep failed; the next one is soon"));
+      else this.#orphansSince.clear();
+      // A worker that becomes the leader begins at once.
+      const pause = leads && led ? this.#intervalMs * (0.9 + 0.2 * Math.random()) : Math.min(1_000, this.#intervalMs);
+      led = leads;
+      await sleep(pause, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Objects first, rows after: a row is made before its objects, so that one without a row has none. */
+  async #turn(): Promise<void> {
+    const { admit, look, rows } = this.options;
+    const { objects, listed } = await this.#list();
+    const comparison = compare(await rows([...objects.keys()]), objects, listed);
+    this.#findings = {
+      pod: comparison.orphans.filter(({ pod }) => pod).length,
+      claim: comparison.orphans.filter(({ claim }) => claim).length,
+      row: comparison.bare.length,
+    };
+    await admit();
+    for (const id of comparison.look) {
+      if (this.#abort.signal.aborted) return;
+      await look(id);
+      this.#lastTurn = performance.now();
+    }
+    await this.#removeOrphans(comparison.orphans);
+    this.#wentThrough = performance.now();
+  }
+
+  async #list(): Promise<{ objects: Map<string, SweptObjects>; listed: Set<string> }> {
+    const objects = new Map<string, SweptObjects>();
+    const listed = new Set<string>();
+    for (const namespace of this.options.namespaces()) {
       try {
-        const ids = await this.store.unfinished();
-        for (const id of ids) {
-          if (signal.aborted) return;
-          await this.queue.add(id);
-          this.#lastTurn = performance.now();
-        }
+        const found = await this.options.list(namespace);
+        listed.add(namespace);
+        for (const [id, kinds] of found) objects.set(id, { namespace, ...kinds });
       } catch (error) {
-        this.logger.warn({ err: error }, "sweep failed; the next one is soon");
+        this.options.logger.warn({ err: error, namespace }, "a tenant's namespace can't be listed");
       }
-      await sleep(this.intervalMs * (0.9 + 0.2 * Math.random()), undefined, { signal }).catch(() => {});
+      this.#lastTurn = performance.now();
+    }
+    return { objects, listed };
+  }
+
+  async #removeOrphans(orphans: { id: string; namespace: string }[]): Promise<void> {
+    const { isLeader, logger, orphanGraceMs = 5 * 60_000, removeOrphan } = this.options;
+    const now = performance.now();
+    const found = new Set(orphans.map(({ id }) => id));
+    for (const id of this.#orphansSince.keys()) if (!found.has(id)) this.#orphansSince.delete(id);
+    for (const orphan of orphans) {
+      const since = this.#orphansSince.get(orphan.id) ?? now;
+      this.#orphansSince.set(orphan.id, since);
+      if (now - since < orphanGraceMs || !isLeader() || this.#abort.signal.aborted) continue;
+      logger.warn({ sessionId: orphan.id, namespace: orphan.namespace }, "objects without a session are removed");
+      await removeOrphan(orphan);
+      this.#lastTurn = performance.now();
     }
   }
 }

@@ -1,0 +1,53 @@
+import { sql } from "kysely";
+import { expect, test } from "vitest";
+import { SessionStore } from "../sessions/sessionStore.ts";
+import type { SessionEvent } from "../sessions/state.ts";
+import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";
+import { cleanUp } from "./cleanUp.ts";
+
+const events: SessionEvent[] = [
+  { type: "admitted" },
+  { type: "ready", podIp: "10.0.0.1" },
+  { type: "stop", cause: "user", reason: "Stopped by the user" },
+  { type: "gone", keepSeconds: 3600 },
+];
+
+async function open() {
+  const { database } = await freshDatabase();
+  const store = new SessionStore(database, cipher);
+  const ended = async () => {
+    const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
+    let session = sessionOf(await store.create(request, { name: "test" }));
+    for (const event of events) {
+      const next = await store.apply(session, event, { name: "test" });
+      if (typeof next === "object") session = next;
+    }
+    return session.id;
+  };
+  const expire = (id: string) => sql`update sessions set workspace_until = now() where id = ${id}`.execute(database);
+  return { database, store, ended, expire };
+}
+
+test("workspaces that were kept for long enough are handed to the worker, once; the others stay", async () => {
+  const { database, store, ended, expire } = await open();
+  const [over, kept] = [await ended(), await ended()];
+  await expire(over);
+  const added: string[] = [];
+  const queue = { add: async (id: string) => void added.push(id) };
+  expect(await cleanUp(database, queue, silent)).toBe(1);
+  expect(await cleanUp(database, queue, silent)).toBe(0);
+  expect(added).toEqual([over]);
+  expect((await store.find(over))?.workspaceUntil).toBeNull();
+  expect((await store.find(kept))?.workspaceUntil).toBeInstanceOf(Date);
+  const trail = await store.events({ tenant: "acme", sessionId: over }, "0", 100);
+  expect(trail.at(-1)).toMatchObject({ type: "expired", state: "stopped", actor: "cleanup" });
+});
+
+test("without Redis the retention ends all the same", async () => {
+  const { database, store, ended, expire } = await open();
+  const id = await ended();
+  await expire(id);
+  const queue = { add: () => Promise.reject(new Error("redis is away")) };
+  expect(await cleanUp(database, queue, silent)).toBe(1);
+  expect((await store.find(id))?.workspaceUntil).toBeNull();
+});

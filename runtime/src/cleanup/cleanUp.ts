@@ -1,0 +1,20 @@
+/** The role `cleanup`: ends the retention of workspaces that were kept for long enough, and has the worker delete them. */
+import type { Logger } from "pino";
+import type { Database } from "../database/database.ts";
+import type { SessionQueue } from "../queue/sessionQueue.ts";
+import { expireWorkspaces } from "../sessions/retention.ts";
+
+/** Returns how many workspaces expired. Throws if Postgres can't be asked; without Redis the worker's sweep finds them. */
+export async function cleanUp(
+  database: Database,
+  queue: Pick<SessionQueue, "add">,
+  logger: Pick<Logger, "warn">,
+): Promise<number> {
+  const expired = await expireWorkspaces(database, { name: "cleanup" });
+  for (const sessionId of expired) {
+    await queue.add(sessionId).catch((error: unknown) => {
+      logger.warn({ err: error, sessionId }, "the session could not be enqueued; the sweep will find it");
+    });
+  }
+  return expired.length;
+}

@@ -1,0 +1,32 @@
+/** The rule for each refusal of a create: what is done, and what the session's user is told. docs/sessions.md has it as a table. */
+import type { Refusal } from "./kubernetes.ts";
+import { shorten } from "./podView.ts";
+
+/** Whether the objects are there; if not, whether to go back into the queue, to wait, or to give up, and why. */
+export type Creation = { result: "created" } | { result: "defer" | "wait" | "fail"; reason: string };
+
+export function explain({ kind, message }: Refusal): Creation {
+  switch (kind) {
+    case "quota": {
+      const numbers = /exceeded quota: [^,]*, (.*)$/.exec(message)?.[1];
+      return {
+        result: "defer",
+        reason: `Waiting for room in the tenant's quota${numbers ? ` (${shorten(numbers)})` : ""}`,
+      };
+    }
+    case "missing":
+      return { result: "wait", reason: "Waiting for the tenant's namespace, which does not exist yet" };
+    case "denied":
+      return {
+        result: "wait",
+        reason: shorten(`Waiting for the platform's rights in the tenant's namespace: ${message}`),
+      };
+    case "conflict":
+    case "exists":
+      return { result: "wait", reason: "Waiting for the cluster's quota controller" };
+    case "rejected":
+      return /being terminated/.test(message)
+        ? { result: "fail", reason: "The tenant's namespace is being deleted" }
+        : { result: "fail", reason: shorten(`The cluster rejected the session: ${message}`) };
+  }
+}

@@ -1,0 +1,48 @@
+/** Everything that sessions have in a namespace, by session. */
+import type { KubernetesListObject, KubernetesObject } from "@kubernetes/client-node";
+import type { CoreApi } from "./kubernetes.ts";
+import { sessionLabel, sessionSelector } from "./names.ts";
+
+/** Which kinds of objects there are under a session's id. */
+export interface ListedObjects {
+  pod: boolean;
+  claim: boolean;
+  secret: boolean;
+}
+
+const pageSize = 500;
+
+export async function listSessionObjects(
+  core: Pick<CoreApi, "listNamespacedPod" | "listNamespacedPersistentVolumeClaim" | "listNamespacedSecret">,
+  namespace: string,
+): Promise<Map<string, ListedObjects>> {
+  const found = new Map<string, ListedObjects>();
+  type Query = { namespace: string; labelSelector: string; limit: number; _continue?: string };
+  const list = async (
+    kind: keyof ListedObjects,
+    call: (query: Query) => Promise<KubernetesListObject<KubernetesObject>>,
+  ) => {
+    let next: string | undefined;
+    do {
+      const page = await call({
+        namespace,
+        labelSelector: sessionSelector,
+        limit: pageSize,
+        ...(next !== undefined && { _continue: next }),
+      });
+      for (const { metadata } of page.items) {
+        const id = metadata?.labels?.[sessionLabel];
+        if (id === undefined) continue;
+        const objects = found.get(id) ?? { pod: false, claim: false, secret: false };
+        found.set(id, { ...objects, [kind]: true });
+      }
+      next = page.metadata?._continue || undefined;
+    } while (next !== undefined);
+  };
+  await Promise.all([
+    list("pod", (query) => core.listNamespacedPod(query)),
+    list("claim", (query) => core.listNamespacedPersistentVolumeClaim(query)),
+    list("secret", (query) => core.listNamespacedSecret(query)),
+  ]);
+  return found;
+}

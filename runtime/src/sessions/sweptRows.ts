@@ -1,0 +1,25 @@
+/** The rows that the sweep compares with the cluster. */
+import { sql } from "kysely";
+import type { Database } from "../database/database.ts";
+import type { SweptRow } from "../worker/compare.ts";
+import { isIdle, isOverLifetime } from "./deadlines.ts";
+import { finalStates } from "./state.ts";
+
+/** Every session that is not final or whose workspace is kept, and those of `ids` besides. */
+export async function sweptRows(database: Database, ids: string[]): Promise<SweptRow[]> {
+  return database
+    .selectFrom("sessions")
+    .select(["id", "namespace", "state", "workspace_mode as workspaceMode"])
+    .select([
+      sql<boolean>`workspace_until is not null`.as("isKept"),
+      sql<boolean>`${isIdle} or ${isOverLifetime}`.as("isDue"),
+    ])
+    .where((where) =>
+      where.or([
+        where("state", "not in", finalStates),
+        where("workspace_until", "is not", null),
+        sql<boolean>`id = any(${ids}::uuid[])`,
+      ]),
+    )
+    .execute();
+}

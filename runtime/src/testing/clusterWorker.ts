@@ -1,0 +1,121 @@
+/**
+ * A worker for tests against a real cluster, with all that it consists of. The pods' containers are replaced by a shell with
+ * next to no resources, so that the tests don't depend on the agent's image and many sessions fit on one machine.
+ */
+import type { V1Container, V1Pod } from "@kubernetes/client-node";
+import { pino } from "pino";
+import { connectDatabase } from "../database/database.ts";
+import { type CoreApi, connectKubernetes, connectLeases, loadKubeConfig } from "../pods/kubernetes.ts";
+import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
+import type { Tenant } from "../tenants/tenants.ts";
+import { type WorkerParts, workerParts } from "../worker/parts.ts";
+import type { Stores } from "./stores.ts";
+
+/** Waits for SIGTERM, and ends at once then. */
+export const waitForEnd = "trap 'exit 0' TERM; sleep infinity & wait";
+
+export interface ClusterWorkerOptions {
+  stores: Stores;
+  database: string;
+  tenants: Tenant[];
+  /** The Lease is here too. */
+  namespace: string;
+  /** What the agent container runs. Default: waits for its end. */
+  agent?: string;
+  /** Default: Debian. */
+  image?: string;
+  /** Default 10. */
+  maxStarting?: number;
+  /** Default 300. */
+  startTimeoutSeconds?: number;
+  /** Default 1000. */
+  sweepMs?: number;
+  /** Default 2000. */
+  orphanGraceMs?: number;
+}
+
+/** Starts it; `stop` ends it as SIGTERM would. `tenants` may be changed at any time. */
+export async function startClusterWorker(
+  options: ClusterWorkerOptions,
+): Promise<{ parts: WorkerParts; tenants: Map<string, Tenant>; stop: () => Promise<void> }> {
+  const logger = pino({ level: process.env.LOG_LEVEL ?? "silent" });
+  const { postgres, redis } = options.stores;
+  const tenants = new Map(options.tenants.map((tenant) => [tenant.name, tenant]));
+  const database = connectDatabase({
+    POSTGRES_HOST: postgres.host,
+    POSTGRES_PORT: postgres.port,
+    POSTGRES_DATABASE: options.database,
+    POSTGRES_USER: postgres.user,
+    POSTGRES_TLS: false,
+    postgresPassword: postgres.password,
+  });
+  const redisConfig = {
+    REDIS_HOST: redis.host,
+    REDIS_PORT: redis.port,
+    REDIS_TLS: false,
+    redisPassword: redis.password,
+  };
+  const commands = connectRedis(redisConfig, logger);
+  const blocking = connectBlockingRedis(redisConfig, logger);
+  const kubeConfig = loadKubeConfig();
+  const parts = workerParts({
+    config: {
+      tokenKey: "0123456789abcdef0123456789abcdef",
+      AGENT_IMAGE: options.image ?? "127.0.0.1:5000/docker.io/library/debian:bookworm-slim",
+      SESSION_URL: "http://127.0.0.1:1",
+      MAX_STARTING: options.maxStarting ?? 10,
+      START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300,
+      LEASE_NAMESPACE: options.namespace,
+    },
+    database,
+    redis: commands,
+    blockingRedis: blocking,
+    kubeConfig,
+    connect: {
+      core: (onAnswer) => inShell(connectKubernetes(kubeConfig, onAnswer), options.agent ?? waitForEnd),
+      leases: (onAnswer) => connectLeases(kubeConfig, onAnswer),
+    },
+    tenants: {
+      get: (name) => tenants.get(name),
+      namespaces: () => [...new Set([...tenants.values()].map(({ namespace }) => namespace))],
+      onChange: () => {},
+    },
+    logger,
+    sweepMs: options.sweepMs ?? 1_000,
+    orphanGraceMs: options.orphanGraceMs ?? 2_000,
+  });
+  const { leader, worker, sweep, watches, queue } = parts;
+  for (const part of [leader, worker, sweep, watches]) part.onApplicationBootstrap();
+  return {
+    parts,
+    tenants,
+    async stop() {
+      await Promise.all([leader, worker, sweep, watches].map((part) => part.onApplicationShutdown()));
+      await queue.close();
+      for (const connection of [commands, blocking]) connection.disconnect();
+      await database.destroy();
+    },
+  };
+}
+
+/** The client, but pods that it makes run a shell with our command in place of the agent's programs. */
+function inShell(core: CoreApi, agent: string): CoreApi {
+  const replace = (container: V1Container): V1Container => {
+    const { startupProbe: _, ...rest } = container;
+    return {
+      ...rest,
+      command: ["sh", "-c", container.name === "agent" ? agent : waitForEnd],
+      resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
+    };
+  };
+  return Object.assign(Object.create(core) as CoreApi, {
+    createNamespacedPod: (request: { namespace: string; body: V1Pod }) =>
+      core.createNamespacedPod({
+        ...request,
+        body: {
+          ...request.body,
+          spec: { ...request.body.spec, containers: (request.body.spec?.containers ?? []).map(replace) },
+        },
+      }),
+  });
+}

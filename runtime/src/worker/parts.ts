@@ -1,0 +1,98 @@
+/** What a worker consists of, put together. */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { KubeConfig } from "@kubernetes/client-node";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { Admission } from "../admission/admission.ts";
+import { sessionToken } from "../channel/token.ts";
+import type { Config } from "../config.ts";
+import type { Database } from "../database/database.ts";
+import { proxyToken } from "../desktop/tickets.ts";
+import { Metrics } from "../metrics/metrics.ts";
+import type { CoreApi, LeaseApi, OnAnswer } from "../pods/kubernetes.ts";
+import { listSessionObjects } from "../pods/sessionListing.ts";
+import { SessionObjects } from "../pods/sessionObjects.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
+import { Reconciler } from "../sessions/reconciler.ts";
+import { SessionStore } from "../sessions/sessionStore.ts";
+import { sweptRows } from "../sessions/sweptRows.ts";
+import { TaskCipher } from "../sessions/taskCipher.ts";
+import type { TenantsFile } from "../tenants/tenantsFile.ts";
+import { Leader } from "./leader.ts";
+import { PodWatches } from "./podWatches.ts";
+import { SessionWorker } from "./sessionWorker.ts";
+import { Sweep } from "./sweep.ts";
+
+export interface WorkerSurroundings {
+  config: Pick<
+    Config,
+    "tokenKey" | "AGENT_IMAGE" | "SESSION_URL" | "MAX_STARTING" | "START_TIMEOUT_SECONDS" | "LEASE_NAMESPACE"
+  >;
+  database: Database;
+  redis: Redis;
+  /** For the queue's blocking calls. */
+  blockingRedis: Redis;
+  kubeConfig: KubeConfig;
+  /** How the API server is reached; each is told whom to tell of every call. */
+  connect: { core: (onAnswer: OnAnswer) => CoreApi; leases: (onAnswer: OnAnswer) => LeaseApi };
+  tenants: Pick<TenantsFile, "get" | "namespaces" | "onChange">;
+  logger: Logger;
+  /** Milliseconds between two sweeps. Default 15 000. */
+  sweepMs?: number;
+  /** Milliseconds for which objects without a row are let be. Default 5 minutes. */
+  orphanGraceMs?: number;
+}
+
+export type WorkerParts = ReturnType<typeof workerParts>;
+
+export function workerParts(surroundings: WorkerSurroundings) {
+  const { config, database, redis, blockingRedis, kubeConfig, connect, tenants, logger } = surroundings;
+  const store = new SessionStore(database, new TaskCipher(config.tokenKey));
+  const queue = new SessionQueue(redis, logger);
+  const metrics = new Metrics(store, queue, config.START_TIMEOUT_SECONDS);
+  const onAnswer: OnAnswer = (verb, code) => metrics.kubernetesRequests.inc({ verb, code });
+  const core = connect.core(onAnswer);
+  const tenant = (name: string) => tenants.get(name);
+  const objects = new SessionObjects(core, {
+    agentImage: config.AGENT_IMAGE,
+    sessionUrl: config.SESSION_URL,
+    tokens: (id) => ({ proxy: proxyToken(config.tokenKey, id), session: sessionToken(config.tokenKey, id) }),
+  });
+  const admission = new Admission({
+    database,
+    store,
+    tenant,
+    maxStarting: config.MAX_STARTING,
+    onChange: (id) => queue.look(id),
+    logger,
+  });
+  const limits = { startTimeoutSeconds: config.START_TIMEOUT_SECONDS };
+  const reconciler = new Reconciler({ store, objects, admission, tenant, limits, metrics });
+  const leader = new Leader({
+    leases: connect.leases(onAnswer),
+    namespace: config.LEASE_NAMESPACE,
+    identity: `${hostname()}-${randomBytes(4).toString("hex")}`,
+    logger,
+  });
+  const sweep = new Sweep({
+    isLeader: () => leader.isLeader(),
+    namespaces: () => tenants.namespaces(),
+    list: (namespace) => listSessionObjects(core, namespace),
+    rows: (ids) => sweptRows(database, ids),
+    admit: () => admission.run(),
+    look: (id) => queue.add(id),
+    removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
+    logger,
+    ...(surroundings.sweepMs !== undefined && { intervalMs: surroundings.sweepMs }),
+    ...(surroundings.orphanGraceMs !== undefined && { orphanGraceMs: surroundings.orphanGraceMs }),
+  });
+  metrics.observeWorker({
+    isLeader: () => leader.isLeader(),
+    orphans: () => sweep.findings(),
+    secondsSinceSweep: () => sweep.secondsSinceTurn(),
+  });
+  const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
+  const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger);
+  return { store, queue, metrics, objects, admission, reconciler, leader, sweep, worker, watches };
+}

@@ -1,0 +1,134 @@
+/** What keeps a session's workspace and what doesn't: suspending, drains, retention, ends by time. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { cleanUp } from "../cleanup/cleanUp.ts";
+import { objectName } from "../pods/names.ts";
+import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
+import { waitForEnd } from "../testing/clusterWorker.ts";
+import { silent, until } from "../testing/fixtures.ts";
+
+const place = useCluster();
+const { namespace } = place;
+
+/** Notes each start in the workspace and prints what it finds there. */
+const counts = `cd /home/agent/workspace; echo started >> starts; cat starts; ${waitForEnd}`;
+
+const startsOf = async (id: string) => {
+  const log = await admin.readNamespacedPodLog({ namespace, name: objectName(id), container: "agent" });
+  return log.trim().split("\n").length;
+};
+
+const evict = (id: string) =>
+  admin.createNamespacedPodEviction({ namespace, name: objectName(id), body: { metadata: { name: objectName(id) } } });
+
+test("a suspended session has no pod but its workspace, and finds it again when it is resumed", async () => {
+  const { create, become, suspend, resume, stop, database } = await openWorker(place, { agent: counts });
+  const { id } = await create();
+  await become(id, "running");
+  await suspend(id);
+  await become(id, "suspended");
+  expect(await left(namespace, id)).toEqual(["Secret", "PersistentVolumeClaim"]);
+  expect(await audit(database, namespace)).toEqual([]);
+
+  await resume(id);
+  await become(id, "running");
+  await until(async () => (await startsOf(id)) === 2);
+  await suspend(id);
+  await resume(id); // before its pod is gone
+  await become(id, "running");
+  await until(async () => (await startsOf(id)) === 3);
+  await stop(id);
+  await become(id, "stopped");
+  expect(await left(namespace, id)).toEqual([]);
+  expect(await audit(database, namespace)).toEqual([]);
+});
+
+test("a suspended session whose workspace somebody deletes fails and leaves nothing", async () => {
+  const { create, become, suspend } = await openWorker(place);
+  const { id } = await create();
+  await become(id, "running");
+  await suspend(id);
+  await become(id, "suspended");
+  await admin.deleteNamespacedPersistentVolumeClaim({ namespace, name: objectName(id) });
+  expect((await become(id, "failed")).cause).toBe("workspace-lost");
+  expect(await left(namespace, id)).toEqual([]);
+});
+
+test("an ephemeral workspace is a folder of the pod: no claim, and nothing to suspend", async () => {
+  const { create, become, suspend, stop, database } = await openWorker(place);
+  const { id } = await create({ workspaceMode: "ephemeral" });
+  await become(id, "running");
+  expect(await left(namespace, id)).toEqual(["Secret", "Pod"]);
+  const volume = (await getPod(namespace, id)).spec?.volumes?.find(({ name }) => name === "workspace");
+  expect(volume?.emptyDir?.sizeLimit).toBe("64Mi");
+  expect((await suspend(id))?.refusal).toContain("ephemeral");
+  await stop(id);
+  await become(id, "stopped");
+  expect(await audit(database, namespace)).toEqual([]);
+});
+
+test("a workspace is kept after the end for as long as the tenant wants, then cleaned up", async () => {
+  const { create, become, stop, database, queue } = await openWorker(place, { tenant: { retentionSeconds: 2 } });
+  const { id } = await create();
+  await become(id, "running");
+  await stop(id);
+  expect((await become(id, "stopped")).workspaceUntil).toBeInstanceOf(Date);
+  expect(await cleanUp(database, queue, silent)).toBe(0);
+  expect(await left(namespace, id)).toEqual(["Secret", "PersistentVolumeClaim"]);
+  expect(await audit(database, namespace)).toEqual([]);
+  await until(async () => (await cleanUp(database, queue, silent)) === 1);
+  await until(async () => (await left(namespace, id)).length === 0);
+  expect(await audit(database, namespace)).toEqual([]);
+});
+
+test("a session ends when it has been idle, or has run, for as long as it may", async () => {
+  const { create, become, find, store } = await openWorker(place);
+  const [idle, old] = [await create({ idleTimeoutSeconds: 6 }), await create({ maxLifetimeSeconds: 3 })];
+  await become(idle.id, "running");
+  const touched = performance.now();
+  while (performance.now() - touched < 8_000) {
+    await store.touch(idle.id);
+    await sleep(500);
+  }
+  expect((await find(idle.id))?.state).toBe("running");
+  expect((await become(old.id, "stopped")).cause).toBe("max-lifetime");
+  expect((await become(idle.id, "stopped")).cause).toBe("idle");
+});
+
+test("a tenant that is taken out of the stack takes its sessions with it", async () => {
+  const { create, become, tenants, tenant } = { ...(await openWorker(place)), tenant: "acme" };
+  const { id } = await create();
+  await become(id, "running");
+  tenants.delete(tenant);
+  expect((await become(id, "stopped")).cause).toBe("tenant-removed");
+  expect(await left(namespace, id)).toEqual([]);
+});
+
+test("a drained node's session ends and says so", async () => {
+  const { create, become } = await openWorker(place);
+  const { id } = await create();
+  await become(id, "running");
+  await evict(id);
+  expect(await become(id, "failed")).toMatchObject({
+    cause: "node-drain",
+    reason: expect.stringContaining("The session's node is being drained"),
+  });
+});
+
+test("where the tenant wants it, a drained node's session comes up again with its workspace", async () => {
+  const { create, become, stop, find, database } = await openWorker(place, {
+    agent: counts,
+    tenant: { onDrain: "resume" },
+  });
+  const { id } = await create();
+  await become(id, "running");
+  const before = (await getPod(namespace, id)).metadata?.uid;
+  await evict(id);
+  await until(async () => (await find(id))?.state !== "running");
+  await become(id, "running");
+  expect((await getPod(namespace, id)).metadata?.uid).not.toBe(before);
+  await until(async () => (await startsOf(id)) === 2);
+  await stop(id);
+  await become(id, "stopped");
+  expect(await audit(database, namespace)).toEqual([]);
+});
