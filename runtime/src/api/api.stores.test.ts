@@ -1,48 +1,13 @@
-import type { NestFastifyApplication } from "@nestjs/platform-fastify";
 import type { InjectOptions } from "fastify";
-import { expect, onTestFinished, test } from "vitest";
-import { connectRedis } from "../queue/redis.ts";
-import { freshDatabase, keyOf, silent, storesConfig, tenant, tenantsFile, until } from "../testing/fixtures.ts";
-import { apiModule } from "./apiModule.ts";
-import { createHttp } from "./http.ts";
-
-/** The API as it is served, but without a port. */
-async function openApi(changes: { REDIS_PORT?: number; POSTGRES_PORT?: number } = {}): Promise<NestFastifyApplication> {
-  const { name, database } = await freshDatabase();
-  const config = { ...storesConfig(name, tenantsFile(tenant("acme"), tenant("beta"))), ...changes };
-  const redis = connectRedis(config, silent);
-  if (changes.REDIS_PORT === undefined) await until(() => redis.status === "ready");
-  const app = await createHttp(apiModule(config, { database, redis }, silent), silent);
-  await app.init();
-  onTestFinished(async () => {
-    await app.close();
-    redis.disconnect();
-  });
-  return app;
-}
-
-async function call(
-  app: NestFastifyApplication,
-  method: InjectOptions["method"],
-  url: string,
-  options: { key?: string; body?: unknown; headers?: Record<string, string> } = {},
-) {
-  const { key = keyOf("acme"), body, headers } = options;
-  const response = await app.inject({
-    method: method ?? "GET",
-    url,
-    headers: { ...(key !== "" && { authorization: `Bearer ${key}` }), ...headers },
-    ...(body !== undefined && { payload: body as object }),
-  });
-  const json = response.headers["content-type"]?.includes("json") ? response.json() : undefined;
-  return { status: response.statusCode, headers: response.headers, type: response.headers["content-type"], json };
-}
+import { expect, test } from "vitest";
+import { call, openApi } from "../testing/api.ts";
+import { keyOf } from "../testing/fixtures.ts";
 
 const small = { body: { tier: "small" } };
 
 test("a session is made, found, listed and stopped", async () => {
-  const app = await openApi();
-  const made = await call(app, "POST", "/v1/sessions", small);
+  const api = await openApi();
+  const made = await call(api, "POST", "/v1/sessions", small);
   expect(made.status).toBe(201);
   expect(made.json).toEqual({
     id: expect.any(String),
@@ -72,76 +37,76 @@ test("a session is made, found, listed and stopped", async () => {
   });
   expect(made.headers.location).toBe(made.json.links.self);
   const path = `/v1/sessions/${made.json.id}`;
-  expect((await call(app, "GET", path)).json).toEqual(made.json);
-  expect((await call(app, "GET", "/v1/sessions")).json).toEqual({ items: [made.json], nextCursor: null });
-  const stopped = await call(app, "DELETE", path);
+  expect((await call(api, "GET", path)).json).toEqual(made.json);
+  expect((await call(api, "GET", "/v1/sessions")).json).toEqual({ items: [made.json], nextCursor: null });
+  const stopped = await call(api, "DELETE", path);
   expect(stopped).toMatchObject({ status: 202, json: { state: "stopping", reason: "Stopped by the user" } });
-  expect(await call(app, "DELETE", path)).toMatchObject({ status: 202, json: { state: "stopping" } });
+  expect(await call(api, "DELETE", path)).toMatchObject({ status: 202, json: { state: "stopping" } });
 });
 
 test("the same Idempotency-Key gives the same session; with another body it is refused", async () => {
-  const app = await openApi();
+  const api = await openApi();
   const headers = { "idempotency-key": "order-1" };
-  const first = await call(app, "POST", "/v1/sessions", { ...small, headers });
+  const first = await call(api, "POST", "/v1/sessions", { ...small, headers });
   expect(first.status).toBe(201);
-  expect(await call(app, "POST", "/v1/sessions", { ...small, headers })).toMatchObject({
+  expect(await call(api, "POST", "/v1/sessions", { ...small, headers })).toMatchObject({
     status: 200,
     json: first.json,
   });
-  expect(await call(app, "POST", "/v1/sessions", { body: { tier: "large" }, headers })).toMatchObject({
+  expect(await call(api, "POST", "/v1/sessions", { body: { tier: "large" }, headers })).toMatchObject({
     status: 422,
     json: { errors: [{ field: "Idempotency-Key" }] },
   });
 });
 
 test("a tenant has its own sessions only", async () => {
-  const app = await openApi();
-  const { json } = await call(app, "POST", "/v1/sessions", small);
+  const api = await openApi();
+  const { json } = await call(api, "POST", "/v1/sessions", small);
   const beta = { key: keyOf("beta") };
   for (const [method, path] of [
     ["GET", ""],
     ["DELETE", ""],
     ["POST", "/desktop-tickets"],
   ] as const) {
-    expect(await call(app, method, `/v1/sessions/${json.id}${path}`, beta)).toMatchObject({
+    expect(await call(api, method, `/v1/sessions/${json.id}${path}`, beta)).toMatchObject({
       status: 404,
       type: expect.stringContaining("application/problem+json"),
     });
   }
-  expect((await call(app, "GET", "/v1/sessions", beta)).json).toEqual({ items: [], nextCursor: null });
-  expect((await call(app, "GET", `/v1/sessions?cursor=${json.id}`, beta)).status).toBe(400);
+  expect((await call(api, "GET", "/v1/sessions", beta)).json).toEqual({ items: [], nextCursor: null });
+  expect((await call(api, "GET", `/v1/sessions?cursor=${json.id}`, beta)).status).toBe(400);
 });
 
 test.each(["", "berth_acme_wrong", "berth_nobody_0123456789abcdef"])(
   "without a valid key (%j) the answer is 401",
   async (key) => {
-    const app = await openApi();
-    const answer = await call(app, "GET", "/v1/sessions", { key });
+    const api = await openApi();
+    const answer = await call(api, "GET", "/v1/sessions", { key });
     expect(answer).toMatchObject({ status: 401, json: { title: "Unauthorized", status: 401 } });
     expect(answer.headers["www-authenticate"]).toBe("Bearer");
   },
 );
 
 test("a desktop ticket reads its session's state, and nothing else", async () => {
-  const app = await openApi();
-  const { json } = await call(app, "POST", "/v1/sessions", small);
-  const other = await call(app, "POST", "/v1/sessions", small);
-  const made = await call(app, "POST", `/v1/sessions/${json.id}/desktop-tickets`);
+  const api = await openApi();
+  const { json } = await call(api, "POST", "/v1/sessions", small);
+  const other = await call(api, "POST", "/v1/sessions", small);
+  const made = await call(api, "POST", `/v1/sessions/${json.id}/desktop-tickets`);
   expect(made).toMatchObject({
     status: 201,
     json: { url: `http://berth.example/desktop/${json.id}#ticket=${made.json.ticket}` },
   });
   const key = made.json.ticket;
-  expect((await call(app, "GET", `/v1/sessions/${json.id}`, { key })).json.id).toBe(json.id);
-  expect((await call(app, "GET", `/v1/sessions/${other.json.id}`, { key })).status).toBe(401);
-  expect((await call(app, "DELETE", `/v1/sessions/${json.id}`, { key })).status).toBe(401);
-  expect((await call(app, "GET", "/v1/sessions", { key })).status).toBe(401);
+  expect((await call(api, "GET", `/v1/sessions/${json.id}`, { key })).json.id).toBe(json.id);
+  expect((await call(api, "GET", `/v1/sessions/${other.json.id}`, { key })).status).toBe(401);
+  expect((await call(api, "DELETE", `/v1/sessions/${json.id}`, { key })).status).toBe(401);
+  expect((await call(api, "GET", "/v1/sessions", { key })).status).toBe(401);
 });
 
 const json = { "content-type": "application/json" };
 
 test("bad input gets an answer that names the field and the rule, and never a 500", async () => {
-  const app = await openApi();
+  const api = await openApi();
   const cases: [
     InjectOptions["method"],
     string,
@@ -179,7 +144,7 @@ test("bad input gets an answer that names the field and the rule, and never a 50
     ["PUT", "/v1/sessions", {}, 404],
   ];
   for (const [method, url, options, status, field] of cases) {
-    const answer = await call(app, method, url, options);
+    const answer = await call(api, method, url, options);
     const what = `${method} ${url} ${JSON.stringify(options).slice(0, 80)}`;
     expect(answer.status, what).toBe(status);
     expect(answer.type, what).toContain("application/problem+json");
@@ -195,23 +160,23 @@ test("bad input gets an answer that names the field and the rule, and never a 50
 });
 
 test("without Redis sessions are still taken, and the API stays ready", async () => {
-  const app = await openApi({ REDIS_PORT: 1 });
-  expect((await call(app, "POST", "/v1/sessions", small)).status).toBe(201);
-  expect(await call(app, "GET", "/health/ready", { key: "" })).toMatchObject({
+  const api = await openApi({ REDIS_PORT: 1 });
+  expect((await call(api, "POST", "/v1/sessions", small)).status).toBe(201);
+  expect(await call(api, "GET", "/health/ready", { key: "" })).toMatchObject({
     status: 200,
     json: { status: "degraded", details: { redis: { status: "degraded" }, postgres: { status: "up" } } },
   });
-  expect((await call(app, "GET", "/metrics", { key: "" })).status).toBe(200);
+  expect((await call(api, "GET", "/metrics", { key: "" })).status).toBe(200);
 });
 
 test("health and metrics need no key, and no metric tells a session's id", async () => {
-  const app = await openApi();
-  const { json: made } = await call(app, "POST", "/v1/sessions", small);
-  await call(app, "GET", `/v1/sessions/${made.id}`);
+  const api = await openApi();
+  const { json: made } = await call(api, "POST", "/v1/sessions", small);
+  await call(api, "GET", `/v1/sessions/${made.id}`);
   for (const path of ["startup", "live", "ready"]) {
-    expect((await call(app, "GET", `/health/${path}`, { key: "" })).status).toBe(200);
+    expect((await call(api, "GET", `/health/${path}`, { key: "" })).status).toBe(200);
   }
-  const metrics = (await app.inject("/metrics")).body;
+  const metrics = (await api.app.inject("/metrics")).body;
   expect(metrics).toContain('http_requests_total{method="GET",route="/v1/sessions/:id",status="200"} 1');
   expect(metrics).toContain('berth_sessions{state="queued"} 1');
   expect(metrics).toContain('bullmq_waiting_jobs{queue="agent-sessions"}');

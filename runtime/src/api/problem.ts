@@ -69,13 +69,16 @@ export function invalidInput(issues: readonly unknown[], whole = "body"): Proble
       String(typeof part === "object" && part !== null && "key" in part ? part.key : part),
     );
     if (issue.code === "unrecognized_keys") {
-      return (issue.keys ?? []).slice(0, 20).map((key) => ({ field: [...path, key].join("."), rule: "is not known" }));
+      return (issue.keys ?? []).slice(0, 20).map((key) => ({ field: fieldName([...path, key]), rule: "is not known" }));
     }
-    return [{ field: path.join(".") || whole, rule: issue.message }];
+    return [{ field: path.length === 0 ? whole : fieldName(path), rule: issue.message }];
   });
   const detail = errors.map(({ field, rule }) => `${field} ${rule}`).join("; ");
   return new Problem(400, `${detail}.`, errors);
 }
+
+/** The names on the way to the field; those that the sender made up may be empty, or long. */
+const fieldName = (path: string[]) => path.map((part) => (part === "" ? '""' : part.slice(0, 100))).join(".");
 
 /** Gives every error the same form. Nothing of an unexpected error gets out but its request's id, which the log has too. */
 @Catch()
@@ -113,10 +116,20 @@ function bodyFor(error: unknown, request: FastifyRequest, logger: Logger): Probl
   if (typeof status === "number" && status >= 400 && status < 500) {
     const path = request.url.split("?")[0];
     if (status === 404) return problemBody(404, `There is nothing at ${request.method} ${path}.`);
-    return problemBody(status, (error as Error).message);
+    const fault = status === 400 ? faultOf(error) : undefined;
+    return problemBody(status, fault ? `${fault.field} ${fault.rule}.` : (error as Error).message, fault && [fault]);
   }
   return problemBody(
     500,
     `Something went wrong on our side. Please name the request id ${request.id} when you report it.`,
   );
+}
+
+/** What is wrong where the request could not even be read. */
+function faultOf(error: unknown): FieldFault {
+  const { code } = error as { code?: unknown };
+  if (code === "FST_ERR_BAD_URL") return { field: "path", rule: "must be valid percent-encoding" };
+  if (code === "FST_ERR_CTP_INVALID_CONTENT_LENGTH")
+    return { field: "Content-Length", rule: "must be the body's length" };
+  return { field: "body", rule: "must be valid JSON" };
 }

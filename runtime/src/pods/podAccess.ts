@@ -2,7 +2,7 @@
  * The two things that the API itself asks of Kubernetes: a pod's log and a command in it. Its Role gives it `pods/log` get,
  * `pods/exec` create and get where the tenant's config allows that, and nothing else.
  */
-import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import http, { type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import https from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { WebSocket } from "ws";
@@ -47,7 +47,8 @@ export class PodAccess {
     });
     const { url, options } = await this.#request(session, "log", query);
     return new Promise((resolve, reject) => {
-      const request = https.get(url, { ...options, signal }, (response) => {
+      const { get } = url.startsWith("https:") ? https : http;
+      const request = get(url, { ...options, signal }, (response) => {
         request.setTimeout(0); // from now on silence is only an agent that says nothing
         if (response.statusCode === 200) return resolve(response);
         readRefusal(response).then(reject, reject);
@@ -92,7 +93,9 @@ export class PodAccess {
     const cluster = this.config.getCurrentCluster();
     if (cluster === null) throw new PodAccessError("no cluster is configured");
     const options: https.RequestOptions & { headers?: OutgoingHttpHeaders } = {};
-    await this.config.applyToHTTPSOptions(options);
+    await this.config.applyToHTTPSOptions(options).catch((error: unknown) => {
+      throw new PodAccessError(`no credentials for the cluster: ${(error as Error).message}`);
+    });
     const url = `${cluster.server}/api/v1/namespaces/${namespace}/pods/${objectName(id)}/${what}?${query}`;
     return { url, options };
   }

@@ -1,0 +1,111 @@
+/** The API as it is served, for tests. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { NestFastifyApplication } from "@nestjs/platform-fastify";
+import type { InjectOptions } from "fastify";
+import { onTestFinished } from "vitest";
+import { apiModule } from "../api/apiModule.ts";
+import { createHttp } from "../api/http.ts";
+import { WebSockets } from "../api/webSockets.ts";
+import type { Config } from "../config.ts";
+import type { Database } from "../database/database.ts";
+import { connectRedis } from "../queue/redis.ts";
+import { SessionStore } from "../sessions/sessionStore.ts";
+import type { Tenant } from "../tenants/tenants.ts";
+import { freshDatabase, keyOf, silent, storesConfig, tenant, tenantsFile, until } from "./fixtures.ts";
+
+export interface OpenApi {
+  app: NestFastifyApplication;
+  store: SessionStore;
+  database: Database;
+}
+
+/** Without a port. By default it knows the tenants acme and beta. */
+export async function openApi(
+  changes: Partial<Config> = {},
+  tenants: Tenant[] = [tenant("acme"), tenant("beta")],
+): Promise<OpenApi> {
+  const { name, database } = await freshDatabase();
+  const config = { ...storesConfig(name, tenantsFile(...tenants)), ...changes };
+  const redis = connectRedis(config, silent);
+  if (changes.REDIS_PORT === undefined) await until(() => redis.status === "ready");
+  const app = await createHttp(apiModule(config, { database, redis }, silent), silent, config.TRUSTED_PROXIES);
+  await app.init();
+  onTestFinished(async () => {
+    await app.close();
+    redis.disconnect();
+  });
+  return { app, database, store: app.get(SessionStore) };
+}
+
+/** Has it listen on a port of this machine, WebSockets too; returns the address, e.g. http://127.0.0.1:1234. */
+export async function listen({ app }: OpenApi): Promise<string> {
+  app
+    .getHttpServer()
+    .on("upgrade", (...[request, socket, head]: Parameters<WebSockets["upgrade"]>) =>
+      app.get(WebSockets).upgrade(request, socket, head),
+    );
+  await app.listen(0, "127.0.0.1");
+  return originOf(app.getHttpServer());
+}
+
+export const originOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+/** Calls the API without a port; with acme's key unless another is given, "" for none. */
+export async function call(
+  { app }: Pick<OpenApi, "app">,
+  method: InjectOptions["method"],
+  url: string,
+  options: { key?: string; body?: unknown; headers?: Record<string, string> } = {},
+) {
+  const { key = keyOf("acme"), body, headers } = options;
+  const response = await app.inject({
+    method: method ?? "GET",
+    url,
+    headers: { ...(key !== "" && { authorization: `Bearer ${key}` }), ...headers },
+    ...(body !== undefined && { payload: body as object }),
+  });
+  const json = response.headers["content-type"]?.includes("json") ? response.json() : undefined;
+  return { status: response.statusCode, headers: response.headers, type: response.headers["content-type"], json };
+}
+
+/**
+ * A stand-in for the Kubernetes API, for what the API asks of it: every pod is missing, or what `answer` says. The processes'
+ * own configuration points to it until the test is over.
+ */
+export async function fakeCluster(
+  answer: (path: string) => { status: number; body: string } = () => ({
+    status: 404,
+    body: JSON.stringify({ kind: "Status", code: 404, reason: "NotFound", message: "pods not found" }),
+  }),
+): Promise<Server> {
+  const server = createServer((request, response) => {
+    const { status, body } = answer(request.url ?? "");
+    response.writeHead(status, { "content-type": "application/json" }).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const folder = mkdtempSync(join(tmpdir(), "berth-kubeconfig-"));
+  const path = join(folder, "config");
+  const config = {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "fake", cluster: { server: originOf(server), "insecure-skip-tls-verify": true } }],
+    users: [{ name: "fake", user: {} }],
+    contexts: [{ name: "fake", context: { cluster: "fake", user: "fake" } }],
+    "current-context": "fake",
+  };
+  writeFileSync(path, JSON.stringify(config));
+  const before = process.env.KUBECONFIG;
+  process.env.KUBECONFIG = path;
+  onTestFinished(() => {
+    if (before === undefined) delete process.env.KUBECONFIG;
+    else process.env.KUBECONFIG = before;
+    rmSync(folder, { recursive: true });
+    server.close();
+    server.closeAllConnections();
+  });
+  return server;
+}
