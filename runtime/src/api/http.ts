@@ -57,6 +57,14 @@ export async function createHttp(
   const fastify = adapter.getInstance<FastifyInstance>();
   fastify.removeContentTypeParser("text/plain");
   observeRequests(fastify, app.get(Metrics), logger);
+  // A connection that an answer of now would keep open is one that the shutdown would wait for.
+  let closing = false;
+  fastify.addHook("preClose", async () => {
+    closing = true;
+  });
+  fastify.addHook("onSend", async (_request, reply) => {
+    if (closing) reply.header("connection", "close");
+  });
   return app;
 }
 

@@ -28,8 +28,11 @@ export class Streams implements BeforeApplicationShutdown {
     return controller.signal;
   }
 
-  beforeApplicationShutdown(): void {
+  /** Ends them all, and waits for that: a connection that is still in use when the server closes stays for a minute. */
+  async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;
     for (const controllers of this.#open.values()) for (const controller of controllers) controller.abort();
+    const deadline = performance.now() + 2_000;
+    while (this.#open.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
