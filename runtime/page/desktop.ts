@@ -2,7 +2,7 @@
 import RFB from "/assets/novnc/core/rfb.js";
 
 interface Session {
-  state: "queued" | "starting" | "running" | "stopping" | "stopped" | "failed";
+  state: "queued" | "starting" | "running" | "suspending" | "suspended" | "stopping" | "stopped" | "failed";
   reason: string | null;
 }
 
@@ -42,6 +42,14 @@ element<HTMLFormElement>("form").addEventListener("submit", (event) => {
   void run();
 });
 element("retry").addEventListener("click", () => void run());
+element("open-clipboard").addEventListener("click", () => {
+  if (toggle("clipboard")) element("clipboard-text").focus();
+});
+element("open-share").addEventListener("click", () => {
+  share().catch(() => {
+    element<HTMLInputElement>("share-link").value = "The server can't be reached.";
+  });
+});
 // Another #ticket= put into the address of an open page.
 addEventListener("hashchange", () => {
   if (location.hash === "") return;
@@ -99,6 +107,9 @@ async function untilRunning(attempt: number): Promise<void> {
       case "starting":
         cover("Starting", session.reason ?? "The session's pod is being made.", "wait");
         break;
+      case "suspending":
+      case "suspended":
+        throw new Halt(`The session is ${session.state}. Its desktop comes back when it is resumed.`, "retry");
       case "stopping":
       case "stopped":
         throw new Halt(`The session is ${session.state}. ${session.reason ?? ""}`, "nothing");
@@ -120,17 +131,76 @@ async function show(): Promise<boolean> {
   const rfb = new RFB(screen, socket, { shared: true });
   rfb.scaleViewport = true;
   rfb.background = "transparent";
+  rfb.viewOnly = isViewer(); // the server sees to it too
   const focus = () => rfb.focus();
+  const leaveClipboard = shareClipboard(rfb);
   rfb.addEventListener("connect", () => {
     connected = true;
     element("cover").hidden = true;
     setStatus("Connected", "good");
+    offerPanels();
     rfb.focus(); // so that keys work at once
     addEventListener("focus", focus);
   });
   await new Promise<void>((resolve) => rfb.addEventListener("disconnect", () => resolve()));
   removeEventListener("focus", focus);
+  leaveClipboard();
   return connected;
+}
+
+/** Whether all that the link gives is a look. */
+function isViewer(): boolean {
+  if (credential === undefined || "key" in credential) return false;
+  const [, claims = ""] = credential.ticket.split(".");
+  try {
+    return JSON.parse(atob(claims.replace(/-/g, "+").replace(/_/g, "/"))).mode === "view";
+  } catch {
+    return false;
+  }
+}
+
+/** What is copied there is put into our clipboard, where the browser lets us; the panel does both ways in any browser. */
+function shareClipboard(rfb: RFB): () => void {
+  const text = element<HTMLTextAreaElement>("clipboard-text");
+  const send = () => rfb.clipboardPasteFrom(text.value);
+  text.addEventListener("input", send);
+  rfb.addEventListener("clipboard", ({ detail }) => {
+    text.value = detail.text;
+    navigator.clipboard?.writeText(detail.text).catch(() => {});
+  });
+  return () => text.removeEventListener("input", send);
+}
+
+/** The buttons that make sense for who looks: a viewer has no clipboard, and only a key can make links. */
+function offerPanels(): void {
+  element("mode").hidden = !isViewer();
+  element("open-clipboard").hidden = isViewer();
+  element("open-share").hidden = credential === undefined || !("key" in credential);
+}
+
+/** Opens the panel, or closes it; says whether it is open now. */
+function toggle(name: "clipboard" | "share"): boolean {
+  const opens = element(name).hidden !== false;
+  for (const panel of ["clipboard", "share"] as const) {
+    element(panel).hidden = panel !== name || !opens;
+    element(`open-${panel}`).setAttribute("aria-expanded", String(panel === name && opens));
+  }
+  return opens;
+}
+
+async function share(): Promise<void> {
+  if (!toggle("share") || credential === undefined || !("key" in credential)) return;
+  const link = element<HTMLInputElement>("share-link");
+  link.value = "…";
+  const response = await fetch(`${sessionUrl}/desktop-tickets`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${credential.key}`, "content-type": "application/json" },
+    body: JSON.stringify({ mode: "view", lifetimeSeconds: 3600 }),
+  });
+  const { url, detail } = (await response.json()) as { url?: string; detail?: string };
+  link.value = url ?? detail ?? `The server answered ${response.status}.`;
+  link.select();
+  if (url !== undefined) await navigator.clipboard?.writeText(url).catch(() => {});
 }
 
 async function ticket(): Promise<string> {
@@ -147,7 +217,7 @@ async function ask<T>(method: string, path: string): Promise<T> {
       () => undefined,
     );
     if (response?.ok) return (await response.json()) as T;
-    if (response !== undefined && response.status < 500) {
+    if (response !== undefined && response.status < 500 && response.status !== 429) {
       if (response.status === 401) {
         throw new Halt(
           "ticket" in credential
@@ -162,11 +232,7 @@ async function ask<T>(method: string, path: string): Promise<T> {
         response.status === 404 ? "form" : "retry",
       );
     }
-    cover(
-      "Connecting again…",
-      response === undefined ? "The server can't be reached." : "The server has a bad moment.",
-      "wait",
-    );
+    cover("Connecting again…", response === undefined ? "The server can't be reached." : "The server is busy.", "wait");
     await sleep(Math.min(5_000, 500 * 2 ** failed));
   }
 }

@@ -3,13 +3,16 @@ declare module "*/novnc/core/rfb.js" {
   interface Events {
     connect: CustomEvent;
     disconnect: CustomEvent<{ clean: boolean }>;
+    clipboard: CustomEvent<{ text: string }>;
     securityfailure: CustomEvent<{ status: number; reason?: string }>;
   }
   export default class RFB {
     constructor(target: HTMLElement, channel: WebSocket, options?: { shared?: boolean });
     scaleViewport: boolean;
     background: string;
+    viewOnly: boolean;
     focus(): void;
+    clipboardPasteFrom(text: string): void;
     disconnect(): void;
     addEventListener<K extends keyof Events>(type: K, listener: (event: Events[K]) => void): void;
   }
