@@ -1,19 +1,22 @@
 /**
- * `npm run restore -- [--context NAME] [DUMP]`: puts the database back to a dump, the newest or the one named. API and
- * worker stop; Postgres is restored; migrations bring it to the deployed version; the worker reconciles the sessions with
- * the pods there are; the API opens again. Sessions' pods run on all the while. Needs kubectl and docs/backup.md.
+ * `npm run restore -- [--context NAME] [--list | DUMP]`: puts the database back to a dump, the newest or the one named;
+ * `--list` says which there are. API and worker stop; Postgres is restored; migrations bring it to the deployed version;
+ * the worker reconciles the sessions with the pods there are; the API opens again. Sessions' pods run on all the while.
+ * Needs kubectl. See docs/backup.md.
  */
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
 const { values, positionals } = parseArgs({
-  options: { context: { type: "string" } },
+  options: { context: { type: "string" }, list: { type: "boolean" } },
   allowPositionals: true,
 });
 const [dump = "", ...rest] = positionals;
 if (rest.length > 0 || !/^(\d{8}T\d{6}Z)?$/.test(dump)) {
-  console.error("usage: npm run restore -- [--context NAME] [DUMP], a dump being for example 20261121T013000Z");
+  console.error(
+    "usage: npm run restore -- [--context NAME] [--list | DUMP], a dump being for example 20261121T013000Z",
+  );
   process.exit(1);
 }
 
@@ -60,14 +63,16 @@ async function run(job: object, name: string): Promise<void> {
   }
 }
 
-/** The dump's restore, from the CronJob that never runs by itself. */
-async function restoreDump(): Promise<void> {
+/** The dump's restore, from the CronJob that never runs by itself. @param command in place of its own */
+async function restoreDump(command?: string[]): Promise<void> {
   const name = `postgres-restore-${id}`;
   const job = JSON.parse(
     kubectl(["create", "job", name, "--from=cronjob/postgres-restore", "--dry-run=client", "--output=json"]),
   );
   job.spec.backoffLimit = 0;
-  job.spec.template.spec.containers[0].env.push({ name: "DUMP", value: dump });
+  const [container] = job.spec.template.spec.containers;
+  container.env.push({ name: "DUMP", value: dump });
+  if (command) container.command = command;
   await run(job, name);
 }
 
@@ -108,6 +113,11 @@ function scale(name: string, replicas: number): void {
   kubectl(["scale", `deployment/${name}`, `--replicas=${replicas}`]);
   if (replicas > 0) kubectl(["rollout", "status", `deployment/${name}`, "--timeout=5m"]);
   else kubectl(["wait", "pods", `--selector=app.kubernetes.io/name=${name}`, "--for=delete", "--timeout=2m"]);
+}
+
+if (values.list) {
+  await restoreDump(["bash", "-c", 'ls "$BACKUPS"']);
+  process.exit();
 }
 
 const replicas = (name: string) => Math.max(1, get<Workload>("deployment", name).spec.replicas);
