@@ -16,7 +16,7 @@ export default defineConfig({
     reporters: ["default", "./tests/closing-line.ts"],
     projects: [
       { test: { name: "unit", include: unit, exclude: [...manifests, ...stores, ...cluster] } },
-      { test: { name: "manifests", include: manifests, ...shared(1, 180_000) } },
+      { test: { name: "manifests", include: manifests, ...shared(1, 600_000) } },
       { test: { name: "stores", include: stores, globalSetup: "runtime/src/testing/stores.ts", ...shared(2, 60_000) } },
       { test: { name: "cluster", include: cluster, ...shared(3, 180_000) } },
       { test: { name: "e2e", include: e2e, ...shared(4, 180_000) } },
