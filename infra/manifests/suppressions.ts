@@ -67,6 +67,18 @@ export const suppressions: Suppression[] = [
     reason: "The node port, as above.",
   },
   {
+    tool: "kube-score",
+    rule: "statefulset-has-servicename",
+    object: /^StatefulSet berth\/prometheus$/,
+    reason: "It wants a headless Service; the one pod is reached by its Service's address, as by any client.",
+  },
+  {
+    tool: "kube-score",
+    rule: "deployment-replicas",
+    object: /^Deployment berth\/prometheus-adapter$/,
+    reason: "While it restarts, autoscalers keep the pods that they have.",
+  },
+  {
     tool: "monokle",
     rule: "PSS203",
     reason: "It looks for runAsNonRoot at containers only; it is set for the pod. Pod Security's own verdict counts.",
@@ -74,7 +86,7 @@ export const suppressions: Suppression[] = [
   {
     tool: "monokle",
     rule: "KBP106",
-    object: /^Deployment berth\/(api|worker)$/,
+    object: / berth\/(api|worker|prometheus|prometheus-adapter)$/,
     reason: "They work with the Kubernetes API, as a ServiceAccount whose Roles name each call.",
   },
   {
