@@ -4,6 +4,7 @@ import type { KeyConfig } from "./config/keys.ts";
 import { type KeyEntry, keyEntries } from "./tenants-file.ts";
 
 export interface AdminArgs {
+  /** The keys of the config, some to be generated. */
   keys: KeyConfig[];
   /** The platform's namespace, where the Secrets are that keys are read from. */
   namespace: pulumi.Input<string>;

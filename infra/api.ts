@@ -5,15 +5,10 @@ import { autoscaler, podMetric, utilization } from "./kubernetes/autoscaler.ts";
 import { disruptionBudget } from "./kubernetes/disruption-budget.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
 import { spread } from "./kubernetes/spread.ts";
-import { probes, runtimePod } from "./runtime-pod.ts";
-import type { RuntimeSettings } from "./settings.ts";
+import { probes, type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
 
-export interface ApiArgs extends ApiConfig {
-  namespace: pulumi.Input<string>;
-  /** The runtime image by digest. */
-  image: pulumi.Input<string>;
-  settings: RuntimeSettings;
-}
+/** The part `api` of the config has the defaults. */
+export type ApiArgs = RuntimeArgs & ApiConfig;
 
 /** The API's ServiceAccount; each tenant's namespace gives it a Role (logs, and exec where the tenant has it). */
 export const apiServiceAccount = "api";

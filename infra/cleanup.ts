@@ -1,22 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { labels } from "./kubernetes/labels.ts";
-import { runtimePod } from "./runtime-pod.ts";
-import type { RuntimeSettings } from "./settings.ts";
-
-export interface CleanupArgs {
-  namespace: pulumi.Input<string>;
-  /** The runtime image by digest. */
-  image: pulumi.Input<string>;
-  settings: RuntimeSettings;
-}
+import { type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
 
 /**
  * The CronJob `cleanup-expired-sessions`: every night it marks what is over its retention and hands it to the worker,
  * which deletes. It needs Postgres and Redis, and nothing of Kubernetes.
  */
 export class Cleanup extends pulumi.ComponentResource {
-  constructor(name: string, args: CleanupArgs, opts: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: RuntimeArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Cleanup", name, {}, opts);
     new k8s.batch.v1.CronJob(
       name,

@@ -4,6 +4,7 @@ import { labels, selector } from "./kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
 
 export interface ImagePullerArgs {
+  /** The platform's namespace. */
   namespace: pulumi.Input<string>;
   /** The sessions' image by digest. */
   image: pulumi.Input<string>;

@@ -9,6 +9,7 @@ export interface ImagesArgs {
   registry: string;
   /** Where the registry takes pushes from; Docker's own login where it is none of these. */
   registryLogins: RegistryLogin[];
+  /** What they are built on, by digest. */
   base: BaseImages;
   /** For example linux/amd64. */
   platform: string;

@@ -7,6 +7,7 @@ import { labels } from "./kubernetes/labels.ts";
 import { platformNamespace } from "./platform.ts";
 
 export interface IngressArgs extends IngressConfig {
+  /** The platform's namespace. */
   namespace: pulumi.Input<string>;
   /** Its host is served where the config names none. */
   publicUrl: string;

@@ -2,19 +2,11 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { contentName } from "./kubernetes/content-name.ts";
 import { labels } from "./kubernetes/labels.ts";
-import { runtimePod } from "./runtime-pod.ts";
-import type { RuntimeSettings } from "./settings.ts";
-
-export interface MigrationsArgs {
-  namespace: pulumi.Input<string>;
-  /** The runtime image by digest. */
-  image: pulumi.Input<string>;
-  settings: RuntimeSettings;
-}
+import { type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
 
 /** Brings the database to the image's schema, once per image and settings. Pods of the image must depend on it. */
 export class Migrations extends pulumi.ComponentResource {
-  constructor(name: string, args: MigrationsArgs, opts: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: RuntimeArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Migrations", name, {}, opts);
     // A Job can't be changed, so whatever would change it makes a new one.
     const { config, secretVariables, secretFiles } = args.settings;

@@ -34,14 +34,15 @@ const rows: Row[] = read("README.md")
 
 interface ObjectInputs {
   kind: string;
-  metadata: { name: string; namespace?: string };
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
 }
 
-const objects = ["dev", "prod"]
+const inputs = ["dev", "prod"]
   .flatMap((stack) => JSON.parse(read(`testdata/${stack}.golden.json`)) as RecordedResource[])
   .map(({ inputs }) => inputs as Partial<ObjectInputs>)
-  .filter((inputs): inputs is ObjectInputs => inputs.kind !== undefined)
-  .map(({ kind, metadata: { namespace = "", name } }) => ({ namespace, kind, name }));
+  .filter((inputs): inputs is ObjectInputs => inputs.kind !== undefined);
+
+const objects = inputs.map(({ kind, metadata: { namespace = "", name } }) => ({ namespace, kind, name }));
 
 /** `*` stands for any text, `…` for a hash of the content. */
 const fits = (pattern: string, text: string) =>
@@ -49,6 +50,14 @@ const fits = (pattern: string, text: string) =>
 
 const matches = (row: Row, { namespace, kind, name }: (typeof objects)[number]) =>
   fits(row.namespace, namespace) && row.kinds.includes(kind) && row.names.some((pattern) => fits(pattern, name));
+
+test("every object carries the recommended labels", () => {
+  const recommended = ["name", "instance", "component", "part-of", "managed-by"].map(
+    (key) => `app.kubernetes.io/${key}`,
+  );
+  const without = inputs.filter(({ metadata }) => !recommended.every((key) => key in (metadata.labels ?? {})));
+  expect(without.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([]);
+});
 
 describe("from an object to its code", () => {
   test("every object of the stacks is in one row of infra/README.md", () => {

@@ -14,6 +14,7 @@ import { postgresUid } from "./postgres.ts";
 import type { StoreConnection } from "./store-connection.ts";
 
 export interface PostgresBackupArgs extends BackupConfig {
+  /** The platform's namespace. */
   namespace: pulumi.Input<string>;
   /** Postgres 15 by digest, the same as the server's: its own pg_dump and pg_restore. */
   image: pulumi.Input<string>;

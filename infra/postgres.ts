@@ -12,6 +12,7 @@ import type { StoreConnection } from "./store-connection.ts";
 
 export interface PostgresArgs
   extends Pick<PostgresConfig, "volume" | "resources" | "maxConnections" | "passwordSecret"> {
+  /** The platform's namespace. */
   namespace: pulumi.Input<string>;
   /** Postgres 15 by digest. */
   image: pulumi.Input<string>;

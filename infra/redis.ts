@@ -12,6 +12,7 @@ import { volumeClaimSpec } from "./kubernetes/volume-claim.ts";
 import type { StoreConnection } from "./store-connection.ts";
 
 export interface RedisArgs extends Pick<RedisConfig, "volume" | "resources" | "passwordSecret"> {
+  /** The platform's namespace. */
   namespace: pulumi.Input<string>;
   /** Redis 7 by digest. */
   image: pulumi.Input<string>;

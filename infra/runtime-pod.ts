@@ -9,6 +9,16 @@ import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
 
 export type Role = "api" | "worker" | "migrate" | "cleanup";
 
+/** What every component that runs the runtime image needs. */
+export interface RuntimeArgs {
+  /** The platform's namespace. */
+  namespace: pulumi.Input<string>;
+  /** The runtime image by digest. */
+  image: pulumi.Input<string>;
+  /** What its pods are told: environment and files. */
+  settings: RuntimeSettings;
+}
+
 /** The user `nonroot` of the distroless images. */
 const uid = 65532;
 
@@ -30,10 +40,7 @@ export const probes = {
 /** The one image in the given role, with its settings mounted and nothing writable but /tmp. */
 export function runtimePod(
   role: Role,
-  args: {
-    /** The runtime image by digest. */
-    image: pulumi.Input<string>;
-    settings: RuntimeSettings;
+  args: Pick<RuntimeArgs, "image" | "settings"> & {
     /** Default: what a job needs. */
     resources?: ResourcesConfig;
     /** Added to the container, for example ports and probes. */

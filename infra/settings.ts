@@ -10,6 +10,7 @@ import type { SecretKey, StoreConnection } from "./store-connection.ts";
 import { type KeyEntry, type TenantEntry, tenantsFile } from "./tenants-file.ts";
 
 export interface SettingsArgs {
+  /** The platform's namespace. */
   namespace: pulumi.Input<string>;
   postgres: StoreConnection;
   redis: StoreConnection;

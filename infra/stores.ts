@@ -7,6 +7,7 @@ import { Redis } from "./redis.ts";
 import { externalConnection, type StoreConnection } from "./store-connection.ts";
 
 export interface StoresArgs extends Pick<Config, "postgres" | "redis" | "protectData"> {
+  /** The platform's namespace. */
   namespace: pulumi.Input<string>;
   /** Images by digest, for the bundled ones. */
   base: { postgres: pulumi.Input<string>; redis: pulumi.Input<string> };

@@ -5,15 +5,10 @@ import { autoscaler, sharedMetric } from "./kubernetes/autoscaler.ts";
 import { disruptionBudget } from "./kubernetes/disruption-budget.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
 import { spread } from "./kubernetes/spread.ts";
-import { probes, runtimePod } from "./runtime-pod.ts";
-import type { RuntimeSettings } from "./settings.ts";
+import { probes, type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
 
-export interface WorkerArgs extends WorkerConfig {
-  namespace: pulumi.Input<string>;
-  /** The runtime image by digest. */
-  image: pulumi.Input<string>;
-  settings: RuntimeSettings;
-}
+/** The part `worker` of the config has the defaults. */
+export type WorkerArgs = RuntimeArgs & WorkerConfig;
 
 /** The worker's ServiceAccount; each tenant's namespace gives it a Role. */
 export const workerServiceAccount = "worker";

@@ -15,7 +15,9 @@ export interface AdapterArgs {
   namespace: pulumi.Input<string>;
   /** prometheus-adapter 0.12 by digest. */
   image: pulumi.Input<string>;
+  /** Where Prometheus answers, for example http://prometheus:9090. */
   prometheusUrl: string;
+  /** The part `adapter` of the config, which has the defaults. */
   config: AdapterConfig;
 }
 

@@ -14,6 +14,7 @@ export interface PrometheusArgs {
   namespace: pulumi.Input<string>;
   /** Prometheus 3 by digest. */
   image: pulumi.Input<string>;
+  /** The part `prometheus` of the config, which has the defaults. */
   config: PrometheusConfig;
 }
 

@@ -13,6 +13,7 @@ import { tenantPolicies } from "./network-policies.ts";
 import { roles } from "./roles.ts";
 
 export interface TenantArgs {
+  /** Its entry in the config, which has the defaults. */
   tenant: TenantConfig;
   /** The namespace of the API and the worker. */
   platformNamespace: pulumi.Input<string>;
