@@ -18,6 +18,7 @@ export interface PostgresBackupArgs extends BackupConfig {
   namespace: pulumi.Input<string>;
   /** Postgres 15 by digest, the same as the server's: its own pg_dump and pg_restore. */
   image: pulumi.Input<string>;
+  /** How the server is reached. */
   connection: StoreConnection;
   /** The database's volume; the restore check takes one like it. */
   databaseVolume: VolumeConfig;

@@ -2,32 +2,38 @@ import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { secondsOf } from "./config/duration.ts";
-import type { LimitsConfig, OidcConfig, TracingConfig } from "./config/runtime.ts";
+import type { Config } from "./config.ts";
 import { contentName } from "./kubernetes/content-name.ts";
 import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels } from "./kubernetes/labels.ts";
 import type { SecretKey, StoreConnection } from "./store-connection.ts";
 import { type KeyEntry, type TenantEntry, tenantsFile } from "./tenants-file.ts";
 
-export interface SettingsArgs {
+/** The config's keys that the runtime is told as they are; their defaults are in config/. */
+type Told = Pick<
+  Config,
+  | "publicUrl"
+  | "logLevel"
+  | "limits"
+  | "trustedProxies"
+  | "webhooksToPrivateAddresses"
+  | "oidc"
+  | "tracing"
+  | "trustedCertificates"
+  | "tokenKeySecret"
+>;
+
+export interface SettingsArgs extends Told {
   /** The platform's namespace. */
   namespace: pulumi.Input<string>;
+  /** How Postgres and Redis are reached. */
   postgres: StoreConnection;
   redis: StoreConnection;
   /** The desktop image by digest. */
   agentImage: pulumi.Input<string>;
-  publicUrl: string;
-  logLevel: string;
-  limits: LimitsConfig;
-  trustedProxies: string[];
-  webhooksToPrivateAddresses: boolean;
-  oidc: OidcConfig;
-  tracing: TracingConfig;
-  /** PEM; empty for none. */
-  trustedCertificates: string;
-  /** An existing Secret; null to generate one. */
-  tokenKeySecret: string | null;
+  /** Hashes of the keys of those who may look at all tenants. */
   adminKeys: pulumi.Input<KeyEntry[]>;
+  /** The tenants that are open. */
   tenants: pulumi.Input<TenantEntry>[];
 }
 
