@@ -1,0 +1,84 @@
+/** A pod of the same spec and volume as a session's, made directly through client-node: the least that a session could be. */
+import { randomBytes } from "node:crypto";
+import { type KubeConfig, type V1PersistentVolumeClaimSpec, type V1PodSpec, Watch } from "@kubernetes/client-node";
+import { core, until } from "../berth.ts";
+
+export interface Template {
+  namespace: string;
+  pod: V1PodSpec;
+  claim: V1PersistentVolumeClaimSpec;
+  /** A copy of the session's Secret, which bare pods mount in its place. */
+  secret: string;
+  /** Removes the copy. */
+  remove: () => Promise<void>;
+}
+
+/** Reads the specs off a session's objects. */
+export async function templateOf(namespace: string, sessionId: string): Promise<Template> {
+  const at = { namespace, name: `agent-${sessionId}` };
+  const [pod, claim, original] = await Promise.all([
+    core.readNamespacedPod(at),
+    core.readNamespacedPersistentVolumeClaim(at),
+    core.readNamespacedSecret(at),
+  ]);
+  const secret = `bench-${randomBytes(4).toString("hex")}`;
+  await core.createNamespacedSecret({
+    namespace,
+    body: { metadata: { name: secret }, ...(original.data && { data: original.data }) },
+  });
+  const { nodeName: _node, tolerations: _tolerations, priority: _priority, ...spec } = pod.spec ?? { containers: [] };
+  const { volumeName: _volume, ...claimSpec } = claim.spec ?? {};
+  return {
+    namespace,
+    pod: spec,
+    claim: claimSpec,
+    secret,
+    remove: async () => void (await core.deleteNamespacedSecret({ namespace, name: secret })),
+  };
+}
+
+/** Makes one and waits until it is ready. Returns the milliseconds from the first request, and what removes it. */
+export async function barePod(config: KubeConfig, template: Template): Promise<{ ms: number; remove: () => Promise<void> }> {
+  const { namespace } = template;
+  const name = `bench-${randomBytes(4).toString("hex")}`;
+  const volumes = (template.pod.volumes ?? []).map((volume) => ({
+    ...volume,
+    ...(volume.persistentVolumeClaim && { persistentVolumeClaim: { claimName: name } }),
+    ...(volume.secret && { secret: { ...volume.secret, secretName: template.secret } }),
+  }));
+  const began = performance.now();
+  const body = { metadata: { name }, spec: template.claim };
+  await core.createNamespacedPersistentVolumeClaim({ namespace, body });
+  await core.createNamespacedPod({ namespace, body: { metadata: { name }, spec: { ...template.pod, volumes } } });
+  await isReady(config, namespace, name);
+  return {
+    ms: performance.now() - began,
+    remove: async () => {
+      await core.deleteNamespacedPod({ namespace, name });
+      await core.deleteNamespacedPersistentVolumeClaim({ namespace, name });
+      await until(() => `the end of pod ${name}`, 120, async () => ((await isGone(namespace, name)) ? true : undefined));
+    },
+  };
+}
+
+async function isGone(namespace: string, name: string): Promise<boolean> {
+  const { items } = await core.listNamespacedPod({ namespace, fieldSelector: `metadata.name=${name}` });
+  return items.length === 0;
+}
+
+async function isReady(config: KubeConfig, namespace: string, name: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const request = new Watch(config).watch(
+      `/api/v1/namespaces/${namespace}/pods`,
+      { fieldSelector: `metadata.name=${name}` },
+      (_type, pod) => {
+        const ready = pod.status?.conditions?.find(({ type }: { type: string }) => type === "Ready");
+        if (ready?.status !== "True") return;
+        resolve();
+        void request.then((controller) => controller.abort());
+      },
+      (error) => reject(error ?? new Error(`the watch of pod ${name} ended before it was ready`)),
+    );
+    request.catch(reject);
+  });
+}

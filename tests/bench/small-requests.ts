@@ -1,0 +1,76 @@
+/**
+ * Has all pods of a namespace request next to nothing, so that ten sessions fit a machine that has room for three: a
+ * mutating webhook in this process, asked by the API server, for as long as the benchmark runs. Limits stay.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { AdmissionregistrationV1Api, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
+
+const name = "berth-bench";
+const port = 23_443;
+const requests = { cpu: "10m", memory: "16Mi" };
+
+/** Returns what takes it away again. */
+export async function requestLittle(config: KubeConfig, namespace: string): Promise<() => Promise<void>> {
+  const { key, cert } = await certificate();
+  const server = createServer({ key, cert }, (request, response) => {
+    void (async () => {
+      const review = JSON.parse(Buffer.concat(await request.toArray()).toString());
+      const pod = review.request.object as V1Pod;
+      const patch = (pod.spec?.containers ?? []).map((_container, index) => ({
+        op: "add",
+        path: `/spec/containers/${index}/resources/requests`,
+        value: requests,
+      }));
+      const answer = {
+        uid: review.request.uid,
+        allowed: true,
+        patchType: "JSONPatch",
+        patch: Buffer.from(JSON.stringify(patch)).toString("base64"),
+      };
+      response.end(JSON.stringify({ apiVersion: review.apiVersion, kind: review.kind, response: answer }));
+    })();
+  });
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+
+  const api = config.makeApiClient(AdmissionregistrationV1Api);
+  const remove = () => api.deleteMutatingWebhookConfiguration({ name }).catch(() => {});
+  await remove(); // of a run that was interrupted
+  await api.createMutatingWebhookConfiguration({
+    body: {
+      metadata: { name },
+      webhooks: [
+        {
+          name: "requests.bench.berth.dev",
+          admissionReviewVersions: ["v1"],
+          sideEffects: "None",
+          failurePolicy: "Ignore",
+          timeoutSeconds: 2,
+          clientConfig: { url: `https://127.0.0.1:${port}/`, caBundle: Buffer.from(cert).toString("base64") },
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+          rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], operations: ["CREATE"] }],
+        },
+      ],
+    },
+  });
+  return async () => {
+    await remove();
+    server.close();
+  };
+}
+
+async function certificate(): Promise<{ key: string; cert: string }> {
+  const folder = mkdtempSync(join(tmpdir(), "berth-bench-"));
+  const [key, cert] = [join(folder, "key"), join(folder, "cert")];
+  await promisify(execFile)("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"],
+    ...["-subj", "/CN=berth-bench", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+  ]);
+  const read = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
+  rmSync(folder, { recursive: true });
+  return read;
+}

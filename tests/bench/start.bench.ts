@@ -1,0 +1,66 @@
+/** From POST /v1/sessions to running, on the stack `dev`, against a bare pod of the same spec and volume. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { KubeConfig } from "@kubernetes/client-node";
+import { kubeconfig } from "../../local/lib/paths.ts";
+import { call, keyOf, reaches, type Session } from "../berth.ts";
+import { barePod, templateOf } from "./bare-pod.ts";
+import { median, report } from "./report.ts";
+import { requestLittle } from "./small-requests.ts";
+
+const acme = keyOf("acme");
+const namespace = "tenant-acme";
+const config = new KubeConfig();
+config.loadFromFile(kubeconfig);
+
+/** Makes a session and waits until it runs. Returns the milliseconds, and what ends it. */
+async function session(): Promise<{ id: string; ms: number; remove: () => Promise<void> }> {
+  const began = performance.now();
+  const answer = await call(acme, "POST", "/v1/sessions?wait=running", { tier: "small" });
+  let { id, state } = (await answer.json()) as Session;
+  if (!answer.ok) throw new Error(`a session was refused with ${answer.status}`);
+  // The API waits for a minute; a machine that is busy may take longer.
+  while (state !== "running") {
+    await sleep(50);
+    const again = await call(acme, "GET", `/v1/sessions/${id}`);
+    ({ id, state } = (await again.json()) as Session);
+    if (state === "failed") throw new Error(`session ${id} failed`);
+  }
+  const ms = performance.now() - began;
+  return {
+    id,
+    ms,
+    remove: async () => {
+      await call(acme, "DELETE", `/v1/sessions/${id}`);
+      await reaches(acme, id, "stopped");
+    },
+  };
+}
+
+const first = await session();
+const template = await templateOf(namespace, first.id);
+await first.remove();
+const takeAway = await requestLittle(config, namespace);
+try {
+  for (const [concurrency, rounds] of [
+    [1, 5],
+    [10, 2],
+  ] as const) {
+    const times = { bare: [] as number[], session: [] as number[] };
+    for (let round = 0; round < rounds; round += 1) {
+      // In turn, as other work on the machine comes and goes; who begins changes from round to round.
+      const kinds = round % 2 === 0 ? (["bare", "session"] as const) : (["session", "bare"] as const);
+      for (const kind of kinds) {
+        const make = kind === "bare" ? () => barePod(config, template) : session;
+        const made = await Promise.all(Array.from({ length: concurrency }, make));
+        times[kind].push(...made.map(({ ms }) => ms));
+        await Promise.all(made.map(({ remove }) => remove()));
+      }
+    }
+    const [bare, own] = [median(times.bare), median(times.session)];
+    console.error(`  ${concurrency} at a time: bare pod ${bare.toFixed(0)} ms, session ${own.toFixed(0)} ms`);
+    report(`session-start-${concurrency}`, own / bare, "<=1.1");
+  }
+} finally {
+  await takeAway();
+  await template.remove();
+}

@@ -1,0 +1,75 @@
+/**
+ * How often the worker writes to the API server for one session, from nothing to nothing, on the stack `dev`. The API server
+ * itself counts: under a FlowSchema of their own, those requests have a line of their own in its metrics.
+ */
+import { execFile } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { FlowcontrolApiserverV1Api, KubeConfig } from "@kubernetes/client-node";
+import { program } from "../../local/cluster/build.ts";
+import { kubeconfig } from "../../local/lib/paths.ts";
+import { call, keyOf, reaches, type Session } from "../berth.ts";
+import { report } from "./report.ts";
+
+const acme = keyOf("acme");
+const namespace = "tenant-acme";
+const name = "berth-bench-worker-writes";
+const sessions = 3;
+const config = new KubeConfig();
+config.loadFromFile(kubeconfig);
+const flows = config.makeApiClient(FlowcontrolApiserverV1Api);
+
+/** The worker's writes in the tenant's namespace since the API server has the FlowSchema. */
+async function writes(): Promise<number> {
+  const options = { env: { ...process.env, KUBECONFIG: kubeconfig }, maxBuffer: 64 * 1024 * 1024 };
+  const { stdout } = await promisify(execFile)(program("kubectl"), ["get", "--raw", "/metrics"], options);
+  return stdout
+    .split("\n")
+    .filter((line) => line.startsWith(`apiserver_flowcontrol_dispatched_requests_total{flow_schema="${name}"`))
+    .reduce((total, line) => total + Number(line.split(" ").at(-1)), 0);
+}
+
+async function session(): Promise<void> {
+  const { id } = (await (await call(acme, "POST", "/v1/sessions", { tier: "small" })).json()) as Session;
+  await reaches(acme, id, "running");
+  await call(acme, "DELETE", `/v1/sessions/${id}`);
+  await reaches(acme, id, "stopped");
+}
+
+const removeSchema = () => flows.deleteFlowSchema({ name }).catch(() => {});
+await removeSchema(); // of a run that was interrupted
+await flows.createFlowSchema({
+  body: {
+    metadata: { name },
+    spec: {
+      // Before the one that all service accounts share.
+      matchingPrecedence: 500,
+      priorityLevelConfiguration: { name: "workload-low" },
+      rules: [
+        {
+          subjects: [{ kind: "ServiceAccount", serviceAccount: { name: "worker", namespace: "berth" } }],
+          resourceRules: [
+            {
+              apiGroups: [""],
+              namespaces: [namespace],
+              resources: ["*"],
+              verbs: ["create", "update", "patch", "delete", "deletecollection"],
+            },
+          ],
+        },
+      ],
+    },
+  },
+});
+try {
+  // The API server takes a new FlowSchema within seconds; a session shows that it has.
+  while ((await writes()) === 0) {
+    await sleep(2_000);
+    await session();
+  }
+  const before = await writes();
+  for (let count = 0; count < sessions; count += 1) await session();
+  report("api-writes-per-session", ((await writes()) - before) / sessions, "<=4");
+} finally {
+  await removeSchema();
+}
