@@ -38,7 +38,10 @@ export async function templateOf(namespace: string, sessionId: string): Promise<
 }
 
 /** Makes one and waits until it is ready. Returns the milliseconds from the first request, and what removes it. */
-export async function barePod(config: KubeConfig, template: Template): Promise<{ ms: number; remove: () => Promise<void> }> {
+export async function barePod(
+  config: KubeConfig,
+  template: Template,
+): Promise<{ ms: number; remove: () => Promise<void> }> {
   const { namespace } = template;
   const name = `bench-${randomBytes(4).toString("hex")}`;
   const volumes = (template.pod.volumes ?? []).map((volume) => ({
@@ -56,7 +59,11 @@ export async function barePod(config: KubeConfig, template: Template): Promise<{
     remove: async () => {
       await core.deleteNamespacedPod({ namespace, name });
       await core.deleteNamespacedPersistentVolumeClaim({ namespace, name });
-      await until(() => `the end of pod ${name}`, 120, async () => ((await isGone(namespace, name)) ? true : undefined));
+      await until(
+        () => `the end of pod ${name}`,
+        120,
+        async () => ((await isGone(namespace, name)) ? true : undefined),
+      );
     },
   };
 }

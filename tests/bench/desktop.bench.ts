@@ -65,7 +65,9 @@ try {
   await reaches(acme, id, "running");
   const at = { namespace, name: `agent-${id}` };
   const [pod, secret] = await Promise.all([core.readNamespacedPod(at), core.readNamespacedSecret(at)]);
-  const token = Buffer.from(secret.data?.tokens ?? "", "base64").toString().split(":")[0];
+  const token = Buffer.from(secret.data?.tokens ?? "", "base64")
+    .toString()
+    .split(":")[0];
   // The pod is reached from its node, past the network policies.
   const direct = `ws://${pod.status?.podIP}:6080/websockify?token=${token}`;
   const through = new URL(`/v1/sessions/${id}/desktop`, apiUrl.replace(/^http/, "ws")).href;

@@ -9,6 +9,7 @@ import {
   ServerConfiguration,
   wrapHttpLibrary,
 } from "@kubernetes/client-node";
+import { tracing } from "../tracing/tracing.ts";
 
 /** Exactly the calls the worker makes in each tenant's namespace, which are also the rights that its Role must give. */
 export type CoreApi = Pick<
@@ -66,7 +67,9 @@ function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number
         request.setSignal(AbortSignal.timeout(timeoutMs));
         const verb = String(request.getHttpMethod()).toLowerCase();
         try {
-          const response = await library.send(request).toPromise();
+          const response = await tracing().span("kubernetes", { "http.request.method": verb.toUpperCase() }, () =>
+            library.send(request).toPromise(),
+          );
           onAnswer(verb, response.httpStatusCode);
           return response;
         } catch (error) {

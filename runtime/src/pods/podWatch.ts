@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type KubeConfig, makeInformer, type V1Pod } from "@kubernetes/client-node";
 import type { Logger } from "pino";
+import { LastTurn } from "../health/lastTurn.ts";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
 
@@ -16,6 +17,8 @@ export interface PodWatchOptions {
   relistMs?: number;
 }
 
+const defaultRelistMs = 5 * 60_000;
+
 /**
  * Runs until `stop`. client-node's informer stops for good at the first error that isn't 410 or its idle time-out, so it is
  * made anew after an error, with full-jitter backoff, and from time to time anyway: a new one lists all pods first, so
@@ -23,6 +26,7 @@ export interface PodWatchOptions {
  */
 export class PodWatch {
   readonly #abort = new AbortController();
+  readonly #lastTurn: LastTurn;
   readonly #done: Promise<void>;
 
   constructor(
@@ -30,7 +34,13 @@ export class PodWatch {
     private readonly core: CoreApi,
     private readonly options: PodWatchOptions,
   ) {
+    this.#lastTurn = new LastTurn(3 * (options.relistMs ?? defaultRelistMs));
     this.#done = this.#run();
+  }
+
+  /** Whether the watch is still made anew from time to time. */
+  isTurning(): boolean {
+    return this.#lastTurn.isRecent();
   }
 
   async stop(): Promise<void> {
@@ -42,6 +52,7 @@ export class PodWatch {
     let failures = 0;
     while (!this.#abort.signal.aborted) {
       const began = performance.now();
+      this.#lastTurn.now();
       const error = await this.#watchOnce();
       if (error === undefined) continue;
       if (this.#abort.signal.aborted) return;
@@ -55,7 +66,7 @@ export class PodWatch {
 
   /** One informer's life: until an error, which it returns, or until it is time to list again or to stop. */
   async #watchOnce(): Promise<unknown> {
-    const { namespace, onChange, relistMs = 5 * 60_000 } = this.options;
+    const { namespace, onChange, relistMs = defaultRelistMs } = this.options;
     const informer = makeInformer<V1Pod>(
       this.config,
       `/api/v1/namespaces/${namespace}/pods`,

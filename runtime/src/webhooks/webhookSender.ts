@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
+import { LastTurn } from "../health/lastTurn.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { nextAttempt } from "./backoff.ts";
@@ -26,9 +27,15 @@ export interface WebhookSenderOptions {
 export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #abort = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  readonly #lastTurn = new LastTurn(120_000);
   #done: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: WebhookSenderOptions) {}
+
+  /** Whether deliveries are still looked for. */
+  isTurning(): boolean {
+    return this.#lastTurn.isRecent();
+  }
 
   onApplicationBootstrap(): void {
     this.#done = this.#run();
@@ -46,6 +53,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     const { signal } = this.#abort;
     while (!signal.aborted) {
       let more = false;
+      this.#lastTurn.now();
       try {
         more = await store.fanOut((name) => tenants.get(name));
         const free = concurrency - this.#running.size;

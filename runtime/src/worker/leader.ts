@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type V1Lease, V1MicroTime } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
+import { LastTurn } from "../health/lastTurn.ts";
 import { type LeaseApi, refusalOf } from "../pods/kubernetes.ts";
 
 export interface LeaderOptions {
@@ -26,6 +27,7 @@ export interface LeaderOptions {
  */
 export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #abort = new AbortController();
+  readonly #lastTurn = new LastTurn(120_000);
   #done: Promise<void> = Promise.resolve();
   /** Until when this process may act as leader, by performance.now(). */
   #until = 0;
@@ -36,6 +38,11 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
 
   isLeader(): boolean {
     return performance.now() < this.#until && !this.#abort.signal.aborted;
+  }
+
+  /** Whether the Lease is still asked for, whatever the answer. */
+  isTurning(): boolean {
+    return this.#lastTurn.isRecent();
   }
 
   onApplicationBootstrap(): void {
@@ -55,6 +62,7 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       const began = performance.now();
+      this.#lastTurn.now();
       try {
         if (await this.#hold()) this.#until = began + (this.#leaseMs * 2) / 3;
         else this.#until = 0;

@@ -24,6 +24,11 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
     private readonly logger: Logger,
   ) {}
 
+  /** Whether every watch is still made anew from time to time. */
+  isTurning(): boolean {
+    return [...this.#watches.values()].every((watch) => watch.isTurning());
+  }
+
   onApplicationBootstrap(): void {
     this.#follow();
     this.tenants.onChange(() => this.#follow());

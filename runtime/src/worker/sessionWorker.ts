@@ -41,8 +41,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
   }
 
   #inContext(job: Job<{ sessionId: string }>): Promise<void> {
-    const end = this.metrics.reconcileDuration.startTimer();
-    return withLogContext({ sessionId: job.data.sessionId }, () => this.#process(job).finally(end));
+    return withLogContext({ sessionId: job.data.sessionId }, () => this.#process(job));
   }
 
   async #process(job: Job<{ sessionId: string }>): Promise<void> {

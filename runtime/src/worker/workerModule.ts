@@ -57,6 +57,9 @@ export function workerModule(config: Config, { database, redis }: Connections, l
     loops: [
       { name: "queue", isTurning: () => worker.isTurning() },
       { name: "sweep", isTurning: () => sweep.isTurning() },
+      { name: "lease", isTurning: () => leader.isTurning() },
+      { name: "watches", isTurning: () => watches.isTurning() },
+      { name: "webhooks", isTurning: () => webhooks.isTurning() },
     ],
   });
   return {
