@@ -10,9 +10,17 @@ const workloads = ["apps/v1:Deployment", "apps/v1:StatefulSet", "apps/v1:DaemonS
  * @param duration for example 5m
  */
 export const rolloutTimeout = (duration: string): pulumi.ResourceTransformation => {
-  const timeout = `${secondsOf(duration)}s`;
-  return ({ type, props, opts }) =>
-    workloads.some((workload) => type === `kubernetes:${workload}`)
-      ? { props, opts: { ...opts, customTimeouts: { create: timeout, update: timeout } } }
-      : undefined;
+  const seconds = secondsOf(duration) ?? 300;
+  const customTimeouts = { create: `${seconds}s`, update: `${seconds}s` };
+  return ({ type, props, opts }) => {
+    if (!workloads.some((workload) => type === `kubernetes:${workload}`)) return undefined;
+    // Pulumi counts a Job's time anew whenever another of its pods has failed, so the Job has a clock of its own.
+    const limited = type.endsWith(":Job") ? withDeadline(props, seconds) : props;
+    return { props: limited, opts: { ...opts, customTimeouts } };
+  };
 };
+
+const withDeadline = ({ spec, ...props }: pulumi.Inputs, seconds: number): pulumi.Inputs => ({
+  ...props,
+  spec: { ...spec, activeDeadlineSeconds: seconds },
+});
