@@ -12,6 +12,8 @@ export interface BaseImages {
   redis: string;
   prometheus: string;
   prometheusAdapter: string;
+  postgresExporter: string;
+  redisExporter: string;
 }
 
 /** Registries on the machine itself speak plain http; Docker treats them so too. */
@@ -48,7 +50,17 @@ const address = (registry: string) => `${isLoopback(registry) ? "http" : "https"
  */
 export async function baseImages(prefix: string, provider: docker.Provider): Promise<BaseImages> {
   const pin = (image: string) => withDigest(baseImageName(prefix, image), provider);
-  const [nodeBuild, nodeRuntime, debian, postgres, redis, prometheus, prometheusAdapter] = await Promise.all([
+  const [
+    nodeBuild,
+    nodeRuntime,
+    debian,
+    postgres,
+    redis,
+    prometheus,
+    prometheusAdapter,
+    postgresExporter,
+    redisExporter,
+  ] = await Promise.all([
     pin("docker.io/library/node:24-bookworm-slim"),
     pin("gcr.io/distroless/nodejs24-debian13:nonroot"),
     pin("docker.io/library/debian:bookworm-slim"),
@@ -56,8 +68,20 @@ export async function baseImages(prefix: string, provider: docker.Provider): Pro
     pin("docker.io/library/redis:7-bookworm"),
     pin("docker.io/prom/prometheus:v3.13.5"),
     pin("registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0"),
+    pin("quay.io/prometheuscommunity/postgres-exporter:v0.11.1"),
+    pin("docker.io/oliver006/redis_exporter:v1.45.0-alpine"),
   ]);
-  return { nodeBuild, nodeRuntime, debian, postgres, redis, prometheus, prometheusAdapter };
+  return {
+    nodeBuild,
+    nodeRuntime,
+    debian,
+    postgres,
+    redis,
+    prometheus,
+    prometheusAdapter,
+    postgresExporter,
+    redisExporter,
+  };
 }
 
 /** `name:tag` → `name:tag@sha256:…`. */

@@ -4,7 +4,7 @@ import { faultsOf } from "./config/faults.ts";
 import { imagePullSecrets, registryLogins } from "./config/images.ts";
 import { ingress } from "./config/ingress.ts";
 import { adminKeys } from "./config/keys.ts";
-import { adapter, measurable, prometheus } from "./config/monitoring.ts";
+import { adapter, grafana, measurable, prometheus } from "./config/monitoring.ts";
 import { api, kubernetesApi, requestScale, rolloutTimeout, worker } from "./config/platform.ts";
 import {
   egress,
@@ -101,6 +101,10 @@ const keys = z.strictObject({
     .describe("How users reach the API from outside the cluster; null for a way of your own to the Service `api`."),
   prometheus: prometheus.prefault({}).describe("What is measured, and how long it is kept."),
   adapter: adapter.prefault({}).describe("The adapter, by which autoscalers see what Prometheus measures."),
+  grafana: grafana
+    .nullable()
+    .default(null)
+    .describe("A Grafana with the dashboard; null for none, or one of your own."),
   kubernetesApi: kubernetesApi
     .nullable()
     .default(null)

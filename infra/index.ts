@@ -10,8 +10,7 @@ import { Images } from "./images.ts";
 import { Ingress } from "./ingress.ts";
 import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
 import { Migrations } from "./migrations.ts";
-import { Adapter } from "./monitoring/adapter.ts";
-import { Prometheus } from "./monitoring/prometheus.ts";
+import { makeMonitoring } from "./monitoring/monitoring.ts";
 import { Platform } from "./platform.ts";
 import { platformPods } from "./platform-pods.ts";
 import { PriorityClasses } from "./priority-classes.ts";
@@ -89,17 +88,8 @@ new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
 if (config.prepullAgentImage) new ImagePuller("image-puller", { namespace, image: images.agent }, inPlatform());
 if (config.ingress) new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl }, inPlatform());
 
-const prometheus = new Prometheus(
-  "prometheus",
-  { namespace, image: base.prometheus, config: config.prometheus },
-  inPlatform(),
-);
-if (config.adapter.enabled)
-  new Adapter(
-    "prometheus-adapter",
-    { namespace, image: base.prometheusAdapter, prometheusUrl: prometheus.url, config: config.adapter },
-    inPlatform(),
-  );
+const stores = { postgres: postgres.connection, redis: redis.connection };
+makeMonitoring({ ...config, namespace, base, stores }, inPlatform());
 
 /** Where the API is reached. */
 export const apiUrl = config.publicUrl;

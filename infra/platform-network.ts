@@ -14,6 +14,9 @@ const backup = selector("backup");
 const redis = selector("redis");
 const prometheus = selector("prometheus");
 const adapter = selector("prometheus-adapter");
+const postgresExporter = selector("postgres-exporter");
+const redisExporter = selector("redis-exporter");
+const grafana = selector("grafana");
 
 /** The sessions' pods, in the namespaces of all tenants. */
 const sessions = {
@@ -23,6 +26,8 @@ const sessions = {
 
 const toDesktops = { to: [sessions], ports: tcp(6080) };
 
+const toPrometheus = { to: [pods(prometheus)], ports: tcp(9090) };
+
 const toAddresses = (addresses: ApiEndpoint[]) =>
   addresses.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
 
@@ -31,7 +36,10 @@ const toStore = (external: ExternalStore | null, bundled: Record<string, string>
   external ? toAddresses(external.addresses) : [{ to: [pods(bundled)], ports: tcp(port) }];
 
 /** What the config says of places outside the platform. */
-export type Reachable = Pick<Config, "postgres" | "redis" | "egress" | "ingress" | "prometheus">;
+export type Reachable = Pick<
+  Config,
+  "postgres" | "redis" | "egress" | "ingress" | "prometheus" | "adapter" | "grafana"
+>;
 
 /** @param kubernetesApi addresses of the Kubernetes API, for those who call it */
 export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]) {
@@ -54,18 +62,36 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
     "migrate-egress": allowEgress(migrate, toPostgres),
     "backup-egress": allowEgress(backup, toPostgres),
     "cleanup-egress": allowEgress(cleanup, [...toPostgres, ...toRedis]),
-    "postgres-ingress": allowIngress(postgres, tcp(5432), [api, worker, migrate, cleanup, backup].map(pods)),
-    "redis-ingress": allowIngress(redis, tcp(6379), [api, worker, cleanup].map(pods)),
-    "prometheus-ingress": allowIngress(prometheus, tcp(9090), [pods(adapter), ...readers.map((name) => podsIn(name))]),
+    "postgres-ingress": allowIngress(
+      postgres,
+      tcp(5432),
+      [api, worker, migrate, cleanup, backup, postgresExporter].map(pods),
+    ),
+    "redis-ingress": allowIngress(redis, tcp(6379), [api, worker, cleanup, redisExporter].map(pods)),
+    "prometheus-ingress": allowIngress(prometheus, tcp(9090), [
+      pods(adapter),
+      pods(grafana),
+      ...readers.map((name) => podsIn(name)),
+    ]),
     "prometheus-egress": allowEgress(prometheus, [
       { to: [pods(api), pods(worker)], ports: tcp(3000) },
+      { to: [pods(postgresExporter)], ports: tcp(9187) },
+      { to: [pods(redisExporter)], ports: tcp(9121) },
+      { to: [pods(adapter)], ports: tcp(6443) },
       { to: [sessions], ports: tcp(6081) },
       ...toKubernetes,
       ...toAddresses((kubelets?.nodes ?? []).map((cidr) => ({ cidr, port: 10250 }))),
       ...(alertmanager ? [{ to: [podsIn(alertmanager.namespace)], ports: tcp(alertmanager.port) }] : []),
     ]),
-    // Kubernetes calls from outside the pods' network, at addresses that clusters don't tell; the adapter asks who it is.
-    "prometheus-adapter-ingress": allowIngress(adapter, tcp(6443)),
-    "prometheus-adapter-egress": allowEgress(adapter, [{ to: [pods(prometheus)], ports: tcp(9090) }, ...toKubernetes]),
+    "postgres-exporter-ingress": allowIngress(postgresExporter, tcp(9187), [pods(prometheus)]),
+    "postgres-exporter-egress": allowEgress(postgresExporter, toPostgres),
+    "redis-exporter-ingress": allowIngress(redisExporter, tcp(9121), [pods(prometheus)]),
+    "redis-exporter-egress": allowEgress(redisExporter, toRedis),
+    ...(config.grafana && { "grafana-egress": allowEgress(grafana, [toPrometheus]) }),
+    ...(config.adapter.enabled && {
+      // Kubernetes calls from outside the pods' network, at addresses that clusters don't tell; the adapter asks who it is.
+      "prometheus-adapter-ingress": allowIngress(adapter, tcp(6443)),
+      "prometheus-adapter-egress": allowEgress(adapter, [toPrometheus, ...toKubernetes]),
+    }),
   };
 }

@@ -1,6 +1,6 @@
 /** What is measured, for whom, and how long it is kept. */
 import { z } from "zod";
-import { cidr, duration, name, volume } from "./scalars.ts";
+import { cidr, duration, name, port, replicas, volume } from "./scalars.ts";
 
 const kubelets = z.strictObject({
   nodes: z
@@ -28,11 +28,22 @@ export const prometheus = z.strictObject({
     .strictObject({
       namespace: name.describe("Its namespace."),
       service: name.describe("Its Service, of the same port as its pods."),
-      port: z.int().min(1).max(65535).default(9093).describe("Its port."),
+      port: port.default(9093).describe("Its port."),
     })
     .nullable()
     .default(null)
     .describe("The Alertmanager that alerts are sent to; null to only show them."),
+  alertAges: z
+    .strictObject({
+      backup: duration.default("26h").describe("Age of the last dump."),
+      restoreCheck: duration.default("50h").describe("Age of the last dump that was restored and compared."),
+    })
+    .prefault({})
+    .describe("From when on an alert is raised; more than the time between two runs of `postgres.backup`."),
+  runbooks: z
+    .string()
+    .default("docs/monitoring.md")
+    .describe("Where docs/monitoring.md can be read; the alerts' `runbook_url` is this and a heading's anchor."),
   readers: z
     .array(name)
     .default([])
@@ -48,12 +59,20 @@ export const adapter = z.strictObject({
     .describe(
       "Serve the autoscalers' metrics. false where KEDA or another adapter has these APIs: a cluster takes one. docs/monitoring.md has the rules that it needs then.",
     ),
+  replicas: replicas.default(2).describe("Pods of the adapter."),
   resourceMetrics: z
     .boolean()
     .default(false)
     .describe(
       "Serve CPU and memory too (metrics.k8s.io), for clusters without metrics-server; needs `prometheus.kubelets`.",
     ),
+});
+
+export const grafana = z.strictObject({
+  image: z
+    .string()
+    .regex(/@sha256:[0-9a-f]{64}$/, { error: "has no digest, for example docker.io/grafana/grafana:12.3.0@sha256:…" })
+    .describe("Grafana's image, by digest."),
 });
 
 export type PrometheusConfig = z.output<typeof prometheus>;

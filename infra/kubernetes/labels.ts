@@ -15,7 +15,10 @@ export type Component =
   | "ingress"
   | "tenant"
   | "prometheus"
-  | "prometheus-adapter";
+  | "prometheus-adapter"
+  | "postgres-exporter"
+  | "redis-exporter"
+  | "grafana";
 
 /** The labels by which pods of a component are found; they never change. */
 export const selector = (component: Component) => ({

@@ -54,6 +54,13 @@ export const suppressions: Suppression[] = [
   },
   {
     tool: "kube-score",
+    rule: "deployment-replicas",
+    object: /^Deployment berth\/prometheus-adapter$/,
+    stack: "dev",
+    reason: "One machine, as above.",
+  },
+  {
+    tool: "kube-score",
     rule: "service-type",
     object: /^Service berth\/api$/,
     stack: "dev",

@@ -1,13 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import * as random from "@pulumi/random";
 import { stringify } from "yaml";
 import type { AdapterConfig } from "../config/monitoring.ts";
-import { selfSigned } from "../kubernetes/certificate.ts";
 import { contentName } from "../kubernetes/content-name.ts";
+import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import { spread } from "../kubernetes/spread.ts";
 import { adapterAccess } from "./adapter-access.ts";
+import type { AdapterCertificate } from "./adapter-certificate.ts";
 import { adapterRules } from "./adapter-rules.ts";
 
 export interface AdapterArgs {
@@ -19,6 +20,7 @@ export interface AdapterArgs {
   prometheusUrl: string;
   /** The part `adapter` of the config, which has the defaults. */
   config: AdapterConfig;
+  certificate: AdapterCertificate;
 }
 
 /** The user of the official image. */
@@ -33,35 +35,15 @@ const apis = (config: AdapterConfig) => [
 
 /**
  * prometheus-adapter: External metric `bullmq_waiting_jobs`, Pods metric `http_requests_per_second` and, by config, CPU and
- * memory. Kubernetes calls it as a part of its own API, and trusts the one certificate that is made here.
+ * memory. Kubernetes calls it as a part of its own API, and trusts its one certificate.
  */
 export class Adapter extends pulumi.ComponentResource {
   constructor(name: string, args: AdapterArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Adapter", name, {}, opts);
     const parent = { parent: this };
-    const { namespace, config } = args;
+    const { namespace, config, certificate } = args;
     const meta = (object: pulumi.Input<string>) => ({ name: object, namespace, labels: labels("prometheus-adapter") });
 
-    const seed = new random.RandomBytes(`${name}-certificate-seed`, { length: 32 }, parent);
-    const tls = pulumi
-      .all([seed.base64, namespace])
-      .apply(([base64, ns]) => selfSigned(Buffer.from(base64, "base64"), [`${name}.${ns}.svc`]));
-    // Not a secret, unlike the seed that it is made of.
-    const certificate = pulumi.unsecret(tls.certificate);
-    const tlsFiles = pulumi.all([tls.certificate, tls.privateKey]).apply(([crt, key]) => ({
-      "tls.crt": crt,
-      "tls.key": key,
-    }));
-    const secret = new k8s.core.v1.Secret(
-      `${name}-tls`,
-      {
-        metadata: meta(contentName(`${name}-tls`, tlsFiles)),
-        type: "kubernetes.io/tls",
-        immutable: true,
-        stringData: tlsFiles,
-      },
-      parent,
-    );
     const rules = { "config.yaml": stringify(adapterRules(config), { lineWidth: 0 }) };
     const settings = new k8s.core.v1.ConfigMap(
       `${name}-config`,
@@ -88,7 +70,7 @@ export class Adapter extends pulumi.ComponentResource {
       {
         metadata: meta(name),
         spec: {
-          replicas: 1,
+          replicas: config.replicas,
           // Never none: while Kubernetes can't reach one of its APIs, namespaces aren't deleted.
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           progressDeadlineSeconds: 300,
@@ -100,6 +82,7 @@ export class Adapter extends pulumi.ComponentResource {
               automountServiceAccountToken: true,
               enableServiceLinks: false,
               securityContext: podSecurity(uid),
+              ...spread(selector("prometheus-adapter")),
               containers: [
                 {
                   name: "adapter",
@@ -110,6 +93,8 @@ export class Adapter extends pulumi.ComponentResource {
                     // A new metric appears after at most this and one scrape; one that paused for less than the age stays.
                     "--metrics-relist-interval=10s",
                     "--metrics-max-age=2m",
+                    // Its own figures are nobody's secret.
+                    "--authorization-always-allow-paths=/livez,/readyz,/metrics",
                     "--secure-port=6443",
                     "--tls-cert-file=/etc/adapter/tls/tls.crt",
                     "--tls-private-key-file=/etc/adapter/tls/tls.key",
@@ -132,7 +117,7 @@ export class Adapter extends pulumi.ComponentResource {
               ],
               volumes: [
                 { name: "config", configMap: { name: settings.metadata.name } },
-                { name: "tls", secret: { secretName: secret.metadata.name, defaultMode: 0o440 } },
+                { name: "tls", secret: { secretName: certificate.secret, defaultMode: 0o440 } },
                 { name: "tmp", emptyDir: { sizeLimit: "16Mi" } },
               ],
             },
@@ -140,6 +125,11 @@ export class Adapter extends pulumi.ComponentResource {
         },
       },
       { parent: this, dependsOn: access },
+    );
+    new k8s.policy.v1.PodDisruptionBudget(
+      name,
+      { metadata: meta(name), spec: disruptionBudget(selector("prometheus-adapter")) },
+      parent,
     );
     for (const { group, version } of apis(config))
       new k8s.apiregistration.v1.APIService(
@@ -152,7 +142,7 @@ export class Adapter extends pulumi.ComponentResource {
             groupPriorityMinimum: 100,
             versionPriority: 100,
             service: { name: service.metadata.name, namespace, port: 443 },
-            caBundle: certificate.apply((pem) => Buffer.from(pem).toString("base64")),
+            caBundle: certificate.certificate.apply((pem) => Buffer.from(pem).toString("base64")),
           },
         },
         // Last to come and first to go: an API that is announced but doesn't answer keeps namespaces from being deleted.

@@ -84,20 +84,41 @@ const kubelets = ({ verifyCertificates }: { verifyCertificates: boolean }) => ({
   relabel_configs: [copy("__meta_kubernetes_node_name", "node")],
 });
 
+/** Beside prometheus.yml: the one certificate by which the adapter is known. */
+export const adapterCertificateFile = "adapter.crt";
+
+/** The adapter's own figures; it asks nobody who wants them. */
+const adapter = (namespace: string, serverName: string) => ({
+  job_name: "prometheus-adapter",
+  scheme: "https",
+  tls_config: { ca_file: adapterCertificateFile, server_name: serverName },
+  kubernetes_sd_configs: [{ role: "pod", namespaces: { names: [namespace] } }],
+  relabel_configs: [
+    {
+      action: "keep",
+      source_labels: [meta("label", "app.kubernetes.io/component"), "__meta_kubernetes_pod_container_port_name"],
+      regex: "prometheus-adapter;https",
+    },
+    copy("__meta_kubernetes_pod_name", "pod"),
+  ],
+});
+
 /**
  * @param config the stack's
  * @param namespace the platform's
+ * @param adapterName the name in the adapter's certificate; null without adapter
  */
-export function prometheusConfig(config: PrometheusConfig, namespace: string): object {
+export function prometheusConfig(config: PrometheusConfig, namespace: string, adapterName: string | null): object {
   const { alertmanager } = config;
   const target = alertmanager && `${alertmanager.service}.${alertmanager.namespace}.svc:${alertmanager.port}`;
   return {
     global: { scrape_interval: "15s", evaluation_interval: "15s" },
-    rule_files: ["/etc/prometheus/rules/*.yml"],
+    rule_files: ["alerts.yml"],
     ...(target ? { alerting: { alertmanagers: [{ static_configs: [{ targets: [target] }] }] } } : {}),
     scrape_configs: [
       platform(namespace),
       sessions,
+      ...(adapterName === null ? [] : [adapter(namespace, adapterName)]),
       { job_name: "prometheus", static_configs: [{ targets: ["localhost:9090"] }] },
       ...(config.kubelets ? [kubelets(config.kubelets)] : []),
     ],

@@ -7,7 +7,9 @@ import { labels, selector } from "../kubernetes/labels.ts";
 import { quantityValue } from "../kubernetes/quantity.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
 import { volumeClaimSpec } from "../kubernetes/volume-claim.ts";
-import { prometheusConfig } from "./prometheus-config.ts";
+import type { AdapterCertificate } from "./adapter-certificate.ts";
+import { alertRules } from "./alerts/index.ts";
+import { adapterCertificateFile, prometheusConfig } from "./prometheus-config.ts";
 
 export interface PrometheusArgs {
   /** The platform's namespace. */
@@ -16,6 +18,10 @@ export interface PrometheusArgs {
   image: pulumi.Input<string>;
   /** The part `prometheus` of the config, which has the defaults. */
   config: PrometheusConfig;
+  /** Of the stack's adapter, whose figures are asked for too; null where there is none. */
+  adapter: Pick<AdapterCertificate, "certificate" | "serverName"> | null;
+  /** Whether the stack dumps its Postgres. */
+  backups: boolean;
 }
 
 /** The user `nobody` of the official image. */
@@ -46,9 +52,13 @@ export class Prometheus extends pulumi.ComponentResource {
     const { namespace, config } = args;
     this.url = `http://${name}:9090`;
 
-    const files = pulumi.output(namespace).apply((platform) => ({
-      "prometheus.yml": stringify(prometheusConfig(config, platform)),
-    }));
+    const files = pulumi
+      .all([namespace, args.adapter?.serverName ?? null, args.adapter?.certificate ?? null])
+      .apply(([platform, serverName, certificate]) => ({
+        "prometheus.yml": stringify(prometheusConfig(config, platform, serverName)),
+        "alerts.yml": stringify(alertRules({ ...config, adapter: certificate !== null, backups: args.backups })),
+        ...(certificate === null ? {} : { [adapterCertificateFile]: certificate }),
+      }));
     const settings = new k8s.core.v1.ConfigMap(
       `${name}-config`,
       {
@@ -98,7 +108,7 @@ export class Prometheus extends pulumi.ComponentResource {
           labels: labels("prometheus"),
           annotations: { "pulumi.com/skipAwait": "true" },
         },
-        spec: { selector: selector("prometheus"), ports: [{ name: "http", port: 9090, targetPort: "http" }] },
+        spec: { clusterIP: "None", selector: selector("prometheus"), ports: [{ name: "http", port: 9090 }] },
       },
       parent,
     );

@@ -5,7 +5,7 @@ import { baseImages, debian } from "./list.ts";
 
 test("every base image is named in full and has a recipe", () => {
   for (const { name, recipe } of baseImages) {
-    expect(name).toMatch(/^[a-z0-9.]+\.[a-z]+\/[a-z0-9/-]+:[a-z0-9.-]+$/);
+    expect(name).toMatch(/^[a-z0-9.]+\.[a-z]+\/[a-z0-9/_-]+:[a-z0-9.-]+$/);
     expect(existsSync(join(import.meta.dirname, "stand-ins", recipe, "Dockerfile"))).toBe(true);
   }
   expect(new Set(baseImages.map(({ recipe }) => recipe)).size).toBe(baseImages.length);

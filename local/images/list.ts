@@ -36,6 +36,8 @@ export const baseImages: BaseImage[] = [
     recipe: "prometheus",
     ingredients: [prometheus("files/bin/prometheus", "data")],
   },
+  { name: "quay.io/prometheuscommunity/postgres-exporter:v0.11.1", recipe: "postgres-exporter" },
+  { name: "docker.io/oliver006/redis_exporter:v1.45.0-alpine", recipe: "redis-exporter" },
   {
     name: "registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0",
     recipe: "prometheus-adapter",

@@ -7,7 +7,7 @@ const secretName = /(password|passwd|secret|token|credentials?|(api|private|acce
 
 /** Values that are secret whatever they are called: private keys, passwords in URLs, keys of services and of Berth. */
 const secretValue =
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----|\w:\/\/[^\s/:@]*:[^\s/@]+@|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{36}|\bberth_[a-z0-9-]+_\w{32}/;
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----|\w:\/\/[^\s/:@]*:[^\s/@]+@|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{36}|\bberth_[a-z0-9-]+_[A-Za-z0-9]{32}/;
 
 /** Secrets reach pods as files from a Secret: environments and ConfigMaps are shown to all who may look at a pod. */
 export function noPlainSecrets(object: KubernetesObject): Faults {

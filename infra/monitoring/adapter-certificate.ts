@@ -1,0 +1,48 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import { selfSigned } from "../kubernetes/certificate.ts";
+import { contentName } from "../kubernetes/content-name.ts";
+import { labels } from "../kubernetes/labels.ts";
+
+/**
+ * The adapter's certificate, made of a seed that the stack keeps; it never expires. A new one is made by `pulumi up
+ * --replace` of the seed: all who trust or use it are changed in the same run.
+ */
+export class AdapterCertificate extends pulumi.ComponentResource {
+  /** PEM. */
+  readonly certificate: pulumi.Output<string>;
+  /** The name that the certificate is for. */
+  readonly serverName: pulumi.Output<string>;
+  /** The Secret with tls.crt and tls.key. */
+  readonly secret: pulumi.Output<string>;
+
+  /** @param service of the adapter */
+  constructor(
+    name: string,
+    { namespace, service }: { namespace: pulumi.Input<string>; service: string },
+    opts: pulumi.ComponentResourceOptions,
+  ) {
+    super("berth:index:AdapterCertificate", name, {}, opts);
+    const parent = { parent: this };
+    this.serverName = pulumi.interpolate`${service}.${namespace}.svc`;
+    const seed = new random.RandomBytes(`${name}-seed`, { length: 32 }, parent);
+    const made = pulumi
+      .all([seed.base64, this.serverName])
+      .apply(([base64, serverName]) => selfSigned(Buffer.from(base64, "base64"), [serverName]));
+    // Not a secret, unlike the seed that it is made of.
+    this.certificate = pulumi.unsecret(made.certificate);
+    const files = made.apply(({ certificate, privateKey }) => ({ "tls.crt": certificate, "tls.key": privateKey }));
+    this.secret = new k8s.core.v1.Secret(
+      `${service}-tls`,
+      {
+        metadata: { name: contentName(`${service}-tls`, files), namespace, labels: labels("prometheus-adapter") },
+        type: "kubernetes.io/tls",
+        immutable: true,
+        stringData: files,
+      },
+      parent,
+    ).metadata.name;
+    this.registerOutputs({});
+  }
+}

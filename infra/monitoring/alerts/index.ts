@@ -1,0 +1,46 @@
+/** All alert rules, as the file that Prometheus reads. */
+import type { PrometheusConfig } from "../../config/monitoring.ts";
+import type { Alert } from "./alert.ts";
+import { availabilityAlerts, availabilityRecordings } from "./availability.ts";
+import { platformAlerts } from "./platform.ts";
+import { sessionAlerts } from "./sessions.ts";
+import { backupAlerts, storeAlerts } from "./stores.ts";
+
+export interface AlertOptions extends Pick<PrometheusConfig, "alertAges" | "runbooks"> {
+  /** Whether the stack's adapter serves the autoscalers. */
+  adapter: boolean;
+  /** Whether Postgres is the bundled one, which the stack dumps. */
+  backups: boolean;
+}
+
+/** The alerts of a stack, by group. */
+export const alertGroups = (options: AlertOptions): Record<string, Alert[]> => ({
+  availability: availabilityAlerts,
+  sessions: sessionAlerts,
+  platform: platformAlerts(options.adapter),
+  stores: [...storeAlerts, ...(options.backups ? backupAlerts(options.alertAges) : [])],
+});
+
+/** The alert's name in Prometheus. */
+export const alertName = ({ name }: Pick<Alert, "name">): string => `Berth${name}`;
+
+/** A rules file as data: `{ groups: [{ name, rules }] }`. */
+export function alertRules(options: AlertOptions) {
+  const alerts = Object.entries(alertGroups(options)).map(([group, list]) => ({
+    name: `berth-${group}`,
+    rules: list.map((alert) => rule(alert, options.runbooks)),
+  }));
+  return { groups: [{ name: "berth-recordings", rules: availabilityRecordings }, ...alerts] };
+}
+
+const rule = (alert: Alert, runbooks: string) => ({
+  alert: alertName(alert),
+  expr: alert.expr,
+  ...(alert.for === undefined ? {} : { for: alert.for }),
+  labels: { severity: alert.severity, ...alert.labels },
+  annotations: {
+    summary: alert.summary,
+    description: alert.description,
+    runbook_url: `${runbooks}#${alertName(alert).toLowerCase()}`,
+  },
+});

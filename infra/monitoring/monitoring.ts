@@ -1,0 +1,62 @@
+/** All that measures: Prometheus, what it asks, and who asks it. */
+import type * as pulumi from "@pulumi/pulumi";
+import type { BaseImages } from "../base-images.ts";
+import type { Config } from "../config.ts";
+import type { StoreConnection } from "../store-connection.ts";
+import { Adapter } from "./adapter.ts";
+import { AdapterCertificate } from "./adapter-certificate.ts";
+import { DashboardMap } from "./dashboard-map.ts";
+import { Exporter, postgresExporter, redisExporter } from "./exporters.ts";
+import { Grafana } from "./grafana.ts";
+import { Prometheus } from "./prometheus.ts";
+
+export interface MonitoringArgs
+  extends Pick<Config, "prometheus" | "adapter" | "grafana" | "postgres" | "trustedCertificates"> {
+  namespace: pulumi.Input<string>;
+  base: BaseImages;
+  stores: Record<"postgres" | "redis", StoreConnection>;
+}
+
+const adapterName = "prometheus-adapter";
+
+export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResourceOptions): void {
+  const { namespace, base, stores, trustedCertificates } = args;
+  const exporter = { namespace, trustedCertificates };
+  new Exporter(
+    "postgres-exporter",
+    { ...exporter, ...postgresExporter, image: base.postgresExporter, connection: stores.postgres },
+    opts,
+  );
+  new Exporter(
+    "redis-exporter",
+    { ...exporter, ...redisExporter, image: base.redisExporter, connection: stores.redis },
+    opts,
+  );
+  const certificate = args.adapter.enabled
+    ? new AdapterCertificate(`${adapterName}-certificate`, { namespace, service: adapterName }, opts)
+    : null;
+  const { url } = new Prometheus(
+    "prometheus",
+    {
+      namespace,
+      image: base.prometheus,
+      config: args.prometheus,
+      adapter: certificate,
+      backups: args.postgres.external === null,
+    },
+    opts,
+  );
+  if (certificate)
+    new Adapter(
+      adapterName,
+      { namespace, image: base.prometheusAdapter, prometheusUrl: url, config: args.adapter, certificate },
+      opts,
+    );
+  const dashboard = new DashboardMap("dashboard", { namespace }, opts);
+  if (args.grafana)
+    new Grafana(
+      "grafana",
+      { namespace, image: args.grafana.image, prometheusUrl: url, dashboard: dashboard.configMap },
+      opts,
+    );
+}
