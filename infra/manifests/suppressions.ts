@@ -74,18 +74,6 @@ export const suppressions: Suppression[] = [
     reason: "The node port, as above.",
   },
   {
-    tool: "kube-score",
-    rule: "statefulset-has-servicename",
-    object: /^StatefulSet berth\/prometheus$/,
-    reason: "It wants a headless Service; the one pod is reached by its Service's address, as by any client.",
-  },
-  {
-    tool: "kube-score",
-    rule: "deployment-replicas",
-    object: /^Deployment berth\/prometheus-adapter$/,
-    reason: "While it restarts, autoscalers keep the pods that they have.",
-  },
-  {
     tool: "monokle",
     rule: "PSS203",
     reason: "It looks for runAsNonRoot at containers only; it is set for the pod. Pod Security's own verdict counts.",
