@@ -22,6 +22,7 @@ export class CallerGuard implements CanActivate {
       ...(takesTickets(handler) && { sessionId: (request.params as { id?: string }).id }),
     });
     if (caller.role === "tenant") addToLogContext({ tenant: caller.tenant.name });
+    reply.header("cache-control", "no-store"); // it is for this caller, and for now
     const rate = await this.rateLimit.take(caller);
     if (rate !== undefined) reply.headers(rate.headers);
     rate?.refuse();

@@ -94,7 +94,6 @@ async function* untilOver(events: AsyncGenerator<EventJson | null>): AsyncGenera
 function send(reply: FastifyReply, events: AsyncGenerator<EventJson | null>): void {
   reply
     .type("text/event-stream")
-    .header("cache-control", "no-store")
     .header("x-accel-buffering", "no") // nginx would keep the events back
     .send(Readable.from(messages(events), { objectMode: false }));
 }

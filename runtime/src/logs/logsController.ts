@@ -53,7 +53,6 @@ export class LogsController {
     });
     reply
       .type("text/plain; charset=utf-8")
-      .header("cache-control", "no-store")
       .header("x-content-type-options", "nosniff")
       .header("x-accel-buffering", "no")
       .send(log);

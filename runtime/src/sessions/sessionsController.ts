@@ -88,6 +88,7 @@ export class SessionsController {
   ): Promise<SessionJson> {
     const { limits, faults } = limitsFor(tenant, body);
     if (faults.length > 0) throw invalidInput(faults);
+    const waited = wait && this.waiting.forRunning(tenant.name, reply);
     const { tier, labels = {}, command = null, env = {}, secrets = {} } = body;
     const made = await this.store.create(
       {
@@ -113,8 +114,7 @@ export class SessionsController {
       ]);
     }
     if (!made.replayed) this.queue.look(made.session.id);
-    const session = wait === undefined ? made.session : await this.waiting.forRunning(made.session, reply);
-    const json = this.#json(session);
+    const json = this.#json((await waited?.(made.session)) ?? made.session);
     reply.status(made.replayed ? 200 : 201).header("location", json.links.self);
     return json;
   }
@@ -193,9 +193,10 @@ export class SessionsController {
     @Query({ schema: Wait }) { wait }: Wait,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SessionJson> {
+    const waited = wait && this.waiting.forRunning(tenant.name, reply);
     const session = this.#changed(await this.store.resume(id, tenant.name, actor), id);
     this.activity.touch(id);
-    return this.#json(wait === undefined ? session : await this.waiting.forRunning(session, reply));
+    return this.#json((await waited?.(session)) ?? session);
   }
 
   @Post(":id/extend")

@@ -15,17 +15,23 @@ export class Waiting {
   constructor(
     private readonly store: Pick<SessionStore, "find">,
     private readonly feed: Pick<EventFeed, "follow">,
-    private readonly streams: Streams,
+    private readonly streams: Pick<Streams, "open">,
   ) {}
 
-  /** The session once it runs, or will not, or after 60 s; sooner if the caller leaves or the process ends. */
-  async forRunning(session: Session, reply: FastifyReply): Promise<Session> {
-    const signal = AbortSignal.any([this.streams.open(session.tenant, reply), AbortSignal.timeout(patienceMs)]);
-    const whose = { tenant: session.tenant, sessionId: session.id };
-    for await (const event of this.feed.follow(whose, "0", signal, patienceMs)) {
-      // What was in the past, the session's version tells.
-      if (event !== null && event.version >= session.version && !onTheWay.includes(event.state)) break;
-    }
-    return (await this.store.find(session.id, session.tenant)) ?? session;
+  /**
+   * Takes a place among the tenant's long answers, or throws a 429: before anything is made that one would wait for. What
+   * it returns gives the session once it runs, or will not, or after 60 s; sooner if the caller leaves or the process ends.
+   */
+  forRunning(tenant: string, reply: FastifyReply): (session: Session) => Promise<Session> {
+    const ended = this.streams.open(tenant, reply);
+    return async (session) => {
+      const signal = AbortSignal.any([ended, AbortSignal.timeout(patienceMs)]);
+      const whose = { tenant, sessionId: session.id };
+      for await (const event of this.feed.follow(whose, "0", signal, patienceMs)) {
+        // What was in the past, the session's version tells.
+        if (event !== null && event.version >= session.version && !onTheWay.includes(event.state)) break;
+      }
+      return (await this.store.find(session.id, tenant)) ?? session;
+    };
   }
 }
