@@ -1,0 +1,54 @@
+/** Nodes that don't exist, played by KWOK: pods on them run at once and use nothing but the API server. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { CoreV1Api, type KubeConfig, NodeV1Api } from "@kubernetes/client-node";
+import { buildOnce, goBuild, sourcesVersion } from "../../local/lib/go.ts";
+import { binDir, kubeconfig } from "../../local/lib/paths.ts";
+
+/** Marks the nodes; pods get there by the RuntimeClass of this name, and others don't. */
+export const fakeNodes = "berth-bench";
+const count = 10;
+
+const sources = join(import.meta.dirname, "kwok");
+const kwokDir = join(binDir, `kwok-${sourcesVersion(sources, "*.go")}`);
+
+/** Makes the nodes and the RuntimeClass. Returns what removes them. The first time KWOK is built, which takes minutes. */
+export async function startFakeNodes(config: KubeConfig): Promise<() => Promise<void>> {
+  console.error("  building KWOK, unless it is there");
+  await buildOnce(kwokDir, (dir) => goBuild(sources, dir, ["sigs.k8s.io/kwok/cmd/kwok"]));
+  const core = config.makeApiClient(CoreV1Api);
+  const nodes = config.makeApiClient(NodeV1Api);
+  const names = Array.from({ length: count }, (_, index) => `${fakeNodes}-${index}`);
+  let child: ChildProcess | undefined;
+  const remove = async () => {
+    for (const name of names) await core.deleteNode({ name }).catch(() => {});
+    await nodes.deleteRuntimeClass({ name: fakeNodes }).catch(() => {});
+    if (child?.exitCode === null) {
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    }
+  };
+  await remove(); // of a run that was interrupted
+  const taint = { key: fakeNodes, effect: "NoSchedule" };
+  await nodes.createRuntimeClass({
+    body: {
+      metadata: { name: fakeNodes },
+      handler: "none",
+      scheduling: { nodeSelector: { [fakeNodes]: "" }, tolerations: [{ ...taint, operator: "Exists" }] },
+    },
+  });
+  const room = { cpu: "1k", memory: "4Ti", pods: "1k", "ephemeral-storage": "10Ti" };
+  for (const name of names) {
+    await core.createNode({
+      body: {
+        metadata: { name, labels: { [fakeNodes]: "" }, annotations: { "kwok.x-k8s.io/node": "fake" } },
+        spec: { taints: [taint] },
+        status: { capacity: room, allocatable: room },
+      },
+    });
+  }
+  const args = ["--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--cidr=10.250.0.0/16"];
+  child = spawn(join(kwokDir, "kwok"), [`--kubeconfig=${kubeconfig}`, ...args], { stdio: "ignore" });
+  return remove;
+}

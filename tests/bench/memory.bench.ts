@@ -1,0 +1,60 @@
+/** Memory of API and worker without a session and with 1,000 that run, on nodes played by KWOK. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { kubeconfig } from "../../local/lib/paths.ts";
+import { fakeNodes, startFakeNodes } from "./fake-nodes.ts";
+import { report } from "./report.ts";
+import { call, memoryOf, startRuntime } from "./runtime.ts";
+
+const sessions = 1_000;
+const [apiPort, workerPort] = [23_020, 23_030];
+const namespace = "tenant-bench";
+const config = new KubeConfig();
+config.loadFromFile(kubeconfig);
+const core = config.makeApiClient(CoreV1Api);
+
+const plenty = "100000";
+const runtime = await startRuntime({
+  namespace,
+  runtimeClassName: fakeNodes,
+  maxSessions: sessions,
+  quota: {
+    requestsCpu: plenty,
+    limitsCpu: plenty,
+    requestsMemory: "1000Ti",
+    limitsMemory: "1000Ti",
+    pods: plenty,
+    storage: "1000Ti",
+  },
+});
+const removeNodes = await startFakeNodes(config);
+try {
+  await core.createNamespace({ body: { metadata: { name: namespace } } });
+  await core.createNamespacedServiceAccount({ namespace, body: { metadata: { name: "agent-runner" } } });
+  await core.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" }, data: {} } });
+  const changes = { LEASE_NAMESPACE: namespace, MAX_STARTING: "50" };
+  const api = await runtime.start("api", apiPort, changes);
+  const worker = await runtime.start("worker", workerPort, changes);
+
+  const tell = async (count: number): Promise<void> => {
+    await sleep(30_000); // what the start left behind has been collected, and a sweep has gone by
+    report(`api-with-${count}-mib`, memoryOf(api), "-");
+    report(`worker-with-${count}-mib`, memoryOf(worker), "-");
+  };
+  await tell(0);
+  for (let made = 0; made < sessions; made += 1) await call(apiPort, "POST", "/v1/sessions", { tier: "small" });
+  for (let running = 0, told = 0; running < sessions; ) {
+    await sleep(2_000);
+    const metrics = await (await fetch(`http://127.0.0.1:${apiPort}/metrics`)).text();
+    running = Number(/^berth_sessions\{state="running"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+    if (running >= told + 100) console.error(`  ${running} of ${sessions} run`);
+    told = Math.max(told, Math.floor(running / 100) * 100);
+  }
+  await tell(sessions);
+} finally {
+  await runtime.stop();
+  await core.deleteNamespace({ name: namespace }).catch(() => {});
+  // Its pods end with their nodes' help only.
+  while ((await core.listNamespacedPod({ namespace })).items.length > 0) await sleep(1_000);
+  await removeNodes();
+}
