@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { finalStates, type SessionEvent, type State, type Status, states, transition } from "./state.ts";
+import { finalStates, isFinal, type SessionEvent, type State, type Status, states, transition } from "./state.ts";
 
 const at = (state: State, changes: Partial<Status> = {}): Status => ({
   state,
@@ -96,4 +97,27 @@ test("no event leads out of a final state, and an event that comes twice changes
       if (once !== undefined) expect(transition(once, event)).toBeUndefined();
     }
   }
+});
+
+test("whatever happened to it, in whatever order and however often: every session can end, once, and stays ended", () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...events)), fc.array(fc.constantFrom(...events)), (before, later) => {
+      const ended = after(at("queued"), ...before, stop, gone);
+      expect(isFinal(ended.state)).toBe(true);
+      expect(ended).toMatchObject({ endsAs: ended.state, cause: expect.any(String), podIp: null });
+      expect(after(ended, ...later)).toEqual(ended);
+    }),
+  );
+});
+
+test("whatever happened to it: a session that runs has a pod's address and no cause to end, any other has no address", () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...events)), (happened) => {
+      const { state, podIp, cause, stalled, resumes } = after(at("queued"), ...happened);
+      expect(podIp !== null).toBe(state === "running");
+      expect(cause !== null).toBe(state === "stopping" || isFinal(state));
+      if (stalled) expect(state).toBe("starting");
+      if (resumes) expect(state).toBe("suspending");
+    }),
+  );
 });

@@ -1,0 +1,173 @@
+/**
+ * Rows and cluster in memory, for trying many orders of events quickly: what is promised of the real ones is kept here (a row
+ * changes by compare-and-set, a name is there once, an owner takes all with it), and every step may fail or come late.
+ */
+import type { Creation } from "../pods/refusals.ts";
+import type { Observed } from "../sessions/decide.ts";
+import type { ReconcilerOptions } from "../sessions/reconciler.ts";
+import type { Session } from "../sessions/session.ts";
+import { isFinal, type SessionEvent, type State, transition } from "../sessions/state.ts";
+import { session } from "./fixtures.ts";
+
+/** What goes wrong with a call: nothing, no answer though it was not done, no answer though it was done, no room. */
+export type Fault = "none" | "before" | "after" | "quota";
+
+type PodState = "pending" | "ready" | "finished" | "broken" | "displaced";
+interface Objects {
+  secret: boolean;
+  claim: boolean;
+  pod?: { uid: string; state: PodState; leaving: boolean };
+  /** The owner is being deleted, and all with it. */
+  going: boolean;
+}
+
+export class Model {
+  readonly rows = new Map<string, Session>();
+  readonly trail: { id: string; state: State; version: number }[] = [];
+  readonly cluster = new Map<string, Objects>();
+  /** Fails calls; called once per call. */
+  fault: () => Fault = () => "none";
+  /** Waits before each step, so that others come in between. */
+  pause: () => Promise<void> = async () => {};
+  #uids = 0;
+
+  create(id: string): void {
+    const made = session({ id });
+    this.rows.set(id, made);
+    this.trail.push({ id, state: made.state, version: made.version });
+  }
+
+  /** Applies a user's wish as the API does: again while others change the session. */
+  wish(id: string, event: SessionEvent): void {
+    const seen = this.rows.get(id);
+    if (seen !== undefined) this.#set(seen, event);
+  }
+
+  #set(seen: Session, event: SessionEvent): Session | "unchanged" | "stale" {
+    const next = transition(seen, event);
+    if (next === undefined) return "unchanged";
+    const now = this.rows.get(seen.id);
+    if (now?.version !== seen.version) return "stale";
+    const changed: Session = {
+      ...now,
+      ...next,
+      version: now.version + 1,
+      startedAt: event.type === "ready" ? new Date(0) : now.startedAt,
+      workspaceUntil: event.type === "gone" && event.keepSeconds > 0 ? new Date(0) : now.workspaceUntil,
+    };
+    this.rows.set(seen.id, changed);
+    this.trail.push({ id: seen.id, state: changed.state, version: changed.version });
+    return changed;
+  }
+
+  expire(id: string): void {
+    const row = this.rows.get(id);
+    if (row !== undefined && isFinal(row.state)) this.rows.set(id, { ...row, workspaceUntil: null });
+  }
+
+  /** The cluster gets on: pods become ready, what is being deleted goes. */
+  progress(id: string): void {
+    const objects = this.cluster.get(id);
+    if (objects === undefined) return;
+    if (objects.going) this.cluster.delete(id);
+    else if (objects.pod?.leaving) delete objects.pod;
+    else if (objects.pod?.state === "pending") objects.pod.state = "ready";
+  }
+
+  /** Something happens to the pod. */
+  harm(id: string, state: Exclude<PodState, "pending" | "ready"> | "deleted" | "vanished"): void {
+    const objects = this.cluster.get(id);
+    if (objects?.pod === undefined) return;
+    if (state === "vanished") delete objects.pod;
+    else if (state === "deleted") objects.pod.leaving = true;
+    else objects.pod.state = state;
+  }
+
+  readonly store: ReconcilerOptions["store"] = {
+    look: (id) =>
+      this.#call(() => {
+        const row = this.rows.get(id);
+        return row && { session: row, secondsInState: 1, isIdle: false, isOverLifetime: false };
+      }),
+    find: (id) => this.#call(() => this.rows.get(id)),
+    apply: (seen, event) => this.#call(() => this.#set(seen, event)),
+  };
+
+  readonly admission: ReconcilerOptions["admission"] = {
+    run: async () => {
+      await this.pause();
+      for (const row of this.rows.values()) if (row.state === "queued") this.#set(row, { type: "admitted" });
+    },
+    kick: () => {},
+  };
+
+  readonly objects: ReconcilerOptions["objects"] = {
+    create: async ({ id }): Promise<Creation> => {
+      await this.#call(() => this.#at(id), true);
+      await this.#call(() => {
+        this.#at(id).claim = true;
+      }, true);
+      const creation = await this.#call((fault): Creation => {
+        if (fault === "quota") return { result: "defer", reason: "no room" };
+        this.#at(id).pod ??= { uid: `pod-${++this.#uids}`, state: "pending", leaving: false };
+        return { result: "created" };
+      }, true);
+      return creation;
+    },
+    observe: ({ id }) => this.#call(() => this.#observe(id)),
+    observePod: ({ id }) => this.#call(() => this.#observe(id)),
+    removePod: ({ id }, uid) =>
+      this.#call(() => {
+        const pod = this.cluster.get(id)?.pod;
+        if (pod !== undefined && pod.uid === uid) pod.leaving = true;
+      }),
+    remove: ({ id }) =>
+      this.#call(() => {
+        const objects = this.cluster.get(id);
+        if (objects !== undefined) objects.going = true;
+      }),
+  };
+
+  /** What is made under an owner that is going goes with it. */
+  #at(id: string): Objects {
+    const objects = this.cluster.get(id) ?? { secret: true, claim: false, going: false };
+    this.cluster.set(id, objects);
+    return objects;
+  }
+
+  #observe(id: string): Observed {
+    const objects = this.cluster.get(id);
+    const of = (there: boolean | undefined) => (!there ? "absent" : objects?.going ? "deleting" : "present");
+    const pod = objects?.pod;
+    const leaves = pod !== undefined && (pod.leaving || objects?.going === true);
+    return {
+      secret: of(objects?.secret),
+      claim: of(objects?.claim),
+      podObject: leaves ? "deleting" : of(pod !== undefined),
+      podUid: pod?.uid,
+      pod:
+        pod === undefined
+          ? { is: "absent" }
+          : pod.state === "displaced"
+            ? { is: "displaced", reason: "drained" }
+            : leaves
+              ? { is: "leaving", reason: "deleted" }
+              : pod.state === "ready"
+                ? { is: "ready", ip: `10.0.0.1` }
+                : pod.state === "pending"
+                  ? { is: "pending", reason: "on its way", needs: "time" }
+                  : pod.state === "finished"
+                    ? { is: "finished", reason: "The agent exited" }
+                    : { is: "broken", cause: "agent-error", reason: "The agent exited with code 1" },
+    };
+  }
+
+  async #call<T>(work: (fault: Fault) => T, mayLackRoom = false): Promise<T> {
+    await this.pause();
+    const fault = this.fault();
+    if (fault === "before") throw new Error("no answer");
+    const result = work(mayLackRoom ? fault : "none");
+    if (fault === "after") throw new Error("no answer");
+    return result;
+  }
+}
