@@ -1,0 +1,86 @@
+/**
+ * `pulumi preview` of a stack with 100 tenants in which nothing changed, against the same resources made by a bare loop.
+ * Both stacks are real, on the local cluster, in namespaces of their own that are removed afterwards.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { kubectl } from "../../local/cluster/index.ts";
+import { context } from "../../local/lib/paths.ts";
+import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { median, report } from "./report.ts";
+import type { Plain } from "./tenants/loop.ts";
+
+const names = Array.from({ length: 100 }, (_, index) => `bench-${index}`);
+const rounds = 5;
+
+const project = join(import.meta.dirname, "tenants");
+const work = mkdtempSync(join(tmpdir(), "berth-bench-"));
+const env = { ...stackEnvironment(), PULUMI_BACKEND_URL: `file://${work}` };
+const pulumi = (stack: string, ...args: string[]) =>
+  execa("pulumi", [...args, "--stack", stack, "--non-interactive"], {
+    cwd: project,
+    env,
+  });
+
+async function up(stack: string, config: Record<string, string>): Promise<void> {
+  await pulumi(stack, "stack", "init");
+  const file = join(work, `${stack}.yaml`);
+  writeFileSync(file, JSON.stringify({ config }));
+  const start = performance.now();
+  await pulumi(stack, "up", "--yes", "--skip-preview", "--config-file", file);
+  console.error(`  up of ${stack}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
+}
+
+interface StateResource {
+  type: string;
+  urn: string;
+  custom: boolean;
+  external?: boolean;
+  protect?: boolean;
+  inputs: Record<string, unknown>;
+}
+
+/** What Pulumi notes beside the inputs that a program gives begins so. */
+const withoutNotes = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value), (key, inner) => (key.startsWith("__") ? undefined : inner));
+
+async function preview(stack: string): Promise<number> {
+  const start = performance.now();
+  const file = join(work, `${stack}.yaml`);
+  await pulumi(stack, "preview", "--expect-no-changes", "--suppress-progress", "--config-file", file);
+  return performance.now() - start;
+}
+
+try {
+  await up("components", { "berth-bench:context": context, "berth-bench:tenants": JSON.stringify(names) });
+  const { stdout: state } = await pulumi("components", "stack", "export");
+  const all: StateResource[] = JSON.parse(state).deployment.resources;
+  const made = all.filter(({ type, custom, external }) => custom && !external && !type.startsWith("pulumi:"));
+  const plain = made.map(({ type, urn, inputs, protect = false }) => ({
+    type,
+    name: urn.split("::").at(-1),
+    inputs: withoutNotes(inputs),
+    protect,
+  })) as Plain[];
+  writeFileSync(join(work, "resources.json"), JSON.stringify(plain));
+  await up("loop", { "berth-bench:context": context, "berth-bench:resources": join(work, "resources.json") });
+
+  const ratios: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    // Side by side, as other work on the machine comes and goes.
+    const [loop, components] = [await preview("loop"), await preview("components")];
+    console.error(`  loop ${(loop / 1000).toFixed(1)} s, components ${(components / 1000).toFixed(1)} s`);
+    ratios.push(components / loop);
+  }
+  report("preview-100-tenants", median(ratios), "<=1.2");
+  report("resources-per-tenant", all.length / names.length, "-");
+  report("state-per-tenant-kib", Buffer.byteLength(state) / 1024 / names.length, "-");
+} finally {
+  const namespaces = names.map((name) => `tenant-${name}`);
+  await kubectl(["delete", "namespace", "--ignore-not-found", "--timeout=600s", ...namespaces]);
+  rmSync(work, { recursive: true, force: true });
+  // Written by `stack init`.
+  for (const stack of ["components", "loop"]) rmSync(join(project, `Pulumi.${stack}.yaml`), { force: true });
+}

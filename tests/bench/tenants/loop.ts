@@ -1,0 +1,21 @@
+import { readFileSync } from "node:fs";
+import type * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+/** A resource of the stack `components`, its inputs resolved. */
+export interface Plain {
+  type: string;
+  name: string;
+  inputs: pulumi.Inputs;
+  protect: boolean;
+}
+
+class Bare extends pulumi.CustomResource {}
+
+/** One resource after the other, as the file says. */
+export async function make(kubernetes: k8s.Provider) {
+  const file = new pulumi.Config().require("resources");
+  const resources: Plain[] = JSON.parse(readFileSync(file, "utf8"));
+  for (const { type, name, inputs, protect } of resources)
+    new Bare(type, name, inputs, { protect, ...(type.startsWith("kubernetes:") && { provider: kubernetes }) });
+}
