@@ -1,0 +1,89 @@
+/** The deployed stack `dev` is measured, judged, and its autoscalers are told. */
+import { expect, test, vi } from "vitest";
+import { kubectl } from "../../local/cluster/index.ts";
+import { alertName } from "./alerts/index.ts";
+import { rows } from "./dashboard-panels.ts";
+
+const raw = async (path: string) => JSON.parse(await kubectl(["get", "--raw", path]));
+const prometheus = async (path: string, query: Record<string, string> = {}) => {
+  const proxy = "/api/v1/namespaces/berth/services/prometheus:9090/proxy/api/v1";
+  const { status, data } = await raw(`${proxy}/${path}?${new URLSearchParams(query)}`);
+  expect(status).toBe("success");
+  return data;
+};
+/** A stack that was just deployed is measured within a minute or two. */
+const soon = <T>(check: () => Promise<T>) => vi.waitFor(check, { timeout: 120_000, interval: 2_000 });
+
+test("the worker's autoscaler is told how many jobs wait, once and in any namespace", async () => {
+  const path = "bullmq_waiting_jobs?labelSelector=queue%3Dagent-sessions";
+  for (const namespace of ["berth", "default"])
+    await soon(async () => {
+      const { items } = await raw(`/apis/external.metrics.k8s.io/v1beta1/namespaces/${namespace}/${path}`);
+      expect(items).toEqual([expect.objectContaining({ metricLabels: { queue: "agent-sessions" } })]);
+      expect(items[0].value).toMatch(/^\d+$/);
+    });
+});
+
+test("the API's autoscaler is told each pod's requests, none as 0", async () => {
+  const pods = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/berth/pods/*/http_requests_per_second";
+  await soon(async () => {
+    const { items } = await raw(`${pods}?labelSelector=app.kubernetes.io%2Fname%3Dapi`);
+    expect(items.length).toBeGreaterThan(0);
+    for (const { value } of items) expect(value).toMatch(/^\d+m?$/);
+  });
+});
+
+test("autoscalers see all of their metrics", async () => {
+  await soon(async () => {
+    const { items } = JSON.parse(await kubectl(["get", "hpa", "-n", "berth", "-o", "json"]));
+    expect(items.length).toBeGreaterThan(0);
+    for (const { metadata, spec, status } of items) {
+      const active = status.conditions.find(({ type }: { type: string }) => type === "ScalingActive");
+      expect(active, metadata.name).toMatchObject({ status: "True" });
+      expect(status.currentMetrics.length, metadata.name).toBe(spec.metrics.length);
+    }
+  });
+});
+
+test("kubectl top knows every pod of the platform that runs, and the node", async () => {
+  await soon(async () => {
+    const top = await kubectl(["top", "pods", "-n", "berth", "--no-headers"]);
+    for (const name of ["api", "worker", "postgres", "redis", "prometheus"])
+      expect(top).toMatch(new RegExp(`^${name}-\\S+ +\\d+m +\\d+Mi`, "m"));
+    expect(await kubectl(["top", "nodes", "--no-headers"])).toMatch(/^\S+ +\d+m /);
+  });
+});
+
+test("Prometheus reaches everything that it is to measure", async () => {
+  await soon(async () => {
+    const { activeTargets } = await prometheus("targets", { state: "active" });
+    const targets = activeTargets as { labels: Record<string, string>; health: string; lastError: string }[];
+    const names = targets.map(({ labels }) => labels.component ?? labels.job);
+    for (const name of ["api", "worker", "postgres-exporter", "redis-exporter", "kubelets", "prometheus-adapter"])
+      expect(names).toContain(name);
+    const own = targets.filter(({ labels }) => labels.job !== "sessions");
+    expect(own.filter(({ health }) => health !== "up")).toEqual([]);
+  });
+  const { result } = await prometheus("query", { query: "min(pg_up) + min(redis_up)" });
+  expect(result[0].value[1]).toBe("2");
+});
+
+test("all alert rules are loaded and can be worked out", async () => {
+  await soon(async () => {
+    const { groups } = await prometheus("rules");
+    const rules = (groups as { rules: { name: string; health: string; lastError?: string }[] }[]).flatMap(
+      (g) => g.rules,
+    );
+    expect(rules.map(({ name }) => name)).toContain(alertName({ name: "QueueNotDraining" }));
+    expect(rules.filter(({ health }) => health !== "ok")).toEqual([]);
+  });
+});
+
+test("every query of the dashboard is one that Prometheus can answer", async () => {
+  for (const { title, queries } of Object.values(rows).flat())
+    for (const query of Object.values(queries))
+      await expect(
+        prometheus("query", { query: query.replaceAll("$__rate_interval", "1m").replaceAll("$tenant", ".+") }),
+        title,
+      ).resolves.toBeDefined();
+});
