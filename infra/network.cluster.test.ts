@@ -31,6 +31,15 @@ afterAll(async () => {
 const addressOf = ({ namespace, pod }: Place) =>
   kubectl(["get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.podIP}"]);
 
+/** The value of the query in Prometheus, which is asked through the API server. */
+async function prometheus(query: string): Promise<string | undefined> {
+  const path = `/api/v1/namespaces/berth/pods/prometheus-0:9090/proxy/api/v1/query?query=${encodeURIComponent(query)}`;
+  const answer = JSON.parse(await kubectl(["get", "--raw", path])) as {
+    data: { result: { value: [number, string] }[] };
+  };
+  return answer.data.result[0]?.value[1];
+}
+
 /** "open", "closed", or the error of looking up the name. */
 function attempt({ namespace, pod }: Place, host: string, port: number): Promise<string> {
   const script = `
@@ -56,6 +65,9 @@ test.concurrent.each<[string, Place, string, number, "open" | "closed"]>([
   ["api → prometheus", api, "prometheus", 9090, "closed"],
   ["session → prometheus", acme, "prometheus.berth.svc.cluster.local", 9090, "closed"],
   ["session → the adapter", acme, "prometheus-adapter.berth.svc.cluster.local", 443, "closed"],
+  ["session → the API's port for sessions", acme, "api.berth.svc.cluster.local", 3002, "open"],
+  ["session of another tenant → the same", globex, "api.berth.svc.cluster.local", 3002, "open"],
+  ["session → the API's port for users", acme, "api.berth.svc.cluster.local", 80, "closed"],
   ["session → Kubernetes", acme, "kubernetes.default.svc.cluster.local", 443, "closed"],
   ["session → postgres", acme, "postgres.berth.svc.cluster.local", 5432, "closed"],
   ["session → redis", acme, "redis.berth.svc.cluster.local", 6379, "closed"],
@@ -72,8 +84,18 @@ test.concurrent("a session's desktop is for the API alone", async () => {
   await expectReach(worker, address, 6080, "closed");
 });
 
+test.concurrent("a session's metrics are for Prometheus alone", async () => {
+  const address = await addressOf(acme);
+  const query = `up{job="sessions",instance="${address}:6081"}`;
+  await vi.waitFor(async () => expect(await prometheus(query)).toBe("1"), { timeout: 100_000, interval: 2_000 });
+  await expectReach(api, address, 6081, "closed");
+  await expectReach(worker, address, 6081, "closed");
+});
+
 test.concurrent("sessions don't reach each other, neither another tenant's nor their own", async () => {
   const address = await addressOf(acme);
-  await expectReach(acmeToo, address, 6080, "closed");
-  await expectReach(globex, address, 6080, "closed");
+  for (const port of [6080, 6081]) {
+    await expectReach(acmeToo, address, port, "closed");
+    await expectReach(globex, address, port, "closed");
+  }
 });

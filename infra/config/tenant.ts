@@ -74,7 +74,7 @@ export const tenant = z
       .boolean()
       .default(false)
       .describe(
-        "The first step of a tenant's removal: true ends its sessions and closes its keys. The second: take the entry out. Without the first the second is refused.",
+        "The first step of a tenant's removal: true closes its keys and ends its sessions, whose workspaces go with them. The second: take the entry out. Without the first the second is refused.",
       ),
     keys: tenantKeys.describe("API keys: `berth_<tenant>_…`. Generated ones are in the output `tenantKeys`."),
     quota: quota.prefault({}).describe("What all sessions of the tenant may use together."),

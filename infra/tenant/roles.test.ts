@@ -29,7 +29,7 @@ const rightsOf = (account: string, tenant: { exec: boolean }) =>
     .flatMap(({ rules }) => rules.flatMap((rule) => rule.verbs.map((verb) => `${verb} ${rule.resources[0]}`)));
 
 test("the worker's rights are the calls of its client type", () => {
-  expect(rightsOf("worker", { exec: true })).toEqual(expect.arrayContaining(workerCalls()));
+  expect(rightsOf("worker", { exec: true }).sort()).toEqual(workerCalls().sort());
 });
 
 test("the API reads logs, and runs commands only where the tenant allows it", () => {

@@ -5,11 +5,21 @@ export interface Place {
   pod: string;
 }
 
+/** Listens on the ports of desktop and VNC, and answers on that of the metrics. */
+const program = `
+  for (const port of [6080, 5900]) require("net").createServer((socket) => socket.end()).listen(port);
+  require("http").createServer((_, answer) => answer.setHeader("content-type", "text/plain").end("session_probe 1\\n")).listen(6081);`;
+
 /** A pod that looks like a session, listens on a session's ports and serves as a place to try from. Ends after 5 minutes. */
 export const probePod = ({ namespace, pod }: Place, image: string, claimName?: string) => ({
   apiVersion: "v1",
   kind: "Pod",
-  metadata: { name: pod, namespace, labels: { "app.kubernetes.io/component": "session" } },
+  metadata: {
+    name: pod,
+    namespace,
+    labels: { "app.kubernetes.io/component": "session", "app.kubernetes.io/part-of": "berth" },
+    annotations: { "prometheus.io/scrape": "true", "prometheus.io/port": "6081", "prometheus.io/path": "/metrics" },
+  },
   spec: {
     activeDeadlineSeconds: 300,
     automountServiceAccountToken: false,
@@ -23,7 +33,8 @@ export const probePod = ({ namespace, pod }: Place, image: string, claimName?: s
       {
         name: "probe",
         image,
-        args: ["-e", 'for (const port of [6080, 6081, 5900]) require("net").createServer((s) => s.end()).listen(port)'],
+        args: ["-e", program],
+        ports: [{ name: "metrics", containerPort: 6081 }],
         resources: { requests: { cpu: "10m", memory: "32Mi" }, limits: { cpu: "200m", memory: "128Mi" } },
         securityContext: {
           allowPrivilegeEscalation: false,
