@@ -64,7 +64,7 @@ function operations(log: string): string[] {
     .split("\n")
     .filter((line) => line !== "")
     .flatMap((line) => (JSON.parse(line) as EngineEvent).resOutputsEvent?.metadata ?? [])
-    .filter(({ op }) => !["same", "read", "refresh"].includes(op))
+    .filter(({ op }) => !["same", "read", "discard", "refresh"].includes(op))
     .map(({ op, urn }) => `${op} ${kindOf(urn)} ${nameOf(urn)}`)
     .sort();
 }

@@ -22,6 +22,7 @@ export const probePod = ({ namespace, pod }: Place, image: string, claimName?: s
   },
   spec: {
     activeDeadlineSeconds: 300,
+    terminationGracePeriodSeconds: 1,
     automountServiceAccountToken: false,
     securityContext: {
       runAsNonRoot: true,
