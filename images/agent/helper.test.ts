@@ -53,7 +53,10 @@ async function open({ answer, task, connected = true, idle = 4_000 }: Setup = {}
         answer?.(what) ?? (what === "GET /session/task" ? { status: 200, body: full } : { status: 204 });
       response.writeHead(status, { "content-type": "application/json" });
       response.end(body === undefined ? undefined : JSON.stringify(body));
-    })();
+    })().catch((error) => {
+      // A helper that is being ended may leave its request half sent.
+      if (error.code !== "ECONNRESET") throw error;
+    });
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());

@@ -52,7 +52,10 @@ async function serve(answer: (request: IncomingMessage, body: string) => Promise
     void (async () => {
       const { status, body } = await answer(request, Buffer.concat(await request.toArray()).toString());
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-    })();
+    })().catch((error) => {
+      // A process that ends may leave its request half sent.
+      if (error.code !== "ECONNRESET") throw error;
+    });
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => {
