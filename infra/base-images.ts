@@ -3,18 +3,21 @@ import * as pulumi from "@pulumi/pulumi";
 import type { RegistryLogin } from "./config/images.ts";
 import { loginFor } from "./registry-login.ts";
 
-/** The images that Berth builds on or runs as they are, each as `name:tag@digest`. */
-export interface BaseImages {
-  nodeBuild: string;
-  nodeRuntime: string;
-  debian: string;
-  postgres: string;
-  redis: string;
-  prometheus: string;
-  prometheusAdapter: string;
-  postgresExporter: string;
-  redisExporter: string;
-}
+/** The images that Berth builds on or runs as they are. */
+const images = {
+  nodeBuild: "docker.io/library/node:24-bookworm-slim",
+  nodeRuntime: "gcr.io/distroless/nodejs24-debian13:nonroot",
+  debian: "docker.io/library/debian:bookworm-slim",
+  postgres: "docker.io/library/postgres:15-bookworm",
+  redis: "docker.io/library/redis:7-bookworm",
+  prometheus: "docker.io/prom/prometheus:v3.13.5",
+  prometheusAdapter: "registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0",
+  postgresExporter: "quay.io/prometheuscommunity/postgres-exporter:v0.11.1",
+  redisExporter: "docker.io/oliver006/redis_exporter:v1.45.0-alpine",
+};
+
+/** Each of them as `name:tag@digest`. */
+export type BaseImages = typeof images;
 
 /** Registries on the machine itself speak plain http; Docker treats them so too. */
 export const isLoopback = (registry: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])(:|\/|$)/.test(registry);
@@ -49,39 +52,11 @@ const address = (registry: string) => `${isLoopback(registry) ? "http" : "https"
  * @param prefix registry and path before the original names; empty for the originals
  */
 export async function baseImages(prefix: string, provider: docker.Provider): Promise<BaseImages> {
-  const pin = (image: string) => withDigest(baseImageName(prefix, image), provider);
-  const [
-    nodeBuild,
-    nodeRuntime,
-    debian,
-    postgres,
-    redis,
-    prometheus,
-    prometheusAdapter,
-    postgresExporter,
-    redisExporter,
-  ] = await Promise.all([
-    pin("docker.io/library/node:24-bookworm-slim"),
-    pin("gcr.io/distroless/nodejs24-debian13:nonroot"),
-    pin("docker.io/library/debian:bookworm-slim"),
-    pin("docker.io/library/postgres:15-bookworm"),
-    pin("docker.io/library/redis:7-bookworm"),
-    pin("docker.io/prom/prometheus:v3.13.5"),
-    pin("registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0"),
-    pin("quay.io/prometheuscommunity/postgres-exporter:v0.11.1"),
-    pin("docker.io/oliver006/redis_exporter:v1.45.0-alpine"),
+  const pinned = Object.entries(images).map(async ([key, image]) => [
+    key,
+    await withDigest(baseImageName(prefix, image), provider),
   ]);
-  return {
-    nodeBuild,
-    nodeRuntime,
-    debian,
-    postgres,
-    redis,
-    prometheus,
-    prometheusAdapter,
-    postgresExporter,
-    redisExporter,
-  };
+  return Object.fromEntries(await Promise.all(pinned));
 }
 
 /** `name:tag` → `name:tag@sha256:…`. */

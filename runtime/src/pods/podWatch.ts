@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type KubeConfig, makeInformer, type V1Pod } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { LastTurn } from "../health/lastTurn.ts";
+import { jittered, Loop } from "../health/loop.ts";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
 
@@ -25,43 +25,35 @@ const defaultRelistMs = 5 * 60_000;
  * whatever was missed is told then. Pods that vanished in between are found by the sweep.
  */
 export class PodWatch {
-  readonly #abort = new AbortController();
-  readonly #lastTurn: LastTurn;
-  readonly #done: Promise<void>;
+  readonly #loop: Loop;
+  #failures = 0;
 
   constructor(
     private readonly config: KubeConfig,
     private readonly core: CoreApi,
     private readonly options: PodWatchOptions,
   ) {
-    this.#lastTurn = new LastTurn(3 * (options.relistMs ?? defaultRelistMs));
-    this.#done = this.#run();
+    this.#loop = new Loop(() => this.#turn(), 3 * (options.relistMs ?? defaultRelistMs));
+    this.#loop.start();
   }
 
   /** Whether the watch is still made anew from time to time. */
   isTurning(): boolean {
-    return this.#lastTurn.isRecent();
+    return this.#loop.isTurning();
   }
 
   async stop(): Promise<void> {
-    this.#abort.abort();
-    await this.#done;
+    await this.#loop.stop();
   }
 
-  async #run(): Promise<void> {
-    let failures = 0;
-    while (!this.#abort.signal.aborted) {
-      const began = performance.now();
-      this.#lastTurn.now();
-      const error = await this.#watchOnce();
-      if (error === undefined) continue;
-      if (this.#abort.signal.aborted) return;
-      failures = performance.now() - began > 60_000 ? 1 : failures + 1;
-      this.options.logger.warn({ err: error, namespace: this.options.namespace }, "pod watch broke; it is made anew");
-      this.options.onRestart();
-      const backoff = 500 + Math.random() * Math.min(10_000, 1_000 * 2 ** failures);
-      await sleep(backoff, undefined, { signal: this.#abort.signal }).catch(() => {});
-    }
+  async #turn(): Promise<number> {
+    const began = performance.now();
+    const error = await this.#watchOnce();
+    if (error === undefined || this.#loop.signal.aborted) return 0;
+    this.#failures = performance.now() - began > 60_000 ? 1 : this.#failures + 1;
+    this.options.logger.warn({ err: error, namespace: this.options.namespace }, "pod watch broke; it is made anew");
+    this.options.onRestart();
+    return 500 + Math.random() * Math.min(10_000, 1_000 * 2 ** this.#failures);
   }
 
   /** One informer's life: until an error, which it returns, or until it is time to list again or to stop. */
@@ -83,9 +75,7 @@ export class PodWatch {
     const broken = new Promise<unknown>((resolve) =>
       informer.on("error", (error) => resolve(error ?? new Error("closed"))),
     );
-    const over = sleep(relistMs * (0.9 + 0.2 * Math.random()), undefined, { signal: this.#abort.signal }).catch(
-      () => {},
-    );
+    const over = sleep(jittered(relistMs), undefined, { signal: this.#loop.signal }).catch(() => {});
     void informer.start();
     try {
       return await Promise.race([broken, over]);

@@ -1,7 +1,7 @@
 /** How long workspaces are kept after the end of their sessions. */
 import { sql } from "kysely";
 import type { Database } from "../database/database.ts";
-import { type Actor, eventColumns, eventsFrom } from "./sessionEvents.ts";
+import { type Actor, logEvents } from "./sessionEvents.ts";
 
 /**
  * Ends the retention of every workspace that has been kept for long enough and returns whose they were. The next look at
@@ -16,12 +16,7 @@ export async function expireWorkspaces(database: Database, actor: Actor): Promis
         .where("workspace_until", "<=", sql<Date>`now()`)
         .returningAll(),
     )
-    .with("logged", (db) =>
-      db
-        .insertInto("session_events")
-        .columns(eventColumns)
-        .expression(eventsFrom("changed", "expired", actor)),
-    )
+    .with("logged", logEvents("changed", "expired", actor))
     .selectFrom("changed")
     .select("id")
     .execute();

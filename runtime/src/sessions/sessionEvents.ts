@@ -1,6 +1,7 @@
 /** The audit trail: how rows get into it, and how they are read again. */
-import { sql } from "kysely";
+import { type QueryCreator, sql } from "kysely";
 import type { Database } from "../database/database.ts";
+import type { Schema } from "../database/schema.ts";
 import type { State } from "./state.ts";
 
 /** Who does something, for the audit trail: e.g. `key:default` from an address, or `worker`. */
@@ -25,19 +26,20 @@ export interface LoggedEvent {
   address: string | null;
 }
 
-export const eventColumns = ["session_id", "type", "state", "reason", "version", "actor", "address"] as const;
-
 /**
- * Rows of the audit trail from what the common table `source` made or changed: appended by the same statement. The lock,
- * held till the commit, has ids grow in the order of commits, so that a reader who goes on after the last id that it saw
- * misses nothing.
+ * Appends to the audit trail, in the same statement, what the common table `source` made or changed. The lock, held till the
+ * commit, has ids grow in the order of commits, so that a reader who goes on after the last id that it saw misses nothing.
+ * @param reason default: the session's
  */
-export function eventsFrom(source: "created" | "changed", type: string, actor: Actor, reason?: string) {
-  return sql<never>`
-    select id, ${type}::text, state, ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
-      ${actor.name}::text, ${actor.address ?? null}::inet
-    from ${sql.ref(source)}, (select pg_advisory_xact_lock(hashtext('session_events'))) as in_order`;
-}
+export const logEvents =
+  (source: "created" | "changed", type: string, actor: Actor, reason?: string) => (db: QueryCreator<Schema>) =>
+    db
+      .insertInto("session_events")
+      .columns(["session_id", "type", "state", "reason", "version", "actor", "address"])
+      .expression(sql<never>`
+        select id, ${type}::text, state, ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
+          ${actor.name}::text, ${actor.address ?? null}::inet
+        from ${sql.ref(source)}, (select pg_advisory_xact_lock(hashtext('session_events'))) as in_order`);
 
 /** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId`, oldest first. */
 export async function readEvents(

@@ -6,15 +6,7 @@ import type { WorkspaceMode } from "../database/schema.ts";
 import { changesOf } from "./changes.ts";
 import { isIdle, isOverLifetime, secondsInState } from "./deadlines.ts";
 import { fromRow, type Session } from "./session.ts";
-import {
-  type Actor,
-  eventColumns,
-  eventsFrom,
-  type LoggedEvent,
-  newestEventId,
-  readAllEvents,
-  readEvents,
-} from "./sessionEvents.ts";
+import { type Actor, type LoggedEvent, logEvents, newestEventId, readAllEvents, readEvents } from "./sessionEvents.ts";
 import { finalStates, podStates, type SessionEvent, type State, transition } from "./state.ts";
 import { countStuck, type StuckCounts } from "./stuck.ts";
 import type { Task, TaskCipher } from "./taskCipher.ts";
@@ -119,12 +111,7 @@ export class SessionStore {
           .onConflict((conflict) => conflict.constraint("sessions_idempotency").doNothing())
           .returningAll(),
       )
-      .with("logged", (db) =>
-        db
-          .insertInto("session_events")
-          .columns(eventColumns)
-          .expression(eventsFrom("created", "created", actor)),
-      )
+      .with("logged", logEvents("created", "created", actor))
       .selectFrom("created")
       .selectAll()
       .executeTakeFirst();
@@ -221,12 +208,7 @@ export class SessionStore {
           .where(onlyIf)
           .returningAll(),
       )
-      .with("logged", (db) =>
-        db
-          .insertInto("session_events")
-          .columns(eventColumns)
-          .expression(eventsFrom("changed", event.type, actor)),
-      )
+      .with("logged", logEvents("changed", event.type, actor))
       .selectFrom("changed")
       .selectAll()
       .executeTakeFirst();
@@ -289,12 +271,7 @@ export class SessionStore {
           .where("state", "not in", ["stopping", ...finalStates])
           .returningAll(),
       )
-      .with("logged", (db) =>
-        db
-          .insertInto("session_events")
-          .columns(eventColumns)
-          .expression(eventsFrom("changed", "extend", actor)),
-      )
+      .with("logged", logEvents("changed", "extend", actor))
       .selectFrom("changed")
       .selectAll()
       .executeTakeFirst();
@@ -325,9 +302,9 @@ export class SessionStore {
           .where("state", "in", podStates)
           .returningAll(),
       )
-      .insertInto("session_events")
-      .columns(eventColumns)
-      .expression(eventsFrom("changed", "progress", actor, percent === null ? message : `${message} (${percent} %)`))
+      .with("logged", logEvents("changed", "progress", actor, percent === null ? message : `${message} (${percent} %)`))
+      .selectFrom("changed")
+      .select("id")
       .execute();
   }
 

@@ -1,8 +1,7 @@
 /** Tells tenants' webhooks what happens to their sessions. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { LastTurn } from "../health/lastTurn.ts";
+import { Loop } from "../health/loop.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { nextAttempt } from "./backoff.ts";
@@ -25,44 +24,37 @@ export interface WebhookSenderOptions {
 }
 
 export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #abort = new AbortController();
+  readonly #loop = new Loop(() => this.#turn());
   readonly #running = new Set<Promise<void>>();
-  readonly #lastTurn = new LastTurn(120_000);
-  #done: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: WebhookSenderOptions) {}
 
   /** Whether deliveries are still looked for. */
   isTurning(): boolean {
-    return this.#lastTurn.isRecent();
+    return this.#loop.isTurning();
   }
 
   onApplicationBootstrap(): void {
-    this.#done = this.#run();
+    this.#loop.start();
   }
 
   /** Attempts that run are finished; each is bounded in time. */
   async onApplicationShutdown(): Promise<void> {
-    this.#abort.abort();
-    await this.#done;
+    await this.#loop.stop();
     await Promise.all(this.#running);
   }
 
-  async #run(): Promise<void> {
+  async #turn(): Promise<number> {
     const { store, tenants, logger, intervalMs = 1_000 } = this.options;
-    const { signal } = this.#abort;
-    while (!signal.aborted) {
-      let more = false;
-      this.#lastTurn.now();
-      try {
-        more = await store.fanOut((name) => tenants.get(name));
-        const free = concurrency - this.#running.size;
-        for (const delivery of free > 0 ? await store.take(free) : []) this.#start(delivery);
-      } catch (error) {
-        logger.warn({ err: error }, "webhooks wait for the database");
-      }
-      if (!more) await sleep(intervalMs, undefined, { signal }).catch(() => {});
+    let more = false;
+    try {
+      more = await store.fanOut((name) => tenants.get(name));
+      const free = concurrency - this.#running.size;
+      for (const delivery of free > 0 ? await store.take(free) : []) this.#start(delivery);
+    } catch (error) {
+      logger.warn({ err: error }, "webhooks wait for the database");
     }
+    return more ? 0 : intervalMs;
   }
 
   #start(delivery: Delivery): void {

@@ -1,9 +1,8 @@
 /** One worker of all is the leader: who holds the Lease. client-node has no elector of its own. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { type V1Lease, V1MicroTime } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { LastTurn } from "../health/lastTurn.ts";
+import { jittered, Loop } from "../health/loop.ts";
 import { type LeaseApi, refusalOf } from "../pods/kubernetes.ts";
 
 export interface LeaderOptions {
@@ -26,9 +25,7 @@ export interface LeaderOptions {
  * Lease is given up, so that the next leader is there within one interval.
  */
 export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #abort = new AbortController();
-  readonly #lastTurn = new LastTurn(120_000);
-  #done: Promise<void> = Promise.resolve();
+  readonly #loop = new Loop(() => this.#turn());
   /** Until when this process may act as leader, by performance.now(). */
   #until = 0;
   #seen: { version: string | undefined; at: number } | undefined;
@@ -37,41 +34,35 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(private readonly options: LeaderOptions) {}
 
   isLeader(): boolean {
-    return performance.now() < this.#until && !this.#abort.signal.aborted;
+    return performance.now() < this.#until && !this.#loop.signal.aborted;
   }
 
   /** Whether the Lease is still asked for, whatever the answer. */
   isTurning(): boolean {
-    return this.#lastTurn.isRecent();
+    return this.#loop.isTurning();
   }
 
   onApplicationBootstrap(): void {
-    this.#done = this.#run();
+    this.#loop.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.#abort.abort();
-    await this.#done;
+    await this.#loop.stop();
     await this.#giveUp().catch((error: unknown) =>
       this.options.logger.warn({ err: error }, "the Lease could not be given up; it runs out"),
     );
   }
 
-  async #run(): Promise<void> {
+  async #turn(): Promise<number> {
     const { intervalMs = 2_000, logger } = this.options;
-    const { signal } = this.#abort;
-    while (!signal.aborted) {
-      const began = performance.now();
-      this.#lastTurn.now();
-      try {
-        if (await this.#hold()) this.#until = began + (this.#leaseMs * 2) / 3;
-        else this.#until = 0;
-      } catch (error) {
-        logger.warn({ err: error }, "the Lease can't be asked for");
-      }
-      this.#tell();
-      await sleep(intervalMs * (0.9 + 0.2 * Math.random()), undefined, { signal }).catch(() => {});
+    const began = performance.now();
+    try {
+      this.#until = (await this.#hold()) ? began + (this.#leaseMs * 2) / 3 : 0;
+    } catch (error) {
+      logger.warn({ err: error }, "the Lease can't be asked for");
     }
+    this.#tell();
+    return jittered(intervalMs);
   }
 
   get #leaseMs(): number {

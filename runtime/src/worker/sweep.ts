@@ -2,9 +2,9 @@
  * Compares rows and cluster both ways, again and again, on the leader alone: what was lost on the way, by whatever, costs at
  * most one turn.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
+import { jittered, Loop } from "../health/loop.ts";
 import { compare, type SweptObjects, type SweptRow } from "./compare.ts";
 
 export interface SweepOptions {
@@ -39,28 +39,28 @@ export interface Findings {
 }
 
 export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #abort = new AbortController();
+  readonly #loop: Loop;
   readonly #orphansSince = new Map<string, number>();
-  #done: Promise<void> = Promise.resolve();
-  #lastTurn = performance.now();
+  #led = false;
   #findings: Findings | undefined;
   /** When the last turn went through, by performance.now(). */
   #wentThrough: number | undefined;
 
-  constructor(private readonly options: SweepOptions) {}
+  constructor(private readonly options: SweepOptions) {
+    this.#loop = new Loop(() => this.#next(), 60_000 + 4 * this.#intervalMs);
+  }
 
   onApplicationBootstrap(): void {
-    this.#done = this.#run();
+    this.#loop.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.#abort.abort();
-    await this.#done;
+    await this.#loop.stop();
   }
 
-  /** Whether the loop still turns, whatever its turns come to: a stuck loop means that the process is to be restarted. */
+  /** Whether rows and cluster are still compared, whatever comes of it. */
   isTurning(): boolean {
-    return performance.now() - this.#lastTurn < 60_000 + 4 * this.#intervalMs;
+    return this.#loop.isTurning();
   }
 
   /** What the last turn found; undefined unless this process is the leader. */
@@ -78,21 +78,16 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.options.intervalMs ?? 15_000;
   }
 
-  async #run(): Promise<void> {
+  async #next(): Promise<number> {
     const { isLeader, logger } = this.options;
-    const { signal } = this.#abort;
-    let led = false;
-    while (!signal.aborted) {
-      this.#lastTurn = performance.now();
-      const leads = isLeader();
-      if (leads)
-        await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "sweep failed; the next one is soon"));
-      else this.#orphansSince.clear();
-      // A worker that becomes the leader begins at once.
-      const pause = leads && led ? this.#intervalMs * (0.9 + 0.2 * Math.random()) : Math.min(1_000, this.#intervalMs);
-      led = leads;
-      await sleep(pause, undefined, { signal }).catch(() => {});
-    }
+    const leads = isLeader();
+    const led = this.#led;
+    this.#led = leads;
+    if (leads)
+      await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "sweep failed; the next one is soon"));
+    else this.#orphansSince.clear();
+    // A worker that becomes the leader begins at once.
+    return leads && led ? jittered(this.#intervalMs) : Math.min(1_000, this.#intervalMs);
   }
 
   /** Objects first, rows after: a row is made before its objects, so that one without a row has none. */
@@ -107,9 +102,9 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     };
     await admit();
     for (const id of comparison.look) {
-      if (this.#abort.signal.aborted) return;
+      if (this.#loop.signal.aborted) return;
       await look(id);
-      this.#lastTurn = performance.now();
+      this.#loop.alive();
     }
     await this.#removeOrphans(comparison.orphans);
     this.#wentThrough = performance.now();
@@ -126,7 +121,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
       } catch (error) {
         this.options.logger.warn({ err: error, namespace }, "a tenant's namespace can't be listed");
       }
-      this.#lastTurn = performance.now();
+      this.#loop.alive();
     }
     return { objects, listed };
   }
@@ -139,10 +134,10 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     for (const orphan of orphans) {
       const since = this.#orphansSince.get(orphan.id) ?? now;
       this.#orphansSince.set(orphan.id, since);
-      if (now - since < orphanGraceMs || !isLeader() || this.#abort.signal.aborted) continue;
+      if (now - since < orphanGraceMs || !isLeader() || this.#loop.signal.aborted) continue;
       logger.warn({ sessionId: orphan.id, namespace: orphan.namespace }, "objects without a session are removed");
       await removeOrphan(orphan);
-      this.#lastTurn = performance.now();
+      this.#loop.alive();
     }
   }
 }
