@@ -260,8 +260,10 @@ async function oneFault(operation: Operation, runs: number): Promise<void> {
     expect(answer.status, what).toBe(sent.body && sent.body.length > 65_536 ? 413 : 400);
     if (answer.status !== 400) return;
     const fields_ = (JSON.parse(answer.text).errors as { field: string }[]).map(({ field }) => field);
+    // Fastify takes no body with such a key, whichever field it is in.
+    const blamed = sent.body?.includes('"__proto__":') ? "body" : name;
     expect(
-      fields_.some((field) => field === name || field.startsWith(`${name}.`)),
+      fields_.some((field) => field === blamed || field.startsWith(`${blamed}.`)),
       what,
     ).toBe(true);
   };

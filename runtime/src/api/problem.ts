@@ -131,5 +131,5 @@ function faultOf(error: unknown): FieldFault {
   if (code === "FST_ERR_BAD_URL") return { field: "path", rule: "must be valid percent-encoding" };
   if (code === "FST_ERR_CTP_INVALID_CONTENT_LENGTH")
     return { field: "Content-Length", rule: "must be the body's length" };
-  return { field: "body", rule: "must be valid JSON" };
+  return { field: "body", rule: "must be valid JSON without a key __proto__" };
 }
