@@ -13,7 +13,8 @@ function configOf(values: object): IngressConfig {
   return config.ingress;
 }
 
-test("the controller is enough: its class, the host of publicUrl, a certificate in api-tls", () => {
+test("the controller is enough: its class, the host of publicUrl, a certificate in api-tls; only API and desktop get out", () => {
+  const backend = { service: { name: "api", port: { name: "http" } } };
   expect(ingressSpec(configOf({ controller: "nginx" }), "https://berth.example.com:8443")).toEqual({
     ingressClassName: "nginx",
     tls: [{ hosts: ["berth.example.com"], secretName: "api-tls" }],
@@ -21,7 +22,10 @@ test("the controller is enough: its class, the host of publicUrl, a certificate 
       {
         host: "berth.example.com",
         http: {
-          paths: [{ path: "/", pathType: "Prefix", backend: { service: { name: "api", port: { name: "http" } } } }],
+          paths: [
+            { path: "/v1", pathType: "Prefix", backend },
+            { path: "/desktop", pathType: "Prefix", backend },
+          ],
         },
       },
     ],

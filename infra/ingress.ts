@@ -13,6 +13,9 @@ export interface IngressArgs extends IngressConfig {
   publicUrl: string;
 }
 
+/** What people and programs outside ask for. Health and metrics, which the API serves on the same port, stay inside. */
+const publicPaths = ["/v1", "/desktop"];
+
 /** The way in from outside: the Ingress `api`, which leads to port 80 of the Service `api`, WebSockets included. */
 export class Ingress extends pulumi.ComponentResource {
   constructor(name: string, args: IngressArgs, opts: pulumi.ComponentResourceOptions) {
@@ -51,7 +54,7 @@ export function ingressSpec(config: IngressConfig, publicUrl: string) {
   const { hostname } = new URL(publicUrl);
   const hosts = config.hosts ?? (isIP(hostname.replace(/[[\]]/g, "")) ? [] : [hostname]);
   const backend = { service: { name: "api", port: { name: "http" } } };
-  const http = { paths: [{ path: "/", pathType: "Prefix", backend }] };
+  const http = { paths: publicPaths.map((path) => ({ path, pathType: "Prefix", backend })) };
   return {
     ingressClassName: config.className ?? config.controller,
     ...(config.tls && { tls: [{ ...(hosts.length > 0 && { hosts }), secretName: config.tls.secretName }] }),
