@@ -34,9 +34,10 @@ const adapterDir = join(binDir, `adapter-${sourcesVersion(adapterSources, "*.go"
 /** prometheus-adapter, for its stand-in image; there once `ensureAdapter` has run. */
 export const adapterBinary = join(adapterDir, "adapter");
 
-const prometheusDir = join(binDir, `prometheus-${sourcesVersion(prometheusSources, "*.go")}`);
-/** `prometheus`, for its stand-in image, or `promtool`; there once `ensurePrometheus` has run. */
-export const prometheusProgram = (name: "prometheus" | "promtool") => join(prometheusDir, name);
+type PrometheusProgram = "prometheus" | "promtool";
+const prometheusVersion = sourcesVersion(prometheusSources, "*.go");
+/** `prometheus`, for its stand-in image, or `promtool`; there once `ensurePrometheus` has made it. */
+export const prometheusProgram = (name: PrometheusProgram) => join(binDir, `${name}-${prometheusVersion}`, name);
 
 /** A program of the cluster, e.g. `kubectl`; there once `buildPrograms` has run. */
 export const program = (name: string) => join(programsDir, name);
@@ -55,11 +56,11 @@ export function ensureAdapter(): Promise<string> {
   return buildOnce(adapterDir, (dir) => goBuild(adapterSources, dir, packages, { settings: versionSettings }));
 }
 
-/** Builds Prometheus and promtool unless they are there (about three minutes): targets are found in Kubernetes only. */
-export function ensurePrometheus(): Promise<string> {
-  const packages = ["prometheus", "promtool"].map((name) => `github.com/prometheus/prometheus/cmd/${name}`);
+/** Builds Prometheus or promtool unless it is there (about three minutes): targets are found in Kubernetes only. */
+export function ensurePrometheus(name: PrometheusProgram): Promise<string> {
+  const packages = [`github.com/prometheus/prometheus/cmd/${name}`];
   const tags = "remove_all_sd,enable_kubernetes_sd";
-  return buildOnce(prometheusDir, (dir) => goBuild(prometheusSources, dir, packages, { tags }));
+  return buildOnce(dirname(prometheusProgram(name)), (dir) => goBuild(prometheusSources, dir, packages, { tags }));
 }
 
 function readVersion(module: string): string {

@@ -110,7 +110,7 @@ export const adapter = (to: string): Ingredient => ({
 export const prometheus = (to: string, data: string): Ingredient => ({
   version: async () => basename(dirname(prometheusProgram("prometheus"))),
   make: async (context) => {
-    await ensurePrometheus();
+    await ensurePrometheus("prometheus");
     await mkdir(dirname(join(context, to)), { recursive: true });
     await mkdir(join(context, data));
     await copyFile(prometheusProgram("prometheus"), join(context, to));

@@ -19,7 +19,7 @@ const alerts = Object.values(alertGroups(options)).flat();
 let dir: string;
 
 beforeAll(async () => {
-  await ensurePrometheus();
+  await ensurePrometheus("promtool");
   dir = await mkdtemp(join(tmpdir(), "berth-alerts-"));
   await writeFile(join(dir, "rules.yml"), stringify(alertRules(options)));
 }, 900_000);
