@@ -101,7 +101,9 @@ export const tenant = z
     workspace: workspace.prefault({}).describe("Each session's workspace, at /home/agent/workspace."),
     warmPools: warmPools
       .prefault({})
-      .describe("Sessions that are made ahead and wait for an owner; they count against the quota."),
+      .describe(
+        "Sessions that are to be made ahead and wait for an owner; they count against the quota. The runtime is told but doesn't make them yet.",
+      ),
     exec: z
       .boolean()
       .default(false)
