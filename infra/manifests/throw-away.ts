@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { pulumiHome } from "../../local/pulumi/tools.ts";
+import { pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
 import type { RecordedResource } from "../testing/record.ts";
 
 /**
@@ -24,8 +24,8 @@ export async function withThrowAwayStack<T>(
     const stack = await LocalWorkspace.createStack(
       { stackName: name, projectName: "berth", program: async () => register(resources, directory) },
       {
-        pulumiHome,
-        pulumiCommand: await PulumiCommand.get({ root: pulumiHome }),
+        pulumiHome: pulumiHome(),
+        pulumiCommand: await PulumiCommand.get({ root: pulumiRoot }),
         projectSettings: { name: "berth", runtime: "nodejs", backend: { url: `file://${backend}` } },
         envVars: {
           PULUMI_CONFIG_PASSPHRASE: "",

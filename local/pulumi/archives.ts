@@ -15,6 +15,11 @@ export interface Archive {
   checksumsUrl: string;
 }
 
+/** Neither the mirror nor the official site has the archive in reach. */
+export class Unobtainable extends UserError {
+  override name = "Unobtainable";
+}
+
 /** Sums of builds that were tried with Berth. */
 const known: Record<string, string> = {
   "pulumi-v3.258.0-linux-x64.tar.gz": "d7145f061eb39f6c8d197279e6759300d81a14e4c9ca963c8de4b3850b981155",
@@ -57,7 +62,8 @@ export function parseSums(text: string): Map<string, string> {
  * Brings the archive to `target`'s folder or names the mirror's own file.
  * @param target file to download to
  * @returns the file to unpack, its sum checked
- * @throws UserError when it can't be had or has another sum than it should
+ * @throws Unobtainable when it can't be had
+ * @throws UserError when it has another sum than it should
  */
 export async function obtain(archive: Archive, target: string): Promise<string> {
   const mirrored = join(mirrorDir(), archive.file);
@@ -65,7 +71,7 @@ export async function obtain(archive: Archive, target: string): Promise<string> 
   try {
     await download(archive.url, target);
   } catch (error) {
-    throw new UserError(
+    throw new Unobtainable(
       `${archive.url} can't be downloaded (${reason(error)}), and there is no ${mirrored}. ` +
         "Connect this machine to the internet, or download the file elsewhere into a folder and name it in BERTH_MIRROR.",
     );
@@ -88,8 +94,16 @@ async function officialSum({ file, checksumsUrl }: Archive): Promise<string[]> {
   return sum === undefined ? [] : [sum];
 }
 
+/** Hosts that could not be reached; asked once per run, as the answer may take its time. */
+const unreachable = new Map<string, unknown>();
+
 async function download(url: string, target: string): Promise<void> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(600_000) });
+  const { host } = new URL(url);
+  if (unreachable.has(host)) throw unreachable.get(host);
+  const response = await fetch(url, { signal: AbortSignal.timeout(600_000) }).catch((error: unknown) => {
+    unreachable.set(host, error);
+    throw error;
+  });
   if (!response.ok || response.body === null) throw new Error(`HTTP ${response.status}`);
   await pipeline(Readable.fromWeb(response.body), createWriteStream(target));
 }

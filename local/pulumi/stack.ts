@@ -32,7 +32,7 @@ const path = [join(root, "node_modules", ".bin"), pulumiBin, programsDir];
 
 /** The variables with which `pulumi` works on the stack; PATH is in `stackEnvironment` only. */
 const settings = (cluster: Cluster): Record<string, string> => ({
-  PULUMI_HOME: pulumiHome,
+  PULUMI_HOME: pulumiHome(),
   PULUMI_BACKEND_URL: `file://${backend}`,
   // The state is readable by root of this machine only, and so is the cluster that its secrets are for.
   PULUMI_CONFIG_PASSPHRASE: "",

@@ -13,8 +13,11 @@ import {
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
+import { buildOnce } from "../lib/go.ts";
 import { cacheDir, root } from "../lib/paths.ts";
-import { type Archive, cliArchive, obtain, pluginArchive } from "./archives.ts";
+import { type Archive, cliArchive, obtain, pluginArchive, Unobtainable } from "./archives.ts";
+import { buildPulumi } from "./build.ts";
+import { isStandIn, layStandIns } from "./stand-ins.ts";
 
 /** The SDKs and the programs beside them must be of one version, so the SDKs' versions decide. */
 const { dependencies } = JSON.parse(readFileSync(join(root, "infra", "package.json"), "utf8")) as {
@@ -25,33 +28,48 @@ const fail = (message: string): never => {
   throw new Error(message);
 };
 
-const version = versionOf("pulumi");
-const plugins = ["kubernetes", "random", "docker"].map((name) => ({ name, version: versionOf(name) }));
+/** Of the command line and of the SDK. */
+export const version = versionOf("pulumi");
+const plugins = ["kubernetes", "random", "docker"].map((name) => {
+  const version = versionOf(name);
+  return { name, version, folder: join("plugins", `resource-${name}-v${version}`) };
+});
 
-/** PULUMI_HOME of Berth: plugins and the CLI's own notes. Apart from the user's ~/.pulumi. */
-export const pulumiHome = join(cacheDir, `pulumi-${version}`);
+/** The command line, and the official plugins: shared by all checkouts, and apart from the user's ~/.pulumi. */
+export const pulumiRoot = join(cacheDir, `pulumi-${version}`);
 /** The folder of `pulumi`. */
-export const pulumiBin = join(pulumiHome, "bin");
+export const pulumiBin = join(pulumiRoot, "bin");
+
+/** Stand-ins run from the checkout, so each has its own. */
+const standInsHome = join(root, "node_modules", ".cache", "berth", `pulumi-${version}`);
+
+/** PULUMI_HOME: where the plugins are. The official ones, if all of them are there; there once `ensurePulumi` has run. */
+export const pulumiHome = (): string =>
+  plugins.every(({ folder }) => existsSync(join(pulumiRoot, folder))) ? pulumiRoot : standInsHome;
 
 /** What the CLI needs beside it for programs in Node. */
 const programs = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];
 
 /**
- * Makes `pulumiHome` complete: what is installed on this machine is copied, the rest comes from a mirror or from Pulumi.
- * May be interrupted at any point. Returns what it did, for the step's line.
+ * Makes Pulumi complete: what is installed on this machine is copied, the rest comes from a mirror or from Pulumi. Where
+ * neither has it, the command line is built from its Go modules (about four minutes on two cores), and stand-ins take the
+ * plugins' place. May be interrupted at any point. Returns what it did, for the step's line.
  * @throws UserError when a part can't be had
  */
 export async function ensurePulumi(): Promise<string> {
-  const cli = await install(pulumiBin, installedCli, cliArchive(version), "pulumi");
-  const done = [cli];
-  for (const plugin of plugins) {
-    const folder = `resource-${plugin.name}-v${plugin.version}`;
-    const source = async () => installedPlugin(folder, `pulumi-resource-${plugin.name}`);
-    done.push(await install(join(pulumiHome, "plugins", folder), source, pluginArchive(plugin.name, plugin.version)));
+  const done = [await install(pulumiBin, installedCli, cliArchive(version), "pulumi", buildPulumi)];
+  for (const { name, version, folder } of plugins) {
+    const source = async () => installedPlugin(folder, `pulumi-resource-${name}`);
+    done.push(await install(join(pulumiRoot, folder), source, pluginArchive(name, version)));
   }
-  const made = done.filter((what) => what !== undefined);
-  return made.length === 0 ? `${version}, cached` : `${version}, ${[...new Set(made)].join(" and ")}`;
+  const made = [...new Set(done.filter((what) => what !== undefined && what !== unobtainable))];
+  const line = made.length === 0 ? `${version}, cached` : `${version}, ${made.join(" and ")}`;
+  if (pulumiHome() === pulumiRoot) return line;
+  const names = layStandIns(standInsHome, pulumiRoot, plugins);
+  return `${line}; Berth's stand-ins serve for the plugins ${names.join(", ")}, which can't be had (docs/air-gapped.md)`;
 }
+
+const unobtainable = "unobtainable";
 
 /** Where the files of a part are on this machine already. */
 interface Installed {
@@ -62,16 +80,18 @@ interface Installed {
 /**
  * Fills `target` in one rename, so that it is whole or not there.
  * @param inside the folder inside the archive that becomes `target`; default the archive itself
+ * @param build makes it where it is nowhere to be had; default: it stays away
  */
 async function install(
   target: string,
   findInstalled: () => Promise<Installed | undefined>,
   archive: Archive,
   inside = "",
+  build?: (folder: string) => Promise<void>,
 ): Promise<string | undefined> {
   if (existsSync(target)) return undefined;
   mkdirSync(dirname(target), { recursive: true });
-  const work = mkdtempSync(join(pulumiHome, ".install-"));
+  const work = mkdtempSync(join(pulumiRoot, ".install-"));
   try {
     const unpacked = join(work, "unpacked");
     mkdirSync(unpacked);
@@ -85,6 +105,10 @@ async function install(
     chmodSync(join(unpacked, inside), 0o755);
     renameSync(join(unpacked, inside), target);
     return installed ? "copied from this machine" : "installed";
+  } catch (error) {
+    if (!(error instanceof Unobtainable)) throw error;
+    if (build === undefined) return unobtainable;
+    return await buildOnce(target, build);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -105,6 +129,8 @@ async function installedCli(): Promise<Installed | undefined> {
 
 /** A plugin in the user's own PULUMI_HOME. */
 function installedPlugin(folder: string, program: string): Installed | undefined {
-  const home = join(process.env.PULUMI_HOME ?? join(homedir(), ".pulumi"), "plugins", folder);
-  return existsSync(join(home, program)) ? { folder: home, files: [program] } : undefined;
+  const home = join(process.env.PULUMI_HOME ?? join(homedir(), ".pulumi"), folder);
+  return existsSync(join(home, program)) && !isStandIn(join(home, program))
+    ? { folder: home, files: [program] }
+    : undefined;
 }

@@ -1,0 +1,34 @@
+/** The stand-in for Pulumi's plugin docker. */
+import type { Plugin } from "../protocol/plugin.ts";
+import { plain } from "../protocol/values.ts";
+import { imageResource } from "./image.ts";
+import { digestOf, type RegistryAuth } from "./registry.ts";
+
+interface Arguments {
+  /** Of the daemon, for example unix:///run/docker.sock. */
+  host?: string;
+  /** A list in JSON, as everything that isn't a text comes in Pulumi's protocol. */
+  registryAuth?: string;
+}
+
+export function dockerPlugin(version: string): Plugin {
+  let host: string | undefined;
+  let auths: RegistryAuth[] = [];
+
+  const getRegistryImage = async (args: Record<string, unknown>) => {
+    const { name } = plain<{ name: string }>(args);
+    const sha256Digest = await digestOf(name, auths);
+    return { id: sha256Digest, name, sha256Digest };
+  };
+
+  return {
+    version,
+    configure(args) {
+      const { host: daemon, registryAuth = "[]" } = plain<Arguments>(args);
+      host = daemon;
+      auths = JSON.parse(registryAuth) as RegistryAuth[];
+    },
+    resource: (type) => (type === "docker:index/image:Image" ? imageResource(host) : undefined),
+    invoke: (token) => (token === "docker:index/getRegistryImage:getRegistryImage" ? getRegistryImage : undefined),
+  };
+}

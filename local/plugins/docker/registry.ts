@@ -1,0 +1,98 @@
+/** Asks a registry which digest a tag has. */
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** An entry of the provider's `registryAuth`. */
+export interface RegistryAuth {
+  /** For example http://127.0.0.1:5000; https where no scheme is said. */
+  address: string;
+  username?: string;
+  password?: string;
+  authDisabled?: boolean;
+}
+
+export interface ImageReference {
+  /** Host and port. */
+  registry: string;
+  repository: string;
+  /** A tag, or a digest. */
+  tag: string;
+}
+
+/** `debian:12` → registry-1.docker.io, library/debian, 12; pure. */
+export function parseReference(name: string): ImageReference {
+  const [, path = "", tag = "latest"] = /^(.+?)(?:@(sha256:.+)|:([^/:]+))?$/.exec(name)?.filter(Boolean) ?? [];
+  const [first = "", ...rest] = path.split("/");
+  if (rest.length > 0 && /[.:]|^localhost$/.test(first))
+    return first === "docker.io" ? hub(rest, tag) : { registry: first, repository: rest.join("/"), tag };
+  return hub([first, ...rest], tag);
+}
+
+const hub = (path: string[], tag: string): ImageReference => ({
+  registry: "registry-1.docker.io",
+  repository: path.length === 1 ? `library/${path[0]}` : path.join("/"),
+  tag,
+});
+
+const accepted = [
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+].join(", ");
+
+/** `sha256:…` of the tag, of its index where it has several platforms. @throws with the registry's words */
+export async function digestOf(name: string, auths: RegistryAuth[]): Promise<string> {
+  const { registry, repository, tag } = parseReference(name);
+  const auth = auths.find(({ address }) => hostOf(address) === registry);
+  const scheme = auth?.address.startsWith("http://") ? "http" : "https";
+  const url = `${scheme}://${registry}/v2/${repository}/manifests/${tag}`;
+  const login = auth?.authDisabled ? undefined : (loginOf(auth) ?? dockerLogin(registry));
+  const ask = (authorization?: string) =>
+    fetch(url, { method: "HEAD", headers: { accept: accepted, ...(authorization && { authorization }) } });
+  let response = await ask();
+  if (response.status === 401) response = await ask(await authorization(response, login));
+  const digest = response.headers.get("docker-content-digest");
+  if (!response.ok || digest === null) throw new Error(`${url} answers ${response.status} ${response.statusText}`);
+  return digest;
+}
+
+/** What the registry's challenge asks for. @param login user and password as for Basic */
+async function authorization(response: Response, login: string | undefined): Promise<string | undefined> {
+  const challenge = response.headers.get("www-authenticate") ?? "";
+  if (!/^bearer /i.test(challenge)) return login && `Basic ${login}`;
+  const parameter = (key: string) => new RegExp(`${key}="([^"]*)"`).exec(challenge)?.[1] ?? "";
+  const query = new URLSearchParams({ service: parameter("service"), scope: parameter("scope") });
+  const headers = login ? { authorization: `Basic ${login}` } : undefined;
+  const answer = await fetch(`${parameter("realm")}?${query}`, headers && { headers });
+  if (!answer.ok) throw new Error(`${parameter("realm")} gives no token: ${answer.status} ${answer.statusText}`);
+  const { token, access_token } = (await answer.json()) as { token?: string; access_token?: string };
+  return `Bearer ${token ?? access_token}`;
+}
+
+export const hostOf = (address: string): string => address.replace(/^https?:\/\//, "").replace(/\/.*/, "");
+
+const loginOf = (auth: RegistryAuth | undefined): string | undefined =>
+  auth?.username && Buffer.from(`${auth.username}:${auth.password}`).toString("base64");
+
+/** Of `docker login`, where it keeps logins in its own file. */
+function dockerLogin(registry: string): string | undefined {
+  const server = registry === "registry-1.docker.io" ? "https://index.docker.io/v1/" : registry;
+  return dockerConfig().auths?.[server]?.auth;
+}
+
+export interface DockerConfig {
+  auths?: Record<string, { auth?: string }>;
+  credHelpers?: Record<string, string>;
+}
+
+/** Docker's own settings; empty where there are none. */
+export function dockerConfig(): DockerConfig {
+  const file = join(process.env.DOCKER_CONFIG ?? join(homedir(), ".docker"), "config.json");
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as DockerConfig;
+  } catch {
+    return {};
+  }
+}

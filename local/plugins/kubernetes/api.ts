@@ -1,0 +1,128 @@
+/** The Kubernetes API, spoken in plain JSON: the client's typed objects would leave out fields that they don't know. */
+import { existsSync } from "node:fs";
+import * as k8s from "@kubernetes/client-node";
+import type { Props } from "../protocol/values.ts";
+import { type Kind, pathOf } from "./kinds.ts";
+import { idOf, type KubeObject, metadataOf, namespaceOf } from "./object.ts";
+
+/** What the API server says no to. */
+export class ApiError extends Error {
+  override name = "ApiError";
+  /** HTTP status. */
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export const isCode = (error: unknown, ...codes: number[]): boolean =>
+  error instanceof ApiError && codes.includes(error.code);
+
+export interface ApplyOptions {
+  fieldManager: string;
+  /** Whether nothing is kept of it. */
+  dryRun?: boolean;
+  /** Whether fields are taken from other managers. */
+  force?: boolean;
+}
+
+export class Api {
+  readonly #config: k8s.KubeConfig;
+
+  constructor(config: k8s.KubeConfig) {
+    this.#config = config;
+  }
+
+  /** @throws ApiError 404 where there is none */
+  get(kind: Kind, { name = "", namespace = "default" }: { name?: string; namespace?: string }): Promise<KubeObject> {
+    return this.#call("GET", `${pathOf(kind, namespace)}/${name}`, {}) as Promise<KubeObject>;
+  }
+
+  /** Server-side apply: makes the object or brings it to what is said here. */
+  apply(kind: Kind, object: Props, { fieldManager, dryRun, force = false }: ApplyOptions): Promise<KubeObject> {
+    const query = { fieldManager, force: String(force), ...(dryRun && { dryRun: "All" }) };
+    const path = `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`;
+    return this.#call("PATCH", path, query, object) as Promise<KubeObject>;
+  }
+
+  /** Says whether the API server would take the object as a new one. */
+  async wouldCreate(kind: Kind, object: Props): Promise<boolean> {
+    try {
+      await this.#call("POST", pathOf(kind, namespaceOf(object)), { dryRun: "All" }, object);
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError) return false;
+      throw error;
+    }
+  }
+
+  /** What depends on the object goes first; returns at once. */
+  async delete(kind: Kind, object: Props): Promise<void> {
+    const path = `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`;
+    await this.#call("DELETE", path, {}, { propagationPolicy: "Foreground" });
+  }
+
+  /** Pods of a namespace that have the labels. */
+  async pods(namespace: string, labels: Record<string, string>): Promise<k8s.V1Pod[]> {
+    const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+    const path = `/api/v1/namespaces/${namespace}/pods`;
+    const { items } = (await this.#call("GET", path, { labelSelector: labelSelector.join() })) as k8s.V1PodList;
+    return items;
+  }
+
+  /** `WaitForFirstConsumer` or `Immediate`. */
+  async bindingMode(storageClass: string): Promise<unknown> {
+    const path = `/apis/storage.k8s.io/v1/storageclasses/${storageClass}`;
+    return ((await this.#call("GET", path, {})) as Props).volumeBindingMode;
+  }
+
+  async #call(method: k8s.HttpMethod, path: string, query: Record<string, string>, body?: object): Promise<unknown> {
+    const server = this.#config.getCurrentCluster()?.server;
+    const request = new k8s.RequestContext(`${server}${path}?${new URLSearchParams(query)}`, method);
+    if (body) {
+      request.setHeaderParam("Content-Type", method === "PATCH" ? "application/apply-patch+yaml" : "application/json");
+      request.setBody(JSON.stringify(body));
+    }
+    await this.#config.applySecurityAuthentication(request);
+    const response = await new k8s.IsomorphicFetchHttpLibrary()
+      .send(request)
+      .toPromise()
+      .catch((error: Error) => {
+        throw new Error(
+          `The Kubernetes API at ${server} can't be reached: ${(error.cause as Error)?.message ?? error.message}`,
+        );
+      });
+    const text = await response.body.text();
+    if (response.httpStatusCode < 300) return JSON.parse(text);
+    throw new ApiError(response.httpStatusCode, reason(text) ?? `${method} ${path}: HTTP ${response.httpStatusCode}`);
+  }
+}
+
+function reason(text: string): string | undefined {
+  try {
+    return (JSON.parse(text) as { message?: string }).message;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The kubeconfig of the provider's arguments: a file or its text, else what KUBECONFIG names.
+ * @throws when it hasn't the context
+ */
+export function loadConfig(kubeconfig: string | undefined, context: string | undefined): k8s.KubeConfig {
+  const config = new k8s.KubeConfig();
+  if (!kubeconfig) config.loadFromDefault();
+  else if (existsSync(kubeconfig)) config.loadFromFile(kubeconfig);
+  else config.loadFromString(kubeconfig);
+  if (context !== undefined) {
+    if (!config.getContextObject(context)) throw new Error(`The kubeconfig has no context ${context}.`);
+    config.setCurrentContext(context);
+  }
+  return config;
+}
+
+/** How errors name an object: `Deployment berth/api`. */
+export const nameOf = (object: Props): string => `${object.kind} ${idOf(object)}`;

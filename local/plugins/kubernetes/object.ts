@@ -1,0 +1,53 @@
+/** Kubernetes objects as JSON. */
+import type { Props } from "../protocol/values.ts";
+import { isObject } from "../protocol/values.ts";
+
+export interface KubeObject extends Props {
+  apiVersion: string;
+  kind: string;
+  metadata: Metadata;
+}
+
+export interface Metadata extends Props {
+  name?: string;
+  namespace?: string;
+  uid?: string;
+  generation?: number;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  finalizers?: string[];
+}
+
+/** The namespace where the object is, as the API server takes it. */
+export const namespaceOf = (object: Props): string => metadataOf(object).namespace ?? "default";
+
+export const metadataOf = (object: Props): Metadata => (isObject(object.metadata) ? object.metadata : {}) as Metadata;
+
+export const annotated = (object: Props, name: string): boolean =>
+  metadataOf(object).annotations?.[`pulumi.com/${name}`] === "true";
+
+/** What Pulumi calls the object: `berth/api`, or `berth` where it is in no namespace. */
+export const idOf = (object: Props): string => {
+  const { name = "", namespace } = metadataOf(object);
+  return namespace ? `${namespace}/${name}` : name;
+};
+
+/** `berth/api` → the name `api` in `berth`. */
+export const parseId = (id: string): Metadata => {
+  const [name = "", namespace] = id.split("/").reverse();
+  return { name, ...(namespace !== undefined && { namespace }) };
+};
+
+/**
+ * What of a live object its inputs speak of: the same fields, with the values that they have in the cluster. Lists are
+ * taken item by item.
+ */
+export function prune(live: unknown, inputs: unknown): unknown {
+  if (isObject(live) && isObject(inputs))
+    return Object.fromEntries(
+      Object.keys(inputs).flatMap((key) => (key in live ? [[key, prune(live[key], inputs[key])]] : [])),
+    );
+  if (Array.isArray(live) && Array.isArray(inputs))
+    return inputs.slice(0, live.length).map((input, index) => prune(live[index], input));
+  return live;
+}

@@ -1,0 +1,24 @@
+/** Objects as files, for a provider with `renderYamlToDirectory`: the same files as the official plugin writes. */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { type KubeObject, metadataOf, namespaceOf } from "./object.ts";
+
+const fileOf = (directory: string, object: KubeObject): string => {
+  const name = [
+    object.apiVersion.replaceAll("/", "_"),
+    object.kind.toLowerCase(),
+    namespaceOf(object),
+    metadataOf(object).name,
+  ];
+  return join(directory, "1-manifest", `${name.join("-")}.yaml`);
+};
+
+export function writeFile(directory: string, object: KubeObject): void {
+  const file = fileOf(directory, object);
+  for (const folder of ["0-crd", "1-manifest"]) mkdirSync(join(directory, folder), { recursive: true, mode: 0o700 });
+  writeFileSync(file, stringify(object, { sortMapEntries: true }), { mode: 0o600 });
+}
+
+export const removeFile = (directory: string, object: KubeObject): void =>
+  rmSync(fileOf(directory, object), { force: true });

@@ -1,0 +1,110 @@
+/** A kind of Kubernetes object as a resource of Pulumi. */
+import { NotReady, type Resource } from "../protocol/plugin.ts";
+import { hasUnknown, markedLike, type Props, plain } from "../protocol/values.ts";
+import { type Api, isCode, nameOf } from "./api.ts";
+import { difference } from "./difference.ts";
+import { checked, withSecrets } from "./inputs.ts";
+import type { Kind } from "./kinds.ts";
+import { idOf, type KubeObject, metadataOf, parseId, prune } from "./object.ts";
+import { fieldManagerOf, oldInputs, oldLive, stateOf } from "./state.ts";
+import { type Limits, untilGone, untilReady } from "./waits.ts";
+
+/** @param upsert whether an object that exists already is taken over, as if Pulumi had made it */
+export function clusterResource(kind: Kind, api: Api, upsert: boolean): Resource {
+  const refuseExisting = async (object: Props) => {
+    const found = await api.get(kind, metadataOf(object)).catch((error) => {
+      if (!isCode(error, 404)) throw error;
+    });
+    if (found)
+      throw new Error(`${nameOf(object)} is in the cluster already: remove it, import it, or set berth:adoptExisting.`);
+  };
+
+  const applied = async (inputs: Props, old: Props, limits: Limits) => {
+    const fieldManager = fieldManagerOf(old);
+    const object = plain<KubeObject>(inputs);
+    const { live, problem } = await untilReady(api, kind, await api.apply(kind, object, { fieldManager }), limits);
+    const state = stateOf(inputs, live, fieldManager, old.__initialApiVersion);
+    if (problem !== undefined) throw new NotReady(problem, idOf(live), state);
+    return { id: idOf(live), state };
+  };
+
+  /** Asks the API server whether it would take the object; what a preview can't know yet (a namespace to come) is let pass. */
+  const tried = async (inputs: Props, fieldManager: string) => {
+    if (hasUnknown(inputs)) return;
+    try {
+      await api.apply(kind, plain(inputs), { fieldManager, dryRun: true, force: true });
+    } catch (error) {
+      if (!isCode(error, 403, 404, 409)) throw error;
+    }
+  };
+
+  return {
+    check: async (request) => checked(kind, request),
+    diff: ({ state, inputs }) => difference(api, kind, state, inputs),
+
+    async create({ inputs, preview, ...limits }) {
+      if (preview) {
+        await tried(inputs, fieldManagerOf({}));
+        return { id: "", state: inputs };
+      }
+      if (!upsert) await refuseExisting(plain(inputs));
+      return applied(inputs, {}, limits);
+    },
+
+    async read({ id, inputs, state }) {
+      try {
+        const live = await api.get(kind, parseId(id));
+        const { apiVersion, kind: name } = kind;
+        const known = Object.keys(inputs).length > 0 ? plain<Props>(inputs) : oldInputs(state);
+        const spoken = { ...known, apiVersion, kind: name, metadata: { ...metadataOf(known), ...parseId(id) } };
+        const found = withSecrets(prune(live, spoken) as Props, Object.keys(inputs).length > 0 ? inputs : {});
+        return { inputs: found, state: stateOf(found, live, fieldManagerOf(state), state.__initialApiVersion) };
+      } catch (error) {
+        if (isCode(error, 404)) return undefined;
+        throw error;
+      }
+    },
+
+    async update({ state, inputs, preview, ...limits }) {
+      if (!preview) return (await applied(inputs, state, limits)).state;
+      await tried(inputs, fieldManagerOf(state));
+      return inputs;
+    },
+
+    async delete({ id, state, ...limits }) {
+      const object = { ...kind, ...oldLive(state), metadata: { ...metadataOf(oldLive(state)), ...parseId(id) } };
+      try {
+        await api.delete(kind, object);
+      } catch (error) {
+        if (isCode(error, 404)) return;
+        throw error;
+      }
+      await untilGone(api, kind, object, limits);
+    },
+  };
+}
+
+/** @param write,remove what becomes of an object in place of a cluster's */
+export function fileResource(
+  kind: Kind,
+  write: (object: KubeObject) => void,
+  remove: (object: KubeObject) => void,
+): Resource {
+  const written = (inputs: Props, preview: boolean, old: Props) => {
+    if (preview) return inputs;
+    const object = plain<KubeObject>(inputs);
+    write(object);
+    return stateOf(inputs, object, fieldManagerOf(old));
+  };
+  return {
+    check: async (request) => checked(kind, request),
+    diff: ({ state, inputs }) => difference(undefined, kind, state, inputs),
+    create: async ({ inputs, preview }) => ({
+      id: preview ? "" : idOf(plain(inputs)),
+      state: written(inputs, preview, {}),
+    }),
+    read: async ({ inputs, state }) => ({ inputs, state: markedLike(state, inputs) as Props }),
+    update: async ({ state, inputs, preview }) => written(inputs, preview, state),
+    delete: async ({ state }) => remove(oldLive(state)),
+  };
+}

@@ -1,0 +1,137 @@
+/** Serves a plugin to Pulumi over gRPC. The SDK's own server passes neither the provider's arguments nor whether it is a preview. */
+import grpc from "@grpc/grpc-js";
+import type * as plugin_pb_types from "@pulumi/pulumi/proto/plugin_pb.js";
+import plugin_pb from "@pulumi/pulumi/proto/plugin_pb.js";
+import provider_grpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import type * as types from "@pulumi/pulumi/proto/provider_pb.js";
+import provider_pb from "@pulumi/pulumi/proto/provider_pb.js";
+import empty_pb from "google-protobuf/google/protobuf/empty_pb.js";
+import struct_pb from "google-protobuf/google/protobuf/struct_pb.js";
+import { answer } from "./answer.ts";
+import { type Diff, InputError, type Plugin, type Resource } from "./plugin.ts";
+import { changedKeys, type Props } from "./values.ts";
+
+type Struct = InstanceType<typeof struct_pb.Struct>;
+
+/** Listens on a free port of the loopback, prints it as Pulumi expects, and serves until Pulumi ends the process. */
+export async function serve(name: string, plugin: Plugin): Promise<void> {
+  const server = new grpc.Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
+  server.addService(provider_grpc.ResourceProviderService, handlers(name, plugin));
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
+  );
+  process.stdout.write(`${port}\n`);
+}
+
+function handlers(name: string, plugin: Plugin): grpc.UntypedServiceImplementation {
+  const cancelled = new AbortController();
+  const { signal } = cancelled;
+  const find = (urn: string): Resource =>
+    plugin.resource(typeOf(urn)) ??
+    fail(`${typeOf(urn)} is none of the types that the stand-in for the plugin ${name} has: use the official plugin.`);
+  const findFunction = (token: string) =>
+    plugin.invoke(token) ??
+    fail(`The stand-in for the plugin ${name} has no function ${token}: use the official plugin.`);
+
+  return {
+    getPluginInfo: answer<unknown, plugin_pb_types.PluginInfo>(async () =>
+      new plugin_pb.PluginInfo().setVersion(plugin.version),
+    ),
+    attach: answer(async () => new empty_pb.Empty()),
+    cancel: answer(async () => {
+      cancelled.abort();
+      return new empty_pb.Empty();
+    }),
+    checkConfig: answer(async (request: types.CheckRequest) =>
+      new provider_pb.CheckResponse().setInputs(request.getNews()),
+    ),
+    diffConfig: answer(async (request: types.DiffRequest) => {
+      const [olds, news] = [propsOf(request.getOlds()), propsOf(request.getNews())];
+      return diffResponse(plugin.diffConfig?.(olds, news) ?? { changed: changedKeys(olds, news), replaces: [] });
+    }),
+    configure: answer(async (request: types.ConfigureRequest) => {
+      plugin.configure(propsOf(request.getArgs()));
+      return new provider_pb.ConfigureResponse().setAcceptsecrets(true).setSupportspreview(true);
+    }),
+    invoke: answer(async (request: types.InvokeRequest) => {
+      const outputs = await findFunction(request.getTok())(propsOf(request.getArgs()));
+      return new provider_pb.InvokeResponse().setReturn(structOf(outputs));
+    }),
+    check: answer(async (request: types.CheckRequest) => {
+      const urn = request.getUrn();
+      const resource = find(urn);
+      const response = new provider_pb.CheckResponse();
+      const [olds, news] = [propsOf(request.getOlds()), propsOf(request.getNews())];
+      try {
+        const seed = request.getRandomseed_asU8();
+        return response.setInputs(structOf(await resource.check({ name: nameOf(urn), olds, news, seed })));
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        return response
+          .setInputs(request.getNews())
+          .setFailuresList([new provider_pb.CheckFailure().setReason(error.message)]);
+      }
+    }),
+    diff: answer(async (request: types.DiffRequest) => {
+      const [state, inputs] = [propsOf(request.getOlds()), propsOf(request.getNews())];
+      return diffResponse(await find(request.getUrn()).diff({ id: request.getId(), state, inputs }));
+    }),
+    create: answer(async (request: types.CreateRequest) => {
+      const change = { inputs: propsOf(request.getProperties()), signal };
+      const created = await find(request.getUrn()).create({
+        ...change,
+        preview: request.getPreview(),
+        timeoutSeconds: request.getTimeout(),
+      });
+      return new provider_pb.CreateResponse().setId(created.id).setProperties(structOf(created.state));
+    }),
+    read: answer(async (request: types.ReadRequest) => {
+      const [inputs, state] = [propsOf(request.getInputs()), propsOf(request.getProperties())];
+      const id = request.getId();
+      const found = await find(request.getUrn()).read({ id, inputs, state });
+      const response = new provider_pb.ReadResponse();
+      if (!found) return response;
+      return response.setId(id).setInputs(structOf(found.inputs)).setProperties(structOf(found.state));
+    }),
+    update: answer(async (request: types.UpdateRequest) => {
+      const state = await find(request.getUrn()).update({
+        id: request.getId(),
+        state: propsOf(request.getOlds()),
+        inputs: propsOf(request.getNews()),
+        preview: request.getPreview(),
+        timeoutSeconds: request.getTimeout(),
+        signal,
+      });
+      return new provider_pb.UpdateResponse().setProperties(structOf(state));
+    }),
+    delete: answer(async (request: types.DeleteRequest) => {
+      const state = propsOf(request.getProperties());
+      const limits = { timeoutSeconds: request.getTimeout(), signal };
+      await find(request.getUrn()).delete({ id: request.getId(), state, ...limits });
+      return new empty_pb.Empty();
+    }),
+  };
+}
+
+const propsOf = (struct: Struct | undefined): Props => (struct?.toJavaScript() ?? {}) as Props;
+/** What JSON has no word for (undefined) is left out, as the protocol has none either. */
+const structOf = (props: Props): Struct => struct_pb.Struct.fromJavaScript(JSON.parse(JSON.stringify(props)));
+
+function diffResponse({ changed, replaces, deleteFirst = false }: Diff): types.DiffResponse {
+  const { DIFF_NONE, DIFF_SOME } = provider_pb.DiffResponse.DiffChanges;
+  return new provider_pb.DiffResponse()
+    .setChanges(changed.length + replaces.length > 0 ? DIFF_SOME : DIFF_NONE)
+    .setDiffsList(changed)
+    .setReplacesList(replaces)
+    .setDeletebeforereplace(deleteFirst);
+}
+
+/** `urn:pulumi:dev::berth::berth:index:Api$kubernetes:core/v1:Service::api` → `kubernetes:core/v1:Service` */
+const typeOf = (urn: string): string => urn.split("::")[2]?.split("$").at(-1) ?? "";
+const nameOf = (urn: string): string => urn.split("::").slice(3).join("::");
+
+const fail = (message: string): never => {
+  throw new InputError(message);
+};

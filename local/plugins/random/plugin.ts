@@ -1,0 +1,84 @@
+/** The stand-in for Pulumi's plugin random: what Berth's stack takes of it. */
+import { randomBytes, randomInt } from "node:crypto";
+import { InputError, type Plugin, type Resource, unchanged } from "../protocol/plugin.ts";
+import { changedKeys, hasUnknown, type Props, plain, secret } from "../protocol/values.ts";
+
+/** The arguments that are understood; a change of any of them makes a new value, `keepers` exist for nothing else. */
+type Arguments = { length: number; special?: boolean; keepers?: Record<string, string> };
+
+/** A type of random value. */
+interface Value {
+  arguments: (keyof Arguments)[];
+  make(args: Arguments): { id: string; outputs: Props };
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyz";
+/** Which characters a password is made of, in the official plugin's order. */
+export const alphabet = (special: boolean): string =>
+  `${letters}${letters.toUpperCase()}0123456789${special ? "!@#$%&*()-_=+[]{}<>:?" : ""}`;
+
+const password: Value = {
+  arguments: ["length", "special", "keepers"],
+  make({ length, special = true }) {
+    const characters = alphabet(special);
+    const result = Array.from({ length }, () => characters[randomInt(characters.length)]).join("");
+    const rest = { lower: true, upper: true, numeric: true, number: true, minLower: 0, minUpper: 0, minNumeric: 0 };
+    const outputs = { ...rest, minSpecial: 0, special, result: secret(result), id: "none" };
+    return { id: "none", outputs: { ...outputs, __meta: JSON.stringify({ schema_version: "3" }) } };
+  },
+};
+
+const bytes: Value = {
+  arguments: ["length", "keepers"],
+  make({ length }) {
+    const made = randomBytes(length);
+    // The official plugin has the bytes themselves for an id, which is no secret in the state.
+    return { id: "none", outputs: { base64: secret(made.toString("base64")), hex: secret(made.toString("hex")) } };
+  },
+};
+
+const values: Record<string, Value> = {
+  "random:index/randomPassword:RandomPassword": password,
+  "random:index/randomBytes:RandomBytes": bytes,
+};
+
+export const randomPlugin = (version: string): Plugin => ({
+  version,
+  configure() {},
+  resource: (type) => values[type] && resourceOf(type, values[type]),
+  invoke: () => undefined,
+});
+
+function resourceOf(type: string, value: Value): Resource {
+  const made = (inputs: Props) => {
+    const { id, outputs } = value.make(plain<Arguments>(inputs));
+    return { id, state: { ...outputs, ...inputs } };
+  };
+  return {
+    async check({ news }) {
+      const others = Object.keys(news).filter((key) => !value.arguments.includes(key as keyof Arguments));
+      if (others.length > 0)
+        throw new InputError(`The stand-in for ${type} has no argument ${others.join(", ")}: use the official plugin.`);
+      const { length } = plain<Arguments>(news);
+      if (!hasUnknown(news) && !(Number.isInteger(length) && length > 0))
+        throw new InputError(`length is ${length}, but must be a whole number above 0.`);
+      return news;
+    },
+    async diff({ state, inputs }) {
+      const [olds, news] = [plain<Props>(state), plain<Props>(inputs)];
+      // What the program doesn't say has the default that the state tells.
+      const changed = changedKeys(olds, { ...olds, ...defaults(olds), ...news });
+      return changed.length > 0 ? { changed, replaces: changed } : unchanged;
+    },
+    create: async ({ inputs, preview }) => (preview ? { id: "", state: inputs } : made(inputs)),
+    read: async ({ inputs, state }) => ({ inputs, state }),
+    update: async ({ state, inputs }) => ({ ...state, ...inputs }),
+    async delete() {},
+  };
+}
+
+/** Arguments that the program may leave out, as they are then. */
+const defaults = (olds: Props): Props => ({
+  ...("special" in olds && { special: true }),
+  ...("keepers" in olds && { keepers: undefined }),
+});

@@ -1,0 +1,31 @@
+/** Builds Pulumi's command line and its language host for Node from their Go modules. */
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { goBuild } from "../lib/go.ts";
+
+/** The Go modules that pin them. */
+const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
+
+const cli = { module: "github.com/pulumi/pulumi/pkg/v3", program: "cmd/pulumi" };
+
+/**
+ * The language host has moved to a module that no Go proxy carries; this is its last version in the SDK's, which serves
+ * today's SDK and command line just as well.
+ */
+const languageHost = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
+
+/** The version of the command line that `buildPulumi` makes, for example 3.258.0. */
+export const builtVersion = (): string => {
+  const line = readFileSync(join(sources, "cli", "go.mod"), "utf8").match(
+    new RegExp(`^\\s*(?:require )?${cli.module} v(\\S+)`, "m"),
+  );
+  return line?.[1] ?? "";
+};
+
+/** Fills `dir` with `pulumi` and `pulumi-language-nodejs` (about four minutes on two cores). @throws UserError */
+export async function buildPulumi(dir: string): Promise<void> {
+  const settings = [`github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${builtVersion()}`];
+  await goBuild(join(sources, "cli"), dir, [`${cli.module}/${cli.program}`], { settings });
+  await goBuild(join(sources, "language-nodejs"), dir, [languageHost], { settings });
+}
