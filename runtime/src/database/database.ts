@@ -23,8 +23,10 @@ export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LO
     query_timeout: 12_000,
     keepAlive: true,
   });
-  // An idle connection that breaks is replaced at the next query; unheard, this event would end the process.
+  // A connection that breaks fails its query, if it has one, and is replaced at the next. Unheard, these events would end
+  // the process: the pool's for those that are idle, the connection's own for those that are in use.
   pool.on("error", () => {});
+  pool.on("connect", (connection) => connection.on("error", () => {}));
   return new Kysely<Schema>({
     dialect: new PostgresDialect({ pool }),
     // The statement holds no values.

@@ -1,0 +1,21 @@
+/** What a connection that breaks does, and doesn't do. */
+import { sql } from "kysely";
+import { expect, test } from "vitest";
+import { emptyDatabase, until } from "../testing/fixtures.ts";
+import { isDatabaseUnavailable, pingDatabase } from "./database.ts";
+
+test("a connection that breaks while it is in use fails its query and nothing else", async () => {
+  const { database } = await emptyDatabase();
+  await database.connection().execute(async (connection) => {
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(connection);
+    await sql`select pg_terminate_backend(${rows[0]?.pid})`.execute(database);
+    const query = sql`select pg_sleep(0.1)`.execute(connection);
+    await expect(query).rejects.toSatisfy(isDatabaseUnavailable);
+  });
+  const answers = () =>
+    pingDatabase(database).then(
+      () => true,
+      () => false,
+    );
+  await until(answers);
+});
