@@ -1,6 +1,6 @@
 import { ApiException } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
-import { refusalOf } from "./kubernetes.ts";
+import { refusalOf, retryAfterMs } from "./kubernetes.ts";
 
 const answer = (code: number, reason: string, message: string) =>
   new ApiException(code, "HTTP", JSON.stringify({ kind: "Status", reason, message }), {});
@@ -39,4 +39,18 @@ test.each([429, 500, 503, 504])("%i is no refusal: try again", (code) => {
 
 test("no answer is no refusal either", () => {
   expect(refusalOf(new Error("connect ECONNREFUSED"))).toBeUndefined();
+});
+
+test.each([
+  ["5", 5_000],
+  ["3600", 60_000],
+  ["0", 0],
+  ["Wed, 21 Oct 2026 07:28:00 GMT", 0],
+])("Retry-After: %s", (header, ms) => {
+  expect(retryAfterMs(new ApiException(429, "HTTP", "", { "retry-after": header }))).toBe(ms);
+});
+
+test("who isn't asked to wait doesn't", () => {
+  expect(retryAfterMs(answer(500, "", ""))).toBe(0);
+  expect(retryAfterMs(new Error("socket hang up"))).toBe(0);
 });

@@ -126,6 +126,13 @@ export function troubleOf(error: unknown): string {
   return "The cluster does not answer; Berth tries again";
 }
 
+/** For how long the API server asks to be left alone (Retry-After), in milliseconds: a minute at most, 0 if it does not ask. */
+export function retryAfterMs(error: unknown): number {
+  if (!(error instanceof ApiException)) return 0;
+  const seconds = Number(error.headers["retry-after"]);
+  return seconds > 0 ? 1_000 * Math.min(60, seconds) : 0;
+}
+
 /** The error's body is a Status object, as JSON text or read already. */
 function statusOf(error: ApiException<unknown>): { reason: string; message: string } {
   let body = error.body;

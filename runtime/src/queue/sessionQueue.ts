@@ -17,12 +17,8 @@ export class SessionQueue {
     this.#queue = new Queue(queueName, {
       connection: redis as unknown as ConnectionOptions,
       ...tracing().jobs,
-      defaultJobOptions: {
-        attempts: 5,
-        backoff: { type: "exponential", delay: 500, jitter: 0.5 },
-        removeOnComplete: true,
-        removeOnFail: true,
-      },
+      // No attempts of BullMQ's own: they are due by the clock of the process that failed, and triggers wait for them.
+      defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
     });
     this.#queue.on("error", () => {}); // the connection reports its errors itself
   }

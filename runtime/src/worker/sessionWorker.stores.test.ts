@@ -1,3 +1,4 @@
+import { ApiException } from "@kubernetes/client-node";
 import { expect, onTestFinished, test } from "vitest";
 import { Metrics } from "../metrics/metrics.ts";
 import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
@@ -98,6 +99,20 @@ test("a look that fails is repeated", async () => {
   });
   await queue.add("a");
   await until(() => looks === 3);
+});
+
+test("a look that failed waits for as long as the API server wants; a trigger meanwhile does not wait for that", async () => {
+  let looks = 0;
+  const { queue } = await open(async () => {
+    looks += 1;
+    if (looks === 1) throw new ApiException(429, "HTTP", "", { "retry-after": "3600" });
+    return settled;
+  });
+  await queue.add("a");
+  await until(async () => looks === 1 && (await queue.counts()).active === 0);
+  expect(await queue.counts()).toEqual(idle);
+  await queue.add("a");
+  await until(() => looks === 2);
 });
 
 test("an emptied Redis costs latency only: the sweep finds every session that is on its way", async () => {

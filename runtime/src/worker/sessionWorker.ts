@@ -5,6 +5,7 @@ import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { withLogContext } from "../logging/context.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import { retryAfterMs } from "../pods/kubernetes.ts";
 import { queueName, type SessionQueue } from "../queue/sessionQueue.ts";
 import { TurningWorker } from "../queue/turningWorker.ts";
 import type { Reconciler } from "../sessions/reconciler.ts";
@@ -14,6 +15,8 @@ import { within } from "../within.ts";
 export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   readonly #worker: TurningWorker<{ sessionId: string }>;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** How often in a row each session's look has failed here. */
+  readonly #failures = new Map<string, number>();
 
   constructor(
     private readonly redis: Redis,
@@ -27,12 +30,14 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
       ...tracing().jobs,
       autorun: false,
       concurrency: 10,
-      // A look that a dead worker left behind may be repeated as often as it takes.
+      // A look that a dead worker left behind is repeated within 20 s, as often as it takes: triggers wait for it.
+      lockDuration: 10_000,
+      stalledInterval: 10_000,
       maxStalledCount: 1_000,
     });
     this.#worker.on("error", () => {}); // the connection reports its errors itself
     this.#worker.on("failed", (job, error) => {
-      this.logger.warn({ err: error, sessionId: job?.data.sessionId, attempt: job?.attemptsMade }, "reconcile failed");
+      this.logger.warn({ err: error, sessionId: job?.data.sessionId }, "reconcile failed");
     });
   }
 
@@ -49,6 +54,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     const measured = this.metrics.reconcileDuration.startTimer();
     try {
       const look = await this.reconciler.reconcile(sessionId);
+      this.#failures.delete(sessionId);
       this.metrics.reconciles.inc({ outcome: look.outcome });
       if (look.outcome === "unknown") return;
       if (look.outcome === "changed") {
@@ -58,10 +64,23 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
       if ("againMs" in look && look.againMs !== undefined) this.#lookAgain(sessionId, look.againMs);
     } catch (error) {
       this.metrics.reconciles.inc({ outcome: "error" });
+      this.#tryAgain(sessionId, error);
       throw error;
     } finally {
       measured();
     }
+  }
+
+  /** Four times, each time later, and not before the API server wants to hear of us; then it is left to the sweep. */
+  #tryAgain(sessionId: string, error: unknown): void {
+    const failures = (this.#failures.get(sessionId) ?? 0) + 1;
+    if (failures > 4) {
+      this.#failures.delete(sessionId);
+      return;
+    }
+    this.#failures.set(sessionId, failures);
+    const backoff = 500 * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
+    this.#lookAgain(sessionId, Math.max(backoff, retryAfterMs(error)));
   }
 
   /** In this process's memory only: if it dies, the sweep looks. */
