@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 const unit = ["{images,infra,policy,local,runtime/src,tests/bench}/**/*.test.ts"];
 const manifests = ["infra/manifests/*.test.ts"];
 const stores = ["runtime/src/**/*.stores.test.ts"];
-const cluster = ["{infra,policy,local,runtime/src}/**/*.cluster.test.ts"];
+const cluster = ["{images,infra,policy,local,runtime/src}/**/*.cluster.test.ts"];
 const e2e = ["tests/*.test.ts"];
 const proofs = ["tests/proofs/*.test.ts"];
 

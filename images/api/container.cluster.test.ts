@@ -1,0 +1,56 @@
+/** The API image's container, with no store in reach. */
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { run, until } from "../testing/container.ts";
+import { api } from "../testing/image.ts";
+
+/** What a role needs to start: addresses where nobody answers, and files. */
+async function settings(): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-image-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await chmod(folder, 0o755);
+  for (const name of ["postgres-password", "redis-password", "token-key"])
+    await writeFile(join(folder, name), "0123456789abcdef0123456789abcdef");
+  await writeFile(join(folder, "tenants.json"), JSON.stringify({ tenants: [] }));
+  const environment = {
+    POSTGRES_HOST: "127.0.0.1",
+    REDIS_HOST: "127.0.0.1",
+    SECRETS_DIR: "/settings",
+    TENANTS_FILE: "/settings/tenants.json",
+    AGENT_IMAGE: "agent",
+    PUBLIC_URL: "http://127.0.0.1",
+  };
+  return [`--volume=${folder}:/settings:ro`, ...Object.entries(environment).map(([k, v]) => `--env=${k}=${v}`)];
+}
+
+test.each(["api", "worker"])("role %s starts as hardened, is healthy, and ends with 0 when told to", async (role) => {
+  const container = await run(api, await settings(), ["dist/main.js", role]);
+  await until("it is healthy", container, async () => (await container.inspect(".State.Health.Status")) === "healthy");
+  expect(await container.stop(30)).toBe(0);
+  expect(await container.logs()).toContain('"msg":"bye"');
+});
+
+test("Node as PID 1 leaves no zombie of a hundred short children", async () => {
+  const script = `
+    const { spawn } = require("node:child_process");
+    const { readdirSync, readFileSync } = require("node:fs");
+    const child = () => new Promise((resolve) => spawn(process.execPath, ["--version"]).on("exit", resolve));
+    const state = (pid) => readFileSync("/proc/" + pid + "/stat", "utf8").split(") ")[1][0];
+    (async () => {
+      for (let left = 100; left > 0; left--) await child();
+      const pids = readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
+      console.log(JSON.stringify(pids.map((pid) => [pid, state(pid)])));
+    })();`;
+  const container = await run(api, [], ["-e", script]);
+  await until("it has ended", container, async () => (await container.inspect(".State.Running")) === "false");
+  expect(JSON.parse(await container.logs())).toEqual([["1", expect.stringMatching(/[RS]/)]]);
+});
+
+test("the heap may take three quarters of the container's memory", async () => {
+  const script = "console.log(require('node:v8').getHeapStatistics().heap_size_limit / 2 ** 20)";
+  const container = await run(api, ["--memory=512m"], ["-e", script]);
+  await until("it has ended", container, async () => (await container.inspect(".State.Running")) === "false");
+  expect(Math.round(Number(await container.logs()) / 16) * 16).toBe(384);
+});
