@@ -1,9 +1,10 @@
 /** The desktop's page: a few files of our own and noVNC's, all from this server. */
-import { dirname } from "node:path";
+import { findPackageJSON } from "node:module";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Built by `npm run build`; the same folder whether this file runs from src or from dist. */
-export const pageFolder = fileURLToPath(new URL("../../dist/page/", import.meta.url));
+/** Built by `npm run build`; the same folder whether this runs as a source or as a part of dist/main.js. */
+export const pageFolder = join(dirname(findPackageJSON(".", import.meta.url) ?? ""), "dist/page");
 
 /** noVNC's package as npm installed it: `core/` and `vendor/` refer to each other by relative imports. */
 export const noVncFolder = dirname(dirname(fileURLToPath(import.meta.resolve("@novnc/novnc"))));

@@ -11,6 +11,8 @@ import { inject, onTestFinished } from "vitest";
 import { until } from "./fixtures.ts";
 
 const runtime = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+/** Where `build` puts the program. */
+export const dist = join(runtime, "dist");
 
 /** Compiles the sources into runtime/dist; for `beforeAll`, with time to do it. */
 export async function build(): Promise<void> {
@@ -31,7 +33,7 @@ export interface Program {
 
 /** Runs `main.js <args>` with the environment and nothing else. Killed with the test if it still runs. */
 export function runProgram(args: string[], env: Record<string, string>, nodeArgs: string[] = []): Program {
-  const child = spawn(process.execPath, [...nodeArgs, join(runtime, "dist/main.js"), ...args], { env });
+  const child = spawn(process.execPath, [...nodeArgs, join(dist, "main.js"), ...args], { env });
   onTestFinished(() => void child.kill("SIGKILL"));
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (text += data));
