@@ -6,6 +6,7 @@ import * as sessions from "./migrations/0001_sessions.ts";
 import * as lifecycle from "./migrations/0002_lifecycle.ts";
 import * as webhooks from "./migrations/0004_webhooks.ts";
 import * as turns from "./migrations/0005_turns.ts";
+import * as commands from "./migrations/0006_commands.ts";
 
 // Imported one by one, so that the compiler sees them and no folder is read at run time.
 const migrations: Record<string, Migration> = {
@@ -13,6 +14,7 @@ const migrations: Record<string, Migration> = {
   "0002_lifecycle": lifecycle,
   "0004_webhooks": webhooks,
   "0005_turns": turns,
+  "0006_commands": commands,
 };
 
 /** Runs what has not run yet, all in one transaction under a lock in Postgres; returns the names of what ran. */

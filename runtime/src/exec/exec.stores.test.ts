@@ -55,7 +55,7 @@ test("commands are off unless the tenant's config allows them, and need their sc
   }
 });
 
-test("a command that can't be started is told by the close code and in words", async () => {
+test("a command that can't be started is told by the close code and in words, and is on record", async () => {
   await fakeCluster(() => ({ status: 403, body: "{}" }));
   const api = await openApi({}, [tenant("acme", { exec: true })]);
   const origin = await listen(api);
@@ -69,4 +69,6 @@ test("a command that can't be started is told by the close code and in words", a
   );
   expect(code).toBe(4502);
   expect(String(reason)).toBe("The platform lacks the right to the command line in this namespace.");
+  const events = await api.store.events({ tenant: "acme", sessionId: id }, "0", 10);
+  expect(events.at(-1)).toMatchObject({ type: "command", reason: "ls", actor: "key:default", state: "running" });
 });

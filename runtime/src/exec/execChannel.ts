@@ -20,6 +20,7 @@ import type { PodAccess } from "../pods/podAccess.ts";
 import { podProblem } from "../pods/podProblem.ts";
 import type { Activity } from "../sessions/activity.ts";
 import type { SessionStore } from "../sessions/sessionStore.ts";
+import { commandLine } from "./commandLine.ts";
 
 export const ExecQuery = z.strictObject({
   command: several(plainText(4096), 1, 64).meta({ description: "The command, and its arguments in their order." }),
@@ -33,7 +34,7 @@ const clientChannels = new Set([0, 4, 255]);
 const notStartedCode = 4502;
 
 export interface ExecOptions {
-  store: Pick<SessionStore, "find">;
+  store: Pick<SessionStore, "find" | "command">;
   authenticator: Pick<Authenticator, "identify">;
   rateLimit: Pick<RateLimit, "take">;
   activity: Pick<Activity, "touch">;
@@ -65,7 +66,11 @@ export class ExecChannel implements Channel {
     if (session.state !== "running") throw new Problem(409, `The session is ${session.state}; it has to be running.`);
 
     const { command, tty } = parsed.data;
-    // Without the arguments: people put secrets there.
+    // Before it runs: nobody runs a command that isn't on record.
+    if (!(await store.command(sessionId, commandLine(command), actor))) {
+      throw new Problem(409, "The session does not run any more.");
+    }
+    // Without the arguments, which are the tenant's own.
     logger.info({ sessionId, tenant: tenant.name, actor, program: command[0] }, "command started");
     return (client) => {
       client.pause(); // until there is somebody to send to

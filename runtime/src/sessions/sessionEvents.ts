@@ -16,7 +16,7 @@ export interface LoggedEvent {
   id: string;
   sessionId: string;
   at: Date;
-  /** The type of the change: `created`, `progress`, or a SessionEvent's. */
+  /** The type of the change: `created`, `progress`, `command`, or a SessionEvent's. */
   type: string;
   /** The session's state, reason and version after it. */
   state: State;

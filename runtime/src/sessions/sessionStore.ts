@@ -308,6 +308,19 @@ export class SessionStore {
       .execute();
   }
 
+  /** Notes in the audit trail who runs which command in the session; false if it doesn't run. */
+  async command(id: string, command: string, actor: Actor): Promise<boolean> {
+    const row = await this.database
+      .with("changed", (db) =>
+        db.selectFrom("sessions").selectAll().where("id", "=", id).where("state", "=", "running"),
+      )
+      .with("logged", logEvents("changed", "command", actor, command))
+      .selectFrom("changed")
+      .select("id")
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
   /** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId` ("0": all), oldest first. */
   events(
     of: { tenant: string; sessionId?: string | undefined },
