@@ -12,7 +12,7 @@ import { finalStates, podStates, type State } from "../sessions/state.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import { type ClusterWorkerOptions, startClusterWorker } from "./clusterWorker.ts";
 import { freshDatabase, sessionOf, tenant, until } from "./fixtures.ts";
-import { type Stores, startStores } from "./stores.ts";
+import { type StartedStores, startStores } from "./stores.ts";
 
 process.env.KUBECONFIG ??= "/var/lib/berth/kubeconfig";
 export const admin = loadKubeConfig().makeApiClient(CoreV1Api);
@@ -29,17 +29,16 @@ export function useCluster(changes: Parameters<typeof tenant>[1] = {}) {
     storage: "1Ti",
   };
   const acme = tenant("acme", { namespace, maxSessions: 1000, quota: plenty, workspace: { size: "64Mi" }, ...changes });
-  const place = { namespace, acme } as { namespace: string; acme: Tenant; stores: Stores };
-  let remove: (() => Promise<void>) | undefined;
+  const place = { namespace, acme } as { namespace: string; acme: Tenant } & StartedStores;
   beforeAll(async () => {
     const labels = { "berth.dev/tenant": "acme", "pod-security.kubernetes.io/enforce": "restricted" };
     await admin.createNamespace({ body: { metadata: { name: namespace, labels } } });
     await admin.createNamespacedServiceAccount({ namespace, body: { metadata: { name: "agent-runner" } } });
     await admin.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" }, data: {} } });
-    ({ stores: place.stores, remove } = await startStores());
+    Object.assign(place, await startStores());
   }, 60_000);
   afterAll(async () => {
-    await remove?.();
+    await place.remove?.();
     await admin.deleteNamespace({ name: namespace, gracePeriodSeconds: 0 });
   }, 60_000);
   return place;
@@ -108,6 +107,8 @@ export function watcher(database: Database) {
     return rows;
   };
   return {
+    /** How many sessions are in one of the states. */
+    numberIn: async (...wanted: State[]) => (await statesOf()).filter(({ state }) => wanted.includes(state)).length,
     /** Waits until all sessions are in one of the states. */
     allBecome: async (...wanted: State[]) => {
       for (;;) {
@@ -145,7 +146,12 @@ export async function audit(database: Database, namespace: string): Promise<stri
   const query = { namespace, labelSelector: sessionSelector };
   const [rows, events, pods, claims, secrets] = await Promise.all([
     database.selectFrom("sessions").selectAll().where("namespace", "=", namespace).execute(),
-    database.selectFrom("session_events").selectAll().where("type", "<>", "progress").orderBy("id").execute(),
+    database
+      .selectFrom("session_events")
+      .selectAll()
+      .where("type", "not in", ["progress", "command"])
+      .orderBy("id")
+      .execute(),
     admin.listNamespacedPod(query),
     admin.listNamespacedPersistentVolumeClaim(query),
     admin.listNamespacedSecret(query),

@@ -2,17 +2,15 @@
  * A worker for tests against a real cluster, with all that it consists of. The pods' containers are replaced by a shell with
  * next to no resources, so that the tests don't depend on the agent's image and many sessions fit on one machine.
  */
-import type { V1Container, V1Pod } from "@kubernetes/client-node";
+import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { connectDatabase } from "../database/database.ts";
 import { type CoreApi, connectKubernetes, connectLeases, loadKubeConfig } from "../pods/kubernetes.ts";
 import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import { type WorkerParts, workerParts } from "../worker/parts.ts";
+import { shrink, waitForEnd } from "./shrink.ts";
 import type { Stores } from "./stores.ts";
-
-/** Waits for SIGTERM, and ends at once then. */
-export const waitForEnd = "trap 'exit 0' TERM; sleep infinity & wait";
 
 export interface ClusterWorkerOptions {
   stores: Stores;
@@ -28,6 +26,8 @@ export interface ClusterWorkerOptions {
   maxStarting?: number;
   /** Default 300. */
   startTimeoutSeconds?: number;
+  /** How the cluster is reached. Default: as KUBECONFIG says. */
+  kubeConfig?: KubeConfig;
   /** Default 1000. */
   sweepMs?: number;
   /** Default 2000. */
@@ -57,7 +57,7 @@ export async function startClusterWorker(
   };
   const commands = connectRedis(redisConfig, logger);
   const blocking = connectBlockingRedis(redisConfig, logger);
-  const kubeConfig = loadKubeConfig();
+  const kubeConfig = options.kubeConfig ?? loadKubeConfig();
   const parts = workerParts({
     config: {
       tokenKey: "0123456789abcdef0123456789abcdef",
@@ -98,24 +98,10 @@ export async function startClusterWorker(
   };
 }
 
-/** The client, but pods that it makes run a shell with our command in place of the agent's programs. */
+/** The client, but pods that it makes are small and run our command. */
 function inShell(core: CoreApi, agent: string): CoreApi {
-  const replace = (container: V1Container): V1Container => {
-    const { startupProbe: _, ...rest } = container;
-    return {
-      ...rest,
-      command: ["sh", "-c", container.name === "agent" ? agent : waitForEnd],
-      resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
-    };
-  };
   return Object.assign(Object.create(core) as CoreApi, {
-    createNamespacedPod: (request: { namespace: string; body: V1Pod }) =>
-      core.createNamespacedPod({
-        ...request,
-        body: {
-          ...request.body,
-          spec: { ...request.body.spec, containers: (request.body.spec?.containers ?? []).map(replace) },
-        },
-      }),
+    createNamespacedPod: ({ body, ...request }: { namespace: string; body: V1Pod }) =>
+      core.createNamespacedPod({ ...request, body: shrink(body, agent) }),
   });
 }

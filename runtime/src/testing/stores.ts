@@ -33,38 +33,62 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return remove;
 }
 
-/** Starts both and waits until they answer. `remove` ends them and leaves nothing behind. */
-export async function startStores(): Promise<{ stores: Stores; remove: () => Promise<void> }> {
+export interface StartedStores {
+  stores: Stores;
+  /** Ends one as a crash would. Redis keeps nothing; Postgres keeps all that was committed. */
+  crash: (store: keyof Stores) => Promise<void>;
+  /** Starts it again, and waits until it answers. */
+  restart: (store: keyof Stores) => Promise<void>;
+  /** Ends both and leaves nothing behind. */
+  remove: () => Promise<void>;
+}
+
+/** Starts both and waits until they answer. */
+export async function startStores(): Promise<StartedStores> {
   const stores: Stores = {
     postgres: { host, port: await freePort(), user, password: randomBytes(16).toString("hex") },
     redis: { host, port: await freePort(), password: randomBytes(16).toString("hex") },
   };
-  const containers: string[] = [];
+  const containers = new Map<keyof Stores, string>();
   const remove = async () => {
-    if (containers.length > 0) await docker(["rm", "--force", "--volumes", ...containers]);
+    if (containers.size > 0) await docker(["rm", "--force", "--volumes", ...containers.values()]);
+  };
+  const ready = {
+    postgres: () => answers(() => askPostgres(stores)),
+    redis: () => answers(() => askRedis(stores)),
   };
   try {
-    containers.push(
+    containers.set(
+      "postgres",
       await run(
         ["--env", "POSTGRES_PASSWORD", "--env", "POSTGRES_USER"],
         "docker.io/library/postgres:15-bookworm",
-        // Nothing here has to survive a power cut.
+        // The processes may be killed here, but not the machine's power.
         ["postgres", "-c", `listen_addresses=${host}`, "-c", `port=${stores.postgres.port}`, "-c", "fsync=off"],
         { POSTGRES_PASSWORD: stores.postgres.password, POSTGRES_USER: user },
       ),
     );
-    containers.push(
+    containers.set(
+      "redis",
       await run([], "docker.io/library/redis:7-bookworm", [
         ...["redis-server", "--bind", host, "--port", String(stores.redis.port)],
         ...["--requirepass", stores.redis.password, "--save", "", "--maxmemory-policy", "noeviction"],
       ]),
     );
-    await Promise.all([answers(() => askPostgres(stores)), answers(() => askRedis(stores))]);
+    await Promise.all([ready.postgres(), ready.redis()]);
   } catch (error) {
     await remove();
     throw error;
   }
-  return { stores, remove };
+  return {
+    stores,
+    crash: async (store) => void (await docker(["kill", "--signal=KILL", containers.get(store) ?? ""])),
+    restart: async (store) => {
+      await docker(["start", containers.get(store) ?? ""]);
+      await ready[store]();
+    },
+    remove,
+  };
 }
 
 /** Runs the container in the background and returns its id. */

@@ -4,8 +4,8 @@ import { expect, test } from "vitest";
 import { cleanUp } from "../cleanup/cleanUp.ts";
 import { objectName } from "../pods/names.ts";
 import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
-import { waitForEnd } from "../testing/clusterWorker.ts";
 import { silent, until } from "../testing/fixtures.ts";
+import { waitForEnd } from "../testing/shrink.ts";
 
 const place = useCluster();
 const { namespace } = place;

@@ -1,0 +1,145 @@
+/**
+ * An HTTP server in front of the cluster's API server. It passes every call on, unless a test wants it to go wrong: what is
+ * seen behind it is the real thing, and what is seen before it is whatever an API server may do on a bad day.
+ */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Agent, request as send } from "node:https";
+import { pipeline } from "node:stream";
+import { KubeConfig } from "@kubernetes/client-node";
+import { loadKubeConfig } from "../pods/kubernetes.ts";
+import { originOf } from "./api.ts";
+import { shrink } from "./shrink.ts";
+
+export interface Call {
+  /** GET, POST, … */
+  method: string;
+  /** Without the query. */
+  path: string;
+  /** Name of the object that is asked for or made; undefined for lists and watches. */
+  object: string | undefined;
+  isWatch: boolean;
+}
+
+export type Fault =
+  /** Answers with this status in place of the API server, which does not get the call. */
+  | { status: number; reason?: string; message?: string; headers?: Record<string, string> }
+  /** Takes the call and never answers. */
+  | "hang"
+  /** Cuts the connection; the API server does not get the call. */
+  | "cut"
+  /** Passes the call on, and cuts the connection in place of the answer. */
+  | "lose the answer"
+  /** Opens the watch and never says a word. */
+  | "silence";
+
+export interface KubeFront {
+  config: KubeConfig;
+  url: string;
+  /** What goes wrong with a call; asked for each. Default: nothing. */
+  fault: (call: Call) => Fault | undefined;
+  /** All calls so far. */
+  calls: Call[];
+  /** How many watches are open at the moment. */
+  watches: () => number;
+  /** Cuts every watch that is open, in the middle of its answer. */
+  cutWatches: () => void;
+  close: () => Promise<void>;
+}
+
+/** `agent`: what runs in the pods that are made through it, in place of their own programs. Default: they are left as they are. */
+export async function startKubeFront({ agent }: { agent?: string } = {}): Promise<KubeFront> {
+  const real = loadKubeConfig();
+  const target = real.getCurrentCluster()?.server ?? "";
+  const credentials = {};
+  await real.applyToHTTPSOptions(credentials);
+  const upstream = new Agent({ ...credentials, keepAlive: true });
+  const watches = new Set<ServerResponse>();
+  const server = createServer((request, response) => {
+    response.on("error", () => {});
+    take(request, response).catch(() => response.destroy()); // the caller has left
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+
+  async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = Buffer.concat(await request.toArray());
+    const url = new URL(request.url ?? "/", "http://front");
+    const { method = "" } = request;
+    const call = {
+      method,
+      path: url.pathname,
+      object: method === "POST" ? JSON.parse(body.toString()).metadata?.name : nameIn(url.pathname),
+      isWatch: url.searchParams.has("watch"),
+    };
+    front.calls.push(call);
+    if (call.isWatch) {
+      watches.add(response);
+      response.on("close", () => watches.delete(response));
+    }
+    const fault = front.fault(call);
+    if (fault === "hang") return;
+    if (fault === "cut") response.destroy();
+    else if (fault === "silence") response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
+    else if (fault === undefined || fault === "lose the answer") pass(request, response, call, body, fault);
+    else
+      response
+        .writeHead(fault.status, fault.headers)
+        .end(JSON.stringify({ kind: "Status", code: fault.status, ...fault }));
+  }
+
+  function pass(request: IncomingMessage, response: ServerResponse, call: Call, body: Buffer, fault?: Fault): void {
+    const makesPod = call.method === "POST" && call.path.endsWith("/pods") && agent !== undefined;
+    const payload = makesPod ? Buffer.from(JSON.stringify(shrink(JSON.parse(body.toString()), agent))) : body;
+    const { host: _, connection: __, "content-length": ___, ...headers } = request.headers;
+    const onward = send(`${target}${request.url}`, {
+      agent: upstream,
+      method: call.method,
+      headers: { ...headers, ...(payload.length > 0 && { "content-length": payload.length }) },
+    });
+    onward.on("error", () => response.destroy());
+    onward.on("response", (answer) => {
+      if (fault === "lose the answer") {
+        answer.resume();
+        response.destroy();
+        return;
+      }
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      response.flushHeaders();
+      pipeline(answer, response, () => {}); // either end may go at any time
+    });
+    response.on("close", () => onward.destroy());
+    onward.end(payload);
+  }
+
+  const front: KubeFront = {
+    config: configFor(originOf(server)),
+    url: originOf(server),
+    fault: () => undefined,
+    calls: [],
+    watches: () => watches.size,
+    cutWatches: () => {
+      for (const response of watches) response.destroy();
+    },
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      upstream.destroy();
+    },
+  };
+  return front;
+}
+
+/** The name in …/namespaces/<namespace>/<kind>/<name>. */
+const nameIn = (path: string) => /\/namespaces\/[^/]+\/[^/]+\/([^/]+)$/.exec(path)?.[1];
+
+function configFor(server: string): KubeConfig {
+  const config = new KubeConfig();
+  config.loadFromOptions({
+    clusters: [{ name: "front", server, skipTLSVerify: true }],
+    users: [{ name: "front" }],
+    contexts: [{ name: "front", cluster: "front", user: "front" }],
+    currentContext: "front",
+  });
+  return config;
+}

@@ -1,0 +1,15 @@
+/** Sessions' pods small enough that many of them fit on one machine, and without the agent's image. */
+import type { V1Container, V1Pod } from "@kubernetes/client-node";
+
+/** Waits for SIGTERM, and ends at once then. */
+export const waitForEnd = "trap 'exit 0' TERM; sleep infinity & wait";
+
+/** The pod with a shell in place of its programs and next to no resources; `agent` is what the agent's container runs. */
+export function shrink(pod: V1Pod, agent: string): V1Pod {
+  const small = ({ startupProbe: _, ...container }: V1Container): V1Container => ({
+    ...container,
+    command: ["sh", "-c", container.name === "agent" ? agent : waitForEnd],
+    resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
+  });
+  return { ...pod, spec: { ...pod.spec, containers: (pod.spec?.containers ?? []).map(small) } };
+}

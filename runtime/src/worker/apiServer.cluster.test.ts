@@ -1,0 +1,131 @@
+/** An API server on a bad day: what a session meets on its way, and what the watch does. Real pods, and a front that errs. */
+import { expect, onTestFinished, test } from "vitest";
+import { objectName } from "../pods/names.ts";
+import { admin, audit, openWorker, useCluster } from "../testing/cluster.ts";
+import { until } from "../testing/fixtures.ts";
+import { type Call, type Fault, startKubeFront } from "../testing/kubeFront.ts";
+
+const place = useCluster();
+const { namespace } = place;
+
+async function openFront() {
+  const front = await startKubeFront();
+  onTestFinished(() => front.close());
+  return front;
+}
+
+const forbidden = (message: string): Fault => ({ status: 403, reason: "Forbidden", message });
+
+interface BadDay {
+  name: string;
+  fault: Fault;
+  /** Default: all calls about the session. */
+  method?: "POST";
+  /** What the user is told meanwhile; undefined: nothing has to be told. */
+  told?: RegExp;
+}
+
+const badDays: BadDay[] = [
+  {
+    name: "409: two count against the quota at the same time",
+    fault: { status: 409, reason: "Conflict", message: "the object has been modified" },
+    method: "POST",
+  },
+  {
+    name: "403: the quota is used up",
+    fault: forbidden("pods is forbidden: exceeded quota: tenant, requested: pods=1, used: pods=50, limited: pods=50"),
+    method: "POST",
+    told: /^Waiting for room in the tenant's quota \(requested: pods=1/,
+  },
+  {
+    name: "403: the right is missing",
+    fault: forbidden('secrets is forbidden: User "worker" cannot create resource "secrets" in API group ""'),
+    method: "POST",
+    told: /^Waiting for the platform's rights in the tenant's namespace/,
+  },
+  {
+    name: "429 with Retry-After",
+    fault: { status: 429, reason: "TooManyRequests", headers: { "retry-after": "1" } },
+    method: "POST",
+    told: /^The cluster is busy/,
+  },
+  { name: "500", fault: { status: 500, reason: "InternalError" }, method: "POST", told: /a fault \(500\)/ },
+  { name: "503", fault: { status: 503, reason: "ServiceUnavailable" } },
+  { name: "a call that hangs", fault: "hang", method: "POST", told: /^The cluster does not answer/ },
+  { name: "a connection that is cut", fault: "cut" },
+  { name: "an answer that is lost", fault: "lose the answer" },
+];
+
+test("each kind of refusal, and each way not to answer, costs a session time and nothing else", async () => {
+  const front = await openFront();
+  const { create, stop, become, allBecome, database } = await openWorker(place, { kubeConfig: front.config });
+  /** By the name of the sessions' objects, in the order in which they are first asked for. */
+  const days = new Map<string, BadDay & { left: number }>();
+  const have = (times: number) => {
+    for (const [name, day] of days) days.set(name, { ...day, left: day.fault === "hang" ? 1 : times });
+  };
+  front.fault = ({ object = "", method }: Call) => {
+    const next = badDays[days.size];
+    if (!days.has(object) && object !== "" && next !== undefined && object !== "berth-worker") {
+      days.set(object, { ...next, left: next.fault === "hang" ? 1 : 3 });
+    }
+    const day = days.get(object);
+    if (day === undefined || day.left === 0 || (day.method ?? method) !== method) return undefined;
+    day.left -= 1;
+    return day.fault;
+  };
+
+  const sessions = [];
+  for (const _ of badDays) sessions.push(await create());
+  for (const { id } of sessions) await become(id, "running");
+  expect(await audit(database, namespace)).toEqual([]);
+  for (const { id } of sessions) {
+    const day = days.get(objectName(id));
+    expect(day).toMatchObject({ left: 0 });
+    const events = await database.selectFrom("session_events").select("reason").where("session_id", "=", id).execute();
+    if (day?.told !== undefined) {
+      expect(events.map(({ reason }) => reason ?? "")).toContainEqual(expect.stringMatching(day.told));
+    }
+  }
+
+  // Now for the way down, where nothing is made.
+  for (const day of days.values()) delete day.method;
+  have(3);
+  for (const { id } of sessions) await stop(id);
+  await allBecome("stopped");
+  expect([...days.values()].filter(({ left }) => left > 0)).toEqual([]);
+  expect(await audit(database, namespace)).toEqual([]);
+});
+
+test("a watch that is cut, refused or silent is made anew, and tells of the next pod that goes", async () => {
+  const front = await openFront();
+  // Without the sweep nothing but the watch can tell.
+  const { create, become, allBecome } = await openWorker(place, { kubeConfig: front.config, sweepMs: 600_000 });
+  const faults: Fault[] = [
+    "cut",
+    { status: 410, reason: "Expired" },
+    { status: 429, reason: "TooManyRequests", headers: { "retry-after": "1" } },
+    { status: 500, reason: "InternalError" },
+    "silence",
+  ];
+  const sessions = [];
+  for (const _ of faults) sessions.push(await create({ workspaceMode: "ephemeral" }));
+  await allBecome("running");
+
+  for (const [index, fault] of faults.entries()) {
+    let met = false;
+    front.fault = ({ isWatch, object, path }) => {
+      const follows = isWatch || (object === undefined && path.endsWith("/pods") && fault !== "silence");
+      if (!follows || met) return undefined;
+      met = true;
+      return fault;
+    };
+    front.cutWatches();
+    await until(() => met);
+    // A silent one counts as open.
+    await until(() => front.watches() === 1);
+    const { id = "" } = sessions[index] ?? {};
+    await admin.deleteNamespacedPod({ namespace, name: objectName(id), gracePeriodSeconds: 0 });
+    await become(id, "failed");
+  }
+});
