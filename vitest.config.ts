@@ -5,7 +5,7 @@ const manifests = ["infra/manifests/*.test.ts"];
 const stores = ["runtime/src/**/*.stores.test.ts"];
 const cluster = ["{images,infra,policy,local,runtime/src}/**/*.cluster.test.ts"];
 const e2e = ["tests/*.test.ts"];
-const proofs = ["tests/proofs/*.test.ts"];
+const proofs = ["tests/proofs/*.test.ts", "runtime/src/**/*.proof.test.ts"];
 
 /** Projects run one after the other, and their files too where they share what they work on. */
 const shared = (groupOrder: number, testTimeout: number) =>
@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     reporters: ["default", "./tests/closing-line.ts"],
     projects: [
-      { test: { name: "unit", include: unit, exclude: [...manifests, ...stores, ...cluster] } },
+      { test: { name: "unit", include: unit, exclude: [...manifests, ...stores, ...cluster, ...proofs] } },
       { test: { name: "manifests", include: manifests, ...shared(1, 600_000) } },
       { test: { name: "stores", include: stores, globalSetup: "runtime/src/testing/stores.ts", ...shared(2, 60_000) } },
       { test: { name: "cluster", include: cluster, ...shared(3, 180_000) } },

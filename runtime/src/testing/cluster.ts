@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CoreV1Api } from "@kubernetes/client-node";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
-import type { Database } from "../database/database.ts";
+import { type Database, isDatabaseUnavailable } from "../database/database.ts";
 import { loadKubeConfig } from "../pods/kubernetes.ts";
 import { objectName, sessionLabel, sessionSelector } from "../pods/names.ts";
 import type { Session } from "../sessions/session.ts";
@@ -102,20 +102,23 @@ export async function openWorker(place: ReturnType<typeof useCluster>, { tenant:
 
 /** Questions to the rows. */
 export function watcher(database: Database) {
+  /** Postgres may be away, or busy. */
   const statesOf = async () => {
-    const rows = await database.selectFrom("sessions").select(["id", "state"]).execute();
-    return rows;
+    for (;;) {
+      try {
+        return await database.selectFrom("sessions").select("state").execute();
+      } catch (error) {
+        if (!isDatabaseUnavailable(error)) throw error;
+        await sleep(200);
+      }
+    }
   };
   return {
     /** How many sessions are in one of the states. */
     numberIn: async (...wanted: State[]) => (await statesOf()).filter(({ state }) => wanted.includes(state)).length,
     /** Waits until all sessions are in one of the states. */
     allBecome: async (...wanted: State[]) => {
-      for (;;) {
-        const rows = await statesOf().catch(() => undefined); // Postgres may be away
-        if (rows?.every(({ state }) => wanted.includes(state))) return;
-        await sleep(200);
-      }
+      while (!(await statesOf()).every(({ state }) => wanted.includes(state))) await sleep(100);
     },
   };
 }
