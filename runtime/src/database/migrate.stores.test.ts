@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { expect, test } from "vitest";
 import { emptyDatabase } from "../testing/fixtures.ts";
 import { isMigrated, migrate } from "./migrate.ts";
@@ -15,4 +16,12 @@ test("migrations run once, however often and by however many they are started", 
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);
+});
+
+test("an older version that is brought back leaves a newer one's tables alone", async () => {
+  const { database } = await emptyDatabase();
+  await migrate(database);
+  await sql`insert into kysely_migration values ('9999_newer', now()::text)`.execute(database);
+  expect(await isMigrated(database)).toBe(true);
+  expect(await migrate(database)).toEqual([]);
 });

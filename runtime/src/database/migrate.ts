@@ -17,8 +17,12 @@ const migrations: Record<string, Migration> = {
   "0006_commands": commands,
 };
 
-/** Runs what has not run yet, all in one transaction under a lock in Postgres; returns the names of what ran. */
+/**
+ * Runs what has not run yet, all in one transaction under a lock in Postgres; returns the names of what ran. Where a later
+ * version has been before, its migrations stay: migrations only ever add, so that an older version can be brought back.
+ */
 export async function migrate(database: Database): Promise<string[]> {
+  if (await isMigrated(database)) return [];
   const migrator = new Migrator({ db: database, provider: { getMigrations: async () => migrations } });
   const { error, results } = await migrator.migrateToLatest();
   if (error !== undefined) throw error;
