@@ -5,11 +5,12 @@ import { CoreV1Api } from "@kubernetes/client-node";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { type Database, isDatabaseUnavailable } from "../database/database.ts";
 import { loadKubeConfig } from "../pods/kubernetes.ts";
-import { objectName, sessionLabel, sessionSelector } from "../pods/names.ts";
+import { objectName, sessionLabel } from "../pods/names.ts";
 import type { Session } from "../sessions/session.ts";
 import type { NewSession } from "../sessions/sessionStore.ts";
-import { finalStates, podStates, type State } from "../sessions/state.ts";
+import { finalStates, type State } from "../sessions/state.ts";
 import type { Tenant } from "../tenants/tenants.ts";
+import { auditOf } from "./audit.ts";
 import { type ClusterWorkerOptions, startClusterWorker } from "./clusterWorker.ts";
 import { freshDatabase, sessionOf, tenant, until } from "./fixtures.ts";
 import { type StartedStores, startStores } from "./stores.ts";
@@ -140,56 +141,5 @@ export async function left(namespace: string, id: string): Promise<string[]> {
 
 export const getPod = (namespace: string, id: string) => admin.readNamespacedPod({ namespace, name: objectName(id) });
 
-/**
- * The full audit: rows, pods and volumes stand for each other one to one, and the audit trail tells every session's way
- * without a gap. Returns what is wrong, nothing if all is well; sessions must be settled.
- */
-export async function audit(database: Database, namespace: string): Promise<string[]> {
-  const faults: string[] = [];
-  const query = { namespace, labelSelector: sessionSelector };
-  const [rows, events, pods, claims, secrets] = await Promise.all([
-    database.selectFrom("sessions").selectAll().where("namespace", "=", namespace).execute(),
-    database
-      .selectFrom("session_events")
-      .selectAll()
-      .where("type", "not in", ["progress", "command"])
-      .orderBy("id")
-      .execute(),
-    admin.listNamespacedPod(query),
-    admin.listNamespacedPersistentVolumeClaim(query),
-    admin.listNamespacedSecret(query),
-  ]);
-  const idsOf = (list: { items: { metadata?: { labels?: Record<string, string> } }[] }) =>
-    list.items.map(({ metadata }) => metadata?.labels?.[sessionLabel] ?? "none");
-  const expect = (what: string, found: string[], wanted: string[]) => {
-    const twice = found.filter((id, index) => found.indexOf(id) !== index);
-    for (const id of twice) faults.push(`${what} of ${id} is there twice`);
-    for (const id of found) if (!wanted.includes(id)) faults.push(`${what} of ${id} is left over`);
-    for (const id of wanted) if (!found.includes(id)) faults.push(`${what} of ${id} is missing`);
-  };
-  const withPod = rows.filter(({ state }) => podStates.some((pod) => pod === state)).map(({ id }) => id);
-  const withWorkspace = rows
-    .filter(
-      ({ id, state, workspace_until }) => withPod.includes(id) || state === "suspended" || workspace_until !== null,
-    )
-    .filter(({ workspace_mode }) => workspace_mode === "persistent")
-    .map(({ id }) => id);
-  expect("The pod", idsOf(pods), withPod);
-  expect("The volume", idsOf(claims), withWorkspace);
-  expect("The owner", idsOf(secrets), [...new Set([...withPod, ...withWorkspace])]);
-
-  for (const { id, version, state } of rows) {
-    const trail = events.filter(({ session_id }) => session_id === id);
-    const versions = trail.map((event) => event.version);
-    if (versions.join() !== Array.from({ length: version }, (_, index) => index + 1).join()) {
-      faults.push(`The audit trail of ${id} has the versions ${versions.join()}, but the row is at ${version}`);
-    }
-    if (trail.at(-1)?.state !== state)
-      faults.push(`The audit trail of ${id} ends in ${trail.at(-1)?.state}, not ${state}`);
-    for (const type of ["ready", "gone"]) {
-      const starts = trail.filter((event) => event.type === "admitted").length;
-      if (trail.filter((event) => event.type === type).length > starts + 1) faults.push(`${id} was ${type} too often`);
-    }
-  }
-  return faults;
-}
+/** The full audit, of which audit.ts tells. */
+export const audit = (database: Database, namespace: string): Promise<string[]> => auditOf(admin, database, namespace);

@@ -1,0 +1,60 @@
+/** Whether a namespace of sessions is in order, whoever runs them. */
+import type { CoreV1Api } from "@kubernetes/client-node";
+import type { Kysely } from "kysely";
+import type { Schema } from "../database/schema.ts";
+import { sessionLabel, sessionSelector } from "../pods/names.ts";
+import { podStates } from "../sessions/state.ts";
+
+/**
+ * The full audit: rows, pods and volumes stand for each other one to one, and the audit trail tells every session's way
+ * without a gap. Returns what is wrong, nothing if all is well; sessions must be settled.
+ */
+export async function auditOf(core: CoreV1Api, database: Kysely<Schema>, namespace: string): Promise<string[]> {
+  const faults: string[] = [];
+  const query = { namespace, labelSelector: sessionSelector };
+  const [rows, events, pods, claims, secrets] = await Promise.all([
+    database.selectFrom("sessions").selectAll().where("namespace", "=", namespace).execute(),
+    database
+      .selectFrom("session_events")
+      .selectAll()
+      .where("type", "not in", ["progress", "command"])
+      .orderBy("id")
+      .execute(),
+    core.listNamespacedPod(query),
+    core.listNamespacedPersistentVolumeClaim(query),
+    core.listNamespacedSecret(query),
+  ]);
+  const idsOf = (list: { items: { metadata?: { labels?: Record<string, string> } }[] }) =>
+    list.items.map(({ metadata }) => metadata?.labels?.[sessionLabel] ?? "none");
+  const expect = (what: string, found: string[], wanted: string[]) => {
+    const twice = found.filter((id, index) => found.indexOf(id) !== index);
+    for (const id of twice) faults.push(`${what} of ${id} is there twice`);
+    for (const id of found) if (!wanted.includes(id)) faults.push(`${what} of ${id} is left over`);
+    for (const id of wanted) if (!found.includes(id)) faults.push(`${what} of ${id} is missing`);
+  };
+  const withPod = rows.filter(({ state }) => podStates.some((pod) => pod === state)).map(({ id }) => id);
+  const withWorkspace = rows
+    .filter(
+      ({ id, state, workspace_until }) => withPod.includes(id) || state === "suspended" || workspace_until !== null,
+    )
+    .filter(({ workspace_mode }) => workspace_mode === "persistent")
+    .map(({ id }) => id);
+  expect("The pod", idsOf(pods), withPod);
+  expect("The volume", idsOf(claims), withWorkspace);
+  expect("The owner", idsOf(secrets), [...new Set([...withPod, ...withWorkspace])]);
+
+  for (const { id, version, state } of rows) {
+    const trail = events.filter(({ session_id }) => session_id === id);
+    const versions = trail.map((event) => event.version);
+    if (versions.join() !== Array.from({ length: version }, (_, index) => index + 1).join()) {
+      faults.push(`The audit trail of ${id} has the versions ${versions.join()}, but the row is at ${version}`);
+    }
+    if (trail.at(-1)?.state !== state)
+      faults.push(`The audit trail of ${id} ends in ${trail.at(-1)?.state}, not ${state}`);
+    for (const type of ["ready", "gone"]) {
+      const starts = trail.filter((event) => event.type === "admitted").length;
+      if (trail.filter((event) => event.type === type).length > starts + 1) faults.push(`${id} was ${type} too often`);
+    }
+  }
+  return faults;
+}
