@@ -42,8 +42,8 @@ export const prometheus = z.strictObject({
     .describe("From when on an alert is raised; more than the time between two runs of `postgres.backup`."),
   runbooks: z
     .string()
-    .default("docs/monitoring.md")
-    .describe("Where docs/monitoring.md can be read; the alerts' `runbook_url` is this and a heading's anchor."),
+    .default("docs/operating.md")
+    .describe("Where docs/operating.md can be read; the alerts' `runbook_url` is this and a heading's anchor."),
   readers: z
     .array(name)
     .default([])

@@ -4,12 +4,14 @@ import { expect, test } from "vitest";
 import { alertRules } from "./alerts/index.ts";
 import { rows } from "./dashboard-panels.ts";
 
-const docs = readFileSync(new URL("../../docs/monitoring.md", import.meta.url), "utf8");
+const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+const docs = page("monitoring.md");
+const operating = page("operating.md");
 const options = {
   adapter: true,
   backups: true,
   alertAges: { backup: "26h", restoreCheck: "50h" },
-  runbooks: "https://example.com/monitoring.md",
+  runbooks: "https://example.com/operating.md",
 };
 const rules = alertRules(options).groups.flatMap((group) => group.rules as { expr: string; annotations?: object }[]);
 const panels = Object.values(rows).flat();
@@ -34,7 +36,19 @@ test("every alert says what it means and leads to its heading", () => {
     const { summary, description, runbook_url } = annotations as Record<string, string>;
     expect(summary).toMatch(/\.$/);
     expect(description).toMatch(/\.$/);
-    const anchor = /^https:\/\/example.com\/monitoring.md#(\w+)$/.exec(runbook_url ?? "")?.[1];
-    expect(docs.toLowerCase()).toContain(`### ${anchor}\n`);
+    const anchor = /^https:\/\/example.com\/operating.md#(\w+)$/.exec(runbook_url ?? "")?.[1];
+    expect(operating.toLowerCase()).toContain(`### ${anchor}\n`);
   }
+});
+
+test("docs/operating.md has a section with more than a word for each alert, and none for what is no alert", () => {
+  const sections = new Map(
+    operating
+      .split("\n### ")
+      .slice(1)
+      .map((section) => [section.split("\n")[0], section.split("\n").slice(1).join(" ")]),
+  );
+  const names = new Set(rules.flatMap((rule) => ("alert" in rule ? [String(rule.alert)] : [])));
+  expect([...sections.keys()].sort()).toEqual([...names].sort());
+  for (const [name, text] of sections) expect(text.length, name).toBeGreaterThan(80);
 });

@@ -1,4 +1,4 @@
-/** An alert, as it is written in the files of this folder. docs/monitoring.md has a heading for each. */
+/** An alert, as it is written in the files of this folder. docs/operating.md has a section for each. */
 export interface Alert {
   /** In Prometheus with `Berth` before it: names are shared with the cluster's other alerts. */
   name: string;
