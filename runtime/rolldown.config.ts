@@ -1,7 +1,7 @@
 /** How the runtime is put together for Node: in place of three thousand small files, whose loading takes most of a start. */
-import { defineConfig } from "rolldown";
+import type { RolldownOptions } from "rolldown";
 
-export default defineConfig({
+export default {
   input: "src/main.ts",
   platform: "node",
   tsconfig: "tsconfig.json",
@@ -17,4 +17,4 @@ export default defineConfig({
     // OpenTelemetry's SDK is loaded only where it is wanted.
     codeSplitting: { groups: [{ name: "packages", test: /node_modules\/(?!@opentelemetry)/ }] },
   },
-});
+} satisfies RolldownOptions;

@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { programsDir } from "../cluster/build.ts";
-import { dockerSocket, kubeconfig, root, stateDir } from "../lib/paths.ts";
+import { dockerSocket, kubeconfig, registry, root, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { freeLock } from "./lock.ts";
 import { newsFilter } from "./progress.ts";
@@ -38,7 +38,11 @@ const settings = (cluster: Cluster): Record<string, string> => ({
   PULUMI_CONFIG_PASSPHRASE: "",
   PULUMI_SKIP_UPDATE_CHECK: "true",
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-  ...(cluster === "local" && { KUBECONFIG: kubeconfig, DOCKER_HOST: `unix://${dockerSocket}` }),
+  ...(cluster === "local" && {
+    KUBECONFIG: kubeconfig,
+    DOCKER_HOST: `unix://${dockerSocket}`,
+    BERTH_BASE_REGISTRY: `${registry}/`, // for compose.yaml
+  }),
 });
 
 /** The environment for `pulumi` as a child process. */

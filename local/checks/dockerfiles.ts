@@ -1,0 +1,13 @@
+/** `npm run check:dockerfiles`: every Dockerfile, by dockerfile-utils; whatever it finds fails the check. */
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { validate } from "dockerfile-utils";
+import { root } from "../lib/paths.ts";
+
+const files = globSync("{images,local}/**/Dockerfile", { cwd: root });
+for (const file of files)
+  for (const { range, message } of validate(readFileSync(join(root, file), "utf8"))) {
+    console.error(`${file}:${range.start.line + 1}: ${message}`);
+    process.exitCode = 1;
+  }
+if (!process.exitCode) console.log(`Checked ${files.length} Dockerfiles.`);

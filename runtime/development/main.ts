@@ -1,0 +1,70 @@
+/**
+ * `node development/main.ts api|worker`: runs a role of the runtime from its sources, and anew whenever one changes.
+ *
+ * Packages take most of a start, and they don't change. So the next process stands by with all of them loaded, and a change
+ * costs the transpiling of our own sources and the role's own start: well below a second. Types are not looked at here; the
+ * editor and `npm run check` do that.
+ */
+import { type ChildProcess, execFile, fork } from "node:child_process";
+import { once } from "node:events";
+import { watch as watchFolder } from "node:fs";
+import { join } from "node:path";
+import { watch } from "rolldown";
+import { bundleOfSources, root } from "./bundle.ts";
+
+const role = process.argv[2] ?? "";
+const say = (message: string) => console.error(`development: ${message}`);
+
+/** How long the last process may take to end; it is told to, but what it still does is not worth the wait. */
+const graceMs = 1_000;
+/** The next process isn't begun before the last one had the machine for its own start. */
+const standByMs = 2_000;
+
+const standBy = () => fork(join(root, "development/process.ts"), [role]);
+let next: ChildProcess | undefined = standBy();
+let running: ChildProcess | undefined;
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
+  child.kill("SIGTERM");
+  await once(child, "exit");
+  clearTimeout(timer);
+}
+
+async function restart(): Promise<void> {
+  if (running) await end(running);
+  running = next ?? standBy();
+  next = undefined;
+  running.send("run");
+  setTimeout(() => (next ??= standBy()), standByMs);
+}
+
+const sources = watch(bundleOfSources);
+let restarts = Promise.resolve();
+sources.on("event", (event) => {
+  if (event.code === "ERROR") say(event.error.message);
+  if (event.code === "BUNDLE_END") restarts = restarts.then(restart);
+  if ("result" in event) void event.result?.close();
+});
+
+/** The desktop's page; a browser's reload shows it. */
+function buildPage(): void {
+  execFile("npm", ["run", "--silent", "build:page"], { cwd: root }, (error, output) => error && say(`page: ${output}`));
+}
+if (role === "api") {
+  buildPage();
+  let timer: NodeJS.Timeout | undefined;
+  watchFolder(join(root, "page"), () => {
+    clearTimeout(timer);
+    timer = setTimeout(buildPage, 100);
+  });
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  process.once(signal, async () => {
+    await sources.close();
+    next?.kill("SIGKILL");
+    if (running) await end(running);
+    process.exit(0);
+  });
