@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { goBuild } from "../lib/go.ts";
+import { goBuild, sourcesVersion } from "../lib/go.ts";
 
 /** The Go modules that pin them. */
 const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
@@ -14,6 +14,10 @@ const cli = { module: "github.com/pulumi/pulumi/pkg/v3", program: "cmd/pulumi" }
  * today's SDK and command line just as well.
  */
 const languageHost = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
+
+/** Names the pinned modules: what decides the binaries. */
+export const pulumiSources = (): string =>
+  ["cli", "language-nodejs"].map((module) => sourcesVersion(join(sources, module), "*.go")).join("-");
 
 /** The version of the command line that `buildPulumi` makes, for example 3.258.0. */
 export const builtVersion = (): string => {

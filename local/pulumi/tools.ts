@@ -14,9 +14,9 @@ import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { buildOnce } from "../lib/go.ts";
-import { cacheDir, root } from "../lib/paths.ts";
+import { binDir, cacheDir, root } from "../lib/paths.ts";
 import { type Archive, cliArchive, obtain, pluginArchive, Unobtainable } from "./archives.ts";
-import { buildPulumi } from "./build.ts";
+import { buildPulumi, pulumiSources } from "./build.ts";
 import { isStandIn, layStandIns } from "./stand-ins.ts";
 
 /** The SDKs and the programs beside them must be of one version, so the SDKs' versions decide. */
@@ -70,6 +70,16 @@ export async function ensurePulumi(): Promise<string> {
 }
 
 const unobtainable = "unobtainable";
+
+/** Where `ensureBuiltPulumi` puts a command line like the one that is built where none can be had, in `bin`. */
+export const builtPulumi = join(binDir, `pulumi-${pulumiSources()}`);
+
+/** Builds it once per version, for tests on machines that can have the official one. */
+export const ensureBuiltPulumi = (): Promise<string> =>
+  buildOnce(builtPulumi, (folder) => buildPulumi(join(folder, "bin")));
+
+/** Fills a PULUMI_HOME with stand-ins for all plugins. */
+export const layAllStandIns = (home: string): void => void layStandIns(home, "", plugins);
 
 /** Where the files of a part are on this machine already. */
 interface Installed {

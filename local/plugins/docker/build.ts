@@ -1,9 +1,10 @@
-/** Builds an image with the docker command, and pushes it. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { execa } from "execa";
-import { dockerConfig, hostOf } from "./registry.ts";
+/** Builds an image and pushes it. */
+import { posix, relative } from "node:path";
+import { Readable } from "node:stream";
+import { pack } from "tar-fs";
+import { builtFiles } from "./context.ts";
+import { callDaemon } from "./daemon.ts";
+import { dockerLogin, hostOf, parseReference } from "./registry.ts";
 
 /** Inputs of docker.Image that are understood. */
 export interface ImageInputs {
@@ -22,42 +23,57 @@ export interface ImageInputs {
   skipPush?: boolean;
 }
 
-/** @returns the pushed image by digest, for example 127.0.0.1:5000/berth/api@sha256:… */
-export async function buildAndPush(image: ImageInputs, host: string | undefined, signal: AbortSignal): Promise<string> {
-  const { imageName, build, registry } = image;
-  const login = registry && (await loginFolder(registry));
-  const env = {
-    DOCKER_BUILDKIT: "1",
-    ...(host && { DOCKER_HOST: host }),
-    ...(login && { DOCKER_CONFIG: login }),
+/**
+ * @param host of the Docker daemon
+ * @returns the pushed image by digest, for example 127.0.0.1:5000/berth/api@sha256:…
+ */
+export async function buildAndPush(image: ImageInputs, host: string, signal: AbortSignal): Promise<string> {
+  const { imageName, build } = image;
+  const failed = (what: string) => (error: Error) => {
+    throw new Error(`${imageName} can't be ${what}: ${error.message}`);
   };
-  const docker = async (args: string[], what: string) => {
-    const { failed, all } = await execa("docker", args, { env, reject: false, all: true, cancelSignal: signal });
-    if (failed)
-      throw new Error(`${imageName} can't be ${what}:\n${(all ?? "").trim().split("\n").slice(-12).join("\n")}`);
-    return all;
-  };
-  try {
-    const settings = Object.entries(build.args ?? {}).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
-    const where = ["--platform", build.platform, ...(build.network ? ["--network", build.network] : [])];
-    const files = ["--file", build.dockerfile, build.context];
-    await docker(["build", "--progress=plain", "--tag", imageName, ...where, ...settings, ...files], "built");
-    const [digest] =
-      /sha256:[0-9a-f]{64}/.exec(/digest: \S+/.exec(await docker(["push", imageName], "pushed"))?.[0] ?? "") ?? [];
-    if (digest === undefined) throw new Error(`docker push ${imageName} told no digest.`);
-    return `${imageName.replace(/:[^/:]*$/, "")}@${digest}`;
-  } finally {
-    if (login) await rm(login, { recursive: true });
-  }
+  await callDaemon(host, { path: "/build", query: buildQuery(imageName, build), body: contextOf(build), signal }).catch(
+    failed("built"),
+  );
+  const [name, tag = "latest"] = imageName.split(/:(?=[^/:]*$)/);
+  const headers = { "x-registry-auth": Buffer.from(JSON.stringify(loginOf(image))).toString("base64url") };
+  const told = await callDaemon(host, { path: `/images/${name}/push`, query: { tag }, headers, signal }).catch(
+    failed("pushed"),
+  );
+  const digest = told.find(({ aux }) => aux?.Digest)?.aux?.Digest;
+  if (digest === undefined) throw new Error(`Docker told no digest of ${imageName}, which it pushed.`);
+  return `${name}@${digest}`;
 }
 
-/** A folder of Docker's settings that knows this login too; the user's own stay as they are. */
-async function loginFolder({ server, username, password }: NonNullable<ImageInputs["registry"]>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "berth-docker-"));
-  const { auths, credHelpers, ...rest } = dockerConfig();
-  const auth = Buffer.from(`${username}:${password}`).toString("base64");
-  const key = hostOf(server);
-  const config = { ...rest, auths: { ...auths, [key]: { auth } }, credHelpers: { ...credHelpers, [key]: "" } };
-  await writeFile(join(folder, "config.json"), JSON.stringify(config), { mode: 0o600 });
-  return folder;
+const buildQuery = (imageName: string, build: ImageInputs["build"]): Record<string, string> => ({
+  // BuildKit.
+  version: "2",
+  t: imageName,
+  dockerfile: dockerfileOf(build),
+  platform: build.platform,
+  ...(build.network && { networkmode: build.network }),
+  ...(build.args && { buildargs: JSON.stringify(build.args) }),
+});
+
+/** As the archive has it, into which it goes whatever the ignore file says. */
+export const dockerfileOf = ({ context, dockerfile }: ImageInputs["build"]): string =>
+  posix.normalize(relative(context, dockerfile));
+
+const contextOf = (build: ImageInputs["build"]) =>
+  Readable.from(
+    pack(build.context, {
+      entries: [...new Set([dockerfileOf(build), ...builtFiles(build.context, build.dockerfile)])],
+      map: (header) => ({ ...header, uid: 0, gid: 0, uname: "", gname: "" }),
+    }),
+  );
+
+/** The image's own login, else that of `docker login`. */
+function loginOf({ imageName, registry }: ImageInputs): object {
+  if (registry)
+    return { username: registry.username, password: registry.password, serveraddress: hostOf(registry.server) };
+  const server = parseReference(imageName).registry;
+  const [username, password] = Buffer.from(dockerLogin(server) ?? "", "base64")
+    .toString()
+    .split(/:(.*)/s);
+  return username ? { username, password, serveraddress: server } : {};
 }

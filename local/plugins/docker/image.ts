@@ -1,16 +1,15 @@
 /** docker.Image: built and pushed whenever what it is built from has changed. */
 import { existsSync } from "node:fs";
-import { relative } from "node:path";
 import { InputError, type Resource, unchanged } from "../protocol/plugin.ts";
 import { changedKeys, hasUnknown, isObject, type Props, plain, secret } from "../protocol/values.ts";
-import { buildAndPush, type ImageInputs } from "./build.ts";
-import { contextDigest } from "./digest.ts";
+import { buildAndPush, dockerfileOf, type ImageInputs } from "./build.ts";
+import { contextDigest } from "./context.ts";
 
 const understood = ["imageName", "build", "registry", "buildOnPreview", "skipPush"];
 const understoodOfBuild = ["context", "dockerfile", "platform", "network", "args", "builderVersion", "contextDigest"];
 
-/** @param host of the Docker daemon; undefined for the environment's */
-export const imageResource = (host: string | undefined): Resource => {
+/** @param host of the Docker daemon, for example unix:///run/docker.sock */
+export const imageResource = (host: string): Resource => {
   const built = async (inputs: Props, signal: AbortSignal) => {
     const image = plain<ImageInputs>(inputs);
     const repoDigest = await buildAndPush(image, host, signal);
@@ -18,7 +17,7 @@ export const imageResource = (host: string | undefined): Resource => {
       __inputs: secret(image),
       baseImageName: image.imageName,
       context: image.build.context,
-      dockerfile: relative(image.build.context, image.build.dockerfile),
+      dockerfile: dockerfileOf(image.build),
       imageName: image.imageName,
       platform: image.build.platform,
       registryServer: image.registry?.server ?? "",
@@ -41,6 +40,8 @@ export const imageResource = (host: string | undefined): Resource => {
       const { context, dockerfile } = plain<ImageInputs["build"]>(build);
       if (hasUnknown([context, dockerfile])) return news;
       if (!existsSync(dockerfile)) throw new InputError(`build.dockerfile is ${dockerfile}, which does not exist.`);
+      if (dockerfileOf({ ...build, context, dockerfile }).startsWith(".."))
+        throw new InputError(`build.dockerfile is ${dockerfile}, which must be inside build.context, ${context}.`);
       const known = { ...build, contextDigest: contextDigest(context, dockerfile) };
       return { ...news, buildOnPreview: false, build: known };
     },

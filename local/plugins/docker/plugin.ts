@@ -12,7 +12,7 @@ interface Arguments {
 }
 
 export function dockerPlugin(version: string): Plugin {
-  let host: string | undefined;
+  let host = "";
   let auths: RegistryAuth[] = [];
 
   const getRegistryImage = async (args: Record<string, unknown>) => {
@@ -25,7 +25,7 @@ export function dockerPlugin(version: string): Plugin {
     version,
     configure(args) {
       const { host: daemon, registryAuth = "[]" } = plain<Arguments>(args);
-      host = daemon;
+      host = daemon ?? process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
       auths = JSON.parse(registryAuth) as RegistryAuth[];
     },
     resource: (type) => (type === "docker:index/image:Image" ? imageResource(host) : undefined),

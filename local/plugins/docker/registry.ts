@@ -76,22 +76,17 @@ export const hostOf = (address: string): string => address.replace(/^https?:\/\/
 const loginOf = (auth: RegistryAuth | undefined): string | undefined =>
   auth?.username && Buffer.from(`${auth.username}:${auth.password}`).toString("base64");
 
-/** Of `docker login`, where it keeps logins in its own file. */
-function dockerLogin(registry: string): string | undefined {
+/** User and password as for Basic, of `docker login`, where it keeps logins in its own file. */
+export function dockerLogin(registry: string): string | undefined {
   const server = registry === "registry-1.docker.io" ? "https://index.docker.io/v1/" : registry;
   return dockerConfig().auths?.[server]?.auth;
 }
 
-export interface DockerConfig {
-  auths?: Record<string, { auth?: string }>;
-  credHelpers?: Record<string, string>;
-}
-
 /** Docker's own settings; empty where there are none. */
-export function dockerConfig(): DockerConfig {
+function dockerConfig(): { auths?: Record<string, { auth?: string }> } {
   const file = join(process.env.DOCKER_CONFIG ?? join(homedir(), ".docker"), "config.json");
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as DockerConfig;
+    return JSON.parse(readFileSync(file, "utf8"));
   } catch {
     return {};
   }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import * as k8s from "@kubernetes/client-node";
 import type { Props } from "../protocol/values.ts";
 import { type Kind, pathOf } from "./kinds.ts";
+import { type ManagedFields, takenOver } from "./managers.ts";
 import { idOf, type KubeObject, metadataOf, namespaceOf } from "./object.ts";
 
 /** What the API server says no to. */
@@ -47,15 +48,31 @@ export class Api {
     return this.#call("PATCH", path, query, object) as Promise<KubeObject>;
   }
 
-  /** Says whether the API server would take the object as a new one. */
+  /** Says whether the API server would take the object if there were none of its name. */
   async wouldCreate(kind: Kind, object: Props): Promise<boolean> {
+    const { name = "", ...metadata } = metadataOf(object);
+    const renamed = { ...object, metadata: { ...metadata, name: `${name.slice(0, 40)}-anew` } };
     try {
-      await this.#call("POST", pathOf(kind, namespaceOf(object)), { dryRun: "All" }, object);
+      await this.#call("POST", pathOf(kind, namespaceOf(object)), { dryRun: "All" }, renamed);
       return true;
     } catch (error) {
       if (error instanceof ApiError) return false;
       throw error;
     }
+  }
+
+  /** Makes the fields with which the official plugin created the object those of `fieldManager`. */
+  async takeOver(kind: Kind, object: Props, fieldManager: string): Promise<void> {
+    const live = await this.get(kind, metadataOf(object)).catch((error) => {
+      if (!isCode(error, 404)) throw error;
+    });
+    const { managedFields = [], resourceVersion } = live?.metadata ?? {};
+    const value = takenOver(managedFields as ManagedFields[], fieldManager);
+    if (value === undefined) return;
+    await this.#call("PATCH", `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`, {}, [
+      { op: "replace", path: "/metadata/managedFields", value },
+      { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion },
+    ]);
   }
 
   /** What depends on the object goes first; returns at once. */
@@ -82,7 +99,8 @@ export class Api {
     const server = this.#config.getCurrentCluster()?.server;
     const request = new k8s.RequestContext(`${server}${path}?${new URLSearchParams(query)}`, method);
     if (body) {
-      request.setHeaderParam("Content-Type", method === "PATCH" ? "application/apply-patch+yaml" : "application/json");
+      const patch = Array.isArray(body) ? "application/json-patch+json" : "application/apply-patch+yaml";
+      request.setHeaderParam("Content-Type", method === "PATCH" ? patch : "application/json");
       request.setBody(JSON.stringify(body));
     }
     await this.#config.applySecurityAuthentication(request);

@@ -32,7 +32,7 @@ async function mustBeAnew(api: Api | undefined, kind: Kind, state: Props, news: 
     if (isCode(error, 404, 403)) return [];
     if (!isCode(error, 422)) throw error;
     // The API server refuses it as a change; does it as a new object too? If so, the update will tell what is wrong.
-    return (await api.wouldCreate(kind, renamed(news))) ? changed : [];
+    return (await api.wouldCreate(kind, news)) ? changed : [];
   }
 }
 
@@ -54,11 +54,6 @@ function settled({ metadata, status, ...object }: KubeObject): Props {
   const { managedFields, resourceVersion, generation, ...kept } = metadata;
   return { ...object, metadata: kept };
 }
-
-const renamed = (object: Props): Props => {
-  const metadata = metadataOf(object);
-  return { ...object, metadata: { ...metadata, name: `${metadata.name?.slice(0, 40)}-anew` } };
-};
 
 async function isUnready(api: Api, kind: Kind, live: KubeObject): Promise<boolean> {
   try {

@@ -13,6 +13,7 @@ export interface Metadata extends Props {
   namespace?: string;
   uid?: string;
   generation?: number;
+  resourceVersion?: string;
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   finalizers?: string[];

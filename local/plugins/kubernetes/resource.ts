@@ -22,19 +22,24 @@ export function clusterResource(kind: Kind, api: Api, upsert: boolean): Resource
   const applied = async (inputs: Props, old: Props, limits: Limits) => {
     const fieldManager = fieldManagerOf(old);
     const object = plain<KubeObject>(inputs);
+    if (Object.keys(old).length > 0) await api.takeOver(kind, object, fieldManager);
     const { live, problem } = await untilReady(api, kind, await api.apply(kind, object, { fieldManager }), limits);
     const state = stateOf(inputs, live, fieldManager, old.__initialApiVersion);
     if (problem !== undefined) throw new NotReady(problem, idOf(live), state);
     return { id: idOf(live), state };
   };
 
-  /** Asks the API server whether it would take the object; what a preview can't know yet (a namespace to come) is let pass. */
+  /**
+   * Asks the API server whether it would take the object. What a preview can't know is let pass: a namespace to come, an
+   * object of the same name that goes first.
+   */
   const tried = async (inputs: Props, fieldManager: string) => {
     if (hasUnknown(inputs)) return;
     try {
       await api.apply(kind, plain(inputs), { fieldManager, dryRun: true, force: true });
     } catch (error) {
-      if (!isCode(error, 403, 404, 409)) throw error;
+      if (isCode(error, 403, 404, 409)) return;
+      if (!(isCode(error, 422) && (await api.wouldCreate(kind, plain(inputs))))) throw error;
     }
   };
 

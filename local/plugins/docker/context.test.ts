@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { contextDigest } from "./digest.ts";
+import { contextDigest } from "./context.ts";
 
 let context: string;
 const dockerfile = () => join(context, "images", "Dockerfile");
