@@ -1,0 +1,54 @@
+/**
+ * A world outside the cluster, on this machine: a network namespace that only pods have a route to and that answers at
+ * every address and port named here. So a connection that fails was refused by the cluster, and not for want of an answer.
+ */
+import { once } from "node:events";
+import { execa } from "execa";
+import { nodeIp, podCidr } from "../../local/lib/paths.ts";
+
+/** Addresses for documentation, which nobody has: one that a tenant may reach, and one that none may. */
+export const allowedAddress = "203.0.113.10";
+export const deniedAddress = "203.0.113.20";
+/** Where clouds tell a machine its secrets. */
+export const metadataAddress = "169.254.169.254";
+
+const device = "berth-out0";
+const inner = "berth-out1";
+const table = "5300";
+const addresses = [allowedAddress, deniedAddress, metadataAddress];
+
+/** Listens on all addresses; by UDP it sends back what it gets. */
+const program = `
+  for (const port of [53, 80, 443]) require("net").createServer((s) => s.on("error", () => {}).pipe(s)).listen(port);
+  const udp = require("dgram").createSocket("udp4");
+  udp.on("message", (text, from) => udp.send(text, from.port, from.address)).bind(53, () => console.log("ready"));`;
+
+/** Puts it up; what is returned takes it away. Needs root, as the local cluster does. */
+export async function openOutside(): Promise<() => Promise<void>> {
+  await removeRoutes(); // of a run that was interrupted
+  // The namespace lives with its process, without a name: `ip netns add` would cover those of the pods with a mount.
+  const server = execa("unshare", ["--net", process.execPath, "-e", program], { reject: false });
+  await once(server.stdout, "data");
+  const inside = (...args: string[]) => execa("nsenter", [`--net=/proc/${server.pid}/ns/net`, "ip", ...args]);
+  await ip("link", "add", device, "type", "veth", "peer", "name", inner, "netns", String(server.pid));
+  // As a port of the cluster's bridge, where its guard against leaving the machine lets packets go.
+  await ip("link", "set", device, "master", "kube0", "up");
+  for (const address of addresses) await inside("address", "add", `${address}/32`, "dev", inner);
+  await inside("link", "set", inner, "up");
+  await inside("route", "add", "default", "via", nodeIp, "dev", inner, "onlink");
+  for (const address of addresses) await ip("route", "replace", address, "dev", "kube0", "table", table);
+  // For pods alone: what this machine itself has at these addresses stays as it is.
+  await ip("rule", "add", "from", podCidr, "lookup", table);
+  return async () => {
+    server.kill();
+    await server;
+    await removeRoutes();
+  };
+}
+
+async function removeRoutes(): Promise<void> {
+  await execa("ip", ["rule", "delete", "from", podCidr, "lookup", table], { reject: false });
+  await execa("ip", ["route", "flush", "table", table], { reject: false });
+}
+
+const ip = (...args: string[]) => execa("ip", args);
