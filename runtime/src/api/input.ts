@@ -6,6 +6,9 @@ import { Problem } from "./problem.ts";
 export const IdParams = z.object({ id: z.guid("must be a UUID").toLowerCase() });
 export type IdParams = z.infer<typeof IdParams>;
 
+/** Whether there is such a tenant is another question. */
+export const tenantName = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be a tenant's name");
+
 /** A flag in a query. */
 export const YesOrNo = z.enum(["true", "false"], "must be true or false");
 

@@ -3,7 +3,7 @@ import { Controller, Get, Inject, Param, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { Allow, AnyCaller, type CallerInfo } from "../api/caller.ts";
 import { CallerGuard } from "../api/callerGuard.ts";
-import { found } from "../api/input.ts";
+import { found, tenantName } from "../api/input.ts";
 import { Describe } from "../api/openApi.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { states } from "../sessions/state.ts";
@@ -50,9 +50,7 @@ type TenantJson = z.infer<typeof TenantJson>;
 
 const TenantsJson = z.object({ items: z.array(TenantJson) }).meta({ id: "Tenants" });
 
-const NameParams = z.object({
-  tenant: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be a tenant's name"),
-});
+const NameParams = z.object({ tenant: tenantName });
 
 type Counts = { tenant: string; state: (typeof states)[number]; count: number }[];
 

@@ -3,6 +3,7 @@ import { Controller, Get, Inject, Query, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { Allow, AnyCaller, type CallerInfo } from "../api/caller.ts";
 import { CallerGuard } from "../api/callerGuard.ts";
+import { tenantName } from "../api/input.ts";
 import { Describe } from "../api/openApi.ts";
 import { invalidInput } from "../api/problem.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
@@ -17,7 +18,7 @@ const day = z.iso.date("must be a day as YYYY-MM-DD");
 const UsageQuery = z.strictObject({
   from: day.optional().meta({ description: "The first day, in UTC. Default: 29 days before `to`." }),
   to: day.optional().meta({ description: "The last day, in UTC. Default: today." }),
-  tenant: z.string().optional().meta({ description: "With the admin's key: this tenant only. Default: all." }),
+  tenant: tenantName.optional().meta({ description: "With the admin's key: this tenant only. Default: all." }),
 });
 type UsageQuery = z.infer<typeof UsageQuery>;
 

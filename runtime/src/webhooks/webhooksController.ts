@@ -3,7 +3,7 @@ import { Controller, Get, HttpCode, Inject, Param, Post, Query, UseGuards } from
 import { z } from "zod";
 import { Allow } from "../api/caller.ts";
 import { CallerGuard } from "../api/callerGuard.ts";
-import { found, IdParams, wholeNumber } from "../api/input.ts";
+import { found, IdParams, tenantName, wholeNumber } from "../api/input.ts";
 import { Describe } from "../api/openApi.ts";
 import { invalidInput } from "../api/problem.ts";
 import { DeliveryJson } from "./delivery.ts";
@@ -11,7 +11,7 @@ import { DeliveryStore } from "./deliveryStore.ts";
 
 const ListQuery = z.strictObject({
   state: z.enum(["pending", "dead"], "must be pending or dead").optional(),
-  tenant: z.string().max(63, "must be a tenant's name").optional(),
+  tenant: tenantName.optional(),
   limit: wholeNumber(1, 100, 20),
   cursor: z.uuid("must be a nextCursor of an earlier answer").optional(),
 });
