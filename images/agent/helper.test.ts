@@ -32,7 +32,7 @@ interface Call {
 
 interface Setup {
   /** What the runtime answers: a status and a body. Default: the task, and 204 for the rest. */
-  answer?: (what: string) => { status: number; body?: unknown } | undefined;
+  answer?: (what: string) => { status: number; headers?: Record<string, string>; body?: unknown } | undefined;
   task?: { command: string[] | null; env?: Record<string, string>; secrets?: Record<string, string> };
   /** Whether the pod is told where the runtime is. Default true. */
   connected?: boolean;
@@ -49,9 +49,9 @@ async function open({ answer, task, connected = true, idle = 4_000 }: Setup = {}
       const what = `${request.method} ${request.url}`;
       calls.push({ what, authorization: request.headers.authorization, body: await bodyOf(request) });
       const full = { env: {}, secrets: {}, ...(task ?? { command: null }) };
-      const { status, body } =
-        answer?.(what) ?? (what === "GET /session/task" ? { status: 200, body: full } : { status: 204 });
-      response.writeHead(status, { "content-type": "application/json" });
+      const { status, headers, body } =
+        answer?.(what) ?? (what === "GET /session/task" ? { status: 200, headers: {}, body: full } : { status: 204 });
+      response.writeHead(status, { "content-type": "application/json", ...headers });
       response.end(body === undefined ? undefined : JSON.stringify(body));
     })().catch((error) => {
       // A helper that is being ended may leave its request half sent.
@@ -270,6 +270,24 @@ test("metrics tell that the session is up, its command's state and its last acti
   expect(Math.abs(last - (Date.now() / 1000 - 100))).toBeLessThan(30);
   expect(text).not.toContain(token.slice(0, 36));
   expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(404);
+});
+
+test("where the runtime says when to ask again, that is when, however often", async () => {
+  let early = 3;
+  const { seen, run, folder, showDesktop } = await open({
+    task: { command: ["touch", "ran"] },
+    answer: (what) => {
+      if (what !== "GET /session/task" || early === 0) return undefined;
+      early -= 1;
+      return { status: 409, headers: { "retry-after": "1" }, body: { detail: "The session is nobody's yet." } };
+    },
+  });
+  showDesktop();
+  const helper = run("berth-session");
+  expect(await helper.exit).toBe(0);
+  expect(existsSync(join(folder, "ran"))).toBe(true);
+  expect(seen("GET /session/task")).toHaveLength(4);
+  expect(helper.output().match(/nobody's yet/g)).toHaveLength(1);
 });
 
 test("the agent tells how far it is; what is wrong with it is said, and a busy runtime is asked again", async () => {

@@ -102,7 +102,7 @@ export const tenant = z
     warmPools: warmPools
       .prefault({})
       .describe(
-        "Sessions that are to be made ahead and wait for an owner; they count against the quota. The runtime is told but doesn't make them yet.",
+        "Sessions that are made ahead and wait for an owner; they count against the quota. See docs/sessions.md.",
       ),
     exec: z
       .boolean()

@@ -107,12 +107,14 @@ interface Queued {
   isRefused: boolean;
 }
 
+/** What is made ahead is let out only while nobody waits for a session of their own. */
 async function queued(database: Database): Promise<Map<string, Queued>> {
   const rows = await database
     .selectFrom("sessions")
     .selectAll()
     .select(sql<boolean>`coalesce(retry_at > now(), false)`.as("is_refused"))
     .where("state", "=", "queued")
+    .where(sql<boolean>`warm is null or not exists (select from sessions where state = 'queued' and warm is null)`)
     .execute();
   return new Map(rows.map((row) => [row.id, { session: fromRow(row), isRefused: row.is_refused }]));
 }

@@ -33,7 +33,7 @@ import { openApiDocument } from "./openApi.ts";
 import { OPEN_API, OpenApiController } from "./openApiController.ts";
 import { RateLimit } from "./rateLimit.ts";
 import { Streams } from "./streams.ts";
-import { BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
+import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
 import { WebSockets } from "./webSockets.ts";
 
 export interface Connections {
@@ -99,6 +99,7 @@ export function apiModule(config: Config, { database, redis }: Connections, logg
       { provide: DeliveryStore, useValue: new DeliveryStore(database) },
       { provide: WebSockets, useValue: webSockets },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
+      { provide: AGENT_IMAGE, useValue: config.AGENT_IMAGE },
       { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },
       { provide: OPEN_API, useValue: openApiDocument(controllers) },
       CallerGuard,

@@ -3,5 +3,8 @@
 /** The address users reach the API at. */
 export const PUBLIC_URL = Symbol("PUBLIC_URL");
 
+/** What sessions' pods run, for those that are made ahead. */
+export const AGENT_IMAGE = Symbol("AGENT_IMAGE");
+
 /** How many of a tenant's sessions may wait in the queue. */
 export const BACKLOG_LIMIT = Symbol("BACKLOG_LIMIT");

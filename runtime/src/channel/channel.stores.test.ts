@@ -72,6 +72,19 @@ test("a session's pod gets its session's task, and its secrets get into no log l
   expect(log()).not.toContain(sessionToken(tokenKey, id));
 });
 
+test("a pod that was made ahead is told to ask again until it has an owner, and then gets the owner's task", async () => {
+  const { create, call, store } = await open();
+  const id = await create({ warm: "mark" });
+  const early = await call(id, "GET", "/session/task");
+  expect(early).toMatchObject({ status: 409, headers: { "retry-after": "1" } });
+  const made = await store.find(id);
+  const starting = made && (await store.apply(made, { type: "admitted" }, user));
+  if (typeof starting !== "object") throw new Error(starting);
+  await store.apply(starting, { type: "ready", podIp: "10.0.0.1" }, user);
+  expect(await create({ claim: "mark", task })).toBe(id);
+  expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 200, json: task });
+});
+
 test("a session without a task has a desktop only", async () => {
   const { create, call } = await open();
   const id = await create();

@@ -35,6 +35,9 @@ export interface ChannelOptions {
 /** Somebody typed or pointed within so many seconds before the report: the session is in use. Reports come every 10 s. */
 const freshSeconds = 15;
 
+/** How often a pod that was made ahead asks whether it has an owner now. */
+const ownerPollSeconds = 1;
+
 const Activity = z.strictObject({
   idleSeconds: z.number("must be a number of seconds").min(0, "must not be negative"),
   /** `waiting`: the helper has no task yet; `none`: the task has no command. */
@@ -76,7 +79,8 @@ export function createChannel({ tokenKey, store, queue, metrics, logger }: Chann
   }
 
   server.get("/session/task", async (request, reply) => {
-    const { id, tenant, tier } = await speaker(request);
+    const { id, tenant, tier, warm } = await speaker(request);
+    if (warm !== null) throw new Problem(409, "The session is nobody's yet.", undefined, ownerPollSeconds);
     const task = await store.task(id);
     reply.header("cache-control", "no-store");
     return { id, tenant, tier, ...task };

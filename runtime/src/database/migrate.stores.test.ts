@@ -13,6 +13,7 @@ test("migrations run once, however often and by however many they are started", 
     "0004_webhooks",
     "0005_turns",
     "0006_commands",
+    "0007_warm",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

@@ -7,6 +7,7 @@ import * as lifecycle from "./migrations/0002_lifecycle.ts";
 import * as webhooks from "./migrations/0004_webhooks.ts";
 import * as turns from "./migrations/0005_turns.ts";
 import * as commands from "./migrations/0006_commands.ts";
+import * as warm from "./migrations/0007_warm.ts";
 
 // Imported one by one, so that the compiler sees them and no folder is read at run time.
 const migrations: Record<string, Migration> = {
@@ -15,6 +16,7 @@ const migrations: Record<string, Migration> = {
   "0004_webhooks": webhooks,
   "0005_turns": turns,
   "0006_commands": commands,
+  "0007_warm": warm,
 };
 
 /**

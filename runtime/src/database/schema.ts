@@ -40,7 +40,7 @@ export interface SessionsTable {
   retry_at: TimestampOrNull;
   /** Its place in the order in which sessions were last let out of the queue; null: it never was. */
   turn: number | null;
-  labels: ColumnType<Record<string, string>, string, never>;
+  labels: ColumnType<Record<string, string>, string, string>;
   /** What the agent is to do, encrypted; see taskCipher.ts. */
   task: string | null;
   idempotency_key: string | null;
@@ -65,6 +65,8 @@ export interface SessionsTable {
   /** For how long it had been running before it came into this state; the maximum lifetime counts this. */
   ran_seconds: Generated<number>;
   progress: ColumnType<Progress | null, never, string>;
+  /** It is made ahead and has no owner yet: the mark of what it is made from. */
+  warm: string | null;
 }
 
 /** The audit trail: who did what, when and from where. Only ever appended to, and `id` grows in the order of commits. */

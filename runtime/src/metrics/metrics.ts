@@ -64,6 +64,12 @@ export class Metrics {
     "How often the cluster refused a session's objects for the tenant's quota.",
   );
 
+  readonly warmClaims = this.#counter(
+    "berth_warm_claims_total",
+    "Sessions asked for where the tenant has some made ahead, by tier and outcome: hit, or miss if none was ready.",
+    ["tier", "outcome"],
+  );
+
   readonly webhooks = this.#counter(
     "berth_webhook_deliveries_total",
     "Attempts to deliver an event to a webhook by outcome: delivered, failed (to be tried again), dead.",
@@ -95,7 +101,7 @@ export class Metrics {
   /** Takes the durations from a session's change; all times are the database's. */
   observeChange(before: Session, after: Session): void {
     const seconds = (from: Date, to: Date) => (to.getTime() - from.getTime()) / 1_000;
-    if (before.startedAt === null && after.startedAt !== null) {
+    if (before.startedAt === null && after.startedAt !== null && after.warm === null) {
       this.startDuration.observe({ tier: after.tier }, seconds(after.createdAt, after.startedAt));
     }
     const ended = finalStates.some((state) => state === after.state);

@@ -36,6 +36,8 @@ export interface Session extends Status {
   endedAt: Date | null;
   /** For how long it had been running before it came into this state. */
   ranSeconds: number;
+  /** It is made ahead and nobody's yet, and this is what it was made from; null: it is the tenant's. */
+  warm: string | null;
 }
 
 export function fromRow(row: Selectable<SessionsTable>): Session {
@@ -67,6 +69,7 @@ export function fromRow(row: Selectable<SessionsTable>): Session {
     startedAt: row.started_at,
     endedAt: row.ended_at,
     ranSeconds: row.ran_seconds,
+    warm: row.warm,
   };
 }
 

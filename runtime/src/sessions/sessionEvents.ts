@@ -16,7 +16,7 @@ export interface LoggedEvent {
   id: string;
   sessionId: string;
   at: Date;
-  /** The type of the change: `created`, `progress`, `command`, or a SessionEvent's. */
+  /** The type of the change: `created`, `claimed`, `progress`, `command`, or a SessionEvent's. */
   type: string;
   /** The session's state, reason and version after it. */
   state: State;
@@ -41,6 +41,9 @@ export const logEvents =
           ${actor.name}::text, ${actor.address ?? null}::inet
         from ${sql.ref(source)}, (select pg_advisory_xact_lock(hashtext('session_events'))) as in_order`);
 
+/** A session that was made ahead begins for its owner when it is given out. */
+const sinceOwned = sql<boolean>`sessions.warm is null and event.at >= sessions.created_at`;
+
 /** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId`, oldest first. */
 export async function readEvents(
   database: Database,
@@ -53,6 +56,7 @@ export async function readEvents(
     .innerJoin("sessions", "sessions.id", "event.session_id")
     .where("sessions.tenant", "=", of.tenant)
     .where("event.id", ">", afterId)
+    .where(sinceOwned)
     .selectAll("event")
     .orderBy("event.id")
     .limit(limit);
@@ -71,6 +75,7 @@ export async function readAllEvents(
     .selectFrom("session_events as event")
     .innerJoin("sessions", "sessions.id", "event.session_id")
     .where("event.id", ">", afterId)
+    .where(sinceOwned)
     .selectAll("event")
     .select("sessions.tenant")
     .orderBy("event.id")

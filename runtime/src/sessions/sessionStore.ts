@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type Expression, type SqlBool, sql } from "kysely";
 import type { Database } from "../database/database.ts";
 import type { WorkspaceMode } from "../database/schema.ts";
+import { claimWarm } from "../warm/claim.ts";
 import { changesOf } from "./changes.ts";
 import { isIdle, isOverLifetime, secondsInState } from "./deadlines.ts";
 import { fromRow, type Session } from "./session.ts";
@@ -35,9 +36,13 @@ export interface NewSession {
   idempotencyKey?: string | undefined;
   /** With so many of the tenant's sessions in the queue no other is taken. Default: no limit. */
   backlogLimit?: number;
+  /** One that was made ahead, from this, may be given out in its place; see warm/mark.ts. Default: it is made. */
+  claim?: string | undefined;
+  /** It is made ahead, from this, for whoever asks first; nobody sees it until then. Default: it is the tenant's at once. */
+  warm?: string;
 }
 
-/** A session that was made, or found by its idempotency key; or why there is none. */
+/** A session that was made, or made ahead, or found by its idempotency key; or why there is none. */
 export type Created =
   | { session: Session; replayed: boolean }
   /** The idempotency key was used for another request. */
@@ -79,10 +84,16 @@ export class SessionStore {
 
   /** Makes a session in state `queued`, or gives the one that the tenant made with the same idempotency key before. */
   async create(request: NewSession, actor: Actor): Promise<Created> {
-    const { tenant, namespace, idempotencyKey, backlogLimit, task, ...rest } = request;
+    const { tenant, namespace, idempotencyKey, backlogLimit, task, claim, warm, ...rest } = request;
     const id = randomUUID();
     const requestHash = idempotencyKey === undefined ? null : this.cipher.fingerprint({ ...rest, task });
-    const waiting = sql<number>`(select count(*) from sessions where tenant = ${tenant} and state = 'queued')`;
+    const encrypt = async (of: string) => (task === undefined ? null : this.cipher.encrypt(of, task));
+    if (claim !== undefined) {
+      const session = await claimWarm(this.database, { ...request, requestHash }, claim, encrypt, actor);
+      if (session !== undefined) return { session, replayed: false };
+    }
+    const waiting = sql<number>`(
+      select count(*) from sessions where tenant = ${tenant} and state = 'queued' and warm is null)`;
     const row = {
       id: sql<string>`${id}::uuid`,
       tenant: sql<string>`${tenant}::text`,
@@ -90,13 +101,14 @@ export class SessionStore {
       tier: sql<Tier>`${rest.tier}::text`,
       state: sql<State>`'queued'`,
       labels: sql<string>`${JSON.stringify(rest.labels ?? {})}::jsonb`,
-      task: sql<string | null>`${task === undefined ? null : await this.cipher.encrypt(id, task)}::text`,
+      task: sql<string | null>`${await encrypt(id)}::text`,
       priority: sql<number>`${rest.priority ?? 50}::smallint`,
       idle_timeout_seconds: sql<number | null>`${rest.idleTimeoutSeconds ?? null}::integer`,
       max_lifetime_seconds: sql<number | null>`${rest.maxLifetimeSeconds ?? null}::integer`,
       workspace_mode: sql<WorkspaceMode>`${rest.workspaceMode ?? "persistent"}::text`,
       idempotency_key: sql<string | null>`${idempotencyKey ?? null}::text`,
       request_hash: sql<string | null>`${requestHash}::text`,
+      warm: sql<string | null>`${warm ?? null}::text`,
     };
     const columns = Object.keys(row) as (keyof typeof row)[];
     const created = await this.database
@@ -131,7 +143,7 @@ export class SessionStore {
   /** The session, or undefined. With a tenant: only if it is the tenant's. */
   async find(id: string, tenant?: string): Promise<Session | undefined> {
     let query = this.database.selectFrom("sessions").selectAll().where("id", "=", id);
-    if (tenant !== undefined) query = query.where("tenant", "=", tenant);
+    if (tenant !== undefined) query = query.where("tenant", "=", tenant).where("warm", "is", null);
     const row = await query.executeTakeFirst();
     return row && fromRow(row);
   }
@@ -166,7 +178,7 @@ export class SessionStore {
     tenant: string,
     { limit, cursor, states, tier, labels }: ListQuery,
   ): Promise<{ items: Session[]; nextCursor: string | null } | undefined> {
-    let query = this.database.selectFrom("sessions").selectAll().where("tenant", "=", tenant);
+    let query = this.database.selectFrom("sessions").selectAll().where("tenant", "=", tenant).where("warm", "is", null);
     if (states !== undefined) query = query.where("state", "in", states);
     if (tier !== undefined) query = query.where("tier", "=", tier);
     if (labels !== undefined) query = query.where(sql<boolean>`labels @> ${JSON.stringify(labels)}::jsonb`);
@@ -355,11 +367,12 @@ export class SessionStore {
     return rows.map((row) => row.id);
   }
 
-  /** How many sessions each tenant has in each state. */
+  /** How many sessions each tenant has in each state; those made ahead, which nobody has yet, aren't counted. */
   async count(): Promise<{ tenant: string; state: State; count: number }[]> {
     const rows = await this.database
       .selectFrom("sessions")
       .select(["tenant", "state", (build) => build.fn.countAll<string>().as("count")])
+      .where("warm", "is", null)
       .groupBy(["tenant", "state"])
       .execute();
     return rows.map((row) => ({ ...row, count: Number(row.count) }));

@@ -8,8 +8,10 @@ import { InHeaders } from "../api/inHeaders.ts";
 import { found, IdParams, plainText, several, wholeNumber } from "../api/input.ts";
 import { Describe } from "../api/openApi.ts";
 import { invalidInput, Problem } from "../api/problem.ts";
-import { BACKLOG_LIMIT, PUBLIC_URL } from "../api/tokens.ts";
+import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "../api/tokens.ts";
+import { Metrics } from "../metrics/metrics.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
+import { warmMark } from "../warm/mark.ts";
 import { Activity } from "./activity.ts";
 import { type Session, toJson } from "./session.ts";
 import { CreateBody, ExtendBody, limitsFor, SessionJson } from "./sessionJson.ts";
@@ -64,6 +66,8 @@ export class SessionsController {
     @Inject(Waiting) private readonly waiting: Waiting,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
     @Inject(BACKLOG_LIMIT) private readonly backlogLimit: number,
+    @Inject(AGENT_IMAGE) private readonly agentImage: string,
+    @Inject(Metrics) private readonly metrics: Metrics,
   ) {}
 
   @Post()
@@ -90,6 +94,7 @@ export class SessionsController {
     if (faults.length > 0) throw invalidInput(faults);
     const waited = wait && this.waiting.forRunning(tenant.name, reply);
     const { tier, labels = {}, command = null, env = {}, secrets = {} } = body;
+    const claim = tenant.warmPools[tier] > 0 ? warmMark(this.agentImage, tenant) : undefined;
     const made = await this.store.create(
       {
         tenant: tenant.name,
@@ -102,6 +107,7 @@ export class SessionsController {
         workspaceMode: tenant.workspace.mode,
         idempotencyKey: headers["Idempotency-Key"],
         backlogLimit: this.backlogLimit,
+        claim,
       },
       actor,
     );
@@ -113,7 +119,11 @@ export class SessionsController {
         { field: "Idempotency-Key", rule: "must not be used again with another body" },
       ]);
     }
-    if (!made.replayed) this.queue.look(made.session.id);
+    if (!made.replayed) {
+      this.queue.look(made.session.id);
+      const outcome = made.session.state === "running" ? "hit" : "miss";
+      if (claim !== undefined) this.metrics.warmClaims.inc({ tier, outcome });
+    }
     const json = this.#json((await waited?.(made.session)) ?? made.session);
     reply.status(made.replayed ? 200 : 201).header("location", json.links.self);
     return json;

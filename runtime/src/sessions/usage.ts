@@ -25,6 +25,7 @@ export async function readUsage(database: Database, tenant: string, from: string
         coalesce(lead(event.at) over (partition by event.session_id order by event.id), now()) as ends
       from session_events as event join sessions on sessions.id = event.session_id
       where sessions.tenant = ${tenant} and sessions.started_at is not null
+        and sessions.warm is null and event.at >= sessions.created_at
         and sessions.created_at < (${to}::date + 1)::timestamp at time zone 'UTC'
         and coalesce(sessions.ended_at, now()) >= ${from}::date::timestamp at time zone 'UTC'
     )

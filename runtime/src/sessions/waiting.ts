@@ -25,6 +25,7 @@ export class Waiting {
   forRunning(tenant: string, reply: FastifyReply): (session: Session) => Promise<Session> {
     const ended = this.streams.open(tenant, reply);
     return async (session) => {
+      if (!onTheWay.includes(session.state)) return session;
       const signal = AbortSignal.any([ended, AbortSignal.timeout(patienceMs)]);
       const whose = { tenant, sessionId: session.id };
       for await (const event of this.feed.follow(whose, "0", signal, patienceMs)) {

@@ -72,6 +72,7 @@ export const session = (changes: Partial<Session> = {}): Session => ({
   startedAt: null,
   endedAt: null,
   ranSeconds: 0,
+  warm: null,
   ...changes,
 });
 

@@ -19,6 +19,7 @@ import { SessionStore } from "../sessions/sessionStore.ts";
 import { sweptRows } from "../sessions/sweptRows.ts";
 import { TaskCipher } from "../sessions/taskCipher.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
+import { WarmPools } from "../warm/warmPools.ts";
 import { Leader } from "./leader.ts";
 import { PodWatches } from "./podWatches.ts";
 import { SessionWorker } from "./sessionWorker.ts";
@@ -36,7 +37,7 @@ export interface WorkerSurroundings {
   kubeConfig: KubeConfig;
   /** How the API server is reached; each is told whom to tell of every call. */
   connect: { core: (onAnswer: OnAnswer) => CoreApi; leases: (onAnswer: OnAnswer) => LeaseApi };
-  tenants: Pick<TenantsFile, "get" | "namespaces" | "onChange">;
+  tenants: Pick<TenantsFile, "get" | "all" | "namespaces" | "onChange">;
   logger: Logger;
   /** Milliseconds between two sweeps. Default 15 000. */
   sweepMs?: number;
@@ -75,12 +76,22 @@ export function workerParts(surroundings: WorkerSurroundings) {
     identity: `${hostname()}-${randomBytes(4).toString("hex")}`,
     logger,
   });
+  const warmPools = new WarmPools({
+    database,
+    store,
+    tenants: () => tenants.all(),
+    agentImage: config.AGENT_IMAGE,
+    look: (id) => queue.look(id),
+  });
   const sweep = new Sweep({
     isLeader: () => leader.isLeader(),
     namespaces: () => tenants.namespaces(),
     list: (namespace) => listSessionObjects(core, namespace),
     rows: (ids) => sweptRows(database, ids),
-    admit: () => admission.run(),
+    admit: async () => {
+      await warmPools.refill();
+      await admission.run();
+    },
     look: (id) => queue.add(id),
     removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
     logger,

@@ -45,19 +45,25 @@ def call(method, path, body=None, timeout=TIMEOUT_SECONDS):
 
 
 def insist(log, method, path, body=None):
-    """Asks until the runtime answers with success, however long it takes. Says in the log when it begins to wait."""
+    """Asks until the runtime answers with success, however long it takes: when the runtime says, or less and less often.
+    Says in the log when it begins to wait."""
     attempt = 0
+    waits = False
     while True:
         try:
             answer = call(method, path, body)
-            if attempt > 0:
+            if waits:
                 log(f"{method} {path}: answered")
             return answer
         except (OSError, KeyError, ValueError, Refused) as error:
-            if attempt == 0:
+            if not waits:
                 log(f"{method} {path}: {type(error).__name__}: {error}; trying again")
-            pause = min(LONGEST_PAUSE_SECONDS, 0.25 * 2**attempt) * random.uniform(0.5, 1)
-            time.sleep(max(pause, getattr(error, "retry_after", None) or 0))
+            waits = True
+            retry_after = getattr(error, "retry_after", None)
+            if retry_after:
+                time.sleep(retry_after)
+                continue
+            time.sleep(min(LONGEST_PAUSE_SECONDS, 0.25 * 2**attempt) * random.uniform(0.5, 1))
             attempt = min(attempt + 1, 10)
 
 
