@@ -17,7 +17,8 @@ test("a ticket says which session, whose, and what its holder may do, for five m
 test("a ticket that is damaged, of another key, expired or made for something else is none", async () => {
   const tickets = new Tickets(key);
   const { ticket: good } = await tickets.issue(ticket);
-  expect(await tickets.verify(`${good.slice(0, -2)}xx`)).toBeUndefined();
+  const damaged = good.replace(/\.([^.])([^.]*)$/, (_, first, rest) => `.${first === "A" ? "B" : "A"}${rest}`);
+  expect(await tickets.verify(damaged)).toBeUndefined();
   expect(await new Tickets(`${key}!`).verify(good)).toBeUndefined();
   expect(await tickets.verify("")).toBeUndefined();
   const sign = (audience: string, expires: number) =>

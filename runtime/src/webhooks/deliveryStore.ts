@@ -130,19 +130,21 @@ export class DeliveryStore {
     return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
   }
 
-  async find(id: string): Promise<DeliveryJson | undefined> {
-    const row = await select(this.database).where("delivery.id", "=", id).executeTakeFirst();
+  async find(id: string, database = this.database): Promise<DeliveryJson | undefined> {
+    const row = await select(database).where("delivery.id", "=", id).executeTakeFirst();
     return row && toDeliveryJson(row);
   }
 
-  /** Tried at once, and as often as a new one. */
-  async redeliver(id: string): Promise<DeliveryJson | undefined> {
-    await this.database
-      .updateTable("webhook_deliveries")
-      .set({ state: "pending", attempts: 0, next_at: sql<Date>`now()` })
-      .where("id", "=", id)
-      .execute();
-    return this.find(id);
+  /** Tried at once, and as often as a new one. Read before it can be: by then it may have arrived, and be gone. */
+  redeliver(id: string): Promise<DeliveryJson | undefined> {
+    return this.database.transaction().execute(async (transaction) => {
+      await transaction
+        .updateTable("webhook_deliveries")
+        .set({ state: "pending", attempts: 0, next_at: sql<Date>`now()` })
+        .where("id", "=", id)
+        .execute();
+      return this.find(id, transaction);
+    });
   }
 }
 
