@@ -62,11 +62,14 @@ beforeAll(async () => {
 }, 5 * minutes);
 
 afterAll(async () => {
-  await Promise.all(started.map(([tenant, { id }]) => end(tenant, id)));
-  await free?.[Symbol.asyncDispose]();
-  await closeOutside?.();
-  const back = await up();
-  expect(back.failed, back.output).toBe(false);
+  try {
+    await Promise.all(started.map(([tenant, { id }]) => end(tenant, id)));
+    await free?.[Symbol.asyncDispose]();
+    await closeOutside?.();
+  } finally {
+    const back = await up();
+    expect(back.failed, back.output).toBe(false);
+  }
 }, 5 * minutes);
 
 const started: [Tenant, Session][] = [];
