@@ -61,8 +61,11 @@ export class Api {
     }
   }
 
-  /** Makes the fields with which the official plugin created the object those of `fieldManager`. */
-  async takeOver(kind: Kind, object: Props, fieldManager: string): Promise<void> {
+  /**
+   * Makes the fields with which the official plugin created the object those of `fieldManager`. Tried again where a
+   * controller wrote the object in between.
+   */
+  async takeOver(kind: Kind, object: Props, fieldManager: string, tries = 10): Promise<void> {
     const live = await this.get(kind, metadataOf(object)).catch((error) => {
       if (!isCode(error, 404)) throw error;
     });
@@ -72,7 +75,10 @@ export class Api {
     await this.#call("PATCH", `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`, {}, [
       { op: "replace", path: "/metadata/managedFields", value },
       { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion },
-    ]);
+    ]).catch((error) => {
+      if (!isCode(error, 409) || tries <= 1) throw error;
+      return this.takeOver(kind, object, fieldManager, tries - 1);
+    });
   }
 
   /** What depends on the object goes first; returns at once. */
