@@ -55,9 +55,13 @@ export function runProgram(args: string[], env: Record<string, string>, nodeArgs
   };
 }
 
-/** The environment of a role on the test's stores and this database, with ports of its own. */
-export async function environment(database: string, tenantsPath: string, changes: Record<string, string> = {}) {
-  const { postgres, redis } = inject("stores");
+/** The environment of a role on the stores, by default those of the test project `stores`, and this database, with ports of its own. */
+export async function environment(
+  database: string,
+  tenantsPath: string,
+  changes: Record<string, string> = {},
+  { postgres, redis } = inject("stores"),
+) {
   const folder = mkdtempSync(join(tmpdir(), "berth-secrets-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "postgres-password"), postgres.password);

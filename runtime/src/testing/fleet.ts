@@ -1,0 +1,81 @@
+/** The runtime as processes of their own, on the cluster: what `npm run up` deploys, but on this machine and easy to kill. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { onTestFinished } from "vitest";
+import { type useCluster, watcher } from "./cluster.ts";
+import { freshDatabase, keyOf, tenantsFile } from "./fixtures.ts";
+import { startKubeFront } from "./kubeFront.ts";
+import { environment, kubeconfig, type Program, runProgram } from "./program.ts";
+import { waitForEnd } from "./shrink.ts";
+
+export interface Member {
+  /** SIGKILL; resolves when it is gone. */
+  kill: () => Promise<void>;
+  /** Starts it, with the ports that it had. `nodeArgs`: for Node itself. */
+  start: (nodeArgs?: string[]) => void;
+  /** What it has written since it was started last. */
+  log: Program["log"];
+}
+
+/** An API and workers on a database of their own; sessions' pods are small. The processes aren't started yet. */
+export async function openFleet(place: ReturnType<typeof useCluster>, { workers }: { workers: number }) {
+  const { name, database } = await freshDatabase(place.stores);
+  const front = await startKubeFront({ agent: waitForEnd });
+  const folder = mkdtempSync(join(tmpdir(), "berth-fleet-"));
+  onTestFinished(async () => {
+    await front.close();
+    rmSync(folder, { recursive: true });
+  });
+  const settings = {
+    KUBECONFIG: kubeconfig(folder, front.url),
+    LEASE_NAMESPACE: place.namespace,
+    AGENT_IMAGE: "127.0.0.1:5000/docker.io/library/debian:bookworm-slim",
+    RATE_LIMIT_PER_MINUTE: "100000",
+  };
+  const tenants = tenantsFile(place.acme);
+  const member = async (role: string): Promise<Member & { port: string }> => {
+    const env = await environment(name, tenants, settings, place.stores);
+    let program: Program | undefined;
+    return {
+      port: env.HTTP_PORT,
+      kill: async () => {
+        program?.child.kill("SIGKILL");
+        await program?.exit;
+      },
+      start: (nodeArgs = []) => {
+        program = runProgram([role], env, nodeArgs);
+      },
+      log: () => program?.log() ?? [],
+    };
+  };
+  const api = await member("api");
+  const members = await Promise.all(Array.from({ length: workers }, () => member("worker")));
+  return {
+    database,
+    ...watcher(database),
+    front,
+    api,
+    workers: members,
+    /** Asks the API until it answers, as its clients are told to: whatever was asked may have been done before. */
+    ask: async (method: string, path: string, body?: object, headers: Record<string, string> = {}) => {
+      for (;;) {
+        const response = await fetch(`http://127.0.0.1:${api.port}${path}`, {
+          method,
+          headers: {
+            authorization: `Bearer ${keyOf("acme")}`,
+            ...(body !== undefined && { "content-type": "application/json" }),
+            ...headers,
+          },
+          ...(body !== undefined && { body: JSON.stringify(body) }),
+        }).catch(() => undefined);
+        const text = await response?.text().catch(() => undefined);
+        if (response !== undefined && text !== undefined && response.status !== 503) {
+          return { status: response.status, json: text === "" ? undefined : JSON.parse(text) };
+        }
+        await sleep(200);
+      }
+    },
+  };
+}
