@@ -45,7 +45,9 @@ test("Node as PID 1 leaves no zombie of a hundred short children", async () => {
     })();`;
   const container = await run(api, [], ["-e", script]);
   await until("it has ended", container, async () => (await container.inspect(".State.Running")) === "false");
-  expect(JSON.parse(await container.logs())).toEqual([["1", expect.stringMatching(/[RS]/)]]);
+  const states = JSON.parse(await container.logs()) as [pid: string, state: string][];
+  expect(states.map(([pid]) => pid)).toContain("1");
+  expect(states.filter(([, state]) => state === "Z")).toEqual([]);
 });
 
 test("the heap may take three quarters of the container's memory", async () => {
