@@ -1,0 +1,73 @@
+/** The drill: dump, lose the database's volume, restore by the documented command; sessions that run are adopted. */
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { root } from "../../local/lib/paths.ts";
+import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { apiUrl, call, core, inAgent, keyOf, leftovers, reaches, type Session, until } from "../berth.ts";
+import { inBerth, query, rolledOut } from "./platform.ts";
+import { end, find, running } from "./sessions.ts";
+
+const minutes = 60_000;
+const acme = keyOf("acme");
+let runs: Session;
+let sleeps: Session;
+const job = `drill-${Date.now()}`;
+
+beforeAll(async () => {
+  [runs, sleeps] = await Promise.all([running("acme"), running("acme")]);
+  await inAgent("tenant-acme", sleeps.id, ["sh", "-c", "echo kept > /home/agent/workspace/proof"]);
+  await call(acme, "POST", `/v1/sessions/${sleeps.id}/suspend`);
+  await reaches(acme, sleeps.id, "suspended");
+}, 4 * minutes);
+
+afterAll(async () => {
+  await end("acme", ...[runs, sleeps].filter((session) => session !== undefined).map(({ id }) => id));
+  await query("drop database if exists berth_replaced");
+  await inBerth(["delete", "job", "--ignore-not-found", job]);
+}, 4 * minutes);
+
+const podOf = async ({ id }: Session) =>
+  (await core.readNamespacedPod({ name: `agent-${id}`, namespace: "tenant-acme" })).metadata?.uid;
+
+test(
+  "dump, wipe, restore: what ran runs on as the same pod, what slept wakes with its workspace, none is lost",
+  async () => {
+    await inBerth(["create", "job", job, "--from=cronjob/postgres-dump"]);
+    await inBerth(["wait", "--for=condition=Complete", "--timeout=120s", `job/${job}`]);
+    const [pod, count] = [await podOf(runs), await query("select count(*) from sessions")];
+    const events = await query(`select count(*) from session_events where session_id = '${runs.id}'`);
+
+    // All of it: the next Postgres makes a new and empty database.
+    const wipe = 'find "$PGDATA" -mindepth 1 -delete';
+    await inBerth(["exec", "postgres-0", "--container=postgres", "--", "bash", "-c", wipe]);
+    await inBerth(["delete", "pod", "postgres-0", "--grace-period=1"]);
+    await rolledOut("statefulset/postgres");
+    expect(await query("select to_regclass('sessions') is null")).toBe("t");
+
+    const began = performance.now();
+    const restore = await execa("npm", ["run", "--silent", "restore"], {
+      cwd: root,
+      env: stackEnvironment(),
+      reject: false,
+      all: true,
+    });
+    expect(restore.exitCode, restore.all).toBe(0);
+    console.log(`${restore.all}\n  back in ${Math.round((performance.now() - began) / 1_000)} s`);
+
+    await until(
+      () => "an API that is ready",
+      60,
+      async () => ((await fetch(new URL("/health/ready", apiUrl)).catch(() => undefined))?.ok ? true : undefined),
+    );
+    expect(await query("select count(*) from sessions")).toBe(count);
+    expect(await find("acme", runs.id)).toMatchObject({ state: "running" });
+    expect(await podOf(runs)).toBe(pod);
+    expect(await query(`select count(*) from session_events where session_id = '${runs.id}'`)).toBe(events);
+    expect(await leftovers("tenant-acme", runs.id)).toHaveLength(4);
+
+    await call(acme, "POST", `/v1/sessions/${sleeps.id}/resume`);
+    await reaches(acme, sleeps.id, "running");
+    expect(await inAgent("tenant-acme", sleeps.id, ["cat", "/home/agent/workspace/proof"])).toBe("kept\n");
+  },
+  10 * minutes,
+);
