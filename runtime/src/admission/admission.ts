@@ -114,7 +114,7 @@ async function queued(database: Database): Promise<Map<string, Queued>> {
     .selectAll()
     .select(sql<boolean>`coalesce(retry_at > now(), false)`.as("is_refused"))
     .where("state", "=", "queued")
-    .where(sql<boolean>`warm is null or not exists (select from sessions where state = 'queued' and warm is null)`)
+    .where(sql<boolean>`(warm is null or not exists (select from sessions where state = 'queued' and warm is null))`)
     .execute();
   return new Map(rows.map((row) => [row.id, { session: fromRow(row), isRefused: row.is_refused }]));
 }

@@ -143,6 +143,17 @@ test("none is let out of the queue while somebody waits for a session of their o
   expect(await spares()).toMatchObject([{ state: "queued" }]);
 });
 
+test("a look at the queue leaves alone what is not in it", async () => {
+  const { refill, ask, admission, store } = await open();
+  const own = await ask();
+  await admission.run();
+  const starting = await store.find(own.id);
+  await refill();
+  await admission.run();
+  await admission.run();
+  expect(await store.find(own.id)).toEqual(starting);
+});
+
 test("one gives way to a session of the tenant that has waited for room", async () => {
   const { database, refill, start, ask, admission, spares, store } = await open(1, { maxSessions: 1 });
   await refill();
