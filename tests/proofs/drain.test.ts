@@ -1,0 +1,119 @@
+/** The node is cordoned and drained: sessions end with the reason or come back with their workspace, and budgets hold. */
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { kubectl } from "../../local/cluster/index.ts";
+import { nodeName } from "../../local/lib/paths.ts";
+import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { apiUrl, core, inAgent, keyOf, reaches, type Session, until } from "../berth.ts";
+import { up } from "../pulumi.ts";
+import { inBerth, rolledOut, tenantsAreKnown } from "./platform.ts";
+import { end, find, running } from "./sessions.ts";
+
+const minutes = 60_000;
+/** acme's sessions go on elsewhere, globex's end, which is the default. */
+let resumed: Session;
+let ended: Session;
+
+beforeAll(async () => {
+  const run = await up({
+    change: ({ config }) => {
+      config["berth:worker"] = { autoscaling: { min: 2, max: 4 } };
+      for (const tenant of config["berth:tenants"]) if (tenant.name === "acme") tenant.onDrain = "resume";
+    },
+  });
+  expect(run.failed, run.output).toBe(false);
+  await until(
+    () => "two workers",
+    180,
+    async () => ((await readyPods("worker")) >= 2 ? true : undefined),
+  );
+  await tenantsAreKnown();
+  [resumed, ended] = await Promise.all([running("acme"), running("globex")]);
+}, 6 * minutes);
+
+afterAll(async () => {
+  try {
+    await kubectl(["uncordon", nodeName]);
+    await Promise.all([resumed && end("acme", resumed.id), ended && end("globex", ended.id)]);
+  } finally {
+    const back = await up();
+    expect(back.failed, back.output).toBe(false);
+  }
+}, 6 * minutes);
+
+/** Pods of the component that are ready and not about to go. */
+async function readyPods(component: string): Promise<number> {
+  const { items } = await core.listNamespacedPod({
+    namespace: "berth",
+    labelSelector: `app.kubernetes.io/name=${component}`,
+  });
+  const ready = items.filter(
+    ({ metadata, status }) =>
+      !metadata?.deletionTimestamp &&
+      status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
+  );
+  return ready.length;
+}
+
+/** As an operator drains, but only the pods with the label; on a cluster of one node nothing has another place to go. */
+const drain = (selector: string, timeout: string) =>
+  execa(
+    "kubectl",
+    ["drain", nodeName, `--pod-selector=${selector}`, "--delete-emptydir-data", "--force", `--timeout=${timeout}`],
+    {
+      env: stackEnvironment(),
+      reject: false,
+      all: true,
+    },
+  );
+
+test(
+  "sessions get their grace; by their tenant's config they end with the reason, or wait for a node",
+  async () => {
+    await inAgent("tenant-acme", resumed.id, ["sh", "-c", "echo kept > /home/agent/workspace/proof"]);
+    const run = await drain("app.kubernetes.io/component=session", "90s");
+    expect(run.exitCode, run.all).toBe(0);
+
+    await reaches(keyOf("globex"), ended.id, "failed");
+    const after = await find("globex", ended.id);
+    console.log(`  globex's session: ${after.state}, ${after.cause}, "${after.reason}"`);
+    expect(after).toMatchObject({ state: "failed", cause: "node-drain" });
+
+    let now = await find("acme", resumed.id);
+    await until(
+      () => `acme's session waits for a node; it is ${now.state}: ${now.reason}`,
+      90,
+      async () => {
+        now = await find("acme", resumed.id);
+        return now.reason?.startsWith("Waiting for a node with room") ? true : undefined;
+      },
+    );
+    console.log(`  acme's session: ${now.state}, "${now.reason}"`);
+  },
+  4 * minutes,
+);
+
+test(
+  "the platform's pods go one at a time: a drain waits where nothing has taken a pod's place",
+  async () => {
+    const run = await drain("app.kubernetes.io/name=worker", "25s");
+    expect(run.exitCode, run.all).not.toBe(0);
+    expect(run.all).toContain("Cannot evict pod as it would violate the pod's disruption budget");
+    expect(await readyPods("worker")).toBe(1);
+    expect((await fetch(new URL("/health/ready", apiUrl))).status).toBe(200);
+  },
+  2 * minutes,
+);
+
+test(
+  "with the node back, the session that waited runs again with its workspace, and the workers are all there",
+  async () => {
+    await kubectl(["uncordon", nodeName]);
+    await reaches(keyOf("acme"), resumed.id, "running");
+    expect(await inAgent("tenant-acme", resumed.id, ["cat", "/home/agent/workspace/proof"])).toBe("kept\n");
+    await rolledOut("deployment/worker");
+    expect(await readyPods("worker")).toBe(2);
+    expect(await inBerth(["get", "pdb", "worker", "-o", "jsonpath={.status.disruptionsAllowed}"])).toBe("1");
+  },
+  4 * minutes,
+);
