@@ -25,7 +25,8 @@ function startTime(pid: number): string | undefined {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
       .split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
+    // The first thread may be a zombie while others are still ending, which hold the process's ports till then.
+    return fields[0] === "Z" && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
   }
