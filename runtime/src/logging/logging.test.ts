@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sessionToken } from "../channel/token.ts";
@@ -83,4 +84,21 @@ test("lines within a request or a job carry its ids, and those outside do not", 
   expect(last()).toMatchObject({ requestId: "r1", tenant: "acme", sessionId: id, msg: "inside" });
   logger.info("outside");
   expect(last()).not.toHaveProperty("requestId");
+});
+
+test("the last lines of a process that ends are in the log, and in their order, however busy it is", () => {
+  const program = `
+    const { createLogger } = await import(${JSON.stringify(new URL("./logging.ts", import.meta.url).href)});
+    const { pbkdf2 } = await import("node:crypto");
+    const logger = createLogger("info", "api");
+    // All threads that Node has for writing in the background are taken.
+    for (let thread = 0; thread < 8; thread++) pbkdf2("", "", 100_000, 64, "sha512", () => {});
+    for (let step = 1; step <= 3; step++) logger.info({ step });
+    process.exit();`;
+  const output = execFileSync(process.execPath, ["--input-type=module", "--eval", program], { encoding: "utf8" });
+  const steps = output
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line).step);
+  expect(steps).toEqual([1, 2, 3]);
 });

@@ -5,8 +5,12 @@ import { tracing } from "../tracing/tracing.ts";
 import { logContext } from "./context.ts";
 import { redact, withoutSecretFields } from "./redact.ts";
 
-/** `destination` is stdout by default. */
-export function createLogger(level: string, role: string, destination?: DestinationStream): Logger {
+/** `destination` is stdout by default, written at once: what waits in a thread when the process ends would come late or be lost. */
+export function createLogger(
+  level: string,
+  role: string,
+  destination: DestinationStream = pino.destination({ dest: 1, sync: true }),
+): Logger {
   const options = {
     level,
     base: { role },
@@ -21,7 +25,7 @@ export function createLogger(level: string, role: string, destination?: Destinat
       err: describeError,
     },
   };
-  const logger: Logger = destination === undefined ? pino(options) : pino(options, destination);
+  const logger: Logger = pino(options, destination);
   // pino's formatters don't see a child's own fields.
   const { child } = logger;
   logger.child = function (this: Logger, fields: Bindings, ...rest: unknown[]) {
