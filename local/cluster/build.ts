@@ -1,8 +1,8 @@
 /** Builds the cluster's programs from Go modules, once per version and machine. */
-import { readFileSync, symlinkSync } from "node:fs";
+import { symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildOnce, goBuild, sourcesVersion } from "../lib/go.ts";
+import { buildOnce, goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
 import { binDir } from "../lib/paths.ts";
 
 /** The Go module of the cluster's programs. */
@@ -10,7 +10,7 @@ export const sources = join(dirname(fileURLToPath(import.meta.url)), "programs")
 const adapterSources = join(sources, "adapter");
 const prometheusSources = join(sources, "prometheus");
 
-const kubernetesVersion = readVersion("k8s.io/kubernetes");
+const kubernetesVersion = moduleVersion(sources, "k8s.io/kubernetes");
 const [, major, minor] = kubernetesVersion.match(/^v(\d+)\.(\d+)/) ?? [];
 const versionPackage = "k8s.io/component-base/version";
 const versionSettings = [`gitVersion=${kubernetesVersion}`, `gitMajor=${major}`, `gitMinor=${minor}`].map(
@@ -61,10 +61,4 @@ export function ensurePrometheus(name: PrometheusProgram): Promise<string> {
   const packages = [`github.com/prometheus/prometheus/cmd/${name}`];
   const tags = "remove_all_sd,enable_kubernetes_sd";
   return buildOnce(dirname(prometheusProgram(name)), (dir) => goBuild(prometheusSources, dir, packages, { tags }));
-}
-
-function readVersion(module: string): string {
-  const line = readFileSync(join(sources, "go.mod"), "utf8").match(new RegExp(`^\\s${module} (v\\S+)`, "m"));
-  if (!line?.[1]) throw new Error(`${module} is not in ${sources}/go.mod`);
-  return line[1];
 }

@@ -52,6 +52,13 @@ export async function goBuild(
   );
 }
 
+/** The version at which the module in `dir` pins another, for example v1.2.3. */
+export function moduleVersion(dir: string, module: string): string {
+  const line = readFileSync(join(dir, "go.mod"), "utf8").match(new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, "m"));
+  if (!line?.[1]) throw new Error(`${module} is not in ${dir}/go.mod`);
+  return line[1];
+}
+
 /** Names the sources and the pinned modules in `dir`: what decides the binaries. */
 export function sourcesVersion(dir: string, pattern: string): string {
   const hash = createHash("sha256");

@@ -1,8 +1,7 @@
 /** Builds Pulumi's command line and its language host for Node from their Go modules. */
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { goBuild, sourcesVersion } from "../lib/go.ts";
+import { goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
 
 /** The Go modules that pin them. */
 const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
@@ -20,12 +19,7 @@ export const pulumiSources = (): string =>
   ["cli", "language-nodejs"].map((module) => sourcesVersion(join(sources, module), "*.go")).join("-");
 
 /** The version of the command line that `buildPulumi` makes, for example 3.258.0. */
-export const builtVersion = (): string => {
-  const line = readFileSync(join(sources, "cli", "go.mod"), "utf8").match(
-    new RegExp(`^\\s*(?:require )?${cli.module} v(\\S+)`, "m"),
-  );
-  return line?.[1] ?? "";
-};
+export const builtVersion = (): string => moduleVersion(join(sources, "cli"), cli.module).slice(1);
 
 /** Fills `dir` with `pulumi` and `pulumi-language-nodejs` (about four minutes on two cores). @throws UserError */
 export async function buildPulumi(dir: string): Promise<void> {

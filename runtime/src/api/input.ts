@@ -1,5 +1,6 @@
 /** Parts of the input that several endpoints have. */
 import { z } from "zod";
+import { dnsLabel } from "../tenants/tenants.ts";
 import { Problem } from "./problem.ts";
 
 /** Any version of UUID: whether there is such a session is another question. */
@@ -7,7 +8,7 @@ export const IdParams = z.object({ id: z.guid("must be a UUID").toLowerCase() })
 export type IdParams = z.infer<typeof IdParams>;
 
 /** Whether there is such a tenant is another question. */
-export const tenantName = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be a tenant's name");
+export const tenantName = z.string().regex(dnsLabel, "must be a tenant's name");
 
 /** A flag in a query. */
 export const YesOrNo = z.enum(["true", "false"], "must be true or false");

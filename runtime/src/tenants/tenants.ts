@@ -2,7 +2,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 
-const label = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be a lower-case DNS label");
+/** A DNS label (RFC 1123), as names of tenants and of Kubernetes' namespaces are. */
+export const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const label = z.string().regex(dnsLabel, "must be a lower-case DNS label");
 const count = z.int().min(0);
 
 /** What a tenant's key may be good for. */

@@ -1,7 +1,6 @@
 /** Keeps as many sessions ready ahead as tenants' `warmPools` say. Run by one process at a time. */
 import { sql } from "kysely";
 import type { Database } from "../database/database.ts";
-import type { Session } from "../sessions/session.ts";
 import type { Actor, SessionStore } from "../sessions/sessionStore.ts";
 import { finalStates } from "../sessions/state.ts";
 import { type Tier, tierNames } from "../sessions/tiers.ts";
@@ -29,25 +28,24 @@ export class WarmPools {
     const { database, tenants, agentImage } = this.options;
     const [spares, lately, awaited] = await Promise.all([sparesOf(database), madeLately(database), waiting(database)]);
     for (const tenant of tenants()) {
+      const mark = warmMark(agentImage, tenant);
       for (const tier of tierNames) {
         const pool = poolOf(tenant.name, tier);
         const { make, end } = adjust({
           size: tenant.maxSessions === 0 ? 0 : tenant.warmPools[tier],
-          mark: warmMark(agentImage, tenant),
+          mark,
           spares: spares.get(pool) ?? [],
           lately: lately.get(pool) ?? 0,
           isAwaited: awaited.has(tenant.name),
         });
         for (const { id } of end) await this.#end(id);
-        for (let made = 0; made < make; made += 1) await this.#make(tenant, tier);
+        for (let made = 0; made < make; made += 1) await this.#make(tenant, tier, mark);
       }
     }
   }
 
-  async #make(tenant: Tenant, tier: Tier): Promise<void> {
-    const { store, agentImage, look } = this.options;
-    const { name, namespace, workspace } = tenant;
-    const warm = warmMark(agentImage, tenant);
+  async #make({ name, namespace, workspace }: Tenant, tier: Tier, warm: string): Promise<void> {
+    const { store, look } = this.options;
     const made = await store.create({ tenant: name, namespace, tier, workspaceMode: workspace.mode, warm }, actor);
     if (typeof made === "object") look(made.session.id);
   }
@@ -55,7 +53,7 @@ export class WarmPools {
   /** Unless somebody takes it meanwhile, which changes its version. */
   async #end(id: string): Promise<void> {
     const { store, look } = this.options;
-    const session: Session | undefined = await store.find(id);
+    const session = await store.find(id);
     if (session === undefined || session.warm === null) return;
     await store.apply(session, { type: "stop", cause: "quota-removed", reason: "Made ahead and not needed" }, actor);
     look(id);
