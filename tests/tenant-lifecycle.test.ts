@@ -1,16 +1,13 @@
 /** A tenant from its first entry to nothing, on the deployed stack: what each `pulumi up` does, and what it leaves alone. */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
 import { kubectl } from "../local/cluster/index.ts";
-import { root } from "../local/lib/paths.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
 import { call, keyOf } from "./berth.ts";
+import { copyOfCheckout } from "./checkout.ts";
 import { type TenantEntry, up } from "./pulumi.ts";
 
 const name = "initech";
@@ -115,11 +112,7 @@ test("taken out, it leaves nothing: no object, no volume, nothing in the stack's
 
 /** A copy of this checkout whose API image starts a program that isn't in it. */
 async function brokenCheckout(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "berth-broken-"));
-  const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root });
-  const files = stdout.split("\n").filter((file) => existsSync(join(root, file)));
-  await execa("cp", ["--preserve=mode", "--parents", ...files, folder], { cwd: root });
-  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  const folder = await copyOfCheckout();
   await writeFile(
     join(folder, "images/api/Dockerfile"),
     'ARG NODE_RUNTIME_IMAGE\nFROM $NODE_RUNTIME_IMAGE\nENTRYPOINT ["/there-is-no-such-program"]\n',

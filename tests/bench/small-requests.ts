@@ -1,6 +1,6 @@
 /**
  * Has all pods of a namespace request next to nothing, so that ten sessions fit a machine that has room for three: a
- * mutating webhook in this process, asked by the API server, for as long as the benchmark runs. Limits stay.
+ * mutating webhook in this process, asked by the API server, for as long as a benchmark or a proof runs. Limits stay.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -8,23 +8,35 @@ import { createServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { AdmissionregistrationV1Api, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
+import { AdmissionregistrationV1Api, type KubeConfig, type V1Container, type V1Pod } from "@kubernetes/client-node";
 
 const name = "berth-bench";
 const port = 23_443;
 const requests = { cpu: "10m", memory: "16Mi" };
 
-/** Returns what takes it away again. */
-export async function requestLittle(config: KubeConfig, namespace: string): Promise<() => Promise<void>> {
+const little = (container: V1Container): V1Container => ({
+  ...container,
+  resources: { ...container.resources, requests },
+});
+
+/**
+ * Returns what takes it away again.
+ * @param change makes of each container another; default: the same with little requests
+ */
+export async function requestLittle(
+  config: KubeConfig,
+  namespace: string,
+  change: (container: V1Container) => V1Container = little,
+): Promise<() => Promise<void>> {
   const { key, cert } = await certificate();
   const server = createServer({ key, cert }, (request, response) => {
     void (async () => {
       const review = JSON.parse(Buffer.concat(await request.toArray()).toString());
       const pod = review.request.object as V1Pod;
-      const patch = (pod.spec?.containers ?? []).map((_container, index) => ({
-        op: "add",
-        path: `/spec/containers/${index}/resources/requests`,
-        value: requests,
+      const patch = (pod.spec?.containers ?? []).map((container, index) => ({
+        op: "replace",
+        path: `/spec/containers/${index}`,
+        value: change(container),
       }));
       const answer = {
         uid: review.request.uid,
@@ -33,7 +45,7 @@ export async function requestLittle(config: KubeConfig, namespace: string): Prom
         patch: Buffer.from(JSON.stringify(patch)).toString("base64"),
       };
       response.end(JSON.stringify({ apiVersion: review.apiVersion, kind: review.kind, response: answer }));
-    })();
+    })().catch(() => response.destroy()); // the API server gave up in the midst: it goes on without
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
 

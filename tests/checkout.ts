@@ -1,0 +1,17 @@
+/** Another version of the program, for tests that deploy one. */
+import { existsSync } from "node:fs";
+import { mkdtemp, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { root } from "../local/lib/paths.ts";
+
+/** A folder with a copy of this checkout, to be changed and removed by the caller; what is installed is shared. */
+export async function copyOfCheckout(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-checkout-"));
+  const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root });
+  const files = stdout.split("\n").filter((file) => existsSync(join(root, file)));
+  await execa("cp", ["--preserve=mode", "--parents", ...files, folder], { cwd: root });
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  return folder;
+}

@@ -1,0 +1,82 @@
+/** A new tenant by the README's words only: its entry, one `pulumi up`, its key, its first session; and off again. */
+import { afterAll, expect, test } from "vitest";
+import { kubectl } from "../../local/cluster/index.ts";
+import { stackOutputs } from "../../local/pulumi/stack.ts";
+import { call, reaches, type Session, until } from "../berth.ts";
+import { type TenantEntry, up } from "../pulumi.ts";
+import { printTable } from "./table.ts";
+
+const minutes = 60_000;
+const name = "hooli";
+const namespace = `tenant-${name}`;
+const upWith = async (entry?: TenantEntry) => {
+  const run = await up({ change: (file) => void (entry && file.config["berth:tenants"].push(entry)) });
+  expect(run.failed, run.output).toBe(false);
+};
+
+let key = "";
+let session: Session;
+
+afterAll(async () => {
+  // Where a test has failed half-way.
+  if (!(await kubectl(["get", "namespace", namespace, "--ignore-not-found"]))) return;
+  await upWith({ name, remove: true });
+  await upWith();
+}, 4 * minutes);
+
+test(
+  "from its entry in the config to the first session",
+  async () => {
+    const began = performance.now();
+    const seconds = () => Math.round((performance.now() - began) / 1_000);
+    const rows: { step: string; "after s": number }[] = [];
+    const note = (step: string) => rows.push({ step, "after s": seconds() });
+
+    await upWith({ name });
+    note("pulumi up");
+    key = (await stackOutputs("dev")).tenantKeys[name]?.default ?? "";
+    note("pulumi stack output tenantKeys --show-secrets");
+    const answer = await until(
+      () => "an API that knows the key",
+      180, // the kubelet brings a changed Secret to the pods within a minute or two
+      async () => {
+        const response = await call(key, "POST", "/v1/sessions", { tier: "small" });
+        return response.status === 401 ? undefined : response;
+      },
+    );
+    expect(answer.status).toBe(201);
+    session = (await answer.json()) as Session;
+    note("POST /v1/sessions is answered");
+    await reaches(key, session.id, "running");
+    note("the session runs");
+    printTable(`onboarding of ${name}`, rows);
+  },
+  6 * minutes,
+);
+
+test(
+  "off again in two steps: its session ends, its key stops working, and nothing is left",
+  async () => {
+    await upWith({ name, remove: true });
+    await until(
+      () => "the key refused, and nothing left of the session",
+      240,
+      async () => {
+        if ((await call(key, "GET", "/v1/sessions")).status !== 401) return undefined;
+        return (await kubectl(["get", "pods,pvc", "-n", namespace, "-o", "name"])) === "" ? true : undefined;
+      },
+    );
+    await upWith();
+    expect(await kubectl(["get", "namespace", namespace, "--ignore-not-found"])).toBe("");
+    const claims = ["get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}"];
+    await until(
+      () => "no volume",
+      60,
+      async () => ((await kubectl(claims)).includes(namespace) ? undefined : true),
+    );
+    const everything = "clusterroles,clusterrolebindings,rolebindings,networkpolicies,secrets,configmaps";
+    expect(await kubectl(["get", everything, "-A", "-o", "name"])).not.toContain(name);
+    expect((await stackOutputs("dev")).tenantKeys).not.toHaveProperty(name);
+  },
+  8 * minutes,
+);

@@ -1,0 +1,96 @@
+/** Fifty sessions of one tenant, and the one too many: it waits with a reason, holds nobody else up, and has its turn. */
+import type { V1Container } from "@kubernetes/client-node";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { requestLittle } from "../bench/small-requests.ts";
+import { call, cluster, keyOf, reaches, type Session, until } from "../berth.ts";
+import { up } from "../pulumi.ts";
+import { query, tenantsAreKnown } from "./platform.ts";
+import { create, end, find, running } from "./sessions.ts";
+
+const minutes = 60_000;
+const limit = 50;
+
+/** A shell in place of the session's programs, so that fifty of them fit this machine. */
+const shell = ({ startupProbe: _, ...container }: V1Container): V1Container => ({
+  ...container,
+  command: ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"],
+  args: [],
+  resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
+});
+
+let takeAway: (() => Promise<void>) | undefined;
+
+beforeAll(async () => {
+  const run = await up({
+    change: ({ config }) => {
+      // The pods are what is counted here: the rest is out of the way.
+      const quota = { pods: limit, requestsCpu: 100, limitsCpu: 200, requestsMemory: "200Gi", limitsMemory: "400Gi" };
+      for (const tenant of config["berth:tenants"])
+        if (tenant.name === "acme") Object.assign(tenant, { quota, workspace: { size: "64Mi", mode: "ephemeral" } });
+    },
+  });
+  expect(run.failed, run.output).toBe(false);
+  await tenantsAreKnown();
+  takeAway = await requestLittle(cluster, "tenant-acme", shell);
+}, 5 * minutes);
+
+afterAll(async () => {
+  try {
+    await end("acme", ...(await sessionsOf()).map(({ id }) => id));
+    await takeAway?.();
+  } finally {
+    const back = await up();
+    expect(back.failed, back.output).toBe(false);
+  }
+}, 6 * minutes);
+
+/** acme's sessions that are not over, newest first. */
+async function sessionsOf(): Promise<(Session & { queuePosition: number | null })[]> {
+  const response = await call(keyOf("acme"), "GET", "/v1/sessions?limit=100&state=queued&state=starting&state=running");
+  expect(response.status).toBe(200);
+  return ((await response.json()) as { items: Awaited<ReturnType<typeof sessionsOf>> }).items;
+}
+
+const count = (sessions: Session[], state: string) => sessions.filter((session) => session.state === state).length;
+
+test(
+  `of ${limit + 1} sessions ${limit} run; the last waits with a reason, starts when another ends, and slows no other tenant`,
+  async () => {
+    const began = performance.now();
+    const made: Session[] = [];
+    for (let number = 0; number < limit; number += 1) made.push(await create("acme"));
+    const last = await create("acme");
+    let now: Awaited<ReturnType<typeof sessionsOf>> = [];
+    await until(
+      () =>
+        `${limit} running; ${["queued", "starting", "running"].map((state) => `${count(now, state)} ${state}`).join(", ")}`,
+      300,
+      async () => {
+        now = await sessionsOf();
+        return count(now, "running") === limit ? true : undefined;
+      },
+    );
+    const waits = now.find(({ id }) => id === last.id);
+    console.log(
+      `  ${limit} run after ${Math.round((performance.now() - began) / 1_000)} s; the next is ${waits?.state}: "${waits?.reason}", position ${waits?.queuePosition}`,
+    );
+    expect(waits).toMatchObject({
+      state: "queued",
+      reason: expect.stringMatching(/quota|limit|sessions/i),
+      queuePosition: 1,
+    });
+
+    // Another tenant's session isn't behind it.
+    const other = performance.now();
+    const stranger = await running("globex");
+    console.log(`  another tenant's session runs after ${((performance.now() - other) / 1_000).toFixed(1)} s`);
+    expect(await find("acme", last.id)).toMatchObject({ state: "queued" });
+    await end("globex", stranger.id);
+
+    await call(keyOf("acme"), "DELETE", `/v1/sessions/${made[0]?.id}`);
+    await reaches(keyOf("acme"), last.id, "running");
+    const up = await query("select count(*) from sessions where tenant = 'acme' and state in ('starting', 'running')");
+    expect(up).toBe(String(limit));
+  },
+  10 * minutes,
+);
