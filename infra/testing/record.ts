@@ -30,7 +30,7 @@ function configOf(stack: string, changes: Record<string, unknown>): Record<strin
 }
 
 /** A digest that depends on the text only. */
-const digestOf = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
+export const digestOf = (text: string): string => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
 /** What the cluster, Docker and the registry would add to a resource's inputs. */
 function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
@@ -53,8 +53,13 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
 /**
  * All resources of the stack, sorted by type and name. The program runs on import: for one stack per process.
  * @param changes keys of the stack's config with other values, without their namespace
+ * @param baseDigest which digest the registry has for an image's name
  */
-export async function recordStack(stack: string, changes: Record<string, unknown> = {}): Promise<RecordedResource[]> {
+export async function recordStack(
+  stack: string,
+  changes: Record<string, unknown> = {},
+  baseDigest: (name: string) => string = digestOf,
+): Promise<RecordedResource[]> {
   const recorded: RecordedResource[] = [];
   const protectedOnes = new Set<string>();
   await pulumi.runtime.setMocks(
@@ -66,7 +71,7 @@ export async function recordStack(stack: string, changes: Record<string, unknown
         if (args.custom) recorded.push({ type, name, ...isProtected, ...isRead, inputs: sorted(args.inputs) });
         return { id: args.id ?? args.name, state: outputs(args) };
       },
-      call: ({ inputs }) => ({ ...inputs, sha256Digest: digestOf(inputs.name) }),
+      call: ({ inputs }) => ({ ...inputs, sha256Digest: baseDigest(inputs.name) }),
     },
     "berth",
     stack,

@@ -1,0 +1,116 @@
+/**
+ * What makes another image: the program's images as Pulumi would compare them, before and after a change of the checkout.
+ * The local plugin compares, whose digest of what is built is the official one's.
+ */
+import { appendFile, chmod, cp, mkdir, mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { digestOf, type RecordedResource, recordStack } from "../infra/testing/record.ts";
+import { root } from "../local/lib/paths.ts";
+import { imageResource } from "../local/plugins/docker/image.ts";
+import { type Props, secret } from "../local/plugins/protocol/values.ts";
+
+// The program loads all of Pulumi, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let clone: string;
+
+beforeEach(async () => {
+  for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
+  clone = await mkdtemp(join(tmpdir(), "berth-clone-"));
+  await cp(root, clone, { recursive: true, filter: (path) => !["node_modules", ".git"].includes(basename(path)) });
+});
+afterEach(() => rm(clone, { recursive: true }));
+
+const image = imageResource("unix:///no/daemon/is/asked");
+
+/** The inputs of the images by name, as Pulumi keeps them. The program names the checkout from its own folder. */
+async function inputsIn(checkout: string, resources: RecordedResource[]): Promise<Map<string, Props>> {
+  const before = process.cwd();
+  process.chdir(join(checkout, "infra"));
+  try {
+    const inputs = new Map<string, Props>();
+    for (const { name, inputs: news } of resources.filter(({ type }) => type === "docker:index/image:Image"))
+      inputs.set(name, await image.check({ name, olds: {}, news: news as Props, seed: new Uint8Array() }));
+    return inputs;
+  } finally {
+    process.chdir(before);
+  }
+}
+
+/** The stack's resources. The program runs on import. */
+async function program(baseDigest = digestOf): Promise<RecordedResource[]> {
+  vi.resetModules();
+  return await recordStack("dev", {}, baseDigest);
+}
+
+/** The images that are built anew where `before` is deployed. */
+async function rebuilt(before: Map<string, Props>, after: Map<string, Props>): Promise<string[]> {
+  const names: string[] = [];
+  for (const [name, inputs] of after) {
+    const state = { __inputs: secret(before.get(name)) };
+    if ((await image.diff({ id: name, state, inputs })).changed.length > 0) names.push(name);
+  }
+  return names;
+}
+
+const write = async (file: string, text: string) => {
+  await mkdir(dirname(join(clone, file)), { recursive: true });
+  await writeFile(join(clone, file), text);
+};
+const append = (file: string, text: string) => appendFile(join(clone, file), text);
+
+test("another clone with other dates, and with other files that no Dockerfile copies, makes no image", async () => {
+  const resources = await program();
+  for (const file of ["runtime/src/main.ts", "images/agent/files/usr/local/bin/berth-desktop", "package-lock.json"])
+    await utimes(join(clone, file), 0, 0);
+  for (const file of ["README.md", "docs/api.md", "infra/index.ts", "images/agent/helper.test.ts"])
+    await append(file, "something else\n");
+  for (const file of [
+    "new",
+    "images/new",
+    "runtime/dist/main.js",
+    "runtime/node_modules/new/index.js",
+    "runtime/src/new.test.ts",
+    "runtime/src/testing/new.ts",
+    "images/agent/files/usr/local/lib/berth/__pycache__/screen.cpython-311.pyc",
+  ])
+    await write(file, "");
+  const before = await inputsIn(root, resources);
+  expect([...before.keys()]).toEqual(["agent-image", "api-image"]);
+  expect(await rebuilt(before, await inputsIn(clone, resources))).toEqual([]);
+});
+
+test("what a Dockerfile copies makes its image and not the other one", async () => {
+  const resources = await program();
+  let before = await inputsIn(clone, resources);
+  const changes = [
+    ["api-image", () => append("runtime/src/main.ts", "// one line\n")],
+    ["api-image", () => write("runtime/src/new.ts", "")],
+    ["api-image", () => append("package-lock.json", "\n")],
+    ["api-image", () => append("images/api/Dockerfile", "# one line\n")],
+    ["agent-image", () => append("images/agent/files/usr/local/bin/berth-desktop", "# one line\n")],
+    ["agent-image", () => chmod(join(clone, "images/agent/files/usr/local/lib/berth/screen.py"), 0o755)],
+    ["agent-image", () => rm(join(clone, "images/agent/files/etc/xdg/openbox/menu.xml"))],
+    ["agent-image", () => append("images/agent/Dockerfile", "# one line\n")],
+  ] as const;
+  for (const [name, change] of changes) {
+    await change();
+    const after = await inputsIn(clone, resources);
+    expect(await rebuilt(before, after), change.toString()).toEqual([name]);
+    before = after;
+  }
+});
+
+test.each([
+  ["docker.io/library/node:24-bookworm-slim", ["api-image"]],
+  ["gcr.io/distroless/nodejs24-debian13:nonroot", ["api-image"]],
+  ["docker.io/library/debian:bookworm-slim", ["agent-image"]],
+  ["docker.io/library/postgres:15-bookworm", []],
+])("another digest of %s under the same tag makes %j", async (base, images) => {
+  const pushed = (name: string) => digestOf(name.endsWith(`/${base}`) ? `${name}, pushed again` : name);
+  const [before, after] = [await program(), await program(pushed)];
+  expect(after).not.toEqual(before);
+  expect(await rebuilt(await inputsIn(clone, before), await inputsIn(clone, after))).toEqual(images);
+});
