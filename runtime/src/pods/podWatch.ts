@@ -76,11 +76,16 @@ export class PodWatch {
       informer.on("error", (error) => resolve(error ?? new Error("closed"))),
     );
     const over = sleep(jittered(relistMs), undefined, { signal: this.#loop.signal }).catch(() => {});
-    void informer.start();
+    const failed = informer.start().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
     try {
-      return await Promise.race([broken, over]);
+      return await Promise.race([broken, over, failed.then((error) => error ?? over)]);
     } finally {
       await informer.stop();
+      // A list that is still under way would open its watch all the same.
+      void failed.then(() => informer.stop());
     }
   }
 }
