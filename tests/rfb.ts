@@ -11,10 +11,50 @@ export interface Frame {
 
 /** Opens the desktop at `url` and returns its first whole frame. Rejects with the HTTP status when the upgrade is refused. */
 export async function firstFrame(url: string, headers: Record<string, string> = {}): Promise<Frame> {
+  const { socket, read, width, height } = await connect(url, headers);
+  try {
+    socket.send(Buffer.from([0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0])); // SetPixelFormat
+    socket.send(Buffer.from([2, 0, 0, 1, 0, 0, 0, 0])); // SetEncodings: Raw
+    requestFrame(socket, width, height);
+    return { width, height, pixels: await update(read, width, height) };
+  } finally {
+    socket.terminate();
+  }
+}
+
+/** Sends a click into the desktop's middle and the keys for the text, whether or not anybody takes them. */
+export async function typeBlindly(url: string, text: string, headers: Record<string, string> = {}): Promise<void> {
+  const { socket, read, width, height } = await connect(url, headers);
+  try {
+    for (const buttons of [1, 0]) {
+      const pointer = Buffer.from([5, buttons, 0, 0, 0, 0]);
+      pointer.writeUInt16BE(width / 2, 2);
+      pointer.writeUInt16BE(height / 2, 4);
+      socket.send(pointer);
+    }
+    for (const letter of text) {
+      for (const down of [1, 0]) {
+        const key = Buffer.from([4, down, 0, 0, 0, 0, 0, 0]);
+        key.writeUInt32BE(letter === "\n" ? 0xff0d : letter.charCodeAt(0), 4);
+        socket.send(key);
+      }
+    }
+    // Messages are handled in order: when this is answered, all of the above has been.
+    socket.send(Buffer.from([2, 0, 0, 1, 0, 0, 0, 0])); // SetEncodings: Raw
+    requestFrame(socket, 1, 1);
+    await update(read, 1, 1);
+  } finally {
+    socket.terminate();
+  }
+}
+
+/** The handshake: no password, beside other clients. */
+async function connect(url: string, headers: Record<string, string> = {}) {
   const socket = new WebSocket(url, ["binary"], { headers });
+  // From the very start: the desktop's first message may come in one packet with the answer to the upgrade.
+  const read = reader(socket);
   try {
     await opened(socket);
-    const read = reader(socket);
     await read(12); // "RFB 003.008\n"
     socket.send(Buffer.from("RFB 003.008\n"));
     const securityTypes = await read((await read(1)).readUInt8());
@@ -24,18 +64,19 @@ export async function firstFrame(url: string, headers: Record<string, string> = 
     if (result !== 0) throw new Error(`security result ${result}`);
     socket.send(Buffer.from([1])); // shared
     const init = await read(24);
-    const [width, height] = [init.readUInt16BE(0), init.readUInt16BE(2)];
     await read(init.readUInt32BE(20)); // the desktop's name
-    socket.send(Buffer.from([0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0])); // SetPixelFormat
-    socket.send(Buffer.from([2, 0, 0, 1, 0, 0, 0, 0])); // SetEncodings: Raw
-    const request = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    request.writeUInt16BE(width, 6);
-    request.writeUInt16BE(height, 8);
-    socket.send(request);
-    return { width, height, pixels: await update(read, width, height) };
-  } finally {
+    return { socket, read, width: init.readUInt16BE(0), height: init.readUInt16BE(2) };
+  } catch (error) {
     socket.terminate();
+    throw error;
   }
+}
+
+function requestFrame(socket: WebSocket, width: number, height: number): void {
+  const request = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  request.writeUInt16BE(width, 6);
+  request.writeUInt16BE(height, 8);
+  socket.send(request);
 }
 
 /** How many different colours the frame has; a blank one has one. */
@@ -60,6 +101,9 @@ async function update(read: Read, width: number, height: number): Promise<Buffer
 
 type Read = (bytes: number) => Promise<Buffer>;
 
+/** A desktop that says nothing for so long says no more. */
+const silenceMs = 30_000;
+
 function reader(socket: WebSocket): Read {
   let buffer = Buffer.alloc(0);
   let wake = () => {};
@@ -75,8 +119,13 @@ function reader(socket: WebSocket): Read {
   return async (bytes) => {
     while (buffer.length < bytes) {
       if (closed !== undefined) throw new Error(closed);
-      await new Promise<void>((resolve) => {
-        wake = resolve;
+      await new Promise<void>((resolve, reject) => {
+        const silent = () => reject(new Error(`the desktop is silent: ${buffer.length} of ${bytes} bytes came`));
+        const timer = setTimeout(silent, silenceMs);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
       });
     }
     const out = buffer.subarray(0, bytes);

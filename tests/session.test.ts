@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apiUrl, call, inAgent, keyOf, leftovers, reaches, type Session, until } from "./berth.ts";
 import { difference, isBlank, launch } from "./browser.ts";
-import { colours, firstFrame } from "./rfb.ts";
+import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 
 const acme = keyOf("acme");
 const namespace = "tenant-acme";
@@ -29,12 +29,11 @@ describe("a session of one's own", () => {
   });
 
   test("shows its desktop through the API's WebSocket", async () => {
-    const url = new URL(`/v1/sessions/${session.id}/desktop`, apiUrl.replace(/^http/, "ws")).href;
     const frame = await until(
       () => "a frame that is not blank",
       20,
       async () => {
-        const frame = await firstFrame(url, { authorization: `Bearer ${acme}` });
+        const frame = await firstFrame(desktopSocket(), { authorization: `Bearer ${acme}` });
         return colours(frame) > 1 ? frame : undefined;
       },
     );
@@ -42,34 +41,59 @@ describe("a session of one's own", () => {
   });
 
   test("can be used in a browser: what is typed changes the picture and lands in the workspace", async () => {
-    const page = await browser.newPage({ viewport: { width: 1300, height: 860 } });
-    await page.goto(`${apiUrl}/desktop/${session.id}#key=${acme}`);
-    const canvas = page.locator("canvas").first();
-    await canvas.waitFor();
+    const { page, changes } = await openDesktop(desktopPage());
     expect(page.url()).not.toContain(acme);
-    const shot = () => canvas.screenshot();
-    await until(
-      () => "a desktop that is not blank",
-      20,
-      async () => (isBlank(await shot()) ? undefined : true),
-    );
-    const before = await shot();
-    await page.keyboard.type("echo berth-was-here | tee ~/workspace/proof.txt", { delay: 20 });
-    await until(
-      () => "pixels that changed",
-      10,
-      async () => (difference(before, await shot()) > 0.0005 ? true : undefined),
-    );
+    await changes("typing", () => page.keyboard.type("echo berth-was-here | tee ~/workspace/proof.txt", { delay: 20 }));
     await page.keyboard.press("Enter");
-    const file = await until(
-      () => "the file in the workspace",
-      10,
+    expect(await fileInWorkspace("proof.txt")).toBe("berth-was-here\n");
+    await page.close();
+  });
+
+  test("can be shown by a link that lets nobody touch it, to several at the same time", async () => {
+    const owner = await openDesktop(desktopPage());
+    await owner.page.click("#open-share");
+    const link = await until(
+      () => "a link",
+      20,
+      async () => /^http.*#ticket=.*/.exec(await owner.page.inputValue("#share-link"))?.[0],
+    );
+    await owner.page.click("#open-share");
+    const viewer = await openDesktop(link);
+    expect(await viewer.page.isVisible("#mode")).toBe(true);
+    expect(await viewer.page.isVisible("#open-clipboard")).toBe(false);
+    // The page keeps quiet by itself; this client doesn't. With the key, what it types arrives, after all that came before.
+    const ticket = new URLSearchParams(new URL(link).hash.slice(1)).get("ticket");
+    await typeBlindly(`${desktopSocket()}?ticket=${ticket}`, "touch ~/workspace/viewer\n");
+    await viewer.changes("the owner's typing", () =>
+      typeBlindly(desktopSocket(), "echo ok > ~/workspace/owner\n", { authorization: `Bearer ${acme}` }),
+    );
+    expect(await fileInWorkspace("owner")).toBe("ok\n");
+    expect(await inAgent(namespace, session.id, ["ls", "/home/agent/workspace"])).not.toContain("viewer");
+    await Promise.all([owner.page.close(), viewer.page.close()]);
+  });
+
+  test("takes the user's clipboard, and gives what is copied there", async () => {
+    const { page, changes } = await openDesktop(desktopPage());
+    await page.click("#open-clipboard");
+    await page.fill(
+      "#clipboard-text",
+      "for i in {1..900}; do printf berth; done; echo pasted > ~/workspace/pasted.txt",
+    );
+    await page.click("#open-clipboard");
+    const screen = page.locator("canvas").first();
+    await screen.click();
+    // Only now does the terminal fetch the text from the page; an Enter at once would overtake it.
+    await changes("the pasted text", () => page.keyboard.press("Shift+Insert"));
+    await page.keyboard.press("Enter");
+    expect(await fileInWorkspace("pasted.txt")).toBe("pasted\n");
+    await until(
+      () => "the word under the pointer in the panel",
+      20,
       async () => {
-        const text = await inAgent(namespace, session.id, ["cat", "/home/agent/workspace/proof.txt"]);
-        return text === "" ? undefined : text;
+        await screen.dblclick();
+        return /^(berth)+$/.test(await page.inputValue("#clipboard-text")) ? true : undefined;
       },
     );
-    expect(file).toBe("berth-was-here\n");
     await page.close();
   });
 
@@ -85,12 +109,50 @@ describe("a session of one's own", () => {
   });
 });
 
+const desktopPage = () => `${apiUrl}/desktop/${session.id}#key=${acme}`;
+const desktopSocket = () => new URL(`/v1/sessions/${session.id}/desktop`, apiUrl.replace(/^http/, "ws")).href;
+
+/** The desktop's page, as soon as it shows something. */
+async function openDesktop(url: string) {
+  const page = await browser.newPage({ viewport: { width: 1300, height: 860 } });
+  await page.goto(url);
+  const canvas = page.locator("canvas").first();
+  await canvas.waitFor();
+  await until(
+    () => "a desktop that is not blank",
+    20,
+    async () => (isBlank(await canvas.screenshot()) ? undefined : true),
+  );
+  /** Does something and waits until the picture has changed. */
+  const changes = async (by: string, act: () => Promise<void>) => {
+    const before = await canvas.screenshot();
+    await act();
+    await until(
+      () => `a picture changed by ${by}`,
+      20,
+      async () => (difference(before, await canvas.screenshot()) > 0.0005 ? true : undefined),
+    );
+  };
+  return { page, changes };
+}
+
+/** The file's text, as soon as there is some. */
+function fileInWorkspace(name: string): Promise<string> {
+  return until(
+    () => `${name} in the workspace`,
+    20,
+    async () => {
+      const text = await inAgent(namespace, session.id, ["cat", `/home/agent/workspace/${name}`]);
+      return text === "" ? undefined : text;
+    },
+  );
+}
+
 describe("who may do what", () => {
   test("a wrong key gets 401, on HTTP and on the desktop", async () => {
     expect((await call("berth_acme_wrong", "GET", "/v1/sessions")).status).toBe(401);
-    const url = new URL(`/v1/sessions/${session.id}/desktop`, apiUrl.replace(/^http/, "ws")).href;
-    await expect(firstFrame(url, { authorization: "Bearer berth_acme_wrong" })).rejects.toThrow("HTTP 401");
-    await expect(firstFrame(url)).rejects.toThrow("HTTP 401");
+    await expect(firstFrame(desktopSocket(), { authorization: "Bearer berth_acme_wrong" })).rejects.toThrow("HTTP 401");
+    await expect(firstFrame(desktopSocket())).rejects.toThrow("HTTP 401");
   });
 
   test("another tenant's session is not found", async () => {
