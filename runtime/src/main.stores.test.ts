@@ -1,7 +1,7 @@
 /** The roles as processes of their own, on a real Postgres and Redis: how they begin, and how they end on SIGTERM. */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer, type IncomingMessage } from "node:http";
+import { Agent, createServer, get, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
@@ -67,12 +67,8 @@ async function serve(answer: (request: IncomingMessage, body: string) => Promise
 }
 
 const authorization = { authorization: `Bearer ${keyOf("acme")}` };
-const steps = [
-  "not ready any more",
-  "no new work, connections and jobs drained",
-  "traces sent",
-  "database and Redis closed",
-];
+const ready = "not ready any more";
+const steps = ["no new work, connections and jobs drained", "traces sent", "database and Redis closed"];
 
 test("on SIGTERM the API tells its desktops to connect again, finishes its requests and ends with 0", async () => {
   const desktops = new WebSocketServer({ port: 6080, host: podIp, handleProtocols: () => "binary" });
@@ -105,7 +101,19 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
   expect(events.status).toBe(200);
   const stream = events.text();
   const closed = once(desktop, "close");
+  const kept = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = async () => {
+    const [response] = (await once(get(url("/v1/openapi.json"), { agent: kept }), "response")) as [IncomingMessage];
+    const { statusCode, headers, socket } = response;
+    const { localPort } = socket;
+    await response.toArray();
+    return [statusCode, headers.connection, localPort];
+  };
+  const [, , port] = await ask();
   child.kill("SIGTERM");
+  await until(() => log().some(({ step }) => step === ready));
+  // A connection that is still open serves once more, and its client is asked to close it.
+  expect(await ask()).toEqual([200, "close", port]);
   expect((await closed)[0]).toBe(1012);
   await stream; // it ends, rather than being cut
   expect(await exit).toBe(0);
@@ -113,7 +121,7 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
     log()
       .filter(({ msg }) => msg === "shutdown")
       .map(({ step }) => step),
-  ).toEqual(steps);
+  ).toEqual([ready, "clients let go of their connections", ...steps]);
   expect(log().at(-1)).toMatchObject({ msg: "bye", role: "api" });
 });
 
@@ -152,7 +160,7 @@ test("on SIGTERM the worker finishes the job that it has, takes no other, and en
     log()
       .filter(({ msg }) => msg === "shutdown")
       .map(({ step }) => step),
-  ).toEqual(steps);
+  ).toEqual([ready, ...steps]);
 });
 
 test("the clean-up marks what is over its retention, has it looked at, and ends; without Redis too", async () => {

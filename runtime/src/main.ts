@@ -6,7 +6,7 @@ import type { NestFastifyApplication } from "@nestjs/platform-fastify";
 import pRetry from "p-retry";
 import type { Logger } from "pino";
 import { apiModule, type Connections } from "./api/apiModule.ts";
-import { createHttp, servePage } from "./api/http.ts";
+import { connectionsLetGo, createHttp, servePage } from "./api/http.ts";
 import { problemBody } from "./api/problem.ts";
 import { WebSockets } from "./api/webSockets.ts";
 import { createChannel } from "./channel/channel.ts";
@@ -20,7 +20,7 @@ import { Metrics } from "./metrics/metrics.ts";
 import { connectRedis } from "./queue/redis.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
 import { SessionStore } from "./sessions/sessionStore.ts";
-import { endOnSignal } from "./shutdown.ts";
+import { endOnSignal, type Step } from "./shutdown.ts";
 import { startTracing, tracing } from "./tracing/tracing.ts";
 import { within } from "./within.ts";
 import { workerModule } from "./worker/workerModule.ts";
@@ -60,9 +60,12 @@ async function runApi(): Promise<void> {
     logger,
   });
   await channel.listen({ port: config.SESSION_PORT, host: "0.0.0.0" });
-  await serve(app, config, connections, logger, () => {
-    websockets.close(); // waits for the WebSockets, which are closed after this
-    return channel.close();
+  await serve(app, config, connections, logger, {
+    letGo: [{ name: "clients let go of their connections", run: () => connectionsLetGo(app.getHttpServer()) }],
+    closePorts: () => {
+      websockets.close(); // waits for the WebSockets, which are closed after this
+      return channel.close();
+    },
   });
 }
 
@@ -124,14 +127,22 @@ async function serve(
   config: Config,
   { database, redis }: Connections,
   logger: Logger,
-  /** Closes the role's other ports. */
-  closePorts: () => Promise<unknown> = async () => {},
+  {
+    letGo = [],
+    closePorts = async () => {},
+  }: {
+    /** What the role does before it closes anything. Default: nothing. */
+    letGo?: Step[];
+    /** Closes the role's other ports. Default: it has none. */
+    closePorts?: () => Promise<unknown>;
+  } = {},
 ): Promise<void> {
   await app.listen(config.HTTP_PORT, "0.0.0.0");
   logger.info({ port: config.HTTP_PORT }, "listening");
   endOnSignal(
     [
       { name: "not ready any more", run: () => app.get(Health).drain() },
+      ...letGo,
       { name: "no new work, connections and jobs drained", run: () => Promise.all([closePorts(), app.close()]) },
       { name: "traces sent", run: () => within(2_000, tracing().stop()) },
       { name: "database and Redis closed", run: () => database.destroy().finally(() => redis.disconnect()) },

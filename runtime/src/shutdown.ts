@@ -1,7 +1,8 @@
 /**
  * How a process ends: in this order, and in 25 s at most, which is less than its pod's grace period.
  *
- * 1. It takes no new work: it isn't ready any more, and its worker takes no new job (Nest's onModuleDestroy).
+ * 1. It isn't ready any more. The API's answers close their connections from here on, and it waits for that (up to 5 s):
+ *    a request on a connection that is being closed would be lost. A worker takes no new job (Nest's onModuleDestroy).
  * 2. WebSockets are closed with 1012 and event streams end, so that clients connect again, elsewhere; the ports close, and
  *    requests that run are finished (beforeApplicationShutdown, and Nest's closing of the server).
  * 3. This process's jobs are finished, its loops end, and its Lease is given up (onApplicationShutdown).

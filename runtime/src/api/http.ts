@@ -1,5 +1,8 @@
 /** The HTTP server of a role: Fastify under Nest, with one log line and one count per request and problems for errors. */
 import { randomUUID } from "node:crypto";
+import type { Server } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import fastifyStatic from "@fastify/static";
 import { type DynamicModule, StandardSchemaValidationPipe } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
@@ -7,6 +10,7 @@ import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { noVncFolder, pageFolder } from "../desktop/page.ts";
+import { Health } from "../health/health.ts";
 import { nestLogger } from "../logging/logging.ts";
 import { observeRequests } from "../logging/requests.ts";
 import { Metrics } from "../metrics/metrics.ts";
@@ -57,15 +61,24 @@ export async function createHttp(
   const fastify = adapter.getInstance<FastifyInstance>();
   fastify.removeContentTypeParser("text/plain");
   observeRequests(fastify, app.get(Metrics), logger);
-  // A connection that an answer of now would keep open is one that the shutdown would wait for.
-  let closing = false;
-  fastify.addHook("preClose", async () => {
-    closing = true;
-  });
+  // So that clients let go of their connections before these are closed.
+  const health = app.get(Health);
   fastify.addHook("onSend", async (_request, reply) => {
-    if (closing) reply.header("connection", "close");
+    if (health.isDraining) reply.header("connection", "close");
   });
   return app;
+}
+
+/** Clients close a connection that they don't use within seconds: browsers after more, undici after 4. */
+const letGoMs = 5_000;
+
+/**
+ * Waits until the server has no connection any more, or for 5 s. Of a client that uses one at the very moment at which it is
+ * closed the request would be lost; each answer while `Health` drains asks to close it, and other connections are idle.
+ */
+export async function connectionsLetGo(server: Server): Promise<void> {
+  const count = promisify(server.getConnections).bind(server);
+  for (const end = performance.now() + letGoMs; performance.now() < end && (await count()) > 0; ) await sleep(50);
 }
 
 /** Serves the desktop page's files at /assets. */

@@ -56,6 +56,10 @@ export class Health {
     this.#draining = true;
   }
 
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
   onApplicationShutdown(): void {
     clearInterval(this.#clock);
   }
