@@ -2,14 +2,14 @@
  * What makes another image: the program's images as Pulumi would compare them, before and after a change of the checkout.
  * The local plugin compares, whose digest of what is built is the official one's.
  */
-import { appendFile, chmod, cp, mkdir, mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { appendFile, chmod, mkdir, rm, utimes, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { digestOf, type RecordedResource, recordStack } from "../infra/testing/record.ts";
 import { root } from "../local/lib/paths.ts";
 import { imageResource } from "../local/plugins/docker/image.ts";
 import { type Props, secret } from "../local/plugins/protocol/values.ts";
+import { copyOfCheckout } from "../tests/checkout.ts";
 
 // The program loads all of Pulumi, which takes its time on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -18,8 +18,7 @@ let clone: string;
 
 beforeEach(async () => {
   for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
-  clone = await mkdtemp(join(tmpdir(), "berth-clone-"));
-  await cp(root, clone, { recursive: true, filter: (path) => !["node_modules", ".git"].includes(basename(path)) });
+  clone = await copyOfCheckout();
 });
 afterEach(() => rm(clone, { recursive: true }));
 

@@ -1,0 +1,75 @@
+/** The same commit, built twice without a cache and from clones of different dates: what is the same, and what is not. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { docker, dockerHost } from "../local/docker.ts";
+import { registry } from "../local/lib/paths.ts";
+import { copyOfCheckout } from "../tests/checkout.ts";
+
+// Two builds, each of which installs all packages.
+vi.setConfig({ testTimeout: 900_000 });
+
+/** The config that containers get, and every file with its mode, owner and the digest of its content; no dates. */
+interface Contents {
+  config: unknown;
+  files: string[];
+}
+
+/** Builds the image from a clone whose files are of this date. */
+async function build(image: string, date: string): Promise<Contents> {
+  const clone = await copyOfCheckout();
+  try {
+    await execa("find", [clone, "-exec", "touch", "--no-dereference", `--date=${date}`, "{}", "+"]);
+    const file = join(clone, "images", image, "Dockerfile");
+    const { stdout } = await execa("sed", ["--quiet", `s|^ARG \\(.*_IMAGE\\)=|--build-arg=\\1=${registry}/|p`, file]);
+    const id = await docker([
+      "build",
+      "--quiet",
+      "--no-cache",
+      "--network=host",
+      ...stdout.split("\n"),
+      "--file",
+      file,
+      clone,
+    ]);
+    onTestFinished(async () => {
+      await docker(["image", "rm", id]);
+    });
+    return { config: JSON.parse(await docker(["inspect", "--format={{json .Config}}", id])), files: await filesOf(id) };
+  } finally {
+    await rm(clone, { recursive: true });
+  }
+}
+
+async function filesOf(image: string): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-image-"));
+  const container = await docker(["create", image]);
+  try {
+    const env = { DOCKER_HOST: dockerHost };
+    const exported = execa("/usr/bin/docker", ["export", container], {
+      env,
+      encoding: "buffer",
+      buffer: { stdout: false },
+    });
+    await exported.pipe("tar", ["--extract", "--numeric-owner", "--same-permissions", `--directory=${folder}`]);
+    const list = "find . -printf '%p %M %U:%G %l\\n'; find . -type f -print0 | xargs --null sha256sum";
+    const { stdout } = await execa("sh", ["-c", list], { cwd: folder, maxBuffer: 100_000_000 });
+    return stdout.split("\n").sort();
+  } finally {
+    await docker(["rm", container]);
+    await rm(folder, { recursive: true });
+  }
+}
+
+test.each([
+  ["api", 10_000],
+  ["agent", 5_000],
+])("%s: the same configuration and the same files", async (image, files) => {
+  const [one, other] = [await build(image, "2024-02-03"), await build(image, "2025-06-07")];
+  expect(one.files.length).toBeGreaterThan(files);
+  const same = new Set(one.files);
+  expect(other.files.filter((file) => !same.has(file))).toEqual([]);
+  expect(other).toEqual(one);
+});
