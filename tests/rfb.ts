@@ -11,7 +11,7 @@ export interface Frame {
 
 /** Opens the desktop at `url` and returns its first whole frame. Rejects with the HTTP status when the upgrade is refused. */
 export async function firstFrame(url: string, headers: Record<string, string> = {}): Promise<Frame> {
-  const { socket, read, width, height } = await connect(url, headers);
+  const { socket, read, width, height } = await openDesktop(url, headers);
   try {
     socket.send(Buffer.from([0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0])); // SetPixelFormat
     socket.send(Buffer.from([2, 0, 0, 1, 0, 0, 0, 0])); // SetEncodings: Raw
@@ -24,7 +24,7 @@ export async function firstFrame(url: string, headers: Record<string, string> = 
 
 /** Sends a click into the desktop's middle and the keys for the text, whether or not anybody takes them. */
 export async function typeBlindly(url: string, text: string, headers: Record<string, string> = {}): Promise<void> {
-  const { socket, read, width, height } = await connect(url, headers);
+  const { socket, read, width, height } = await openDesktop(url, headers);
   try {
     for (const buttons of [1, 0]) {
       const pointer = Buffer.from([5, buttons, 0, 0, 0, 0]);
@@ -49,7 +49,7 @@ export async function typeBlindly(url: string, text: string, headers: Record<str
 }
 
 /** The handshake: no password, beside other clients. */
-async function connect(url: string, headers: Record<string, string> = {}) {
+export async function openDesktop(url: string, headers: Record<string, string> = {}) {
   const socket = new WebSocket(url, ["binary"], { headers });
   // From the very start: the desktop's first message may come in one packet with the answer to the upgrade.
   const read = reader(socket);

@@ -41,6 +41,7 @@ afterAll(async () => {
   } finally {
     const back = await up();
     expect(back.failed, back.output).toBe(false);
+    await tenantsAreKnown(); // or the next sessions would still have this quota's workspaces
   }
 }, 6 * minutes);
 

@@ -1,0 +1,252 @@
+/**
+ * Three replicas of the API under load, with desktops open, while what is under them changes: a new image of API and
+ * worker with a migration, the way back to the old one, Redis and Postgres restarted. Nobody is refused, no session ends.
+ */
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { requestLittle } from "../bench/small-requests.ts";
+import { apiUrl, call, cluster, core, keyOf, reaches, type Session, until } from "../berth.ts";
+import { copyOfCheckout } from "../checkout.ts";
+import { prodOnThisMachine } from "../prod-on-this-machine.ts";
+import { up } from "../pulumi.ts";
+import { startLoad } from "./load.ts";
+import { apps, inBerth, query, rolledOut } from "./platform.ts";
+import { create, end, find } from "./sessions.ts";
+import { printTable } from "./table.ts";
+import { Viewer } from "./viewer.ts";
+
+const minutes = 60_000;
+const requestsPerSecond = 15;
+const desktops = 20;
+const migration = "9999_proof";
+const acme = keyOf("acme");
+
+let sessions: Session[] = [];
+let viewers: Viewer[] = [];
+let extra: Session | undefined;
+let takeAway: (() => Promise<void>) | undefined;
+
+const deploy = async (checkout?: string) => {
+  const run = await up({
+    ...(checkout !== undefined && { checkout }),
+    change: (file) => {
+      file.config = prodOnThisMachine(file.config);
+      file.config["berth:limits"] = { ratePerMinute: 6_000 };
+    },
+  });
+  expect(run.failed, run.output).toBe(false);
+};
+
+beforeAll(async () => {
+  await deploy();
+  await rolledOut("deployment/api");
+  // While a rollout runs, the platform needs more of this machine, and would have sessions make room.
+  takeAway = await requestLittle(cluster, "tenant-acme");
+  sessions = await Promise.all([create("acme"), create("acme")]);
+  for (const { id } of sessions) await reaches(acme, id, "running");
+  viewers = await Promise.all(
+    Array.from({ length: desktops }, (_, at) => Viewer.open("acme", sessions[at % sessions.length]?.id ?? "")),
+  );
+}, 10 * minutes);
+
+afterAll(async () => {
+  try {
+    for (const viewer of viewers) viewer.leave();
+    await end("acme", ...sessions.map(({ id }) => id));
+    if (extra) await end("globex", extra.id);
+    await takeAway?.();
+  } finally {
+    const back = await up();
+    await forgetMigration();
+    expect(back.failed, back.output).toBe(false);
+  }
+}, 10 * minutes);
+
+/** What a later version of Berth would not have to do: here the database goes back too. */
+const forgetMigration = () =>
+  query(`alter table sessions drop column if exists proof; delete from kysely_migration where name = '${migration}'`);
+
+/** A version whose image differs and whose migration adds a column. */
+async function nextVersion(): Promise<string> {
+  const folder = await copyOfCheckout();
+  const at = (file: string) => join(folder, "runtime/src/database", file);
+  await writeFile(
+    at(`migrations/${migration}.ts`),
+    `import type { Kysely } from "kysely";
+export const up = (db: Kysely<unknown>) => db.schema.alterTable("sessions").addColumn("proof", "text").execute();
+`,
+  );
+  const text = await readFile(at("migrate.ts"), "utf8");
+  await writeFile(
+    at("migrate.ts"),
+    `import * as proof from "./migrations/${migration}.ts";\n${text.replace(/(?<=Migration> = \{\n)/, `  "${migration}": proof,\n`)}`,
+  );
+  return folder;
+}
+
+/** The image that all pods of the Deployment have. */
+const imageOf = async (name: string) =>
+  (await apps.readNamespacedDeployment({ name, namespace: "berth" })).spec?.template.spec?.containers[0]?.image;
+
+/** Waits until all pods of API and worker are of their newest version, and the old ones have closed what they had open. */
+async function replaced(): Promise<void> {
+  await Promise.all([rolledOut("deployment/api"), rolledOut("deployment/worker")]);
+  const old = [
+    "get",
+    "pods",
+    "-l",
+    "app.kubernetes.io/name in (api, worker)",
+    "-o",
+    "jsonpath={.items[*].metadata.deletionTimestamp}",
+  ];
+  await until(
+    () => "the old pods gone",
+    60,
+    async () => ((await inBerth(old)) === "" ? true : undefined),
+  );
+}
+
+interface Told {
+  /** How often a caller was asked to come again. */
+  waited: number;
+}
+
+/** One GET or POST in turn; `again`: a caller who comes again when told so, for up to a minute. */
+function requester(again: boolean, told: Told) {
+  let turn = 0;
+  return async (): Promise<string | undefined> => {
+    const { id } = sessions[turn % sessions.length] as Session;
+    turn += 1;
+    const [method, path] = [
+      ["GET", `/v1/sessions/${id}`],
+      ["GET", "/v1/sessions"],
+      ["POST", `/v1/sessions/${id}/desktop-tickets`],
+    ][turn % 3] as [string, string];
+    const deadline = performance.now() + 60_000;
+    for (;;) {
+      const response = await call(acme, method, path).catch((error: Error) => {
+        if (!again) throw error;
+      });
+      if (response?.ok) return void (await response.text());
+      if (!again || performance.now() > deadline) return `${method} ${path}: ${response?.status}`;
+      if (response !== undefined && response.status !== 503) return `${method} ${path}: ${response.status}`;
+      told.waited += 1;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  };
+}
+
+/** Does it under load and says how callers, viewers and sessions fared. */
+async function underLoad(what: string, again: boolean, change: () => Promise<void>) {
+  const told = { waited: 0 };
+  for (const { losses, codes } of viewers) {
+    losses.length = 0;
+    codes.length = 0;
+  }
+  const podOf = async ({ id }: Session) =>
+    (await core.readNamespacedPod({ name: `agent-${id}`, namespace: "tenant-acme" })).metadata?.uid;
+  const before = await Promise.all(sessions.map(podOf));
+  const load = startLoad(requestsPerSecond, requester(again, told));
+  const began = performance.now();
+  let result: Awaited<ReturnType<typeof load.stop>> | undefined;
+  try {
+    await change();
+    await until(
+      () => "all desktops connected",
+      60,
+      async () => (viewers.every(({ isConnected }) => isConnected) ? true : undefined),
+    );
+  } finally {
+    result = await load.stop();
+  }
+  const losses = viewers.flatMap((viewer) => viewer.losses).sort((a, b) => a - b);
+  const codes = [...new Set(viewers.flatMap((viewer) => viewer.codes))].join(" ");
+  printTable(what, [
+    {
+      seconds: Math.round((performance.now() - began) / 1_000),
+      requests: result.count,
+      failed: result.failed.length,
+      "told to wait": told.waited,
+      "slowest ms": result.slowestMs,
+      "desktops lost": losses.length,
+      "close codes": codes || "-",
+      "back in ms, most": Math.round(losses.at(-1) ?? 0),
+    },
+  ]);
+  expect(result.failed).toEqual([]);
+  expect(await Promise.all(sessions.map(podOf))).toEqual(before);
+  for (const { id } of sessions) expect(await find("acme", id)).toMatchObject({ state: "running" });
+  return { losses };
+}
+
+test(
+  "a new image of API and worker, with a migration: no request fails, desktops are back within 2 s, no session ends",
+  async () => {
+    const checkout = await nextVersion();
+    const old = await imageOf("api");
+    const { losses } = await underLoad("rollout of a new version", false, async () => {
+      const rolling = deploy(checkout);
+      extra = await create("globex"); // sessions start all the while
+      await reaches(keyOf("globex"), extra.id, "running");
+      await rolling;
+      await replaced();
+    });
+    await rm(checkout, { recursive: true });
+    expect(await imageOf("api")).not.toBe(old);
+    expect(await imageOf("worker")).toBe(await imageOf("api"));
+    expect(await query("select count(*) from information_schema.columns where column_name = 'proof'")).toBe("1");
+    expect(losses.length).toBeGreaterThanOrEqual(desktops); // each replica was replaced under its desktops
+    expect(Math.max(...losses)).toBeLessThanOrEqual(2_000);
+  },
+  10 * minutes,
+);
+
+test(
+  "and back to the old one, which leaves the newer tables alone",
+  async () => {
+    const { losses } = await underLoad("rollback", false, async () => {
+      await deploy();
+      await replaced();
+    });
+    expect(Math.max(...losses)).toBeLessThanOrEqual(2_000);
+  },
+  10 * minutes,
+);
+
+test.each(["redis", "postgres"])(
+  "%s is restarted: requests may wait, none is lost, and a session that is asked for meanwhile is made once",
+  async (store) => {
+    const label = { label: `${store}-${Date.now()}` };
+    let made: Session | undefined;
+    await underLoad(`restart of ${store}`, true, async () => {
+      await inBerth(["delete", "pod", `${store}-0`, "--wait=false"]);
+      const body = JSON.stringify({ tier: "small", labels: label });
+      const headers = {
+        authorization: `Bearer ${acme}`,
+        "content-type": "application/json",
+        "idempotency-key": label.label,
+      };
+      made = await until(
+        () => "an answer to a create",
+        120,
+        async () => {
+          const response = await fetch(new URL("/v1/sessions", apiUrl), { method: "POST", headers, body }).catch(
+            () => undefined,
+          );
+          return response?.ok ? ((await response.json()) as Session) : undefined;
+        },
+      );
+      await rolledOut(`statefulset/${store}`);
+      await until(
+        () => "the session that was asked for meanwhile",
+        120,
+        async () => ((await find("acme", made?.id ?? "")).state === "running" ? true : undefined),
+      );
+    });
+    const rows = await query(`select count(*) from sessions where labels->>'label' = '${label.label}'`);
+    expect(rows).toBe("1");
+    await end("acme", made?.id ?? "");
+  },
+  6 * minutes,
+);

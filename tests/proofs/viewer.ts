@@ -1,0 +1,67 @@
+/** Somebody who looks at a desktop and connects again by himself when the connection is lost, as the desktop's page does. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { keyOf } from "../berth.ts";
+import { openDesktop } from "../rfb.ts";
+import { desktopUrl, type Tenant } from "./sessions.ts";
+
+export class Viewer {
+  /** How long each loss lasted until the desktop was there again, in milliseconds. */
+  readonly losses: number[] = [];
+  /** The codes with which connections were closed. */
+  readonly codes: number[] = [];
+  #leaving = false;
+  #socket: Awaited<ReturnType<typeof openDesktop>>["socket"] | undefined;
+  #lostAt: number | undefined;
+
+  readonly #tenant: Tenant;
+  readonly #id: string;
+
+  private constructor(tenant: Tenant, id: string) {
+    this.#tenant = tenant;
+    this.#id = id;
+  }
+
+  /** Resolves when the desktop is there. */
+  static async open(tenant: Tenant, id: string): Promise<Viewer> {
+    const viewer = new Viewer(tenant, id);
+    await viewer.#connect();
+    return viewer;
+  }
+
+  get isConnected(): boolean {
+    return this.#lostAt === undefined;
+  }
+
+  leave(): void {
+    this.#leaving = true;
+    this.#socket?.terminate();
+  }
+
+  async #connect(): Promise<void> {
+    const { socket } = await openDesktop(desktopUrl(this.#id), { authorization: `Bearer ${keyOf(this.#tenant)}` });
+    this.#socket = socket;
+    if (this.#lostAt !== undefined) this.losses.push(performance.now() - this.#lostAt);
+    this.#lostAt = undefined;
+    socket.on("close", (code) => {
+      if (this.#leaving) return;
+      this.codes.push(code);
+      this.#lostAt = performance.now();
+      void this.#again();
+    });
+    socket.on("error", () => {});
+  }
+
+  /** Waits as the page does: a quarter of a second, then twice as long each time, 5 s at most. */
+  async #again(): Promise<void> {
+    for (let lost = 0; !this.#leaving; lost += 1) {
+      await sleep(Math.min(5_000, 250 * 2 ** lost) * (0.75 + Math.random() / 2));
+      if (
+        await this.#connect().then(
+          () => true,
+          () => false,
+        )
+      )
+        return;
+    }
+  }
+}
