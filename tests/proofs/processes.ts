@@ -1,0 +1,54 @@
+/** API and worker as processes of this machine, which is their node. */
+import { readdirSync, readFileSync } from "node:fs";
+import type { V1Pod } from "@kubernetes/client-node";
+import { core } from "../berth.ts";
+import { inBerth } from "./platform.ts";
+
+export type Component = "api" | "worker";
+
+/** The component's pods that aren't about to go. */
+export async function podsOf(component: Component): Promise<V1Pod[]> {
+  const { items } = await core.listNamespacedPod({
+    namespace: "berth",
+    labelSelector: `app.kubernetes.io/name=${component}`,
+  });
+  return items.filter(({ metadata }) => !metadata?.deletionTimestamp);
+}
+
+const read = (file: string) => {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return ""; // it has ended meanwhile
+  }
+};
+
+/** The process of the runtime in the pod; undefined while there is none. */
+export function processOf({ metadata }: V1Pod): number | undefined {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const pid = pids.find(
+    (name) =>
+      read(`/proc/${name}/cgroup`).includes(`pod${metadata?.uid}`) &&
+      read(`/proc/${name}/cmdline`).includes("dist/main.js"),
+  );
+  return pid === undefined ? undefined : Number(pid);
+}
+
+/** Resident memory in MiB; undefined when the process has ended. */
+export function memoryOf(pid: number): number | undefined {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1];
+  return kib === undefined ? undefined : Number(kib) / 1024;
+}
+
+/** What the pod has logged, a line per event. */
+export const logOf = async ({ metadata }: V1Pod): Promise<string[]> =>
+  (await inBerth(["logs", `${metadata?.name}`]).catch(() => "")).split("\n").filter((line) => line.startsWith("{"));
+
+/** Kills the process without a word of warning, and removes its pod so that another comes at once. Returns its log. */
+export async function crash(pod: V1Pod): Promise<string[]> {
+  const log = await logOf(pod);
+  const pid = processOf(pod);
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+  await inBerth(["delete", "pod", `${pod.metadata?.name}`, "--force", "--grace-period=0", "--wait=false"]);
+  return log;
+}

@@ -1,0 +1,215 @@
+/**
+ * Random starts, stops, suspends, resumes, looks at desktops and kills of our own processes, for 3 minutes or
+ * BERTH_SOAK_MINUTES: `BERTH_SOAK_MINUTES=30 npm run test:proofs -- soak`. It ends with the audit: nothing lost, nothing
+ * left over, no error in the logs, and memory that does not grow. Kills end after two thirds, so that there is a long
+ * life to measure. The same BERTH_SOAK_SEED makes the same choices.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Schema } from "../../runtime/src/database/schema.ts";
+import { auditOf } from "../../runtime/src/testing/audit.ts";
+import { requestLittle } from "../bench/small-requests.ts";
+import { call, cluster, core, keyOf, type Session, until } from "../berth.ts";
+import { firstFrame } from "../rfb.ts";
+import { inBerth } from "./platform.ts";
+import { type Component, crash, logOf, memoryOf, podsOf, processOf } from "./processes.ts";
+import { desktopUrl, end, type Tenant } from "./sessions.ts";
+import { slopePerMinute } from "./slope.ts";
+import { printTable } from "./table.ts";
+
+const minutes = Number(process.env.BERTH_SOAK_MINUTES ?? 3);
+const seed = Number(process.env.BERTH_SOAK_SEED ?? Date.now() % 1_000_000);
+const tenants: Tenant[] = ["acme", "globex"];
+/** Sessions of each tenant at one time: what this machine carries as live desktops. */
+const most: Record<Tenant, number> = { acme: 3, globex: 1 };
+/** Growth, in MiB per minute, that is noise where it was measured for five minutes or more. */
+const flat = 1;
+
+/** Mulberry32: small, and good enough to choose by. */
+let state = seed;
+function random(): number {
+  state = (state + 0x6d2b79f5) | 0;
+  let t = Math.imul(state ^ (state >>> 15), 1 | state);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+}
+const oneOf = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)];
+
+let database: Kysely<Schema>;
+let takeAway: (() => Promise<void>) | undefined;
+let before: string[] = [];
+const log: string[] = [];
+const began = performance.now();
+const seconds = () => (performance.now() - began) / 1_000;
+
+beforeAll(async () => {
+  const address = (await core.readNamespacedService({ namespace: "berth", name: "postgres" })).spec?.clusterIP ?? "";
+  const password = `process.stdout.write(require("fs").readFileSync(process.env.SECRETS_DIR + "/postgres-password"))`;
+  const pool = new pg.Pool({
+    host: await reachable(address),
+    user: "berth",
+    database: "berth",
+    password: (await inBerth(["exec", "deploy/api", "--", "/nodejs/bin/node", "-e", password])).trim(),
+  });
+  pool.on("error", () => {}); // an idle connection that breaks is replaced at the next query
+  database = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  takeAway = await requestLittle(cluster, "tenant-acme");
+  before = await audit();
+}, 120_000);
+
+/** A headless Service has no address of its own: the pod's is as good, from its node. */
+async function reachable(address: string): Promise<string> {
+  if (address !== "None") return address;
+  return (await core.readNamespacedPod({ namespace: "berth", name: "postgres-0" })).status?.podIP ?? "";
+}
+
+afterAll(async () => {
+  for (const tenant of tenants) await end(tenant, ...(await sessionsOf(tenant)).map(({ id }) => id));
+  await takeAway?.();
+  await database?.destroy();
+}, 300_000);
+
+const audit = async () =>
+  (await Promise.all(tenants.map((tenant) => auditOf(core, database, `tenant-${tenant}`)))).flat();
+
+/** Asks until the API answers, as its clients are told to: it is killed now and then. */
+async function ask(tenant: Tenant, method: string, path: string, body?: object): Promise<Response> {
+  return until(
+    () => `an answer to ${method} ${path}`,
+    120,
+    async () => {
+      const response = await call(keyOf(tenant), method, path, body).catch(() => undefined);
+      return response === undefined || response.status === 503 ? undefined : response;
+    },
+  );
+}
+
+async function sessionsOf(tenant: Tenant): Promise<Session[]> {
+  const states = ["queued", "starting", "running", "suspending", "suspended", "stopping"];
+  const query = new URLSearchParams({ limit: "100" });
+  for (const state of states) query.append("state", state);
+  const response = await ask(tenant, "GET", `/v1/sessions?${query}`);
+  return ((await response.json()) as { items: Session[] }).items;
+}
+
+const done: Record<string, number> = {};
+const problems: string[] = [];
+
+/** What may come of it: it worked, or the session's state doesn't allow it (any more). */
+async function act(what: string, tenant: Tenant, method: string, path: string, body?: object): Promise<void> {
+  const { status } = await ask(tenant, method, path, body);
+  done[what] = (done[what] ?? 0) + 1;
+  if (status >= 500 || ![200, 201, 202, 204, 404, 409].includes(status)) problems.push(`${what}: HTTP ${status}`);
+}
+
+async function view(tenant: Tenant, id: string): Promise<void> {
+  // It may be killed, suspended or stopped while it is looked at.
+  const frame = await Promise.race([
+    firstFrame(desktopUrl(id), { authorization: `Bearer ${keyOf(tenant)}` }).catch(() => undefined),
+    sleep(5_000, undefined),
+  ]);
+  const what = frame === undefined ? "look in vain" : "look";
+  done[what] = (done[what] ?? 0) + 1;
+}
+
+async function turn(): Promise<void> {
+  const tenant = oneOf(tenants) ?? "acme";
+  const sessions = await sessionsOf(tenant);
+  const session = oneOf(sessions);
+  const at = `/v1/sessions/${session?.id}`;
+  const choice = random();
+  if (session === undefined || (sessions.length < most[tenant] && choice < 0.35))
+    return act("start", tenant, "POST", "/v1/sessions", { tier: "small" });
+  if (choice < 0.5) return act("stop", tenant, "DELETE", at);
+  if (choice < 0.65) return act("suspend", tenant, "POST", `${at}/suspend`);
+  if (choice < 0.8) return act("resume", tenant, "POST", `${at}/resume`);
+  return view(tenant, session.id);
+}
+
+/** Kills one of our own processes. */
+async function kill(component: Component): Promise<void> {
+  const pod = oneOf(await podsOf(component));
+  if (pod === undefined || processOf(pod) === undefined) return;
+  log.push(...(await crash(pod)));
+  done[`kill of ${component}`] = (done[`kill of ${component}`] ?? 0) + 1;
+}
+
+const memory = new Map<string, [number, number][]>();
+
+/** Notes what the processes use, from a minute of their life on. */
+async function measure(): Promise<void> {
+  for (const component of ["api", "worker"] as const)
+    for (const pod of await podsOf(component)) {
+      const pid = processOf(pod);
+      const mib = pid === undefined ? undefined : memoryOf(pid);
+      if (mib === undefined) continue;
+      const name = `${pod.metadata?.name} ${pid}`;
+      memory.set(name, [...(memory.get(name) ?? []), [seconds(), mib]]);
+    }
+}
+
+test(`${minutes} minutes of everything at random, seed ${seed}`, { timeout: (minutes + 8) * 60_000 }, async () => {
+  const start = seconds();
+  const over = () => seconds() - start > minutes * 60;
+  const killing = async () => {
+    for (let component: Component = "worker"; seconds() - start < minutes * 40; ) {
+      await sleep(20_000 + random() * 20_000);
+      await kill(component);
+      component = component === "api" ? "worker" : "api";
+    }
+  };
+  const acting = async () => {
+    for (; !over(); await sleep(500 + random() * 1_500)) await turn();
+  };
+  const measuring = async () => {
+    for (; !over(); await sleep(5_000)) await measure();
+  };
+  await Promise.all([killing(), acting(), measuring()]);
+  printTable("what was done", [done]);
+
+  // Nothing is asked any more: every session comes to rest.
+  let moving: string[] = [];
+  await until(
+    () => `all sessions at rest: ${moving.join(", ")}`,
+    240,
+    async () => {
+      const all = (await Promise.all(tenants.map(sessionsOf))).flat();
+      moving = all
+        .filter(({ state }) => !["running", "suspended"].includes(state))
+        .map(({ id, state }) => `${id} ${state}`);
+      return moving.length === 0 ? true : undefined;
+    },
+  );
+  expect((await audit()).filter((fault) => !before.includes(fault))).toEqual([]);
+  for (const tenant of tenants) await end(tenant, ...(await sessionsOf(tenant)).map(({ id }) => id));
+  expect((await audit()).filter((fault) => !before.includes(fault))).toEqual([]);
+  expect(problems).toEqual([]);
+});
+
+test("memory is flat", () => {
+  const rows = [...memory].map(([name, points]) => {
+    const life = points.filter(([at]) => at - (points[0]?.[0] ?? 0) >= 60);
+    const measured = ((life.at(-1)?.[0] ?? 0) - (life[0]?.[0] ?? 0)) / 60;
+    return {
+      process: name,
+      "MiB at the end": Math.round(points.at(-1)?.[1] ?? 0),
+      "minutes measured": Number(measured.toFixed(1)),
+      "MiB per minute": Number(slopePerMinute(life).toFixed(2)),
+    };
+  });
+  printTable("memory", rows);
+  const long = rows.filter((row) => row["minutes measured"] >= 5);
+  if (minutes >= 20) expect(long.length).toBeGreaterThan(0);
+  expect(long.filter((row) => row["MiB per minute"] > flat)).toEqual([]);
+});
+
+test("no error is in the logs", async () => {
+  for (const component of ["api", "worker"] as const)
+    for (const pod of await podsOf(component)) log.push(...(await logOf(pod)));
+  const lines = log.map((line) => JSON.parse(line) as { level: number | string; time: number | string; msg: string });
+  expect(lines.length).toBeGreaterThan(0);
+  const errors = lines.filter(({ level }) => (typeof level === "number" ? level >= 50 : /error|fatal/.test(level)));
+  expect(errors.filter(({ time }) => new Date(time).getTime() >= Date.now() - performance.now() + began)).toEqual([]);
+});
