@@ -32,7 +32,11 @@ try {
   await core.createNamespace({ body: { metadata: { name: namespace } } });
   await core.createNamespacedServiceAccount({ namespace, body: { metadata: { name: "agent-runner" } } });
   await core.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" }, data: {} } });
-  const changes = { LEASE_NAMESPACE: namespace, MAX_STARTING: "50" };
+  const changes = {
+    LEASE_NAMESPACE: namespace,
+    MAX_STARTING: `${sessions}`, // KWOK takes half a minute for a pod, be it one or all
+    NODE_OPTIONS: "--max-old-space-size=384", // as in the pods: 75 % of 512Mi
+  };
   const api = await runtime.start("api", apiPort, changes);
   const worker = await runtime.start("worker", workerPort, changes);
 

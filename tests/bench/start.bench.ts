@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { kubeconfig } from "../../local/lib/paths.ts";
-import { call, keyOf, reaches, type Session } from "../berth.ts";
+import { call, core, keyOf, reaches, type Session, until } from "../berth.ts";
 import { barePod, templateOf } from "./bare-pod.ts";
 import { median, report } from "./report.ts";
 import { requestLittle } from "./small-requests.ts";
@@ -36,9 +36,24 @@ async function session(): Promise<{ id: string; ms: number; remove: () => Promis
   };
 }
 
+/** Volumes are removed after their pods, by pods of their own that would be in the way of the next start. */
+async function volumesGone(): Promise<void> {
+  let left = 0;
+  await until(
+    () => `no volume of ${namespace}: ${left} left`,
+    180,
+    async () => {
+      const { items } = await core.listPersistentVolume();
+      left = items.filter(({ spec }) => spec?.claimRef?.namespace === namespace).length;
+      return left === 0 ? true : undefined;
+    },
+  );
+}
+
 const first = await session();
 const template = await templateOf(namespace, first.id);
 await first.remove();
+await volumesGone();
 const takeAway = await requestLittle(config, namespace);
 try {
   for (const [concurrency, rounds] of [
@@ -54,6 +69,7 @@ try {
         const made = await Promise.all(Array.from({ length: concurrency }, make));
         times[kind].push(...made.map(({ ms }) => ms));
         await Promise.all(made.map(({ remove }) => remove()));
+        await volumesGone();
       }
     }
     const [bare, own] = [median(times.bare), median(times.session)];

@@ -6,6 +6,7 @@ import {
   createConfiguration,
   IsomorphicFetchHttpLibrary,
   KubeConfig,
+  type RequestContext,
   ServerConfiguration,
   wrapHttpLibrary,
 } from "@kubernetes/client-node";
@@ -59,12 +60,16 @@ const library = new IsomorphicFetchHttpLibrary();
 function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number) {
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error("the kubeconfig names no cluster: set KUBECONFIG or run inside a cluster");
+  // client-node 2.0 makes a dispatcher, and with it a connection and a TLS handshake, for every call: the first serves all.
+  let dispatcher: ReturnType<RequestContext["getDispatcher"]>;
   return createConfiguration({
     baseServer: new ServerConfiguration(cluster.server, {}),
     authMethods: { default: config },
     httpApi: wrapHttpLibrary({
       async send(request) {
         request.setSignal(AbortSignal.timeout(timeoutMs));
+        dispatcher ??= request.getDispatcher();
+        if (dispatcher !== undefined) request.setDispatcher(dispatcher);
         const verb = String(request.getHttpMethod()).toLowerCase();
         try {
           const response = await tracing().span("kubernetes", { "http.request.method": verb.toUpperCase() }, () =>
