@@ -63,6 +63,7 @@ export async function createHttp(
   observeRequests(fastify, app.get(Metrics), logger);
   // So that clients let go of their connections before these are closed.
   const health = app.get(Health);
+  fastify.addHook("preClose", async () => health.drain());
   fastify.addHook("onSend", async (_request, reply) => {
     if (health.isDraining) reply.header("connection", "close");
   });
