@@ -24,6 +24,8 @@ const seed = Number(process.env.BERTH_SOAK_SEED ?? Date.now() % 1_000_000);
 const tenants: Tenant[] = ["acme", "globex"];
 /** Sessions of each tenant at one time: what this machine carries as live desktops. */
 const most: Record<Tenant, number> = { acme: 3, globex: 1 };
+/** In MiB; the pods' limit is 512. */
+const mostMib = 400;
 /** Growth, in MiB per minute, that is noise where it was measured for five minutes or more. */
 const flat = 1;
 
@@ -188,7 +190,7 @@ test(`${minutes} minutes of everything at random, seed ${seed}`, { timeout: (min
   expect(problems).toEqual([]);
 });
 
-test("memory is flat", () => {
+test("memory stays below the pods' limit, and is flat in every process that lived long enough to tell", () => {
   const rows = [...memory].map(([name, points]) => {
     const life = points.filter(([at]) => at - (points[0]?.[0] ?? 0) >= 60);
     const measured = ((life.at(-1)?.[0] ?? 0) - (life[0]?.[0] ?? 0)) / 60;
@@ -201,6 +203,8 @@ test("memory is flat", () => {
   });
   printTable("memory", rows);
   const long = rows.filter((row) => row["minutes measured"] >= 5);
+  expect(rows.length).toBeGreaterThan(0);
+  expect(rows.filter((row) => row["MiB at the end"] > mostMib)).toEqual([]);
   if (minutes >= 20) expect(long.length).toBeGreaterThan(0);
   expect(long.filter((row) => row["MiB per minute"] > flat)).toEqual([]);
 });
