@@ -79,3 +79,6 @@ export async function leftovers(namespace: string, id: string): Promise<string[]
   const volumes = (await core.listPersistentVolume()).items.filter((pv) => pv.spec?.claimRef?.name === `agent-${id}`);
   return [...lists.flatMap((list) => list.items), ...volumes].map((object) => `${object.metadata?.name}`);
 }
+
+/** The address of the session's desktop, a WebSocket. */
+export const desktopUrl = (id: string) => new URL(`/v1/sessions/${id}/desktop`, apiUrl.replace(/^http/, "ws")).href;

@@ -1,7 +1,7 @@
 /** From the tenant's key to a live desktop and back to nothing, on the deployed stack. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { apiUrl, call, inAgent, keyOf, leftovers, reaches, type Session, until } from "./berth.ts";
+import { apiUrl, call, desktopUrl, inAgent, keyOf, leftovers, reaches, type Session, until } from "./berth.ts";
 import { difference, isBlank, launch } from "./browser.ts";
 import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 
@@ -110,7 +110,7 @@ describe("a session of one's own", () => {
 });
 
 const desktopPage = () => `${apiUrl}/desktop/${session.id}#key=${acme}`;
-const desktopSocket = () => new URL(`/v1/sessions/${session.id}/desktop`, apiUrl.replace(/^http/, "ws")).href;
+const desktopSocket = () => desktopUrl(session.id);
 
 /** The desktop's page, as soon as it shows something. */
 async function openDesktop(url: string) {

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { WebSocket } from "ws";
-import { apiUrl, call, core, keyOf, reaches, type Session } from "../berth.ts";
+import { call, core, desktopUrl, keyOf, reaches, type Session } from "../berth.ts";
 import { median, report } from "./report.ts";
 
 const acme = keyOf("acme");
@@ -78,7 +78,7 @@ try {
     .split(":")[0];
   // The pod is reached from its node, past the network policies.
   const direct = `ws://${pod.status?.podIP}:6080/websockify?token=${token}`;
-  const through = new URL(`/v1/sessions/${id}/desktop`, apiUrl.replace(/^http/, "ws")).href;
+  const through = desktopUrl(id);
   const port = 23_050;
   const program = join(import.meta.dirname, "bare-forwarder.ts");
   forwarder = spawn(process.execPath, [program, `${port}`, `${pod.status?.podIP}`], {

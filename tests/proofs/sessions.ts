@@ -1,6 +1,6 @@
 /** Sessions as proofs make and end them. */
 import { expect } from "vitest";
-import { apiUrl, call, keyOf, leftovers, reaches, type Session, until } from "../berth.ts";
+import { call, keyOf, leftovers, reaches, type Session, until } from "../berth.ts";
 
 export type Tenant = "acme" | "globex";
 
@@ -35,6 +35,3 @@ export async function end(tenant: Tenant, ...ids: string[]): Promise<void> {
     );
   }
 }
-
-/** The address of the session's desktop, a WebSocket. */
-export const desktopUrl = (id: string) => new URL(`/v1/sessions/${id}/desktop`, apiUrl.replace(/^http/, "ws")).href;

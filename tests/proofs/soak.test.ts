@@ -11,11 +11,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Schema } from "../../runtime/src/database/schema.ts";
 import { auditOf } from "../../runtime/src/testing/audit.ts";
 import { requestLittle } from "../bench/small-requests.ts";
-import { call, cluster, core, keyOf, type Session, until } from "../berth.ts";
+import { call, cluster, core, desktopUrl, keyOf, type Session, until } from "../berth.ts";
 import { firstFrame } from "../rfb.ts";
 import { inBerth } from "./platform.ts";
 import { type Component, crash, logOf, memoryOf, podsOf, processOf } from "./processes.ts";
-import { desktopUrl, end, type Tenant } from "./sessions.ts";
+import { end, type Tenant } from "./sessions.ts";
 import { slopePerMinute } from "./slope.ts";
 import { printTable } from "./table.ts";
 

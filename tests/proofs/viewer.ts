@@ -1,8 +1,8 @@
 /** Somebody who looks at a desktop and connects again by himself when the connection is lost, as the desktop's page does. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { keyOf } from "../berth.ts";
+import { desktopUrl, keyOf } from "../berth.ts";
 import { openDesktop } from "../rfb.ts";
-import { desktopUrl, type Tenant } from "./sessions.ts";
+import type { Tenant } from "./sessions.ts";
 
 export class Viewer {
   /** How long each loss lasted until the desktop was there again, in milliseconds. */

@@ -1,8 +1,6 @@
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { ApiException, KubeConfig } from "@kubernetes/client-node";
-import { expect, onTestFinished, test } from "vitest";
+import { ApiException } from "@kubernetes/client-node";
+import { expect, test } from "vitest";
+import { kubeApi } from "../testing/kubeApi.ts";
 import { connectKubernetes, refusalOf, retryAfterMs } from "./kubernetes.ts";
 
 const answer = (code: number, reason: string, message: string) =>
@@ -60,21 +58,12 @@ test("who isn't asked to wait doesn't", () => {
 
 test("calls that follow one another share their connections", async () => {
   let connections = 0;
-  const server = createServer((_request, response) => {
+  const { server, config } = await kubeApi((_request, response) => {
     response
       .writeHead(200, { "content-type": "application/json" })
       .end(JSON.stringify({ kind: "Pod", apiVersion: "v1" }));
-  }).on("connection", () => (connections += 1));
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
   });
-  const config = new KubeConfig();
-  config.loadFromClusterAndUser(
-    { name: "test", server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, skipTLSVerify: true },
-    { name: "test" },
-  );
+  server.on("connection", () => (connections += 1));
   const core = connectKubernetes(config);
   for (let call = 0; call < 10; call += 1) await core.readNamespacedPod({ namespace: "tenant-acme", name: "agent" });
   expect(connections).toBeLessThan(3);

@@ -1,29 +1,19 @@
 import { once } from "node:events";
-import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
-import { expect, onTestFinished, test } from "vitest";
+import { CoreV1Api } from "@kubernetes/client-node";
+import { expect, test } from "vitest";
 import { silent } from "../testing/fixtures.ts";
+import { kubeApi } from "../testing/kubeApi.ts";
 import { PodWatch } from "./podWatch.ts";
 
 test("one that is stopped while it lists the pods leaves no watch behind", async () => {
   const watches = new Set<ServerResponse>();
-  const server = createServer((request, response) => {
+  const { server, config } = await kubeApi((request, response) => {
     if (!request.url?.includes("watch=true")) return void server.emit("list", response);
     watches.add(response.on("close", () => watches.delete(response)));
     response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
   });
-  const config = new KubeConfig();
-  config.loadFromClusterAndUser(
-    { name: "test", server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, skipTLSVerify: true },
-    { name: "test" },
-  );
   const watch = new PodWatch(config, config.makeApiClient(CoreV1Api), {
     namespace: "tenant-acme",
     onChange: () => {},

@@ -1,0 +1,19 @@
+/** An API server whose answers are the test's, for what can't be had of a real one. */
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { KubeConfig } from "@kubernetes/client-node";
+import { onTestFinished } from "vitest";
+import { originOf } from "./api.ts";
+
+/** Serves until the test is over; `config` leads to it. */
+export async function kubeApi(answer: RequestListener): Promise<{ server: Server; config: KubeConfig }> {
+  const server = createServer(answer).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const config = new KubeConfig();
+  config.loadFromClusterAndUser({ name: "test", server: originOf(server), skipTLSVerify: true }, { name: "test" });
+  return { server, config };
+}
