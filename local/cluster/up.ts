@@ -1,6 +1,7 @@
 /** Brings the cluster up, from whatever state it is in. */
 import { Resolver } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
+import grpc from "@grpc/grpc-js";
 import { execa } from "execa";
 import { dnsServiceIp, registry } from "../lib/paths.ts";
 import { step } from "../lib/steps.ts";
@@ -51,7 +52,7 @@ async function nodeUp(): Promise<string> {
   mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
   const since = Date.now();
   const started = [
-    await ensureReady(components.containerd, () => execa("ctr", ["--address", containerdSocket, "version"])),
+    await ensureReady(components.containerd, runtimeServes),
     await ensureReady(components.netpol, () => execa("nft", ["list", "table", "ip", "berth_netpol"])),
     await ensure(components.kubelet),
     await ensureReady(components.kubeProxy, async () => (await fetch("http://127.0.0.1:10256/healthz")).ok),
@@ -72,6 +73,20 @@ async function addonsUp(): Promise<void> {
 
 async function registryServes(): Promise<boolean> {
   return (await fetch(`http://${registry}/v2/`)).ok;
+}
+
+/**
+ * Fails until containerd serves the kubelet, which ends at once if it doesn't: its socket answers before it has looked
+ * through the containers of the last time.
+ */
+function runtimeServes(): Promise<Buffer> {
+  const client = new grpc.Client(`unix://${containerdSocket}`, grpc.credentials.createInsecure());
+  const raw = (message: Buffer) => message;
+  return new Promise<Buffer>((resolve, reject) => {
+    const deadline = Date.now() + 5_000;
+    const answer = (error: Error | null, version?: Buffer) => (version ? resolve(version) : reject(error));
+    client.makeUnaryRequest("/runtime.v1.RuntimeService/Version", raw, raw, Buffer.alloc(0), { deadline }, answer);
+  }).finally(() => client.close());
 }
 
 /** Whether the kubelet has reported the node ready since then, in milliseconds: after a reboot the old report is still there. */

@@ -24,7 +24,8 @@ const acme = keyOf("acme");
 
 let sessions: Session[] = [];
 let viewers: Viewer[] = [];
-let extra: Session | undefined;
+/** What was asked for while something changed. */
+const meanwhile: { acme: Session[]; globex: Session[] } = { acme: [], globex: [] };
 let takeAway: (() => Promise<void>) | undefined;
 
 const deploy = async (checkout?: string) => {
@@ -53,8 +54,8 @@ beforeAll(async () => {
 afterAll(async () => {
   try {
     for (const viewer of viewers) viewer.leave();
-    await end("acme", ...sessions.map(({ id }) => id));
-    if (extra) await end("globex", extra.id);
+    await end("acme", ...[...sessions, ...meanwhile.acme].map(({ id }) => id));
+    await end("globex", ...meanwhile.globex.map(({ id }) => id));
     await takeAway?.();
   } finally {
     const back = await up();
@@ -187,8 +188,9 @@ test(
     const old = await imageOf("api");
     const { losses } = await underLoad("rollout of a new version", false, async () => {
       const rolling = deploy(checkout);
-      extra = await create("globex"); // sessions start all the while
-      await reaches(keyOf("globex"), extra.id, "running");
+      const started = await create("globex"); // sessions start all the while
+      meanwhile.globex.push(started);
+      await reaches(keyOf("globex"), started.id, "running");
       await rolling;
       await replaced();
     });
@@ -218,7 +220,6 @@ test.each(["redis", "postgres"])(
   "%s is restarted: requests may wait, none is lost, and a session that is asked for meanwhile is made once",
   async (store) => {
     const label = { label: `${store}-${Date.now()}` };
-    let made: Session | undefined;
     await underLoad(`restart of ${store}`, true, async () => {
       await inBerth(["delete", "pod", `${store}-0`, "--wait=false"]);
       const body = JSON.stringify({ tier: "small", labels: label });
@@ -227,7 +228,7 @@ test.each(["redis", "postgres"])(
         "content-type": "application/json",
         "idempotency-key": label.label,
       };
-      made = await until(
+      const made = await until(
         () => "an answer to a create",
         120,
         async () => {
@@ -237,16 +238,17 @@ test.each(["redis", "postgres"])(
           return response?.ok ? ((await response.json()) as Session) : undefined;
         },
       );
+      meanwhile.acme.push(made);
       await rolledOut(`statefulset/${store}`);
+      // No replica is ready until it has seen the store again: a caller comes again, as one in the load does.
       await until(
         () => "the session that was asked for meanwhile",
         120,
-        async () => ((await find("acme", made?.id ?? "")).state === "running" ? true : undefined),
+        async () => ((await find("acme", made.id).catch(() => undefined))?.state === "running" ? true : undefined),
       );
     });
     const rows = await query(`select count(*) from sessions where labels->>'label' = '${label.label}'`);
     expect(rows).toBe("1");
-    await end("acme", made?.id ?? "");
   },
   6 * minutes,
 );

@@ -49,8 +49,11 @@ test("each alert has a case in which it fires and one in which it doesn't", () =
 
 test.each(cases.map((one) => [one.alert, one.what, one] as const))("%s: %s", async (_, __, one) => {
   const file = join(dir, "test.yml");
-  await writeFile(file, stringify(testFile(one)));
-  await writeFile(join(dir, "one.yml"), stringify({ groups: groupsOf(one.alert) }));
+  const groups = groupsOf(one.alert);
+  // Else promtool takes them as chance has it, and an alert that looks every 15 minutes misses what was recorded before it.
+  const order = { group_eval_order: groups.map(({ name }) => name) };
+  await writeFile(file, stringify({ ...testFile(one), ...order }));
+  await writeFile(join(dir, "one.yml"), stringify({ groups }));
   const { all, exitCode } = await promtool("test", "rules", file);
   expect(exitCode, all).toBe(0);
 });
