@@ -1,0 +1,154 @@
+/**
+ * On a machine that reaches package registries alone, Pulumi is built from Go modules and stand-ins serve for its plugins.
+ * A stack goes on with either whatever the other made.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { builtPulumi, ensureBuiltPulumi, layAllStandIns, pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
+import { core } from "../berth.ts";
+import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
+
+/** What works on a stack: a command line, and a PULUMI_HOME with plugins. */
+interface Tools {
+  root: string;
+  home: string;
+}
+
+const folder = mkdtempSync(join(tmpdir(), "berth-registries-"));
+const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };
+const official: Tools = { root: pulumiRoot, home: pulumiHome() };
+
+beforeAll(async () => {
+  await ensureBuiltPulumi();
+  layAllStandIns(standIns.home);
+}, 1_800_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const pairs = [
+  { first: "the official plugins", makes: official, second: "stand-ins", continues: standIns },
+  { first: "stand-ins", makes: standIns, second: "the official plugins", continues: official },
+];
+const standInsAlone = [{ first: "stand-ins", makes: standIns, second: "stand-ins", continues: standIns }];
+
+describe.each(pulumiHome() === pulumiRoot ? pairs : standInsAlone)(
+  "a stack made with $first and continued with $second",
+  ({ makes, continues }) => {
+    const namespace = `try-plugins-${randomBytes(3).toString("hex")}`;
+    const context = buildContext();
+    let stack: SmallStack = { namespace, content: "one", pods: "one", unnamed: true, context };
+    const backend = mkdtempSync(join(folder, "state-"));
+    const open = (tools: Tools) => openStack(tools, backend, () => smallStack(stack));
+
+    afterAll(async () => {
+      rmSync(context, { recursive: true });
+      await core.deleteNamespace({ name: namespace }).catch(() => {});
+    });
+
+    test("is created, and then there is nothing to change", async () => {
+      const { outputs, operations } = await up(await open(makes));
+      expect(operations.filter((each) => !each.startsWith("create "))).toEqual([]);
+      expect(outputs.password).toMatchObject({ secret: true, value: expect.stringMatching(/^[A-Za-z0-9]{20}$/) });
+      expect(outputs.image?.value).toMatch(/^127\.0\.0\.1:5000\/berth\/try-plugins@sha256:/);
+      expect(outputs.apiServer?.value).toMatch(/^[0-9.]+$/);
+      const secret = await core.readNamespacedSecret({ name: "secret", namespace });
+      expect(Buffer.from(secret.data?.password ?? "", "base64").toString()).toBe(outputs.password?.value);
+      expect(await changes(await open(continues))).toEqual([]);
+    });
+
+    test("is changed in place where that can be, and by whom doesn't matter", async () => {
+      stack = { ...stack, content: "two", unnamed: false };
+      const foreseen = await changes(await open(makes));
+      expect(foreseen.filter((each) => each.includes("replace"))).toEqual(["replace Job job"]);
+      expect(foreseen).toContain("delete ConfigMap unnamed");
+      expect(await changes(await open(continues))).toEqual(foreseen);
+      await up(await open(continues));
+      expect(await core.readNamespacedConfigMap({ name: "settings", namespace })).toMatchObject({
+        data: { content: "two" },
+      });
+      expect(await changes(await open(makes))).toEqual([]);
+    });
+
+    test("is made anew where it can't be changed", async () => {
+      stack = { ...stack, pods: "two" };
+      const foreseen = await changes(await open(makes));
+      for (const replaced of ["Deployment deployment", "ConfigMap fixed", "RandomPassword password"])
+        expect(foreseen).toContain(`replace ${replaced}`);
+      expect(await changes(await open(continues))).toEqual(foreseen);
+      await up(await open(continues));
+      expect(await core.readNamespacedConfigMap({ name: "fixed", namespace })).toMatchObject({ data: { pods: "two" } });
+      expect(await changes(await open(makes))).toEqual([]);
+    });
+
+    test("goes, with all that is in it", async () => {
+      await (await open(continues)).destroy({ color: "never" });
+      const { items } = await core.listNamespace({ fieldSelector: `metadata.name=${namespace}` });
+      expect(items).toEqual([]);
+    });
+  },
+);
+
+test("the stack dev of the official plugins has nothing to change for the stand-ins, refreshed or not", async () => {
+  const shell = stackEnvironment();
+  const env = { ...shell, PULUMI_HOME: standIns.home, PATH: `${join(standIns.root, "bin")}:${shell.PATH}` };
+  for (const flags of [[], ["--refresh"]]) {
+    const args = [
+      "preview",
+      "--stack",
+      "dev",
+      "--non-interactive",
+      "--color",
+      "never",
+      "--expect-no-changes",
+      ...flags,
+    ];
+    const { failed, all } = await execa("pulumi", args, { env, reject: false, all: true });
+    expect({ failed, all }).toMatchObject({ failed: false });
+  }
+});
+
+const openStack = async (
+  tools: Tools,
+  backend: string,
+  program: () => Promise<Record<string, unknown>>,
+): Promise<Stack> =>
+  LocalWorkspace.createOrSelectStack(
+    { stackName: "try", projectName: "berth-try", program },
+    {
+      pulumiHome: tools.home,
+      pulumiCommand: await PulumiCommand.get({ root: tools.root }),
+      projectSettings: { name: "berth-try", runtime: "nodejs", backend: { url: `file://${backend}` } },
+      envVars: {
+        PULUMI_CONFIG_PASSPHRASE: "",
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+      },
+    },
+  );
+
+async function up(stack: Stack) {
+  const operations: string[] = [];
+  const { outputs } = await stack.up({ color: "never", refresh: true, onEvent: recorder(operations) });
+  return { outputs, operations };
+}
+
+/** What an `up` would do after a look at the cluster, for example `replace Job job`, sorted. */
+async function changes(stack: Stack): Promise<string[]> {
+  const operations: string[] = [];
+  await stack.preview({ color: "never", refresh: true, onEvent: recorder(operations) });
+  return operations.sort();
+}
+
+/** A replacement is told by three events, of which one is taken. */
+const recorder = (operations: string[]) => (event: EngineEvent) => {
+  const { op = "", urn = "" } = event.resourcePreEvent?.metadata ?? {};
+  if (!["create", "update", "delete", "replace"].includes(op)) return;
+  const [type, name] = urn.split("::").slice(2);
+  operations.push(`${op} ${type?.split(":").at(-1)} ${name}`);
+};
