@@ -20,13 +20,20 @@ export interface SmallStack {
   context: string;
 }
 
-/** A folder with a Dockerfile for an image of one file. */
+/** A folder with a Dockerfile that has a step of its own for each content, and mounts a secret that nobody gives. */
 export function buildContext(): string {
   const folder = mkdtempSync(join(tmpdir(), "berth-build-"));
-  writeFileSync(join(folder, "Dockerfile"), "FROM scratch\nARG CONTENT\nCOPY file /file\nENV CONTENT=$CONTENT\n");
+  writeFileSync(join(folder, "Dockerfile"), dockerfile);
   writeFileSync(join(folder, "file"), "content");
   return folder;
 }
+
+const dockerfile = `ARG NODE
+FROM $NODE
+ARG CONTENT
+COPY file /file
+RUN --mount=type=secret,id=token [ ! -e /run/secrets/token ] && echo $CONTENT > /content
+`;
 
 /** The stack's program. Outputs: the password, and the image by digest. */
 export async function smallStack(stack: SmallStack): Promise<Record<string, pulumi.Output<unknown>>> {
@@ -58,7 +65,7 @@ export async function smallStack(stack: SmallStack): Promise<Record<string, pulu
         platform: "linux/amd64",
         network: "host",
         builderVersion: docker.BuilderVersion.BuilderBuildKit,
-        args: { CONTENT: content },
+        args: { NODE: node, CONTENT: content },
       },
     },
     { provider: daemon },

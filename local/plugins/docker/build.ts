@@ -5,6 +5,7 @@ import { pack } from "tar-fs";
 import { builtFiles } from "./context.ts";
 import { callDaemon } from "./daemon.ts";
 import { dockerLogin, hostOf, parseReference } from "./registry.ts";
+import { withSession } from "./session.ts";
 
 /** Inputs of docker.Image that are understood. */
 export interface ImageInputs {
@@ -32,9 +33,10 @@ export async function buildAndPush(image: ImageInputs, host: string, signal: Abo
   const failed = (what: string) => (error: Error) => {
     throw new Error(`${imageName} can't be ${what}: ${error.message}`);
   };
-  await callDaemon(host, { path: "/build", query: buildQuery(imageName, build), body: contextOf(build), signal }).catch(
-    failed("built"),
-  );
+  await withSession(host, (session) => {
+    const query = { ...buildQuery(imageName, build), session };
+    return callDaemon(host, { path: "/build", query, body: contextOf(build), signal });
+  }).catch(failed("built"));
   const [name, tag = "latest"] = imageName.split(/:(?=[^/:]*$)/);
   const headers = { "x-registry-auth": Buffer.from(JSON.stringify(loginOf(image))).toString("base64url") };
   const told = await callDaemon(host, { path: `/images/${name}/push`, query: { tag }, headers, signal }).catch(

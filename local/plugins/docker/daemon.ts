@@ -19,6 +19,12 @@ export interface DaemonCall {
   signal: AbortSignal;
 }
 
+/** The version that Docker 20.10 speaks; later ones do too. */
+export const apiVersion = "/v1.41";
+
+export const unreachable = (host: string, { message }: Error) =>
+  new Error(`Docker at ${host} can't be reached: ${message}`);
+
 /**
  * Calls the daemon, and reads what it tells.
  * @param host for example unix:///run/docker.sock or tcp://10.0.0.1:2375
@@ -31,14 +37,13 @@ export async function callDaemon(
   const call = request({
     ...addressOf(host),
     method: "POST",
-    // The version that Docker 20.10 speaks; later ones do too.
-    path: `/v1.41${path}?${new URLSearchParams(query)}`,
+    path: `${apiVersion}${path}?${new URLSearchParams(query)}`,
     headers: headers ?? {},
     signal,
   });
   const answered = new Promise<Readable & { statusCode?: number }>((resolve, reject) => {
     call.once("response", resolve);
-    call.once("error", (error) => reject(new Error(`Docker at ${host} can't be reached: ${error.message}`)));
+    call.once("error", (error) => reject(unreachable(host, error)));
   });
   const sent = body ? pipeline(body, call) : call.end();
   // A daemon that refuses what is being sent answers before it has all of it.
