@@ -62,8 +62,8 @@ export class Api {
   }
 
   /**
-   * Makes the fields with which the official plugin created the object those of `fieldManager`. Tried again where a
-   * controller wrote the object in between.
+   * Makes the fields that the official plugin or kubectl wrote those of `fieldManager`. Tried again where a controller wrote
+   * the object in between.
    */
   async takeOver(kind: Kind, object: Props, fieldManager: string, tries = 10): Promise<void> {
     const live = await this.get(kind, metadataOf(object)).catch((error) => {

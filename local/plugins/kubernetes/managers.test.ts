@@ -14,6 +14,12 @@ test("it is added to what that one has already", () => {
   expect(takenOver([own, created], "mine")).toEqual([{ ...own, fieldsV1: { "f:data": { "f:a": {}, "f:b": {} } } }]);
 });
 
+test("so does what somebody changed by hand", () => {
+  const own = { manager: "mine", operation: "Apply", fieldsV1: { "f:data": { "f:a": {} } } };
+  const patched = { manager: "kubectl-patch", operation: "Update", fieldsV1: { "f:data": { "f:a": {}, "f:b": {} } } };
+  expect(takenOver([own, patched], "mine")).toEqual([{ ...own, fieldsV1: patched.fieldsV1 }]);
+});
+
 test("others keep what is theirs", () => {
   expect(takenOver([controller, { manager: "mine", operation: "Apply" }], "mine")).toBeUndefined();
 });

@@ -9,25 +9,22 @@ export interface ManagedFields extends Props {
 }
 
 /**
- * The official plugin creates objects as this manager, not by apply; what it then has, an apply by another would conflict
- * with.
+ * Whose fields an apply takes over, as the official plugin does it, and would else conflict with: what that plugin created
+ * (it does so by an update), and what somebody wrote with kubectl.
  */
-const creator = "pulumi-kubernetes";
+const isTaken = ({ manager = "", operation, subresource }: ManagedFields) =>
+  !subresource &&
+  (manager.startsWith("kubectl") || (manager.startsWith("pulumi-kubernetes") && operation === "Update"));
 
-/**
- * The managers of an object after its creator's fields have gone to `fieldManager`, as the official plugin does it; undefined
- * where they have. Pure.
- */
+/** The managers of an object after those fields have gone to `fieldManager`; undefined where there are none. Pure. */
 export function takenOver(managed: ManagedFields[], fieldManager: string): ManagedFields[] | undefined {
-  const isCreator = ({ manager, operation, subresource }: ManagedFields) =>
-    manager === creator && operation === "Update" && !subresource;
-  const created = managed.find(isCreator);
-  if (created === undefined) return undefined;
+  const taken = managed.filter(isTaken);
+  if (taken.length === 0) return undefined;
   const isOwn = ({ manager, operation }: ManagedFields) => manager === fieldManager && operation === "Apply";
   const own = managed.find(isOwn);
-  const fieldsV1 = merged(own?.fieldsV1 ?? {}, created.fieldsV1 ?? {});
-  const others = managed.filter((each) => !isCreator(each) && !isOwn(each));
-  return [{ ...created, ...own, manager: fieldManager, operation: "Apply", fieldsV1 }, ...others];
+  const fieldsV1 = [own, ...taken].reduce((all: Props, each) => merged(all, each?.fieldsV1 ?? {}), {});
+  const others = managed.filter((each) => !isTaken(each) && !isOwn(each));
+  return [{ ...taken[0], ...own, manager: fieldManager, operation: "Apply", fieldsV1 }, ...others];
 }
 
 const merged = (a: Props, b: Props): Props =>
