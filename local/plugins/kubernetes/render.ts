@@ -14,10 +14,13 @@ const fileOf = (directory: string, object: KubeObject): string => {
   return join(directory, "1-manifest", `${name.join("-")}.yaml`);
 };
 
+/** Like the official plugin's files. What reads them may know YAML 1.1, in which a bare `off` is no string. */
+const format = { version: "1.1", sortMapEntries: true, indentSeq: false, lineWidth: 0 } as const;
+
 export function writeFile(directory: string, object: KubeObject): void {
   const file = fileOf(directory, object);
   for (const folder of ["0-crd", "1-manifest"]) mkdirSync(join(directory, folder), { recursive: true, mode: 0o700 });
-  writeFileSync(file, stringify(object, { sortMapEntries: true }), { mode: 0o600 });
+  writeFileSync(file, stringify(object, format), { mode: 0o600 });
 }
 
 export const removeFile = (directory: string, object: KubeObject): void =>
