@@ -4,6 +4,7 @@ import { down } from "./commands/down.ts";
 import { printEnvironment } from "./commands/env.ts";
 import { status } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
+import { noProxy } from "./lib/paths.ts";
 import { UserError } from "./lib/steps.ts";
 
 const usage = `npm run up                      start everything; may be run again at any time
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
   }
 }
 
+Object.assign(process.env, { NO_PROXY: noProxy, no_proxy: noProxy });
 try {
   await main();
 } catch (error) {

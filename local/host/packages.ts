@@ -42,7 +42,10 @@ export function missingPackages(wanted: string[], lines: string): string[] {
 /** Installs what is missing of `packages`, without starting any service. Returns what it did. */
 export async function installPackages(): Promise<string> {
   const missing = missingPackages(packages, await installedPackages());
-  if (missing.length === 0) return "all installed";
+  if (missing.length === 0) {
+    allowServiceStarts();
+    return "all installed";
+  }
   await withoutServiceStarts(async () => {
     // the lists may be fresh already; only if they turn out not to be is an update worth its time
     if (!(await aptInstall(missing)).failed) return;
@@ -52,8 +55,8 @@ export async function installPackages(): Promise<string> {
       throw new UserError(
         `apt-get could not install ${missing.join(" ")} (${aptError(second.all)}): check that \`apt-get update\` works and the disk has room, then run the command again.`,
       );
+    await disableUnits(missing);
   });
-  await disableUnits(missing);
   return `installed ${missing.join(" ")}`;
 }
 
@@ -80,17 +83,22 @@ const policy = "#!/bin/sh\n# Berth's, while it installs packages: no service may
 
 /** Runs `work` while Debian's policy-rc.d forbids service starts; the administrator's own policy comes back afterwards. */
 async function withoutServiceStarts(work: () => Promise<void>): Promise<void> {
-  // a file of ours is what a killed run left: it must not be taken for the administrator's
-  const foreign = existsSync(policyFile) && readFileSync(policyFile, "utf8") !== policy;
-  if (foreign) renameSync(policyFile, savedPolicy);
+  if (existsSync(policyFile) && !isOurs()) renameSync(policyFile, savedPolicy);
   writeFileSync(policyFile, policy, { mode: 0o755 });
   try {
     await work();
   } finally {
-    rmSync(policyFile, { force: true });
-    if (existsSync(savedPolicy)) renameSync(savedPolicy, policyFile);
+    allowServiceStarts();
   }
 }
+
+/** Also after a run that was killed, whose file must not be taken for the administrator's. */
+function allowServiceStarts(): void {
+  if (isOurs()) rmSync(policyFile);
+  if (existsSync(savedPolicy)) renameSync(savedPolicy, policyFile);
+}
+
+const isOurs = () => existsSync(policyFile) && readFileSync(policyFile, "utf8") === policy;
 
 /** On hosts with systemd, keeps the services of the newly installed packages from starting at boot. */
 async function disableUnits(installed: string[]): Promise<void> {

@@ -32,6 +32,17 @@ export const nodePodCidr = "10.244.0.0/24";
 export const serviceCidr = "10.96.0.0/16";
 export const apiServiceIp = "10.96.0.1";
 export const dnsServiceIp = "10.96.0.10";
+/** NO_PROXY of all that is started here: no proxy of the machine's reaches the cluster's addresses. */
+export const noProxy = [
+  ...new Set([
+    ...(process.env.NO_PROXY ?? process.env.no_proxy ?? "").split(",").filter(Boolean),
+    "localhost",
+    "127.0.0.1",
+    nodeIp,
+    podCidr,
+    serviceCidr,
+  ]),
+].join();
 export const registry = "127.0.0.1:5000";
 export const dockerSocket = join(runDir, "docker.sock");
 export const apiNodePort = 30080;

@@ -15,3 +15,7 @@ const plugins = {
 const make = plugins[name as keyof typeof plugins];
 if (make === undefined) throw new Error(`there is no stand-in for the plugin ${name}`);
 await serve(name, await make());
+
+// A Pulumi that is killed ends no plugin.
+const pulumi = process.ppid;
+setInterval(() => process.ppid === pulumi || process.exit(), 2_000).unref();

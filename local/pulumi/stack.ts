@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { programsDir } from "../cluster/build.ts";
-import { dockerSocket, kubeconfig, registry, root, stateDir } from "../lib/paths.ts";
+import { dockerSocket, kubeconfig, noProxy, registry, root, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { freeLock } from "./lock.ts";
 import { newsFilter } from "./progress.ts";
@@ -40,6 +40,8 @@ const settings = (cluster: Cluster): Record<string, string> => ({
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
   ...(cluster === "local" && {
     KUBECONFIG: kubeconfig,
+    NO_PROXY: noProxy,
+    no_proxy: noProxy,
     DOCKER_HOST: `unix://${dockerSocket}`,
     BERTH_BASE_REGISTRY: `${registry}/`, // for compose.yaml
   }),
@@ -128,6 +130,9 @@ async function dropPendingOperations(stack: string, cluster: Cluster): Promise<b
 /** Runs `pulumi` and shows what it has done so far. */
 async function shown(args: string[], cluster: Cluster): Promise<void> {
   const isNews = newsFilter();
+  // The terminal tells Pulumi too, which then ends what it has begun; a second signal, execa's, would cut that off.
+  const wait = () => console.log("  Pulumi ends what it has begun. Once more ends it at once.");
+  process.on("SIGINT", wait);
   const run = await execa("pulumi", [...args, "--non-interactive", "--color", "never"], {
     cwd: root,
     env: stackEnvironment(cluster),
@@ -141,7 +146,7 @@ async function shown(args: string[], cluster: Cluster): Promise<void> {
     stderr: "inherit",
     buffer: false,
     reject: false,
-  });
+  }).finally(() => process.off("SIGINT", wait));
   if (run.failed)
     throw new UserError(`pulumi ${args[0]} failed, as said above; what is done is kept. Mend the cause and run again.`);
 }

@@ -33,7 +33,7 @@ export async function buildAndPush(image: ImageInputs, host: string, signal: Abo
   const failed = (what: string) => (error: Error) => {
     throw new Error(`${imageName} can't be ${what}: ${error.message}`);
   };
-  await withSession(host, (session) => {
+  await withSession(host, signal, (session) => {
     const query = { ...buildQuery(imageName, build), session };
     return callDaemon(host, { path: "/build", query, body: contextOf(build), signal });
   }).catch(failed("built"));

@@ -19,9 +19,6 @@ export interface DaemonCall {
   signal: AbortSignal;
 }
 
-/** The version that Docker 20.10 speaks; later ones do too. */
-export const apiVersion = "/v1.41";
-
 export const unreachable = (host: string, { message }: Error) =>
   new Error(`Docker at ${host} can't be reached: ${message}`);
 
@@ -37,7 +34,8 @@ export async function callDaemon(
   const call = request({
     ...addressOf(host),
     method: "POST",
-    path: `${apiVersion}${path}?${new URLSearchParams(query)}`,
+    // No version of the API, for that daemon's own: Docker 29 has no longer what 20.10 has.
+    path: `${path}?${new URLSearchParams(query)}`,
     headers: headers ?? {},
     signal,
   });

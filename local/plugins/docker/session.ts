@@ -2,8 +2,9 @@
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
 import type { Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import grpc from "@grpc/grpc-js";
-import { addressOf, apiVersion, unreachable } from "./daemon.ts";
+import { addressOf, unreachable } from "./daemon.ts";
 
 const raw = (message: Buffer) => message;
 const bytes = {
@@ -20,10 +21,14 @@ const health = {
 /** A HealthCheckResponse whose status is SERVING. */
 const serving = Buffer.from([0x08, 0x01]);
 
-/** Does something while a session is open; `use` gets its id, for the build's query. */
-export async function withSession<Result>(host: string, use: (id: string) => Promise<Result>): Promise<Result> {
+/** Does something while a session is open; `use` gets its id, for the build's query. `signal` ends the wait for a session. */
+export async function withSession<Result>(
+  host: string,
+  signal: AbortSignal,
+  use: (id: string) => Promise<Result>,
+): Promise<Result> {
   const id = randomUUID();
-  const socket = await connect(host, id);
+  const socket = await connect(host, id, AbortSignal.any([signal, AbortSignal.timeout(30_000)]));
   const server = new grpc.Server();
   server.addService(health, { check: (_: unknown, answer: grpc.sendUnaryData<Buffer>) => answer(null, serving) });
   server.createConnectionInjector(grpc.ServerCredentials.createInsecure()).injectConnection(socket);
@@ -36,11 +41,12 @@ export async function withSession<Result>(host: string, use: (id: string) => Pro
 }
 
 /** The daemon asks over the connection on which it was asked for the session. */
-function connect(host: string, id: string): Promise<Socket> {
+function connect(host: string, id: string, signal: AbortSignal): Promise<Socket> {
   const call = request({
     ...addressOf(host),
+    signal,
     method: "POST",
-    path: `${apiVersion}/session`,
+    path: "/session",
     headers: {
       connection: "Upgrade",
       upgrade: "h2c",
@@ -53,7 +59,9 @@ function connect(host: string, id: string): Promise<Socket> {
       if (head.length > 0) socket.unshift(head);
       resolve(socket);
     });
-    call.once("response", ({ statusCode }) => reject(new Error(`Docker opened no session: HTTP ${statusCode}`)));
+    call.once("response", (response) =>
+      text(response).then((said) => reject(new Error(`Docker opened no session: ${said.trim()}`)), reject),
+    );
     call.once("error", (error) => reject(unreachable(host, error)));
     call.end();
   });

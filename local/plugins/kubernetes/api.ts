@@ -1,6 +1,7 @@
 /** The Kubernetes API, spoken in plain JSON: the client's typed objects would leave out fields that they don't know. */
 import { existsSync } from "node:fs";
 import * as k8s from "@kubernetes/client-node";
+import pRetry from "p-retry";
 import type { Props } from "../protocol/values.ts";
 import { type Kind, pathOf } from "./kinds.ts";
 import { type ManagedFields, takenOver } from "./managers.ts";
@@ -101,7 +102,15 @@ export class Api {
     return ((await this.#call("GET", path, {})) as Props).volumeBindingMode;
   }
 
-  async #call(method: k8s.HttpMethod, path: string, query: Record<string, string>, body?: object): Promise<unknown> {
+  /** Tried again, for half a minute, where the API server says that it can't now: whatever is asked here may be asked twice. */
+  #call(method: k8s.HttpMethod, path: string, query: Record<string, string>, body?: object): Promise<unknown> {
+    return pRetry(() => this.#once(method, path, query, body), {
+      retries: 5,
+      shouldRetry: ({ error }) => isCode(error, 429, 503, 504),
+    });
+  }
+
+  async #once(method: k8s.HttpMethod, path: string, query: Record<string, string>, body?: object): Promise<unknown> {
     const server = this.#config.getCurrentCluster()?.server;
     const request = new k8s.RequestContext(`${server}${path}?${new URLSearchParams(query)}`, method);
     if (body) {

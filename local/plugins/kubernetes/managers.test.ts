@@ -20,6 +20,12 @@ test("so does what somebody changed by hand", () => {
   expect(takenOver([own, patched], "mine")).toEqual([{ ...own, fieldsV1: patched.fieldsV1 }]);
 });
 
+test("so does what a run applied whose state is lost", () => {
+  const lost = { manager: "pulumi-kubernetes-1", operation: "Apply", fieldsV1: { "f:data": { "f:a": {} } } };
+  expect(takenOver([lost], "pulumi-kubernetes-2")).toEqual([{ ...lost, manager: "pulumi-kubernetes-2" }]);
+  expect(takenOver([lost], "pulumi-kubernetes-1")).toBeUndefined();
+});
+
 test("others keep what is theirs", () => {
   expect(takenOver([controller, { manager: "mine", operation: "Apply" }], "mine")).toBeUndefined();
 });

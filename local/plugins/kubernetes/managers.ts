@@ -9,21 +9,22 @@ export interface ManagedFields extends Props {
 }
 
 /**
- * Whose fields an apply takes over, as the official plugin does it, and would else conflict with: what that plugin created
- * (it does so by an update), and what somebody wrote with kubectl.
+ * Whose fields an apply takes over, and would else conflict with: what the official plugin created (it does so by an update),
+ * what a run applied that was killed before its state was written, and what somebody wrote with kubectl.
  */
-const isTaken = ({ manager = "", operation, subresource }: ManagedFields) =>
+const isTaken = ({ manager = "", operation, subresource }: ManagedFields, fieldManager: string) =>
   !subresource &&
-  (manager.startsWith("kubectl") || (manager.startsWith("pulumi-kubernetes") && operation === "Update"));
+  (manager.startsWith("kubectl") ||
+    (manager.startsWith("pulumi-kubernetes") && (operation === "Update" || manager !== fieldManager)));
 
 /** The managers of an object after those fields have gone to `fieldManager`; undefined where there are none. Pure. */
 export function takenOver(managed: ManagedFields[], fieldManager: string): ManagedFields[] | undefined {
-  const taken = managed.filter(isTaken);
+  const taken = managed.filter((each) => isTaken(each, fieldManager));
   if (taken.length === 0) return undefined;
   const isOwn = ({ manager, operation }: ManagedFields) => manager === fieldManager && operation === "Apply";
   const own = managed.find(isOwn);
   const fieldsV1 = [own, ...taken].reduce((all: Props, each) => merged(all, each?.fieldsV1 ?? {}), {});
-  const others = managed.filter((each) => !isTaken(each) && !isOwn(each));
+  const others = managed.filter((each) => !isTaken(each, fieldManager) && !isOwn(each));
   return [{ ...taken[0], ...own, manager: fieldManager, operation: "Apply", fieldsV1 }, ...others];
 }
 

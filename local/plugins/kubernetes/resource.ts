@@ -7,7 +7,7 @@ import { checked, withSecrets } from "./inputs.ts";
 import type { Kind } from "./kinds.ts";
 import { idOf, type KubeObject, metadataOf, parseId, prune } from "./object.ts";
 import { fieldManagerOf, oldInputs, oldLive, stateOf } from "./state.ts";
-import { type Limits, untilGone, untilReady } from "./waits.ts";
+import { type Awaited, type Limits, untilGone, untilReady } from "./waits.ts";
 
 /** @param upsert whether an object that exists already is taken over, as if Pulumi had made it */
 export function clusterResource(kind: Kind, api: Api, upsert: boolean): Resource {
@@ -22,8 +22,12 @@ export function clusterResource(kind: Kind, api: Api, upsert: boolean): Resource
   const applied = async (inputs: Props, old: Props, limits: Limits) => {
     const fieldManager = fieldManagerOf(old);
     const object = plain<KubeObject>(inputs);
-    if (Object.keys(old).length > 0) await api.takeOver(kind, object, fieldManager);
-    const { live, problem } = await untilReady(api, kind, await api.apply(kind, object, { fieldManager }), limits);
+    if (upsert || Object.keys(old).length > 0) await api.takeOver(kind, object, fieldManager);
+    const made = await api.apply(kind, object, { fieldManager });
+    // It is there now, so whatever fails from here on, the state must have it.
+    const { live, problem } = await untilReady(api, kind, made, limits).catch(
+      ({ message }: Error): Awaited => ({ live: made, problem: `${nameOf(made)}: ${message}` }),
+    );
     const state = stateOf(inputs, live, fieldManager, old.__initialApiVersion);
     if (problem !== undefined) throw new NotReady(problem, idOf(live), state);
     return { id: idOf(live), state };

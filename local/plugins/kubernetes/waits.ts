@@ -1,7 +1,7 @@
 /** Waits for objects to be ready, and to be gone. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isObject, type Props } from "../protocol/values.ts";
-import { type Api, isCode, nameOf } from "./api.ts";
+import { type Api, ApiError, isCode, nameOf } from "./api.ts";
 import type { Kind } from "./kinds.ts";
 import { type KubeObject, metadataOf, namespaceOf } from "./object.ts";
 import { unreadyPods } from "./pods.ts";
@@ -36,7 +36,10 @@ export async function untilReady(api: Api, kind: Kind, applied: KubeObject, limi
       return { live, problem };
     }
     await sleep(pauseMs);
-    live = await api.get(kind, metadataOf(applied));
+    live = await api.get(kind, metadataOf(applied)).catch((error) => {
+      if (error instanceof ApiError) throw error;
+      return live; // A connection that was lost, which the deadline ends if it stays so.
+    });
   }
 }
 
