@@ -59,7 +59,10 @@ test("a dump is made and found to be whole, and Prometheus is told when", async 
 const sums = "sha256sum database.dump manifest >SHA256SUMS";
 
 test.each([
-  ["is damaged on its volume", "printf x | dd of=database.dump bs=1 seek=3000 conv=notrunc status=none"],
+  [
+    "is damaged on its volume",
+    "printf '\\377%.0s' {1..16} | dd of=database.dump bs=1 seek=3000 conv=notrunc status=none",
+  ],
   ["can't be restored, though it is as it was written", `truncate --size=-2000 database.dump; ${sums}`],
   ["lacks a row", `sed --in-place 's/sessions|/&1/' manifest; ${sums}`],
 ])("the check fails where the newest dump %s", async (_, damage) => {
@@ -93,5 +96,8 @@ test("the database is put back by one command, and the API serves again", async 
     await query("drop table if exists restore_probe");
     await query("drop database if exists berth_replaced");
   }
-  expect((await fetch("http://127.0.0.1:30080/health/ready")).status).toBe(200);
+  // The Service may take a moment to know its pods.
+  await expect
+    .poll(async () => (await fetch("http://127.0.0.1:30080/health/ready")).status, { timeout: 30_000 })
+    .toBe(200);
 }, 300_000);

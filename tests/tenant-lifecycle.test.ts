@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
 import { kubectl } from "../local/cluster/index.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
-import { call, keyOf } from "./berth.ts";
+import { call, keyOf, until } from "./berth.ts";
 import { copyOfCheckout } from "./checkout.ts";
 import { type TenantEntry, up } from "./pulumi.ts";
 
@@ -105,9 +105,12 @@ test("taken out, it leaves nothing: no object, no volume, nothing in the stack's
   const others = operations.filter((one) => !new RegExp(`^delete \\w+ (${namespace}|${name}-key-default)`).test(one));
   expect(others).toEqual([]);
   expect(await kubectl(["get", "namespace", namespace, "--ignore-not-found"])).toBe("");
-  expect(
-    await kubectl(["get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}"]),
-  ).not.toContain(namespace);
+  const claims = ["get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}"];
+  await until(
+    () => "no volume left",
+    60,
+    async () => ((await kubectl(claims)).includes(namespace) ? undefined : true),
+  );
 });
 
 /** A copy of this checkout whose API image starts a program that isn't in it. */

@@ -17,7 +17,7 @@ let ended: Session;
 beforeAll(async () => {
   const run = await up({
     change: ({ config }) => {
-      config["berth:worker"] = { autoscaling: { min: 2, max: 4 } };
+      config["berth:worker"] = { autoscaling: { min: 2, max: 2 } };
       for (const tenant of config["berth:tenants"]) if (tenant.name === "acme") tenant.onDrain = "resume";
     },
   });
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await until(
     () => "two workers",
     180,
-    async () => ((await readyPods("worker")) >= 2 ? true : undefined),
+    async () => ((await readyPods("worker")) === 2 ? true : undefined),
   );
   await tenantsAreKnown();
   [resumed, ended] = await Promise.all([running("acme"), running("globex")]);
@@ -113,7 +113,8 @@ test(
     expect(await inAgent("tenant-acme", resumed.id, ["cat", "/home/agent/workspace/proof"])).toBe("kept\n");
     await rolledOut("deployment/worker");
     expect(await readyPods("worker")).toBe(2);
-    expect(await inBerth(["get", "pdb", "worker", "-o", "jsonpath={.status.disruptionsAllowed}"])).toBe("1");
+    const allowed = ["get", "pdb", "worker", "-o", "jsonpath={.status.disruptionsAllowed}"];
+    await expect.poll(() => inBerth(allowed), { timeout: 30_000 }).toBe("1");
   },
   4 * minutes,
 );

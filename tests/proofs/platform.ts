@@ -31,20 +31,26 @@ export const rolledOut = (workload: string) => inBerth(["rollout", "status", wor
 /** Waits until API and worker know the tenants as the last `up` left them; sooner than the kubelet's own round. */
 export async function tenantsAreKnown(): Promise<void> {
   const wanted = (await core.readNamespacedSecret({ namespace: "berth", name: "tenants" })).data?.["tenants.json"];
-  const { items } = await core.listNamespacedPod({
-    namespace: "berth",
-    labelSelector: "app.kubernetes.io/name in (api, worker)",
-  });
-  const names = items.filter(({ metadata }) => !metadata?.deletionTimestamp).map(({ metadata }) => `${metadata?.name}`);
-  // A pod whose annotations change is looked after at once, its files too.
-  await inBerth(["annotate", "--overwrite", "pods", ...names, `berth.dev/looked-at=${Date.now()}`]);
   const read = `console.log(require("fs").readFileSync(process.env.TENANTS_FILE, "base64"))`;
-  for (const name of names)
-    await until(
-      () => `the new tenants in ${name}`,
-      120,
-      async () => ((await inBerth(["exec", name, "--", "/nodejs/bin/node", "-e", read])) === wanted ? true : undefined),
-    );
+  const isKnown = async (pod: string) => {
+    // A pod whose annotations change is looked after at once, its files too.
+    await inBerth(["annotate", "--overwrite", "pods", pod, `berth.dev/looked-at=${Date.now()}`]);
+    return (await inBerth(["exec", pod, "--", "/nodejs/bin/node", "-e", read])) === wanted;
+  };
+  // The autoscalers may make and end pods meanwhile.
+  await until(
+    () => "the new tenants in API and worker",
+    120,
+    async () => {
+      const labelSelector = "app.kubernetes.io/name in (api, worker)";
+      const { items } = await core.listNamespacedPod({ namespace: "berth", labelSelector });
+      const pods = items
+        .filter(({ metadata }) => !metadata?.deletionTimestamp)
+        .map(({ metadata }) => `${metadata?.name}`);
+      const known = await Promise.all(pods.map((pod) => isKnown(pod).catch(() => false)));
+      return pods.length > 0 && known.every(Boolean) ? true : undefined;
+    },
+  );
   // The runtime looks at the file every few seconds.
   await new Promise((resolve) => setTimeout(resolve, 6_000));
 }

@@ -31,6 +31,7 @@ beforeAll(async () => {
   });
   expect(run.failed, run.output).toBe(false);
   await tenantsAreKnown();
+  await end("acme", ...(await sessionsOf()).map(({ id }) => id)); // what another test has left would take a place
   takeAway = await requestLittle(cluster, "tenant-acme", shell);
 }, 5 * minutes);
 

@@ -197,7 +197,7 @@ test("a tenant's events are its own, from now on or after Last-Event-ID, each on
   const before = await create(api);
   const url = `${await listen(api)}/v1/events`;
   const readers = [1, 2, 3].map(() => read(url, (events) => events.length >= 40));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 2_000)); // until all of them listen
   const made = await Promise.all(
     Array.from({ length: 40 }, async (_, index) => {
       await call(api, "POST", "/v1/sessions", { ...small, key: keyOf("beta") });
@@ -218,14 +218,18 @@ test("a shutdown ends what goes on for long, and answers what waits", async () =
   const api = await openApi();
   const { id } = await create(api);
   const origin = await listen(api);
-  const reader = read(`${origin}/v1/sessions/${id}/events`, never);
+  let heard = 0;
+  const reader = read(`${origin}/v1/sessions/${id}/events`, (events) => {
+    heard = events.length;
+    return false;
+  });
   const waiting = fetch(`${origin}/v1/sessions?wait=running`, {
     method: "POST",
     headers: { authorization: `Bearer ${keyOf("acme")}`, "content-type": "application/json" },
     body: JSON.stringify({ tier: "small" }),
   });
   await until(async () => (await api.store.list("acme", { limit: 10 }))?.items.length === 2);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await until(() => heard === 1);
   const short = Array.from({ length: 20 }, () =>
     fetch(`${origin}/v1/sessions`, { headers: { authorization: `Bearer ${keyOf("acme")}` } }).catch(() => undefined),
   );

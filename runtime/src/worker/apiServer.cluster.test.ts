@@ -97,7 +97,9 @@ test("each kind of refusal, and each way not to answer, costs a session time and
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-test("a watch that is cut, refused or silent is made anew, and tells of the next pod that goes", async () => {
+test("a watch that is cut, refused or silent is made anew, and tells of the next pod that goes", {
+  timeout: 400_000,
+}, async () => {
   const front = await openFront();
   // Without the sweep nothing but the watch can tell.
   const { create, become, allBecome } = await openWorker(place, { kubeConfig: front.config, sweepMs: 600_000 });

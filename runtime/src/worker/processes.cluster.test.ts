@@ -1,4 +1,5 @@
 /** Processes that die in the middle of their work, or don't know what time it is. Every test ends with the full audit. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test, vi } from "vitest";
 import { type State, states } from "../sessions/state.ts";
 import { audit, useCluster } from "../testing/cluster.ts";
@@ -26,9 +27,11 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
 
   const [created] = await Promise.all([
     Promise.all(
-      Array.from({ length: count }, (_, index) =>
-        ask("POST", "/v1/sessions", { tier: "small" }, { "idempotency-key": `session-${index}` }),
-      ),
+      // One after the other, so that a kill that comes late is in their midst too.
+      Array.from({ length: count }, async (_, index) => {
+        await sleep(index * 200);
+        return ask("POST", "/v1/sessions", { tier: "small" }, { "idempotency-key": `session-${index}` });
+      }),
     ),
     killed(api, 10, ...states),
     killed(workers[0], 5, "running"),
@@ -40,7 +43,7 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
   expect(await audit(database, namespace)).toEqual([]);
 
   const [deleted] = await Promise.all([
-    Promise.all(ids.map((id) => ask("DELETE", `/v1/sessions/${id}`))),
+    Promise.all(ids.map((id, index) => sleep(index * 200).then(() => ask("DELETE", `/v1/sessions/${id}`)))),
     killed(api, 10, "stopping", "stopped"),
     killed(workers[1], 5, "stopped"),
   ]);

@@ -23,9 +23,9 @@ async function throughout(happens: () => Promise<void>): Promise<void> {
   await allBecome("running");
   expect(await audit(database, namespace)).toEqual([]);
 
-  await Promise.all(sessions.map(({ id }) => stop(id)));
+  await Promise.all(sessions.slice(0, count / 2).map(({ id }) => stop(id)));
   await until(async () => (await numberIn("stopped")) >= 2);
-  expect(await numberIn("stopped")).toBeLessThan(count);
+  await Promise.all(sessions.slice(count / 2).map(({ id }) => stop(id)));
   await happens();
   await allBecome("stopped");
   expect(await audit(database, namespace)).toEqual([]);

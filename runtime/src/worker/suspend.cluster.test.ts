@@ -68,7 +68,7 @@ test("an ephemeral workspace is a folder of the pod: no claim, and nothing to su
 });
 
 test("a workspace is kept after the end for as long as the tenant wants, then cleaned up", async () => {
-  const { create, become, stop, database, queue } = await openWorker(place, { tenant: { retentionSeconds: 2 } });
+  const { create, become, stop, database, queue } = await openWorker(place, { tenant: { retentionSeconds: 10 } });
   const { id } = await create();
   await become(id, "running");
   await stop(id);
