@@ -3,7 +3,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { secondsOf } from "./config/duration.ts";
 import type { Config } from "./config.ts";
-import { contentName } from "./kubernetes/content-name.ts";
+import { contentName, namedByContent } from "./kubernetes/content-name.ts";
 import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels } from "./kubernetes/labels.ts";
 import type { SecretKey, StoreConnection } from "./store-connection.ts";
@@ -77,7 +77,7 @@ export class Settings extends pulumi.ComponentResource {
         immutable: true,
         data: environment,
       },
-      parent,
+      { ...parent, ...namedByContent },
     );
 
     const tokenKey =
@@ -102,7 +102,7 @@ export class Settings extends pulumi.ComponentResource {
           immutable: true,
           data,
         },
-        parent,
+        { ...parent, ...namedByContent },
       );
       secretFiles.push({ configMap: { name: trusted.metadata.name } });
     }

@@ -63,6 +63,7 @@ test("what was changed by hand is put right by `up --refresh`", async () => {
 });
 
 test("an image that doesn't start fails within its time-out, naming pod and reason; the next `up` repairs it", async () => {
+  const before = await namedByContent();
   const checkout = await brokenCheckout();
   const broken = await up({
     checkout,
@@ -79,6 +80,7 @@ test("an image that doesn't start fails within its time-out, naming pod and reas
 
   const { failed, output } = await upWith({ ...entry, quota: { pods: 7 } });
   expect(failed, output).toBe(false);
+  expect(await namedByContent()).toEqual(before);
 });
 
 test("an entry that just vanishes is refused, before anything is touched, with what to do", async () => {
@@ -124,6 +126,13 @@ async function brokenCheckout(): Promise<string> {
 }
 
 const field = (object: string, path: string) => kubectl(["get", object, "-n", namespace, "-o", `jsonpath=${path}`]);
+
+/** What of the platform has another name when its content changes; the Job's is the image's, which may be built anew. */
+const namedByContent = async () =>
+  (await kubectl(["get", "configmaps,secrets,jobs", "-n", "berth", "-o", "name"]))
+    .split("\n")
+    .filter((name) => /-[0-9a-f]{10}$/.test(name))
+    .map((name) => name.replace(/(?<=^job.*-)[0-9a-f]{10}$/, "…"));
 
 const tenantsFile = async () =>
   Buffer.from(

@@ -13,3 +13,10 @@ export const contentName = (name: string, content: pulumi.Input<unknown>): pulum
       return `${name}-${hash.slice(0, 10)}`;
     }),
   );
+
+/**
+ * For an object of such a name. What is put back after a failed `up` has a name that was there before: if the object of that
+ * name had waited for the end of the `up`, making it would be refused, or it would be taken over and then deleted. So it goes
+ * first. Pods that run have mounted it; those of before that restart in the meantime wait for the ones that follow.
+ */
+export const namedByContent = { deleteBeforeReplace: true } as const;

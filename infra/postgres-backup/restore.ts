@@ -81,7 +81,7 @@ async function migrate(): Promise<void> {
   const deployed = imageOf(get<Workload>("deployment", "worker"));
   const { items } = get<{ items: Workload[] }>("jobs", "--selector=app.kubernetes.io/name=migrate");
   const job = items.find((one) => imageOf(one) === deployed);
-  if (!job) throw new Error("The Job of the deployed version's migrations is gone: run `pulumi up`.");
+  if (!job) throw new Error("The Job of the deployed version's migrations is gone: run `pulumi up --refresh`.");
   const { spec, metadata } = job.spec.template;
   const labels = Object.fromEntries(
     Object.entries(metadata.labels).filter(([key]) => !/job-name|controller-uid/.test(key)),
