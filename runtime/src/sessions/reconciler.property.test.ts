@@ -1,6 +1,7 @@
 /** Whatever happens in whatever order, twice, late or not at all: no session is lost, doubled or leaked. */
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
+import type { Tenant } from "../tenants/tenants.ts";
 import { tenant } from "../testing/fixtures.ts";
 import { type Fault, Model } from "../testing/model.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -14,6 +15,7 @@ const wishes = {
 const harms = ["finished", "broken", "displaced", "deleted", "vanished"] as const;
 
 const ids = ["one", "two"];
+const [id] = ids as [string];
 const anyStep = fc.record({
   id: fc.constantFrom(...ids),
   ticks: fc.nat(8),
@@ -44,11 +46,13 @@ type Step = { id: string; does: string; ticks: number };
 function open(changes: Parameters<typeof tenant>[1] = {}) {
   const model = new Model();
   const acme = tenant("acme", changes);
+  /** What this worker has read of the tenants. */
+  const tenants = { get: (): Tenant | undefined => acme, isBehind: () => false };
   const reconciler = new Reconciler({
     store: model.store,
     objects: model.objects,
     admission: model.admission,
-    tenant: () => acme,
+    tenants,
     limits: { startTimeoutSeconds: 300 },
     metrics: { observeChange: () => {}, quotaRefusals: { inc: () => {} } as never },
   });
@@ -61,7 +65,7 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
       }
     }
   };
-  return { model, reconciler, settle };
+  return { model, reconciler, tenants, settle };
 }
 
 /**
@@ -163,6 +167,21 @@ test("a session that nobody ended and nothing happened to is there, whatever fai
   );
 });
 
+test.each([
+  ["waits until the worker has read of its tenant, and then comes up", true, "queued", "running"],
+  ["ends if the worker has read that there is no such tenant", false, "stopped", "stopped"],
+] as const)("a session %s", async (_, behind, unread, read) => {
+  const { model, tenants, settle } = open();
+  const { get } = tenants;
+  Object.assign(tenants, { get: () => undefined, isBehind: () => behind });
+  model.create(id);
+  await settle();
+  expect(model.rows.get(id)).toMatchObject({ state: unread, reason: expect.stringContaining("tenant") });
+  Object.assign(tenants, { get });
+  await settle();
+  expect(model.rows.get(id)?.state).toBe(read);
+});
+
 /** A look that stands still before its call of that number, as a worker does that lost the processor, until it is let go on. */
 async function stuckLook(
   { model, reconciler }: ReturnType<typeof open>,
@@ -189,7 +208,6 @@ async function stuckLook(
   };
 }
 
-const [id] = ids as [string];
 /** Calls of a look: at a queued session up to making its pod; at a suspending one up to removing its pod. */
 const [makesPod, removesPod] = [6, 3];
 

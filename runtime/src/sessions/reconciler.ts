@@ -3,6 +3,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import { refusalOf, troubleOf } from "../pods/kubernetes.ts";
 import type { SessionObjects } from "../pods/sessionObjects.ts";
 import type { Tenant } from "../tenants/tenants.ts";
+import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { isIdle } from "./deadlines.ts";
 import { type Action, decideDown, decideEnd, decideRun, decideStart, drained, type Limits } from "./decide.ts";
 import type { Session } from "./session.ts";
@@ -23,8 +24,7 @@ export interface ReconcilerOptions {
   objects: Pick<SessionObjects, "create" | "observe" | "observePod" | "removePod" | "remove">;
   /** Lets sessions out of the queue whose turn it is. */
   admission: { run: () => Promise<void>; kick: () => void };
-  /** The tenant as the stack has it now; undefined if it has been taken out. */
-  tenant: (name: string) => Tenant | undefined;
+  tenants: Pick<TenantsFile, "get" | "isBehind">;
   limits: Limits;
   metrics: Pick<Metrics, "observeChange" | "quotaRefusals">;
 }
@@ -41,7 +41,8 @@ export class Reconciler {
   async reconcile(sessionId: string): Promise<Look> {
     const seen = await this.options.store.look(sessionId);
     if (seen === undefined) return { outcome: "unknown" };
-    const tenant = this.options.tenant(seen.session.tenant);
+    const tenant = this.options.tenants.get(seen.session.tenant);
+    if (tenant === undefined && this.options.tenants.isBehind(seen.session.createdAt)) return this.#unread(seen);
     switch (seen.session.state) {
       case "queued":
         return this.#queued(seen, tenant);
@@ -62,7 +63,14 @@ export class Reconciler {
   async displaced(sessionId: string, podIp: string, reason: string): Promise<void> {
     const session = await this.options.store.find(sessionId);
     if (session?.state !== "running" || session.podIp !== podIp) return;
-    await this.#apply(session, drained(session, reason, this.options.tenant(session.tenant)));
+    await this.#apply(session, drained(session, reason, this.options.tenants.get(session.tenant)));
+  }
+
+  /** Another worker may have read of its tenant, and has more to say of it then. */
+  async #unread({ session }: Seen): Promise<Look> {
+    if (session.reason === null)
+      await this.#apply(session, { type: "waiting", reason: "Waiting for news of its tenant" });
+    return { outcome: "waiting", session, againMs: 2_000 };
   }
 
   async #queued(seen: Seen, tenant: Tenant | undefined): Promise<Look> {

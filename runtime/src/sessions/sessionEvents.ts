@@ -65,19 +65,19 @@ export async function readEvents(
   return rows.map(({ session_id, ...event }) => ({ ...event, sessionId: session_id }));
 }
 
-/** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its tenant. */
+/** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its session's tenant and age. */
 export async function readAllEvents(
   database: Database,
   afterId: string,
   limit: number,
-): Promise<(LoggedEvent & { tenant: string })[]> {
+): Promise<(LoggedEvent & { tenant: string; sessionCreatedAt: Date })[]> {
   const rows = await database
     .selectFrom("session_events as event")
     .innerJoin("sessions", "sessions.id", "event.session_id")
     .where("event.id", ">", afterId)
     .where(sinceOwned)
     .selectAll("event")
-    .select("sessions.tenant")
+    .select(["sessions.tenant", "sessions.created_at as sessionCreatedAt"])
     .orderBy("event.id")
     .limit(limit)
     .execute();

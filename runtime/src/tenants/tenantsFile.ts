@@ -1,13 +1,19 @@
 /** Keeps the tenants up to date with their file. */
-import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
 import type { OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import { findKeyHolder, type KeyHolder, parseTenants, type Tenant, type Tenants } from "./tenants.ts";
 
+/** By then a kubelet has brought a changed Secret to every pod: it does so every minute or two. */
+const unreadForMs = 5 * 60_000;
+
 export class TenantsFile implements OnApplicationShutdown {
-  #text: string;
+  /** What was read last, be it wrong. */
+  #read: { text: string; writtenAt: Date };
   #content: Tenants;
+  /** When the file was written that the content is of. */
+  #writtenAt: Date;
   readonly #listeners: (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
 
@@ -18,8 +24,9 @@ export class TenantsFile implements OnApplicationShutdown {
     /** How often the file is read, in milliseconds. Default 2000. */
     intervalMs = 2_000,
   ) {
-    this.#text = readFileSync(path, "utf8");
-    this.#content = parseTenants(this.#text);
+    this.#read = { writtenAt: statSync(path).mtime, text: readFileSync(path, "utf8") };
+    this.#content = parseTenants(this.#read.text);
+    this.#writtenAt = this.#read.writtenAt;
     // Read again and again: Kubernetes changes a mounted Secret by swapping a symlink above it, which file events don't
     // tell reliably, and the file is small.
     this.#timer = setInterval(() => void this.#reload(), intervalMs).unref();
@@ -43,6 +50,15 @@ export class TenantsFile implements OnApplicationShutdown {
     return findKeyHolder(this.#content, key);
   }
 
+  /**
+   * Whether a session that was made at that time may be of a tenant that this process has not read of yet, as its file was
+   * written before: each pod gets the file at a time of its own, and the API's may have been first. Not for longer than five
+   * minutes, as clocks differ.
+   */
+  isBehind(createdAt: Date, now = Date.now()): boolean {
+    return createdAt > this.#writtenAt && now - createdAt.getTime() < unreadForMs;
+  }
+
   /** Calls the listener after every change that was taken. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
@@ -54,10 +70,12 @@ export class TenantsFile implements OnApplicationShutdown {
 
   async #reload(): Promise<void> {
     try {
+      const { mtime: writtenAt } = await stat(this.path); // before the text, so that it is never the younger of the two
       const text = await readFile(this.path, "utf8");
-      if (text === this.#text) return;
-      this.#text = text; // also if it is wrong, so that it is complained about once
+      if (text === this.#read.text && writtenAt.getTime() === this.#read.writtenAt.getTime()) return;
+      this.#read = { text, writtenAt }; // also if it is wrong, so that it is complained about once
       this.#content = parseTenants(text);
+      this.#writtenAt = writtenAt;
     } catch (error) {
       this.logger.error({ err: error }, "the tenants file is wrong; the tenants of before stay");
       return;

@@ -77,6 +77,7 @@ export async function startClusterWorker(
     },
     tenants: {
       get: (name) => tenants.get(name),
+      isBehind: () => false,
       all: () => [...tenants.values()],
       namespaces: () => [...new Set([...tenants.values()].map(({ namespace }) => namespace))],
       onChange: () => {},

@@ -3,7 +3,7 @@ import { type InferResult, sql } from "kysely";
 import type { Database } from "../database/database.ts";
 import { type EventJson, toEventJson } from "../events/event.ts";
 import { readAllEvents } from "../sessions/sessionEvents.ts";
-import type { Tenant } from "../tenants/tenants.ts";
+import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { type DeliveryJson, withoutQuery } from "./delivery.ts";
 
 /** Events turned into deliveries at once. */
@@ -25,9 +25,10 @@ export class DeliveryStore {
 
   /**
    * Makes deliveries of what has happened since the last time, for the tenants that have webhooks. Returns whether there
-   * may be more. One worker at a time does it; the others find nothing to do.
+   * may be more. One worker at a time does it; the others find nothing to do. What is of a tenant that this worker hasn't
+   * read of yet waits, and what comes after it, until this worker has or another that has comes by.
    */
-  async fanOut(tenant: (name: string) => Tenant | undefined): Promise<boolean> {
+  async fanOut(tenants: Pick<TenantsFile, "get" | "isBehind">): Promise<boolean> {
     return this.database.transaction().execute(async (transaction) => {
       const position = await transaction
         .selectFrom("webhook_position")
@@ -36,11 +37,19 @@ export class DeliveryStore {
         .skipLocked()
         .executeTakeFirst();
       if (position === undefined) return false;
-      const events = await readAllEvents(transaction, position.event_id, pageSize);
+      const page = await readAllEvents(transaction, position.event_id, pageSize);
+      const unread = page.findIndex(
+        ({ tenant, sessionCreatedAt }) => tenants.get(tenant) === undefined && tenants.isBehind(sessionCreatedAt),
+      );
+      const events = unread === -1 ? page : page.slice(0, unread);
       const last = events.at(-1);
       if (last === undefined) return false;
       const rows = events.flatMap((event) =>
-        (tenant(event.tenant)?.webhooks ?? []).map(({ url }) => ({ tenant: event.tenant, url, event_id: event.id })),
+        (tenants.get(event.tenant)?.webhooks ?? []).map(({ url }) => ({
+          tenant: event.tenant,
+          url,
+          event_id: event.id,
+        })),
       );
       if (rows.length > 0) {
         await transaction

@@ -1,16 +1,20 @@
 /** From what happens to a session to the tenant's receiver, a server of our own on this machine. */
 import { createHmac } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { Metrics } from "../metrics/metrics.ts";
+import type { Session } from "../sessions/session.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
+import type { Tenant } from "../tenants/tenants.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
-import { cipher, freshDatabase, noJobs, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, noJobs, sessionOf, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
 import { DeliveryStore } from "./deliveryStore.ts";
 import { WebhookSender } from "./webhookSender.ts";
 
+const user = { name: "key:default" };
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 interface Received {
@@ -36,7 +40,8 @@ async function open(url: string, { allowPrivate = true, senders = 1 } = {}) {
   const { database } = await freshDatabase();
   const sessions = new SessionStore(database, cipher);
   const deliveries = new DeliveryStore(database);
-  const tenants = new TenantsFile(tenantsFile(tenant("acme", { webhooks: [{ url, secret }] }), tenant("beta")), silent);
+  const file = tenantsFile(tenant("acme", { webhooks: [{ url, secret }] }), tenant("beta"));
+  const tenants = new TenantsFile(file, silent, 20);
   const metrics = new Metrics(sessions, noJobs);
   const options = { store: deliveries, tenants, metrics, logger: silent, allowPrivate, intervalMs: 20 };
   for (let count = 0; count < senders; count += 1) {
@@ -47,13 +52,16 @@ async function open(url: string, { allowPrivate = true, senders = 1 } = {}) {
   onTestFinished(() => tenants.onApplicationShutdown());
   return {
     deliveries,
+    /** The stack is changed: these are the tenants from now on. */
+    setTenants: (...tenants: Tenant[]) => writeFileSync(file, JSON.stringify({ tenants })),
     listed: async () => (await deliveries.list({}, 100, undefined))?.items ?? [],
     hurry: () => sql`update webhook_deliveries set next_at = now()`.execute(database),
     lastAttempt: () => sql`update webhook_deliveries set next_at = now(), attempts = 11`.execute(database),
     outcomes: async () =>
       Object.fromEntries((await metrics.webhooks.get()).values.map(({ labels, value }) => [labels.outcome, value])),
-    create: (name = "acme") =>
-      sessions.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, { name: "key:default" }),
+    create: async (name = "acme") =>
+      sessionOf(await sessions.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, user)),
+    end: (session: Session) => sessions.apply(session, { type: "stop", cause: "user", reason: "Stopped" }, user),
   };
 }
 
@@ -79,6 +87,31 @@ test("each event arrives once, signed, however many workers there are; and other
     expect(headers["webhook-signature"]).toBe(`v1,${signature}`);
     expect(Math.abs(Number(headers["webhook-timestamp"]) - Date.now() / 1000)).toBeLessThan(60);
   }
+});
+
+test("a new tenant's first events arrive, though its worker reads of it later than the API did", async () => {
+  const { received, url } = await receiver();
+  const { create, setTenants, listed } = await open(url);
+  await create("newcomer");
+  await create();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(received).toHaveLength(0);
+  const webhooks = [{ url, secret }];
+  setTenants(tenant("acme", { webhooks }), tenant("newcomer", { webhooks }));
+  await until(async () => received.length === 2 && (await listed()).length === 0);
+  expect(received.map(({ body }) => JSON.parse(body).data.tenant)).toEqual(["newcomer", "acme"]);
+});
+
+test("a tenant that was taken out holds nobody's events up", async () => {
+  const { received, url } = await receiver();
+  const { create, end, setTenants } = await open(url);
+  const old = await create("beta");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  setTenants(tenant("acme", { webhooks: [{ url, secret }] }));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await end(old);
+  await create();
+  await until(async () => received.length === 1);
 });
 
 test("what does not arrive is tried again under the same id, and redirects are not followed", async () => {

@@ -37,7 +37,7 @@ export interface WorkerSurroundings {
   kubeConfig: KubeConfig;
   /** How the API server is reached; each is told whom to tell of every call. */
   connect: { core: (onAnswer: OnAnswer) => CoreApi; leases: (onAnswer: OnAnswer) => LeaseApi };
-  tenants: Pick<TenantsFile, "get" | "all" | "namespaces" | "onChange">;
+  tenants: Pick<TenantsFile, "get" | "isBehind" | "all" | "namespaces" | "onChange">;
   logger: Logger;
   /** Milliseconds between two sweeps. Default 15 000. */
   sweepMs?: number;
@@ -54,7 +54,6 @@ export function workerParts(surroundings: WorkerSurroundings) {
   const metrics = new Metrics(store, queue, config.START_TIMEOUT_SECONDS);
   const onAnswer: OnAnswer = (verb, code) => metrics.kubernetesRequests.inc({ verb, code });
   const core = connect.core(onAnswer);
-  const tenant = (name: string) => tenants.get(name);
   const objects = new SessionObjects(core, {
     agentImage: config.AGENT_IMAGE,
     sessionUrl: config.SESSION_URL,
@@ -63,13 +62,13 @@ export function workerParts(surroundings: WorkerSurroundings) {
   const admission = new Admission({
     database,
     store,
-    tenant,
+    tenant: (name) => tenants.get(name),
     maxStarting: config.MAX_STARTING,
     onChange: (id) => queue.look(id),
     logger,
   });
   const limits = { startTimeoutSeconds: config.START_TIMEOUT_SECONDS };
-  const reconciler = new Reconciler({ store, objects, admission, tenant, limits, metrics });
+  const reconciler = new Reconciler({ store, objects, admission, tenants, limits, metrics });
   const leader = new Leader({
     leases: connect.leases(onAnswer),
     namespace: config.LEASE_NAMESPACE,
