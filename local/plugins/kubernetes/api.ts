@@ -66,7 +66,15 @@ export class Api {
    * Makes the fields that the official plugin or kubectl wrote those of `fieldManager`. Tried again where a controller wrote
    * the object in between.
    */
-  async takeOver(kind: Kind, object: Props, fieldManager: string, tries = 10): Promise<void> {
+  takeOver(kind: Kind, object: Props, fieldManager: string): Promise<void> {
+    return pRetry(() => this.#takeOverOnce(kind, object, fieldManager), {
+      retries: 9,
+      minTimeout: 10,
+      shouldRetry: ({ error }) => isCode(error, 409),
+    });
+  }
+
+  async #takeOverOnce(kind: Kind, object: Props, fieldManager: string): Promise<void> {
     const live = await this.get(kind, metadataOf(object)).catch((error) => {
       if (!isCode(error, 404)) throw error;
     });
@@ -76,10 +84,7 @@ export class Api {
     await this.#call("PATCH", `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`, {}, [
       { op: "replace", path: "/metadata/managedFields", value },
       { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion },
-    ]).catch((error) => {
-      if (!isCode(error, 409) || tries <= 1) throw error;
-      return this.takeOver(kind, object, fieldManager, tries - 1);
-    });
+    ]);
   }
 
   /** What depends on the object goes first; returns at once. */
