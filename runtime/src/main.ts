@@ -138,7 +138,6 @@ async function serve(
   } = {},
 ): Promise<void> {
   await app.listen(config.HTTP_PORT, "0.0.0.0");
-  logger.info({ port: config.HTTP_PORT }, "listening");
   endOnSignal(
     [
       { name: "not ready any more", run: () => app.get(Health).drain() },
@@ -149,6 +148,8 @@ async function serve(
     ],
     logger,
   );
+  // Who reads this may send a signal at once.
+  logger.info({ port: config.HTTP_PORT }, "listening");
 }
 
 const run = roles[process.argv[2] ?? ""];

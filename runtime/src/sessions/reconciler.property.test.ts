@@ -168,12 +168,14 @@ test("a session that nobody ended and nothing happened to is there, whatever fai
 });
 
 test.each([
-  ["waits until the worker has read of its tenant, and then comes up", true, "queued", "running"],
-  ["ends if the worker has read that there is no such tenant", false, "stopped", "stopped"],
-] as const)("a session %s", async (_, behind, unread, read) => {
+  ["waits until the worker has read of its tenant, and then comes up", undefined, true, "queued", "running"],
+  ["waits until the worker has read that its tenant may have it", { maxSessions: 0 }, true, "queued", "running"],
+  ["ends if the worker has read that there is no such tenant", undefined, false, "stopped", "stopped"],
+  ["ends if the worker has read that its tenant may have none", { maxSessions: 0 }, false, "stopped", "stopped"],
+] as const)("a session %s", async (_, changes, behind, unread, read) => {
   const { model, tenants, settle } = open();
   const { get } = tenants;
-  Object.assign(tenants, { get: () => undefined, isBehind: () => behind });
+  Object.assign(tenants, { get: () => changes && tenant("acme", changes), isBehind: () => behind });
   model.create(id);
   await settle();
   expect(model.rows.get(id)).toMatchObject({ state: unread, reason: expect.stringContaining("tenant") });

@@ -42,7 +42,8 @@ export class Reconciler {
     const seen = await this.options.store.look(sessionId);
     if (seen === undefined) return { outcome: "unknown" };
     const tenant = this.options.tenants.get(seen.session.tenant);
-    if (tenant === undefined && this.options.tenants.isBehind(seen.session.createdAt)) return this.#unread(seen);
+    // Without a tenant, or without leave to have sessions, it would end.
+    if (!tenant?.maxSessions && this.options.tenants.isBehind(seen.session.createdAt)) return this.#unread(seen);
     switch (seen.session.state) {
       case "queued":
         return this.#queued(seen, tenant);

@@ -45,6 +45,12 @@ test("what a session is to do is kept for its agent, and shown to nobody else", 
   expect(JSON.stringify(everything)).not.toContain("S3CRET");
 });
 
+test("a tenant that may not have sessions is told so", async () => {
+  const api = await openApi({}, [tenant("acme", { maxSessions: 0 })]);
+  expect(await create(api)).toMatchObject({ status: 403, detail: expect.stringContaining("maxSessions: 0") });
+  expect(await api.store.count()).toEqual([]);
+});
+
 test("a session lives and idles no longer than its tenant lets it", async () => {
   const api = await openApi({}, [tenant("acme", { maxLifetimeSeconds: 3600, idleTimeoutSeconds: 600 })]);
   expect(await create(api)).toMatchObject({ maxLifetimeSeconds: 3600, idleTimeoutSeconds: 600 });

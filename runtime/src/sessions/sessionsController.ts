@@ -90,6 +90,9 @@ export class SessionsController {
     @InHeaders(IdempotencyKey) headers: IdempotencyKey,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SessionJson> {
+    if (tenant.maxSessions === 0) {
+      throw new Problem(403, `The tenant ${tenant.name} may not have sessions: its config has maxSessions: 0.`);
+    }
     const { limits, faults } = limitsFor(tenant, body);
     if (faults.length > 0) throw invalidInput(faults);
     const waited = wait && this.waiting.forRunning(tenant.name, reply);

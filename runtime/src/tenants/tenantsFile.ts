@@ -51,9 +51,9 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   /**
-   * Whether a session that was made at that time may be of a tenant that this process has not read of yet, as its file was
-   * written before: each pod gets the file at a time of its own, and the API's may have been first. Not for longer than five
-   * minutes, as clocks differ.
+   * Whether this process may not have read yet what let a session be made at that time, as its file was written before: each
+   * pod gets the file at a time of its own, and the API's may have been first. Not for longer than five minutes, as clocks
+   * differ.
    */
   isBehind(createdAt: Date, now = Date.now()): boolean {
     return createdAt > this.#writtenAt && now - createdAt.getTime() < unreadForMs;
