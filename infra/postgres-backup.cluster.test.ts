@@ -32,8 +32,8 @@ async function run(cronJob: string, command?: string): Promise<{ succeeded: bool
 }
 
 /** A query as the superuser, by the socket inside the pod. */
-const query = (text: string) =>
-  inBerth(["exec", "postgres-0", "--container=postgres", "--", "psql", "-U", "berth", "-Atqc", text]);
+const query = (text: string, database = "berth") =>
+  inBerth(["exec", "postgres-0", "--container=postgres", "--", "psql", "-U", "berth", "-d", database, "-Atqc", text]);
 
 /** A figure of the worker's /metrics. */
 async function metric(name: string): Promise<number> {
@@ -80,6 +80,11 @@ test.each([
 
 test("the database is put back by one command, and the API serves again", async () => {
   await query("create table if not exists restore_probe (id int)");
+  const spare = `00000000-0000-4000-8000-${randomBytes(6).toString("hex")}`;
+  await query(`insert into sessions (id, tenant, namespace, tier, state, warm)
+    values ('${spare}', 'acme', 'tenant-acme', 'small', 'stopped', 'made-ahead')`);
+  const lastEvent = async (database: string) =>
+    Number(await query(`select last_value from session_events_id_seq`, database));
   try {
     const { log } = await run("postgres-dump");
     const [dump] = /\d{8}T\d{6}Z/.exec(log) ?? [];
@@ -92,8 +97,12 @@ test("the database is put back by one command, and the API serves again", async 
     });
     expect(restore.exitCode, restore.all).toBe(0);
     expect(await query("select count(*) from restore_probe")).toBe("0");
+    // Whoever it may have been given to since the dump keeps it to themselves.
+    expect(await query(`select warm from sessions where id = '${spare}'`)).toBe("restored");
+    expect(await lastEvent("berth")).toBeGreaterThan(await lastEvent("berth_replaced"));
   } finally {
     await query("drop table if exists restore_probe");
+    await query(`delete from sessions where id = '${spare}'`);
     await query("drop database if exists berth_replaced");
   }
   // The Service may take a moment to know its pods.

@@ -24,6 +24,15 @@ pg_restore --exit-on-error --no-owner --dbname="$restored" database.dump
 sql --dbname="$restored" --file="$SCRIPTS/manifest.sql" --output=/tmp/restored
 diff manifest /tmp/restored
 
+# What came after the dump is not in it, but others have seen it: ids of events were told, and what was made ahead may have
+# been given out. A dump of an old version may have nothing made ahead.
+sql --dbname="$restored" --output=/dev/null <<'SQL'
+select setval('session_events_id_seq', last_value + 1000000000) from session_events_id_seq;
+select 'update sessions set warm = ''restored'' where warm is not null'
+  from information_schema.columns where table_name = 'sessions' and column_name = 'warm'
+\gexec
+SQL
+
 dropdb --if-exists --force --maintenance-db=postgres "$replaced"
 sql --dbname=postgres --set=live="$PGDATABASE" --set=restored="$restored" --set=replaced="$replaced" <<'SQL'
 select count(pg_terminate_backend(pid)) as ended from pg_stat_activity where datname = :'live' \gset
