@@ -3,20 +3,22 @@ import { sql } from "kysely";
 import type { Logger } from "pino";
 import type { Database } from "../database/database.ts";
 import { add, nothing, podAmounts, quotaOf, workspaceAmounts } from "../pods/resources.ts";
+import { secondsInState } from "../sessions/deadlines.ts";
 import { fromRow, type Session } from "../sessions/session.ts";
 import type { Actor, SessionStore } from "../sessions/sessionStore.ts";
 import { finalStates, podStates } from "../sessions/state.ts";
 import type { Tier } from "../sessions/tiers.ts";
 import type { Tenant } from "../tenants/tenants.ts";
+import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { type Load, type Plan, plan, type Situation, type Waiting } from "./plan.ts";
 
 export interface AdmissionOptions {
   database: Database;
   store: Pick<SessionStore, "apply">;
-  tenant: (name: string) => Tenant | undefined;
+  tenants: Pick<TenantsFile, "get" | "isBehind">;
   /** How many sessions may be starting at the same time, of all tenants. */
   maxStarting: number;
-  /** Called for every session that was let out of the queue, or can never be. */
+  /** Called for every session that was let out of the queue, or has to end. */
   onChange: (sessionId: string) => void;
   logger: Logger;
 }
@@ -57,7 +59,7 @@ export class Admission {
 
   /** The lock has processes take turns, for two at once would each fill the same free places. */
   async #turn(): Promise<void> {
-    const { database, store, onChange } = this.options;
+    const { database, store, tenants, onChange } = this.options;
     await database.transaction().execute(async (locked) => {
       await sql`select pg_advisory_xact_lock(hashtext('admission'))`.execute(locked);
       const sessions = await queued(database);
@@ -69,7 +71,11 @@ export class Admission {
       };
       for (const { id, turn } of admitted) if (await apply(id, { type: "admitted", turn })) onChange(id);
       for (const { id, reason } of impossible) {
-        if (await apply(id, { type: "fail", cause: "rejected", reason })) onChange(id);
+        const queued = sessions.get(id);
+        // With a workspace it waits for the quota to grow; and the quota may have grown in a file that is still to be read.
+        const waits = queued?.session.startedAt || tenants.isBehind(queued?.secondsInState ?? 0);
+        if (waits) await apply(id, { type: "waiting", reason });
+        else if (await apply(id, { type: "fail", cause: "rejected", reason })) onChange(id);
       }
       for (const { id, reason } of waiting) await apply(id, { type: "waiting", reason });
       await notePositions(database, waiting);
@@ -77,13 +83,17 @@ export class Admission {
   }
 
   async #plan(sessions: Map<string, Queued>): Promise<Plan> {
-    const { database, tenant: tenantOf, maxStarting } = this.options;
+    const { database, tenants: known, maxStarting, onChange } = this.options;
+    const tenantOf = (name: string) => known.get(name);
     const queue: Waiting[] = [];
     const loads = await loadsOf(database, tenantOf);
     const tenants = new Map<string, Tenant>();
     for (const { session, isRefused } of sessions.values()) {
       const tenant = tenantOf(session.tenant);
-      if (tenant === undefined) continue;
+      if (!tenant?.maxSessions) {
+        onChange(session.id); // whether it ends is not said here
+        continue;
+      }
       tenants.set(tenant.name, tenant);
       queue.push({
         id: session.id,
@@ -103,6 +113,7 @@ export class Admission {
 
 interface Queued {
   session: Session;
+  secondsInState: number;
   /** The cluster refused it a moment ago. */
   isRefused: boolean;
 }
@@ -112,11 +123,16 @@ async function queued(database: Database): Promise<Map<string, Queued>> {
   const rows = await database
     .selectFrom("sessions")
     .selectAll()
-    .select(sql<boolean>`coalesce(retry_at > now(), false)`.as("is_refused"))
+    .select([secondsInState.as("seconds_in_state"), sql<boolean>`coalesce(retry_at > now(), false)`.as("is_refused")])
     .where("state", "=", "queued")
     .where(sql<boolean>`(warm is null or not exists (select from sessions where state = 'queued' and warm is null))`)
     .execute();
-  return new Map(rows.map((row) => [row.id, { session: fromRow(row), isRefused: row.is_refused }]));
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      { session: fromRow(row), secondsInState: row.seconds_in_state, isRefused: row.is_refused },
+    ]),
+  );
 }
 
 /** What each tenant has up. A suspended session, and a kept workspace, count with their volume alone. */

@@ -4,6 +4,13 @@ import { expect, test } from "vitest";
 import { emptyDatabase, until } from "../testing/fixtures.ts";
 import { isDatabaseUnavailable, pingDatabase } from "./database.ts";
 
+test("a transaction that its process has left alone is ended", async () => {
+  const { database } = await emptyDatabase();
+  const { rows } = await sql<{ idle_in_transaction_session_timeout: string }>`
+    show idle_in_transaction_session_timeout`.execute(database);
+  expect(rows).toEqual([{ idle_in_transaction_session_timeout: "1min" }]);
+});
+
 test("a connection that breaks while it is in use fails its query and nothing else", async () => {
   const { database } = await emptyDatabase();
   await database.connection().execute(async (connection) => {

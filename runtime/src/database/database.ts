@@ -21,6 +21,8 @@ export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LO
     connectionTimeoutMillis: 3_000,
     statement_timeout: 10_000,
     query_timeout: 12_000,
+    // A node that dies in the middle of a transaction would hold its locks for as long as TCP keeps the connection: hours.
+    idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
   });
   // A connection that breaks fails its query, if it has one, and is replaced at the next. Unheard, these events would end

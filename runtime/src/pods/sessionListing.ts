@@ -3,8 +3,9 @@ import type { KubernetesListObject, KubernetesObject } from "@kubernetes/client-
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
 
-/** Which kinds of objects there are under a session's id. */
+/** Which kinds of objects there are under a session's id, and when the first of them was made. */
 export interface ListedObjects {
+  since: Date;
   pod: boolean;
   claim: boolean;
   secret: boolean;
@@ -19,7 +20,7 @@ export async function listSessionObjects(
   const found = new Map<string, ListedObjects>();
   type Query = { namespace: string; labelSelector: string; limit: number; _continue?: string };
   const list = async (
-    kind: keyof ListedObjects,
+    kind: "pod" | "claim" | "secret",
     call: (query: Query) => Promise<KubernetesListObject<KubernetesObject>>,
   ) => {
     let next: string | undefined;
@@ -33,8 +34,9 @@ export async function listSessionObjects(
       for (const { metadata } of page.items) {
         const id = metadata?.labels?.[sessionLabel];
         if (id === undefined) continue;
-        const objects = found.get(id) ?? { pod: false, claim: false, secret: false };
-        found.set(id, { ...objects, [kind]: true });
+        const made = metadata?.creationTimestamp ?? new Date();
+        const objects = found.get(id) ?? { pod: false, claim: false, secret: false, since: made };
+        found.set(id, { ...objects, [kind]: true, since: made < objects.since ? made : objects.since });
       }
       next = page.metadata?._continue || undefined;
     } while (next !== undefined);

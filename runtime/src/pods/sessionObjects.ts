@@ -4,6 +4,7 @@ import pRetry from "p-retry";
 import type { Observed } from "../sessions/decide.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Tenant } from "../tenants/tenants.ts";
+import { warmMark } from "../warm/mark.ts";
 import { type CoreApi, refusalOf } from "./kubernetes.ts";
 import { objectName, sessionLabel } from "./names.ts";
 import { claimFor, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec.ts";
@@ -33,6 +34,9 @@ export class SessionObjects {
     const { namespace } = session;
     const { agentImage: image, sessionUrl, tokens } = this.settings;
     const where = at(session);
+    if (session.warm !== null && session.warm !== warmMark(image, tenant)) {
+      return { result: "wait", reason: "Waiting for a worker of the version and the config that it is made ahead for" };
+    }
     try {
       const secret = await ensure(
         session,
@@ -127,8 +131,8 @@ async function ensure<T extends KubernetesObject>(
     });
   } catch (error) {
     const kind = refusalOf(error)?.kind;
-    // The quota is asked before the name is looked up, so an object that exists may be refused for its own weight.
-    if (kind !== "exists" && kind !== "quota") throw error;
+    // Quota and limits are asked before the name is looked up, so an object that exists may be refused for its own weight.
+    if (kind !== "exists" && kind !== "quota" && kind !== "rejected") throw error;
     const existing = await read(get);
     if (existing === undefined) throw error;
     if (existing.metadata?.labels?.[sessionLabel] !== session.id) {

@@ -43,7 +43,7 @@ export class Reconciler {
     if (seen === undefined) return { outcome: "unknown" };
     const tenant = this.options.tenants.get(seen.session.tenant);
     // Without a tenant, or without leave to have sessions, it would end.
-    if (!tenant?.maxSessions && this.options.tenants.isBehind(seen.session.createdAt)) return this.#unread(seen);
+    if (!tenant?.maxSessions && this.options.tenants.isBehind(seen.secondsOld)) return this.#unread(seen);
     switch (seen.session.state) {
       case "queued":
         return this.#queued(seen, tenant);
@@ -67,11 +67,11 @@ export class Reconciler {
     await this.#apply(session, drained(session, reason, this.options.tenants.get(session.tenant)));
   }
 
-  /** Another worker may have read of its tenant, and has more to say of it then. */
+  /** The sweep has it looked at again, and so has news of the tenants. Another worker may know more, and say so. */
   async #unread({ session }: Seen): Promise<Look> {
     if (session.reason === null)
       await this.#apply(session, { type: "waiting", reason: "Waiting for news of its tenant" });
-    return { outcome: "waiting", session, againMs: 2_000 };
+    return { outcome: "waiting", session };
   }
 
   async #queued(seen: Seen, tenant: Tenant | undefined): Promise<Look> {

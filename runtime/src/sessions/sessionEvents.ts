@@ -2,6 +2,7 @@
 import { type QueryCreator, sql } from "kysely";
 import type { Database } from "../database/database.ts";
 import type { Schema } from "../database/schema.ts";
+import { secondsOld } from "./deadlines.ts";
 import type { State } from "./state.ts";
 
 /** Who does something, for the audit trail: e.g. `key:default` from an address, or `worker`. */
@@ -70,14 +71,14 @@ export async function readAllEvents(
   database: Database,
   afterId: string,
   limit: number,
-): Promise<(LoggedEvent & { tenant: string; sessionCreatedAt: Date })[]> {
+): Promise<(LoggedEvent & { tenant: string; sessionSecondsOld: number })[]> {
   const rows = await database
     .selectFrom("session_events as event")
     .innerJoin("sessions", "sessions.id", "event.session_id")
     .where("event.id", ">", afterId)
     .where(sinceOwned)
     .selectAll("event")
-    .select(["sessions.tenant", "sessions.created_at as sessionCreatedAt"])
+    .select(["sessions.tenant", secondsOld.as("sessionSecondsOld")])
     .orderBy("event.id")
     .limit(limit)
     .execute();

@@ -5,7 +5,7 @@ import type { Database } from "../database/database.ts";
 import type { WorkspaceMode } from "../database/schema.ts";
 import { claimWarm } from "../warm/claim.ts";
 import { changesOf } from "./changes.ts";
-import { isIdle, isOverLifetime, secondsInState } from "./deadlines.ts";
+import { isIdle, isOverLifetime, secondsInState, secondsOld } from "./deadlines.ts";
 import { fromRow, type Session } from "./session.ts";
 import { type Actor, type LoggedEvent, logEvents, newestEventId, readAllEvents, readEvents } from "./sessionEvents.ts";
 import { finalStates, podStates, type SessionEvent, type State, transition } from "./state.ts";
@@ -32,8 +32,8 @@ export interface NewSession {
   maxLifetimeSeconds?: number | null;
   /** Default persistent. */
   workspaceMode?: WorkspaceMode;
-  /** Repeating a create with the same key gives the same session. */
-  idempotencyKey?: string | undefined;
+  /** The caller's key and words: repeating both gives the same session, whatever the tenant's config makes of them by then. */
+  idempotency?: { key: string; request: unknown } | undefined;
   /** With so many of the tenant's sessions in the queue no other is taken. Default: no limit. */
   backlogLimit?: number;
   /** One that was made ahead, from this, may be given out in its place; see warm/mark.ts. Default: it is made. */
@@ -71,6 +71,7 @@ export interface ListQuery {
 /** A session with what the database's clock says of it. */
 export interface Seen {
   session: Session;
+  secondsOld: number;
   secondsInState: number;
   isIdle: boolean;
   isOverLifetime: boolean;
@@ -84,9 +85,9 @@ export class SessionStore {
 
   /** Makes a session in state `queued`, or gives the one that the tenant made with the same idempotency key before. */
   async create(request: NewSession, actor: Actor): Promise<Created> {
-    const { tenant, namespace, idempotencyKey, backlogLimit, task, claim, warm, ...rest } = request;
+    const { tenant, namespace, idempotency, backlogLimit, task, claim, warm, ...rest } = request;
     const id = randomUUID();
-    const requestHash = idempotencyKey === undefined ? null : this.cipher.fingerprint({ ...rest, task });
+    const requestHash = idempotency === undefined ? null : this.cipher.fingerprint(idempotency.request);
     const encrypt = async (of: string) => (task === undefined ? null : this.cipher.encrypt(of, task));
     if (claim !== undefined) {
       const session = await claimWarm(this.database, { ...request, requestHash }, claim, encrypt, actor);
@@ -106,7 +107,7 @@ export class SessionStore {
       idle_timeout_seconds: sql<number | null>`${rest.idleTimeoutSeconds ?? null}::integer`,
       max_lifetime_seconds: sql<number | null>`${rest.maxLifetimeSeconds ?? null}::integer`,
       workspace_mode: sql<WorkspaceMode>`${rest.workspaceMode ?? "persistent"}::text`,
-      idempotency_key: sql<string | null>`${idempotencyKey ?? null}::text`,
+      idempotency_key: sql<string | null>`${idempotency?.key ?? null}::text`,
       request_hash: sql<string | null>`${requestHash}::text`,
       warm: sql<string | null>`${warm ?? null}::text`,
     };
@@ -133,7 +134,7 @@ export class SessionStore {
       .selectFrom("sessions")
       .selectAll()
       .where("tenant", "=", tenant)
-      .where("idempotency_key", "=", idempotencyKey ?? null)
+      .where("idempotency_key", "=", idempotency?.key ?? null)
       .executeTakeFirst();
     if (earlier === undefined) return "backlog";
     const same = earlier.request_hash === null || earlier.request_hash === requestHash;
@@ -160,12 +161,18 @@ export class SessionStore {
     const row = await this.database
       .selectFrom("sessions")
       .selectAll()
-      .select([secondsInState.as("in_state"), isIdle.as("is_idle"), isOverLifetime.as("is_over_lifetime")])
+      .select([
+        secondsOld.as("seconds_old"),
+        secondsInState.as("in_state"),
+        isIdle.as("is_idle"),
+        isOverLifetime.as("is_over_lifetime"),
+      ])
       .where("id", "=", id)
       .executeTakeFirst();
     return (
       row && {
         session: fromRow(row),
+        secondsOld: row.seconds_old,
         secondsInState: row.in_state,
         isIdle: row.is_idle,
         isOverLifetime: row.is_over_lifetime,

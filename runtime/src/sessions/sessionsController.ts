@@ -87,7 +87,7 @@ export class SessionsController {
     @Caller() { tenant, actor }: TenantCaller,
     @Body({ schema: CreateBody }) body: CreateBody,
     @Query({ schema: Wait }) { wait }: Wait,
-    @InHeaders(IdempotencyKey) headers: IdempotencyKey,
+    @InHeaders(IdempotencyKey) { "Idempotency-Key": key }: IdempotencyKey,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SessionJson> {
     if (tenant.maxSessions === 0) {
@@ -108,7 +108,7 @@ export class SessionsController {
         priority: tenant.priority,
         ...limits,
         workspaceMode: tenant.workspace.mode,
-        idempotencyKey: headers["Idempotency-Key"],
+        idempotency: key === undefined ? undefined : { key, request: body },
         backlogLimit: this.backlogLimit,
         claim,
       },

@@ -5,6 +5,14 @@ import type { SweptRow } from "../worker/compare.ts";
 import { isIdle, isOverLifetime } from "./deadlines.ts";
 import { finalStates } from "./state.ts";
 
+/** When the database was made: its first migration. A restored dump has that of the database that was dumped. */
+export async function rowsSince(database: Database): Promise<Date> {
+  const { rows } = await sql<{
+    since: Date;
+  }>`select min(timestamp)::timestamptz as since from kysely_migration`.execute(database);
+  return rows[0]?.since ?? new Date();
+}
+
 /** Every session that is not final or whose workspace is kept, and those of `ids` besides. */
 export async function sweptRows(database: Database, ids: string[]): Promise<SweptRow[]> {
   return database

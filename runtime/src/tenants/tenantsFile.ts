@@ -6,14 +6,14 @@ import type { Logger } from "pino";
 import { findKeyHolder, type KeyHolder, parseTenants, type Tenant, type Tenants } from "./tenants.ts";
 
 /** By then a kubelet has brought a changed Secret to every pod: it does so every minute or two. */
-const unreadForMs = 5 * 60_000;
+const unreadForSeconds = 5 * 60;
 
 export class TenantsFile implements OnApplicationShutdown {
   /** What was read last, be it wrong. */
-  #read: { text: string; writtenAt: Date };
+  #read: { text: string; mtime: Date };
   #content: Tenants;
-  /** When the file was written that the content is of. */
-  #writtenAt: Date;
+  /** When the file was written that the content is of, by performance.now(). */
+  #writtenAt: number;
   readonly #listeners: (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
 
@@ -24,9 +24,9 @@ export class TenantsFile implements OnApplicationShutdown {
     /** How often the file is read, in milliseconds. Default 2000. */
     intervalMs = 2_000,
   ) {
-    this.#read = { writtenAt: statSync(path).mtime, text: readFileSync(path, "utf8") };
+    this.#read = { mtime: statSync(path).mtime, text: readFileSync(path, "utf8") };
     this.#content = parseTenants(this.#read.text);
-    this.#writtenAt = this.#read.writtenAt;
+    this.#writtenAt = monotonic(this.#read.mtime);
     // Read again and again: Kubernetes changes a mounted Secret by swapping a symlink above it, which file events don't
     // tell reliably, and the file is small.
     this.#timer = setInterval(() => void this.#reload(), intervalMs).unref();
@@ -51,12 +51,12 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   /**
-   * Whether this process may not have read yet what let a session be made at that time, as its file was written before: each
-   * pod gets the file at a time of its own, and the API's may have been first. Not for longer than five minutes, as clocks
-   * differ.
+   * Whether this process may not have read yet what let something happen so many seconds ago, as its file is older than
+   * that: each pod gets the file at a time of its own, and another's may have been first. Not for longer than five minutes.
+   * Ages are compared, and not times, as clocks differ.
    */
-  isBehind(createdAt: Date, now = Date.now()): boolean {
-    return createdAt > this.#writtenAt && now - createdAt.getTime() < unreadForMs;
+  isBehind(secondsAgo: number): boolean {
+    return secondsAgo < Math.min(unreadForSeconds, (performance.now() - this.#writtenAt) / 1_000);
   }
 
   /** Calls the listener after every change that was taken. */
@@ -70,12 +70,12 @@ export class TenantsFile implements OnApplicationShutdown {
 
   async #reload(): Promise<void> {
     try {
-      const { mtime: writtenAt } = await stat(this.path); // before the text, so that it is never the younger of the two
+      const { mtime } = await stat(this.path); // before the text, so that it is never the younger of the two
       const text = await readFile(this.path, "utf8");
-      if (text === this.#read.text && writtenAt.getTime() === this.#read.writtenAt.getTime()) return;
-      this.#read = { text, writtenAt }; // also if it is wrong, so that it is complained about once
+      if (text === this.#read.text && mtime.getTime() === this.#read.mtime.getTime()) return;
+      this.#read = { text, mtime }; // also if it is wrong, so that it is complained about once
       this.#content = parseTenants(text);
-      this.#writtenAt = writtenAt;
+      this.#writtenAt = monotonic(mtime);
     } catch (error) {
       this.logger.error({ err: error }, "the tenants file is wrong; the tenants of before stay");
       return;
@@ -84,3 +84,6 @@ export class TenantsFile implements OnApplicationShutdown {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** A time as performance.now() would have told it; not later than now, should the clock be wrong. */
+const monotonic = (time: Date) => performance.now() - Math.max(0, Date.now() - time.getTime());

@@ -87,7 +87,7 @@ export class Model {
     look: (id) =>
       this.#call(() => {
         const row = this.rows.get(id);
-        return row && { session: row, secondsInState: 1, isIdle: false, isOverLifetime: false };
+        return row && { session: row, secondsOld: 1, secondsInState: 1, isIdle: false, isOverLifetime: false };
       }),
     find: (id) => this.#call(() => this.rows.get(id)),
     apply: (seen, event) => this.#call(() => this.#set(seen, event)),

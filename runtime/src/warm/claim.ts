@@ -52,7 +52,7 @@ export async function claimWarm(
             priority: request.priority ?? 50,
             idle_timeout_seconds: request.idleTimeoutSeconds ?? null,
             max_lifetime_seconds: request.maxLifetimeSeconds ?? null,
-            idempotency_key: request.idempotencyKey ?? null,
+            idempotency_key: request.idempotency?.key ?? null,
             request_hash: request.requestHash,
             task,
             created_at: now,

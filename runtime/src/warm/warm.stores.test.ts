@@ -20,7 +20,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const admission = new Admission({
     database,
     store,
-    tenant: () => tenants[0],
+    tenants: { get: () => tenants[0], isBehind: () => false },
     maxStarting: 10,
     onChange: () => {},
     logger: silent,
@@ -116,8 +116,9 @@ test("the same idempotency key gives the same session, however it came about", a
   const { refill, start, ask, spares } = await open(2);
   await refill();
   await start();
-  const first = await ask({ idempotencyKey: "once", task });
-  const again = await ask({ idempotencyKey: "once", task });
+  const request = { idempotency: { key: "once", request: {} }, task };
+  const first = await ask(request);
+  const again = await ask(request);
   expect(again.id).toBe(first.id);
   expect(await spares()).toHaveLength(1);
 });

@@ -18,6 +18,8 @@ export interface Delivery {
   /** With this one. */
   attempts: number;
   event: EventJson;
+  /** Since the event. */
+  secondsOld: number;
 }
 
 export class DeliveryStore {
@@ -39,7 +41,7 @@ export class DeliveryStore {
       if (position === undefined) return false;
       const page = await readAllEvents(transaction, position.event_id, pageSize);
       const unread = page.findIndex(
-        ({ tenant, sessionCreatedAt }) => tenants.get(tenant) === undefined && tenants.isBehind(sessionCreatedAt),
+        ({ tenant, sessionSecondsOld }) => tenants.get(tenant) === undefined && tenants.isBehind(sessionSecondsOld),
       );
       const events = unread === -1 ? page : page.slice(0, unread);
       const last = events.at(-1);
@@ -92,7 +94,13 @@ export class DeliveryStore {
         taken.map(({ id }) => id),
       )
       .execute();
-    return rows.map((row) => ({ id: row.delivery_id, url: row.url, attempts: row.attempts, event: eventOf(row) }));
+    return rows.map((row) => ({
+      id: row.delivery_id,
+      url: row.url,
+      attempts: row.attempts,
+      event: eventOf(row),
+      secondsOld: row.seconds_old,
+    }));
   }
 
   /** It has arrived, or there is no such webhook any more. */
@@ -171,6 +179,7 @@ function select(database: Database) {
       "delivery.next_at",
       "delivery.last_error",
       "delivery.created_at",
+      sql<number>`extract(epoch from now() - event.at)::float8`.as("seconds_old"),
     ]);
 }
 

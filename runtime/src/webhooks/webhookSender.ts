@@ -64,12 +64,13 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     this.#running.add(attempt);
   }
 
-  async #attempt({ id, url, attempts, event }: Delivery): Promise<void> {
+  async #attempt({ id, url, attempts, event, secondsOld }: Delivery): Promise<void> {
     const { store, tenants, metrics, logger, allowPrivate } = this.options;
-    const tenant = tenants.get(event.tenant);
-    if (tenant === undefined && tenants.isBehind(new Date(event.at))) return; // in a minute it is another's
-    const webhook = tenant?.webhooks.find((one) => one.url === url);
-    if (webhook === undefined) return store.remove(id); // taken out of the config meanwhile
+    const webhook = tenants.get(event.tenant)?.webhooks.find((one) => one.url === url);
+    if (webhook === undefined) {
+      if (tenants.isBehind(secondsOld)) return; // in a minute it is another's
+      return store.remove(id); // taken out of the config meanwhile
+    }
 
     const body = JSON.stringify({ type: `session.${event.state}`, timestamp: event.at, data: event });
     const headers = signedHeaders(webhook.secret, `evt_${event.id}`, new Date(), body);

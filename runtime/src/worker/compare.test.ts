@@ -11,10 +11,11 @@ const row = (state: SweptRow["state"], changes: Partial<SweptRow> = {}): SweptRo
   ...changes,
 });
 
-const all: SweptObjects = { namespace: "tenant-acme", pod: true, claim: true, secret: true };
+const made = new Date("2026-01-01T12:00:00Z");
+const all: SweptObjects = { namespace: "tenant-acme", pod: true, claim: true, secret: true, since: made };
 const listed = new Set(["tenant-acme"]);
-const swept = (rows: SweptRow[], objects: Record<string, SweptObjects> = {}) =>
-  compare(rows, new Map(Object.entries(objects)), listed);
+const swept = (rows: SweptRow[], objects: Record<string, SweptObjects> = {}, rowsSince = made) =>
+  compare(rows, new Map(Object.entries(objects)), listed, rowsSince);
 
 test("what is as it should be is left alone", () => {
   const rows = [row("running"), row("suspended"), row("queued"), row("stopped", { isKept: true }), row("failed")];
@@ -41,8 +42,13 @@ test("objects that outlived their session are found: a pod always, a workspace u
 
 test("objects without a row are found", () => {
   expect(swept([row("running")], { running: all, nobody: all }).orphans).toEqual([
-    { id: "nobody", namespace: "tenant-acme", pod: true, claim: true },
+    { id: "nobody", namespace: "tenant-acme", pod: true, claim: true, isOlder: false },
   ]);
+});
+
+test("objects without a row that are older than the database are told apart: another one may know them", () => {
+  const older = swept([], { nobody: all }, new Date(made.getTime() + 1_000)).orphans;
+  expect(older).toMatchObject([{ id: "nobody", isOlder: true }]);
 });
 
 test("of a namespace that could not be listed nothing is concluded: its sessions are looked at one by one", () => {

@@ -20,22 +20,30 @@ export interface SweptObjects {
   pod: boolean;
   claim: boolean;
   secret: boolean;
+  /** When the first of them was made. */
+  since: Date;
 }
 
 export interface Comparison {
   /** Sessions to look at. */
   look: string[];
-  /** Objects that no row stands for. */
-  orphans: { id: string; namespace: string; pod: boolean; claim: boolean }[];
+  /** Objects that no row stands for. Those that are older than the database itself are not its to judge. */
+  orphans: { id: string; namespace: string; pod: boolean; claim: boolean; isOlder: boolean }[];
   /** Rows that should have a pod or a workspace and don't. */
   bare: string[];
 }
 
 /**
  * `rows` are all sessions that are not final or whose workspace is kept, and all that `objects` names. `listed` are the
- * namespaces whose objects could be listed: about others the cluster says nothing here.
+ * namespaces whose objects could be listed: about others the cluster says nothing here. `rowsSince`: when the database was
+ * made.
  */
-export function compare(rows: SweptRow[], objects: Map<string, SweptObjects>, listed: Set<string>): Comparison {
+export function compare(
+  rows: SweptRow[],
+  objects: Map<string, SweptObjects>,
+  listed: Set<string>,
+  rowsSince: Date,
+): Comparison {
   const result: Comparison = { look: [], orphans: [], bare: [] };
   const known = new Set(rows.map(({ id }) => id));
   for (const row of rows) {
@@ -47,8 +55,10 @@ export function compare(rows: SweptRow[], objects: Map<string, SweptObjects>, li
       result.look.push(row.id);
     }
   }
-  for (const [id, { namespace, pod, claim }] of objects) {
-    if (!known.has(id)) result.orphans.push({ id, namespace, pod, claim });
+  for (const [id, { namespace, pod, claim, since }] of objects) {
+    // Kubernetes tells whole seconds.
+    const isOlder = since.getTime() + 1_000 <= rowsSince.getTime();
+    if (!known.has(id)) result.orphans.push({ id, namespace, pod, claim, isOlder });
   }
   return result;
 }

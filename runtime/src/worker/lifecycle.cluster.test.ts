@@ -1,8 +1,10 @@
 /** The life of a session on a real cluster, with all that the worker consists of. The desktop is tested end to end elsewhere. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { objectName } from "../pods/names.ts";
 import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
-import { until } from "../testing/fixtures.ts";
+import { session, until } from "../testing/fixtures.ts";
 
 const place = useCluster();
 const { namespace } = place;
@@ -126,11 +128,31 @@ test("what a stuck worker makes after a session's end is removed by the sweep", 
 });
 
 test("objects that no row stands for are removed by the leader's sweep", async () => {
-  const { acme, objects, leader } = await openWorker(place);
-  const stray = { id: "00000000-0000-4000-8000-000000000001", tenant: "acme", namespace, tier: "small" } as const;
-  const session = { ...stray, workspaceMode: "persistent" } as Parameters<typeof objects.create>[0];
-  expect(await objects.create(session, acme)).toEqual({ result: "created" });
+  const { acme, objects, leader } = await openWorker(place, { orphanGraceMs: 10_000 });
+  const stray = session({ namespace });
+  expect(await objects.create(stray, acme)).toEqual({ result: "created" });
   expect(await left(namespace, stray.id)).toEqual(all);
   await until(async () => (await left(namespace, stray.id)).length === 0);
   expect(leader.isLeader()).toBe(true);
+});
+
+test("those that are older than the database stay: it may be in the place of one that knows them", async () => {
+  const { acme, objects, database, sweep } = await openWorker(place, { orphanGraceMs: 0 });
+  const migratedIn = (hours: number) =>
+    sql`update kysely_migration set timestamp = (now() + ${hours} * interval '1 hour')::text`.execute(database);
+  await migratedIn(1);
+  const stray = session({ namespace });
+  expect(await objects.create(stray, acme)).toEqual({ result: "created" });
+  await until(() => sweep.findings()?.claim === 1);
+  await sleep(3_000); // some sweeps more
+  expect(await left(namespace, stray.id)).toEqual(all);
+  await migratedIn(-1);
+  await until(async () => (await left(namespace, stray.id)).length === 0);
+});
+
+test("what is to be made ahead is not made by a worker of another version or config", async () => {
+  const { acme, objects } = await openWorker(place);
+  const spare = session({ namespace, warm: "another" });
+  expect(await objects.create(spare, acme)).toMatchObject({ result: "wait" });
+  expect(await left(namespace, spare.id)).toEqual([]);
 });

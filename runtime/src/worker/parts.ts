@@ -16,7 +16,7 @@ import { SessionObjects } from "../pods/sessionObjects.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Reconciler } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
-import { sweptRows } from "../sessions/sweptRows.ts";
+import { rowsSince, sweptRows } from "../sessions/sweptRows.ts";
 import { TaskCipher } from "../sessions/taskCipher.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { WarmPools } from "../warm/warmPools.ts";
@@ -62,11 +62,12 @@ export function workerParts(surroundings: WorkerSurroundings) {
   const admission = new Admission({
     database,
     store,
-    tenant: (name) => tenants.get(name),
+    tenants,
     maxStarting: config.MAX_STARTING,
     onChange: (id) => queue.look(id),
     logger,
   });
+  tenants.onChange(() => admission.kick());
   const limits = { startTimeoutSeconds: config.START_TIMEOUT_SECONDS };
   const reconciler = new Reconciler({ store, objects, admission, tenants, limits, metrics });
   const leader = new Leader({
@@ -87,6 +88,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
     namespaces: () => tenants.namespaces(),
     list: (namespace) => listSessionObjects(core, namespace),
     rows: (ids) => sweptRows(database, ids),
+    rowsSince: () => rowsSince(database),
     admit: async () => {
       await warmPools.refill();
       await admission.run();

@@ -5,7 +5,7 @@ import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Look } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
-import { sweptRows } from "../sessions/sweptRows.ts";
+import { rowsSince, sweptRows } from "../sessions/sweptRows.ts";
 import { cipher, freshDatabase, session, sessionOf, silent, storesConfig, until } from "../testing/fixtures.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
@@ -130,6 +130,7 @@ test("an emptied Redis costs latency only: the sweep finds every session that is
     namespaces: () => ["tenant-acme"],
     list: async () => new Map(),
     rows: (ids) => sweptRows(database, ids),
+    rowsSince: () => rowsSince(database),
     admit: async () => {},
     look: (id) => queue.add(id),
     removeOrphan: async () => {},

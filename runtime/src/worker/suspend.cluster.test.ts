@@ -1,6 +1,6 @@
 /** What keeps a session's workspace and what doesn't: suspending, drains, retention, ends by time. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { cleanUp } from "../cleanup/cleanUp.ts";
 import { objectName } from "../pods/names.ts";
 import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
@@ -41,6 +41,22 @@ test("a suspended session has no pod but its workspace, and finds it again when 
   await become(id, "stopped");
   expect(await left(namespace, id)).toEqual([]);
   expect(await audit(database, namespace)).toEqual([]);
+});
+
+test("a session comes up again though its workspace is larger than a new one may be by now", async () => {
+  const { create, become, suspend, resume, stop } = await openWorker(place);
+  const { id } = await create();
+  await become(id, "running");
+  await suspend(id);
+  await become(id, "suspended");
+  const metadata = { name: "smaller" };
+  const limits = [{ type: "PersistentVolumeClaim", max: { storage: "32Mi" } }];
+  await admin.createNamespacedLimitRange({ namespace, body: { metadata, spec: { limits } } });
+  onTestFinished(async () => void (await admin.deleteNamespacedLimitRange({ namespace, ...metadata })));
+  await resume(id);
+  await become(id, "running");
+  await stop(id);
+  await become(id, "stopped");
 });
 
 test("a suspended session whose workspace somebody deletes fails and leaves nothing", async () => {
@@ -95,12 +111,14 @@ test("a session ends when it has been idle, or has run, for as long as it may", 
   expect((await become(idle.id, "stopped")).cause).toBe("idle");
 });
 
-test("a tenant that is taken out of the stack takes its sessions with it", async () => {
-  const { create, become, tenants, tenant } = { ...(await openWorker(place)), tenant: "acme" };
+test("a tenant that is taken out of the stack takes its sessions with it, those that wait too", async () => {
+  const { create, become, tenants, acme } = await openWorker(place, { tenant: { maxSessions: 1 } });
   const { id } = await create();
   await become(id, "running");
-  tenants.delete(tenant);
+  const waits = await create();
+  tenants.delete(acme.name);
   expect((await become(id, "stopped")).cause).toBe("tenant-removed");
+  expect((await become(waits.id, "stopped")).cause).toBe("tenant-removed");
   expect(await left(namespace, id)).toEqual([]);
 });
 

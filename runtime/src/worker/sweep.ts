@@ -15,6 +15,8 @@ export interface SweepOptions {
   list: (namespace: string) => Promise<Map<string, Omit<SweptObjects, "namespace">>>;
   /** Every session of which something may be up, and those of the ids besides. */
   rows: (ids: string[]) => Promise<SweptRow[]>;
+  /** When the database was made that the rows are of. */
+  rowsSince: () => Promise<Date>;
   /** Lets sessions out of the queue whose turn it is. */
   admit: () => Promise<void>;
   /** Has the session looked at. */
@@ -92,21 +94,22 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** Objects first, rows after: a row is made before its objects, so that one without a row has none. */
   async #turn(): Promise<void> {
-    const { admit, look, rows } = this.options;
+    const { admit, look, rows, rowsSince } = this.options;
     const { objects, listed } = await this.#list();
-    const comparison = compare(await rows([...objects.keys()]), objects, listed);
+    const comparison = compare(await rows([...objects.keys()]), objects, listed, await rowsSince());
     this.#findings = {
       pod: comparison.orphans.filter(({ pod }) => pod).length,
       claim: comparison.orphans.filter(({ claim }) => claim).length,
       row: comparison.bare.length,
     };
-    await admit();
     for (const id of comparison.look) {
       if (this.#loop.signal.aborted) return;
       await look(id);
       this.#loop.alive();
     }
-    await this.#removeOrphans(comparison.orphans);
+    // What is older than the database may be what another one knows, which this one was put in the place of.
+    await this.#removeOrphans(comparison.orphans.filter(({ isOlder }) => !isOlder));
+    await admit();
     this.#wentThrough = performance.now();
   }
 
