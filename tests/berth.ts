@@ -1,6 +1,7 @@
 /** What the end-to-end tests know of the deployed stack: its API, its keys, its cluster. */
 import { PassThrough } from "node:stream";
 import * as k8s from "@kubernetes/client-node";
+import pRetry from "p-retry";
 import { kubeconfig } from "../local/lib/paths.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
 
@@ -39,12 +40,21 @@ export async function until<T>(what: () => string, seconds: number, look: () => 
   }
 }
 
-/** Waits for the session's state; a session that fails instead ends the wait with its reason. */
-export async function reaches(key: string, id: string, state: string): Promise<Session> {
+/** The same, and for half a minute again where no replica of the API is ready, as on a machine that is busy with another thing. */
+export const patientCall: typeof call = (...request) =>
+  pRetry(() => call(...request), {
+    retries: 30,
+    minTimeout: 1_000,
+    factor: 1,
+    shouldRetry: ({ error }) => (error.cause as { code?: string } | undefined)?.code === "ECONNREFUSED",
+  });
+
+/** Waits, by default for 90 s, for the session's state; a session that fails instead ends the wait with its reason. */
+export async function reaches(key: string, id: string, state: string, seconds = 90): Promise<Session> {
   let session: Session | undefined;
   const what = () => `${state}; the session is ${session?.state}: ${session?.reason}`;
-  return until(what, 90, async () => {
-    session = (await (await call(key, "GET", `/v1/sessions/${id}`)).json()) as Session;
+  return until(what, seconds, async () => {
+    session = (await (await patientCall(key, "GET", `/v1/sessions/${id}`)).json()) as Session;
     if (session.state === "failed" && state !== "failed") throw new Error(`session ${id} failed: ${session.reason}`);
     return session.state === state ? session : undefined;
   });

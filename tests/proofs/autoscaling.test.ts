@@ -82,8 +82,9 @@ async function watch(what: string, seconds: number, done: (samples: Sample[]) =>
     () => `${what}; the workers were ${samples.map(({ workers }) => workers).join(" ")}`,
     seconds,
     async () => {
-      const [workers, metric] = await Promise.all([replicas("worker"), told().catch(() => undefined)]);
-      samples.push({ seconds: Math.round((performance.now() - began) / 1_000), workers, metric });
+      const workers = await replicas("worker");
+      const seconds = Math.round((performance.now() - began) / 1_000);
+      samples.push({ seconds, workers, metric: await told().catch(() => undefined) });
       return done(samples) ? true : undefined;
     },
   );

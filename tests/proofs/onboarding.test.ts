@@ -47,7 +47,7 @@ test(
     expect(answer.status).toBe(201);
     session = (await answer.json()) as Session;
     note("POST /v1/sessions is answered");
-    await reaches(key, session.id, "running");
+    await reaches(key, session.id, "running", 240); // a worker may get the Secret later than the API did
     note("the session runs");
     printTable(`onboarding of ${name}`, rows);
   },

@@ -48,7 +48,12 @@ export const logOf = async ({ metadata }: V1Pod): Promise<string[]> =>
 export async function crash(pod: V1Pod): Promise<string[]> {
   const log = await logOf(pod);
   const pid = processOf(pod);
-  if (pid !== undefined) process.kill(pid, "SIGKILL");
-  await inBerth(["delete", "pod", `${pod.metadata?.name}`, "--force", "--grace-period=0", "--wait=false"]);
+  try {
+    if (pid !== undefined) process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ESRCH") throw error; // the autoscaler ended it meanwhile
+  }
+  const now = ["--force", "--grace-period=0", "--wait=false", "--ignore-not-found"];
+  await inBerth(["delete", "pod", `${pod.metadata?.name}`, ...now]);
   return log;
 }

@@ -2,7 +2,7 @@
 import type { V1Container } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { requestLittle } from "../bench/small-requests.ts";
-import { call, cluster, keyOf, reaches, type Session, until } from "../berth.ts";
+import { call, cluster, keyOf, patientCall, reaches, type Session, until } from "../berth.ts";
 import { up } from "../pulumi.ts";
 import { query, tenantsAreKnown } from "./platform.ts";
 import { create, end, find, running } from "./sessions.ts";
@@ -48,7 +48,11 @@ afterAll(async () => {
 
 /** acme's sessions that are not over, newest first. */
 async function sessionsOf(): Promise<(Session & { queuePosition: number | null })[]> {
-  const response = await call(keyOf("acme"), "GET", "/v1/sessions?limit=100&state=queued&state=starting&state=running");
+  const response = await patientCall(
+    keyOf("acme"),
+    "GET",
+    "/v1/sessions?limit=100&state=queued&state=starting&state=running",
+  );
   expect(response.status).toBe(200);
   return ((await response.json()) as { items: Awaited<ReturnType<typeof sessionsOf>> }).items;
 }

@@ -188,10 +188,13 @@ test(
     const old = await imageOf("api");
     const { losses } = await underLoad("rollout of a new version", false, async () => {
       const rolling = deploy(checkout);
-      const started = await create("globex"); // sessions start all the while
-      meanwhile.globex.push(started);
-      await reaches(keyOf("globex"), started.id, "running");
-      await rolling;
+      try {
+        const started = await create("globex"); // sessions start all the while
+        meanwhile.globex.push(started);
+        await reaches(keyOf("globex"), started.id, "running");
+      } finally {
+        await rolling;
+      }
       await replaced();
     });
     await rm(checkout, { recursive: true });

@@ -1,12 +1,12 @@
 /** Sessions as proofs make and end them. */
 import { expect } from "vitest";
-import { call, keyOf, leftovers, reaches, type Session, until } from "../berth.ts";
+import { call, keyOf, leftovers, patientCall, reaches, type Session, until } from "../berth.ts";
 
 export type Tenant = "acme" | "globex";
 
 /** Makes a small session; `body` adds to what is asked for. */
 export async function create(tenant: Tenant, body: object = {}): Promise<Session> {
-  const response = await call(keyOf(tenant), "POST", "/v1/sessions", { tier: "small", ...body });
+  const response = await patientCall(keyOf(tenant), "POST", "/v1/sessions", { tier: "small", ...body });
   expect(response.status, await response.clone().text()).toBe(201);
   return (await response.json()) as Session;
 }
@@ -16,7 +16,7 @@ export const running = async (tenant: Tenant): Promise<Session> =>
   reaches(keyOf(tenant), (await create(tenant)).id, "running");
 
 export async function find(tenant: Tenant, id: string): Promise<Session & { cause: string | null }> {
-  const response = await call(keyOf(tenant), "GET", `/v1/sessions/${id}`);
+  const response = await patientCall(keyOf(tenant), "GET", `/v1/sessions/${id}`);
   return (await response.json()) as Session & { cause: string | null };
 }
 

@@ -66,11 +66,15 @@ export async function createHttp(
   fastify.addHook("preClose", async () => health.drain());
   fastify.addHook("onSend", async (_request, reply) => {
     if (health.isDraining) reply.header("connection", "close");
+    else reply.header("keep-alive", `timeout=${letGoMs / 1_000}`);
   });
   return app;
 }
 
-/** Clients close a connection that they don't use within seconds: browsers after more, undici after 4. */
+/**
+ * Clients are asked to close a connection that they don't use for so long. The server itself keeps it for longer, for proxies
+ * that don't hear of it: Fastify's 72 s.
+ */
 const letGoMs = 5_000;
 
 /**

@@ -109,7 +109,7 @@ test("a session that is in a state for longer than it may be counts as stuck", a
       .where("id", "=", id)
       .execute();
   await late((await session("acme", { type: "admitted" })).id, 361);
-  await late((await session("acme", { type: "admitted" })).id, 359);
+  await late((await session("acme", { type: "admitted" })).id, 330);
   await late((await session("acme", ...running, ...over.slice(0, 1))).id, 121);
   await late((await session("acme")).id, 10_000);
   const idle = await session("acme", ...running);
