@@ -110,6 +110,8 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
     return [statusCode, headers.connection, localPort];
   };
   const [, , port] = await ask();
+  // Who doesn't use a connection for as long as a shutdown waits closes it, or the shutdown would, under their next request.
+  expect((await fetch(url("/v1/openapi.json"))).headers.get("keep-alive")).toBe("timeout=5");
   child.kill("SIGTERM");
   await until(() => log().some(({ step }) => step === ready));
   // A connection that is still open serves once more, and its client is asked to close it.

@@ -31,7 +31,7 @@ const deploy = async (api: object) => {
 };
 
 beforeAll(async () => {
-  await deploy({ requestsPerSecond: 4 });
+  await deploy({ requestsPerSecond: 4, cpu: 1_000, memory: 1_000 }); // of several metrics the first is named
   await until(
     () => "two workers",
     180,
@@ -211,7 +211,7 @@ test(
 test(
   "and to CPU",
   async () => {
-    await deploy({ requestsPerSecond: 100_000, cpu: 5 });
+    await deploy({ requestsPerSecond: 100_000, cpu: 5, memory: 1_000 });
     const message = await apiUnderLoad();
     console.log(`  ${message}`);
     expect(message).toContain("cpu");

@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import type { Logger } from "pino";
 import type { Database } from "../database/database.ts";
-import { add, nothing, podAmounts, quotaOf, workspaceAmounts } from "../pods/resources.ts";
+import { add, nothing, podAmounts, quotaOf, sessionAmounts, workspaceAmounts } from "../pods/resources.ts";
 import { secondsInState } from "../sessions/deadlines.ts";
 import { fromRow, type Session } from "../sessions/session.ts";
 import type { Actor, SessionStore } from "../sessions/sessionStore.ts";
@@ -71,10 +71,9 @@ export class Admission {
       };
       for (const { id, turn } of admitted) if (await apply(id, { type: "admitted", turn })) onChange(id);
       for (const { id, reason } of impossible) {
-        const queued = sessions.get(id);
-        // With a workspace it waits for the quota to grow; and the quota may have grown in a file that is still to be read.
-        const waits = queued?.session.startedAt || tenants.isBehind(queued?.secondsInState ?? 0);
-        if (waits) await apply(id, { type: "waiting", reason });
+        const { session, secondsInState = 0 } = sessions.get(id) ?? {};
+        // One that has a workspace waits for the quota to grow; and it may have grown in a file that is still to be read.
+        if (session?.startedAt || tenants.isBehind(secondsInState)) await apply(id, { type: "waiting", reason });
         else if (await apply(id, { type: "fail", cause: "rejected", reason })) onChange(id);
       }
       for (const { id, reason } of waiting) await apply(id, { type: "waiting", reason });
@@ -83,29 +82,28 @@ export class Admission {
   }
 
   async #plan(sessions: Map<string, Queued>): Promise<Plan> {
-    const { database, tenants: known, maxStarting, onChange } = this.options;
-    const tenantOf = (name: string) => known.get(name);
+    const { database, tenants, maxStarting, onChange } = this.options;
     const queue: Waiting[] = [];
-    const loads = await loadsOf(database, tenantOf);
-    const tenants = new Map<string, Tenant>();
+    const loads = await loadsOf(database, (name) => tenants.get(name));
+    const waiting = new Map<string, Tenant>();
     for (const { session, isRefused } of sessions.values()) {
-      const tenant = tenantOf(session.tenant);
+      const tenant = tenants.get(session.tenant);
       if (!tenant?.maxSessions) {
         onChange(session.id); // whether it ends is not said here
         continue;
       }
-      tenants.set(tenant.name, tenant);
+      waiting.set(tenant.name, tenant);
       queue.push({
         id: session.id,
         tenant: session.tenant,
         priority: session.priority,
         since: session.stateSince.getTime(),
-        amounts: add(podAmounts(session.tier), workspaceAmounts(session.workspaceMode, tenant), 1),
+        amounts: sessionAmounts(session.tier, session.workspaceMode, tenant),
         refused: isRefused ? (session.reason ?? "Waiting for room in the cluster") : null,
       });
     }
     const allowances = new Map(
-      [...tenants].map(([name, tenant]) => [name, { maxSessions: tenant.maxSessions, quota: quotaOf(tenant) }]),
+      [...waiting].map(([name, tenant]) => [name, { maxSessions: tenant.maxSessions, quota: quotaOf(tenant) }]),
     );
     return plan({ queue, loads, allowances, lastTurn: await lastTurnOf(database), maxStarting });
   }

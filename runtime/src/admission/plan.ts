@@ -6,7 +6,7 @@
  * however many one tenant asks for at once, another's single session has at most one of them before it. Within a tenant
  * nobody overtakes: a large session that waits for room is not starved by small ones behind it.
  */
-import { type Amounts, add, countedResources } from "../pods/resources.ts";
+import { type Amounts, add, exceeding } from "../pods/resources.ts";
 
 /** A session in the queue. */
 export interface Waiting {
@@ -118,19 +118,3 @@ function blocker(session: Waiting, { sessions, used }: Load, { maxSessions, quot
   const excess = exceeding(add(used, session.amounts), quota);
   return excess === undefined ? null : `Waiting for room in the tenant's quota (${excess})`;
 }
-
-/** Where the amounts go beyond the quota, by its name in a ResourceQuota; undefined: nowhere. */
-function exceeding(amounts: Amounts, quota: Amounts): string | undefined {
-  // A hair's breadth, for tenths don't add up exactly.
-  const over = countedResources.filter((name) => amounts[name] > quota[name] * (1 + 1e-9));
-  return over.length === 0 ? undefined : over.map((name) => quotaNames[name]).join(", ");
-}
-
-const quotaNames = {
-  requestsCpu: "requests.cpu",
-  limitsCpu: "limits.cpu",
-  requestsMemory: "requests.memory",
-  limitsMemory: "limits.memory",
-  pods: "pods",
-  storage: "requests.storage",
-} as const;

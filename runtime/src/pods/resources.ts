@@ -60,6 +60,26 @@ export function quotaOf({ quota }: Tenant): Amounts {
   return Object.fromEntries(countedResources.map((name) => [name, amount(quota[name])])) as Amounts;
 }
 
+/** What a session counts in all. */
+export const sessionAmounts = (tier: Tier, mode: WorkspaceMode, tenant: Tenant): Amounts =>
+  add(podAmounts(tier), workspaceAmounts(mode, tenant));
+
+/** Where the amounts go beyond the quota, by its name in a ResourceQuota; undefined: nowhere. */
+export function exceeding(amounts: Amounts, quota: Amounts): string | undefined {
+  // A hair's breadth, for tenths don't add up exactly.
+  const over = countedResources.filter((name) => amounts[name] > quota[name] * (1 + 1e-9));
+  return over.length === 0 ? undefined : over.map((name) => quotaNames[name]).join(", ");
+}
+
+const quotaNames = {
+  requestsCpu: "requests.cpu",
+  limitsCpu: "limits.cpu",
+  requestsMemory: "requests.memory",
+  limitsMemory: "limits.memory",
+  pods: "pods",
+  storage: "requests.storage",
+} as const;
+
 export function add(a: Amounts, b: Amounts, times = 1): Amounts {
   return Object.fromEntries(countedResources.map((name) => [name, a[name] + times * b[name]])) as Amounts;
 }

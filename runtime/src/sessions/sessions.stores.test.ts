@@ -45,9 +45,16 @@ test("what a session is to do is kept for its agent, and shown to nobody else", 
   expect(JSON.stringify(everything)).not.toContain("S3CRET");
 });
 
-test("a tenant that may not have sessions is told so", async () => {
-  const api = await openApi({}, [tenant("acme", { maxSessions: 0 })]);
-  expect(await create(api)).toMatchObject({ status: 403, detail: expect.stringContaining("maxSessions: 0") });
+test.each([
+  ["it may have none", { maxSessions: 0 }, "its config has maxSessions: 0"],
+  [
+    "it has no quota for one",
+    { quota: { ...tenant("acme").quota, pods: 0 } },
+    "larger than the whole quota of acme (pods)",
+  ],
+])("a tenant that can't have a session is told so: %s", async (_, changes, detail) => {
+  const api = await openApi({}, [tenant("acme", changes)]);
+  expect(await create(api)).toMatchObject({ status: 403, detail: expect.stringContaining(detail) });
   expect(await api.store.count()).toEqual([]);
 });
 
@@ -203,7 +210,7 @@ test("a tenant's events are its own, from now on or after Last-Event-ID, each on
   const before = await create(api);
   const url = `${await listen(api)}/v1/events`;
   const readers = [1, 2, 3].map(() => read(url, (events) => events.length >= 40));
-  await new Promise((resolve) => setTimeout(resolve, 2_000)); // until all of them listen
+  await new Promise((resolve) => setTimeout(resolve, 4_000)); // until all of them listen
   const made = await Promise.all(
     Array.from({ length: 40 }, async (_, index) => {
       await call(api, "POST", "/v1/sessions", { ...small, key: keyOf("beta") });

@@ -10,6 +10,7 @@ import { Describe } from "../api/openApi.ts";
 import { invalidInput, Problem } from "../api/problem.ts";
 import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "../api/tokens.ts";
 import { Metrics } from "../metrics/metrics.ts";
+import { exceeding, quotaOf, sessionAmounts } from "../pods/resources.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { warmMark } from "../warm/mark.ts";
 import { Activity } from "./activity.ts";
@@ -92,6 +93,10 @@ export class SessionsController {
   ): Promise<SessionJson> {
     if (tenant.maxSessions === 0) {
       throw new Problem(403, `The tenant ${tenant.name} may not have sessions: its config has maxSessions: 0.`);
+    }
+    const excess = exceeding(sessionAmounts(body.tier, tenant.workspace.mode, tenant), quotaOf(tenant));
+    if (excess !== undefined) {
+      throw new Problem(403, `A ${body.tier} session is larger than the whole quota of ${tenant.name} (${excess}).`);
     }
     const { limits, faults } = limitsFor(tenant, body);
     if (faults.length > 0) throw invalidInput(faults);
