@@ -29,6 +29,15 @@ export function call(key: string, method: string, path: string, body?: unknown):
   return fetch(new URL(path, apiUrl), { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
 }
 
+/** The same call, again for half a minute while no replica of the API is ready, as on a machine that is busy. */
+export const patientCall: typeof call = (...request) =>
+  pRetry(() => call(...request), {
+    retries: 30,
+    minTimeout: 1_000,
+    factor: 1,
+    shouldRetry: ({ error }) => (error.cause as { code?: string } | undefined)?.code === "ECONNREFUSED",
+  });
+
 /** Polls until `look` gives a value other than undefined; fails after `seconds` with `what`. */
 export async function until<T>(what: () => string, seconds: number, look: () => Promise<T | undefined>): Promise<T> {
   const deadline = performance.now() + seconds * 1000;
@@ -39,15 +48,6 @@ export async function until<T>(what: () => string, seconds: number, look: () => 
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
-
-/** The same, and for half a minute again where no replica of the API is ready, as on a machine that is busy with another thing. */
-export const patientCall: typeof call = (...request) =>
-  pRetry(() => call(...request), {
-    retries: 30,
-    minTimeout: 1_000,
-    factor: 1,
-    shouldRetry: ({ error }) => (error.cause as { code?: string } | undefined)?.code === "ECONNREFUSED",
-  });
 
 /** Waits, by default for 90 s, for the session's state; a session that fails instead ends the wait with its reason. */
 export async function reaches(key: string, id: string, state: string, seconds = 90): Promise<Session> {

@@ -109,6 +109,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     }
     // What is older than the database may be what another one knows, which this one was put in the place of.
     await this.#removeOrphans(comparison.orphans.filter(({ isOlder }) => !isOlder));
+    // Last, for it waits its turn among all workers, and what is above needs nobody.
     await admit();
     this.#wentThrough = performance.now();
   }
