@@ -1,27 +1,58 @@
 import { defineConfig } from "vitest/config";
+import { ByPath } from "./testing/by-path.ts";
 
-const unit = ["{images,infra,policy,local,runtime/src,tests/bench}/**/*.test.ts"];
-const manifests = ["infra/manifests/*.test.ts"];
-const stores = ["runtime/src/**/*.stores.test.ts"];
-const cluster = ["{images,infra,policy,local,runtime/src}/**/*.cluster.test.ts"];
-const e2e = ["tests/*.test.ts"];
-const proofs = ["tests/proofs/*.test.ts", "runtime/src/**/*.proof.test.ts"];
+/** Each project but `unit` has a suffix, so that a file's name says what it needs. docs/development.md has the table. */
+const suffixes = ["manifests", "stores", "cluster", "stack", "e2e", "proof"] as const;
+const files = (suffix: (typeof suffixes)[number]) => `{images,infra,local,runtime/src,tests}/**/*.${suffix}.test.ts`;
 
-/** Projects run one after the other, and their files too where they share what they work on. */
-const shared = (groupOrder: number, testTimeout: number) =>
-  ({ fileParallelism: false, testTimeout, hookTimeout: testTimeout, sequence: { groupOrder } }) as const;
+interface Limits {
+  /** Milliseconds for a test that hangs: one that passes on a quiet machine takes a small part of them. */
+  timeout: number;
+  /** Files at the same time. 1 where files share what they work on. */
+  workers: number;
+}
 
-/** unit needs nothing; manifests Pulumi and Go; stores a real Postgres and Redis; cluster, e2e and proofs the local cluster with the stack `dev`. */
+const limits = ({ timeout, workers }: Limits) => ({
+  testTimeout: timeout,
+  hookTimeout: timeout,
+  maxWorkers: workers,
+  expect: { poll: { timeout: 30_000 } },
+});
+
+const project = (name: (typeof suffixes)[number], wanted: Limits, more: object = {}) => ({
+  test: {
+    name,
+    include: [files(name)],
+    ...limits(wanted),
+    // Projects with different numbers of workers can't be in one group.
+    sequence: { groupOrder: suffixes.indexOf(name) + 1 },
+    ...more,
+  },
+});
+
+const withStores = { globalSetup: "runtime/src/testing/stores.ts" };
+
 export default defineConfig({
   test: {
-    reporters: ["default", "./tests/closing-line.ts"],
+    reporters: ["default", "./testing/closing-line.ts"],
+    sequence: { sequencer: ByPath },
     projects: [
-      { test: { name: "unit", include: unit, exclude: [...manifests, ...stores, ...cluster, ...proofs] } },
-      { test: { name: "manifests", include: manifests, ...shared(1, 600_000) } },
-      { test: { name: "stores", include: stores, globalSetup: "runtime/src/testing/stores.ts", ...shared(2, 60_000) } },
-      { test: { name: "cluster", include: cluster, ...shared(3, 180_000) } },
-      { test: { name: "e2e", include: e2e, ...shared(4, 180_000) } },
-      { test: { name: "proofs", include: proofs, ...shared(5, 600_000) } },
+      {
+        test: {
+          name: "unit",
+          include: ["{images,infra,policy,local,runtime/src,testing,tests}/**/*.test.ts"],
+          exclude: suffixes.map(files),
+          // Vitest would leave one of two cores to itself.
+          ...limits({ timeout: 30_000, workers: 2 }),
+          sequence: { groupOrder: 0 },
+        },
+      },
+      project("manifests", { timeout: 600_000, workers: 1 }),
+      project("stores", { timeout: 60_000, workers: 1 }, withStores),
+      project("cluster", { timeout: 180_000, workers: 2 }, withStores),
+      project("stack", { timeout: 180_000, workers: 1 }),
+      project("e2e", { timeout: 180_000, workers: 1 }),
+      project("proof", { timeout: 600_000, workers: 1 }),
     ],
   },
 });

@@ -57,3 +57,9 @@ test("where a file can't be had, the error says what to do", async () => {
   const nowhere = { file: "x.tar.gz", url: "http://127.0.0.1:9/x.tar.gz", checksumsUrl: "http://127.0.0.1:9/sums" };
   await expect(obtain(nowhere, join(mirror, "target"))).rejects.toThrow(/Connect this machine.*BERTH_MIRROR/);
 });
+
+test("without BERTH_MIRROR no folder is taken for a mirror", async () => {
+  vi.stubEnv("BERTH_MIRROR", "");
+  const nowhere = { file: "x.tar.gz", url: "http://127.0.0.1:9/x.tar.gz", checksumsUrl: "http://127.0.0.1:9/sums" };
+  await expect(obtain(nowhere, join(mirror, "target"))).rejects.toThrow(/BERTH_MIRROR names no mirror/);
+});

@@ -4,7 +4,6 @@ import { createReadStream, createWriteStream, existsSync, readFileSync } from "n
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { root } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 
 export interface Archive {
@@ -49,8 +48,8 @@ export const pluginArchive = (name: string, version: string, arch = process.arch
   };
 };
 
-/** The folder of downloads that is used before the internet: BERTH_MIRROR, else ../shared/mirror beside the checkout. */
-export const mirrorDir = (): string => process.env.BERTH_MIRROR ?? join(root, "..", "shared", "mirror");
+/** The folder of downloads that BERTH_MIRROR names. It is used before the internet; without the variable no mirror is used. */
+export const mirrorDir = (): string | undefined => process.env.BERTH_MIRROR || undefined;
 
 /** Sum per file name of a list in the format of `sha256sum`. Pure. */
 export function parseSums(text: string): Map<string, string> {
@@ -66,24 +65,27 @@ export function parseSums(text: string): Map<string, string> {
  * @throws UserError when it has another sum than it should
  */
 export async function obtain(archive: Archive, target: string): Promise<string> {
-  const mirrored = join(mirrorDir(), archive.file);
-  if (existsSync(mirrored)) return await check(mirrored, mirrorSum(archive.file));
+  const mirror = mirrorDir();
+  if (mirror !== undefined) {
+    const mirrored = join(mirror, archive.file);
+    if (existsSync(mirrored)) return await check(mirrored, mirrorSum(archive.file, mirror));
+  }
   try {
     await download(archive.url, target);
   } catch (error) {
+    const lacks = mirror === undefined ? "BERTH_MIRROR names no mirror" : `the mirror ${mirror} lacks ${archive.file}`;
     throw new Unobtainable(
-      `${archive.url} can't be downloaded (${reason(error)}), and there is no ${mirrored}. ` +
+      `${archive.url} can't be downloaded (${reason(error)}), and ${lacks}. ` +
         "Connect this machine to the internet, or download the file elsewhere into a folder and name it in BERTH_MIRROR.",
     );
   }
   return await check(target, await officialSum(archive));
 }
 
-/** A mirror that the user names may hold other builds, if its own SHA256SUMS vouches for them. */
-function mirrorSum(file: string): string[] {
-  const list = join(mirrorDir(), "SHA256SUMS");
-  const own =
-    process.env.BERTH_MIRROR && existsSync(list) ? parseSums(readFileSync(list, "utf8")).get(file) : undefined;
+/** A mirror may hold other builds, if its own SHA256SUMS vouches for them. */
+function mirrorSum(file: string, mirror: string): string[] {
+  const list = join(mirror, "SHA256SUMS");
+  const own = existsSync(list) ? parseSums(readFileSync(list, "utf8")).get(file) : undefined;
   return [known[file], own].filter((sum) => sum !== undefined);
 }
 

@@ -4,9 +4,9 @@
  */
 import * as k8s from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { call, cluster, keyOf, until } from "./berth.ts";
-import { prodOnThisMachine } from "./prod-on-this-machine.ts";
-import { up } from "./pulumi.ts";
+import { call, cluster, keyOf, until } from "../berth.ts";
+import { prodOnThisMachine } from "../prod-on-this-machine.ts";
+import { up } from "../pulumi.ts";
 
 const minutes = 60_000;
 

@@ -2,17 +2,17 @@
 import { request } from "node:https";
 import { AuthorizationV1Api } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
-import { TestNamespace } from "../../local/cluster/testing.ts";
-import { apiServiceIp, dnsServiceIp, nodeIp } from "../../local/lib/paths.ts";
-import { stackOutputs } from "../../local/pulumi/stack.ts";
-import { requestLittle } from "../bench/small-requests.ts";
-import { cluster, core, inAgent, keyOf, reaches, type Session } from "../berth.ts";
-import { up } from "../pulumi.ts";
-import { type Cell, commands, type Outcome, type Shell, tryAll } from "./attempts.ts";
-import { allowedAddress, deniedAddress, metadataAddress, openOutside } from "./outside.ts";
-import { create, end, type Tenant } from "./sessions.ts";
-import { printTable } from "./table.ts";
+import { kubectl } from "../local/cluster/index.ts";
+import { TestNamespace } from "../local/cluster/testing.ts";
+import { apiServiceIp, dnsServiceIp, nodeIp } from "../local/lib/paths.ts";
+import { stackOutputs } from "../local/pulumi/stack.ts";
+import { requestLittle } from "./bench/small-requests.ts";
+import { cluster, core, inAgent, keyOf, reaches, type Session } from "./berth.ts";
+import { type Cell, commands, type Outcome, type Shell, tryAll } from "./proofs/attempts.ts";
+import { allowedAddress, deniedAddress, metadataAddress, openOutside } from "./proofs/outside.ts";
+import { create, end, type Tenant } from "./proofs/sessions.ts";
+import { printTable } from "./proofs/table.ts";
+import { up } from "./pulumi.ts";
 
 interface Place {
   name: string;
