@@ -52,7 +52,7 @@ export class Api extends pulumi.ComponentResource {
                 { name: "websocket", containerPort: 3001 },
                 { name: "session", containerPort: 3002 },
               ],
-              ...probes,
+              ...probes(args.readinessFailures),
               // Time for every node to stop sending, before the process closes its ports.
               lifecycle: { preStop: { sleep: { seconds: 5 } } },
             },

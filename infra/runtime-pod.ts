@@ -31,11 +31,11 @@ const jobResources: ResourcesConfig = {
 const probe = (path: string) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
 
 /** For roles that serve HTTP. Liveness looks at the process only; readiness asks Postgres and Redis. */
-export const probes = {
+export const probes = (readinessFailures = 2) => ({
   startupProbe: { ...probe("startup"), periodSeconds: 1, failureThreshold: 120 },
   livenessProbe: { ...probe("live"), periodSeconds: 10, failureThreshold: 3 },
-  readinessProbe: { ...probe("ready"), periodSeconds: 3, failureThreshold: 2 },
-};
+  readinessProbe: { ...probe("ready"), periodSeconds: 3, failureThreshold: readinessFailures },
+});
 
 /** The one image in the given role, with its settings mounted and nothing writable but /tmp. */
 export function runtimePod(

@@ -55,7 +55,7 @@ export class Worker extends pulumi.ComponentResource {
             },
             container: {
               ports: [{ name: "http", containerPort: 3000 }],
-              ...probes,
+              ...probes(),
               // Its metrics are read once more before it goes.
               lifecycle: { preStop: { sleep: { seconds: 2 } } },
             },

@@ -1,4 +1,4 @@
-/** The rules as a Pulumi policy pack: `pulumi preview --policy-pack policy`; so too `up`. */
+/** The rules as a Pulumi policy pack. Pulumi starts it by `run`, beside this file. */
 import { type Policies, PolicyPack } from "@pulumi/policy";
 import { exceptionFor } from "./exceptions.ts";
 import { kubernetesObject } from "./kubernetes.ts";

@@ -57,6 +57,12 @@ export const api = z.strictObject({
   resources: resources({ requests: { cpu: "250m", memory: "256Mi" }, limits: { cpu: "1", memory: "512Mi" } })
     .prefault({})
     .describe("What each pod of the API asks for and may use."),
+  readinessFailures: wholeNumber
+    .min(1, { error: "is below 1" })
+    .default(2)
+    .describe(
+      "Failed readiness checks in a row, one every 3 s, that take a pod out of the Service. With one pod only, a busy machine needs more.",
+    ),
   nodePort: wholeNumber
     .min(30000, { error: "is below 30000" })
     .max(32767, { error: "is above 32767" })

@@ -26,7 +26,7 @@ export async function renderStack(stack: string, directory: string): Promise<voi
 export async function checkPolicies(stack: string, resources?: RecordedResource[]): Promise<void> {
   const unused = mkdtempSync(join(tmpdir(), "berth-policy-"));
   try {
-    const policyPacks = [join(root, "policy")];
+    const policyPacks = [join(root, "policy", "run")];
     await withThrowAwayStack(stack, resources ?? (await recordStack(stack)), unused, (it) =>
       it.preview({ policyPacks, suppressProgress: true, color: "never" }),
     );

@@ -87,7 +87,7 @@ export const apiserver: ClusterDaemon = {
   stopMs: 2_000,
 };
 
-/** The autoscaler looks every 5 s (default 15 s), so that tests and demonstrations don't wait. */
+/** Autoscalers look every 5 s (default 15 s) and soon count a new pod, so that tests and demonstrations don't wait. */
 export const controllerManager: ClusterDaemon = {
   name: "kube-controller-manager",
   command: program("kube-controller-manager"),
@@ -106,6 +106,8 @@ export const controllerManager: ClusterDaemon = {
     "service-cluster-ip-range": serviceCidr,
     "leader-elect": "false",
     "horizontal-pod-autoscaler-sync-period": "5s",
+    "horizontal-pod-autoscaler-initial-readiness-delay": "5s",
+    "horizontal-pod-autoscaler-cpu-initialization-period": "15s",
   }),
   files: [etc("controller-manager.kubeconfig")],
 };

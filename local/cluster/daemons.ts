@@ -17,7 +17,11 @@ const marker = "BERTH_DAEMON";
 export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
   const wanted = `${daemon.name}:${fingerprint(daemon)}`;
   const pid = pidOf(daemon.name);
-  if (pid !== undefined && markerOf(pid) === wanted) return false;
+  if (pid !== undefined && markerOf(pid) === wanted) {
+    // It may stand still: a test that was killed may have stopped it (fault.ts).
+    process.kill(pid, "SIGCONT");
+    return false;
+  }
   await stop(daemon.name, daemon.stopMs);
   await endStrays(daemon);
   return start({ ...daemon, env: { ...daemon.env, [marker]: wanted } });
