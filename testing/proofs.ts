@@ -1,0 +1,65 @@
+/**
+ * `npm run test:proofs [-- NAME ...]`: the proofs, one after the other, each on a stack that `up` has put in order. A run that
+ * was interrupted goes on at the next proof, as long as the code is the same.
+ */
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { checkoutState, stateDir } from "./checkout-state.ts";
+import { type Counts, closingLine, none, sum } from "./counts.ts";
+import { duration, root, up, vitest } from "./run.ts";
+
+/** No proof may take longer. */
+const limitSeconds = 15 * 60;
+
+const files = new Map(
+  globSync("{images,infra,local,runtime/src,tests}/**/*.proof.test.ts", { cwd: root })
+    .sort()
+    .map((file) => [basename(file, ".proof.test.ts"), file]),
+);
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !files.has(name));
+if (unknown.length > 0) {
+  console.error(`berth: there is no proof ${unknown.join(", ")}. The proofs are: ${[...files.keys()].join(", ")}.`);
+  process.exit(2);
+}
+const names = wanted.length > 0 ? wanted : [...files.keys()];
+
+type Done = Record<string, Counts & { seconds: number }>;
+
+const record = join(stateDir, "proofs.json");
+const state = await checkoutState();
+const done: Done = readDone();
+const resumed = names.filter((name) => done[name]);
+if (resumed.length > 0) console.log(`Done by an earlier run that was interrupted: ${resumed.join(", ")}.`);
+
+for (const name of names) {
+  if (done[name]) continue;
+  const start = performance.now();
+  const ready = await up();
+  const counts =
+    ready.failed > 0 ? ready : await vitest(name, ["--project", "proof", files.get(name) ?? ""], limitSeconds);
+  done[name] = { ...counts, seconds: (performance.now() - start) / 1000 };
+  mkdirSync(stateDir, { recursive: true });
+  writeFileSync(record, JSON.stringify({ state, done }));
+}
+rmSync(record, { force: true });
+// A proof leaves the stack as it was; one that failed may not have.
+const restored = await up();
+
+console.log(`\nProofs of ${state}:`);
+for (const name of names) {
+  const { seconds, ...counts } = done[name] ?? { ...none, failed: 1, seconds: 0 };
+  console.log(`  ${name.padEnd(14)} ${closingLine(counts).padEnd(36)} ${duration(seconds)}`);
+}
+const total = [...names.map((name) => done[name] ?? none), restored].reduce<Counts>(sum, none);
+console.log(`\n${closingLine(total)}`);
+process.exitCode = total.failed > 0 ? 1 : 0;
+
+function readDone(): Done {
+  try {
+    const earlier = JSON.parse(readFileSync(record, "utf8")) as { state: string; done: Done };
+    return earlier.state === state ? earlier.done : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * `npm run test:repeat -- [--times N] [--busy] [-- ARGUMENTS OF VITEST]`: runs the gate, or what the arguments name, N times
+ * (default 3), each run into a file. `--busy` keeps one processor busy all the while. A command that was interrupted goes on
+ * after the last whole run, as long as the code is the same.
+ */
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { execa } from "execa";
+import { checkoutState, stateDir } from "./checkout-state.ts";
+import { type Counts, closingLine, none, parseClosingLine, sum } from "./counts.ts";
+import { duration, root } from "./run.ts";
+
+const { values, positionals } = parseArgs({
+  options: { times: { type: "string", default: "3" }, busy: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const times = Number(values.times);
+if (!Number.isInteger(times) || times < 1) {
+  console.error(`berth: --times ${values.times} is not a whole number above 0.`);
+  process.exit(2);
+}
+
+const command = positionals.length > 0 ? ["vitest", "run", ...positionals] : ["node", "testing/gate.ts"];
+const key = createHash("sha256")
+  .update(JSON.stringify([command, values.busy]))
+  .digest("hex")
+  .slice(0, 6);
+const folder = join(stateDir, "repeat", `${await checkoutState()}-${key}`);
+const record = join(folder, "runs.jsonl");
+mkdirSync(folder, { recursive: true });
+
+type Run = Counts & { seconds: number };
+const runs = existsSync(record)
+  ? readFileSync(record, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Run)
+  : [];
+const load = values.busy ? ", while another process keeps one processor busy" : "";
+console.log(`${command.join(" ")}: ${times} times${load}. Each run's output is in ${folder}.`);
+runs.slice(0, times).forEach(print);
+
+// Ends with this process, however that ends.
+const spin = "const parent = process.ppid; while (process.ppid === parent);";
+const busy = values.busy ? spawn(process.execPath, ["-e", spin], { stdio: "ignore" }) : undefined;
+try {
+  while (runs.length < times) {
+    const start = performance.now();
+    const { exitCode } = await execa(command[0] ?? "", command.slice(1), {
+      cwd: root,
+      preferLocal: true,
+      localDir: root,
+      stdin: "ignore",
+      stdout: { file: fileOf(runs.length) },
+      stderr: { file: fileOf(runs.length) },
+      reject: false,
+    });
+    const counts = closingOf(fileOf(runs.length));
+    if (exitCode !== 0 && counts.failed === 0) counts.failed = 1;
+    const run = { ...counts, seconds: (performance.now() - start) / 1000 };
+    appendFileSync(record, `${JSON.stringify(run)}\n`);
+    print(run, runs.push(run) - 1);
+  }
+} finally {
+  busy?.kill();
+}
+const counted = runs.slice(0, times);
+const red = counted.filter(({ failed }) => failed > 0).length;
+const seconds = counted.map((run) => run.seconds);
+console.log(
+  `${times - red} of ${times} runs green, ${duration(Math.min(...seconds))} to ${duration(Math.max(...seconds))} each.\n\n` +
+    closingLine(counted.reduce<Counts>(sum, none)),
+);
+process.exitCode = red > 0 ? 1 : 0;
+
+function fileOf(index: number): string {
+  return join(folder, `run-${String(index + 1).padStart(2, "0")}.log`);
+}
+
+/** The last closing line of the file. */
+function closingOf(file: string): Counts {
+  const lines = readFileSync(file, "utf8").split("\n").map(parseClosingLine);
+  return lines.findLast((counts) => counts !== undefined) ?? { ...none, failed: 1 };
+}
+
+function print({ seconds, ...counts }: Run, index: number): void {
+  console.log(`${counts.failed > 0 ? "✗" : "✓"} run ${index + 1}: ${closingLine(counts)} (${duration(seconds)})`);
+}
