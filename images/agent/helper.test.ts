@@ -16,6 +16,7 @@ import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test, vi } from "vitest";
 
 // Processes start slowly on a busy machine.
@@ -141,9 +142,11 @@ async function xServer(idle: number): Promise<string> {
   return `:${display}`;
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(20);
-}
+/** The port of the helper's metrics, as it says when it starts: tests let the kernel choose one. */
+const metricsPort = async (output: () => string) =>
+  Number(
+    await until("the helper names the port of its metrics", 30, () => /metrics are at port (\d+)/.exec(output())?.[1]),
+  );
 
 test("the command runs in the workspace with its environment and secrets; its end is told and its code kept", async () => {
   const command = ["sh", "-c", 'echo "$PLAIN $HIDDEN" >out; pwd >>out; exit 7'];
@@ -167,11 +170,19 @@ test("the command runs in the workspace with its environment and secrets; its en
 
 test("ready is told once the screen can be looked at, and then when it was last used", async () => {
   const { seen, calls, showDesktop, run } = await open({ idle: 4_000 });
-  run("berth-session");
-  await sleep(200);
+  const helper = run("berth-session");
+  await metricsPort(helper.output);
+  await sleep(200); // it runs, and looks for a screen every 50 ms
   expect(calls).toEqual([]);
   showDesktop();
-  await until(() => seen("POST /session/activity").length >= 2);
+  // Before the runtime has said what the task is, the command is "waiting".
+  const bodies = () => seen("POST /session/activity").map(({ body }) => body as { command: string });
+  await until(
+    "the activity is told twice, and that there is no command",
+    30,
+    bodies,
+    (told) => told.length >= 2 && told.at(-1)?.command !== "waiting",
+  );
   expect(seen("POST /session/ready")).toHaveLength(1);
   expect(seen("POST /session/activity").at(-1)?.body).toEqual({ idleSeconds: 4, command: "none" });
 });
@@ -196,7 +207,7 @@ test("a runtime that is away, errs or has no task yet is asked again; meanwhile 
   const away = await open();
   away.showDesktop();
   const helper = away.run("berth-session", [], { BERTH_URL: "http://127.0.0.1:1" });
-  await until(() => helper.output().includes("trying again"));
+  await until("the helper tries again", 30, helper.output, (said) => said.includes("trying again"));
   expect(helper.child.exitCode).toBeNull();
 });
 
@@ -205,7 +216,12 @@ test("without an address of the runtime, or without a command, the helper just s
     const { seen, showDesktop, run } = await open(setup);
     showDesktop();
     const { child, exit, output } = run("berth-session");
-    await until(() => output().includes("just the desktop") || seen("POST /session/activity").length > 0);
+    await until(
+      "the helper stays",
+      30,
+      () => ({ output: output(), told: seen("POST /session/activity").length }),
+      ({ output, told }) => output.includes("just the desktop") || told > 0,
+    );
     child.kill("SIGTERM");
     expect(await exit).toBe(0);
   }
@@ -216,7 +232,7 @@ test("on SIGTERM the command, and what it started, may end in its own way", asyn
   const { folder, showDesktop, run } = await open({ task: { command: ["sh", "-c", script] } });
   showDesktop();
   const { child, exit } = run("berth-session");
-  await until(() => existsSync(join(folder, "started")));
+  await until("the command has started", 30, () => existsSync(join(folder, "started")));
   child.kill("SIGTERM");
   expect(await exit).toBe(0);
   expect(readFileSync(join(folder, "out"), "utf8")).toBe("bye\n");
@@ -242,27 +258,38 @@ test("a helper that is started again after a crash doesn't run the command a sec
   const pids = () => (existsSync(join(folder, "pids")) ? readFileSync(join(folder, "pids"), "utf8") : "");
   showDesktop();
   const first = run("berth-session");
-  await until(() => pids().endsWith("\n"));
+  await until("the command has written its pid", 30, pids, (text) => text.endsWith("\n"));
   const pid = Number(pids());
   onTestFinished(() => void process.kill(pid, "SIGKILL"));
   first.child.kill("SIGKILL");
   await once(first.child, "exit");
   const before = seen("POST /session/ready").length;
   const second = run("berth-session");
-  await until(() => second.output().includes("the command is not"));
-  await until(() => seen("POST /session/ready").length > before);
+  await until("the second helper leaves the command alone", 30, second.output, (said) =>
+    said.includes("the command is not"),
+  );
+  await until(
+    "the second helper says that the desktop is ready",
+    30,
+    () => seen("POST /session/ready").length,
+    (times) => times > before,
+  );
   expect(pids()).toBe(`${pid}\n`);
 });
 
 test("metrics tell that the session is up, its command's state and its last activity, and no id", async () => {
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
   const { showDesktop, run, seen } = await open({ task: { command: ["sleep", "60"] }, idle: 100_000 });
   showDesktop();
-  run("berth-session", [], { BERTH_METRICS_PORT: String(port) });
-  await until(() => seen("POST /session/activity").length > 0);
-  const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
-  const text = await answer.text();
-  expect(answer.headers.get("content-type")).toContain("text/plain; version=0.0.4");
+  const port = await metricsPort(run("berth-session").output);
+  await until("the activity is told", 30, () => seen("POST /session/activity").length > 0);
+  const metrics = async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+    return { type: answer.headers.get("content-type"), text: await answer.text() };
+  };
+  const { type, text } = await until("the command has left its first state", 30, metrics, (seen) =>
+    seen.text.includes('session_command{state="waiting"} 0\n'),
+  );
+  expect(type).toContain("text/plain; version=0.0.4");
   expect(text).toContain("session_up 1\n");
   expect(text).toContain('session_command{state="running"} 1\n');
   expect(text).toContain('session_command{state="none"} 0\n');

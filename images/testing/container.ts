@@ -1,5 +1,5 @@
 /** A container for a test, run by plain Docker as hardened as its pod is. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { onTestFinished } from "vitest";
 import { docker, dockerHost } from "../../local/docker.ts";
@@ -14,32 +14,41 @@ export interface Container {
   logs: () => Promise<string>;
   /** One field of `docker inspect`, for example .State.ExitCode. */
   inspect: (field: string) => Promise<string>;
+  /** Waits until it has ended by itself. */
+  end: () => Promise<void>;
   /** SIGTERM, and SIGKILL after `seconds`. Returns the exit code. */
   stop: (seconds: number) => Promise<number>;
 }
 
-/** Starts the image of the local registry; removed with the test. `options` are docker's, `args` the container's. */
+/**
+ * Starts the image of the local registry. `options` are docker's, `args` the container's. It is removed when the test ends;
+ * a test that fails prints its logs.
+ */
 export async function run(image: string, options: string[] = [], args: string[] = []): Promise<Container> {
   const id = await docker(["run", "--detach", ...hardened, ...options, await pull(image), ...args]);
-  onTestFinished(async () => {
-    await docker(["rm", "--force", "--volumes", id]);
-  });
   const inspect = (field: string) => docker(["inspect", `--format={{${field}}}`, id]);
   const client = (args: string[], input = "") =>
     execa("/usr/bin/docker", args, { env: { DOCKER_HOST: dockerHost }, input, all: true });
+  const logs = async () => (await client(["logs", id])).all;
+  onTestFinished(async ({ task }) => {
+    if (task.result?.state === "fail") console.error(`The container of ${image} says:\n${await logs()}`);
+    await docker(["rm", "--force", "--volumes", id]);
+  });
   return {
     inspect,
+    logs,
     exec: async (command, input) => (await client(["exec", "--interactive", id, ...command], input)).stdout,
-    logs: async () => (await client(["logs", id])).all,
+    end: async () => {
+      await until(
+        "the container has ended",
+        60,
+        () => inspect(".State.Status"),
+        (status) => status === "exited",
+      );
+    },
     stop: async (seconds) => {
       await docker(["stop", `--time=${seconds}`, id]);
       return Number(await inspect(".State.ExitCode"));
     },
   };
-}
-
-/** Looks until `condition` holds, for a minute; a look that fails doesn't hold. */
-export async function until(what: string, container: Container, condition: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 60_000; !(await condition().catch(() => false)); await sleep(100))
-    if (performance.now() > end) throw new Error(`after a minute still not: ${what}\n${await container.logs()}`);
 }

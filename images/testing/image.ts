@@ -27,8 +27,8 @@ interface File {
   path: string;
 }
 
-/** Everything in the image's file system. */
-export async function files(image: string): Promise<File[]> {
+/** Everything in the image's file system. It is read once, which takes seconds. */
+export const files = memoized(async (image: string): Promise<File[]> => {
   const id = await docker(["create", await pull(image)]);
   try {
     const env = { DOCKER_HOST: dockerHost };
@@ -44,20 +44,40 @@ export async function files(image: string): Promise<File[]> {
   } finally {
     await docker(["rm", id]);
   }
+});
+
+interface Layer {
+  digest: string;
+  /** As the registry keeps it, compressed. */
+  megabytes: number;
 }
 
-/** The image's layers as the registry keeps them, in megabytes. */
-export async function compressedMegabytes(image: string): Promise<number> {
-  const [repository, tag] = image.split(":");
+/** The image's layers, the base's first. */
+export async function layers(image: string): Promise<Layer[]> {
+  const [, repository, reference] = /^(.+?)[:@]([^:@/]+|sha256:[0-9a-f]+)$/.exec(image) ?? [];
   const accept = "application/vnd.docker.distribution.manifest.v2+json";
-  const response = await fetch(`http://${registry}/v2/${repository}/manifests/${tag}`, { headers: { accept } });
-  const { layers } = (await response.json()) as { layers: { size: number }[] };
-  return layers.reduce((sum, { size }) => sum + size, 0) / 1e6;
+  const response = await fetch(`http://${registry}/v2/${repository}/manifests/${reference}`, { headers: { accept } });
+  if (!response.ok) throw new Error(`The registry answers ${response.status} for ${image}`);
+  const manifest = (await response.json()) as { layers: { digest: string; size: number }[] };
+  return manifest.layers.map(({ digest, size }) => ({ digest, megabytes: size / 1e6 }));
 }
 
-/** Fetches the newest and returns the name that the daemon knows it by. */
-export async function pull(image: string): Promise<string> {
+/** Runs a program of the image, without network, and returns what it prints. */
+export const runIn = async (image: string, program: string, ...args: string[]): Promise<string> =>
+  docker(["run", "--rm", "--network=none", `--entrypoint=${program}`, await pull(image), ...args]);
+
+/** Fetches the newest, once in a test file, and returns the name that the daemon knows it by. */
+export const pull = memoized(async (image: string): Promise<string> => {
   const name = `${registry}/${image}`;
   await docker(["pull", "--quiet", name]);
   return name;
+});
+
+function memoized<T>(read: (image: string) => Promise<T>): (image: string) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
+  return (image) => {
+    const reading = known.get(image) ?? read(image);
+    known.set(image, reading);
+    return reading;
+  };
 }

@@ -34,7 +34,7 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
     def serve(self):
-        """Serves them in the background. Port BERTH_METRICS_PORT, default 6081."""
+        """Serves them in the background, at port BERTH_METRICS_PORT, default 6081. Returns the port, for 0 a free one."""
         metrics = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,3 +55,4 @@ class Metrics:
         port = int(os.environ.get("BERTH_METRICS_PORT", "6081"))
         server = http.server.ThreadingHTTPServer(("0.0.0.0", port), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_address[1]
