@@ -44,12 +44,22 @@ export interface Connections {
 @Module({})
 class ApiModule {}
 
-export function apiModule(config: Config, { database, redis }: Connections, logger: Logger): DynamicModule {
+export interface ApiOptions {
+  /** How long a store may take before an answer does without it, in milliseconds. Default: each part's own. */
+  patienceMs?: number;
+}
+
+export function apiModule(
+  config: Config,
+  { database, redis }: Connections,
+  logger: Logger,
+  { patienceMs }: ApiOptions = {},
+): DynamicModule {
   const store = new SessionStore(database, new TaskCipher(config.tokenKey));
-  const queue = new SessionQueue(redis, logger);
+  const queue = new SessionQueue(redis, logger, patienceMs);
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const tickets = new Tickets(config.tokenKey);
-  const metrics = new Metrics(store, queue);
+  const metrics = new Metrics(store, queue, undefined, patienceMs);
   const health = new Health({
     dependencies: [
       { name: "postgres", ping: () => pingDatabase(database) },
@@ -58,7 +68,7 @@ export function apiModule(config: Config, { database, redis }: Connections, logg
     isMigrated: () => isMigrated(database),
   });
   const authenticator = new Authenticator(tenants, tickets, oidcOf(config, logger));
-  const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger);
+  const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
   const activity = new Activity(store, logger);
   const feed = new EventFeed(store, logger);
   const streams = new Streams();

@@ -14,9 +14,6 @@ import { Problem } from "./problem.ts";
 
 const windowSeconds = 60;
 
-/** How long Redis may take before a call goes through uncounted, in milliseconds. */
-const patienceMs = 250;
-
 /** After a failure Redis is left alone for so long, so that not every call waits for it. */
 const pauseMs = 1_000;
 
@@ -36,6 +33,8 @@ export class RateLimit {
     /** Calls that a key may make in a minute. */
     private readonly perMinute: number,
     private readonly logger: Logger,
+    /** How long Redis may take before a call goes through uncounted, in milliseconds. */
+    private readonly patienceMs = 250,
   ) {
     this.#limiter = new RateLimiterRedis({
       storeClient: redis,
@@ -52,7 +51,7 @@ export class RateLimit {
     const key = caller.role === "admin" ? caller.actor.name : `${caller.tenant.name}:${caller.actor.name}`;
     if (performance.now() < this.#awayUntil) return undefined;
     try {
-      const state = await within(patienceMs, this.#limiter.consume(key));
+      const state = await within(this.patienceMs, this.#limiter.consume(key));
       this.#away = false;
       return this.#rate(state, false);
     } catch (error) {

@@ -8,22 +8,29 @@ import type { SessionStore } from "../sessions/sessionStore.ts";
 import { states } from "../sessions/state.ts";
 import { within } from "../within.ts";
 
+/** What figures are for. */
+export interface Scrape {
+  registry: Registry;
+  /** For so many milliseconds a scrape waits for a figure. */
+  patienceMs: number;
+}
+
 export function sessionFigures(
-  registry: Registry,
+  scrape: Scrape,
   store: Pick<SessionStore, "count" | "countStuck">,
   startTimeoutSeconds: number,
 ): void {
   const counts = once(() => store.count());
-  figure(registry, "berth_sessions", "Sessions by state.", ["state"], async (gauge) => {
+  figure(scrape, "berth_sessions", "Sessions by state.", ["state"], async (gauge) => {
     const all = await counts();
     for (const state of states) gauge.set({ state }, 0);
     for (const { state, count } of all) gauge.inc({ state }, count);
   });
-  figure(registry, "berth_tenant_sessions", "Sessions by tenant and state.", ["tenant", "state"], async (gauge) => {
+  figure(scrape, "berth_tenant_sessions", "Sessions by tenant and state.", ["tenant", "state"], async (gauge) => {
     for (const { tenant, state, count } of await counts()) gauge.set({ tenant, state }, count);
   });
   figure(
-    registry,
+    scrape,
     "berth_sessions_stuck",
     "Sessions that are in a state for longer than they may be.",
     ["state"],
@@ -34,17 +41,17 @@ export function sessionFigures(
   );
 }
 
-export function jobFigures(registry: Registry, queue: Pick<SessionQueue, "counts" | "oldestWaitingSeconds">): void {
+export function jobFigures(scrape: Scrape, queue: Pick<SessionQueue, "counts" | "oldestWaitingSeconds">): void {
   const counts = once(() => queue.counts());
   // Named as the adapter wants it: the worker's autoscaler reads it.
-  figure(registry, "bullmq_waiting_jobs", "Jobs that wait for a worker.", ["queue"], async (gauge) =>
+  figure(scrape, "bullmq_waiting_jobs", "Jobs that wait for a worker.", ["queue"], async (gauge) =>
     gauge.set({ queue: queueName }, (await counts()).waiting),
   );
-  figure(registry, "bullmq_jobs", "Jobs by state.", ["queue", "state"], async (gauge) => {
+  figure(scrape, "bullmq_jobs", "Jobs by state.", ["queue", "state"], async (gauge) => {
     for (const [state, count] of Object.entries(await counts())) gauge.set({ queue: queueName, state }, count);
   });
   figure(
-    registry,
+    scrape,
     "berth_oldest_waiting_job_age_seconds",
     "For how long the oldest waiting job waits; 0: none does.",
     [],
@@ -63,12 +70,12 @@ export interface WorkerFigures {
   secondsSinceSweep: () => number | undefined;
 }
 
-export function workerFigures(registry: Registry, worker: WorkerFigures): void {
-  figure(registry, "berth_leader", "1 if this worker is the leader.", [], (gauge) =>
+export function workerFigures(scrape: Scrape, worker: WorkerFigures): void {
+  figure(scrape, "berth_leader", "1 if this worker is the leader.", [], (gauge) =>
     gauge.set(worker.isLeader() ? 1 : 0),
   );
   figure(
-    registry,
+    scrape,
     "berth_orphans",
     "Pods and claims without a session, and sessions without what they should have.",
     ["kind"],
@@ -77,7 +84,7 @@ export function workerFigures(registry: Registry, worker: WorkerFigures): void {
     },
   );
   figure(
-    registry,
+    scrape,
     "berth_reconcile_age_seconds",
     "Since the oldest unfinished session was last looked at; told by the leader.",
     [],
@@ -90,7 +97,7 @@ export function workerFigures(registry: Registry, worker: WorkerFigures): void {
 
 /** A gauge whose values are made anew for each scrape. */
 function figure<L extends string>(
-  registry: Registry,
+  { registry, patienceMs }: Scrape,
   name: string,
   help: string,
   labelNames: L[],
@@ -105,7 +112,7 @@ function figure<L extends string>(
       // Without labels, a gauge that is only reset would tell 0.
       const clear = () => (labelNames.length === 0 ? this.remove() : this.reset());
       clear();
-      await within(1_000, Promise.resolve(fill(this))).catch(clear);
+      await within(patienceMs, Promise.resolve(fill(this))).catch(clear);
     },
   });
 }

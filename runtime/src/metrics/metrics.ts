@@ -4,11 +4,12 @@ import type { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionStore } from "../sessions/sessionStore.ts";
 import { finalStates } from "../sessions/state.ts";
-import { jobFigures, sessionFigures, type WorkerFigures, workerFigures } from "./figures.ts";
+import { jobFigures, type Scrape, sessionFigures, type WorkerFigures, workerFigures } from "./figures.ts";
 
 /** What happens in this process is counted here; what is asked for when Prometheus comes is in figures.ts. */
 export class Metrics {
   readonly registry = new Registry();
+  readonly #scrape: Scrape;
 
   readonly httpRequests = this.#counter("http_requests_total", "HTTP requests by method, route and status.", [
     "method",
@@ -82,20 +83,25 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  /** @param startTimeoutSeconds after which a session that is starting counts as stuck, with a minute's grace */
+  /**
+   * @param startTimeoutSeconds after which a session that is starting counts as stuck, with a minute's grace
+   * @param patienceMs for so many milliseconds a scrape waits for a figure, and then leaves it out
+   */
   constructor(
     store: Pick<SessionStore, "count" | "countStuck">,
     queue: Pick<SessionQueue, "counts" | "oldestWaitingSeconds">,
     startTimeoutSeconds = 300,
+    patienceMs = 1_000,
   ) {
     collectDefaultMetrics({ register: this.registry });
-    sessionFigures(this.registry, store, startTimeoutSeconds);
-    jobFigures(this.registry, queue);
+    this.#scrape = { registry: this.registry, patienceMs };
+    sessionFigures(this.#scrape, store, startTimeoutSeconds);
+    jobFigures(this.#scrape, queue);
   }
 
   /** Adds what only a worker knows. */
   observeWorker(worker: WorkerFigures): void {
-    workerFigures(this.registry, worker);
+    workerFigures(this.#scrape, worker);
   }
 
   /** Takes the durations from a session's change; all times are the database's. */

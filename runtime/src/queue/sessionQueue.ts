@@ -13,6 +13,8 @@ export class SessionQueue {
   constructor(
     redis: Redis,
     private readonly logger: Logger,
+    /** How long Redis may take before a call throws, in milliseconds. Default: 2 s to add, 1 s to count. */
+    private readonly patienceMs?: number,
   ) {
     this.#queue = new Queue(queueName, {
       connection: redis as unknown as ConnectionOptions,
@@ -25,11 +27,11 @@ export class SessionQueue {
 
   /**
    * Has the session looked at. Triggers for one session collapse into one job; one that arrives while that job runs makes
-   * it run once more, for the job may have looked already. Throws if Redis does not answer within two seconds.
+   * it run once more, for the job may have looked already. Throws if Redis does not answer in time.
    */
   async add(sessionId: string): Promise<void> {
     await within(
-      2_000,
+      this.patienceMs ?? 2_000,
       this.#queue.add("look", { sessionId }, { deduplication: { id: sessionId, keepLastIfActive: true } }),
     );
   }
@@ -41,15 +43,15 @@ export class SessionQueue {
     );
   }
 
-  /** Number of jobs by state: waiting, active, delayed. Throws if Redis does not answer within a second. */
+  /** Number of jobs by state: waiting, active, delayed. Throws if Redis does not answer in time. */
   async counts(): Promise<Record<"waiting" | "active" | "delayed", number>> {
-    const counts = await within(1_000, this.#queue.getJobCounts("waiting", "active", "delayed"));
+    const counts = await within(this.patienceMs ?? 1_000, this.#queue.getJobCounts("waiting", "active", "delayed"));
     return { waiting: counts.waiting ?? 0, active: counts.active ?? 0, delayed: counts.delayed ?? 0 };
   }
 
-  /** For how many seconds the oldest waiting job waits; 0 if none does. Throws if Redis does not answer within a second. */
+  /** For how many seconds the oldest waiting job waits; 0 if none does. Throws if Redis does not answer in time. */
   async oldestWaitingSeconds(): Promise<number> {
-    const [oldest] = await within(1_000, this.#queue.getJobs(["waiting"], 0, 0, true));
+    const [oldest] = await within(this.patienceMs ?? 1_000, this.#queue.getJobs(["waiting"], 0, 0, true));
     return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp) / 1_000;
   }
 

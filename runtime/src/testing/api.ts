@@ -15,7 +15,7 @@ import type { Database } from "../database/database.ts";
 import { connectRedis } from "../queue/redis.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { Tenant } from "../tenants/tenants.ts";
-import { freshDatabase, keyOf, silent, storesConfig, tenant, tenantsFile, until } from "./fixtures.ts";
+import { emptyRedis, freshDatabase, keyOf, patienceMs, silent, storesConfig, tenant, tenantsFile } from "./fixtures.ts";
 
 export interface OpenApi {
   app: NestFastifyApplication;
@@ -30,9 +30,9 @@ export async function openApi(
 ): Promise<OpenApi> {
   const { name, database } = await freshDatabase();
   const config = { ...storesConfig(name, tenantsFile(...tenants)), ...changes };
-  const redis = connectRedis(config, silent);
-  if (changes.REDIS_PORT === undefined) await until(() => redis.status === "ready");
-  const app = await createHttp(apiModule(config, { database, redis }, silent), silent, config.TRUSTED_PROXIES);
+  const redis = changes.REDIS_PORT === undefined ? await emptyRedis() : connectRedis(config, silent);
+  const module = apiModule(config, { database, redis }, silent, { patienceMs });
+  const app = await createHttp(module, silent, config.TRUSTED_PROXIES);
   await app.init();
   onTestFinished(async () => {
     await app.close();

@@ -4,22 +4,27 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
+import { until as see } from "@berth/testing/until.ts";
+import type { Redis } from "ioredis";
 import { pino } from "pino";
 import { inject, onTestFinished } from "vitest";
 import type { z } from "zod";
 import { type Config, Variables } from "../config.ts";
 import { connectDatabase, type Database } from "../database/database.ts";
-import { migrate } from "../database/migrate.ts";
+import { connectRedis } from "../queue/redis.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Created } from "../sessions/sessionStore.ts";
 import { TaskCipher } from "../sessions/taskCipher.ts";
 import { type Tenant, TenantSchema } from "../tenants/tenants.ts";
+import { administer, type Stores, template } from "./stores.ts";
 
 export const silent = pino({ level: "silent" });
 
 const tokenKey = "0123456789abcdef0123456789abcdef";
 export const cipher = new TaskCipher(tokenKey);
+
+/** How long a store may take in a test that judges what is answered rather than how fast this machine is. */
+export const patienceMs = 10_000;
 
 /** A queue that nothing is in. */
 export const noJobs = {
@@ -91,8 +96,15 @@ export function tenantsFile(...tenants: Tenant[]): string {
   return path;
 }
 
-/** A configuration that reaches the stores, by default those of the test project `stores`. */
-export function storesConfig(database: string, tenantsPath: string, { postgres, redis } = inject("stores")): Config {
+/** The Postgres of the test project, and this worker's Redis: its tests run one by one and may empty it. */
+export function ownStores(): Stores {
+  const stores = inject("stores")[Number(process.env.VITEST_POOL_ID) - 1];
+  if (stores === undefined) throw new Error(`worker ${process.env.VITEST_POOL_ID} has no Redis`);
+  return stores;
+}
+
+/** A configuration that reaches the stores, by default this worker's. */
+export function storesConfig(database: string, tenantsPath: string, { postgres, redis } = ownStores()): Config {
   const variables = Variables.parse({
     POSTGRES_HOST: postgres.host,
     POSTGRES_PORT: postgres.port,
@@ -116,28 +128,39 @@ export function storesConfig(database: string, tenantsPath: string, { postgres, 
 }
 
 /** A new database for this test, empty; dropped with the test. */
-export async function emptyDatabase(stores = inject("stores")): Promise<{ name: string; database: Database }> {
-  const name = `test_${randomBytes(6).toString("hex")}`;
-  await administer(`create database ${name}`);
-  const database = connectDatabase(storesConfig(name, "", stores));
-  onTestFinished(async () => {
-    await database.destroy();
-    await administer(`drop database ${name} with (force)`);
-  });
-  return { name, database };
-
-  async function administer(statement: string): Promise<void> {
-    const client = new pg.Client({ ...stores.postgres, database: "postgres" });
-    await client.connect();
-    await client.query(statement).finally(() => client.end());
-  }
+export function emptyDatabase(stores = ownStores()): Promise<{ name: string; database: Database }> {
+  return newDatabase("template1", stores);
 }
 
 /** A new database with its tables. */
-export async function freshDatabase(stores = inject("stores")): Promise<{ name: string; database: Database }> {
-  const made = await emptyDatabase(stores);
-  await migrate(made.database);
-  return made;
+export function freshDatabase(stores = ownStores()): Promise<{ name: string; database: Database }> {
+  return newDatabase(template, stores);
+}
+
+async function newDatabase(template: string, stores: Stores): Promise<{ name: string; database: Database }> {
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  // Of Postgres' two ways to copy, the quicker one where nothing waits for the disk.
+  await administer(stores.postgres, `create database ${name} template ${template} strategy file_copy`);
+  const database = connectDatabase(storesConfig(name, "", stores));
+  onTestFinished(async () => {
+    await database.destroy();
+    await administer(stores.postgres, `drop database ${name} with (force)`);
+  });
+  return { name, database };
+}
+
+/** A connection to this worker's Redis, which is emptied; closed after all that the test sets up later. */
+export async function emptyRedis(): Promise<Redis> {
+  const redis = connectRedis(storesConfig("none", ""), silent);
+  onTestFinished(() => redis.disconnect());
+  await see(
+    "Redis is connected",
+    30,
+    () => redis.status,
+    (status) => status === "ready",
+  );
+  await redis.flushall();
+  return redis;
 }
 
 /** Waits until the condition holds; the test's own time-out is the limit. */

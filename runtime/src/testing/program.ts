@@ -2,13 +2,14 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { inject, onTestFinished } from "vitest";
-import { until } from "./fixtures.ts";
+import { Hopeless, until } from "@berth/testing/until.ts";
+import { onTestFinished } from "vitest";
+import { ownStores } from "./fixtures.ts";
+import { freePorts } from "./ports.ts";
 
 const runtime = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Where `build` puts the program. */
@@ -28,7 +29,7 @@ export interface Program {
   /** Its exit code, or the signal that ended it. */
   exit: Promise<number | string>;
   /** Waits for a log line with this message. */
-  says: (message: string) => Promise<void>;
+  says: (message: string) => Promise<unknown>;
 }
 
 /** Runs `main.js <args>` with the environment and nothing else. Killed with the test if it still runs. */
@@ -48,19 +49,24 @@ export function runProgram(args: string[], env: Record<string, string>, nodeArgs
     log,
     exit: once(child, "close").then(([code, signal]) => code ?? signal),
     says: (message) =>
-      until(() => {
-        if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${text}`);
-        return log().some(({ msg }) => msg === message);
-      }),
+      until(
+        `${args.join(" ")} says: ${message}`,
+        60,
+        () => {
+          if (child.exitCode !== null) throw new Hopeless(`${args.join(" ")} ended with ${child.exitCode}: ${text}`);
+          return log().map(({ msg }) => msg);
+        },
+        (messages) => messages.includes(message),
+      ),
   };
 }
 
-/** The environment of a role on the stores, by default those of the test project `stores`, and this database, with ports of its own. */
+/** The environment of a role on the stores, by default this worker's, and this database, with ports of its own. */
 export async function environment(
   database: string,
   tenantsPath: string,
   changes: Record<string, string> = {},
-  { postgres, redis } = inject("stores"),
+  { postgres, redis } = ownStores(),
 ) {
   const folder = mkdtempSync(join(tmpdir(), "berth-secrets-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -98,17 +104,4 @@ export function kubeconfig(folder: string, server: string): string {
   };
   writeFileSync(path, JSON.stringify(config));
   return path;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

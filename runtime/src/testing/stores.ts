@@ -1,151 +1,165 @@
 /**
  * A real Postgres and Redis for the tests: containers of the images that the stack runs, on free loopback ports, removed
- * afterwards. They run on the Docker daemon that `npm run up` starts.
+ * afterwards.
  */
-import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { createServer } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
+import { until } from "@berth/testing/until.ts";
 import { Redis } from "ioredis";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
+import { connectDatabase } from "../database/database.ts";
+import { migrate } from "../database/migrate.ts";
+import { findDocker } from "./docker.ts";
+import { freePorts, loopback } from "./ports.ts";
+
+interface Address {
+  host: string;
+  port: number;
+  password: string;
+}
 
 export interface Stores {
-  postgres: { host: string; port: number; user: string; password: string };
-  redis: { host: string; port: number; password: string };
+  postgres: Address & { user: string };
+  redis: Address;
 }
 
 declare module "vitest" {
   interface ProvidedContext {
-    stores: Stores;
+    /** For each worker of the project: the Postgres of all of them, and a Redis of its own. */
+    stores: Stores[];
   }
 }
 
-const registry = "127.0.0.1:5000";
-const host = "127.0.0.1";
-const user = "berth";
+/** A database with the tables and nothing in them, for `create database … template …`. */
+export const template = "berth_template";
 
-/** For vitest's `globalSetup`: tests reach the stores by `inject("stores")`. */
+/** For vitest's `globalSetup`: tests reach their worker's stores by `ownStores` of fixtures.ts. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { stores, remove } = await startStores();
-  project.provide("stores", stores);
+  const { ofWorkers, remove } = await startStores(project.config.maxWorkers);
+  project.provide("stores", ofWorkers);
   return remove;
 }
 
 export interface StartedStores {
+  /** The first worker's. */
   stores: Stores;
+  ofWorkers: Stores[];
   /** Ends one as a crash would. Redis keeps nothing; Postgres keeps all that was committed. */
   crash: (store: keyof Stores) => Promise<void>;
   /** Starts it again, and waits until it answers. */
   restart: (store: keyof Stores) => Promise<void>;
-  /** Ends both and leaves nothing behind. */
+  /** Ends all and leaves nothing behind. */
   remove: () => Promise<void>;
 }
 
-/** Starts both and waits until they answer. */
-export async function startStores(): Promise<StartedStores> {
-  const stores: Stores = {
-    postgres: { host, port: await freePort(), user, password: randomBytes(16).toString("hex") },
-    redis: { host, port: await freePort(), password: randomBytes(16).toString("hex") },
-  };
-  const containers = new Map<keyof Stores, string>();
+/** Starts a Postgres with the template and, for each worker, a Redis; waits until they answer. */
+export async function startStores(workers = 1): Promise<StartedStores> {
+  const docker = await findDocker();
+  const containers: string[] = [];
   const remove = async () => {
-    if (containers.size > 0) await docker(["rm", "--force", "--volumes", ...containers.values()]);
+    if (containers.length > 0) await docker.run(["rm", "--force", "--volumes", ...containers]);
   };
-  const ready = {
-    postgres: () => answers(() => askPostgres(stores)),
-    redis: () => answers(() => askRedis(stores)),
+  const start = async (image: string, port: number, command: string[], env: Record<string, string> = {}) => {
+    const variables = Object.keys(env).flatMap((name) => ["--env", name]);
+    const args = ["run", "--detach", ...docker.network(port), ...variables, docker.image(image), ...command];
+    const id = await docker.run(args, env);
+    containers.push(id);
+    return id;
   };
+
+  const startPostgres = async () => {
+    const address = { ...(await freeAddress()), user: "berth" };
+    // The processes may be killed here, but not the machine's power.
+    const settings = [`listen_addresses=${docker.address}`, `port=${address.port}`, "fsync=off"];
+    const id = await start(
+      "library/postgres:15-bookworm",
+      address.port,
+      ["postgres", ...settings.flatMap((setting) => ["-c", setting])],
+      { POSTGRES_USER: address.user, POSTGRES_PASSWORD: address.password },
+    );
+    return { address, id, answers: () => until("Postgres answers", 60, () => askPostgres(address)) };
+  };
+  const startRedis = async () => {
+    const address = await freeAddress();
+    const { port, password } = address;
+    const id = await start("library/redis:7-bookworm", port, [
+      ...["redis-server", "--bind", docker.address, "--port", String(port)],
+      ...["--requirepass", password, "--save", "", "--maxmemory-policy", "noeviction"],
+    ]);
+    return { address, id, answers: () => until("Redis answers", 60, () => askRedis(address)) };
+  };
+
   try {
-    containers.set(
-      "postgres",
-      await run(
-        ["--env", "POSTGRES_PASSWORD", "--env", "POSTGRES_USER"],
-        "docker.io/library/postgres:15-bookworm",
-        // The processes may be killed here, but not the machine's power.
-        ["postgres", "-c", `listen_addresses=${host}`, "-c", `port=${stores.postgres.port}`, "-c", "fsync=off"],
-        { POSTGRES_PASSWORD: stores.postgres.password, POSTGRES_USER: user },
-      ),
-    );
-    containers.set(
-      "redis",
-      await run([], "docker.io/library/redis:7-bookworm", [
-        ...["redis-server", "--bind", host, "--port", String(stores.redis.port)],
-        ...["--requirepass", stores.redis.password, "--save", "", "--maxmemory-policy", "noeviction"],
-      ]),
-    );
-    await Promise.all([ready.postgres(), ready.redis()]);
+    const postgres = await startPostgres();
+    const redis = await startRedis();
+    const all = [postgres, redis];
+    const ofWorkers: Stores[] = [{ postgres: postgres.address, redis: redis.address }];
+    while (ofWorkers.length < workers) {
+      const another = await startRedis();
+      all.push(another);
+      ofWorkers.push({ postgres: postgres.address, redis: another.address });
+    }
+    await Promise.all(all.map(({ answers }) => answers()));
+    await makeTemplate(postgres.address);
+    const started = { postgres, redis };
+    return {
+      stores: { postgres: postgres.address, redis: redis.address },
+      ofWorkers,
+      crash: async (store) => void (await docker.run(["kill", "--signal=KILL", started[store].id])),
+      restart: async (store) => {
+        await docker.run(["start", started[store].id]);
+        await started[store].answers();
+      },
+      remove,
+    };
   } catch (error) {
     await remove();
     throw error;
   }
-  return {
-    stores,
-    crash: async (store) => void (await docker(["kill", "--signal=KILL", containers.get(store) ?? ""])),
-    restart: async (store) => {
-      await docker(["start", containers.get(store) ?? ""]);
-      await ready[store]();
-    },
-    remove,
-  };
 }
 
-/** Runs the container in the background and returns its id. */
-async function run(
-  options: string[],
-  image: string,
-  command: string[],
-  env: Record<string, string> = {},
-): Promise<string> {
-  return docker(["run", "--detach", "--network=host", ...options, `${registry}/${image}`, ...command], env);
+async function freeAddress(): Promise<Address> {
+  const [port = 0] = await freePorts(1);
+  return { host: loopback, port, password: randomBytes(16).toString("hex") };
 }
 
-async function docker(args: string[], env: Record<string, string> = {}): Promise<string> {
-  const options = { env: { ...process.env, DOCKER_HOST: "unix:///run/berth/docker.sock", ...env } };
-  const { stdout } = await promisify(execFile)("/usr/bin/docker", args, options);
-  return stdout.trim();
+async function makeTemplate(postgres: Stores["postgres"]): Promise<void> {
+  await administer(postgres, `create database ${template}`);
+  const database = connectDatabase({
+    POSTGRES_HOST: postgres.host,
+    POSTGRES_PORT: postgres.port,
+    POSTGRES_USER: postgres.user,
+    POSTGRES_DATABASE: template,
+    POSTGRES_TLS: false,
+    postgresPassword: postgres.password,
+  });
+  await migrate(database).finally(() => database.destroy());
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port is free");
-  return address.port;
-}
-
-/** Tries again until it works, for at most 30 s. */
-async function answers(ask: () => Promise<void>): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-      await sleep(100);
-    }
-  }
-}
-
-async function askPostgres({ postgres }: Stores): Promise<void> {
+/** Runs a statement outside of the tests' databases. */
+export async function administer(postgres: Stores["postgres"], statement: string): Promise<void> {
   const client = new pg.Client({ ...postgres, database: "postgres" });
   client.on("error", () => {});
   try {
     await client.connect();
-    await client.query("select 1");
+    await client.query(statement);
   } finally {
     await client.end().catch(() => {});
   }
 }
 
-async function askRedis({ redis }: Stores): Promise<void> {
-  const client = new Redis({ ...redis, lazyConnect: true, retryStrategy: null });
+async function askPostgres(postgres: Stores["postgres"]): Promise<true> {
+  await administer(postgres, "select 1");
+  return true;
+}
+
+async function askRedis(address: Address): Promise<true> {
+  const client = new Redis({ ...address, lazyConnect: true, retryStrategy: null });
   client.on("error", () => {});
   try {
     await client.connect();
     await client.ping();
+    return true;
   } finally {
     client.disconnect();
   }

@@ -1,0 +1,61 @@
+/** The Docker daemon that tests run containers on: Berth's, which `npm run up` starts, or else the user's own. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { loopback } from "./ports.ts";
+
+type Environment = Record<string, string>;
+
+export interface Docker {
+  /** Runs a command of Docker's command line with these variables beside the process's own; returns what it prints. */
+  run: (args: string[], env?: Environment) => Promise<string>;
+  /** The name by which the daemon has an image of Docker Hub, e.g. library/redis:7-bookworm. */
+  image: (name: string) => string;
+  /** Options for a container whose program listens at `address` and this port, to reach it on loopback there. */
+  network: (port: number) => string[];
+  address: string;
+}
+
+const daemon = (env: Environment, parts: Omit<Docker, "run">): Docker => ({
+  run: async (args, more = {}) => {
+    const { stdout } = await promisify(execFile)("docker", args, { env: { ...process.env, ...env, ...more } });
+    return stdout.trim();
+  },
+  ...parts,
+});
+
+/** It has no bridge, and its images come from the local registry. */
+const berths = daemon(
+  { DOCKER_HOST: "unix:///run/berth/docker.sock" },
+  {
+    image: (name) => `127.0.0.1:5000/docker.io/${name}`,
+    network: () => ["--network=host"],
+    address: loopback,
+  },
+);
+
+/** The daemon that DOCKER_HOST names, or the one at the default address. */
+const users = daemon(
+  {},
+  {
+    image: (name) => `docker.io/${name}`,
+    network: (port) => [`--publish=${loopback}:${port}:${port}`],
+    address: "0.0.0.0",
+  },
+);
+
+/** The first of them that answers. */
+export async function findDocker(): Promise<Docker> {
+  const faults: string[] = [];
+  for (const docker of [berths, users]) {
+    try {
+      await docker.run(["version"]);
+      return docker;
+    } catch (error) {
+      faults.push((error as Error).message.trim().split("\n").at(-1) ?? "");
+    }
+  }
+  throw new Error(
+    `These tests need Docker. Berth's own (\`npm run up\` starts it, for root and the group docker): ${faults[0]}. ` +
+      `Yours (start it, or set DOCKER_HOST to it): ${faults[1]}.`,
+  );
+}
