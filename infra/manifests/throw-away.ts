@@ -1,5 +1,5 @@
 /** Stacks that live for one call and reach no cluster: their objects become files. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as k8s from "@pulumi/kubernetes";
@@ -9,8 +9,9 @@ import { pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
 import type { RecordedResource } from "../testing/record.ts";
 
 /**
- * Makes a stack of the recorded Kubernetes resources, for `use` to preview or bring up, and forgets it afterwards.
- * Pulumi must be there (`ensurePulumi`).
+ * Makes a stack of the recorded Kubernetes resources, for `use` to preview or bring up, and removes it afterwards. The stack
+ * has a backend, a home and a passphrase of its own, whatever the environment says: a shell that knows the production
+ * backend must not make a stack there. Pulumi must be there (`ensurePulumi`).
  * @param directory into which the Kubernetes provider writes the objects as YAML
  */
 export async function withThrowAwayStack<T>(
@@ -19,16 +20,23 @@ export async function withThrowAwayStack<T>(
   directory: string,
   use: (stack: Stack) => Promise<T>,
 ): Promise<T> {
-  const backend = mkdtempSync(join(tmpdir(), "berth-stack-"));
+  const folder = mkdtempSync(join(tmpdir(), "berth-stack-"));
+  const [backend, home] = [join(folder, "backend"), join(folder, "home")];
   try {
+    for (const made of [backend, home]) mkdirSync(made);
+    symlinkSync(join(pulumiHome(), "plugins"), join(home, "plugins"));
     const stack = await LocalWorkspace.createStack(
       { stackName: name, projectName: "berth", program: async () => register(resources, directory) },
       {
-        pulumiHome: pulumiHome(),
+        pulumiHome: home,
         pulumiCommand: await PulumiCommand.get({ root: pulumiRoot }),
-        projectSettings: { name: "berth", runtime: "nodejs", backend: { url: `file://${backend}` } },
+        projectSettings: { name: "berth", runtime: "nodejs" },
         envVars: {
+          PULUMI_BACKEND_URL: `file://${backend}`,
           PULUMI_CONFIG_PASSPHRASE: "",
+          PULUMI_CONFIG_PASSPHRASE_FILE: "",
+          PULUMI_ACCESS_TOKEN: "",
+          PULUMI_STACK: "",
           PULUMI_SKIP_UPDATE_CHECK: "true",
           PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
           // Whatever cluster the shell knows, none is found.
@@ -38,7 +46,7 @@ export async function withThrowAwayStack<T>(
     );
     return await use(stack);
   } finally {
-    rmSync(backend, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
