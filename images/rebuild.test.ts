@@ -1,10 +1,10 @@
 /**
  * What makes another image: the program's images as Pulumi would compare them, before and after a change of the checkout.
- * The local plugin compares, whose digest of what is built is the official one's.
+ * The stand-in for Pulumi's Docker plugin compares; rebuild.proof.test.ts asks the plugin that is in use.
  */
 import { appendFile, chmod, mkdir, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { digestOf, type RecordedResource, recordStack } from "../infra/testing/record.ts";
 import { root } from "../local/lib/paths.ts";
 import { imageResource } from "../local/plugins/docker/image.ts";
@@ -14,13 +14,12 @@ import { copyOfCheckout } from "../tests/checkout.ts";
 // The program loads all of Pulumi, which takes its time on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-let clone: string;
+let deployed: RecordedResource[];
 
-beforeEach(async () => {
+beforeAll(async () => {
   for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
-  clone = await copyOfCheckout();
+  deployed = await program();
 });
-afterEach(() => rm(clone, { recursive: true }));
 
 const image = imageResource("unix:///no/daemon/is/asked");
 
@@ -54,14 +53,19 @@ async function rebuilt(before: Map<string, Props>, after: Map<string, Props>): P
   return names;
 }
 
-const write = async (file: string, text: string) => {
-  await mkdir(dirname(join(clone, file)), { recursive: true });
-  await writeFile(join(clone, file), text);
-};
-const append = (file: string, text: string) => appendFile(join(clone, file), text);
+/** A copy of the checkout, and how to change it. */
+async function openClone() {
+  const clone = await copyOfCheckout();
+  onTestFinished(() => rm(clone, { recursive: true }));
+  const write = async (file: string, text: string) => {
+    await mkdir(dirname(join(clone, file)), { recursive: true });
+    await writeFile(join(clone, file), text);
+  };
+  return { clone, write, append: (file: string, text: string) => appendFile(join(clone, file), text) };
+}
 
 test("another clone with other dates, and with other files that no Dockerfile copies, makes no image", async () => {
-  const resources = await program();
+  const { clone, write, append } = await openClone();
   for (const file of ["runtime/src/main.ts", "images/agent/files/usr/local/bin/berth-desktop", "package-lock.json"])
     await utimes(join(clone, file), 0, 0);
   for (const file of ["README.md", "docs/api.md", "infra/index.ts", "images/agent/helper.test.ts"])
@@ -76,14 +80,14 @@ test("another clone with other dates, and with other files that no Dockerfile co
     "images/agent/files/usr/local/lib/berth/__pycache__/screen.cpython-311.pyc",
   ])
     await write(file, "");
-  const before = await inputsIn(root, resources);
+  const before = await inputsIn(root, deployed);
   expect([...before.keys()]).toEqual(["agent-image", "api-image"]);
-  expect(await rebuilt(before, await inputsIn(clone, resources))).toEqual([]);
+  expect(await rebuilt(before, await inputsIn(clone, deployed))).toEqual([]);
 });
 
 test("what a Dockerfile copies makes its image and not the other one", async () => {
-  const resources = await program();
-  let before = await inputsIn(clone, resources);
+  const { clone, write, append } = await openClone();
+  let before = await inputsIn(clone, deployed);
   const changes = [
     ["api-image", () => append("runtime/src/main.ts", "// one line\n")],
     ["api-image", () => write("runtime/src/new.ts", "")],
@@ -96,7 +100,7 @@ test("what a Dockerfile copies makes its image and not the other one", async () 
   ] as const;
   for (const [name, change] of changes) {
     await change();
-    const after = await inputsIn(clone, resources);
+    const after = await inputsIn(clone, deployed);
     expect(await rebuilt(before, after), change.toString()).toEqual([name]);
     before = after;
   }
@@ -109,7 +113,7 @@ test.each([
   ["docker.io/library/postgres:15-bookworm", []],
 ])("another digest of %s under the same tag makes %j", async (base, images) => {
   const pushed = (name: string) => digestOf(name.endsWith(`/${base}`) ? `${name}, pushed again` : name);
-  const [before, after] = [await program(), await program(pushed)];
-  expect(after).not.toEqual(before);
-  expect(await rebuilt(await inputsIn(clone, before), await inputsIn(clone, after))).toEqual(images);
+  const after = await program(pushed);
+  expect(after).not.toEqual(deployed);
+  expect(await rebuilt(await inputsIn(root, deployed), await inputsIn(root, after))).toEqual(images);
 });

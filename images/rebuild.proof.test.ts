@@ -1,0 +1,39 @@
+/**
+ * What makes another image, by the Docker plugin that Pulumi uses here: the official one where it is installed, else the
+ * stand-in. Nothing is built: `pulumi preview` compares checkouts with the deployed stack `dev`, which is this one's.
+ */
+import { appendFile, rm, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { expect, onTestFinished, test } from "vitest";
+import { stackEnvironment } from "../local/pulumi/stack.ts";
+import { copyOfCheckout } from "../tests/checkout.ts";
+
+/** The images that an `up` from the checkout would build. */
+async function rebuilt(checkout: string): Promise<string[]> {
+  const preview = await execa("pulumi", ["preview", "--stack", "dev", "--json", "--non-interactive"], {
+    cwd: checkout,
+    env: stackEnvironment(),
+  });
+  const { steps } = JSON.parse(preview.stdout) as { steps: { op: string; urn: string }[] };
+  const images = steps.filter(({ urn }) => urn.includes("docker:index/image:Image::"));
+  expect(images).toHaveLength(2);
+  return images.filter(({ op }) => op !== "same").map(({ urn }) => urn.split("::").at(-1) ?? "");
+}
+
+test("a clone of other dates makes no image, and what a Dockerfile copies makes its image alone", async () => {
+  const clone = await copyOfCheckout();
+  onTestFinished(() => rm(clone, { recursive: true }));
+  const at = (file: string) => join(clone, file);
+  for (const file of ["runtime/src/main.ts", "images/agent/files/usr/local/bin/berth-desktop"])
+    await utimes(at(file), 0, 0);
+  await appendFile(at("README.md"), "something else\n");
+  await writeFile(at("runtime/src/new.test.ts"), "");
+  expect(await rebuilt(clone)).toEqual([]);
+
+  await appendFile(at("images/agent/files/usr/local/bin/berth-desktop"), "# one line\n");
+  expect(await rebuilt(clone)).toEqual(["agent-image"]);
+
+  await appendFile(at("runtime/src/main.ts"), "// one line\n");
+  expect((await rebuilt(clone)).sort()).toEqual(["agent-image", "api-image"]);
+});
