@@ -11,7 +11,7 @@ import { copyOfCheckout } from "../tests/checkout.ts";
 
 /** The images that an `up` from the checkout would build. */
 async function rebuilt(checkout: string): Promise<string[]> {
-  const preview = await execa("pulumi", ["preview", "--stack", "dev", "--json", "--non-interactive"], {
+  const preview = await execa("pulumi", ["preview", "--stack", "dev", "--json", "--show-sames", "--non-interactive"], {
     cwd: checkout,
     env: stackEnvironment(),
   });
