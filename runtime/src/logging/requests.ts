@@ -44,7 +44,7 @@ export function observeRequests(
       {
         ...log,
         method: request.method,
-        url: request.url,
+        url: request.url.slice(0, maxUrlLength),
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 10) / 10,
         address: request.ip,
@@ -54,6 +54,9 @@ export function observeRequests(
     done();
   });
 }
+
+/** Characters of an address that are logged. A longer one is nobody's honest request, and each line is searched for secrets. */
+const maxUrlLength = 2_048;
 
 const isQuiet = (route: string) => route.startsWith("/health/") || route === "/metrics";
 

@@ -8,7 +8,7 @@ import { changesOf } from "./changes.ts";
 import { isIdle, isOverLifetime, secondsInState, secondsOld } from "./deadlines.ts";
 import { fromRow, type Session } from "./session.ts";
 import { type Actor, type LoggedEvent, logEvents, newestEventId, readAllEvents, readEvents } from "./sessionEvents.ts";
-import { finalStates, podStates, type SessionEvent, type State, transition } from "./state.ts";
+import { finalStates, isFinal, podStates, type SessionEvent, type State, transition } from "./state.ts";
 import { countStuck, type StuckCounts } from "./stuck.ts";
 import type { Task, TaskCipher } from "./taskCipher.ts";
 import type { Tier } from "./tiers.ts";
@@ -264,7 +264,7 @@ export class SessionStore {
 
   /**
    * Lets the session run for `seconds` more than its maximum lifetime, but for `limitSeconds` in all at most (null: no
-   * limit), and counts as activity. A session without a maximum lifetime has nothing to extend. Refused if it is ending.
+   * limit), and counts as activity. Refused, and the row stays as it is, if the session is ending or has no maximum lifetime.
    */
   async extend(
     id: string,
@@ -288,6 +288,7 @@ export class SessionStore {
           .where("id", "=", id)
           .where("tenant", "=", tenant)
           .where("state", "not in", ["stopping", ...finalStates])
+          .where("max_lifetime_seconds", "is not", null)
           .returningAll(),
       )
       .with("logged", logEvents("changed", "extend", actor))
@@ -296,7 +297,10 @@ export class SessionStore {
       .executeTakeFirst();
     if (row !== undefined) return { session: fromRow(row), refusal: null };
     const session = await this.find(id, tenant);
-    return session && { session, refusal: `The session is ${session.state}; it can't be extended.` };
+    if (session === undefined) return undefined;
+    const endless = session.maxLifetimeSeconds === null && session.state !== "stopping" && !isFinal(session.state);
+    const why = endless ? "The session has no maximum lifetime, so there is nothing to extend." : undefined;
+    return { session, refusal: why ?? `The session is ${session.state}; it can't be extended.` };
   }
 
   /** Notes that something happens in the session, so that it isn't idle. No change of state, and at most one write in 5 s. */

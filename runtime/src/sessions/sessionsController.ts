@@ -223,7 +223,7 @@ export class SessionsController {
   @Describe({
     summary: "Let a session run for longer than its lifetime, within the tenant's limit",
     answers: { 200: one },
-    refusals: { 409: "The session is ending, or has the tenant's limit already." },
+    refusals: { 409: "The session is ending, has the tenant's limit already, or has no maximum lifetime to extend." },
   })
   async extendSession(
     @Caller() { tenant, actor }: TenantCaller,
