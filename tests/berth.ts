@@ -1,9 +1,10 @@
 /** What the end-to-end tests know of the deployed stack: its API, its keys, its cluster. */
 import { PassThrough } from "node:stream";
+import { Hopeless, until } from "@berth/testing/until.ts";
 import * as k8s from "@kubernetes/client-node";
-import pRetry from "p-retry";
 import { kubeconfig } from "../local/lib/paths.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
+import { countIfRefused } from "./refusals.ts";
 
 export interface Session {
   id: string;
@@ -22,43 +23,36 @@ export function keyOf(tenant: "acme" | "globex"): string {
   return key;
 }
 
-/** Calls the API with the key; `body` is sent as JSON. */
-export function call(key: string, method: string, path: string, body?: unknown): Promise<Response> {
-  const headers: Record<string, string> = { authorization: `Bearer ${key}` };
-  if (body !== undefined) headers["content-type"] = "application/json";
-  return fetch(new URL(path, apiUrl), { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
-}
-
-/** The same call, again for half a minute while no replica of the API is ready, as on a machine that is busy. */
-export const patientCall: typeof call = (...request) =>
-  pRetry(() => call(...request), {
-    retries: 30,
-    minTimeout: 1_000,
-    factor: 1,
-    shouldRetry: ({ error }) => (error.cause as { code?: string } | undefined)?.code === "ECONNREFUSED",
+/** Calls the API with the key; `body` is sent as JSON. Connections that are refused are counted (refusals.ts). */
+export async function call(
+  key: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const all: Record<string, string> = { ...headers, authorization: `Bearer ${key}` };
+  if (body !== undefined) all["content-type"] = "application/json";
+  const request = { method, headers: all, ...(body !== undefined && { body: JSON.stringify(body) }) };
+  return fetch(new URL(path, apiUrl), request).catch((error: unknown) => {
+    countIfRefused(`${method} ${path}`, error);
+    throw error;
   });
-
-/** Polls until `look` gives a value other than undefined; fails after `seconds` with `what`. */
-export async function until<T>(what: () => string, seconds: number, look: () => Promise<T | undefined>): Promise<T> {
-  const deadline = performance.now() + seconds * 1000;
-  for (;;) {
-    const value = await look();
-    if (value !== undefined) return value;
-    if (performance.now() > deadline) throw new Error(`after ${seconds} s still not: ${what()}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
 }
 
 /** Waits, by default for 90 s, for the session's state; a session that fails instead ends the wait with its reason. */
-export async function reaches(key: string, id: string, state: string, seconds = 90): Promise<Session> {
-  let session: Session | undefined;
-  const what = () => `${state}; the session is ${session?.state}: ${session?.reason}`;
-  return until(what, seconds, async () => {
-    session = (await (await patientCall(key, "GET", `/v1/sessions/${id}`)).json()) as Session;
-    if (session.state === "failed" && state !== "failed") throw new Error(`session ${id} failed: ${session.reason}`);
-    return session.state === state ? session : undefined;
-  });
-}
+export const reaches = (key: string, id: string, state: string, seconds = 90): Promise<Session> =>
+  until(
+    `session ${id} is ${state}`,
+    seconds,
+    async () => {
+      const session = (await (await call(key, "GET", `/v1/sessions/${id}`)).json()) as Session;
+      if (session.state === "failed" && state !== "failed")
+        throw new Hopeless(`session ${id} failed: ${session.reason}`);
+      return session;
+    },
+    (session) => session.state === state,
+  );
 
 /** The local cluster, seen as its administrator. */
 export const cluster = new k8s.KubeConfig();
@@ -78,15 +72,18 @@ export async function inAgent(namespace: string, id: string, command: string[]):
   return (await written).join("");
 }
 
-/** The names of what exists in the namespace for the session: pod, claim and secret. */
-export async function leftovers(namespace: string, id: string): Promise<string[]> {
-  const query = { namespace, labelSelector: `berth.dev/session=${id}` };
+/** The names of what exists in the namespace for the sessions: pods, claims, secrets and volumes. */
+export async function leftovers(namespace: string, ...ids: string[]): Promise<string[]> {
+  const query = { namespace, labelSelector: `berth.dev/session in (${ids.join(",")})` };
+  const claims = ids.map((id) => `agent-${id}`);
   const lists: { items: { metadata?: k8s.V1ObjectMeta }[] }[] = await Promise.all([
     core.listNamespacedPod(query),
     core.listNamespacedPersistentVolumeClaim(query),
     core.listNamespacedSecret(query),
   ]);
-  const volumes = (await core.listPersistentVolume()).items.filter((pv) => pv.spec?.claimRef?.name === `agent-${id}`);
+  const volumes = (await core.listPersistentVolume()).items.filter(({ spec }) =>
+    claims.includes(`${spec?.claimRef?.name}`),
+  );
   return [...lists.flatMap((list) => list.items), ...volumes].map((object) => `${object.metadata?.name}`);
 }
 

@@ -54,6 +54,19 @@ export async function up({ change = () => {}, checkout = root, flags = [] }: Opt
   }
 }
 
+/** The same, but throws what Pulumi wrote where it failed. */
+export async function upOrThrow(options: Options = {}): Promise<Run> {
+  const run = await up(options);
+  if (run.failed) throw new Error(`\`pulumi up\` failed:\n${run.output}`);
+  return run;
+}
+
+/** Brings the stack up with a changed config, and in the clean-up, also after a failure, back to what its file says. */
+export async function deploy(cleanUp: AsyncDisposableStack, options: Options): Promise<void> {
+  cleanUp.defer(async () => void (await upOrThrow()));
+  await upOrThrow(options);
+}
+
 interface EngineEvent {
   resOutputsEvent?: { metadata: { op: string; urn: string } };
 }

@@ -1,12 +1,15 @@
 /** From the tenant's key to a live desktop and back to nothing, on the deployed stack. */
+import { until } from "@berth/testing/until.ts";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { apiUrl, call, desktopUrl, inAgent, keyOf, leftovers, reaches, type Session, until } from "./berth.ts";
+import { apiUrl, call, desktopUrl, inAgent, keyOf, leftovers, reaches, type Session } from "./berth.ts";
 import { difference, isBlank, launch } from "./browser.ts";
 import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 
 const acme = keyOf("acme");
 const namespace = "tenant-acme";
+/** For what a busy desktop and a busy browser do; both are quick where the machine is idle. */
+const patience = 60;
 let session: Session;
 let browser: Browser;
 
@@ -29,15 +32,16 @@ describe("a session of one's own", () => {
   });
 
   test("shows its desktop through the API's WebSocket", async () => {
-    const frame = await until(
-      () => "a frame that is not blank",
-      20,
+    const { width, height } = await until(
+      "the desktop sends a frame that is not blank",
+      patience,
       async () => {
         const frame = await firstFrame(desktopSocket(), { authorization: `Bearer ${acme}` });
-        return colours(frame) > 1 ? frame : undefined;
+        return { width: frame.width, height: frame.height, colours: colours(frame) };
       },
+      (frame) => frame.colours > 1,
     );
-    expect([frame.width, frame.height]).toEqual([1280, 800]);
+    expect([width, height]).toEqual([1280, 800]);
   });
 
   test("can be used in a browser: what is typed changes the picture and lands in the workspace", async () => {
@@ -53,9 +57,10 @@ describe("a session of one's own", () => {
     const owner = await openDesktop(desktopPage());
     await owner.page.click("#open-share");
     const link = await until(
-      () => "a link",
-      20,
-      async () => /^http.*#ticket=.*/.exec(await owner.page.inputValue("#share-link"))?.[0],
+      "the page shows a link",
+      patience,
+      () => owner.page.inputValue("#share-link"),
+      (text) => /^http.*#ticket=./.test(text),
     );
     await owner.page.click("#open-share");
     const viewer = await openDesktop(link);
@@ -87,12 +92,13 @@ describe("a session of one's own", () => {
     await page.keyboard.press("Enter");
     expect(await fileInWorkspace("pasted.txt")).toBe("pasted\n");
     await until(
-      () => "the word under the pointer in the panel",
-      20,
+      "the panel has the word under the pointer",
+      patience,
       async () => {
         await screen.dblclick();
-        return /^(berth)+$/.test(await page.inputValue("#clipboard-text")) ? true : undefined;
+        return page.inputValue("#clipboard-text");
       },
+      (text) => /^(berth)+$/.test(text),
     );
     await page.close();
   });
@@ -102,9 +108,10 @@ describe("a session of one's own", () => {
     expect((await call(acme, "DELETE", `/v1/sessions/${session.id}`)).status).toBe(202);
     await reaches(acme, session.id, "stopped");
     await until(
-      () => "no pod, claim, secret or volume",
+      "no pod, claim, secret or volume is left",
       60,
-      async () => ((await leftovers(namespace, session.id)).length === 0 ? true : undefined),
+      () => leftovers(namespace, session.id),
+      (left) => left.length === 0,
     );
   });
 });
@@ -118,19 +125,16 @@ async function openDesktop(url: string) {
   await page.goto(url);
   const canvas = page.locator("canvas").first();
   await canvas.waitFor();
-  await until(
-    () => "a desktop that is not blank",
-    20,
-    async () => (isBlank(await canvas.screenshot()) ? undefined : true),
-  );
+  await until("the desktop is not blank", patience, async () => !isBlank(await canvas.screenshot()));
   /** Does something and waits until the picture has changed. */
   const changes = async (by: string, act: () => Promise<void>) => {
     const before = await canvas.screenshot();
     await act();
     await until(
-      () => `a picture changed by ${by}`,
-      20,
-      async () => (difference(before, await canvas.screenshot()) > 0.0005 ? true : undefined),
+      `${by} changes the picture`,
+      patience,
+      async () => difference(before, await canvas.screenshot()),
+      (share) => share > 0.0005,
     );
   };
   return { page, changes };
@@ -139,12 +143,10 @@ async function openDesktop(url: string) {
 /** The file's text, as soon as there is some. */
 function fileInWorkspace(name: string): Promise<string> {
   return until(
-    () => `${name} in the workspace`,
-    20,
-    async () => {
-      const text = await inAgent(namespace, session.id, ["cat", `/home/agent/workspace/${name}`]);
-      return text === "" ? undefined : text;
-    },
+    `the workspace has a text in ${name}`,
+    patience,
+    () => inAgent(namespace, session.id, ["cat", `/home/agent/workspace/${name}`]),
+    (text) => text !== "",
   );
 }
 

@@ -2,11 +2,12 @@
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { until } from "@berth/testing/until.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
 import { kubectl } from "../local/cluster/index.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
-import { call, keyOf, until } from "./berth.ts";
+import { call, keyOf } from "./berth.ts";
 import { copyOfCheckout } from "./checkout.ts";
 import { type TenantEntry, up } from "./pulumi.ts";
 
@@ -15,6 +16,7 @@ const namespace = `tenant-${name}`;
 /** With a key that lies in a Secret beside the generated one. */
 const entry = { name, workspace: { size: "1Gi" }, keys: [{ name: "default" }, { name: "own", secret: "initech-key" }] };
 const ownKey = `berth_${name}_0123456789abcdef`;
+let before: string[] = [];
 
 /** Runs `up` with an entry of that tenant, or without one. */
 const upWith = (tenant: TenantEntry | undefined, options: Parameters<typeof up>[0] = {}) =>
@@ -33,42 +35,23 @@ afterAll(async () => {
   await kubectl(["delete", "secret", "initech-key", "-n", "berth"]);
 }, 240_000);
 
-test("once more changes nothing", async () => {
-  expect(await up()).toMatchObject({ failed: false, operations: [] });
-});
-
 test("a new entry makes that tenant's resources and touches nothing else but the runtime's file of tenants", async () => {
   const { failed, operations, output } = await upWith(entry);
   expect(failed, output).toBe(false);
   expect(operations).toEqual(expect.arrayContaining([`create Namespace ${namespace}`, "update Secret tenants"]));
+  // So what has not changed in the config stays as it is.
   const others = operations.filter((one) => !new RegExp(`^create \\w+ (${namespace}|${name}-key-default)`).test(one));
   expect(others).toEqual(["update Secret tenants"]);
   expect(await tenantsFile()).toContain(createHash("sha256").update(ownKey).digest("hex"));
 });
 
-test("another quota is one update, and one of the runtime's file of tenants", async () => {
-  const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 } });
-  expect(failed, output).toBe(false);
-  expect(operations).toEqual([`update ResourceQuota ${namespace}-quota`, "update Secret tenants"]);
-  expect(await field("resourcequota/sessions", "{.spec.hard.pods}")).toBe("7");
-});
-
-test("what was changed by hand is put right by `up --refresh`", async () => {
-  await kubectl(["delete", "networkpolicy", "deny-all", "-n", namespace]);
-  await kubectl(["patch", "resourcequota", "sessions", "-n", namespace, "-p", '{"spec":{"hard":{"pods":"1000"}}}']);
-  const { failed, output } = await upWith({ ...entry, quota: { pods: 7 } }, { flags: ["--refresh"] });
-  expect(failed, output).toBe(false);
-  expect(await field("resourcequota/sessions", "{.spec.hard.pods}")).toBe("7");
-  expect(await field("networkpolicy/deny-all", "{.spec.policyTypes}")).toBe('["Ingress","Egress"]');
-});
-
-test("an image that doesn't start fails within its time-out, naming pod and reason; the next `up` repairs it", async () => {
-  const before = await namedByContent();
+test("an image that doesn't start fails within its time-out, naming pod and reason", async () => {
+  before = await namedByContent();
   const checkout = await brokenCheckout();
   const broken = await up({
     checkout,
     change: (file) => {
-      file.config["berth:tenants"].push({ ...entry, quota: { pods: 7 } });
+      file.config["berth:tenants"].push(entry);
       file.config["berth:rolloutTimeout"] = "30s";
     },
   });
@@ -77,10 +60,32 @@ test("an image that doesn't start fails within its time-out, naming pod and reas
   expect(broken.output).toMatch(/berth\/migrate-\w+/);
   expect(broken.output).toContain("/there-is-no-such-program");
   expect((await call(keyOf("acme"), "GET", "/v1/sessions")).status).toBe(200);
+});
 
-  const { failed, output } = await upWith({ ...entry, quota: { pods: 7 } });
+test("the next `up --refresh` repairs it and what was changed by hand; another quota is one update more", async () => {
+  await kubectl(["delete", "networkpolicy", "deny-all", "-n", namespace]);
+  await kubectl([
+    "patch",
+    "resourcequota",
+    "sessions",
+    "-n",
+    namespace,
+    "-p",
+    '{"spec":{"hard":{"limits.cpu":"1000"}}}',
+  ]);
+  const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 } }, { flags: ["--refresh"] });
   expect(failed, output).toBe(false);
+  const repair = /^\w+ (Image api-image|Job migrate)/;
+  expect(operations.filter((one) => repair.test(one))).not.toEqual([]);
+  expect(operations.filter((one) => !repair.test(one))).toEqual([
+    `create NetworkPolicy ${namespace}-deny-all`,
+    `update ResourceQuota ${namespace}-quota`,
+    "update Secret tenants",
+  ]);
   expect(await namedByContent()).toEqual(before);
+  expect(await field("resourcequota/sessions", "{.spec.hard.pods}")).toBe("7");
+  expect(await field("resourcequota/sessions", "{.spec.hard.limits\\.cpu}")).toBe("40");
+  expect(await field("networkpolicy/deny-all", "{.spec.policyTypes}")).toBe('["Ingress","Egress"]');
 });
 
 test("an entry that just vanishes is refused, before anything is touched, with what to do", async () => {
@@ -109,9 +114,10 @@ test("taken out, it leaves nothing: no object, no volume, nothing in the stack's
   expect(await kubectl(["get", "namespace", namespace, "--ignore-not-found"])).toBe("");
   const claims = ["get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}"];
   await until(
-    () => "no volume left",
+    "no volume is left",
     60,
-    async () => ((await kubectl(claims)).includes(namespace) ? undefined : true),
+    () => kubectl(claims),
+    (namespaces) => !namespaces.includes(namespace),
   );
 });
 

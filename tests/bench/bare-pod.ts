@@ -1,7 +1,8 @@
 /** A pod of the same spec and volume as a session's, made directly through client-node: the least that a session could be. */
 import { randomBytes } from "node:crypto";
+import { until } from "@berth/testing/until.ts";
 import { type KubeConfig, type V1PersistentVolumeClaimSpec, type V1PodSpec, Watch } from "@kubernetes/client-node";
-import { core, until } from "../berth.ts";
+import { core } from "../berth.ts";
 
 export interface Template {
   namespace: string;
@@ -59,11 +60,7 @@ export async function barePod(
     remove: async () => {
       await core.deleteNamespacedPod({ namespace, name });
       await core.deleteNamespacedPersistentVolumeClaim({ namespace, name });
-      await until(
-        () => `the end of pod ${name}`,
-        120,
-        async () => ((await isGone(namespace, name)) ? true : undefined),
-      );
+      await until(`the end of pod ${name}`, 120, () => isGone(namespace, name));
     },
   };
 }

@@ -1,8 +1,9 @@
 /** From POST /v1/sessions to running, on the stack `dev`, against a bare pod of the same spec and volume. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
 import { KubeConfig } from "@kubernetes/client-node";
 import { kubeconfig } from "../../local/lib/paths.ts";
-import { call, core, keyOf, reaches, type Session, until } from "../berth.ts";
+import { call, core, keyOf, reaches, type Session } from "../berth.ts";
 import { barePod, templateOf } from "./bare-pod.ts";
 import { median, report } from "./report.ts";
 import { requestLittle } from "./small-requests.ts";
@@ -38,15 +39,14 @@ async function session(): Promise<{ id: string; ms: number; remove: () => Promis
 
 /** Volumes are removed after their pods, by pods of their own that would be in the way of the next start. */
 async function volumesGone(): Promise<void> {
-  let left = 0;
   await until(
-    () => `no volume of ${namespace}: ${left} left`,
+    `no volume of ${namespace}`,
     180,
     async () => {
       const { items } = await core.listPersistentVolume();
-      left = items.filter(({ spec }) => spec?.claimRef?.namespace === namespace).length;
-      return left === 0 ? true : undefined;
+      return items.filter(({ spec }) => spec?.claimRef?.namespace === namespace).map(({ metadata }) => metadata?.name);
     },
+    (left) => left.length === 0,
   );
 }
 

@@ -1,11 +1,14 @@
 /** The autoscalers follow the load, as far as it asks and no further; what they measured and did is printed. */
-import { AutoscalingV2Api } from "@kubernetes/client-node";
+import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
+import { AutoscalingV2Api, type V2HorizontalPodAutoscaler, Watch } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
-import { call, cluster, core, keyOf, until } from "../berth.ts";
-import { up } from "../pulumi.ts";
+import { call, cluster, keyOf } from "../berth.ts";
+import { deploy, type StackFile, upOrThrow } from "../pulumi.ts";
 import { startLoad } from "./load.ts";
 import { inBerth, withQueue } from "./platform.ts";
+import { endAll } from "./sessions.ts";
 import { printTable } from "./table.ts";
 
 const minutes = 60_000;
@@ -20,37 +23,70 @@ const scaling = {
   down: { window: "15s", percent: 50, step: "15s" },
 };
 
-const deploy = async (api: object) => {
-  const run = await up({
-    change: ({ config }) => {
-      config["berth:worker"] = { autoscaling: { min: 2, max: 20, waitingJobs: perWorker, ...scaling } };
-      config["berth:api"] = { nodePort: 30080, autoscaling: { min: 1, max: 3, ...api, ...scaling } };
-    },
-  });
-  expect(run.failed, run.output).toBe(false);
-};
+const withApi = (api: object) => ({
+  change: ({ config }: StackFile) => {
+    config["berth:worker"] = { autoscaling: { min: 2, max: 20, waitingJobs: perWorker, ...scaling } };
+    config["berth:api"] = { ...(config["berth:api"] as object), autoscaling: { min: 1, max: 3, ...api, ...scaling } };
+  },
+});
+
+const cleanUp = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  await deploy({ requestsPerSecond: 4, cpu: 1_000, memory: 1_000 }); // of several metrics the first is named
+  // Of several metrics the first is named.
+  await deploy(cleanUp, withApi({ requestsPerSecond: 4, cpu: 1_000, memory: 1_000 }));
+  cleanUp.defer(async () => void (await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=1"])));
+  cleanUp.defer(async () => void (await release()));
+  await Promise.all((["acme", "globex"] as const).map(endAll)); // their jobs would count
   await until(
-    () => "two workers",
+    "the worker's autoscaler wants two",
     180,
-    async () => ((await replicas("worker")) === 2 ? true : undefined),
+    () => wanted("worker"),
+    (count) => count === 2,
   );
+  for (const name of ["worker", "api"]) cleanUp.use(await follow(name));
 }, 6 * minutes);
 
-afterAll(async () => {
-  try {
-    await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=1"]);
-    await release();
-  } finally {
-    const back = await up();
-    expect(back.failed, back.output).toBe(false);
-  }
-}, 4 * minutes);
+afterAll(() => cleanUp.disposeAsync(), 4 * minutes);
 
 const hpa = (name: string) => autoscalers.readNamespacedHorizontalPodAutoscaler({ namespace: "berth", name });
-const replicas = async (name: string) => (await hpa(name)).status?.desiredReplicas ?? 0;
+const wanted = async (name: string) => (await hpa(name)).status?.desiredReplicas ?? 0;
+
+/** A change of the number of pods that an autoscaler wants. */
+interface Scaling {
+  /** When it was made, by the autoscaler itself, in seconds. */
+  at: number;
+  from: number;
+  to: number;
+  /** From which metric the number was computed, in the autoscaler's words. */
+  because: string;
+}
+
+/** All of them since the set-up, oldest first, as the autoscalers' status told them: a watch misses none. */
+const scalings: Record<string, Scaling[]> = {};
+
+/** Fills `scalings` with what the autoscaler does from now on. */
+async function follow(name: string): Promise<AsyncDisposable> {
+  const { metadata, status } = await hpa(name);
+  const seen: Scaling[] = [];
+  scalings[name] = seen;
+  let last = String(status?.lastScaleTime);
+  const controller = await new Watch(cluster).watch(
+    "/apis/autoscaling/v2/namespaces/berth/horizontalpodautoscalers",
+    { fieldSelector: `metadata.name=${name}`, resourceVersion: metadata?.resourceVersion },
+    // As JSON: times are texts.
+    (_, { status }: V2HorizontalPodAutoscaler) => {
+      const time = String(status?.lastScaleTime);
+      if (status?.lastScaleTime === undefined || new Date(time).getTime() === new Date(last).getTime()) return;
+      last = time;
+      const active = status.conditions?.find(({ type }) => type === "ScalingActive")?.message ?? "";
+      const [from, to] = [status.currentReplicas ?? 0, status.desiredReplicas];
+      seen.push({ at: new Date(time).getTime() / 1_000, from, to, because: active });
+    },
+    () => {},
+  );
+  return { [Symbol.asyncDispose]: async () => controller.abort() };
+}
 
 /** Jobs for sessions that don't exist, of which one an hour is taken: to the workers' autoscaler, jobs that take a while. */
 const fill = () =>
@@ -61,46 +97,17 @@ const fill = () =>
     result = (await queue.getJobCounts("waiting")).waiting`);
 const release = () => withQueue("await queue.removeGlobalRateLimit(); await queue.removeRateLimitKey()");
 
-/** What the autoscaler is told, as often as the adapter has an answer. */
+/** What the autoscaler is told. */
 async function told(): Promise<number | undefined> {
   const path = "bullmq_waiting_jobs?labelSelector=queue%3Dagent-sessions";
   const answer = await kubectl(["get", "--raw", `/apis/external.metrics.k8s.io/v1beta1/namespaces/berth/${path}`]);
   return (JSON.parse(answer).items as { value: string }[]).map(({ value }) => Number(value))[0];
 }
 
-interface Sample {
-  seconds: number;
-  workers: number;
-  metric: number | undefined;
-}
-
-/** Notes the number of workers every second or so until `done`. */
-async function watch(what: string, seconds: number, done: (samples: Sample[]) => boolean): Promise<Sample[]> {
-  const began = performance.now();
-  const samples: Sample[] = [];
-  await until(
-    () => `${what}; the workers were ${samples.map(({ workers }) => workers).join(" ")}`,
-    seconds,
-    async () => {
-      const workers = await replicas("worker");
-      const seconds = Math.round((performance.now() - began) / 1_000);
-      samples.push({ seconds, workers, metric: await told().catch(() => undefined) });
-      return done(samples) ? true : undefined;
-    },
-  );
-  return samples;
-}
-
-const changes = (samples: Sample[]) =>
-  samples.filter(({ workers }, at) => at === 0 || workers !== samples[at - 1]?.workers);
-const show = (title: string, samples: Sample[]) =>
+const show = (title: string, list: Scaling[]) =>
   printTable(
     title,
-    changes(samples).map(({ seconds, workers, metric }) => ({
-      "after s": seconds,
-      workers,
-      "jobs told": metric ?? "-",
-    })),
+    list.map(({ at, from, to }) => ({ "after s": at - (list[0]?.at ?? 0), from, to })),
   );
 
 let waiting = 0;
@@ -108,24 +115,37 @@ let waiting = 0;
 test(
   "60 jobs that take a while: the workers become as many as the queue asks for, step by step and never more",
   async () => {
+    const up = scalings.worker ?? [];
     waiting = await fill();
     expect(waiting).toBeGreaterThanOrEqual(jobs - 2);
-    const wanted = Math.ceil(waiting / perWorker);
-    const samples = await watch(`${wanted} workers`, 240, (all) => all.at(-1)?.workers === wanted);
-    show(`workers for ${waiting} waiting jobs, ${perWorker} each`, samples);
-    // Where each worker's own report counted, they would multiply from here on.
-    const settled = await watch("two more rounds of the autoscaler", 60, (all) => (all.at(-1)?.seconds ?? 0) >= 35);
-    const all = [...samples, ...settled];
-    expect(Math.max(...all.map(({ workers }) => workers))).toBe(wanted);
-    for (const one of samples)
-      for (const later of samples.filter(
-        ({ seconds }) => seconds > one.seconds && seconds < one.seconds + step.seconds - 5,
-      ))
-        expect(later.workers - one.workers, `${one.seconds} s to ${later.seconds} s`).toBeLessThanOrEqual(step.pods);
-    // The same queue, whoever reports it: 2 workers, 6, 10 or 12.
-    const seen = all.filter(({ metric }) => metric !== undefined && metric > 0);
-    expect(new Set(seen.map(({ workers }) => workers)).size).toBeGreaterThanOrEqual(3);
-    expect(seen.filter(({ metric }) => Math.abs((metric ?? 0) - waiting) > 2)).toEqual([]);
+    const most = Math.ceil(waiting / perWorker);
+    // What is told is the same queue, whoever reports it: 2 workers, 6, 10 or 12.
+    const seen = new Map<number, number>();
+    await until(
+      `the workers become ${most}`,
+      240,
+      async () => {
+        const count = up.at(-1)?.to ?? 2;
+        const metric = seen.get(count) ?? (await told());
+        if (metric !== undefined && metric > 0) seen.set(count, metric);
+        return { count, seen };
+      },
+      ({ count }) => count === most && seen.has(most),
+    );
+    show(`workers for ${waiting} waiting jobs, ${perWorker} each`, up);
+    console.log(
+      `  jobs told, by number of workers: ${[...seen].map(([count, metric]) => `${count}: ${metric}`).join(", ")}`,
+    );
+    // Where each worker's own report counted, they would multiply from here on: for seven of the autoscaler's looks.
+    await sleep(35_000);
+    expect(Math.max(...up.map(({ to }) => to))).toBe(most);
+    // In the seconds of a step, less one, as times are whole seconds, never more than a step.
+    for (const [at, first] of up.entries())
+      for (const later of up.slice(at))
+        if (later.at - first.at < step.seconds - 1)
+          expect(later.to - first.from, `${first.at} s to ${later.at} s`).toBeLessThanOrEqual(step.pods);
+    expect(seen.size).toBeGreaterThanOrEqual(3);
+    expect([...seen.values()].filter((metric) => Math.abs(metric - waiting) > 2)).toEqual([]);
   },
   6 * minutes,
 );
@@ -133,22 +153,16 @@ test(
 test(
   "the metric is missing: nothing scales down, though nothing waits any more",
   async () => {
-    const before = await replicas("worker");
+    const before = scalings.worker?.length;
     await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=0"]);
-    const inactive = async () =>
-      (await hpa("worker")).status?.conditions?.some(
-        ({ type, status }) => type === "ScalingActive" && status === "False",
-      );
-    await until(
-      () => "an autoscaler that says that it is blind",
-      90,
-      async () => ((await inactive()) ? true : undefined),
-    );
+    const active = async () =>
+      (await hpa("worker")).status?.conditions?.find(({ type }) => type === "ScalingActive")?.status;
+    await until("the autoscaler says that it is blind", 90, active, (status) => status === "False");
     await release();
-    // Three times the window and step after which it would have gone down.
-    const samples = await watch("some rounds without the metric", 90, (all) => (all.at(-1)?.seconds ?? 0) >= 45);
-    expect(new Set(samples.map(({ workers }) => workers))).toEqual(new Set([before]));
-    expect(await inactive()).toBe(true);
+    // Three times the window after which it would have gone down.
+    await sleep(45_000);
+    expect(scalings.worker?.slice(before)).toEqual([]);
+    expect(await active()).toBe("False");
   },
   5 * minutes,
 );
@@ -156,21 +170,21 @@ test(
 test(
   "with the metric back and the queue empty, the workers go down in steps to their least",
   async () => {
+    const before = scalings.worker?.length ?? 0;
     await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=1"]);
-    const samples = await watch("2 workers", 300, (all) => all.at(-1)?.workers === 2);
-    show("workers when nothing waits", samples);
-    const levels = changes(samples).map(({ workers }) => workers);
-    for (const [at, level] of levels.entries())
-      if (at > 0) expect(level, levels.join(" → ")).toBeGreaterThanOrEqual(Math.floor((levels[at - 1] ?? 0) / 2));
+    const down = () => scalings.worker?.slice(before) ?? [];
+    await until("the workers become 2", 300, down, (list) => list.at(-1)?.to === 2);
+    show("workers when nothing waits", down());
+    for (const { from, to } of down()) expect(to, `from ${from}`).toBeGreaterThanOrEqual(Math.floor(from / 2));
   },
   6 * minutes,
 );
 
-/** Has the API under load until its autoscaler acts; says for which metric it did. */
-async function apiUnderLoad(): Promise<string> {
+/** Has the API under load until its autoscaler makes it more because of the metric. Returns the autoscaler's words. */
+async function apiUnderLoad(metric: string): Promise<string> {
   // By hand: what a pod's process needs when idle keeps the second one of an earlier load from going.
   await inBerth(["scale", "deploy/api", "--replicas=1"]);
-  const began = Date.now() - 1_000;
+  const before = scalings.api?.length ?? 0;
   const keys = [keyOf("acme"), keyOf("globex")];
   let turn = 0;
   const load = startLoad(16, async () => {
@@ -179,31 +193,23 @@ async function apiUnderLoad(): Promise<string> {
     return status === 200 || status === 429 ? undefined : `HTTP ${status}`;
   });
   try {
-    return await until(
-      () => "more pods of the API",
+    const list = await until(
+      `the API's autoscaler wants more because of ${metric}`,
       180,
-      async () => {
-        const { items } = await core.listNamespacedEvent({
-          namespace: "berth",
-          fieldSelector: "involvedObject.name=api,reason=SuccessfulRescale",
-        });
-        const last = (event: (typeof items)[number]) => Number(event.lastTimestamp ?? event.eventTime ?? 0);
-        const found = items.find((event) => last(event) >= began && /above target/.test(event.message ?? ""));
-        return found?.message;
-      },
+      () => scalings.api?.slice(before) ?? [],
+      (list) => list.some(({ from, to, because }) => to > from && because.includes(metric)),
     );
+    return list.find(({ from, to, because }) => to > from && because.includes(metric))?.because ?? "";
   } finally {
-    const { count, slowestMs } = await load.stop();
-    console.log(`the API under load: ${count} requests, the slowest took ${slowestMs} ms`);
+    const { count, failed, slowestMs } = await load.stop();
+    console.log(`the API under load: ${count} requests, ${failed.length} failed, the slowest took ${slowestMs} ms`);
   }
 }
 
 test(
   "the API's autoscaler reacts to requests per second",
   async () => {
-    const message = await apiUnderLoad();
-    console.log(`  ${message}`);
-    expect(message).toContain("http_requests_per_second");
+    console.log(`  ${await apiUnderLoad("http_requests_per_second")}`);
   },
   4 * minutes,
 );
@@ -211,10 +217,8 @@ test(
 test(
   "and to CPU",
   async () => {
-    await deploy({ requestsPerSecond: 100_000, cpu: 5, memory: 1_000 });
-    const message = await apiUnderLoad();
-    console.log(`  ${message}`);
-    expect(message).toContain("cpu");
+    await upOrThrow(withApi({ requestsPerSecond: 100_000, cpu: 5, memory: 1_000 }));
+    console.log(`  ${await apiUnderLoad("cpu")}`);
   },
   6 * minutes,
 );

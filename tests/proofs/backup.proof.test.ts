@@ -1,11 +1,13 @@
 /** The drill: dump, lose the database's volume, restore by the documented command; sessions that run are adopted. */
+import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../../local/lib/paths.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
-import { apiUrl, call, core, inAgent, keyOf, leftovers, reaches, type Session, until } from "../berth.ts";
+import { call, core, inAgent, keyOf, leftovers, reaches, type Session } from "../berth.ts";
+import { allowRefusals } from "../refusals.ts";
 import { inBerth, query, rolledOut } from "./platform.ts";
-import { end, find, running } from "./sessions.ts";
+import { create, end, find } from "./sessions.ts";
 
 const minutes = 60_000;
 const acme = keyOf("acme");
@@ -13,18 +15,23 @@ let runs: Session;
 let sleeps: Session;
 const job = `drill-${Date.now()}`;
 
+const cleanUp = new AsyncDisposableStack();
+
 beforeAll(async () => {
-  [runs, sleeps] = await Promise.all([running("acme"), running("acme")]);
+  const start = async () => {
+    const { id } = await create("acme");
+    cleanUp.defer(() => end("acme", id));
+    return reaches(acme, id, "running");
+  };
+  [runs, sleeps] = await Promise.all([start(), start()]);
   await inAgent("tenant-acme", sleeps.id, ["sh", "-c", "echo kept > /home/agent/workspace/proof"]);
   await call(acme, "POST", `/v1/sessions/${sleeps.id}/suspend`);
   await reaches(acme, sleeps.id, "suspended");
+  cleanUp.defer(async () => void (await query("drop database if exists berth_replaced")));
+  cleanUp.defer(async () => void (await inBerth(["delete", "job", "--ignore-not-found", job])));
 }, 4 * minutes);
 
-afterAll(async () => {
-  await end("acme", ...[runs, sleeps].filter((session) => session !== undefined).map(({ id }) => id));
-  await query("drop database if exists berth_replaced");
-  await inBerth(["delete", "job", "--ignore-not-found", job]);
-}, 4 * minutes);
+afterAll(() => cleanUp.disposeAsync(), 4 * minutes);
 
 const podOf = async ({ id }: Session) =>
   (await core.readNamespacedPod({ name: `agent-${id}`, namespace: "tenant-acme" })).metadata?.uid;
@@ -37,6 +44,7 @@ test(
     const [pod, count] = [await podOf(runs), await query("select count(*) from sessions")];
     const events = await query(`select count(*) from session_events where session_id = '${runs.id}'`);
 
+    using _ = allowRefusals("the database is wiped and restored");
     // All of it: the next Postgres makes a new and empty database.
     const wipe = 'find "$PGDATA" -mindepth 1 -delete';
     await inBerth(["exec", "postgres-0", "--container=postgres", "--", "bash", "-c", wipe]);
@@ -55,9 +63,10 @@ test(
     console.log(`${restore.all}\n  back in ${Math.round((performance.now() - began) / 1_000)} s`);
 
     await until(
-      () => "an API that is ready",
+      "the API is ready",
       60,
-      async () => ((await fetch(new URL("/health/ready", apiUrl)).catch(() => undefined))?.ok ? true : undefined),
+      async () => (await call(acme, "GET", "/health/ready")).status,
+      (status) => status === 200,
     );
     expect(await query("select count(*) from sessions")).toBe(count);
     expect(await find("acme", runs.id)).toMatchObject({ state: "running" });

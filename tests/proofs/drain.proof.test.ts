@@ -1,45 +1,46 @@
 /** The node is cordoned and drained: sessions end with the reason or come back with their workspace, and budgets hold. */
+import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
 import { nodeName } from "../../local/lib/paths.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
-import { apiUrl, core, inAgent, keyOf, reaches, type Session, until } from "../berth.ts";
-import { up } from "../pulumi.ts";
+import { apiUrl, core, inAgent, keyOf, reaches, type Session } from "../berth.ts";
+import { deploy } from "../pulumi.ts";
 import { inBerth, rolledOut, tenantsAreKnown } from "./platform.ts";
-import { end, find, running } from "./sessions.ts";
+import { create, end, find, type Tenant } from "./sessions.ts";
 
 const minutes = 60_000;
 /** acme's sessions go on elsewhere, globex's end, which is the default. */
 let resumed: Session;
 let ended: Session;
 
+const cleanUp = new AsyncDisposableStack();
+
 beforeAll(async () => {
-  const run = await up({
+  await deploy(cleanUp, {
     change: ({ config }) => {
       config["berth:worker"] = { autoscaling: { min: 2, max: 2 } };
       for (const tenant of config["berth:tenants"]) if (tenant.name === "acme") tenant.onDrain = "resume";
     },
   });
-  expect(run.failed, run.output).toBe(false);
   await until(
-    () => "two workers",
+    "two workers are ready",
     180,
-    async () => ((await readyPods("worker")) === 2 ? true : undefined),
+    () => readyPods("worker"),
+    (count) => count === 2,
   );
   await tenantsAreKnown();
-  [resumed, ended] = await Promise.all([running("acme"), running("globex")]);
+  const start = async (tenant: Tenant) => {
+    const { id } = await create(tenant);
+    cleanUp.defer(() => end(tenant, id));
+    return reaches(keyOf(tenant), id, "running");
+  };
+  [resumed, ended] = await Promise.all([start("acme"), start("globex")]);
+  cleanUp.defer(async () => void (await kubectl(["uncordon", nodeName])));
 }, 6 * minutes);
 
-afterAll(async () => {
-  try {
-    await kubectl(["uncordon", nodeName]);
-    await Promise.all([resumed && end("acme", resumed.id), ended && end("globex", ended.id)]);
-  } finally {
-    const back = await up();
-    expect(back.failed, back.output).toBe(false);
-  }
-}, 6 * minutes);
+afterAll(() => cleanUp.disposeAsync(), 6 * minutes);
 
 /** Pods of the component that are ready and not about to go. */
 async function readyPods(component: string): Promise<number> {
@@ -79,14 +80,11 @@ test(
     console.log(`  globex's session: ${after.state}, ${after.cause}, "${after.reason}"`);
     expect(after).toMatchObject({ state: "failed", cause: "node-drain" });
 
-    let now = await find("acme", resumed.id);
-    await until(
-      () => `acme's session waits for a node; it is ${now.state}: ${now.reason}`,
+    const now = await until(
+      "acme's session waits for a node",
       90,
-      async () => {
-        now = await find("acme", resumed.id);
-        return now.reason?.startsWith("Waiting for a node with room") ? true : undefined;
-      },
+      () => find("acme", resumed.id),
+      ({ reason }) => reason?.startsWith("Waiting for a node with room") ?? false,
     );
     console.log(`  acme's session: ${now.state}, "${now.reason}"`);
   },
@@ -114,7 +112,7 @@ test(
     await rolledOut("deployment/worker");
     expect(await readyPods("worker")).toBe(2);
     const allowed = ["get", "pdb", "worker", "-o", "jsonpath={.status.disruptionsAllowed}"];
-    await expect.poll(() => inBerth(allowed), { timeout: 30_000 }).toBe("1");
+    await expect.poll(() => inBerth(allowed)).toBe("1");
   },
   4 * minutes,
 );

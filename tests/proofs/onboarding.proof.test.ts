@@ -1,18 +1,17 @@
 /** A new tenant by the README's words only: its entry, one `pulumi up`, its key, its first session; and off again. */
+import { until } from "@berth/testing/until.ts";
 import { afterAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
 import { stackOutputs } from "../../local/pulumi/stack.ts";
-import { call, reaches, type Session, until } from "../berth.ts";
-import { type TenantEntry, up } from "../pulumi.ts";
+import { call, reaches, type Session } from "../berth.ts";
+import { type TenantEntry, upOrThrow } from "../pulumi.ts";
 import { printTable } from "./table.ts";
 
 const minutes = 60_000;
 const name = "hooli";
 const namespace = `tenant-${name}`;
-const upWith = async (entry?: TenantEntry) => {
-  const run = await up({ change: (file) => void (entry && file.config["berth:tenants"].push(entry)) });
-  expect(run.failed, run.output).toBe(false);
-};
+const upWith = (entry?: TenantEntry) =>
+  upOrThrow({ change: (file) => void (entry && file.config["berth:tenants"].push(entry)) });
 
 let key = "";
 let session: Session;
@@ -37,15 +36,16 @@ test(
     key = (await stackOutputs("dev")).tenantKeys[name]?.default ?? "";
     note("pulumi stack output tenantKeys --show-secrets");
     const answer = await until(
-      () => "an API that knows the key",
-      180, // the kubelet brings a changed Secret to the pods within a minute or two
+      "the API knows the key",
+      180, // a kubelet brings a changed Secret to the pods within a minute or two
       async () => {
         const response = await call(key, "POST", "/v1/sessions", { tier: "small" });
-        return response.status === 401 ? undefined : response;
+        return { status: response.status, body: await response.json() };
       },
+      ({ status }) => status !== 401,
     );
     expect(answer.status).toBe(201);
-    session = (await answer.json()) as Session;
+    session = answer.body as Session;
     note("POST /v1/sessions is answered");
     await reaches(key, session.id, "running", 240); // a worker may get the Secret later than the API did
     note("the session runs");
@@ -59,20 +59,22 @@ test(
   async () => {
     await upWith({ name, remove: true });
     await until(
-      () => "the key refused, and nothing left of the session",
+      "the API refuses the key, and nothing is left of the session",
       240,
-      async () => {
-        if ((await call(key, "GET", "/v1/sessions")).status !== 401) return undefined;
-        return (await kubectl(["get", "pods,pvc", "-n", namespace, "-o", "name"])) === "" ? true : undefined;
-      },
+      async () => ({
+        status: (await call(key, "GET", "/v1/sessions")).status,
+        left: await kubectl(["get", "pods,pvc", "-n", namespace, "-o", "name"]),
+      }),
+      ({ status, left }) => status === 401 && left === "",
     );
     await upWith();
     expect(await kubectl(["get", "namespace", namespace, "--ignore-not-found"])).toBe("");
     const claims = ["get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}"];
     await until(
-      () => "no volume",
+      "no volume is left",
       60,
-      async () => ((await kubectl(claims)).includes(namespace) ? undefined : true),
+      () => kubectl(claims),
+      (namespaces) => !namespaces.includes(namespace),
     );
     const everything = "clusterroles,clusterrolebindings,rolebindings,networkpolicies,secrets,configmaps";
     expect(await kubectl(["get", everything, "-A", "-o", "name"])).not.toContain(name);

@@ -17,11 +17,21 @@ const inner = "berth-out1";
 const table = "5300";
 const addresses = [allowedAddress, deniedAddress, metadataAddress];
 
-/** Listens on all addresses; by UDP it sends back what it gets. */
+/**
+ * Listens on all addresses. By UDP it sends back what it gets, from the address that was asked, so it has a socket for
+ * each; they are made when the addresses are there, which a line on standard input says.
+ */
 const program = `
   for (const port of [53, 80, 443]) require("net").createServer((s) => s.on("error", () => {}).pipe(s)).listen(port);
-  const udp = require("dgram").createSocket("udp4");
-  udp.on("message", (text, from) => udp.send(text, from.port, from.address)).bind(53, () => console.log("ready"));`;
+  console.log("in its namespace");
+  process.stdin.once("data", async () => {
+    for (const address of ${JSON.stringify(addresses)}) {
+      const udp = require("dgram").createSocket("udp4");
+      udp.on("message", (text, from) => udp.send(text, from.port, from.address)).bind(53, address);
+      await require("events").once(udp, "listening");
+    }
+    console.log("ready");
+  });`;
 
 /** Puts it up; what is returned takes it away. Needs root, as the local cluster does. */
 export async function openOutside(): Promise<() => Promise<void>> {
@@ -39,6 +49,8 @@ export async function openOutside(): Promise<() => Promise<void>> {
   for (const address of addresses) await ip("route", "replace", address, "dev", "kube0", "table", table);
   // For pods alone: what this machine itself has at these addresses stays as it is.
   await ip("rule", "add", "from", podCidr, "lookup", table);
+  server.stdin.write("\n");
+  await once(server.stdout, "data");
   return async () => {
     server.kill();
     await server;

@@ -1,7 +1,8 @@
 /** The parts of the deployed platform, as its operator sees them. */
+import { until } from "@berth/testing/until.ts";
 import { AppsV1Api } from "@kubernetes/client-node";
 import { kubectl } from "../../local/cluster/index.ts";
-import { cluster, core, until } from "../berth.ts";
+import { cluster, core } from "../berth.ts";
 
 export const apps = cluster.makeApiClient(AppsV1Api);
 export const inBerth = (args: string[], input?: string) => kubectl(["--namespace=berth", ...args], input);
@@ -28,29 +29,37 @@ export async function withQueue<T = null>(body: string): Promise<T> {
 /** Waits until every pod of the Deployment or StatefulSet is of its newest version and ready. */
 export const rolledOut = (workload: string) => inBerth(["rollout", "status", workload, "--timeout=180s"]);
 
-/** Waits until API and worker know the tenants as the last `up` left them; sooner than the kubelet's own round. */
+/**
+ * Waits until API and worker have read the tenants as the last `up` left them: the kubelet has brought the file to each pod,
+ * and the runtime has logged that it read it, or has started since.
+ */
 export async function tenantsAreKnown(): Promise<void> {
   const wanted = (await core.readNamespacedSecret({ namespace: "berth", name: "tenants" })).data?.["tenants.json"];
-  const read = `console.log(require("fs").readFileSync(process.env.TENANTS_FILE, "base64"))`;
-  const isKnown = async (pod: string) => {
-    // A pod whose annotations change is looked after at once, its files too.
-    await inBerth(["annotate", "--overwrite", "pods", pod, `berth.dev/looked-at=${Date.now()}`]);
-    return (await inBerth(["exec", pod, "--", "/nodejs/bin/node", "-e", read])) === wanted;
+  const look = `const { readFileSync, statSync } = require("fs"), file = process.env.TENANTS_FILE;
+    console.log(JSON.stringify({ text: readFileSync(file, "base64"), writtenMs: statSync(file).mtimeMs }))`;
+  const isKnown = async (pod: string, startedMs: number) => {
+    const file = JSON.parse(await inBerth(["exec", pod, "--", "/nodejs/bin/node", "-e", look]));
+    if (file.text !== wanted) return "has the file of before";
+    const reads = (await inBerth(["logs", pod])).split("\n").filter((line) => line.includes('"msg":"tenants read"'));
+    const readMs = [startedMs, ...reads.map((line) => Date.parse(JSON.parse(line).time))];
+    return Math.max(...readMs) > file.writtenMs ? "known" : "has not read the file";
   };
-  // The autoscalers may make and end pods meanwhile.
   await until(
-    () => "the new tenants in API and worker",
+    "API and worker know the tenants of the last `up`",
     120,
     async () => {
       const labelSelector = "app.kubernetes.io/name in (api, worker)";
       const { items } = await core.listNamespacedPod({ namespace: "berth", labelSelector });
-      const pods = items
-        .filter(({ metadata }) => !metadata?.deletionTimestamp)
-        .map(({ metadata }) => `${metadata?.name}`);
-      const known = await Promise.all(pods.map((pod) => isKnown(pod).catch(() => false)));
-      return pods.length > 0 && known.every(Boolean) ? true : undefined;
+      const pods = items.filter(({ metadata }) => !metadata?.deletionTimestamp);
+      const states = pods.map(async ({ metadata, status }) => {
+        const started = status?.containerStatuses?.[0]?.state?.running?.startedAt;
+        return [
+          metadata?.name,
+          started ? await isKnown(`${metadata?.name}`, Number(started)) : "does not run",
+        ] as const;
+      });
+      return Object.fromEntries(await Promise.all(states));
     },
+    (pods) => Object.keys(pods).length > 0 && Object.values(pods).every((state) => state === "known"),
   );
-  // The runtime looks at the file every few seconds.
-  await new Promise((resolve) => setTimeout(resolve, 6_000));
 }

@@ -1,6 +1,7 @@
 /** API and worker as processes of this machine, which is their node. */
 import { readdirSync, readFileSync } from "node:fs";
 import type { V1Pod } from "@kubernetes/client-node";
+import { execa } from "execa";
 import { core } from "../berth.ts";
 import { inBerth } from "./platform.ts";
 
@@ -23,15 +24,24 @@ const read = (file: string) => {
   }
 };
 
+/** The processes of the pod that `isMeant` takes by their command line, on this machine. */
+const processesOf = ({ metadata }: V1Pod, isMeant: (commandLine: string) => boolean): number[] =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter(
+      (pid) => read(`/proc/${pid}/cgroup`).includes(`pod${metadata?.uid}`) && isMeant(read(`/proc/${pid}/cmdline`)),
+    )
+    .map(Number);
+
 /** The process of the runtime in the pod; undefined while there is none. */
-export function processOf({ metadata }: V1Pod): number | undefined {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  const pid = pids.find(
-    (name) =>
-      read(`/proc/${name}/cgroup`).includes(`pod${metadata?.uid}`) &&
-      read(`/proc/${name}/cmdline`).includes("dist/main.js"),
-  );
-  return pid === undefined ? undefined : Number(pid);
+export const processOf = (pod: V1Pod): number | undefined =>
+  processesOf(pod, (commandLine) => commandLine.includes("dist/main.js"))[0];
+
+/** Runs a command of this machine in the pod's network, for pods that have no shell and no Node. */
+export async function inNetworkOf(pod: V1Pod, command: string[]): Promise<string> {
+  const [pid] = processesOf(pod, () => true);
+  if (pid === undefined) throw new Error(`pod ${pod.metadata?.name} has no process on this machine`);
+  return (await execa("nsenter", [`--net=/proc/${pid}/ns/net`, ...command])).stdout;
 }
 
 /** Resident memory in MiB; undefined when the process has ended. */

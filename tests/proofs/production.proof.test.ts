@@ -2,28 +2,27 @@
  * The prod stack on the local cluster: Pulumi.prod.yaml as it is but for where it is, and one value that scales down what
  * it requests. It is brought up in place of `dev`, which then comes back.
  */
+import { until } from "@berth/testing/until.ts";
 import * as k8s from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { call, cluster, keyOf, until } from "../berth.ts";
+import { call, cluster, keyOf } from "../berth.ts";
 import { prodOnThisMachine } from "../prod-on-this-machine.ts";
-import { up } from "../pulumi.ts";
+import { deploy, upOrThrow } from "../pulumi.ts";
 
 const minutes = 60_000;
 
+const cleanUp = new AsyncDisposableStack();
+
 beforeAll(async () => {
-  const run = await up({
+  cleanUp.defer(async () => expect((await upOrThrow()).operations).toEqual([])); // once `dev` is back
+  await deploy(cleanUp, {
     change: (file) => {
       file.config = prodOnThisMachine(file.config);
     },
   });
-  expect(run.failed, run.output).toBe(false);
 }, 10 * minutes);
 
-afterAll(async () => {
-  const back = await up();
-  expect(back.failed, back.output).toBe(false);
-  expect((await up()).operations).toEqual([]);
-}, 10 * minutes);
+afterAll(() => cleanUp.disposeAsync(), 10 * minutes);
 
 const apps = cluster.makeApiClient(k8s.AppsV1Api);
 const namespace = "berth";
@@ -57,15 +56,14 @@ test(
   async () => {
     const replicas = async (name: string) =>
       (await apps.readNamespacedDeployment({ name, namespace })).status?.readyReplicas ?? 0;
-    let missing: string[] = [];
     await until(
-      () => `all pods of prod ready; missing: ${missing.join(", ")}`,
+      "all pods of prod are ready",
       180,
       async () => {
         const [api, worker, others] = await Promise.all([replicas("api"), replicas("worker"), unready()]);
-        missing = [...others, ...(api < 3 ? [`api ${api}/3`] : []), ...(worker < 2 ? [`worker ${worker}/2`] : [])];
-        return missing.length === 0 ? true : undefined;
+        return [...others, ...(api < 3 ? [`api ${api}/3`] : []), ...(worker < 2 ? [`worker ${worker}/2`] : [])];
       },
+      (missing) => missing.length === 0,
     );
   },
   4 * minutes,

@@ -1,11 +1,12 @@
 /** Fifty sessions of one tenant, and the one too many: it waits with a reason, holds nobody else up, and has its turn. */
+import { until } from "@berth/testing/until.ts";
 import type { V1Container } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { requestLittle } from "../bench/small-requests.ts";
-import { call, cluster, keyOf, patientCall, reaches, type Session, until } from "../berth.ts";
-import { up } from "../pulumi.ts";
+import { call, cluster, keyOf, reaches, type Session } from "../berth.ts";
+import { deploy } from "../pulumi.ts";
 import { query, tenantsAreKnown } from "./platform.ts";
-import { create, end, find, running } from "./sessions.ts";
+import { create, end, endAll, find, running, sessionsOf } from "./sessions.ts";
 
 const minutes = 60_000;
 const limit = 50;
@@ -18,10 +19,11 @@ const shell = ({ startupProbe: _, ...container }: V1Container): V1Container => (
   resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
 });
 
-let takeAway: (() => Promise<void>) | undefined;
+const cleanUp = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  const run = await up({
+  cleanUp.defer(tenantsAreKnown); // or the next sessions would still have this quota's workspaces
+  await deploy(cleanUp, {
     change: ({ config }) => {
       // The pods are what is counted here: the rest is out of the way.
       const quota = { pods: limit, requestsCpu: 100, limitsCpu: 200, requestsMemory: "200Gi", limitsMemory: "400Gi" };
@@ -29,35 +31,15 @@ beforeAll(async () => {
         if (tenant.name === "acme") Object.assign(tenant, { quota, workspace: { size: "64Mi", mode: "ephemeral" } });
     },
   });
-  expect(run.failed, run.output).toBe(false);
   await tenantsAreKnown();
-  await end("acme", ...(await sessionsOf()).map(({ id }) => id)); // what another test has left would take a place
-  takeAway = await requestLittle(cluster, "tenant-acme", shell);
+  await endAll("acme"); // what another test has left would take a place
+  cleanUp.defer(await requestLittle(cluster, "tenant-acme", shell));
+  cleanUp.defer(() => endAll("acme"));
 }, 5 * minutes);
 
-afterAll(async () => {
-  try {
-    await end("acme", ...(await sessionsOf()).map(({ id }) => id));
-    await takeAway?.();
-  } finally {
-    const back = await up();
-    expect(back.failed, back.output).toBe(false);
-    await tenantsAreKnown(); // or the next sessions would still have this quota's workspaces
-  }
-}, 6 * minutes);
+afterAll(() => cleanUp.disposeAsync(), 6 * minutes);
 
-/** acme's sessions that are not over, newest first. */
-async function sessionsOf(): Promise<(Session & { queuePosition: number | null })[]> {
-  const response = await patientCall(
-    keyOf("acme"),
-    "GET",
-    "/v1/sessions?limit=100&state=queued&state=starting&state=running",
-  );
-  expect(response.status).toBe(200);
-  return ((await response.json()) as { items: Awaited<ReturnType<typeof sessionsOf>> }).items;
-}
-
-const count = (sessions: Session[], state: string) => sessions.filter((session) => session.state === state).length;
+const countOf = ([state, sessions = []]: [string, Session[] | undefined]) => `${sessions.length} ${state}`;
 
 test(
   `of ${limit + 1} sessions ${limit} run; the last waits with a reason, starts when another ends, and slows no other tenant`,
@@ -66,17 +48,13 @@ test(
     const made: Session[] = [];
     for (let number = 0; number < limit; number += 1) made.push(await create("acme"));
     const last = await create("acme");
-    let now: Awaited<ReturnType<typeof sessionsOf>> = [];
     await until(
-      () =>
-        `${limit} running; ${["queued", "starting", "running"].map((state) => `${count(now, state)} ${state}`).join(", ")}`,
+      `${limit} sessions run`,
       300,
-      async () => {
-        now = await sessionsOf();
-        return count(now, "running") === limit ? true : undefined;
-      },
+      async () => Object.entries(Object.groupBy(await sessionsOf("acme"), ({ state }) => state)).map(countOf),
+      (counts) => counts.includes(`${limit} running`),
     );
-    const waits = now.find(({ id }) => id === last.id);
+    const waits = (await sessionsOf("acme")).find(({ id }) => id === last.id);
     console.log(
       `  ${limit} run after ${Math.round((performance.now() - began) / 1_000)} s; the next is ${waits?.state}: "${waits?.reason}", position ${waits?.queuePosition}`,
     );
@@ -95,8 +73,10 @@ test(
 
     await call(keyOf("acme"), "DELETE", `/v1/sessions/${made[0]?.id}`);
     await reaches(keyOf("acme"), last.id, "running");
-    const up = await query("select count(*) from sessions where tenant = 'acme' and state in ('starting', 'running')");
-    expect(up).toBe(String(limit));
+    const active = await query(
+      "select count(*) from sessions where tenant = 'acme' and state in ('starting', 'running')",
+    );
+    expect(active).toBe(String(limit));
   },
   10 * minutes,
 );

@@ -4,17 +4,19 @@
  */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { until } from "@berth/testing/until.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { requestLittle } from "../bench/small-requests.ts";
-import { apiUrl, call, cluster, core, keyOf, reaches, type Session, until } from "../berth.ts";
+import { call, cluster, core, keyOf, reaches, type Session } from "../berth.ts";
 import { copyOfCheckout } from "../checkout.ts";
 import { prodOnThisMachine } from "../prod-on-this-machine.ts";
-import { up } from "../pulumi.ts";
+import { deploy, type StackFile, upOrThrow } from "../pulumi.ts";
+import { allowRefusals } from "../refusals.ts";
 import { startLoad } from "./load.ts";
 import { apps, inBerth, query, rolledOut } from "./platform.ts";
-import { create, end, find } from "./sessions.ts";
+import { create, end, find, type Tenant } from "./sessions.ts";
 import { printTable } from "./table.ts";
-import { Viewer } from "./viewer.ts";
+import { type Loss, Viewer } from "./viewer.ts";
 
 const minutes = 60_000;
 const requestsPerSecond = 15;
@@ -22,47 +24,47 @@ const desktops = 20;
 const migration = "9999_proof";
 const acme = keyOf("acme");
 
+const cleanUp = new AsyncDisposableStack();
 let sessions: Session[] = [];
 let viewers: Viewer[] = [];
-/** What was asked for while something changed. */
-const meanwhile: { acme: Session[]; globex: Session[] } = { acme: [], globex: [] };
-let takeAway: (() => Promise<void>) | undefined;
+/** The checkout of the new version. */
+let next = "";
 
-const deploy = async (checkout?: string) => {
-  const run = await up({
-    ...(checkout !== undefined && { checkout }),
-    change: (file) => {
-      file.config = prodOnThisMachine(file.config);
-      file.config["berth:limits"] = { ratePerMinute: 6_000 };
-    },
-  });
-  expect(run.failed, run.output).toBe(false);
+const prod = {
+  change: (file: StackFile) => {
+    file.config = prodOnThisMachine(file.config);
+    file.config["berth:limits"] = { ratePerMinute: 6_000 };
+  },
 };
 
 beforeAll(async () => {
-  await deploy();
+  cleanUp.defer(async () => void (await forgetMigration()));
+  await deploy(cleanUp, prod);
+  next = await nextVersion();
+  cleanUp.defer(() => rm(next, { recursive: true }));
+  // Ahead: a build takes both cores of a small machine, and who rolls out a version has its image.
+  await upOrThrow({ ...prod, checkout: next, flags: ["--target", "**api-image", "--target", "**agent-image"] });
   await rolledOut("deployment/api");
   // While a rollout runs, the platform needs more of this machine, and would have sessions make room.
-  takeAway = await requestLittle(cluster, "tenant-acme");
-  sessions = await Promise.all([create("acme"), create("acme")]);
+  cleanUp.defer(await requestLittle(cluster, "tenant-acme"));
+  sessions = await Promise.all([start("acme"), start("acme")]);
   for (const { id } of sessions) await reaches(acme, id, "running");
   viewers = await Promise.all(
     Array.from({ length: desktops }, (_, at) => Viewer.open("acme", sessions[at % sessions.length]?.id ?? "")),
   );
+  cleanUp.defer(() => {
+    for (const viewer of viewers) viewer.leave();
+  });
 }, 10 * minutes);
 
-afterAll(async () => {
-  try {
-    for (const viewer of viewers) viewer.leave();
-    await end("acme", ...[...sessions, ...meanwhile.acme].map(({ id }) => id));
-    await end("globex", ...meanwhile.globex.map(({ id }) => id));
-    await takeAway?.();
-  } finally {
-    const back = await up();
-    await forgetMigration();
-    expect(back.failed, back.output).toBe(false);
-  }
-}, 10 * minutes);
+afterAll(() => cleanUp.disposeAsync(), 10 * minutes);
+
+/** Makes a session that the clean-up ends. */
+async function start(tenant: Tenant): Promise<Session> {
+  const made = await create(tenant);
+  cleanUp.defer(() => end(tenant, made.id));
+  return made;
+}
 
 /** What a later version of Berth would not have to do: here the database goes back too. */
 const forgetMigration = () =>
@@ -102,9 +104,10 @@ async function replaced(): Promise<void> {
     "jsonpath={.items[*].metadata.deletionTimestamp}",
   ];
   await until(
-    () => "the old pods gone",
+    "the old pods are gone",
     60,
-    async () => ((await inBerth(old)) === "" ? true : undefined),
+    () => inBerth(old),
+    (deletions) => deletions === "",
   );
 }
 
@@ -138,6 +141,16 @@ function requester(again: boolean, told: Told) {
   };
 }
 
+/** The milliseconds after which 95 of 100 desktops were back; `losses` are sorted. */
+const p95 = (losses: Loss[]) => losses[Math.ceil(losses.length * 0.95) - 1]?.ms ?? 0;
+
+/** Each replica was replaced under its desktops, and a ready one was there at the first or second try. */
+function expectBack(losses: Loss[]): void {
+  expect(losses.length).toBeGreaterThanOrEqual(desktops);
+  expect(losses.filter(({ tries }) => tries > 2)).toEqual([]);
+  expect(p95(losses)).toBeLessThanOrEqual(2_000);
+}
+
 /** Does it under load and says how callers, viewers and sessions fared. */
 async function underLoad(what: string, again: boolean, change: () => Promise<void>) {
   const told = { waited: 0 };
@@ -154,14 +167,15 @@ async function underLoad(what: string, again: boolean, change: () => Promise<voi
   try {
     await change();
     await until(
-      () => "all desktops connected",
+      "all desktops are connected",
       60,
-      async () => (viewers.every(({ isConnected }) => isConnected) ? true : undefined),
+      () => viewers.filter(({ isConnected }) => isConnected).length,
+      (count) => count === desktops,
     );
   } finally {
     result = await load.stop();
   }
-  const losses = viewers.flatMap((viewer) => viewer.losses).sort((a, b) => a - b);
+  const losses = viewers.flatMap((viewer) => viewer.losses).sort((a, b) => a.ms - b.ms);
   const codes = [...new Set(viewers.flatMap((viewer) => viewer.codes))].join(" ");
   printTable(what, [
     {
@@ -172,7 +186,9 @@ async function underLoad(what: string, again: boolean, change: () => Promise<voi
       "slowest ms": result.slowestMs,
       "desktops lost": losses.length,
       "close codes": codes || "-",
-      "back in ms, most": Math.round(losses.at(-1) ?? 0),
+      "back in ms, 95 %": Math.round(p95(losses)),
+      "at most": Math.round(losses.at(-1)?.ms ?? 0),
+      "tries at most": Math.max(0, ...losses.map(({ tries }) => tries)),
     },
   ]);
   expect(result.failed).toEqual([]);
@@ -182,27 +198,23 @@ async function underLoad(what: string, again: boolean, change: () => Promise<voi
 }
 
 test(
-  "a new image of API and worker, with a migration: no request fails, desktops are back within 2 s, no session ends",
+  "a new image of API and worker, with a migration: no request fails, desktops are back at the second try, no session ends",
   async () => {
-    const checkout = await nextVersion();
     const old = await imageOf("api");
     const { losses } = await underLoad("rollout of a new version", false, async () => {
-      const rolling = deploy(checkout);
+      const rolling = upOrThrow({ ...prod, checkout: next });
       try {
-        const started = await create("globex"); // sessions start all the while
-        meanwhile.globex.push(started);
+        const started = await start("globex"); // sessions start all the while
         await reaches(keyOf("globex"), started.id, "running");
       } finally {
         await rolling;
       }
       await replaced();
     });
-    await rm(checkout, { recursive: true });
     expect(await imageOf("api")).not.toBe(old);
     expect(await imageOf("worker")).toBe(await imageOf("api"));
     expect(await query("select count(*) from information_schema.columns where column_name = 'proof'")).toBe("1");
-    expect(losses.length).toBeGreaterThanOrEqual(desktops); // each replica was replaced under its desktops
-    expect(Math.max(...losses)).toBeLessThanOrEqual(2_000);
+    expectBack(losses);
   },
   10 * minutes,
 );
@@ -211,10 +223,10 @@ test(
   "and back to the old one, which leaves the newer tables alone",
   async () => {
     const { losses } = await underLoad("rollback", false, async () => {
-      await deploy();
+      await upOrThrow(prod);
       await replaced();
     });
-    expect(Math.max(...losses)).toBeLessThanOrEqual(2_000);
+    expectBack(losses);
   },
   10 * minutes,
 );
@@ -222,33 +234,19 @@ test(
 test.each(["redis", "postgres"])(
   "%s is restarted: requests may wait, none is lost, and a session that is asked for meanwhile is made once",
   async (store) => {
+    using _ = allowRefusals(`${store} is restarted, and no replica is ready until it has seen it again`);
     const label = { label: `${store}-${Date.now()}` };
     await underLoad(`restart of ${store}`, true, async () => {
       await inBerth(["delete", "pod", `${store}-0`, "--wait=false"]);
-      const body = JSON.stringify({ tier: "small", labels: label });
-      const headers = {
-        authorization: `Bearer ${acme}`,
-        "content-type": "application/json",
-        "idempotency-key": label.label,
-      };
-      const made = await until(
-        () => "an answer to a create",
-        120,
-        async () => {
-          const response = await fetch(new URL("/v1/sessions", apiUrl), { method: "POST", headers, body }).catch(
-            () => undefined,
-          );
-          return response?.ok ? ((await response.json()) as Session) : undefined;
-        },
-      );
-      meanwhile.acme.push(made);
+      const body = { tier: "small", labels: label };
+      const made = await until("the API answers a create", 120, async () => {
+        const response = await call(acme, "POST", "/v1/sessions", body, { "idempotency-key": label.label });
+        return response.ok && ((await response.json()) as Session);
+      });
+      cleanUp.defer(() => end("acme", made.id));
       await rolledOut(`statefulset/${store}`);
-      // No replica is ready until it has seen the store again: a caller comes again, as one in the load does.
-      await until(
-        () => "the session that was asked for meanwhile",
-        120,
-        async () => ((await find("acme", made.id).catch(() => undefined))?.state === "running" ? true : undefined),
-      );
+      // A caller comes again, as one in the load does.
+      await reaches(acme, made.id, "running", 120);
     });
     const rows = await query(`select count(*) from sessions where labels->>'label' = '${label.label}'`);
     expect(rows).toBe("1");

@@ -1,13 +1,13 @@
 /** Sessions as proofs make and end them. */
-import { expect } from "vitest";
-import { call, keyOf, leftovers, patientCall, reaches, type Session, until } from "../berth.ts";
+import { Hopeless, until } from "@berth/testing/until.ts";
+import { call, keyOf, leftovers, reaches, type Session } from "../berth.ts";
 
 export type Tenant = "acme" | "globex";
 
 /** Makes a small session; `body` adds to what is asked for. */
 export async function create(tenant: Tenant, body: object = {}): Promise<Session> {
-  const response = await patientCall(keyOf(tenant), "POST", "/v1/sessions", { tier: "small", ...body });
-  expect(response.status, await response.clone().text()).toBe(201);
+  const response = await call(keyOf(tenant), "POST", "/v1/sessions", { tier: "small", ...body });
+  if (response.status !== 201) throw new Error(`POST /v1/sessions: ${response.status} ${await response.text()}`);
   return (await response.json()) as Session;
 }
 
@@ -16,34 +16,51 @@ export const running = async (tenant: Tenant): Promise<Session> =>
   reaches(keyOf(tenant), (await create(tenant)).id, "running");
 
 export async function find(tenant: Tenant, id: string): Promise<Session & { cause: string | null }> {
-  const response = await patientCall(keyOf(tenant), "GET", `/v1/sessions/${id}`);
+  const response = await call(keyOf(tenant), "GET", `/v1/sessions/${id}`);
+  if (!response.ok) throw new Error(`GET /v1/sessions/${id}: ${response.status} ${await response.text()}`);
   return (await response.json()) as Session & { cause: string | null };
 }
 
-/** Ends the sessions, whether or not the API is there at once, and waits until nothing of them is left in the cluster. */
+/** The tenant's sessions that are not over, newest first; by default in whatever state. */
+export async function sessionsOf(
+  tenant: Tenant,
+  states = ["queued", "starting", "running", "suspending", "suspended", "stopping"],
+): Promise<(Session & { queuePosition: number | null })[]> {
+  const query = new URLSearchParams({ limit: "100" });
+  for (const state of states) query.append("state", state);
+  const response = await call(keyOf(tenant), "GET", `/v1/sessions?${query}`);
+  if (!response.ok) throw new Error(`GET /v1/sessions: ${response.status} ${await response.text()}`);
+  return ((await response.json()) as { items: Awaited<ReturnType<typeof sessionsOf>> }).items;
+}
+
+/** Ends all that the tenant has, for a proof that counts what is there. */
+export const endAll = async (tenant: Tenant): Promise<void> =>
+  end(tenant, ...(await sessionsOf(tenant)).map(({ id }) => id));
+
+/** 202: it ends or has ended before. 404: it is not there any more. */
+const over = [202, 404];
+/** Too many requests, and a store that is away for a moment: the same call is to come again. */
+const again = [429, 503];
+
+/** Ends the sessions, and waits until nothing of them is left in the cluster. */
 export async function end(tenant: Tenant, ...ids: string[]): Promise<void> {
-  const told = async (id: string) => {
-    const response = await call(keyOf(tenant), "DELETE", `/v1/sessions/${id}`).catch(() => undefined);
-    return response !== undefined && response.status < 429 ? true : undefined;
-  };
-  await Promise.all(
-    ids.map((id) =>
-      until(
-        () => `an answer to the end of ${id}`,
-        60,
-        () => told(id),
-      ),
-    ),
-  );
-  for (const id of ids) {
-    let left: string[] = [];
-    await until(
-      () => `nothing left of ${id}: ${left.join(", ")}`,
-      120,
+  if (ids.length === 0) return;
+  const tell = (id: string) =>
+    until(
+      `the API ends session ${id}`,
+      60,
       async () => {
-        left = await leftovers(`tenant-${tenant}`, id);
-        return left.length === 0 ? true : undefined;
+        const { status } = await call(keyOf(tenant), "DELETE", `/v1/sessions/${id}`);
+        if (!over.includes(status) && !again.includes(status)) throw new Hopeless(`DELETE of ${id}: HTTP ${status}`);
+        return status;
       },
+      (status) => over.includes(status),
     );
-  }
+  await Promise.all(ids.map(tell));
+  await until(
+    "nothing is left of the sessions",
+    120,
+    () => leftovers(`tenant-${tenant}`, ...ids),
+    (left) => left.length === 0,
+  );
 }

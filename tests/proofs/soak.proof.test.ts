@@ -1,17 +1,19 @@
 /**
- * Random starts, stops, suspends, resumes, looks at desktops and kills of our own processes, for 3 minutes or
+ * Random starts, stops, suspends, resumes, looks at desktops and kills of our own processes, for 8 minutes or
  * BERTH_SOAK_MINUTES: `BERTH_SOAK_MINUTES=30 npm run test:proofs -- soak`. It ends with the audit: nothing lost, nothing
- * left over, no error in the logs, and memory that does not grow. Kills end after two thirds, so that there is a long
- * life to measure. The same BERTH_SOAK_SEED makes the same choices.
+ * left over, no error in the logs, and memory that does not grow. Kills end after a third, so that there is a long life to
+ * measure. The choices come from BERTH_SOAK_SEED, a number; with `random` every run makes others.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Schema } from "../../runtime/src/database/schema.ts";
 import { auditOf } from "../../runtime/src/testing/audit.ts";
 import { requestLittle } from "../bench/small-requests.ts";
-import { call, cluster, core, desktopUrl, keyOf, type Session, until } from "../berth.ts";
+import { call, cluster, core, desktopUrl, keyOf, type Session } from "../berth.ts";
+import { allowRefusals } from "../refusals.ts";
 import { firstFrame } from "../rfb.ts";
 import { inBerth } from "./platform.ts";
 import { type Component, crash, logOf, memoryOf, podsOf, processOf } from "./processes.ts";
@@ -19,15 +21,18 @@ import { end, type Tenant } from "./sessions.ts";
 import { slopePerMinute } from "./slope.ts";
 import { printTable } from "./table.ts";
 
-const minutes = Number(process.env.BERTH_SOAK_MINUTES ?? 3);
-const seed = Number(process.env.BERTH_SOAK_SEED ?? Date.now() % 1_000_000);
+const minutes = Number(process.env.BERTH_SOAK_MINUTES ?? 8);
+const { BERTH_SOAK_SEED: chosen = "14" } = process.env;
+const seed = chosen === "random" ? Date.now() % 1_000_000 : Number(chosen);
 const tenants: Tenant[] = ["acme", "globex"];
 /** Sessions of each tenant at one time: what this machine carries as live desktops. */
 const most: Record<Tenant, number> = { acme: 3, globex: 1 };
 /** In MiB; the pods' limit is 512. */
 const mostMib = 400;
-/** Growth, in MiB per minute, that is noise where it was measured for five minutes or more. */
+/** Growth, in MiB per minute, that is noise; and over a life that is measured for less than 5 minutes, as much in all. */
 const flat = 1;
+/** What a process needs at its start is not growth: it is measured from so many seconds of its life on. */
+const warmUp = 30;
 
 /** Mulberry32: small, and good enough to choose by. */
 let state = seed;
@@ -40,7 +45,7 @@ function random(): number {
 const oneOf = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)];
 
 let database: Kysely<Schema>;
-let takeAway: (() => Promise<void>) | undefined;
+const cleanUp = new AsyncDisposableStack();
 let before: string[] = [];
 const log: string[] = [];
 const began = performance.now();
@@ -57,8 +62,10 @@ beforeAll(async () => {
   });
   pool.on("error", () => {}); // an idle connection that breaks is replaced at the next query
   database = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
-  takeAway = await requestLittle(cluster, "tenant-acme");
+  cleanUp.defer(() => database.destroy());
+  cleanUp.defer(await requestLittle(cluster, "tenant-acme"));
   before = await audit();
+  cleanUp.defer(endAll);
 }, 120_000);
 
 /** A headless Service has no address of its own: the pod's is as good, from its node. */
@@ -67,26 +74,23 @@ async function reachable(address: string): Promise<string> {
   return (await core.readNamespacedPod({ namespace: "berth", name: "postgres-0" })).status?.podIP ?? "";
 }
 
-afterAll(async () => {
+afterAll(() => cleanUp.disposeAsync(), 300_000);
+
+const endAll = async () => {
   for (const tenant of tenants) await end(tenant, ...(await sessionsOf(tenant)).map(({ id }) => id));
-  await takeAway?.();
-  await database?.destroy();
-}, 300_000);
+};
 
 const audit = async () =>
   (await Promise.all(tenants.map((tenant) => auditOf(core, database, `tenant-${tenant}`)))).flat();
 
 /** Asks until the API answers, as its clients are told to: it is killed now and then. */
-async function ask(tenant: Tenant, method: string, path: string, body?: object): Promise<Response> {
-  return until(
-    () => `an answer to ${method} ${path}`,
+const ask = (tenant: Tenant, method: string, path: string, body?: object): Promise<Response> =>
+  until(
+    `the API answers ${method} ${path}`,
     120,
-    async () => {
-      const response = await call(keyOf(tenant), method, path, body).catch(() => undefined);
-      return response === undefined || response.status === 503 ? undefined : response;
-    },
+    () => call(keyOf(tenant), method, path, body),
+    ({ status }) => status !== 503,
   );
-}
 
 async function sessionsOf(tenant: Tenant): Promise<Session[]> {
   const states = ["queued", "starting", "running", "suspending", "suspended", "stopping"];
@@ -97,23 +101,25 @@ async function sessionsOf(tenant: Tenant): Promise<Session[]> {
 }
 
 const done: Record<string, number> = {};
+const note = (what: string) => {
+  done[what] = (done[what] ?? 0) + 1;
+};
 const problems: string[] = [];
 
 /** What may come of it: it worked, or the session's state doesn't allow it (any more). */
 async function act(what: string, tenant: Tenant, method: string, path: string, body?: object): Promise<void> {
   const { status } = await ask(tenant, method, path, body);
-  done[what] = (done[what] ?? 0) + 1;
+  note(what);
   if (status >= 500 || ![200, 201, 202, 204, 404, 409].includes(status)) problems.push(`${what}: HTTP ${status}`);
 }
 
 async function view(tenant: Tenant, id: string): Promise<void> {
-  // It may be killed, suspended or stopped while it is looked at.
+  // The session or the API's process may end while it is looked at.
   const frame = await Promise.race([
     firstFrame(desktopUrl(id), { authorization: `Bearer ${keyOf(tenant)}` }).catch(() => undefined),
-    sleep(5_000, undefined),
+    sleep(10_000, undefined),
   ]);
-  const what = frame === undefined ? "look in vain" : "look";
-  done[what] = (done[what] ?? 0) + 1;
+  note(frame === undefined ? "look in vain" : "look");
 }
 
 async function turn(): Promise<void> {
@@ -127,7 +133,9 @@ async function turn(): Promise<void> {
   if (choice < 0.5) return act("stop", tenant, "DELETE", at);
   if (choice < 0.65) return act("suspend", tenant, "POST", `${at}/suspend`);
   if (choice < 0.8) return act("resume", tenant, "POST", `${at}/resume`);
-  return view(tenant, session.id);
+  // Of the others nobody can say whether they have a desktop at this moment.
+  const shown = oneOf(sessions.filter(({ state }) => state === "running"));
+  if (shown) await view(tenant, shown.id);
 }
 
 /** Kills one of our own processes. */
@@ -135,12 +143,12 @@ async function kill(component: Component): Promise<void> {
   const pod = oneOf(await podsOf(component));
   if (pod === undefined || processOf(pod) === undefined) return;
   log.push(...(await crash(pod)));
-  done[`kill of ${component}`] = (done[`kill of ${component}`] ?? 0) + 1;
+  note(`kill of ${component}`);
 }
 
 const memory = new Map<string, [number, number][]>();
 
-/** Notes what the processes use, from a minute of their life on. */
+/** Notes what the processes use. */
 async function measure(): Promise<void> {
   for (const component of ["api", "worker"] as const)
     for (const pod of await podsOf(component)) {
@@ -153,10 +161,11 @@ async function measure(): Promise<void> {
 }
 
 test(`${minutes} minutes of everything at random, seed ${seed}`, { timeout: (minutes + 8) * 60_000 }, async () => {
+  using _ = allowRefusals("the API's only process is killed now and then");
   const start = seconds();
   const over = () => seconds() - start > minutes * 60;
   const killing = async () => {
-    for (let component: Component = "worker"; seconds() - start < minutes * 40; ) {
+    for (let component: Component = "worker"; seconds() - start < minutes * 20; ) {
       await sleep(20_000 + random() * 20_000);
       await kill(component);
       component = component === "api" ? "worker" : "api";
@@ -172,27 +181,27 @@ test(`${minutes} minutes of everything at random, seed ${seed}`, { timeout: (min
   printTable("what was done", [done]);
 
   // Nothing is asked any more: every session comes to rest.
-  let moving: string[] = [];
   await until(
-    () => `all sessions at rest: ${moving.join(", ")}`,
+    "all sessions are at rest",
     240,
     async () => {
       const all = (await Promise.all(tenants.map(sessionsOf))).flat();
-      moving = all
+      return all
         .filter(({ state }) => !["running", "suspended"].includes(state))
         .map(({ id, state }) => `${id} ${state}`);
-      return moving.length === 0 ? true : undefined;
     },
+    (moving) => moving.length === 0,
   );
   expect((await audit()).filter((fault) => !before.includes(fault))).toEqual([]);
-  for (const tenant of tenants) await end(tenant, ...(await sessionsOf(tenant)).map(({ id }) => id));
+  await endAll();
   expect((await audit()).filter((fault) => !before.includes(fault))).toEqual([]);
   expect(problems).toEqual([]);
+  expect(done.look ?? 0).toBeGreaterThan(done["look in vain"] ?? 0);
 });
 
 test("memory stays below the pods' limit, and is flat in every process that lived long enough to tell", () => {
   const rows = [...memory].map(([name, points]) => {
-    const life = points.filter(([at]) => at - (points[0]?.[0] ?? 0) >= 60);
+    const life = points.filter(([at]) => at - (points[0]?.[0] ?? 0) >= warmUp);
     const measured = ((life.at(-1)?.[0] ?? 0) - (life[0]?.[0] ?? 0)) / 60;
     return {
       process: name,
@@ -202,13 +211,16 @@ test("memory stays below the pods' limit, and is flat in every process that live
     };
   });
   printTable("memory", rows);
-  const long = rows.filter((row) => row["minutes measured"] >= 5);
-  expect(rows.length).toBeGreaterThan(0);
   expect(rows.filter((row) => row["MiB at the end"] > mostMib)).toEqual([]);
-  if (minutes >= 20) expect(long.length).toBeGreaterThan(0);
-  expect(long.filter((row) => row["MiB per minute"] > flat)).toEqual([]);
+  // Kills end after a third, so the last of each kind have two thirds, less what it takes to start.
+  const judged = rows.filter((row) => row["minutes measured"] >= minutes * 0.4);
+  for (const component of ["api", "worker"])
+    expect(judged.filter(({ process }) => process.startsWith(`${component}-`))).not.toEqual([]);
+  const most = (measured: number) => flat * Math.max(1, 5 / measured);
+  expect(judged.filter((row) => row["MiB per minute"] > most(row["minutes measured"]))).toEqual([]);
 });
 
+/** Also not of processes that were killed: that leaves no time for a line, and what it interrupts elsewhere is a warning. */
 test("no error is in the logs", async () => {
   for (const component of ["api", "worker"] as const)
     for (const pod of await podsOf(component)) log.push(...(await logOf(pod)));
