@@ -15,7 +15,7 @@ import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { buildOnce } from "../lib/go.ts";
 import { binDir, cacheDir, root } from "../lib/paths.ts";
-import { type Archive, cliArchive, obtain, pluginArchive, Unobtainable } from "./archives.ts";
+import { type Archive, cliArchive, mirrorDir, obtain, pluginArchive, Unobtainable } from "./archives.ts";
 import { buildPulumi, pulumiSources } from "./build.ts";
 import { isStandIn, layStandIns } from "./stand-ins.ts";
 
@@ -81,6 +81,23 @@ export const ensureBuiltPulumi = (): Promise<string> =>
 /** Fills a PULUMI_HOME with stand-ins for all plugins. */
 export const layAllStandIns = (home: string): void => void layStandIns(home, "", plugins);
 
+/**
+ * Fills `home` with the command line and the plugins from the folder that BERTH_MIRROR names, for a comparison with the
+ * stand-ins.
+ * @throws Error when the mirror lacks one
+ */
+export async function layMirrored(home: string): Promise<void> {
+  const nowhere = async () => undefined;
+  const parts = [
+    await install(join(home, "bin"), nowhere, cliArchive(version), "pulumi"),
+    ...(await Promise.all(
+      plugins.map(({ name, version, folder }) => install(join(home, folder), nowhere, pluginArchive(name, version))),
+    )),
+  ];
+  if (parts.includes(unobtainable))
+    throw new Error(`${mirrorDir()} lacks Pulumi or one of its plugins (docs/air-gapped.md)`);
+}
+
 /** Where the files of a part are on this machine already. */
 interface Installed {
   folder: string;
@@ -101,7 +118,7 @@ async function install(
 ): Promise<string | undefined> {
   if (existsSync(target)) return undefined;
   mkdirSync(dirname(target), { recursive: true });
-  const work = mkdtempSync(join(pulumiRoot, ".install-"));
+  const work = mkdtempSync(join(dirname(target), ".install-"));
   try {
     const unpacked = join(work, "unpacked");
     mkdirSync(unpacked);

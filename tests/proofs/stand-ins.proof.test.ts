@@ -9,9 +9,17 @@ import { join } from "node:path";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
 import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { mirrorDir } from "../../local/pulumi/archives.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
-import { builtPulumi, ensureBuiltPulumi, layAllStandIns, pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
+import {
+  builtPulumi,
+  ensureBuiltPulumi,
+  layAllStandIns,
+  layMirrored,
+  pulumiHome,
+  pulumiRoot,
+} from "../../local/pulumi/tools.ts";
 import { core } from "../berth.ts";
 import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
 
@@ -23,80 +31,92 @@ interface Tools {
 
 const folder = mkdtempSync(join(tmpdir(), "berth-registries-"));
 const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };
-const official: Tools = { root: pulumiRoot, home: pulumiHome() };
+/** Of the mirror that is named, else what the last `npm run up` found. */
+const official: Tools | undefined =
+  mirrorDir() !== undefined
+    ? { root: join(folder, "official"), home: join(folder, "official") }
+    : pulumiHome() === pulumiRoot
+      ? { root: pulumiRoot, home: pulumiRoot }
+      : undefined;
+const why =
+  "no official plugins are on this machine; BERTH_MIRROR can name a folder that has them (docs/air-gapped.md)";
 
 beforeAll(async () => {
+  if (official === undefined) console.log(`stand-ins are not compared with official plugins: ${why}`);
   await ensureBuiltPulumi();
   layAllStandIns(standIns.home);
+  if (mirrorDir() !== undefined && official) await layMirrored(official.home);
 }, 1_800_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const pairs = [
+  { first: "stand-ins", makes: standIns, second: "stand-ins", continues: standIns },
   { first: "the official plugins", makes: official, second: "stand-ins", continues: standIns },
   { first: "stand-ins", makes: standIns, second: "the official plugins", continues: official },
 ];
-const standInsAlone = [{ first: "stand-ins", makes: standIns, second: "stand-ins", continues: standIns }];
 
-describe.each(pulumiHome() === pulumiRoot ? pairs : standInsAlone)(
-  "a stack made with $first and continued with $second",
-  ({ makes, continues }) => {
-    const namespace = `try-plugins-${randomBytes(3).toString("hex")}`;
-    const context = buildContext();
-    let stack: SmallStack = { namespace, content: "one", pods: "one", unnamed: true, context };
-    const backend = mkdtempSync(join(folder, "state-"));
-    const open = (tools: Tools) => openStack(tools, backend, () => smallStack(stack));
+describe.each(pairs)("a stack made with $first and continued with $second", ({ makes, continues }) => {
+  beforeEach(({ skip }) => skip(makes === undefined || continues === undefined, why));
+  const namespace = `try-plugins-${randomBytes(3).toString("hex")}`;
+  const context = buildContext();
+  let stack: SmallStack = { namespace, content: "one", pods: "one", unnamed: true, context };
+  const backend = mkdtempSync(join(folder, "state-"));
+  const open = (tools = standIns) => openStack(tools, backend, () => smallStack(stack));
 
-    afterAll(async () => {
-      rmSync(context, { recursive: true });
-      await core.deleteNamespace({ name: namespace }).catch(() => {});
+  afterAll(async () => {
+    rmSync(context, { recursive: true });
+    await core.deleteNamespace({ name: namespace }).catch(() => {});
+  });
+
+  test("is created, and then there is nothing to change", async () => {
+    const { outputs, operations } = await up(await open(makes));
+    expect(operations.filter((each) => !each.startsWith("create "))).toEqual([]);
+    expect(outputs.password).toMatchObject({ secret: true, value: expect.stringMatching(/^[A-Za-z0-9]{20}$/) });
+    expect(outputs.image?.value).toMatch(/^127\.0\.0\.1:5000\/berth\/try-plugins@sha256:/);
+    expect(outputs.apiServer?.value).toMatch(/^[0-9.]+$/);
+    const secret = await core.readNamespacedSecret({ name: "secret", namespace });
+    expect(Buffer.from(secret.data?.password ?? "", "base64").toString()).toBe(outputs.password?.value);
+    expect(await changes(await open(continues))).toEqual([]);
+  });
+
+  test("is changed in place where that can be, and by whom doesn't matter", async () => {
+    stack = { ...stack, content: "two", unnamed: false };
+    const foreseen = await changes(await open(makes));
+    expect(foreseen.filter((each) => each.includes("replace"))).toEqual(["replace Job job"]);
+    expect(foreseen).toContain("delete ConfigMap unnamed");
+    expect(await changes(await open(continues))).toEqual(foreseen);
+    await up(await open(continues));
+    expect(await core.readNamespacedConfigMap({ name: "settings", namespace })).toMatchObject({
+      data: { content: "two" },
     });
+    expect(await changes(await open(makes))).toEqual([]);
+  });
 
-    test("is created, and then there is nothing to change", async () => {
-      const { outputs, operations } = await up(await open(makes));
-      expect(operations.filter((each) => !each.startsWith("create "))).toEqual([]);
-      expect(outputs.password).toMatchObject({ secret: true, value: expect.stringMatching(/^[A-Za-z0-9]{20}$/) });
-      expect(outputs.image?.value).toMatch(/^127\.0\.0\.1:5000\/berth\/try-plugins@sha256:/);
-      expect(outputs.apiServer?.value).toMatch(/^[0-9.]+$/);
-      const secret = await core.readNamespacedSecret({ name: "secret", namespace });
-      expect(Buffer.from(secret.data?.password ?? "", "base64").toString()).toBe(outputs.password?.value);
-      expect(await changes(await open(continues))).toEqual([]);
-    });
+  test("is made anew where it can't be changed", async () => {
+    stack = { ...stack, pods: "two" };
+    const foreseen = await changes(await open(makes));
+    for (const replaced of ["Deployment deployment", "ConfigMap fixed", "RandomPassword password"])
+      expect(foreseen).toContain(`replace ${replaced}`);
+    expect(await changes(await open(continues))).toEqual(foreseen);
+    await up(await open(continues));
+    expect(await core.readNamespacedConfigMap({ name: "fixed", namespace })).toMatchObject({ data: { pods: "two" } });
+    expect(await changes(await open(makes))).toEqual([]);
+  });
 
-    test("is changed in place where that can be, and by whom doesn't matter", async () => {
-      stack = { ...stack, content: "two", unnamed: false };
-      const foreseen = await changes(await open(makes));
-      expect(foreseen.filter((each) => each.includes("replace"))).toEqual(["replace Job job"]);
-      expect(foreseen).toContain("delete ConfigMap unnamed");
-      expect(await changes(await open(continues))).toEqual(foreseen);
-      await up(await open(continues));
-      expect(await core.readNamespacedConfigMap({ name: "settings", namespace })).toMatchObject({
-        data: { content: "two" },
-      });
-      expect(await changes(await open(makes))).toEqual([]);
-    });
+  test("goes, with all that is in it", async () => {
+    await (await open(continues)).destroy({ color: "never" });
+    const { items } = await core.listNamespace({ fieldSelector: `metadata.name=${namespace}` });
+    expect(items).toEqual([]);
+  });
+});
 
-    test("is made anew where it can't be changed", async () => {
-      stack = { ...stack, pods: "two" };
-      const foreseen = await changes(await open(makes));
-      for (const replaced of ["Deployment deployment", "ConfigMap fixed", "RandomPassword password"])
-        expect(foreseen).toContain(`replace ${replaced}`);
-      expect(await changes(await open(continues))).toEqual(foreseen);
-      await up(await open(continues));
-      expect(await core.readNamespacedConfigMap({ name: "fixed", namespace })).toMatchObject({ data: { pods: "two" } });
-      expect(await changes(await open(makes))).toEqual([]);
-    });
-
-    test("goes, with all that is in it", async () => {
-      await (await open(continues)).destroy({ color: "never" });
-      const { items } = await core.listNamespace({ fieldSelector: `metadata.name=${namespace}` });
-      expect(items).toEqual([]);
-    });
-  },
-);
-
-test("the stack dev has nothing to change for the stand-ins, refreshed or not", async () => {
+test.for([
+  { name: "stand-ins", tools: standIns },
+  { name: "official plugins", tools: official },
+])("the stack dev has nothing to change for the $name, refreshed or not", async ({ tools }, { skip }) => {
+  if (tools === undefined) return skip(why);
   const shell = stackEnvironment();
-  const env = { ...shell, PULUMI_HOME: standIns.home, PATH: `${join(standIns.root, "bin")}:${shell.PATH}` };
+  const env = { ...shell, PULUMI_HOME: tools.home, PATH: `${join(tools.root, "bin")}:${shell.PATH}` };
   for (const flags of [[], ["--refresh"]]) {
     const args = ["preview", "--stack=dev", "--non-interactive", "--color=never", "--expect-no-changes", ...flags];
     const { failed, all } = await execa("pulumi", args, { env, reject: false, all: true });
