@@ -14,7 +14,7 @@ export interface IngressArgs extends IngressConfig {
 }
 
 /** What people and programs outside ask for. Health and metrics, which the API serves on the same port, stay inside. */
-const publicPaths = ["/v1", "/desktop"];
+export const publicPaths = ["/v1", "/desktop"];
 
 /** The way in from outside: the Ingress `api`, which leads to port 80 of the Service `api`, WebSockets included. */
 export class Ingress extends pulumi.ComponentResource {

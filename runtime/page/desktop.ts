@@ -1,5 +1,5 @@
 /** The desktop's page: waits until the session runs, connects noVNC to it, and connects again when the connection is lost. */
-import RFB from "/assets/novnc/core/rfb.js";
+import RFB from "./novnc/core/rfb.js";
 
 interface Session {
   state: "queued" | "starting" | "running" | "suspending" | "suspended" | "stopping" | "stopped" | "failed";

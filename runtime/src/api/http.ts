@@ -9,7 +9,7 @@ import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import { noVncFolder, pageFolder } from "../desktop/page.ts";
+import { assetsPath, assetsVersion, noVncFolder, pageFolder } from "../desktop/page.ts";
 import { Health } from "../health/health.ts";
 import { nestLogger } from "../logging/logging.ts";
 import { observeRequests } from "../logging/requests.ts";
@@ -86,20 +86,23 @@ export async function connectionsLetGo(server: Server): Promise<void> {
   for (const end = performance.now() + letGoMs; performance.now() < end && (await count()) > 0; ) await sleep(50);
 }
 
-/** Serves the desktop page's files at /assets. */
+/** Serves the files of the desktop page, at `assetsPath`. */
 export async function servePage(app: NestFastifyApplication): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
-  const files = { index: false, maxAge: "5m", setHeaders: nosniff } as const;
-  await fastify.register(fastifyStatic, { ...files, root: pageFolder, prefix: "/assets/" });
+  const files = { index: false, cacheControl: false, setHeaders: assetHeaders } as const;
+  await fastify.register(fastifyStatic, { ...files, root: pageFolder, prefix: assetsPath });
   await fastify.register(fastifyStatic, {
     ...files,
     root: noVncFolder,
-    prefix: "/assets/novnc/",
+    prefix: `${assetsPath}novnc/`,
     decorateReply: false,
   });
 }
 
-function nosniff(reply: FastifyReply): void {
+/** During a rollout a page may ask a process of another version for its files; that answer must not stay in any cache. */
+function assetHeaders(reply: FastifyReply): void {
+  const { version } = reply.request.params as { version?: string };
+  reply.header("cache-control", version === assetsVersion() ? "public, max-age=31536000, immutable" : "no-store");
   reply.header("x-content-type-options", "nosniff");
 }
 

@@ -1,4 +1,6 @@
-/** The desktop's page: a few files of our own and noVNC's, all from this server. */
+/** The desktop's page: a few files of our own and noVNC's, all from this server and below /desktop, where an Ingress leads. */
+import { createHash } from "node:crypto";
+import { globSync, readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,3 +22,20 @@ export const contentSecurityPolicy = [
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join("; ");
+
+/** What the page loads. `:version` is part of each file's name, so that a browser may keep the file for good. */
+export const assetsPath = "/desktop/assets/:version/";
+
+/**
+ * Names the content of the page's files, and noVNC's by its package. Read anew each time, because in development the files
+ * change under a process that runs.
+ */
+export function assetsVersion(): string {
+  const hash = createHash("sha256").update(readFileSync(join(noVncFolder, "package.json")));
+  for (const file of globSync("*", { cwd: pageFolder }).sort()) hash.update(readFileSync(join(pageFolder, file)));
+  return hash.digest("hex").slice(0, 12);
+}
+
+/** The page's HTML, which names its files by their version. */
+export const pageHtml = (): string =>
+  readFileSync(join(pageFolder, "desktop.html"), "utf8").replaceAll("/assets/VERSION/", `/assets/${assetsVersion()}/`);
