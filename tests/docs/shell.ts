@@ -1,0 +1,82 @@
+/** A bash that runs commands one after the other, as a reader's terminal does: variables and folder stay. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Hopeless, until } from "@berth/testing/until.ts";
+
+export interface Ended {
+  exit: number;
+  /** Standard output and standard error. */
+  output: string;
+}
+
+export class Shell implements AsyncDisposable {
+  readonly #folder = mkdtempSync(join(tmpdir(), "berth-docs-"));
+  readonly #out = join(this.#folder, "out");
+  readonly #exit = join(this.#folder, "exit");
+  readonly #bash: ChildProcess;
+  #count = 0;
+
+  constructor(cwd: string, env: NodeJS.ProcessEnv) {
+    // A process group of its own, so that what hangs ends with it.
+    this.#bash = spawn("bash", ["--norc", "--noprofile"], {
+      cwd,
+      env,
+      stdio: ["pipe", "ignore", "ignore"],
+      detached: true,
+    });
+    this.#bash.stdin?.write("set -o pipefail\n");
+  }
+
+  /** @param types standard input; without it there is none */
+  async run(text: string, seconds: number, types = ""): Promise<Ended> {
+    const input = join(this.#folder, "in");
+    writeFileSync(input, types);
+    // The exit code is written last, and at once whole.
+    this.#send(
+      `{ ${text}\n} <'${input}' >'${this.#out}' 2>&1`,
+      `echo $? >'${this.#exit}.new'; mv '${this.#exit}.new' '${this.#name()}'`,
+    );
+    const exit = await this.#wait(text, seconds, () => readFileSync(this.#exit + this.#count, "utf8"));
+    return { exit: Number(exit), output: readFileSync(this.#out, "utf8") };
+  }
+
+  /** Runs what does not end by itself, until it has written `wanted`. */
+  async runUntil(text: string, seconds: number, wanted: RegExp): Promise<Ended> {
+    // With job control a job is a process group, which can be ended as a whole.
+    this.#send(`set -m; { ${text}\n} </dev/null >'${this.#out}' 2>&1 & job=$!; set +m`);
+    this.#name();
+    const output = await this.#wait(text, seconds, () => {
+      const seen = readFileSync(this.#out, "utf8");
+      return wanted.test(seen) && seen;
+    });
+    const ended = await this.run('kill -- "-$job"; wait "$job"', 10);
+    return { exit: ended.exit === 127 ? 127 : 0, output };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#bash.pid !== undefined && this.#bash.exitCode === null) process.kill(-this.#bash.pid, "SIGKILL");
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  #name(): string {
+    this.#count += 1;
+    return this.#exit + this.#count;
+  }
+
+  #send(...lines: string[]): void {
+    rmSync(this.#out, { force: true });
+    this.#bash.stdin?.write(`${lines.join("\n")}\n`);
+  }
+
+  async #wait<T>(text: string, seconds: number, look: () => T) {
+    return until(`the end of: ${text}`, seconds, () => {
+      if (this.#bash.exitCode !== null) throw new Hopeless(`the shell ended in: ${text}`);
+      return look();
+    }).catch((error: Error) => {
+      const output = readFileSync(this.#out, "utf8");
+      throw new Error(`${error.message}\n${output.slice(-4_000)}`, { cause: error });
+    });
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The commands that README and docs print, out of the Markdown files themselves: run page by page in a copy of the checkout,
+ * as tests/docs/pages.ts says for each. What is not run has its reason there.
+ */
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { root } from "../../local/lib/paths.ts";
+import { copyOfCheckout } from "../checkout.ts";
+import { type Decided, decide } from "../docs/decide.ts";
+import { pages, type Run } from "../docs/pages.ts";
+import { Shell } from "../docs/shell.ts";
+import { printTable } from "./table.ts";
+
+const minutes = 60_000;
+/** Default of a command's deadline. */
+const patience = 120;
+
+let checkout: string;
+let home: string;
+
+beforeAll(async () => {
+  checkout = await copyOfCheckout();
+  // An answer of the API that is an error fails its command.
+  home = mkdtempSync(join(tmpdir(), "berth-curl-"));
+  writeFileSync(join(home, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
+}, 2 * minutes);
+
+afterAll(() => {
+  for (const folder of [checkout, home]) if (folder) rmSync(folder, { recursive: true });
+});
+
+/** The shell of somebody who has just cloned: nothing of the stack is in it yet. */
+function userEnvironment(): NodeJS.ProcessEnv {
+  const foreign = /^(BERTH_|PULUMI_|KUBECONFIG|DOCKER_HOST|VITEST|NODE_OPTIONS|npm_)/i;
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+  // Nobody is there to say yes.
+  return { ...env, CURL_HOME: home, CHECKOUT: root, PULUMI_SKIP_CONFIRMATIONS: "true", NO_COLOR: "1" };
+}
+
+const names = Object.keys(pages).filter((name) =>
+  Object.values(pages[name]?.commands ?? {}).some((step) => !("not" in step)),
+);
+
+test.each(names)("%s", { timeout: 10 * minutes }, async (name) => {
+  const { shell: kind, first, last } = pages[name] ?? {};
+  await using cleanUp = new AsyncDisposableStack();
+  const shell = cleanUp.use(new Shell(checkout, userEnvironment()));
+  const given = async (text: string) => {
+    const { exit, output } = await shell.run(text, 300);
+    if (exit !== 0) throw new Error(`${name}: what was to be made ready failed (${exit}): ${text}\n${output}`);
+  };
+  if (kind === "stack") await given('eval "$(npm run -s env)"');
+  if (last) cleanUp.defer(() => given(`cd '${checkout}'\n${last}`));
+  if (first) await given(first);
+
+  const rows: { command: string; seconds: number }[] = [];
+  for (const one of decide(name).decided) {
+    if ("not" in one.step) continue;
+    const began = performance.now();
+    if (one.step.given) await given(one.step.given);
+    if ("endOf" in one.step) appendFileSync(join(checkout, one.step.endOf), `${one.text}\n`);
+    else await runs(shell, name, one, one.step);
+    rows.push({ command: one.key, seconds: Math.round((performance.now() - began) / 100) / 10 });
+  }
+  printTable(`${name}: ${rows.length} commands as printed`, rows);
+});
+
+async function runs(shell: Shell, page: string, { text, line }: Decided, step: Run): Promise<void> {
+  const { with: own = {}, seconds = patience, exit = 0, shows } = step;
+  const command = Object.entries(own).reduce((done, [from, to]) => done.replaceAll(from, to), text);
+  const ended = step.until
+    ? await shell.runUntil(command, seconds, step.until)
+    : await shell.run(command, seconds, step.types);
+  const where = `${page}:${line} ${command}\n${ended.output.slice(-4_000)}`;
+  expect(ended.exit, where).toBe(exit);
+  if (shows) expect(shows.test(ended.output), `${shows} is not in what it wrote: ${where}`).toBe(true);
+}
