@@ -4,14 +4,23 @@ import { readFile } from "node:fs/promises";
 import { Agent, createServer, get, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
+import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { sessionToken } from "./channel/token.ts";
-import { connectRedis } from "./queue/redis.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
 import { SessionStore } from "./sessions/sessionStore.ts";
-import { cipher, freshDatabase, keyOf, silent, storesConfig, tenant, tenantsFile, until } from "./testing/fixtures.ts";
+import {
+  cipher,
+  emptyRedis,
+  freshDatabase,
+  keyOf,
+  patienceMs,
+  silent,
+  tenant,
+  tenantsFile,
+} from "./testing/fixtures.ts";
 import { build, dist, environment, kubeconfig, runProgram } from "./testing/program.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -25,14 +34,8 @@ async function open(changes: Record<string, string> = {}) {
   const { name, database } = await freshDatabase();
   const env = await environment(name, tenantsFile(tenant("acme")), changes);
   const store = new SessionStore(database, cipher);
-  const redis = connectRedis(storesConfig(name, ""), silent);
-  await until(() => redis.status === "ready");
-  await redis.flushall();
-  const queue = new SessionQueue(redis, silent);
-  onTestFinished(async () => {
-    await queue.close();
-    redis.disconnect();
-  });
+  const queue = new SessionQueue(await emptyRedis(), silent, patienceMs);
+  onTestFinished(() => queue.close());
   return {
     env,
     database,
@@ -67,6 +70,10 @@ async function serve(answer: (request: IncomingMessage, body: string) => Promise
 }
 
 const authorization = { authorization: `Bearer ${keyOf("acme")}` };
+/** For connections that aren't kept, because a shutdown waits for those that are. */
+const unkept = { connection: "close" };
+/** A call on a connection of its own. */
+const call = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers: { ...unkept, ...headers } });
 const ready = "not ready any more";
 const steps = ["no new work, connections and jobs drained", "traces sent", "database and Redis closed"];
 
@@ -82,22 +89,27 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
   }
   const { child, log, says, exit } = runProgram(["api"], env);
   await says("listening");
-  expect((await fetch(url("/health/startup"))).status).toBe(200);
-  expect((await fetch(url("/health/ready"))).status).toBe(200);
+  expect((await call(url("/health/startup"))).status).toBe(200);
+  expect((await call(url("/health/ready"))).status).toBe(200);
 
   // The in-pod channel has its own port, and only there the session's token counts.
   const channel = `http://127.0.0.1:${env.SESSION_PORT}`;
   const token = { authorization: `Bearer ${sessionToken(tokenKey, id)}` };
-  expect((await fetch(`${channel}/session/task`, { headers: token })).status).toBe(200);
-  expect((await fetch(url("/session/task"), { headers: token })).status).toBe(404);
-  expect((await fetch(url(`/v1/sessions/${id}`), { headers: token })).status).toBe(401);
+  expect((await call(`${channel}/session/task`, token)).status).toBe(200);
+  expect((await call(url("/session/task"), token)).status).toBe(404);
+  expect((await call(url(`/v1/sessions/${id}`), token)).status).toBe(401);
 
   const desktop = new WebSocket(`ws://127.0.0.1:${env.HTTP_PORT}/v1/sessions/${id}/desktop`, ["binary"], {
     headers: authorization,
   });
   await once(desktop, "open");
-  await until(() => desktops.clients.size === 1);
-  const events = await fetch(url("/v1/events"), { headers: authorization });
+  await until(
+    "the desktop is connected",
+    30,
+    () => desktops.clients.size,
+    (size) => size === 1,
+  );
+  const events = await call(url("/v1/events"), authorization);
   expect(events.status).toBe(200);
   const stream = events.text();
   const closed = once(desktop, "close");
@@ -107,15 +119,15 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
     const { statusCode, headers, socket } = response;
     const { localPort } = socket;
     await response.toArray();
-    return [statusCode, headers.connection, localPort];
+    return { status: statusCode, connection: headers.connection, keepAlive: headers["keep-alive"], port: localPort };
   };
-  const [, , port] = await ask();
+  const first = await ask();
   // Who doesn't use a connection for as long as a shutdown waits closes it, or the shutdown would, under their next request.
-  expect((await fetch(url("/v1/openapi.json"))).headers.get("keep-alive")).toBe("timeout=5");
+  expect(first.keepAlive).toBe("timeout=5");
   child.kill("SIGTERM");
-  await until(() => log().some(({ step }) => step === ready));
+  await until("it isn't ready any more", 30, log, (lines) => lines.some(({ step }) => step === ready));
   // A connection that is still open serves once more, and its client is asked to close it.
-  expect(await ask()).toEqual([200, "close", port]);
+  expect(await ask()).toMatchObject({ status: 200, connection: "close", port: first.port });
   expect((await closed)[0]).toBe(1012);
   await stream; // it ends, rather than being cut
   expect(await exit).toBe(0);
@@ -150,7 +162,7 @@ test("on SIGTERM the worker finishes the job that it has, takes no other, and en
   await says("listening");
   const id = await create();
   await queue.add(id);
-  await until(() => asked);
+  await until("the worker asks the API server", 60, () => asked);
   child.kill("SIGTERM");
   await says("shutting down");
   await queue.add("00000000-0000-4000-8000-000000000000");
@@ -216,12 +228,17 @@ test("with an endpoint, a caller's trace goes on through the API and the queue i
   await Promise.all([api.says("listening"), worker.says("listening")]);
   const answer = await fetch(url("/v1/sessions"), {
     method: "POST",
-    headers: { ...authorization, "content-type": "application/json", traceparent: `00-${traceId}-00f067aa0ba902b7-01` },
+    headers: {
+      ...unkept,
+      ...authorization,
+      "content-type": "application/json",
+      traceparent: `00-${traceId}-00f067aa0ba902b7-01`,
+    },
     body: JSON.stringify({ tier: "small" }),
   });
   expect(answer.status).toBe(201);
   const ofTrace = (service: string) => spans.filter((span) => span.service === service && span.traceId === traceId);
-  await until(() => ofTrace("berth-worker").length > 0);
+  await until("the worker's part of the trace is here", 60, () => ofTrace("berth-worker").length > 0);
   for (const program of [api, worker]) program.child.kill("SIGTERM");
   expect(await Promise.all([api.exit, worker.exit])).toEqual([0, 0]);
   expect(ofTrace("berth-api").map(({ name }) => name)).toEqual(

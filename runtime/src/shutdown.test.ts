@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { shutDown } from "./shutdown.ts";
 import { silent } from "./testing/fixtures.ts";
 
@@ -12,7 +12,9 @@ test("each step is begun when the one before has ended, and a step that fails or
       done.push(`${name} ends`);
     },
   });
-  await shutDown(
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const ended = shutDown(
     [
       step("slow", () => new Promise((resolve) => setTimeout(resolve, 20))),
       step("fails", () => {
@@ -24,5 +26,7 @@ test("each step is begun when the one before has ended, and a step that fails or
     silent,
     400,
   );
+  await vi.advanceTimersByTimeAsync(400);
+  await ended;
   expect(done).toEqual(["slow begins", "slow ends", "fails begins", "hangs begins", "last begins", "last ends"]);
 });

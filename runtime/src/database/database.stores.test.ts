@@ -1,7 +1,8 @@
 /** What a connection that breaks does, and doesn't do. */
+import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
-import { emptyDatabase, until } from "../testing/fixtures.ts";
+import { emptyDatabase } from "../testing/fixtures.ts";
 import { isDatabaseUnavailable, pingDatabase } from "./database.ts";
 
 test("a transaction that its process has left alone is ended", async () => {
@@ -19,10 +20,5 @@ test("a connection that breaks while it is in use fails its query and nothing el
     const query = sql`select pg_sleep(0.1)`.execute(connection);
     await expect(query).rejects.toSatisfy(isDatabaseUnavailable);
   });
-  const answers = () =>
-    pingDatabase(database).then(
-      () => true,
-      () => false,
-    );
-  await until(answers);
+  await until("the database answers", 30, () => pingDatabase(database).then(() => true));
 });

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
@@ -9,22 +10,20 @@ import { Authenticator } from "../api/authenticator.ts";
 import { RateLimit } from "../api/rateLimit.ts";
 import { WebSockets } from "../api/webSockets.ts";
 import { Metrics } from "../metrics/metrics.ts";
-import { connectRedis } from "../queue/redis.ts";
 import { Activity } from "../sessions/activity.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { SessionEvent } from "../sessions/state.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
 import {
   cipher,
+  emptyRedis,
   freshDatabase,
   keyOf,
   noJobs,
   sessionOf,
   silent,
-  storesConfig,
   tenant,
   tenantsFile,
-  until,
 } from "../testing/fixtures.ts";
 import { closeCodes, DesktopGateway } from "./gateway.ts";
 import type { DesktopMode } from "./rfbClient.ts";
@@ -42,13 +41,14 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
   desktops.on("connection", (socket, request) => onDesktop(socket, request.url ?? ""));
   await new Promise((resolve) => desktops.once("listening", resolve));
 
-  const { name, database } = await freshDatabase();
+  const { database } = await freshDatabase();
   const store = new SessionStore(database, cipher);
   const tenants = new TenantsFile(tenantsFile(tenant("acme"), tenant("beta")), silent);
   const tickets = new Tickets(tokenKey);
   const metrics = new Metrics(store, noJobs);
-  const redis = connectRedis(storesConfig(name, ""), silent);
-  await until(() => redis.status === "ready");
+  const redis = await emptyRedis();
+  const activity = new Activity(store, silent);
+  const touched: string[] = [];
   const gateway = new WebSockets({
     channels: [
       new DesktopGateway({
@@ -57,7 +57,12 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
         tickets,
         authenticator: new Authenticator(tenants, tickets),
         rateLimit: new RateLimit(redis, 100_000, silent),
-        activity: new Activity(store, silent),
+        activity: {
+          touch: (sessionId) => {
+            touched.push(sessionId);
+            activity.touch(sessionId);
+          },
+        },
         proxyToken: (id) => proxyToken(tokenKey, id),
         metrics,
         logger: silent,
@@ -73,7 +78,6 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
   onTestFinished(async () => {
     await gateway.beforeApplicationShutdown();
     tenants.onApplicationShutdown();
-    redis.disconnect();
     for (const socket of desktops.clients) socket.terminate();
     desktops.close();
     server.close();
@@ -87,6 +91,8 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
     gateway,
     desktops,
     metrics,
+    /** The sessions whose activity was told, in order. */
+    touched,
     /** How long ago the last activity was, in seconds. */
     idleSeconds: async () => (Date.now() - Number((await store.find(id))?.lastActiveAt)) / 1000,
     leaveIdle: () => sql`update sessions set last_active_at = now() - interval '1 hour'`.execute(database),
@@ -139,7 +145,12 @@ test("with a ticket or a key, what either side sends arrives at the other", asyn
     await opened(client);
     expect(client.protocol).toBe("binary");
     client.send(Buffer.from([1, 2, 3]));
-    await until(() => received.length === 2);
+    await until(
+      "both messages are here",
+      30,
+      () => received,
+      ({ length }) => length === 2,
+    );
     expect(received).toEqual([Buffer.from("RFB 003.008\n"), Buffer.from([1, 2, 3])]);
     client.close();
     await closed(client);
@@ -169,7 +180,12 @@ test.each(["ticket", "key"])("a viewer by %s sees the desktop and can do nothing
   client.on("message", (data) => pictures.push(String(data)));
   await opened(client);
   for (const message of [hello, key, pointer, cutText, updateRequest]) client.send(message);
-  await until(() => pictures.length === 2);
+  await until(
+    "two pictures are here",
+    30,
+    () => pictures,
+    ({ length }) => length === 2,
+  );
   expect(Buffer.concat(received)).toEqual(Buffer.concat([hello, updateRequest]));
   expect(await idleSeconds()).toBeGreaterThan(3_000);
 
@@ -179,16 +195,28 @@ test.each(["ticket", "key"])("a viewer by %s sees the desktop and can do nothing
 });
 
 test("what a user does counts as activity, and looking does not", async () => {
-  const { id, apply, connect, idleSeconds, leaveIdle } = await open();
+  const received: Buffer[] = [];
+  const { id, apply, connect, idleSeconds, leaveIdle, touched } = await open((socket) =>
+    socket.on("message", (data) => received.push(data as Buffer)),
+  );
   await apply(...running);
   await leaveIdle();
   const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
   await opened(client);
-  client.send(Buffer.concat([hello, updateRequest]));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const looking = Buffer.concat([hello, updateRequest]);
+  client.send(looking);
+  // What has reached the desktop has been judged before.
+  await until(
+    "the desktop is asked for a picture",
+    30,
+    () => Buffer.concat(received),
+    (all) => all.equals(looking),
+  );
+  expect(touched).toEqual([]);
   expect(await idleSeconds()).toBeGreaterThan(3_000);
   client.send(key);
-  await until(async () => (await idleSeconds()) < 60);
+  await until("the activity is noted", 30, idleSeconds, (seconds) => seconds < 60);
+  expect(touched).toEqual([id]);
   client.close();
   await closed(client);
 });
@@ -226,13 +254,23 @@ test("a desktop that can't be reached, or goes away, is told apart from a sessio
   await apply(...running);
   const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
   await opened(client);
-  await until(() => desktops.clients.size === 1);
+  await until(
+    "the desktop is connected",
+    30,
+    () => desktops.clients.size,
+    (size) => size === 1,
+  );
   for (const socket of desktops.clients) socket.terminate();
   expect((await closed(client)).code).toBe(closeCodes.unreachable);
 
   const second = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
   await opened(second);
-  await until(() => desktops.clients.size === 1);
+  await until(
+    "the desktop is connected",
+    30,
+    () => desktops.clients.size,
+    (size) => size === 1,
+  );
   await apply({ type: "stop", cause: "user", reason: "Stopped by the user" });
   for (const socket of desktops.clients) socket.close();
   expect(await closed(second)).toEqual({
@@ -248,35 +286,67 @@ test("the pod's side is closed when the user leaves, and nothing is counted as o
   await apply(...running);
   const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
   await opened(client);
-  await until(() => desktops.clients.size === 1);
+  await until(
+    "the desktop is connected",
+    30,
+    () => desktops.clients.size,
+    (size) => size === 1,
+  );
   client.terminate();
-  await until(() => desktops.clients.size === 0);
+  await until(
+    "the desktop is left",
+    30,
+    () => desktops.clients.size,
+    (size) => size === 0,
+  );
   expect((await metrics.desktops.get()).values[0]?.value).toBe(0);
 });
 
 test("a user who reads slowly slows the desktop down, and nothing is lost", async () => {
   const total = 64;
   const chunk = randomBytes(1024 * 1024);
-  let sent = 0;
+  /** For each connection, how many chunks the desktop is rid of. */
+  const sent: number[] = [];
   const { id, apply, connect } = await open((socket) => {
-    for (let count = 0; count < total; count += 1) socket.send(chunk, () => (sent += 1));
+    const index = sent.push(0) - 1;
+    for (let count = 0; count < total; count += 1) {
+      socket.send(chunk, () => {
+        sent[index] = (sent[index] ?? 0) + 1;
+      });
+    }
   });
   await apply(...running);
-  const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
-  let received = 0;
-  client.on("message", (data) => {
-    received += (data as Buffer).length;
-  });
-  await opened(client);
-  client.pause();
-  let before = -1;
-  while (sent > before) {
-    before = sent;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-  }
-  expect(sent).toBeLessThan(total);
-  client.resume();
-  await until(() => received === total * chunk.length);
+  const watch = async () => {
+    const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
+    let received = 0;
+    client.on("message", (data) => {
+      received += (data as Buffer).length;
+    });
+    await opened(client);
+    return {
+      client,
+      all: () =>
+        until(
+          "all is here",
+          50,
+          () => received,
+          (bytes) => bytes === total * chunk.length,
+        ),
+    };
+  };
+  const slow = await watch();
+  slow.client.pause();
+  await until(
+    "the desktop sends",
+    30,
+    () => sent,
+    ([first = 0]) => first > 0,
+  );
+  // While another user, who comes later, gets as much, the first one's desktop has all the time that it would need.
+  await (await watch()).all();
+  expect(sent[0]).toBeLessThan(total);
+  slow.client.resume();
+  await slow.all();
 });
 
 test("when the API ends, desktops are told to connect again", async () => {

@@ -30,7 +30,7 @@ export async function* past(
 
 /**
  * The events after `after`, each once and in order, until the signal. Without `after`: all of a session, and a tenant's
- * from now on. Yields null whenever nothing has happened for `quietMs` milliseconds.
+ * from now on. Yields null once nothing can be missed any more, and whenever nothing has happened for `quietMs` milliseconds.
  */
 export async function* follow(
   { store, feed }: { store: Pick<SessionStore, "events">; feed: Pick<EventFeed, "listen"> },
@@ -52,6 +52,7 @@ export async function* follow(
       if (queue.length > maxBehind) end.abort();
       wake();
     }, ended);
+    yield null;
 
     let last = after ?? (whose.sessionId === undefined ? position : "0");
     for await (const event of past(store, whose, last)) {

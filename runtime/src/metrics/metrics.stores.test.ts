@@ -1,11 +1,10 @@
 /** What Prometheus is told, from a real Postgres and Redis. */
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
-import { connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { SessionEvent } from "../sessions/state.ts";
-import { cipher, freshDatabase, silent, storesConfig, until } from "../testing/fixtures.ts";
+import { cipher, emptyRedis, freshDatabase, patienceMs, silent } from "../testing/fixtures.ts";
 import { Metrics } from "./metrics.ts";
 
 /** The names that alerts, dashboard and autoscaler are made from. */
@@ -33,22 +32,17 @@ const names = [
 ];
 
 async function open({ isLeader = true } = {}) {
-  const { name, database } = await freshDatabase();
-  const redis = connectRedis(storesConfig(name, ""), silent);
-  await until(() => redis.status === "ready");
-  await redis.flushall();
+  const { database } = await freshDatabase();
+  const redis = await emptyRedis();
   const store = new SessionStore(database, cipher);
-  const queue = new SessionQueue(redis, silent);
-  const metrics = new Metrics(store, queue);
+  const queue = new SessionQueue(redis, silent, patienceMs);
+  const metrics = new Metrics(store, queue, undefined, patienceMs);
   metrics.observeWorker({
     isLeader: () => isLeader,
     orphans: () => (isLeader ? { pod: 1, claim: 2, row: 3 } : undefined),
     secondsSinceSweep: () => (isLeader ? 4 : undefined),
   });
-  onTestFinished(async () => {
-    await queue.close();
-    redis.disconnect();
-  });
+  onTestFinished(() => queue.close());
   return {
     database,
     queue,
@@ -127,15 +121,16 @@ test("a session that is in a state for longer than it may be counts as stuck", a
 });
 
 test("jobs that wait, and for how long the oldest does", async () => {
-  const { queue, read } = await open();
+  const { queue, redis, read } = await open();
   expect(await read()).toContain("berth_oldest_waiting_job_age_seconds 0\n");
   await queue.add("a");
   await queue.add("b");
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  // The first one was added 100 s earlier than it was.
+  await redis.hincrby("bull:agent-sessions:1", "timestamp", -100_000);
   const text = await read();
   expect(text).toContain('bullmq_waiting_jobs{queue="agent-sessions"} 2\n');
   expect(text).toContain('bullmq_jobs{queue="agent-sessions",state="waiting"} 2\n');
-  expect(Number(/^berth_oldest_waiting_job_age_seconds (\S+)$/m.exec(text)?.[1])).toBeGreaterThan(0.5);
+  expect(Number(/^berth_oldest_waiting_job_age_seconds (\S+)$/m.exec(text)?.[1])).toBeGreaterThanOrEqual(100);
 });
 
 test("what a store doesn't answer is left out rather than stale", async () => {

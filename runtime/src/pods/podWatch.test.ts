@@ -1,29 +1,49 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
 import { CoreV1Api } from "@kubernetes/client-node";
-import { expect, test } from "vitest";
+import { onTestFinished, test } from "vitest";
 import { silent } from "../testing/fixtures.ts";
 import { kubeApi } from "../testing/kubeApi.ts";
 import { PodWatch } from "./podWatch.ts";
 
 test("one that is stopped while it lists the pods leaves no watch behind", async () => {
-  const watches = new Set<ServerResponse>();
+  /** Open watches, and their addresses. */
+  const watches = new Map<ServerResponse, string>();
+  const ofNamespace = (namespace: string) => [...watches.values()].filter((url) => url.includes(`/${namespace}/`));
   const { server, config } = await kubeApi((request, response) => {
     if (!request.url?.includes("watch=true")) return void server.emit("list", response);
-    watches.add(response.on("close", () => watches.delete(response)));
+    watches.set(
+      response.on("close", () => watches.delete(response)),
+      request.url,
+    );
     response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
   });
-  const watch = new PodWatch(config, config.makeApiClient(CoreV1Api), {
-    namespace: "tenant-acme",
-    onChange: () => {},
-    onRestart: () => {},
-    logger: silent,
-  });
+  const open = (namespace: string) => {
+    const more = { onChange: () => {}, onRestart: () => {}, logger: silent };
+    return new PodWatch(config, config.makeApiClient(CoreV1Api), { namespace, ...more });
+  };
+  const pods = { kind: "PodList", apiVersion: "v1", metadata: { resourceVersion: "1" }, items: [] };
+  const answer = (list: ServerResponse) =>
+    list.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(pods));
+  const watch = open("tenant-acme");
   const [list] = (await once(server, "list")) as [ServerResponse];
   await watch.stop();
-  const pods = { kind: "PodList", apiVersion: "v1", metadata: { resourceVersion: "1" }, items: [] };
-  list.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(pods));
-  await sleep(500);
-  expect(watches.size).toBe(0);
+  answer(list);
+  // Another one, which lists and watches from here on, is later at it than the first would be.
+  server.on("list", answer);
+  const later = open("tenant-beta");
+  onTestFinished(() => later.stop());
+  await until(
+    "the later one watches",
+    20,
+    () => ofNamespace("tenant-beta"),
+    ({ length }) => length === 1,
+  );
+  await until(
+    "the first one doesn't",
+    20,
+    () => ofNamespace("tenant-acme"),
+    ({ length }) => length === 0,
+  );
 });

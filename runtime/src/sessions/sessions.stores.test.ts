@@ -1,7 +1,8 @@
 /** /v1/sessions and what belongs to it, through the API. */
+import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
 import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
-import { adminKey, keyOf, tenant, until } from "../testing/fixtures.ts";
+import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
 import type { SessionEvent } from "./state.ts";
 
 const small = { body: { tier: "small" } };
@@ -111,11 +112,9 @@ test("wait=running answers when the session runs, or never will", async () => {
     const answer = call(api, "POST", "/v1/sessions?wait=running", small);
     let answered = false;
     void answer.then(() => (answered = true));
-    let id = "";
-    await until(async () => {
+    const { id } = await until("the session is made", 30, async () => {
       const page = await api.store.list("acme", { limit: 1, states: ["queued"] });
-      id = page?.items[0]?.id ?? "";
-      return id !== "";
+      return page?.items[0];
     });
     expect(answered).toBe(false);
     await apply(api, id, ...events);
@@ -147,13 +146,17 @@ test("tickets are to use a desktop or to look at it, for as long as was asked fo
   const { id } = await create(api);
   const issue = (body?: object) =>
     call(api, "POST", `/v1/sessions/${id}/desktop-tickets`, body === undefined ? {} : { body });
-  const seconds = (expiresAt: string) => (Date.parse(expiresAt) - Date.now()) / 1000;
+  const start = Date.now();
+  const expectLifetime = (expiresAt: string, seconds: number) => {
+    expect(Date.parse(expiresAt)).toBeGreaterThan(start + (seconds - 1) * 1000); // it ends with a full second
+    expect(Date.parse(expiresAt)).toBeLessThanOrEqual(Date.now() + seconds * 1000);
+  };
   const plain = (await issue()).json;
   expect(plain.mode).toBe("interactive");
-  expect(seconds(plain.expiresAt)).toBeCloseTo(300, -1);
+  expectLifetime(plain.expiresAt, 300);
   const view = (await issue({ mode: "view", lifetimeSeconds: 3600 })).json;
   expect(view.mode).toBe("view");
-  expect(seconds(view.expiresAt)).toBeCloseTo(3600, -1);
+  expectLifetime(view.expiresAt, 3600);
   expect(await issue({ mode: "own" })).toMatchObject({ status: 400, json: { errors: [{ field: "mode" }] } });
   expect(await issue({ lifetimeSeconds: 86_400 })).toMatchObject({ json: { errors: [{ field: "lifetimeSeconds" }] } });
 });
@@ -165,8 +168,13 @@ interface Message {
   sessionId: string;
 }
 
-/** Reads events from the address until `enough`, then leaves. */
-async function read(url: string, enough: (events: Message[]) => boolean, headers: Record<string, string> = {}) {
+/** Reads events from the address until `enough`, then leaves. Calls `listens` at each comment; the first says that it does. */
+async function read(
+  url: string,
+  enough: (events: Message[]) => boolean,
+  headers: Record<string, string> = {},
+  listens: () => void = () => {},
+) {
   const response = await fetch(url, { headers: { authorization: `Bearer ${keyOf("acme")}`, ...headers } });
   const events: Message[] = [];
   let text = "";
@@ -175,6 +183,7 @@ async function read(url: string, enough: (events: Message[]) => boolean, headers
     const blocks = text.split("\n\n");
     text = blocks.pop() ?? "";
     for (const block of blocks) {
+      if (block.startsWith(":")) listens();
       const [, id, data] = /^id: (.*)\ndata: (.*)$/.exec(block) ?? [];
       if (data === undefined) continue;
       expect(JSON.parse(data).id).toBe(id);
@@ -209,8 +218,21 @@ test("a tenant's events are its own, from now on or after Last-Event-ID, each on
   const api = await openApi();
   const before = await create(api);
   const url = `${await listen(api)}/v1/events`;
-  const readers = [1, 2, 3].map(() => read(url, (events) => events.length >= 40));
-  await new Promise((resolve) => setTimeout(resolve, 4_000)); // until all of them listen
+  let listening = 0;
+  const readers = [1, 2, 3].map(() =>
+    read(
+      url,
+      (events) => events.length >= 40,
+      {},
+      () => (listening += 1),
+    ),
+  );
+  await until(
+    "all of them listen",
+    30,
+    () => listening,
+    (count) => count === readers.length,
+  );
   const made = await Promise.all(
     Array.from({ length: 40 }, async (_, index) => {
       await call(api, "POST", "/v1/sessions", { ...small, key: keyOf("beta") });
@@ -241,8 +263,14 @@ test("a shutdown ends what goes on for long, and answers what waits", async () =
     headers: { authorization: `Bearer ${keyOf("acme")}`, "content-type": "application/json" },
     body: JSON.stringify({ tier: "small" }),
   });
-  await until(async () => (await api.store.list("acme", { limit: 10 }))?.items.length === 2);
-  await until(() => heard === 1);
+  const sessions = async () => (await api.store.list("acme", { limit: 10 }))?.items;
+  await until("the second session is made", 30, sessions, (items) => items?.length === 2);
+  await until(
+    "the first event is heard",
+    30,
+    () => heard,
+    (count) => count === 1,
+  );
   const short = Array.from({ length: 20 }, () =>
     fetch(`${origin}/v1/sessions`, { headers: { authorization: `Bearer ${keyOf("acme")}` } }).catch(() => undefined),
   );
@@ -292,7 +320,6 @@ test("usage is seconds by tenant, day and tier; a tenant sees its own, the admin
   const api = await openApi();
   const { id } = await create(api);
   await apply(api, id, ...running);
-  await new Promise((resolve) => setTimeout(resolve, 50));
   const today = new Date().toISOString().slice(0, 10);
   const own = (await call(api, "GET", "/v1/usage")).json;
   expect(own).toMatchObject({ to: today, items: [{ tenant: "acme", tier: "small", seconds: expect.any(Number) }] });

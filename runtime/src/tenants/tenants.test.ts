@@ -1,6 +1,8 @@
 import { renameSync, utimesSync, writeFileSync } from "node:fs";
+import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
-import { adminKey, keyOf, sha256, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
+import { createLogger } from "../logging/logging.ts";
+import { adminKey, keyOf, sha256, silent, tenant, tenantsFile } from "../testing/fixtures.ts";
 import { findKeyHolder, parseTenants } from "./tenants.ts";
 import { TenantsFile } from "./tenantsFile.ts";
 
@@ -74,8 +76,16 @@ test("a wrong file names the field and the rule", () => {
 
 test("a changed file is taken without a restart; a wrong one is not", async () => {
   const path = tenantsFile(tenant("acme"));
-  const file = new TenantsFile(path, silent, 20);
+  const log: string[] = [];
+  const file = new TenantsFile(path, createLogger("error", "api", { write: (line) => log.push(line) }), 20);
   onTestFinished(() => file.onApplicationShutdown());
+  const complaints = (count: number) =>
+    until(
+      `it complained ${count} times`,
+      20,
+      () => log,
+      ({ length }) => length === count,
+    );
   const changes: string[][] = [];
   file.onChange(() => changes.push(file.namespaces()));
   const replace = (text: string) => {
@@ -84,13 +94,20 @@ test("a changed file is taken without a restart; a wrong one is not", async () =
   };
 
   replace("{");
+  await complaints(1);
+  expect(file.namespaces()).toEqual(["tenant-acme"]);
   replace(JSON.stringify({ tenants: [tenant("acme"), tenant("beta")] }));
-  await until(() => changes.length > 0);
+  await until(
+    "the change is taken",
+    20,
+    () => changes,
+    ({ length }) => length > 0,
+  );
   expect(changes).toEqual([["tenant-acme", "tenant-beta"]]);
   expect(file.findKeyHolder(keyOf("beta"))).toMatchObject({ tenant: { name: "beta" } });
 
   replace("{");
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await complaints(2);
   expect(file.namespaces()).toEqual(["tenant-acme", "tenant-beta"]);
 });
 
@@ -103,9 +120,9 @@ test("what is younger than the file may be of a tenant that is still to be read,
   expect([file.isBehind(1), file.isBehind(299), file.isBehind(300)]).toEqual([true, true, false]);
   // Written again, with what it had: a tenant may have come and gone meanwhile.
   writtenAgo(100);
-  await until(() => !file.isBehind(299));
+  await until("the new date is read", 20, () => !file.isBehind(299));
   expect([file.isBehind(99), file.isBehind(200)]).toEqual([true, false]);
   // By a clock that is wrong.
   writtenAgo(-3_600);
-  await until(() => !file.isBehind(99));
+  await until("the wrong date is read", 20, () => !file.isBehind(99));
 });

@@ -1,6 +1,7 @@
 /** Ports for programs that are told theirs, rather than take any that is free. */
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
+import { until } from "@berth/testing/until.ts";
 
 export const loopback = "127.0.0.1";
 
@@ -25,12 +26,19 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 async function isFree(port: number): Promise<boolean> {
+  const server = await hold(port).catch(() => undefined);
+  await server?.[Symbol.asyncDispose]();
+  return server !== undefined;
+}
+
+async function hold(port: number): Promise<Server> {
   const server = createServer();
-  try {
-    await once(server.listen(port, loopback), "listening");
-  } catch {
-    return false;
-  }
-  await once(server.close(), "close");
-  return true;
+  await once(server.listen(port, loopback), "listening");
+  return server;
+}
+
+/** Does the work while no other process does work of this kind. The port is the lock, because it goes with its process. */
+export async function alone<T>(what: string, port: number, work: () => Promise<T>): Promise<T> {
+  await using _lock = await until(`nobody else does this: ${what}`, 300, () => hold(port));
+  return await work();
 }

@@ -3,6 +3,7 @@ import { createHmac } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
+import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { Metrics } from "../metrics/metrics.ts";
@@ -10,7 +11,7 @@ import type { Session } from "../sessions/session.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
-import { cipher, freshDatabase, noJobs, sessionOf, silent, tenant, tenantsFile, until } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, noJobs, sessionOf, silent, tenant, tenantsFile } from "../testing/fixtures.ts";
 import { DeliveryStore } from "./deliveryStore.ts";
 import { WebhookSender } from "./webhookSender.ts";
 
@@ -43,19 +44,42 @@ async function open(url: string, { allowPrivate = true, senders = 1 } = {}) {
   const file = tenantsFile(tenant("acme", { webhooks: [{ url, secret }] }), tenant("beta"));
   const tenants = new TenantsFile(file, silent, 20);
   const metrics = new Metrics(sessions, noJobs);
-  const options = { store: deliveries, tenants, metrics, logger: silent, allowPrivate, intervalMs: 20 };
-  for (let count = 0; count < senders; count += 1) {
-    const sender = new WebhookSender(options);
+  onTestFinished(() => tenants.onApplicationShutdown());
+  const options = { tenants, metrics, logger: silent, allowPrivate, intervalMs: 20 };
+  const running = Array.from({ length: senders }, () => {
+    const progress = { turns: 0 };
+    const store = {
+      fanOut: (known: typeof tenants) => deliveries.fanOut(known),
+      take: async (limit: number) => {
+        const taken = await deliveries.take(limit);
+        progress.turns += 1; // the last thing that a turn waits for
+        return taken;
+      },
+      remove: (id: string) => deliveries.remove(id),
+      fail: (...outcome: Parameters<DeliveryStore["fail"]>) => deliveries.fail(...outcome),
+    };
+    const sender = new WebhookSender({ ...options, store });
     sender.onApplicationBootstrap();
     onTestFinished(() => sender.onApplicationShutdown());
-  }
-  onTestFinished(() => tenants.onApplicationShutdown());
+    return { progress, sender };
+  });
   return {
     deliveries,
+    tenants,
+    /** Each sender has looked for something to do since the call, from the beginning to the end. */
+    allHaveLooked: async () => {
+      const before = running.map(({ progress }) => progress.turns);
+      const since = () => running.map(({ progress }, index) => progress.turns - (before[index] ?? 0));
+      await until("two more turns of each sender", 30, since, (turns) => turns.every((count) => count >= 2));
+    },
+    /** Ends the senders; what they send is sent then. */
+    stop: () => Promise.all(running.map(({ sender }) => sender.onApplicationShutdown())),
     /** The stack is changed: these are the tenants from now on. */
     setTenants: (...tenants: Tenant[]) => writeFileSync(file, JSON.stringify({ tenants })),
     listed: async () => (await deliveries.list({}, 100, undefined))?.items ?? [],
     hurry: () => sql`update webhook_deliveries set next_at = now()`.execute(database),
+    /** Lets all sessions be a minute older. */
+    age: () => sql`update sessions set created_at = created_at - interval '1 minute'`.execute(database),
     lastAttempt: () => sql`update webhook_deliveries set next_at = now(), attempts = 11`.execute(database),
     outcomes: async () =>
       Object.fromEntries((await metrics.webhooks.get()).values.map(({ labels, value }) => [labels.outcome, value])),
@@ -67,11 +91,12 @@ async function open(url: string, { allowPrivate = true, senders = 1 } = {}) {
 
 test("each event arrives once, signed, however many workers there are; and other tenants' events don't", async () => {
   const { received, url } = await receiver();
-  const { create, listed } = await open(url, { senders: 3 });
+  const { create, listed, allHaveLooked, stop } = await open(url, { senders: 3 });
   await create("beta");
   for (let count = 0; count < 10; count += 1) await create();
-  await until(async () => received.length >= 10 && (await listed()).length === 0);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await until("all is delivered", 30, listed, ({ length }) => received.length >= 10 && length === 0);
+  await allHaveLooked();
+  await stop();
   expect(received).toHaveLength(10);
   expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(10);
   for (const { headers, body } of received) {
@@ -91,27 +116,34 @@ test("each event arrives once, signed, however many workers there are; and other
 
 test("a new tenant's first events arrive, though its worker reads of it later than the API did", async () => {
   const { received, url } = await receiver();
-  const { create, setTenants, listed } = await open(url);
+  const { create, setTenants, listed, allHaveLooked } = await open(url);
   await create("newcomer");
   await create();
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await allHaveLooked();
+  expect(await listed()).toEqual([]);
   expect(received).toHaveLength(0);
   const webhooks = [{ url, secret }];
   setTenants(tenant("acme", { webhooks }), tenant("newcomer", { webhooks }));
-  await until(async () => received.length === 2 && (await listed()).length === 0);
+  await until("both are delivered", 30, listed, ({ length }) => received.length === 2 && length === 0);
   expect(received.map(({ body }) => JSON.parse(body).data.tenant)).toEqual(["newcomer", "acme"]);
 });
 
 test("a tenant that was taken out holds nobody's events up", async () => {
   const { received, url } = await receiver();
-  const { create, end, setTenants } = await open(url);
+  const { create, end, setTenants, tenants, allHaveLooked, age } = await open(url);
   const old = await create("beta");
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await allHaveLooked();
+  await age();
   setTenants(tenant("acme", { webhooks: [{ url, secret }] }));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await until("the change is read", 30, () => tenants.get("beta") === undefined);
   await end(old);
   await create();
-  await until(async () => received.length === 1);
+  await until(
+    "the event is here",
+    30,
+    () => received,
+    ({ length }) => length === 1,
+  );
 });
 
 test("what does not arrive is tried again under the same id, and redirects are not followed", async () => {
@@ -122,11 +154,11 @@ test("what does not arrive is tried again under the same id, and redirects are n
     [1, "answered 500"],
     [2, "answered 302"],
   ] as const) {
-    await until(async () => (await listed())[0]?.lastError === lastError);
+    await until(`an attempt ${lastError}`, 30, listed, ([first]) => first?.lastError === lastError);
     expect(await listed()).toMatchObject([{ state: "pending", attempts, url: url.replace("?token=1", "") }]);
     await hurry();
   }
-  await until(async () => (await listed()).length === 0);
+  await until("all is delivered", 30, listed, ({ length }) => length === 0);
   expect(received).toHaveLength(3);
   expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
   expect(await outcomes()).toEqual({ failed: 2, delivered: 1 });
@@ -136,13 +168,13 @@ test("what never arrives is kept as dead, and can be sent again", async () => {
   const { received, url } = await receiver(500, 500);
   const { create, deliveries, listed, lastAttempt } = await open(url);
   await create();
-  await until(async () => (await listed())[0]?.lastError !== undefined && (await listed())[0]?.lastError !== null);
+  await until("the first attempt has failed", 30, listed, ([first]) => typeof first?.lastError === "string");
   await lastAttempt();
-  await until(async () => (await listed())[0]?.state === "dead");
+  await until("it is dead", 30, listed, ([first]) => first?.state === "dead");
   const [dead] = await listed();
   expect(dead).toMatchObject({ attempts: 12, nextAt: null, lastError: "answered 500", tenant: "acme" });
   expect(await deliveries.redeliver(dead?.id ?? "")).toMatchObject({ state: "pending", attempts: 0 });
-  await until(async () => (await listed()).length === 0);
+  await until("all is delivered", 30, listed, ({ length }) => length === 0);
   expect(received).toHaveLength(3);
 });
 
@@ -150,13 +182,15 @@ test("a receiver that says 410 is asked no more", async () => {
   const { url } = await receiver(410);
   const { create, listed } = await open(url);
   await create();
-  await until(async () => (await listed())[0]?.state === "dead");
+  await until("it is dead", 30, listed, ([first]) => first?.state === "dead");
 });
 
 test("without leave, nothing goes to an address of this side", async () => {
   const { received, url } = await receiver();
   const { create, listed } = await open(url.replace("http:", "https:"), { allowPrivate: false });
   await create();
-  await until(async () => (await listed())[0]?.lastError === "127.0.0.1 is not a public address");
+  const isRefused = ([first]: Awaited<ReturnType<typeof listed>>) =>
+    first?.lastError === "127.0.0.1 is not a public address";
+  await until("the address is refused", 30, listed, isRefused);
   expect(received).toHaveLength(0);
 });

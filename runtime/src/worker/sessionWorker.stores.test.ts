@@ -1,32 +1,39 @@
+import { until } from "@berth/testing/until.ts";
 import { ApiException } from "@kubernetes/client-node";
 import { expect, onTestFinished, test } from "vitest";
 import { Metrics } from "../metrics/metrics.ts";
-import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
+import { connectBlockingRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Look } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { rowsSince, sweptRows } from "../sessions/sweptRows.ts";
-import { cipher, freshDatabase, session, sessionOf, silent, storesConfig, until } from "../testing/fixtures.ts";
+import {
+  cipher,
+  emptyRedis,
+  freshDatabase,
+  patienceMs,
+  session,
+  sessionOf,
+  silent,
+  storesConfig,
+} from "../testing/fixtures.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A queue on an empty Redis, and a worker that runs `reconcile` for what is in it. */
 async function open(reconcile: (sessionId: string) => Promise<Look>, { start = true } = {}) {
   const { name, database } = await freshDatabase();
-  const config = storesConfig(name, "");
-  const redis = connectRedis(config, silent);
-  await until(() => redis.status === "ready");
-  await redis.flushall();
-  const queue = new SessionQueue(redis, silent);
+  const redis = await emptyRedis();
+  const queue = new SessionQueue(redis, silent, patienceMs);
   const store = new SessionStore(database, cipher);
-  const metrics = new Metrics(store, queue);
-  const blocking = connectBlockingRedis(config, silent);
+  const metrics = new Metrics(store, queue, undefined, patienceMs);
+  const blocking = connectBlockingRedis(storesConfig(name, ""), silent);
   const worker = new SessionWorker(blocking, queue, { reconcile }, metrics, silent);
   if (start) worker.onApplicationBootstrap();
   onTestFinished(async () => {
     await worker.onApplicationShutdown();
     await queue.close();
-    for (const connection of [redis, blocking]) connection.disconnect();
+    blocking.disconnect();
   });
   return { queue, redis, store, database, metrics, worker };
 }
@@ -46,7 +53,7 @@ function gate() {
       return settled;
     },
     letOneGo: async () => {
-      await until(() => waiting.length > 0);
+      await until("a look waits", 30, () => waiting.length > 0);
       waiting.shift()?.();
     },
     letAllGo: () => {
@@ -57,6 +64,7 @@ function gate() {
 }
 
 const idle = { waiting: 0, active: 0, delayed: 0 };
+const isEmpty = ({ waiting, active }: typeof idle) => waiting === 0 && active === 0;
 
 test("triggers that come before the look collapse into one look", async () => {
   const seen: string[] = [];
@@ -70,7 +78,10 @@ test("triggers that come before the look collapse into one look", async () => {
   for (const id of ["a", "a", "b", "a"]) await queue.add(id);
   worker.onApplicationBootstrap();
   await until(
-    async () => seen.length > 0 && (await queue.counts()).waiting === 0 && (await queue.counts()).active === 0,
+    "the queue is empty",
+    30,
+    () => queue.counts(),
+    (counts) => seen.length > 0 && isEmpty(counts),
   );
   expect(seen).toEqual(["a", "b"]);
 });
@@ -79,13 +90,19 @@ test("a trigger that comes while the session's look runs makes for another look,
   const { reconcile, letOneGo, looks } = gate();
   const { queue, metrics } = await open(reconcile);
   await queue.add("a");
-  await until(() => looks() === 1);
+  await until("the first look begins", 30, looks, (count) => count === 1);
   for (let count = 0; count < 5; count += 1) await queue.add("a");
   await letOneGo();
-  await until(() => looks() === 2);
+  await until("the second look begins", 30, looks, (count) => count === 2);
   await letOneGo();
-  await until(async () => (await metrics.reconciles.get()).values[0]?.value === 2);
-  await until(async () => (await queue.counts()).active === 0);
+  const ended = async () => (await metrics.reconciles.get()).values[0]?.value;
+  await until("two looks have ended", 30, ended, (count) => count === 2);
+  await until(
+    "no job runs",
+    30,
+    () => queue.counts(),
+    ({ active }) => active === 0,
+  );
   expect(await queue.counts()).toEqual(idle);
   expect(looks()).toBe(2);
 });
@@ -98,7 +115,12 @@ test("a look that fails is repeated", async () => {
     return settled;
   });
   await queue.add("a");
-  await until(() => looks === 3);
+  await until(
+    "there was a third look",
+    30,
+    () => looks,
+    (count) => count === 3,
+  );
 });
 
 test("a look that failed waits for as long as the API server wants; a trigger meanwhile does not wait for that", async () => {
@@ -109,10 +131,20 @@ test("a look that failed waits for as long as the API server wants; a trigger me
     return settled;
   });
   await queue.add("a");
-  await until(async () => looks === 1 && (await queue.counts()).active === 0);
+  await until(
+    "the look has failed",
+    30,
+    () => queue.counts(),
+    ({ active }) => looks === 1 && active === 0,
+  );
   expect(await queue.counts()).toEqual(idle);
   await queue.add("a");
-  await until(() => looks === 2);
+  await until(
+    "there was a second look",
+    30,
+    () => looks,
+    (count) => count === 2,
+  );
 });
 
 test("an emptied Redis costs latency only: the sweep finds every session that is on its way", async () => {
@@ -139,17 +171,32 @@ test("an emptied Redis costs latency only: the sweep finds every session that is
   });
   sweep.onApplicationBootstrap();
   onTestFinished(() => sweep.onApplicationShutdown());
-  await until(() => seen.has(made.id));
+  await until(
+    "the session is looked at",
+    30,
+    () => seen,
+    (ids) => ids.has(made.id),
+  );
   await redis.flushall();
   seen.clear();
-  await until(() => seen.has(made.id));
+  await until(
+    "the session is looked at",
+    30,
+    () => seen,
+    (ids) => ids.has(made.id),
+  );
 });
 
 test("the figure that the worker's autoscaler reads counts the waiting", async () => {
   const { reconcile, letAllGo } = gate();
   const { queue, metrics } = await open(reconcile);
   for (let count = 0; count < 13; count += 1) await queue.add(`session-${count}`);
-  await until(async () => (await queue.counts()).active === 10);
+  await until(
+    "ten jobs run",
+    30,
+    () => queue.counts(),
+    ({ active }) => active === 10,
+  );
   expect(await metrics.registry.metrics()).toContain('bullmq_waiting_jobs{queue="agent-sessions"} 3');
   letAllGo();
 });
