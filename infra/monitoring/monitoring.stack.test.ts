@@ -1,5 +1,6 @@
 /** The deployed stack `dev` is measured, judged, and its autoscalers are told. */
-import { expect, test, vi } from "vitest";
+import { until } from "@berth/testing/until.ts";
+import { expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
 import { alertName } from "./alerts/index.ts";
 import { rows } from "./dashboard-panels.ts";
@@ -11,13 +12,13 @@ const prometheus = async (path: string, query: Record<string, string> = {}) => {
   expect(status).toBe("success");
   return data;
 };
-/** A stack that was just deployed is measured within a minute or two. */
-const soon = <T>(check: () => Promise<T>) => vi.waitFor(check, { timeout: 120_000, interval: 2_000 });
+/** Checks until nothing fails: a stack that was just deployed is measured within a minute or two. */
+const soon = (what: string, check: () => Promise<void>) => until(what, 120, () => check().then(() => true));
 
 test("the worker's autoscaler is told how many jobs wait, once and in any namespace", async () => {
   const path = "bullmq_waiting_jobs?labelSelector=queue%3Dagent-sessions";
   for (const namespace of ["berth", "default"])
-    await soon(async () => {
+    await soon(`the autoscaler in ${namespace} is told the queue's length`, async () => {
       const { items } = await raw(`/apis/external.metrics.k8s.io/v1beta1/namespaces/${namespace}/${path}`);
       expect(items).toEqual([expect.objectContaining({ metricLabels: { queue: "agent-sessions" } })]);
       expect(items[0].value).toMatch(/^\d+$/);
@@ -26,7 +27,7 @@ test("the worker's autoscaler is told how many jobs wait, once and in any namesp
 
 test("the API's autoscaler is told each pod's requests, none as 0", async () => {
   const pods = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/berth/pods/*/http_requests_per_second";
-  await soon(async () => {
+  await soon("the autoscaler is told each pod's requests", async () => {
     const { items } = await raw(`${pods}?labelSelector=app.kubernetes.io%2Fname%3Dapi`);
     expect(items.length).toBeGreaterThan(0);
     for (const { value } of items) expect(value).toMatch(/^\d+m?$/);
@@ -34,7 +35,7 @@ test("the API's autoscaler is told each pod's requests, none as 0", async () => 
 });
 
 test("autoscalers see all of their metrics", async () => {
-  await soon(async () => {
+  await soon("all autoscalers see their metrics", async () => {
     const { items } = JSON.parse(await kubectl(["get", "hpa", "-n", "berth", "-o", "json"]));
     expect(items.length).toBeGreaterThan(0);
     for (const { metadata, spec, status } of items) {
@@ -46,7 +47,7 @@ test("autoscalers see all of their metrics", async () => {
 });
 
 test("kubectl top knows every pod of the platform that runs, and the node", async () => {
-  await soon(async () => {
+  await soon("kubectl top knows the pods and the node", async () => {
     const top = await kubectl(["top", "pods", "-n", "berth", "--no-headers"]);
     for (const name of ["api", "worker", "postgres", "redis", "prometheus"])
       expect(top).toMatch(new RegExp(`^${name}-\\S+ +\\d+m +\\d+Mi`, "m"));
@@ -55,7 +56,7 @@ test("kubectl top knows every pod of the platform that runs, and the node", asyn
 });
 
 test("Prometheus reaches everything that it is to measure", async () => {
-  await soon(async () => {
+  await soon("all targets are up", async () => {
     const { activeTargets } = await prometheus("targets", { state: "active" });
     const targets = activeTargets as { labels: Record<string, string>; health: string; lastError: string }[];
     const names = targets.map(({ labels }) => labels.component ?? labels.job);
@@ -69,7 +70,7 @@ test("Prometheus reaches everything that it is to measure", async () => {
 });
 
 test("all alert rules are loaded and can be worked out", async () => {
-  await soon(async () => {
+  await soon("all rules are healthy", async () => {
     const { groups } = await prometheus("rules");
     const rules = (groups as { rules: { name: string; health: string; lastError?: string }[] }[]).flatMap(
       (g) => g.rules,
