@@ -75,7 +75,7 @@ test("the next `up --refresh` repairs it and what was changed by hand; another q
   ]);
   const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 } }, { flags: ["--refresh"] });
   expect(failed, output).toBe(false);
-  const repair = /^\w+ (Image api-image|Job migrate)/;
+  const repair = /^[\w-]+ (Image api-image|Job migrate)/;
   expect(operations.filter((one) => repair.test(one))).not.toEqual([]);
   expect(operations.filter((one) => !repair.test(one))).toEqual([
     `create NetworkPolicy ${namespace}-deny-all`,
