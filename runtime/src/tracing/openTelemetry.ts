@@ -1,7 +1,7 @@
 /** Tracing that is on. The only file that imports OpenTelemetry; the exporter reads OTEL_EXPORTER_OTLP_* itself. */
 import { type Context, context, propagation, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import { W3CTraceContextPropagator } from "@opentelemetry/core";
+import { getNumberFromEnv, W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
@@ -11,12 +11,19 @@ import type { Tracing } from "./tracing.ts";
 const name = "berth";
 
 export function startOpenTelemetry(role: string): Tracing {
+  // The processor doesn't read it itself.
+  const delay = getNumberFromEnv("OTEL_BSP_SCHEDULE_DELAY");
   const provider = new TracerProvider({
     // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
     resource: defaultResource()
       .merge(resourceFromAttributes({ "service.name": `berth-${role}`, "service.namespace": "berth" }))
       .merge(detectResources({ detectors: [envDetector] })),
-    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+    spanProcessors: [
+      new BatchSpanProcessor({
+        exporter: new OTLPTraceExporter(),
+        ...(delay !== undefined && { scheduledDelayMillis: delay }),
+      }),
+    ],
   });
   trace.setGlobalTracerProvider(provider);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
