@@ -1,5 +1,7 @@
+import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
+import { goEnvironment, goFlags } from "../lib/go.ts";
 import { sources } from "./build.ts";
 import { TestNamespace } from "./testing.ts";
 
@@ -25,10 +27,19 @@ it("enforces network policies: what is denied by default opens by name, port and
   ]);
   const server = addresses.get("server") ?? "";
   const reaches = (pod: string, port: number) => namespace.connect(pod, server, port);
-  await vi.waitFor(async () => expect(await reaches("stranger", 8080)).toBe("connected"), { timeout: 10_000 });
+  /** Until the new rules are in force. */
+  const becomes = (pod: string, port: number, outcome: string) =>
+    until(
+      `the ${pod}'s connection to port ${port} ends as "${outcome}"`,
+      60,
+      () => reaches(pod, port),
+      (seen) => seen === outcome,
+    );
+  await becomes("stranger", 8080, "connected");
+  await becomes("friend", 8081, "connected");
 
   await namespace.apply(policy("default-deny", { podSelector: {}, policyTypes: ["Ingress", "Egress"] }));
-  await vi.waitFor(async () => expect(await reaches("friend", 8080)).toBe("timeout"), { timeout: 20_000 });
+  await becomes("friend", 8080, "timeout");
 
   await namespace.apply(
     policy("server", {
@@ -39,19 +50,14 @@ it("enforces network policies: what is denied by default opens by name, port and
     policy("friend", { ...pods("friend"), policyTypes: ["Egress"], egress: [{ to: [pods("server")] }] }),
     policy("stranger", { ...pods("stranger"), policyTypes: ["Egress"], egress: [{}] }),
   );
-  await vi.waitFor(async () => expect(await reaches("friend", 8080)).toBe("connected"), { timeout: 20_000 });
+  await becomes("friend", 8080, "connected");
   expect(await reaches("friend", 8081)).toBe("timeout");
   expect(await reaches("stranger", 8080)).toBe("timeout");
 });
 
 it("turns policies into rules as its own Go tests say", async () => {
-  // built as the program is, so that nothing of Kubernetes is compiled again
-  const args = ["test", "-trimpath", "-mod=readonly", "./netpol"];
-  const tests = await execa("go", args, {
-    cwd: sources,
-    env: { CGO_ENABLED: "0", GOFLAGS: "" },
-    reject: false,
-    all: true,
-  });
+  const options = { cwd: sources, env: goEnvironment, reject: false, all: true } as const;
+  // Vet would look through all of Kubernetes first, which no build has done before.
+  const tests = await execa("go", ["test", ...goFlags, "-vet=off", "./netpol"], options);
   expect(tests.exitCode, tests.all).toBe(0);
 });

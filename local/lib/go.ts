@@ -31,7 +31,21 @@ export interface GoBuildOptions {
 }
 
 /**
- * Builds packages of the module in `cwd` into `output`. Without cgo: the programs also run in images that hold nothing else.
+ * What every `go build` and `go test` of these modules has in common. It decides which compiled packages Go finds in its
+ * cache: with other flags, all of Kubernetes would be compiled again.
+ */
+export const goFlags = [
+  "-trimpath",
+  "-mod=readonly",
+  // The linker would drop what debuggers read anyway.
+  "-gcflags=all=-dwarf=false",
+];
+
+/** The environment that belongs to them. Without cgo, because the programs also run in images that hold nothing else. */
+export const goEnvironment = { CGO_ENABLED: "0", GOFLAGS: "" };
+
+/**
+ * Builds packages of the module in `cwd` into `output`.
  * @throws UserError with the compiler's last line
  */
 export async function goBuild(
@@ -41,10 +55,8 @@ export async function goBuild(
   { settings = [], tags = "" }: GoBuildOptions = {},
 ): Promise<void> {
   const ldflags = ["-s -w", ...settings.map((setting) => `-X ${setting}`)].join(" ");
-  // The linker would drop what debuggers read anyway.
-  const flags = ["-trimpath", "-mod=readonly", "-gcflags=all=-dwarf=false", `-ldflags=${ldflags}`, `-tags=${tags}`];
-  const args = ["build", ...flags, "-o", `${output}/`, ...packages];
-  const result = await execa("go", args, { cwd, env: { CGO_ENABLED: "0", GOFLAGS: "" }, reject: false, all: true });
+  const args = ["build", ...goFlags, `-ldflags=${ldflags}`, `-tags=${tags}`, "-o", `${output}/`, ...packages];
+  const result = await execa("go", args, { cwd, env: goEnvironment, reject: false, all: true });
   if (!result.failed) return;
   const reason = (result.all ?? result.message).trim().split("\n").at(-1);
   throw new UserError(
