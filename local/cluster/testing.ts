@@ -16,7 +16,7 @@ export class TestNamespace {
     const name = `test-${randomBytes(4).toString("hex")}`;
     await kubectl(["create", "namespace", name]);
     // pods can't be created before it is there
-    await kubectl(["-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=30s"]);
+    await kubectl(["-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=60s"]);
     return new TestNamespace(name);
   }
 
@@ -32,7 +32,7 @@ export class TestNamespace {
   async startPods(pods: { name: string; script: string; ports?: { name: string; containerPort: number }[] }[]) {
     await this.apply(...pods.map(nodePod));
     const names = pods.map(({ name }) => `pod/${name}`);
-    await kubectl(["-n", this.name, "wait", "--for=condition=Ready", "--timeout=60s", ...names]);
+    await kubectl(["-n", this.name, "wait", "--for=condition=Ready", "--timeout=120s", ...names]);
     const path = "{range .items[*]}{.metadata.name}={.status.podIP} {end}";
     const addresses = await kubectl(["-n", this.name, "get", "pods", "-o", `jsonpath=${path}`]);
     return new Map(addresses.split(" ").map((pair) => pair.split("=") as [string, string]));
@@ -52,7 +52,8 @@ export class TestNamespace {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await kubectl(["delete", "namespace", this.name, "--timeout=60s"]);
+    // The cluster takes its time to empty it, and nobody else looks into it.
+    await kubectl(["delete", "namespace", this.name, "--wait=false"]);
   }
 }
 
