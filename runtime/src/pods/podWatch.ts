@@ -15,6 +15,8 @@ export interface PodWatchOptions {
   logger: Logger;
   /** After how long the watch is made anew even if all seems well, in milliseconds. Default 5 minutes. */
   relistMs?: number;
+  /** How long the pause after several errors may get, in milliseconds, beside the half second that is always waited. Default 10 000. */
+  backoffLimitMs?: number;
 }
 
 const defaultRelistMs = 5 * 60_000;
@@ -53,7 +55,7 @@ export class PodWatch {
     this.#failures = performance.now() - began > 60_000 ? 1 : this.#failures + 1;
     this.options.logger.warn({ err: error, namespace: this.options.namespace }, "pod watch broke; it is made anew");
     this.options.onRestart();
-    return 500 + Math.random() * Math.min(10_000, 1_000 * 2 ** this.#failures);
+    return 500 + Math.random() * Math.min(this.options.backoffLimitMs ?? 10_000, 1_000 * 2 ** this.#failures);
   }
 
   /** One informer's life: until an error, which it returns, or until it is time to list again or to stop. */

@@ -11,6 +11,7 @@ import type { Database } from "../database/database.ts";
 import { proxyToken } from "../desktop/tickets.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import type { CoreApi, LeaseApi, OnAnswer } from "../pods/kubernetes.ts";
+import type { PodWatchOptions } from "../pods/podWatch.ts";
 import { listSessionObjects } from "../pods/sessionListing.ts";
 import { SessionObjects } from "../pods/sessionObjects.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
@@ -43,6 +44,10 @@ export interface WorkerSurroundings {
   sweepMs?: number;
   /** Milliseconds for which objects without a row are let be. Default 5 minutes. */
   orphanGraceMs?: number;
+  /** Milliseconds by a clock that never goes back, by which that time is measured. Default: performance.now. */
+  sweepClock?: () => number;
+  /** How the pods are watched. */
+  watch?: Pick<PodWatchOptions, "backoffLimitMs">;
 }
 
 export type WorkerParts = ReturnType<typeof workerParts>;
@@ -98,6 +103,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
     logger,
     ...(surroundings.sweepMs !== undefined && { intervalMs: surroundings.sweepMs }),
     ...(surroundings.orphanGraceMs !== undefined && { orphanGraceMs: surroundings.orphanGraceMs }),
+    ...(surroundings.sweepClock && { clock: surroundings.sweepClock }),
   });
   metrics.observeWorker({
     isLeader: () => leader.isLeader(),
@@ -105,6 +111,6 @@ export function workerParts(surroundings: WorkerSurroundings) {
     secondsSinceSweep: () => sweep.secondsSinceTurn(),
   });
   const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
-  const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger);
+  const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger, surroundings.watch);
   return { store, queue, metrics, objects, admission, reconciler, leader, sweep, worker, watches };
 }

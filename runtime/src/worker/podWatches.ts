@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { CoreApi } from "../pods/kubernetes.ts";
 import { viewPod } from "../pods/podView.ts";
-import { PodWatch } from "../pods/podWatch.ts";
+import { PodWatch, type PodWatchOptions } from "../pods/podWatch.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Reconciler } from "../sessions/reconciler.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
@@ -22,6 +22,7 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
     private readonly reconciler: Pick<Reconciler, "displaced">,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
+    private readonly options: Pick<PodWatchOptions, "backoffLimitMs"> = {},
   ) {}
 
   /** Whether every watch is still made anew from time to time. */
@@ -54,6 +55,7 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
         onChange: (sessionId, pod) => void this.#onChange(sessionId, pod),
         onRestart: () => this.metrics.watchRestarts.inc(),
         logger: this.logger,
+        ...this.options,
       });
       this.#watches.set(namespace, watch);
     }
