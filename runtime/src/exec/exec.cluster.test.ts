@@ -1,5 +1,6 @@
 /** Logs of a real pod and commands in it, with exactly the rights that the API has. */
 import { createServer } from "node:http";
+import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/client-node";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
@@ -14,7 +15,7 @@ import { Activity } from "../sessions/activity.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
 import { originOf } from "../testing/api.ts";
 import { admin, openWorker, useCluster } from "../testing/cluster.ts";
-import { keyOf, silent, storesConfig, tenantsFile, until } from "../testing/fixtures.ts";
+import { keyOf, silent, storesConfig, tenantsFile } from "../testing/fixtures.ts";
 import { ExecChannel } from "./execChannel.ts";
 
 const place = useCluster({ exec: true });
@@ -71,7 +72,12 @@ test("the log is read and followed with the right to it alone, which gives no ot
   let text = "";
   log.setEncoding("utf8").on("data", (chunk) => (text += chunk));
   log.on("error", () => {}); // the abort
-  await until(() => /line 1\n(.*\n)*line 4\n/.test(text));
+  await until(
+    "the log has the lines 1 to 4",
+    60,
+    () => text,
+    (seen) => /line 1\n(.*\n)*line 4\n/.test(seen),
+  );
   end.abort();
   expect(
     (await (await pods.logs(session, { ...options, tail: 1 }, new AbortController().signal)).toArray()).join(""),
@@ -90,7 +96,12 @@ test("a command runs, gets its input, tells its outputs apart and how it ended, 
   const pods = new PodAccess(await withRights("api-exec", execToo));
   const tenants = new TenantsFile(tenantsFile(place.acme), silent);
   const redis = connectRedis(storesConfig("none", "", place.stores), silent);
-  await until(() => redis.status === "ready");
+  await until(
+    "Redis is connected",
+    30,
+    () => redis.status,
+    (status) => status === "ready",
+  );
   const authenticator = new Authenticator(tenants, new Tickets("0123456789abcdef0123456789abcdef"));
   const sockets = new WebSockets({
     channels: [

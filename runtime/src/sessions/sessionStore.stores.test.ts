@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { expect, test } from "vitest";
-import type { Database } from "../database/database.ts";
 import { cipher, freshDatabase, sessionOf } from "../testing/fixtures.ts";
+import { pass } from "../testing/pass.ts";
 import { expireWorkspaces } from "./retention.ts";
 import type { Session } from "./session.ts";
 import { type NewSession, SessionStore } from "./sessionStore.ts";
@@ -32,12 +32,6 @@ async function openStore() {
     },
   };
 }
-
-/** Has the session's times lie further back, as if so many seconds had passed. */
-const pass = (database: Database, seconds: number) =>
-  sql`update sessions set state_since = state_since - ${seconds} * interval '1 second',
-    last_active_at = last_active_at - ${seconds} * interval '1 second',
-    workspace_until = workspace_until - ${seconds} * interval '1 second'`.execute(database);
 
 test("every change is in the audit trail: who, what, when and from where", async () => {
   const { database, store, made } = await openStore();

@@ -1,9 +1,9 @@
 /** For tests of the worker against a real cluster: a namespace, a worker, and what there is to see of its sessions. */
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
+import { Hopeless, until } from "@berth/testing/until.ts";
 import { CoreV1Api } from "@kubernetes/client-node";
-import { afterAll, beforeAll, onTestFinished } from "vitest";
-import { type Database, isDatabaseUnavailable } from "../database/database.ts";
+import { afterAll, beforeAll, onTestFinished, TestRunner } from "vitest";
+import type { Database } from "../database/database.ts";
 import { loadKubeConfig } from "../pods/kubernetes.ts";
 import { objectName, sessionLabel } from "../pods/names.ts";
 import type { Session } from "../sessions/session.ts";
@@ -12,14 +12,22 @@ import { finalStates, type State } from "../sessions/state.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import { auditOf } from "./audit.ts";
 import { type ClusterWorkerOptions, startClusterWorker } from "./clusterWorker.ts";
-import { freshDatabase, sessionOf, tenant, until } from "./fixtures.ts";
-import { type StartedStores, startStores } from "./stores.ts";
+import { freshDatabase, ownStores, sessionOf, tenant } from "./fixtures.ts";
+import { type StartedStores, type Stores, startStores } from "./stores.ts";
 
 process.env.KUBECONFIG ??= "/var/lib/berth/kubeconfig";
 export const admin = loadKubeConfig().makeApiClient(CoreV1Api);
 
-/** Makes a tenant's namespace and stores of its own before the file's tests and removes them afterwards. */
-export function useCluster(changes: Parameters<typeof tenant>[1] = {}) {
+/** Where the sessions of a test file live. */
+export interface Place {
+  namespace: string;
+  /** The tenant that the namespace is of. */
+  acme: Tenant;
+  stores: Stores;
+}
+
+/** Makes a tenant's namespace before the file's tests and removes it afterwards. The stores are the worker's. */
+export function useCluster(changes: Parameters<typeof tenant>[1] = {}): Place {
   const namespace = `berth-test-${randomBytes(4).toString("hex")}`;
   const plenty = {
     requestsCpu: "1k",
@@ -30,32 +38,41 @@ export function useCluster(changes: Parameters<typeof tenant>[1] = {}) {
     storage: "1Ti",
   };
   const acme = tenant("acme", { namespace, maxSessions: 1000, quota: plenty, workspace: { size: "64Mi" }, ...changes });
-  const place = { namespace, acme } as { namespace: string; acme: Tenant } & StartedStores;
   beforeAll(async () => {
     const labels = { "berth.dev/tenant": "acme", "pod-security.kubernetes.io/enforce": "restricted" };
     await admin.createNamespace({ body: { metadata: { name: namespace, labels } } });
     await admin.createNamespacedServiceAccount({ namespace, body: { metadata: { name: "agent-runner" } } });
     await admin.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" }, data: {} } });
-    Object.assign(place, await startStores());
   }, 60_000);
-  afterAll(async () => {
-    await place.remove?.();
-    await admin.deleteNamespace({ name: namespace, gracePeriodSeconds: 0 });
-  }, 60_000);
-  return place;
+  afterAll(() => admin.deleteNamespace({ name: namespace, gracePeriodSeconds: 0 }), 60_000);
+  return {
+    namespace,
+    acme,
+    get stores() {
+      return ownStores();
+    },
+  };
+}
+
+/** The same place with stores of the file's own: for files that end them, and for projects that have none. */
+export function useOwnStores({ namespace, acme }: Place): Place & StartedStores {
+  const own = { namespace, acme } as Place & StartedStores;
+  beforeAll(async () => void Object.assign(own, await startStores()), 60_000);
+  afterAll(() => own.remove?.(), 60_000);
+  return own;
 }
 
 type Setup = Partial<Omit<ClusterWorkerOptions, "tenants" | "stores" | "database">> & { tenant?: Partial<Tenant> };
 
 /** A worker with its own database, and sessions that this test makes. */
-export async function openWorker(place: ReturnType<typeof useCluster>, { tenant: changes, ...setup }: Setup = {}) {
+export async function openWorker(place: Place, { tenant: changes, ...setup }: Setup = {}) {
   const { namespace, stores } = place;
   const { name, database } = await freshDatabase(stores);
   const acme = { ...place.acme, ...changes };
   const options = { stores, database: name, namespace, tenants: [acme], ...setup };
   const { parts, tenants, stop } = await startClusterWorker(options);
   onTestFinished(stop);
-  const { store, queue } = parts;
+  const { store, queue, sweep } = parts;
   const user = { name: "key:default" };
   const see = watcher(database);
   return {
@@ -85,42 +102,83 @@ export async function openWorker(place: ReturnType<typeof useCluster>, { tenant:
       return result;
     },
     find: (id: string) => store.find(id),
-    /** The session as soon as it is in the state. */
-    become: async (id: string, state: State): Promise<Session> => {
-      let now: Session | undefined;
-      await until(async () => {
-        now = await store.find(id);
-        if (now !== undefined && now.state !== state && finalStates.some((final) => final === now?.state)) {
-          throw new Error(`The session is ${now.state} rather than ${state}: ${now.reason}`);
-        }
-        return now?.state === state;
-      });
-      if (now === undefined) throw new Error("no such session");
-      return now;
+    /** The session as soon as it is in the state; throws at once if it has ended otherwise. */
+    become: (id: string, state: State): Promise<Session> =>
+      until(
+        `session ${id} is ${state}`,
+        patience(),
+        async () => {
+          const now = await store.find(id);
+          if (now !== undefined) checkEnd(now, [state]);
+          return now;
+        },
+        (now) => now?.state === state,
+      ),
+    /** The session as soon as its reason matches. */
+    tell: (id: string, reason: RegExp): Promise<Session> =>
+      until(
+        `session ${id} tells ${reason}`,
+        patience(),
+        () => store.find(id),
+        (now) => reason.test(now?.reason ?? ""),
+      ),
+    /** Waits until the sweep has compared rows and cluster so many times more. Each time makes new findings. */
+    sweeps: async (times: number) => {
+      for (let done = 0; done < times; done += 1) {
+        const before = sweep.findings();
+        await until("the sweep has compared once more", 60, () => {
+          const now = sweep.findings();
+          return now !== before && now;
+        });
+      }
     },
+    /** Waits until the session has no object in the cluster. */
+    vanish: (id: string) =>
+      until(
+        `nothing is left of session ${id}`,
+        patience(),
+        () => left(namespace, id),
+        (kinds) => kinds.length === 0,
+      ),
   };
+}
+
+/** Seconds: most of what the test may take, so that a wait that fails can still tell what it saw. */
+const patience = () => ((TestRunner.getCurrentTest()?.timeout ?? 180_000) * 0.8) / 1_000;
+
+/** Ends the wait for a session that has ended in another way. */
+function checkEnd({ state, reason }: Pick<Session, "state" | "reason">, wanted: State[]): void {
+  if (wanted.includes(state) || !finalStates.some((final) => final === state)) return;
+  throw new Hopeless(`A session is ${state} rather than ${wanted.join(" or ")}: ${reason}`);
 }
 
 /** Questions to the rows. */
 export function watcher(database: Database) {
-  /** Postgres may be away, or busy. */
-  const statesOf = async () => {
-    for (;;) {
-      try {
-        return await database.selectFrom("sessions").select("state").execute();
-      } catch (error) {
-        if (!isDatabaseUnavailable(error)) throw error;
-        await sleep(200);
-      }
-    }
-  };
+  const rows = () => database.selectFrom("sessions").select(["state", "reason"]).execute();
+  const numberIn = async (...wanted: State[]) => (await rows()).filter(({ state }) => wanted.includes(state)).length;
   return {
     /** How many sessions are in one of the states. */
-    numberIn: async (...wanted: State[]) => (await statesOf()).filter(({ state }) => wanted.includes(state)).length,
-    /** Waits until all sessions are in one of the states. */
-    allBecome: async (...wanted: State[]) => {
-      while (!(await statesOf()).every(({ state }) => wanted.includes(state))) await sleep(100);
-    },
+    numberIn,
+    /** Waits until so many sessions, or more, are in one of the states. */
+    someBecome: (least: number, ...wanted: State[]) =>
+      until(
+        `at least ${least} sessions are ${wanted.join(" or ")}`,
+        patience(),
+        () => numberIn(...wanted),
+        (number) => number >= least,
+      ),
+    /** Waits until all sessions are in one of the states; throws at once if one has ended otherwise. */
+    allBecome: (...wanted: State[]) =>
+      until(
+        `all sessions are ${wanted.join(" or ")}`,
+        patience(),
+        async () => {
+          const now = await rows();
+          for (const row of now) checkEnd(row, wanted);
+          return now.map(({ state }) => state);
+        },
+        (states) => states.every((state) => wanted.includes(state)),
+      ),
   };
 }
 

@@ -8,7 +8,7 @@ import { connectDatabase } from "../database/database.ts";
 import { type CoreApi, connectKubernetes, connectLeases, loadKubeConfig } from "../pods/kubernetes.ts";
 import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
 import type { Tenant } from "../tenants/tenants.ts";
-import { type WorkerParts, workerParts } from "../worker/parts.ts";
+import { type WorkerParts, type WorkerSurroundings, workerParts } from "../worker/parts.ts";
 import { shrink, waitForEnd } from "./shrink.ts";
 import type { Stores } from "./stores.ts";
 
@@ -32,6 +32,12 @@ export interface ClusterWorkerOptions {
   sweepMs?: number;
   /** Default 2000. */
   orphanGraceMs?: number;
+  /** The clock by which the sweep measures that time. Default: the real one. */
+  sweepClock?: () => number;
+  /** How long a call of the API server may take. Default 10 000. */
+  kubeTimeoutMs?: number;
+  /** How the pods are watched. */
+  watch?: WorkerSurroundings["watch"];
 }
 
 /** Starts it; `stop` ends it as SIGTERM would. `tenants` may be changed at any time. */
@@ -72,7 +78,8 @@ export async function startClusterWorker(
     blockingRedis: blocking,
     kubeConfig,
     connect: {
-      core: (onAnswer) => inShell(connectKubernetes(kubeConfig, onAnswer), options.agent ?? waitForEnd),
+      core: (onAnswer) =>
+        inShell(connectKubernetes(kubeConfig, onAnswer, options.kubeTimeoutMs), options.agent ?? waitForEnd),
       leases: (onAnswer) => connectLeases(kubeConfig, onAnswer),
     },
     tenants: {
@@ -85,6 +92,8 @@ export async function startClusterWorker(
     logger,
     sweepMs: options.sweepMs ?? 1_000,
     orphanGraceMs: options.orphanGraceMs ?? 2_000,
+    ...(options.sweepClock && { sweepClock: options.sweepClock }),
+    ...(options.watch && { watch: options.watch }),
   });
   const { leader, worker, sweep, watches, queue } = parts;
   for (const part of [leader, worker, sweep, watches]) part.onApplicationBootstrap();

@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
 import { onTestFinished } from "vitest";
-import { type useCluster, watcher } from "./cluster.ts";
+import { type Place, watcher } from "./cluster.ts";
 import { freshDatabase, keyOf, tenantsFile } from "./fixtures.ts";
 import { startKubeFront } from "./kubeFront.ts";
 import { environment, kubeconfig, type Program, runProgram } from "./program.ts";
@@ -20,7 +20,7 @@ export interface Member {
 }
 
 /** An API and workers on a database of their own; sessions' pods are small. The processes aren't started yet. */
-export async function openFleet(place: ReturnType<typeof useCluster>, { workers }: { workers: number }) {
+export async function openFleet(place: Place, { workers }: { workers: number }) {
   const { name, database } = await freshDatabase(place.stores);
   const front = await startKubeFront({ agent: waitForEnd });
   const folder = mkdtempSync(join(tmpdir(), "berth-fleet-"));
@@ -59,8 +59,8 @@ export async function openFleet(place: ReturnType<typeof useCluster>, { workers 
     api,
     workers: members,
     /** Asks the API until it answers, as its clients are told to: whatever was asked may have been done before. */
-    ask: async (method: string, path: string, body?: object, headers: Record<string, string> = {}) => {
-      for (;;) {
+    ask: (method: string, path: string, body?: object, headers: Record<string, string> = {}) =>
+      until(`the API answers ${method} ${path}`, 300, async () => {
         const response = await fetch(`http://127.0.0.1:${api.port}${path}`, {
           method,
           headers: {
@@ -69,13 +69,10 @@ export async function openFleet(place: ReturnType<typeof useCluster>, { workers 
             ...headers,
           },
           ...(body !== undefined && { body: JSON.stringify(body) }),
-        }).catch(() => undefined);
-        const text = await response?.text().catch(() => undefined);
-        if (response !== undefined && text !== undefined && response.status !== 503) {
-          return { status: response.status, json: text === "" ? undefined : JSON.parse(text) };
-        }
-        await sleep(200);
-      }
-    },
+        });
+        const text = await response.text();
+        if (response.status === 503) throw new Error(`503: ${text}`);
+        return { status: response.status, json: text === "" ? undefined : JSON.parse(text) };
+      }),
   };
 }

@@ -31,7 +31,9 @@ export type Fault =
   /** Passes the call on, and cuts the connection in place of the answer. */
   | "lose the answer"
   /** Opens the watch and never says a word. */
-  | "silence";
+  | "silence"
+  /** Holds the call until then, and passes it on unless its caller has left meanwhile. */
+  | Promise<void>;
 
 export interface KubeFront {
   config: KubeConfig;
@@ -77,8 +79,10 @@ export async function startKubeFront({ agent }: { agent?: string } = {}): Promis
       watches.add(response);
       response.on("close", () => watches.delete(response));
     }
-    const fault = front.fault(call);
-    if (fault === "hang") return;
+    const wanted = front.fault(call);
+    if (wanted instanceof Promise) await wanted;
+    const fault = wanted instanceof Promise ? undefined : wanted;
+    if (fault === "hang" || response.destroyed) return;
     if (fault === "cut") response.destroy();
     else if (fault === "silence") response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
     else if (fault === undefined || fault === "lose the answer") pass(request, response, call, body, fault);
@@ -128,6 +132,18 @@ export async function startKubeFront({ agent }: { agent?: string } = {}): Promis
     },
   };
   return front;
+}
+
+/** Lets the calls of this method through for the objects of so many sessions; those of the others wait until `go`. */
+export function holdAfter(front: KubeFront, method: "POST" | "DELETE", sessions: number): { go: () => void } {
+  const through = new Set<string>();
+  const { promise, resolve: go } = Promise.withResolvers<void>();
+  front.fault = ({ method: called, object, path }) => {
+    if (called !== method || object === undefined || path.endsWith("/leases")) return undefined;
+    if (through.size < sessions) through.add(object);
+    return through.has(object) ? undefined : promise;
+  };
+  return { go };
 }
 
 /** The name in …/namespaces/<namespace>/<kind>/<name>. */

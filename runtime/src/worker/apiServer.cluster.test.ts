@@ -1,8 +1,9 @@
 /** An API server on a bad day: what a session meets on its way, and what the watch does. Real pods, and a front that errs. */
-import { expect, onTestFinished, test } from "vitest";
+import { until } from "@berth/testing/until.ts";
+import { Watch } from "@kubernetes/client-node";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { objectName } from "../pods/names.ts";
 import { admin, audit, openWorker, useCluster } from "../testing/cluster.ts";
-import { until } from "../testing/fixtures.ts";
 import { type Call, type Fault, startKubeFront } from "../testing/kubeFront.ts";
 
 const place = useCluster();
@@ -58,7 +59,10 @@ const badDays: BadDay[] = [
 
 test("each kind of refusal, and each way not to answer, costs a session time and nothing else", async () => {
   const front = await openFront();
-  const { create, stop, become, allBecome, database } = await openWorker(place, { kubeConfig: front.config });
+  const { create, stop, become, allBecome, database } = await openWorker(place, {
+    kubeConfig: front.config,
+    kubeTimeoutMs: 3_000, // for the call that hangs
+  });
   /** By the name of the sessions' objects, in the order in which they are first asked for. */
   const days = new Map<string, BadDay & { left: number }>();
   const have = (times: number) => {
@@ -97,12 +101,24 @@ test("each kind of refusal, and each way not to answer, costs a session time and
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-test("a watch that is cut, refused or silent is made anew, and tells of the next pod that goes", {
-  timeout: 400_000,
-}, async () => {
+/** From now on and until the test ends, a watch that says nothing is given up after 3 s: client-node has no option for its 30 s. */
+function impatient(): void {
+  const { watch } = Watch.prototype;
+  const spy = vi.spyOn(Watch.prototype, "watch").mockImplementation(function (this: Watch, ...given) {
+    Reflect.set(this, "requestTimeoutMs", 3_000);
+    return watch.apply(this, given);
+  });
+  onTestFinished(() => spy.mockRestore());
+}
+
+test("a watch that is cut, refused or silent is made anew, and tells of the next pod that goes", async () => {
   const front = await openFront();
   // Without the sweep nothing but the watch can tell.
-  const { create, become, allBecome } = await openWorker(place, { kubeConfig: front.config, sweepMs: 600_000 });
+  const { create, become, allBecome } = await openWorker(place, {
+    kubeConfig: front.config,
+    sweepMs: 600_000,
+    watch: { backoffLimitMs: 500 },
+  });
   const faults: Fault[] = [
     "cut",
     { status: 410, reason: "Expired" },
@@ -116,6 +132,7 @@ test("a watch that is cut, refused or silent is made anew, and tells of the next
 
   for (const [index, fault] of faults.entries()) {
     let met = false;
+    if (fault === "silence") impatient();
     front.fault = ({ isWatch, object, path }) => {
       const follows = isWatch || (object === undefined && path.endsWith("/pods") && fault !== "silence");
       if (!follows || met) return undefined;
@@ -123,9 +140,9 @@ test("a watch that is cut, refused or silent is made anew, and tells of the next
       return fault;
     };
     front.cutWatches();
-    await until(() => met);
+    await until(`the watch meets ${JSON.stringify(fault)}`, 60, () => met);
     // A silent one counts as open.
-    await until(() => front.watches() === 1);
+    await until("one watch is open", 60, front.watches, (open) => open === 1);
     const { id = "" } = sessions[index] ?? {};
     await admin.deleteNamespacedPod({ namespace, name: objectName(id), gracePeriodSeconds: 0 });
     await become(id, "failed");

@@ -1,82 +1,100 @@
 /** The leader, chosen by a real API server. */
 import { randomBytes } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
+import { Hopeless, until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { connectLeases, type LeaseApi, loadKubeConfig } from "../pods/kubernetes.ts";
 import { useCluster } from "../testing/cluster.ts";
-import { silent, until } from "../testing/fixtures.ts";
+import { silent } from "../testing/fixtures.ts";
 import { Leader } from "./leader.ts";
 
 const { namespace } = useCluster();
 const leases = connectLeases(loadKubeConfig());
 
-/** So many candidates for a Lease of this test's own. */
-function candidates(count: number, leaseSeconds: number, api: LeaseApi = leases): Leader[] {
+/** Seconds. Nobody's Lease runs out within a test, however slow a renewal is. */
+const long = 3_600;
+
+/** Candidates for one Lease of this test's own. Each knows how often it has asked, and can be cut off from the API server. */
+function election() {
   const name = `test-${randomBytes(4).toString("hex")}`;
-  return Array.from({ length: count }, (_, index) => {
-    const identity = `worker-${index}`;
-    const leader = new Leader({
-      leases: api,
-      namespace,
-      identity,
-      logger: silent,
-      name,
-      leaseSeconds,
-      intervalMs: 200,
-    });
-    leader.onApplicationBootstrap();
-    onTestFinished(() => leader.onApplicationShutdown());
-    return leader;
-  });
+  return {
+    candidate(identity: string, leaseSeconds: number) {
+      const state = { asked: 0, cut: false };
+      const through = <F extends (...args: never[]) => Promise<unknown>>(call: F) =>
+        ((...args: Parameters<F>) => (state.cut ? Promise.reject(new Error("cut off")) : call(...args))) as F;
+      const api: LeaseApi = {
+        createNamespacedLease: through(leases.createNamespacedLease.bind(leases)),
+        readNamespacedLease: through((request) => {
+          state.asked += 1;
+          return leases.readNamespacedLease(request);
+        }),
+        replaceNamespacedLease: through(leases.replaceNamespacedLease.bind(leases)),
+      };
+      const leader = new Leader({
+        leases: api,
+        namespace,
+        identity,
+        logger: silent,
+        name,
+        leaseSeconds,
+        intervalMs: 100,
+      });
+      leader.onApplicationBootstrap();
+      onTestFinished(() => leader.onApplicationShutdown());
+      return Object.assign(state, { identity, leader });
+    },
+  };
 }
 
-const leading = (workers: Leader[]) => workers.filter((worker) => worker.isLeader());
+type Candidate = ReturnType<ReturnType<typeof election>["candidate"]>;
+
+/** Whoever leads; that two lead at the same time ends every wait. */
+function leading(candidates: Candidate[]): Candidate | undefined {
+  const [one, ...more] = candidates.filter(({ leader }) => leader.isLeader());
+  if (more.length > 0) throw new Hopeless(`${more.length + 1} lead at the same time`);
+  return one;
+}
+
+const oneLeads = (candidates: Candidate[]) => until("one leads", 60, () => leading(candidates));
+
+/** Until each has asked for the Lease ten times more; all the while this one leads, and no other. */
+async function staysLeader(expected: Candidate, candidates: Candidate[]): Promise<void> {
+  const before = candidates.map(({ asked }) => asked);
+  await until(
+    `each has asked ten times more while ${expected.identity} leads`,
+    60,
+    () => {
+      const now = leading(candidates);
+      if (now !== expected) throw new Hopeless(`${now?.identity ?? "nobody"} leads rather than ${expected.identity}`);
+      return candidates.map(({ asked }, index) => asked - (before[index] ?? 0));
+    },
+    (more) => more.every((asked) => asked >= 10),
+  );
+}
 
 test("of several that begin at once one leads, and no two ever at the same time", async () => {
-  const workers = candidates(5, 15);
-  await until(() => leading(workers).length > 0);
-  for (let looks = 0; looks < 100; looks += 1) {
-    expect(leading(workers)).toHaveLength(1);
-    await sleep(20);
-  }
+  const { candidate } = election();
+  const candidates = [1, 2, 3, 4, 5].map((number) => candidate(`worker-${number}`, long));
+  await staysLeader(await oneLeads(candidates), candidates);
 });
 
 test("a leader that ends gives the Lease up: nobody waits until it has run out", async () => {
-  const workers = candidates(3, 3600);
-  await until(() => leading(workers).length === 1);
-  const [first] = leading(workers);
-  await first?.onApplicationShutdown();
-  expect(first?.isLeader()).toBe(false);
-  await until(() => leading(workers).length === 1);
-  expect(leading(workers)).not.toContain(first);
+  const { candidate } = election();
+  const candidates = [1, 2, 3].map((number) => candidate(`worker-${number}`, long));
+  const first = await oneLeads(candidates);
+  await first.leader.onApplicationShutdown();
+  const others = candidates.filter((one) => one !== first);
+  await staysLeader(await oneLeads(candidates), others);
+  expect(first.leader.isLeader()).toBe(false);
 });
 
 test("a leader that can't reach the cluster stops leading before another may begin", async () => {
-  let cut = false;
-  const through = <F extends (...args: never[]) => Promise<unknown>>(call: F) =>
-    ((...args: Parameters<F>) => (cut ? Promise.reject(new Error("cut off")) : call(...args))) as F;
-  const cutOff: LeaseApi = {
-    createNamespacedLease: through(leases.createNamespacedLease.bind(leases)),
-    readNamespacedLease: through(leases.readNamespacedLease.bind(leases)),
-    replaceNamespacedLease: through(leases.replaceNamespacedLease.bind(leases)),
-  };
-  const name = `test-${randomBytes(4).toString("hex")}`;
-  const options = { namespace, logger: silent, name, leaseSeconds: 2, intervalMs: 100 };
-  const first = new Leader({ ...options, leases: cutOff, identity: "first" });
-  first.onApplicationBootstrap();
-  await until(() => first.isLeader());
-  const second = new Leader({ ...options, leases, identity: "second" });
-  second.onApplicationBootstrap();
-  onTestFinished(async () => {
-    await Promise.all([first.onApplicationShutdown(), second.onApplicationShutdown()]);
-  });
-  cut = true;
-  await until(() => {
-    expect(first.isLeader() && second.isLeader()).toBe(false);
-    return second.isLeader();
-  });
-  cut = false;
-  await sleep(1_000);
-  await until(() => second.isLeader()); // unless a renewal of its is slow just now
-  expect(first.isLeader()).toBe(false);
+  const { candidate } = election();
+  const first = candidate("first", 2);
+  await oneLeads([first]);
+  first.cut = true;
+  const second = candidate("second", long);
+  const both = [first, second];
+  await until("the second leads", 60, () => leading(both) === second);
+  first.cut = false;
+  await staysLeader(second, both);
 });

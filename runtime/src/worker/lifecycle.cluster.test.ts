@@ -1,10 +1,10 @@
 /** The life of a session on a real cluster, with all that the worker consists of. The desktop is tested end to end elsewhere. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { objectName } from "../pods/names.ts";
 import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
-import { session, until } from "../testing/fixtures.ts";
+import { session } from "../testing/fixtures.ts";
 
 const place = useCluster();
 const { namespace } = place;
@@ -78,17 +78,16 @@ test("an agent that exits well stops its session", async () => {
 });
 
 test("an image that can't be pulled is told while the session still tries; it can be stopped", async () => {
-  const { create, become, find, stop } = await openWorker(place, { image: "127.0.0.1:5000/berth/none:none" });
+  const { create, become, tell, stop } = await openWorker(place, { image: "127.0.0.1:5000/berth/none:none" });
   const { id } = await create();
-  await until(async () => (await find(id))?.reason?.startsWith("The session's image can't be pulled") === true);
-  expect(await find(id)).toMatchObject({ state: "starting", stalled: true });
+  expect(await tell(id, /^The session's image can't be pulled/)).toMatchObject({ state: "starting", stalled: true });
   await stop(id);
   await become(id, "stopped");
   expect(await left(namespace, id)).toEqual([]);
 });
 
 test("where the cluster has no room under its quota a session goes back into the queue, says so, and starts when there is", async () => {
-  const { create, become, find, stop } = await openWorker(place);
+  const { create, become, tell, stop } = await openWorker(place);
   const first = await create();
   await become(first.id, "running");
   const used = (await admin.listNamespacedPod({ namespace })).items.length;
@@ -98,15 +97,14 @@ test("where the cluster has no room under its quota a session goes back into the
     await admin.deleteNamespacedResourceQuota({ namespace, name: "room" });
   });
   await until(
-    async () =>
-      (await admin.readNamespacedResourceQuota({ namespace, name: "room" })).status?.used?.pods === String(used),
+    `the quota counts ${used} pods`,
+    60,
+    () => admin.readNamespacedResourceQuota({ namespace, name: "room" }),
+    ({ status }) => status?.used?.pods === String(used),
   );
 
   const second = await create();
-  await until(
-    async () => (await find(second.id))?.reason?.startsWith("Waiting for room in the tenant's quota") === true,
-  );
-  expect(await find(second.id)).toMatchObject({
+  expect(await tell(second.id, /^Waiting for room in the tenant's quota/)).toMatchObject({
     state: "queued",
     reason: expect.stringContaining("requested: pods=1"),
   });
@@ -118,36 +116,50 @@ test("where the cluster has no room under its quota a session goes back into the
 });
 
 test("what a stuck worker makes after a session's end is removed by the sweep", async () => {
-  const { create, become, stop, objects, acme } = await openWorker(place);
+  const { create, become, stop, vanish, objects, acme } = await openWorker(place);
   const session = await create();
   await become(session.id, "running");
   await stop(session.id);
   await become(session.id, "stopped");
   expect(await objects.create(session, acme)).toEqual({ result: "created" });
-  await until(async () => (await left(namespace, session.id)).length === 0);
+  await vanish(session.id);
 });
 
-test("objects that no row stands for are removed by the leader's sweep", async () => {
-  const { acme, objects, leader } = await openWorker(place, { orphanGraceMs: 10_000 });
+test("objects that no row stands for are removed by the leader's sweep when it has seen them for long enough", async () => {
+  const orphanGraceMs = 600_000;
+  let now = 0;
+  const { acme, objects, leader, sweep, sweeps, vanish } = await openWorker(place, {
+    orphanGraceMs,
+    sweepClock: () => now,
+    sweepMs: 200,
+  });
   const stray = session({ namespace });
   expect(await objects.create(stray, acme)).toEqual({ result: "created" });
+  await sweeps(3);
+  expect(sweep.findings()).toMatchObject({ pod: 1, claim: 1 });
+  now += orphanGraceMs - 1;
+  await sweeps(3);
   expect(await left(namespace, stray.id)).toEqual(all);
-  await until(async () => (await left(namespace, stray.id)).length === 0);
+  now += 1;
+  await vanish(stray.id);
   expect(leader.isLeader()).toBe(true);
 });
 
 test("those that are older than the database stay: it may be in the place of one that knows them", async () => {
-  const { acme, objects, database, sweep } = await openWorker(place, { orphanGraceMs: 0 });
+  const { acme, objects, database, sweep, sweeps, vanish } = await openWorker(place, {
+    orphanGraceMs: 0,
+    sweepMs: 200,
+  });
   const migratedIn = (hours: number) =>
     sql`update kysely_migration set timestamp = (now() + ${hours} * interval '1 hour')::text`.execute(database);
   await migratedIn(1);
   const stray = session({ namespace });
   expect(await objects.create(stray, acme)).toEqual({ result: "created" });
-  await until(() => sweep.findings()?.claim === 1);
-  await sleep(3_000); // some sweeps more
+  await sweeps(3);
+  expect(sweep.findings()).toMatchObject({ pod: 1, claim: 1 });
   expect(await left(namespace, stray.id)).toEqual(all);
   await migratedIn(-1);
-  await until(async () => (await left(namespace, stray.id)).length === 0);
+  await vanish(stray.id);
 });
 
 test("what is to be made ahead is not made by a worker of another version or config", async () => {

@@ -1,10 +1,9 @@
 /** Processes that die in the middle of their work, or don't know what time it is. Every test ends with the full audit. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test, vi } from "vitest";
 import { type State, states } from "../sessions/state.ts";
 import { audit, useCluster } from "../testing/cluster.ts";
-import { until } from "../testing/fixtures.ts";
 import { type Member, openFleet } from "../testing/fleet.ts";
+import { holdAfter } from "../testing/kubeFront.ts";
 import { build } from "../testing/program.ts";
 
 vi.setConfig({ testTimeout: 600_000 });
@@ -13,39 +12,72 @@ beforeAll(build, 600_000);
 const place = useCluster();
 const { namespace } = place;
 
+/** Calls wait at it until it opens. */
+function gate() {
+  const { promise: opens, resolve: open } = Promise.withResolvers<void>();
+  return { opens, open };
+}
+
 test("API and worker are killed in the middle of 50 starts, and of 50 stops", async () => {
   const count = 50;
-  const { api, workers, ask, allBecome, numberIn, database } = await openFleet(place, { workers: 2 });
+  /** So many sessions get through before a kill. The late ones wait for it, so that it comes in the middle on any machine. */
+  const early = 40;
+  const { api, workers, ask, allBecome, someBecome, numberIn, database, front } = await openFleet(place, {
+    workers: 2,
+  });
   for (const process of [api, ...workers]) process.start();
-  /** Kills the process as soon as some sessions, and before nearly all, are in one of the states, and starts it again. */
-  const killed = async (process: Member | undefined, some: number, ...states: State[]) => {
-    await until(async () => (await numberIn(...states)) >= some);
+  /** Kills the process then, lets the late sessions through, and starts it again. */
+  const killed = async (
+    process: Member | undefined,
+    when: Promise<unknown>,
+    letThrough: () => void,
+    ...states: State[]
+  ) => {
+    await when;
     await process?.kill();
-    expect(await numberIn(...states)).toBeLessThan(count - 5);
+    expect(await numberIn(...states)).toBeLessThanOrEqual(early);
+    letThrough();
     process?.start();
   };
-
-  const [created] = await Promise.all([
-    Promise.all(
-      // One after the other, so that a kill that comes late is in their midst too.
+  /** Asks the API for each: the early ones all at once, the late ones after `late`. Tells when it has ten answers. */
+  const askAll = async (
+    late: Promise<void>,
+    tenAnswers: () => void,
+    request: (index: number) => ReturnType<typeof ask>,
+  ) => {
+    let answers = 0;
+    return Promise.all(
       Array.from({ length: count }, async (_, index) => {
-        await sleep(index * 200);
-        return ask("POST", "/v1/sessions", { tier: "small" }, { "idempotency-key": `session-${index}` });
+        if (index >= early) await late;
+        const answer = await request(index);
+        answers += 1;
+        if (answers === 10) tenAnswers();
+        return answer;
       }),
+    );
+  };
+
+  const [someCreated, apiDied] = [gate(), gate()];
+  const starts = holdAfter(front, "POST", early);
+  const [created] = await Promise.all([
+    askAll(apiDied.opens, someCreated.open, (index) =>
+      ask("POST", "/v1/sessions", { tier: "small" }, { "idempotency-key": `session-${index}` }),
     ),
-    killed(api, 10, ...states),
-    killed(workers[0], 5, "running"),
+    killed(api, someCreated.opens, apiDied.open, ...states),
+    killed(workers[0], someBecome(5, "running"), starts.go, "running"),
   ]);
   for (const { status } of created) expect([200, 201]).toContain(status);
   const ids = created.map(({ json }) => json.id as string);
   expect(new Set(ids).size).toBe(count);
-  await until(async () => (await numberIn("running")) === count);
+  await someBecome(count, "running");
   expect(await audit(database, namespace)).toEqual([]);
 
+  const [someDeleted, apiDiedAgain] = [gate(), gate()];
+  const stops = holdAfter(front, "DELETE", early);
   const [deleted] = await Promise.all([
-    Promise.all(ids.map((id, index) => sleep(index * 200).then(() => ask("DELETE", `/v1/sessions/${id}`)))),
-    killed(api, 10, "stopping", "stopped"),
-    killed(workers[1], 5, "stopped"),
+    askAll(apiDiedAgain.opens, someDeleted.open, (index) => ask("DELETE", `/v1/sessions/${ids[index]}`)),
+    killed(api, someDeleted.opens, apiDiedAgain.open, "stopping", "stopped"),
+    killed(workers[1], someBecome(5, "stopped"), stops.go, "stopped"),
   ]);
   for (const { status } of deleted) expect([200, 202, 204]).toContain(status);
   await allBecome("stopped");
@@ -63,7 +95,7 @@ const clockOff = (minutes: number) => {
 };
 
 test("workers whose clocks are minutes off end no session early and keep none waiting", async () => {
-  const { api, workers, ask, allBecome, numberIn, database, front } = await openFleet(place, { workers: 2 });
+  const { api, workers, ask, allBecome, someBecome, database, front } = await openFleet(place, { workers: 2 });
   const [ahead, behind] = workers;
   // Every seventh call fails, so that looks are repeated too.
   let calls = 0;
@@ -83,7 +115,7 @@ test("workers whose clocks are minutes off end no session early and keep none wa
   expect(new Set(ids).size).toBe(8);
   await allBecome("running");
   for (const id of ids.slice(0, 4)) expect((await ask("POST", `/v1/sessions/${id}/suspend`)).status).toBeLessThan(300);
-  await until(async () => (await numberIn("suspended")) === 4);
+  await someBecome(4, "suspended");
   await ahead?.kill();
   for (const id of ids.slice(0, 4)) expect((await ask("POST", `/v1/sessions/${id}/resume`)).status).toBeLessThan(300);
   await allBecome("running");

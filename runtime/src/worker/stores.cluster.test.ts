@@ -1,35 +1,48 @@
 /** Redis and Postgres fail in the middle of starts and stops, with real pods. Every test ends with the full audit. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { expect, test } from "vitest";
-import { audit, openWorker, useCluster } from "../testing/cluster.ts";
-import { until } from "../testing/fixtures.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { audit, openWorker, useCluster, useOwnStores } from "../testing/cluster.ts";
+import { holdAfter, startKubeFront } from "../testing/kubeFront.ts";
 
-const place = useCluster();
+const place = useOwnStores(useCluster());
 const { namespace } = place;
 const count = 8;
 
-/** Starts and stops sessions, and has it happen in the middle of both; all get where they should, and nothing is left over. */
+/**
+ * Starts and stops sessions, and has it happen in the middle of both, because half of them can't go on before it is over; all
+ * get where they should, and nothing is left over.
+ */
 async function throughout(happens: () => Promise<void>): Promise<void> {
-  const worker = await openWorker(place, { maxStarting: 3 });
-  const { create, stop, allBecome, numberIn, database } = worker;
+  const front = await startKubeFront();
+  onTestFinished(() => front.close());
+  const worker = await openWorker(place, { maxStarting: 3, kubeConfig: front.config });
+  const { create, stop, allBecome, someBecome, numberIn, database } = worker;
+  const starts = holdAfter(front, "POST", count / 2);
   const sessions = [];
   for (let index = 0; index < count; index += 1) {
     sessions.push(await create({ workspaceMode: index % 2 === 0 ? "persistent" : "ephemeral" }));
   }
-  await until(async () => (await numberIn("running")) >= 2);
+  await someBecome(2, "running");
   expect(await numberIn("running")).toBeLessThan(count);
   await happens();
+  starts.go();
   await allBecome("running");
   expect(await audit(database, namespace)).toEqual([]);
 
+  const stops = holdAfter(front, "DELETE", count / 2);
   await Promise.all(sessions.slice(0, count / 2).map(({ id }) => stop(id)));
-  await until(async () => (await numberIn("stopped")) >= 2);
+  await someBecome(2, "stopped");
   await Promise.all(sessions.slice(count / 2).map(({ id }) => stop(id)));
+  expect(await numberIn("stopped")).toBeLessThan(count);
   await happens();
+  stops.go();
   await allBecome("stopped");
   expect(await audit(database, namespace)).toEqual([]);
 }
+
+/** Milliseconds for which a store is away. The outage itself, not a wait for something. */
+const away = 3_000;
 
 test("Redis loses all it holds", async () => {
   const redis = new Redis(place.stores.redis);
@@ -39,7 +52,7 @@ test("Redis loses all it holds", async () => {
 test("Redis ends, stays away for some seconds, and comes back empty", async () => {
   await throughout(async () => {
     await place.crash("redis");
-    await sleep(3_000);
+    await sleep(away);
     await place.restart("redis");
   });
 });
@@ -47,7 +60,7 @@ test("Redis ends, stays away for some seconds, and comes back empty", async () =
 test("Postgres ends, stays away for some seconds, and comes back", async () => {
   await throughout(async () => {
     await place.crash("postgres");
-    await sleep(3_000);
+    await sleep(away);
     await place.restart("postgres");
   });
 });

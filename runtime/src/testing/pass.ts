@@ -1,0 +1,9 @@
+/** Time that passes for a test, in the database. */
+import { sql } from "kysely";
+import type { Database } from "../database/database.ts";
+
+/** Has the sessions' times lie further back, as if so many seconds had passed. */
+export const pass = (database: Database, seconds: number) =>
+  sql`update sessions set state_since = state_since - ${seconds} * interval '1 second',
+    last_active_at = last_active_at - ${seconds} * interval '1 second',
+    workspace_until = workspace_until - ${seconds} * interval '1 second'`.execute(database);
