@@ -60,6 +60,12 @@ export async function createHttp(
 
   const fastify = adapter.getInstance<FastifyInstance>();
   fastify.removeContentTypeParser("text/plain");
+  fastify.addHook("onRequest", (request, _reply, done) => {
+    // Many clients say "JSON" with each request, also with one that has no body, which Fastify would refuse.
+    const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+    if (length === "0" && encoding === undefined) delete request.headers["content-type"];
+    done();
+  });
   observeRequests(fastify, app.get(Metrics), logger);
   // So that clients let go of their connections before these are closed.
   const health = app.get(Health);

@@ -168,3 +168,12 @@ test("bad input gets an answer that names the field and the rule, and a flood is
   expect(text).toContain('http_requests_total{method="POST",route="/session/progress",status="400"} 6');
   expect(text).not.toContain(id);
 });
+
+test.each(["a\u0000b", "a\ud800b"])("progress that no store can hold is refused by its field: %j", async (message) => {
+  const { create, call } = await open();
+  const id = await create();
+  expect(await call(id, "POST", "/session/progress", { message })).toMatchObject({
+    status: 400,
+    json: { errors: [{ field: "message", rule: "must be well-formed text without NUL" }] },
+  });
+});

@@ -13,6 +13,7 @@ import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { bearer } from "../api/caller.ts";
+import { plainText } from "../api/input.ts";
 import { invalidInput, Problem, sendProblem } from "../api/problem.ts";
 import { addToLogContext } from "../logging/context.ts";
 import { observeRequests } from "../logging/requests.ts";
@@ -46,7 +47,7 @@ const Activity = z.strictObject({
 });
 
 const ProgressReport = z.strictObject({
-  message: z.string("must be a text").trim().min(1, "must not be empty").max(500, "must have at most 500 characters"),
+  message: plainText(500).trim().min(1, "must not be empty"),
   percent: z.number("must be a number").min(0, "must be at least 0").max(100, "must be at most 100").optional(),
 });
 

@@ -22,3 +22,11 @@ test("a connection that breaks while it is in use fails its query and nothing el
   });
   await until("the database answers", 30, () => pingDatabase(database).then(() => true));
 });
+
+test("a statement that takes longer than it may means: later it may work", async () => {
+  const { database } = await emptyDatabase();
+  await database.connection().execute(async (connection) => {
+    await sql`set statement_timeout = 20`.execute(connection);
+    await expect(sql`select pg_sleep(10)`.execute(connection)).rejects.toSatisfy(isDatabaseUnavailable);
+  });
+});

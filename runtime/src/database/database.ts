@@ -42,12 +42,12 @@ export async function pingDatabase(database: Database): Promise<void> {
   await sql`select 1`.execute(database);
 }
 
-/** Whether the error means that Postgres can't be reached or is busy starting or stopping, so that trying later may help. */
+/** Whether the error means that Postgres can't be reached, or is too busy, starting or stopping: trying later may help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (typeof code === "string") {
-    // Class 08: connection; 53: no resources; 57P: operator intervention (shutdown, starting up).
-    if (/^(08|53|57P)/.test(code)) return true;
+    // Class 08: connection; 53: no resources; 57P: operator intervention (shutdown, starting up); 57014: statement_timeout.
+    if (/^(08|53|57P|57014)/.test(code)) return true;
     if (/^E(CONNREFUSED|CONNRESET|HOSTUNREACH|NETUNREACH|PIPE|TIMEDOUT|AI_AGAIN)$|^ENOTFOUND$/.test(code)) return true;
   }
   return (

@@ -86,7 +86,7 @@ export function workerFigures(scrape: Scrape, worker: WorkerFigures): void {
   figure(
     scrape,
     "berth_reconcile_age_seconds",
-    "Since the oldest unfinished session was last looked at; told by the leader.",
+    "Seconds since the leader last compared every unfinished session with the cluster.",
     [],
     (gauge) => {
       const seconds = worker.secondsSinceSweep();

@@ -21,6 +21,7 @@ test.each([
     'pods "agent-1" is forbidden: exceeded quota: sessions, requested: pods=1, used: pods=50, limited: pods=50',
     "quota",
   ],
+  [403, "Forbidden", 'pods "agent-1" is forbidden: status unknown for quota: tenant, resources: pods', "denied"],
   [403, "Forbidden", 'pods is forbidden: User "worker" cannot create resource "pods" in API group ""', "denied"],
   [403, "Forbidden", 'pods "agent-1" is forbidden: violates PodSecurity "restricted:latest"', "rejected"],
   [

@@ -96,7 +96,7 @@ export type Refusal =
   | { kind: "conflict"; message: string }
   /** The tenant's quota is used up; later there may be room. */
   | { kind: "quota"; message: string }
-  /** The platform lacks a right, or the namespace something it will get: later it may work. */
+  /** The platform lacks a right, or the namespace something that it will get, such as the quota's count: later it may work. */
   | { kind: "denied"; message: string }
   /** It will never be accepted as it is. */
   | { kind: "rejected"; message: string };
@@ -112,7 +112,8 @@ export function refusalOf(error: unknown): Refusal | undefined {
       return { kind: reason === "AlreadyExists" ? "exists" : "conflict", message };
     case 403:
       if (/exceeded quota/.test(message)) return { kind: "quota", message };
-      if (/cannot \w+ resource|error looking up service account/.test(message)) return { kind: "denied", message };
+      if (/cannot \w+ resource|error looking up service account|status unknown for quota/.test(message))
+        return { kind: "denied", message };
       return { kind: "rejected", message };
     case 400:
     case 422:

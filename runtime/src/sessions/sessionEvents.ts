@@ -1,4 +1,5 @@
 /** The audit trail: how rows get into it, and how they are read again. */
+import { isIP } from "node:net";
 import { type QueryCreator, sql } from "kysely";
 import type { Database } from "../database/database.ts";
 import type { Schema } from "../database/schema.ts";
@@ -9,6 +10,13 @@ import type { State } from "./state.ts";
 export interface Actor {
   name: string;
   address?: string;
+}
+
+/** The actor's IP address; null if there is none. Some proxies write the client's port behind it: `192.0.2.1:5000`. */
+function addressOf({ address = "" }: Actor): string | null {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(address) ?? [];
+  const ip = bracketed ?? plain ?? address;
+  return isIP(ip) ? ip : null;
 }
 
 /** One line of the audit trail. */
@@ -39,7 +47,7 @@ export const logEvents =
       .columns(["session_id", "type", "state", "reason", "version", "actor", "address"])
       .expression(sql<never>`
         select id, ${type}::text, state, ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
-          ${actor.name}::text, ${actor.address ?? null}::inet
+          ${actor.name}::text, ${addressOf(actor)}::inet
         from ${sql.ref(source)}, (select pg_advisory_xact_lock(hashtext('session_events'))) as in_order`);
 
 /** A session that was made ahead begins for its owner when it is given out. */

@@ -4,12 +4,12 @@ import type { Streams } from "../api/streams.ts";
 import type { EventFeed } from "../events/eventFeed.ts";
 import type { Session } from "./session.ts";
 import type { SessionStore } from "./sessionStore.ts";
-import type { State } from "./state.ts";
 
 const patienceMs = 60_000;
 
-/** States on the way to running; in any other there is nothing to wait for. */
-const onTheWay: State[] = ["queued", "starting"];
+/** Whether the session is on its way to running: also one that was resumed while it was being suspended. */
+const isOnItsWay = ({ state, resumes }: Session): boolean =>
+  state === "queued" || state === "starting" || (state === "suspending" && resumes);
 
 export class Waiting {
   constructor(
@@ -25,14 +25,17 @@ export class Waiting {
   forRunning(tenant: string, reply: FastifyReply): (session: Session) => Promise<Session> {
     const ended = this.streams.open(tenant, reply);
     return async (session) => {
-      if (!onTheWay.includes(session.state)) return session;
+      let latest = session;
+      if (!isOnItsWay(latest)) return latest;
       const signal = AbortSignal.any([ended, AbortSignal.timeout(patienceMs)]);
       const whose = { tenant, sessionId: session.id };
       for await (const event of this.feed.follow(whose, "0", signal, patienceMs)) {
-        // What was in the past, the session's version tells.
-        if (event !== null && event.version >= session.version && !onTheWay.includes(event.state)) break;
+        // The feed begins in the past: only an event that is newer than what was seen brings news.
+        if (event === null || event.version < latest.version) continue;
+        latest = (await this.store.find(session.id, tenant)) ?? latest;
+        if (!isOnItsWay(latest)) return latest;
       }
-      return (await this.store.find(session.id, tenant)) ?? session;
+      return (await this.store.find(session.id, tenant)) ?? latest;
     };
   }
 }
