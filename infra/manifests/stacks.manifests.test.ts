@@ -1,8 +1,9 @@
 /** Each stack's manifests, and a session's, before kube-score, Monokle, Pod Security's own library and the policy pack. */
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureManifestChecks } from "../../local/checks/programs.ts";
 import { root } from "../../local/lib/paths.ts";
 import { kubeScoreFindings } from "./kube-score.ts";
@@ -13,33 +14,69 @@ import { checkPolicies } from "./stacks.ts";
 import { covers, type Suppression, suppressions } from "./suppressions.ts";
 
 const stacks = ["dev", "prod"];
-const manifests = new Map<string, Manifest[]>();
 /** What the worker makes for a session of the tenant acme, as reviewed. */
 const session: Manifest[] = JSON.parse(readFileSync(join(root, "runtime/src/pods/podSpec.golden.json"), "utf8"));
 
+const tools = { kubeScore: kubeScoreFindings, monokle: monokleFindings, podSecurity: podSecurityFindings };
+/** By stack. */
+const findings = new Map<string, Record<keyof typeof tools, Finding[]>>();
+
+/** A backend and a home that the environment of the commands names, and that must stay empty. */
+const traps = mkdtempSync(join(tmpdir(), "berth-traps-"));
+for (const name of ["backend", "home"]) mkdirSync(join(traps, name));
+
 const command = (...args: string[]) =>
-  execa(process.execPath, ["infra/manifests/main.ts", ...args], { cwd: root, reject: false, all: true });
+  execa(process.execPath, ["infra/manifests/main.ts", ...args], {
+    cwd: root,
+    env: {
+      PULUMI_BACKEND_URL: `file://${join(traps, "backend")}`,
+      PULUMI_HOME: join(traps, "home"),
+      PULUMI_STACK: "organization/berth/trap",
+      PULUMI_ACCESS_TOKEN: "trap",
+      PULUMI_CONFIG_PASSPHRASE: "trap",
+    },
+    reject: false,
+    all: true,
+  });
+/** Runs beside the rendering: each is one process at a time. */
+let policy: ReturnType<typeof command>;
 
 beforeAll(async () => {
-  await ensureManifestChecks();
-  const run = await command("render", ...stacks);
-  expect(run.exitCode, run.all).toBe(0);
-  for (const stack of stacks) manifests.set(stack, [...readManifests(join(root, "rendered", stack)), ...session]);
+  policy = command("policy", ...stacks);
+  const [render] = await Promise.all([command("render", ...stacks), ensureManifestChecks()]);
+  expect(render.exitCode, render.all).toBe(0);
+  for (const stack of stacks) {
+    const manifests = [...readManifests(join(root, "rendered", stack)), ...session];
+    const [kubeScore, monokle, podSecurity] = await Promise.all([
+      tools.kubeScore(manifests),
+      tools.monokle(manifests),
+      tools.podSecurity(manifests),
+    ]);
+    findings.set(stack, { kubeScore, monokle, podSecurity });
+  }
 });
+
+afterAll(() => rmSync(traps, { recursive: true }));
 
 const open = (stack: string, findings: Finding[]) =>
   findings.filter((finding) => !suppressions.some((suppression) => covers(suppression, stack, finding)));
 
-test.each(stacks)("%s: kube-score finds nothing but what suppressions.ts explains", async (stack) => {
-  expect(open(stack, await kubeScoreFindings(manifests.get(stack) ?? []))).toEqual([]);
+const found = (stack: string, tool: keyof typeof tools): Finding[] => {
+  const all = findings.get(stack);
+  if (all === undefined) throw new Error(`the stack ${stack} was not checked`);
+  return all[tool];
+};
+
+test.each(stacks)("%s: kube-score finds nothing but what suppressions.ts explains", (stack) => {
+  expect(open(stack, found(stack, "kubeScore"))).toEqual([]);
 });
 
-test.each(stacks)("%s: Monokle finds nothing but what suppressions.ts explains", async (stack) => {
-  expect(open(stack, await monokleFindings(manifests.get(stack) ?? []))).toEqual([]);
+test.each(stacks)("%s: Monokle finds nothing but what suppressions.ts explains", (stack) => {
+  expect(open(stack, found(stack, "monokle"))).toEqual([]);
 });
 
-test.each(stacks)("%s: every pod is restricted, says Pod Security's own library", async (stack) => {
-  expect(await podSecurityFindings(manifests.get(stack) ?? [])).toEqual([]);
+test.each(stacks)("%s: every pod is restricted, says Pod Security's own library", (stack) => {
+  expect(found(stack, "podSecurity")).toEqual([]);
 });
 
 test("the tools see: a pod that breaks all is found by each", async () => {
@@ -49,21 +86,30 @@ test("the tools see: a pod that breaks all is found by each", async () => {
     metadata: { name: "bad", namespace: "berth" },
     spec: { hostNetwork: true, containers: [{ name: "bad", image: "bad", securityContext: { privileged: true } }] },
   };
-  for (const findings of [kubeScoreFindings, monokleFindings, podSecurityFindings])
-    expect(open("prod", await findings([bad])).map(({ object }) => object)).toContain("Pod berth/bad");
+  for (const check of Object.values(tools))
+    expect(open("prod", await check([bad])).map(({ object }) => object)).toContain("Pod berth/bad");
 });
 
-test("every suppression is needed", async () => {
+test("every suppression is needed", () => {
   const used = new Set<Suppression>();
-  for (const [stack, each] of manifests)
-    for (const finding of [...(await kubeScoreFindings(each)), ...(await monokleFindings(each))])
+  for (const stack of stacks)
+    for (const finding of [...found(stack, "kubeScore"), ...found(stack, "monokle")])
       for (const suppression of suppressions) if (covers(suppression, stack, finding)) used.add(suppression);
   expect(suppressions.filter((suppression) => !used.has(suppression))).toEqual([]);
 });
 
 test("the policy pack lets every stack pass", async () => {
-  const run = await command("policy", ...stacks);
+  const run = await policy;
   expect(run.exitCode, run.all).toBe(0);
+});
+
+test("rendering and checking write nothing into the backend or the home that the environment names", async () => {
+  await policy;
+  // `pulumi version` writes its log into the home that it finds.
+  const written = readdirSync(traps, { recursive: true, encoding: "utf8" }).filter(
+    (path) => !path.startsWith("home/logs"),
+  );
+  expect(written.sort()).toEqual(["backend", "home"]);
 });
 
 test("the policy pack refuses an object that breaks a rule, and says which", async () => {
