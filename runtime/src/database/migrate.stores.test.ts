@@ -14,6 +14,7 @@ test("migrations run once, however often and by however many they are started", 
     "0005_turns",
     "0006_commands",
     "0007_warm",
+    "0008_tasks_of_ended",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

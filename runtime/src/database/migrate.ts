@@ -8,6 +8,7 @@ import * as webhooks from "./migrations/0004_webhooks.ts";
 import * as turns from "./migrations/0005_turns.ts";
 import * as commands from "./migrations/0006_commands.ts";
 import * as warm from "./migrations/0007_warm.ts";
+import * as tasksOfEnded from "./migrations/0008_tasks_of_ended.ts";
 
 // Imported one by one, so that the compiler sees them and no folder is read at run time.
 const migrations: Record<string, Migration> = {
@@ -17,6 +18,7 @@ const migrations: Record<string, Migration> = {
   "0005_turns": turns,
   "0006_commands": commands,
   "0007_warm": warm,
+  "0008_tasks_of_ended": tasksOfEnded,
 };
 
 /**

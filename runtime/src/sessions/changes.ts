@@ -1,6 +1,6 @@
 /** A transition as the columns that it sets; the times are the database's. */
 import { type RawBuilder, sql } from "kysely";
-import { finalStates, type SessionEvent, type Status } from "./state.ts";
+import { isFinal, type SessionEvent, type Status } from "./state.ts";
 
 const now = sql<Date>`now()`;
 const inSeconds = (seconds: number | RawBuilder<number>) => sql<Date>`now() + ${seconds} * interval '1 second'`;
@@ -24,7 +24,9 @@ export function changesOf(seen: Status, next: Status, event: SessionEvent) {
     ...(seen.state === "running" && {
       ran_seconds: sql<number>`ran_seconds + extract(epoch from now() - state_since)`,
     }),
-    ...(finalStates.some((state) => state === next.state) && seen.state === "stopping" && { ended_at: now }),
+    ...(isFinal(next.state) && seen.state === "stopping" && { ended_at: now }),
+    // The task has the agent's secrets, which nobody needs any more.
+    ...(isFinal(next.state) && { task: null }),
     ...(event.type === "gone" && {
       workspace_until: event.keepSeconds > 0 ? inSeconds(event.keepSeconds) : null,
     }),

@@ -1,0 +1,47 @@
+/** The stored task, which has the agent's secrets, does not outlive its session. */
+import { expect, test } from "vitest";
+import { up } from "../database/migrations/0008_tasks_of_ended.ts";
+import { cipher, freshDatabase, sessionOf } from "../testing/fixtures.ts";
+import { SessionStore } from "./sessionStore.ts";
+import type { SessionEvent } from "./state.ts";
+
+const actor = { name: "worker" };
+const task = { command: ["make"], env: {}, secrets: { API_KEY: "hunter2" } };
+
+async function open() {
+  const { database } = await freshDatabase();
+  const store = new SessionStore(database, cipher);
+  const create = async () =>
+    sessionOf(await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small", task }, actor)).id;
+  const tasks = async () =>
+    Object.fromEntries(
+      (await database.selectFrom("sessions").select(["id", "task"]).execute()).map((row) => [
+        row.id,
+        row.task !== null,
+      ]),
+    );
+  return { database, store, create, tasks };
+}
+
+test.each<[string, SessionEvent[]]>([
+  ["stopped", [{ type: "stop", cause: "user", reason: "Stopped by the user" }]],
+  ["failed", [{ type: "admitted" }, { type: "fail", cause: "rejected", reason: "No such image" }]],
+])("a session that is %s has no task any more; one that goes on keeps it", async (state, events) => {
+  const { store, create, tasks } = await open();
+  const [ends, goesOn] = [await create(), await create()];
+  for (const event of [...events, { type: "gone", keepSeconds: 0 } as const]) {
+    expect((await tasks())[ends]).toBe(true);
+    const seen = await store.find(ends);
+    if (seen !== undefined) await store.apply(seen, event, actor);
+  }
+  expect((await store.find(ends))?.state).toBe(state);
+  expect(await tasks()).toEqual({ [ends]: false, [goesOn]: true });
+});
+
+test("the migration takes the task from sessions that have ended before, and from no other", async () => {
+  const { database, create, tasks } = await open();
+  const [ended, runs] = [await create(), await create()];
+  await database.updateTable("sessions").set({ state: "stopped" }).where("id", "=", ended).execute();
+  await up(database as never);
+  expect(await tasks()).toEqual({ [ended]: false, [runs]: true });
+});
