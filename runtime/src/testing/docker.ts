@@ -55,7 +55,11 @@ export async function findDocker(): Promise<Docker> {
     }
   }
   throw new Error(
-    `These tests need Docker. Berth's own (\`npm run up\` starts it, for root and the group docker): ${faults[0]}. ` +
-      `Yours (start it, or set DOCKER_HOST to it): ${faults[1]}.`,
+    [
+      "These tests need Docker, and none answers:",
+      `- Berth's, which \`npm run up\` starts, for root and the group docker: ${faults[0]}`,
+      `- yours, at its default address or at DOCKER_HOST's: ${faults[1]}`,
+      "Start one of them.",
+    ].join("\n"),
   );
 }

@@ -3,8 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { until as see } from "@berth/testing/until.ts";
+import { until } from "@berth/testing/until.ts";
 import type { Redis } from "ioredis";
 import { pino } from "pino";
 import { inject, onTestFinished } from "vitest";
@@ -153,7 +152,7 @@ async function newDatabase(template: string, stores: Stores): Promise<{ name: st
 export async function emptyRedis(): Promise<Redis> {
   const redis = connectRedis(storesConfig("none", ""), silent);
   onTestFinished(() => redis.disconnect());
-  await see(
+  await until(
     "Redis is connected",
     30,
     () => redis.status,
@@ -161,9 +160,4 @@ export async function emptyRedis(): Promise<Redis> {
   );
   await redis.flushall();
   return redis;
-}
-
-/** Waits until the condition holds; the test's own time-out is the limit. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(20);
 }
