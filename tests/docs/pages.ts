@@ -122,7 +122,10 @@ export const pages: Record<string, Page> = {
   },
   "docs/api.md": {
     shell: "plain",
-    last: 'curl -H "$auth" "$URL/v1/sessions?limit=100" | grep -o \'"id":"[^"]*\' | cut -d\'"\' -f4 | while read -r one; do curl -H "$auth" -X DELETE "$URL/v1/sessions/$one" >/dev/null; done',
+    last: `for state in queued starting running; do
+  curl -H "$auth" "$URL/v1/sessions?state=$state" | grep -o '"id":"[^"]*' | cut -d'"' -f4 |
+    while read -r one; do curl -H "$auth" -X DELETE "$URL/v1/sessions/$one"; done
+done; true`,
     commands: {
       'eval "$(npm run -s env)"': {},
       "URL=$(": {},
@@ -304,15 +307,16 @@ export const pages: Record<string, Page> = {
       "pulumi state unprotect --all": { not: "takes the protection of the whole stack away" },
     },
     // The page's last section, in commands.
-    last: `mv before-webhooks.yaml Pulumi.dev.yaml
-sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up -s dev
-git -C "$CHECKOUT" show HEAD:Pulumi.dev.yaml > Pulumi.dev.yaml; pulumi up -s dev
-kubectl delete secret initech-key -n berth --ignore-not-found`,
+    last: `[ ! -f before-webhooks.yaml ] || mv before-webhooks.yaml Pulumi.dev.yaml
+sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up -s dev &&
+  cp "$CHECKOUT/Pulumi.dev.yaml" Pulumi.dev.yaml && pulumi up -s dev &&
+  kubectl delete secret initech-key -n berth --ignore-not-found`,
   },
   "docs/secrets.md": {
     shell: "stack",
     first: "cp Pulumi.dev.yaml before-secrets.yaml",
-    last: "mv before-secrets.yaml Pulumi.dev.yaml; kubectl delete secret postgres-password-2026-11 -n berth --ignore-not-found",
+    last: `mv before-secrets.yaml Pulumi.dev.yaml && pulumi up -s dev &&
+  kubectl delete secret postgres-password-2026-11 -n berth --ignore-not-found`,
     commands: {
       "pulumi stack init prod": { not: "needs a key of a cloud" },
       "pulumi config set --path berth:postgres.passwordSecret": { with: dev },

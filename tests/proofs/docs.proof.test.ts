@@ -6,16 +6,20 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { kubectl } from "../../local/cluster/index.ts";
 import { root } from "../../local/lib/paths.ts";
 import { copyOfCheckout } from "../checkout.ts";
 import { type Decided, decide } from "../docs/decide.ts";
 import { pages, type Run } from "../docs/pages.ts";
 import { Shell } from "../docs/shell.ts";
+import { upOrThrow } from "../pulumi.ts";
 import { printTable } from "./table.ts";
 
 const minutes = 60_000;
 /** Default of a command's deadline. */
 const patience = 120;
+
+const tenant = "initech";
 
 let checkout: string;
 let home: string;
@@ -27,9 +31,14 @@ beforeAll(async () => {
   writeFileSync(join(home, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
 }, 2 * minutes);
 
-afterAll(() => {
+afterAll(async () => {
   for (const folder of [checkout, home]) if (folder) rmSync(folder, { recursive: true });
-});
+  // The tenant of README and onboarding.md, where a page has failed half-way or was run alone.
+  if (await kubectl(["get", "namespace", `tenant-${tenant}`, "--ignore-not-found"])) {
+    await upOrThrow({ change: (file) => void file.config["berth:tenants"].push({ name: tenant, remove: true }) });
+    await upOrThrow();
+  }
+}, 5 * minutes);
 
 /** The shell of somebody who has just cloned: nothing of the stack is in it yet. */
 function userEnvironment(): NodeJS.ProcessEnv {
