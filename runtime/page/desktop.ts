@@ -45,6 +45,12 @@ element("retry").addEventListener("click", () => void run());
 element("open-clipboard").addEventListener("click", () => {
   if (toggle("clipboard")) element("clipboard-text").focus();
 });
+element("copy-clipboard").addEventListener("click", () => {
+  const text = element<HTMLTextAreaElement>("clipboard-text");
+  // Pages without TLS have no `navigator.clipboard`: the text is selected, for the user's own Ctrl+C.
+  text.select();
+  navigator.clipboard?.writeText(text.value).catch(() => {});
+});
 element("open-share").addEventListener("click", () => {
   share().catch(() => {
     element<HTMLInputElement>("share-link").value = "The server can't be reached.";
@@ -159,14 +165,16 @@ function isViewer(): boolean {
   }
 }
 
-/** What is copied there is put into our clipboard, where the browser lets us; the panel does both ways in any browser. */
+/**
+ * What is copied in the desktop appears in the panel, and what is put into the panel can be pasted in the desktop. The page
+ * writes the clipboard of the user's own computer only on a click: else a hostile desktop could put a command there.
+ */
 function shareClipboard(rfb: RFB): () => void {
   const text = element<HTMLTextAreaElement>("clipboard-text");
   const send = () => rfb.clipboardPasteFrom(text.value);
   text.addEventListener("input", send);
   rfb.addEventListener("clipboard", ({ detail }) => {
     text.value = detail.text;
-    navigator.clipboard?.writeText(detail.text).catch(() => {});
   });
   return () => text.removeEventListener("input", send);
 }
