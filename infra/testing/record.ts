@@ -1,6 +1,7 @@
 /** Runs the program of a stack against mocks and records what it would make: no cluster, no Docker, no network. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
@@ -13,6 +14,12 @@ export interface RecordedResource {
   /** It is only read, and belongs to someone else. */
   read?: true;
 }
+
+const infra = fileURLToPath(new URL("../", import.meta.url));
+const makers = new WeakMap<RecordedResource, string[]>();
+
+/** The files of infra/ that were running when the resource was made, the innermost first, relative to infra/. */
+export const filesThatMade = (resource: RecordedResource): string[] => makers.get(resource) ?? [];
 
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
 
@@ -62,13 +69,18 @@ export async function recordStack(
 ): Promise<RecordedResource[]> {
   const recorded: RecordedResource[] = [];
   const protectedOnes = new Set<string>();
+  const made = new Map<string, string[]>();
   await pulumi.runtime.setMocks(
     {
       newResource: (args) => {
         const { type, name } = args;
         const isProtected = protectedOnes.has(key({ type, name })) && ({ protect: true } as const);
         const isRead = args.id !== undefined && args.id !== "" && ({ read: true } as const);
-        if (args.custom) recorded.push({ type, name, ...isProtected, ...isRead, inputs: sorted(args.inputs) });
+        if (args.custom) {
+          const resource = { type, name, ...isProtected, ...isRead, inputs: sorted(args.inputs) };
+          makers.set(resource, made.get(key(resource)) ?? []);
+          recorded.push(resource);
+        }
         return { id: args.id ?? args.name, state: outputs(args) };
       },
       call: ({ inputs }) => ({ ...inputs, sha256Digest: baseDigest(inputs.name) }),
@@ -82,6 +94,7 @@ export async function recordStack(
   await pulumi.runtime.runInPulumiStack(() => {
     pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
       if (opts.protect) protectedOnes.add(key({ type, name }));
+      made.set(key({ type, name }), runningFiles());
       return undefined;
     });
     return import("../index.ts");
@@ -91,6 +104,19 @@ export async function recordStack(
 }
 
 const key = ({ type, name }: Pick<RecordedResource, "type" | "name">) => `${type} ${name}`;
+
+/** The files of infra/ in the stack of calls. */
+function runningFiles(): string[] {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 100;
+  const { stack = "" } = new Error();
+  Error.stackTraceLimit = stackTraceLimit;
+  const paths = [...stack.matchAll(/((?:file:\/\/)?\/[^\s():]+\.ts):\d+/g)].map(([, path = ""]) =>
+    path.replace("file://", ""),
+  );
+  const files = paths.filter((path) => path.startsWith(infra)).map((path) => path.slice(infra.length));
+  return [...new Set(files)].filter((file) => !file.startsWith("testing/"));
+}
 
 /** Keys in one order, whatever the order of the program; without keys that open something. */
 function sorted(value: unknown): unknown {
