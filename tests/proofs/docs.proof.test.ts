@@ -2,7 +2,7 @@
  * The commands that README and docs print, out of the Markdown files themselves: run page by page in a copy of the checkout,
  * as tests/docs/pages.ts says for each. What is not run has its reason there.
  */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -25,6 +25,11 @@ let checkout: string;
 let home: string;
 
 beforeAll(async () => {
+  // Else the copy's commands would install anew, into the folder that it shares with this checkout.
+  const isInstalled = readFileSync(join(root, "node_modules/.berth-setup")).equals(
+    readFileSync(join(root, "package-lock.json")),
+  );
+  if (!isInstalled) throw new Error("node_modules is not what package-lock.json says: run `npm run setup` first");
   checkout = await copyOfCheckout();
   // An answer of the API that is an error fails its command.
   home = mkdtempSync(join(tmpdir(), "berth-curl-"));
