@@ -1,45 +1,15 @@
+/** What follows from the cluster's settings; node.cluster.test.ts asks the running node. */
 import { describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { mountsUnder } from "../lib/mounts.ts";
-import { nodeIp } from "../lib/paths.ts";
 import { addonManifests, fill } from "./addons.ts";
 import { components } from "./components.ts";
-import { configFiles, files } from "./configs.ts";
-import { guardRules } from "./guard.ts";
+import { configFiles } from "./configs.ts";
 import { isBare, removal } from "./iptables.ts";
 import { certificates } from "./pki.ts";
 
 const configs = configFiles("127.0.0.1:5000/berth-local/pause:1");
-const config = (path: string) => parse(configs[path] ?? "");
 
 describe("the cluster's daemons", () => {
-  it("listen on loopback and the node's own address only", () => {
-    const local = ["127.0.0.1", nodeIp];
-    const bound = components.flatMap(({ args }) => args.flatMap((arg) => arg.match(/^--bind-address=(.*)/)?.[1] ?? []));
-    expect(bound).toHaveLength(3);
-    expect(local).toEqual(expect.arrayContaining(bound));
-    const etcdUrls = components.flatMap(({ args }) => args.flatMap((arg) => arg.match(/^--listen-.*=(.*)/)?.[1] ?? []));
-    expect(etcdUrls).toEqual(["https://127.0.0.1:2379", "http://127.0.0.1:2380"]);
-    expect(local).toContain(config(files.kubelet).address);
-    expect(local).toContain(config(files.registry).http.addr.split(":")[0]);
-    for (const address of [config(files.proxy).healthzBindAddress, config(files.proxy).metricsBindAddress])
-      expect(address).toMatch(/^127\.0\.0\.1:/);
-  });
-
-  it("answer NodePorts on loopback and the node's own address only", () => {
-    expect(config(files.proxy).nodePortAddresses).toEqual(["127.0.0.0/8", `${nodeIp}/32`]);
-  });
-
-  it("look for images in the local registry only", () => {
-    expect(configs[files.registryHosts]).toContain('server = "http://127.0.0.1:5000"');
-    expect(files.registryHosts).toMatch(/\/_default\/hosts\.toml$/);
-  });
-
-  it("work without the right to raise OOM scores", () => {
-    expect(configs[files.containerd]).toContain("restrict_oom_score_adj = true");
-    expect([config(files.kubelet).oomScoreAdj, config(files.proxy).oomScoreAdj]).toEqual([0, 0]);
-  });
-
   it("restart when a file changes that they read at their start", () => {
     for (const { args, files: watched = [], name } of components) {
       const read = args.map((arg) => arg.replace(/^--[\w-]+=/, "")).filter((arg) => arg in configs);
@@ -55,16 +25,6 @@ describe("the cluster's daemons", () => {
       "front-proxy": "front-proxy-ca",
       admin: "ca",
     });
-  });
-});
-
-describe("the guard", () => {
-  it("covers pods and services, rejects in forward and output, and counts behind everything else what leaks", () => {
-    const rules = guardRules();
-    expect(rules).toContain("elements = { 10.244.0.0/16, 10.96.0.0/16 }");
-    expect(rules).toMatch(/hook forward priority -10; policy accept; jump outgoing/);
-    expect(rules).toMatch(/hook output priority -10; policy accept; jump outgoing/);
-    expect(rules).toMatch(/hook postrouting priority 300[\s\S]*ct original ip saddr @cluster counter name leaked drop/);
   });
 });
 
