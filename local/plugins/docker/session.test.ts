@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import { type ClientHttp2Session, connect } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
+import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { withSession } from "./session.ts";
 
@@ -33,7 +34,7 @@ test("whoever opened a session says that it is well, for as long as it is used",
     }),
   );
   const answer = await withSession(host, never, async () => {
-    await expect.poll(() => asks).toBeDefined();
+    await until("the daemon has the session", 20, () => asks !== undefined);
     const call = asks?.request({
       ":method": "POST",
       ":path": "/grpc.health.v1.Health/Check",
@@ -44,7 +45,7 @@ test("whoever opened a session says that it is well, for as long as it is used",
     return call && buffer(call);
   });
   expect([...(answer ?? [])]).toEqual([0, 0, 0, 0, 2, 8, 1]); // two bytes: field 1 is SERVING
-  await expect.poll(() => asks?.destroyed).toBe(true);
+  await until("the session has ended at the daemon too", 20, () => asks?.destroyed);
 });
 
 test("a daemon that opens no session is quoted", async () => {
