@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { onTestFinished } from "vitest";
+import type { Tenant } from "../tenants/tenants.ts";
 import { type Place, watcher } from "./cluster.ts";
 import { freshDatabase, keyOf, tenantsFile } from "./fixtures.ts";
 import { startKubeFront } from "./kubeFront.ts";
@@ -19,8 +20,18 @@ export interface Member {
   log: Program["log"];
 }
 
-/** An API and workers on a database of their own; sessions' pods are small. The processes aren't started yet. */
-export async function openFleet(place: Place, { workers }: { workers: number }) {
+export interface Ask {
+  body?: object;
+  headers?: Record<string, string>;
+  /** Whose key is used. Default acme. */
+  tenant?: string;
+}
+
+/**
+ * An API and workers on a database of their own; sessions' pods are small. The processes aren't started yet. `tenants`: those
+ * beside the place's own.
+ */
+export async function openFleet(place: Place, { workers, tenants = [] }: { workers: number; tenants?: Tenant[] }) {
   const { name, database } = await freshDatabase(place.stores);
   const front = await startKubeFront({ agent: waitForEnd });
   const folder = mkdtempSync(join(tmpdir(), "berth-fleet-"));
@@ -34,9 +45,9 @@ export async function openFleet(place: Place, { workers }: { workers: number }) 
     AGENT_IMAGE: "127.0.0.1:5000/docker.io/library/debian:bookworm-slim",
     RATE_LIMIT_PER_MINUTE: "100000",
   };
-  const tenants = tenantsFile(place.acme);
+  const tenantsPath = tenantsFile(place.acme, ...tenants);
   const member = async (role: string): Promise<Member & { port: string }> => {
-    const env = await environment(name, tenants, settings, place.stores);
+    const env = await environment(name, tenantsPath, settings, place.stores);
     let program: Program | undefined;
     return {
       port: env.HTTP_PORT,
@@ -59,12 +70,12 @@ export async function openFleet(place: Place, { workers }: { workers: number }) 
     api,
     workers: members,
     /** Asks the API until it answers, as its clients are told to: whatever was asked may have been done before. */
-    ask: (method: string, path: string, body?: object, headers: Record<string, string> = {}) =>
+    ask: (method: string, path: string, { body, headers = {}, tenant = "acme" }: Ask = {}) =>
       until(`the API answers ${method} ${path}`, 300, async () => {
         const response = await fetch(`http://127.0.0.1:${api.port}${path}`, {
           method,
           headers: {
-            authorization: `Bearer ${keyOf("acme")}`,
+            authorization: `Bearer ${keyOf(tenant)}`,
             ...(body !== undefined && { "content-type": "application/json" }),
             ...headers,
           },

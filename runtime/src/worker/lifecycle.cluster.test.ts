@@ -65,21 +65,21 @@ test("an owner that is deleted behind our back takes all with it, and the sessio
 
 test("an agent that exits with an error fails its session", async () => {
   const { create, become } = await openWorker(place, { agent: "exit 3" });
-  const { id } = await create();
+  const { id } = await create({ workspaceMode: "ephemeral" });
   expect(await become(id, "failed")).toMatchObject({ reason: "The agent exited with code 3", cause: "agent-error" });
   expect(await left(namespace, id)).toEqual([]);
 });
 
 test("an agent that exits well stops its session", async () => {
   const { create, become } = await openWorker(place, { agent: "exit 0" });
-  const { id } = await create();
+  const { id } = await create({ workspaceMode: "ephemeral" });
   expect(await become(id, "stopped")).toMatchObject({ reason: "The agent exited", cause: "agent-exit" });
   expect(await left(namespace, id)).toEqual([]);
 });
 
 test("an image that can't be pulled is told while the session still tries; it can be stopped", async () => {
   const { create, become, tell, stop } = await openWorker(place, { image: "127.0.0.1:5000/berth/none:none" });
-  const { id } = await create();
+  const { id } = await create({ workspaceMode: "ephemeral" });
   expect(await tell(id, /^The session's image can't be pulled/)).toMatchObject({ state: "starting", stalled: true });
   await stop(id);
   await become(id, "stopped");
@@ -88,7 +88,7 @@ test("an image that can't be pulled is told while the session still tries; it ca
 
 test("where the cluster has no room under its quota a session goes back into the queue, says so, and starts when there is", async () => {
   const { create, become, tell, stop } = await openWorker(place);
-  const first = await create();
+  const first = await create({ workspaceMode: "ephemeral" });
   await become(first.id, "running");
   const used = (await admin.listNamespacedPod({ namespace })).items.length;
   const quota = { metadata: { name: "room" }, spec: { hard: { pods: String(used) } } };
@@ -103,7 +103,7 @@ test("where the cluster has no room under its quota a session goes back into the
     ({ status }) => status?.used?.pods === String(used),
   );
 
-  const second = await create();
+  const second = await create({ workspaceMode: "ephemeral" });
   expect(await tell(second.id, /^Waiting for room in the tenant's quota/)).toMatchObject({
     state: "queued",
     reason: expect.stringContaining("requested: pods=1"),

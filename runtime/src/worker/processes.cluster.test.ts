@@ -1,7 +1,9 @@
 /** Processes that die in the middle of their work, or don't know what time it is. Every test ends with the full audit. */
 import { beforeAll, expect, test, vi } from "vitest";
 import { type State, states } from "../sessions/state.ts";
+import type { Tenant } from "../tenants/tenants.ts";
 import { audit, useCluster } from "../testing/cluster.ts";
+import { tenant } from "../testing/fixtures.ts";
 import { type Member, openFleet } from "../testing/fleet.ts";
 import { holdAfter } from "../testing/kubeFront.ts";
 import { build } from "../testing/program.ts";
@@ -11,6 +13,16 @@ beforeAll(build, 600_000);
 
 const place = useCluster();
 const { namespace } = place;
+
+/** Has the namespace too, but no volumes in it: half of the sessions are its own, because volumes take most of the time. */
+const globex: Tenant = {
+  ...place.acme,
+  name: "globex",
+  keys: tenant("globex").keys,
+  workspace: { ...place.acme.workspace, mode: "ephemeral" },
+};
+/** Whose a session is. */
+const tenantOf = (index: number) => (index % 2 === 0 ? "acme" : "globex");
 
 /** Calls wait at it until it opens. */
 function gate() {
@@ -24,6 +36,7 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
   const early = 40;
   const { api, workers, ask, allBecome, someBecome, numberIn, database, front } = await openFleet(place, {
     workers: 2,
+    tenants: [globex],
   });
   for (const process of [api, ...workers]) process.start();
   /** Kills the process then, lets the late sessions through, and starts it again. */
@@ -61,7 +74,11 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
   const starts = holdAfter(front, "POST", early);
   const [created] = await Promise.all([
     askAll(apiDied.opens, someCreated.open, (index) =>
-      ask("POST", "/v1/sessions", { tier: "small" }, { "idempotency-key": `session-${index}` }),
+      ask("POST", "/v1/sessions", {
+        body: { tier: "small" },
+        headers: { "idempotency-key": `session-${index}` },
+        tenant: tenantOf(index),
+      }),
     ),
     killed(api, someCreated.opens, apiDied.open, ...states),
     killed(workers[0], someBecome(5, "running"), starts.go, "running"),
@@ -75,7 +92,9 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
   const [someDeleted, apiDiedAgain] = [gate(), gate()];
   const stops = holdAfter(front, "DELETE", early);
   const [deleted] = await Promise.all([
-    askAll(apiDiedAgain.opens, someDeleted.open, (index) => ask("DELETE", `/v1/sessions/${ids[index]}`)),
+    askAll(apiDiedAgain.opens, someDeleted.open, (index) =>
+      ask("DELETE", `/v1/sessions/${ids[index]}`, { tenant: tenantOf(index) }),
+    ),
     killed(api, someDeleted.opens, apiDiedAgain.open, "stopping", "stopped"),
     killed(workers[1], someBecome(5, "stopped"), stops.go, "stopped"),
   ]);
@@ -95,7 +114,10 @@ const clockOff = (minutes: number) => {
 };
 
 test("workers whose clocks are minutes off end no session early and keep none waiting", async () => {
-  const { api, workers, ask, allBecome, someBecome, database, front } = await openFleet(place, { workers: 2 });
+  const { api, workers, ask, allBecome, someBecome, database, front } = await openFleet(place, {
+    workers: 2,
+    tenants: [globex],
+  });
   const [ahead, behind] = workers;
   // Every seventh call fails, so that looks are repeated too.
   let calls = 0;
@@ -104,24 +126,31 @@ test("workers whose clocks are minutes off end no session early and keep none wa
     return object !== undefined && calls % 7 === 0 ? { status: 500 } : undefined;
   };
   api.start();
-  ahead?.start(clockOff(10));
-  behind?.start(clockOff(-10));
+  ahead?.start(clockOff(60));
+  behind?.start(clockOff(-60));
   // Less than the clocks are off, and more than the test takes.
-  const limits = { idleTimeoutSeconds: 500, maxLifetimeSeconds: 500 };
+  const limits = { idleTimeoutSeconds: 3_000, maxLifetimeSeconds: 3_000 };
   const created = await Promise.all(
-    Array.from({ length: 8 }, () => ask("POST", "/v1/sessions", { tier: "small", ...limits })),
+    Array.from({ length: 8 }, async (_, index) => {
+      const tenant = tenantOf(index);
+      const { json } = await ask("POST", "/v1/sessions", { body: { tier: "small", ...limits }, tenant });
+      return { id: json.id as string, tenant };
+    }),
   );
-  const ids = created.map(({ json }) => json.id as string);
+  const ids = created.map(({ id }) => id);
   expect(new Set(ids).size).toBe(8);
   await allBecome("running");
-  for (const id of ids.slice(0, 4)) expect((await ask("POST", `/v1/sessions/${id}/suspend`)).status).toBeLessThan(300);
+  const persistent = ids.filter((_, index) => tenantOf(index) === "acme");
+  for (const id of persistent) expect((await ask("POST", `/v1/sessions/${id}/suspend`)).status).toBeLessThan(300);
   await someBecome(4, "suspended");
   await ahead?.kill();
-  for (const id of ids.slice(0, 4)) expect((await ask("POST", `/v1/sessions/${id}/resume`)).status).toBeLessThan(300);
+  for (const id of persistent) expect((await ask("POST", `/v1/sessions/${id}/resume`)).status).toBeLessThan(300);
   await allBecome("running");
   expect(await audit(database, namespace)).toEqual([]);
 
-  for (const id of ids) expect((await ask("DELETE", `/v1/sessions/${id}`)).status).toBeLessThan(300);
+  for (const { id, tenant } of created) {
+    expect((await ask("DELETE", `/v1/sessions/${id}`, { tenant })).status).toBeLessThan(300);
+  }
   await allBecome("stopped");
   const causes = await database.selectFrom("sessions").select("cause").execute();
   expect(causes.map(({ cause }) => cause)).toEqual(ids.map(() => "user"));

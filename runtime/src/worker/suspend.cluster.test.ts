@@ -125,7 +125,7 @@ test("a session ends when it has been idle, or has run, for as long as it may", 
 
 test("a tenant that is taken out of the stack takes its sessions with it, those that wait too", async () => {
   const { create, become, tenants, acme } = await openWorker(place, { tenant: { maxSessions: 1 } });
-  const { id } = await create();
+  const { id } = await create({ workspaceMode: "ephemeral" });
   await become(id, "running");
   const waits = await create();
   tenants.delete(acme.name);
@@ -136,7 +136,7 @@ test("a tenant that is taken out of the stack takes its sessions with it, those 
 
 test("a drained node's session ends and says so", async () => {
   const { create, become } = await openWorker(place);
-  const { id } = await create();
+  const { id } = await create({ workspaceMode: "ephemeral" });
   await become(id, "running");
   await evict(id);
   expect(await become(id, "failed")).toMatchObject({
