@@ -106,8 +106,10 @@ export type Config = z.infer<typeof Variables> & StoresConfig & { tokenKey: stri
 /** Everything that is wrong with the configuration, one line per fault. */
 export class ConfigError extends Error {
   override name = "ConfigError";
-  constructor(readonly faults: string[]) {
+  readonly faults: string[];
+  constructor(faults: string[]) {
     super(faults.join("\n"));
+    this.faults = faults;
   }
 }
 

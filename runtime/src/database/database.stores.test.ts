@@ -16,9 +16,19 @@ test("a connection that breaks while it is in use fails its query and nothing el
   const { database } = await emptyDatabase();
   await database.connection().execute(async (connection) => {
     const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(connection);
-    await sql`select pg_terminate_backend(${rows[0]?.pid})`.execute(database);
-    const query = sql`select pg_sleep(0.1)`.execute(connection);
-    await expect(query).rejects.toSatisfy(isDatabaseUnavailable);
+    const pid = rows[0]?.pid;
+    const failed = expect(sql`select pg_sleep(50)`.execute(connection)).rejects.toSatisfy(isDatabaseUnavailable);
+    const isRunning = sql`select 1 from pg_stat_activity where pid = ${pid} and query like '%pg_sleep%'`;
+    await until("the query runs", 30, async () => (await isRunning.execute(database)).rows.length > 0);
+    await sql`select pg_terminate_backend(${pid})`.execute(database);
+    await failed;
+    // Whether a query is sent to a broken connection or refused by the client that knows of it.
+    const fault = async () => {
+      const error = await sql`select 1`.execute(connection).catch((error: Error) => error);
+      expect(error).toSatisfy(isDatabaseUnavailable);
+      return (error as Error).message;
+    };
+    await until("the client knows of it", 30, fault, (message) => message.endsWith("is not queryable"));
   });
   await until("the database answers", 30, () => pingDatabase(database).then(() => true));
 });

@@ -52,6 +52,8 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   }
   return (
     typeof message === "string" &&
-    /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout)/.test(message)
+    /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout)|is not queryable$/.test(
+      message,
+    )
   );
 }
