@@ -48,7 +48,7 @@ export default defineConfig({
         },
       },
       project("manifests", { timeout: 600_000, workers: 1 }),
-      project("stores", { timeout: 60_000, workers: 1 }, withStores),
+      project("stores", { timeout: 60_000, workers: 2 }, withStores),
       project("cluster", { timeout: 180_000, workers: 2 }, withStores),
       project("stack", { timeout: 180_000, workers: 1 }),
       project("e2e", { timeout: 180_000, workers: 1 }),
