@@ -106,7 +106,8 @@ export const pages: Record<string, Page> = {
       "apt-get install libglx-mesa0": { not: "part of a reader's own image" },
       "POD=$(": {},
       "kubectl debug -n berth -it $POD": {
-        with: { "debian:bookworm-slim": "127.0.0.1:5000/docker.io/library/debian:bookworm-slim" },
+        // There is no terminal here.
+        with: { "-it": "-i", "debian:bookworm-slim": "127.0.0.1:5000/docker.io/library/debian:bookworm-slim" },
         types: "tr '\\0' '\\n' </proc/1/environ | grep POSTGRES_HOST\nexit\n",
         shows: /POSTGRES_HOST=/,
       },

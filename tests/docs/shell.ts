@@ -56,8 +56,23 @@ export class Shell implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#bash.pid !== undefined && this.#bash.exitCode === null) process.kill(-this.#bash.pid, "SIGKILL");
+    const { pid } = this.#bash;
+    if (pid !== undefined) {
+      // What still runs ends as by Ctrl-C, because Pulumi then lets go of its lock.
+      this.#bash.stdin?.end();
+      this.#signal("SIGINT");
+      await until("what ran in the shell has ended", 60, () => !this.#signal(0)).catch(() => this.#signal("SIGKILL"));
+    }
     rmSync(this.#folder, { recursive: true });
+  }
+
+  /** @returns whether there was any process of the shell */
+  #signal(signal: NodeJS.Signals | 0): boolean {
+    try {
+      return process.kill(-(this.#bash.pid ?? 0), signal);
+    } catch {
+      return false;
+    }
   }
 
   #name(): string {
