@@ -1,9 +1,10 @@
 /** Dumps of the deployed stack `dev`: made, checked, found to be damaged, restored. */
 import { randomBytes } from "node:crypto";
+import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
 import { kubectl } from "../local/cluster/index.ts";
-import { root } from "../local/lib/paths.ts";
+import { apiNodePort, root } from "../local/lib/paths.ts";
 import { stackEnvironment } from "../local/pulumi/stack.ts";
 
 const inBerth = (args: string[], input?: string) => kubectl(["--namespace=berth", ...args], input);
@@ -13,23 +14,36 @@ afterAll(async () => {
   if (jobs.length > 0) await inBerth(["delete", "job", "--ignore-not-found", ...jobs]);
 }, 60_000);
 
-/** Runs a CronJob now, as an operator would by hand. @param command in place of its own */
-async function run(cronJob: string, command?: string): Promise<{ succeeded: boolean; log: string }> {
+interface JobContainer {
+  command: string[];
+  env: { name: string; value: string }[];
+}
+
+/** Starts a Job of a CronJob, as an operator would by hand. @param change what its container has otherwise */
+async function start(cronJob: string, change: (container: JobContainer) => void = () => {}): Promise<string> {
   const name = `test-${randomBytes(4).toString("hex")}`;
   const create = ["create", "job", name, `--from=cronjob/${cronJob}`, "--dry-run=client", "--output=json"];
   const job = JSON.parse(await inBerth(create));
+  delete job.metadata.ownerReferences; // the CronJob keeps one failed Job of its own and removes the others
   job.spec.backoffLimit = 0;
-  if (command) job.spec.template.spec.containers[0].command = ["bash", "-euo", "pipefail", "-c", command];
+  change(job.spec.template.spec.containers[0]);
   jobs.push(name);
   await inBerth(["create", "--filename=-"], JSON.stringify(job));
-  for (;;) {
-    const { conditions = [] } = JSON.parse(await inBerth(["get", "job", name, "--output=json"])).status;
-    const types = conditions.map(({ type }: { type: string }) => type);
-    if (types.includes("Complete") || types.includes("Failed"))
-      return { succeeded: types.includes("Complete"), log: await inBerth(["logs", `job/${name}`]) };
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
+  return name;
 }
+
+/** Waits for the Job's end. */
+async function endOf(name: string): Promise<{ succeeded: boolean; log: string }> {
+  const conditions = async (): Promise<string[]> =>
+    (JSON.parse(await inBerth(["get", "job", name, "--output=json"])).status.conditions ?? []).map(
+      ({ type }: { type: string }) => type,
+    );
+  const isEnd = (type: string) => type === "Complete" || type === "Failed";
+  const types = await until(`job ${name} has ended`, 150, conditions, (types) => types.some(isEnd));
+  return { succeeded: types.includes("Complete"), log: await inBerth(["logs", `job/${name}`]) };
+}
+
+const run = async (cronJob: string) => endOf(await start(cronJob));
 
 /** A query as the superuser, by the socket inside the pod. */
 const query = (text: string, database = "berth") =>
@@ -58,22 +72,49 @@ test("a dump is made and found to be whole, and Prometheus is told when", async 
 
 const sums = "sha256sum database.dump manifest >SHA256SUMS";
 
-test.each([
+/** What is done to a copy of the newest dump, and what the check then says. */
+const damages = [
   [
     "is damaged on its volume",
     "printf '\\377%.0s' {1..16} | dd of=database.dump bs=1 seek=3000 conv=notrunc status=none",
+    /database\.dump: FAILED/,
   ],
-  ["can't be restored, though it is as it was written", `truncate --size=-2000 database.dump; ${sums}`],
-  ["lacks a row", `sed --in-place 's/sessions|/&1/' manifest; ${sums}`],
-])("the check fails where the newest dump %s", async (_, damage) => {
+  [
+    "can't be restored, though it is as it was written",
+    `truncate --size=-2000 database.dump; ${sums}`,
+    /pg_restore: error/,
+  ],
+  ["lacks a row", `sed --in-place 's/sessions|/&1/' manifest; ${sums}`, /^< .*sessions\|1/m],
+] as const;
+
+test("the check fails where the newest dump is damaged, can't be restored or lacks a row", async () => {
   const before = await query("select last_success from backup.status where job = 'restore-check'");
-  // Named so that it is the newest.
-  const copy = `cd "$BACKUPS"; cp -r "$(ls -d [0-9]*Z | tail -n 1)" 20990101T000000Z; cd 20990101T000000Z; ${damage}`;
+  // A pod that may write to the dumps' volume makes the copies, each in a folder of its own beside an older one that is whole.
+  const keeper = await start("postgres-dump", (container) => {
+    container.command = ["bash", "-c", "trap exit TERM; sleep infinity & wait"];
+  });
+  await inBerth(["wait", "--for=jsonpath={.status.ready}=1", "--timeout=90s", `job/${keeper}`]);
+  const shell = (command: string) =>
+    inBerth(["exec", `job/${keeper}`, "--", "bash", "-euo", "pipefail", "-c", command]);
+  const folders = damages.map((_, index) => `/backups/${keeper}-${index}`);
   try {
-    expect(await run("postgres-dump", copy)).toMatchObject({ succeeded: true });
-    expect(await run("postgres-restore-check")).toMatchObject({ succeeded: false });
+    const checks = damages.map(async ([, damage], index) => {
+      const copy = `mkdir ${folders[index]}; cp -r "$(ls -d "$BACKUPS"/[0-9]*Z | tail -n 1)" ${folders[index]}/20200101T000000Z`;
+      await shell(
+        `${copy}; cd ${folders[index]}; cp -r 20200101T000000Z 20990101T000000Z; cd 20990101T000000Z; ${damage}`,
+      );
+      const check = await start("postgres-restore-check", ({ env }) => {
+        for (const variable of env) if (variable.name === "BACKUPS") variable.value = folders[index] ?? "";
+      });
+      return endOf(check);
+    });
+    for (const [index, outcome] of (await Promise.all(checks)).entries()) {
+      const [what, , says] = damages[index] ?? [];
+      expect(outcome, what).toEqual({ succeeded: false, log: expect.stringMatching(says ?? "") });
+    }
   } finally {
-    await run("postgres-dump", 'rm -r "$BACKUPS/20990101T000000Z"');
+    await shell(`rm -rf ${folders.join(" ")}`);
+    await inBerth(["delete", "job", keeper, "--wait=false"]);
   }
   expect(await query("select last_success from backup.status where job = 'restore-check'")).toBe(before);
 });
@@ -107,6 +148,6 @@ test("the database is put back by one command, and the API serves again", async 
   }
   // The Service may take a moment to know its pods.
   await expect
-    .poll(async () => (await fetch("http://127.0.0.1:30080/health/ready")).status, { timeout: 30_000 })
+    .poll(async () => (await fetch(`http://127.0.0.1:${apiNodePort}/health/ready`)).status, { timeout: 30_000 })
     .toBe(200);
 }, 300_000);
