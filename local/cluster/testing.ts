@@ -42,7 +42,9 @@ export class TestNamespace {
   connect(pod: string, address: string, port: number): Promise<string> {
     const script = `const s = require("net").connect(${port}, "${address}")
       const done = (result) => { console.log(result); process.exit() }
-      s.on("connect", () => done("connected")).on("error", (e) => done(e.code)).setTimeout(2000, () => done("timeout"))`;
+      s.on("connect", () => done("connected")).on("error", (e) => done(e.code))
+        // a process that got no processor for 2 s may have an answer that it has not read yet: that comes first
+        .setTimeout(2000, () => setImmediate(() => done("timeout")))`;
     return this.run(pod, script);
   }
 
