@@ -26,7 +26,6 @@ export class Shell implements AsyncDisposable {
       stdio: ["pipe", "ignore", "ignore"],
       detached: true,
     });
-    this.#bash.stdin?.write("set -o pipefail\n");
   }
 
   /** @param types standard input; without it there is none */
