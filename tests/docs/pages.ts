@@ -9,7 +9,9 @@ export interface Run {
   given?: string;
   /** What a reader replaces by their own: text of the page → shell. */
   with?: Record<string, string>;
-  /** What the reader types. */
+  /** What is on its standard input, up to its end. */
+  stdin?: string;
+  /** The same, but it has no end, as if somebody sat there. */
   types?: string;
   /** How it ends. Default: 0. */
   exit?: number;
@@ -160,7 +162,7 @@ done; true`,
       'curl -H "authorization: Bearer $ADMIN_KEY" "$URL/v1/webhook-deliveries?state=dead"': {},
       'curl -H "authorization: Bearer $ADMIN_KEY" -X POST': {
         // Nothing is dead here; that the call is understood shows by what it says.
-        given: "DELIVERY=1",
+        given: "DELIVERY=$(cat /proc/sys/kernel/random/uuid)",
         exit: 22,
         shows: /404/,
       },
@@ -298,7 +300,7 @@ done; true`,
       },
       "pulumi config set --secret --path 'berth:tenants[0].webhooks[0].secret'": {
         with: dev,
-        types: "a-secret-of-the-receiver\n",
+        stdin: "a-secret-of-the-receiver",
       },
       "pulumi state unprotect --all": { not: "takes the protection of the whole stack away" },
     },
@@ -337,7 +339,7 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       "pulumi config set --secret --path 'berth:tenants[0].webhooks[0].secret'": { not: "run by docs/onboarding.md" },
       "pulumi config set --secret --path 'berth:registryLogins[0].password'": {
         with: dev,
-        types: "a-password\n",
+        stdin: "a-password",
       },
       "pulumi config set --path 'berth:tenants[0].maxSessions' 0": {
         given: "cp before-secrets.yaml Pulumi.dev.yaml",

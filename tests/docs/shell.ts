@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Hopeless, until } from "@berth/testing/until.ts";
+import type { Run } from "./pages.ts";
 
 export interface Ended {
   exit: number;
@@ -13,6 +14,7 @@ export interface Ended {
 
 export class Shell implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), "berth-docs-"));
+  readonly #in = join(this.#folder, "in");
   readonly #out = join(this.#folder, "out");
   readonly #exit = join(this.#folder, "exit");
   readonly #bash: ChildProcess;
@@ -28,13 +30,16 @@ export class Shell implements AsyncDisposable {
     });
   }
 
-  /** @param types standard input; without it there is none */
-  async run(text: string, seconds: number, types = ""): Promise<Ended> {
-    const input = join(this.#folder, "in");
-    writeFileSync(input, types);
+  /** @param input what the command reads; without it nothing */
+  async run(text: string, seconds: number, { stdin = "", types }: Pick<Run, "stdin" | "types"> = {}): Promise<Ended> {
+    writeFileSync(this.#in, types ?? stdin);
+    // A pipe that is open for writing too has no end.
+    const pipe = `rm -f '${this.#in}.pipe'; mkfifo '${this.#in}.pipe'; exec 3<>'${this.#in}.pipe'; cat '${this.#in}' >&3`;
+    const from = types === undefined ? `<'${this.#in}'` : "<&3";
+    if (types !== undefined) this.#send(pipe);
     // The exit code is written last, and at once whole.
     this.#send(
-      `{ ${text}\n} <'${input}' >'${this.#out}' 2>&1`,
+      `{ ${text}\n} ${from} >'${this.#out}' 2>&1`,
       `echo $? >'${this.#exit}.new'; mv '${this.#exit}.new' '${this.#name()}'`,
     );
     const exit = await this.#wait(text, seconds, () => readFileSync(this.#exit + this.#count, "utf8"));
@@ -50,8 +55,8 @@ export class Shell implements AsyncDisposable {
       const seen = readFileSync(this.#out, "utf8");
       return wanted.test(seen) && seen;
     });
-    const ended = await this.run('kill -- "-$job"; wait "$job"', 10);
-    return { exit: ended.exit === 127 ? 127 : 0, output };
+    await this.run('kill -- "-$job"; wait "$job"', 10);
+    return { exit: 0, output };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

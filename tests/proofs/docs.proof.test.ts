@@ -2,9 +2,10 @@
  * The commands that README and docs print, out of the Markdown files themselves: run page by page in a copy of the checkout,
  * as tests/docs/pages.ts says for each. What is not run has its reason there.
  */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
 import { root } from "../../local/lib/paths.ts";
@@ -25,12 +26,12 @@ let checkout: string;
 let home: string;
 
 beforeAll(async () => {
-  // Else the copy's commands would install anew, into the folder that it shares with this checkout.
-  const isInstalled = readFileSync(join(root, "node_modules/.berth-setup")).equals(
-    readFileSync(join(root, "package-lock.json")),
-  );
-  if (!isInstalled) throw new Error("node_modules is not what package-lock.json says: run `npm run setup` first");
   checkout = await copyOfCheckout();
+  // Packages of its own, by hard links: what a command installs there, and what runs from there, is not this checkout's.
+  const packages = join(checkout, "node_modules");
+  rmSync(packages);
+  await execa("cp", ["-al", join(root, "node_modules"), packages]);
+  rmSync(join(packages, ".cache"), { recursive: true, force: true });
   // An answer of the API that is an error fails its command.
   home = mkdtempSync(join(tmpdir(), "berth-curl-"));
   writeFileSync(join(home, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
@@ -86,7 +87,7 @@ async function runs(shell: Shell, page: string, { text, line }: Decided, step: R
   const command = Object.entries(own).reduce((done, [from, to]) => done.replaceAll(from, to), text);
   const ended = step.until
     ? await shell.runUntil(command, seconds, step.until)
-    : await shell.run(command, seconds, step.types);
+    : await shell.run(command, seconds, step);
   const where = `${page}:${line} ${command}\n${ended.output.slice(-4_000)}`;
   expect(ended.exit, where).toBe(exit);
   if (shows) expect(shows.test(ended.output), `${shows} is not in what it wrote: ${where}`).toBe(true);
