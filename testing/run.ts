@@ -51,7 +51,12 @@ export async function run({
   // It may have ended before its closing line, or with an error of its own after a good one.
   if (exitCode !== 0 && counts.failed === 0) counts = { ...counts, failed: 1 };
   const seconds = (performance.now() - start) / 1000;
-  const ended = timedOut ? `ended at its limit of ${duration(limitSeconds ?? 0)}` : closingLine(counts);
+  const hasTests = counts.passed + counts.failed + counts.skipped > 0;
+  const ended = timedOut
+    ? `ended at its limit of ${duration(limitSeconds ?? 0)}`
+    : hasTests
+      ? closingLine(counts)
+      : "done";
   console.log(`${counts.failed > 0 ? "✗" : "✓"} ${name}: ${ended} (${duration(seconds)})`);
   return { ...counts, seconds };
 }
