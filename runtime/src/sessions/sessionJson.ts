@@ -49,9 +49,14 @@ const labelRule = "must be 1 to 63 letters, digits and ._/- between letters or d
 const variableName = /^(?!BERTH_)[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const variableRule = "must be a variable's name: letters, digits and _, not beginning with a digit or BERTH_";
 
+const objectRule = "must be an object of texts";
+
 const record = (name: RegExp, rule: string, value: z.ZodType<string>, max: number) =>
   z
-    .record(z.string().regex(name, rule), value, "must be an object of texts")
+    .record(z.string().regex(name, rule), value, {
+      // Zod gives a wrong name the record's own message: say the name's rule instead.
+      error: (issue) => (issue.code === "invalid_key" ? `has a name that is not allowed: a name ${rule}` : objectRule),
+    })
     .refine((given) => Object.keys(given).length <= max, `must have at most ${max} entries`);
 
 const seconds = (min: number) =>
