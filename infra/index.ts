@@ -75,6 +75,7 @@ const settings = new Settings(
     agentImage: images.agent,
     adminKeys: admin.entries,
     tenants: tenants.entries,
+    closedTenants: tenants.closed,
   },
   inPlatform(),
 );

@@ -35,6 +35,8 @@ export interface SettingsArgs extends Told {
   adminKeys: pulumi.Input<KeyEntry[]>;
   /** The tenants that are open. */
   tenants: pulumi.Input<TenantEntry>[];
+  /** The names of the tenants that are being removed. */
+  closedTenants: string[];
 }
 
 /** What the runtime's pods refer to; see `runtimePod`. */
@@ -114,7 +116,7 @@ export class Settings extends pulumi.ComponentResource {
         stringData: {
           "tenants.json": pulumi
             .all([args.adminKeys, pulumi.all(args.tenants)])
-            .apply(([adminKeys, tenants]) => tenantsFile(adminKeys, tenants)),
+            .apply(([adminKeys, tenants]) => tenantsFile(adminKeys, tenants, args.closedTenants)),
         },
       },
       parent,

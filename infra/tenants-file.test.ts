@@ -35,10 +35,12 @@ test("the runtime reads a tenant with times in seconds, keys by their hashes, an
 test("what a tenant leaves out is null or nothing, and what only the stack needs isn't in the file", () => {
   const entry = tenantEntry(schema.parse({ name: "acme", keys: [] }), { ...made, hashes: [] });
   expect(entry).toMatchObject({ idleTimeoutSeconds: null, maxLifetimeSeconds: null, retentionSeconds: 0, keys: [] });
-  const file = tenantsFile([{ name: "default", expiresAt: null, sha256: keyHash("berth_admin_x") }], [entry]);
+  const adminKeys = [{ name: "default", expiresAt: null, sha256: keyHash("berth_admin_x") }];
+  const file = tenantsFile(adminKeys, [entry], ["beta"]);
   expect(JSON.parse(file)).toEqual({
     admin: { keys: [{ name: "default", expiresAt: null, sha256: keyHash("berth_admin_x") }] },
     tenants: [entry],
+    closed: ["beta"],
   });
   expect(file).not.toMatch(/remove|volumes|egress|agentConfig/);
 });

@@ -60,5 +60,6 @@ export const keyEntries = <Key extends KeyConfig>(keys: Key[], hashes: string[])
     return sha256 === undefined ? [] : [{ ...key, sha256 }];
   });
 
-export const tenantsFile = (adminKeys: KeyEntry[], tenants: TenantEntry[]): string =>
-  `${JSON.stringify({ admin: { keys: adminKeys }, tenants }, null, 2)}\n`;
+/** @param closed names of the tenants that are being removed: only their sessions end, as the runtime keeps those of a tenant that is absent */
+export const tenantsFile = (adminKeys: KeyEntry[], tenants: TenantEntry[], closed: string[]): string =>
+  `${JSON.stringify({ admin: { keys: adminKeys }, tenants, closed }, null, 2)}\n`;

@@ -8,14 +8,16 @@ export interface Tenants {
   all: Tenant[];
   /** What the runtime knows of them. */
   entries: pulumi.Output<TenantEntry>[];
+  /** The names of those that say `remove: true`. */
+  closed: string[];
   /** Their generated API keys by tenant and name. */
   keys: Record<string, Tenant["keys"]>;
   namespaces: Record<string, pulumi.Output<string>>;
 }
 
 /**
- * The tenants of the config. One that says `remove: true` is closed: it is still there, but nobody is told of it any more,
- * so that the runtime ends its sessions and takes no key of it.
+ * The tenants of the config. One that says `remove: true` is closed: it is still there, but the runtime is told only that it
+ * is closed, so that the runtime ends its sessions and takes no key of it.
  */
 export function makeTenants(
   tenants: TenantConfig[],
@@ -27,6 +29,7 @@ export function makeTenants(
   return {
     all,
     entries: open.map(({ entry }) => entry),
+    closed: tenants.filter(({ remove }) => remove).map(({ name }) => name),
     keys: Object.fromEntries(open.map(({ tenant, keys }) => [tenant.name, keys])),
     namespaces: Object.fromEntries(open.map(({ tenant, namespace }) => [tenant.name, namespace])),
   };

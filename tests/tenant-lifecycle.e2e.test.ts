@@ -96,14 +96,16 @@ test("an entry that just vanishes is refused, before anything is touched, with w
   expect(output).toContain("put the entry back with `remove: true`");
 });
 
-test("marked, its keys are gone from the runtime's file and all else is still there", async () => {
+test("marked, the runtime's file has it as closed, without its keys, and all else is still there", async () => {
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(await session()));
   await kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "-n", namespace, "pod/left-behind"]);
   const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 }, remove: true });
   expect(failed, output).toBe(false);
   // The namespace loses its protection, in the stack's state only.
   expect(operations).toEqual([`update Namespace ${namespace}`, "update Secret tenants"]);
-  expect(await tenantsFile()).not.toContain(name);
+  const file = await tenantsFile();
+  expect(JSON.parse(file)).toMatchObject({ closed: [name] });
+  expect(file).not.toContain(createHash("sha256").update(ownKey).digest("hex"));
 });
 
 test("taken out, it leaves nothing: no object, no volume, nothing in the stack's state", async () => {

@@ -111,6 +111,20 @@ export const cases: Case[] = [
     fires: [],
   },
   {
+    alert: "SessionsWithoutTenant",
+    what: "the tenants file was emptied",
+    series: { 'berth_sessions_without_tenant{job="platform",pod="worker-1"}': "0x5 12x30" },
+    at: "20m",
+    fires: [{}],
+  },
+  {
+    alert: "SessionsWithoutTenant",
+    what: "a new tenant's file reaches the worker later than the API",
+    series: { 'berth_sessions_without_tenant{job="platform",pod="worker-1"}': "0x5 1x4 0x30" },
+    at: "12m",
+    fires: [],
+  },
+  {
     alert: "ReconcileStale",
     what: "the sweep hangs",
     series: { 'berth_reconcile_age_seconds{job="platform",pod="worker-1"}': "0+60x30" },

@@ -27,6 +27,16 @@ export const sessionAlerts: Alert[] = [
     description: "The worker looks at each again and again and gets no further. Its log says why, by session.",
   },
   {
+    name: "SessionsWithoutTenant",
+    severity: "page",
+    expr: `${everyProcessSays("berth_sessions_without_tenant")} > 0`,
+    // A new tenant reaches the pods at different times, within a minute or two.
+    for: "10m",
+    summary: "The tenants file does not name the tenants of {{ $value }} sessions.",
+    description:
+      "The sessions run on, but nobody looks after them and their tenants' keys are refused. The Secret tenants is damaged, or a tenant was taken out before its sessions had ended.",
+  },
+  {
     name: "ReconcileStale",
     severity: "page",
     expr: `${everyProcessSays("berth_reconcile_age_seconds")} > 300`,

@@ -68,6 +68,8 @@ export interface WorkerFigures {
    * undefined: this process is not the leader.
    */
   secondsSinceSweep: () => number | undefined;
+  /** How many unfinished sessions have a tenant that the tenants file does not name; undefined: this process is not the leader. */
+  withoutTenant: () => Promise<number | undefined>;
 }
 
 export function workerFigures(scrape: Scrape, worker: WorkerFigures): void {
@@ -91,6 +93,16 @@ export function workerFigures(scrape: Scrape, worker: WorkerFigures): void {
     (gauge) => {
       const seconds = worker.secondsSinceSweep();
       if (seconds !== undefined) gauge.set(seconds);
+    },
+  );
+  figure(
+    scrape,
+    "berth_sessions_without_tenant",
+    "Unfinished sessions whose tenant the tenants file does not name.",
+    [],
+    async (gauge) => {
+      const count = await worker.withoutTenant();
+      if (count !== undefined) gauge.set(count);
     },
   );
 }

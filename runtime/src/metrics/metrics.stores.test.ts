@@ -2,6 +2,7 @@
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { SessionQueue } from "../queue/sessionQueue.ts";
+import { countOfOthers } from "../sessions/ofTenants.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { SessionEvent } from "../sessions/state.ts";
 import { cipher, emptyRedis, freshDatabase, patienceMs, silent } from "../testing/fixtures.ts";
@@ -29,6 +30,7 @@ const names = [
   "berth_oldest_waiting_job_age_seconds",
   "berth_webhook_deliveries_total",
   "berth_leader",
+  "berth_sessions_without_tenant",
 ];
 
 async function open({ isLeader = true } = {}) {
@@ -41,6 +43,7 @@ async function open({ isLeader = true } = {}) {
     isLeader: () => isLeader,
     orphans: () => (isLeader ? { pod: 1, claim: 2, row: 3 } : undefined),
     secondsSinceSweep: () => (isLeader ? 4 : undefined),
+    withoutTenant: async () => (isLeader ? countOfOthers(database, ["acme"]) : undefined),
   });
   onTestFinished(() => queue.close());
   return {
@@ -120,6 +123,15 @@ test("a session that is in a state for longer than it may be counts as stuck", a
   expect(text).toContain('berth_sessions_stuck{state="suspending"} 0\n');
 });
 
+test("the leader tells how many unfinished sessions have a tenant that the tenants file does not name", async () => {
+  const { read, session } = await open();
+  await session("acme", ...running);
+  expect(await read()).toContain("berth_sessions_without_tenant 0\n");
+  await session("beta", ...running);
+  await session("beta", ...running, ...over);
+  expect(await read()).toContain("berth_sessions_without_tenant 1\n");
+});
+
 test("jobs that wait, and for how long the oldest does", async () => {
   const { queue, redis, read } = await open();
   expect(await read()).toContain("berth_oldest_waiting_job_age_seconds 0\n");
@@ -156,4 +168,5 @@ test("only the leader tells what the sweep found", async () => {
   expect(other).toContain("berth_leader 0\n");
   expect(other).not.toContain("berth_orphans{");
   expect(other).not.toMatch(/^berth_reconcile_age_seconds /m);
+  expect(other).not.toMatch(/^berth_sessions_without_tenant /m);
 });

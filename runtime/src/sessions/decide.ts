@@ -46,10 +46,10 @@ const apply = (event: SessionEvent): Action => ({ do: "apply", event });
 const stop = (cause: Cause, reason: string) => apply({ type: "stop", cause, reason });
 const fail = (cause: Cause, reason: string) => apply({ type: "fail", cause, reason });
 
-/** For whoever isn't ending yet: whether it has to, whatever the cluster says. */
+/** For a session that isn't ending yet: whether it has to end, whatever the cluster says. `tenant`: undefined if it is closed. */
 export function decideEnd(seen: Seen, tenant: Tenant | undefined): Action | undefined {
   const { session } = seen;
-  if (tenant === undefined) return stop("tenant-removed", `The tenant ${session.tenant} does not exist any more`);
+  if (tenant === undefined) return stop("tenant-removed", `The tenant ${session.tenant} is being removed`);
   if (tenant.maxSessions === 0) return stop("quota-removed", "The tenant may not have sessions any more");
   if (seen.isOverLifetime) {
     return stop("max-lifetime", `It has run for its maximum lifetime of ${session.maxLifetimeSeconds} s`);

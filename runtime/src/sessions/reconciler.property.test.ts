@@ -47,7 +47,7 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
   const model = new Model();
   const acme = tenant("acme", changes);
   /** What this worker has read of the tenants. */
-  const tenants = { get: (): Tenant | undefined => acme, isBehind: () => false };
+  const tenants = { get: (): Tenant | undefined => acme, isBehind: () => false, isClosed: () => false };
   const reconciler = new Reconciler({
     store: model.store,
     objects: model.objects,
@@ -168,20 +168,53 @@ test("a session that nobody ended and nothing happened to is there, whatever fai
 });
 
 test.each([
-  ["waits until the worker has read of its tenant, and then comes up", undefined, true, "queued", "running"],
+  ["waits while the file does not name its tenant, and then comes up", "absent", false, "queued", "running"],
+  ["waits until the worker has read that its tenant is open again", "closed", true, "queued", "running"],
   ["waits until the worker has read that its tenant may have it", { maxSessions: 0 }, true, "queued", "running"],
-  ["ends if the worker has read that there is no such tenant", undefined, false, "stopped", "stopped"],
+  ["ends if the worker has read that its tenant is closed", "closed", false, "stopped", "stopped"],
   ["ends if the worker has read that its tenant may have none", { maxSessions: 0 }, false, "stopped", "stopped"],
-] as const)("a session %s", async (_, changes, behind, unread, read) => {
+] as const)("a session %s", async (_, file, behind, unread, read) => {
   const { model, tenants, settle } = open();
   const { get } = tenants;
-  Object.assign(tenants, { get: () => changes && tenant("acme", changes), isBehind: () => behind });
+  Object.assign(tenants, {
+    get: () => (typeof file === "string" ? undefined : tenant("acme", file)),
+    isClosed: () => file === "closed",
+    isBehind: () => behind,
+  });
   model.create(id);
   await settle();
   expect(model.rows.get(id)).toMatchObject({ state: unread, reason: expect.stringContaining("tenant") });
   Object.assign(tenants, { get });
   await settle();
   expect(model.rows.get(id)?.state).toBe(read);
+});
+
+test("a tenant that the file does not name any more ends nothing and loses no workspace", async () => {
+  const { model, reconciler, tenants, settle } = open({ retentionSeconds: 60 });
+  const { get } = tenants;
+  const [running, stopping] = ids as [string, string];
+  for (const one of ids) model.create(one);
+  await settle();
+  tenants.get = () => undefined;
+  model.wish(stopping, wishes.stop);
+  await reconciler.displaced(running, "10.0.0.1", "its node is drained");
+  await settle();
+  expect([model.rows.get(running)?.state, model.rows.get(stopping)?.state]).toEqual(["running", "stopping"]);
+  for (const one of ids) expect(model.cluster.get(one)).toMatchObject({ claim: true, pod: { state: "ready" } });
+  tenants.get = get;
+  await settle();
+  expect(model.rows.get(stopping)).toMatchObject({ state: "stopped", workspaceUntil: expect.any(Date) });
+});
+
+test("a session that was ending ends, although its tenant and its namespace are gone", async () => {
+  const { model, tenants, settle } = open();
+  model.create(id);
+  await settle();
+  model.wish(id, wishes.stop);
+  tenants.get = () => undefined;
+  model.cluster.delete(id);
+  await settle();
+  expect(model.rows.get(id)?.state).toBe("stopped");
 });
 
 /** A look that stands still before its call of that number, as a worker does that lost the processor, until it is let go on. */

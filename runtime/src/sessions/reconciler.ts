@@ -24,7 +24,7 @@ export interface ReconcilerOptions {
   objects: Pick<SessionObjects, "create" | "observe" | "observePod" | "removePod" | "remove">;
   /** Lets sessions out of the queue whose turn it is. */
   admission: { run: () => Promise<void>; kick: () => void };
-  tenants: Pick<TenantsFile, "get" | "isBehind">;
+  tenants: Pick<TenantsFile, "get" | "isBehind" | "isClosed">;
   limits: Limits;
   metrics: Pick<Metrics, "observeChange" | "quotaRefusals">;
 }
@@ -42,7 +42,8 @@ export class Reconciler {
     const seen = await this.options.store.look(sessionId);
     if (seen === undefined) return { outcome: "unknown" };
     const tenant = this.options.tenants.get(seen.session.tenant);
-    // Without a tenant, or without leave to have sessions, it would end.
+    if (tenant === undefined && !this.options.tenants.isClosed(seen.session.tenant)) return this.#unknown(seen);
+    // A closed tenant, or one that may have no sessions, ends the session.
     if (!tenant?.maxSessions && this.options.tenants.isBehind(seen.secondsOld)) return this.#unread(seen);
     switch (seen.session.state) {
       case "queued":
@@ -64,7 +65,8 @@ export class Reconciler {
   async displaced(sessionId: string, podIp: string, reason: string): Promise<void> {
     const session = await this.options.store.find(sessionId);
     if (session?.state !== "running" || session.podIp !== podIp) return;
-    await this.#apply(session, drained(session, reason, this.options.tenants.get(session.tenant)));
+    const tenant = this.options.tenants.get(session.tenant);
+    if (tenant !== undefined) await this.#apply(session, drained(session, reason, tenant));
   }
 
   /** The sweep has it looked at again, and so has news of the tenants. Another worker may know more, and say so. */
@@ -72,6 +74,22 @@ export class Reconciler {
     if (session.reason === null)
       await this.#apply(session, { type: "waiting", reason: "Waiting for news of its tenant" });
     return { outcome: "waiting", session };
+  }
+
+  /**
+   * The file does not name the tenant: it may be damaged, so nothing is ended or deleted until the tenant is named again. Only
+   * a session that is ending already, and of which nothing is left, has ended: its namespace may be gone.
+   */
+  async #unknown(seen: Seen): Promise<Look> {
+    const { session } = seen;
+    if (session.state !== "stopping") return this.#unread(seen);
+    try {
+      const { secret, claim, podObject } = await this.options.objects.observe(session);
+      if ([secret, claim, podObject].some((object) => object !== "absent")) return { outcome: "waiting", session };
+    } catch (error) {
+      if (refusalOf(error)?.kind !== "denied") throw error;
+    }
+    return this.#apply(session, { type: "gone", keepSeconds: 0 });
   }
 
   async #queued(seen: Seen, tenant: Tenant | undefined): Promise<Look> {

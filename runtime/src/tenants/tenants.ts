@@ -91,12 +91,15 @@ const FileSchema = z.object({
   /** Who may look at all tenants. */
   admin: z.object({ keys: z.array(key) }).default({ keys: [] }),
   tenants: z.array(TenantSchema),
+  /** Names of the tenants that are being removed: their sessions end. Sessions of tenants that are not named run on. */
+  closed: z.array(label).default([]),
 });
 
 /** The file's content, tenants by name. */
 export interface Tenants {
   admin: { keys: z.infer<typeof key>[] };
   tenants: Map<string, Tenant>;
+  closed: Set<string>;
 }
 
 /** Reads the file's text. Throws an error that names the field and the rule. */
@@ -105,8 +108,8 @@ export function parseTenants(text: string): Tenants {
   if (!parsed.success) {
     throw new Error(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "));
   }
-  const { admin, tenants } = parsed.data;
-  return { admin, tenants: new Map(tenants.map((tenant) => [tenant.name, tenant])) };
+  const { admin, tenants, closed } = parsed.data;
+  return { admin, tenants: new Map(tenants.map((tenant) => [tenant.name, tenant])), closed: new Set(closed) };
 }
 
 /** A caller that showed a key. `key` is its name, for the audit trail; never the key. */

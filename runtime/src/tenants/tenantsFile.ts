@@ -36,9 +36,19 @@ export class TenantsFile implements OnApplicationShutdown {
     return this.#content.tenants.get(name);
   }
 
+  /** Whether the file says that the tenant is being removed. A tenant that the file does not name is not closed. */
+  isClosed(name: string): boolean {
+    return this.#content.closed.has(name);
+  }
+
   /** All tenants, in the file's order. */
   all(): Tenant[] {
     return [...this.#content.tenants.values()];
+  }
+
+  /** The names of all tenants that the file has, the closed ones included. */
+  names(): string[] {
+    return [...this.#content.tenants.keys(), ...this.#content.closed];
   }
 
   /** The namespaces of all tenants. */

@@ -40,13 +40,14 @@ export interface ClusterWorkerOptions {
   watch?: WorkerSurroundings["watch"];
 }
 
-/** Starts it; `stop` ends it as SIGTERM would. `tenants` may be changed at any time. */
+/** Starts it; `stop` ends it as SIGTERM would. `tenants` and `closed` may be changed at any time. */
 export async function startClusterWorker(
   options: ClusterWorkerOptions,
-): Promise<{ parts: WorkerParts; tenants: Map<string, Tenant>; stop: () => Promise<void> }> {
+): Promise<{ parts: WorkerParts; tenants: Map<string, Tenant>; closed: Set<string>; stop: () => Promise<void> }> {
   const logger = pino({ level: process.env.LOG_LEVEL ?? "silent" });
   const { postgres, redis } = options.stores;
   const tenants = new Map(options.tenants.map((tenant) => [tenant.name, tenant]));
+  const closed = new Set<string>();
   const database = connectDatabase({
     POSTGRES_HOST: postgres.host,
     POSTGRES_PORT: postgres.port,
@@ -85,6 +86,8 @@ export async function startClusterWorker(
     tenants: {
       get: (name) => tenants.get(name),
       isBehind: () => false,
+      isClosed: (name) => closed.has(name),
+      names: () => [...tenants.keys(), ...closed],
       all: () => [...tenants.values()],
       namespaces: () => [...new Set([...tenants.values()].map(({ namespace }) => namespace))],
       onChange: () => {},
@@ -100,6 +103,7 @@ export async function startClusterWorker(
   return {
     parts,
     tenants,
+    closed,
     async stop() {
       await Promise.all([leader, worker, sweep, watches].map((part) => part.onApplicationShutdown()));
       await queue.close();

@@ -15,6 +15,7 @@ import type { PodWatchOptions } from "../pods/podWatch.ts";
 import { listSessionObjects } from "../pods/sessionListing.ts";
 import { SessionObjects } from "../pods/sessionObjects.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
+import { countOfOthers } from "../sessions/ofTenants.ts";
 import { Reconciler } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { rowsSince, sweptRows } from "../sessions/sweptRows.ts";
@@ -38,7 +39,7 @@ export interface WorkerSurroundings {
   kubeConfig: KubeConfig;
   /** How the API server is reached; each is told whom to tell of every call. */
   connect: { core: (onAnswer: OnAnswer) => CoreApi; leases: (onAnswer: OnAnswer) => LeaseApi };
-  tenants: Pick<TenantsFile, "get" | "isBehind" | "all" | "namespaces" | "onChange">;
+  tenants: Pick<TenantsFile, "get" | "isBehind" | "isClosed" | "all" | "names" | "namespaces" | "onChange">;
   logger: Logger;
   /** Milliseconds between two sweeps. Default 15 000. */
   sweepMs?: number;
@@ -109,6 +110,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
     isLeader: () => leader.isLeader(),
     orphans: () => sweep.findings(),
     secondsSinceSweep: () => sweep.secondsSinceTurn(),
+    withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),
   });
   const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
   const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger, surroundings.watch);

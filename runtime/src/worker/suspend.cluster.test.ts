@@ -123,12 +123,17 @@ test("a session ends when it has been idle, or has run, for as long as it may", 
   expect((await become(idle.id, "stopped")).cause).toBe("idle");
 });
 
-test("a tenant that is taken out of the stack takes its sessions with it, those that wait too", async () => {
-  const { create, become, tenants, acme } = await openWorker(place, { tenant: { maxSessions: 1 } });
+test("a tenant that is closed takes its sessions with it, those that wait too; one that is only absent does not", async () => {
+  const { create, become, find, tenants, closed, acme, sweeps } = await openWorker(place, {
+    tenant: { maxSessions: 1 },
+  });
   const { id } = await create({ workspaceMode: "ephemeral" });
   await become(id, "running");
   const waits = await create();
   tenants.delete(acme.name);
+  await sweeps(2);
+  expect([(await find(id))?.state, (await find(waits.id))?.state]).toEqual(["running", "queued"]);
+  closed.add(acme.name);
   expect((await become(id, "stopped")).cause).toBe("tenant-removed");
   expect((await become(waits.id, "stopped")).cause).toBe("tenant-removed");
   expect(await left(namespace, id)).toEqual([]);
