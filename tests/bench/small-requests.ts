@@ -33,11 +33,13 @@ export async function requestLittle(
     void (async () => {
       const review = JSON.parse(Buffer.concat(await request.toArray()).toString());
       const pod = review.request.object as V1Pod;
-      const patch = (pod.spec?.containers ?? []).map((container, index) => ({
-        op: "replace",
-        path: `/spec/containers/${index}`,
-        value: change(container),
-      }));
+      const patch = (["initContainers", "containers"] as const).flatMap((kind) =>
+        (pod.spec?.[kind] ?? []).map((container, index) => ({
+          op: "replace",
+          path: `/spec/${kind}/${index}`,
+          value: change(container),
+        })),
+      );
       const answer = {
         uid: review.request.uid,
         allowed: true,

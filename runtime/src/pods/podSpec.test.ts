@@ -32,8 +32,9 @@ test("the pod is what Pod Security `restricted` asks for, and has no token of th
       seccompProfile: { type: "RuntimeDefault" },
     },
   });
-  expect(spec?.containers.map(({ name }) => name)).toEqual(["agent", "vnc-proxy"]);
-  for (const container of spec?.containers ?? []) {
+  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  expect(containers.map(({ name }) => name)).toEqual(["vnc-proxy", "agent"]);
+  for (const container of containers) {
     expect(container.securityContext).toEqual({
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -44,12 +45,25 @@ test("the pod is what Pod Security `restricted` asks for, and has no token of th
   }
 });
 
+test("the kubelet restarts vnc-proxy alone, and the agent never", () => {
+  const { spec } = podFor(one, tenant("acme"), owner, settings);
+  expect(spec?.initContainers?.map(({ name, restartPolicy }) => [name, restartPolicy])).toEqual([
+    ["vnc-proxy", "Always"],
+  ]);
+  // A probe of the sidecar would hold the agent's container back.
+  expect(spec?.initContainers?.[0]?.startupProbe).toBeUndefined();
+  expect(spec?.containers.map(({ name, restartPolicy }) => [name, restartPolicy])).toEqual([["agent", undefined]]);
+  expect(spec?.containers[0]?.startupProbe?.exec?.command?.at(-1)).toContain(":17C0 "); // vnc-proxy's port 6080
+});
+
 test("each container sees its own token only, as a file", () => {
   const { spec } = podFor(one, tenant("acme"), owner, settings);
   const mounts = (name: string) =>
-    spec?.containers.map(({ volumeMounts }) => volumeMounts?.some((mount) => mount.name === name));
-  expect(mounts("tokens")).toEqual([false, true]);
-  expect(mounts("session")).toEqual([true, false]);
+    [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map(({ volumeMounts }) =>
+      volumeMounts?.some((mount) => mount.name === name),
+    );
+  expect(mounts("tokens")).toEqual([true, false]);
+  expect(mounts("session")).toEqual([false, true]);
   expect(JSON.stringify(spec)).not.toMatch(/the-.*-token/);
   expect(secretFor(one, tokens).stringData).toEqual({
     tokens: "the-proxy-token: 127.0.0.1:5900\n",

@@ -72,7 +72,10 @@ export function claimFor(session: Identity, tenant: Tenant, owner: V1OwnerRefere
   };
 }
 
-/** The pod: the agent with its desktop, and vnc-proxy that brings the desktop's VNC to a WebSocket. */
+/**
+ * The pod: the agent with its desktop, and vnc-proxy that brings the desktop's VNC to a WebSocket. vnc-proxy is a native
+ * sidecar, an init container that runs on: the kubelet restarts it alone when it ends, and it ends after the agent.
+ */
 export function podFor(
   session: Identity & Pick<Session, "tier" | "workspaceMode">,
   tenant: Tenant,
@@ -113,7 +116,8 @@ export function podFor(
         fsGroupChangePolicy: "OnRootMismatch",
         seccompProfile: { type: "RuntimeDefault" },
       },
-      containers: [agent(session, image, sessionUrl), vncProxy(image)],
+      initContainers: [vncProxy(image)],
+      containers: [agent(session, image, sessionUrl)],
       volumes: [
         { name: "workspace", ...workspace },
         { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
@@ -144,7 +148,8 @@ function agent(session: Pick<Session, "id" | "tier">, image: string, sessionUrl:
     ports: [{ name: "metrics", containerPort: metricsPort }],
     resources: agentResources(session.tier),
     securityContext: confined,
-    startupProbe: startsWith("berth-desktop-ready"),
+    // vnc-proxy too: its own startup probe would keep the agent's container back until it has succeeded.
+    startupProbe: startsWith("sh", "-c", `berth-desktop-ready && grep -q '${listening(desktopPort)}' /proc/net/tcp`),
     volumeMounts: [
       { name: "workspace", mountPath: "/home/agent/workspace" },
       { name: "tmp", mountPath: "/tmp" },
@@ -158,11 +163,11 @@ function vncProxy(image: string): V1Container {
   return {
     name: "vnc-proxy",
     image,
+    restartPolicy: "Always",
     command: ["berth-vnc-proxy"],
     ports: [{ name: "vnc", containerPort: desktopPort }],
     resources: proxyResources,
     securityContext: confined,
-    startupProbe: startsWith("grep", "-q", listening(desktopPort), "/proc/net/tcp"),
     volumeMounts: [
       { name: "proxy-tmp", mountPath: "/tmp" },
       // One file rather than the folder: websockify would read every entry of a folder, Kubernetes' symlinks too.

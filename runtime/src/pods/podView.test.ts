@@ -15,6 +15,14 @@ const pod = (status: V1PodStatus, agent?: V1ContainerState, proxy: V1ContainerSt
   },
 });
 
+/** As `pod`, with vnc-proxy as the sidecar that it is. */
+const withSidecar = (status: V1PodStatus, agent: V1ContainerState, proxy: V1ContainerState): V1Pod =>
+  pod({
+    ...status,
+    initContainerStatuses: [container("vnc-proxy", proxy)],
+    containerStatuses: [container("agent", agent)],
+  });
+
 const container = (name: string, state: V1ContainerState) => ({
   name,
   state,
@@ -94,7 +102,7 @@ test.each([
     "agent-error",
   ],
   [
-    "proxy ended",
+    "proxy ended, in a pod of before it was a sidecar",
     pod({ phase: "Running" }, { running: {} }, { terminated: { exitCode: 0, reason: "Completed" } }),
     "The desktop's proxy exited with code 0",
     "agent-error",
@@ -139,6 +147,23 @@ test.each([
   ],
 ])("displaced: %s", (_name, given, reason) => {
   expect(viewPod(given)).toEqual({ is: "displaced", reason });
+});
+
+test.each([
+  ["out of memory", { terminated: { exitCode: 137, reason: "OOMKilled" } }],
+  ["by itself", { terminated: { exitCode: 0, reason: "Completed" } }],
+  ["again and again", { waiting: { reason: "CrashLoopBackOff" } }],
+])("a proxy that ended %s ends nothing: it is restarted", (_name, proxy) => {
+  const conditions = [scheduled, { type: "Ready", status: "False" }];
+  const view = viewPod(withSidecar({ phase: "Running", conditions }, { running: {} }, proxy));
+  expect(view).toMatchObject({ is: "pending", needs: "time" });
+});
+
+test("a sidecar whose image can't be pulled is told, although the agent waits for it", () => {
+  const image = { waiting: { reason: "ErrImagePull", message: "not found" } };
+  const view = viewPod(withSidecar({ phase: "Pending" }, { waiting: { reason: "PodInitializing" } }, image));
+  const reason = "The session's image can't be pulled (vnc-proxy): not found";
+  expect(view).toEqual({ is: "pending", reason, needs: "help" });
 });
 
 test("a pod that was deleted is leaving, also when its agent has ended by that", () => {

@@ -56,7 +56,8 @@ export function viewPod(pod: V1Pod | undefined): PodView {
   if (status?.phase === "Failed" && status.reason !== undefined) return viewFailure(status.reason, status.message);
 
   const containers = status?.containerStatuses ?? [];
-  // A pod with a container left counts as running; a session without its agent is over.
+  // A pod with a container left counts as running; a session without its agent is over. A sidecar that ended does not end
+  // the session, because the kubelet restarts it.
   for (const container of containers) {
     const ended = viewEnd(container);
     if (ended !== undefined) return ended;
@@ -65,7 +66,7 @@ export function viewPod(pod: V1Pod | undefined): PodView {
   if (status?.phase === "Succeeded") return { is: "finished", reason: "The agent exited" };
   const ready = status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True");
   if (ready && status?.podIP) return { is: "ready", ip: status.podIP };
-  return viewStart(pod, containers);
+  return viewStart(pod, [...(status?.initContainerStatuses ?? []), ...containers]);
 }
 
 function viewDisruption({ status }: V1Pod): PodView | undefined {

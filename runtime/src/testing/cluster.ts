@@ -1,7 +1,7 @@
 /** For tests of the worker against a real cluster: a namespace, a worker, and what there is to see of its sessions. */
 import { randomBytes } from "node:crypto";
 import { Hopeless, until } from "@berth/testing/until.ts";
-import { CoreV1Api } from "@kubernetes/client-node";
+import { CoreV1Api, Exec } from "@kubernetes/client-node";
 import { afterAll, beforeAll, onTestFinished, TestRunner } from "vitest";
 import type { Database } from "../database/database.ts";
 import { loadKubeConfig } from "../pods/kubernetes.ts";
@@ -196,6 +196,13 @@ export async function left(namespace: string, id: string): Promise<string[]> {
     ...claims.items.map(() => "PersistentVolumeClaim"),
     ...pods.items.map(() => "Pod"),
   ];
+}
+
+/** Runs the program in a container of the session's pod; resolves when it has ended. */
+export async function execIn(namespace: string, id: string, container: string, command: string[]): Promise<void> {
+  const exec = new Exec(loadKubeConfig());
+  const socket = await exec.exec(namespace, objectName(id), container, command, null, process.stderr, null, false);
+  await new Promise((resolve) => socket.on("close", resolve));
 }
 
 export const getPod = (namespace: string, id: string) => admin.readNamespacedPod({ namespace, name: objectName(id) });

@@ -11,5 +11,9 @@ export function shrink(pod: V1Pod, agent: string): V1Pod {
     command: ["sh", "-c", container.name === "agent" ? agent : waitForEnd],
     resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
   });
-  return { ...pod, spec: { ...pod.spec, containers: (pod.spec?.containers ?? []).map(small) } };
+  const { initContainers = [], containers = [] } = pod.spec ?? {};
+  return {
+    ...pod,
+    spec: { ...pod.spec, initContainers: initContainers.map(small), containers: containers.map(small) },
+  };
 }

@@ -3,7 +3,7 @@ import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { objectName } from "../pods/names.ts";
-import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
+import { admin, audit, execIn, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
 import { session } from "../testing/fixtures.ts";
 
 const place = useCluster();
@@ -61,6 +61,26 @@ test("an owner that is deleted behind our back takes all with it, and the sessio
   await admin.deleteNamespacedSecret({ namespace, name: objectName(id) });
   await become(id, "failed");
   expect(await left(namespace, id)).toEqual([]);
+});
+
+test("a proxy that dies is restarted alone, and ends nothing", async () => {
+  const { create, become, find, stop } = await openWorker(place);
+  const { id } = await create({ workspaceMode: "ephemeral" });
+  await become(id, "running");
+  const agentStarted = async () =>
+    (await getPod(namespace, id)).status?.containerStatuses?.[0]?.state?.running?.startedAt;
+  const before = await agentStarted();
+  await execIn(namespace, id, "vnc-proxy", ["sh", "-c", "kill 1"]);
+  await until(
+    "the proxy runs again",
+    60,
+    async () => (await getPod(namespace, id)).status?.initContainerStatuses?.[0],
+    (proxy) => proxy?.restartCount === 1 && proxy.state?.running !== undefined,
+  );
+  expect(await agentStarted()).toEqual(before);
+  expect((await find(id))?.state).toBe("running");
+  await stop(id);
+  await become(id, "stopped");
 });
 
 test("an agent that exits with an error fails its session", async () => {
