@@ -43,6 +43,7 @@ test("a tenant is its name; the rest has defaults, the quota the documented one"
     maxSessions: null,
     priority: 50,
     idleTimeout: null,
+    commandIsActivity: true,
     maxLifetime: null,
     retention: "0s",
     workspace: { mode: "persistent", size: "10Gi", storageClass: null },

@@ -13,6 +13,7 @@ test("the runtime reads a tenant with times in seconds, keys by their hashes, an
       { name: "ci", expiresAt: "2027-01-31T00:00:00Z" },
     ],
     idleTimeout: "30m",
+    commandIsActivity: false,
     maxLifetime: "8h",
     retention: "7d",
     quota: { pods: 7, volumes: 9 },
@@ -27,6 +28,7 @@ test("the runtime reads a tenant with times in seconds, keys by their hashes, an
     ],
     maxSessions: 7,
     idleTimeoutSeconds: 1_800,
+    commandIsActivity: false,
     maxLifetimeSeconds: 28_800,
     retentionSeconds: 604_800,
   });

@@ -10,7 +10,15 @@ export type KeyEntry<Key extends KeyConfig = KeyConfig> = Omit<Key, "secret"> & 
 export interface TenantEntry
   extends Pick<
     TenantConfig,
-    "name" | "runtimeClassName" | "priorityClassName" | "workspace" | "priority" | "exec" | "onDrain" | "warmPools"
+    | "name"
+    | "runtimeClassName"
+    | "priorityClassName"
+    | "workspace"
+    | "commandIsActivity"
+    | "priority"
+    | "exec"
+    | "onDrain"
+    | "warmPools"
   > {
   namespace: string;
   serviceAccount: string;
@@ -41,6 +49,7 @@ export function tenantEntry(
     maxSessions: tenant.maxSessions ?? quota.pods,
     quota,
     idleTimeoutSeconds: seconds(tenant.idleTimeout),
+    commandIsActivity: tenant.commandIsActivity,
     maxLifetimeSeconds: seconds(tenant.maxLifetime),
     retentionSeconds: seconds(tenant.retention) ?? 0,
     priority: tenant.priority,

@@ -91,6 +91,10 @@ export const tenant = z
       .nullable()
       .default(null)
       .describe("A session without activity for so long ends, for example 30m; null for never."),
+    commandIsActivity: z
+      .boolean()
+      .default(true)
+      .describe("Whether a session is active as long as its task's command runs; false: it ends as idle all the same."),
     maxLifetime: lasting
       .nullable()
       .default(null)

@@ -21,6 +21,7 @@ import { connectRedis } from "./queue/redis.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
 import { SessionStore } from "./sessions/sessionStore.ts";
 import { endOnSignal, type Step } from "./shutdown.ts";
+import { TenantsFile } from "./tenants/tenantsFile.ts";
 import { startTracing, tracing } from "./tracing/tracing.ts";
 import { within } from "./within.ts";
 import { workerModule } from "./worker/workerModule.ts";
@@ -56,6 +57,7 @@ async function runApi(): Promise<void> {
     tokenKey: config.tokenKey,
     store: app.get(SessionStore),
     queue: app.get(SessionQueue),
+    tenants: app.get(TenantsFile),
     metrics: app.get(Metrics),
     logger,
   });

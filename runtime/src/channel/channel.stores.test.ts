@@ -5,7 +5,7 @@ import { createLogger } from "../logging/logging.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import type { NewSession } from "../sessions/sessionStore.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
-import { cipher, freshDatabase, noJobs } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, noJobs, tenant } from "../testing/fixtures.ts";
 import { createChannel } from "./channel.ts";
 import { sessionToken } from "./token.ts";
 
@@ -23,6 +23,7 @@ async function open() {
     tokenKey,
     store,
     queue: { look: (id) => looked.push(id) },
+    tenants: { get: (name) => tenant(name, { commandIsActivity: name !== "strict" }) },
     metrics,
     logger: createLogger("info", "api", { write: (line) => lines.push(line) }),
   });
@@ -115,9 +116,18 @@ test("ready has the session looked at", async () => {
   expect(looked).toEqual([id]);
 });
 
-test("who types or points keeps the session from being idle; a command that only runs does not", async () => {
+test("a command that runs keeps the session from being idle, and not where the tenant says so", async () => {
+  const { store, create, call } = await open();
+  const [acme, strict] = [await create(), await create({ tenant: "strict" })];
+  const report = { idleSeconds: 60, command: "running" };
+  for (const id of [acme, strict]) expect((await call(id, "POST", "/session/activity", report)).status).toBe(204);
+  expect((await store.find(acme))?.lastActiveAt).toBeInstanceOf(Date);
+  expect((await store.find(strict))?.lastActiveAt).toBeNull();
+});
+
+test("who types or points keeps the session from being idle, whatever its command does", async () => {
   const { store, create, call, log } = await open();
-  const id = await create();
+  const id = await create({ tenant: "strict" });
   const report = (idleSeconds: number, command: string, exitCode?: number) =>
     call(id, "POST", "/session/activity", { idleSeconds, command, exitCode });
   expect((await report(60, "running")).status).toBe(204);

@@ -22,6 +22,7 @@ import type { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionStore } from "../sessions/sessionStore.ts";
 import { finalStates } from "../sessions/state.ts";
+import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { Limiter } from "./limiter.ts";
 import { sessionOf } from "./token.ts";
 
@@ -29,6 +30,7 @@ export interface ChannelOptions {
   tokenKey: string;
   store: Pick<SessionStore, "find" | "task" | "touch" | "progress">;
   queue: Pick<SessionQueue, "look">;
+  tenants: Pick<TenantsFile, "get">;
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">;
   logger: Logger;
 }
@@ -52,7 +54,7 @@ const ProgressReport = z.strictObject({
 });
 
 /** The server; it does not listen yet. */
-export function createChannel({ tokenKey, store, queue, metrics, logger }: ChannelOptions): FastifyInstance {
+export function createChannel({ tokenKey, store, queue, tenants, metrics, logger }: ChannelOptions): FastifyInstance {
   const server = fastify({
     bodyLimit: 16 * 1024,
     requestTimeout: 10_000,
@@ -95,9 +97,11 @@ export function createChannel({ tokenKey, store, queue, metrics, logger }: Chann
   });
 
   server.post("/session/activity", async (request, reply) => {
-    const { id } = await speaker(request);
+    const { id, tenant } = await speaker(request);
     const { idleSeconds, command, exitCode } = parse(Activity, request.body);
-    if (idleSeconds < freshSeconds) await store.touch(id);
+    // Of a tenant that the file does not name, nobody knows that a command shall not count.
+    const works = command === "running" && tenants.get(tenant)?.commandIsActivity !== false;
+    if (works || idleSeconds < freshSeconds) await store.touch(id);
     if (command === "ended") logger.info({ exitCode }, "the agent's command ended");
     return reply.status(204).send();
   });

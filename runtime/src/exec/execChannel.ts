@@ -90,12 +90,16 @@ export class ExecChannel implements Channel {
       return;
     }
     upstream.on("error", () => upstream.terminate());
-    pump(client, upstream, (data) => {
-      if (!clientChannels.has(data[0] ?? -1)) throw new Error(`Nothing can be sent on channel ${data[0]}.`);
+    // What the command writes counts like what is typed: somebody waits for it.
+    const touch = (data: Buffer) => {
       this.options.activity.touch(sessionId);
       return data;
+    };
+    pump(client, upstream, (data) => {
+      if (!clientChannels.has(data[0] ?? -1)) throw new Error(`Nothing can be sent on channel ${data[0]}.`);
+      return touch(data);
     });
-    pump(upstream, client);
+    pump(upstream, client, touch);
     keepAlive(client);
     client.on("close", () => upstream.close());
     upstream.on("close", () => {

@@ -67,6 +67,8 @@ export const TenantSchema = z.object({
     }),
   /** Seconds without activity after which a session ends, unless it says otherwise; null never. */
   idleTimeoutSeconds: z.int().min(1).nullable().default(null),
+  /** Whether a session is active as long as its task's command runs, whatever else happens in it. */
+  commandIsActivity: z.boolean().default(true),
   /** Seconds that a session lives at most; it may ask for less, not for more. Null: no limit. */
   maxLifetimeSeconds: z.int().min(1).nullable().default(null),
   /** Seconds that a workspace is kept after the end of its session; 0: removed at once. */
