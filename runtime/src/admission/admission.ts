@@ -1,4 +1,5 @@
 /** Lets sessions out of the queue whose turn it is: one process at a time, whoever asks. */
+import type { OnModuleDestroy } from "@nestjs/common";
 import { sql } from "kysely";
 import type { Logger } from "pino";
 import type { Database } from "../database/database.ts";
@@ -25,9 +26,14 @@ export interface AdmissionOptions {
 
 const actor: Actor = { name: "worker" };
 
-export class Admission {
+/** A start whose reason has not changed for so many seconds holds no place: what it waits for may take any time. */
+const progressSeconds = 30;
+
+export class Admission implements OnModuleDestroy {
+  #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  #isEnding = false;
 
   constructor(private readonly options: AdmissionOptions) {}
 
@@ -48,6 +54,13 @@ export class Admission {
     );
   }
 
+  /** No look begins by itself any more. */
+  onModuleDestroy(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isEnding = true;
+  }
+
   #begin(): Promise<void> {
     this.#next = undefined;
     const turn = this.#turn().finally(() => {
@@ -64,7 +77,8 @@ export class Admission {
       await sql`select pg_advisory_xact_lock(hashtext('admission'))`.execute(locked);
       const sessions = await queued(database);
       if (sessions.size === 0) return;
-      const { admitted, impossible, waiting } = await this.#plan(sessions);
+      const { loads, stallSeconds } = await loadsOf(database, (name) => tenants.get(name));
+      const { admitted, impossible, waiting } = await this.#plan(sessions, loads);
       const apply = async (id: string, event: Parameters<SessionStore["apply"]>[1]) => {
         const seen = sessions.get(id)?.session;
         return seen !== undefined && typeof (await store.apply(seen, event, actor)) === "object";
@@ -77,16 +91,29 @@ export class Admission {
         else if (await apply(id, { type: "fail", cause: "rejected", reason })) onChange(id);
       }
       for (const { id, reason } of waiting) await apply(id, { type: "waiting", reason });
-      await notePositions(database, waiting);
+      await noteWaits(database, waiting, impossible);
+      if (waiting.length > 0) {
+        this.#lookAgain([stallSeconds, ...[...sessions.values()].map(({ retrySeconds }) => retrySeconds)]);
+      }
     });
   }
 
-  async #plan(sessions: Map<string, Queued>): Promise<Plan> {
+  /**
+   * Looks again at the earliest of these times, in seconds from now, because nothing else happens then that would make
+   * anybody look. One timer in each process; if the process ends, the sweep looks.
+   */
+  #lookAgain(times: (number | null)[]): void {
+    clearTimeout(this.#timer);
+    const next = Math.min(...times.filter((time) => time !== null));
+    if (next === Number.POSITIVE_INFINITY || this.#isEnding) return;
+    this.#timer = setTimeout(() => this.kick(), 1_000 * next + 50).unref();
+  }
+
+  async #plan(sessions: Map<string, Queued>, loads: Map<string, Load>): Promise<Plan> {
     const { database, tenants, maxStarting, onChange } = this.options;
     const queue: Waiting[] = [];
-    const loads = await loadsOf(database, (name) => tenants.get(name));
     const waiting = new Map<string, Tenant>();
-    for (const { session, isRefused } of sessions.values()) {
+    for (const { session, retrySeconds } of sessions.values()) {
       const tenant = tenants.get(session.tenant);
       if (!tenant?.maxSessions) {
         onChange(session.id); // whether it ends is not said here
@@ -99,7 +126,9 @@ export class Admission {
         priority: session.priority,
         since: session.stateSince.getTime(),
         amounts: sessionAmounts(session.tier, session.workspaceMode, tenant),
-        refused: isRefused ? (session.reason ?? "Waiting for room in the cluster") : null,
+        held: session.startedAt === null ? nothing : workspaceAmounts(session.workspaceMode, tenant),
+        isWarm: session.warm !== null,
+        refused: retrySeconds === null ? null : (session.reason ?? "Waiting for room in the cluster"),
       });
     }
     const allowances = new Map(
@@ -112,35 +141,60 @@ export class Admission {
 interface Queued {
   session: Session;
   secondsInState: number;
-  /** The cluster refused it a moment ago. */
-  isRefused: boolean;
+  /** The cluster refused it a moment ago, and it may be tried again in so many seconds; null: it was not refused. */
+  retrySeconds: number | null;
 }
 
-/** What is made ahead is let out only while nobody waits for a session of their own. */
+/** The whole queue, which grows with the number of tenants: each has at most its backlog and its warm pools. */
 async function queued(database: Database): Promise<Map<string, Queued>> {
   const rows = await database
     .selectFrom("sessions")
     .selectAll()
-    .select([secondsInState.as("seconds_in_state"), sql<boolean>`coalesce(retry_at > now(), false)`.as("is_refused")])
+    .select([
+      secondsInState.as("seconds_in_state"),
+      sql<number | null>`case when retry_at > now() then extract(epoch from retry_at - now())::float8 end`.as(
+        "retry_seconds",
+      ),
+    ])
     .where("state", "=", "queued")
-    .where(sql<boolean>`(warm is null or not exists (select from sessions where state = 'queued' and warm is null))`)
     .execute();
   return new Map(
     rows.map((row) => [
       row.id,
-      { session: fromRow(row), secondsInState: row.seconds_in_state, isRefused: row.is_refused },
+      { session: fromRow(row), secondsInState: row.seconds_in_state, retrySeconds: row.retry_seconds },
     ]),
   );
 }
 
-/** What each tenant has up. A suspended session, and a kept workspace, count with their volume alone. */
-async function loadsOf(database: Database, tenantOf: (name: string) => Tenant | undefined): Promise<Map<string, Load>> {
+interface Loads {
+  /** By tenant. */
+  loads: Map<string, Load>;
+  /** In how many seconds the first of the starts that hold a place loses it, unless it gets on; null: none holds one. */
+  stallSeconds: number | null;
+}
+
+/**
+ * What each tenant has up. A suspended session, a resumed one that waits and a kept workspace count with their volume alone.
+ * Costs a look at each session that has not ended.
+ */
+async function loadsOf(database: Database, tenantOf: (name: string) => Tenant | undefined): Promise<Loads> {
   const isUp = sql`state in (${sql.join(podStates)})`;
-  const { rows } = await sql<{ tenant: string; tier: Tier; up: number; starting: number; volumes: number }>`
+  const stall = sql`extract(epoch from updated_at - now())::float8 + ${progressSeconds}`;
+  const holdsPlace = sql`state = 'starting' and not stalled and ${stall} > 0`;
+  const { rows } = await sql<{
+    tenant: string;
+    tier: Tier;
+    up: number;
+    starting: number;
+    stall_seconds: number | null;
+    volumes: number;
+  }>`
     select tenant, tier,
       count(*) filter (where ${isUp})::integer as up,
-      count(*) filter (where state = 'starting' and not stalled)::integer as starting,
-      count(*) filter (where workspace_mode = 'persistent' and state <> 'queued')::integer as volumes
+      count(*) filter (where ${holdsPlace})::integer as starting,
+      min(${stall}) filter (where ${holdsPlace}) as stall_seconds,
+      count(*) filter (
+        where workspace_mode = 'persistent' and (state <> 'queued' or started_at is not null))::integer as volumes
     from sessions
     where state not in (${sql.join(finalStates)}) or workspace_until is not null
     group by tenant, tier`.execute(database);
@@ -155,7 +209,8 @@ async function loadsOf(database: Database, tenantOf: (name: string) => Tenant | 
       used: tenant === undefined ? used : add(used, workspaceAmounts("persistent", tenant), volumes),
     });
   }
-  return loads;
+  const stalls = rows.map(({ stall_seconds }) => stall_seconds).filter((seconds) => seconds !== null);
+  return { loads, stallSeconds: stalls.length === 0 ? null : Math.min(...stalls) };
 }
 
 async function lastTurnOf(database: Database): Promise<Situation["lastTurn"]> {
@@ -168,13 +223,20 @@ async function lastTurnOf(database: Database): Promise<Situation["lastTurn"]> {
   return { turn: rows[0]?.turn ?? 0, tenants: new Set(rows.map(({ tenant }) => tenant)) };
 }
 
-/** For people only, so it is neither a change of the session nor a line of its audit trail. */
-async function notePositions(database: Database, waiting: Plan["waiting"]): Promise<void> {
+/**
+ * The place in the line, for people, and whether the tenant's own room is waited for, for its warm pools: neither a change
+ * of the session nor a line of its audit trail. What can never have room does not wait for it.
+ */
+async function noteWaits(database: Database, waiting: Plan["waiting"], impossible: Plan["impossible"]): Promise<void> {
+  const noted = [...waiting, ...impossible.map(({ id }) => ({ id, position: null, for: null }))];
   await sql`
-    update sessions set queue_position = noted.position
-    from unnest(${waiting.map(({ id }) => id)}::uuid[], ${waiting.map(({ position }) => position)}::integer[])
-      as noted (id, position)
-    where sessions.id = noted.id and state = 'queued' and queue_position is distinct from noted.position`.execute(
+    update sessions set queue_position = noted.position, awaits_room = noted.awaits_room
+    from unnest(
+      ${noted.map(({ id }) => id)}::uuid[],
+      ${noted.map(({ position }) => position)}::integer[],
+      ${noted.map((one) => one.for === "room")}::boolean[]) as noted (id, position, awaits_room)
+    where sessions.id = noted.id and state = 'queued'
+      and (queue_position, sessions.awaits_room) is distinct from (noted.position, noted.awaits_room)`.execute(
     database,
   );
 }

@@ -12,6 +12,8 @@ const waiting = (id: string, changes: Partial<Waiting> = {}): Waiting => ({
   priority: 50,
   since: 0,
   amounts: one,
+  held: nothing,
+  isWarm: false,
   refused: null,
   ...changes,
 });
@@ -40,9 +42,9 @@ test("as many start as may start at the same time; the others are told their pla
   const { admitted, waiting: rest } = plan(situation(burst("a", 5), { loads: new Map([["x", load(8, 8)]]) }));
   expect(ids(admitted)).toEqual(["a000", "a001"]);
   expect(rest).toEqual([
-    { id: "a002", position: 1, reason: "Waiting for its turn to start" },
-    { id: "a003", position: 2, reason: "Waiting for its turn to start" },
-    { id: "a004", position: 3, reason: "Waiting for its turn to start" },
+    { id: "a002", for: "place", position: 1, reason: "Waiting for its turn to start" },
+    { id: "a003", for: "place", position: 2, reason: "Waiting for its turn to start" },
+    { id: "a004", for: "place", position: 3, reason: "Waiting for its turn to start" },
   ]);
 });
 
@@ -72,8 +74,8 @@ test("a tenant that has all its sessions holds up nobody else", () => {
   const { admitted, waiting: rest } = plan(situation(queue, { allowances, loads: new Map([["a", load(1)]]) }));
   expect(new Set(ids(admitted))).toEqual(new Set(["a000", "b000"]));
   expect(rest).toEqual([
-    { id: "a001", position: 1, reason: "Waiting for one of the tenant's 2 sessions to end" },
-    { id: "a002", position: 2, reason: "Waiting for one of the tenant's 2 sessions to end" },
+    { id: "a001", for: "room", position: 1, reason: "Waiting for one of the tenant's 2 sessions to end" },
+    { id: "a002", for: "room", position: 2, reason: "Waiting for one of the tenant's 2 sessions to end" },
   ]);
 });
 
@@ -106,6 +108,72 @@ test("a tenant that the cluster refused a moment ago waits a little, with the cl
   expect(rest.map(({ reason }) => reason)).toEqual(["Waiting for room (pods=1)", "Waiting for room (pods=1)"]);
 });
 
+test("a tenant with nothing starting gets a place, though another's starts hold them all", () => {
+  const loads = new Map([["a", load(10, 10)]]);
+  const { admitted, waiting: rest } = plan(situation([...burst("a", 3), ...burst("b", 3)], { loads }));
+  expect(ids(admitted)).toEqual(["b000"]);
+  expect(ids(rest)).toEqual(["b001", "b002", "a000", "a001", "a002"]);
+});
+
+test("places that get free go first to the tenant that has less than its share, then to whoever waits", () => {
+  const queue = [...burst("a", 9), ...burst("b", 3).map((session) => ({ ...session, since: 1_000 }))];
+  const lastTurn = { turn: 7, tenants: new Set(["b"]) };
+  expect(ids(plan(situation(queue, { lastTurn, loads: new Map([["a", load(6, 6)]]) })).admitted)).toEqual([
+    "b000",
+    "b001",
+    "b002",
+    "a000",
+  ]);
+});
+
+test("a tenant that waits for its own room has no share of the places", () => {
+  const allowances = new Map([
+    ["a", roomy],
+    ["b", { ...roomy, maxSessions: 1 }],
+  ]);
+  const queue = [...burst("a", 2), waiting("b000")];
+  const loads = new Map([["b", load(1)]]);
+  expect(ids(plan(situation(queue, { allowances, loads, maxStarting: 2 })).admitted)).toEqual(["a000", "a001"]);
+});
+
+test("warm sessions start after the tenant's own, though others' wait for room or for places", () => {
+  const warm = (id: string) => waiting(id, { isWarm: true, priority: 100, since: -1 });
+  const allowances = new Map([
+    ["a", roomy],
+    ["b", { ...roomy, maxSessions: 1 }],
+    ["c", roomy],
+  ]);
+  const queue = [warm("aw"), ...burst("a", 2), warm("bw"), ...burst("b", 2), warm("cw"), ...burst("c", 1)];
+  const { admitted, waiting: rest } = plan(situation(queue, { allowances, loads: new Map([["b", load(1)]]) }));
+  expect(ids(admitted)).toEqual(["a000", "c000", "a001", "cw", "aw"]);
+  expect(ids(rest)).toEqual(["b000", "b001", "bw"]);
+
+  const places = [...burst("a", 20), warm("aw"), warm("cw")];
+  const inPlaces = plan(situation(places, { allowances, maxStarting: 4 }));
+  expect(ids(inPlaces.admitted)).toEqual(["a000", "a001", "cw", "a002"]);
+  const [last] = inPlaces.waiting.slice(-1);
+  expect(last).toMatchObject({ id: "aw", position: 18 });
+});
+
+test("a warm session gets no place beyond the limit", () => {
+  const queue = [waiting("bw", { isWarm: true })];
+  expect(ids(plan(situation(queue, { loads: new Map([["a", load(10, 10)]]) })).admitted)).toEqual([]);
+});
+
+test("what a session has already is not counted a second time", () => {
+  const [held, quota] = [
+    { ...nothing, storage: 5 },
+    { ...nothing, pods: 2, storage: 10 },
+  ];
+  const queue = [
+    waiting("a0", { amounts: { ...one, storage: 5 }, held }),
+    waiting("a1", { since: 1, amounts: { ...one, storage: 5 } }),
+  ];
+  const loads = new Map([["a", { ...load(0), used: held }]]);
+  const allowances = new Map([["a", { ...roomy, quota }]]);
+  expect(ids(plan(situation(queue, { loads, allowances })).admitted)).toEqual(["a0", "a1"]);
+});
+
 const tenants = ["a", "b", "c"];
 const anyQueue = fc
   .array(
@@ -113,6 +181,7 @@ const anyQueue = fc
       tenant: fc.constantFrom(...tenants),
       priority: fc.integer({ min: 0, max: 100 }),
       since: fc.integer({ min: 0, max: 50 }),
+      isWarm: fc.boolean(),
     }),
     { maxLength: 40 },
   )
@@ -148,7 +217,14 @@ test("whatever the queue: everybody is told something once, no limit is passed, 
         expect(told.sort()).toEqual(queue.map(({ id }) => id).sort());
 
         const before = [...loads.values()].reduce((sum, { starting }) => sum + starting, 0);
-        expect(admitted.length).toBeLessThanOrEqual(Math.max(0, maxStarting - before));
+        const beyond = admitted.slice(Math.max(0, maxStarting - before));
+        expect(new Set(beyond.map(({ id }) => id.slice(0, 1))).size).toBe(beyond.length);
+        for (const { id } of beyond) {
+          const tenant = id.slice(0, 1);
+          expect(loads.get(tenant)?.starting ?? 0).toBe(0);
+          expect(admitted.filter((one) => one.id.startsWith(tenant))).toHaveLength(1);
+          expect(queue.find((one) => one.id === id)?.isWarm).toBe(false);
+        }
         for (const tenant of tenants) {
           const more = admitted.filter(({ id }) => id.startsWith(tenant)).length;
           const { maxSessions, quota } = allowances.get(tenant) ?? roomy;
@@ -157,7 +233,10 @@ test("whatever the queue: everybody is told something once, no limit is passed, 
           }
         }
         const turnless = rest.filter(({ reason }) => reason.includes("its turn"));
-        if (turnless.length > 0) expect(admitted.length).toBe(Math.max(0, maxStarting - before));
+        expect(turnless.every((one) => one.for === "place")).toBe(true);
+        if (turnless.length > 0) {
+          expect(before + admitted.length).toBeGreaterThanOrEqual(maxStarting);
+        }
       },
     ),
   );

@@ -15,6 +15,7 @@ test("migrations run once, however often and by however many they are started", 
     "0006_commands",
     "0007_warm",
     "0008_tasks_of_ended",
+    "0009_rooms",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

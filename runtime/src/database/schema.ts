@@ -36,6 +36,8 @@ export interface SessionsTable {
   stalled: Generated<boolean>;
   /** While queued: how many, with it, wait for the same thing; null until it was counted. */
   queue_position: number | null;
+  /** While queued: its tenant's own limits keep it from starting, and not the places of all tenants. */
+  awaits_room: Generated<boolean>;
   /** While queued: no earlier than this, after the cluster had no room. */
   retry_at: TimestampOrNull;
   /** Its place in the order in which sessions were last let out of the queue; null: it never was. */

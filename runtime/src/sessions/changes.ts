@@ -17,7 +17,7 @@ export function changesOf(seen: Status, next: Status, event: SessionEvent) {
     pod_ip: next.podIp,
     resumes: next.resumes,
     stalled: next.stalled,
-    ...(next.state !== seen.state && { state_since: now, queue_position: null, retry_at: null }),
+    ...(next.state !== seen.state && { state_since: now, queue_position: null, awaits_room: false, retry_at: null }),
     ...(event.type === "admitted" && event.turn !== undefined && { turn: event.turn }),
     ...(event.type === "deferred" && { retry_at: inSeconds(retrySeconds) }),
     ...(event.type === "ready" && { started_at: sql<Date>`coalesce(started_at, now())`, last_active_at: now }),

@@ -17,7 +17,7 @@ export interface Pool {
   spares: Spare[];
   /** How many were made in the last minute, of those that nobody took. */
   lately: number;
-  /** The tenant's own sessions wait for room. */
+  /** The tenant's own sessions wait for room under the tenant's own limits. */
   isAwaited: boolean;
 }
 

@@ -10,7 +10,8 @@ const isTaken = (error: unknown) => (error as { code?: unknown }).code === "2350
 
 /**
  * The oldest one of the tenant that fits and runs, as the session that was asked for: its time begins now. Undefined if
- * there is none, or if others of the tenant wait before this one. No two callers get the same.
+ * there is none, or if a session of the tenant waits for the tenant's room, which the warm one would make. No two callers get
+ * the same.
  * @param mark what it must be made from
  * @param encrypt makes the task of the session with this id
  */
@@ -34,7 +35,7 @@ export async function claimWarm(
       .where("state", "=", "running")
       .where(sql<boolean>`not exists (
         select from sessions as earlier
-        where earlier.tenant = ${tenant} and earlier.state = 'queued' and earlier.warm is null)`)
+        where earlier.tenant = ${tenant} and earlier.state = 'queued' and earlier.warm is null and earlier.awaits_room)`)
       .orderBy("created_at")
       .limit(1)
       .forUpdate()

@@ -1,5 +1,5 @@
 /** Sessions that are made ahead, on a real Postgres: who gets them, and what is seen of them. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { Admission } from "../admission/admission.ts";
 import { type NewSession, SessionStore } from "../sessions/sessionStore.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
@@ -14,23 +14,31 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
   const store = new SessionStore(database, cipher);
   const acme = tenant("acme", { warmPools: { small: size }, ...changes });
+  const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
   const options = { database, store, look: () => {} };
   const pools = (agentImage = image) => new WarmPools({ ...options, agentImage, tenants: () => tenants });
-  const admission = new Admission({
-    database,
-    store,
-    tenants: { get: () => tenants[0], isBehind: () => false },
-    maxStarting: 10,
-    onChange: () => {},
-    logger: silent,
-  });
+  const admissionOf = (maxStarting: number) => {
+    const admission = new Admission({
+      database,
+      store,
+      tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), isBehind: () => false },
+      maxStarting,
+      onChange: () => {},
+      logger: silent,
+    });
+    onTestFinished(() => admission.onModuleDestroy());
+    return admission;
+  };
+  const admission = admissionOf(10);
   const spares = () =>
     database.selectFrom("sessions").selectAll().where("warm", "is not", null).orderBy("created_at").execute();
   return {
     database,
     store,
     admission,
+    /** An admission that lets nobody out: all places for starts are taken. */
+    noPlaces: admissionOf(0),
     spares,
     refill: (agentImage?: string) => pools(agentImage).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
@@ -49,6 +57,13 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
           user,
         ),
       ),
+    /** Lets the session have waited for a minute. */
+    haveWaited: (id: string) =>
+      database
+        .updateTable("sessions")
+        .set({ state_since: new Date(Date.now() - 60_000) })
+        .where("id", "=", id)
+        .execute(),
     age: () =>
       database
         .updateTable("sessions")
@@ -135,7 +150,7 @@ test("one that was made from another image or for another workspace is not given
   expect((await spares()).every(({ state }) => state === "stopping")).toBe(true);
 });
 
-test("none is let out of the queue while somebody waits for a session of their own", async () => {
+test("none is let out of the queue in the place of a session of the tenant's own", async () => {
   const { refill, ask, admission, spares, store } = await open(1, { maxSessions: 1 });
   await refill();
   const own = await ask();
@@ -156,17 +171,69 @@ test("a look at the queue leaves alone what is not in it", async () => {
 });
 
 test("one gives way to a session of the tenant that has waited for room", async () => {
-  const { database, refill, start, ask, admission, spares, store } = await open(1, { maxSessions: 1 });
+  const { refill, start, ask, admission, spares, store, haveWaited } = await open(1, { maxSessions: 1 });
   await refill();
   await start();
   const own = await ask({ tier: "medium" });
   await admission.run();
   expect((await store.find(own.id))?.state).toBe("queued");
-  await database
-    .updateTable("sessions")
-    .set({ state_since: new Date(Date.now() - 60_000) })
-    .where("id", "=", own.id)
-    .execute();
+  await haveWaited(own.id);
   await refill();
   expect(await spares()).toMatchObject([{ state: "stopping" }]);
+});
+
+test("another tenant's session that waits does not keep the pool from being filled", async () => {
+  const { refill, ask, admission, spares, store } = await open();
+  const beta = { tenant: "beta", namespace: "tenant-beta", claim: undefined };
+  await ask(beta);
+  const second = await ask(beta);
+  await refill();
+  await admission.run();
+  expect(await store.find(second.id)).toMatchObject({ state: "queued" });
+  expect(await spares()).toMatchObject([{ state: "starting" }]);
+});
+
+test("a session of the tenant that waits for a place among the starts neither ends a spare nor bars a claim", async () => {
+  const { refill, start, ask, noPlaces, spares, store, haveWaited } = await open();
+  await refill();
+  await start();
+  const own = await ask({ tier: "medium" });
+  await noPlaces.run();
+  expect((await store.find(own.id))?.reason).toBe("Waiting for its turn to start");
+  await haveWaited(own.id);
+  await refill();
+  expect(await spares()).toMatchObject([{ state: "running" }]);
+  expect((await ask()).state).toBe("running");
+});
+
+test("nor does one that can never have room under the tenant's quota", async () => {
+  const { refill, start, ask, admission, spares, store, haveWaited, database, setTenant } = await open();
+  const quota = {
+    requestsCpu: "9",
+    limitsCpu: "2",
+    requestsMemory: "9Gi",
+    limitsMemory: "9Gi",
+    pods: 9,
+    storage: "9Gi",
+  };
+  await refill();
+  await start();
+  const own = await ask({ tier: "large" });
+  await database.updateTable("sessions").set({ started_at: new Date() }).where("id", "=", own.id).execute();
+  setTenant(tenant("acme", { warmPools: { small: 1 }, quota }));
+  await admission.run();
+  expect((await store.find(own.id))?.reason).toContain("more than the tenant's whole quota");
+  await haveWaited(own.id);
+  await refill();
+  expect(await spares()).toMatchObject([{ state: "running" }]);
+  expect((await ask()).state).toBe("running");
+});
+
+test("while a session of the tenant waits for the tenant's room, nobody claims past it", async () => {
+  const { refill, start, ask, admission } = await open(1, { maxSessions: 1 });
+  await refill();
+  await start();
+  await ask({ tier: "medium" });
+  await admission.run();
+  expect((await ask()).state).toBe("queued");
 });

@@ -88,7 +88,7 @@ async function madeLately(database: Database): Promise<Map<string, number>> {
   return new Map(rows.map(({ tenant, tier, count }) => [poolOf(tenant, tier), Number(count)]));
 }
 
-/** Tenants whose own sessions have waited for longer than starts take turns. */
+/** Tenants whose own sessions have waited for the tenant's room for longer than one that ends takes to go. */
 async function waiting(database: Database): Promise<Set<string>> {
   const rows = await database
     .selectFrom("sessions")
@@ -96,6 +96,7 @@ async function waiting(database: Database): Promise<Set<string>> {
     .distinct()
     .where("warm", "is", null)
     .where("state", "=", "queued")
+    .where("awaits_room", "=", true)
     .where("state_since", "<", sql<Date>`now() - interval '10 seconds'`)
     .execute();
   return new Set(rows.map(({ tenant }) => tenant));

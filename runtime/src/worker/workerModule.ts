@@ -1,6 +1,7 @@
 /** What the role `worker` consists of. */
 import { type DynamicModule, Module } from "@nestjs/common";
 import type { Logger } from "pino";
+import { Admission } from "../admission/admission.ts";
 import type { Connections } from "../api/apiModule.ts";
 import type { Config } from "../config.ts";
 import { pingDatabase } from "../database/database.ts";
@@ -27,7 +28,7 @@ class WorkerModule {}
 export function workerModule(config: Config, { database, redis }: Connections, logger: Logger): DynamicModule {
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const kubeConfig = loadKubeConfig();
-  const { metrics, leader, worker, sweep, watches } = workerParts({
+  const { metrics, admission, leader, worker, sweep, watches } = workerParts({
     config,
     database,
     redis,
@@ -69,6 +70,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
     providers: [
       { provide: TenantsFile, useValue: tenants },
       { provide: Metrics, useValue: metrics },
+      { provide: Admission, useValue: admission },
       { provide: Leader, useValue: leader },
       { provide: SessionWorker, useValue: worker },
       { provide: Sweep, useValue: sweep },
