@@ -32,6 +32,14 @@ const container = (name: string, state: V1ContainerState) => ({
   imageID: "",
 });
 
+/** What the kubelet writes when it ends a pod by itself (Kubernetes 1.34). */
+const kubeletEnd = (message: string) => ({
+  type: "DisruptionTarget",
+  status: "True",
+  reason: "TerminationByKubelet",
+  message,
+});
+
 test("no pod", () => {
   expect(viewPod(undefined)).toEqual({ is: "absent" });
 });
@@ -113,6 +121,16 @@ test.each([
     "The session was evicted from its node: The node was low on resource: memory.",
     "evicted",
   ],
+  [
+    "evicted, and its agent exited with 0 at that",
+    pod({
+      phase: "Succeeded",
+      conditions: [kubeletEnd("The node was low on resource: memory.")],
+      containerStatuses: [container("agent", { terminated: { exitCode: 0, reason: "Completed" } })],
+    }),
+    "The session was evicted from its node: The node was low on resource: memory.",
+    "evicted",
+  ],
 ])("broken: %s", (_name, given, reason, cause) => {
   expect(viewPod(given)).toEqual({ is: "broken", cause, reason });
 });
@@ -140,6 +158,15 @@ test.each([
   ],
   ["node gone", pod({ phase: "Failed", ...disrupted("DeletionByPodGC") }), "The session's node is gone: node worker-1"],
   ["node shut down", pod({ phase: "Failed", reason: "Terminated" }), "The session's node was shut down"],
+  [
+    "node shut down, and its agent exited with 0 at that",
+    pod({
+      phase: "Succeeded",
+      conditions: [kubeletEnd("Pod was terminated in response to imminent node shutdown.")],
+      containerStatuses: [container("agent", { terminated: { exitCode: 0, reason: "Completed" } })],
+    }),
+    "The session's node was shut down: Pod was terminated in response to imminent node shutdown.",
+  ],
   [
     "preempted",
     pod({ phase: "Running", ...disrupted("PreemptionByScheduler") }),

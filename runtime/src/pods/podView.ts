@@ -49,7 +49,7 @@ const failures: Record<string, string> = {
 export function viewPod(pod: V1Pod | undefined): PodView {
   if (pod === undefined) return { is: "absent" };
   const { status } = pod;
-  const displaced = viewDisruption(pod);
+  const displaced = viewDisruption(pod) ?? viewKubeletEnd(pod);
   if (displaced !== undefined) return displaced;
   // Before the containers: that they end is what a deletion does.
   if (pod.metadata?.deletionTimestamp !== undefined) return { is: "leaving", reason: deletedOutside };
@@ -76,6 +76,20 @@ function viewDisruption({ status }: V1Pod): PodView | undefined {
   const byFailure = status?.phase === "Failed" ? failures[status.reason ?? ""] : undefined;
   if (byFailure !== undefined) return { is: "displaced", reason: withDetail(byFailure, status?.message) };
   return undefined;
+}
+
+/**
+ * The kubelet itself ended the pod. If all containers exited with 0 at that, the pod's phase is Succeeded and this condition
+ * alone tells; where a volume is over its limit, not even the condition does: see berth-desktop's exit code.
+ */
+function viewKubeletEnd({ status }: V1Pod): PodView | undefined {
+  const target = status?.conditions?.find(({ type, status }) => type === "DisruptionTarget" && status === "True");
+  if (target?.reason !== "TerminationByKubelet") return undefined;
+  const message = target.message ?? "";
+  const failure = /shutdown/i.test(message) ? "NodeShutdown" : /preempt/i.test(message) ? "Preempting" : undefined;
+  return failure === undefined
+    ? viewFailure("Evicted", message)
+    : { is: "displaced", reason: withDetail(failures[failure] ?? "", message) };
 }
 
 function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {

@@ -1,0 +1,47 @@
+/**
+ * Ends of sessions on a real cluster. The other causes of docs/sessions.md, "Ends", are provoked in lifecycle.cluster.test.ts
+ * (user, agent-exit, agent-error, pod-lost), suspend.cluster.test.ts (idle, max-lifetime, tenant-removed, node-drain,
+ * workspace-lost) and evicted.proof.test.ts (evicted).
+ */
+import { expect, test } from "vitest";
+import { left, openWorker, useCluster } from "../testing/cluster.ts";
+
+const place = useCluster();
+const { namespace, acme } = place;
+const ephemeral = { workspaceMode: "ephemeral" } as const;
+
+test("an agent that takes more memory than its tier has ends as out of memory", async () => {
+  const { create, become } = await openWorker(place, { agent: "exec tail /dev/zero" });
+  const { id } = await create(ephemeral);
+  expect(await become(id, "failed")).toMatchObject({
+    cause: "out-of-memory",
+    reason: "The agent ran out of memory; a larger tier has more",
+  });
+  expect(await left(namespace, id)).toEqual([]);
+});
+
+test("a session that gets no node in time fails and says what it waited for", async () => {
+  const workspace = { ...acme.workspace, storageClass: "berth-test-none" };
+  const { create, become } = await openWorker(place, { tenant: { workspace }, startTimeoutSeconds: 5 });
+  const { id } = await create();
+  expect(await become(id, "failed")).toMatchObject({
+    cause: "start-timeout",
+    reason: expect.stringMatching(
+      /^It did not start within 5 s\. Waiting for a node with room: .*PersistentVolumeClaim/,
+    ),
+  });
+  expect(await left(namespace, id)).toEqual([]);
+});
+
+test("a session whose image can't be pulled is rejected", async () => {
+  const { create, become } = await openWorker(place, {
+    image: "127.0.0.1:5000/berth/none:none",
+    startTimeoutSeconds: 5,
+  });
+  const { id } = await create(ephemeral);
+  expect(await become(id, "failed")).toMatchObject({
+    cause: "rejected",
+    reason: expect.stringMatching(/^It did not start within 5 s\. The session's image can't be pulled/),
+  });
+  expect(await left(namespace, id)).toEqual([]);
+});
