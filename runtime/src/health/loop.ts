@@ -5,6 +5,9 @@ import { LastTurn } from "./lastTurn.ts";
 export class Loop {
   readonly #abort = new AbortController();
   readonly #lastTurn: LastTurn;
+  /** Ends the pause between two turns. */
+  #pause = new AbortController();
+  #isWoken = false;
   #done: Promise<void> = Promise.resolve();
 
   /**
@@ -30,7 +33,14 @@ export class Loop {
   /** Lets the turn that runs come to its end. */
   async stop(): Promise<void> {
     this.#abort.abort();
+    this.wake();
     await this.#done;
+  }
+
+  /** The next turn begins at once, or, if one is under way, as soon as that has ended. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#pause.abort();
   }
 
   /** To be called between the steps of a turn that takes long. */
@@ -46,8 +56,11 @@ export class Loop {
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
       this.alive();
+      this.#isWoken = false;
       const pause = await this.turn();
-      if (pause > 0) await sleep(pause, undefined, { signal: this.signal }).catch(() => {});
+      if (pause <= 0 || this.#isWoken) continue;
+      this.#pause = new AbortController();
+      await sleep(pause, undefined, { signal: this.#pause.signal }).catch(() => {});
     }
   }
 }

@@ -1,10 +1,10 @@
 /** When a webhook that failed is tried again; pure. */
 
 /** 5 s, 20 s, 80 s, 5 min, 21 min, 1.4 h, then every 4 h: twelve attempts in about a day. */
-const firstSeconds = 5;
-const factor = 4;
-const longestSeconds = 4 * 3_600;
-const maxAttempts = 12;
+export const firstSeconds = 5;
+export const factor = 4;
+export const longestSeconds = 4 * 3_600;
+export const maxAttempts = 12;
 
 /**
  * Seconds until the next attempt after `attempts` of them, or `dead` when there is none. `retryAfter` is what the receiver

@@ -4,6 +4,7 @@ import type { Database } from "../database/database.ts";
 import { type EventJson, toEventJson } from "../events/event.ts";
 import { readAllEvents } from "../sessions/sessionEvents.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
+import { factor, firstSeconds, longestSeconds, maxAttempts } from "./backoff.ts";
 import { type DeliveryJson, withoutQuery } from "./delivery.ts";
 
 /** Events turned into deliveries at once. */
@@ -11,6 +12,19 @@ const pageSize = 500;
 
 /** A delivery whose worker died is another's after so many seconds; longer than an attempt may take. */
 const leaseSeconds = 60;
+
+/** Deliveries put off at once. */
+const putOffSize = 1_000;
+
+/** How many deliveries to take. */
+export interface Room {
+  /** In all. */
+  total: number;
+  /** Of each URL. */
+  perUrl: number;
+  /** Of these URLs, in its place. */
+  limits: Map<string, number>;
+}
 
 export interface Delivery {
   id: string;
@@ -65,27 +79,38 @@ export class DeliveryStore {
     });
   }
 
-  /** At most `limit` deliveries that are due, the longest due first; nobody else gets them for a minute. */
-  async take(limit: number): Promise<Delivery[]> {
-    const taken = await this.database
-      .updateTable("webhook_deliveries")
-      .set({
-        attempts: sql`attempts + 1`,
-        next_at: sql<Date>`now() + make_interval(secs => ${leaseSeconds})`,
-      })
-      .where("id", "in", (db) =>
-        db
-          .selectFrom("webhook_deliveries")
-          .select("id")
-          .where("state", "=", "pending")
-          .where("next_at", "<=", sql<Date>`now()`)
-          .orderBy("next_at")
-          .limit(limit)
-          .forUpdate()
-          .skipLocked(),
+  /**
+   * Deliveries that are due, as far as there is room; nobody else gets them for a minute. Each URL's longest due one comes
+   * before any URL's second. Costs a few looks into an index for each URL that something is pending for, and for each
+   * delivery taken, however many are due.
+   */
+  async take({ total, perUrl, limits }: Room): Promise<Delivery[]> {
+    const { rows: taken } = await sql<{ id: string }>`
+      with recursive urls as (
+        (select url from webhook_deliveries where state = 'pending' order by url limit 1)
+        union all
+        select (
+          select next.url from webhook_deliveries as next
+          where next.state = 'pending' and next.url > urls.url order by next.url limit 1)
+        from urls where urls.url is not null
+      ), picked as materialized (
+        select due.id, due.next_at, row_number() over (partition by urls.url order by due.next_at) as place
+        from urls cross join lateral (
+          select id, next_at from webhook_deliveries as delivery
+          where delivery.url = urls.url and state = 'pending' and next_at <= now()
+          order by next_at
+          limit coalesce(
+            (select room from unnest(${[...limits.keys()]}::text[], ${[...limits.values()]}::integer[]) as l (url, room)
+             where l.url = urls.url),
+            ${perUrl}::integer)
+          for update skip locked) as due
+        order by place, due.next_at
+        limit ${total}
       )
-      .returning("id")
-      .execute();
+      update webhook_deliveries as delivery
+      set attempts = attempts + 1, next_at = now() + make_interval(secs => ${leaseSeconds})
+      from picked where delivery.id = picked.id
+      returning delivery.id`.execute(this.database);
     if (taken.length === 0) return [];
     const rows = await select(this.database)
       .where(
@@ -101,6 +126,27 @@ export class DeliveryStore {
       event: eventOf(row),
       secondsOld: row.seconds_old,
     }));
+  }
+
+  /**
+   * What is due for these URLs counts as tried and failed, with this error: it is due again, or dead, when it would be then.
+   * Returns how many of at most 1000 are due again and how many are dead.
+   */
+  async putOff(urls: string[], error: string): Promise<{ failed: number; dead: number }> {
+    const { rows } = await sql<{ state: "pending" | "dead" }>`
+      update webhook_deliveries
+      set attempts = attempts + 1,
+        last_error = ${error},
+        state = case when attempts + 1 >= ${maxAttempts} then 'dead' else state end,
+        next_at = now() + make_interval(
+          secs => least(${longestSeconds}, ${firstSeconds} * ${factor}::float8 ^ attempts) * (0.8 + 0.4 * random()))
+      where id in (
+        select id from webhook_deliveries
+        where url = any(${urls}) and state = 'pending' and next_at <= now()
+        limit ${putOffSize} for update skip locked)
+      returning state`.execute(this.database);
+    const dead = rows.filter(({ state }) => state === "dead").length;
+    return { failed: rows.length - dead, dead };
   }
 
   /** It has arrived, or there is no such webhook any more. */

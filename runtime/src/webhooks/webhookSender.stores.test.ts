@@ -12,7 +12,7 @@ import { SessionStore } from "../sessions/sessionStore.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
 import { cipher, freshDatabase, noJobs, sessionOf, silent, tenant, tenantsFile } from "../testing/fixtures.ts";
-import { DeliveryStore } from "./deliveryStore.ts";
+import { DeliveryStore, type Room } from "./deliveryStore.ts";
 import { WebhookSender } from "./webhookSender.ts";
 
 const user = { name: "key:default" };
@@ -37,7 +37,24 @@ async function receiver(...statuses: number[]) {
   return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?token=1` };
 }
 
-async function open(url: string, { allowPrivate = true, senders = 1 } = {}) {
+/** A receiver that takes what comes and answers nothing, or cuts the connection. */
+async function brokenReceiver(does: "hang" | "cut") {
+  const taken = { count: 0 };
+  const server = createServer((request) => {
+    taken.count += 1;
+    if (does === "cut") request.socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const end = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  onTestFinished(end);
+  return { taken, end, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook` };
+}
+
+/** `isWaiting`: the senders begin when `begin` is called. */
+async function open(url: string, { allowPrivate = true, senders = 1, intervalMs = 20, isWaiting = false } = {}) {
   const { database } = await freshDatabase();
   const sessions = new SessionStore(database, cipher);
   const deliveries = new DeliveryStore(database);
@@ -45,27 +62,31 @@ async function open(url: string, { allowPrivate = true, senders = 1 } = {}) {
   const tenants = new TenantsFile(file, silent, 20);
   const metrics = new Metrics(sessions, noJobs);
   onTestFinished(() => tenants.onApplicationShutdown());
-  const options = { tenants, metrics, logger: silent, allowPrivate, intervalMs: 20 };
+  const options = { tenants, metrics, logger: silent, allowPrivate, intervalMs };
   const running = Array.from({ length: senders }, () => {
     const progress = { turns: 0 };
     const store = {
       fanOut: (known: typeof tenants) => deliveries.fanOut(known),
-      take: async (limit: number) => {
-        const taken = await deliveries.take(limit);
+      take: async (room: Room) => {
+        const taken = await deliveries.take(room);
         progress.turns += 1; // the last thing that a turn waits for
         return taken;
       },
+      putOff: (...late: Parameters<DeliveryStore["putOff"]>) => deliveries.putOff(...late),
       remove: (id: string) => deliveries.remove(id),
       fail: (...outcome: Parameters<DeliveryStore["fail"]>) => deliveries.fail(...outcome),
     };
     const sender = new WebhookSender({ ...options, store });
-    sender.onApplicationBootstrap();
+    if (!isWaiting) sender.onApplicationBootstrap();
     onTestFinished(() => sender.onApplicationShutdown());
     return { progress, sender };
   });
   return {
     deliveries,
     tenants,
+    begin: () => {
+      for (const { sender } of running) sender.onApplicationBootstrap();
+    },
     /** Each sender has looked for something to do since the call, from the beginning to the end. */
     allHaveLooked: async () => {
       const before = running.map(({ progress }) => progress.turns);
@@ -193,4 +214,58 @@ test("without leave, nothing goes to an address of this side", async () => {
     first?.lastError === "127.0.0.1 is not a public address";
   await until("the address is refused", 30, listed, isRefused);
   expect(received).toHaveLength(0);
+});
+
+test("a receiver that hangs delays no other tenant's deliveries", async () => {
+  const dead = await brokenReceiver("hang");
+  const { received, url } = await receiver();
+  const { create, setTenants, tenants, outcomes } = await open(dead.url);
+  setTenants(
+    tenant("acme", { webhooks: [{ url: dead.url, secret }] }),
+    tenant("beta", { webhooks: [{ url, secret }] }),
+  );
+  await until("the change is read", 30, () => tenants.get("beta")?.webhooks.length === 1);
+  for (let count = 0; count < 30; count += 1) await create();
+  await until("the dead receiver has some", 30, () => dead.taken.count >= 4);
+  await create("beta");
+  const isHere = () => received.length === 1;
+  await until("the other's event is here", 30, isHere);
+  await until("it is counted", 30, outcomes, ({ delivered }) => delivered === 1);
+  expect(await outcomes()).toEqual({ delivered: 1 }); // none of the dead receiver's has timed out so far
+  expect(dead.taken.count).toBe(4);
+  dead.end(); // so that what is under way ends at once
+});
+
+test("what is for a receiver that has failed three times in a row is put off without being sent", async () => {
+  const dead = await brokenReceiver("cut");
+  const { create, begin, listed, outcomes } = await open(dead.url, { isWaiting: true });
+  for (let count = 0; count < 30; count += 1) await create();
+  begin();
+  const all = await until("all have failed", 30, listed, (items) => items.every(({ lastError }) => lastError !== null));
+  expect(all).toHaveLength(30);
+  expect(all.every(({ state, attempts }) => state === "pending" && attempts === 1)).toBe(true);
+  expect(dead.taken.count).toBe(4);
+  expect(all.filter(({ lastError }) => lastError?.startsWith("not sent"))).toHaveLength(26);
+  expect(await outcomes()).toEqual({ failed: 30, dead: 0 });
+});
+
+test("what is put off for the twelfth time is dead", async () => {
+  const { url } = await brokenReceiver("cut");
+  const { create, begin, listed, lastAttempt, hurry, allHaveLooked } = await open(url, { isWaiting: true });
+  for (let count = 0; count < 4; count += 1) await create();
+  begin();
+  await until("all have failed", 30, listed, (items) => items.every(({ lastError }) => lastError !== null));
+  await lastAttempt();
+  await until("all are dead", 30, listed, (items) => items.every(({ state }) => state === "dead"));
+  await hurry();
+  await allHaveLooked();
+  expect((await listed()).every(({ state, attempts }) => state === "dead" && attempts === 12)).toBe(true);
+});
+
+test("what is due goes out without a pause between batches", async () => {
+  const { received, url } = await receiver();
+  const { create, begin, listed } = await open(url, { isWaiting: true, intervalMs: 600_000 });
+  for (let count = 0; count < 60; count += 1) await create();
+  begin();
+  await until("all is delivered", 30, listed, ({ length }) => received.length === 60 && length === 0);
 });

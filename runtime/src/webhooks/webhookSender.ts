@@ -1,4 +1,7 @@
-/** Tells tenants' webhooks what happens to their sessions. */
+/**
+ * Tells tenants' webhooks what happens to their sessions. Receivers share nothing but the process's slots, of which each has a
+ * few: one that hangs holds its own deliveries up, and once it counts as dead they are put off without being sent.
+ */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import { Loop } from "../health/loop.ts";
@@ -7,13 +10,16 @@ import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { nextAttempt } from "./backoff.ts";
 import type { Delivery, DeliveryStore } from "./deliveryStore.ts";
 import { post } from "./post.ts";
+import { Receivers } from "./receivers.ts";
 import { signedHeaders } from "./sign.ts";
 
-/** Attempts that run at the same time. */
-const concurrency = 20;
+/** Attempts that run at the same time, to all receivers. Each is a connection of its own. */
+const concurrency = 100;
+
+const putOffError = "not sent, as the receiver did not answer the last deliveries";
 
 export interface WebhookSenderOptions {
-  store: Pick<DeliveryStore, "fanOut" | "take" | "remove" | "fail">;
+  store: Pick<DeliveryStore, "fanOut" | "take" | "putOff" | "remove" | "fail">;
   tenants: Pick<TenantsFile, "get" | "isBehind">;
   metrics: Pick<Metrics, "webhooks">;
   logger: Logger;
@@ -26,6 +32,7 @@ export interface WebhookSenderOptions {
 export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #loop = new Loop(() => this.#turn());
   readonly #running = new Set<Promise<void>>();
+  readonly #receivers = new Receivers();
 
   constructor(private readonly options: WebhookSenderOptions) {}
 
@@ -49,22 +56,43 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     let more = false;
     try {
       more = await store.fanOut(tenants);
-      const free = concurrency - this.#running.size;
-      for (const delivery of free > 0 ? await store.take(free) : []) this.#start(delivery);
+      await this.#putOff(this.#receivers.paused());
+      const total = concurrency - this.#running.size;
+      const room = { total, perUrl: this.#receivers.usual, limits: this.#receivers.limits() };
+      for (const delivery of total > 0 ? await store.take(room) : []) this.#start(delivery);
     } catch (error) {
       logger.warn({ err: error }, "webhooks wait for the database");
     }
     return more ? 0 : intervalMs;
   }
 
+  async #putOff(urls: string[]): Promise<void> {
+    if (urls.length === 0) return;
+    const { failed, dead } = await this.options.store.putOff(urls, putOffError);
+    this.options.metrics.webhooks.inc({ outcome: "failed" }, failed);
+    this.options.metrics.webhooks.inc({ outcome: "dead" }, dead);
+  }
+
+  /** Where one attempt has ended the next can begin, so the loop does not wait for its time. */
   #start(delivery: Delivery): void {
-    const attempt = this.#attempt(delivery)
+    this.#receivers.begin(delivery.url);
+    let isAlive: boolean | undefined;
+    const note = (alive: boolean) => {
+      isAlive = alive;
+    };
+    const attempt = this.#attempt(delivery, note)
       .catch((error: unknown) => this.options.logger.warn({ err: error }, "a webhook's outcome could not be noted"))
-      .finally(() => this.#running.delete(attempt));
+      .finally(() => {
+        this.#running.delete(attempt);
+        this.#receivers.end(delivery.url, isAlive);
+        this.#loop.wake();
+      });
     this.#running.add(attempt);
   }
 
-  async #attempt({ id, url, attempts, event, secondsOld }: Delivery): Promise<void> {
+  /** `note` is told whether the receiver can be reached and is well. */
+  async #attempt(delivery: Delivery, note: (isAlive: boolean) => void): Promise<void> {
+    const { id, url, attempts, event, secondsOld } = delivery;
     const { store, tenants, metrics, logger, allowPrivate } = this.options;
     const webhook = tenants.get(event.tenant)?.webhooks.find((one) => one.url === url);
     if (webhook === undefined) {
@@ -79,6 +107,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     let gone = false;
     try {
       const answer = await post(new URL(url), headers, body, allowPrivate);
+      note(answer.status < 500 && answer.status !== 429);
       if (answer.status >= 200 && answer.status < 300) {
         metrics.webhooks.inc({ outcome: "delivered" });
         return store.remove(id);
@@ -87,6 +116,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
       retryAfter = answer.retryAfter;
       gone = answer.status === 410; // it wants no more of this
     } catch (error) {
+      note(false);
       failure = (error as Error).message;
     }
     const next = gone ? "dead" : nextAttempt(attempts, retryAfter);

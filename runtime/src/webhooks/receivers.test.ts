@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { Receivers } from "./receivers.ts";
+
+const url = "https://hooks.example/a";
+
+function open() {
+  let now = 0;
+  const receivers = new Receivers(() => now);
+  return {
+    receivers,
+    pass: (seconds: number) => (now += seconds * 1_000),
+    attempt: (isAlive?: boolean) => {
+      receivers.begin(url);
+      receivers.end(url, isAlive);
+    },
+    limit: () => receivers.limits().get(url),
+  };
+}
+
+test("one that answers has no entry of its own once it is idle; while it is busy it has less to spare", () => {
+  const { receivers, attempt, limit } = open();
+  attempt(true);
+  expect(receivers.limits()).toEqual(new Map());
+  for (let running = 1; running <= 5; running += 1) {
+    receivers.begin(url);
+    expect(limit()).toBe(Math.max(0, 4 - running));
+  }
+});
+
+test("one that failed gets one delivery at a time, and after three failures in a row none for half a minute", () => {
+  const { receivers, attempt, limit, pass } = open();
+  attempt(false);
+  expect(limit()).toBe(1);
+  attempt(false);
+  expect(receivers.paused()).toEqual([]);
+  attempt(false);
+  expect([limit(), receivers.paused()]).toEqual([0, [url]]);
+  pass(29);
+  expect([limit(), receivers.paused()]).toEqual([0, [url]]);
+  pass(1);
+  expect([limit(), receivers.paused()]).toEqual([1, []]);
+});
+
+test("the delivery after the pause decides: another pause, or all as before", () => {
+  const { receivers, attempt, limit, pass } = open();
+  for (let count = 0; count < 3; count += 1) attempt(false);
+  pass(30);
+  receivers.begin(url);
+  expect(limit()).toBe(0);
+  receivers.end(url, false);
+  expect([limit(), receivers.paused()]).toEqual([0, [url]]);
+  pass(30);
+  attempt(true);
+  expect(receivers.limits()).toEqual(new Map());
+});
+
+test("failures that are not in a row, and what was never sent, make no pause", () => {
+  const { receivers, attempt } = open();
+  for (const isAlive of [false, false, true, false, undefined, false]) attempt(isAlive);
+  expect(receivers.paused()).toEqual([]);
+});
