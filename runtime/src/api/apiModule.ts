@@ -31,7 +31,9 @@ import { controllers } from "./controllers.ts";
 import { Oidc } from "./oidc.ts";
 import { openApiDocument } from "./openApi.ts";
 import { OPEN_API, OpenApiController } from "./openApiController.ts";
+import { Places } from "./places.ts";
 import { RateLimit } from "./rateLimit.ts";
+import { Revocations } from "./revocations.ts";
 import { Streams } from "./streams.ts";
 import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
 import { WebSockets } from "./webSockets.ts";
@@ -71,22 +73,24 @@ export function apiModule(
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
   const activity = new Activity(store, logger);
   const feed = new EventFeed(store, logger);
-  const streams = new Streams();
+  const revocations = new Revocations(tenants);
+  const places = new Places(redis, logger, patienceMs);
+  const streams = new Streams(revocations);
   const pods = new PodAccess(loadKubeConfig());
-  const parts = { store, authenticator, rateLimit, activity, logger };
+  const parts = { store, tenants, authenticator, rateLimit, activity, logger };
   const trusted = proxyAddr.compile(config.TRUSTED_PROXIES);
   const webSockets = new WebSockets({
     channels: [
       new DesktopGateway({
         ...parts,
-        tenants,
-        tickets,
         proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
         metrics,
       }),
       new ExecChannel({ ...parts, pods }),
     ],
     addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
+    places,
+    revocations,
     logger,
   });
   return {
@@ -108,6 +112,8 @@ export function apiModule(
       { provide: PodAccess, useValue: pods },
       { provide: DeliveryStore, useValue: new DeliveryStore(database) },
       { provide: WebSockets, useValue: webSockets },
+      { provide: Places, useValue: places },
+      { provide: Revocations, useValue: revocations },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
       { provide: AGENT_IMAGE, useValue: config.AGENT_IMAGE },
       { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },

@@ -1,7 +1,9 @@
 /** Finds out who shows a token: a tenant's or the admin's key, an identity provider's token, or a desktop ticket. */
-import type { Tickets } from "../desktop/tickets.ts";
+import type { Ticket, Tickets } from "../desktop/tickets.ts";
+import type { Tenant } from "../tenants/tenants.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import type { CallerInfo } from "./caller.ts";
+import { keyCredential, lossOf } from "./credential.ts";
 import type { Oidc } from "./oidc.ts";
 import { Problem } from "./problem.ts";
 
@@ -30,19 +32,39 @@ export class Authenticator {
       if (holder === undefined) throw new Problem(401, "The key is not valid.");
       if (holder.expired) throw new Problem(401, `The key ${holder.key} has expired. Ask for a new one.`);
       if (holder.role === "admin") return { role: "admin", actor: actor(`admin:${holder.key}`) };
-      return { role: "tenant", tenant: holder.tenant, scopes: holder.scopes, actor: actor(`key:${holder.key}`) };
+      const { tenant, scopes, key } = holder;
+      const credential = keyCredential(tenant.name, key, token, scopes);
+      return { role: "tenant", tenant, scopes, actor: actor(`key:${key}`), credential };
     }
     if (sessionId !== undefined) {
-      const ticket = await this.tickets.verify(token);
-      const tenant = ticket && this.tenants.get(ticket.tenant);
-      if (tenant !== undefined && ticket?.sessionId === sessionId.toLowerCase()) {
-        return { role: "tenant", tenant, scopes: ["read"], actor: actor(`ticket:${ticket.sessionId}`) };
+      const found = await this.#ticket(token, sessionId);
+      if (found !== undefined) {
+        const { tenant, ticket } = found;
+        const { credential } = ticket;
+        return { role: "tenant", tenant, scopes: ["read"], actor: actor(`ticket:${ticket.sessionId}`), credential };
       }
     }
     const identity = await this.oidc?.verify(token);
     if (identity === undefined) throw new Problem(401, "The key is not valid.");
     const tenant = this.tenants.get(identity.tenant);
     if (tenant === undefined) throw new Problem(403, `There is no tenant ${JSON.stringify(identity.tenant)}.`);
-    return { role: "tenant", tenant, scopes: identity.scopes, actor: actor(`oidc:${identity.subject}`) };
+    const { scopes, expiresAt } = identity;
+    const credential = { is: "token", tenant: tenant.name, expiresAt } as const;
+    return { role: "tenant", tenant, scopes, actor: actor(`oidc:${identity.subject}`), credential };
+  }
+
+  /** The session's desktop ticket. Throws a 401 if it is none, has expired, or was made by a key that is not good any more. */
+  async identifyTicket(token: string, sessionId: string): Promise<Ticket> {
+    const found = await this.#ticket(token, sessionId);
+    if (found === undefined) throw new Problem(401, "The ticket is not valid, or has expired. Ask for a new one.");
+    return found.ticket;
+  }
+
+  async #ticket(token: string, sessionId: string): Promise<{ ticket: Ticket; tenant: Tenant } | undefined> {
+    const ticket = await this.tickets.verify(token);
+    if (ticket === undefined || ticket.sessionId !== sessionId.toLowerCase()) return undefined;
+    const tenant = this.tenants.get(ticket.tenant);
+    if (tenant === undefined || lossOf(ticket.credential, this.tenants) !== undefined) return undefined;
+    return { ticket, tenant };
   }
 }

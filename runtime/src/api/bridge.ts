@@ -16,7 +16,8 @@ const heartbeatMs = 30_000;
  */
 export function pump(from: WebSocket, to: WebSocket, filter?: (data: Buffer) => Buffer): void {
   from.on("message", (received, isBinary) => {
-    if (to.readyState !== WebSocket.OPEN) return;
+    // A client that was sent away may go on sending until it answers the close.
+    if (to.readyState !== WebSocket.OPEN || from.readyState !== WebSocket.OPEN) return;
     let data = received as Buffer;
     try {
       data = filter?.(data) ?? data;

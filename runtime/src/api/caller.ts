@@ -3,6 +3,7 @@ import { createParamDecorator, type ExecutionContext, SetMetadata } from "@nestj
 import type { FastifyRequest } from "fastify";
 import type { Actor } from "../sessions/sessionStore.ts";
 import type { Scope, Tenant } from "../tenants/tenants.ts";
+import type { Credential } from "./credential.ts";
 import { Problem } from "./problem.ts";
 
 export interface TenantCaller {
@@ -10,6 +11,8 @@ export interface TenantCaller {
   tenant: Tenant;
   scopes: readonly Scope[];
   actor: Actor;
+  /** What it is let in by; what goes on for long ends with it. */
+  credential: Credential;
 }
 
 export interface AdminCaller {

@@ -20,10 +20,15 @@ export interface Identity {
   tenant: string;
   /** Those of `read`, `write`, `desktop` that are in the token's `scope`. */
   scopes: Scope[];
+  /** Until when the token is good, in milliseconds since 1970; with what clocks may differ. */
+  expiresAt: number;
 }
 
 /** Signatures by the provider's private key alone: no algorithm with a shared secret, and never `none`. */
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
+
+/** Seconds by which the provider's clock and ours may differ. */
+const clockToleranceSeconds = 30;
 
 const Discovery = z.object({ issuer: z.string(), jwks_uri: z.url({ protocol: /^https?$/ }) });
 
@@ -44,7 +49,7 @@ export class Oidc {
         audience,
         algorithms,
         requiredClaims: ["exp", "sub", tenantClaim],
-        clockTolerance: 30,
+        clockTolerance: clockToleranceSeconds,
       }));
     } catch (error) {
       if (isRefusal(error)) return undefined;
@@ -58,6 +63,7 @@ export class Oidc {
       subject: String(payload.sub).slice(0, 200),
       tenant,
       scopes: scopes.filter((one) => granted.includes(one)),
+      expiresAt: ((payload.exp ?? 0) + clockToleranceSeconds) * 1_000,
     };
   }
 

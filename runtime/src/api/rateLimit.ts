@@ -46,9 +46,17 @@ export class RateLimit {
     });
   }
 
-  /** Counts the call. Undefined if Redis doesn't answer. */
-  async take(caller: CallerInfo): Promise<Rate | undefined> {
-    const key = caller.role === "admin" ? caller.actor.name : `${caller.tenant.name}:${caller.actor.name}`;
+  /** Counts the caller's call. Undefined if Redis doesn't answer. */
+  take(caller: CallerInfo): Promise<Rate | undefined> {
+    return this.#take(caller.role === "admin" ? caller.actor.name : `${caller.tenant.name}:${caller.actor.name}`);
+  }
+
+  /** Counts a desktop that is opened with the ticket; as often as a key may call. */
+  takeTicket(id: string): Promise<Rate | undefined> {
+    return this.#take(`ticket:${id}`);
+  }
+
+  async #take(key: string): Promise<Rate | undefined> {
     if (performance.now() < this.#awayUntil) return undefined;
     try {
       const state = await within(this.patienceMs, this.#limiter.consume(key));

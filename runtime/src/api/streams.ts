@@ -1,7 +1,12 @@
-/** Answers that go on for long: each ends when its reader leaves or the process ends, and a tenant has only so many. */
+/**
+ * Answers that go on for long: each ends when its reader leaves, may not stay, or the process ends, and a tenant has only so
+ * many.
+ */
 import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
+import type { CallerRequest } from "./caller.ts";
 import { Problem } from "./problem.ts";
+import type { Revocations } from "./revocations.ts";
 
 /** Long answers that a tenant may have open at one API process. */
 const perTenant = 100;
@@ -10,7 +15,9 @@ export class Streams implements BeforeApplicationShutdown {
   readonly #open = new Map<string, Set<AbortController>>();
   #ending = false;
 
-  /** The signal that ends the answer. Throws a 429 if the tenant has too many of them. */
+  constructor(private readonly revocations: Pick<Revocations, "watch">) {}
+
+  /** The signal that ends the answer; its reason is a Problem where the caller may not stay. Throws a 429 if the tenant has too many of them. */
   open(tenant: string, reply: FastifyReply): AbortSignal {
     if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
     const controllers = this.#open.get(tenant) ?? new Set();
@@ -20,7 +27,13 @@ export class Streams implements BeforeApplicationShutdown {
     const controller = new AbortController();
     controllers.add(controller);
     this.#open.set(tenant, controllers);
+    const { caller } = reply.request as CallerRequest;
+    const unwatch =
+      caller?.role === "tenant"
+        ? this.revocations.watch(caller.credential, (why) => controller.abort(new Problem(401, why)))
+        : () => {};
     reply.raw.once("close", () => {
+      unwatch();
       controllers.delete(controller);
       if (controllers.size === 0) this.#open.delete(tenant);
       controller.abort();

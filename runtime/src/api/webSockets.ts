@@ -9,7 +9,10 @@ import type { Logger } from "pino";
 import { type WebSocket, WebSocketServer } from "ws";
 import { isDatabaseUnavailable } from "../database/database.ts";
 import { closeWith } from "./bridge.ts";
+import type { Credential } from "./credential.ts";
+import type { Limit, Places } from "./places.ts";
 import { Problem, type ProblemBody, problemBody, retryAfterOf } from "./problem.ts";
+import type { Revocations } from "./revocations.ts";
 
 /** The upgrade as a channel sees it. */
 export interface UpgradeRequest {
@@ -19,25 +22,44 @@ export interface UpgradeRequest {
   address: string | undefined;
 }
 
+/** A client that may come in, if there is a place for it. */
+export interface Admission {
+  /** Of whose places it takes one each. */
+  limits: Limit[];
+  /** It may stay for as long as this is good, and `loss` says nothing against it. */
+  credential: Credential;
+  loss?: () => string | undefined;
+  /** Called once it has its place; returns what to do with the client once it is connected. Throws a Problem. */
+  open: () => Promise<(client: WebSocket) => void>;
+}
+
 /** One kind of WebSocket. */
 export interface Channel {
   /** The last part of its path. */
   name: string;
   /** The subprotocols it speaks, of which the client may offer one or none. */
   protocols: readonly string[];
-  /** Says what to do with the client once it is connected. Throws a Problem if it may not. */
-  admit: (request: UpgradeRequest) => Promise<(client: WebSocket) => void>;
+  /** Throws a Problem if the client may not come in. */
+  admit: (request: UpgradeRequest) => Promise<Admission>;
 }
 
 export interface WebSocketsOptions {
   channels: Channel[];
   /** The address of who is behind the request, past the proxies that are believed. */
   addressOf: (request: IncomingMessage) => string | undefined;
+  places: Pick<Places, "take">;
+  revocations: Pick<Revocations, "watch">;
   logger: Logger;
 }
 
 /** The close code by which clients are told that this API process ends: connect again. */
 export const restartCode = 1012;
+
+/** The close code by which clients are told that they may not stay: their key or link has expired or was removed. */
+export const lostCode = 4401;
+
+/** A client that may not stay and doesn't answer the close is cut off after so long, in milliseconds. */
+const lostPatienceMs = 1_000;
 
 export class WebSockets implements BeforeApplicationShutdown {
   readonly #channels: Map<string, { channel: Channel; server: WebSocketServer }>;
@@ -56,18 +78,27 @@ export class WebSockets implements BeforeApplicationShutdown {
       const [, id, name] = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\?|$)/.exec(request.url ?? "") ?? [];
       const found = this.#channels.get(name ?? "");
       if (id === undefined || found === undefined || !isUuid(id)) throw new Problem(404, "There is no WebSocket here.");
-      const serve = await found.channel.admit({
+      const admission = await found.channel.admit({
         sessionId: id.toLowerCase(),
         query: new URL(request.url ?? "", "http://api").searchParams,
         authorization: request.headers.authorization,
         address: this.options.addressOf(request),
       });
-      if (socket.destroyed) return;
-      if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
-      found.server.handleUpgrade(request, socket, head, (client) => {
-        client.on("error", () => client.terminate());
-        serve(client);
-      });
+      const release = await this.options.places.take(admission.limits);
+      socket.once("close", release);
+      try {
+        const serve = await admission.open();
+        if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
+        if (socket.destroyed) return release();
+        found.server.handleUpgrade(request, socket, head, (client) => {
+          client.on("error", () => client.terminate());
+          this.#watch(client, admission);
+          serve(client);
+        });
+      } catch (error) {
+        release();
+        throw error;
+      }
     } catch (error) {
       refuse(socket, error, this.#problemOf(error));
     }
@@ -82,6 +113,15 @@ export class WebSockets implements BeforeApplicationShutdown {
     while (clients().length > 0 && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 50));
     for (const client of clients()) client.terminate();
+  }
+
+  /** Sends the client away once it may not stay. */
+  #watch(client: WebSocket, { credential, loss }: Admission): void {
+    const end = (why: string) => {
+      closeWith(client, lostCode, why);
+      setTimeout(() => client.terminate(), lostPatienceMs).unref();
+    };
+    client.once("close", this.options.revocations.watch(credential, end, loss));
   }
 
   #problemOf(error: unknown): ProblemBody {

@@ -24,7 +24,10 @@ const TicketBody = z
         .min(10, "must be at least 10")
         .max(3_600, "must be at most 3600")
         .default(defaultLifetimeSeconds)
-        .meta({ description: "For how long the ticket opens the desktop; what it opened stays open." }),
+        .meta({
+          description:
+            "For how long the ticket opens the desktop. A view ends then; what an interactive ticket opened lasts as long as the key that made the ticket.",
+        }),
     },
     { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
   )
@@ -67,7 +70,7 @@ export class DesktopController {
     refusals: { 409: "The session is over." },
   })
   async createDesktopTicket(
-    @Caller() { tenant }: TenantCaller,
+    @Caller() { tenant, credential }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
     @Body({ schema: TicketBody }) { mode, lifetimeSeconds }: TicketBody,
   ): Promise<z.infer<typeof TicketJson>> {
@@ -75,7 +78,7 @@ export class DesktopController {
     if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}; its desktop is gone.`);
     this.activity.touch(id);
     const permission = { sessionId: id, tenant: tenant.name, mode };
-    const { ticket, expiresAt } = await this.tickets.issue(permission, lifetimeSeconds);
+    const { ticket, expiresAt } = await this.tickets.issue(permission, credential, lifetimeSeconds);
     const url = `${this.publicUrl}/desktop/${id}#ticket=${ticket}`;
     return { ticket, mode, expiresAt: expiresAt.toISOString(), url };
   }
@@ -85,7 +88,7 @@ export class DesktopController {
   @Describe({
     summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
     answers: upgraded(
-      "The desktop. Close codes: 1012 connect again, 4409 not running yet, 4410 over, 4502 not reachable.",
+      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4409 not running yet, 4410 over, 4429 asked too often, 4502 not reachable.",
     ),
     refusals: notAnUpgrade,
   })
@@ -101,7 +104,9 @@ export class DesktopController {
   @Describe({
     summary:
       "Run a command in the agent's container, as a WebSocket (v5.channel.k8s.io), where the tenant's config allows it",
-    answers: upgraded("The command: the first byte of each message says what it is, as in Kubernetes' own protocol."),
+    answers: upgraded(
+      "The command: the first byte of each message says what it is, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key has ended, 4502 not started.",
+    ),
     refusals: { ...notAnUpgrade, 409: "The session is not running." },
   })
   runCommand(

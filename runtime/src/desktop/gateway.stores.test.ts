@@ -7,23 +7,30 @@ import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { Authenticator } from "../api/authenticator.ts";
+import { Places } from "../api/places.ts";
 import { RateLimit } from "../api/rateLimit.ts";
+import { Revocations } from "../api/revocations.ts";
 import { WebSockets } from "../api/webSockets.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { Activity } from "../sessions/activity.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { SessionEvent } from "../sessions/state.ts";
+import { scopes, type Tenant } from "../tenants/tenants.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
 import {
   cipher,
+  credentialOf,
   emptyRedis,
   freshDatabase,
   keyOf,
   noJobs,
+  patienceMs,
   sessionOf,
+  sha256,
   silent,
   tenant,
   tenantsFile,
+  writeTenants,
 } from "../testing/fixtures.ts";
 import { closeCodes, DesktopGateway } from "./gateway.ts";
 import type { DesktopMode } from "./rfbClient.ts";
@@ -31,64 +38,85 @@ import { proxyToken, Tickets } from "./tickets.ts";
 
 const tokenKey = "0123456789abcdef0123456789abcdef";
 
+type KeyOfTenant = Tenant["keys"][number];
+
 interface Closed {
   code: number;
   reason: string;
 }
 
-async function open(onDesktop: (socket: WebSocket, url: string) => void = () => {}) {
+/** With `processes` of the API, which share the stores; `origins` are their addresses. */
+async function open(
+  onDesktop: (socket: WebSocket, url: string) => void = () => {},
+  processes = 1,
+  perMinute = 100_000,
+) {
   const desktops = new WebSocketServer({ port: 0, host: "127.0.0.1", handleProtocols: () => "binary" });
   desktops.on("connection", (socket, request) => onDesktop(socket, request.url ?? ""));
   await new Promise((resolve) => desktops.once("listening", resolve));
 
   const { database } = await freshDatabase();
   const store = new SessionStore(database, cipher);
-  const tenants = new TenantsFile(tenantsFile(tenant("acme"), tenant("beta")), silent);
+  const file = tenantsFile(tenant("acme"), tenant("beta"));
+  const tenants = new TenantsFile(file, silent, 50);
+  const revocations = new Revocations(tenants, 50);
   const tickets = new Tickets(tokenKey);
   const metrics = new Metrics(store, noJobs);
   const redis = await emptyRedis();
   const activity = new Activity(store, silent);
   const touched: string[] = [];
-  const gateway = new WebSockets({
-    channels: [
-      new DesktopGateway({
-        store,
-        tenants,
-        tickets,
-        authenticator: new Authenticator(tenants, tickets),
-        rateLimit: new RateLimit(redis, 100_000, silent),
-        activity: {
-          touch: (sessionId) => {
-            touched.push(sessionId);
-            activity.touch(sessionId);
+  const gatewayOf = () =>
+    new WebSockets({
+      channels: [
+        new DesktopGateway({
+          store,
+          tenants,
+          authenticator: new Authenticator(tenants, tickets),
+          rateLimit: new RateLimit(redis, perMinute, silent, patienceMs),
+          activity: {
+            touch: (sessionId) => {
+              touched.push(sessionId);
+              activity.touch(sessionId);
+            },
           },
-        },
-        proxyToken: (id) => proxyToken(tokenKey, id),
-        metrics,
-        logger: silent,
-        port: (desktops.address() as AddressInfo).port,
-      }),
-    ],
-    addressOf: (request) => request.socket.remoteAddress,
-    logger: silent,
-  });
-  const server = createServer();
-  server.on("upgrade", (request, socket, head) => void gateway.upgrade(request, socket, head));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+          proxyToken: (id) => proxyToken(tokenKey, id),
+          metrics,
+          logger: silent,
+          port: (desktops.address() as AddressInfo).port,
+        }),
+      ],
+      addressOf: (request) => request.socket.remoteAddress,
+      places: new Places(redis, silent, patienceMs),
+      revocations,
+      logger: silent,
+    });
+  const gateways = Array.from({ length: processes }, gatewayOf);
+  const servers = await Promise.all(
+    gateways.map(async (gateway) => {
+      const server = createServer();
+      server.on("upgrade", (request, socket, head) => void gateway.upgrade(request, socket, head));
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
   onTestFinished(async () => {
-    await gateway.beforeApplicationShutdown();
+    await Promise.all(gateways.map((gateway) => gateway.beforeApplicationShutdown()));
+    revocations.onApplicationShutdown();
     tenants.onApplicationShutdown();
     for (const socket of desktops.clients) socket.terminate();
     desktops.close();
-    server.close();
+    for (const server of servers) server.close();
   });
 
   const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
   const { id } = sessionOf(await store.create(request, { name: "test" }));
-  const origin = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const origins = servers.map((server) => `ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const [gateway = gatewayOf()] = gateways;
   return {
     id,
     gateway,
+    /** Writes acme's keys anew. */
+    setKeys: (keys: KeyOfTenant[]) => writeTenants(file, [tenant("acme", { keys })]),
     desktops,
     metrics,
     /** The sessions whose activity was told, in order. */
@@ -96,17 +124,17 @@ async function open(onDesktop: (socket: WebSocket, url: string) => void = () => 
     /** How long ago the last activity was, in seconds. */
     idleSeconds: async () => (Date.now() - Number((await store.find(id))?.lastActiveAt)) / 1000,
     leaveIdle: () => sql`update sessions set last_active_at = now() - interval '1 hour'`.execute(database),
-    ticket: async (sessionId = id, mode: DesktopMode = "interactive") =>
-      (await tickets.issue({ sessionId, tenant: "acme", mode })).ticket,
+    ticket: async (sessionId = id, mode: DesktopMode = "interactive", lifetimeSeconds = 300) =>
+      (await tickets.issue({ sessionId, tenant: "acme", mode }, credentialOf("acme"), lifetimeSeconds)).ticket,
     async apply(...events: SessionEvent[]): Promise<void> {
       for (const event of events) {
         const seen = await store.find(id);
         if (seen !== undefined) await store.apply(seen, event, { name: "test" });
       }
     },
-    connect: (path: string, key?: string) =>
+    connect: (path: string, key?: string, process = 0) =>
       new WebSocket(
-        origin + path,
+        (origins[process] ?? "") + path,
         ["binary"],
         key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } },
       ),
@@ -127,6 +155,14 @@ const refused = (socket: WebSocket) =>
     socket.on("error", () => {});
     socket.once("unexpected-response", (_request, response) => resolve(response.statusCode));
     socket.once("open", () => reject(new Error("it was let in")));
+  });
+
+/** The HTTP status that the upgrade was answered with. */
+const outcome = (socket: WebSocket) =>
+  new Promise<number | undefined>((resolve) => {
+    socket.on("error", () => {});
+    socket.once("unexpected-response", (_request, response) => resolve(response.statusCode));
+    socket.once("open", () => resolve(101));
   });
 
 test("with a ticket or a key, what either side sends arrives at the other", async () => {
@@ -347,6 +383,115 @@ test("a user who reads slowly slows the desktop down, and nothing is lost", asyn
   expect(sent[0]).toBeLessThan(total);
   slow.client.resume();
   await slow.all();
+});
+
+test("of a hundred viewers with links no more than the cap reach the session's proxy, whichever API process they come to", async () => {
+  const { id, apply, connect, desktops, ticket } = await open(() => {}, 2);
+  await apply(...running);
+  const links = [await ticket(id, "view"), await ticket(id, "view")];
+  const path = `/v1/sessions/${id}/desktop`;
+  const outcomes = await Promise.all(
+    Array.from({ length: 100 }, (_, index) => {
+      const address = `${path}?ticket=${links[index % 2]}`;
+      return outcome(connect(address, undefined, index % 3 === 0 ? 1 : 0));
+    }),
+  );
+  // Each link has 10 places, and the session 15 for those who look.
+  expect(outcomes.filter((status) => status === 101)).toHaveLength(15);
+  expect(outcomes.filter((status) => status === 429)).toHaveLength(85);
+  await until(
+    "15 desktops are connected",
+    30,
+    () => desktops.clients.size,
+    (size) => size === 15,
+  );
+  const worker = connect(path, keyOf("acme"));
+  await opened(worker);
+  worker.close();
+});
+
+test("a link says why it opens no more, and opens again when a place is free", async () => {
+  const { id, apply, connect, ticket } = await open();
+  await apply(...running);
+  const address = `/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`;
+  const clients = Array.from({ length: 10 }, () => connect(address));
+  await Promise.all(clients.map(opened));
+  const detail = await new Promise((resolve) => {
+    const client = connect(address);
+    client.on("error", () => {});
+    client.once("unexpected-response", async (_request, response) =>
+      resolve(JSON.parse(Buffer.concat(await response.toArray()).toString()).detail),
+    );
+  });
+  expect(detail).toBe("The ticket has 10 desktops open. Close some of them.");
+  const left = closed(clients[0] as WebSocket);
+  clients[0]?.close();
+  await left;
+  await until(
+    "a place is free",
+    30,
+    () => outcome(connect(address)),
+    (status) => status === 101,
+  );
+});
+
+test("a link is refused with 429 when it is tried too often", async () => {
+  const { id, apply, connect, ticket } = await open(() => {}, 1, 3);
+  await apply(...running);
+  const address = `/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`;
+  for (let calls = 0; calls < 3; calls += 1) await opened(connect(address));
+  expect(await refused(connect(address))).toBe(429);
+  await opened(connect(`/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`)); // another link
+});
+
+const defaultKey = { name: "default", sha256: sha256(keyOf("acme")), expiresAt: null, scopes: [...scopes] };
+const otherKey = { ...defaultKey, name: "other", sha256: sha256("other") };
+
+test.each([
+  ["has been removed", [otherKey]],
+  ["has expired", [{ ...defaultKey, expiresAt: "2020-01-01T00:00:00Z" }]],
+  ["has lost the scope desktop", [{ ...defaultKey, scopes: ["read" as const, "write" as const] }]],
+])(
+  "a key that %s loses its desktop and what its interactive ticket opened, within 5 s; a view link stays",
+  async (why, keys) => {
+    const { id, apply, connect, desktops, ticket, setKeys } = await open();
+    await apply(...running);
+    const path = `/v1/sessions/${id}/desktop`;
+    const [byKey, byTicket, byLink] = [
+      connect(path, keyOf("acme")),
+      connect(`${path}?ticket=${await ticket()}`),
+      connect(`${path}?ticket=${await ticket(id, "view")}`),
+    ];
+    const ticketOfBefore = await ticket();
+    await Promise.all([byKey, byTicket, byLink].map(opened));
+    const ends = Promise.all([closed(byKey), closed(byTicket)]);
+    setKeys(keys);
+    const end = { code: closeCodes.lost, reason: `The key default ${why}.` };
+    expect(await until("both are closed", 5, () => ends)).toEqual([end, end]);
+    expect(byLink.readyState).toBe(WebSocket.OPEN);
+    await until(
+      "the session's proxy has one desktop left",
+      30,
+      () => desktops.clients.size,
+      (size) => size === 1,
+    );
+    expect(await refused(connect(`${path}?ticket=${ticketOfBefore}`))).toBe(401);
+  },
+);
+
+test("a view link ends by its own time, and what an interactive ticket opened stays", async () => {
+  const { id, apply, connect, ticket } = await open();
+  await apply(...running);
+  const path = `/v1/sessions/${id}/desktop`;
+  const view = connect(`${path}?ticket=${await ticket(id, "view", 2)}`);
+  const interactive = connect(`${path}?ticket=${await ticket(id, "interactive", 2)}`);
+  const end = closed(view);
+  await Promise.all([view, interactive].map(opened));
+  expect(await until("the view is closed", 10, () => end)).toEqual({
+    code: closeCodes.lost,
+    reason: "The link has expired.",
+  });
+  expect(interactive.readyState).toBe(WebSocket.OPEN);
 });
 
 test("when the API ends, desktops are told to connect again", async () => {

@@ -9,24 +9,29 @@ import { WebSocket } from "ws";
 import type { Authenticator } from "../api/authenticator.ts";
 import { closeWith, keepAlive, notUnderstoodCode, pump } from "../api/bridge.ts";
 import { authorize, bearer } from "../api/caller.ts";
+import type { Credential } from "../api/credential.ts";
+import type { Limit } from "../api/places.ts";
 import { invalidInput, Problem } from "../api/problem.ts";
 import type { RateLimit } from "../api/rateLimit.ts";
-import { type Channel, restartCode, type UpgradeRequest } from "../api/webSockets.ts";
+import { perSession, perTenant, perTicket, viewersPerSession } from "../api/socketLimits.ts";
+import { type Admission, type Channel, lostCode, restartCode, type UpgradeRequest } from "../api/webSockets.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { desktopPort } from "../pods/podSpec.ts";
 import type { Activity } from "../sessions/activity.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionStore } from "../sessions/sessionStore.ts";
 import { isFinal } from "../sessions/state.ts";
+import type { Tenant } from "../tenants/tenants.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { type DesktopMode, RfbClient } from "./rfbClient.ts";
-import type { Tickets } from "./tickets.ts";
 
 export const closeCodes = {
   /** This API process ends: connect again. */
   restart: restartCode,
   /** A viewer sent something that isn't the protocol. */
   notUnderstood: notUnderstoodCode,
+  /** The key or link that it was opened with has expired or was removed. */
+  lost: lostCode,
   /** The session isn't running yet: wait for it. */
   notRunning: 4409,
   /** The session is over. */
@@ -38,9 +43,8 @@ export const closeCodes = {
 export interface GatewayOptions {
   store: Pick<SessionStore, "find">;
   tenants: Pick<TenantsFile, "get">;
-  tickets: Pick<Tickets, "verify">;
-  authenticator: Pick<Authenticator, "identify">;
-  rateLimit: Pick<RateLimit, "take">;
+  authenticator: Pick<Authenticator, "identify" | "identifyTicket">;
+  rateLimit: Pick<RateLimit, "take" | "takeTicket">;
   activity: Pick<Activity, "touch">;
   proxyToken: (sessionId: string) => string;
   metrics: Pick<Metrics, "desktops">;
@@ -55,32 +59,44 @@ export class DesktopGateway implements Channel {
 
   constructor(private readonly options: GatewayOptions) {}
 
-  async admit(request: UpgradeRequest): Promise<(client: WebSocket) => void> {
-    const { tenant, mode } = await this.#permission(request);
-    const session = await this.options.store.find(request.sessionId, tenant);
-    if (session === undefined) throw new Problem(404, `There is no session ${request.sessionId}.`);
-    return (client) => this.#serve(client, session, mode);
+  async admit(request: UpgradeRequest): Promise<Admission> {
+    const { sessionId } = request;
+    const { tenant, mode, credential, limits } = await this.#permission(request);
+    const session = await this.options.store.find(sessionId, tenant.name);
+    if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
+    return {
+      credential,
+      limits: [
+        ...limits,
+        ...(mode === "view" ? [viewersPerSession(sessionId)] : []),
+        perSession(sessionId, "desktop"),
+        perTenant(tenant),
+      ],
+      open: async () => (client) => this.#serve(client, session, mode),
+    };
   }
 
-  async #permission(request: UpgradeRequest): Promise<{ tenant: string; mode: DesktopMode }> {
-    const { authenticator, rateLimit, tenants, tickets } = this.options;
+  async #permission(
+    request: UpgradeRequest,
+  ): Promise<{ tenant: Tenant; mode: DesktopMode; credential: Credential; limits: Limit[] }> {
+    const { authenticator, rateLimit, tenants } = this.options;
     const { sessionId, query, authorization, address } = request;
     const ticketText = query.get("ticket");
     if (ticketText !== null) {
-      const ticket = await tickets.verify(ticketText);
-      if (ticket?.sessionId !== sessionId || tenants.get(ticket.tenant) === undefined) {
-        throw new Problem(401, "The ticket is not valid, or has expired. Ask for a new one.");
-      }
-      return ticket;
+      const ticket = await authenticator.identifyTicket(ticketText, sessionId);
+      (await rateLimit.takeTicket(ticket.id))?.refuse();
+      const tenant = tenants.get(ticket.tenant);
+      if (tenant === undefined) throw new Problem(401, "The ticket's tenant is gone.");
+      return { tenant, mode: ticket.mode, credential: ticket.credential, limits: [perTicket(ticket.id)] };
     }
     const caller = await authenticator.identify(bearer(authorization), { address });
     (await rateLimit.take(caller))?.refuse();
-    const { tenant } = authorize(caller, ["desktop"]);
+    const { tenant, credential } = authorize(caller, ["desktop"]);
     const mode = query.get("mode") ?? "interactive";
     if (mode !== "interactive" && mode !== "view") {
       throw invalidInput([{ path: ["mode"], message: "must be interactive or view" }]);
     }
-    return { tenant: tenant.name, mode };
+    return { tenant, mode, credential, limits: [] };
   }
 
   #serve(client: WebSocket, session: Session, mode: DesktopMode): void {

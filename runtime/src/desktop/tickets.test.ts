@@ -3,20 +3,22 @@ import { expect, test } from "vitest";
 import { proxyToken, Tickets } from "./tickets.ts";
 
 const key = "0123456789abcdef0123456789abcdef";
+const by = { is: "key", tenant: "acme", name: "default", fingerprint: "0123", scopes: ["desktop"] } as const;
+const credential = { ...by, scopes: [...by.scopes] };
 const ticket = { sessionId: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11", tenant: "acme", mode: "interactive" } as const;
 
 test("a ticket says which session, whose, and what its holder may do, for five minutes", async () => {
   const tickets = new Tickets(key);
   const before = Date.now();
-  const issued = await tickets.issue(ticket);
-  expect(await tickets.verify(issued.ticket)).toEqual(ticket);
+  const issued = await tickets.issue(ticket, credential);
+  expect(await tickets.verify(issued.ticket)).toEqual({ ...ticket, id: expect.any(String), credential });
   expect((issued.expiresAt.getTime() - before) / 1000).toBeGreaterThan(298);
   expect((issued.expiresAt.getTime() - Date.now()) / 1000).toBeLessThanOrEqual(300);
 });
 
 test("a ticket that is damaged, of another key, expired or made for something else is none", async () => {
   const tickets = new Tickets(key);
-  const { ticket: good } = await tickets.issue(ticket);
+  const { ticket: good } = await tickets.issue(ticket, credential);
   const damaged = good.replace(/\.([^.])([^.]*)$/, (_, first, rest) => `.${first === "A" ? "B" : "A"}${rest}`);
   expect(await tickets.verify(damaged)).toBeUndefined();
   expect(await new Tickets(`${key}!`).verify(good)).toBeUndefined();
@@ -26,11 +28,21 @@ test("a ticket that is damaged, of another key, expired or made for something el
       .setProtectedHeader({ alg: "HS256" })
       .setSubject(ticket.sessionId)
       .setAudience(audience)
+      .setJti("one")
       .setExpirationTime(Math.floor(Date.now() / 1000) + expires)
       .sign(new TextEncoder().encode(key));
-  expect(await tickets.verify(await sign("berth-desktop", 60))).toEqual(ticket);
+  expect(await tickets.verify(await sign("berth-desktop", 60))).toMatchObject(ticket);
   expect(await tickets.verify(await sign("berth-desktop", -60))).toBeUndefined();
   expect(await tickets.verify(await sign("something-else", 60))).toBeUndefined();
+});
+
+test("a view link is good by its own time, an interactive ticket by the credential that made it; each has an id", async () => {
+  const tickets = new Tickets(key);
+  const link = await tickets.issue({ ...ticket, mode: "view" }, credential, 60);
+  const seen = await tickets.verify(link.ticket);
+  expect(seen?.credential).toEqual({ is: "link", tenant: "acme", expiresAt: link.expiresAt.getTime() });
+  const others = await Promise.all([1, 2].map(async () => (await tickets.issue(ticket, credential)).ticket));
+  expect(new Set(await Promise.all(others.map(async (text) => (await tickets.verify(text))?.id))).size).toBe(2);
 });
 
 test("each session has a proxy token of its own, the same every time", () => {

@@ -1,20 +1,39 @@
 /** Desktop tickets: a short-lived permission to see one session's desktop, made to be put into a link. */
-import { createHmac } from "node:crypto";
+import { createHmac, randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import { Credential } from "../api/credential.ts";
 import type { DesktopMode } from "./rfbClient.ts";
 
-/** Seconds a ticket is good for unless something else is asked for. What it opened stays open. */
+/** Seconds a ticket is good for unless something else is asked for. */
 export const defaultLifetimeSeconds = 300;
 
 const audience = "berth-desktop";
-const Claims = z.object({ sub: z.uuid(), tenant: z.string(), mode: z.enum(["interactive", "view"]) });
+const Claims = z.object({
+  sub: z.uuid(),
+  tenant: z.string(),
+  mode: z.enum(["interactive", "view"]),
+  exp: z.number(),
+  jti: z.string(),
+  by: Credential.optional(),
+});
 
-export interface Ticket {
+/** What a ticket is made for. */
+export interface Permission {
   sessionId: string;
   tenant: string;
   /** What its holders may do at the desktop: use it, or look at it. */
   mode: DesktopMode;
+}
+
+export interface Ticket extends Permission {
+  /** Tells the tickets of a session apart. */
+  id: string;
+  /**
+   * For how long what it opened stays open. A view link ends by its own time. An interactive ticket only opens: what it
+   * opened lasts as long as the credential that the ticket was made with.
+   */
+  credential: Credential;
 }
 
 export class Tickets {
@@ -25,16 +44,21 @@ export class Tickets {
     this.#key = new TextEncoder().encode(tokenKey);
   }
 
-  /** Anyone who has the ticket may use it, any number of times until it expires: it is made to be handed on. */
+  /**
+   * Anyone who has the ticket may use it, any number of times until it expires: it is made to be handed on. `by` is the
+   * credential of the caller that it is made for.
+   */
   async issue(
-    { sessionId, tenant, mode }: Ticket,
+    { sessionId, tenant, mode }: Permission,
+    by: Credential,
     lifetimeSeconds = defaultLifetimeSeconds,
   ): Promise<{ ticket: string; expiresAt: Date }> {
     const issuedAt = Math.floor(Date.now() / 1000);
-    const ticket = await new SignJWT({ tenant, mode })
+    const ticket = await new SignJWT({ tenant, mode, ...(mode === "interactive" && { by }) })
       .setProtectedHeader({ alg: "HS256" })
       .setSubject(sessionId)
       .setAudience(audience)
+      .setJti(randomUUID())
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + lifetimeSeconds)
       .sign(this.#key);
@@ -49,8 +73,9 @@ export class Tickets {
         audience,
         requiredClaims: ["exp"],
       });
-      const claims = Claims.parse(payload);
-      return { sessionId: claims.sub, tenant: claims.tenant, mode: claims.mode };
+      const { sub: sessionId, tenant, mode, exp, jti: id, by } = Claims.parse(payload);
+      const credential = by ?? { is: "link", tenant, expiresAt: exp * 1_000 };
+      return { sessionId, tenant, mode, id, credential };
     } catch {
       return undefined;
     }

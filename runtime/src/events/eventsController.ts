@@ -8,6 +8,7 @@ import { CallerGuard } from "../api/callerGuard.ts";
 import { InHeaders } from "../api/inHeaders.ts";
 import { found, IdParams, YesOrNo } from "../api/input.ts";
 import { Describe } from "../api/openApi.ts";
+import { Problem } from "../api/problem.ts";
 import { Streams } from "../api/streams.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { isFinal } from "../sessions/state.ts";
@@ -53,7 +54,7 @@ export class EventsController {
     @Res() reply: FastifyReply,
   ): void {
     const signal = this.streams.open(tenant.name, reply);
-    send(reply, this.feed.follow({ tenant: tenant.name }, position["Last-Event-ID"], signal, heartbeatMs));
+    send(reply, this.feed.follow({ tenant: tenant.name }, position["Last-Event-ID"], signal, heartbeatMs), signal);
   }
 
   @Get("sessions/:id/events")
@@ -80,7 +81,8 @@ export class EventsController {
       }
       return send(reply, this.feed.past(whose, after ?? "0"));
     }
-    send(reply, untilOver(this.feed.follow(whose, after, this.streams.open(tenant.name, reply), heartbeatMs)));
+    const signal = this.streams.open(tenant.name, reply);
+    send(reply, untilOver(this.feed.follow(whose, after, signal, heartbeatMs)), signal);
   }
 }
 
@@ -91,16 +93,18 @@ async function* untilOver(events: AsyncGenerator<EventJson | null>): AsyncGenera
   }
 }
 
-function send(reply: FastifyReply, events: AsyncGenerator<EventJson | null>): void {
+/** Sends the events. Where the signal ends them with a Problem, that is the last message, of the type `problem`. */
+function send(reply: FastifyReply, events: AsyncGenerator<EventJson | null>, signal?: AbortSignal): void {
   reply
     .type("text/event-stream")
     .header("x-accel-buffering", "no") // nginx would keep the events back
-    .send(Readable.from(messages(events), { objectMode: false }));
+    .send(Readable.from(messages(events, signal), { objectMode: false }));
 }
 
-async function* messages(events: AsyncGenerator<EventJson | null>): AsyncGenerator<string> {
+async function* messages(events: AsyncGenerator<EventJson | null>, signal?: AbortSignal): AsyncGenerator<string> {
   yield "retry: 2000\n\n";
   for await (const event of events) {
     yield event === null ? ":\n\n" : `id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`;
   }
+  if (signal?.reason instanceof Problem) yield `event: problem\ndata: ${JSON.stringify(signal.reason.body)}\n\n`;
 }

@@ -5,7 +5,9 @@ import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/clien
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { Authenticator } from "../api/authenticator.ts";
+import { Places } from "../api/places.ts";
 import { RateLimit } from "../api/rateLimit.ts";
+import { Revocations } from "../api/revocations.ts";
 import { WebSockets } from "../api/webSockets.ts";
 import { Tickets } from "../desktop/tickets.ts";
 import { loadKubeConfig } from "../pods/kubernetes.ts";
@@ -107,6 +109,7 @@ test("a command runs, gets its input, tells its outputs apart and how it ended, 
     channels: [
       new ExecChannel({
         store,
+        tenants,
         authenticator,
         rateLimit: new RateLimit(redis, 1_000, silent),
         activity: new Activity(store, silent),
@@ -115,6 +118,8 @@ test("a command runs, gets its input, tells its outputs apart and how it ended, 
       }),
     ],
     addressOf: () => "192.0.2.7",
+    places: new Places(redis, silent),
+    revocations: new Revocations(tenants),
     logger: silent,
   });
   const server = createServer();

@@ -15,11 +15,15 @@ import { authorize, bearer } from "../api/caller.ts";
 import { plainText, several, YesOrNo } from "../api/input.ts";
 import { invalidInput, Problem } from "../api/problem.ts";
 import type { RateLimit } from "../api/rateLimit.ts";
-import type { Channel, UpgradeRequest } from "../api/webSockets.ts";
+import { perSession, perTenant } from "../api/socketLimits.ts";
+import type { Admission, Channel, UpgradeRequest } from "../api/webSockets.ts";
 import type { PodAccess } from "../pods/podAccess.ts";
 import { podProblem } from "../pods/podProblem.ts";
 import type { Activity } from "../sessions/activity.ts";
-import type { SessionStore } from "../sessions/sessionStore.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Actor, SessionStore } from "../sessions/sessionStore.ts";
+import type { Tenant } from "../tenants/tenants.ts";
+import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { commandLine } from "./commandLine.ts";
 
 export const ExecQuery = z.strictObject({
@@ -33,8 +37,11 @@ const clientChannels = new Set([0, 4, 255]);
 /** The close code for a command that could not be started. */
 const notStartedCode = 4502;
 
+const areOff = (tenant: string) => `Commands are off for the tenant ${tenant}: its config must have exec: true.`;
+
 export interface ExecOptions {
   store: Pick<SessionStore, "find" | "command">;
+  tenants: Pick<TenantsFile, "get">;
   authenticator: Pick<Authenticator, "identify">;
   rateLimit: Pick<RateLimit, "take">;
   activity: Pick<Activity, "touch">;
@@ -48,14 +55,12 @@ export class ExecChannel implements Channel {
 
   constructor(private readonly options: ExecOptions) {}
 
-  async admit({ sessionId, query, authorization, address }: UpgradeRequest): Promise<(client: WebSocket) => void> {
-    const { authenticator, rateLimit, store, pods, logger } = this.options;
+  async admit({ sessionId, query, authorization, address }: UpgradeRequest): Promise<Admission> {
+    const { authenticator, rateLimit, store, tenants } = this.options;
     const caller = await authenticator.identify(bearer(authorization), { address });
     (await rateLimit.take(caller))?.refuse();
-    const { tenant, actor } = authorize(caller, ["write"]);
-    if (!tenant.exec) {
-      throw new Problem(403, `Commands are off for the tenant ${tenant.name}: its config must have exec: true.`);
-    }
+    const { tenant, actor, credential } = authorize(caller, ["write"]);
+    if (!tenant.exec) throw new Problem(403, areOff(tenant.name));
     const parsed = ExecQuery.safeParse({
       ...Object.fromEntries(query),
       ...(query.has("command") && { command: query.getAll("command") }),
@@ -65,7 +70,22 @@ export class ExecChannel implements Channel {
     if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
     if (session.state !== "running") throw new Problem(409, `The session is ${session.state}; it has to be running.`);
 
-    const { command, tty } = parsed.data;
+    return {
+      limits: [perSession(sessionId, "exec"), perTenant(tenant)],
+      credential,
+      loss: () => (tenants.get(tenant.name)?.exec ? undefined : areOff(tenant.name)),
+      open: () => this.#open(session, parsed.data, tenant, actor),
+    };
+  }
+
+  async #open(
+    session: Session,
+    { command, tty }: z.infer<typeof ExecQuery>,
+    tenant: Tenant,
+    actor: Actor,
+  ): Promise<(client: WebSocket) => void> {
+    const { store, pods, logger } = this.options;
+    const sessionId = session.id;
     // Before it runs: nobody runs a command that isn't on record.
     if (!(await store.command(sessionId, commandLine(command), actor))) {
       throw new Problem(409, "The session does not run any more.");

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sessionToken } from "../channel/token.ts";
 import { Tickets } from "../desktop/tickets.ts";
+import { credentialOf } from "../testing/fixtures.ts";
 import { addToLogContext, withLogContext } from "./context.ts";
 import { createLogger } from "./logging.ts";
 
@@ -17,7 +18,8 @@ function open() {
 }
 
 test("what lets somebody in is known by its look, wherever it stands", async () => {
-  const { ticket } = await new Tickets(tokenKey).issue({ sessionId: id, tenant: "acme", mode: "interactive" });
+  const permission = { sessionId: id, tenant: "acme", mode: "interactive" } as const;
+  const { ticket } = await new Tickets(tokenKey).issue(permission, credentialOf("acme"));
   for (const secret of [
     "berth_acme_S3cret-0123456789",
     "berth_admin_S3cret_0123",

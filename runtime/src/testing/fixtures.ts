@@ -8,13 +8,14 @@ import type { Redis } from "ioredis";
 import { pino } from "pino";
 import { inject, onTestFinished } from "vitest";
 import type { z } from "zod";
+import { keyCredential } from "../api/credential.ts";
 import { type Config, Variables } from "../config.ts";
 import { connectDatabase, type Database } from "../database/database.ts";
 import { connectRedis } from "../queue/redis.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Created } from "../sessions/sessionStore.ts";
 import { TaskCipher } from "../sessions/taskCipher.ts";
-import { type Tenant, TenantSchema } from "../tenants/tenants.ts";
+import { scopes, type Tenant, TenantSchema } from "../tenants/tenants.ts";
 import { administer, type Stores, template } from "./stores.ts";
 
 export const silent = pino({ level: "silent" });
@@ -91,9 +92,19 @@ export function tenantsFile(...tenants: Tenant[]): string {
   const folder = mkdtempSync(join(tmpdir(), "berth-tenants-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const path = join(folder, "tenants.json");
-  writeFileSync(path, JSON.stringify({ admin: { keys: [{ name: "root", sha256: sha256(adminKey) }] }, tenants }));
+  writeTenants(path, tenants);
   return path;
 }
+
+/** The tenants as the text of a file. */
+export const fileOf = (...tenants: Tenant[]) =>
+  JSON.stringify({ admin: { keys: [{ name: "root", sha256: sha256(adminKey) }] }, tenants });
+
+/** Writes the tenants into a file that is there already. */
+export const writeTenants = (path: string, tenants: Tenant[]) => writeFileSync(path, fileOf(...tenants));
+
+/** What the default key of the tenant lets in by. */
+export const credentialOf = (name: string) => keyCredential(name, "default", keyOf(name), scopes);
 
 /** The Postgres of the test project, and this worker's Redis: its tests run one by one and may empty it. */
 export function ownStores(): Stores {
