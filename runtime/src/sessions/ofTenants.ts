@@ -2,6 +2,18 @@
 import type { Database } from "../database/database.ts";
 import { finalStates } from "./state.ts";
 
+/** The unfinished sessions of the tenants. The cost grows with their number. */
+export async function unfinishedOf(database: Database, tenants: string[]): Promise<string[]> {
+  if (tenants.length === 0) return [];
+  const rows = await database
+    .selectFrom("sessions")
+    .select("id")
+    .where("state", "not in", finalStates)
+    .where("tenant", "in", tenants)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 /** How many unfinished sessions belong to none of the tenants. The cost grows with the number of unfinished sessions. */
 export async function countOfOthers(database: Database, tenants: string[]): Promise<number> {
   const { count } = await database

@@ -13,14 +13,18 @@ export async function rowsSince(database: Database): Promise<Date> {
   return rows[0]?.since ?? new Date();
 }
 
-/** Every session that is not final or whose workspace is kept, and those of `ids` besides. */
-export async function sweptRows(database: Database, ids: string[]): Promise<SweptRow[]> {
+/**
+ * Every session that is not final or whose workspace is kept, and those of `ids` besides. `ending`: the tenants whose
+ * sessions have to end, so that each unfinished one of them is due.
+ */
+export async function sweptRows(database: Database, ids: string[], ending: string[]): Promise<SweptRow[]> {
   return database
     .selectFrom("sessions")
     .select(["id", "namespace", "state", "workspace_mode as workspaceMode"])
     .select([
       sql<boolean>`workspace_until is not null`.as("isKept"),
-      sql<boolean>`${isIdle} or ${isOverLifetime}`.as("isDue"),
+      sql<boolean>`${isIdle} or ${isOverLifetime}
+        or (state not in (${sql.join(finalStates)}) and tenant = any(${ending}::text[]))`.as("isDue"),
     ])
     .where((where) =>
       where.or([

@@ -60,11 +60,13 @@ test("a file of today's fields alone has a default for every other", () => {
 
 test("closed tenants are named; a tenant that is not named is not closed", () => {
   const path = tenantsFile(tenant("acme"));
-  writeFileSync(path, JSON.stringify({ tenants: [tenant("acme")], closed: ["beta"] }));
+  const delta = tenant("delta", { maxSessions: 0 });
+  writeFileSync(path, JSON.stringify({ tenants: [tenant("acme"), delta], closed: ["beta"] }));
   const file = new TenantsFile(path, silent);
   onTestFinished(() => file.onApplicationShutdown());
   expect(["acme", "beta", "gamma"].map((name) => file.isClosed(name))).toEqual([false, true, false]);
-  expect(file.names()).toEqual(["acme", "beta"]);
+  expect(file.names()).toEqual(["acme", "delta", "beta"]);
+  expect(file.ending()).toEqual(["delta", "beta"]);
   expect(file.findKeyHolder(keyOf("beta"))).toBeUndefined();
 });
 

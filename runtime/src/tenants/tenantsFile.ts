@@ -51,6 +51,12 @@ export class TenantsFile implements OnApplicationShutdown {
     return [...this.#content.tenants.keys(), ...this.#content.closed];
   }
 
+  /** The names of the tenants whose sessions have to end: those that are closed or may have none. */
+  ending(): string[] {
+    const without = this.all().filter(({ maxSessions }) => maxSessions === 0);
+    return [...without.map(({ name }) => name), ...this.#content.closed];
+  }
+
   /** The namespaces of all tenants. */
   namespaces(): string[] {
     return this.all().map((tenant) => tenant.namespace);

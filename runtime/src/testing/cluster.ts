@@ -70,7 +70,7 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
   const { name, database } = await freshDatabase(stores);
   const acme = { ...place.acme, ...changes };
   const options = { stores, database: name, namespace, tenants: [acme], ...setup };
-  const { parts, tenants, closed, stop } = await startClusterWorker(options);
+  const { parts, tenants, closed, changed, stop } = await startClusterWorker(options);
   onTestFinished(stop);
   const { store, queue, sweep } = parts;
   const user = { name: "key:default" };
@@ -82,6 +82,7 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
     options,
     tenants,
     closed,
+    changed,
     acme,
     create: async (request: Partial<NewSession> = {}): Promise<Session> => {
       const made = sessionOf(await store.create({ tenant: "acme", namespace, tier: "small", ...request }, user));

@@ -40,20 +40,29 @@ export interface ClusterWorkerOptions {
   watch?: WorkerSurroundings["watch"];
 }
 
-/** Starts it; `stop` ends it as SIGTERM would. `tenants` and `closed` may be changed at any time. */
-export async function startClusterWorker(
-  options: ClusterWorkerOptions,
-): Promise<{ parts: WorkerParts; tenants: Map<string, Tenant>; closed: Set<string>; stop: () => Promise<void> }> {
+/**
+ * Starts it; `stop` ends it as SIGTERM would. `tenants` and `closed` may be changed at any time, of which it is told by
+ * `changed`, and without that by its sweep.
+ */
+export async function startClusterWorker(options: ClusterWorkerOptions): Promise<{
+  parts: WorkerParts;
+  tenants: Map<string, Tenant>;
+  closed: Set<string>;
+  changed: () => void;
+  stop: () => Promise<void>;
+}> {
   const logger = pino({ level: process.env.LOG_LEVEL ?? "silent" });
   const { postgres, redis } = options.stores;
   const tenants = new Map(options.tenants.map((tenant) => [tenant.name, tenant]));
   const closed = new Set<string>();
+  const listeners: (() => void)[] = [];
   const database = connectDatabase({
     POSTGRES_HOST: postgres.host,
     POSTGRES_PORT: postgres.port,
     POSTGRES_DATABASE: options.database,
     POSTGRES_USER: postgres.user,
     POSTGRES_TLS: false,
+    POSTGRES_POOL: 10,
     postgresPassword: postgres.password,
   });
   const redisConfig = {
@@ -90,7 +99,11 @@ export async function startClusterWorker(
       names: () => [...tenants.keys(), ...closed],
       all: () => [...tenants.values()],
       namespaces: () => [...new Set([...tenants.values()].map(({ namespace }) => namespace))],
-      onChange: () => {},
+      ending: () => [
+        ...[...tenants.values()].filter((one) => one.maxSessions === 0).map(({ name }) => name),
+        ...closed,
+      ],
+      onChange: (listener) => listeners.push(listener),
     },
     logger,
     sweepMs: options.sweepMs ?? 1_000,
@@ -104,6 +117,9 @@ export async function startClusterWorker(
     parts,
     tenants,
     closed,
+    changed: () => {
+      for (const listener of listeners) listener();
+    },
     async stop() {
       await Promise.all([leader, worker, sweep, watches].map((part) => part.onApplicationShutdown()));
       await queue.close();

@@ -10,7 +10,7 @@ export interface SweptRow {
   workspaceMode: WorkspaceMode;
   /** After the end: its workspace is kept. */
   isKept: boolean;
-  /** One of its time limits has passed. */
+  /** One of its time limits has passed, or its tenant may not have it any more. */
   isDue: boolean;
 }
 

@@ -20,6 +20,23 @@ test("an agent that takes more memory than its tier has ends as out of memory", 
   expect(await left(namespace, id)).toEqual([]);
 });
 
+test.each([
+  ["as soon as the file is read", 600_000, true],
+  ["by the next sweep at the latest", 1_000, false],
+] as const)("a tenant that may have no sessions any more loses those it has, %s", async (_, sweepMs, isTold) => {
+  const { create, become, tenants, changed, sweeps } = await openWorker(place, { sweepMs });
+  const { id } = await create(ephemeral);
+  await become(id, "running");
+  await sweeps(isTold ? 0 : 1);
+  tenants.set(acme.name, { ...acme, maxSessions: 0 });
+  if (isTold) changed();
+  expect(await become(id, "stopped")).toMatchObject({
+    cause: "quota-removed",
+    reason: "The tenant may not have sessions any more",
+  });
+  expect(await left(namespace, id)).toEqual([]);
+});
+
 test("a session that gets no node in time fails and says what it waited for", async () => {
   const workspace = { ...acme.workspace, storageClass: "berth-test-none" };
   const { create, become } = await openWorker(place, { tenant: { workspace }, startTimeoutSeconds: 5 });

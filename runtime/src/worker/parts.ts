@@ -15,7 +15,7 @@ import type { PodWatchOptions } from "../pods/podWatch.ts";
 import { listSessionObjects } from "../pods/sessionListing.ts";
 import { SessionObjects } from "../pods/sessionObjects.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
-import { countOfOthers } from "../sessions/ofTenants.ts";
+import { countOfOthers, unfinishedOf } from "../sessions/ofTenants.ts";
 import { Reconciler } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { rowsSince, sweptRows } from "../sessions/sweptRows.ts";
@@ -39,7 +39,7 @@ export interface WorkerSurroundings {
   kubeConfig: KubeConfig;
   /** How the API server is reached; each is told whom to tell of every call. */
   connect: { core: (onAnswer: OnAnswer) => CoreApi; leases: (onAnswer: OnAnswer) => LeaseApi };
-  tenants: Pick<TenantsFile, "get" | "isBehind" | "isClosed" | "all" | "names" | "namespaces" | "onChange">;
+  tenants: Pick<TenantsFile, "get" | "isBehind" | "isClosed" | "all" | "names" | "ending" | "namespaces" | "onChange">;
   logger: Logger;
   /** Milliseconds between two sweeps. Default 15 000. */
   sweepMs?: number;
@@ -74,6 +74,13 @@ export function workerParts(surroundings: WorkerSurroundings) {
     logger,
   });
   tenants.onChange(() => admission.kick());
+  // At once, and by every worker: another one may not have read the file when it looks.
+  tenants.onChange(() => {
+    unfinishedOf(database, tenants.ending()).then(
+      (ids) => ids.forEach((id) => void queue.look(id)),
+      (error: unknown) => logger.warn({ err: error }, "what the tenants file ends waits for the sweep"),
+    );
+  });
   const limits = { startTimeoutSeconds: config.START_TIMEOUT_SECONDS };
   const reconciler = new Reconciler({ store, objects, admission, tenants, limits, metrics });
   const leader = new Leader({
@@ -93,7 +100,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
     isLeader: () => leader.isLeader(),
     namespaces: () => tenants.namespaces(),
     list: (namespace) => listSessionObjects(core, namespace),
-    rows: (ids) => sweptRows(database, ids),
+    rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
     admit: async () => {
       await warmPools.refill();

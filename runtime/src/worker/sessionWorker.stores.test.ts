@@ -161,7 +161,7 @@ test("an emptied Redis costs latency only: the sweep finds every session that is
     isLeader: () => true,
     namespaces: () => ["tenant-acme"],
     list: async () => new Map(),
-    rows: (ids) => sweptRows(database, ids),
+    rows: (ids) => sweptRows(database, ids, []),
     rowsSince: () => rowsSince(database),
     admit: async () => {},
     look: (id) => queue.add(id),
