@@ -111,6 +111,11 @@ test.each<[string, Record<string, unknown>, string]>([
     { adapter: { resourceMetrics: true } },
     "adapter.resourceMetrics: true needs prometheus.kubelets, where CPU and memory are measured",
   ],
+  [
+    "fewer connections than pods need",
+    { postgres: { maxConnections: 100 }, worker: { autoscaling: { max: 30 } } },
+    "postgres.maxConnections: 100 is too few for 42 pods of API and worker, the most that there may be; they need 188",
+  ],
   ["no JSON", { tenants: "acme" }, 'tenants: "acme" is not an array'],
   ["a tenant without name", { tenants: [{}] }, "tenants[0].name: is missing"],
   [

@@ -1,5 +1,6 @@
 /** The stack's config: one schema, its defaults, and the faults of a config that breaks it. Its parts are in config/. */
 import { z } from "zod";
+import { connectable } from "./config/connections.ts";
 import { faultsOf } from "./config/faults.ts";
 import { imagePullSecrets, registryLogins } from "./config/images.ts";
 import { ingress } from "./config/ingress.ts";
@@ -117,7 +118,7 @@ const keys = z.strictObject({
   tenants: tenants.default([]).describe("Who may start sessions: one entry per tenant."),
 });
 
-export const configSchema = keys.check(measurable);
+export const configSchema = keys.check(measurable, connectable);
 
 /** The stack's config with all defaults filled in. */
 export type Config = z.output<typeof configSchema>;

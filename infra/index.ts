@@ -5,6 +5,7 @@ import { Admin } from "./admin.ts";
 import { Api } from "./api.ts";
 import { baseImages, dockerProvider } from "./base-images.ts";
 import { Cleanup } from "./cleanup.ts";
+import { connectionsPerPod } from "./config/connections.ts";
 import { ImagePuller } from "./image-puller.ts";
 import { Images } from "./images.ts";
 import { Ingress } from "./ingress.ts";
@@ -72,6 +73,7 @@ const settings = new Settings(
     namespace,
     postgres: postgres.connection,
     redis: redis.connection,
+    postgresPool: connectionsPerPod(config),
     agentImage: images.agent,
     adminKeys: admin.entries,
     tenants: tenants.entries,

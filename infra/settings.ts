@@ -29,6 +29,8 @@ export interface SettingsArgs extends Told {
   /** How Postgres and Redis are reached. */
   postgres: StoreConnection;
   redis: StoreConnection;
+  /** Connections to Postgres that each pod opens at most. */
+  postgresPool: number;
   /** The desktop image by digest. */
   agentImage: pulumi.Input<string>;
   /** Hashes of the keys of those who may look at all tenants. */
@@ -140,6 +142,7 @@ function variables(args: SettingsArgs, agentImage: string): Record<string, strin
     SESSION_PORT: "3002",
     SESSION_URL: "http://api.berth.svc.cluster.local:3002",
     ...args.postgres.variables,
+    POSTGRES_POOL: String(args.postgresPool),
     ...args.redis.variables,
     SECRETS_DIR: secretsDir,
     TENANTS_FILE: `${tenantsDir}/tenants.json`,

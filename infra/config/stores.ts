@@ -57,7 +57,9 @@ export const postgres = z.strictObject({
   maxConnections: count
     .min(20, { error: "is below 20" })
     .default(200)
-    .describe("Connections it takes. Each pod of API and worker opens up to 10."),
+    .describe(
+      "Connections it takes. Each pod of API and worker opens up to 10, or fewer where the most pods that there may be would not fit.",
+    ),
   passwordSecret,
   backup: backup.prefault({}).describe("Dumps of the bundled Postgres, and the check that they can be restored."),
   external: external(

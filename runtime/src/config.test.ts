@@ -41,6 +41,7 @@ test("what is set, and the defaults for the rest", () => {
     PUBLIC_URL: "http://127.0.0.1:30080",
     LOG_LEVEL: "info",
     POSTGRES_TLS: false,
+    POSTGRES_POOL: 10,
     SESSION_PORT: 3002,
     SESSION_URL: "http://api.berth.svc.cluster.local:3002",
     RATE_LIMIT_PER_MINUTE: 600,
@@ -59,6 +60,7 @@ test("all faults at once, a line each", () => {
     PUBLIC_URL: "ftp://x",
     AGENT_IMAGE: "a",
     REDIS_TLS: "yes",
+    POSTGRES_POOL: "1",
     MAX_STARTING: "0",
     BACKLOG_LIMIT: "many",
     OIDC_ISSUER: "https://login.example",
@@ -67,6 +69,7 @@ test("all faults at once, a line each", () => {
   };
   expect(faultsOf(() => loadConfig(wrong))).toEqual([
     "POSTGRES_HOST: must not be empty",
+    "POSTGRES_POOL: must be at least 2",
     "OTEL_EXPORTER_OTLP_ENDPOINT: must be an http or https address",
     "REDIS_HOST: must be set",
     "REDIS_TLS: must be true or false",

@@ -26,6 +26,12 @@ const databaseVariables = {
   POSTGRES_USER: text.default("berth"),
   /** Whether Postgres is spoken to by TLS. A private authority's certificate is named by NODE_EXTRA_CA_CERTS. Default false. */
   POSTGRES_TLS: flag,
+  /** Connections to Postgres that the process opens at most. Default 10. */
+  POSTGRES_POOL: z.coerce
+    .number("must be a number of connections")
+    .int("must be a number of connections")
+    .min(2, "must be at least 2")
+    .default(10),
   /** Folder with the secret files `postgres-password`, `redis-password` and `token-key`. Default /etc/berth/secrets. */
   SECRETS_DIR: text.default("/etc/berth/secrets"),
   /** One of fatal, error, warn, info, debug, trace, silent. Default info. */

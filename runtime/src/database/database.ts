@@ -7,7 +7,7 @@ import type { Schema } from "./schema.ts";
 
 export type Database = Kysely<Schema>;
 
-/** A lazy pool of at most 10 connections: nothing connects until the first query, and no query waits without end. */
+/** A lazy pool of at most POSTGRES_POOL connections: nothing connects until the first query, and no query waits without end. */
 export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LOG_LEVEL">): Database {
   const pool = new pg.Pool({
     host: config.POSTGRES_HOST,
@@ -17,7 +17,7 @@ export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LO
     password: config.postgresPassword,
     ssl: config.POSTGRES_TLS,
     application_name: "berth",
-    max: 10,
+    max: config.POSTGRES_POOL,
     connectionTimeoutMillis: 3_000,
     statement_timeout: 10_000,
     query_timeout: 12_000,

@@ -131,6 +131,7 @@ async function makeTemplate(postgres: Stores["postgres"]): Promise<void> {
     POSTGRES_USER: postgres.user,
     POSTGRES_DATABASE: template,
     POSTGRES_TLS: false,
+    POSTGRES_POOL: 2,
     postgresPassword: postgres.password,
   });
   await migrate(database).finally(() => database.destroy());

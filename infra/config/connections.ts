@@ -1,0 +1,42 @@
+/** How Postgres' connections are shared among the runtime's pods. */
+import type { z } from "zod";
+import type { api, worker } from "./platform.ts";
+import type { postgres } from "./stores.ts";
+
+interface Users {
+  postgres: Pick<z.output<typeof postgres>, "maxConnections" | "external">;
+  api: Pick<z.output<typeof api>, "autoscaling">;
+  worker: Pick<z.output<typeof worker>, "autoscaling">;
+}
+
+/** What a pod opens where there are enough; more than ten do not make it faster. */
+const most = 10;
+/** Below that, requests and jobs wait for connections. */
+const least = 4;
+/** For whoever else connects: migrations, clean-up, dumps, their check, the exporter, and Postgres' own three. */
+const kept = 20;
+
+/** The pods of API and worker that there may be: as many as the autoscalers allow, and one more of each in a rollout. */
+const podsOf = ({ api, worker }: Users) => api.autoscaling.max + 1 + worker.autoscaling.max + 1;
+
+/**
+ * Connections to Postgres that each pod of API and worker opens at most, so that all that there may be fit
+ * `postgres.maxConnections`. What a Postgres of one's own takes is not known here: 10.
+ */
+export function connectionsPerPod(users: Users): number {
+  const { maxConnections, external } = users.postgres;
+  return external ? most : Math.min(most, Math.floor((maxConnections - kept) / podsOf(users)));
+}
+
+/** Each pod that there may be can work. */
+export function connectable(check: z.core.ParsePayload<Users>): void {
+  const { postgres } = check.value;
+  if (connectionsPerPod(check.value) >= least) return;
+  const pods = podsOf(check.value);
+  check.issues.push({
+    code: "custom",
+    input: postgres.maxConnections,
+    path: ["postgres", "maxConnections"],
+    message: `is too few for ${pods} pods of API and worker, the most that there may be; they need ${pods * least + kept}`,
+  });
+}
