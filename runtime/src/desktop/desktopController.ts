@@ -88,7 +88,7 @@ export class DesktopController {
   @Describe({
     summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
     answers: upgraded(
-      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4409 not running yet, 4410 over, 4429 asked too often, 4502 not reachable.",
+      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4409 not running yet, 4410 over, 4429 too much, 4502 not reachable.",
     ),
     refusals: notAnUpgrade,
   })

@@ -494,6 +494,37 @@ test("a view link ends by its own time, and what an interactive ticket opened st
   expect(interactive.readyState).toBe(WebSocket.OPEN);
 });
 
+test("a flood of requests by one viewer reaches the desktop as a few, and what was asked last is answered", async () => {
+  let requests = 0;
+  const { id, apply, connect, ticket } = await open((socket) =>
+    socket.on("message", (data) => {
+      requests += (data as Buffer).length / updateRequest.length;
+    }),
+  );
+  await apply(...running);
+  const viewer = connect(`/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`);
+  await opened(viewer);
+  viewer.send(hello);
+  const before = performance.now();
+  const greetings = hello.length / updateRequest.length;
+  for (let sent = 0; sent < 500; sent += 1) viewer.send(updateRequest);
+  await until(
+    "those at once and the one that was kept are there",
+    30,
+    () => requests - greetings,
+    (count) => count > 10,
+  );
+  // 10 at once, and 5 a second.
+  expect(requests - greetings).toBeLessThanOrEqual(11 + ((performance.now() - before) / 1_000) * 5);
+
+  const told = closed(viewer);
+  viewer.send(Buffer.concat(Array.from({ length: 10_000 }, () => updateRequest)));
+  expect(await told).toEqual({
+    code: closeCodes.tooMuch,
+    reason: "The viewer sends more than 200 messages a second.",
+  });
+});
+
 test("when the API ends, desktops are told to connect again", async () => {
   const { id, apply, connect, gateway } = await open();
   await apply(...running);

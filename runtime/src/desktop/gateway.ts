@@ -24,6 +24,7 @@ import { isFinal } from "../sessions/state.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { type DesktopMode, RfbClient } from "./rfbClient.ts";
+import { FloodError } from "./viewerPace.ts";
 
 export const closeCodes = {
   /** This API process ends: connect again. */
@@ -36,6 +37,8 @@ export const closeCodes = {
   notRunning: 4409,
   /** The session is over. */
   ended: 4410,
+  /** A viewer sends more than anybody can look at. */
+  tooMuch: 4429,
   /** The session runs, but its desktop can't be reached: try again. */
   unreachable: 4502,
 } as const;
@@ -121,9 +124,11 @@ export class DesktopGateway implements Channel {
     client.pause(); // until there is somebody to send to
     upstream.on("open", () => {
       const user = new RfbClient(mode);
+      const passLater = passerOf(user, upstream);
       pump(client, upstream, (data) => {
-        const { pass, input } = user.take(data);
+        const { pass, input } = take(user, client, data);
         if (input && mode === "interactive") activity.touch(session.id);
+        passLater();
         return pass;
       });
       pump(upstream, client);
@@ -156,6 +161,33 @@ export class DesktopGateway implements Channel {
     if (now !== undefined && now.state !== "running") return sayState(client, now);
     closeWith(client, closeCodes.unreachable, "The session runs, but its desktop can't be reached at the moment.");
   }
+}
+
+/** What of the bytes goes on. A viewer that sends too much is sent away. */
+function take(user: RfbClient, client: WebSocket, data: Buffer): ReturnType<RfbClient["take"]> {
+  try {
+    return user.take(data);
+  } catch (error) {
+    if (!(error instanceof FloodError)) throw error;
+    closeWith(client, closeCodes.tooMuch, `The viewer sends ${error.message}.`);
+    return { pass: Buffer.alloc(0), input: false };
+  }
+}
+
+/** What passes requests that were kept back on to the desktop, each when its turn has come; to be called after each `take`. */
+function passerOf(user: RfbClient, upstream: WebSocket): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  return function wait() {
+    const due = user.due();
+    if (due === undefined || timer !== undefined) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (upstream.readyState !== WebSocket.OPEN) return;
+      const request = user.later();
+      if (request !== undefined) upstream.send(request);
+      wait();
+    }, due).unref();
+  };
 }
 
 function sayState(client: WebSocket, { state, reason }: Session): void {

@@ -5,6 +5,7 @@
  * A viewer's bytes reach the desktop as whole messages of the kinds listed as `looks`, and in no other way: whatever else
  * is sent can't be understood differently there, for it never gets there.
  */
+import { ViewerPace } from "./viewerPace.ts";
 
 export type DesktopMode = "interactive" | "view";
 
@@ -14,6 +15,7 @@ export class RfbError extends Error {
 }
 
 const setEncodings = 2;
+const updateRequest = 3;
 const pointerEvent = 5;
 const clientCutText = 6;
 const fence = 248;
@@ -21,7 +23,7 @@ const setDesktopSize = 251;
 const qemu = 255;
 
 /** Asking for pixels and how: SetPixelFormat, SetEncodings, FramebufferUpdateRequest, EnableContinuousUpdates, Fence. */
-const looks = new Set([0, setEncodings, 3, 150, fence]);
+const looks = new Set([0, setEncodings, updateRequest, 150, fence]);
 
 /** KeyEvent, PointerEvent, ClientCutText, and QEMU's key event. */
 const inputs = new Set([4, pointerEvent, clientCutText, qemu]);
@@ -62,9 +64,18 @@ export class RfbClient {
   /** The user's client speaks what we don't know: everything passes and counts as input. */
   #blind = false;
 
-  constructor(private readonly mode: DesktopMode) {}
+  readonly #pace = new ViewerPace();
 
-  /** What of the bytes goes on to the desktop, and whether there was input. Throws RfbError where the mode is `view`. */
+  constructor(
+    private readonly mode: DesktopMode,
+    /** Milliseconds by a clock that only goes forward. */
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /**
+   * What of the bytes goes on to the desktop, and whether there was input. Where the mode is `view`, throws an RfbError, or a
+   * FloodError if there is too much of it, and keeps requests for pictures back for `later`.
+   */
   take(chunk: Buffer): { pass: Buffer; input: boolean } {
     if (this.#blind) return { pass: chunk, input: true };
     try {
@@ -76,6 +87,16 @@ export class RfbClient {
       this.#buffer = Buffer.alloc(0);
       return { pass: chunk, input: true };
     }
+  }
+
+  /** In how many milliseconds `later` has something; undefined: it has nothing to come. */
+  due(): number | undefined {
+    return this.#pace.due(this.now());
+  }
+
+  /** A request for a picture that was kept back and whose turn has come; undefined: none. */
+  later(): Buffer | undefined {
+    return this.#pace.take(this.now());
   }
 
   #read(chunk: Buffer): { passed: Buffer[]; input: boolean } {
@@ -101,13 +122,17 @@ export class RfbClient {
       const type = rest.readUInt8(0);
       const length = messageLength(rest);
       if (length === undefined) break;
+      // Of a message that comes in pieces the beginning is looked at several times: it is counted once it is whole.
+      if (this.mode === "view" && (rest.length >= length || !looks.has(type))) this.#pace.count(this.now());
       input ||= inputs.has(type);
       if (!looks.has(type)) {
         this.#dropping = length;
         continue;
       }
       if (rest.length < length) break;
-      passed.push(rest.subarray(0, length));
+      const message = rest.subarray(0, length);
+      const goesOn = this.mode === "view" && type === updateRequest ? this.#pace.ask(message, this.now()) : message;
+      if (goesOn !== undefined) passed.push(goesOn);
       rest = rest.subarray(length);
     }
     this.#buffer = Buffer.from(rest);
