@@ -119,6 +119,20 @@ test("the check fails where the newest dump is damaged, can't be restored or lac
   expect(await query("select last_success from backup.status where job = 'restore-check'")).toBe(before);
 });
 
+test("a restore of a dump that does not exist ends before anything stops", async () => {
+  const replicas = () =>
+    inBerth(["get", "deployment", "api", "-o", "jsonpath={.status.readyReplicas} {.metadata.generation}"]);
+  const before = await replicas();
+  const restore = await execa("npm", ["run", "--silent", "restore", "--", "20200101T000000Z"], {
+    cwd: root,
+    env: stackEnvironment(),
+    reject: false,
+    all: true,
+  });
+  expect(restore).toMatchObject({ exitCode: 1, all: expect.stringContaining("There is no dump '20200101T000000Z'") });
+  expect(await replicas()).toBe(before);
+});
+
 test("the database is put back by one command, and the API serves again", async () => {
   await query("create table if not exists restore_probe (id int)");
   const spare = `00000000-0000-4000-8000-${randomBytes(6).toString("hex")}`;

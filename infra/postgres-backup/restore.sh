@@ -7,15 +7,9 @@ PGPASSWORD="$(<"$PASSWORD_FILE")"
 export PGPASSWORD PGOPTIONS="--client-min-messages=warning"
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }
 
-dump="${DUMP:-$(find "$BACKUPS" -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort | tail --lines=1)}"
-if [[ -z "$dump" || ! -d "$BACKUPS/$dump" ]]; then
-  echo "There is no dump '$dump'. There are:" >&2
-  find "$BACKUPS" -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort >&2
-  exit 1
-fi
+dump="$(bash "$SCRIPTS/find-dump.sh")"
 echo "restoring $dump"
 cd "$BACKUPS/$dump"
-sha256sum --check --quiet SHA256SUMS
 
 restored="${PGDATABASE}_restored" replaced="${PGDATABASE}_replaced"
 dropdb --if-exists --force --maintenance-db=postgres "$restored"

@@ -1,6 +1,6 @@
 /**
  * `npm run restore -- [--context NAME] [--list | DUMP]`: puts the database back to a dump, the newest or the one named;
- * `--list` says which there are. API and worker stop; Postgres is restored; migrations bring it to the deployed version;
+ * `--list` says which there are. The dump is checked; API and worker stop; Postgres is restored; migrations bring it to the deployed version;
  * the worker reconciles the sessions with the pods there are; the API opens again. Sessions' pods run on all the while.
  * Needs kubectl. See docs/backup.md.
  */
@@ -12,8 +12,8 @@ const { values, positionals } = parseArgs({
   options: { context: { type: "string" }, list: { type: "boolean" } },
   allowPositionals: true,
 });
-const [dump = "", ...rest] = positionals;
-if (rest.length > 0 || !/^(\d{8}T\d{6}Z)?$/.test(dump)) {
+const [wanted = "", ...rest] = positionals;
+if (rest.length > 0 || !/^(\d{8}T\d{6}Z)?$/.test(wanted)) {
   console.error(
     "usage: npm run restore -- [--context NAME] [--list | DUMP], a dump being for example 20261121T013000Z",
   );
@@ -45,35 +45,44 @@ const get = <T>(...what: string[]) => JSON.parse(kubectl(["get", ...what, "--out
 
 const imageOf = ({ spec }: Workload) => spec.template.spec.containers[0]?.image;
 
-/** Runs the Job to its end and shows what it says. Throws where it fails. */
-async function run(job: object, name: string): Promise<void> {
+/** Runs the Job to its end, shows what it says and returns that. Throws where it fails. */
+async function run(job: object, name: string): Promise<string> {
   kubectl(["create", "--filename=-"], JSON.stringify(job));
   for (;;) {
     const { conditions = [] } = get<Workload>("job", name).status;
     const [end] = conditions.filter(({ type, status }) => status === "True" && /^(Complete|Failed)$/.test(type));
-    if (end)
-      console.log(
-        kubectl(["logs", `job/${name}`])
-          .trimEnd()
-          .replace(/^/gm, "        "),
-      );
-    if (end?.type === "Complete") return;
+    const log = end ? kubectl(["logs", `job/${name}`]).trimEnd() : "";
+    if (end) console.log(log.replace(/^/gm, "        "));
+    if (end?.type === "Complete") return log;
     if (end) throw new Error(`The Job ${name} failed, as said above.`);
     await sleep(1_000);
   }
 }
 
-/** The dump's restore, from the CronJob that never runs by itself. @param command in place of its own */
-async function restoreDump(command?: string[]): Promise<void> {
-  const name = `postgres-restore-${id}`;
+/**
+ * A Job from the CronJob that never runs by itself; returns what it says.
+ * @param what for its name
+ * @param dump the dump that it works on; "": the newest
+ * @param script what it runs in place of its own command, which restores the dump
+ */
+async function restoreJob(what: string, dump: string, script?: string): Promise<string> {
+  const name = `postgres-restore-${what}-${id}`;
   const job = JSON.parse(
     kubectl(["create", "job", name, "--from=cronjob/postgres-restore", "--dry-run=client", "--output=json"]),
   );
   job.spec.backoffLimit = 0;
   const [container] = job.spec.template.spec.containers;
   container.env.push({ name: "DUMP", value: dump });
-  if (command) container.command = command;
-  await run(job, name);
+  if (script !== undefined) container.command = ["bash", "-c", script];
+  return run(job, name);
+}
+
+/** The dump's name, the newest's if none is wanted. Throws if it isn't there or isn't as it was written. */
+async function checkDump(): Promise<string> {
+  const log = await restoreJob("check", wanted, 'bash "$SCRIPTS/find-dump.sh"');
+  const [dump] = /^\d{8}T\d{6}Z$/m.exec(log) ?? [];
+  if (dump === undefined) throw new Error(`The check says ${JSON.stringify(log)}, which is no dump's name.`);
+  return dump;
 }
 
 /** The migrations of the version that is deployed: the dump may be of an older one. */
@@ -115,28 +124,35 @@ function scale(name: string, replicas: number): void {
   else kubectl(["wait", "pods", `--selector=app.kubernetes.io/name=${name}`, "--for=delete", "--timeout=2m"]);
 }
 
-if (values.list) {
-  await restoreDump(["bash", "-c", 'ls "$BACKUPS"']);
-  process.exit();
-}
-
 const replicas = (name: string) => Math.max(1, get<Workload>("deployment", name).spec.replicas);
-const before = { api: replicas("api"), worker: replicas("worker") };
 
-step("API and worker stop");
-scale("api", 0);
-scale("worker", 0);
-try {
-  step("Postgres is restored");
-  await restoreDump();
-  step("the migrations run");
-  await migrate();
-} finally {
-  // Where the restore failed, the database is the one there was.
-  step("the worker starts and reconciles");
-  scale("worker", before.worker);
-  await reconciled();
-  step("the API opens");
-  scale("api", before.api);
+async function restore(): Promise<void> {
+  step("the dump is checked");
+  const dump = await checkDump();
+  const before = { api: replicas("api"), worker: replicas("worker") };
+  step("API and worker stop");
+  scale("api", 0);
+  scale("worker", 0);
+  try {
+    step("Postgres is restored");
+    await restoreJob("run", dump);
+    step("the migrations run");
+    await migrate();
+  } finally {
+    // Where the restore failed, the database is the one there was.
+    step("the worker starts and reconciles");
+    scale("worker", before.worker);
+    await reconciled();
+    step("the API opens");
+    scale("api", before.api);
+  }
+  step("done. When all is well, drop what was replaced: see docs/backup.md");
 }
-step("done. When all is well, drop what was replaced: see docs/backup.md");
+
+try {
+  if (values.list) await restoreJob("list", "", 'ls "$BACKUPS"');
+  else await restore();
+} catch (error) {
+  console.error(`\nThe restore failed: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,13 @@
+#!/bin/bash
+# Finds a dump, checks that it is as it was written, and writes its name: DUMP, a folder on the backup volume, or the newest.
+set -euo pipefail
+
+dump="${DUMP:-$(find "$BACKUPS" -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort | tail --lines=1)}"
+if [[ -z "$dump" || ! -d "$BACKUPS/$dump" ]]; then
+  echo "There is no dump '$dump'. There are:" >&2
+  find "$BACKUPS" -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort >&2
+  exit 1
+fi
+cd "$BACKUPS/$dump"
+sha256sum --check --quiet SHA256SUMS >&2
+echo "$dump"
