@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import { apiModule, type Connections } from "./api/apiModule.ts";
 import { connectionsLetGo, createHttp, servePage } from "./api/http.ts";
 import { problemBody } from "./api/problem.ts";
+import { capConnections, idleOptions, maxConnections } from "./api/sockets.ts";
 import { WebSockets } from "./api/webSockets.ts";
 import { createChannel } from "./channel/channel.ts";
 import { cleanUp } from "./cleanup/cleanUp.ts";
@@ -38,12 +39,13 @@ async function runApi(): Promise<void> {
   const app = await createHttp(apiModule(config, connections, logger), logger, config.TRUSTED_PROXIES);
   await servePage(app);
   const webSockets = app.get(WebSockets);
-  const websockets = createServer((_request, response) => {
+  const websockets = createServer(idleOptions(), (_request, response) => {
     const problem = problemBody(426, "This port takes WebSocket upgrades only.");
     response
       .writeHead(426, { "content-type": "application/problem+json", upgrade: "websocket" })
       .end(JSON.stringify(problem));
   });
+  capConnections(websockets, maxConnections);
   for (const server of [app.getHttpServer(), websockets]) {
     server.on(
       "upgrade",

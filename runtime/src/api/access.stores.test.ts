@@ -201,3 +201,24 @@ test("who is behind a proxy that is believed is in the audit trail; others can't
     expect((await api.store.events({ tenant: "acme" }, "0", 1))[0]?.address).toBe(address);
   }
 });
+
+test("wrong keys from one address are limited, whatever they are; a right key from there is not", async () => {
+  const api = await openApi();
+  const wrong = async (key: string, session?: string) =>
+    (await call(api, "GET", session === undefined ? "/v1/sessions" : `/v1/sessions/${session}`, { key })).status;
+  const answers = [];
+  for (let tried = 0; tried < 60; tried += 1) answers.push(await wrong(`berth_acme_wrong${tried}`));
+  expect(new Set(answers)).toEqual(new Set([401]));
+  expect(await wrong("berth_acme_another")).toBe(429);
+  expect(await wrong("not.a.ticket", id)).toBe(429);
+  const refused = await call(api, "GET", "/v1/sessions", { key: "berth_beta_wrong" });
+  expect(refused.json.detail).toMatch(/^More than 60 wrong keys from your address in a minute\. Wait \d+ s\.$/);
+  expect(Number(refused.headers["retry-after"])).toBeGreaterThan(0);
+  expect((await call(api, "GET", "/v1/sessions")).status).toBe(200);
+  const elsewhere = await api.app.inject({
+    url: "/v1/sessions",
+    headers: { authorization: "Bearer berth_acme_wrong" },
+    remoteAddress: "192.0.2.1",
+  });
+  expect(elsewhere.statusCode).toBe(401);
+});

@@ -69,8 +69,8 @@ export function apiModule(
     ],
     isMigrated: () => isMigrated(database),
   });
-  const authenticator = new Authenticator(tenants, tickets, oidcOf(config, logger));
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
+  const authenticator = new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit);
   const activity = new Activity(store, logger);
   const feed = new EventFeed(store, logger);
   const revocations = new Revocations(tenants);

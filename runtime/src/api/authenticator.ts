@@ -6,6 +6,7 @@ import type { CallerInfo } from "./caller.ts";
 import { keyCredential, lossOf } from "./credential.ts";
 import type { Oidc } from "./oidc.ts";
 import { Problem } from "./problem.ts";
+import type { RateLimit } from "./rateLimit.ts";
 
 export class Authenticator {
   constructor(
@@ -13,14 +14,36 @@ export class Authenticator {
     private readonly tickets: Pick<Tickets, "verify">,
     /** Undefined where the stack has no identity provider. */
     private readonly oidc?: Pick<Oidc, "verify"> | undefined,
+    /** Counts what is wrong by address. Default: nobody does. */
+    private readonly wrong?: Pick<RateLimit, "takeWrong"> | undefined,
   ) {}
 
   /**
    * The caller, for the audit trail with its `address`. With a `sessionId`, that session's desktop ticket is a token too:
    * it may read. Throws a Problem: 401 if the token is nobody's, 403 if its tenant is unknown, 503 if the identity provider
-   * can't be asked.
+   * can't be asked, 429 if too many wrong ones came from the address.
    */
   async identify(
+    token: string | undefined,
+    { address, sessionId }: { address: string | undefined; sessionId?: string | undefined },
+  ): Promise<CallerInfo> {
+    const identify = () => this.#identify(token, { address, sessionId });
+    return token === undefined ? identify() : this.#counted(address, identify);
+  }
+
+  /** Counts the refusals by 401. */
+  async #counted<T>(address: string | undefined, identify: () => Promise<T>): Promise<T> {
+    try {
+      return await identify();
+    } catch (error) {
+      if (error instanceof Problem && error.body.status === 401 && address !== undefined) {
+        (await this.wrong?.takeWrong(address))?.refuse();
+      }
+      throw error;
+    }
+  }
+
+  async #identify(
     token: string | undefined,
     { address, sessionId }: { address: string | undefined; sessionId?: string | undefined },
   ): Promise<CallerInfo> {
@@ -54,10 +77,15 @@ export class Authenticator {
   }
 
   /** The session's desktop ticket. Throws a 401 if it is none, has expired, or was made by a key that is not good any more. */
-  async identifyTicket(token: string, sessionId: string): Promise<Ticket> {
-    const found = await this.#ticket(token, sessionId);
-    if (found === undefined) throw new Problem(401, "The ticket is not valid, or has expired. Ask for a new one.");
-    return found.ticket;
+  identifyTicket(
+    token: string,
+    { address, sessionId }: { address: string | undefined; sessionId: string },
+  ): Promise<Ticket> {
+    return this.#counted(address, async () => {
+      const found = await this.#ticket(token, sessionId);
+      if (found === undefined) throw new Problem(401, "The ticket is not valid, or has expired. Ask for a new one.");
+      return found.ticket;
+    });
   }
 
   async #ticket(token: string, sessionId: string): Promise<{ ticket: Ticket; tenant: Tenant } | undefined> {

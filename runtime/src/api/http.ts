@@ -15,6 +15,7 @@ import { nestLogger } from "../logging/logging.ts";
 import { observeRequests } from "../logging/requests.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import { invalidInput, ProblemFilter, problemBody, sendProblem } from "./problem.ts";
+import { capConnections, idleOptions, maxConnections } from "./sockets.ts";
 
 /** Bytes of a request's body. */
 const bodyLimit = 64 * 1024;
@@ -48,6 +49,7 @@ export async function createHttp(
     },
     forceCloseConnections: "idle", // a shutdown finishes the requests that run
     requestTimeout: 30_000,
+    http: idleOptions(),
   } as ConstructorParameters<typeof FastifyAdapter>[0]);
 
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
@@ -59,6 +61,7 @@ export async function createHttp(
   app.useGlobalFilters(new ProblemFilter(logger));
 
   const fastify = adapter.getInstance<FastifyInstance>();
+  capConnections(fastify.server, maxConnections);
   fastify.removeContentTypeParser("text/plain");
   fastify.addHook("onRequest", (request, _reply, done) => {
     // Many clients say "JSON" with each request, also with one that has no body, which Fastify would refuse.

@@ -6,6 +6,7 @@
  * 600 calls in 60 seconds, `RateLimit: "key";r=599;t=42` that 599 are left for the next 42 seconds.
  */
 import type { Redis } from "ioredis";
+import ipaddr from "ipaddr.js";
 import type { Logger } from "pino";
 import { RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import { within } from "../within.ts";
@@ -13,6 +14,9 @@ import type { CallerInfo } from "./caller.ts";
 import { Problem } from "./problem.ts";
 
 const windowSeconds = 60;
+
+/** Wrong keys that may come from one address in a minute. */
+const wrongPerMinute = 60;
 
 /** After a failure Redis is left alone for so long, so that not every call waits for it. */
 const pauseMs = 1_000;
@@ -25,6 +29,7 @@ export interface Rate {
 
 export class RateLimit {
   readonly #limiter: RateLimiterRedis;
+  readonly #wrong: RateLimiterRedis;
   #awayUntil = 0;
   #away = false;
 
@@ -36,14 +41,17 @@ export class RateLimit {
     /** How long Redis may take before a call goes through uncounted, in milliseconds. */
     private readonly patienceMs = 250,
   ) {
-    this.#limiter = new RateLimiterRedis({
-      storeClient: redis,
-      points: perMinute,
-      duration: windowSeconds,
-      keyPrefix: "rate",
-      // Who is over the limit is refused from memory until the window ends.
-      inMemoryBlockOnConsumed: perMinute + 1,
-    });
+    const limiter = (keyPrefix: string, points: number) =>
+      new RateLimiterRedis({
+        storeClient: redis,
+        points,
+        duration: windowSeconds,
+        keyPrefix,
+        // Who is over the limit is refused from memory until the window ends.
+        inMemoryBlockOnConsumed: points + 1,
+      });
+    this.#limiter = limiter("rate", perMinute);
+    this.#wrong = limiter("wrong", wrongPerMinute);
   }
 
   /** Counts the caller's call. Undefined if Redis doesn't answer. */
@@ -56,32 +64,58 @@ export class RateLimit {
     return this.#take(`ticket:${id}`);
   }
 
-  async #take(key: string): Promise<Rate | undefined> {
+  /**
+   * Counts a wrong key, token or ticket that came from the address. Right ones are never counted or refused by the address,
+   * because many users may share one.
+   */
+  takeWrong(address: string): Promise<Rate | undefined> {
+    return this.#take(networkOf(address), this.#wrong, wrongPerMinute, "wrong keys from your address");
+  }
+
+  async #take(
+    key: string,
+    limiter = this.#limiter,
+    points = this.perMinute,
+    what = "calls",
+  ): Promise<Rate | undefined> {
     if (performance.now() < this.#awayUntil) return undefined;
     try {
-      const state = await within(this.patienceMs, this.#limiter.consume(key));
+      const state = await within(this.patienceMs, limiter.consume(key));
       this.#away = false;
-      return this.#rate(state, false);
+      return rateOf(state, false, points, what);
     } catch (error) {
-      if (error instanceof RateLimiterRes) return this.#rate(error, true);
+      if (error instanceof RateLimiterRes) return rateOf(error, true, points, what);
       if (!this.#away) this.logger.warn({ err: error }, "calls are not counted: redis does not answer");
       this.#away = true;
       this.#awayUntil = performance.now() + pauseMs;
       return undefined;
     }
   }
+}
 
-  #rate({ remainingPoints, msBeforeNext }: RateLimiterRes, exceeded: boolean): Rate {
-    const seconds = Math.max(1, Math.ceil(msBeforeNext / 1000));
-    return {
-      headers: {
-        "ratelimit-policy": `"key";q=${this.perMinute};w=${windowSeconds}`,
-        ratelimit: `"key";r=${exceeded ? 0 : remainingPoints};t=${seconds}`,
-      },
-      refuse: () => {
-        if (!exceeded) return;
-        throw new Problem(429, `More than ${this.perMinute} calls in a minute. Wait ${seconds} s.`, undefined, seconds);
-      },
-    };
-  }
+function rateOf(
+  { remainingPoints, msBeforeNext }: RateLimiterRes,
+  exceeded: boolean,
+  points: number,
+  what: string,
+): Rate {
+  const seconds = Math.max(1, Math.ceil(msBeforeNext / 1000));
+  return {
+    headers: {
+      "ratelimit-policy": `"key";q=${points};w=${windowSeconds}`,
+      ratelimit: `"key";r=${exceeded ? 0 : remainingPoints};t=${seconds}`,
+    },
+    refuse: () => {
+      if (!exceeded) return;
+      throw new Problem(429, `More than ${points} ${what} in a minute. Wait ${seconds} s.`, undefined, seconds);
+    },
+  };
+}
+
+/** An IPv4 address, or the /64 of an IPv6 one: whoever has one address of that has them all. */
+export function networkOf(address: string): string {
+  if (!ipaddr.isValid(address)) return address;
+  const parsed = ipaddr.process(address);
+  if (parsed.kind() === "ipv4") return parsed.toString();
+  return ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/64`).toString();
 }

@@ -15,6 +15,7 @@ import { z } from "zod";
 import { bearer } from "../api/caller.ts";
 import { plainText } from "../api/input.ts";
 import { invalidInput, Problem, sendProblem } from "../api/problem.ts";
+import { capConnections, idleOptions, maxConnections } from "../api/sockets.ts";
 import { addToLogContext } from "../logging/context.ts";
 import { observeRequests } from "../logging/requests.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -34,6 +35,9 @@ export interface ChannelOptions {
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">;
   logger: Logger;
 }
+
+/** Connections that one address may have: a pod needs two or three, and with some network plugins a node's pods share one. */
+const maxConnectionsOfPod = 100;
 
 /** Somebody typed or pointed within so many seconds before the report: the session is in use. Reports come every 10 s. */
 const freshSeconds = 15;
@@ -58,9 +62,11 @@ export function createChannel({ tokenKey, store, queue, tenants, metrics, logger
   const server = fastify({
     bodyLimit: 16 * 1024,
     requestTimeout: 10_000,
+    http: idleOptions(),
     forceCloseConnections: "idle",
     genReqId: () => randomUUID(),
   });
+  capConnections(server.server, maxConnections, maxConnectionsOfPod);
   const limiter = new Limiter();
   observeRequests(server, metrics, logger);
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));

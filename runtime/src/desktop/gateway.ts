@@ -86,7 +86,7 @@ export class DesktopGateway implements Channel {
     const { sessionId, query, authorization, address } = request;
     const ticketText = query.get("ticket");
     if (ticketText !== null) {
-      const ticket = await authenticator.identifyTicket(ticketText, sessionId);
+      const ticket = await authenticator.identifyTicket(ticketText, { address, sessionId });
       (await rateLimit.takeTicket(ticket.id))?.refuse();
       const tenant = tenants.get(ticket.tenant);
       if (tenant === undefined) throw new Problem(401, "The ticket's tenant is gone.");
