@@ -106,7 +106,8 @@ async function exitOf(child: ChildProcess): Promise<number | string> {
 
 /** An X server with one screen and a screen saver, which is idle for so many milliseconds. Returns its display. */
 async function xServer(idle: number): Promise<string> {
-  mkdirSync("/tmp/.X11-unix", { recursive: true });
+  // As X servers make it: a later test of another user must be able to listen there too.
+  if (mkdirSync("/tmp/.X11-unix", { recursive: true }) !== undefined) chmodSync("/tmp/.X11-unix", 0o1777);
   const display = 1_000 + Math.floor(Math.random() * 1_000_000);
   const server = createSocketServer((socket) => {
     socket.on("error", () => {});

@@ -38,8 +38,9 @@ const prod = {
 };
 
 beforeAll(async () => {
-  cleanUp.defer(async () => void (await forgetMigration()));
   await deploy(cleanUp, prod);
+  // Before the stack is put back, whose migrations would refuse a database that has run later ones.
+  cleanUp.defer(async () => void (await forgetMigration()));
   next = await nextVersion();
   cleanUp.defer(() => rm(next, { recursive: true }));
   // Ahead: a build takes both cores of a small machine, and who rolls out a version has its image.
