@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { connectable } from "./config/connections.ts";
 import { faultsOf } from "./config/faults.ts";
-import { imagePullSecrets, registryLogins } from "./config/images.ts";
+import { imagePullSecrets, registryLogins, registryPush } from "./config/images.ts";
 import { ingress } from "./config/ingress.ts";
 import { adminKeys } from "./config/keys.ts";
 import { adapter, grafana, measurable, prometheus } from "./config/monitoring.ts";
@@ -42,7 +42,12 @@ const keys = z.strictObject({
   registryLogins: registryLogins
     .default([])
     .describe(
-      "Logins at private registries: for pushing Berth's images, for reading the digests of base images, and, as the Secret `registry-login` in every namespace of Berth, for pulling. Docker on the machine that runs Pulumi uses its own logins beside them.",
+      "Logins that may read at private registries: for the digests of base images, and, as the Secret `registry-login` in every namespace of Berth, for pulling. Docker on the machine that runs Pulumi uses its own logins beside them.",
+    ),
+  registryPush: registryPush
+    .optional()
+    .describe(
+      "Login that may write at `registry`, for pushing Berth's images; it goes into no cluster. Without it the login of `registryLogins` for that registry pushes, and where there is none, Docker's own.",
     ),
   imagePullSecrets: imagePullSecrets
     .default([])

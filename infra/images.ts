@@ -1,13 +1,14 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { BaseImages } from "./base-images.ts";
-import type { RegistryLogin } from "./config/images.ts";
+import type { RegistryLogin, RegistryPush } from "./config/images.ts";
 import { loginFor } from "./registry-login.ts";
 
 export interface ImagesArgs {
   /** Where the images are pushed to, for example ghcr.io/acme/berth. */
   registry: string;
-  /** Where the registry takes pushes from; Docker's own login where it is none of these. */
+  /** Who pushes. Default: the login of `registryLogins` for the registry, else Docker's own. */
+  registryPush?: RegistryPush | undefined;
   registryLogins: RegistryLogin[];
   /** What they are built on, by digest. */
   base: BaseImages;
@@ -26,7 +27,8 @@ export class Images extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImagesArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Images", name, {}, opts);
-    const login = loginFor(args.registryLogins, args.registry);
+    const login = args.registryPush ?? loginFor(args.registryLogins, args.registry);
+    const server = args.registry.replace(/\/.*/, "");
     const build = (image: string, bases: Record<string, string>) =>
       new docker.Image(
         `${image}-image`,
@@ -41,7 +43,7 @@ export class Images extends pulumi.ComponentResource {
             network: args.buildNetwork,
             args: bases,
           },
-          ...(login && { registry: { ...login, password: pulumi.secret(login.password) } }),
+          ...(login && { registry: { server, username: login.username, password: pulumi.secret(login.password) } }),
         },
         { parent: this },
       ).repoDigest;

@@ -22,10 +22,13 @@ const secret = (value: object) => ({ "4dabf18193072939515e22adb298388d": expect.
 const slow = 60_000;
 
 test(
-  "a registry's login is used for pushing, and is in the namespace of everything that is pulled",
+  "the login that reads is in the namespace of everything that is pulled, and the one that pushes is in no cluster",
   async () => {
-    const login = { server: "registry.example.com", username: "ci", password: "s3cret" };
-    const resources = await recordStack("prod", { registryLogins: [login] });
+    const login = { server: "registry.example.com", username: "reader", password: "s3cret" };
+    const registryPush = { username: "ci", password: "may-write" };
+    const resources = await recordStack("prod", { registryLogins: [login], registryPush });
+    const inCluster = resources.filter(({ type }) => type.startsWith("kubernetes:"));
+    expect(JSON.stringify(inCluster)).not.toContain(registryPush.password);
     const secrets = kubernetes(resources, "Secret").filter(({ metadata }) => metadata.name === "registry-login");
     expect(secrets.map(({ metadata }) => metadata.namespace)).toEqual(["berth", "tenant-acme"]);
     const [account] = kubernetes(resources, "ServiceAccount").filter(
