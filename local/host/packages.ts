@@ -20,13 +20,21 @@ export const packages = [
   "ca-certificates",
   "docker.io",
   "mmdebstrap",
-  // a real browser for the end-to-end test, and a font for it
+  // for the end-to-end test: a real browser with a font, and a real reverse proxy in an ingress controller's place
   "chromium",
   "fonts-dejavu-core",
+  "nginx-light",
 ];
 
 /** Units that these packages bring; Berth starts the programs itself, so they must not run on their own at boot. */
-const units = ["containerd.service", "docker.service", "docker.socket", "docker-registry.service", "etcd.service"];
+const units = [
+  "containerd.service",
+  "docker.service",
+  "docker.socket",
+  "docker-registry.service",
+  "etcd.service",
+  "nginx.service",
+];
 
 /** Those of `wanted` that aren't installed, given `dpkg-query`'s lines "name<TAB>status". Pure. */
 export function missingPackages(wanted: string[], lines: string): string[] {
@@ -48,13 +56,14 @@ export async function installPackages(): Promise<string> {
   }
   await withoutServiceStarts(async () => {
     // the lists may be fresh already; only if they turn out not to be is an update worth its time
-    if (!(await aptInstall(missing)).failed) return;
-    await execa("apt-get", ["update", "-q"], { reject: false });
-    const second = await aptInstall(missing);
-    if (second.failed)
-      throw new UserError(
-        `apt-get could not install ${missing.join(" ")} (${aptError(second.all)}): check that \`apt-get update\` works and the disk has room, then run the command again.`,
-      );
+    if ((await aptInstall(missing)).failed) {
+      await execa("apt-get", ["update", "-q"], { reject: false });
+      const second = await aptInstall(missing);
+      if (second.failed)
+        throw new UserError(
+          `apt-get could not install ${missing.join(" ")} (${aptError(second.all)}): check that \`apt-get update\` works and the disk has room, then run the command again.`,
+        );
+    }
     await disableUnits(missing);
   });
   return `installed ${missing.join(" ")}`;
@@ -105,7 +114,7 @@ async function disableUnits(installed: string[]): Promise<void> {
   if (!existsSync("/run/systemd/system")) return;
   const ours = units.filter((unit) => {
     const name = unit.replace(/\..*/, "");
-    return installed.some((pkg) => pkg === name || pkg === `${name}.io` || pkg === `${name}-server`);
+    return ["", ".io", "-server", "-light"].some((suffix) => installed.includes(name + suffix));
   });
   if (ours.length > 0) await execa("systemctl", ["disable", "--now", ...ours], { reject: false });
 }
