@@ -7,6 +7,7 @@ import { type Container, run } from "../testing/container.ts";
 import { agent } from "../testing/image.ts";
 
 const writable = ["--tmpfs=/tmp", "--tmpfs=/home/agent/workspace:uid=10001,gid=10001"];
+const view = await readFile(join(import.meta.dirname, "testing/view.py"), "utf8");
 const client = await readFile(join(import.meta.dirname, "testing/client.py"), "utf8");
 
 async function desktop(environment: Record<string, string> = {}): Promise<Container> {
@@ -53,6 +54,22 @@ test("takes another size from a client, and the clipboard both ways", async () =
   };
   await until("the terminal takes keys", 60, paste, (files) => files.includes("pasted"));
   expect(await vnc(container, "copy", "450", "320")).toContain("berthberth");
+});
+
+test("who looks by the view-only password gets the picture, and nothing of what is copied", async () => {
+  const container = await desktop();
+  await until(
+    "the terminal takes keys",
+    60,
+    async () => {
+      await vnc(container, "paste", "for i in {1..900}; do printf berth; done; touch pasted");
+      return container.exec(["ls"]);
+    },
+    (files) => files.includes("pasted"),
+  );
+  const [copied, seen] = (await container.exec(["python3", "-", "450", "320"], view)).split("\n");
+  expect(copied).toContain("berthberth");
+  expect(seen).toBe("picture");
 });
 
 test("VNC listens on localhost only", async () => {

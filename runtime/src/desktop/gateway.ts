@@ -25,6 +25,7 @@ import type { Tenant } from "../tenants/tenants.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { type DesktopMode, RfbClient } from "./rfbClient.ts";
 import { FloodError } from "./viewerPace.ts";
+import { ViewHandshake } from "./viewHandshake.ts";
 
 export const closeCodes = {
   /** This API process ends: connect again. */
@@ -123,15 +124,16 @@ export class DesktopGateway implements Channel {
 
     client.pause(); // until there is somebody to send to
     upstream.on("open", () => {
-      const user = new RfbClient(mode);
-      const passLater = passerOf(user, upstream);
-      pump(client, upstream, (data) => {
-        const { pass, input } = take(user, client, data);
-        if (input && mode === "interactive") activity.touch(session.id);
-        passLater();
-        return pass;
-      });
-      pump(upstream, client);
+      if (mode === "view") showTo(client, upstream);
+      else {
+        const user = new RfbClient(mode);
+        pump(client, upstream, (data) => {
+          const { pass, input } = user.take(data);
+          if (input) activity.touch(session.id);
+          return pass;
+        });
+        pump(upstream, client);
+      }
       keepAlive(client);
       keepAlive(upstream);
       client.resume();
@@ -163,28 +165,45 @@ export class DesktopGateway implements Channel {
   }
 }
 
+/** Carries the desktop to a viewer, and of the viewer's bytes what asks for pictures. */
+function showTo(client: WebSocket, upstream: WebSocket): void {
+  const viewer = new RfbClient("view");
+  const handshake = new ViewHandshake();
+  const passLater = passerOf(viewer, (request) => upstream.send(handshake.fromViewer(request)), upstream);
+  pump(client, upstream, (data) => {
+    const pass = handshake.fromViewer(take(viewer, client, data));
+    passLater();
+    return pass;
+  });
+  pump(upstream, client, (data) => {
+    const { toViewer, toServer } = handshake.fromServer(data);
+    if (toServer.length > 0) upstream.send(toServer);
+    return toViewer;
+  });
+}
+
 /** What of the bytes goes on. A viewer that sends too much is sent away. */
-function take(user: RfbClient, client: WebSocket, data: Buffer): ReturnType<RfbClient["take"]> {
+function take(viewer: RfbClient, client: WebSocket, data: Buffer): Buffer {
   try {
-    return user.take(data);
+    return viewer.take(data).pass;
   } catch (error) {
     if (!(error instanceof FloodError)) throw error;
     closeWith(client, closeCodes.tooMuch, `The viewer sends ${error.message}.`);
-    return { pass: Buffer.alloc(0), input: false };
+    return Buffer.alloc(0);
   }
 }
 
 /** What passes requests that were kept back on to the desktop, each when its turn has come; to be called after each `take`. */
-function passerOf(user: RfbClient, upstream: WebSocket): () => void {
+function passerOf(viewer: RfbClient, pass: (request: Buffer) => void, upstream: WebSocket): () => void {
   let timer: NodeJS.Timeout | undefined;
   return function wait() {
-    const due = user.due();
+    const due = viewer.due();
     if (due === undefined || timer !== undefined) return;
     timer = setTimeout(() => {
       timer = undefined;
       if (upstream.readyState !== WebSocket.OPEN) return;
-      const request = user.later();
-      if (request !== undefined) upstream.send(request);
+      const request = viewer.later();
+      if (request !== undefined) pass(request);
       wait();
     }, due).unref();
   };

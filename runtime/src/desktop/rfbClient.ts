@@ -114,7 +114,8 @@ export class RfbClient {
       if (step !== undefined) {
         const length = step === "version" ? 12 : 1;
         if (rest.length < length) break;
-        passed.push(greeting(step, rest.subarray(0, length)));
+        const greeted = greeting(step, rest.subarray(0, length));
+        if (greeted !== undefined) passed.push(greeted);
         this.#step += 1;
         rest = rest.subarray(length);
         continue;
@@ -140,10 +141,13 @@ export class RfbClient {
   }
 }
 
-/** A message of the handshake as a viewer's may go on: without a password, and beside the others rather than in their place. */
-function greeting(step: (typeof handshake)[number], bytes: Buffer): Buffer {
+/**
+ * What of a viewer's handshake goes on: that it comes beside the others rather than in their place. The rest the gateway says
+ * to the server itself; see viewHandshake.ts.
+ */
+function greeting(step: (typeof handshake)[number], bytes: Buffer): Buffer | undefined {
   if (step === "init") return Buffer.from([1]);
-  const known = step === "version" ? /^RFB 003\.00[78]\n$/.test(bytes.toString("latin1")) : bytes[0] === 1;
+  const known = step === "version" ? bytes.toString("latin1") === "RFB 003.008\n" : bytes[0] === 1;
   if (!known) throw new RfbError(`the ${step} ${JSON.stringify(bytes.toString("latin1"))} is not known`);
-  return bytes;
+  return undefined;
 }

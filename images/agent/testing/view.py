@@ -1,0 +1,80 @@
+"""Copies in the desktop while a second client looks by the view-only password, run inside the container, where VNC listens.
+Prints, line by line, what was copied as a user sees it, and what arrived at the viewer: the kinds of its messages.
+
+python3 - X Y    double-clicks at X, Y to copy
+"""
+
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+NONE, VNC_AUTH = 1, 2
+PASSWORD = b"berth-vw"
+
+
+def response(challenge):
+    """The answer to a challenge of VNC's password check: DES, with the bits of each byte of the password reversed."""
+    key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in PASSWORD)
+    command = ["openssl", "enc", "-des-ede3", "-nopad", "-K", (key * 3).hex()]
+    return subprocess.run(command, input=challenge, capture_output=True, check=True).stdout
+
+
+class Client:
+    def __init__(self, security):
+        self.server = socket.create_connection(("127.0.0.1", 5900), timeout=20)
+        self.read(12)
+        self.send(b"RFB 003.008\n")
+        types = self.read(self.unpack(">B")[0])
+        assert security in types, f"the server offers {list(types)}"
+        self.send(bytes([security]))
+        if security == VNC_AUTH:
+            self.send(response(self.read(16)))
+        assert self.unpack(">I") == (0,), "the server refuses"
+        self.send(b"\x01")
+        self.bits = self.unpack(">HHB15x")[2]
+        self.read(self.unpack(">I")[0])
+
+    def send(self, data):
+        self.server.sendall(data)
+
+    def read(self, length):
+        data = b""
+        while len(data) < length:
+            more = self.server.recv(length - len(data))
+            if not more:
+                raise EOFError("the server closed the connection")
+            data += more
+        return data
+
+    def unpack(self, form):
+        return struct.unpack(form, self.read(struct.calcsize(form)))
+
+    def look(self):
+        self.send(struct.pack(">BBHHHH", 3, 0, 0, 0, 1, 1))
+
+    def message(self):
+        """The next message: ("clipboard", text), or ("picture", None)."""
+        (kind,) = self.unpack(">B")
+        if kind == 3:
+            return "clipboard", self.read(self.unpack(">xxxI")[0]).decode("latin-1")
+        assert kind == 0, f"a message of the kind {kind}"
+        for _ in range(self.unpack(">xH")[0]):
+            _, _, width, height, _ = self.unpack(">HHHHi")
+            self.read(width * height * self.bits // 8)
+        return "picture", None
+
+
+x, y = map(int, sys.argv[1:])
+viewer, user = Client(VNC_AUTH), Client(NONE)
+for buttons in (0, 1, 0, 1, 0):
+    user.send(struct.pack(">BBHH", 5, buttons, x, y))
+    time.sleep(0.05)
+print(next(text for kind, text in iter(user.message, None) if kind == "clipboard").strip())
+# The server sends what is copied to all clients at once: what the viewer got of it comes before this picture.
+viewer.look()
+kinds = []
+while "picture" not in kinds:
+    kinds.append(viewer.message()[0])
+print(*kinds)

@@ -1,0 +1,59 @@
+import { createDecipheriv } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { RfbError } from "./rfbClient.ts";
+import { ViewHandshake } from "./viewHandshake.ts";
+import { viewPassword, viewResponse } from "./vncAuth.ts";
+
+const version = Buffer.from("RFB 003.008\n");
+const ok = Buffer.alloc(4);
+const none = Buffer.alloc(0);
+const challenge = Buffer.from("0123456789abcdef");
+
+test("the view-only password is the one of Berth's desktop image", () => {
+  const script = readFileSync(
+    new URL("../../../images/agent/files/usr/local/bin/berth-desktop", import.meta.url),
+    "utf8",
+  );
+  const [, written = ""] = /printf '((?:\\x[0-9a-f]{2}){8})'/.exec(script) ?? [];
+  // As `vncpasswd` hides passwords: DES with a key that all of VNC knows.
+  const decipher = createDecipheriv("des-ede3", Buffer.from("e84ad660c4721ae0".repeat(3), "hex"), null);
+  const password = decipher.setAutoPadding(false).update(Buffer.from(written.replaceAll("\\x", ""), "hex"));
+  expect(String(password)).toBe(viewPassword);
+});
+
+test.each([1, 7, 100])(
+  "a viewer is let in by the server's view-only password and sees nothing of that; in pieces of %d bytes",
+  (size) => {
+    const handshake = new ViewHandshake();
+    expect(handshake.fromViewer(Buffer.from([1]))).toEqual(none); // a viewer that doesn't wait
+    const server = Buffer.concat([version, Buffer.from([2, 1, 2]), challenge, ok, Buffer.from("the desktop")]);
+    const [toViewer, toServer]: [Buffer[], Buffer[]] = [[], []];
+    for (let at = 0; at < server.length; at += size) {
+      const answer = handshake.fromServer(server.subarray(at, at + size));
+      toViewer.push(answer.toViewer);
+      toServer.push(answer.toServer);
+    }
+    expect(Buffer.concat(toViewer)).toEqual(
+      Buffer.concat([version, Buffer.from([1, 1]), ok, Buffer.from("the desktop")]),
+    );
+    expect(Buffer.concat(toServer)).toEqual(
+      Buffer.concat([version, Buffer.from([2]), viewResponse(challenge), Buffer.from([1])]),
+    );
+    expect(handshake.fromViewer(Buffer.from("later"))).toEqual(Buffer.from("later"));
+  },
+);
+
+test("a desktop without a view-only password is looked at as it is", () => {
+  const handshake = new ViewHandshake();
+  const { toViewer, toServer } = handshake.fromServer(Buffer.concat([version, Buffer.from([1, 1]), ok]));
+  expect(toViewer).toEqual(Buffer.concat([version, Buffer.from([1, 1]), ok]));
+  expect(toServer).toEqual(Buffer.concat([version, Buffer.from([1])]));
+});
+
+test("a server that refuses, or offers nothing known, is none; and a viewer that sends too much before is none", () => {
+  const refusing = Buffer.concat([version, Buffer.from([1, 1]), Buffer.from([0, 0, 0, 1])]);
+  expect(() => new ViewHandshake().fromServer(refusing)).toThrow(RfbError);
+  expect(() => new ViewHandshake().fromServer(Buffer.concat([version, Buffer.from([0])]))).toThrow(RfbError);
+  expect(() => new ViewHandshake().fromViewer(Buffer.alloc(65 * 1024))).toThrow(RfbError);
+});

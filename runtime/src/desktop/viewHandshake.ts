@@ -1,0 +1,98 @@
+/**
+ * The handshake of a viewer's connection (RFC 6143, 7.1), which the gateway speaks with the desktop in the viewer's place: it
+ * asks for the server's view-only mode. The viewer is offered "no password" and sees nothing of that. What the viewer sends is
+ * read by RfbClient; it reaches the server when the handshake is over.
+ *
+ * A desktop of an image without a view-only password is looked at as before: input is dropped by RfbClient, and the desktop's
+ * clipboard is sent.
+ */
+import { RfbError } from "./rfbClient.ts";
+import { viewResponse } from "./vncAuth.ts";
+
+const [none, vncAuth] = [1, 2];
+const version = "RFB 003.008\n";
+
+/** Bytes of the viewer that wait for the end of the handshake, at most. */
+const maxHeld = 64 * 1024;
+
+export class ViewHandshake {
+  #step: "version" | "types" | "challenge" | "result" | "over" = "version";
+  #buffer: Buffer = Buffer.alloc(0);
+  #held: Buffer = Buffer.alloc(0);
+
+  /** What of the viewer's bytes, as RfbClient passes them, goes to the server now. Throws an RfbError if too many wait. */
+  fromViewer(bytes: Buffer): Buffer {
+    if (this.#step === "over") return bytes;
+    this.#held = Buffer.concat([this.#held, bytes]);
+    if (this.#held.length > maxHeld) throw new RfbError("too much before the handshake");
+    return Buffer.alloc(0);
+  }
+
+  /** What of the server's bytes goes to the viewer, and what is answered. Throws an RfbError where the server is none that we know. */
+  fromServer(chunk: Buffer): { toViewer: Buffer; toServer: Buffer } {
+    if (this.#step === "over") return { toViewer: chunk, toServer: Buffer.alloc(0) };
+    this.#buffer = Buffer.concat([this.#buffer, chunk]);
+    const [toViewer, toServer]: [Buffer[], Buffer[]] = [[], []];
+    for (;;) {
+      const length = this.#length();
+      if (length === undefined || this.#buffer.length < length) break;
+      const message = this.#buffer.subarray(0, length);
+      this.#buffer = this.#buffer.subarray(length);
+      this.#answer(message, toViewer, toServer);
+    }
+    if (this.#isOver()) {
+      toViewer.push(this.#buffer);
+      this.#buffer = Buffer.alloc(0);
+    }
+    return { toViewer: Buffer.concat(toViewer), toServer: Buffer.concat(toServer) };
+  }
+
+  #isOver(): boolean {
+    return this.#step === "over";
+  }
+
+  /** The length of the server's next message; undefined: more bytes are needed, or none is awaited. */
+  #length(): number | undefined {
+    switch (this.#step) {
+      case "version":
+        return 12;
+      case "types":
+        return this.#buffer.length === 0 ? undefined : 1 + this.#buffer.readUInt8(0);
+      case "challenge":
+        return 16;
+      case "result":
+        return 4;
+      case "over":
+        return undefined;
+    }
+  }
+
+  #answer(message: Buffer, toViewer: Buffer[], toServer: Buffer[]): void {
+    switch (this.#step) {
+      case "version":
+        toViewer.push(Buffer.from(version));
+        toServer.push(Buffer.from(version));
+        this.#step = "types";
+        return;
+      case "types": {
+        const types = message.subarray(1);
+        const type = [vncAuth, none].find((one) => types.includes(one));
+        if (type === undefined) throw new RfbError("the desktop's server offers no way in that is known");
+        toViewer.push(Buffer.from([1, none]));
+        toServer.push(Buffer.from([type]));
+        this.#step = type === vncAuth ? "challenge" : "result";
+        return;
+      }
+      case "challenge":
+        toServer.push(viewResponse(message));
+        this.#step = "result";
+        return;
+      case "result":
+        if (message.readUInt32BE(0) !== 0) throw new RfbError("the desktop's server refuses the viewer");
+        toViewer.push(message);
+        toServer.push(this.#held);
+        this.#held = Buffer.alloc(0);
+        this.#step = "over";
+    }
+  }
+}
