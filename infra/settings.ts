@@ -153,6 +153,7 @@ function variables(args: SettingsArgs, agentImage: string): Record<string, strin
     BACKLOG_LIMIT: String(limits.backlog),
     MAX_STARTING: String(limits.starting),
     START_TIMEOUT_SECONDS: String(secondsOf(limits.startTimeout)),
+    LOG_RETENTION_SECONDS: String(secondsOf(limits.logRetention)),
     WEBHOOK_ALLOW_PRIVATE: String(args.webhooksToPrivateAddresses),
     ...(args.trustedProxies.length > 0 && { TRUSTED_PROXIES: args.trustedProxies.join(",") }),
     ...(oidc && {

@@ -13,6 +13,9 @@ export const limits = z.strictObject({
   startTimeout: duration
     .default("5m")
     .describe("How long a session's pod may take from its creation to a live desktop before the session fails."),
+  logRetention: duration
+    .default("7d")
+    .describe("How long the last 64 KiB of an agent's log are kept after its session's end; 0s for not at all."),
 });
 
 export const oidc = z

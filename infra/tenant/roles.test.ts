@@ -28,8 +28,9 @@ const rightsOf = (account: string, tenant: { exec: boolean }) =>
     .filter((one) => one.account === account)
     .flatMap(({ rules }) => rules.flatMap((rule) => rule.verbs.map((verb) => `${verb} ${rule.resources[0]}`)));
 
-test("the worker's rights are the calls of its client type", () => {
-  expect(rightsOf("worker", { exec: true }).sort()).toEqual(workerCalls().sort());
+test("the worker's rights are the calls of its client type, and the logs that it keeps", () => {
+  expect(source("pods/logTail.ts")).toContain('Pick<PodAccess, "logs">');
+  expect(rightsOf("worker", { exec: true }).sort()).toEqual([...workerCalls(), "get pods/log"].sort());
 });
 
 test("the API reads logs, and runs commands only where the tenant allows it", () => {

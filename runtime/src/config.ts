@@ -48,6 +48,12 @@ const storesVariables = {
   REDIS_PORT: port(6379),
   /** Whether Redis is spoken to by TLS. Default false. */
   REDIS_TLS: flag,
+  /** Seconds for which the end of an agent's log is kept after its session's end. 0: it is not. Default 604800: a week. */
+  LOG_RETENTION_SECONDS: z.coerce
+    .number("must be a number of seconds")
+    .int("must be a number of seconds")
+    .min(0, "must be at least 0")
+    .default(604_800),
 };
 
 const DatabaseVariables = z.object(databaseVariables);

@@ -98,7 +98,8 @@ async function runCleanup(): Promise<void> {
   try {
     await within(5_000, once(redis, "ready")).catch(() => {});
     const queue = new SessionQueue(redis, logger);
-    const workspaces = await onceDatabaseAnswers(() => cleanUp(database, queue, logger), logger);
+    const limits = { logRetentionSeconds: config.LOG_RETENTION_SECONDS };
+    const workspaces = await onceDatabaseAnswers(() => cleanUp(database, queue, logger, limits), logger);
     await queue.close();
     logger.info({ workspaces }, "workspaces whose retention is over are marked");
   } finally {

@@ -1,9 +1,12 @@
 import { sql } from "kysely";
 import { expect, test } from "vitest";
+import { keepLog, keptLog } from "../sessions/keptLogs.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import type { SessionEvent } from "../sessions/state.ts";
 import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";
 import { cleanUp } from "./cleanUp.ts";
+
+const week = { logRetentionSeconds: 604_800 };
 
 const events: SessionEvent[] = [
   { type: "admitted" },
@@ -34,8 +37,8 @@ test("workspaces that were kept for long enough are handed to the worker, once; 
   await expire(over);
   const added: string[] = [];
   const queue = { add: async (id: string) => void added.push(id) };
-  expect(await cleanUp(database, queue, silent)).toBe(1);
-  expect(await cleanUp(database, queue, silent)).toBe(0);
+  expect(await cleanUp(database, queue, silent, week)).toBe(1);
+  expect(await cleanUp(database, queue, silent, week)).toBe(0);
   expect(added).toEqual([over]);
   expect((await store.find(over))?.workspaceUntil).toBeNull();
   expect((await store.find(kept))?.workspaceUntil).toBeInstanceOf(Date);
@@ -43,11 +46,21 @@ test("workspaces that were kept for long enough are handed to the worker, once; 
   expect(trail.at(-1)).toMatchObject({ type: "expired", state: "stopped", actor: "cleanup" });
 });
 
+test("the log of a session is deleted when it has been kept for long enough", async () => {
+  const { database, ended } = await open();
+  const [over, kept] = [await ended(), await ended()];
+  for (const id of [over, kept]) await keepLog(database, id, "2026-11-28T00:00:00Z Hello\n");
+  await sql`update session_logs set kept_at = now() - interval '7 days' where session_id = ${over}`.execute(database);
+  await cleanUp(database, { add: async () => {} }, silent, week);
+  expect(await keptLog(database, over)).toBeUndefined();
+  expect(await keptLog(database, kept)).toBe("2026-11-28T00:00:00Z Hello\n");
+});
+
 test("without Redis the retention ends all the same", async () => {
   const { database, store, ended, expire } = await open();
   const id = await ended();
   await expire(id);
   const queue = { add: () => Promise.reject(new Error("redis is away")) };
-  expect(await cleanUp(database, queue, silent)).toBe(1);
+  expect(await cleanUp(database, queue, silent, week)).toBe(1);
   expect((await store.find(id))?.workspaceUntil).toBeNull();
 });

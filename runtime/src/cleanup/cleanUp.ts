@@ -1,7 +1,11 @@
-/** The role `cleanup`: ends the retention of workspaces that were kept for long enough, and has the worker delete them. */
+/**
+ * The role `cleanup`: ends the retention of workspaces that were kept for long enough, has the worker delete them, and deletes
+ * logs that were kept for long enough.
+ */
 import type { Logger } from "pino";
 import type { Database } from "../database/database.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
+import { expireLogs } from "../sessions/keptLogs.ts";
 import { expireWorkspaces } from "../sessions/retention.ts";
 
 /** Returns how many workspaces expired. Throws if Postgres can't be asked; without Redis the worker's sweep finds them. */
@@ -9,7 +13,9 @@ export async function cleanUp(
   database: Database,
   queue: Pick<SessionQueue, "add">,
   logger: Pick<Logger, "warn">,
+  { logRetentionSeconds }: { logRetentionSeconds: number },
 ): Promise<number> {
+  await expireLogs(database, logRetentionSeconds);
   const expired = await expireWorkspaces(database, { name: "cleanup" });
   for (const sessionId of expired) {
     await queue.add(sessionId).catch((error: unknown) => {

@@ -10,6 +10,7 @@ import * as commands from "./migrations/0006_commands.ts";
 import * as warm from "./migrations/0007_warm.ts";
 import * as tasksOfEnded from "./migrations/0008_tasks_of_ended.ts";
 import * as rooms from "./migrations/0009_rooms.ts";
+import * as sessionLogs from "./migrations/0011_session_logs.ts";
 
 // Imported one by one, so that the compiler sees them and no folder is read at run time.
 const migrations: Record<string, Migration> = {
@@ -21,6 +22,7 @@ const migrations: Record<string, Migration> = {
   "0007_warm": warm,
   "0008_tasks_of_ended": tasksOfEnded,
   "0009_rooms": rooms,
+  "0011_session_logs": sessionLogs,
 };
 
 /**

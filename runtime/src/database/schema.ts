@@ -105,9 +105,18 @@ export interface WebhookPositionTable {
   event_id: string;
 }
 
+/** One row per session that has ended and whose agent wrote something. */
+export interface SessionLogsTable {
+  session_id: string;
+  kept_at: Timestamp;
+  /** Compressed by gzip. */
+  log: Buffer;
+}
+
 export interface Schema {
   sessions: SessionsTable;
   session_events: SessionEventsTable;
+  session_logs: SessionLogsTable;
   webhook_deliveries: WebhookDeliveriesTable;
   webhook_position: WebhookPositionTable;
 }

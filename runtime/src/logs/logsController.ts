@@ -1,4 +1,5 @@
-/** What a session's agent writes: the log of its container, as long as the pod is there. */
+/** What a session's agent writes: the log of its container, and after the session's end what is kept of it. */
+import type { IncomingMessage } from "node:http";
 import { Controller, Get, Inject, Param, Query, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
@@ -8,10 +9,11 @@ import { found, IdParams, wholeNumber, YesOrNo } from "../api/input.ts";
 import { Describe } from "../api/openApi.ts";
 import { Problem } from "../api/problem.ts";
 import { Streams } from "../api/streams.ts";
+import { withoutTimes } from "../pods/logTail.ts";
 import { PodAccess } from "../pods/podAccess.ts";
 import { podProblem } from "../pods/podProblem.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
-import { podStates } from "../sessions/state.ts";
+import { isFinal, podStates } from "../sessions/state.ts";
 
 const LogsQuery = z.strictObject({
   follow: YesOrNo.default("false").meta({ description: "Whether to stay and send what is written from now on too." }),
@@ -32,9 +34,12 @@ export class LogsController {
   @Get()
   @Allow("read")
   @Describe({
-    summary: "The last lines of the agent's log, and with follow=true those to come",
+    summary:
+      "The last lines of the agent's log, and with follow=true those to come; for some days after the session's end its last 64 KiB",
     answers: { 200: { description: "The log as it was written.", text: true } },
-    refusals: { 409: "The session has no pod at the moment, and the log is the pod's." },
+    refusals: {
+      409: "The session has no pod at the moment, and the log is the pod's; or nothing of it is kept any more.",
+    },
   })
   async logs(
     @Caller() { tenant }: TenantCaller,
@@ -43,6 +48,11 @@ export class LogsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const session = found(await this.store.find(id, tenant.name), id);
+    if (isFinal(session.state)) {
+      const log = await this.store.keptLog(id);
+      if (log === undefined) throw new Problem(409, `The session is ${session.state}; nothing of its log is kept.`);
+      return sendText(reply, lastLines(timestamps === "true" ? log : withoutTimes(log), tail));
+    }
     if (!podStates.some((state) => state === session.state)) {
       throw new Problem(409, `The session is ${session.state}; it has no pod, and the log is the pod's.`);
     }
@@ -51,10 +61,18 @@ export class LogsController {
     const log = await this.pods.logs(session, options, signal).catch((error: unknown) => {
       throw podProblem(error, session, "log");
     });
-    reply
-      .type("text/plain; charset=utf-8")
-      .header("x-content-type-options", "nosniff")
-      .header("x-accel-buffering", "no")
-      .send(log);
+    sendText(reply, log);
   }
 }
+
+function sendText(reply: FastifyReply, text: string | IncomingMessage): void {
+  reply
+    .type("text/plain; charset=utf-8")
+    .header("x-content-type-options", "nosniff")
+    .header("x-accel-buffering", "no")
+    .send(text);
+}
+
+/** The last so many lines, each with its end. */
+const lastLines = (text: string, count: number) =>
+  count === 0 ? "" : (text.match(/[^\n]*\n|[^\n]+$/g) ?? []).slice(-count).join("");

@@ -52,6 +52,7 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
     store: model.store,
     objects: model.objects,
     admission: model.admission,
+    logs: model.logs,
     tenants,
     limits: { startTimeoutSeconds: 300 },
     metrics: { observeChange: () => {}, quotaRefusals: { inc: () => {} } as never },
@@ -215,6 +216,20 @@ test("a session that was ending ends, although its tenant and its namespace are 
   model.cluster.delete(id);
   await settle();
   expect(model.rows.get(id)?.state).toBe("stopped");
+});
+
+test("an agent's failure tells the last line that it wrote, and the log is kept before its pod goes", async () => {
+  const { model, settle } = open();
+  model.create(id);
+  await settle();
+  model.harm(id, "broken");
+  await settle();
+  expect(model.rows.get(id)).toMatchObject({
+    state: "failed",
+    cause: "agent-error",
+    reason: "The agent exited with code 1: No such file",
+  });
+  expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
 });
 
 /** A look that stands still before its call of that number, as a worker does that lost the processor, until it is let go on. */

@@ -1,6 +1,9 @@
 /** reconcile(sessionId): looks at one session, in Postgres and in the cluster, and takes it one step closer. */
+import { redact } from "../logging/redact.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { refusalOf, troubleOf } from "../pods/kubernetes.ts";
+import { lastLine } from "../pods/logTail.ts";
+import { shorten } from "../pods/podView.ts";
 import type { SessionObjects } from "../pods/sessionObjects.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
@@ -22,6 +25,12 @@ export type Look =
 export interface ReconcilerOptions {
   store: Pick<SessionStore, "look" | "find" | "apply">;
   objects: Pick<SessionObjects, "create" | "observe" | "observePod" | "removePod" | "remove">;
+  /** The end of the agent's log; see logTail. */
+  logs: {
+    tail: (session: Session) => Promise<string>;
+    /** Keeps it for when the pod is gone. */
+    keep: (session: Session, log: string) => Promise<void>;
+  };
   /** Lets sessions out of the queue whose turn it is. */
   admission: { run: () => Promise<void>; kick: () => void };
   tenants: Pick<TenantsFile, "get" | "isBehind" | "isClosed">;
@@ -115,7 +124,25 @@ export class Reconciler {
         ? decideStart(seen, observed, this.options.limits)
         : decideRun(session, observed, tenant);
     if (action.do === "create" && tenant !== undefined) return this.#create(seen, tenant);
-    return this.#act(seen, action, observed.podUid);
+    return this.#act(seen, await this.#explained(session, action), observed.podUid);
+  }
+
+  /** An agent's failure with the last line that it wrote: nobody else says why. */
+  async #explained(session: Session, action: Action): Promise<Action> {
+    if (action.do !== "apply" || action.event.type !== "fail" || action.event.cause !== "agent-error") return action;
+    const line = lastLine(await this.options.logs.tail(session));
+    if (line === undefined) return action;
+    return {
+      ...action,
+      event: { ...action.event, reason: shorten(`${action.event.reason}: ${redact(line.slice(0, 1_000))}`) },
+    };
+  }
+
+  /** Before the pod goes, and the log with it. */
+  async #keepLog(session: Session): Promise<void> {
+    if (session.state !== "stopping" || session.warm !== null) return;
+    const log = await this.options.logs.tail(session);
+    if (log !== "") await this.options.logs.keep(session, log);
   }
 
   async #down(seen: Seen, tenant: Tenant | undefined): Promise<Look> {
@@ -124,6 +151,8 @@ export class Reconciler {
     try {
       const observed = await objects.observe(session);
       const action = decideDown(session, observed, tenant?.retentionSeconds ?? 0);
+      const removes = action.do === "remove" || action.do === "removePod";
+      if (removes && observed.podObject !== "absent") await this.#keepLog(session);
       if (action.do === "remove") {
         await objects.remove(session, observed);
         return this.#again(seen);

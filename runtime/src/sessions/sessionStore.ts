@@ -6,6 +6,7 @@ import type { WorkspaceMode } from "../database/schema.ts";
 import { claimWarm } from "../warm/claim.ts";
 import { changesOf } from "./changes.ts";
 import { isIdle, isOverLifetime, secondsInState, secondsOld } from "./deadlines.ts";
+import { keptLog } from "./keptLogs.ts";
 import { fromRow, type Session } from "./session.ts";
 import { type Actor, type LoggedEvent, logEvents, newestEventId, readAllEvents, readEvents } from "./sessionEvents.ts";
 import { finalStates, isFinal, podStates, type SessionEvent, type State, transition } from "./state.ts";
@@ -301,6 +302,11 @@ export class SessionStore {
     const endless = session.maxLifetimeSeconds === null && session.state !== "stopping" && !isFinal(session.state);
     const why = endless ? "The session has no maximum lifetime, so there is nothing to extend." : undefined;
     return { session, refusal: why ?? `The session is ${session.state}; it can't be extended.` };
+  }
+
+  /** See keptLogs.ts. */
+  keptLog(id: string): Promise<string | undefined> {
+    return keptLog(this.database, id);
   }
 
   /** Notes that something happens in the session, so that it isn't idle. No change of state, and at most one write in 5 s. */

@@ -3,6 +3,7 @@ import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
 import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
 import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
+import { keepLog } from "./keptLogs.ts";
 import type { SessionEvent } from "./state.ts";
 
 const small = { body: { tier: "small" } };
@@ -299,6 +300,24 @@ test("the agent's log is the pod's; without a pod there is none", async () => {
   expect(asked).toBe(
     `/api/v1/namespaces/tenant-acme/pods/agent-${id}/log?container=agent&follow=false&tailLines=2&timestamps=true`,
   );
+});
+
+test("after the session's end the log is what is kept of it, with or without times, and nobody else's", async () => {
+  const api = await openApi();
+  const [{ id }, other] = [await create(api), await create(api)];
+  const stop: SessionEvent = { type: "fail", cause: "agent-error", reason: "The agent exited with code 2" };
+  for (const one of [id, other.id]) await apply(api, one, ...running, stop, { type: "gone", keepSeconds: 0 });
+  await keepLog(api.database, id, "2026-11-28T11:00:00Z one\n2026-11-28T11:00:01Z two\n");
+  const logs = (session: string, query = "", key = keyOf("acme")) =>
+    api.app.inject({ url: `/v1/sessions/${session}/logs${query}`, headers: { authorization: `Bearer ${key}` } });
+  const answer = await logs(id);
+  expect([answer.statusCode, answer.headers["content-type"]]).toEqual([200, "text/plain; charset=utf-8"]);
+  expect(answer.body).toBe("one\ntwo\n");
+  expect((await logs(id, "?tail=1&timestamps=true&follow=true")).body).toBe("2026-11-28T11:00:01Z two\n");
+  expect((await logs(id, "?tail=0")).body).toBe("");
+  expect((await logs(id, "", keyOf("beta"))).statusCode).toBe(404);
+  const none = await logs(other.id);
+  expect([none.statusCode, none.json().detail]).toEqual([409, "The session is failed; nothing of its log is kept."]);
 });
 
 test.each([

@@ -82,6 +82,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
       MAX_STARTING: options.maxStarting ?? 10,
       START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300,
       LEASE_NAMESPACE: options.namespace,
+      LOG_RETENTION_SECONDS: 600,
     },
     database,
     redis: commands,

@@ -93,6 +93,13 @@ export class Model {
     apply: (seen, event) => this.#call(() => this.#set(seen, event)),
   };
 
+  /** What was kept of the logs, by session. */
+  readonly kept = new Map<string, string>();
+  readonly logs: ReconcilerOptions["logs"] = {
+    tail: async ({ id }) => (this.cluster.get(id)?.pod === undefined ? "" : "2026-11-28T00:00:00Z No such file\n"),
+    keep: async ({ id }, log) => void this.kept.set(id, log),
+  };
+
   readonly admission: ReconcilerOptions["admission"] = {
     run: async () => {
       await this.pause();

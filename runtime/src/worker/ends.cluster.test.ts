@@ -4,11 +4,34 @@
  * workspace-lost) and evicted.proof.test.ts (evicted).
  */
 import { expect, test } from "vitest";
+import { withoutTimes } from "../pods/logTail.ts";
 import { left, openWorker, useCluster } from "../testing/cluster.ts";
+import { waitForEnd } from "../testing/shrink.ts";
 
 const place = useCluster();
 const { namespace, acme } = place;
 const ephemeral = { workspaceMode: "ephemeral" } as const;
+
+test("an agent that fails says why by its last line, and its log is there when its pod is gone", async () => {
+  const agent = "exec >&2; echo Reading; echo 'agent.py: no such file'; exit 2";
+  const { create, become, store } = await openWorker(place, { agent });
+  const { id } = await create(ephemeral);
+  expect(await become(id, "failed")).toMatchObject({
+    cause: "agent-error",
+    reason: "The agent exited with code 2: agent.py: no such file",
+  });
+  expect(await left(namespace, id)).toEqual([]);
+  expect(withoutTimes((await store.keptLog(id)) ?? "")).toBe("Reading\nagent.py: no such file\n");
+});
+
+test("a session that is stopped leaves its log", async () => {
+  const { create, become, stop, store } = await openWorker(place, { agent: `echo Hello; ${waitForEnd}` });
+  const { id } = await create(ephemeral);
+  await become(id, "running");
+  await stop(id);
+  await become(id, "stopped");
+  expect(withoutTimes((await store.keptLog(id)) ?? "")).toBe("Hello\n");
+});
 
 test("an agent that takes more memory than its tier has ends as out of memory", async () => {
   const { create, become } = await openWorker(place, { agent: "exec tail /dev/zero" });

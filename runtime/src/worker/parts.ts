@@ -11,12 +11,15 @@ import type { Database } from "../database/database.ts";
 import { proxyToken } from "../desktop/tickets.ts";
 import { Metrics } from "../metrics/metrics.ts";
 import type { CoreApi, LeaseApi, OnAnswer } from "../pods/kubernetes.ts";
+import { logTail } from "../pods/logTail.ts";
+import { PodAccess } from "../pods/podAccess.ts";
 import type { PodWatchOptions } from "../pods/podWatch.ts";
 import { listSessionObjects } from "../pods/sessionListing.ts";
 import { SessionObjects } from "../pods/sessionObjects.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
+import { keepLog } from "../sessions/keptLogs.ts";
 import { countOfOthers, unfinishedOf } from "../sessions/ofTenants.ts";
-import { Reconciler } from "../sessions/reconciler.ts";
+import { Reconciler, type ReconcilerOptions } from "../sessions/reconciler.ts";
 import { SessionStore } from "../sessions/sessionStore.ts";
 import { rowsSince, sweptRows } from "../sessions/sweptRows.ts";
 import { TaskCipher } from "../sessions/taskCipher.ts";
@@ -30,7 +33,13 @@ import { Sweep } from "./sweep.ts";
 export interface WorkerSurroundings {
   config: Pick<
     Config,
-    "tokenKey" | "AGENT_IMAGE" | "SESSION_URL" | "MAX_STARTING" | "START_TIMEOUT_SECONDS" | "LEASE_NAMESPACE"
+    | "tokenKey"
+    | "AGENT_IMAGE"
+    | "SESSION_URL"
+    | "MAX_STARTING"
+    | "START_TIMEOUT_SECONDS"
+    | "LEASE_NAMESPACE"
+    | "LOG_RETENTION_SECONDS"
   >;
   database: Database;
   redis: Redis;
@@ -82,7 +91,14 @@ export function workerParts(surroundings: WorkerSurroundings) {
     );
   });
   const limits = { startTimeoutSeconds: config.START_TIMEOUT_SECONDS };
-  const reconciler = new Reconciler({ store, objects, admission, tenants, limits, metrics });
+  const pods = new PodAccess(kubeConfig);
+  const logs: ReconcilerOptions["logs"] = {
+    tail: (session) => logTail(pods, session, logger),
+    keep: async ({ id }, log) => {
+      if (config.LOG_RETENTION_SECONDS > 0) await keepLog(database, id, log);
+    },
+  };
+  const reconciler = new Reconciler({ store, objects, logs, admission, tenants, limits, metrics });
   const leader = new Leader({
     leases: connect.leases(onAnswer),
     namespace: config.LEASE_NAMESPACE,

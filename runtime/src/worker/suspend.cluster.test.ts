@@ -95,11 +95,11 @@ test("a workspace is kept after the end for as long as the tenant wants, then cl
   await become(id, "running");
   await stop(id);
   expect((await become(id, "stopped")).workspaceUntil).toBeInstanceOf(Date);
-  expect(await cleanUp(database, queue, silent)).toBe(0);
+  expect(await cleanUp(database, queue, silent, { logRetentionSeconds: 600 })).toBe(0);
   expect(await left(namespace, id)).toEqual(["Secret", "PersistentVolumeClaim"]);
   expect(await audit(database, namespace)).toEqual([]);
   await pass(database, retentionSeconds);
-  expect(await cleanUp(database, queue, silent)).toBe(1);
+  expect(await cleanUp(database, queue, silent, { logRetentionSeconds: 600 })).toBe(1);
   await vanish(id);
   expect(await audit(database, namespace)).toEqual([]);
 });

@@ -1,0 +1,12 @@
+import { type Kysely, sql } from "kysely";
+
+/** The end of the agent's log, compressed by gzip: its pod takes the log itself with it. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await sql`
+    create table session_logs (
+      session_id uuid primary key references sessions (id) on delete cascade,
+      kept_at timestamptz not null default now(),
+      log bytea not null
+    )`.execute(db);
+  await sql`create index session_logs_kept_at on session_logs (kept_at)`.execute(db);
+}
