@@ -36,6 +36,8 @@ export default defineConfig({
   test: {
     reporters: ["default", "./testing/closing-line.ts"],
     sequence: { sequencer: ByPath },
+    // One forgotten `.only` would leave out the rest of its file.
+    allowOnly: false,
     projects: [
       {
         test: {

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { root } from "./run.ts";
 
-/** The commit's short name; with uncommitted changes, also a short sum of them. */
+/** The commit's short name; with uncommitted changes, new files among them, also a short sum of those. */
 export async function checkoutState(): Promise<string> {
   const git = async (...args: string[]) => (await execa("git", args, { cwd: root })).stdout;
   const commit = await git("rev-parse", "--short=10", "HEAD");
-  const changes = (await git("diff", "HEAD")) + (await git("ls-files", "--others", "--exclude-standard"));
+  const added = (await git("ls-files", "--others", "--exclude-standard")).split("\n").filter(Boolean);
+  const changes = (await git("diff", "HEAD")) + (added.length > 0 ? await git("hash-object", ...added) : "");
   return changes === "" ? commit : `${commit}+${createHash("sha256").update(changes).digest("hex").slice(0, 6)}`;
 }
 

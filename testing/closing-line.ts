@@ -1,10 +1,16 @@
 /** A vitest reporter: the last line says in plain words how the whole run ended. */
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestModule, Vitest } from "vitest/node";
 import { closingLine, count } from "./counts.ts";
 
 export default class ClosingLine implements Reporter {
+  #filtered = false;
+
+  onInit({ config }: Vitest): void {
+    this.#filtered = config.testNamePattern !== undefined;
+  }
+
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
-    const line = closingLine(count(modules, errors));
+    const line = closingLine(count(modules, errors, this.#filtered));
     process.on("exit", () => console.log(`\n${line}`));
   }
 }

@@ -23,13 +23,13 @@ const fails = `() => { throw new Error("on purpose") }`;
 test.each([
   [
     "tests pass, fail and skip",
-    `test("a", () => {}); test("b", ${fails}); test.skip("c", () => {})`,
+    `test("a", () => {}); test("b", ${fails}); test("c", (context) => context.skip("why"))`,
     "1 passed, 1 failed, 1 skipped",
   ],
   [
     "the set-up of a suite fails",
     `describe("s", () => { beforeAll(${fails}); test("a", () => {}); test("b", () => {}) })`,
-    "0 passed, 2 failed",
+    "0 passed, 3 failed",
   ],
   [
     "the set-up of the file fails",

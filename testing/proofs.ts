@@ -1,6 +1,6 @@
 /**
- * `npm run test:proofs [-- NAME ...]`: the proofs, one after the other, each on a stack that `up` has put in order. A run that
- * was interrupted goes on at the next proof, as long as the code is the same.
+ * `npm run test:proofs [-- NAME ...]`: the proofs, one after the other, each on a stack that `up` has put in order. A run of
+ * all that was interrupted goes on at the next proof, as long as the code is the same; proofs that are named run in any case.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -28,7 +28,7 @@ type Done = Record<string, Counts & { seconds: number }>;
 
 const record = join(stateDir, "proofs.json");
 const state = await checkoutState();
-const done: Done = readDone();
+const done: Done = wanted.length > 0 ? {} : readDone();
 const resumed = names.filter((name) => done[name]);
 if (resumed.length > 0) console.log(`Done by an earlier run that was interrupted: ${resumed.join(", ")}.`);
 
@@ -39,14 +39,16 @@ for (const name of names) {
   const counts =
     ready.failed > 0 ? ready : await vitest(name, ["--project", "proof", files.get(name) ?? ""], limitSeconds);
   done[name] = { ...counts, seconds: (performance.now() - start) / 1000 };
+  if (wanted.length > 0) continue;
   mkdirSync(stateDir, { recursive: true });
   writeFileSync(record, JSON.stringify({ state, done }));
 }
-rmSync(record, { force: true });
+if (wanted.length === 0) rmSync(record, { force: true });
 // A proof leaves the stack as it was; one that failed may not have.
 const restored = await up();
 
-console.log(`\nProofs of ${state}:`);
+const changed = (await checkoutState()) === state ? "" : " (the checkout has changed since the first proof began)";
+console.log(`\nProofs of ${state}${changed}:`);
 for (const name of names) {
   const { seconds, ...counts } = done[name] ?? { ...none, failed: 1, seconds: 0 };
   console.log(`  ${name.padEnd(14)} ${closingLine(counts).padEnd(36)} ${duration(seconds)}`);

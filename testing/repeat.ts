@@ -5,13 +5,13 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { checkoutState, stateDir } from "./checkout-state.ts";
 import { type Counts, closingLine, none, parseClosingLine, sum } from "./counts.ts";
-import { duration, root } from "./run.ts";
+import { duration, judge, root } from "./run.ts";
 
 const { values, positionals } = parseArgs({
   options: { times: { type: "string", default: "3" }, busy: { type: "boolean", default: false } },
@@ -58,8 +58,7 @@ try {
       stderr: { file: fileOf(runs.length) },
       reject: false,
     });
-    const counts = closingOf(fileOf(runs.length));
-    if (exitCode !== 0 && counts.failed === 0) counts.failed = 1;
+    const counts = judge(closingOf(fileOf(runs.length)), exitCode);
     const run = { ...counts, seconds: (performance.now() - start) / 1000 };
     appendFileSync(record, `${JSON.stringify(run)}\n`);
     print(run, runs.push(run) - 1);
@@ -68,6 +67,8 @@ try {
   busy?.kill();
 }
 const counted = runs.slice(0, times);
+// The next command begins anew; the files of this one stay until then.
+rmSync(record);
 const red = counted.filter(({ failed }) => failed > 0).length;
 const seconds = counted.map((run) => run.seconds);
 console.log(
@@ -83,7 +84,7 @@ function fileOf(index: number): string {
 /** The last closing line of the file. */
 function closingOf(file: string): Counts {
   const lines = readFileSync(file, "utf8").split("\n").map(parseClosingLine);
-  return lines.findLast((counts) => counts !== undefined) ?? { ...none, failed: 1 };
+  return lines.findLast((counts) => counts !== undefined) ?? none;
 }
 
 function print({ seconds, ...counts }: Run, index: number): void {

@@ -32,10 +32,10 @@ export async function run({
 }: Part): Promise<Counts & { seconds: number }> {
   console.log(`▶ ${name}`);
   const start = performance.now();
-  let counts: Counts = none;
+  let told: Counts | undefined;
   const print = function* (line: unknown) {
     const closing = parseClosingLine(`${line}`);
-    if (closing) counts = closing;
+    if (closing) told = closing;
     else yield `${name.padEnd(9)} │ ${line}`;
   };
   const { exitCode, timedOut } = await execa(program, args, {
@@ -48,17 +48,22 @@ export async function run({
     reject: false,
     ...(limitSeconds && { timeout: limitSeconds * 1000 }),
   });
-  // It may have ended before its closing line, or with an error of its own after a good one.
-  if (exitCode !== 0 && counts.failed === 0) counts = { ...counts, failed: 1 };
+  const counts = judge(told, exitCode);
   const seconds = (performance.now() - start) / 1000;
-  const hasTests = counts.passed + counts.failed + counts.skipped > 0;
-  const ended = timedOut
-    ? `ended at its limit of ${duration(limitSeconds ?? 0)}`
-    : hasTests
-      ? closingLine(counts)
-      : "done";
+  const ended = timedOut ? `ended at its limit of ${duration(limitSeconds ?? 0)}` : told ? closingLine(counts) : "done";
   console.log(`${counts.failed > 0 ? "✗" : "✓"} ${name}: ${ended} (${duration(seconds)})`);
   return { ...counts, seconds };
+}
+
+/**
+ * What a program's closing line is worth. One failure is added where it tells none, but the program has not ended with 0 (it may
+ * have failed after the line, or before it), and where no test has passed: then nothing was shown, for example because no test
+ * has the name that was asked for. Pure.
+ */
+export function judge(told: Counts | undefined, exitCode: number | undefined): Counts {
+  const counts = told ?? none;
+  const isRed = exitCode !== 0 || (told !== undefined && told.passed === 0);
+  return isRed && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 
 /** Runs vitest on a part of the tests. */

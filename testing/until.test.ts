@@ -64,6 +64,17 @@ test("stops when its test ends", async () => {
   expect(looks).toBe(before);
 });
 
+let neighbourEnded = false;
+
+test.concurrent("a wait in a concurrent test goes on when its neighbour ends", async () => {
+  await until("the neighbour has ended", 20, () => neighbourEnded);
+  await sleep(50);
+});
+
+test.concurrent("(the neighbour, which ends at once)", async () => {
+  neighbourEnded = true;
+});
+
 afterAll(async () => {
   expect(await until("a wait in a hook", 5, () => true)).toBe(true);
 });

@@ -60,10 +60,14 @@ export async function until<T>(
   throw new Error(`${what}: ${end.signal.reason}. Last seen: ${last}`);
 }
 
-/** In a test, aborts when the test ends: by itself or by its time-out. In a hook, a benchmark or a clean-up does nothing. */
+/**
+ * In a test, aborts when the test ends: by itself or by its time-out. In a hook, a benchmark or a clean-up it does nothing; nor
+ * in a concurrent test, because vitest can't tell which of those that run is the caller.
+ */
 function stopWithTest(end: AbortController): void {
-  const context = TestRunner.getCurrentTest<RunnerTestCase | undefined>()?.context;
-  if (context === undefined || context.signal.aborted) return;
+  const test = TestRunner.getCurrentTest<RunnerTestCase | undefined>();
+  if (test === undefined || test.concurrent || test.context.signal.aborted) return;
+  const { context } = test;
   const stop = () => end.abort("the test has ended");
   context.signal.addEventListener("abort", stop, { once: true });
   context.onTestFinished(stop);

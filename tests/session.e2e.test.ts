@@ -4,6 +4,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apiUrl, call, desktopUrl, inAgent, keyOf, leftovers, reaches, type Session } from "./berth.ts";
 import { difference, isBlank, launch } from "./browser.ts";
+import { openIngressProxy } from "./ingress-proxy.ts";
 import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 
 const acme = keyOf("acme");
@@ -77,8 +78,21 @@ describe("a session of one's own", () => {
     await Promise.all([owner.page.close(), viewer.page.close()]);
   });
 
-  test("takes the user's clipboard, and gives what is copied there", async () => {
+  test("can be used behind a reverse proxy that lets through what the Ingress does", async () => {
+    await using proxy = await openIngressProxy();
+    const { page, changes } = await openDesktop(desktopPage(proxy.url));
+    await page.locator("canvas").first().click();
+    await changes("typing", () => page.keyboard.type("echo proxied > ~/workspace/proxied.txt\n"));
+    expect(await fileInWorkspace("proxied.txt")).toBe("proxied\n");
+    expect((await fetch(`${proxy.url}/metrics`)).status).toBe(404);
+    await page.close();
+  });
+
+  test("takes the user's clipboard, and gives what is copied there on a click only", async () => {
     const { page, changes } = await openDesktop(desktopPage());
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const ownClipboard = () => page.evaluate<string>("navigator.clipboard.readText()");
+    await page.evaluate(`navigator.clipboard.writeText("the user's own")`);
     await page.click("#open-clipboard");
     await page.fill(
       "#clipboard-text",
@@ -100,6 +114,10 @@ describe("a session of one's own", () => {
       },
       (text) => /^(berth)+$/.test(text),
     );
+    expect(await ownClipboard()).toBe("the user's own");
+    await page.click("#open-clipboard");
+    await page.click("#copy-clipboard");
+    await until("the user's clipboard has the word", patience, ownClipboard, (text) => /^(berth)+$/.test(text));
     await page.close();
   });
 
@@ -116,7 +134,7 @@ describe("a session of one's own", () => {
   });
 });
 
-const desktopPage = () => `${apiUrl}/desktop/${session.id}#key=${acme}`;
+const desktopPage = (origin = apiUrl) => `${origin}/desktop/${session.id}#key=${acme}`;
 const desktopSocket = () => desktopUrl(session.id);
 
 /** The desktop's page, as soon as it shows something. */

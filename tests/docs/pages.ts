@@ -188,6 +188,7 @@ done; true`,
     shell: "stack",
     commands: {
       "kubectl drain NODE": proof("drain"),
+      "BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak": proof("soak"),
       "kubectl get pods -n berth -o wide": {},
       "kubectl logs -n berth -l app.kubernetes.io/name=api": { shows: /^\[pod\/api-/m },
       "kubectl describe pod": { not: "the beginning of a command; of Postgres' pod it is run" },

@@ -1,8 +1,9 @@
 /**
- * Random starts, stops, suspends, resumes, looks at desktops and kills of our own processes, for 8 minutes or
- * BERTH_SOAK_MINUTES: `BERTH_SOAK_MINUTES=30 npm run test:proofs -- soak`. It ends with the audit: nothing lost, nothing
- * left over, no error in the logs, and memory that does not grow. Kills end after a third, so that there is a long life to
- * measure. The choices come from BERTH_SOAK_SEED, a number; with `random` every run makes others.
+ * Random starts, stops, suspends, resumes, looks at desktops and kills of our own processes, for 8 minutes or for
+ * BERTH_SOAK_MINUTES. `npm run test:proofs` ends a proof after 15 minutes; a longer one runs by itself:
+ * `BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak`. It ends with the audit: nothing lost, nothing left over, no
+ * error in the logs, and memory that does not grow. Kills end after a third, so that there is a long life to measure. The
+ * choices come from BERTH_SOAK_SEED, a number; with `random` every run makes others.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";

@@ -489,12 +489,12 @@ test("a view link ends by its own time, and what an interactive ticket opened st
   const { id, apply, connect, ticket } = await open();
   await apply(...running);
   const path = `/v1/sessions/${id}/desktop`;
-  const [link, interactiveLink] = [await ticket(id, "view", 2), await ticket(id, "interactive", 2)];
+  const [link, interactiveLink] = [await ticket(id, "view", 8), await ticket(id, "interactive", 8)];
   const view = connect(`${path}?ticket=${link}`);
   const interactive = connect(`${path}?ticket=${interactiveLink}`);
   const end = closed(view);
   await Promise.all([view, interactive].map(opened));
-  expect(await until("the view is closed", 10, () => end)).toEqual({
+  expect(await until("the view is closed", 40, () => end)).toEqual({
     code: closeCodes.lost,
     reason: "The link has expired.",
   });

@@ -1,15 +1,10 @@
 /** The desktop page is never kept by a browser, and its files are kept for good, under names that tell their content. */
-import { execFile } from "node:child_process";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { beforeAll, expect, test } from "vitest";
 import { servePage } from "../api/http.ts";
 import { openApi } from "../testing/api.ts";
+import { build } from "../testing/program.ts";
 
-beforeAll(async () => {
-  const runtime = join(import.meta.dirname, "../..");
-  await promisify(execFile)("npm", ["run", "--silent", "build:page"], { cwd: runtime });
-});
+beforeAll(build);
 
 test("a page's files can be loaded from where it says, and kept; another version's files are not kept", async () => {
   const { app } = await openApi();

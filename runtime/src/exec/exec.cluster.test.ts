@@ -17,7 +17,7 @@ import { Activity } from "../sessions/activity.ts";
 import { TenantsFile } from "../tenants/tenantsFile.ts";
 import { originOf } from "../testing/api.ts";
 import { admin, openWorker, useCluster } from "../testing/cluster.ts";
-import { keyOf, silent, storesConfig, tenantsFile } from "../testing/fixtures.ts";
+import { keyOf, patienceMs, silent, storesConfig, tenantsFile } from "../testing/fixtures.ts";
 import { ExecChannel } from "./execChannel.ts";
 
 const place = useCluster({ exec: true });
@@ -111,14 +111,14 @@ test("a command runs, gets its input, tells its outputs apart and how it ended, 
         store,
         tenants,
         authenticator,
-        rateLimit: new RateLimit(redis, 1_000, silent),
+        rateLimit: new RateLimit(redis, 1_000, silent, patienceMs),
         activity: new Activity(store, silent),
         pods,
         logger: silent,
       }),
     ],
     addressOf: () => "192.0.2.7",
-    places: new Places(redis, silent),
+    places: new Places(redis, silent, patienceMs),
     revocations: new Revocations(tenants),
     logger: silent,
   });

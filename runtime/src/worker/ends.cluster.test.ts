@@ -62,12 +62,12 @@ test.each([
 
 test("a session that gets no node in time fails and says what it waited for", async () => {
   const workspace = { ...acme.workspace, storageClass: "berth-test-none" };
-  const { create, become } = await openWorker(place, { tenant: { workspace }, startTimeoutSeconds: 5 });
+  const { create, become } = await openWorker(place, { tenant: { workspace }, startTimeoutSeconds: 15 });
   const { id } = await create();
   expect(await become(id, "failed")).toMatchObject({
     cause: "start-timeout",
     reason: expect.stringMatching(
-      /^It did not start within 5 s\. Waiting for a node with room: .*PersistentVolumeClaim/,
+      /^It did not start within 15 s\. Waiting for a node with room: .*PersistentVolumeClaim/,
     ),
   });
   expect(await left(namespace, id)).toEqual([]);
@@ -76,12 +76,12 @@ test("a session that gets no node in time fails and says what it waited for", as
 test("a session whose image can't be pulled is rejected", async () => {
   const { create, become } = await openWorker(place, {
     image: "127.0.0.1:5000/berth/none:none",
-    startTimeoutSeconds: 5,
+    startTimeoutSeconds: 15,
   });
   const { id } = await create(ephemeral);
   expect(await become(id, "failed")).toMatchObject({
     cause: "rejected",
-    reason: expect.stringMatching(/^It did not start within 5 s\. The session's image can't be pulled/),
+    reason: expect.stringMatching(/^It did not start within 15 s\. The session's image can't be pulled/),
   });
   expect(await left(namespace, id)).toEqual([]);
 });

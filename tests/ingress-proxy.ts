@@ -1,0 +1,73 @@
+/** A real reverse proxy, Debian's nginx, that lets through what the Ingress of a stack lets through, and nothing else. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "@berth/testing/until.ts";
+import { execa } from "execa";
+import { ingress } from "../infra/config/ingress.ts";
+import { ingressSpec } from "../infra/ingress.ts";
+import { nginxAnnotations } from "../infra/ingress-controllers.ts";
+import { freePorts } from "../runtime/src/testing/ports.ts";
+import { apiUrl } from "./berth.ts";
+
+export interface IngressProxy extends AsyncDisposable {
+  /** For example http://127.0.0.1:18080. */
+  url: string;
+}
+
+/** Starts the proxy on a free port of this machine; it leads to the API of the stack `dev`. */
+export async function openIngressProxy(): Promise<IngressProxy> {
+  const [port = 0] = await freePorts(1);
+  const folder = await mkdtemp(join(tmpdir(), "berth-ingress-"));
+  const file = join(folder, "nginx.conf");
+  await writeFile(file, nginxConfig(port, folder));
+  const nginx = execa("/usr/sbin/nginx", ["-p", folder, "-c", file], { reject: false, all: true });
+  const url = `http://127.0.0.1:${port}`;
+  await until("nginx answers", 30, async () => (await fetch(`${url}/v1/openapi.json`)).ok);
+  return {
+    url,
+    [Symbol.asyncDispose]: async () => {
+      nginx.kill("SIGTERM");
+      await nginx;
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** The Ingress of the default config as nginx has it: paths of the type Prefix, and what the annotations set. */
+function nginxConfig(port: number, folder: string): string {
+  const config = ingress.parse({ controller: "nginx", tls: null });
+  if (config === null) throw new Error("the config has no ingress");
+  const { rules = [] } = ingressSpec(config, apiUrl);
+  const annotations = nginxAnnotations(config);
+  const value = (name: string) => annotations[`nginx.ingress.kubernetes.io/${name}`];
+  const paths = rules.flatMap(({ http }) => http.paths.map(({ path }) => path));
+  // `/v1` as a Prefix means /v1 and all below /v1/, and not /v1x.
+  const locations = paths
+    .flatMap((path) => [`= ${path}`, `${path}/`])
+    .map((where) => `location ${where} { proxy_pass ${apiUrl}; }`);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
+  );
+  return `
+daemon off; user root; worker_processes 1; pid ${folder}/pid; error_log stderr;
+events {}
+http {
+  access_log off; ${temporary.join(" ")}
+  # ingress-nginx makes these of limit-rps: bursts of five times the rate pass.
+  limit_req_zone $binary_remote_addr zone=rate:1m rate=${value("limit-rps")}r/s;
+  limit_req zone=rate burst=${5 * Number(value("limit-rps"))} nodelay;
+  map $http_upgrade $connection_upgrade { default upgrade; "" close; }
+  server {
+    listen 127.0.0.1:${port};
+    client_max_body_size ${value("proxy-body-size")};
+    proxy_read_timeout ${value("proxy-read-timeout")}s; proxy_send_timeout ${value("proxy-send-timeout")}s;
+    proxy_buffering ${value("proxy-buffering")};
+    proxy_http_version 1.1; proxy_set_header Host $http_host;
+    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+    ${locations.join("\n    ")}
+    location / { return 404; }
+  }
+}
+`;
+}
