@@ -71,21 +71,38 @@ async function follow(name: string): Promise<AsyncDisposable> {
   const seen: Scaling[] = [];
   scalings[name] = seen;
   let last = String(status?.lastScaleTime);
-  const controller = await new Watch(cluster).watch(
-    "/apis/autoscaling/v2/namespaces/berth/horizontalpodautoscalers",
-    { fieldSelector: `metadata.name=${name}`, resourceVersion: metadata?.resourceVersion },
-    // As JSON: times are texts.
-    (_, { status }: V2HorizontalPodAutoscaler) => {
-      const time = String(status?.lastScaleTime);
-      if (status?.lastScaleTime === undefined || new Date(time).getTime() === new Date(last).getTime()) return;
-      last = time;
-      const active = status.conditions?.find(({ type }) => type === "ScalingActive")?.message ?? "";
-      const [from, to] = [status.currentReplicas ?? 0, status.desiredReplicas];
-      seen.push({ at: new Date(time).getTime() / 1_000, from, to, because: active });
+  // As JSON: times are texts.
+  const take = ({ status }: V2HorizontalPodAutoscaler) => {
+    const time = String(status?.lastScaleTime);
+    if (status?.lastScaleTime === undefined || new Date(time).getTime() === new Date(last).getTime()) return;
+    last = time;
+    const active = status.conditions?.find(({ type }) => type === "ScalingActive")?.message ?? "";
+    const [from, to] = [status.currentReplicas ?? 0, status.desiredReplicas];
+    seen.push({ at: new Date(time).getTime() / 1_000, from, to, because: active });
+  };
+  const path = "/apis/autoscaling/v2/namespaces/berth/horizontalpodautoscalers";
+  let resourceVersion = metadata?.resourceVersion;
+  let ended = false;
+  // The client ends a watch after 30 s without news: the next one goes on behind the last change that was seen.
+  const watch = (): Promise<AbortController> =>
+    new Watch(cluster).watch(
+      path,
+      { fieldSelector: `metadata.name=${name}`, resourceVersion },
+      (_, changed: V2HorizontalPodAutoscaler) => {
+        resourceVersion = changed.metadata?.resourceVersion;
+        take(changed);
+      },
+      async () => {
+        if (!ended) controller = await watch();
+      },
+    );
+  let controller = await watch();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      ended = true;
+      controller.abort();
     },
-    () => {},
-  );
-  return { [Symbol.asyncDispose]: async () => controller.abort() };
+  };
 }
 
 /** Jobs for sessions that don't exist, of which one an hour is taken: to the workers' autoscaler, jobs that take a while. */
