@@ -6,7 +6,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { basename, join } from "node:path";
 import { checkoutState, stateDir } from "./checkout-state.ts";
 import { type Counts, closingLine, none, sum } from "./counts.ts";
-import { duration, root, up, vitest } from "./run.ts";
+import { duration, root, run, up, vitest } from "./run.ts";
 
 /** No proof may take longer. */
 const limitSeconds = 15 * 60;
@@ -35,6 +35,7 @@ if (resumed.length > 0) console.log(`Done by an earlier run that was interrupted
 for (const name of names) {
   if (done[name]) continue;
   const start = performance.now();
+  await run({ name: "put right", command: ["node", "tests/proofs/put-right.ts"] });
   const ready = await up();
   const counts =
     ready.failed > 0 ? ready : await vitest(name, ["--project", "proof", files.get(name) ?? ""], limitSeconds);

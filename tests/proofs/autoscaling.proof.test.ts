@@ -7,7 +7,7 @@ import { kubectl } from "../../local/cluster/index.ts";
 import { call, cluster, keyOf } from "../berth.ts";
 import { deploy, type StackFile, upOrThrow } from "../pulumi.ts";
 import { startLoad } from "./load.ts";
-import { inBerth, withQueue } from "./platform.ts";
+import { inBerth, releaseQueue, withQueue } from "./platform.ts";
 import { endAll } from "./sessions.ts";
 import { printTable } from "./table.ts";
 
@@ -36,7 +36,7 @@ beforeAll(async () => {
   // Of several metrics the first is named.
   await deploy(cleanUp, withApi({ requestsPerSecond: 4, cpu: 1_000, memory: 1_000 }));
   cleanUp.defer(async () => void (await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=1"])));
-  cleanUp.defer(async () => void (await release()));
+  cleanUp.defer(async () => void (await releaseQueue()));
   await Promise.all((["acme", "globex"] as const).map(endAll)); // their jobs would count
   await until(
     "the worker's autoscaler wants two",
@@ -112,7 +112,6 @@ const fill = () =>
     const look = () => ({ name: "look", data: { sessionId: crypto.randomUUID() }, opts: { removeOnComplete: true } });
     await queue.addBulk(Array.from({ length: ${jobs} }, look));
     result = (await queue.getJobCounts("waiting")).waiting`);
-const release = () => withQueue("await queue.removeGlobalRateLimit(); await queue.removeRateLimitKey()");
 
 /** What the autoscaler is told. */
 async function told(): Promise<number | undefined> {
@@ -175,7 +174,7 @@ test(
     const active = async () =>
       (await hpa("worker")).status?.conditions?.find(({ type }) => type === "ScalingActive")?.status;
     await until("the autoscaler says that it is blind", 90, active, (status) => status === "False");
-    await release();
+    await releaseQueue();
     // Three times the window after which it would have gone down.
     await sleep(45_000);
     expect(scalings.worker?.slice(before)).toEqual([]);

@@ -26,6 +26,18 @@ export async function withQueue<T = null>(body: string): Promise<T> {
   return JSON.parse(text) as T;
 }
 
+/** The migration of the version that the rollout's proof deploys. */
+export const proofMigration = "9999_proof";
+
+/** What a later version of Berth would not have to do: after the rollout's proof the database goes back too. */
+export const forgetMigration = () =>
+  query(
+    `alter table if exists sessions drop column if exists proof; delete from kysely_migration where name = '${proofMigration}'`,
+  );
+
+/** Takes away the limit that the autoscaling's proof sets, so that jobs are taken as fast as there are workers for them. */
+export const releaseQueue = () => withQueue("await queue.removeGlobalRateLimit(); await queue.removeRateLimitKey()");
+
 /** Waits until every pod of the Deployment or StatefulSet is of its newest version and ready. */
 export const rolledOut = (workload: string) => inBerth(["rollout", "status", workload, "--timeout=180s"]);
 

@@ -13,7 +13,7 @@ import { prodOnThisMachine } from "../prod-on-this-machine.ts";
 import { deploy, type StackFile, upOrThrow } from "../pulumi.ts";
 import { allowRefusals } from "../refusals.ts";
 import { startLoad } from "./load.ts";
-import { apps, inBerth, query, rolledOut } from "./platform.ts";
+import { apps, forgetMigration, inBerth, proofMigration, query, rolledOut } from "./platform.ts";
 import { create, end, find, type Tenant } from "./sessions.ts";
 import { printTable } from "./table.ts";
 import { type Loss, Viewer } from "./viewer.ts";
@@ -21,7 +21,6 @@ import { type Loss, Viewer } from "./viewer.ts";
 const minutes = 60_000;
 const requestsPerSecond = 15;
 const desktops = 20;
-const migration = "9999_proof";
 const acme = keyOf("acme");
 
 const cleanUp = new AsyncDisposableStack();
@@ -67,16 +66,12 @@ async function start(tenant: Tenant): Promise<Session> {
   return made;
 }
 
-/** What a later version of Berth would not have to do: here the database goes back too. */
-const forgetMigration = () =>
-  query(`alter table sessions drop column if exists proof; delete from kysely_migration where name = '${migration}'`);
-
 /** A version whose image differs and whose migration adds a column. */
 async function nextVersion(): Promise<string> {
   const folder = await copyOfCheckout();
   const at = (file: string) => join(folder, "runtime/src/database", file);
   await writeFile(
-    at(`migrations/${migration}.ts`),
+    at(`migrations/${proofMigration}.ts`),
     `import type { Kysely } from "kysely";
 export const up = (db: Kysely<unknown>) => db.schema.alterTable("sessions").addColumn("proof", "text").execute();
 `,
@@ -84,7 +79,7 @@ export const up = (db: Kysely<unknown>) => db.schema.alterTable("sessions").addC
   const text = await readFile(at("migrate.ts"), "utf8");
   await writeFile(
     at("migrate.ts"),
-    `import * as proof from "./migrations/${migration}.ts";\n${text.replace(/(?<=Migration> = \{\n)/, `  "${migration}": proof,\n`)}`,
+    `import * as proof from "./migrations/${proofMigration}.ts";\n${text.replace(/(?<=Migration> = \{\n)/, `  "${proofMigration}": proof,\n`)}`,
   );
   return folder;
 }
