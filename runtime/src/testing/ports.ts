@@ -6,9 +6,9 @@ import { until } from "@berth/testing/until.ts";
 export const loopback = "127.0.0.1";
 
 /**
- * Each process has a range of its own, so that tests that run at the same time don't get the same port. All of them are
- * below those that Kubernetes (from 30000) and the kernel (from 32768) give out, so that nobody else takes a port between
- * this function and the program.
+ * One of 250 ranges, by the process, so that tests that run at the same time hardly ever look at the same ports. All of
+ * them are below those that Kubernetes (from 30000) and the kernel (from 32768) give out, so that nobody else takes a port
+ * between this function and the program.
  */
 const size = 40;
 const first = 20_000 + (process.pid % 250) * size;
