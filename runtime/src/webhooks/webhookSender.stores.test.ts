@@ -241,8 +241,8 @@ test("what is for a receiver that has failed three times in a row is put off wit
   const { create, begin, listed, outcomes } = await open(dead.url, { isWaiting: true });
   for (let count = 0; count < 30; count += 1) await create();
   begin();
-  const all = await until("all have failed", 30, listed, (items) => items.every(({ lastError }) => lastError !== null));
-  expect(all).toHaveLength(30);
+  const failed = () => listed().then((items) => items.filter(({ lastError }) => lastError !== null));
+  const all = await until("all thirty have failed", 30, failed, ({ length }) => length === 30);
   expect(all.every(({ state, attempts }) => state === "pending" && attempts === 1)).toBe(true);
   expect(dead.taken.count).toBe(4);
   expect(all.filter(({ lastError }) => lastError?.startsWith("not sent"))).toHaveLength(26);
@@ -254,12 +254,14 @@ test("what is put off for the twelfth time is dead", async () => {
   const { create, begin, listed, lastAttempt, hurry, allHaveLooked } = await open(url, { isWaiting: true });
   for (let count = 0; count < 4; count += 1) await create();
   begin();
-  await until("all have failed", 30, listed, (items) => items.every(({ lastError }) => lastError !== null));
+  const failed = () => listed().then((items) => items.filter(({ lastError }) => lastError !== null));
+  await until("all four have failed", 30, failed, ({ length }) => length === 4);
   await lastAttempt();
-  await until("all are dead", 30, listed, (items) => items.every(({ state }) => state === "dead"));
+  const dead = () => listed().then((items) => items.filter(({ state }) => state === "dead"));
+  await until("all four are dead", 30, dead, ({ length }) => length === 4);
   await hurry();
   await allHaveLooked();
-  expect((await listed()).every(({ state, attempts }) => state === "dead" && attempts === 12)).toBe(true);
+  expect((await listed()).map(({ state, attempts }) => [state, attempts])).toEqual(Array(4).fill(["dead", 12]));
 });
 
 test("what is due goes out without a pause between batches", async () => {
