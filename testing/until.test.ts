@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { Hopeless, until } from "./until.ts";
 
 test("returns the first thing that is accepted", async () => {
@@ -62,6 +62,18 @@ test("stops when its test ends", async () => {
   const before = looks;
   await sleep(300);
   expect(looks).toBe(before);
+});
+
+let cleanedUp = false;
+
+test("(waits in its clean-up)", () => {
+  onTestFinished(async () => {
+    cleanedUp = await until("the end of the clean-up", 5, () => true);
+  });
+});
+
+test("a wait in the clean-up of a test goes on behind the test's end", () => {
+  expect(cleanedUp).toBe(true);
 });
 
 let neighbourEnded = false;

@@ -69,6 +69,10 @@ function stopWithTest(end: AbortController): void {
   if (test === undefined || test.concurrent || test.context.signal.aborted) return;
   const { context } = test;
   const stop = () => end.abort("the test has ended");
+  try {
+    context.onTestFinished(stop);
+  } catch {
+    return; // vitest refuses in hooks and in the clean-up itself
+  }
   context.signal.addEventListener("abort", stop, { once: true });
-  context.onTestFinished(stop);
 }
