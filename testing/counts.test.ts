@@ -13,8 +13,7 @@ async function closingLineOf(file: string): Promise<string | undefined> {
   writeFileSync(join(folder, "it.test.js"), `import { afterAll, beforeAll, describe, test } from "vitest";\n${file}`);
   writeFileSync(join(folder, "vitest.config.js"), "export default { test: { exclude: [] } }");
   const args = ["run", "--root", folder, "--reporter", join(root, "testing", "closing-line.ts")];
-  const env = { BERTH_TEST_COUNTS: "" };
-  const { stdout } = await execa("vitest", args, { preferLocal: true, localDir: root, reject: false, env });
+  const { stdout } = await execa("vitest", args, { preferLocal: true, localDir: root, reject: false });
   return stdout.trim().split("\n").at(-1);
 }
 
