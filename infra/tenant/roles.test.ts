@@ -10,6 +10,7 @@ const resources: Record<string, string> = {
   Secret: "secrets",
   Pod: "pods",
   PersistentVolumeClaim: "persistentvolumeclaims",
+  Event: "events",
 };
 
 /** What the client type of the worker allows it to call, for example "get secrets". */

@@ -15,6 +15,7 @@ const workerRules = [
   rule("pods", "get", "list", "watch", "create", "delete"),
   rule("persistentvolumeclaims", "get", "list", "create", "delete"),
   rule("pods/log", "get"),
+  rule("events", "list"),
 ];
 
 /** Logs of sessions, and commands in them where the tenant allows that. A WebSocket is asked for by `get`. */

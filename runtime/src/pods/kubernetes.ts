@@ -27,6 +27,7 @@ export type CoreApi = Pick<
   | "readNamespacedPod"
   | "deleteNamespacedPod"
   | "listNamespacedPod" // and watch
+  | "listNamespacedEvent"
 >;
 
 /** And those it makes in the platform's namespace. */

@@ -1,6 +1,6 @@
 import type { V1ContainerState, V1Pod, V1PodStatus } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
-import { viewPod } from "./podView.ts";
+import { asEvicted, mayBeEviction, viewPod } from "./podView.ts";
 
 const scheduled = { type: "PodScheduled", status: "True" };
 
@@ -133,6 +133,48 @@ test.each([
   ],
 ])("broken: %s", (_name, given, reason, cause) => {
   expect(viewPod(given)).toEqual({ is: "broken", cause, reason });
+});
+
+/** A pod as Kubernetes 1.34 shows it when the kubelet has evicted it for an emptyDir and its containers exited with 0. */
+const evictedWithZero = () => {
+  const end = { exitCode: 0, reason: "Completed" };
+  const conditions = [
+    { type: "PodReadyToStartContainers", status: "False" },
+    { type: "Initialized", status: "True", reason: "PodCompleted" },
+    { type: "Ready", status: "False", reason: "PodCompleted" },
+    { type: "ContainersReady", status: "False", reason: "PodCompleted" },
+    scheduled,
+  ];
+  return withSidecar({ phase: "Succeeded", conditions }, { terminated: end }, { terminated: end });
+};
+/** The kubelet's event of that. */
+const eviction = {
+  reason: "Evicted",
+  type: "Warning",
+  source: { component: "kubelet", host: "worker-1" },
+  message: 'Usage of EmptyDir volume "tmp" exceeds the limit "1Gi". ',
+};
+
+test("a pod that looks like a success was evicted if the kubelet's event says so", () => {
+  const view = viewPod(evictedWithZero());
+  expect(view).toEqual({ is: "finished", reason: "The agent exited" });
+  expect(mayBeEviction(view)).toBe(true);
+  expect(asEvicted(view, [])).toBe(view);
+  expect(asEvicted(view, [eviction])).toEqual({
+    is: "broken",
+    cause: "evicted",
+    reason: 'The session was evicted from its node: Usage of EmptyDir volume "tmp" exceeds the limit "1Gi".',
+  });
+});
+
+test.each([
+  ["exited with an error", pod({ phase: "Running" }, { terminated: { exitCode: 143, reason: "Error" } }), true],
+  ["runs", pod({ phase: "Running" }, { running: {} }), false],
+  ["ran out of memory", pod({ phase: "Running" }, { terminated: { exitCode: 137, reason: "OOMKilled" } }), false],
+])("whether an agent that %s may have been evicted", (_name, given, expected) => {
+  const view = viewPod(given);
+  expect(mayBeEviction(view)).toBe(expected);
+  expect(asEvicted(view, [eviction])).toMatchObject(expected ? { cause: "evicted" } : view);
 });
 
 const disrupted = (reason: string) => ({

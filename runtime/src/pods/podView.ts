@@ -1,5 +1,5 @@
 /** What a pod says about its session; pure. The rules for what is shown as a reason are all in this file. */
-import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
+import type { CoreV1Event, V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 import type { Cause } from "../sessions/state.ts";
 
 export type PodView =
@@ -80,7 +80,7 @@ function viewDisruption({ status }: V1Pod): PodView | undefined {
 
 /**
  * The kubelet itself ended the pod. If all containers exited with 0 at that, the pod's phase is Succeeded and this condition
- * alone tells; where a volume is over its limit, not even the condition does: see berth-desktop's exit code.
+ * alone tells; where a volume is over its limit, the condition is missing too: see `asEvicted`.
  */
 function viewKubeletEnd({ status }: V1Pod): PodView | undefined {
   const target = status?.conditions?.find(({ type, status }) => type === "DisruptionTarget" && status === "True");
@@ -90,6 +90,16 @@ function viewKubeletEnd({ status }: V1Pod): PodView | undefined {
   return failure === undefined
     ? viewFailure("Evicted", message)
     : { is: "displaced", reason: withDetail(failures[failure] ?? "", message) };
+}
+
+/** Whether the agent's end in this view may be an eviction, of which the pod's own status does not tell. */
+export const mayBeEviction = (view: PodView): boolean =>
+  view.is === "finished" || (view.is === "broken" && view.cause === "agent-error");
+
+/** The view of a pod of which the kubelet has said in these events, by the reason Evicted, that it ends it. */
+export function asEvicted(view: PodView, evictions: Pick<CoreV1Event, "message">[]): PodView {
+  const [eviction] = evictions;
+  return eviction !== undefined && mayBeEviction(view) ? viewFailure("Evicted", eviction.message) : view;
 }
 
 function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {

@@ -8,7 +8,7 @@ import { warmMark } from "../warm/mark.ts";
 import { type CoreApi, refusalOf } from "./kubernetes.ts";
 import { objectName, sessionLabel } from "./names.ts";
 import { claimFor, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec.ts";
-import { viewPod } from "./podView.ts";
+import { asEvicted, mayBeEviction, type PodView, viewPod } from "./podView.ts";
 import { type Creation, explain } from "./refusals.ts";
 
 export interface PodSettings {
@@ -86,7 +86,24 @@ export class SessionObjects {
   /** The same with the pod alone, which is all that a session that is up needs looked at. */
   async observePod(session: Place): Promise<Pick<Observed, "pod" | "podUid" | "podObject">> {
     const pod = await read(() => this.core.readNamespacedPod(at(session)));
-    return { pod: viewPod(pod), podUid: pod?.metadata?.uid, podObject: stateOf(pod) };
+    const uid = pod?.metadata?.uid;
+    return { pod: await this.#withEviction(session, viewPod(pod), uid), podUid: uid, podObject: stateOf(pod) };
+  }
+
+  /**
+   * When the kubelet evicts a pod because a volume is over its limit, and the containers exit with 0 at its SIGTERM, the pod's
+   * status is that of a success. Only the kubelet's event tells, which it sends before it ends the containers.
+   */
+  async #withEviction({ namespace }: Place, view: PodView, uid: string | undefined): Promise<PodView> {
+    if (!mayBeEviction(view)) return view;
+    const fieldSelector = `involvedObject.uid=${uid},reason=Evicted,source=kubelet`;
+    try {
+      return asEvicted(view, (await this.core.listNamespacedEvent({ namespace, fieldSelector, limit: 1 })).items);
+    } catch (error) {
+      // The tenant's Role is of an older version, without this right: the session ends all the same.
+      if (refusalOf(error)?.kind === "denied") return view;
+      throw error;
+    }
   }
 
   /** Begins to delete the pod that was seen, and no later one of that name. */

@@ -1,18 +1,23 @@
-/** The kubelet evicts a session. It looks at the volumes once in a minute or two, so this takes long. */
+/** The kubelet evicts sessions. It looks at the volumes once in a minute or two, so this takes long. */
 import { expect, test } from "vitest";
-import { left, openWorker, useCluster, useOwnStores } from "../testing/cluster.ts";
+import { execIn, left, openWorker, useCluster, useOwnStores } from "../testing/cluster.ts";
 
 const place = useOwnStores(useCluster());
 
-test("a session whose workspace grows past its limit is evicted, fails and says so", async () => {
-  // Exits on SIGTERM as the agent image does.
-  const agent = "head -c 100M /dev/zero > /home/agent/workspace/large; trap 'exit 143' TERM; sleep infinity & wait";
+test("sessions whose workspaces grow past their limit are evicted, fail and say so, whatever their agents exit with", async () => {
+  // Exits on SIGTERM as the agent image does, or with what is in the file.
+  const end = 'exit "$(cat /tmp/code 2>/dev/null || echo 143)"';
+  const agent = `head -c 100M /dev/zero > /home/agent/workspace/large; trap '${end}' TERM; sleep infinity & wait`;
   const { create, become } = await openWorker(place, { agent });
-  const { id } = await create({ workspaceMode: "ephemeral" });
-  await become(id, "running");
-  expect(await become(id, "failed")).toMatchObject({
-    cause: "evicted",
-    reason: 'The session was evicted from its node: Usage of EmptyDir volume "workspace" exceeds the limit "64Mi".',
-  });
-  expect(await left(place.namespace, id)).toEqual([]);
+  const [first, second] = await Promise.all([1, 2].map(() => create({ workspaceMode: "ephemeral" })));
+  if (first === undefined || second === undefined) throw new Error("two sessions are made");
+  await Promise.all([first, second].map(({ id }) => become(id, "running")));
+  await execIn(place.namespace, second.id, "agent", ["sh", "-c", "echo 0 > /tmp/code"]);
+  for (const { id } of [first, second]) {
+    expect(await become(id, "failed")).toMatchObject({
+      cause: "evicted",
+      reason: 'The session was evicted from its node: Usage of EmptyDir volume "workspace" exceeds the limit "64Mi".',
+    });
+    expect(await left(place.namespace, id)).toEqual([]);
+  }
 });

@@ -1,0 +1,53 @@
+import { ApiException, type V1Pod } from "@kubernetes/client-node";
+import { expect, test } from "vitest";
+import type { CoreApi } from "./kubernetes.ts";
+import { SessionObjects } from "./sessionObjects.ts";
+
+const place = { id: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11", namespace: "tenant-acme" };
+const succeeded: V1Pod = { metadata: { uid: "the-pod" }, status: { phase: "Succeeded" } };
+
+/** The objects of a cluster that has this pod, and answers so when it is asked for events. */
+function objectsOf(pod: V1Pod, events: () => Promise<unknown>) {
+  const asked: unknown[] = [];
+  const core = {
+    readNamespacedPod: async () => pod,
+    listNamespacedEvent: (query: unknown) => {
+      asked.push(query);
+      return events();
+    },
+  } as unknown as CoreApi;
+  const settings = { agentImage: "", sessionUrl: "", tokens: () => ({ proxy: "", session: "" }) };
+  return { asked, objects: new SessionObjects(core, settings) };
+}
+
+const refused = (code: number, message: string) => async () => {
+  throw new ApiException(code, message, { kind: "Status", code, message }, {});
+};
+
+test("a pod that seems to have succeeded was evicted if an event of the kubelet about this very pod says so", async () => {
+  const { asked, objects } = objectsOf(succeeded, async () => ({ items: [{ message: "The disk is full." }] }));
+  expect((await objects.observePod(place)).pod).toEqual({
+    is: "broken",
+    cause: "evicted",
+    reason: "The session was evicted from its node: The disk is full.",
+  });
+  const fieldSelector = "involvedObject.uid=the-pod,reason=Evicted,source=kubelet";
+  expect(asked).toEqual([{ namespace: place.namespace, fieldSelector, limit: 1 }]);
+});
+
+test("without such an event, or without the right to read events, it has succeeded", async () => {
+  const forbidden = 'events is forbidden: User "worker" cannot list resource "events" in API group ""';
+  for (const events of [async () => ({ items: [] }), refused(403, forbidden)]) {
+    expect((await objectsOf(succeeded, events).objects.observePod(place)).pod).toMatchObject({ is: "finished" });
+  }
+});
+
+test("while events can't be read for another reason, nothing is said about the pod", async () => {
+  await expect(objectsOf(succeeded, refused(500, "etcd")).objects.observePod(place)).rejects.toThrow("etcd");
+});
+
+test("of a pod that runs no events are asked for", async () => {
+  const { asked, objects } = objectsOf({ status: { phase: "Running" } }, async () => ({ items: [] }));
+  await objects.observePod(place);
+  expect(asked).toEqual([]);
+});
