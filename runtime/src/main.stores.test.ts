@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { Agent, createServer, get, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
@@ -69,25 +69,59 @@ async function serve(answer: (request: IncomingMessage, body: string) => Promise
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
+/** Passes connections on to a port of this machine until it is cut: from then on all are closed, and none is taken. */
+function relayTo(port: number, host: string) {
+  const open = new Set<Socket>();
+  let connections = 0;
+  const server = createTcpServer((near) => {
+    const far = connect(port, host);
+    connections += 1;
+    for (const socket of [near, far]) open.add(socket.on("error", () => {}));
+    near.pipe(far).pipe(near);
+  }).listen(0, "127.0.0.1");
+  const cut = () => {
+    server.close();
+    for (const socket of open) socket.destroy();
+  };
+  onTestFinished(cut);
+  const listening = once(server, "listening").then(() => (server.address() as AddressInfo).port);
+  return { port: listening, connections: () => connections, cut };
+}
+
 const authorization = { authorization: `Bearer ${keyOf("acme")}` };
 /** For connections that aren't kept, because a shutdown waits for those that are. */
 const unkept = { connection: "close" };
 /** A call on a connection of its own. */
 const call = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers: { ...unkept, ...headers } });
 const ready = "not ready any more";
+/** Seconds between two lines of a log, each the first with its message. */
+const secondsBetween = (lines: { msg?: string; time?: unknown }[], first: string, second: string) => {
+  const [begin, end] = [first, second].map((message) => lines.find(({ msg }) => msg === message)?.time);
+  return (Date.parse(String(end)) - Date.parse(String(begin))) / 1_000;
+};
 const steps = ["no new work, connections and jobs drained", "traces sent", "database and Redis closed"];
 
 test("on SIGTERM the API tells its desktops to connect again, finishes its requests and ends with 0", async () => {
   const desktops = new WebSocketServer({ port: 6080, host: podIp, handleProtocols: () => "binary" });
   await once(desktops, "listening");
   onTestFinished(() => void desktops.close());
+  const kube = createServer((_request, response) => void response.writeHead(200).write("A line\n")).listen(
+    0,
+    "127.0.0.1",
+  );
+  await once(kube, "listening");
+  onTestFinished(() => {
+    kube.closeAllConnections();
+    kube.close();
+  });
   const { env, store, create, url } = await open();
+  env.KUBECONFIG = kubeconfig(dirname(env.KUBECONFIG), `http://127.0.0.1:${(kube.address() as AddressInfo).port}`);
   const id = await create();
   for (const event of [{ type: "admitted" }, { type: "ready", podIp }] as const) {
     const session = await store.find(id);
     if (session !== undefined) await store.apply(session, event, { name: "test" });
   }
-  const { child, log, says, exit } = runProgram(["api"], env);
+  const { child, log: logged, says, exit } = runProgram(["api"], env);
   await says("listening");
   expect((await call(url("/health/startup"))).status).toBe(200);
   expect((await call(url("/health/ready"))).status).toBe(200);
@@ -109,9 +143,12 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
     () => desktops.clients.size,
     (size) => size === 1,
   );
-  const events = await call(url("/v1/events"), authorization);
-  expect(events.status).toBe(200);
-  const stream = events.text();
+  // On connections that their client would keep.
+  const [events, log] = await Promise.all(
+    ["/v1/events", `/v1/sessions/${id}/logs?follow=true`].map((path) => fetch(url(path), { headers: authorization })),
+  );
+  expect([events?.status, log?.status]).toEqual([200, 200]);
+  const texts = Promise.all([events?.text(), log?.text()]);
   const closed = once(desktop, "close");
   const kept = new Agent({ keepAlive: true, maxSockets: 1 });
   const ask = async () => {
@@ -125,18 +162,21 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
   // Who doesn't use a connection for as long as a shutdown waits closes it, or the shutdown would, under their next request.
   expect(first.keepAlive).toBe("timeout=5");
   child.kill("SIGTERM");
-  await until("it isn't ready any more", 30, log, (lines) => lines.some(({ step }) => step === ready));
+  await until("it isn't ready any more", 30, logged, (lines) => lines.some(({ step }) => step === ready));
   // A connection that is still open serves once more, and its client is asked to close it.
   expect(await ask()).toMatchObject({ status: 200, connection: "close", port: first.port });
   expect((await closed)[0]).toBe(1012);
-  await stream; // it ends, rather than being cut
+  // They end, rather than being cut.
+  expect(await texts).toEqual([expect.stringContaining("retry: 2000"), "A line\n"]);
   expect(await exit).toBe(0);
   expect(
-    log()
+    logged()
       .filter(({ msg }) => msg === "shutdown")
       .map(({ step }) => step),
-  ).toEqual([ready, "clients let go of their connections", ...steps]);
-  expect(log().at(-1)).toMatchObject({ msg: "bye", role: "api" });
+  ).toEqual([ready, "streams and WebSockets ended", "clients let go of their connections", ...steps]);
+  // With nobody left who keeps a connection, the 5 s that clients have to let go of theirs are not waited for.
+  expect(secondsBetween(logged(), "shutting down", "bye")).toBeLessThan(4);
+  expect(logged().at(-1)).toMatchObject({ msg: "bye", role: "api" });
 });
 
 test("on SIGTERM the worker finishes the job that it has, takes no other, and ends with 0", async () => {
@@ -175,6 +215,38 @@ test("on SIGTERM the worker finishes the job that it has, takes no other, and en
       .filter(({ msg }) => msg === "shutdown")
       .map(({ step }) => step),
   ).toEqual([ready, ...steps]);
+});
+
+test("a worker whose Redis goes away ends at once all the same", async () => {
+  const { env } = await open();
+  const between = relayTo(Number(env.REDIS_PORT), env.REDIS_HOST);
+  env.REDIS_PORT = String(await between.port);
+  const { child, log, says, exit } = runProgram(["worker"], env);
+  await says("listening");
+  await until("the queue is asked for jobs", 30, between.connections, (count) => count >= 3);
+  between.cut();
+  await says("redis is away");
+  child.kill("SIGTERM");
+  expect(await exit).toBe(0);
+  expect(secondsBetween(log(), "shutting down", "bye")).toBeLessThan(8);
+});
+
+test("a signal that comes while a role loads its packages, or waits for its database, ends it", async () => {
+  const { env } = await open();
+  const spy = `import { registerHooks } from "node:module";
+    registerHooks({
+      load(url, context, next) {
+        if (url.endsWith("/dist/packages.js")) process.kill(process.pid, "SIGTERM");
+        return next(url, context);
+      },
+    });`;
+  const loading = runProgram(["api"], env, ["--import", `data:text/javascript,${encodeURIComponent(spy)}`]);
+  // The API may be up before Node sees to the signal; it ends in order then, with 0.
+  expect([0, 143]).toContain(await loading.exit);
+  const waiting = runProgram(["migrate"], { ...env, POSTGRES_PORT: "1" });
+  await waiting.says("the database does not answer yet");
+  waiting.child.kill("SIGTERM");
+  expect(await waiting.exit).toBe(143);
 });
 
 test("the clean-up marks what is over its retention, has it looked at, and ends; without Redis too", async () => {
@@ -262,6 +334,6 @@ test("without an endpoint nothing of OpenTelemetry is loaded", async () => {
   expect(output()).toContain("dist/packages.js");
   expect(output()).not.toMatch(/loads .*(openTelemetry|bullmq-otel)/i);
   // All that is loaded at every start; the bare API is in it, which the metrics' library asks for a trace to name.
-  for (const file of ["main.js", "packages.js"])
+  for (const file of ["main.js", "signals.js", "roles.js", "packages.js"])
     expect(await readFile(join(dist, file), "utf8"), file).not.toMatch(/opentelemetry\/(sdk|exporter|resources)/);
 });

@@ -1,15 +1,19 @@
 /**
  * How a process ends: in this order, and in 25 s at most, which is less than its pod's grace period.
  *
- * 1. It isn't ready any more. The API's answers close their connections from here on, and it waits for that (up to 5 s):
- *    a request on a connection that is being closed would be lost. A worker takes no new job (Nest's onModuleDestroy).
- * 2. WebSockets are closed with 1012 and event streams end, so that clients connect again, elsewhere; the ports close, and
- *    requests that run are finished (beforeApplicationShutdown, and Nest's closing of the server).
+ * 1. It isn't ready any more. The API closes its WebSockets with 1012 and ends its streams, so that their clients connect
+ *    again, elsewhere. Its answers close their connections from here on, and it waits for that (up to 5 s): a request on a
+ *    connection that is being closed would be lost.
+ * 2. A worker takes no new job (Nest's onModuleDestroy); the ports close, and requests that run are finished (Nest's closing
+ *    of the server).
  * 3. This process's jobs are finished, its loops end, and its Lease is given up (onApplicationShutdown).
  * 4. What was traced is sent; the connections to Postgres and Redis are closed.
  * 5. Exit 0.
+ *
+ * A signal that comes before the process listens ends it at once; see signals.ts.
  */
 import type { Logger } from "pino";
+import { onSignal } from "./signals.ts";
 import { within } from "./within.ts";
 
 export interface Step {
@@ -47,5 +51,5 @@ export function endOnSignal(steps: Step[], logger: Logger): void {
     logger.info("bye");
     process.exit(0);
   };
-  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, (name) => void end(name));
+  onSignal((signal) => void end(signal));
 }

@@ -75,7 +75,7 @@ export async function createHttp(
   fastify.addHook("preClose", async () => health.drain());
   fastify.addHook("onSend", async (_request, reply) => {
     if (health.isDraining) reply.header("connection", "close");
-    else reply.header("keep-alive", `timeout=${letGoMs / 1_000}`);
+    else if (reply.getHeader("connection") !== "close") reply.header("keep-alive", `timeout=${letGoMs / 1_000}`);
   });
   return app;
 }
@@ -88,7 +88,8 @@ const letGoMs = 5_000;
 
 /**
  * Waits until the server has no connection any more, or for 5 s. Of a client that uses one at the very moment at which it is
- * closed the request would be lost; each answer while `Health` drains asks to close it, and other connections are idle.
+ * closed the request would be lost; each answer while `Health` drains asks to close it, and other connections are idle. To
+ * be called when streams and WebSockets have ended, each with its connection.
  */
 export async function connectionsLetGo(server: Server): Promise<void> {
   const count = promisify(server.getConnections).bind(server);

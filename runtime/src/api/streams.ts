@@ -17,9 +17,12 @@ export class Streams implements BeforeApplicationShutdown {
 
   constructor(private readonly revocations: Pick<Revocations, "watch">) {}
 
-  /** The signal that ends the answer; its reason is a Problem where the caller may not stay. Throws a 429 if the tenant has too many of them. */
+  /**
+   * The signal that ends the answer, at once where the process ends; its reason is a Problem where the caller may not stay.
+   * Throws a 429 if the tenant has too many of them.
+   */
   open(tenant: string, reply: FastifyReply): AbortSignal {
-    if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
+    if (this.#ending) return AbortSignal.abort();
     const controllers = this.#open.get(tenant) ?? new Set();
     if (controllers.size >= perTenant) {
       throw new Problem(429, `The tenant has ${perTenant} long answers open. Close some of them.`, undefined, 10);

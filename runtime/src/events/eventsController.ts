@@ -97,6 +97,7 @@ async function* untilOver(events: AsyncGenerator<EventJson | null>): AsyncGenera
 function send(reply: FastifyReply, events: AsyncGenerator<EventJson | null>, signal?: AbortSignal): void {
   reply
     .type("text/event-stream")
+    .header("connection", "close") // when a shutdown ends the stream, no connection is left to wait for
     .header("x-accel-buffering", "no") // nginx would keep the events back
     .send(Readable.from(messages(events, signal), { objectMode: false }));
 }

@@ -39,6 +39,7 @@ export async function* follow(
   signal: AbortSignal,
   quietMs: number,
 ): AsyncGenerator<EventJson | null> {
+  if (signal.aborted) return;
   const queue: EventJson[] = [];
   const end = new AbortController();
   const ended = AbortSignal.any([signal, end.signal]);

@@ -1,5 +1,5 @@
 /** What a session's agent writes: the log of its container, and after the session's end what is kept of it. */
-import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
 import { Controller, Get, Inject, Param, Query, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
@@ -61,11 +61,21 @@ export class LogsController {
     const log = await this.pods.logs(session, options, signal).catch((error: unknown) => {
       throw podProblem(error, session, "log");
     });
-    sendText(reply, log);
+    reply.header("connection", "close"); // when a shutdown ends the log, no connection is left to wait for
+    sendText(reply, Readable.from(untilShutdown(log, signal), { objectMode: false }));
   }
 }
 
-function sendText(reply: FastifyReply, text: string | IncomingMessage): void {
+/** What the log says until it or this process ends. One whose reader may not stay is cut off instead, by an error. */
+async function* untilShutdown(log: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    yield* log;
+  } catch (error) {
+    if (!signal.aborted || signal.reason instanceof Problem) throw error;
+  }
+}
+
+function sendText(reply: FastifyReply, text: string | Readable): void {
   reply
     .type("text/plain; charset=utf-8")
     .header("x-content-type-options", "nosniff")

@@ -12,9 +12,17 @@ import type { Reconciler } from "../sessions/reconciler.ts";
 import { tracing } from "../tracing/tracing.ts";
 import { within } from "../within.ts";
 
+/** How long the looks that run at a shutdown are waited for, in milliseconds. */
+const looksMs = 15_000;
+
+/** How long Redis may then take to hear that they are done, in milliseconds. */
+const partingMs = 3_000;
+
 export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   readonly #worker: TurningWorker<{ sessionId: string }>;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** The looks that run in this process. */
+  readonly #looks = new Set<Promise<void>>();
   /** How often in a row each session's look has failed here. */
   readonly #failures = new Map<string, number>();
 
@@ -46,7 +54,11 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
   }
 
   #inContext(job: Job<{ sessionId: string }>): Promise<void> {
-    return withLogContext({ sessionId: job.data.sessionId }, () => this.#process(job));
+    const look = withLogContext({ sessionId: job.data.sessionId }, () => this.#process(job));
+    this.#looks.add(look);
+    const ended = () => void this.#looks.delete(look);
+    look.then(ended, ended);
+    return look;
   }
 
   async #process(job: Job<{ sessionId: string }>): Promise<void> {
@@ -103,9 +115,19 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     await this.#worker.pause(true);
   }
 
-  /** Gives the running jobs 15 s; what is left then is found by another worker as stalled. */
+  /**
+   * Waits for the looks that run, for 15 s at most; what is left then is found by another worker as stalled. Then closes the
+   * connection, without a word where Redis is away: BullMQ would wait until Redis comes back to hear that the jobs are done.
+   */
   async onApplicationShutdown(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
-    await within(15_000, this.#worker.close()).catch(() => this.#worker.close(true));
+    const ended = await within(looksMs, Promise.allSettled(this.#looks)).then(
+      () => true,
+      () => false,
+    );
+    const force = !ended || this.redis.status !== "ready";
+    await within(partingMs, this.#worker.close(force)).catch((error: unknown) =>
+      this.logger.warn({ err: error }, "the queue is left without a word"),
+    );
   }
 }
