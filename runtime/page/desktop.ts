@@ -9,6 +9,9 @@ interface Session {
 /** A key makes its own tickets; a ticket is all that a link holds. */
 type Credential = { key: string } | { ticket: string };
 
+/** The close code for too many desktops, or a viewer that sends too much, and for how long the page then waits, in milliseconds. */
+const tooMuch = { code: 4429, pauseMs: 10_000 };
+
 /** The page can't go on without the user. */
 class Halt extends Error {
   readonly next: "form" | "retry" | "nothing";
@@ -87,10 +90,12 @@ async function run(): Promise<void> {
   try {
     for (let lost = 0; ; lost += 1) {
       await untilRunning(lost);
-      const connected = await show();
+      const { connected, refusal } = await show();
       if (connected) lost = 0;
-      cover("Connecting again…", "The connection to the desktop was lost.", "wait");
-      await sleep(Math.min(5_000, 250 * 2 ** lost) * (0.75 + Math.random() / 2));
+      if (refusal === undefined) cover("Connecting again…", "The connection to the desktop was lost.", "wait");
+      else cover("Refused for now", refusal, "wait");
+      const pauseMs = refusal === undefined ? Math.min(5_000, 250 * 2 ** lost) : tooMuch.pauseMs;
+      await sleep(pauseMs * (0.75 + Math.random() / 2));
     }
   } catch (error) {
     const halt = error instanceof Halt ? error : new Halt(String(error), "retry");
@@ -126,13 +131,17 @@ async function untilRunning(attempt: number): Promise<void> {
   }
 }
 
-/** Shows the desktop until its connection ends; says whether it was ever connected. */
-async function show(): Promise<boolean> {
+/** Shows the desktop until its connection ends; says whether it was ever connected, and why there were too many of something. */
+async function show(): Promise<{ connected: boolean; refusal: string | undefined }> {
   const address = new URL(`${sessionUrl}/desktop`, location.href);
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   address.searchParams.set("ticket", await ticket());
   const socket = new WebSocket(address, ["binary"]);
   let connected = false;
+  let refusal: string | undefined;
+  socket.addEventListener("close", ({ code, reason }) => {
+    if (code === tooMuch.code) refusal = reason;
+  });
   const screen = element("screen");
   const rfb = new RFB(screen, socket, { shared: true });
   rfb.scaleViewport = true;
@@ -151,7 +160,7 @@ async function show(): Promise<boolean> {
   await new Promise<void>((resolve) => rfb.addEventListener("disconnect", () => resolve()));
   removeEventListener("focus", focus);
   leaveClipboard();
-  return connected;
+  return { connected, refusal };
 }
 
 /** Whether all that the link gives is a look. */

@@ -1,6 +1,7 @@
 /**
- * The WebSockets of a session, GET /v1/sessions/:id/<name>: who may not is told by HTTP before the upgrade, as a problem.
- * The Origin header proves nothing and isn't looked at; a page elsewhere has neither key nor ticket.
+ * The WebSockets of a session, GET /v1/sessions/:id/<name>: who may not is told by HTTP before the upgrade, as a problem. A
+ * browser does not show that to its page, so of a 429, which no other call of the page tells of, it is told by `tooMuchCode`.
+ * For the rest the Origin header, which browsers send, proves nothing; a page elsewhere has neither key nor ticket.
  */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
@@ -58,6 +59,9 @@ export const restartCode = 1012;
 /** The close code by which clients are told that they may not stay: their key or link has expired or was removed. */
 export const lostCode = 4401;
 
+/** The close code by which clients are told that they do too much, or that too many are there. */
+export const tooMuchCode = 4429;
+
 /** A client that may not stay and doesn't answer the close is cut off after so long, in milliseconds. */
 const lostPatienceMs = 1_000;
 
@@ -74,9 +78,9 @@ export class WebSockets implements BeforeApplicationShutdown {
   /** Takes an HTTP server's upgrade event. Never throws. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
+    const [, id, name] = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\?|$)/.exec(request.url ?? "") ?? [];
+    const found = this.#channels.get(name ?? "");
     try {
-      const [, id, name] = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\?|$)/.exec(request.url ?? "") ?? [];
-      const found = this.#channels.get(name ?? "");
       if (id === undefined || found === undefined || !isUuid(id)) throw new Problem(404, "There is no WebSocket here.");
       const admission = await found.channel.admit({
         sessionId: id.toLowerCase(),
@@ -100,7 +104,13 @@ export class WebSockets implements BeforeApplicationShutdown {
         throw error;
       }
     } catch (error) {
-      refuse(socket, error, this.#problemOf(error));
+      const problem = this.#problemOf(error);
+      if (problem.status === 429 && request.headers.origin !== undefined && found !== undefined) {
+        found.server.handleUpgrade(request, socket, head, (client) => {
+          client.on("error", () => client.terminate());
+          sendAway(client, tooMuchCode, problem.detail);
+        });
+      } else refuse(socket, error, problem);
     }
   }
 
@@ -117,10 +127,7 @@ export class WebSockets implements BeforeApplicationShutdown {
 
   /** Sends the client away once it may not stay. */
   #watch(client: WebSocket, { credential, loss }: Admission): void {
-    const end = (why: string) => {
-      closeWith(client, lostCode, why);
-      setTimeout(() => client.terminate(), lostPatienceMs).unref();
-    };
+    const end = (why: string) => sendAway(client, lostCode, why);
     client.once("close", this.options.revocations.watch(credential, end, loss));
   }
 
@@ -145,6 +152,12 @@ function serverFor(protocols: readonly string[]): WebSocketServer {
     maxPayload: 16 * 1024 * 1024,
     handleProtocols: (offered) => protocols.find((protocol) => offered.has(protocol)) ?? false,
   });
+}
+
+/** Closes with a code and words for people, and soon without them. */
+function sendAway(client: WebSocket, code: number, why: string): void {
+  closeWith(client, code, why);
+  setTimeout(() => client.terminate(), lostPatienceMs).unref();
 }
 
 /** Answers the upgrade by HTTP and ends the connection. */

@@ -88,7 +88,7 @@ export class DesktopController {
   @Describe({
     summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
     answers: upgraded(
-      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4409 not running yet, 4410 over, 4429 too much, 4502 not reachable.",
+      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4409 not running yet, 4410 over, 4429 too much (a browser also gets it in place of 429), 4502 not reachable.",
     ),
     refusals: notAnUpgrade,
   })
@@ -105,7 +105,7 @@ export class DesktopController {
     summary:
       "Run a command in the agent's container, as a WebSocket (v5.channel.k8s.io), where the tenant's config allows it",
     answers: upgraded(
-      "The command: the first byte of each message says what it is, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key has ended, 4502 not started.",
+      "The command: the first byte of each message says what it is, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key has ended, 4429 too many (a browser gets it in place of 429), 4502 not started.",
     ),
     refusals: { ...notAnUpgrade, 409: "The session is not running." },
   })

@@ -133,6 +133,9 @@ async function open(
         if (seen !== undefined) await store.apply(seen, event, { name: "test" });
       }
     },
+    /** As a page in a browser does, which sends its origin. */
+    connectPage: (path: string) =>
+      new WebSocket((origins[0] ?? "") + path, ["binary"], { headers: { origin: "https://berth.example" } }),
     connect: (path: string, key?: string, process = 0) =>
       new WebSocket(
         (origins[process] ?? "") + path,
@@ -417,7 +420,7 @@ test("of a hundred viewers with links no more than the cap reach the session's p
 });
 
 test("a link says why it opens no more, and opens again when a place is free", async () => {
-  const { id, apply, connect, ticket } = await open();
+  const { id, apply, connect, connectPage, ticket } = await open();
   await apply(...running);
   const address = `/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`;
   const clients = Array.from({ length: 10 }, () => connect(address));
@@ -429,7 +432,10 @@ test("a link says why it opens no more, and opens again when a place is free", a
       resolve(JSON.parse(Buffer.concat(await response.toArray()).toString()).detail),
     );
   });
-  expect(detail).toBe("The ticket has 10 desktops open. Close some of them.");
+  const full = "The ticket has 10 desktops open. Close some of them.";
+  expect(detail).toBe(full);
+  // A browser hides that answer from its page, which gets a close code.
+  expect(await closed(connectPage(address))).toEqual({ code: closeCodes.tooMuch, reason: full });
   const left = closed(clients[0] as WebSocket);
   clients[0]?.close();
   await left;
@@ -442,11 +448,12 @@ test("a link says why it opens no more, and opens again when a place is free", a
 });
 
 test("a link is refused with 429 when it is tried too often", async () => {
-  const { id, apply, connect, ticket } = await open(() => {}, 1, 3);
+  const { id, apply, connect, connectPage, ticket } = await open(() => {}, 1, 3);
   await apply(...running);
   const address = `/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`;
   for (let calls = 0; calls < 3; calls += 1) await opened(connect(address));
   expect(await refused(connect(address))).toBe(429);
+  expect(await closed(connectPage(address))).toMatchObject({ code: closeCodes.tooMuch });
   await opened(connect(`/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`)); // another link
 });
 

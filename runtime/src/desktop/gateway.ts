@@ -14,7 +14,14 @@ import type { Limit } from "../api/places.ts";
 import { invalidInput, Problem } from "../api/problem.ts";
 import type { RateLimit } from "../api/rateLimit.ts";
 import { perSession, perTenant, perTicket, viewersPerSession } from "../api/socketLimits.ts";
-import { type Admission, type Channel, lostCode, restartCode, type UpgradeRequest } from "../api/webSockets.ts";
+import {
+  type Admission,
+  type Channel,
+  lostCode,
+  restartCode,
+  tooMuchCode,
+  type UpgradeRequest,
+} from "../api/webSockets.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { desktopPort } from "../pods/podSpec.ts";
 import type { Activity } from "../sessions/activity.ts";
@@ -38,8 +45,8 @@ export const closeCodes = {
   notRunning: 4409,
   /** The session is over. */
   ended: 4410,
-  /** A viewer sends more than anybody can look at. */
-  tooMuch: 4429,
+  /** A viewer sends more than anybody can look at; or, in a browser, what is a 429 elsewhere: too many desktops or calls. */
+  tooMuch: tooMuchCode,
   /** The session runs, but its desktop can't be reached: try again. */
   unreachable: 4502,
 } as const;
