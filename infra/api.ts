@@ -1,14 +1,15 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ApiConfig } from "./config/platform.ts";
-import { autoscaler, podMetric, utilization } from "./kubernetes/autoscaler.ts";
+import type { ApiConfig, Autoscaler } from "./config/platform.ts";
+import { makeAutoscaler, podMetric, replicas, utilization } from "./kubernetes/autoscaler.ts";
 import { disruptionBudget } from "./kubernetes/disruption-budget.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
 import { spread } from "./kubernetes/spread.ts";
+import { requestsPerSecond } from "./monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
 
 /** The part `api` of the config has the defaults. */
-export type ApiArgs = RuntimeArgs & ApiConfig;
+export type ApiArgs = RuntimeArgs & ApiConfig & { autoscaler: Autoscaler };
 
 /** The API's ServiceAccount; each tenant's namespace gives it a Role (logs, and exec where the tenant has it). */
 export const apiServiceAccount = "api";
@@ -21,7 +22,7 @@ export class Api extends pulumi.ComponentResource {
   constructor(name: string, args: ApiArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Api", name, {}, opts);
     const parent = { parent: this };
-    const { nodePort } = args;
+    const { nodePort, autoscaling, autoscaler } = args;
     const metadata = { name, namespace: args.namespace, labels: labels("api") };
     const account = new k8s.core.v1.ServiceAccount(
       name,
@@ -33,6 +34,7 @@ export class Api extends pulumi.ComponentResource {
       {
         metadata,
         spec: {
+          ...replicas(autoscaler, autoscaling),
           // Never fewer pods than there were.
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           selector: { matchLabels: selector("api") },
@@ -61,19 +63,12 @@ export class Api extends pulumi.ComponentResource {
       },
       parent,
     );
-    const { autoscaling } = args;
-    new k8s.autoscaling.v2.HorizontalPodAutoscaler(
-      name,
-      {
-        metadata,
-        spec: autoscaler(deployment.metadata.name, autoscaling, [
-          utilization("cpu", autoscaling.cpu),
-          utilization("memory", autoscaling.memory),
-          podMetric("http_requests_per_second", autoscaling.requestsPerSecond),
-        ]),
-      },
-      parent,
-    );
+    const loads = [
+      utilization("cpu", autoscaling.cpu),
+      utilization("memory", autoscaling.memory),
+      podMetric("http_requests_per_second", autoscaling.requestsPerSecond, requestsPerSecond),
+    ];
+    makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("api")) }, parent);
     new k8s.core.v1.Service(
       name,

@@ -78,6 +78,12 @@ test.each<[string, Record<string, unknown>, string]>([
     { worker: { autoscaling: { min: 8, max: 4 } } },
     "worker.autoscaling.max: 4 is below autoscaling.min, 8",
   ],
+  ["an unknown autoscaler", { autoscaler: "vpa" }, 'autoscaler: "vpa" is none of hpa, keda, off'],
+  [
+    "no name for KEDA's namespace",
+    { keda: { namespace: "KEDA" } },
+    'keda.namespace: "KEDA" is not a Kubernetes name: 1 to 63 of a-z, 0-9 and -, neither first nor last a -',
+  ],
   [
     "too long a window",
     { api: { autoscaling: { down: { window: "2h" } } } },

@@ -6,7 +6,7 @@ import { imagePullSecrets, registryLogins, registryPush } from "./config/images.
 import { ingress } from "./config/ingress.ts";
 import { adminKeys } from "./config/keys.ts";
 import { adapter, grafana, measurable, prometheus } from "./config/monitoring.ts";
-import { api, kubernetesApi, requestScale, rolloutTimeout, worker } from "./config/platform.ts";
+import { api, autoscaler, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./config/platform.ts";
 import {
   egress,
   limits,
@@ -85,6 +85,12 @@ const keys = z.strictObject({
       "Multiplies what all pods of the platform request of CPU and memory, so that the whole fits a small cluster, for example 0.1. Limits stay, and so does the load at which the autoscalers act.",
     ),
   rolloutTimeout,
+  autoscaler: autoscaler
+    .default("hpa")
+    .describe(
+      "What decides on the number of pods of API and worker: hpa for Kubernetes' own autoscaler and the stack's adapter, keda for the KEDA of the cluster, off for `autoscaling.min` pods at any load.",
+    ),
+  keda: keda.prefault({}).describe("The cluster's KEDA, for `autoscaler: keda`."),
   api: api.prefault({}).describe("The HTTP API."),
   worker: worker.prefault({}).describe("The worker, which makes and removes the sessions' pods."),
   limits: limits.prefault({}).describe("What API and worker let happen at one time."),

@@ -6,6 +6,7 @@ import { Api } from "./api.ts";
 import { baseImages, dockerProvider } from "./base-images.ts";
 import { Cleanup } from "./cleanup.ts";
 import { connectionsPerPod } from "./config/connections.ts";
+import { refuseConflicts } from "./conflicts.ts";
 import { ImagePuller } from "./image-puller.ts";
 import { Images } from "./images.ts";
 import { Ingress } from "./ingress.ts";
@@ -26,6 +27,7 @@ import { Worker } from "./worker.ts";
 
 const config = stackConfig();
 await refuseVanished(config.tenants);
+await refuseConflicts(config);
 
 const kubernetes = new k8s.Provider("kubernetes", {
   context: config.context,
@@ -84,9 +86,13 @@ const settings = new Settings(
 
 const runtime = { namespace, image: images.api, settings: settings.runtime };
 const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
-new Api("api", { ...runtime, ...config.api }, inPlatform(migrations, ...redis.ready));
+new Api("api", { ...runtime, ...config.api, autoscaler: config.autoscaler }, inPlatform(migrations, ...redis.ready));
 // After the tenants: their Roles are what the worker works with.
-new Worker("worker", { ...runtime, ...config.worker }, inPlatform(migrations, ...redis.ready, ...tenants.all));
+new Worker(
+  "worker",
+  { ...runtime, ...config.worker, autoscaler: config.autoscaler },
+  inPlatform(migrations, ...redis.ready, ...tenants.all),
+);
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
 if (config.prepullAgentImage) new ImagePuller("image-puller", { namespace, image: images.agent }, inPlatform());
 if (config.ingress) new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl }, inPlatform());

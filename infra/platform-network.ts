@@ -4,6 +4,7 @@ import type { Config } from "./config.ts";
 import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";
 import { selector, sessionSelector, tenantLabel } from "./kubernetes/labels.ts";
 import { allowDns, allowEgress, allowIngress, denyAll, pods, podsIn, tcp } from "./kubernetes/network.ts";
+import { adapterApis } from "./monitoring/adapter-apis.ts";
 
 const api = selector("api");
 const worker = selector("worker");
@@ -38,14 +39,18 @@ const toStore = (external: ExternalStore | null, bundled: Record<string, string>
 /** What the config says of places outside the platform. */
 export type Reachable = Pick<
   Config,
-  "postgres" | "redis" | "egress" | "ingress" | "prometheus" | "adapter" | "grafana"
+  "postgres" | "redis" | "egress" | "ingress" | "prometheus" | "adapter" | "autoscaler" | "keda" | "grafana"
 >;
 
 /** @param kubernetesApi addresses of the Kubernetes API, for those who call it */
 export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]) {
   const controller = config.ingress?.controllerNamespace ?? null;
   const users = controller === null ? [] : [podsIn(controller, {})];
-  const { kubelets, alertmanager, readers } = config.prometheus;
+  const { kubelets, alertmanager } = config.prometheus;
+  const readers = new Set([
+    ...config.prometheus.readers,
+    ...(config.autoscaler === "keda" ? [config.keda.namespace] : []),
+  ]);
   const toKubernetes = toAddresses(kubernetesApi);
   const toPostgres = toStore(config.postgres.external, postgres, 5432);
   const toRedis = toStore(config.redis.external, redis, 6379);
@@ -71,7 +76,7 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
     "prometheus-ingress": allowIngress(prometheus, tcp(9090), [
       pods(adapter),
       pods(grafana),
-      ...readers.map((name) => podsIn(name)),
+      ...[...readers].map((name) => podsIn(name)),
     ]),
     "prometheus-egress": allowEgress(prometheus, [
       { to: [pods(api), pods(worker)], ports: tcp(3000) },
@@ -88,7 +93,7 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
     "redis-exporter-ingress": allowIngress(redisExporter, tcp(9121), [pods(prometheus)]),
     "redis-exporter-egress": allowEgress(redisExporter, toRedis),
     ...(config.grafana && { "grafana-egress": allowEgress(grafana, [toPrometheus]) }),
-    ...(config.adapter.enabled && {
+    ...(adapterApis(config).length > 0 && {
       // Kubernetes calls from outside the pods' network, at addresses that clusters don't tell; the adapter asks who it is.
       "prometheus-adapter-ingress": allowIngress(adapter, tcp(6443)),
       "prometheus-adapter-egress": allowEgress(adapter, [toPrometheus, ...toKubernetes]),

@@ -1,14 +1,15 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { WorkerConfig } from "./config/platform.ts";
-import { autoscaler, sharedMetric } from "./kubernetes/autoscaler.ts";
+import type { Autoscaler, WorkerConfig } from "./config/platform.ts";
+import { makeAutoscaler, replicas, sharedMetric } from "./kubernetes/autoscaler.ts";
 import { disruptionBudget } from "./kubernetes/disruption-budget.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
 import { spread } from "./kubernetes/spread.ts";
+import { waitingJobs } from "./monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
 
 /** The part `worker` of the config has the defaults. */
-export type WorkerArgs = RuntimeArgs & WorkerConfig;
+export type WorkerArgs = RuntimeArgs & WorkerConfig & { autoscaler: Autoscaler };
 
 /** The worker's ServiceAccount; each tenant's namespace gives it a Role. */
 export const workerServiceAccount = "worker";
@@ -21,6 +22,7 @@ export class Worker extends pulumi.ComponentResource {
   constructor(name: string, args: WorkerArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Worker", name, {}, opts);
     const parent = { parent: this };
+    const { autoscaling, autoscaler } = args;
     const metadata = { name, namespace: args.namespace, labels: labels("worker") };
     const account = new k8s.core.v1.ServiceAccount(
       name,
@@ -42,6 +44,7 @@ export class Worker extends pulumi.ComponentResource {
       {
         metadata,
         spec: {
+          ...replicas(autoscaler, autoscaling),
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           selector: { matchLabels: selector("worker") },
           template: runtimePod("worker", {
@@ -64,17 +67,10 @@ export class Worker extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: [binding] },
     );
-    const { autoscaling } = args;
-    new k8s.autoscaling.v2.HorizontalPodAutoscaler(
-      name,
-      {
-        metadata,
-        spec: autoscaler(deployment.metadata.name, autoscaling, [
-          sharedMetric("bullmq_waiting_jobs", { queue: "agent-sessions" }, autoscaling.waitingJobs),
-        ]),
-      },
-      parent,
-    );
+    const loads = [
+      sharedMetric("bullmq_waiting_jobs", { queue: "agent-sessions" }, autoscaling.waitingJobs, waitingJobs),
+    ];
+    makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("worker")) }, parent);
     this.registerOutputs({});
   }

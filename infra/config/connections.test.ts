@@ -9,6 +9,7 @@ const users = (maxConnections: number | undefined, pods?: number) => {
     postgres: postgres.parse({ ...(maxConnections && { maxConnections }) }),
     api: api.parse(autoscaling),
     worker: worker.parse(autoscaling),
+    autoscaler: "hpa" as const,
   };
 };
 
@@ -18,6 +19,12 @@ test("by default, all pods that there may be, and what else connects, fit Postgr
   const perPod = connectionsPerPod(defaults);
   expect(perPod).toBe(5);
   expect(pods * perPod + 20).toBeLessThanOrEqual(defaults.postgres.maxConnections);
+});
+
+test("without an autoscaler there are never more pods than at least", () => {
+  const { api, worker, postgres } = users(60);
+  expect(connectionsPerPod({ api, worker, postgres, autoscaler: "hpa" })).toBe(1);
+  expect(connectionsPerPod({ api, worker, postgres, autoscaler: "off" })).toBe(5);
 });
 
 test("no pod opens more than ten, and an external Postgres has its own limit", () => {

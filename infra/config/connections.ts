@@ -1,12 +1,13 @@
 /** How Postgres' connections are shared among the runtime's pods. */
 import type { z } from "zod";
-import type { api, worker } from "./platform.ts";
+import type { Autoscaler, api, worker } from "./platform.ts";
 import type { postgres } from "./stores.ts";
 
 interface Users {
   postgres: Pick<z.output<typeof postgres>, "maxConnections" | "external">;
   api: Pick<z.output<typeof api>, "autoscaling">;
   worker: Pick<z.output<typeof worker>, "autoscaling">;
+  autoscaler: Autoscaler;
 }
 
 /** What a pod opens where there are enough; more than ten do not make it faster. */
@@ -17,7 +18,10 @@ const least = 4;
 const kept = 20;
 
 /** The pods of API and worker that there may be: as many as the autoscalers allow, and one more of each in a rollout. */
-const podsOf = ({ api, worker }: Users) => api.autoscaling.max + 1 + worker.autoscaling.max + 1;
+function podsOf({ api, worker, autoscaler }: Users): number {
+  const bound = autoscaler === "off" ? "min" : "max";
+  return api.autoscaling[bound] + 1 + worker.autoscaling[bound] + 1;
+}
 
 /**
  * Connections to Postgres that each pod of API and worker opens at most, so that all that there may be fit

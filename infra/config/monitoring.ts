@@ -47,9 +47,7 @@ export const prometheus = z.strictObject({
   readers: z
     .array(name)
     .default([])
-    .describe(
-      "Namespaces whose pods may query Prometheus, for example of a Grafana, a KEDA or an adapter of your own.",
-    ),
+    .describe("Namespaces whose pods may query Prometheus, for example of a Grafana or an adapter of your own."),
 });
 
 export const adapter = z.strictObject({
@@ -57,7 +55,7 @@ export const adapter = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      "Serve the autoscalers' metrics. false where KEDA or another adapter has these APIs: a cluster takes one. docs/monitoring.md has the rules that it needs then.",
+      "Serve the metrics of `autoscaler: hpa`, and what `resourceMetrics` says. false where an adapter of your own has these APIs: a cluster takes one. docs/monitoring.md has the rules that it needs then.",
     ),
   replicas: replicas.default(2).describe("Pods of the adapter."),
   resourceMetrics: z

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { secondsOf } from "./duration.ts";
 import { resources } from "./resources.ts";
-import { cidr, duration, port, replicas, wholeNumber } from "./scalars.ts";
+import { cidr, duration, name, port, replicas, wholeNumber } from "./scalars.ts";
 
 /** What an autoscaler looks back on and how long its steps are: at most an hour, as Kubernetes has it. */
 const window = duration.refine((text) => (secondsOf(text) ?? 0) <= 3_600, { error: "is more than 1h" });
@@ -42,6 +42,14 @@ const autoscaling = <Targets extends z.ZodRawShape>(min: number, max: number, ta
       if (min > max)
         check.issues.push({ code: "custom", input: max, path: ["max"], message: `is below autoscaling.min, ${min}` });
     });
+
+export const autoscaler = z.enum(["hpa", "keda", "off"], { error: "is none of hpa, keda, off" });
+
+export const keda = z.strictObject({
+  namespace: name
+    .default("keda")
+    .describe("Where KEDA runs; its pods ask Prometheus, so they are let in. Nothing with another `autoscaler`."),
+});
 
 const percent = wholeNumber.min(1, { error: "is below 1" });
 const perPod = wholeNumber.min(1, { error: "is below 1" });
@@ -105,4 +113,5 @@ export const rolloutTimeout = duration
 
 export type ApiConfig = z.output<typeof api>;
 export type WorkerConfig = z.output<typeof worker>;
+export type Autoscaler = z.output<typeof autoscaler>;
 export type AutoscalingConfig = Pick<ApiConfig["autoscaling"], "min" | "max" | "up" | "down">;

@@ -32,6 +32,13 @@ test("an autoscaler acts at the same load as before", () => {
   expect(scaleRequests({ spec: { metrics: [metric(70)] } }, 0.1)).toEqual({ spec: { metrics: [metric(700)] } });
 });
 
+test("so does KEDA, whose other triggers count no share of the requests", () => {
+  const cpu = (value: string) => ({ type: "cpu", metricType: "Utilization", metadata: { value } });
+  const jobs = { type: "prometheus", metricType: "AverageValue", metadata: { threshold: "5" } };
+  const scaled = scaleRequests({ spec: { triggers: [cpu("70"), jobs] } }, 0.1);
+  expect(scaled).toEqual({ spec: { triggers: [cpu("700"), jobs] } });
+});
+
 test("disks, roles and what is known only later stay as they are", () => {
   const later = pulumi.output("later");
   const inputs = {

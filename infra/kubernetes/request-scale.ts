@@ -9,14 +9,16 @@ export function scaledQuantity(resource: string, quantity: string, scale: number
 }
 
 /**
- * The inputs of a resource with all requests of its pods multiplied by `scale`. Limits stay. An autoscaler's utilization
- * is a share of the requests, so it is divided by the same number: it acts at the same load as before.
+ * The inputs of a resource with all requests of its pods multiplied by `scale`. Limits stay. An autoscaler's utilization,
+ * Kubernetes' own or KEDA's, is a share of the requests, so it is divided by the same number: it acts at the same load as
+ * before.
  * @param inputs of any resource; what has no pods comes back equal. Values that are known only later are left alone.
  */
 export function scaleRequests<T>(inputs: T, scale: number): T {
   if (scale === 1) return inputs;
   return walk(inputs, (key, value) => {
     if (key === "averageUtilization" && typeof value === "number") return Math.round(value / scale);
+    if (key === "triggers" && Array.isArray(value)) return value.map((trigger) => scaledTrigger(trigger, scale));
     if (key !== "resources" || !isPlain(value) || !isPlain(value.requests)) return undefined;
     const requests = Object.entries(value.requests).map(([name, quantity]) => [
       name,
@@ -25,6 +27,13 @@ export function scaleRequests<T>(inputs: T, scale: number): T {
     ]);
     return { ...value, requests: Object.fromEntries(requests) };
   }) as T;
+}
+
+/** KEDA's trigger, whose values are texts. */
+function scaledTrigger(trigger: { metricType?: string; metadata: { value?: string } }, scale: number) {
+  const { metricType, metadata } = trigger;
+  if (metricType !== "Utilization") return trigger;
+  return { ...trigger, metadata: { ...metadata, value: String(Math.round(Number(metadata.value) / scale)) } };
 }
 
 /** A copy in which each value for which `change` has another is that other. Outputs and classes are not looked into. */

@@ -3,17 +3,21 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { ensureManifestChecks } from "../../local/checks/programs.ts";
 import { root } from "../../local/lib/paths.ts";
+import { type RecordedResource, recordStack } from "../testing/record.ts";
 import { kubeScoreFindings } from "./kube-score.ts";
 import { type Finding, type Manifest, readManifests } from "./manifests.ts";
 import { monokleFindings } from "./monokle.ts";
 import { podSecurityFindings } from "./pod-security.ts";
-import { checkPolicies } from "./stacks.ts";
+import { checkPolicies, renderStack } from "./stacks.ts";
 import { covers, type Suppression, suppressions } from "./suppressions.ts";
 
-const stacks = ["dev", "prod"];
+const committed = ["dev", "prod"];
+/** The stack prod with `autoscaler: keda`. */
+const withKeda = "prod with KEDA";
+const stacks = [...committed, withKeda];
 /** What the worker makes for a session of the tenant acme, as reviewed. */
 const session: Manifest[] = JSON.parse(readFileSync(join(root, "runtime/src/pods/podSpec.golden.json"), "utf8"));
 
@@ -41,12 +45,20 @@ const command = (...args: string[]) =>
 /** Runs beside the rendering: each is one process at a time. */
 let policy: ReturnType<typeof command>;
 
+const rendered = mkdtempSync(join(tmpdir(), "berth-rendered-"));
+let kedaResources: RecordedResource[];
+
 beforeAll(async () => {
-  policy = command("policy", ...stacks);
-  const [render] = await Promise.all([command("render", ...stacks), ensureManifestChecks()]);
+  policy = command("policy", ...committed);
+  const [render] = await Promise.all([command("render", ...committed), ensureManifestChecks()]);
   expect(render.exitCode, render.all).toBe(0);
+  // The providers would take these for settings of the stack.
+  for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
+  kedaResources = await recordStack("prod", { autoscaler: "keda" });
+  await renderStack("prod", rendered, kedaResources);
   for (const stack of stacks) {
-    const manifests = [...readManifests(join(root, "rendered", stack)), ...session];
+    const directory = stack === withKeda ? rendered : join(root, "rendered", stack);
+    const manifests = [...readManifests(directory), ...session];
     const [kubeScore, monokle, podSecurity] = await Promise.all([
       tools.kubeScore(manifests),
       tools.monokle(manifests),
@@ -56,7 +68,9 @@ beforeAll(async () => {
   }
 });
 
-afterAll(() => rmSync(traps, { recursive: true }));
+afterAll(() => {
+  for (const directory of [traps, rendered]) rmSync(directory, { recursive: true, force: true });
+});
 
 const open = (stack: string, findings: Finding[]) =>
   findings.filter((finding) => !suppressions.some((suppression) => covers(suppression, stack, finding)));
@@ -101,6 +115,11 @@ test("every suppression is needed", () => {
 test("the policy pack lets every stack pass", async () => {
   const run = await policy;
   expect(run.exitCode, run.all).toBe(0);
+});
+
+test(`the policy pack lets ${withKeda} pass`, async () => {
+  expect(readManifests(rendered).map(({ kind }) => kind)).toContain("ScaledObject");
+  await checkPolicies("prod", kedaResources);
 });
 
 test("rendering and checking write nothing into the backend or the home that the environment names", async () => {

@@ -11,11 +11,14 @@ import { UserError } from "../../local/lib/steps.ts";
 import { type RecordedResource, recordStack } from "../testing/record.ts";
 import { withThrowAwayStack } from "./throw-away.ts";
 
-/** Writes each object of the stack into the directory as YAML; what was there before is gone. */
-export async function renderStack(stack: string, directory: string): Promise<void> {
-  const resources = await recordStack(stack);
+/**
+ * Writes each object of the stack into the directory as YAML; what was there before is gone.
+ * @param resources default: those that the program makes
+ */
+export async function renderStack(stack: string, directory: string, resources?: RecordedResource[]): Promise<void> {
+  const recorded = resources ?? (await recordStack(stack));
   rmSync(directory, { recursive: true, force: true });
-  await withThrowAwayStack(stack, resources, directory, (it) => it.up({ suppressProgress: true }));
+  await withThrowAwayStack(stack, recorded, directory, (it) => it.up({ suppressProgress: true }));
 }
 
 /**

@@ -61,6 +61,13 @@ export const suppressions: Suppression[] = [
   },
   {
     tool: "kube-score",
+    rule: "deployment-replicas",
+    object: /^Deployment berth\/api$/,
+    stack: "prod with KEDA",
+    reason: "KEDA's HorizontalPodAutoscaler decides, of three pods at least; the tool doesn't know ScaledObjects.",
+  },
+  {
+    tool: "kube-score",
     rule: "service-type",
     object: /^Service berth\/api$/,
     stack: "dev",

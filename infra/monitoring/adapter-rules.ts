@@ -1,4 +1,5 @@
 /** Which of Prometheus's figures Kubernetes sees as metrics: the adapter's config.yaml as data. */
+import type { ServedApi } from "./adapter-apis.ts";
 
 const byPod = { overrides: { namespace: { resource: "namespace" }, pod: { resource: "pod" } } };
 const byPodAndNode = { overrides: { ...byPod.overrides, node: { resource: "node" } } };
@@ -44,8 +45,12 @@ const resources = {
   window: "1m",
 };
 
-export const adapterRules = (options: { resourceMetrics: boolean }) => ({
-  rules: [requests],
-  externalRules: [waitingJobs],
-  ...(options.resourceMetrics ? { resourceRules: resources } : {}),
-});
+const byGroup: Record<string, object> = {
+  "custom.metrics.k8s.io": { rules: [requests] },
+  "external.metrics.k8s.io": { externalRules: [waitingJobs] },
+  "metrics.k8s.io": { resourceRules: resources },
+};
+
+/** @param apis what the adapter serves: of the others it has no rules, and then it has no such API */
+export const adapterRules = (apis: ServedApi[]): object =>
+  Object.assign({}, ...apis.map(({ group }) => byGroup[group]));

@@ -8,6 +8,7 @@ import { labels, selector } from "../kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
 import { spread } from "../kubernetes/spread.ts";
 import { adapterAccess } from "./adapter-access.ts";
+import type { ServedApi } from "./adapter-apis.ts";
 import type { AdapterCertificate } from "./adapter-certificate.ts";
 import { adapterRules } from "./adapter-rules.ts";
 
@@ -20,31 +21,26 @@ export interface AdapterArgs {
   prometheusUrl: string;
   /** The part `adapter` of the config, which has the defaults. */
   config: AdapterConfig;
+  /** What it serves. */
+  apis: ServedApi[];
   certificate: AdapterCertificate;
 }
 
 /** The user of the official image. */
 const uid = 65534;
 
-/** The APIs that the adapter serves, each as group and version. */
-const apis = (config: AdapterConfig) => [
-  { group: "custom.metrics.k8s.io", version: "v1beta1" },
-  { group: "external.metrics.k8s.io", version: "v1beta1" },
-  ...(config.resourceMetrics ? [{ group: "metrics.k8s.io", version: "v1beta1" }] : []),
-];
-
 /**
- * prometheus-adapter: External metric `bullmq_waiting_jobs`, Pods metric `http_requests_per_second` and, by config, CPU and
- * memory. Kubernetes calls it as a part of its own API, and trusts its one certificate.
+ * prometheus-adapter: External metric `bullmq_waiting_jobs` and Pods metric `http_requests_per_second` for Berth's own
+ * autoscalers and, by config, CPU and memory. Kubernetes calls it as a part of its own API, and trusts its one certificate.
  */
 export class Adapter extends pulumi.ComponentResource {
   constructor(name: string, args: AdapterArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Adapter", name, {}, opts);
     const parent = { parent: this };
-    const { namespace, config, certificate } = args;
+    const { namespace, config, apis, certificate } = args;
     const meta = (object: pulumi.Input<string>) => ({ name: object, namespace, labels: labels("prometheus-adapter") });
 
-    const rules = { "config.yaml": stringify(adapterRules(config), { lineWidth: 0 }) };
+    const rules = { "config.yaml": stringify(adapterRules(apis), { lineWidth: 0 }) };
     const settings = new k8s.core.v1.ConfigMap(
       `${name}-config`,
       { metadata: meta(contentName(`${name}-config`, rules)), immutable: true, data: rules },
@@ -131,7 +127,7 @@ export class Adapter extends pulumi.ComponentResource {
       { metadata: meta(name), spec: disruptionBudget(selector("prometheus-adapter")) },
       parent,
     );
-    for (const { group, version } of apis(config))
+    for (const { group, version } of apis)
       new k8s.apiregistration.v1.APIService(
         `${version}.${group}`,
         {

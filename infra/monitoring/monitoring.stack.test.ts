@@ -1,9 +1,14 @@
 /** The deployed stack `dev` is measured, judged, and its autoscalers are told. */
 import { until } from "@berth/testing/until.ts";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
+import { context, kubeconfig } from "../../local/lib/paths.ts";
+import { configSchema } from "../config.ts";
+import { conflicts } from "../conflicts.ts";
+import { look } from "../kubernetes/cluster.ts";
 import { alertName } from "./alerts/index.ts";
 import { rows } from "./dashboard-panels.ts";
+import { requestsPerSecond, waitingJobs } from "./queries.ts";
 
 const raw = async (path: string) => JSON.parse(await kubectl(["get", "--raw", path]));
 const prometheus = async (path: string, query: Record<string, string> = {}) => {
@@ -44,6 +49,30 @@ test("autoscalers see all of their metrics", async () => {
       expect(status.currentMetrics.length, metadata.name).toBe(spec.metrics.length);
     }
   });
+});
+
+test.each([waitingJobs, requestsPerSecond])(
+  "what KEDA would ask has one number as its answer: $query",
+  async ({ query }) => {
+    await soon("Prometheus answers", async () => {
+      const { result } = await prometheus("query", { query });
+      expect(result).toEqual([{ metric: {}, value: [expect.any(Number), expect.stringMatching(/^[\d.]+$/)] }]);
+    });
+  },
+);
+
+test("the next `up` takes the stack's APIs for its own; with `autoscaler: keda` it says what is in the way", async () => {
+  vi.stubEnv("KUBECONFIG", kubeconfig);
+  const found = await look(context, "berth");
+  const config = (values: object) =>
+    configSchema.parse({ context, registry: "127.0.0.1:5000/berth", publicUrl: "http://127.0.0.1:30080", ...values });
+  expect(found.apis.filter(({ service }) => service === "berth/prometheus-adapter").length).toBeGreaterThanOrEqual(2);
+  expect(conflicts(config({}), found)).toEqual([]);
+  expect(conflicts(config({ autoscaler: "keda" }), found)).toEqual([
+    expect.stringContaining("the Service berth/prometheus-adapter does."),
+    expect.stringContaining("`kubectl delete hpa -n berth api`"),
+    expect.stringContaining("`kubectl delete hpa -n berth worker`"),
+  ]);
 });
 
 test("kubectl top knows every pod of the platform that runs, and the node", async () => {

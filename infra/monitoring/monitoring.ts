@@ -4,6 +4,7 @@ import type { BaseImages } from "../base-images.ts";
 import type { Config } from "../config.ts";
 import type { StoreConnection } from "../store-connection.ts";
 import { Adapter } from "./adapter.ts";
+import { adapterApis } from "./adapter-apis.ts";
 import { AdapterCertificate } from "./adapter-certificate.ts";
 import { DashboardMap } from "./dashboard-map.ts";
 import { Exporter, postgresExporter, redisExporter } from "./exporters.ts";
@@ -11,7 +12,7 @@ import { Grafana } from "./grafana.ts";
 import { Prometheus } from "./prometheus.ts";
 
 export interface MonitoringArgs
-  extends Pick<Config, "prometheus" | "adapter" | "grafana" | "postgres" | "trustedCertificates"> {
+  extends Pick<Config, "prometheus" | "adapter" | "autoscaler" | "grafana" | "postgres" | "trustedCertificates"> {
   namespace: pulumi.Input<string>;
   base: BaseImages;
   stores: Record<"postgres" | "redis", StoreConnection>;
@@ -32,9 +33,11 @@ export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResou
     { ...exporter, ...redisExporter, image: base.redisExporter, connection: stores.redis },
     opts,
   );
-  const certificate = args.adapter.enabled
-    ? new AdapterCertificate(`${adapterName}-certificate`, { namespace, service: adapterName }, opts)
-    : null;
+  const apis = adapterApis(args);
+  const certificate =
+    apis.length > 0
+      ? new AdapterCertificate(`${adapterName}-certificate`, { namespace, service: adapterName }, opts)
+      : null;
   const { url } = new Prometheus(
     "prometheus",
     {
@@ -49,7 +52,7 @@ export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResou
   if (certificate)
     new Adapter(
       adapterName,
-      { namespace, image: base.prometheusAdapter, prometheusUrl: url, config: args.adapter, certificate },
+      { namespace, image: base.prometheusAdapter, prometheusUrl: url, config: args.adapter, apis, certificate },
       opts,
     );
   const dashboard = new DashboardMap("dashboard", { namespace }, opts);

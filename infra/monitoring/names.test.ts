@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { alertRules } from "./alerts/index.ts";
 import { rows } from "./dashboard-panels.ts";
+import { requestsPerSecond, waitingJobs } from "./queries.ts";
 
 const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
 const docs = page("monitoring.md");
@@ -28,6 +29,10 @@ test("every metric of alerts and dashboard is explained in docs/monitoring.md", 
   );
   expect(used.length).toBeGreaterThan(50);
   expect([...new Set(used)].filter((name) => !docs.includes(`\`${name}`))).toEqual([]);
+});
+
+test("docs/monitoring.md has what KEDA asks", () => {
+  for (const { query } of [waitingJobs, requestsPerSecond]) expect(docs).toContain(`\n${query}\n`);
 });
 
 test("every alert says what it means and leads to its heading", () => {

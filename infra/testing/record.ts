@@ -91,6 +91,9 @@ export async function recordStack(
     "organization",
   );
   pulumi.runtime.setAllConfig(configOf(stack, changes));
+  // Of the same load as the program: there is no cluster to ask.
+  const { cluster } = await import("../kubernetes/cluster.ts");
+  cluster.look = async () => undefined;
   await pulumi.runtime.runInPulumiStack(() => {
     pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
       if (opts.protect) protectedOnes.add(key({ type, name }));

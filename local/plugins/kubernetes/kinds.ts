@@ -25,6 +25,8 @@ const table: Record<string, string[]> = {
   "autoscaling/v2": ["HorizontalPodAutoscaler horizontalpodautoscalers"],
   "batch/v1": ["CronJob cronjobs", "Job jobs"],
   "discovery.k8s.io/v1": ["EndpointSlice endpointslices"],
+  // Where the cluster has KEDA.
+  "keda.sh/v1alpha1": ["ScaledObject scaledobjects"],
   "networking.k8s.io/v1": ["Ingress ingresses", "NetworkPolicy networkpolicies"],
   "policy/v1": ["PodDisruptionBudget poddisruptionbudgets"],
   "rbac.authorization.k8s.io/v1": [
