@@ -42,7 +42,7 @@ const keys = z.strictObject({
   registryLogins: registryLogins
     .default([])
     .describe(
-      "Logins that may read at private registries: for the digests of base images, and, as the Secret `registry-login` in every namespace of Berth, for pulling. Docker on the machine that runs Pulumi uses its own logins beside them.",
+      "Logins that may read at private registries: for base images, and, as the Secret `registry-login` in every namespace of Berth, for pulling. Docker on the machine that runs Pulumi uses its own logins beside them.",
     ),
   registryPush: registryPush
     .optional()

@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { BaseImages } from "./base-images.ts";
 import type { RegistryLogin, RegistryPush } from "./config/images.ts";
+import type { BaseImages } from "./pinned-images.ts";
 import { loginFor } from "./registry-login.ts";
 
 export interface ImagesArgs {

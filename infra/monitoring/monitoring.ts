@@ -1,7 +1,7 @@
 /** All that measures: Prometheus, what it asks, and who asks it. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { BaseImages } from "../base-images.ts";
 import type { Config } from "../config.ts";
+import type { BaseImages } from "../pinned-images.ts";
 import type { StoreConnection } from "../store-connection.ts";
 import { Adapter } from "./adapter.ts";
 import { adapterApis } from "./adapter-apis.ts";

@@ -7,7 +7,7 @@ import { cacheDir, stateDir } from "../lib/paths.ts";
 import { step, UserError } from "../lib/steps.ts";
 import { type BaseImage, baseImages, debian } from "./list.ts";
 import { isCurrent, recipeHash, standInLabel } from "./recipe.ts";
-import { labelOf, localName, restoreImage, saveImage } from "./registry.ts";
+import { labelOf, localName, repositoryOf, restoreImage, saveImage } from "./registry.ts";
 
 const standIns = join(dirname(fileURLToPath(import.meta.url)), "stand-ins");
 const savedDir = join(cacheDir, "images");
@@ -21,17 +21,17 @@ export async function ensureBaseImages(images: BaseImage[] = baseImages): Promis
   const wanted = await Promise.all(images.map(async (image) => ({ image, version: await versionOf(image) })));
   const missing: typeof wanted = [];
   for (const { image, version } of wanted)
-    if (!isCurrent(await labelOf(image.name, standInLabel), version)) missing.push({ image, version });
+    if (!isCurrent(await labelOf(image.tag, standInLabel), version)) missing.push({ image, version });
   if (missing.length === 0) await step("Base images", async () => `${images.length} there`);
-  for (const { image, version } of missing) await step(`Base image ${image.name}`, () => provide(image, version));
+  for (const { image, version } of missing) await step(`Base image ${image.tag}`, () => provide(image, version));
 }
 
 async function provide(image: BaseImage, version: string): Promise<string> {
-  if ((await reachable(image.name)) && (await pull(image.name))) return "the original";
+  if ((await reachable(image.tag)) && (await pull(image))) return "the original";
   const key = `${image.recipe}-${version}`;
-  if (await restoreImage(image.name, savedDir, key)) return "stand-in from the cache";
+  if (await restoreImage(image.tag, savedDir, key)) return "stand-in from the cache";
   await build(image, version);
-  await saveImage(image.name, savedDir, key);
+  await saveImage(image.tag, savedDir, key);
   return "stand-in made";
 }
 
@@ -49,15 +49,19 @@ function reachable(name: string): Promise<boolean> {
   return registries.get(host) as Promise<boolean>;
 }
 
-/** Copies the original into the local registry. Returns false if its registry refuses, e.g. by a rate limit. */
-async function pull(name: string): Promise<boolean> {
+/**
+ * Copies the original, as it is pinned, into the local registry, for this machine's platform. Returns false if its
+ * registry refuses, e.g. by a rate limit.
+ */
+async function pull({ tag, digest }: BaseImage): Promise<boolean> {
+  const original = `${repositoryOf(tag)}@${digest}`;
   try {
-    await docker(["pull", "--quiet", name]);
+    await docker(["pull", "--quiet", original]);
   } catch {
     return false;
   }
-  await docker(["tag", name, localName(name)]);
-  await docker(["push", "--quiet", localName(name)]);
+  await docker(["tag", original, localName(tag)]);
+  await docker(["push", "--quiet", localName(tag)]);
   return true;
 }
 
@@ -68,18 +72,18 @@ async function build(image: BaseImage, version: string): Promise<void> {
   try {
     await cp(join(standIns, image.recipe), context, { recursive: true });
     for (const ingredient of image.ingredients ?? []) await ingredient.make(context);
-    const settings = [`--label=${standInLabel}=${version}`, `--build-arg=DEBIAN_IMAGE=${localName(debian.name)}`];
-    await docker(["build", "--pull", "--network=host", "--tag", localName(image.name), ...settings, context]);
+    const settings = [`--label=${standInLabel}=${version}`, `--build-arg=DEBIAN_IMAGE=${localName(debian.tag)}`];
+    await docker(["build", "--pull", "--network=host", "--tag", localName(image.tag), ...settings, context]);
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
     const said = (stderr || message).trim().split("\n").slice(-12).join("\n");
     throw new UserError(
-      `${image.name} could not be made:\n${said}\nIf packages could not be fetched, check the network. Then run the command again.`,
+      `${image.tag} could not be made:\n${said}\nIf packages could not be fetched, check the network. Then run the command again.`,
     );
   } finally {
     await rm(context, { recursive: true, force: true });
   }
-  await docker(["push", "--quiet", localName(image.name)]);
+  await docker(["push", "--quiet", localName(image.tag)]);
 }
 
 async function versionOf(image: BaseImage): Promise<string> {

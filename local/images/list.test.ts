@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { imageTags } from "../../infra/pinned-images.ts";
 import { baseImages, debian } from "./list.ts";
 
-test("every base image is named in full and has a recipe", () => {
-  for (const { name, recipe } of baseImages) {
-    expect(name).toMatch(/^[a-z0-9.]+\.[a-z]+\/[a-z0-9/_-]+:[a-z0-9.-]+$/);
+test("every base image of the stack is named in full and has a recipe", () => {
+  expect(baseImages.map(({ tag }) => tag).sort()).toEqual(Object.values(imageTags).sort());
+  for (const { tag, recipe } of baseImages) {
+    expect(tag).toMatch(/^[a-z0-9.]+\.[a-z]+\/[a-z0-9/_-]+:[a-z0-9.-]+$/);
     expect(existsSync(join(import.meta.dirname, "stand-ins", recipe, "Dockerfile"))).toBe(true);
   }
   expect(new Set(baseImages.map(({ recipe }) => recipe)).size).toBe(baseImages.length);

@@ -1,9 +1,12 @@
 /** The base images of the local cluster, and how the stand-in for each is made. */
+import pinned from "../../infra/base-images.json" with { type: "json" };
 import { adapter, debianRoot, type Ingredient, machineTrust, nodeBinary, npm, prometheus } from "./ingredients.ts";
 
 export interface BaseImage {
-  /** The original's full name, by which Dockerfiles and the stack know it (behind the registry prefix). */
-  name: string;
+  /** The original's full name and tag, by which Dockerfiles and the stack know it (behind the registry prefix). */
+  tag: string;
+  /** The original's digest. A stand-in has another one. */
+  digest: string;
   /** Folder below stand-ins/ that holds the Dockerfile. */
   recipe: string;
   /** What is put into the build context beside the folder's own files. Default nothing. */
@@ -11,36 +14,20 @@ export interface BaseImage {
 }
 
 /** The stand-in that the others are built from: their build argument DEBIAN_IMAGE. */
-export const debian: BaseImage = {
-  name: "docker.io/library/debian:bookworm-slim",
-  recipe: "debian",
-  ingredients: [debianRoot],
-};
+export const debian: BaseImage = { ...pinned.debian, recipe: "debian", ingredients: [debianRoot] };
 
 export const baseImages: BaseImage[] = [
   debian,
   {
-    name: "docker.io/library/node:24-bookworm-slim",
+    ...pinned.nodeBuild,
     recipe: "node",
     ingredients: [nodeBinary("files/usr/local/bin/node"), npm("files/usr/local"), machineTrust("files/usr/local/etc")],
   },
-  {
-    name: "gcr.io/distroless/nodejs24-debian13:nonroot",
-    recipe: "nodejs",
-    ingredients: [nodeBinary("node")],
-  },
-  { name: "docker.io/library/postgres:15-bookworm", recipe: "postgres" },
-  { name: "docker.io/library/redis:7-bookworm", recipe: "redis" },
-  {
-    name: "docker.io/prom/prometheus:v3.13.5",
-    recipe: "prometheus",
-    ingredients: [prometheus("files/bin/prometheus", "data")],
-  },
-  { name: "quay.io/prometheuscommunity/postgres-exporter:v0.11.1", recipe: "postgres-exporter" },
-  { name: "docker.io/oliver006/redis_exporter:v1.45.0-alpine", recipe: "redis-exporter" },
-  {
-    name: "registry.k8s.io/prometheus-adapter/prometheus-adapter:v0.12.0",
-    recipe: "prometheus-adapter",
-    ingredients: [adapter("files/adapter")],
-  },
+  { ...pinned.nodeRuntime, recipe: "nodejs", ingredients: [nodeBinary("node")] },
+  { ...pinned.postgres, recipe: "postgres" },
+  { ...pinned.redis, recipe: "redis" },
+  { ...pinned.prometheus, recipe: "prometheus", ingredients: [prometheus("files/bin/prometheus", "data")] },
+  { ...pinned.postgresExporter, recipe: "postgres-exporter" },
+  { ...pinned.redisExporter, recipe: "redis-exporter" },
+  { ...pinned.prometheusAdapter, recipe: "prometheus-adapter", ingredients: [adapter("files/adapter")] },
 ];

@@ -26,6 +26,9 @@ interface ImageConfig {
 /** The image's name in the local registry: the original's full name behind the registry's address. */
 export const localName = (name: string) => `${registry}/${name}`;
 
+/** `docker.io/library/debian:12` → `docker.io/library/debian`. */
+export const repositoryOf = (name: string) => name.slice(0, name.lastIndexOf(":"));
+
 /** A label of an image in the local registry: null if the image lacks it, undefined if there is no such image. */
 export async function labelOf(name: string, label: string): Promise<string | null | undefined> {
   const { repository, tag } = split(name);
@@ -81,8 +84,8 @@ async function writeWhole(file: string, content: string | Uint8Array): Promise<v
 }
 
 function split(name: string): { repository: string; tag: string } {
-  const colon = name.lastIndexOf(":");
-  return { repository: name.slice(0, colon), tag: name.slice(colon + 1) };
+  const repository = repositoryOf(name);
+  return { repository, tag: name.slice(repository.length + 1) };
 }
 
 async function call(repository: string, path: string, init: RequestInit = {}): Promise<Response> {

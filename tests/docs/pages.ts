@@ -46,12 +46,14 @@ export interface Page {
 /** Commands that sentences only mention, without what follows ` -- `. Where a page wants them run, it prints them in a block, or has a key for them. */
 export const mentions: Record<string, string> = {
   "docker build --check": "a workflow's step; local/checks/dockerfiles.ts does the same without Docker",
+  "docker login": "the name of a way to log in",
   "docker start": "the name of what was measured",
   "kubectl apply": "the name of a way to apply a file",
   "npm ci": "a step of the image's build",
   "npm run bench": "takes long and means nothing beside other work",
   "npm run check": "a step of the gate",
   "npm run check:types": "the same",
+  "npm run images:update": "changes the checkout, where registries can be reached",
   "npm run render": "run by docs/ci.md",
   "npm run restore": "run by docs/backup.md",
   "npm run status": "run by README.md",
@@ -106,6 +108,7 @@ export const pages: Record<string, Page> = {
     commands: {
       "docker build --secret id=npmrc": { not: "needs a private registry of packages" },
       "apt-get install libglx-mesa0": { not: "part of a reader's own image" },
+      "npm run images:update": { not: "changes the checkout, where registries can be reached" },
       "POD=$(": {},
       "kubectl debug -n berth -it $POD": {
         // There is no terminal here.
@@ -230,6 +233,7 @@ done; true`,
       "npm run render": { shows: /✓ Manifests of prod/ },
       "npm run policy -- prod": { shows: /✓ Policies on prod/ },
       "npm run test:manifests": gate,
+      "npm run images:update": { not: "changes the checkout, where registries can be reached" },
     },
   },
   "docs/development.md": {
@@ -255,9 +259,9 @@ done; true`,
       "for plugin in": { shows: /resource-docker-v\d+\.\d+\.\d+-linux-amd64/ },
       "sha256sum *.tar.gz": {},
       "export BERTH_MIRROR=/srv/mirror": { not: "there is no mirror here" },
-      "grep -oE": {
+      "node -p 'Object.values": {
         given: "cd ..",
-        shows: /crane copy docker\.io\/library\/postgres:15\S* mirror\.example\.com\/docker\.io/,
+        shows: /crane copy docker\.io\/library\/postgres:15\S*@sha256:[0-9a-f]{64} mirror\.example\.com\/docker\.io/,
       },
       "berth:baseRegistry: mirror.example.com": { not: "the mirror is an example" },
       "npm config set registry": { not: "changes the user's settings" },

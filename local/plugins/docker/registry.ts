@@ -42,30 +42,45 @@ const accepted = [
   "application/vnd.docker.distribution.manifest.v2+json",
 ].join(", ");
 
-/** `sha256:…` of the tag, of its index where it has several platforms. @throws with the registry's words */
-export async function digestOf(name: string, auths: RegistryAuth[]): Promise<string> {
+/**
+ * `sha256:…` of the tag, of its index where it has several platforms.
+ * @param signal ends the wait for the registry; default none
+ * @throws with the registry's words
+ */
+export async function digestOf(name: string, auths: RegistryAuth[], signal?: AbortSignal): Promise<string> {
   const { registry, repository, tag } = parseReference(name);
   const auth = auths.find(({ address }) => hostOf(address) === registry);
   const scheme = auth?.address.startsWith("http://") ? "http" : "https";
   const url = `${scheme}://${registry}/v2/${repository}/manifests/${tag}`;
   const login = auth?.authDisabled ? undefined : (loginOf(auth) ?? dockerLogin(registry));
   const ask = (authorization?: string) =>
-    fetch(url, { method: "HEAD", headers: { accept: accepted, ...(authorization && { authorization }) } });
+    fetch(url, {
+      method: "HEAD",
+      headers: { accept: accepted, ...(authorization && { authorization }) },
+      ...(signal && { signal }),
+    });
   let response = await ask();
-  if (response.status === 401) response = await ask(await authorization(response, login));
+  if (response.status === 401) response = await ask(await authorization(response, login, signal));
   const digest = response.headers.get("docker-content-digest");
   if (!response.ok || digest === null) throw new Error(`${url} answers ${response.status} ${response.statusText}`);
   return digest;
 }
 
 /** What the registry's challenge asks for. @param login user and password as for Basic */
-async function authorization(response: Response, login: string | undefined): Promise<string | undefined> {
+async function authorization(
+  response: Response,
+  login: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   const challenge = response.headers.get("www-authenticate") ?? "";
   if (!/^bearer /i.test(challenge)) return login && `Basic ${login}`;
   const parameter = (key: string) => new RegExp(`${key}="([^"]*)"`).exec(challenge)?.[1] ?? "";
   const query = new URLSearchParams({ service: parameter("service"), scope: parameter("scope") });
   const headers = login ? { authorization: `Basic ${login}` } : undefined;
-  const answer = await fetch(`${parameter("realm")}?${query}`, headers && { headers });
+  const answer = await fetch(`${parameter("realm")}?${query}`, {
+    ...(headers && { headers }),
+    ...(signal && { signal }),
+  });
   if (!answer.ok) throw new Error(`${parameter("realm")} gives no token: ${answer.status} ${answer.statusText}`);
   const { token, access_token } = (await answer.json()) as { token?: string; access_token?: string };
   return `Bearer ${token ?? access_token}`;

@@ -8,7 +8,7 @@ type Environment = Record<string, string>;
 export interface Docker {
   /** Runs a command of Docker's command line with these variables beside the process's own; returns what it prints. */
   run: (args: string[], env?: Environment) => Promise<string>;
-  /** The name by which the daemon has an image of Docker Hub, e.g. library/redis:7-bookworm. */
+  /** The name by which the daemon has an image of Docker Hub, e.g. library/redis:7.4-bookworm. */
   image: (name: string) => string;
   /** Options for a container whose program listens at `address` and this port, to reach it on loopback there. */
   network: (port: number) => string[];

@@ -82,7 +82,7 @@ export async function startStores(workers = 1): Promise<StartedStores> {
   const startRedis = async () => {
     const address = await freeAddress();
     const { port, password } = address;
-    const id = await start("library/redis:7-bookworm", port, [
+    const id = await start("library/redis:7.4-bookworm", port, [
       ...["redis-server", "--bind", docker.address, "--port", String(port)],
       ...["--requirepass", password, "--save", "", "--maxmemory-policy", "noeviction"],
     ]);

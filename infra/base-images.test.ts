@@ -1,0 +1,58 @@
+/** Which images a stack is made of, and who is asked which digest they have. */
+import { beforeEach, expect, test, vi } from "vitest";
+import pinned from "./base-images.json" with { type: "json" };
+import { baseImageName, imageTags, pinnedImages } from "./pinned-images.ts";
+import { digestOf, type RecordedResource, recordStack } from "./testing/record.ts";
+
+// The program loads all of Pulumi, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
+
+beforeEach(() => {
+  vi.resetModules(); // the program runs on import
+  for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
+});
+
+const refuseLookups = (name: string): string => {
+  throw new Error(`${name} was looked up`);
+};
+
+/** The third-party images of containers and of what the stack's own images are built on, each once. */
+function thirdPartyImages(resources: RecordedResource[]): string[] {
+  const found = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value))
+      if (typeof inner === "string" && (key === "image" || /_IMAGE$/.test(key))) found.add(inner);
+      else visit(inner);
+  };
+  for (const { inputs } of resources) visit(inputs);
+  return [...found].filter((image) => !/\/berth\/(api|agent)@/.test(image)).sort();
+}
+
+test("production runs every image by the digest that is committed, and asks no registry", async () => {
+  const images = thirdPartyImages(await recordStack("prod", {}, refuseLookups));
+  expect(images).toEqual(
+    Object.values(pinned)
+      .map(({ tag, digest }) => `${tag}@${digest}`)
+      .sort(),
+  );
+});
+
+test("a mirror is taken to have the same digests", async () => {
+  const images = thirdPartyImages(await recordStack("prod", { baseRegistry: "mirror.example.com/hub" }, refuseLookups));
+  expect(images).toContain(`mirror.example.com/hub/${pinned.postgres.tag}@${pinned.postgres.digest}`);
+  expect(images).toEqual(Object.values(pinnedImages("mirror.example.com/hub")).sort());
+});
+
+test("the digests of what lies in a registry on the machine itself are that registry's", async () => {
+  const images = thirdPartyImages(await recordStack("dev"));
+  const names = Object.values(imageTags).map((tag) => baseImageName("127.0.0.1:5000", tag));
+  expect(images).toEqual(names.map((name) => `${name}@${digestOf(name)}`).sort());
+});
+
+test.each(Object.values(pinned))("$tag has a digest that its registry or two public repositories name", (image) => {
+  expect(image.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+  // `npm run images:update` takes the repositories away where the tag's own registry said the digest.
+  const { seenIn } = image as { seenIn?: string[] };
+  if (seenIn) expect(new Set(seenIn.map((repository) => repository.split("/")[0])).size).toBeGreaterThanOrEqual(2);
+});
