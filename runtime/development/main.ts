@@ -9,6 +9,7 @@ import { type ChildProcess, execFile, fork } from "node:child_process";
 import { once } from "node:events";
 import { watch as watchFolder } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { watch } from "rolldown";
 import { bundleOfSources, root } from "./bundle.ts";
 
@@ -32,8 +33,19 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
+/** The desktop's page, which a process reads once: so none serves while it is built. */
+async function buildPage(): Promise<void> {
+  await promisify(execFile)("npm", ["run", "--silent", "build:page"], { cwd: root }).catch(({ stdout }) =>
+    say(`page: ${stdout}`),
+  );
+}
+let isPageBuilt = role !== "api";
+
 async function restart(): Promise<void> {
   if (running) await end(running);
+  const build = !isPageBuilt;
+  isPageBuilt = true; // what changes during the build wants another one
+  if (build) await buildPage();
   running = next ?? standBy();
   next = undefined;
   running.send("run");
@@ -48,16 +60,14 @@ sources.on("event", (event) => {
   if ("result" in event) void event.result?.close();
 });
 
-/** The desktop's page; a browser's reload shows it. */
-function buildPage(): void {
-  execFile("npm", ["run", "--silent", "build:page"], { cwd: root }, (error, output) => error && say(`page: ${output}`));
-}
 if (role === "api") {
-  buildPage();
   let timer: NodeJS.Timeout | undefined;
   watchFolder(join(root, "page"), () => {
     clearTimeout(timer);
-    timer = setTimeout(buildPage, 100);
+    timer = setTimeout(() => {
+      isPageBuilt = false;
+      if (running) restarts = restarts.then(restart);
+    }, 100);
   });
 }
 

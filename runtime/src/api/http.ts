@@ -9,7 +9,7 @@ import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import { assetsPath, assetsVersion, noVncFolder, pageFolder } from "../desktop/page.ts";
+import { assetsPath, noVncFolder, page, pageFolder } from "../desktop/page.ts";
 import { Health } from "../health/health.ts";
 import { nestLogger } from "../logging/logging.ts";
 import { observeRequests } from "../logging/requests.ts";
@@ -112,7 +112,7 @@ export async function servePage(app: NestFastifyApplication): Promise<void> {
 /** During a rollout a page may ask a process of another version for its files; that answer must not stay in any cache. */
 function assetHeaders(reply: FastifyReply): void {
   const { version } = reply.request.params as { version?: string };
-  reply.header("cache-control", version === assetsVersion() ? "public, max-age=31536000, immutable" : "no-store");
+  reply.header("cache-control", version === page().version ? "public, max-age=31536000, immutable" : "no-store");
   reply.header("x-content-type-options", "nosniff");
 }
 

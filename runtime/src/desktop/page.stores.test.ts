@@ -4,7 +4,7 @@ import { servePage } from "../api/http.ts";
 import { openApi } from "../testing/api.ts";
 import { build } from "../testing/program.ts";
 
-beforeAll(build);
+beforeAll(build, 600_000);
 
 test("a page's files can be loaded from where it says, and kept; another version's files are not kept", async () => {
   const { app } = await openApi();

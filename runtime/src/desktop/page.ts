@@ -26,16 +26,25 @@ export const contentSecurityPolicy = [
 /** What the page loads. `:version` is part of each file's name, so that a browser may keep the file for good. */
 export const assetsPath = "/desktop/assets/:version/";
 
-/**
- * Names the content of the page's files, and noVNC's by its package. Read anew each time, because in development the files
- * change under a process that runs.
- */
-export function assetsVersion(): string {
-  const hash = createHash("sha256").update(readFileSync(join(noVncFolder, "package.json")));
-  for (const file of globSync("*", { cwd: pageFolder }).sort()) hash.update(readFileSync(join(pageFolder, file)));
-  return hash.digest("hex").slice(0, 12);
+interface Page {
+  /** Names the content of the page's files, and noVNC's by its package. */
+  version: string;
+  /** The page itself, which names its files by their version. */
+  html: string;
 }
 
-/** The page's HTML, which names its files by their version. */
-export const pageHtml = (): string =>
-  readFileSync(join(pageFolder, "desktop.html"), "utf8").replaceAll("/assets/VERSION/", `/assets/${assetsVersion()}/`);
+let read: Page | undefined;
+
+/** The page as it was when this process first served it: its files do not change while a process runs. */
+export function page(): Page {
+  read ??= readPage();
+  return read;
+}
+
+function readPage(): Page {
+  const hash = createHash("sha256").update(readFileSync(join(noVncFolder, "package.json")));
+  for (const file of globSync("*", { cwd: pageFolder }).sort()) hash.update(readFileSync(join(pageFolder, file)));
+  const version = hash.digest("hex").slice(0, 12);
+  const html = readFileSync(join(pageFolder, "desktop.html"), "utf8");
+  return { version, html: html.replaceAll("/assets/VERSION/", `/assets/${version}/`) };
+}

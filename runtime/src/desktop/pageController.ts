@@ -1,5 +1,5 @@
 import { Controller, Get, Header } from "@nestjs/common";
-import { contentSecurityPolicy, pageHtml } from "./page.ts";
+import { contentSecurityPolicy, page } from "./page.ts";
 
 /** /desktop/:id: one page for all sessions; it reads the id from its address and everything else from the API. */
 @Controller("desktop")
@@ -11,6 +11,6 @@ export class PageController {
   @Header("x-content-type-options", "nosniff")
   @Header("cache-control", "no-store")
   page(): string {
-    return pageHtml();
+    return page().html;
   }
 }
