@@ -87,5 +87,14 @@ export async function leftovers(namespace: string, ...ids: string[]): Promise<st
   return [...lists.flatMap((list) => list.items), ...volumes].map((object) => `${object.metadata?.name}`);
 }
 
+/** Waits until the cluster has no volume that was claimed in the namespace, which may be gone itself. */
+export const noVolumeLeft = (namespace: string): Promise<unknown> =>
+  until(
+    `no volume of the namespace ${namespace} is left`,
+    60,
+    async () => (await core.listPersistentVolume()).items.map(({ spec }) => spec?.claimRef?.namespace),
+    (namespaces) => !namespaces.includes(namespace),
+  );
+
 /** The address of the session's desktop, a WebSocket. */
 export const desktopUrl = (id: string) => new URL(`/v1/sessions/${id}/desktop`, apiUrl.replace(/^http/, "ws")).href;

@@ -2,12 +2,11 @@
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { until } from "@berth/testing/until.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
 import { kubectl } from "../local/cluster/index.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
-import { call, keyOf } from "./berth.ts";
+import { call, keyOf, noVolumeLeft } from "./berth.ts";
 import { copyOfCheckout } from "./checkout.ts";
 import { type TenantEntry, up } from "./pulumi.ts";
 
@@ -113,13 +112,7 @@ test("taken out, it leaves nothing: no object, no volume, nothing in the stack's
   // The file of tenants need not say any more that this one is closed.
   expect(others).toEqual(["update Secret tenants"]);
   expect(await kubectl(["get", "namespace", namespace, "--ignore-not-found"])).toBe("");
-  const claims = ["get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}"];
-  await until(
-    "no volume is left",
-    60,
-    () => kubectl(claims),
-    (namespaces) => !namespaces.includes(namespace),
-  );
+  await noVolumeLeft(namespace);
 });
 
 /** A copy of this checkout whose API image starts a program that isn't in it. */

@@ -3,7 +3,7 @@ import { until } from "@berth/testing/until.ts";
 import { afterAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
 import { stackOutputs } from "../../local/pulumi/stack.ts";
-import { call, reaches, type Session } from "../berth.ts";
+import { call, noVolumeLeft, reaches, type Session } from "../berth.ts";
 import { type TenantEntry, upOrThrow } from "../pulumi.ts";
 import { printTable } from "./table.ts";
 
@@ -69,13 +69,7 @@ test(
     );
     await upWith();
     expect(await kubectl(["get", "namespace", namespace, "--ignore-not-found"])).toBe("");
-    const claims = ["get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.claimRef.namespace}"];
-    await until(
-      "no volume is left",
-      60,
-      () => kubectl(claims),
-      (namespaces) => !namespaces.includes(namespace),
-    );
+    await noVolumeLeft(namespace);
     const everything = "clusterroles,clusterrolebindings,rolebindings,networkpolicies,secrets,configmaps";
     expect(await kubectl(["get", everything, "-A", "-o", "name"])).not.toContain(name);
     expect((await stackOutputs("dev")).tenantKeys).not.toHaveProperty(name);
