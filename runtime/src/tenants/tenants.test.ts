@@ -123,6 +123,28 @@ test("a changed file is taken without a restart; a wrong one is not", async () =
   expect(file.namespaces()).toEqual(["tenant-acme", "tenant-beta"]);
 });
 
+test("a change is told once, however long the file takes to be read", async () => {
+  const path = tenantsFile(tenant("acme"));
+  const file = new TenantsFile(path, silent, 1);
+  onTestFinished(() => file.onApplicationShutdown());
+  const changes: string[][] = [];
+  file.onChange(() => changes.push(file.namespaces()));
+  const told: string[][] = [];
+  for (const name of ["beta", "gamma", "delta"]) {
+    // 32 MB: a read takes longer than the millisecond after which the next would begin.
+    writeFileSync(`${path}.new`, JSON.stringify({ tenants: [tenant(name)] }) + " ".repeat(2 ** 25));
+    renameSync(`${path}.new`, path);
+    told.push([`tenant-${name}`]);
+    await until(
+      `the change to ${name} is told`,
+      60,
+      () => changes,
+      ({ length }) => length >= told.length,
+    );
+  }
+  expect(changes).toEqual(told);
+});
+
 test("what is younger than the file may be of a tenant that is still to be read, for five minutes", async () => {
   const path = tenantsFile(tenant("acme"));
   const writtenAgo = (seconds: number) => utimesSync(path, 0, Date.now() / 1_000 - seconds);

@@ -16,6 +16,7 @@ export class TenantsFile implements OnApplicationShutdown {
   #writtenAt: number;
   readonly #listeners: (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
+  #isReading = false;
 
   /** Reads the file; throws if it can't be read or is wrong. A later version that is wrong is logged and not taken. */
   constructor(
@@ -85,6 +86,9 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   async #reload(): Promise<void> {
+    // One read at a time: two that overlap would each take the same change, and the older could end last.
+    if (this.#isReading) return;
+    this.#isReading = true;
     try {
       const { mtime } = await stat(this.path); // before the text, so that it is never the younger of the two
       const text = await readFile(this.path, "utf8");
@@ -95,6 +99,8 @@ export class TenantsFile implements OnApplicationShutdown {
     } catch (error) {
       this.logger.error({ err: error }, "the tenants file is wrong; the tenants of before stay");
       return;
+    } finally {
+      this.#isReading = false;
     }
     this.logger.info({ tenants: [...this.#content.tenants.keys()] }, "tenants read");
     for (const listener of this.#listeners) listener();
