@@ -12,7 +12,7 @@ import { removeCgroup } from "./lib/cgroups.ts";
 import { unmountUnder } from "./lib/mounts.ts";
 import { dockerSocket, runDir, stateDir } from "./lib/paths.ts";
 import { logFile, pidOf, readProc, start, stop } from "./lib/process.ts";
-import { UserError } from "./lib/steps.ts";
+import { stopSignal, UserError } from "./lib/steps.ts";
 
 const name = "docker";
 const containerdName = "docker-containerd";
@@ -66,7 +66,12 @@ export const dockerHost = `unix://${dockerSocket}`;
  */
 export async function docker(args: string[], options: { cwd?: string; timeout?: number } = {}): Promise<string> {
   const env = { DOCKER_HOST: dockerHost, DOCKER_BUILDKIT: "1", BUILDKIT_PROGRESS: "plain" };
-  const { stdout } = await execa("/usr/bin/docker", args, { ...options, env, stdin: "ignore" });
+  const { stdout } = await execa("/usr/bin/docker", args, {
+    ...options,
+    env,
+    stdin: "ignore",
+    cancelSignal: stopSignal(),
+  });
   return stdout;
 }
 

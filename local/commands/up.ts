@@ -4,9 +4,9 @@ import { startDocker } from "../docker.ts";
 import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
 import { ensureBaseImages } from "../images/ensure.ts";
+import { pathLine, runGraph, type Task, type Tasks } from "../lib/graph.ts";
 import { claim } from "../lib/process.ts";
-import { step } from "../lib/steps.ts";
-import { type Cluster, stackUp } from "../pulumi/stack.ts";
+import { type Cluster, type StackOutputs, stackUp } from "../pulumi/stack.ts";
 import { ensurePulumi } from "../pulumi/tools.ts";
 import { ownCluster } from "./own-cluster.ts";
 import { welcome } from "./welcome.ts";
@@ -17,23 +17,35 @@ export const stack = "dev";
 /** @param context a kubeconfig context of the user's, to deploy to in place of the local cluster */
 export async function up(context: string | undefined): Promise<void> {
   const start = performance.now();
-  if (context === undefined) await localCluster();
-  else await ownCluster(stack, context);
   const cluster: Cluster = context === undefined ? "local" : "own";
-  const outputs = await step(`Stack ${stack}`, () => stackUp(stack, cluster));
-  welcome(outputs, cluster, (performance.now() - start) / 1000);
+  let outputs: StackOutputs | undefined;
+  const deploy: Task = {
+    title: `Stack ${stack}`,
+    run: async () => {
+      outputs = await stackUp(stack, cluster);
+    },
+  };
+  if (context === undefined) await localCluster(deploy);
+  else {
+    await ownCluster(stack, context);
+    await runGraph({ deploy });
+  }
+  if (outputs) welcome(outputs, cluster, (performance.now() - start) / 1000);
 }
 
-/** The programs' build keeps the processors busy, so what waits for the network goes beside it. */
-async function localCluster(): Promise<void> {
-  preflight();
+/** Brings up the local cluster and all that a stack needs, then runs `last`. What computes longest is listed first. */
+export async function localCluster(last?: Task): Promise<void> {
+  await preflight();
   claim();
-  await step("Debian packages", installPackages);
-  const programs = step("Cluster's programs", buildPrograms);
-  const images = step("Pulumi", ensurePulumi)
-    .then(() => step("Local registry", registryUp))
-    .then(() => step("Docker daemon", startDocker))
-    .then(() => ensureBaseImages());
-  await Promise.all([programs, images]);
-  await clusterUp();
+  const tasks: Tasks = {
+    packages: { title: "Debian packages", run: installPackages },
+    programs: { title: "Cluster's programs", computes: true, run: buildPrograms },
+    pulumi: { title: "Pulumi", computes: true, run: ensurePulumi },
+    registry: { title: "Local registry", needs: ["packages"], run: registryUp },
+    docker: { title: "Docker daemon", needs: ["packages"], run: startDocker },
+    images: { title: "Base images", needs: ["registry", "docker"], run: () => ensureBaseImages() },
+    cluster: { title: "Cluster", needs: ["programs", "registry"], run: clusterUp },
+  };
+  const all = last ? { ...tasks, last: { ...last, needs: Object.keys(tasks) } } : tasks;
+  console.log(pathLine(all, await runGraph(all)));
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { UserError } from "./steps.ts";
+import { stopSignal, UserError } from "./steps.ts";
 
 /**
  * Fills `dir` by `build` unless it is there. Whole or not at all: an interrupted build leaves only a directory that nobody
@@ -56,7 +56,13 @@ export async function goBuild(
 ): Promise<void> {
   const ldflags = ["-s -w", ...settings.map((setting) => `-X ${setting}`)].join(" ");
   const args = ["build", ...goFlags, `-ldflags=${ldflags}`, `-tags=${tags}`, "-o", `${output}/`, ...packages];
-  const result = await execa("go", args, { cwd, env: goEnvironment, reject: false, all: true });
+  const result = await execa("go", args, {
+    cwd,
+    env: goEnvironment,
+    reject: false,
+    all: true,
+    cancelSignal: stopSignal(),
+  });
   if (!result.failed) return;
   const reason = (result.all ?? result.message).trim().split("\n").at(-1);
   throw new UserError(

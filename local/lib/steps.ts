@@ -1,9 +1,20 @@
-/** Progress on the terminal: one line when a step starts to wait, one when it is done, with its duration. */
+/** Progress on the terminal: one line when a step begins, one when it ends, with its duration. */
+import { AsyncLocalStorage } from "node:async_hooks";
 
 /** A failure that the user can act on; printed as one sentence, without a stack. */
 export class UserError extends Error {
   override name = "UserError";
 }
+
+const signals = new AsyncLocalStorage<AbortSignal>();
+
+const never = new AbortController().signal;
+
+/** Aborted when the work that calls it is to end, because something beside it failed. */
+export const stopSignal = (): AbortSignal => signals.getStore() ?? never;
+
+/** Runs `work` so that `stopSignal` in it is `signal`. */
+export const stoppable = <T>(signal: AbortSignal, work: () => T): T => signals.run(signal, work);
 
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
@@ -14,13 +25,14 @@ const seconds = (since: number) => `${((performance.now() - since) / 1000).toFix
  */
 export async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now();
-  const ticker = setInterval(() => console.log(`  … ${name} (${seconds(start)})`), 30_000);
+  console.log(`· ${name}`);
+  const ticker = setInterval(() => console.log(`  … ${name} (${seconds(start)})`), 29_000);
   try {
     const note = await work();
     console.log(`✓ ${name}${typeof note === "string" ? `: ${note}` : ""} (${seconds(start)})`);
     return note;
   } catch (error) {
-    console.log(`✗ ${name} (${seconds(start)})`);
+    console.log(stopSignal().aborted ? `– ${name}: stopped (${seconds(start)})` : `✗ ${name} (${seconds(start)})`);
     throw error;
   } finally {
     clearInterval(ticker);

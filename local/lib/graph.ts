@@ -1,0 +1,103 @@
+/** Work as a graph of tasks: each begins as soon as what it needs is done and, if it computes, a processor is free. */
+import { step, stoppable } from "./steps.ts";
+
+export interface Task {
+  /** For the step's lines. */
+  title: string;
+  /** Names of the tasks that come before it. Default none. */
+  needs?: string[];
+  /** Whether it keeps a processor busy; the others wait for a network or for a process. Default false. */
+  computes?: boolean;
+  /** Asked when it could begin: with nothing to do it is done, and nothing is printed. Default: there is something. */
+  idle?: () => boolean;
+  run: () => Promise<unknown>;
+}
+
+export type Tasks = Record<string, Task>;
+
+/** When a task began and ended, in milliseconds. */
+export interface Times {
+  begin: number;
+  end: number;
+}
+
+/** How many tasks compute at the same time: each keeps more than one core busy at times, and less at others. */
+const processors = 2;
+
+/** The tasks to begin now, those that are listed first first. Pure. */
+export function startable(tasks: Tasks, begun: ReadonlySet<string>, done: ReadonlySet<string>): string[] {
+  const computing = [...begun].filter((name) => tasks[name]?.computes && !done.has(name)).length;
+  let free = processors - computing;
+  return Object.entries(tasks)
+    .filter(([name, { needs = [] }]) => !begun.has(name) && needs.every((need) => done.has(need)))
+    .filter(([, { computes = false }]) => !computes || free-- > 0)
+    .map(([name]) => name);
+}
+
+/** The chain of tasks that decided when the last one ended: a shorter one of them makes the whole shorter. Pure. */
+export function criticalPath(tasks: Tasks, times: ReadonlyMap<string, Times>): string[] {
+  const at = (name: string) => times.get(name) as Times;
+  const latest = (names: string[]) => names.sort((a, b) => at(b).end - at(a).end)[0];
+  // A task that computes may have waited for another's processor.
+  const before = (name: string) =>
+    latest(
+      [...times.keys()].filter(
+        (other) =>
+          at(other).end <= at(name).begin &&
+          (tasks[name]?.needs?.includes(other) || (tasks[name]?.computes && tasks[other]?.computes)),
+      ),
+    );
+  const path: string[] = [];
+  for (let name = latest([...times.keys()]); name !== undefined; name = before(name)) path.unshift(name);
+  return path;
+}
+
+/**
+ * Runs all tasks. When one fails the others are told to stop (`stopSignal`), none begins any more, and once they have ended,
+ * its error is thrown.
+ * @returns when each began and ended; those with nothing to do are missing
+ */
+export async function runGraph(tasks: Tasks): Promise<Map<string, Times>> {
+  const [begun, done] = [new Set<string>(), new Set<string>()];
+  const times = new Map<string, Times>();
+  const running = new Map<string, Promise<void>>();
+  const stop = new AbortController();
+  const failures: unknown[] = [];
+
+  const begin = (name: string, task: Task) => {
+    begun.add(name);
+    if (task.idle?.()) return void done.add(name);
+    const start = performance.now();
+    const ended = stoppable(stop.signal, () => step(task.title, task.run))
+      .then(() => {
+        done.add(name);
+        times.set(name, { begin: start, end: performance.now() });
+      })
+      .catch((error: unknown) => {
+        failures.push(error);
+        stop.abort();
+      })
+      .finally(() => running.delete(name));
+    running.set(name, ended);
+  };
+
+  for (;;) {
+    const names = failures.length > 0 ? [] : startable(tasks, begun, done);
+    for (const name of names) begin(name, tasks[name] as Task);
+    if (running.size > 0) await Promise.race(running.values());
+    else if (names.length === 0) break;
+  }
+  if (failures.length > 0) throw failures[0];
+  const left = Object.keys(tasks).filter((name) => !done.has(name));
+  if (left.length > 0) throw new Error(`nothing brings what these tasks need: ${left.join(", ")}`);
+  return times;
+}
+
+/** The critical path as one line, for example `Critical path: Pulumi 12 s → Stack dev 80 s`. Pure. */
+export function pathLine(tasks: Tasks, times: ReadonlyMap<string, Times>): string {
+  const parts = criticalPath(tasks, times).map((name) => {
+    const { begin, end } = times.get(name) as Times;
+    return `${tasks[name]?.title} ${((end - begin) / 1000).toFixed(0)} s`;
+  });
+  return `Critical path: ${parts.join(" → ")}`;
+}
