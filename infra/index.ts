@@ -11,6 +11,8 @@ import { ImagePuller } from "./image-puller.ts";
 import { Images } from "./images.ts";
 import { Ingress } from "./ingress.ts";
 import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
+import { Generations } from "./kubernetes/generations.ts";
+import { stackLabels } from "./kubernetes/labels.ts";
 import { Migrations } from "./migrations.ts";
 import { makeMonitoring } from "./monitoring/monitoring.ts";
 import { Platform } from "./platform.ts";
@@ -29,15 +31,16 @@ const config = stackConfig();
 await refuseVanished(config.tenants);
 await refuseConflicts(config);
 
-const kubernetes = new k8s.Provider("kubernetes", {
+const provider = {
   context: config.context,
   // The cluster is told by its context, so a kubeconfig that is written anew replaces nothing.
   clusterIdentifier: config.context,
-  upsertExistingObjects: config.adoptExisting,
   // Where a change of content must roll pods, the object's name changes with it; the others are updated in place.
   enableConfigMapMutable: true,
   enableSecretMutable: true,
-});
+};
+const kubernetes = new k8s.Provider("kubernetes", { ...provider, upsertExistingObjects: config.adoptExisting });
+const generations = new Generations(provider);
 const docker = dockerProvider(config.baseRegistry, config.registryLogins);
 const providers = { providers: [kubernetes, docker] };
 const kubernetesApi = config.kubernetesApi ?? apiEndpoints(kubernetes);
@@ -50,6 +53,7 @@ const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", providers);
 const imagePullSecrets = pullSecretNames(config);
 const transformations = [
+  generations.keep,
   platformPods({ requestScale: config.requestScale, imagePullSecrets }),
   rolloutTimeout(config.rolloutTimeout),
 ];
@@ -99,6 +103,8 @@ if (config.ingress) new Ingress("api", { ...config.ingress, namespace, publicUrl
 
 const stores = { postgres: postgres.connection, redis: redis.connection };
 makeMonitoring({ ...config, namespace, base, stores }, inPlatform());
+
+generations.collect(config.context, namespace, stackLabels());
 
 /** Where the API is reached. */
 export const apiUrl = config.publicUrl;

@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { contentName, namedByContent } from "./kubernetes/content-name.ts";
+import { contentName } from "./kubernetes/content-name.ts";
 import { labels } from "./kubernetes/labels.ts";
 import { type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
 
@@ -26,7 +26,8 @@ export class Migrations extends pulumi.ComponentResource {
           template: runtimePod("migrate", { ...args, container: {}, pod: { restartPolicy: "Never" } }),
         },
       },
-      { parent: this, ...namedByContent },
+      // An `up` that failed may have left the Job of before, and then its name is not free.
+      { parent: this, deleteBeforeReplace: true },
     );
     this.registerOutputs({});
   }

@@ -4,7 +4,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { VolumeConfig } from "./config/scalars.ts";
 import type { BackupConfig } from "./config/stores.ts";
-import { contentName, namedByContent } from "./kubernetes/content-name.ts";
+import { contentName } from "./kubernetes/content-name.ts";
 import { labels } from "./kubernetes/labels.ts";
 import { dataOptions } from "./kubernetes/protect.ts";
 import { withScratch } from "./kubernetes/scratch.ts";
@@ -53,7 +53,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
     const scriptsMap = new k8s.core.v1.ConfigMap(
       `${name}-scripts`,
       { metadata: meta(contentName("postgres-backup-scripts", scriptFiles)), immutable: true, data: scriptFiles },
-      { ...parent, ...namedByContent },
+      parent,
     );
     const claim = new k8s.core.v1.PersistentVolumeClaim(
       `${name}-volume`,

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { RedisConfig } from "./config/stores.ts";
-import { contentName, namedByContent } from "./kubernetes/content-name.ts";
+import { contentName } from "./kubernetes/content-name.ts";
 import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels, selector } from "./kubernetes/labels.ts";
 import { dataOptions, staysOnNode } from "./kubernetes/protect.ts";
@@ -70,7 +70,7 @@ export class Redis extends pulumi.ComponentResource {
         immutable: true,
         data,
       },
-      { ...parent, ...namedByContent },
+      parent,
     );
     const claim = new k8s.core.v1.PersistentVolumeClaim(
       `${name}-data`,

@@ -3,7 +3,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { secondsOf } from "./config/duration.ts";
 import type { Config } from "./config.ts";
-import { contentName, namedByContent } from "./kubernetes/content-name.ts";
+import { contentName } from "./kubernetes/content-name.ts";
 import { generatedSecret } from "./kubernetes/generated-secret.ts";
 import { labels } from "./kubernetes/labels.ts";
 import type { SecretKey, StoreConnection } from "./store-connection.ts";
@@ -81,7 +81,7 @@ export class Settings extends pulumi.ComponentResource {
         immutable: true,
         data: environment,
       },
-      { ...parent, ...namedByContent },
+      parent,
     );
 
     const tokenKey =
@@ -106,7 +106,7 @@ export class Settings extends pulumi.ComponentResource {
           immutable: true,
           data,
         },
-        { ...parent, ...namedByContent },
+        parent,
       );
       secretFiles.push({ configMap: { name: trusted.metadata.name } });
     }

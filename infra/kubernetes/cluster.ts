@@ -1,5 +1,6 @@
-/** What the program asks the cluster before it makes anything: what others have there already. */
+/** What the program asks the cluster itself, beside Pulumi's provider: what others have there already, and what is superseded. */
 import * as k8s from "@kubernetes/client-node";
+import { nameWithoutContent } from "./content-name.ts";
 
 /** A part of the Kubernetes API, as registered in the cluster. */
 export interface RegisteredApi {
@@ -26,15 +27,27 @@ export interface Found {
   autoscalers: RunningAutoscaler[];
 }
 
+/** An immutable ConfigMap or Secret whose name is made of its content; see generations.ts. */
+export interface Generation {
+  kind: "ConfigMap" | "Secret";
+  name: string;
+  uid: string;
+  createdAt: Date;
+}
+
+/** The generations of a namespace. */
+export interface FoundGenerations {
+  generations: Generation[];
+  /** All that may name one: pods, and whatever pods are made of. */
+  users: object[];
+}
+
 /**
  * Asks the cluster of a kubeconfig context. @param namespace whose autoscalers are listed; it need not exist
  * @throws Error that says why there is no answer
  */
 export async function look(context: string, namespace: string): Promise<Found> {
-  const config = new k8s.KubeConfig();
-  config.loadFromDefault();
-  if (!config.getContextObject(context)) throw new Error(`the kubeconfig has no context ${context}`);
-  config.setCurrentContext(context);
+  const config = configOf(context);
   try {
     const [apis, autoscalers] = await Promise.all([
       config.makeApiClient(k8s.ApiregistrationV1Api).listAPIService(),
@@ -63,7 +76,92 @@ const reason = (error: Error): string =>
     ? `the API server answers HTTP ${error.code}`
     : ((error.cause as Error | undefined)?.message ?? error.message);
 
-type Look = (context: string, namespace: string) => Promise<Found | undefined>;
+/** @throws Error where the kubeconfig hasn't the context */
+function configOf(context: string): k8s.KubeConfig {
+  const config = new k8s.KubeConfig();
+  config.loadFromDefault();
+  if (!config.getContextObject(context)) throw new Error(`the kubeconfig has no context ${context}`);
+  config.setCurrentContext(context);
+  return config;
+}
 
-/** How the program looks. The recorder of tests and manifests, which has no cluster to ask, puts its own in place. */
-export const cluster: { look: Look } = { look };
+/**
+ * Deletes the generations that `pick` picks.
+ * @param labels that they carry
+ * @returns what was deleted, for example `ConfigMap api-config-3f9a1c02d4`
+ * @throws Error that says why there is no answer
+ */
+export async function collect(
+  context: string,
+  namespace: string,
+  labels: Record<string, string>,
+  pick: (found: FoundGenerations) => Generation[],
+): Promise<string[]> {
+  const config = configOf(context);
+  try {
+    const core = config.makeApiClient(k8s.CoreV1Api);
+    const gone: string[] = [];
+    for (const { kind, name, uid } of pick(await generations(config, namespace, labels))) {
+      const which = { namespace, name, body: { preconditions: { uid } } };
+      await (kind === "ConfigMap" ? core.deleteNamespacedConfigMap(which) : core.deleteNamespacedSecret(which));
+      gone.push(`${kind} ${name}`);
+    }
+    return gone;
+  } catch (error) {
+    throw new Error(reason(error as Error));
+  }
+}
+
+/** The users are asked for last, so that no generation is found without a user that it had when it was found. */
+async function generations(
+  config: k8s.KubeConfig,
+  namespace: string,
+  labels: Record<string, string>,
+): Promise<FoundGenerations> {
+  const [core, apps, batch] = [
+    config.makeApiClient(k8s.CoreV1Api),
+    config.makeApiClient(k8s.AppsV1Api),
+    config.makeApiClient(k8s.BatchV1Api),
+  ];
+  const labelSelector = Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join();
+  const [configMaps, secrets] = await Promise.all([
+    core.listNamespacedConfigMap({ namespace, labelSelector }),
+    core.listNamespacedSecret({ namespace, labelSelector }),
+  ]);
+  const users = await Promise.all([
+    core.listNamespacedPod({ namespace }),
+    core.listNamespacedPodTemplate({ namespace }),
+    core.listNamespacedReplicationController({ namespace }),
+    apps.listNamespacedDeployment({ namespace }),
+    apps.listNamespacedReplicaSet({ namespace }),
+    apps.listNamespacedStatefulSet({ namespace }),
+    apps.listNamespacedDaemonSet({ namespace }),
+    apps.listNamespacedControllerRevision({ namespace }),
+    batch.listNamespacedJob({ namespace }),
+    batch.listNamespacedCronJob({ namespace }),
+  ]);
+  return {
+    generations: [
+      ...configMaps.items.flatMap((object) => generation("ConfigMap", object)),
+      ...secrets.items.flatMap((object) => generation("Secret", object)),
+    ],
+    users: users.flatMap(({ items }): object[] => items),
+  };
+}
+
+/** None where the object has no content's name, or could be changed. */
+function generation(kind: Generation["kind"], { metadata, immutable }: k8s.V1ConfigMap | k8s.V1Secret): Generation[] {
+  const { name = "", uid = "", creationTimestamp } = metadata ?? {};
+  if (!immutable || !nameWithoutContent(name) || !creationTimestamp) return [];
+  return [{ kind, name, uid, createdAt: creationTimestamp }];
+}
+
+interface Cluster {
+  look: (...args: Parameters<typeof look>) => Promise<Found | undefined>;
+  collect: typeof collect;
+}
+
+/** How the program asks. The recorder of tests and manifests, which has no cluster to ask, puts its own in place. */
+export const cluster: Cluster = { look, collect };

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 /**
  * A name that changes with the content: `api-config-3f9a1c02d4`. Whatever refers to the object by name is rolled when the
- * content changes, and pods of before keep what they started with.
+ * content changes. A ConfigMap or Secret of such a name is `immutable` and a generation of its content; see generations.ts.
  * Secret content must be generated (128 bits and more), as the name shows a part of its hash.
  */
 export const contentName = (name: string, content: pulumi.Input<unknown>): pulumi.Output<string> =>
@@ -14,9 +14,5 @@ export const contentName = (name: string, content: pulumi.Input<unknown>): pulum
     }),
   );
 
-/**
- * For an object of such a name. What is put back after a failed `up` has a name that was there before: if the object of that
- * name had waited for the end of the `up`, making it would be refused, or it would be taken over and then deleted. So it goes
- * first. Pods that run have mounted it; those of before that restart in the meantime wait for the ones that follow.
- */
-export const namedByContent = { deleteBeforeReplace: true } as const;
+/** What of a name is the same for all contents: `api-config`. Undefined for a name that no content has made. */
+export const nameWithoutContent = (name: string): string | undefined => /^(.+)-[0-9a-f]{10}$/.exec(name)?.[1];

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { contentName, namedByContent } from "./content-name.ts";
+import { contentName } from "./content-name.ts";
 import { type Component, labels } from "./labels.ts";
 
 export interface GeneratedSecretArgs {
@@ -34,6 +34,6 @@ export function generatedSecret(
       immutable: true,
       stringData: { [args.key]: result },
     },
-    { ...parent, ...namedByContent },
+    parent,
   ).metadata.name;
 }

@@ -31,13 +31,18 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
 /** The components that run Berth's own code; the others have versions of their own, which their image tells. */
 const berthsOwn: Component[] = ["api", "worker", "migrate", "cleanup"];
 
-/** The recommended labels of Kubernetes for an object of the component; its instance is the Pulumi stack. */
-export const labels = (component: Component) => ({
-  ...selector(component),
+/** The labels of every object of this stack; the instance is the Pulumi stack. */
+export const stackLabels = () => ({
   "app.kubernetes.io/instance": pulumi.getStack(),
-  ...(berthsOwn.includes(component) && { "app.kubernetes.io/version": version }),
   "app.kubernetes.io/part-of": "berth",
   "app.kubernetes.io/managed-by": "pulumi",
+});
+
+/** The recommended labels of Kubernetes for an object of the component. */
+export const labels = (component: Component) => ({
+  ...selector(component),
+  ...(berthsOwn.includes(component) && { "app.kubernetes.io/version": version }),
+  ...stackLabels(),
 });
 
 /** On the namespace and all objects of a tenant: the tenant's name. */

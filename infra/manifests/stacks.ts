@@ -9,7 +9,7 @@ import { CommandError } from "@pulumi/pulumi/automation/index.js";
 import { root } from "../../local/lib/paths.ts";
 import { UserError } from "../../local/lib/steps.ts";
 import { type RecordedResource, recordStack } from "../testing/record.ts";
-import { withThrowAwayStack } from "./throw-away.ts";
+import { withRenderedStack } from "./throw-away.ts";
 
 /**
  * Writes each object of the stack into the directory as YAML; what was there before is gone.
@@ -18,7 +18,7 @@ import { withThrowAwayStack } from "./throw-away.ts";
 export async function renderStack(stack: string, directory: string, resources?: RecordedResource[]): Promise<void> {
   const recorded = resources ?? (await recordStack(stack));
   rmSync(directory, { recursive: true, force: true });
-  await withThrowAwayStack(stack, recorded, directory, (it) => it.up({ suppressProgress: true }));
+  await withRenderedStack(stack, recorded, directory, (it) => it.up({ suppressProgress: true }));
 }
 
 /**
@@ -30,7 +30,7 @@ export async function checkPolicies(stack: string, resources?: RecordedResource[
   const unused = mkdtempSync(join(tmpdir(), "berth-policy-"));
   try {
     const policyPacks = [join(root, "policy", "run")];
-    await withThrowAwayStack(stack, resources ?? (await recordStack(stack)), unused, (it) =>
+    await withRenderedStack(stack, resources ?? (await recordStack(stack)), unused, (it) =>
       it.preview({ policyPacks, suppressProgress: true, color: "never" }),
     );
   } catch (error) {

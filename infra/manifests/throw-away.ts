@@ -1,4 +1,4 @@
-/** Stacks that live for one call and reach no cluster: their objects become files. */
+/** Stacks that live for one call. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,16 +9,28 @@ import { pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
 import type { RecordedResource } from "../testing/record.ts";
 
 /**
- * Makes a stack of the recorded Kubernetes resources, for `use` to preview or bring up, and removes it afterwards. The stack
- * has a backend, a home and a passphrase of its own, whatever the environment says: a shell that knows the production
- * backend must not make a stack there. Pulumi must be there (`ensurePulumi`).
+ * Makes a stack of the recorded Kubernetes resources, for `use` to preview or bring up, and forgets it afterwards. It reaches
+ * no cluster.
  * @param directory into which the Kubernetes provider writes the objects as YAML
  */
-export async function withThrowAwayStack<T>(
+export const withRenderedStack = <T>(
   name: string,
   resources: RecordedResource[],
   directory: string,
   use: (stack: Stack) => Promise<T>,
+): Promise<T> => withThrowAwayStack(name, () => register(resources, directory), use);
+
+/**
+ * Makes a stack of the program, and forgets it afterwards. The stack has a backend, a home and a passphrase of its own,
+ * whatever the environment says: a shell that knows the production backend must not make a stack there. Pulumi must be there
+ * (`ensurePulumi`).
+ * @param kubeconfig default: one without a cluster, whatever cluster the shell knows
+ */
+export async function withThrowAwayStack<T>(
+  name: string,
+  program: () => void,
+  use: (stack: Stack) => Promise<T>,
+  kubeconfig = "/dev/null",
 ): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "berth-stack-"));
   const [backend, home] = [join(folder, "backend"), join(folder, "home")];
@@ -26,7 +38,7 @@ export async function withThrowAwayStack<T>(
     for (const made of [backend, home]) mkdirSync(made);
     symlinkSync(join(pulumiHome(), "plugins"), join(home, "plugins"));
     const stack = await LocalWorkspace.createStack(
-      { stackName: name, projectName: "berth", program: async () => register(resources, directory) },
+      { stackName: name, projectName: "berth", program: async () => program() },
       {
         pulumiHome: home,
         pulumiCommand: await PulumiCommand.get({ root: pulumiRoot }),
@@ -39,8 +51,7 @@ export async function withThrowAwayStack<T>(
           PULUMI_STACK: "",
           PULUMI_SKIP_UPDATE_CHECK: "true",
           PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-          // Whatever cluster the shell knows, none is found.
-          KUBECONFIG: "/dev/null",
+          KUBECONFIG: kubeconfig,
         },
       },
     );

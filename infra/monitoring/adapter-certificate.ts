@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { selfSigned } from "../kubernetes/certificate.ts";
-import { contentName, namedByContent } from "../kubernetes/content-name.ts";
+import { contentName } from "../kubernetes/content-name.ts";
 import { labels } from "../kubernetes/labels.ts";
 
 /**
@@ -41,7 +41,7 @@ export class AdapterCertificate extends pulumi.ComponentResource {
         immutable: true,
         stringData: files,
       },
-      { ...parent, ...namedByContent },
+      parent,
     ).metadata.name;
     this.registerOutputs({});
   }

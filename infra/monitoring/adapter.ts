@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
 import type { AdapterConfig } from "../config/monitoring.ts";
-import { contentName, namedByContent } from "../kubernetes/content-name.ts";
+import { contentName } from "../kubernetes/content-name.ts";
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
@@ -44,7 +44,7 @@ export class Adapter extends pulumi.ComponentResource {
     const settings = new k8s.core.v1.ConfigMap(
       `${name}-config`,
       { metadata: meta(contentName(`${name}-config`, rules)), immutable: true, data: rules },
-      { ...parent, ...namedByContent },
+      parent,
     );
     const account = new k8s.core.v1.ServiceAccount(
       name,

@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { contentName, namedByContent } from "../kubernetes/content-name.ts";
+import { contentName } from "../kubernetes/content-name.ts";
 import { type Component, labels, selector } from "../kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
 import type { StoreConnection } from "../store-connection.ts";
@@ -42,7 +42,7 @@ export class Exporter extends pulumi.ComponentResource {
           immutable: true,
           data,
         },
-        { ...parent, ...namedByContent },
+        parent,
       ).metadata.name;
     const answers = { httpGet: { path: "/", port: "metrics" }, timeoutSeconds: 3 };
     new k8s.apps.v1.Deployment(

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
-import { contentName, namedByContent } from "../kubernetes/content-name.ts";
+import { contentName } from "../kubernetes/content-name.ts";
 import { generatedSecret } from "../kubernetes/generated-secret.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
@@ -52,7 +52,7 @@ export class Grafana extends pulumi.ComponentResource {
         immutable: true,
         data: files,
       },
-      { ...parent, ...namedByContent },
+      parent,
     );
     const variables = {
       GF_SECURITY_ADMIN_PASSWORD__FILE: "/etc/grafana-password/password",

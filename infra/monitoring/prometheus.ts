@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
 import type { PrometheusConfig } from "../config/monitoring.ts";
-import { contentName, namedByContent } from "../kubernetes/content-name.ts";
+import { contentName } from "../kubernetes/content-name.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import { quantityValue } from "../kubernetes/quantity.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
@@ -66,7 +66,7 @@ export class Prometheus extends pulumi.ComponentResource {
         immutable: true,
         data: files,
       },
-      { ...parent, ...namedByContent },
+      parent,
     );
     const account = new k8s.core.v1.ServiceAccount(
       name,

@@ -5,11 +5,14 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
-/** One resource: type, name, whether Pulumi refuses to delete it, and inputs. Generated values stand as `<type name>`. */
+/** One resource. Generated values stand as `<type name>`. */
 export interface RecordedResource {
   type: string;
   name: string;
+  /** Pulumi refuses to delete it. */
   protect?: true;
+  /** Pulumi leaves it in the cluster when it is through with it. */
+  retain?: true;
   inputs: unknown;
   /** It is only read, and belongs to someone else. */
   read?: true;
@@ -69,15 +72,17 @@ export async function recordStack(
 ): Promise<RecordedResource[]> {
   const recorded: RecordedResource[] = [];
   const protectedOnes = new Set<string>();
+  const retainedOnes = new Set<string>();
   const made = new Map<string, string[]>();
   await pulumi.runtime.setMocks(
     {
       newResource: (args) => {
         const { type, name } = args;
         const isProtected = protectedOnes.has(key({ type, name })) && ({ protect: true } as const);
+        const isRetained = retainedOnes.has(key({ type, name })) && ({ retain: true } as const);
         const isRead = args.id !== undefined && args.id !== "" && ({ read: true } as const);
         if (args.custom) {
-          const resource = { type, name, ...isProtected, ...isRead, inputs: sorted(args.inputs) };
+          const resource = { type, name, ...isProtected, ...isRetained, ...isRead, inputs: sorted(args.inputs) };
           makers.set(resource, made.get(key(resource)) ?? []);
           recorded.push(resource);
         }
@@ -94,9 +99,11 @@ export async function recordStack(
   // Of the same load as the program: there is no cluster to ask.
   const { cluster } = await import("../kubernetes/cluster.ts");
   cluster.look = async () => undefined;
+  cluster.collect = async () => [];
   await pulumi.runtime.runInPulumiStack(() => {
     pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
       if (opts.protect) protectedOnes.add(key({ type, name }));
+      if (opts.retainOnDelete) retainedOnes.add(key({ type, name }));
       made.set(key({ type, name }), runningFiles());
       return undefined;
     });

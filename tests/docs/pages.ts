@@ -193,6 +193,7 @@ done; true`,
   "docs/operating.md": {
     shell: "stack",
     commands: {
+      "kubectl rollout undo": proof("undo"),
       "kubectl drain NODE": proof("drain"),
       "BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak": proof("soak"),
       "kubectl get pods -n berth -o wide": {},

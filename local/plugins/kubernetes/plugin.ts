@@ -12,6 +12,7 @@ interface Arguments {
   context?: string;
   clusterIdentifier?: string;
   upsertExistingObjects?: "true" | "false";
+  enablePatchForce?: "true" | "false";
   renderYamlToDirectory?: string;
   /** Changed contents are always updated in place, unless they are immutable. */
   enableConfigMapMutable?: "true";
@@ -24,6 +25,7 @@ const understood: (keyof Arguments)[] = [
   "context",
   "clusterIdentifier",
   "upsertExistingObjects",
+  "enablePatchForce",
   "renderYamlToDirectory",
   "enableConfigMapMutable",
   "enableSecretMutable",
@@ -61,7 +63,10 @@ export function kubernetesPlugin(version: string): Plugin {
           (object) => removeFile(directory, object),
         );
       api ??= new Api(loadConfig(settings.kubeconfig, settings.context));
-      return clusterResource(kind, api, settings.upsertExistingObjects === "true");
+      return clusterResource(kind, api, {
+        upsert: settings.upsertExistingObjects === "true",
+        force: settings.enablePatchForce === "true",
+      });
     },
     invoke: () => undefined,
   };

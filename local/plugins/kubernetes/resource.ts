@@ -9,8 +9,15 @@ import { idOf, type KubeObject, metadataOf, parseId, prune } from "./object.ts";
 import { fieldManagerOf, oldInputs, oldLive, stateOf } from "./state.ts";
 import { type Awaited, type Limits, untilGone, untilReady } from "./waits.ts";
 
-/** @param upsert whether an object that exists already is taken over, as if Pulumi had made it */
-export function clusterResource(kind: Kind, api: Api, upsert: boolean): Resource {
+/**
+ * @param upsert whether an object that exists already is taken over, as if Pulumi had made it
+ * @param force whether fields are taken from other managers
+ */
+export function clusterResource(
+  kind: Kind,
+  api: Api,
+  { upsert, force }: { upsert: boolean; force: boolean },
+): Resource {
   const refuseExisting = async (object: Props) => {
     const found = await api.get(kind, metadataOf(object)).catch((error) => {
       if (!isCode(error, 404)) throw error;
@@ -23,7 +30,7 @@ export function clusterResource(kind: Kind, api: Api, upsert: boolean): Resource
     const fieldManager = fieldManagerOf(old);
     const object = plain<KubeObject>(inputs);
     if (upsert || Object.keys(old).length > 0) await api.takeOver(kind, object, fieldManager);
-    const made = await api.apply(kind, object, { fieldManager });
+    const made = await api.apply(kind, object, { fieldManager, force });
     // It is there now, so whatever fails from here on, the state must have it.
     const { live, problem } = await untilReady(api, kind, made, limits).catch(
       ({ message }: Error): Awaited => ({ live: made, problem: `${nameOf(made)}: ${message}` }),
