@@ -222,3 +222,13 @@ test("wrong keys from one address are limited, whatever they are; a right key fr
   });
   expect(elsewhere.statusCode).toBe(401);
 });
+
+test("without Redis wrong keys are limited all the same, by each process alone", async () => {
+  const api = await openApi({ REDIS_PORT: 1 });
+  const wrong = async (key: string) => (await call(api, "GET", "/v1/sessions", { key })).status;
+  const answers = [];
+  for (let tried = 0; tried < 60; tried += 1) answers.push(await wrong(`berth_acme_wrong${tried}`));
+  expect(new Set(answers)).toEqual(new Set([401]));
+  expect(await wrong("berth_acme_another")).toBe(429);
+  expect((await call(api, "GET", "/v1/sessions")).status).toBe(200);
+});

@@ -1,6 +1,6 @@
 /**
  * How often a key may call, counted in Redis for all API processes together. Redis is no judge of who may work: while it is
- * away, calls go through.
+ * away, calls go through. Wrong keys don't: each process counts its own then, because a flood of them makes Redis late.
  *
  * The headers are those of the IETF's draft "RateLimit header fields for HTTP": `RateLimit-Policy: "key";q=600;w=60` says
  * 600 calls in 60 seconds, `RateLimit: "key";r=599;t=42` that 599 are left for the next 42 seconds.
@@ -8,7 +8,7 @@
 import type { Redis } from "ioredis";
 import ipaddr from "ipaddr.js";
 import type { Logger } from "pino";
-import { RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import { within } from "../within.ts";
 import type { CallerInfo } from "./caller.ts";
 import { Problem } from "./problem.ts";
@@ -30,6 +30,7 @@ export interface Rate {
 export class RateLimit {
   readonly #limiter: RateLimiterRedis;
   readonly #wrong: RateLimiterRedis;
+  readonly #wrongHere = new RateLimiterMemory({ points: wrongPerMinute, duration: windowSeconds });
   #awayUntil = 0;
   #away = false;
 
@@ -68,8 +69,15 @@ export class RateLimit {
    * Counts a wrong key, token or ticket that came from the address. Right ones are never counted or refused by the address,
    * because many users may share one.
    */
-  takeWrong(address: string): Promise<Rate | undefined> {
-    return this.#take(networkOf(address), this.#wrong, wrongPerMinute, "wrong keys from your address");
+  async takeWrong(address: string): Promise<Rate> {
+    const network = networkOf(address);
+    const what = "wrong keys from your address";
+    const rate = await this.#take(network, this.#wrong, wrongPerMinute, what);
+    if (rate !== undefined) return rate;
+    return this.#wrongHere.consume(network).then(
+      (state) => rateOf(state, false, wrongPerMinute, what),
+      (state: RateLimiterRes) => rateOf(state, true, wrongPerMinute, what),
+    );
   }
 
   async #take(
