@@ -1,4 +1,5 @@
 /** Generations on a real cluster: by Pulumi in a throw-away stack, and what its collection leaves. */
+import { until } from "@berth/testing/until.ts";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
@@ -64,7 +65,7 @@ function program(namespace: string, { content, version, broken = false }: Wanted
     "api",
     {
       metadata: { name: "api", namespace },
-      spec: { replicas: broken ? -1 : 0, selector: { matchLabels: labels }, template: pod },
+      spec: { replicas: broken ? -1 : 0, revisionHistoryLimit: 1, selector: { matchLabels: labels }, template: pod },
     },
     { parent },
   );
@@ -75,7 +76,7 @@ const podSpec = <T>(name: T) => ({
   containers: [{ name: "node", image: `${registry}/none`, envFrom: [{ configMapRef: { name } }] }],
 });
 
-test("a generation stays when the next one is made, also by an `up` that fails, and comes back", async () => {
+test("a generation stays when the next one is made, also by an `up` that fails, comes back, and is collected when nothing names it", async () => {
   await using namespace = await TestNamespace.create();
   let wanted: Wanted = { content: "one", version: "1" };
   const up = async (stack: Stack, next: Wanted) => {
@@ -113,12 +114,27 @@ test("a generation stays when the next one is made, also by an `up` that fails, 
       expect(both).toContain(`configmap/${await nameOf()}`);
       expect(one).not.toContain(`configmap/${await nameOf()}`);
 
+      const four = await up(stack, { content: "four", version: "2" });
+      expect(four).toHaveLength(4);
+      await until(
+        "the history is of one version",
+        60,
+        () => inNamespace(namespace, "get", "replicasets", "-o", "name"),
+        (list) => list.split("\n").length === 2,
+      );
+      // Two hours later; "three" is the newest one before, "two" is in the history.
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 7_200_000 });
+      const { stdout } = await stack.up({ color: "never" }).finally(() => vi.useRealTimers());
+      expect(stdout).toContain(`are deleted: ConfigMap ${`${one}`.replace("configmap/", "")}.`);
+      const left = await names(namespace);
+      expect(left).toEqual(four.filter((name) => !one.includes(name)));
+
       await stack.destroy({ color: "never" });
-      expect(await names(namespace)).toEqual(all); // they go with the namespace
+      expect(await names(namespace)).toEqual(left); // they go with the namespace
     },
     kubeconfig,
   );
-}, 300_000); // six runs of Pulumi
+}, 300_000); // eight runs of Pulumi
 
 const configMap = (name: string, more: object = {}) => ({
   apiVersion: "v1",
