@@ -1,4 +1,4 @@
-/** What the program asks the cluster itself, beside Pulumi's provider: what others have there already, and what is superseded. */
+/** What the program asks the cluster beside Pulumi's provider: what others have there, and what is superseded. */
 import * as k8s from "@kubernetes/client-node";
 import { nameWithoutContent } from "./content-name.ts";
 

@@ -1,8 +1,8 @@
 /**
- * ConfigMaps and Secrets whose name is made of their content (content-name.ts). Each content is a generation: an object that
- * never changes. A new generation is made before the workloads that name it are rolled, and the old ones stay, because pods
- * of the version before may start at any moment of a rollout, and after it by `kubectl rollout undo`. Each `up` collects
- * the generations that nothing names any more.
+ * ConfigMaps and Secrets whose name is made of their content (content-name.ts). Each content is a generation: an object
+ * that never changes. A new generation is made before the workloads that name it are rolled, and the old ones stay,
+ * because pods of the version before may start at any moment of a rollout, and after it by `kubectl rollout undo`. Each
+ * `up` collects the generations that nothing names any more.
  */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
@@ -13,8 +13,8 @@ import { nameWithoutContent } from "./content-name.ts";
 const minimumAge = 3_600_000;
 
 /**
- * The generations that may be deleted. Stay: those of the stack as it is now (`current`, names), of each of them the newest
- * one before, what a user names, and what is younger than an hour.
+ * The generations that may be deleted. Kept are those of the stack as it is now (`current`, names), the newest one before
+ * each of them, what a user names, and what is younger than an hour.
  */
 export function collectable(
   { generations, users }: FoundGenerations,

@@ -1,6 +1,6 @@
 /**
- * The version before, while a changed configuration is rolled out and after it: a pod of it that goes in the middle of the
- * rollout starts again, and Kubernetes alone brings it back (`kubectl rollout undo`), without Pulumi.
+ * The version before, while a changed configuration is rolled out and after it: a pod of it that goes in the middle of
+ * the rollout starts again, and Kubernetes alone brings it back (`kubectl rollout undo`), without Pulumi.
  */
 import { until } from "@berth/testing/until.ts";
 import { afterAll, expect, test } from "vitest";
