@@ -1,5 +1,6 @@
 /** API and worker as processes of this machine, which is their node. */
 import { readdirSync, readFileSync } from "node:fs";
+import { Hopeless, until } from "@berth/testing/until.ts";
 import type { V1Pod } from "@kubernetes/client-node";
 import { execa } from "execa";
 import { core } from "../berth.ts";
@@ -48,6 +49,42 @@ export async function inNetworkOf(pod: V1Pod, command: string[]): Promise<string
 export function memoryOf(pid: number): number | undefined {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1];
   return kib === undefined ? undefined : Number(kib) / 1024;
+}
+
+/** Asks the debugger of a Node process to collect all garbage, and prints the bytes that are left. */
+const collectGarbage = `
+  const [{ webSocketDebuggerUrl }] = await (await fetch("http://127.0.0.1:9229/json")).json();
+  const socket = new WebSocket(webSocketDebuggerUrl);
+  await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
+  const call = (method) => new Promise((resolve) => {
+    socket.onmessage = ({ data }) => resolve(JSON.parse(data).result);
+    socket.send(JSON.stringify({ id: 1, method }));
+  });
+  await call("HeapProfiler.collectGarbage");
+  const { usedSize, embedderHeapUsedSize = 0, backingStorageSize = 0 } = await call("Runtime.getHeapUsage");
+  console.log(usedSize + embedderHeapUsedSize + backingStorageSize);
+  socket.close();`;
+
+/**
+ * What the runtime's process in the pod holds after a garbage collection, in MiB; undefined when the process has ended.
+ * Resident memory would tell how lately garbage was collected. SIGUSR1 opens Node's debugger on the pod's own loopback.
+ */
+export async function heldBy(pod: V1Pod): Promise<number | undefined> {
+  const pid = processOf(pod);
+  if (pid === undefined) return undefined;
+  try {
+    process.kill(pid, "SIGUSR1");
+    const bytes = await until("Node's debugger answers", 30, async () => {
+      if (processOf(pod) !== pid) throw new Hopeless("the process has ended");
+      return inNetworkOf(pod, [process.execPath, "--input-type=module", "--eval", collectGarbage]).catch(
+        () => undefined,
+      );
+    });
+    return Number(bytes) / 2 ** 20;
+  } catch (error) {
+    if (processOf(pod) === pid) throw error;
+    return undefined;
+  }
 }
 
 /** What the pod has logged, a line per event. */
