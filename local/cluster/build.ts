@@ -1,36 +1,38 @@
-/** Builds the cluster's programs from Go modules, once per version and machine. */
-import { symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+/** The cluster's programs: Kubernetes' own where they can be had, the others and what can't be had from Go modules, once. */
+import { chmodSync, copyFileSync, existsSync, symlinkSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { execa } from "execa";
 import { buildOnce, goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
+import { architecture, obtain, Unobtainable } from "../lib/obtain.ts";
 import { binDir } from "../lib/paths.ts";
 
 /** The Go module of the cluster's programs. */
 export const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
-const adapterSources = join(sources, "adapter");
 const prometheusSources = join(sources, "prometheus");
 
 const kubernetesVersion = moduleVersion(sources, "k8s.io/kubernetes");
 const [, major, minor] = kubernetesVersion.match(/^v(\d+)\.(\d+)/) ?? [];
 const versionPackage = "k8s.io/component-base/version";
-const versionSettings = [`gitVersion=${kubernetesVersion}`, `gitMajor=${major}`, `gitMinor=${minor}`].map(
+const settings = [`gitVersion=${kubernetesVersion}`, `gitMajor=${major}`, `gitMinor=${minor}`].map(
   (setting) => `${versionPackage}.${setting}`,
 );
 
-/** `kube` answers to these names. */
-const kubeNames = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"];
-
-/** What is in `programsDir`. local-path-provisioner is built apart: it spells the path of a shared module differently. */
-const builds = [
-  ["./kube", "./coredns", "./netpol", "./pause", "./volume", "github.com/google/go-containerregistry/cmd/crane"],
-  ["github.com/rancher/local-path-provisioner"],
+const kubernetesPrograms = [
+  ...["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"],
 ];
 
+/** Kubernetes' programs: six of its makers', or one of Go modules that answers to the six names. */
+export const kubernetesDir = join(binDir, `kubernetes-${sourcesVersion(sources, "kube/*.go")}`);
+
+/** The others, which are in no form that could be checked. local-path-provisioner spells the path of a shared module differently. */
+const builds = [["./coredns", "./netpol", "./pause", "./volume"], ["github.com/rancher/local-path-provisioner"]];
+
 /** Names the sources, the pinned modules and the Go version: what decides the binaries. */
-export const programsVersion = sourcesVersion(sources, "{kube,coredns,netpol,pause,volume}/*.go");
+export const programsVersion = sourcesVersion(sources, "{coredns,netpol,pause,volume}/*.go");
 export const programsDir = join(binDir, `cluster-${programsVersion}`);
 
-const adapterDir = join(binDir, `adapter-${sourcesVersion(adapterSources, "*.go")}`);
+const adapterDir = join(binDir, `adapter-${sourcesVersion(sources, "adapter/*.go")}`);
 /** prometheus-adapter, for its stand-in image; there once `ensureAdapter` has run. */
 export const adapterBinary = join(adapterDir, "adapter");
 
@@ -39,22 +41,64 @@ const prometheusVersion = sourcesVersion(prometheusSources, "*.go");
 /** `prometheus`, for its stand-in image, or `promtool`; there once `ensurePrometheus` has made it. */
 export const prometheusProgram = (name: PrometheusProgram) => join(binDir, `${name}-${prometheusVersion}`, name);
 
-/** A program of the cluster, e.g. `kubectl`; there once `buildPrograms` has run. */
-export const program = (name: string) => join(programsDir, name);
+/** A program of the cluster, e.g. `kubectl`; there once `buildPrograms` and `ensureKubernetes` have run. */
+export const program = (name: string) => join(kubernetesPrograms.includes(name) ? kubernetesDir : programsDir, name);
 
-/** Builds the cluster's programs unless this version is there (about six minutes on two cores). Returns what it did. */
-export function buildPrograms(): Promise<string> {
-  return buildOnce(programsDir, async (dir) => {
-    for (const packages of builds) await goBuild(sources, dir, packages, { settings: versionSettings });
-    for (const name of kubeNames) symlinkSync("kube", join(dir, name));
+/**
+ * Takes those of Kubernetes' programs that are installed in this version, and the others from a mirror or from its makers.
+ * Where one can't be had, none is taken: `buildKubernetes` makes all. Returns what it did, for the step's line.
+ * @throws UserError when a file isn't what it should be
+ */
+export async function obtainKubernetes(): Promise<string> {
+  const take = async (name: string, file: string) => {
+    const path = `release/${kubernetesVersion}/bin/linux/${architecture}/${name}`;
+    const installed = await installedProgram(name);
+    if (installed) copyFileSync(installed, file);
+    else await obtain({ path, url: `https://dl.k8s.io/${path}` }, file);
+    chmodSync(file, 0o755);
+  };
+  const fill = async (dir: string) => {
+    for (const name of kubernetesPrograms) await take(name, join(dir, name));
+    return `${kubernetesVersion}, installed`;
+  };
+  try {
+    return await buildOnce(kubernetesDir, fill);
+  } catch (error) {
+    if (error instanceof Unobtainable) return `to be built, because ${error.message}`;
+    throw error;
+  }
+}
+
+/** The program on PATH, if it is of the cluster's version. */
+async function installedProgram(name: string): Promise<string | undefined> {
+  const file = (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find(existsSync);
+  if (file === undefined || dirname(file) === kubernetesDir) return undefined;
+  const args = name === "kubectl" ? ["version", "--client"] : ["--version"];
+  const { stdout } = await execa(file, args, { reject: false, timeout: 10_000 });
+  return new RegExp(`\\b${kubernetesVersion}(\\s|$)`).test(stdout ?? "") ? file : undefined;
+}
+
+export const hasKubernetes = (): boolean => existsSync(kubernetesDir);
+
+/** Builds Kubernetes' programs unless they are there (about five minutes on two cores). */
+export const buildKubernetes = (): Promise<string> =>
+  buildOnce(kubernetesDir, async (dir) => {
+    await goBuild(sources, dir, ["./kube"], { settings });
+    for (const name of kubernetesPrograms) symlinkSync("kube", join(dir, name));
   });
-}
 
-/** Builds prometheus-adapter unless it is there (about three minutes). Its module graph is older, hence apart. */
-export function ensureAdapter(): Promise<string> {
-  const packages = ["sigs.k8s.io/prometheus-adapter/cmd/adapter"];
-  return buildOnce(adapterDir, (dir) => goBuild(adapterSources, dir, packages, { settings: versionSettings }));
-}
+/** Builds the other programs unless this version is there (about two minutes). Returns what it did. */
+export const buildPrograms = (): Promise<string> =>
+  buildOnce(programsDir, async (dir) => {
+    for (const packages of builds) await goBuild(sources, dir, packages, { settings });
+  });
+
+/** Builds prometheus-adapter unless it is there (a minute, where Kubernetes was built before). */
+export const ensureAdapter = (): Promise<string> =>
+  buildOnce(adapterDir, (dir) => goBuild(sources, dir, ["./adapter"], { settings }));
 
 /** Builds Prometheus or promtool unless it is there (about three minutes): targets are found in Kubernetes only. */
 export function ensurePrometheus(name: PrometheusProgram): Promise<string> {

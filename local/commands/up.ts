@@ -1,13 +1,21 @@
 /** Brings up everything, from whatever state the machine is in, and says how to use it. */
-import { buildPrograms, clusterUp, registryUp } from "../cluster/index.ts";
+import {
+  buildKubernetes,
+  buildPrograms,
+  ensureAdapter,
+  ensurePrometheus,
+  hasKubernetes,
+  obtainKubernetes,
+} from "../cluster/build.ts";
+import { clusterUp, registryUp } from "../cluster/index.ts";
 import { startDocker } from "../docker.ts";
 import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
-import { ensureBaseImages } from "../images/ensure.ts";
+import { imageTasks } from "../images/ensure.ts";
 import { pathLine, runGraph, type Task, type Tasks } from "../lib/graph.ts";
 import { claim } from "../lib/process.ts";
 import { type Cluster, type StackOutputs, stackUp } from "../pulumi/stack.ts";
-import { ensurePulumi } from "../pulumi/tools.ts";
+import { buildCli, hasCli, obtainPulumi } from "../pulumi/tools.ts";
 import { ownCluster } from "./own-cluster.ts";
 import { welcome } from "./welcome.ts";
 
@@ -39,12 +47,35 @@ export async function localCluster(last?: Task): Promise<void> {
   claim();
   const tasks: Tasks = {
     packages: { title: "Debian packages", run: installPackages },
-    programs: { title: "Cluster's programs", computes: true, run: buildPrograms },
-    pulumi: { title: "Pulumi", computes: true, run: ensurePulumi },
+    kubernetes: { title: "Kubernetes", run: obtainKubernetes },
+    pulumi: { title: "Pulumi", run: obtainPulumi },
+    programs: { title: "Cluster's other programs", computes: true, run: buildPrograms },
+    kubernetesBuild: {
+      title: "Kubernetes from its Go modules",
+      computes: true,
+      // Their packages are Kubernetes' as well, and are compiled once.
+      needs: ["kubernetes", "programs"],
+      idle: hasKubernetes,
+      run: buildKubernetes,
+    },
+    pulumiBuild: {
+      title: "Pulumi from its Go modules",
+      computes: true,
+      needs: ["pulumi"],
+      idle: hasCli,
+      run: buildCli,
+    },
     registry: { title: "Local registry", needs: ["packages"], run: registryUp },
     docker: { title: "Docker daemon", needs: ["packages"], run: startDocker },
-    images: { title: "Base images", needs: ["registry", "docker"], run: () => ensureBaseImages() },
-    cluster: { title: "Cluster", needs: ["programs", "registry"], run: clusterUp },
+    ...imageTasks(["registry", "docker"], {
+      prometheus: { title: "Prometheus from its Go modules", run: () => ensurePrometheus("prometheus") },
+      adapter: {
+        title: "prometheus-adapter from its Go modules",
+        needs: ["programs", "kubernetesBuild"],
+        run: ensureAdapter,
+      },
+    }),
+    cluster: { title: "Cluster", needs: ["programs", "kubernetesBuild", "registry"], run: clusterUp },
   };
   const all = last ? { ...tasks, last: { ...last, needs: Object.keys(tasks) } } : tasks;
   console.log(pathLine(all, await runGraph(all)));

@@ -3,8 +3,9 @@ import { cp, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { docker } from "../docker.ts";
+import type { Task, Tasks } from "../lib/graph.ts";
 import { cacheDir, stateDir } from "../lib/paths.ts";
-import { step, UserError } from "../lib/steps.ts";
+import { stopSignal, UserError } from "../lib/steps.ts";
 import { type BaseImage, baseImages, debian } from "./list.ts";
 import { isCurrent, recipeHash, standInLabel } from "./recipe.ts";
 import { labelOf, localName, repositoryOf, restoreImage, saveImage } from "./registry.ts";
@@ -13,25 +14,57 @@ const standIns = join(dirname(fileURLToPath(import.meta.url)), "stand-ins");
 const savedDir = join(cacheDir, "images");
 
 /**
- * Sees to it that every base image is in the local registry, which must run, as must the Docker daemon. An image that is
- * missing, or a stand-in whose recipe changed, is pulled from its own registry if that can be reached, else taken from
- * this machine's cache, else made. Originals that are there are not looked up again.
+ * The tasks that see to it that every base image is in the local registry. An image that is missing, or a stand-in whose
+ * recipe changed, is pulled from its own registry if that can be reached, else taken from this machine's cache, else made.
+ * Originals that are there are not looked up again.
+ * @param needs the tasks that start the registry and the Docker daemon
+ * @param compilers those that compile a program; they have nothing to do where the image that has it needs not be made
  */
-export async function ensureBaseImages(images: BaseImage[] = baseImages): Promise<void> {
-  const wanted = await Promise.all(images.map(async (image) => ({ image, version: await versionOf(image) })));
-  const missing: typeof wanted = [];
-  for (const { image, version } of wanted)
-    if (!isCurrent(await labelOf(image.tag, standInLabel), version)) missing.push({ image, version });
-  if (missing.length === 0) await step("Base images", async () => `${images.length} there`);
-  for (const { image, version } of missing) await step(`Base image ${image.tag}`, () => provide(image, version));
+export function imageTasks(needs: string[], compilers: Record<NonNullable<BaseImage["program"]>, Task>): Tasks {
+  /** What has to be made, with the version of its stand-in; known when the task `images` is done. */
+  const lacking = new Map<BaseImage, string>();
+  const lacks = (program: string) => [...lacking.keys()].some((image) => image.program === program);
+  const compile = Object.entries(compilers).map(([program, task]) => [
+    program,
+    { ...task, computes: true, needs: ["images", ...(task.needs ?? [])], idle: () => !lacks(program) },
+  ]);
+  const make = baseImages.map((image) => [
+    nameOf(image),
+    {
+      title: `Base image ${image.tag}`,
+      needs: ["images", ...(image.program ? [image.program] : []), ...(image === debian ? [] : [nameOf(debian)])],
+      idle: () => !lacking.has(image),
+      run: () => makeStandIn(image, lacking.get(image) as string),
+    },
+  ]);
+  const obtain = async () => {
+    const done = await Promise.all(baseImages.map((image) => obtainImage(image, lacking)));
+    return [...new Set(done)].map((what) => `${done.filter((each) => each === what).length} ${what}`).join(", ");
+  };
+  return {
+    images: { title: "Base images", needs, run: obtain },
+    ...Object.fromEntries(compile),
+    ...Object.fromEntries(make),
+  };
 }
 
-async function provide(image: BaseImage, version: string): Promise<string> {
-  if ((await reachable(image.tag)) && (await pull(image))) return "the original";
-  const key = `${image.recipe}-${version}`;
-  if (await restoreImage(image.tag, savedDir, key)) return "stand-in from the cache";
+const nameOf = ({ recipe }: BaseImage) => `image-${recipe}`;
+
+/** Returns what it did, for the step's line; what can't be had is added to `lacking`, with its stand-in's version. */
+async function obtainImage(image: BaseImage, lacking: Map<BaseImage, string>): Promise<string> {
+  const version = await versionOf(image);
+  if (isCurrent(await labelOf(image.tag, standInLabel), version)) return "there";
+  if ((await reachable(image.tag)) && (await pull(image))) return "pulled";
+  if (await restoreImage(image.tag, savedDir, keyOf(image, version))) return "stand-ins from the cache";
+  lacking.set(image, version);
+  return "to be made";
+}
+
+const keyOf = ({ recipe }: BaseImage, version: string) => `${recipe}-${version}`;
+
+async function makeStandIn(image: BaseImage, version: string): Promise<string> {
   await build(image, version);
-  await saveImage(image.tag, savedDir, key);
+  await saveImage(image.tag, savedDir, keyOf(image, version));
   return "stand-in made";
 }
 
@@ -58,6 +91,7 @@ async function pull({ tag, digest }: BaseImage): Promise<boolean> {
   try {
     await docker(["pull", "--quiet", original]);
   } catch {
+    stopSignal().throwIfAborted();
     return false;
   }
   await docker(["tag", original, localName(tag)]);
@@ -67,7 +101,7 @@ async function pull({ tag, digest }: BaseImage): Promise<boolean> {
 
 async function build(image: BaseImage, version: string): Promise<void> {
   // At a fixed place, so that what a killed run left is found and removed.
-  const context = join(stateDir, "image-build");
+  const context = join(stateDir, "image-build", image.recipe);
   await rm(context, { recursive: true, force: true });
   try {
     await cp(join(standIns, image.recipe), context, { recursive: true });
@@ -75,6 +109,7 @@ async function build(image: BaseImage, version: string): Promise<void> {
     const settings = [`--label=${standInLabel}=${version}`, `--build-arg=DEBIAN_IMAGE=${localName(debian.tag)}`];
     await docker(["build", "--pull", "--network=host", "--tag", localName(image.tag), ...settings, context]);
   } catch (error) {
+    stopSignal().throwIfAborted();
     const { stderr, message } = error as { stderr?: string; message: string };
     const said = (stderr || message).trim().split("\n").slice(-12).join("\n");
     throw new UserError(

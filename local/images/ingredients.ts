@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
-import { adapterBinary, ensureAdapter, ensurePrometheus, prometheusProgram } from "../cluster/build.ts";
+import { adapterBinary, prometheusProgram } from "../cluster/build.ts";
 import { root } from "../lib/paths.ts";
+import { stopSignal } from "../lib/steps.ts";
 import { debianSources } from "./sources.ts";
 
 export interface Ingredient {
@@ -29,7 +30,9 @@ export const debianRoot: Ingredient = {
     ]);
     const sources = join(context, "sources.list");
     await writeFile(sources, debianSources(stdout));
-    await execa("mmdebstrap", [...mmdebstrapOptions, "bookworm", join(context, "rootfs.tar"), sources]);
+    await execa("mmdebstrap", [...mmdebstrapOptions, "bookworm", join(context, "rootfs.tar"), sources], {
+      cancelSignal: stopSignal(),
+    });
     await rm(sources);
   },
 };
@@ -96,21 +99,19 @@ async function npmConfig(): Promise<string> {
 /** Debian's bundle, where an administrator adds the authorities of a company; empty if the machine has none. */
 const certificates = () => readFile("/etc/ssl/certs/ca-certificates.crt").catch(() => Buffer.alloc(0));
 
-/** prometheus-adapter, built from its Go module. Its path names its version. */
+/** prometheus-adapter, which is compiled by then. Its path names its version. */
 export const adapter = (to: string): Ingredient => ({
   version: async () => basename(dirname(adapterBinary)),
   make: async (context) => {
-    await ensureAdapter();
     await mkdir(dirname(join(context, to)), { recursive: true });
     await copyFile(adapterBinary, join(context, to));
   },
 });
 
-/** Prometheus, built from its Go module, and its empty data folder, which belongs to the user that it runs as. */
+/** Prometheus, which is compiled by then, and its empty data folder, which belongs to the user that it runs as. */
 export const prometheus = (to: string, data: string): Ingredient => ({
   version: async () => basename(dirname(prometheusProgram("prometheus"))),
   make: async (context) => {
-    await ensurePrometheus("prometheus");
     await mkdir(dirname(join(context, to)), { recursive: true });
     await mkdir(join(context, data));
     await copyFile(prometheusProgram("prometheus"), join(context, to));

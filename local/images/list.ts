@@ -11,6 +11,8 @@ export interface BaseImage {
   recipe: string;
   /** What is put into the build context beside the folder's own files. Default nothing. */
   ingredients?: Ingredient[];
+  /** The program that has to be compiled before its stand-in can be made. Default none. */
+  program?: "prometheus" | "adapter";
 }
 
 /** The stand-in that the others are built from: their build argument DEBIAN_IMAGE. */
@@ -26,8 +28,18 @@ export const baseImages: BaseImage[] = [
   { ...pinned.nodeRuntime, recipe: "nodejs", ingredients: [nodeBinary("node")] },
   { ...pinned.postgres, recipe: "postgres" },
   { ...pinned.redis, recipe: "redis" },
-  { ...pinned.prometheus, recipe: "prometheus", ingredients: [prometheus("files/bin/prometheus", "data")] },
+  {
+    ...pinned.prometheus,
+    recipe: "prometheus",
+    ingredients: [prometheus("files/bin/prometheus", "data")],
+    program: "prometheus",
+  },
   { ...pinned.postgresExporter, recipe: "postgres-exporter" },
   { ...pinned.redisExporter, recipe: "redis-exporter" },
-  { ...pinned.prometheusAdapter, recipe: "prometheus-adapter", ingredients: [adapter("files/adapter")] },
+  {
+    ...pinned.prometheusAdapter,
+    recipe: "prometheus-adapter",
+    ingredients: [adapter("files/adapter")],
+    program: "adapter",
+  },
 ];

@@ -29,6 +29,13 @@ export const localName = (name: string) => `${registry}/${name}`;
 /** `docker.io/library/debian:12` → `docker.io/library/debian`. */
 export const repositoryOf = (name: string) => name.slice(0, name.lastIndexOf(":"));
 
+/** Whether there is an image of this name in the local registry. */
+export async function isInRegistry(name: string): Promise<boolean> {
+  const { repository, tag } = split(name);
+  const init = { method: "HEAD", headers: { accept: manifestTypes.join(", ") } };
+  return (await call(repository, `manifests/${tag}`, init)).ok;
+}
+
 /** A label of an image in the local registry: null if the image lacks it, undefined if there is no such image. */
 export async function labelOf(name: string, label: string): Promise<string | null | undefined> {
   const { repository, tag } = split(name);
@@ -61,17 +68,54 @@ export async function restoreImage(name: string, dir: string, key: string): Prom
   const { repository, tag } = split(name);
   for (const digest of digests(manifest)) {
     const content = await readFile(blobFile(dir, digest)).catch(() => Buffer.alloc(0));
-    if (`sha256:${createHash("sha256").update(content).digest("hex")}` !== digest) return false;
-    if ((await call(repository, `blobs/${digest}`, { method: "HEAD" })).ok) continue;
-    const upload = await call(repository, "blobs/uploads/", { method: "POST" });
-    const to = new URL(upload.headers.get("location") ?? "", `http://${registry}`);
-    to.searchParams.set("digest", digest);
-    const headers = { "content-type": "application/octet-stream" };
-    accepted(await fetch(to, { method: "PUT", headers, body: content }));
+    if (digestOf(content) !== digest) return false;
+    await upload(repository, content);
   }
   const headers = { "content-type": manifest.mediaType };
   await call(repository, `manifests/${tag}`, { method: "PUT", headers, body: text });
   return true;
+}
+
+/**
+ * Puts an image of one layer into the local registry.
+ * @param layer a tar
+ * @param config of the container, for example its `Entrypoint`
+ */
+export async function pushImage(name: string, layer: Uint8Array, config: object): Promise<void> {
+  const { repository, tag } = split(name);
+  const about = {
+    architecture: process.arch === "x64" ? "amd64" : process.arch,
+    os: "linux",
+    config,
+    rootfs: { type: "layers", diff_ids: [digestOf(layer)] },
+  };
+  const type = "application/vnd.oci.image";
+  const part = async (kind: string, content: Uint8Array) => {
+    const digest = await upload(repository, content);
+    return { mediaType: `${type}.${kind}`, digest, size: content.length };
+  };
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: `${type}.manifest.v1+json`,
+    config: await part("config.v1+json", Buffer.from(JSON.stringify(about))),
+    layers: [await part("layer.v1.tar", layer)],
+  };
+  const headers = { "content-type": manifest.mediaType };
+  await call(repository, `manifests/${tag}`, { method: "PUT", headers, body: JSON.stringify(manifest) });
+}
+
+const digestOf = (content: Uint8Array) => `sha256:${createHash("sha256").update(content).digest("hex")}`;
+
+/** Returns the content's digest. */
+async function upload(repository: string, content: Uint8Array): Promise<string> {
+  const digest = digestOf(content);
+  if ((await call(repository, `blobs/${digest}`, { method: "HEAD" })).ok) return digest;
+  const begun = await call(repository, "blobs/uploads/", { method: "POST" });
+  const to = new URL(begun.headers.get("location") ?? "", `http://${registry}`);
+  to.searchParams.set("digest", digest);
+  const headers = { "content-type": "application/octet-stream" };
+  accepted(await fetch(to, { method: "PUT", headers, body: content as Uint8Array<ArrayBuffer> }));
+  return digest;
 }
 
 const digests = (manifest: Manifest) => [manifest.config, ...manifest.layers].map(({ digest }) => digest);

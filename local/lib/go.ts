@@ -7,20 +7,21 @@ import { stopSignal, UserError } from "./steps.ts";
 
 /**
  * Fills `dir` by `build` unless it is there. Whole or not at all: an interrupted build leaves only a directory that nobody
- * looks into, and of two at the same time one is kept. Returns what it did, for the step's line.
+ * looks into, and of two at the same time one is kept. Returns what it did, for the step's line: what `build` returns, if that
+ * is a string.
  */
-export async function buildOnce(dir: string, build: (dir: string) => Promise<void>): Promise<string> {
-  if (existsSync(dir)) return "built already";
+export async function buildOnce(dir: string, build: (dir: string) => Promise<unknown>): Promise<string> {
+  if (existsSync(dir)) return "there already";
   mkdirSync(dirname(dir), { recursive: true });
   const unfinished = mkdtempSync(`${dir}.unfinished-`);
   try {
-    await build(unfinished);
+    const done = await build(unfinished);
     chmodSync(unfinished, 0o755);
     if (!existsSync(dir)) renameSync(unfinished, dir);
+    return typeof done === "string" ? done : `built into ${dir}`;
   } finally {
     rmSync(unfinished, { recursive: true, force: true });
   }
-  return `built into ${dir}`;
 }
 
 export interface GoBuildOptions {

@@ -3,7 +3,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { programsDir } from "../cluster/build.ts";
+import { kubernetesDir } from "../cluster/build.ts";
 import { dockerSocket, kubeconfig, noProxy, registry, root, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { freeLock } from "./lock.ts";
@@ -28,7 +28,7 @@ export type Cluster = "local" | "own";
 const backend = join(stateDir, "pulumi");
 
 /** Put before PATH: the checkout's Node, which runs the program, pulumi, and kubectl. */
-const path = [join(root, "node_modules", ".bin"), pulumiBin, programsDir];
+const path = [join(root, "node_modules", ".bin"), pulumiBin, kubernetesDir];
 
 /** The variables with which `pulumi` works on the stack; PATH is in `stackEnvironment` only. */
 const settings = (cluster: Cluster): Record<string, string> => ({

@@ -1,23 +1,13 @@
 /** Pulumi's command line, language host and plugins, in the versions of infra/package.json. */
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { copyFileSync, existsSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { buildOnce } from "../lib/go.ts";
+import { architecture, type Download, mirror, obtain, Unobtainable } from "../lib/obtain.ts";
 import { binDir, cacheDir, root } from "../lib/paths.ts";
-import { type Archive, cliArchive, mirrorDir, obtain, pluginArchive, Unobtainable } from "./archives.ts";
 import { buildPulumi, pulumiSources } from "./build.ts";
-import { isStandIn, layStandIns } from "./stand-ins.ts";
+import { isStandIn, layStandIns, type PluginFolder } from "./stand-ins.ts";
 
 /** The SDKs and the programs beside them must be of one version, so the SDKs' versions decide. */
 const { dependencies } = JSON.parse(readFileSync(join(root, "infra", "package.json"), "utf8")) as {
@@ -50,23 +40,47 @@ export const pulumiHome = (): string =>
 /** What the CLI needs beside it for programs in Node. */
 const programs = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];
 
+/** The command line, which brings the language host for Node. */
+const cli: Download = release(
+  "pulumi",
+  `pulumi-v${version}-linux-${architecture.replace("amd64", "x64")}.tar.gz`,
+  version,
+);
+const plugin = ({ name, version }: PluginFolder): Download =>
+  release(`pulumi-${name}`, `pulumi-resource-${name}-v${version}-linux-${architecture}.tar.gz`, version);
+
+function release(repository: string, file: string, version: string): Download {
+  return { path: file, url: `https://github.com/pulumi/${repository}/releases/download/v${version}/${file}` };
+}
+
 /**
- * Makes Pulumi complete: what is installed on this machine is copied, the rest comes from a mirror or from Pulumi. Where
- * neither has it, the command line is built from its Go modules (about four minutes on two cores), and stand-ins take the
- * plugins' place. May be interrupted at any point. Returns what it did, for the step's line.
- * @throws UserError when a part can't be had
+ * Takes of Pulumi what is installed on this machine, and of the rest what a mirror or Pulumi's releases have. Stand-ins take
+ * the place of plugins that can't be had. May be interrupted at any point. Returns what it did, for the step's line.
+ * @throws UserError when a file isn't what it should be
  */
-export async function ensurePulumi(): Promise<string> {
-  const done = [await install(pulumiBin, installedCli, cliArchive(version), "pulumi", buildPulumi)];
-  for (const { name, version, folder } of plugins) {
-    const source = async () => installedPlugin(folder, `pulumi-resource-${name}`);
-    done.push(await install(join(pulumiRoot, folder), source, pluginArchive(name, version)));
+export async function obtainPulumi(): Promise<string> {
+  const done = [await install(pulumiBin, installedCli, cli, 1)];
+  for (const each of plugins) {
+    const source = async () => installedPlugin(each.folder, `pulumi-resource-${each.name}`);
+    done.push(await install(join(pulumiRoot, each.folder), source, plugin(each)));
   }
   const made = [...new Set(done.filter((what) => what !== undefined && what !== unobtainable))];
-  const line = made.length === 0 ? `${version}, cached` : `${version}, ${made.join(" and ")}`;
+  const line = made.length === 0 ? version : `${version}, ${made.join(" and ")}`;
   if (pulumiHome() === pulumiRoot) return line;
   const names = layStandIns(standInsHome, pulumiRoot, plugins);
   return `${line}; Berth's stand-ins serve for the plugins ${names.join(", ")}, which can't be had (docs/air-gapped.md)`;
+}
+
+/** Whether the command line is there. */
+export const hasCli = (): boolean => existsSync(pulumiBin);
+
+/** Builds the command line from its Go modules (about four minutes on two cores). */
+export const buildCli = (): Promise<string> => buildOnce(pulumiBin, buildPulumi);
+
+/** Both, for commands that need nothing else. */
+export async function ensurePulumi(): Promise<string> {
+  const line = await obtainPulumi();
+  return hasCli() ? line : `${line}; the command line is ${await buildCli()}`;
 }
 
 const unobtainable = "unobtainable";
@@ -82,20 +96,15 @@ export const ensureBuiltPulumi = (): Promise<string> =>
 export const layAllStandIns = (home: string): void => void layStandIns(home, "", plugins);
 
 /**
- * Fills `home` with the command line and the plugins from the folder that BERTH_MIRROR names, for a comparison with the
- * stand-ins.
+ * Fills `home` with the command line and the plugins from the mirror, for a comparison with the stand-ins.
  * @throws Error when the mirror lacks one
  */
 export async function layMirrored(home: string): Promise<void> {
   const nowhere = async () => undefined;
-  const parts = [
-    await install(join(home, "bin"), nowhere, cliArchive(version), "pulumi"),
-    ...(await Promise.all(
-      plugins.map(({ name, version, folder }) => install(join(home, folder), nowhere, pluginArchive(name, version))),
-    )),
-  ];
+  const parts = [await install(join(home, "bin"), nowhere, cli, 1)];
+  for (const each of plugins) parts.push(await install(join(home, each.folder), nowhere, plugin(each)));
   if (parts.includes(unobtainable))
-    throw new Error(`${mirrorDir()} lacks Pulumi or one of its plugins (docs/air-gapped.md)`);
+    throw new Error(`${mirror()} lacks Pulumi or one of its plugins (docs/air-gapped.md)`);
 }
 
 /** Where the files of a part are on this machine already. */
@@ -105,39 +114,34 @@ interface Installed {
 }
 
 /**
- * Fills `target` in one rename, so that it is whole or not there.
- * @param inside the folder inside the archive that becomes `target`; default the archive itself
- * @param build makes it where it is nowhere to be had; default: it stays away
+ * Fills `target`, whole or not at all. Returns what it did, or nothing where there was nothing to do.
+ * @param strip how many folders the files are in inside the archive. Default 0.
  */
 async function install(
   target: string,
   findInstalled: () => Promise<Installed | undefined>,
-  archive: Archive,
-  inside = "",
-  build?: (folder: string) => Promise<void>,
+  download: Download,
+  strip = 0,
 ): Promise<string | undefined> {
   if (existsSync(target)) return undefined;
-  mkdirSync(dirname(target), { recursive: true });
-  const work = mkdtempSync(join(dirname(target), ".install-"));
-  try {
-    const unpacked = join(work, "unpacked");
-    mkdirSync(unpacked);
+  const fill = async (folder: string) => {
     const installed = await findInstalled();
     if (installed) {
-      for (const file of installed.files) cpSync(join(installed.folder, file), join(unpacked, inside, file));
-    } else {
-      const file = await obtain(archive, join(work, archive.file));
-      await execa("tar", ["--extract", "--gzip", "--no-same-owner", "--file", file, "--directory", unpacked]);
+      for (const file of installed.files) copyFileSync(join(installed.folder, file), join(folder, file));
+      return "copied from this machine";
     }
-    chmodSync(join(unpacked, inside), 0o755);
-    renameSync(join(unpacked, inside), target);
-    return installed ? "copied from this machine" : "installed";
+    const archive = join(folder, ".archive");
+    await obtain(download, archive);
+    const options = ["--extract", "--gzip", "--no-same-owner", `--strip-components=${strip}`];
+    await execa("tar", [...options, "--file", archive, "--directory", folder]);
+    rmSync(archive);
+    return "installed";
+  };
+  try {
+    return await buildOnce(target, fill);
   } catch (error) {
-    if (!(error instanceof Unobtainable)) throw error;
-    if (build === undefined) return unobtainable;
-    return await buildOnce(target, build);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
+    if (error instanceof Unobtainable) return unobtainable;
+    throw error;
   }
 }
 

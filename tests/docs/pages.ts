@@ -254,12 +254,16 @@ done; true`,
     // A stand-in of curl and crane that says what it is asked for: neither Pulumi's site nor a second registry is in reach.
     first: `curl() { echo "curl $2"; echo > "\${2##*/}"; }; crane() { echo "crane $*"; }`,
     commands: {
+      "pulumi plugin install resource kubernetes VERSION": { not: "fetches from Pulumi's site" },
       "mkdir mirror && cd mirror": {},
       "version() {": {},
-      'curl -fLO "https://get.pulumi.com': { shows: /pulumi-v3\.\d+\.\d+-linux-x64/ },
+      "releases() {": {},
+      'curl -fLO "$(releases pulumi': { shows: /pulumi-v3\.\d+\.\d+-linux-x64/ },
       "for plugin in": { shows: /resource-docker-v\d+\.\d+\.\d+-linux-amd64/ },
-      "sha256sum *.tar.gz": {},
+      "for path in": { shows: /dl\.k8s\.io\/release\/v1\.34\.\d+\/bin\/linux\/amd64\/kubelet/ },
+      "find . -type f": {},
       "export BERTH_MIRROR=/srv/mirror": { not: "there is no mirror here" },
+      "export BERTH_MIRROR_TRUSTED=1": { not: "the same" },
       "node -p 'Object.values": {
         given: "cd ..",
         shows: /crane copy docker\.io\/library\/postgres:15\S*@sha256:[0-9a-f]{64} mirror\.example\.com\/docker\.io/,

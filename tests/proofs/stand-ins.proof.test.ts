@@ -10,7 +10,7 @@ import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
 import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { mirrorDir } from "../../local/pulumi/archives.ts";
+import { mirror } from "../../local/lib/obtain.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import {
   builtPulumi,
@@ -33,7 +33,7 @@ const folder = mkdtempSync(join(tmpdir(), "berth-registries-"));
 const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };
 /** Of the mirror that is named, else what the last `npm run up` found. */
 const official: Tools | undefined =
-  mirrorDir() !== undefined
+  mirror() !== undefined
     ? { root: join(folder, "official"), home: join(folder, "official") }
     : pulumiHome() === pulumiRoot
       ? { root: pulumiRoot, home: pulumiRoot }
@@ -45,7 +45,7 @@ beforeAll(async () => {
   if (official === undefined) console.log(`stand-ins are not compared with official plugins: ${why}`);
   await ensureBuiltPulumi();
   layAllStandIns(standIns.home);
-  if (mirrorDir() !== undefined && official) await layMirrored(official.home);
+  if (mirror() !== undefined && official) await layMirrored(official.home);
 }, 1_800_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 

@@ -1,9 +1,8 @@
 //go:build tools
 
-// Package tools keeps the programs that are built from other modules in go.mod.
+// Package tools keeps the program that is built from another module in go.mod.
 package tools
 
 import (
-	_ "github.com/google/go-containerregistry/cmd/crane"
 	_ "github.com/rancher/local-path-provisioner"
 )

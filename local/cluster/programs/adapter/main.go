@@ -1,0 +1,167 @@
+// adapter is prometheus-adapter from its own packages. Its command wants the Kubernetes of its release; this one compiles
+// against the one of the cluster's programs, so that little more than the adapter itself is compiled for it. Of the
+// official program's flags it has those of the API server that it is, and those by which Berth tells it what to serve.
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
+	"k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/component-base/logs"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/custom-metrics-apiserver/pkg/apiserver"
+	"sigs.k8s.io/custom-metrics-apiserver/pkg/cmd"
+	"sigs.k8s.io/metrics-server/pkg/api"
+
+	"sigs.k8s.io/prometheus-adapter/pkg/api/generated/openapi"
+	"sigs.k8s.io/prometheus-adapter/pkg/client"
+	"sigs.k8s.io/prometheus-adapter/pkg/client/metrics"
+	"sigs.k8s.io/prometheus-adapter/pkg/config"
+	customprovider "sigs.k8s.io/prometheus-adapter/pkg/custom-provider"
+	externalprovider "sigs.k8s.io/prometheus-adapter/pkg/external-provider"
+	"sigs.k8s.io/prometheus-adapter/pkg/naming"
+	"sigs.k8s.io/prometheus-adapter/pkg/resourceprovider"
+)
+
+const name = "prometheus-metrics-adapter"
+
+func main() {
+	logs.InitLogs()
+	defer logs.FlushLogs()
+	if err := run(server.SetupSignalContext()); err != nil {
+		klog.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	adapter := &cmd.AdapterBase{Name: name}
+	flags := adapter.Flags()
+	prometheusURL := flags.String("prometheus-url", "https://localhost", "where Prometheus answers")
+	configFile := flags.String("config", "", "which metrics of Prometheus are which of Kubernetes")
+	relist := flags.Duration("metrics-relist-interval", 10*time.Minute, "how often the metrics are listed anew")
+	maxAge := flags.Duration("metrics-max-age", 0, "how long a metric without values is listed; default the interval")
+	logs.AddFlags(flags)
+	if err := flags.Parse(os.Args); err != nil {
+		return err
+	}
+	*maxAge = max(*maxAge, *relist)
+	rules, err := config.FromFile(*configFile)
+	if err != nil {
+		return err
+	}
+	address, err := url.Parse(*prometheusURL)
+	if err != nil {
+		return err
+	}
+	describe(adapter)
+	requests := withoutTimeout{client.NewGenericAPIClient(http.DefaultClient, address, nil)}
+	prometheus := client.NewClientForAPI(
+		metrics.InstrumentGenericAPIClient(requests, address.String()), http.MethodGet)
+
+	mapper, err := adapter.RESTMapper()
+	if err != nil {
+		return err
+	}
+	if len(rules.Rules) > 0 {
+		namers, err := naming.NamersFromConfig(rules.Rules, mapper)
+		if err != nil {
+			return err
+		}
+		objects, err := adapter.DynamicClient()
+		if err != nil {
+			return err
+		}
+		provider, lister := customprovider.NewPrometheusProvider(mapper, objects, prometheus, namers, *relist, *maxAge)
+		lister.RunUntil(ctx.Done())
+		adapter.WithCustomMetrics(provider)
+	}
+	if len(rules.ExternalRules) > 0 {
+		namers, err := naming.NamersFromConfig(rules.ExternalRules, mapper)
+		if err != nil {
+			return err
+		}
+		provider, lister := externalprovider.NewExternalPrometheusProvider(prometheus, namers, *relist, *maxAge)
+		lister.RunUntil(ctx.Done())
+		adapter.WithExternalMetrics(provider)
+	}
+	if rules.ResourceRules != nil {
+		if err := serveResources(ctx, adapter, prometheus, rules.ResourceRules); err != nil {
+			return err
+		}
+	}
+	return adapter.Run(ctx)
+}
+
+// withoutTimeout leaves out the parameter that says how long Prometheus may take: the adapter's own is negative, which the
+// spelling of its release hid. The context ends the request in time.
+type withoutTimeout struct{ client.GenericAPIClient }
+
+func (c withoutTimeout) Do(ctx context.Context, verb, endpoint string, query url.Values) (client.APIResponse, error) {
+	query.Del("timeout")
+	return c.GenericAPIClient.Do(ctx, verb, endpoint, query)
+}
+
+// describe gives the API its OpenAPI documents, without which it has no names for the types of metrics.k8s.io.
+func describe(adapter *cmd.AdapterBase) {
+	names := openapinamer.NewDefinitionNamer(api.Scheme, apiserver.Scheme)
+	adapter.OpenAPIConfig = server.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, names)
+	adapter.OpenAPIV3Config = server.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, names)
+	adapter.OpenAPIConfig.Info.Title, adapter.OpenAPIConfig.Info.Version = name, "1.0.0"
+	adapter.OpenAPIV3Config.Info.Title, adapter.OpenAPIV3Config.Info.Version = name, "1.0.0"
+}
+
+// serveResources adds the API metrics.k8s.io, and the adapter's own figures at /metrics.
+func serveResources(ctx context.Context, adapter *cmd.AdapterBase, prometheus client.Client, rules *config.ResourceRules) error {
+	mapper, err := adapter.RESTMapper()
+	if err != nil {
+		return err
+	}
+	provider, err := resourceprovider.NewProvider(prometheus, mapper, rules)
+	if err != nil {
+		return err
+	}
+	access, err := adapter.ClientConfig()
+	if err != nil {
+		return err
+	}
+	objects, err := metadata.NewForConfig(access)
+	if err != nil {
+		return err
+	}
+	running := func(options *metav1.ListOptions) { options.FieldSelector = "status.phase=Running" }
+	pods := metadatainformer.NewFilteredSharedInformerFactory(objects, 0, corev1.NamespaceAll, running).
+		ForResource(corev1.SchemeGroupVersion.WithResource("pods"))
+	informers, err := adapter.Informers()
+	if err != nil {
+		return err
+	}
+	settings, err := adapter.Config()
+	if err != nil {
+		return err
+	}
+	settings.GenericConfig.EnableMetrics = false
+	served, err := adapter.Server()
+	if err != nil {
+		return err
+	}
+	figures, err := metrics.MetricsHandler()
+	if err != nil {
+		return err
+	}
+	served.GenericAPIServer.Handler.NonGoRestfulMux.HandleFunc("/metrics", figures)
+	nodes := informers.Core().V1().Nodes().Lister()
+	if err := api.Install(provider, pods.Lister(), nodes, served.GenericAPIServer, nil); err != nil {
+		return err
+	}
+	go pods.Informer().Run(ctx.Done())
+	return nil
+}
