@@ -1,6 +1,6 @@
 /**
  * `npm run restore -- [--context NAME] [--list | DUMP]`: puts the database back to a dump, the newest or the one named;
- * `--list` says which there are. The dump is checked; API and worker stop; Postgres is restored; migrations bring it to the deployed version;
+ * `--list` says which there are. The dump is checked; KEDA, where it decides, is paused; API and worker stop; Postgres is restored; migrations bring it to the deployed version;
  * the worker reconciles the sessions with the pods there are; the API opens again. Sessions' pods run on all the while.
  * Needs kubectl. See docs/backup.md.
  */
@@ -124,11 +124,44 @@ function scale(name: string, replicas: number): void {
   else kubectl(["wait", "pods", `--selector=app.kubernetes.io/name=${name}`, "--for=delete", "--timeout=2m"]);
 }
 
+/** Those of the ScaledObjects `api` and `worker` that are there: with `autoscaler: keda`. */
+function scaledObjects(): string[] {
+  if (!kubectl(["api-versions"]).split("\n").includes("keda.sh/v1alpha1")) return [];
+  const { items } = get<{ items: { metadata: { name: string } }[] }>("scaledobjects.keda.sh");
+  return items.map(({ metadata }) => metadata.name).filter((name) => name === "api" || name === "worker");
+}
+
+const paused = "autoscaling.keda.sh/paused";
+
+/**
+ * Calls `use` while KEDA leaves the numbers of pods alone, which else it raises from 0 to the least. KEDA deletes its
+ * HorizontalPodAutoscaler when it has stopped.
+ */
+async function withoutKeda(use: () => Promise<void>): Promise<void> {
+  const names = scaledObjects();
+  if (names.length === 0) return use();
+  step("KEDA is paused");
+  try {
+    kubectl(["annotate", "scaledobjects.keda.sh", ...names, `${paused}=true`, "--overwrite"]);
+    for (const name of names) kubectl(["wait", `hpa/keda-hpa-${name}`, "--for=delete", "--timeout=2m"]);
+    await use();
+  } finally {
+    step("KEDA goes on");
+    kubectl(["annotate", "scaledobjects.keda.sh", ...names, `${paused}-`]);
+  }
+}
+
 const replicas = (name: string) => Math.max(1, get<Workload>("deployment", name).spec.replicas);
 
 async function restore(): Promise<void> {
   step("the dump is checked");
   const dump = await checkDump();
+  await withoutKeda(() => exchange(dump));
+  step("done. When all is well, drop what was replaced: see docs/backup.md");
+}
+
+/** From the stop of API and worker to their start. */
+async function exchange(dump: string): Promise<void> {
   const before = { api: replicas("api"), worker: replicas("worker") };
   step("API and worker stop");
   scale("api", 0);
@@ -146,7 +179,6 @@ async function restore(): Promise<void> {
     step("the API opens");
     scale("api", before.api);
   }
-  step("done. When all is well, drop what was replaced: see docs/backup.md");
 }
 
 try {
