@@ -5,19 +5,72 @@ import { session, silent } from "../testing/fixtures.ts";
 import { keptBytes, lastLine, logTail, withoutTimes } from "./logTail.ts";
 
 const time = "2026-11-28T11:00:00.123456789Z";
-const podWith = (chunks: string[]) => ({
-  logs: async () => Readable.from(chunks.map((chunk) => Buffer.from(chunk))) as IncomingMessage,
+/** A pod with this log; as Kubernetes does, it gives as many of the last lines as are asked for. */
+const podWith = (lines: string[], chunkLength = 64 * 1024) => ({
+  logs: async (_session: unknown, { tail }: { tail: number }) => {
+    const log = Buffer.from(lines.slice(-tail).join(""));
+    const chunks = Array.from({ length: Math.ceil(log.length / chunkLength) }, (_, index) =>
+      log.subarray(index * chunkLength, (index + 1) * chunkLength),
+    );
+    return Readable.from(chunks) as IncomingMessage;
+  },
+});
+const kept = (...log: Parameters<typeof podWith>) => logTail(podWith(...log), session(), silent);
+
+/** The last 64 KiB of what the agent wrote. */
+const written = (lines: string[]) => withoutTimes(lines.join("")).slice(-keptBytes);
+
+test("a short log is kept as it is", async () => {
+  const short = [`${time} one\n`, `${time} two\n`];
+  expect(await kept(short, 40)).toBe(short.join(""));
+  expect(await kept([])).toBe("");
 });
 
-test("the end of a log is its last whole lines, and no more than 64 KiB of them", async () => {
-  const short = `${time} one\n${time} two\n`;
-  expect(await logTail(podWith([short.slice(0, 40), short.slice(40)]), session(), silent)).toBe(short);
-  const lines = Array.from({ length: 1_000 }, (_, number) => `${time} ${number} ${"x".repeat(1_000)}\n`);
-  const tail = await logTail(podWith(lines), session(), silent);
-  expect(Buffer.byteLength(tail)).toBeLessThanOrEqual(keptBytes);
-  expect(Buffer.byteLength(tail)).toBeGreaterThan(keptBytes - 1_100);
-  expect(tail.startsWith(`${time} 9`)).toBe(true);
-  expect(tail.endsWith(lines.at(-1) ?? "")).toBe(true);
+test.each([
+  ["lines of a kilobyte", 1_000, 1_000],
+  ["lines so short that their times take more room than they do", 10_000, 20],
+  ["empty lines", 70_000, 0],
+])(
+  "of a long log the last 64 KiB that the agent wrote are kept, each line with its time: %s",
+  async (_, count, length) => {
+    const lines = Array.from(
+      { length: count },
+      (_, number) => `${time} ${String(number).repeat(20).slice(0, length)}${"x".repeat(Math.max(0, length - 20))}\n`,
+    );
+    const log = await kept(lines);
+    expect(withoutTimes(log)).toBe(written(lines));
+    const [first, ...others] = log.split(/(?<=\n)/);
+    expect(first).toMatch(/^(… |2026-)/);
+    expect(others.filter((line) => !line.startsWith(`${time} `))).toEqual([]);
+  },
+);
+
+test.each([
+  ["its end, with a newline", "x\n"],
+  ["its end, without one", "x"],
+  ["characters of several bytes", "ä"],
+])("of a last line that is longer than what is kept the end stays: %s", async (_, end) => {
+  const line = `${"xä".repeat(400_000)} No such file ${end}`;
+  const log = await kept([`${time} one\n`, `${time} ${line}`]);
+  expect(log.startsWith("… ")).toBe(true);
+  expect(line.endsWith(withoutTimes(log))).toBe(true);
+  expect(Buffer.byteLength(withoutTimes(log))).toBeGreaterThan(keptBytes - 4);
+  expect(lastLine(log)?.endsWith(`No such file ${end}`.trim())).toBe(true);
+});
+
+test("what stands behind a line that is too long does not push it out", async () => {
+  const lines = [`${time} ${"x".repeat(100_000)}\n`, `${time} berth-session: the command ended with code 2\n`];
+  const log = await kept(lines);
+  expect(withoutTimes(log)).toBe(written(lines));
+  expect(lastLine(log)).toMatch(/^x+$/);
+});
+
+test("what was read of a log stays when more of it can't be read", async () => {
+  const lines = Array.from({ length: 3_000 }, () => `${time} ok\n`);
+  const pod = podWith(lines);
+  const logs: typeof pod.logs = (session, options) =>
+    options.tail > 2_000 ? Promise.reject(new Error("the node does not answer")) : pod.logs(session, options);
+  expect(await logTail({ logs }, session(), silent)).toBe(lines.slice(-2_000).join(""));
 });
 
 test("a log that can't be read holds up no end of a session", async () => {
