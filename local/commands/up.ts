@@ -12,6 +12,7 @@ import { startDocker } from "../docker.ts";
 import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
 import { imageTasks } from "../images/ensure.ts";
+import { dropCompiledPackages, hasCompiledPackages } from "../lib/go.ts";
 import { pathLine, runGraph, type Task, type Tasks } from "../lib/graph.ts";
 import { claim } from "../lib/process.ts";
 import { type Cluster, type StackOutputs, stackUp } from "../pulumi/stack.ts";
@@ -65,6 +66,12 @@ export async function localCluster(last?: Task): Promise<void> {
       idle: hasCli,
       run: buildCli,
     },
+    compiled: {
+      title: "Compiled packages, which are no longer needed",
+      needs: ["programs", "kubernetesBuild", "pulumiBuild", "prometheus", "adapter"],
+      idle: () => !hasCompiledPackages(),
+      run: dropCompiledPackages,
+    },
     registry: { title: "Local registry", needs: ["packages"], run: registryUp },
     docker: { title: "Docker daemon", needs: ["packages"], run: startDocker },
     ...imageTasks(["registry", "docker"], {
@@ -77,6 +84,8 @@ export async function localCluster(last?: Task): Promise<void> {
     }),
     cluster: { title: "Cluster", needs: ["programs", "kubernetesBuild", "registry"], run: clusterUp },
   };
-  const all = last ? { ...tasks, last: { ...last, needs: Object.keys(tasks) } } : tasks;
+  const all = last
+    ? { ...tasks, last: { ...last, needs: Object.keys(tasks).filter((name) => name !== "compiled") } }
+    : tasks;
   console.log(pathLine(all, await runGraph(all)));
 }

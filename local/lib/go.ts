@@ -1,8 +1,10 @@
 /** Builds programs from Go modules, once per version and machine. */
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
+import { cacheDir } from "./paths.ts";
 import { stopSignal, UserError } from "./steps.ts";
 
 /**
@@ -45,9 +47,17 @@ export const goFlags = [
 /** The environment that belongs to them. Without cgo, because the programs also run in images that hold nothing else. */
 export const goEnvironment = { CGO_ENABLED: "0", GOFLAGS: "" };
 
+/** Compiled packages: gigabytes, of no use once the programs are there. */
+const compiled = join(cacheDir, "go-build");
+
+export const hasCompiledPackages = (): boolean => existsSync(compiled);
+
+/** Removes the compiled packages; nothing may be building. */
+export const dropCompiledPackages = (): Promise<void> => rm(compiled, { recursive: true, force: true });
+
 /**
  * Builds packages of the module in `cwd` into `output`.
- * @throws UserError with the compiler's last line
+ * @throws UserError with what the compiler said last
  */
 export async function goBuild(
   cwd: string,
@@ -57,18 +67,23 @@ export async function goBuild(
 ): Promise<void> {
   const ldflags = ["-s -w", ...settings.map((setting) => `-X ${setting}`)].join(" ");
   const args = ["build", ...goFlags, `-ldflags=${ldflags}`, `-tags=${tags}`, "-o", `${output}/`, ...packages];
-  const result = await execa("go", args, {
-    cwd,
-    env: goEnvironment,
-    reject: false,
-    all: true,
-    cancelSignal: stopSignal(),
-  });
+  const env = { ...goEnvironment, GOCACHE: compiled };
+  const result = await execa("go", args, { cwd, env, reject: false, all: true, cancelSignal: stopSignal() });
+  stopSignal().throwIfAborted();
   if (!result.failed) return;
-  const reason = (result.all ?? result.message).trim().split("\n").at(-1);
-  throw new UserError(
-    `go could not build ${packages.join(" ")} (${reason}): check that the Go module proxy can be reached (go env GOPROXY) and the disk has room, then run the command again.`,
-  );
+  const reason = (result.all || result.message).trim().split("\n").at(-1) ?? "";
+  throw new UserError(`go could not build ${packages.join(" ")}: ${reason}${remedy(reason)}`);
+}
+
+/** What to do about a failed build, where the compiler's words tell; pure. */
+export function remedy(reason: string): string {
+  const known: [RegExp, string][] = [
+    [/invalid go version|toolchain|ENOENT/, "Install Go 1.21 or newer (go version says which is there)."],
+    [/no space left/, "Make room on the disk of ~/.cache/berth (BERTH_CACHE) and of /tmp."],
+    [/dial |lookup |timeout|TLS|proxy|Forbidden/i, "Check that the Go module proxy can be reached (go env GOPROXY)."],
+  ];
+  const [, advice] = known.find(([pattern]) => pattern.test(reason)) ?? [];
+  return advice === undefined ? "" : `\n${advice} Then run the command again.`;
 }
 
 /** The version at which the module in `dir` pins another, for example v1.2.3. */

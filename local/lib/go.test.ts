@@ -1,0 +1,46 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { goBuild, remedy } from "./go.ts";
+import { stoppable } from "./steps.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "berth-go-"));
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+/** Puts a program in place of the compiler. */
+function compiler(script: string): void {
+  mkdirSync(join(folder, "bin"));
+  writeFileSync(join(folder, "bin/go"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  vi.stubEnv("PATH", `${join(folder, "bin")}:${process.env.PATH}`);
+}
+
+test("a failure is told in the compiler's words, and a remedy only where they tell one", async () => {
+  compiler("echo '# one'; echo 'main.go:3: undefined: x'; exit 1");
+  await expect(goBuild(folder, folder, ["./one"])).rejects.toThrow(
+    /^go could not build .\/one: main.go:3: undefined: x$/,
+  );
+});
+
+test.each([
+  ["go.mod:3: invalid go version '1.26': must match format 1.23", /Install Go/],
+  ["write /tmp/go-build1: no space left on device", /Make room/],
+  ['Get "https://modules.example/x": dial tcp: lookup modules.example: no such host', /GOPROXY/],
+  ["main.go:3: undefined: x", /^$/],
+])("%s", (reason, expected) => {
+  expect(remedy(reason)).toMatch(expected);
+});
+
+test("a build that is to stop ends, and its end is not the reason that is told", async () => {
+  compiler("exec sleep 60");
+  const stop = new AbortController();
+  const build = stoppable(stop.signal, () => goBuild(folder, folder, ["./one"]));
+  stop.abort(new Error("told to stop"));
+  await expect(build).rejects.toThrow("told to stop");
+});
