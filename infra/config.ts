@@ -47,7 +47,7 @@ const keys = z.strictObject({
   registryPush: registryPush
     .optional()
     .describe(
-      "Login that may write at `registry`, for pushing Berth's images; it goes into no cluster. Without it the login of `registryLogins` for that registry pushes, and where there is none, Docker's own.",
+      "Login that may write at `registry`, for pushing Berth's images; it goes into no cluster. Without it Docker's own login pushes, never one of `registryLogins`.",
     ),
   imagePullSecrets: imagePullSecrets
     .default([])

@@ -1,15 +1,13 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { RegistryLogin, RegistryPush } from "./config/images.ts";
+import type { RegistryPush } from "./config/images.ts";
 import type { BaseImages } from "./pinned-images.ts";
-import { loginFor } from "./registry-login.ts";
 
 export interface ImagesArgs {
   /** Where the images are pushed to, for example ghcr.io/acme/berth. */
   registry: string;
-  /** Who pushes. Default: the login of `registryLogins` for the registry, else Docker's own. */
+  /** Who pushes. Default: Docker's own login. Never one of `registryLogins`, which may only read and lie in the cluster. */
   registryPush?: RegistryPush | undefined;
-  registryLogins: RegistryLogin[];
   /** What they are built on, by digest. */
   base: BaseImages;
   /** For example linux/amd64. */
@@ -27,7 +25,7 @@ export class Images extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImagesArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Images", name, {}, opts);
-    const login = args.registryPush ?? loginFor(args.registryLogins, args.registry);
+    const login = args.registryPush;
     const server = args.registry.replace(/\/.*/, "");
     const build = (image: string, bases: Record<string, string>) =>
       new docker.Image(

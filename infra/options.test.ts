@@ -48,6 +48,18 @@ test(
 );
 
 test(
+  "the login that reads never pushes: without one that may write, Docker's own does",
+  async () => {
+    const login = { server: "registry.example.com", username: "reader", password: "s3cret" };
+    const resources = await recordStack("prod", { registryLogins: [login] });
+    const images = resources.filter(({ type }) => type === "docker:index/image:Image");
+    expect(images).toHaveLength(2);
+    for (const { inputs } of images) expect(inputs).not.toHaveProperty("registry");
+  },
+  slow,
+);
+
+test(
   "behind Traefik the limits are Middlewares of the platform's namespace",
   async () => {
     const resources = await recordStack("prod", { ingress: { controller: "traefik", controllerNamespace: "traefik" } });
