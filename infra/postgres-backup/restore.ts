@@ -1,8 +1,8 @@
 /**
  * `npm run restore -- [--context NAME] [--list | DUMP]`: puts the database back to a dump, the newest or the one named;
- * `--list` says which there are. The dump is checked; KEDA, where it decides, is paused; API and worker stop; Postgres is restored; migrations bring it to the deployed version;
- * the worker reconciles the sessions with the pods there are; the API opens again. Sessions' pods run on all the while.
- * Needs kubectl. See docs/backup.md.
+ * `--list` says which there are. The dump is checked; KEDA, where it decides, is paused; API and worker stop; Postgres is
+ * restored; migrations bring it to the deployed version; the worker reconciles the sessions with the pods there are; the
+ * API opens again. Sessions' pods run on all the while. Needs kubectl. See docs/backup.md.
  */
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
