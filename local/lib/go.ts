@@ -71,7 +71,7 @@ export async function goBuild(
   const result = await execa("go", args, { cwd, env, reject: false, all: true, cancelSignal: stopSignal() });
   stopSignal().throwIfAborted();
   if (!result.failed) return;
-  const reason = (result.all || result.message).trim().split("\n").at(-1) ?? "";
+  const reason = (result.all || result.message || "").trim().split("\n").at(-1) ?? "";
   throw new UserError(`go could not build ${packages.join(" ")}: ${reason}${remedy(reason)}`);
 }
 
