@@ -1,12 +1,12 @@
 /**
  * The role `cleanup`: ends the retention of workspaces that were kept for long enough, has the worker delete them, and deletes
- * logs that were kept for long enough.
+ * logs that were kept for long enough and tasks whose sessions have ended.
  */
 import type { Logger } from "pino";
 import type { Database } from "../database/database.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
 import { expireLogs } from "../sessions/keptLogs.ts";
-import { expireWorkspaces } from "../sessions/retention.ts";
+import { expireWorkspaces, wipeTasksOfEnded } from "../sessions/retention.ts";
 
 /** Returns how many workspaces expired. Throws if Postgres can't be asked; without Redis the worker's sweep finds them. */
 export async function cleanUp(
@@ -16,6 +16,7 @@ export async function cleanUp(
   { logRetentionSeconds }: { logRetentionSeconds: number },
 ): Promise<number> {
   await expireLogs(database, logRetentionSeconds);
+  await wipeTasksOfEnded(database);
   const expired = await expireWorkspaces(database, { name: "cleanup" });
   for (const sessionId of expired) {
     await queue.add(sessionId).catch((error: unknown) => {

@@ -1,7 +1,8 @@
-/** How long workspaces are kept after the end of their sessions. */
+/** How long workspaces are kept after the end of their sessions, and that tasks are not. */
 import { sql } from "kysely";
 import type { Database } from "../database/database.ts";
 import { type Actor, logEvents } from "./sessionEvents.ts";
+import { finalStates } from "./state.ts";
 
 /**
  * Ends the retention of every workspace that has been kept for long enough and returns whose they were. The next look at
@@ -21,4 +22,17 @@ export async function expireWorkspaces(database: Database, actor: Actor): Promis
     .select("id")
     .execute();
   return rows.map(({ id }) => id);
+}
+
+/**
+ * Wipes the tasks of sessions that have ended, because they have the agents' secrets. The end itself does that; during a
+ * rollout a worker of a version that did not may still end sessions.
+ */
+export async function wipeTasksOfEnded(database: Database): Promise<void> {
+  await database
+    .updateTable("sessions")
+    .set({ task: null })
+    .where("state", "in", finalStates)
+    .where("task", "is not", null)
+    .execute();
 }

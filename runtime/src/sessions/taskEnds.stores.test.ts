@@ -1,7 +1,9 @@
 /** The stored task, which has the agent's secrets, does not outlive its session. */
 import { expect, test } from "vitest";
+import { cleanUp } from "../cleanup/cleanUp.ts";
+import type { Database } from "../database/database.ts";
 import { up } from "../database/migrations/0008_tasks_of_ended.ts";
-import { cipher, freshDatabase, sessionOf } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";
 import { SessionStore } from "./sessionStore.ts";
 import type { SessionEvent } from "./state.ts";
 
@@ -38,10 +40,20 @@ test.each<[string, SessionEvent[]]>([
   expect(await tasks()).toEqual({ [ends]: false, [goesOn]: true });
 });
 
-test("the migration takes the task from sessions that have ended before, and from no other", async () => {
-  const { database, create, tasks } = await open();
-  const [ended, runs] = [await create(), await create()];
-  await database.updateTable("sessions").set({ state: "stopped" }).where("id", "=", ended).execute();
-  await up(database as never);
-  expect(await tasks()).toEqual({ [ended]: false, [runs]: true });
-});
+/** What takes tasks from sessions that an older version has ended: before its rollout, and while that goes on. */
+const wipes: Record<string, (database: Database) => Promise<unknown>> = {
+  "the migration": (database) => up(database as never),
+  "the nightly clean-up": (database) =>
+    cleanUp(database, { add: async () => {} }, silent, { logRetentionSeconds: 600 }),
+};
+
+test.each(Object.entries(wipes))(
+  "%s takes the task from sessions that have ended, and from no other",
+  async (_, wipe) => {
+    const { database, create, tasks } = await open();
+    const [ended, runs] = [await create(), await create()];
+    await database.updateTable("sessions").set({ state: "stopped" }).where("id", "=", ended).execute();
+    await wipe(database);
+    expect(await tasks()).toEqual({ [ended]: false, [runs]: true });
+  },
+);
