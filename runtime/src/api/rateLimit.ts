@@ -9,6 +9,7 @@ import type { Redis } from "ioredis";
 import ipaddr from "ipaddr.js";
 import type { Logger } from "pino";
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { addressOf } from "../sessions/sessionEvents.ts";
 import { within } from "../within.ts";
 import type { CallerInfo } from "./caller.ts";
 import { Problem } from "./problem.ts";
@@ -120,9 +121,13 @@ function rateOf(
   };
 }
 
-/** An IPv4 address, or the /64 of an IPv6 one: whoever has one address of that has them all. */
-export function networkOf(address: string): string {
-  if (!ipaddr.isValid(address)) return address;
+/**
+ * An IPv4 address, or the /64 of an IPv6 one: whoever has one address of that has them all. Without the port that some proxies
+ * write behind it, because each connection has another.
+ */
+export function networkOf(client: string): string {
+  const address = addressOf(client);
+  if (address === null) return client;
   const parsed = ipaddr.process(address);
   if (parsed.kind() === "ipv4") return parsed.toString();
   return ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/64`).toString();

@@ -12,8 +12,8 @@ export interface Actor {
   address?: string;
 }
 
-/** The actor's IP address; null if there is none. Some proxies write the client's port behind it: `192.0.2.1:5000`. */
-function addressOf({ address = "" }: Actor): string | null {
+/** The IP address that the text names; null if it names none. Some proxies write the client's port behind it: `192.0.2.1:5000`. */
+export function addressOf(address = ""): string | null {
   const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(address) ?? [];
   const ip = bracketed ?? plain ?? address;
   return isIP(ip) ? ip : null;
@@ -47,7 +47,7 @@ export const logEvents =
       .columns(["session_id", "type", "state", "reason", "version", "actor", "address"])
       .expression(sql<never>`
         select id, ${type}::text, state, ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
-          ${actor.name}::text, ${addressOf(actor)}::inet
+          ${actor.name}::text, ${addressOf(actor.address)}::inet
         from ${sql.ref(source)}, (select pg_advisory_xact_lock(hashtext('session_events'))) as in_order`);
 
 /** A session that was made ahead begins for its owner when it is given out. */
