@@ -86,6 +86,17 @@ test("a start without progress for 30 s frees its place", async () => {
   expect(await stateOf(next)).toBe("starting");
 });
 
+test("a start that is extended has made no progress by that", async () => {
+  const { database, admission, store, id, create, stateOf } = await open({}, { maxStarting: 1 });
+  await admission.run();
+  const next = await create();
+  await sql`update sessions set updated_at = now() - interval '31 seconds', max_lifetime_seconds = 600
+    where id = ${id}`.execute(database);
+  expect((await store.extend(id, "acme", 60, null, { name: "test" }))?.refusal).toBeNull();
+  await admission.run();
+  expect(await stateOf(next)).toBe("starting");
+});
+
 test("a place that gets free because a start makes no progress is given away at that time", async () => {
   const { database, admission, id, create, stateOf } = await open({}, { maxStarting: 1 });
   await admission.run();

@@ -284,7 +284,8 @@ export class SessionStore {
             max_lifetime_seconds: longer,
             last_active_at: sql`now()`,
             version: sql`version + 1`,
-            updated_at: sql`now()`,
+            // Of a start it says when that got on last; see admission. To wish for more time is no such thing.
+            updated_at: sql`case when state = 'starting' then updated_at else now() end`,
           })
           .where("id", "=", id)
           .where("tenant", "=", tenant)
