@@ -232,6 +232,18 @@ test("an agent's failure tells the last line that it wrote, and the log is kept 
   expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
 });
 
+test("a secret in the last line is in no reason, however much stands before it", async () => {
+  const { model, settle } = open();
+  const session = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
+  const line = `No such key:${" ".repeat(1_000 - 12 - 37 - 42)}${session}.${"s".repeat(43)}`;
+  model.logs.tail = async () => `2026-11-28T00:00:00Z ${line}\n`;
+  model.create(id);
+  await settle();
+  model.harm(id, "broken");
+  await settle();
+  expect(model.rows.get(id)?.reason).toBe(`The agent exited with code 1: No such key: ${session}.[redacted]`);
+});
+
 /** A look that stands still before its call of that number, as a worker does that lost the processor, until it is let go on. */
 async function stuckLook(
   { model, reconciler }: ReturnType<typeof open>,

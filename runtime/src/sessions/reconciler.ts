@@ -134,7 +134,7 @@ export class Reconciler {
     if (line === undefined) return action;
     return {
       ...action,
-      event: { ...action.event, reason: shorten(`${action.event.reason}: ${redact(line.slice(0, 1_000))}`) },
+      event: { ...action.event, reason: shorten(`${action.event.reason}: ${redact(line)}`) },
     };
   }
 
