@@ -244,6 +244,20 @@ test("a secret in the last line is in no reason, however much stands before it",
   expect(model.rows.get(id)?.reason).toBe(`The agent exited with code 1: No such key: ${session}.[redacted]`);
 });
 
+test("the log is kept before a suspended session's pod goes, and is its log if it ends without another", async () => {
+  const { model, settle } = open();
+  model.create(id);
+  await settle();
+  model.wish(id, wishes.suspend);
+  await settle();
+  expect(model.rows.get(id)?.state).toBe("suspended");
+  expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
+  model.wish(id, wishes.stop);
+  await settle();
+  expect(model.rows.get(id)?.state).toBe("stopped");
+  expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
+});
+
 /** A look that stands still before its call of that number, as a worker does that lost the processor, until it is let go on. */
 async function stuckLook(
   { model, reconciler }: ReturnType<typeof open>,

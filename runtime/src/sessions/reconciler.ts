@@ -140,7 +140,8 @@ export class Reconciler {
 
   /** Before the pod goes, and the log with it. */
   async #keepLog(session: Session): Promise<void> {
-    if (session.state !== "stopping" || session.warm !== null) return;
+    const isAsked = session.state === "stopping" || session.state === "suspending";
+    if (!isAsked || session.warm !== null) return;
     const log = await this.options.logs.tail(session);
     if (log !== "") await this.options.logs.keep(session, log);
   }
