@@ -30,6 +30,14 @@ const fixed = (resources: RecordedResource[]) =>
   );
 const none = { api: undefined, worker: undefined };
 
+/** Prometheus' alert rules, as the text of their file. */
+const alerts = (resources: RecordedResource[]): string => {
+  const [settings] = of(resources, "ConfigMap").filter(({ metadata }) =>
+    metadata.name.startsWith("prometheus-config-"),
+  );
+  return (settings as unknown as { data: Record<string, string> }).data["alerts.yml"] ?? "";
+};
+
 const slow = 60_000;
 
 test(
@@ -55,6 +63,7 @@ test(
     expect(names(resources, "APIService")).toEqual([]);
     expect(named(resources, "Deployment", "prometheus-adapter")).toBeUndefined();
     expect(fixed(resources)).toEqual(none);
+    expect(alerts(resources)).toContain("BerthAutoscalerMetricMissing");
     const objects = of(resources, "ScaledObject");
     expect(objects.map(({ metadata, spec }) => [metadata.name, spec.scaleTargetRef])).toEqual(
       ["api", "worker"].map((name) => [name, { apiVersion: "apps/v1", kind: "Deployment", name }]),
@@ -135,6 +144,7 @@ test(
       expect(names(resources, kind), kind).toEqual([]);
     expect(named(resources, "Deployment", "prometheus-adapter")).toBeUndefined();
     expect(named(resources, "NetworkPolicy", "prometheus-adapter-ingress")).toBeUndefined();
+    expect(alerts(resources)).not.toMatch(/autoscaler/i);
   },
   slow,
 );

@@ -44,6 +44,7 @@ export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResou
       namespace,
       image: base.prometheus,
       config: args.prometheus,
+      autoscaled: args.autoscaler !== "off",
       adapter: certificate,
       backups: args.postgres.external === null,
     },

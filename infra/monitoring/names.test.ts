@@ -9,6 +9,7 @@ const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import
 const docs = page("monitoring.md");
 const operating = page("operating.md");
 const options = {
+  autoscaled: true,
   adapter: true,
   backups: true,
   alertAges: { backup: "26h", restoreCheck: "50h" },

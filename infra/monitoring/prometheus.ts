@@ -18,6 +18,8 @@ export interface PrometheusArgs {
   image: pulumi.Input<string>;
   /** The part `prometheus` of the config, which has the defaults. */
   config: PrometheusConfig;
+  /** Whether an autoscaler decides on the number of pods. */
+  autoscaled: boolean;
   /** Of the stack's adapter, whose figures are asked for too; null where there is none. */
   adapter: Pick<AdapterCertificate, "certificate" | "serverName"> | null;
   /** Whether the stack dumps its Postgres. */
@@ -56,7 +58,9 @@ export class Prometheus extends pulumi.ComponentResource {
       .all([namespace, args.adapter?.serverName ?? null, args.adapter?.certificate ?? null])
       .apply(([platform, serverName, certificate]) => ({
         "prometheus.yml": stringify(prometheusConfig(config, platform, serverName)),
-        "alerts.yml": stringify(alertRules({ ...config, adapter: certificate !== null, backups: args.backups })),
+        "alerts.yml": stringify(
+          alertRules({ ...config, autoscaled: args.autoscaled, adapter: certificate !== null, backups: args.backups }),
+        ),
         ...(certificate === null ? {} : { [adapterCertificateFile]: certificate }),
       }));
     const settings = new k8s.core.v1.ConfigMap(

@@ -10,6 +10,7 @@ import { type Case, cases } from "./alerts.cases.ts";
 import { alertGroups, alertName, alertRules } from "./index.ts";
 
 const options = {
+  autoscaled: true,
   adapter: true,
   backups: true,
   alertAges: { backup: "26h", restoreCheck: "50h" },

@@ -7,6 +7,8 @@ import { sessionAlerts } from "./sessions.ts";
 import { backupAlerts, storeAlerts } from "./stores.ts";
 
 export interface AlertOptions extends Pick<PrometheusConfig, "alertAges" | "runbooks"> {
+  /** Whether an autoscaler decides on the number of pods. */
+  autoscaled: boolean;
   /** Whether the stack's adapter serves the autoscalers. */
   adapter: boolean;
   /** Whether Postgres is the bundled one, which the stack dumps. */
@@ -17,7 +19,7 @@ export interface AlertOptions extends Pick<PrometheusConfig, "alertAges" | "runb
 export const alertGroups = (options: AlertOptions): Record<string, Alert[]> => ({
   availability: availabilityAlerts,
   sessions: sessionAlerts,
-  platform: platformAlerts(options.adapter),
+  platform: platformAlerts(options.autoscaled, options.adapter),
   stores: [...storeAlerts, ...(options.backups ? backupAlerts(options.alertAges) : [])],
 });
 

@@ -1,8 +1,11 @@
 /** Whether the platform's own pods run and see each other. */
 import type { Alert } from "./alert.ts";
 
-/** @param adapter whether the stack's adapter serves the autoscalers */
-export const platformAlerts = (adapter: boolean): Alert[] => [
+/**
+ * @param autoscaled whether an autoscaler decides on the number of pods
+ * @param adapter whether the stack's adapter serves the autoscalers
+ */
+export const platformAlerts = (autoscaled: boolean, adapter: boolean): Alert[] => [
   {
     name: "TargetDown",
     severity: "page",
@@ -27,15 +30,7 @@ export const platformAlerts = (adapter: boolean): Alert[] => [
     description:
       "`kubectl logs --previous` and `kubectl describe pod` say what ended it: an error, its liveness probe, or its memory limit.",
   },
-  {
-    name: "AutoscalerMetricMissing",
-    severity: "page",
-    expr: 'absent(last_over_time(bullmq_waiting_jobs{job="platform"}[2m]))',
-    for: "3m",
-    summary: "The worker's autoscaler doesn't know how many jobs wait.",
-    description:
-      "No API or worker pod reports bullmq_waiting_jobs: Redis doesn't answer them, or none runs. Until then the number of workers stays as it is.",
-  },
+  ...(autoscaled ? [autoscalerMetricMissing] : []),
   ...(adapter ? [adapterDown] : []),
   {
     name: "RulesFailing",
@@ -46,6 +41,16 @@ export const platformAlerts = (adapter: boolean): Alert[] => [
     description: "Alerts of this group may be silent. Prometheus' log has the query and the reason.",
   },
 ];
+
+const autoscalerMetricMissing: Alert = {
+  name: "AutoscalerMetricMissing",
+  severity: "page",
+  expr: 'absent(last_over_time(bullmq_waiting_jobs{job="platform"}[2m]))',
+  for: "3m",
+  summary: "The worker's autoscaler doesn't know how many jobs wait.",
+  description:
+    "No API or worker pod reports bullmq_waiting_jobs: Redis doesn't answer them, or none runs. Until then the number of workers stays as it is.",
+};
 
 const adapterDown: Alert = {
   name: "AdapterDown",

@@ -41,7 +41,7 @@ export const sessionAlerts: Alert[] = [
     severity: "page",
     expr: `${everyProcessSays("berth_reconcile_age_seconds")} > 300`,
     for: "5m",
-    summary: "An unfinished session was last looked at {{ $value | humanizeDuration }} ago.",
+    summary: "All unfinished sessions were last compared with the cluster {{ $value | humanizeDuration }} ago.",
     description:
       "The leader's sweep compares every unfinished session with the cluster. It doesn't get through: the Kubernetes API or Postgres is slow, or there are too few workers.",
   },
@@ -64,7 +64,7 @@ export const sessionAlerts: Alert[] = [
     for: "5m",
     summary: "Jobs wait and no worker takes them.",
     description:
-      "The oldest waits for more than two minutes, or nothing was done for five. Look whether workers run and reach Redis, and whether the autoscaler is at its maximum.",
+      "The oldest waits for more than two minutes, or nothing was done for five. Look whether workers run and reach Redis, and whether there are as many as there may be.",
   },
   {
     name: "LeaderMissing",
