@@ -1,10 +1,10 @@
-/** Stacks that live for one call. */
+/** Stacks that have nothing to do with those of the shell, and stacks that live for one call. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace, PulumiCommand, type PulumiFn, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
 import type { RecordedResource } from "../testing/record.ts";
 
@@ -21,9 +21,7 @@ export const withRenderedStack = <T>(
 ): Promise<T> => withThrowAwayStack(name, () => register(resources, directory), use);
 
 /**
- * Makes a stack of the program, and forgets it afterwards. The stack has a backend, a home and a passphrase of its own,
- * whatever the environment says: a shell that knows the production backend must not make a stack there. Pulumi must be there
- * (`ensurePulumi`).
+ * Makes a stack of the program, and forgets it afterwards. Pulumi must be there (`ensurePulumi`).
  * @param kubeconfig default: one without a cluster, whatever cluster the shell knows
  */
 export async function withThrowAwayStack<T>(
@@ -37,29 +35,65 @@ export async function withThrowAwayStack<T>(
   try {
     for (const made of [backend, home]) mkdirSync(made);
     symlinkSync(join(pulumiHome(), "plugins"), join(home, "plugins"));
-    const stack = await LocalWorkspace.createStack(
-      { stackName: name, projectName: "berth", program: async () => program() },
-      {
-        pulumiHome: home,
-        pulumiCommand: await PulumiCommand.get({ root: pulumiRoot }),
-        projectSettings: { name: "berth", runtime: "nodejs" },
-        envVars: {
-          PULUMI_BACKEND_URL: `file://${backend}`,
-          PULUMI_CONFIG_PASSPHRASE: "",
-          PULUMI_CONFIG_PASSPHRASE_FILE: "",
-          PULUMI_ACCESS_TOKEN: "",
-          PULUMI_STACK: "",
-          PULUMI_SKIP_UPDATE_CHECK: "true",
-          PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-          KUBECONFIG: kubeconfig,
-        },
-      },
-    );
+    const stack = await openOwnStack({
+      name,
+      project: "berth",
+      program: async () => program(),
+      backend,
+      tools: { root: pulumiRoot, home },
+      env: { KUBECONFIG: kubeconfig },
+    });
     return await use(stack);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+/** What works on a stack: a command line, and a PULUMI_HOME with plugins. */
+export interface Tools {
+  root: string;
+  home: string;
+}
+
+/**
+ * Opens a stack, which is made if it isn't there. The stack has the backend, the home and the passphrase that are its own,
+ * whatever the environment says: a shell that knows the production backend must not make a stack there.
+ * @param backend a folder
+ * @param env more variables, over the shell's
+ */
+export const openOwnStack = async ({
+  name,
+  project,
+  program,
+  backend,
+  tools,
+  env = {},
+}: {
+  name: string;
+  project: string;
+  program: PulumiFn;
+  backend: string;
+  tools: Tools;
+  env?: Record<string, string>;
+}): Promise<Stack> =>
+  LocalWorkspace.createOrSelectStack(
+    { stackName: name, projectName: project, program },
+    {
+      pulumiHome: tools.home,
+      pulumiCommand: await PulumiCommand.get({ root: tools.root }),
+      projectSettings: { name: project, runtime: "nodejs" },
+      envVars: {
+        PULUMI_BACKEND_URL: `file://${backend}`,
+        PULUMI_CONFIG_PASSPHRASE: "",
+        PULUMI_CONFIG_PASSPHRASE_FILE: "",
+        PULUMI_ACCESS_TOKEN: "",
+        PULUMI_STACK: "",
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+        ...env,
+      },
+    },
+  );
 
 /** A resource of any type: what the SDK's classes add to inputs is in the record already. */
 class Recorded extends pulumi.CustomResource {}

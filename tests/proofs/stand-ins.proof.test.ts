@@ -7,9 +7,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
-import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { openOwnStack, type Tools } from "../../infra/manifests/throw-away.ts";
 import { mirror } from "../../local/lib/obtain.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import {
@@ -22,12 +22,6 @@ import {
 } from "../../local/pulumi/tools.ts";
 import { core } from "../berth.ts";
 import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
-
-/** What works on a stack: a command line, and a PULUMI_HOME with plugins. */
-interface Tools {
-  root: string;
-  home: string;
-}
 
 const folder = mkdtempSync(join(tmpdir(), "berth-registries-"));
 const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };
@@ -61,7 +55,8 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
   const context = buildContext();
   let stack: SmallStack = { namespace, content: "one", pods: "one", unnamed: true, context };
   const backend = mkdtempSync(join(folder, "state-"));
-  const open = (tools = standIns) => openStack(tools, backend, () => smallStack(stack));
+  const open = (tools = standIns) =>
+    openOwnStack({ name: "try", project: "berth-try", program: () => smallStack(stack), backend, tools });
 
   afterAll(async () => {
     rmSync(context, { recursive: true });
@@ -123,25 +118,6 @@ test.for([
     expect({ failed, all }).toMatchObject({ failed: false });
   }
 });
-
-const openStack = async (
-  tools: Tools,
-  backend: string,
-  program: () => Promise<Record<string, unknown>>,
-): Promise<Stack> =>
-  LocalWorkspace.createOrSelectStack(
-    { stackName: "try", projectName: "berth-try", program },
-    {
-      pulumiHome: tools.home,
-      pulumiCommand: await PulumiCommand.get({ root: tools.root }),
-      projectSettings: { name: "berth-try", runtime: "nodejs", backend: { url: `file://${backend}` } },
-      envVars: {
-        PULUMI_CONFIG_PASSPHRASE: "",
-        PULUMI_SKIP_UPDATE_CHECK: "true",
-        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-      },
-    },
-  );
 
 async function up(stack: Stack) {
   const operations: string[] = [];
