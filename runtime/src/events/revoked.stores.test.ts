@@ -1,7 +1,7 @@
 /** Long answers end when their caller may not stay. WebSockets: gateway.stores.test.ts, execChannel.test.ts. */
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
-import { listen, openApi } from "../testing/api.ts";
+import { call, fakeCluster, listen, openApi } from "../testing/api.ts";
 import { keyOf, tenant, tenantsFile, writeTenants } from "../testing/fixtures.ts";
 
 test("the event streams of a key that was removed end within 5 s of the file's reading, and say why", async () => {
@@ -23,4 +23,23 @@ test("the event streams of a key that was removed end within 5 s of the file's r
   const [, type, data] = /event: (.*)\ndata: (.*)\n\n$/.exec(text) ?? [];
   expect(type).toBe("problem");
   expect(JSON.parse(data ?? "")).toMatchObject({ status: 401, detail: "The key default has been removed." });
+});
+
+test("a log that is followed with a key that was removed ends within 5 s of the file's reading, and says why", async () => {
+  await fakeCluster(() => ({ status: 200, body: "one\ntwo", goesOn: true }));
+  const acme = tenant("acme");
+  const file = tenantsFile(acme);
+  const api = await openApi({ TENANTS_FILE: file });
+  const { id } = (await call(api, "POST", "/v1/sessions", { body: { tier: "small" } })).json;
+  for (const event of [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }] as const) {
+    const seen = await api.store.find(id);
+    if (seen !== undefined) await api.store.apply(seen, event, { name: "worker" });
+  }
+  const url = `${await listen(api)}/v1/sessions/${id}/logs?follow=true`;
+  const response = await fetch(url, { headers: { authorization: `Bearer ${keyOf("acme")}` } });
+  const log = response.text();
+  writeTenants(file, [{ ...acme, keys: [] }]);
+  // The file is read every 2 s.
+  const ends = "berth-api: the log ends here: The key default has been removed.";
+  expect(await until("the log has ended", 7, () => log)).toBe(`one\ntwo\n${ends}\n`);
 });

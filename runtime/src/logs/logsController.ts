@@ -62,17 +62,22 @@ export class LogsController {
       throw podProblem(error, session, "log");
     });
     reply.header("connection", "close"); // when a shutdown ends the log, no connection is left to wait for
-    sendText(reply, Readable.from(untilShutdown(log, signal), { objectMode: false }));
+    sendText(reply, Readable.from(untilEnded(log, signal), { objectMode: false }));
   }
 }
 
-/** What the log says until it or this process ends. One whose reader may not stay is cut off instead, by an error. */
-async function* untilShutdown(log: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
+/** What the log says until it or the signal ends it. Where its reader may not stay, a last line says why. */
+async function* untilEnded(log: Readable, signal: AbortSignal): AsyncGenerator<Buffer | string> {
+  let lineEnd = "";
   try {
-    yield* log;
+    for await (const chunk of log as AsyncIterable<Buffer>) {
+      yield chunk;
+      lineEnd = chunk.at(-1) === 10 ? "" : "\n";
+    }
   } catch (error) {
-    if (!signal.aborted || signal.reason instanceof Problem) throw error;
+    if (!signal.aborted) throw error;
   }
+  if (signal.reason instanceof Problem) yield `${lineEnd}berth-api: the log ends here: ${signal.reason.body.detail}\n`;
 }
 
 function sendText(reply: FastifyReply, text: string | Readable): void {

@@ -74,17 +74,18 @@ export async function call(
 
 /**
  * A stand-in for the Kubernetes API, for what the API asks of it: every pod is missing, or what `answer` says. The processes'
- * own configuration points to it until the test is over.
+ * own configuration points to it until the test is over. An answer that `goesOn` does not end.
  */
 export async function fakeCluster(
-  answer: (path: string) => { status: number; body: string } = () => ({
+  answer: (path: string) => { status: number; body: string; goesOn?: boolean } = () => ({
     status: 404,
     body: JSON.stringify({ kind: "Status", code: 404, reason: "NotFound", message: "pods not found" }),
   }),
 ): Promise<Server> {
   const server = createServer((request, response) => {
-    const { status, body } = answer(request.url ?? "");
-    response.writeHead(status, { "content-type": "application/json" }).end(body);
+    const { status, body, goesOn } = answer(request.url ?? "");
+    response.writeHead(status, { "content-type": "application/json" }).write(body);
+    if (!goesOn) response.end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const folder = mkdtempSync(join(tmpdir(), "berth-kubeconfig-"));
