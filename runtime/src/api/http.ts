@@ -63,8 +63,15 @@ export async function createHttp(
   const fastify = adapter.getInstance<FastifyInstance>();
   capConnections(fastify.server, maxConnections);
   fastify.removeContentTypeParser("text/plain");
+  // Many clients say "JSON" with each request, also with one that has no body, which Fastify would refuse. One that sends its
+  // body in chunks shows only at its end that there is none.
+  const parseJson = fastify.getDefaultJsonParser("error", "error");
+  fastify.removeContentTypeParser("application/json");
+  fastify.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
+    if (body === "") done(null, undefined);
+    else parseJson(request, body, done);
+  });
   fastify.addHook("onRequest", (request, _reply, done) => {
-    // Many clients say "JSON" with each request, also with one that has no body, which Fastify would refuse.
     const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
     if (length === "0" && encoding === undefined) delete request.headers["content-type"];
     done();

@@ -2,10 +2,12 @@
 import { expect, test } from "vitest";
 import { call, openApi } from "../testing/api.ts";
 
-const json = { "content-type": "application/json" };
-
-test("a request without a body is taken, although it says that its body is JSON", async () => {
+test.each([
+  ["no length", {}],
+  ["chunks", { "transfer-encoding": "chunked" }],
+])("a request without a body is taken, although it says that its body is JSON, with %s", async (_, length) => {
   const api = await openApi();
+  const json = { "content-type": "application/json", ...length };
   const { id } = (await call(api, "POST", "/v1/sessions", { body: { tier: "small" } })).json;
   expect((await call(api, "POST", `/v1/sessions/${id}/touch`, { headers: json })).status).toBe(204);
   expect((await call(api, "POST", `/v1/sessions/${id}/desktop-tickets`, { headers: json })).status).toBe(201);
