@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "../lib/paths.ts";
-import { digestOf, parseReference } from "../plugins/docker/registry.ts";
+import { digestOf, parseReference } from "./digests.ts";
 
 /** One image of the file. */
 export interface PinnedImage {

@@ -1,13 +1,19 @@
 /** Pulumi's command line, language host and plugins, in the versions of infra/package.json. */
-import { copyFileSync, existsSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { buildOnce } from "../lib/go.ts";
 import { architecture, type Download, mirror, obtain, Unobtainable } from "../lib/obtain.ts";
-import { binDir, cacheDir, root } from "../lib/paths.ts";
-import { buildPulumi, pulumiSources } from "./build.ts";
-import { isStandIn, layStandIns, type PluginFolder } from "./stand-ins.ts";
+import { cacheDir, root } from "../lib/paths.ts";
+import { UserError } from "../lib/steps.ts";
+
+/** A plugin's folder in a PULUMI_HOME, for example `plugins/resource-random-v4.21.1`. */
+export interface PluginFolder {
+  name: string;
+  version: string;
+  folder: string;
+}
 
 /** The SDKs and the programs beside them must be of one version, so the SDKs' versions decide. */
 const { dependencies } = JSON.parse(readFileSync(join(root, "infra", "package.json"), "utf8")) as {
@@ -20,7 +26,7 @@ const fail = (message: string): never => {
 
 /** Of the command line and of the SDK. */
 export const version = versionOf("pulumi");
-const plugins = ["kubernetes", "random", "docker"].map((name) => {
+export const plugins: PluginFolder[] = ["kubernetes", "random", "docker"].map((name) => {
   const version = versionOf(name);
   return { name, version, folder: join("plugins", `resource-${name}-v${version}`) };
 });
@@ -67,6 +73,7 @@ export async function obtainPulumi(): Promise<string> {
   const made = [...new Set(done.filter((what) => what !== undefined && what !== unobtainable))];
   const line = made.length === 0 ? version : `${version}, ${made.join(" and ")}`;
   if (pulumiHome() === pulumiRoot) return line;
+  const { layStandIns } = await airGapped("stand-ins.ts", "one of Pulumi's plugins");
   const names = layStandIns(standInsHome, pulumiRoot, plugins);
   return `${line}; Berth's stand-ins serve for the plugins ${names.join(", ")}, which can't be had (docs/air-gapped.md)`;
 }
@@ -75,7 +82,23 @@ export async function obtainPulumi(): Promise<string> {
 export const hasCli = (): boolean => existsSync(pulumiBin);
 
 /** Builds the command line from its Go modules (about four minutes on two cores). */
-export const buildCli = (): Promise<string> => buildOnce(pulumiBin, buildPulumi);
+export async function buildCli(): Promise<string> {
+  const { buildPulumi } = await airGapped("pulumi.ts", "Pulumi's command line");
+  return buildOnce(pulumiBin, buildPulumi);
+}
+
+interface AirGapped {
+  "stand-ins.ts": typeof import("../air-gapped/stand-ins.ts");
+  "pulumi.ts": typeof import("../air-gapped/pulumi.ts");
+}
+
+/** What takes the place of downloads where there is no internet, loaded only then: a checkout may lack it. */
+function airGapped<Name extends keyof AirGapped>(name: Name, what: string): Promise<AirGapped[Name]> {
+  const file = join(root, "local", "air-gapped", name);
+  if (!existsSync(file))
+    throw new UserError(`${what} can't be had: name a mirror in BERTH_MIRROR (docs/air-gapped.md).`);
+  return import(file) as Promise<AirGapped[Name]>;
+}
 
 /** Both, for commands that need nothing else. */
 export async function ensurePulumi(): Promise<string> {
@@ -84,16 +107,6 @@ export async function ensurePulumi(): Promise<string> {
 }
 
 const unobtainable = "unobtainable";
-
-/** Where `ensureBuiltPulumi` puts a command line like the one that is built where none can be had, in `bin`. */
-export const builtPulumi = join(binDir, `pulumi-${pulumiSources()}`);
-
-/** Builds it once per version, for tests on machines that can have the official one. */
-export const ensureBuiltPulumi = (): Promise<string> =>
-  buildOnce(builtPulumi, (folder) => buildPulumi(join(folder, "bin")));
-
-/** Fills a PULUMI_HOME with stand-ins for all plugins. */
-export const layAllStandIns = (home: string): void => void layStandIns(home, "", plugins);
 
 /**
  * Fills `home` with the command line and the plugins from the mirror, for a comparison with the stand-ins.
@@ -165,3 +178,6 @@ function installedPlugin(folder: string, program: string): Installed | undefined
     ? { folder: home, files: [program] }
     : undefined;
 }
+
+/** Whether the program is the launcher of a stand-in, of whatever checkout: a few lines, where a plugin is megabytes. */
+export const isStandIn = (program: string): boolean => statSync(program).size < 4096;

@@ -10,16 +10,11 @@ import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openOwnStack, type Tools } from "../../infra/manifests/throw-away.ts";
+import { builtPulumi, ensureBuiltPulumi } from "../../local/air-gapped/pulumi.ts";
+import { layStandIns } from "../../local/air-gapped/stand-ins.ts";
 import { mirror } from "../../local/lib/obtain.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
-import {
-  builtPulumi,
-  ensureBuiltPulumi,
-  layAllStandIns,
-  layMirrored,
-  pulumiHome,
-  pulumiRoot,
-} from "../../local/pulumi/tools.ts";
+import { layMirrored, plugins, pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
 import { core } from "../berth.ts";
 import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
 
@@ -38,7 +33,7 @@ const why =
 beforeAll(async () => {
   if (official === undefined) console.log(`stand-ins are not compared with official plugins: ${why}`);
   await ensureBuiltPulumi();
-  layAllStandIns(standIns.home);
+  layStandIns(standIns.home, "", plugins);
   if (mirror() !== undefined && official) await layMirrored(official.home);
 }, 1_800_000);
 afterAll(() => rmSync(folder, { recursive: true }));

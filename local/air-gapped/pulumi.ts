@@ -1,7 +1,8 @@
 /** Builds Pulumi's command line and its language host for Node from their Go modules. */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
+import { buildOnce, goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
+import { binDir } from "../lib/paths.ts";
 
 /** The Go modules that pin them. */
 const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
@@ -15,7 +16,7 @@ const cli = { module: "github.com/pulumi/pulumi/pkg/v3", program: "cmd/pulumi" }
 const languageHost = "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs";
 
 /** Names the pinned modules: what decides the binaries. */
-export const pulumiSources = (): string =>
+const pulumiSources = (): string =>
   ["cli", "language-nodejs"].map((module) => sourcesVersion(join(sources, module), "*.go")).join("-");
 
 /** The version of the command line that `buildPulumi` makes, for example 3.258.0. */
@@ -27,3 +28,10 @@ export async function buildPulumi(dir: string): Promise<void> {
   await goBuild(join(sources, "cli"), dir, [`${cli.module}/${cli.program}`], { settings });
   await goBuild(join(sources, "language-nodejs"), dir, [languageHost], { settings });
 }
+
+/** Where `ensureBuiltPulumi` puts a command line like the one that is built where none can be had, in `bin`. */
+export const builtPulumi = join(binDir, `pulumi-${pulumiSources()}`);
+
+/** Builds it once per version, for tests on machines that can have the official one. */
+export const ensureBuiltPulumi = (): Promise<string> =>
+  buildOnce(builtPulumi, (folder) => buildPulumi(join(folder, "bin")));

@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import { digestOf, parseReference } from "./registry.ts";
+import { digestOf, parseReference } from "./digests.ts";
 
 test.each([
   ["debian", "registry-1.docker.io", "library/debian", "latest"],

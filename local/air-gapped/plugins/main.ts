@@ -1,6 +1,6 @@
 /**
  * A stand-in for one of Pulumi's plugins: `node main.ts kubernetes 4.32.0`. Pulumi starts it through the launchers that
- * ../pulumi/stand-ins.ts writes, where the official plugin can't be had.
+ * ../stand-ins.ts writes, where the official plugin can't be had.
  */
 import { serve } from "./protocol/serve.ts";
 

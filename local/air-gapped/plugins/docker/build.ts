@@ -2,9 +2,9 @@
 import { posix, relative } from "node:path";
 import { Readable } from "node:stream";
 import { pack } from "tar-fs";
+import { dockerLogin, hostOf, parseReference } from "../../../images/digests.ts";
 import { builtFiles } from "./context.ts";
 import { callDaemon } from "./daemon.ts";
-import { dockerLogin, hostOf, parseReference } from "./registry.ts";
 import { withSession } from "./session.ts";
 
 /** Inputs of docker.Image that are understood. */

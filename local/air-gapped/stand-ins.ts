@@ -1,14 +1,8 @@
-/** Berth's own plugins (../plugins), put where Pulumi looks for the official ones. */
-import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+/** Berth's own plugins (plugins/), put where Pulumi looks for the official ones. */
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { root } from "../lib/paths.ts";
-
-/** A plugin's folder in a PULUMI_HOME, for example `plugins/resource-random-v4.21.1`. */
-export interface PluginFolder {
-  name: string;
-  version: string;
-  folder: string;
-}
+import type { PluginFolder } from "../pulumi/tools.ts";
 
 /**
  * Fills `home` with a plugin each: the official one where it is in `official`, else the stand-in.
@@ -32,11 +26,9 @@ export function layStandIns(home: string, official: string, plugins: PluginFolde
 /** Runs the stand-in with the checkout's own Node, whatever the shell's is; pure. */
 export const launcher = (name: string, version: string): string => {
   const quote = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
-  const [node, main] = [join(root, "node_modules", ".bin", "node"), join(root, "local", "plugins", "main.ts")].map(
-    quote,
-  );
+  const [node, main] = [
+    join(root, "node_modules", ".bin", "node"),
+    join(root, "local", "air-gapped", "plugins", "main.ts"),
+  ].map(quote);
   return `#!/bin/sh\nexec ${node} ${main} ${name} ${version} "$@"\n`;
 };
-
-/** Whether the program is a launcher of this kind, of whatever checkout: a few lines, where a plugin is megabytes. */
-export const isStandIn = (program: string): boolean => statSync(program).size < 4096;

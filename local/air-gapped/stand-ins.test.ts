@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { builtVersion } from "./build.ts";
-import { isStandIn, layStandIns } from "./stand-ins.ts";
-import { version } from "./tools.ts";
+import { isStandIn, version } from "../pulumi/tools.ts";
+import { builtVersion } from "./pulumi.ts";
+import { layStandIns } from "./stand-ins.ts";
 
 let folder: string;
 beforeEach(() => {

@@ -1,8 +1,9 @@
 /** The stand-in for Pulumi's plugin docker. */
+
+import { digestOf, type RegistryAuth } from "../../../images/digests.ts";
 import type { Plugin } from "../protocol/plugin.ts";
 import { plain } from "../protocol/values.ts";
 import { imageResource } from "./image.ts";
-import { digestOf, type RegistryAuth } from "./registry.ts";
 
 interface Arguments {
   /** Of the daemon, for example unix:///run/docker.sock. */
