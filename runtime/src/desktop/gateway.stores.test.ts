@@ -539,6 +539,25 @@ test("a flood of requests by one viewer reaches the desktop as a few, and what w
   });
 });
 
+test("ten desktops of one link have the pace of one", async () => {
+  let bytes = 0;
+  const { id, apply, connect, ticket } = await open((socket) => serveRfb(socket, (data) => (bytes += data.length)));
+  /** The desktop has got so many requests, beside a ClientInit of one byte from each viewer. */
+  const requests = () => Math.floor((bytes - 10) / updateRequest.length);
+  await apply(...running);
+  const path = `/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`;
+  const viewers = Array.from({ length: 10 }, () => connect(path));
+  await Promise.all(viewers.map(opened));
+  const before = performance.now();
+  for (const viewer of viewers) {
+    viewer.send(hello);
+    for (let sent = 0; sent < 100; sent += 1) viewer.send(updateRequest);
+  }
+  await until("some of what was kept has come after those at once", 30, requests, (count) => count > 12);
+  // Of all of them together 10 at once, and 5 a second.
+  expect(requests()).toBeLessThanOrEqual(11 + ((performance.now() - before) / 1_000) * 5);
+});
+
 test("when the API ends, desktops are told to connect again", async () => {
   const { id, apply, connect, gateway } = await open();
   await apply(...running);

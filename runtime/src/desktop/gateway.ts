@@ -31,7 +31,7 @@ import { isFinal } from "../sessions/state.ts";
 import type { Tenant } from "../tenants/tenants.ts";
 import type { TenantsFile } from "../tenants/tenantsFile.ts";
 import { type DesktopMode, RfbClient } from "./rfbClient.ts";
-import { FloodError } from "./viewerPace.ts";
+import { FloodError, restedAfterMs, sharedPace } from "./viewerPace.ts";
 import { ViewHandshake } from "./viewHandshake.ts";
 
 export const closeCodes = {
@@ -64,15 +64,27 @@ export interface GatewayOptions {
   port?: number;
 }
 
+/** What a permission opens. */
+interface Permission {
+  tenant: Tenant;
+  mode: DesktopMode;
+  credential: Credential;
+  limits: Limit[];
+  /** The id of the ticket that it is by. */
+  ticket?: string;
+}
+
 export class DesktopGateway implements Channel {
   readonly name = "desktop";
   readonly protocols = ["binary"];
+  /** Of this process' viewers by their tickets' ids, and how many each has. */
+  readonly #paces = new Map<string, { pace: ReturnType<typeof sharedPace>; viewers: number }>();
 
   constructor(private readonly options: GatewayOptions) {}
 
   async admit(request: UpgradeRequest): Promise<Admission> {
     const { sessionId } = request;
-    const { tenant, mode, credential, limits } = await this.#permission(request);
+    const { tenant, mode, credential, limits, ticket } = await this.#permission(request);
     const session = await this.options.store.find(sessionId, tenant.name);
     if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
     return {
@@ -83,13 +95,11 @@ export class DesktopGateway implements Channel {
         perSession(sessionId, "desktop"),
         perTenant(tenant),
       ],
-      open: async () => (client) => this.#serve(client, session, mode),
+      open: async () => (client) => this.#serve(client, session, mode, ticket),
     };
   }
 
-  async #permission(
-    request: UpgradeRequest,
-  ): Promise<{ tenant: Tenant; mode: DesktopMode; credential: Credential; limits: Limit[] }> {
+  async #permission(request: UpgradeRequest): Promise<Permission> {
     const { authenticator, rateLimit, tenants } = this.options;
     const { sessionId, query, authorization, address } = request;
     const ticketText = query.get("ticket");
@@ -98,7 +108,8 @@ export class DesktopGateway implements Channel {
       (await rateLimit.takeTicket(ticket.id))?.refuse();
       const tenant = tenants.get(ticket.tenant);
       if (tenant === undefined) throw new Problem(401, "The ticket's tenant is gone.");
-      return { tenant, mode: ticket.mode, credential: ticket.credential, limits: [perTicket(ticket.id)] };
+      const { id, mode, credential } = ticket;
+      return { tenant, mode, credential, limits: [perTicket(id)], ticket: id };
     }
     const caller = await authenticator.identify(bearer(authorization), { address });
     (await rateLimit.take(caller))?.refuse();
@@ -110,7 +121,24 @@ export class DesktopGateway implements Channel {
     return { tenant, mode, credential, limits: [] };
   }
 
-  #serve(client: WebSocket, session: Session, mode: DesktopMode): void {
+  /** The pace that the client shares with all that came by its ticket; one of its own if it came by none. */
+  #paceOf(client: WebSocket, ticket: string | undefined) {
+    if (ticket === undefined) return sharedPace();
+    const shared = this.#paces.get(ticket) ?? { pace: sharedPace(), viewers: 0 };
+    this.#paces.set(ticket, shared);
+    shared.viewers += 1;
+    client.once("close", () => {
+      // To come again at once is no way to a new one.
+      const leave = () => {
+        shared.viewers -= 1;
+        if (shared.viewers === 0) this.#paces.delete(ticket);
+      };
+      setTimeout(leave, restedAfterMs).unref();
+    });
+    return shared.pace;
+  }
+
+  #serve(client: WebSocket, session: Session, mode: DesktopMode, ticket?: string): void {
     if (session.state !== "running" || session.podIp === null) {
       sayState(client, session);
       return;
@@ -131,7 +159,7 @@ export class DesktopGateway implements Channel {
 
     client.pause(); // until there is somebody to send to
     upstream.on("open", () => {
-      if (mode === "view") showTo(client, upstream);
+      if (mode === "view") showTo(client, upstream, this.#paceOf(client, ticket));
       else {
         const user = new RfbClient(mode);
         pump(client, upstream, (data) => {
@@ -173,8 +201,8 @@ export class DesktopGateway implements Channel {
 }
 
 /** Carries the desktop to a viewer, and of the viewer's bytes what asks for pictures. */
-function showTo(client: WebSocket, upstream: WebSocket): void {
-  const viewer = new RfbClient("view");
+function showTo(client: WebSocket, upstream: WebSocket, pace: ReturnType<typeof sharedPace>): void {
+  const viewer = new RfbClient("view", undefined, pace);
   const handshake = new ViewHandshake();
   const passLater = passerOf(viewer, (request) => upstream.send(handshake.fromViewer(request)), upstream);
   pump(client, upstream, (data) => {

@@ -5,7 +5,7 @@
  * A viewer's bytes reach the desktop as whole messages of the kinds listed as `looks`, and in no other way: whatever else
  * is sent can't be understood differently there, for it never gets there.
  */
-import { ViewerPace } from "./viewerPace.ts";
+import { sharedPace, ViewerPace } from "./viewerPace.ts";
 
 export type DesktopMode = "interactive" | "view";
 
@@ -64,13 +64,17 @@ export class RfbClient {
   /** The user's client speaks what we don't know: everything passes and counts as input. */
   #blind = false;
 
-  readonly #pace = new ViewerPace();
+  readonly #pace: ViewerPace;
 
   constructor(
     private readonly mode: DesktopMode,
     /** Milliseconds by a clock that only goes forward. */
     private readonly now: () => number = () => performance.now(),
-  ) {}
+    /** Of requests for pictures, where the mode is `view`. */
+    pace = sharedPace(),
+  ) {
+    this.#pace = new ViewerPace(pace);
+  }
 
   /**
    * What of the bytes goes on to the desktop, and whether there was input. Where the mode is `view`, throws an RfbError, or a

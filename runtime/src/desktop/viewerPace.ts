@@ -1,7 +1,8 @@
 /**
  * How often one viewer may ask for pictures, so that no viewer keeps the desktop and the API busy. Requests beyond the pace
  * become one, which is passed on when its turn has come: a server may answer several with one picture (RFC 6143, 7.5.3), so
- * nobody waits in vain. Pure but for the time that it is given, in milliseconds.
+ * nobody waits in vain. Who opens several desktops with one link shares its pace among them. Pure but for the time that it
+ * is given, in milliseconds.
  */
 
 /** Of requests for what has changed a second; a desktop draws 60 pictures a second at most. */
@@ -48,13 +49,20 @@ class Bucket {
   }
 }
 
+/** What may be asked for, by all who share it. */
+export const sharedPace = () => new Bucket(burst, refillPerSecond);
+
+/** After so many milliseconds without requests a shared pace is as good as a new one. */
+export const restedAfterMs = (burst / refillPerSecond) * 1_000;
+
 const costOf = (request: Buffer) => (request[1] === 0 ? fullCost : 1);
 
 export class ViewerPace {
-  readonly #requests = new Bucket(burst, refillPerSecond);
   readonly #messages = new Bucket(messageBurst, messagesPerSecond);
   /** What was asked for beyond the pace. */
   #kept: Buffer | undefined;
+
+  constructor(private readonly requests = sharedPace()) {}
 
   /** Counts a message of whatever kind. Throws a FloodError if it is one too many. */
   count(now: number): void {
@@ -63,20 +71,20 @@ export class ViewerPace {
 
   /** A FramebufferUpdateRequest (10 bytes) that goes on now: this one, or none; it is kept then. */
   ask(request: Buffer, now: number): Buffer | undefined {
-    if (this.#kept === undefined && this.#requests.take(costOf(request), now)) return request;
+    if (this.#kept === undefined && this.requests.take(costOf(request), now)) return request;
     this.#kept = this.#kept === undefined ? Buffer.from(request) : merge(this.#kept, request);
     return undefined;
   }
 
   /** In how many milliseconds what was kept can go on; undefined: nothing was kept. */
   due(now: number): number | undefined {
-    return this.#kept && this.#requests.waitFor(costOf(this.#kept), now);
+    return this.#kept && this.requests.waitFor(costOf(this.#kept), now);
   }
 
   /** What was kept, if it can go on now. */
   take(now: number): Buffer | undefined {
     const kept = this.#kept;
-    if (kept === undefined || !this.#requests.take(costOf(kept), now)) return undefined;
+    if (kept === undefined || !this.requests.take(costOf(kept), now)) return undefined;
     this.#kept = undefined;
     return kept;
   }
