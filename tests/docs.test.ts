@@ -72,3 +72,11 @@ test("what is printed but not in the table is undecided, and the other way round
     unused: ["npm run down"],
   });
 });
+
+test("the token key is rotated when the sessions have ended, as its page says", () => {
+  const keys = decide("docs/secrets.md").decided.map(({ key }) => key);
+  const ends = ["pulumi config set --path 'berth:tenants[0].maxSessions' 0", "pulumi up -s prod"];
+  const rotates = keys.indexOf("pulumi up -s prod --replace '**RandomPassword::token-key'");
+  expect(ends.map((key) => keys.lastIndexOf(key))).not.toContain(-1);
+  for (const key of ends) expect(rotates).toBeGreaterThan(keys.lastIndexOf(key));
+});

@@ -351,7 +351,6 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
         seconds: 300,
       },
       "pulumi up -s prod --replace '**RandomPassword::redis-password'": { with: dev, seconds: 300 },
-      "pulumi up -s prod --replace '**RandomPassword::token-key'": { with: dev, seconds: 300 },
       "pulumi config set --secret --path 'berth:tenants[0].webhooks[0].secret'": { not: "run by docs/onboarding.md" },
       "pulumi config set --secret --path 'berth:registryLogins[0].password'": {
         with: dev,
@@ -363,6 +362,13 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       },
       "pulumi up -s prod": { with: dev },
       "kubectl get pods -A -l app.kubernetes.io/component=session": {},
+      "pulumi up -s prod --replace '**RandomPassword::token-key'": {
+        // Of the tenant whose sessions may be none, which is the first.
+        given: "kubectl wait pods -n tenant-acme -l app.kubernetes.io/component=session --for=delete --timeout=240s",
+        with: dev,
+        shows: /token-key/,
+        seconds: 300,
+      },
     },
   },
   "docs/backup.md": {
