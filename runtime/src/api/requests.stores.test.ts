@@ -1,6 +1,12 @@
 /** Requests as clients and proxies really send them. */
-import { expect, test } from "vitest";
-import { call, openApi } from "../testing/api.ts";
+
+import { once } from "node:events";
+import { Agent, get, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { until } from "@berth/testing/until.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { call, listen, openApi } from "../testing/api.ts";
+import { keyOf } from "../testing/fixtures.ts";
 
 test.each([
   ["no length", {}],
@@ -28,3 +34,29 @@ test.each([
   expect(made.status).toBe(201);
   expect(await api.database.selectFrom("session_events").select("address").execute()).toEqual([{ address }]);
 });
+
+test.each([
+  ["without a key", "/v1/openapi.json", {}, []],
+  ["with a wrong one", "/v1/sessions", { authorization: "Bearer berth_acme_wrong" }, []],
+  ["that only asks after its health", "/health/live", {}, []],
+  ["with a key", "/v1/sessions", { authorization: `Bearer ${keyOf("acme")}` }, []],
+  ["by a proxy that is believed", "/v1/openapi.json", {}, ["127.0.0.1"]],
+])(
+  "a connection %s serves again, and may be idle for 10 s only where nobody known is behind it",
+  async (who, path, headers, TRUSTED_PROXIES) => {
+    const api = await openApi({ TRUSTED_PROXIES });
+    const sockets: Socket[] = [];
+    api.app.getHttpServer().on("connection", (socket: Socket) => sockets.push(socket));
+    const origin = await listen(api);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    onTestFinished(() => agent.destroy());
+    const isKnown = who === "with a key" || TRUSTED_PROXIES.length > 0;
+    for (let times = 0; times < 2; times += 1) {
+      const [response] = (await once(get(origin + path, { agent, headers }), "response")) as [IncomingMessage];
+      await response.toArray();
+      const idleMs = () => sockets[0]?.timeout ?? 0;
+      await until("it is idle", 20, idleMs, (ms) => (isKnown ? ms > 60_000 : ms === 10_000));
+    }
+    expect(sockets).toHaveLength(1);
+  },
+);

@@ -1,14 +1,19 @@
-import { createServer } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { createChannel } from "../channel/channel.ts";
 import { silent } from "../testing/fixtures.ts";
-import { capConnections, idleOptions } from "./sockets.ts";
+import { capConnections, closeWhenIdle, idleOptions } from "./sockets.ts";
 
 async function open(idleMs: number, total: number, perAddress?: number) {
   const server = createServer(idleOptions(idleMs), (_request, response) => response.end("ok"));
   capConnections(server, total, perAddress);
+  return listening(server);
+}
+
+/** Has the server listen; returns what connects to it. */
+async function listening(server: Server) {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const sockets: Socket[] = [];
   onTestFinished(() => {
@@ -36,6 +41,23 @@ test("a connection that says nothing, or half of a request, is closed", async ()
   const [silentOne, slowOne] = [connection(), connection()];
   slowOne.write("GET / HTTP/1.1\r\nhost:");
   await until("both are closed", 20, () => silentOne.closed && slowOne.closed);
+});
+
+test("a connection that is idle after its request is closed; one that has its next request by then is not", async () => {
+  const held: ServerResponse[] = [];
+  const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    if (request.url === "/held") return void held.push(response);
+    response.once("finish", () => closeWhenIdle(request.socket, 200)).end("ok");
+  });
+  const connection = await listening(server);
+  const [idle, busy] = [connection(), connection()];
+  let answers = "";
+  busy.on("data", (data) => (answers += data));
+  expect(await ask(idle)).toBe("HTTP/1.1 200 OK");
+  busy.write("GET / HTTP/1.1\r\nhost: x\r\n\r\nGET /held HTTP/1.1\r\nhost: x\r\n\r\n");
+  await until("the idle one is closed, and the other's request is there", 20, () => idle.closed && held.length === 1);
+  held[0]?.end("ok");
+  await until("both of the other's are answered", 20, () => answers.split("200 OK").length === 3);
 });
 
 test("an address has so many connections, and the port so many in all; one that is closed makes room", async () => {

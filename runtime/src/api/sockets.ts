@@ -1,14 +1,18 @@
 /** Connections that do nothing: closed after a while, and no more of them than a process can bear. */
 import type { Server } from "node:http";
+import type { Socket } from "node:net";
 
 /** Connections that a port takes at most; one costs some kilobytes. */
 export const maxConnections = 20_000;
+
+/** Milliseconds that an unknown client's connection may do nothing, before its first request and after each. */
+const idleMs = 10_000;
 
 /**
  * Options of an HTTP server: a connection has `ms` milliseconds for its first request's headers, be it silent or slow, and is
  * closed within a quarter more.
  */
-export const idleOptions = (ms = 10_000) => ({
+export const idleOptions = (ms = idleMs) => ({
   headersTimeout: ms,
   connectionsCheckingInterval: Math.ceil(ms / 4),
 });
@@ -31,4 +35,12 @@ export function capConnections(server: Server, total: number, perAddress = Numbe
       else open.delete(address);
     });
   });
+}
+
+/**
+ * Closes the connection, whose answer has ended, when it does nothing for `ms` milliseconds from now, where the server would
+ * wait for longer. One that has its next request already is left alone.
+ */
+export function closeWhenIdle(socket: Pick<Socket, "timeout" | "setTimeout">, ms = idleMs): void {
+  if ((socket.timeout ?? 0) > ms) socket.setTimeout(ms);
 }
