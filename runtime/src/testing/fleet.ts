@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
-import { onTestFinished } from "vitest";
+import { onTestFailed, onTestFinished } from "vitest";
 import type { Tenant } from "../tenants/tenants.ts";
 import { type Place, watcher } from "./cluster.ts";
 import { freshDatabase, keyOf, tenantsFile } from "./fixtures.ts";
@@ -27,9 +27,12 @@ export interface Ask {
   tenant?: string;
 }
 
+/** Lines of each process that a failed test shows. */
+const shownLines = 100;
+
 /**
  * An API and workers on a database of their own; sessions' pods are small. The processes aren't started yet. `tenants`: those
- * beside the place's own.
+ * beside the place's own. If the test fails, the last lines that each process wrote are shown.
  */
 export async function openFleet(place: Place, { workers, tenants = [] }: { workers: number; tenants?: Tenant[] }) {
   const { name, database } = await freshDatabase(place.stores);
@@ -49,6 +52,13 @@ export async function openFleet(place: Place, { workers, tenants = [] }: { worke
   const member = async (role: string): Promise<Member & { port: string }> => {
     const env = await environment(name, tenantsPath, settings, place.stores);
     let program: Program | undefined;
+    onTestFailed(() => {
+      if (program === undefined) return console.error(`${role} was not started`);
+      const { exitCode } = program.child; // null where the test killed it
+      const lines = program.output().trimEnd().split("\n").slice(-shownLines);
+      const end = exitCode === null ? "" : `, which ended with ${exitCode}`;
+      console.error(`${role} on port ${env.HTTP_PORT}${end}:\n${lines.join("\n")}`);
+    });
     return {
       port: env.HTTP_PORT,
       kill: async () => {
