@@ -41,6 +41,13 @@ test("one that failed gets one delivery at a time, and after three failures in a
   expect([limit(), receivers.paused()]).toEqual([1, []]);
 });
 
+test("one whose deliveries fail all at the same time counts as dead after this first round", () => {
+  const { receivers, limit } = open();
+  for (let running = 0; running < receivers.usual; running += 1) receivers.begin(url);
+  for (let running = 0; running < receivers.usual; running += 1) receivers.end(url, false);
+  expect([limit(), receivers.paused()]).toEqual([0, [url]]);
+});
+
 test("the delivery after the pause decides: another pause, or all as before", () => {
   const { receivers, attempt, limit, pass } = open();
   for (let count = 0; count < 3; count += 1) attempt(false);
