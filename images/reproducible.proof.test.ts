@@ -27,7 +27,11 @@ async function build(image: string, date: string, change = (dockerfile: string) 
     const file = join(clone, "images", image, "Dockerfile");
     await writeFile(file, change(await readFile(file, "utf8")));
     await execa("find", [clone, "-exec", "touch", "--no-dereference", `--date=${date}`, "{}", "+"]);
-    const { stdout } = await execa("sed", ["--quiet", `s|^ARG \\(.*_IMAGE\\)=|--build-arg=\\1=${registry}/|p`, file]);
+    const { stdout } = await execa("sed", [
+      "--quiet",
+      `s|^ARG \\(.*_IMAGE\\)=\\([^@]*\\).*|--build-arg=\\1=${registry}/\\2|p`,
+      file,
+    ]);
     const id = await docker([
       "build",
       "--quiet",

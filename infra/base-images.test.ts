@@ -1,5 +1,9 @@
 /** Which images a stack is made of, and who is asked which digest they have. */
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
+import { copies } from "../local/images/update.ts";
+import { shellLine } from "../local/pulumi/stack.ts";
 import pinned from "./base-images.json" with { type: "json" };
 import { baseImageName, imageTags, pinnedImages } from "./pinned-images.ts";
 import { digestOf, type RecordedResource, recordStack } from "./testing/record.ts";
@@ -55,4 +59,54 @@ test.each(Object.values(pinned))("$tag has a digest that its registry or two pub
   // `npm run images:update` takes the repositories away where the tag's own registry said the digest.
   const { seenIn } = image as { seenIn?: string[] };
   if (seenIn) expect(new Set(seenIn.map((repository) => repository.split("/")[0])).size).toBeGreaterThanOrEqual(2);
+});
+
+const root = join(import.meta.dirname, "..");
+const committed = Object.values(pinnedImages(""));
+
+/** What compose makes of `${NAME-default}` and `${NAME:-default}`. */
+const interpolated = (text: string, variables: Record<string, string>) =>
+  text.replace(/\$\{(\w+)(:?)-([^}]*)\}/g, (_, name: string, colon: string, other: string) => {
+    const value = variables[name];
+    return value === undefined || (colon && value === "") ? other : value;
+  });
+/** Images in compose.yaml, and what its images are built on; without Berth's own. */
+const composeImages = (variables: Record<string, string>) =>
+  [...readFileSync(join(root, "compose.yaml"), "utf8").matchAll(/(?:image|[A-Z_]+_IMAGE): (\S+)/g)]
+    .map(([, image = ""]) => interpolated(image, variables))
+    .filter((image) => !image.startsWith("berth/"));
+
+test("compose runs the committed images, or after `npm run env` those of the machine's own registry", () => {
+  const images = composeImages({});
+  expect(images).toHaveLength(3);
+  expect(committed).toEqual(expect.arrayContaining(images));
+  const [, shell = ""] = /^export (.*)$/.exec(shellLine()) ?? [];
+  const variables = Object.fromEntries([...shell.matchAll(/(\w+)='([^']*)'/g)].map(([, key, value]) => [key, value]));
+  const own = Object.values(imageTags).map((tag) => baseImageName("127.0.0.1:5000", tag));
+  expect(own).toEqual(expect.arrayContaining(composeImages(variables)));
+});
+
+test.each(globSync("images/*/Dockerfile", { cwd: root }))("%s is built on committed images by default", (file) => {
+  const defaults = [...readFileSync(join(root, file), "utf8").matchAll(/^ARG \w+_IMAGE=(\S+)/gm)].map(
+    ([, image]) => image,
+  );
+  expect(defaults).not.toEqual([]);
+  expect(committed).toEqual(expect.arrayContaining(defaults));
+});
+
+test("`npm run images:update` brings every file up to date that names a committed digest", () => {
+  const names = (file: string) =>
+    Object.values(pinned).some(({ digest }) => readFileSync(join(root, file), "utf8").includes(digest));
+  const files = ["compose*.yaml", "docs/*", "images/*/Dockerfile", ".github/**/*.yml", "Pulumi*.yaml"];
+  expect(
+    files
+      .flatMap((pattern) => globSync(pattern, { cwd: root }))
+      .filter(names)
+      .sort(),
+  ).toEqual(copies);
+});
+
+test("the example of a log shipper runs its image by digest", () => {
+  const [image] = /image: (\S+)/.exec(readFileSync(join(root, "docs/fluent-bit.yaml"), "utf8"))?.slice(1) ?? [];
+  expect(image).toMatch(/^cr\.fluentbit\.io\/fluent\/fluent-bit:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}$/);
 });

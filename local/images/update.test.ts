@@ -43,9 +43,12 @@ async function nowhere(): Promise<string> {
 async function update(images: Record<string, PinnedImage>) {
   const folder = await mkdtemp(join(tmpdir(), "berth-images-"));
   onTestFinished(() => rm(folder, { recursive: true }));
-  const file = join(folder, "base-images.json");
+  const [file, copy] = [join(folder, "base-images.json"), join(folder, "Dockerfile")];
   await writeFile(file, fileOf(images));
-  const run = promisify(execFile)(process.execPath, [join(root, "local/images/update.ts"), file]);
+  const namesOf = (images: Record<string, PinnedImage>) =>
+    Object.values(images).map(({ tag, digest }) => `ARG IMAGE=${tag}@${digest}`);
+  await writeFile(copy, namesOf(images).join("\n"));
+  const run = promisify(execFile)(process.execPath, [join(root, "local/images/update.ts"), file, copy]);
   const {
     code = 0,
     stdout,
@@ -55,7 +58,10 @@ async function update(images: Record<string, PinnedImage>) {
     stdout: string;
     stderr: string;
   };
-  return { code, stdout, stderr, images: JSON.parse(await readFile(file, "utf8")) as Record<string, PinnedImage> };
+  const updated = JSON.parse(await readFile(file, "utf8")) as Record<string, PinnedImage>;
+  // What else names the images goes with the file.
+  expect((await readFile(copy, "utf8")).split("\n")).toEqual(namesOf(updated));
+  return { code, stdout, stderr, images: updated };
 }
 
 test("digests that moved are written and printed", async () => {

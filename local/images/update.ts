@@ -39,6 +39,23 @@ export function refreshed(images: Record<string, PinnedImage>, answers: Record<s
 export const fileOf = (images: Record<string, PinnedImage>): string =>
   `${JSON.stringify(images, null, 2).replace(/\[\s+([^\]]+?)\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, " ")}]`)}\n`;
 
+/** Files that name some of the images with their digests too, relative to the checkout: a test compares them. */
+export const copies = ["compose.yaml", "images/agent/Dockerfile", "images/api/Dockerfile"];
+
+/** The text, with an image's new digest in the place of the old one in each line that has its tag; pure. */
+export const withDigests = (
+  text: string,
+  before: Record<string, PinnedImage>,
+  after: Record<string, PinnedImage>,
+): string =>
+  text
+    .split("\n")
+    .map((line) => {
+      const [key, image] = Object.entries(before).find(([, { tag }]) => line.includes(tag)) ?? [];
+      return key && image ? line.replace(image.digest, after[key]?.digest ?? image.digest) : line;
+    })
+    .join("\n");
+
 /** How long a registry may take for one image, in ms. */
 const patience = 20_000;
 
@@ -56,11 +73,12 @@ async function ask(tag: string): Promise<Answer> {
 }
 
 /** @returns the command's exit code: 1 where a registry did not answer */
-async function update(file: string): Promise<number> {
+async function update(file: string, copies: string[]): Promise<number> {
   const before: Record<string, PinnedImage> = JSON.parse(await readFile(file, "utf8"));
   const asked = Object.entries(before).map(async ([key, { tag }]) => [key, await ask(tag)]);
   const { images, moved, left } = refreshed(before, Object.fromEntries(await Promise.all(asked)));
   if (moved.length > 0) await writeFile(file, fileOf(images));
+  for (const copy of copies) await writeFile(copy, withDigests(await readFile(copy, "utf8"), before, images));
   for (const image of moved) console.log(image);
   console.log(`${moved.length} of ${Object.keys(before).length} images moved.`);
   if (left.length > 0)
@@ -68,5 +86,7 @@ async function update(file: string): Promise<number> {
   return left.length > 0 ? 1 : 0;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href)
-  process.exitCode = await update(process.argv[2] ?? join(root, "infra/base-images.json"));
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const [file = join(root, "infra/base-images.json"), ...others] = process.argv.slice(2);
+  process.exitCode = await update(file, process.argv.length > 2 ? others : copies.map((copy) => join(root, copy)));
+}

@@ -43,7 +43,9 @@ const settings = (cluster: Cluster): Record<string, string> => ({
     NO_PROXY: noProxy,
     no_proxy: noProxy,
     DOCKER_HOST: `unix://${dockerSocket}`,
-    BERTH_BASE_REGISTRY: `${registry}/`, // for compose.yaml
+    // For compose.yaml: the registry's images have digests of their own.
+    BERTH_BASE_REGISTRY: `${registry}/`,
+    BERTH_BASE_DIGEST: "",
   }),
 });
 
