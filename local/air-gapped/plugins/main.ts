@@ -2,9 +2,14 @@
  * A stand-in for one of Pulumi's plugins: `node main.ts kubernetes 4.32.0`. Pulumi starts it through the launchers that
  * ../stand-ins.ts writes, where the official plugin can't be had.
  */
+import grpc from "@grpc/grpc-js";
+import engine_grpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
+import engine_pb from "@pulumi/pulumi/proto/engine_pb.js";
 import { serve } from "./protocol/serve.ts";
 
-const [name = "", version = ""] = process.argv.slice(2);
+const [name = "", official = "", engine] = process.argv.slice(2);
+/** Says that it is none of Pulumi's; in comparisons of versions it counts as the official one. */
+const version = `${official}+berth`;
 
 const plugins = {
   kubernetes: async () => (await import("./kubernetes/plugin.ts")).kubernetesPlugin(version),
@@ -15,7 +20,17 @@ const plugins = {
 const make = plugins[name as keyof typeof plugins];
 if (make === undefined) throw new Error(`there is no stand-in for the plugin ${name}`);
 await serve(name, await make());
+// Once per run, as every stack of Berth's has this plugin.
+if (name === "kubernetes" && engine !== undefined) tell(engine);
 
 // A Pulumi that is killed ends no plugin.
 const pulumi = process.ppid;
 setInterval(() => process.ppid === pulumi || process.exit(), 2_000).unref();
+
+/** Has Pulumi show a line. @param address of its engine */
+function tell(address: string): void {
+  const line = new engine_pb.LogRequest();
+  line.setSeverity(engine_pb.LogSeverity.INFO);
+  line.setMessage("Berth's stand-ins serve in place of Pulumi's plugins (docs/air-gapped.md).");
+  new engine_grpc.EngineClient(address, grpc.credentials.createInsecure()).log(line, () => {});
+}

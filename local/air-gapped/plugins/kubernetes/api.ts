@@ -74,12 +74,21 @@ export class Api {
     });
   }
 
-  async #takeOverOnce(kind: Kind, object: Props, fieldManager: string): Promise<void> {
+  /** Whether there is anything that `takeOver` would take. */
+  async wouldTakeOver(kind: Kind, object: Props, fieldManager: string): Promise<boolean> {
+    return (await this.#taken(kind, object, fieldManager)).value !== undefined;
+  }
+
+  async #taken(kind: Kind, object: Props, fieldManager: string) {
     const live = await this.get(kind, metadataOf(object)).catch((error) => {
       if (!isCode(error, 404)) throw error;
     });
     const { managedFields = [], resourceVersion } = live?.metadata ?? {};
-    const value = takenOver(managedFields as ManagedFields[], fieldManager);
+    return { value: takenOver(managedFields as ManagedFields[], fieldManager), resourceVersion };
+  }
+
+  async #takeOverOnce(kind: Kind, object: Props, fieldManager: string): Promise<void> {
+    const { value, resourceVersion } = await this.#taken(kind, object, fieldManager);
     if (value === undefined) return;
     await this.#call("PATCH", `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`, {}, [
       { op: "replace", path: "/metadata/managedFields", value },

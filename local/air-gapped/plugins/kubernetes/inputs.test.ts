@@ -47,3 +47,12 @@ test("secrets in other objects stay secret", () => {
   expect(inputs.data).toEqual({ key: secret("value"), other: "b" });
   expect(hasSecret(plain(inputs))).toBe(false);
 });
+
+test("annotations of Pulumi's that the stand-in doesn't follow are refused by name", () => {
+  const annotated = (name: string) => ({ metadata: { name: "a", annotations: { [name]: "true" } } });
+  expect(() => check(configMap, annotated("pulumi.com/waitFor"))).toThrow(
+    /has no pulumi\.com\/waitFor: use the official/,
+  );
+  for (const known of ["pulumi.com/skipAwait", "pulumi.com/replaceUnready", "example.com/other"])
+    expect(check(configMap, annotated(known)).metadata).toMatchObject(annotated(known).metadata);
+});

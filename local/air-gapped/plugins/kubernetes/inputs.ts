@@ -5,9 +5,15 @@ import { hasUnknown, isObject, markedLike, type Props, plain, secret, unknown } 
 import type { Kind } from "./kinds.ts";
 import { annotated, metadataOf } from "./object.ts";
 
+/** The annotations that mean something to Pulumi, of those that Berth's stacks have. */
+const understood = ["skipAwait", "replaceUnready", "autonamed"].map((name) => `pulumi.com/${name}`);
+
 /** The inputs as they are kept in the state. @throws InputError */
 export function checked({ apiVersion, kind }: Kind, { name, olds, news, seed }: Checked): Props {
   const inputs = normal({ ...plain<Props>(news), apiVersion, kind });
+  for (const name of Object.keys(metadataOf(inputs).annotations ?? {}))
+    if (name.startsWith("pulumi.com/") && !understood.includes(name))
+      throw new InputError(`the stand-in for the plugin kubernetes has no ${name}: use the official plugin.`);
   if (inputs.metadata !== unknown) inputs.metadata = named(metadataOf(inputs), plain<Props>(olds), name, seed);
   return withSecrets(inputs, news);
 }

@@ -41,15 +41,17 @@ export function clusterResource(
   };
 
   /**
-   * Asks the API server whether it would take the object. What a preview can't know is let pass: a namespace to come, an
-   * object of the same name that goes first.
+   * Asks the API server whether it would take the object: a preview conflicts where the run would. What it can't know is let
+   * pass: a namespace to come, an object of the same name that goes first, fields that are taken over first.
    */
-  const tried = async (inputs: Props, fieldManager: string) => {
+  const tried = async (inputs: Props, old: Props) => {
     if (hasUnknown(inputs)) return;
+    const [object, fieldManager] = [plain<KubeObject>(inputs), fieldManagerOf(old)];
     try {
-      await api.apply(kind, plain(inputs), { fieldManager, dryRun: true, force: true });
+      const forced = force || (await api.wouldTakeOver(kind, object, fieldManager));
+      await api.apply(kind, object, { fieldManager, dryRun: true, force: forced });
     } catch (error) {
-      if (isCode(error, 403, 404, 409)) return;
+      if (isCode(error, 403, 404)) return;
       if (!(isCode(error, 422) && (await api.wouldCreate(kind, plain(inputs))))) throw error;
     }
   };
@@ -60,7 +62,7 @@ export function clusterResource(
 
     async create({ inputs, preview, ...limits }) {
       if (preview) {
-        await tried(inputs, fieldManagerOf({}));
+        await tried(inputs, {});
         return { id: "", state: inputs };
       }
       if (!upsert) await refuseExisting(plain(inputs));
@@ -83,7 +85,7 @@ export function clusterResource(
 
     async update({ state, inputs, preview, ...limits }) {
       if (!preview) return (await applied(inputs, state, limits)).state;
-      await tried(inputs, fieldManagerOf(state));
+      await tried(inputs, state);
       return inputs;
     },
 
