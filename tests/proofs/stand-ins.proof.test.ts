@@ -28,7 +28,7 @@ const official: Tools | undefined =
       ? { root: pulumiRoot, home: pulumiRoot }
       : undefined;
 const why =
-  "no official plugins are on this machine; BERTH_MIRROR can name a folder that has them (docs/air-gapped.md)";
+  "no official plugins are on this machine; BERTH_MIRROR can name a mirror that has them, with BERTH_MIRROR_TRUSTED=1 (docs/air-gapped.md)";
 
 beforeAll(async () => {
   if (official === undefined) console.log(`stand-ins are not compared with official plugins: ${why}`);
