@@ -133,7 +133,7 @@ export class Settings extends pulumi.ComponentResource {
   }
 }
 
-/** The runtime's environment; runtime/src/config.ts says what each is. */
+/** The runtime's environment; runtime/src/config/config.ts says what each is. */
 function variables(args: SettingsArgs, agentImage: string): Record<string, string> {
   const { limits, oidc, tracing } = args;
   return {

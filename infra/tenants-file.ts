@@ -6,7 +6,7 @@ import type { TenantConfig } from "./config/tenant.ts";
 /** A key as the runtime knows it: by its SHA-256 in hex. `expiresAt` is null for never. */
 export type KeyEntry<Key extends KeyConfig = KeyConfig> = Omit<Key, "secret"> & { sha256: string };
 
-/** A tenant as the runtime reads it (`TenantSchema` in runtime/src/tenants/tenants.ts). Times are in seconds. */
+/** A tenant as the runtime reads it (`TenantSchema` in runtime/src/domain/tenants.ts). Times are in seconds. */
 export interface TenantEntry
   extends Pick<
     TenantConfig,

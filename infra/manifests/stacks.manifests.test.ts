@@ -19,7 +19,7 @@ const committed = ["dev", "prod"];
 const withKeda = "prod with KEDA";
 const stacks = [...committed, withKeda];
 /** What the worker makes for a session of the tenant acme, as reviewed. */
-const session: Manifest[] = JSON.parse(readFileSync(join(root, "runtime/src/pods/podSpec.golden.json"), "utf8"));
+const session: Manifest[] = JSON.parse(readFileSync(join(root, "runtime/src/cluster/podSpec.golden.json"), "utf8"));
 
 const tools = { kubeScore: kubeScoreFindings, monokle: monokleFindings, podSecurity: podSecurityFindings };
 /** By stack. */

@@ -15,7 +15,7 @@ const resources: Record<string, string> = {
 
 /** What the client type of the worker allows it to call, for example "get secrets". */
 function workerCalls(): string[] {
-  const [, type = ""] = /export type CoreApi = Pick<\s*CoreV1Api,([^>]*)>/.exec(source("pods/kubernetes.ts")) ?? [];
+  const [, type = ""] = /export type CoreApi = Pick<\s*CoreV1Api,([^>]*)>/.exec(source("cluster/kubernetes.ts")) ?? [];
   return type.split("|").flatMap((line) => {
     const [, verb = "", kind = ""] = /"(\w+?)Namespaced(\w+)"/.exec(line) ?? [];
     if (verb === "") return [];
@@ -30,12 +30,12 @@ const rightsOf = (account: string, tenant: { exec: boolean }) =>
     .flatMap(({ rules }) => rules.flatMap((rule) => rule.verbs.map((verb) => `${verb} ${rule.resources[0]}`)));
 
 test("the worker's rights are the calls of its client type, and the logs that it keeps", () => {
-  expect(source("pods/logTail.ts")).toContain('Pick<PodAccess, "logs">');
+  expect(source("cluster/logTail.ts")).toContain('Pick<PodAccess, "logs">');
   expect(rightsOf("worker", { exec: true }).sort()).toEqual([...workerCalls(), "get pods/log"].sort());
 });
 
 test("the API reads logs, and runs commands only where the tenant allows it", () => {
-  expect(source("pods/podAccess.ts")).toContain('what: "log" | "exec"'); // its only requests
+  expect(source("cluster/podAccess.ts")).toContain('what: "log" | "exec"'); // its only requests
   expect(rightsOf("api", { exec: false })).toEqual(["get pods/log"]);
   expect(rightsOf("api", { exec: true })).toEqual(["get pods/log", "get pods/exec", "create pods/exec"]);
 });

@@ -9,7 +9,7 @@ export interface Rule {
 
 const rule = (resource: string, ...verbs: string[]): Rule => ({ apiGroups: [""], resources: [resource], verbs });
 
-/** The worker's calls are `CoreApi` in runtime/src/pods/kubernetes.ts and the logs that it keeps; a test holds both equal. */
+/** The worker's calls are `CoreApi` in runtime/src/cluster/kubernetes.ts and the logs that it keeps; a test holds both equal. */
 const workerRules = [
   rule("secrets", "get", "list", "create", "delete"),
   rule("pods", "get", "list", "watch", "create", "delete"),

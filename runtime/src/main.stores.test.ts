@@ -10,7 +10,7 @@ import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { sessionToken } from "./channel/token.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
-import { SessionStore } from "./sessions/sessionStore.ts";
+import { SessionStore } from "./store/sessionStore.ts";
 import {
   cipher,
   emptyRedis,

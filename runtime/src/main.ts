@@ -1,6 +1,6 @@
 /** The runtime's one entry: `main.js <api|worker|migrate|cleanup>`. */
-import "./signals.ts";
+import "./roles/signals.ts";
 
 // Only now, because to load the packages takes most of a start, and a signal may come meanwhile.
-const { run } = await import("./roles.ts");
+const { run } = await import("./roles/roles.ts");
 await run(process.argv.slice(2));

@@ -69,7 +69,7 @@ async function start(tenant: Tenant): Promise<Session> {
 /** A version whose image differs and whose migration adds a column. */
 async function nextVersion(): Promise<string> {
   const folder = await copyOfCheckout();
-  const at = (file: string) => join(folder, "runtime/src/database", file);
+  const at = (file: string) => join(folder, "runtime/src/store", file);
   await writeFile(
     at(`migrations/${proofMigration}.ts`),
     `import type { Kysely } from "kysely";

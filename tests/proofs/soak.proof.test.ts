@@ -10,7 +10,7 @@ import { until } from "@berth/testing/until.ts";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Schema } from "../../runtime/src/database/schema.ts";
+import type { Schema } from "../../runtime/src/store/schema.ts";
 import { auditOf } from "../../runtime/src/testing/audit.ts";
 import { requestLittle } from "../bench/small-requests.ts";
 import { call, cluster, core, desktopUrl, keyOf, type Session } from "../berth.ts";

@@ -1,12 +1,12 @@
 /** The controllers of /v1. */
 import type { Type } from "@nestjs/common";
-import { DesktopController } from "../desktop/desktopController.ts";
-import { EventsController } from "../events/eventsController.ts";
-import { LogsController } from "../logs/logsController.ts";
-import { SessionsController } from "../sessions/sessionsController.ts";
-import { TenantsController } from "../tenants/tenantsController.ts";
-import { UsageController } from "../usage/usageController.ts";
-import { WebhooksController } from "../webhooks/webhooksController.ts";
+import { DesktopController } from "./desktopController.ts";
+import { EventsController } from "./eventsController.ts";
+import { LogsController } from "./logsController.ts";
+import { SessionsController } from "./sessionsController.ts";
+import { TenantsController } from "./tenantsController.ts";
+import { UsageController } from "./usageController.ts";
+import { WebhooksController } from "./webhooksController.ts";
 
 export const controllers: Type[] = [
   SessionsController,

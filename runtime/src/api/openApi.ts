@@ -11,9 +11,9 @@ import {
   type ZodOpenApiPathsObject,
   type ZodOpenApiResponseObject,
 } from "zod-openapi";
-import { type Right, rightsOf, takesTickets } from "./caller.ts";
-import { headersOf } from "./inHeaders.ts";
-import { ProblemJson } from "./problem.ts";
+import { type Right, rightsOf, takesTickets } from "./access/caller.ts";
+import { headersOf } from "./http/inHeaders.ts";
+import { ProblemJson } from "./http/problem.ts";
 
 /** An answer that is a success. At most one of `json`, `events` and `text` says what is in it. */
 export interface Answer {

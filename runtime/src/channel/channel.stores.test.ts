@@ -1,10 +1,10 @@
 /** The in-pod channel on a real Postgres, without a port. */
 import { expect, onTestFinished, test } from "vitest";
-import { proxyToken } from "../desktop/tickets.ts";
-import { createLogger } from "../logging/logging.ts";
-import { Metrics } from "../metrics/metrics.ts";
-import type { NewSession } from "../sessions/sessionStore.ts";
-import { SessionStore } from "../sessions/sessionStore.ts";
+import { proxyToken } from "../api/access/tickets.ts";
+import type { NewSession } from "../store/sessionStore.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { createLogger } from "../telemetry/logging.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import { cipher, freshDatabase, noJobs, tenant } from "../testing/fixtures.ts";
 import { createChannel } from "./channel.ts";
 import { sessionToken } from "./token.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { proxyToken } from "../desktop/tickets.ts";
+import { proxyToken } from "../api/access/tickets.ts";
 import { sessionOf, sessionToken } from "./token.ts";
 
 const key = "0123456789abcdef0123456789abcdef";

@@ -1,7 +1,7 @@
 /** Connections to Redis, which holds nothing that Postgres couldn't give back. */
 import { Redis } from "ioredis";
 import type { Logger } from "pino";
-import type { StoresConfig } from "../config.ts";
+import type { StoresConfig } from "../config/config.ts";
 
 type RedisConfig = Pick<StoresConfig, "REDIS_HOST" | "REDIS_PORT" | "REDIS_TLS" | "redisPassword">;
 

@@ -2,8 +2,8 @@
 import { type ConnectionOptions, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { tracing } from "../tracing/tracing.ts";
-import { within } from "../within.ts";
+import { tracing } from "../telemetry/tracing.ts";
+import { within } from "../timing/within.ts";
 
 export const queueName = "agent-sessions";
 

@@ -1,6 +1,6 @@
 /** BullMQ's worker, which says `isRunning` also when its loop hangs: this one tells when the loop last turned. */
 import { Worker } from "bullmq";
-import { LastTurn } from "../health/lastTurn.ts";
+import { LastTurn } from "../timing/lastTurn.ts";
 
 /** A turn waits for a job for some seconds, and a look is over within a minute. */
 const limitMs = 120_000;

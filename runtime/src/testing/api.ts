@@ -7,14 +7,14 @@ import { join } from "node:path";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
 import type { InjectOptions } from "fastify";
 import { onTestFinished } from "vitest";
-import { apiModule } from "../api/apiModule.ts";
-import { createHttp } from "../api/http.ts";
-import { WebSockets } from "../api/webSockets.ts";
-import type { Config } from "../config.ts";
-import type { Database } from "../database/database.ts";
+import { createHttp } from "../api/http/http.ts";
+import type { Config } from "../config/config.ts";
+import type { Tenant } from "../domain/tenants.ts";
+import { WebSockets } from "../gateway/webSockets.ts";
 import { connectRedis } from "../queue/redis.ts";
-import { SessionStore } from "../sessions/sessionStore.ts";
-import type { Tenant } from "../tenants/tenants.ts";
+import { apiModule } from "../roles/apiModule.ts";
+import type { Database } from "../store/database.ts";
+import { SessionStore } from "../store/sessionStore.ts";
 import { emptyRedis, freshDatabase, keyOf, patienceMs, silent, storesConfig, tenant, tenantsFile } from "./fixtures.ts";
 
 export interface OpenApi {

@@ -1,9 +1,9 @@
 /** Whether a namespace of sessions is in order, whoever runs them. */
 import type { CoreV1Api } from "@kubernetes/client-node";
 import type { Kysely } from "kysely";
-import type { Schema } from "../database/schema.ts";
-import { sessionLabel, sessionSelector } from "../pods/names.ts";
-import { podStates } from "../sessions/state.ts";
+import { sessionLabel, sessionSelector } from "../cluster/names.ts";
+import { podStates } from "../domain/state.ts";
+import type { Schema } from "../store/schema.ts";
 
 /**
  * The full audit: rows, pods and volumes stand for each other one to one, and the audit trail tells every session's way

@@ -4,11 +4,11 @@
  */
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import { pino } from "pino";
-import { connectDatabase } from "../database/database.ts";
-import { type CoreApi, connectKubernetes, connectLeases, loadKubeConfig } from "../pods/kubernetes.ts";
+import { type CoreApi, connectKubernetes, connectLeases, loadKubeConfig } from "../cluster/kubernetes.ts";
+import type { Tenant } from "../domain/tenants.ts";
 import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
-import type { Tenant } from "../tenants/tenants.ts";
-import { type WorkerParts, type WorkerSurroundings, workerParts } from "../worker/parts.ts";
+import { type WorkerParts, type WorkerSurroundings, workerParts } from "../roles/workerParts.ts";
+import { connectDatabase } from "../store/database.ts";
 import { shrink, waitForEnd } from "./shrink.ts";
 import type { Stores } from "./stores.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { onTestFailed, onTestFinished } from "vitest";
-import type { Tenant } from "../tenants/tenants.ts";
+import type { Tenant } from "../domain/tenants.ts";
 import { type Place, watcher } from "./cluster.ts";
 import { freshDatabase, keyOf, tenantsFile } from "./fixtures.ts";
 import { startKubeFront } from "./kubeFront.ts";

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { Agent, request as send } from "node:https";
 import { pipeline } from "node:stream";
 import { KubeConfig } from "@kubernetes/client-node";
-import { loadKubeConfig } from "../pods/kubernetes.ts";
+import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { originOf } from "./api.ts";
 import { shrink } from "./shrink.ts";
 

@@ -2,11 +2,11 @@
  * Rows and cluster in memory, for trying many orders of events quickly: what is promised of the real ones is kept here (a row
  * changes by compare-and-set, a name is there once, an owner takes all with it), and every step may fail or come late.
  */
-import type { Creation } from "../pods/refusals.ts";
-import type { Observed } from "../sessions/decide.ts";
-import type { ReconcilerOptions } from "../sessions/reconciler.ts";
-import type { Session } from "../sessions/session.ts";
-import { isFinal, type SessionEvent, type State, transition } from "../sessions/state.ts";
+import type { Creation } from "../cluster/refusals.ts";
+import type { Observed } from "../domain/decide.ts";
+import type { Session } from "../domain/session.ts";
+import { isFinal, type SessionEvent, type State, transition } from "../domain/state.ts";
+import type { ReconcilerOptions } from "../worker/reconciler.ts";
 import { session } from "./fixtures.ts";
 
 /** What goes wrong with a call: nothing, no answer though it was not done, no answer though it was done, no room. */

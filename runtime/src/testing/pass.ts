@@ -1,6 +1,6 @@
 /** Time that passes for a test, in the database. */
 import { sql } from "kysely";
-import type { Database } from "../database/database.ts";
+import type { Database } from "../store/database.ts";
 
 /** Has the sessions' times lie further back, as if so many seconds had passed. */
 export const pass = (database: Database, seconds: number) =>

@@ -1,6 +1,6 @@
 /** The server's side of RFB's handshake, for tests that have no desktop. */
 import type { WebSocket } from "ws";
-import { viewResponse } from "../desktop/vncAuth.ts";
+import { viewResponse } from "../gateway/vncAuth.ts";
 
 const challenge = Buffer.from("0123456789abcdef");
 

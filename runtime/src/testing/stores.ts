@@ -7,8 +7,8 @@ import { until } from "@berth/testing/until.ts";
 import { Redis } from "ioredis";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
-import { connectDatabase } from "../database/database.ts";
-import { migrate } from "../database/migrate.ts";
+import { connectDatabase } from "../store/database.ts";
+import { migrate } from "../store/migrate.ts";
 import { findDocker } from "./docker.ts";
 import { freePorts, loopback } from "./ports.ts";
 

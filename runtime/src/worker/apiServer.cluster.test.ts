@@ -2,7 +2,7 @@
 import { until } from "@berth/testing/until.ts";
 import { Watch } from "@kubernetes/client-node";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { objectName } from "../pods/names.ts";
+import { objectName } from "../cluster/names.ts";
 import { admin, audit, openWorker, useCluster } from "../testing/cluster.ts";
 import { type Call, type Fault, startKubeFront } from "../testing/kubeFront.ts";
 

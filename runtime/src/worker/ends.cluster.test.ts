@@ -4,7 +4,7 @@
  * workspace-lost) and evicted.proof.test.ts (evicted).
  */
 import { expect, test } from "vitest";
-import { withoutTimes } from "../pods/logTail.ts";
+import { withoutTimes } from "../cluster/logTail.ts";
 import { left, openWorker, useCluster } from "../testing/cluster.ts";
 import { waitForEnd } from "../testing/shrink.ts";
 

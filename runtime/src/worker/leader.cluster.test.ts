@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
-import { connectLeases, type LeaseApi, loadKubeConfig } from "../pods/kubernetes.ts";
+import { connectLeases, type LeaseApi, loadKubeConfig } from "../cluster/kubernetes.ts";
 import { useCluster } from "../testing/cluster.ts";
 import { silent } from "../testing/fixtures.ts";
 import { Leader } from "./leader.ts";

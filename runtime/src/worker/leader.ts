@@ -2,8 +2,8 @@
 import { type V1Lease, V1MicroTime } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { jittered, Loop } from "../health/loop.ts";
-import { type LeaseApi, refusalOf } from "../pods/kubernetes.ts";
+import { type LeaseApi, refusalOf } from "../cluster/kubernetes.ts";
+import { jittered, Loop } from "../timing/loop.ts";
 
 export interface LeaderOptions {
   leases: LeaseApi;

@@ -2,7 +2,7 @@
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
-import { objectName } from "../pods/names.ts";
+import { objectName } from "../cluster/names.ts";
 import { admin, audit, execIn, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
 import { session } from "../testing/fixtures.ts";
 

@@ -2,13 +2,13 @@
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import type { Metrics } from "../metrics/metrics.ts";
-import type { CoreApi } from "../pods/kubernetes.ts";
-import { viewPod } from "../pods/podView.ts";
-import { PodWatch, type PodWatchOptions } from "../pods/podWatch.ts";
+import type { CoreApi } from "../cluster/kubernetes.ts";
+import { viewPod } from "../cluster/podView.ts";
+import { PodWatch, type PodWatchOptions } from "../cluster/podWatch.ts";
+import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
-import type { Reconciler } from "../sessions/reconciler.ts";
-import type { TenantsFile } from "../tenants/tenantsFile.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Reconciler } from "./reconciler.ts";
 
 export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #watches = new Map<string, PodWatch>();

@@ -1,7 +1,7 @@
 /** Processes that die in the middle of their work, or don't know what time it is. Every test ends with the full audit. */
 import { beforeAll, expect, test, vi } from "vitest";
-import { type State, states } from "../sessions/state.ts";
-import type { Tenant } from "../tenants/tenants.ts";
+import { type State, states } from "../domain/state.ts";
+import type { Tenant } from "../domain/tenants.ts";
 import { audit, useCluster } from "../testing/cluster.ts";
 import { tenant } from "../testing/fixtures.ts";
 import { type Member, openFleet } from "../testing/fleet.ts";

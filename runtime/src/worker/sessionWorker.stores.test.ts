@@ -1,12 +1,11 @@
 import { until } from "@berth/testing/until.ts";
 import { ApiException } from "@kubernetes/client-node";
 import { expect, onTestFinished, test } from "vitest";
-import { Metrics } from "../metrics/metrics.ts";
 import { connectBlockingRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
-import type { Look } from "../sessions/reconciler.ts";
-import { SessionStore } from "../sessions/sessionStore.ts";
-import { rowsSince, sweptRows } from "../sessions/sweptRows.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { rowsSince, sweptRows } from "../store/sweptRows.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import {
   cipher,
   emptyRedis,
@@ -17,6 +16,7 @@ import {
   silent,
   storesConfig,
 } from "../testing/fixtures.ts";
+import type { Look } from "./reconciler.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
 

@@ -3,14 +3,14 @@ import type { OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy } f
 import type { ConnectionOptions, Job } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { withLogContext } from "../logging/context.ts";
-import type { Metrics } from "../metrics/metrics.ts";
-import { retryAfterMs } from "../pods/kubernetes.ts";
+import { retryAfterMs } from "../cluster/kubernetes.ts";
 import { queueName, type SessionQueue } from "../queue/sessionQueue.ts";
 import { TurningWorker } from "../queue/turningWorker.ts";
-import type { Reconciler } from "../sessions/reconciler.ts";
-import { tracing } from "../tracing/tracing.ts";
-import { within } from "../within.ts";
+import { withLogContext } from "../telemetry/logContext.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { tracing } from "../telemetry/tracing.ts";
+import { within } from "../timing/within.ts";
+import type { Reconciler } from "./reconciler.ts";
 
 /** How long the looks that run at a shutdown are waited for, in milliseconds. */
 const looksMs = 15_000;

@@ -1,12 +1,12 @@
 /** What keeps a session's workspace and what doesn't: suspending, drains, retention, ends by time. */
 import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
-import { cleanUp } from "../cleanup/cleanUp.ts";
-import { objectName } from "../pods/names.ts";
+import { objectName } from "../cluster/names.ts";
 import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
 import { silent } from "../testing/fixtures.ts";
 import { pass } from "../testing/pass.ts";
 import { waitForEnd } from "../testing/shrink.ts";
+import { cleanUp } from "./cleanUp.ts";
 
 const place = useCluster();
 const { namespace } = place;

@@ -4,8 +4,8 @@
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { jittered, Loop } from "../health/loop.ts";
-import { compare, type SweptObjects, type SweptRow } from "./compare.ts";
+import { compare, type SweptObjects, type SweptRow } from "../domain/compare.ts";
+import { jittered, Loop } from "../timing/loop.ts";
 
 export interface SweepOptions {
   isLeader: () => boolean;

@@ -1,0 +1,103 @@
+/** Tokens of an identity provider (OpenID Connect): who, of which tenant, with which scopes. */
+import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify, type RemoteJWKSet } from "jose";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { type Scope, scopes } from "../../domain/tenants.ts";
+import { Problem } from "../http/problem.ts";
+
+export interface OidcOptions {
+  /** The provider's address, with or without the slash that some have at its end in their tokens' `iss`. */
+  issuer: string;
+  /** What the tokens must have in `aud`. */
+  audience: string;
+  /** The claim that names the tenant. */
+  tenantClaim: string;
+  logger: Logger;
+}
+
+export interface Identity {
+  subject: string;
+  tenant: string;
+  /** Those of `read`, `write`, `desktop` that are in the token's `scope`. */
+  scopes: Scope[];
+  /** Until when the token is good, in milliseconds since 1970; with what clocks may differ. */
+  expiresAt: number;
+}
+
+/** Signatures by the provider's private key alone: no algorithm with a shared secret, and never `none`. */
+const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
+
+/** Seconds by which the provider's clock and ours may differ. */
+const clockToleranceSeconds = 30;
+
+const Discovery = z.object({ issuer: z.string(), jwks_uri: z.url({ protocol: /^https?$/ }) });
+
+export class Oidc {
+  #keys: Promise<RemoteJWKSet> | undefined;
+
+  constructor(private readonly options: OidcOptions) {}
+
+  /** Undefined if the token isn't the provider's, isn't for us, or has expired. Throws a 503 if the provider can't be asked. */
+  async verify(token: string): Promise<Identity | undefined> {
+    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
+    const { issuer, audience, tenantClaim, logger } = this.options;
+    let payload: JWTPayload;
+    try {
+      const keys = await this.#discover();
+      ({ payload } = await jwtVerify(token, keys, {
+        issuer: [issuer, `${issuer}/`],
+        audience,
+        algorithms,
+        requiredClaims: ["exp", "sub", tenantClaim],
+        clockTolerance: clockToleranceSeconds,
+      }));
+    } catch (error) {
+      if (isRefusal(error)) return undefined;
+      logger.warn({ err: error, issuer }, "the identity provider can't be asked");
+      throw new Problem(503, "The identity provider can't be reached at the moment. Please try again.");
+    }
+    const tenant = payload[tenantClaim];
+    if (typeof tenant !== "string") return undefined;
+    const granted = typeof payload.scope === "string" ? payload.scope.split(" ") : [];
+    return {
+      subject: String(payload.sub).slice(0, 200),
+      tenant,
+      scopes: scopes.filter((one) => granted.includes(one)),
+      expiresAt: ((payload.exp ?? 0) + clockToleranceSeconds) * 1_000,
+    };
+  }
+
+  /** Asked once; after a failure, the next time again. */
+  #discover(): Promise<RemoteJWKSet> {
+    this.#keys ??= discover(this.options.issuer).catch((error: unknown) => {
+      this.#keys = undefined;
+      throw error;
+    });
+    return this.#keys;
+  }
+}
+
+async function discover(issuer: string): Promise<RemoteJWKSet> {
+  const url = `${issuer}/.well-known/openid-configuration`;
+  const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(5_000) });
+  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  const document = Discovery.parse(await response.json());
+  if (document.issuer.replace(/\/$/, "") !== issuer)
+    throw new Error(`${url} is of the issuer ${document.issuer}, not ${issuer}`);
+  return createRemoteJWKSet(new URL(document.jwks_uri));
+}
+
+/** Whether the token is at fault, rather than the way to the provider's keys. */
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof errors.JWTClaimValidationFailed ||
+    error instanceof errors.JWTExpired ||
+    error instanceof errors.JWTInvalid ||
+    error instanceof errors.JWSInvalid ||
+    error instanceof errors.JWSSignatureVerificationFailed ||
+    error instanceof errors.JOSEAlgNotAllowed ||
+    error instanceof errors.JOSENotSupported ||
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys
+  );
+}

@@ -1,0 +1,88 @@
+/** Desktop tickets: a short-lived permission to see one session's desktop, made to be put into a link. */
+import { createHmac, randomUUID } from "node:crypto";
+import { jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+import type { DesktopMode } from "../../gateway/rfbClient.ts";
+import { Credential } from "./credential.ts";
+
+/** Seconds a ticket is good for unless something else is asked for. */
+export const defaultLifetimeSeconds = 300;
+
+const audience = "berth-desktop";
+const Claims = z.object({
+  sub: z.uuid(),
+  tenant: z.string(),
+  mode: z.enum(["interactive", "view"]),
+  exp: z.number(),
+  jti: z.string(),
+  by: Credential.optional(),
+});
+
+/** What a ticket is made for. */
+export interface Permission {
+  sessionId: string;
+  tenant: string;
+  /** What its holders may do at the desktop: use it, or look at it. */
+  mode: DesktopMode;
+}
+
+export interface Ticket extends Permission {
+  /** Tells the tickets of a session apart. */
+  id: string;
+  /**
+   * For how long what it opened stays open. A view link ends by its own time. An interactive ticket only opens: what it
+   * opened lasts as long as the credential that the ticket was made with.
+   */
+  credential: Credential;
+}
+
+export class Tickets {
+  readonly #key: Uint8Array;
+
+  /** Signed with the token key itself: a JWT's signed text has no colon, so no proxy token can be taken for one. */
+  constructor(tokenKey: string) {
+    this.#key = new TextEncoder().encode(tokenKey);
+  }
+
+  /**
+   * Anyone who has the ticket may use it, any number of times until it expires: it is made to be handed on. `by` is the
+   * credential of the caller that it is made for.
+   */
+  async issue(
+    { sessionId, tenant, mode }: Permission,
+    by: Credential,
+    lifetimeSeconds = defaultLifetimeSeconds,
+  ): Promise<{ ticket: string; expiresAt: Date }> {
+    const issuedAt = Math.floor(Date.now() / 1000);
+    const ticket = await new SignJWT({ tenant, mode, ...(mode === "interactive" && { by }) })
+      .setProtectedHeader({ alg: "HS256" })
+      .setSubject(sessionId)
+      .setAudience(audience)
+      .setJti(randomUUID())
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + lifetimeSeconds)
+      .sign(this.#key);
+    return { ticket, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
+  }
+
+  /** What the ticket allows, or undefined if it is not ours, has expired or is damaged. */
+  async verify(ticket: string): Promise<Ticket | undefined> {
+    try {
+      const { payload } = await jwtVerify(ticket, this.#key, {
+        algorithms: ["HS256"],
+        audience,
+        requiredClaims: ["exp"],
+      });
+      const { sub: sessionId, tenant, mode, exp, jti: id, by } = Claims.parse(payload);
+      const credential = by ?? { is: "link", tenant, expiresAt: exp * 1_000 };
+      return { sessionId, tenant, mode, id, credential };
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** The token that a session's vnc-proxy asks for: derived from the session's id, so that it is stored nowhere. */
+export function proxyToken(tokenKey: string, sessionId: string): string {
+  return createHmac("sha256", tokenKey).update(`proxy:${sessionId}`).digest("base64url");
+}

@@ -1,0 +1,111 @@
+/** Events as they happen, as Server-Sent Events. A reader that was cut off goes on where it was, by Last-Event-ID. */
+import { Readable } from "node:stream";
+import { Controller, Get, Inject, Param, Query, Res, UseGuards } from "@nestjs/common";
+import type { FastifyReply } from "fastify";
+import { z } from "zod";
+import { EventJson } from "../domain/event.ts";
+import { isFinal } from "../domain/state.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { EventFeed } from "./eventFeed.ts";
+import { InHeaders } from "./http/inHeaders.ts";
+import { found, IdParams, YesOrNo } from "./http/input.ts";
+import { Problem } from "./http/problem.ts";
+import { Streams } from "./http/streams.ts";
+import { Describe } from "./openApi.ts";
+
+/** How often a line is sent when nothing happens, so that no proxy on the way thinks the connection dead. */
+const heartbeatMs = 15_000;
+
+const Position = z.object({
+  "Last-Event-ID": z
+    .string()
+    .regex(/^\d{1,18}$/, "must be the id of an event")
+    .optional()
+    .meta({ description: "The last event that the reader has; what came after it is sent first." }),
+});
+type Position = z.infer<typeof Position>;
+
+const Follow = z.strictObject({
+  follow: YesOrNo.default("true").meta({
+    description: "Whether to stay for what happens, or to end after what has been.",
+  }),
+});
+type Follow = z.infer<typeof Follow>;
+
+const events = { description: "A message an event: its id, and the event as data.", events: EventJson };
+
+@Controller("v1")
+@UseGuards(CallerGuard)
+export class EventsController {
+  constructor(
+    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(EventFeed) private readonly feed: EventFeed,
+    @Inject(Streams) private readonly streams: Streams,
+  ) {}
+
+  @Get("events")
+  @Allow("read")
+  @Describe({ summary: "The tenant's events from now on, or after Last-Event-ID", answers: { 200: events } })
+  followTenant(
+    @Caller() { tenant }: TenantCaller,
+    @InHeaders(Position) position: Position,
+    @Res() reply: FastifyReply,
+  ): void {
+    const signal = this.streams.open(tenant.name, reply);
+    send(reply, this.feed.follow({ tenant: tenant.name }, position["Last-Event-ID"], signal, heartbeatMs), signal);
+  }
+
+  @Get("sessions/:id/events")
+  @Allow("read")
+  @Describe({
+    summary: "A session's events from its first on, or after Last-Event-ID, until it is over",
+    answers: { 200: events, 204: { description: "The session is over, and the reader has all of its events." } },
+  })
+  async followSession(
+    @Caller() { tenant }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Query({ schema: Follow }) query: Follow,
+    @InHeaders(Position) position: Position,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const session = found(await this.store.find(id, tenant.name), id);
+    const whose = { tenant: tenant.name, sessionId: id };
+    const after = position["Last-Event-ID"];
+    if (isFinal(session.state) || query.follow === "false") {
+      // An EventSource connects again and again; this answer is the one that ends it.
+      if (isFinal(session.state) && (await this.store.events(whose, after ?? "0", 1)).length === 0) {
+        reply.status(204).send();
+        return;
+      }
+      return send(reply, this.feed.past(whose, after ?? "0"));
+    }
+    const signal = this.streams.open(tenant.name, reply);
+    send(reply, untilOver(this.feed.follow(whose, after, signal, heartbeatMs)), signal);
+  }
+}
+
+async function* untilOver(events: AsyncGenerator<EventJson | null>): AsyncGenerator<EventJson | null> {
+  for await (const event of events) {
+    yield event;
+    if (event !== null && isFinal(event.state)) return;
+  }
+}
+
+/** Sends the events. Where the signal ends them with a Problem, that is the last message, of the type `problem`. */
+function send(reply: FastifyReply, events: AsyncGenerator<EventJson | null>, signal?: AbortSignal): void {
+  reply
+    .type("text/event-stream")
+    .header("connection", "close") // when a shutdown ends the stream, no connection is left to wait for
+    .header("x-accel-buffering", "no") // nginx would keep the events back
+    .send(Readable.from(messages(events, signal), { objectMode: false }));
+}
+
+async function* messages(events: AsyncGenerator<EventJson | null>, signal?: AbortSignal): AsyncGenerator<string> {
+  yield "retry: 2000\n\n";
+  for await (const event of events) {
+    yield event === null ? ":\n\n" : `id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`;
+  }
+  if (signal?.reason instanceof Problem) yield `event: problem\ndata: ${JSON.stringify(signal.reason.body)}\n\n`;
+}

@@ -1,0 +1,138 @@
+/** The HTTP server of a role: Fastify under Nest, with one log line and one count per request and problems for errors. */
+import { randomUUID } from "node:crypto";
+import type { Server } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import proxyAddr from "@fastify/proxy-addr";
+import fastifyStatic from "@fastify/static";
+import { type DynamicModule, StandardSchemaValidationPipe } from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import { Health } from "../../telemetry/health.ts";
+import { nestLogger } from "../../telemetry/logging.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
+import { observeRequests } from "../../telemetry/requests.ts";
+import type { CallerRequest } from "../access/caller.ts";
+import { assetsPath, noVncFolder, page, pageFolder } from "../page.ts";
+import { invalidInput, ProblemFilter, problemBody, sendProblem } from "./problem.ts";
+import { capConnections, closeWhenIdle, idleOptions, maxConnections } from "./sockets.ts";
+
+/** Bytes of a request's body. */
+const bodyLimit = 64 * 1024;
+
+/** Builds the role's application around its module; it does not listen yet. X-Forwarded-For is believed of `trustProxy`. */
+export async function createHttp(
+  module: DynamicModule,
+  logger: Logger,
+  trustProxy: string[] = [],
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit,
+    trustProxy,
+    genReqId: (request: { headers: Record<string, unknown> }) => requestId(request.headers["x-request-id"]),
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(error, request, reply, logger),
+    clientErrorHandler(
+      error: NodeJS.ErrnoException,
+      socket: { writable: boolean; end: (text: string) => void; destroy: () => void },
+    ) {
+      if (error.code === "ECONNRESET" || !socket.writable) return socket.destroy();
+      const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : 400;
+      const problem = problemBody(
+        status,
+        status === 431 ? "The request's headers are too large." : "This is not valid HTTP.",
+      );
+      const body = JSON.stringify(problem);
+      socket.end(
+        `HTTP/1.1 ${status} ${problem.title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+      );
+    },
+    forceCloseConnections: "idle", // a shutdown finishes the requests that run
+    requestTimeout: 30_000,
+    http: idleOptions(),
+  } as ConstructorParameters<typeof FastifyAdapter>[0]);
+
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+    logger: nestLogger(logger),
+    abortOnError: false,
+    bodyParser: false, // Fastify's own takes JSON; Nest would add HTML forms
+  });
+  app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidInput }));
+  app.useGlobalFilters(new ProblemFilter(logger));
+
+  const fastify = adapter.getInstance<FastifyInstance>();
+  capConnections(fastify.server, maxConnections);
+  fastify.removeContentTypeParser("text/plain");
+  // Many clients say "JSON" with each request, also with one that has no body, which Fastify would refuse. One that sends its
+  // body in chunks shows only at its end that there is none.
+  const parseJson = fastify.getDefaultJsonParser("error", "error");
+  fastify.removeContentTypeParser("application/json");
+  fastify.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
+    if (body === "") done(null, undefined);
+    else parseJson(request, body, done);
+  });
+  fastify.addHook("onRequest", (request, _reply, done) => {
+    const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+    if (length === "0" && encoding === undefined) delete request.headers["content-type"];
+    done();
+  });
+  // Whoever is no known caller holds no connection for long by one request. A proxy's connection is many clients'.
+  const isProxy = proxyAddr.compile(trustProxy);
+  fastify.addHook("onResponse", (request, _reply, done) => {
+    const { caller, socket } = request as CallerRequest;
+    if (caller === undefined && !isProxy(socket.remoteAddress ?? "", 0)) closeWhenIdle(socket);
+    done();
+  });
+  observeRequests(fastify, app.get(Metrics), logger);
+  // So that clients let go of their connections before these are closed.
+  const health = app.get(Health);
+  fastify.addHook("preClose", async () => health.drain());
+  fastify.addHook("onSend", async (_request, reply) => {
+    if (health.isDraining) reply.header("connection", "close");
+    else if (reply.getHeader("connection") !== "close") reply.header("keep-alive", `timeout=${letGoMs / 1_000}`);
+  });
+  return app;
+}
+
+/**
+ * Clients are asked to close a connection that they don't use for so long. The server itself keeps it for longer, for proxies
+ * that don't hear of it: Fastify's 72 s, and 10 s for whoever has shown no key and is no trusted proxy.
+ */
+const letGoMs = 5_000;
+
+/**
+ * Waits until the server has no connection any more, or for 5 s. Of a client that uses one at the very moment at which it is
+ * closed the request would be lost; each answer while `Health` drains asks to close it, and other connections are idle. To
+ * be called when streams and WebSockets have ended, each with its connection.
+ */
+export async function connectionsLetGo(server: Server): Promise<void> {
+  const count = promisify(server.getConnections).bind(server);
+  for (const end = performance.now() + letGoMs; performance.now() < end && (await count()) > 0; ) await sleep(50);
+}
+
+/** Serves the files of the desktop page, at `assetsPath`. */
+export async function servePage(app: NestFastifyApplication): Promise<void> {
+  const fastify = app.getHttpAdapter().getInstance();
+  const files = { index: false, cacheControl: false, setHeaders: assetHeaders } as const;
+  await fastify.register(fastifyStatic, { ...files, root: pageFolder, prefix: assetsPath });
+  await fastify.register(fastifyStatic, {
+    ...files,
+    root: noVncFolder,
+    prefix: `${assetsPath}novnc/`,
+    decorateReply: false,
+  });
+}
+
+/** During a rollout a page may ask a process of another version for its files; that answer must not stay in any cache. */
+function assetHeaders(reply: FastifyReply): void {
+  const { version } = reply.request.params as { version?: string };
+  reply.header("cache-control", version === page().version ? "public, max-age=31536000, immutable" : "no-store");
+  reply.header("x-content-type-options", "nosniff");
+}
+
+/** The caller's request id if it is a sane one, else a new one. */
+function requestId(given: unknown): string {
+  return typeof given === "string" && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
+}

@@ -1,0 +1,47 @@
+/** Parts of the input that several endpoints have. */
+import { z } from "zod";
+import { dnsLabel } from "../../domain/tenants.ts";
+import { Problem } from "./problem.ts";
+
+/** Any version of UUID: whether there is such a session is another question. */
+export const IdParams = z.object({ id: z.guid("must be a UUID").toLowerCase() });
+export type IdParams = z.infer<typeof IdParams>;
+
+/** Whether there is such a tenant is another question. */
+export const tenantName = z.string().regex(dnsLabel, "must be a tenant's name");
+
+/** A flag in a query. */
+export const YesOrNo = z.enum(["true", "false"], "must be true or false");
+
+/** A whole number in a query, from `min` to `max`. */
+export const wholeNumber = (min: number, max: number, value: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((number) => number >= min && number <= max, `must be a whole number from ${min} to ${max}`)
+    .default(value)
+    .meta({ override: { type: "integer", minimum: min, maximum: max, default: value } });
+
+/** A parameter of a query that may be given several times, once at least. */
+export const several = <T extends z.ZodType>(one: T, min = 1, max = 20) =>
+  z.preprocess(
+    (given) => (given === undefined || Array.isArray(given) ? given : [given]),
+    z
+      .array(one, "must be given")
+      .min(min, "must be given at least once")
+      .max(max, `must be given at most ${max} times`),
+  );
+
+/** Text that every store and every program can hold: well-formed, without NUL. */
+export const plainText = (max: number) =>
+  z
+    .string("must be text")
+    .max(max, `must have at most ${max} characters`)
+    .refine((text) => text.isWellFormed() && !text.includes("\0"), "must be well-formed text without NUL");
+
+/** The thing that was asked for, or a 404. */
+export function found<T>(thing: T | undefined, id: string, what = "session"): T {
+  if (thing === undefined) throw new Problem(404, `There is no ${what} ${id}.`);
+  return thing;
+}

@@ -1,0 +1,135 @@
+/** Errors as users get them: application/problem+json (RFC 9457). */
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from "@nestjs/common";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { isDatabaseUnavailable } from "../../store/database.ts";
+
+/** What is wrong with one field of the input. */
+const FieldFault = z.object({ field: z.string(), rule: z.string() });
+export type FieldFault = z.infer<typeof FieldFault>;
+
+export const ProblemJson = z
+  .object({
+    type: z.literal("about:blank"),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().meta({ description: "For people: what is wrong, and what to do." }),
+    errors: z.array(FieldFault).optional().meta({ description: "The fields that are wrong." }),
+  })
+  .meta({ id: "Problem" });
+export type ProblemBody = z.infer<typeof ProblemJson>;
+
+const titles: Record<number, string> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  409: "Conflict",
+  413: "Payload Too Large",
+  414: "URI Too Long",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Content",
+  426: "Upgrade Required",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+export function problemBody(status: number, detail: string, errors?: FieldFault[]): ProblemBody {
+  const title = titles[status] ?? (status < 500 ? "Bad Request" : "Internal Server Error");
+  return { type: "about:blank", title, status, detail, ...(errors && { errors }) };
+}
+
+/** An answer that isn't a success. `detail` is for people and says what to do. */
+export class Problem extends HttpException {
+  constructor(
+    status: number,
+    detail: string,
+    errors?: FieldFault[],
+    /** When to try again: sent as Retry-After. */
+    readonly retryAfterSeconds?: number,
+  ) {
+    super(problemBody(status, detail, errors), status);
+  }
+
+  get body(): ProblemBody {
+    return this.getResponse() as ProblemBody;
+  }
+}
+
+type StandardIssue = { message: string; path?: readonly unknown[] | undefined; code?: string; keys?: string[] };
+
+/** Turns a schema's issues into a 400 that names each field and its rule. `whole` stands for the input itself. */
+export function invalidInput(issues: readonly unknown[], whole = "body"): Problem {
+  const errors = (issues as StandardIssue[]).slice(0, 20).flatMap((issue): FieldFault[] => {
+    const path = (issue.path ?? []).map((part) =>
+      String(typeof part === "object" && part !== null && "key" in part ? part.key : part),
+    );
+    if (issue.code === "unrecognized_keys") {
+      return (issue.keys ?? []).slice(0, 20).map((key) => ({ field: fieldName([...path, key]), rule: "is not known" }));
+    }
+    return [{ field: path.length === 0 ? whole : fieldName(path), rule: issue.message }];
+  });
+  const detail = errors.map(({ field, rule }) => `${field} ${rule}`).join("; ");
+  return new Problem(400, `${detail}.`, errors);
+}
+
+/** The names on the way to the field; those that the sender made up may be empty, or long. */
+const fieldName = (path: string[]) => path.map((part) => (part === "" ? '""' : part.slice(0, 100))).join(".");
+
+/** Gives every error the same form. Nothing of an unexpected error gets out but its request's id, which the log has too. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    sendProblem(error, request, reply, this.logger);
+  }
+}
+
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
+  const body = bodyFor(error, request, logger);
+  if (body.status >= 500 && body.status !== 503) logger.error({ err: error }, "request failed");
+  if (body.status === 401) reply.header("www-authenticate", "Bearer");
+  const retryAfter = retryAfterOf(error, body);
+  if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
+  reply.status(body.status).type("application/problem+json").send(JSON.stringify(body));
+}
+
+/** Seconds to wait before trying again, where that helps. */
+export function retryAfterOf(error: unknown, body: ProblemBody): number | undefined {
+  return (error instanceof Problem ? error.retryAfterSeconds : undefined) ?? (body.status === 503 ? 2 : undefined);
+}
+
+function bodyFor(error: unknown, request: FastifyRequest, logger: Logger): ProblemBody {
+  if (error instanceof Problem) return error.body;
+  if (isDatabaseUnavailable(error)) {
+    logger.warn({ err: error }, "the database is away");
+    return problemBody(503, "The database can't be reached at the moment. Please try again.");
+  }
+  const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown }).statusCode;
+  if (typeof status === "number" && status >= 400 && status < 500) {
+    const path = request.url.split("?")[0];
+    if (status === 404) return problemBody(404, `There is nothing at ${request.method} ${path}.`);
+    const fault = status === 400 ? faultOf(error) : undefined;
+    return problemBody(status, fault ? `${fault.field} ${fault.rule}.` : (error as Error).message, fault && [fault]);
+  }
+  return problemBody(
+    500,
+    `Something went wrong on our side. Please name the request id ${request.id} when you report it.`,
+  );
+}
+
+/** What is wrong where the request could not even be read. */
+function faultOf(error: unknown): FieldFault {
+  const { code } = error as { code?: unknown };
+  if (code === "FST_ERR_BAD_URL") return { field: "path", rule: "must be valid percent-encoding" };
+  if (code === "FST_ERR_CTP_INVALID_CONTENT_LENGTH")
+    return { field: "Content-Length", rule: "must be the body's length" };
+  return { field: "body", rule: "must be valid JSON without a key __proto__" };
+}

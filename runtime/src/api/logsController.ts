@@ -1,0 +1,93 @@
+/** What a session's agent writes: the log of its container, and after the session's end what is kept of it. */
+import { Readable } from "node:stream";
+import { Controller, Get, Inject, Param, Query, Res, UseGuards } from "@nestjs/common";
+import type { FastifyReply } from "fastify";
+import { z } from "zod";
+import { withoutTimes } from "../cluster/logTail.ts";
+import { PodAccess } from "../cluster/podAccess.ts";
+import { isFinal, podStates } from "../domain/state.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { found, IdParams, wholeNumber, YesOrNo } from "./http/input.ts";
+import { Problem } from "./http/problem.ts";
+import { Streams } from "./http/streams.ts";
+import { Describe } from "./openApi.ts";
+import { podProblem } from "./podProblem.ts";
+
+const LogsQuery = z.strictObject({
+  follow: YesOrNo.default("false").meta({ description: "Whether to stay and send what is written from now on too." }),
+  tail: wholeNumber(0, 100_000, 1_000),
+  timestamps: YesOrNo.default("false").meta({ description: "Whether each line begins with its time." }),
+});
+type LogsQuery = z.infer<typeof LogsQuery>;
+
+@Controller("v1/sessions/:id/logs")
+@UseGuards(CallerGuard)
+export class LogsController {
+  constructor(
+    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(PodAccess) private readonly pods: PodAccess,
+    @Inject(Streams) private readonly streams: Streams,
+  ) {}
+
+  @Get()
+  @Allow("read")
+  @Describe({
+    summary:
+      "The last lines of the agent's log, and with follow=true those to come; for some days after the session's end its last 64 KiB",
+    answers: { 200: { description: "The log as it was written.", text: true } },
+    refusals: {
+      409: "The session has no pod at the moment, and the log is the pod's; or nothing of it is kept any more.",
+    },
+  })
+  async logs(
+    @Caller() { tenant }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Query({ schema: LogsQuery }) { follow, tail, timestamps }: LogsQuery,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const session = found(await this.store.find(id, tenant.name), id);
+    if (isFinal(session.state)) {
+      const log = await this.store.keptLog(id);
+      if (log === undefined) throw new Problem(409, `The session is ${session.state}; nothing of its log is kept.`);
+      return sendText(reply, lastLines(timestamps === "true" ? log : withoutTimes(log), tail));
+    }
+    if (!podStates.some((state) => state === session.state)) {
+      throw new Problem(409, `The session is ${session.state}; it has no pod, and the log is the pod's.`);
+    }
+    const signal = this.streams.open(tenant.name, reply);
+    const options = { follow: follow === "true", tail, timestamps: timestamps === "true" };
+    const log = await this.pods.logs(session, options, signal).catch((error: unknown) => {
+      throw podProblem(error, session, "log");
+    });
+    reply.header("connection", "close"); // when a shutdown ends the log, no connection is left to wait for
+    sendText(reply, Readable.from(untilEnded(log, signal), { objectMode: false }));
+  }
+}
+
+/** What the log says until it or the signal ends it. Where its reader may not stay, a last line says why. */
+async function* untilEnded(log: Readable, signal: AbortSignal): AsyncGenerator<Buffer | string> {
+  let lineEnd = "";
+  try {
+    for await (const chunk of log as AsyncIterable<Buffer>) {
+      yield chunk;
+      lineEnd = chunk.at(-1) === 10 ? "" : "\n";
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  if (signal.reason instanceof Problem) yield `${lineEnd}berth-api: the log ends here: ${signal.reason.body.detail}\n`;
+}
+
+function sendText(reply: FastifyReply, text: string | Readable): void {
+  reply
+    .type("text/plain; charset=utf-8")
+    .header("x-content-type-options", "nosniff")
+    .header("x-accel-buffering", "no")
+    .send(text);
+}
+
+/** The last so many lines, each with its end. */
+const lastLines = (text: string, count: number) =>
+  count === 0 ? "" : (text.match(/[^\n]*\n|[^\n]+$/g) ?? []).slice(-count).join("");

@@ -1,0 +1,124 @@
+/** A session in the API's answers, and what is asked for when one is made. */
+import { z } from "zod";
+import { causes, states } from "../domain/state.ts";
+import type { Tenant } from "../domain/tenants.ts";
+import { tierNames } from "../domain/tiers.ts";
+import { plainText } from "./http/input.ts";
+
+const time = z.iso.datetime();
+
+export const SessionJson = z
+  .object({
+    id: z.uuid(),
+    tenant: z.string(),
+    tier: z.enum(tierNames),
+    labels: z.record(z.string(), z.string()),
+    priority: z.int().meta({ description: "0 to 100, higher first within what is fair across tenants." }),
+    state: z.enum(states),
+    reason: z.string().nullable().meta({ description: "For people: why it is in this state." }),
+    cause: z.enum(causes).nullable().meta({ description: "For programs: why it ends or has ended." }),
+    queuePosition: z
+      .int()
+      .nullable()
+      .meta({ description: "While queued: how many, with it, wait for the same thing." }),
+    progress: z
+      .object({ message: z.string(), percent: z.number().nullable() })
+      .nullable()
+      .meta({ description: "What the agent last said about how far it is." }),
+    idleTimeoutSeconds: z.int().nullable().meta({ description: "Ends after so long without activity; null: never." }),
+    maxLifetimeSeconds: z.int().nullable().meta({ description: "Ends after running for so long; null: never." }),
+    workspace: z.object({
+      mode: z.enum(["persistent", "ephemeral"]),
+      keptUntil: time.nullable().meta({ description: "After the end: until when the workspace is kept." }),
+    }),
+    createdAt: time,
+    updatedAt: time,
+    stateSince: time,
+    startedAt: time.nullable(),
+    lastActiveAt: time.nullable(),
+    expiresAt: time.nullable().meta({ description: "When its lifetime ends if it goes on running." }),
+    endedAt: time.nullable(),
+    links: z.object({ self: z.url(), desktop: z.url().meta({ description: "The desktop's page." }) }),
+  })
+  .meta({ id: "Session" });
+
+export type SessionJson = z.infer<typeof SessionJson>;
+
+const labelName = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
+const labelRule = "must be 1 to 63 letters, digits and ._/- between letters or digits";
+const variableName = /^(?!BERTH_)[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+const variableRule = "must be a variable's name: letters, digits and _, not beginning with a digit or BERTH_";
+
+const objectRule = "must be an object of texts";
+
+const record = (name: RegExp, rule: string, value: z.ZodType<string>, max: number) =>
+  z
+    .record(z.string().regex(name, rule), value, {
+      // Zod gives a wrong name the record's own message: say the name's rule instead.
+      error: (issue) => (issue.code === "invalid_key" ? `has a name that is not allowed: a name ${rule}` : objectRule),
+    })
+    .refine((given) => Object.keys(given).length <= max, `must have at most ${max} entries`);
+
+const seconds = (min: number) =>
+  z
+    .int("must be a whole number of seconds")
+    .min(min, `must be at least ${min}`)
+    .max(31_536_000, "must be at most 31536000, a year");
+
+export const CreateBody = z
+  .strictObject(
+    {
+      tier: z.enum(tierNames, { error: `must be one of ${tierNames.join(", ")}` }),
+      labels: record(labelName, labelRule, plainText(256), 32)
+        .optional()
+        .meta({ description: "Your own names and values, to find sessions by." }),
+      command: z
+        .array(plainText(4096), "must be a list of texts")
+        .min(1, "must have at least the program")
+        .max(64, "must have at most 64 parts")
+        .optional()
+        .meta({ description: "The agent: its program and arguments. Without it there is just the desktop." }),
+      env: record(variableName, variableRule, plainText(32_768), 100)
+        .optional()
+        .meta({ description: "Environment variables of the command." }),
+      secrets: record(variableName, variableRule, plainText(32_768), 100)
+        .optional()
+        .meta({ description: "Environment variables that nobody but the command gets to see." }),
+      idleTimeoutSeconds: seconds(30)
+        .optional()
+        .meta({ description: "Ends after so long without activity. Default and limit: the tenant's." }),
+      maxLifetimeSeconds: seconds(30)
+        .optional()
+        .meta({ description: "Ends after running for so long. Default and limit: the tenant's." }),
+    },
+    { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
+  )
+  .refine(({ env = {}, secrets = {} }) => !Object.keys(secrets).some((name) => Object.hasOwn(env, name)), {
+    path: ["secrets"],
+    error: "must not have names that are in env too",
+  })
+  .meta({ id: "NewSession" });
+export type CreateBody = z.infer<typeof CreateBody>;
+
+export const ExtendBody = z
+  .strictObject(
+    { seconds: seconds(1).meta({ description: "For how much longer the session may run." }) },
+    { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
+  )
+  .meta({ id: "Extension" });
+export type ExtendBody = z.infer<typeof ExtendBody>;
+
+/** The limits that a session gets: what was asked for, within the tenant's. Returns the faults where it asks for more. */
+export function limitsFor(tenant: Tenant, asked: Pick<CreateBody, "idleTimeoutSeconds" | "maxLifetimeSeconds">) {
+  const names = ["idleTimeoutSeconds", "maxLifetimeSeconds"] as const;
+  const faults = names.flatMap((name) => {
+    const [limit, wanted] = [tenant[name], asked[name]];
+    const over = limit !== null && wanted !== undefined && wanted > limit;
+    return over ? [{ path: [name], message: `must be at most ${limit}, the tenant's limit` }] : [];
+  });
+  const limits = {
+    idleTimeoutSeconds: asked.idleTimeoutSeconds ?? tenant.idleTimeoutSeconds,
+    maxLifetimeSeconds: asked.maxLifetimeSeconds ?? tenant.maxLifetimeSeconds,
+  };
+  return { limits, faults };
+}

@@ -1,0 +1,350 @@
+/** /v1/sessions and what belongs to it, through the API. */
+import { until } from "@berth/testing/until.ts";
+import { expect, test } from "vitest";
+import type { SessionEvent } from "../domain/state.ts";
+import { keepLog } from "../store/keptLogs.ts";
+import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
+import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
+
+const small = { body: { tier: "small" } };
+const worker = { name: "worker" };
+
+async function apply({ store }: OpenApi, id: string, ...events: SessionEvent[]): Promise<void> {
+  for (const event of events) {
+    const seen = await store.find(id);
+    if (seen !== undefined) await store.apply(seen, event, worker);
+  }
+}
+const running: SessionEvent[] = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }];
+const create = async (api: OpenApi, body: object = {}) =>
+  (await call(api, "POST", "/v1/sessions", { body: { tier: "small", ...body } })).json;
+
+test("what a session is to do is kept for its agent, and shown to nobody else", async () => {
+  const api = await openApi();
+  const made = await create(api, {
+    labels: { team: "blue", "example.com/run": "7" },
+    command: ["python3", "-c", "print('hi')"],
+    env: { MODE: "fast\nand good" },
+    secrets: { API_TOKEN: "S3CRET" },
+    idleTimeoutSeconds: 600,
+    maxLifetimeSeconds: 3600,
+  });
+  expect(made).toMatchObject({
+    labels: { team: "blue", "example.com/run": "7" },
+    idleTimeoutSeconds: 600,
+    maxLifetimeSeconds: 3600,
+  });
+  expect(await api.store.task(made.id)).toEqual({
+    command: ["python3", "-c", "print('hi')"],
+    env: { MODE: "fast\nand good" },
+    secrets: { API_TOKEN: "S3CRET" },
+  });
+  const everything = [
+    await call(api, "GET", `/v1/sessions/${made.id}`),
+    await call(api, "GET", "/v1/sessions"),
+    await call(api, "GET", `/v1/sessions/${made.id}/events?follow=false`),
+  ];
+  expect(JSON.stringify(everything)).not.toContain("S3CRET");
+});
+
+test.each([
+  ["it may have none", { maxSessions: 0 }, "its config has maxSessions: 0"],
+  [
+    "it has no quota for one",
+    { quota: { ...tenant("acme").quota, pods: 0 } },
+    "larger than the whole quota of acme (pods)",
+  ],
+])("a tenant that can't have a session is told so: %s", async (_, changes, detail) => {
+  const api = await openApi({}, [tenant("acme", changes)]);
+  expect(await create(api)).toMatchObject({ status: 403, detail: expect.stringContaining(detail) });
+  expect(await api.store.count()).toEqual([]);
+});
+
+test("a session lives and idles no longer than its tenant lets it", async () => {
+  const api = await openApi({}, [tenant("acme", { maxLifetimeSeconds: 3600, idleTimeoutSeconds: 600 })]);
+  expect(await create(api)).toMatchObject({ maxLifetimeSeconds: 3600, idleTimeoutSeconds: 600 });
+  expect(await create(api, { maxLifetimeSeconds: 60 })).toMatchObject({ maxLifetimeSeconds: 60 });
+  expect(await create(api, { maxLifetimeSeconds: 3601, idleTimeoutSeconds: 601 })).toMatchObject({
+    status: 400,
+    errors: [
+      { field: "idleTimeoutSeconds", rule: "must be at most 600, the tenant's limit" },
+      { field: "maxLifetimeSeconds", rule: "must be at most 3600, the tenant's limit" },
+    ],
+  });
+});
+
+test("sessions are found by state, tier and labels", async () => {
+  const api = await openApi();
+  const [a, b] = [
+    await create(api, { labels: { team: "blue", n: "1" } }),
+    await create(api, { labels: { team: "blue" } }),
+  ];
+  const c = (await call(api, "POST", "/v1/sessions", { body: { tier: "large", labels: { note: "x=y" } } })).json;
+  await apply(api, a.id, ...running);
+  const found = async (query: string) =>
+    (await call(api, "GET", `/v1/sessions?${query}`)).json.items.map(({ id }: { id: string }) => id);
+  expect(await found("state=running")).toEqual([a.id]);
+  expect(await found("state=running&state=queued")).toEqual([c.id, b.id, a.id]);
+  expect(await found("tier=large")).toEqual([c.id]);
+  expect(await found("label=team=blue")).toEqual([b.id, a.id]);
+  expect(await found("label=team=blue&label=n=1")).toEqual([a.id]);
+  expect(await found("label=note=x%3Dy")).toEqual([c.id]);
+});
+
+test("with too many in the queue, no more are taken, and the answer says when to come again", async () => {
+  const api = await openApi({ BACKLOG_LIMIT: 2 });
+  await create(api);
+  const { id } = await create(api);
+  expect(await call(api, "POST", "/v1/sessions", small)).toMatchObject({
+    status: 429,
+    headers: { "retry-after": "30" },
+  });
+  expect((await call(api, "POST", "/v1/sessions", { ...small, key: keyOf("beta") })).status).toBe(201);
+  await apply(api, id, ...running);
+  expect((await call(api, "POST", "/v1/sessions", small)).status).toBe(201);
+});
+
+test("wait=running answers when the session runs, or never will", async () => {
+  const api = await openApi();
+  for (const [events, state] of [
+    [running, "running"],
+    [[{ type: "admitted" }, { type: "fail", cause: "rejected", reason: "No such image" }], "stopping"],
+  ] as [SessionEvent[], string][]) {
+    const answer = call(api, "POST", "/v1/sessions?wait=running", small);
+    let answered = false;
+    void answer.then(() => (answered = true));
+    const { id } = await until("the session is made", 30, async () => {
+      const page = await api.store.list("acme", { limit: 1, states: ["queued"] });
+      return page?.items[0];
+    });
+    expect(answered).toBe(false);
+    await apply(api, id, ...events);
+    expect(await answer).toMatchObject({ status: 201, json: { id, state } });
+  }
+});
+
+test("suspend, resume, extend, touch and delete do what the state allows", async () => {
+  const api = await openApi({}, [tenant("acme", { maxLifetimeSeconds: 3600 })]);
+  const { id } = await create(api, { maxLifetimeSeconds: 1000 });
+  const post = (what: string, body?: object) =>
+    call(api, "POST", `/v1/sessions/${id}/${what}`, body === undefined ? {} : { body });
+  expect(await post("suspend")).toMatchObject({ status: 409, json: { detail: expect.stringContaining("queued") } });
+  await apply(api, id, ...running);
+  expect(await post("suspend")).toMatchObject({ status: 202, json: { state: "suspending" } });
+  expect(await post("resume")).toMatchObject({ status: 202 });
+  await apply(api, id, { type: "vacated" }, ...running);
+  expect(await post("extend", { seconds: 500 })).toMatchObject({ status: 200, json: { maxLifetimeSeconds: 1500 } });
+  expect(await post("extend", { seconds: 5000 })).toMatchObject({ status: 200, json: { maxLifetimeSeconds: 3600 } });
+  expect(await post("extend", { seconds: 1 })).toMatchObject({ status: 409 });
+  expect(await post("touch")).toMatchObject({ status: 204 });
+  expect((await call(api, "DELETE", `/v1/sessions/${id}`)).status).toBe(202);
+  expect(await post("extend", { seconds: 1 })).toMatchObject({ status: 409 });
+  expect(await post("resume")).toMatchObject({ status: 409 });
+});
+
+test("tickets are to use a desktop or to look at it, for as long as was asked for", async () => {
+  const api = await openApi();
+  const { id } = await create(api);
+  const issue = (body?: object) =>
+    call(api, "POST", `/v1/sessions/${id}/desktop-tickets`, body === undefined ? {} : { body });
+  const start = Date.now();
+  const expectLifetime = (expiresAt: string, seconds: number) => {
+    expect(Date.parse(expiresAt)).toBeGreaterThan(start + (seconds - 1) * 1000); // it ends with a full second
+    expect(Date.parse(expiresAt)).toBeLessThanOrEqual(Date.now() + seconds * 1000);
+  };
+  const plain = (await issue()).json;
+  expect(plain.mode).toBe("interactive");
+  expectLifetime(plain.expiresAt, 300);
+  const view = (await issue({ mode: "view", lifetimeSeconds: 3600 })).json;
+  expect(view.mode).toBe("view");
+  expectLifetime(view.expiresAt, 3600);
+  expect(await issue({ mode: "own" })).toMatchObject({ status: 400, json: { errors: [{ field: "mode" }] } });
+  expect(await issue({ lifetimeSeconds: 86_400 })).toMatchObject({ json: { errors: [{ field: "lifetimeSeconds" }] } });
+});
+
+interface Message {
+  id: string;
+  type: string;
+  state: string;
+  sessionId: string;
+}
+
+/** Reads events from the address until `enough`, then leaves. Calls `listens` at each comment; the first says that it does. */
+async function read(
+  url: string,
+  enough: (events: Message[]) => boolean,
+  headers: Record<string, string> = {},
+  listens: () => void = () => {},
+) {
+  const response = await fetch(url, { headers: { authorization: `Bearer ${keyOf("acme")}`, ...headers } });
+  const events: Message[] = [];
+  let text = "";
+  for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += chunk;
+    const blocks = text.split("\n\n");
+    text = blocks.pop() ?? "";
+    for (const block of blocks) {
+      if (block.startsWith(":")) listens();
+      const [, id, data] = /^id: (.*)\ndata: (.*)$/.exec(block) ?? [];
+      if (data === undefined) continue;
+      expect(JSON.parse(data).id).toBe(id);
+      events.push(JSON.parse(data));
+    }
+    if (enough(events)) break;
+  }
+  return { status: response.status, type: response.headers.get("content-type"), events };
+}
+const never = () => false;
+
+test("a session's events come as they happen, go on after Last-Event-ID, and end with the session", async () => {
+  const api = await openApi();
+  const { id } = await create(api);
+  const url = `${await listen(api)}/v1/sessions/${id}/events`;
+  const all = read(url, never);
+  await apply(api, id, ...running);
+  const first = await read(url, (events) => events.length >= 2);
+  expect(first.type).toBe("text/event-stream");
+  expect(first.events.slice(0, 2).map(({ type }) => type)).toEqual(["created", "admitted"]);
+  const rest = read(url, never, { "last-event-id": first.events[1]?.id ?? "" });
+  await apply(api, id, { type: "stop", cause: "user", reason: "Enough" }, { type: "gone", keepSeconds: 0 });
+  expect((await rest).events.map(({ type }) => type)).toEqual(["ready", "stop", "gone"]);
+  const { events } = await all;
+  expect(events.map(({ state }) => state)).toEqual(["queued", "starting", "running", "stopping", "stopped"]);
+
+  expect((await read(url, never)).events).toEqual(events);
+  expect((await read(url, never, { "last-event-id": events.at(-1)?.id ?? "" })).status).toBe(204);
+});
+
+test("a tenant's events are its own, from now on or after Last-Event-ID, each once however fast they come", async () => {
+  const api = await openApi();
+  const before = await create(api);
+  const url = `${await listen(api)}/v1/events`;
+  let listening = 0;
+  const readers = [1, 2, 3].map(() =>
+    read(
+      url,
+      (events) => events.length >= 40,
+      {},
+      () => (listening += 1),
+    ),
+  );
+  await until(
+    "all of them listen",
+    30,
+    () => listening,
+    (count) => count === readers.length,
+  );
+  const made = await Promise.all(
+    Array.from({ length: 40 }, async (_, index) => {
+      await call(api, "POST", "/v1/sessions", { ...small, key: keyOf("beta") });
+      return index >= 0 ? ((await create(api)).id as string) : "";
+    }),
+  );
+  for (const reader of readers) {
+    const { events } = await reader;
+    expect(events.map(({ sessionId }) => sessionId).sort()).toEqual([...made].sort());
+    const ids = events.map(({ id }) => Number(id));
+    expect(ids).toEqual([...ids].sort((a, b) => a - b));
+  }
+  const again = await read(url, (events) => events.length >= 41, { "last-event-id": "0" });
+  expect(again.events[0]?.sessionId).toBe(before.id);
+});
+
+test("a shutdown ends what goes on for long, and answers what waits", async () => {
+  const api = await openApi();
+  const { id } = await create(api);
+  const origin = await listen(api);
+  let heard = 0;
+  const reader = read(`${origin}/v1/sessions/${id}/events`, (events) => {
+    heard = events.length;
+    return false;
+  });
+  const waiting = fetch(`${origin}/v1/sessions?wait=running`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${keyOf("acme")}`, "content-type": "application/json" },
+    body: JSON.stringify({ tier: "small" }),
+  });
+  const sessions = async () => (await api.store.list("acme", { limit: 10 }))?.items;
+  await until("the second session is made", 30, sessions, (items) => items?.length === 2);
+  await until(
+    "the first event is heard",
+    30,
+    () => heard,
+    (count) => count === 1,
+  );
+  const short = Array.from({ length: 20 }, () =>
+    fetch(`${origin}/v1/sessions`, { headers: { authorization: `Bearer ${keyOf("acme")}` } }).catch(() => undefined),
+  );
+  await api.app.close();
+  await Promise.all(short);
+  expect((await reader).events.map(({ type }) => type)).toEqual(["created"]);
+  expect((await waiting).status).toBe(201);
+});
+
+test("the agent's log is the pod's; without a pod there is none", async () => {
+  let asked = "";
+  await fakeCluster((path) => {
+    asked = path;
+    return path.includes("missing") ? { status: 404, body: "{}" } : { status: 200, body: "one\ntwo\n" };
+  });
+  const api = await openApi();
+  const { id } = await create(api);
+  const logs = (query = "") =>
+    api.app.inject({ url: `/v1/sessions/${id}/logs${query}`, headers: { authorization: `Bearer ${keyOf("acme")}` } });
+  expect((await logs()).statusCode).toBe(409);
+  await apply(api, id, ...running);
+  const answer = await logs("?tail=2&timestamps=true");
+  expect(answer.statusCode).toBe(200);
+  expect(answer.headers["content-type"]).toBe("text/plain; charset=utf-8");
+  expect(answer.body).toBe("one\ntwo\n");
+  expect(asked).toBe(
+    `/api/v1/namespaces/tenant-acme/pods/agent-${id}/log?container=agent&follow=false&tailLines=2&timestamps=true`,
+  );
+});
+
+test("after the session's end the log is what is kept of it, with or without times, and nobody else's", async () => {
+  const api = await openApi();
+  const [{ id }, other] = [await create(api), await create(api)];
+  const stop: SessionEvent = { type: "fail", cause: "agent-error", reason: "The agent exited with code 2" };
+  for (const one of [id, other.id]) await apply(api, one, ...running, stop, { type: "gone", keepSeconds: 0 });
+  await keepLog(api.database, id, "2026-11-28T11:00:00Z one\n2026-11-28T11:00:01Z two\n");
+  const logs = (session: string, query = "", key = keyOf("acme")) =>
+    api.app.inject({ url: `/v1/sessions/${session}/logs${query}`, headers: { authorization: `Bearer ${key}` } });
+  const answer = await logs(id);
+  expect([answer.statusCode, answer.headers["content-type"]]).toEqual([200, "text/plain; charset=utf-8"]);
+  expect(answer.body).toBe("one\ntwo\n");
+  expect((await logs(id, "?tail=1&timestamps=true&follow=true")).body).toBe("2026-11-28T11:00:01Z two\n");
+  expect((await logs(id, "?tail=0")).body).toBe("");
+  expect((await logs(id, "", keyOf("beta"))).statusCode).toBe(404);
+  const none = await logs(other.id);
+  expect([none.statusCode, none.json().detail]).toEqual([409, "The session is failed; nothing of its log is kept."]);
+});
+
+test.each([
+  [404, 409],
+  [400, 409],
+  [403, 503],
+  [500, 503],
+])("Kubernetes' %i for a log is our %i, in words for people", async (theirs, ours) => {
+  await fakeCluster(() => ({ status: theirs, body: JSON.stringify({ message: "SECRET INTERNALS" }) }));
+  const api = await openApi();
+  const { id } = await create(api);
+  await apply(api, id, ...running);
+  const answer = await call(api, "GET", `/v1/sessions/${id}/logs`);
+  expect(answer.status).toBe(ours);
+  expect(JSON.stringify(answer.json)).not.toContain("INTERNALS");
+});
+
+test("usage is seconds by tenant, day and tier; a tenant sees its own, the admin all", async () => {
+  const api = await openApi();
+  const { id } = await create(api);
+  await apply(api, id, ...running);
+  const today = new Date().toISOString().slice(0, 10);
+  const own = (await call(api, "GET", "/v1/usage")).json;
+  expect(own).toMatchObject({ to: today, items: [{ tenant: "acme", tier: "small", seconds: expect.any(Number) }] });
+  expect(own.items[0].seconds).toBeGreaterThan(0);
+  const all = (await call(api, "GET", `/v1/usage?from=${own.items[0].day}&to=${today}`, { key: adminKey })).json;
+  expect(all.items.map(({ tenant }: { tenant: string }) => tenant)).toEqual(["acme"]);
+  expect((await call(api, "GET", "/v1/usage?tenant=acme", { key: keyOf("beta") })).status).toBe(400);
+  expect((await call(api, "GET", "/v1/usage?from=2020-01-01", { key: adminKey })).json.errors[0].field).toBe("from");
+});

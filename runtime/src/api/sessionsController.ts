@@ -1,0 +1,263 @@
+/** /v1/sessions: the API's one noun. */
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res, UseGuards } from "@nestjs/common";
+import type { FastifyReply } from "fastify";
+import { z } from "zod";
+import { exceeding, quotaOf, sessionAmounts } from "../domain/quantities.ts";
+import { type Session, toJson } from "../domain/session.ts";
+import { states } from "../domain/state.ts";
+import { tierNames } from "../domain/tiers.ts";
+import { warmMark } from "../domain/warmMark.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
+import { Activity } from "../store/activity.ts";
+import { type Changed, SessionStore } from "../store/sessionStore.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { Allow, Caller, type TenantCaller, TicketsToo } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { InHeaders } from "./http/inHeaders.ts";
+import { found, IdParams, plainText, several, wholeNumber } from "./http/input.ts";
+import { invalidInput, Problem } from "./http/problem.ts";
+import { Describe } from "./openApi.ts";
+import { CreateBody, ExtendBody, limitsFor, SessionJson } from "./sessionJson.ts";
+import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
+import { Waiting } from "./waiting.ts";
+
+const IdempotencyKey = z.object({
+  "Idempotency-Key": z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters without spaces")
+    .optional()
+    .meta({ description: "Of your choice; a repeat with the same key gives the same session." }),
+});
+type IdempotencyKey = z.infer<typeof IdempotencyKey>;
+
+const Wait = z.strictObject({
+  wait: z
+    .literal("running", "must be running")
+    .optional()
+    .meta({ description: "Answer when the session runs or won't, or after 60 s, whatever comes first." }),
+});
+type Wait = z.infer<typeof Wait>;
+
+const labelFilter = z
+  .string()
+  .regex(/^[^=]+=/, "must be name=value")
+  .pipe(plainText(320));
+
+const ListQuery = z.strictObject({
+  limit: wholeNumber(1, 100, 20),
+  cursor: z.uuid("must be a nextCursor of an earlier answer").optional(),
+  state: several(z.enum(states, `must be one of ${states.join(", ")}`)).optional(),
+  tier: z.enum(tierNames, `must be one of ${tierNames.join(", ")}`).optional(),
+  label: several(labelFilter).optional().meta({ description: "name=value; several: all of them." }),
+});
+type ListQuery = z.infer<typeof ListQuery>;
+
+const Page = z.object({ items: z.array(SessionJson), nextCursor: z.uuid().nullable() }).meta({ id: "Sessions" });
+
+const one = { description: "The session.", json: SessionJson };
+const tooLate = "The session's state does not allow it.";
+
+@Controller("v1/sessions")
+@UseGuards(CallerGuard)
+export class SessionsController {
+  constructor(
+    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(SessionQueue) private readonly queue: SessionQueue,
+    @Inject(Activity) private readonly activity: Activity,
+    @Inject(Waiting) private readonly waiting: Waiting,
+    @Inject(PUBLIC_URL) private readonly publicUrl: string,
+    @Inject(BACKLOG_LIMIT) private readonly backlogLimit: number,
+    @Inject(AGENT_IMAGE) private readonly agentImage: string,
+    @Inject(Metrics) private readonly metrics: Metrics,
+  ) {}
+
+  @Post()
+  @Allow("write")
+  @Describe({
+    summary: "Make a session",
+    answers: {
+      201: { ...one, headers: { Location: "The session's address." } },
+      200: { description: "The session that the same Idempotency-Key made before.", json: SessionJson },
+    },
+    refusals: {
+      422: "The Idempotency-Key was used for another request.",
+      429: "Too many calls, or too many of the tenant's sessions wait already; Retry-After says when to try again.",
+    },
+  })
+  async createSession(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Body({ schema: CreateBody }) body: CreateBody,
+    @Query({ schema: Wait }) { wait }: Wait,
+    @InHeaders(IdempotencyKey) { "Idempotency-Key": key }: IdempotencyKey,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SessionJson> {
+    if (tenant.maxSessions === 0) {
+      throw new Problem(403, `The tenant ${tenant.name} may not have sessions: its config has maxSessions: 0.`);
+    }
+    const excess = exceeding(sessionAmounts(body.tier, tenant.workspace.mode, tenant), quotaOf(tenant));
+    if (excess !== undefined) {
+      throw new Problem(403, `A ${body.tier} session is larger than the whole quota of ${tenant.name} (${excess}).`);
+    }
+    const { limits, faults } = limitsFor(tenant, body);
+    if (faults.length > 0) throw invalidInput(faults);
+    const waited = wait && this.waiting.forRunning(tenant.name, reply);
+    const { tier, labels = {}, command = null, env = {}, secrets = {} } = body;
+    const claim = tenant.warmPools[tier] > 0 ? warmMark(this.agentImage, tenant) : undefined;
+    const made = await this.store.create(
+      {
+        tenant: tenant.name,
+        namespace: tenant.namespace,
+        tier,
+        labels,
+        task: { command, env, secrets },
+        priority: tenant.priority,
+        ...limits,
+        workspaceMode: tenant.workspace.mode,
+        idempotency: key === undefined ? undefined : { key, request: body },
+        backlogLimit: this.backlogLimit,
+        claim,
+      },
+      actor,
+    );
+    if (made === "backlog") {
+      throw new Problem(429, "Too many of the tenant's sessions wait already. Try again later.", undefined, 30);
+    }
+    if (made === "mismatch") {
+      throw new Problem(422, "This Idempotency-Key was used for another request. Use a new key for a new session.", [
+        { field: "Idempotency-Key", rule: "must not be used again with another body" },
+      ]);
+    }
+    if (!made.replayed) {
+      this.queue.look(made.session.id);
+      const outcome = made.session.state === "running" ? "hit" : "miss";
+      if (claim !== undefined) this.metrics.warmClaims.inc({ tier, outcome });
+    }
+    const json = this.#json((await waited?.(made.session)) ?? made.session);
+    reply.status(made.replayed ? 200 : 201).header("location", json.links.self);
+    return json;
+  }
+
+  @Get()
+  @Allow("read")
+  @Describe({
+    summary: "The tenant's sessions, newest first",
+    answers: { 200: { description: "A page.", json: Page } },
+  })
+  async listSessions(
+    @Caller() { tenant }: TenantCaller,
+    @Query({ schema: ListQuery }) { limit, cursor, state, tier, label }: ListQuery,
+  ): Promise<z.infer<typeof Page>> {
+    const labels = label && Object.fromEntries(label.map((text) => text.split(/=(.*)/s).slice(0, 2)));
+    const page = await this.store.list(tenant.name, { limit, cursor, states: state, tier, labels });
+    if (page === undefined) {
+      throw invalidInput([{ path: ["cursor"], message: "must be a nextCursor of an earlier answer" }]);
+    }
+    return { items: page.items.map((session) => this.#json(session)), nextCursor: page.nextCursor };
+  }
+
+  @Get(":id")
+  @Allow("read")
+  @TicketsToo()
+  @Describe({ summary: "A session", answers: { 200: one } })
+  async getSession(
+    @Caller() { tenant }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<SessionJson> {
+    return this.#json(found(await this.store.find(id, tenant.name), id));
+  }
+
+  @Delete(":id")
+  @HttpCode(202)
+  @Allow("write")
+  @Describe({
+    summary: "End a session: its pod gets 30 s of grace, then all of it goes, but for a workspace under retention",
+    answers: { 202: one },
+  })
+  async deleteSession(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<SessionJson> {
+    const session = found(await this.store.stop(id, tenant.name, "Stopped by the user", actor), id);
+    this.queue.look(id);
+    return this.#json(session);
+  }
+
+  @Post(":id/suspend")
+  @HttpCode(202)
+  @Allow("write")
+  @Describe({
+    summary: "Let the pod go and keep the workspace",
+    answers: { 202: one },
+    refusals: { 409: tooLate },
+  })
+  async suspendSession(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<SessionJson> {
+    return this.#json(this.#changed(await this.store.suspend(id, tenant.name, actor), id));
+  }
+
+  @Post(":id/resume")
+  @HttpCode(202)
+  @Allow("write")
+  @Describe({
+    summary: "Start a suspended session again, with its workspace",
+    answers: { 202: one },
+    refusals: { 409: tooLate },
+  })
+  async resumeSession(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Query({ schema: Wait }) { wait }: Wait,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SessionJson> {
+    const waited = wait && this.waiting.forRunning(tenant.name, reply);
+    const session = this.#changed(await this.store.resume(id, tenant.name, actor), id);
+    this.activity.touch(id);
+    return this.#json((await waited?.(session)) ?? session);
+  }
+
+  @Post(":id/extend")
+  @HttpCode(200)
+  @Allow("write")
+  @Describe({
+    summary: "Let a session run for longer than its lifetime, within the tenant's limit",
+    answers: { 200: one },
+    refusals: { 409: "The session is ending, has the tenant's limit already, or has no maximum lifetime to extend." },
+  })
+  async extendSession(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Body({ schema: ExtendBody }) { seconds }: ExtendBody,
+  ): Promise<SessionJson> {
+    const limit = tenant.maxLifetimeSeconds;
+    const { maxLifetimeSeconds } = found(await this.store.find(id, tenant.name), id);
+    if (limit !== null && maxLifetimeSeconds !== null && maxLifetimeSeconds >= limit) {
+      throw new Problem(409, `The session may run for ${limit} s already, which is the tenant's limit.`);
+    }
+    return this.#json(this.#changed(await this.store.extend(id, tenant.name, seconds, limit, actor), id));
+  }
+
+  @Post(":id/touch")
+  @HttpCode(204)
+  @Allow("write")
+  @Describe({
+    summary: "Say that a session is in use, so that it does not end as idle",
+    answers: { 204: { description: "Noted." } },
+  })
+  async touchSession(@Caller() { tenant }: TenantCaller, @Param({ schema: IdParams }) { id }: IdParams): Promise<void> {
+    found(await this.store.find(id, tenant.name), id);
+    this.activity.touch(id);
+  }
+
+  #changed(changed: Changed | undefined, id: string): Session {
+    const { session, refusal } = found(changed, id);
+    if (refusal !== null) throw new Problem(409, refusal);
+    this.queue.look(id);
+    return session;
+  }
+
+  #json(session: Session): SessionJson {
+    return toJson(session, this.publicUrl);
+  }
+}

@@ -1,0 +1,114 @@
+/** The tenants as the stack's config has them, and how much of it they use. They are changed there, not here. */
+import { Controller, Get, Inject, Param, UseGuards } from "@nestjs/common";
+import { z } from "zod";
+import { TenantsFile } from "../config/tenantsFile.ts";
+import { states } from "../domain/state.ts";
+import { scopes, type Tenant } from "../domain/tenants.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { found, tenantName } from "./http/input.ts";
+import { Describe } from "./openApi.ts";
+
+const TenantJson = z
+  .object({
+    name: z.string(),
+    namespace: z.string(),
+    maxSessions: z.int().meta({ description: "How many sessions may be up at the same time; more of them wait." }),
+    quota: z
+      .object({
+        requestsCpu: z.string(),
+        limitsCpu: z.string(),
+        requestsMemory: z.string(),
+        limitsMemory: z.string(),
+        pods: z.string(),
+        storage: z.string(),
+      })
+      .meta({ description: "The namespace's ResourceQuota." }),
+    sessions: z
+      .object(Object.fromEntries(states.map((state) => [state, z.int()])) as Record<(typeof states)[number], z.ZodInt>)
+      .meta({ description: "How many there are in each state." }),
+    idleTimeoutSeconds: z.int().nullable(),
+    maxLifetimeSeconds: z.int().nullable(),
+    retentionSeconds: z.int(),
+    priority: z.int(),
+    exec: z.boolean(),
+    onDrain: z.enum(["end", "resume"]),
+    workspace: z.object({ mode: z.enum(["persistent", "ephemeral"]), size: z.string() }),
+    warmPools: z.object({ small: z.int(), medium: z.int(), large: z.int() }),
+    keys: z.array(
+      z.object({
+        name: z.string(),
+        scopes: z.array(z.enum(scopes)),
+        expiresAt: z.iso.datetime({ offset: true }).nullable(),
+      }),
+    ),
+    webhooks: z.array(z.string()).meta({ description: "Their addresses, without what may be secret in them." }),
+  })
+  .meta({ id: "Tenant" });
+type TenantJson = z.infer<typeof TenantJson>;
+
+const TenantsJson = z.object({ items: z.array(TenantJson) }).meta({ id: "Tenants" });
+
+const NameParams = z.object({ tenant: tenantName });
+
+type Counts = { tenant: string; state: (typeof states)[number]; count: number }[];
+
+@Controller("v1/tenants")
+@UseGuards(CallerGuard)
+export class TenantsController {
+  constructor(
+    @Inject(TenantsFile) private readonly tenants: TenantsFile,
+    @Inject(SessionStore) private readonly store: SessionStore,
+  ) {}
+
+  @Get()
+  @Allow("admin")
+  @Describe({
+    summary: "All tenants with their quotas and their sessions' numbers",
+    answers: { 200: { description: "The tenants.", json: TenantsJson } },
+  })
+  async listTenants(): Promise<z.infer<typeof TenantsJson>> {
+    const counts = await this.store.count();
+    return { items: this.tenants.all().map((tenant) => toTenantJson(tenant, counts)) };
+  }
+
+  @Get(":tenant")
+  @Allow("read", "admin")
+  @Describe({
+    summary: "A tenant with its quota and its sessions' numbers; a tenant's key sees its own",
+    answers: { 200: { description: "The tenant.", json: TenantJson } },
+  })
+  async getTenant(
+    @AnyCaller() caller: CallerInfo,
+    @Param({ schema: NameParams }) { tenant: name }: z.infer<typeof NameParams>,
+  ): Promise<TenantJson> {
+    const own = caller.role === "admin" || caller.tenant.name === name;
+    const tenant = found(own ? this.tenants.get(name) : undefined, name, "tenant");
+    return toTenantJson(tenant, await this.store.count());
+  }
+}
+
+/** Field by field: hashes of keys and secrets of webhooks stay here. */
+function toTenantJson(tenant: Tenant, counts: Counts): TenantJson {
+  const { name, namespace, maxSessions, quota, idleTimeoutSeconds, maxLifetimeSeconds, retentionSeconds } = tenant;
+  const { priority, exec, onDrain, workspace, warmPools, keys, webhooks } = tenant;
+  const count = (state: string) => counts.find((one) => one.tenant === name && one.state === state)?.count ?? 0;
+  return {
+    name,
+    namespace,
+    maxSessions,
+    quota,
+    sessions: Object.fromEntries(states.map((state) => [state, count(state)])) as TenantJson["sessions"],
+    idleTimeoutSeconds,
+    maxLifetimeSeconds,
+    retentionSeconds,
+    priority,
+    exec,
+    onDrain,
+    workspace: { mode: workspace.mode, size: workspace.size },
+    warmPools,
+    keys: keys.map(({ name, scopes, expiresAt }) => ({ name, scopes, expiresAt })),
+    webhooks: webhooks.map(({ url }) => new URL(url).origin + new URL(url).pathname),
+  };
+}

@@ -1,0 +1,86 @@
+/** What tenants have used. */
+import { Controller, Get, Inject, Query, UseGuards } from "@nestjs/common";
+import { z } from "zod";
+import { TenantsFile } from "../config/tenantsFile.ts";
+import { tierNames } from "../domain/tiers.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { tenantName } from "./http/input.ts";
+import { invalidInput } from "./http/problem.ts";
+import { Describe } from "./openApi.ts";
+
+const dayMs = 86_400_000;
+const maxDays = 366;
+
+const day = z.iso.date("must be a day as YYYY-MM-DD");
+
+const UsageQuery = z.strictObject({
+  from: day.optional().meta({ description: "The first day, in UTC. Default: 29 days before `to`." }),
+  to: day.optional().meta({ description: "The last day, in UTC. Default: today." }),
+  tenant: tenantName.optional().meta({ description: "With the admin's key: this tenant only. Default: all." }),
+});
+type UsageQuery = z.infer<typeof UsageQuery>;
+
+const UsageJson = z
+  .object({
+    from: z.iso.date(),
+    to: z.iso.date(),
+    items: z.array(
+      z.object({
+        tenant: z.string(),
+        day: z.iso.date(),
+        tier: z.enum(tierNames),
+        seconds: z.number().meta({ description: "For how long the sessions of this tier ran, added up." }),
+      }),
+    ),
+  })
+  .meta({ id: "Usage" });
+type UsageJson = z.infer<typeof UsageJson>;
+
+@Controller("v1/usage")
+@UseGuards(CallerGuard)
+export class UsageController {
+  constructor(
+    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(TenantsFile) private readonly tenants: TenantsFile,
+  ) {}
+
+  @Get()
+  @Allow("read", "admin")
+  @Describe({
+    summary: "Seconds by tenant, day and tier, from the audit trail; a tenant's key sees its own",
+    answers: { 200: { description: "Days and tiers without use are left out.", json: UsageJson } },
+  })
+  async getUsage(
+    @AnyCaller() caller: CallerInfo,
+    @Query({ schema: UsageQuery }) query: UsageQuery,
+  ): Promise<UsageJson> {
+    const { from, to } = rangeOf(query);
+    const names = this.#tenantsOf(caller, query.tenant);
+    const items: UsageJson["items"] = [];
+    for (const tenant of names) {
+      for (const used of await this.store.usage(tenant, from, to)) items.push({ tenant, ...used });
+    }
+    return { from, to, items };
+  }
+
+  #tenantsOf(caller: CallerInfo, wanted: string | undefined): string[] {
+    const visible = caller.role === "admin" ? this.tenants.all().map(({ name }) => name) : [caller.tenant.name];
+    if (wanted === undefined) return visible;
+    if (!visible.includes(wanted)) {
+      throw invalidInput([{ path: ["tenant"], message: "must be a tenant that this key may look at" }]);
+    }
+    return [wanted];
+  }
+}
+
+function rangeOf({ from, to }: UsageQuery): { from: string; to: string } {
+  const last = to ?? new Date().toISOString().slice(0, 10);
+  const first =
+    from ?? new Date(Math.max(Date.parse(last) - 29 * dayMs, Date.parse("0001-01-01"))).toISOString().slice(0, 10);
+  const days = (Date.parse(last) - Date.parse(first)) / dayMs + 1;
+  if (days < 1) throw invalidInput([{ path: ["from"], message: "must not be after to" }]);
+  if (days > maxDays) throw invalidInput([{ path: ["from"], message: `must be at most ${maxDays} days before to` }]);
+  return { from: first, to: last };
+}

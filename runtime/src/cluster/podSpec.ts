@@ -1,0 +1,188 @@
+/**
+ * A session's objects in the cluster; pure functions of session, tenant and config.
+ *
+ * The Secret is the owner: the claim and the pod refer to it, so deleting it removes all.
+ */
+import type { V1Container, V1OwnerReference, V1PersistentVolumeClaim, V1Pod, V1Secret } from "@kubernetes/client-node";
+import { agentResources, proxyResources } from "../domain/quantities.ts";
+import type { Session } from "../domain/session.ts";
+import type { Tenant } from "../domain/tenants.ts";
+import { labels, objectName } from "./names.ts";
+
+/** Port of vnc-proxy (WebSocket) in the pod. */
+export const desktopPort = 6080;
+/** Port at which the agent's helper serves the session's own metrics. */
+const metricsPort = 6081;
+const vncPort = 5900;
+const uid = 10001;
+
+type Identity = Pick<Session, "id" | "tenant" | "namespace">;
+
+const metadata = (session: Identity, owner?: V1OwnerReference) => ({
+  name: objectName(session.id),
+  namespace: session.namespace,
+  labels: labels(session),
+  ...(owner && { ownerReferences: [owner] }),
+});
+
+/** What proves who is who: the API to the session's desktop, and the session to the API. */
+export interface SessionTokens {
+  /** Lets its bearer through vnc-proxy to the VNC server. */
+  proxy: string;
+  /** Lets the agent container speak for its session. */
+  session: string;
+}
+
+/** The owner. It holds the session's two tokens, one as websockify's token file; each container sees its own only. */
+export function secretFor(session: Identity, tokens: SessionTokens): V1Secret {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: metadata(session),
+    type: "Opaque",
+    immutable: true,
+    stringData: { tokens: `${tokens.proxy}: 127.0.0.1:${vncPort}\n`, "session-token": tokens.session },
+  };
+}
+
+/** The reference that makes the Secret the owner of claim and pod. `secretUid` is the uid the cluster gave it. */
+export function ownerReference(session: Identity, secretUid: string): V1OwnerReference {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    name: objectName(session.id),
+    uid: secretUid,
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}
+
+/** The workspace that outlives the pod. */
+export function claimFor(session: Identity, tenant: Tenant, owner: V1OwnerReference): V1PersistentVolumeClaim {
+  const { size, storageClass } = tenant.workspace;
+  return {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: metadata(session, owner),
+    spec: {
+      accessModes: ["ReadWriteOnce"],
+      resources: { requests: { storage: size } },
+      ...(storageClass !== null && { storageClassName: storageClass }),
+    },
+  };
+}
+
+/**
+ * The pod: the agent with its desktop, and vnc-proxy that brings the desktop's VNC to a WebSocket. vnc-proxy is a native
+ * sidecar, an init container that runs on: the kubelet restarts it alone when it ends, and it ends after the agent.
+ */
+export function podFor(
+  session: Identity & Pick<Session, "tier" | "workspaceMode">,
+  tenant: Tenant,
+  owner: V1OwnerReference,
+  { image, sessionUrl }: { image: string; sessionUrl: string },
+): V1Pod {
+  const secret = (key: string, path: string) => ({
+    secret: { secretName: objectName(session.id), defaultMode: 0o440, items: [{ key, path }] },
+  });
+  const workspace =
+    session.workspaceMode === "persistent"
+      ? { persistentVolumeClaim: { claimName: objectName(session.id) } }
+      : { emptyDir: { sizeLimit: tenant.workspace.size } };
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      ...metadata(session, owner),
+      annotations: {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": String(metricsPort),
+        "prometheus.io/path": "/metrics",
+      },
+    },
+    spec: {
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds: 30,
+      serviceAccountName: tenant.serviceAccount,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      ...(tenant.runtimeClassName !== null && { runtimeClassName: tenant.runtimeClassName }),
+      ...(tenant.priorityClassName !== null && { priorityClassName: tenant.priorityClassName }),
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: uid,
+        runAsGroup: uid,
+        fsGroup: uid,
+        fsGroupChangePolicy: "OnRootMismatch",
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+      initContainers: [vncProxy(image)],
+      containers: [agent(session, image, sessionUrl)],
+      volumes: [
+        { name: "workspace", ...workspace },
+        { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
+        { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "256Mi" } },
+        { name: "proxy-tmp", emptyDir: { sizeLimit: "16Mi" } },
+        { name: "tokens", ...secret("tokens", "tokens") },
+        { name: "session", ...secret("session-token", "token") },
+      ],
+    },
+  };
+}
+
+const confined = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+};
+
+function agent(session: Pick<Session, "id" | "tier">, image: string, sessionUrl: string): V1Container {
+  return {
+    name: "agent",
+    image,
+    envFrom: [{ configMapRef: { name: "agent-config" } }],
+    env: [
+      { name: "BERTH_SESSION_ID", value: session.id },
+      { name: "BERTH_URL", value: sessionUrl },
+    ],
+    ports: [{ name: "metrics", containerPort: metricsPort }],
+    resources: agentResources(session.tier),
+    securityContext: confined,
+    // vnc-proxy too: its own startup probe would keep the agent's container back until it has succeeded.
+    startupProbe: startsWith("sh", "-c", `berth-desktop-ready && grep -q '${listening(desktopPort)}' /proc/net/tcp`),
+    volumeMounts: [
+      { name: "workspace", mountPath: "/home/agent/workspace" },
+      { name: "tmp", mountPath: "/tmp" },
+      { name: "shm", mountPath: "/dev/shm" },
+      { name: "session", mountPath: "/etc/berth/session", readOnly: true },
+    ],
+  };
+}
+
+function vncProxy(image: string): V1Container {
+  return {
+    name: "vnc-proxy",
+    image,
+    restartPolicy: "Always",
+    command: ["berth-vnc-proxy"],
+    ports: [{ name: "vnc", containerPort: desktopPort }],
+    resources: proxyResources,
+    securityContext: confined,
+    volumeMounts: [
+      { name: "proxy-tmp", mountPath: "/tmp" },
+      // One file rather than the folder: websockify would read every entry of a folder, Kubernetes' symlinks too.
+      { name: "tokens", mountPath: "/etc/berth/tokens", subPath: "tokens", readOnly: true },
+    ],
+  };
+}
+
+/** Asks every second. The session's start deadline decides when it has been too long; this only has to be longer. */
+const startsWith = (...command: string[]) => ({
+  exec: { command },
+  periodSeconds: 1,
+  timeoutSeconds: 5,
+  failureThreshold: 3600,
+});
+
+/** A line of /proc/net/tcp, where 0A is "listening": asked there, no network policy has to let the kubelet in. */
+const listening = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, "0")} 00000000:0000 0A`;

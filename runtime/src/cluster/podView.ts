@@ -1,0 +1,167 @@
+/** What a pod says about its session; pure. The rules for what is shown as a reason are all in this file. */
+import type { CoreV1Event, V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
+import type { Cause } from "../domain/state.ts";
+
+export type PodView =
+  | { is: "absent" }
+  /** On its way. `needs`: what it can't get on without, if anything: a node with room for it, or somebody's help. */
+  | { is: "pending"; reason: string; needs: "time" | "room" | "help" }
+  | { is: "ready"; ip: string }
+  /** The agent ended by itself and well. */
+  | { is: "finished"; reason: string }
+  /** Its node is drained, shut down or gone, or needed for something more important: no fault of the session. */
+  | { is: "displaced"; reason: string }
+  /** Somebody or something deleted it. */
+  | { is: "leaving"; reason: string }
+  | { is: "broken"; cause: Cause; reason: string };
+
+export const deletedOutside = "The session's pod was deleted by somebody or something outside Berth";
+
+/** What containers wait for that no time heals; anything else is on its way. */
+const blockers: Record<string, string> = {
+  ErrImagePull: "The session's image can't be pulled",
+  ImagePullBackOff: "The session's image can't be pulled",
+  InvalidImageName: "The session's image has an invalid name",
+  ErrImageNeverPull: "The session's image is not on the node and may not be pulled",
+  ImageInspectError: "The session's image can't be read on the node",
+  CreateContainerConfigError: "The session's container can't be configured",
+  CreateContainerError: "The session's container can't be created",
+  RunContainerError: "The session's container can't be run",
+};
+
+/** Reasons of the pod condition DisruptionTarget that are about the node. */
+const disruptions: Record<string, string> = {
+  EvictionByEvictionAPI: "The session's node is being drained",
+  DeletionByTaintManager: "The session's node can't be reached or doesn't want it any more",
+  DeletionByPodGC: "The session's node is gone",
+  PreemptionByScheduler: "The session made room for something more important",
+};
+
+/** The same as reasons of a failed pod. */
+const failures: Record<string, string> = {
+  Preempting: "The session made room for something more important",
+  NodeLost: "The session's node is gone",
+  NodeShutdown: "The session's node was shut down",
+  Terminated: "The session's node was shut down",
+};
+
+/** Reads the pod; undefined means that there is none. */
+export function viewPod(pod: V1Pod | undefined): PodView {
+  if (pod === undefined) return { is: "absent" };
+  const { status } = pod;
+  const displaced = viewDisruption(pod) ?? viewKubeletEnd(pod);
+  if (displaced !== undefined) return displaced;
+  // Before the containers: that they end is what a deletion does.
+  if (pod.metadata?.deletionTimestamp !== undefined) return { is: "leaving", reason: deletedOutside };
+  if (status?.phase === "Failed" && status.reason !== undefined) return viewFailure(status.reason, status.message);
+
+  const containers = status?.containerStatuses ?? [];
+  // A pod with a container left counts as running; a session without its agent is over. A sidecar that ended does not end
+  // the session, because the kubelet restarts it.
+  for (const container of containers) {
+    const ended = viewEnd(container);
+    if (ended !== undefined) return ended;
+  }
+  if (status?.phase === "Failed") return { is: "broken", cause: "agent-error", reason: "The session's pod failed" };
+  if (status?.phase === "Succeeded") return { is: "finished", reason: "The agent exited" };
+  const ready = status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True");
+  if (ready && status?.podIP) return { is: "ready", ip: status.podIP };
+  return viewStart(pod, [...(status?.initContainerStatuses ?? []), ...containers]);
+}
+
+function viewDisruption({ status }: V1Pod): PodView | undefined {
+  const target = status?.conditions?.find(({ type, status }) => type === "DisruptionTarget" && status === "True");
+  const byCondition = disruptions[target?.reason ?? ""];
+  if (byCondition !== undefined) return { is: "displaced", reason: withDetail(byCondition, target?.message) };
+  const byFailure = status?.phase === "Failed" ? failures[status.reason ?? ""] : undefined;
+  if (byFailure !== undefined) return { is: "displaced", reason: withDetail(byFailure, status?.message) };
+  return undefined;
+}
+
+/**
+ * The kubelet itself ended the pod. If all containers exited with 0 at that, the pod's phase is Succeeded and this condition
+ * alone tells; where a volume is over its limit, the condition is missing too: see `asEvicted`.
+ */
+function viewKubeletEnd({ status }: V1Pod): PodView | undefined {
+  const target = status?.conditions?.find(({ type, status }) => type === "DisruptionTarget" && status === "True");
+  if (target?.reason !== "TerminationByKubelet") return undefined;
+  const message = target.message ?? "";
+  const failure = /shutdown/i.test(message) ? "NodeShutdown" : /preempt/i.test(message) ? "Preempting" : undefined;
+  return failure === undefined
+    ? viewFailure("Evicted", message)
+    : { is: "displaced", reason: withDetail(failures[failure] ?? "", message) };
+}
+
+/** Whether the agent's end in this view may be an eviction, of which the pod's own status does not tell. */
+export const mayBeEviction = (view: PodView): boolean =>
+  view.is === "finished" || (view.is === "broken" && view.cause === "agent-error");
+
+/** The view of a pod of which the kubelet has said in these events, by the reason Evicted, that it ends it. */
+export function asEvicted(view: PodView, evictions: Pick<CoreV1Event, "message">[]): PodView {
+  const [eviction] = evictions;
+  return eviction !== undefined && mayBeEviction(view) ? viewFailure("Evicted", eviction.message) : view;
+}
+
+function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {
+  const scheduled = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled");
+  if (scheduled?.status !== "True") {
+    // No help needed: a bigger cluster may be on its way.
+    return scheduled?.reason === "Unschedulable"
+      ? { is: "pending", reason: withDetail("Waiting for a node with room", scheduled.message), needs: "room" }
+      : { is: "pending", reason: "Waiting for a node", needs: "time" };
+  }
+  for (const { name, state } of containers) {
+    const blocker = blockers[state?.waiting?.reason ?? ""];
+    if (blocker !== undefined) {
+      return { is: "pending", reason: withDetail(`${blocker} (${name})`, state?.waiting?.message), needs: "help" };
+    }
+  }
+  const waiting = containers.length === 0 || containers.some((container) => container.state?.running === undefined);
+  return {
+    is: "pending",
+    reason: waiting ? "Its containers are being created" : "The desktop is starting",
+    needs: "time",
+  };
+}
+
+function viewEnd({ name, state }: V1ContainerStatus): PodView | undefined {
+  const end = state?.terminated;
+  if (end === undefined) return undefined;
+  if (end.reason === "OOMKilled") {
+    return { is: "broken", cause: "out-of-memory", reason: `${who(name)} ran out of memory; a larger tier has more` };
+  }
+  if (name === "agent" && end.exitCode === 0) return { is: "finished", reason: "The agent exited" };
+  if (end.reason === "StartError" || end.reason === "ContainerCannotRun") {
+    return { is: "broken", cause: "rejected", reason: withDetail(`${who(name)} could not be started`, end.message) };
+  }
+  return { is: "broken", cause: "agent-error", reason: `${who(name)} exited with code ${end.exitCode}` };
+}
+
+const who = (container: string) => (container === "agent" ? "The agent" : "The desktop's proxy");
+
+function viewFailure(reason: string, message: string | undefined): PodView {
+  switch (reason) {
+    case "Evicted":
+      return {
+        is: "broken",
+        cause: "evicted",
+        reason: withDetail("The session was evicted from its node", message),
+      };
+    case "DeadlineExceeded":
+      return { is: "broken", cause: "max-lifetime", reason: "The session's pod ran longer than allowed" };
+    default:
+      return {
+        is: "broken",
+        cause: "agent-error",
+        reason: withDetail(`The session's pod failed (${reason})`, message),
+      };
+  }
+}
+
+const withDetail = (text: string, detail: string | undefined) => shorten(detail ? `${text}: ${detail}` : text);
+
+/** Reasons are for people: one line, at most 300 characters. */
+export function shorten(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length <= 300 ? line : `${line.slice(0, 299)}…`;
+}

@@ -1,0 +1,104 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig, Variables } from "./config.ts";
+
+function secrets(files: Record<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), "berth-secrets-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return folder;
+}
+
+const allSecrets = {
+  "postgres-password": "pg\n",
+  "redis-password": "re\n",
+  "token-key": "0123456789abcdef0123456789abcdef\n",
+};
+const needed = {
+  POSTGRES_HOST: "postgres",
+  REDIS_HOST: "redis",
+  AGENT_IMAGE: "agent@sha256:abc",
+  PUBLIC_URL: "http://127.0.0.1:30080/",
+};
+
+function faultsOf(load: () => unknown): string[] {
+  try {
+    load();
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+test("what is set, and the defaults for the rest", () => {
+  expect(loadConfig({ ...needed, SECRETS_DIR: secrets(allSecrets), HTTP_PORT: "8080" })).toMatchObject({
+    HTTP_PORT: 8080,
+    WEBSOCKET_PORT: 3001,
+    POSTGRES_DATABASE: "berth",
+    PUBLIC_URL: "http://127.0.0.1:30080",
+    LOG_LEVEL: "info",
+    POSTGRES_TLS: false,
+    POSTGRES_POOL: 10,
+    SESSION_PORT: 3002,
+    SESSION_URL: "http://api.berth.svc.cluster.local:3002",
+    RATE_LIMIT_PER_MINUTE: 600,
+    BACKLOG_LIMIT: 200,
+    MAX_STARTING: 10,
+    OIDC_TENANT_CLAIM: "tenant",
+    postgresPassword: "pg",
+    redisPassword: "re",
+  });
+});
+
+test("all faults at once, a line each", () => {
+  const wrong = {
+    POSTGRES_HOST: "",
+    HTTP_PORT: "http",
+    PUBLIC_URL: "ftp://x",
+    AGENT_IMAGE: "a",
+    REDIS_TLS: "yes",
+    POSTGRES_POOL: "1",
+    MAX_STARTING: "0",
+    BACKLOG_LIMIT: "many",
+    OIDC_ISSUER: "https://login.example",
+    OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318",
+    SECRETS_DIR: secrets({ "redis-password": "", "token-key": "short" }),
+  };
+  expect(faultsOf(() => loadConfig(wrong))).toEqual([
+    "POSTGRES_HOST: must not be empty",
+    "POSTGRES_POOL: must be at least 2",
+    "OTEL_EXPORTER_OTLP_ENDPOINT: must be an http or https address",
+    "REDIS_HOST: must be set",
+    "REDIS_TLS: must be true or false",
+    "HTTP_PORT: must be a port number",
+    "PUBLIC_URL: must be an http or https address",
+    "BACKLOG_LIMIT: must be a number of sessions",
+    "MAX_STARTING: must be at least 1",
+    "OIDC_AUDIENCE: must be set where OIDC_ISSUER is",
+    expect.stringMatching(/^secret file postgres-password in .*: can't be read \(ENOENT\)$/),
+    expect.stringMatching(/^secret file redis-password in .*: must not be empty$/),
+    expect.stringMatching(/^secret file token-key in .*: must have at least 32 characters$/),
+  ]);
+});
+
+test("migrations need the database only", () => {
+  const folder = secrets({ "postgres-password": "pg" });
+  expect(loadDatabaseConfig({ POSTGRES_HOST: "postgres", SECRETS_DIR: folder })).toMatchObject({
+    POSTGRES_PORT: 5432,
+    postgresPassword: "pg",
+  });
+});
+
+test("the clean-up needs both stores, and neither key nor tenants", () => {
+  const folder = secrets({ "postgres-password": "pg", "redis-password": "re" });
+  const environment = { POSTGRES_HOST: "postgres", REDIS_HOST: "redis", REDIS_TLS: "true", SECRETS_DIR: folder };
+  expect(loadStoresConfig(environment)).toMatchObject({ REDIS_PORT: 6379, REDIS_TLS: true, redisPassword: "re" });
+});
+
+test("docs/runtime.md has every variable", () => {
+  const table = readFileSync(join(import.meta.dirname, "../../../docs/runtime.md"), "utf8");
+  for (const name of Object.keys(Variables.shape)) expect(table).toContain(`| \`${name}\` |`);
+});

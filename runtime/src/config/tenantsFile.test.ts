@@ -1,0 +1,162 @@
+import { renameSync, utimesSync, writeFileSync } from "node:fs";
+import { until } from "@berth/testing/until.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { findKeyHolder, parseTenants } from "../domain/tenants.ts";
+import { createLogger } from "../telemetry/logging.ts";
+import { adminKey, keyOf, sha256, silent, tenant, tenantsFile } from "../testing/fixtures.ts";
+import { TenantsFile } from "./tenantsFile.ts";
+
+const tenants = parseTenants(
+  JSON.stringify({
+    admin: { keys: [{ name: "root", sha256: sha256(adminKey) }] },
+    tenants: [
+      tenant("acme", {
+        keys: [
+          { name: "default", sha256: sha256(keyOf("acme")) },
+          { name: "watch", sha256: sha256(`${keyOf("acme")}2`), scopes: ["read"], expiresAt: "2026-01-01T12:00:00Z" },
+        ],
+      }),
+      tenant("acme-2"),
+    ],
+  }),
+);
+
+test("a key belongs to the tenant that it names and that knows its hash", () => {
+  expect(findKeyHolder(tenants, keyOf("acme"))).toMatchObject({
+    role: "tenant",
+    key: "default",
+    tenant: { name: "acme" },
+    scopes: ["read", "write", "desktop"],
+    expired: false,
+  });
+  expect(findKeyHolder(tenants, keyOf("acme-2"))).toMatchObject({ tenant: { name: "acme-2" } });
+});
+
+test("a tenant has several keys, each with its scopes and its end", () => {
+  const end = Date.parse("2026-01-01T12:00:00Z");
+  const watch = { key: "watch", scopes: ["read"], expired: false };
+  expect(findKeyHolder(tenants, `${keyOf("acme")}2`, end - 1)).toMatchObject(watch);
+  expect(findKeyHolder(tenants, `${keyOf("acme")}2`, end)).toMatchObject({ ...watch, expired: true });
+});
+
+test("the admin's key is no tenant's", () => {
+  expect(findKeyHolder(tenants, adminKey)).toEqual({ role: "admin", key: "root", expired: false });
+  expect(() => parseTenants(JSON.stringify({ tenants: [{ ...tenant("acme"), name: "admin" }] }))).toThrow(
+    "tenants.0.name: must not be admin",
+  );
+});
+
+test("a file of today's fields alone has a default for every other", () => {
+  const old = { name: "acme", namespace: "tenant-acme", serviceAccount: "agent-runner", runtimeClassName: null };
+  const file = { tenants: [{ ...old, keys: [], workspace: { size: "10Gi", storageClass: null } }] };
+  expect(parseTenants(JSON.stringify(file)).tenants.get("acme")).toMatchObject({
+    workspace: { mode: "persistent" },
+    idleTimeoutSeconds: null,
+    exec: false,
+    priority: 50,
+    warmPools: { small: 0, medium: 0, large: 0 },
+  });
+});
+
+test("closed tenants are named; a tenant that is not named is not closed", () => {
+  const path = tenantsFile(tenant("acme"));
+  const delta = tenant("delta", { maxSessions: 0 });
+  writeFileSync(path, JSON.stringify({ tenants: [tenant("acme"), delta], closed: ["beta"] }));
+  const file = new TenantsFile(path, silent);
+  onTestFinished(() => file.onApplicationShutdown());
+  expect(["acme", "beta", "gamma"].map((name) => file.isClosed(name))).toEqual([false, true, false]);
+  expect(file.names()).toEqual(["acme", "delta", "beta"]);
+  expect(file.ending()).toEqual(["delta", "beta"]);
+  expect(file.findKeyHolder(keyOf("beta"))).toBeUndefined();
+});
+
+test.each([
+  "",
+  "berth_acme_wrong",
+  "berth_nobody_0123456789abcdef",
+  "berth_acme_",
+  sha256(keyOf("acme")),
+  `${keyOf("acme")} `,
+])("%j is nobody's key", (key) => {
+  expect(findKeyHolder(tenants, key)).toBeUndefined();
+});
+
+test("a wrong file names the field and the rule", () => {
+  const wrong = JSON.stringify({ tenants: [{ ...tenant("acme"), keys: [{ name: "default", sha256: "abc" }] }] });
+  expect(() => parseTenants(wrong)).toThrow("tenants.0.keys.0.sha256: must be 64 hex digits");
+});
+
+test("a changed file is taken without a restart; a wrong one is not", async () => {
+  const path = tenantsFile(tenant("acme"));
+  const log: string[] = [];
+  const file = new TenantsFile(path, createLogger("error", "api", { write: (line) => log.push(line) }), 20);
+  onTestFinished(() => file.onApplicationShutdown());
+  const complaints = (count: number) =>
+    until(
+      `it complained ${count} times`,
+      20,
+      () => log,
+      ({ length }) => length === count,
+    );
+  const changes: string[][] = [];
+  file.onChange(() => changes.push(file.namespaces()));
+  const replace = (text: string) => {
+    writeFileSync(`${path}.new`, text);
+    renameSync(`${path}.new`, path);
+  };
+
+  replace("{");
+  await complaints(1);
+  expect(file.namespaces()).toEqual(["tenant-acme"]);
+  replace(JSON.stringify({ tenants: [tenant("acme"), tenant("beta")] }));
+  await until(
+    "the change is taken",
+    20,
+    () => changes,
+    ({ length }) => length > 0,
+  );
+  expect(changes).toEqual([["tenant-acme", "tenant-beta"]]);
+  expect(file.findKeyHolder(keyOf("beta"))).toMatchObject({ tenant: { name: "beta" } });
+
+  replace("{");
+  await complaints(2);
+  expect(file.namespaces()).toEqual(["tenant-acme", "tenant-beta"]);
+});
+
+test("a change is told once, however long the file takes to be read", async () => {
+  const path = tenantsFile(tenant("acme"));
+  const file = new TenantsFile(path, silent, 1);
+  onTestFinished(() => file.onApplicationShutdown());
+  const changes: string[][] = [];
+  file.onChange(() => changes.push(file.namespaces()));
+  const told: string[][] = [];
+  for (const name of ["beta", "gamma", "delta"]) {
+    // 32 MB: a read takes longer than the millisecond after which the next would begin.
+    writeFileSync(`${path}.new`, JSON.stringify({ tenants: [tenant(name)] }) + " ".repeat(2 ** 25));
+    renameSync(`${path}.new`, path);
+    told.push([`tenant-${name}`]);
+    await until(
+      `the change to ${name} is told`,
+      60,
+      () => changes,
+      ({ length }) => length >= told.length,
+    );
+  }
+  expect(changes).toEqual(told);
+});
+
+test("what is younger than the file may be of a tenant that is still to be read, for five minutes", async () => {
+  const path = tenantsFile(tenant("acme"));
+  const writtenAgo = (seconds: number) => utimesSync(path, 0, Date.now() / 1_000 - seconds);
+  writtenAgo(3_600);
+  const file = new TenantsFile(path, silent, 20);
+  onTestFinished(() => file.onApplicationShutdown());
+  expect([file.isBehind(1), file.isBehind(299), file.isBehind(300)]).toEqual([true, true, false]);
+  // Written again, with what it had: a tenant may have come and gone meanwhile.
+  writtenAgo(100);
+  await until("the new date is read", 20, () => !file.isBehind(299));
+  expect([file.isBehind(99), file.isBehind(200)]).toEqual([true, false]);
+  // By a clock that is wrong.
+  writtenAgo(-3_600);
+  await until("the wrong date is read", 20, () => !file.isBehind(99));
+});

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { tenant } from "../testing/fixtures.ts";
+import { amount, podAmounts, quotaOf, workspaceAmounts } from "./quantities.ts";
+
+test.each([
+  ["500m", 0.5],
+  ["2", 2],
+  ["0.5", 0.5],
+  ["1.5Gi", 1.5 * 2 ** 30],
+  ["64Mi", 64 * 2 ** 20],
+  ["2k", 2_000],
+  ["1e3", 1_000],
+])("%s is %d", (text, value) => {
+  expect(amount(text)).toBe(value);
+});
+
+test.each(["", "Gi", "1 Gi", "1Gb", "0x10", "one"])("%j is no amount", (text) => {
+  expect(() => amount(text)).toThrow("is no amount");
+});
+
+test("a session counts with both its containers, and its workspace only where that is a volume", () => {
+  expect(podAmounts("large")).toMatchObject({
+    requestsCpu: 0.55,
+    limitsCpu: 4.5,
+    limitsMemory: 8.25 * 2 ** 30,
+    pods: 1,
+  });
+  const acme = tenant("acme", { workspace: { size: "5Gi" } });
+  expect(workspaceAmounts("persistent", acme).storage).toBe(5 * 2 ** 30);
+  expect(workspaceAmounts("ephemeral", acme).storage).toBe(0);
+  expect(quotaOf(acme)).toMatchObject({ requestsCpu: 20, pods: 50 });
+});

@@ -1,0 +1,13 @@
+/** What a session that is made ahead is made from. */
+import { createHash } from "node:crypto";
+import type { Tenant } from "./tenants.ts";
+
+/**
+ * Another mark, another pod: a session that was made ahead is given out only while it is what would be made now. The
+ * tenant's agent-config is not in it, as the runtime doesn't read it.
+ */
+export function warmMark(agentImage: string, tenant: Tenant): string {
+  const { namespace, serviceAccount, runtimeClassName, priorityClassName, workspace } = tenant;
+  const parts = [agentImage, namespace, serviceAccount, runtimeClassName, priorityClassName, workspace];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,175 @@
+/**
+ * The WebSockets of a session, GET /v1/sessions/:id/<name>: who may not is told by HTTP before the upgrade, as a problem. A
+ * browser does not show that to its page, so of a 429, which no other call of the page tells of, it is told by `tooMuchCode`.
+ * For the rest the Origin header, which browsers send, proves nothing; a page elsewhere has neither key nor ticket.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { BeforeApplicationShutdown } from "@nestjs/common";
+import type { Logger } from "pino";
+import { type WebSocket, WebSocketServer } from "ws";
+import type { Credential } from "../api/access/credential.ts";
+import type { Revocations } from "../api/access/revocations.ts";
+import { Problem, type ProblemBody, problemBody, retryAfterOf } from "../api/http/problem.ts";
+import { isDatabaseUnavailable } from "../store/database.ts";
+import { closeWith } from "./bridge.ts";
+import type { Limit, Places } from "./places.ts";
+
+/** The upgrade as a channel sees it. */
+export interface UpgradeRequest {
+  sessionId: string;
+  query: URLSearchParams;
+  authorization: string | undefined;
+  address: string | undefined;
+}
+
+/** A client that may come in, if there is a place for it. */
+export interface Admission {
+  /** Of whose places it takes one each. */
+  limits: Limit[];
+  /** It may stay for as long as this is good, and `loss` says nothing against it. */
+  credential: Credential;
+  loss?: () => string | undefined;
+  /** Called once it has its place; returns what to do with the client once it is connected. Throws a Problem. */
+  open: () => Promise<(client: WebSocket) => void>;
+}
+
+/** One kind of WebSocket. */
+export interface Channel {
+  /** The last part of its path. */
+  name: string;
+  /** The subprotocols it speaks, of which the client may offer one or none. */
+  protocols: readonly string[];
+  /** Throws a Problem if the client may not come in. */
+  admit: (request: UpgradeRequest) => Promise<Admission>;
+}
+
+export interface WebSocketsOptions {
+  channels: Channel[];
+  /** The address of who is behind the request, past the proxies that are believed. */
+  addressOf: (request: IncomingMessage) => string | undefined;
+  places: Pick<Places, "take">;
+  revocations: Pick<Revocations, "watch">;
+  logger: Logger;
+}
+
+/** The close code by which clients are told that this API process ends: connect again. */
+export const restartCode = 1012;
+
+/** The close code by which clients are told that they may not stay: their key or link has expired or was removed. */
+export const lostCode = 4401;
+
+/** The close code by which clients are told that they do too much, or that too many are there. */
+export const tooMuchCode = 4429;
+
+/** A client that may not stay and doesn't answer the close is cut off after so long, in milliseconds. */
+const lostPatienceMs = 1_000;
+
+export class WebSockets implements BeforeApplicationShutdown {
+  readonly #channels: Map<string, { channel: Channel; server: WebSocketServer }>;
+  #ending = false;
+
+  constructor(private readonly options: WebSocketsOptions) {
+    this.#channels = new Map(
+      options.channels.map((channel) => [channel.name, { channel, server: serverFor(channel.protocols) }]),
+    );
+  }
+
+  /** Takes an HTTP server's upgrade event. Never throws. */
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", () => socket.destroy());
+    const [, id, name] = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\?|$)/.exec(request.url ?? "") ?? [];
+    const found = this.#channels.get(name ?? "");
+    try {
+      if (id === undefined || found === undefined || !isUuid(id)) throw new Problem(404, "There is no WebSocket here.");
+      const admission = await found.channel.admit({
+        sessionId: id.toLowerCase(),
+        query: new URL(request.url ?? "", "http://api").searchParams,
+        authorization: request.headers.authorization,
+        address: this.options.addressOf(request),
+      });
+      const release = await this.options.places.take(admission.limits);
+      socket.once("close", release);
+      try {
+        const serve = await admission.open();
+        if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
+        if (socket.destroyed) return release();
+        found.server.handleUpgrade(request, socket, head, (client) => {
+          client.on("error", () => client.terminate());
+          this.#watch(client, admission);
+          serve(client);
+        });
+      } catch (error) {
+        release();
+        throw error;
+      }
+    } catch (error) {
+      const problem = this.#problemOf(error);
+      if (problem.status === 429 && request.headers.origin !== undefined && found !== undefined) {
+        found.server.handleUpgrade(request, socket, head, (client) => {
+          client.on("error", () => client.terminate());
+          sendAway(client, tooMuchCode, problem.detail);
+        });
+      } else refuse(socket, error, problem);
+    }
+  }
+
+  /** Tells every client to connect again, elsewhere, and ends those that don't listen. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#ending = true;
+    const clients = () => [...this.#channels.values()].flatMap(({ server }) => [...server.clients]);
+    for (const client of clients()) closeWith(client, restartCode, "The API restarts; connect again.");
+    const deadline = performance.now() + 2_000;
+    while (clients().length > 0 && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const client of clients()) client.terminate();
+  }
+
+  /** Sends the client away once it may not stay. */
+  #watch(client: WebSocket, { credential, loss }: Admission): void {
+    const end = (why: string) => sendAway(client, lostCode, why);
+    client.once("close", this.options.revocations.watch(credential, end, loss));
+  }
+
+  #problemOf(error: unknown): ProblemBody {
+    if (error instanceof Problem) return error.body;
+    if (isDatabaseUnavailable(error)) {
+      return problemBody(503, "The database can't be reached at the moment. Please try again.");
+    }
+    this.options.logger.error({ err: error }, "WebSocket upgrade failed");
+    return problemBody(500, "Something went wrong on our side.");
+  }
+}
+
+/** Any version of UUID: whether there is such a session is another question. */
+const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+
+function serverFor(protocols: readonly string[]): WebSocketServer {
+  return new WebSocketServer({
+    noServer: true,
+    clientTracking: true,
+    perMessageDeflate: false, // VNC compresses by itself, and a terminal has little to say
+    maxPayload: 16 * 1024 * 1024,
+    handleProtocols: (offered) => protocols.find((protocol) => offered.has(protocol)) ?? false,
+  });
+}
+
+/** Closes with a code and words for people, and soon without them. */
+function sendAway(client: WebSocket, code: number, why: string): void {
+  closeWith(client, code, why);
+  setTimeout(() => client.terminate(), lostPatienceMs).unref();
+}
+
+/** Answers the upgrade by HTTP and ends the connection. */
+function refuse(socket: Duplex, error: unknown, problem: ProblemBody): void {
+  const body = JSON.stringify(problem);
+  const retryAfter = retryAfterOf(error, problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\n` +
+      "content-type: application/problem+json\r\n" +
+      `content-length: ${Buffer.byteLength(body)}\r\n` +
+      (problem.status === 401 ? "www-authenticate: Bearer\r\n" : "") +
+      (retryAfter !== undefined ? `retry-after: ${retryAfter}\r\n` : "") +
+      `connection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,129 @@
+/** What the role `api` consists of. */
+import type { IncomingMessage } from "node:http";
+import proxyAddr from "@fastify/proxy-addr";
+import { type DynamicModule, Module } from "@nestjs/common";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { Authenticator } from "../api/access/authenticator.ts";
+import { CallerGuard } from "../api/access/callerGuard.ts";
+import { Oidc } from "../api/access/oidc.ts";
+import { RateLimit } from "../api/access/rateLimit.ts";
+import { Revocations } from "../api/access/revocations.ts";
+import { proxyToken, Tickets } from "../api/access/tickets.ts";
+import { controllers } from "../api/controllers.ts";
+import { EventFeed } from "../api/eventFeed.ts";
+import { Streams } from "../api/http/streams.ts";
+import { MetricsController } from "../api/metricsController.ts";
+import { openApiDocument } from "../api/openApi.ts";
+import { OPEN_API, OpenApiController } from "../api/openApiController.ts";
+import { PageController } from "../api/pageController.ts";
+import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "../api/tokens.ts";
+import { Waiting } from "../api/waiting.ts";
+import { loadKubeConfig } from "../cluster/kubernetes.ts";
+import { PodAccess } from "../cluster/podAccess.ts";
+import type { Config } from "../config/config.ts";
+import { TenantsFile } from "../config/tenantsFile.ts";
+import { DesktopGateway } from "../gateway/desktopGateway.ts";
+import { ExecChannel } from "../gateway/execGateway.ts";
+import { Places } from "../gateway/places.ts";
+import { WebSockets } from "../gateway/webSockets.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
+import { Activity } from "../store/activity.ts";
+import { type Database, pingDatabase } from "../store/database.ts";
+import { DeliveryStore } from "../store/deliveryStore.ts";
+import { isMigrated } from "../store/migrate.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { TaskCipher } from "../store/taskCipher.ts";
+import { Health } from "../telemetry/health.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { healthModule } from "./healthModule.ts";
+
+export interface Connections {
+  database: Database;
+  redis: Redis;
+}
+
+@Module({})
+class ApiModule {}
+
+export interface ApiOptions {
+  /** How long a store may take before an answer does without it, in milliseconds. Default: each part's own. */
+  patienceMs?: number;
+}
+
+export function apiModule(
+  config: Config,
+  { database, redis }: Connections,
+  logger: Logger,
+  { patienceMs }: ApiOptions = {},
+): DynamicModule {
+  const store = new SessionStore(database, new TaskCipher(config.tokenKey));
+  const queue = new SessionQueue(redis, logger, patienceMs);
+  const tenants = new TenantsFile(config.TENANTS_FILE, logger);
+  const tickets = new Tickets(config.tokenKey);
+  const metrics = new Metrics(store, queue, undefined, patienceMs);
+  const health = new Health({
+    dependencies: [
+      { name: "postgres", ping: () => pingDatabase(database) },
+      { name: "redis", ping: () => redis.ping(), required: false },
+    ],
+    isMigrated: () => isMigrated(database),
+  });
+  const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
+  const authenticator = new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit);
+  const activity = new Activity(store, logger);
+  const feed = new EventFeed(store, logger);
+  const revocations = new Revocations(tenants);
+  const places = new Places(redis, logger, patienceMs);
+  const streams = new Streams(revocations);
+  const pods = new PodAccess(loadKubeConfig());
+  const parts = { store, tenants, authenticator, rateLimit, activity, logger };
+  const trusted = proxyAddr.compile(config.TRUSTED_PROXIES);
+  const webSockets = new WebSockets({
+    channels: [
+      new DesktopGateway({
+        ...parts,
+        proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
+        metrics,
+      }),
+      new ExecChannel({ ...parts, pods }),
+    ],
+    addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
+    places,
+    revocations,
+    logger,
+  });
+  return {
+    module: ApiModule,
+    imports: [healthModule(health)],
+    controllers: [...controllers, OpenApiController, PageController, MetricsController],
+    providers: [
+      { provide: SessionStore, useValue: store },
+      { provide: SessionQueue, useValue: queue },
+      { provide: TenantsFile, useValue: tenants },
+      { provide: Tickets, useValue: tickets },
+      { provide: Metrics, useValue: metrics },
+      { provide: Authenticator, useValue: authenticator },
+      { provide: RateLimit, useValue: rateLimit },
+      { provide: Activity, useValue: activity },
+      { provide: EventFeed, useValue: feed },
+      { provide: Streams, useValue: streams },
+      { provide: Waiting, useValue: new Waiting(store, feed, streams) },
+      { provide: PodAccess, useValue: pods },
+      { provide: DeliveryStore, useValue: new DeliveryStore(database) },
+      { provide: WebSockets, useValue: webSockets },
+      { provide: Places, useValue: places },
+      { provide: Revocations, useValue: revocations },
+      { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
+      { provide: AGENT_IMAGE, useValue: config.AGENT_IMAGE },
+      { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },
+      { provide: OPEN_API, useValue: openApiDocument(controllers) },
+      CallerGuard,
+    ],
+  };
+}
+
+function oidcOf({ OIDC_ISSUER, OIDC_AUDIENCE, OIDC_TENANT_CLAIM }: Config, logger: Logger): Oidc | undefined {
+  if (OIDC_ISSUER === undefined || OIDC_AUDIENCE === undefined) return undefined;
+  return new Oidc({ issuer: OIDC_ISSUER, audience: OIDC_AUDIENCE, tenantClaim: OIDC_TENANT_CLAIM, logger });
+}

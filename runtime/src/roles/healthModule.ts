@@ -1,0 +1,20 @@
+/** The three health endpoints of a role. */
+import type { DynamicModule } from "@nestjs/common";
+import { Module } from "@nestjs/common";
+import { TerminusModule } from "@nestjs/terminus";
+import { HealthController } from "../api/healthController.ts";
+import { Health } from "../telemetry/health.ts";
+
+@Module({})
+class HealthModule {}
+
+export function healthModule(health: Health): DynamicModule {
+  return {
+    module: HealthModule,
+    // What fails is in the answer, and a probe that fails is in the pod's events.
+    imports: [TerminusModule.forRoot({ logger: false })],
+    controllers: [HealthController],
+    providers: [{ provide: Health, useValue: health }],
+    exports: [Health],
+  };
+}

@@ -1,0 +1,182 @@
+/** What each role of the runtime consists of, and how it runs. */
+import "reflect-metadata";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { NestFastifyApplication } from "@nestjs/platform-fastify";
+import pRetry from "p-retry";
+import type { Logger } from "pino";
+import { connectionsLetGo, createHttp, servePage } from "../api/http/http.ts";
+import { problemBody } from "../api/http/problem.ts";
+import { capConnections, idleOptions, maxConnections } from "../api/http/sockets.ts";
+import { Streams } from "../api/http/streams.ts";
+import { createChannel } from "../channel/channel.ts";
+import { type Config, ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig } from "../config/config.ts";
+import { TenantsFile } from "../config/tenantsFile.ts";
+import { WebSockets } from "../gateway/webSockets.ts";
+import { connectRedis } from "../queue/redis.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
+import { connectDatabase, isDatabaseUnavailable } from "../store/database.ts";
+import { migrate } from "../store/migrate.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { Health } from "../telemetry/health.ts";
+import { createLogger } from "../telemetry/logging.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { startTracing, tracing } from "../telemetry/tracing.ts";
+import { within } from "../timing/within.ts";
+import { cleanUp } from "../worker/cleanUp.ts";
+import { apiModule, type Connections } from "./apiModule.ts";
+import { endOnSignal, type Step } from "./shutdown.ts";
+import { workerModule } from "./workerModule.ts";
+
+const roles: Record<string, () => Promise<void>> = {
+  api: runApi,
+  worker: runWorker,
+  migrate: runMigrations,
+  cleanup: runCleanup,
+};
+
+async function runApi(): Promise<void> {
+  const { config, connections, logger } = await prepare("api");
+  const app = await createHttp(apiModule(config, connections, logger), logger, config.TRUSTED_PROXIES);
+  await servePage(app);
+  const webSockets = app.get(WebSockets);
+  const websockets = createServer(idleOptions(), (_request, response) => {
+    const problem = problemBody(426, "This port takes WebSocket upgrades only.");
+    response
+      .writeHead(426, { "content-type": "application/problem+json", upgrade: "websocket" })
+      .end(JSON.stringify(problem));
+  });
+  capConnections(websockets, maxConnections);
+  for (const server of [app.getHttpServer(), websockets]) {
+    server.on(
+      "upgrade",
+      (...[request, socket, head]: Parameters<WebSockets["upgrade"]>) => void webSockets.upgrade(request, socket, head),
+    );
+  }
+  await new Promise<void>((resolve, reject) => {
+    websockets.once("error", reject).listen(config.WEBSOCKET_PORT, "0.0.0.0", resolve);
+  });
+  const channel = createChannel({
+    tokenKey: config.tokenKey,
+    store: app.get(SessionStore),
+    queue: app.get(SessionQueue),
+    tenants: app.get(TenantsFile),
+    metrics: app.get(Metrics),
+    logger,
+  });
+  await channel.listen({ port: config.SESSION_PORT, host: "0.0.0.0" });
+  await serve(app, config, connections, logger, {
+    letGo: [
+      { name: "streams and WebSockets ended", run: () => endLong(app) },
+      { name: "clients let go of their connections", run: () => connectionsLetGo(app.getHttpServer()) },
+    ],
+    closePorts: () => {
+      websockets.close(); // waits for the WebSockets, which are closed after this
+      return channel.close();
+    },
+  });
+}
+
+/** Ends what goes on for long, so that its clients connect again, elsewhere, and its connections are not waited for. */
+const endLong = (app: NestFastifyApplication) =>
+  Promise.all([app.get(Streams), app.get(WebSockets)].map((all) => all.beforeApplicationShutdown()));
+
+async function runWorker(): Promise<void> {
+  const { config, connections, logger } = await prepare("worker");
+  await serve(await createHttp(workerModule(config, connections, logger), logger), config, connections, logger);
+}
+
+async function runMigrations(): Promise<void> {
+  const config = loadDatabaseConfig(process.env);
+  const logger = createLogger(config.LOG_LEVEL, "migrate");
+  const database = connectDatabase(config);
+  try {
+    const done = await onceDatabaseAnswers(() => migrate(database), logger);
+    logger.info({ migrations: done }, done.length > 0 ? "migrations ran" : "the database is up to date");
+  } finally {
+    await database.destroy();
+  }
+}
+
+/** Ends the retention of workspaces whose time is over; the worker then removes them. */
+async function runCleanup(): Promise<void> {
+  const config = loadStoresConfig(process.env);
+  const logger = createLogger(config.LOG_LEVEL, "cleanup");
+  const [database, redis] = [connectDatabase(config), connectRedis(config, logger)];
+  try {
+    await within(5_000, once(redis, "ready")).catch(() => {});
+    const queue = new SessionQueue(redis, logger);
+    const limits = { logRetentionSeconds: config.LOG_RETENTION_SECONDS };
+    const workspaces = await onceDatabaseAnswers(() => cleanUp(database, queue, logger, limits), logger);
+    await queue.close();
+    logger.info({ workspaces }, "workspaces whose retention is over are marked");
+  } finally {
+    redis.disconnect();
+    await database.destroy();
+  }
+}
+
+/** Right after an installation Postgres may still be starting. */
+function onceDatabaseAnswers<T>(work: () => Promise<T>, logger: Logger): Promise<T> {
+  return pRetry(work, {
+    retries: 30,
+    minTimeout: 1_000,
+    factor: 1,
+    shouldRetry: ({ error }) => isDatabaseUnavailable(error),
+    onFailedAttempt: ({ error }) => logger.warn({ err: error }, "the database does not answer yet"),
+  });
+}
+
+async function prepare(role: string): Promise<{ config: Config; connections: Connections; logger: Logger }> {
+  const config = loadConfig(process.env);
+  await startTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, role);
+  const logger = createLogger(config.LOG_LEVEL, role);
+  return { config, logger, connections: { database: connectDatabase(config), redis: connectRedis(config, logger) } };
+}
+
+/** Listens until SIGTERM or SIGINT; see shutdown.ts for what then happens, and in which order. */
+async function serve(
+  app: NestFastifyApplication,
+  config: Config,
+  { database, redis }: Connections,
+  logger: Logger,
+  {
+    letGo = [],
+    closePorts = async () => {},
+  }: {
+    /** What the role does before it closes anything. Default: nothing. */
+    letGo?: Step[];
+    /** Closes the role's other ports. Default: it has none. */
+    closePorts?: () => Promise<unknown>;
+  } = {},
+): Promise<void> {
+  await app.listen(config.HTTP_PORT, "0.0.0.0");
+  endOnSignal(
+    [
+      { name: "not ready any more", run: () => app.get(Health).drain() },
+      ...letGo,
+      { name: "no new work, connections and jobs drained", run: () => Promise.all([closePorts(), app.close()]) },
+      { name: "traces sent", run: () => within(2_000, tracing().stop()) },
+      { name: "database and Redis closed", run: () => database.destroy().finally(() => redis.disconnect()) },
+    ],
+    logger,
+  );
+  // Who reads this may send a signal at once.
+  logger.info({ port: config.HTTP_PORT }, "listening");
+}
+
+/** Runs the role that the arguments name, and nothing else; resolves once it runs, or is done. Ends the process on a fault. */
+export async function run([role = "", ...more]: string[]): Promise<void> {
+  const start = roles[role];
+  if (start === undefined || more.length > 0) {
+    console.error(`usage: main.js ${Object.keys(roles).join("|")}`);
+    process.exit(1);
+  }
+  try {
+    await start();
+  } catch (error) {
+    // A wrong configuration is for the one who set it: a line per fault, no stack.
+    console.error(error instanceof ConfigError ? error.message : error);
+    process.exit(1);
+  }
+}

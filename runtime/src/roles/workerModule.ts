@@ -1,0 +1,81 @@
+/** What the role `worker` consists of. */
+import { type DynamicModule, Module } from "@nestjs/common";
+import type { Logger } from "pino";
+import { MetricsController } from "../api/metricsController.ts";
+import { connectKubernetes, connectLeases, loadKubeConfig } from "../cluster/kubernetes.ts";
+import type { Config } from "../config/config.ts";
+import { TenantsFile } from "../config/tenantsFile.ts";
+import { connectBlockingRedis } from "../queue/redis.ts";
+import { addBackupMetrics } from "../store/backups.ts";
+import { pingDatabase } from "../store/database.ts";
+import { DeliveryStore } from "../store/deliveryStore.ts";
+import { isMigrated } from "../store/migrate.ts";
+import { Health } from "../telemetry/health.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { Admission } from "../worker/admission.ts";
+import { Leader } from "../worker/leader.ts";
+import { PodWatches } from "../worker/podWatches.ts";
+import { SessionWorker } from "../worker/sessionWorker.ts";
+import { Sweep } from "../worker/sweep.ts";
+import { WebhookSender } from "../worker/webhooks/webhookSender.ts";
+import type { Connections } from "./apiModule.ts";
+import { healthModule } from "./healthModule.ts";
+import { workerParts } from "./workerParts.ts";
+
+@Module({})
+class WorkerModule {}
+
+export function workerModule(config: Config, { database, redis }: Connections, logger: Logger): DynamicModule {
+  const tenants = new TenantsFile(config.TENANTS_FILE, logger);
+  const kubeConfig = loadKubeConfig();
+  const { metrics, admission, leader, worker, sweep, watches } = workerParts({
+    config,
+    database,
+    redis,
+    blockingRedis: connectBlockingRedis(config, logger),
+    kubeConfig,
+    connect: {
+      core: (onAnswer) => connectKubernetes(kubeConfig, onAnswer),
+      leases: (onAnswer) => connectLeases(kubeConfig, onAnswer),
+    },
+    tenants,
+    logger,
+  });
+  addBackupMetrics(metrics.registry, database);
+  const webhooks = new WebhookSender({
+    store: new DeliveryStore(database),
+    tenants,
+    metrics,
+    logger,
+    allowPrivate: config.WEBHOOK_ALLOW_PRIVATE,
+  });
+  const health = new Health({
+    dependencies: [
+      { name: "postgres", ping: () => pingDatabase(database) },
+      { name: "redis", ping: () => redis.ping() },
+    ],
+    isMigrated: () => isMigrated(database),
+    loops: [
+      { name: "queue", isTurning: () => worker.isTurning() },
+      { name: "sweep", isTurning: () => sweep.isTurning() },
+      { name: "lease", isTurning: () => leader.isTurning() },
+      { name: "watches", isTurning: () => watches.isTurning() },
+      { name: "webhooks", isTurning: () => webhooks.isTurning() },
+    ],
+  });
+  return {
+    module: WorkerModule,
+    imports: [healthModule(health)],
+    controllers: [MetricsController],
+    providers: [
+      { provide: TenantsFile, useValue: tenants },
+      { provide: Metrics, useValue: metrics },
+      { provide: Admission, useValue: admission },
+      { provide: Leader, useValue: leader },
+      { provide: SessionWorker, useValue: worker },
+      { provide: Sweep, useValue: sweep },
+      { provide: PodWatches, useValue: watches },
+      { provide: WebhookSender, useValue: webhooks },
+    ],
+  };
+}

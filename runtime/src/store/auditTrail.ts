@@ -1,0 +1,103 @@
+/** The audit trail: how rows get into it, and how they are read again. */
+import { isIP } from "node:net";
+import { type QueryCreator, sql } from "kysely";
+import type { State } from "../domain/state.ts";
+import type { Database } from "./database.ts";
+import { secondsOld } from "./deadlines.ts";
+import type { Schema } from "./schema.ts";
+
+/** Who does something, for the audit trail: e.g. `key:default` from an address, or `worker`. */
+export interface Actor {
+  name: string;
+  address?: string;
+}
+
+/** The IP address that the text names; null if it names none. Some proxies write the client's port behind it: `192.0.2.1:5000`. */
+export function addressOf(address = ""): string | null {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(address) ?? [];
+  const ip = bracketed ?? plain ?? address;
+  return isIP(ip) ? ip : null;
+}
+
+/** One line of the audit trail. */
+export interface LoggedEvent {
+  /** A number as text. Grows in the order of commits: who has seen one has seen all before it. */
+  id: string;
+  sessionId: string;
+  at: Date;
+  /** The type of the change: `created`, `claimed`, `progress`, `command`, or a SessionEvent's. */
+  type: string;
+  /** The session's state, reason and version after it. */
+  state: State;
+  reason: string | null;
+  version: number;
+  actor: string;
+  address: string | null;
+}
+
+/**
+ * Appends to the audit trail, in the same statement, what the common table `source` made or changed. The lock, held till the
+ * commit, has ids grow in the order of commits, so that a reader who goes on after the last id that it saw misses nothing.
+ * @param reason default: the session's
+ */
+export const logEvents =
+  (source: "created" | "changed", type: string, actor: Actor, reason?: string) => (db: QueryCreator<Schema>) =>
+    db
+      .insertInto("session_events")
+      .columns(["session_id", "type", "state", "reason", "version", "actor", "address"])
+      .expression(sql<never>`
+        select id, ${type}::text, state, ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
+          ${actor.name}::text, ${addressOf(actor.address)}::inet
+        from ${sql.ref(source)}, (select pg_advisory_xact_lock(hashtext('session_events'))) as in_order`);
+
+/** A session that was made ahead begins for its owner when it is given out. */
+const sinceOwned = sql<boolean>`sessions.warm is null and event.at >= sessions.created_at`;
+
+/** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId`, oldest first. */
+export async function readEvents(
+  database: Database,
+  of: { tenant: string; sessionId?: string | undefined },
+  afterId: string,
+  limit: number,
+): Promise<LoggedEvent[]> {
+  let query = database
+    .selectFrom("session_events as event")
+    .innerJoin("sessions", "sessions.id", "event.session_id")
+    .where("sessions.tenant", "=", of.tenant)
+    .where("event.id", ">", afterId)
+    .where(sinceOwned)
+    .selectAll("event")
+    .orderBy("event.id")
+    .limit(limit);
+  if (of.sessionId !== undefined) query = query.where("event.session_id", "=", of.sessionId);
+  const rows = await query.execute();
+  return rows.map(({ session_id, ...event }) => ({ ...event, sessionId: session_id }));
+}
+
+/** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its session's tenant and age. */
+export async function readAllEvents(
+  database: Database,
+  afterId: string,
+  limit: number,
+): Promise<(LoggedEvent & { tenant: string; sessionSecondsOld: number })[]> {
+  const rows = await database
+    .selectFrom("session_events as event")
+    .innerJoin("sessions", "sessions.id", "event.session_id")
+    .where("event.id", ">", afterId)
+    .where(sinceOwned)
+    .selectAll("event")
+    .select(["sessions.tenant", secondsOld.as("sessionSecondsOld")])
+    .orderBy("event.id")
+    .limit(limit)
+    .execute();
+  return rows.map(({ session_id, ...event }) => ({ ...event, sessionId: session_id }));
+}
+
+/** The id of the newest event of all; "0" if there is none. */
+export async function newestEventId(database: Database): Promise<string> {
+  const { newest } = await database
+    .selectFrom("session_events")
+    .select(({ fn }) => fn.max("id").as("newest"))
+    .executeTakeFirstOrThrow();
+  return newest ?? "0";
+}

@@ -1,0 +1,42 @@
+/** When the database was last dumped, and last restored to see that it can be. */
+import { Gauge, type Registry } from "@prometheus-io/client";
+import { sql } from "kysely";
+import { within } from "../timing/within.ts";
+import type { Database } from "./database.ts";
+
+/** Jobs of the stack as they name themselves in `backup.status`, which they make and write (infra/postgres-backup). */
+const jobs = {
+  dump: ["berth_backup_last_success_timestamp_seconds", "When the database was last dumped."],
+  "restore-check": [
+    "berth_restore_check_last_success_timestamp_seconds",
+    "When the newest dump was last restored and found to be whole.",
+  ],
+} as const;
+
+/**
+ * Adds both metrics, the same from every process. A job that never succeeded has no figure, and neither has a Postgres
+ * that the stack doesn't back up.
+ */
+export function addBackupMetrics(registry: Registry, database: Database): void {
+  for (const [job, [name, help]] of Object.entries(jobs))
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        this.remove(); // a reset would leave a 0, which is a time too
+        const time = await within(1_000, lastSuccess(database, job)).catch(() => undefined);
+        if (time !== undefined) this.set(time);
+      },
+    });
+}
+
+/** Seconds since 1970, or undefined where the job never succeeded. */
+async function lastSuccess(database: Database, job: string): Promise<number | undefined> {
+  const { rows: tables } = await sql<{ found: boolean }>`
+    select to_regclass('backup.status') is not null as found`.execute(database);
+  if (!tables[0]?.found) return undefined;
+  const { rows } = await sql<{ seconds: number }>`
+    select extract(epoch from last_success)::float8 as seconds from backup.status where job = ${job}`.execute(database);
+  return rows[0]?.seconds;
+}

@@ -1,0 +1,27 @@
+/** Unfinished sessions by their tenants. */
+
+import { finalStates } from "../domain/state.ts";
+import type { Database } from "./database.ts";
+
+/** The unfinished sessions of the tenants. The cost grows with their number. */
+export async function unfinishedOf(database: Database, tenants: string[]): Promise<string[]> {
+  if (tenants.length === 0) return [];
+  const rows = await database
+    .selectFrom("sessions")
+    .select("id")
+    .where("state", "not in", finalStates)
+    .where("tenant", "in", tenants)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** How many unfinished sessions belong to none of the tenants. The cost grows with the number of unfinished sessions. */
+export async function countOfOthers(database: Database, tenants: string[]): Promise<number> {
+  const { count } = await database
+    .selectFrom("sessions")
+    .select((build) => build.fn.countAll<string>().as("count"))
+    .where("state", "not in", finalStates)
+    .$if(tenants.length > 0, (query) => query.where("tenant", "not in", tenants))
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}

@@ -1,0 +1,59 @@
+/** The stored task, which has the agent's secrets, does not outlive its session. */
+import { expect, test } from "vitest";
+import type { SessionEvent } from "../domain/state.ts";
+import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";
+import { cleanUp } from "../worker/cleanUp.ts";
+import type { Database } from "./database.ts";
+import { up } from "./migrations/0008_tasks_of_ended.ts";
+import { SessionStore } from "./sessionStore.ts";
+
+const actor = { name: "worker" };
+const task = { command: ["make"], env: {}, secrets: { API_KEY: "hunter2" } };
+
+async function open() {
+  const { database } = await freshDatabase();
+  const store = new SessionStore(database, cipher);
+  const create = async () =>
+    sessionOf(await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small", task }, actor)).id;
+  const tasks = async () =>
+    Object.fromEntries(
+      (await database.selectFrom("sessions").select(["id", "task"]).execute()).map((row) => [
+        row.id,
+        row.task !== null,
+      ]),
+    );
+  return { database, store, create, tasks };
+}
+
+test.each<[string, SessionEvent[]]>([
+  ["stopped", [{ type: "stop", cause: "user", reason: "Stopped by the user" }]],
+  ["failed", [{ type: "admitted" }, { type: "fail", cause: "rejected", reason: "No such image" }]],
+])("a session that is %s has no task any more; one that goes on keeps it", async (state, events) => {
+  const { store, create, tasks } = await open();
+  const [ends, goesOn] = [await create(), await create()];
+  for (const event of [...events, { type: "gone", keepSeconds: 0 } as const]) {
+    expect((await tasks())[ends]).toBe(true);
+    const seen = await store.find(ends);
+    if (seen !== undefined) await store.apply(seen, event, actor);
+  }
+  expect((await store.find(ends))?.state).toBe(state);
+  expect(await tasks()).toEqual({ [ends]: false, [goesOn]: true });
+});
+
+/** What takes tasks from sessions that an older version has ended: before its rollout, and while that goes on. */
+const wipes: Record<string, (database: Database) => Promise<unknown>> = {
+  "the migration": (database) => up(database as never),
+  "the nightly clean-up": (database) =>
+    cleanUp(database, { add: async () => {} }, silent, { logRetentionSeconds: 600 }),
+};
+
+test.each(Object.entries(wipes))(
+  "%s takes the task from sessions that have ended, and from no other",
+  async (_, wipe) => {
+    const { database, create, tasks } = await open();
+    const [ended, runs] = [await create(), await create()];
+    await database.updateTable("sessions").set({ state: "stopped" }).where("id", "=", ended).execute();
+    await wipe(database);
+    expect(await tasks()).toEqual({ [ended]: false, [runs]: true });
+  },
+);

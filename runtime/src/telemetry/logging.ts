@@ -1,0 +1,65 @@
+/** Logs: JSON lines on stdout, with the ids of the request or job, without secrets. */
+import type { LoggerService } from "@nestjs/common";
+import { type Bindings, type DestinationStream, type Logger, pino } from "pino";
+import { logContext } from "./logContext.ts";
+import { redact, withoutSecretFields } from "./redact.ts";
+import { tracing } from "./tracing.ts";
+
+/** `destination` is stdout by default, written at once: what waits in a thread when the process ends would come late or be lost. */
+export function createLogger(
+  level: string,
+  role: string,
+  destination: DestinationStream = pino.destination({ dest: 1, sync: true }),
+): Logger {
+  const options = {
+    level,
+    base: { role },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    mixin: () => ({ ...logContext(), traceId: tracing().traceId() }),
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      log: (fields: Record<string, unknown>) => withoutSecretFields(fields),
+    },
+    hooks: { streamWrite: redact },
+    serializers: {
+      err: describeError,
+    },
+  };
+  const logger: Logger = pino(options, destination);
+  // pino's formatters don't see a child's own fields.
+  const { child } = logger;
+  logger.child = function (this: Logger, fields: Bindings, ...rest: unknown[]) {
+    return Reflect.apply(child, this, [withoutSecretFields(fields), ...rest]);
+  } as Logger["child"];
+  return logger;
+}
+
+/** A stack helps with our own mistakes; what the network or a server says is told by its message, code and cause. */
+function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name: type, message, stack, cause } = error;
+  const { code } = error as { code?: unknown };
+  if (code === undefined && cause === undefined) return { type, message, stack };
+  return { type, message, code, ...(cause !== undefined && { cause: describeError(cause) }) };
+}
+
+/** Nest's own messages in the same log; its start-up chatter only at debug. */
+export function nestLogger(logger: Logger): LoggerService {
+  const line =
+    (level: "debug" | "warn" | "error" | "fatal") =>
+    (message: unknown, ...rest: unknown[]) => {
+      const context = rest.at(-1);
+      logger[level](
+        { ...(typeof context === "string" && { context }), ...(message instanceof Error && { err: message }) },
+        String(message instanceof Error ? message.message : message),
+      );
+    };
+  return {
+    log: line("debug"),
+    debug: line("debug"),
+    verbose: line("debug"),
+    warn: line("warn"),
+    error: line("error"),
+    fatal: line("fatal"),
+  };
+}

@@ -1,0 +1,64 @@
+/** One log line, one count, one duration and one span per HTTP request, and its ids on every line in between. */
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import { type LogContext, withLogContext } from "./logContext.ts";
+import type { Metrics } from "./metrics.ts";
+import { redact } from "./redact.ts";
+import { type RequestTrace, tracing } from "./tracing.ts";
+
+/** Adds the hooks to an instance of Fastify. Its answers name the request's id in `x-request-id`. */
+export function observeRequests(
+  fastify: FastifyInstance,
+  metrics: Pick<Metrics, "httpRequests" | "httpDuration">,
+  logger: Logger,
+): void {
+  const contexts = new WeakMap<object, { log: LogContext; trace: RequestTrace | undefined }>();
+  /** Goes on with the request within its context. */
+  const within = (request: FastifyRequest, done: () => void): void => {
+    const { log = {}, trace } = contexts.get(request) ?? {};
+    withLogContext(log, () => (trace === undefined ? done() : trace.within(done)));
+  };
+  fastify.addHook("onRequest", (request, reply, done) => {
+    reply.header("x-request-id", request.id);
+    const { id } = request.params as { id?: unknown };
+    const route = request.routeOptions.url ?? "none";
+    // Probes and scrapes would be most of all traces.
+    const trace = isQuiet(route) ? undefined : tracing().request(`${request.method} ${route}`, request.headers);
+    contexts.set(request, { log: { requestId: request.id, ...(isSessionId(id) && { sessionId: id }) }, trace });
+    within(request, done);
+  });
+  // The body arrives outside of the context that its request began in.
+  fastify.addHook("preValidation", (request, _reply, done) => within(request, done));
+  fastify.addHook("onResponse", (request, reply, done) => {
+    const route = request.routeOptions.url ?? "none";
+    metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
+    metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
+    const { log, trace } = contexts.get(request) ?? {};
+    trace?.end({
+      "http.request.method": request.method,
+      "http.route": route,
+      "http.response.status_code": reply.statusCode,
+      ...(log?.tenant !== undefined && { "berth.tenant": log.tenant }),
+      ...(log?.sessionId !== undefined && { "berth.session": log.sessionId }),
+    });
+    logger[isQuiet(route) ? "debug" : "info"](
+      {
+        ...log,
+        method: request.method,
+        url: redact(request.url).slice(0, maxUrlLength), // half a secret does not look like one
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+        address: request.ip,
+      },
+      "request",
+    );
+    done();
+  });
+}
+
+/** Characters of an address that are logged. A longer one is nobody's honest request. */
+const maxUrlLength = 2_048;
+
+const isQuiet = (route: string) => route.startsWith("/health/") || route === "/metrics";
+
+const isSessionId = (id: unknown): id is string => typeof id === "string" && /^[0-9a-f-]{36}$/.test(id);

@@ -1,0 +1,137 @@
+/** The queue on a real Postgres; whose turn it is, plan.test.ts tells. */
+import { until } from "@berth/testing/until.ts";
+import { sql } from "kysely";
+import { expect, onTestFinished, test } from "vitest";
+import { type NewSession, SessionStore } from "../store/sessionStore.ts";
+import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
+import { Admission } from "./admission.ts";
+
+const user = { name: "key:default" };
+const small = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
+const tooSmall = {
+  requestsCpu: "1m",
+  limitsCpu: "1",
+  requestsMemory: "1Gi",
+  limitsMemory: "1Gi",
+  pods: 1,
+  storage: "9Gi",
+};
+
+async function open(acme?: Parameters<typeof tenant>[1], { isBehind = false, maxStarting = 10 } = {}) {
+  const { database } = await freshDatabase();
+  const store = new SessionStore(database, cipher);
+  const looks: string[] = [];
+  const known = acme && tenant("acme", acme);
+  const admission = new Admission({
+    database,
+    store,
+    tenants: { get: () => known, isBehind: () => isBehind },
+    maxStarting,
+    onChange: (id) => looks.push(id),
+    logger: silent,
+  });
+  onTestFinished(() => admission.onModuleDestroy());
+  const create = async (changes: Partial<NewSession> = {}) =>
+    sessionOf(await store.create({ ...small, ...changes }, user)).id;
+  const id = await create();
+  const apply = async (...events: Parameters<SessionStore["apply"]>[1][]) => {
+    for (const event of events) {
+      const seen = await store.find(id);
+      if (seen !== undefined) await store.apply(seen, event, user);
+    }
+  };
+  const stateOf = async (id: string) => (await store.find(id))?.state;
+  return { database, admission, store, id, looks, apply, create, stateOf };
+}
+
+test.each([
+  ["of a tenant that is gone", undefined],
+  ["of a tenant that may have none", { maxSessions: 0 }],
+])("a session that waits is looked at for its end: %s", async (_, acme) => {
+  const { admission, id, looks } = await open(acme);
+  await admission.run();
+  expect(looks).toEqual([id]);
+});
+
+test("a session that is larger than its tenant's quota fails", async () => {
+  const { admission, store, id, looks } = await open({ quota: tooSmall });
+  await admission.run();
+  expect(await store.find(id)).toMatchObject({ state: "stopping", endsAs: "failed", cause: "rejected" });
+  expect(looks).toEqual([id]);
+});
+
+test("it waits while a larger quota may still be to be read", async () => {
+  const { admission, store, id } = await open({ quota: tooSmall }, { isBehind: true });
+  await admission.run();
+  const reason = expect.stringContaining("more than the tenant's whole quota");
+  expect(await store.find(id)).toMatchObject({ state: "queued", reason });
+});
+
+test("it waits with the workspace that it has from before", async () => {
+  const { admission, store, id, apply } = await open({ quota: tooSmall });
+  const ran = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }, { type: "suspend", reason: "" }] as const;
+  await apply(...ran, { type: "vacated" }, { type: "resume", reason: "" });
+  await admission.run();
+  expect(await store.find(id)).toMatchObject({ state: "queued" });
+});
+
+test("a start without progress for 30 s frees its place", async () => {
+  const { database, admission, id, create, stateOf } = await open({}, { maxStarting: 1 });
+  await admission.run();
+  const next = await create();
+  await admission.run();
+  expect([await stateOf(id), await stateOf(next)]).toEqual(["starting", "queued"]);
+  await sql`update sessions set updated_at = now() - interval '31 seconds' where id = ${id}`.execute(database);
+  await admission.run();
+  expect(await stateOf(next)).toBe("starting");
+});
+
+test("a start that is extended has made no progress by that", async () => {
+  const { database, admission, store, id, create, stateOf } = await open({}, { maxStarting: 1 });
+  await admission.run();
+  const next = await create();
+  await sql`update sessions set updated_at = now() - interval '31 seconds', max_lifetime_seconds = 600
+    where id = ${id}`.execute(database);
+  expect((await store.extend(id, "acme", 60, null, { name: "test" }))?.refusal).toBeNull();
+  await admission.run();
+  expect(await stateOf(next)).toBe("starting");
+});
+
+test("a place that gets free because a start makes no progress is given away at that time", async () => {
+  const { database, admission, id, create, stateOf } = await open({}, { maxStarting: 1 });
+  await admission.run();
+  const next = await create();
+  await sql`update sessions set updated_at = now() - interval '28 seconds' where id = ${id}`.execute(database);
+  await admission.run();
+  await until(
+    "the next session starts",
+    20,
+    () => stateOf(next),
+    (state) => state === "starting",
+  );
+});
+
+test("a session that the cluster refused is looked at again when it may be tried again", async () => {
+  const { database, admission, id, apply, stateOf } = await open({});
+  await admission.run();
+  await apply({ type: "deferred", reason: "Waiting for room in the tenant's quota" });
+  await sql`update sessions set retry_at = now() + interval '2 seconds' where id = ${id}`.execute(database);
+  await admission.run();
+  await until(
+    "it starts again",
+    20,
+    () => stateOf(id),
+    (state) => state === "starting",
+  );
+});
+
+test("a resumed session counts with the volume that it has, while it waits", async () => {
+  const quota = { ...tooSmall, requestsCpu: "9", limitsCpu: "9", requestsMemory: "99Gi", limitsMemory: "99Gi" };
+  const { admission, store, id, apply, create, stateOf } = await open({ quota: { ...quota, pods: 9, storage: "2Gi" } });
+  const ran = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }, { type: "suspend", reason: "" }] as const;
+  await apply(...ran, { type: "vacated" }, { type: "resume", reason: "" });
+  const [first, second] = [await create({ priority: 80 }), await create({ priority: 70 })];
+  await admission.run();
+  expect([await stateOf(first), await stateOf(second), await stateOf(id)]).toEqual(["starting", "queued", "queued"]);
+  expect((await store.find(second))?.reason).toBe("Waiting for room in the tenant's quota (requests.storage)");
+});

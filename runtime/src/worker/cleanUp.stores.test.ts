@@ -1,0 +1,66 @@
+import { sql } from "kysely";
+import { expect, test } from "vitest";
+import type { SessionEvent } from "../domain/state.ts";
+import { keepLog, keptLog } from "../store/keptLogs.ts";
+import { SessionStore } from "../store/sessionStore.ts";
+import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";
+import { cleanUp } from "./cleanUp.ts";
+
+const week = { logRetentionSeconds: 604_800 };
+
+const events: SessionEvent[] = [
+  { type: "admitted" },
+  { type: "ready", podIp: "10.0.0.1" },
+  { type: "stop", cause: "user", reason: "Stopped by the user" },
+  { type: "gone", keepSeconds: 3600 },
+];
+
+async function open() {
+  const { database } = await freshDatabase();
+  const store = new SessionStore(database, cipher);
+  const ended = async () => {
+    const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
+    let session = sessionOf(await store.create(request, { name: "test" }));
+    for (const event of events) {
+      const next = await store.apply(session, event, { name: "test" });
+      if (typeof next === "object") session = next;
+    }
+    return session.id;
+  };
+  const expire = (id: string) => sql`update sessions set workspace_until = now() where id = ${id}`.execute(database);
+  return { database, store, ended, expire };
+}
+
+test("workspaces that were kept for long enough are handed to the worker, once; the others stay", async () => {
+  const { database, store, ended, expire } = await open();
+  const [over, kept] = [await ended(), await ended()];
+  await expire(over);
+  const added: string[] = [];
+  const queue = { add: async (id: string) => void added.push(id) };
+  expect(await cleanUp(database, queue, silent, week)).toBe(1);
+  expect(await cleanUp(database, queue, silent, week)).toBe(0);
+  expect(added).toEqual([over]);
+  expect((await store.find(over))?.workspaceUntil).toBeNull();
+  expect((await store.find(kept))?.workspaceUntil).toBeInstanceOf(Date);
+  const trail = await store.events({ tenant: "acme", sessionId: over }, "0", 100);
+  expect(trail.at(-1)).toMatchObject({ type: "expired", state: "stopped", actor: "cleanup" });
+});
+
+test("the log of a session is deleted when it has been kept for long enough", async () => {
+  const { database, ended } = await open();
+  const [over, kept] = [await ended(), await ended()];
+  for (const id of [over, kept]) await keepLog(database, id, "2026-11-28T00:00:00Z Hello\n");
+  await sql`update session_logs set kept_at = now() - interval '7 days' where session_id = ${over}`.execute(database);
+  await cleanUp(database, { add: async () => {} }, silent, week);
+  expect(await keptLog(database, over)).toBeUndefined();
+  expect(await keptLog(database, kept)).toBe("2026-11-28T00:00:00Z Hello\n");
+});
+
+test("without Redis the retention ends all the same", async () => {
+  const { database, store, ended, expire } = await open();
+  const id = await ended();
+  await expire(id);
+  const queue = { add: () => Promise.reject(new Error("redis is away")) };
+  expect(await cleanUp(database, queue, silent, week)).toBe(1);
+  expect((await store.find(id))?.workspaceUntil).toBeNull();
+});

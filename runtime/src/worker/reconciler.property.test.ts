@@ -1,0 +1,326 @@
+/** Whatever happens in whatever order, twice, late or not at all: no session is lost, doubled or leaked. */
+import fc from "fast-check";
+import { expect, test, vi } from "vitest";
+import { isFinal, type SessionEvent } from "../domain/state.ts";
+import type { Tenant } from "../domain/tenants.ts";
+import { tenant } from "../testing/fixtures.ts";
+import { type Fault, Model } from "../testing/model.ts";
+import { Reconciler } from "./reconciler.ts";
+
+const wishes = {
+  stop: { type: "stop", cause: "user", reason: "Stopped by the user" },
+  suspend: { type: "suspend", reason: "Suspended by the user" },
+  resume: { type: "resume", reason: "Resumed by the user" },
+} satisfies Record<string, SessionEvent>;
+const harms = ["finished", "broken", "displaced", "deleted", "vanished"] as const;
+
+const ids = ["one", "two"];
+const [id] = ids as [string];
+const anyStep = fc.record({
+  id: fc.constantFrom(...ids),
+  ticks: fc.nat(8),
+  does: fc.constantFrom(
+    "look",
+    "look",
+    "look",
+    "progress",
+    "progress",
+    ...(Object.keys(wishes) as (keyof typeof wishes)[]),
+    ...harms,
+    "expire",
+  ),
+});
+const harmless = fc.record({
+  id: fc.constant("one"),
+  ticks: fc.nat(8),
+  does: fc.constantFrom("look", "look", "look", "progress", "suspend", "resume"),
+});
+const anyFaults = fc.infiniteStream(
+  fc.oneof(
+    { weight: 8, arbitrary: fc.constant<Fault>("none") },
+    { weight: 1, arbitrary: fc.constantFrom<Fault>("before", "after", "quota") },
+  ),
+);
+type Step = { id: string; does: string; ticks: number };
+
+function open(changes: Parameters<typeof tenant>[1] = {}) {
+  const model = new Model();
+  const acme = tenant("acme", changes);
+  /** What this worker has read of the tenants. */
+  const tenants = { get: (): Tenant | undefined => acme, isBehind: () => false, isClosed: () => false };
+  const reconciler = new Reconciler({
+    store: model.store,
+    objects: model.objects,
+    admission: model.admission,
+    logs: model.logs,
+    tenants,
+    limits: { startTimeoutSeconds: 300 },
+    metrics: { observeChange: () => {}, quotaRefusals: { inc: () => {} } as never },
+  });
+  /** The trouble is over: the cluster gets on, and the sweep looks at everybody. */
+  const settle = async () => {
+    for (let round = 0; round < 30; round += 1) {
+      for (const id of ids) {
+        await reconciler.reconcile(id);
+        model.progress(id);
+      }
+    }
+  };
+  return { model, reconciler, tenants, settle };
+}
+
+/**
+ * Plays the steps one after the other. A look is only begun: it goes on, beside those that are under way already, by as many
+ * calls as there are ticks after a step, whichever the scheduler likes; so some are late by far.
+ */
+async function play(
+  steps: Step[],
+  faults: Iterable<Fault>,
+  scheduler: fc.Scheduler,
+  changes: Parameters<typeof tenant>[1],
+) {
+  const { model, reconciler, settle } = open(changes);
+  const stream = faults[Symbol.iterator]();
+  model.fault = () => stream.next().value ?? "none";
+  model.pause = () => scheduler.schedule(Promise.resolve());
+  for (const id of ids) model.create(id);
+
+  const looks: Promise<unknown>[] = [];
+  for (const { id, does, ticks } of steps) {
+    if (does === "look") looks.push(reconciler.reconcile(id).catch(() => {}));
+    else if (does === "progress") model.progress(id);
+    else if (does === "expire") model.expire(id);
+    else if (does in wishes) model.wish(id, wishes[does as keyof typeof wishes]);
+    else model.harm(id, does as (typeof harms)[number]);
+    for (let tick = 0; tick < ticks && scheduler.count() > 0; tick += 1) await scheduler.waitNext(1);
+  }
+  await scheduler.waitFor(Promise.all(looks));
+
+  model.fault = () => "none";
+  model.pause = async () => {};
+  await settle();
+  return { model, settle };
+}
+
+/** Rows and cluster stand for each other, and the trail tells every change once. */
+function audit(model: Model): void {
+  for (const id of ids) {
+    const states = model.trail.filter((event) => event.id === id).map(({ state }) => state);
+    const final = states.findIndex(isFinal);
+    expect([id, states.length - 1]).toEqual([id, final === -1 ? states.length - 1 : final]);
+  }
+  for (const [id, row] of model.rows) {
+    const there = model.cluster.get(id);
+    expect(["running", "suspended", "stopped", "failed"]).toContain(row.state);
+    const kept = isFinal(row.state) && row.workspaceUntil !== null;
+    expect([id, row.state, there?.pod !== undefined]).toEqual([id, row.state, row.state === "running"]);
+    expect([id, row.state, there?.claim === true]).toEqual([id, row.state, !isFinal(row.state) || kept]);
+    const versions = model.trail.filter((event) => event.id === id).map(({ version }) => version);
+    expect(versions).toEqual(versions.map((_, index) => index + 1));
+  }
+}
+
+const runs = { numRuns: 200 };
+vi.setConfig({ testTimeout: 60_000 });
+
+test.each(["end", "resume"] as const)(
+  "rows and cluster agree once the trouble is over, and every session can end (onDrain: %s)",
+  async (onDrain) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyStep, { maxLength: 80, size: "max" }),
+        anyFaults,
+        fc.scheduler(),
+        fc.boolean(),
+        async (steps, faults, scheduler, keeps) => {
+          const { model, settle } = await play(steps, faults, scheduler, { onDrain, retentionSeconds: keeps ? 60 : 0 });
+          audit(model);
+          for (const id of ids) model.wish(id, wishes.stop);
+          await settle();
+          for (const row of model.rows.values()) expect(isFinal(row.state)).toBe(true);
+          audit(model);
+          for (const id of ids) model.expire(id);
+          await settle();
+          expect(model.cluster.size).toBe(0);
+        },
+      ),
+      runs,
+    );
+  },
+);
+
+test("a session that nobody ended and nothing happened to is there, whatever failed on the way", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(harmless, { minLength: 40, maxLength: 120, size: "max" }),
+      anyFaults,
+      fc.scheduler(),
+      async (steps, faults, scheduler) => {
+        const { model, settle } = await play(steps, faults, scheduler, {});
+        for (const row of model.rows.values()) expect(["running", "suspended"]).toContain(row.state);
+        for (const id of ids) model.wish(id, wishes.resume);
+        await settle();
+        for (const row of model.rows.values()) expect(row.state).toBe("running");
+        audit(model);
+      },
+    ),
+    runs,
+  );
+});
+
+test.each([
+  ["waits while the file does not name its tenant, and then comes up", "absent", false, "queued", "running"],
+  ["waits until the worker has read that its tenant is open again", "closed", true, "queued", "running"],
+  ["waits until the worker has read that its tenant may have it", { maxSessions: 0 }, true, "queued", "running"],
+  ["ends if the worker has read that its tenant is closed", "closed", false, "stopped", "stopped"],
+  ["ends if the worker has read that its tenant may have none", { maxSessions: 0 }, false, "stopped", "stopped"],
+] as const)("a session %s", async (_, file, behind, unread, read) => {
+  const { model, tenants, settle } = open();
+  const { get } = tenants;
+  Object.assign(tenants, {
+    get: () => (typeof file === "string" ? undefined : tenant("acme", file)),
+    isClosed: () => file === "closed",
+    isBehind: () => behind,
+  });
+  model.create(id);
+  await settle();
+  expect(model.rows.get(id)).toMatchObject({ state: unread, reason: expect.stringContaining("tenant") });
+  Object.assign(tenants, { get });
+  await settle();
+  expect(model.rows.get(id)?.state).toBe(read);
+});
+
+test("a tenant that the file does not name any more ends nothing and loses no workspace", async () => {
+  const { model, reconciler, tenants, settle } = open({ retentionSeconds: 60 });
+  const { get } = tenants;
+  const [running, stopping] = ids as [string, string];
+  for (const one of ids) model.create(one);
+  await settle();
+  tenants.get = () => undefined;
+  model.wish(stopping, wishes.stop);
+  await reconciler.displaced(running, "10.0.0.1", "its node is drained");
+  await settle();
+  expect([model.rows.get(running)?.state, model.rows.get(stopping)?.state]).toEqual(["running", "stopping"]);
+  for (const one of ids) expect(model.cluster.get(one)).toMatchObject({ claim: true, pod: { state: "ready" } });
+  tenants.get = get;
+  await settle();
+  expect(model.rows.get(stopping)).toMatchObject({ state: "stopped", workspaceUntil: expect.any(Date) });
+});
+
+test("a session that was ending ends, although its tenant and its namespace are gone", async () => {
+  const { model, tenants, settle } = open();
+  model.create(id);
+  await settle();
+  model.wish(id, wishes.stop);
+  tenants.get = () => undefined;
+  model.cluster.delete(id);
+  await settle();
+  expect(model.rows.get(id)?.state).toBe("stopped");
+});
+
+test("an agent's failure tells the last line that it wrote, and the log is kept before its pod goes", async () => {
+  const { model, settle } = open();
+  model.create(id);
+  await settle();
+  model.harm(id, "broken");
+  await settle();
+  expect(model.rows.get(id)).toMatchObject({
+    state: "failed",
+    cause: "agent-error",
+    reason: "The agent exited with code 1: No such file",
+  });
+  expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
+});
+
+test("a secret in the last line is in no reason, however much stands before it", async () => {
+  const { model, settle } = open();
+  const session = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
+  const line = `No such key:${" ".repeat(1_000 - 12 - 37 - 42)}${session}.${"s".repeat(43)}`;
+  model.logs.tail = async () => `2026-11-28T00:00:00Z ${line}\n`;
+  model.create(id);
+  await settle();
+  model.harm(id, "broken");
+  await settle();
+  expect(model.rows.get(id)?.reason).toBe(`The agent exited with code 1: No such key: ${session}.[redacted]`);
+});
+
+test("the log is kept before a suspended session's pod goes, and is its log if it ends without another", async () => {
+  const { model, settle } = open();
+  model.create(id);
+  await settle();
+  model.wish(id, wishes.suspend);
+  await settle();
+  expect(model.rows.get(id)?.state).toBe("suspended");
+  expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
+  model.wish(id, wishes.stop);
+  await settle();
+  expect(model.rows.get(id)?.state).toBe("stopped");
+  expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
+});
+
+/** A look that stands still before its call of that number, as a worker does that lost the processor, until it is let go on. */
+async function stuckLook(
+  { model, reconciler }: ReturnType<typeof open>,
+  id: string,
+  call: number,
+): Promise<() => Promise<unknown>> {
+  let calls = 0;
+  let letGo = () => {};
+  const look = await new Promise<{ done: Promise<unknown> }>((isStuck) => {
+    model.pause = () => {
+      calls += 1;
+      if (calls !== call) return Promise.resolve();
+      isStuck({ done });
+      return new Promise((resolve) => {
+        letGo = resolve;
+      });
+    };
+    const done: Promise<unknown> = Promise.resolve().then(() => reconciler.reconcile(id));
+  });
+  model.pause = async () => {};
+  return () => {
+    letGo();
+    return look.done;
+  };
+}
+
+/** Calls of a look: at a queued session up to making its pod; at a suspending one up to removing its pod. */
+const [makesPod, removesPod] = [6, 3];
+
+test("a worker that was stuck before it removed a pod leaves the pod alone that came up meanwhile", async () => {
+  const world = open();
+  const { model, settle } = world;
+  model.create(id);
+  await settle();
+  model.wish(id, wishes.suspend);
+  const letGo = await stuckLook(world, id, removesPod);
+  await settle();
+  model.wish(id, wishes.resume);
+  await settle();
+  await letGo();
+  await settle();
+  expect(model.rows.get(id)?.state).toBe("running");
+});
+
+test.each([
+  ["suspended", wishes.suspend, 0],
+  ["stopped", wishes.stop, 0],
+  ["stopped", wishes.stop, 60],
+] as const)(
+  "the pod of a worker that was stuck before it made it goes again: %s, %o, kept %d s",
+  async (state, wish, retentionSeconds) => {
+    const world = open({ retentionSeconds });
+    const { model, settle } = world;
+    model.create(id);
+    const letGo = await stuckLook(world, id, makesPod);
+    await settle();
+    model.wish(id, wish);
+    await settle();
+    await letGo();
+    expect(model.cluster.get(id)?.pod).toBeDefined();
+    await settle();
+    expect(model.rows.get(id)?.state).toBe(state);
+    expect(model.cluster.get(id)?.pod).toBeUndefined();
+    expect(model.cluster.has(id)).toBe(state === "suspended" || retentionSeconds > 0);
+  },
+);

@@ -1,0 +1,239 @@
+/** Sessions that are made ahead, on a real Postgres: who gets them, and what is seen of them. */
+import { expect, onTestFinished, test } from "vitest";
+import { warmMark } from "../domain/warmMark.ts";
+import { type NewSession, SessionStore } from "../store/sessionStore.ts";
+import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
+import { Admission } from "./admission.ts";
+import { WarmPools } from "./warmPools.ts";
+
+const user = { name: "key:default" };
+const task = { command: ["make", "it"], env: {}, secrets: { API_KEY: "hunter2" } };
+const image = "agent@sha256:1";
+
+async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
+  const { database } = await freshDatabase();
+  const store = new SessionStore(database, cipher);
+  const acme = tenant("acme", { warmPools: { small: size }, ...changes });
+  const beta = tenant("beta", { maxSessions: 1 });
+  let tenants = [acme];
+  const options = { database, store, look: () => {} };
+  const pools = (agentImage = image) => new WarmPools({ ...options, agentImage, tenants: () => tenants });
+  const admissionOf = (maxStarting: number) => {
+    const admission = new Admission({
+      database,
+      store,
+      tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), isBehind: () => false },
+      maxStarting,
+      onChange: () => {},
+      logger: silent,
+    });
+    onTestFinished(() => admission.onModuleDestroy());
+    return admission;
+  };
+  const admission = admissionOf(10);
+  const spares = () =>
+    database.selectFrom("sessions").selectAll().where("warm", "is not", null).orderBy("created_at").execute();
+  return {
+    database,
+    store,
+    admission,
+    /** An admission that lets nobody out: all places for starts are taken. */
+    noPlaces: admissionOf(0),
+    spares,
+    refill: (agentImage?: string) => pools(agentImage).refill(),
+    setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
+    /** Lets those that are made ahead run, as the reconciler would. */
+    start: async () => {
+      await admission.run();
+      for (const { id } of await spares()) {
+        const session = await store.find(id);
+        if (session?.state === "starting") await store.apply(session, { type: "ready", podIp: "10.0.0.1" }, user);
+      }
+    },
+    ask: async (request: Partial<NewSession> = {}) =>
+      sessionOf(
+        await store.create(
+          { tenant: "acme", namespace: "tenant-acme", tier: "small", claim: warmMark(image, acme), ...request },
+          user,
+        ),
+      ),
+    /** Lets the session have waited for a minute. */
+    haveWaited: (id: string) =>
+      database
+        .updateTable("sessions")
+        .set({ state_since: new Date(Date.now() - 60_000) })
+        .where("id", "=", id)
+        .execute(),
+    age: () =>
+      database
+        .updateTable("sessions")
+        .set({ created_at: new Date(Date.now() - 120_000) })
+        .execute(),
+  };
+}
+
+test("who asks gets one that runs already, with their own task, labels and time limits, and its time begins then", async () => {
+  const { refill, start, ask, store, spares, age } = await open();
+  await refill();
+  await start();
+  await age();
+  const [spare] = await spares();
+  const got = await ask({ task, labels: { job: "7" }, idleTimeoutSeconds: 60, maxLifetimeSeconds: 600, priority: 9 });
+  expect(got).toMatchObject({
+    id: spare?.id,
+    state: "running",
+    podIp: "10.0.0.1",
+    warm: null,
+    labels: { job: "7" },
+    idleTimeoutSeconds: 60,
+    maxLifetimeSeconds: 600,
+    priority: 9,
+    ranSeconds: 0,
+  });
+  expect(Date.now() - got.createdAt.getTime()).toBeLessThan(60_000);
+  expect(got.startedAt).toEqual(got.createdAt);
+  expect(await store.task(got.id)).toEqual(task);
+  expect((await ask()).state).toBe("queued");
+});
+
+test("nobody sees one before it is given out, and then its history begins with that", async () => {
+  const { refill, start, ask, store, spares } = await open();
+  await refill();
+  await start();
+  const [spare] = await spares();
+  const day = new Date().toISOString().slice(0, 10);
+  expect(await store.find(spare?.id ?? "", "acme")).toBeUndefined();
+  expect((await store.list("acme", { limit: 10 }))?.items).toEqual([]);
+  expect(await store.events({ tenant: "acme" }, "0", 100)).toEqual([]);
+  expect(await store.allEvents("0", 100)).toEqual([]);
+  expect(await store.usage("acme", day, day)).toEqual([]);
+  expect(await store.count()).toEqual([]);
+  expect(await store.stop(spare?.id ?? "", "acme", "Not mine", user)).toBeUndefined();
+
+  const { id } = await ask();
+  expect((await store.list("acme", { limit: 10 }))?.items).toMatchObject([{ id }]);
+  expect(await store.events({ tenant: "acme" }, "0", 100)).toMatchObject([
+    { sessionId: id, type: "claimed", state: "running", actor: "key:default" },
+  ]);
+});
+
+test("of those who ask at the same time each gets another", async () => {
+  const { refill, start, ask } = await open(5);
+  await refill();
+  await start();
+  const got = await Promise.all(Array.from({ length: 5 }, () => ask()));
+  expect(got.every(({ state }) => state === "running")).toBe(true);
+  expect(new Set(got.map(({ id }) => id)).size).toBe(5);
+  expect((await ask()).state).toBe("queued");
+});
+
+test("the same idempotency key gives the same session, however it came about", async () => {
+  const { refill, start, ask, spares } = await open(2);
+  await refill();
+  await start();
+  const request = { idempotency: { key: "once", request: {} }, task };
+  const first = await ask(request);
+  const again = await ask(request);
+  expect(again.id).toBe(first.id);
+  expect(await spares()).toHaveLength(1);
+});
+
+test("one that was made from another image or for another workspace is not given out, and goes", async () => {
+  const { refill, start, ask, spares, setTenant } = await open();
+  await refill("agent@sha256:0");
+  await start();
+  expect((await ask()).state).toBe("queued");
+  await refill();
+  expect((await spares()).map(({ state }) => state)).toContain("stopping");
+  setTenant(tenant("acme"));
+  await refill();
+  expect((await spares()).every(({ state }) => state === "stopping")).toBe(true);
+});
+
+test("none is let out of the queue in the place of a session of the tenant's own", async () => {
+  const { refill, ask, admission, spares, store } = await open(1, { maxSessions: 1 });
+  await refill();
+  const own = await ask();
+  await admission.run();
+  expect((await store.find(own.id))?.state).toBe("starting");
+  expect(await spares()).toMatchObject([{ state: "queued" }]);
+});
+
+test("a look at the queue leaves alone what is not in it", async () => {
+  const { refill, ask, admission, store } = await open();
+  const own = await ask();
+  await admission.run();
+  const starting = await store.find(own.id);
+  await refill();
+  await admission.run();
+  await admission.run();
+  expect(await store.find(own.id)).toEqual(starting);
+});
+
+test("one gives way to a session of the tenant that has waited for room", async () => {
+  const { refill, start, ask, admission, spares, store, haveWaited } = await open(1, { maxSessions: 1 });
+  await refill();
+  await start();
+  const own = await ask({ tier: "medium" });
+  await admission.run();
+  expect((await store.find(own.id))?.state).toBe("queued");
+  await haveWaited(own.id);
+  await refill();
+  expect(await spares()).toMatchObject([{ state: "stopping" }]);
+});
+
+test("another tenant's session that waits does not keep the pool from being filled", async () => {
+  const { refill, ask, admission, spares, store } = await open();
+  const beta = { tenant: "beta", namespace: "tenant-beta", claim: undefined };
+  await ask(beta);
+  const second = await ask(beta);
+  await refill();
+  await admission.run();
+  expect(await store.find(second.id)).toMatchObject({ state: "queued" });
+  expect(await spares()).toMatchObject([{ state: "starting" }]);
+});
+
+test("a session of the tenant that waits for a place among the starts neither ends a spare nor bars a claim", async () => {
+  const { refill, start, ask, noPlaces, spares, store, haveWaited } = await open();
+  await refill();
+  await start();
+  const own = await ask({ tier: "medium" });
+  await noPlaces.run();
+  expect((await store.find(own.id))?.reason).toBe("Waiting for its turn to start");
+  await haveWaited(own.id);
+  await refill();
+  expect(await spares()).toMatchObject([{ state: "running" }]);
+  expect((await ask()).state).toBe("running");
+});
+
+test("nor does one that can never have room under the tenant's quota", async () => {
+  const { refill, start, ask, admission, spares, store, haveWaited, database, setTenant } = await open();
+  const quota = {
+    requestsCpu: "9",
+    limitsCpu: "2",
+    requestsMemory: "9Gi",
+    limitsMemory: "9Gi",
+    pods: 9,
+    storage: "9Gi",
+  };
+  await refill();
+  await start();
+  const own = await ask({ tier: "large" });
+  await database.updateTable("sessions").set({ started_at: new Date() }).where("id", "=", own.id).execute();
+  setTenant(tenant("acme", { warmPools: { small: 1 }, quota }));
+  await admission.run();
+  expect((await store.find(own.id))?.reason).toContain("more than the tenant's whole quota");
+  await haveWaited(own.id);
+  await refill();
+  expect(await spares()).toMatchObject([{ state: "running" }]);
+  expect((await ask()).state).toBe("running");
+});
+
+test("while a session of the tenant waits for the tenant's room, nobody claims past it", async () => {
+  const { refill, start, ask, admission } = await open(1, { maxSessions: 1 });
+  await refill();
+  await start();
+  await ask({ tier: "medium" });
+  await admission.run();
+  expect((await ask()).state).toBe("queued");
+});

@@ -1,0 +1,273 @@
+/** From what happens to a session to the tenant's receiver, a server of our own on this machine. */
+import { createHmac } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import type { AddressInfo } from "node:net";
+import { until } from "@berth/testing/until.ts";
+import { sql } from "kysely";
+import { expect, onTestFinished, test } from "vitest";
+import { TenantsFile } from "../../config/tenantsFile.ts";
+import type { Session } from "../../domain/session.ts";
+import type { Tenant } from "../../domain/tenants.ts";
+import { DeliveryStore, type Room } from "../../store/deliveryStore.ts";
+import { SessionStore } from "../../store/sessionStore.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
+import { cipher, freshDatabase, noJobs, sessionOf, silent, tenant, tenantsFile } from "../../testing/fixtures.ts";
+import { WebhookSender } from "./webhookSender.ts";
+
+const user = { name: "key:default" };
+const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+interface Received {
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+/** A receiver that answers with the statuses in turn, and then with 200. */
+async function receiver(...statuses: number[]) {
+  const received: Received[] = [];
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request.setEncoding("utf8")) body += chunk;
+    received.push({ headers: request.headers, body });
+    response.writeHead(statuses.shift() ?? 200, { location: "http://127.0.0.1:1/" }).end("thanks");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?token=1` };
+}
+
+/** A receiver that takes what comes and answers nothing, or cuts the connection. */
+async function brokenReceiver(does: "hang" | "cut") {
+  const taken = { count: 0 };
+  const server = createServer((request) => {
+    taken.count += 1;
+    if (does === "cut") request.socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const end = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  onTestFinished(end);
+  return { taken, end, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook` };
+}
+
+/** `isWaiting`: the senders begin when `begin` is called. */
+async function open(url: string, { allowPrivate = true, senders = 1, intervalMs = 20, isWaiting = false } = {}) {
+  const { database } = await freshDatabase();
+  const sessions = new SessionStore(database, cipher);
+  const deliveries = new DeliveryStore(database);
+  const file = tenantsFile(tenant("acme", { webhooks: [{ url, secret }] }), tenant("beta"));
+  const tenants = new TenantsFile(file, silent, 20);
+  const metrics = new Metrics(sessions, noJobs);
+  onTestFinished(() => tenants.onApplicationShutdown());
+  const options = { tenants, metrics, logger: silent, allowPrivate, intervalMs };
+  const running = Array.from({ length: senders }, () => {
+    const progress = { turns: 0 };
+    const store = {
+      fanOut: (known: typeof tenants) => deliveries.fanOut(known),
+      take: async (room: Room) => {
+        const taken = await deliveries.take(room);
+        progress.turns += 1; // the last thing that a turn waits for
+        return taken;
+      },
+      putOff: (...late: Parameters<DeliveryStore["putOff"]>) => deliveries.putOff(...late),
+      remove: (id: string) => deliveries.remove(id),
+      fail: (...outcome: Parameters<DeliveryStore["fail"]>) => deliveries.fail(...outcome),
+    };
+    const sender = new WebhookSender({ ...options, store });
+    if (!isWaiting) sender.onApplicationBootstrap();
+    onTestFinished(() => sender.onApplicationShutdown());
+    return { progress, sender };
+  });
+  return {
+    deliveries,
+    tenants,
+    begin: () => {
+      for (const { sender } of running) sender.onApplicationBootstrap();
+    },
+    /** Each sender has looked for something to do since the call, from the beginning to the end. */
+    allHaveLooked: async () => {
+      const before = running.map(({ progress }) => progress.turns);
+      const since = () => running.map(({ progress }, index) => progress.turns - (before[index] ?? 0));
+      await until("two more turns of each sender", 30, since, (turns) => turns.every((count) => count >= 2));
+    },
+    /** Ends the senders; what they send is sent then. */
+    stop: () => Promise.all(running.map(({ sender }) => sender.onApplicationShutdown())),
+    /** The stack is changed: these are the tenants from now on. */
+    setTenants: (...tenants: Tenant[]) => writeFileSync(file, JSON.stringify({ tenants })),
+    listed: async () => (await deliveries.list({}, 100, undefined))?.items ?? [],
+    hurry: () => sql`update webhook_deliveries set next_at = now()`.execute(database),
+    /** Lets all sessions be a minute older. */
+    age: () => sql`update sessions set created_at = created_at - interval '1 minute'`.execute(database),
+    lastAttempt: () => sql`update webhook_deliveries set next_at = now(), attempts = 11`.execute(database),
+    outcomes: async () =>
+      Object.fromEntries((await metrics.webhooks.get()).values.map(({ labels, value }) => [labels.outcome, value])),
+    create: async (name = "acme") =>
+      sessionOf(await sessions.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, user)),
+    end: (session: Session) => sessions.apply(session, { type: "stop", cause: "user", reason: "Stopped" }, user),
+  };
+}
+
+test("each event arrives once, signed, however many workers there are; and other tenants' events don't", async () => {
+  const { received, url } = await receiver();
+  const { create, listed, allHaveLooked, stop } = await open(url, { senders: 3 });
+  await create("beta");
+  for (let count = 0; count < 10; count += 1) await create();
+  await until("all is delivered", 30, listed, ({ length }) => received.length >= 10 && length === 0);
+  await allHaveLooked();
+  await stop();
+  expect(received).toHaveLength(10);
+  expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(10);
+  for (const { headers, body } of received) {
+    expect(JSON.parse(body)).toMatchObject({
+      type: "session.queued",
+      timestamp: expect.any(String),
+      data: { type: "created", tenant: "acme", state: "queued", actor: "key:default" },
+    });
+    const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
+    const signature = createHmac("sha256", Buffer.from(secret.slice(6), "base64"))
+      .update(signed)
+      .digest("base64");
+    expect(headers["webhook-signature"]).toBe(`v1,${signature}`);
+    expect(Math.abs(Number(headers["webhook-timestamp"]) - Date.now() / 1000)).toBeLessThan(60);
+  }
+});
+
+test("a new tenant's first events arrive, though its worker reads of it later than the API did", async () => {
+  const { received, url } = await receiver();
+  const { create, setTenants, listed, allHaveLooked } = await open(url);
+  await create("newcomer");
+  await create();
+  await allHaveLooked();
+  expect(await listed()).toEqual([]);
+  expect(received).toHaveLength(0);
+  const webhooks = [{ url, secret }];
+  setTenants(tenant("acme", { webhooks }), tenant("newcomer", { webhooks }));
+  await until("both are delivered", 30, listed, ({ length }) => received.length === 2 && length === 0);
+  expect(received.map(({ body }) => JSON.parse(body).data.tenant)).toEqual(["newcomer", "acme"]);
+});
+
+test("a tenant that was taken out holds nobody's events up", async () => {
+  const { received, url } = await receiver();
+  const { create, end, setTenants, tenants, allHaveLooked, age } = await open(url);
+  const old = await create("beta");
+  await allHaveLooked();
+  await age();
+  setTenants(tenant("acme", { webhooks: [{ url, secret }] }));
+  await until("the change is read", 30, () => tenants.get("beta") === undefined);
+  await end(old);
+  await create();
+  await until(
+    "the event is here",
+    30,
+    () => received,
+    ({ length }) => length === 1,
+  );
+});
+
+test("what does not arrive is tried again under the same id, and redirects are not followed", async () => {
+  const { received, url } = await receiver(500, 302);
+  const { create, listed, hurry, outcomes } = await open(url);
+  await create();
+  for (const [attempts, lastError] of [
+    [1, "answered 500"],
+    [2, "answered 302"],
+  ] as const) {
+    await until(`an attempt ${lastError}`, 30, listed, ([first]) => first?.lastError === lastError);
+    expect(await listed()).toMatchObject([{ state: "pending", attempts, url: url.replace("?token=1", "") }]);
+    await hurry();
+  }
+  await until("all is delivered", 30, listed, ({ length }) => length === 0);
+  expect(received).toHaveLength(3);
+  expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+  expect(await outcomes()).toEqual({ failed: 2, delivered: 1 });
+});
+
+test("what never arrives is kept as dead, and can be sent again", async () => {
+  const { received, url } = await receiver(500, 500);
+  const { create, deliveries, listed, lastAttempt } = await open(url);
+  await create();
+  await until("the first attempt has failed", 30, listed, ([first]) => typeof first?.lastError === "string");
+  await lastAttempt();
+  await until("it is dead", 30, listed, ([first]) => first?.state === "dead");
+  const [dead] = await listed();
+  expect(dead).toMatchObject({ attempts: 12, nextAt: null, lastError: "answered 500", tenant: "acme" });
+  expect(await deliveries.redeliver(dead?.id ?? "")).toMatchObject({ state: "pending", attempts: 0 });
+  await until("all is delivered", 30, listed, ({ length }) => length === 0);
+  expect(received).toHaveLength(3);
+});
+
+test("a receiver that says 410 is asked no more", async () => {
+  const { url } = await receiver(410);
+  const { create, listed } = await open(url);
+  await create();
+  await until("it is dead", 30, listed, ([first]) => first?.state === "dead");
+});
+
+test("without leave, nothing goes to an address of this side", async () => {
+  const { received, url } = await receiver();
+  const { create, listed } = await open(url.replace("http:", "https:"), { allowPrivate: false });
+  await create();
+  const isRefused = ([first]: Awaited<ReturnType<typeof listed>>) =>
+    first?.lastError === "127.0.0.1 is not a public address";
+  await until("the address is refused", 30, listed, isRefused);
+  expect(received).toHaveLength(0);
+});
+
+test("a receiver that hangs delays no other tenant's deliveries", async () => {
+  const dead = await brokenReceiver("hang");
+  const { received, url } = await receiver();
+  const { create, setTenants, tenants, outcomes } = await open(dead.url);
+  setTenants(
+    tenant("acme", { webhooks: [{ url: dead.url, secret }] }),
+    tenant("beta", { webhooks: [{ url, secret }] }),
+  );
+  await until("the change is read", 30, () => tenants.get("beta")?.webhooks.length === 1);
+  for (let count = 0; count < 30; count += 1) await create();
+  await until("the dead receiver has some", 30, () => dead.taken.count >= 4);
+  await create("beta");
+  const isHere = () => received.length === 1;
+  await until("the other's event is here", 30, isHere);
+  await until("it is counted", 30, outcomes, ({ delivered }) => delivered === 1);
+  expect(await outcomes()).toEqual({ delivered: 1 }); // none of the dead receiver's has timed out so far
+  expect(dead.taken.count).toBe(4);
+  dead.end(); // so that what is under way ends at once
+});
+
+test("what is for a receiver that has failed three times in a row is put off without being sent", async () => {
+  const dead = await brokenReceiver("cut");
+  const { create, begin, listed, outcomes } = await open(dead.url, { isWaiting: true });
+  for (let count = 0; count < 30; count += 1) await create();
+  begin();
+  const failed = () => listed().then((items) => items.filter(({ lastError }) => lastError !== null));
+  const all = await until("all thirty have failed", 30, failed, ({ length }) => length === 30);
+  expect(all.every(({ state, attempts }) => state === "pending" && attempts === 1)).toBe(true);
+  expect(dead.taken.count).toBe(4);
+  expect(all.filter(({ lastError }) => lastError?.startsWith("not sent"))).toHaveLength(26);
+  expect(await outcomes()).toEqual({ failed: 30, dead: 0 });
+});
+
+test("what is put off for the twelfth time is dead", async () => {
+  const { url } = await brokenReceiver("cut");
+  const { create, begin, listed, lastAttempt, hurry, allHaveLooked } = await open(url, { isWaiting: true });
+  for (let count = 0; count < 4; count += 1) await create();
+  begin();
+  const failed = () => listed().then((items) => items.filter(({ lastError }) => lastError !== null));
+  await until("all four have failed", 30, failed, ({ length }) => length === 4);
+  await lastAttempt();
+  const dead = () => listed().then((items) => items.filter(({ state }) => state === "dead"));
+  await until("all four are dead", 30, dead, ({ length }) => length === 4);
+  await hurry();
+  await allHaveLooked();
+  expect((await listed()).map(({ state, attempts }) => [state, attempts])).toEqual(Array(4).fill(["dead", 12]));
+});
+
+test("what is due goes out without a pause between batches", async () => {
+  const { received, url } = await receiver();
+  const { create, begin, listed } = await open(url, { isWaiting: true, intervalMs: 600_000 });
+  for (let count = 0; count < 60; count += 1) await create();
+  begin();
+  await until("all is delivered", 30, listed, ({ length }) => received.length === 60 && length === 0);
+});
