@@ -1,6 +1,7 @@
 /** One event for one webhook, as users see it. */
 import { z } from "zod";
 import { EventJson } from "../domain/event.ts";
+import type { KeptDelivery } from "../store/deliveryStore.ts";
 
 export const DeliveryJson = z
   .object({
@@ -19,7 +20,31 @@ export const DeliveryJson = z
 export type DeliveryJson = z.infer<typeof DeliveryJson>;
 
 /** The webhook's address as it may be shown. */
-export function withoutQuery(url: string): string {
+function withoutQuery(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
+}
+
+export function toDeliveryJson({
+  id,
+  tenant,
+  url,
+  state,
+  attempts,
+  nextAt,
+  lastError,
+  createdAt,
+  event,
+}: KeptDelivery): DeliveryJson {
+  return {
+    id,
+    tenant,
+    url: withoutQuery(url),
+    state,
+    attempts,
+    nextAt: nextAt?.toISOString() ?? null,
+    lastError,
+    createdAt: createdAt.toISOString(),
+    event,
+  };
 }

@@ -2,12 +2,12 @@
 import { Body, Controller, Get, Inject, Param, Post, Query, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { isFinal } from "../domain/state.ts";
-import { ExecQuery } from "../gateway/execGateway.ts";
 import { Activity } from "../store/activity.ts";
 import { SessionStore } from "../store/sessionStore.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { defaultLifetimeSeconds, Tickets } from "./access/tickets.ts";
+import { ExecQuery } from "./execQuery.ts";
 import { found, IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Describe } from "./openApi.ts";

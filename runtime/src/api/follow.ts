@@ -2,12 +2,16 @@
 
 import { type EventJson, toEventJson } from "../domain/event.ts";
 import type { SessionStore } from "../store/sessionStore.ts";
-import type { EventFeed } from "./eventFeed.ts";
 
 /** Whose events: a tenant's, or those of one of its sessions. */
 export interface Whose {
   tenant: string;
   sessionId?: string | undefined;
+}
+
+/** Where one hears what happens from now on; see EventFeed. */
+export interface Feed {
+  listen: (listener: (event: EventJson) => void, signal: AbortSignal) => Promise<{ position: string }>;
 }
 
 /** Events read at once. */
@@ -34,7 +38,7 @@ export async function* past(
  * from now on. Yields null once nothing can be missed any more, and whenever nothing has happened for `quietMs` milliseconds.
  */
 export async function* follow(
-  { store, feed }: { store: Pick<SessionStore, "events">; feed: Pick<EventFeed, "listen"> },
+  { store, feed }: { store: Pick<SessionStore, "events">; feed: Feed },
   whose: Whose,
   after: string | undefined,
   signal: AbortSignal,

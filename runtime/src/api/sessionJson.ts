@@ -1,5 +1,6 @@
 /** A session in the API's answers, and what is asked for when one is made. */
 import { z } from "zod";
+import { expiresAt, type Session } from "../domain/session.ts";
 import { causes, states } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { tierNames } from "../domain/tiers.ts";
@@ -43,6 +44,38 @@ export const SessionJson = z
   .meta({ id: "Session" });
 
 export type SessionJson = z.infer<typeof SessionJson>;
+
+const iso = (date: Date | null) => date?.toISOString() ?? null;
+
+/** The session in the API's answers. The pod's address is nobody's business outside. */
+export function toJson(session: Session, publicUrl: string): SessionJson {
+  return {
+    id: session.id,
+    tenant: session.tenant,
+    tier: session.tier,
+    labels: session.labels,
+    priority: session.priority,
+    state: session.state,
+    reason: session.reason,
+    cause: session.cause,
+    queuePosition: session.queuePosition,
+    progress: session.progress,
+    idleTimeoutSeconds: session.idleTimeoutSeconds,
+    maxLifetimeSeconds: session.maxLifetimeSeconds,
+    workspace: { mode: session.workspaceMode, keptUntil: iso(session.workspaceUntil) },
+    createdAt: session.createdAt.toISOString(),
+    updatedAt: session.updatedAt.toISOString(),
+    stateSince: session.stateSince.toISOString(),
+    startedAt: iso(session.startedAt),
+    lastActiveAt: iso(session.lastActiveAt),
+    expiresAt: iso(expiresAt(session)),
+    endedAt: iso(session.endedAt),
+    links: {
+      self: `${publicUrl}/v1/sessions/${session.id}`,
+      desktop: `${publicUrl}/desktop/${session.id}`,
+    },
+  };
+}
 
 const labelName = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
 const labelRule = "must be 1 to 63 letters, digits and ._/- between letters or digits";

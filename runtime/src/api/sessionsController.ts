@@ -3,7 +3,7 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Re
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { exceeding, quotaOf, sessionAmounts } from "../domain/quantities.ts";
-import { type Session, toJson } from "../domain/session.ts";
+import type { Session } from "../domain/session.ts";
 import { states } from "../domain/state.ts";
 import { tierNames } from "../domain/tiers.ts";
 import { warmMark } from "../domain/warmMark.ts";
@@ -17,7 +17,7 @@ import { InHeaders } from "./http/inHeaders.ts";
 import { found, IdParams, plainText, several, wholeNumber } from "./http/input.ts";
 import { invalidInput, Problem } from "./http/problem.ts";
 import { Describe } from "./openApi.ts";
-import { CreateBody, ExtendBody, limitsFor, SessionJson } from "./sessionJson.ts";
+import { CreateBody, ExtendBody, limitsFor, SessionJson, toJson } from "./sessionJson.ts";
 import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
 import { Waiting } from "./waiting.ts";
 

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { DeliveryStore } from "../store/deliveryStore.ts";
 import { Allow } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
-import { DeliveryJson } from "./deliveryJson.ts";
+import { DeliveryJson, toDeliveryJson } from "./deliveryJson.ts";
 import { found, IdParams, tenantName, wholeNumber } from "./http/input.ts";
 import { invalidInput } from "./http/problem.ts";
 import { Describe } from "./openApi.ts";
@@ -39,7 +39,7 @@ export class WebhooksController {
     if (page === undefined) {
       throw invalidInput([{ path: ["cursor"], message: "must be a nextCursor of an earlier answer" }]);
     }
-    return page;
+    return { items: page.items.map(toDeliveryJson), nextCursor: page.nextCursor };
   }
 
   @Post(":id/redeliver")
@@ -50,6 +50,6 @@ export class WebhooksController {
     answers: { 202: { description: "The delivery.", json: DeliveryJson } },
   })
   async redeliverWebhook(@Param({ schema: IdParams }) { id }: IdParams): Promise<DeliveryJson> {
-    return found(await this.store.redeliver(id), id, "delivery");
+    return toDeliveryJson(found(await this.store.redeliver(id), id, "delivery"));
   }
 }

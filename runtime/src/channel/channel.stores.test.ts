@@ -1,11 +1,11 @@
 /** The in-pod channel on a real Postgres, without a port. */
 import { expect, onTestFinished, test } from "vitest";
 import { proxyToken } from "../api/access/tickets.ts";
-import type { NewSession } from "../store/sessionStore.ts";
+import type { NewSession } from "../store/newSession.ts";
 import { SessionStore } from "../store/sessionStore.ts";
 import { createLogger } from "../telemetry/logging.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { cipher, freshDatabase, noJobs, tenant } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, tenant } from "../testing/fixtures.ts";
 import { createChannel } from "./channel.ts";
 import { sessionToken } from "./token.ts";
 
@@ -18,7 +18,7 @@ async function open() {
   const store = new SessionStore(database, cipher);
   const lines: string[] = [];
   const looked: string[] = [];
-  const metrics = new Metrics(store, noJobs);
+  const metrics = new Metrics();
   const server = createChannel({
     tokenKey,
     store,

@@ -1,5 +1,5 @@
 /** Names and labels of a session's objects. They derive from the session's id, so a create that is repeated finds its own work. */
-import type { SessionsTable } from "../store/schema.ts";
+import type { Session } from "../domain/session.ts";
 
 /** The label that says whose objects they are. */
 export const sessionLabel = "berth.dev/session";
@@ -10,7 +10,7 @@ export const sessionSelector = "app.kubernetes.io/name=agent-session";
 /** The name of the session's Secret, claim and pod alike. */
 export const objectName = (id: string) => `agent-${id}`;
 
-export function labels(session: Pick<SessionsTable, "id" | "tenant">): Record<string, string> {
+export function labels(session: Pick<Session, "id" | "tenant">): Record<string, string> {
   return {
     "app.kubernetes.io/name": "agent-session",
     "app.kubernetes.io/component": "session",

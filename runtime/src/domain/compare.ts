@@ -1,5 +1,5 @@
 /** What rows and cluster say of each other, both ways; pure. */
-import type { WorkspaceMode } from "../store/schema.ts";
+import type { WorkspaceMode } from "./session.ts";
 import type { State } from "./state.ts";
 
 /** A session of which something may be up. */

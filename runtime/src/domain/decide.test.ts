@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { PodView } from "../cluster/podView.ts";
 import { session, tenant } from "../testing/fixtures.ts";
 import { decideDown, decideEnd, decideRun, decideStart, type Observed } from "./decide.ts";
+import type { PodView } from "./podView.ts";
 import type { Session } from "./session.ts";
 
 const acme = tenant("acme");

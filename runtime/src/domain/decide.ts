@@ -1,7 +1,6 @@
 /** What to do next for a session: a pure function of what should be (the row) and what is (the cluster). */
-import type { PodView } from "../cluster/podView.ts";
-import type { Seen } from "../store/sessionStore.ts";
-import type { Session } from "./session.ts";
+import type { PodView } from "./podView.ts";
+import type { Session, TimedSession } from "./session.ts";
 import type { Cause, SessionEvent } from "./state.ts";
 import type { Tenant } from "./tenants.ts";
 
@@ -47,7 +46,7 @@ const stop = (cause: Cause, reason: string) => apply({ type: "stop", cause, reas
 const fail = (cause: Cause, reason: string) => apply({ type: "fail", cause, reason });
 
 /** For a session that isn't ending yet: whether it has to end, whatever the cluster says. `tenant`: undefined if it is closed. */
-export function decideEnd(seen: Seen, tenant: Tenant | undefined): Action | undefined {
+export function decideEnd(seen: TimedSession, tenant: Tenant | undefined): Action | undefined {
   const { session } = seen;
   if (tenant === undefined) return stop("tenant-removed", `The tenant ${session.tenant} is being removed`);
   if (tenant.maxSessions === 0) return stop("quota-removed", "The tenant may not have sessions any more");
@@ -60,7 +59,7 @@ export function decideEnd(seen: Seen, tenant: Tenant | undefined): Action | unde
 
 /** For a session in `starting`. */
 export function decideStart(
-  { secondsInState }: Pick<Seen, "secondsInState">,
+  { secondsInState }: Pick<TimedSession, "secondsInState">,
   { pod }: Pick<Observed, "pod">,
   { startTimeoutSeconds }: Limits,
 ): Action {

@@ -1,7 +1,28 @@
-/** An entry of the audit trail, as users see it. */
+/** A line of the audit trail, as the program knows it and as users and webhooks see it. */
 import { z } from "zod";
-import type { LoggedEvent } from "../store/auditTrail.ts";
-import { states } from "./state.ts";
+import { type State, states } from "./state.ts";
+
+/** Who does something, for the audit trail: e.g. `key:default` from an address, or `worker`. */
+export interface Actor {
+  name: string;
+  address?: string;
+}
+
+/** One line of the audit trail. */
+export interface LoggedEvent {
+  /** A number as text. Grows in the order of commits: who has seen one has seen all before it. */
+  id: string;
+  sessionId: string;
+  at: Date;
+  /** The type of the change: `created`, `claimed`, `progress`, `command`, or a SessionEvent's. */
+  type: string;
+  /** The session's state, reason and version after it. */
+  state: State;
+  reason: string | null;
+  version: number;
+  actor: string;
+  address: string | null;
+}
 
 export const EventJson = z
   .object({

@@ -1,5 +1,5 @@
 /** What a session asks of the cluster, and what it counts under its tenant's quota; pure. */
-import type { WorkspaceMode } from "../store/schema.ts";
+import type { WorkspaceMode } from "./session.ts";
 import type { Tenant } from "./tenants.ts";
 import { type Tier, tiers } from "./tiers.ts";
 

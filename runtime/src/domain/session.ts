@@ -1,9 +1,16 @@
-/** A session as the program knows it, and as users see it. */
-import type { Selectable } from "kysely";
-import type { SessionJson } from "../api/sessionJson.ts";
-import type { Progress, SessionsTable, WorkspaceMode } from "../store/schema.ts";
+/** A session as the program knows it. */
 import type { Status } from "./state.ts";
 import type { Tier } from "./tiers.ts";
+
+/** A session's volume: a claim that outlives the pod, or a folder that goes with it. */
+export type WorkspaceMode = "persistent" | "ephemeral";
+
+/** What the agent last said about how far it is. */
+export interface Progress {
+  message: string;
+  /** 0 to 100; null if the agent doesn't say. */
+  percent: number | null;
+}
 
 export interface Session extends Status {
   /** A UUID; the names of the session's objects in the cluster derive from it. */
@@ -40,73 +47,17 @@ export interface Session extends Status {
   warm: string | null;
 }
 
-export function fromRow(row: Selectable<SessionsTable>): Session {
-  return {
-    id: row.id,
-    tenant: row.tenant,
-    namespace: row.namespace,
-    tier: row.tier,
-    state: row.state,
-    reason: row.reason,
-    cause: row.cause,
-    endsAs: row.ends_as,
-    podIp: row.pod_ip,
-    resumes: row.resumes,
-    stalled: row.stalled,
-    queuePosition: row.queue_position,
-    labels: row.labels,
-    priority: row.priority,
-    idleTimeoutSeconds: row.idle_timeout_seconds,
-    maxLifetimeSeconds: row.max_lifetime_seconds,
-    workspaceMode: row.workspace_mode,
-    workspaceUntil: row.workspace_until,
-    progress: row.progress,
-    version: row.version,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    stateSince: row.state_since,
-    lastActiveAt: row.last_active_at,
-    startedAt: row.started_at,
-    endedAt: row.ended_at,
-    ranSeconds: row.ran_seconds,
-    warm: row.warm,
-  };
+/** A session with its ages and its deadlines by the database's clock. */
+export interface TimedSession {
+  session: Session;
+  secondsOld: number;
+  secondsInState: number;
+  isIdle: boolean;
+  isOverLifetime: boolean;
 }
 
 /** When the session ends at the latest if it goes on running; null if it doesn't run or has no such limit. */
 export function expiresAt({ state, stateSince, maxLifetimeSeconds, ranSeconds }: Session): Date | null {
   if (state !== "running" || maxLifetimeSeconds === null) return null;
   return new Date(stateSince.getTime() + Math.max(0, maxLifetimeSeconds - ranSeconds) * 1000);
-}
-
-const iso = (date: Date | null) => date?.toISOString() ?? null;
-
-/** The session in the API's answers. The pod's address is nobody's business outside. */
-export function toJson(session: Session, publicUrl: string): SessionJson {
-  return {
-    id: session.id,
-    tenant: session.tenant,
-    tier: session.tier,
-    labels: session.labels,
-    priority: session.priority,
-    state: session.state,
-    reason: session.reason,
-    cause: session.cause,
-    queuePosition: session.queuePosition,
-    progress: session.progress,
-    idleTimeoutSeconds: session.idleTimeoutSeconds,
-    maxLifetimeSeconds: session.maxLifetimeSeconds,
-    workspace: { mode: session.workspaceMode, keptUntil: iso(session.workspaceUntil) },
-    createdAt: session.createdAt.toISOString(),
-    updatedAt: session.updatedAt.toISOString(),
-    stateSince: session.stateSince.toISOString(),
-    startedAt: iso(session.startedAt),
-    lastActiveAt: iso(session.lastActiveAt),
-    expiresAt: iso(expiresAt(session)),
-    endedAt: iso(session.endedAt),
-    links: {
-      self: `${publicUrl}/v1/sessions/${session.id}`,
-      desktop: `${publicUrl}/desktop/${session.id}`,
-    },
-  };
 }

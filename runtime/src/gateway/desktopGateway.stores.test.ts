@@ -9,6 +9,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { Authenticator } from "../api/access/authenticator.ts";
 import { RateLimit } from "../api/access/rateLimit.ts";
 import { Revocations } from "../api/access/revocations.ts";
+import type { DesktopMode } from "../api/access/tickets.ts";
 import { proxyToken, Tickets } from "../api/access/tickets.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import type { SessionEvent } from "../domain/state.ts";
@@ -22,7 +23,6 @@ import {
   emptyRedis,
   freshDatabase,
   keyOf,
-  noJobs,
   patienceMs,
   sessionOf,
   sha256,
@@ -34,7 +34,6 @@ import {
 import { serveRfb } from "../testing/rfbServer.ts";
 import { closeCodes, DesktopGateway } from "./desktopGateway.ts";
 import { Places } from "./places.ts";
-import type { DesktopMode } from "./rfbClient.ts";
 import { WebSockets } from "./webSockets.ts";
 
 const tokenKey = "0123456789abcdef0123456789abcdef";
@@ -62,7 +61,7 @@ async function open(
   const tenants = new TenantsFile(file, silent, 50);
   const revocations = new Revocations(tenants, 50);
   const tickets = new Tickets(tokenKey);
-  const metrics = new Metrics(store, noJobs);
+  const metrics = new Metrics();
   const redis = await emptyRedis();
   const activity = new Activity(store, silent);
   const touched: string[] = [];

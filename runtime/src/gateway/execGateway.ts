@@ -8,28 +8,24 @@
  */
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
-import { z } from "zod";
+import type { z } from "zod";
 import type { Authenticator } from "../api/access/authenticator.ts";
 import { authorize, bearer } from "../api/access/caller.ts";
 import type { RateLimit } from "../api/access/rateLimit.ts";
-import { plainText, several, YesOrNo } from "../api/http/input.ts";
+import { ExecQuery } from "../api/execQuery.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
 import { podProblem } from "../api/podProblem.ts";
 import type { PodAccess } from "../cluster/podAccess.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
+import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Activity } from "../store/activity.ts";
-import type { Actor, SessionStore } from "../store/sessionStore.ts";
+import type { SessionStore } from "../store/sessionStore.ts";
 import { closeWith, keepAlive, pump } from "./bridge.ts";
 import { commandLine } from "./commandLine.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
 import type { Admission, Channel, UpgradeRequest } from "./webSockets.ts";
-
-export const ExecQuery = z.strictObject({
-  command: several(plainText(4096), 1, 64).meta({ description: "The command, and its arguments in their order." }),
-  tty: YesOrNo.default("false").meta({ description: "Whether the command gets a terminal." }),
-});
 
 /** Channels on which a client may send: stdin, the terminal's size, the end of a stream. */
 const clientChannels = new Set([0, 4, 255]);

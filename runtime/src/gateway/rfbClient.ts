@@ -5,9 +5,8 @@
  * A viewer's bytes reach the desktop as whole messages of the kinds listed as `looks`, and in no other way: whatever else
  * is sent can't be understood differently there, for it never gets there.
  */
+import type { DesktopMode } from "../api/access/tickets.ts";
 import { sharedPace, ViewerPace } from "./viewerPace.ts";
-
-export type DesktopMode = "interactive" | "view";
 
 /** The viewer sent something that isn't the protocol as we know it. */
 export class RfbError extends Error {

@@ -27,10 +27,12 @@ import { DesktopGateway } from "../gateway/desktopGateway.ts";
 import { ExecChannel } from "../gateway/execGateway.ts";
 import { Places } from "../gateway/places.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
+import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
 import { type Database, pingDatabase } from "../store/database.ts";
 import { DeliveryStore } from "../store/deliveryStore.ts";
+import { addSessionFigures } from "../store/figures.ts";
 import { isMigrated } from "../store/migrate.ts";
 import { SessionStore } from "../store/sessionStore.ts";
 import { TaskCipher } from "../store/taskCipher.ts";
@@ -61,7 +63,9 @@ export function apiModule(
   const queue = new SessionQueue(redis, logger, patienceMs);
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const tickets = new Tickets(config.tokenKey);
-  const metrics = new Metrics(store, queue, undefined, patienceMs);
+  const metrics = new Metrics(patienceMs);
+  addSessionFigures(metrics, store);
+  addJobFigures(metrics, queue);
   const health = new Health({
     dependencies: [
       { name: "postgres", ping: () => pingDatabase(database) },

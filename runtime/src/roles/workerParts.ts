@@ -14,8 +14,10 @@ import { listSessionObjects } from "../cluster/sessionListing.ts";
 import { SessionObjects } from "../cluster/sessionObjects.ts";
 import type { Config } from "../config/config.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
+import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Database } from "../store/database.ts";
+import { addSessionFigures } from "../store/figures.ts";
 import { keepLog } from "../store/keptLogs.ts";
 import { countOfOthers, unfinishedOf } from "../store/ofTenants.ts";
 import { SessionStore } from "../store/sessionStore.ts";
@@ -23,6 +25,7 @@ import { rowsSince, sweptRows } from "../store/sweptRows.ts";
 import { TaskCipher } from "../store/taskCipher.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Admission } from "../worker/admission.ts";
+import { addWorkerFigures } from "../worker/figures.ts";
 import { Leader } from "../worker/leader.ts";
 import { PodWatches } from "../worker/podWatches.ts";
 import { Reconciler, type ReconcilerOptions } from "../worker/reconciler.ts";
@@ -66,7 +69,9 @@ export function workerParts(surroundings: WorkerSurroundings) {
   const { config, database, redis, blockingRedis, kubeConfig, connect, tenants, logger } = surroundings;
   const store = new SessionStore(database, new TaskCipher(config.tokenKey));
   const queue = new SessionQueue(redis, logger);
-  const metrics = new Metrics(store, queue, config.START_TIMEOUT_SECONDS);
+  const metrics = new Metrics();
+  addSessionFigures(metrics, store, config.START_TIMEOUT_SECONDS);
+  addJobFigures(metrics, queue);
   const onAnswer: OnAnswer = (verb, code) => metrics.kubernetesRequests.inc({ verb, code });
   const core = connect.core(onAnswer);
   const objects = new SessionObjects(core, {
@@ -129,7 +134,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
     ...(surroundings.orphanGraceMs !== undefined && { orphanGraceMs: surroundings.orphanGraceMs }),
     ...(surroundings.sweepClock && { clock: surroundings.sweepClock }),
   });
-  metrics.observeWorker({
+  addWorkerFigures(metrics, {
     isLeader: () => leader.isLeader(),
     orphans: () => sweep.findings(),
     secondsSinceSweep: () => sweep.secondsSinceTurn(),

@@ -1,38 +1,16 @@
 /** The audit trail: how rows get into it, and how they are read again. */
 import { isIP } from "node:net";
 import { type QueryCreator, sql } from "kysely";
-import type { State } from "../domain/state.ts";
+import type { Actor, LoggedEvent } from "../domain/event.ts";
 import type { Database } from "./database.ts";
 import { secondsOld } from "./deadlines.ts";
 import type { Schema } from "./schema.ts";
-
-/** Who does something, for the audit trail: e.g. `key:default` from an address, or `worker`. */
-export interface Actor {
-  name: string;
-  address?: string;
-}
 
 /** The IP address that the text names; null if it names none. Some proxies write the client's port behind it: `192.0.2.1:5000`. */
 export function addressOf(address = ""): string | null {
   const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(address) ?? [];
   const ip = bracketed ?? plain ?? address;
   return isIP(ip) ? ip : null;
-}
-
-/** One line of the audit trail. */
-export interface LoggedEvent {
-  /** A number as text. Grows in the order of commits: who has seen one has seen all before it. */
-  id: string;
-  sessionId: string;
-  at: Date;
-  /** The type of the change: `created`, `claimed`, `progress`, `command`, or a SessionEvent's. */
-  type: string;
-  /** The session's state, reason and version after it. */
-  state: State;
-  reason: string | null;
-  version: number;
-  actor: string;
-  address: string | null;
 }
 
 /**

@@ -1,24 +1,24 @@
-import { Registry } from "@prometheus-io/client";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
+import { Metrics } from "../telemetry/metrics.ts";
 import { emptyDatabase } from "../testing/fixtures.ts";
-import { addBackupMetrics } from "./backups.ts";
+import { addBackupFigures } from "./backups.ts";
 
 /** Lines of /metrics that are figures. */
-const figures = async (registry: Registry) =>
-  (await registry.metrics()).split("\n").filter((line) => /^berth/.test(line));
+const figures = async ({ registry }: Metrics) =>
+  (await registry.metrics()).split("\n").filter((line) => /^berth_(backup|restore)/.test(line));
 
 test("what the backup's jobs wrote down is told; a job that never succeeded has no figure", async () => {
   const { database } = await emptyDatabase();
-  const registry = new Registry();
-  addBackupMetrics(registry, database);
-  expect(await figures(registry)).toEqual([]);
+  const metrics = new Metrics();
+  addBackupFigures(metrics, database);
+  expect(await figures(metrics)).toEqual([]);
 
   await sql`create schema backup`.execute(database);
   await sql`create table backup.status (job text primary key, last_success timestamptz not null)`.execute(database);
   await sql`insert into backup.status values ('dump', '2026-11-21T01:30:05Z')`.execute(database);
-  expect(await figures(registry)).toEqual(["berth_backup_last_success_timestamp_seconds 1795224605"]);
+  expect(await figures(metrics)).toEqual(["berth_backup_last_success_timestamp_seconds 1795224605"]);
 
   await sql`insert into backup.status values ('restore-check', '2026-11-21T03:30:05Z')`.execute(database);
-  expect(await figures(registry)).toContain("berth_restore_check_last_success_timestamp_seconds 1795231805");
+  expect(await figures(metrics)).toContain("berth_restore_check_last_success_timestamp_seconds 1795231805");
 });

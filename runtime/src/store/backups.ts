@@ -1,7 +1,6 @@
 /** When the database was last dumped, and last restored to see that it can be. */
-import { Gauge, type Registry } from "@prometheus-io/client";
 import { sql } from "kysely";
-import { within } from "../timing/within.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
 import type { Database } from "./database.ts";
 
 /** Jobs of the stack as they name themselves in `backup.status`, which they make and write (infra/postgres-backup). */
@@ -17,17 +16,11 @@ const jobs = {
  * Adds both metrics, the same from every process. A job that never succeeded has no figure, and neither has a Postgres
  * that the stack doesn't back up.
  */
-export function addBackupMetrics(registry: Registry, database: Database): void {
+export function addBackupFigures(metrics: Metrics, database: Database): void {
   for (const [job, [name, help]] of Object.entries(jobs))
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      async collect() {
-        this.remove(); // a reset would leave a 0, which is a time too
-        const time = await within(1_000, lastSuccess(database, job)).catch(() => undefined);
-        if (time !== undefined) this.set(time);
-      },
+    metrics.figure(name, help, [], async (gauge) => {
+      const time = await lastSuccess(database, job);
+      if (time !== undefined) gauge.set(time);
     });
 }
 

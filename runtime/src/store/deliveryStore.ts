@@ -1,6 +1,5 @@
 /** Deliveries in Postgres: made from the audit trail, taken by whichever worker is free, kept until they have arrived. */
 import { type InferResult, sql } from "kysely";
-import { type DeliveryJson, withoutQuery } from "../api/deliveryJson.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type EventJson, toEventJson } from "../domain/event.ts";
 import { factor, firstSeconds, longestSeconds, maxAttempts } from "../domain/webhookBackoff.ts";
@@ -34,6 +33,21 @@ export interface Delivery {
   event: EventJson;
   /** Since the event. */
   secondsOld: number;
+}
+
+/** A delivery as it is kept until it has arrived. */
+export interface KeptDelivery {
+  id: string;
+  tenant: string;
+  url: string;
+  /** `dead`: not tried any more. */
+  state: "pending" | "dead";
+  attempts: number;
+  /** When it is tried next; null: not any more. */
+  nextAt: Date | null;
+  lastError: string | null;
+  createdAt: Date;
+  event: EventJson;
 }
 
 export class DeliveryStore {
@@ -173,7 +187,7 @@ export class DeliveryStore {
     filter: { state?: "pending" | "dead" | undefined; tenant?: string | undefined },
     limit: number,
     cursor: string | undefined,
-  ): Promise<{ items: DeliveryJson[]; nextCursor: string | null } | undefined> {
+  ): Promise<{ items: KeptDelivery[]; nextCursor: string | null } | undefined> {
     let query = select(this.database);
     if (filter.state !== undefined) query = query.where("delivery.state", "=", filter.state);
     if (filter.tenant !== undefined) query = query.where("delivery.tenant", "=", filter.tenant);
@@ -189,17 +203,17 @@ export class DeliveryStore {
       .orderBy("delivery.id", "desc")
       .limit(limit + 1)
       .execute();
-    const items = rows.slice(0, limit).map(toDeliveryJson);
+    const items = rows.slice(0, limit).map(fromRow);
     return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
   }
 
-  async find(id: string, database = this.database): Promise<DeliveryJson | undefined> {
+  async find(id: string, database = this.database): Promise<KeptDelivery | undefined> {
     const row = await select(database).where("delivery.id", "=", id).executeTakeFirst();
-    return row && toDeliveryJson(row);
+    return row && fromRow(row);
   }
 
   /** Tried at once, and as often as a new one. Read before it can be: by then it may have arrived, and be gone. */
-  redeliver(id: string): Promise<DeliveryJson | undefined> {
+  redeliver(id: string): Promise<KeptDelivery | undefined> {
     return this.database.transaction().execute(async (transaction) => {
       await transaction
         .updateTable("webhook_deliveries")
@@ -234,17 +248,14 @@ type Row = InferResult<ReturnType<typeof select>>[number];
 const eventOf = ({ session_id, tenant, ...event }: Row): EventJson =>
   toEventJson({ ...event, sessionId: session_id }, tenant);
 
-function toDeliveryJson(row: Row): DeliveryJson {
-  const { delivery_id: id, tenant, url, delivery_state: state, attempts } = row;
-  return {
-    id,
-    tenant,
-    url: withoutQuery(url),
-    state,
-    attempts,
-    nextAt: state === "pending" ? row.next_at.toISOString() : null,
-    lastError: row.last_error,
-    createdAt: row.created_at.toISOString(),
-    event: eventOf(row),
-  };
-}
+const fromRow = (row: Row): KeptDelivery => ({
+  id: row.delivery_id,
+  tenant: row.tenant,
+  url: row.url,
+  state: row.delivery_state,
+  attempts: row.attempts,
+  nextAt: row.delivery_state === "pending" ? row.next_at : null,
+  lastError: row.last_error,
+  createdAt: row.created_at,
+  event: eventOf(row),
+});

@@ -1,7 +1,8 @@
 /** How long workspaces are kept after the end of their sessions, and that tasks are not. */
 import { sql } from "kysely";
+import type { Actor } from "../domain/event.ts";
 import { finalStates } from "../domain/state.ts";
-import { type Actor, logEvents } from "./auditTrail.ts";
+import { logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 
 /**

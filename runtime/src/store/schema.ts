@@ -1,21 +1,12 @@
 /** The tables as Kysely sees them. Postgres is the truth about sessions; everything else can be rebuilt from here. */
 import type { ColumnType, Generated } from "kysely";
+import type { Progress, WorkspaceMode } from "../domain/session.ts";
 import type { Cause, Outcome, State } from "../domain/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 
 /** Set by the database's clock only. */
 type Timestamp = ColumnType<Date, never, Date>;
 type TimestampOrNull = ColumnType<Date | null, never, Date | null>;
-
-/** A session's volume: a claim that outlives the pod, or a folder that goes with it. */
-export type WorkspaceMode = "persistent" | "ephemeral";
-
-/** What the agent last said about how far it is. */
-export interface Progress {
-  message: string;
-  /** 0 to 100; null if the agent doesn't say. */
-  percent: number | null;
-}
 
 /** One row per session. `version` grows with every change of state or reason; whoever makes one names the version it saw. */
 export interface SessionsTable {

@@ -4,8 +4,9 @@ import type { Session } from "../domain/session.ts";
 import type { SessionEvent } from "../domain/state.ts";
 import { cipher, freshDatabase, sessionOf } from "../testing/fixtures.ts";
 import { pass } from "../testing/pass.ts";
+import type { NewSession } from "./newSession.ts";
 import { expireWorkspaces } from "./retention.ts";
-import { type NewSession, SessionStore } from "./sessionStore.ts";
+import { SessionStore } from "./sessionStore.ts";
 
 const user = { name: "key:default", address: "192.0.2.1" };
 const worker = { name: "worker" };

@@ -1,47 +1,21 @@
 /** Sessions in Postgres. Every change is one statement that compares the version, sets, and appends to the audit trail. */
 import { randomUUID } from "node:crypto";
 import { type Expression, type SqlBool, sql } from "kysely";
-import { fromRow, type Session } from "../domain/session.ts";
+import type { Actor, LoggedEvent } from "../domain/event.ts";
+import type { Session, TimedSession, WorkspaceMode } from "../domain/session.ts";
 import { finalStates, isFinal, podStates, type SessionEvent, type State, transition } from "../domain/state.ts";
 import type { Tier } from "../domain/tiers.ts";
-import { type Actor, type LoggedEvent, logEvents, newestEventId, readAllEvents, readEvents } from "./auditTrail.ts";
+import { logEvents, newestEventId, readAllEvents, readEvents } from "./auditTrail.ts";
 import { changesOf } from "./changes.ts";
 import type { Database } from "./database.ts";
 import { isIdle, isOverLifetime, secondsInState, secondsOld } from "./deadlines.ts";
 import { keptLog } from "./keptLogs.ts";
-import type { WorkspaceMode } from "./schema.ts";
+import type { NewSession } from "./newSession.ts";
+import { fromRow } from "./sessionRow.ts";
 import { countStuck, type StuckCounts } from "./stuck.ts";
 import type { Task, TaskCipher } from "./taskCipher.ts";
 import { readUsage, type Usage } from "./usage.ts";
 import { claimWarm } from "./warmClaim.ts";
-
-export type { Actor } from "./auditTrail.ts";
-
-export interface NewSession {
-  tenant: string;
-  namespace: string;
-  tier: Tier;
-  /** Default: none. */
-  labels?: Record<string, string>;
-  /** What the agent is to do. Default: nothing, just the desktop. */
-  task?: Task | undefined;
-  /** 0 to 100. Default 50. */
-  priority?: number;
-  /** Default null: it may be idle for ever. */
-  idleTimeoutSeconds?: number | null;
-  /** Default null: it may run for ever. */
-  maxLifetimeSeconds?: number | null;
-  /** Default persistent. */
-  workspaceMode?: WorkspaceMode;
-  /** The caller's key and words: repeating both gives the same session, whatever the tenant's config makes of them by then. */
-  idempotency?: { key: string; request: unknown } | undefined;
-  /** With so many of the tenant's sessions in the queue no other is taken. Default: no limit. */
-  backlogLimit?: number;
-  /** One that was made ahead, from this, may be given out in its place; see warmMark.ts. Default: it is made. */
-  claim?: string | undefined;
-  /** It is made ahead, from this, for whoever asks first; nobody sees it until then. Default: it is the tenant's at once. */
-  warm?: string;
-}
 
 /** A session that was made, or made ahead, or found by its idempotency key; or why there is none. */
 export type Created =
@@ -67,15 +41,6 @@ export interface ListQuery {
   tier?: Tier | undefined;
   /** Those that have all these. Default: none asked for. */
   labels?: Record<string, string> | undefined;
-}
-
-/** A session with what the database's clock says of it. */
-export interface Seen {
-  session: Session;
-  secondsOld: number;
-  secondsInState: number;
-  isIdle: boolean;
-  isOverLifetime: boolean;
 }
 
 export class SessionStore {
@@ -158,7 +123,7 @@ export class SessionStore {
   }
 
   /** The session and what the database's clock says of its deadlines; undefined if there is none. */
-  async look(id: string): Promise<Seen | undefined> {
+  async look(id: string): Promise<TimedSession | undefined> {
     const row = await this.database
       .selectFrom("sessions")
       .selectAll()

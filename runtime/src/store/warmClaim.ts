@@ -1,9 +1,11 @@
 /** Gives a session that was made ahead to who asks for one. */
 import { sql } from "kysely";
-import { fromRow, type Session } from "../domain/session.ts";
-import { type Actor, logEvents } from "./auditTrail.ts";
+import type { Actor } from "../domain/event.ts";
+import type { Session } from "../domain/session.ts";
+import { logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
-import type { NewSession } from "./sessionStore.ts";
+import type { NewSession } from "./newSession.ts";
+import { fromRow } from "./sessionRow.ts";
 
 /** Another session has the request's idempotency key: Postgres' unique_violation. */
 const isTaken = (error: unknown) => (error as { code?: unknown }).code === "23505";

@@ -2,10 +2,13 @@
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import type { SessionEvent } from "../domain/state.ts";
+import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
+import { addSessionFigures } from "../store/figures.ts";
 import { countOfOthers } from "../store/ofTenants.ts";
 import { SessionStore } from "../store/sessionStore.ts";
 import { cipher, emptyRedis, freshDatabase, patienceMs, silent } from "../testing/fixtures.ts";
+import { addWorkerFigures, observeChange } from "../worker/figures.ts";
 import { Metrics } from "./metrics.ts";
 
 /** The names that alerts, dashboard and autoscaler are made from. */
@@ -38,8 +41,10 @@ async function open({ isLeader = true } = {}) {
   const redis = await emptyRedis();
   const store = new SessionStore(database, cipher);
   const queue = new SessionQueue(redis, silent, patienceMs);
-  const metrics = new Metrics(store, queue, undefined, patienceMs);
-  metrics.observeWorker({
+  const metrics = new Metrics(patienceMs);
+  addSessionFigures(metrics, store);
+  addJobFigures(metrics, queue);
+  addWorkerFigures(metrics, {
     isLeader: () => isLeader,
     orphans: () => (isLeader ? { pod: 1, claim: 2, row: 3 } : undefined),
     secondsSinceSweep: () => (isLeader ? 4 : undefined),
@@ -60,7 +65,7 @@ async function open({ isLeader = true } = {}) {
       for (const event of events) {
         const next = await store.apply(session, event, { name: "test" });
         if (typeof next === "string") throw new Error(next);
-        metrics.observeChange(session, next);
+        observeChange(metrics, session, next);
         session = next;
       }
       return session;

@@ -1,15 +1,15 @@
-/** What Prometheus is told. Never a session id as a label: there is no end to them. */
+/**
+ * What Prometheus is told. Never a session id as a label: there is no end to them.
+ *
+ * What happens in this process is counted here. Figures are asked for when Prometheus comes, of those who know them. Where the
+ * answer doesn't come in time a figure is left out rather than stale. Those of stores are the same from every process, so a
+ * query takes their `max`, never their `sum`.
+ */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import type { Session } from "../domain/session.ts";
-import { finalStates } from "../domain/state.ts";
-import type { SessionQueue } from "../queue/sessionQueue.ts";
-import type { SessionStore } from "../store/sessionStore.ts";
-import { jobFigures, type Scrape, sessionFigures, type WorkerFigures, workerFigures } from "./figures.ts";
+import { within } from "../timing/within.ts";
 
-/** What happens in this process is counted here; what is asked for when Prometheus comes is in figures.ts. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #scrape: Scrape;
 
   readonly httpRequests = this.#counter("http_requests_total", "HTTP requests by method, route and status.", [
     "method",
@@ -83,40 +83,45 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  /**
-   * @param startTimeoutSeconds after which a session that is starting counts as stuck, with a minute's grace
-   * @param patienceMs for so many milliseconds a scrape waits for a figure, and then leaves it out
-   */
-  constructor(
-    store: Pick<SessionStore, "count" | "countStuck">,
-    queue: Pick<SessionQueue, "counts" | "oldestWaitingSeconds">,
-    startTimeoutSeconds = 300,
-    patienceMs = 1_000,
-  ) {
+  /** @param patienceMs for so many milliseconds a scrape waits for a figure, and then leaves it out. Default 1000 */
+  constructor(private readonly patienceMs = 1_000) {
     collectDefaultMetrics({ register: this.registry });
-    this.#scrape = { registry: this.registry, patienceMs };
-    sessionFigures(this.#scrape, store, startTimeoutSeconds);
-    jobFigures(this.#scrape, queue);
   }
 
-  /** Adds what only a worker knows. */
-  observeWorker(worker: WorkerFigures): void {
-    workerFigures(this.#scrape, worker);
-  }
-
-  /** Takes the durations from a session's change; all times are the database's. */
-  observeChange(before: Session, after: Session): void {
-    const seconds = (from: Date, to: Date) => (to.getTime() - from.getTime()) / 1_000;
-    if (before.startedAt === null && after.startedAt !== null && after.warm === null) {
-      this.startDuration.observe({ tier: after.tier }, seconds(after.createdAt, after.startedAt));
-    }
-    const ended = finalStates.some((state) => state === after.state);
-    if (before.state === "stopping" && ended) {
-      this.stopDuration.observe(seconds(before.stateSince, after.stateSince));
-    }
+  /** Adds a gauge whose values are made anew for each scrape. `fill` may throw: the figure is left out then. */
+  figure<L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    fill: (gauge: Gauge<L>) => void | Promise<void>,
+  ): void {
+    const { patienceMs } = this;
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      async collect() {
+        // Without labels, a gauge that is only reset would tell 0.
+        const clear = () => (labelNames.length === 0 ? this.remove() : this.reset());
+        clear();
+        await within(patienceMs, Promise.resolve(fill(this))).catch(clear);
+      },
+    });
   }
 
   #counter<L extends string>(name: string, help: string, labelNames: L[] = []): Counter<L> {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
+}
+
+/** Asks once for all the figures of one scrape, which are made at the same time. */
+export function oncePerScrape<T>(ask: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= ask().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
 }

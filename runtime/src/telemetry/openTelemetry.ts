@@ -6,7 +6,7 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { BullMQOtel } from "bullmq-otel";
-import type { Tracing } from "./tracing.ts";
+import type { Tracing } from "./tracer.ts";
 
 const name = "berth";
 

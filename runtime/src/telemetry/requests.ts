@@ -4,7 +4,8 @@ import type { Logger } from "pino";
 import { type LogContext, withLogContext } from "./logContext.ts";
 import type { Metrics } from "./metrics.ts";
 import { redact } from "./redact.ts";
-import { type RequestTrace, tracing } from "./tracing.ts";
+import type { RequestTrace } from "./tracer.ts";
+import { tracing } from "./tracing.ts";
 
 /** Adds the hooks to an instance of Fastify. Its answers name the request's id in `x-request-id`. */
 export function observeRequests(

@@ -9,7 +9,7 @@ import type { Session } from "../domain/session.ts";
 import { finalStates, type State } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Database } from "../store/database.ts";
-import type { NewSession } from "../store/sessionStore.ts";
+import type { NewSession } from "../store/newSession.ts";
 import { auditOf } from "./audit.ts";
 import { type ClusterWorkerOptions, startClusterWorker } from "./clusterWorker.ts";
 import { freshDatabase, ownStores, sessionOf, tenant } from "./fixtures.ts";

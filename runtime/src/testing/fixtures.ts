@@ -26,12 +26,6 @@ export const cipher = new TaskCipher(tokenKey);
 /** How long a store may take in a test that judges what is answered rather than how fast this machine is. */
 export const patienceMs = 10_000;
 
-/** A queue that nothing is in. */
-export const noJobs = {
-  counts: async () => ({ waiting: 0, active: 0, delayed: 0 }),
-  oldestWaitingSeconds: async () => 0,
-};
-
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
 export const tenant = (name: string, changes: Partial<z.input<typeof TenantSchema>> = {}): Tenant =>

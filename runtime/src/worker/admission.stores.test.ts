@@ -2,7 +2,8 @@
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
-import { type NewSession, SessionStore } from "../store/sessionStore.ts";
+import type { NewSession } from "../store/newSession.ts";
+import { SessionStore } from "../store/sessionStore.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
 import { Admission } from "./admission.ts";
 

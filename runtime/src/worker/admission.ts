@@ -4,14 +4,16 @@ import { sql } from "kysely";
 import type { Logger } from "pino";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type Load, type Plan, plan, type Situation, type Waiting } from "../domain/admissionPlan.ts";
+import type { Actor } from "../domain/event.ts";
 import { add, nothing, podAmounts, quotaOf, sessionAmounts, workspaceAmounts } from "../domain/quantities.ts";
-import { fromRow, type Session } from "../domain/session.ts";
+import type { Session } from "../domain/session.ts";
 import { finalStates, podStates } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Database } from "../store/database.ts";
 import { secondsInState } from "../store/deadlines.ts";
-import type { Actor, SessionStore } from "../store/sessionStore.ts";
+import { fromRow } from "../store/sessionRow.ts";
+import type { SessionStore } from "../store/sessionStore.ts";
 
 export interface AdmissionOptions {
   database: Database;

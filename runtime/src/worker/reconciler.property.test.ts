@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { isFinal, type SessionEvent } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import { tenant } from "../testing/fixtures.ts";
 import { type Fault, Model } from "../testing/model.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -55,7 +56,7 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
     logs: model.logs,
     tenants,
     limits: { startTimeoutSeconds: 300 },
-    metrics: { observeChange: () => {}, quotaRefusals: { inc: () => {} } as never },
+    metrics: new Metrics(),
   });
   /** The trouble is over: the cluster gets on, and the sweep looks at everybody. */
   const settle = async () => {

@@ -6,13 +6,15 @@ import { shorten } from "../cluster/podView.ts";
 import type { SessionObjects } from "../cluster/sessionObjects.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type Action, decideDown, decideEnd, decideRun, decideStart, drained, type Limits } from "../domain/decide.ts";
-import type { Session } from "../domain/session.ts";
+import type { Actor } from "../domain/event.ts";
+import type { Session, TimedSession } from "../domain/session.ts";
 import { finalStates, podStates, type SessionEvent } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { isIdle } from "../store/deadlines.ts";
-import type { Actor, Seen, SessionStore } from "../store/sessionStore.ts";
+import type { SessionStore } from "../store/sessionStore.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { redact } from "../telemetry/redact.ts";
+import { observeChange } from "./figures.ts";
 
 /** What a look came to; the names are the label `outcome` of the metric. */
 export type Look =
@@ -36,7 +38,7 @@ export interface ReconcilerOptions {
   admission: { run: () => Promise<void>; kick: () => void };
   tenants: Pick<TenantsFile, "get" | "isBehind" | "isClosed">;
   limits: Limits;
-  metrics: Pick<Metrics, "observeChange" | "quotaRefusals">;
+  metrics: Pick<Metrics, "startDuration" | "stopDuration" | "quotaRefusals">;
 }
 
 const worker: Actor = { name: "worker" };
@@ -80,7 +82,7 @@ export class Reconciler {
   }
 
   /** The sweep has it looked at again, and so has news of the tenants. Another worker may know more, and say so. */
-  async #unread({ session }: Seen): Promise<Look> {
+  async #unread({ session }: TimedSession): Promise<Look> {
     if (session.reason === null)
       await this.#apply(session, { type: "waiting", reason: "Waiting for news of its tenant" });
     return { outcome: "waiting", session };
@@ -90,7 +92,7 @@ export class Reconciler {
    * The file does not name the tenant: it may be damaged, so nothing is ended or deleted until the tenant is named again. Only
    * a session that is ending already, and of which nothing is left, has ended: its namespace may be gone.
    */
-  async #unknown(seen: Seen): Promise<Look> {
+  async #unknown(seen: TimedSession): Promise<Look> {
     const { session } = seen;
     if (session.state !== "stopping") return this.#unread(seen);
     try {
@@ -102,7 +104,7 @@ export class Reconciler {
     return this.#apply(session, { type: "gone", keepSeconds: 0 });
   }
 
-  async #queued(seen: Seen, tenant: Tenant | undefined): Promise<Look> {
+  async #queued(seen: TimedSession, tenant: Tenant | undefined): Promise<Look> {
     const end = decideEnd(seen, tenant);
     if (end !== undefined) return this.#act(seen, end);
     await this.options.admission.run();
@@ -115,7 +117,7 @@ export class Reconciler {
       : { outcome: "stale", session: now.session, againMs: 0 };
   }
 
-  async #up(seen: Seen, tenant: Tenant | undefined): Promise<Look> {
+  async #up(seen: TimedSession, tenant: Tenant | undefined): Promise<Look> {
     const { session } = seen;
     const end = decideEnd(seen, tenant);
     if (end !== undefined) return this.#act(seen, end);
@@ -147,7 +149,7 @@ export class Reconciler {
     if (log !== "") await this.options.logs.keep(session, log);
   }
 
-  async #down(seen: Seen, tenant: Tenant | undefined): Promise<Look> {
+  async #down(seen: TimedSession, tenant: Tenant | undefined): Promise<Look> {
     const { objects } = this.options;
     const { session } = seen;
     try {
@@ -167,7 +169,7 @@ export class Reconciler {
     }
   }
 
-  async #create(seen: Seen, tenant: Tenant): Promise<Look> {
+  async #create(seen: TimedSession, tenant: Tenant): Promise<Look> {
     const { session } = seen;
     let creation: Awaited<ReturnType<SessionObjects["create"]>>;
     try {
@@ -190,7 +192,7 @@ export class Reconciler {
     }
   }
 
-  async #act(seen: Seen, action: Action, podUid?: string): Promise<Look> {
+  async #act(seen: TimedSession, action: Action, podUid?: string): Promise<Look> {
     const { session } = seen;
     switch (action.do) {
       case "apply":
@@ -205,7 +207,7 @@ export class Reconciler {
     }
   }
 
-  #again({ session, secondsInState }: Seen): Look {
+  #again({ session, secondsInState }: TimedSession): Look {
     return { outcome: "waiting", session, againMs: removalPollMs(secondsInState) };
   }
 
@@ -216,7 +218,7 @@ export class Reconciler {
     if (result === "unchanged") return { outcome: "settled", session };
     // Somebody else changed it meanwhile, so what was done may be undone: look again at once.
     if (result === "stale") return { outcome: "stale", session, againMs: 0 };
-    this.options.metrics.observeChange(session, result);
+    observeChange(this.options.metrics, session, result);
     if (freesRoom(session, result)) this.options.admission.kick();
     const settles = result.state === "running" || finalStates.some((state) => state === result.state);
     const more = result.state !== session.state && !settles && result.state !== "suspended";

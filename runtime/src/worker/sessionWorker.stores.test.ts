@@ -1,6 +1,7 @@
 import { until } from "@berth/testing/until.ts";
 import { ApiException } from "@kubernetes/client-node";
 import { expect, onTestFinished, test } from "vitest";
+import { addJobFigures } from "../queue/figures.ts";
 import { connectBlockingRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { SessionStore } from "../store/sessionStore.ts";
@@ -26,7 +27,8 @@ async function open(reconcile: (sessionId: string) => Promise<Look>, { start = t
   const redis = await emptyRedis();
   const queue = new SessionQueue(redis, silent, patienceMs);
   const store = new SessionStore(database, cipher);
-  const metrics = new Metrics(store, queue, undefined, patienceMs);
+  const metrics = new Metrics(patienceMs);
+  addJobFigures(metrics, queue);
   const blocking = connectBlockingRedis(storesConfig(name, ""), silent);
   const worker = new SessionWorker(blocking, queue, { reconcile }, metrics, silent);
   if (start) worker.onApplicationBootstrap();

@@ -1,7 +1,8 @@
 /** Sessions that are made ahead, on a real Postgres: who gets them, and what is seen of them. */
 import { expect, onTestFinished, test } from "vitest";
 import { warmMark } from "../domain/warmMark.ts";
-import { type NewSession, SessionStore } from "../store/sessionStore.ts";
+import type { NewSession } from "../store/newSession.ts";
+import { SessionStore } from "../store/sessionStore.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
 import { Admission } from "./admission.ts";
 import { WarmPools } from "./warmPools.ts";

@@ -1,12 +1,13 @@
 /** Keeps as many sessions ready ahead as tenants' `warmPools` say. Run by one process at a time. */
 import { sql } from "kysely";
+import type { Actor } from "../domain/event.ts";
 import { finalStates } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { type Tier, tierNames } from "../domain/tiers.ts";
 import { warmMark } from "../domain/warmMark.ts";
 import { adjust, type Spare } from "../domain/warmPlan.ts";
 import type { Database } from "../store/database.ts";
-import type { Actor, SessionStore } from "../store/sessionStore.ts";
+import type { SessionStore } from "../store/sessionStore.ts";
 
 export interface WarmPoolsOptions {
   database: Database;

@@ -1,8 +1,8 @@
 /** Who calls, what that lets them do, and the decorators that say so at a handler. */
 import { createParamDecorator, type ExecutionContext, SetMetadata } from "@nestjs/common";
 import type { FastifyRequest } from "fastify";
+import type { Actor } from "../../domain/event.ts";
 import type { Scope, Tenant } from "../../domain/tenants.ts";
-import type { Actor } from "../../store/sessionStore.ts";
 import { Problem } from "../http/problem.ts";
 import type { Credential } from "./credential.ts";
 

@@ -2,7 +2,6 @@
 import { createHmac, randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
-import type { DesktopMode } from "../../gateway/rfbClient.ts";
 import { Credential } from "./credential.ts";
 
 /** Seconds a ticket is good for unless something else is asked for. */
@@ -17,6 +16,9 @@ const Claims = z.object({
   jti: z.string(),
   by: Credential.optional(),
 });
+
+/** What somebody may do at a desktop: use it, or look at it. */
+export type DesktopMode = "interactive" | "view";
 
 /** What a ticket is made for. */
 export interface Permission {

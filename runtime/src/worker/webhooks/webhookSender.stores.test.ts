@@ -6,13 +6,14 @@ import type { AddressInfo } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
+import { toDeliveryJson } from "../../api/deliveryJson.ts";
 import { TenantsFile } from "../../config/tenantsFile.ts";
 import type { Session } from "../../domain/session.ts";
 import type { Tenant } from "../../domain/tenants.ts";
 import { DeliveryStore, type Room } from "../../store/deliveryStore.ts";
 import { SessionStore } from "../../store/sessionStore.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
-import { cipher, freshDatabase, noJobs, sessionOf, silent, tenant, tenantsFile } from "../../testing/fixtures.ts";
+import { cipher, freshDatabase, sessionOf, silent, tenant, tenantsFile } from "../../testing/fixtures.ts";
 import { WebhookSender } from "./webhookSender.ts";
 
 const user = { name: "key:default" };
@@ -60,7 +61,7 @@ async function open(url: string, { allowPrivate = true, senders = 1, intervalMs 
   const deliveries = new DeliveryStore(database);
   const file = tenantsFile(tenant("acme", { webhooks: [{ url, secret }] }), tenant("beta"));
   const tenants = new TenantsFile(file, silent, 20);
-  const metrics = new Metrics(sessions, noJobs);
+  const metrics = new Metrics();
   onTestFinished(() => tenants.onApplicationShutdown());
   const options = { tenants, metrics, logger: silent, allowPrivate, intervalMs };
   const running = Array.from({ length: senders }, () => {
@@ -97,7 +98,7 @@ async function open(url: string, { allowPrivate = true, senders = 1, intervalMs 
     stop: () => Promise.all(running.map(({ sender }) => sender.onApplicationShutdown())),
     /** The stack is changed: these are the tenants from now on. */
     setTenants: (...tenants: Tenant[]) => writeFileSync(file, JSON.stringify({ tenants })),
-    listed: async () => (await deliveries.list({}, 100, undefined))?.items ?? [],
+    listed: async () => ((await deliveries.list({}, 100, undefined))?.items ?? []).map(toDeliveryJson),
     hurry: () => sql`update webhook_deliveries set next_at = now()`.execute(database),
     /** Lets all sessions be a minute older. */
     age: () => sql`update sessions set created_at = created_at - interval '1 minute'`.execute(database),

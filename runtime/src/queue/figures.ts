@@ -1,0 +1,20 @@
+/** Figures of the queue's jobs, from Redis. */
+import { type Metrics, oncePerScrape } from "../telemetry/metrics.ts";
+import { queueName, type SessionQueue } from "./sessionQueue.ts";
+
+export function addJobFigures(metrics: Metrics, queue: Pick<SessionQueue, "counts" | "oldestWaitingSeconds">): void {
+  const counts = oncePerScrape(() => queue.counts());
+  // Named as the adapter wants it: the worker's autoscaler reads it.
+  metrics.figure("bullmq_waiting_jobs", "Jobs that wait for a worker.", ["queue"], async (gauge) =>
+    gauge.set({ queue: queueName }, (await counts()).waiting),
+  );
+  metrics.figure("bullmq_jobs", "Jobs by state.", ["queue", "state"], async (gauge) => {
+    for (const [state, count] of Object.entries(await counts())) gauge.set({ queue: queueName, state }, count);
+  });
+  metrics.figure(
+    "berth_oldest_waiting_job_age_seconds",
+    "For how long the oldest waiting job waits; 0: none does.",
+    [],
+    async (gauge) => gauge.set(await queue.oldestWaitingSeconds()),
+  );
+}
