@@ -10,7 +10,7 @@ import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { sessionToken } from "./channel/token.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
-import { SessionStore } from "./store/sessionStore.ts";
+import { recordsOn } from "./store/records.ts";
 import {
   cipher,
   emptyRedis,
@@ -33,7 +33,7 @@ const podIp = "127.66.0.1";
 async function open(changes: Record<string, string> = {}) {
   const { name, database } = await freshDatabase();
   const env = await environment(name, tenantsFile(tenant("acme")), changes);
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const queue = new SessionQueue(await emptyRedis(), silent, patienceMs);
   onTestFinished(() => queue.close());
   return {
@@ -43,7 +43,10 @@ async function open(changes: Record<string, string> = {}) {
     queue,
     url: (path: string) => `http://127.0.0.1:${env.HTTP_PORT}${path}`,
     async create(): Promise<string> {
-      const made = await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small" }, { name: "test" });
+      const made = await store.creation.create(
+        { tenant: "acme", namespace: "tenant-acme", tier: "small" },
+        { name: "test" },
+      );
       if (typeof made === "string") throw new Error(made);
       return made.session.id;
     },
@@ -118,8 +121,8 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
   env.KUBECONFIG = kubeconfig(dirname(env.KUBECONFIG), `http://127.0.0.1:${(kube.address() as AddressInfo).port}`);
   const id = await create();
   for (const event of [{ type: "admitted" }, { type: "ready", podIp }] as const) {
-    const session = await store.find(id);
-    if (session !== undefined) await store.apply(session, event, { name: "test" });
+    const session = await store.queries.find(id);
+    if (session !== undefined) await store.commands.apply(session, event, { name: "test" });
   }
   const { child, log: logged, says, exit } = runProgram(["api"], env);
   await says("listening");

@@ -3,7 +3,7 @@ import { Body, Controller, Get, Inject, Param, Post, Query, UseGuards } from "@n
 import { z } from "zod";
 import { isFinal } from "../domain/state.ts";
 import { Activity } from "../store/activity.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { defaultLifetimeSeconds, Tickets } from "./access/tickets.ts";
@@ -55,7 +55,7 @@ const notAnUpgrade = { 426: "This is a WebSocket." };
 @Controller("v1/sessions/:id")
 export class DesktopController {
   constructor(
-    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(SessionQueries) private readonly queries: SessionQueries,
     @Inject(Activity) private readonly activity: Activity,
     @Inject(Tickets) private readonly tickets: Tickets,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
@@ -74,7 +74,7 @@ export class DesktopController {
     @Param({ schema: IdParams }) { id }: IdParams,
     @Body({ schema: TicketBody }) { mode, lifetimeSeconds }: TicketBody,
   ): Promise<z.infer<typeof TicketJson>> {
-    const session = found(await this.store.find(id, tenant.name), id);
+    const session = found(await this.queries.find(id, tenant.name), id);
     if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}; its desktop is gone.`);
     this.activity.touch(id);
     const permission = { sessionId: id, tenant: tenant.name, mode };

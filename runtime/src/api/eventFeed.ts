@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type EventJson, toEventJson } from "../domain/event.ts";
-import type { SessionStore } from "../store/sessionStore.ts";
+import type { AuditTrail } from "../store/auditTrail.ts";
 import { follow, past, type Whose } from "./follow.ts";
 
 /** Milliseconds between two looks into the audit trail, while somebody listens. */
@@ -17,7 +17,7 @@ export class EventFeed {
   #position: Promise<string> | undefined;
 
   constructor(
-    private readonly store: Pick<SessionStore, "newestEventId" | "events" | "allEvents">,
+    private readonly trail: AuditTrail,
     private readonly logger: Logger,
   ) {}
 
@@ -35,7 +35,7 @@ export class EventFeed {
 
   /** See follow.ts. */
   past(whose: Whose, after: string): AsyncGenerator<EventJson> {
-    return past(this.store, whose, after);
+    return past(this.trail, whose, after);
   }
 
   /** See follow.ts. */
@@ -45,12 +45,12 @@ export class EventFeed {
     signal: AbortSignal,
     quietMs: number,
   ): AsyncGenerator<EventJson | null> {
-    return follow({ store: this.store, feed: this }, whose, after, signal, quietMs);
+    return follow({ trail: this.trail, feed: this }, whose, after, signal, quietMs);
   }
 
   async #start(): Promise<string> {
     try {
-      const position = await this.store.newestEventId();
+      const position = await this.trail.newestId();
       void this.#run(position);
       return position;
     } catch (error) {
@@ -66,7 +66,7 @@ export class EventFeed {
       await sleep(intervalMs);
       if (this.#listeners.size === 0) break;
       try {
-        const events = await this.store.allEvents(position, pageSize);
+        const events = await this.trail.ofAll(position, pageSize);
         position = events.at(-1)?.id ?? position;
         this.#position = Promise.resolve(position);
         for (const event of events) {

@@ -5,7 +5,8 @@ import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { EventJson } from "../domain/event.ts";
 import { isFinal } from "../domain/state.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { AuditTrail } from "../store/auditTrail.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { EventFeed } from "./eventFeed.ts";
@@ -40,7 +41,8 @@ const events = { description: "A message an event: its id, and the event as data
 @UseGuards(CallerGuard)
 export class EventsController {
   constructor(
-    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(SessionQueries) private readonly queries: SessionQueries,
+    @Inject(AuditTrail) private readonly trail: AuditTrail,
     @Inject(EventFeed) private readonly feed: EventFeed,
     @Inject(Streams) private readonly streams: Streams,
   ) {}
@@ -70,12 +72,12 @@ export class EventsController {
     @InHeaders(Position) position: Position,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const session = found(await this.store.find(id, tenant.name), id);
+    const session = found(await this.queries.find(id, tenant.name), id);
     const whose = { tenant: tenant.name, sessionId: id };
     const after = position["Last-Event-ID"];
     if (isFinal(session.state) || query.follow === "false") {
       // An EventSource connects again and again; this answer is the one that ends it.
-      if (isFinal(session.state) && (await this.store.events(whose, after ?? "0", 1)).length === 0) {
+      if (isFinal(session.state) && (await this.trail.ofTenant(whose, after ?? "0", 1)).length === 0) {
         reply.status(204).send();
         return;
       }

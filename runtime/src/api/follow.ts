@@ -1,7 +1,7 @@
 /** First what has been, then what happens: one session's events, or one tenant's. */
 
 import { type EventJson, toEventJson } from "../domain/event.ts";
-import type { SessionStore } from "../store/sessionStore.ts";
+import type { AuditTrail } from "../store/auditTrail.ts";
 
 /** Whose events: a tenant's, or those of one of its sessions. */
 export interface Whose {
@@ -22,12 +22,12 @@ const maxBehind = 10_000;
 
 /** The events after `after` that have been up to now, in order. */
 export async function* past(
-  store: Pick<SessionStore, "events">,
+  trail: Pick<AuditTrail, "ofTenant">,
   whose: Whose,
   after: string,
 ): AsyncGenerator<EventJson> {
   for (let last: string | undefined = after; last !== undefined; ) {
-    const page = await store.events(whose, last, pageSize);
+    const page = await trail.ofTenant(whose, last, pageSize);
     for (const event of page) yield toEventJson(event, whose.tenant);
     last = page.length === pageSize ? page.at(-1)?.id : undefined;
   }
@@ -38,7 +38,7 @@ export async function* past(
  * from now on. Yields null once nothing can be missed any more, and whenever nothing has happened for `quietMs` milliseconds.
  */
 export async function* follow(
-  { store, feed }: { store: Pick<SessionStore, "events">; feed: Feed },
+  { trail, feed }: { trail: Pick<AuditTrail, "ofTenant">; feed: Feed },
   whose: Whose,
   after: string | undefined,
   signal: AbortSignal,
@@ -61,7 +61,7 @@ export async function* follow(
     yield null;
 
     let last = after ?? (whose.sessionId === undefined ? position : "0");
-    for await (const event of past(store, whose, last)) {
+    for await (const event of past(trail, whose, last)) {
       last = event.id;
       yield event;
     }

@@ -114,7 +114,10 @@ async function open(): Promise<void> {
   send = (request) => exchange(origin, agent, request);
   ids = [];
   for (const state of ["queued", "running", "suspended", "stopped"] as const) {
-    const made = await api.store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small" }, { name: "test" });
+    const made = await api.store.creation.create(
+      { tenant: "acme", namespace: "tenant-acme", tier: "small" },
+      { name: "test" },
+    );
     if (typeof made === "string") throw new Error(made);
     await api.database.updateTable("sessions").set({ state }).where("id", "=", made.session.id).execute();
     ids.push(made.session.id);

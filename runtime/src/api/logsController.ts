@@ -6,7 +6,8 @@ import { z } from "zod";
 import { withoutTimes } from "../cluster/logTail.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import { isFinal, podStates } from "../domain/state.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { KeptLogs } from "../store/keptLogs.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { found, IdParams, wholeNumber, YesOrNo } from "./http/input.ts";
@@ -26,7 +27,8 @@ type LogsQuery = z.infer<typeof LogsQuery>;
 @UseGuards(CallerGuard)
 export class LogsController {
   constructor(
-    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(SessionQueries) private readonly queries: SessionQueries,
+    @Inject(KeptLogs) private readonly keptLogs: KeptLogs,
     @Inject(PodAccess) private readonly pods: PodAccess,
     @Inject(Streams) private readonly streams: Streams,
   ) {}
@@ -47,9 +49,9 @@ export class LogsController {
     @Query({ schema: LogsQuery }) { follow, tail, timestamps }: LogsQuery,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const session = found(await this.store.find(id, tenant.name), id);
+    const session = found(await this.queries.find(id, tenant.name), id);
     if (isFinal(session.state)) {
-      const log = await this.store.keptLog(id);
+      const log = await this.keptLogs.of(id);
       if (log === undefined) throw new Problem(409, `The session is ${session.state}; nothing of its log is kept.`);
       return sendText(reply, lastLines(timestamps === "true" ? log : withoutTimes(log), tail));
     }

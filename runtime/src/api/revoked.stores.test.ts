@@ -32,8 +32,8 @@ test("a log that is followed with a key that was removed ends within 5 s of the 
   const api = await openApi({ TENANTS_FILE: file });
   const { id } = (await call(api, "POST", "/v1/sessions", { body: { tier: "small" } })).json;
   for (const event of [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }] as const) {
-    const seen = await api.store.find(id);
-    if (seen !== undefined) await api.store.apply(seen, event, { name: "worker" });
+    const seen = await api.store.queries.find(id);
+    if (seen !== undefined) await api.store.commands.apply(seen, event, { name: "worker" });
   }
   const url = `${await listen(api)}/v1/sessions/${id}/logs?follow=true`;
   const response = await fetch(url, { headers: { authorization: `Bearer ${keyOf("acme")}` } });

@@ -2,7 +2,6 @@
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
 import type { SessionEvent } from "../domain/state.ts";
-import { keepLog } from "../store/keptLogs.ts";
 import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
 import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
 
@@ -11,8 +10,8 @@ const worker = { name: "worker" };
 
 async function apply({ store }: OpenApi, id: string, ...events: SessionEvent[]): Promise<void> {
   for (const event of events) {
-    const seen = await store.find(id);
-    if (seen !== undefined) await store.apply(seen, event, worker);
+    const seen = await store.queries.find(id);
+    if (seen !== undefined) await store.commands.apply(seen, event, worker);
   }
 }
 const running: SessionEvent[] = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }];
@@ -34,7 +33,7 @@ test("what a session is to do is kept for its agent, and shown to nobody else", 
     idleTimeoutSeconds: 600,
     maxLifetimeSeconds: 3600,
   });
-  expect(await api.store.task(made.id)).toEqual({
+  expect(await api.store.tasks.of(made.id)).toEqual({
     command: ["python3", "-c", "print('hi')"],
     env: { MODE: "fast\nand good" },
     secrets: { API_TOKEN: "S3CRET" },
@@ -57,7 +56,7 @@ test.each([
 ])("a tenant that can't have a session is told so: %s", async (_, changes, detail) => {
   const api = await openApi({}, [tenant("acme", changes)]);
   expect(await create(api)).toMatchObject({ status: 403, detail: expect.stringContaining(detail) });
-  expect(await api.store.count()).toEqual([]);
+  expect(await api.store.counts.byTenantAndState()).toEqual([]);
 });
 
 test("a session lives and idles no longer than its tenant lets it", async () => {
@@ -114,7 +113,7 @@ test("wait=running answers when the session runs, or never will", async () => {
     let answered = false;
     void answer.then(() => (answered = true));
     const { id } = await until("the session is made", 30, async () => {
-      const page = await api.store.list("acme", { limit: 1, states: ["queued"] });
+      const page = await api.store.queries.list("acme", { limit: 1, states: ["queued"] });
       return page?.items[0];
     });
     expect(answered).toBe(false);
@@ -264,7 +263,7 @@ test("a shutdown ends what goes on for long, and answers what waits", async () =
     headers: { authorization: `Bearer ${keyOf("acme")}`, "content-type": "application/json" },
     body: JSON.stringify({ tier: "small" }),
   });
-  const sessions = async () => (await api.store.list("acme", { limit: 10 }))?.items;
+  const sessions = async () => (await api.store.queries.list("acme", { limit: 10 }))?.items;
   await until("the second session is made", 30, sessions, (items) => items?.length === 2);
   await until(
     "the first event is heard",
@@ -307,7 +306,7 @@ test("after the session's end the log is what is kept of it, with or without tim
   const [{ id }, other] = [await create(api), await create(api)];
   const stop: SessionEvent = { type: "fail", cause: "agent-error", reason: "The agent exited with code 2" };
   for (const one of [id, other.id]) await apply(api, one, ...running, stop, { type: "gone", keepSeconds: 0 });
-  await keepLog(api.database, id, "2026-11-28T11:00:00Z one\n2026-11-28T11:00:01Z two\n");
+  await api.store.logs.keep(id, "2026-11-28T11:00:00Z one\n2026-11-28T11:00:01Z two\n");
   const logs = (session: string, query = "", key = keyOf("acme")) =>
     api.app.inject({ url: `/v1/sessions/${session}/logs${query}`, headers: { authorization: `Bearer ${key}` } });
   const answer = await logs(id);

@@ -9,7 +9,9 @@ import { tierNames } from "../domain/tiers.ts";
 import { warmMark } from "../domain/warmMark.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
-import { type Changed, SessionStore } from "../store/sessionStore.ts";
+import { type Changed, SessionCommands } from "../store/sessionCommands.ts";
+import { SessionCreation } from "../store/sessionCreation.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Allow, Caller, type TenantCaller, TicketsToo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
@@ -61,7 +63,9 @@ const tooLate = "The session's state does not allow it.";
 @UseGuards(CallerGuard)
 export class SessionsController {
   constructor(
-    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(SessionCreation) private readonly creation: SessionCreation,
+    @Inject(SessionCommands) private readonly commands: SessionCommands,
+    @Inject(SessionQueries) private readonly queries: SessionQueries,
     @Inject(SessionQueue) private readonly queue: SessionQueue,
     @Inject(Activity) private readonly activity: Activity,
     @Inject(Waiting) private readonly waiting: Waiting,
@@ -103,7 +107,7 @@ export class SessionsController {
     const waited = wait && this.waiting.forRunning(tenant.name, reply);
     const { tier, labels = {}, command = null, env = {}, secrets = {} } = body;
     const claim = tenant.warmPools[tier] > 0 ? warmMark(this.agentImage, tenant) : undefined;
-    const made = await this.store.create(
+    const made = await this.creation.create(
       {
         tenant: tenant.name,
         namespace: tenant.namespace,
@@ -148,7 +152,7 @@ export class SessionsController {
     @Query({ schema: ListQuery }) { limit, cursor, state, tier, label }: ListQuery,
   ): Promise<z.infer<typeof Page>> {
     const labels = label && Object.fromEntries(label.map((text) => text.split(/=(.*)/s).slice(0, 2)));
-    const page = await this.store.list(tenant.name, { limit, cursor, states: state, tier, labels });
+    const page = await this.queries.list(tenant.name, { limit, cursor, states: state, tier, labels });
     if (page === undefined) {
       throw invalidInput([{ path: ["cursor"], message: "must be a nextCursor of an earlier answer" }]);
     }
@@ -163,7 +167,7 @@ export class SessionsController {
     @Caller() { tenant }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<SessionJson> {
-    return this.#json(found(await this.store.find(id, tenant.name), id));
+    return this.#json(found(await this.queries.find(id, tenant.name), id));
   }
 
   @Delete(":id")
@@ -177,7 +181,7 @@ export class SessionsController {
     @Caller() { tenant, actor }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<SessionJson> {
-    const session = found(await this.store.stop(id, tenant.name, "Stopped by the user", actor), id);
+    const session = found(await this.commands.stop(id, tenant.name, "Stopped by the user", actor), id);
     this.queue.look(id);
     return this.#json(session);
   }
@@ -194,7 +198,7 @@ export class SessionsController {
     @Caller() { tenant, actor }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<SessionJson> {
-    return this.#json(this.#changed(await this.store.suspend(id, tenant.name, actor), id));
+    return this.#json(this.#changed(await this.commands.suspend(id, tenant.name, actor), id));
   }
 
   @Post(":id/resume")
@@ -212,7 +216,7 @@ export class SessionsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SessionJson> {
     const waited = wait && this.waiting.forRunning(tenant.name, reply);
-    const session = this.#changed(await this.store.resume(id, tenant.name, actor), id);
+    const session = this.#changed(await this.commands.resume(id, tenant.name, actor), id);
     this.activity.touch(id);
     return this.#json((await waited?.(session)) ?? session);
   }
@@ -231,11 +235,11 @@ export class SessionsController {
     @Body({ schema: ExtendBody }) { seconds }: ExtendBody,
   ): Promise<SessionJson> {
     const limit = tenant.maxLifetimeSeconds;
-    const { maxLifetimeSeconds } = found(await this.store.find(id, tenant.name), id);
+    const { maxLifetimeSeconds } = found(await this.queries.find(id, tenant.name), id);
     if (limit !== null && maxLifetimeSeconds !== null && maxLifetimeSeconds >= limit) {
       throw new Problem(409, `The session may run for ${limit} s already, which is the tenant's limit.`);
     }
-    return this.#json(this.#changed(await this.store.extend(id, tenant.name, seconds, limit, actor), id));
+    return this.#json(this.#changed(await this.commands.extend(id, tenant.name, seconds, limit, actor), id));
   }
 
   @Post(":id/touch")
@@ -246,7 +250,7 @@ export class SessionsController {
     answers: { 204: { description: "Noted." } },
   })
   async touchSession(@Caller() { tenant }: TenantCaller, @Param({ schema: IdParams }) { id }: IdParams): Promise<void> {
-    found(await this.store.find(id, tenant.name), id);
+    found(await this.queries.find(id, tenant.name), id);
     this.activity.touch(id);
   }
 

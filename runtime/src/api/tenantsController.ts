@@ -4,7 +4,7 @@ import { z } from "zod";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { states } from "../domain/state.ts";
 import { scopes, type Tenant } from "../domain/tenants.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { SessionCounts } from "../store/sessionCounts.ts";
 import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { found, tenantName } from "./http/input.ts";
@@ -59,7 +59,7 @@ type Counts = { tenant: string; state: (typeof states)[number]; count: number }[
 export class TenantsController {
   constructor(
     @Inject(TenantsFile) private readonly tenants: TenantsFile,
-    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(SessionCounts) private readonly counts: SessionCounts,
   ) {}
 
   @Get()
@@ -69,7 +69,7 @@ export class TenantsController {
     answers: { 200: { description: "The tenants.", json: TenantsJson } },
   })
   async listTenants(): Promise<z.infer<typeof TenantsJson>> {
-    const counts = await this.store.count();
+    const counts = await this.counts.byTenantAndState();
     return { items: this.tenants.all().map((tenant) => toTenantJson(tenant, counts)) };
   }
 
@@ -85,7 +85,7 @@ export class TenantsController {
   ): Promise<TenantJson> {
     const own = caller.role === "admin" || caller.tenant.name === name;
     const tenant = found(own ? this.tenants.get(name) : undefined, name, "tenant");
-    return toTenantJson(tenant, await this.store.count());
+    return toTenantJson(tenant, await this.counts.byTenantAndState());
   }
 }
 

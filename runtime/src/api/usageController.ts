@@ -3,7 +3,7 @@ import { Controller, Get, Inject, Query, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { tierNames } from "../domain/tiers.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { Usage } from "../store/usage.ts";
 import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { tenantName } from "./http/input.ts";
@@ -42,7 +42,7 @@ type UsageJson = z.infer<typeof UsageJson>;
 @UseGuards(CallerGuard)
 export class UsageController {
   constructor(
-    @Inject(SessionStore) private readonly store: SessionStore,
+    @Inject(Usage) private readonly usage: Usage,
     @Inject(TenantsFile) private readonly tenants: TenantsFile,
   ) {}
 
@@ -60,7 +60,7 @@ export class UsageController {
     const names = this.#tenantsOf(caller, query.tenant);
     const items: UsageJson["items"] = [];
     for (const tenant of names) {
-      for (const used of await this.store.usage(tenant, from, to)) items.push({ tenant, ...used });
+      for (const used of await this.usage.ofTenant(tenant, from, to)) items.push({ tenant, ...used });
     }
     return { from, to, items };
   }

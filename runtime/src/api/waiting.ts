@@ -1,7 +1,7 @@
 /** Waits for a session to run. */
 import type { FastifyReply } from "fastify";
 import type { Session } from "../domain/session.ts";
-import type { SessionStore } from "../store/sessionStore.ts";
+import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { EventFeed } from "./eventFeed.ts";
 import type { Streams } from "./http/streams.ts";
 
@@ -13,7 +13,7 @@ const isOnItsWay = ({ state, resumes }: Session): boolean =>
 
 export class Waiting {
   constructor(
-    private readonly store: Pick<SessionStore, "find">,
+    private readonly queries: Pick<SessionQueries, "find">,
     private readonly feed: Pick<EventFeed, "follow">,
     private readonly streams: Pick<Streams, "open">,
   ) {}
@@ -32,10 +32,10 @@ export class Waiting {
       for await (const event of this.feed.follow(whose, "0", signal, patienceMs)) {
         // The feed begins in the past: only an event that is newer than what was seen brings news.
         if (event === null || event.version < latest.version) continue;
-        latest = (await this.store.find(session.id, tenant)) ?? latest;
+        latest = (await this.queries.find(session.id, tenant)) ?? latest;
         if (!isOnItsWay(latest)) return latest;
       }
-      return (await this.store.find(session.id, tenant)) ?? latest;
+      return (await this.queries.find(session.id, tenant)) ?? latest;
     };
   }
 }

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { proxyToken } from "../api/access/tickets.ts";
 import type { NewSession } from "../store/newSession.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { recordsOn } from "../store/records.ts";
 import { createLogger } from "../telemetry/logging.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { cipher, freshDatabase, tenant } from "../testing/fixtures.ts";
@@ -15,13 +15,13 @@ const task = { command: ["make", "it"], env: { MODE: "fast" }, secrets: { API_KE
 
 async function open() {
   const { database } = await freshDatabase();
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const lines: string[] = [];
   const looked: string[] = [];
   const metrics = new Metrics();
   const server = createChannel({
     tokenKey,
-    store,
+    ...store,
     queue: { look: (id) => looked.push(id) },
     tenants: { get: (name) => tenant(name, { commandIsActivity: name !== "strict" }) },
     metrics,
@@ -34,7 +34,10 @@ async function open() {
     metrics,
     log: () => lines.join(""),
     create: async (request: Partial<NewSession> = {}) => {
-      const made = await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small", ...request }, user);
+      const made = await store.creation.create(
+        { tenant: "acme", namespace: "tenant-acme", tier: "small", ...request },
+        user,
+      );
       if (typeof made === "string") throw new Error(made);
       return made.session.id;
     },
@@ -78,10 +81,10 @@ test("a pod that was made ahead is told to ask again until it has an owner, and 
   const id = await create({ warm: "mark" });
   const early = await call(id, "GET", "/session/task");
   expect(early).toMatchObject({ status: 409, headers: { "retry-after": "1" } });
-  const made = await store.find(id);
-  const starting = made && (await store.apply(made, { type: "admitted" }, user));
+  const made = await store.queries.find(id);
+  const starting = made && (await store.commands.apply(made, { type: "admitted" }, user));
   if (typeof starting !== "object") throw new Error(starting);
-  await store.apply(starting, { type: "ready", podIp: "10.0.0.1" }, user);
+  await store.commands.apply(starting, { type: "ready", podIp: "10.0.0.1" }, user);
   expect(await create({ claim: "mark", task })).toBe(id);
   expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 200, json: task });
 });
@@ -102,10 +105,10 @@ test("a token speaks for its own session only, and while that lives", async () =
   expect((await call(id, "GET", "/session/task", undefined, sessionToken(tokenKey, other))).json.id).toBe(other);
   const nobody = "00000000-0000-4000-8000-000000000000";
   expect(await call(nobody, "GET", "/session/task")).toMatchObject({ status: 404, ...problem });
-  await store.stop(id, "acme", "Stopped by the user", user);
+  await store.commands.stop(id, "acme", "Stopped by the user", user);
   expect((await call(id, "GET", "/session/task")).status).toBe(200);
-  const stopping = await store.find(id);
-  if (stopping !== undefined) await store.apply(stopping, { type: "gone", keepSeconds: 0 }, user);
+  const stopping = await store.queries.find(id);
+  if (stopping !== undefined) await store.commands.apply(stopping, { type: "gone", keepSeconds: 0 }, user);
   expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 409, ...problem });
 });
 
@@ -121,8 +124,8 @@ test("a command that runs keeps the session from being idle, and not where the t
   const [acme, strict] = [await create(), await create({ tenant: "strict" })];
   const report = { idleSeconds: 60, command: "running" };
   for (const id of [acme, strict]) expect((await call(id, "POST", "/session/activity", report)).status).toBe(204);
-  expect((await store.find(acme))?.lastActiveAt).toBeInstanceOf(Date);
-  expect((await store.find(strict))?.lastActiveAt).toBeNull();
+  expect((await store.queries.find(acme))?.lastActiveAt).toBeInstanceOf(Date);
+  expect((await store.queries.find(strict))?.lastActiveAt).toBeNull();
 });
 
 test("who types or points keeps the session from being idle, whatever its command does", async () => {
@@ -131,9 +134,9 @@ test("who types or points keeps the session from being idle, whatever its comman
   const report = (idleSeconds: number, command: string, exitCode?: number) =>
     call(id, "POST", "/session/activity", { idleSeconds, command, exitCode });
   expect((await report(60, "running")).status).toBe(204);
-  expect((await store.find(id))?.lastActiveAt).toBeNull();
+  expect((await store.queries.find(id))?.lastActiveAt).toBeNull();
   expect((await report(3, "running")).status).toBe(204);
-  expect((await store.find(id))?.lastActiveAt).toBeInstanceOf(Date);
+  expect((await store.queries.find(id))?.lastActiveAt).toBeInstanceOf(Date);
   expect((await report(60, "ended", 7)).status).toBe(204);
   expect(log()).toContain('"exitCode":7');
 });
@@ -141,11 +144,11 @@ test("who types or points keeps the session from being idle, whatever its comman
 test("progress is seen at the session and in its trail", async () => {
   const { store, create, call } = await open();
   const id = await create();
-  const queued = await store.find(id);
-  if (queued !== undefined) await store.apply(queued, { type: "admitted" }, user);
+  const queued = await store.queries.find(id);
+  if (queued !== undefined) await store.commands.apply(queued, { type: "admitted" }, user);
   expect((await call(id, "POST", "/session/progress", { message: "Reading", percent: 40 })).status).toBe(204);
-  expect((await store.find(id))?.progress).toEqual({ message: "Reading", percent: 40 });
-  const events = await store.events({ tenant: "acme", sessionId: id }, "0", 10);
+  expect((await store.queries.find(id))?.progress).toEqual({ message: "Reading", percent: 40 });
+  const events = await store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 10);
   expect(events.at(-1)).toMatchObject({ type: "progress", reason: "Reading (40 %)", actor: "agent" });
 });
 

@@ -20,7 +20,9 @@ import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Session } from "../domain/session.ts";
 import { finalStates } from "../domain/state.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
-import type { SessionStore } from "../store/sessionStore.ts";
+import type { SessionCommands } from "../store/sessionCommands.ts";
+import type { SessionQueries } from "../store/sessionQueries.ts";
+import type { Tasks } from "../store/tasks.ts";
 import { addToLogContext } from "../telemetry/logContext.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { observeRequests } from "../telemetry/requests.ts";
@@ -29,7 +31,9 @@ import { sessionOf } from "./token.ts";
 
 export interface ChannelOptions {
   tokenKey: string;
-  store: Pick<SessionStore, "find" | "task" | "touch" | "progress">;
+  queries: Pick<SessionQueries, "find">;
+  tasks: Pick<Tasks, "of">;
+  commands: Pick<SessionCommands, "touch" | "noteProgress">;
   queue: Pick<SessionQueue, "look">;
   tenants: Pick<TenantsFile, "get">;
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">;
@@ -58,7 +62,16 @@ const ProgressReport = z.strictObject({
 });
 
 /** The server; it does not listen yet. */
-export function createChannel({ tokenKey, store, queue, tenants, metrics, logger }: ChannelOptions): FastifyInstance {
+export function createChannel({
+  tokenKey,
+  queries,
+  tasks,
+  commands,
+  queue,
+  tenants,
+  metrics,
+  logger,
+}: ChannelOptions): FastifyInstance {
   const server = fastify({
     bodyLimit: 16 * 1024,
     requestTimeout: 10_000,
@@ -79,7 +92,7 @@ export function createChannel({ tokenKey, store, queue, tenants, metrics, logger
     addToLogContext({ sessionId: id });
     const seconds = limiter.take(id);
     if (seconds > 0) throw new Problem(429, `Too many calls; come again in ${seconds} s.`, undefined, seconds);
-    const session = await store.find(id);
+    const session = await queries.find(id);
     if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
     addToLogContext({ tenant: session.tenant });
     if (finalStates.some((state) => state === session.state))
@@ -90,7 +103,7 @@ export function createChannel({ tokenKey, store, queue, tenants, metrics, logger
   server.get("/session/task", async (request, reply) => {
     const { id, tenant, tier, warm } = await speaker(request);
     if (warm !== null) throw new Problem(409, "The session is nobody's yet.", undefined, ownerPollSeconds);
-    const task = await store.task(id);
+    const task = await tasks.of(id);
     reply.header("cache-control", "no-store");
     return { id, tenant, tier, ...task };
   });
@@ -107,7 +120,7 @@ export function createChannel({ tokenKey, store, queue, tenants, metrics, logger
     const { idleSeconds, command, exitCode } = parse(Activity, request.body);
     // Of a tenant that the file does not name, nobody knows that a command shall not count.
     const works = command === "running" && tenants.get(tenant)?.commandIsActivity !== false;
-    if (works || idleSeconds < freshSeconds) await store.touch(id);
+    if (works || idleSeconds < freshSeconds) await commands.touch(id);
     if (command === "ended") logger.info({ exitCode }, "the agent's command ended");
     return reply.status(204).send();
   });
@@ -115,7 +128,7 @@ export function createChannel({ tokenKey, store, queue, tenants, metrics, logger
   server.post("/session/progress", async (request, reply) => {
     const { id } = await speaker(request);
     const { message, percent } = parse(ProgressReport, request.body);
-    await store.progress(id, message, percent ?? null, { name: "agent", address: request.ip });
+    await commands.noteProgress(id, message, percent ?? null, { name: "agent", address: request.ip });
     return reply.status(204).send();
   });
 

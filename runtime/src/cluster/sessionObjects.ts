@@ -2,13 +2,14 @@
 import type { KubernetesObject } from "@kubernetes/client-node";
 import pRetry from "p-retry";
 import type { Observed } from "../domain/decide.ts";
+import type { PodView } from "../domain/podView.ts";
 import type { Session } from "../domain/session.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { warmMark } from "../domain/warmMark.ts";
 import { type CoreApi, refusalOf } from "./kubernetes.ts";
 import { objectName, sessionLabel } from "./names.ts";
 import { claimFor, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec.ts";
-import { asEvicted, mayBeEviction, type PodView, viewPod } from "./podView.ts";
+import { asEvicted, mayBeEviction, viewPod } from "./podView.ts";
 import { type Creation, explain } from "./refusals.ts";
 
 export interface PodSettings {

@@ -15,7 +15,7 @@ import { TenantsFile } from "../config/tenantsFile.ts";
 import type { SessionEvent } from "../domain/state.ts";
 import { scopes, type Tenant } from "../domain/tenants.ts";
 import { Activity } from "../store/activity.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { recordsOn } from "../store/records.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import {
   cipher,
@@ -56,20 +56,20 @@ async function open(
   await new Promise((resolve) => desktops.once("listening", resolve));
 
   const { database } = await freshDatabase();
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const file = tenantsFile(tenant("acme"), tenant("beta"));
   const tenants = new TenantsFile(file, silent, 50);
   const revocations = new Revocations(tenants, 50);
   const tickets = new Tickets(tokenKey);
   const metrics = new Metrics();
   const redis = await emptyRedis();
-  const activity = new Activity(store, silent);
+  const activity = new Activity(store.commands, silent);
   const touched: string[] = [];
   const gatewayOf = () =>
     new WebSockets({
       channels: [
         new DesktopGateway({
-          store,
+          queries: store.queries,
           tenants,
           authenticator: new Authenticator(tenants, tickets),
           rateLimit: new RateLimit(redis, perMinute, silent, patienceMs),
@@ -109,7 +109,7 @@ async function open(
   });
 
   const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
-  const { id } = sessionOf(await store.create(request, { name: "test" }));
+  const { id } = sessionOf(await store.creation.create(request, { name: "test" }));
   const origins = servers.map((server) => `ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const [gateway = gatewayOf()] = gateways;
   return {
@@ -122,14 +122,14 @@ async function open(
     /** The sessions whose activity was told, in order. */
     touched,
     /** How long ago the last activity was, in seconds. */
-    idleSeconds: async () => (Date.now() - Number((await store.find(id))?.lastActiveAt)) / 1000,
+    idleSeconds: async () => (Date.now() - Number((await store.queries.find(id))?.lastActiveAt)) / 1000,
     leaveIdle: () => sql`update sessions set last_active_at = now() - interval '1 hour'`.execute(database),
     ticket: async (sessionId = id, mode: DesktopMode = "interactive", lifetimeSeconds = 300) =>
       (await tickets.issue({ sessionId, tenant: "acme", mode }, credentialOf("acme"), lifetimeSeconds)).ticket,
     async apply(...events: SessionEvent[]): Promise<void> {
       for (const event of events) {
-        const seen = await store.find(id);
-        if (seen !== undefined) await store.apply(seen, event, { name: "test" });
+        const seen = await store.queries.find(id);
+        if (seen !== undefined) await store.commands.apply(seen, event, { name: "test" });
       }
     },
     /** As a page in a browser does, which sends its origin. */

@@ -18,7 +18,7 @@ import type { Session } from "../domain/session.ts";
 import { isFinal } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Activity } from "../store/activity.ts";
-import type { SessionStore } from "../store/sessionStore.ts";
+import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { closeWith, keepAlive, notUnderstoodCode, pump } from "./bridge.ts";
 import type { Limit } from "./places.ts";
@@ -46,7 +46,7 @@ export const closeCodes = {
 } as const;
 
 export interface GatewayOptions {
-  store: Pick<SessionStore, "find">;
+  queries: Pick<SessionQueries, "find">;
   tenants: Pick<TenantsFile, "get">;
   authenticator: Pick<Authenticator, "identify" | "identifyTicket">;
   rateLimit: Pick<RateLimit, "take" | "takeTicket">;
@@ -79,7 +79,7 @@ export class DesktopGateway implements Channel {
   async admit(request: UpgradeRequest): Promise<Admission> {
     const { sessionId } = request;
     const { tenant, mode, credential, limits, ticket } = await this.#permission(request);
-    const session = await this.options.store.find(sessionId, tenant.name);
+    const session = await this.options.queries.find(sessionId, tenant.name);
     if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
     return {
       credential,
@@ -188,7 +188,7 @@ export class DesktopGateway implements Channel {
 
   /** The desktop went away, or never came: because the session did, or else for a moment. */
   async #sayWhy(client: WebSocket, session: Session): Promise<void> {
-    const now = await this.options.store.find(session.id, session.tenant);
+    const now = await this.options.queries.find(session.id, session.tenant);
     if (now !== undefined && now.state !== "running") return sayState(client, now);
     closeWith(client, closeCodes.unreachable, "The session runs, but its desktop can't be reached at the moment.");
   }

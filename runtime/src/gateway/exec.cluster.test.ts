@@ -94,7 +94,7 @@ test("the log is read and followed with the right to it alone, which gives no ot
 });
 
 test("a command runs, gets its input, tells its outputs apart and how it ended, and counts as activity", async () => {
-  const { session, store, database } = await runningSession();
+  const { session, records, database } = await runningSession();
   const pods = new PodAccess(await withRights("api-exec", execToo));
   const tenants = new TenantsFile(tenantsFile(place.acme), silent);
   const redis = connectRedis(storesConfig("none", "", place.stores), silent);
@@ -108,11 +108,12 @@ test("a command runs, gets its input, tells its outputs apart and how it ended, 
   const sockets = new WebSockets({
     channels: [
       new ExecChannel({
-        store,
+        queries: records.queries,
+        commands: records.commands,
         tenants,
         authenticator,
         rateLimit: new RateLimit(redis, 1_000, silent, patienceMs),
-        activity: new Activity(store, silent),
+        activity: new Activity(records.commands, silent),
         pods,
         logger: silent,
       }),
@@ -164,5 +165,5 @@ test("a command runs, gets its input, tells its outputs apart and how it ended, 
     reason: `sh -c "${script}"`,
     at: expect.any(Date),
   });
-  expect((await store.find(session.id))?.lastActiveAt?.getTime()).toBeGreaterThan(0);
+  expect((await records.queries.find(session.id))?.lastActiveAt?.getTime()).toBeGreaterThan(0);
 });

@@ -69,6 +69,6 @@ test("a command that can't be started is told by the close code and in words, an
   );
   expect(code).toBe(4502);
   expect(String(reason)).toBe("The platform lacks the right to the command line in this namespace.");
-  const events = await api.store.events({ tenant: "acme", sessionId: id }, "0", 10);
+  const events = await api.store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 10);
   expect(events.at(-1)).toMatchObject({ type: "command", reason: "ls", actor: "key:default", state: "running" });
 });

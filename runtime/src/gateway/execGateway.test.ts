@@ -32,7 +32,8 @@ test("what a command writes is activity, as is what is sent to it", async () => 
   const touches = (count: number) => () => touched.length === count;
   const [user, pod] = [await pair(), await pair()];
   const channel = new ExecChannel({
-    store: { find: async () => running, command: async () => true },
+    queries: { find: async () => running },
+    commands: { noteCommand: async () => true },
     authenticator: {
       identify: async () => ({
         role: "tenant",
@@ -79,7 +80,8 @@ test("a command ends when its key is removed, or commands are switched off, and 
     const sent: string[] = [];
     pod.server.on("message", (data) => sent.push(String(data).slice(1)));
     const channel = new ExecChannel({
-      store: { find: async () => running, command: async () => true },
+      queries: { find: async () => running },
+      commands: { noteCommand: async () => true },
       tenants,
       authenticator: new Authenticator(
         { get: tenants.get, findKeyHolder: (key) => findKeyHolder(parseTenants(fileOf(acme)), key) },

@@ -21,7 +21,8 @@ import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Activity } from "../store/activity.ts";
-import type { SessionStore } from "../store/sessionStore.ts";
+import type { SessionCommands } from "../store/sessionCommands.ts";
+import type { SessionQueries } from "../store/sessionQueries.ts";
 import { closeWith, keepAlive, pump } from "./bridge.ts";
 import { commandLine } from "./commandLine.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
@@ -36,7 +37,8 @@ const notStartedCode = 4502;
 const areOff = (tenant: string) => `Commands are off for the tenant ${tenant}: its config must have exec: true.`;
 
 export interface ExecOptions {
-  store: Pick<SessionStore, "find" | "command">;
+  queries: Pick<SessionQueries, "find">;
+  commands: Pick<SessionCommands, "noteCommand">;
   tenants: Pick<TenantsFile, "get">;
   authenticator: Pick<Authenticator, "identify">;
   rateLimit: Pick<RateLimit, "take">;
@@ -52,7 +54,7 @@ export class ExecChannel implements Channel {
   constructor(private readonly options: ExecOptions) {}
 
   async admit({ sessionId, query, authorization, address }: UpgradeRequest): Promise<Admission> {
-    const { authenticator, rateLimit, store, tenants } = this.options;
+    const { authenticator, rateLimit, queries, tenants } = this.options;
     const caller = await authenticator.identify(bearer(authorization), { address });
     (await rateLimit.take(caller))?.refuse();
     const { tenant, actor, credential } = authorize(caller, ["write"]);
@@ -62,7 +64,7 @@ export class ExecChannel implements Channel {
       ...(query.has("command") && { command: query.getAll("command") }),
     });
     if (!parsed.success) throw invalidInput(parsed.error.issues);
-    const session = await store.find(sessionId, tenant.name);
+    const session = await queries.find(sessionId, tenant.name);
     if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
     if (session.state !== "running") throw new Problem(409, `The session is ${session.state}; it has to be running.`);
 
@@ -80,10 +82,10 @@ export class ExecChannel implements Channel {
     tenant: Tenant,
     actor: Actor,
   ): Promise<(client: WebSocket) => void> {
-    const { store, pods, logger } = this.options;
+    const { commands, pods, logger } = this.options;
     const sessionId = session.id;
     // Before it runs: nobody runs a command that isn't on record.
-    if (!(await store.command(sessionId, commandLine(command), actor))) {
+    if (!(await commands.noteCommand(sessionId, commandLine(command), actor))) {
       throw new Problem(409, "The session does not run any more.");
     }
     // Without the arguments, which are the tenant's own.

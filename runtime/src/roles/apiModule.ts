@@ -30,12 +30,20 @@ import { WebSockets } from "../gateway/webSockets.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
+import { AuditTrail } from "../store/auditTrail.ts";
 import { type Database, pingDatabase } from "../store/database.ts";
 import { DeliveryStore } from "../store/deliveryStore.ts";
 import { addSessionFigures } from "../store/figures.ts";
+import { KeptLogs } from "../store/keptLogs.ts";
 import { isMigrated } from "../store/migrate.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { recordsOn } from "../store/records.ts";
+import { SessionCommands } from "../store/sessionCommands.ts";
+import { SessionCounts } from "../store/sessionCounts.ts";
+import { SessionCreation } from "../store/sessionCreation.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
 import { TaskCipher } from "../store/taskCipher.ts";
+import { Tasks } from "../store/tasks.ts";
+import { Usage } from "../store/usage.ts";
 import { Health } from "../telemetry/health.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { healthModule } from "./healthModule.ts";
@@ -59,12 +67,13 @@ export function apiModule(
   logger: Logger,
   { patienceMs }: ApiOptions = {},
 ): DynamicModule {
-  const store = new SessionStore(database, new TaskCipher(config.tokenKey));
+  const records = recordsOn(database, new TaskCipher(config.tokenKey));
+  const { commands, queries, trail } = records;
   const queue = new SessionQueue(redis, logger, patienceMs);
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const tickets = new Tickets(config.tokenKey);
   const metrics = new Metrics(patienceMs);
-  addSessionFigures(metrics, store);
+  addSessionFigures(metrics, records.counts);
   addJobFigures(metrics, queue);
   const health = new Health({
     dependencies: [
@@ -75,13 +84,13 @@ export function apiModule(
   });
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
   const authenticator = new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit);
-  const activity = new Activity(store, logger);
-  const feed = new EventFeed(store, logger);
+  const activity = new Activity(commands, logger);
+  const feed = new EventFeed(trail, logger);
   const revocations = new Revocations(tenants);
   const places = new Places(redis, logger, patienceMs);
   const streams = new Streams(revocations);
   const pods = new PodAccess(loadKubeConfig());
-  const parts = { store, tenants, authenticator, rateLimit, activity, logger };
+  const parts = { queries, tenants, authenticator, rateLimit, activity, logger };
   const trusted = proxyAddr.compile(config.TRUSTED_PROXIES);
   const webSockets = new WebSockets({
     channels: [
@@ -90,7 +99,7 @@ export function apiModule(
         proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
         metrics,
       }),
-      new ExecChannel({ ...parts, pods }),
+      new ExecChannel({ ...parts, commands, pods }),
     ],
     addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
     places,
@@ -102,7 +111,14 @@ export function apiModule(
     imports: [healthModule(health)],
     controllers: [...controllers, OpenApiController, PageController, MetricsController],
     providers: [
-      { provide: SessionStore, useValue: store },
+      { provide: SessionCreation, useValue: records.creation },
+      { provide: SessionCommands, useValue: commands },
+      { provide: SessionQueries, useValue: queries },
+      { provide: SessionCounts, useValue: records.counts },
+      { provide: AuditTrail, useValue: trail },
+      { provide: Usage, useValue: records.usage },
+      { provide: KeptLogs, useValue: records.logs },
+      { provide: Tasks, useValue: records.tasks },
       { provide: SessionQueue, useValue: queue },
       { provide: TenantsFile, useValue: tenants },
       { provide: Tickets, useValue: tickets },
@@ -112,7 +128,7 @@ export function apiModule(
       { provide: Activity, useValue: activity },
       { provide: EventFeed, useValue: feed },
       { provide: Streams, useValue: streams },
-      { provide: Waiting, useValue: new Waiting(store, feed, streams) },
+      { provide: Waiting, useValue: new Waiting(queries, feed, streams) },
       { provide: PodAccess, useValue: pods },
       { provide: DeliveryStore, useValue: new DeliveryStore(database) },
       { provide: WebSockets, useValue: webSockets },

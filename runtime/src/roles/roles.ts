@@ -17,7 +17,9 @@ import { connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { connectDatabase, isDatabaseUnavailable } from "../store/database.ts";
 import { migrate } from "../store/migrate.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { SessionCommands } from "../store/sessionCommands.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
+import { Tasks } from "../store/tasks.ts";
 import { Health } from "../telemetry/health.ts";
 import { createLogger } from "../telemetry/logging.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -58,7 +60,9 @@ async function runApi(): Promise<void> {
   });
   const channel = createChannel({
     tokenKey: config.tokenKey,
-    store: app.get(SessionStore),
+    queries: app.get(SessionQueries),
+    tasks: app.get(Tasks),
+    commands: app.get(SessionCommands),
     queue: app.get(SessionQueue),
     tenants: app.get(TenantsFile),
     metrics: app.get(Metrics),

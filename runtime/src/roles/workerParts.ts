@@ -18,9 +18,8 @@ import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Database } from "../store/database.ts";
 import { addSessionFigures } from "../store/figures.ts";
-import { keepLog } from "../store/keptLogs.ts";
 import { countOfOthers, unfinishedOf } from "../store/ofTenants.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { recordsOn } from "../store/records.ts";
 import { rowsSince, sweptRows } from "../store/sweptRows.ts";
 import { TaskCipher } from "../store/taskCipher.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -67,10 +66,11 @@ export type WorkerParts = ReturnType<typeof workerParts>;
 
 export function workerParts(surroundings: WorkerSurroundings) {
   const { config, database, redis, blockingRedis, kubeConfig, connect, tenants, logger } = surroundings;
-  const store = new SessionStore(database, new TaskCipher(config.tokenKey));
+  const records = recordsOn(database, new TaskCipher(config.tokenKey));
+  const { creation, commands, queries } = records;
   const queue = new SessionQueue(redis, logger);
   const metrics = new Metrics();
-  addSessionFigures(metrics, store, config.START_TIMEOUT_SECONDS);
+  addSessionFigures(metrics, records.counts, config.START_TIMEOUT_SECONDS);
   addJobFigures(metrics, queue);
   const onAnswer: OnAnswer = (verb, code) => metrics.kubernetesRequests.inc({ verb, code });
   const core = connect.core(onAnswer);
@@ -81,7 +81,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
   });
   const admission = new Admission({
     database,
-    store,
+    commands,
     tenants,
     maxStarting: config.MAX_STARTING,
     onChange: (id) => queue.look(id),
@@ -100,10 +100,10 @@ export function workerParts(surroundings: WorkerSurroundings) {
   const logs: ReconcilerOptions["logs"] = {
     tail: (session) => logTail(pods, session, logger),
     keep: async ({ id }, log) => {
-      if (config.LOG_RETENTION_SECONDS > 0) await keepLog(database, id, log);
+      if (config.LOG_RETENTION_SECONDS > 0) await records.logs.keep(id, log);
     },
   };
-  const reconciler = new Reconciler({ store, objects, logs, admission, tenants, limits, metrics });
+  const reconciler = new Reconciler({ queries, commands, objects, logs, admission, tenants, limits, metrics });
   const leader = new Leader({
     leases: connect.leases(onAnswer),
     namespace: config.LEASE_NAMESPACE,
@@ -112,7 +112,9 @@ export function workerParts(surroundings: WorkerSurroundings) {
   });
   const warmPools = new WarmPools({
     database,
-    store,
+    creation,
+    queries,
+    commands,
     tenants: () => tenants.all(),
     agentImage: config.AGENT_IMAGE,
     look: (id) => queue.look(id),
@@ -142,5 +144,5 @@ export function workerParts(surroundings: WorkerSurroundings) {
   });
   const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
   const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger, surroundings.watch);
-  return { store, queue, metrics, objects, admission, reconciler, leader, sweep, worker, watches };
+  return { records, queue, metrics, objects, admission, reconciler, leader, sweep, worker, watches };
 }

@@ -1,6 +1,6 @@
-/** Tells the store that somebody uses a session, so that it doesn't end as idle. */
+/** Notes that somebody uses a session, so that it doesn't end as idle. */
 import type { Logger } from "pino";
-import type { SessionStore } from "./sessionStore.ts";
+import type { SessionCommands } from "./sessionCommands.ts";
 
 /** A session is touched no more often than this: idle time-outs are minutes, and a key press is no reason for a write. */
 const intervalMs = 15_000;
@@ -9,7 +9,7 @@ export class Activity {
   readonly #last = new Map<string, number>();
 
   constructor(
-    private readonly store: Pick<SessionStore, "touch">,
+    private readonly commands: Pick<SessionCommands, "touch">,
     private readonly logger: Logger,
   ) {}
 
@@ -21,7 +21,7 @@ export class Activity {
     this.#forget(now);
     this.#last.delete(sessionId); // so that it becomes the latest
     this.#last.set(sessionId, now);
-    this.store.touch(sessionId).catch((error: unknown) => {
+    this.commands.touch(sessionId).catch((error: unknown) => {
       this.#last.delete(sessionId);
       this.logger.warn({ err: error, sessionId }, "activity could not be noted");
     });

@@ -6,6 +6,9 @@ import type { Database } from "./database.ts";
 import { secondsOld } from "./deadlines.ts";
 import type { Schema } from "./schema.ts";
 
+/** What a line of the audit trail takes from its session. */
+export const auditedColumns = ["id", "state", "reason", "version"] as const;
+
 /** The IP address that the text names; null if it names none. Some proxies write the client's port behind it: `192.0.2.1:5000`. */
 export function addressOf(address = ""): string | null {
   const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(address) ?? [];
@@ -31,51 +34,64 @@ export const logEvents =
 /** A session that was made ahead begins for its owner when it is given out. */
 const sinceOwned = sql<boolean>`sessions.warm is null and event.at >= sessions.created_at`;
 
-/** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId`, oldest first. */
-export async function readEvents(
-  database: Database,
-  of: { tenant: string; sessionId?: string | undefined },
-  afterId: string,
-  limit: number,
-): Promise<LoggedEvent[]> {
-  let query = database
-    .selectFrom("session_events as event")
-    .innerJoin("sessions", "sessions.id", "event.session_id")
-    .where("sessions.tenant", "=", of.tenant)
-    .where("event.id", ">", afterId)
-    .where(sinceOwned)
-    .selectAll("event")
-    .orderBy("event.id")
-    .limit(limit);
-  if (of.sessionId !== undefined) query = query.where("event.session_id", "=", of.sessionId);
-  const rows = await query.execute();
-  return rows.map(({ session_id, ...event }) => ({ ...event, sessionId: session_id }));
-}
+const eventColumns = [
+  "event.id",
+  "event.session_id as sessionId",
+  "event.at",
+  "event.type",
+  "event.state",
+  "event.reason",
+  "event.version",
+  "event.actor",
+  "event.address",
+] as const;
 
-/** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its session's tenant and age. */
-export async function readAllEvents(
-  database: Database,
-  afterId: string,
-  limit: number,
-): Promise<(LoggedEvent & { tenant: string; sessionSecondsOld: number })[]> {
-  const rows = await database
-    .selectFrom("session_events as event")
-    .innerJoin("sessions", "sessions.id", "event.session_id")
-    .where("event.id", ">", afterId)
-    .where(sinceOwned)
-    .selectAll("event")
-    .select(["sessions.tenant", secondsOld.as("sessionSecondsOld")])
-    .orderBy("event.id")
-    .limit(limit)
-    .execute();
-  return rows.map(({ session_id, ...event }) => ({ ...event, sessionId: session_id }));
-}
+/** The audit trail, to read: ids grow in the order of commits, so who has seen one has seen all before it. */
+export class AuditTrail {
+  constructor(private readonly database: Database) {}
 
-/** The id of the newest event of all; "0" if there is none. */
-export async function newestEventId(database: Database): Promise<string> {
-  const { newest } = await database
-    .selectFrom("session_events")
-    .select(({ fn }) => fn.max("id").as("newest"))
-    .executeTakeFirstOrThrow();
-  return newest ?? "0";
+  /** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId` ("0": all), oldest first. */
+  async ofTenant(
+    { tenant, sessionId }: { tenant: string; sessionId?: string | undefined },
+    afterId: string,
+    limit: number,
+  ): Promise<LoggedEvent[]> {
+    let query = this.database
+      .selectFrom("session_events as event")
+      .innerJoin("sessions", "sessions.id", "event.session_id")
+      .where("sessions.tenant", "=", tenant)
+      .where("event.id", ">", afterId)
+      .where(sinceOwned)
+      .select(eventColumns)
+      .orderBy("event.id")
+      .limit(limit);
+    if (sessionId !== undefined) query = query.where("event.session_id", "=", sessionId);
+    return query.execute();
+  }
+
+  /** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its session's tenant and age. */
+  async ofAll(
+    afterId: string,
+    limit: number,
+  ): Promise<(LoggedEvent & { tenant: string; sessionSecondsOld: number })[]> {
+    return this.database
+      .selectFrom("session_events as event")
+      .innerJoin("sessions", "sessions.id", "event.session_id")
+      .where("event.id", ">", afterId)
+      .where(sinceOwned)
+      .select(eventColumns)
+      .select(["sessions.tenant", secondsOld.as("sessionSecondsOld")])
+      .orderBy("event.id")
+      .limit(limit)
+      .execute();
+  }
+
+  /** The id of the newest event of all, where to begin if only what comes from now on matters; "0" if there is none. */
+  async newestId(): Promise<string> {
+    const { newest } = await this.database
+      .selectFrom("session_events")
+      .select(({ fn }) => fn.max("id").as("newest"))
+      .executeTakeFirstOrThrow();
+    return newest ?? "0";
+  }
 }

@@ -3,7 +3,7 @@ import { type InferResult, sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type EventJson, toEventJson } from "../domain/event.ts";
 import { factor, firstSeconds, longestSeconds, maxAttempts } from "../domain/webhookBackoff.ts";
-import { readAllEvents } from "./auditTrail.ts";
+import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 
 /** Events turned into deliveries at once. */
@@ -67,7 +67,7 @@ export class DeliveryStore {
         .skipLocked()
         .executeTakeFirst();
       if (position === undefined) return false;
-      const page = await readAllEvents(transaction, position.event_id, pageSize);
+      const page = await new AuditTrail(transaction).ofAll(position.event_id, pageSize);
       const unread = page.findIndex(
         ({ tenant, sessionSecondsOld }) => tenants.get(tenant) === undefined && tenants.isBehind(sessionSecondsOld),
       );

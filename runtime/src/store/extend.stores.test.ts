@@ -9,12 +9,12 @@ test.each([
 ])("extend is refused with the rule, and the session stays as it is: %s", async (_, maxLifetimeSeconds) => {
   const api = await openApi({}, [tenant("acme", { maxLifetimeSeconds })]);
   const session = sessionOf(
-    await api.store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small" }, { name: "test" }),
+    await api.store.creation.create({ tenant: "acme", namespace: "tenant-acme", tier: "small" }, { name: "test" }),
   );
-  const before = await api.store.find(session.id);
+  const before = await api.store.queries.find(session.id);
   expect(await call(api, "POST", `/v1/sessions/${session.id}/extend`, { body: { seconds: 60 } })).toMatchObject({
     status: 409,
     json: { detail: "The session has no maximum lifetime, so there is nothing to extend." },
   });
-  expect(await api.store.find(session.id)).toEqual(before);
+  expect(await api.store.queries.find(session.id)).toEqual(before);
 });

@@ -1,29 +1,29 @@
 /** Figures of sessions, from Postgres. */
 import { states } from "../domain/state.ts";
 import { type Metrics, oncePerScrape } from "../telemetry/metrics.ts";
-import type { SessionStore } from "./sessionStore.ts";
+import type { SessionCounts } from "./sessionCounts.ts";
 
 /** @param startTimeoutSeconds after which a session that is starting counts as stuck, with a minute's grace. Default 300 */
 export function addSessionFigures(
   metrics: Metrics,
-  store: Pick<SessionStore, "count" | "countStuck">,
+  counts: Pick<SessionCounts, "byTenantAndState" | "stuck">,
   startTimeoutSeconds = 300,
 ): void {
-  const counts = oncePerScrape(() => store.count());
+  const all = oncePerScrape(() => counts.byTenantAndState());
   metrics.figure("berth_sessions", "Sessions by state.", ["state"], async (gauge) => {
-    const all = await counts();
+    const sessions = await all();
     for (const state of states) gauge.set({ state }, 0);
-    for (const { state, count } of all) gauge.inc({ state }, count);
+    for (const { state, count } of sessions) gauge.inc({ state }, count);
   });
   metrics.figure("berth_tenant_sessions", "Sessions by tenant and state.", ["tenant", "state"], async (gauge) => {
-    for (const { tenant, state, count } of await counts()) gauge.set({ tenant, state }, count);
+    for (const { tenant, state, count } of await all()) gauge.set({ tenant, state }, count);
   });
   metrics.figure(
     "berth_sessions_stuck",
     "Sessions that are in a state for longer than they may be.",
     ["state"],
     async (gauge) => {
-      const stuck = await store.countStuck(startTimeoutSeconds);
+      const stuck = await counts.stuck(startTimeoutSeconds);
       for (const [state, count] of Object.entries(stuck)) gauge.set({ state }, count);
     },
   );

@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import type { Actor } from "../domain/event.ts";
 import { finalStates } from "../domain/state.ts";
-import { logEvents } from "./auditTrail.ts";
+import { auditedColumns, logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 
 /**
@@ -16,7 +16,7 @@ export async function expireWorkspaces(database: Database, actor: Actor): Promis
         .updateTable("sessions")
         .set({ workspace_until: null, version: sql`version + 1`, updated_at: sql`now()` })
         .where("workspace_until", "<=", sql<Date>`now()`)
-        .returningAll(),
+        .returning(auditedColumns),
     )
     .with("logged", logEvents("changed", "expired", actor))
     .selectFrom("changed")

@@ -5,16 +5,16 @@ import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts
 import { cleanUp } from "../worker/cleanUp.ts";
 import type { Database } from "./database.ts";
 import { up } from "./migrations/0008_tasks_of_ended.ts";
-import { SessionStore } from "./sessionStore.ts";
+import { recordsOn } from "./records.ts";
 
 const actor = { name: "worker" };
 const task = { command: ["make"], env: {}, secrets: { API_KEY: "hunter2" } };
 
 async function open() {
   const { database } = await freshDatabase();
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const create = async () =>
-    sessionOf(await store.create({ tenant: "acme", namespace: "tenant-acme", tier: "small", task }, actor)).id;
+    sessionOf(await store.creation.create({ tenant: "acme", namespace: "tenant-acme", tier: "small", task }, actor)).id;
   const tasks = async () =>
     Object.fromEntries(
       (await database.selectFrom("sessions").select(["id", "task"]).execute()).map((row) => [
@@ -33,10 +33,10 @@ test.each<[string, SessionEvent[]]>([
   const [ends, goesOn] = [await create(), await create()];
   for (const event of [...events, { type: "gone", keepSeconds: 0 } as const]) {
     expect((await tasks())[ends]).toBe(true);
-    const seen = await store.find(ends);
-    if (seen !== undefined) await store.apply(seen, event, actor);
+    const seen = await store.queries.find(ends);
+    if (seen !== undefined) await store.commands.apply(seen, event, actor);
   }
-  expect((await store.find(ends))?.state).toBe(state);
+  expect((await store.queries.find(ends))?.state).toBe(state);
   expect(await tasks()).toEqual({ [ends]: false, [goesOn]: true });
 });
 

@@ -5,7 +5,7 @@ import type { Session } from "../domain/session.ts";
 import { logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 import type { NewSession } from "./newSession.ts";
-import { fromRow } from "./sessionRow.ts";
+import { sessionColumns } from "./sessionColumns.ts";
 
 /** Another session has the request's idempotency key: Postgres' unique_violation. */
 const isTaken = (error: unknown) => (error as { code?: unknown }).code === "23505";
@@ -45,7 +45,7 @@ export async function claimWarm(
       .executeTakeFirst();
     if (spare === undefined) return undefined;
     const task = await encrypt(spare.id);
-    const row = await transaction
+    return transaction
       .with("changed", (db) =>
         db
           .updateTable("sessions")
@@ -67,13 +67,12 @@ export async function claimWarm(
             version: sql`version + 1`,
           })
           .where("id", "=", spare.id)
-          .returningAll(),
+          .returning(sessionColumns),
       )
       .with("logged", logEvents("changed", "claimed", actor))
       .selectFrom("changed")
       .selectAll()
       .executeTakeFirstOrThrow();
-    return fromRow(row);
   });
   return claim.catch((error: unknown) => {
     if (isTaken(error)) return undefined;

@@ -6,7 +6,7 @@ import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { addSessionFigures } from "../store/figures.ts";
 import { countOfOthers } from "../store/ofTenants.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { recordsOn } from "../store/records.ts";
 import { cipher, emptyRedis, freshDatabase, patienceMs, silent } from "../testing/fixtures.ts";
 import { addWorkerFigures, observeChange } from "../worker/figures.ts";
 import { Metrics } from "./metrics.ts";
@@ -39,10 +39,10 @@ const names = [
 async function open({ isLeader = true } = {}) {
   const { database } = await freshDatabase();
   const redis = await emptyRedis();
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const queue = new SessionQueue(redis, silent, patienceMs);
   const metrics = new Metrics(patienceMs);
-  addSessionFigures(metrics, store);
+  addSessionFigures(metrics, store.counts);
   addJobFigures(metrics, queue);
   addWorkerFigures(metrics, {
     isLeader: () => isLeader,
@@ -59,11 +59,14 @@ async function open({ isLeader = true } = {}) {
     metrics,
     read: () => metrics.registry.metrics(),
     async session(tenant: string, ...events: SessionEvent[]) {
-      const made = await store.create({ tenant, namespace: `tenant-${tenant}`, tier: "small" }, { name: "test" });
+      const made = await store.creation.create(
+        { tenant, namespace: `tenant-${tenant}`, tier: "small" },
+        { name: "test" },
+      );
       if (typeof made === "string") throw new Error(made);
       let { session } = made;
       for (const event of events) {
-        const next = await store.apply(session, event, { name: "test" });
+        const next = await store.commands.apply(session, event, { name: "test" });
         if (typeof next === "string") throw new Error(next);
         observeChange(metrics, session, next);
         session = next;

@@ -14,12 +14,22 @@ import { WebSockets } from "../gateway/webSockets.ts";
 import { connectRedis } from "../queue/redis.ts";
 import { apiModule } from "../roles/apiModule.ts";
 import type { Database } from "../store/database.ts";
-import { SessionStore } from "../store/sessionStore.ts";
-import { emptyRedis, freshDatabase, keyOf, patienceMs, silent, storesConfig, tenant, tenantsFile } from "./fixtures.ts";
+import { type Records, recordsOn } from "../store/records.ts";
+import {
+  cipher,
+  emptyRedis,
+  freshDatabase,
+  keyOf,
+  patienceMs,
+  silent,
+  storesConfig,
+  tenant,
+  tenantsFile,
+} from "./fixtures.ts";
 
 export interface OpenApi {
   app: NestFastifyApplication;
-  store: SessionStore;
+  store: Records;
   database: Database;
 }
 
@@ -38,7 +48,7 @@ export async function openApi(
     await app.close();
     redis.disconnect();
   });
-  return { app, database, store: app.get(SessionStore) };
+  return { app, database, store: recordsOn(database, cipher) };
 }
 
 /** Has it listen on a port of this machine, WebSockets too; returns the address, e.g. http://127.0.0.1:1234. */

@@ -72,7 +72,7 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
   const options = { stores, database: name, namespace, tenants: [acme], ...setup };
   const { parts, tenants, closed, changed, stop } = await startClusterWorker(options);
   onTestFinished(stop);
-  const { store, queue, sweep } = parts;
+  const { records, queue, sweep } = parts;
   const user = { name: "key:default" };
   const see = watcher(database);
   return {
@@ -85,32 +85,34 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
     changed,
     acme,
     create: async (request: Partial<NewSession> = {}): Promise<Session> => {
-      const made = sessionOf(await store.create({ tenant: "acme", namespace, tier: "small", ...request }, user));
+      const made = sessionOf(
+        await records.creation.create({ tenant: "acme", namespace, tier: "small", ...request }, user),
+      );
       queue.look(made.id);
       return made;
     },
     stop: async (id: string) => {
-      await store.stop(id, "acme", "Stopped by the user", user);
+      await records.commands.stop(id, "acme", "Stopped by the user", user);
       queue.look(id);
     },
     suspend: async (id: string) => {
-      const result = await store.suspend(id, "acme", user);
+      const result = await records.commands.suspend(id, "acme", user);
       queue.look(id);
       return result;
     },
     resume: async (id: string) => {
-      const result = await store.resume(id, "acme", user);
+      const result = await records.commands.resume(id, "acme", user);
       queue.look(id);
       return result;
     },
-    find: (id: string) => store.find(id),
+    find: (id: string) => records.queries.find(id),
     /** The session as soon as it is in the state; throws at once if it has ended otherwise. */
     become: (id: string, state: State): Promise<Session> =>
       until(
         `session ${id} is ${state}`,
         patience(),
         async () => {
-          const now = await store.find(id);
+          const now = await records.queries.find(id);
           if (now !== undefined) checkEnd(now, [state]);
           return now;
         },
@@ -121,7 +123,7 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
       until(
         `session ${id} tells ${reason}`,
         patience(),
-        () => store.find(id),
+        () => records.queries.find(id),
         (now) => reason.test(now?.reason ?? ""),
       ),
     /** Waits until the sweep has compared rows and cluster so many times more. Each time makes new findings. */

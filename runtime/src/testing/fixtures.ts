@@ -14,7 +14,7 @@ import type { Session } from "../domain/session.ts";
 import { scopes, type Tenant, TenantSchema } from "../domain/tenants.ts";
 import { connectRedis } from "../queue/redis.ts";
 import { connectDatabase, type Database } from "../store/database.ts";
-import type { Created } from "../store/sessionStore.ts";
+import type { Created } from "../store/sessionCreation.ts";
 import { TaskCipher } from "../store/taskCipher.ts";
 import { administer, type Stores, template } from "./stores.ts";
 

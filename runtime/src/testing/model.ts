@@ -83,13 +83,16 @@ export class Model {
     else objects.pod.state = state;
   }
 
-  readonly store: ReconcilerOptions["store"] = {
-    look: (id) =>
+  readonly queries: ReconcilerOptions["queries"] = {
+    findTimed: (id) =>
       this.#call(() => {
         const row = this.rows.get(id);
         return row && { session: row, secondsOld: 1, secondsInState: 1, isIdle: false, isOverLifetime: false };
       }),
     find: (id) => this.#call(() => this.rows.get(id)),
+  };
+
+  readonly commands: ReconcilerOptions["commands"] = {
     apply: (seen, event) => this.#call(() => this.#set(seen, event)),
   };
 

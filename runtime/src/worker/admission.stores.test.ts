@@ -2,8 +2,9 @@
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
+import type { SessionEvent } from "../domain/state.ts";
 import type { NewSession } from "../store/newSession.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { recordsOn } from "../store/records.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
 import { Admission } from "./admission.ts";
 
@@ -20,12 +21,12 @@ const tooSmall = {
 
 async function open(acme?: Parameters<typeof tenant>[1], { isBehind = false, maxStarting = 10 } = {}) {
   const { database } = await freshDatabase();
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const looks: string[] = [];
   const known = acme && tenant("acme", acme);
   const admission = new Admission({
     database,
-    store,
+    commands: store.commands,
     tenants: { get: () => known, isBehind: () => isBehind },
     maxStarting,
     onChange: (id) => looks.push(id),
@@ -33,15 +34,15 @@ async function open(acme?: Parameters<typeof tenant>[1], { isBehind = false, max
   });
   onTestFinished(() => admission.onModuleDestroy());
   const create = async (changes: Partial<NewSession> = {}) =>
-    sessionOf(await store.create({ ...small, ...changes }, user)).id;
+    sessionOf(await store.creation.create({ ...small, ...changes }, user)).id;
   const id = await create();
-  const apply = async (...events: Parameters<SessionStore["apply"]>[1][]) => {
+  const apply = async (...events: SessionEvent[]) => {
     for (const event of events) {
-      const seen = await store.find(id);
-      if (seen !== undefined) await store.apply(seen, event, user);
+      const seen = await store.queries.find(id);
+      if (seen !== undefined) await store.commands.apply(seen, event, user);
     }
   };
-  const stateOf = async (id: string) => (await store.find(id))?.state;
+  const stateOf = async (id: string) => (await store.queries.find(id))?.state;
   return { database, admission, store, id, looks, apply, create, stateOf };
 }
 
@@ -57,7 +58,7 @@ test.each([
 test("a session that is larger than its tenant's quota fails", async () => {
   const { admission, store, id, looks } = await open({ quota: tooSmall });
   await admission.run();
-  expect(await store.find(id)).toMatchObject({ state: "stopping", endsAs: "failed", cause: "rejected" });
+  expect(await store.queries.find(id)).toMatchObject({ state: "stopping", endsAs: "failed", cause: "rejected" });
   expect(looks).toEqual([id]);
 });
 
@@ -65,7 +66,7 @@ test("it waits while a larger quota may still be to be read", async () => {
   const { admission, store, id } = await open({ quota: tooSmall }, { isBehind: true });
   await admission.run();
   const reason = expect.stringContaining("more than the tenant's whole quota");
-  expect(await store.find(id)).toMatchObject({ state: "queued", reason });
+  expect(await store.queries.find(id)).toMatchObject({ state: "queued", reason });
 });
 
 test("it waits with the workspace that it has from before", async () => {
@@ -73,7 +74,7 @@ test("it waits with the workspace that it has from before", async () => {
   const ran = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }, { type: "suspend", reason: "" }] as const;
   await apply(...ran, { type: "vacated" }, { type: "resume", reason: "" });
   await admission.run();
-  expect(await store.find(id)).toMatchObject({ state: "queued" });
+  expect(await store.queries.find(id)).toMatchObject({ state: "queued" });
 });
 
 test("a start without progress for 30 s frees its place", async () => {
@@ -93,7 +94,7 @@ test("a start that is extended has made no progress by that", async () => {
   const next = await create();
   await sql`update sessions set updated_at = now() - interval '31 seconds', max_lifetime_seconds = 600
     where id = ${id}`.execute(database);
-  expect((await store.extend(id, "acme", 60, null, { name: "test" }))?.refusal).toBeNull();
+  expect((await store.commands.extend(id, "acme", 60, null, { name: "test" }))?.refusal).toBeNull();
   await admission.run();
   expect(await stateOf(next)).toBe("starting");
 });
@@ -134,5 +135,5 @@ test("a resumed session counts with the volume that it has, while it waits", asy
   const [first, second] = [await create({ priority: 80 }), await create({ priority: 70 })];
   await admission.run();
   expect([await stateOf(first), await stateOf(second), await stateOf(id)]).toEqual(["starting", "queued", "queued"]);
-  expect((await store.find(second))?.reason).toBe("Waiting for room in the tenant's quota (requests.storage)");
+  expect((await store.queries.find(second))?.reason).toBe("Waiting for room in the tenant's quota (requests.storage)");
 });

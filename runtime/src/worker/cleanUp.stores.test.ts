@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import type { SessionEvent } from "../domain/state.ts";
-import { keepLog, keptLog } from "../store/keptLogs.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { KeptLogs } from "../store/keptLogs.ts";
+import { recordsOn } from "../store/records.ts";
 import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";
 import { cleanUp } from "./cleanUp.ts";
 
@@ -17,12 +17,12 @@ const events: SessionEvent[] = [
 
 async function open() {
   const { database } = await freshDatabase();
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const ended = async () => {
     const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
-    let session = sessionOf(await store.create(request, { name: "test" }));
+    let session = sessionOf(await store.creation.create(request, { name: "test" }));
     for (const event of events) {
-      const next = await store.apply(session, event, { name: "test" });
+      const next = await store.commands.apply(session, event, { name: "test" });
       if (typeof next === "object") session = next;
     }
     return session.id;
@@ -40,20 +40,20 @@ test("workspaces that were kept for long enough are handed to the worker, once; 
   expect(await cleanUp(database, queue, silent, week)).toBe(1);
   expect(await cleanUp(database, queue, silent, week)).toBe(0);
   expect(added).toEqual([over]);
-  expect((await store.find(over))?.workspaceUntil).toBeNull();
-  expect((await store.find(kept))?.workspaceUntil).toBeInstanceOf(Date);
-  const trail = await store.events({ tenant: "acme", sessionId: over }, "0", 100);
+  expect((await store.queries.find(over))?.workspaceUntil).toBeNull();
+  expect((await store.queries.find(kept))?.workspaceUntil).toBeInstanceOf(Date);
+  const trail = await store.trail.ofTenant({ tenant: "acme", sessionId: over }, "0", 100);
   expect(trail.at(-1)).toMatchObject({ type: "expired", state: "stopped", actor: "cleanup" });
 });
 
 test("the log of a session is deleted when it has been kept for long enough", async () => {
   const { database, ended } = await open();
   const [over, kept] = [await ended(), await ended()];
-  for (const id of [over, kept]) await keepLog(database, id, "2026-11-28T00:00:00Z Hello\n");
+  for (const id of [over, kept]) await new KeptLogs(database).keep(id, "2026-11-28T00:00:00Z Hello\n");
   await sql`update session_logs set kept_at = now() - interval '7 days' where session_id = ${over}`.execute(database);
   await cleanUp(database, { add: async () => {} }, silent, week);
-  expect(await keptLog(database, over)).toBeUndefined();
-  expect(await keptLog(database, kept)).toBe("2026-11-28T00:00:00Z Hello\n");
+  expect(await new KeptLogs(database).of(over)).toBeUndefined();
+  expect(await new KeptLogs(database).of(kept)).toBe("2026-11-28T00:00:00Z Hello\n");
 });
 
 test("without Redis the retention ends all the same", async () => {
@@ -62,5 +62,5 @@ test("without Redis the retention ends all the same", async () => {
   await expire(id);
   const queue = { add: () => Promise.reject(new Error("redis is away")) };
   expect(await cleanUp(database, queue, silent, week)).toBe(1);
-  expect((await store.find(id))?.workspaceUntil).toBeNull();
+  expect((await store.queries.find(id))?.workspaceUntil).toBeNull();
 });

@@ -5,7 +5,7 @@
 import type { Logger } from "pino";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Database } from "../store/database.ts";
-import { expireLogs } from "../store/keptLogs.ts";
+import { KeptLogs } from "../store/keptLogs.ts";
 import { expireWorkspaces, wipeTasksOfEnded } from "../store/retention.ts";
 
 /** Returns how many workspaces expired. Throws if Postgres can't be asked; without Redis the worker's sweep finds them. */
@@ -15,7 +15,7 @@ export async function cleanUp(
   logger: Pick<Logger, "warn">,
   { logRetentionSeconds }: { logRetentionSeconds: number },
 ): Promise<number> {
-  await expireLogs(database, logRetentionSeconds);
+  await new KeptLogs(database).expire(logRetentionSeconds);
   await wipeTasksOfEnded(database);
   const expired = await expireWorkspaces(database, { name: "cleanup" });
   for (const sessionId of expired) {

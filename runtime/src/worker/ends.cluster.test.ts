@@ -14,23 +14,23 @@ const ephemeral = { workspaceMode: "ephemeral" } as const;
 
 test("an agent that fails says why by its last line, and its log is there when its pod is gone", async () => {
   const agent = "exec >&2; echo Reading; echo 'agent.py: no such file'; exit 2";
-  const { create, become, store } = await openWorker(place, { agent });
+  const { create, become, records } = await openWorker(place, { agent });
   const { id } = await create(ephemeral);
   expect(await become(id, "failed")).toMatchObject({
     cause: "agent-error",
     reason: "The agent exited with code 2: agent.py: no such file",
   });
   expect(await left(namespace, id)).toEqual([]);
-  expect(withoutTimes((await store.keptLog(id)) ?? "")).toBe("Reading\nagent.py: no such file\n");
+  expect(withoutTimes((await records.logs.of(id)) ?? "")).toBe("Reading\nagent.py: no such file\n");
 });
 
 test("a session that is stopped leaves its log", async () => {
-  const { create, become, stop, store } = await openWorker(place, { agent: `echo Hello; ${waitForEnd}` });
+  const { create, become, stop, records } = await openWorker(place, { agent: `echo Hello; ${waitForEnd}` });
   const { id } = await create(ephemeral);
   await become(id, "running");
   await stop(id);
   await become(id, "stopped");
-  expect(withoutTimes((await store.keptLog(id)) ?? "")).toBe("Hello\n");
+  expect(withoutTimes((await records.logs.of(id)) ?? "")).toBe("Hello\n");
 });
 
 test("an agent that takes more memory than its tier has ends as out of memory", async () => {

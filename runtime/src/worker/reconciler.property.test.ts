@@ -50,7 +50,8 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
   /** What this worker has read of the tenants. */
   const tenants = { get: (): Tenant | undefined => acme, isBehind: () => false, isClosed: () => false };
   const reconciler = new Reconciler({
-    store: model.store,
+    queries: model.queries,
+    commands: model.commands,
     objects: model.objects,
     admission: model.admission,
     logs: model.logs,

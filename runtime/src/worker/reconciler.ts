@@ -10,8 +10,8 @@ import type { Actor } from "../domain/event.ts";
 import type { Session, TimedSession } from "../domain/session.ts";
 import { finalStates, podStates, type SessionEvent } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
-import { isIdle } from "../store/deadlines.ts";
-import type { SessionStore } from "../store/sessionStore.ts";
+import type { SessionCommands } from "../store/sessionCommands.ts";
+import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { redact } from "../telemetry/redact.ts";
 import { observeChange } from "./figures.ts";
@@ -26,7 +26,8 @@ export type Look =
   | { outcome: "changed" | "waiting" | "stale"; session: Session; againMs?: number };
 
 export interface ReconcilerOptions {
-  store: Pick<SessionStore, "look" | "find" | "apply">;
+  queries: Pick<SessionQueries, "find" | "findTimed">;
+  commands: Pick<SessionCommands, "apply">;
   objects: Pick<SessionObjects, "create" | "observe" | "observePod" | "removePod" | "remove">;
   /** The end of the agent's log; see logTail. */
   logs: {
@@ -51,7 +52,7 @@ export class Reconciler {
 
   /** Harmless at any time and any number of times. Throws if Postgres or the API server can't be asked. */
   async reconcile(sessionId: string): Promise<Look> {
-    const seen = await this.options.store.look(sessionId);
+    const seen = await this.options.queries.findTimed(sessionId);
     if (seen === undefined) return { outcome: "unknown" };
     const tenant = this.options.tenants.get(seen.session.tenant);
     if (tenant === undefined && !this.options.tenants.isClosed(seen.session.tenant)) return this.#unknown(seen);
@@ -75,7 +76,7 @@ export class Reconciler {
 
   /** The pod at this address has to leave its node, says the watch, and it may be gone before a look could see that. */
   async displaced(sessionId: string, podIp: string, reason: string): Promise<void> {
-    const session = await this.options.store.find(sessionId);
+    const session = await this.options.queries.find(sessionId);
     if (session?.state !== "running" || session.podIp !== podIp) return;
     const tenant = this.options.tenants.get(session.tenant);
     if (tenant !== undefined) await this.#apply(session, drained(session, reason, tenant));
@@ -108,7 +109,7 @@ export class Reconciler {
     const end = decideEnd(seen, tenant);
     if (end !== undefined) return this.#act(seen, end);
     await this.options.admission.run();
-    const now = await this.options.store.look(seen.session.id);
+    const now = await this.options.queries.findTimed(seen.session.id);
     if (now === undefined) return { outcome: "unknown" };
     if (now.session.state === "queued") return { outcome: "settled", session: now.session };
     // Its objects are made at once: that is one look less on the way to its desktop.
@@ -212,9 +213,8 @@ export class Reconciler {
   }
 
   async #apply(session: Session, event: SessionEvent): Promise<Look> {
-    // Somebody may have touched it since it was looked at, which changes no version.
-    const idle = event.type === "stop" && event.cause === "idle";
-    const result = await this.options.store.apply(session, event, worker, ...(idle ? [isIdle] : []));
+    const ifIdle = event.type === "stop" && event.cause === "idle";
+    const result = await this.options.commands.apply(session, event, worker, { ifIdle });
     if (result === "unchanged") return { outcome: "settled", session };
     // Somebody else changed it meanwhile, so what was done may be undone: look again at once.
     if (result === "stale") return { outcome: "stale", session, againMs: 0 };

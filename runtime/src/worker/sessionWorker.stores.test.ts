@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { addJobFigures } from "../queue/figures.ts";
 import { connectBlockingRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { recordsOn } from "../store/records.ts";
 import { rowsSince, sweptRows } from "../store/sweptRows.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import {
@@ -26,7 +26,7 @@ async function open(reconcile: (sessionId: string) => Promise<Look>, { start = t
   const { name, database } = await freshDatabase();
   const redis = await emptyRedis();
   const queue = new SessionQueue(redis, silent, patienceMs);
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const metrics = new Metrics(patienceMs);
   addJobFigures(metrics, queue);
   const blocking = connectBlockingRedis(storesConfig(name, ""), silent);
@@ -156,8 +156,8 @@ test("an emptied Redis costs latency only: the sweep finds every session that is
     return settled;
   });
   const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
-  const made = sessionOf(await store.create(request, { name: "test" }));
-  await store.apply(made, { type: "admitted" }, { name: "test" });
+  const made = sessionOf(await store.creation.create(request, { name: "test" }));
+  await store.commands.apply(made, { type: "admitted" }, { name: "test" });
   await redis.flushall();
   const sweep = new Sweep({
     isLeader: () => true,

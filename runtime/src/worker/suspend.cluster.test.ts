@@ -105,7 +105,7 @@ test("a workspace is kept after the end for as long as the tenant wants, then cl
 });
 
 test("a session ends when it has been idle, or has run, for as long as it may", async () => {
-  const { create, become, find, store, database } = await openWorker(place);
+  const { create, become, find, records, database } = await openWorker(place);
   const ephemeral = { workspaceMode: "ephemeral" } as const;
   const [idle, old] = [
     await create({ idleTimeoutSeconds: 600, ...ephemeral }),
@@ -114,7 +114,7 @@ test("a session ends when it has been idle, or has run, for as long as it may", 
   for (const { id } of [idle, old]) await become(id, "running");
   for (let times = 0; times < 2; times += 1) {
     await pass(database, 400);
-    await store.touch(idle.id);
+    await records.commands.touch(idle.id);
   }
   // The sweep that finds this one looks at the other, too, which has run for more than its idle time-out.
   expect((await become(old.id, "stopped")).cause).toBe("max-lifetime");

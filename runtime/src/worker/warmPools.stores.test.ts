@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { warmMark } from "../domain/warmMark.ts";
 import type { NewSession } from "../store/newSession.ts";
-import { SessionStore } from "../store/sessionStore.ts";
+import { recordsOn } from "../store/records.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
 import { Admission } from "./admission.ts";
 import { WarmPools } from "./warmPools.ts";
@@ -13,16 +13,16 @@ const image = "agent@sha256:1";
 
 async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   const acme = tenant("acme", { warmPools: { small: size }, ...changes });
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
-  const options = { database, store, look: () => {} };
+  const options = { database, ...store, look: () => {} };
   const pools = (agentImage = image) => new WarmPools({ ...options, agentImage, tenants: () => tenants });
   const admissionOf = (maxStarting: number) => {
     const admission = new Admission({
       database,
-      store,
+      commands: store.commands,
       tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), isBehind: () => false },
       maxStarting,
       onChange: () => {},
@@ -47,13 +47,14 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     start: async () => {
       await admission.run();
       for (const { id } of await spares()) {
-        const session = await store.find(id);
-        if (session?.state === "starting") await store.apply(session, { type: "ready", podIp: "10.0.0.1" }, user);
+        const session = await store.queries.find(id);
+        if (session?.state === "starting")
+          await store.commands.apply(session, { type: "ready", podIp: "10.0.0.1" }, user);
       }
     },
     ask: async (request: Partial<NewSession> = {}) =>
       sessionOf(
-        await store.create(
+        await store.creation.create(
           { tenant: "acme", namespace: "tenant-acme", tier: "small", claim: warmMark(image, acme), ...request },
           user,
         ),
@@ -93,7 +94,7 @@ test("who asks gets one that runs already, with their own task, labels and time 
   });
   expect(Date.now() - got.createdAt.getTime()).toBeLessThan(60_000);
   expect(got.startedAt).toEqual(got.createdAt);
-  expect(await store.task(got.id)).toEqual(task);
+  expect(await store.tasks.of(got.id)).toEqual(task);
   expect((await ask()).state).toBe("queued");
 });
 
@@ -103,17 +104,17 @@ test("nobody sees one before it is given out, and then its history begins with t
   await start();
   const [spare] = await spares();
   const day = new Date().toISOString().slice(0, 10);
-  expect(await store.find(spare?.id ?? "", "acme")).toBeUndefined();
-  expect((await store.list("acme", { limit: 10 }))?.items).toEqual([]);
-  expect(await store.events({ tenant: "acme" }, "0", 100)).toEqual([]);
-  expect(await store.allEvents("0", 100)).toEqual([]);
-  expect(await store.usage("acme", day, day)).toEqual([]);
-  expect(await store.count()).toEqual([]);
-  expect(await store.stop(spare?.id ?? "", "acme", "Not mine", user)).toBeUndefined();
+  expect(await store.queries.find(spare?.id ?? "", "acme")).toBeUndefined();
+  expect((await store.queries.list("acme", { limit: 10 }))?.items).toEqual([]);
+  expect(await store.trail.ofTenant({ tenant: "acme" }, "0", 100)).toEqual([]);
+  expect(await store.trail.ofAll("0", 100)).toEqual([]);
+  expect(await store.usage.ofTenant("acme", day, day)).toEqual([]);
+  expect(await store.counts.byTenantAndState()).toEqual([]);
+  expect(await store.commands.stop(spare?.id ?? "", "acme", "Not mine", user)).toBeUndefined();
 
   const { id } = await ask();
-  expect((await store.list("acme", { limit: 10 }))?.items).toMatchObject([{ id }]);
-  expect(await store.events({ tenant: "acme" }, "0", 100)).toMatchObject([
+  expect((await store.queries.list("acme", { limit: 10 }))?.items).toMatchObject([{ id }]);
+  expect(await store.trail.ofTenant({ tenant: "acme" }, "0", 100)).toMatchObject([
     { sessionId: id, type: "claimed", state: "running", actor: "key:default" },
   ]);
 });
@@ -156,7 +157,7 @@ test("none is let out of the queue in the place of a session of the tenant's own
   await refill();
   const own = await ask();
   await admission.run();
-  expect((await store.find(own.id))?.state).toBe("starting");
+  expect((await store.queries.find(own.id))?.state).toBe("starting");
   expect(await spares()).toMatchObject([{ state: "queued" }]);
 });
 
@@ -164,11 +165,11 @@ test("a look at the queue leaves alone what is not in it", async () => {
   const { refill, ask, admission, store } = await open();
   const own = await ask();
   await admission.run();
-  const starting = await store.find(own.id);
+  const starting = await store.queries.find(own.id);
   await refill();
   await admission.run();
   await admission.run();
-  expect(await store.find(own.id)).toEqual(starting);
+  expect(await store.queries.find(own.id)).toEqual(starting);
 });
 
 test("one gives way to a session of the tenant that has waited for room", async () => {
@@ -177,7 +178,7 @@ test("one gives way to a session of the tenant that has waited for room", async 
   await start();
   const own = await ask({ tier: "medium" });
   await admission.run();
-  expect((await store.find(own.id))?.state).toBe("queued");
+  expect((await store.queries.find(own.id))?.state).toBe("queued");
   await haveWaited(own.id);
   await refill();
   expect(await spares()).toMatchObject([{ state: "stopping" }]);
@@ -190,7 +191,7 @@ test("another tenant's session that waits does not keep the pool from being fill
   const second = await ask(beta);
   await refill();
   await admission.run();
-  expect(await store.find(second.id)).toMatchObject({ state: "queued" });
+  expect(await store.queries.find(second.id)).toMatchObject({ state: "queued" });
   expect(await spares()).toMatchObject([{ state: "starting" }]);
 });
 
@@ -200,7 +201,7 @@ test("a session of the tenant that waits for a place among the starts neither en
   await start();
   const own = await ask({ tier: "medium" });
   await noPlaces.run();
-  expect((await store.find(own.id))?.reason).toBe("Waiting for its turn to start");
+  expect((await store.queries.find(own.id))?.reason).toBe("Waiting for its turn to start");
   await haveWaited(own.id);
   await refill();
   expect(await spares()).toMatchObject([{ state: "running" }]);
@@ -223,7 +224,7 @@ test("nor does one that can never have room under the tenant's quota", async () 
   await database.updateTable("sessions").set({ started_at: new Date() }).where("id", "=", own.id).execute();
   setTenant(tenant("acme", { warmPools: { small: 1 }, quota }));
   await admission.run();
-  expect((await store.find(own.id))?.reason).toContain("more than the tenant's whole quota");
+  expect((await store.queries.find(own.id))?.reason).toContain("more than the tenant's whole quota");
   await haveWaited(own.id);
   await refill();
   expect(await spares()).toMatchObject([{ state: "running" }]);

@@ -150,7 +150,7 @@ test("a token of the identity provider is worth what its claims say", async () =
   const api = await openApi({ OIDC_ISSUER: issuer, OIDC_AUDIENCE: "berth", OIDC_TENANT_CLAIM: "org" });
   const made = await call(api, "POST", "/v1/sessions", { ...small, key: await sign() });
   expect(made).toMatchObject({ status: 201, json: { tenant: "acme" } });
-  const [created] = await api.store.events({ tenant: "acme" }, "0", 1);
+  const [created] = await api.store.trail.ofTenant({ tenant: "acme" }, "0", 1);
   expect(created?.actor).toBe("oidc:ada");
 
   const status = async (key: string) => (await call(api, "GET", "/v1/sessions", { key })).status;
@@ -198,7 +198,7 @@ test("who is behind a proxy that is believed is in the audit trail; others can't
   ] as const) {
     const api = await openApi({ TRUSTED_PROXIES: [...proxies] });
     await call(api, "POST", "/v1/sessions", { ...small, headers });
-    expect((await api.store.events({ tenant: "acme" }, "0", 1))[0]?.address).toBe(address);
+    expect((await api.store.trail.ofTenant({ tenant: "acme" }, "0", 1))[0]?.address).toBe(address);
   }
 });
 

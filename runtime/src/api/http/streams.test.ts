@@ -18,7 +18,7 @@ test("an answer that begins while the process ends is ended at once, without an 
       return { position: "0" };
     },
   };
-  const events = follow({ store: { events: async () => [] }, feed }, { tenant: "acme" }, "0", signal, 60_000);
+  const events = follow({ trail: { ofTenant: async () => [] }, feed }, { tenant: "acme" }, "0", signal, 60_000);
   expect(await events.next()).toEqual({ done: true, value: undefined });
   expect(listens).toBe(0);
 });

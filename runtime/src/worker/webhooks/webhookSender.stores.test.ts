@@ -11,7 +11,7 @@ import { TenantsFile } from "../../config/tenantsFile.ts";
 import type { Session } from "../../domain/session.ts";
 import type { Tenant } from "../../domain/tenants.ts";
 import { DeliveryStore, type Room } from "../../store/deliveryStore.ts";
-import { SessionStore } from "../../store/sessionStore.ts";
+import { recordsOn } from "../../store/records.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant, tenantsFile } from "../../testing/fixtures.ts";
 import { WebhookSender } from "./webhookSender.ts";
@@ -57,7 +57,7 @@ async function brokenReceiver(does: "hang" | "cut") {
 /** `isWaiting`: the senders begin when `begin` is called. */
 async function open(url: string, { allowPrivate = true, senders = 1, intervalMs = 20, isWaiting = false } = {}) {
   const { database } = await freshDatabase();
-  const sessions = new SessionStore(database, cipher);
+  const sessions = recordsOn(database, cipher);
   const deliveries = new DeliveryStore(database);
   const file = tenantsFile(tenant("acme", { webhooks: [{ url, secret }] }), tenant("beta"));
   const tenants = new TenantsFile(file, silent, 20);
@@ -106,8 +106,9 @@ async function open(url: string, { allowPrivate = true, senders = 1, intervalMs 
     outcomes: async () =>
       Object.fromEntries((await metrics.webhooks.get()).values.map(({ labels, value }) => [labels.outcome, value])),
     create: async (name = "acme") =>
-      sessionOf(await sessions.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, user)),
-    end: (session: Session) => sessions.apply(session, { type: "stop", cause: "user", reason: "Stopped" }, user),
+      sessionOf(await sessions.creation.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, user)),
+    end: (session: Session) =>
+      sessions.commands.apply(session, { type: "stop", cause: "user", reason: "Stopped" }, user),
   };
 }
 

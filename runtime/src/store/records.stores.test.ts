@@ -5,8 +5,9 @@ import type { SessionEvent } from "../domain/state.ts";
 import { cipher, freshDatabase, sessionOf } from "../testing/fixtures.ts";
 import { pass } from "../testing/pass.ts";
 import type { NewSession } from "./newSession.ts";
+import { unfinishedOf } from "./ofTenants.ts";
+import { recordsOn } from "./records.ts";
 import { expireWorkspaces } from "./retention.ts";
-import { SessionStore } from "./sessionStore.ts";
 
 const user = { name: "key:default", address: "192.0.2.1" };
 const worker = { name: "worker" };
@@ -15,19 +16,20 @@ const start: SessionEvent[] = [{ type: "admitted" }, { type: "ready", podIp: "10
 
 async function openStore() {
   const { database } = await freshDatabase();
-  const store = new SessionStore(database, cipher);
+  const store = recordsOn(database, cipher);
   return {
     database,
     store,
-    made: async (request: Partial<NewSession> = {}) => sessionOf(await store.create({ ...small, ...request }, user)),
+    made: async (request: Partial<NewSession> = {}) =>
+      sessionOf(await store.creation.create({ ...small, ...request }, user)),
     /** The session after these events. */
     async after(id: string, ...events: SessionEvent[]): Promise<Session> {
       for (const event of events) {
-        const seen = await store.find(id);
-        if (seen === undefined || typeof (await store.apply(seen, event, worker)) !== "object")
+        const seen = await store.queries.find(id);
+        if (seen === undefined || typeof (await store.commands.apply(seen, event, worker)) !== "object")
           throw new Error(event.type);
       }
-      const now = await store.find(id);
+      const now = await store.queries.find(id);
       if (now === undefined) throw new Error("no such session");
       return now;
     },
@@ -37,8 +39,8 @@ async function openStore() {
 test("every change is in the audit trail: who, what, when and from where", async () => {
   const { database, store, made } = await openStore();
   const session = await made();
-  await store.apply(session, { type: "waiting", reason: "no room" }, worker);
-  await store.stop(session.id, "acme", "Stopped by the user", user);
+  await store.commands.apply(session, { type: "waiting", reason: "no room" }, worker);
+  await store.commands.stop(session.id, "acme", "Stopped by the user", user);
   const events = await database.selectFrom("session_events").selectAll().orderBy("id").execute();
   expect(
     events.map(({ type, state, reason, version, actor, address }) => [type, state, reason, version, actor, address]),
@@ -53,8 +55,8 @@ test("of two who change what both have seen, one succeeds and the other is told 
   const { database, store, made } = await openStore();
   const seen = await made();
   const results = await Promise.all([
-    store.apply(seen, { type: "admitted" }, worker),
-    store.apply(seen, { type: "stop", cause: "user", reason: "Stopped by the user" }, user),
+    store.commands.apply(seen, { type: "admitted" }, worker),
+    store.commands.apply(seen, { type: "stop", cause: "user", reason: "Stopped by the user" }, user),
   ]);
   expect(results.filter((result) => result === "stale")).toHaveLength(1);
   const events = await database.selectFrom("session_events").selectAll().execute();
@@ -64,8 +66,8 @@ test("of two who change what both have seen, one succeeds and the other is told 
 test("an event that means nothing in the session's state changes nothing", async () => {
   const { store, made } = await openStore();
   const session = await made();
-  expect(await store.apply(session, { type: "gone", keepSeconds: 0 }, worker)).toBe("unchanged");
-  expect((await store.find(session.id))?.version).toBe(1);
+  expect(await store.commands.apply(session, { type: "gone", keepSeconds: 0 }, worker)).toBe("unchanged");
+  expect((await store.queries.find(session.id))?.version).toBe(1);
 });
 
 test("a session keeps what it was made with, and its task only encrypted", async () => {
@@ -79,18 +81,18 @@ test("a session keeps what it was made with, and its task only encrypted", async
     maxLifetimeSeconds: 3600,
     workspaceMode: "ephemeral",
   });
-  expect(await store.find(id)).toMatchObject({
+  expect(await store.queries.find(id)).toMatchObject({
     labels: { team: "blue" },
     priority: 70,
     idleTimeoutSeconds: 600,
     maxLifetimeSeconds: 3600,
     workspaceMode: "ephemeral",
   });
-  expect(await store.task(id)).toEqual(task);
+  expect(await store.tasks.of(id)).toEqual(task);
   const { rows } = await sql<{ text: string }>`select s::text as text from sessions s`.execute(database);
   expect(rows[0]?.text).not.toMatch(/hush-hush|run\.py/);
   const bare = await made();
-  expect(await store.task(bare.id)).toEqual({ command: null, env: {}, secrets: {} });
+  expect(await store.tasks.of(bare.id)).toEqual({ command: null, env: {}, secrets: {} });
 });
 
 test("a task that was moved to another session's row is not given out", async () => {
@@ -100,24 +102,26 @@ test("a task that was moved to another session's row is not given out", async ()
   await sql`update sessions set task = (select task from sessions where id = ${one.id}) where id = ${two.id}`.execute(
     database,
   );
-  await expect(store.task(two.id)).rejects.toThrow("another session");
+  await expect(store.tasks.of(two.id)).rejects.toThrow("another session");
 });
 
 test("an idempotency key makes one session, also when used many times at once, and per tenant", async () => {
   const { store } = await openStore();
   const idempotency = { key: "order-1", request: { tier: "small", labels: { a: "1", b: "2" } } };
   const request = { ...small, idempotency };
-  const results = await Promise.all(Array.from({ length: 8 }, () => store.create(request, user)));
+  const results = await Promise.all(Array.from({ length: 8 }, () => store.creation.create(request, user)));
   expect(new Set(results.map((result) => sessionOf(result).id)).size).toBe(1);
   expect(results.filter((result) => typeof result === "object" && !result.replayed)).toHaveLength(1);
   const again = (words: object) => ({ ...request, idempotency: { ...idempotency, request: words } });
   const same = again({ labels: { b: "2", a: "1" }, tier: "small" });
-  expect(await store.create(same, user)).toMatchObject({ replayed: true });
+  expect(await store.creation.create(same, user)).toMatchObject({ replayed: true });
   // The tenant's config may have changed meanwhile.
-  expect(await store.create({ ...same, priority: 90, maxLifetimeSeconds: 60 }, user)).toMatchObject({ replayed: true });
-  expect(await store.create({ ...same, tenant: "beta" }, user)).toMatchObject({ replayed: false });
+  expect(await store.creation.create({ ...same, priority: 90, maxLifetimeSeconds: 60 }, user)).toMatchObject({
+    replayed: true,
+  });
+  expect(await store.creation.create({ ...same, tenant: "beta" }, user)).toMatchObject({ replayed: false });
   for (const words of [{ tier: "large" }, { labels: {} }, { maxLifetimeSeconds: 60 }, { secrets: { A: "b" } }]) {
-    expect(await store.create(again({ ...idempotency.request, ...words }), user)).toBe("mismatch");
+    expect(await store.creation.create(again({ ...idempotency.request, ...words }), user)).toBe("mismatch");
   }
 });
 
@@ -125,22 +129,22 @@ test("a full backlog takes no new session of that tenant, but still answers for 
   const { store } = await openStore();
   const request = { ...small, backlogLimit: 2 };
   const first = { ...request, idempotency: { key: "order-1", request: {} } };
-  await store.create(first, user);
-  await store.create(request, user);
-  expect(await store.create(request, user)).toBe("backlog");
-  expect(await store.create(first, user)).toMatchObject({ replayed: true });
-  expect(await store.create({ ...request, tenant: "beta" }, user)).toMatchObject({ replayed: false });
+  await store.creation.create(first, user);
+  await store.creation.create(request, user);
+  expect(await store.creation.create(request, user)).toBe("backlog");
+  expect(await store.creation.create(first, user)).toMatchObject({ replayed: true });
+  expect(await store.creation.create({ ...request, tenant: "beta" }, user)).toMatchObject({ replayed: false });
 });
 
 test("a session is found by its tenant only", async () => {
   const { store, made } = await openStore();
   const session = await made();
-  expect(await store.find(session.id, "acme")).toEqual(session);
-  expect(await store.find(session.id, "beta")).toBeUndefined();
-  expect(await store.stop(session.id, "beta", "", user)).toBeUndefined();
-  expect(await store.suspend(session.id, "beta", user)).toBeUndefined();
-  expect(await store.resume(session.id, "beta", user)).toBeUndefined();
-  expect(await store.extend(session.id, "beta", 60, null, user)).toBeUndefined();
+  expect(await store.queries.find(session.id, "acme")).toEqual(session);
+  expect(await store.queries.find(session.id, "beta")).toBeUndefined();
+  expect(await store.commands.stop(session.id, "beta", "", user)).toBeUndefined();
+  expect(await store.commands.suspend(session.id, "beta", user)).toBeUndefined();
+  expect(await store.commands.resume(session.id, "beta", user)).toBeUndefined();
+  expect(await store.commands.extend(session.id, "beta", 60, null, user)).toBeUndefined();
 });
 
 test("a list goes through all sessions once, newest first, page by page", async () => {
@@ -151,12 +155,12 @@ test("a list goes through all sessions once, newest first, page by page", async 
   const pages: string[][] = [];
   let cursor: string | null | undefined;
   do {
-    const page = await store.list("acme", { limit: 2, cursor: cursor ?? undefined });
+    const page = await store.queries.list("acme", { limit: 2, cursor: cursor ?? undefined });
     pages.push(page?.items.map(({ id }) => id) ?? []);
     cursor = page?.nextCursor;
   } while (cursor != null);
   expect(pages).toEqual([ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
-  expect(await store.list("beta", { limit: 2, cursor: ids[0] })).toBeUndefined();
+  expect(await store.queries.list("beta", { limit: 2, cursor: ids[0] })).toBeUndefined();
 });
 
 test("a list can be narrowed to states, a tier and labels", async () => {
@@ -165,7 +169,7 @@ test("a list can be narrowed to states, a tier and labels", async () => {
   const red = await made({ labels: { team: "red" }, tier: "large" });
   await after(red.id, { type: "admitted" });
   const ids = async (query: object) =>
-    (await store.list("acme", { limit: 10, ...query }))?.items.map(({ id }) => id) ?? [];
+    (await store.queries.list("acme", { limit: 10, ...query }))?.items.map(({ id }) => id) ?? [];
   expect(await ids({ labels: { team: "blue" } })).toEqual([blue.id]);
   expect(await ids({ labels: { team: "blue", job: "2" } })).toEqual([]);
   expect(await ids({ tier: "large" })).toEqual([red.id]);
@@ -176,8 +180,8 @@ test("stopping is asked for once; asking again shows how far it is", async () =>
   const { store, made } = await openStore();
   const session = await made();
   const [first, second] = await Promise.all([
-    store.stop(session.id, "acme", "Stopped by the user", user),
-    store.stop(session.id, "acme", "Stopped by the user", user),
+    store.commands.stop(session.id, "acme", "Stopped by the user", user),
+    store.commands.stop(session.id, "acme", "Stopped by the user", user),
   ]);
   expect(first).toMatchObject({ state: "stopping", cause: "user" });
   expect(second).toEqual(first);
@@ -186,38 +190,44 @@ test("stopping is asked for once; asking again shows how far it is", async () =>
 test("only a running session can be suspended and only a suspended one resumed; asking twice is no fault", async () => {
   const { store, made, after } = await openStore();
   const { id } = await made();
-  expect((await store.suspend(id, "acme", user))?.refusal).toContain("The session is queued");
+  expect((await store.commands.suspend(id, "acme", user))?.refusal).toContain("The session is queued");
   await after(id, ...start);
   for (let twice = 0; twice < 2; twice += 1) {
-    expect(await store.suspend(id, "acme", user)).toMatchObject({ refusal: null, session: { state: "suspending" } });
+    expect(await store.commands.suspend(id, "acme", user)).toMatchObject({
+      refusal: null,
+      session: { state: "suspending" },
+    });
   }
   await after(id, { type: "vacated" });
   for (let twice = 0; twice < 2; twice += 1) {
-    expect(await store.resume(id, "acme", user)).toMatchObject({ refusal: null, session: { state: "queued" } });
+    expect(await store.commands.resume(id, "acme", user)).toMatchObject({
+      refusal: null,
+      session: { state: "queued" },
+    });
   }
-  await store.stop(id, "acme", "Stopped by the user", user);
-  expect((await store.resume(id, "acme", user))?.refusal).toContain("The session is stopping");
+  await store.commands.stop(id, "acme", "Stopped by the user", user);
+  expect((await store.commands.resume(id, "acme", user))?.refusal).toContain("The session is stopping");
 });
 
 test("a session without a lasting workspace can't be suspended", async () => {
   const { store, made, after } = await openStore();
   const { id } = await made({ workspaceMode: "ephemeral" });
   await after(id, ...start);
-  expect((await store.suspend(id, "acme", user))?.refusal).toContain("ephemeral");
+  expect((await store.commands.suspend(id, "acme", user))?.refusal).toContain("ephemeral");
 });
 
 test("a running session is idle after its time-out, unless somebody touches it", async () => {
   const { database, store, made, after } = await openStore();
   const { id } = await made({ idleTimeoutSeconds: 60 });
   await pass(database, 100);
-  expect((await store.look(id))?.isIdle).toBe(false); // it waits, it doesn't idle
+  expect((await store.queries.findTimed(id))?.isIdle).toBe(false); // it waits, it doesn't idle
   await after(id, ...start);
   await pass(database, 40);
-  expect((await store.look(id))?.isIdle).toBe(false);
+  expect((await store.queries.findTimed(id))?.isIdle).toBe(false);
   await pass(database, 20);
-  expect((await store.look(id))?.isIdle).toBe(true);
-  await store.touch(id);
-  expect((await store.look(id))?.isIdle).toBe(false);
+  expect((await store.queries.findTimed(id))?.isIdle).toBe(true);
+  await store.commands.touch(id);
+  expect((await store.queries.findTimed(id))?.isIdle).toBe(false);
 });
 
 test("a lifetime counts the time that the session runs, over all its runs; extending it stays under the limit", async () => {
@@ -229,14 +239,14 @@ test("a lifetime counts the time that the session runs, over all its runs; exten
   await pass(database, 1_000);
   await after(id, { type: "resume", reason: "" }, ...start);
   await pass(database, 20);
-  expect((await store.look(id))?.isOverLifetime).toBe(false);
+  expect((await store.queries.findTimed(id))?.isOverLifetime).toBe(false);
   await pass(database, 20);
-  expect((await store.look(id))?.isOverLifetime).toBe(true);
-  expect((await store.extend(id, "acme", 10, 105, user))?.session.maxLifetimeSeconds).toBe(105);
-  expect((await store.look(id))?.isOverLifetime).toBe(false);
-  expect((await store.extend(id, "acme", 10, 105, user))?.session.maxLifetimeSeconds).toBe(105);
-  await store.stop(id, "acme", "", user);
-  expect((await store.extend(id, "acme", 10, null, user))?.refusal).toContain("The session is stopping");
+  expect((await store.queries.findTimed(id))?.isOverLifetime).toBe(true);
+  expect((await store.commands.extend(id, "acme", 10, 105, user))?.session.maxLifetimeSeconds).toBe(105);
+  expect((await store.queries.findTimed(id))?.isOverLifetime).toBe(false);
+  expect((await store.commands.extend(id, "acme", 10, 105, user))?.session.maxLifetimeSeconds).toBe(105);
+  await store.commands.stop(id, "acme", "", user);
+  expect((await store.commands.extend(id, "acme", 10, null, user))?.refusal).toContain("The session is stopping");
 });
 
 test("a workspace is kept for its time after the end, and expires once", async () => {
@@ -253,19 +263,19 @@ test("a workspace is kept for its time after the end, and expires once", async (
   await pass(database, 61);
   const results = await Promise.all([expireWorkspaces(database, worker), expireWorkspaces(database, worker)]);
   expect(results.flat()).toEqual([id]);
-  expect(await store.find(id)).toMatchObject({ workspaceUntil: null, endedAt: ended.endedAt });
+  expect(await store.queries.find(id)).toMatchObject({ workspaceUntil: null, endedAt: ended.endedAt });
 });
 
 test("a reader of events who goes on after the last that it saw misses none, whoever writes meanwhile", async () => {
   const { store, made } = await openStore();
   const sessions = await Promise.all(Array.from({ length: 10 }, () => made()));
-  const from = await store.newestEventId();
+  const from = await store.trail.newestId();
   let writing = true;
   const writers = Promise.all(
     sessions.map(async (session) => {
       let seen: Session = session;
       for (let count = 0; count < 10; count += 1) {
-        const next = await store.apply(seen, { type: "waiting", reason: `${count}` }, worker);
+        const next = await store.commands.apply(seen, { type: "waiting", reason: `${count}` }, worker);
         if (typeof next === "object") seen = next;
       }
     }),
@@ -275,11 +285,11 @@ test("a reader of events who goes on after the last that it saw misses none, who
   const read: string[] = [];
   for (let last = false; !last; ) {
     last = !writing;
-    const events = await store.events({ tenant: "acme" }, read.at(-1) ?? from, 1_000);
+    const events = await store.trail.ofTenant({ tenant: "acme" }, read.at(-1) ?? from, 1_000);
     read.push(...events.map(({ id }) => id));
   }
   await writers;
-  const all = await store.events({ tenant: "acme" }, from, 1_000);
+  const all = await store.trail.ofTenant({ tenant: "acme" }, from, 1_000);
   expect(all).toHaveLength(100);
   expect(read).toEqual(all.map(({ id }) => id));
 });
@@ -288,23 +298,26 @@ test("events are the tenant's own, and of one session if so asked", async () => 
   const { store, made } = await openStore();
   const [one, two] = [await made(), await made()];
   await made({ tenant: "beta" });
-  await store.progress(one.id, "half way", 50, { name: "agent" });
-  expect((await store.events({ tenant: "acme" }, "0", 10)).map(({ sessionId }) => sessionId)).toEqual([one.id, two.id]);
-  const [created] = await store.events({ tenant: "acme", sessionId: two.id }, "0", 10);
+  await store.commands.noteProgress(one.id, "half way", 50, { name: "agent" });
+  expect((await store.trail.ofTenant({ tenant: "acme" }, "0", 10)).map(({ sessionId }) => sessionId)).toEqual([
+    one.id,
+    two.id,
+  ]);
+  const [created] = await store.trail.ofTenant({ tenant: "acme", sessionId: two.id }, "0", 10);
   expect(created).toMatchObject({ sessionId: two.id, type: "created", state: "queued", actor: "key:default" });
-  expect(await store.events({ tenant: "beta", sessionId: two.id }, "0", 10)).toEqual([]);
+  expect(await store.trail.ofTenant({ tenant: "beta", sessionId: two.id }, "0", 10)).toEqual([]);
 });
 
 test("an agent's progress is shown while the session is up, and in the audit trail", async () => {
   const { store, made, after } = await openStore();
   const { id } = await made();
   const running = await after(id, ...start);
-  await store.progress(id, "half way", 50, { name: "agent" });
-  expect(await store.find(id)).toMatchObject({
+  await store.commands.noteProgress(id, "half way", 50, { name: "agent" });
+  expect(await store.queries.find(id)).toMatchObject({
     progress: { message: "half way", percent: 50 },
     version: running.version,
   });
-  const events = await store.events({ tenant: "acme", sessionId: id }, "0", 10);
+  const events = await store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 10);
   expect(events.at(-1)).toMatchObject({
     type: "progress",
     reason: "half way (50 %)",
@@ -329,22 +342,23 @@ test("usage is the running time by day and tier, cut at midnight UTC", async () 
   await at(id, "suspend", "2026-03-02T02:00:00Z");
   await at(id, "vacated", "2026-03-02T03:00:00Z");
   await at(large.id, "ready", "2026-03-02T12:00:00Z");
-  expect(await store.usage("acme", "2026-03-01", "2026-03-02")).toEqual([
+  expect(await store.usage.ofTenant("acme", "2026-03-01", "2026-03-02")).toEqual([
     { day: "2026-03-01", tier: "small", seconds: 3600 },
     { day: "2026-03-02", tier: "large", seconds: 12 * 3600 },
     { day: "2026-03-02", tier: "small", seconds: 7200 },
   ]);
-  expect(await store.usage("beta", "2026-03-01", "2026-03-02")).toEqual([]);
+  expect(await store.usage.ofTenant("beta", "2026-03-01", "2026-03-02")).toEqual([]);
 });
 
 test("unfinished are those that something is left to do for", async () => {
-  const { store, made, after } = await openStore();
+  const { database, store, made, after } = await openStore();
   const [one, two] = [await made(), await made()];
-  await store.stop(one.id, "acme", "", user);
-  expect(new Set(await store.unfinished())).toEqual(new Set([one.id, two.id]));
+  await store.commands.stop(one.id, "acme", "", user);
+  expect(new Set(await unfinishedOf(database, ["acme"]))).toEqual(new Set([one.id, two.id]));
   await after(one.id, { type: "gone", keepSeconds: 0 });
-  expect(await store.unfinished()).toEqual([two.id]);
-  expect(await store.countByState()).toEqual(
+  expect(await unfinishedOf(database, ["acme"])).toEqual([two.id]);
+  const counts = await store.counts.byTenantAndState();
+  expect(new Map(counts.map(({ state, count }) => [state, count]))).toEqual(
     new Map([
       ["queued", 1],
       ["stopped", 1],
@@ -358,5 +372,5 @@ test("how long a session is in its state counts from the change of state, not of
   const waiting = await after(session.id, { type: "waiting", reason: "no room" });
   expect(waiting).toMatchObject({ reason: "no room", stateSince: session.stateSince });
   expect(await after(session.id, { type: "admitted" })).not.toMatchObject({ stateSince: session.stateSince });
-  expect((await store.look(session.id))?.secondsInState).toBeLessThan(60);
+  expect((await store.queries.findTimed(session.id))?.secondsInState).toBeLessThan(60);
 });

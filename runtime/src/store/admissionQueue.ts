@@ -1,0 +1,126 @@
+/** What the planning of starts reads and writes: the queue, what tenants have up, and what the waiting are told. */
+import { sql } from "kysely";
+import type { Load, Plan, Situation } from "../domain/admissionPlan.ts";
+import { add, nothing, podAmounts, workspaceAmounts } from "../domain/quantities.ts";
+import type { Session } from "../domain/session.ts";
+import { finalStates, podStates } from "../domain/state.ts";
+import type { Tenant } from "../domain/tenants.ts";
+import type { Tier } from "../domain/tiers.ts";
+import type { Database } from "./database.ts";
+import { secondsInState } from "./deadlines.ts";
+import { sessionColumns } from "./sessionColumns.ts";
+
+/** A start whose reason has not changed for so many seconds holds no place: what it waits for may take any time. */
+const progressSeconds = 30;
+
+/** Runs the work while no other process runs such work: two planners at once would each fill the same free places. */
+export async function oneAtATime(database: Database, work: () => Promise<void>): Promise<void> {
+  await database.transaction().execute(async (locked) => {
+    await sql`select pg_advisory_xact_lock(hashtext('admission'))`.execute(locked);
+    await work();
+  });
+}
+
+export interface QueuedSession {
+  session: Session;
+  secondsInState: number;
+  /** The cluster refused it a moment ago, and it may be tried again in so many seconds; null: it was not refused. */
+  retrySeconds: number | null;
+}
+
+/** The whole queue, which grows with the number of tenants: each has at most its backlog and its warm pools. */
+export async function queuedSessions(database: Database): Promise<Map<string, QueuedSession>> {
+  const rows = await database
+    .selectFrom("sessions")
+    .select(sessionColumns)
+    .select([
+      secondsInState.as("secondsInState"),
+      sql<number | null>`case when retry_at > now() then extract(epoch from retry_at - now())::float8 end`.as(
+        "retrySeconds",
+      ),
+    ])
+    .where("state", "=", "queued")
+    .execute();
+  return new Map(
+    rows.map(({ secondsInState, retrySeconds, ...session }) => [session.id, { session, secondsInState, retrySeconds }]),
+  );
+}
+
+export interface Loads {
+  /** By tenant. */
+  loads: Map<string, Load>;
+  /** In how many seconds the first of the starts that hold a place loses it, unless it gets on; null: none holds one. */
+  stallSeconds: number | null;
+}
+
+/**
+ * What each tenant has up. A suspended session, a resumed one that waits and a kept workspace count with their volume alone.
+ * Costs a look at each session that has not ended.
+ */
+export async function loadsOf(database: Database, tenantOf: (name: string) => Tenant | undefined): Promise<Loads> {
+  const isUp = sql`state in (${sql.join(podStates)})`;
+  const stall = sql`extract(epoch from updated_at - now())::float8 + ${progressSeconds}`;
+  const holdsPlace = sql`state = 'starting' and not stalled and ${stall} > 0`;
+  const { rows } = await sql<{
+    tenant: string;
+    tier: Tier;
+    up: number;
+    starting: number;
+    stall_seconds: number | null;
+    volumes: number;
+  }>`
+    select tenant, tier,
+      count(*) filter (where ${isUp})::integer as up,
+      count(*) filter (where ${holdsPlace})::integer as starting,
+      min(${stall}) filter (where ${holdsPlace}) as stall_seconds,
+      count(*) filter (
+        where workspace_mode = 'persistent' and (state <> 'queued' or started_at is not null))::integer as volumes
+    from sessions
+    where state not in (${sql.join(finalStates)}) or workspace_until is not null
+    group by tenant, tier`.execute(database);
+  const loads = new Map<string, Load>();
+  for (const { tenant: name, tier, up, starting, volumes } of rows) {
+    const tenant = tenantOf(name);
+    const load = loads.get(name) ?? { sessions: 0, starting: 0, used: nothing };
+    const used = add(load.used, podAmounts(tier), up);
+    loads.set(name, {
+      sessions: load.sessions + up,
+      starting: load.starting + starting,
+      used: tenant === undefined ? used : add(used, workspaceAmounts("persistent", tenant), volumes),
+    });
+  }
+  const stalls = rows.map(({ stall_seconds }) => stall_seconds).filter((seconds) => seconds !== null);
+  return { loads, stallSeconds: stalls.length === 0 ? null : Math.min(...stalls) };
+}
+
+export async function lastTurnOf(database: Database): Promise<Situation["lastTurn"]> {
+  const rows = await database
+    .selectFrom("sessions")
+    .select(["turn", "tenant"])
+    .distinct()
+    .where("turn", "=", (build) => build.selectFrom("sessions").select(({ fn }) => fn.max("turn").as("last")))
+    .execute();
+  return { turn: rows[0]?.turn ?? 0, tenants: new Set(rows.map(({ tenant }) => tenant)) };
+}
+
+/**
+ * The place in the line, for people, and whether the tenant's own room is waited for, for its warm pools: neither a change
+ * of the session nor a line of its audit trail. What can never have room does not wait for it.
+ */
+export async function noteWaits(
+  database: Database,
+  waiting: Plan["waiting"],
+  impossible: Plan["impossible"],
+): Promise<void> {
+  const noted = [...waiting, ...impossible.map(({ id }) => ({ id, position: null, for: null }))];
+  await sql`
+    update sessions set queue_position = noted.position, awaits_room = noted.awaits_room
+    from unnest(
+      ${noted.map(({ id }) => id)}::uuid[],
+      ${noted.map(({ position }) => position)}::integer[],
+      ${noted.map((one) => one.for === "room")}::boolean[]) as noted (id, position, awaits_room)
+    where sessions.id = noted.id and state = 'queued'
+      and (queue_position, sessions.awaits_room) is distinct from (noted.position, noted.awaits_room)`.execute(
+    database,
+  );
+}

@@ -1,0 +1,88 @@
+/** How sessions come to be: made, given out where one was made ahead, or found again by their idempotency key. */
+import { randomUUID } from "node:crypto";
+import { sql } from "kysely";
+import type { Actor } from "../domain/event.ts";
+import type { Session, WorkspaceMode } from "../domain/session.ts";
+import type { State } from "../domain/state.ts";
+import type { Tier } from "../domain/tiers.ts";
+import { logEvents } from "./auditTrail.ts";
+import type { Database } from "./database.ts";
+import type { NewSession } from "./newSession.ts";
+import { sessionColumns } from "./sessionColumns.ts";
+import type { TaskCipher } from "./taskCipher.ts";
+import { claimWarm } from "./warmClaim.ts";
+
+/** A session that was made, or made ahead, or found by its idempotency key; or why there is none. */
+export type Created =
+  | { session: Session; replayed: boolean }
+  /** The idempotency key was used for another request. */
+  | "mismatch"
+  /** Too many of the tenant's sessions wait already: later. */
+  | "backlog";
+
+export class SessionCreation {
+  constructor(
+    private readonly database: Database,
+    private readonly cipher: TaskCipher,
+  ) {}
+
+  /** Makes a session in state `queued`, or gives the one that the tenant made with the same idempotency key before. */
+  async create(request: NewSession, actor: Actor): Promise<Created> {
+    const { tenant, namespace, idempotency, backlogLimit, task, claim, warm, ...rest } = request;
+    const id = randomUUID();
+    const requestHash = idempotency === undefined ? null : this.cipher.fingerprint(idempotency.request);
+    const encrypt = async (of: string) => (task === undefined ? null : this.cipher.encrypt(of, task));
+    if (claim !== undefined) {
+      const session = await claimWarm(this.database, { ...request, requestHash }, claim, encrypt, actor);
+      if (session !== undefined) return { session, replayed: false };
+    }
+    const waiting = sql<number>`(
+      select count(*) from sessions where tenant = ${tenant} and state = 'queued' and warm is null)`;
+    const row = {
+      id: sql<string>`${id}::uuid`,
+      tenant: sql<string>`${tenant}::text`,
+      namespace: sql<string>`${namespace}::text`,
+      tier: sql<Tier>`${rest.tier}::text`,
+      state: sql<State>`'queued'`,
+      labels: sql<string>`${JSON.stringify(rest.labels ?? {})}::jsonb`,
+      task: sql<string | null>`${await encrypt(id)}::text`,
+      priority: sql<number>`${rest.priority ?? 50}::smallint`,
+      idle_timeout_seconds: sql<number | null>`${rest.idleTimeoutSeconds ?? null}::integer`,
+      max_lifetime_seconds: sql<number | null>`${rest.maxLifetimeSeconds ?? null}::integer`,
+      workspace_mode: sql<WorkspaceMode>`${rest.workspaceMode ?? "persistent"}::text`,
+      idempotency_key: sql<string | null>`${idempotency?.key ?? null}::text`,
+      request_hash: sql<string | null>`${requestHash}::text`,
+      warm: sql<string | null>`${warm ?? null}::text`,
+    };
+    const columns = Object.keys(row) as (keyof typeof row)[];
+    const created = await this.database
+      .with("created", (db) =>
+        db
+          .insertInto("sessions")
+          .columns(columns)
+          .expression(
+            sql<never>`select ${sql.join(columns.map((column) => row[column]))}
+              where ${backlogLimit === undefined ? sql`true` : sql`${waiting} < ${backlogLimit}`}`,
+          )
+          .onConflict((conflict) => conflict.constraint("sessions_idempotency").doNothing())
+          .returning(sessionColumns),
+      )
+      .with("logged", logEvents("created", "created", actor))
+      .selectFrom("created")
+      .selectAll()
+      .executeTakeFirst();
+    if (created !== undefined) return { session: created, replayed: false };
+
+    const earlier = await this.database
+      .selectFrom("sessions")
+      .select(sessionColumns)
+      .select("request_hash as requestHash")
+      .where("tenant", "=", tenant)
+      .where("idempotency_key", "=", idempotency?.key ?? null)
+      .executeTakeFirst();
+    if (earlier === undefined) return "backlog";
+    const { requestHash: hashOfEarlier, ...session } = earlier;
+    const same = hashOfEarlier === null || hashOfEarlier === requestHash;
+    return same ? { session, replayed: true } : "mismatch";
+  }
+}
