@@ -6,6 +6,7 @@ import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { Access } from "../api/access/access.ts";
 import { Authenticator } from "../api/access/authenticator.ts";
 import { RateLimit } from "../api/access/rateLimit.ts";
 import { Revocations } from "../api/access/revocations.ts";
@@ -67,12 +68,10 @@ async function open(
   const touched: string[] = [];
   const gatewayOf = () =>
     new WebSockets({
-      channels: [
+      gateways: [
         new DesktopGateway({
           queries: store.queries,
-          tenants,
-          authenticator: new Authenticator(tenants, tickets),
-          rateLimit: new RateLimit(redis, perMinute, silent, patienceMs),
+          access: new Access(new Authenticator(tenants, tickets), new RateLimit(redis, perMinute, silent, patienceMs)),
           activity: {
             touch: (sessionId) => {
               touched.push(sessionId);

@@ -6,14 +6,11 @@
  */
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
-import type { Authenticator } from "../api/access/authenticator.ts";
-import { authorize, bearer } from "../api/access/caller.ts";
+import type { Access } from "../api/access/access.ts";
 import type { Credential } from "../api/access/credential.ts";
-import type { RateLimit } from "../api/access/rateLimit.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
 import { desktopPort } from "../cluster/podSpec.ts";
-import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Session } from "../domain/session.ts";
 import { isFinal } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
@@ -26,7 +23,7 @@ import { RfbClient } from "./rfbClient.ts";
 import { perSession, perTenant, perTicket, viewersPerSession } from "./socketLimits.ts";
 import { FloodError, restedAfterMs, sharedPace } from "./viewerPace.ts";
 import { ViewHandshake } from "./viewHandshake.ts";
-import { type Admission, type Channel, lostCode, restartCode, tooMuchCode, type UpgradeRequest } from "./webSockets.ts";
+import { type Admitted, type Gateway, lostCode, restartCode, tooMuchCode, type UpgradeRequest } from "./webSockets.ts";
 
 export const closeCodes = {
   /** This API process ends: connect again. */
@@ -47,9 +44,7 @@ export const closeCodes = {
 
 export interface GatewayOptions {
   queries: Pick<SessionQueries, "find">;
-  tenants: Pick<TenantsFile, "get">;
-  authenticator: Pick<Authenticator, "identify" | "identifyTicket">;
-  rateLimit: Pick<RateLimit, "take" | "takeTicket">;
+  access: Pick<Access, "admit" | "admitTicket">;
   activity: Pick<Activity, "touch">;
   proxyToken: (sessionId: string) => string;
   metrics: Pick<Metrics, "desktops">;
@@ -68,7 +63,7 @@ interface Permission {
   ticket?: string;
 }
 
-export class DesktopGateway implements Channel {
+export class DesktopGateway implements Gateway {
   readonly name = "desktop";
   readonly protocols = ["binary"];
   /** Of this process' viewers by their tickets' ids, and how many each has. */
@@ -76,7 +71,7 @@ export class DesktopGateway implements Channel {
 
   constructor(private readonly options: GatewayOptions) {}
 
-  async admit(request: UpgradeRequest): Promise<Admission> {
+  async admit(request: UpgradeRequest): Promise<Admitted> {
     const { sessionId } = request;
     const { tenant, mode, credential, limits, ticket } = await this.#permission(request);
     const session = await this.options.queries.find(sessionId, tenant.name);
@@ -94,20 +89,15 @@ export class DesktopGateway implements Channel {
   }
 
   async #permission(request: UpgradeRequest): Promise<Permission> {
-    const { authenticator, rateLimit, tenants } = this.options;
+    const { access } = this.options;
     const { sessionId, query, authorization, address } = request;
     const ticketText = query.get("ticket");
     if (ticketText !== null) {
-      const ticket = await authenticator.identifyTicket(ticketText, { address, sessionId });
-      (await rateLimit.takeTicket(ticket.id))?.refuse();
-      const tenant = tenants.get(ticket.tenant);
-      if (tenant === undefined) throw new Problem(401, "The ticket's tenant is gone.");
+      const { ticket, tenant } = await access.admitTicket(ticketText, { address, sessionId });
       const { id, mode, credential } = ticket;
       return { tenant, mode, credential, limits: [perTicket(id)], ticket: id };
     }
-    const caller = await authenticator.identify(bearer(authorization), { address });
-    (await rateLimit.take(caller))?.refuse();
-    const { tenant, credential } = authorize(caller, ["desktop"]);
+    const { tenant, credential } = await access.admit({ authorization, address }, ["desktop"]);
     const mode = query.get("mode") ?? "interactive";
     if (mode !== "interactive" && mode !== "view") {
       throw invalidInput([{ path: ["mode"], message: "must be interactive or view" }]);

@@ -4,6 +4,7 @@ import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/client-node";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
+import { Access } from "../api/access/access.ts";
 import { Authenticator } from "../api/access/authenticator.ts";
 import { RateLimit } from "../api/access/rateLimit.ts";
 import { Revocations } from "../api/access/revocations.ts";
@@ -16,7 +17,7 @@ import { Activity } from "../store/activity.ts";
 import { originOf } from "../testing/api.ts";
 import { admin, openWorker, useCluster } from "../testing/cluster.ts";
 import { keyOf, patienceMs, silent, storesConfig, tenantsFile } from "../testing/fixtures.ts";
-import { ExecChannel } from "./execGateway.ts";
+import { ExecGateway } from "./execGateway.ts";
 import { Places } from "./places.ts";
 import { WebSockets } from "./webSockets.ts";
 
@@ -106,13 +107,12 @@ test("a command runs, gets its input, tells its outputs apart and how it ended, 
   );
   const authenticator = new Authenticator(tenants, new Tickets("0123456789abcdef0123456789abcdef"));
   const sockets = new WebSockets({
-    channels: [
-      new ExecChannel({
+    gateways: [
+      new ExecGateway({
         queries: records.queries,
         commands: records.commands,
         tenants,
-        authenticator,
-        rateLimit: new RateLimit(redis, 1_000, silent, patienceMs),
+        access: new Access(authenticator, new RateLimit(redis, 1_000, silent, patienceMs)),
         activity: new Activity(records.commands, silent),
         pods,
         logger: silent,

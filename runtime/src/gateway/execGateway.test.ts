@@ -4,11 +4,12 @@ import type { AddressInfo } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { Access } from "../api/access/access.ts";
 import { Authenticator } from "../api/access/authenticator.ts";
 import { Revocations } from "../api/access/revocations.ts";
 import { findKeyHolder, parseTenants, type Tenant } from "../domain/tenants.ts";
 import { credentialOf, fileOf, keyOf, session, silent, tenant } from "../testing/fixtures.ts";
-import { ExecChannel } from "./execGateway.ts";
+import { ExecGateway } from "./execGateway.ts";
 import { lostCode, WebSockets } from "./webSockets.ts";
 
 /** The two ends of a WebSocket on this machine. */
@@ -31,11 +32,11 @@ test("what a command writes is activity, as is what is sent to it", async () => 
   const touched: string[] = [];
   const touches = (count: number) => () => touched.length === count;
   const [user, pod] = [await pair(), await pair()];
-  const channel = new ExecChannel({
+  const gateway = new ExecGateway({
     queries: { find: async () => running },
     commands: { noteCommand: async () => true },
-    authenticator: {
-      identify: async () => ({
+    access: {
+      admit: async () => ({
         role: "tenant",
         tenant: tenant("acme", { exec: true }),
         scopes: ["write"],
@@ -44,18 +45,17 @@ test("what a command writes is activity, as is what is sent to it", async () => 
       }),
     },
     tenants: { get: () => tenant("acme", { exec: true }) },
-    rateLimit: { take: async () => undefined },
     activity: { touch: (id) => void touched.push(id) },
     pods: { exec: async () => pod.client },
     logger: silent,
   });
-  const admission = await channel.admit({
+  const admitted = await gateway.admit({
     sessionId: running.id,
     query: new URLSearchParams({ command: "make" }),
     authorization: "Bearer key",
     address: undefined,
   });
-  (await admission.open())(user.server);
+  (await admitted.open())(user.server);
   await until("the command has begun", 20, touches(1));
 
   pod.server.send(Buffer.from("\u0001compiling"));
@@ -79,22 +79,24 @@ test("a command ends when its key is removed, or commands are switched off, and 
     const pod = await pair();
     const sent: string[] = [];
     pod.server.on("message", (data) => sent.push(String(data).slice(1)));
-    const channel = new ExecChannel({
+    const gateway = new ExecGateway({
       queries: { find: async () => running },
       commands: { noteCommand: async () => true },
       tenants,
-      authenticator: new Authenticator(
-        { get: tenants.get, findKeyHolder: (key) => findKeyHolder(parseTenants(fileOf(acme)), key) },
-        { verify: async () => undefined },
+      access: new Access(
+        new Authenticator(
+          { get: tenants.get, findKeyHolder: (key) => findKeyHolder(parseTenants(fileOf(acme)), key) },
+          { verify: async () => undefined },
+        ),
+        { take: async () => undefined, takeTicket: async () => undefined },
       ),
-      rateLimit: { take: async () => undefined },
       activity: { touch: () => {} },
       pods: { exec: async () => pod.client },
       logger: silent,
     });
     const places = { take: async () => () => {} };
     const sockets = new WebSockets({
-      channels: [channel],
+      gateways: [gateway],
       addressOf: () => undefined,
       places,
       revocations,

@@ -9,9 +9,7 @@
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import type { z } from "zod";
-import type { Authenticator } from "../api/access/authenticator.ts";
-import { authorize, bearer } from "../api/access/caller.ts";
-import type { RateLimit } from "../api/access/rateLimit.ts";
+import type { Access } from "../api/access/access.ts";
 import { ExecQuery } from "../api/execQuery.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
 import { podProblem } from "../api/podProblem.ts";
@@ -26,7 +24,7 @@ import type { SessionQueries } from "../store/sessionQueries.ts";
 import { closeWith, keepAlive, pump } from "./bridge.ts";
 import { commandLine } from "./commandLine.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
-import type { Admission, Channel, UpgradeRequest } from "./webSockets.ts";
+import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
 
 /** Channels on which a client may send: stdin, the terminal's size, the end of a stream. */
 const clientChannels = new Set([0, 4, 255]);
@@ -40,24 +38,21 @@ export interface ExecOptions {
   queries: Pick<SessionQueries, "find">;
   commands: Pick<SessionCommands, "noteCommand">;
   tenants: Pick<TenantsFile, "get">;
-  authenticator: Pick<Authenticator, "identify">;
-  rateLimit: Pick<RateLimit, "take">;
+  access: Pick<Access, "admit">;
   activity: Pick<Activity, "touch">;
   pods: Pick<PodAccess, "exec">;
   logger: Logger;
 }
 
-export class ExecChannel implements Channel {
+export class ExecGateway implements Gateway {
   readonly name = "exec";
   readonly protocols = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
   constructor(private readonly options: ExecOptions) {}
 
-  async admit({ sessionId, query, authorization, address }: UpgradeRequest): Promise<Admission> {
-    const { authenticator, rateLimit, queries, tenants } = this.options;
-    const caller = await authenticator.identify(bearer(authorization), { address });
-    (await rateLimit.take(caller))?.refuse();
-    const { tenant, actor, credential } = authorize(caller, ["write"]);
+  async admit({ sessionId, query, authorization, address }: UpgradeRequest): Promise<Admitted> {
+    const { access, queries, tenants } = this.options;
+    const { tenant, actor, credential } = await access.admit({ authorization, address }, ["write"]);
     if (!tenant.exec) throw new Problem(403, areOff(tenant.name));
     const parsed = ExecQuery.safeParse({
       ...Object.fromEntries(query),

@@ -15,7 +15,7 @@ import { isDatabaseUnavailable } from "../store/database.ts";
 import { closeWith } from "./bridge.ts";
 import type { Limit, Places } from "./places.ts";
 
-/** The upgrade as a channel sees it. */
+/** The upgrade as a gateway sees it. */
 export interface UpgradeRequest {
   sessionId: string;
   query: URLSearchParams;
@@ -24,7 +24,7 @@ export interface UpgradeRequest {
 }
 
 /** A client that may come in, if there is a place for it. */
-export interface Admission {
+export interface Admitted {
   /** Of whose places it takes one each. */
   limits: Limit[];
   /** It may stay for as long as this is good, and `loss` says nothing against it. */
@@ -35,17 +35,17 @@ export interface Admission {
 }
 
 /** One kind of WebSocket. */
-export interface Channel {
+export interface Gateway {
   /** The last part of its path. */
   name: string;
   /** The subprotocols it speaks, of which the client may offer one or none. */
   protocols: readonly string[];
   /** Throws a Problem if the client may not come in. */
-  admit: (request: UpgradeRequest) => Promise<Admission>;
+  admit: (request: UpgradeRequest) => Promise<Admitted>;
 }
 
 export interface WebSocketsOptions {
-  channels: Channel[];
+  gateways: Gateway[];
   /** The address of who is behind the request, past the proxies that are believed. */
   addressOf: (request: IncomingMessage) => string | undefined;
   places: Pick<Places, "take">;
@@ -66,12 +66,12 @@ export const tooMuchCode = 4429;
 const lostPatienceMs = 1_000;
 
 export class WebSockets implements BeforeApplicationShutdown {
-  readonly #channels: Map<string, { channel: Channel; server: WebSocketServer }>;
+  readonly #gateways: Map<string, { gateway: Gateway; server: WebSocketServer }>;
   #ending = false;
 
   constructor(private readonly options: WebSocketsOptions) {
-    this.#channels = new Map(
-      options.channels.map((channel) => [channel.name, { channel, server: serverFor(channel.protocols) }]),
+    this.#gateways = new Map(
+      options.gateways.map((gateway) => [gateway.name, { gateway, server: serverFor(gateway.protocols) }]),
     );
   }
 
@@ -79,24 +79,24 @@ export class WebSockets implements BeforeApplicationShutdown {
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
     const [, id, name] = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\?|$)/.exec(request.url ?? "") ?? [];
-    const found = this.#channels.get(name ?? "");
+    const found = this.#gateways.get(name ?? "");
     try {
       if (id === undefined || found === undefined || !isUuid(id)) throw new Problem(404, "There is no WebSocket here.");
-      const admission = await found.channel.admit({
+      const admitted = await found.gateway.admit({
         sessionId: id.toLowerCase(),
         query: new URL(request.url ?? "", "http://api").searchParams,
         authorization: request.headers.authorization,
         address: this.options.addressOf(request),
       });
-      const release = await this.options.places.take(admission.limits);
+      const release = await this.options.places.take(admitted.limits);
       socket.once("close", release);
       try {
-        const serve = await admission.open();
+        const serve = await admitted.open();
         if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
         if (socket.destroyed) return release();
         found.server.handleUpgrade(request, socket, head, (client) => {
           client.on("error", () => client.terminate());
-          this.#watch(client, admission);
+          this.#watch(client, admitted);
           serve(client);
         });
       } catch (error) {
@@ -117,7 +117,7 @@ export class WebSockets implements BeforeApplicationShutdown {
   /** Tells every client to connect again, elsewhere, and ends those that don't listen. */
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;
-    const clients = () => [...this.#channels.values()].flatMap(({ server }) => [...server.clients]);
+    const clients = () => [...this.#gateways.values()].flatMap(({ server }) => [...server.clients]);
     for (const client of clients()) closeWith(client, restartCode, "The API restarts; connect again.");
     const deadline = performance.now() + 2_000;
     while (clients().length > 0 && performance.now() < deadline)
@@ -126,7 +126,7 @@ export class WebSockets implements BeforeApplicationShutdown {
   }
 
   /** Sends the client away once it may not stay. */
-  #watch(client: WebSocket, { credential, loss }: Admission): void {
+  #watch(client: WebSocket, { credential, loss }: Admitted): void {
     const end = (why: string) => sendAway(client, lostCode, why);
     client.once("close", this.options.revocations.watch(credential, end, loss));
   }

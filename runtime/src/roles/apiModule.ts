@@ -4,6 +4,7 @@ import proxyAddr from "@fastify/proxy-addr";
 import { type DynamicModule, Module } from "@nestjs/common";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { Access } from "../api/access/access.ts";
 import { Authenticator } from "../api/access/authenticator.ts";
 import { CallerGuard } from "../api/access/callerGuard.ts";
 import { Oidc } from "../api/access/oidc.ts";
@@ -24,7 +25,7 @@ import { PodAccess } from "../cluster/podAccess.ts";
 import type { Config } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { DesktopGateway } from "../gateway/desktopGateway.ts";
-import { ExecChannel } from "../gateway/execGateway.ts";
+import { ExecGateway } from "../gateway/execGateway.ts";
 import { Places } from "../gateway/places.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
 import { addJobFigures } from "../queue/figures.ts";
@@ -83,23 +84,23 @@ export function apiModule(
     isMigrated: () => isMigrated(database),
   });
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
-  const authenticator = new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit);
+  const access = new Access(new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit), rateLimit);
   const activity = new Activity(commands, logger);
   const feed = new EventFeed(trail, logger);
   const revocations = new Revocations(tenants);
   const places = new Places(redis, logger, patienceMs);
   const streams = new Streams(revocations);
   const pods = new PodAccess(loadKubeConfig());
-  const parts = { queries, tenants, authenticator, rateLimit, activity, logger };
+  const parts = { queries, access, activity, logger };
   const trusted = proxyAddr.compile(config.TRUSTED_PROXIES);
   const webSockets = new WebSockets({
-    channels: [
+    gateways: [
       new DesktopGateway({
         ...parts,
         proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
         metrics,
       }),
-      new ExecChannel({ ...parts, commands, pods }),
+      new ExecGateway({ ...parts, tenants, commands, pods }),
     ],
     addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
     places,
@@ -123,8 +124,7 @@ export function apiModule(
       { provide: TenantsFile, useValue: tenants },
       { provide: Tickets, useValue: tickets },
       { provide: Metrics, useValue: metrics },
-      { provide: Authenticator, useValue: authenticator },
-      { provide: RateLimit, useValue: rateLimit },
+      { provide: Access, useValue: access },
       { provide: Activity, useValue: activity },
       { provide: EventFeed, useValue: feed },
       { provide: Streams, useValue: streams },

@@ -77,15 +77,15 @@ export class Authenticator {
     return { role: "tenant", tenant, scopes, actor: actor(`oidc:${identity.subject}`), credential };
   }
 
-  /** The session's desktop ticket. Throws a 401 if it is none, has expired, or was made by a key that is not good any more. */
+  /** The session's desktop ticket, and its tenant. Throws a 401 if it is none, has expired, or was made by a key that is not good any more. */
   identifyTicket(
     token: string,
     { address, sessionId }: { address: string | undefined; sessionId: string },
-  ): Promise<Ticket> {
+  ): Promise<{ ticket: Ticket; tenant: Tenant }> {
     return this.#counted(address, async () => {
       const found = await this.#ticket(token, sessionId);
       if (found === undefined) throw new Problem(401, "The ticket is not valid, or has expired. Ask for a new one.");
-      return found.ticket;
+      return found;
     });
   }
 

@@ -3,7 +3,6 @@ import { createParamDecorator, type ExecutionContext, SetMetadata } from "@nestj
 import type { FastifyRequest } from "fastify";
 import type { Actor } from "../../domain/event.ts";
 import type { Scope, Tenant } from "../../domain/tenants.ts";
-import { Problem } from "../http/problem.ts";
 import type { Credential } from "./credential.ts";
 
 export interface TenantCaller {
@@ -53,20 +52,6 @@ export const Caller = createParamDecorator((_data: unknown, context: ExecutionCo
   if (caller?.role !== "tenant") throw new Error("@Caller where not only tenants are let in");
   return caller;
 });
-
-/** The caller, if it has one of the rights; otherwise throws a 403. */
-export function authorize(caller: CallerInfo, allowed: readonly Scope[]): TenantCaller;
-export function authorize(caller: CallerInfo, allowed: readonly Right[]): CallerInfo;
-export function authorize(caller: CallerInfo, allowed: readonly Right[]): CallerInfo {
-  const has: readonly Right[] = caller.role === "admin" ? ["admin"] : caller.scopes;
-  if (allowed.some((right) => has.includes(right))) return caller;
-  if (caller.role === "admin") throw new Problem(403, "The admin's key has no sessions: use a key of the tenant.");
-  const needed = allowed.filter((right) => right !== "admin");
-  throw new Problem(
-    403,
-    needed.length > 0 ? `This key lacks the scope ${needed.join(" or ")}.` : "Only the admin's key may do this.",
-  );
-}
 
 /** The token of an `Authorization: Bearer` header. */
 export function bearer(header: string | undefined): string | undefined {

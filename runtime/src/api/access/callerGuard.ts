@@ -1,33 +1,27 @@
-/** Lets a request through to its handler if its caller is known, within the rate and in the right. */
+/** Lets a request through to its handler if its caller is known, within the rate and in the right; see access.ts. */
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { addToLogContext } from "../../telemetry/logContext.ts";
-import { Authenticator } from "./authenticator.ts";
-import { authorize, bearer, type CallerRequest, rightsOf, takesTickets } from "./caller.ts";
-import { RateLimit } from "./rateLimit.ts";
+import { Access } from "./access.ts";
+import { type CallerRequest, rightsOf, takesTickets } from "./caller.ts";
 
 @Injectable()
 export class CallerGuard implements CanActivate {
-  constructor(
-    @Inject(Authenticator) private readonly authenticator: Authenticator,
-    @Inject(RateLimit) private readonly rateLimit: RateLimit,
-  ) {}
+  constructor(@Inject(Access) private readonly access: Access) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<CallerRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const handler = context.getHandler();
-    const caller = await this.authenticator.identify(bearer(request.headers.authorization), {
-      address: request.ip,
-      ...(takesTickets(handler) && { sessionId: (request.params as { id?: string }).id }),
-    });
-    if (caller.role === "tenant") addToLogContext({ tenant: caller.tenant.name });
-    reply.header("cache-control", "no-store"); // it is for this caller, and for now
-    const rate = await this.rateLimit.take(caller);
-    if (rate !== undefined) reply.headers(rate.headers);
-    rate?.refuse();
-    authorize(caller, rightsOf(handler) ?? []);
-    request.caller = caller;
+    request.caller = await this.access.admit(
+      { authorization: request.headers.authorization, address: request.ip },
+      rightsOf(handler) ?? [],
+      takesTickets(handler) ? (request.params as { id?: string }).id : undefined,
+      (caller, rateHeaders) => {
+        if (caller.role === "tenant") addToLogContext({ tenant: caller.tenant.name });
+        reply.headers({ "cache-control": "no-store", ...rateHeaders }); // it is for this caller, and for now
+      },
+    );
     return true;
   }
 }
