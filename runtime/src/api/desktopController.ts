@@ -1,5 +1,5 @@
 /** What HTTP has to say about desktops and commands: tickets, and that the rest is WebSockets. */
-import { Body, Controller, Get, Inject, Param, Post, Query, UseGuards } from "@nestjs/common";
+import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { isFinal } from "../domain/state.ts";
 import { Activity } from "../store/activity.ts";
@@ -10,6 +10,7 @@ import { defaultLifetimeSeconds, Tickets } from "./access/tickets.ts";
 import { ExecQuery } from "./execQuery.ts";
 import { found, IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
+import { Body, Controller, Get, Param, Post, Query } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
 import { PUBLIC_URL } from "./tokens.ts";
 

@@ -1,6 +1,6 @@
 /** Events as they happen, as Server-Sent Events. A reader that was cut off goes on where it was, by Last-Event-ID. */
 import { Readable } from "node:stream";
-import { Controller, Get, Inject, Param, Query, Res, UseGuards } from "@nestjs/common";
+import { Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { EventJson } from "../domain/event.ts";
@@ -10,9 +10,9 @@ import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { EventFeed } from "./eventFeed.ts";
-import { InHeaders } from "./http/inHeaders.ts";
 import { found, IdParams, YesOrNo } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
+import { Controller, Get, Headers, Param, Query } from "./http/routes.ts";
 import { Streams } from "./http/streams.ts";
 import { Describe } from "./openApi.ts";
 
@@ -52,7 +52,7 @@ export class EventsController {
   @Describe({ summary: "The tenant's events from now on, or after Last-Event-ID", answers: { 200: events } })
   followTenant(
     @Caller() { tenant }: TenantCaller,
-    @InHeaders(Position) position: Position,
+    @Headers({ schema: Position }) position: Position,
     @Res() reply: FastifyReply,
   ): void {
     const signal = this.streams.open(tenant.name, reply);
@@ -69,7 +69,7 @@ export class EventsController {
     @Caller() { tenant }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
     @Query({ schema: Follow }) query: Follow,
-    @InHeaders(Position) position: Position,
+    @Headers({ schema: Position }) position: Position,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const session = found(await this.queries.find(id, tenant.name), id);

@@ -1,6 +1,6 @@
 /** What a session's agent writes: the log of its container, and after the session's end what is kept of it. */
 import { Readable } from "node:stream";
-import { Controller, Get, Inject, Param, Query, Res, UseGuards } from "@nestjs/common";
+import { Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { withoutTimes } from "../cluster/logTail.ts";
@@ -12,6 +12,7 @@ import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { found, IdParams, wholeNumber, YesOrNo } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
+import { Controller, Get, Param, Query } from "./http/routes.ts";
 import { Streams } from "./http/streams.ts";
 import { Describe } from "./openApi.ts";
 import { podProblem } from "./podProblem.ts";

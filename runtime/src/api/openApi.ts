@@ -1,8 +1,8 @@
 /**
  * The API's description (OpenAPI 3.1), made from what the program itself goes by: routes, rights and the schemas that check
- * its input are read from the controllers, so they can't differ from what is described.
+ * its input are read from the controllers' decorators, so they can't differ from what is described.
  */
-import { RequestMethod, SetMetadata, type Type } from "@nestjs/common";
+import { SetMetadata, type Type } from "@nestjs/common";
 import { z } from "zod";
 import {
   createDocument,
@@ -12,8 +12,8 @@ import {
   type ZodOpenApiResponseObject,
 } from "zod-openapi";
 import { type Right, rightsOf, takesTickets } from "./access/caller.ts";
-import { headersOf } from "./http/inHeaders.ts";
 import { ProblemJson } from "./http/problem.ts";
+import { type Inputs, inputsOf, prefixOf, routeOf } from "./http/routes.ts";
 
 /** An answer that is a success. At most one of `json`, `events` and `text` says what is in it. */
 export interface Answer {
@@ -37,30 +37,6 @@ const description = "berth:description";
 /** Describes a handler. Only handlers that have this are in the document. */
 export const Describe = (text: Description) => SetMetadata(description, text);
 
-// Nest's names for what its decorators leave at a controller and its handlers.
-const nest = { path: "path", method: "method", parameters: "__routeArguments__" } as const;
-
-interface Parameter {
-  data?: unknown;
-  schema?: unknown;
-}
-
-/** The schemas of a handler's parameters by where they are read from. */
-function inputsOf(controller: Type, name: string) {
-  const parameters = Object.entries(
-    (Reflect.getMetadata(nest.parameters, controller, name) ?? {}) as Record<string, Parameter>,
-  );
-  const kinds: Record<string, "body" | "query" | "path"> = { 3: "body", 4: "query", 5: "path" };
-  const inputs: Partial<Record<"body" | "query" | "path" | "header", z.ZodType>> = {};
-  for (const [key, { data, schema }] of parameters) {
-    const kind = kinds[key.split(":")[0] ?? ""];
-    if (kind !== undefined && schema instanceof z.ZodType) inputs[kind] = schema;
-    const headers = headersOf(data);
-    if (headers !== undefined) inputs.header = headers;
-  }
-  return inputs;
-}
-
 const problem = (text: string): ZodOpenApiResponseObject => ({
   description: text,
   content: { "application/problem+json": { schema: ProblemJson } },
@@ -82,7 +58,7 @@ function responseOf({ description, json, events, text, headers }: Answer): ZodOp
 }
 
 /** The refusals that the operation's parts bring with them. */
-function refusals(inputs: ReturnType<typeof inputsOf>, rights: Right[] | undefined): Record<number, string> {
+function refusals(inputs: Inputs, rights: Right[] | undefined): Record<number, string> {
   return {
     ...(Object.keys(inputs).length > 0 && { 400: "A field is wrong; `errors` names it and the rule." }),
     ...(rights && {
@@ -96,8 +72,8 @@ function refusals(inputs: ReturnType<typeof inputsOf>, rights: Right[] | undefin
   };
 }
 
-function operationOf(controller: Type, name: string, handler: object, text: Description): ZodOpenApiOperationObject {
-  const inputs = inputsOf(controller, name);
+function operationOf(name: string, handler: object, text: Description): ZodOpenApiOperationObject {
+  const inputs = inputsOf(handler);
   const rights = rightsOf(handler);
   const { body, ...parameters } = inputs;
   const named = Object.entries({ ...refusals(inputs, rights), ...text.refusals });
@@ -128,15 +104,14 @@ export function openApiDocument(controllers: Type[]) {
     paths[path] = { ...paths[path], [method]: operation };
   };
   for (const controller of controllers) {
-    const prefix = String(Reflect.getMetadata(nest.path, controller));
     for (const name of Object.getOwnPropertyNames(controller.prototype)) {
       const handler = controller.prototype[name] as object;
       const text = Reflect.getMetadata(description, handler) as Description | undefined;
-      if (text === undefined) continue;
+      const route = routeOf(handler);
+      if (text === undefined || route === undefined) continue;
       for (const { events } of Object.values(text.answers)) if (events) schemas[String(events.meta()?.id)] = events;
-      const path = `/${prefix}/${Reflect.getMetadata(nest.path, handler)}`.replace(/\/+/g, "/").replace(/(.)\/$/, "$1");
-      const method = RequestMethod[Reflect.getMetadata(nest.method, handler) as RequestMethod] ?? "";
-      put(path.replace(/:(\w+)/g, "{$1}"), method.toLowerCase(), operationOf(controller, name, handler, text));
+      const path = `/${prefixOf(controller)}/${route.path}`.replace(/\/+/g, "/").replace(/(.)\/$/, "$1");
+      put(path.replace(/:(\w+)/g, "{$1}"), route.method, operationOf(name, handler, text));
     }
   }
 

@@ -1,5 +1,5 @@
 /** /v1/sessions: the API's one noun. */
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res, UseGuards } from "@nestjs/common";
+import { HttpCode, Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { exceeding, quotaOf, sessionAmounts } from "../domain/quantities.ts";
@@ -15,9 +15,9 @@ import { SessionQueries } from "../store/sessionQueries.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Allow, Caller, type TenantCaller, TicketsToo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
-import { InHeaders } from "./http/inHeaders.ts";
 import { found, IdParams, plainText, several, wholeNumber } from "./http/input.ts";
 import { invalidInput, Problem } from "./http/problem.ts";
+import { Body, Controller, Delete, Get, Headers, Param, Post, Query } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
 import { CreateBody, ExtendBody, limitsFor, SessionJson, toJson } from "./sessionJson.ts";
 import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
@@ -92,7 +92,7 @@ export class SessionsController {
     @Caller() { tenant, actor }: TenantCaller,
     @Body({ schema: CreateBody }) body: CreateBody,
     @Query({ schema: Wait }) { wait }: Wait,
-    @InHeaders(IdempotencyKey) { "Idempotency-Key": key }: IdempotencyKey,
+    @Headers({ schema: IdempotencyKey }) { "Idempotency-Key": key }: IdempotencyKey,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SessionJson> {
     if (tenant.maxSessions === 0) {

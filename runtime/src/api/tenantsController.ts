@@ -1,5 +1,5 @@
 /** The tenants as the stack's config has them, and how much of it they use. They are changed there, not here. */
-import { Controller, Get, Inject, Param, UseGuards } from "@nestjs/common";
+import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { states } from "../domain/state.ts";
@@ -8,6 +8,7 @@ import { SessionCounts } from "../store/sessionCounts.ts";
 import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { found, tenantName } from "./http/input.ts";
+import { Controller, Get, Param } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
 
 const TenantJson = z

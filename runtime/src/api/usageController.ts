@@ -1,5 +1,5 @@
 /** What tenants have used. */
-import { Controller, Get, Inject, Query, UseGuards } from "@nestjs/common";
+import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { tierNames } from "../domain/tiers.ts";
@@ -8,6 +8,7 @@ import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { tenantName } from "./http/input.ts";
 import { invalidInput } from "./http/problem.ts";
+import { Controller, Get, Query } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
 
 const dayMs = 86_400_000;

@@ -1,5 +1,5 @@
 /** Webhooks that have not arrived: for the admin to look at, and to send again. */
-import { Controller, Get, HttpCode, Inject, Param, Post, Query, UseGuards } from "@nestjs/common";
+import { HttpCode, Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { DeliveryStore } from "../store/deliveryStore.ts";
 import { Allow } from "./access/caller.ts";
@@ -7,6 +7,7 @@ import { CallerGuard } from "./access/callerGuard.ts";
 import { DeliveryJson, toDeliveryJson } from "./deliveryJson.ts";
 import { found, IdParams, tenantName, wholeNumber } from "./http/input.ts";
 import { invalidInput } from "./http/problem.ts";
+import { Controller, Get, Param, Post, Query } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
 
 const ListQuery = z.strictObject({
