@@ -8,7 +8,7 @@ const decided = ["domain", ...tools];
 const remembers = ["config", "store", "queue", "cluster", ...decided];
 
 /** The rooms of runtime/src, and which other rooms the files of each may import. docs/architecture.md says what each is. */
-const rooms: Record<string, string[]> = {
+export const rooms: Record<string, string[]> = {
   roles: ["api", "gateway", "channel", "worker", ...remembers],
   gateway: ["api", ...remembers],
   channel: ["api", ...remembers],
