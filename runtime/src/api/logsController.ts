@@ -5,7 +5,7 @@ import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { withoutTimes } from "../cluster/logTail.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
-import { isFinal, podStates } from "../domain/state.ts";
+import { hasPod, isFinal } from "../domain/state.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
@@ -56,7 +56,7 @@ export class LogsController {
       if (log === undefined) throw new Problem(409, `The session is ${session.state}; nothing of its log is kept.`);
       return sendText(reply, lastLines(timestamps === "true" ? log : withoutTimes(log), tail));
     }
-    if (!podStates.some((state) => state === session.state)) {
+    if (!hasPod(session.state)) {
       throw new Problem(409, `The session is ${session.state}; it has no pod, and the log is the pod's.`);
     }
     const signal = this.streams.open(tenant.name, reply);

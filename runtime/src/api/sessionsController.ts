@@ -21,7 +21,7 @@ import { Body, Controller, Delete, Get, Headers, Param, Post, Query } from "./ht
 import { Describe } from "./openApi.ts";
 import { CreateBody, ExtendBody, limitsFor, SessionJson, toJson } from "./sessionJson.ts";
 import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
-import { Waiting } from "./waiting.ts";
+import { WaitForRunning } from "./waitForRunning.ts";
 
 const IdempotencyKey = z.object({
   "Idempotency-Key": z
@@ -68,7 +68,7 @@ export class SessionsController {
     @Inject(SessionQueries) private readonly queries: SessionQueries,
     @Inject(SessionQueue) private readonly queue: SessionQueue,
     @Inject(Activity) private readonly activity: Activity,
-    @Inject(Waiting) private readonly waiting: Waiting,
+    @Inject(WaitForRunning) private readonly waitForRunning: WaitForRunning,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
     @Inject(BACKLOG_LIMIT) private readonly backlogLimit: number,
     @Inject(AGENT_IMAGE) private readonly agentImage: string,
@@ -104,7 +104,7 @@ export class SessionsController {
     }
     const { limits, faults } = limitsFor(tenant, body);
     if (faults.length > 0) throw invalidInput(faults);
-    const waited = wait && this.waiting.forRunning(tenant.name, reply);
+    const waited = wait && this.waitForRunning.begin(tenant.name, reply);
     const { tier, labels = {}, command = null, env = {}, secrets = {} } = body;
     const claim = tenant.warmPools[tier] > 0 ? warmMark(this.agentImage, tenant) : undefined;
     const made = await this.creation.create(
@@ -215,7 +215,7 @@ export class SessionsController {
     @Query({ schema: Wait }) { wait }: Wait,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SessionJson> {
-    const waited = wait && this.waiting.forRunning(tenant.name, reply);
+    const waited = wait && this.waitForRunning.begin(tenant.name, reply);
     const session = this.#changed(await this.commands.resume(id, tenant.name, actor), id);
     this.activity.touch(id);
     return this.#json((await waited?.(session)) ?? session);

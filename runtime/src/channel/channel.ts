@@ -18,7 +18,7 @@ import { invalidInput, Problem, sendProblem } from "../api/http/problem.ts";
 import { capConnections, idleOptions, maxConnections } from "../api/http/sockets.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Session } from "../domain/session.ts";
-import { finalStates } from "../domain/state.ts";
+import { isFinal } from "../domain/state.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
@@ -49,7 +49,7 @@ const freshSeconds = 15;
 /** How often a pod that was made ahead asks whether it has an owner now. */
 const ownerPollSeconds = 1;
 
-const Activity = z.strictObject({
+const ActivityReport = z.strictObject({
   idleSeconds: z.number("must be a number of seconds").min(0, "must not be negative"),
   /** `waiting`: the helper has no task yet; `none`: the task has no command. */
   command: z.enum(["waiting", "none", "running", "ended"], "must be waiting, none, running or ended"),
@@ -95,8 +95,7 @@ export function createChannel({
     const session = await queries.find(id);
     if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
     addToLogContext({ tenant: session.tenant });
-    if (finalStates.some((state) => state === session.state))
-      throw new Problem(409, `The session is ${session.state}.`);
+    if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}.`);
     return session;
   }
 
@@ -117,7 +116,7 @@ export function createChannel({
 
   server.post("/session/activity", async (request, reply) => {
     const { id, tenant } = await speaker(request);
-    const { idleSeconds, command, exitCode } = parse(Activity, request.body);
+    const { idleSeconds, command, exitCode } = parse(ActivityReport, request.body);
     // Of a tenant that the file does not name, nobody knows that a command shall not count.
     const works = command === "running" && tenants.get(tenant)?.commandIsActivity !== false;
     if (works || idleSeconds < freshSeconds) await commands.touch(id);

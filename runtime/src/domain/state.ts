@@ -32,6 +32,8 @@ export const isFinal = (state: State): boolean => finalStates.some((final) => fi
 /** States in which a session has, or may have, a pod. They count against the tenant's `maxSessions` and its quota. */
 export const podStates = ["starting", "running", "suspending", "stopping"] as const satisfies State[];
 
+export const hasPod = (state: State): boolean => podStates.some((one) => one === state);
+
 /** Why a session ended, for programs; `reason` says it to people. docs/sessions.md explains each. */
 export const causes = [
   "user",

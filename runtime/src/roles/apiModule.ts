@@ -19,7 +19,7 @@ import { openApiDocument } from "../api/openApi.ts";
 import { OPEN_API, OpenApiController } from "../api/openApiController.ts";
 import { PageController } from "../api/pageController.ts";
 import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "../api/tokens.ts";
-import { Waiting } from "../api/waiting.ts";
+import { WaitForRunning } from "../api/waitForRunning.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import type { Config } from "../config/config.ts";
@@ -128,7 +128,7 @@ export function apiModule(
       { provide: Activity, useValue: activity },
       { provide: EventFeed, useValue: feed },
       { provide: Streams, useValue: streams },
-      { provide: Waiting, useValue: new Waiting(queries, feed, streams) },
+      { provide: WaitForRunning, useValue: new WaitForRunning(queries, feed, streams) },
       { provide: PodAccess, useValue: pods },
       { provide: DeliveryStore, useValue: new DeliveryStore(database) },
       { provide: WebSockets, useValue: webSockets },

@@ -18,7 +18,7 @@ export interface Dependency {
 }
 
 /** Something that goes round and round in this process. */
-export interface Loop {
+export interface WatchedLoop {
   name: string;
   /** Whether its last turn is recent, whatever that turn came to. */
   isTurning: () => boolean;
@@ -29,7 +29,7 @@ export interface HealthOptions {
   /** Whether the tables are there. */
   isMigrated: () => Promise<boolean>;
   /** Default: none. */
-  loops?: Loop[];
+  loops?: WatchedLoop[];
 }
 
 const timeoutMs = 1_500;

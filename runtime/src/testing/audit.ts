@@ -2,7 +2,7 @@
 import type { CoreV1Api } from "@kubernetes/client-node";
 import type { Kysely } from "kysely";
 import { sessionLabel, sessionSelector } from "../cluster/names.ts";
-import { podStates } from "../domain/state.ts";
+import { hasPod } from "../domain/state.ts";
 import type { Schema } from "../store/schema.ts";
 
 /**
@@ -32,7 +32,7 @@ export async function auditOf(core: CoreV1Api, database: Kysely<Schema>, namespa
     for (const id of found) if (!wanted.includes(id)) faults.push(`${what} of ${id} is left over`);
     for (const id of wanted) if (!found.includes(id)) faults.push(`${what} of ${id} is missing`);
   };
-  const withPod = rows.filter(({ state }) => podStates.some((pod) => pod === state)).map(({ id }) => id);
+  const withPod = rows.filter(({ state }) => hasPod(state)).map(({ id }) => id);
   const withWorkspace = rows
     .filter(
       ({ id, state, workspace_until }) => withPod.includes(id) || state === "suspended" || workspace_until !== null,

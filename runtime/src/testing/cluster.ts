@@ -6,7 +6,7 @@ import { afterAll, beforeAll, onTestFinished, TestRunner } from "vitest";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { objectName, sessionLabel } from "../cluster/names.ts";
 import type { Session } from "../domain/session.ts";
-import { finalStates, type State } from "../domain/state.ts";
+import { isFinal, type State } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Database } from "../store/database.ts";
 import type { NewSession } from "../store/newSession.ts";
@@ -152,7 +152,7 @@ const patience = () => ((TestRunner.getCurrentTest()?.timeout ?? 180_000) * 0.8)
 
 /** Ends the wait for a session that has ended in another way. */
 function checkEnd({ state, reason }: Pick<Session, "state" | "reason">, wanted: State[]): void {
-  if (wanted.includes(state) || !finalStates.some((final) => final === state)) return;
+  if (wanted.includes(state) || !isFinal(state)) return;
   throw new Hopeless(`A session is ${state} rather than ${wanted.join(" or ")}: ${reason}`);
 }
 

@@ -8,7 +8,7 @@ import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type Action, decideDown, decideEnd, decideRun, decideStart, drained, type Limits } from "../domain/decide.ts";
 import type { Actor } from "../domain/event.ts";
 import type { Session, TimedSession } from "../domain/session.ts";
-import { finalStates, podStates, type SessionEvent } from "../domain/state.ts";
+import { hasPod, isFinal, type SessionEvent } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
@@ -16,8 +16,8 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { redact } from "../telemetry/redact.ts";
 import { observeChange } from "./figures.ts";
 
-/** What a look came to; the names are the label `outcome` of the metric. */
-export type Look =
+/** What came of reconciling a session; the names are the label `outcome` of the metric. */
+export type Reconciliation =
   /** There is no such session. */
   | { outcome: "unknown" }
   /** Nothing to do until something happens. */
@@ -51,7 +51,7 @@ export class Reconciler {
   constructor(private readonly options: ReconcilerOptions) {}
 
   /** Harmless at any time and any number of times. Throws if Postgres or the API server can't be asked. */
-  async reconcile(sessionId: string): Promise<Look> {
+  async reconcile(sessionId: string): Promise<Reconciliation> {
     const seen = await this.options.queries.findTimed(sessionId);
     if (seen === undefined) return { outcome: "unknown" };
     const tenant = this.options.tenants.get(seen.session.tenant);
@@ -83,7 +83,7 @@ export class Reconciler {
   }
 
   /** The sweep has it looked at again, and so has news of the tenants. Another worker may know more, and say so. */
-  async #unread({ session }: TimedSession): Promise<Look> {
+  async #unread({ session }: TimedSession): Promise<Reconciliation> {
     if (session.reason === null)
       await this.#apply(session, { type: "waiting", reason: "Waiting for news of its tenant" });
     return { outcome: "waiting", session };
@@ -93,7 +93,7 @@ export class Reconciler {
    * The file does not name the tenant: it may be damaged, so nothing is ended or deleted until the tenant is named again. Only
    * a session that is ending already, and of which nothing is left, has ended: its namespace may be gone.
    */
-  async #unknown(seen: TimedSession): Promise<Look> {
+  async #unknown(seen: TimedSession): Promise<Reconciliation> {
     const { session } = seen;
     if (session.state !== "stopping") return this.#unread(seen);
     try {
@@ -105,7 +105,7 @@ export class Reconciler {
     return this.#apply(session, { type: "gone", keepSeconds: 0 });
   }
 
-  async #queued(seen: TimedSession, tenant: Tenant | undefined): Promise<Look> {
+  async #queued(seen: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
     const end = decideEnd(seen, tenant);
     if (end !== undefined) return this.#act(seen, end);
     await this.options.admission.run();
@@ -118,7 +118,7 @@ export class Reconciler {
       : { outcome: "stale", session: now.session, againMs: 0 };
   }
 
-  async #up(seen: TimedSession, tenant: Tenant | undefined): Promise<Look> {
+  async #up(seen: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
     const { session } = seen;
     const end = decideEnd(seen, tenant);
     if (end !== undefined) return this.#act(seen, end);
@@ -150,7 +150,7 @@ export class Reconciler {
     if (log !== "") await this.options.logs.keep(session, log);
   }
 
-  async #down(seen: TimedSession, tenant: Tenant | undefined): Promise<Look> {
+  async #down(seen: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
     const { objects } = this.options;
     const { session } = seen;
     try {
@@ -170,7 +170,7 @@ export class Reconciler {
     }
   }
 
-  async #create(seen: TimedSession, tenant: Tenant): Promise<Look> {
+  async #create(seen: TimedSession, tenant: Tenant): Promise<Reconciliation> {
     const { session } = seen;
     let creation: Awaited<ReturnType<SessionObjects["create"]>>;
     try {
@@ -193,7 +193,7 @@ export class Reconciler {
     }
   }
 
-  async #act(seen: TimedSession, action: Action, podUid?: string): Promise<Look> {
+  async #act(seen: TimedSession, action: Action, podUid?: string): Promise<Reconciliation> {
     const { session } = seen;
     switch (action.do) {
       case "apply":
@@ -208,11 +208,11 @@ export class Reconciler {
     }
   }
 
-  #again({ session, secondsInState }: TimedSession): Look {
+  #again({ session, secondsInState }: TimedSession): Reconciliation {
     return { outcome: "waiting", session, againMs: removalPollMs(secondsInState) };
   }
 
-  async #apply(session: Session, event: SessionEvent): Promise<Look> {
+  async #apply(session: Session, event: SessionEvent): Promise<Reconciliation> {
     const ifIdle = event.type === "stop" && event.cause === "idle";
     const result = await this.options.commands.apply(session, event, worker, { ifIdle });
     if (result === "unchanged") return { outcome: "settled", session };
@@ -220,7 +220,7 @@ export class Reconciler {
     if (result === "stale") return { outcome: "stale", session, againMs: 0 };
     observeChange(this.options.metrics, session, result);
     if (freesRoom(session, result)) this.options.admission.kick();
-    const settles = result.state === "running" || finalStates.some((state) => state === result.state);
+    const settles = result.state === "running" || isFinal(result.state);
     const more = result.state !== session.state && !settles && result.state !== "suspended";
     return { outcome: "changed", session: result, ...(more && { againMs: 0 }) };
   }
@@ -229,6 +229,5 @@ export class Reconciler {
 /** Whether others may start now because this one has started, stalls, or has no pod any more. */
 function freesRoom(before: Session, after: Session): boolean {
   const startsNoMore = before.state === "starting" && !before.stalled && (after.state !== "starting" || after.stalled);
-  const isUp = ({ state }: Session) => podStates.some((podState) => podState === state);
-  return startsNoMore || (isUp(before) && !isUp(after));
+  return startsNoMore || (hasPod(before.state) && !hasPod(after.state));
 }

@@ -17,12 +17,12 @@ import {
   silent,
   storesConfig,
 } from "../testing/fixtures.ts";
-import type { Look } from "./reconciler.ts";
+import type { Reconciliation } from "./reconciler.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A queue on an empty Redis, and a worker that runs `reconcile` for what is in it. */
-async function open(reconcile: (sessionId: string) => Promise<Look>, { start = true } = {}) {
+async function open(reconcile: (sessionId: string) => Promise<Reconciliation>, { start = true } = {}) {
   const { name, database } = await freshDatabase();
   const redis = await emptyRedis();
   const queue = new SessionQueue(redis, silent, patienceMs);
@@ -40,7 +40,7 @@ async function open(reconcile: (sessionId: string) => Promise<Look>, { start = t
   return { queue, redis, store, database, metrics, worker };
 }
 
-const settled: Look = { outcome: "settled", session: session() };
+const settled: Reconciliation = { outcome: "settled", session: session() };
 
 /** A reconcile that each call waits in until it is let go on. */
 function gate() {

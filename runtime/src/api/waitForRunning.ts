@@ -11,7 +11,7 @@ const patienceMs = 60_000;
 const isOnItsWay = ({ state, resumes }: Session): boolean =>
   state === "queued" || state === "starting" || (state === "suspending" && resumes);
 
-export class Waiting {
+export class WaitForRunning {
   constructor(
     private readonly queries: Pick<SessionQueries, "find">,
     private readonly feed: Pick<EventFeed, "follow">,
@@ -22,7 +22,7 @@ export class Waiting {
    * Takes a place among the tenant's long answers, or throws a 429: before anything is made that one would wait for. What
    * it returns gives the session once it runs, or will not, or after 60 s; sooner if the caller leaves or the process ends.
    */
-  forRunning(tenant: string, reply: FastifyReply): (session: Session) => Promise<Session> {
+  begin(tenant: string, reply: FastifyReply): (session: Session) => Promise<Session> {
     const ended = this.streams.open(tenant, reply);
     return async (session) => {
       let latest = session;
