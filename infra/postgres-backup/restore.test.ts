@@ -123,11 +123,17 @@ test("KEDA is paused before API and worker stop, and goes on when both run again
   ]);
 });
 
-test("KEDA goes on also after a restore that failed", async () => {
-  const fails = "scale\\ deployment/api*) exit 1 ;;";
+test("API and worker run again, and KEDA goes on, also where the API could not be stopped", async () => {
+  const fails = "scale\\ deployment/api\\ --replicas=0) exit 1 ;;";
   const { exitCode, calls } = await restoreWith(stack(`${keda}\n  ${fails}`));
   expect(exitCode).toBe(1);
-  expect(changes(calls)).toEqual([...pause, "scale deployment/api --replicas=0", goOn]);
+  expect(changes(calls)).toEqual([
+    ...pause,
+    "scale deployment/api --replicas=0",
+    "scale deployment/worker --replicas=2",
+    "scale deployment/api --replicas=2",
+    goOn,
+  ]);
 });
 
 test("nothing stops where KEDA does not say that it has paused", async () => {

@@ -163,16 +163,16 @@ async function restore(): Promise<void> {
 /** From the stop of API and worker to their start. */
 async function exchange(dump: string): Promise<void> {
   const before = { api: replicas("api"), worker: replicas("worker") };
-  step("API and worker stop");
-  scale("api", 0);
-  scale("worker", 0);
   try {
+    step("API and worker stop");
+    scale("api", 0);
+    scale("worker", 0);
     step("Postgres is restored");
     await restoreJob("run", dump);
     step("the migrations run");
     await migrate();
   } finally {
-    // Where the restore failed, the database is the one there was.
+    // Where a step failed, also one of the stops, the database is the one there was.
     step("the worker starts and reconciles");
     scale("worker", before.worker);
     await reconciled();
