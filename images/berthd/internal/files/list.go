@@ -1,0 +1,126 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	v1 "berth/berthd/gen/berth/v1"
+
+	"connectrpc.com/connect"
+)
+
+const (
+	mostEntries = 1000
+	mostDepth   = 100
+)
+
+// List implements FileService. The page token is the path, below the folder, of the last entry given: folders may change
+// between two pages, and what stays is given exactly once.
+func (s *Service) List(ctx context.Context, request *v1.ListFilesRequest) (*v1.ListFilesResponse, error) {
+	p, err := s.Roots.at(request.Path)
+	if err != nil {
+		return nil, err
+	}
+	if request.Depth > mostDepth {
+		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("depth must be at most 100"))
+	}
+	if request.PageSize > mostEntries {
+		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("page_size must be at most 1000"))
+	}
+	l := lister{ctx: ctx, size: int(request.PageSize)}
+	if l.size == 0 {
+		l.size = mostEntries
+	}
+	var after []string
+	if request.PageToken != "" {
+		after = strings.Split(request.PageToken, "/")
+	}
+	if err := l.walk(p, "", max(1, int(request.Depth)), after, true); err != nil {
+		return nil, problem(err)
+	}
+	return &l.response, nil
+}
+
+// lister collects one page.
+type lister struct {
+	ctx      context.Context
+	size     int
+	last     string
+	response v1.ListFilesResponse
+}
+
+// walk adds what is in a folder, from behind the path `after`. A folder in it that can't be read, or that is gone meanwhile,
+// is told without what is in it.
+func (l *lister) walk(p place, below string, depth int, after []string, top bool) error {
+	names, err := namesIn(p)
+	if err != nil {
+		if top {
+			return err
+		}
+		return nil
+	}
+	slices.Sort(names)
+	first := 0
+	if len(after) > 0 {
+		first, _ = slices.BinarySearch(names, after[0])
+	}
+	for _, name := range names[first:] {
+		if err := l.ctx.Err(); err != nil {
+			return err
+		}
+		child, path := p.child(name), join(below, name)
+		info, err := child.lstat()
+		if err != nil {
+			continue
+		}
+		var rest []string
+		if len(after) > 0 && name == after[0] {
+			rest = after[1:] // told on an earlier page
+		} else if !l.add(child, path, info) {
+			return nil
+		}
+		if info.IsDir() && depth > 1 {
+			if err := l.walk(child, path, depth-1, rest, false); err != nil || l.response.NextPageToken != "" {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// add adds an entry, or says that the page was full already.
+func (l *lister) add(p place, path string, info fs.FileInfo) bool {
+	if len(l.response.Entries) == l.size {
+		l.response.NextPageToken = l.last
+		return false
+	}
+	l.response.Entries = append(l.response.Entries, describe(p, info))
+	l.last = path
+	return true
+}
+
+func join(below, name string) string {
+	if below == "" {
+		return name
+	}
+	return below + "/" + name
+}
+
+// namesIn are the names in a folder, in no order.
+func namesIn(p place) ([]string, error) {
+	folder, err := p.openFolder()
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	names, err := folder.Readdirnames(-1)
+	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return names, err
+}

@@ -1,0 +1,189 @@
+package process
+
+import (
+	"sync"
+
+	v1 "berth/berthd/gen/berth/v1"
+)
+
+const (
+	// keptBytes of a program's output are kept for readers who come late or are slow.
+	keptBytes = 1 << 20
+	// crowdedBytes are kept of each program's output once all programs' together exceed allKeptBytes.
+	crowdedBytes = 64 << 10
+	allKeptBytes = 32 << 20
+	// Small writes are put together up to this size.
+	partBytes = 32 << 10
+)
+
+// budget counts the bytes that all programs' outputs hold.
+type budget struct {
+	mu    sync.Mutex
+	bytes int
+}
+
+func (b *budget) add(bytes int) (crowded bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bytes += bytes
+	return b.bytes > allKeptBytes
+}
+
+// part is some output of one stream, in one piece.
+type part struct {
+	stream v1.OutputStream
+	offset uint64
+	bytes  []byte
+}
+
+// output holds the last bytes that a program wrote. One writer, any number of readers.
+type output struct {
+	mu      sync.Mutex
+	budget  *budget
+	limit   uint64 // bytes that readers may see; 0: all
+	parts   []part
+	held    int
+	end     uint64 // the position after the last byte that readers may see
+	written uint64
+	closed  bool
+	changed chan struct{} // closed and replaced at each change
+	// pacers are the readers that the writer waits for, by their position.
+	pacers map[*cursor]struct{}
+}
+
+// cursor is a reader's position.
+type cursor struct{ offset uint64 }
+
+func newOutput(budget *budget, limit uint64) *output {
+	return &output{budget: budget, limit: limit, changed: make(chan struct{}), pacers: map[*cursor]struct{}{}}
+}
+
+func (o *output) wake() {
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// write takes what the program wrote; the bytes may be changed afterwards. It waits for the readers that want to be waited for.
+func (o *output) write(stream v1.OutputStream, bytes []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.written += uint64(len(bytes))
+	if o.limit > 0 {
+		bytes = bytes[:min(uint64(len(bytes)), o.limit-o.end)]
+	}
+	if len(bytes) == 0 {
+		return
+	}
+	for o.mustWait(len(bytes)) {
+		changed := o.changed
+		o.mu.Unlock()
+		<-changed
+		o.mu.Lock()
+	}
+	last := len(o.parts) - 1
+	if last >= 0 && o.parts[last].stream == stream && len(o.parts[last].bytes)+len(bytes) <= partBytes {
+		o.parts[last].bytes = append(o.parts[last].bytes, bytes...)
+	} else {
+		o.parts = append(o.parts, part{stream, o.end, append([]byte(nil), bytes...)})
+	}
+	o.end += uint64(len(bytes))
+	o.held += len(bytes)
+	keep := keptBytes
+	if o.budget.add(len(bytes)) {
+		keep = crowdedBytes
+	}
+	o.drop(keep)
+	o.wake()
+}
+
+// mustWait says whether more bytes could push out what a pacing reader has not read yet. One part is never too much.
+func (o *output) mustWait(more int) bool {
+	for pacer := range o.pacers {
+		if o.end+uint64(more)-pacer.offset > partBytes {
+			return true
+		}
+	}
+	return false
+}
+
+// drop forgets the oldest parts until at most so many bytes are held.
+func (o *output) drop(keep int) {
+	for o.held > keep && len(o.parts) > 1 {
+		gone := len(o.parts[0].bytes)
+		o.held -= gone
+		o.budget.add(-gone)
+		o.parts[0].bytes = nil
+		o.parts = o.parts[1:]
+	}
+}
+
+// close says that the program writes no more.
+func (o *output) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.wake()
+}
+
+// forget gives the memory back. Readers that are still there get no more.
+func (o *output) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.budget.add(-o.held)
+	o.parts, o.held, o.closed = nil, 0, true
+	o.wake()
+}
+
+// next returns the output after the cursor, moves the cursor behind it, and says how many bytes before it are gone. Without
+// output it returns a channel that is closed when that changes, and whether there will never be more.
+func (o *output) next(at *cursor) (found part, dropped uint64, changed <-chan struct{}, closed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if oldest := o.oldest(); at.offset < oldest {
+		dropped = oldest - at.offset
+		at.offset = oldest
+	}
+	if at.offset >= o.end {
+		return part{}, dropped, o.changed, o.closed
+	}
+	// Readers are mostly near the end.
+	index := len(o.parts) - 1
+	for o.parts[index].offset > at.offset {
+		index--
+	}
+	found = o.parts[index]
+	found.bytes = found.bytes[at.offset-found.offset:]
+	found.offset = at.offset
+	at.offset += uint64(len(found.bytes))
+	if _, paces := o.pacers[at]; paces {
+		o.wake()
+	}
+	return found, dropped, nil, false
+}
+
+func (o *output) oldest() uint64 {
+	if len(o.parts) == 0 {
+		return o.end
+	}
+	return o.parts[0].offset
+}
+
+// pace makes the writer wait for this reader until the returned function is called.
+func (o *output) pace(at *cursor) (stop func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pacers[at] = struct{}{}
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		delete(o.pacers, at)
+		o.wake()
+	}
+}
+
+// figures are all bytes written, those above the limit, and the position of the oldest byte still held.
+func (o *output) figures() (written, discarded, oldest uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.written, o.written - o.end, o.oldest()
+}

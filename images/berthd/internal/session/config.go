@@ -1,0 +1,79 @@
+// Package session is the program of a session's container: PID 1, the desktop, the session's command, the runtime's channel,
+// and the services for the gateway.
+package session
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"berth/berthd/internal/auth"
+	"berth/berthd/internal/supervise"
+)
+
+// Config is what the environment says.
+type Config struct {
+	// RuntimeURL is where the runtime's channel is; "": there is none, and the session is just a desktop.
+	RuntimeURL  string
+	Tokens      auth.TokenFile
+	MetricsPort int
+	ServicePort int
+	// Workspace is where programs start and where relative paths begin.
+	Workspace string
+	// Roots are the folders that the file service may see, the workspace first.
+	Roots []string
+	// Desktop says whether the image has one.
+	Desktop    bool
+	Screen     supervise.ScreenSize // only with a desktop
+	Display    string
+	RuntimeDir string
+	// Grace is what the command has to end after SIGTERM. The pod has 30 s in all; the desktop wants to end too.
+	Grace time.Duration
+}
+
+// ReadConfig reads the environment. An error has one line for each fault.
+func ReadConfig(getenv func(string) string, workspace string) (Config, error) {
+	var errs []error
+	text := func(name, otherwise string) string {
+		if value := getenv(name); value != "" {
+			return value
+		}
+		return otherwise
+	}
+	port := func(name, otherwise string) int {
+		value, err := strconv.Atoi(text(name, otherwise))
+		if err != nil || value < 0 || value > 65535 {
+			errs = append(errs, fmt.Errorf("%s must be a port from 0 to 65535, but is '%s'", name, getenv(name)))
+		}
+		return value
+	}
+	config := Config{
+		RuntimeURL:  getenv("BERTH_URL"),
+		Tokens:      auth.TokenFile(text("BERTH_TOKEN_FILE", "/etc/berth/session/token")),
+		MetricsPort: port("BERTH_METRICS_PORT", "6081"),
+		ServicePort: port("BERTH_SERVICE_PORT", "6082"),
+		Workspace:   text("BERTH_WORKSPACE", workspace),
+		Display:     text("BERTH_DISPLAY", ":1"),
+		RuntimeDir:  text("XDG_RUNTIME_DIR", "/tmp/.runtime"),
+		Grace:       20 * time.Second,
+	}
+	config.Roots = append([]string{config.Workspace}, filepath.SplitList(text("BERTH_ROOTS", "/tmp"))...)
+	switch desktop := text("BERTH_DESKTOP", "auto"); desktop {
+	case "auto":
+		_, err := exec.LookPath("Xvnc")
+		config.Desktop = err == nil
+	case "yes", "no":
+		config.Desktop = desktop == "yes"
+	default:
+		errs = append(errs, fmt.Errorf("BERTH_DESKTOP must be auto, yes or no, but is '%s'", desktop))
+	}
+	if config.Desktop {
+		var err error
+		config.Screen, err = supervise.ReadScreenSize(getenv)
+		errs = append(errs, err)
+	}
+	return config, errors.Join(errs...)
+}

@@ -1,0 +1,51 @@
+package session
+
+import (
+	"log"
+	"net/http"
+	"time"
+
+	"berth/berthd/gen/berth/v1/berthv1connect"
+	"berth/berthd/internal/auth"
+	"berth/berthd/internal/files"
+	"berth/berthd/internal/ports"
+	"berth/berthd/internal/process"
+	"berth/berthd/internal/usage"
+
+	"connectrpc.com/connect"
+)
+
+// mostMessageBytes is the largest message that a caller may send.
+const mostMessageBytes = 4 << 20
+
+// handler has the services for the gateway, for who has the session's token.
+func (s *session) handler(roots *files.Roots, platformPorts ...uint16) http.Handler {
+	options := []connect.HandlerOption{
+		connect.WithReadMaxBytes(mostMessageBytes),
+		// The gateway is near, and compressing costs the session's CPU.
+		connect.WithCompression("gzip", nil, nil),
+	}
+	s.process = &process.Service{
+		Reaper: s.reaper, Workspace: s.config.Workspace, Environment: s.environmentOfPrograms, Activity: &s.activity,
+	}
+	hidden := append([]uint16{vncPort, vncProxyPort}, platformPorts...)
+	mux := http.NewServeMux()
+	mux.Handle(berthv1connect.NewProcessServiceHandler(s.process, options...))
+	mux.Handle(berthv1connect.NewFileServiceHandler(&files.Service{Roots: roots, Activity: &s.activity}, options...))
+	mux.Handle(berthv1connect.NewPortServiceHandler(&ports.Service{Hidden: hidden, Activity: &s.activity}, options...))
+	mux.Handle(berthv1connect.NewMetricsServiceHandler(&usage.Service{Paths: roots.Paths()}, options...))
+	return auth.Require(s.config.Tokens, mux)
+}
+
+// serviceServer speaks HTTP/1.1 and, without TLS, HTTP/2. A caller that has gone without a word is noticed by a ping, so that
+// nothing waits for it.
+func serviceServer(handler http.Handler, logger *log.Logger) *http.Server {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: logger,
+		Protocols: new(http.Protocols),
+		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: 1000, SendPingTimeout: 20 * time.Second, PingTimeout: 20 * time.Second},
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	return server
+}

@@ -1,0 +1,146 @@
+// Package vnc brings the desktop's VNC to a WebSocket: ws://POD:6080/websockify?token=TOKEN
+package vnc
+
+import (
+	"bufio"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	// bufferBytes from the desktop at once. A viewer costs this buffer, a smaller one, the WebSocket's own and two goroutines.
+	bufferBytes = 16 << 10
+	dialTimeout = 10 * time.Second
+)
+
+// Proxy is an HTTP handler.
+type Proxy struct {
+	// TokensFile has lines of `TOKEN: HOST:PORT`. It is read for each viewer, because Kubernetes may replace it.
+	TokensFile string
+	// Log never names a token.
+	Log *log.Logger
+
+	viewers sync.WaitGroup
+}
+
+// ServeHTTP answers a viewer with the token by a WebSocket, and others by 403.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if r.URL.Path != "/websockify" {
+		http.NotFound(w, r)
+		return
+	}
+	target, found := p.target(r.URL.Query().Get("token"))
+	if !found {
+		p.Log.Printf("%s: refused: no token or an unknown one", from)
+		http.Error(w, "the token is missing or unknown", http.StatusForbidden)
+		return
+	}
+	desktop, err := net.DialTimeout("tcp", target, dialTimeout)
+	if err != nil {
+		p.Log.Printf("%s: the desktop does not answer: %v", from, err)
+		http.Error(w, "the desktop does not answer", http.StatusBadGateway)
+		return
+	}
+	defer desktop.Close()
+	viewer, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{"binary"},
+		InsecureSkipVerify: true, // the token is what counts, and the gateway is no browser
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		p.Log.Printf("%s: no WebSocket: %v", from, err)
+		return
+	}
+	p.viewers.Add(1)
+	defer p.viewers.Done()
+	defer viewer.CloseNow()
+	viewer.SetReadLimit(-1) // bytes are passed on as they come; a message is never held
+	p.Log.Printf("%s: opened", from)
+	defer p.Log.Printf("%s: closed", from)
+	join(r.Context(), viewer, desktop)
+}
+
+// Wait waits until all viewers have gone.
+func (p *Proxy) Wait() { p.viewers.Wait() }
+
+// target is what the token stands for.
+func (p *Proxy) target(token string) (string, bool) {
+	if token == "" {
+		return "", false
+	}
+	file, err := os.Open(p.TokensFile)
+	if err != nil {
+		p.Log.Printf("the tokens can't be read: %v", err)
+		return "", false
+	}
+	defer file.Close()
+	target, found := "", false
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		one, address, whole := strings.Cut(lines.Text(), ": ")
+		if whole && !strings.HasPrefix(one, "#") && subtle.ConstantTimeCompare([]byte(strings.TrimSpace(one)), []byte(token)) == 1 {
+			target, found = strings.TrimSpace(address), true
+		}
+	}
+	return target, found
+}
+
+// join copies in both directions until one of them ends.
+func join(ctx context.Context, viewer *websocket.Conn, desktop net.Conn) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer stop()
+		defer desktop.Close()
+		_ = toDesktop(ctx, viewer, desktop)
+	})
+	if errors.Is(toViewer(ctx, viewer, desktop), io.EOF) {
+		_ = viewer.Close(websocket.StatusNormalClosure, "the desktop has ended")
+	}
+	stop()
+	reading.Wait()
+}
+
+func toViewer(ctx context.Context, viewer *websocket.Conn, desktop net.Conn) error {
+	defer context.AfterFunc(ctx, func() { desktop.Close() })()
+	buffer := make([]byte, bufferBytes)
+	for {
+		n, err := desktop.Read(buffer)
+		if n > 0 {
+			if err := viewer.Write(ctx, websocket.MessageBinary, buffer[:n]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func toDesktop(ctx context.Context, viewer *websocket.Conn, desktop net.Conn) error {
+	buffer := make([]byte, bufferBytes/4)
+	for {
+		kind, message, err := viewer.Reader(ctx)
+		if err != nil {
+			return err
+		}
+		if kind != websocket.MessageBinary {
+			return viewer.Close(websocket.StatusUnsupportedData, "VNC is binary")
+		}
+		if _, err := io.CopyBuffer(struct{ io.Writer }{desktop}, message, buffer); err != nil {
+			return err
+		}
+	}
+}
