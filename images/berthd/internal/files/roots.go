@@ -233,12 +233,8 @@ func problem(err error) error {
 
 // escapes says whether os.Root found that a path leads out of the root. The error has no name of its own.
 func escapes(err error) bool {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		return at.Err.Error() == escapesText
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
 	}
-	var link *os.LinkError
-	return errors.As(err, &link) && link.Err.Error() == escapesText
+	return err.Error() == "path escapes from parent"
 }
-
-const escapesText = "path escapes from parent"

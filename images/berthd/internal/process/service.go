@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,8 +27,6 @@ const (
 	// Ended programs can be asked for so long, the last mostEnded of them.
 	endedFor  = 5 * time.Minute
 	mostEnded = 100
-	// keepAlive is how often a quiet stream says that it is still there.
-	keepAlive = 15 * time.Second
 )
 
 // Service is the ProcessService.
@@ -169,21 +165,6 @@ func sizeOf(size *v1.PtySize) (*pty.Winsize, error) {
 	return &pty.Winsize{Cols: uint16(size.Columns), Rows: uint16(size.Rows)}, nil
 }
 
-func startError(err error) error {
-	code := connect.CodeInternal
-	switch {
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		code = connect.CodeNotFound
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
-		code = connect.CodePermissionDenied
-	case errors.Is(err, syscall.E2BIG), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG):
-		code = connect.CodeInvalidArgument
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		code = connect.CodeResourceExhausted
-	}
-	return connect.NewError(code, fmt.Errorf("the program can't be started: %w", err))
-}
-
 // Attach implements ProcessService.
 func (s *Service) Attach(ctx context.Context, request *v1.AttachRequest, stream *connect.ServerStream[v1.ProcessEvent]) error {
 	p, err := s.find(request.Id)
@@ -195,47 +176,6 @@ func (s *Service) Attach(ctx context.Context, request *v1.AttachRequest, stream 
 		at.offset = oldest
 	}
 	return s.follow(ctx, p, at, stream)
-}
-
-// follow sends a program's events until it has ended or the caller has gone.
-func (s *Service) follow(ctx context.Context, p *program, at *cursor, stream *connect.ServerStream[v1.ProcessEvent]) error {
-	started := &v1.ProcessStarted{Id: p.id, Pid: uint32(p.child.Pid)}
-	if err := stream.Send(&v1.ProcessEvent{Kind: &v1.ProcessEvent_Started{Started: started}}); err != nil {
-		return err
-	}
-	quiet := time.NewTimer(keepAlive)
-	defer quiet.Stop()
-	lost := uint64(0)
-	for {
-		found, dropped, changed, closed := p.output.next(at)
-		lost += dropped
-		var event *v1.ProcessEvent
-		switch {
-		case len(found.bytes) > 0:
-			data := &v1.ProcessData{Stream: found.stream, Offset: found.offset, Data: found.bytes, Dropped: lost}
-			event = &v1.ProcessEvent{Kind: &v1.ProcessEvent_Data{Data: data}}
-			lost = 0
-			s.Activity.Touch()
-		case closed:
-			<-p.ended
-			ended := p.end()
-			ended.Dropped = lost
-			return stream.Send(&v1.ProcessEvent{Kind: &v1.ProcessEvent_Ended{Ended: ended}})
-		default:
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-changed:
-				continue
-			case <-quiet.C:
-				event = &v1.ProcessEvent{Kind: &v1.ProcessEvent_KeepAlive{KeepAlive: &v1.KeepAlive{}}}
-			}
-		}
-		if err := stream.Send(event); err != nil {
-			return err
-		}
-		quiet.Reset(keepAlive)
-	}
 }
 
 func (s *Service) find(id uint64) (*program, error) {

@@ -1,0 +1,27 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"syscall"
+
+	"connectrpc.com/connect"
+)
+
+// startError gives an error of starting a program the code that callers go by.
+func startError(err error) error {
+	code := connect.CodeInternal
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		code = connect.CodeNotFound
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
+		code = connect.CodePermissionDenied
+	case errors.Is(err, syscall.E2BIG), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG):
+		code = connect.CodeInvalidArgument
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		code = connect.CodeResourceExhausted
+	}
+	return connect.NewError(code, fmt.Errorf("the program can't be started: %w", err))
+}

@@ -1,0 +1,72 @@
+// Package testservice serves handlers to tests as the session's pod does, over HTTP/2 without TLS.
+package testservice
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Start serves the handler until the test ends, and returns its URL and an HTTP/2 client.
+func Start(t testing.TB, path string, handler http.Handler) (string, *http.Client) {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.Handle(path, handler)
+	server := httptest.NewUnstartedServer(mux)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1000}
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL, Client(t)
+}
+
+// Client returns a client that speaks HTTP/2 without TLS.
+func Client(t testing.TB) *http.Client {
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// Until waits until the condition holds, at most a minute: the machines that test this are busy.
+func Until(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("still waiting until %s", what)
+		}
+	}
+}
+
+// NoLeak fails the test if, after it and its clean-up, functions of this module still run in goroutines. Call it first.
+func NoLeak(t testing.TB) {
+	t.Helper()
+	before := ours()
+	t.Cleanup(func() { Until(t, "no goroutine is left", func() bool { return ours() <= before }) })
+}
+
+// ours counts the goroutines that this module has started.
+func ours() int {
+	stacks := make([]byte, 4<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	count := 0
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		if strings.Contains(stack, "created by berth/berthd/") {
+			count++
+		}
+	}
+	return count
+}
+
+// Context ends with the test, or after two minutes.
+func Context(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}

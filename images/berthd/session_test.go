@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "berth/berthd/gen/berth/v1"
+	"berth/berthd/gen/berth/v1/berthv1connect"
+	"berth/berthd/internal/testservice"
+
+	"connectrpc.com/connect"
+)
+
+func (w *world) read(name string) string {
+	text, _ := os.ReadFile(w.folder + "/" + name)
+	return string(text)
+}
+
+func TestTheCommandRunsInTheWorkspaceWithItsEnvironmentAndSecrets(t *testing.T) {
+	task := command("sh", "-c", `echo "$PLAIN $HIDDEN" >out; pwd >>out; exit 7`)
+	task["env"], task["secrets"] = map[string]string{"PLAIN": "plain"}, map[string]string{"HIDDEN": "hunter2"}
+	w := open(t, task)
+	r := w.run(nil, "session")
+	r.wantExit(7)
+	if got, want := w.read("work/out"), "plain hunter2\n"+w.folder+"/work\n"; got != want {
+		t.Errorf("got %q, not %q", got, want)
+	}
+	var ends []map[string]any
+	for _, one := range w.seen("POST /session/activity") {
+		if one.body["command"] == "ended" && one.body["exitCode"] != nil {
+			ends = append(ends, one.body)
+		}
+	}
+	if want := []map[string]any{{"idleSeconds": 0.0, "command": "ended", "exitCode": 7.0}}; !reflect.DeepEqual(ends, want) {
+		t.Errorf("told: %v", ends)
+	}
+	for _, one := range w.calls {
+		if one.authorization != "Bearer "+token {
+			t.Errorf("%s came with %q", one.what, one.authorization)
+		}
+	}
+	if len(w.seen("GET /session/task")) != 1 || strings.Contains(r.output.String(), "hunter2") {
+		t.Errorf("it said %s", r.output)
+	}
+}
+
+func TestACommandThatCannotBeStartedEndsWithTheCodeOfAShell(t *testing.T) {
+	for _, test := range []struct {
+		task map[string]any
+		code int
+	}{
+		{command("/nothing/here"), 127}, {command("no-such-program"), 127}, {command("../token"), 126}, {command("sh", "-c", "kill -9 $$"), 137},
+	} {
+		open(t, test.task).run(nil, "session").wantExit(test.code)
+	}
+}
+
+func TestOnSIGTERMTheCommandMayEndInItsOwnWay(t *testing.T) {
+	w := open(t, command("sh", "-c", `trap "echo bye >out; exit 3" TERM; touch started; while :; do sleep 0.1; done`))
+	r := w.run(nil, "session")
+	testservice.Until(t, "the command has started", func() bool { _, err := os.Stat(w.folder + "/work/started"); return err == nil })
+	r.terminate()
+	r.wantExit(143)
+	if got := w.read("work/out"); got != "bye\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAWarmPodWaitsForItsOwner(t *testing.T) {
+	w := open(t, command("touch", "ran"))
+	early, asked := 3, time.Time{}
+	w.answer = func(response http.ResponseWriter, what string) bool {
+		if what != "GET /session/task" || early == 0 {
+			asked = time.Now()
+			return false
+		}
+		early--
+		if early == 1 { // the runtime held the question until nobody had come
+			time.Sleep(1100 * time.Millisecond)
+			response.Header().Set("Retry-After", "0")
+		} else {
+			response.Header().Set("Retry-After", "1")
+		}
+		response.WriteHeader(http.StatusConflict)
+		fmt.Fprint(response, `{"detail":"The session is nobody's yet."}`)
+		return true
+	}
+	r := w.run(nil, "session")
+	r.wantExit(0)
+	if tasks := w.seen("GET /session/task"); len(tasks) != 4 || tasks[0].prefer != "wait=25" {
+		t.Errorf("asked %v until %v", tasks, asked)
+	}
+	if said := r.output.String(); strings.Count(said, "nobody's yet") != 1 {
+		t.Errorf("it said %s", said)
+	}
+}
+
+func TestARuntimeThatIsAwayIsAskedAgain(t *testing.T) {
+	w := open(t, command("touch", "done"))
+	asked := 0
+	w.answer = func(response http.ResponseWriter, what string) bool {
+		if what != "GET /session/task" {
+			return false
+		}
+		if asked++; asked > 2 {
+			return false
+		}
+		response.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(response, `{"detail":"The database can't be reached"}`)
+		return true
+	}
+	r := w.run(nil, "session")
+	r.wantExit(0)
+	r.says("503 The database can't be reached; trying again")
+
+	away := open(t, nil)
+	r = away.run([]string{"BERTH_URL=http://127.0.0.1:1"}, "session")
+	r.says("trying again")
+	r.terminate()
+	r.wantExit(143)
+}
+
+func TestWithoutACommandItStaysAndSaysHowItIs(t *testing.T) {
+	w := open(t, map[string]any{"command": nil, "env": map[string]string{}, "secrets": map[string]string{}})
+	r := w.run(nil, "session")
+	metrics, _ := r.ports()
+	testservice.Until(t, "that there is no command is told", func() bool {
+		told := w.seen("POST /session/activity")
+		return len(told) > 0 && told[len(told)-1].body["command"] == "none"
+	})
+	if ready := w.seen("POST /session/ready"); len(ready) != 1 || ready[0].body["desktop"] != false {
+		t.Errorf("told: %v", ready)
+	}
+	for path, want := range map[string]string{
+		"/metrics": "session_command{state=\"none\"} 1\n", "/ready": "ready\n", "/": "only /metrics and /ready are here\n",
+	} {
+		response, err := http.Get(metrics + path)
+		w.must(err)
+		text, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if !strings.Contains(string(text), want) || strings.Contains(string(text), token[:36]) {
+			t.Errorf("%s: %d %s", path, response.StatusCode, text)
+		}
+	}
+	r.terminate()
+	r.wantExit(143)
+}
+
+func bearer(token string) connect.ClientOption {
+	return connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
+			request.Header().Set("Authorization", "Bearer "+token)
+			return next(ctx, request)
+		}
+	}))
+}
+
+func TestServesWhoHasTheTokenOverHTTP1And2(t *testing.T) {
+	w := open(t, nil)
+	w.env = append(w.env, "BERTH_URL=")
+	r := w.run(nil, "session")
+	_, url := r.ports()
+	w.write("work/file", "hello", 0o644)
+	for name, client := range map[string]*http.Client{"HTTP/1.1": http.DefaultClient, "HTTP/2": testservice.Client(t)} {
+		t.Run(name, func(t *testing.T) {
+			ctx := testservice.Context(t)
+			for _, options := range [][]connect.ClientOption{{bearer(token)}, {bearer(token), connect.WithProtoJSON()}} {
+				files := berthv1connect.NewFileServiceClient(client, url, options...)
+				if got, err := files.Stat(ctx, &v1.StatRequest{Path: "file"}); err != nil || got.Info.Size != 5 {
+					t.Errorf("got %v, %v", got, err)
+				}
+			}
+			for _, wrong := range []string{"", token + "x", "x"} {
+				files := berthv1connect.NewFileServiceClient(client, url, bearer(wrong))
+				if _, err := files.Stat(ctx, &v1.StatRequest{Path: "file"}); connect.CodeOf(err) != connect.CodeUnauthenticated {
+					t.Errorf("with the token %q: %v", wrong, err)
+				}
+				processes := berthv1connect.NewProcessServiceClient(client, url)
+				stream, err := processes.Start(ctx, &v1.StartRequest{Command: []string{"touch", "wrong"}})
+				w.must(err)
+				if stream.Receive() || connect.CodeOf(stream.Err()) != connect.CodeUnauthenticated {
+					t.Errorf("a stream without a token: %v", stream.Err())
+				}
+				stream.Close()
+			}
+		})
+	}
+	if _, err := os.Stat(w.folder + "/work/wrong"); err == nil {
+		t.Error("a program ran without a token")
+	}
+}
+
+func TestOrphansAreReapedAndItsMemoryIsHidden(t *testing.T) {
+	w := open(t, command("sh", "-c", `for i in $(seq 100); do (sleep 0.01 & echo $! >>pids); done; touch done; exec sleep 1000`))
+	r := w.run(nil, "session")
+	testservice.Until(t, "all have started", func() bool { _, err := os.Stat(w.folder + "/work/done"); return err == nil })
+	pids := strings.Fields(w.read("work/pids"))
+	testservice.Until(t, "none of them is left", func() bool {
+		for _, pid := range pids {
+			number, _ := strconv.Atoi(pid)
+			if syscall.Kill(number, 0) == nil {
+				return false
+			}
+		}
+		return len(pids) == 100
+	})
+	// What belongs to a process that can't be dumped belongs to root.
+	info, err := os.Stat(fmt.Sprintf("/proc/%d/environ", r.Process.Pid))
+	w.must(err)
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 {
+		t.Errorf("its environment belongs to %d", owner)
+	}
+}
+
+func TestTheDesktopComesUpAndItsPartsAreStartedAgain(t *testing.T) {
+	w := open(t, map[string]any{"command": nil})
+	r := w.run([]string{"BERTH_DESKTOP=auto"}, "session")
+	testservice.Until(t, "its use is told", func() bool { return len(w.seen("POST /session/activity")) > 0 })
+	if ready := w.seen("POST /session/ready"); len(ready) != 1 || ready[0].body["desktop"] != true {
+		t.Errorf("told: %v", ready)
+	}
+	told := w.seen("POST /session/activity")
+	if idle := told[len(told)-1].body["idleSeconds"].(float64); idle > 6 {
+		t.Errorf("idle for %v s", idle)
+	}
+	pids := func() []string { return strings.Fields(w.read("openbox-pids")) }
+	testservice.Until(t, "the window manager runs", func() bool { return len(pids()) == 1 })
+	pid, err := strconv.Atoi(pids()[0])
+	w.must(err)
+	w.must(syscall.Kill(pid, syscall.SIGKILL))
+	testservice.Until(t, "another one runs", func() bool { return len(pids()) == 2 })
+	r.terminate()
+	r.wantExit(143)
+}
+
+func TestAnXServerThatDiesEndsTheContainerWithAnErrorThatSaysSo(t *testing.T) {
+	w := open(t, command("sh", "-c", `kill -9 $(pgrep -x Xvnc -P $PPID); sleep 1000`))
+	r := w.run([]string{"BERTH_DESKTOP=yes"}, "session")
+	r.wantExit(1)
+	r.says("the X server ended with code 137")
+}
+
+func TestSaysWhatIsWrongWithItsEnvironment(t *testing.T) {
+	w := open(t, nil)
+	r := w.run([]string{"BERTH_DESKTOP=yes", "SCREEN_DPI=9", "SCREEN_DEPTH=8", "BERTH_SERVICE_PORT=x"}, "session")
+	r.wantExit(1)
+	for _, fault := range []string{
+		"SCREEN_DPI must be a whole number from 48 to 480, but is '9'", "SCREEN_DEPTH must be 16 or 24, but is '8'", "BERTH_SERVICE_PORT must be a port",
+	} {
+		r.says(fault)
+	}
+	w.run(nil, "nonsense").wantExit(2)
+}
+
+func TestProgressIsToldAndABusyRuntimeIsAskedAgain(t *testing.T) {
+	w := open(t, nil)
+	busy := 1
+	w.answer = func(response http.ResponseWriter, what string) bool {
+		told := w.seen(what)
+		if told[len(told)-1].body["message"] == "wrong" {
+			response.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(response, `{"detail":"percent must be at most 100."}`)
+			return true
+		}
+		if busy--; busy < 0 {
+			return false
+		}
+		response.Header().Set("Retry-After", "1")
+		response.WriteHeader(http.StatusTooManyRequests)
+		return true
+	}
+	w.run(nil, "progress", "Reading", "40").wantExit(0)
+	if told := w.seen("POST /session/progress"); len(told) != 2 || !reflect.DeepEqual(told[1].body, map[string]any{"message": "Reading", "percent": 40.0}) {
+		t.Errorf("told: %v", told)
+	}
+	wrong := w.run(nil, "progress", "wrong", "400")
+	wrong.wantExit(1)
+	wrong.says("400 percent must be at most 100.")
+	usage := w.run(nil, "progress")
+	usage.wantExit(1)
+	usage.says("usage")
+}
