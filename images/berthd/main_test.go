@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"berth/berthd/internal/screen"
 	"berth/berthd/internal/testservice"
@@ -24,20 +25,35 @@ import (
 
 const token = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11.proof"
 
-// The tests run berthd as a program: BERTHD names a built one, and by default it is this test program, which is berthd when
-// the variable below says so, and an X server when it is called by that name.
-const asBerthd = "BERTHD_TEST_AS_PROGRAM"
+// berthd is the program, built as for the image. This test program is an X server when it is called by that name.
+var berthd string
 
 func TestMain(m *testing.M) {
-	switch {
-	case filepath.Base(os.Args[0]) == "Xvnc":
+	if filepath.Base(os.Args[0]) == "Xvnc" {
 		serveX(os.Args[1])
-	case os.Getenv(asBerthd) != "":
-		os.Unsetenv(asBerthd)
-		main()
-	default:
-		os.Exit(m.Run())
+		return
 	}
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "berthd-")
+	if err == nil {
+		err = os.Chmod(folder, 0o755) // other users run it too
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	berthd = folder + "/berthd"
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", berthd, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n%s", err, output)
+		return 1
+	}
+	return m.Run()
 }
 
 // serveX is an X server with one screen and a screen saver, idle for 4 s. SIGTERM ends it as it ends any program.
@@ -98,7 +114,8 @@ type world struct {
 	env    []string
 	task   map[string]any
 	// answer, if it returns true, has answered the request.
-	answer func(w http.ResponseWriter, what string) bool
+	answer     func(w http.ResponseWriter, what string) bool
+	credential *syscall.Credential // nil: the tests' own user
 
 	mu    sync.Mutex
 	calls []call
@@ -198,18 +215,12 @@ func (o *output) String() string {
 
 func (w *world) run(env []string, arguments ...string) *running {
 	w.t.Helper()
-	program := os.Getenv("BERTHD")
-	if program == "" {
-		var err error
-		program, err = os.Executable()
-		w.must(err)
-		env = append(env, asBerthd+"=1")
-	}
-	r := &running{exec.Command(program, arguments...), w.t, &output{}, make(chan int, 1)}
+	r := &running{exec.Command(berthd, arguments...), w.t, &output{}, make(chan int, 1)}
 	r.Env = append(append([]string{}, w.env...), env...)
 	r.Dir = w.folder + "/work"
+	r.SysProcAttr = &syscall.SysProcAttr{Credential: w.credential}
 	r.Stdout, r.Stderr = r.output, r.output
-	r.WaitDelay = 1
+	r.WaitDelay = 2 * time.Second // its programs may hold its output
 	w.must(r.Start())
 	go func() {
 		_ = r.Wait()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 type fixture struct {
 	client berthv1connect.PortServiceClient
+	http   *http.Client
 	ctx    context.Context
 }
 
@@ -27,7 +29,7 @@ func open(t *testing.T, hidden ...uint16) fixture {
 	testservice.NoLeak(t)
 	path, handler := berthv1connect.NewPortServiceHandler(&Service{Hidden: hidden, Activity: &activity.Tracker{}})
 	url, http := testservice.Start(t, path, handler)
-	return fixture{berthv1connect.NewPortServiceClient(http, url), testservice.Context(t)}
+	return fixture{berthv1connect.NewPortServiceClient(http, url), http, testservice.Context(t)}
 }
 
 // listen serves each connection until the test ends.
@@ -111,6 +113,7 @@ func TestBringsBytesInBothDirectionsAndTheirEnds(t *testing.T) {
 	}
 }
 
+// The gateway's process dies: its connection breaks, and no call is ended in order.
 func TestACallerWhoGoesClosesTheConnection(t *testing.T) {
 	f := open(t)
 	closed := make(chan struct{})
@@ -118,16 +121,23 @@ func TestACallerWhoGoesClosesTheConnection(t *testing.T) {
 		_, _ = io.Copy(io.Discard, c)
 		close(closed)
 	})
-	ctx, cancel := context.WithCancel(f.ctx)
-	stream := must(f.client.Dial(ctx))
+	var gateway net.Conn
+	f.http.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		var err error
+		gateway, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		return gateway, err
+	}
+	stream := must(f.client.Dial(f.ctx))
 	if err := stream.Send(&v1.DialRequest{Port: port}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := stream.Receive(); err != nil { // it is connected
 		t.Fatal(err)
 	}
-	cancel()
+	gateway.Close()
 	<-closed
+	_ = stream.CloseRequest()
+	_ = stream.CloseResponse()
 }
 
 func TestSaysWhyNothingCanBeReached(t *testing.T) {

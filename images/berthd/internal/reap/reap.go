@@ -120,3 +120,12 @@ func (c *Child) ExitCode() (code int, number syscall.Signal) {
 	}
 	return c.status.ExitStatus(), 0
 }
+
+// KillAll ends what is still running. The end of PID 1 would do it too, but berthd need not be PID 1.
+func (r *Reaper) KillAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for pid := range r.children {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+	}
+}

@@ -64,6 +64,7 @@ func Run(ctx context.Context, config Config, logger *log.Logger) (int, error) {
 	reaping, stopReaping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReaping()
 	go reaper.Run(reaping)
+	defer reaper.KillAll()
 
 	s := &session{config: config, log: logger, reaper: reaper, status: status.New()}
 	if config.RuntimeURL != "" {
