@@ -261,7 +261,7 @@ func TestTheDesktopComesUpAndItsPartsAreStartedAgain(t *testing.T) {
 }
 
 func TestAnXServerThatDiesEndsTheContainerWithAnErrorThatSaysSo(t *testing.T) {
-	w := open(t, command("sh", "-c", `echo $$ >pid; kill -9 $(pgrep -x Xvnc -P $PPID); exec sleep 1000`))
+	w := open(t, command("sh", "-c", `trap "" TERM; echo $$ >pid; kill -9 $(pgrep -x Xvnc -P $PPID); exec sleep 1000`))
 	r := w.run([]string{"BERTH_DESKTOP=yes"}, "session")
 	r.wantExit(1)
 	r.says("the X server ended with code 137")
