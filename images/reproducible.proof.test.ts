@@ -37,7 +37,7 @@ async function build(image: string, date: string, change = (dockerfile: string) 
     ]);
     const id = await docker(["build", "--quiet", "--network=host", ...stdout.split("\n"), "--file", file, clone]);
     onTestFinished(async () => {
-      await docker(["image", "rm", id]);
+      await docker(["image", "rm", "--force", id]); // the other build may have made the same image
     });
     return { config: JSON.parse(await docker(["inspect", "--format={{json .Config}}", id])), files: await filesOf(id) };
   } finally {
