@@ -1,11 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegistryLogin } from "./config/images.ts";
-import { type BaseImages, baseImageName, imageTags, pinnedImages } from "./pinned-images.ts";
+import { type BaseImages, baseImageName, imageTags, isLoopback, pinnedImages } from "./pinned-images.ts";
 import { loginFor } from "./registry-login.ts";
-
-/** Registries on the machine itself speak plain http; Docker treats them so too. */
-export const isLoopback = (registry: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])(:|\/|$)/.test(registry);
 
 /**
  * Docker on this machine (DOCKER_HOST, and its own logins), which also asks the machine's own registry for digests.

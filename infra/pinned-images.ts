@@ -4,6 +4,9 @@ import pinned from "./base-images.json" with { type: "json" };
 /** Each image as `name:tag@sha256:…`. */
 export type BaseImages = Record<keyof typeof pinned, string>;
 
+/** Registries on the machine itself speak plain http; Docker treats them so too. */
+export const isLoopback = (registry: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])(:|\/|$)/.test(registry);
+
 /** The image's full name below the prefix: `127.0.0.1:5000` → `127.0.0.1:5000/docker.io/library/node:24`; no prefix, no change. */
 export const baseImageName = (prefix: string, tag: string): string => (prefix ? `${prefix}/${tag}` : tag);
 

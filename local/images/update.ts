@@ -2,6 +2,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { isLoopback } from "../../infra/pinned-images.ts";
 import { root } from "../lib/paths.ts";
 import { digestOf, parseReference } from "./digests.ts";
 
@@ -61,9 +62,7 @@ const patience = 20_000;
 
 async function ask(tag: string): Promise<Answer> {
   const { registry } = parseReference(tag);
-  // As for Docker: a registry on the machine itself speaks plain http.
-  const local = /^(localhost|127(\.\d+){3}|\[::1\])(:|$)/.test(registry);
-  const auths = local ? [{ address: `http://${registry}`, authDisabled: true }] : [];
+  const auths = isLoopback(registry) ? [{ address: `http://${registry}`, authDisabled: true }] : [];
   try {
     return { digest: await digestOf(tag, auths, AbortSignal.timeout(patience)) };
   } catch (error) {
