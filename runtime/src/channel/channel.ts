@@ -51,7 +51,7 @@ const ownerPollSeconds = 1;
 
 const ActivityReport = z.strictObject({
   idleSeconds: z.number("must be a number of seconds").min(0, "must not be negative"),
-  /** `waiting`: the helper has no task yet; `none`: the task has no command. */
+  /** `waiting`: the pod has no task yet; `none`: the task has no command. */
   command: z.enum(["waiting", "none", "running", "ended"], "must be waiting, none, running or ended"),
   exitCode: z.int("must be a whole number").min(0, "must be at least 0").max(255, "must be at most 255").optional(),
 });

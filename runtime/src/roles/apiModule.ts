@@ -18,11 +18,11 @@ import { MetricsController } from "../api/metricsController.ts";
 import { openApiDocument } from "../api/openApi.ts";
 import { OPEN_API, OpenApiController } from "../api/openApiController.ts";
 import { PageController } from "../api/pageController.ts";
-import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "../api/tokens.ts";
+import { BACKLOG_LIMIT, POD_IMAGES, PUBLIC_URL } from "../api/tokens.ts";
 import { WaitForRunning } from "../api/waitForRunning.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, podImages } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { DesktopGateway } from "../gateway/desktopGateway.ts";
 import { ExecGateway } from "../gateway/execGateway.ts";
@@ -135,7 +135,7 @@ export function apiModule(
       { provide: Places, useValue: places },
       { provide: Revocations, useValue: revocations },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
-      { provide: AGENT_IMAGE, useValue: config.AGENT_IMAGE },
+      { provide: POD_IMAGES, useValue: podImages(config) },
       { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },
       { provide: OPEN_API, useValue: openApiDocument(controllers) },
       CallerGuard,

@@ -9,7 +9,7 @@ import { WarmPools } from "./warmPools.ts";
 
 const user = { name: "key:default" };
 const task = { command: ["make", "it"], env: {}, secrets: { API_KEY: "hunter2" } };
-const image = "agent@sha256:1";
+const images = { agent: "agent@sha256:1", berthd: "berthd@sha256:1" };
 
 async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
@@ -18,7 +18,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
   const options = { database, ...store, look: () => {} };
-  const pools = (agentImage = image) => new WarmPools({ ...options, agentImage, tenants: () => tenants });
+  const pools = (made = images) => new WarmPools({ ...options, images: made, tenants: () => tenants });
   const admissionOf = (maxStarting: number) => {
     const admission = new Admission({
       database,
@@ -41,7 +41,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     /** An admission that lets nobody out: all places for starts are taken. */
     noPlaces: admissionOf(0),
     spares,
-    refill: (agentImage?: string) => pools(agentImage).refill(),
+    refill: (made?: typeof images) => pools(made).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
     /** Lets those that are made ahead run, as the reconciler would. */
     start: async () => {
@@ -55,7 +55,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     ask: async (request: Partial<NewSession> = {}) =>
       sessionOf(
         await store.creation.create(
-          { tenant: "acme", namespace: "tenant-acme", tier: "small", claim: warmMark(image, acme), ...request },
+          { tenant: "acme", namespace: "tenant-acme", tier: "small", claim: warmMark(images, acme), ...request },
           user,
         ),
       ),
@@ -142,9 +142,11 @@ test("the same idempotency key gives the same session, however it came about", a
 
 test("one that was made from another image or for another workspace is not given out, and goes", async () => {
   const { refill, start, ask, spares, setTenant } = await open();
-  await refill("agent@sha256:0");
-  await start();
-  expect((await ask()).state).toBe("queued");
+  for (const old of [{ agent: "agent@sha256:0" }, { berthd: "berthd@sha256:0" }]) {
+    await refill({ ...images, ...old });
+    await start();
+    expect((await ask()).state).toBe("queued");
+  }
   await refill();
   expect((await spares()).map(({ state }) => state)).toContain("stopping");
   setTenant(tenant("acme"));
