@@ -7,6 +7,7 @@ import type { Session } from "../domain/session.ts";
 import { states } from "../domain/state.ts";
 import { tierNames } from "../domain/tiers.ts";
 import { type PodImages, warmMark } from "../domain/warmMark.ts";
+import { Claims } from "../queue/claims.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
 import { type Changed, SessionCommands } from "../store/sessionCommands.ts";
@@ -67,6 +68,7 @@ export class SessionsController {
     @Inject(SessionCommands) private readonly commands: SessionCommands,
     @Inject(SessionQueries) private readonly queries: SessionQueries,
     @Inject(SessionQueue) private readonly queue: SessionQueue,
+    @Inject(Claims) private readonly claims: Claims,
     @Inject(Activity) private readonly activity: Activity,
     @Inject(WaitForRunning) private readonly waitForRunning: WaitForRunning,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
@@ -135,6 +137,7 @@ export class SessionsController {
       this.queue.look(made.session.id);
       const outcome = made.session.state === "running" ? "hit" : "miss";
       if (claim !== undefined) this.metrics.warmClaims.inc({ tier, outcome });
+      if (outcome === "hit") this.claims.tell(made.session.id);
     }
     const json = this.#json((await waited?.(made.session)) ?? made.session);
     reply.status(made.replayed ? 200 : 201).header("location", json.links.self);

@@ -1,7 +1,8 @@
 /**
  * The in-pod channel: what a session's pod may ask and tell, on a port of its own that nobody else reaches.
  *
- *     GET  /session/task       what the agent is to do: command, environment, secrets
+ *     GET  /session/task       what the agent is to do: command, environment, secrets. `Prefer: wait=SECONDS` holds the
+ *                              question while the session has no owner
  *     POST /session/ready      the desktop's first screen is there
  *     POST /session/activity   for how long nobody has typed or pointed, and how the command is doing
  *     POST /session/progress   how far the agent is, for people
@@ -27,6 +28,7 @@ import { addToLogContext } from "../telemetry/logContext.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { observeRequests } from "../telemetry/requests.ts";
 import { Limiter } from "./limiter.ts";
+import type { OwnerWait } from "./ownerWait.ts";
 import { sessionOf } from "./token.ts";
 
 export interface ChannelOptions {
@@ -35,19 +37,27 @@ export interface ChannelOptions {
   tasks: Pick<Tasks, "of">;
   commands: Pick<SessionCommands, "touch" | "noteProgress">;
   queue: Pick<SessionQueue, "look">;
+  /** Holds the questions of pods that were made ahead. */
+  owners: Pick<OwnerWait, "until" | "end">;
   tenants: Pick<TenantsFile, "get">;
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">;
   logger: Logger;
 }
 
-/** Connections that one address may have: a pod needs two or three, and with some network plugins a node's pods share one. */
-const maxConnectionsOfPod = 100;
+/** Connections that one address may have: a pod needs two or three, and with some network plugins a node's 110 pods share one. */
+const maxConnectionsOfPod = 400;
 
 /** Somebody typed or pointed within so many seconds before the report: the session is in use. Reports come every 10 s. */
 const freshSeconds = 15;
 
-/** How often a pod that was made ahead asks whether it has an owner now. */
+/** How often a pod that was made ahead asks whether it has an owner now, if it does not let us hold its question. */
 const ownerPollSeconds = 1;
+
+/** The longest that a question is held. */
+const maxWaitSeconds = 25;
+
+/** What pods ask and tell by themselves, however little happens: no line of the log each, and none of the users' requests. */
+const routine = ["/session/task", "/session/activity"];
 
 const ActivityReport = z.strictObject({
   idleSeconds: z.number("must be a number of seconds").min(0, "must not be negative"),
@@ -68,6 +78,7 @@ export function createChannel({
   tasks,
   commands,
   queue,
+  owners,
   tenants,
   metrics,
   logger,
@@ -81,7 +92,9 @@ export function createChannel({
   });
   capConnections(server.server, maxConnections, maxConnectionsOfPod);
   const limiter = new Limiter();
-  observeRequests(server, metrics, logger);
+  observeRequests(server, metrics, logger, routine);
+  // Those that are held would keep the port from closing.
+  server.addHook("preClose", async () => owners.end());
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
   server.setNotFoundHandler((request, reply) => sendProblem({ statusCode: 404 }, request, reply, logger));
 
@@ -92,6 +105,11 @@ export function createChannel({
     addToLogContext({ sessionId: id });
     const seconds = limiter.take(id);
     if (seconds > 0) throw new Problem(429, `Too many calls; come again in ${seconds} s.`, undefined, seconds);
+    return current(id);
+  }
+
+  /** The session as it is now, or the problem with it. */
+  async function current(id: string): Promise<Session> {
     const session = await queries.find(id);
     if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
     addToLogContext({ tenant: session.tenant });
@@ -100,8 +118,18 @@ export function createChannel({
   }
 
   server.get("/session/task", async (request, reply) => {
-    const { id, tenant, tier, warm } = await speaker(request);
-    if (warm !== null) throw new Problem(409, "The session is nobody's yet.", undefined, ownerPollSeconds);
+    let session = await speaker(request);
+    const seconds = waitSeconds(request);
+    if (session.warm !== null && seconds > 0) {
+      const caller = new AbortController();
+      reply.raw.once("close", () => caller.abort());
+      await owners.until(session.id, seconds * 1_000, caller.signal);
+      session = await current(session.id);
+    }
+    const { id, tenant, tier, warm } = session;
+    // Who let the question be held asks again at once.
+    if (warm !== null)
+      throw new Problem(409, "The session is nobody's yet.", undefined, seconds > 0 ? 0 : ownerPollSeconds);
     const task = await tasks.of(id);
     reply.header("cache-control", "no-store");
     return { id, tenant, tier, ...task };
@@ -132,6 +160,12 @@ export function createChannel({
   });
 
   return server;
+}
+
+/** For how many seconds the caller wants its question held (RFC 7240); 0 if it does not say. */
+function waitSeconds({ headers: { prefer } }: FastifyRequest): number {
+  const [, seconds = "0"] = /(?:^|[,;])\s*wait=(\d{1,9})\s*(?:[,;]|$)/i.exec(String(prefer ?? "")) ?? [];
+  return Math.min(Number(seconds), maxWaitSeconds);
 }
 
 function parse<T>(schema: z.ZodType<T>, body: unknown): T {

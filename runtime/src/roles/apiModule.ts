@@ -28,6 +28,7 @@ import { DesktopGateway } from "../gateway/desktopGateway.ts";
 import { ExecGateway } from "../gateway/execGateway.ts";
 import { Places } from "../gateway/places.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
+import { Claims } from "../queue/claims.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
@@ -71,6 +72,7 @@ export function apiModule(
   const records = recordsOn(database, new TaskCipher(config.tokenKey));
   const { commands, queries, trail } = records;
   const queue = new SessionQueue(redis, logger, patienceMs);
+  const claims = new Claims(redis, logger);
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const tickets = new Tickets(config.tokenKey);
   const metrics = new Metrics(patienceMs);
@@ -121,6 +123,7 @@ export function apiModule(
       { provide: KeptLogs, useValue: records.logs },
       { provide: Tasks, useValue: records.tasks },
       { provide: SessionQueue, useValue: queue },
+      { provide: Claims, useValue: claims },
       { provide: TenantsFile, useValue: tenants },
       { provide: Tickets, useValue: tickets },
       { provide: Metrics, useValue: metrics },
