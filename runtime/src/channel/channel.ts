@@ -27,6 +27,7 @@ import type { Tasks } from "../store/tasks.ts";
 import { addToLogContext } from "../telemetry/logContext.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { observeRequests } from "../telemetry/requests.ts";
+import { gathered } from "./gathered.ts";
 import { Limiter } from "./limiter.ts";
 import type { OwnerWait } from "./ownerWait.ts";
 import { sessionOf } from "./token.ts";
@@ -47,11 +48,17 @@ export interface ChannelOptions {
 /** Connections that one address may have: a pod needs two or three, and with some network plugins a node's 110 pods share one. */
 const maxConnectionsOfPod = 400;
 
-/** Somebody typed or pointed within so many seconds before the report: the session is in use. Reports come every 10 s. */
+/**
+ * Somebody typed or pointed within so many seconds before the report: the session is in use. Reports come when something changes,
+ * at most every 10 s.
+ */
 const freshSeconds = 15;
 
 /** How often a pod that was made ahead asks whether it has an owner now, if it does not let us hold its question. */
 const ownerPollSeconds = 1;
+
+/** Reports of use that come within so many milliseconds are one statement. */
+const gatherMs = 20;
 
 /** The longest that a question is held. */
 const maxWaitSeconds = 25;
@@ -92,6 +99,7 @@ export function createChannel({
   });
   capConnections(server.server, maxConnections, maxConnectionsOfPod);
   const limiter = new Limiter();
+  const touch = gathered<string>((ids) => commands.touch(...ids), gatherMs);
   observeRequests(server, metrics, logger, routine);
   // Those that are held would keep the port from closing.
   server.addHook("preClose", async () => owners.end());
@@ -147,7 +155,7 @@ export function createChannel({
     const { idleSeconds, command, exitCode } = parse(ActivityReport, request.body);
     // Of a tenant that the file does not name, nobody knows that a command shall not count.
     const works = command === "running" && tenants.get(tenant)?.commandIsActivity !== false;
-    if (works || idleSeconds < freshSeconds) await commands.touch(id);
+    if (works || idleSeconds < freshSeconds) await touch(id);
     if (command === "ended") logger.info({ exitCode }, "the agent's command ended");
     return reply.status(204).send();
   });
