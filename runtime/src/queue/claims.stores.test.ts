@@ -1,7 +1,7 @@
 /** Claims of sessions that were made ahead, told by one process to another over a real Redis. */
 import { once } from "node:events";
 import { until } from "@berth/testing/until.ts";
-import { expect, onTestFinished, test } from "vitest";
+import { onTestFinished, test } from "vitest";
 import { createLogger } from "../telemetry/logging.ts";
 import { ownStores, silent } from "../testing/fixtures.ts";
 import { Claims } from "./claims.ts";
@@ -31,7 +31,7 @@ test("who listens hears of each claim, of any process and also after its connect
       (ids) => ids.includes(id),
     );
   await tellUntilHeard("a");
-  await one.connection.client("KILL", "TYPE", "pubsub");
+  await one.connection.call("CLIENT", "KILL", "TYPE", "pubsub");
   await tellUntilHeard("b");
   stop();
   const listening = async () => (await one.connection.pubsub("NUMSUB", "berth:claimed"))[1];
