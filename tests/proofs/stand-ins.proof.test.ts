@@ -101,9 +101,9 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
 });
 
 test.for([
-  { name: "stand-ins", tools: standIns },
-  { name: "official plugins", tools: official },
-])("the stack dev has nothing to change for the $name, refreshed or not", async ({ tools }, { skip }) => {
+  { name: "stand-ins", tools: standIns, lines: 1 },
+  { name: "official plugins", tools: official, lines: 0 },
+])("the stack dev has nothing to change for the $name, refreshed or not", async ({ tools, lines }, { skip }) => {
   if (tools === undefined) return skip(why);
   const shell = stackEnvironment();
   const env = { ...shell, PULUMI_HOME: tools.home, PATH: `${join(tools.root, "bin")}:${shell.PATH}` };
@@ -111,6 +111,7 @@ test.for([
     const args = ["preview", "--stack=dev", "--non-interactive", "--color=never", "--expect-no-changes", ...flags];
     const { failed, all } = await execa("pulumi", args, { env, reject: false, all: true });
     expect({ failed, all }).toMatchObject({ failed: false });
+    expect(all.match(/stand-ins serve/g) ?? []).toHaveLength(lines);
   }
 });
 
