@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "./config.ts";
 
 /** A part of the Kubernetes API, for example custom.metrics.k8s.io in version v1beta1. */
 export interface ServedApi {

@@ -220,7 +220,7 @@ test("text that looks like a number may be a context", () => {
 });
 
 test("Pulumi.yaml declares every plain key with the schema's default", () => {
-  const project = parse(readFileSync(new URL("../Pulumi.yaml", import.meta.url), "utf8"));
+  const project = parse(readFileSync(new URL("../../Pulumi.yaml", import.meta.url), "utf8"));
   const { config } = parseConfig(required);
   const plain = Object.entries(config as Config).filter(([, value]) => ["string", "boolean"].includes(typeof value));
   expect(Object.keys(project.config).sort()).toEqual(plain.map(([key]) => key).sort());

@@ -1,12 +1,12 @@
 /** The stack's config: one schema, its defaults, and the faults of a config that breaks it. Its parts are in config/. */
 import { z } from "zod";
-import { connectable } from "./config/connections.ts";
-import { faultsOf } from "./config/faults.ts";
-import { imagePullSecrets, registryLogins, registryPush } from "./config/images.ts";
-import { ingress } from "./config/ingress.ts";
-import { adminKeys } from "./config/keys.ts";
-import { adapter, grafana, measurable, prometheus } from "./config/monitoring.ts";
-import { api, autoscaler, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./config/platform.ts";
+import { connectable } from "./connections.ts";
+import { faultsOf } from "./faults.ts";
+import { imagePullSecrets, registryLogins, registryPush } from "./images.ts";
+import { ingress } from "./ingress.ts";
+import { adminKeys } from "./keys.ts";
+import { adapter, grafana, measurable, prometheus } from "./monitoring.ts";
+import { api, autoscaler, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./platform.ts";
 import {
   egress,
   limits,
@@ -16,10 +16,10 @@ import {
   trustedCertificates,
   trustedProxies,
   webhooksToPrivateAddresses,
-} from "./config/runtime.ts";
-import { url } from "./config/scalars.ts";
-import { postgres, protectData, redis } from "./config/stores.ts";
-import { tenants } from "./config/tenant.ts";
+} from "./runtime.ts";
+import { url } from "./scalars.ts";
+import { postgres, protectData, redis } from "./stores.ts";
+import { tenants } from "./tenant.ts";
 
 const keys = z.strictObject({
   context: z

@@ -1,7 +1,7 @@
 /** One entry under `tenants`. */
 import { z } from "zod";
-import { internalRangeOf, isCidr } from "../kubernetes/cidr.ts";
-import type { PriorityClassName } from "../priority-classes.ts";
+import type { PriorityClassName } from "../platform/priority-classes.ts";
+import { internalRangeOf, isCidr } from "./cidr.ts";
 import { tenantKeys } from "./keys.ts";
 import {
   cidr,

@@ -2,11 +2,11 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
-import { copies } from "../local/images/update.ts";
-import { shellLine } from "../local/pulumi/stack.ts";
+import { copies } from "../../local/images/update.ts";
+import { shellLine } from "../../local/pulumi/stack.ts";
+import { digestOf, type RecordedResource, recordStack } from "../testing/record.ts";
 import pinned from "./base-images.json" with { type: "json" };
-import { baseImageName, imageTags, pinnedImages } from "./pinned-images.ts";
-import { digestOf, type RecordedResource, recordStack } from "./testing/record.ts";
+import { baseImageName, imageTags, pinnedImages } from "./pinned.ts";
 
 // The program loads all of Pulumi, which takes its time on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });
@@ -61,7 +61,7 @@ test.each(Object.values(pinned))("$tag has a digest that its registry or two pub
   if (seenIn) expect(new Set(seenIn.map((repository) => repository.split("/")[0])).size).toBeGreaterThanOrEqual(2);
 });
 
-const root = join(import.meta.dirname, "..");
+const root = join(import.meta.dirname, "../..");
 const committed = Object.values(pinnedImages(""));
 
 /** What compose makes of `${NAME-default}` and `${NAME:-default}`. */

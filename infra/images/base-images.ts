@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { RegistryLogin } from "./config/images.ts";
-import { type BaseImages, baseImageName, imageTags, isLoopback, pinnedImages } from "./pinned-images.ts";
+import type { RegistryLogin } from "../config/images.ts";
+import { type BaseImages, baseImageName, imageTags, isLoopback, pinnedImages } from "./pinned.ts";
 import { loginFor } from "./registry-login.ts";
 
 /**

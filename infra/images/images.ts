@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { RegistryPush } from "./config/images.ts";
-import type { BaseImages } from "./pinned-images.ts";
+import type { RegistryPush } from "../config/images.ts";
+import type { BaseImages } from "./pinned.ts";
 
 export interface ImagesArgs {
   /** Where the images are pushed to, for example ghcr.io/acme/berth. */

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { labels, selector } from "./kubernetes/labels.ts";
-import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
+import { labels, selector } from "../kubernetes/labels.ts";
+import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
 
 export interface ImagePullerArgs {
   /** The platform's namespace. */

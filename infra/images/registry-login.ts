@@ -1,7 +1,7 @@
 import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { RegistryLogin } from "./config/images.ts";
+import type { RegistryLogin } from "../config/images.ts";
 
 /** The Secret by which the cluster pulls from private registries; one in the namespace of every pod that needs it. */
 export const registryLoginName = "registry-login";

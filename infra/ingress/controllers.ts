@@ -1,7 +1,7 @@
 /** How each ingress controller is told the same four things: TLS only, rate limit, body size, desktops that live. */
-import { secondsOf } from "./config/duration.ts";
-import type { IngressConfig } from "./config/ingress.ts";
-import { quantityValue } from "./kubernetes/quantity.ts";
+import { secondsOf } from "../config/duration.ts";
+import type { IngressConfig } from "../config/ingress.ts";
+import { quantityValue } from "../config/quantity.ts";
 
 type Annotations = Record<string, string>;
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { IngressConfig } from "./config/ingress.ts";
-import { parseConfig } from "./config.ts";
+import { parseConfig } from "../config/config.ts";
+import type { IngressConfig } from "../config/ingress.ts";
+import { traefikMiddlewares } from "./controllers.ts";
 import { annotations, ingressSpec } from "./ingress.ts";
-import { traefikMiddlewares } from "./ingress-controllers.ts";
 
 const required = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
 

@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { IngressConfig } from "./config/ingress.ts";
-import { haproxyAnnotations, nginxAnnotations, traefikAnnotations, traefikMiddlewares } from "./ingress-controllers.ts";
-import { labels } from "./kubernetes/labels.ts";
-import { platformNamespace } from "./platform.ts";
+import type { IngressConfig } from "../config/ingress.ts";
+import { labels } from "../kubernetes/labels.ts";
+import { platformNamespace } from "../platform/platform.ts";
+import { haproxyAnnotations, nginxAnnotations, traefikAnnotations, traefikMiddlewares } from "./controllers.ts";
 
 export interface IngressArgs extends IngressConfig {
   /** The platform's namespace. */

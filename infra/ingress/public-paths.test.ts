@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { publicPaths } from "./ingress.ts";
 
-const folder = join(import.meta.dirname, "..", "runtime", "page");
+const folder = join(import.meta.dirname, "../../runtime/page");
 /** Pages are at /desktop/ID, all of them: the runtime serves no other. */
 const page = "http://berth.example/desktop/6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
 const files = globSync("**/*.{html,css,ts,js}", { cwd: folder }).filter((file) => !file.endsWith(".d.ts"));

@@ -8,7 +8,7 @@ import { kubectl } from "../../local/cluster/index.ts";
 import { TestNamespace } from "../../local/cluster/testing.ts";
 import { context, kubeconfig, registry } from "../../local/lib/paths.ts";
 import { ensurePulumi } from "../../local/pulumi/tools.ts";
-import { withThrowAwayStack } from "../manifests/throw-away.ts";
+import { withThrowAwayStack } from "../../tools/manifests/throw-away.ts";
 import { collect, type FoundGenerations } from "./cluster.ts";
 import { contentName } from "./content-name.ts";
 import { collectable, Generations } from "./generations.ts";

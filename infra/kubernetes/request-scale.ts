@@ -1,5 +1,5 @@
 /** One number that makes the whole platform fit a small cluster: `requestScale`. */
-import { quantityValue } from "./quantity.ts";
+import { quantityValue } from "../config/quantity.ts";
 
 /** "250m" times 0.1 → "25m"; "256Mi" times 0.1 → "26Mi". Rounded up to whole millicores or mebibytes, so never to nothing. */
 export function scaledQuantity(resource: string, quantity: string, scale: number): string {

@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
+import type { ServedApi } from "../config/adapter-apis.ts";
 import type { AdapterConfig } from "../config/monitoring.ts";
 import { contentName } from "../kubernetes/content-name.ts";
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
@@ -8,7 +9,6 @@ import { labels, selector } from "../kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
 import { spread } from "../kubernetes/spread.ts";
 import { adapterAccess } from "./adapter-access.ts";
-import type { ServedApi } from "./adapter-apis.ts";
 import type { AdapterCertificate } from "./adapter-certificate.ts";
 import { adapterRules } from "./adapter-rules.ts";
 

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { contentName } from "../kubernetes/content-name.ts";
 import { type Component, labels, selector } from "../kubernetes/labels.ts";
 import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
-import type { StoreConnection } from "../store-connection.ts";
+import type { StoreConnection } from "../stores/connection.ts";
 import { scraped } from "./scraped.ts";
 
 /** The user `nobody`. */

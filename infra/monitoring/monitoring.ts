@@ -1,10 +1,10 @@
 /** All that measures: Prometheus, what it asks, and who asks it. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { Config } from "../config.ts";
-import type { BaseImages } from "../pinned-images.ts";
-import type { StoreConnection } from "../store-connection.ts";
+import { adapterApis } from "../config/adapter-apis.ts";
+import type { Config } from "../config/config.ts";
+import type { BaseImages } from "../images/pinned.ts";
+import type { StoreConnection } from "../stores/connection.ts";
 import { Adapter } from "./adapter.ts";
-import { adapterApis } from "./adapter-apis.ts";
 import { AdapterCertificate } from "./adapter-certificate.ts";
 import { DashboardMap } from "./dashboard-map.ts";
 import { Exporter, postgresExporter, redisExporter } from "./exporters.ts";

@@ -1,5 +1,5 @@
 /** What KEDA asks Prometheus: the adapter's figures (adapter-rules.ts), as one number over all pods. */
-import { platformNamespace } from "../platform.ts";
+import { platformNamespace } from "../platform/platform.ts";
 
 /** Where Prometheus answers the pods of other namespaces. */
 const url = `http://prometheus.${platformNamespace}.svc:9090`;

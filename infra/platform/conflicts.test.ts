@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { configSchema } from "./config.ts";
+import { configSchema } from "../config/config.ts";
+import { cluster, type Found } from "../kubernetes/cluster.ts";
+import { recordStack } from "../testing/record.ts";
 import { conflicts, refuseConflicts } from "./conflicts.ts";
-import { cluster, type Found } from "./kubernetes/cluster.ts";
-import { recordStack } from "./testing/record.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -1,8 +1,8 @@
 /** What others have in the cluster that the stack would collide with, told before anything is made. */
 import * as pulumi from "@pulumi/pulumi";
-import type { Config } from "./config.ts";
-import { cluster, type Found } from "./kubernetes/cluster.ts";
-import { adapterApis } from "./monitoring/adapter-apis.ts";
+import { adapterApis } from "../config/adapter-apis.ts";
+import type { Config } from "../config/config.ts";
+import { cluster, type Found } from "../kubernetes/cluster.ts";
 import { platformNamespace } from "./platform.ts";
 
 type Scaling = Pick<Config, "adapter" | "autoscaler" | "keda">;

@@ -7,13 +7,13 @@ import { isIP } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kubectl } from "../local/cluster/index.ts";
-import { dnsServiceIp, nodeIp } from "../local/lib/paths.ts";
-import { stackOutputs } from "../local/pulumi/stack.ts";
-import { core } from "../tests/berth.ts";
-import { type Cell, commands, measure, type Outcome, type Place, targetOf } from "../tests/proofs/attempts.ts";
-import { inNetworkOf } from "../tests/proofs/processes.ts";
-import { probePod } from "./testing/probe-pod.ts";
+import { kubectl } from "../../local/cluster/index.ts";
+import { dnsServiceIp, nodeIp } from "../../local/lib/paths.ts";
+import { stackOutputs } from "../../local/pulumi/stack.ts";
+import { core } from "../../tests/berth.ts";
+import { type Cell, commands, measure, type Outcome, type Place, targetOf } from "../../tests/proofs/attempts.ts";
+import { inNetworkOf } from "../../tests/proofs/processes.ts";
+import { probePod } from "../testing/probe-pod.ts";
 
 /** The pod, or one of a workload's, as a place to try from. It has Node. */
 const inPod = (name: string, namespace: string, pod: string): Place & { namespace: string; pod: string } => ({

@@ -1,10 +1,11 @@
 /** Every NetworkPolicy of the namespace berth: who may talk to whom. All that is not named here is denied, in both directions. */
-import type { ExternalStore } from "./config/stores.ts";
-import type { Config } from "./config.ts";
-import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";
-import { selector, sessionSelector, tenantLabel } from "./kubernetes/labels.ts";
-import { allowDns, allowEgress, allowIngress, denyAll, pods, podsIn, tcp } from "./kubernetes/network.ts";
-import { adapterApis } from "./monitoring/adapter-apis.ts";
+
+import { adapterApis } from "../config/adapter-apis.ts";
+import type { Config } from "../config/config.ts";
+import type { ExternalStore } from "../config/stores.ts";
+import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
+import { selector, sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
+import { allowDns, allowEgress, allowIngress, denyAll, pods, podsIn, tcp } from "../kubernetes/network.ts";
 
 const api = selector("api");
 const worker = selector("worker");

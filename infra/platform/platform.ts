@@ -1,12 +1,12 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { Config } from "./config.ts";
-import type { ApiEndpoint } from "./kubernetes/api-endpoints.ts";
-import { labels } from "./kubernetes/labels.ts";
-import { dataOptions } from "./kubernetes/protect.ts";
-import { restrictedNamespace } from "./kubernetes/security.ts";
-import { platformPolicies, type Reachable } from "./platform-network.ts";
-import { registryLoginSecret } from "./registry-login.ts";
+import type { Config } from "../config/config.ts";
+import { registryLoginSecret } from "../images/registry-login.ts";
+import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
+import { labels } from "../kubernetes/labels.ts";
+import { dataOptions } from "../kubernetes/protect.ts";
+import { restrictedNamespace } from "../kubernetes/security.ts";
+import { platformPolicies, type Reachable } from "./network-policies.ts";
 
 export interface PlatformArgs extends Reachable, Pick<Config, "protectData" | "registryLogins"> {
   /** Addresses of the Kubernetes API, which API and worker may reach. */

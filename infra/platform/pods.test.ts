@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { withPlatformPods } from "./platform-pods.ts";
+import { withPlatformPods } from "./pods.ts";
 
 const pod = { containers: [{ name: "main", resources: { requests: { cpu: "100m" } } }] };
 const common = { requestScale: 0.5, imagePullSecrets: ["registry-login"] };

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { scaleRequests } from "./kubernetes/request-scale.ts";
+import { scaleRequests } from "../kubernetes/request-scale.ts";
 import { platformPriority } from "./priority-classes.ts";
 
 export interface PlatformPodsArgs {

@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { labels } from "./kubernetes/labels.ts";
+import { labels } from "../kubernetes/labels.ts";
 
 /**
  * Who goes first when a node is full. The platform may push out sessions, as without it none can be reached or ended; a

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { secondsOf } from "./config/duration.ts";
+import { secondsOf } from "../config/duration.ts";
 
 /** Kinds that `pulumi up` waits for until their pods are ready, or have done their work. */
 const workloads = ["apps/v1:Deployment", "apps/v1:StatefulSet", "apps/v1:DaemonSet", "batch/v1:Job"];

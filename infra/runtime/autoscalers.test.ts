@@ -1,7 +1,7 @@
 /** What decides on the number of pods, by `autoscaler`: the whole program with each. */
 import { ScaledObject } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject";
 import { beforeEach, expect, test, vi } from "vitest";
-import { type RecordedResource, recordStack } from "./testing/record.ts";
+import { type RecordedResource, recordStack } from "../testing/record.ts";
 
 interface Inputs {
   kind: string;

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { labels } from "./kubernetes/labels.ts";
-import { type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
+import { labels } from "../kubernetes/labels.ts";
+import { type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /**
  * The CronJob `cleanup-expired-sessions`: every night it marks what is over its retention and hands it to the worker,

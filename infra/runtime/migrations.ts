@@ -1,8 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { contentName } from "./kubernetes/content-name.ts";
-import { labels } from "./kubernetes/labels.ts";
-import { type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
+import { contentName } from "../kubernetes/content-name.ts";
+import { labels } from "../kubernetes/labels.ts";
+import { type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /** Brings the database to the image's schema, once per image and settings. Pods of the image must depend on it. */
 export class Migrations extends pulumi.ComponentResource {

@@ -1,10 +1,10 @@
 import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import type { ResourcesConfig } from "./config/resources.ts";
-import { labels } from "./kubernetes/labels.ts";
-import { withScratch } from "./kubernetes/scratch.ts";
-import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
-import { scraped } from "./monitoring/scraped.ts";
+import type { ResourcesConfig } from "../config/resources.ts";
+import { labels } from "../kubernetes/labels.ts";
+import { withScratch } from "../kubernetes/scratch.ts";
+import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import { scraped } from "../monitoring/scraped.ts";
 import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
 
 export type Role = "api" | "worker" | "migrate" | "cleanup";

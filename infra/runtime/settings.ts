@@ -1,13 +1,13 @@
 import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { secondsOf } from "./config/duration.ts";
-import type { Config } from "./config.ts";
-import { contentName } from "./kubernetes/content-name.ts";
-import { generatedSecret } from "./kubernetes/generated-secret.ts";
-import { labels } from "./kubernetes/labels.ts";
-import type { SecretKey, StoreConnection } from "./store-connection.ts";
-import { type KeyEntry, type TenantEntry, tenantsFile } from "./tenants-file.ts";
+import type { Config } from "../config/config.ts";
+import { secondsOf } from "../config/duration.ts";
+import { contentName } from "../kubernetes/content-name.ts";
+import { generatedSecret } from "../kubernetes/generated-secret.ts";
+import { labels } from "../kubernetes/labels.ts";
+import type { SecretKey, StoreConnection } from "../stores/connection.ts";
+import { type KeyEntry, type TenantEntry, tenantsFile } from "../tenants/tenants-file.ts";
 
 /** The config's keys that the runtime is told as they are; their defaults are in config/. */
 type Told = Pick<

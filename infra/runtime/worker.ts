@@ -1,12 +1,12 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { Autoscaler, WorkerConfig } from "./config/platform.ts";
-import { makeAutoscaler, replicas, sharedMetric } from "./kubernetes/autoscaler.ts";
-import { disruptionBudget } from "./kubernetes/disruption-budget.ts";
-import { labels, selector } from "./kubernetes/labels.ts";
-import { spread } from "./kubernetes/spread.ts";
-import { waitingJobs } from "./monitoring/queries.ts";
-import { probes, type RuntimeArgs, runtimePod } from "./runtime-pod.ts";
+import type { Autoscaler, WorkerConfig } from "../config/platform.ts";
+import { makeAutoscaler, replicas, sharedMetric } from "../kubernetes/autoscaler.ts";
+import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
+import { labels, selector } from "../kubernetes/labels.ts";
+import { spread } from "../kubernetes/spread.ts";
+import { waitingJobs } from "../monitoring/queries.ts";
+import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /** The part `worker` of the config has the defaults. */
 export type WorkerArgs = RuntimeArgs & WorkerConfig & { autoscaler: Autoscaler };

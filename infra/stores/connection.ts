@@ -1,7 +1,7 @@
 /** How the runtime's pods reach a store. */
 import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import type { ExternalStore } from "./config/stores.ts";
+import type { ExternalStore } from "../config/stores.ts";
 
 /** A key of a Secret. */
 export interface SecretKey {

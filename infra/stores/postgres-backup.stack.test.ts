@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
-import { kubectl } from "../local/cluster/index.ts";
-import { apiNodePort, root } from "../local/lib/paths.ts";
-import { stackEnvironment } from "../local/pulumi/stack.ts";
+import { kubectl } from "../../local/cluster/index.ts";
+import { apiNodePort, root } from "../../local/lib/paths.ts";
+import { stackEnvironment } from "../../local/pulumi/stack.ts";
 
 const inBerth = (args: string[], input?: string) => kubectl(["--namespace=berth", ...args], input);
 const jobs: string[] = [];

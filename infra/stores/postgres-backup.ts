@@ -2,16 +2,16 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { VolumeConfig } from "./config/scalars.ts";
-import type { BackupConfig } from "./config/stores.ts";
-import { contentName } from "./kubernetes/content-name.ts";
-import { labels } from "./kubernetes/labels.ts";
-import { dataOptions } from "./kubernetes/protect.ts";
-import { withScratch } from "./kubernetes/scratch.ts";
-import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
-import { volumeClaimSpec } from "./kubernetes/volume-claim.ts";
+import type { VolumeConfig } from "../config/scalars.ts";
+import type { BackupConfig } from "../config/stores.ts";
+import { contentName } from "../kubernetes/content-name.ts";
+import { labels } from "../kubernetes/labels.ts";
+import { dataOptions } from "../kubernetes/protect.ts";
+import { withScratch } from "../kubernetes/scratch.ts";
+import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import { volumeClaimSpec } from "../kubernetes/volume-claim.ts";
+import type { StoreConnection } from "./connection.ts";
 import { postgresUid } from "./postgres.ts";
-import type { StoreConnection } from "./store-connection.ts";
 
 export interface PostgresBackupArgs extends BackupConfig {
   /** The platform's namespace. */

@@ -1,14 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { PostgresConfig } from "./config/stores.ts";
-import { generatedSecret } from "./kubernetes/generated-secret.ts";
-import { labels, selector } from "./kubernetes/labels.ts";
-import { dataOptions, staysOnNode } from "./kubernetes/protect.ts";
-import { quantityValue } from "./kubernetes/quantity.ts";
-import { withScratch } from "./kubernetes/scratch.ts";
-import { containerSecurity, podSecurity } from "./kubernetes/security.ts";
-import { volumeClaimSpec } from "./kubernetes/volume-claim.ts";
-import type { StoreConnection } from "./store-connection.ts";
+import { quantityValue } from "../config/quantity.ts";
+import type { PostgresConfig } from "../config/stores.ts";
+import { generatedSecret } from "../kubernetes/generated-secret.ts";
+import { labels, selector } from "../kubernetes/labels.ts";
+import { dataOptions, staysOnNode } from "../kubernetes/protect.ts";
+import { withScratch } from "../kubernetes/scratch.ts";
+import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import { volumeClaimSpec } from "../kubernetes/volume-claim.ts";
+import type { StoreConnection } from "./connection.ts";
 
 export interface PostgresArgs
   extends Pick<PostgresConfig, "volume" | "resources" | "maxConnections" | "passwordSecret"> {

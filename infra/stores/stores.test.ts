@@ -1,6 +1,6 @@
 /** The stack with stores and Secrets of one's own, against mocks. */
 import { expect, test, vi } from "vitest";
-import { type RecordedResource, recordStack } from "./testing/record.ts";
+import { type RecordedResource, recordStack } from "../testing/record.ts";
 
 async function record(changes: Record<string, unknown>): Promise<RecordedResource[]> {
   vi.resetModules(); // the program runs on import

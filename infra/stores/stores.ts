@@ -1,10 +1,10 @@
 /** Postgres and Redis: bundled, or the ones that the config names. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { Config } from "./config.ts";
+import type { Config } from "../config/config.ts";
+import { externalConnection, type StoreConnection } from "./connection.ts";
 import { Postgres } from "./postgres.ts";
 import { PostgresBackup } from "./postgres-backup.ts";
 import { Redis } from "./redis.ts";
-import { externalConnection, type StoreConnection } from "./store-connection.ts";
 
 export interface StoresArgs extends Pick<Config, "postgres" | "redis" | "protectData"> {
   /** The platform's namespace. */

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { KeyConfig } from "../config/keys.ts";
 import { apiKeys } from "./api-keys.ts";
-import type { KeyConfig } from "./config/keys.ts";
 import { type KeyEntry, keyEntries } from "./tenants-file.ts";
 
 export interface AdminArgs {

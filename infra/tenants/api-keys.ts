@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import type { KeyConfig } from "./config/keys.ts";
+import type { KeyConfig } from "../config/keys.ts";
 
 export interface ApiKeys {
   /** The keys that this stack generated, by their names. */

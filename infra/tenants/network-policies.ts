@@ -1,8 +1,8 @@
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { contains, exceptionsIn } from "../config/cidr.ts";
 import type { TenantConfig } from "../config/tenant.ts";
 import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
-import { contains, exceptionsIn } from "../kubernetes/cidr.ts";
 import { selector, sessionSelector } from "../kubernetes/labels.ts";
 import { allowDns, allowEgress, allowIngress, denyAll, podsIn, tcp } from "../kubernetes/network.ts";
 

@@ -1,16 +1,16 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { apiKeys } from "../api-keys.ts";
 import type { RegistryLogin } from "../config/images.ts";
 import type { TenantConfig } from "../config/tenant.ts";
+import { pullSecretNames, registryLoginSecret } from "../images/registry-login.ts";
 import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
 import { labels, tenantLabel } from "../kubernetes/labels.ts";
 import { restrictedNamespace } from "../kubernetes/security.ts";
-import { pullSecretNames, registryLoginSecret } from "../registry-login.ts";
-import { type TenantEntry, tenantEntry } from "../tenants-file.ts";
+import { apiKeys } from "./api-keys.ts";
 import { limitRange, resourceQuota } from "./limits.ts";
 import { tenantPolicies } from "./network-policies.ts";
 import { roles } from "./roles.ts";
+import { type TenantEntry, tenantEntry } from "./tenants-file.ts";
 
 export interface TenantArgs {
   /** Its entry in the config, which has the defaults. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { tenant as schema } from "../config/tenant.ts";
 import { keyHash } from "./api-keys.ts";
-import { tenant as schema } from "./config/tenant.ts";
 import { tenantEntry, tenantsFile } from "./tenants-file.ts";
 
 const made = { namespace: "tenant-acme", serviceAccount: "agent-runner", hashes: ["a".repeat(64), "b".repeat(64)] };

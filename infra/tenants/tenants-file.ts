@@ -1,7 +1,7 @@
 /** The file by which the runtime knows its tenants and its admin: `tenants.json` in the Secret `tenants`. */
-import { secondsOf } from "./config/duration.ts";
-import type { KeyConfig, TenantKeyConfig } from "./config/keys.ts";
-import type { TenantConfig } from "./config/tenant.ts";
+import { secondsOf } from "../config/duration.ts";
+import type { KeyConfig, TenantKeyConfig } from "../config/keys.ts";
+import type { TenantConfig } from "../config/tenant.ts";
 
 /** A key as the runtime knows it: by its SHA-256 in hex. `expiresAt` is null for never. */
 export type KeyEntry<Key extends KeyConfig = KeyConfig> = Omit<Key, "secret"> & { sha256: string };

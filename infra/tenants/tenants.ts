@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { TenantConfig } from "./config/tenant.ts";
-import { Tenant, type TenantArgs } from "./tenant/tenant.ts";
+import type { TenantConfig } from "../config/tenant.ts";
+import { Tenant, type TenantArgs } from "./tenant.ts";
 import type { TenantEntry } from "./tenants-file.ts";
 
 export interface Tenants {

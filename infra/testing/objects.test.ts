@@ -2,9 +2,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, relative } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { filesThatMade, type RecordedResource, recordStack } from "./testing/record.ts";
+import { filesThatMade, type RecordedResource, recordStack } from "./record.ts";
 
-const here = (name: string) => new URL(name, import.meta.url);
+/** A file of infra/, where the table is. */
+const here = (name: string) => new URL(`../${name}`, import.meta.url);
 const read = (name: string) => readFileSync(here(name), "utf8");
 
 interface Row {

@@ -1,6 +1,6 @@
 /** What no committed stack has switched on: the whole program with it. */
 import { beforeEach, expect, test, vi } from "vitest";
-import { type RecordedResource, recordStack } from "./testing/record.ts";
+import { type RecordedResource, recordStack } from "./record.ts";
 
 interface Inputs {
   kind: string;

@@ -1,13 +1,13 @@
 /** The table of pods in docs/production.md against the stack prod. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { RecordedResource } from "./testing/record.ts";
+import type { RecordedResource } from "./record.ts";
 
 const read = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8");
 
 /** `| `api` | 3–10 | 250m, 256Mi | 1, 512Mi | … |` → api: [250m, 256Mi, 1, 512Mi] */
 const documented = Object.fromEntries(
-  read("../docs/production.md")
+  read("../../docs/production.md")
     .split("\n")
     .filter((line) => /^\| `.*\d[MG]i \|/.test(line))
     .flatMap((line) => {
@@ -29,7 +29,7 @@ function podOf(spec: { template?: { spec: PodSpec }; jobTemplate?: { spec: { tem
 }
 
 test("docs/production.md says what the pods of prod ask for and may use", () => {
-  const resources = JSON.parse(read("testdata/prod.golden.json")) as RecordedResource[];
+  const resources = JSON.parse(read("../testdata/prod.golden.json")) as RecordedResource[];
   const made = resources.flatMap(({ inputs }) => {
     const { metadata, spec } = inputs as { metadata?: { name: string }; spec?: Parameters<typeof podOf>[0] };
     const container = spec && podOf(spec)?.containers[0];

@@ -343,7 +343,7 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       },
       "apiVersion: external-secrets.io": { not: "the cluster has no External Secrets" },
       "apiVersion: secrets.hashicorp.com": { not: "the cluster has no Vault" },
-      "berth:postgres: external:": { not: "there is no second Postgres; infra/stores.test.ts has the config" },
+      "berth:postgres: external:": { not: "there is no second Postgres; infra/stores/stores.test.ts has the config" },
       "pulumi up -s prod --replace '**RandomPassword::postgres-password'": {
         given: "cp before-secrets.yaml Pulumi.dev.yaml",
         with: dev,

@@ -9,12 +9,12 @@ import { join } from "node:path";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { openOwnStack, type Tools } from "../../infra/manifests/throw-away.ts";
 import { builtPulumi, ensureBuiltPulumi } from "../../local/air-gapped/pulumi.ts";
 import { layStandIns } from "../../local/air-gapped/stand-ins.ts";
 import { mirror } from "../../local/lib/obtain.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { layMirrored, plugins, pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
+import { openOwnStack, type Tools } from "../../tools/manifests/throw-away.ts";
 import { core } from "../berth.ts";
 import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
 

@@ -1,7 +1,7 @@
 import { execa } from "execa";
+import { podSecurityVersion } from "../../infra/kubernetes/security.ts";
 import { podSecurity } from "../../local/checks/programs.ts";
 import { podOf } from "../../policy/kubernetes.ts";
-import { podSecurityVersion } from "../kubernetes/security.ts";
 import { type Finding, type Manifest, objectName } from "./manifests.ts";
 
 /**

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { type RecordedResource, recordStack } from "../../infra/testing/record.ts";
 import { ensureManifestChecks } from "../../local/checks/programs.ts";
 import { root } from "../../local/lib/paths.ts";
-import { type RecordedResource, recordStack } from "../testing/record.ts";
 import { kubeScoreFindings } from "./kube-score.ts";
 import { type Finding, type Manifest, readManifests } from "./manifests.ts";
 import { monokleFindings } from "./monokle.ts";
@@ -30,7 +30,7 @@ const traps = mkdtempSync(join(tmpdir(), "berth-traps-"));
 for (const name of ["backend", "home"]) mkdirSync(join(traps, name));
 
 const command = (...args: string[]) =>
-  execa(process.execPath, ["infra/manifests/main.ts", ...args], {
+  execa(process.execPath, ["tools/manifests/main.ts", ...args], {
     cwd: root,
     env: {
       PULUMI_BACKEND_URL: `file://${join(traps, "backend")}`,

@@ -6,9 +6,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandError } from "@pulumi/pulumi/automation/index.js";
+import { type RecordedResource, recordStack } from "../../infra/testing/record.ts";
 import { root } from "../../local/lib/paths.ts";
 import { UserError } from "../../local/lib/steps.ts";
-import { type RecordedResource, recordStack } from "../testing/record.ts";
 import { withRenderedStack } from "./throw-away.ts";
 
 /**

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { LocalWorkspace, PulumiCommand, type PulumiFn, type Stack } from "@pulumi/pulumi/automation/index.js";
+import type { RecordedResource } from "../../infra/testing/record.ts";
 import { pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
-import type { RecordedResource } from "../testing/record.ts";
 
 /**
  * Makes a stack of the recorded Kubernetes resources, for `use` to preview or bring up, and forgets it afterwards. It reaches

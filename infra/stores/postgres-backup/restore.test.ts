@@ -1,4 +1,7 @@
-/** What a restore does before it stops anything, with a stand-in for kubectl. The whole of it: postgres-backup.stack.test.ts. */
+/**
+ * What a restore does before it stops anything, with a stand-in for kubectl. The whole restore is run by
+ * ../postgres-backup.stack.test.ts.
+ */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
