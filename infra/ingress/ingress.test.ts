@@ -54,7 +54,7 @@ test.each(["http://192.0.2.7:8080", "http://[2001:db8::7]"])(
 const limits = { requestsPerSecond: 50, bodySize: "2Mi", desktopTimeout: "12h" };
 
 test("ingress-nginx: limits as annotations, desktops may be silent for hours", () => {
-  expect(annotations(configOf({ controller: "nginx", ...limits }))).toEqual({
+  expect(annotations(configOf({ controller: "nginx", ...limits }), "berth")).toEqual({
     "pulumi.com/skipAwait": "true",
     "nginx.ingress.kubernetes.io/ssl-redirect": "true",
     "nginx.ingress.kubernetes.io/limit-rps": "50",
@@ -66,7 +66,7 @@ test("ingress-nginx: limits as annotations, desktops may be silent for hours", (
 });
 
 test("haproxy-ingress: limits as annotations, the time-out of tunnels only", () => {
-  expect(annotations(configOf({ controller: "haproxy", ...limits }))).toEqual({
+  expect(annotations(configOf({ controller: "haproxy", ...limits }), "berth")).toEqual({
     "pulumi.com/skipAwait": "true",
     "haproxy-ingress.github.io/ssl-redirect": "true",
     "haproxy-ingress.github.io/limit-rps": "50",
@@ -77,7 +77,7 @@ test("haproxy-ingress: limits as annotations, the time-out of tunnels only", () 
 
 test("Traefik: limits as Middlewares, to which the annotation leads by name", () => {
   const config = configOf({ controller: "traefik", ...limits });
-  expect(annotations(config)).toEqual({
+  expect(annotations(config, "berth")).toEqual({
     "pulumi.com/skipAwait": "true",
     "traefik.ingress.kubernetes.io/router.entrypoints": "websecure",
     "traefik.ingress.kubernetes.io/router.tls": "true",
@@ -93,7 +93,7 @@ test("Traefik: limits as Middlewares, to which the annotation leads by name", ()
 test("cert-manager is told which issuer fills the Secret; annotations of one's own win", () => {
   const tls = { clusterIssuer: "letsencrypt" };
   const own = { "nginx.ingress.kubernetes.io/limit-rps": "1", "example.com/team": "agents" };
-  expect(annotations(configOf({ controller: "nginx", tls, annotations: own }))).toMatchObject({
+  expect(annotations(configOf({ controller: "nginx", tls, annotations: own }), "berth")).toMatchObject({
     "cert-manager.io/cluster-issuer": "letsencrypt",
     ...own,
   });

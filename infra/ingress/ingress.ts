@@ -3,7 +3,6 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { IngressConfig } from "../config/ingress.ts";
 import { labels } from "../kubernetes/labels.ts";
-import { platformNamespace } from "../platform/platform.ts";
 import { haproxyAnnotations, nginxAnnotations, traefikAnnotations, traefikMiddlewares } from "./controllers.ts";
 
 export interface IngressArgs extends IngressConfig {
@@ -37,7 +36,12 @@ export class Ingress extends pulumi.ComponentResource {
     new k8s.networking.v1.Ingress(
       name,
       {
-        metadata: { name, namespace, labels: labels("ingress"), annotations: annotations(args) },
+        metadata: {
+          name,
+          namespace,
+          labels: labels("ingress"),
+          annotations: pulumi.output(namespace).apply((platform) => annotations(args, platform)),
+        },
         spec: ingressSpec(args, args.publicUrl),
       },
       { parent: this, dependsOn: middlewares },
@@ -62,13 +66,13 @@ export function ingressSpec(config: IngressConfig, publicUrl: string) {
   };
 }
 
-/** All annotations of the Ingress. */
-export function annotations(config: IngressConfig): Record<string, string> {
+/** All annotations of the Ingress. @param namespace where it is */
+export function annotations(config: IngressConfig, namespace: string): Record<string, string> {
   const { clusterIssuer = null, issuer = null } = config.tls ?? {};
   const byController = {
     nginx: nginxAnnotations,
     haproxy: haproxyAnnotations,
-    traefik: (traefik: IngressConfig) => traefikAnnotations(traefik, platformNamespace),
+    traefik: (traefik: IngressConfig) => traefikAnnotations(traefik, namespace),
   };
   return {
     // Not every controller says at the Ingress when it is ready, and `up` would wait for it.

@@ -5,7 +5,7 @@ import { makeAutoscaler, podMetric, replicas, utilization } from "../kubernetes/
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import { spread } from "../kubernetes/spread.ts";
-import { requestsPerSecond } from "../monitoring/queries.ts";
+import { askPrometheus, requestsPerSecond } from "../monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /** The part `api` of the config has the defaults. */
@@ -66,7 +66,11 @@ export class Api extends pulumi.ComponentResource {
     const loads = [
       utilization("cpu", autoscaling.cpu),
       utilization("memory", autoscaling.memory),
-      podMetric("http_requests_per_second", autoscaling.requestsPerSecond, requestsPerSecond),
+      podMetric(
+        "http_requests_per_second",
+        autoscaling.requestsPerSecond,
+        askPrometheus(args.namespace, requestsPerSecond),
+      ),
     ];
     makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("api")) }, parent);

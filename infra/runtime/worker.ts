@@ -5,7 +5,7 @@ import { makeAutoscaler, replicas, sharedMetric } from "../kubernetes/autoscaler
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import { spread } from "../kubernetes/spread.ts";
-import { waitingJobs } from "../monitoring/queries.ts";
+import { askPrometheus, waitingJobs } from "../monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /** The part `worker` of the config has the defaults. */
@@ -68,7 +68,12 @@ export class Worker extends pulumi.ComponentResource {
       { parent: this, dependsOn: [binding] },
     );
     const loads = [
-      sharedMetric("bullmq_waiting_jobs", { queue: "agent-sessions" }, autoscaling.waitingJobs, waitingJobs),
+      sharedMetric(
+        "bullmq_waiting_jobs",
+        { queue: "agent-sessions" },
+        autoscaling.waitingJobs,
+        askPrometheus(args.namespace, waitingJobs),
+      ),
     ];
     makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("worker")) }, parent);
