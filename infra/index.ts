@@ -2,21 +2,21 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { connectionsPerPod } from "./config/connections.ts";
+import { secondsOf } from "./config/duration.ts";
 import { stackConfig } from "./config/stack.ts";
 import { baseImages, dockerProvider } from "./images/base-images.ts";
 import { Images } from "./images/images.ts";
 import { ImagePuller } from "./images/puller.ts";
-import { pullSecretNames } from "./images/registry-login.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
 import { Generations } from "./kubernetes/generations.ts";
 import { stackLabels } from "./kubernetes/labels.ts";
+import type { PlatformContext } from "./kubernetes/platform-context.ts";
 import { makeMonitoring } from "./monitoring/monitoring.ts";
 import { refuseConflicts } from "./platform/conflicts.ts";
 import { Platform } from "./platform/platform.ts";
-import { platformPods } from "./platform/pods.ts";
+import { podDefaults } from "./platform/pods.ts";
 import { PriorityClasses } from "./platform/priority-classes.ts";
-import { rolloutTimeout } from "./platform/rollout-timeout.ts";
 import { Api } from "./runtime/api.ts";
 import { Cleanup } from "./runtime/cleanup.ts";
 import { Migrations } from "./runtime/migrations.ts";
@@ -51,19 +51,19 @@ const images = new Images("images", { ...config, base }, providers);
 const platform = new Platform("platform", { ...config, kubernetesApi }, providers);
 const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", providers);
-const imagePullSecrets = pullSecretNames(config);
-const transformations = [
-  generations.keep,
-  platformPods({ requestScale: config.requestScale, imagePullSecrets }),
-  rolloutTimeout(config.rolloutTimeout),
-];
+/** What all that runs in the platform's namespace is made with. */
+const context: PlatformContext = {
+  namespace,
+  generations,
+  pods: podDefaults(config),
+  rolloutSeconds: secondsOf(config.rolloutTimeout) ?? 300,
+};
 /** For what runs in the platform's namespace. @param dependencies what it needs beside the namespace itself */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({
   ...providers,
-  transformations,
   dependsOn: [platform, priorities, ...dependencies],
 });
-const { postgres, redis } = makeStores({ namespace, base, ...config }, inPlatform());
+const { postgres, redis } = makeStores({ ...config, platform: context, base }, inPlatform());
 
 const tenants = makeTenants(
   config.tenants,
@@ -76,7 +76,7 @@ const settings = new Settings(
   "settings",
   {
     ...config,
-    namespace,
+    platform: context,
     postgres: postgres.connection,
     redis: redis.connection,
     postgresPool: connectionsPerPod(config),
@@ -88,7 +88,7 @@ const settings = new Settings(
   inPlatform(),
 );
 
-const runtime = { namespace, image: images.api, settings: settings.runtime };
+const runtime = { platform: context, image: images.api, settings: settings.runtime };
 const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
 new Api("api", { ...runtime, ...config.api, autoscaler: config.autoscaler }, inPlatform(migrations, ...redis.ready));
 // After the tenants: their Roles are what the worker works with.
@@ -98,11 +98,11 @@ new Worker(
   inPlatform(migrations, ...redis.ready, ...tenants.all),
 );
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
-if (config.prepullAgentImage) new ImagePuller("image-puller", { namespace, image: images.agent }, inPlatform());
+if (config.prepullAgentImage) new ImagePuller("image-puller", { platform: context, image: images.agent }, inPlatform());
 if (config.ingress) new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl }, inPlatform());
 
 const stores = { postgres: postgres.connection, redis: redis.connection };
-makeMonitoring({ ...config, namespace, base, stores }, inPlatform());
+makeMonitoring({ ...config, platform: context, base, stores }, inPlatform());
 
 generations.collect(config.context, namespace, stackLabels());
 

@@ -1,11 +1,12 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { confinedPod } from "../kubernetes/pod.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 
 export interface ImagePullerArgs {
-  /** The platform's namespace. */
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** The sessions' image by digest. */
   image: pulumi.Input<string>;
 }
@@ -18,14 +19,14 @@ const uid = 10001;
  * alone that a container uses. Without it the first session on a node waits for the download.
  */
 export class ImagePuller extends pulumi.ComponentResource {
-  constructor(name: string, args: ImagePullerArgs, opts: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { platform, image }: ImagePullerArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:ImagePuller", name, {}, opts);
     new k8s.apps.v1.DaemonSet(
       name,
       {
         metadata: {
           name,
-          namespace: args.namespace,
+          namespace: platform.namespace,
           labels: labels("image-puller"),
           // One node that is ill must not hold up a deployment; sessions work without it, only later.
           annotations: { "pulumi.com/skipAwait": "true" },
@@ -34,32 +35,26 @@ export class ImagePuller extends pulumi.ComponentResource {
           selector: { matchLabels: selector("image-puller") },
           // All nodes fetch a new image at the same time.
           updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "100%" } },
-          template: {
-            metadata: { labels: labels("image-puller") },
-            spec: {
-              automountServiceAccountToken: false,
-              enableServiceLinks: false,
-              securityContext: podSecurity(uid),
-              terminationGracePeriodSeconds: 1,
-              containers: [
-                {
-                  name: "agent",
-                  image: args.image,
-                  // It does nothing, for ever.
-                  command: ["sleep", "infinity"],
-                  resources: {
-                    requests: { cpu: "1m", memory: "4Mi", "ephemeral-storage": "1Mi" },
-                    limits: { cpu: "10m", memory: "16Mi", "ephemeral-storage": "8Mi" },
-                  },
-                  securityContext: containerSecurity,
-                },
-              ],
-            },
-          },
+          template: confinedPod({
+            component: "image-puller",
+            defaults: platform.pods,
+            uid,
+            gracePeriodSeconds: 1,
+            containers: [
+              {
+                name: "agent",
+                image,
+                // A container of the image is all that is wanted; it does nothing.
+                command: ["sleep", "infinity"],
+                resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "10m", memory: "16Mi" } },
+                scratch: { request: "1Mi", limit: "8Mi" },
+              },
+            ],
+          }),
         },
       },
-      { parent: this },
+      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
     );
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }

@@ -46,7 +46,7 @@ export class Ingress extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: middlewares },
     );
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }
 

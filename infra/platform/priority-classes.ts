@@ -33,6 +33,6 @@ export class PriorityClasses extends pulumi.ComponentResource {
         { metadata: { name: className, labels: labels("platform") }, value, preemptionPolicy, description },
         { parent: this },
       );
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }

@@ -4,7 +4,8 @@ import type { ApiConfig, Autoscaler } from "../config/platform.ts";
 import { makeAutoscaler, podMetric, replicas, utilization } from "../kubernetes/autoscaler.ts";
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { spread } from "../kubernetes/spread.ts";
+import { scaledUtilization } from "../kubernetes/request-scale.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { askPrometheus, requestsPerSecond } from "../monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
 
@@ -22,8 +23,9 @@ export class Api extends pulumi.ComponentResource {
   constructor(name: string, args: ApiArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Api", name, {}, opts);
     const parent = { parent: this };
-    const { nodePort, autoscaling, autoscaler } = args;
-    const metadata = { name, namespace: args.namespace, labels: labels("api") };
+    const { platform, nodePort, autoscaling, autoscaler } = args;
+    const { requestScale } = platform.pods;
+    const metadata = { name, namespace: platform.namespace, labels: labels("api") };
     const account = new k8s.core.v1.ServiceAccount(
       name,
       { metadata: { ...metadata, name: apiServiceAccount }, automountServiceAccountToken: false },
@@ -38,38 +40,29 @@ export class Api extends pulumi.ComponentResource {
           // Never fewer pods than there were.
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           selector: { matchLabels: selector("api") },
-          template: runtimePod("api", {
-            ...args,
-            pod: {
-              ...spread(selector("api")),
-              serviceAccountName: account.metadata.name,
-              // For the logs of sessions, and exec.
-              automountServiceAccountToken: true,
-              // The preStop pause, 25 s for open requests, and a margin.
-              terminationGracePeriodSeconds: 40,
-            },
-            container: {
-              ports: [
-                { name: "http", containerPort: 3000 },
-                { name: "websocket", containerPort: 3001 },
-                { name: "session", containerPort: 3002 },
-              ],
-              ...probes(args.readinessFailures),
-              // Time for every node to stop sending, before the process closes its ports.
-              lifecycle: { preStop: { sleep: { seconds: 5 } } },
-            },
+          template: runtimePod("api", args, {
+            resources: args.resources,
+            placement: "spread",
+            // For the logs of sessions, and exec.
+            account: account.metadata.name,
+            // The preStop pause, 25 s for open requests, and a margin.
+            gracePeriodSeconds: 40,
+            ports: { http: 3000, websocket: 3001, session: 3002 },
+            probes: probes(args.readinessFailures),
+            // Time for every node to stop sending, before the process closes its ports.
+            lifecycle: { preStop: { sleep: { seconds: 5 } } },
           }),
         },
       },
-      parent,
+      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
     );
     const loads = [
-      utilization("cpu", autoscaling.cpu),
-      utilization("memory", autoscaling.memory),
+      utilization("cpu", scaledUtilization(autoscaling.cpu, requestScale)),
+      utilization("memory", scaledUtilization(autoscaling.memory, requestScale)),
       podMetric(
         "http_requests_per_second",
         autoscaling.requestsPerSecond,
-        askPrometheus(args.namespace, requestsPerSecond),
+        askPrometheus(platform.namespace, requestsPerSecond),
       ),
     ];
     makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
@@ -90,6 +83,6 @@ export class Api extends pulumi.ComponentResource {
       },
       parent,
     );
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }

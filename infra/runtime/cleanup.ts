@@ -13,7 +13,7 @@ export class Cleanup extends pulumi.ComponentResource {
     new k8s.batch.v1.CronJob(
       name,
       {
-        metadata: { name: "cleanup-expired-sessions", namespace: args.namespace, labels: labels("cleanup") },
+        metadata: { name: "cleanup-expired-sessions", namespace: args.platform.namespace, labels: labels("cleanup") },
         spec: {
           schedule: "0 2 * * *",
           timeZone: "Etc/UTC",
@@ -27,13 +27,13 @@ export class Cleanup extends pulumi.ComponentResource {
             spec: {
               backoffLimit: 3,
               activeDeadlineSeconds: 1800,
-              template: runtimePod("cleanup", { ...args, container: {}, pod: { restartPolicy: "Never" } }),
+              template: runtimePod("cleanup", args, { restartPolicy: "Never" }),
             },
           },
         },
       },
       { parent: this },
     );
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }

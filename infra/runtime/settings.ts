@@ -3,9 +3,9 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/config.ts";
 import { secondsOf } from "../config/duration.ts";
-import { contentName } from "../kubernetes/content-name.ts";
 import { generatedSecret } from "../kubernetes/generated-secret.ts";
 import { labels } from "../kubernetes/labels.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import type { SecretKey, StoreConnection } from "../stores/connection.ts";
 import { type KeyEntry, type TenantEntry, tenantsFile } from "../tenants/tenants-file.ts";
 
@@ -24,8 +24,7 @@ type Told = Pick<
 >;
 
 export interface SettingsArgs extends Told {
-  /** The platform's namespace. */
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** How Postgres and Redis are reached. */
   postgres: StoreConnection;
   redis: StoreConnection;
@@ -71,16 +70,13 @@ export class Settings extends pulumi.ComponentResource {
   constructor(name: string, args: SettingsArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Settings", name, {}, opts);
     const parent = { parent: this };
-    const { namespace, postgres, redis } = args;
+    const { postgres, redis } = args;
+    const { namespace, generations } = args.platform;
 
     const environment = pulumi.output(args.agentImage).apply((agentImage) => variables(args, agentImage));
-    const config = new k8s.core.v1.ConfigMap(
+    const config = generations.configMap(
       "api-config",
-      {
-        metadata: { name: contentName("api-config", environment), namespace, labels: labels("api") },
-        immutable: true,
-        data: environment,
-      },
+      { namespace, name: "api-config", labels: labels("api"), data: environment },
       parent,
     );
 
@@ -88,7 +84,7 @@ export class Settings extends pulumi.ComponentResource {
       args.tokenKeySecret ??
       generatedSecret(
         "token-key",
-        { namespace, component: "api", name: "api-secrets", key: "token-key", length: 48 },
+        { platform: args.platform, component: "api", name: "api-secrets", key: "token-key", length: 48 },
         parent,
       );
     const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: secret, items: [{ key, path }] } });
@@ -98,17 +94,17 @@ export class Settings extends pulumi.ComponentResource {
       file({ secret: tokenKey, key: "token-key" }, "token-key"),
     ];
     if (args.trustedCertificates) {
-      const data = { [trustedFile]: args.trustedCertificates };
-      const trusted = new k8s.core.v1.ConfigMap(
+      const name = generations.configMap(
         "trusted-certificates",
         {
-          metadata: { name: contentName("trusted-certificates", data), namespace, labels: labels("api") },
-          immutable: true,
-          data,
+          namespace,
+          name: "trusted-certificates",
+          labels: labels("api"),
+          data: { [trustedFile]: args.trustedCertificates },
         },
         parent,
       );
-      secretFiles.push({ configMap: { name: trusted.metadata.name } });
+      secretFiles.push({ configMap: { name } });
     }
 
     const tenants = new k8s.core.v1.Secret(
@@ -124,12 +120,12 @@ export class Settings extends pulumi.ComponentResource {
       parent,
     );
     this.runtime = {
-      config: config.metadata.name,
+      config,
       secretVariables: [...postgres.secretVariables, ...redis.secretVariables],
       secretFiles,
       tenants: tenants.metadata.name,
     };
-    this.registerOutputs({});
+    this.registerOutputs({ config, tenants: tenants.metadata.name });
   }
 }
 

@@ -4,7 +4,7 @@ import type { Autoscaler, WorkerConfig } from "../config/platform.ts";
 import { makeAutoscaler, replicas, sharedMetric } from "../kubernetes/autoscaler.ts";
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { spread } from "../kubernetes/spread.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { askPrometheus, waitingJobs } from "../monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
 
@@ -22,8 +22,8 @@ export class Worker extends pulumi.ComponentResource {
   constructor(name: string, args: WorkerArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Worker", name, {}, opts);
     const parent = { parent: this };
-    const { autoscaling, autoscaler } = args;
-    const metadata = { name, namespace: args.namespace, labels: labels("worker") };
+    const { platform, autoscaling, autoscaler } = args;
+    const metadata = { name, namespace: platform.namespace, labels: labels("worker") };
     const account = new k8s.core.v1.ServiceAccount(
       name,
       { metadata: { ...metadata, name: workerServiceAccount }, automountServiceAccountToken: false },
@@ -35,7 +35,7 @@ export class Worker extends pulumi.ComponentResource {
       {
         metadata,
         roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: role.metadata.name },
-        subjects: [{ kind: "ServiceAccount", name: account.metadata.name, namespace: args.namespace }],
+        subjects: [{ kind: "ServiceAccount", name: account.metadata.name, namespace: platform.namespace }],
       },
       parent,
     );
@@ -47,36 +47,31 @@ export class Worker extends pulumi.ComponentResource {
           ...replicas(autoscaler, autoscaling),
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           selector: { matchLabels: selector("worker") },
-          template: runtimePod("worker", {
-            ...args,
-            pod: {
-              ...spread(selector("worker")),
-              serviceAccountName: account.metadata.name,
-              automountServiceAccountToken: true,
-              // The preStop pause, 25 s for the jobs of this process, and a margin.
-              terminationGracePeriodSeconds: 35,
-            },
-            container: {
-              ports: [{ name: "http", containerPort: 3000 }],
-              ...probes(),
-              // Its metrics are read once more before it goes.
-              lifecycle: { preStop: { sleep: { seconds: 2 } } },
-            },
+          template: runtimePod("worker", args, {
+            resources: args.resources,
+            placement: "spread",
+            account: account.metadata.name,
+            // The preStop pause, 25 s for the jobs of this process, and a margin.
+            gracePeriodSeconds: 35,
+            ports: { http: 3000 },
+            probes: probes(),
+            // Its metrics are read once more before it goes.
+            lifecycle: { preStop: { sleep: { seconds: 2 } } },
           }),
         },
       },
-      { parent: this, dependsOn: [binding] },
+      { parent: this, dependsOn: [binding], ...rolloutTimeout(platform.rolloutSeconds) },
     );
     const loads = [
       sharedMetric(
         "bullmq_waiting_jobs",
         { queue: "agent-sessions" },
         autoscaling.waitingJobs,
-        askPrometheus(args.namespace, waitingJobs),
+        askPrometheus(platform.namespace, waitingJobs),
       ),
     ];
     makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("worker")) }, parent);
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }

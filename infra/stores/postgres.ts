@@ -4,16 +4,16 @@ import { quantityValue } from "../config/quantity.ts";
 import type { PostgresConfig } from "../config/stores.ts";
 import { generatedSecret } from "../kubernetes/generated-secret.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { dataOptions, staysOnNode } from "../kubernetes/protect.ts";
-import { withScratch } from "../kubernetes/scratch.ts";
-import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { confinedPod, tmp } from "../kubernetes/pod.ts";
+import { dataOptions } from "../kubernetes/protect.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { volumeClaimSpec } from "../kubernetes/volume-claim.ts";
 import type { StoreConnection } from "./connection.ts";
 
 export interface PostgresArgs
   extends Pick<PostgresConfig, "volume" | "resources" | "maxConnections" | "passwordSecret"> {
-  /** The platform's namespace. */
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** Postgres 15 by digest. */
   image: pulumi.Input<string>;
   /** Whether the volume is protected from deletion. */
@@ -44,12 +44,13 @@ export class Postgres extends pulumi.ComponentResource {
   constructor(name: string, args: PostgresArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Postgres", name, {}, opts);
     const parent = { parent: this };
-    const { namespace } = args;
+    const { platform } = args;
+    const { namespace } = platform;
     const secret =
       args.passwordSecret ??
       generatedSecret(
         `${name}-password`,
-        { namespace, component: "postgres", name: "postgres-password", key: "password" },
+        { platform, component: "postgres", name: `${name}-password`, key: "password" },
         parent,
       );
     this.connection = {
@@ -89,15 +90,8 @@ export class Postgres extends pulumi.ComponentResource {
         // A folder below the mount, as initdb refuses one that holds lost+found.
         { name: "PGDATA", value: "/var/lib/postgresql/data/pgdata" },
       ],
-      resources: withScratch(args.resources, "1Gi"),
-      securityContext: containerSecurity,
-      volumeMounts: [
-        { name: "data", mountPath: "/var/lib/postgresql/data" },
-        { name: "password", mountPath: "/etc/postgres", readOnly: true },
-        { name: "run", mountPath: "/var/run/postgresql" },
-        { name: "tmp", mountPath: "/tmp" },
-        { name: "shm", mountPath: "/dev/shm" },
-      ],
+      resources: args.resources,
+      scratch: { limit: "1Gi" },
     };
     const cache = Math.floor(quantityValue(args.resources.limits.memory) / 4 / 1024 ** 2);
     const isReady = {
@@ -119,42 +113,51 @@ export class Postgres extends pulumi.ComponentResource {
           serviceName: service.metadata.name,
           replicas: 1,
           selector: { matchLabels: selector("postgres") },
-          template: {
-            metadata: { labels: labels("postgres"), annotations: staysOnNode },
-            spec: {
-              automountServiceAccountToken: false,
-              enableServiceLinks: false,
-              securityContext: podSecurity(postgresUid),
-              // A fast shutdown with time for the last checkpoint.
-              terminationGracePeriodSeconds: 60,
-              initContainers: [
-                { ...container, name: "password", command: ["bash", "-euo", "pipefail", "-c", setPassword] },
-              ],
-              containers: [
-                {
-                  ...container,
-                  name: "postgres",
-                  args: ["postgres", "-c", `shared_buffers=${cache}MB`, "-c", `max_connections=${args.maxConnections}`],
-                  ports: [{ name: "postgres", containerPort: 5432 }],
-                  startupProbe: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
-                  readinessProbe: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
+          template: confinedPod({
+            component: "postgres",
+            defaults: platform.pods,
+            uid: postgresUid,
+            placement: "stays",
+            // A fast shutdown with time for the last checkpoint.
+            gracePeriodSeconds: 60,
+            initContainers: [
+              { ...container, name: "password", command: ["bash", "-euo", "pipefail", "-c", setPassword] },
+            ],
+            containers: [
+              {
+                ...container,
+                name: "postgres",
+                args: ["postgres", "-c", `shared_buffers=${cache}MB`, "-c", `max_connections=${args.maxConnections}`],
+                ports: [{ name: "postgres", containerPort: 5432 }],
+                probes: {
+                  startup: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
+                  ready: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
                   // Looks at the process only: a Postgres that is slow is not helped by a restart.
-                  livenessProbe: { tcpSocket: { port: 5432 }, periodSeconds: 20, failureThreshold: 6 },
+                  live: { tcpSocket: { port: 5432 }, periodSeconds: 20, failureThreshold: 6 },
                 },
-              ],
-              volumes: [
-                { name: "data", persistentVolumeClaim: { claimName: claim.metadata.name } },
-                { name: "password", secret: { secretName: secret, defaultMode: 0o440 } },
-                { name: "run", emptyDir: {} },
-                { name: "tmp", emptyDir: { sizeLimit: "256Mi" } },
-                { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "128Mi" } },
-              ],
-            },
-          },
+              },
+            ],
+            mounts: [
+              {
+                name: "data",
+                path: "/var/lib/postgresql/data",
+                volume: { persistentVolumeClaim: { claimName: claim.metadata.name } },
+              },
+              {
+                name: "password",
+                path: "/etc/postgres",
+                readOnly: true,
+                volume: { secret: { secretName: secret, defaultMode: 0o440 } },
+              },
+              { name: "run", path: "/var/run/postgresql", volume: { emptyDir: {} } },
+              tmp("256Mi"),
+              { name: "shm", path: "/dev/shm", volume: { emptyDir: { medium: "Memory", sizeLimit: "128Mi" } } },
+            ],
+          }),
         },
       },
-      parent,
+      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
     );
-    this.registerOutputs({});
+    this.registerOutputs({ connection: this.connection });
   }
 }

@@ -2,18 +2,17 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { quantityValue } from "../config/quantity.ts";
 import type { RedisConfig } from "../config/stores.ts";
-import { contentName } from "../kubernetes/content-name.ts";
 import { generatedSecret } from "../kubernetes/generated-secret.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { dataOptions, staysOnNode } from "../kubernetes/protect.ts";
-import { withScratch } from "../kubernetes/scratch.ts";
-import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { confinedPod, tmp } from "../kubernetes/pod.ts";
+import { dataOptions } from "../kubernetes/protect.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { volumeClaimSpec } from "../kubernetes/volume-claim.ts";
 import type { StoreConnection } from "./connection.ts";
 
 export interface RedisArgs extends Pick<RedisConfig, "volume" | "resources" | "passwordSecret"> {
-  /** The platform's namespace. */
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** Redis 7 by digest. */
   image: pulumi.Input<string>;
   /** Whether the volume is protected from deletion. */
@@ -48,12 +47,13 @@ export class Redis extends pulumi.ComponentResource {
   constructor(name: string, args: RedisArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Redis", name, {}, opts);
     const parent = { parent: this };
-    const { namespace } = args;
+    const { platform } = args;
+    const { namespace } = platform;
     const secret =
       args.passwordSecret ??
       generatedSecret(
         `${name}-password`,
-        { namespace, component: "redis", name: "redis-password", key: "password" },
+        { platform, component: "redis", name: `${name}-password`, key: "password" },
         parent,
       );
     this.connection = {
@@ -63,13 +63,9 @@ export class Redis extends pulumi.ComponentResource {
     };
 
     const data = { "redis.conf": settings(args.resources.limits.memory) };
-    const config = new k8s.core.v1.ConfigMap(
+    const config = platform.generations.configMap(
       `${name}-config`,
-      {
-        metadata: { name: contentName("redis-config", data), namespace, labels: labels("redis") },
-        immutable: true,
-        data,
-      },
+      { namespace, name: "redis-config", labels: labels("redis"), data },
       parent,
     );
     const claim = new k8s.core.v1.PersistentVolumeClaim(
@@ -94,47 +90,49 @@ export class Redis extends pulumi.ComponentResource {
           serviceName: service.metadata.name,
           replicas: 1,
           selector: { matchLabels: selector("redis") },
-          template: {
-            metadata: { labels: labels("redis"), annotations: staysOnNode },
-            spec: {
-              automountServiceAccountToken: false,
-              enableServiceLinks: false,
-              securityContext: podSecurity(uid),
-              containers: [
-                {
-                  name: "redis",
-                  image: args.image,
-                  command: ["sh", "-c", start],
-                  ports: [{ name: "redis", containerPort: 6379 }],
-                  resources: withScratch(args.resources),
-                  securityContext: containerSecurity,
-                  startupProbe: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
-                  readinessProbe: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
-                  livenessProbe: { tcpSocket: { port: 6379 }, periodSeconds: 20, failureThreshold: 6 },
-                  volumeMounts: [
-                    { name: "data", mountPath: "/data" },
-                    { name: "config", mountPath: "/etc/redis", readOnly: true },
-                    { name: "tmp", mountPath: "/tmp" },
-                  ],
+          template: confinedPod({
+            component: "redis",
+            defaults: platform.pods,
+            uid,
+            placement: "stays",
+            containers: [
+              {
+                name: "redis",
+                image: args.image,
+                command: ["sh", "-c", start],
+                ports: [{ name: "redis", containerPort: 6379 }],
+                resources: args.resources,
+                probes: {
+                  startup: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
+                  ready: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
+                  live: { tcpSocket: { port: 6379 }, periodSeconds: 20, failureThreshold: 6 },
                 },
-              ],
-              volumes: [
-                { name: "data", persistentVolumeClaim: { claimName: claim.metadata.name } },
-                {
-                  name: "config",
+              },
+            ],
+            mounts: [
+              {
+                name: "data",
+                path: "/data",
+                volume: { persistentVolumeClaim: { claimName: claim.metadata.name } },
+              },
+              {
+                name: "config",
+                path: "/etc/redis",
+                readOnly: true,
+                volume: {
                   projected: {
                     defaultMode: 0o440,
-                    sources: [{ configMap: { name: config.metadata.name } }, { secret: { name: secret } }],
+                    sources: [{ configMap: { name: config } }, { secret: { name: secret } }],
                   },
                 },
-                { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
-              ],
-            },
-          },
+              },
+              tmp("64Mi"),
+            ],
+          }),
         },
       },
-      parent,
+      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
     );
-    this.registerOutputs({});
+    this.registerOutputs({ connection: this.connection });
   }
 }

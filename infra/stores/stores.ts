@@ -1,14 +1,14 @@
 /** Postgres and Redis: bundled, or the ones that the config names. */
 import type * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/config.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { externalConnection, type StoreConnection } from "./connection.ts";
 import { Postgres } from "./postgres.ts";
 import { PostgresBackup } from "./postgres-backup.ts";
 import { Redis } from "./redis.ts";
 
 export interface StoresArgs extends Pick<Config, "postgres" | "redis" | "protectData"> {
-  /** The platform's namespace. */
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** Images by digest, for the bundled ones. */
   base: { postgres: pulumi.Input<string>; redis: pulumi.Input<string> };
 }
@@ -24,14 +24,14 @@ export function makeStores(args: StoresArgs, opts: pulumi.ComponentResourceOptio
 }
 
 function makePostgres(
-  { namespace, base, protectData, postgres: config }: StoresArgs,
+  { platform, base, protectData, postgres: config }: StoresArgs,
   opts: pulumi.ComponentResourceOptions,
 ): Store {
   if (config.external) {
     const keys = ["host", "port", "database", "user"];
     return { connection: externalConnection("POSTGRES", keys, config.external), ready: [] };
   }
-  const shared = { namespace, protectData, image: base.postgres };
+  const shared = { platform, protectData, image: base.postgres };
   const postgres = new Postgres("postgres", { ...shared, ...config }, opts);
   const { connection } = postgres;
   new PostgresBackup(
@@ -43,10 +43,10 @@ function makePostgres(
 }
 
 function makeRedis(
-  { namespace, base, protectData, redis: config }: StoresArgs,
+  { platform, base, protectData, redis: config }: StoresArgs,
   opts: pulumi.ComponentResourceOptions,
 ): Store {
   if (config.external) return { connection: externalConnection("REDIS", ["host", "port"], config.external), ready: [] };
-  const redis = new Redis("redis", { namespace, protectData, image: base.redis, ...config }, opts);
+  const redis = new Redis("redis", { platform, protectData, image: base.redis, ...config }, opts);
   return { connection: redis.connection, ready: [redis] };
 }

@@ -22,6 +22,6 @@ export class Admin extends pulumi.ComponentResource {
     const { generated, hashes } = apiKeys("admin", keys, namespace, { parent: this });
     this.key = Object.values(generated)[0];
     this.entries = hashes.apply((all) => keyEntries(keys, all));
-    this.registerOutputs({});
+    this.registerOutputs({ key: pulumi.secret(this.key), entries: this.entries });
   }
 }

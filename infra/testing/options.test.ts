@@ -1,6 +1,7 @@
 /** What no committed stack has switched on: the whole program with it. */
 import { beforeEach, expect, test, vi } from "vitest";
-import { type RecordedResource, recordStack } from "./record.ts";
+import { scaledQuantity } from "../kubernetes/request-scale.ts";
+import { type RecordedResource, recordStack, timeoutsOf } from "./record.ts";
 
 interface Inputs {
   kind: string;
@@ -79,6 +80,66 @@ test(
     const resources = await recordStack("prod", { ingress: null, prepullAgentImage: false });
     expect(kubernetes(resources, "Ingress")).toEqual([]);
     expect(kubernetes(resources, "DaemonSet")).toEqual([]);
+  },
+  slow,
+);
+
+const workloads = ["Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"];
+
+test(
+  "the pods of every workload have the platform's priority",
+  async () => {
+    const resources = await recordStack("prod");
+    for (const kind of workloads) {
+      expect(kubernetes(resources, kind), kind).not.toEqual([]);
+      for (const workload of kubernetes(resources, kind))
+        expect(JSON.stringify(workload), workload.metadata.name).toContain('"priorityClassName":"berth-platform"');
+    }
+  },
+  slow,
+);
+
+test(
+  "an `up` waits as long as the config says for the pods of every workload, and a Job ends by then",
+  async () => {
+    const resources = await recordStack("prod", { rolloutTimeout: "7m" });
+    const awaited = resources.filter(({ inputs }) =>
+      ["Deployment", "StatefulSet", "DaemonSet", "Job"].includes((inputs as Inputs).kind),
+    );
+    expect(awaited.length).toBeGreaterThan(8);
+    for (const resource of awaited)
+      expect(timeoutsOf(resource), resource.name).toEqual({ create: "420s", update: "420s" });
+    const jobs = kubernetes(resources, "Job");
+    expect(jobs.map(({ spec }) => spec)).toMatchObject(jobs.map(() => ({ activeDeadlineSeconds: 420 })));
+  },
+  slow,
+);
+
+/** What is requested anywhere in the value, by resource; the disks of claims are requested too. */
+function requested(value: unknown): Record<string, string>[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => (key === "requests" ? [inner] : requested(inner)));
+}
+
+test(
+  "the scale is on what every container of the platform requests, and on no disk",
+  async () => {
+    const whole = await recordStack("prod");
+    vi.resetModules();
+    const scaled = await recordStack("prod", { requestScale: 0.5 });
+    const containers = (resources: RecordedResource[]) =>
+      workloads.flatMap((kind) => requested(kubernetes(resources, kind))).filter(({ cpu }) => cpu !== undefined);
+    const [before, after] = [containers(whole), containers(scaled)];
+    expect(before.length).toBeGreaterThan(12);
+    expect(after).toHaveLength(before.length);
+    const half = ({ cpu = "" }: Record<string, string>) => scaledQuantity("cpu", cpu, 0.5);
+    expect(after.map(({ cpu }) => cpu)).toEqual(before.map(half));
+    for (const kind of ["PersistentVolumeClaim", "ResourceQuota", "LimitRange"])
+      expect(kubernetes(scaled, kind), kind).toEqual(kubernetes(whole, kind));
+    const disks = (resources: RecordedResource[]) =>
+      requested(kubernetes(resources, "CronJob")).filter(({ storage }) => storage !== undefined);
+    expect(disks(scaled)).toEqual(disks(whole));
+    expect(disks(scaled)).not.toEqual([]);
   },
   slow,
 );
