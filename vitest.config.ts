@@ -3,7 +3,8 @@ import { ByPath } from "./testing/by-path.ts";
 
 /** Each project but `unit` has a suffix, so that a file's name says what it needs. docs/development.md has the table. */
 const suffixes = ["manifests", "stores", "cluster", "stack", "e2e", "proof"] as const;
-const files = (suffix: (typeof suffixes)[number]) => `{images,infra,local,runtime/src,tests}/**/*.${suffix}.test.ts`;
+const files = (suffix: (typeof suffixes)[number]) =>
+  `{images,infra,local,runtime/src,tests,tools}/**/*.${suffix}.test.ts`;
 
 interface Limits {
   /** Milliseconds for a test that hangs: one that passes on a quiet machine takes a small part of them. */
@@ -42,7 +43,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{images,infra,policy,local,runtime/src,testing,tests}/**/*.test.ts"],
+          include: ["{images,infra,policy,local,runtime/src,testing,tests,tools}/**/*.test.ts"],
           exclude: suffixes.map(files),
           // Vitest would leave one of two cores to itself.
           ...limits({ timeout: 30_000, workers: 2 }),

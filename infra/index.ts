@@ -1,31 +1,31 @@
 /** The program: config → components → outputs. */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { Admin } from "./admin.ts";
-import { Api } from "./api.ts";
-import { baseImages, dockerProvider } from "./base-images.ts";
-import { Cleanup } from "./cleanup.ts";
 import { connectionsPerPod } from "./config/connections.ts";
-import { refuseConflicts } from "./conflicts.ts";
-import { ImagePuller } from "./image-puller.ts";
-import { Images } from "./images.ts";
-import { Ingress } from "./ingress.ts";
+import { secondsOf } from "./config/duration.ts";
+import { stackConfig } from "./config/stack.ts";
+import { baseImages, dockerProvider } from "./images/base-images.ts";
+import { Images } from "./images/images.ts";
+import { ImagePuller } from "./images/puller.ts";
+import { Ingress } from "./ingress/ingress.ts";
 import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
 import { Generations } from "./kubernetes/generations.ts";
 import { stackLabels } from "./kubernetes/labels.ts";
-import { Migrations } from "./migrations.ts";
+import type { PlatformContext } from "./kubernetes/platform-context.ts";
 import { makeMonitoring } from "./monitoring/monitoring.ts";
-import { Platform } from "./platform.ts";
-import { platformPods } from "./platform-pods.ts";
-import { PriorityClasses } from "./priority-classes.ts";
-import { pullSecretNames } from "./registry-login.ts";
-import { rolloutTimeout } from "./rollout-timeout.ts";
-import { Settings } from "./settings.ts";
-import { stackConfig } from "./stack-config.ts";
-import { makeStores } from "./stores.ts";
-import { refuseVanished } from "./tenant/removal.ts";
-import { makeTenants } from "./tenants.ts";
-import { Worker } from "./worker.ts";
+import { refuseConflicts } from "./platform/conflicts.ts";
+import { Platform } from "./platform/platform.ts";
+import { podDefaults } from "./platform/pods.ts";
+import { PriorityClasses } from "./platform/priority-classes.ts";
+import { Api } from "./runtime/api.ts";
+import { Cleanup } from "./runtime/cleanup.ts";
+import { Migrations } from "./runtime/migrations.ts";
+import { Settings } from "./runtime/settings.ts";
+import { Worker } from "./runtime/worker.ts";
+import { makeStores } from "./stores/stores.ts";
+import { Admin } from "./tenants/admin.ts";
+import { refuseVanished } from "./tenants/removal.ts";
+import { makeTenants } from "./tenants/tenants.ts";
 
 const config = stackConfig();
 await refuseVanished(config.tenants);
@@ -51,19 +51,19 @@ const images = new Images("images", { ...config, base }, providers);
 const platform = new Platform("platform", { ...config, kubernetesApi }, providers);
 const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", providers);
-const imagePullSecrets = pullSecretNames(config);
-const transformations = [
-  generations.keep,
-  platformPods({ requestScale: config.requestScale, imagePullSecrets }),
-  rolloutTimeout(config.rolloutTimeout),
-];
+/** What all that runs in the platform's namespace is made with. */
+const context: PlatformContext = {
+  namespace,
+  generations,
+  pods: podDefaults(config),
+  rolloutSeconds: secondsOf(config.rolloutTimeout) ?? 300,
+};
 /** For what runs in the platform's namespace. @param dependencies what it needs beside the namespace itself */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({
   ...providers,
-  transformations,
   dependsOn: [platform, priorities, ...dependencies],
 });
-const { postgres, redis } = makeStores({ namespace, base, ...config }, inPlatform());
+const { postgres, redis } = makeStores({ ...config, platform: context, base }, inPlatform());
 
 const tenants = makeTenants(
   config.tenants,
@@ -76,7 +76,7 @@ const settings = new Settings(
   "settings",
   {
     ...config,
-    namespace,
+    platform: context,
     postgres: postgres.connection,
     redis: redis.connection,
     postgresPool: connectionsPerPod(config),
@@ -89,7 +89,7 @@ const settings = new Settings(
   inPlatform(),
 );
 
-const runtime = { namespace, image: images.api, settings: settings.runtime };
+const runtime = { platform: context, image: images.api, settings: settings.runtime };
 const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
 new Api("api", { ...runtime, ...config.api, autoscaler: config.autoscaler }, inPlatform(migrations, ...redis.ready));
 // After the tenants: their Roles are what the worker works with.
@@ -99,11 +99,11 @@ new Worker(
   inPlatform(migrations, ...redis.ready, ...tenants.all),
 );
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
-if (config.prepullAgentImage) new ImagePuller("image-puller", { namespace, image: images.agent }, inPlatform());
+if (config.prepullAgentImage) new ImagePuller("image-puller", { platform: context, image: images.agent }, inPlatform());
 if (config.ingress) new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl }, inPlatform());
 
 const stores = { postgres: postgres.connection, redis: redis.connection };
-makeMonitoring({ ...config, namespace, base, stores }, inPlatform());
+makeMonitoring({ ...config, platform: context, base, stores }, inPlatform());
 
 generations.collect(config.context, namespace, stackLabels());
 

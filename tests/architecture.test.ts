@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { rooms } from "../local/checks/layers.ts";
+import { infra, runtime } from "../local/checks/layers.ts";
 import { root } from "../local/lib/paths.ts";
 
 const page = readFileSync(join(root, "docs/architecture.md"), "utf8");
@@ -13,8 +13,12 @@ test("every file that the page links to exists", () => {
   expect(links.filter((link) => !existsSync(join(root, "docs", link)))).toEqual([]);
 });
 
-test("every room of the runtime is on the page", () => {
-  const folders = readdirSync(join(root, "runtime/src"), { withFileTypes: true }).filter((one) => one.isDirectory());
-  expect(folders.map(({ name }) => name).sort()).toEqual([...Object.keys(rooms), "testing"].sort());
-  for (const { name } of folders) expect(page).toMatch(new RegExp(`\\["${name}: |\`${name}\``));
+test.each([
+  [runtime, ["testing"]],
+  [infra, ["testdata", "testing"]],
+])("every room of $folder is on the page", ({ folder, rooms }, forTests) => {
+  const folders = readdirSync(join(root, folder), { withFileTypes: true }).filter((one) => one.isDirectory());
+  const names = folders.map(({ name }) => name).filter((name) => name !== "node_modules");
+  expect(names.sort()).toEqual([...Object.keys(rooms), ...forTests].sort());
+  for (const name of names) expect(page).toMatch(new RegExp(`\\["${name}: |\`${name}\``));
 });

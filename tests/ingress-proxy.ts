@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { ingress } from "../infra/config/ingress.ts";
-import { ingressSpec } from "../infra/ingress.ts";
-import { nginxAnnotations } from "../infra/ingress-controllers.ts";
+import { nginxAnnotations } from "../infra/ingress/controllers.ts";
+import { ingressSpec } from "../infra/ingress/ingress.ts";
 import { freePorts } from "../runtime/src/testing/ports.ts";
 import { apiUrl } from "./berth.ts";
 

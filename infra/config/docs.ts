@@ -1,6 +1,6 @@
 /** The table in docs/config.md, made from the schema. `npm run config:docs` writes it; a test keeps it true. */
 import { z } from "zod";
-import { configSchema } from "../config.ts";
+import { configSchema } from "./config.ts";
 
 type Node = z.core.JSONSchema.JSONSchema;
 
@@ -13,7 +13,7 @@ export function configDocs(): string {
 
 const heading = `# Config
 
-Made from the schema in infra/config.ts by \`npm run config:docs\`. Keys are under \`berth:\` in \`Pulumi.<stack>.yaml\`; a
+Made from the schema in infra/config/config.ts by \`npm run config:docs\`. Keys are under \`berth:\` in \`Pulumi.<stack>.yaml\`; a
 wrong config fails before anything is touched, with one line per fault that names the path, the value and the rule.
 Secret values are set with \`pulumi config set --secret --path\`.
 

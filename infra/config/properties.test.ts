@@ -1,9 +1,9 @@
 /** What holds for any text that someone may write into the config. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseConfig } from "../config.ts";
-import { isQuantity, quantityGuesses, quantityValue } from "../kubernetes/quantity.ts";
+import { parseConfig } from "./config.ts";
 import { secondsOf } from "./duration.ts";
+import { isQuantity, quantityGuesses, quantityValue } from "./quantity.ts";
 import { tenant } from "./tenant.ts";
 
 const suffixes = ["", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];

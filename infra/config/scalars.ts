@@ -1,8 +1,8 @@
 /** The words of the config: what one value may be, and what is said of one that isn't. */
 import { z } from "zod";
-import { isCidr } from "../kubernetes/cidr.ts";
-import { isQuantity, quantityGuesses } from "../kubernetes/quantity.ts";
+import { isCidr } from "./cidr.ts";
 import { secondsOf } from "./duration.ts";
+import { isQuantity, quantityGuesses } from "./quantity.ts";
 
 /** YAML reads `cpu: 20` as a number; Kubernetes takes it as the text "20". */
 export const quantity = z.preprocess(

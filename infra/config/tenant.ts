@@ -1,7 +1,6 @@
 /** One entry under `tenants`. */
 import { z } from "zod";
-import { internalRangeOf, isCidr } from "../kubernetes/cidr.ts";
-import type { PriorityClassName } from "../priority-classes.ts";
+import { internalRangeOf, isCidr } from "./cidr.ts";
 import { tenantKeys } from "./keys.ts";
 import {
   cidr,
@@ -16,6 +15,9 @@ import {
   volume,
   wholeNumber,
 } from "./scalars.ts";
+
+/** The PriorityClass that the stack makes for sessions. */
+export const sessionPriority = "berth-session";
 
 const egressRule = z.strictObject({
   cidr: cidr
@@ -134,7 +136,7 @@ export const tenant = z
       .default(null)
       .describe("RuntimeClass of the session pods, for example gvisor; null for the cluster's own."),
     priorityClassName: name
-      .default("berth-session" satisfies PriorityClassName)
+      .default(sessionPriority)
       .describe("PriorityClass of the session pods. Berth's own waits for room and pushes nobody out."),
   })
   .check(fitsIntoQuota);

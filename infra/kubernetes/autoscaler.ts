@@ -2,16 +2,18 @@
 import type { IScaledObjectSpec } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObjectSpec";
 import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { secondsOf } from "../config/duration.ts";
 import type { Autoscaler, AutoscalingConfig } from "../config/platform.ts";
 
 type HpaSpec = types.input.autoscaling.v2.HorizontalPodAutoscalerSpec;
 
+type Trigger = IScaledObjectSpec["triggers"][number];
+
 /** A load that the pods share, and how much of it each is to have: in the words of Kubernetes, and of KEDA. */
 export interface Load {
   metric: types.input.autoscaling.v2.MetricSpec;
-  trigger: IScaledObjectSpec["triggers"][number];
+  trigger: pulumi.Input<Trigger>;
 }
 
 export interface AutoscalerArgs {
@@ -62,7 +64,11 @@ const hpaSpec = (deployment: pulumi.Input<string>, config: AutoscalingConfig, lo
 });
 
 /** From it KEDA makes a HorizontalPodAutoscaler of its own, `keda-hpa-<name>`. */
-const scaledObjectSpec = (deployment: string, config: AutoscalingConfig, loads: Load[]): IScaledObjectSpec => ({
+const scaledObjectSpec = (
+  deployment: string,
+  config: AutoscalingConfig,
+  loads: Load[],
+): Omit<IScaledObjectSpec, "triggers"> & { triggers: Load["trigger"][] } => ({
   scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: deployment },
   minReplicaCount: config.min,
   maxReplicaCount: config.max,
@@ -90,7 +96,7 @@ export const utilization = (name: "cpu" | "memory", averageUtilization: number):
 /** A question to Prometheus that has one number as its answer. */
 export interface PrometheusQuery {
   /** For example http://prometheus.berth.svc:9090. */
-  url: string;
+  url: pulumi.Input<string>;
   /** The sum over all pods, in PromQL. No answer means that nobody knows, and the pods stay. */
   query: string;
 }
@@ -120,11 +126,12 @@ export const sharedMetric = (
 
 const average = (value: number) => ({ type: "AverageValue", averageValue: String(value) });
 
-const prometheusTrigger = (averageValue: number, { url, query }: PrometheusQuery): Load["trigger"] => ({
-  type: "prometheus",
-  metricType: "AverageValue",
-  // By default KEDA takes no answer for 0, and would remove pods while Prometheus is away.
-  metadata: { serverAddress: url, query, threshold: String(averageValue), ignoreNullValues: "false" },
-});
+const prometheusTrigger = (averageValue: number, { url, query }: PrometheusQuery): Load["trigger"] =>
+  pulumi.output(url).apply((serverAddress) => ({
+    type: "prometheus",
+    metricType: "AverageValue",
+    // By default KEDA takes no answer for 0, and would remove pods while Prometheus is away.
+    metadata: { serverAddress, query, threshold: String(averageValue), ignoreNullValues: "false" },
+  }));
 
 const seconds = (text: string) => secondsOf(text) ?? 0;

@@ -1,11 +1,10 @@
-import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { contentName } from "./content-name.ts";
 import { type Component, labels } from "./labels.ts";
+import type { PlatformContext } from "./platform-context.ts";
 
 export interface GeneratedSecretArgs {
-  namespace: pulumi.Input<string>;
+  platform: Pick<PlatformContext, "namespace" | "generations">;
   component: Component;
   /** Start of the Secret's name; the rest changes with the value. */
   name: string;
@@ -16,24 +15,26 @@ export interface GeneratedSecretArgs {
 }
 
 /**
- * An immutable Secret with a value that nobody chose. A new value is made by `pulumi up --replace` of the password; it is
- * a Secret of another name, so all that mount it are rolled.
+ * An immutable Secret with a random value. A new value is made by `pulumi up --replace` of the password; it is a Secret of
+ * another name, so all that mount it are rolled.
  * @param name of the password in the stack
  * @returns the Secret's name
  */
 export function generatedSecret(
   name: string,
-  args: GeneratedSecretArgs,
+  { platform, component, name: secret, key, length = 32 }: GeneratedSecretArgs,
   parent: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
-  const { result } = new random.RandomPassword(name, { length: args.length ?? 32, special: false }, parent);
-  return new k8s.core.v1.Secret(
-    args.name,
+  const { result } = new random.RandomPassword(name, { length, special: false }, parent);
+  return platform.generations.secret(
+    secret,
     {
-      metadata: { name: contentName(args.name, result), namespace: args.namespace, labels: labels(args.component) },
-      immutable: true,
-      stringData: { [args.key]: result },
+      namespace: platform.namespace,
+      name: secret,
+      labels: labels(component),
+      stringData: { [key]: result },
+      content: result,
     },
     parent,
-  ).metadata.name;
+  );
 }

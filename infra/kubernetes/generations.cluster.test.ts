@@ -8,9 +8,8 @@ import { kubectl } from "../../local/cluster/index.ts";
 import { TestNamespace } from "../../local/cluster/testing.ts";
 import { context, kubeconfig, registry } from "../../local/lib/paths.ts";
 import { ensurePulumi } from "../../local/pulumi/tools.ts";
-import { withThrowAwayStack } from "../manifests/throw-away.ts";
+import { withThrowAwayStack } from "../../tools/manifests/throw-away.ts";
 import { collect, type FoundGenerations } from "./cluster.ts";
-import { contentName } from "./content-name.ts";
 import { collectable, Generations } from "./generations.ts";
 
 beforeAll(async () => {
@@ -41,26 +40,13 @@ function program(namespace: string, { content, version, broken = false }: Wanted
   const kubernetes = new k8s.Provider("kubernetes", provider);
   const generations = new Generations(provider);
   class Component extends pulumi.ComponentResource {}
-  const parent = new Component(
-    "try:index:Component",
-    "try",
-    {},
-    {
-      providers: [kubernetes],
-      transformations: [generations.keep],
-    },
-  );
-  const data = { content };
-  const settings = new k8s.core.v1.ConfigMap(
+  const parent = new Component("try:index:Component", "try", {}, { providers: [kubernetes] });
+  const settings = generations.configMap(
     "settings",
-    {
-      metadata: { name: contentName("settings", data), namespace, labels: { ...labels, version } },
-      immutable: true,
-      data,
-    },
+    { namespace, name: "settings", labels: { ...labels, version }, data: { content } },
     { parent },
   );
-  const pod = { metadata: { labels }, spec: podSpec(settings.metadata.name) };
+  const pod = { metadata: { labels }, spec: podSpec(settings) };
   new k8s.apps.v1.Deployment(
     "api",
     {

@@ -7,7 +7,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { cluster, type FoundGenerations, type Generation } from "./cluster.ts";
-import { nameWithoutContent } from "./content-name.ts";
+import { contentName, nameWithoutContent } from "./content-name.ts";
 
 /** What is younger stays, in milliseconds: an hour. Something may be about to name it. */
 const minimumAge = 3_600_000;
@@ -44,7 +44,13 @@ function previousOf(generations: Generation[], current: ReadonlySet<string>): Se
   return new Set(new Map(oldestFirst.map((generation) => [family(generation), generation])).values());
 }
 
-const types = ["kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:Secret"];
+/** What every generation is made of beside its content. */
+interface GenerationArgs {
+  namespace: pulumi.Input<string>;
+  /** Start of the object's name; the rest changes with the content. */
+  name: string;
+  labels: Record<string, string>;
+}
 
 /** The generations of a stack. */
 export class Generations {
@@ -61,13 +67,48 @@ export class Generations {
     });
   }
 
-  /** Keeps each immutable ConfigMap and Secret when Pulumi is through with it. For the `transformations` of components. */
-  readonly keep: pulumi.ResourceTransformation = ({ type, props, opts }) => {
-    if (!types.includes(type) || props.immutable !== true) return undefined;
-    const metadata = pulumi.output<{ name: string }>(props.metadata);
-    this.#names.push(metadata.apply(({ name }) => name));
-    return { props, opts: { ...opts, provider: this.#provider, retainOnDelete: true } };
-  };
+  /** Makes a ConfigMap that never changes. @param resource its name in the stack @returns the object's name */
+  configMap(
+    resource: string,
+    args: GenerationArgs & { data: pulumi.Input<Record<string, string>> },
+    opts: pulumi.CustomResourceOptions,
+  ): pulumi.Output<string> {
+    const { data } = args;
+    const object = { metadata: this.#metadata(args, data), immutable: true, data };
+    return new k8s.core.v1.ConfigMap(resource, object, this.#kept(opts)).metadata.name;
+  }
+
+  /**
+   * Makes a Secret that never changes. Its values must be generated; see `contentName`.
+   * @param resource its name in the stack
+   * @returns the object's name
+   */
+  secret(
+    resource: string,
+    args: GenerationArgs & {
+      /** For example kubernetes.io/tls. Default: Opaque. */
+      type?: string;
+      stringData: pulumi.Input<Record<string, pulumi.Input<string>>>;
+      /** What its name is made of. Default: `stringData`. */
+      content?: pulumi.Input<unknown>;
+    },
+    opts: pulumi.CustomResourceOptions,
+  ): pulumi.Output<string> {
+    const { type, stringData, content = stringData } = args;
+    const object = { metadata: this.#metadata(args, content), ...(type && { type }), immutable: true, stringData };
+    return new k8s.core.v1.Secret(resource, object, this.#kept(opts)).metadata.name;
+  }
+
+  #metadata({ namespace, name, labels }: GenerationArgs, content: pulumi.Input<unknown>) {
+    const generation = contentName(name, content);
+    this.#names.push(generation);
+    return { name: generation, namespace, labels };
+  }
+
+  /** Kept in the cluster when Pulumi is through with it. */
+  #kept(opts: pulumi.CustomResourceOptions): pulumi.CustomResourceOptions {
+    return { ...opts, provider: this.#provider, retainOnDelete: true };
+  }
 
   /**
    * Deletes what may go, in an `up`, and only warns where it can't. To be called when all components are made.

@@ -1,9 +1,8 @@
-import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { selfSigned } from "../kubernetes/certificate.ts";
-import { contentName } from "../kubernetes/content-name.ts";
 import { labels } from "../kubernetes/labels.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
 
 /**
  * The adapter's certificate, made of a seed that the stack keeps; it never expires. A new one is made by `pulumi up
@@ -20,11 +19,12 @@ export class AdapterCertificate extends pulumi.ComponentResource {
   /** @param service of the adapter */
   constructor(
     name: string,
-    { namespace, service }: { namespace: pulumi.Input<string>; service: string },
+    { platform, service }: { platform: PlatformContext; service: string },
     opts: pulumi.ComponentResourceOptions,
   ) {
     super("berth:index:AdapterCertificate", name, {}, opts);
     const parent = { parent: this };
+    const { namespace } = platform;
     this.serverName = pulumi.interpolate`${service}.${namespace}.svc`;
     const seed = new random.RandomBytes(`${name}-seed`, { length: 32 }, parent);
     const made = pulumi
@@ -33,16 +33,17 @@ export class AdapterCertificate extends pulumi.ComponentResource {
     // Not a secret, unlike the seed that it is made of.
     this.certificate = pulumi.unsecret(made.certificate);
     const files = made.apply(({ certificate, privateKey }) => ({ "tls.crt": certificate, "tls.key": privateKey }));
-    this.secret = new k8s.core.v1.Secret(
+    this.secret = platform.generations.secret(
       `${service}-tls`,
       {
-        metadata: { name: contentName(`${service}-tls`, files), namespace, labels: labels("prometheus-adapter") },
+        namespace,
+        name: `${service}-tls`,
+        labels: labels("prometheus-adapter"),
         type: "kubernetes.io/tls",
-        immutable: true,
         stringData: files,
       },
       parent,
-    ).metadata.name;
-    this.registerOutputs({});
+    );
+    this.registerOutputs({ certificate: this.certificate, serverName: this.serverName, secret: this.secret });
   }
 }

@@ -1,5 +1,5 @@
 /** Which of Prometheus's figures Kubernetes sees as metrics: the adapter's config.yaml as data. */
-import type { ServedApi } from "./adapter-apis.ts";
+import type { ServedApi } from "../config/adapter-apis.ts";
 
 const byPod = { overrides: { namespace: { resource: "namespace" }, pod: { resource: "pod" } } };
 const byPodAndNode = { overrides: { ...byPod.overrides, node: { resource: "node" } } };

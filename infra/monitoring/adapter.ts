@@ -1,29 +1,28 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
+import type { ServedApi } from "../config/adapter-apis.ts";
 import type { AdapterConfig } from "../config/monitoring.ts";
-import { contentName } from "../kubernetes/content-name.ts";
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
-import { spread } from "../kubernetes/spread.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { confinedPod, tmp } from "../kubernetes/pod.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { adapterAccess } from "./adapter-access.ts";
-import type { ServedApi } from "./adapter-apis.ts";
-import type { AdapterCertificate } from "./adapter-certificate.ts";
 import { adapterRules } from "./adapter-rules.ts";
 
 export interface AdapterArgs {
-  /** The platform's namespace. */
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** prometheus-adapter 0.12 by digest. */
   image: pulumi.Input<string>;
   /** Where Prometheus answers, for example http://prometheus:9090. */
-  prometheusUrl: string;
+  prometheusUrl: pulumi.Input<string>;
   /** The part `adapter` of the config, which has the defaults. */
   config: AdapterConfig;
   /** What it serves. */
   apis: ServedApi[];
-  certificate: AdapterCertificate;
+  /** PEM, and the Secret that has it with its key. */
+  certificate: Record<"certificate" | "secret", pulumi.Input<string>>;
 }
 
 /** The user of the official image. */
@@ -37,13 +36,14 @@ export class Adapter extends pulumi.ComponentResource {
   constructor(name: string, args: AdapterArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Adapter", name, {}, opts);
     const parent = { parent: this };
-    const { namespace, config, apis, certificate } = args;
-    const meta = (object: pulumi.Input<string>) => ({ name: object, namespace, labels: labels("prometheus-adapter") });
+    const { platform, config, apis, certificate } = args;
+    const { namespace } = platform;
+    const meta = (object: string) => ({ name: object, namespace, labels: labels("prometheus-adapter") });
 
     const rules = { "config.yaml": stringify(adapterRules(apis), { lineWidth: 0 }) };
-    const settings = new k8s.core.v1.ConfigMap(
+    const settings = platform.generations.configMap(
       `${name}-config`,
-      { metadata: meta(contentName(`${name}-config`, rules)), immutable: true, data: rules },
+      { namespace, name: `${name}-config`, labels: labels("prometheus-adapter"), data: rules },
       parent,
     );
     const account = new k8s.core.v1.ServiceAccount(
@@ -71,56 +71,58 @@ export class Adapter extends pulumi.ComponentResource {
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           progressDeadlineSeconds: 300,
           selector: { matchLabels: selector("prometheus-adapter") },
-          template: {
-            metadata: { labels: labels("prometheus-adapter") },
-            spec: {
-              serviceAccountName: account.metadata.name,
-              automountServiceAccountToken: true,
-              enableServiceLinks: false,
-              securityContext: podSecurity(uid),
-              ...spread(selector("prometheus-adapter")),
-              containers: [
-                {
-                  name: "adapter",
-                  image: args.image,
-                  args: [
-                    "--config=/etc/adapter/config.yaml",
-                    `--prometheus-url=${args.prometheusUrl}`,
-                    // A new metric appears after at most this and one scrape; one that paused for less than the age stays.
-                    "--metrics-relist-interval=10s",
-                    "--metrics-max-age=2m",
-                    // Its own figures are nobody's secret.
-                    "--authorization-always-allow-paths=/livez,/readyz,/metrics",
-                    "--secure-port=6443",
-                    "--tls-cert-file=/etc/adapter/tls/tls.crt",
-                    "--tls-private-key-file=/etc/adapter/tls/tls.key",
-                  ],
-                  ports: [{ name: "https", containerPort: 6443 }],
-                  resources: {
-                    requests: { cpu: "25m", memory: "64Mi", "ephemeral-storage": "32Mi" },
-                    limits: { cpu: "500m", memory: "256Mi", "ephemeral-storage": "128Mi" },
-                  },
-                  securityContext: containerSecurity,
-                  startupProbe: { ...probe("readyz"), periodSeconds: 1, failureThreshold: 120 },
-                  readinessProbe: { ...probe("readyz"), periodSeconds: 5 },
-                  livenessProbe: { ...probe("livez"), periodSeconds: 10, failureThreshold: 5 },
-                  volumeMounts: [
-                    { name: "config", mountPath: "/etc/adapter/config.yaml", subPath: "config.yaml", readOnly: true },
-                    { name: "tls", mountPath: "/etc/adapter/tls", readOnly: true },
-                    { name: "tmp", mountPath: "/tmp" },
-                  ],
+          template: confinedPod({
+            component: "prometheus-adapter",
+            defaults: platform.pods,
+            uid,
+            account: account.metadata.name,
+            placement: "spread",
+            containers: [
+              {
+                name: "adapter",
+                image: args.image,
+                args: [
+                  "--config=/etc/adapter/config.yaml",
+                  pulumi.interpolate`--prometheus-url=${args.prometheusUrl}`,
+                  // A new metric appears after at most this and one scrape; one that paused for less than the age stays.
+                  "--metrics-relist-interval=10s",
+                  "--metrics-max-age=2m",
+                  // Its own figures are nobody's secret.
+                  "--authorization-always-allow-paths=/livez,/readyz,/metrics",
+                  "--secure-port=6443",
+                  "--tls-cert-file=/etc/adapter/tls/tls.crt",
+                  "--tls-private-key-file=/etc/adapter/tls/tls.key",
+                ],
+                ports: [{ name: "https", containerPort: 6443 }],
+                resources: { requests: { cpu: "25m", memory: "64Mi" }, limits: { cpu: "500m", memory: "256Mi" } },
+                scratch: { request: "32Mi", limit: "128Mi" },
+                probes: {
+                  startup: { ...probe("readyz"), periodSeconds: 1, failureThreshold: 120 },
+                  ready: { ...probe("readyz"), periodSeconds: 5 },
+                  live: { ...probe("livez"), periodSeconds: 10, failureThreshold: 5 },
                 },
-              ],
-              volumes: [
-                { name: "config", configMap: { name: settings.metadata.name } },
-                { name: "tls", secret: { secretName: certificate.secret, defaultMode: 0o440 } },
-                { name: "tmp", emptyDir: { sizeLimit: "16Mi" } },
-              ],
-            },
-          },
+              },
+            ],
+            mounts: [
+              {
+                name: "config",
+                path: "/etc/adapter/config.yaml",
+                subPath: "config.yaml",
+                readOnly: true,
+                volume: { configMap: { name: settings } },
+              },
+              {
+                name: "tls",
+                path: "/etc/adapter/tls",
+                readOnly: true,
+                volume: { secret: { secretName: certificate.secret, defaultMode: 0o440 } },
+              },
+              tmp("16Mi"),
+            ],
+          }),
         },
       },
-      { parent: this, dependsOn: access },
+      { parent: this, dependsOn: access, ...rolloutTimeout(platform.rolloutSeconds) },
     );
     new k8s.policy.v1.PodDisruptionBudget(
       name,
@@ -138,12 +140,12 @@ export class Adapter extends pulumi.ComponentResource {
             groupPriorityMinimum: 100,
             versionPriority: 100,
             service: { name: service.metadata.name, namespace, port: 443 },
-            caBundle: certificate.certificate.apply((pem) => Buffer.from(pem).toString("base64")),
+            caBundle: pulumi.output(certificate.certificate).apply((pem) => Buffer.from(pem).toString("base64")),
           },
         },
         // Last to come and first to go: an API that is announced but doesn't answer keeps namespaces from being deleted.
         { parent: this, dependsOn: [deployment, ...access] },
       );
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }

@@ -21,6 +21,6 @@ export class DashboardMap extends pulumi.ComponentResource {
       },
       { parent: this },
     ).metadata.name;
-    this.registerOutputs({});
+    this.registerOutputs({ configMap: this.configMap });
   }
 }

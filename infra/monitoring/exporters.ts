@@ -1,10 +1,10 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { contentName } from "../kubernetes/content-name.ts";
 import { type Component, labels, selector } from "../kubernetes/labels.ts";
-import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
-import type { StoreConnection } from "../store-connection.ts";
-import { scraped } from "./scraped.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { confinedPod } from "../kubernetes/pod.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
+import type { StoreConnection } from "../stores/connection.ts";
 
 /** The user `nobody`. */
 const uid = 65534;
@@ -12,7 +12,7 @@ const dir = "/etc/exporter";
 const trusted = `${dir}/trusted`;
 
 export interface ExporterArgs {
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** By digest. */
   image: pulumi.Input<string>;
   component: Component;
@@ -30,20 +30,21 @@ export class Exporter extends pulumi.ComponentResource {
   constructor(name: string, args: ExporterArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Exporter", name, {}, opts);
     const parent = { parent: this };
-    const { namespace, component, connection } = args;
+    const { platform, component, connection } = args;
+    const { namespace } = platform;
     const { secret, key } = connection.password;
-    const data = { "ca.crt": args.trustedCertificates };
     const certificates =
       args.trustedCertificates &&
-      new k8s.core.v1.ConfigMap(
+      platform.generations.configMap(
         `${name}-trusted`,
         {
-          metadata: { name: contentName(`${name}-trusted`, data), namespace, labels: labels(component) },
-          immutable: true,
-          data,
+          namespace,
+          name: `${name}-trusted`,
+          labels: labels(component),
+          data: { "ca.crt": args.trustedCertificates },
         },
         parent,
-      ).metadata.name;
+      );
     const answers = { httpGet: { path: "/", port: "metrics" }, timeoutSeconds: 3 };
     new k8s.apps.v1.Deployment(
       name,
@@ -54,52 +55,50 @@ export class Exporter extends pulumi.ComponentResource {
           strategy: { type: "Recreate" },
           progressDeadlineSeconds: 300,
           selector: { matchLabels: selector(component) },
-          template: {
-            metadata: { labels: labels(component), annotations: scraped(args.port) },
-            spec: {
-              automountServiceAccountToken: false,
-              enableServiceLinks: false,
-              securityContext: podSecurity(uid),
-              containers: [
-                {
-                  name: "exporter",
-                  image: args.image,
-                  command: ["sh", "-c", args.command],
-                  env: [
-                    ...Object.entries(connection.variables).map(([variable, value]) => ({ name: variable, value })),
-                    ...connection.secretVariables,
-                    ...(certificates ? [{ name: "SSL_CERT_DIR", value: `/etc/ssl/certs:${trusted}` }] : []),
-                  ],
-                  ports: [{ name: "metrics", containerPort: args.port }],
-                  resources: {
-                    requests: { cpu: "10m", memory: "32Mi", "ephemeral-storage": "16Mi" },
-                    limits: { cpu: "200m", memory: "128Mi", "ephemeral-storage": "64Mi" },
-                  },
-                  securityContext: containerSecurity,
-                  // They look at the exporter alone: that the store is down is what it has to tell.
-                  startupProbe: { ...answers, periodSeconds: 1, failureThreshold: 60 },
-                  readinessProbe: { ...answers, periodSeconds: 10 },
-                  livenessProbe: { tcpSocket: { port: "metrics" }, periodSeconds: 20, failureThreshold: 6 },
-                  volumeMounts: [
-                    { name: "password", mountPath: `${dir}/password`, subPath: "password", readOnly: true },
-                    ...(certificates ? [{ name: "trusted", mountPath: trusted, readOnly: true }] : []),
-                  ],
+          template: confinedPod({
+            component,
+            defaults: platform.pods,
+            uid,
+            metricsPort: args.port,
+            containers: [
+              {
+                name: "exporter",
+                image: args.image,
+                command: ["sh", "-c", args.command],
+                env: [
+                  ...Object.entries(connection.variables).map(([variable, value]) => ({ name: variable, value })),
+                  ...connection.secretVariables,
+                  ...(certificates ? [{ name: "SSL_CERT_DIR", value: `/etc/ssl/certs:${trusted}` }] : []),
+                ],
+                ports: [{ name: "metrics", containerPort: args.port }],
+                resources: { requests: { cpu: "10m", memory: "32Mi" }, limits: { cpu: "200m", memory: "128Mi" } },
+                scratch: { request: "16Mi", limit: "64Mi" },
+                // They look at the exporter alone: that the store is down is what it has to tell.
+                probes: {
+                  startup: { ...answers, periodSeconds: 1, failureThreshold: 60 },
+                  ready: { ...answers, periodSeconds: 10 },
+                  live: { tcpSocket: { port: "metrics" }, periodSeconds: 20, failureThreshold: 6 },
                 },
-              ],
-              volumes: [
-                {
-                  name: "password",
-                  secret: { secretName: secret, items: [{ key, path: "password" }], defaultMode: 0o440 },
-                },
-                ...(certificates ? [{ name: "trusted", configMap: { name: certificates } }] : []),
-              ],
-            },
-          },
+              },
+            ],
+            mounts: [
+              {
+                name: "password",
+                path: `${dir}/password`,
+                subPath: "password",
+                readOnly: true,
+                volume: { secret: { secretName: secret, items: [{ key, path: "password" }], defaultMode: 0o440 } },
+              },
+              ...(certificates
+                ? [{ name: "trusted", path: trusted, readOnly: true, volume: { configMap: { name: certificates } } }]
+                : []),
+            ],
+          }),
         },
       },
-      parent,
+      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
     );
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }
 

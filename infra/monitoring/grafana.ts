@@ -1,16 +1,17 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
-import { contentName } from "../kubernetes/content-name.ts";
 import { generatedSecret } from "../kubernetes/generated-secret.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { confinedPod, tmp } from "../kubernetes/pod.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 
 export interface GrafanaArgs {
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** By digest. */
-  image: string;
-  prometheusUrl: string;
+  image: pulumi.Input<string>;
+  prometheusUrl: pulumi.Input<string>;
   /** The ConfigMap of the dashboard. */
   dashboard: pulumi.Input<string>;
 }
@@ -38,19 +39,20 @@ export class Grafana extends pulumi.ComponentResource {
   constructor(name: string, args: GrafanaArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Grafana", name, {}, opts);
     const parent = { parent: this };
-    const { namespace } = args;
+    const { platform } = args;
+    const { namespace } = platform;
     const password = generatedSecret(
       `${name}-password`,
-      { namespace, component: "grafana", name: `${name}-password`, key: "password" },
+      { platform, component: "grafana", name: `${name}-password`, key: "password" },
       parent,
     );
-    const files = provisioning(args.prometheusUrl);
-    const settings = new k8s.core.v1.ConfigMap(
+    const settings = platform.generations.configMap(
       `${name}-config`,
       {
-        metadata: { name: contentName(`${name}-config`, files), namespace, labels: labels("grafana") },
-        immutable: true,
-        data: files,
+        namespace,
+        name: `${name}-config`,
+        labels: labels("grafana"),
+        data: pulumi.output(args.prometheusUrl).apply(provisioning),
       },
       parent,
     );
@@ -71,57 +73,60 @@ export class Grafana extends pulumi.ComponentResource {
           strategy: { type: "Recreate" },
           progressDeadlineSeconds: 300,
           selector: { matchLabels: selector("grafana") },
-          template: {
-            metadata: { labels: labels("grafana") },
-            spec: {
-              automountServiceAccountToken: false,
-              enableServiceLinks: false,
-              securityContext: podSecurity(uid),
-              containers: [
-                {
-                  name: "grafana",
-                  image: args.image,
-                  env: Object.entries(variables).map(([variable, value]) => ({ name: variable, value })),
-                  ports: [{ name: "http", containerPort: 3000 }],
-                  resources: {
-                    requests: { cpu: "50m", memory: "128Mi", "ephemeral-storage": "64Mi" },
-                    limits: { cpu: "500m", memory: "512Mi", "ephemeral-storage": "512Mi" },
-                  },
-                  securityContext: containerSecurity,
-                  startupProbe: { ...answers, periodSeconds: 2, failureThreshold: 90 },
-                  readinessProbe: { ...answers, periodSeconds: 10 },
-                  livenessProbe: { tcpSocket: { port: "http" }, periodSeconds: 20, failureThreshold: 6 },
-                  volumeMounts: [
-                    { name: "data", mountPath: "/var/lib/grafana" },
-                    { name: "tmp", mountPath: "/tmp" },
-                    { name: "password", mountPath: "/etc/grafana-password", readOnly: true },
-                    { name: "dashboards", mountPath: "/etc/dashboards", readOnly: true },
-                    { name: "config", mountPath: "/etc/provisioning", readOnly: true },
-                  ],
+          template: confinedPod({
+            component: "grafana",
+            defaults: platform.pods,
+            uid,
+            containers: [
+              {
+                name: "grafana",
+                image: args.image,
+                env: Object.entries(variables).map(([variable, value]) => ({ name: variable, value })),
+                ports: [{ name: "http", containerPort: 3000 }],
+                resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { cpu: "500m", memory: "512Mi" } },
+                scratch: { limit: "512Mi" },
+                probes: {
+                  startup: { ...answers, periodSeconds: 2, failureThreshold: 90 },
+                  ready: { ...answers, periodSeconds: 10 },
+                  live: { tcpSocket: { port: "http" }, periodSeconds: 20, failureThreshold: 6 },
                 },
-              ],
-              volumes: [
-                { name: "data", emptyDir: { sizeLimit: "256Mi" } },
-                { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
-                { name: "password", secret: { secretName: password, defaultMode: 0o440 } },
-                { name: "dashboards", configMap: { name: args.dashboard } },
-                {
-                  name: "config",
+              },
+            ],
+            mounts: [
+              { name: "data", path: "/var/lib/grafana", volume: { emptyDir: { sizeLimit: "256Mi" } } },
+              tmp("64Mi"),
+              {
+                name: "password",
+                path: "/etc/grafana-password",
+                readOnly: true,
+                volume: { secret: { secretName: password, defaultMode: 0o440 } },
+              },
+              {
+                name: "dashboards",
+                path: "/etc/dashboards",
+                readOnly: true,
+                volume: { configMap: { name: args.dashboard } },
+              },
+              {
+                name: "config",
+                path: "/etc/provisioning",
+                readOnly: true,
+                volume: {
                   configMap: {
-                    name: settings.metadata.name,
+                    name: settings,
                     items: ["datasources", "dashboards"].map((kind) => ({
                       key: `${kind}.yaml`,
                       path: `${kind}/berth.yaml`,
                     })),
                   },
                 },
-              ],
-            },
-          },
+              },
+            ],
+          }),
         },
       },
-      parent,
+      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
     );
-    this.registerOutputs({});
+    this.registerOutputs();
   }
 }

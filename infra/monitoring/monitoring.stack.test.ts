@@ -3,9 +3,9 @@ import { until } from "@berth/testing/until.ts";
 import { expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
 import { context, kubeconfig } from "../../local/lib/paths.ts";
-import { configSchema } from "../config.ts";
-import { conflicts } from "../conflicts.ts";
+import { configSchema } from "../config/config.ts";
 import { look } from "../kubernetes/cluster.ts";
+import { conflicts } from "../platform/conflicts.ts";
 import { alertName } from "./alerts/index.ts";
 import { rows } from "./dashboard-panels.ts";
 import { requestsPerSecond, waitingJobs } from "./queries.ts";
@@ -51,15 +51,12 @@ test("autoscalers see all of their metrics", async () => {
   });
 });
 
-test.each([waitingJobs, requestsPerSecond])(
-  "what KEDA would ask has one number as its answer: $query",
-  async ({ query }) => {
-    await soon("Prometheus answers", async () => {
-      const { result } = await prometheus("query", { query });
-      expect(result).toEqual([{ metric: {}, value: [expect.any(Number), expect.stringMatching(/^[\d.]+$/)] }]);
-    });
-  },
-);
+test.each([waitingJobs, requestsPerSecond])("what KEDA would ask has one number as its answer: %s", async (query) => {
+  await soon("Prometheus answers", async () => {
+    const { result } = await prometheus("query", { query });
+    expect(result).toEqual([{ metric: {}, value: [expect.any(Number), expect.stringMatching(/^[\d.]+$/)] }]);
+  });
+});
 
 test("the next `up` takes the stack's APIs for its own; with `autoscaler: keda` it says what is in the way", async () => {
   vi.stubEnv("KUBECONFIG", kubeconfig);

@@ -1,10 +1,11 @@
 /** All that measures: Prometheus, what it asks, and who asks it. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { Config } from "../config.ts";
-import type { BaseImages } from "../pinned-images.ts";
-import type { StoreConnection } from "../store-connection.ts";
+import { adapterApis } from "../config/adapter-apis.ts";
+import type { Config } from "../config/config.ts";
+import type { BaseImages } from "../images/pinned.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import type { StoreConnection } from "../stores/connection.ts";
 import { Adapter } from "./adapter.ts";
-import { adapterApis } from "./adapter-apis.ts";
 import { AdapterCertificate } from "./adapter-certificate.ts";
 import { DashboardMap } from "./dashboard-map.ts";
 import { Exporter, postgresExporter, redisExporter } from "./exporters.ts";
@@ -13,7 +14,7 @@ import { Prometheus } from "./prometheus.ts";
 
 export interface MonitoringArgs
   extends Pick<Config, "prometheus" | "adapter" | "autoscaler" | "grafana" | "postgres" | "trustedCertificates"> {
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   base: BaseImages;
   stores: Record<"postgres" | "redis", StoreConnection>;
 }
@@ -21,8 +22,8 @@ export interface MonitoringArgs
 const adapterName = "prometheus-adapter";
 
 export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResourceOptions): void {
-  const { namespace, base, stores, trustedCertificates } = args;
-  const exporter = { namespace, trustedCertificates };
+  const { platform, base, stores, trustedCertificates } = args;
+  const exporter = { platform, trustedCertificates };
   new Exporter(
     "postgres-exporter",
     { ...exporter, ...postgresExporter, image: base.postgresExporter, connection: stores.postgres },
@@ -36,12 +37,12 @@ export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResou
   const apis = adapterApis(args);
   const certificate =
     apis.length > 0
-      ? new AdapterCertificate(`${adapterName}-certificate`, { namespace, service: adapterName }, opts)
+      ? new AdapterCertificate(`${adapterName}-certificate`, { platform, service: adapterName }, opts)
       : null;
   const { url } = new Prometheus(
     "prometheus",
     {
-      namespace,
+      platform,
       image: base.prometheus,
       config: args.prometheus,
       autoscaled: args.autoscaler !== "off",
@@ -53,14 +54,14 @@ export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResou
   if (certificate)
     new Adapter(
       adapterName,
-      { namespace, image: base.prometheusAdapter, prometheusUrl: url, config: args.adapter, apis, certificate },
+      { platform, image: base.prometheusAdapter, prometheusUrl: url, config: args.adapter, apis, certificate },
       opts,
     );
-  const dashboard = new DashboardMap("dashboard", { namespace }, opts);
+  const dashboard = new DashboardMap("dashboard", { namespace: platform.namespace }, opts);
   if (args.grafana)
     new Grafana(
       "grafana",
-      { namespace, image: args.grafana.image, prometheusUrl: url, dashboard: dashboard.configMap },
+      { platform, image: args.grafana.image, prometheusUrl: url, dashboard: dashboard.configMap },
       opts,
     );
 }

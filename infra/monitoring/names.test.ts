@@ -33,7 +33,7 @@ test("every metric of alerts and dashboard is explained in docs/monitoring.md", 
 });
 
 test("docs/monitoring.md has what KEDA asks", () => {
-  for (const { query } of [waitingJobs, requestsPerSecond]) expect(docs).toContain(`\n${query}\n`);
+  for (const query of [waitingJobs, requestsPerSecond]) expect(docs).toContain(`\n${query}\n`);
 });
 
 test("every alert says what it means and leads to its heading", () => {

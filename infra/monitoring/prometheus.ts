@@ -2,18 +2,17 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
 import type { PrometheusConfig } from "../config/monitoring.ts";
-import { contentName } from "../kubernetes/content-name.ts";
+import { quantityValue } from "../config/quantity.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { quantityValue } from "../kubernetes/quantity.ts";
-import { containerSecurity, podSecurity } from "../kubernetes/security.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { confinedPod } from "../kubernetes/pod.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { volumeClaimSpec } from "../kubernetes/volume-claim.ts";
-import type { AdapterCertificate } from "./adapter-certificate.ts";
 import { alertRules } from "./alerts/index.ts";
 import { adapterCertificateFile, prometheusConfig } from "./prometheus-config.ts";
 
 export interface PrometheusArgs {
-  /** The platform's namespace. */
-  namespace: pulumi.Input<string>;
+  platform: PlatformContext;
   /** Prometheus 3 by digest. */
   image: pulumi.Input<string>;
   /** The part `prometheus` of the config, which has the defaults. */
@@ -21,7 +20,7 @@ export interface PrometheusArgs {
   /** Whether an autoscaler decides on the number of pods. */
   autoscaled: boolean;
   /** Of the stack's adapter, whose figures are asked for too; null where there is none. */
-  adapter: Pick<AdapterCertificate, "certificate" | "serverName"> | null;
+  adapter: Record<"certificate" | "serverName", pulumi.Input<string>> | null;
   /** Whether the stack dumps its Postgres. */
   backups: boolean;
 }
@@ -51,25 +50,22 @@ export class Prometheus extends pulumi.ComponentResource {
   constructor(name: string, args: PrometheusArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Prometheus", name, {}, opts);
     const parent = { parent: this };
-    const { namespace, config } = args;
+    const { platform, config } = args;
+    const { namespace } = platform;
     this.url = `http://${name}:9090`;
 
     const files = pulumi
       .all([namespace, args.adapter?.serverName ?? null, args.adapter?.certificate ?? null])
-      .apply(([platform, serverName, certificate]) => ({
-        "prometheus.yml": stringify(prometheusConfig(config, platform, serverName)),
+      .apply(([place, serverName, certificate]) => ({
+        "prometheus.yml": stringify(prometheusConfig(config, place, serverName)),
         "alerts.yml": stringify(
           alertRules({ ...config, autoscaled: args.autoscaled, adapter: certificate !== null, backups: args.backups }),
         ),
         ...(certificate === null ? {} : { [adapterCertificateFile]: certificate }),
       }));
-    const settings = new k8s.core.v1.ConfigMap(
+    const settings = platform.generations.configMap(
       `${name}-config`,
-      {
-        metadata: { name: contentName("prometheus-config", files), namespace, labels: labels("prometheus") },
-        immutable: true,
-        data: files,
-      },
+      { namespace, name: "prometheus-config", labels: labels("prometheus"), data: files },
       parent,
     );
     const account = new k8s.core.v1.ServiceAccount(
@@ -125,52 +121,48 @@ export class Prometheus extends pulumi.ComponentResource {
           serviceName: service.metadata.name,
           replicas: 1,
           selector: { matchLabels: selector("prometheus") },
-          template: {
-            metadata: { labels: labels("prometheus") },
-            spec: {
-              serviceAccountName: account.metadata.name,
-              automountServiceAccountToken: true,
-              enableServiceLinks: false,
-              securityContext: podSecurity(uid),
-              // Time to write what is in memory.
-              terminationGracePeriodSeconds: 60,
-              containers: [
-                {
-                  name: "prometheus",
-                  image: args.image,
-                  args: [
-                    "--config.file=/etc/prometheus/prometheus.yml",
-                    "--storage.tsdb.path=/prometheus",
-                    `--storage.tsdb.retention.time=${config.retention}`,
-                    `--storage.tsdb.retention.size=${retentionSize(config.volume.size)}`,
-                    "--storage.tsdb.wal-compression",
-                  ],
-                  ports: [{ name: "http", containerPort: 9090 }],
-                  resources: {
-                    requests: { cpu: "50m", memory: "128Mi", "ephemeral-storage": "32Mi" },
-                    limits: { cpu: "1", memory: "1Gi", "ephemeral-storage": "128Mi" },
-                  },
-                  securityContext: containerSecurity,
+          template: confinedPod({
+            component: "prometheus",
+            defaults: platform.pods,
+            uid,
+            account: account.metadata.name,
+            // Time to write what is in memory.
+            gracePeriodSeconds: 60,
+            containers: [
+              {
+                name: "prometheus",
+                image: args.image,
+                args: [
+                  "--config.file=/etc/prometheus/prometheus.yml",
+                  "--storage.tsdb.path=/prometheus",
+                  `--storage.tsdb.retention.time=${config.retention}`,
+                  `--storage.tsdb.retention.size=${retentionSize(config.volume.size)}`,
+                  "--storage.tsdb.wal-compression",
+                ],
+                ports: [{ name: "http", containerPort: 9090 }],
+                resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { cpu: "1", memory: "1Gi" } },
+                scratch: { request: "32Mi", limit: "128Mi" },
+                probes: {
                   // Long, as it first reads what an unclean end has left.
-                  startupProbe: { ...probe("ready"), periodSeconds: 2, failureThreshold: 300 },
-                  readinessProbe: { ...probe("ready"), periodSeconds: 5 },
-                  livenessProbe: { ...probe("healthy"), periodSeconds: 20, failureThreshold: 6 },
-                  volumeMounts: [
-                    { name: "config", mountPath: "/etc/prometheus", readOnly: true },
-                    { name: "data", mountPath: "/prometheus" },
-                  ],
+                  startup: { ...probe("ready"), periodSeconds: 2, failureThreshold: 300 },
+                  ready: { ...probe("ready"), periodSeconds: 5 },
+                  live: { ...probe("healthy"), periodSeconds: 20, failureThreshold: 6 },
                 },
-              ],
-              volumes: [
-                { name: "config", configMap: { name: settings.metadata.name } },
-                { name: "data", persistentVolumeClaim: { claimName: claim.metadata.name } },
-              ],
-            },
-          },
+              },
+            ],
+            mounts: [
+              { name: "config", path: "/etc/prometheus", readOnly: true, volume: { configMap: { name: settings } } },
+              {
+                name: "data",
+                path: "/prometheus",
+                volume: { persistentVolumeClaim: { claimName: claim.metadata.name } },
+              },
+            ],
+          }),
         },
       },
-      { parent: this, dependsOn: [binding] },
+      { parent: this, dependsOn: [binding], ...rolloutTimeout(platform.rolloutSeconds) },
     );
-    this.registerOutputs({});
+    this.registerOutputs({ url: this.url });
   }
 }

@@ -20,9 +20,13 @@ export interface RecordedResource {
 
 const infra = fileURLToPath(new URL("../", import.meta.url));
 const makers = new WeakMap<RecordedResource, string[]>();
+const timeouts = new WeakMap<RecordedResource, pulumi.CustomTimeouts>();
 
 /** The files of infra/ that were running when the resource was made, the innermost first, relative to infra/. */
 export const filesThatMade = (resource: RecordedResource): string[] => makers.get(resource) ?? [];
+
+/** How long Pulumi waits for the resource; undefined: as long as the provider says. */
+export const timeoutsOf = (resource: RecordedResource): pulumi.CustomTimeouts | undefined => timeouts.get(resource);
 
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
 
@@ -74,6 +78,7 @@ export async function recordStack(
   const protectedOnes = new Set<string>();
   const retainedOnes = new Set<string>();
   const made = new Map<string, string[]>();
+  const limited = new Map<string, pulumi.CustomTimeouts>();
   await pulumi.runtime.setMocks(
     {
       newResource: (args) => {
@@ -84,6 +89,8 @@ export async function recordStack(
         if (args.custom) {
           const resource = { type, name, ...isProtected, ...isRetained, ...isRead, inputs: sorted(args.inputs) };
           makers.set(resource, made.get(key(resource)) ?? []);
+          const limit = limited.get(key(resource));
+          if (limit) timeouts.set(resource, limit);
           recorded.push(resource);
         }
         return { id: args.id ?? args.name, state: outputs(args) };
@@ -104,6 +111,7 @@ export async function recordStack(
     pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
       if (opts.protect) protectedOnes.add(key({ type, name }));
       if (opts.retainOnDelete) retainedOnes.add(key({ type, name }));
+      if (opts.customTimeouts) limited.set(key({ type, name }), opts.customTimeouts);
       made.set(key({ type, name }), runningFiles());
       return undefined;
     });

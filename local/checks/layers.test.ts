@@ -1,18 +1,19 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
-import { refusedImports } from "./layers.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { infra, refusedImports, runtime } from "./layers.ts";
 
-/** What the check says of a program with these files. */
-async function refused(files: Record<string, string>): Promise<string[]> {
-  const folder = await mkdtemp(join(tmpdir(), "berth-layers-"));
-  onTestFinished(() => rm(folder, { recursive: true }));
+/** What the check says of a program with these files, which is to be layered like the runtime or like infra. */
+async function refused(files: Record<string, string>, like = runtime): Promise<string[]> {
+  const checkout = await mkdtemp(join(tmpdir(), "berth-layers-"));
+  onTestFinished(() => rm(checkout, { recursive: true }));
+  const folder = join(checkout, "program");
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
   }
-  return refusedImports(folder);
+  return refusedImports(like, folder);
 }
 
 const domain = { "domain/session.ts": "export interface Session { id: string }\n" };
@@ -67,4 +68,32 @@ test("a test may import from anywhere, and nothing of the program what is for te
     }),
   ).toEqual([]);
   expect(await refused({ ...all, "api/one.ts": 'export * from "../testing/fixtures.ts";\n' })).toHaveLength(1);
+});
+
+describe("in infra", () => {
+  const kubernetes = { "kubernetes/labels.ts": "export const labels = {};\n" };
+  const stores = { "stores/redis.ts": 'export * from "../kubernetes/labels.ts";\n' };
+  const all = { ...kubernetes, ...stores, "runtime/api.ts": 'export * from "../stores/redis.ts";\n' };
+
+  test("the program imports any room, and a room those below it", async () => {
+    const program = 'export * from "./runtime/api.ts";\nexport * from "./kubernetes/labels.ts";\n';
+    expect(await refused({ ...all, "index.ts": program }, infra)).toEqual([]);
+  });
+
+  test.each([
+    ["up", "config/tenant.ts", "../kubernetes/labels.ts"],
+    ["to the side", "ingress/ingress.ts", "../stores/redis.ts"],
+    ["to the program", "stores/stores.ts", "../index.ts"],
+    ["out of infra", "kubernetes/pod.ts", "../../policy/kubernetes.ts"],
+    ["out of infra, of the program itself", "index.ts", "../local/paths.ts"],
+    ["out of infra, by the package's name", "kubernetes/pod.ts", "@berth/policy"],
+    ["from the root, where only the program is", "postgres.ts", "./kubernetes/labels.ts"],
+    ["to what is for tests", "stores/stores.ts", "../testing/record.ts"],
+  ])("an import that goes %s is refused", async (_name, file, imported) => {
+    const names = ["index.ts", "testing/record.ts", "../policy/kubernetes.ts", "../local/paths.ts"];
+    const others = Object.fromEntries(names.map((name) => [name, "export const one = 1;\n"]));
+    expect(await refused({ ...all, ...others, [file]: `export * from "${imported}";\n` }, infra)).toEqual([
+      expect.stringContaining(`${file}: `),
+    ]);
+  });
 });

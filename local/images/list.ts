@@ -1,5 +1,5 @@
 /** The base images of the local cluster, and how the stand-in for each is made. */
-import pinned from "../../infra/base-images.json" with { type: "json" };
+import pinned from "../../infra/images/base-images.json" with { type: "json" };
 import { adapter, debianRoot, go, type Ingredient, machineTrust, nodeBinary, npm, prometheus } from "./ingredients.ts";
 
 export interface BaseImage {

@@ -101,6 +101,6 @@ test("nothing is lost of an image that nobody was asked about", () => {
 });
 
 test("the command writes the committed file as it is formatted", async () => {
-  const text = await readFile(join(root, "infra/base-images.json"), "utf8");
+  const text = await readFile(join(root, "infra/images/base-images.json"), "utf8");
   expect(fileOf(JSON.parse(text))).toBe(text);
 });

@@ -1,8 +1,8 @@
-/** `npm run images:update`: brings the digests of infra/base-images.json up to date, where a registry is in reach. */
+/** `npm run images:update` renews the digests of infra/images/base-images.json, where a registry can be reached. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { isLoopback } from "../../infra/pinned-images.ts";
+import { isLoopback } from "../../infra/images/pinned.ts";
 import { root } from "../lib/paths.ts";
 import { digestOf, parseReference } from "./digests.ts";
 
@@ -86,6 +86,6 @@ async function update(file: string, copies: string[]): Promise<number> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const [file = join(root, "infra/base-images.json"), ...others] = process.argv.slice(2);
+  const [file = join(root, "infra/images/base-images.json"), ...others] = process.argv.slice(2);
   process.exitCode = await update(file, process.argv.length > 2 ? others : copies.map((copy) => join(root, copy)));
 }

@@ -16,13 +16,13 @@ let mirror: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "berth-checkout-"));
   [checkout, mirror] = [join(folder, "checkout"), join(folder, "mirror")];
-  mkdirSync(join(checkout, "infra"), { recursive: true });
+  mkdirSync(join(checkout, "infra/images"), { recursive: true });
   mkdirSync(mirror);
   cpSync(join(root, "local"), join(checkout, "local"), {
     recursive: true,
     filter: (source) => source !== join(root, "local/air-gapped"),
   });
-  for (const file of ["package.json", "base-images.json"])
+  for (const file of ["package.json", "images/base-images.json"])
     cpSync(join(root, "infra", file), join(checkout, "infra", file));
   cpSync(join(root, "package.json"), join(checkout, "package.json"));
   symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));

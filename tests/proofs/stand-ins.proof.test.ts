@@ -9,12 +9,12 @@ import { join } from "node:path";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { openOwnStack, type Tools } from "../../infra/manifests/throw-away.ts";
 import { builtPulumi, ensureBuiltPulumi } from "../../local/air-gapped/pulumi.ts";
 import { layStandIns } from "../../local/air-gapped/stand-ins.ts";
 import { mirror } from "../../local/lib/obtain.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { layMirrored, plugins, pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
+import { openOwnStack, type Tools } from "../../tools/manifests/throw-away.ts";
 import { core } from "../berth.ts";
 import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
 
@@ -101,9 +101,9 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
 });
 
 test.for([
-  { name: "stand-ins", tools: standIns },
-  { name: "official plugins", tools: official },
-])("the stack dev has nothing to change for the $name, refreshed or not", async ({ tools }, { skip }) => {
+  { name: "stand-ins", tools: standIns, lines: 1 },
+  { name: "official plugins", tools: official, lines: 0 },
+])("the stack dev has nothing to change for the $name, refreshed or not", async ({ tools, lines }, { skip }) => {
   if (tools === undefined) return skip(why);
   const shell = stackEnvironment();
   const env = { ...shell, PULUMI_HOME: tools.home, PATH: `${join(tools.root, "bin")}:${shell.PATH}` };
@@ -111,6 +111,7 @@ test.for([
     const args = ["preview", "--stack=dev", "--non-interactive", "--color=never", "--expect-no-changes", ...flags];
     const { failed, all } = await execa("pulumi", args, { env, reject: false, all: true });
     expect({ failed, all }).toMatchObject({ failed: false });
+    expect(all.match(/stand-ins serve/g) ?? []).toHaveLength(lines);
   }
 });
 

@@ -20,8 +20,8 @@ const plugins = {
 const make = plugins[name as keyof typeof plugins];
 if (make === undefined) throw new Error(`there is no stand-in for the plugin ${name}`);
 await serve(name, await make());
-// Once per run, as every stack of Berth's has this plugin.
-if (name === "kubernetes" && engine !== undefined) tell(engine);
+// Once per run: every stack of Berth's has random values, of one provider. Pulumi starts the others once per provider.
+if (name === "random" && engine !== undefined) tell(engine);
 
 // A Pulumi that is killed ends no plugin.
 const pulumi = process.ppid;

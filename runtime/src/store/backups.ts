@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Database } from "./database.ts";
 
-/** Jobs of the stack as they name themselves in `backup.status`, which they make and write (infra/postgres-backup). */
+/** Jobs of the stack as they name themselves in `backup.status`, which they make and write: infra/stores/postgres-backup. */
 const jobs = {
   dump: ["berth_backup_last_success_timestamp_seconds", "When the database was last dumped."],
   "restore-check": [

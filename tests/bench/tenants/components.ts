@@ -1,8 +1,8 @@
 import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { parseConfig } from "../../../infra/config.ts";
+import { parseConfig } from "../../../infra/config/config.ts";
 import { apiEndpoints } from "../../../infra/kubernetes/api-endpoints.ts";
-import { makeTenants } from "../../../infra/tenants.ts";
+import { makeTenants } from "../../../infra/tenants/tenants.ts";
 
 /** The config's own parsing and the components, with what index.ts does for tenants. */
 export async function make(kubernetes: k8s.Provider) {

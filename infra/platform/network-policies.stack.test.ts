@@ -1,0 +1,165 @@
+/**
+ * Who reaches whom on the deployed stack `dev`, tried from real pods. What must be closed has one try, on pods for which
+ * the policies are seen to hold; a time-out counts, nothing else. isolation.e2e.test.ts tries it from real sessions.
+ */
+import { Resolver } from "node:dns/promises";
+import { isIP } from "node:net";
+import { until } from "@berth/testing/until.ts";
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { kubectl } from "../../local/cluster/index.ts";
+import { dnsServiceIp, nodeIp } from "../../local/lib/paths.ts";
+import { stackOutputs } from "../../local/pulumi/stack.ts";
+import { core } from "../../tests/berth.ts";
+import { type Cell, commands, measure, type Outcome, type Place, targetOf } from "../../tests/proofs/attempts.ts";
+import { inNetworkOf } from "../../tests/proofs/processes.ts";
+import { probePod } from "../testing/probe-pod.ts";
+
+/** The pod, or one of a workload's, as a place to try from. It has Node. */
+const inPod = (name: string, namespace: string, pod: string): Place & { namespace: string; pod: string } => ({
+  name,
+  namespace,
+  pod,
+  shell: (command) => kubectl(["exec", "-n", namespace, pod, "--", ...command]),
+  command: commands.platform,
+});
+
+const api = inPod("API", "berth", "deploy/api");
+const worker = inPod("worker", "berth", "deploy/worker");
+/** Pods that look like sessions: two of one tenant, one of another. */
+const acme = inPod("a session", "tenant-acme", "probe-a");
+const acmeToo = inPod("another session of its tenant", "tenant-acme", "probe-b");
+const globex = inPod("a session of another tenant", "tenant-globex", "probe-a");
+const probes = [acme, acmeToo, globex];
+const prometheus: Place = {
+  name: "Prometheus",
+  shell: async (command) =>
+    inNetworkOf(await core.readNamespacedPod({ namespace: "berth", name: "prometheus-0" }), command),
+  command: commands.machine,
+};
+/** No policy holds for the machine: it reaches every pod of its own. */
+const machine: Place = {
+  name: "the machine",
+  shell: async ([program = "", ...args]) => (await execa(program, args)).stdout,
+  command: commands.machine,
+};
+
+/** Of the probes, by their names. */
+const addresses = new Map<string, string>();
+const addressOf = ({ name }: Place) => addresses.get(name) ?? "";
+
+beforeAll(async () => {
+  const { apiImage } = await stackOutputs("dev");
+  await kubectl(
+    ["apply", "--server-side", "-f", "-"],
+    JSON.stringify({ apiVersion: "v1", kind: "List", items: probes.map((probe) => probePod(probe, apiImage)) }),
+  );
+  await Promise.all(
+    probes.map(async (probe) => {
+      const at = ["-n", probe.namespace, `pod/${probe.pod}`];
+      await kubectl(["wait", "--for=condition=Ready", "--timeout=90s", ...at]);
+      addresses.set(probe.name, await kubectl(["get", ...at, "-o", "jsonpath={.status.podIP}"]));
+      // A new pod is held by no policy for a moment.
+      const cells = [open("API, for sessions", service("api"), 3002), closed("kubelet", nodeIp, 10250)];
+      await until(
+        `the policies hold for ${probe.name}`,
+        30,
+        () => measure(probe, cells),
+        (outcomes) => cells.every(({ expected }, at) => outcomes[at] === expected),
+      );
+    }),
+  );
+}, 120_000);
+
+afterAll(async () => {
+  for (const { namespace, pod } of probes)
+    await kubectl(["delete", "pod", pod, "-n", namespace, "--ignore-not-found", "--now"]);
+}, 60_000);
+
+const service = (name: string) => `${name}.berth.svc.cluster.local`;
+const open = (to: string, host: string, port: number): Cell => ({ to, host, port, expected: "open" });
+const closed = (to: string, host: string, port: number): Cell => ({ to, host, port, expected: "timed out" });
+
+/** What each place may and may not reach. */
+const matrix = (): [Place, Cell[]][] => {
+  const [desktop, itsMetrics] = ["a session's desktop", "a session's metrics"];
+  const stores = [
+    open("Postgres", service("postgres"), 5432),
+    open("Redis", service("redis"), 6379),
+    open("Kubernetes", "kubernetes.default.svc.cluster.local", 443),
+    closed("kubelet", nodeIp, 10250),
+    closed("Prometheus", service("prometheus"), 9090),
+    closed(itsMetrics, addressOf(acme), 6081),
+  ];
+  return [
+    [api, [...stores, open(desktop, addressOf(acme), 6080), closed("a session's VNC", addressOf(acme), 5900)]],
+    [worker, [...stores, closed(desktop, addressOf(acme), 6080)]],
+    [prometheus, probes.map((probe) => open(`metrics of ${probe.name}`, addressOf(probe), 6081))],
+    [
+      acme,
+      [
+        open("API, for sessions", service("api"), 3002),
+        closed("API, for users", service("api"), 80),
+        closed("Postgres", service("postgres"), 5432),
+        closed("Redis", service("redis"), 6379),
+        closed("Prometheus", service("prometheus"), 9090),
+        closed("metrics adapter", service("prometheus-adapter"), 443),
+        closed("Kubernetes", "kubernetes.default.svc.cluster.local", 443),
+        closed("Kubernetes, node", nodeIp, 6443),
+      ],
+    ],
+    ...[acmeToo, globex].map((place): [Place, Cell[]] => [
+      place,
+      [
+        open("API, for sessions", service("api"), 3002),
+        closed(desktop, addressOf(acme), 6080),
+        closed(itsMetrics, addressOf(acme), 6081),
+      ],
+    ]),
+  ];
+};
+
+const byTarget = (cells: Cell[], outcomes: Outcome[]) =>
+  Object.fromEntries(cells.map((cell, at) => [targetOf(cell), outcomes[at]]));
+
+test.concurrent.each([api, worker, prometheus, acme, acmeToo, globex].map((place) => [place.name, place] as const))(
+  "%s reaches what it is meant to reach and nothing else",
+  async (_, place) => {
+    const cells = new Map(matrix()).get(place) ?? [];
+    expect(cells.length).toBeGreaterThan(0);
+    const expected = cells.map(({ expected }) => expected);
+    expect(byTarget(cells, await measure(place, cells))).toEqual(byTarget(cells, expected));
+  },
+);
+
+test.concurrent("whatever is closed to one of them answers to the machine", async () => {
+  const dns = new Resolver();
+  dns.setServers([dnsServiceIp]);
+  const all = matrix().flatMap(([, cells]) => cells.filter(({ expected }) => expected !== "open"));
+  const cells = await Promise.all(
+    all.map(async ({ to, host, port }) => open(to, isIP(host) ? host : ((await dns.resolve4(host))[0] ?? ""), port)),
+  );
+  expect(byTarget(cells, await measure(machine, cells))).toEqual(
+    byTarget(
+      cells,
+      cells.map(() => "open"),
+    ),
+  );
+});
+
+test.concurrent("Prometheus measures sessions", async () => {
+  // It looks at each every 30 s, at a time of its own: the first of three is seen soon. The others it reaches, see above.
+  const instances = probes.map((probe) => `${addressOf(probe)}:6081`).join("|");
+  const query = encodeURIComponent(`max(up{job="sessions",instance=~"${instances}"})`);
+  const path = `/api/v1/namespaces/berth/pods/prometheus-0:9090/proxy/api/v1/query?query=${query}`;
+  await until(
+    "Prometheus has measured a session",
+    100,
+    async () => (JSON.parse(await kubectl(["get", "--raw", path])) as Answer).data.result[0]?.value[1],
+    (up) => up === "1",
+  );
+});
+
+interface Answer {
+  data: { result: { value: [number, string] }[] };
+}

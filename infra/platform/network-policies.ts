@@ -1,0 +1,129 @@
+/** Every NetworkPolicy of the namespace berth: who may talk to whom. All that is not named here is denied, in both directions. */
+
+import type { types } from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { adapterApis } from "../config/adapter-apis.ts";
+import type { Config } from "../config/config.ts";
+import type { ExternalStore } from "../config/stores.ts";
+import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
+import { selector, sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
+import {
+  allowDns,
+  allowEgress,
+  allowIngress,
+  denyAll,
+  type Opening,
+  pods,
+  podsIn,
+  tcp,
+} from "../kubernetes/network.ts";
+
+const api = selector("api");
+const worker = selector("worker");
+const migrate = selector("migrate");
+const cleanup = selector("cleanup");
+const postgres = selector("postgres");
+const backup = selector("backup");
+const redis = selector("redis");
+const prometheus = selector("prometheus");
+const adapter = selector("prometheus-adapter");
+const postgresExporter = selector("postgres-exporter");
+const redisExporter = selector("redis-exporter");
+const grafana = selector("grafana");
+
+/** The sessions' pods, in the namespaces of all tenants. */
+const sessions = {
+  namespaceSelector: { matchExpressions: [{ key: tenantLabel, operator: "Exists" }] },
+  podSelector: { matchLabels: sessionSelector },
+};
+
+const toDesktops = { to: [sessions], ports: tcp(6080) };
+
+const toPrometheus = { to: [pods(prometheus)], ports: tcp(9090) };
+
+/** Several lists of openings as one. */
+const joined = (...lists: pulumi.Input<Opening[]>[]): pulumi.Output<Opening[]> =>
+  pulumi.all(lists).apply((all) => all.flat());
+
+const toAddresses = (addresses: ApiEndpoint[]): Opening[] =>
+  addresses.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
+
+/** The bundled store's pods, or where the external one answers. */
+const toStore = (external: ExternalStore | null, bundled: Record<string, string>, port: number) =>
+  external ? toAddresses(external.addresses) : [{ to: [pods(bundled)], ports: tcp(port) }];
+
+/** What the config says of places outside the platform. */
+export type Reachable = Pick<
+  Config,
+  "postgres" | "redis" | "egress" | "ingress" | "prometheus" | "adapter" | "autoscaler" | "keda" | "grafana"
+>;
+
+/**
+ * The policies by name.
+ * @param kubernetesApi addresses of the Kubernetes API, for those who call it
+ */
+export function platformPolicies(
+  config: Reachable,
+  kubernetesApi: pulumi.Input<ApiEndpoint[]>,
+): Record<string, types.input.networking.v1.NetworkPolicySpec> {
+  const controller = config.ingress?.controllerNamespace ?? null;
+  const users = controller === null ? [] : [podsIn(controller, {})];
+  const { kubelets, alertmanager } = config.prometheus;
+  const readers = new Set([
+    ...config.prometheus.readers,
+    ...(config.autoscaler === "keda" ? [config.keda.namespace] : []),
+  ]);
+  const toKubernetes = pulumi.output(kubernetesApi).apply(toAddresses);
+  const toPostgres = toStore(config.postgres.external, postgres, 5432);
+  const toRedis = toStore(config.redis.external, redis, 6379);
+  const toOthers = config.egress.map(({ cidr, ports }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(...ports) }));
+  return {
+    "deny-all": denyAll,
+    "allow-dns": allowDns,
+    "api-ingress": allowIngress(api, tcp(3000, 3001), users),
+    "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
+    "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toDesktops], toKubernetes, toOthers)),
+    "api-metrics-ingress": allowIngress(api, tcp(3000), [pods(prometheus)]),
+    "worker-ingress": allowIngress(worker, tcp(3000), [pods(prometheus)]),
+    "worker-egress": allowEgress(worker, joined([...toPostgres, ...toRedis], toKubernetes, toOthers)),
+    "migrate-egress": allowEgress(migrate, toPostgres),
+    "backup-egress": allowEgress(backup, toPostgres),
+    "cleanup-egress": allowEgress(cleanup, [...toPostgres, ...toRedis]),
+    "postgres-ingress": allowIngress(
+      postgres,
+      tcp(5432),
+      [api, worker, migrate, cleanup, backup, postgresExporter].map(pods),
+    ),
+    "redis-ingress": allowIngress(redis, tcp(6379), [api, worker, cleanup, redisExporter].map(pods)),
+    "prometheus-ingress": allowIngress(prometheus, tcp(9090), [
+      pods(adapter),
+      pods(grafana),
+      ...[...readers].map((name) => podsIn(name)),
+    ]),
+    "prometheus-egress": allowEgress(
+      prometheus,
+      joined(
+        [
+          { to: [pods(api), pods(worker)], ports: tcp(3000) },
+          { to: [pods(postgresExporter)], ports: tcp(9187) },
+          { to: [pods(redisExporter)], ports: tcp(9121) },
+          { to: [pods(adapter)], ports: tcp(6443) },
+          { to: [sessions], ports: tcp(6081) },
+        ],
+        toKubernetes,
+        toAddresses((kubelets?.nodes ?? []).map((cidr) => ({ cidr, port: 10250 }))),
+        alertmanager ? [{ to: [podsIn(alertmanager.namespace)], ports: tcp(alertmanager.port) }] : [],
+      ),
+    ),
+    "postgres-exporter-ingress": allowIngress(postgresExporter, tcp(9187), [pods(prometheus)]),
+    "postgres-exporter-egress": allowEgress(postgresExporter, toPostgres),
+    "redis-exporter-ingress": allowIngress(redisExporter, tcp(9121), [pods(prometheus)]),
+    "redis-exporter-egress": allowEgress(redisExporter, toRedis),
+    ...(config.grafana && { "grafana-egress": allowEgress(grafana, [toPrometheus]) }),
+    ...(adapterApis(config).length > 0 && {
+      // Kubernetes calls from outside the pods' network, at addresses that clusters don't tell; the adapter asks who it is.
+      "prometheus-adapter-ingress": allowIngress(adapter, tcp(6443)),
+      "prometheus-adapter-egress": allowEgress(adapter, joined([toPrometheus], toKubernetes)),
+    }),
+  };
+}

@@ -1,0 +1,84 @@
+import type { types } from "@pulumi/kubernetes";
+import type * as pulumi from "@pulumi/pulumi";
+import type { ResourcesConfig } from "../config/resources.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { type ConfinedContainer, type ConfinedPodArgs, confinedPod, type PodTemplate, tmp } from "../kubernetes/pod.ts";
+import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
+
+export type Role = "api" | "worker" | "migrate" | "cleanup";
+
+/** What every component that runs the runtime image needs. */
+export interface RuntimeArgs {
+  platform: PlatformContext;
+  /** The runtime image by digest. */
+  image: pulumi.Input<string>;
+  /** What its pods are told: environment and files. */
+  settings: RuntimeSettings;
+}
+
+/** What is a role's own. */
+export interface RolePod
+  extends Pick<ConfinedPodArgs, "account" | "placement" | "gracePeriodSeconds" | "restartPolicy">,
+    Pick<ConfinedContainer, "lifecycle" | "probes"> {
+  /** Default: what a job needs. */
+  resources?: ResourcesConfig;
+  /** Ports by name, for roles that serve HTTP: they have metrics at the same port. */
+  ports?: Record<string, number>;
+}
+
+/** The user `nonroot` of the distroless images. */
+const uid = 65532;
+
+/** For the roles that work through something once and end. */
+const jobResources: ResourcesConfig = {
+  requests: { cpu: "50m", memory: "128Mi" },
+  limits: { cpu: "1", memory: "512Mi" },
+};
+
+const probe = (path: string) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
+
+/** For roles that serve HTTP. Liveness looks at the process only; readiness asks Postgres and Redis. */
+export const probes = (readinessFailures = 2) => ({
+  startup: { ...probe("startup"), periodSeconds: 1, failureThreshold: 120 },
+  live: { ...probe("live"), periodSeconds: 10, failureThreshold: 3 },
+  ready: { ...probe("ready"), periodSeconds: 3, failureThreshold: readinessFailures },
+});
+
+/** The one image in the given role, with its settings mounted and nothing writable but /tmp. */
+export function runtimePod(
+  role: Role,
+  { platform, image, settings }: RuntimeArgs,
+  { resources = jobResources, ports, lifecycle, probes, ...pod }: RolePod,
+): PodTemplate {
+  const file = (name: string, path: string, volume: Omit<types.input.core.v1.Volume, "name">) => ({
+    name,
+    path,
+    readOnly: true,
+    volume,
+  });
+  return confinedPod({
+    component: role,
+    defaults: platform.pods,
+    uid,
+    ...pod,
+    metricsPort: ports?.http,
+    containers: [
+      {
+        name: role,
+        image,
+        args: ["dist/main.js", role],
+        envFrom: [{ configMapRef: { name: settings.config } }],
+        ...(settings.secretVariables.length > 0 && { env: settings.secretVariables }),
+        ...(ports && { ports: Object.entries(ports).map(([name, containerPort]) => ({ name, containerPort })) }),
+        ...(lifecycle && { lifecycle }),
+        resources,
+        probes,
+      },
+    ],
+    mounts: [
+      file("secrets", secretsDir, { projected: { sources: settings.secretFiles, defaultMode: 0o440 } }),
+      file("tenants", tenantsDir, { secret: { secretName: settings.tenants, defaultMode: 0o440 } }),
+      tmp("64Mi"),
+    ],
+  });
+}

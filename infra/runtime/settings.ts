@@ -1,0 +1,168 @@
+import type { types } from "@pulumi/kubernetes";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Config } from "../config/config.ts";
+import { secondsOf } from "../config/duration.ts";
+import { generatedSecret } from "../kubernetes/generated-secret.ts";
+import { labels } from "../kubernetes/labels.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import type { SecretKey, StoreConnection } from "../stores/connection.ts";
+import { type KeyEntry, type TenantEntry, tenantsFile } from "../tenants/tenants-file.ts";
+
+/** The config's keys that the runtime is told as they are; their defaults are in config/. */
+type Told = Pick<
+  Config,
+  | "publicUrl"
+  | "logLevel"
+  | "limits"
+  | "trustedProxies"
+  | "webhooksToPrivateAddresses"
+  | "oidc"
+  | "tracing"
+  | "trustedCertificates"
+  | "tokenKeySecret"
+>;
+
+export interface SettingsArgs extends Told {
+  platform: PlatformContext;
+  /** How Postgres and Redis are reached. */
+  postgres: StoreConnection;
+  redis: StoreConnection;
+  /** Connections to Postgres that each pod opens at most. */
+  postgresPool: number;
+  /** The desktop image by digest. */
+  agentImage: pulumi.Input<string>;
+  /** The image of the sessions' sidecar by digest. */
+  berthdImage: pulumi.Input<string>;
+  /** Hashes of the keys of those who may look at all tenants. */
+  adminKeys: pulumi.Input<KeyEntry[]>;
+  /** The tenants that are open. */
+  tenants: pulumi.Input<TenantEntry>[];
+  /** The names of the tenants that are being removed. */
+  closedTenants: string[];
+}
+
+/** What the runtime's pods refer to; see `runtimePod`. */
+export interface RuntimeSettings {
+  /** Name of the ConfigMap with the environment. */
+  config: pulumi.Output<string>;
+  /** Variables that are read from Secrets. */
+  secretVariables: types.input.core.v1.EnvVar[];
+  /** What `secretsDir` is made of. */
+  secretFiles: types.input.core.v1.VolumeProjection[];
+  /** Name of the Secret with the tenants' file. */
+  tenants: pulumi.Output<string>;
+}
+
+/** Where the runtime's pods find the files; see `runtimePod`. */
+export const secretsDir = "/etc/berth/secrets";
+export const tenantsDir = "/etc/berth/tenants";
+
+const trustedFile = "trusted.crt";
+
+/**
+ * What the runtime is told: `api-config-<hash>` (environment), secret files from the Secrets of Postgres, Redis and
+ * `api-secrets-<hash>`, and `tenants` (a file). Secrets and the environment are immutable and change their name with their
+ * content, which rolls the pods. `tenants` keeps its name: the runtime reads the file again when it changes, so a new
+ * tenant restarts nothing.
+ */
+export class Settings extends pulumi.ComponentResource {
+  readonly runtime: RuntimeSettings;
+
+  constructor(name: string, args: SettingsArgs, opts: pulumi.ComponentResourceOptions) {
+    super("berth:index:Settings", name, {}, opts);
+    const parent = { parent: this };
+    const { postgres, redis } = args;
+    const { namespace, generations } = args.platform;
+
+    const environment = pulumi
+      .all([args.agentImage, args.berthdImage])
+      .apply(([agent, berthd]) => variables(args, { agent, berthd }));
+    const config = generations.configMap(
+      "api-config",
+      { namespace, name: "api-config", labels: labels("api"), data: environment },
+      parent,
+    );
+
+    const tokenKey =
+      args.tokenKeySecret ??
+      generatedSecret(
+        "token-key",
+        { platform: args.platform, component: "api", name: "api-secrets", key: "token-key", length: 48 },
+        parent,
+      );
+    const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: secret, items: [{ key, path }] } });
+    const secretFiles: types.input.core.v1.VolumeProjection[] = [
+      file(postgres.password, "postgres-password"),
+      file(redis.password, "redis-password"),
+      file({ secret: tokenKey, key: "token-key" }, "token-key"),
+    ];
+    if (args.trustedCertificates) {
+      const name = generations.configMap(
+        "trusted-certificates",
+        {
+          namespace,
+          name: "trusted-certificates",
+          labels: labels("api"),
+          data: { [trustedFile]: args.trustedCertificates },
+        },
+        parent,
+      );
+      secretFiles.push({ configMap: { name } });
+    }
+
+    const tenants = new k8s.core.v1.Secret(
+      "tenants",
+      {
+        metadata: { name: "tenants", namespace, labels: labels("api") },
+        stringData: {
+          "tenants.json": pulumi
+            .all([args.adminKeys, pulumi.all(args.tenants)])
+            .apply(([adminKeys, tenants]) => tenantsFile(adminKeys, tenants, args.closedTenants)),
+        },
+      },
+      parent,
+    );
+    this.runtime = {
+      config,
+      secretVariables: [...postgres.secretVariables, ...redis.secretVariables],
+      secretFiles,
+      tenants: tenants.metadata.name,
+    };
+    this.registerOutputs({ config, tenants: tenants.metadata.name });
+  }
+}
+
+/** The runtime's environment; runtime/src/config/config.ts says what each is. */
+function variables(args: SettingsArgs, images: { agent: string; berthd: string }): Record<string, string> {
+  const { limits, oidc, tracing } = args;
+  return {
+    HTTP_PORT: "3000",
+    WEBSOCKET_PORT: "3001",
+    SESSION_PORT: "3002",
+    SESSION_URL: "http://api.berth.svc.cluster.local:3002",
+    ...args.postgres.variables,
+    POSTGRES_POOL: String(args.postgresPool),
+    ...args.redis.variables,
+    SECRETS_DIR: secretsDir,
+    TENANTS_FILE: `${tenantsDir}/tenants.json`,
+    AGENT_IMAGE: images.agent,
+    BERTHD_IMAGE: images.berthd,
+    PUBLIC_URL: args.publicUrl,
+    LOG_LEVEL: args.logLevel,
+    RATE_LIMIT_PER_MINUTE: String(limits.ratePerMinute),
+    BACKLOG_LIMIT: String(limits.backlog),
+    MAX_STARTING: String(limits.starting),
+    START_TIMEOUT_SECONDS: String(secondsOf(limits.startTimeout)),
+    LOG_RETENTION_SECONDS: String(secondsOf(limits.logRetention)),
+    WEBHOOK_ALLOW_PRIVATE: String(args.webhooksToPrivateAddresses),
+    ...(args.trustedProxies.length > 0 && { TRUSTED_PROXIES: args.trustedProxies.join(",") }),
+    ...(oidc && {
+      OIDC_ISSUER: oidc.issuer,
+      OIDC_AUDIENCE: oidc.audience,
+      OIDC_TENANT_CLAIM: oidc.tenantClaim,
+    }),
+    ...(tracing && { OTEL_EXPORTER_OTLP_ENDPOINT: tracing.endpoint }),
+    ...(args.trustedCertificates && { NODE_EXTRA_CA_CERTS: `${secretsDir}/${trustedFile}` }),
+  };
+}

@@ -1,0 +1,77 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Autoscaler, WorkerConfig } from "../config/platform.ts";
+import { makeAutoscaler, replicas, sharedMetric } from "../kubernetes/autoscaler.ts";
+import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
+import { labels, selector } from "../kubernetes/labels.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
+import { askPrometheus, waitingJobs } from "../monitoring/queries.ts";
+import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
+
+/** The part `worker` of the config has the defaults. */
+export type WorkerArgs = RuntimeArgs & WorkerConfig & { autoscaler: Autoscaler };
+
+/** The worker's ServiceAccount; each tenant's namespace gives it a Role. */
+export const workerServiceAccount = "worker";
+
+/** By the Lease the workers choose the one among them that looks after what must be done once. */
+const leaseRules = [{ apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] }];
+
+/** The worker, which makes and removes the sessions' pods: Deployment and autoscaler `worker`. */
+export class Worker extends pulumi.ComponentResource {
+  constructor(name: string, args: WorkerArgs, opts: pulumi.ComponentResourceOptions) {
+    super("berth:index:Worker", name, {}, opts);
+    const parent = { parent: this };
+    const { platform, autoscaling, autoscaler } = args;
+    const metadata = { name, namespace: platform.namespace, labels: labels("worker") };
+    const account = new k8s.core.v1.ServiceAccount(
+      name,
+      { metadata: { ...metadata, name: workerServiceAccount }, automountServiceAccountToken: false },
+      parent,
+    );
+    const role = new k8s.rbac.v1.Role(name, { metadata, rules: leaseRules }, parent);
+    const binding = new k8s.rbac.v1.RoleBinding(
+      name,
+      {
+        metadata,
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: role.metadata.name },
+        subjects: [{ kind: "ServiceAccount", name: account.metadata.name, namespace: platform.namespace }],
+      },
+      parent,
+    );
+    const deployment = new k8s.apps.v1.Deployment(
+      name,
+      {
+        metadata,
+        spec: {
+          ...replicas(autoscaler, autoscaling),
+          strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+          selector: { matchLabels: selector("worker") },
+          template: runtimePod("worker", args, {
+            resources: args.resources,
+            placement: "spread",
+            account: account.metadata.name,
+            // The preStop pause, 25 s for the jobs of this process, and a margin.
+            gracePeriodSeconds: 35,
+            ports: { http: 3000 },
+            probes: probes(),
+            // Its metrics are read once more before it goes.
+            lifecycle: { preStop: { sleep: { seconds: 2 } } },
+          }),
+        },
+      },
+      { parent: this, dependsOn: [binding], ...rolloutTimeout(platform.rolloutSeconds) },
+    );
+    const loads = [
+      sharedMetric(
+        "bullmq_waiting_jobs",
+        { queue: "agent-sessions" },
+        autoscaling.waitingJobs,
+        askPrometheus(platform.namespace, waitingJobs),
+      ),
+    ];
+    makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
+    new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("worker")) }, parent);
+    this.registerOutputs();
+  }
+}

@@ -1,0 +1,138 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { quantityValue } from "../config/quantity.ts";
+import type { RedisConfig } from "../config/stores.ts";
+import { generatedSecret } from "../kubernetes/generated-secret.ts";
+import { labels, selector } from "../kubernetes/labels.ts";
+import type { PlatformContext } from "../kubernetes/platform-context.ts";
+import { confinedPod, tmp } from "../kubernetes/pod.ts";
+import { dataOptions } from "../kubernetes/protect.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
+import { volumeClaimSpec } from "../kubernetes/volume-claim.ts";
+import type { StoreConnection } from "./connection.ts";
+
+export interface RedisArgs extends Pick<RedisConfig, "volume" | "resources" | "passwordSecret"> {
+  platform: PlatformContext;
+  /** Redis 7 by digest. */
+  image: pulumi.Input<string>;
+  /** Whether the volume is protected from deletion. */
+  protectData: boolean;
+}
+
+/** The uid of the user `redis` in the official image. */
+const uid = 999;
+
+/** Jobs must never be evicted, and survive a restart but for the last second. Half the memory is left to rewrites. */
+const settings = (memory: string) => `maxmemory ${Math.floor(quantityValue(memory) / 2)}
+maxmemory-policy noeviction
+appendonly yes
+appendfsync everysec
+save ""
+dir /data
+`;
+
+/** Settings and password go in by stdin, so that the password is in no file but the Secret's, no argument, no variable. */
+const start = `exec redis-server - <<end
+$(cat /etc/redis/redis.conf)
+requirepass $(cat /etc/redis/password)
+end`;
+
+/** The password goes in by stdin, so that no process list shows it; LOADING and MASTERDOWN are not PONG. */
+const ping = "{ printf 'AUTH '; cat /etc/redis/password; printf '\\nPING\\n'; } | redis-cli | grep -q PONG";
+
+/** One Redis with a volume of its own: the queue, which can be rebuilt from Postgres. */
+export class Redis extends pulumi.ComponentResource {
+  readonly connection: StoreConnection;
+
+  constructor(name: string, args: RedisArgs, opts: pulumi.ComponentResourceOptions) {
+    super("berth:index:Redis", name, {}, opts);
+    const parent = { parent: this };
+    const { platform } = args;
+    const { namespace } = platform;
+    const secret =
+      args.passwordSecret ??
+      generatedSecret(
+        `${name}-password`,
+        { platform, component: "redis", name: `${name}-password`, key: "password" },
+        parent,
+      );
+    this.connection = {
+      variables: { REDIS_HOST: name, REDIS_PORT: "6379" },
+      secretVariables: [],
+      password: { secret, key: "password" },
+    };
+
+    const data = { "redis.conf": settings(args.resources.limits.memory) };
+    const config = platform.generations.configMap(
+      `${name}-config`,
+      { namespace, name: "redis-config", labels: labels("redis"), data },
+      parent,
+    );
+    const claim = new k8s.core.v1.PersistentVolumeClaim(
+      `${name}-data`,
+      { metadata: { name: "redis-data", namespace, labels: labels("redis") }, spec: volumeClaimSpec(args.volume) },
+      { ...parent, ...dataOptions(args.protectData) },
+    );
+    const service = new k8s.core.v1.Service(
+      name,
+      {
+        metadata: { name, namespace, labels: labels("redis"), annotations: { "pulumi.com/skipAwait": "true" } },
+        spec: { clusterIP: "None", selector: selector("redis"), ports: [{ name: "redis", port: 6379 }] },
+      },
+      parent,
+    );
+    const isReady = { exec: { command: ["sh", "-c", ping] } };
+    new k8s.apps.v1.StatefulSet(
+      name,
+      {
+        metadata: { name, namespace, labels: labels("redis") },
+        spec: {
+          serviceName: service.metadata.name,
+          replicas: 1,
+          selector: { matchLabels: selector("redis") },
+          template: confinedPod({
+            component: "redis",
+            defaults: platform.pods,
+            uid,
+            placement: "stays",
+            containers: [
+              {
+                name: "redis",
+                image: args.image,
+                command: ["sh", "-c", start],
+                ports: [{ name: "redis", containerPort: 6379 }],
+                resources: args.resources,
+                probes: {
+                  startup: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
+                  ready: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
+                  live: { tcpSocket: { port: 6379 }, periodSeconds: 20, failureThreshold: 6 },
+                },
+              },
+            ],
+            mounts: [
+              {
+                name: "data",
+                path: "/data",
+                volume: { persistentVolumeClaim: { claimName: claim.metadata.name } },
+              },
+              {
+                name: "config",
+                path: "/etc/redis",
+                readOnly: true,
+                volume: {
+                  projected: {
+                    defaultMode: 0o440,
+                    sources: [{ configMap: { name: config } }, { secret: { name: secret } }],
+                  },
+                },
+              },
+              tmp("64Mi"),
+            ],
+          }),
+        },
+      },
+      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
+    );
+    this.registerOutputs({ connection: this.connection });
+  }
+}

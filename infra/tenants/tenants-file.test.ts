@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { tenant as schema } from "../config/tenant.ts";
+import { keyHash } from "./api-keys.ts";
+import { tenantEntry, tenantsFile } from "./tenants-file.ts";
+
+const made = { namespace: "tenant-acme", serviceAccount: "agent-runner", hashes: ["a".repeat(64), "b".repeat(64)] };
+
+test("the runtime reads a tenant with times in seconds, keys by their hashes, and a session for every pod", () => {
+  const tenant = schema.parse({
+    name: "acme",
+    keys: [
+      { name: "web", scopes: ["read"] },
+      { name: "ci", expiresAt: "2027-01-31T00:00:00Z" },
+    ],
+    idleTimeout: "30m",
+    commandIsActivity: false,
+    maxLifetime: "8h",
+    retention: "7d",
+    quota: { pods: 7, volumes: 9 },
+  });
+  expect(tenantEntry(tenant, made)).toMatchObject({
+    name: "acme",
+    namespace: "tenant-acme",
+    serviceAccount: "agent-runner",
+    keys: [
+      { name: "web", sha256: "a".repeat(64), scopes: ["read"], expiresAt: null },
+      { name: "ci", sha256: "b".repeat(64), scopes: ["read", "write", "desktop"], expiresAt: "2027-01-31T00:00:00Z" },
+    ],
+    maxSessions: 7,
+    idleTimeoutSeconds: 1_800,
+    commandIsActivity: false,
+    maxLifetimeSeconds: 28_800,
+    retentionSeconds: 604_800,
+  });
+});
+
+test("what a tenant leaves out is null or nothing, and what only the stack needs isn't in the file", () => {
+  const entry = tenantEntry(schema.parse({ name: "acme", keys: [] }), { ...made, hashes: [] });
+  expect(entry).toMatchObject({ idleTimeoutSeconds: null, maxLifetimeSeconds: null, retentionSeconds: 0, keys: [] });
+  const adminKeys = [{ name: "default", expiresAt: null, sha256: keyHash("berth_admin_x") }];
+  const file = tenantsFile(adminKeys, [entry], ["beta"]);
+  expect(JSON.parse(file)).toEqual({
+    admin: { keys: [{ name: "default", expiresAt: null, sha256: keyHash("berth_admin_x") }] },
+    tenants: [entry],
+    closed: ["beta"],
+  });
+  expect(file).not.toMatch(/remove|volumes|egress|agentConfig/);
+});

@@ -1,0 +1,103 @@
+/** The table in README.md that leads from any object in the cluster to the file that makes it. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, relative } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { filesThatMade, type RecordedResource, recordStack } from "./record.ts";
+
+/** A file of infra/, where the table is. */
+const here = (name: string) => new URL(`../${name}`, import.meta.url);
+const read = (name: string) => readFileSync(here(name), "utf8");
+
+interface Row {
+  namespace: string;
+  names: string[];
+  kinds: string[];
+  file: string;
+  /** What the config must have for the object to be there. Empty for what is always there. */
+  condition: string;
+}
+
+const rows: Row[] = read("README.md")
+  .split("\n")
+  .filter((line) => line.includes(".ts) |"))
+  .map((line) => {
+    const [namespace = "", names = "", kinds = "", file = "", condition = ""] = line
+      .split("|")
+      .slice(1)
+      .map((cell) => cell.trim().replaceAll("`", ""));
+    return {
+      namespace,
+      names: names.split(", "),
+      kinds: kinds.split(", "),
+      file: /\[(.+)]/.exec(file)?.[1] ?? "",
+      condition,
+    };
+  });
+
+interface ObjectInputs {
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+}
+
+const inputs = ["dev", "prod"]
+  .flatMap((stack) => JSON.parse(read(`testdata/${stack}.golden.json`)) as RecordedResource[])
+  .map(({ inputs }) => inputs as Partial<ObjectInputs>)
+  .filter((inputs): inputs is ObjectInputs => inputs.kind !== undefined);
+
+const objects = inputs.map(({ kind, metadata: { namespace = "", name } }) => ({ namespace, kind, name }));
+
+/** `*` stands for any text, `…` for a hash of the content. */
+const fits = (pattern: string, text: string) =>
+  new RegExp(`^${pattern.replaceAll("*", ".+").replace("…", "[0-9a-f]{10}")}$`).test(text);
+
+const matches = (row: Row, { namespace, kind, name }: (typeof objects)[number]) =>
+  fits(row.namespace, namespace) && row.kinds.includes(kind) && row.names.some((pattern) => fits(pattern, name));
+
+test("every object carries the recommended labels", () => {
+  const recommended = ["name", "instance", "component", "part-of", "managed-by"].map(
+    (key) => `app.kubernetes.io/${key}`,
+  );
+  const without = inputs.filter(({ metadata }) => !recommended.every((key) => key in (metadata.labels ?? {})));
+  expect(without.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([]);
+});
+
+describe("from an object to its code", () => {
+  test("every object of the stacks is in one row of infra/README.md", () => {
+    const elsewhere = objects
+      .map((object) => ({ object, files: rows.filter((row) => matches(row, object)).map(({ file }) => file) }))
+      .filter(({ files }) => files.length !== 1);
+    expect(elsewhere).toEqual([]);
+  });
+
+  test("every file of the table is there, and its objects too unless the config says so", () => {
+    expect(rows.map(({ file }) => file).filter((file) => !existsSync(here(file)))).toEqual([]);
+    const gone = rows
+      .filter(({ condition }) => condition === "")
+      .filter((row) => !objects.some((one) => matches(row, one)));
+    expect(gone).toEqual([]);
+  });
+
+  /** Some files only say what is in an object, for the file that makes it and imports them. */
+  const describes = (file: string, maker: string, kind: string) =>
+    read(maker).includes(`from "./${relative(dirname(maker), file)}"`) && new RegExp(`\\b${kind}`).test(read(file));
+
+  test.each(["dev", "prod"])("every object of %s is made by the file of its row", async (stack) => {
+    vi.resetModules(); // the program runs on import
+    // The providers would take these for settings of the stack.
+    for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
+    const made = (await recordStack(stack)).flatMap((resource) => {
+      const { kind, metadata } = resource.inputs as Partial<ObjectInputs>;
+      if (kind === undefined || metadata === undefined) return [];
+      return [
+        { object: { kind, namespace: metadata.namespace ?? "", name: metadata.name }, files: filesThatMade(resource) },
+      ];
+    });
+    expect(made.length).toBeGreaterThan(50);
+    const elsewhere = made
+      .map(({ object, files }) => ({ object, files, row: rows.find((row) => matches(row, object))?.file ?? "" }))
+      .filter(({ object, files: [maker = "", ...callers], row }) =>
+        [maker, ...callers].includes(row) ? row === "index.ts" : !describes(row, maker, object.kind),
+      );
+    expect(elsewhere).toEqual([]);
+  });
+});

@@ -1,0 +1,143 @@
+/** Each stack's manifests, and a session's, before kube-score, Monokle, Pod Security's own library and the policy pack. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { type RecordedResource, recordStack } from "../../infra/testing/record.ts";
+import { ensureManifestChecks } from "../../local/checks/programs.ts";
+import { root } from "../../local/lib/paths.ts";
+import { kubeScoreFindings } from "./kube-score.ts";
+import { type Finding, type Manifest, readManifests } from "./manifests.ts";
+import { monokleFindings } from "./monokle.ts";
+import { podSecurityFindings } from "./pod-security.ts";
+import { checkPolicies, renderStack } from "./stacks.ts";
+import { covers, type Suppression, suppressions } from "./suppressions.ts";
+
+const committed = ["dev", "prod"];
+/** The stack prod with `autoscaler: keda`. */
+const withKeda = "prod with KEDA";
+const stacks = [...committed, withKeda];
+/** What the worker makes for a session of the tenant acme, as reviewed. */
+const session: Manifest[] = JSON.parse(readFileSync(join(root, "runtime/src/cluster/podSpec.golden.json"), "utf8"));
+
+const tools = { kubeScore: kubeScoreFindings, monokle: monokleFindings, podSecurity: podSecurityFindings };
+/** By stack. */
+const findings = new Map<string, Record<keyof typeof tools, Finding[]>>();
+
+/** A backend and a home that the environment of the commands names, and that must stay empty. */
+const traps = mkdtempSync(join(tmpdir(), "berth-traps-"));
+for (const name of ["backend", "home"]) mkdirSync(join(traps, name));
+
+const command = (...args: string[]) =>
+  execa(process.execPath, ["tools/manifests/main.ts", ...args], {
+    cwd: root,
+    env: {
+      PULUMI_BACKEND_URL: `file://${join(traps, "backend")}`,
+      PULUMI_HOME: join(traps, "home"),
+      PULUMI_STACK: "organization/berth/trap",
+      PULUMI_ACCESS_TOKEN: "trap",
+      PULUMI_CONFIG_PASSPHRASE: "trap",
+    },
+    reject: false,
+    all: true,
+  });
+/** Runs beside the rendering: each is one process at a time. */
+let policy: ReturnType<typeof command>;
+
+const rendered = mkdtempSync(join(tmpdir(), "berth-rendered-"));
+let kedaResources: RecordedResource[];
+
+beforeAll(async () => {
+  policy = command("policy", ...committed);
+  const [render] = await Promise.all([command("render", ...committed), ensureManifestChecks()]);
+  expect(render.exitCode, render.all).toBe(0);
+  // The providers would take these for settings of the stack.
+  for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
+  kedaResources = await recordStack("prod", { autoscaler: "keda" });
+  await renderStack("prod", rendered, kedaResources);
+  for (const stack of stacks) {
+    const directory = stack === withKeda ? rendered : join(root, "rendered", stack);
+    const manifests = [...readManifests(directory), ...session];
+    const [kubeScore, monokle, podSecurity] = await Promise.all([
+      tools.kubeScore(manifests),
+      tools.monokle(manifests),
+      tools.podSecurity(manifests),
+    ]);
+    findings.set(stack, { kubeScore, monokle, podSecurity });
+  }
+});
+
+afterAll(() => {
+  for (const directory of [traps, rendered]) rmSync(directory, { recursive: true, force: true });
+});
+
+const open = (stack: string, findings: Finding[]) =>
+  findings.filter((finding) => !suppressions.some((suppression) => covers(suppression, stack, finding)));
+
+const found = (stack: string, tool: keyof typeof tools): Finding[] => {
+  const all = findings.get(stack);
+  if (all === undefined) throw new Error(`the stack ${stack} was not checked`);
+  return all[tool];
+};
+
+test.each(stacks)("%s: kube-score finds nothing but what suppressions.ts explains", (stack) => {
+  expect(open(stack, found(stack, "kubeScore"))).toEqual([]);
+});
+
+test.each(stacks)("%s: Monokle finds nothing but what suppressions.ts explains", (stack) => {
+  expect(open(stack, found(stack, "monokle"))).toEqual([]);
+});
+
+test.each(stacks)("%s: every pod is restricted, says Pod Security's own library", (stack) => {
+  expect(found(stack, "podSecurity")).toEqual([]);
+});
+
+test("the tools see: a pod that breaks all is found by each", async () => {
+  const bad = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "bad", namespace: "berth" },
+    spec: { hostNetwork: true, containers: [{ name: "bad", image: "bad", securityContext: { privileged: true } }] },
+  };
+  for (const check of Object.values(tools))
+    expect(open("prod", await check([bad])).map(({ object }) => object)).toContain("Pod berth/bad");
+});
+
+test("every suppression is needed", () => {
+  const used = new Set<Suppression>();
+  for (const stack of stacks)
+    for (const finding of [...found(stack, "kubeScore"), ...found(stack, "monokle")])
+      for (const suppression of suppressions) if (covers(suppression, stack, finding)) used.add(suppression);
+  expect(suppressions.filter((suppression) => !used.has(suppression))).toEqual([]);
+});
+
+test("the policy pack lets every stack pass", async () => {
+  const run = await policy;
+  expect(run.exitCode, run.all).toBe(0);
+});
+
+test(`the policy pack lets ${withKeda} pass`, async () => {
+  expect(readManifests(rendered).map(({ kind }) => kind)).toContain("ScaledObject");
+  await checkPolicies("prod", kedaResources);
+});
+
+test("rendering and checking write nothing into the backend or the home that the environment names", async () => {
+  await policy;
+  // `pulumi version` writes its log into the home that it finds.
+  const written = readdirSync(traps, { recursive: true, encoding: "utf8" }).filter(
+    (path) => !path.startsWith("home/logs"),
+  );
+  expect(written.sort()).toEqual(["backend", "home"]);
+});
+
+test("the policy pack refuses an object that breaks a rule, and says which", async () => {
+  const service = {
+    type: "kubernetes:core/v1:Service",
+    name: "open",
+    inputs: { apiVersion: "v1", kind: "Service", metadata: { name: "open" }, spec: { type: "LoadBalancer" } },
+  };
+  await expect(checkPolicies("prod", [service])).rejects.toThrow(
+    /no-public-service {2}\(kubernetes:core\/v1:Service: open\).*is a LoadBalancer/s,
+  );
+});

@@ -1,0 +1,43 @@
+/**
+ * A stack's objects without a cluster, by the Kubernetes provider itself. What the cluster, Docker and the registry would
+ * add has stand-ins, as in the golden files, so no secret is in them. Pulumi must be there (`ensurePulumi`).
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CommandError } from "@pulumi/pulumi/automation/index.js";
+import { type RecordedResource, recordStack } from "../../infra/testing/record.ts";
+import { root } from "../../local/lib/paths.ts";
+import { UserError } from "../../local/lib/steps.ts";
+import { withRenderedStack } from "./throw-away.ts";
+
+/**
+ * Writes each object of the stack into the directory as YAML; what was there before is gone.
+ * @param resources default: those that the program makes
+ */
+export async function renderStack(stack: string, directory: string, resources?: RecordedResource[]): Promise<void> {
+  const recorded = resources ?? (await recordStack(stack));
+  rmSync(directory, { recursive: true, force: true });
+  await withRenderedStack(stack, recorded, directory, (it) => it.up({ suppressProgress: true }));
+}
+
+/**
+ * Asks the policy pack about the stack.
+ * @param resources default: those that the program makes
+ * @throws UserError that lists every violation
+ */
+export async function checkPolicies(stack: string, resources?: RecordedResource[]): Promise<void> {
+  const unused = mkdtempSync(join(tmpdir(), "berth-policy-"));
+  try {
+    const policyPacks = [join(root, "policy", "run")];
+    await withRenderedStack(stack, resources ?? (await recordStack(stack)), unused, (it) =>
+      it.preview({ policyPacks, suppressProgress: true, color: "never" }),
+    );
+  } catch (error) {
+    const [violations] = /^Policies:\n.*?(?=\n\n)/ms.exec((error as Error).message) ?? [];
+    if (!(error instanceof CommandError) || !violations) throw error;
+    throw new UserError(`the stack ${stack} breaks rules that docs/policies.md explains.\n${violations}`);
+  } finally {
+    rmSync(unused, { recursive: true, force: true });
+  }
+}
