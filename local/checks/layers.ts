@@ -25,7 +25,7 @@ const tests = "^testing/|\\.test\\.ts$";
 /** What everything but `domain` and the two themselves may use; they use nothing of the runtime's own. */
 const tools = ["telemetry", "timing"];
 const decided = ["domain", ...tools];
-const remembers = ["config", "store", "queue", "cluster", ...decided];
+const remembers = ["config", "store", "queue", "cluster", "pod", ...decided];
 
 /** The packages that `domain` may import: they compute and do no input or output. */
 const purePackages = "^(zod|node:crypto|crypto)$|node_modules/(zod/|@kubernetes/client-node/dist/util\\.js$)";
@@ -42,6 +42,7 @@ export const runtime: Layered = {
     store: ["config", ...decided],
     queue: ["config", ...decided],
     cluster: ["config", ...decided],
+    pod: ["config", ...decided],
     config: decided,
     domain: [],
     telemetry: ["timing"],

@@ -1,0 +1,109 @@
+/**
+ * berthd's services in the pods of sessions: programs, files and ports, over Connect. Definitions: images/berthd/proto.
+ *
+ * Calls go over HTTP/1.1, because each stream then has a connection and a flow control of its own. Uploads go over HTTP/2,
+ * where a server can refuse an upload in the middle and the refusal arrives.
+ */
+import { Agent } from "node:http";
+import { connect, isIPv6, type NetConnectOpts, type Socket } from "node:net";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import type { Session } from "../domain/session.ts";
+import { FileService } from "./gen/berth/v1/files_pb.ts";
+import { PortService } from "./gen/berth/v1/ports_pb.ts";
+import { ProcessService } from "./gen/berth/v1/process_pb.ts";
+
+/** Where berthd serves in the pod. */
+const servicePort = 6082;
+
+/** Milliseconds in which a pod must take a connection. */
+const connectMs = 5_000;
+
+/** Milliseconds for which an idle connection to a pod is kept. berthd keeps it for two minutes. */
+const idleMs = 20_000;
+
+/** Bytes of the largest message that is read: a page of 1000 files whose paths are long. */
+const maxMessageBytes = 16 * 1024 * 1024;
+
+export interface SessionServices {
+  processes: Client<typeof ProcessService>;
+  files: Client<typeof FileService>;
+  ports: Client<typeof PortService>;
+}
+
+export interface PodServicesOptions {
+  /** The token by which a session's pod knows the platform. */
+  token: (sessionId: string) => string;
+  /** Default 6082. */
+  port?: number | undefined;
+}
+
+type Place = Pick<Session, "id"> & { podIp: string };
+
+export class PodServices {
+  readonly #agent = new ImpatientAgent({ keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs });
+
+  constructor(private readonly options: PodServicesOptions) {}
+
+  /** The services of a session that runs. Nothing is asked of the pod yet. */
+  of(session: Place): SessionServices {
+    const transport = createConnectTransport({
+      ...this.#common(session),
+      httpVersion: "1.1",
+      nodeOptions: { agent: this.#agent },
+    });
+    return {
+      processes: createClient(ProcessService, transport),
+      files: createClient(FileService, transport),
+      ports: createClient(PortService, transport),
+    };
+  }
+
+  /** Does the work with a client of the files that can upload. Its connection is closed afterwards. */
+  async uploading<T>(session: Place, work: (files: Client<typeof FileService>) => Promise<T>): Promise<T> {
+    const common = this.#common(session);
+    // berthd pings by itself; a pod that is silent for 30 s is lost.
+    const sessionManager = new Http2SessionManager(
+      common.baseUrl,
+      { pingIntervalMs: 15_000, pingTimeoutMs: 15_000 },
+      { timeout: connectMs },
+    );
+    try {
+      return await work(
+        createClient(FileService, createConnectTransport({ ...common, httpVersion: "2", sessionManager })),
+      );
+    } finally {
+      sessionManager.abort();
+    }
+  }
+
+  /** Closes the idle connections. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #common({ id, podIp }: Place) {
+    const { token, port = servicePort } = this.options;
+    const authorize: Interceptor = (next) => (request) => {
+      request.header.set("authorization", `Bearer ${token(id)}`);
+      return next(request);
+    };
+    return {
+      baseUrl: `http://${isIPv6(podIp) ? `[${podIp}]` : podIp}:${port}`,
+      interceptors: [authorize],
+      acceptCompression: [], // the pod is near, and compressing costs its CPU
+      readMaxBytes: maxMessageBytes,
+    };
+  }
+}
+
+/** Gives up a connection that is not there after `connectMs`: a policy or a dead node may swallow it. */
+class ImpatientAgent extends Agent {
+  override createConnection(options: NetConnectOpts): Socket {
+    const socket = connect({ ...options, noDelay: true } as NetConnectOpts);
+    const late = Object.assign(new Error(`no connection within ${connectMs} ms`), { code: "ETIMEDOUT" });
+    const timer = setTimeout(() => socket.destroy(late), connectMs);
+    socket.once("connect", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
+    return socket;
+  }
+}
