@@ -3,6 +3,7 @@ import type { Type } from "@nestjs/common";
 import { DesktopController } from "./desktopController.ts";
 import { EventsController } from "./eventsController.ts";
 import { LogsController } from "./logsController.ts";
+import { ProcessesController } from "./processesController.ts";
 import { SessionsController } from "./sessionsController.ts";
 import { TenantsController } from "./tenantsController.ts";
 import { UsageController } from "./usageController.ts";
@@ -12,6 +13,7 @@ export const controllers: Type[] = [
   SessionsController,
   EventsController,
   LogsController,
+  ProcessesController,
   DesktopController,
   UsageController,
   TenantsController,

@@ -1,5 +1,4 @@
 /** Events as they happen, as Server-Sent Events. A reader that was cut off goes on where it was, by Last-Event-ID. */
-import { Readable } from "node:stream";
 import { Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
@@ -11,13 +10,10 @@ import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { EventFeed } from "./eventFeed.ts";
 import { found, IdParams, YesOrNo } from "./http/input.ts";
-import { Problem } from "./http/problem.ts";
 import { Controller, Get, Headers, Param, Query } from "./http/routes.ts";
+import { heartbeatMs, type ServerSentEvent, sendEvents } from "./http/serverSentEvents.ts";
 import { Streams } from "./http/streams.ts";
 import { Describe } from "./openApi.ts";
-
-/** How often a line is sent when nothing happens, so that no proxy on the way thinks the connection dead. */
-const heartbeatMs = 15_000;
 
 const Position = z.object({
   "Last-Event-ID": z
@@ -95,19 +91,10 @@ async function* untilOver(events: AsyncGenerator<EventJson | null>): AsyncGenera
   }
 }
 
-/** Sends the events. Where the signal ends them with a Problem, that is the last message, of the type `problem`. */
-function send(reply: FastifyReply, events: AsyncGenerator<EventJson | null>, signal?: AbortSignal): void {
-  reply
-    .type("text/event-stream")
-    .header("connection", "close") // when a shutdown ends the stream, no connection is left to wait for
-    .header("x-accel-buffering", "no") // nginx would keep the events back
-    .send(Readable.from(messages(events, signal), { objectMode: false }));
-}
+/** Sends the events, each with its id. */
+const send = (reply: FastifyReply, events: AsyncGenerator<EventJson | null>, signal?: AbortSignal) =>
+  sendEvents(reply, withIds(events), signal);
 
-async function* messages(events: AsyncGenerator<EventJson | null>, signal?: AbortSignal): AsyncGenerator<string> {
-  yield "retry: 2000\n\n";
-  for await (const event of events) {
-    yield event === null ? ":\n\n" : `id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`;
-  }
-  if (signal?.reason instanceof Problem) yield `event: problem\ndata: ${JSON.stringify(signal.reason.body)}\n\n`;
+async function* withIds(events: AsyncGenerator<EventJson | null>): AsyncGenerator<ServerSentEvent | null> {
+  for await (const event of events) yield event && { id: event.id, data: event };
 }

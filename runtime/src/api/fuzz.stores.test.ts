@@ -7,7 +7,9 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { fakeCluster, listen, openApi } from "../testing/api.ts";
+import { buildBerthd, runsHere, startBerthd } from "../testing/berthd.ts";
 import { adminKey, keyOf, sha256, tenant } from "../testing/fixtures.ts";
+import { freePorts } from "../testing/ports.ts";
 import { controllers } from "./controllers.ts";
 import { openApiDocument } from "./openApi.ts";
 
@@ -87,16 +89,19 @@ let send: (request: Sent) => Promise<Answer>;
 let ids: string[];
 let count = 0;
 
-beforeAll(() => {
+beforeAll(async () => {
   // What other tests set would lead to a real cluster.
   delete process.env.KUBECONFIG;
-});
+  await buildBerthd();
+}, 600_000);
 
 /** The API with sessions in several states. Keys: acme's with all scopes, one that may only read, one that has expired. */
 async function open(): Promise<void> {
   await fakeCluster();
   const key = { name: "k", sha256: "", scopes: ["read", "write", "desktop"] as const };
-  const api = await openApi({ RATE_LIMIT_PER_MINUTE: 1_000_000, BACKLOG_LIMIT: 1_000_000 }, [
+  const [podPort = 0] = await freePorts(1);
+  const settings = { RATE_LIMIT_PER_MINUTE: 1_000_000, BACKLOG_LIMIT: 1_000_000 };
+  const tenants = [
     tenant("acme", {
       exec: true,
       maxLifetimeSeconds: 3_600,
@@ -107,7 +112,8 @@ async function open(): Promise<void> {
       ],
     }),
     tenant("beta"),
-  ]);
+  ];
+  const api = await openApi(settings, tenants, { podPort });
   const origin = new URL(await listen(api));
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   onTestFinished(() => agent.destroy());
@@ -121,6 +127,9 @@ async function open(): Promise<void> {
     if (typeof made === "string") throw new Error(made);
     await api.database.updateTable("sessions").set({ state }).where("id", "=", made.session.id).execute();
     ids.push(made.session.id);
+    if (state !== "running") continue;
+    await startBerthd(made.session.id, podPort);
+    await runsHere(api, made.session.id);
   }
 }
 
@@ -223,11 +232,10 @@ const isFree = (schema: Schema) =>
 /** A path with good parameters, and only the queries that have to be there. */
 function goodPath(
   { path, parameters }: Operation,
-  changes: { path?: string; query?: [string, string][] } = {},
+  changes: { path?: Record<string, string>; query?: [string, string][] } = {},
 ): string {
-  const filled = path
-    .replace("{id}", () => changes.path ?? ids[0] ?? "")
-    .replace("{tenant}", () => changes.path ?? "acme");
+  const parts: Record<string, string> = { id: ids[0] ?? "", process: "1", tenant: "acme", ...changes.path };
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? "");
   const needed = parameters
     .filter((one) => one.in === "query" && one.required)
     .map(({ name }): [string, string] => [name, "ls"]);
@@ -238,8 +246,12 @@ function goodPath(
   const search = query.map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
   return search === "" ? filled : `${filled}?${search}`;
 }
+/** Good values of the fields that bodies must have. */
+const goodFields: Record<string, unknown> = {
+  ...{ tier: "small", seconds: 60, command: ["true"], signal: "SIGCONT", columns: 80, rows: 24 },
+};
 const goodBody = ({ body }: Operation): Record<string, unknown> | undefined =>
-  body && { ...(body.properties?.tier && { tier: "small" }), ...(body.properties?.seconds && { seconds: 60 }) };
+  body && Object.fromEntries((body.required ?? []).map((name) => [name, goodFields[name]]));
 const json = { "content-type": "application/json" };
 
 /** One thing is wrong, and the answer has to say which. */
@@ -275,7 +287,7 @@ async function oneFault(operation: Operation, runs: number): Promise<void> {
     if (place === "path") {
       const wrong = fc.string({ unit: "binary", minLength: 1, maxLength: 24 }).filter((given) => !takes(schema, given));
       await fc.assert(
-        fc.asyncProperty(wrong, (given) => sendWith({ path: encodeURIComponent(given) }, {}, {}, name)),
+        fc.asyncProperty(wrong, (given) => sendWith({ path: { [name]: encodeURIComponent(given) } }, {}, {}, name)),
         { numRuns: runs },
       );
     } else if (place === "query") {
@@ -393,15 +405,17 @@ async function anything(operation: Operation, runs: number): Promise<void> {
       key,
       query,
       parameter,
+      fc.constantFrom("1", "1", "2", "%00", "x"),
       fc.option(raw),
       type,
       headers,
       method,
-      async (key, query, parameter, body, type, headers, method) => {
+      async (key, query, parameter, process, body, type, headers, method) => {
+        const id = encodeURIComponent(parameter);
         const wanted = query.filter(([name, given]) => !waits(name, given));
         const sent: Sent = {
           method,
-          path: goodPath(operation, { path: encodeURIComponent(parameter), query: wanted }),
+          path: goodPath(operation, { path: { id, tenant: id, process }, query: wanted }),
           headers: {
             ...headers,
             ...(key !== "" && bearer(key)),

@@ -92,6 +92,9 @@ const record = (name: RegExp, rule: string, value: z.ZodType<string>, max: numbe
     })
     .refine((given) => Object.keys(given).length <= max, `must have at most ${max} entries`);
 
+/** Environment variables by their names. */
+export const variables = () => record(variableName, variableRule, plainText(32_768), 100);
+
 const seconds = (min: number) =>
   z
     .int("must be a whole number of seconds")
@@ -111,10 +114,8 @@ export const CreateBody = z
         .max(64, "must have at most 64 parts")
         .optional()
         .meta({ description: "The agent: its program and arguments. Without it there is just the desktop." }),
-      env: record(variableName, variableRule, plainText(32_768), 100)
-        .optional()
-        .meta({ description: "Environment variables of the command." }),
-      secrets: record(variableName, variableRule, plainText(32_768), 100)
+      env: variables().optional().meta({ description: "Environment variables of the command." }),
+      secrets: variables()
         .optional()
         .meta({ description: "Environment variables that nobody but the command gets to see." }),
       idleTimeoutSeconds: seconds(30)

@@ -8,13 +8,20 @@ export interface Actor {
   address?: string;
 }
 
+/** What people do in a session, which changes no state of it: lines of the audit trail beside those of changes. */
+export const uses = ["command", "process", "file", "desktop", "ticket", "log"] as const;
+export type Use = (typeof uses)[number];
+
+/** Whether webhooks get events of the type. Of what people do in a session they get commands alone: the rest may be thousands. */
+export const isPosted = (type: string): boolean => type === "command" || !uses.some((use) => use === type);
+
 /** One line of the audit trail. */
 export interface LoggedEvent {
   /** A number as text. Grows in the order of commits: who has seen one has seen all before it. */
   id: string;
   sessionId: string;
   at: Date;
-  /** The type of the change: `created`, `claimed`, `progress`, `command`, or a SessionEvent's. */
+  /** The type of the change: `created`, `claimed`, `progress`, a Use, or a SessionEvent's. */
   type: string;
   /** The session's state, reason and version after it. */
   state: State;
@@ -30,7 +37,9 @@ export const EventJson = z
     at: z.iso.datetime(),
     type: z
       .string()
-      .meta({ description: "What happened, e.g. created, admitted, ready, progress, command, stop, gone." }),
+      .meta({
+        description: "What happened, e.g. created, admitted, ready, progress, command, process, file, stop, gone.",
+      }),
     sessionId: z.uuid(),
     tenant: z.string(),
     state: z.enum(states).meta({ description: "The session's state from then on." }),

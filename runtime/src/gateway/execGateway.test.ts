@@ -34,7 +34,7 @@ test("what a command writes is activity, as is what is sent to it", async () => 
   const [user, pod] = [await pair(), await pair()];
   const gateway = new ExecGateway({
     queries: { find: async () => running },
-    commands: { noteCommand: async () => true },
+    commands: { noteUse: async () => running },
     access: {
       admit: async () => ({
         role: "tenant",
@@ -81,7 +81,7 @@ test("a command ends when its key is removed, or commands are switched off, and 
     pod.server.on("message", (data) => sent.push(String(data).slice(1)));
     const gateway = new ExecGateway({
       queries: { find: async () => running },
-      commands: { noteCommand: async () => true },
+      commands: { noteUse: async () => running },
       tenants,
       access: new Access(
         new Authenticator(

@@ -15,6 +15,7 @@ import { invalidInput, Problem } from "../api/http/problem.ts";
 import { podProblem } from "../api/podProblem.ts";
 import type { PodAccess } from "../cluster/podAccess.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
+import { commandLine } from "../domain/commandLine.ts";
 import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import type { Tenant } from "../domain/tenants.ts";
@@ -22,7 +23,6 @@ import type { Activity } from "../store/activity.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import { closeWith, keepAlive, pump } from "./bridge.ts";
-import { commandLine } from "./commandLine.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
 import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
 
@@ -36,7 +36,7 @@ const areOff = (tenant: string) => `Commands are off for the tenant ${tenant}: i
 
 export interface ExecOptions {
   queries: Pick<SessionQueries, "find">;
-  commands: Pick<SessionCommands, "noteCommand">;
+  commands: Pick<SessionCommands, "noteUse">;
   tenants: Pick<TenantsFile, "get">;
   access: Pick<Access, "admit">;
   activity: Pick<Activity, "touch">;
@@ -80,9 +80,8 @@ export class ExecGateway implements Gateway {
     const { commands, pods, logger } = this.options;
     const sessionId = session.id;
     // Before it runs: nobody runs a command that isn't on record.
-    if (!(await commands.noteCommand(sessionId, commandLine(command), actor))) {
-      throw new Problem(409, "The session does not run any more.");
-    }
+    const noted = await commands.noteUse(sessionId, tenant.name, "command", commandLine(command), actor);
+    if (noted === undefined) throw new Problem(409, "The session does not run any more.");
     // Without the arguments, which are the tenant's own.
     logger.info({ sessionId, tenant: tenant.name, actor, program: command[0] }, "command started");
     return (client) => {

@@ -13,6 +13,8 @@ export const podErrorKinds = [
   "forbidden",
   /** It can't be done with what is there: a folder in a file's place, a program without stdin. */
   "conflict",
+  /** The file has not the ETag that the caller expects. */
+  "changed",
   /** There is no room: a full disk, too many programs or watches. */
   "full",
   /** The offset lies behind the file's end. */
@@ -49,6 +51,8 @@ export class PodError extends Error {
     readonly kind: PodErrorKind,
     message: string,
     options?: ErrorOptions,
+    /** The field of the input that berthd finds to blame, where it says so. */
+    readonly field?: string,
   ) {
     super(message, options);
   }
@@ -58,11 +62,14 @@ export class PodError extends Error {
 export function podErrorOf(error: unknown): PodError | undefined {
   if (error instanceof PodError) return error;
   if (!(error instanceof ConnectError)) return undefined;
+  if (error.metadata.get("berth-reason") === "etag") return new PodError("changed", error.rawMessage, { cause: error });
   const codes = errnosOf(error);
   // Nobody listens at the port: berthd does from the pod's first moment to its last.
   if (codes.includes("ECONNREFUSED")) return new PodError("absent", error.rawMessage, { cause: error });
   const isAway = codes.some((code) => away.has(code));
-  return new PodError(isAway ? "unreachable" : (kinds[error.code] ?? "broken"), error.rawMessage, { cause: error });
+  const field = error.metadata.get("berth-field") ?? undefined;
+  const kind = isAway ? "unreachable" : (kinds[error.code] ?? "broken");
+  return new PodError(kind, error.rawMessage, { cause: error }, field);
 }
 
 /** What Node calls the ways in which a connection is not there, or not any more. */

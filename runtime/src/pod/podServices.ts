@@ -6,6 +6,7 @@
  */
 import { Agent } from "node:http";
 import { connect, isIPv6, type NetConnectOpts, type Socket } from "node:net";
+import type { OnApplicationShutdown } from "@nestjs/common";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { Session } from "../domain/session.ts";
@@ -40,7 +41,7 @@ export interface PodServicesOptions {
 
 type Place = Pick<Session, "id"> & { podIp: string };
 
-export class PodServices {
+export class PodServices implements OnApplicationShutdown {
   readonly #agent = new ImpatientAgent({ keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs });
 
   constructor(private readonly options: PodServicesOptions) {}
@@ -77,8 +78,7 @@ export class PodServices {
     }
   }
 
-  /** Closes the idle connections. */
-  close(): void {
+  onApplicationShutdown(): void {
     this.#agent.destroy();
   }
 

@@ -18,8 +18,10 @@ import { MetricsController } from "../api/metricsController.ts";
 import { openApiDocument } from "../api/openApi.ts";
 import { OPEN_API, OpenApiController } from "../api/openApiController.ts";
 import { PageController } from "../api/pageController.ts";
+import { SessionPods } from "../api/sessionPods.ts";
 import { BACKLOG_LIMIT, POD_IMAGES, PUBLIC_URL } from "../api/tokens.ts";
 import { WaitForRunning } from "../api/waitForRunning.ts";
+import { sessionToken } from "../channel/token.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import { type Config, podImages } from "../config/config.ts";
@@ -28,6 +30,7 @@ import { DesktopGateway } from "../gateway/desktopGateway.ts";
 import { ExecGateway } from "../gateway/execGateway.ts";
 import { Places } from "../gateway/places.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
+import { PodServices } from "../pod/podServices.ts";
 import { Claims } from "../queue/claims.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
@@ -61,13 +64,15 @@ class ApiModule {}
 export interface ApiOptions {
   /** How long a store may take before an answer does without it, in milliseconds. Default: each part's own. */
   patienceMs?: number;
+  /** Port of berthd's services in the pods. Default: its own. */
+  podPort?: number | undefined;
 }
 
 export function apiModule(
   config: Config,
   { database, redis }: Connections,
   logger: Logger,
-  { patienceMs }: ApiOptions = {},
+  { patienceMs, podPort }: ApiOptions = {},
 ): DynamicModule {
   const records = recordsOn(database, new TaskCipher(config.tokenKey));
   const { commands, queries, trail } = records;
@@ -93,6 +98,8 @@ export function apiModule(
   const places = new Places(redis, logger, patienceMs);
   const streams = new Streams(revocations);
   const pods = new PodAccess(loadKubeConfig());
+  const services = new PodServices({ token: (sessionId) => sessionToken(config.tokenKey, sessionId), port: podPort });
+  const sessionPods = new SessionPods(queries, commands, services);
   const parts = { queries, access, activity, logger };
   const trusted = proxyAddr.compile(config.TRUSTED_PROXIES);
   const webSockets = new WebSockets({
@@ -133,6 +140,8 @@ export function apiModule(
       { provide: Streams, useValue: streams },
       { provide: WaitForRunning, useValue: new WaitForRunning(queries, feed, streams) },
       { provide: PodAccess, useValue: pods },
+      { provide: PodServices, useValue: services },
+      { provide: SessionPods, useValue: sessionPods },
       { provide: DeliveryStore, useValue: new DeliveryStore(database) },
       { provide: WebSockets, useValue: webSockets },
       { provide: Places, useValue: places },

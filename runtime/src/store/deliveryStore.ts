@@ -1,7 +1,7 @@
 /** Deliveries in Postgres: made from the audit trail, taken by whichever worker is free, kept until they have arrived. */
 import { type InferResult, sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
-import { type EventJson, toEventJson } from "../domain/event.ts";
+import { type EventJson, isPosted, toEventJson } from "../domain/event.ts";
 import { factor, firstSeconds, longestSeconds, maxAttempts } from "../domain/webhookBackoff.ts";
 import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
@@ -74,13 +74,15 @@ export class DeliveryStore {
       const events = unread === -1 ? page : page.slice(0, unread);
       const last = events.at(-1);
       if (last === undefined) return false;
-      const rows = events.flatMap((event) =>
-        (tenants.get(event.tenant)?.webhooks ?? []).map(({ url }) => ({
-          tenant: event.tenant,
-          url,
-          event_id: event.id,
-        })),
-      );
+      const rows = events
+        .filter(({ type }) => isPosted(type))
+        .flatMap((event) =>
+          (tenants.get(event.tenant)?.webhooks ?? []).map(({ url }) => ({
+            tenant: event.tenant,
+            url,
+            event_id: event.id,
+          })),
+        );
       if (rows.length > 0) {
         await transaction
           .insertInto("webhook_deliveries")

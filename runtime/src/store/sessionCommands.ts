@@ -1,6 +1,6 @@
 /** What changes sessions that exist: each change is one statement that compares the version, sets, and appends to the audit trail. */
 import { sql } from "kysely";
-import type { Actor } from "../domain/event.ts";
+import type { Actor, Use } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import { finalStates, isFinal, podStates, type SessionEvent, transition } from "../domain/state.ts";
 import { auditedColumns, logEvents } from "./auditTrail.ts";
@@ -151,17 +151,25 @@ export class SessionCommands {
       .execute();
   }
 
-  /** Notes in the audit trail who runs which command in the session; false if it doesn't run. */
-  async noteCommand(id: string, command: string, actor: Actor): Promise<boolean> {
-    const row = await this.database
+  /**
+   * Notes in the audit trail who does what in the tenant's session, and returns the session; undefined, and nothing is
+   * noted, if there is none or it doesn't run.
+   */
+  async noteUse(id: string, tenant: string, use: Use, what: string, actor: Actor): Promise<Session | undefined> {
+    return this.database
       .with("changed", (db) =>
-        db.selectFrom("sessions").select(auditedColumns).where("id", "=", id).where("state", "=", "running"),
+        db
+          .selectFrom("sessions")
+          .select(sessionColumns)
+          .where("id", "=", id)
+          .where("tenant", "=", tenant)
+          .where("warm", "is", null)
+          .where("state", "=", "running"),
       )
-      .with("logged", logEvents("changed", "command", actor, command))
+      .with("logged", logEvents("changed", use, actor, what))
       .selectFrom("changed")
-      .select("id")
+      .selectAll()
       .executeTakeFirst();
-    return row !== undefined;
   }
 
   /** Applies the event, again and again while others change the session. */

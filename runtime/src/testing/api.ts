@@ -37,11 +37,12 @@ export interface OpenApi {
 export async function openApi(
   changes: Partial<Config> = {},
   tenants: Tenant[] = [tenant("acme"), tenant("beta")],
+  { podPort }: { podPort?: number } = {},
 ): Promise<OpenApi> {
   const { name, database } = await freshDatabase();
   const config = { ...storesConfig(name, tenantsFile(...tenants)), ...changes };
   const redis = changes.REDIS_PORT === undefined ? await emptyRedis() : connectRedis(config, silent);
-  const module = apiModule(config, { database, redis }, silent, { patienceMs });
+  const module = apiModule(config, { database, redis }, silent, { patienceMs, podPort });
   const app = await createHttp(module, silent, config.TRUSTED_PROXIES);
   await app.init();
   onTestFinished(async () => {

@@ -20,7 +20,7 @@ import { administer, type Stores, template } from "./stores.ts";
 
 export const silent = pino({ level: "silent" });
 
-const tokenKey = "0123456789abcdef0123456789abcdef";
+export const tokenKey = "0123456789abcdef0123456789abcdef";
 export const cipher = new TaskCipher(tokenKey);
 
 /** How long a store may take in a test that judges what is answered rather than how fast this machine is. */

@@ -103,7 +103,9 @@ func matches(p place, info fs.FileInfo, expected string) error {
 	if expected == "" || (info != nil && etag(info) == expected) {
 		return nil
 	}
-	return connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is not the file with the ETag %s any more", p.absolute(), expected))
+	refusal := connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is not the file with the ETag %s any more", p.absolute(), expected))
+	refusal.Meta().Set("berth-reason", "etag") // told apart from other things that are in the way
+	return refusal
 }
 
 // Read implements FileService.

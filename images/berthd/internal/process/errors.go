@@ -4,14 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
 	"syscall"
 
 	"connectrpc.com/connect"
 )
 
-// startError gives an error of starting a program the code that callers go by.
-func startError(err error) error {
+// startError gives an error of starting a program in a folder the code that callers go by.
+func startError(err error, cwd string) error {
+	if info, folder := os.Stat(cwd); folder != nil || !info.IsDir() {
+		// The kernel's error for a missing folder is the same as for a missing program.
+		refusal := connect.NewError(connect.CodeNotFound, fmt.Errorf("%q is no folder that a program can start in", cwd))
+		refusal.Meta().Set("berth-field", "cwd")
+		return refusal
+	}
 	code := connect.CodeInternal
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):

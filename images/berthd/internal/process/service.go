@@ -78,7 +78,7 @@ func (s *Service) begin(options options) (*program, error) {
 	}
 	p, err := start(s.Reaper, s.lastID+1, options, &s.budget)
 	if err != nil {
-		return nil, startError(err)
+		return nil, startError(err, options.cwd)
 	}
 	s.lastID++
 	if s.programs == nil {

@@ -23,6 +23,12 @@ export const wholeNumber = (min: number, max: number, value: number) =>
     .default(value)
     .meta({ override: { type: "integer", minimum: min, maximum: max, default: value } });
 
+/** A body that is an object with these fields and no others. */
+export const jsonObject = <S extends z.core.$ZodLooseShape>(shape: S) =>
+  z.strictObject(shape, {
+    error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object"),
+  });
+
 /** A parameter of a query that may be given several times, once at least. */
 export const several = <T extends z.ZodType>(one: T, min = 1, max = 20) =>
   z.preprocess(

@@ -1,0 +1,46 @@
+/** A command that is run and waited for. */
+import { OutputStream, type ProcessEnded } from "../pod/gen/berth/v1/process_pb.ts";
+import { listenTo } from "../pod/listenTo.ts";
+import { PodError, podErrorOf } from "../pod/podError.ts";
+import { Problem } from "./http/problem.ts";
+import { type CommandBody, type CommandJson, commandJson, startRequest } from "./processJson.ts";
+import type { RunningSession, SessionPods } from "./sessionPods.ts";
+
+/**
+ * Runs the command in the session's pod. It runs on if the signal ends the waiting, or if the connection is lost; the Problem
+ * then says under which id.
+ */
+export function runCommand(
+  pods: Pick<SessionPods, "services" | "traced">,
+  session: RunningSession,
+  body: CommandBody,
+  signal: AbortSignal,
+): Promise<CommandJson> {
+  const { processes } = pods.services.of(session);
+  let id: bigint | undefined;
+  const run = async () => {
+    const parts = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+    let end: ProcessEnded | undefined;
+    const request = { ...startRequest(body), waitForReader: true };
+    for await (const { kind } of listenTo((ended) => processes.start(request, { signal: ended }), signal)) {
+      if (kind.case === "started") id = kind.value.id;
+      if (kind.case === "data")
+        parts[kind.value.stream === OutputStream.STDERR ? "stderr" : "stdout"].push(kind.value.data);
+      if (kind.case === "ended") end = kind.value;
+    }
+    if (id === undefined || end === undefined) throw new PodError("unreachable", "the stream ended before the command");
+    const output = { stdout: Buffer.concat(parts.stdout), stderr: Buffer.concat(parts.stderr) };
+    return commandJson(id, output, end, body.encoding);
+  };
+  const saying = () =>
+    run().catch((error: unknown) => {
+      const kind = podErrorOf(error)?.kind;
+      if (signal.reason instanceof Problem) throw signal.reason;
+      if (id === undefined || (kind !== "unreachable" && kind !== "canceled")) throw error;
+      throw new Problem(
+        503,
+        `The connection to the command was lost. It runs on as the process ${id}, if its pod does.`,
+      );
+    });
+  return pods.traced(session, "run", saying, { field: "command", missing: 400 });
+}

@@ -1,0 +1,271 @@
+/** Programs in sessions: run and waited for, or started, watched again from anywhere, and told what to do. */
+import { HttpCode, Inject, Res, UseGuards } from "@nestjs/common";
+import type { FastifyReply } from "fastify";
+import { z } from "zod";
+import { commandLine } from "../domain/commandLine.ts";
+import { listenTo } from "../pod/listenTo.ts";
+import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { runCommand } from "./commandRun.ts";
+import { found, IdParams } from "./http/input.ts";
+import { Problem } from "./http/problem.ts";
+import { Body, Controller, Get, Headers, Param, Post, Query } from "./http/routes.ts";
+import { type ServerSentEvent, sendEvents } from "./http/serverSentEvents.ts";
+import { Streams } from "./http/streams.ts";
+import { Describe } from "./openApi.ts";
+import { processEvents } from "./processEvents.ts";
+import {
+  bytesOf,
+  CommandBody,
+  CommandJson,
+  eventJson,
+  InputBody,
+  numberOf,
+  ProcessBody,
+  ProcessEventJson,
+  ProcessJson,
+  processJson,
+  SignalBody,
+  SizeBody,
+  startRequest,
+} from "./processJson.ts";
+import { type RunningSession, SessionPods } from "./sessionPods.ts";
+import { PUBLIC_URL } from "./tokens.ts";
+
+export const processId = z
+  .string()
+  .regex(/^[1-9]\d{0,14}$/, "must be the id of a process")
+  .transform(BigInt);
+const ProcessParams = IdParams.extend({ process: processId });
+type ProcessParams = z.infer<typeof ProcessParams>;
+
+/** A position in a program's output. */
+export const outputOffset = z
+  .string()
+  .regex(/^\d{1,15}$/, "must be a position in the output")
+  .optional()
+  .meta({ description: "The position of the first byte of output that is wanted. Default: the oldest there is." });
+const OutputQuery = z.strictObject({ offset: outputOffset });
+type OutputQuery = z.infer<typeof OutputQuery>;
+
+const Position = z.object({
+  "Last-Event-ID": z
+    .string()
+    .regex(/^\d{1,15}$/, "must be the id of an event")
+    .optional()
+    .meta({ description: "The last event that the reader has; goes before `offset`." }),
+});
+type Position = z.infer<typeof Position>;
+
+const List = z.object({ items: z.array(ProcessJson) }).meta({ id: "Processes" });
+
+/** Of every operation here. */
+const refusals = {
+  409: "The session is not running, or its pod is of a version without this service.",
+  502: "The session's pod gave an answer that nobody understands.",
+};
+
+@Controller("v1/sessions/:id")
+@UseGuards(CallerGuard)
+export class ProcessesController {
+  constructor(
+    @Inject(SessionPods) private readonly pods: SessionPods,
+    @Inject(Streams) private readonly streams: Streams,
+    @Inject(PUBLIC_URL) private readonly publicUrl: string,
+  ) {}
+
+  @Post("commands")
+  @HttpCode(200)
+  @Allow("write")
+  @Describe({
+    summary: "Run a program in the session and wait for its end; it runs on if the caller leaves",
+    answers: { 200: { description: "How it ended, and what it wrote.", json: CommandJson } },
+    refusals,
+  })
+  async runCommandAndWait(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Body({ schema: CommandBody }) body: CommandBody,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CommandJson> {
+    const signal = this.streams.open(caller.tenant.name, reply);
+    const session = await this.pods.use(id, caller, "command", commandLine(body.command));
+    return runCommand(this.pods, session, body, signal);
+  }
+
+  @Post("processes")
+  @Allow("write")
+  @Describe({
+    summary: "Start a program in the session and leave it running",
+    answers: {
+      201: { description: "The program.", json: ProcessJson, headers: { Location: "The program's address." } },
+    },
+    refusals,
+  })
+  async startProcess(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Body({ schema: ProcessBody }) body: ProcessBody,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ProcessJson> {
+    const session = await this.pods.use(id, caller, "command", commandLine(body.command));
+    const asked = { field: "command", missing: 400 } as const;
+    const json = await this.pods.ask(
+      session,
+      "start",
+      async ({ processes }) => {
+        const events = listenTo((signal) => processes.start(startRequest(body), { signal }), never);
+        for await (const { kind } of events) {
+          if (kind.case === "started") return this.#find(session, kind.value.id);
+        }
+        throw new Problem(503, "The connection to the session's pod was lost. Look whether the program was started.");
+      },
+      asked,
+    );
+    reply.header("location", `${this.publicUrl}/v1/sessions/${id}/processes/${json.id}`);
+    return json;
+  }
+
+  @Get("processes")
+  @Allow("write")
+  @Describe({
+    summary: "The session's programs that were started by the API: those that run, and some that ended lately",
+    answers: { 200: { description: "All of them, oldest first.", json: List } },
+    refusals,
+  })
+  async listProcesses(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<z.infer<typeof List>> {
+    return { items: await this.#list(await this.pods.look(id, caller)) };
+  }
+
+  @Get("processes/:process")
+  @Allow("write")
+  @Describe({
+    summary: "A program of the session",
+    answers: { 200: { description: "The program.", json: ProcessJson } },
+    refusals,
+  })
+  async getProcess(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
+  ): Promise<ProcessJson> {
+    return this.#find(await this.pods.look(id, caller), process);
+  }
+
+  @Get("processes/:process/output")
+  @Allow("write")
+  @Describe({
+    summary: "What a program writes, from a position on, and its end",
+    answers: {
+      200: {
+        description: "A message an event: as its id the position after it, and the event as data.",
+        events: ProcessEventJson,
+      },
+    },
+    refusals,
+  })
+  async followProcess(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
+    @Query({ schema: OutputQuery }) { offset = "0" }: OutputQuery,
+    @Headers({ schema: Position }) { "Last-Event-ID": last = offset }: Position,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const signal = this.streams.open(caller.tenant.name, reply);
+    const session = await this.pods.use(id, caller, "process", `watches the process ${process}`);
+    const events = await processEvents(this.pods, session, process, BigInt(last), signal);
+    sendEvents(reply, messages(events, last), signal);
+  }
+
+  @Post("processes/:process/input")
+  @HttpCode(204)
+  @Allow("write")
+  @Describe({
+    summary: "Send something to a program's stdin or terminal, and close it if wanted",
+    answers: { 204: { description: "The program has it, or the kernel for it." } },
+    refusals,
+  })
+  async sendInput(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
+    @Body({ schema: InputBody }) body: InputBody,
+  ): Promise<void> {
+    const data = bytesOf(body);
+    const what = `sends ${data.length} bytes${body.end ? " and the end" : ""} to the process ${process}`;
+    const session = await this.pods.use(id, caller, "process", what);
+    await this.pods.ask(session, "input", async ({ processes }, options) => {
+      if (data.length > 0) await processes.sendInput({ id: process, data }, options);
+      if (body.end) await processes.closeStdin({ id: process }, options);
+    });
+  }
+
+  @Post("processes/:process/signal")
+  @HttpCode(204)
+  @Allow("write")
+  @Describe({
+    summary: "Send a signal to a program and to all in its process group",
+    answers: { 204: { description: "Sent." } },
+    refusals: { ...refusals, 409: "The program has ended, or the session is not running." },
+  })
+  async signalProcess(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
+    @Body({ schema: SignalBody }) { signal }: SignalBody,
+  ): Promise<void> {
+    const session = await this.pods.use(id, caller, "process", `sends ${signal} to the process ${process}`);
+    await this.pods.ask(session, "signal", ({ processes }, options) =>
+      processes.signal({ id: process, signal: numberOf(signal) }, options),
+    );
+  }
+
+  @Post("processes/:process/resize")
+  @HttpCode(204)
+  @Allow("write")
+  @Describe({
+    summary: "Give a program's terminal another size",
+    answers: { 204: { description: "Done." } },
+    refusals: { ...refusals, 409: "The program has no terminal, or the session is not running." },
+  })
+  async resizeProcess(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
+    @Body({ schema: SizeBody }) size: SizeBody,
+  ): Promise<void> {
+    const session = await this.pods.look(id, caller);
+    await this.pods.ask(session, "resize", ({ processes }, options) =>
+      processes.resize({ id: process, size }, options),
+    );
+  }
+
+  async #list(session: RunningSession): Promise<ProcessJson[]> {
+    const { processes } = await this.pods.ask(session, "list", ({ processes }, options) => processes.list({}, options));
+    return processes.map(processJson);
+  }
+
+  async #find(session: RunningSession, process: bigint): Promise<ProcessJson> {
+    const all = await this.#list(session);
+    return found(
+      all.find(({ id }) => BigInt(id) === process),
+      String(process),
+      "process",
+    );
+  }
+}
+
+const never = new AbortController().signal;
+
+/** The events with the position after each; null for a sign of life. */
+async function* messages(
+  events: Awaited<ReturnType<typeof processEvents>>,
+  begin: string,
+): AsyncGenerator<ServerSentEvent | null> {
+  let position = BigInt(begin);
+  for await (const event of events) {
+    const { kind } = event;
+    if (kind.case === "data") position = kind.value.offset + BigInt(kind.value.data.length);
+    const data = eventJson(event);
+    yield data === undefined ? null : { id: String(position), data };
+  }
+}
