@@ -12,6 +12,7 @@ import { found, IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Body, Controller, Get, Param, Post, Query } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
+import { OutputQuery, ProcessParams } from "./processQuery.ts";
 import { PUBLIC_URL } from "./tokens.ts";
 
 const mode = z.enum(["interactive", "view"], "must be interactive or view");
@@ -98,6 +99,22 @@ export class DesktopController {
     @Query({ schema: DesktopQuery }) _query: z.infer<typeof DesktopQuery>,
   ): never {
     throw new Problem(426, "The desktop is a WebSocket: connect with an Upgrade.");
+  }
+
+  @Get("processes/:process/attach")
+  @Allow("write")
+  @Describe({
+    summary: "A program's output from a position on, its input and its terminal, as a WebSocket",
+    answers: upgraded(
+      "The program, see docs/commands-and-files.md. Close codes: 1000 it has ended, 1012 attach again, 4400 not understood, 4401 the key has ended, 4429 too many (a browser gets it in place of 429), 4502 the pod was lost.",
+    ),
+    refusals: { ...notAnUpgrade, 409: "The session is not running." },
+  })
+  attachToProcess(
+    @Param({ schema: ProcessParams }) _params: ProcessParams,
+    @Query({ schema: OutputQuery }) _query: OutputQuery,
+  ): never {
+    throw new Problem(426, "A program is a WebSocket here: connect with an Upgrade.");
   }
 
   @Get("exec")

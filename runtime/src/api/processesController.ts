@@ -29,24 +29,9 @@ import {
   SizeBody,
   startRequest,
 } from "./processJson.ts";
+import { OutputQuery, ProcessParams } from "./processQuery.ts";
 import { type RunningSession, SessionPods } from "./sessionPods.ts";
 import { PUBLIC_URL } from "./tokens.ts";
-
-export const processId = z
-  .string()
-  .regex(/^[1-9]\d{0,14}$/, "must be the id of a process")
-  .transform(BigInt);
-const ProcessParams = IdParams.extend({ process: processId });
-type ProcessParams = z.infer<typeof ProcessParams>;
-
-/** A position in a program's output. */
-export const outputOffset = z
-  .string()
-  .regex(/^\d{1,15}$/, "must be a position in the output")
-  .optional()
-  .meta({ description: "The position of the first byte of output that is wanted. Default: the oldest there is." });
-const OutputQuery = z.strictObject({ offset: outputOffset });
-type OutputQuery = z.infer<typeof OutputQuery>;
 
 const Position = z.object({
   "Last-Event-ID": z
@@ -169,7 +154,7 @@ export class ProcessesController {
   async followProcess(
     @Caller() caller: TenantCaller,
     @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
-    @Query({ schema: OutputQuery }) { offset = "0" }: OutputQuery,
+    @Query({ schema: OutputQuery }) { offset }: OutputQuery,
     @Headers({ schema: Position }) { "Last-Event-ID": last = offset }: Position,
     @Res() reply: FastifyReply,
   ): Promise<void> {

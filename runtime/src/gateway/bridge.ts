@@ -2,7 +2,7 @@
 import { WebSocket } from "ws";
 
 /** With more than this on its way out, the other side is not read from, until the half of it is sent. */
-const highWaterBytes = 1024 * 1024;
+export const highWaterBytes = 1024 * 1024;
 
 /** The close code for a client that sent something that can't be understood. */
 export const notUnderstoodCode = 4400;

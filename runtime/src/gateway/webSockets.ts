@@ -1,5 +1,5 @@
 /**
- * The WebSockets of a session, GET /v1/sessions/:id/<name>: who may not is told by HTTP before the upgrade, as a problem. A
+ * The WebSockets of a session, GET /v1/sessions/:id/<name> and below: who may not is told by HTTP before the upgrade, as a problem. A
  * browser does not show that to its page, so of a 429, which no other call of the page tells of, it is told by `tooMuchCode`.
  * For the rest the Origin header, which browsers send, proves nothing; a page elsewhere has neither key nor ticket.
  */
@@ -18,6 +18,8 @@ import type { Limit, Places } from "./places.ts";
 /** The upgrade as a gateway sees it. */
 export interface UpgradeRequest {
   sessionId: string;
+  /** The part of the path that says which of the session's things is meant, e.g. the id of a process. */
+  part?: string | undefined;
   query: URLSearchParams;
   authorization: string | undefined;
   address: string | undefined;
@@ -36,7 +38,7 @@ export interface Admitted {
 
 /** One kind of WebSocket. */
 export interface Gateway {
-  /** The last part of its path. */
+  /** The parts of its path behind the session's id, e.g. `desktop`, or `processes/attach` with a part in between. */
   name: string;
   /** The subprotocols it speaks, of which the client may offer one or none. */
   protocols: readonly string[];
@@ -78,12 +80,13 @@ export class WebSockets implements BeforeApplicationShutdown {
   /** Takes an HTTP server's upgrade event. Never throws. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
-    const [, id, name] = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\?|$)/.exec(request.url ?? "") ?? [];
-    const found = this.#gateways.get(name ?? "");
+    const { id, part, name } = placeOf(request.url ?? "");
+    const found = this.#gateways.get(name);
     try {
       if (id === undefined || found === undefined || !isUuid(id)) throw new Problem(404, "There is no WebSocket here.");
       const admitted = await found.gateway.admit({
         sessionId: id.toLowerCase(),
+        part,
         query: new URL(request.url ?? "", "http://api").searchParams,
         authorization: request.headers.authorization,
         address: this.options.addressOf(request),
@@ -139,6 +142,13 @@ export class WebSockets implements BeforeApplicationShutdown {
     this.options.logger.error({ err: error }, "WebSocket upgrade failed");
     return problemBody(500, "Something went wrong on our side.");
   }
+}
+
+/** Which session's WebSocket the address is of; an empty name if it is of none. */
+function placeOf(url: string): { id?: string | undefined; part?: string | undefined; name: string } {
+  const path = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\/([^/?]+)\/([a-z]+))?(?:\?|$)/;
+  const [, id, first = "", part, last] = path.exec(url) ?? [];
+  return { id, part, name: last === undefined ? first : `${first}/${last}` };
 }
 
 /** Any version of UUID: whether there is such a session is another question. */

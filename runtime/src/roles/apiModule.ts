@@ -29,6 +29,7 @@ import { TenantsFile } from "../config/tenantsFile.ts";
 import { DesktopGateway } from "../gateway/desktopGateway.ts";
 import { ExecGateway } from "../gateway/execGateway.ts";
 import { Places } from "../gateway/places.ts";
+import { ProcessGateway } from "../gateway/processGateway.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
 import { PodServices } from "../pod/podServices.ts";
 import { Claims } from "../queue/claims.ts";
@@ -109,6 +110,7 @@ export function apiModule(
         proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
         metrics,
       }),
+      new ProcessGateway({ access, pods: sessionPods, logger }),
       new ExecGateway({ ...parts, tenants, commands, pods }),
     ],
     addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),

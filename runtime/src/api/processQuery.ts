@@ -1,0 +1,20 @@
+/** How a program of a session and a position in its output are named, as HTTP and the gateway check it. */
+import { z } from "zod";
+import { IdParams } from "./http/input.ts";
+
+export const processId = z
+  .string()
+  .regex(/^[1-9]\d{0,14}$/, "must be the id of a process")
+  .transform(BigInt);
+
+export const ProcessParams = IdParams.extend({ process: processId });
+export type ProcessParams = z.infer<typeof ProcessParams>;
+
+export const OutputQuery = z.strictObject({
+  offset: z
+    .string()
+    .regex(/^\d{1,15}$/, "must be a position in the output")
+    .default("0")
+    .meta({ description: "The position of the first byte of output that is wanted; 0: the oldest there is." }),
+});
+export type OutputQuery = z.infer<typeof OutputQuery>;
