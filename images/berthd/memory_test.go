@@ -204,6 +204,7 @@ func TestLargeFilesTakeLittleMemory(t *testing.T) {
 			look()
 		}
 	}
+	w.must(up.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_End{End: &v1.WriteEnd{}}}))
 	_, err = up.CloseAndReceive()
 	w.must(err)
 	t.Logf("up: %.0f MiB/s", size>>20/time.Since(begun).Seconds())

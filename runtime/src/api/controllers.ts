@@ -2,6 +2,9 @@
 import type { Type } from "@nestjs/common";
 import { DesktopController } from "./desktopController.ts";
 import { EventsController } from "./eventsController.ts";
+import { FileLinksController } from "./fileLinksController.ts";
+import { FilesController } from "./filesController.ts";
+import { FolderController } from "./folderController.ts";
 import { LogsController } from "./logsController.ts";
 import { ProcessesController } from "./processesController.ts";
 import { SessionsController } from "./sessionsController.ts";
@@ -14,6 +17,9 @@ export const controllers: Type[] = [
   EventsController,
   LogsController,
   ProcessesController,
+  FilesController,
+  FolderController,
+  FileLinksController,
   DesktopController,
   UsageController,
   TenantsController,

@@ -15,19 +15,25 @@ import { type Right, rightsOf, takesTickets } from "./access/caller.ts";
 import { ProblemJson } from "./http/problem.ts";
 import { type Inputs, inputsOf, prefixOf, routeOf } from "./http/routes.ts";
 
-/** An answer that is a success. At most one of `json`, `events` and `text` says what is in it. */
+/** An answer that is a success. At most one of `json`, `events`, `text` and `file` says what is in it. */
 export interface Answer {
   description: string;
   json?: z.ZodType;
   /** Server-Sent Events with this as their data. */
   events?: z.ZodType;
   text?: true;
+  /** Bytes, to be saved. */
+  file?: true;
   headers?: Record<string, string>;
 }
 
 export interface Description {
   summary: string;
   answers: Record<number, Answer>;
+  /** What the body is, where it is a file's bytes and no JSON. */
+  takesFile?: string;
+  /** Whether whoever has a link may call it, without a key. */
+  byLink?: true;
   /** Refusals of this operation beside those that every operation has. */
   refusals?: Record<number, string>;
 }
@@ -42,13 +48,16 @@ const problem = (text: string): ZodOpenApiResponseObject => ({
   content: { "application/problem+json": { schema: ProblemJson } },
 });
 
-function responseOf({ description, json, events, text, headers }: Answer): ZodOpenApiResponseObject {
+const bytes = z.any().meta({ override: { type: "string", format: "binary" } });
+
+function responseOf({ description, json, events, text, file, headers }: Answer): ZodOpenApiResponseObject {
   const content = {
     ...(json && { "application/json": { schema: json } }),
     ...(events && {
       "text/event-stream": { schema: z.string().meta({ description: `Events with data: ${events.meta()?.id}.` }) },
     }),
     ...(text && { "text/plain": { schema: z.string() } }),
+    ...(file && { "application/octet-stream": { schema: bytes } }),
   };
   return {
     description,
@@ -88,11 +97,18 @@ function operationOf(name: string, handler: object, text: Description): ZodOpenA
     ...(body && {
       requestBody: { required: !body.safeParse(undefined).success, content: { "application/json": { schema: body } } },
     }),
+    ...(text.takesFile !== undefined && {
+      requestBody: {
+        description: text.takesFile,
+        required: true,
+        content: { "application/octet-stream": { schema: bytes } },
+      },
+    }),
     responses: {
       ...mapValues(text.answers, responseOf),
       ...Object.fromEntries(named.map(([status, why]) => [status, problem(why)])),
     },
-    security: rights ? [{ key: [] }] : [],
+    security: rights ? [{ key: [] }] : text.byLink ? [{ link: [] }] : [],
   };
 }
 
@@ -128,6 +144,7 @@ export function openApiDocument(controllers: Type[]) {
     components: {
       schemas,
       securitySchemes: {
+        link: { type: "apiKey", in: "query", name: "ticket", description: "What a link to a file has in it." },
         key: {
           type: "http",
           scheme: "bearer",

@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import { Access } from "../api/access/access.ts";
 import { Authenticator } from "../api/access/authenticator.ts";
 import { CallerGuard } from "../api/access/callerGuard.ts";
+import { FileLinks } from "../api/access/fileLinks.ts";
 import { Oidc } from "../api/access/oidc.ts";
 import { RateLimit } from "../api/access/rateLimit.ts";
 import { Revocations } from "../api/access/revocations.ts";
@@ -81,6 +82,7 @@ export function apiModule(
   const claims = new Claims(redis, logger);
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const tickets = new Tickets(config.tokenKey);
+  const links = new FileLinks(config.tokenKey);
   const metrics = new Metrics(patienceMs);
   addSessionFigures(metrics, records.counts);
   addJobFigures(metrics, queue);
@@ -92,7 +94,7 @@ export function apiModule(
     isMigrated: () => isMigrated(database),
   });
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
-  const access = new Access(new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit), rateLimit);
+  const access = new Access(new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit, links), rateLimit);
   const activity = new Activity(commands, logger);
   const feed = new EventFeed(trail, logger);
   const revocations = new Revocations(tenants);
@@ -135,6 +137,7 @@ export function apiModule(
       { provide: Claims, useValue: claims },
       { provide: TenantsFile, useValue: tenants },
       { provide: Tickets, useValue: tickets },
+      { provide: FileLinks, useValue: links },
       { provide: Metrics, useValue: metrics },
       { provide: Access, useValue: access },
       { provide: Activity, useValue: activity },

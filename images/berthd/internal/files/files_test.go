@@ -3,6 +3,7 @@ package files
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,6 +93,9 @@ func (f fixture) write(options *v1.WriteOptions, data ...[]byte) (*v1.FileInfo, 
 			err = stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Data{Data: part}})
 		}
 	}
+	if err == nil {
+		_ = stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_End{End: &v1.WriteEnd{}}})
+	}
 	response, err := stream.CloseAndReceive()
 	return response.GetInfo(), err
 }
@@ -168,6 +172,13 @@ func TestAnUploadThatBreaksLeavesTheOldFile(t *testing.T) {
 	testservice.Until(t, "nothing of it is left", func() bool { return len(f.names(t, f.folder)) == 1 })
 
 	_, err = f.write(&v1.WriteOptions{Path: "file", Size: proto.Uint64(10)}, []byte("short"))
+	wantCode(t, err, connect.CodeInvalidArgument)
+	// Some clients end their stream in good order when they break off.
+	stream, err = f.client.Write(f.ctx)
+	must(t, err)
+	must(t, stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Options{Options: &v1.WriteOptions{Path: "file"}}}))
+	must(t, stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Data{Data: []byte("half")}}))
+	_, err = stream.CloseAndReceive()
 	wantCode(t, err, connect.CodeInvalidArgument)
 	if got, _ := os.ReadFile(f.folder + "/file"); string(got) != "old" {
 		t.Errorf("the file is %q", got)
@@ -337,6 +348,19 @@ func (f fixture) list(t testing.TB, path string, depth, size uint32) (paths []st
 	}
 }
 
+func TestListsNamesThatAreNotUTF8(t *testing.T) {
+	f := open(t)
+	for _, name := range []string{"a", "b\xff", "c\xfe\xffd", "e\nf"} {
+		must(t, os.WriteFile(f.folder+"/"+name, nil, 0o644))
+	}
+	must(t, os.Symlink("to\xff", f.folder+"/z"))
+	if got, want := strings.Join(f.list(t, ".", 1, 1), "|"), "a|b\uFFFD|c\uFFFDd|e\nf|z"; got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+	_, err := f.client.List(f.ctx, &v1.ListFilesRequest{Path: ".", PageToken: "no base64!"})
+	wantCode(t, err, connect.CodeInvalidArgument)
+}
+
 func TestListsALargeFolder(t *testing.T) {
 	f := open(t)
 	const count = 100_000
@@ -344,7 +368,8 @@ func TestListsALargeFolder(t *testing.T) {
 	for i := range count {
 		must(t, syscall.Mknod(fmt.Sprintf("%s/large/%06d", f.folder, i), syscall.S_IFREG|0o644, 0))
 	}
-	page, err := f.client.List(f.ctx, &v1.ListFilesRequest{Path: "large", PageToken: "098999"})
+	token := base64.RawURLEncoding.EncodeToString([]byte("098999"))
+	page, err := f.client.List(f.ctx, &v1.ListFilesRequest{Path: "large", PageToken: token})
 	must(t, err)
 	if len(page.Entries) != 1000 || filepath.Base(page.Entries[0].Path) != "099000" || page.NextPageToken != "" {
 		t.Errorf("%d entries, from %s, then %q", len(page.Entries), page.Entries[0].Path, page.NextPageToken)

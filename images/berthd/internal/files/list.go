@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"io/fs"
@@ -19,8 +20,8 @@ const (
 	mostDepth   = 100
 )
 
-// List implements FileService. The page token is the path, below the folder, of the last entry given: folders may change
-// between two pages, and what stays is given exactly once.
+// List implements FileService. The page token is the path, below the folder, of the last entry given, in base64 because a name
+// need not be UTF-8: folders may change between two pages, and what stays is given exactly once.
 func (s *Service) List(ctx context.Context, request *v1.ListFilesRequest) (*v1.ListFilesResponse, error) {
 	p, err := s.Roots.at(request.Path)
 	if err != nil {
@@ -38,7 +39,11 @@ func (s *Service) List(ctx context.Context, request *v1.ListFilesRequest) (*v1.L
 	}
 	var after []string
 	if request.PageToken != "" {
-		after = strings.Split(request.PageToken, "/")
+		path, err := base64.RawURLEncoding.DecodeString(request.PageToken)
+		if err != nil {
+			return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("page_token must be a next_page_token"))
+		}
+		after = strings.Split(string(path), "/")
 	}
 	if err := l.walk(p, "", max(1, int(request.Depth)), after, true); err != nil {
 		return nil, problem(err)
@@ -96,7 +101,7 @@ func (l *lister) walk(p place, below string, depth int, after []string, top bool
 // add adds an entry, or says that the page was full already.
 func (l *lister) add(p place, path string, info fs.FileInfo) bool {
 	if len(l.response.Entries) == l.size {
-		l.response.NextPageToken = l.last
+		l.response.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(l.last))
 		return false
 	}
 	l.response.Entries = append(l.response.Entries, describe(p, info))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 	"syscall"
 
 	v1 "berth/berthd/gen/berth/v1"
@@ -47,7 +48,7 @@ func (s *Service) Stat(_ context.Context, request *v1.StatRequest) (*v1.StatResp
 
 // describe says what callers are told of a file.
 func describe(p place, info fs.FileInfo) *v1.FileInfo {
-	described := &v1.FileInfo{Path: p.absolute(), Mode: modeBits(info.Mode()), ModifiedAt: timestamppb.New(info.ModTime())}
+	described := &v1.FileInfo{Path: text(p.absolute()), Mode: modeBits(info.Mode()), ModifiedAt: timestamppb.New(info.ModTime())}
 	switch {
 	case info.Mode().IsRegular():
 		described.Kind, described.Size, described.Etag = v1.FileKind_FILE_KIND_FILE, uint64(info.Size()), etag(info)
@@ -55,12 +56,16 @@ func describe(p place, info fs.FileInfo) *v1.FileInfo {
 		described.Kind = v1.FileKind_FILE_KIND_FOLDER
 	case info.Mode()&fs.ModeSymlink != 0:
 		described.Kind = v1.FileKind_FILE_KIND_SYMLINK
-		described.Target, _ = p.Root.Readlink(p.name)
+		target, _ := p.Root.Readlink(p.name)
+		described.Target = text(target)
 	default:
 		described.Kind = v1.FileKind_FILE_KIND_OTHER
 	}
 	return described
 }
+
+// text is a name as messages can hold it: what is not UTF-8 in it is told as U+FFFD, so that the rest of a list can be sent.
+func text(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
 // modeBits are the permission bits as Unix has them.
 func modeBits(mode fs.FileMode) uint32 {

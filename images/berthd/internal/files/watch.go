@@ -40,7 +40,7 @@ func (s *Service) Watch(ctx context.Context, request *v1.WatchRequest, stream *c
 	if err := w.add(p, false); err != nil {
 		return err
 	}
-	events := append([]*v1.WatchEvent{{Kind: v1.WatchEvent_KIND_READY, Path: p.absolute()}}, w.told...)
+	events := append([]*v1.WatchEvent{{Kind: v1.WatchEvent_KIND_READY, Path: text(p.absolute())}}, w.told...)
 	stop := context.AfterFunc(ctx, func() { w.file.Close() })
 	defer stop()
 	buffer := make([]byte, 16<<10)
@@ -130,7 +130,7 @@ func (w *watch) addInside(p place, isNew bool) {
 }
 
 func (w *watch) tell(kind v1.WatchEvent_Kind, p place) {
-	w.told = append(w.told, &v1.WatchEvent{Kind: kind, Path: p.absolute()})
+	w.told = append(w.told, &v1.WatchEvent{Kind: kind, Path: text(p.absolute())})
 }
 
 // take returns what the kernel's bytes say.

@@ -56,11 +56,17 @@ func (s *Service) Write(_ context.Context, stream *connect.ClientStream[v1.Write
 	defer s.Activity.Begin()()
 	info, err := writeFile(p, options, func(to io.Writer) error {
 		for stream.Receive() {
+			if stream.Msg().GetEnd() != nil {
+				return nil
+			}
 			if _, err := to.Write(stream.Msg().GetData()); err != nil {
 				return err
 			}
 		}
-		return stream.Err()
+		if err := stream.Err(); err != nil {
+			return err
+		}
+		return connect.NewError(connect.CodeInvalidArgument, errors.New("the stream ended before its last message"))
 	})
 	if err != nil {
 		return nil, problem(err)

@@ -3,6 +3,7 @@ import type { Scope, Tenant } from "../../domain/tenants.ts";
 import { Problem } from "../http/problem.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { bearer, type CallerInfo, type Right, type TenantCaller } from "./caller.ts";
+import type { FileLink } from "./fileLinks.ts";
 import type { Rate, RateLimit } from "./rateLimit.ts";
 import type { Ticket } from "./tickets.ts";
 
@@ -19,7 +20,7 @@ export type Known = (caller: CallerInfo, rate: Rate["headers"] | undefined) => v
 
 export class Access {
   constructor(
-    private readonly authenticator: Pick<Authenticator, "identify" | "identifyTicket">,
+    private readonly authenticator: Pick<Authenticator, "identify" | "identifyTicket" | "identifyLink">,
     private readonly rateLimit: Pick<RateLimit, "take" | "takeTicket">,
   ) {}
 
@@ -51,6 +52,14 @@ export class Access {
     const found = await this.authenticator.identifyTicket(text, { address, sessionId });
     (await this.rateLimit.takeTicket(found.ticket.id))?.refuse();
     return found;
+  }
+
+  /** The link to a file, and who uses it. Throws a Problem: 401 it is no good, 429 too many calls with it. */
+  async admitLink(text: string, address: string | undefined): Promise<{ link: FileLink; caller: TenantCaller }> {
+    const { link, tenant } = await this.authenticator.identifyLink(text, address);
+    (await this.rateLimit.takeTicket(link.id))?.refuse();
+    const actor = { name: `link:${link.id}`, ...(address !== undefined && { address }) };
+    return { link, caller: { role: "tenant", tenant, scopes: [], actor, credential: link.credential } };
   }
 }
 

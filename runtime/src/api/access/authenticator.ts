@@ -5,6 +5,7 @@ import type { Tenant } from "../../domain/tenants.ts";
 import { Problem } from "../http/problem.ts";
 import type { CallerInfo } from "./caller.ts";
 import { keyCredential, lossOf } from "./credential.ts";
+import type { FileLink, FileLinks } from "./fileLinks.ts";
 import type { Oidc } from "./oidc.ts";
 import type { RateLimit } from "./rateLimit.ts";
 import type { Ticket, Tickets } from "./tickets.ts";
@@ -17,6 +18,8 @@ export class Authenticator {
     private readonly oidc?: Pick<Oidc, "verify"> | undefined,
     /** Counts what is wrong by address. Default: nobody does. */
     private readonly wrong?: Pick<RateLimit, "takeWrong"> | undefined,
+    /** Undefined where no links to files are made. */
+    private readonly links?: Pick<FileLinks, "verify"> | undefined,
   ) {}
 
   /**
@@ -86,6 +89,18 @@ export class Authenticator {
       const found = await this.#ticket(token, sessionId);
       if (found === undefined) throw new Problem(401, "The ticket is not valid, or has expired. Ask for a new one.");
       return found;
+    });
+  }
+
+  /** The link to a file, and its tenant. Throws a 401 if it is none, has expired, or was made by a key that is not good any more. */
+  identifyLink(text: string, address: string | undefined): Promise<{ link: FileLink; tenant: Tenant }> {
+    return this.#counted(address, async () => {
+      const link = await this.links?.verify(text);
+      const tenant = link && this.tenants.get(link.tenant);
+      if (link === undefined || tenant === undefined || lossOf(link.credential, this.tenants) !== undefined) {
+        throw new Problem(401, "The link is not valid, or has expired. Ask for a new one.");
+      }
+      return { link, tenant };
     });
   }
 

@@ -18,6 +18,7 @@ import type { CallerRequest } from "../access/caller.ts";
 import { assetsPath, noVncFolder, page, pageFolder } from "../page.ts";
 import { invalidInput, ProblemFilter, problemBody, sendProblem } from "./problem.ts";
 import { capConnections, closeWhenIdle, idleOptions, maxConnections } from "./sockets.ts";
+import { takeBodies } from "./uploads.ts";
 
 /** Bytes of a request's body. */
 const bodyLimit = 64 * 1024;
@@ -50,7 +51,7 @@ export async function createHttp(
       );
     },
     forceCloseConnections: "idle", // a shutdown finishes the requests that run
-    requestTimeout: 30_000,
+    requestTimeout: 0, // see uploads.ts
     http: idleOptions(),
   } as ConstructorParameters<typeof FastifyAdapter>[0]);
 
@@ -64,20 +65,7 @@ export async function createHttp(
 
   const fastify = adapter.getInstance<FastifyInstance>();
   capConnections(fastify.server, maxConnections);
-  fastify.removeContentTypeParser("text/plain");
-  // Many clients say "JSON" with each request, also with one that has no body, which Fastify would refuse. One that sends its
-  // body in chunks shows only at its end that there is none.
-  const parseJson = fastify.getDefaultJsonParser("error", "error");
-  fastify.removeContentTypeParser("application/json");
-  fastify.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
-    if (body === "") done(null, undefined);
-    else parseJson(request, body, done);
-  });
-  fastify.addHook("onRequest", (request, _reply, done) => {
-    const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
-    if (length === "0" && encoding === undefined) delete request.headers["content-type"];
-    done();
-  });
+  takeBodies(fastify);
   // Whoever is no known caller holds no connection for long by one request. A proxy's connection is many clients'.
   const isProxy = proxyAddr.compile(trustProxy);
   fastify.addHook("onResponse", (request, _reply, done) => {

@@ -12,7 +12,7 @@ const routeNote = "berth:route";
 const inputNote = "berth:input";
 
 export interface Route {
-  method: "get" | "post" | "delete";
+  method: "get" | "post" | "put" | "delete";
   /** Below the controller's prefix; parts of it that vary are named `:id`. */
   path: string;
 }
@@ -35,6 +35,7 @@ const verb =
 
 export const Get = verb("get", nest.Get);
 export const Post = verb("post", nest.Post);
+export const Put = verb("put", nest.Put);
 export const Delete = verb("delete", nest.Delete);
 
 /** A handler's parameter that `decorator` gives what `schema` makes of the input. */

@@ -143,7 +143,7 @@ func (x WatchEvent_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WatchEvent_Kind.Descriptor instead.
 func (WatchEvent_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{17, 0}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{18, 0}
 }
 
 type FileInfo struct {
@@ -623,6 +623,7 @@ type WriteRequest struct {
 	//
 	//	*WriteRequest_Options
 	//	*WriteRequest_Data
+	//	*WriteRequest_End
 	Kind          isWriteRequest_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -683,6 +684,15 @@ func (x *WriteRequest) GetData() []byte {
 	return nil
 }
 
+func (x *WriteRequest) GetEnd() *WriteEnd {
+	if x != nil {
+		if x, ok := x.Kind.(*WriteRequest_End); ok {
+			return x.End
+		}
+	}
+	return nil
+}
+
 type isWriteRequest_Kind interface {
 	isWriteRequest_Kind()
 }
@@ -695,9 +705,51 @@ type WriteRequest_Data struct {
 	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"`
 }
 
+type WriteRequest_End struct {
+	End *WriteEnd `protobuf:"bytes,3,opt,name=end,proto3,oneof"`
+}
+
 func (*WriteRequest_Options) isWriteRequest_Kind() {}
 
 func (*WriteRequest_Data) isWriteRequest_Kind() {}
+
+func (*WriteRequest_End) isWriteRequest_Kind() {}
+
+type WriteEnd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteEnd) Reset() {
+	*x = WriteEnd{}
+	mi := &file_berth_v1_files_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteEnd) ProtoMessage() {}
+
+func (x *WriteEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_berth_v1_files_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteEnd.ProtoReflect.Descriptor instead.
+func (*WriteEnd) Descriptor() ([]byte, []int) {
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{8}
+}
 
 type WriteOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -710,8 +762,7 @@ type WriteOptions struct {
 	IfMatch string `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
 	// Fails with already_exists if there is something at the path.
 	MustNotExist bool `protobuf:"varint,5,opt,name=must_not_exist,json=mustNotExist,proto3" json:"must_not_exist,omitempty"`
-	// Bytes that will come, where the caller knows: a full disk is then told before any byte is sent, and a stream that ends
-	// early leaves the old file as it is.
+	// Bytes that will come, where the caller knows: a full disk is then told before any byte is sent.
 	Size          *uint64 `protobuf:"varint,6,opt,name=size,proto3,oneof" json:"size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -719,7 +770,7 @@ type WriteOptions struct {
 
 func (x *WriteOptions) Reset() {
 	*x = WriteOptions{}
-	mi := &file_berth_v1_files_proto_msgTypes[8]
+	mi := &file_berth_v1_files_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +782,7 @@ func (x *WriteOptions) String() string {
 func (*WriteOptions) ProtoMessage() {}
 
 func (x *WriteOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[8]
+	mi := &file_berth_v1_files_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +795,7 @@ func (x *WriteOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteOptions.ProtoReflect.Descriptor instead.
 func (*WriteOptions) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{8}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WriteOptions) GetPath() string {
@@ -798,7 +849,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[9]
+	mi := &file_berth_v1_files_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +861,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[9]
+	mi := &file_berth_v1_files_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +874,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{9}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WriteResponse) GetInfo() *FileInfo {
@@ -846,7 +897,7 @@ type MakeDirRequest struct {
 
 func (x *MakeDirRequest) Reset() {
 	*x = MakeDirRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[10]
+	mi := &file_berth_v1_files_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +909,7 @@ func (x *MakeDirRequest) String() string {
 func (*MakeDirRequest) ProtoMessage() {}
 
 func (x *MakeDirRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[10]
+	mi := &file_berth_v1_files_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +922,7 @@ func (x *MakeDirRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeDirRequest.ProtoReflect.Descriptor instead.
 func (*MakeDirRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{10}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *MakeDirRequest) GetPath() string {
@@ -904,7 +955,7 @@ type MakeDirResponse struct {
 
 func (x *MakeDirResponse) Reset() {
 	*x = MakeDirResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[11]
+	mi := &file_berth_v1_files_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +967,7 @@ func (x *MakeDirResponse) String() string {
 func (*MakeDirResponse) ProtoMessage() {}
 
 func (x *MakeDirResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[11]
+	mi := &file_berth_v1_files_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +980,7 @@ func (x *MakeDirResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeDirResponse.ProtoReflect.Descriptor instead.
 func (*MakeDirResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{11}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *MakeDirResponse) GetInfo() *FileInfo {
@@ -952,7 +1003,7 @@ type MoveRequest struct {
 
 func (x *MoveRequest) Reset() {
 	*x = MoveRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[12]
+	mi := &file_berth_v1_files_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1015,7 @@ func (x *MoveRequest) String() string {
 func (*MoveRequest) ProtoMessage() {}
 
 func (x *MoveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[12]
+	mi := &file_berth_v1_files_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1028,7 @@ func (x *MoveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveRequest.ProtoReflect.Descriptor instead.
 func (*MoveRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{12}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MoveRequest) GetFrom() string {
@@ -1010,7 +1061,7 @@ type MoveResponse struct {
 
 func (x *MoveResponse) Reset() {
 	*x = MoveResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[13]
+	mi := &file_berth_v1_files_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1073,7 @@ func (x *MoveResponse) String() string {
 func (*MoveResponse) ProtoMessage() {}
 
 func (x *MoveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[13]
+	mi := &file_berth_v1_files_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1086,7 @@ func (x *MoveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveResponse.ProtoReflect.Descriptor instead.
 func (*MoveResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{13}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MoveResponse) GetInfo() *FileInfo {
@@ -1056,7 +1107,7 @@ type RemoveRequest struct {
 
 func (x *RemoveRequest) Reset() {
 	*x = RemoveRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[14]
+	mi := &file_berth_v1_files_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1119,7 @@ func (x *RemoveRequest) String() string {
 func (*RemoveRequest) ProtoMessage() {}
 
 func (x *RemoveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[14]
+	mi := &file_berth_v1_files_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1132,7 @@ func (x *RemoveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveRequest.ProtoReflect.Descriptor instead.
 func (*RemoveRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{14}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RemoveRequest) GetPath() string {
@@ -1106,7 +1157,7 @@ type RemoveResponse struct {
 
 func (x *RemoveResponse) Reset() {
 	*x = RemoveResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[15]
+	mi := &file_berth_v1_files_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1169,7 @@ func (x *RemoveResponse) String() string {
 func (*RemoveResponse) ProtoMessage() {}
 
 func (x *RemoveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[15]
+	mi := &file_berth_v1_files_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1182,7 @@ func (x *RemoveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveResponse.ProtoReflect.Descriptor instead.
 func (*RemoveResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{15}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{16}
 }
 
 type WatchRequest struct {
@@ -1146,7 +1197,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[16]
+	mi := &file_berth_v1_files_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1209,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[16]
+	mi := &file_berth_v1_files_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1222,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{16}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchRequest) GetPath() string {
@@ -1199,7 +1250,7 @@ type WatchEvent struct {
 
 func (x *WatchEvent) Reset() {
 	*x = WatchEvent{}
-	mi := &file_berth_v1_files_proto_msgTypes[17]
+	mi := &file_berth_v1_files_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1262,7 @@ func (x *WatchEvent) String() string {
 func (*WatchEvent) ProtoMessage() {}
 
 func (x *WatchEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[17]
+	mi := &file_berth_v1_files_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1275,7 @@ func (x *WatchEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEvent.ProtoReflect.Descriptor instead.
 func (*WatchEvent) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{17}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchEvent) GetKind() WatchEvent_Kind {
@@ -1250,7 +1301,7 @@ type TarDownRequest struct {
 
 func (x *TarDownRequest) Reset() {
 	*x = TarDownRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[18]
+	mi := &file_berth_v1_files_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1313,7 @@ func (x *TarDownRequest) String() string {
 func (*TarDownRequest) ProtoMessage() {}
 
 func (x *TarDownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[18]
+	mi := &file_berth_v1_files_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1326,7 @@ func (x *TarDownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TarDownRequest.ProtoReflect.Descriptor instead.
 func (*TarDownRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{18}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TarDownRequest) GetPath() string {
@@ -1294,7 +1345,7 @@ type TarDownResponse struct {
 
 func (x *TarDownResponse) Reset() {
 	*x = TarDownResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[19]
+	mi := &file_berth_v1_files_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1357,7 @@ func (x *TarDownResponse) String() string {
 func (*TarDownResponse) ProtoMessage() {}
 
 func (x *TarDownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[19]
+	mi := &file_berth_v1_files_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1370,7 @@ func (x *TarDownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TarDownResponse.ProtoReflect.Descriptor instead.
 func (*TarDownResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{19}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TarDownResponse) GetData() []byte {
@@ -1340,7 +1391,7 @@ type TarUpRequest struct {
 
 func (x *TarUpRequest) Reset() {
 	*x = TarUpRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[20]
+	mi := &file_berth_v1_files_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1403,7 @@ func (x *TarUpRequest) String() string {
 func (*TarUpRequest) ProtoMessage() {}
 
 func (x *TarUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[20]
+	mi := &file_berth_v1_files_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1416,7 @@ func (x *TarUpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TarUpRequest.ProtoReflect.Descriptor instead.
 func (*TarUpRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{20}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TarUpRequest) GetPath() string {
@@ -1392,7 +1443,7 @@ type TarUpResponse struct {
 
 func (x *TarUpResponse) Reset() {
 	*x = TarUpResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[21]
+	mi := &file_berth_v1_files_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1455,7 @@ func (x *TarUpResponse) String() string {
 func (*TarUpResponse) ProtoMessage() {}
 
 func (x *TarUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[21]
+	mi := &file_berth_v1_files_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1468,7 @@ func (x *TarUpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TarUpResponse.ProtoReflect.Descriptor instead.
 func (*TarUpResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{21}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TarUpResponse) GetFiles() uint64 {
@@ -1471,11 +1522,14 @@ const file_berth_v1_files_proto_rawDesc = "" +
 	"\fReadResponse\x12(\n" +
 	"\x04info\x18\x01 \x01(\v2\x12.berth.v1.FileInfoH\x00R\x04info\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\x06\n" +
-	"\x04kind\"`\n" +
+	"\x04kind\"\x88\x01\n" +
 	"\fWriteRequest\x122\n" +
 	"\aoptions\x18\x01 \x01(\v2\x16.berth.v1.WriteOptionsH\x00R\aoptions\x12\x14\n" +
-	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\x06\n" +
-	"\x04kind\"\xca\x01\n" +
+	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12&\n" +
+	"\x03end\x18\x03 \x01(\v2\x12.berth.v1.WriteEndH\x00R\x03endB\x06\n" +
+	"\x04kind\"\n" +
+	"\n" +
+	"\bWriteEnd\"\xca\x01\n" +
 	"\fWriteOptions\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x17\n" +
 	"\x04mode\x18\x02 \x01(\rH\x00R\x04mode\x88\x01\x01\x12!\n" +
@@ -1562,7 +1616,7 @@ func file_berth_v1_files_proto_rawDescGZIP() []byte {
 }
 
 var file_berth_v1_files_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_berth_v1_files_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_berth_v1_files_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_berth_v1_files_proto_goTypes = []any{
 	(FileKind)(0),                 // 0: berth.v1.FileKind
 	(WatchEvent_Kind)(0),          // 1: berth.v1.WatchEvent.Kind
@@ -1574,58 +1628,60 @@ var file_berth_v1_files_proto_goTypes = []any{
 	(*ReadRequest)(nil),           // 7: berth.v1.ReadRequest
 	(*ReadResponse)(nil),          // 8: berth.v1.ReadResponse
 	(*WriteRequest)(nil),          // 9: berth.v1.WriteRequest
-	(*WriteOptions)(nil),          // 10: berth.v1.WriteOptions
-	(*WriteResponse)(nil),         // 11: berth.v1.WriteResponse
-	(*MakeDirRequest)(nil),        // 12: berth.v1.MakeDirRequest
-	(*MakeDirResponse)(nil),       // 13: berth.v1.MakeDirResponse
-	(*MoveRequest)(nil),           // 14: berth.v1.MoveRequest
-	(*MoveResponse)(nil),          // 15: berth.v1.MoveResponse
-	(*RemoveRequest)(nil),         // 16: berth.v1.RemoveRequest
-	(*RemoveResponse)(nil),        // 17: berth.v1.RemoveResponse
-	(*WatchRequest)(nil),          // 18: berth.v1.WatchRequest
-	(*WatchEvent)(nil),            // 19: berth.v1.WatchEvent
-	(*TarDownRequest)(nil),        // 20: berth.v1.TarDownRequest
-	(*TarDownResponse)(nil),       // 21: berth.v1.TarDownResponse
-	(*TarUpRequest)(nil),          // 22: berth.v1.TarUpRequest
-	(*TarUpResponse)(nil),         // 23: berth.v1.TarUpResponse
-	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*WriteEnd)(nil),              // 10: berth.v1.WriteEnd
+	(*WriteOptions)(nil),          // 11: berth.v1.WriteOptions
+	(*WriteResponse)(nil),         // 12: berth.v1.WriteResponse
+	(*MakeDirRequest)(nil),        // 13: berth.v1.MakeDirRequest
+	(*MakeDirResponse)(nil),       // 14: berth.v1.MakeDirResponse
+	(*MoveRequest)(nil),           // 15: berth.v1.MoveRequest
+	(*MoveResponse)(nil),          // 16: berth.v1.MoveResponse
+	(*RemoveRequest)(nil),         // 17: berth.v1.RemoveRequest
+	(*RemoveResponse)(nil),        // 18: berth.v1.RemoveResponse
+	(*WatchRequest)(nil),          // 19: berth.v1.WatchRequest
+	(*WatchEvent)(nil),            // 20: berth.v1.WatchEvent
+	(*TarDownRequest)(nil),        // 21: berth.v1.TarDownRequest
+	(*TarDownResponse)(nil),       // 22: berth.v1.TarDownResponse
+	(*TarUpRequest)(nil),          // 23: berth.v1.TarUpRequest
+	(*TarUpResponse)(nil),         // 24: berth.v1.TarUpResponse
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
 }
 var file_berth_v1_files_proto_depIdxs = []int32{
 	0,  // 0: berth.v1.FileInfo.kind:type_name -> berth.v1.FileKind
-	24, // 1: berth.v1.FileInfo.modified_at:type_name -> google.protobuf.Timestamp
+	25, // 1: berth.v1.FileInfo.modified_at:type_name -> google.protobuf.Timestamp
 	2,  // 2: berth.v1.StatResponse.info:type_name -> berth.v1.FileInfo
 	2,  // 3: berth.v1.ListFilesResponse.entries:type_name -> berth.v1.FileInfo
 	2,  // 4: berth.v1.ReadResponse.info:type_name -> berth.v1.FileInfo
-	10, // 5: berth.v1.WriteRequest.options:type_name -> berth.v1.WriteOptions
-	2,  // 6: berth.v1.WriteResponse.info:type_name -> berth.v1.FileInfo
-	2,  // 7: berth.v1.MakeDirResponse.info:type_name -> berth.v1.FileInfo
-	2,  // 8: berth.v1.MoveResponse.info:type_name -> berth.v1.FileInfo
-	1,  // 9: berth.v1.WatchEvent.kind:type_name -> berth.v1.WatchEvent.Kind
-	3,  // 10: berth.v1.FileService.Stat:input_type -> berth.v1.StatRequest
-	5,  // 11: berth.v1.FileService.List:input_type -> berth.v1.ListFilesRequest
-	7,  // 12: berth.v1.FileService.Read:input_type -> berth.v1.ReadRequest
-	9,  // 13: berth.v1.FileService.Write:input_type -> berth.v1.WriteRequest
-	12, // 14: berth.v1.FileService.MakeDir:input_type -> berth.v1.MakeDirRequest
-	14, // 15: berth.v1.FileService.Move:input_type -> berth.v1.MoveRequest
-	16, // 16: berth.v1.FileService.Remove:input_type -> berth.v1.RemoveRequest
-	18, // 17: berth.v1.FileService.Watch:input_type -> berth.v1.WatchRequest
-	20, // 18: berth.v1.FileService.TarDown:input_type -> berth.v1.TarDownRequest
-	22, // 19: berth.v1.FileService.TarUp:input_type -> berth.v1.TarUpRequest
-	4,  // 20: berth.v1.FileService.Stat:output_type -> berth.v1.StatResponse
-	6,  // 21: berth.v1.FileService.List:output_type -> berth.v1.ListFilesResponse
-	8,  // 22: berth.v1.FileService.Read:output_type -> berth.v1.ReadResponse
-	11, // 23: berth.v1.FileService.Write:output_type -> berth.v1.WriteResponse
-	13, // 24: berth.v1.FileService.MakeDir:output_type -> berth.v1.MakeDirResponse
-	15, // 25: berth.v1.FileService.Move:output_type -> berth.v1.MoveResponse
-	17, // 26: berth.v1.FileService.Remove:output_type -> berth.v1.RemoveResponse
-	19, // 27: berth.v1.FileService.Watch:output_type -> berth.v1.WatchEvent
-	21, // 28: berth.v1.FileService.TarDown:output_type -> berth.v1.TarDownResponse
-	23, // 29: berth.v1.FileService.TarUp:output_type -> berth.v1.TarUpResponse
-	20, // [20:30] is the sub-list for method output_type
-	10, // [10:20] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	11, // 5: berth.v1.WriteRequest.options:type_name -> berth.v1.WriteOptions
+	10, // 6: berth.v1.WriteRequest.end:type_name -> berth.v1.WriteEnd
+	2,  // 7: berth.v1.WriteResponse.info:type_name -> berth.v1.FileInfo
+	2,  // 8: berth.v1.MakeDirResponse.info:type_name -> berth.v1.FileInfo
+	2,  // 9: berth.v1.MoveResponse.info:type_name -> berth.v1.FileInfo
+	1,  // 10: berth.v1.WatchEvent.kind:type_name -> berth.v1.WatchEvent.Kind
+	3,  // 11: berth.v1.FileService.Stat:input_type -> berth.v1.StatRequest
+	5,  // 12: berth.v1.FileService.List:input_type -> berth.v1.ListFilesRequest
+	7,  // 13: berth.v1.FileService.Read:input_type -> berth.v1.ReadRequest
+	9,  // 14: berth.v1.FileService.Write:input_type -> berth.v1.WriteRequest
+	13, // 15: berth.v1.FileService.MakeDir:input_type -> berth.v1.MakeDirRequest
+	15, // 16: berth.v1.FileService.Move:input_type -> berth.v1.MoveRequest
+	17, // 17: berth.v1.FileService.Remove:input_type -> berth.v1.RemoveRequest
+	19, // 18: berth.v1.FileService.Watch:input_type -> berth.v1.WatchRequest
+	21, // 19: berth.v1.FileService.TarDown:input_type -> berth.v1.TarDownRequest
+	23, // 20: berth.v1.FileService.TarUp:input_type -> berth.v1.TarUpRequest
+	4,  // 21: berth.v1.FileService.Stat:output_type -> berth.v1.StatResponse
+	6,  // 22: berth.v1.FileService.List:output_type -> berth.v1.ListFilesResponse
+	8,  // 23: berth.v1.FileService.Read:output_type -> berth.v1.ReadResponse
+	12, // 24: berth.v1.FileService.Write:output_type -> berth.v1.WriteResponse
+	14, // 25: berth.v1.FileService.MakeDir:output_type -> berth.v1.MakeDirResponse
+	16, // 26: berth.v1.FileService.Move:output_type -> berth.v1.MoveResponse
+	18, // 27: berth.v1.FileService.Remove:output_type -> berth.v1.RemoveResponse
+	20, // 28: berth.v1.FileService.Watch:output_type -> berth.v1.WatchEvent
+	22, // 29: berth.v1.FileService.TarDown:output_type -> berth.v1.TarDownResponse
+	24, // 30: berth.v1.FileService.TarUp:output_type -> berth.v1.TarUpResponse
+	21, // [21:31] is the sub-list for method output_type
+	11, // [11:21] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_berth_v1_files_proto_init() }
@@ -1641,16 +1697,17 @@ func file_berth_v1_files_proto_init() {
 	file_berth_v1_files_proto_msgTypes[7].OneofWrappers = []any{
 		(*WriteRequest_Options)(nil),
 		(*WriteRequest_Data)(nil),
+		(*WriteRequest_End)(nil),
 	}
-	file_berth_v1_files_proto_msgTypes[8].OneofWrappers = []any{}
-	file_berth_v1_files_proto_msgTypes[10].OneofWrappers = []any{}
+	file_berth_v1_files_proto_msgTypes[9].OneofWrappers = []any{}
+	file_berth_v1_files_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_berth_v1_files_proto_rawDesc), len(file_berth_v1_files_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

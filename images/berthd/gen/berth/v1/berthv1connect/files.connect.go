@@ -61,7 +61,8 @@ type FileServiceClient interface {
 	List(context.Context, *v1.ListFilesRequest) (*v1.ListFilesResponse, error)
 	// The first message has the file's facts, the others its bytes. Only regular files can be read.
 	Read(context.Context, *v1.ReadRequest) (*connect.ServerStreamForClient[v1.ReadResponse], error)
-	// The first message has the options, the others bytes. The file appears with all its bytes when the stream ends, or not at all.
+	// The first message has the options, the others bytes, and the last one says that it is the last: the end of a stream alone may
+	// be that of its connection. The file appears with all its bytes then, or not at all.
 	Write(context.Context) (*connect.ClientStreamForClientSimple[v1.WriteRequest, v1.WriteResponse], error)
 	MakeDir(context.Context, *v1.MakeDirRequest) (*v1.MakeDirResponse, error)
 	Move(context.Context, *v1.MoveRequest) (*v1.MoveResponse, error)
@@ -238,7 +239,8 @@ type FileServiceHandler interface {
 	List(context.Context, *v1.ListFilesRequest) (*v1.ListFilesResponse, error)
 	// The first message has the file's facts, the others its bytes. Only regular files can be read.
 	Read(context.Context, *v1.ReadRequest, *connect.ServerStream[v1.ReadResponse]) error
-	// The first message has the options, the others bytes. The file appears with all its bytes when the stream ends, or not at all.
+	// The first message has the options, the others bytes, and the last one says that it is the last: the end of a stream alone may
+	// be that of its connection. The file appears with all its bytes then, or not at all.
 	Write(context.Context, *connect.ClientStream[v1.WriteRequest]) (*v1.WriteResponse, error)
 	MakeDir(context.Context, *v1.MakeDirRequest) (*v1.MakeDirResponse, error)
 	Move(context.Context, *v1.MoveRequest) (*v1.MoveResponse, error)

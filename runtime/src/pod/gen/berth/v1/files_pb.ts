@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file berth/v1/files.proto.
  */
 export const file_berth_v1_files: GenFile = /*@__PURE__*/
-  fileDesc("ChRiZXJ0aC92MS9maWxlcy5wcm90bxIIYmVydGgudjEipQEKCEZpbGVJbmZvEgwKBHBhdGgYASABKAkSIAoEa2luZBgCIAEoDjISLmJlcnRoLnYxLkZpbGVLaW5kEgwKBHNpemUYAyABKAQSDAoEbW9kZRgEIAEoDRIvCgttb2RpZmllZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgGIAEoCRIOCgZ0YXJnZXQYByABKAkiLgoLU3RhdFJlcXVlc3QSDAoEcGF0aBgBIAEoCRIRCglub19mb2xsb3cYAiABKAgiMAoMU3RhdFJlc3BvbnNlEiAKBGluZm8YASABKAsyEi5iZXJ0aC52MS5GaWxlSW5mbyJWChBMaXN0RmlsZXNSZXF1ZXN0EgwKBHBhdGgYASABKAkSDQoFZGVwdGgYAiABKA0SEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiUQoRTGlzdEZpbGVzUmVzcG9uc2USIwoHZW50cmllcxgBIAMoCzISLmJlcnRoLnYxLkZpbGVJbmZvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJdCgtSZWFkUmVxdWVzdBIMCgRwYXRoGAEgASgJEg4KBm9mZnNldBgCIAEoBBITCgZsZW5ndGgYAyABKARIAIgBARIQCghpZl9tYXRjaBgEIAEoCUIJCgdfbGVuZ3RoIkoKDFJlYWRSZXNwb25zZRIiCgRpbmZvGAEgASgLMhIuYmVydGgudjEuRmlsZUluZm9IABIOCgRkYXRhGAIgASgMSABCBgoEa2luZCJRCgxXcml0ZVJlcXVlc3QSKQoHb3B0aW9ucxgBIAEoCzIWLmJlcnRoLnYxLldyaXRlT3B0aW9uc0gAEg4KBGRhdGEYAiABKAxIAEIGCgRraW5kIpQBCgxXcml0ZU9wdGlvbnMSDAoEcGF0aBgBIAEoCRIRCgRtb2RlGAIgASgNSACIAQESFAoMbWFrZV9wYXJlbnRzGAMgASgIEhAKCGlmX21hdGNoGAQgASgJEhYKDm11c3Rfbm90X2V4aXN0GAUgASgIEhEKBHNpemUYBiABKARIAYgBAUIHCgVfbW9kZUIHCgVfc2l6ZSIxCg1Xcml0ZVJlc3BvbnNlEiAKBGluZm8YASABKAsyEi5iZXJ0aC52MS5GaWxlSW5mbyJLCg5NYWtlRGlyUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKBG1vZGUYAiABKA1IAIgBARIPCgdwYXJlbnRzGAMgASgIQgcKBV9tb2RlIjMKD01ha2VEaXJSZXNwb25zZRIgCgRpbmZvGAEgASgLMhIuYmVydGgudjEuRmlsZUluZm8iOAoLTW92ZVJlcXVlc3QSDAoEZnJvbRgBIAEoCRIKCgJ0bxgCIAEoCRIPCgdyZXBsYWNlGAMgASgIIjAKDE1vdmVSZXNwb25zZRIgCgRpbmZvGAEgASgLMhIuYmVydGgudjEuRmlsZUluZm8iMAoNUmVtb3ZlUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXJlY3Vyc2l2ZRgCIAEoCCIQCg5SZW1vdmVSZXNwb25zZSIvCgxXYXRjaFJlcXVlc3QSDAoEcGF0aBgBIAEoCRIRCglyZWN1cnNpdmUYAiABKAgi5gEKCldhdGNoRXZlbnQSJwoEa2luZBgBIAEoDjIZLmJlcnRoLnYxLldhdGNoRXZlbnQuS2luZBIMCgRwYXRoGAIgASgJIqABCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU5EX1JFQURZEAESEAoMS0lORF9DUkVBVEVEEAISEQoNS0lORF9NT0RJRklFRBADEhAKDEtJTkRfUkVNT1ZFRBAEEhMKD0tJTkRfQVRUUklCVVRFUxAFEhEKDUtJTkRfT1ZFUkZMT1cQBhITCg9LSU5EX0tFRVBfQUxJVkUQByIeCg5UYXJEb3duUmVxdWVzdBIMCgRwYXRoGAEgASgJIh8KD1RhckRvd25SZXNwb25zZRIMCgRkYXRhGAEgASgMIioKDFRhclVwUmVxdWVzdBIMCgRwYXRoGAEgASgJEgwKBGRhdGEYAiABKAwiLQoNVGFyVXBSZXNwb25zZRINCgVmaWxlcxgBIAEoBBINCgVieXRlcxgCIAEoBCp7CghGaWxlS2luZBIZChVGSUxFX0tJTkRfVU5TUEVDSUZJRUQQABISCg5GSUxFX0tJTkRfRklMRRABEhQKEEZJTEVfS0lORF9GT0xERVIQAhIVChFGSUxFX0tJTkRfU1lNTElOSxADEhMKD0ZJTEVfS0lORF9PVEhFUhAEMuUECgtGaWxlU2VydmljZRI1CgRTdGF0EhUuYmVydGgudjEuU3RhdFJlcXVlc3QaFi5iZXJ0aC52MS5TdGF0UmVzcG9uc2USPwoETGlzdBIaLmJlcnRoLnYxLkxpc3RGaWxlc1JlcXVlc3QaGy5iZXJ0aC52MS5MaXN0RmlsZXNSZXNwb25zZRI3CgRSZWFkEhUuYmVydGgudjEuUmVhZFJlcXVlc3QaFi5iZXJ0aC52MS5SZWFkUmVzcG9uc2UwARI6CgVXcml0ZRIWLmJlcnRoLnYxLldyaXRlUmVxdWVzdBoXLmJlcnRoLnYxLldyaXRlUmVzcG9uc2UoARI+CgdNYWtlRGlyEhguYmVydGgudjEuTWFrZURpclJlcXVlc3QaGS5iZXJ0aC52MS5NYWtlRGlyUmVzcG9uc2USNQoETW92ZRIVLmJlcnRoLnYxLk1vdmVSZXF1ZXN0GhYuYmVydGgudjEuTW92ZVJlc3BvbnNlEjsKBlJlbW92ZRIXLmJlcnRoLnYxLlJlbW92ZVJlcXVlc3QaGC5iZXJ0aC52MS5SZW1vdmVSZXNwb25zZRI3CgVXYXRjaBIWLmJlcnRoLnYxLldhdGNoUmVxdWVzdBoULmJlcnRoLnYxLldhdGNoRXZlbnQwARJACgdUYXJEb3duEhguYmVydGgudjEuVGFyRG93blJlcXVlc3QaGS5iZXJ0aC52MS5UYXJEb3duUmVzcG9uc2UwARI6CgVUYXJVcBIWLmJlcnRoLnYxLlRhclVwUmVxdWVzdBoXLmJlcnRoLnYxLlRhclVwUmVzcG9uc2UoAUIjWiFiZXJ0aC9iZXJ0aGQvZ2VuL2JlcnRoL3YxO2JlcnRodjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChRiZXJ0aC92MS9maWxlcy5wcm90bxIIYmVydGgudjEipQEKCEZpbGVJbmZvEgwKBHBhdGgYASABKAkSIAoEa2luZBgCIAEoDjISLmJlcnRoLnYxLkZpbGVLaW5kEgwKBHNpemUYAyABKAQSDAoEbW9kZRgEIAEoDRIvCgttb2RpZmllZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgGIAEoCRIOCgZ0YXJnZXQYByABKAkiLgoLU3RhdFJlcXVlc3QSDAoEcGF0aBgBIAEoCRIRCglub19mb2xsb3cYAiABKAgiMAoMU3RhdFJlc3BvbnNlEiAKBGluZm8YASABKAsyEi5iZXJ0aC52MS5GaWxlSW5mbyJWChBMaXN0RmlsZXNSZXF1ZXN0EgwKBHBhdGgYASABKAkSDQoFZGVwdGgYAiABKA0SEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiUQoRTGlzdEZpbGVzUmVzcG9uc2USIwoHZW50cmllcxgBIAMoCzISLmJlcnRoLnYxLkZpbGVJbmZvEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJdCgtSZWFkUmVxdWVzdBIMCgRwYXRoGAEgASgJEg4KBm9mZnNldBgCIAEoBBITCgZsZW5ndGgYAyABKARIAIgBARIQCghpZl9tYXRjaBgEIAEoCUIJCgdfbGVuZ3RoIkoKDFJlYWRSZXNwb25zZRIiCgRpbmZvGAEgASgLMhIuYmVydGgudjEuRmlsZUluZm9IABIOCgRkYXRhGAIgASgMSABCBgoEa2luZCJ0CgxXcml0ZVJlcXVlc3QSKQoHb3B0aW9ucxgBIAEoCzIWLmJlcnRoLnYxLldyaXRlT3B0aW9uc0gAEg4KBGRhdGEYAiABKAxIABIhCgNlbmQYAyABKAsyEi5iZXJ0aC52MS5Xcml0ZUVuZEgAQgYKBGtpbmQiCgoIV3JpdGVFbmQilAEKDFdyaXRlT3B0aW9ucxIMCgRwYXRoGAEgASgJEhEKBG1vZGUYAiABKA1IAIgBARIUCgxtYWtlX3BhcmVudHMYAyABKAgSEAoIaWZfbWF0Y2gYBCABKAkSFgoObXVzdF9ub3RfZXhpc3QYBSABKAgSEQoEc2l6ZRgGIAEoBEgBiAEBQgcKBV9tb2RlQgcKBV9zaXplIjEKDVdyaXRlUmVzcG9uc2USIAoEaW5mbxgBIAEoCzISLmJlcnRoLnYxLkZpbGVJbmZvIksKDk1ha2VEaXJSZXF1ZXN0EgwKBHBhdGgYASABKAkSEQoEbW9kZRgCIAEoDUgAiAEBEg8KB3BhcmVudHMYAyABKAhCBwoFX21vZGUiMwoPTWFrZURpclJlc3BvbnNlEiAKBGluZm8YASABKAsyEi5iZXJ0aC52MS5GaWxlSW5mbyI4CgtNb3ZlUmVxdWVzdBIMCgRmcm9tGAEgASgJEgoKAnRvGAIgASgJEg8KB3JlcGxhY2UYAyABKAgiMAoMTW92ZVJlc3BvbnNlEiAKBGluZm8YASABKAsyEi5iZXJ0aC52MS5GaWxlSW5mbyIwCg1SZW1vdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSEQoJcmVjdXJzaXZlGAIgASgIIhAKDlJlbW92ZVJlc3BvbnNlIi8KDFdhdGNoUmVxdWVzdBIMCgRwYXRoGAEgASgJEhEKCXJlY3Vyc2l2ZRgCIAEoCCLmAQoKV2F0Y2hFdmVudBInCgRraW5kGAEgASgOMhkuYmVydGgudjEuV2F0Y2hFdmVudC5LaW5kEgwKBHBhdGgYAiABKAkioAEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfUkVBRFkQARIQCgxLSU5EX0NSRUFURUQQAhIRCg1LSU5EX01PRElGSUVEEAMSEAoMS0lORF9SRU1PVkVEEAQSEwoPS0lORF9BVFRSSUJVVEVTEAUSEQoNS0lORF9PVkVSRkxPVxAGEhMKD0tJTkRfS0VFUF9BTElWRRAHIh4KDlRhckRvd25SZXF1ZXN0EgwKBHBhdGgYASABKAkiHwoPVGFyRG93blJlc3BvbnNlEgwKBGRhdGEYASABKAwiKgoMVGFyVXBSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEZGF0YRgCIAEoDCItCg1UYXJVcFJlc3BvbnNlEg0KBWZpbGVzGAEgASgEEg0KBWJ5dGVzGAIgASgEKnsKCEZpbGVLaW5kEhkKFUZJTEVfS0lORF9VTlNQRUNJRklFRBAAEhIKDkZJTEVfS0lORF9GSUxFEAESFAoQRklMRV9LSU5EX0ZPTERFUhACEhUKEUZJTEVfS0lORF9TWU1MSU5LEAMSEwoPRklMRV9LSU5EX09USEVSEAQy5QQKC0ZpbGVTZXJ2aWNlEjUKBFN0YXQSFS5iZXJ0aC52MS5TdGF0UmVxdWVzdBoWLmJlcnRoLnYxLlN0YXRSZXNwb25zZRI/CgRMaXN0EhouYmVydGgudjEuTGlzdEZpbGVzUmVxdWVzdBobLmJlcnRoLnYxLkxpc3RGaWxlc1Jlc3BvbnNlEjcKBFJlYWQSFS5iZXJ0aC52MS5SZWFkUmVxdWVzdBoWLmJlcnRoLnYxLlJlYWRSZXNwb25zZTABEjoKBVdyaXRlEhYuYmVydGgudjEuV3JpdGVSZXF1ZXN0GhcuYmVydGgudjEuV3JpdGVSZXNwb25zZSgBEj4KB01ha2VEaXISGC5iZXJ0aC52MS5NYWtlRGlyUmVxdWVzdBoZLmJlcnRoLnYxLk1ha2VEaXJSZXNwb25zZRI1CgRNb3ZlEhUuYmVydGgudjEuTW92ZVJlcXVlc3QaFi5iZXJ0aC52MS5Nb3ZlUmVzcG9uc2USOwoGUmVtb3ZlEhcuYmVydGgudjEuUmVtb3ZlUmVxdWVzdBoYLmJlcnRoLnYxLlJlbW92ZVJlc3BvbnNlEjcKBVdhdGNoEhYuYmVydGgudjEuV2F0Y2hSZXF1ZXN0GhQuYmVydGgudjEuV2F0Y2hFdmVudDABEkAKB1RhckRvd24SGC5iZXJ0aC52MS5UYXJEb3duUmVxdWVzdBoZLmJlcnRoLnYxLlRhckRvd25SZXNwb25zZTABEjoKBVRhclVwEhYuYmVydGgudjEuVGFyVXBSZXF1ZXN0GhcuYmVydGgudjEuVGFyVXBSZXNwb25zZSgBQiNaIWJlcnRoL2JlcnRoZC9nZW4vYmVydGgvdjE7YmVydGh2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message berth.v1.FileInfo
@@ -260,6 +260,12 @@ export type WriteRequest = Message<"berth.v1.WriteRequest"> & {
      */
     value: Uint8Array;
     case: "data";
+  } | {
+    /**
+     * @generated from field: berth.v1.WriteEnd end = 3;
+     */
+    value: WriteEnd;
+    case: "end";
   } | { case: undefined; value?: undefined };
 };
 
@@ -269,6 +275,19 @@ export type WriteRequest = Message<"berth.v1.WriteRequest"> & {
  */
 export const WriteRequestSchema: GenMessage<WriteRequest> = /*@__PURE__*/
   messageDesc(file_berth_v1_files, 7);
+
+/**
+ * @generated from message berth.v1.WriteEnd
+ */
+export type WriteEnd = Message<"berth.v1.WriteEnd"> & {
+};
+
+/**
+ * Describes the message berth.v1.WriteEnd.
+ * Use `create(WriteEndSchema)` to create a new message.
+ */
+export const WriteEndSchema: GenMessage<WriteEnd> = /*@__PURE__*/
+  messageDesc(file_berth_v1_files, 8);
 
 /**
  * @generated from message berth.v1.WriteOptions
@@ -308,8 +327,7 @@ export type WriteOptions = Message<"berth.v1.WriteOptions"> & {
   mustNotExist: boolean;
 
   /**
-   * Bytes that will come, where the caller knows: a full disk is then told before any byte is sent, and a stream that ends
-   * early leaves the old file as it is.
+   * Bytes that will come, where the caller knows: a full disk is then told before any byte is sent.
    *
    * @generated from field: optional uint64 size = 6;
    */
@@ -321,7 +339,7 @@ export type WriteOptions = Message<"berth.v1.WriteOptions"> & {
  * Use `create(WriteOptionsSchema)` to create a new message.
  */
 export const WriteOptionsSchema: GenMessage<WriteOptions> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 8);
+  messageDesc(file_berth_v1_files, 9);
 
 /**
  * @generated from message berth.v1.WriteResponse
@@ -338,7 +356,7 @@ export type WriteResponse = Message<"berth.v1.WriteResponse"> & {
  * Use `create(WriteResponseSchema)` to create a new message.
  */
 export const WriteResponseSchema: GenMessage<WriteResponse> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 9);
+  messageDesc(file_berth_v1_files, 10);
 
 /**
  * @generated from message berth.v1.MakeDirRequest
@@ -369,7 +387,7 @@ export type MakeDirRequest = Message<"berth.v1.MakeDirRequest"> & {
  * Use `create(MakeDirRequestSchema)` to create a new message.
  */
 export const MakeDirRequestSchema: GenMessage<MakeDirRequest> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 10);
+  messageDesc(file_berth_v1_files, 11);
 
 /**
  * @generated from message berth.v1.MakeDirResponse
@@ -386,7 +404,7 @@ export type MakeDirResponse = Message<"berth.v1.MakeDirResponse"> & {
  * Use `create(MakeDirResponseSchema)` to create a new message.
  */
 export const MakeDirResponseSchema: GenMessage<MakeDirResponse> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 11);
+  messageDesc(file_berth_v1_files, 12);
 
 /**
  * @generated from message berth.v1.MoveRequest
@@ -417,7 +435,7 @@ export type MoveRequest = Message<"berth.v1.MoveRequest"> & {
  * Use `create(MoveRequestSchema)` to create a new message.
  */
 export const MoveRequestSchema: GenMessage<MoveRequest> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 12);
+  messageDesc(file_berth_v1_files, 13);
 
 /**
  * @generated from message berth.v1.MoveResponse
@@ -434,7 +452,7 @@ export type MoveResponse = Message<"berth.v1.MoveResponse"> & {
  * Use `create(MoveResponseSchema)` to create a new message.
  */
 export const MoveResponseSchema: GenMessage<MoveResponse> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 13);
+  messageDesc(file_berth_v1_files, 14);
 
 /**
  * @generated from message berth.v1.RemoveRequest
@@ -458,7 +476,7 @@ export type RemoveRequest = Message<"berth.v1.RemoveRequest"> & {
  * Use `create(RemoveRequestSchema)` to create a new message.
  */
 export const RemoveRequestSchema: GenMessage<RemoveRequest> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 14);
+  messageDesc(file_berth_v1_files, 15);
 
 /**
  * @generated from message berth.v1.RemoveResponse
@@ -471,7 +489,7 @@ export type RemoveResponse = Message<"berth.v1.RemoveResponse"> & {
  * Use `create(RemoveResponseSchema)` to create a new message.
  */
 export const RemoveResponseSchema: GenMessage<RemoveResponse> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 15);
+  messageDesc(file_berth_v1_files, 16);
 
 /**
  * @generated from message berth.v1.WatchRequest
@@ -497,7 +515,7 @@ export type WatchRequest = Message<"berth.v1.WatchRequest"> & {
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 16);
+  messageDesc(file_berth_v1_files, 17);
 
 /**
  * @generated from message berth.v1.WatchEvent
@@ -521,7 +539,7 @@ export type WatchEvent = Message<"berth.v1.WatchEvent"> & {
  * Use `create(WatchEventSchema)` to create a new message.
  */
 export const WatchEventSchema: GenMessage<WatchEvent> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 17);
+  messageDesc(file_berth_v1_files, 18);
 
 /**
  * @generated from enum berth.v1.WatchEvent.Kind
@@ -580,7 +598,7 @@ export enum WatchEvent_Kind {
  * Describes the enum berth.v1.WatchEvent.Kind.
  */
 export const WatchEvent_KindSchema: GenEnum<WatchEvent_Kind> = /*@__PURE__*/
-  enumDesc(file_berth_v1_files, 17, 0);
+  enumDesc(file_berth_v1_files, 18, 0);
 
 /**
  * @generated from message berth.v1.TarDownRequest
@@ -597,7 +615,7 @@ export type TarDownRequest = Message<"berth.v1.TarDownRequest"> & {
  * Use `create(TarDownRequestSchema)` to create a new message.
  */
 export const TarDownRequestSchema: GenMessage<TarDownRequest> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 18);
+  messageDesc(file_berth_v1_files, 19);
 
 /**
  * @generated from message berth.v1.TarDownResponse
@@ -614,7 +632,7 @@ export type TarDownResponse = Message<"berth.v1.TarDownResponse"> & {
  * Use `create(TarDownResponseSchema)` to create a new message.
  */
 export const TarDownResponseSchema: GenMessage<TarDownResponse> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 19);
+  messageDesc(file_berth_v1_files, 20);
 
 /**
  * @generated from message berth.v1.TarUpRequest
@@ -638,7 +656,7 @@ export type TarUpRequest = Message<"berth.v1.TarUpRequest"> & {
  * Use `create(TarUpRequestSchema)` to create a new message.
  */
 export const TarUpRequestSchema: GenMessage<TarUpRequest> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 20);
+  messageDesc(file_berth_v1_files, 21);
 
 /**
  * @generated from message berth.v1.TarUpResponse
@@ -660,7 +678,7 @@ export type TarUpResponse = Message<"berth.v1.TarUpResponse"> & {
  * Use `create(TarUpResponseSchema)` to create a new message.
  */
 export const TarUpResponseSchema: GenMessage<TarUpResponse> = /*@__PURE__*/
-  messageDesc(file_berth_v1_files, 21);
+  messageDesc(file_berth_v1_files, 22);
 
 /**
  * @generated from enum berth.v1.FileKind
@@ -734,7 +752,8 @@ export const FileService: GenService<{
     output: typeof ReadResponseSchema;
   },
   /**
-   * The first message has the options, the others bytes. The file appears with all its bytes when the stream ends, or not at all.
+   * The first message has the options, the others bytes, and the last one says that it is the last: the end of a stream alone may
+   * be that of its connection. The file appears with all its bytes then, or not at all.
    *
    * @generated from rpc berth.v1.FileService.Write
    */

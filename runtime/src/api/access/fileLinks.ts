@@ -1,0 +1,69 @@
+/** Links to one file of a session, to read or to write it, which whoever has one may use until it expires. */
+import { randomUUID } from "node:crypto";
+import { jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+import { Credential } from "./credential.ts";
+
+const audience = "berth-file";
+const Claims = z.object({
+  sub: z.uuid(),
+  tenant: z.string(),
+  path: z.string(),
+  access: z.enum(["read", "write"]),
+  jti: z.string(),
+  by: Credential,
+});
+
+/** What a link is made for. */
+export interface FilePermission {
+  sessionId: string;
+  tenant: string;
+  path: string;
+  access: "read" | "write";
+}
+
+export interface FileLink extends FilePermission {
+  id: string;
+  /** What the link was made with: without it the link is good for nothing. */
+  credential: Credential;
+}
+
+export class FileLinks {
+  readonly #key: Uint8Array;
+
+  /** Signed with the token key itself, for an audience of its own. */
+  constructor(tokenKey: string) {
+    this.#key = new TextEncoder().encode(tokenKey);
+  }
+
+  /** `by` is the credential of the caller that the link is made for. */
+  async issue(
+    { sessionId, tenant, path, access }: FilePermission,
+    by: Credential,
+    lifetimeSeconds: number,
+  ): Promise<{ link: string; id: string; expiresAt: Date }> {
+    const issuedAt = Math.floor(Date.now() / 1000);
+    const id = randomUUID();
+    const link = await new SignJWT({ tenant, path, access, by })
+      .setProtectedHeader({ alg: "HS256" })
+      .setSubject(sessionId)
+      .setAudience(audience)
+      .setJti(id)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + lifetimeSeconds)
+      .sign(this.#key);
+    return { link, id, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
+  }
+
+  /** What the link allows, or undefined if it is not ours, has expired or is damaged. */
+  async verify(link: string): Promise<FileLink | undefined> {
+    try {
+      const options = { algorithms: ["HS256"], audience, requiredClaims: ["exp"] };
+      const { payload } = await jwtVerify(link, this.#key, options);
+      const { sub: sessionId, tenant, path, access, jti: id, by: credential } = Claims.parse(payload);
+      return { sessionId, tenant, path, access, id, credential };
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,160 @@
+/** Files of sessions in the API's answers, and what is asked for of them. */
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { z } from "zod";
+import { type FileInfo, FileKind, type WatchEvent, WatchEvent_Kind } from "../pod/gen/berth/v1/files_pb.ts";
+import { jsonObject, plainText, wholeNumber, YesOrNo } from "./http/input.ts";
+
+/** A path in a session. Whether it may be seen is the pod's to say. */
+export const filePath = plainText(4_096)
+  .min(1, "must not be empty")
+  .meta({ description: "Absolute, or below the workspace." });
+
+const mode = z.string().regex(/^[01]?[0-7]{3}$/, "must be permission bits in octal, e.g. 0644");
+const parents = (what: string) => `Whether missing folders above ${what} are made.`;
+
+export const PathQuery = z.strictObject({ path: filePath });
+export type PathQuery = z.infer<typeof PathQuery>;
+
+export const WriteQuery = z.strictObject({
+  path: filePath,
+  mode: mode.optional().meta({ description: "Default: that of the file that is replaced, else 0644." }),
+  parents: YesOrNo.default("false").meta({ description: parents("the file") }),
+});
+export type WriteQuery = z.infer<typeof WriteQuery>;
+
+export const RemoveQuery = z.strictObject({
+  path: filePath,
+  recursive: YesOrNo.default("false").meta({ description: "Whether a folder goes with all that is in it." }),
+});
+export type RemoveQuery = z.infer<typeof RemoveQuery>;
+
+export const InfoQuery = z.strictObject({
+  path: filePath,
+  follow: YesOrNo.default("true").meta({ description: "Whether of a symlink it is told what it leads to." }),
+});
+export type InfoQuery = z.infer<typeof InfoQuery>;
+
+export const ListQuery = z.strictObject({
+  path: filePath.default("."),
+  depth: wholeNumber(1, 100, 1),
+  limit: wholeNumber(1, 1_000, 1_000),
+  cursor: z
+    .string()
+    .regex(/^[\w-]{1,8192}$/, "must be a nextCursor of an earlier answer")
+    .optional(),
+});
+export type ListQuery = z.infer<typeof ListQuery>;
+
+export const WatchQuery = z.strictObject({
+  path: filePath.default("."),
+  recursive: YesOrNo.default("false").meta({
+    description: "Whether the folders in it are watched too, new ones as well.",
+  }),
+});
+export type WatchQuery = z.infer<typeof WatchQuery>;
+
+export const FolderBody = jsonObject({
+  path: filePath,
+  mode: mode.optional().meta({ description: "Default: 0755." }),
+  parents: z
+    .boolean("must be true or false")
+    .default(false)
+    .meta({ description: `${parents("it")} A folder that is there already is then fine.` }),
+}).meta({ id: "NewFolder" });
+export type FolderBody = z.infer<typeof FolderBody>;
+
+export const MoveBody = jsonObject({
+  from: filePath,
+  to: filePath,
+  replace: z
+    .boolean("must be true or false")
+    .default(false)
+    .meta({ description: "Whether a file that is there already is replaced." }),
+}).meta({ id: "Move" });
+export type MoveBody = z.infer<typeof MoveBody>;
+
+export const LinkBody = jsonObject({
+  path: filePath,
+  access: z
+    .enum(["read", "write"], "must be read or write")
+    .meta({ description: "What whoever has the link may do with the file at the path." }),
+  lifetimeSeconds: z
+    .int("must be a whole number of seconds")
+    .min(10, "must be at least 10")
+    .max(86_400, "must be at most 86400, a day")
+    .default(300),
+}).meta({ id: "NewFileLink" });
+export type LinkBody = z.infer<typeof LinkBody>;
+
+export const LinkJson = z.object({ url: z.url(), expiresAt: z.iso.datetime() }).meta({ id: "FileLink" });
+
+export const FileJson = z
+  .object({
+    path: z.string().meta({ description: "Absolute. What is not UTF-8 in a name is U+FFFD." }),
+    kind: z.enum(["file", "folder", "symlink", "other"]),
+    size: z.int().nullable().meta({ description: "In bytes; null unless it is a file." }),
+    mode: z.string().meta({ description: "The permission bits in octal, e.g. 0644." }),
+    modifiedAt: z.iso.datetime(),
+    etag: z.string().nullable().meta({ description: "Changes when the file's bytes do; null unless it is a file." }),
+    target: z.string().nullable().meta({ description: "What a symlink says; null unless it is one." }),
+  })
+  .meta({ id: "File" });
+export type FileJson = z.infer<typeof FileJson>;
+
+export const FilesJson = z
+  .object({ items: z.array(FileJson), nextCursor: z.string().nullable() })
+  .meta({ id: "Files" });
+
+export const ArchiveJson = z.object({ files: z.int(), bytes: z.int() }).meta({ id: "Unpacked" });
+
+export const WatchEventJson = z
+  .object({
+    type: z.enum(["ready", "created", "modified", "removed", "attributes", "overflow"]).meta({
+      description:
+        "ready: changes from now on are told; modified: a writer has closed the file; overflow: changes were lost, list again.",
+    }),
+    path: z.string(),
+  })
+  .meta({ id: "FileEvent" });
+export type WatchEventJson = z.infer<typeof WatchEventJson>;
+
+export const modeBits = (mode: string) => Number.parseInt(mode, 8);
+
+const kinds = {
+  [FileKind.UNSPECIFIED]: "other",
+  [FileKind.FILE]: "file",
+  [FileKind.FOLDER]: "folder",
+  [FileKind.SYMLINK]: "symlink",
+  [FileKind.OTHER]: "other",
+} as const;
+
+export function fileJson(info: FileInfo | undefined): FileJson {
+  if (info === undefined) throw new Error("berthd's answer has no file in it");
+  const { path, kind, size, mode, modifiedAt, etag, target } = info;
+  return {
+    path,
+    kind: kinds[kind],
+    size: kind === FileKind.FILE ? Number(size) : null,
+    mode: mode.toString(8).padStart(4, "0"),
+    modifiedAt: (modifiedAt === undefined ? new Date(0) : timestampDate(modifiedAt)).toISOString(),
+    etag: etag === "" ? null : etag,
+    target: kind === FileKind.SYMLINK ? target : null,
+  };
+}
+
+const changes: Record<WatchEvent_Kind, WatchEventJson["type"] | undefined> = {
+  [WatchEvent_Kind.UNSPECIFIED]: undefined,
+  [WatchEvent_Kind.READY]: "ready",
+  [WatchEvent_Kind.CREATED]: "created",
+  [WatchEvent_Kind.MODIFIED]: "modified",
+  [WatchEvent_Kind.REMOVED]: "removed",
+  [WatchEvent_Kind.ATTRIBUTES]: "attributes",
+  [WatchEvent_Kind.OVERFLOW]: "overflow",
+  [WatchEvent_Kind.KEEP_ALIVE]: undefined,
+};
+
+/** The change for users; null for what only says that the watch is alive. */
+export function watchEventJson({ kind, path }: WatchEvent): WatchEventJson | null {
+  const type = changes[kind];
+  return type === undefined ? null : { type, path };
+}

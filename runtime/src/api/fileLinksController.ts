@@ -1,0 +1,120 @@
+/** Links to single files: made by who may, and used by whoever has one. */
+import { HttpCode, Inject, Req, Res, UseGuards } from "@nestjs/common";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { Access } from "./access/access.ts";
+import { Allow, Caller, type CallerRequest, type TenantCaller } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { FileLinks } from "./access/fileLinks.ts";
+import { FileJson, LinkBody, LinkJson } from "./fileJson.ts";
+import {
+  fileAnswers,
+  fileRefusals,
+  quoted,
+  ReadHeaders,
+  readRefusals,
+  WriteHeaders,
+  writeRefusals,
+} from "./filesController.ts";
+import { sendFile, takeFile } from "./fileTransfer.ts";
+import { IdParams } from "./http/input.ts";
+import { Problem } from "./http/problem.ts";
+import { Body, Controller, Get, Headers, Param, Post, Put, Query } from "./http/routes.ts";
+import { Streams } from "./http/streams.ts";
+import { TakesFile } from "./http/uploads.ts";
+import { Describe } from "./openApi.ts";
+import { type RunningSession, SessionPods } from "./sessionPods.ts";
+import { PUBLIC_URL } from "./tokens.ts";
+
+const LinkQuery = z.strictObject({
+  ticket: z.string("must be the ticket of a link").meta({ description: "As it is in the link." }),
+});
+type LinkQuery = z.infer<typeof LinkQuery>;
+
+const linkRefusals = {
+  401: "The link is not valid any more, or not for this.",
+  429: "Too many calls; Retry-After says when to try again.",
+};
+
+@Controller("v1")
+export class FileLinksController {
+  constructor(
+    @Inject(Access) private readonly access: Access,
+    @Inject(FileLinks) private readonly links: FileLinks,
+    @Inject(SessionPods) private readonly pods: SessionPods,
+    @Inject(Streams) private readonly streams: Streams,
+    @Inject(PUBLIC_URL) private readonly publicUrl: string,
+  ) {}
+
+  @Post("sessions/:id/files/links")
+  @UseGuards(CallerGuard)
+  @Allow("write")
+  @Describe({
+    summary: "A link by which whoever has it may read or write one file, until it expires or its maker's key does",
+    answers: { 201: { description: "The link.", json: LinkJson } },
+    refusals: fileRefusals,
+  })
+  async makeFileLink(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+    @Body({ schema: LinkBody }) { path, access, lifetimeSeconds }: LinkBody,
+  ): Promise<z.infer<typeof LinkJson>> {
+    const permission = { sessionId: id, tenant: caller.tenant.name, path, access };
+    const link = await this.links.issue(permission, caller.credential, lifetimeSeconds);
+    await this.pods.use(id, caller, "file", `makes the link ${link.id} to ${access} ${quoted(path)}`);
+    const url = `${this.publicUrl}/v1/files?ticket=${link.link}`;
+    return { url, expiresAt: link.expiresAt.toISOString() };
+  }
+
+  @Get("files")
+  @Describe({
+    summary: "The file that a link for reading is for, without a key",
+    byLink: true,
+    answers: fileAnswers,
+    refusals: { ...readRefusals, ...linkRefusals },
+  })
+  async readLinkedFile(
+    @Query({ schema: LinkQuery }) { ticket }: LinkQuery,
+    @Headers({ schema: ReadHeaders }) _headers: unknown,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { session, path, signal } = await this.#use(ticket, "read", reply);
+    await sendFile(this.pods, session, path, reply, signal);
+  }
+
+  @Put("files")
+  @HttpCode(200)
+  @TakesFile()
+  @Describe({
+    summary: "Write the file that a link for writing is for, without a key",
+    byLink: true,
+    takesFile: "The file's bytes.",
+    answers: { 200: { description: "The file.", json: FileJson } },
+    refusals: { ...writeRefusals, ...linkRefusals },
+  })
+  async writeLinkedFile(
+    @Query({ schema: LinkQuery }) { ticket }: LinkQuery,
+    @Headers({ schema: WriteHeaders }) _headers: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<FileJson> {
+    const { session, path, signal } = await this.#use(ticket, "write", reply);
+    return takeFile(this.pods, session, { path, parents: "false" }, request, signal);
+  }
+
+  async #use(
+    ticket: string,
+    access: "read" | "write",
+    reply: FastifyReply,
+  ): Promise<{ session: RunningSession; path: string; signal: AbortSignal }> {
+    const request = reply.request as CallerRequest;
+    const { link, caller } = await this.access.admitLink(ticket, request.ip);
+    request.caller = caller;
+    reply.header("cache-control", "no-store");
+    if (link.access !== access)
+      throw new Problem(401, `The link is good to ${link.access} the file, not to ${access} it.`);
+    const signal = this.streams.open(link.tenant, reply);
+    const what = `${access}s ${quoted(link.path)} by the link ${link.id}`;
+    return { session: await this.pods.use(link.sessionId, caller, "file", what), path: link.path, signal };
+  }
+}
