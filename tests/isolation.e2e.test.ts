@@ -110,7 +110,7 @@ async function podOf(component: string): Promise<V1Pod> {
 const service = (name: string) => `${name}.berth.svc.cluster.local`;
 
 /** A session's port from elsewhere. VNC itself listens inside its pod only, which is a test of its own. */
-const sessionPort = ({ name, address }: SessionPlace, port: 6080 | 6081, expected: Cell["expected"]): Cell => ({
+const sessionPort = ({ name, address }: SessionPlace, port: 6080 | 6081 | 6082, expected: Cell["expected"]): Cell => ({
   to: name,
   host: address,
   port,
@@ -122,6 +122,7 @@ const sessionCells = (): Cell[] => [
   ...[sibling, stranger].flatMap((session) => [
     sessionPort(session, 6080, "timed out"),
     sessionPort(session, 6081, "timed out"),
+    sessionPort(session, 6082, "timed out"),
   ]),
   { to: "API, for sessions", host: service("api"), port: 3002, expected: "open" },
   { to: "API, for users", host: service("api"), port: 80, expected: "timed out" },
@@ -215,19 +216,25 @@ test("isolation matrix: only what is meant to answer does, and what is closed to
     [
       withNode("API", "deploy/api"),
       [
-        ...sessions.map((session) => sessionPort(session, 6080, "open")),
+        ...sessions.flatMap((session) => [sessionPort(session, 6080, "open"), sessionPort(session, 6082, "open")]),
         sessionPort(own, 6081, "timed out"),
         { to: "Postgres", host: service("postgres"), port: 5432, expected: "open" },
         { to: "Redis", host: service("redis"), port: 6379, expected: "open" },
       ],
     ],
-    [withNode("worker", "deploy/worker"), [sessionPort(own, 6080, "timed out"), sessionPort(own, 6081, "timed out")]],
-    [withoutNode("Prometheus", prometheus), sessions.map((session) => sessionPort(session, 6081, "open"))],
+    [
+      withNode("worker", "deploy/worker"),
+      ([6080, 6081, 6082] as const).map((port) => sessionPort(own, port, "timed out")),
+    ],
+    [
+      withoutNode("Prometheus", prometheus),
+      [...sessions.map((session) => sessionPort(session, 6081, "open")), sessionPort(own, 6082, "timed out")],
+    ],
     [
       withoutNode("metrics adapter", adapter),
       [{ to: "Prometheus", host: prometheus.status?.podIP ?? "", port: 9090, expected: "open" }],
     ],
-    [free, [sessionPort(own, 6080, "timed out"), sessionPort(own, 6081, "timed out"), ...freeCells()]],
+    [free, [...([6080, 6081, 6082] as const).map((port) => sessionPort(own, port, "timed out")), ...freeCells()]],
   ];
   const rows = (
     await Promise.all(
@@ -253,7 +260,7 @@ test("isolation matrix: only what is meant to answer does, and what is closed to
   expect(rows.map(({ cell }) => targetOf(cell)).filter((target) => !answering.has(target))).toEqual([]);
 });
 
-test("VNC itself listens inside its pod only; what others may reach are the desktop's and the metrics' ports", async () => {
+test("VNC itself listens inside its pod only; what others may reach are the ports of desktop, services and metrics", async () => {
   const table = await own.shell(["cat", "/proc/net/tcp", "/proc/net/tcp6"]);
   // Column 2 is the address and port in hexadecimal digits, column 4 the state; 0A listens.
   const listening = table
@@ -267,7 +274,7 @@ test("VNC itself listens inside its pod only; what others may reach are the desk
       .filter(([address]) => loopback.includes(address) === isLoopback)
       .map(([, port]) => Number.parseInt(port, 16));
   expect(ports(true)).toContain(5900);
-  expect(new Set(ports(false))).toEqual(new Set([6080, 6081]));
+  expect(new Set(ports(false))).toEqual(new Set([6080, 6081, 6082]));
 });
 
 /** Every container has these, in memory and of its own. */

@@ -82,7 +82,7 @@ const closed = (to: string, host: string, port: number): Cell => ({ to, host, po
 
 /** What each place may and may not reach. */
 const matrix = (): [Place, Cell[]][] => {
-  const [desktop, itsMetrics] = ["a session's desktop", "a session's metrics"];
+  const [desktop, services, itsMetrics] = ["a session's desktop", "a session's services", "a session's metrics"];
   const stores = [
     open("Postgres", service("postgres"), 5432),
     open("Redis", service("redis"), 6379),
@@ -92,8 +92,16 @@ const matrix = (): [Place, Cell[]][] => {
     closed(itsMetrics, addressOf(acme), 6081),
   ];
   return [
-    [api, [...stores, open(desktop, addressOf(acme), 6080), closed("a session's VNC", addressOf(acme), 5900)]],
-    [worker, [...stores, closed(desktop, addressOf(acme), 6080)]],
+    [
+      api,
+      [
+        ...stores,
+        open(desktop, addressOf(acme), 6080),
+        open(services, addressOf(acme), 6082),
+        closed("a session's VNC", addressOf(acme), 5900),
+      ],
+    ],
+    [worker, [...stores, closed(desktop, addressOf(acme), 6080), closed(services, addressOf(acme), 6082)]],
     [prometheus, probes.map((probe) => open(`metrics of ${probe.name}`, addressOf(probe), 6081))],
     [
       acme,
@@ -113,6 +121,7 @@ const matrix = (): [Place, Cell[]][] => {
       [
         open("API, for sessions", service("api"), 3002),
         closed(desktop, addressOf(acme), 6080),
+        closed(services, addressOf(acme), 6082),
         closed(itsMetrics, addressOf(acme), 6081),
       ],
     ]),

@@ -37,7 +37,8 @@ const sessions = {
   podSelector: { matchLabels: sessionSelector },
 };
 
-const toDesktops = { to: [sessions], ports: tcp(6080) };
+/** Their desktops, and berthd's services. */
+const toSessions = { to: [sessions], ports: tcp(6080, 6082) };
 
 const toPrometheus = { to: [pods(prometheus)], ports: tcp(9090) };
 
@@ -82,7 +83,7 @@ export function platformPolicies(
     "allow-dns": allowDns,
     "api-ingress": allowIngress(api, tcp(3000, 3001), users),
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
-    "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toDesktops], toKubernetes, toOthers)),
+    "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toSessions], toKubernetes, toOthers)),
     "api-metrics-ingress": allowIngress(api, tcp(3000), [pods(prometheus)]),
     "worker-ingress": allowIngress(worker, tcp(3000), [pods(prometheus)]),
     "worker-egress": allowEgress(worker, joined([...toPostgres, ...toRedis], toKubernetes, toOthers)),

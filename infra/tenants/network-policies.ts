@@ -10,7 +10,7 @@ type Policy = pulumi.Input<types.input.networking.v1.NetworkPolicySpec>;
 
 /**
  * Whom a tenant's sessions may talk to: DNS, the API on the port that is for sessions, and the addresses of the allow
- * list. Who may talk to them: the API on the desktop's port, Prometheus on that of the metrics. Nobody else, not even a
+ * list. Who may talk to them: the API on the ports of the desktop and of berthd's services, Prometheus on that of the metrics. Nobody else, not even a
  * session of the same tenant.
  */
 export function tenantPolicies(
@@ -23,7 +23,7 @@ export function tenantPolicies(
     "deny-all": denyAll,
     "allow-dns": allowDns,
     "desktop-ingress": platform.apply((namespace) =>
-      allowIngress(sessionSelector, tcp(6080), [podsIn(namespace, selector("api"))]),
+      allowIngress(sessionSelector, tcp(6080, 6082), [podsIn(namespace, selector("api"))]),
     ),
     "metrics-ingress": platform.apply((namespace) =>
       allowIngress(sessionSelector, tcp(6081), [podsIn(namespace, selector("prometheus"))]),

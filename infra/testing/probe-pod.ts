@@ -5,9 +5,9 @@ export interface Place {
   pod: string;
 }
 
-/** Listens on the ports of desktop and VNC, and answers on that of the metrics. */
+/** Listens on the ports of desktop, services and VNC, and answers on that of the metrics. */
 const program = `
-  for (const port of [6080, 5900]) require("net").createServer((socket) => socket.end()).listen(port);
+  for (const port of [6080, 6082, 5900]) require("net").createServer((socket) => socket.end()).listen(port);
   require("http").createServer((_, answer) => answer.setHeader("content-type", "text/plain").end("session_probe 1\\n")).listen(6081);`;
 
 /** A pod that looks like a session, listens on a session's ports and serves as a place to try from. Ends after 5 minutes. */
