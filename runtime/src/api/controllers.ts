@@ -6,6 +6,7 @@ import { FileLinksController } from "./fileLinksController.ts";
 import { FilesController } from "./filesController.ts";
 import { FolderController } from "./folderController.ts";
 import { LogsController } from "./logsController.ts";
+import { PortsController } from "./portsController.ts";
 import { ProcessesController } from "./processesController.ts";
 import { SessionsController } from "./sessionsController.ts";
 import { TenantsController } from "./tenantsController.ts";
@@ -20,6 +21,7 @@ export const controllers: Type[] = [
   FilesController,
   FolderController,
   FileLinksController,
+  PortsController,
   DesktopController,
   UsageController,
   TenantsController,
