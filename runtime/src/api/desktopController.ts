@@ -1,8 +1,9 @@
 /** What HTTP has to say about desktops and commands: tickets, and that the rest is WebSockets. */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
-import { isFinal } from "../domain/state.ts";
+import { isFinal, states } from "../domain/state.ts";
 import { Activity } from "../store/activity.ts";
+import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
@@ -58,6 +59,7 @@ const notAnUpgrade = { 426: "This is a WebSocket." };
 export class DesktopController {
   constructor(
     @Inject(SessionQueries) private readonly queries: SessionQueries,
+    @Inject(SessionCommands) private readonly commands: SessionCommands,
     @Inject(Activity) private readonly activity: Activity,
     @Inject(Tickets) private readonly tickets: Tickets,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
@@ -72,7 +74,7 @@ export class DesktopController {
     refusals: { 409: "The session is over." },
   })
   async createDesktopTicket(
-    @Caller() { tenant, credential }: TenantCaller,
+    @Caller() { tenant, credential, actor }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
     @Body({ schema: TicketBody }) { mode, lifetimeSeconds }: TicketBody,
   ): Promise<z.infer<typeof TicketJson>> {
@@ -80,7 +82,11 @@ export class DesktopController {
     if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}; its desktop is gone.`);
     this.activity.touch(id);
     const permission = { sessionId: id, tenant: tenant.name, mode };
-    const { ticket, expiresAt } = await this.tickets.issue(permission, credential, lifetimeSeconds);
+    const issued = await this.tickets.issue(permission, credential, lifetimeSeconds);
+    const { ticket, expiresAt } = issued;
+    // On record before anybody has it: what is done by it is on record by its id.
+    const what = `makes the ticket ${issued.id} to ${mode === "view" ? "look at" : "use"} the desktop`;
+    await this.commands.noteUse(id, tenant.name, "ticket", what, actor, states);
     const url = `${this.publicUrl}/desktop/${id}#ticket=${ticket}`;
     return { ticket, mode, expiresAt: expiresAt.toISOString(), url };
   }

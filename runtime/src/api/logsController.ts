@@ -5,8 +5,9 @@ import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { withoutTimes } from "../cluster/logTail.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
-import { hasPod, isFinal } from "../domain/state.ts";
+import { hasPod, isFinal, states } from "../domain/state.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
+import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
@@ -29,6 +30,7 @@ type LogsQuery = z.infer<typeof LogsQuery>;
 export class LogsController {
   constructor(
     @Inject(SessionQueries) private readonly queries: SessionQueries,
+    @Inject(SessionCommands) private readonly commands: SessionCommands,
     @Inject(KeptLogs) private readonly keptLogs: KeptLogs,
     @Inject(PodAccess) private readonly pods: PodAccess,
     @Inject(Streams) private readonly streams: Streams,
@@ -45,12 +47,20 @@ export class LogsController {
     },
   })
   async logs(
-    @Caller() { tenant }: TenantCaller,
+    @Caller() { tenant, actor }: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
     @Query({ schema: LogsQuery }) { follow, tail, timestamps }: LogsQuery,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const session = found(await this.queries.find(id, tenant.name), id);
+    await this.commands.noteUse(
+      id,
+      tenant.name,
+      "log",
+      follow === "true" ? "follows the log" : "reads the log",
+      actor,
+      states,
+    );
     if (isFinal(session.state)) {
       const log = await this.keptLogs.of(id);
       if (log === undefined) throw new Problem(409, `The session is ${session.state}; nothing of its log is kept.`);

@@ -35,11 +35,9 @@ export const EventJson = z
   .object({
     id: z.string().meta({ description: "A number that grows with every event; what Last-Event-ID takes." }),
     at: z.iso.datetime(),
-    type: z
-      .string()
-      .meta({
-        description: "What happened, e.g. created, admitted, ready, progress, command, process, file, stop, gone.",
-      }),
+    type: z.string().meta({
+      description: "What happened, e.g. created, admitted, ready, progress, command, process, file, stop, gone.",
+    }),
     sessionId: z.uuid(),
     tenant: z.string(),
     state: z.enum(states).meta({ description: "The session's state from then on." }),

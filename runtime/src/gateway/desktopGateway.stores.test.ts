@@ -72,6 +72,7 @@ async function open(
       gateways: [
         new DesktopGateway({
           queries: store.queries,
+          commands: store.commands,
           access: new Access(new Authenticator(tenants, tickets), new RateLimit(redis, perMinute, silent, patienceMs)),
           activity: {
             touch: (sessionId) => {
@@ -123,6 +124,11 @@ async function open(
     touched,
     /** How long ago the last activity was, in seconds. */
     idleSeconds: async () => (Date.now() - Number((await store.queries.find(id))?.lastActiveAt)) / 1000,
+    /** What was done with the desktop and by whom, from the audit trail. */
+    uses: async () =>
+      (await store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 100))
+        .filter(({ type }) => type === "desktop")
+        .map(({ reason, actor, address }) => [reason, actor, address]),
     leaveIdle: () => sql`update sessions set last_active_at = now() - interval '1 hour'`.execute(database),
     ticket: async (sessionId = id, mode: DesktopMode = "interactive", lifetimeSeconds = 300) =>
       (await tickets.issue({ sessionId, tenant: "acme", mode }, credentialOf("acme"), lifetimeSeconds)).ticket,
@@ -167,6 +173,32 @@ const outcome = (socket: WebSocket) =>
     socket.once("unexpected-response", (_request, response) => resolve(response.statusCode));
     socket.once("open", () => resolve(101));
   });
+
+test("who opens and closes a desktop, by which ticket and from where, is in the audit trail", async () => {
+  const { id, apply, connect, ticket, uses } = await open((socket) => serveRfb(socket, () => {}));
+  await apply(...running);
+  const [used, seen] = [await ticket(), await ticket(id, "view")];
+  const idOf = (text: string) => JSON.parse(Buffer.from(text.split(".")[1] ?? "", "base64url").toString()).jti;
+  for (const [query, key] of [
+    [`?ticket=${used}`, undefined],
+    [`?ticket=${seen}`, undefined],
+    ["", keyOf("acme")],
+  ] as const) {
+    const socket = connect(`/v1/sessions/${id}/desktop${query}`, key);
+    await opened(socket);
+    socket.close();
+    await until("its end is noted", 30, uses, (all) => all.length % 2 === 0);
+  }
+  expect(await refused(connect(`/v1/sessions/${id}/desktop`, "berth_acme_wrong"))).toBe(401);
+  expect(await uses()).toEqual([
+    ["opens the desktop", `ticket:${idOf(used)}`, "127.0.0.1"],
+    ["closes the desktop", `ticket:${idOf(used)}`, "127.0.0.1"],
+    ["opens the desktop to look", `ticket:${idOf(seen)}`, "127.0.0.1"],
+    ["closes the desktop to look", `ticket:${idOf(seen)}`, "127.0.0.1"],
+    ["opens the desktop", "key:default", "127.0.0.1"],
+    ["closes the desktop", "key:default", "127.0.0.1"],
+  ]);
+});
 
 test("with a ticket or a key, what either side sends arrives at the other", async () => {
   let asked = "";

@@ -11,10 +11,12 @@ import type { Credential } from "../api/access/credential.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
 import { desktopPort } from "../cluster/podSpec.ts";
+import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
-import { isFinal } from "../domain/state.ts";
+import { isFinal, states } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Activity } from "../store/activity.ts";
+import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { closeWith, keepAlive, notUnderstoodCode, pump } from "./bridge.ts";
@@ -44,6 +46,7 @@ export const closeCodes = {
 
 export interface GatewayOptions {
   queries: Pick<SessionQueries, "find">;
+  commands: Pick<SessionCommands, "noteUse">;
   access: Pick<Access, "admit" | "admitTicket">;
   activity: Pick<Activity, "touch">;
   proxyToken: (sessionId: string) => string;
@@ -59,6 +62,8 @@ interface Permission {
   mode: DesktopMode;
   credential: Credential;
   limits: Limit[];
+  /** For the audit trail. */
+  actor: Actor;
   /** The id of the ticket that it is by. */
   ticket?: string;
 }
@@ -73,7 +78,8 @@ export class DesktopGateway implements Gateway {
 
   async admit(request: UpgradeRequest): Promise<Admitted> {
     const { sessionId } = request;
-    const { tenant, mode, credential, limits, ticket } = await this.#permission(request);
+    const permission = await this.#permission(request);
+    const { tenant, mode, credential, limits } = permission;
     const session = await this.options.queries.find(sessionId, tenant.name);
     if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
     return {
@@ -84,7 +90,10 @@ export class DesktopGateway implements Gateway {
         perSession(sessionId, "desktop"),
         perTenant(tenant),
       ],
-      open: async () => (client) => this.#serve(client, session, mode, ticket),
+      open: async () => {
+        if (session.state === "running") await this.#note(session, permission, "opens");
+        return (client) => this.#serve(client, session, permission);
+      },
     };
   }
 
@@ -95,14 +104,21 @@ export class DesktopGateway implements Gateway {
     if (ticketText !== null) {
       const { ticket, tenant } = await access.admitTicket(ticketText, { address, sessionId });
       const { id, mode, credential } = ticket;
-      return { tenant, mode, credential, limits: [perTicket(id)], ticket: id };
+      const actor = { name: `ticket:${id}`, ...(address !== undefined && { address }) };
+      return { tenant, mode, credential, actor, limits: [perTicket(id)], ticket: id };
     }
-    const { tenant, credential } = await access.admit({ authorization, address }, ["desktop"]);
+    const { tenant, credential, actor } = await access.admit({ authorization, address }, ["desktop"]);
     const mode = query.get("mode") ?? "interactive";
     if (mode !== "interactive" && mode !== "view") {
       throw invalidInput([{ path: ["mode"], message: "must be interactive or view" }]);
     }
-    return { tenant, mode, credential, limits: [] };
+    return { tenant, mode, credential, actor, limits: [] };
+  }
+
+  /** Notes who opens or closes a desktop, and how. */
+  async #note({ id, tenant }: Session, { mode, actor }: Permission, does: "opens" | "closes"): Promise<void> {
+    const what = `${does} the desktop${mode === "view" ? " to look" : ""}`;
+    await this.options.commands.noteUse(id, tenant, "desktop", what, actor, states);
   }
 
   /** The pace that the client shares with all that came by its ticket; one of its own if it came by none. */
@@ -122,7 +138,8 @@ export class DesktopGateway implements Gateway {
     return shared.pace;
   }
 
-  #serve(client: WebSocket, session: Session, mode: DesktopMode, ticket?: string): void {
+  #serve(client: WebSocket, session: Session, permission: Permission): void {
+    const { mode, ticket } = permission;
     if (session.state !== "running" || session.podIp === null) {
       sayState(client, session);
       return;
@@ -163,6 +180,9 @@ export class DesktopGateway implements Gateway {
     client.on("close", (code) => {
       metrics.desktops.dec();
       log.info({ code }, "desktop disconnected");
+      this.#note(session, permission, "closes").catch((error: unknown) =>
+        log.warn({ err: error }, "the desktop's end could not be noted"),
+      );
       if (upstream.readyState === WebSocket.CONNECTING) upstream.terminate();
       else upstream.close();
     });

@@ -12,6 +12,7 @@ import type { Credential } from "../api/access/credential.ts";
 import type { Revocations } from "../api/access/revocations.ts";
 import { Problem, type ProblemBody, problemBody, retryAfterOf } from "../api/http/problem.ts";
 import { isDatabaseUnavailable } from "../store/database.ts";
+import { redact } from "../telemetry/redact.ts";
 import { closeWith } from "./bridge.ts";
 import type { Limit, Places } from "./places.ts";
 
@@ -108,6 +109,13 @@ export class WebSockets implements BeforeApplicationShutdown {
       }
     } catch (error) {
       const problem = this.#problemOf(error);
+      // Who guesses keys here is seen as at any other address.
+      const { status, detail } = problem;
+      const address = this.options.addressOf(request);
+      this.options.logger.info(
+        { url: redact(request.url ?? "").slice(0, 2_048), status, detail, address },
+        "WebSocket refused",
+      );
       if (problem.status === 429 && request.headers.origin !== undefined && found !== undefined) {
         found.server.handleUpgrade(request, socket, head, (client) => {
           client.on("error", () => client.terminate());

@@ -109,6 +109,7 @@ export function apiModule(
     gateways: [
       new DesktopGateway({
         ...parts,
+        commands,
         proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
         metrics,
       }),

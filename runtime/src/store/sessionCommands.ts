@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import type { Actor, Use } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
-import { finalStates, isFinal, podStates, type SessionEvent, transition } from "../domain/state.ts";
+import { finalStates, isFinal, podStates, type SessionEvent, type State, transition } from "../domain/state.ts";
 import { auditedColumns, logEvents } from "./auditTrail.ts";
 import { changesOf } from "./changes.ts";
 import type { Database } from "./database.ts";
@@ -153,9 +153,16 @@ export class SessionCommands {
 
   /**
    * Notes in the audit trail who does what in the tenant's session, and returns the session; undefined, and nothing is
-   * noted, if there is none or it doesn't run.
+   * noted, if there is none or it is in none of the states. Default: it must run.
    */
-  async noteUse(id: string, tenant: string, use: Use, what: string, actor: Actor): Promise<Session | undefined> {
+  async noteUse(
+    id: string,
+    tenant: string,
+    use: Use,
+    what: string,
+    actor: Actor,
+    inStates: readonly State[] = ["running"],
+  ): Promise<Session | undefined> {
     return this.database
       .with("changed", (db) =>
         db
@@ -164,7 +171,7 @@ export class SessionCommands {
           .where("id", "=", id)
           .where("tenant", "=", tenant)
           .where("warm", "is", null)
-          .where("state", "=", "running"),
+          .where("state", "in", inStates),
       )
       .with("logged", logEvents("changed", use, actor, what))
       .selectFrom("changed")

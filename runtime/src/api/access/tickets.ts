@@ -54,17 +54,18 @@ export class Tickets {
     { sessionId, tenant, mode }: Permission,
     by: Credential,
     lifetimeSeconds = defaultLifetimeSeconds,
-  ): Promise<{ ticket: string; expiresAt: Date }> {
+  ): Promise<{ ticket: string; id: string; expiresAt: Date }> {
     const issuedAt = Math.floor(Date.now() / 1000);
+    const id = randomUUID();
     const ticket = await new SignJWT({ tenant, mode, ...(mode === "interactive" && { by }) })
       .setProtectedHeader({ alg: "HS256" })
       .setSubject(sessionId)
       .setAudience(audience)
-      .setJti(randomUUID())
+      .setJti(id)
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + lifetimeSeconds)
       .sign(this.#key);
-    return { ticket, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
+    return { ticket, id, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
   }
 
   /** What the ticket allows, or undefined if it is not ours, has expired or is damaged. */
