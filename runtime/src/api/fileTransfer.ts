@@ -1,9 +1,9 @@
 /** The bytes of files and archives, between users and sessions' pods, no faster than either takes them. */
 import { basename } from "node:path/posix";
 import { Readable } from "node:stream";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { FileInfo, TarUpRequestSchema, TarUpResponse, WriteRequestSchema } from "../pod/gen/berth/v1/files_pb.ts";
+import { read, tarDown, tarUp, write } from "../pod/fileBytes.ts";
+import type { FileInfo, TarUpResponse } from "../pod/gen/berth/v1/files_pb.ts";
 import { listenTo } from "../pod/listenTo.ts";
 import { PodError } from "../pod/podError.ts";
 import { type FileJson, fileJson, modeBits, type WriteQuery } from "./fileJson.ts";
@@ -55,15 +55,16 @@ export async function sendFile(
     ...(part && { offset: BigInt(part.first), length: BigInt(part.last - part.first + 1) }),
     ...(etag !== undefined && { ifMatch: etag }),
   };
-  const { files } = pods.services.of(session);
-  const messages = listenTo((ended) => files.read(request, { signal: ended }), signal);
+  const parts = listenTo((ended) => read(pods.services.berthd(session), request, ended), signal);
   const info = await pods.traced(
     session,
     "read",
     async () => {
-      const { kind } = (await messages.next()).value ?? {};
-      if (kind?.case !== "info") throw new PodError("broken", "the first message has no facts of the file");
-      return kind.value;
+      const { value } = await parts.next();
+      if (value === undefined || Buffer.isBuffer(value)) {
+        throw new PodError("broken", "the first message has no facts of the file");
+      }
+      return value;
     },
     byPath,
   );
@@ -71,10 +72,7 @@ export async function sendFile(
   if (part !== undefined) reply.status(206).header("content-range", `bytes ${part.first}-${part.last}/${size}`);
   const length = part === undefined ? size : BigInt(part.last - part.first + 1);
   reply.headers({ ...describe(info), "content-length": String(length) });
-  const bytes = async function* () {
-    for await (const { kind } of messages) if (kind.case === "data") yield kind.value;
-  };
-  reply.send(Readable.from(bytes(), { objectMode: false }));
+  reply.send(Readable.from(parts, { objectMode: false }));
 }
 
 async function statFile(pods: SessionPods, session: RunningSession, path: string): Promise<FileInfo> {
@@ -112,22 +110,9 @@ export async function takeFile(
     ...(mode !== undefined && { mode: modeBits(mode) }),
     ...(length !== undefined && { size: BigInt(length) }),
   };
-  const body = new Body(request);
-  const work = async () => {
-    const { info } = await pods.services.uploading(session, (files) =>
-      files.write(
-        body.messages<MessageInitShape<typeof WriteRequestSchema>>(
-          { kind: { case: "options", value: options } },
-          (data) => ({ kind: { case: "data", value: data } }),
-          [{ kind: { case: "end", value: {} } }],
-        ),
-        { signal },
-      ),
-    );
-    return fileJson(info);
-  };
-  const asked = { ...byPath, full: 507, exists: 412 } as const;
-  return pods.traced(session, "write", () => work().catch(body.rethrow), asked);
+  const work = async () =>
+    fileJson((await write(pods.services.berthd(session), options, bodyOf(request), signal)).info);
+  return pods.traced(session, "write", work, { ...byPath, full: 507, exists: 412 });
 }
 
 /** Sends what is at the path as a tar archive. */
@@ -138,14 +123,13 @@ export async function sendArchive(
   reply: FastifyReply,
   signal: AbortSignal,
 ): Promise<void> {
-  const { files } = pods.services.of(session);
-  const messages = listenTo((ended) => files.tarDown({ path }, { signal: ended }), signal);
-  const first = await pods.traced(session, "tar down", () => messages.next(), byPath);
+  const parts = listenTo((ended) => tarDown(pods.services.berthd(session), path, ended), signal);
+  const first = await pods.traced(session, "tar down", () => parts.next(), byPath);
   const name = `${basename(path) || "files"}.tar`;
   reply.headers({ ...asDownload, "content-type": "application/x-tar", "content-disposition": attachment(name) });
   const bytes = async function* () {
-    if (!first.done) yield first.value.data;
-    for await (const { data } of messages) yield data;
+    if (!first.done) yield first.value;
+    yield* parts;
   };
   reply.send(Readable.from(bytes(), { objectMode: false }));
 }
@@ -158,41 +142,6 @@ export async function takeArchive(
   request: FastifyRequest,
   signal: AbortSignal,
 ): Promise<TarUpResponse> {
-  const body = new Body(request);
-  const work = () =>
-    pods.services.uploading(session, (files) =>
-      files.tarUp(
-        body.messages<MessageInitShape<typeof TarUpRequestSchema>>({ path }, (data) => ({ data })),
-        { signal },
-      ),
-    );
-  const asked = { full: 507, field: "body" } as const;
-  return pods.traced(session, "tar up", () => work().catch(body.rethrow), asked);
-}
-
-/** A body on its way to a pod. */
-class Body {
-  #fault: unknown;
-  constructor(private readonly request: FastifyRequest) {}
-
-  /** The first message, one for each part of the body, and the last one once all of it is there. */
-  async *messages<T>(first: T, of: (data: Buffer) => T, last: T[] = []): AsyncGenerator<T> {
-    yield first;
-    const parts = bodyOf(this.request);
-    for (;;) {
-      // Only here: what the pod says of the messages comes out of `yield`.
-      const part = await parts.next().catch((error: unknown) => {
-        this.#fault = error;
-        throw error;
-      });
-      if (part.done) break;
-      yield of(part.value);
-    }
-    for (const one of last) yield one;
-  }
-
-  /** What is wrong with the body goes before what the pod says of it. */
-  rethrow = (error: unknown): never => {
-    throw this.#fault ?? error;
-  };
+  const work = () => tarUp(pods.services.berthd(session), path, bodyOf(request), signal);
+  return pods.traced(session, "tar up", work, { full: 507, field: "body" });
 }

@@ -150,7 +150,7 @@ test("an upload that is cut off half-way leaves no half file, and can be repeate
   expect((await ask("PUT", at("new"), { body: Buffer.alloc(8 * MiB) })).json().size).toBe(8 * MiB);
 });
 
-test("64 MiB go up and come down as they were, and neither the API nor berthd holds them", async () => {
+test("64 MiB go up and come down as they were, and berthd does not hold them", async () => {
   const { ask, berthd } = await open();
   const bytes = randomBytes(64 * MiB);
   await ask("PUT", at("warm"), { body: bytes.subarray(0, MiB) });

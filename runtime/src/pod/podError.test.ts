@@ -23,7 +23,16 @@ test.each([
   expect(podErrorOf(error)).toMatchObject({ kind, message: "why", cause: error });
 });
 
+test.each([
+  ["ECONNREFUSED", "absent"],
+  ["ECONNRESET", "unreachable"],
+  ["ABORT_ERR", "canceled"],
+])("Node's own %s is %s", (code, kind) => {
+  expect(podErrorOf(Object.assign(new Error("why"), { code }))).toMatchObject({ kind, message: "why" });
+});
+
 test("other errors are none of a pod's", () => {
   expect(podErrorOf(new Error("no"))).toBeUndefined();
+  expect(podErrorOf(Object.assign(new Error("no"), { code: "ERR_INVALID_ARG_TYPE" }))).toBeUndefined();
   expect(podErrorOf(undefined)).toBeUndefined();
 });

@@ -61,7 +61,7 @@ export class PodError extends Error {
 /** The error of a call as a PodError; undefined if it is of another kind. */
 export function podErrorOf(error: unknown): PodError | undefined {
   if (error instanceof PodError) return error;
-  if (!(error instanceof ConnectError)) return undefined;
+  if (!(error instanceof ConnectError)) return systemErrorOf(error);
   if (error.metadata.get("berth-reason") === "etag") return new PodError("changed", error.rawMessage, { cause: error });
   const codes = errnosOf(error);
   // Nobody listens at the port: berthd does from the pod's first moment to its last.
@@ -72,10 +72,19 @@ export function podErrorOf(error: unknown): PodError | undefined {
   return new PodError(kind, error.rawMessage, { cause: error }, field);
 }
 
+/** An error of Node's own, from a connection without Connect. */
+function systemErrorOf(error: unknown): PodError | undefined {
+  const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || code === undefined) return undefined;
+  const kind = code === "ABORT_ERR" ? "canceled" : code === "ECONNREFUSED" ? "absent" : undefined;
+  if (kind === undefined && !away.has(code)) return undefined;
+  return new PodError(kind ?? "unreachable", message, { cause: error });
+}
+
 /** What Node calls the ways in which a connection is not there, or not any more. */
 const away = new Set([
   ..."ETIMEDOUT EHOSTUNREACH ENETUNREACH ECONNRESET EPIPE ECONNABORTED EAI_AGAIN".split(" "),
-  ..."ERR_STREAM_PREMATURE_CLOSE ERR_HTTP2_STREAM_ERROR ERR_HTTP2_SESSION_ERROR".split(" "),
+  "ERR_STREAM_PREMATURE_CLOSE",
 ]);
 
 /** The codes of the errors that caused this one. */

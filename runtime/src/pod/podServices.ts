@@ -1,15 +1,16 @@
 /**
  * berthd's services in the pods of sessions: programs, files and ports, over Connect. Definitions: images/berthd/proto.
  *
- * Calls go over HTTP/1.1, because each stream then has a connection and a flow control of its own. Uploads go over HTTP/2,
- * where a server can refuse an upload in the middle and the refusal arrives.
+ * Calls go over HTTP/1.1, because each stream then has a connection and a flow control of its own. The bytes of files go by
+ * fileBytes.ts.
  */
 import { Agent } from "node:http";
 import { connect, isIPv6, type NetConnectOpts, type Socket } from "node:net";
-import type { OnApplicationShutdown } from "@nestjs/common";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
-import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import type { OnApplicationShutdown } from "@nestjs/common";
 import type { Session } from "../domain/session.ts";
+import type { Berthd } from "./fileBytes.ts";
 import { FileService } from "./gen/berth/v1/files_pb.ts";
 import { PortService } from "./gen/berth/v1/ports_pb.ts";
 import { ProcessService } from "./gen/berth/v1/process_pb.ts";
@@ -48,10 +49,18 @@ export class PodServices implements OnApplicationShutdown {
 
   /** The services of a session that runs. Nothing is asked of the pod yet. */
   of(session: Place): SessionServices {
+    const { origin, token, agent } = this.berthd(session);
+    const authorize: Interceptor = (next) => (request) => {
+      request.header.set("authorization", `Bearer ${token}`);
+      return next(request);
+    };
     const transport = createConnectTransport({
-      ...this.#common(session),
+      baseUrl: origin,
       httpVersion: "1.1",
-      nodeOptions: { agent: this.#agent },
+      nodeOptions: { agent },
+      interceptors: [authorize],
+      acceptCompression: [], // the pod is near, and compressing costs its CPU
+      readMaxBytes: maxMessageBytes,
     });
     return {
       processes: createClient(ProcessService, transport),
@@ -60,40 +69,15 @@ export class PodServices implements OnApplicationShutdown {
     };
   }
 
-  /** Does the work with a client of the files that can upload. Its connection is closed afterwards. */
-  async uploading<T>(session: Place, work: (files: Client<typeof FileService>) => Promise<T>): Promise<T> {
-    const common = this.#common(session);
-    // berthd pings by itself; a pod that is silent for 30 s is lost.
-    const sessionManager = new Http2SessionManager(
-      common.baseUrl,
-      { pingIntervalMs: 15_000, pingTimeoutMs: 15_000 },
-      { timeout: connectMs },
-    );
-    try {
-      return await work(
-        createClient(FileService, createConnectTransport({ ...common, httpVersion: "2", sessionManager })),
-      );
-    } finally {
-      sessionManager.abort();
-    }
+  /** Where the bytes of a session's files are. */
+  berthd({ id, podIp }: Place): Berthd {
+    const { token, port = servicePort } = this.options;
+    const origin = `http://${isIPv6(podIp) ? `[${podIp}]` : podIp}:${port}`;
+    return { origin, token: token(id), agent: this.#agent };
   }
 
   onApplicationShutdown(): void {
     this.#agent.destroy();
-  }
-
-  #common({ id, podIp }: Place) {
-    const { token, port = servicePort } = this.options;
-    const authorize: Interceptor = (next) => (request) => {
-      request.header.set("authorization", `Bearer ${token(id)}`);
-      return next(request);
-    };
-    return {
-      baseUrl: `http://${isIPv6(podIp) ? `[${podIp}]` : podIp}:${port}`,
-      interceptors: [authorize],
-      acceptCompression: [], // the pod is near, and compressing costs its CPU
-      readMaxBytes: maxMessageBytes,
-    };
   }
 }
 
