@@ -10,6 +10,7 @@ import { call, listen, type OpenApi, openApi } from "../testing/api.ts";
 import { buildBerthd, openDescriptors, openSession, runsHere } from "../testing/berthd.ts";
 import { adminKey, keyOf, sha256, tenant } from "../testing/fixtures.ts";
 import { freePorts } from "../testing/ports.ts";
+import { Streams } from "./http/streams.ts";
 import type { ProcessEventJson } from "./processJson.ts";
 
 beforeAll(() => buildBerthd().then(() => {}), 600_000);
@@ -141,6 +142,24 @@ test("a caller of a command that leaves in the middle finds it again by its tag"
   await until("it has ended by itself", 30, () => existsSync(done));
   const events = await eventsOf(`${origin}/v1/sessions/${id}/processes/${found.id}/output`);
   await until("its output is there", 30, () => events.output() === "end\n");
+});
+
+test("a caller of a command that the API can't wait for any more is told under which id it runs on", async () => {
+  const { api, id, berthd } = await openSession();
+  const ask = callerOf(api, id);
+  const go = join(berthd.scratch, "go");
+  const waited = ask("POST", "commands", { command: sh(`while [ ! -e ${go} ]; do sleep 0.05; done; exit 5`) });
+  const list = async () => (await ask("GET", "processes")).json.items;
+  const [{ id: process }] = await until("it runs", 30, list, (items) => items.length === 1);
+  await api.app.get(Streams).beforeApplicationShutdown();
+  const { status, json, headers } = await waited;
+  expect([status, json.detail, headers["retry-after"]]).toEqual([
+    503,
+    `The connection to the command was lost. It runs on as the process ${process}, if its pod does.`,
+    "2",
+  ]);
+  writeFileSync(go, "");
+  await until("it has ended", 30, list, ([one]) => one.ended?.exitCode === 5);
 });
 
 test("what was dropped of a long output is said", async () => {
