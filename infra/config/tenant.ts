@@ -113,7 +113,9 @@ export const tenant = z
     exec: z
       .boolean()
       .default(false)
-      .describe("Whether the API may run commands in the tenant's sessions (pods/exec in its namespace)."),
+      .describe(
+        "Whether commands may be run in the tenant's sessions by the WebSocket `exec`. Commands by HTTP need no switch.",
+      ),
     onDrain: z
       .enum(["end", "resume"], { error: "is neither end nor resume" })
       .default("end")

@@ -12,7 +12,7 @@ import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
 /** The part `api` of the config has the defaults. */
 export type ApiArgs = RuntimeArgs & ApiConfig & { autoscaler: Autoscaler };
 
-/** The API's ServiceAccount; each tenant's namespace gives it a Role (logs, and exec where the tenant has it). */
+/** The API's ServiceAccount; each tenant's namespace gives it a Role for logs. */
 export const apiServiceAccount = "api";
 
 /**
@@ -43,7 +43,7 @@ export class Api extends pulumi.ComponentResource {
           template: runtimePod("api", args, {
             resources: args.resources,
             placement: "spread",
-            // For the logs of sessions, and exec.
+            // For the logs of sessions.
             account: account.metadata.name,
             // The preStop pause, 25 s for open requests, and a margin.
             gracePeriodSeconds: 40,

@@ -18,11 +18,11 @@ const workerRules = [
   rule("events", "list"),
 ];
 
-/** Logs of sessions, and commands in them where the tenant allows that. A WebSocket is asked for by `get`. */
-const apiRules = (exec: boolean) => [rule("pods/log", "get"), ...(exec ? [rule("pods/exec", "get", "create")] : [])];
+/** Logs of sessions. */
+const apiRules = [rule("pods/log", "get")];
 
 /** The rules by Role; `account` is a ServiceAccount in the platform's namespace. */
-export const roles = ({ exec }: { exec: boolean }) => [
+export const roles = [
   { role: "berth-worker", account: "worker", rules: workerRules },
-  { role: "berth-api", account: "api", rules: apiRules(exec) },
+  { role: "berth-api", account: "api", rules: apiRules },
 ];

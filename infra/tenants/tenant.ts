@@ -92,7 +92,7 @@ export class Tenant extends pulumi.ComponentResource {
       { metadata: meta("agent-config"), data: modelEndpoint === undefined ? {} : { MODEL_ENDPOINT: modelEndpoint } },
       inside,
     );
-    for (const { role, account, rules } of roles(tenant)) {
+    for (const { role, account, rules } of roles) {
       new k8s.rbac.v1.Role(`${name}-${role}`, { metadata: meta(role), rules }, inside);
       new k8s.rbac.v1.RoleBinding(
         `${name}-${role}`,

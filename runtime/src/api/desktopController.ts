@@ -129,9 +129,9 @@ export class DesktopController {
     summary:
       "Run a command in the agent's container, as a WebSocket (v5.channel.k8s.io), where the tenant's config allows it",
     answers: upgraded(
-      "The command: the first byte of each message says what it is, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key has ended, 4429 too many (a browser gets it in place of 429), 4502 not started.",
+      "The command: the first byte of each message says what it is, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key has ended, 4429 too many (a browser gets it in place of 429), 4502 the pod was lost.",
     ),
-    refusals: { ...notAnUpgrade, 409: "The session is not running." },
+    refusals: { ...notAnUpgrade, 409: "The session is not running, or its pod is of a version without this service." },
   })
   runCommand(
     @Param({ schema: IdParams }) _params: IdParams,

@@ -1,4 +1,4 @@
-/** What a user is told when Kubernetes has no log or no command line for us. */
+/** What a user is told when Kubernetes has no log for us. */
 
 import { PodAccessError } from "../cluster/podAccess.ts";
 import type { Session } from "../domain/session.ts";

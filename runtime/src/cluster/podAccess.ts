@@ -1,11 +1,7 @@
-/**
- * The two things that the API itself asks of Kubernetes: a pod's log and a command in it. Its Role gives it `pods/log` get,
- * `pods/exec` create and get where the tenant's config allows that, and nothing else.
- */
+/** The one thing that the API itself asks of Kubernetes: a pod's log. Its Role gives it `pods/log` get, and nothing else. */
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import https from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
-import { WebSocket } from "ws";
 import type { Session } from "../domain/session.ts";
 import { objectName } from "./names.ts";
 
@@ -45,7 +41,7 @@ export class PodAccess {
       tailLines: String(tail),
       timestamps: String(timestamps),
     });
-    const { url, options } = await this.#request(session, "log", query);
+    const { url, options } = await this.#request(session, query);
     return new Promise((resolve, reject) => {
       const { get } = url.startsWith("https:") ? https : http;
       const request = get(url, { ...options, signal }, (response) => {
@@ -58,45 +54,14 @@ export class PodAccess {
     });
   }
 
-  /**
-   * Runs the command in the agent's container. The WebSocket carries Kubernetes' channels: each message begins with the
-   * byte of its channel. Throws PodAccessError.
-   */
-  async exec(session: At, command: readonly string[], { tty }: { tty: boolean }): Promise<WebSocket> {
-    const query = new URLSearchParams([
-      ["container", "agent"],
-      ["stdin", "true"],
-      ["stdout", "true"],
-      ["stderr", String(!tty)], // a terminal has one stream
-      ["tty", String(tty)],
-      ...command.map((argument): [string, string] => ["command", argument]),
-    ]);
-    const { url, options } = await this.#request(session, "exec", query);
-    const socket = new WebSocket(url.replace(/^http/, "ws"), ["v5.channel.k8s.io", "v4.channel.k8s.io"], {
-      ...options,
-      handshakeTimeout: patienceMs,
-      maxPayload: 16 * 1024 * 1024,
-    });
-    return new Promise((resolve, reject) => {
-      socket.on("open", () => {
-        socket.pause(); // until there is somebody to send to
-        resolve(socket);
-      });
-      socket.on("error", (error) => reject(new PodAccessError(error.message)));
-      socket.on("unexpected-response", (_request, response) => {
-        readRefusal(response).then(reject, reject);
-      });
-    });
-  }
-
-  async #request({ id, namespace }: At, what: "log" | "exec", query: URLSearchParams) {
+  async #request({ id, namespace }: At, query: URLSearchParams) {
     const cluster = this.config.getCurrentCluster();
     if (cluster === null) throw new PodAccessError("no cluster is configured");
     const options: https.RequestOptions & { headers?: OutgoingHttpHeaders } = {};
     await this.config.applyToHTTPSOptions(options).catch((error: unknown) => {
       throw new PodAccessError(`no credentials for the cluster: ${(error as Error).message}`);
     });
-    const url = `${cluster.server}/api/v1/namespaces/${namespace}/pods/${objectName(id)}/${what}?${query}`;
+    const url = `${cluster.server}/api/v1/namespaces/${namespace}/pods/${objectName(id)}/log?${query}`;
     return { url, options };
   }
 }

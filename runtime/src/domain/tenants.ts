@@ -75,7 +75,7 @@ export const TenantSchema = z.object({
   retentionSeconds: count.default(0),
   /** 0 to 100: who comes first among those whom fairness puts side by side. */
   priority: z.int().min(0).max(100).default(50),
-  /** Whether the API may run commands in the tenant's sessions. */
+  /** Whether commands may be run in the tenant's sessions by the WebSocket `exec`. */
   exec: z.boolean().default(false),
   /** What a node's drain does to the tenant's sessions. */
   onDrain: z.enum(["end", "resume"]).default("end"),

@@ -1,8 +1,15 @@
-/** Who may not run commands is told by HTTP, before the upgrade. Commands themselves: exec.cluster.test.ts. */
-import { expect, test } from "vitest";
+/** Commands by Kubernetes' own protocol, in a real berthd on loopback. */
+import { once } from "node:events";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { until } from "@berth/testing/until.ts";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { call, fakeCluster, listen, openApi } from "../testing/api.ts";
-import { adminKey, keyOf, sha256, tenant } from "../testing/fixtures.ts";
+import { call, listen, openApi } from "../testing/api.ts";
+import { buildBerthd, openSession } from "../testing/berthd.ts";
+import { adminKey, keyOf, sha256, tenant, tenantsFile, writeTenants } from "../testing/fixtures.ts";
+
+beforeAll(() => buildBerthd().then(() => {}), 600_000);
 
 interface Refusal {
   status: number | undefined;
@@ -22,8 +29,28 @@ function refusal(url: string, key: string): Promise<Refusal> {
   });
 }
 
+/** A command, and what it has said so far by channel. */
+async function run(origin: string, id: string, command: string[], more = "") {
+  const query = command.map((part) => `command=${encodeURIComponent(part)}`).join("&");
+  const url = `${origin.replace("http", "ws")}/v1/sessions/${id}/exec?${query}${more}`;
+  const socket = new WebSocket(url, ["v5.channel.k8s.io"], { headers: { authorization: `Bearer ${keyOf("acme")}` } });
+  onTestFinished(() => socket.terminate());
+  const said: Record<number, string> = {};
+  socket.on("message", (data: Buffer) => {
+    said[data[0] ?? -1] = (said[data[0] ?? -1] ?? "") + data.subarray(1).toString();
+  });
+  const closed = new Promise<[number, string]>((resolve) =>
+    socket.once("close", (code, reason) => resolve([code, String(reason)])),
+  );
+  await once(socket, "open");
+  const send = (channel: number, text: string | Buffer) =>
+    socket.send(Buffer.concat([Buffer.of(channel), Buffer.from(text)]));
+  return { socket, said, closed, send };
+}
+
+const withExec = () => [tenant("acme", { exec: true })];
+
 test("commands are off unless the tenant's config allows them, and need their scope, a running session and an input", async () => {
-  await fakeCluster();
   const readOnly = `${keyOf("acme")}r`;
   const keys = [
     { name: "default", sha256: sha256(keyOf("acme")) },
@@ -55,20 +82,64 @@ test("commands are off unless the tenant's config allows them, and need their sc
   }
 });
 
-test("a command that can't be started is told by the close code and in words, and is on record", async () => {
-  await fakeCluster(() => ({ status: 403, body: "{}" }));
-  const api = await openApi({}, [tenant("acme", { exec: true })]);
+test("a command runs, gets its input, tells its outputs apart and how it ended, and is on record", async () => {
+  const { api, id } = await openSession({}, withExec());
   const origin = await listen(api);
-  const { id } = (await call(api, "POST", "/v1/sessions", { body: { tier: "small" } })).json;
-  await api.database.updateTable("sessions").set({ state: "running" }).where("id", "=", id).execute();
-  const socket = new WebSocket(`${origin.replace("http", "ws")}/v1/sessions/${id}/exec?command=ls`, {
-    headers: { authorization: `Bearer ${keyOf("acme")}` },
+  const script = "cat; echo problem >&2; exit 3";
+  const { said, send, closed } = await run(origin, id, ["sh", "-c", script]);
+  send(0, "what I say\n");
+  send(255, Buffer.of(0));
+  expect(await closed).toEqual([1000, ""]);
+  expect([said[1], said[2]]).toEqual(["what I say\n", "problem\n"]);
+  expect(JSON.parse(said[3] ?? "{}")).toMatchObject({
+    status: "Failure",
+    details: { causes: [{ reason: "ExitCode", message: "3" }] },
   });
-  const [code, reason] = await new Promise<[number, Buffer]>((resolve) =>
-    socket.once("close", (...closed) => resolve(closed)),
-  );
-  expect(code).toBe(4502);
-  expect(String(reason)).toBe("The platform lacks the right to the command line in this namespace.");
   const events = await api.store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 10);
-  expect(events.at(-1)).toMatchObject({ type: "command", reason: "ls", actor: "key:default", state: "running" });
+  expect(events.at(-1)).toMatchObject({
+    ...{ type: "command", reason: `sh -c "${script}"`, state: "running", actor: "key:default", address: "127.0.0.1" },
+  });
+  const fine = await run(origin, id, ["true"]);
+  await fine.closed;
+  expect(JSON.parse(fine.said[3] ?? "{}")).toMatchObject({ kind: "Status", status: "Success" });
+});
+
+test("a terminal has the client's size; a command that can't be started is told before the upgrade", async () => {
+  const { api, id } = await openSession({}, withExec());
+  const origin = await listen(api);
+  const { said, send, closed } = await run(origin, id, ["sh"], "&tty=true");
+  send(4, '{"Width":100,"Height":30}');
+  send(0, "sleep 0.1; stty size; exit\n");
+  expect(await closed).toEqual([1000, ""]);
+  expect(said[1]).toContain("30 100\r\n");
+  const { status, problem } = await refusal(`${origin}/v1/sessions/${id}/exec?command=no-such`, keyOf("acme"));
+  expect([status, problem.errors?.[0]?.field]).toEqual([400, "command"]);
+  const wrong = await run(origin, id, ["sleep", "1000"]);
+  wrong.send(9, "x");
+  expect(await wrong.closed).toEqual([4400, "Nothing can be sent on channel 9."]);
+});
+
+test("a client that leaves hangs up", async () => {
+  const { api, id, berthd } = await openSession({}, withExec());
+  const origin = await listen(api);
+  const file = join(berthd.scratch, "alive");
+  const script = `touch ${file}; trap 'rm ${file}; exit' HUP; while true; do sleep 0.05; done`;
+  const { socket } = await run(origin, id, ["sh", "-c", script]);
+  await until("it runs", 30, () => existsSync(file));
+  socket.terminate();
+  await until("it was told", 30, () => !existsSync(file));
+});
+
+test("a command ends when its key is removed, or commands are switched off", async () => {
+  for (const [now, reason] of [
+    [tenant("acme", { exec: true, keys: [] }), "The key default has been removed."],
+    [tenant("acme", { exec: false }), "Commands are off for the tenant acme: its config must have exec: true."],
+  ] as const) {
+    const file = tenantsFile(...withExec());
+    onTestFinished(() => rmSync(file, { force: true }));
+    const { api, id } = await openSession({ TENANTS_FILE: file });
+    const { closed } = await run(await listen(api), id, ["sleep", "1000"]);
+    writeTenants(file, [now]);
+    expect(await closed).toEqual([4401, reason]);
+  }
 });

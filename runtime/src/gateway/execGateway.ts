@@ -4,44 +4,50 @@
  *
  * Messages are those of Kubernetes' own protocol, v4.channel.k8s.io and v5: the first byte says what the rest is. To the
  * command: 0 stdin, 4 the terminal's size as {"Width":80,"Height":24}, 255 0 the end of stdin (v5). From it: 1 stdout,
- * 2 stderr, 3 how it ended, as a Status object.
+ * 2 stderr, 3 how it ended, as a Status object. A client that leaves hangs up (SIGHUP).
  */
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
-import type { z } from "zod";
+import { z } from "zod";
 import type { Access } from "../api/access/access.ts";
 import { ExecQuery } from "../api/execQuery.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
-import { podProblem } from "../api/podProblem.ts";
-import type { PodAccess } from "../cluster/podAccess.ts";
+import { numberOf } from "../api/processJson.ts";
+import { serviceProblem } from "../api/serviceProblem.ts";
+import type { RunningSession, SessionPods } from "../api/sessionPods.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { commandLine } from "../domain/commandLine.ts";
-import type { Actor } from "../domain/event.ts";
-import type { Session } from "../domain/session.ts";
-import type { Tenant } from "../domain/tenants.ts";
-import type { Activity } from "../store/activity.ts";
-import type { SessionCommands } from "../store/sessionCommands.ts";
-import type { SessionQueries } from "../store/sessionQueries.ts";
-import { closeWith, keepAlive, pump } from "./bridge.ts";
+import { OutputStream, type ProcessEvent } from "../pod/gen/berth/v1/process_pb.ts";
+import { listenTo } from "../pod/listenTo.ts";
+import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridge.ts";
+import { exitStatus } from "./exitStatus.ts";
+import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
 import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
 
-/** Channels on which a client may send: stdin, the terminal's size, the end of a stream. */
-const clientChannels = new Set([0, 4, 255]);
+/** The close code for a command whose pod was lost. */
+const lostPodCode = 4502;
 
-/** The close code for a command that could not be started. */
-const notStartedCode = 4502;
+/** A terminal's size until the client tells its own. */
+const firstSize = { columns: 80, rows: 24 };
+
+const Size = z.object({ Width: z.int().min(1).max(1_000), Height: z.int().min(1).max(1_000) });
 
 const areOff = (tenant: string) => `Commands are off for the tenant ${tenant}: its config must have exec: true.`;
 
 export interface ExecOptions {
-  queries: Pick<SessionQueries, "find">;
-  commands: Pick<SessionCommands, "noteUse">;
   tenants: Pick<TenantsFile, "get">;
   access: Pick<Access, "admit">;
-  activity: Pick<Activity, "touch">;
-  pods: Pick<PodAccess, "exec">;
+  pods: SessionPods;
   logger: Logger;
+}
+
+/** A command that runs. */
+interface Running {
+  session: RunningSession;
+  id: bigint;
+  events: AsyncGenerator<ProcessEvent>;
+  end: AbortController;
 }
 
 export class ExecGateway implements Gateway {
@@ -51,74 +57,109 @@ export class ExecGateway implements Gateway {
   constructor(private readonly options: ExecOptions) {}
 
   async admit({ sessionId, query, authorization, address }: UpgradeRequest): Promise<Admitted> {
-    const { access, queries, tenants } = this.options;
-    const { tenant, actor, credential } = await access.admit({ authorization, address }, ["write"]);
+    const { access, pods, tenants, logger } = this.options;
+    const caller = await access.admit({ authorization, address }, ["write"]);
+    const { tenant, actor, credential } = caller;
     if (!tenant.exec) throw new Problem(403, areOff(tenant.name));
     const parsed = ExecQuery.safeParse({
       ...Object.fromEntries(query),
       ...(query.has("command") && { command: query.getAll("command") }),
     });
     if (!parsed.success) throw invalidInput(parsed.error.issues);
-    const session = await queries.find(sessionId, tenant.name);
-    if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
-    if (session.state !== "running") throw new Problem(409, `The session is ${session.state}; it has to be running.`);
-
+    await pods.look(sessionId, caller);
+    const { command, tty } = parsed.data;
     return {
       limits: [perSession(sessionId, "exec"), perTenant(tenant)],
       credential,
       loss: () => (tenants.get(tenant.name)?.exec ? undefined : areOff(tenant.name)),
-      open: () => this.#open(session, parsed.data, tenant, actor),
+      open: async () => {
+        const session = await pods.use(sessionId, caller, "command", commandLine(command));
+        // Without the arguments, which are the tenant's own.
+        logger.info({ sessionId, tenant: tenant.name, actor, program: command[0] }, "command started");
+        const running = await this.#start(session, command, tty === "true");
+        return (client) => this.#serve(client, running);
+      },
     };
   }
 
-  async #open(
-    session: Session,
-    { command, tty }: z.infer<typeof ExecQuery>,
-    tenant: Tenant,
-    actor: Actor,
-  ): Promise<(client: WebSocket) => void> {
-    const { commands, pods, logger } = this.options;
-    const sessionId = session.id;
-    // Before it runs: nobody runs a command that isn't on record.
-    const noted = await commands.noteUse(sessionId, tenant.name, "command", commandLine(command), actor);
-    if (noted === undefined) throw new Problem(409, "The session does not run any more.");
-    // Without the arguments, which are the tenant's own.
-    logger.info({ sessionId, tenant: tenant.name, actor, program: command[0] }, "command started");
-    return (client) => {
-      client.pause(); // until there is somebody to send to
-      pods.exec(session, command, { tty: tty === "true" }).then(
-        (upstream) => this.#serve(client, upstream, sessionId),
-        (error: unknown) => {
-          logger.warn({ err: error, sessionId }, "command could not be started");
-          closeWith(client, notStartedCode, podProblem(error, session, "command line").body.detail);
-        },
-      );
-    };
+  async #start(session: RunningSession, command: string[], tty: boolean): Promise<Running> {
+    const { pods } = this.options;
+    const end = new AbortController();
+    const { processes } = pods.services.of(session);
+    const request = { command, keepStdin: true, waitForReader: true, ...(tty && { pty: firstSize }) };
+    const events = listenTo((signal) => processes.start(request, { signal }), end.signal);
+    const asked = { field: "command", missing: 400 } as const;
+    const first = await pods.traced(session, "exec", () => events.next(), asked);
+    if (first.done || first.value.kind.case !== "started") throw new Problem(502, "The session's pod started nothing.");
+    return { session, id: first.value.kind.value.id, events, end };
   }
 
-  #serve(client: WebSocket, upstream: WebSocket, sessionId: string): void {
-    if (client.readyState !== WebSocket.OPEN) {
-      upstream.terminate();
-      return;
-    }
-    upstream.on("error", () => upstream.terminate());
-    // What the command writes counts like what is typed: somebody waits for it.
-    const touch = (data: Buffer) => {
-      this.options.activity.touch(sessionId);
-      return data;
-    };
-    pump(client, upstream, (data) => {
-      if (!clientChannels.has(data[0] ?? -1)) throw new Error(`Nothing can be sent on channel ${data[0]}.`);
-      return touch(data);
+  #serve(client: WebSocket, running: Running): void {
+    const { session, id, events, end } = running;
+    const { processes } = this.options.pods.services.of(session);
+    let hasEnded = false;
+    client.once("close", () => {
+      end.abort();
+      if (!hasEnded) processes.signal({ id, signal: numberOf("SIGHUP") }).catch(() => {});
     });
-    pump(upstream, client, touch);
     keepAlive(client);
-    client.on("close", () => upstream.close());
-    upstream.on("close", () => {
-      if (client.readyState === WebSocket.OPEN) closeWith(client, 1000, "");
+    this.#takeInput(client, running);
+    show(client, events).then(
+      () => {
+        hasEnded = true;
+        closeWith(client, 1000, "");
+      },
+      (error: unknown) => {
+        const problem = serviceProblem(error);
+        if (!(problem instanceof Problem)) this.options.logger.error({ err: error }, "a command can't be watched");
+        closeWith(client, lostPodCode, problem instanceof Problem ? problem.body.detail : "Something went wrong.");
+      },
+    );
+  }
+
+  #takeInput(client: WebSocket, { session, id, end }: Running): void {
+    const { processes } = this.options.pods.services.of(session);
+    const options = { signal: end.signal };
+    // What a command that has ended doesn't get is no news: its end is told.
+    const later = inOrder(client, () => {});
+    client.on("message", (received: Buffer) => {
+      if (client.readyState !== WebSocket.OPEN) return;
+      const data = received.subarray(1);
+      switch (received[0]) {
+        case 0:
+          return later(data.length, () => processes.sendInput({ id, data }, options));
+        case 4: {
+          const size = sizeOf(data);
+          if (size !== undefined) processes.resize({ id, size }, options).catch(() => {});
+          return;
+        }
+        case 255:
+          return data[0] === 0 ? later(0, () => processes.closeStdin({ id }, options)) : undefined;
+        default:
+          closeWith(client, notUnderstoodCode, `Nothing can be sent on channel ${received[0]}.`);
+      }
     });
-    this.options.activity.touch(sessionId);
-    client.resume();
-    upstream.resume();
+  }
+}
+
+function sizeOf(json: Buffer): { columns: number; rows: number } | undefined {
+  try {
+    const { Width, Height } = Size.parse(JSON.parse(json.toString()));
+    return { columns: Width, rows: Height };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sends what the command writes and how it ends, no faster than the client takes it. */
+async function show(client: WebSocket, events: AsyncGenerator<ProcessEvent>): Promise<void> {
+  const send = (channel: number, data: Uint8Array) =>
+    new Promise<void>((resolve) => client.send(Buffer.concat([Buffer.of(channel), data]), () => resolve()));
+  for await (const { kind } of events) {
+    if (client.readyState !== WebSocket.OPEN) return;
+    if (kind.case === "ended") await send(3, Buffer.from(JSON.stringify(exitStatus(kind.value))));
+    if (kind.case !== "data") continue;
+    const sent = send(kind.value.stream === OutputStream.STDERR ? 2 : 1, kind.value.data);
+    if (client.bufferedAmount > highWaterBytes) await sent;
   }
 }

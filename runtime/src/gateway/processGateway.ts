@@ -20,14 +20,12 @@ import { serviceProblem } from "../api/serviceProblem.ts";
 import type { RunningSession, SessionPods } from "../api/sessionPods.ts";
 import type { ProcessEvent } from "../pod/gen/berth/v1/process_pb.ts";
 import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridge.ts";
+import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
 import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
 
 /** The close code for a program whose pod was lost: attach again. */
 const lostPodCode = 4502;
-
-/** With more input than this on its way to the program, in bytes, the client is not read from. */
-const maxInputBytes = 256 * 1024;
 
 const Control = z.discriminatedUnion("type", [
   SizeBody.extend({ type: z.literal("resize") }),
@@ -93,25 +91,13 @@ export class ProcessGateway implements Gateway {
   #takeInput(client: WebSocket, { session, process: id, end }: Attached): void {
     const { processes } = this.options.pods.services.of(session);
     const options = { signal: end.signal };
-    let waiting = 0;
-    let last: Promise<unknown> = Promise.resolve();
     const refuse = (error: unknown) => {
       const problem = serviceProblem(error);
       if (end.signal.aborted) return;
       const detail = problem instanceof Problem ? problem.body.detail : "Something went wrong.";
       client.send(JSON.stringify({ type: "refused", detail }));
     };
-    const later = (bytes: number, send: () => Promise<unknown>) => {
-      waiting += bytes;
-      if (waiting > maxInputBytes) client.pause();
-      last = last
-        .then(send)
-        .catch(refuse)
-        .then(() => {
-          waiting -= bytes;
-          if (client.isPaused && waiting <= maxInputBytes / 2) client.resume();
-        });
-    };
+    const later = inOrder(client, refuse);
     client.on("message", (received: Buffer, isBinary) => {
       if (client.readyState !== WebSocket.OPEN) return;
       if (isBinary) return later(received.length, () => processes.sendInput({ id, data: received }, options));

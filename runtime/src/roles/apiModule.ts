@@ -114,7 +114,7 @@ export function apiModule(
         metrics,
       }),
       new ProcessGateway({ access, pods: sessionPods, logger }),
-      new ExecGateway({ ...parts, tenants, commands, pods }),
+      new ExecGateway({ access, tenants, pods: sessionPods, logger }),
     ],
     addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
     places,
