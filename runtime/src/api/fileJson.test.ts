@@ -13,6 +13,14 @@ test("what berthd tells of a file is told in JSON: a size and an ETag of files o
   const folder = create(FileInfoSchema, { ...facts, kind: FileKind.FOLDER, mode: 0o1777 });
   expect(fileJson(folder)).toEqual({ ...common, mode: "1777", kind: "folder", size: null, etag: null, target: null });
   expect(fileJson(create(FileInfoSchema, facts)).kind).toBe("other");
+  // Programs set a file's time to whatever they like.
+  for (const [seconds, text] of [
+    [10n ** 17n, "9999-12-31T23:59:59.000Z"],
+    [-(10n ** 17n), "0001-01-01T00:00:00.000Z"],
+    [-1n, "1969-12-31T23:59:59.000Z"],
+  ] as const) {
+    expect(fileJson(create(FileInfoSchema, { ...facts, modifiedAt: { seconds } })).modifiedAt).toBe(text);
+  }
 });
 
 test("changes are told by name, and what only says that the watch is alive is not", () => {

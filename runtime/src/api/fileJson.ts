@@ -1,8 +1,8 @@
 /** Files of sessions in the API's answers, and what is asked for of them. */
-import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { z } from "zod";
 import { type FileInfo, FileKind, type WatchEvent, WatchEvent_Kind } from "../pod/gen/berth/v1/files_pb.ts";
 import { jsonObject, plainText, wholeNumber, YesOrNo } from "./http/input.ts";
+import { timeText } from "./times.ts";
 
 /** A path in a session. Whether it may be seen is the pod's to say. */
 export const filePath = plainText(4_096)
@@ -136,7 +136,7 @@ export function fileJson(info: FileInfo | undefined): FileJson {
     kind: kinds[kind],
     size: kind === FileKind.FILE ? Number(size) : null,
     mode: mode.toString(8).padStart(4, "0"),
-    modifiedAt: (modifiedAt === undefined ? new Date(0) : timestampDate(modifiedAt)).toISOString(),
+    modifiedAt: timeText(modifiedAt),
     etag: etag === "" ? null : etag,
     target: kind === FileKind.SYMLINK ? target : null,
   };

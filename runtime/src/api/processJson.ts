@@ -1,6 +1,6 @@
 /** Programs in sessions in the API's answers, and what is asked for when one is started. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { durationFromMs, type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { z } from "zod";
 import {
   OutputStream,
@@ -11,6 +11,7 @@ import {
 } from "../pod/gen/berth/v1/process_pb.ts";
 import { jsonObject, plainText } from "./http/input.ts";
 import { variables } from "./sessionJson.ts";
+import { timeText } from "./times.ts";
 
 /** Bytes of a command's output that an answer holds at most. */
 const maxOutputBytes = 1_048_576;
@@ -188,8 +189,6 @@ export function startRequest(body: ProcessBody | CommandBody): MessageInitShape<
 
 const endOf = ({ exitCode, signal, timedOut }: ProcessEnded) => ({ exitCode, signal: signal || null, timedOut });
 
-const time = (at: Timestamp | undefined) => (at === undefined ? new Date(0) : timestampDate(at)).toISOString();
-
 export function processJson(process: Process): ProcessJson {
   const { id, pid, command, cwd, tag, pty, startedAt, ended, outputBytes, oldestOffset } = process;
   return {
@@ -199,7 +198,7 @@ export function processJson(process: Process): ProcessJson {
     cwd,
     tag: tag === "" ? null : tag,
     pty,
-    startedAt: time(startedAt),
+    startedAt: timeText(startedAt),
     ended: ended === undefined ? null : endOf(ended),
     outputBytes: Number(outputBytes),
     oldestOffset: Number(oldestOffset),

@@ -47,7 +47,8 @@ interface Running {
   session: RunningSession;
   id: bigint;
   events: AsyncGenerator<ProcessEvent>;
-  end: AbortController;
+  /** Comes when the client has gone. */
+  gone: AbortSignal;
 }
 
 export class ExecGateway implements Gateway {
@@ -72,43 +73,37 @@ export class ExecGateway implements Gateway {
       limits: [perSession(sessionId, "exec"), perTenant(tenant)],
       credential,
       loss: () => (tenants.get(tenant.name)?.exec ? undefined : areOff(tenant.name)),
-      open: async () => {
+      open: async (gone) => {
         const session = await pods.use(sessionId, caller, "command", commandLine(command));
         // Without the arguments, which are the tenant's own.
         logger.info({ sessionId, tenant: tenant.name, actor, program: command[0] }, "command started");
-        const running = await this.#start(session, command, tty === "true");
+        const running = await this.#start(session, command, tty === "true", gone);
         return (client) => this.#serve(client, running);
       },
     };
   }
 
-  async #start(session: RunningSession, command: string[], tty: boolean): Promise<Running> {
+  async #start(session: RunningSession, command: string[], tty: boolean, gone: AbortSignal): Promise<Running> {
     const { pods } = this.options;
-    const end = new AbortController();
     const { processes } = pods.services.of(session);
     const request = { command, keepStdin: true, waitForReader: true, ...(tty && { pty: firstSize }) };
-    const events = listenTo((signal) => processes.start(request, { signal }), end.signal);
+    const events = listenTo((signal) => processes.start(request, { signal }), gone);
     const asked = { field: "command", missing: 400 } as const;
     const first = await pods.traced(session, "exec", () => events.next(), asked);
     if (first.done || first.value.kind.case !== "started") throw new Problem(502, "The session's pod started nothing.");
-    return { session, id: first.value.kind.value.id, events, end };
+    const { id } = first.value.kind.value;
+    // A program that has ended by then is not there for the signal.
+    const hangUp = () => void processes.signal({ id, signal: numberOf("SIGHUP") }).catch(() => {});
+    if (gone.aborted) hangUp();
+    else gone.addEventListener("abort", hangUp, { once: true });
+    return { session, id, events, gone };
   }
 
   #serve(client: WebSocket, running: Running): void {
-    const { session, id, events, end } = running;
-    const { processes } = this.options.pods.services.of(session);
-    let hasEnded = false;
-    client.once("close", () => {
-      end.abort();
-      if (!hasEnded) processes.signal({ id, signal: numberOf("SIGHUP") }).catch(() => {});
-    });
     keepAlive(client);
     this.#takeInput(client, running);
-    show(client, events).then(
-      () => {
-        hasEnded = true;
-        closeWith(client, 1000, "");
-      },
+    show(client, running.events).then(
+      () => closeWith(client, 1000, ""),
       (error: unknown) => {
         const problem = serviceProblem(error);
         if (!(problem instanceof Problem)) this.options.logger.error({ err: error }, "a command can't be watched");
@@ -117,9 +112,9 @@ export class ExecGateway implements Gateway {
     );
   }
 
-  #takeInput(client: WebSocket, { session, id, end }: Running): void {
+  #takeInput(client: WebSocket, { session, id, gone }: Running): void {
     const { processes } = this.options.pods.services.of(session);
-    const options = { signal: end.signal };
+    const options = { signal: gone };
     // What a command that has ended doesn't get is no news: its end is told.
     const later = inOrder(client, () => {});
     client.on("message", (received: Buffer) => {

@@ -44,7 +44,8 @@ interface Attached {
   session: RunningSession;
   process: bigint;
   events: AsyncGenerator<ProcessEvent>;
-  end: AbortController;
+  /** Comes when the client has gone. */
+  gone: AbortSignal;
 }
 
 export class ProcessGateway implements Gateway {
@@ -64,17 +65,15 @@ export class ProcessGateway implements Gateway {
     return {
       limits: [perSession(sessionId, "exec"), perTenant(caller.tenant)],
       credential: caller.credential,
-      open: async () => {
+      open: async (gone) => {
         const session = await pods.use(sessionId, caller, "process", `is attached to the process ${process.data}`);
-        const end = new AbortController();
-        const events = await processEvents(pods, session, process.data, BigInt(parsed.data.offset), end.signal);
-        return (client) => this.#serve(client, { session, process: process.data, events, end });
+        const events = await processEvents(pods, session, process.data, BigInt(parsed.data.offset), gone);
+        return (client) => this.#serve(client, { session, process: process.data, events, gone });
       },
     };
   }
 
   #serve(client: WebSocket, attached: Attached): void {
-    client.once("close", () => attached.end.abort());
     keepAlive(client);
     this.#takeInput(client, attached);
     const { logger } = this.options;
@@ -88,12 +87,12 @@ export class ProcessGateway implements Gateway {
   }
 
   /** Passes on what the client sends: input in its order, and controls past the input that waits. */
-  #takeInput(client: WebSocket, { session, process: id, end }: Attached): void {
+  #takeInput(client: WebSocket, { session, process: id, gone }: Attached): void {
     const { processes } = this.options.pods.services.of(session);
-    const options = { signal: end.signal };
+    const options = { signal: gone };
     const refuse = (error: unknown) => {
       const problem = serviceProblem(error);
-      if (end.signal.aborted) return;
+      if (gone.aborted) return;
       const detail = problem instanceof Problem ? problem.body.detail : "Something went wrong.";
       client.send(JSON.stringify({ type: "refused", detail }));
     };

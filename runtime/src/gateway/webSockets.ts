@@ -33,8 +33,11 @@ export interface Admitted {
   /** It may stay for as long as this is good, and `loss` says nothing against it. */
   credential: Credential;
   loss?: () => string | undefined;
-  /** Called once it has its place; returns what to do with the client once it is connected. Throws a Problem. */
-  open: () => Promise<(client: WebSocket) => void>;
+  /**
+   * Called once it has its place; returns what to do with the client once it is connected. Throws a Problem. The signal comes
+   * when the client has gone, which it may have before it is connected.
+   */
+  open: (gone: AbortSignal) => Promise<(client: WebSocket) => void>;
 }
 
 /** One kind of WebSocket. */
@@ -95,7 +98,9 @@ export class WebSockets implements BeforeApplicationShutdown {
       const release = await this.options.places.take(admitted.limits);
       socket.once("close", release);
       try {
-        const serve = await admitted.open();
+        const gone = new AbortController();
+        socket.once("close", () => gone.abort());
+        const serve = await admitted.open(gone.signal);
         if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
         if (socket.destroyed) return release();
         found.server.handleUpgrade(request, socket, head, (client) => {
