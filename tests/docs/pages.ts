@@ -204,6 +204,7 @@ done; true`,
       'LINK=$(curl -H "$auth" -H "$json" "$S/files/links"': {},
       'curl "$LINK"': { shows: /^hello$/m },
       'curl -H "$auth" "$S/ports"': { shows: /"items":/ },
+      'curl -H "$auth" "$S/metrics"': { shows: /"memory":/ },
     },
   },
   "docs/monitoring.md": {

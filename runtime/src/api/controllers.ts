@@ -8,6 +8,7 @@ import { FolderController } from "./folderController.ts";
 import { LogsController } from "./logsController.ts";
 import { PortsController } from "./portsController.ts";
 import { ProcessesController } from "./processesController.ts";
+import { SessionMetricsController } from "./sessionMetricsController.ts";
 import { SessionsController } from "./sessionsController.ts";
 import { TenantsController } from "./tenantsController.ts";
 import { UsageController } from "./usageController.ts";
@@ -22,6 +23,7 @@ export const controllers: Type[] = [
   FolderController,
   FileLinksController,
   PortsController,
+  SessionMetricsController,
   DesktopController,
   UsageController,
   TenantsController,

@@ -12,6 +12,7 @@ import type { OnApplicationShutdown } from "@nestjs/common";
 import type { Session } from "../domain/session.ts";
 import type { Berthd } from "./fileBytes.ts";
 import { FileService } from "./gen/berth/v1/files_pb.ts";
+import { MetricsService } from "./gen/berth/v1/metrics_pb.ts";
 import { PortService } from "./gen/berth/v1/ports_pb.ts";
 import { ProcessService } from "./gen/berth/v1/process_pb.ts";
 
@@ -31,6 +32,7 @@ export interface SessionServices {
   processes: Client<typeof ProcessService>;
   files: Client<typeof FileService>;
   ports: Client<typeof PortService>;
+  metrics: Client<typeof MetricsService>;
 }
 
 export interface PodServicesOptions {
@@ -66,6 +68,7 @@ export class PodServices implements OnApplicationShutdown {
       processes: createClient(ProcessService, transport),
       files: createClient(FileService, transport),
       ports: createClient(PortService, transport),
+      metrics: createClient(MetricsService, transport),
     };
   }
 
