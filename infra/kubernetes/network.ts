@@ -1,5 +1,6 @@
 /** Building blocks of network policies. A policy names its directions always: what it leaves out, it denies. */
 import type { types } from "@pulumi/kubernetes";
+import type * as pulumi from "@pulumi/pulumi";
 
 type Spec = types.input.networking.v1.NetworkPolicySpec;
 type Peer = types.input.networking.v1.NetworkPolicyPeer;
@@ -41,8 +42,14 @@ export const allowIngress = (target: Record<string, string>, ports: Port[], from
   ingress: [from.length > 0 ? { from, ports } : { ports }],
 });
 
+/** Whom pods may reach, on which ports. */
+export interface Opening {
+  to: Peer[];
+  ports: Port[];
+}
+
 /** Lets the pods reach each of the openings. */
-export const allowEgress = (target: Record<string, string>, openings: { to: Peer[]; ports: Port[] }[]): Spec => ({
+export const allowEgress = (target: Record<string, string>, openings: pulumi.Input<Opening[]>): Spec => ({
   podSelector: { matchLabels: target },
   policyTypes: ["Egress"],
   egress: openings,

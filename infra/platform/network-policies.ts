@@ -1,11 +1,22 @@
 /** Every NetworkPolicy of the namespace berth: who may talk to whom. All that is not named here is denied, in both directions. */
 
+import type { types } from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
 import { adapterApis } from "../config/adapter-apis.ts";
 import type { Config } from "../config/config.ts";
 import type { ExternalStore } from "../config/stores.ts";
 import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
 import { selector, sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
-import { allowDns, allowEgress, allowIngress, denyAll, pods, podsIn, tcp } from "../kubernetes/network.ts";
+import {
+  allowDns,
+  allowEgress,
+  allowIngress,
+  denyAll,
+  type Opening,
+  pods,
+  podsIn,
+  tcp,
+} from "../kubernetes/network.ts";
 
 const api = selector("api");
 const worker = selector("worker");
@@ -30,7 +41,11 @@ const toDesktops = { to: [sessions], ports: tcp(6080) };
 
 const toPrometheus = { to: [pods(prometheus)], ports: tcp(9090) };
 
-const toAddresses = (addresses: ApiEndpoint[]) =>
+/** Several lists of openings as one. */
+const joined = (...lists: pulumi.Input<Opening[]>[]): pulumi.Output<Opening[]> =>
+  pulumi.all(lists).apply((all) => all.flat());
+
+const toAddresses = (addresses: ApiEndpoint[]): Opening[] =>
   addresses.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
 
 /** The bundled store's pods, or where the external one answers. */
@@ -43,8 +58,14 @@ export type Reachable = Pick<
   "postgres" | "redis" | "egress" | "ingress" | "prometheus" | "adapter" | "autoscaler" | "keda" | "grafana"
 >;
 
-/** @param kubernetesApi addresses of the Kubernetes API, for those who call it */
-export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]) {
+/**
+ * The policies by name.
+ * @param kubernetesApi addresses of the Kubernetes API, for those who call it
+ */
+export function platformPolicies(
+  config: Reachable,
+  kubernetesApi: pulumi.Input<ApiEndpoint[]>,
+): Record<string, types.input.networking.v1.NetworkPolicySpec> {
   const controller = config.ingress?.controllerNamespace ?? null;
   const users = controller === null ? [] : [podsIn(controller, {})];
   const { kubelets, alertmanager } = config.prometheus;
@@ -52,7 +73,7 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
     ...config.prometheus.readers,
     ...(config.autoscaler === "keda" ? [config.keda.namespace] : []),
   ]);
-  const toKubernetes = toAddresses(kubernetesApi);
+  const toKubernetes = pulumi.output(kubernetesApi).apply(toAddresses);
   const toPostgres = toStore(config.postgres.external, postgres, 5432);
   const toRedis = toStore(config.redis.external, redis, 6379);
   const toOthers = config.egress.map(({ cidr, ports }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(...ports) }));
@@ -61,10 +82,10 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
     "allow-dns": allowDns,
     "api-ingress": allowIngress(api, tcp(3000, 3001), users),
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
-    "api-egress": allowEgress(api, [...toPostgres, ...toRedis, toDesktops, ...toKubernetes, ...toOthers]),
+    "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toDesktops], toKubernetes, toOthers)),
     "api-metrics-ingress": allowIngress(api, tcp(3000), [pods(prometheus)]),
     "worker-ingress": allowIngress(worker, tcp(3000), [pods(prometheus)]),
-    "worker-egress": allowEgress(worker, [...toPostgres, ...toRedis, ...toKubernetes, ...toOthers]),
+    "worker-egress": allowEgress(worker, joined([...toPostgres, ...toRedis], toKubernetes, toOthers)),
     "migrate-egress": allowEgress(migrate, toPostgres),
     "backup-egress": allowEgress(backup, toPostgres),
     "cleanup-egress": allowEgress(cleanup, [...toPostgres, ...toRedis]),
@@ -79,16 +100,21 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
       pods(grafana),
       ...[...readers].map((name) => podsIn(name)),
     ]),
-    "prometheus-egress": allowEgress(prometheus, [
-      { to: [pods(api), pods(worker)], ports: tcp(3000) },
-      { to: [pods(postgresExporter)], ports: tcp(9187) },
-      { to: [pods(redisExporter)], ports: tcp(9121) },
-      { to: [pods(adapter)], ports: tcp(6443) },
-      { to: [sessions], ports: tcp(6081) },
-      ...toKubernetes,
-      ...toAddresses((kubelets?.nodes ?? []).map((cidr) => ({ cidr, port: 10250 }))),
-      ...(alertmanager ? [{ to: [podsIn(alertmanager.namespace)], ports: tcp(alertmanager.port) }] : []),
-    ]),
+    "prometheus-egress": allowEgress(
+      prometheus,
+      joined(
+        [
+          { to: [pods(api), pods(worker)], ports: tcp(3000) },
+          { to: [pods(postgresExporter)], ports: tcp(9187) },
+          { to: [pods(redisExporter)], ports: tcp(9121) },
+          { to: [pods(adapter)], ports: tcp(6443) },
+          { to: [sessions], ports: tcp(6081) },
+        ],
+        toKubernetes,
+        toAddresses((kubelets?.nodes ?? []).map((cidr) => ({ cidr, port: 10250 }))),
+        alertmanager ? [{ to: [podsIn(alertmanager.namespace)], ports: tcp(alertmanager.port) }] : [],
+      ),
+    ),
     "postgres-exporter-ingress": allowIngress(postgresExporter, tcp(9187), [pods(prometheus)]),
     "postgres-exporter-egress": allowEgress(postgresExporter, toPostgres),
     "redis-exporter-ingress": allowIngress(redisExporter, tcp(9121), [pods(prometheus)]),
@@ -97,7 +123,7 @@ export function platformPolicies(config: Reachable, kubernetesApi: ApiEndpoint[]
     ...(adapterApis(config).length > 0 && {
       // Kubernetes calls from outside the pods' network, at addresses that clusters don't tell; the adapter asks who it is.
       "prometheus-adapter-ingress": allowIngress(adapter, tcp(6443)),
-      "prometheus-adapter-egress": allowEgress(adapter, [toPrometheus, ...toKubernetes]),
+      "prometheus-adapter-egress": allowEgress(adapter, joined([toPrometheus], toKubernetes)),
     }),
   };
 }

@@ -28,13 +28,12 @@ export class Platform extends pulumi.ComponentResource {
       { parent: this, ...dataOptions(args.protectData) },
     );
     this.namespace = namespace.metadata.name;
-    const specs = pulumi.output(args.kubernetesApi).apply((api) => platformPolicies(args, api));
-    for (const policy of Object.keys(platformPolicies(args, [])) as (keyof ReturnType<typeof platformPolicies>)[])
+    for (const [policy, spec] of Object.entries(platformPolicies(args, args.kubernetesApi)))
       new k8s.networking.v1.NetworkPolicy(
         `${name}-${policy}`,
         {
           metadata: { name: policy, namespace: this.namespace, labels: labels("platform") },
-          spec: specs[policy],
+          spec,
         },
         // Not before the pods that it guards.
         { parent: this, deletedWith: namespace },
