@@ -1,21 +1,21 @@
 /** Kubernetes quantities: "500m", "2", "40Gi". */
+import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
 
 const pattern = /^(\d+(?:\.\d+)?|\.\d+)(?:([eE][+-]?\d+)|(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?$/;
 
 /** Whether the text is a quantity that is not negative. */
 export const isQuantity = (text: string): boolean => pattern.test(text);
 
-const factors: Record<string, number> = {
-  m: 1e-3,
-  ...Object.fromEntries(["k", "M", "G", "T", "P", "E"].map((unit, index) => [unit, 1000 ** (index + 1)])),
-  ...Object.fromEntries(["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].map((unit, index) => [unit, 1024 ** (index + 1)])),
-};
-
-/** The number that a quantity stands for: "500m" → 0.5, "40Gi" → 42949672960. Throws where the text is no quantity. */
+/**
+ * The number that a quantity stands for: "500m" → 0.5, "40Gi" → 42949672960. The runtime's `amount` is the same function; a
+ * test holds both equal.
+ * @throws RangeError where the text is no quantity
+ */
 export function quantityValue(text: string): number {
   const [, number, exponent = "", unit = ""] = pattern.exec(text) ?? [];
   if (number === undefined) throw new RangeError(`${JSON.stringify(text)} is not a Kubernetes quantity`);
-  return Number(number + exponent) * (factors[unit] ?? 1);
+  // Of a whole number, because client-node takes no fraction with a suffix, such as 1.5Gi.
+  return Number(number + exponent) * Number(quantityToScalar(`1${unit}`));
 }
 
 /** What was probably meant by a text that isn't a quantity: "40GB" → ["40G", "40Gi"]. Empty when there is no good guess. */

@@ -28,7 +28,7 @@ const decided = ["domain", ...tools];
 const remembers = ["config", "store", "queue", "cluster", ...decided];
 
 /** The packages that `domain` may import: they compute and do no input or output. */
-const purePackages = "^(zod|node:crypto|crypto)$|node_modules/zod/";
+const purePackages = "^(zod|node:crypto|crypto)$|node_modules/(zod/|@kubernetes/client-node/dist/util\\.js$)";
 
 export const runtime: Layered = {
   folder: "runtime/src",

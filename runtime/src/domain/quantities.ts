@@ -1,4 +1,5 @@
 /** What a session asks of the cluster, and what it counts under its tenant's quota; pure. */
+import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
 import type { WorkspaceMode } from "./session.ts";
 import type { Tenant } from "./tenants.ts";
 import { type Tier, tiers } from "./tiers.ts";
@@ -84,29 +85,16 @@ export function add(a: Amounts, b: Amounts, times = 1): Amounts {
   return Object.fromEntries(countedResources.map((name) => [name, a[name] + times * b[name]])) as Amounts;
 }
 
-const suffixes: Record<string, number> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  "": 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
+const pattern = /^(\d+(?:\.\d+)?|\.\d+)(?:([eE][+-]?\d+)|(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?$/;
 
-/** An amount as Kubernetes writes it, e.g. `500m`, `1.5Gi`, `2e3`, as a number. Throws if it isn't one. */
+/**
+ * The number that a Kubernetes quantity stands for: `500m` → 0.5, `1.5Gi` → 1610612736. What the stack's config takes for a
+ * quantity (infra/config/quantity.ts), this takes too, with the same value; a test holds both equal.
+ * @throws Error where the text is none
+ */
 export function amount(text: string): number {
-  const [, digits, suffix = ""] = /^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]{0,2})$/.exec(text) ?? [];
-  const value = Number(digits) * (suffixes[suffix] ?? Number.NaN);
-  if (digits === undefined || Number.isNaN(value)) throw new Error(`${JSON.stringify(text)} is no amount`);
-  return value;
+  const [, number, exponent = "", unit = ""] = pattern.exec(text) ?? [];
+  if (number === undefined) throw new Error(`${JSON.stringify(text)} is no amount`);
+  // Of a whole number, because client-node takes no fraction with a suffix.
+  return Number(number + exponent) * Number(quantityToScalar(`1${unit}`));
 }
