@@ -9,7 +9,6 @@ import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { confinedPod, tmp } from "../kubernetes/pod.ts";
 import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { adapterAccess } from "./adapter-access.ts";
-import type { AdapterCertificate } from "./adapter-certificate.ts";
 import { adapterRules } from "./adapter-rules.ts";
 
 export interface AdapterArgs {
@@ -22,7 +21,8 @@ export interface AdapterArgs {
   config: AdapterConfig;
   /** What it serves. */
   apis: ServedApi[];
-  certificate: AdapterCertificate;
+  /** PEM, and the Secret that has it with its key. */
+  certificate: Record<"certificate" | "secret", pulumi.Input<string>>;
 }
 
 /** The user of the official image. */
@@ -140,7 +140,7 @@ export class Adapter extends pulumi.ComponentResource {
             groupPriorityMinimum: 100,
             versionPriority: 100,
             service: { name: service.metadata.name, namespace, port: 443 },
-            caBundle: certificate.certificate.apply((pem) => Buffer.from(pem).toString("base64")),
+            caBundle: pulumi.output(certificate.certificate).apply((pem) => Buffer.from(pem).toString("base64")),
           },
         },
         // Last to come and first to go: an API that is announced but doesn't answer keeps namespaces from being deleted.

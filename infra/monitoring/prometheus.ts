@@ -8,7 +8,6 @@ import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { confinedPod } from "../kubernetes/pod.ts";
 import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { volumeClaimSpec } from "../kubernetes/volume-claim.ts";
-import type { AdapterCertificate } from "./adapter-certificate.ts";
 import { alertRules } from "./alerts/index.ts";
 import { adapterCertificateFile, prometheusConfig } from "./prometheus-config.ts";
 
@@ -21,7 +20,7 @@ export interface PrometheusArgs {
   /** Whether an autoscaler decides on the number of pods. */
   autoscaled: boolean;
   /** Of the stack's adapter, whose figures are asked for too; null where there is none. */
-  adapter: Pick<AdapterCertificate, "certificate" | "serverName"> | null;
+  adapter: Record<"certificate" | "serverName", pulumi.Input<string>> | null;
   /** Whether the stack dumps its Postgres. */
   backups: boolean;
 }
