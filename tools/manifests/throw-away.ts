@@ -79,6 +79,8 @@ export const openOwnStack = async ({
   LocalWorkspace.createOrSelectStack(
     { stackName: name, projectName: project, program },
     {
+      // Without one, Pulumi makes a folder that nobody removes.
+      workDir: backend,
       pulumiHome: tools.home,
       pulumiCommand: await PulumiCommand.get({ root: tools.root }),
       projectSettings: { name: project, runtime: "nodejs" },
