@@ -188,7 +188,9 @@ test("a new session's pod is held by its policies within 5 s of its first progra
     spec: { ...pod.spec, restartPolicy: "Never", containers: [{ ...container, args: ["-e", knock(nodeIp, 6443)] }] },
   };
   const at = ["-n", place.namespace];
-  cleanUp.defer(async () => void (await kubectl(["delete", "pod", place.pod, ...at, "--ignore-not-found", "--now"])));
+  // Gone at the test's end, so that the test can be repeated.
+  await using removal = new AsyncDisposableStack();
+  removal.defer(async () => void (await kubectl(["delete", "pod", place.pod, ...at, "--ignore-not-found", "--now"])));
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(body));
   await kubectl(["wait", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s", ...at, `pod/${place.pod}`]);
   const found = JSON.parse(await kubectl(["logs", ...at, place.pod])) as Record<
