@@ -29,7 +29,7 @@ export const kubernetesDir = join(binDir, `kubernetes-${sourcesVersion(sources, 
 const builds = [["./coredns", "./netpol", "./pause", "./volume"], ["github.com/rancher/local-path-provisioner"]];
 
 /** Names the sources, the pinned modules and the Go version: what decides the binaries. */
-export const programsVersion = sourcesVersion(sources, "{coredns,netpol,pause,volume}/*.go");
+export const programsVersion = sourcesVersion(sources, "{coredns,netpol,netpol/rules,pause,volume}/*.go");
 export const programsDir = join(binDir, `cluster-${programsVersion}`);
 
 const adapterDir = join(binDir, `adapter-${sourcesVersion(sources, "adapter/*.go")}`);

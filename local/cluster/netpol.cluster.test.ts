@@ -56,9 +56,12 @@ it("enforces network policies: what is denied by default opens by name, port and
 });
 
 it("turns policies into rules as its own Go tests say", async () => {
-  const options = { cwd: sources, env: goEnvironment, reject: false, all: true } as const;
-  // Vet would look through all of Kubernetes first, which no build has done before.
-  const tests = await execa("go", ["test", ...goFlags, "-vet=off", "./netpol"], options);
+  const tests = await execa("go", ["test", ...goFlags, "./netpol/rules"], {
+    cwd: sources,
+    env: goEnvironment,
+    reject: false,
+    all: true,
+  });
   expect(tests.exitCode, tests.all).toBe(0);
-  // The first time on a machine, Kubernetes' client is compiled for it: what `npm run up` compiled is dropped.
+  // The first time on a machine, Kubernetes' types are compiled for it.
 }, 600_000);

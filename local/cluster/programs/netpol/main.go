@@ -17,6 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"berth/local/netpol/rules"
 )
 
 func main() {
@@ -63,17 +65,17 @@ func main() {
 		allPods, _ := pods.Lister().List(labels.Everything())
 		allNamespaces, _ := namespaces.Lister().List(labels.Everything())
 		allPolicies, _ := policies.Lister().List(labels.Everything())
-		rules := Ruleset(allPods, allNamespaces, allPolicies)
-		if rules == applied {
+		wanted := rules.Ruleset(allPods, allNamespaces, allPolicies)
+		if wanted == applied {
 			continue
 		}
 		command := exec.Command("nft", "-f", "-")
-		command.Stdin = strings.NewReader(rules)
+		command.Stdin = strings.NewReader(wanted)
 		if output, err := command.CombinedOutput(); err != nil {
-			log.Printf("nft refused the rules, trying again: %v: %s\n%s", err, output, rules)
+			log.Printf("nft refused the rules, trying again: %v: %s\n%s", err, output, wanted)
 			time.AfterFunc(time.Second, notify)
 			continue
 		}
-		applied = rules
+		applied = wanted
 	}
 }
