@@ -12,7 +12,7 @@ import { duration, root, run, up, vitest } from "./run.ts";
 const limitSeconds = 15 * 60;
 
 const files = new Map(
-  globSync("{images,infra,local,runtime/src,tests}/**/*.proof.test.ts", { cwd: root })
+  globSync("{images,infra,local,runtime/src,tests,tools}/**/*.proof.test.ts", { cwd: root })
     .sort()
     .map((file) => [basename(file, ".proof.test.ts"), file]),
 );

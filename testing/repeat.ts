@@ -35,8 +35,8 @@ mkdirSync(folder, { recursive: true });
 type Run = Counts & { seconds: number };
 const runs = existsSync(record)
   ? readFileSync(record, "utf8")
-      .trim()
       .split("\n")
+      .filter((line) => line.endsWith("}"))
       .map((line) => JSON.parse(line) as Run)
   : [];
 const load = values.busy ? ", while another process keeps one processor busy" : "";

@@ -1,5 +1,6 @@
 /** Memory of API and worker without a session and with 1,000 that run, on nodes played by KWOK. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { kubeconfig } from "../../local/lib/paths.ts";
 import { fakeNodes, startFakeNodes } from "./fake-nodes.ts";
@@ -59,6 +60,11 @@ try {
   await runtime.stop();
   await core.deleteNamespace({ name: namespace }).catch(() => {});
   // Its pods end with their nodes' help only.
-  while ((await core.listNamespacedPod({ namespace })).items.length > 0) await sleep(1_000);
+  await until(
+    "its pods are gone",
+    600,
+    async () => (await core.listNamespacedPod({ namespace })).items.length,
+    (count) => count === 0,
+  );
   await removeNodes();
 }

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { Hopeless, until } from "@berth/testing/until.ts";
 import { kubeconfig, root } from "../../local/lib/paths.ts";
 import { startStores } from "../../runtime/src/testing/stores.ts";
 
@@ -75,10 +75,10 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
       });
       children.push(child);
       const ready = () => fetch(`http://127.0.0.1:${port}/health/ready`).then((answer) => answer.ok);
-      while (!(await ready().catch(() => false))) {
-        if (child.exitCode !== null) throw new Error(`the ${role} ended with code ${child.exitCode}`);
-        await sleep(200);
-      }
+      await until(`the ${role} is ready`, 60, () => {
+        if (child.exitCode !== null) throw new Hopeless(`the ${role} ended with code ${child.exitCode}`);
+        return ready();
+      });
       return child;
     },
     async stop() {

@@ -1,5 +1,4 @@
 /** From POST /v1/sessions to running, on the stack `dev`, against a bare pod of the same spec and volume. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";
 import { KubeConfig } from "@kubernetes/client-node";
 import { kubeconfig } from "../../local/lib/paths.ts";
@@ -17,15 +16,10 @@ config.loadFromFile(kubeconfig);
 async function session(): Promise<{ id: string; ms: number; remove: () => Promise<void> }> {
   const began = performance.now();
   const answer = await call(acme, "POST", "/v1/sessions?wait=running", { tier: "small" });
-  let { id, state } = (await answer.json()) as Session;
+  const { id, state } = (await answer.json()) as Session;
   if (!answer.ok) throw new Error(`a session was refused with ${answer.status}`);
   // The API waits for a minute; a machine that is busy may take longer.
-  while (state !== "running") {
-    await sleep(50);
-    const again = await call(acme, "GET", `/v1/sessions/${id}`);
-    ({ id, state } = (await again.json()) as Session);
-    if (state === "failed") throw new Error(`session ${id} failed`);
-  }
+  if (state !== "running") await reaches(acme, id, "running", 300);
   const ms = performance.now() - began;
   return {
     id,

@@ -3,8 +3,8 @@
  * itself counts: under a FlowSchema of their own, those requests have a line of their own in its metrics.
  */
 import { execFile } from "node:child_process";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { until } from "@berth/testing/until.ts";
 import { FlowcontrolApiserverV1Api, KubeConfig } from "@kubernetes/client-node";
 import { program } from "../../local/cluster/build.ts";
 import { kubeconfig } from "../../local/lib/paths.ts";
@@ -63,10 +63,10 @@ await flows.createFlowSchema({
 });
 try {
   // The API server takes a new FlowSchema within seconds; a session shows that it has.
-  while ((await writes()) === 0) {
-    await sleep(2_000);
+  await until("the API server counts the writes", 120, async () => {
     await session();
-  }
+    return (await writes()) > 0;
+  });
   const before = await writes();
   for (let count = 0; count < sessions; count += 1) await session();
   report("api-writes-per-session", ((await writes()) - before) / sessions, "<=4");
