@@ -168,7 +168,8 @@ const knock = (host: string, port: number) => `
   const found = { lastOpenMs: 0, open: 0, timedOut: 0 };
   const attempt = () => new Promise((done, fail) => {
     const socket = require("net").connect({ host: "${host}", port: ${port}, timeout: 100 }, () => { socket.destroy(); done(true); });
-    socket.on("timeout", () => { socket.destroy(); done(false); }).on("error", fail);
+    // A process that got no processor for 100 ms may have an answer that it has not read yet: that comes first.
+    socket.on("timeout", () => setImmediate(() => { socket.destroy(); done(false); })).on("error", fail);
   });
   (async () => {
     while (found.timedOut < 20 && performance.now() - began < 30_000) {
