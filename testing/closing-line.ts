@@ -3,14 +3,14 @@ import type { Reporter, TestModule, Vitest } from "vitest/node";
 import { closingLine, count } from "./counts.ts";
 
 export default class ClosingLine implements Reporter {
-  #filtered = false;
+  #wanted: RegExp | undefined;
 
   onInit({ config }: Vitest): void {
-    this.#filtered = config.testNamePattern !== undefined;
+    this.#wanted = config.testNamePattern;
   }
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
-    const line = closingLine(count(modules, errors, this.#filtered));
+    const line = closingLine(count(modules, errors, this.#wanted));
     process.on("exit", () => console.log(`\n${line}`));
   }
 }

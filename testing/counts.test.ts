@@ -5,14 +5,14 @@ import { expect, onTestFinished, test } from "vitest";
 import { closingLine } from "./counts.ts";
 import { root } from "./run.ts";
 
-/** The closing line of a real run of vitest over the file. */
-async function closingLineOf(file: string): Promise<string | undefined> {
+/** The closing line of a real run of vitest over the file, with further arguments for vitest. */
+async function closingLineOf(file: string, ...more: string[]): Promise<string | undefined> {
   // Below node_modules, where vitest finds its own package and no project of the checkout looks.
   const folder = mkdtempSync(join(root, "node_modules", ".counts-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "it.test.js"), `import { afterAll, beforeAll, describe, test } from "vitest";\n${file}`);
   writeFileSync(join(folder, "vitest.config.js"), "export default { test: { exclude: [] } }");
-  const args = ["run", "--root", folder, "--reporter", join(root, "testing", "closing-line.ts")];
+  const args = ["run", "--root", folder, "--reporter", join(root, "testing", "closing-line.ts"), ...more];
   const { stdout } = await execa("vitest", args, { preferLocal: true, localDir: root, reject: false });
   return stdout.trim().split("\n").at(-1);
 }
@@ -44,6 +44,13 @@ test.each([
   ],
 ])("%s: the closing line counts each test that did not pass", async (_, file, line) => {
   expect(await closingLineOf(file)).toBe(line);
+});
+
+test("of a run by name, the named tests of a suite whose set-up fails count as failed, and the others as skipped", async () => {
+  const other = `describe("other", () => { test("wanted", () => {}); test("b", () => {}) });`;
+  const broken = `describe("broken", () => { beforeAll(${fails}); test("wanted", () => {}); test("b", () => {}) });`;
+  expect(await closingLineOf(other + broken, "-t", "wanted")).toBe("1 passed, 2 failed, 2 skipped");
+  expect(await closingLineOf(other + broken, "-t", "other > wanted")).toBe("1 passed, 0 failed, 3 skipped");
 });
 
 test("the closing line names skipped tests only where there are some", () => {

@@ -37,18 +37,18 @@ function lacksSetUp(test: TestCase): boolean {
 
 /**
  * @param errors those outside of any file, for example of a globalSetup
- * @param filtered whether only tests of some name were to run: then the others are skipped without a reason
+ * @param wanted the full names of the tests that were to run; the others are skipped without a reason. Default: all
  */
-export function count(modules: readonly TestModule[], errors: readonly unknown[], filtered = false): Counts {
+export function count(modules: readonly TestModule[], errors: readonly unknown[], wanted = /(?:)/): Counts {
   const tests = modules.flatMap((module) => [...module.children.allTests()]);
   const states = tests.map((test) => {
     const { state, ...result } = test.result();
     // A run that was cut off leaves tests pending. Whoever skips a test for good reason says which: `context.skip(why)`.
     if (state === "pending") return "failed";
-    if (state !== "skipped" || filtered) return state;
+    if (state !== "skipped" || !wanted.test(test.fullName)) return state;
     return lacksSetUp(test) || !("note" in result && result.note) ? "failed" : state;
   });
-  const number = (wanted: string) => states.filter((state) => state === wanted).length;
+  const number = (of: string) => states.filter((state) => state === of).length;
   // Of a hook that failed, and of a file that could not be loaded.
   const suites = modules.flatMap((module) => [module, ...module.children.allSuites()]);
   const broken = suites.filter((suite) => suite.errors().length > 0).length + errors.length;
