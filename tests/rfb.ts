@@ -1,6 +1,7 @@
 /** A minimal RFB 3.8 client (RFC 6143) over a WebSocket: enough to receive one whole frame. */
 import { once } from "node:events";
 import WebSocket from "ws";
+import { countIfRefused } from "./refusals.ts";
 
 export interface Frame {
   width: number;
@@ -48,7 +49,7 @@ export async function typeBlindly(url: string, text: string, headers: Record<str
   }
 }
 
-/** The handshake: no password, beside other clients. */
+/** The handshake: no password, beside other clients. A connection that is refused is counted (refusals.ts). */
 export async function openDesktop(url: string, headers: Record<string, string> = {}) {
   const socket = new WebSocket(url, ["binary"], { headers });
   // From the very start: the desktop's first message may come in one packet with the answer to the upgrade.
@@ -67,6 +68,7 @@ export async function openDesktop(url: string, headers: Record<string, string> =
     await read(init.readUInt32BE(20)); // the desktop's name
     return { socket, read, width: init.readUInt16BE(0), height: init.readUInt16BE(2) };
   } catch (error) {
+    countIfRefused("a desktop's WebSocket", error);
     socket.terminate();
     throw error;
   }

@@ -1,7 +1,6 @@
 /** Somebody who looks at a desktop and connects again by himself when the connection is lost, as the desktop's page does. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { desktopUrl, keyOf } from "../berth.ts";
-import { countIfRefused } from "../refusals.ts";
 import { openDesktop } from "../rfb.ts";
 import type { Tenant } from "./sessions.ts";
 
@@ -68,9 +67,7 @@ export class Viewer {
       this.#tries += 1;
       try {
         return await this.#connect();
-      } catch (error) {
-        countIfRefused("a desktop's WebSocket", error);
-      }
+      } catch {} // the next turn tries again
     }
   }
 }
