@@ -147,6 +147,12 @@ async function kill(component: Component): Promise<void> {
   note(`kill of ${component}`);
 }
 
+/** Whether a pod of the API is ready, and the node port leads to one. */
+const apiIsReady = async (): Promise<boolean> =>
+  (await podsOf("api")).some(({ status }) =>
+    status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
+  ) && (await call(keyOf("acme"), "GET", "/v1/sessions")).ok;
+
 interface Measurement {
   at: number;
   /** Resident memory. */
@@ -172,15 +178,16 @@ async function measure(): Promise<void> {
 }
 
 test(`${minutes} minutes of everything at random, seed ${seed}`, { timeout: (minutes + 8) * 60_000 }, async () => {
-  using _ = allowRefusals("the API's only process is killed now and then");
   const start = seconds();
   const over = () => seconds() - start > minutes * 60;
   const killing = async () => {
+    using _ = allowRefusals("the API's only process is killed now and then");
     for (let component: Component = "worker"; seconds() - start < minutes * 20; ) {
       await sleep(20_000 + random() * 20_000);
       await kill(component);
       component = component === "api" ? "worker" : "api";
     }
+    await until("the API is ready again", 120, apiIsReady);
   };
   const acting = async () => {
     for (; !over(); await sleep(500 + random() * 1_500)) await turn();
