@@ -16,23 +16,24 @@ const pods = (name: string) => ({ podSelector: { matchLabels: { name } } });
 
 it("enforces network policies: what is denied by default opens by name, port and peer only", async () => {
   await using namespace = await TestNamespace.create();
+  const serving = {
+    script: "for (const port of [8080, 8081]) require('net').createServer((s) => s.end()).listen(port)",
+    ports: [{ name: "web", containerPort: 8080 }],
+  };
   const addresses = await namespace.startPods([
-    {
-      name: "server",
-      script: "for (const port of [8080, 8081]) require('net').createServer((s) => s.end()).listen(port)",
-      ports: [{ name: "web", containerPort: 8080 }],
-    },
+    { name: "server", ...serving },
+    { name: "open-server", ...serving },
     { name: "friend", script: "setInterval(() => {}, 1000)" },
     { name: "stranger", script: "setInterval(() => {}, 1000)" },
   ]);
-  const server = addresses.get("server") ?? "";
-  const reaches = (pod: string, port: number) => namespace.connect(pod, server, port);
+  const reaches = (pod: string, port: number, server = "server") =>
+    namespace.connect(pod, addresses.get(server) ?? "", port);
   /** Until the new rules are in force. */
-  const becomes = (pod: string, port: number, outcome: string) =>
+  const becomes = (pod: string, port: number, outcome: string, server = "server") =>
     until(
-      `the ${pod}'s connection to port ${port} ends as "${outcome}"`,
+      `the ${pod}'s connection to port ${port} of ${server} ends as "${outcome}"`,
       60,
-      () => reaches(pod, port),
+      () => reaches(pod, port, server),
       (seen) => seen === outcome,
     );
   await becomes("stranger", 8080, "connected");
@@ -40,6 +41,7 @@ it("enforces network policies: what is denied by default opens by name, port and
 
   await namespace.apply(policy("default-deny", { podSelector: {}, policyTypes: ["Ingress", "Egress"] }));
   await becomes("friend", 8080, "timeout");
+  await becomes("stranger", 8080, "timeout", "open-server");
 
   await namespace.apply(
     policy("server", {
@@ -47,11 +49,14 @@ it("enforces network policies: what is denied by default opens by name, port and
       policyTypes: ["Ingress"],
       ingress: [{ from: [pods("friend")], ports: [{ port: "web" }] }],
     }),
+    policy("open-server", { ...pods("open-server"), policyTypes: ["Ingress"], ingress: [{}] }),
     policy("friend", { ...pods("friend"), policyTypes: ["Egress"], egress: [{ to: [pods("server")] }] }),
     policy("stranger", { ...pods("stranger"), policyTypes: ["Egress"], egress: [{}] }),
   );
   await becomes("friend", 8080, "connected");
   expect(await reaches("friend", 8081)).toBe("timeout");
+  // The stranger's own policy is in force: what keeps it from the other server is that server's policy.
+  await becomes("stranger", 8080, "connected", "open-server");
   expect(await reaches("stranger", 8080)).toBe("timeout");
 });
 
