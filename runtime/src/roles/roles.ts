@@ -72,7 +72,11 @@ async function runApi(): Promise<void> {
   await serve(app, config, connections, logger, {
     letGo: [
       { name: "streams and WebSockets ended", run: () => endLong(app) },
-      { name: "clients let go of their connections", run: () => connectionsLetGo(app.getHttpServer()) },
+      {
+        name: "clients let go of their connections",
+        run: async () =>
+          logger.info({ connections: await connectionsLetGo(app.getHttpServer()) }, "connections that clients keep"),
+      },
     ],
     closePorts: () => {
       websockets.close(); // waits for the WebSockets, which are closed after this

@@ -103,13 +103,16 @@ export async function createHttp(
 const letGoMs = 5_000;
 
 /**
- * Waits until the server has no connection any more, or for 5 s. Of a client that uses one at the very moment at which it is
- * closed the request would be lost; each answer while `Health` drains asks to close it, and other connections are idle. To
- * be called when streams and WebSockets have ended, each with its connection.
+ * Waits until the server has no connection any more, or for 5 s, and returns how many it still has. Of a client that uses one
+ * at the very moment at which it is closed the request would be lost; each answer while `Health` drains asks to close it, and
+ * other connections are idle. To be called when streams and WebSockets have ended, each with its connection.
  */
-export async function connectionsLetGo(server: Server): Promise<void> {
+export async function connectionsLetGo(server: Server, limitMs = letGoMs): Promise<number> {
   const count = promisify(server.getConnections).bind(server);
-  for (const end = performance.now() + letGoMs; performance.now() < end && (await count()) > 0; ) await sleep(50);
+  for (const end = performance.now() + limitMs; ; await sleep(50)) {
+    const left = await count();
+    if (left === 0 || performance.now() >= end) return left;
+  }
 }
 
 /** Serves the files of the desktop page, at `assetsPath`. */
