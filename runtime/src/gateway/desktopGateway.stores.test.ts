@@ -23,6 +23,7 @@ import {
   credentialOf,
   emptyRedis,
   freshDatabase,
+  holdIntervals,
   keyOf,
   patienceMs,
   sessionOf,
@@ -59,8 +60,8 @@ async function open(
   const { database } = await freshDatabase();
   const store = recordsOn(database, cipher);
   const file = tenantsFile(tenant("acme"), tenant("beta"));
-  const tenants = new TenantsFile(file, silent, 50);
-  const revocations = new Revocations(tenants, 50);
+  const tenants = new TenantsFile(file, silent);
+  const revocations = new Revocations(tenants);
   const tickets = new Tickets(tokenKey);
   const metrics = new Metrics();
   const redis = await emptyRedis();
@@ -465,6 +466,7 @@ test.each([
 ])(
   "a key that %s loses its desktop and what its interactive ticket opened, within 5 s; a view link stays",
   async (why, keys) => {
+    const pass = holdIntervals();
     const { id, apply, connect, desktops, ticket, setKeys } = await open();
     await apply(...running);
     const path = `/v1/sessions/${id}/desktop`;
@@ -477,8 +479,9 @@ test.each([
     await Promise.all([byKey, byTicket, byLink].map(opened));
     const ends = Promise.all([closed(byKey), closed(byTicket)]);
     setKeys(keys);
+    pass(5_000);
     const end = { code: closeCodes.lost, reason: `The key default ${why}.` };
-    expect(await until("both are closed", 5, () => ends)).toEqual([end, end]);
+    expect(await until("both are closed", 30, () => ends)).toEqual([end, end]);
     expect(byLink.readyState).toBe(WebSocket.OPEN);
     await until(
       "the session's proxy has one desktop left",

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import type { Redis } from "ioredis";
 import { pino } from "pino";
-import { inject, onTestFinished } from "vitest";
+import { inject, onTestFinished, vi } from "vitest";
 import type { z } from "zod";
 import { keyCredential } from "../api/access/credential.ts";
 import { type Config, Variables } from "../config/config.ts";
@@ -96,6 +96,16 @@ export const fileOf = (...tenants: Tenant[]) =>
 
 /** Writes the tenants into a file that is there already. */
 export const writeTenants = (path: string, tenants: Tenant[]) => writeFileSync(path, fileOf(...tenants));
+
+/**
+ * From here to the test's end whatever begins to happen at intervals (`setInterval`) happens only when the function that this
+ * returns lets milliseconds pass. A tenants file is read so, and keys are looked at, in what is opened after this.
+ */
+export function holdIntervals(): (ms: number) => void {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  onTestFinished(() => void vi.useRealTimers());
+  return (ms) => void vi.advanceTimersByTime(ms);
+}
 
 /** What the default key of the tenant lets in by. */
 export const credentialOf = (name: string) => keyCredential(name, "default", keyOf(name), scopes);
