@@ -173,7 +173,7 @@ test("ready is told once the screen can be looked at, and then when it was last 
   const { seen, calls, showDesktop, run } = await open({ idle: 4_000 });
   const helper = run("berth-session");
   await metricsPort(helper.output);
-  await sleep(200); // it runs, and looks for a screen every 50 ms
+  await sleep(200); // nothing may be told, though it looks for a screen every 50 ms
   expect(calls).toEqual([]);
   showDesktop();
   // Before the runtime has said what the task is, the command is "waiting".

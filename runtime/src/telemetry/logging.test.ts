@@ -80,7 +80,7 @@ test("lines within a request or a job carry its ids, and those outside do not", 
   await withLogContext({ requestId: "r1" }, async () => {
     await Promise.resolve();
     addToLogContext({ tenant: "acme", sessionId: id });
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setImmediate(resolve));
     logger.info("inside");
   });
   expect(last()).toMatchObject({ requestId: "r1", tenant: "acme", sessionId: id, msg: "inside" });
