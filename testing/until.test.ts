@@ -80,7 +80,8 @@ let neighbourEnded = false;
 
 test.concurrent("a wait in a concurrent test goes on when its neighbour ends", async () => {
   await until("the neighbour has ended", 20, () => neighbourEnded);
-  await sleep(50);
+  let looks = 0;
+  await until("a few looks more", 20, () => ++looks === 3);
 });
 
 test.concurrent("(the neighbour, which ends at once)", async () => {
