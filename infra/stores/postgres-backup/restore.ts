@@ -27,6 +27,7 @@ interface Workload {
     template: { metadata: { labels: Record<string, string> }; spec: { containers: { image: string }[] } };
   };
   status: { conditions?: { type: string; status: string }[] };
+  metadata: { creationTimestamp: string };
 }
 
 const started = Date.now();
@@ -89,7 +90,10 @@ async function checkDump(): Promise<string> {
 async function migrate(): Promise<void> {
   const deployed = imageOf(get<Workload>("deployment", "worker"));
   const { items } = get<{ items: Workload[] }>("jobs", "--selector=app.kubernetes.io/name=migrate");
-  const job = items.find((one) => imageOf(one) === deployed);
+  // The newest: an older one knows the passwords of its time, and so does what an earlier restore made of one.
+  const [job] = items
+    .filter((one) => imageOf(one) === deployed)
+    .sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
   if (!job) throw new Error("The Job of the deployed version's migrations is gone: run `pulumi up --refresh`.");
   const { spec, metadata } = job.spec.template;
   const labels = Object.fromEntries(
@@ -101,7 +105,8 @@ async function migrate(): Promise<void> {
       apiVersion: "batch/v1",
       kind: "Job",
       metadata: { name, labels },
-      spec: { ttlSecondsAfterFinished: 86_400, template: { metadata: { labels }, spec } },
+      // API and worker wait for it: what failed three times goes on failing.
+      spec: { ttlSecondsAfterFinished: 86_400, backoffLimit: 2, template: { metadata: { labels }, spec } },
     },
     name,
   );
