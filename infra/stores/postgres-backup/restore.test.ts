@@ -153,6 +153,18 @@ test("API and worker run again, and KEDA goes on, also where the API could not b
   ]);
 });
 
+test("API and worker run again also where the restore is interrupted", async () => {
+  // The restore's Job never ends; what waits for it is told to end.
+  const waits = "get\\ job\\ postgres-restore-run*) kill -TERM $PPID; echo '{\"status\": {}}' ;;";
+  const { exitCode, all, calls } = await restoreWith(stack(waits));
+  expect(exitCode).toBe(1);
+  expect(all).toMatch(/It was interrupted; the Job postgres-restore-run-\d+ may still run/);
+  expect(changes(calls).slice(2)).toEqual([
+    "scale deployment/worker --replicas=2",
+    "scale deployment/api --replicas=2",
+  ]);
+});
+
 test("nothing stops where KEDA does not say that it has paused", async () => {
   const { exitCode, calls } = await restoreWith(stack(`${keda}\n  wait\\ hpa*) exit 1 ;;`));
   expect(exitCode).toBe(1);

@@ -46,6 +46,13 @@ const get = <T>(...what: string[]) => JSON.parse(kubectl(["get", ...what, "--out
 
 const imageOf = ({ spec }: Workload) => spec.template.spec.containers[0]?.image;
 
+/** By Ctrl-C, for example. What has been stopped is started again before the command ends, as after any failure. */
+let isInterrupted = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => {
+    isInterrupted = true;
+  });
+
 /** Runs the Job to its end, shows what it says and returns that. Throws where it fails. */
 async function run(job: object, name: string): Promise<string> {
   kubectl(["create", "--filename=-"], JSON.stringify(job));
@@ -56,6 +63,7 @@ async function run(job: object, name: string): Promise<string> {
     if (end) console.log(log.replace(/^/gm, "        "));
     if (end?.type === "Complete") return log;
     if (end) throw new Error(`The Job ${name} failed, as said above.`);
+    if (isInterrupted) throw new Error(`It was interrupted; the Job ${name} may still run.`);
     await sleep(1_000);
   }
 }
