@@ -18,12 +18,13 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
   const options = { database, ...store, look: () => {} };
-  const pools = (agentImage = image) => new WarmPools({ ...options, agentImage, tenants: () => tenants });
+  const pools = (agentImage = image, generation = 0) =>
+    new WarmPools({ ...options, agentImage, tenants: { all: () => tenants, generation } });
   const admissionOf = (maxStarting: number) => {
     const admission = new Admission({
       database,
       commands: store.commands,
-      tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), isBehind: () => false },
+      tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), generation: 0 },
       maxStarting,
       onChange: () => {},
       logger: silent,
@@ -41,7 +42,8 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     /** An admission that lets nobody out: all places for starts are taken. */
     noPlaces: admissionOf(0),
     spares,
-    refill: (agentImage?: string) => pools(agentImage).refill(),
+    /** `generation`: of the tenants file of the worker that does it. Default 0. */
+    refill: (agentImage?: string, generation?: number) => pools(agentImage, generation).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
     /** Lets those that are made ahead run, as the reconciler would. */
     start: async () => {
@@ -150,6 +152,17 @@ test("one that was made from another image or for another workspace is not given
   setTenant(tenant("acme"));
   await refill();
   expect((await spares()).every(({ state }) => state === "stopping")).toBe(true);
+});
+
+test("a pool that a worker with a newer tenants file has filled is left alone by one with an older file", async () => {
+  const { refill, spares, setTenant, database } = await open();
+  await refill();
+  await database.updateTable("sessions").set({ tenants_generation: 7 }).execute();
+  setTenant(tenant("acme"));
+  await refill(image, 6);
+  expect(await spares()).toMatchObject([{ state: "queued" }]);
+  await refill(image, 7);
+  expect(await spares()).toMatchObject([{ state: "stopping" }]);
 });
 
 test("none is let out of the queue in the place of a session of the tenant's own", async () => {
