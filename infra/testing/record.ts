@@ -114,10 +114,12 @@ export async function recordStack(
     "organization",
   );
   pulumi.runtime.setAllConfig(configOf(stack, changes));
-  // Of the same load as the program: there is no cluster to ask.
+  // Of the same load as the program: there is no cluster to ask, and what is made does not change with the day.
   const { cluster } = await import("../kubernetes/cluster.ts");
   cluster.look = async () => undefined;
   cluster.collect = async () => [];
+  const { clock } = await import("../kubernetes/clock.ts");
+  clock.now = () => new Date("2026-01-01T00:00:00Z");
   await pulumi.runtime.runInPulumiStack(() => {
     pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
       if (opts.protect) protectedOnes.add(key({ type, name }));
