@@ -19,8 +19,9 @@ export function tenantsGeneration(
   const sha256 = content.apply((value) => createHash("sha256").update(JSON.stringify(value)).digest("hex"));
   const secret = new k8s.core.v1.Secret(
     "tenants-generation",
-    { metadata, immutable: true, stringData: { sha256 } },
-    opts,
+    { metadata, stringData: { sha256 } },
+    // Kubernetes keeps the text as `data`, and tells of a change by that name.
+    { ...opts, replaceOnChanges: ["data", "stringData"] },
   );
   // Where manifests are only rendered, nobody has made anything.
   return secret.metadata.creationTimestamp.apply((time?: string) =>
