@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import type { PrometheusConfig } from "../config/monitoring.ts";
 import { quantityValue } from "../config/quantity.ts";
 import type { Validity } from "../kubernetes/certificate.ts";
+import { headlessService } from "../kubernetes/headless-service.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { confinedPod } from "../kubernetes/pod.ts";
@@ -105,19 +106,8 @@ export class Prometheus extends pulumi.ComponentResource {
       },
       parent,
     );
-    const service = new k8s.core.v1.Service(
-      name,
-      {
-        metadata: {
-          name,
-          namespace,
-          labels: labels("prometheus"),
-          annotations: { "pulumi.com/skipAwait": "true" },
-        },
-        spec: { clusterIP: "None", selector: selector("prometheus"), ports: [{ name: "http", port: 9090 }] },
-      },
-      parent,
-    );
+    const port = { name: "http", port: 9090 };
+    const service = headlessService(name, { namespace, component: "prometheus", port }, parent);
     const probe = (path: string) => ({ httpGet: { path: `/-/${path}`, port: "http" }, timeoutSeconds: 3 });
     new k8s.apps.v1.StatefulSet(
       name,
