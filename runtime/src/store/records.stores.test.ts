@@ -16,7 +16,7 @@ const start: SessionEvent[] = [{ type: "admitted" }, { type: "ready", podIp: "10
 
 async function openStore() {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   return {
     database,
     store,

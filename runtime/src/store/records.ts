@@ -13,12 +13,8 @@ import { Usage } from "./usage.ts";
 
 export type Records = ReturnType<typeof recordsOn>;
 
-/** @param tenants the process's tenants file. Default: one without a number, as in most tests */
-export function recordsOn(
-  database: Database,
-  cipher: TaskCipher,
-  tenants: Pick<TenantsFile, "generation"> = { generation: 0 },
-) {
+/** @param tenants the process's tenants file */
+export function recordsOn(database: Database, cipher: TaskCipher, tenants: Pick<TenantsFile, "generation">) {
   return {
     creation: new SessionCreation(database, cipher, tenants),
     commands: new SessionCommands(database, tenants),

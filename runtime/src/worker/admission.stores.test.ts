@@ -21,7 +21,7 @@ const tooSmall = {
 
 async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxStarting = 10 } = {}) {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const looks: string[] = [];
   const known = acme && tenant("acme", acme);
   /** What this worker has read of the tenants. */

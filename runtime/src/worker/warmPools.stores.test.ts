@@ -13,7 +13,7 @@ const image = "agent@sha256:1";
 
 async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const acme = tenant("acme", { warmPools: { small: size }, ...changes });
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
