@@ -51,6 +51,7 @@ test("what has another name or parent is found again by its alias, and by its pa
   await pulumi.runtime.setMocks({ newResource: ({ name, inputs }) => ({ id: name, state: inputs }), call: () => ({}) });
   const urns: Promise<Awaited<ReturnType<typeof identify>>>[] = [];
   class Component extends pulumi.ComponentResource {}
+  class Resource extends pulumi.CustomResource {}
   await pulumi.runtime.runInPulumiStack(async () => {
     pulumi.runtime.registerStackTransformation((args) => {
       if (args.type === "kubernetes:apps/v1:StatefulSet") queueMicrotask(() => urns.push(identify(args)));
@@ -62,7 +63,7 @@ test("what has another name or parent is found again by its alias, and by its pa
       {},
       { aliases: [{ type: "berth:index:Postgres" }] },
     );
-    new pulumi.CustomResource("kubernetes:apps/v1:StatefulSet", "postgres", {}, { parent: component });
+    new Resource("kubernetes:apps/v1:StatefulSet", "postgres", {}, { parent: component });
   });
   const [identity] = await Promise.all(urns);
   expect(identity?.urn).toMatch(/::berth:index:Database\$kubernetes:apps\/v1:StatefulSet::postgres$/);
