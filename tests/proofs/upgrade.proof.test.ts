@@ -34,6 +34,8 @@ let sessions: Record<"running" | "suspended" | "kept" | "busy" | "queued", Sessi
 /** The id of acme's warm session. */
 let warm: string;
 let viewers: Viewer[];
+/** A session that this version has made. */
+let fresh: Session | undefined;
 /** How many sessions have been put into globex's queue under load. */
 let queued = 0;
 
@@ -123,7 +125,12 @@ async function openDesktops(): Promise<Viewer[]> {
 
 const podOf = async (tenant: Tenant, { id }: Session) =>
   (await core.readNamespacedPod({ name: `agent-${id}`, namespace: `tenant-${tenant}` })).metadata?.uid;
-const pods = () => Promise.all([podOf("acme", sessions.running), podOf("globex", sessions.busy)]);
+const pods = () =>
+  Promise.all([
+    podOf("acme", sessions.running),
+    podOf("globex", sessions.busy),
+    ...(fresh ? [podOf("acme", fresh)] : []),
+  ]);
 
 const allConnected = () =>
   until(
@@ -273,11 +280,10 @@ test(
   async () => {
     await tenantsAreKnown();
     await warmSession(warm);
-    const made = await create("acme");
-    expect(made.state).toBe("running");
+    fresh = await create("acme");
+    expect(fresh.state).toBe("running");
     const authorization = { authorization: `Bearer ${keys.acme}` };
-    expect(colours(await firstFrame(desktopUrl(made.id), authorization))).toBeGreaterThan(1);
-    await end("acme", made.id);
+    expect(colours(await firstFrame(desktopUrl(fresh.id), authorization))).toBeGreaterThan(1);
   },
   6 * minutes,
 );
@@ -286,8 +292,9 @@ test(
   "and back, by the `pulumi up` of the version before: no session ends, and a new one starts",
   async () => {
     await change("the way back", { ...older, checkout: before });
-    const made = await create("acme");
-    await reaches(keys.acme, made.id, "running", 180);
+    expect(await find("acme", fresh?.id ?? "")).toMatchObject({ state: "running" });
+    const { id } = await create("acme");
+    await reaches(keys.acme, id, "running", 180);
     await end("globex", sessions.busy.id);
     await reaches(keys.globex, sessions.queued.id, "running", 180);
   },
