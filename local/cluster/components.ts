@@ -1,5 +1,6 @@
 /** The daemons of the cluster: which program, which arguments, which files. */
-import { kubeconfig, nodeIp, nodeName, podCidr, serviceCidr } from "../lib/paths.ts";
+import { fileURLToPath } from "node:url";
+import { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, serviceCidr } from "../lib/paths.ts";
 import { program } from "./build.ts";
 import { files } from "./configs.ts";
 import type { ClusterDaemon } from "./daemons.ts";
@@ -32,6 +33,18 @@ export const etcd: ClusterDaemon = {
   files: [pki("etcd.crt"), pki("etcd-ca.crt")],
 };
 
+/** What programs of this machine reach on loopback, as Docker pushes to no other address in plain text. */
+export const forwards: ClusterDaemon = {
+  name: "forwards",
+  command: process.execPath,
+  args: [fileURLToPath(new URL("forward.ts", import.meta.url))],
+  files: [fileURLToPath(new URL("forward.ts", import.meta.url))],
+  forwards: [
+    { listen: registryPort, host: "127.0.0.1", port: registryPort },
+    { listen: apiNodePort, host: nodeIp, port: apiNodePort },
+  ],
+};
+
 export const registryDaemon: ClusterDaemon = {
   name: "registry",
   command: "/usr/bin/docker-registry",
@@ -39,7 +52,7 @@ export const registryDaemon: ClusterDaemon = {
   files: [files.registry],
 };
 
-/** Its children, the containers' shims, outlive it. */
+/** Its children, the containers' shims, outlive it, but not the node. */
 export const containerd: ClusterDaemon = {
   name: "containerd",
   command: "/usr/bin/containerd",
@@ -147,8 +160,9 @@ export const netpol: ClusterDaemon = {
   files: [kubeconfig],
 };
 
-/** All, in the order in which they start; they end in the reverse order. */
+/** All, in the order in which they start. */
 export const components = [
+  forwards,
   registryDaemon,
   etcd,
   containerd,

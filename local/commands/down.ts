@@ -1,6 +1,6 @@
 /** Stops everything on this machine. */
 import { clusterDown, clusterPurge } from "../cluster/index.ts";
-import { purgeDocker, stopDocker } from "../docker.ts";
+import { stopDocker } from "../docker.ts";
 import { claim } from "../lib/process.ts";
 import { step, UserError } from "../lib/steps.ts";
 
@@ -8,7 +8,7 @@ import { step, UserError } from "../lib/steps.ts";
 export async function down(purge: boolean): Promise<void> {
   if (process.getuid?.() !== 0) throw new UserError("the local cluster is root's: run the command as root.");
   claim();
-  await step("Stop the Docker daemon", purge ? purgeDocker : stopDocker);
+  await step("Stop the Docker daemon", stopDocker);
   await (purge ? clusterPurge() : clusterDown());
   console.log(purge ? "Nothing is left but the cache of programs." : "Stopped. `npm run up` goes on from here.");
 }

@@ -1,0 +1,134 @@
+#!/bin/sh
+# The node's first process. Everything of the cluster runs in the namespaces that it makes, and ends with it.
+#
+#     node.sh NAME DIR...    NAME is that of the control group; the DIRs are all that the node sees of the machine's
+#                            /run, /var/lib and /var/log
+set -eu
+
+# The machine's side: into a control group, which will be the root of the node's. An old one must have been removed.
+outside() {
+  for root in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    [ -e "$root/cgroup.procs" ] || continue
+    mkdir -p "$root/$1"
+    # Version 1 gives a new group no processor and no memory node; version 2 asks for each controller by name.
+    for file in cpuset.cpus cpuset.mems; do
+      [ ! -e "$root/$file" ] || cat "$root/$file" >"$root/$1/$file"
+    done
+    [ "$root" != /sys/fs/cgroup ] || delegate $root
+    echo 0 >"$root/$1/cgroup.procs"
+    [ "$root" != /sys/fs/cgroup ] || break
+  done
+  exec unshare --cgroup sh "$0" --grouped "$@"
+}
+
+# Passes all controllers of a cgroup (version 2) on to its children, as far as it has them.
+delegate() {
+  for controller in $(cat "$1/cgroup.controllers"); do
+    echo "+$controller" >"$1/cgroup.subtree_control" 2>/dev/null || :
+  done
+}
+
+# With version 2 processes are in leaves only.
+grouped() {
+  if [ -e /sys/fs/cgroup/cgroup.procs ]; then
+    mkdir -p "/sys/fs/cgroup/$1/daemons"
+    echo 0 >"/sys/fs/cgroup/$1/daemons/cgroup.procs"
+  fi
+  shift
+  exec unshare --net --mount --pid --ipc --propagation slave --fork --kill-child sh "$0" --inside "$@"
+}
+
+inside() {
+  mount -t proc proc /proc
+  hide "$@"
+  mount -t sysfs sysfs /sys
+  mount_cgroups
+  protect_sysctls
+  mount --make-rshared / # among the node's own processes: the machine's mounts come in, none goes out
+  ip link set lo up
+  echo 1 >/proc/sys/net/ipv4/ip_forward
+  trap end TERM
+  : >/run/ready
+  # Waiting also takes leave of the processes that others have left behind.
+  while :; do
+    sleep 86400 &
+    wait $! || :
+  done
+}
+
+# Leaves of the machine's sockets and state only the given directories.
+hide() {
+  fd=3
+  for dir; do
+    eval "exec $fd<\"\$dir\""
+    fd=$((fd + 1))
+  done
+  for dir in /run /var/lib /var/log; do mount -t tmpfs -o mode=755 tmpfs $dir; done
+  fd=3
+  for dir; do
+    mkdir -p "$dir"
+    # not canonicalized, which would lead to the directory that was just made
+    mount --no-canonicalize --rbind /proc/self/fd/$fd "$dir"
+    eval "exec $fd<&-"
+    fd=$((fd + 1))
+  done
+}
+
+# All hierarchies anew, so that the node's own group is their root.
+mount_cgroups() {
+  if [ "$(cut -c 1-2 /proc/self/cgroup)" = 0: ]; then
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    delegate /sys/fs/cgroup
+    return
+  fi
+  mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+  while IFS=: read -r _ controllers _; do
+    dir=/sys/fs/cgroup/${controllers#name=}
+    case $controllers in
+    "") continue ;;
+    name=*) options=none,$controllers ;;
+    *) options=$controllers ;;
+    esac
+    mkdir "$dir"
+    mount -t cgroup -o "$options" cgroup "$dir"
+  done </proc/self/cgroup
+}
+
+# What the kubelet would set for the whole machine it finds set, in files of its own; the rest can't be written, except
+# for the settings of the node's network.
+protect_sysctls() {
+  mount --bind /proc/sys /proc/sys
+  mount -o remount,bind,ro /proc/sys
+  mount --bind /proc/sys/net /proc/sys/net
+  mount -o remount,bind,rw /proc/sys/net
+  mkdir /run/sysctls
+  while read -r name value; do
+    file=/run/sysctls/$(basename "$name")
+    echo "$value" >"$file"
+    mount --bind "$file" "/proc/sys/$name"
+  done <<SYSCTLS
+vm/overcommit_memory 1
+vm/panic_on_oom 0
+kernel/panic 10
+kernel/panic_on_oops 1
+kernel/keys/root_maxkeys 1000000
+kernel/keys/root_maxbytes 25000000
+SYSCTLS
+}
+
+# Containers have ten seconds to end by themselves. What is left ends with this process.
+end() {
+  trap '' TERM
+  kill -TERM -1
+  for _ in $(seq 100); do
+    grep -qs . /dev/null $(find /sys/fs/cgroup/kubepods /sys/fs/cgroup/pids/kubepods -name cgroup.procs 2>/dev/null) || break
+    sleep 0.1
+  done
+  exit 0
+}
+
+case $1 in
+--grouped) shift && grouped "$@" ;;
+--inside) shift && inside "$@" ;;
+*) outside "$@" ;;
+esac
