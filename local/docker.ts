@@ -1,15 +1,14 @@
 /**
  * The Docker daemon that builds the images: our own instance beside whatever else runs on the machine, with its own containerd.
  * Its processes and mounts are in namespaces that end with it. Builds and containers use the machine's network
- * (`--network host`), as they need what pods must not have; the daemon lacks the right to change that network, or else it
- * would delete a `docker0` of another Docker.
+ * (`--network host`), as they need what pods must not have. It has no bridge and writes no iptables rule.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { removeCgroup } from "./lib/cgroups.ts";
-import { dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
+import { bridgeIp, dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
 import { type Daemon, pidOf, start, stop, until } from "./lib/process.ts";
 import { stopSignal } from "./lib/steps.ts";
 
@@ -22,6 +21,12 @@ const cgroup = `${name}-docker`;
 const configFile = join(stateDir, "etc", "docker.json");
 const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
+/**
+ * There only while the daemon starts, as it has no use for it: with `bridge: none` the daemon would delete `docker0`, which
+ * is another Docker's.
+ */
+const bridge = `${name}-d`;
+
 /** In a file of its own: settings in the machine's /etc/docker/daemon.json would contradict flags. */
 const config = {
   hosts: [`unix://${dockerSocket}`],
@@ -33,7 +38,7 @@ const config = {
   "cgroup-parent": `/${cgroup}`,
   // The default where systemd runs takes no such parent.
   "exec-opts": ["native.cgroupdriver=cgroupfs"],
-  bridge: "none",
+  bridge,
   iptables: false,
   ip6tables: false,
   "ip-forward": false,
@@ -62,7 +67,7 @@ const daemon: Daemon = {
   command: "/usr/bin/unshare",
   args: [
     ...["--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
-    ...["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", "sh", "-c"],
+    ...["sh", "-c"],
     `containerd --config=${containerdConfigFile} &
      dockerd --config-file=${configFile} &
      trap "kill -TERM $!" TERM
@@ -95,8 +100,11 @@ export async function startDocker(): Promise<boolean> {
   writeFileSync(configFile, JSON.stringify(config, null, 2));
   // Of a daemon that was killed: its number may belong to another process by now, for which a new one would refuse to start.
   if (pidOf(daemon.name) === undefined) rmSync(pidFile, { force: true });
+  const runs = () => pidOf(daemon.name) !== undefined;
+  if (!runs()) await makeBridge();
   const started = start(daemon);
-  await until("The Docker daemon", 60, answers, { name: daemon.name, runs: () => pidOf(daemon.name) !== undefined });
+  await until("The Docker daemon", 60, answers, { name: daemon.name, runs });
+  await removeBridge();
   return started;
 }
 
@@ -112,6 +120,14 @@ export async function dockerStatus(): Promise<"running" | "stopped" | "not answe
   if (pidOf(daemon.name) === undefined) return "stopped";
   return (await answers()) ? "running" : "not answering";
 }
+
+async function makeBridge(): Promise<void> {
+  await removeBridge(); // of a run that was interrupted
+  await execa("ip", ["link", "add", bridge, "type", "bridge"]);
+  await execa("ip", ["address", "add", `${bridgeIp}/30`, "dev", bridge]);
+}
+
+const removeBridge = () => execa("ip", ["link", "delete", bridge], { reject: false });
 
 function answers(): Promise<boolean> {
   return new Promise((resolve) => {

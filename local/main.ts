@@ -1,4 +1,5 @@
 /** `npm run up | down | status | env`: a whole Berth on this machine, or the stack on a cluster that is there already. */
+import { delimiter } from "node:path";
 import { parseArgs } from "node:util";
 import { purgeCache } from "./commands/cache.ts";
 import { down } from "./commands/down.ts";
@@ -41,7 +42,9 @@ async function main(): Promise<void> {
   }
 }
 
-Object.assign(process.env, { NO_PROXY: noProxy, no_proxy: noProxy });
+// `su` leaves root without the folders of root's programs.
+const path = [process.env.PATH, "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);
+Object.assign(process.env, { NO_PROXY: noProxy, no_proxy: noProxy, PATH: path });
 try {
   await main();
 } catch (error) {

@@ -14,14 +14,12 @@ import { kubectl } from "./kubectl.ts";
 import { containerdSocket, volumesDir, writeIfChanged } from "./layout.ts";
 import { ensureNode, nodePid, runInNode } from "./node.ts";
 import { ensureCertificates } from "./pki.ts";
-import { claimStateDir } from "./state.ts";
 
 /**
  * Starts the node, and in it the registry, and waits until that serves on this machine's loopback; nothing but the Debian
  * packages need be there. Returns what it did.
  */
 export async function registryUp(): Promise<string> {
-  claimStateDir();
   writeIfChanged(files.registry, registryConfig());
   return report([
     await ensureNode(),
