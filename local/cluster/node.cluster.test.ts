@@ -1,9 +1,10 @@
 /** What the running node does: who listens where, where images come from, and what can't leave it. */
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { apiNodePort, machineIp, nodeIp, podCidr, registry } from "../lib/paths.ts";
 import { components } from "./components.ts";
 import { pidOf } from "./daemons.ts";
@@ -86,6 +87,16 @@ test("no packet of a pod leaves the machine: there is no route, even where no ne
   expect(await namespace.connect("pod", outside, 80)).toBe("ENETUNREACH");
   const query = `require("dns").promises.lookup("example.com").catch((e) => console.log(e.code))`;
   expect(await namespace.run("pod", query)).toMatch(/EAI_AGAIN|ENOTFOUND/);
+});
+
+test("a pod reaches what this machine has for it, such as the runtime in development", async () => {
+  const server = createServer((socket) => socket.end()).listen(0, machineIp);
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  await using namespace = await TestNamespace.create();
+  await namespace.startPods([{ name: "pod", script: "setInterval(() => {}, 1000)" }]);
+  const { port } = server.address() as AddressInfo;
+  expect(await namespace.connect("pod", machineIp, port)).toBe("connected");
 });
 
 test("no pod gets into the node's own network", async () => {
