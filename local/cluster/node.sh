@@ -56,23 +56,19 @@ inside() {
   done
 }
 
-# Leaves of the machine's sockets and state only the given directories.
-hide() {
-  fd=3
-  for dir; do
-    eval "exec $fd<\"\$dir\""
-    fd=$((fd + 1))
-  done
-  for dir in /run /var/lib /var/log; do mount -t tmpfs -o mode=755 tmpfs $dir; done
-  fd=3
-  for dir; do
-    mkdir -p "$dir"
-    # not canonicalized, which would lead to the directory that was just made
-    mount --no-canonicalize --rbind /proc/self/fd/$fd "$dir"
-    eval "exec $fd<&-"
-    fd=$((fd + 1))
-  done
-}
+# Leaves of the machine's sockets and state only the given directories. Each is held as a working directory meanwhile.
+hide() (
+  if [ $# = 0 ]; then
+    for dir in /run /var/lib /var/log; do mount -t tmpfs -o mode=755 tmpfs $dir; done
+    exit
+  fi
+  dir=$1
+  cd "$dir"
+  shift
+  hide "$@"
+  mkdir -p "$dir"
+  mount --no-canonicalize --rbind . "$dir" # canonicalized, the dot would be the directory that was just made
+)
 
 # All hierarchies anew, so that the node's own group is their root.
 mount_cgroups() {

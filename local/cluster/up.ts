@@ -1,7 +1,6 @@
 /** Brings the cluster up, from whatever state it is in. */
 import { Resolver } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
-import grpc from "@grpc/grpc-js";
 import { dnsServiceIp, nodeIp, registry } from "../lib/paths.ts";
 import { until } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
@@ -11,8 +10,8 @@ import { configFiles, files, registryConfig } from "./configs.ts";
 import { type ClusterDaemon, ensure, pidOf } from "./daemons.ts";
 import { clusterImage, pushClusterImages } from "./images.ts";
 import { kubectl } from "./kubectl.ts";
-import { containerdSocket, volumesDir, writeIfChanged } from "./layout.ts";
-import { ensureNode, nodePid, runInNode } from "./node.ts";
+import { volumesDir, writeIfChanged } from "./layout.ts";
+import { ensureNode, runInNode } from "./node.ts";
 import { ensureCertificates } from "./pki.ts";
 
 /**
@@ -53,13 +52,17 @@ async function nodeUp(): Promise<string> {
   mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
   const since = Date.now();
   const started = [
-    await ensureReady(components.containerd, runtimeServes),
+    await ensure(components.containerd),
     await ensureReady(components.netpol, () => runInNode("nft", "list", "table", "ip", "berth_netpol")),
     await ensure(components.kubelet),
     await ensureReady(components.kubeProxy, async () => (await fetch(`http://${nodeIp}:10256/healthz`)).ok),
   ];
   const kubeletStarted = started[2] === true;
-  await until("The node", 60, () => nodeReady(kubeletStarted ? since : 0), watched(components.kubelet));
+  const isReady = async () => {
+    await ensure(components.kubelet); // it ends while containerd still looks through the containers of the last time
+    return nodeReady(kubeletStarted ? since : 0);
+  };
+  await until("The node", 60, isReady, { name: components.kubelet.name, runs: () => true });
   return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
 }
 
@@ -74,23 +77,6 @@ async function addonsUp(): Promise<void> {
 
 async function registryServes(): Promise<boolean> {
   return (await fetch(`http://${registry}/v2/`)).ok;
-}
-
-/**
- * Fails until containerd serves the kubelet, which ends at once if it doesn't: its socket answers before it has looked
- * through the containers of the last time.
- */
-function runtimeServes(): Promise<Buffer> {
-  const client = new grpc.Client(
-    `unix:///proc/${nodePid()}/root${containerdSocket}`,
-    grpc.credentials.createInsecure(),
-  );
-  const raw = (message: Buffer) => message;
-  return new Promise<Buffer>((resolve, reject) => {
-    const deadline = Date.now() + 5_000;
-    const answer = (error: Error | null, version?: Buffer) => (version ? resolve(version) : reject(error));
-    client.makeUnaryRequest("/runtime.v1.RuntimeService/Version", raw, raw, Buffer.alloc(0), { deadline }, answer);
-  }).finally(() => client.close());
 }
 
 /** Whether the kubelet has reported the node ready since then, in milliseconds: after a reboot the old report is still there. */
