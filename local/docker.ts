@@ -68,7 +68,9 @@ const daemon: Daemon = {
   args: [
     ...["--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
     ...["sh", "-c"],
-    `containerd --config=${containerdConfigFile} &
+    // The sockets of the containers' shims are there, whatever the settings say.
+    `mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd
+     containerd --config=${containerdConfigFile} &
      dockerd --config-file=${configFile} &
      trap "kill -TERM $!" TERM
      wait $! || wait $!`,
