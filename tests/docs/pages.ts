@@ -288,7 +288,7 @@ done; true`,
       "go env -w GOPROXY": { not: "the same" },
     },
   },
-  "docs/local-cluster.md": { shell: "plain", commands: {} },
+  "docs/local-cluster.md": { shell: "plain", commands: { "npm run down": proof("host-untouched") } },
   "docs/config.md": {
     shell: "plain",
     commands: {
