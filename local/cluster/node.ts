@@ -46,8 +46,10 @@ export async function ensureNode(): Promise<boolean> {
 
 async function connect(): Promise<void> {
   const inside = (...args: string[]) => runInNode("ip", ...args);
-  if ((await execa("ip", ["link", "show", link], { reject: false })).failed)
+  if (!existsSync(`/proc/${nodePid()}/root/sys/class/net/${peer}`)) {
+    await unlink(); // of a node that was killed
     await ip("link", "add", link, "type", "veth", "peer", "name", peer, "netns", String(nodePid()));
+  }
   await inside("address", "replace", `${nodeIp}/32`, "dev", peer);
   await inside("link", "set", peer, "up");
   await inside("route", "replace", machineIp, "dev", peer, "src", nodeIp);
@@ -59,8 +61,10 @@ async function connect(): Promise<void> {
 /** Ends the node with all that runs in it; containers have ten seconds to end by themselves. */
 export async function stopNode(): Promise<void> {
   await stop(node, 15_000);
-  await execa("ip", ["link", "delete", link], { reject: false });
+  await unlink();
   removeCgroup(name);
 }
+
+const unlink = () => execa("ip", ["link", "delete", link], { reject: false });
 
 const ip = (...args: string[]) => execa("ip", args);
