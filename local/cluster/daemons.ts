@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { childrenOf, type Daemon, logFile, readProc } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
@@ -44,9 +45,9 @@ export function pidOf({ name, command }: Daemon): number | undefined {
   return first === undefined ? undefined : childrenOf(first).find((pid) => isMarked(pid, name, command));
 }
 
-/** Children of the daemon inherit the marker, so the command must match too. */
+/** Children of the daemon inherit the marker, so the program must match too; where it lies changes with its version. */
 const isMarked = (pid: number, name: string, command: string) =>
-  readProc(pid, "cmdline")[0] === command && markerOf(pid)?.startsWith(`${name}:`);
+  basename(readProc(pid, "cmdline")[0] ?? "") === basename(command) && markerOf(pid)?.startsWith(`${name}:`);
 
 /** Starts the daemon, or restarts it if its command or its files have changed. Returns whether it was (re)started. */
 export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
