@@ -5,19 +5,27 @@
 #                            /run, /var/lib and /var/log
 set -eu
 
+cgroups=/sys/fs/cgroup
+version=1
+[ ! -e $cgroups/cgroup.procs ] || version=2
+
 # The machine's side: into a control group, which will be the root of the node's. An old one must have been removed.
 outside() {
-  for root in /sys/fs/cgroup /sys/fs/cgroup/*; do
-    [ -e "$root/cgroup.procs" ] || continue
-    mkdir -p "$root/$1"
-    # Version 1 gives a new group no processor and no memory node; version 2 asks for each controller by name.
-    for file in cpuset.cpus cpuset.mems; do
-      [ ! -e "$root/$file" ] || cat "$root/$file" >"$root/$1/$file"
+  if [ $version = 2 ]; then
+    mkdir -p "$cgroups/$1"
+    delegate $cgroups
+    echo 0 >"$cgroups/$1/cgroup.procs"
+  else
+    for root in $cgroups/*; do
+      [ -e "$root/cgroup.procs" ] || continue
+      mkdir -p "$root/$1"
+      # A new group has no processor and no memory node.
+      for file in cpuset.cpus cpuset.mems; do
+        [ ! -e "$root/$file" ] || cat "$root/$file" >"$root/$1/$file"
+      done
+      echo 0 >"$root/$1/cgroup.procs"
     done
-    [ "$root" != /sys/fs/cgroup ] || delegate $root
-    echo 0 >"$root/$1/cgroup.procs"
-    [ "$root" != /sys/fs/cgroup ] || break
-  done
+  fi
   exec unshare --cgroup sh "$0" --grouped "$@"
 }
 
@@ -30,9 +38,9 @@ delegate() {
 
 # With version 2 processes are in leaves only.
 grouped() {
-  if [ -e /sys/fs/cgroup/cgroup.procs ]; then
-    mkdir -p "/sys/fs/cgroup/$1/daemons"
-    echo 0 >"/sys/fs/cgroup/$1/daemons/cgroup.procs"
+  if [ $version = 2 ]; then
+    mkdir -p "$cgroups/$1/daemons"
+    echo 0 >"$cgroups/$1/daemons/cgroup.procs"
   fi
   shift
   exec unshare --net --mount --pid --ipc --propagation slave --fork --kill-child sh "$0" --inside "$@"
@@ -72,14 +80,14 @@ hide() (
 
 # All hierarchies anew, so that the node's own group is their root.
 mount_cgroups() {
-  if [ "$(cut -c 1-2 /proc/self/cgroup)" = 0: ]; then
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    delegate /sys/fs/cgroup
+  if [ $version = 2 ]; then
+    mount -t cgroup2 cgroup2 $cgroups
+    delegate $cgroups
     return
   fi
-  mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+  mount -t tmpfs -o mode=755 tmpfs $cgroups
   while IFS=: read -r _ controllers _; do
-    dir=/sys/fs/cgroup/${controllers#name=}
+    dir=$cgroups/${controllers#name=}
     case $controllers in
     "") continue ;;
     name=*) options=none,$controllers ;;
@@ -117,7 +125,7 @@ end() {
   trap '' TERM
   kill -TERM -1
   for _ in $(seq 100); do
-    grep -qs . /dev/null $(find /sys/fs/cgroup/kubepods /sys/fs/cgroup/pids/kubepods -name cgroup.procs 2>/dev/null) || break
+    grep -qs . /dev/null $(find $cgroups/kubepods $cgroups/pids/kubepods -name cgroup.procs 2>/dev/null) || break
     sleep 0.1
   done
   exit 0
