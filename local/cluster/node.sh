@@ -124,7 +124,8 @@ SYSCTLS
 end() {
   trap '' TERM
   kill -TERM -1
-  for _ in $(seq 100); do
+  deadline=$(($(date +%s) + 10))
+  while [ "$(date +%s)" -lt $deadline ]; do
     grep -qs . /dev/null $(find $cgroups/kubepods $cgroups/pids/kubepods -name cgroup.procs 2>/dev/null) || break
     sleep 0.1
   done

@@ -60,7 +60,7 @@ async function connect(): Promise<void> {
 
 /** Ends the node with all that runs in it; containers have ten seconds to end by themselves. */
 export async function stopNode(): Promise<void> {
-  await stop(node, 15_000);
+  await stop(node, 20_000);
   await unlink();
   removeCgroup(name);
 }

@@ -4,7 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { logDir, runDir } from "./paths.ts";
-import { UserError } from "./steps.ts";
+import { stopSignal, UserError } from "./steps.ts";
 
 export interface Daemon {
   /** Name of the pid file and of the log. */
@@ -114,6 +114,7 @@ export interface Watched {
 export async function until(what: string, seconds: number, check: () => Promise<unknown>, daemon?: Watched) {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
+    stopSignal().throwIfAborted();
     const result = await check().catch((error: Error) => error);
     if (result !== false && !(result instanceof Error)) return;
     const ended = daemon !== undefined && !daemon.runs();
