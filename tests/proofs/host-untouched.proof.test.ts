@@ -42,6 +42,8 @@ const docker = async (...args: string[]) =>
 const berthRuns = (...command: string[]) =>
   execa("node", command, { cwd: root, env: berth, stdio: ["ignore", "inherit", "inherit"] });
 
+const purge = async () => void (await berthRuns("local/main.ts", "down", "--purge"));
+
 /** The container answers, and has not been started again. */
 async function foreignContainer(): Promise<string> {
   const answer = await (await fetch(`http://127.0.0.1:${publishedPort}`)).text();
@@ -49,7 +51,8 @@ async function foreignContainer(): Promise<string> {
 }
 
 beforeAll(async () => {
-  await berthRuns("local/main.ts", "down", "--purge"); // of a run that was interrupted
+  await purge(); // of a run that was interrupted
+  cleanUp.defer(purge);
   await startForeignDocker();
   container = await startContainer();
   await execa("iptables", ["-I", "DOCKER-USER", "-s", "203.0.113.0/24", "-j", "DROP"]);
@@ -145,7 +148,7 @@ test(
     expect(await changes()).toEqual({});
     expect(await foreignContainer()).toBe(foreign);
 
-    await berthRuns("local/main.ts", "down", "--purge");
+    await purge();
     expect(await changes()).toEqual({});
     expect(await foreignContainer()).toBe(foreign);
   },
