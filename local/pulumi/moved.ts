@@ -10,11 +10,15 @@ export const withAddresses = (settings: string, to: { registry: string; apiNodeP
     .replaceAll("30080", String(to.apiNodePort))
     .replaceAll("10.200.0.1/", `${to.nodeIp}/`);
 
+const written = (stack: string) => readFileSync(join(root, `Pulumi.${stack}.yaml`), "utf8");
+
+/** The stack's settings for this machine, as YAML. */
+export const settingsOf = (stack: string) => withAddresses(written(stack), { registry, apiNodePort, nodeIp });
+
 /** Pulumi's options that name the file with this machine's settings; none where nothing was moved. */
 export function movedConfig(stack: string): string[] {
-  const settings = readFileSync(join(root, `Pulumi.${stack}.yaml`), "utf8");
-  const moved = withAddresses(settings, { registry, apiNodePort, nodeIp });
-  if (moved === settings) return [];
+  const moved = settingsOf(stack);
+  if (moved === written(stack)) return [];
   const file = join(stateDir, `Pulumi.${stack}.yaml`);
   writeFileSync(file, moved);
   return [`--config-file=${file}`];
