@@ -8,7 +8,7 @@ import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { removeCgroup } from "./lib/cgroups.ts";
-import { bridgeIp, dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
+import { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
 import { type Daemon, pidOf, start, stop, until } from "./lib/process.ts";
 import { stopSignal } from "./lib/steps.ts";
 
@@ -21,12 +21,6 @@ const cgroup = `${name}-docker`;
 const configFile = join(stateDir, "etc", "docker.json");
 const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
-/**
- * There only while the daemon starts, as it has no use for it: with `bridge: none` the daemon would delete `docker0`, which
- * is another Docker's.
- */
-const bridge = `${name}-d`;
-
 /** In a file of its own: settings in the machine's /etc/docker/daemon.json would contradict flags. */
 const config = {
   hosts: [`unix://${dockerSocket}`],
@@ -38,6 +32,7 @@ const config = {
   "cgroup-parent": `/${cgroup}`,
   // The default where systemd runs takes no such parent.
   "exec-opts": ["native.cgroupdriver=cgroupfs"],
+  // There only while the daemon starts. With `none` the daemon would delete `docker0`, which is another Docker's.
   bridge,
   iptables: false,
   ip6tables: false,
@@ -113,6 +108,7 @@ export async function startDocker(): Promise<boolean> {
 /** Ends the daemon with its containers and its containerd; images and build cache are kept. */
 export async function stopDocker(): Promise<void> {
   await stop(daemon.name, 20_000);
+  await removeBridge(); // of a start that was interrupted
   rmSync(dockerSocket, { force: true });
   removeCgroup(cgroup);
 }

@@ -8,7 +8,7 @@ import { addonManifests, fill } from "./addons.ts";
 import { components } from "./components.ts";
 import { configFiles } from "./configs.ts";
 import { certificates } from "./pki.ts";
-import { claimStateDir, removeState } from "./state.ts";
+import { claimStateDir, refuseEarlierVersion, removeState } from "./state.ts";
 
 const configs = configFiles("127.0.0.1:5000/berth-local/pause:1");
 
@@ -59,6 +59,21 @@ describe("the state directory", () => {
     expect(() => claimStateDir(dir)).toThrow(/holds files that aren't Berth's: set BERTH_STATE/);
     expect(() => removeState(dir)).toThrow(/left as it is/);
     expect(readdirSync(dir)).toEqual(["thesis.txt"]);
+  });
+
+  it("is taken where a start was killed while it marked it", () => {
+    const dir = folder();
+    writeFileSync(join(dir, "README"), "");
+    claimStateDir(dir);
+    expect(readFileSync(join(dir, "README"), "utf8")).toContain(network);
+  });
+
+  it("of a version whose cluster was spread over the machine is refused", () => {
+    const dir = folder();
+    mkdirSync(join(dir, "etcd"));
+    writeFileSync(join(dir, "README"), "The state of Berth's local cluster.");
+    for (const use of [claimStateDir, refuseEarlierVersion]) expect(() => use(dir)).toThrow(/purge in its checkout/);
+    expect(readdirSync(dir).sort()).toEqual(["README", "etcd"]);
   });
 
   it("is refused where its cluster has other addresses", () => {

@@ -14,7 +14,7 @@ const etcdPeerUrl = "http://127.0.0.1:2380";
 
 export const etcd: ClusterDaemon = {
   name: "etcd",
-  command: "/usr/bin/etcd",
+  command: "etcd",
   args: flags({
     name: "berth",
     "data-dir": etcdDir,
@@ -33,21 +33,25 @@ export const etcd: ClusterDaemon = {
   files: [pki("etcd.crt"), pki("etcd-ca.crt")],
 };
 
+const forwardProgram = fileURLToPath(new URL("forward.ts", import.meta.url));
+
+const forwarded = [
+  { listen: registryPort, host: "127.0.0.1", port: registryPort },
+  { listen: apiNodePort, host: nodeIp, port: apiNodePort },
+];
+
 /** What programs of this machine reach on loopback, as Docker pushes to no other address in plain text. */
 export const forwards: ClusterDaemon = {
   name: "forwards",
   command: process.execPath,
-  args: [fileURLToPath(new URL("forward.ts", import.meta.url))],
-  files: [fileURLToPath(new URL("forward.ts", import.meta.url))],
-  forwards: [
-    { listen: registryPort, host: "127.0.0.1", port: registryPort },
-    { listen: apiNodePort, host: nodeIp, port: apiNodePort },
-  ],
+  args: [forwardProgram, String(forwarded.length)],
+  files: [forwardProgram],
+  forwards: forwarded,
 };
 
 export const registryDaemon: ClusterDaemon = {
   name: "registry",
-  command: "/usr/bin/docker-registry",
+  command: "docker-registry",
   args: ["serve", files.registry],
   files: [files.registry],
 };
@@ -55,7 +59,7 @@ export const registryDaemon: ClusterDaemon = {
 /** Its children, the containers' shims, outlive it, but not the node. */
 export const containerd: ClusterDaemon = {
   name: "containerd",
-  command: "/usr/bin/containerd",
+  command: "containerd",
   args: ["--config", files.containerd],
   files: [files.containerd],
 };

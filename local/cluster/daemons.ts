@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { childrenOf, type Daemon, logFile, readProc } from "../lib/process.ts";
+import { childrenOf, type Daemon, logFile, readProc, signal } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
 import { inNode, nodePid } from "./node.ts";
 
@@ -66,16 +66,8 @@ export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
 async function end(pid: number, stopMs: number): Promise<void> {
   const deadline = performance.now() + stopMs;
   // It is there, as a zombie at least, until all of its threads have ended, which hold its ports.
-  for (let signal: NodeJS.Signals | 0 = "SIGTERM"; isThere(pid, signal); await sleep(50))
-    signal = performance.now() > deadline ? "SIGKILL" : 0;
-}
-
-function isThere(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
-  }
+  for (let next: NodeJS.Signals | 0 = "SIGTERM"; signal(pid, next); await sleep(50))
+    next = performance.now() > deadline ? "SIGKILL" : 0;
 }
 
 async function start(daemon: ClusterDaemon, mark: string): Promise<void> {
@@ -93,13 +85,18 @@ async function start(daemon: ClusterDaemon, mark: string): Promise<void> {
   for (const { to, server } of sockets) await handOver(server, to, child);
   if (daemon.forwards) child.disconnect();
   const [code] = await exited;
-  if (code !== 0) throw new Error(`${daemon.name} could not be started: nsenter ended with ${code}`);
+  if (code !== 0)
+    throw new UserError(
+      `${daemon.name} could not be started in the cluster's node (nsenter ended with ${code}). Run npm run down, then the command again.`,
+    );
 }
 
 async function listen(port: number): Promise<Server> {
   const server = createServer().listen(port, "127.0.0.1");
   await once(server, "listening").catch((error: Error) => {
-    throw new UserError(`Port ${port} of this machine can't be opened: ${error.message}.`);
+    throw new UserError(
+      `Port ${port} of this machine can't be opened (${error.message}): stop the program that has it (ss -ltnp says which), then run the command again.`,
+    );
   });
   return server;
 }

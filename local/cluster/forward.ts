@@ -1,6 +1,6 @@
 /**
  * Carries connections to the machine's loopback into the node: `npm run up` opens a port and hands its socket over, with the
- * host and port in the node that it stands for.
+ * host and port in the node that it stands for. The argument is the number of sockets.
  */
 import { connect, type Server, type Socket } from "node:net";
 
@@ -14,7 +14,15 @@ const carry = (host: string, port: number) => (from: Socket) => {
     one.on("error", () => other.destroy()).on("close", () => other.destroy());
 };
 
+let awaited = Number(process.argv[2]);
+
 process.on("message", ({ host, port }: { host: string; port: number }, server: Server) => {
+  awaited -= 1;
   Object.assign(server, { allowHalfOpen: true }).on("connection", carry(host, port));
   process.send?.(port);
+});
+
+// Where `npm run up` was killed meanwhile, the next one hands over all anew.
+process.on("disconnect", () => {
+  if (awaited > 0) process.exit(1);
 });

@@ -2,13 +2,14 @@
  * The node: namespaces of its own (network, mounts, processes, control groups) in which all of the cluster runs. Its first
  * process, node.sh, holds them. One pair of interfaces leads to it, with one route on the machine, and none leads out of it.
  */
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { removeCgroup } from "../lib/cgroups.ts";
 import { cacheDir, machineIp, name, network, nodeIp, root, runDir, stateDir } from "../lib/paths.ts";
 import { firstOf, pidOf, start, stop, until } from "../lib/process.ts";
+import { UserError } from "../lib/steps.ts";
 
 const node = "node";
 /** The interface on this machine, and its peer in the node, which netpol knows by its name. */
@@ -21,7 +22,7 @@ export const nodePid = () => firstOf(node);
 /** The command line that runs a command in the node. Throws unless it runs. */
 export function inNode(command: string[]): string[] {
   const pid = nodePid();
-  if (pid === undefined) throw new Error("the node doesn't run");
+  if (pid === undefined) throw new UserError("The cluster's node doesn't run: npm run up starts it.");
   return ["nsenter", `--target=${pid}`, "--net", "--mount", "--pid", "--ipc", "--cgroup", "--", ...command];
 }
 
@@ -35,7 +36,8 @@ export async function runInNode(...command: string[]): Promise<string> {
 export async function ensureNode(): Promise<boolean> {
   if (pidOf(node) === undefined) removeCgroup(name);
   // Of what it hides from the node: Berth's own directories, and the programs'.
-  const visible = [...new Set([stateDir, runDir, cacheDir, root, dirname(process.execPath)])].filter(existsSync);
+  const visible = [...new Set([stateDir, runDir, cacheDir, root, dirname(process.execPath)])];
+  for (const dir of visible) mkdirSync(dir, { recursive: true });
   const args = [fileURLToPath(new URL("node.sh", import.meta.url)), name, ...visible];
   const started = start({ name: node, command: "/bin/sh", args });
   const runs = () => pidOf(node) !== undefined;

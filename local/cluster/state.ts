@@ -1,9 +1,8 @@
 /** The state directory, known by a file of ours: what is not marked as Berth's is never used or removed. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { network, runDir, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
-import { writeIfChanged } from "./layout.ts";
 
 const mark = (dir: string) => join(dir, "README");
 
@@ -18,11 +17,25 @@ export function claimStateDir(dir = stateDir): void {
   mkdirSync(dir, { recursive: true });
   if (!isClaimed(dir) && readdirSync(dir).length > 0)
     throw new UserError(`${dir} holds files that aren't Berth's: set BERTH_STATE to a new or an empty folder.`);
-  if (isClaimed(dir) && readFileSync(mark(dir), "utf8") !== text && existsSync(join(dir, "etcd")))
+  refuseEarlierVersion(dir);
+  if (isClaimed(dir) && readFileSync(mark(dir), "utf8") === text) return;
+  if (existsSync(join(dir, "etcd")))
     throw new UserError(
       `The cluster in ${dir} has other addresses than those in ${network}, and they can't be changed: set BERTH_NETWORK as it was, or remove the cluster (npm run down -- --purge).`,
     );
-  writeIfChanged(mark(dir), text);
+  // Without a file beside it meanwhile: after a kill that would be one that isn't Berth's.
+  writeFileSync(mark(dir), text);
+}
+
+/**
+ * Before the cluster had namespaces of its own, its parts were spread over the machine, and its mark told no addresses.
+ * @throws UserError for such a cluster's state
+ */
+export function refuseEarlierVersion(dir = stateDir): void {
+  if (isClaimed(dir) && existsSync(join(dir, "etcd")) && !readFileSync(mark(dir), "utf8").includes("addresses"))
+    throw new UserError(
+      `${dir} is of an earlier version of Berth, which alone can remove it: run npm run down -- --purge in its checkout.`,
+    );
 }
 
 const isClaimed = (dir: string) => existsSync(mark(dir));

@@ -1,7 +1,7 @@
 /** Stops everything on this machine. */
-import { clusterDown, clusterPurge } from "../cluster/index.ts";
+import { clusterDown, clusterPurge, refuseEarlierVersion } from "../cluster/index.ts";
 import { stopDocker } from "../docker.ts";
-import { installedPackages } from "../host/packages.ts";
+import { endInstallation, installedPackages } from "../host/packages.ts";
 import { claim } from "../lib/process.ts";
 import { step, UserError } from "../lib/steps.ts";
 
@@ -9,6 +9,8 @@ import { step, UserError } from "../lib/steps.ts";
 export async function down(purge: boolean): Promise<void> {
   if (process.getuid?.() !== 0) throw new UserError("the local cluster is root's: run the command as root.");
   claim();
+  refuseEarlierVersion();
+  await endInstallation(); // of a start that was killed
   await step("Stop the Docker daemon", stopDocker);
   const packages = installedPackages();
   await (purge ? clusterPurge() : clusterDown());

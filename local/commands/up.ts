@@ -36,6 +36,7 @@ export async function up(context: string | undefined): Promise<void> {
   };
   if (context === undefined) await localCluster(deploy);
   else {
+    claimStateDir();
     await ownCluster(stack, context);
     await runGraph({ deploy });
   }

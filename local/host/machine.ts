@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
-import { apiNodePort, cacheDir, name, registryPort, stateDir } from "../lib/paths.ts";
+import { apiNodePort, bridge, cacheDir, name, registryPort, stateDir } from "../lib/paths.ts";
 import { pidOf } from "../lib/process.ts";
 
 export interface Machine {
@@ -42,7 +42,7 @@ export async function inspect(): Promise<Machine> {
       { path: cacheDir, variable: "BERTH_CACHE", free: freeSpace(cacheDir) },
     ],
     takenPorts: ports.filter((_, i) => isTaken[i]),
-    routes: (await routes()).filter(({ dev }) => dev !== name),
+    routes: foreign(await routes()),
   };
 }
 
@@ -62,6 +62,9 @@ async function cannotOpen(port: number): Promise<boolean> {
   server.close();
   return opened === undefined;
 }
+
+/** Those that aren't Berth's own, also of a start that was interrupted. Pure. */
+export const foreign = (routes: Machine["routes"]) => routes.filter(({ dev }) => dev !== name && dev !== bridge);
 
 /** Of all tables, as those of VPNs often aren't in the main one. None where iproute2 isn't installed yet. */
 async function routes(): Promise<Machine["routes"]> {

@@ -21,7 +21,7 @@ const packages: Record<string, string> = {
   // images
   "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
   dockerd: "docker.io",
-  docker: "docker.io",
+  "/usr/bin/docker": "docker.io", // its client, by its place: another one may come first on the PATH
   mmdebstrap: "mmdebstrap",
   // for the end-to-end test: a real browser with a font, and a real reverse proxy in an ingress controller's place
   chromium: "chromium",
@@ -42,25 +42,46 @@ const installedFile = join(stateDir, "debian-packages");
 export const installedPackages = (): string[] =>
   existsSync(installedFile) ? [...new Set(readFileSync(installedFile, "utf8").split("\n").filter(Boolean))] : [];
 
+/** What to install: the missing, and all that an interrupted installation was about. Pure. */
+export const toInstall = (missing: string[], recorded: string[], interrupted: boolean): string[] => [
+  ...new Set([...missing, ...(interrupted ? recorded : [])]),
+];
+
 /** Installs what is missing, without removing any package and without starting any service. Returns what it did. */
 export async function installPackages(): Promise<string> {
-  const missing = missingPackages();
-  allowServiceStarts();
-  if (missing.length > 0) {
-    if (!existsSync(unitsFile)) writeFileSync(unitsFile, (await enabledUnits()).join("\n"));
-    await withoutServiceStarts(() => aptInstall(missing));
+  const names = toInstall(missingPackages(), installedPackages(), existsSync(unitsFile));
+  try {
+    if (names.length === 0) return "all installed";
+    await noteUnits();
+    forbidServiceStarts();
+    await aptInstall(names);
     // From Debian 13 on the client is a package of its own.
-    if (!isThere("docker")) await withoutServiceStarts(() => aptInstall(["docker-cli"]));
+    if (!isThere("/usr/bin/docker")) await aptInstall(["docker-cli"]);
+    return `installed ${names.join(" ")}`;
+  } finally {
+    await endInstallation();
   }
+}
+
+/** Lets services start again, but none of those that came with packages; also after a run that was killed. */
+export async function endInstallation(): Promise<void> {
+  allowServiceStarts();
   await disableNewUnits();
-  return missing.length === 0 ? "all installed" : `installed ${missing.join(" ")}`;
 }
 
 /** Throws a UserError where it can't be done, and where another package would have to go. */
 async function aptInstall(names: string[]): Promise<void> {
   appendFileSync(installedFile, names.map((name) => `${name}\n`).join(""));
   const env = { DEBIAN_FRONTEND: "noninteractive" };
-  const options = ["-y", "-q", "--no-remove", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
+  const options = [
+    "-y",
+    "-q",
+    "--no-remove",
+    "--no-upgrade",
+    "--no-install-recommends",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+  ];
   const install = () => execa("apt-get", ["install", ...options, ...names], { env, reject: false, all: true });
   // a dpkg run that was interrupted earlier is completed first
   await execa("dpkg", ["--configure", "-a"], { env, reject: false });
@@ -76,6 +97,13 @@ async function aptInstall(names: string[]): Promise<void> {
 
 /** What started at boot before packages were installed; gone once the new services are disabled, whichever run does that. */
 const unitsFile = join(stateDir, "enabled-units");
+
+/** Whole or not at all: what the file lacks is disabled. */
+async function noteUnits(): Promise<void> {
+  if (existsSync(unitsFile)) return;
+  writeFileSync(`${unitsFile}.new`, (await enabledUnits()).join("\n"));
+  renameSync(`${unitsFile}.new`, unitsFile);
+}
 
 /** Berth starts the programs itself, so their services must not run on their own at boot. */
 async function disableNewUnits(): Promise<void> {
@@ -97,18 +125,13 @@ const policyFile = "/usr/sbin/policy-rc.d";
 const savedPolicy = `${policyFile}.before-berth`;
 const policy = "#!/bin/sh\n# Berth's, while it installs packages: no service may start\nexit 101\n";
 
-/** Runs `work` while Debian's policy-rc.d forbids service starts; the administrator's own policy comes back afterwards. */
-async function withoutServiceStarts(work: () => Promise<void>): Promise<void> {
+/** By Debian's policy-rc.d; the administrator's own is kept. */
+function forbidServiceStarts(): void {
   if (existsSync(policyFile) && !isOurs()) renameSync(policyFile, savedPolicy);
   writeFileSync(policyFile, policy, { mode: 0o755 });
-  try {
-    await work();
-  } finally {
-    allowServiceStarts();
-  }
 }
 
-/** Also after a run that was killed, whose file must not be taken for the administrator's. */
+/** The administrator's own policy comes back. */
 function allowServiceStarts(): void {
   if (isOurs()) rmSync(policyFile);
   if (existsSync(savedPolicy)) renameSync(savedPolicy, policyFile);

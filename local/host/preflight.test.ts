@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Machine } from "./machine.ts";
-import { missingPackages } from "./packages.ts";
+import { bridge, name } from "../lib/paths.ts";
+import { foreign, type Machine } from "./machine.ts";
+import { missingPackages, toInstall } from "./packages.ts";
 import { findFault, overlap } from "./preflight.ts";
 
 const gib = 2 ** 30;
@@ -64,12 +65,24 @@ describe("overlapping networks", () => {
   ])("%s and %s: %s", (one, other, expected) => expect(overlap(one, other)).toBe(expected));
 });
 
+it("takes no interface of Berth's own for somebody else's, also of a start that was killed", () => {
+  const theirs = { dst: "192.0.2.0/24", dev: "eth0" };
+  expect(foreign([{ dst: "10.200.0.0/16", dev: name }, { dst: "10.200.0.4/30", dev: bridge }, theirs])).toEqual([
+    theirs,
+  ]);
+});
+
 describe("packages", () => {
   it("are those whose program is missing, whatever package a program is from", () => {
     expect(missingPackages(() => true)).toEqual([]);
-    expect(missingPackages((program) => !["docker", "dockerd", "etcd"].includes(program))).toEqual([
+    expect(missingPackages((program) => !["/usr/bin/docker", "dockerd", "etcd"].includes(program))).toEqual([
       "etcd-server",
       "docker.io",
     ]);
+  });
+
+  it("are those of an interrupted installation too, whose programs may be there before they are set up", () => {
+    expect(toInstall(["runc"], ["nginx-light", "runc"], true)).toEqual(["runc", "nginx-light"]);
+    expect(toInstall(["runc"], ["nginx-light"], false)).toEqual(["runc"]);
   });
 });

@@ -9,7 +9,7 @@ export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 const env = process.env;
 
-/** Names this Berth's control groups and its one network interface. Another name makes another Berth beside the first. */
+/** Names this Berth's control groups and its network interface. Another name makes another Berth beside the first. */
 export const name = env.BERTH_NAME ?? "berth";
 if (!/^[a-z][a-z0-9-]{0,11}$/.test(name))
   throw new UserError(`BERTH_NAME is ${name}, and not at most 12 small letters, digits and dashes.`);
@@ -41,7 +41,8 @@ if (prefix === undefined) throw new UserError(`BERTH_NETWORK is ${network}, and 
 export const nodeIp = `${prefix}.0.1`;
 /** This machine, as the node and its pods see it. */
 export const machineIp = `${prefix}.0.2`;
-/** Of the bridge that Docker needs to start. */
+/** A bridge that Docker needs to start, and its address. */
+export const bridge = `${name}-d`;
 export const bridgeIp = `${prefix}.0.5`;
 export const podCidr = `${prefix}.1.0/24`;
 export const serviceCidr = `${prefix}.16.0/20`;

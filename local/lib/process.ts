@@ -30,6 +30,15 @@ function startTime(pid: number): string | undefined {
   }
 }
 
+/** Whether there was such a process to send the signal to; 0 only asks. */
+export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
+  }
+}
+
 /** The NUL-separated values of a file of the process in /proc, e.g. `cmdline`; none if it is gone. */
 export function readProc(pid: number, file: string): string[] {
   try {
@@ -81,17 +90,18 @@ export function start(daemon: Daemon): boolean {
 }
 
 /**
- * Ends the daemon, which is the first process of namespaces, and with it all that runs in them; waits until it is gone.
+ * Ends the daemon, which holds namespaces, and with it all that runs in them; waits until they are gone.
  * @param stopMs how long it is given to end in order
  */
 export async function stop(name: string, stopMs: number): Promise<void> {
   const pid = pidOf(name);
   const first = firstOf(name);
-  if (first !== undefined) process.kill(first, "SIGTERM");
+  if (first !== undefined) signal(first, "SIGTERM");
   const deadline = performance.now() + (first === undefined ? 0 : stopMs);
   while (pidOf(name) !== undefined && performance.now() < deadline) await sleep(50);
-  if (pid !== undefined && pidOf(name) === pid) process.kill(pid, "SIGKILL");
-  while (pidOf(name) !== undefined) await sleep(50);
+  if (pid !== undefined && pidOf(name) === pid) signal(pid, "SIGKILL");
+  // The first process of namespaces goes when all others in them are gone.
+  while (pidOf(name) !== undefined || (first !== undefined && startTime(first) !== undefined)) await sleep(50);
   rmSync(pidFile(name), { force: true });
 }
 
