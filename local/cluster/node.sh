@@ -29,9 +29,9 @@ outside() {
   exec unshare --cgroup sh "$0" --grouped "$@"
 }
 
-# Passes all controllers of a cgroup (version 2) on to its children, as far as it has them.
+# Passes on to a cgroup's children (version 2) those controllers that the kubelet needs, as far as it has them.
 delegate() {
-  for controller in $(cat "$1/cgroup.controllers"); do
+  for controller in cpuset cpu memory pids hugetlb; do
     echo "+$controller" >"$1/cgroup.subtree_control" 2>/dev/null || :
   done
 }
