@@ -1,17 +1,16 @@
 /**
  * Carries connections to the machine's loopback into the node: `npm run up` opens a port and hands its socket over, with the
  * host and port in the node that it stands for. The argument is the number of sockets.
+ *
+ * A connection that is refused in the node is reset, and any other that breaks is closed: so both can be told apart.
  */
 import { connect, type Server, type Socket } from "node:net";
 
 const carry = (host: string, port: number) => (from: Socket) => {
   const to = connect({ host, port, allowHalfOpen: true });
   from.pipe(to).pipe(from);
-  for (const [one, other] of [
-    [from, to],
-    [to, from],
-  ] as const)
-    one.on("error", () => other.destroy()).on("close", () => other.destroy());
+  to.on("error", () => (to.pending ? from.resetAndDestroy() : from.destroy())).on("close", () => from.destroy());
+  from.on("error", () => to.destroy()).on("close", () => to.destroy());
 };
 
 let awaited = Number(process.argv[2]);
