@@ -15,16 +15,9 @@ import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../../local/lib/paths.ts";
 import { type Snapshot, snapshot } from "./machine.ts";
+import { berth, env, name, purge } from "./second-berth.ts";
 
 const minutes = 60_000;
-const name = "berth-proof";
-const berth = {
-  BERTH_NAME: name,
-  BERTH_STATE: `/var/lib/${name}`,
-  BERTH_NETWORK: "10.213.0.0/16",
-  BERTH_REGISTRY_PORT: "5013",
-  BERTH_API_PORT: "30093",
-};
 const withStack = process.env.BERTH_UNTOUCHED !== "cluster";
 /** Of the programs in the node, and next to the ones that Berth opens. */
 const neighbours = [2379, 2380, 5012, 5014, 6443, 10248, 10249, 10250, 10256, 10257, 10259, 30092, 30094];
@@ -38,11 +31,6 @@ let before: Snapshot;
 /** A command of the other Docker. */
 const docker = async (...args: string[]) =>
   (await execa("/usr/bin/docker", args, { env: { DOCKER_HOST: dockerHost } })).stdout;
-
-const berthRuns = (...command: string[]) =>
-  execa("node", command, { cwd: root, env: berth, stdio: ["ignore", "inherit", "inherit"] });
-
-const purge = async () => void (await berthRuns("local/main.ts", "down", "--purge"));
 
 /** The container answers, and has not been started again. */
 async function foreignContainer(): Promise<string> {
@@ -132,7 +120,7 @@ test(
     before = await snapshot(name);
     const foreign = await foreignContainer();
 
-    await berthRuns(...(withStack ? ["local/main.ts", "up"] : ["tests/proofs/cluster-only.ts"]));
+    await berth(withStack ? ["local/main.ts", "up"] : ["tests/proofs/cluster-only.ts"]);
     const { sockets = [], ...others } = await changes();
     expect(others).toEqual({});
     const opened = ["127.0.0.1:30093", "127.0.0.1:5013"];
@@ -141,10 +129,10 @@ test(
 
     if (withStack) {
       const files = ["--project", "e2e", "tests/session.e2e.test.ts"];
-      await execa("vitest", ["run", ...files], { cwd: root, env: berth, preferLocal: true, stdio: "inherit" });
+      await execa("vitest", ["run", ...files], { cwd: root, env, preferLocal: true, stdio: "inherit" });
     }
 
-    await berthRuns("local/main.ts", "down");
+    await berth(["local/main.ts", "down"]);
     expect(await changes()).toEqual({});
     expect(await foreignContainer()).toBe(foreign);
 
