@@ -100,7 +100,7 @@ export const pages: Record<string, Page> = {
       "- name: initech": { endOf: "Pulumi.dev.yaml" },
       "pulumi up -s dev": { shows: /Namespace tenant-initech|tenant-initech +created/ },
       "pulumi stack output tenantKeys --show-secrets -s dev": { shows: /berth_initech_/ },
-      "npm run down": proof("down"),
+      "npm run down": proof("killed"),
       "pulumi destroy -s <stack>": { not: "ends the stack; the proof of stand-ins destroys one of its own" },
     },
   },

@@ -82,13 +82,24 @@ test(
 );
 
 test(
-  "one that is killed again and again while it deploys is taken up as well",
+  "one that is killed again and again while it deploys is taken up as well, and `down` keeps all that was deployed",
   async ({ skip }) => {
     skip(process.env.BERTH_KILLED === "cluster", "BERTH_KILLED=cluster asks for no stack");
     for (const ms of [5_000, 20_000, 40_000])
       expect((await killed(all, { title: "Stack dev", ms })).signal).toBe("SIGKILL");
-    await berth(all);
+    const key = await upWithKey();
     expect(await missing()).toEqual([]);
+    await berth(["local/main.ts", "down"]);
+    expect(await left(), "after `down`, which keeps the state").toEqual([stateDir]);
+    expect(await upWithKey()).toBe(key);
   },
   10 * minutes,
 );
+
+/** Starts all of it. @returns the tenant's key, which `up` prints */
+async function upWithKey(): Promise<string> {
+  const { stdout } = await berth(all, { stdout: ["inherit", "pipe"] });
+  const [key] = `${stdout}`.match(/berth_acme_\w+/) ?? [];
+  if (key === undefined) throw new Error("`up` printed no key of the tenant acme");
+  return key;
+}
