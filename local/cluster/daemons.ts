@@ -45,9 +45,15 @@ export function pidOf({ name, command }: Daemon): number | undefined {
   return first === undefined ? undefined : childrenOf(first).find((pid) => isMarked(pid, name, command));
 }
 
-/** Children of the daemon inherit the marker, so the program must match too; where it lies changes with its version. */
-const isMarked = (pid: number, name: string, command: string) =>
-  basename(readProc(pid, "cmdline")[0] ?? "") === basename(command) && markerOf(pid)?.startsWith(`${name}:`);
+/**
+ * Children of the daemon inherit the marker, so the program must match too; where it lies changes with its version. Until the
+ * shell that starts the daemon has become that program, its command line is the shell's.
+ */
+function isMarked(pid: number, name: string, command: string): boolean {
+  const [program = "", ...args] = readProc(pid, "cmdline");
+  const matches = basename(program) === basename(command) || args.includes(launch);
+  return matches && markerOf(pid)?.startsWith(`${name}:`) === true;
+}
 
 /** Starts the daemon, or restarts it if its command or its files have changed. Returns whether it was (re)started. */
 export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
