@@ -53,6 +53,8 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
       return { ...inputs, result: `<password ${name}>` };
     case "random:index/randomBytes:RandomBytes":
       return { ...inputs, base64: createHash("sha256").update(name).digest("base64") };
+    case "kubernetes:core/v1:Secret":
+      return { ...inputs, metadata: { ...inputs.metadata, creationTimestamp: "2026-01-01T00:00:00Z" } };
     case "docker:index/image:Image":
       return { ...inputs, repoDigest: `${inputs.imageName.replace(/:[^:/]*$/, "")}@${digestOf(name)}` };
     case "kubernetes:discovery.k8s.io/v1:EndpointSlice":
@@ -62,6 +64,14 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
     default:
       return inputs;
   }
+}
+
+/** A Kubernetes object without a name gets one of the provider: its name in the stack and eight hexadecimal digits. */
+function named(args: pulumi.runtime.MockResourceArgs): pulumi.runtime.MockResourceArgs {
+  const { type, name, inputs, id } = args;
+  const lacksName = /^kubernetes:.*\/v/.test(type) && !id && inputs.metadata?.name === undefined;
+  if (!lacksName) return args;
+  return { ...args, inputs: { ...inputs, metadata: { ...inputs.metadata, name: `${name}-00000000` } } };
 }
 
 /**
@@ -81,7 +91,8 @@ export async function recordStack(
   const limited = new Map<string, pulumi.CustomTimeouts>();
   await pulumi.runtime.setMocks(
     {
-      newResource: (args) => {
+      newResource: (given) => {
+        const args = named(given);
         const { type, name } = args;
         const isProtected = protectedOnes.has(key({ type, name })) && ({ protect: true } as const);
         const isRetained = retainedOnes.has(key({ type, name })) && ({ retain: true } as const);
@@ -103,10 +114,12 @@ export async function recordStack(
     "organization",
   );
   pulumi.runtime.setAllConfig(configOf(stack, changes));
-  // Of the same load as the program: there is no cluster to ask.
+  // Of the same load as the program: there is no cluster to ask, and what is made does not change with the day.
   const { cluster } = await import("../kubernetes/cluster.ts");
   cluster.look = async () => undefined;
   cluster.collect = async () => [];
+  const { clock } = await import("../kubernetes/clock.ts");
+  clock.now = () => new Date("2026-01-01T00:00:00Z");
   await pulumi.runtime.runInPulumiStack(() => {
     pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
       if (opts.protect) protectedOnes.add(key({ type, name }));

@@ -2,10 +2,11 @@
  * `npm run down` ends all of the local cluster and keeps its state; with `--purge` nothing is left but the cache of programs,
  * and the next `npm run up` makes all anew.
  */
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
 import { binDir, root, runDir, stateDir } from "../../local/lib/paths.ts";
+import { readProc } from "../../local/lib/process.ts";
 import { stackOutputs } from "../../local/pulumi/stack.ts";
 
 const minutes = 60_000;
@@ -13,22 +14,16 @@ const npm = (...args: string[]) => execa("npm", ["run", "--silent", ...args], { 
 
 afterAll(() => npm("up"), 12 * minutes);
 
-const read = (file: string) => {
-  try {
-    return readFileSync(file, "utf8").replaceAll("\0", " ");
-  } catch {
-    return ""; // the process has ended meanwhile
-  }
-};
-
 /** What of the cluster is on the machine: processes by their command lines, mounts, interfaces and rules. */
 async function found() {
   const lines = async (command: string, ...args: string[]) => (await execa(command, args)).stdout.split("\n");
   const places = [`${binDir}/`, `${stateDir}/`, `${runDir}/`];
   const isOurs = (line: string) => places.some((place) => line.includes(place));
   return {
-    processes: globSync("/proc/[0-9]*/cmdline").map(read).filter(isOurs),
-    mounts: read("/proc/self/mounts").split("\n").filter(isOurs),
+    processes: readdirSync("/proc")
+      .map((pid) => readProc(Number(pid), "cmdline").join(" "))
+      .filter(isOurs),
+    mounts: readFileSync("/proc/self/mounts", "utf8").split("\n").filter(isOurs),
     interfaces: (await lines("ip", "-brief", "link")).filter((line) => /berth|cni|veth/.test(line)),
     rules: [...(await lines("iptables-save")), ...(await lines("nft", "list", "tables"))].filter((line) =>
       /berth|KUBE-|CNI-/.test(line),

@@ -17,6 +17,7 @@ test("migrations run once, however often and by however many they are started", 
     "0008_tasks_of_ended",
     "0009_rooms",
     "0011_session_logs",
+    "0012_generations",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);
