@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { agent, api, config, files, layers, runIn } from "./testing/image.ts";
+import { agent, api, berthd, config, files, layers, runIn, sumOf } from "./testing/image.ts";
 
 const nodeRuntime = "gcr.io/distroless/nodejs24-debian13:nonroot";
 
@@ -27,13 +27,13 @@ describe("compressed, in megabytes", () => {
     expect(all).toBeLessThan(20);
   });
 
-  test("the agent image adds Debian's packages, and at most 0.1 of its own", async () => {
+  test("the agent image adds Debian's packages, and at most 6 of its own, nearly all of it berthd", async () => {
     const [debian = 0, ...own] = await added(agent);
     console.info(
       `Debian's packages in the agent image: ${debian.toFixed(1)} MB compressed; it was 51.8 when this was written.`,
     );
     expect(own.length).toBeGreaterThan(1);
-    expect(sum(own)).toBeLessThan(0.1);
+    expect(sum(own)).toBeLessThan(6);
     // Updates of Debian's change this by a few megabytes, which is no fault of Berth's; a browser or a compiler doubles it.
     expect(debian).toBeLessThan(130);
   });
@@ -87,9 +87,25 @@ test("agent image: runs as uid 10001, which has a name and a home that it can't 
   expect(own).toContain("home/agent/workspace/");
 });
 
+test("berthd's image: one static program, for a user that isn't root, and the agent image has the same", async () => {
+  // Docker puts files of its own into a container, in /dev, /etc and at the root.
+  const own = (await files(berthd)).filter(({ mode, path }) => /^[-l]/.test(mode) && !/^(dev|etc|\.)/.test(path));
+  expect(own.map(({ path, owner }) => [path, owner])).toEqual([["berthd", "0/0"]]);
+  expect(await config(berthd)).toMatchObject({ User: "10001:10001", Entrypoint: ["/berthd"] });
+  expect(await sumOf(berthd, "/berthd")).toBe(await sumOf(agent, "/usr/local/bin/berthd"));
+});
+
+test("agent image: berthd is PID 1, and nothing of what it replaced is there", async () => {
+  expect((await config(agent)).Entrypoint).toEqual(["berthd", "session"]);
+  const own = (await files(agent)).map(({ path }) => path).filter((path) => path.startsWith("usr/local/bin/berth"));
+  expect(own.sort()).toEqual(["usr/local/bin/berth-progress", "usr/local/bin/berth-terminal", "usr/local/bin/berthd"]);
+  const names = new Set((await files(agent)).map(({ path }) => basename(path)));
+  expect(["tini", "websockify", "numpy"].filter((name) => names.has(name))).toEqual([]);
+});
+
 describe.each([
   ["API image", api, ["3000/tcp", "3001/tcp", "3002/tcp"]],
-  ["agent image", agent, ["6080/tcp", "6081/tcp"]],
+  ["agent image", agent, ["6081/tcp", "6082/tcp"]],
 ])("%s", (_, image, ports) => {
   test("gives nobody another user's rights", async () => {
     const all = await files(image);

@@ -17,7 +17,7 @@ async function rebuilt(checkout: string): Promise<string[]> {
   });
   const { steps } = JSON.parse(preview.stdout) as { steps: { op: string; urn: string }[] };
   const images = steps.filter(({ urn }) => urn.includes("docker:index/image:Image::"));
-  expect(images).toHaveLength(2);
+  expect(images).toHaveLength(3);
   return images.filter(({ op }) => op !== "same").map(({ urn }) => urn.split("::").at(-1) ?? "");
 }
 
@@ -25,13 +25,13 @@ test("a clone of other dates makes no image, and what a Dockerfile copies makes 
   const clone = await copyOfCheckout();
   onTestFinished(() => rm(clone, { recursive: true }));
   const at = (file: string) => join(clone, file);
-  for (const file of ["runtime/src/main.ts", "images/agent/files/usr/local/bin/berth-desktop"])
+  for (const file of ["runtime/src/main.ts", "images/agent/files/usr/local/bin/berth-terminal"])
     await utimes(at(file), 0, 0);
   await appendFile(at("README.md"), "something else\n");
   await writeFile(at("runtime/src/new.test.ts"), "");
   expect(await rebuilt(clone)).toEqual([]);
 
-  await appendFile(at("images/agent/files/usr/local/bin/berth-desktop"), "# one line\n");
+  await appendFile(at("images/agent/files/usr/local/bin/berth-terminal"), "# one line\n");
   expect(await rebuilt(clone)).toEqual(["agent-image"]);
 
   await appendFile(at("runtime/src/main.ts"), "// one line\n");

@@ -66,9 +66,9 @@ async function openClone() {
 
 test("another clone with other dates, and with other files that no Dockerfile copies, makes no image", async () => {
   const { clone, write, append } = await openClone();
-  for (const file of ["runtime/src/main.ts", "images/agent/files/usr/local/bin/berth-desktop", "package-lock.json"])
+  for (const file of ["runtime/src/main.ts", "images/agent/files/usr/local/bin/berth-terminal", "package-lock.json"])
     await utimes(join(clone, file), 0, 0);
-  for (const file of ["README.md", "docs/api.md", "infra/index.ts", "images/agent/helper.test.ts"])
+  for (const file of ["README.md", "docs/api.md", "infra/index.ts", "images/berthd/README.md"])
     await append(file, "something else\n");
   for (const file of [
     "new",
@@ -77,15 +77,17 @@ test("another clone with other dates, and with other files that no Dockerfile co
     "runtime/node_modules/new/index.js",
     "runtime/src/new.test.ts",
     "runtime/src/testing/new.ts",
-    "images/agent/files/usr/local/lib/berth/__pycache__/screen.cpython-311.pyc",
+    "images/berthd/new_test.go",
+    "images/berthd/internal/testservice/new.go",
+    "images/berthd/proto/berth/v1/new.proto",
   ])
     await write(file, "");
   const before = await inputsIn(root, deployed);
-  expect([...before.keys()]).toEqual(["agent-image", "api-image"]);
+  expect([...before.keys()]).toEqual(["agent-image", "api-image", "berthd-image"]);
   expect(await rebuilt(before, await inputsIn(clone, deployed))).toEqual([]);
 });
 
-test("what a Dockerfile copies makes its image and not the other one", async () => {
+test("what a Dockerfile copies makes the images that have it and no other", async () => {
   const { clone, write, append } = await openClone();
   let before = await inputsIn(clone, deployed);
   const changes = [
@@ -93,15 +95,18 @@ test("what a Dockerfile copies makes its image and not the other one", async () 
     ["api-image", () => write("runtime/src/new.ts", "")],
     ["api-image", () => append("package-lock.json", "\n")],
     ["api-image", () => append("images/api/Dockerfile", "# one line\n")],
-    ["agent-image", () => append("images/agent/files/usr/local/bin/berth-desktop", "# one line\n")],
-    ["agent-image", () => chmod(join(clone, "images/agent/files/usr/local/lib/berth/screen.py"), 0o755)],
+    ["agent-image", () => append("images/agent/files/usr/local/bin/berth-terminal", "# one line\n")],
+    ["agent-image", () => chmod(join(clone, "images/agent/files/etc/berth/terminal.xresources"), 0o755)],
     ["agent-image", () => rm(join(clone, "images/agent/files/etc/xdg/openbox/menu.xml"))],
     ["agent-image", () => append("images/agent/Dockerfile", "# one line\n")],
+    ["berthd-image", () => append("images/berthd/Dockerfile", "# one line\n")],
+    ["agent-image berthd-image", () => append("images/berthd/main.go", "// one line\n")],
+    ["agent-image berthd-image", () => append("images/berthd/internal/vnc/proxy.go", "// one line\n")],
   ] as const;
-  for (const [name, change] of changes) {
+  for (const [names, change] of changes) {
     await change();
     const after = await inputsIn(clone, deployed);
-    expect(await rebuilt(before, after), change.toString()).toEqual([name]);
+    expect(await rebuilt(before, after), change.toString()).toEqual(names.split(" "));
     before = after;
   }
 });
@@ -110,6 +115,7 @@ test.each([
   ["docker.io/library/node:24-bookworm-slim", ["api-image"]],
   ["gcr.io/distroless/nodejs24-debian13:nonroot", ["api-image"]],
   ["docker.io/library/debian:bookworm-slim", ["agent-image"]],
+  ["docker.io/library/golang:1.26.8-bookworm", ["agent-image", "berthd-image"]],
   ["docker.io/library/postgres:15-bookworm", []],
 ])("another digest of %s under the same tag makes %j", async (base, images) => {
   const pushed = (name: string) => digestOf(name.endsWith(`/${base}`) ? `${name}, pushed again` : name);

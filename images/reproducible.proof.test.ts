@@ -68,6 +68,7 @@ async function filesOf(image: string): Promise<string[]> {
 test.each([
   ["api", 10_000],
   ["agent", 5_000],
+  ["berthd", 0],
 ])("%s: the same configuration and the same files", async (image, files) => {
   const one = await build(image, "2024-02-03");
   // The lists of packages stay in the build's cache: Debian's mirrors may have others minutes later.

@@ -81,6 +81,7 @@ const settings = new Settings(
     redis: redis.connection,
     postgresPool: connectionsPerPod(config),
     agentImage: images.agent,
+    berthdImage: images.berthd,
     adminKeys: admin.entries,
     tenants: tenants.entries,
     closedTenants: tenants.closed,
@@ -117,3 +118,4 @@ export const tenantNamespaces = tenants.namespaces;
 /** The images that run, by digest. */
 export const apiImage = images.api;
 export const agentImage = images.agent;
+export const berthdImage = images.berthd;

@@ -293,25 +293,43 @@ print(json.dumps({
         if not os.path.islink(path) and os.stat(path).st_mode & 0o6000],
 }))`;
 
-test.each(["agent", "vnc-proxy"])(
-  "a session's container %s has no token, no capability, no writable root",
-  async (container) => {
-    const { namespace, session } = own;
-    const facts = JSON.parse(
-      await kubectl(["exec", "-n", namespace, `agent-${session.id}`, "-c", container, "--", "python3", "-c", look]),
+test("a session's agent has no token, no capability, no writable root", async () => {
+  const { namespace, session } = own;
+  const facts = JSON.parse(
+    await kubectl(["exec", "-n", namespace, `agent-${session.id}`, "-c", "agent", "--", "python3", "-c", look]),
+  );
+  console.log(JSON.stringify(facts, null, 1));
+  expect(facts).toEqual({
+    capabilities: Array(5).fill("0000000000000000"),
+    noNewPrivileges: "1",
+    seccomp: "2",
+    ids: Array(8).fill("10001"),
+    token: false,
+    writable: [...inMemory, "/home/agent/workspace", "/tmp"],
+    setuid: [],
+  });
+});
+
+test("a session's vnc-proxy has no program that could be run in it but itself, and nothing that it could write", async () => {
+  const { namespace, session } = own;
+  const name = `agent-${session.id}`;
+  for (const program of ["sh", "python3", "cat"])
+    await expect(kubectl(["exec", "-n", namespace, name, "-c", "vnc-proxy", "--", program])).rejects.toThrow(
+      /not found|no such file/,
     );
-    console.log(`${container}: ${JSON.stringify(facts, null, 1)}`);
-    expect(facts).toEqual({
-      capabilities: Array(5).fill("0000000000000000"),
-      noNewPrivileges: "1",
-      seccomp: "2",
-      ids: Array(8).fill("10001"),
-      token: false,
-      writable: [...inMemory, ...(container === "agent" ? ["/home/agent/workspace"] : []), "/tmp"],
-      setuid: [],
-    });
-  },
-);
+  const [proxy] = (await core.readNamespacedPod({ namespace, name })).spec?.initContainers ?? [];
+  expect(proxy).toMatchObject({
+    name: "vnc-proxy",
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+  });
+  expect(proxy?.volumeMounts?.map(({ mountPath, readOnly }) => [mountPath, readOnly])).toEqual([
+    ["/etc/berth/tokens", true],
+  ]);
+});
 
 test("a session's pod has nothing of its node: no path, no namespace, no port", async () => {
   const { spec } = await core.readNamespacedPod({ namespace: own.namespace, name: `agent-${own.session.id}` });

@@ -2,6 +2,7 @@
 //
 //	berthd session                       in the agent's container, as PID 1
 //	berthd vnc-proxy                     in the sidecar
+//	berthd ready [PORT...]               succeeds once the session can be used and these ports listen in its pod
 //	berthd progress MESSAGE [PERCENT]    tells those who watch the session how far the agent is
 //
 // Under the name berth-progress it is `berthd progress`.
@@ -24,6 +25,7 @@ import (
 
 	"berth/berthd/internal/auth"
 	"berth/berthd/internal/channel"
+	"berth/berthd/internal/ports"
 	"berth/berthd/internal/session"
 	"berth/berthd/internal/vnc"
 )
@@ -54,12 +56,14 @@ func run(ctx context.Context, arguments []string) (int, error) {
 		return runSession(ctx)
 	case mode == "vnc-proxy" && len(arguments) == 1:
 		return runProxy(ctx)
+	case mode == "ready":
+		return askReady(ctx, arguments[1:])
 	case mode == "progress" && (len(arguments) == 2 || len(arguments) == 3):
 		return tellProgress(ctx, arguments[1:])
 	case mode == "progress":
 		return 1, errors.New("usage: berth-progress MESSAGE [PERCENT]")
 	}
-	return 2, errors.New("usage: berthd session | vnc-proxy | progress MESSAGE [PERCENT]")
+	return 2, errors.New("usage: berthd session | vnc-proxy | ready [PORT...] | progress MESSAGE [PERCENT]")
 }
 
 func runSession(ctx context.Context) (int, error) {
@@ -90,6 +94,40 @@ func runProxy(ctx context.Context) (int, error) {
 	context.AfterFunc(ctx, func() { server.Close() })
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return 1, err
+	}
+	return 0, nil
+}
+
+// readyTimeout is what the session may take to say whether it is ready.
+const readyTimeout = 3 * time.Second
+
+// askReady is the container's start probe: it asks from inside, so that no network policy has to let the kubelet in.
+func askReady(ctx context.Context, numbers []string) (int, error) {
+	for _, text := range numbers {
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return 2, fmt.Errorf("PORT must be a whole number from 0 to 65535, but is '%s'", text)
+		}
+		if !ports.Listens(uint16(port)) {
+			return 1, fmt.Errorf("nothing listens at port %d yet", port)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	url := "http://127.0.0.1:" + environment("BERTH_METRICS_PORT", "6081") + "/ready"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 1, err
+	}
+	// Whatever proxy the tenant gives its agents.
+	client := http.Client{Transport: &http.Transport{}}
+	response, err := client.Do(request)
+	if err != nil {
+		return 1, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return 1, errors.New("the session is not ready yet")
 	}
 	return 0, nil
 }

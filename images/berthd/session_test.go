@@ -157,6 +157,33 @@ func TestWithoutACommandItStaysAndSaysHowItIs(t *testing.T) {
 	r.wantExit(143)
 }
 
+func TestReadySucceedsOnceTheSessionAndTheNamedPortsAreThere(t *testing.T) {
+	w := open(t, nil)
+	w.env = append(w.env, "BERTH_URL=")
+	metrics, services := w.run(nil, "session").ports()
+	portOf := func(url string) string { return url[strings.LastIndex(url, ":")+1:] }
+	asked := []string{"BERTH_METRICS_PORT=" + portOf(metrics)}
+	w.run(asked, "ready").wantExit(0)
+	w.run(asked, "ready", portOf(services)).wantExit(0)
+	closed := w.run(asked, "ready", "1")
+	closed.wantExit(1)
+	closed.says("nothing listens at port 1 yet")
+	w.run([]string{"BERTH_METRICS_PORT=1"}, "ready").wantExit(1)
+	w.run(asked, "ready", "x").wantExit(2)
+}
+
+func TestReadyFailsWhileTheDesktopIsNotThere(t *testing.T) {
+	w := open(t, nil)
+	w.write("bin/openbox", "#!/bin/sh\nexec sleep 1000\n", 0o755) // a window manager that never says that it runs
+	session := w.run([]string{"BERTH_DESKTOP=yes"}, "session")
+	metrics, _ := session.ports()
+	ready := w.run([]string{"BERTH_METRICS_PORT=" + metrics[strings.LastIndex(metrics, ":")+1:]}, "ready")
+	ready.wantExit(1)
+	ready.says("the session is not ready yet")
+	session.terminate()
+	session.wantExit(143)
+}
+
 func bearer(token string) connect.ClientOption {
 	return connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
 		return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {

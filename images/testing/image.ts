@@ -5,6 +5,7 @@ import { registry } from "../../local/lib/paths.ts";
 
 export const api = "berth/api:dev";
 export const agent = "berth/agent:dev";
+export const berthd = "berth/berthd:dev";
 
 export interface Config {
   User: string;
@@ -65,6 +66,24 @@ export async function layers(image: string): Promise<Layer[]> {
 /** Runs a program of the image, without network, and returns what it prints. */
 export const runIn = async (image: string, program: string, ...args: string[]): Promise<string> =>
   docker(["run", "--rm", "--network=none", `--entrypoint=${program}`, await pull(image), ...args]);
+
+/** The SHA-256 of a file of the image, also of one without a program that could say it. */
+export async function sumOf(image: string, path: string): Promise<string> {
+  const id = await docker(["create", await pull(image)]);
+  try {
+    const env = { DOCKER_HOST: dockerHost };
+    const { stdout } = await execa("/usr/bin/docker", ["cp", `${id}:${path}`, "-"], {
+      env,
+      encoding: "buffer",
+      buffer: { stdout: false },
+    })
+      .pipe("tar", ["--extract", "--to-stdout"], { encoding: "buffer", buffer: { stdout: false } })
+      .pipe("sha256sum");
+    return stdout.slice(0, 64);
+  } finally {
+    await docker(["rm", id]);
+  }
+}
 
 /** Fetches the newest, once in a test file, and returns the name that the daemon knows it by. */
 export const pull = memoized(async (image: string): Promise<string> => {

@@ -30,7 +30,7 @@ function thirdPartyImages(resources: RecordedResource[]): string[] {
       else visit(inner);
   };
   for (const { inputs } of resources) visit(inputs);
-  return [...found].filter((image) => !/\/berth\/(api|agent)@/.test(image)).sort();
+  return [...found].filter((image) => !/\/berth\/(api|agent|berthd)@/.test(image)).sort();
 }
 
 test("production runs every image by the digest that is committed, and asks no registry", async () => {

@@ -16,12 +16,14 @@ export interface ImagesArgs {
   buildNetwork: string;
 }
 
-/** Berth's two images, built from the checkout and pushed; used by digest. What goes into the context is in .dockerignore. */
+/** Berth's images, built from the checkout and pushed; used by digest. What goes into the context is in .dockerignore. */
 export class Images extends pulumi.ComponentResource {
   /** The runtime: API, worker and migrations. */
   readonly api: pulumi.Output<string>;
-  /** The desktop of a session, and its proxy. */
+  /** The desktop of a session. */
   readonly agent: pulumi.Output<string>;
+  /** What the platform runs beside it. */
+  readonly berthd: pulumi.Output<string>;
 
   constructor(name: string, args: ImagesArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Images", name, {}, opts);
@@ -46,7 +48,8 @@ export class Images extends pulumi.ComponentResource {
         { parent: this },
       ).repoDigest;
     this.api = build("api", { NODE_BUILD_IMAGE: args.base.nodeBuild, NODE_RUNTIME_IMAGE: args.base.nodeRuntime });
-    this.agent = build("agent", { DEBIAN_IMAGE: args.base.debian });
-    this.registerOutputs({ api: this.api, agent: this.agent });
+    this.agent = build("agent", { DEBIAN_IMAGE: args.base.debian, GO_IMAGE: args.base.go });
+    this.berthd = build("berthd", { GO_IMAGE: args.base.go });
+    this.registerOutputs({ api: this.api, agent: this.agent, berthd: this.berthd });
   }
 }

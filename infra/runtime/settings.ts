@@ -33,6 +33,8 @@ export interface SettingsArgs extends Told {
   postgresPool: number;
   /** The desktop image by digest. */
   agentImage: pulumi.Input<string>;
+  /** The image of the sessions' sidecar by digest. */
+  berthdImage: pulumi.Input<string>;
   /** Hashes of the keys of those who may look at all tenants. */
   adminKeys: pulumi.Input<KeyEntry[]>;
   /** The tenants that are open. */
@@ -74,7 +76,9 @@ export class Settings extends pulumi.ComponentResource {
     const { postgres, redis } = args;
     const { namespace, generations } = args.platform;
 
-    const environment = pulumi.output(args.agentImage).apply((agentImage) => variables(args, agentImage));
+    const environment = pulumi
+      .all([args.agentImage, args.berthdImage])
+      .apply(([agent, berthd]) => variables(args, { agent, berthd }));
     const config = generations.configMap(
       "api-config",
       { namespace, name: "api-config", labels: labels("api"), data: environment },
@@ -133,7 +137,7 @@ export class Settings extends pulumi.ComponentResource {
 }
 
 /** The runtime's environment; runtime/src/config/config.ts says what each is. */
-function variables(args: SettingsArgs, agentImage: string): Record<string, string> {
+function variables(args: SettingsArgs, images: { agent: string; berthd: string }): Record<string, string> {
   const { limits, oidc, tracing } = args;
   return {
     HTTP_PORT: "3000",
@@ -145,7 +149,8 @@ function variables(args: SettingsArgs, agentImage: string): Record<string, strin
     ...args.redis.variables,
     SECRETS_DIR: secretsDir,
     TENANTS_FILE: `${tenantsDir}/tenants.json`,
-    AGENT_IMAGE: agentImage,
+    AGENT_IMAGE: images.agent,
+    BERTHD_IMAGE: images.berthd,
     PUBLIC_URL: args.publicUrl,
     LOG_LEVEL: args.logLevel,
     RATE_LIMIT_PER_MINUTE: String(limits.ratePerMinute),

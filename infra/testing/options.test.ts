@@ -54,7 +54,7 @@ test(
     const login = { server: "registry.example.com", username: "reader", password: "s3cret" };
     const resources = await recordStack("prod", { registryLogins: [login] });
     const images = resources.filter(({ type }) => type === "docker:index/image:Image");
-    expect(images).toHaveLength(2);
+    expect(images).toHaveLength(3);
     for (const { inputs } of images) expect(inputs).not.toHaveProperty("registry");
   },
   slow,

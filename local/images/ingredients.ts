@@ -1,6 +1,6 @@
 /** Files that a stand-in's Dockerfile copies but that can't lie in the repository: each is made when it is needed. */
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 import { adapterBinary, prometheusProgram } from "../cluster/build.ts";
@@ -94,6 +94,35 @@ async function npmConfig(): Promise<string> {
   registry.username = "";
   registry.password = "";
   return `registry=${registry.href}\n`;
+}
+
+/** Go as this machine has it for berthd, and how the machine reaches modules: its proxy, without credentials, and whom it trusts. */
+export const go = (to: string): Ingredient => ({
+  version: async () => {
+    const { GOVERSION, GOPROXY } = await goSettings();
+    return `${GOVERSION} ${hash(Buffer.concat([Buffer.from(GOPROXY), await certificates()]))}`;
+  },
+  make: async (context) => {
+    const { GOROOT, GOPROXY } = await goSettings();
+    const [root, trust] = [join(context, to, "usr/local/go"), join(context, to, "etc/ssl/certs")];
+    await mkdir(root, { recursive: true });
+    for (const name of goParts) await cp(join(GOROOT, name), join(root, name), { recursive: true });
+    await writeFile(join(root, "go.env"), `GOPROXY=${GOPROXY}\nGOSUMDB=off\n`); // go.sum has the sums
+    await mkdir(trust, { recursive: true });
+    await writeFile(join(trust, "ca-certificates.crt"), await certificates());
+  },
+});
+
+/** What `go build` needs of Go's own folder: without its tests and documentation. */
+const goParts = ["VERSION", "bin", "lib", "pkg", "src"];
+
+/** Of the Go that berthd's module asks for, which Go may have fetched in place of an older one. */
+async function goSettings(): Promise<{ GOROOT: string; GOVERSION: string; GOPROXY: string }> {
+  const { stdout } = await execa("go", ["env", "-json", "GOROOT", "GOVERSION", "GOPROXY"], {
+    cwd: join(root, "images/berthd"),
+  });
+  const settings = JSON.parse(stdout) as { GOROOT: string; GOVERSION: string; GOPROXY: string };
+  return { ...settings, GOPROXY: settings.GOPROXY.replace(/\/\/[^/@,|]*@/g, "//") };
 }
 
 /** Debian's bundle, where an administrator adds the authorities of a company; empty if the machine has none. */

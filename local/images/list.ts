@@ -1,6 +1,6 @@
 /** The base images of the local cluster, and how the stand-in for each is made. */
 import pinned from "../../infra/images/base-images.json" with { type: "json" };
-import { adapter, debianRoot, type Ingredient, machineTrust, nodeBinary, npm, prometheus } from "./ingredients.ts";
+import { adapter, debianRoot, go, type Ingredient, machineTrust, nodeBinary, npm, prometheus } from "./ingredients.ts";
 
 export interface BaseImage {
   /** The original's full name and tag, by which Dockerfiles and the stack know it (behind the registry prefix). */
@@ -26,6 +26,7 @@ export const baseImages: BaseImage[] = [
     ingredients: [nodeBinary("files/usr/local/bin/node"), npm("files/usr/local"), machineTrust("files/usr/local/etc")],
   },
   { ...pinned.nodeRuntime, recipe: "nodejs", ingredients: [nodeBinary("node")] },
+  { ...pinned.go, recipe: "golang", ingredients: [go("files")] },
   { ...pinned.postgres, recipe: "postgres" },
   { ...pinned.redis, recipe: "redis" },
   {

@@ -41,7 +41,7 @@ export const fileOf = (images: Record<string, PinnedImage>): string =>
   `${JSON.stringify(images, null, 2).replace(/\[\s+([^\]]+?)\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, " ")}]`)}\n`;
 
 /** Files that name some of the images with their digests too, relative to the checkout: a test compares them. */
-export const copies = ["compose.yaml", "images/agent/Dockerfile", "images/api/Dockerfile"];
+export const copies = ["compose.yaml", "images/agent/Dockerfile", "images/api/Dockerfile", "images/berthd/Dockerfile"];
 
 /** The text, with an image's new digest in the place of the old one in each line that has its tag; pure. */
 export const withDigests = (

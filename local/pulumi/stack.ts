@@ -21,6 +21,7 @@ export interface StackOutputs {
   /** By digest. */
   apiImage: string;
   agentImage: string;
+  berthdImage: string;
 }
 
 /** `local`: the cluster and the Docker daemon of `npm run up`; `own`: those of the user's shell. */

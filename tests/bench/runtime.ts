@@ -57,6 +57,7 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
     SECRETS_DIR: folder,
     TENANTS_FILE: file("tenants.json", JSON.stringify({ tenants: [entry] })),
     AGENT_IMAGE: "agent",
+    BERTHD_IMAGE: "berthd",
     PUBLIC_URL: "http://127.0.0.1",
     RATE_LIMIT_PER_MINUTE: "100000000",
     BACKLOG_LIMIT: "100000",

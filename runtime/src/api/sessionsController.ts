@@ -6,7 +6,8 @@ import { exceeding, quotaOf, sessionAmounts } from "../domain/quantities.ts";
 import type { Session } from "../domain/session.ts";
 import { states } from "../domain/state.ts";
 import { tierNames } from "../domain/tiers.ts";
-import { warmMark } from "../domain/warmMark.ts";
+import { type PodImages, warmMark } from "../domain/warmMark.ts";
+import { Claims } from "../queue/claims.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
 import { type Changed, SessionCommands } from "../store/sessionCommands.ts";
@@ -20,7 +21,7 @@ import { invalidInput, Problem } from "./http/problem.ts";
 import { Body, Controller, Delete, Get, Headers, Param, Post, Query } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
 import { CreateBody, ExtendBody, limitsFor, SessionJson, toJson } from "./sessionJson.ts";
-import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "./tokens.ts";
+import { BACKLOG_LIMIT, POD_IMAGES, PUBLIC_URL } from "./tokens.ts";
 import { WaitForRunning } from "./waitForRunning.ts";
 
 const IdempotencyKey = z.object({
@@ -67,11 +68,12 @@ export class SessionsController {
     @Inject(SessionCommands) private readonly commands: SessionCommands,
     @Inject(SessionQueries) private readonly queries: SessionQueries,
     @Inject(SessionQueue) private readonly queue: SessionQueue,
+    @Inject(Claims) private readonly claims: Claims,
     @Inject(Activity) private readonly activity: Activity,
     @Inject(WaitForRunning) private readonly waitForRunning: WaitForRunning,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
     @Inject(BACKLOG_LIMIT) private readonly backlogLimit: number,
-    @Inject(AGENT_IMAGE) private readonly agentImage: string,
+    @Inject(POD_IMAGES) private readonly images: PodImages,
     @Inject(Metrics) private readonly metrics: Metrics,
   ) {}
 
@@ -106,7 +108,7 @@ export class SessionsController {
     if (faults.length > 0) throw invalidInput(faults);
     const waited = wait && this.waitForRunning.begin(tenant.name, reply);
     const { tier, labels = {}, command = null, env = {}, secrets = {} } = body;
-    const claim = tenant.warmPools[tier] > 0 ? warmMark(this.agentImage, tenant) : undefined;
+    const claim = tenant.warmPools[tier] > 0 ? warmMark(this.images, tenant) : undefined;
     const made = await this.creation.create(
       {
         tenant: tenant.name,
@@ -135,6 +137,7 @@ export class SessionsController {
       this.queue.look(made.session.id);
       const outcome = made.session.state === "running" ? "hit" : "miss";
       if (claim !== undefined) this.metrics.warmClaims.inc({ tier, outcome });
+      if (outcome === "hit") this.claims.tell(made.session.id);
     }
     const json = this.#json((await waited?.(made.session)) ?? made.session);
     reply.status(made.replayed ? 200 : 201).header("location", json.links.self);

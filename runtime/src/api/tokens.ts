@@ -4,7 +4,7 @@
 export const PUBLIC_URL = Symbol("PUBLIC_URL");
 
 /** What sessions' pods run, for those that are made ahead. */
-export const AGENT_IMAGE = Symbol("AGENT_IMAGE");
+export const POD_IMAGES = Symbol("POD_IMAGES");
 
 /** How many of a tenant's sessions may wait in the queue. */
 export const BACKLOG_LIMIT = Symbol("BACKLOG_LIMIT");

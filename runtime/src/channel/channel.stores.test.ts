@@ -3,10 +3,12 @@ import { expect, onTestFinished, test } from "vitest";
 import { proxyToken } from "../api/access/tickets.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
+import { ownedOf } from "../store/warmSessions.ts";
 import { createLogger } from "../telemetry/logging.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { cipher, freshDatabase, tenant } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, silent, tenant } from "../testing/fixtures.ts";
 import { createChannel } from "./channel.ts";
+import { OwnerWait } from "./ownerWait.ts";
 import { sessionToken } from "./token.ts";
 
 const tokenKey = "0123456789abcdef0123456789abcdef";
@@ -19,20 +21,24 @@ async function open() {
   const lines: string[] = [];
   const looked: string[] = [];
   const metrics = new Metrics();
+  const owners = new OwnerWait((ids) => ownedOf(database, ids), silent);
   const server = createChannel({
     tokenKey,
     ...store,
     queue: { look: (id) => looked.push(id) },
+    owners,
     tenants: { get: (name) => tenant(name, { commandIsActivity: name !== "strict" }) },
     metrics,
-    logger: createLogger("info", "api", { write: (line) => lines.push(line) }),
+    logger: createLogger("debug", "api", { write: (line) => lines.push(line) }),
   });
   onTestFinished(() => server.close());
   return {
     store,
+    owners,
     looked,
     metrics,
     log: () => lines.join(""),
+    close: () => server.close(),
     create: async (request: Partial<NewSession> = {}) => {
       const made = await store.creation.create(
         { tenant: "acme", namespace: "tenant-acme", tier: "small", ...request },
@@ -47,8 +53,9 @@ async function open() {
       path: string,
       body?: unknown,
       token = sessionToken(tokenKey, id),
+      more: Record<string, string> = {},
     ) => {
-      const headers = { authorization: `Bearer ${token}` };
+      const headers = { authorization: `Bearer ${token}`, ...more };
       const answer = await server.inject({
         method,
         url: path,
@@ -87,6 +94,56 @@ test("a pod that was made ahead is told to ask again until it has an owner, and 
   await store.commands.apply(starting, { type: "ready", podIp: "10.0.0.1" }, user);
   expect(await create({ claim: "mark", task })).toBe(id);
   expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 200, json: task });
+});
+
+/** Makes a session ahead that runs; returns its id and how it is claimed. */
+async function spare({ create, store }: Awaited<ReturnType<typeof open>>) {
+  const id = await create({ warm: "mark" });
+  const made = await store.queries.find(id);
+  const starting = made && (await store.commands.apply(made, { type: "admitted" }, user));
+  if (typeof starting !== "object") throw new Error(starting);
+  await store.commands.apply(starting, { type: "ready", podIp: "10.0.0.1" }, user);
+  return { id, claim: () => create({ claim: "mark", task }) };
+}
+
+test("a pod that was made ahead may let its question be held: it has the task when it is told of the claim, at once", async () => {
+  const channel = await open();
+  const { id, claim } = await spare(channel);
+  const asked = channel.call(id, "GET", "/session/task", undefined, undefined, { prefer: "respond-async, wait=25" });
+  expect(await claim()).toBe(id);
+  const claimed = performance.now();
+  channel.owners.claimed(id);
+  expect(await asked).toMatchObject({ status: 200, json: task });
+  expect(performance.now() - claimed).toBeLessThan(900); // less than between two looks into the store
+});
+
+test("a question that was held in vain, or whose channel closes, is asked again at once", async () => {
+  const channel = await open();
+  const { id } = await spare(channel);
+  const ask = (prefer: string) => channel.call(id, "GET", "/session/task", undefined, undefined, { prefer });
+  expect(await ask("wait=1")).toMatchObject({ status: 409, headers: { "retry-after": "0" } });
+  expect(await ask("wait=0")).toMatchObject({ status: 409, headers: { "retry-after": "1" } });
+  const held = ask("wait=25");
+  const closing = performance.now();
+  await channel.close();
+  expect(await held).toMatchObject({ status: 409, headers: { "retry-after": "0" } });
+  expect(performance.now() - closing).toBeLessThan(20_000);
+});
+
+test("what pods do by themselves is no request of a user's, and no line of the log", async () => {
+  const { create, call, log, metrics } = await open();
+  const id = await create({ task });
+  await call(id, "GET", "/session/task");
+  await call(id, "POST", "/session/activity", { idleSeconds: 1, command: "none" });
+  await call(id, "POST", "/session/ready");
+  expect(await metrics.registry.metrics()).not.toMatch(/http_request.*session\/(task|activity)/);
+  expect(await metrics.registry.metrics()).toMatch(/http_requests_total.*session\/ready/);
+  const lines = log()
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const logged = lines.filter(({ level, msg }) => msg === "request" && (level === "info" || level === 30));
+  expect(logged.map(({ url }) => url)).toEqual(["/session/ready"]);
 });
 
 test("a session without a task has a desktop only", async () => {

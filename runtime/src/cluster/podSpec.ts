@@ -7,11 +7,12 @@ import type { V1Container, V1OwnerReference, V1PersistentVolumeClaim, V1Pod, V1S
 import { agentResources, proxyResources } from "../domain/quantities.ts";
 import type { Session } from "../domain/session.ts";
 import type { Tenant } from "../domain/tenants.ts";
+import type { PodImages } from "../domain/warmMark.ts";
 import { labels, objectName } from "./names.ts";
 
 /** Port of vnc-proxy (WebSocket) in the pod. */
 export const desktopPort = 6080;
-/** Port at which the agent's helper serves the session's own metrics. */
+/** Port at which berthd serves the session's own metrics. */
 const metricsPort = 6081;
 const vncPort = 5900;
 const uid = 10001;
@@ -33,7 +34,7 @@ export interface SessionTokens {
   session: string;
 }
 
-/** The owner. It holds the session's two tokens, one as websockify's token file; each container sees its own only. */
+/** The owner. It holds the session's two tokens, one as the VNC proxy's file; each container sees its own only. */
 export function secretFor(session: Identity, tokens: SessionTokens): V1Secret {
   return {
     apiVersion: "v1",
@@ -80,7 +81,7 @@ export function podFor(
   session: Identity & Pick<Session, "tier" | "workspaceMode">,
   tenant: Tenant,
   owner: V1OwnerReference,
-  { image, sessionUrl }: { image: string; sessionUrl: string },
+  { images, sessionUrl }: { images: PodImages; sessionUrl: string },
 ): V1Pod {
   const secret = (key: string, path: string) => ({
     secret: { secretName: objectName(session.id), defaultMode: 0o440, items: [{ key, path }] },
@@ -116,13 +117,12 @@ export function podFor(
         fsGroupChangePolicy: "OnRootMismatch",
         seccompProfile: { type: "RuntimeDefault" },
       },
-      initContainers: [vncProxy(image)],
-      containers: [agent(session, image, sessionUrl)],
+      initContainers: [vncProxy(images.berthd)],
+      containers: [agent(session, images.agent, sessionUrl)],
       volumes: [
         { name: "workspace", ...workspace },
         { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
         { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "256Mi" } },
-        { name: "proxy-tmp", emptyDir: { sizeLimit: "16Mi" } },
         { name: "tokens", ...secret("tokens", "tokens") },
         { name: "session", ...secret("session-token", "token") },
       ],
@@ -140,6 +140,7 @@ function agent(session: Pick<Session, "id" | "tier">, image: string, sessionUrl:
   return {
     name: "agent",
     image,
+    command: ["berthd", "session"],
     envFrom: [{ configMapRef: { name: "agent-config" } }],
     env: [
       { name: "BERTH_SESSION_ID", value: session.id },
@@ -149,7 +150,7 @@ function agent(session: Pick<Session, "id" | "tier">, image: string, sessionUrl:
     resources: agentResources(session.tier),
     securityContext: confined,
     // vnc-proxy too: its own startup probe would keep the agent's container back until it has succeeded.
-    startupProbe: startsWith("sh", "-c", `berth-desktop-ready && grep -q '${listening(desktopPort)}' /proc/net/tcp`),
+    startupProbe: startsWith("berthd", "ready", String(desktopPort)),
     volumeMounts: [
       { name: "workspace", mountPath: "/home/agent/workspace" },
       { name: "tmp", mountPath: "/tmp" },
@@ -164,25 +165,21 @@ function vncProxy(image: string): V1Container {
     name: "vnc-proxy",
     image,
     restartPolicy: "Always",
-    command: ["berth-vnc-proxy"],
+    command: ["/berthd", "vnc-proxy"],
     ports: [{ name: "vnc", containerPort: desktopPort }],
     resources: proxyResources,
     securityContext: confined,
-    volumeMounts: [
-      { name: "proxy-tmp", mountPath: "/tmp" },
-      // One file rather than the folder: websockify would read every entry of a folder, Kubernetes' symlinks too.
-      { name: "tokens", mountPath: "/etc/berth/tokens", subPath: "tokens", readOnly: true },
-    ],
+    volumeMounts: [{ name: "tokens", mountPath: "/etc/berth/tokens", subPath: "tokens", readOnly: true }],
   };
 }
 
-/** Asks every second. The session's start deadline decides when it has been too long; this only has to be longer. */
+/**
+ * Asks every second, by a program in the container, so that no network policy has to let the kubelet in. The session's start deadline decides when it has been too long; this only
+ * has to be longer.
+ */
 const startsWith = (...command: string[]) => ({
   exec: { command },
   periodSeconds: 1,
   timeoutSeconds: 5,
   failureThreshold: 3600,
 });
-
-/** A line of /proc/net/tcp, where 0A is "listening": asked there, no network policy has to let the kubelet in. */
-const listening = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, "0")} 00000000:0000 0A`;

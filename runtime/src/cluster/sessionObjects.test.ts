@@ -16,7 +16,7 @@ function objectsOf(pod: V1Pod, events: () => Promise<unknown>) {
       return events();
     },
   } as unknown as CoreApi;
-  const settings = { agentImage: "", sessionUrl: "", tokens: () => ({ proxy: "", session: "" }) };
+  const settings = { images: { agent: "", berthd: "" }, sessionUrl: "", tokens: () => ({ proxy: "", session: "" }) };
   return { asked, objects: new SessionObjects(core, settings) };
 }
 

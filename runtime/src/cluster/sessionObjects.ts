@@ -5,7 +5,7 @@ import type { Observed } from "../domain/decide.ts";
 import type { PodView } from "../domain/podView.ts";
 import type { Session } from "../domain/session.ts";
 import type { Tenant } from "../domain/tenants.ts";
-import { warmMark } from "../domain/warmMark.ts";
+import { type PodImages, warmMark } from "../domain/warmMark.ts";
 import { type CoreApi, refusalOf } from "./kubernetes.ts";
 import { objectName, sessionLabel } from "./names.ts";
 import { claimFor, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec.ts";
@@ -13,8 +13,7 @@ import { asEvicted, mayBeEviction, viewPod } from "./podView.ts";
 import { type Creation, explain } from "./refusals.ts";
 
 export interface PodSettings {
-  /** Image of both containers. */
-  agentImage: string;
+  images: PodImages;
   /** Where the pods find the in-pod channel. */
   sessionUrl: string;
   tokens: (sessionId: string) => SessionTokens;
@@ -33,9 +32,9 @@ export class SessionObjects {
   /** Makes the Secret, the claim and the pod, as far as they are missing. Throws if the API server can't be asked. */
   async create(session: Session, tenant: Tenant): Promise<Creation> {
     const { namespace } = session;
-    const { agentImage: image, sessionUrl, tokens } = this.settings;
+    const { images, sessionUrl, tokens } = this.settings;
     const where = at(session);
-    if (session.warm !== null && session.warm !== warmMark(image, tenant)) {
+    if (session.warm !== null && session.warm !== warmMark(images, tenant)) {
       return { result: "wait", reason: "Waiting for a worker of the version and the config that it is made ahead for" };
     }
     try {
@@ -55,7 +54,8 @@ export class SessionObjects {
       }
       await ensure(
         session,
-        () => this.core.createNamespacedPod({ namespace, body: podFor(session, tenant, owner, { image, sessionUrl }) }),
+        () =>
+          this.core.createNamespacedPod({ namespace, body: podFor(session, tenant, owner, { images, sessionUrl }) }),
         () => this.core.readNamespacedPod(where),
       );
       return { result: "created" };

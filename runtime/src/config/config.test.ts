@@ -20,6 +20,7 @@ const needed = {
   POSTGRES_HOST: "postgres",
   REDIS_HOST: "redis",
   AGENT_IMAGE: "agent@sha256:abc",
+  BERTHD_IMAGE: "berthd@sha256:abc",
   PUBLIC_URL: "http://127.0.0.1:30080/",
 };
 
@@ -59,6 +60,7 @@ test("all faults at once, a line each", () => {
     HTTP_PORT: "http",
     PUBLIC_URL: "ftp://x",
     AGENT_IMAGE: "a",
+    BERTHD_IMAGE: "b",
     REDIS_TLS: "yes",
     POSTGRES_POOL: "1",
     MAX_STARTING: "0",

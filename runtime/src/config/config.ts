@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import type { PodImages } from "../domain/warmMark.ts";
 
 const port = (value: number) => z.coerce.number("must be a port number").int().min(1).max(65535).default(value);
 const atLeastOne = (what: string, value: number) =>
@@ -72,8 +73,10 @@ export const Variables = z.object({
   SESSION_URL: address.default("http://api.berth.svc.cluster.local:3002"),
   /** The tenants and the hashes of their keys; read again whenever it changes. Default /etc/berth/tenants/tenants.json. */
   TENANTS_FILE: text.default("/etc/berth/tenants/tenants.json"),
-  /** Image of the session's pod, best by digest. Required. */
+  /** Image of the session's agent, best by digest. Required. */
   AGENT_IMAGE: text,
+  /** Image of its sidecar, which is berthd alone. Required. */
+  BERTHD_IMAGE: text,
   /** The address users reach the API at, used in links. Required, e.g. http://127.0.0.1:30080. */
   PUBLIC_URL: address,
   /** Seconds a session may take from `starting` to `running` before it fails. Default 300. */
@@ -132,6 +135,12 @@ export function loadConfig(environment: Environment): Config {
   const [variables, secrets] = load(WithOidc, environment, ["postgres-password", "redis-password", "token-key"]);
   return { ...variables, ...passwords(secrets), tokenKey: secrets["token-key"] };
 }
+
+/** What sessions' pods run. */
+export const podImages = (config: Pick<Config, "AGENT_IMAGE" | "BERTHD_IMAGE">): PodImages => ({
+  agent: config.AGENT_IMAGE,
+  berthd: config.BERTHD_IMAGE,
+});
 
 /** The part that the role `cleanup` needs. Throws ConfigError with every fault. */
 export function loadStoresConfig(environment: Environment): StoresConfig {

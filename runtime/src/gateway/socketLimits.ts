@@ -4,7 +4,7 @@ import type { Limit } from "./places.ts";
 
 /** Of one ticket: a link that is handed on to a team. */
 const ofTicket = 10;
-/** Of one session and kind. vnc-proxy needs some 6 MiB for each desktop and has 256 MiB; see docs/images.md. */
+/** Of one session and kind. vnc-proxy needs some 0.1 MiB for each desktop and has 256 MiB; see docs/images.md. */
 const ofSession = 20;
 /** Of those, how many may only look: there is always room for somebody who works. */
 const viewersOfSession = 15;

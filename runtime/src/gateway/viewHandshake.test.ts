@@ -10,15 +10,12 @@ const ok = Buffer.alloc(4);
 const none = Buffer.alloc(0);
 const challenge = Buffer.from("0123456789abcdef");
 
-test("the view-only password is the one of Berth's desktop image", () => {
-  const script = readFileSync(
-    new URL("../../../images/agent/files/usr/local/bin/berth-desktop", import.meta.url),
-    "utf8",
-  );
-  const [, written = ""] = /printf '((?:\\x[0-9a-f]{2}){8})'/.exec(script) ?? [];
+test("the view-only password is the one that berthd gives to the desktop", () => {
+  const source = readFileSync(new URL("../../../images/berthd/internal/supervise/desktop.go", import.meta.url), "utf8");
+  const [, written = ""] = /viewOnlyPassword = \[\]byte\{((?:0x[0-9a-f]{2}(?:, )?){8})\}/.exec(source) ?? [];
   // As `vncpasswd` hides passwords: DES with a key that all of VNC knows.
   const decipher = createDecipheriv("des-ede3", Buffer.from("e84ad660c4721ae0".repeat(3), "hex"), null);
-  const password = decipher.setAutoPadding(false).update(Buffer.from(written.replaceAll("\\x", ""), "hex"));
+  const password = decipher.setAutoPadding(false).update(Buffer.from(written.replaceAll(/0x|, /g, ""), "hex"));
   expect(String(password)).toBe(viewPassword);
 });
 

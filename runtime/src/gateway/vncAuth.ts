@@ -5,7 +5,7 @@
  */
 import { createCipheriv } from "node:crypto";
 
-/** The view-only password of Berth's desktop image: images/agent/files/usr/local/bin/berth-desktop. */
+/** The view-only password that berthd gives to the desktop: images/berthd/internal/supervise/desktop.go. */
 export const viewPassword = "berth-vw";
 
 /** DES takes each byte of the password with its bits in reverse order, as all VNC does. */

@@ -18,16 +18,17 @@ import { MetricsController } from "../api/metricsController.ts";
 import { openApiDocument } from "../api/openApi.ts";
 import { OPEN_API, OpenApiController } from "../api/openApiController.ts";
 import { PageController } from "../api/pageController.ts";
-import { AGENT_IMAGE, BACKLOG_LIMIT, PUBLIC_URL } from "../api/tokens.ts";
+import { BACKLOG_LIMIT, POD_IMAGES, PUBLIC_URL } from "../api/tokens.ts";
 import { WaitForRunning } from "../api/waitForRunning.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, podImages } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { DesktopGateway } from "../gateway/desktopGateway.ts";
 import { ExecGateway } from "../gateway/execGateway.ts";
 import { Places } from "../gateway/places.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
+import { Claims } from "../queue/claims.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
@@ -72,6 +73,7 @@ export function apiModule(
   const records = recordsOn(database, new TaskCipher(config.tokenKey), tenants);
   const { commands, queries, trail } = records;
   const queue = new SessionQueue(redis, logger, patienceMs);
+  const claims = new Claims(redis, logger);
   const tickets = new Tickets(config.tokenKey);
   const metrics = new Metrics(patienceMs);
   addSessionFigures(metrics, records.counts);
@@ -121,6 +123,7 @@ export function apiModule(
       { provide: KeptLogs, useValue: records.logs },
       { provide: Tasks, useValue: records.tasks },
       { provide: SessionQueue, useValue: queue },
+      { provide: Claims, useValue: claims },
       { provide: TenantsFile, useValue: tenants },
       { provide: Tickets, useValue: tickets },
       { provide: Metrics, useValue: metrics },
@@ -135,7 +138,7 @@ export function apiModule(
       { provide: Places, useValue: places },
       { provide: Revocations, useValue: revocations },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
-      { provide: AGENT_IMAGE, useValue: config.AGENT_IMAGE },
+      { provide: POD_IMAGES, useValue: podImages(config) },
       { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },
       { provide: OPEN_API, useValue: openApiDocument(controllers) },
       CallerGuard,

@@ -10,9 +10,11 @@ import { problemBody } from "../api/http/problem.ts";
 import { capConnections, idleOptions, maxConnections } from "../api/http/sockets.ts";
 import { Streams } from "../api/http/streams.ts";
 import { createChannel } from "../channel/channel.ts";
+import { OwnerWait } from "../channel/ownerWait.ts";
 import { type Config, ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
+import { Claims } from "../queue/claims.ts";
 import { connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { connectDatabase, isDatabaseUnavailable } from "../store/database.ts";
@@ -20,6 +22,7 @@ import { isTableInUse, migrate } from "../store/migrate.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Tasks } from "../store/tasks.ts";
+import { ownedOf } from "../store/warmSessions.ts";
 import { Health } from "../telemetry/health.ts";
 import { createLogger } from "../telemetry/logging.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -58,12 +61,16 @@ async function runApi(): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     websockets.once("error", reject).listen(config.WEBSOCKET_PORT, "0.0.0.0", resolve);
   });
+  const { database } = connections;
+  const owners = new OwnerWait((ids) => ownedOf(database, ids), logger);
+  const unlisten = app.get(Claims).listen((id) => owners.claimed(id));
   const channel = createChannel({
     tokenKey: config.tokenKey,
     queries: app.get(SessionQueries),
     tasks: app.get(Tasks),
     commands: app.get(SessionCommands),
     queue: app.get(SessionQueue),
+    owners,
     tenants: app.get(TenantsFile),
     metrics: app.get(Metrics),
     logger,
@@ -79,6 +86,7 @@ async function runApi(): Promise<void> {
       },
     ],
     closePorts: () => {
+      unlisten();
       websockets.close(); // waits for the WebSockets, which are closed after this
       return channel.close();
     },

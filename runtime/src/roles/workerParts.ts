@@ -12,7 +12,7 @@ import { PodAccess } from "../cluster/podAccess.ts";
 import type { PodWatchOptions } from "../cluster/podWatch.ts";
 import { listSessionObjects } from "../cluster/sessionListing.ts";
 import { SessionObjects } from "../cluster/sessionObjects.ts";
-import type { Config } from "../config/config.ts";
+import { type Config, podImages } from "../config/config.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
@@ -37,6 +37,7 @@ export interface WorkerSurroundings {
     Config,
     | "tokenKey"
     | "AGENT_IMAGE"
+    | "BERTHD_IMAGE"
     | "SESSION_URL"
     | "MAX_STARTING"
     | "START_TIMEOUT_SECONDS"
@@ -78,7 +79,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
   const onAnswer: OnAnswer = (verb, code) => metrics.kubernetesRequests.inc({ verb, code });
   const core = connect.core(onAnswer);
   const objects = new SessionObjects(core, {
-    agentImage: config.AGENT_IMAGE,
+    images: podImages(config),
     sessionUrl: config.SESSION_URL,
     tokens: (id) => ({ proxy: proxyToken(config.tokenKey, id), session: sessionToken(config.tokenKey, id) }),
   });
@@ -119,7 +120,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
     queries,
     commands,
     tenants,
-    agentImage: config.AGENT_IMAGE,
+    images: podImages(config),
     look: (id) => queue.look(id),
   });
   const sweep = new Sweep({

@@ -135,11 +135,11 @@ export class SessionCommands {
   }
 
   /** Notes that something happens in the session, so that it isn't idle. No change of state, and at most one write in 5 s. */
-  async touch(id: string): Promise<void> {
+  async touch(...ids: string[]): Promise<void> {
     await this.database
       .updateTable("sessions")
       .set({ last_active_at: sql`now()` })
-      .where("id", "=", id)
+      .where("id", "in", ids)
       .where("state", "not in", ["stopping", ...finalStates])
       .where(sql<boolean>`coalesce(last_active_at < now() - interval '5 seconds', true)`)
       .execute();

@@ -24,6 +24,17 @@ export async function sparesOf(database: Database): Promise<Map<string, (Spare &
   return pools;
 }
 
+/** Which of these sessions nobody needs to wait for: they have an owner, or are there no more. */
+export async function ownedOf(database: Database, ids: string[]): Promise<string[]> {
+  const rows = await database
+    .selectFrom("sessions")
+    .select("id")
+    .where("id", "in", ids)
+    .where((build) => build.or([build("warm", "is", null), build("state", "in", ["stopping", ...finalStates])]))
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 export async function madeLately(database: Database): Promise<Map<string, number>> {
   const rows = await database
     .selectFrom("sessions")

@@ -7,12 +7,17 @@ import { redact } from "./redact.ts";
 import type { RequestTrace } from "./tracer.ts";
 import { tracing } from "./tracing.ts";
 
-/** Adds the hooks to an instance of Fastify. Its answers name the request's id in `x-request-id`. */
+/**
+ * Adds the hooks to an instance of Fastify. Its answers name the request's id in `x-request-id`.
+ * @param routine routes that programs call all the time: logged as `debug`, not traced, and counted only if they fail (5xx)
+ */
 export function observeRequests(
   fastify: FastifyInstance,
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">,
   logger: Logger,
+  routine: string[] = [],
 ): void {
+  const isQuiet = (route: string) => routine.includes(route) || isProbe(route);
   const contexts = new WeakMap<object, { log: LogContext; trace: RequestTrace | undefined }>();
   /** Goes on with the request within its context. */
   const within = (request: FastifyRequest, done: () => void): void => {
@@ -32,8 +37,10 @@ export function observeRequests(
   fastify.addHook("preValidation", (request, _reply, done) => within(request, done));
   fastify.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "none";
-    metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
-    metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
+    if (!routine.includes(route) || reply.statusCode >= 500) {
+      metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
+      metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
+    }
     const { log, trace } = contexts.get(request) ?? {};
     trace?.end({
       "http.request.method": request.method,
@@ -60,6 +67,6 @@ export function observeRequests(
 /** Characters of an address that are logged. A longer one is nobody's honest request. */
 const maxUrlLength = 2_048;
 
-const isQuiet = (route: string) => route.startsWith("/health/") || route === "/metrics";
+const isProbe = (route: string) => route.startsWith("/health/") || route === "/metrics";
 
 const isSessionId = (id: unknown): id is string => typeof id === "string" && /^[0-9a-f-]{36}$/.test(id);

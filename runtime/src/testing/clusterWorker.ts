@@ -9,7 +9,7 @@ import type { Tenant } from "../domain/tenants.ts";
 import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
 import { type WorkerParts, type WorkerSurroundings, workerParts } from "../roles/workerParts.ts";
 import { connectDatabase } from "../store/database.ts";
-import { shrink, waitForEnd } from "./shrink.ts";
+import { debianImage, shrink, waitForEnd } from "./shrink.ts";
 import type { Stores } from "./stores.ts";
 
 export interface ClusterWorkerOptions {
@@ -77,7 +77,8 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
   const parts = workerParts({
     config: {
       tokenKey: "0123456789abcdef0123456789abcdef",
-      AGENT_IMAGE: options.image ?? "127.0.0.1:5000/docker.io/library/debian:bookworm-slim",
+      AGENT_IMAGE: options.image ?? debianImage,
+      BERTHD_IMAGE: debianImage,
       SESSION_URL: "http://127.0.0.1:1",
       MAX_STARTING: options.maxStarting ?? 10,
       START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300,

@@ -9,7 +9,7 @@ import { type Place, watcher } from "./cluster.ts";
 import { freshDatabase, keyOf, tenantsFile } from "./fixtures.ts";
 import { startKubeFront } from "./kubeFront.ts";
 import { environment, kubeconfig, type Program, runProgram } from "./program.ts";
-import { waitForEnd } from "./shrink.ts";
+import { debianImage, waitForEnd } from "./shrink.ts";
 
 export interface Member {
   /** SIGKILL; resolves when it is gone. */
@@ -45,7 +45,8 @@ export async function openFleet(place: Place, { workers, tenants = [] }: { worke
   const settings = {
     KUBECONFIG: kubeconfig(folder, front.url),
     LEASE_NAMESPACE: place.namespace,
-    AGENT_IMAGE: "127.0.0.1:5000/docker.io/library/debian:bookworm-slim",
+    AGENT_IMAGE: debianImage,
+    BERTHD_IMAGE: debianImage,
     RATE_LIMIT_PER_MINUTE: "100000",
   };
   const tenantsPath = tenantsFile(place.acme, ...tenants);

@@ -106,6 +106,7 @@ export async function environment(
     SECRETS_DIR: folder,
     TENANTS_FILE: tenantsPath,
     AGENT_IMAGE: "agent",
+    BERTHD_IMAGE: "berthd",
     PUBLIC_URL: "http://berth.example",
     HTTP_PORT: String(http),
     WEBSOCKET_PORT: String(websocket),

@@ -9,7 +9,7 @@ import { WarmPools } from "./warmPools.ts";
 
 const user = { name: "key:default" };
 const task = { command: ["make", "it"], env: {}, secrets: { API_KEY: "hunter2" } };
-const image = "agent@sha256:1";
+const images = { agent: "agent@sha256:1", berthd: "berthd@sha256:1" };
 
 async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
@@ -18,8 +18,8 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
   const options = { database, ...store, look: () => {} };
-  const pools = (agentImage = image, generation = 0) =>
-    new WarmPools({ ...options, agentImage, tenants: { all: () => tenants, generation } });
+  const pools = (made = images, generation = 0) =>
+    new WarmPools({ ...options, images: made, tenants: { all: () => tenants, generation } });
   const admissionOf = (maxStarting: number) => {
     const admission = new Admission({
       database,
@@ -43,7 +43,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     noPlaces: admissionOf(0),
     spares,
     /** `generation`: of the tenants file of the worker that does it. Default 0. */
-    refill: (agentImage?: string, generation?: number) => pools(agentImage, generation).refill(),
+    refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
     /** Lets those that are made ahead run, as the reconciler would. */
     start: async () => {
@@ -57,7 +57,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     ask: async (request: Partial<NewSession> = {}) =>
       sessionOf(
         await store.creation.create(
-          { tenant: "acme", namespace: "tenant-acme", tier: "small", claim: warmMark(image, acme), ...request },
+          { tenant: "acme", namespace: "tenant-acme", tier: "small", claim: warmMark(images, acme), ...request },
           user,
         ),
       ),
@@ -144,9 +144,11 @@ test("the same idempotency key gives the same session, however it came about", a
 
 test("one that was made from another image or for another workspace is not given out, and goes", async () => {
   const { refill, start, ask, spares, setTenant } = await open();
-  await refill("agent@sha256:0");
-  await start();
-  expect((await ask()).state).toBe("queued");
+  for (const old of [{ agent: "agent@sha256:0" }, { berthd: "berthd@sha256:0" }]) {
+    await refill({ ...images, ...old });
+    await start();
+    expect((await ask()).state).toBe("queued");
+  }
   await refill();
   expect((await spares()).map(({ state }) => state)).toContain("stopping");
   setTenant(tenant("acme"));
@@ -159,9 +161,9 @@ test("a pool that a worker with a newer tenants file has filled is left alone by
   await refill();
   await database.updateTable("sessions").set({ tenants_generation: 7 }).execute();
   setTenant(tenant("acme"));
-  await refill(image, 6);
+  await refill(images, 6);
   expect(await spares()).toMatchObject([{ state: "queued" }]);
-  await refill(image, 7);
+  await refill(images, 7);
   expect(await spares()).toMatchObject([{ state: "stopping" }]);
 });
 

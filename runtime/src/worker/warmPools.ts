@@ -4,7 +4,7 @@ import type { Actor } from "../domain/event.ts";
 import { isBehind } from "../domain/generation.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { type Tier, tierNames } from "../domain/tiers.ts";
-import { warmMark } from "../domain/warmMark.ts";
+import { type PodImages, warmMark } from "../domain/warmMark.ts";
 import { adjust } from "../domain/warmPlan.ts";
 import type { Database } from "../store/database.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
@@ -18,7 +18,7 @@ export interface WarmPoolsOptions {
   queries: Pick<SessionQueries, "find">;
   commands: Pick<SessionCommands, "apply">;
   tenants: Pick<TenantsFile, "all" | "generation">;
-  agentImage: string;
+  images: PodImages;
   /** Has the session looked at. */
   look: (sessionId: string) => void;
 }
@@ -33,14 +33,14 @@ export class WarmPools {
    * tenants file than this process's stays as it is. Throws if Postgres can't be asked.
    */
   async refill(): Promise<void> {
-    const { database, tenants, agentImage } = this.options;
+    const { database, tenants, images } = this.options;
     const [spares, lately, awaited] = await Promise.all([
       sparesOf(database),
       madeLately(database),
       awaitingRoom(database),
     ]);
     for (const tenant of tenants.all()) {
-      const mark = warmMark(agentImage, tenant);
+      const mark = warmMark(images, tenant);
       for (const tier of tierNames) {
         const pool = poolOf(tenant.name, tier);
         const made = spares.get(pool) ?? [];

@@ -80,7 +80,7 @@ func (s *Status) metrics() string {
 	defer s.mu.Unlock()
 	var text strings.Builder
 	figure := func(name, help string) { fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name) }
-	figure("session_up", "1 while the session's helper runs.")
+	figure("session_up", "1 while berthd runs.")
 	text.WriteString("session_up 1\n")
 	figure("session_uptime_seconds", "For how long it has been running.")
 	fmt.Fprintf(&text, "session_uptime_seconds %.3f\n", time.Since(s.since).Seconds())

@@ -1,0 +1,74 @@
+import { until } from "@berth/testing/until.ts";
+import { expect, test } from "vitest";
+import { silent } from "../testing/fixtures.ts";
+import { OwnerWait } from "./ownerWait.ts";
+
+const long = 600_000;
+
+/** Owners that are looked up in `owned`, and what was asked. */
+function open(owned = new Set<string>()) {
+  const asked: string[][] = [];
+  const owners = new OwnerWait(async (ids) => {
+    asked.push(ids);
+    return ids.filter((id) => owned.has(id));
+  }, silent);
+  return { owners, owned, asked };
+}
+
+test("a claim that is told lets all go who wait for it, and nobody else", async () => {
+  const { owners } = open();
+  const others = new AbortController();
+  let isThere = false;
+  const other = owners.until("b", long, others.signal).then(() => (isThere = true));
+  const both = [1, 2].map(() => owners.until("a", long, new AbortController().signal));
+  owners.claimed("a");
+  await Promise.all(both);
+  expect(isThere).toBe(false);
+  others.abort();
+  await other;
+});
+
+test("a claim that nobody told of is found in the store: at once if it came before, else within a second or so", async () => {
+  const { owners, owned, asked } = open(new Set(["before"]));
+  await owners.until("before", long, new AbortController().signal);
+  const late = [
+    owners.until("late", long, new AbortController().signal),
+    owners.until("never", 5_000, AbortSignal.timeout(5_000)),
+  ];
+  owned.add("late");
+  await late[0];
+  // One look for all who wait.
+  expect(asked.at(-1)).toEqual(["late", "never"]);
+  owners.end();
+  await late[1];
+});
+
+test("after its time, when its caller leaves, and at the end nobody waits any more", async () => {
+  const { owners, asked } = open();
+  const caller = new AbortController();
+  const all = [owners.until("a", 10, new AbortController().signal), owners.until("b", long, caller.signal)];
+  caller.abort();
+  await Promise.all(all);
+  const count = asked.length;
+  const next = owners.until("d", long, new AbortController().signal);
+  await until(
+    "the next look is for those alone who wait",
+    20,
+    () => asked.slice(count + 1),
+    (looks) => looks.length > 0,
+  );
+  expect(asked.at(-1)).toEqual(["d"]);
+  owners.end();
+  await next;
+  await owners.until("late", long, new AbortController().signal);
+});
+
+test("a store that is away lets nobody go, and is asked again", async () => {
+  let isAway = true;
+  const owners = new OwnerWait(async (ids) => {
+    if (!isAway) return ids;
+    isAway = false;
+    throw new Error("away");
+  }, silent);
+  await owners.until("a", long, new AbortController().signal);
+});

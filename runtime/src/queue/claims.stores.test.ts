@@ -1,0 +1,48 @@
+/** Claims of sessions that were made ahead, told by one process to another over a real Redis. */
+import { once } from "node:events";
+import { until } from "@berth/testing/until.ts";
+import { onTestFinished, test } from "vitest";
+import { createLogger } from "../telemetry/logging.ts";
+import { ownStores, silent } from "../testing/fixtures.ts";
+import { Claims } from "./claims.ts";
+import { connectRedis } from "./redis.ts";
+
+async function connect(logger = silent) {
+  const { redis } = ownStores();
+  const config = { REDIS_HOST: redis.host, REDIS_PORT: redis.port, REDIS_TLS: false, redisPassword: redis.password };
+  const connection = connectRedis(config, silent);
+  onTestFinished(() => connection.disconnect());
+  await once(connection, "ready");
+  return { connection, claims: new Claims(connection, logger) };
+}
+
+test("who listens hears of each claim, of any process and also after its connection broke, until it stops", async () => {
+  const [one, other] = [await connect(), await connect()];
+  const heard: string[] = [];
+  const stop = other.claims.listen((id) => heard.push(id));
+  const tellUntilHeard = (id: string) =>
+    until(
+      `the claim of ${id} is heard`,
+      20,
+      () => {
+        one.claims.tell(id);
+        return heard;
+      },
+      (ids) => ids.includes(id),
+    );
+  await tellUntilHeard("a");
+  await one.connection.call("CLIENT", "KILL", "TYPE", "pubsub");
+  await tellUntilHeard("b");
+  stop();
+  const listening = async () => (await one.connection.pubsub("NUMSUB", "berth:claimed"))[1];
+  await until("nobody listens", 20, listening, (count) => count === 0);
+});
+
+test("a claim that can't be told is a line of the log, and no error of who claimed", async () => {
+  const lines: string[] = [];
+  const { connection, claims } = await connect(createLogger("warn", "api", { write: (line) => lines.push(line) }));
+  connection.disconnect();
+  await once(connection, "end");
+  claims.tell("a");
+  await until("it is logged", 20, () => lines.join().includes("a claim could not be told"));
+});
