@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
-import { apiNodePort, machineIp, nodeIp, podCidr, registry } from "../lib/paths.ts";
+import { apiNodePort, machineIp, nodeIp, podCidr, registry, serviceCidr } from "../lib/paths.ts";
 import { components } from "./components.ts";
 import { pidOf } from "./daemons.ts";
 import { kubectl } from "./kubectl.ts";
@@ -53,7 +53,7 @@ const attempt = (host: string, port: number) =>
     socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
   });
 
-test("a NodePort answers on the node's own address only", async () => {
+test("a Service is reached from the node itself, as the API server does for aggregated APIs; its NodePort only there", async () => {
   await using namespace = await TestNamespace.create();
   const script = "require('net').createServer((s) => s.end()).listen(8080)";
   const pods = await namespace.startPods([{ name: "server", script }]);
@@ -66,6 +66,8 @@ test("a NodePort answers on the node's own address only", async () => {
   expect(await attempt(pods.get("server") ?? "", 8080)).toBe("connected"); // as the next address is the pods' gateway
   for (const host of ["127.0.0.1", podCidr.replace("0/24", "1")])
     expect(await attempt(host, port)).toBe("ECONNREFUSED");
+  const address = await kubectl(["-n", namespace.name, "get", "service", "server", "-o", "jsonpath={.spec.clusterIP}"]);
+  await runInNode("bash", "-c", `exec 3<>/dev/tcp/${address}/8080`);
 });
 
 /** An address that documentation may use and nobody has. */
@@ -79,6 +81,7 @@ test("no packet of a pod leaves the machine: there is no route, even where no ne
   };
   expect((await routes("-4")).filter(({ dev }) => !dev.startsWith("veth"))).toMatchObject([
     { dst: machineIp, dev: "machine0" },
+    { dst: serviceCidr, dev: "machine0" },
   ]);
   for (const { dst } of await routes("-6")) expect(dst).toMatch(/^(fe80::\/64|::1)$/);
 

@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { removeCgroup } from "../lib/cgroups.ts";
-import { cacheDir, machineIp, name, network, nodeIp, root, runDir, stateDir } from "../lib/paths.ts";
+import { cacheDir, machineIp, name, network, nodeIp, root, runDir, serviceCidr, stateDir } from "../lib/paths.ts";
 import { firstOf, pidOf, start, stop, until } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
 
@@ -55,6 +55,8 @@ async function connect(): Promise<void> {
   await inside("address", "replace", `${nodeIp}/32`, "dev", peer);
   await inside("link", "set", peer, "up");
   await inside("route", "replace", machineIp, "dev", peer, "src", nodeIp);
+  // What connects from the node itself to a Service needs a route before kube-proxy turns the address into a pod's.
+  await inside("route", "replace", serviceCidr, "dev", peer, "src", nodeIp);
   await ip("address", "replace", `${machineIp}/32`, "dev", link);
   await ip("link", "set", link, "up");
   await ip("route", "replace", network, "via", nodeIp, "dev", link, "onlink", "src", machineIp);
