@@ -60,7 +60,8 @@ try {
     });
     const counts = judge(closingOf(fileOf(runs.length)), exitCode);
     const run = { ...counts, seconds: (performance.now() - start) / 1000 };
-    appendFileSync(record, `${JSON.stringify(run)}\n`);
+    // On a line of its own, also behind half a line.
+    appendFileSync(record, `\n${JSON.stringify(run)}\n`);
     print(run, runs.push(run) - 1);
   }
 } finally {

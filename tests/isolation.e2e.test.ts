@@ -260,7 +260,7 @@ test("isolation matrix: only what is meant to answer does, and what is closed to
   expect(rows.map(({ cell }) => targetOf(cell)).filter((target) => !answering.has(target))).toEqual([]);
 });
 
-test("VNC itself listens inside its pod only; what others may reach are the ports of desktop, services and metrics", async () => {
+test("VNC itself listens inside its pod only; the ports of desktop, metrics and berthd's services are for others", async () => {
   const table = await own.shell(["cat", "/proc/net/tcp", "/proc/net/tcp6"]);
   // Column 2 is the address and port in hexadecimal digits, column 4 the state; 0A listens.
   const listening = table

@@ -1,7 +1,7 @@
 /** Certificates that the stack makes itself. */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
-import { AsnConvert, OctetString } from "@peculiar/asn1-schema";
-import * as x509 from "@peculiar/asn1-x509";
+import "reflect-metadata"; // @peculiar/x509 expects it to be there
+import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
+import * as x509 from "@peculiar/x509";
 
 /** Both as PEM. */
 export interface Certificate {
@@ -10,73 +10,76 @@ export interface Certificate {
   privateKey: string;
 }
 
+/** From when until when a certificate is valid. */
+export interface Validity {
+  notBefore: Date;
+  notAfter: Date;
+}
+
+const day = 86_400_000;
+const lifetime = 360 * day;
+/** A period ends when a third of the lifetime is left. */
+const period = 240 * day;
+
 /**
- * A self-signed server certificate, for whoever can be told to trust this one certificate.
- *
- * A pure function: Ed25519 makes a key of any 32 bytes and always the same signature, so that a second run changes nothing
- * and the seed is all that is kept. It never expires, as RFC 5280 writes it; a new seed makes a new one.
- * @param seed 32 random bytes
- * @param names DNS names of the server; the first is its common name too
+ * The validity of a certificate that an `up` makes at this time. Time is divided into periods of 240 days since 1970, and a
+ * certificate is valid from the beginning of its period, for 360 days. So each `up` within a period makes the same certificate,
+ * and the first `up` after the period, when less than a third of the validity is left, makes the next one. Nothing else need
+ * be remembered.
+ * @returns `number`, which tells the period
  */
-export function selfSigned(seed: Buffer, names: [string, ...string[]]): Certificate {
-  if (seed.length !== 32) throw new Error(`a seed of 32 bytes is needed, this one has ${seed.length}`);
-  const key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: "der", type: "pkcs8" });
-  const tbs = content(createPublicKey(key), names);
-  const signatureValue = sign(null, Buffer.from(AsnConvert.serialize(tbs)), key);
-  const certificate = new x509.Certificate({
-    tbsCertificate: tbs,
-    signatureAlgorithm: ed25519,
-    signatureValue: buffer(signatureValue),
-  });
-  return {
-    certificate: pem("CERTIFICATE", Buffer.from(AsnConvert.serialize(certificate))),
-    privateKey: key.export({ type: "pkcs8", format: "pem" }).toString(),
-  };
+export function validityAt(time: Date): Validity & { number: number } {
+  const number = Math.floor(time.getTime() / period);
+  const notBefore = new Date(number * period);
+  return { number, notBefore, notAfter: new Date(notBefore.getTime() + lifetime) };
 }
 
 /** What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410). */
 const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
-const ed25519 = new x509.AlgorithmIdentifier({ algorithm: "1.3.101.112" });
-const commonName = "2.5.4.3";
 
-function content(publicKey: KeyObject, names: [string, ...string[]]): x509.TBSCertificate {
-  const spki = publicKey.export({ type: "spki", format: "der" });
-  const name = new x509.Name([
-    new x509.RelativeDistinguishedName([
-      new x509.AttributeTypeAndValue({ type: commonName, value: new x509.AttributeValue({ utf8String: names[0] }) }),
-    ]),
-  ]);
-  const serialNumber = createHash("sha256").update(spki).digest().subarray(0, 16);
-  serialNumber[0] = ((serialNumber[0] ?? 0) & 0x7f) | 0x40; // positive, and of one length
-  return new x509.TBSCertificate({
-    version: x509.Version.v3,
-    serialNumber: buffer(serialNumber),
-    signature: ed25519,
-    issuer: name,
-    subject: name,
-    subjectPublicKeyInfo: AsnConvert.parse(spki, x509.SubjectPublicKeyInfo),
-    validity: new x509.Validity({
-      notBefore: new Date("2026-01-01T00:00:00Z"),
-      notAfter: new Date("9999-12-31T23:59:59Z"),
-    }),
-    extensions: new x509.Extensions([
-      extension(x509.id_ce_basicConstraints, true, new x509.BasicConstraints({ cA: false })),
-      extension(x509.id_ce_keyUsage, true, new x509.KeyUsage(x509.KeyUsageFlags.digitalSignature)),
-      extension(x509.id_ce_extKeyUsage, false, new x509.ExtendedKeyUsage([x509.id_kp_serverAuth])),
-      extension(
-        x509.id_ce_subjectAltName,
-        false,
-        new x509.SubjectAlternativeName(names.map((dNSName) => new x509.GeneralName({ dNSName }))),
-      ),
-    ]),
+/**
+ * A self-signed server certificate, for whoever can be told to trust this one certificate.
+ *
+ * A pure function: Ed25519 makes a key of any 32 bytes and always the same signature, so that a second run changes nothing
+ * and the seed is all that is kept.
+ * @param seed 32 random bytes
+ * @param names DNS names of the server; the first is its common name too
+ */
+export async function selfSigned(
+  seed: Buffer,
+  names: [string, ...string[]],
+  { notBefore, notAfter }: Validity,
+): Promise<Certificate> {
+  if (seed.length !== 32) throw new Error(`a seed of 32 bytes is needed, this one has ${seed.length}`);
+  const key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: "der", type: "pkcs8" });
+  const publicKey = createPublicKey(key);
+  const algorithm = { name: "Ed25519" };
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serialNumber(publicKey.export({ type: "spki", format: "der" })),
+    name: [{ CN: [names[0]] }],
+    notBefore,
+    notAfter,
+    signingAlgorithm: algorithm,
+    keys: {
+      privateKey: key.toCryptoKey(algorithm, true, ["sign"]),
+      publicKey: publicKey.toCryptoKey(algorithm, true, ["verify"]),
+    },
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: "dns", value }))),
+    ],
   });
+  return {
+    certificate: `${certificate.toString("pem")}\n`,
+    privateKey: key.export({ type: "pkcs8", format: "pem" }).toString(),
+  };
 }
 
-const extension = (extnID: string, critical: boolean, value: unknown) =>
-  new x509.Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
-
-/** The bytes alone: a Buffer may be a window on more. */
-const buffer = (bytes: Buffer): ArrayBuffer => Uint8Array.from(bytes).buffer;
-
-const pem = (kind: string, der: Buffer) =>
-  `-----BEGIN ${kind}-----\n${der.toString("base64").replace(/.{64}(?=.)/g, "$&\n")}\n-----END ${kind}-----\n`;
+/** In hex: positive, and of one length. */
+function serialNumber(publicKey: Buffer): string {
+  const number = createHash("sha256").update(publicKey).digest().subarray(0, 16);
+  number[0] = ((number[0] ?? 0) & 0x7f) | 0x40;
+  return number.toString("hex");
+}

@@ -1,16 +1,18 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { selfSigned } from "../kubernetes/certificate.ts";
+import { selfSigned, type Validity, validityAt } from "../kubernetes/certificate.ts";
+import { clock } from "../kubernetes/clock.ts";
 import { labels } from "../kubernetes/labels.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 
 /**
- * The adapter's certificate, made of a seed that the stack keeps; it never expires. A new one is made by `pulumi up
- * --replace` of the seed: all who trust or use it are changed in the same run.
+ * The adapter's certificate, made of a seed that the stack keeps. `up` makes a new one, of a new seed, when less than a third
+ * of the validity is left: all who trust or use it are changed in the same run.
  */
 export class AdapterCertificate extends pulumi.ComponentResource {
   /** PEM. */
   readonly certificate: pulumi.Output<string>;
+  readonly validity: Validity;
   /** The name that the certificate is for. */
   readonly serverName: pulumi.Output<string>;
   /** The Secret with tls.crt and tls.key. */
@@ -26,10 +28,12 @@ export class AdapterCertificate extends pulumi.ComponentResource {
     const parent = { parent: this };
     const { namespace } = platform;
     this.serverName = pulumi.interpolate`${service}.${namespace}.svc`;
-    const seed = new random.RandomBytes(`${name}-seed`, { length: 32 }, parent);
+    const { number, ...validity } = validityAt(clock.now());
+    this.validity = validity;
+    const seed = new random.RandomBytes(`${name}-seed`, { length: 32, keepers: { validity: String(number) } }, parent);
     const made = pulumi
       .all([seed.base64, this.serverName])
-      .apply(([base64, serverName]) => selfSigned(Buffer.from(base64, "base64"), [serverName]));
+      .apply(([base64, serverName]) => selfSigned(Buffer.from(base64, "base64"), [serverName], validity));
     // Not a secret, unlike the seed that it is made of.
     this.certificate = pulumi.unsecret(made.certificate);
     const files = made.apply(({ certificate, privateKey }) => ({ "tls.crt": certificate, "tls.key": privateKey }));

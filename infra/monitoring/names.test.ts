@@ -10,7 +10,7 @@ const docs = page("monitoring.md");
 const operating = page("operating.md");
 const options = {
   autoscaled: true,
-  adapter: true,
+  adapter: { notBefore: new Date(0), notAfter: new Date(100 * 3_600_000) },
   backups: true,
   alertAges: { backup: "26h", restoreCheck: "50h" },
   runbooks: "https://example.com/operating.md",

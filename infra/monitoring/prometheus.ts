@@ -3,6 +3,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
 import type { PrometheusConfig } from "../config/monitoring.ts";
 import { quantityValue } from "../config/quantity.ts";
+import type { Validity } from "../kubernetes/certificate.ts";
+import { headlessService } from "../kubernetes/headless-service.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { confinedPod } from "../kubernetes/pod.ts";
@@ -20,7 +22,7 @@ export interface PrometheusArgs {
   /** Whether an autoscaler decides on the number of pods. */
   autoscaled: boolean;
   /** Of the stack's adapter, whose figures are asked for too; null where there is none. */
-  adapter: Record<"certificate" | "serverName", pulumi.Input<string>> | null;
+  adapter: (Record<"certificate" | "serverName", pulumi.Input<string>> & { validity: Validity }) | null;
   /** Whether the stack dumps its Postgres. */
   backups: boolean;
 }
@@ -59,7 +61,12 @@ export class Prometheus extends pulumi.ComponentResource {
       .apply(([place, serverName, certificate]) => ({
         "prometheus.yml": stringify(prometheusConfig(config, place, serverName)),
         "alerts.yml": stringify(
-          alertRules({ ...config, autoscaled: args.autoscaled, adapter: certificate !== null, backups: args.backups }),
+          alertRules({
+            ...config,
+            autoscaled: args.autoscaled,
+            adapter: args.adapter?.validity ?? null,
+            backups: args.backups,
+          }),
         ),
         ...(certificate === null ? {} : { [adapterCertificateFile]: certificate }),
       }));
@@ -99,19 +106,8 @@ export class Prometheus extends pulumi.ComponentResource {
       },
       parent,
     );
-    const service = new k8s.core.v1.Service(
-      name,
-      {
-        metadata: {
-          name,
-          namespace,
-          labels: labels("prometheus"),
-          annotations: { "pulumi.com/skipAwait": "true" },
-        },
-        spec: { clusterIP: "None", selector: selector("prometheus"), ports: [{ name: "http", port: 9090 }] },
-      },
-      parent,
-    );
+    const port = { name: "http", port: 9090 };
+    const service = headlessService(name, { namespace, component: "prometheus", port }, parent);
     const probe = (path: string) => ({ httpGet: { path: `/-/${path}`, port: "http" }, timeoutSeconds: 3 });
     new k8s.apps.v1.StatefulSet(
       name,

@@ -8,6 +8,7 @@ import { labels } from "../kubernetes/labels.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import type { SecretKey, StoreConnection } from "../stores/connection.ts";
 import { type KeyEntry, type TenantEntry, tenantsFile } from "../tenants/tenants-file.ts";
+import { tenantsGeneration } from "../tenants/tenants-generation.ts";
 
 /** The config's keys that the runtime is told as they are; their defaults are in config/. */
 type Told = Pick<
@@ -64,7 +65,7 @@ const trustedFile = "trusted.crt";
  * What the runtime is told: `api-config-<hash>` (environment), secret files from the Secrets of Postgres, Redis and
  * `api-secrets-<hash>`, and `tenants` (a file). Secrets and the environment are immutable and change their name with their
  * content, which rolls the pods. `tenants` keeps its name: the runtime reads the file again when it changes, so a new
- * tenant restarts nothing.
+ * tenant restarts nothing. The file has a number that grows with each change (`tenants-generation`).
  */
 export class Settings extends pulumi.ComponentResource {
   readonly runtime: RuntimeSettings;
@@ -111,14 +112,16 @@ export class Settings extends pulumi.ComponentResource {
       secretFiles.push({ configMap: { name } });
     }
 
+    const content = pulumi
+      .all([args.adminKeys, pulumi.all(args.tenants)])
+      .apply(([keys, tenants]) => ({ admin: { keys }, tenants, closed: args.closedTenants }));
+    const generation = tenantsGeneration(content, { namespace, labels: labels("api") }, parent);
     const tenants = new k8s.core.v1.Secret(
       "tenants",
       {
         metadata: { name: "tenants", namespace, labels: labels("api") },
         stringData: {
-          "tenants.json": pulumi
-            .all([args.adminKeys, pulumi.all(args.tenants)])
-            .apply(([adminKeys, tenants]) => tenantsFile(adminKeys, tenants, args.closedTenants)),
+          "tenants.json": pulumi.all([generation, content]).apply((values) => tenantsFile(...values)),
         },
       },
       parent,

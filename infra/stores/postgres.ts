@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { quantityValue } from "../config/quantity.ts";
 import type { PostgresConfig } from "../config/stores.ts";
 import { generatedSecret } from "../kubernetes/generated-secret.ts";
+import { headlessService } from "../kubernetes/headless-service.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { confinedPod, tmp } from "../kubernetes/pod.ts";
@@ -73,14 +74,8 @@ export class Postgres extends pulumi.ComponentResource {
       },
       { ...parent, ...dataOptions(args.protectData) },
     );
-    const service = new k8s.core.v1.Service(
-      name,
-      {
-        metadata: { name, namespace, labels: labels("postgres"), annotations: { "pulumi.com/skipAwait": "true" } },
-        spec: { clusterIP: "None", selector: selector("postgres"), ports: [{ name: "postgres", port: 5432 }] },
-      },
-      parent,
-    );
+    const port = { name: "postgres", port: 5432 };
+    const service = headlessService(name, { namespace, component: "postgres", port }, parent);
     const container = {
       image: args.image,
       env: [

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { quantityValue } from "../config/quantity.ts";
 import type { RedisConfig } from "../config/stores.ts";
 import { generatedSecret } from "../kubernetes/generated-secret.ts";
+import { headlessService } from "../kubernetes/headless-service.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { confinedPod, tmp } from "../kubernetes/pod.ts";
@@ -73,14 +74,8 @@ export class Redis extends pulumi.ComponentResource {
       { metadata: { name: "redis-data", namespace, labels: labels("redis") }, spec: volumeClaimSpec(args.volume) },
       { ...parent, ...dataOptions(args.protectData) },
     );
-    const service = new k8s.core.v1.Service(
-      name,
-      {
-        metadata: { name, namespace, labels: labels("redis"), annotations: { "pulumi.com/skipAwait": "true" } },
-        spec: { clusterIP: "None", selector: selector("redis"), ports: [{ name: "redis", port: 6379 }] },
-      },
-      parent,
-    );
+    const port = { name: "redis", port: 6379 };
+    const service = headlessService(name, { namespace, component: "redis", port }, parent);
     const isReady = { exec: { command: ["sh", "-c", ping] } };
     new k8s.apps.v1.StatefulSet(
       name,

@@ -38,8 +38,9 @@ test("what a tenant leaves out is null or nothing, and what only the stack needs
   const entry = tenantEntry(schema.parse({ name: "acme", keys: [] }), { ...made, hashes: [] });
   expect(entry).toMatchObject({ idleTimeoutSeconds: null, maxLifetimeSeconds: null, retentionSeconds: 0, keys: [] });
   const adminKeys = [{ name: "default", expiresAt: null, sha256: keyHash("berth_admin_x") }];
-  const file = tenantsFile(adminKeys, [entry], ["beta"]);
+  const file = tenantsFile(7, { admin: { keys: adminKeys }, tenants: [entry], closed: ["beta"] });
   expect(JSON.parse(file)).toEqual({
+    generation: 7,
     admin: { keys: [{ name: "default", expiresAt: null, sha256: keyHash("berth_admin_x") }] },
     tenants: [entry],
     closed: ["beta"],

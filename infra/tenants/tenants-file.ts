@@ -69,6 +69,14 @@ export const keyEntries = <Key extends KeyConfig>(keys: Key[], hashes: string[])
     return sha256 === undefined ? [] : [{ ...key, sha256 }];
   });
 
-/** @param closed names of the tenants that are being removed: only their sessions end, as the runtime keeps those of a tenant that is absent */
-export const tenantsFile = (adminKeys: KeyEntry[], tenants: TenantEntry[], closed: string[]): string =>
-  `${JSON.stringify({ admin: { keys: adminKeys }, tenants, closed }, null, 2)}\n`;
+/** What the file says, without the number that tells which file is newer. */
+export interface TenantsContent {
+  admin: { keys: KeyEntry[] };
+  tenants: TenantEntry[];
+  /** Names of the tenants that are being removed: only their sessions end, as the runtime keeps those of a tenant that is absent. */
+  closed: string[];
+}
+
+/** The file's text. @param generation grows with each change of the content */
+export const tenantsFile = (generation: number, content: TenantsContent): string =>
+  `${JSON.stringify({ generation, ...content }, null, 2)}\n`;

@@ -21,12 +21,27 @@ export interface RecordedResource {
 const infra = fileURLToPath(new URL("../", import.meta.url));
 const makers = new WeakMap<RecordedResource, string[]>();
 const timeouts = new WeakMap<RecordedResource, pulumi.CustomTimeouts>();
+const identities = new WeakMap<RecordedResource, Identity>();
 
 /** The files of infra/ that were running when the resource was made, the innermost first, relative to infra/. */
 export const filesThatMade = (resource: RecordedResource): string[] => makers.get(resource) ?? [];
 
 /** How long Pulumi waits for the resource; undefined: as long as the provider says. */
 export const timeoutsOf = (resource: RecordedResource): pulumi.CustomTimeouts | undefined => timeouts.get(resource);
+
+/** By what the engine knows a resource. */
+export interface Identity {
+  urn: string;
+  /** The URNs under which it may be in a state that an older version has written: its aliases, and those by its parent's. */
+  formerUrns: string[];
+}
+
+/** By what the engine knows the resource. */
+export const identityOf = (resource: RecordedResource): Identity => {
+  const identity = identities.get(resource);
+  if (identity === undefined) throw new Error(`${key(resource)} was not recorded`);
+  return identity;
+};
 
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
 
@@ -53,6 +68,8 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
       return { ...inputs, result: `<password ${name}>` };
     case "random:index/randomBytes:RandomBytes":
       return { ...inputs, base64: createHash("sha256").update(name).digest("base64") };
+    case "kubernetes:core/v1:Secret":
+      return { ...inputs, metadata: { ...inputs.metadata, creationTimestamp: "2026-01-01T00:00:00Z" } };
     case "docker:index/image:Image":
       return { ...inputs, repoDigest: `${inputs.imageName.replace(/:[^:/]*$/, "")}@${digestOf(name)}` };
     case "kubernetes:discovery.k8s.io/v1:EndpointSlice":
@@ -62,6 +79,14 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
     default:
       return inputs;
   }
+}
+
+/** A Kubernetes object without a name gets one of the provider: its name in the stack and eight hexadecimal digits. */
+function named(args: pulumi.runtime.MockResourceArgs): pulumi.runtime.MockResourceArgs {
+  const { type, name, inputs, id } = args;
+  const lacksName = /^kubernetes:.*\/v/.test(type) && !id && inputs.metadata?.name === undefined;
+  if (!lacksName) return args;
+  return { ...args, inputs: { ...inputs, metadata: { ...inputs.metadata, name: `${name}-00000000` } } };
 }
 
 /**
@@ -79,9 +104,11 @@ export async function recordStack(
   const retainedOnes = new Set<string>();
   const made = new Map<string, string[]>();
   const limited = new Map<string, pulumi.CustomTimeouts>();
+  const registered = new Map<string, pulumi.ResourceTransformationArgs>();
   await pulumi.runtime.setMocks(
     {
-      newResource: (args) => {
+      newResource: (given) => {
+        const args = named(given);
         const { type, name } = args;
         const isProtected = protectedOnes.has(key({ type, name })) && ({ protect: true } as const);
         const isRetained = retainedOnes.has(key({ type, name })) && ({ retain: true } as const);
@@ -103,12 +130,16 @@ export async function recordStack(
     "organization",
   );
   pulumi.runtime.setAllConfig(configOf(stack, changes));
-  // Of the same load as the program: there is no cluster to ask.
+  // Of the same load as the program: there is no cluster to ask, and what is made does not change with the day.
   const { cluster } = await import("../kubernetes/cluster.ts");
   cluster.look = async () => undefined;
   cluster.collect = async () => [];
+  const { clock } = await import("../kubernetes/clock.ts");
+  clock.now = () => new Date("2026-01-01T00:00:00Z");
   await pulumi.runtime.runInPulumiStack(() => {
-    pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
+    pulumi.runtime.registerStackTransformation((args) => {
+      const { type, name, opts } = args;
+      registered.set(key({ type, name }), args);
       if (opts.protect) protectedOnes.add(key({ type, name }));
       if (opts.retainOnDelete) retainedOnes.add(key({ type, name }));
       if (opts.customTimeouts) limited.set(key({ type, name }), opts.customTimeouts);
@@ -118,10 +149,27 @@ export async function recordStack(
     return import("../index.ts");
   });
   await pulumi.runtime.disconnect(); // after the last resource is registered
+  for (const resource of recorded) {
+    const args = registered.get(key(resource));
+    if (args) identities.set(resource, await identify(args));
+  }
   return recorded.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 const key = ({ type, name }: Pick<RecordedResource, "type" | "name">) => `${type} ${name}`;
+
+/** Once the resource is constructed. */
+export async function identify({ resource, type, name, opts }: pulumi.ResourceTransformationArgs): Promise<Identity> {
+  const { __parentResource: parent } = resource as { __parentResource?: pulumi.Resource & { __name: string } };
+  const former = parent ? pulumi.allAliases(opts.aliases ?? [], name, type, parent, parent.__name) : [];
+  // The engine leaves the stack out of a URN, and the mocks do not.
+  const asEngine = (urn: string) => urn.replace("::pulumi:pulumi:Stack$", "::");
+  return new Promise((resolve) => {
+    pulumi
+      .all([resource.urn, pulumi.all(former)])
+      .apply(([urn, others]) => resolve({ urn: asEngine(urn), formerUrns: others.map(asEngine) }));
+  });
+}
 
 /** The files of infra/ in the stack of calls. */
 function runningFiles(): string[] {

@@ -33,7 +33,7 @@ const podIp = "127.66.0.1";
 async function open(changes: Record<string, string> = {}) {
   const { name, database } = await freshDatabase();
   const env = await environment(name, tenantsFile(tenant("acme")), changes);
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const queue = new SessionQueue(await emptyRedis(), silent, patienceMs);
   onTestFinished(() => queue.close());
   return {

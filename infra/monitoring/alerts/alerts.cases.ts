@@ -286,6 +286,14 @@ export const cases: Case[] = [
     fires: [],
   },
   {
+    alert: "CertificateExpires",
+    what: "less than a quarter of a hundred hours is left",
+    series: {},
+    at: "76h",
+    fires: [{}],
+  },
+  { alert: "CertificateExpires", what: "more than a quarter is left", series: {}, at: "74h", fires: [] },
+  {
     alert: "RulesFailing",
     what: "a group fails",
     series: { 'prometheus_rule_evaluation_failures_total{job="prometheus",rule_group="berth-stores"}': "0+1x20" },

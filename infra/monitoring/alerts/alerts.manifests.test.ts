@@ -11,7 +11,8 @@ import { alertGroups, alertName, alertRules } from "./index.ts";
 
 const options = {
   autoscaled: true,
-  adapter: true,
+  /** For the hundred hours from the first sample on. */
+  adapter: { notBefore: new Date(0), notAfter: new Date(100 * 3_600_000) },
   backups: true,
   alertAges: { backup: "26h", restoreCheck: "50h" },
   runbooks: "docs/operating.md",

@@ -1,5 +1,6 @@
 /** All alert rules, as the file that Prometheus reads. */
 import type { PrometheusConfig } from "../../config/monitoring.ts";
+import type { Validity } from "../../kubernetes/certificate.ts";
 import type { Alert } from "./alert.ts";
 import { availabilityAlerts, availabilityRecordings } from "./availability.ts";
 import { platformAlerts } from "./platform.ts";
@@ -9,8 +10,8 @@ import { backupAlerts, storeAlerts } from "./stores.ts";
 export interface AlertOptions extends Pick<PrometheusConfig, "alertAges" | "runbooks"> {
   /** Whether an autoscaler decides on the number of pods. */
   autoscaled: boolean;
-  /** Whether the stack's adapter serves the autoscalers. */
-  adapter: boolean;
+  /** The validity of the certificate of the stack's adapter, which serves the autoscalers; null where there is none. */
+  adapter: Validity | null;
   /** Whether Postgres is the bundled one, which the stack dumps. */
   backups: boolean;
 }

@@ -1,11 +1,12 @@
 /** Whether the platform's own pods run and see each other. */
+import type { Validity } from "../../kubernetes/certificate.ts";
 import type { Alert } from "./alert.ts";
 
 /**
  * @param autoscaled whether an autoscaler decides on the number of pods
- * @param adapter whether the stack's adapter serves the autoscalers
+ * @param adapter the validity of the certificate of the stack's adapter; null where there is no adapter
  */
-export const platformAlerts = (autoscaled: boolean, adapter: boolean): Alert[] => [
+export const platformAlerts = (autoscaled: boolean, adapter: Validity | null): Alert[] => [
   {
     name: "TargetDown",
     severity: "page",
@@ -31,7 +32,7 @@ export const platformAlerts = (autoscaled: boolean, adapter: boolean): Alert[] =
       "`kubectl logs --previous` and `kubectl describe pod` say what ended it: an error, its liveness probe, or its memory limit.",
   },
   ...(autoscaled ? [autoscalerMetricMissing] : []),
-  ...(adapter ? [adapterDown] : []),
+  ...(adapter ? [adapterDown, certificateExpires(adapter)] : []),
   {
     name: "RulesFailing",
     severity: "ticket",
@@ -61,3 +62,16 @@ const adapterDown: Alert = {
   description:
     "Autoscalers keep the number of pods as it is, and while a part of the Kubernetes API doesn't answer, namespaces can't be deleted: a tenant that is removed stays `Terminating`.",
 };
+
+/** The rules are written by the `up` that makes the certificate, so they know its validity, and nobody has to measure it. */
+function certificateExpires({ notBefore, notAfter }: Validity): Alert {
+  const [start, end] = [notBefore.getTime() / 1_000, notAfter.getTime() / 1_000];
+  return {
+    name: "CertificateExpires",
+    severity: "ticket",
+    expr: `vector(${end} - time()) < ${(end - start) / 4}`,
+    summary: "The adapter's certificate expires in {{ $value | humanizeDuration }}.",
+    description:
+      "Less than a quarter of its validity is left. `pulumi up` makes a new one when less than a third is: nobody has run it since.",
+  };
+}

@@ -90,12 +90,19 @@ test("a restore of a dump that does not exist stops nothing, and says so without
 /** A stack with two API pods and a worker, whose dump is there. */
 const stack = (more: string) => {
   const deployment = { spec: { replicas: 2, template: { metadata: {}, spec: { containers: [{ image: "api" }] } } } };
-  const migration = {
-    spec: { template: { metadata: { labels: { app: "migrate" } }, spec: { containers: [{ image: "api" }] } } },
-  };
+  const migration = (creationTimestamp: string, image = "api") => ({
+    metadata: { creationTimestamp },
+    spec: { template: { metadata: { labels: { made: creationTimestamp } }, spec: { containers: [{ image }] } } },
+  });
+  const items = [
+    migration("2026-11-21T09:00:00Z"),
+    migration("2026-11-21T11:00:00Z"),
+    migration("2026-11-21T10:00:00Z"),
+    migration("2026-11-21T12:00:00Z", "api of a version that is not deployed"),
+  ];
   return `${more}
   get\\ deployment*) echo '${JSON.stringify(deployment)}' ;;
-  get\\ jobs*) echo '${JSON.stringify({ items: [migration] })}' ;;
+  get\\ jobs*) echo '${JSON.stringify({ items })}' ;;
   get\\ job*) echo '{"status": {"conditions": [{"type": "Complete", "status": "True"}]}}' ;;
   logs*) echo 20261121T013000Z ;;
   exec*) echo 'bullmq_waiting_jobs{queue="a"} 0' ;;`;
@@ -126,6 +133,13 @@ test("KEDA is paused before API and worker stop, and goes on when both run again
   ]);
 });
 
+test("the migrations that run are those of the deployed version that were made last: earlier ones know earlier passwords", async () => {
+  const { calls } = await restoreWith(stack(""));
+  const made = calls.filter((call) => call.includes('"kind":"Job"')).map((call) => JSON.parse(call));
+  const migrations = made.filter(({ metadata }) => metadata.name.startsWith("migrate-after-restore-"));
+  expect(migrations.map(({ metadata }) => metadata.labels)).toEqual([{ made: "2026-11-21T11:00:00Z" }]);
+});
+
 test("API and worker run again, and KEDA goes on, also where the API could not be stopped", async () => {
   const fails = "scale\\ deployment/api\\ --replicas=0) exit 1 ;;";
   const { exitCode, calls } = await restoreWith(stack(`${keda}\n  ${fails}`));
@@ -136,6 +150,18 @@ test("API and worker run again, and KEDA goes on, also where the API could not b
     "scale deployment/worker --replicas=2",
     "scale deployment/api --replicas=2",
     goOn,
+  ]);
+});
+
+test("API and worker run again also where the restore is interrupted", async () => {
+  // The restore's Job never ends; what waits for it is told to end.
+  const waits = "get\\ job\\ postgres-restore-run*) kill -TERM $PPID; echo '{\"status\": {}}' ;;";
+  const { exitCode, all, calls } = await restoreWith(stack(waits));
+  expect(exitCode).toBe(1);
+  expect(all).toMatch(/It was interrupted; the Job postgres-restore-run-\d+ may still run/);
+  expect(changes(calls).slice(2)).toEqual([
+    "scale deployment/worker --replicas=2",
+    "scale deployment/api --replicas=2",
   ]);
 });
 

@@ -27,6 +27,7 @@ interface Workload {
     template: { metadata: { labels: Record<string, string> }; spec: { containers: { image: string }[] } };
   };
   status: { conditions?: { type: string; status: string }[] };
+  metadata: { creationTimestamp: string };
 }
 
 const started = Date.now();
@@ -45,6 +46,13 @@ const get = <T>(...what: string[]) => JSON.parse(kubectl(["get", ...what, "--out
 
 const imageOf = ({ spec }: Workload) => spec.template.spec.containers[0]?.image;
 
+/** By Ctrl-C, for example. What has been stopped is started again before the command ends, as after any failure. */
+let isInterrupted = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => {
+    isInterrupted = true;
+  });
+
 /** Runs the Job to its end, shows what it says and returns that. Throws where it fails. */
 async function run(job: object, name: string): Promise<string> {
   kubectl(["create", "--filename=-"], JSON.stringify(job));
@@ -55,6 +63,7 @@ async function run(job: object, name: string): Promise<string> {
     if (end) console.log(log.replace(/^/gm, "        "));
     if (end?.type === "Complete") return log;
     if (end) throw new Error(`The Job ${name} failed, as said above.`);
+    if (isInterrupted) throw new Error(`It was interrupted; the Job ${name} may still run.`);
     await sleep(1_000);
   }
 }
@@ -89,7 +98,10 @@ async function checkDump(): Promise<string> {
 async function migrate(): Promise<void> {
   const deployed = imageOf(get<Workload>("deployment", "worker"));
   const { items } = get<{ items: Workload[] }>("jobs", "--selector=app.kubernetes.io/name=migrate");
-  const job = items.find((one) => imageOf(one) === deployed);
+  // The newest: an older one knows the passwords of its time, and so does what an earlier restore made of one.
+  const [job] = items
+    .filter((one) => imageOf(one) === deployed)
+    .sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
   if (!job) throw new Error("The Job of the deployed version's migrations is gone: run `pulumi up --refresh`.");
   const { spec, metadata } = job.spec.template;
   const labels = Object.fromEntries(
@@ -101,7 +113,8 @@ async function migrate(): Promise<void> {
       apiVersion: "batch/v1",
       kind: "Job",
       metadata: { name, labels },
-      spec: { ttlSecondsAfterFinished: 86_400, template: { metadata: { labels }, spec } },
+      // API and worker wait for it: what failed three times goes on failing.
+      spec: { ttlSecondsAfterFinished: 86_400, backoffLimit: 2, template: { metadata: { labels }, spec } },
     },
     name,
   );

@@ -17,7 +17,7 @@ const task = { command: ["make", "it"], env: { MODE: "fast" }, secrets: { API_KE
 
 async function open() {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const lines: string[] = [];
   const looked: string[] = [];
   const metrics = new Metrics();

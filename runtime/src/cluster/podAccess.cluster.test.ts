@@ -1,4 +1,5 @@
 /** Logs of a real pod, with exactly the rights that the API has. */
+import { randomUUID } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
@@ -9,8 +10,9 @@ import { PodAccess, PodAccessError } from "./podAccess.ts";
 const place = useCluster();
 const { namespace } = place;
 
-/** A configuration for a ServiceAccount with these rights in the namespace. */
-async function withRights(name: string, rules: { resource: string; verbs: string[] }[]): Promise<KubeConfig> {
+/** A configuration for a new ServiceAccount with these rights in the namespace. */
+async function withRights(rules: { resource: string; verbs: string[] }[]): Promise<KubeConfig> {
+  const name = `api-${randomUUID()}`;
   const rbac = loadKubeConfig().makeApiClient(RbacAuthorizationV1Api);
   const metadata = { name };
   await admin.createNamespacedServiceAccount({ namespace, body: { metadata } });
@@ -52,7 +54,7 @@ async function runningSession() {
 
 test("the log is read and followed with the right to it alone, which gives no other", async () => {
   const { session } = await runningSession();
-  const config = await withRights("api-logs", logsOnly);
+  const config = await withRights(logsOnly);
   const pods = new PodAccess(config);
   const end = new AbortController();
   const log = await pods.logs(session, { ...options, follow: true }, end.signal);

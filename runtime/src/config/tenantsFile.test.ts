@@ -1,4 +1,4 @@
-import { renameSync, utimesSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { findKeyHolder, parseTenants } from "../domain/tenants.ts";
@@ -145,18 +145,16 @@ test("a change is told once, however long the file takes to be read", async () =
   expect(changes).toEqual(told);
 });
 
-test("what is younger than the file may be of a tenant that is still to be read, for five minutes", async () => {
+test("the generation is that of the file that was read last; a file without one has 0", async () => {
   const path = tenantsFile(tenant("acme"));
-  const writtenAgo = (seconds: number) => utimesSync(path, 0, Date.now() / 1_000 - seconds);
-  writtenAgo(3_600);
   const file = new TenantsFile(path, silent, 20);
   onTestFinished(() => file.onApplicationShutdown());
-  expect([file.isBehind(1), file.isBehind(299), file.isBehind(300)]).toEqual([true, true, false]);
-  // Written again, with what it had: a tenant may have come and gone meanwhile.
-  writtenAgo(100);
-  await until("the new date is read", 20, () => !file.isBehind(299));
-  expect([file.isBehind(99), file.isBehind(200)]).toEqual([true, false]);
-  // By a clock that is wrong.
-  writtenAgo(-3_600);
-  await until("the wrong date is read", 20, () => !file.isBehind(99));
+  expect(file.generation).toBe(0);
+  writeFileSync(`${path}.new`, JSON.stringify({ generation: 1_790_000_000, tenants: [tenant("acme")] }));
+  renameSync(`${path}.new`, path);
+  await until("the new file is read", 20, () => file.generation === 1_790_000_000);
+});
+
+test.each([-1, 1.5, "7", null])("the generation %j is refused by its name", (generation) => {
+  expect(() => parseTenants(JSON.stringify({ generation, tenants: [] }))).toThrow(/^generation: /);
 });

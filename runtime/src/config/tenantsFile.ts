@@ -1,19 +1,14 @@
 /** Keeps the tenants up to date with their file. */
-import { readFileSync, statSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import type { OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import { findKeyHolder, type KeyHolder, parseTenants, type Tenant, type Tenants } from "../domain/tenants.ts";
 
-/** By then a kubelet has brought a changed Secret to every pod: it does so every minute or two. */
-const unreadForSeconds = 5 * 60;
-
 export class TenantsFile implements OnApplicationShutdown {
   /** What was read last, be it wrong. */
-  #read: { text: string; mtime: Date };
+  #read: string;
   #content: Tenants;
-  /** When the file was written that the content is of, by performance.now(). */
-  #writtenAt: number;
   readonly #listeners: (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
   #isReading = false;
@@ -25,9 +20,8 @@ export class TenantsFile implements OnApplicationShutdown {
     /** How often the file is read, in milliseconds. Default 2000. */
     intervalMs = 2_000,
   ) {
-    this.#read = { mtime: statSync(path).mtime, text: readFileSync(path, "utf8") };
-    this.#content = parseTenants(this.#read.text);
-    this.#writtenAt = monotonic(this.#read.mtime);
+    this.#read = readFileSync(path, "utf8");
+    this.#content = parseTenants(this.#read);
     // Read again and again: Kubernetes changes a mounted Secret by swapping a symlink above it, which file events don't
     // tell reliably, and the file is small.
     this.#timer = setInterval(() => void this.#reload(), intervalMs).unref();
@@ -67,13 +61,9 @@ export class TenantsFile implements OnApplicationShutdown {
     return findKeyHolder(this.#content, key);
   }
 
-  /**
-   * Whether this process may not have read yet what let something happen so many seconds ago, as its file is older than
-   * that: each pod gets the file at a time of its own, and another's may have been first. Not for longer than five minutes.
-   * Ages are compared, and not times, as clocks differ.
-   */
-  isBehind(secondsAgo: number): boolean {
-    return secondsAgo < Math.min(unreadForSeconds, (performance.now() - this.#writtenAt) / 1_000);
+  /** Grows with each change of the file: each pod gets it at a time of its own, and another's may have been first. */
+  get generation(): number {
+    return this.#content.generation;
   }
 
   /** Calls the listener after every change that was taken. */
@@ -90,12 +80,10 @@ export class TenantsFile implements OnApplicationShutdown {
     if (this.#isReading) return;
     this.#isReading = true;
     try {
-      const { mtime } = await stat(this.path); // before the text, so that it is never the younger of the two
       const text = await readFile(this.path, "utf8");
-      if (text === this.#read.text && mtime.getTime() === this.#read.mtime.getTime()) return;
-      this.#read = { text, mtime }; // also if it is wrong, so that it is complained about once
+      if (text === this.#read) return;
+      this.#read = text; // also if it is wrong, so that it is complained about once
       this.#content = parseTenants(text);
-      this.#writtenAt = monotonic(mtime);
     } catch (error) {
       this.logger.error({ err: error }, "the tenants file is wrong; the tenants of before stay");
       return;
@@ -106,6 +94,3 @@ export class TenantsFile implements OnApplicationShutdown {
     for (const listener of this.#listeners) listener();
   }
 }
-
-/** A time as performance.now() would have told it; not later than now, should the clock be wrong. */
-const monotonic = (time: Date) => performance.now() - Math.max(0, Date.now() - time.getTime());

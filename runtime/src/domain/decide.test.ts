@@ -94,7 +94,7 @@ test("a drained node ends its sessions, or has them come up elsewhere where the 
 });
 
 test("time limits and what the tenant may have end a session, whatever its pod says", () => {
-  const times = { secondsOld: 1, secondsInState: 1, isIdle: false, isOverLifetime: false };
+  const times = { secondsInState: 1, isIdle: false, isOverLifetime: false };
   const seen = { session: session({ state: "running" }), ...times };
   expect(decideEnd(seen, acme)).toBeUndefined();
   expect(decideEnd({ ...seen, isIdle: true }, acme)).toMatchObject({ event: { type: "stop", cause: "idle" } });

@@ -45,12 +45,13 @@ export interface Session extends Status {
   ranSeconds: number;
   /** It is made ahead and nobody's yet, and this is what it was made from; null: it is the tenant's. */
   warm: string | null;
+  /** The generation of the newest tenants file by which it was made or changed; see generation.ts. */
+  tenantsGeneration: number;
 }
 
-/** A session with its ages and its deadlines by the database's clock. */
+/** A session with its age in its state and its deadlines by the database's clock. */
 export interface TimedSession {
   session: Session;
-  secondsOld: number;
   secondsInState: number;
   isIdle: boolean;
   isOverLifetime: boolean;

@@ -90,6 +90,8 @@ export const TenantSchema = z.object({
 export type Tenant = z.infer<typeof TenantSchema>;
 
 const FileSchema = z.object({
+  /** Grows with each change of the file; a file that is written by hand may leave it out. */
+  generation: count.default(0),
   /** Who may look at all tenants. */
   admin: z.object({ keys: z.array(key) }).default({ keys: [] }),
   tenants: z.array(TenantSchema),
@@ -99,6 +101,7 @@ const FileSchema = z.object({
 
 /** The file's content, tenants by name. */
 export interface Tenants {
+  generation: number;
   admin: { keys: z.infer<typeof key>[] };
   tenants: Map<string, Tenant>;
   closed: Set<string>;
@@ -110,8 +113,13 @@ export function parseTenants(text: string): Tenants {
   if (!parsed.success) {
     throw new Error(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "));
   }
-  const { admin, tenants, closed } = parsed.data;
-  return { admin, tenants: new Map(tenants.map((tenant) => [tenant.name, tenant])), closed: new Set(closed) };
+  const { generation, admin, tenants, closed } = parsed.data;
+  return {
+    generation,
+    admin,
+    tenants: new Map(tenants.map((tenant) => [tenant.name, tenant])),
+    closed: new Set(closed),
+  };
 }
 
 /** A caller that showed a key. `key` is its name, for the audit trail; never the key. */

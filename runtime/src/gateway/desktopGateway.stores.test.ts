@@ -58,7 +58,7 @@ async function open(
   await new Promise((resolve) => desktops.once("listening", resolve));
 
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const file = tenantsFile(tenant("acme"), tenant("beta"));
   const tenants = new TenantsFile(file, silent);
   const revocations = new Revocations(tenants);

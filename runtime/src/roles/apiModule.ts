@@ -76,11 +76,11 @@ export function apiModule(
   logger: Logger,
   { patienceMs, podPort }: ApiOptions = {},
 ): DynamicModule {
-  const records = recordsOn(database, new TaskCipher(config.tokenKey));
+  const tenants = new TenantsFile(config.TENANTS_FILE, logger);
+  const records = recordsOn(database, new TaskCipher(config.tokenKey), tenants);
   const { commands, queries, trail } = records;
   const queue = new SessionQueue(redis, logger, patienceMs);
   const claims = new Claims(redis, logger);
-  const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const tickets = new Tickets(config.tokenKey);
   const links = new FileLinks(config.tokenKey);
   const metrics = new Metrics(patienceMs);

@@ -51,7 +51,10 @@ export interface WorkerSurroundings {
   kubeConfig: KubeConfig;
   /** How the API server is reached; each is told whom to tell of every call. */
   connect: { core: (onAnswer: OnAnswer) => CoreApi; leases: (onAnswer: OnAnswer) => LeaseApi };
-  tenants: Pick<TenantsFile, "get" | "isBehind" | "isClosed" | "all" | "names" | "ending" | "namespaces" | "onChange">;
+  tenants: Pick<
+    TenantsFile,
+    "get" | "generation" | "isClosed" | "all" | "names" | "ending" | "namespaces" | "onChange"
+  >;
   logger: Logger;
   /** Milliseconds between two sweeps. Default 15 000. */
   sweepMs?: number;
@@ -67,7 +70,7 @@ export type WorkerParts = ReturnType<typeof workerParts>;
 
 export function workerParts(surroundings: WorkerSurroundings) {
   const { config, database, redis, blockingRedis, kubeConfig, connect, tenants, logger } = surroundings;
-  const records = recordsOn(database, new TaskCipher(config.tokenKey));
+  const records = recordsOn(database, new TaskCipher(config.tokenKey), tenants);
   const { creation, commands, queries } = records;
   const queue = new SessionQueue(redis, logger);
   const metrics = new Metrics();
@@ -116,7 +119,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
     creation,
     queries,
     commands,
-    tenants: () => tenants.all(),
+    tenants,
     images: podImages(config),
     look: (id) => queue.look(id),
   });

@@ -7,7 +7,6 @@ import { finalStates, podStates } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Database } from "./database.ts";
-import { secondsInState } from "./deadlines.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
 /** A start whose reason has not changed for so many seconds holds no place: what it waits for may take any time. */
@@ -23,7 +22,6 @@ export async function oneAtATime(database: Database, work: () => Promise<void>):
 
 export interface QueuedSession {
   session: Session;
-  secondsInState: number;
   /** The cluster refused it a moment ago, and it may be tried again in so many seconds; null: it was not refused. */
   retrySeconds: number | null;
 }
@@ -33,17 +31,14 @@ export async function queuedSessions(database: Database): Promise<Map<string, Qu
   const rows = await database
     .selectFrom("sessions")
     .select(sessionColumns)
-    .select([
-      secondsInState.as("secondsInState"),
+    .select(
       sql<number | null>`case when retry_at > now() then extract(epoch from retry_at - now())::float8 end`.as(
         "retrySeconds",
       ),
-    ])
+    )
     .where("state", "=", "queued")
     .execute();
-  return new Map(
-    rows.map(({ secondsInState, retrySeconds, ...session }) => [session.id, { session, secondsInState, retrySeconds }]),
-  );
+  return new Map(rows.map(({ retrySeconds, ...session }) => [session.id, { session, retrySeconds }]));
 }
 
 export interface Loads {

@@ -3,7 +3,6 @@ import { isIP } from "node:net";
 import { type QueryCreator, sql } from "kysely";
 import type { Actor, LoggedEvent } from "../domain/event.ts";
 import type { Database } from "./database.ts";
-import { secondsOld } from "./deadlines.ts";
 import type { Schema } from "./schema.ts";
 
 /** What a line of the audit trail takes from its session. */
@@ -69,18 +68,18 @@ export class AuditTrail {
     return query.execute();
   }
 
-  /** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its session's tenant and age. */
+  /** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its session's tenant and generation. */
   async ofAll(
     afterId: string,
     limit: number,
-  ): Promise<(LoggedEvent & { tenant: string; sessionSecondsOld: number })[]> {
+  ): Promise<(LoggedEvent & { tenant: string; tenantsGeneration: number })[]> {
     return this.database
       .selectFrom("session_events as event")
       .innerJoin("sessions", "sessions.id", "event.session_id")
       .where("event.id", ">", afterId)
       .where(sinceOwned)
       .select(eventColumns)
-      .select(["sessions.tenant", secondsOld.as("sessionSecondsOld")])
+      .select(["sessions.tenant", "sessions.tenants_generation as tenantsGeneration"])
       .orderBy("event.id")
       .limit(limit)
       .execute();

@@ -1,9 +1,6 @@
 /** A session's time limits, as SQL over `sessions`: only the database's clock decides, whatever a process's own says. */
 import { sql } from "kysely";
 
-/** For how many seconds the session is there, for its owner. */
-export const secondsOld = sql<number>`extract(epoch from now() - sessions.created_at)::float8`;
-
 /** For how many seconds the session is in its state. */
 export const secondsInState = sql<number>`extract(epoch from now() - state_since)::float8`;
 

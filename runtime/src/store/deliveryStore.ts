@@ -2,6 +2,7 @@
 import { type InferResult, sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type EventJson, isPosted, toEventJson } from "../domain/event.ts";
+import { isBehind } from "../domain/generation.ts";
 import { factor, firstSeconds, longestSeconds, maxAttempts } from "../domain/webhookBackoff.ts";
 import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
@@ -31,8 +32,8 @@ export interface Delivery {
   /** With this one. */
   attempts: number;
   event: EventJson;
-  /** Since the event. */
-  secondsOld: number;
+  /** Of the tenants file by which it was made. */
+  tenantsGeneration: number;
 }
 
 /** A delivery as it is kept until it has arrived. */
@@ -58,7 +59,7 @@ export class DeliveryStore {
    * may be more. One worker at a time does it; the others find nothing to do. What is of a tenant that this worker hasn't
    * read of yet waits, and what comes after it, until this worker has or another that has comes by.
    */
-  async fanOut(tenants: Pick<TenantsFile, "get" | "isBehind">): Promise<boolean> {
+  async fanOut(tenants: Pick<TenantsFile, "get" | "generation">): Promise<boolean> {
     return this.database.transaction().execute(async (transaction) => {
       const position = await transaction
         .selectFrom("webhook_position")
@@ -69,7 +70,8 @@ export class DeliveryStore {
       if (position === undefined) return false;
       const page = await new AuditTrail(transaction).ofAll(position.event_id, pageSize);
       const unread = page.findIndex(
-        ({ tenant, sessionSecondsOld }) => tenants.get(tenant) === undefined && tenants.isBehind(sessionSecondsOld),
+        ({ tenant, tenantsGeneration }) =>
+          tenants.get(tenant) === undefined && isBehind(tenants.generation, tenantsGeneration),
       );
       const events = unread === -1 ? page : page.slice(0, unread);
       const last = events.at(-1);
@@ -81,6 +83,7 @@ export class DeliveryStore {
             tenant: event.tenant,
             url,
             event_id: event.id,
+            tenants_generation: tenants.generation,
           })),
         );
       if (rows.length > 0) {
@@ -140,7 +143,7 @@ export class DeliveryStore {
       url: row.url,
       attempts: row.attempts,
       event: eventOf(row),
-      secondsOld: row.seconds_old,
+      tenantsGeneration: row.tenants_generation,
     }));
   }
 
@@ -241,7 +244,7 @@ function select(database: Database) {
       "delivery.next_at",
       "delivery.last_error",
       "delivery.created_at",
-      sql<number>`extract(epoch from now() - event.at)::float8`.as("seconds_old"),
+      "delivery.tenants_generation",
     ]);
 }
 

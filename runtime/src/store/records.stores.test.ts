@@ -16,7 +16,7 @@ const start: SessionEvent[] = [{ type: "admitted" }, { type: "ready", podIp: "10
 
 async function openStore() {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   return {
     database,
     store,
@@ -49,6 +49,20 @@ test("every change is in the audit trail: who, what, when and from where", async
     ["waiting", "queued", "no room", 2, "worker", null],
     ["stop", "stopping", "Stopped by the user", 3, "key:default", "192.0.2.1"],
   ]);
+});
+
+test("a session remembers the newest tenants file by which it was made or changed", async () => {
+  const { database, store } = await openStore();
+  const of = (generation: number) => recordsOn(database, cipher, { generation });
+  const made = sessionOf(await of(6).creation.create({ ...small, maxLifetimeSeconds: 60 }, user));
+  expect(made.tenantsGeneration).toBe(6);
+  const { commands } = of(1_790_000_000);
+  const admitted = await commands.apply(made, { type: "admitted" }, worker);
+  expect(admitted).toMatchObject({ state: "starting", tenantsGeneration: 1_790_000_000 });
+  const extended = await of(5).commands.extend(made.id, "acme", 60, null, user);
+  expect(extended?.session.tenantsGeneration).toBe(1_790_000_000);
+  await of(1_790_000_001).commands.extend(made.id, "acme", 60, null, user);
+  expect((await store.commands.stop(made.id, "acme", "Stopped", user))?.tenantsGeneration).toBe(1_790_000_001);
 });
 
 test("of two who change what both have seen, one succeeds and the other is told to look again", async () => {

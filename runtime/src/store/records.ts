@@ -1,4 +1,5 @@
 /** All that a process reads and writes of sessions in Postgres. */
+import type { TenantsFile } from "../config/tenantsFile.ts";
 import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 import { KeptLogs } from "./keptLogs.ts";
@@ -12,10 +13,11 @@ import { Usage } from "./usage.ts";
 
 export type Records = ReturnType<typeof recordsOn>;
 
-export function recordsOn(database: Database, cipher: TaskCipher) {
+/** @param tenants the process's tenants file */
+export function recordsOn(database: Database, cipher: TaskCipher, tenants: Pick<TenantsFile, "generation">) {
   return {
-    creation: new SessionCreation(database, cipher),
-    commands: new SessionCommands(database),
+    creation: new SessionCreation(database, cipher, tenants),
+    commands: new SessionCommands(database, tenants),
     queries: new SessionQueries(database),
     tasks: new Tasks(database, cipher),
     trail: new AuditTrail(database),

@@ -49,6 +49,8 @@ export interface WebhookDeliveriesTable {
   attempts: Generated<number>;
   /** Tried no earlier than this. */
   next_at: Timestamp;
+  /** The generation of the tenants file by which it was made. */
+  tenants_generation: Generated<number>;
   last_error: string | null;
   created_at: Timestamp;
 }

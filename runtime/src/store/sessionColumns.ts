@@ -32,6 +32,7 @@ const columnOf = {
   endedAt: "ended_at",
   ranSeconds: "ran_seconds",
   warm: "warm",
+  tenantsGeneration: "tenants_generation",
 } as const satisfies Record<keyof Session, string>;
 
 type ColumnOf = typeof columnOf;

@@ -1,5 +1,6 @@
 /** What changes sessions that exist: each change is one statement that compares the version, sets, and appends to the audit trail. */
 import { sql } from "kysely";
+import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor, Use } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import { finalStates, isFinal, podStates, type SessionEvent, type State, transition } from "../domain/state.ts";
@@ -7,6 +8,7 @@ import { auditedColumns, logEvents } from "./auditTrail.ts";
 import { changesOf } from "./changes.ts";
 import type { Database } from "./database.ts";
 import { isIdle } from "./deadlines.ts";
+import { newestOf } from "./generations.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 import { SessionQueries } from "./sessionQueries.ts";
 
@@ -19,7 +21,10 @@ export interface Changed {
 export class SessionCommands {
   readonly #queries: SessionQueries;
 
-  constructor(private readonly database: Database) {
+  constructor(
+    private readonly database: Database,
+    private readonly tenants: Pick<TenantsFile, "generation">,
+  ) {
     this.#queries = new SessionQueries(database);
   }
 
@@ -40,7 +45,12 @@ export class SessionCommands {
       .with("changed", (db) =>
         db
           .updateTable("sessions")
-          .set({ ...changesOf(seen, next, event), version: seen.version + 1, updated_at: sql`now()` })
+          .set({
+            ...changesOf(seen, next, event),
+            version: seen.version + 1,
+            updated_at: sql`now()`,
+            tenants_generation: newestOf(this.tenants),
+          })
           .where("id", "=", seen.id)
           .where("version", "=", seen.version)
           .$if(ifIdle, (query) => query.where(isIdle))
@@ -102,6 +112,7 @@ export class SessionCommands {
             max_lifetime_seconds: longer,
             last_active_at: sql`now()`,
             version: sql`version + 1`,
+            tenants_generation: newestOf(this.tenants),
             // Of a start it says when that got on last; see admission. To wish for more time is no such thing.
             updated_at: sql`case when state = 'starting' then updated_at else now() end`,
           })

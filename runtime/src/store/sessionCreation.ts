@@ -1,12 +1,14 @@
 /** How sessions come to be: made, given out where one was made ahead, or found again by their idempotency key. */
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
+import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor } from "../domain/event.ts";
 import type { Session, WorkspaceMode } from "../domain/session.ts";
 import type { State } from "../domain/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 import { logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
+import { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 import type { TaskCipher } from "./taskCipher.ts";
@@ -24,6 +26,7 @@ export class SessionCreation {
   constructor(
     private readonly database: Database,
     private readonly cipher: TaskCipher,
+    private readonly tenants: Pick<TenantsFile, "generation">,
   ) {}
 
   /** Makes a session in state `queued`, or gives the one that the tenant made with the same idempotency key before. */
@@ -33,7 +36,8 @@ export class SessionCreation {
     const requestHash = idempotency === undefined ? null : this.cipher.fingerprint(idempotency.request);
     const encrypt = async (of: string) => (task === undefined ? null : this.cipher.encrypt(of, task));
     if (claim !== undefined) {
-      const session = await claimWarm(this.database, { ...request, requestHash }, claim, encrypt, actor);
+      const newest = newestOf(this.tenants);
+      const session = await claimWarm(this.database, { ...request, requestHash, newest }, claim, encrypt, actor);
       if (session !== undefined) return { session, replayed: false };
     }
     const waiting = sql<number>`(
@@ -53,6 +57,7 @@ export class SessionCreation {
       idempotency_key: sql<string | null>`${idempotency?.key ?? null}::text`,
       request_hash: sql<string | null>`${requestHash}::text`,
       warm: sql<string | null>`${warm ?? null}::text`,
+      tenants_generation: sql<number>`${this.tenants.generation}::float8`,
     };
     const columns = Object.keys(row) as (keyof typeof row)[];
     const created = await this.database

@@ -4,7 +4,7 @@ import type { Session, TimedSession } from "../domain/session.ts";
 import type { State } from "../domain/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Database } from "./database.ts";
-import { isIdle, isOverLifetime, secondsInState, secondsOld } from "./deadlines.ts";
+import { isIdle, isOverLifetime, secondsInState } from "./deadlines.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
 export interface ListQuery {
@@ -34,17 +34,12 @@ export class SessionQueries {
     const row = await this.database
       .selectFrom("sessions")
       .select(sessionColumns)
-      .select([
-        secondsOld.as("secondsOld"),
-        secondsInState.as("secondsInState"),
-        isIdle.as("isIdle"),
-        isOverLifetime.as("isOverLifetime"),
-      ])
+      .select([secondsInState.as("secondsInState"), isIdle.as("isIdle"), isOverLifetime.as("isOverLifetime")])
       .where("id", "=", id)
       .executeTakeFirst();
     if (row === undefined) return undefined;
-    const { secondsOld: age, secondsInState: inState, isIdle: idle, isOverLifetime: over, ...session } = row;
-    return { session, secondsOld: age, secondsInState: inState, isIdle: idle, isOverLifetime: over };
+    const { secondsInState: inState, isIdle: idle, isOverLifetime: over, ...session } = row;
+    return { session, secondsInState: inState, isIdle: idle, isOverLifetime: over };
   }
 
   /** The tenant's sessions, newest first. Returns undefined if the cursor is none of the tenant's sessions. */

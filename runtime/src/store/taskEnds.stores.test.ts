@@ -12,7 +12,7 @@ const task = { command: ["make"], env: {}, secrets: { API_KEY: "hunter2" } };
 
 async function open() {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const create = async () =>
     sessionOf(await store.creation.create({ tenant: "acme", namespace: "tenant-acme", tier: "small", task }, actor)).id;
   const tasks = async () =>

@@ -4,6 +4,7 @@ import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import { logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
+import type { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
@@ -19,7 +20,7 @@ const isTaken = (error: unknown) => (error as { code?: unknown }).code === "2350
  */
 export async function claimWarm(
   database: Database,
-  request: NewSession & { requestHash: string | null },
+  request: NewSession & { requestHash: string | null; newest: ReturnType<typeof newestOf> },
   mark: string,
   encrypt: (id: string) => Promise<string | null>,
   actor: Actor,
@@ -65,6 +66,7 @@ export async function claimWarm(
             updated_at: now,
             ran_seconds: 0,
             version: sql`version + 1`,
+            tenants_generation: request.newest,
           })
           .where("id", "=", spare.id)
           .returning(sessionColumns),

@@ -7,19 +7,19 @@ import type { Database } from "./database.ts";
 /** The name of the tenant's pool for the tier. */
 export const poolOf = (tenant: string, tier: string) => `${tenant}/${tier}`;
 
-/** The sessions made ahead, by pool. */
-export async function sparesOf(database: Database): Promise<Map<string, Spare[]>> {
+/** The sessions made ahead, by pool, each with the generation of the newest tenants file that it met. */
+export async function sparesOf(database: Database): Promise<Map<string, (Spare & { tenantsGeneration: number })[]>> {
   const rows = await database
     .selectFrom("sessions")
-    .select(["id", "tenant", "tier", "warm"])
+    .select(["id", "tenant", "tier", "warm", "tenants_generation as tenantsGeneration"])
     .where("warm", "is not", null)
     .where("state", "not in", ["stopping", ...finalStates])
     .orderBy("created_at")
     .execute();
-  const pools = new Map<string, Spare[]>();
-  for (const { id, tenant, tier, warm } of rows) {
+  const pools: Awaited<ReturnType<typeof sparesOf>> = new Map();
+  for (const { id, tenant, tier, warm, tenantsGeneration } of rows) {
     const pool = poolOf(tenant, tier);
-    pools.set(pool, [...(pools.get(pool) ?? []), { id, mark: warm ?? "" }]);
+    pools.set(pool, [...(pools.get(pool) ?? []), { id, mark: warm ?? "", tenantsGeneration }]);
   }
   return pools;
 }

@@ -39,7 +39,7 @@ const names = [
 async function open({ isLeader = true } = {}) {
   const { database } = await freshDatabase();
   const redis = await emptyRedis();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const queue = new SessionQueue(redis, silent, patienceMs);
   const metrics = new Metrics(patienceMs);
   addSessionFigures(metrics, store.counts);

@@ -49,7 +49,7 @@ export async function openApi(
     await app.close();
     redis.disconnect();
   });
-  return { app, database, store: recordsOn(database, cipher) };
+  return { app, database, store: recordsOn(database, cipher, { generation: 0 }) };
 }
 
 /** Has it listen on a port of this machine, WebSockets too; returns the address, e.g. http://127.0.0.1:1234. */

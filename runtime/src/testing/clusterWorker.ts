@@ -96,7 +96,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
     },
     tenants: {
       get: (name) => tenants.get(name),
-      isBehind: () => false,
+      generation: 0,
       isClosed: (name) => closed.has(name),
       names: () => [...tenants.keys(), ...closed],
       all: () => [...tenants.values()],

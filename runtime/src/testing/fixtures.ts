@@ -72,6 +72,7 @@ export const session = (changes: Partial<Session> = {}): Session => ({
   endedAt: null,
   ranSeconds: 0,
   warm: null,
+  tenantsGeneration: 0,
   ...changes,
 });
 

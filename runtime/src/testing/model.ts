@@ -31,8 +31,8 @@ export class Model {
   pause: () => Promise<void> = async () => {};
   #uids = 0;
 
-  create(id: string): void {
-    const made = session({ id });
+  create(id: string, changes: Partial<Session> = {}): void {
+    const made = session({ id, ...changes });
     this.rows.set(id, made);
     this.trail.push({ id, state: made.state, version: made.version });
   }
@@ -87,7 +87,7 @@ export class Model {
     findTimed: (id) =>
       this.#call(() => {
         const row = this.rows.get(id);
-        return row && { session: row, secondsOld: 1, secondsInState: 1, isIdle: false, isOverLifetime: false };
+        return row && { session: row, secondsInState: 1, isIdle: false, isOverLifetime: false };
       }),
     find: (id) => this.#call(() => this.rows.get(id)),
   };

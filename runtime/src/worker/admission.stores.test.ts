@@ -19,15 +19,17 @@ const tooSmall = {
   storage: "9Gi",
 };
 
-async function open(acme?: Parameters<typeof tenant>[1], { isBehind = false, maxStarting = 10 } = {}) {
+async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxStarting = 10 } = {}) {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const looks: string[] = [];
   const known = acme && tenant("acme", acme);
+  /** What this worker has read of the tenants. */
+  const tenants = { get: () => known, generation };
   const admission = new Admission({
     database,
     commands: store.commands,
-    tenants: { get: () => known, isBehind: () => isBehind },
+    tenants,
     maxStarting,
     onChange: (id) => looks.push(id),
     logger: silent,
@@ -43,7 +45,7 @@ async function open(acme?: Parameters<typeof tenant>[1], { isBehind = false, max
     }
   };
   const stateOf = async (id: string) => (await store.queries.find(id))?.state;
-  return { database, admission, store, id, looks, apply, create, stateOf };
+  return { database, tenants, admission, store, id, looks, apply, create, stateOf };
 }
 
 test.each([
@@ -62,11 +64,16 @@ test("a session that is larger than its tenant's quota fails", async () => {
   expect(looks).toEqual([id]);
 });
 
-test("it waits while a larger quota may still be to be read", async () => {
-  const { admission, store, id } = await open({ quota: tooSmall }, { isBehind: true });
+test("it waits while a larger quota may still be to be read, and fails when a worker has the file that let it in", async () => {
+  const { admission, database, tenants, store } = await open({ quota: tooSmall }, { generation: 6 });
+  const api = recordsOn(database, cipher, { generation: 7 });
+  const { id } = sessionOf(await api.creation.create(small, user));
   await admission.run();
   const reason = expect.stringContaining("more than the tenant's whole quota");
   expect(await store.queries.find(id)).toMatchObject({ state: "queued", reason });
+  tenants.generation = 7;
+  await admission.run();
+  expect(await store.queries.find(id)).toMatchObject({ state: "stopping", endsAs: "failed", cause: "rejected" });
 });
 
 test("it waits with the workspace that it has from before", async () => {

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type Load, type Plan, plan, type Waiting } from "../domain/admissionPlan.ts";
 import type { Actor } from "../domain/event.ts";
+import { isBehind } from "../domain/generation.ts";
 import { nothing, quotaOf, sessionAmounts, workspaceAmounts } from "../domain/quantities.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import {
@@ -20,7 +21,7 @@ import type { SessionCommands } from "../store/sessionCommands.ts";
 export interface AdmissionOptions {
   database: Database;
   commands: Pick<SessionCommands, "apply">;
-  tenants: Pick<TenantsFile, "get" | "isBehind">;
+  tenants: Pick<TenantsFile, "get" | "generation">;
   /** How many sessions may be starting at the same time, of all tenants. */
   maxStarting: number;
   /** Called for every session that was let out of the queue, or has to end. */
@@ -85,9 +86,10 @@ export class Admission implements OnModuleDestroy {
       };
       for (const { id, turn } of admitted) if (await apply(id, { type: "admitted", turn })) onChange(id);
       for (const { id, reason } of impossible) {
-        const { session, secondsInState = 0 } = sessions.get(id) ?? {};
+        const { session } = sessions.get(id) ?? {};
+        const isUnread = session !== undefined && isBehind(tenants.generation, session.tenantsGeneration);
         // One that has a workspace waits for the quota to grow; and it may have grown in a file that is still to be read.
-        if (session?.startedAt || tenants.isBehind(secondsInState)) await apply(id, { type: "waiting", reason });
+        if (session?.startedAt || isUnread) await apply(id, { type: "waiting", reason });
         else if (await apply(id, { type: "fail", cause: "rejected", reason })) onChange(id);
       }
       for (const { id, reason } of waiting) await apply(id, { type: "waiting", reason });

@@ -17,7 +17,7 @@ const events: SessionEvent[] = [
 
 async function open() {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const ended = async () => {
     const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
     let session = sessionOf(await store.creation.create(request, { name: "test" }));

@@ -48,7 +48,7 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
   const model = new Model();
   const acme = tenant("acme", changes);
   /** What this worker has read of the tenants. */
-  const tenants = { get: (): Tenant | undefined => acme, isBehind: () => false, isClosed: () => false };
+  const tenants = { get: (): Tenant | undefined => acme, generation: 0, isClosed: () => false };
   const reconciler = new Reconciler({
     queries: model.queries,
     commands: model.commands,
@@ -171,23 +171,24 @@ test("a session that nobody ended and nothing happened to is there, whatever fai
 });
 
 test.each([
-  ["waits while the file does not name its tenant, and then comes up", "absent", false, "queued", "running"],
-  ["waits until the worker has read that its tenant is open again", "closed", true, "queued", "running"],
-  ["waits until the worker has read that its tenant may have it", { maxSessions: 0 }, true, "queued", "running"],
-  ["ends if the worker has read that its tenant is closed", "closed", false, "stopped", "stopped"],
-  ["ends if the worker has read that its tenant may have none", { maxSessions: 0 }, false, "stopped", "stopped"],
-] as const)("a session %s", async (_, file, behind, unread, read) => {
+  ["waits while the file does not name its tenant, and then comes up", "absent", 7, "queued", "running"],
+  ["waits until the worker has read that its tenant is open again", "closed", 6, "queued", "running"],
+  ["waits until the worker has read that its tenant may have it", { maxSessions: 0 }, 6, "queued", "running"],
+  ["ends if the worker has read that its tenant is closed", "closed", 7, "stopped", "stopped"],
+  ["ends if a newer file than its own says that its tenant is closed", "closed", 8, "stopped", "stopped"],
+  ["ends if the worker has read that its tenant may have none", { maxSessions: 0 }, 7, "stopped", "stopped"],
+] as const)("a session %s", async (_, file, generation, unread, read) => {
   const { model, tenants, settle } = open();
   const { get } = tenants;
   Object.assign(tenants, {
     get: () => (typeof file === "string" ? undefined : tenant("acme", file)),
     isClosed: () => file === "closed",
-    isBehind: () => behind,
+    generation,
   });
-  model.create(id);
+  model.create(id, { tenantsGeneration: 7 });
   await settle();
   expect(model.rows.get(id)).toMatchObject({ state: unread, reason: expect.stringContaining("tenant") });
-  Object.assign(tenants, { get });
+  Object.assign(tenants, { get, generation: Math.max(generation, 7) });
   await settle();
   expect(model.rows.get(id)?.state).toBe(read);
 });

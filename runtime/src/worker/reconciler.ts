@@ -7,6 +7,7 @@ import type { SessionObjects } from "../cluster/sessionObjects.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type Action, decideDown, decideEnd, decideRun, decideStart, drained, type Limits } from "../domain/decide.ts";
 import type { Actor } from "../domain/event.ts";
+import { isBehind } from "../domain/generation.ts";
 import type { Session, TimedSession } from "../domain/session.ts";
 import { hasPod, isFinal, type SessionEvent } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
@@ -37,7 +38,7 @@ export interface ReconcilerOptions {
   };
   /** Lets sessions out of the queue whose turn it is. */
   admission: { run: () => Promise<void>; kick: () => void };
-  tenants: Pick<TenantsFile, "get" | "isBehind" | "isClosed">;
+  tenants: Pick<TenantsFile, "get" | "generation" | "isClosed">;
   limits: Limits;
   metrics: Pick<Metrics, "startDuration" | "stopDuration" | "quotaRefusals">;
 }
@@ -57,7 +58,8 @@ export class Reconciler {
     const tenant = this.options.tenants.get(seen.session.tenant);
     if (tenant === undefined && !this.options.tenants.isClosed(seen.session.tenant)) return this.#unknown(seen);
     // A closed tenant, or one that may have no sessions, ends the session.
-    if (!tenant?.maxSessions && this.options.tenants.isBehind(seen.secondsOld)) return this.#unread(seen);
+    const isUnread = isBehind(this.options.tenants.generation, seen.session.tenantsGeneration);
+    if (!tenant?.maxSessions && isUnread) return this.#unread(seen);
     switch (seen.session.state) {
       case "queued":
         return this.#queued(seen, tenant);

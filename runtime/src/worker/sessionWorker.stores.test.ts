@@ -26,7 +26,7 @@ async function open(reconcile: (sessionId: string) => Promise<Reconciliation>, {
   const { name, database } = await freshDatabase();
   const redis = await emptyRedis();
   const queue = new SessionQueue(redis, silent, patienceMs);
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const metrics = new Metrics(patienceMs);
   addJobFigures(metrics, queue);
   const blocking = connectBlockingRedis(storesConfig(name, ""), silent);

@@ -13,17 +13,18 @@ const images = { agent: "agent@sha256:1", berthd: "berthd@sha256:1" };
 
 async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
-  const store = recordsOn(database, cipher);
+  const store = recordsOn(database, cipher, { generation: 0 });
   const acme = tenant("acme", { warmPools: { small: size }, ...changes });
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
   const options = { database, ...store, look: () => {} };
-  const pools = (made = images) => new WarmPools({ ...options, images: made, tenants: () => tenants });
+  const pools = (made = images, generation = 0) =>
+    new WarmPools({ ...options, images: made, tenants: { all: () => tenants, generation } });
   const admissionOf = (maxStarting: number) => {
     const admission = new Admission({
       database,
       commands: store.commands,
-      tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), isBehind: () => false },
+      tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), generation: 0 },
       maxStarting,
       onChange: () => {},
       logger: silent,
@@ -41,7 +42,8 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     /** An admission that lets nobody out: all places for starts are taken. */
     noPlaces: admissionOf(0),
     spares,
-    refill: (made?: typeof images) => pools(made).refill(),
+    /** `generation`: of the tenants file of the worker that does it. Default 0. */
+    refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
     /** Lets those that are made ahead run, as the reconciler would. */
     start: async () => {
@@ -152,6 +154,17 @@ test("one that was made from another image or for another workspace is not given
   setTenant(tenant("acme"));
   await refill();
   expect((await spares()).every(({ state }) => state === "stopping")).toBe(true);
+});
+
+test("a pool that a worker with a newer tenants file has filled is left alone by one with an older file", async () => {
+  const { refill, spares, setTenant, database } = await open();
+  await refill();
+  await database.updateTable("sessions").set({ tenants_generation: 7 }).execute();
+  setTenant(tenant("acme"));
+  await refill(images, 6);
+  expect(await spares()).toMatchObject([{ state: "queued" }]);
+  await refill(images, 7);
+  expect(await spares()).toMatchObject([{ state: "stopping" }]);
 });
 
 test("none is let out of the queue in the place of a session of the tenant's own", async () => {

@@ -1,5 +1,7 @@
 /** Keeps as many sessions ready ahead as tenants' `warmPools` say. Run by one process at a time. */
+import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor } from "../domain/event.ts";
+import { isBehind } from "../domain/generation.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { type Tier, tierNames } from "../domain/tiers.ts";
 import { type PodImages, warmMark } from "../domain/warmMark.ts";
@@ -15,7 +17,7 @@ export interface WarmPoolsOptions {
   creation: Pick<SessionCreation, "create">;
   queries: Pick<SessionQueries, "find">;
   commands: Pick<SessionCommands, "apply">;
-  tenants: () => Tenant[];
+  tenants: Pick<TenantsFile, "all" | "generation">;
   images: PodImages;
   /** Has the session looked at. */
   look: (sessionId: string) => void;
@@ -26,7 +28,10 @@ const actor: Actor = { name: "worker" };
 export class WarmPools {
   constructor(private readonly options: WarmPoolsOptions) {}
 
-  /** Makes and ends sessions, as far as pools differ from what they shall be. Throws if Postgres can't be asked. */
+  /**
+   * Makes and ends sessions, as far as pools differ from what they shall be. A pool with a session that has met a newer
+   * tenants file than this process's stays as it is. Throws if Postgres can't be asked.
+   */
   async refill(): Promise<void> {
     const { database, tenants, images } = this.options;
     const [spares, lately, awaited] = await Promise.all([
@@ -34,14 +39,16 @@ export class WarmPools {
       madeLately(database),
       awaitingRoom(database),
     ]);
-    for (const tenant of tenants()) {
+    for (const tenant of tenants.all()) {
       const mark = warmMark(images, tenant);
       for (const tier of tierNames) {
         const pool = poolOf(tenant.name, tier);
+        const made = spares.get(pool) ?? [];
+        if (made.some(({ tenantsGeneration }) => isBehind(tenants.generation, tenantsGeneration))) continue;
         const { make, end } = adjust({
           size: tenant.maxSessions === 0 ? 0 : tenant.warmPools[tier],
           mark,
-          spares: spares.get(pool) ?? [],
+          spares: made,
           lately: lately.get(pool) ?? 0,
           isAwaited: awaited.has(tenant.name),
         });

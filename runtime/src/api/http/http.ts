@@ -91,9 +91,10 @@ export async function createHttp(
 const letGoMs = 5_000;
 
 /**
- * Waits until the server has no connection any more, or for 5 s, and returns how many it still has. Of a client that uses one
- * at the very moment at which it is closed the request would be lost; each answer while `Health` drains asks to close it, and
- * other connections are idle. To be called when streams and WebSockets have ended, each with its connection.
+ * Waits until the server has no connection any more, and returns how many it has when the wait ends. Of a client that uses
+ * one at the very moment at which it is closed the request would be lost; each answer while `Health` drains asks to close it,
+ * and other connections are idle. To be called when streams and WebSockets have ended, each with its connection.
+ * @param limitMs how long it waits at most. Default: as long as clients keep an idle connection
  */
 export async function connectionsLetGo(server: Server, limitMs = letGoMs): Promise<number> {
   const count = promisify(server.getConnections).bind(server);

@@ -57,7 +57,8 @@ async function brokenReceiver(does: "hang" | "cut") {
 /** `isWaiting`: the senders begin when `begin` is called. */
 async function open(url: string, { allowPrivate = true, senders = 1, intervalMs = 20, isWaiting = false } = {}) {
   const { database } = await freshDatabase();
-  const sessions = recordsOn(database, cipher);
+  const by = (generation: number) => recordsOn(database, cipher, { generation });
+  const sessions = by(0);
   const deliveries = new DeliveryStore(database);
   const file = tenantsFile(tenant("acme", { webhooks: [{ url, secret }] }), tenant("beta"));
   const tenants = new TenantsFile(file, silent, 20);
@@ -82,6 +83,8 @@ async function open(url: string, { allowPrivate = true, senders = 1, intervalMs 
     onTestFinished(() => sender.onApplicationShutdown());
     return { progress, sender };
   });
+  const setFile = (generation: number, ...tenants: Tenant[]) =>
+    writeFileSync(file, JSON.stringify({ generation, tenants }));
   return {
     deliveries,
     tenants,
@@ -97,16 +100,18 @@ async function open(url: string, { allowPrivate = true, senders = 1, intervalMs 
     /** Ends the senders; what they send is sent then. */
     stop: () => Promise.all(running.map(({ sender }) => sender.onApplicationShutdown())),
     /** The stack is changed: these are the tenants from now on. */
-    setTenants: (...tenants: Tenant[]) => writeFileSync(file, JSON.stringify({ tenants })),
+    setTenants: (...tenants: Tenant[]) => setFile(1, ...tenants),
+    setFile,
     listed: async () => ((await deliveries.list({}, 100, undefined))?.items ?? []).map(toDeliveryJson),
     hurry: () => sql`update webhook_deliveries set next_at = now()`.execute(database),
-    /** Lets all sessions be a minute older. */
-    age: () => sql`update sessions set created_at = created_at - interval '1 minute'`.execute(database),
     lastAttempt: () => sql`update webhook_deliveries set next_at = now(), attempts = 11`.execute(database),
     outcomes: async () =>
       Object.fromEntries((await metrics.webhooks.get()).values.map(({ labels, value }) => [labels.outcome, value])),
-    create: async (name = "acme") =>
-      sessionOf(await sessions.creation.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, user)),
+    /** `generation`: of the tenants file of the API that does it. Default 0, as of the first file. */
+    create: async (name = "acme", generation = 0) =>
+      sessionOf(
+        await by(generation).creation.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, user),
+      ),
     end: (session: Session) =>
       sessions.commands.apply(session, { type: "stop", cause: "user", reason: "Stopped" }, user),
   };
@@ -140,7 +145,7 @@ test("each event arrives once, signed, however many workers there are; and other
 test("a new tenant's first events arrive, though its worker reads of it later than the API did", async () => {
   const { received, url } = await receiver();
   const { create, setTenants, listed, allHaveLooked } = await open(url);
-  await create("newcomer");
+  await create("newcomer", 1);
   await create();
   await allHaveLooked();
   expect(await listed()).toEqual([]);
@@ -153,10 +158,9 @@ test("a new tenant's first events arrive, though its worker reads of it later th
 
 test("a tenant that was taken out holds nobody's events up", async () => {
   const { received, url } = await receiver();
-  const { create, end, setTenants, tenants, allHaveLooked, age } = await open(url);
+  const { create, end, setTenants, tenants, allHaveLooked } = await open(url);
   const old = await create("beta");
   await allHaveLooked();
-  await age();
   setTenants(tenant("acme", { webhooks: [{ url, secret }] }));
   await until("the change is read", 30, () => tenants.get("beta") === undefined);
   await end(old);
@@ -167,6 +171,29 @@ test("a tenant that was taken out holds nobody's events up", async () => {
     () => received,
     ({ length }) => length === 1,
   );
+});
+
+test("a delivery of a webhook that its sender has not read of yet waits; one that was taken out goes", async () => {
+  const { received, url } = await receiver();
+  const { deliveries, create, begin, setFile, tenants, listed, hurry, allHaveLooked } = await open(url, {
+    isWaiting: true,
+  });
+  const webhooks = [{ url: `${url}&new=1`, secret }];
+  const newer = tenant("acme", { webhooks });
+  await create();
+  await deliveries.fanOut({ get: () => newer, generation: 2 });
+  expect(await listed()).toHaveLength(1);
+  setFile(1, tenant("acme"));
+  await until("the older file is read", 30, () => tenants.generation === 1);
+  begin();
+  await allHaveLooked();
+  expect(await listed()).toMatchObject([{ state: "pending", attempts: 1 }]);
+  expect(received).toHaveLength(0);
+  setFile(2, tenant("acme"));
+  await until("the newer file is read", 30, () => tenants.generation === 2);
+  await hurry();
+  await until("it is gone", 30, listed, ({ length }) => length === 0);
+  expect(received).toHaveLength(0);
 });
 
 test("what does not arrive is tried again under the same id, and redirects are not followed", async () => {

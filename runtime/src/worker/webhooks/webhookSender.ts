@@ -5,6 +5,7 @@
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import type { TenantsFile } from "../../config/tenantsFile.ts";
+import { isBehind } from "../../domain/generation.ts";
 import { nextAttempt } from "../../domain/webhookBackoff.ts";
 import type { Delivery, DeliveryStore } from "../../store/deliveryStore.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
@@ -20,7 +21,7 @@ const putOffError = "not sent, as the receiver did not answer the last deliverie
 
 export interface WebhookSenderOptions {
   store: Pick<DeliveryStore, "fanOut" | "take" | "putOff" | "remove" | "fail">;
-  tenants: Pick<TenantsFile, "get" | "isBehind">;
+  tenants: Pick<TenantsFile, "get" | "generation">;
   metrics: Pick<Metrics, "webhooks">;
   logger: Logger;
   /** Whether webhooks may go to private addresses, and by plain http. */
@@ -92,11 +93,11 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
 
   /** `note` is told whether the receiver can be reached and is well. */
   async #attempt(delivery: Delivery, note: (isAlive: boolean) => void): Promise<void> {
-    const { id, url, attempts, event, secondsOld } = delivery;
+    const { id, url, attempts, event, tenantsGeneration } = delivery;
     const { store, tenants, metrics, logger, allowPrivate } = this.options;
     const webhook = tenants.get(event.tenant)?.webhooks.find((one) => one.url === url);
     if (webhook === undefined) {
-      if (tenants.isBehind(secondsOld)) return; // in a minute it is another's
+      if (isBehind(tenants.generation, tenantsGeneration)) return; // in a minute it is another's
       return store.remove(id); // taken out of the config meanwhile
     }
 
