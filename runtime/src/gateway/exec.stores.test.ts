@@ -123,7 +123,7 @@ test("a client that leaves hangs up", async () => {
   const { api, id, berthd } = await openSession({}, withExec());
   const origin = await listen(api);
   const file = join(berthd.scratch, "alive");
-  const script = `touch ${file}; trap 'rm ${file}; exit' HUP; while true; do sleep 0.05; done`;
+  const script = `trap 'rm ${file}; exit' HUP; touch ${file}; while true; do sleep 0.05; done`;
   const { socket } = await run(origin, id, ["sh", "-c", script]);
   await until("it runs", 30, () => existsSync(file));
   socket.terminate();
