@@ -23,6 +23,14 @@ const withSidecar = (status: V1PodStatus, agent: V1ContainerState, proxy: V1Cont
     containerStatuses: [container("agent", agent)],
   });
 
+/** A pod of an image without berthd and without a desktop. */
+const withoutDesktop = (agent: V1ContainerState, copy: V1ContainerState): V1Pod =>
+  pod({
+    phase: "Pending",
+    initContainerStatuses: [container("copy-berthd", copy)],
+    containerStatuses: [container("agent", agent)],
+  });
+
 const container = (name: string, state: V1ContainerState) => ({
   name,
   state,
@@ -92,6 +100,18 @@ test.each([
     "help",
   ],
   ["desktop starting", pod({ phase: "Running" }, { running: {} }), "The desktop is starting", "time"],
+  [
+    "starting without a desktop, after the copy of berthd",
+    withoutDesktop({ running: {} }, { terminated: { exitCode: 0 } }),
+    "It is starting",
+    "time",
+  ],
+  [
+    "being created while berthd is copied",
+    withoutDesktop({ waiting: { reason: "PodInitializing" } }, { running: {} }),
+    "Its containers are being created",
+    "time",
+  ],
 ])("on its way: %s", (_name, given, reason, needs) => {
   expect(viewPod(given)).toEqual({ is: "pending", reason, needs });
 });

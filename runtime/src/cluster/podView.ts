@@ -103,12 +103,10 @@ function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {
       return { is: "pending", reason: withDetail(`${blocker} (${name})`, state?.waiting?.message), needs: "help" };
     }
   }
-  const waiting = containers.length === 0 || containers.some((container) => container.state?.running === undefined);
-  return {
-    is: "pending",
-    reason: waiting ? "Its containers are being created" : "The desktop is starting",
-    needs: "time",
-  };
+  // The copy of berthd has ended by the time the others run.
+  const waiting = containers.length === 0 || containers.some(({ state }) => !state?.running && !state?.terminated);
+  const what = containers.some(({ name }) => name === "vnc-proxy") ? "The desktop is starting" : "It is starting";
+  return { is: "pending", reason: waiting ? "Its containers are being created" : what, needs: "time" };
 }
 
 function viewEnd({ name, state }: V1ContainerStatus): PodView | undefined {

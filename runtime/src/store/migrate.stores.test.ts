@@ -18,6 +18,7 @@ test("migrations run once, however often and by however many they are started", 
     "0009_rooms",
     "0011_session_logs",
     "0012_generations",
+    "0013_session_images",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

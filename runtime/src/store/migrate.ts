@@ -12,6 +12,7 @@ import * as tasksOfEnded from "./migrations/0008_tasks_of_ended.ts";
 import * as rooms from "./migrations/0009_rooms.ts";
 import * as sessionLogs from "./migrations/0011_session_logs.ts";
 import * as generations from "./migrations/0012_generations.ts";
+import * as sessionImages from "./migrations/0013_session_images.ts";
 
 // Imported one by one, so that the compiler sees them and no folder is read at run time.
 const migrations: Record<string, Migration> = {
@@ -25,6 +26,7 @@ const migrations: Record<string, Migration> = {
   "0009_rooms": rooms,
   "0011_session_logs": sessionLogs,
   "0012_generations": generations,
+  "0013_session_images": sessionImages,
 };
 
 /**

@@ -78,6 +78,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
     config: {
       tokenKey: "0123456789abcdef0123456789abcdef",
       AGENT_IMAGE: options.image ?? debianImage,
+      AGENT_IMAGE_HAS_BERTHD: true,
       BERTHD_IMAGE: debianImage,
       SESSION_URL: "http://127.0.0.1:1",
       MAX_STARTING: options.maxStarting ?? 10,

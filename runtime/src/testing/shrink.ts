@@ -9,9 +9,10 @@ export const waitForEnd = "trap 'exit 0' TERM; sleep infinity & wait";
 
 /** The pod with a shell in place of its programs and next to no resources; `agent` is what the agent's container runs. */
 export function shrink(pod: V1Pod, agent: string): V1Pod {
+  const commands: Record<string, string> = { agent, "copy-berthd": "exit 0" };
   const small = ({ startupProbe: _, ...container }: V1Container): V1Container => ({
     ...container,
-    command: ["sh", "-c", container.name === "agent" ? agent : waitForEnd],
+    command: ["sh", "-c", commands[container.name] ?? waitForEnd],
     resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
   });
   const { initContainers = [], containers = [] } = pod.spec ?? {};
