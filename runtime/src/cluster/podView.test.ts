@@ -279,3 +279,12 @@ test("reasons are one line of at most 300 characters", () => {
   );
   expect(view).toMatchObject({ reason: expect.stringMatching(/^[^\n]{300}$/) });
 });
+
+test("a pod into which berthd could not be copied says so, and not that its agent failed", () => {
+  const failed = withoutDesktop({ waiting: { reason: "PodInitializing" } }, { terminated: { exitCode: 1 } });
+  expect(viewPod({ ...failed, status: { ...failed.status, phase: "Failed" } })).toEqual({
+    is: "broken",
+    cause: "rejected",
+    reason: "berthd could not be copied into the session's pod (exit code 1)",
+  });
+});

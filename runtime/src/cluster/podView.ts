@@ -49,6 +49,11 @@ export function viewPod(pod: V1Pod | undefined): PodView {
     const ended = viewEnd(container);
     if (ended !== undefined) return ended;
   }
+  const copy = status?.initContainerStatuses?.find(({ name }) => name === "copy-berthd")?.state?.terminated;
+  if (copy !== undefined && copy.exitCode !== 0) {
+    const reason = `berthd could not be copied into the session's pod (exit code ${copy.exitCode})`;
+    return { is: "broken", cause: "rejected", reason: withDetail(reason, copy.message) };
+  }
   if (status?.phase === "Failed") return { is: "broken", cause: "agent-error", reason: "The session's pod failed" };
   if (status?.phase === "Succeeded") return { is: "finished", reason: "The agent exited" };
   const ready = status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True");
