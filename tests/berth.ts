@@ -14,7 +14,12 @@ export interface Session {
   links: { self: string; desktop: string };
 }
 
-export const { apiUrl, tenantKeys } = await stackOutputs("dev");
+export let { apiUrl, tenantKeys } = await stackOutputs("dev");
+
+/** Reads both again, for a test that has made the stack anew. */
+export async function readOutputs(): Promise<void> {
+  ({ apiUrl, tenantKeys } = await stackOutputs("dev"));
+}
 
 /** The key of the tenant in the stack `dev`. */
 export function keyOf(tenant: "acme" | "globex"): string {

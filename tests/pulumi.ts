@@ -24,6 +24,8 @@ export interface Run {
 }
 
 interface Options {
+  /** Default: up. A preview tells what an `up` would do. */
+  command?: "up" | "preview";
   /** Changes the config of Pulumi.dev.yaml for this run. */
   change?: (file: StackFile) => void;
   /** The checkout whose program runs. Default: this one. */
@@ -33,14 +35,16 @@ interface Options {
 }
 
 /** Never throws: what failed is in the answer. */
-export async function up({ change = () => {}, checkout = root, flags = [] }: Options = {}): Promise<Run> {
+export async function up(options: Options = {}): Promise<Run> {
+  const { command = "up", change = () => {}, checkout = root, flags = [] } = options;
   const folder = await mkdtemp(join(tmpdir(), "berth-up-"));
   try {
     const [config, log] = [join(folder, "Pulumi.dev.yaml"), join(folder, "events")];
     const file = parse(await readFile(join(root, "Pulumi.dev.yaml"), "utf8")) as StackFile;
     change(file);
     await writeFile(config, stringify(file));
-    const what = ["up", "--stack", "dev", "--yes", "--skip-preview", "--non-interactive", "--color", "never"];
+    const unasked = command === "up" ? ["--yes", "--skip-preview"] : [];
+    const what = [command, "--stack", "dev", ...unasked, "--non-interactive", "--color", "never"];
     const { failed, all } = await execa("pulumi", [...what, "--config-file", config, "--event-log", log, ...flags], {
       cwd: checkout,
       // Pulumi hides the log of its events unless it is asked for its debug commands.
@@ -57,8 +61,14 @@ export async function up({ change = () => {}, checkout = root, flags = [] }: Opt
 /** The same, but throws what Pulumi wrote where it failed. */
 export async function upOrThrow(options: Options = {}): Promise<Run> {
   const run = await up(options);
-  if (run.failed) throw new Error(`\`pulumi up\` failed:\n${run.output}`);
+  if (run.failed) throw new Error(`\`pulumi ${options.command ?? "up"}\` failed:\n${run.output}`);
   return run;
+}
+
+/** Takes all of the stack away. The stack itself stays, and has nothing. */
+export async function destroyOrThrow(): Promise<void> {
+  const flags = ["--yes", "--skip-preview", "--non-interactive", "--color", "never"];
+  await execa("pulumi", ["destroy", "--stack", "dev", ...flags], { cwd: root, env: stackEnvironment() });
 }
 
 /** Brings the stack up with a changed config, and in the clean-up, also after a failure, back to what its file says. */

@@ -21,12 +21,27 @@ export interface RecordedResource {
 const infra = fileURLToPath(new URL("../", import.meta.url));
 const makers = new WeakMap<RecordedResource, string[]>();
 const timeouts = new WeakMap<RecordedResource, pulumi.CustomTimeouts>();
+const identities = new WeakMap<RecordedResource, Identity>();
 
 /** The files of infra/ that were running when the resource was made, the innermost first, relative to infra/. */
 export const filesThatMade = (resource: RecordedResource): string[] => makers.get(resource) ?? [];
 
 /** How long Pulumi waits for the resource; undefined: as long as the provider says. */
 export const timeoutsOf = (resource: RecordedResource): pulumi.CustomTimeouts | undefined => timeouts.get(resource);
+
+/** By what the engine knows a resource. */
+export interface Identity {
+  urn: string;
+  /** The URNs under which it may be in a state that an older version has written: its aliases, and those by its parent's. */
+  formerUrns: string[];
+}
+
+/** By what the engine knows the resource. */
+export const identityOf = (resource: RecordedResource): Identity => {
+  const identity = identities.get(resource);
+  if (identity === undefined) throw new Error(`${key(resource)} was not recorded`);
+  return identity;
+};
 
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
 
@@ -89,6 +104,7 @@ export async function recordStack(
   const retainedOnes = new Set<string>();
   const made = new Map<string, string[]>();
   const limited = new Map<string, pulumi.CustomTimeouts>();
+  const registered = new Map<string, pulumi.ResourceTransformationArgs>();
   await pulumi.runtime.setMocks(
     {
       newResource: (given) => {
@@ -121,7 +137,9 @@ export async function recordStack(
   const { clock } = await import("../kubernetes/clock.ts");
   clock.now = () => new Date("2026-01-01T00:00:00Z");
   await pulumi.runtime.runInPulumiStack(() => {
-    pulumi.runtime.registerStackTransformation(({ type, name, opts }) => {
+    pulumi.runtime.registerStackTransformation((args) => {
+      const { type, name, opts } = args;
+      registered.set(key({ type, name }), args);
       if (opts.protect) protectedOnes.add(key({ type, name }));
       if (opts.retainOnDelete) retainedOnes.add(key({ type, name }));
       if (opts.customTimeouts) limited.set(key({ type, name }), opts.customTimeouts);
@@ -131,10 +149,27 @@ export async function recordStack(
     return import("../index.ts");
   });
   await pulumi.runtime.disconnect(); // after the last resource is registered
+  for (const resource of recorded) {
+    const args = registered.get(key(resource));
+    if (args) identities.set(resource, await identify(args));
+  }
   return recorded.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 const key = ({ type, name }: Pick<RecordedResource, "type" | "name">) => `${type} ${name}`;
+
+/** Once the resource is constructed. */
+export async function identify({ resource, type, name, opts }: pulumi.ResourceTransformationArgs): Promise<Identity> {
+  const { __parentResource: parent } = resource as { __parentResource?: pulumi.Resource & { __name: string } };
+  const former = parent ? pulumi.allAliases(opts.aliases ?? [], name, type, parent, parent.__name) : [];
+  // The engine leaves the stack out of a URN, and the mocks do not.
+  const asEngine = (urn: string) => urn.replace("::pulumi:pulumi:Stack$", "::");
+  return new Promise((resolve) => {
+    pulumi
+      .all([resource.urn, pulumi.all(former)])
+      .apply(([urn, others]) => resolve({ urn: asEngine(urn), formerUrns: others.map(asEngine) }));
+  });
+}
 
 /** The files of infra/ in the stack of calls. */
 function runningFiles(): string[] {

@@ -46,6 +46,15 @@ export async function labelOf(name: string, label: string): Promise<string | nul
   return image.config?.Labels?.[label] ?? null;
 }
 
+/** Gives an image of the local registry another tag of its repository too. */
+export async function nameAlso(name: string, other: string): Promise<void> {
+  const { repository, tag } = split(name);
+  const response = await call(repository, `manifests/${tag}`, { headers: { accept: manifestTypes.join(", ") } });
+  const headers = { "content-type": response.headers.get("content-type") ?? "" };
+  const body = await response.text();
+  await call(repository, `manifests/${split(other).tag}`, { method: "PUT", headers, body });
+}
+
 /** Copies an image of the local registry into `dir`: a manifest named `key` and the blobs, shared among images. */
 export async function saveImage(name: string, dir: string, key: string): Promise<void> {
   const { repository, tag } = split(name);

@@ -35,6 +35,19 @@ export const forgetMigration = () =>
     `alter table if exists sessions drop column if exists proof; delete from kysely_migration where name = '${proofMigration}'`,
   );
 
+/** The sessions of the upgrade's proof that ended long ago have this tenant, and those that it keeps in the queue this label. */
+export const endedTenant = "ended-before";
+export const queuedLabel = { proof: "upgrade" };
+
+/** Removes what the upgrade's proof writes into the database, and so ends its writer. */
+export const forgetUpgrade = () => {
+  const made = `sessions where tenant = '${endedTenant}' or (state = 'queued' and labels @> '${JSON.stringify(queuedLabel)}')`;
+  return query(`
+    drop table if exists upgrade_proof;
+    delete from session_events where session_id in (select id from ${made});
+    delete from ${made}`);
+};
+
 /** Takes away the limit that the autoscaling's proof sets, so that jobs are taken as fast as there are workers for them. */
 export const releaseQueue = () => withQueue("await queue.removeGlobalRateLimit(); await queue.removeRateLimitKey()");
 

@@ -4,12 +4,15 @@
  */
 import { kubectl } from "../../local/cluster/index.ts";
 import { nodeName } from "../../local/lib/paths.ts";
-import { forgetMigration, releaseQueue } from "./platform.ts";
+import { removeVersionBefore } from "../version-before.ts";
+import { forgetMigration, forgetUpgrade, releaseQueue } from "./platform.ts";
 
 const parts: Record<string, () => Promise<unknown>> = {
   "the node takes pods": () => kubectl(["uncordon", nodeName]),
   "the queue has no limit": releaseQueue,
   "the database has no migration of the rollout's proof": forgetMigration,
+  "the database has nothing of the upgrade's proof": forgetUpgrade,
+  "there is no worktree of the upgrade's proof": removeVersionBefore,
 };
 
 for (const [what, undo] of Object.entries(parts)) {

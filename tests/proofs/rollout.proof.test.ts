@@ -79,7 +79,7 @@ export const up = (db: Kysely<unknown>) => db.schema.alterTable("sessions").addC
   const text = await readFile(at("migrate.ts"), "utf8");
   await writeFile(
     at("migrate.ts"),
-    `import * as proof from "./migrations/${proofMigration}.ts";\n${text.replace(/(?<=Migration> = \{\n)/, `  "${proofMigration}": proof,\n`)}`,
+    `import * as proof from "./migrations/${proofMigration}.ts";\n${text.replace(/(?<=const migrations: .* = \{\n)/, `  "${proofMigration}": proof,\n`)}`,
   );
   return folder;
 }

@@ -21,17 +21,22 @@ export class Viewer {
   #lostAt: number | undefined;
   #tries = 0;
 
-  readonly #tenant: Tenant;
-  readonly #id: string;
+  readonly #url: string;
+  readonly #headers: Record<string, string>;
 
-  private constructor(tenant: Tenant, id: string) {
-    this.#tenant = tenant;
-    this.#id = id;
+  private constructor(url: string, headers: Record<string, string>) {
+    this.#url = url;
+    this.#headers = headers;
   }
 
-  /** Resolves when the desktop is there. */
-  static async open(tenant: Tenant, id: string): Promise<Viewer> {
-    const viewer = new Viewer(tenant, id);
+  /**
+   * Resolves when the desktop is there.
+   * @param ticket what lets the viewer in. Default: the tenant's key
+   */
+  static async open(tenant: Tenant, id: string, ticket?: string): Promise<Viewer> {
+    const viewer = ticket
+      ? new Viewer(`${desktopUrl(id)}?ticket=${ticket}`, {})
+      : new Viewer(desktopUrl(id), { authorization: `Bearer ${keyOf(tenant)}` });
     await viewer.#connect();
     return viewer;
   }
@@ -46,7 +51,7 @@ export class Viewer {
   }
 
   async #connect(): Promise<void> {
-    const { socket } = await openDesktop(desktopUrl(this.#id), { authorization: `Bearer ${keyOf(this.#tenant)}` });
+    const { socket } = await openDesktop(this.#url, this.#headers);
     this.#socket = socket;
     if (this.#lostAt !== undefined) this.losses.push({ ms: performance.now() - this.#lostAt, tries: this.#tries });
     this.#lostAt = undefined;

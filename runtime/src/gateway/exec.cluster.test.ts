@@ -1,4 +1,5 @@
 /** Logs of a real pod and commands in it, with exactly the rights that the API has. */
+import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/client-node";
@@ -24,8 +25,9 @@ import { WebSockets } from "./webSockets.ts";
 const place = useCluster({ exec: true });
 const { namespace } = place;
 
-/** A configuration for a ServiceAccount with these rights in the namespace. */
-async function withRights(name: string, rules: { resource: string; verbs: string[] }[]): Promise<KubeConfig> {
+/** A configuration for a new ServiceAccount with these rights in the namespace. */
+async function withRights(rules: { resource: string; verbs: string[] }[]): Promise<KubeConfig> {
+  const name = `api-${randomUUID()}`;
   const rbac = loadKubeConfig().makeApiClient(RbacAuthorizationV1Api);
   const metadata = { name };
   await admin.createNamespacedServiceAccount({ namespace, body: { metadata } });
@@ -68,7 +70,7 @@ async function runningSession() {
 
 test("the log is read and followed with the right to it alone, which gives no other", async () => {
   const { session } = await runningSession();
-  const config = await withRights("api-logs", logsOnly);
+  const config = await withRights(logsOnly);
   const pods = new PodAccess(config);
   const end = new AbortController();
   const log = await pods.logs(session, { ...options, follow: true }, end.signal);
@@ -96,7 +98,7 @@ test("the log is read and followed with the right to it alone, which gives no ot
 
 test("a command runs, gets its input, tells its outputs apart and how it ended, and counts as activity", async () => {
   const { session, records, database } = await runningSession();
-  const pods = new PodAccess(await withRights("api-exec", execToo));
+  const pods = new PodAccess(await withRights(execToo));
   const tenants = new TenantsFile(tenantsFile(place.acme), silent);
   const redis = connectRedis(storesConfig("none", "", place.stores), silent);
   await until(

@@ -18,7 +18,7 @@ import { Claims } from "../queue/claims.ts";
 import { connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { connectDatabase, isDatabaseUnavailable } from "../store/database.ts";
-import { migrate } from "../store/migrate.ts";
+import { isTableInUse, migrate } from "../store/migrate.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Tasks } from "../store/tasks.ts";
@@ -105,7 +105,7 @@ async function runWorker(): Promise<void> {
 async function runMigrations(): Promise<void> {
   const config = loadDatabaseConfig(process.env);
   const logger = createLogger(config.LOG_LEVEL, "migrate");
-  const database = connectDatabase(config);
+  const database = connectDatabase(config, { patient: true });
   try {
     const done = await onceDatabaseAnswers(() => migrate(database), logger);
     logger.info({ migrations: done }, done.length > 0 ? "migrations ran" : "the database is up to date");
@@ -132,14 +132,15 @@ async function runCleanup(): Promise<void> {
   }
 }
 
-/** Right after an installation Postgres may still be starting. */
+/** Right after an installation Postgres may still be starting, and a dump holds the tables that a migration changes. */
 function onceDatabaseAnswers<T>(work: () => Promise<T>, logger: Logger): Promise<T> {
   return pRetry(work, {
     retries: 30,
     minTimeout: 1_000,
     factor: 1,
-    shouldRetry: ({ error }) => isDatabaseUnavailable(error),
-    onFailedAttempt: ({ error }) => logger.warn({ err: error }, "the database does not answer yet"),
+    shouldRetry: ({ error }) => isDatabaseUnavailable(error) || isTableInUse(error),
+    onFailedAttempt: ({ error }) =>
+      logger.warn({ err: error }, isTableInUse(error) ? "a table is in use" : "the database does not answer yet"),
   });
 }
 

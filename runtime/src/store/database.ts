@@ -7,8 +7,14 @@ import type { Schema } from "./schema.ts";
 
 export type Database = Kysely<Schema>;
 
-/** A lazy pool of at most POSTGRES_POOL connections: nothing connects until the first query, and no query waits without end. */
-export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LOG_LEVEL">): Database {
+/**
+ * A lazy pool of at most POSTGRES_POOL connections: nothing connects until the first query, and no query waits without end.
+ * @param patient whether statements may take any time, as those of migrations on large tables do. Default: 10 seconds
+ */
+export function connectDatabase(
+  config: Omit<DatabaseConfig, "SECRETS_DIR" | "LOG_LEVEL">,
+  { patient = false }: { patient?: boolean } = {},
+): Database {
   const pool = new pg.Pool({
     host: config.POSTGRES_HOST,
     port: config.POSTGRES_PORT,
@@ -19,8 +25,7 @@ export function connectDatabase(config: Omit<DatabaseConfig, "SECRETS_DIR" | "LO
     application_name: "berth",
     max: config.POSTGRES_POOL,
     connectionTimeoutMillis: 3_000,
-    statement_timeout: 10_000,
-    query_timeout: 12_000,
+    ...(!patient && { statement_timeout: 10_000, query_timeout: 12_000 }),
     // A node that dies in the middle of a transaction would hold its locks for as long as TCP keeps the connection: hours.
     idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,

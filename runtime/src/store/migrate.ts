@@ -1,5 +1,15 @@
-/** Brings the database's tables up to this version of the program. */
-import { sql } from "kysely";
+/**
+ * Brings the database's tables up to this version of the program, while pods of the version before go on reading and writing.
+ * So no migration may hold a lock that they wait for:
+ *
+ * - Each migration commits by itself, and waits for a second only for a table that somebody else uses: whoever comes behind
+ *   a migration that waits, waits with it.
+ * - Rows are changed by the page, and indexes of tables that have rows are made with `addIndex`. Such a migration says
+ *   `export const transaction = false`: its statements commit one by one, and each must be harmless a second time.
+ * - Migrations only ever add, so that the version before can be brought back.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Kysely, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 import type { Database } from "./database.ts";
 import * as sessions from "./migrations/0001_sessions.ts";
@@ -12,10 +22,14 @@ import * as tasksOfEnded from "./migrations/0008_tasks_of_ended.ts";
 import * as rooms from "./migrations/0009_rooms.ts";
 import * as sessionLogs from "./migrations/0011_session_logs.ts";
 import * as generations from "./migrations/0012_generations.ts";
-import * as sessionImages from "./migrations/0013_session_images.ts";
+import * as deliveriesByUrl from "./migrations/0013_deliveries_by_url.ts";
+import * as sessionImages from "./migrations/0014_session_images.ts";
+
+/** A migration, with `transaction: false` if it runs without one. */
+type Step = Migration & { transaction?: false };
 
 // Imported one by one, so that the compiler sees them and no folder is read at run time.
-const migrations: Record<string, Migration> = {
+export const migrations: Record<string, Step> = {
   "0001_sessions": sessions,
   "0002_lifecycle": lifecycle,
   "0004_webhooks": webhooks,
@@ -26,20 +40,74 @@ const migrations: Record<string, Migration> = {
   "0009_rooms": rooms,
   "0011_session_logs": sessionLogs,
   "0012_generations": generations,
-  "0013_session_images": sessionImages,
+  "0013_deliveries_by_url": deliveriesByUrl,
+  "0014_session_images": sessionImages,
 };
 
+/** How often it is asked whether another process that migrates is through, in milliseconds. */
+const pollMs = 250;
+
 /**
- * Runs what has not run yet, all in one transaction under a lock in Postgres; returns the names of what ran. Where a later
- * version has been before, its migrations stay: migrations only ever add, so that an older version can be brought back.
+ * Runs what has not run yet; returns the names of what ran. Processes that do so at the same time wait for each other. Where a
+ * later version has been before, its migrations stay. What ran before an error stays too, and the next call goes on there.
+ * @throws an error that `isTableInUse` knows where somebody held a table for too long
  */
 export async function migrate(database: Database): Promise<string[]> {
-  if (await isMigrated(database)) return [];
-  const migrator = new Migrator({ db: database, provider: { getMigrations: async () => migrations } });
-  const { error, results } = await migrator.migrateToLatest();
-  if (error !== undefined) throw error;
-  return (results ?? []).filter((result) => result.status === "Success").map((result) => result.migrationName);
+  while (!(await isMigrated(database))) {
+    const done = await database.connection().execute((connection) => ifAlone(connection, () => runAll(connection)));
+    if (done !== undefined) return done;
+    await sleep(pollMs);
+  }
+  return [];
 }
+
+/** Whether the error means that a migration did not get a table's lock, because somebody else has it: later it may. */
+export const isTableInUse = (error: unknown): boolean =>
+  ["55P03", "40P01"].includes(`${(error as { code?: unknown }).code}`); // lock_not_available, deadlock_detected
+
+/**
+ * Runs the work unless another process does so; then undefined. No process waits for the lock inside a statement: that
+ * statement would be a transaction, and an index that is made beside writers waits for all transactions.
+ */
+async function ifAlone<T>(connection: Database, work: () => Promise<T>): Promise<T | undefined> {
+  const lock = sql`hashtext('migrations')`;
+  const { rows } = await sql<{ alone: boolean }>`select pg_try_advisory_lock(${lock}) as alone`.execute(connection);
+  if (!rows[0]?.alone) return undefined;
+  try {
+    return await work();
+  } finally {
+    // Where the connection is broken, the lock has gone with it.
+    await sql`select pg_advisory_unlock(${lock})`.execute(connection).catch(() => {});
+  }
+}
+
+async function runAll(database: Database): Promise<string[]> {
+  const provider = { getMigrations: async () => impatient(migrations) };
+  const migrator = new Migrator({ db: database, provider });
+  const done: string[] = [];
+  for (const { name, executedAt } of await migrator.getMigrations()) {
+    if (executedAt !== undefined) continue;
+    const disableTransactions = migrations[name]?.transaction === false;
+    const { error } = await migrator.migrateUp({ disableTransactions });
+    if (error !== undefined) throw error;
+    done.push(name);
+  }
+  return done;
+}
+
+/** The migrations, of which those with a transaction give up after a second of waiting for a lock. */
+const impatient = (steps: Record<string, Step>): Record<string, Migration> =>
+  Object.fromEntries(
+    Object.entries(steps).map(([name, { up, transaction = true }]) => [
+      name,
+      {
+        up: async (db: Kysely<unknown>) => {
+          if (transaction) await sql`set local lock_timeout = '1s'`.execute(db);
+          await up(db);
+        },
+      },
+    ]),
+  );
 
 /** Whether every migration of this program has run. Throws if Postgres can't be asked. */
 export async function isMigrated(database: Database): Promise<boolean> {

@@ -45,6 +45,22 @@ test("a view link is good by its own time, an interactive ticket by the credenti
   expect(new Set(await Promise.all(others.map(async (text) => (await tickets.verify(text))?.id))).size).toBe(2);
 });
 
+test("a ticket that an older version made before an upgrade is good until its own end", async () => {
+  const tickets = new Tickets(key);
+  const end = Math.floor(Date.now() / 1000) + 3_600;
+  const old = await new SignJWT({ tenant: "acme", mode: "view" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject(ticket.sessionId)
+    .setAudience("berth-desktop")
+    .setIssuedAt()
+    .setExpirationTime(end)
+    .sign(new TextEncoder().encode(key));
+  const seen = await tickets.verify(old);
+  expect(seen).toMatchObject({ mode: "view", credential: { is: "link", tenant: "acme", expiresAt: end * 1_000 } });
+  expect(seen?.id).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  expect((await tickets.verify(old))?.id).toBe(seen?.id);
+});
+
 test("each session has a proxy token of its own, the same every time", () => {
   expect(proxyToken(key, "a")).toBe(proxyToken(key, "a"));
   expect(proxyToken(key, "a")).not.toBe(proxyToken(key, "b"));

@@ -1,5 +1,5 @@
 /** Desktop tickets: a short-lived permission to see one session's desktop, made to be put into a link. */
-import { createHmac, randomUUID } from "node:crypto";
+import { createHash, createHmac, randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { Credential } from "./credential.ts";
@@ -13,7 +13,8 @@ const Claims = z.object({
   tenant: z.string(),
   mode: z.enum(["interactive", "view"]),
   exp: z.number(),
-  jti: z.string(),
+  /** Tickets of Berth before the places of desktops were counted have none. */
+  jti: z.string().optional(),
   by: Credential.optional(),
 });
 
@@ -75,7 +76,8 @@ export class Tickets {
         audience,
         requiredClaims: ["exp"],
       });
-      const { sub: sessionId, tenant, mode, exp, jti: id, by } = Claims.parse(payload);
+      const { sub: sessionId, tenant, mode, exp, jti, by } = Claims.parse(payload);
+      const id = jti ?? createHash("sha256").update(ticket).digest("base64url");
       const credential = by ?? { is: "link", tenant, expiresAt: exp * 1_000 };
       return { sessionId, tenant, mode, id, credential };
     } catch {

@@ -1,0 +1,45 @@
+/** Somebody who writes into the sessions' table all the time, as pods of the version before do while migrations run. */
+import { query } from "./platform.ts";
+
+export interface Writer {
+  /** Ends it. Returns how many writes were committed, and what went wrong: a write that waited for a lock for over 3 s. */
+  stop: () => Promise<{ writes: number; failed: string[] }>;
+}
+
+/** Ten writes a second, each a transaction of its own, until the table is gone or it is told to stop, an hour at most. */
+const loop = `
+  do $$ begin
+    perform set_config('lock_timeout', '3s', false);
+    for turn in 1..36000 loop
+      exit when to_regclass('upgrade_proof') is null;
+      update sessions set last_active_at = last_active_at where id in (select id from sessions limit 1);
+      update upgrade_proof set writes = writes + 1;
+      exit when (select stopped from upgrade_proof);
+      commit;
+      perform pg_sleep(0.1);
+      commit;
+    end loop;
+  end $$`;
+
+export async function startWriter(): Promise<Writer> {
+  await query("create table upgrade_proof (writes integer not null, stopped boolean not null)");
+  await query("insert into upgrade_proof values (0, false)");
+  const failed: string[] = [];
+  let stopped = false;
+  const run = async () => {
+    // Where Postgres is restarted, the connection breaks, and the writer comes again.
+    while (!stopped)
+      await query(loop).catch(({ message }: Error) => {
+        if (/lock timeout/.test(message)) failed.push(message);
+      });
+  };
+  const running = run();
+  return {
+    stop: async () => {
+      stopped = true;
+      await query("update upgrade_proof set stopped = true");
+      await running;
+      return { writes: Number(await query("select writes from upgrade_proof")), failed };
+    },
+  };
+}

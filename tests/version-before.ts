@@ -1,0 +1,64 @@
+/** The version from which stacks are upgraded, as infra/testdata/upgrade-from.golden.json names it. */
+import { readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { parse } from "yaml";
+import { baseImages } from "../local/images/list.ts";
+import { isInRegistry, nameAlso, repositoryOf } from "../local/images/registry.ts";
+import { root } from "../local/lib/paths.ts";
+import type { StackFile } from "./pulumi.ts";
+
+const { commit } = JSON.parse(readFileSync(join(root, "infra", "testdata", "upgrade-from.golden.json"), "utf8")) as {
+  commit: string;
+};
+
+/** Always the same place, outside of the checkout, so that what an interrupted run left is found and removed. */
+const folder = join(tmpdir(), `berth-${commit.slice(0, 12)}`);
+
+const git = (...args: string[]) => execa("git", args, { cwd: root });
+
+/** @throws Error that says what to do, where the clone has not the history in which the commit is */
+export async function checkHistory(clone = root): Promise<void> {
+  const { failed } = await execa("git", ["cat-file", "-e", `${commit}^{commit}`], { cwd: clone, reject: false });
+  if (failed)
+    throw new Error(
+      `This clone has no commit ${commit}, from which the proof upgrades: run \`git fetch --unshallow origin\`, then the proof again.`,
+    );
+}
+
+/**
+ * Makes a worktree of the version, with its own npm packages, and returns its folder. Its base images are in the local
+ * registry then: those of this version, by the names that the version before knows them by.
+ */
+export async function versionBefore(): Promise<string> {
+  await checkHistory();
+  await removeVersionBefore();
+  await git("worktree", "add", "--detach", folder, commit);
+  await execa("sh", ["local/setup.sh"], { cwd: folder });
+  for (const { tag } of baseImages) {
+    for (const before of await namesBefore(repositoryOf(tag)))
+      if (!(await isInRegistry(before))) await nameAlso(tag, before);
+  }
+  return folder;
+}
+
+/** Removes the worktree, if there is one. */
+export async function removeVersionBefore(): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  await git("worktree", "prune");
+}
+
+/** The names with tags by which the version's stack knows images of the repository. */
+async function namesBefore(repository: string): Promise<string[]> {
+  const pattern = `${repository.replaceAll(".", "\\.")}:[A-Za-z0-9._-]+`;
+  const { stdout } = await execa("git", ["grep", "-hoE", pattern, commit, "--", "infra"], { cwd: root, reject: false });
+  return [...new Set(stdout.split("\n").filter(Boolean))];
+}
+
+/** The version's own config of the stack `dev`, in the places of this machine as it is now. */
+export function configBefore({ config: now }: StackFile): StackFile["config"] {
+  const { config } = parse(readFileSync(join(folder, "Pulumi.dev.yaml"), "utf8")) as StackFile;
+  const places = ["context", "registry", "baseRegistry", "publicUrl", "buildNetwork"].map((key) => `berth:${key}`);
+  return { ...config, ...Object.fromEntries(places.map((key) => [key, now[key]])) };
+}
