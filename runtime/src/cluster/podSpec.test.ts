@@ -138,7 +138,11 @@ test("an image without berthd gets it from the platform's, by a volume that the 
   expect(copy?.volumeMounts).toEqual([{ name: "berthd", mountPath: "/opt/berth/bin" }]);
   expect(proxy?.name).toBe("vnc-proxy");
   const [container] = spec?.containers ?? [];
-  expect(container).toMatchObject({ image: "debian@sha256:123", command: ["/opt/berth/bin/berthd", "session"] });
+  expect(container).toMatchObject({
+    image: "debian@sha256:123",
+    command: ["/opt/berth/bin/berthd", "session"],
+    workingDir: "/home/agent/workspace",
+  });
   expect(container?.startupProbe?.exec?.command).toEqual(["/opt/berth/bin/berthd", "ready", "6080"]);
   expect(container?.volumeMounts?.at(-1)).toEqual({ name: "berthd", mountPath: "/opt/berth/bin", readOnly: true });
   expect(spec?.volumes?.at(-1)).toEqual({ name: "berthd", emptyDir: { sizeLimit: "32Mi" } });

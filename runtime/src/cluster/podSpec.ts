@@ -165,12 +165,13 @@ function agent(
     name: "agent",
     image: image.reference,
     command: [berthd, "session"],
+    // Programs start here, and not in the image's own, which may be a folder that this user can't enter.
+    workingDir: workspaceDir,
     envFrom: [{ configMapRef: { name: "agent-config" } }],
     env: [
       { name: "BERTH_SESSION_ID", value: session.id },
       { name: "BERTH_URL", value: sessionUrl },
       { name: "BERTH_DESKTOP", value: session.desktop ? "yes" : "no" },
-      { name: "BERTH_WORKSPACE", value: workspaceDir },
     ],
     ports: [{ name: "metrics", containerPort: metricsPort }],
     resources: agentResources(session.tier),

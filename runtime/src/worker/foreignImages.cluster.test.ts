@@ -62,7 +62,8 @@ beforeAll(async () => {
   const { original, built, berthd } = await testImages();
   const golang = "docker.io/library/golang:1.26.8-bookworm";
   const debian = await original("docker.io/library/debian:bookworm-slim");
-  const python = `FROM ${debian}\nRUN apt-get update -q && apt-get install -qy --no-install-recommends python3-minimal\n`;
+  // In a folder that only root may enter, as some images are.
+  const python = `FROM ${debian}\nRUN apt-get update -q && apt-get install -qy --no-install-recommends python3-minimal\nWORKDIR /root\n`;
   Object.assign(references, {
     debian,
     node: await original("docker.io/library/node:24-bookworm-slim"),
