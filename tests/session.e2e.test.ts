@@ -146,9 +146,17 @@ const desktopSocket = () => desktopUrl(session.id);
 /** The desktop's page, as soon as it shows something. */
 async function openDesktop(url: string) {
   const page = await browser.newPage({ viewport: { width: 1300, height: 860 } });
+  const faults: string[] = [];
+  page.on("requestfailed", (request) => faults.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on("pageerror", (error) => faults.push(error.message));
   await page.goto(url);
   const canvas = page.locator("canvas").first();
-  await canvas.waitFor();
+  await until(
+    "the page shows a desktop",
+    patience,
+    async () => ({ shows: await canvas.isVisible(), text: await page.innerText("body"), faults }),
+    ({ shows }) => shows,
+  );
   await until("the desktop is not blank", patience, async () => !isBlank(await canvas.screenshot()));
   /** Does something and waits until the picture has changed. */
   const changes = async (by: string, act: () => Promise<void>) => {
