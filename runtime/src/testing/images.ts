@@ -2,12 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { findDocker } from "./docker.ts";
-
-/** The cluster's nodes pull from no other. */
-const registry = "127.0.0.1:5000";
-const checkout = fileURLToPath(new URL("../../../", import.meta.url));
+import { docker } from "../../../local/docker.ts";
+import { registry, root } from "../../../local/lib/paths.ts";
 
 export interface TestImages {
   /** An image that the local registry has, e.g. docker.io/library/debian:bookworm-slim or berth/agent:dev. */
@@ -18,11 +14,10 @@ export interface TestImages {
   berthd: (golang: string) => Promise<string>;
 }
 
-/** What makes them. Builds use the machine's network, because Berth's daemon has none of its own. */
-export async function testImages(): Promise<TestImages> {
-  const { run } = await findDocker();
+/** What makes them, with the local cluster's Docker daemon, which has no network but the machine's. */
+export function testImages(): TestImages {
   const digestOf = async (name: string) => {
-    const digests = await run(["inspect", '--format={{join .RepoDigests " "}}', name]);
+    const digests = await docker(["inspect", '--format={{join .RepoDigests " "}}', name]);
     const repository = name.replace(/:[^:/]*$/, "");
     const digest = digests.split(" ").find((one) => one.startsWith(`${repository}@`));
     if (digest === undefined) throw new Error(`${name} has no digest in its registry, only ${digests}`);
@@ -30,13 +25,13 @@ export async function testImages(): Promise<TestImages> {
   };
   const build = async (name: string, ...options: string[]) => {
     const tag = `${registry}/berth-test/${name}:latest`;
-    await run(["build", "--quiet", "--network=host", `--tag=${tag}`, ...options], { DOCKER_BUILDKIT: "1" });
-    await run(["push", "--quiet", tag]);
+    await docker(["build", "--quiet", "--network=host", `--tag=${tag}`, ...options]);
+    await docker(["push", "--quiet", tag]);
     return digestOf(tag);
   };
   return {
     original: async (name) => {
-      await run(["pull", "--quiet", `${registry}/${name}`]);
+      await docker(["pull", "--quiet", `${registry}/${name}`]);
       return digestOf(`${registry}/${name}`);
     },
     built: async (name, dockerfile, files = {}) => {
@@ -53,8 +48,8 @@ export async function testImages(): Promise<TestImages> {
       build(
         "berthd",
         `--build-arg=GO_IMAGE=${registry}/${golang}`,
-        `--file=${join(checkout, "images/berthd/Dockerfile")}`,
-        checkout,
+        `--file=${join(root, "images/berthd/Dockerfile")}`,
+        root,
       ),
   };
 }

@@ -59,7 +59,7 @@ const references: Record<"berthd" | "debian" | "node" | "python" | "go" | "deskt
 };
 
 beforeAll(async () => {
-  const { original, built, berthd } = await testImages();
+  const { original, built, berthd } = testImages();
   const golang = "docker.io/library/golang:1.26.8-bookworm";
   const debian = await original("docker.io/library/debian:bookworm-slim");
   // In a folder that only root may enter, as some images are.
