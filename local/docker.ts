@@ -1,27 +1,23 @@
 /**
- * The Docker daemon that builds the images: Debian's, but our own instance beside whatever else runs on the machine.
- * It starts its own containerd, so neither the cluster nor a Docker of the user's is touched. It has no bridge and
- * writes no iptables rule: builds and containers use the host's network (`--network host`).
+ * The Docker daemon that builds the images: our own instance beside whatever else runs on the machine, with its own containerd.
+ * Its processes and mounts are in namespaces that end with it. Builds and containers use the machine's network
+ * (`--network host`), as they need what pods must not have. It has no bridge and writes no iptables rule.
  */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { removeCgroup } from "./lib/cgroups.ts";
-import { unmountUnder } from "./lib/mounts.ts";
-import { dockerSocket, runDir, stateDir } from "./lib/paths.ts";
-import { logFile, pidOf, readProc, start, stop } from "./lib/process.ts";
-import { stopSignal, UserError } from "./lib/steps.ts";
+import { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
+import { type Daemon, pidOf, start, stop, until } from "./lib/process.ts";
+import { stopSignal } from "./lib/steps.ts";
 
-const name = "docker";
-const containerdName = "docker-containerd";
 const dataDir = join(stateDir, "docker");
 const execDir = join(runDir, "docker");
 const pidFile = join(runDir, "dockerd.pid");
 const containerdSocket = join(execDir, "containerd.sock");
 /** Of its own, so that it can be removed. */
-const cgroup = "berth-docker";
+const cgroup = `${name}-docker`;
 const configFile = join(stateDir, "etc", "docker.json");
 const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
@@ -34,7 +30,10 @@ const config = {
   // Named, or dockerd would share the one at the default address: the cluster's, or the machine's own.
   containerd: containerdSocket,
   "cgroup-parent": `/${cgroup}`,
-  bridge: "none",
+  // The default where systemd runs takes no such parent.
+  "exec-opts": ["native.cgroupdriver=cgroupfs"],
+  // There only while the daemon starts. With `none` the daemon would delete `docker0`, which is another Docker's.
+  bridge,
   iptables: false,
   ip6tables: false,
   "ip-forward": false,
@@ -57,6 +56,22 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
   level = "warn"
 `;
 
+/** The first process of the namespaces hands SIGTERM to the daemon, and ends after it. */
+const daemon: Daemon = {
+  name: "docker",
+  command: "/usr/bin/unshare",
+  args: [
+    ...["--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
+    ...["sh", "-c"],
+    // The sockets of the containers' shims are there, whatever the settings say.
+    `mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd
+     containerd --config=${containerdConfigFile} &
+     dockerd --config-file=${configFile} &
+     trap "kill -TERM $!" TERM
+     wait $! || wait $!`,
+  ],
+};
+
 /** For programs that talk to this daemon: DOCKER_HOST. */
 export const dockerHost = `unix://${dockerSocket}`;
 
@@ -77,42 +92,40 @@ export async function docker(args: string[], options: { cwd?: string; timeout?: 
 
 /** Starts the daemon and its containerd unless they run, and waits until it answers. Returns whether it was started. */
 export async function startDocker(): Promise<boolean> {
-  if (pidOf(name) === undefined) await clearLeftovers();
   for (const dir of [dirname(configFile), execDir]) mkdirSync(dir, { recursive: true });
   writeFileSync(containerdConfigFile, containerdConfig);
   writeFileSync(configFile, JSON.stringify(config, null, 2));
-  start({ name: containerdName, command: "/usr/bin/containerd", args: [`--config=${containerdConfigFile}`] });
-  const started = start({ name, command: "/usr/sbin/dockerd", args: [`--config-file=${configFile}`] });
-  const deadline = performance.now() + 60_000;
-  while (!(await answers())) {
-    if (pidOf(name) === undefined || performance.now() > deadline)
-      throw new UserError(`The Docker daemon doesn't start. Its log ${logFile(name)} says why.`);
-    await sleep(100);
-  }
+  // Of a daemon that was killed: its number may belong to another process by now, for which a new one would refuse to start.
+  if (pidOf(daemon.name) === undefined) rmSync(pidFile, { force: true });
+  const runs = () => pidOf(daemon.name) !== undefined;
+  if (!runs()) await makeBridge();
+  const started = start(daemon);
+  await until("The Docker daemon", 60, answers, { name: daemon.name, runs });
+  await removeBridge();
   return started;
 }
 
 /** Ends the daemon with its containers and its containerd; images and build cache are kept. */
 export async function stopDocker(): Promise<void> {
-  // A killed daemon leaves its containers running; a new one ends them.
-  if (pidOf(name) === undefined && processes(execDir).length > 0) await startDocker();
-  await stop(name, 20_000);
-  await stop(containerdName);
-  await clearLeftovers();
+  await stop(daemon.name, 20_000);
+  await removeBridge(); // of a start that was interrupted
+  rmSync(dockerSocket, { force: true });
+  removeCgroup(cgroup);
 }
 
 /** "running", "stopped", or "not answering" for a process that lives but doesn't serve. */
 export async function dockerStatus(): Promise<"running" | "stopped" | "not answering"> {
-  if (pidOf(name) === undefined || pidOf(containerdName) === undefined) return "stopped";
+  if (pidOf(daemon.name) === undefined) return "stopped";
   return (await answers()) ? "running" : "not answering";
 }
 
-/** Ends the daemon and removes its images, its state and its mounts. */
-export async function purgeDocker(): Promise<void> {
-  await stopDocker();
-  for (const dir of [dataDir, execDir]) rmSync(dir, { recursive: true, force: true });
-  removeCgroup(cgroup);
+async function makeBridge(): Promise<void> {
+  await removeBridge(); // of a run that was interrupted
+  await execa("ip", ["link", "add", bridge, "type", "bridge"]);
+  await execa("ip", ["address", "add", `${bridgeIp}/30`, "dev", bridge]);
 }
+
+const removeBridge = () => execa("ip", ["link", "delete", bridge], { reject: false });
 
 function answers(): Promise<boolean> {
   return new Promise((resolve) => {
@@ -124,23 +137,4 @@ function answers(): Promise<boolean> {
     ping.on("error", () => resolve(false));
     ping.end();
   });
-}
-
-/**
- * What a daemon leaves that was killed or that the machine's reboot ended: mounts, and pid files whose number may belong
- * to another process by now, for which a new daemon would refuse to start.
- */
-async function clearLeftovers(): Promise<void> {
-  await unmountUnder([dataDir, execDir]);
-  for (const file of [pidFile, dockerSocket]) rmSync(file, { force: true });
-}
-
-/** The pids of the processes, other than this one, whose command line names `path` or something below it. */
-function processes(path: string): number[] {
-  return readdirSync("/proc")
-    .map(Number)
-    .filter(
-      (pid) =>
-        pid !== process.pid && readProc(pid, "cmdline").some((arg) => arg === path || arg.startsWith(`${path}/`)),
-    );
 }

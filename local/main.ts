@@ -1,11 +1,6 @@
 /** `npm run up | down | status | env`: a whole Berth on this machine, or the stack on a cluster that is there already. */
+import { delimiter } from "node:path";
 import { parseArgs } from "node:util";
-import { purgeCache } from "./commands/cache.ts";
-import { down } from "./commands/down.ts";
-import { printEnvironment } from "./commands/env.ts";
-import { status } from "./commands/status.ts";
-import { up } from "./commands/up.ts";
-import { noProxy } from "./lib/paths.ts";
 import { UserError } from "./lib/steps.ts";
 
 const usage = `npm run up                      start everything; may be run again at any time
@@ -25,23 +20,27 @@ async function main(): Promise<void> {
       cache: { type: "boolean", default: false },
     },
   });
+  // Loaded here, because a variable that is wrong is found when its file is loaded.
+  const { noProxy } = await import("./lib/paths.ts");
+  // `su` leaves root without the folders of root's programs.
+  const path = [process.env.PATH, "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);
+  Object.assign(process.env, { NO_PROXY: noProxy, no_proxy: noProxy, PATH: path });
   switch (positionals[0]) {
     case "up":
-      return up(values.context);
+      return (await import("./commands/up.ts")).up(values.context);
     case "down":
       if (values.cache && !values.purge) throw new UserError("--cache goes with --purge only.");
-      await down(values.purge);
-      return values.cache ? purgeCache() : undefined;
+      await (await import("./commands/down.ts")).down(values.purge);
+      return values.cache ? (await import("./commands/cache.ts")).purgeCache() : undefined;
     case "status":
-      return status();
+      return (await import("./commands/status.ts")).status();
     case "env":
-      return printEnvironment();
+      return (await import("./commands/env.ts")).printEnvironment();
     default:
       throw new UserError(usage);
   }
 }
 
-Object.assign(process.env, { NO_PROXY: noProxy, no_proxy: noProxy });
 try {
   await main();
 } catch (error) {

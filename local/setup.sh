@@ -1,15 +1,37 @@
 #!/bin/sh
-# Installs the npm packages, Node 24 among them, unless the lock file's are there already.
+# Installs the npm packages, Node 24 among them, unless the lock file's are there already; with arguments it then runs that
+# command: setup.sh up|down|status [OPTION...].
 # Shell, because the machine's own Node may be too old for TypeScript.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 stamp=node_modules/.berth-setup
-[ -x node_modules/.bin/node ] && cmp -s package-lock.json "$stamp" && exit 0
-echo "npm packages: npm ci (about a minute the first time)"
-if npm ci --no-audit --no-fund --loglevel=error && npm rebuild node --ignore-scripts=false --loglevel=error >/dev/null &&
-  node_modules/.bin/node --version >/dev/null; then
-  cp package-lock.json "$stamp"
-  exit 0
+
+refuse() {
+  echo "berth: $1" >&2
+  exit 1
+}
+
+# Before anything is installed.
+case "${1:-} $*" in
+"up "*--context*) ;;
+"up "* | "down "*)
+  [ "$(uname)" = Linux ] ||
+    refuse "The local cluster needs Linux, and this is $(uname): use a Linux machine, or a cluster that you have (npm run up -- --context NAME)."
+  [ "$(id -u)" = 0 ] ||
+    refuse "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root (sudo env \"PATH=\$PATH\" npm run $1), or use a cluster that you have (npm run up -- --context NAME). Unit tests, manifests and previews need no root."
+  ;;
+esac
+
+if ! { [ -x node_modules/.bin/node ] && cmp -s package-lock.json "$stamp"; }; then
+  # What root installs in a user's checkout must be the user's.
+  owner=$(stat -c %U . 2>/dev/null || id -un)
+  if [ "$(id -u)" = 0 ] && [ "$owner" != root ] && [ "$owner" != UNKNOWN ]; then
+    runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" sh local/setup.sh || exit 1
+  else
+    echo "npm packages: npm ci (about a minute the first time)"
+    npm ci --no-audit --no-fund --loglevel=error && npm rebuild node --ignore-scripts=false --loglevel=error >/dev/null &&
+      node_modules/.bin/node --version >/dev/null && cp package-lock.json "$stamp" ||
+      refuse "npm could not install the packages. Check that the npm registry can be reached (npm ping), then run the command again."
+  fi
 fi
-echo "berth: npm could not install the packages. Check that the npm registry can be reached (npm ping), then run the command again." >&2
-exit 1
+[ $# = 0 ] || exec node_modules/.bin/node local/main.ts "$@"

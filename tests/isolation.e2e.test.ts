@@ -253,7 +253,7 @@ test("isolation matrix: only what is meant to answer does, and what is closed to
   expect(rows.map(({ cell }) => targetOf(cell)).filter((target) => !answering.has(target))).toEqual([]);
 });
 
-test("VNC itself listens inside its pod only; what others may reach are the desktop's and the metrics' ports", async () => {
+test("VNC itself listens inside its pod only; the ports of desktop, metrics and berthd's services are for others", async () => {
   const table = await own.shell(["cat", "/proc/net/tcp", "/proc/net/tcp6"]);
   // Column 2 is the address and port in hexadecimal digits, column 4 the state; 0A listens.
   const listening = table
@@ -267,7 +267,7 @@ test("VNC itself listens inside its pod only; what others may reach are the desk
       .filter(([address]) => loopback.includes(address) === isLoopback)
       .map(([, port]) => Number.parseInt(port, 16));
   expect(ports(true)).toContain(5900);
-  expect(new Set(ports(false))).toEqual(new Set([6080, 6081]));
+  expect(new Set(ports(false))).toEqual(new Set([6080, 6081, 6082]));
 });
 
 /** Every container has these, in memory and of its own. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { parse, stringify } from "yaml";
 import { root } from "../local/lib/paths.ts";
+import { settingsOf } from "../local/pulumi/moved.ts";
 import { stackEnvironment } from "../local/pulumi/stack.ts";
 
 /** A tenant's entry in the config. */
@@ -40,7 +41,7 @@ export async function up(options: Options = {}): Promise<Run> {
   const folder = await mkdtemp(join(tmpdir(), "berth-up-"));
   try {
     const [config, log] = [join(folder, "Pulumi.dev.yaml"), join(folder, "events")];
-    const file = parse(await readFile(join(root, "Pulumi.dev.yaml"), "utf8")) as StackFile;
+    const file = parse(settingsOf("dev")) as StackFile;
     change(file);
     await writeFile(config, stringify(file));
     const unasked = command === "up" ? ["--yes", "--skip-preview"] : [];

@@ -1,6 +1,7 @@
 /**
  * Counts the connections to the API that were refused. At the node port that means: no pod of the API was ready. It fails
- * the test file, except where the test itself takes the API away and says so with `allowRefusals`.
+ * the test file, except where the test itself takes the API away and says so with `allowRefusals`. From loopback a connection
+ * is carried to the node port, and a refusal there arrives as a reset (local/cluster/forward.ts).
  */
 import { afterAll } from "vitest";
 
@@ -10,10 +11,23 @@ let allowed = 0;
 const reasons = new Set<string>();
 let scopes = 0;
 
+interface Failure {
+  code?: string;
+  /** The system call that failed; none where the other side has only closed the connection, which Node calls a reset too. */
+  syscall?: string;
+  cause?: Failure;
+}
+
+/** Whether the error of a call, of `fetch` or of a WebSocket, says that the connection was refused. */
+export function isRefusal(error: unknown): boolean {
+  const { code, syscall, cause } = error as Failure;
+  if (code === undefined && cause !== undefined) return isRefusal(cause);
+  return code === "ECONNREFUSED" || (syscall !== undefined && (code === "ECONNRESET" || code === "EPIPE"));
+}
+
 /** Counts the error if it says that the connection was refused. */
 export function countIfRefused(what: string, error: unknown): void {
-  const { code, cause } = error as { code?: string; cause?: { code?: string } };
-  if ((code ?? cause?.code) !== "ECONNREFUSED") return;
+  if (!isRefusal(error)) return;
   if (scopes > 0) allowed += 1;
   else unexpected.push(`${new Date().toISOString()} ${what}`);
 }

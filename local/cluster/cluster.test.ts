@@ -1,11 +1,14 @@
 /** What follows from the cluster's settings; node.cluster.test.ts asks the running node. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { mountsUnder } from "../lib/mounts.ts";
+import { network } from "../lib/paths.ts";
 import { addonManifests, fill } from "./addons.ts";
 import { components } from "./components.ts";
 import { configFiles } from "./configs.ts";
-import { isBare, removal } from "./iptables.ts";
 import { certificates } from "./pki.ts";
+import { claimStateDir, refuseEarlierVersion, removeState } from "./state.ts";
 
 const configs = configFiles("127.0.0.1:5000/berth-local/pause:1");
 
@@ -39,55 +42,46 @@ describe("add-ons", () => {
   });
 });
 
-describe("clearing iptables", () => {
-  const saved = `*nat
-:PREROUTING ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-:KUBE-SERVICES - [0:0]
-:KUBE-SVC-A - [0:0]
-:DOCKER - [0:0]
--A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
--A PREROUTING -j DOCKER
--A KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-A
-COMMIT
-*raw
-:PREROUTING ACCEPT [0:0]
-COMMIT
-`;
+describe("the state directory", () => {
+  const folder = () => mkdtempSync(join(tmpdir(), "berth-state-"));
 
-  it("removes Kubernetes' chains and the jumps to them, and leaves others'", () => {
-    expect(removal(saved)).toBe(`*nat
-:KUBE-SERVICES - [0:0]
-:KUBE-SVC-A - [0:0]
--D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
--X KUBE-SERVICES
--X KUBE-SVC-A
-COMMIT
-`);
+  it("is taken where it is empty, and is Berth's afterwards", () => {
+    const dir = folder();
+    claimStateDir(dir);
+    mkdirSync(join(dir, "etcd"));
+    claimStateDir(dir);
+    expect(readdirSync(dir).sort()).toEqual(["README", "etcd"]);
   });
 
-  it("has nothing to do where Kubernetes has left nothing", () => {
-    expect(removal("*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DOCKER\nCOMMIT\n")).toBe("");
+  it("is refused where it holds what is not Berth's, which stays as it is", () => {
+    const dir = folder();
+    writeFileSync(join(dir, "thesis.txt"), "");
+    expect(() => claimStateDir(dir)).toThrow(/holds files that aren't Berth's: set BERTH_STATE/);
+    expect(() => removeState(dir)).toThrow(/left as it is/);
+    expect(readdirSync(dir)).toEqual(["thesis.txt"]);
   });
 
-  it("takes only a table without any rule for bare", () => {
-    const chain = "\tchain INPUT {\n\t\ttype filter hook input priority filter; policy accept;\n";
-    expect(isBare(`table ip filter {\n${chain}\t}\n}\n`)).toBe(true);
-    expect(isBare(`table ip filter {\n${chain}\t\ttcp dport 22 accept\n\t}\n}\n`)).toBe(false);
-    expect(
-      isBare("table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n"),
-    ).toBe(false);
+  it("is taken where a start was killed while it marked it", () => {
+    const dir = folder();
+    writeFileSync(join(dir, "README"), "");
+    claimStateDir(dir);
+    expect(readFileSync(join(dir, "README"), "utf8")).toContain(network);
   });
-});
 
-describe("mounts", () => {
-  it("are found at and below a directory, the innermost first", () => {
-    const mountinfo = ["/", "/var/lib/berth/kubelet/a", "/var/lib/berth/kubelet/a/b", "/var/lib/berth-other"]
-      .map((point) => `30 1 0:1 / ${point} rw - tmpfs tmpfs rw`)
-      .join("\n");
-    expect(mountsUnder(["/var/lib/berth"], mountinfo)).toEqual([
-      "/var/lib/berth/kubelet/a/b",
-      "/var/lib/berth/kubelet/a",
-    ]);
+  it("of a version whose cluster was spread over the machine is refused", () => {
+    const dir = folder();
+    mkdirSync(join(dir, "etcd"));
+    writeFileSync(join(dir, "README"), "The state of Berth's local cluster.");
+    for (const use of [claimStateDir, refuseEarlierVersion]) expect(() => use(dir)).toThrow(/purge in its checkout/);
+    expect(readdirSync(dir).sort()).toEqual(["README", "etcd"]);
+  });
+
+  it("is refused where its cluster has other addresses", () => {
+    const dir = folder();
+    claimStateDir(dir);
+    mkdirSync(join(dir, "etcd"));
+    const mark = join(dir, "README");
+    writeFileSync(mark, readFileSync(mark, "utf8").replace(network, "10.9.0.0/16"));
+    expect(() => claimStateDir(dir)).toThrow(/set BERTH_NETWORK as it was/);
   });
 });

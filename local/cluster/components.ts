@@ -1,5 +1,6 @@
 /** The daemons of the cluster: which program, which arguments, which files. */
-import { kubeconfig, nodeIp, nodeName, podCidr, serviceCidr } from "../lib/paths.ts";
+import { fileURLToPath } from "node:url";
+import { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, serviceCidr } from "../lib/paths.ts";
 import { program } from "./build.ts";
 import { files } from "./configs.ts";
 import type { ClusterDaemon } from "./daemons.ts";
@@ -13,7 +14,7 @@ const etcdPeerUrl = "http://127.0.0.1:2380";
 
 export const etcd: ClusterDaemon = {
   name: "etcd",
-  command: "/usr/bin/etcd",
+  command: "etcd",
   args: flags({
     name: "berth",
     "data-dir": etcdDir,
@@ -32,17 +33,33 @@ export const etcd: ClusterDaemon = {
   files: [pki("etcd.crt"), pki("etcd-ca.crt")],
 };
 
+const forwardProgram = fileURLToPath(new URL("forward.ts", import.meta.url));
+
+const forwarded = [
+  { listen: registryPort, host: "127.0.0.1", port: registryPort },
+  { listen: apiNodePort, host: nodeIp, port: apiNodePort },
+];
+
+/** What programs of this machine reach on loopback, as Docker pushes to no other address in plain text. */
+export const forwards: ClusterDaemon = {
+  name: "forwards",
+  command: process.execPath,
+  args: [forwardProgram, String(forwarded.length)],
+  files: [forwardProgram],
+  forwards: forwarded,
+};
+
 export const registryDaemon: ClusterDaemon = {
   name: "registry",
-  command: "/usr/bin/docker-registry",
+  command: "docker-registry",
   args: ["serve", files.registry],
   files: [files.registry],
 };
 
-/** Its children, the containers' shims, outlive it. */
+/** Its children, the containers' shims, outlive it, but not the node. */
 export const containerd: ClusterDaemon = {
   name: "containerd",
-  command: "/usr/bin/containerd",
+  command: "containerd",
   args: ["--config", files.containerd],
   files: [files.containerd],
 };
@@ -147,8 +164,9 @@ export const netpol: ClusterDaemon = {
   files: [kubeconfig],
 };
 
-/** All, in the order in which they start; they end in the reverse order. */
+/** All, in the order in which they start. */
 export const components = [
+  forwards,
   registryDaemon,
   etcd,
   containerd,

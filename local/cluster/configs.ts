@@ -1,6 +1,6 @@
 /** The configuration files of the cluster's daemons. Each function gives a file's text; none does any I/O. */
 import { stringify } from "yaml";
-import { dnsServiceIp, nodeIp, nodeName, nodePodCidr, podCidr, registry } from "../lib/paths.ts";
+import { dnsServiceIp, nodeIp, nodeName, podCidr, registry } from "../lib/paths.ts";
 import {
   cniDir,
   containerdDir,
@@ -85,22 +85,22 @@ oom_score = 0
 `;
 }
 
-/** No masquerading: it would serve only what leaves the machine, and nothing does. */
+/**
+ * Each pod has a link of its own to the node, so that what one sends to another is routed and passes the filters of netpol.
+ * No masquerading: it would serve only what leaves the machine, and nothing does.
+ */
 function cniConfig(): string {
   return JSON.stringify({
     cniVersion: "1.0.0",
     name: "berth",
     plugins: [
       {
-        type: "bridge",
-        bridge: "cni0",
-        isGateway: true,
+        type: "ptp",
         ipMasq: false,
-        hairpinMode: true,
         ipam: {
           type: "host-local",
           dataDir: podAddressesDir,
-          ranges: [[{ subnet: nodePodCidr }]],
+          ranges: [[{ subnet: podCidr }]],
           routes: [{ dst: "0.0.0.0/0" }],
         },
       },
@@ -142,7 +142,7 @@ export function kubeletConfig(): string {
   });
 }
 
-/** NodePorts on loopback and the node's address only. Conntrack is left as the machine has it. */
+/** NodePorts on the node's address only. Conntrack is left as the machine has it. */
 export function proxyConfig(): string {
   return stringify({
     apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
@@ -152,8 +152,9 @@ export function proxyConfig(): string {
     clusterCIDR: podCidr,
     hostnameOverride: nodeName,
     bindAddress: nodeIp,
-    nodePortAddresses: ["127.0.0.0/8", `${nodeIp}/32`],
-    healthzBindAddress: "127.0.0.1:10256",
+    nodePortAddresses: [`${nodeIp}/32`],
+    iptables: { localhostNodePorts: false },
+    healthzBindAddress: `${nodeIp}:10256`,
     metricsBindAddress: "127.0.0.1:10249",
     oomScoreAdj: 0,
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
@@ -161,8 +162,8 @@ export function proxyConfig(): string {
 }
 
 /**
- * Pod Security "baseline" for namespaces that don't say otherwise: the guard can't tell a pod in the machine's own
- * network from the machine. The add-ons' namespaces hold what must be more (volumes are made on the machine's disk).
+ * Pod Security "baseline" for namespaces that don't say otherwise. The add-ons' namespaces hold what must be more (volumes
+ * are made on the machine's disk).
  */
 function admissionConfig(): string {
   const podSecurity = {

@@ -1,86 +1,126 @@
-/** Starts the cluster's daemons, and restarts those that no longer are what they should be. */
+/** Starts the cluster's daemons in the node, and restarts those that no longer are what they should be. */
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Daemon, logFile, pidOf, readProc, start, stop } from "../lib/process.ts";
+import { childrenOf, type Daemon, logFile, readProc, signal } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
+import { inNode, nodePid } from "./node.ts";
 
 export interface ClusterDaemon extends Daemon {
   /** Files that the daemon reads only when it starts: a change of theirs restarts it. Default none. */
   files?: string[];
+  /** How long SIGTERM is given before SIGKILL when it is restarted, in milliseconds. Default 10 000. */
+  stopMs?: number;
+  /** Ports of this machine's loopback whose sockets it is given, and where in the node they lead. Default none. */
+  forwards?: Forward[];
 }
 
-/** Carries the daemon's name and fingerprint in its environment, so that it is known even if its pid file was lost. */
+export interface Forward {
+  /** On this machine. */
+  listen: number;
+  host: string;
+  port: number;
+}
+
+/** Carries the daemon's name and fingerprint in its environment, by which it is known. */
 const marker = "BERTH_DAEMON";
+
+/** Joins the node's control groups, and leaves the daemon to the node's first process. The log's path comes first. */
+const launch = `
+  cd /sys/fs/cgroup
+  [ ! -d daemons ] || cd daemons
+  for file in cgroup.procs */cgroup.procs; do [ ! -e $file ] || echo 0 >$file; done
+  cd /
+  exec </dev/null >>"$1" 2>&1
+  shift
+  "$@" &`;
+
+/** The daemon's process, as this machine counts; undefined unless it runs. */
+export function pidOf({ name, command }: Daemon): number | undefined {
+  const first = nodePid();
+  return first === undefined ? undefined : childrenOf(first).find((pid) => isMarked(pid, name, command));
+}
+
+/**
+ * Children of the daemon inherit the marker, so the program must match too; where it lies changes with its version. Until the
+ * shell that starts the daemon has become that program, its command line is the shell's.
+ */
+function isMarked(pid: number, name: string, command: string): boolean {
+  const [program = "", ...args] = readProc(pid, "cmdline");
+  const matches = basename(program) === basename(command) || args.includes(launch);
+  return matches && markerOf(pid)?.startsWith(`${name}:`) === true;
+}
 
 /** Starts the daemon, or restarts it if its command or its files have changed. Returns whether it was (re)started. */
 export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
   const wanted = `${daemon.name}:${fingerprint(daemon)}`;
-  const pid = pidOf(daemon.name);
+  const pid = pidOf(daemon);
   if (pid !== undefined && markerOf(pid) === wanted) {
     // It may stand still: a test that was killed may have stopped it (fault.ts).
     process.kill(pid, "SIGCONT");
     return false;
   }
-  await stop(daemon.name, daemon.stopMs);
-  await endStrays(daemon);
-  return start({ ...daemon, env: { ...daemon.env, [marker]: wanted } });
+  if (pid !== undefined) await end(pid, daemon.stopMs ?? 10_000);
+  await start(daemon, wanted);
+  return true;
 }
 
-/** Ends the daemon, and copies of it that a killed command has started without writing the pid file. */
-export async function end(daemon: ClusterDaemon): Promise<void> {
-  await stop(daemon.name, daemon.stopMs);
-  await endStrays(daemon);
+async function end(pid: number, stopMs: number): Promise<void> {
+  const deadline = performance.now() + stopMs;
+  // It is there, as a zombie at least, until all of its threads have ended, which hold its ports.
+  for (let next: NodeJS.Signals | 0 = "SIGTERM"; signal(pid, next); await sleep(50))
+    next = performance.now() > deadline ? "SIGKILL" : 0;
 }
 
-/**
- * Waits until `check` succeeds (returns anything but false, doesn't throw).
- * Throws a UserError after `seconds`, or as soon as the daemon that it waits for has ended.
- */
-export async function until(what: string, seconds: number, check: () => Promise<unknown>, name?: string) {
-  const deadline = performance.now() + seconds * 1000;
-  for (;;) {
-    const result = await check().catch((error: Error) => error);
-    if (result !== false && !(result instanceof Error)) return;
-    const ended = name !== undefined && pidOf(name) === undefined;
-    if (ended || performance.now() > deadline) {
-      const reason = result instanceof Error ? ` (${result.message.trim().split("\n").at(-1)})` : "";
-      const log = name === undefined ? "" : ` Its log is ${logFile(name)}; it ends with: ${lastLogLine(name)}`;
-      throw new UserError(`${what} ${ended ? "has ended" : `is not ready after ${seconds} s${reason}`}.${log}`);
-    }
-    await sleep(100);
-  }
+async function start(daemon: ClusterDaemon, mark: string): Promise<void> {
+  const sockets = await Promise.all(
+    (daemon.forwards ?? []).map(async (to) => ({ to, server: await listen(to.listen) })),
+  );
+  const run = ["sh", "-c", launch, "sh", logFile(daemon.name), daemon.command, ...daemon.args];
+  const [program = "", ...args] = inNode(run);
+  const child = spawn(program, args, {
+    detached: true,
+    stdio: ["ignore", "ignore", "inherit", ...(daemon.forwards ? (["ipc"] as const) : [])],
+    env: { ...process.env, ...daemon.env, [marker]: mark },
+  });
+  const exited = once(child, "exit");
+  for (const { to, server } of sockets) await handOver(server, to, child);
+  if (daemon.forwards) child.disconnect();
+  const [code] = await exited;
+  if (code !== 0)
+    throw new UserError(
+      `${daemon.name} could not be started in the cluster's node (nsenter ended with ${code}). Run npm run down, then the command again.`,
+    );
+}
+
+async function listen(port: number): Promise<Server> {
+  const server = createServer().listen(port, "127.0.0.1");
+  await once(server, "listening").catch((error: Error) => {
+    throw new UserError(
+      `Port ${port} of this machine can't be opened (${error.message}): stop the program that has it (ss -ltnp says which), then run the command again.`,
+    );
+  });
+  return server;
+}
+
+async function handOver(server: Server, { host, port }: Forward, child: ChildProcess): Promise<void> {
+  const taken = once(child, "message");
+  child.send({ host, port }, server);
+  await taken;
+  server.close();
 }
 
 function fingerprint(daemon: ClusterDaemon): string {
-  const hash = createHash("sha256").update(JSON.stringify([daemon.command, daemon.args, daemon.env]));
+  const hash = createHash("sha256").update(JSON.stringify([daemon.command, daemon.args, daemon.env, daemon.forwards]));
   for (const file of daemon.files ?? []) hash.update(readFileSync(file));
   return hash.digest("hex").slice(0, 16);
 }
 
-async function endStrays(daemon: ClusterDaemon): Promise<void> {
-  for (const pid of strays(daemon)) {
-    process.kill(pid, "SIGKILL");
-    while (commandOf(pid) !== undefined) await sleep(20);
-  }
-}
-
-/** Children inherit the marker, so the command must match too. */
-function strays(daemon: ClusterDaemon): number[] {
-  return readdirSync("/proc")
-    .map(Number)
-    .filter((pid) => pid > 0 && commandOf(pid) === daemon.command)
-    .filter((pid) => markerOf(pid)?.startsWith(`${daemon.name}:`));
-}
-
-function markerOf(pid: number): string | undefined {
-  return readProc(pid, "environ")
+const markerOf = (pid: number): string | undefined =>
+  readProc(pid, "environ")
     .find((setting) => setting.startsWith(`${marker}=`))
     ?.slice(marker.length + 1);
-}
-
-/** The name that the process was started under; undefined once it is gone or a zombie. */
-const commandOf = (pid: number): string | undefined => readProc(pid, "cmdline")[0] || undefined;
-
-const lastLogLine = (name: string) =>
-  existsSync(logFile(name)) ? (readFileSync(logFile(name), "utf8").trim().split("\n").at(-1) ?? "") : "";

@@ -5,21 +5,21 @@
  *     node local/cluster/fault.ts freeze NAME   stops it where it is; it keeps its connections and answers nobody
  *     node local/cluster/fault.ts thaw NAME     lets it go on
  */
-import { pidOf } from "../lib/process.ts";
+import { until } from "../lib/process.ts";
 import { components } from "./components.ts";
-import { ensure, until } from "./daemons.ts";
+import { ensure, pidOf } from "./daemons.ts";
 import { kubectl } from "./kubectl.ts";
 
 const [what, name = ""] = process.argv.slice(2);
 const daemon = components.find((component) => component.name === name);
-const pid = pidOf(name);
+const pid = daemon && pidOf(daemon);
 if (daemon === undefined || pid === undefined) throw new Error(`no daemon of the cluster named ${name} runs`);
 switch (what) {
   case "crash":
     process.kill(pid, "SIGKILL");
-    await until(`the end of ${name}`, 10, async () => pidOf(name) === undefined);
+    await until(`the end of ${name}`, 10, async () => pidOf(daemon) === undefined);
     await ensure(daemon);
-    await until(name, 60, () => kubectl(["get", "--raw", "/readyz"]), name);
+    await until(name, 60, () => kubectl(["get", "--raw", "/readyz"]));
     break;
   case "freeze":
     process.kill(pid, "SIGSTOP");

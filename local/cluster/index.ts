@@ -7,5 +7,6 @@
 export { buildPrograms } from "./build.ts";
 export { clusterDown, clusterPurge } from "./down.ts";
 export { kubectl } from "./kubectl.ts";
+export { claimStateDir, refuseEarlierVersion } from "./state.ts";
 export { clusterStatus } from "./status.ts";
 export { clusterUp, registryUp } from "./up.ts";

@@ -1,7 +1,7 @@
 /** Where the cluster keeps its files, below the state directory. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { runDir, stateDir } from "../lib/paths.ts";
+import { stateDir } from "../lib/paths.ts";
 
 const inState = (name: string) => join(stateDir, name);
 
@@ -16,12 +16,15 @@ export const kubeletDir = inState("kubelet");
 export const podLogsDir = inState("pod-logs");
 export const volumesDir = inState("volumes");
 
-/** The default path: cadvisor looks for containerd there, and its metrics lack the pods' labels otherwise. */
+/**
+ * In the node, whose /run is its own. The default path: cadvisor looks for containerd there, and its metrics lack the pods'
+ * labels otherwise.
+ */
 export const containerdRunDir = "/run/containerd";
 export const containerdSocket = join(containerdRunDir, "containerd.sock");
 
-/** Pod addresses that are in use: forgotten with the pods at a reboot. */
-export const podAddressesDir = join(runDir, "cni");
+/** Pod addresses that are in use, in the node: forgotten with the pods. */
+export const podAddressesDir = "/run/cni";
 
 export const etc = (name: string) => join(etcDir, name);
 export const pki = (name: string) => join(pkiDir, name);

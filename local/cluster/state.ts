@@ -1,29 +1,52 @@
-/** The state directory, known by a file of ours: what is not marked as Berth's is never removed. */
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+/** The state directory, known by a file of ours: what is not marked as Berth's is never used or removed. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runDir, stateDir } from "../lib/paths.ts";
+import { network, runDir, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
-import { writeIfChanged } from "./layout.ts";
 
-const mark = join(stateDir, "README");
+const mark = (dir: string) => join(dir, "README");
 
-export function claimStateDir(): void {
-  mkdirSync(stateDir, { recursive: true });
-  writeIfChanged(mark, "The state of Berth's local cluster. `npm run down -- --purge` in the checkout removes it.\n");
+const text = `The state of Berth's local cluster, whose addresses are in ${network}.
+\`npm run down -- --purge\` in the checkout removes it.\n`;
+
+/**
+ * Makes the directory and marks it as Berth's.
+ * @throws UserError for one that holds something else, which a purge would remove, or a cluster with other addresses
+ */
+export function claimStateDir(dir = stateDir): void {
+  mkdirSync(dir, { recursive: true });
+  if (!isClaimed(dir) && readdirSync(dir).length > 0)
+    throw new UserError(`${dir} holds files that aren't Berth's: set BERTH_STATE to a new or an empty folder.`);
+  refuseEarlierVersion(dir);
+  if (isClaimed(dir) && readFileSync(mark(dir), "utf8") === text) return;
+  if (existsSync(join(dir, "etcd")))
+    throw new UserError(
+      `The cluster in ${dir} has other addresses than those in ${network}, and they can't be changed: set BERTH_NETWORK as it was, or remove the cluster (npm run down -- --purge).`,
+    );
+  // Without a file beside it meanwhile: after a kill that would be one that isn't Berth's.
+  writeFileSync(mark(dir), text);
 }
 
-/** Whether a cluster has been started here. */
-export const isClaimed = () => existsSync(mark);
+/**
+ * Before the cluster had namespaces of its own, its parts were spread over the machine, and its mark told no addresses.
+ * @throws UserError for such a cluster's state
+ */
+export function refuseEarlierVersion(dir = stateDir): void {
+  if (isClaimed(dir) && existsSync(join(dir, "etcd")) && !readFileSync(mark(dir), "utf8").includes("addresses"))
+    throw new UserError(
+      `${dir} is of an earlier version of Berth, which alone can remove it: run npm run down -- --purge in its checkout.`,
+    );
+}
+
+const isClaimed = (dir: string) => existsSync(mark(dir));
 
 /** Removes the state and the run directory. Throws a UserError for a directory that isn't marked as Berth's. */
-export function removeState(): void {
-  if (existsSync(stateDir) && !existsSync(mark))
-    throw new UserError(
-      `${stateDir} holds no README of Berth's, so it is left as it is. Remove it by hand if it is yours.`,
-    );
+export function removeState(dir = stateDir): void {
+  if (existsSync(dir) && !isClaimed(dir))
+    throw new UserError(`${dir} holds no README of Berth's, so it is left as it is. Remove it by hand if it is yours.`);
   // the mark goes last, so that an interrupted removal can be taken up again
-  const entries = existsSync(stateDir) ? readdirSync(stateDir).filter((entry) => join(stateDir, entry) !== mark) : [];
-  for (const entry of entries) rmSync(join(stateDir, entry), { recursive: true, force: true });
-  rmSync(stateDir, { recursive: true, force: true });
+  const entries = existsSync(dir) ? readdirSync(dir).filter((entry) => join(dir, entry) !== mark(dir)) : [];
+  for (const entry of entries) rmSync(join(dir, entry), { recursive: true, force: true });
+  rmSync(dir, { recursive: true, force: true });
   rmSync(runDir, { recursive: true, force: true });
 }

@@ -1,7 +1,6 @@
 /** What of the cluster runs. */
-import { pidOf } from "../lib/process.ts";
-import { components } from "./components.ts";
-import { guardCounters } from "./guard.ts";
+import { apiserver, components } from "./components.ts";
+import { pidOf } from "./daemons.ts";
 import { kubectl } from "./kubectl.ts";
 
 export interface PartStatus {
@@ -10,29 +9,22 @@ export interface PartStatus {
   detail: string;
 }
 
-/** The guard, each daemon, the node and the add-ons. Asks only what is there; changes nothing. */
+/** Each daemon, the node and the add-ons. Asks only what is there; changes nothing. */
 export async function clusterStatus(): Promise<PartStatus[]> {
-  const daemons = components.map(({ name }) => {
-    const pid = pidOf(name);
-    return { name, running: pid !== undefined, detail: pid === undefined ? "stopped" : `pid ${pid}` };
+  const daemons = components.map((daemon) => {
+    const pid = pidOf(daemon);
+    return { name: daemon.name, running: pid !== undefined, detail: pid === undefined ? "stopped" : `pid ${pid}` };
   });
   // without an apiserver a call would only wait
-  const answering = pidOf("kube-apiserver") !== undefined;
+  const answering = pidOf(apiserver) !== undefined;
   const inCluster = answering ? await Promise.all([nodeStatus(), ...addons.map(addonStatus)]) : [];
-  return [await guardStatus(), ...daemons, ...inCluster];
+  return [...daemons, ...inCluster];
 }
 
 const addons = [
   { name: "coredns", namespace: "kube-system" },
   { name: "local-path-provisioner", namespace: "local-path-storage" },
 ];
-
-async function guardStatus(): Promise<PartStatus> {
-  const counters = await guardCounters().catch(() => undefined);
-  if (counters === undefined) return { name: "guard", running: false, detail: "not up" };
-  const { refused, leaked } = counters;
-  return { name: "guard", running: true, detail: `${refused} packets refused, ${leaked} leaked` };
-}
 
 async function nodeStatus(): Promise<PartStatus> {
   const path = '{range .items[*].status.conditions[?(@.type=="Ready")]}{.status} {.message}{end}';

@@ -1,30 +1,30 @@
 /** Brings the cluster up, from whatever state it is in. */
 import { Resolver } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
-import grpc from "@grpc/grpc-js";
-import { execa } from "execa";
-import { dnsServiceIp, registry } from "../lib/paths.ts";
+import { dnsServiceIp, nodeIp, registry } from "../lib/paths.ts";
+import { until } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
 import { addonsReady, applyAddons } from "./addons.ts";
 import * as components from "./components.ts";
 import { configFiles, files, registryConfig } from "./configs.ts";
-import { type ClusterDaemon, ensure, until } from "./daemons.ts";
+import { type ClusterDaemon, ensure, pidOf } from "./daemons.ts";
 import { clusterImage, pushClusterImages } from "./images.ts";
 import { kubectl } from "./kubectl.ts";
-import { containerdSocket, volumesDir, writeIfChanged } from "./layout.ts";
-import { setUpNetwork } from "./network.ts";
+import { volumesDir, writeIfChanged } from "./layout.ts";
+import { ensureNode, runInNode } from "./node.ts";
 import { ensureCertificates } from "./pki.ts";
-import { claimStateDir } from "./state.ts";
 
 /**
- * Starts the registry on 127.0.0.1:5000 and waits until it serves; nothing but the Debian packages need be there.
- * The guard goes up before it, as it does before everything. Returns what it did.
+ * Starts the node, and in it the registry, and waits until that serves on this machine's loopback; nothing but the Debian
+ * packages need be there. Returns what it did.
  */
 export async function registryUp(): Promise<string> {
-  claimStateDir();
-  await setUpNetwork();
   writeIfChanged(files.registry, registryConfig());
-  return report([await ensureReady(components.registryDaemon, registryServes)]);
+  return report([
+    await ensureNode(),
+    await ensure(components.forwards),
+    await ensureReady(components.registryDaemon, registryServes),
+  ]);
 }
 
 /** Starts whatever of the cluster isn't running and waits until pods can run. The programs must be built, the registry up. */
@@ -52,13 +52,17 @@ async function nodeUp(): Promise<string> {
   mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
   const since = Date.now();
   const started = [
-    await ensureReady(components.containerd, runtimeServes),
-    await ensureReady(components.netpol, () => execa("nft", ["list", "table", "ip", "berth_netpol"])),
+    await ensure(components.containerd),
+    await ensureReady(components.netpol, () => runInNode("nft", "list", "table", "ip", "berth_netpol")),
     await ensure(components.kubelet),
-    await ensureReady(components.kubeProxy, async () => (await fetch("http://127.0.0.1:10256/healthz")).ok),
+    await ensureReady(components.kubeProxy, async () => (await fetch(`http://${nodeIp}:10256/healthz`)).ok),
   ];
   const kubeletStarted = started[2] === true;
-  await until("The node", 60, () => nodeReady(kubeletStarted ? since : 0), components.kubelet.name);
+  const isReady = async () => {
+    await ensure(components.kubelet); // it ends while containerd still looks through the containers of the last time
+    return nodeReady(kubeletStarted ? since : 0);
+  };
+  await until("The node", 60, isReady, { name: components.kubelet.name, runs: () => true });
   return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
 }
 
@@ -75,20 +79,6 @@ async function registryServes(): Promise<boolean> {
   return (await fetch(`http://${registry}/v2/`)).ok;
 }
 
-/**
- * Fails until containerd serves the kubelet, which ends at once if it doesn't: its socket answers before it has looked
- * through the containers of the last time.
- */
-function runtimeServes(): Promise<Buffer> {
-  const client = new grpc.Client(`unix://${containerdSocket}`, grpc.credentials.createInsecure());
-  const raw = (message: Buffer) => message;
-  return new Promise<Buffer>((resolve, reject) => {
-    const deadline = Date.now() + 5_000;
-    const answer = (error: Error | null, version?: Buffer) => (version ? resolve(version) : reject(error));
-    client.makeUnaryRequest("/runtime.v1.RuntimeService/Version", raw, raw, Buffer.alloc(0), { deadline }, answer);
-  }).finally(() => client.close());
-}
-
 /** Whether the kubelet has reported the node ready since then, in milliseconds: after a reboot the old report is still there. */
 async function nodeReady(since: number): Promise<boolean> {
   const ready = '{range .items[*].status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}';
@@ -99,9 +89,11 @@ async function nodeReady(since: number): Promise<boolean> {
 
 async function ensureReady(daemon: ClusterDaemon, check: () => Promise<unknown>): Promise<boolean> {
   const started = await ensure(daemon);
-  await until(daemon.name, 60, check, daemon.name);
+  await until(daemon.name, 60, check, watched(daemon));
   return started;
 }
+
+const watched = (daemon: ClusterDaemon) => ({ name: daemon.name, runs: () => pidOf(daemon) !== undefined });
 
 const report = (started: boolean[]) => {
   const count = started.filter(Boolean).length;

@@ -7,7 +7,7 @@ import {
   hasKubernetes,
   obtainKubernetes,
 } from "../cluster/build.ts";
-import { clusterUp, registryUp } from "../cluster/index.ts";
+import { claimStateDir, clusterUp, registryUp } from "../cluster/index.ts";
 import { startDocker } from "../docker.ts";
 import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
@@ -36,6 +36,7 @@ export async function up(context: string | undefined): Promise<void> {
   };
   if (context === undefined) await localCluster(deploy);
   else {
+    claimStateDir();
     await ownCluster(stack, context);
     await runGraph({ deploy });
   }
@@ -46,6 +47,7 @@ export async function up(context: string | undefined): Promise<void> {
 export async function localCluster(last?: Task): Promise<void> {
   await preflight();
   claim();
+  claimStateDir();
   const tasks: Tasks = {
     packages: { title: "Debian packages", run: installPackages },
     kubernetes: { title: "Kubernetes", run: obtainKubernetes },

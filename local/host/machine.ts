@@ -1,9 +1,12 @@
 /** What this machine has, as far as the local cluster cares. Reads only. */
-import { existsSync, readFileSync, statfsSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, statfsSync } from "node:fs";
+import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { cacheDir, nodeIp, stateDir } from "../lib/paths.ts";
-import { type Listener, type TcpListener, tcpListeners, unixListener } from "./sockets.ts";
+import { execa } from "execa";
+import { apiNodePort, bridge, cacheDir, name, registryPort, stateDir } from "../lib/paths.ts";
+import { pidOf } from "../lib/process.ts";
 
 export interface Machine {
   platform: string;
@@ -18,14 +21,15 @@ export interface Machine {
   startedBefore: boolean;
   /** Free bytes on the disks of the state and the cache. */
   disks: { path: string; variable: string; free: number }[];
-  /** Those that aren't Berth's own. */
-  tcpListeners: TcpListener[];
-  /** Who listens on containerd's default socket, if it isn't Berth's own containerd. */
-  containerd: Listener | undefined;
+  /** The ports of loopback that Berth opens and another program has. */
+  takenPorts: number[];
+  /** IPv4 routes and addresses that aren't Berth's: "default", an address, or a network such as 10.0.0.0/8. */
+  routes: { dst: string; dev?: string }[];
 }
 
-export function inspect(): Machine {
-  const containerd = unixListener("/run/containerd/containerd.sock");
+export async function inspect(): Promise<Machine> {
+  const ports = pidOf("node") === undefined ? [registryPort, apiNodePort] : [];
+  const isTaken = await Promise.all(ports.map((port) => cannotOpen(port)));
   return {
     platform: process.platform,
     uid: process.getuid?.(),
@@ -37,12 +41,14 @@ export function inspect(): Machine {
       { path: stateDir, variable: "BERTH_STATE", free: freeSpace(stateDir) },
       { path: cacheDir, variable: "BERTH_CACHE", free: freeSpace(cacheDir) },
     ],
-    tcpListeners: tcpListeners(nodeIp).filter(({ pid }) => !isBerths(pid)),
-    containerd: isBerths(containerd?.pid) ? undefined : containerd,
+    takenPorts: ports.filter((_, i) => isTaken[i]),
+    routes: foreign(await routes()),
   };
 }
 
-const onPath = (name: string) => (process.env.PATH ?? "").split(delimiter).some((dir) => existsSync(join(dir, name)));
+/** Whether there is a program of this name. */
+export const onPath = (program: string) =>
+  (process.env.PATH ?? "").split(delimiter).some((dir) => existsSync(join(dir, program)));
 
 function freeSpace(path: string): number {
   if (!existsSync(path)) return freeSpace(dirname(path));
@@ -50,12 +56,18 @@ function freeSpace(path: string): number {
   return bavail * bsize;
 }
 
-/** Berth's daemons carry this in their environment. */
-function isBerths(pid: number | undefined): boolean {
-  if (pid === undefined) return false;
-  try {
-    return readFileSync(`/proc/${pid}/environ`, "utf8").includes("BERTH_DAEMON=");
-  } catch {
-    return false;
-  }
+async function cannotOpen(port: number): Promise<boolean> {
+  const server = createServer().listen(port, "127.0.0.1");
+  const opened = await once(server, "listening").catch(() => undefined);
+  server.close();
+  return opened === undefined;
+}
+
+/** Those that aren't Berth's own, also of a start that was interrupted. Pure. */
+export const foreign = (routes: Machine["routes"]) => routes.filter(({ dev }) => dev !== name && dev !== bridge);
+
+/** Of all tables, as those of VPNs often aren't in the main one. None where iproute2 isn't installed yet. */
+async function routes(): Promise<Machine["routes"]> {
+  const list = await execa("ip", ["-4", "-json", "route", "show", "table", "all"], { reject: false });
+  return list.failed ? [] : (JSON.parse(list.stdout) as Machine["routes"]);
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Machine } from "./machine.ts";
-import { missingPackages } from "./packages.ts";
-import { findFault } from "./preflight.ts";
-import { parseTcp, parseUnix } from "./sockets.ts";
+import { bridge, name } from "../lib/paths.ts";
+import { foreign, type Machine } from "./machine.ts";
+import { missingPackages, toInstall } from "./packages.ts";
+import { findFault, overlap } from "./preflight.ts";
 
 const gib = 2 ** 30;
 
@@ -14,8 +14,11 @@ const good: Machine = {
   memory: 24 * gib,
   startedBefore: false,
   disks: [{ path: "/var/lib/berth", variable: "BERTH_STATE", free: 75 * gib }],
-  tcpListeners: [{ port: 22, pid: 1, program: "sshd" }],
-  containerd: undefined,
+  takenPorts: [],
+  routes: [
+    { dst: "default", dev: "eth0" },
+    { dst: "192.0.2.0/24", dev: "eth0" },
+  ],
 };
 
 describe("preflight", () => {
@@ -35,15 +38,11 @@ describe("preflight", () => {
       { disks: [small] },
       /needs 15.0 GiB on the disk of \/var\/lib\/berth, and 4.0 GiB are free: .*BERTH_STATE/,
     ],
+    ["a taken port", { takenPorts: [5000] }, /Port 5000.*registry.*set BERTH_REGISTRY_PORT/],
     [
-      "a taken port",
-      { tcpListeners: [{ port: 6443, pid: 7, program: "k3s" }] },
-      /Port 6443.*taken by k3s \(pid 7\): stop that/,
-    ],
-    [
-      "a taken socket",
-      { containerd: { pid: 8, program: "containerd" } },
-      /containerd.sock.*taken by containerd \(pid 8\)/,
+      "addresses in use",
+      { routes: [{ dst: "10.192.0.0/12", dev: "wg0" }] },
+      /10.200.0.0\/16, are in use.*route to 10.192.0.0\/12 \(wg0\)\. Set BERTH_NETWORK/,
     ],
   ])("names %s and what to do", (_, change, sentence) => {
     expect(findFault({ ...good, ...change })).toMatch(sentence);
@@ -54,45 +53,36 @@ describe("preflight", () => {
   });
 });
 
-describe("listeners", () => {
-  const line = (address: string, state: string, inode: number) =>
-    `   0: ${address} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000     0        0 ${inode} 1 0000 100 0 0 10 0`;
+describe("overlapping networks", () => {
+  it.each([
+    ["10.200.0.0/16", "10.200.0.0/16", true],
+    ["10.0.0.0/8", "10.200.0.0/16", true],
+    ["10.200.7.9", "10.200.0.0/16", true],
+    ["10.201.0.0/16", "10.200.0.0/16", false],
+    ["192.0.2.7", "10.200.0.0/16", false],
+    ["default", "10.200.0.0/16", false],
+    ["0.0.0.0/1", "10.200.0.0/16", false],
+  ])("%s and %s: %s", (one, other, expected) => expect(overlap(one, other)).toBe(expected));
+});
 
-  it("are those on all addresses, on loopback and on the node's address", () => {
-    const table = [
-      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
-      line("00000000:192B", "0A", 11),
-      line("0100007F:1388", "0A", 12),
-      line("0100C80A:280A", "0A", 13),
-      line("00000000000000000000000000000000:7580", "0A", 14),
-      line("0200A8C0:094B", "0A", 15),
-      line("0100007F:094B", "01", 16),
-    ].join("\n");
-    expect(parseTcp(table, "10.200.0.1")).toEqual([
-      { port: 6443, inode: "11" },
-      { port: 5000, inode: "12" },
-      { port: 10250, inode: "13" },
-      { port: 30080, inode: "14" },
-    ]);
-  });
-
-  it("of a Unix socket are told from those who are connected to it", () => {
-    const table = [
-      "0000: 00000003 00000000 00000000 0001 03 21 /run/containerd/containerd.sock",
-      "0000: 00000002 00000000 00010000 0001 01 22 /run/containerd/containerd.sock",
-    ].join("\n");
-    expect(parseUnix(table, "/run/containerd/containerd.sock")).toBe("22");
-    expect(parseUnix(table, "/run/other.sock")).toBeUndefined();
-  });
+it("takes no interface of Berth's own for somebody else's, also of a start that was killed", () => {
+  const theirs = { dst: "192.0.2.0/24", dev: "eth0" };
+  expect(foreign([{ dst: "10.200.0.0/16", dev: name }, { dst: "10.200.0.4/30", dev: bridge }, theirs])).toEqual([
+    theirs,
+  ]);
 });
 
 describe("packages", () => {
-  it("are missing unless they are fully installed", () => {
-    const lines = "runc\tii \nkmod\trc \nopenssl\tiU ";
-    expect(missingPackages(["runc", "kmod", "openssl", "etcd-server"], lines)).toEqual([
-      "kmod",
-      "openssl",
+  it("are those whose program is missing, whatever package a program is from", () => {
+    expect(missingPackages(() => true)).toEqual([]);
+    expect(missingPackages((program) => !["/usr/bin/docker", "dockerd", "etcd"].includes(program))).toEqual([
       "etcd-server",
+      "docker.io",
     ]);
+  });
+
+  it("are those of an interrupted installation too, whose programs may be there before they are set up", () => {
+    expect(toInstall(["runc"], ["nginx-light", "runc"], true)).toEqual(["runc", "nginx-light"]);
+    expect(toInstall(["runc"], ["nginx-light"], false)).toEqual(["runc"]);
   });
 });

@@ -1,5 +1,6 @@
 /** Says, before anything is touched, whether this machine can carry the local cluster. */
-import { apiNodePort } from "../lib/paths.ts";
+import { BlockList } from "node:net";
+import { apiNodePort, network, registryPort } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { inspect, type Machine } from "./machine.ts";
 
@@ -12,24 +13,15 @@ const laterStartDisk = 3 * gib;
 /** Linking Kubernetes takes 3 GiB; the cluster, its stack and one session 4. */
 const memory = 6 * gib;
 
-/** The cluster's TCP ports and what listens there. */
-const ports: Record<number, string> = {
-  2379: "etcd",
-  2380: "etcd",
-  5000: "the registry",
-  6443: "kube-apiserver",
-  10248: "kubelet",
-  10249: "kube-proxy",
-  10250: "kubelet",
-  10256: "kube-proxy",
-  10257: "kube-controller-manager",
-  10259: "kube-scheduler",
-  [apiNodePort]: "Berth's API",
+/** The ports that Berth opens on this machine's loopback: what answers there, and the variable that moves it. */
+const ports: Record<number, { what: string; variable: string }> = {
+  [registryPort]: { what: "the registry", variable: "BERTH_REGISTRY_PORT" },
+  [apiNodePort]: { what: "Berth's API", variable: "BERTH_API_PORT" },
 };
 
 /** Throws a UserError for the first thing that stands in the way, saying what to do about it. Changes nothing. */
-export function preflight(): void {
-  const fault = findFault(inspect());
+export async function preflight(): Promise<void> {
+  const fault = findFault(await inspect());
   if (fault !== undefined) throw new UserError(fault);
 }
 
@@ -42,7 +34,7 @@ function findMissing({ platform, uid, hasApt, hasGo }: Machine): string | undefi
   if (platform !== "linux")
     return `The local cluster needs Linux, and this is ${platform}: use a Linux machine, or a cluster that you have (npm run up -- --context NAME).`;
   if (uid !== 0)
-    return "The local cluster makes bridges, mounts and containers, which only root may: run the command as root.";
+    return "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root.";
   if (!hasApt) return "The local cluster is made of Debian packages, and apt-get or dpkg is not there: use Debian 12.";
   if (!hasGo)
     return "The cluster's programs are built with Go, and go is not on the PATH: install Go 1.26 or newer (https://go.dev/dl).";
@@ -59,16 +51,29 @@ function findShortage(machine: Machine): string | undefined {
   return undefined;
 }
 
-function findOccupant({ tcpListeners, containerd }: Machine): string | undefined {
-  const occupant = tcpListeners.find(({ port }) => port in ports);
-  if (occupant !== undefined)
-    return `Port ${occupant.port}, which ${ports[occupant.port]} needs, is taken by ${process(occupant)}: stop that, then run the command again.`;
-  if (containerd !== undefined)
-    return `The socket /run/containerd/containerd.sock, which the cluster's containerd needs, is taken by ${process(containerd)}: stop that (systemctl stop docker containerd), then run the command again.`;
+function findOccupant({ takenPorts, routes }: Machine): string | undefined {
+  const [port] = takenPorts;
+  if (port !== undefined)
+    return `Port ${port} of 127.0.0.1, which ${ports[port]?.what} needs, is taken by another program (ss -ltnp says which): stop it, or set ${ports[port]?.variable} to a free port.`;
+  const route = routes.find(({ dst }) => overlap(dst, network));
+  if (route !== undefined)
+    return `The cluster's addresses, ${network}, are in use on this machine: it has a route to ${route.dst} (${route.dev ?? "no device"}). Set BERTH_NETWORK to a free network, for example 172.31.0.0/16.`;
   return undefined;
 }
 
-const process = ({ pid, program }: { pid: number | undefined; program: string | undefined }) =>
-  pid === undefined ? "another process" : `${program} (pid ${pid})`;
+/** Whether two IPv4 networks, or an address and a network, share an address. The default route doesn't count. */
+export function overlap(one: string, other: string): boolean {
+  const parts = (text: string) => {
+    const [address = "", bits = "32"] = text.split("/");
+    return { address, bits: Number(bits) };
+  };
+  const holds = (outer: ReturnType<typeof parts>, inner: ReturnType<typeof parts>) => {
+    const list = new BlockList();
+    list.addSubnet(outer.address, outer.bits);
+    return list.check(inner.address);
+  };
+  if (one === "default" || parts(one).bits <= 1) return false; // some VPNs have two halves for the default route
+  return holds(parts(one), parts(other)) || holds(parts(other), parts(one));
+}
 
 const inGib = (bytes: number) => `${(bytes / gib).toFixed(1)} GiB`;

@@ -1,24 +1,31 @@
-/** Where the local cluster lives on this machine, and the addresses it uses. One cluster per machine. */
+/** Where the local cluster lives on this machine, and the addresses it uses. */
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { UserError } from "./steps.ts";
 
 /** The checkout. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+const env = process.env;
+
+/** Names this Berth's control groups and its network interface. Another name makes another Berth beside the first. */
+export const name = env.BERTH_NAME ?? "berth";
+if (!/^[a-z][a-z0-9-]{0,11}$/.test(name))
+  throw new UserError(`BERTH_NAME is ${name}, and not at most 12 small letters, digits and dashes.`);
 
 /**
  * State that survives `npm run down`: cluster data, certificates, Pulumi's state. Removed by `--purge`. Default
  * /var/lib/berth; for users other than root, who may deploy to a cluster of theirs, ~/.local/share/berth.
  */
 export const stateDir =
-  process.env.BERTH_STATE ??
-  (process.getuid?.() === 0 ? "/var/lib/berth" : join(homedir(), ".local", "share", "berth"));
+  env.BERTH_STATE ?? (process.getuid?.() === 0 ? `/var/lib/${name}` : join(homedir(), ".local", "share", name));
 
 /** Binaries and downloads, by version, shared by all checkouts. Default ~/.cache/berth. Kept by `--purge`. */
-export const cacheDir = process.env.BERTH_CACHE ?? join(homedir(), ".cache", "berth");
+export const cacheDir = env.BERTH_CACHE ?? join(homedir(), ".cache", "berth");
 
 /** Sockets and pid files: gone after a reboot, as they should be. */
-export const runDir = "/run/berth";
+export const runDir = `/run/${name}`;
 
 export const logDir = join(stateDir, "log");
 export const binDir = join(cacheDir, "bin");
@@ -26,23 +33,32 @@ export const kubeconfig = join(stateDir, "kubeconfig");
 /** The kubeconfig context of the local cluster; the stack `dev` insists on it. */
 export const context = "berth-local";
 export const nodeName = "berth";
-export const nodeIp = "10.200.0.1";
-export const podCidr = "10.244.0.0/16";
-export const nodePodCidr = "10.244.0.0/24";
-export const serviceCidr = "10.96.0.0/16";
-export const apiServiceIp = "10.96.0.1";
-export const dnsServiceIp = "10.96.0.10";
+
+/** The addresses of node, machine, pods and Services, which are all in this network. */
+export const network = env.BERTH_NETWORK ?? "10.200.0.0/16";
+const prefix = network.match(/^(\d+\.\d+)\.0\.0\/16$/)?.[1];
+if (prefix === undefined) throw new UserError(`BERTH_NETWORK is ${network}, and not a network such as 10.200.0.0/16.`);
+export const nodeIp = `${prefix}.0.1`;
+/** This machine, as the node and its pods see it. */
+export const machineIp = `${prefix}.0.2`;
+/** A bridge that Docker needs to start, and its address. */
+export const bridge = `${name}-d`;
+export const bridgeIp = `${prefix}.0.5`;
+export const podCidr = `${prefix}.1.0/24`;
+export const serviceCidr = `${prefix}.16.0/20`;
+export const apiServiceIp = `${prefix}.16.1`;
+export const dnsServiceIp = `${prefix}.16.10`;
 /** NO_PROXY of all that is started here: no proxy of the machine's reaches the cluster's addresses. */
 export const noProxy = [
   ...new Set([
-    ...(process.env.NO_PROXY ?? process.env.no_proxy ?? "").split(",").filter(Boolean),
+    ...(env.NO_PROXY ?? env.no_proxy ?? "").split(",").filter(Boolean),
     "localhost",
     "127.0.0.1",
     nodeIp,
-    podCidr,
-    serviceCidr,
+    network,
   ]),
 ].join();
-export const registry = "127.0.0.1:5000";
+export const registryPort = Number(env.BERTH_REGISTRY_PORT ?? 5000);
+export const registry = `127.0.0.1:${registryPort}`;
 export const dockerSocket = join(runDir, "docker.sock");
-export const apiNodePort = 30080;
+export const apiNodePort = Number(env.BERTH_API_PORT ?? 30080);

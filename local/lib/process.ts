@@ -1,10 +1,10 @@
-/** Long-running programs of the local cluster, each known by a pid file; ended only by that pid. */
+/** The processes that hold all of Berth on this machine, each known by a pid file; ended only by that pid. */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { logDir, runDir } from "./paths.ts";
-import { UserError } from "./steps.ts";
+import { stopSignal, UserError } from "./steps.ts";
 
 export interface Daemon {
   /** Name of the pid file and of the log. */
@@ -12,8 +12,6 @@ export interface Daemon {
   command: string;
   args: string[];
   env?: Record<string, string>;
-  /** How long SIGTERM is given before SIGKILL, in milliseconds. Default 10 000. */
-  stopMs?: number;
 }
 
 const pidFile = (name: string) => join(runDir, `${name}.pid`);
@@ -29,6 +27,15 @@ function startTime(pid: number): string | undefined {
     return fields[0] === "Z" && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
+  }
+}
+
+/** Whether there was such a process to send the signal to; 0 only asks. */
+export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
   }
 }
 
@@ -57,33 +64,78 @@ export function claim(): void {
   writeFileSync(pidFile("command"), `${process.pid} ${startTime(process.pid)}`);
 }
 
-/** Starts the daemon unless it runs; its output goes to its log. Returns whether it was started. */
+/** The processes that the process has started itself, or that were left to it as the first of its namespace. */
+export const childrenOf = (pid: number) => (readProc(pid, `task/${pid}/children`)[0] ?? "").split(" ").map(Number);
+
+/**
+ * Starts the daemon unless it runs; its output goes to its log. It writes its pid file itself, so that there is none without
+ * one whatever becomes of this process. Returns whether it was started.
+ */
 export function start(daemon: Daemon): boolean {
   if (pidOf(daemon.name) !== undefined) return false;
   mkdirSync(runDir, { recursive: true });
   mkdirSync(logDir, { recursive: true });
   const log = openSync(logFile(daemon.name), "a");
-  const child = spawn(daemon.command, daemon.args, {
+  const file = pidFile(daemon.name);
+  const script = 'echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" >"$0.new" && mv "$0.new" "$0" && exec "$@"';
+  const child = spawn("/bin/sh", ["-c", script, file, daemon.command, ...daemon.args], {
     detached: true,
     stdio: ["ignore", log, log],
     env: { ...process.env, ...daemon.env },
   });
-  child.on("error", () => {}); // reported by whoever waits for the daemon
+  closeSync(log);
   child.unref();
-  if (child.pid === undefined) throw new Error(`${daemon.command} could not be started`);
-  writeFileSync(pidFile(daemon.name), `${child.pid} ${startTime(child.pid) ?? ""}`);
+  writeFileSync(file, `${child.pid} ${startTime(Number(child.pid)) ?? ""}`);
   return true;
 }
 
-/** Ends the daemon by its pid and waits until it is gone. */
-export async function stop(name: string, stopMs = 10_000): Promise<void> {
+/**
+ * Ends the daemon, which holds namespaces, and with it all that runs in them; waits until they are gone.
+ * @param stopMs how long it is given to end in order
+ */
+export async function stop(name: string, stopMs: number): Promise<void> {
   const pid = pidOf(name);
-  if (pid !== undefined) {
-    process.kill(pid, "SIGTERM");
-    const deadline = performance.now() + stopMs;
-    while (pidOf(name) !== undefined && performance.now() < deadline) await sleep(50);
-    if (pidOf(name) !== undefined) process.kill(pid, "SIGKILL");
-    while (pidOf(name) !== undefined) await sleep(50);
-  }
+  const first = firstOf(name);
+  if (first !== undefined) signal(first, "SIGTERM");
+  const deadline = performance.now() + (first === undefined ? 0 : stopMs);
+  while (pidOf(name) !== undefined && performance.now() < deadline) await sleep(50);
+  if (pid !== undefined && pidOf(name) === pid) signal(pid, "SIGKILL");
+  // The first process of namespaces goes when all others in them are gone.
+  while (pidOf(name) !== undefined || (first !== undefined && startTime(first) !== undefined)) await sleep(50);
   rmSync(pidFile(name), { force: true });
 }
+
+/** The first process in the namespaces of the daemon, whose only child it is; undefined unless it runs. */
+export function firstOf(name: string): number | undefined {
+  const pid = pidOf(name);
+  return pid === undefined ? undefined : childrenOf(pid).find((child) => child > 0);
+}
+
+/** A daemon that is waited for: where it logs, and whether it still runs. */
+export interface Watched {
+  name: string;
+  runs: () => boolean;
+}
+
+/**
+ * Waits until `check` succeeds (returns anything but false, doesn't throw).
+ * Throws a UserError after `seconds`, or as soon as the daemon that it waits for has ended.
+ */
+export async function until(what: string, seconds: number, check: () => Promise<unknown>, daemon?: Watched) {
+  const deadline = performance.now() + seconds * 1000;
+  for (;;) {
+    stopSignal().throwIfAborted();
+    const result = await check().catch((error: Error) => error);
+    if (result !== false && !(result instanceof Error)) return;
+    const ended = daemon !== undefined && !daemon.runs();
+    if (ended || performance.now() > deadline) {
+      const reason = result instanceof Error ? ` (${result.message.trim().split("\n").at(-1)})` : "";
+      const log = daemon && ` Its log is ${logFile(daemon.name)}; it ends with: ${lastLogLine(daemon.name)}`;
+      throw new UserError(`${what} ${ended ? "has ended" : `is not ready after ${seconds} s${reason}`}.${log ?? ""}`);
+    }
+    await sleep(100);
+  }
+}
+
+const lastLogLine = (name: string) =>
+  existsSync(logFile(name)) ? (readFileSync(logFile(name), "utf8").trim().split("\n").at(-1) ?? "") : "";

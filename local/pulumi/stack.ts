@@ -7,6 +7,7 @@ import { kubernetesDir } from "../cluster/build.ts";
 import { dockerSocket, kubeconfig, noProxy, registry, root, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { freeLock } from "./lock.ts";
+import { movedConfig } from "./moved.ts";
 import { newsFilter } from "./progress.ts";
 import { pulumiBin, pulumiHome } from "./tools.ts";
 
@@ -78,7 +79,8 @@ export async function stackUp(stack: string, cluster: Cluster = "local"): Promis
   const interrupted = await dropPendingOperations(stack, cluster);
   // What an interrupted run really did is in the cluster only.
   const refresh = interrupted ? ["--refresh"] : [];
-  await shown(["up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs", ...refresh], cluster);
+  const moved = cluster === "local" ? movedConfig(stack) : [];
+  await shown(["up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs", ...refresh, ...moved], cluster);
   return await stackOutputs(stack, cluster);
 }
 

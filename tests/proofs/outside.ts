@@ -1,9 +1,10 @@
 /**
- * A world outside the cluster, on this machine: a network namespace that only pods have a route to and that answers at
+ * A world outside the cluster, on this machine: a network namespace that only pods have a route to, in the node, and that answers at
  * every address and port named here. So a connection that fails was refused by the cluster, and not for want of an answer.
  */
 import { once } from "node:events";
 import { execa } from "execa";
+import { nodePid } from "../../local/cluster/node.ts";
 import { nodeIp, podCidr } from "../../local/lib/paths.ts";
 
 /** Addresses for documentation, which nobody has: one that a tenant may reach, and one that none may. */
@@ -41,13 +42,11 @@ export async function openOutside(): Promise<() => Promise<void>> {
   await once(server.stdout, "data");
   const inside = (...args: string[]) => execa("nsenter", [`--net=/proc/${server.pid}/ns/net`, "ip", ...args]);
   await ip("link", "add", device, "type", "veth", "peer", "name", inner, "netns", String(server.pid));
-  // As a port of the cluster's bridge, where its guard against leaving the machine lets packets go.
-  await ip("link", "set", device, "master", "kube0", "up");
+  await ip("link", "set", device, "up");
   for (const address of addresses) await inside("address", "add", `${address}/32`, "dev", inner);
   await inside("link", "set", inner, "up");
   await inside("route", "add", "default", "via", nodeIp, "dev", inner, "onlink");
-  for (const address of addresses) await ip("route", "replace", address, "dev", "kube0", "table", table);
-  // For pods alone: what this machine itself has at these addresses stays as it is.
+  for (const address of addresses) await ip("route", "replace", address, "dev", device, "table", table);
   await ip("rule", "add", "from", podCidr, "lookup", table);
   server.stdin.write("\n");
   await once(server.stdout, "data");
@@ -59,8 +58,9 @@ export async function openOutside(): Promise<() => Promise<void>> {
 }
 
 async function removeRoutes(): Promise<void> {
-  await execa("ip", ["rule", "delete", "from", podCidr, "lookup", table], { reject: false });
-  await execa("ip", ["route", "flush", "table", table], { reject: false });
+  await ip("rule", "delete", "from", podCidr, "lookup", table).catch(() => {});
+  await ip("route", "flush", "table", table).catch(() => {});
 }
 
-const ip = (...args: string[]) => execa("ip", args);
+/** In the node's network, with processes as this machine counts them. */
+const ip = (...args: string[]) => execa("nsenter", [`--net=/proc/${nodePid()}/ns/net`, "ip", ...args]);

@@ -20,7 +20,8 @@ import (
 //
 // Each isolated pod has a chain per isolated direction that returns for what a policy allows and drops the rest.
 // Traffic between pods passes the forward hook, from a pod to the node the input hook. Traffic from the node to its
-// pods (probes, NodePorts) passes neither and is always allowed, as Kubernetes demands.
+// pods (probes, NodePorts) passes neither and is always allowed, as Kubernetes demands; so is that from the machine that
+// the node is on.
 func Ruleset(pods []*corev1.Pod, namespaces []*corev1.Namespace, policies []*networkingv1.NetworkPolicy) string {
 	w := world{pods: reachable(pods), namespaces: map[string]labels.Set{}}
 	for _, namespace := range namespaces {
@@ -41,7 +42,7 @@ func Ruleset(pods []*corev1.Pod, namespaces []*corev1.Namespace, policies []*net
 	}
 	return "add table ip berth_netpol\ndelete table ip berth_netpol\ntable ip berth_netpol {\n" +
 		chains.String() +
-		baseChain("forward", verdictMap("saddr", egressJumps)+verdictMap("daddr", ingressJumps)) +
+		baseChain("forward", "    iifname machine0 accept\n"+verdictMap("saddr", egressJumps)+verdictMap("daddr", ingressJumps)) +
 		baseChain("input", verdictMap("saddr", egressJumps)) +
 		"}\n"
 }

@@ -1,0 +1,13 @@
+import { execa } from "execa";
+import { expect, it } from "vitest";
+import { root } from "./lib/paths.ts";
+
+it.each([
+  ["BERTH_NETWORK", "10.0.0.0/8", /^berth: BERTH_NETWORK is 10\.0\.0\.0\/8, and not a network such as [\d.]+\/16\.$/],
+  ["BERTH_NAME", "My Berth", /^berth: BERTH_NAME is My Berth, and not at most 12 small letters, digits and dashes\.$/],
+])("says in one sentence what is wrong with %s", async (variable, value, sentence) => {
+  const options = { cwd: root, env: { [variable]: value }, reject: false } as const;
+  const { exitCode, stderr } = await execa("node", ["local/main.ts", "env"], options);
+  expect(exitCode).toBe(1);
+  expect(stderr.trim()).toMatch(sentence);
+});

@@ -1,0 +1,67 @@
+/** What setup.sh says and does before anything is installed. `npm` is one that only notes who called it. */
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { expect, it } from "vitest";
+import { root } from "./lib/paths.ts";
+
+const nobody = 65_534;
+const isRoot = process.getuid?.() === 0;
+
+/** A checkout of `owner`'s, as far as setup.sh looks at it, in which `run` runs it. */
+function checkout(owner: number) {
+  const dir = mkdtempSync(join(tmpdir(), "berth-setup-"));
+  const called = join(dir, "called");
+  mkdirSync(join(dir, "local"));
+  mkdirSync(join(dir, "bin"));
+  copyFileSync(join(root, "local/setup.sh"), join(dir, "local/setup.sh"));
+  writeFileSync(join(dir, "bin/npm"), `#!/bin/sh\nid -u >>${called}\nexit 1\n`, { mode: 0o755 });
+  for (const path of [dir, join(dir, "local"), join(dir, "bin")]) {
+    chmodSync(path, 0o755);
+    if (isRoot) chownSync(path, owner, owner);
+  }
+  const run = (uid: number, ...args: string[]) =>
+    execa("sh", ["local/setup.sh", ...args], {
+      cwd: dir,
+      env: { PATH: `${join(dir, "bin")}:${process.env.PATH}` },
+      reject: false,
+      ...(isRoot && { uid, gid: uid }),
+    });
+  return { run, npmRanAs: () => (existsSync(called) ? readFileSync(called, "utf8").trim() : undefined) };
+}
+
+const user = isRoot ? nobody : (process.getuid?.() ?? 0);
+
+it.each(["up", "down"])(
+  "%s tells another user than root, before anything is installed, why root is needed",
+  async (command) => {
+    const { run, npmRanAs } = checkout(user);
+    const { exitCode, stderr } = await run(user, command);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/namespaces, mounts and containers, which only root may: run the command as root \(sudo/);
+    expect(npmRanAs()).toBeUndefined();
+  },
+);
+
+it.each([[["up", "--context", "mine"]], [["status"]], [[]]])("with %j it goes on for any user", async (args) => {
+  const { run, npmRanAs } = checkout(user);
+  expect((await run(user, ...args)).stderr).toContain("npm could not install the packages. Check that");
+  expect(npmRanAs()).toBe(String(user));
+});
+
+it("installs as the user whose checkout it is, when root runs it", async ({ skip }) => {
+  skip(!isRoot, "only root can run it for another user");
+  const { run, npmRanAs } = checkout(nobody);
+  await run(0, "up");
+  expect(npmRanAs()).toBe(String(nobody));
+});
