@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import type { V1PodSpec } from "@kubernetes/client-node";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { machineIp } from "../../../local/lib/paths.ts";
 import { createChannel } from "../channel/channel.ts";
 import { objectName } from "../cluster/names.ts";
 import { ownerReference, podFor, secretFor } from "../cluster/podSpec.ts";
@@ -77,8 +78,7 @@ beforeAll(async () => {
 /** A worker whose pods run their own programs, with a channel that they reach. */
 async function open(images: (Partial<Images[number]> & Pick<Images[number], "name" | "image">)[]) {
   const [port = 0] = await freePorts(1);
-  const node = (await admin.listNode()).items[0]?.status?.addresses?.find(({ type }) => type === "InternalIP");
-  const sessionUrl = `http://${node?.address}:${port}`;
+  const sessionUrl = `http://${machineIp}:${port}`;
   const all = images.map((image) => ({ ...defaults, ...image }));
   const worker = await openWorker(place, { tenant: { images: all }, own: { berthd: references.berthd, sessionUrl } });
   const channel = createChannel({
