@@ -51,7 +51,9 @@ function findShortage(machine: Machine): string | undefined {
   return undefined;
 }
 
-function findOccupant({ takenPorts, routes }: Machine): string | undefined {
+function findOccupant({ dockerIsPodman, takenPorts, routes }: Machine): string | undefined {
+  if (dockerIsPodman)
+    return "/usr/bin/docker is podman here, and Berth builds its images by Docker, whose client belongs there: remove the package podman-docker (podman itself may stay), then run the command again.";
   const [port] = takenPorts;
   if (port !== undefined)
     return `Port ${port} of 127.0.0.1, which ${ports[port]?.what} needs, is taken by another program (ss -ltnp says which): stop it, or set ${ports[port]?.variable} to a free port.`;
