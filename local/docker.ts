@@ -7,7 +7,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { removeCgroup } from "./lib/cgroups.ts";
+import { inCgroup, removeCgroup } from "./lib/cgroups.ts";
 import { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
 import { type Daemon, pidOf, start, stop, until } from "./lib/process.ts";
 import { stopSignal } from "./lib/steps.ts";
@@ -60,20 +60,17 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 `;
 
 /** The first process of the namespaces hands SIGTERM to the daemon, and ends after it. */
-const daemon: Daemon = {
-  name: "docker",
-  command: "/usr/bin/unshare",
-  args: [
-    ...["--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
-    ...["sh", "-c"],
-    // The sockets of the containers' shims are there, whatever the settings say.
-    `mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd
-     containerd --config=${containerdConfigFile} &
-     dockerd --config-file=${configFile} &
-     trap "kill -TERM $!" TERM
-     wait $! || wait $!`,
-  ],
-};
+const [command = "", ...args] = inCgroup(cgroup, [
+  ...["/usr/bin/unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
+  ...["sh", "-c"],
+  // The sockets of the containers' shims are there, whatever the settings say.
+  `mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd
+   containerd --config=${containerdConfigFile} &
+   dockerd --config-file=${configFile} &
+   trap "kill -TERM $!" TERM
+   wait $! || wait $!`,
+]);
+const daemon: Daemon = { name: "docker", command, args };
 
 /** For programs that talk to this daemon: DOCKER_HOST. */
 export const dockerHost = `unix://${dockerSocket}`;

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { execa, type Options } from "execa";
 import { onPath } from "../../local/host/machine.ts";
-import { removeCgroup } from "../../local/lib/cgroups.ts";
+import { inCgroup, removeCgroup } from "../../local/lib/cgroups.ts";
 import { cacheDir, root } from "../../local/lib/paths.ts";
 import { childrenOf } from "../../local/lib/process.ts";
 import { debianRoot } from "./debian-root.ts";
@@ -60,7 +60,8 @@ export async function boot(release: string): Promise<Debian> {
   // From systemd 256 on, version 1 of control groups wants to be asked for; older ones don't know the word.
   const init = ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"];
   started.defer(() => removeCgroup(name));
-  const container = execa("sh", ["-c", inCgroup, name, "systemd-nspawn", ...options, ...init], {
+  const [program = "", ...args] = inCgroup(name, ["systemd-nspawn", ...options, ...init]);
+  const container = execa(program, args, {
     env: { SYSTEMD_SECCOMP: "0", TMPDIR: folder },
     stdin: "ignore",
     all: true,
@@ -121,18 +122,6 @@ function furnish(machine: string): void {
   for (const program of ["npm", "npx"])
     symlinkSync(`../lib/node_modules/npm/bin/${program}-cli.js`, join(bin, program));
 }
-
-/** Runs a command in a control group of each hierarchy, whose name comes first. */
-const inCgroup = `
-  for root in /sys/fs/cgroup/*; do
-    [ -e "$root/cgroup.procs" ] || continue
-    mkdir -p "$root/$0"
-    for file in cpuset.cpus cpuset.mems; do
-      [ ! -e "$root/$file" ] || cat "$root/$file" >"$root/$0/$file"
-    done
-    echo $$ >"$root/$0/cgroup.procs"
-  done
-  exec "$@"`;
 
 /** As by a login: a service of its own, with root's usual environment. */
 const service = [
