@@ -13,9 +13,8 @@ import { kubernetesDir, programsDir } from "../../local/cluster/build.ts";
 import { missingPackages } from "../../local/host/packages.ts";
 import { cacheDir, root } from "../../local/lib/paths.ts";
 import { pulumiBin } from "../../local/pulumi/tools.ts";
-import { debianRoot } from "./debian-root.ts";
+import { cache, checkout, debianRoot, furnish } from "./debian-root.ts";
 
-const checkout = "/root/berth";
 /** Programs of the end-to-end test, and those that build what is built already: an empty one in the place of each. */
 const notCalled = ["chromium", "go", "nginx"];
 const unneeded = ["chromium", "fonts-dejavu-core", "nginx-light"];
@@ -66,20 +65,16 @@ async function makeDisk(folder: string): Promise<string> {
   };
   await execa("cp", ["--archive", root, inside(checkout)]);
   for (const path of [kubernetesDir, programsDir, pulumiBin, join(cacheDir, "images")])
-    await execa("cp", ["--archive", path, inside(path.replace(cacheDir, "/root/.cache/berth"))]);
+    await execa("cp", ["--archive", path, inside(path.replace(cacheDir, cache))]);
   for (const program of notCalled) symlinkSync("/bin/true", inside(`/usr/local/bin/${program}`));
   writeFileSync(inside("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "");
-  symlinkSync(join(checkout, "node_modules/node/bin/node"), inside("/usr/local/bin/node"));
-  writeFileSync(inside("/etc/hosts"), "127.0.0.1 localhost\n");
-  cpSync("/etc/ssl/certs/ca-certificates.crt", inside("/etc/ssl/certs/ca-certificates.crt"));
+  await furnish(machine);
   writeFileSync(inside("/root/script"), script);
   writeFileSync(inside("/etc/systemd/system/proof.service"), service);
   const disk = join(folder, "disk");
   await execa("mke2fs", ["-q", "-t", "ext4", "-d", machine, disk, "24G"]);
-  for (const [name] of [["vmlinuz"], ["initrd.img"]]) {
-    const [file = ""] = globSync(join(machine, "boot", `${name}-*`));
-    cpSync(file, join(folder, `${name}`));
-  }
+  for (const name of ["vmlinuz", "initrd.img"])
+    cpSync(globSync(join(machine, "boot", `${name}-*`))[0] ?? name, join(folder, name));
   rmSync(machine, { recursive: true });
   return disk;
 }

@@ -32,14 +32,14 @@ export function debianProof(version: number, release: string): void {
     `Berth comes, runs a session and goes on Debian ${version} with systemd, and no service of its packages has run or will`,
     async ({ skip }) => {
       if (debian === undefined) return skip(reason);
-      const { run } = debian;
-      const now = async () => JSON.parse(await run("node tests/proofs/print-machine.ts")) as Snapshot;
+      const { run, ask } = debian;
+      const now = async () => JSON.parse(await ask("node tests/proofs/print-machine.ts")) as Snapshot;
       const before = await now();
 
       expect(await run("npm run up")).toContain("Berth is up");
       expect(await run("node tests/proofs/one-session.ts")).toMatch(/session \S+ is running/);
-      expect(await run("systemctl list-units --failed --plain --no-legend")).toBe("");
-      const states = await run(`systemctl show --property=UnitFileState,ActiveEnterTimestamp ${services.join(" ")}`);
+      expect(await ask("systemctl list-units --failed --plain --no-legend")).toBe("");
+      const states = await ask(`systemctl show --property=UnitFileState,ActiveEnterTimestamp ${services.join(" ")}`);
       expect(new Set(states.split(/\n+/))).toEqual(new Set(["UnitFileState=disabled", "ActiveEnterTimestamp="]));
 
       await run("npm run down");

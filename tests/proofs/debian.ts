@@ -4,20 +4,17 @@
  * changed for it.
  */
 
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { execa, type Options } from "execa";
 import { onPath } from "../../local/host/machine.ts";
 import { inCgroup, removeCgroup } from "../../local/lib/cgroups.ts";
 import { cacheDir, root } from "../../local/lib/paths.ts";
 import { childrenOf } from "../../local/lib/process.ts";
-import { debianRoot } from "./debian-root.ts";
+import { cache, checkout, debianRoot, furnish, trust } from "./debian-root.ts";
 
-/** The checkout, as the container sees it. */
-const checkout = "/root/berth";
-const cache = "/root/.cache/berth";
-const trust = "/etc/ssl/certs/ca-certificates.crt";
+const goRoot = "/usr/local/go";
 /** slirp4netns answers for this machine's resolvers there. */
 const resolver = "10.0.2.3";
 
@@ -32,8 +29,10 @@ export function hindrance(): string | undefined {
 }
 
 export interface Debian extends AsyncDisposable {
-  /** Runs a command line as a service of its own, as root, in the checkout. What the command writes is shown too. */
-  run(command: string, options?: Options): Promise<string>;
+  /** Runs a command line as a service of its own, as root, in the checkout, and shows what the command writes. */
+  run(command: string): Promise<string>;
+  /** The same, and shows nothing. */
+  ask(command: string): Promise<string>;
 }
 
 /** Starts a fresh copy of the root. The checkout and the cache are there; what is written to them goes with the container. */
@@ -45,8 +44,9 @@ export async function boot(release: string): Promise<Debian> {
   started.defer(() => rmSync(folder, { recursive: true, force: true }));
   const machine = join(folder, "root");
   await execa("cp", ["--archive", await debianRoot(release), machine]);
-  const npm = dirname(dirname((await execa("realpath", [(await execa("which", ["npm"])).stdout])).stdout));
-  furnish(machine);
+  await furnish(machine);
+  writeFileSync(join(machine, "etc/resolv.conf"), `nameserver ${resolver}\n`);
+  for (const path of [checkout, cache, goRoot]) mkdirSync(join(machine, path), { recursive: true });
 
   const { stdout: go } = await execa("go", ["env", "GOROOT"]);
   const options = [
@@ -55,7 +55,7 @@ export async function boot(release: string): Promise<Debian> {
     // What a machine's root has, and containers need.
     ...["--capability=CAP_SYSLOG", "--bind=/dev/kmsg"],
     ...[`--overlay=${root}::${checkout}`, `--overlay=${cacheDir}::${cache}`],
-    ...[`--bind-ro=${go}:/usr/local/go`, `--bind-ro=${npm}:/usr/local/lib/node_modules/npm`],
+    `--bind-ro=${go}:${goRoot}`,
   ];
   // From systemd 256 on, version 1 of control groups wants to be asked for; older ones don't know the word.
   const init = ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"];
@@ -100,32 +100,21 @@ export async function boot(release: string): Promise<Debian> {
   const route = () => within("cat", "/proc/net/route");
   await until("the container has a network", 30, route, (routes) => routes?.includes("tap0") ?? false);
 
+  const runWith = (shown: Options) => async (command: string) => {
+    const [program, ...args] = enter(...service, "sh", "-c", command);
+    return `${(await execa(program, args, { stdin: "ignore", ...shown })).stdout}`;
+  };
   const all = started.move();
   return {
-    run: async (command, options) => {
-      const [program, ...args] = enter(...service, "sh", "-c", command);
-      const { stdout } = await execa(program, args, { stdio: ["ignore", ["inherit", "pipe"], "inherit"], ...options });
-      return `${stdout}`;
-    },
+    run: runWith({ stdout: ["inherit", "pipe"], stderr: "inherit" }),
+    ask: runWith({}),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
-}
-
-/** What somebody who has cloned Berth has: Node with npm, names of hosts, and the machine's own authorities. */
-function furnish(machine: string): void {
-  writeFileSync(join(machine, "etc/resolv.conf"), `nameserver ${resolver}\n`);
-  writeFileSync(join(machine, "etc/hosts"), "127.0.0.1 localhost\n");
-  if (existsSync(trust)) cpSync(trust, join(machine, trust));
-  mkdirSync(join(machine, cache), { recursive: true });
-  const bin = join(machine, "usr/local/bin");
-  symlinkSync(join(checkout, "node_modules/node/bin/node"), join(bin, "node"));
-  for (const program of ["npm", "npx"])
-    symlinkSync(`../lib/node_modules/npm/bin/${program}-cli.js`, join(bin, program));
 }
 
 /** As by a login: a service of its own, with root's usual environment. */
 const service = [
   ...["systemd-run", "--quiet", "--wait", "--pipe", "--collect", `--working-directory=${checkout}`],
   ...["--setenv=HOME=/root", `--setenv=NODE_EXTRA_CA_CERTS=${trust}`],
-  "--setenv=PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  `--setenv=PATH=${goRoot}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
 ];
