@@ -34,7 +34,7 @@ describe("preflight", () => {
   it.each<[string, Partial<Machine>, RegExp]>([
     ["another system", { platform: "darwin" }, /needs Linux, and this is darwin: .*--context NAME/],
     ["another user", { uid: 1000 }, /run the command as root/],
-    ["another distribution", { hasApt: false }, /use Debian 12/],
+    ["another distribution", { hasApt: false }, /use Debian 12 or 13/],
     ["no Go", { hasGo: false }, /go is not on the PATH: install Go/],
     ["little memory", { memory: 2 * gib }, /needs 6.0 GiB of memory, and this machine has 2.0 GiB/],
     [
