@@ -35,7 +35,8 @@ function findMissing({ platform, uid, hasApt, hasGo }: Machine): string | undefi
     return `The local cluster needs Linux, and this is ${platform}: use a Linux machine, or a cluster that you have (npm run up -- --context NAME).`;
   if (uid !== 0)
     return "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root.";
-  if (!hasApt) return "The local cluster is made of Debian packages, and apt-get or dpkg is not there: use Debian 12 or 13.";
+  if (!hasApt)
+    return "The local cluster is made of Debian packages, and apt-get or dpkg is not there: use Debian 12 or 13.";
   if (!hasGo)
     return "The cluster's programs are built with Go, and go is not on the PATH: install Go 1.26 or newer (https://go.dev/dl).";
   return undefined;
