@@ -7,7 +7,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { removeCgroup } from "./lib/cgroups.ts";
+import { inCgroup, removeCgroup } from "./lib/cgroups.ts";
 import { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
 import { type Daemon, pidOf, start, stop, until } from "./lib/process.ts";
 import { stopSignal } from "./lib/steps.ts";
@@ -21,8 +21,11 @@ const cgroup = `${name}-docker`;
 const configFile = join(stateDir, "etc", "docker.json");
 const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
-/** In a file of its own: settings in the machine's /etc/docker/daemon.json would contradict flags. */
-const config = {
+/**
+ * In a file of its own: settings in the machine's /etc/docker/daemon.json would contradict flags. Pure.
+ * @param help what `dockerd --help` says: the daemon does not start with a setting that it doesn't know
+ */
+export const daemonConfig = (help: string) => ({
   hosts: [`unix://${dockerSocket}`],
   "data-root": dataDir,
   "exec-root": execDir,
@@ -39,11 +42,11 @@ const config = {
   "ip-forward": false,
   "ip-masq": false,
   "userland-proxy": false,
-  // The default of -500 needs CAP_SYS_RESOURCE, which root lacks on some machines.
-  "oom-score-adjust": 0,
+  // Up to Docker 24 the default is -500, which needs CAP_SYS_RESOURCE, and root lacks that on some machines.
+  ...(help.includes("--oom-score-adjust") && { "oom-score-adjust": 0 }),
   // Builds leave layers behind for the next build; more than this isn't worth its disk space.
   builder: { gc: { enabled: true, defaultKeepStorage: "5GB" } },
-};
+});
 
 const containerdConfig = `version = 2
 root = "${join(dataDir, "containerd")}"
@@ -57,30 +60,32 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 `;
 
 /** The first process of the namespaces hands SIGTERM to the daemon, and ends after it. */
-const daemon: Daemon = {
-  name: "docker",
-  command: "/usr/bin/unshare",
-  args: [
-    ...["--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
-    ...["sh", "-c"],
-    // The sockets of the containers' shims are there, whatever the settings say.
-    `mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd
-     containerd --config=${containerdConfigFile} &
-     dockerd --config-file=${configFile} &
-     trap "kill -TERM $!" TERM
-     wait $! || wait $!`,
-  ],
-};
+const [command = "", ...args] = inCgroup(cgroup, [
+  ...["/usr/bin/unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
+  ...["sh", "-c"],
+  // The sockets of the containers' shims are there, whatever the settings say.
+  `mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd
+   containerd --config=${containerdConfigFile} &
+   dockerd --config-file=${configFile} &
+   trap "kill -TERM $!" TERM
+   wait $! || wait $!`,
+]);
+const daemon: Daemon = { name: "docker", command, args };
 
 /** For programs that talk to this daemon: DOCKER_HOST. */
 export const dockerHost = `unix://${dockerSocket}`;
 
 /**
- * Runs Debian's docker client against this daemon and returns its output. Builds go through the daemon's BuildKit:
- * that client speaks to it without the buildx plugin, which a newer one on the PATH may lack.
+ * Runs Debian's docker client against this daemon and returns its output. Builds go through the daemon's BuildKit: Debian
+ * 12's client speaks to it by itself, that of Debian 13 by the buildx plugin. A newer one on the PATH may lack that.
  */
 export async function docker(args: string[], options: { cwd?: string; timeout?: number } = {}): Promise<string> {
-  const env = { DOCKER_HOST: dockerHost, DOCKER_BUILDKIT: "1", BUILDKIT_PROGRESS: "plain" };
+  const env = {
+    DOCKER_HOST: dockerHost,
+    DOCKER_BUILDKIT: "1",
+    BUILDKIT_PROGRESS: "plain",
+    BUILDX_CONFIG: join(runDir, "buildx"), // in place of root's home
+  };
   const { stdout } = await execa("/usr/bin/docker", args, {
     ...options,
     env,
@@ -94,7 +99,8 @@ export async function docker(args: string[], options: { cwd?: string; timeout?: 
 export async function startDocker(): Promise<boolean> {
   for (const dir of [dirname(configFile), execDir]) mkdirSync(dir, { recursive: true });
   writeFileSync(containerdConfigFile, containerdConfig);
-  writeFileSync(configFile, JSON.stringify(config, null, 2));
+  const { stdout: help } = await execa("dockerd", ["--help"]);
+  writeFileSync(configFile, JSON.stringify(daemonConfig(help), null, 2));
   // Of a daemon that was killed: its number may belong to another process by now, for which a new one would refuse to start.
   if (pidOf(daemon.name) === undefined) rmSync(pidFile, { force: true });
   const runs = () => pidOf(daemon.name) !== undefined;

@@ -21,6 +21,7 @@ async function settings(): Promise<string[]> {
     SECRETS_DIR: "/settings",
     TENANTS_FILE: "/settings/tenants.json",
     AGENT_IMAGE: "agent",
+    BERTHD_IMAGE: "berthd",
     PUBLIC_URL: "http://127.0.0.1",
   };
   return [`--volume=${folder}:/settings:ro`, ...Object.entries(environment).map(([k, v]) => `--env=${k}=${v}`)];

@@ -2,6 +2,7 @@
 //
 //	berthd session                       in the agent's container, as PID 1
 //	berthd vnc-proxy                     in the sidecar
+//	berthd copy FOLDER                   in an init container: brings berthd into an image that does not have it
 //	berthd ready [PORT...]               succeeds once the session can be used and these ports listen in its pod
 //	berthd progress MESSAGE [PERCENT]    tells those who watch the session how far the agent is
 //
@@ -25,6 +26,7 @@ import (
 
 	"berth/berthd/internal/auth"
 	"berth/berthd/internal/channel"
+	"berth/berthd/internal/install"
 	"berth/berthd/internal/ports"
 	"berth/berthd/internal/session"
 	"berth/berthd/internal/vnc"
@@ -36,7 +38,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	arguments := os.Args[1:]
-	if filepath.Base(os.Args[0]) == "berth-progress" {
+	if filepath.Base(os.Args[0]) == install.ProgressLink {
 		arguments = append([]string{"progress"}, arguments...)
 	}
 	code, err := run(ctx, arguments)
@@ -56,6 +58,11 @@ func run(ctx context.Context, arguments []string) (int, error) {
 		return runSession(ctx)
 	case mode == "vnc-proxy" && len(arguments) == 1:
 		return runProxy(ctx)
+	case mode == "copy" && len(arguments) == 2:
+		if err := install.Copy(arguments[1]); err != nil {
+			return 1, err
+		}
+		return 0, nil
 	case mode == "ready":
 		return askReady(ctx, arguments[1:])
 	case mode == "progress" && (len(arguments) == 2 || len(arguments) == 3):
@@ -63,7 +70,7 @@ func run(ctx context.Context, arguments []string) (int, error) {
 	case mode == "progress":
 		return 1, errors.New("usage: berth-progress MESSAGE [PERCENT]")
 	}
-	return 2, errors.New("usage: berthd session | vnc-proxy | ready [PORT...] | progress MESSAGE [PERCENT]")
+	return 2, errors.New("usage: berthd session | vnc-proxy | copy FOLDER | ready [PORT...] | progress MESSAGE [PERCENT]")
 }
 
 func runSession(ctx context.Context) (int, error) {
@@ -71,7 +78,7 @@ func runSession(ctx context.Context) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	config, err := session.ReadConfig(os.Getenv, folder)
+	config, err := session.ReadConfig(os.Environ(), folder)
 	if err != nil {
 		return 1, err
 	}

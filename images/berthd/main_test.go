@@ -111,8 +111,10 @@ type call struct {
 type world struct {
 	t      *testing.T
 	folder string
-	env    []string
-	task   map[string]any
+	// program is the berthd that is run.
+	program string
+	env     []string
+	task    map[string]any
 	// answer, if it returns true, has answered the request.
 	answer     func(w http.ResponseWriter, what string) bool
 	credential *syscall.Credential // nil: the tests' own user
@@ -122,7 +124,7 @@ type world struct {
 }
 
 func open(t *testing.T, task map[string]any) *world {
-	w := &world{t: t, folder: t.TempDir(), task: task}
+	w := &world{t: t, folder: t.TempDir(), program: berthd, task: task}
 	runtime := httptest.NewServer(http.HandlerFunc(w.serve))
 	t.Cleanup(runtime.Close)
 	w.write("token", token+"\n", 0o600)
@@ -215,7 +217,7 @@ func (o *output) String() string {
 
 func (w *world) run(env []string, arguments ...string) *running {
 	w.t.Helper()
-	r := &running{exec.Command(berthd, arguments...), w.t, &output{}, make(chan int, 1)}
+	r := &running{exec.Command(w.program, arguments...), w.t, &output{}, make(chan int, 1)}
 	r.Env = append(append([]string{}, w.env...), env...)
 	r.Dir = w.folder + "/work"
 	r.SysProcAttr = &syscall.SysProcAttr{Credential: w.credential}

@@ -310,6 +310,23 @@ func TestSaysWhatIsWrongWithItsEnvironment(t *testing.T) {
 	w.run(nil, "nonsense").wantExit(2)
 }
 
+func TestACopyServesAnImageThatHasNothingOfBerths(t *testing.T) {
+	w := open(t, command("sh", "-c", `echo "$HOME" >out; berth-progress "Half way"`))
+	w.must(os.Mkdir(w.folder+"/copied", 0o777))
+	w.run(nil, "copy", w.folder+"/copied").wantExit(0)
+	w.program = w.folder + "/copied/berthd"
+	w.run([]string{"HOME=/", "BERTH_WORKSPACE=" + w.folder + "/work"}, "session").wantExit(0)
+	if told := w.seen("POST /session/progress"); len(told) != 1 || told[0].body["message"] != "Half way" {
+		t.Errorf("told: %v", told)
+	}
+	if got, want := w.read("work/out"), w.folder+"/work\n"; got != want {
+		t.Errorf("its home is %q, not %q", got, want)
+	}
+	missing := w.run(nil, "copy", w.folder+"/missing")
+	missing.wantExit(1)
+	missing.says("/missing")
+}
+
 func TestProgressIsToldAndABusyRuntimeIsAskedAgain(t *testing.T) {
 	w := open(t, nil)
 	busy := 1

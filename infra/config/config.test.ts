@@ -17,6 +17,7 @@ test("three keys are enough; the rest has defaults", () => {
     baseRegistry: "",
     adoptExisting: false,
     requestScale: 1,
+    images: { agent: null },
     api: { autoscaling: { min: 3, max: 10, cpu: 70, memory: 80, requestsPerSecond: 100 } },
     worker: { autoscaling: { min: 2, max: 20, waitingJobs: 5 } },
     postgres: { volume: { size: "10Gi", storageClass: null } },
@@ -48,6 +49,7 @@ test("a tenant is its name; the rest has defaults, the quota the documented one"
     retention: "0s",
     workspace: { mode: "persistent", size: "10Gi", storageClass: null },
     warmPools: { small: 0, medium: 0, large: 0 },
+    images: [],
     exec: false,
     onDrain: "end",
     webhooks: [],
@@ -58,7 +60,30 @@ test("a tenant is its name; the rest has defaults, the quota the documented one"
   });
 });
 
+test("an image of a tenant is a name and a digest; the rest has defaults", () => {
+  const { config } = parseConfig(asText({ ...required, ...acme({ images: [browser] }) }));
+  expect((config as Config).tenants[0]?.images).toEqual([
+    {
+      ...browser,
+      desktop: false,
+      command: null,
+      writableRoot: false,
+      pullSecret: null,
+      warmPools: { small: 0, medium: 0, large: 0 },
+    },
+  ]);
+});
+
+test.each([
+  "node@sha256:",
+  "127.0.0.1:5000/docker.io/library/node:24-bookworm-slim@sha256:",
+  "registry.k8s.io/a_b/c:V1.2@sha256:",
+])("%s… is an image by digest", (image) => {
+  expect(faultsOf(acme({ images: [{ name: "one", image: image + "0".repeat(64) }] }))).toBeUndefined();
+});
+
 const acme = (values: Record<string, unknown>) => ({ tenants: [{ name: "acme", ...values }] });
+const browser = { name: "browser", image: `ghcr.io/acme/browser:1@sha256:${"0".repeat(64)}` };
 const webhook = { url: "https://hooks.example.com", secret: "0123456789abcdef" };
 
 test.each<[string, Record<string, unknown>, string]>([
@@ -156,6 +181,31 @@ test.each<[string, Record<string, unknown>, string]>([
     "more warm sessions than pods",
     acme({ warmPools: { small: 30, large: 30 } }),
     "tenants[0].warmPools: {…} is 60 in sum, above quota.pods, which is 50",
+  ],
+  [
+    "more warm sessions of all images than pods",
+    acme({ warmPools: { small: 30 }, images: [{ ...browser, warmPools: { large: 30 } }] }),
+    "tenants[0].warmPools: {…} is 60 in sum with those of its images, above quota.pods, which is 50",
+  ],
+  [
+    "an image by its tag",
+    acme({ images: [{ ...browser, image: "docker.io/library/node:24" }] }),
+    'tenants[0].images[0].image: "docker.io/library/node:24" is not an image by digest, for example docker.io/library/node:24@sha256:…',
+  ],
+  [
+    "the platform's desktop by its tag",
+    { images: { agent: "ghcr.io/acme/desktop:1" } },
+    'images.agent: "ghcr.io/acme/desktop:1" is not an image by digest, for example docker.io/library/node:24@sha256:…',
+  ],
+  [
+    "two images of one name",
+    acme({ images: [browser, browser] }),
+    'tenants[0].images[1].name: "browser" is the name of the list\'s [0] already',
+  ],
+  [
+    "an image's command without a program",
+    acme({ images: [{ ...browser, command: [] }] }),
+    "tenants[0].images[0].command: […] is empty; name the program, or leave the key out",
   ],
   [
     "an unknown scope",

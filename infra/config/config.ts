@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { connectable } from "./connections.ts";
 import { faultsOf } from "./faults.ts";
-import { imagePullSecrets, registryLogins, registryPush } from "./images.ts";
+import { imagePullSecrets, images, registryLogins, registryPush } from "./images.ts";
 import { ingress } from "./ingress.ts";
 import { adminKeys } from "./keys.ts";
 import { adapter, grafana, measurable, prometheus } from "./monitoring.ts";
@@ -49,6 +49,7 @@ const keys = z.strictObject({
     .describe(
       "Login that may write at `registry`, for pushing Berth's images; it goes into no cluster. Without it Docker's own login pushes, never one of `registryLogins`.",
     ),
+  images: images.prefault({}).describe("What sessions run, beside what their tenants name under `images`."),
   imagePullSecrets: imagePullSecrets
     .default([])
     .describe(

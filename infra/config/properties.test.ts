@@ -74,7 +74,7 @@ test("a tenant's name fits into its namespace and is found again in its keys", (
 test("any value gives a config or faults that begin with their path, never an error", () => {
   fc.assert(
     fc.property(
-      fc.constantFrom("quota", "keys", "egress", "warmPools", "name", "retention"),
+      fc.constantFrom("quota", "keys", "egress", "warmPools", "images", "name", "retention"),
       fc.jsonValue(),
       (key, value) => {
         const tenants = JSON.stringify([{ name: "acme", [key]: value }]);

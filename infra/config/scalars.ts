@@ -58,6 +58,11 @@ export const cidr = z
   .string()
   .refine(isCidr, { error: "is not an address range, for example 203.0.113.0/24 or 0.0.0.0/0" });
 
+/** An image that can't be another one tomorrow. */
+export const imageByDigest = z.string().regex(/^[a-z0-9][a-z0-9._:/-]*(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}$/, {
+  error: "is not an image by digest, for example docker.io/library/node:24@sha256:…",
+});
+
 /** A password or the like; YAML and `pulumi config set --path` read one of digits as a number. No fault shows it. */
 export const secretText = (atLeast = 1) =>
   z.preprocess(

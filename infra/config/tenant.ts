@@ -15,6 +15,7 @@ import {
   volume,
   wholeNumber,
 } from "./scalars.ts";
+import { sizeOf, tenantImages, warmPools } from "./tenant-images.ts";
 
 /** The PriorityClass that the stack makes for sessions. */
 export const sessionPriority = "berth-session";
@@ -48,12 +49,6 @@ const workspace = volume("10Gi").extend({
     .enum(["persistent", "ephemeral"], { error: "is neither persistent nor ephemeral" })
     .default("persistent")
     .describe("persistent: a volume of its own. ephemeral: room on the node, which goes with the pod."),
-});
-
-const warmPools = z.strictObject({
-  small: count.default(0).describe("Sessions of the tier small."),
-  medium: count.default(0).describe("Sessions of the tier medium."),
-  large: count.default(0).describe("Sessions of the tier large."),
 });
 
 const webhook = z.strictObject({
@@ -110,6 +105,9 @@ export const tenant = z
       .describe(
         "Sessions that are made ahead and wait for an owner; they count against the quota. See docs/sessions.md.",
       ),
+    images: tenantImages
+      .default([])
+      .describe("Images that the tenant's sessions may ask for by name, beside the platform's desktop."),
     exec: z
       .boolean()
       .default(false)
@@ -145,14 +143,16 @@ export const tenant = z
 
 /** What never could be up is a mistake. */
 function fitsIntoQuota(check: z.core.ParsePayload<TenantConfig>): void {
-  const { quota, maxSessions, warmPools } = check.value;
+  const { quota, maxSessions, warmPools, images } = check.value;
   const fault = (path: string[], input: unknown, message: string) =>
     check.issues.push({ code: "custom", input, path, message });
   if (maxSessions !== null && maxSessions > quota.pods)
     fault(["maxSessions"], maxSessions, `is above quota.pods, which is ${quota.pods}`);
-  const warm = warmPools.small + warmPools.medium + warmPools.large;
-  if (warm > 0 && warm > quota.pods)
-    fault(["warmPools"], warmPools, `is ${warm} in sum, above quota.pods, which is ${quota.pods}`);
+  const warm = [warmPools, ...images.map((image) => image.warmPools)].reduce((sum, pools) => sum + sizeOf(pools), 0);
+  if (warm > 0 && warm > quota.pods) {
+    const all = images.length > 0 ? " with those of its images" : "";
+    fault(["warmPools"], warmPools, `is ${warm} in sum${all}, above quota.pods, which is ${quota.pods}`);
+  }
 }
 
 /** All tenants; no name twice. */

@@ -1,6 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { RegistryPush } from "../config/images.ts";
+import type { ImagesConfig, RegistryPush } from "../config/images.ts";
 import type { BaseImages } from "./pinned.ts";
 
 export interface ImagesArgs {
@@ -8,6 +8,8 @@ export interface ImagesArgs {
   registry: string;
   /** Who pushes. Default: Docker's own login. Never one of `registryLogins`, which may only read and lie in the cluster. */
   registryPush?: RegistryPush | undefined;
+  /** Images to take as they are, by digest, in place of building them. */
+  images: ImagesConfig;
   /** What they are built on, by digest. */
   base: BaseImages;
   /** For example linux/amd64. */
@@ -16,7 +18,10 @@ export interface ImagesArgs {
   buildNetwork: string;
 }
 
-/** Berth's images, built from the checkout and pushed; used by digest. What goes into the context is in .dockerignore. */
+/**
+ * Berth's images, built from the checkout and pushed, or the config's in their place; used by digest. What goes into the
+ * context is in .dockerignore.
+ */
 export class Images extends pulumi.ComponentResource {
   /** The runtime: API, worker and migrations. */
   readonly api: pulumi.Output<string>;
@@ -48,7 +53,10 @@ export class Images extends pulumi.ComponentResource {
         { parent: this },
       ).repoDigest;
     this.api = build("api", { NODE_BUILD_IMAGE: args.base.nodeBuild, NODE_RUNTIME_IMAGE: args.base.nodeRuntime });
-    this.agent = build("agent", { DEBIAN_IMAGE: args.base.debian, GO_IMAGE: args.base.go });
+    this.agent =
+      args.images.agent === null
+        ? build("agent", { DEBIAN_IMAGE: args.base.debian, GO_IMAGE: args.base.go })
+        : pulumi.output(args.images.agent);
     this.berthd = build("berthd", { GO_IMAGE: args.base.go });
     this.registerOutputs({ api: this.api, agent: this.agent, berthd: this.berthd });
   }

@@ -22,6 +22,7 @@ type Told = Pick<
   | "tracing"
   | "trustedCertificates"
   | "tokenKeySecret"
+  | "images"
 >;
 
 export interface SettingsArgs extends Told {
@@ -150,6 +151,8 @@ function variables(args: SettingsArgs, images: { agent: string; berthd: string }
     SECRETS_DIR: secretsDir,
     TENANTS_FILE: `${tenantsDir}/tenants.json`,
     AGENT_IMAGE: images.agent,
+    // Built with this version's berthd in it; another's has another version's, or none.
+    AGENT_IMAGE_HAS_BERTHD: String(args.images.agent === null),
     BERTHD_IMAGE: images.berthd,
     PUBLIC_URL: args.publicUrl,
     LOG_LEVEL: args.logLevel,

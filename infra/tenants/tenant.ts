@@ -75,7 +75,8 @@ export class Tenant extends pulumi.ComponentResource {
     );
     if (args.registryLogins.length > 0)
       registryLoginSecret(`${name}-registry-login`, meta, args.registryLogins, inside);
-    const pullSecrets = pullSecretNames(args).map((secret) => ({ name: secret }));
+    const ofImages = tenant.images.flatMap(({ pullSecret }) => pullSecret ?? []);
+    const pullSecrets = [...new Set([...pullSecretNames(args), ...ofImages])].map((secret) => ({ name: secret }));
     const account = new k8s.core.v1.ServiceAccount(
       `${name}-agent-runner`,
       {

@@ -47,3 +47,20 @@ test("what a tenant leaves out is null or nothing, and what only the stack needs
   });
   expect(file).not.toMatch(/remove|volumes|egress|agentConfig/);
 });
+
+test("the runtime is told of the tenant's images, but not of their pull secrets", () => {
+  const image = `ghcr.io/acme/browser:1@sha256:${"0".repeat(64)}`;
+  const images = [
+    { name: "browser", image, desktop: true, command: ["run"], pullSecret: "ghcr", warmPools: { small: 1 } },
+  ];
+  expect(tenantEntry(schema.parse({ name: "acme", images }), made).images).toEqual([
+    {
+      name: "browser",
+      image,
+      desktop: true,
+      command: ["run"],
+      writableRoot: false,
+      warmPools: { small: 1, medium: 0, large: 0 },
+    },
+  ]);
+});

@@ -30,6 +30,8 @@ export interface TenantEntry
   /** How long a workspace is kept after the end of its session; 0: removed at once. */
   retentionSeconds: number;
   webhooks: TenantConfig["webhooks"];
+  /** Without their pull secrets, which the pods' ServiceAccount names. */
+  images: Omit<TenantConfig["images"][number], "pullSecret">[];
 }
 
 /** What the runtime is told of a tenant. @param made what the cluster has for it, and the hashes of its keys */
@@ -57,6 +59,7 @@ export function tenantEntry(
     onDrain: tenant.onDrain,
     warmPools: tenant.warmPools,
     webhooks: tenant.webhooks,
+    images: tenant.images.map(({ pullSecret: _, ...image }) => image),
   };
 }
 

@@ -60,6 +60,44 @@ test(
   slow,
 );
 
+const digest = `sha256:${"0".repeat(64)}`;
+
+test(
+  "an image of a tenant is told to the runtime, and pulled by its Secret beside the stack's",
+  async () => {
+    const login = { server: "registry.example.com", username: "reader", password: "s3cret" };
+    const images = ["one", "two"].map((name) => ({
+      name,
+      image: `ghcr.io/acme/${name}@${digest}`,
+      pullSecret: "ghcr",
+    }));
+    const resources = await recordStack("prod", { registryLogins: [login], tenants: [{ name: "acme", images }] });
+    const [account] = kubernetes(resources, "ServiceAccount").filter(
+      ({ metadata }) => metadata.name === "agent-runner",
+    );
+    expect(account?.imagePullSecrets).toEqual([{ name: "registry-login" }, { name: "ghcr" }]);
+    const [file] = kubernetes(resources, "Secret").filter(({ metadata }) => metadata.name === "tenants");
+    expect(JSON.stringify(file)).toContain(`ghcr.io/acme/two@${digest}`);
+  },
+  slow,
+);
+
+test(
+  "a desktop by digest is not built, and gets berthd in each pod; the nodes have it ahead all the same",
+  async () => {
+    const agent = `ghcr.io/acme/desktop@${digest}`;
+    const resources = await recordStack("prod", { images: { agent } });
+    const built = resources.filter(({ type }) => type === "docker:index/image:Image").map(({ name }) => name);
+    expect(built).toEqual(["api-image", "berthd-image"]);
+    const [settings] = kubernetes(resources, "ConfigMap").filter(({ metadata }) =>
+      metadata.name.startsWith("api-config"),
+    );
+    expect(settings?.data).toMatchObject({ AGENT_IMAGE: agent, AGENT_IMAGE_HAS_BERTHD: "false" });
+    expect(JSON.stringify(kubernetes(resources, "DaemonSet"))).toContain(agent);
+  },
+  slow,
+);
+
 test(
   "behind Traefik the limits are Middlewares of the platform's namespace",
   async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { network } from "../lib/paths.ts";
 import { addonManifests, fill } from "./addons.ts";
-import { components } from "./components.ts";
+import { components, etcdEnvironment } from "./components.ts";
 import { configFiles } from "./configs.ts";
 import { certificates } from "./pki.ts";
 import { claimStateDir, refuseEarlierVersion, removeState } from "./state.ts";
@@ -18,6 +18,11 @@ describe("the cluster's daemons", () => {
       const read = args.map((arg) => arg.replace(/^--[\w-]+=/, "")).filter((arg) => arg in configs);
       expect(watched, name).toEqual(expect.arrayContaining(read));
     }
+  });
+
+  it("start on arm64, which is new to Debian 12's etcd", () => {
+    expect(etcdEnvironment("arm64")).toEqual({ env: { ETCD_UNSUPPORTED_ARCH: "arm64" } });
+    expect(etcdEnvironment("amd64")).toEqual({});
   });
 
   it("have certificates of the authority that their peers trust", () => {

@@ -1,5 +1,6 @@
 /** The daemons of the cluster: which program, which arguments, which files. */
 import { fileURLToPath } from "node:url";
+import { architecture } from "../lib/obtain.ts";
 import { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, serviceCidr } from "../lib/paths.ts";
 import { program } from "./build.ts";
 import { files } from "./configs.ts";
@@ -11,6 +12,10 @@ const flags = (values: Record<string, string>) => Object.entries(values).map(([n
 
 const etcdUrl = "https://127.0.0.1:2379";
 const etcdPeerUrl = "http://127.0.0.1:2380";
+
+/** Debian 12's etcd starts on other processors than amd64 only if it is told the one that it finds. Pure. */
+export const etcdEnvironment = (architecture: string) =>
+  architecture === "amd64" ? {} : { env: { ETCD_UNSUPPORTED_ARCH: architecture } };
 
 export const etcd: ClusterDaemon = {
   name: "etcd",
@@ -31,6 +36,7 @@ export const etcd: ClusterDaemon = {
     "log-level": "warn",
   }),
   files: [pki("etcd.crt"), pki("etcd-ca.crt")],
+  ...etcdEnvironment(architecture),
 };
 
 const forwardProgram = fileURLToPath(new URL("forward.ts", import.meta.url));

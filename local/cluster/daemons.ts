@@ -6,6 +6,8 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inCgroup } from "../lib/cgroups.ts";
+import { name } from "../lib/paths.ts";
 import { childrenOf, type Daemon, logFile, readProc, signal } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
 import { inNode, nodePid } from "./node.ts";
@@ -29,11 +31,8 @@ export interface Forward {
 /** Carries the daemon's name and fingerprint in its environment, by which it is known. */
 const marker = "BERTH_DAEMON";
 
-/** Joins the node's control groups, and leaves the daemon to the node's first process. The log's path comes first. */
+/** Leaves the daemon to the node's first process. The log's path comes first. */
 const launch = `
-  cd /sys/fs/cgroup
-  [ ! -d daemons ] || cd daemons
-  for file in cgroup.procs */cgroup.procs; do [ ! -e $file ] || echo 0 >$file; done
   cd /
   exec </dev/null >>"$1" 2>&1
   shift
@@ -81,7 +80,8 @@ async function start(daemon: ClusterDaemon, mark: string): Promise<void> {
     (daemon.forwards ?? []).map(async (to) => ({ to, server: await listen(to.listen) })),
   );
   const run = ["sh", "-c", launch, "sh", logFile(daemon.name), daemon.command, ...daemon.args];
-  const [program = "", ...args] = inNode(run);
+  // Before it enters the node: where systemd has mounted version 2, nobody joins a group from within its namespace.
+  const [program = "", ...args] = inCgroup(name, inNode(run));
   const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", "ignore", "inherit", ...(daemon.forwards ? (["ipc"] as const) : [])],

@@ -1,9 +1,9 @@
 /** What this machine has, as far as the local cluster cares. Reads only. */
 import { once } from "node:events";
-import { existsSync, statfsSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statfsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { basename, delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { apiNodePort, bridge, cacheDir, name, registryPort, stateDir } from "../lib/paths.ts";
 import { pidOf } from "../lib/process.ts";
@@ -15,6 +15,8 @@ export interface Machine {
   /** Whether there are apt-get and dpkg. */
   hasApt: boolean;
   hasGo: boolean;
+  /** Whether podman answers to the name of Docker's client. */
+  dockerIsPodman: boolean;
   /** Bytes. */
   memory: number;
   /** Whether a cluster has been started here before. */
@@ -35,6 +37,7 @@ export async function inspect(): Promise<Machine> {
     uid: process.getuid?.(),
     hasApt: onPath("apt-get") && onPath("dpkg"),
     hasGo: onPath("go"),
+    dockerIsPodman: isPodman("/usr/bin/docker"),
     memory: totalmem(),
     startedBefore: existsSync(join(stateDir, "etcd")),
     disks: [
@@ -49,6 +52,13 @@ export async function inspect(): Promise<Machine> {
 /** Whether there is a program of this name. */
 export const onPath = (program: string) =>
   (process.env.PATH ?? "").split(delimiter).some((dir) => existsSync(join(dir, program)));
+
+/** Whether the program is podman, or a script that calls podman, as Debian's package podman-docker has one. */
+export function isPodman(program: string): boolean {
+  if (!existsSync(program)) return false;
+  if (basename(realpathSync(program)) === "podman") return true;
+  return statSync(program).size < 4096 && readFileSync(program, "utf8").includes("podman");
+}
 
 function freeSpace(path: string): number {
   if (!existsSync(path)) return freeSpace(dirname(path));

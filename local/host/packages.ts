@@ -55,8 +55,8 @@ export async function installPackages(): Promise<string> {
     await noteUnits();
     forbidServiceStarts();
     await aptInstall(names);
-    // From Debian 13 on the client is a package of its own.
-    if (!isThere("/usr/bin/docker")) await aptInstall(["docker-cli"]);
+    // From Debian 13 on the client is a package of its own, and so is what it builds with.
+    if (!isThere("/usr/bin/docker")) await aptInstall(["docker-cli", "docker-buildx"]);
     return `installed ${names.join(" ")}`;
   } finally {
     await endInstallation();

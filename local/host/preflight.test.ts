@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { bridge, name } from "../lib/paths.ts";
-import { foreign, type Machine } from "./machine.ts";
+import { foreign, isPodman, type Machine } from "./machine.ts";
 import { missingPackages, toInstall } from "./packages.ts";
 import { findFault, overlap } from "./preflight.ts";
 
@@ -11,6 +14,7 @@ const good: Machine = {
   uid: 0,
   hasApt: true,
   hasGo: true,
+  dockerIsPodman: false,
   memory: 24 * gib,
   startedBefore: false,
   disks: [{ path: "/var/lib/berth", variable: "BERTH_STATE", free: 75 * gib }],
@@ -30,7 +34,7 @@ describe("preflight", () => {
   it.each<[string, Partial<Machine>, RegExp]>([
     ["another system", { platform: "darwin" }, /needs Linux, and this is darwin: .*--context NAME/],
     ["another user", { uid: 1000 }, /run the command as root/],
-    ["another distribution", { hasApt: false }, /use Debian 12/],
+    ["another distribution", { hasApt: false }, /use Debian 12 or 13/],
     ["no Go", { hasGo: false }, /go is not on the PATH: install Go/],
     ["little memory", { memory: 2 * gib }, /needs 6.0 GiB of memory, and this machine has 2.0 GiB/],
     [
@@ -38,6 +42,7 @@ describe("preflight", () => {
       { disks: [small] },
       /needs 15.0 GiB on the disk of \/var\/lib\/berth, and 4.0 GiB are free: .*BERTH_STATE/,
     ],
+    ["podman in Docker's place", { dockerIsPodman: true }, /docker is podman here.*remove the package podman-docker/],
     ["a taken port", { takenPorts: [5000] }, /Port 5000.*registry.*set BERTH_REGISTRY_PORT/],
     [
       "addresses in use",
@@ -51,6 +56,25 @@ describe("preflight", () => {
   it("asks for less disk where a cluster has been started before", () => {
     expect(findFault({ ...good, disks: [small], startedBefore: true })).toBeUndefined();
   });
+});
+
+it("tells Docker's client from podman, by its script and by its name", () => {
+  const dir = mkdtempSync(join(tmpdir(), "podman-"));
+  try {
+    const file = (name: string, content: string) => {
+      writeFileSync(join(dir, name), content);
+      return join(dir, name);
+    };
+    const script =
+      '#!/bin/sh\n[ -e /etc/containers/nodocker ] || echo "Emulate Docker CLI using podman." >&2\nexec podman "$@"\n';
+    symlinkSync(file("podman", "\x7fELF"), join(dir, "link"));
+    expect(isPodman(file("script", script))).toBe(true);
+    expect(isPodman(join(dir, "link"))).toBe(true);
+    expect(isPodman(file("docker", `\x7fELF${" podman".repeat(1000)}`))).toBe(false);
+    expect(isPodman(join(dir, "none"))).toBe(false);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });
 
 describe("overlapping networks", () => {

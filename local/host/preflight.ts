@@ -35,7 +35,8 @@ function findMissing({ platform, uid, hasApt, hasGo }: Machine): string | undefi
     return `The local cluster needs Linux, and this is ${platform}: use a Linux machine, or a cluster that you have (npm run up -- --context NAME).`;
   if (uid !== 0)
     return "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root.";
-  if (!hasApt) return "The local cluster is made of Debian packages, and apt-get or dpkg is not there: use Debian 12.";
+  if (!hasApt)
+    return "The local cluster is made of Debian packages, and apt-get or dpkg is not there: use Debian 12 or 13.";
   if (!hasGo)
     return "The cluster's programs are built with Go, and go is not on the PATH: install Go 1.26 or newer (https://go.dev/dl).";
   return undefined;
@@ -51,7 +52,9 @@ function findShortage(machine: Machine): string | undefined {
   return undefined;
 }
 
-function findOccupant({ takenPorts, routes }: Machine): string | undefined {
+function findOccupant({ dockerIsPodman, takenPorts, routes }: Machine): string | undefined {
+  if (dockerIsPodman)
+    return "/usr/bin/docker is podman here, and Berth builds its images by Docker, whose client belongs there: remove the package podman-docker (podman itself may stay), then run the command again.";
   const [port] = takenPorts;
   if (port !== undefined)
     return `Port ${port} of 127.0.0.1, which ${ports[port]?.what} needs, is taken by another program (ss -ltnp says which): stop it, or set ${ports[port]?.variable} to a free port.`;

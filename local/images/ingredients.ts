@@ -6,7 +6,7 @@ import { execa } from "execa";
 import { adapterBinary, prometheusProgram } from "../cluster/build.ts";
 import { root } from "../lib/paths.ts";
 import { stopSignal } from "../lib/steps.ts";
-import { debianSources } from "./sources.ts";
+import { machineSources } from "./sources.ts";
 
 export interface Ingredient {
   /** Says what would be made: another version, another image. Must be quick and change nothing. */
@@ -22,14 +22,8 @@ const hash = (content: string | Buffer) => createHash("sha256").update(content).
 export const debianRoot: Ingredient = {
   version: async () => mmdebstrapOptions.join(" "),
   make: async (context) => {
-    const { stdout } = await execa("apt-get", [
-      "indextargets",
-      "--format",
-      "$(LABEL)|$(REPO_URI)",
-      "Created-By: Packages",
-    ]);
     const sources = join(context, "sources.list");
-    await writeFile(sources, debianSources(stdout));
+    await writeFile(sources, await machineSources());
     await execa("mmdebstrap", [...mmdebstrapOptions, "bookworm", join(context, "rootfs.tar"), sources], {
       cancelSignal: stopSignal(),
     });

@@ -8,7 +8,7 @@ test("packages come from the machine's own mirrors, and from Debian's archives o
     "Debian|http://mirror.example.org/debian/",
     "Debian-Security|http://mirror.example.org/security/",
   ];
-  expect(debianSources(targets.join("\n"))).toBe(
+  expect(debianSources(targets.join("\n"), "bookworm")).toBe(
     [
       "deb http://mirror.example.org/debian/ bookworm main",
       "deb http://mirror.example.org/debian/ bookworm-updates main",
@@ -19,5 +19,5 @@ test("packages come from the machine's own mirrors, and from Debian's archives o
 });
 
 test("a machine without Debian mirrors uses Debian's", () => {
-  expect(debianSources("")).toContain("deb http://deb.debian.org/debian/ bookworm main\n");
+  expect(debianSources("", "bookworm")).toContain("deb http://deb.debian.org/debian/ bookworm main\n");
 });

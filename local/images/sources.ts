@@ -1,12 +1,18 @@
-/** Where this machine gets Debian's packages from, for images of the release that Berth builds on. */
+/** Where this machine gets Debian's packages from. */
+import { execa } from "execa";
 
-const release = "bookworm";
+/** An apt sources list for `release`, by default the one that Berth builds images on, from this machine's mirrors. */
+export async function machineSources(release = "bookworm"): Promise<string> {
+  const format = "$(LABEL)|$(REPO_URI)";
+  const { stdout } = await execa("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]);
+  return debianSources(stdout, release);
+}
 
 /**
- * An apt sources list for `release`, from the mirrors in the output of `apt-get indextargets` with the format
- * `$(LABEL)|$(REPO_URI)`. Only Debian's own archives are taken; without any, deb.debian.org is.
+ * The list, from the mirrors in the output of `apt-get indextargets` with the format `$(LABEL)|$(REPO_URI)`. Only Debian's own
+ * archives are taken; without any, deb.debian.org is. Pure.
  */
-export function debianSources(indexTargets: string): string {
+export function debianSources(indexTargets: string, release: string): string {
   const targets = indexTargets.split("\n").map((line) => line.split("|"));
   const mirror = (label: string, fallback: string) => targets.find(([found]) => found === label)?.[1] ?? fallback;
   const archive = mirror("Debian", "http://deb.debian.org/debian/");

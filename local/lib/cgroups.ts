@@ -1,8 +1,35 @@
-/** Control groups that Berth's containers leave behind. */
+/** The control groups of Berth's processes and containers. */
 import { globSync, rmdirSync } from "node:fs";
 
+const mounted = "/sys/fs/cgroup";
+
 /** The folders of a cgroup at the root of the hierarchy, on cgroup v1 and v2. */
-export const cgroupFolders = (name: string) => `/sys/fs/cgroup/{,*/}${name}`;
+export const cgroupFolders = (name: string) => `${mounted}/{,*/}${name}`;
+
+/**
+ * The command line that runs a command in a cgroup, which is made, in each hierarchy. Otherwise a systemd that has started us
+ * as a service would end the command with that service. With version 2 it runs in the leaf `daemons`.
+ */
+export const inCgroup = (name: string, command: string[], root = mounted) => ["sh", "-c", join, root, name, ...command];
+
+const join = `set -eu
+  group=$1
+  shift
+  if [ -e "$0/cgroup.procs" ]; then
+    mkdir -p "$0/$group/daemons"
+    echo 0 >"$0/$group/daemons/cgroup.procs"
+  else
+    for root in "$0"/*; do
+      [ -e "$root/cgroup.procs" ] || continue
+      mkdir -p "$root/$group"
+      # A new group has no processor and no memory node.
+      for file in cpuset.cpus cpuset.mems; do
+        [ ! -e "$root/$file" ] || cat "$root/$file" >"$root/$group/$file"
+      done
+      echo 0 >"$root/$group/cgroup.procs"
+    done
+  fi
+  exec "$@"`;
 
 /** Removes the cgroup and all below it, as far as no process is in it. */
 export function removeCgroup(name: string): void {

@@ -1,21 +1,35 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { parse } from "yaml";
 import { root } from "../lib/paths.ts";
-import { withAddresses } from "./moved.ts";
+import { forMachine } from "./moved.ts";
 
 const settings = readFileSync(join(root, "Pulumi.dev.yaml"), "utf8");
 
+const usual = { registry: "127.0.0.1:5000", apiNodePort: 30080, nodeIp: "10.200.0.1", architecture: "amd64" };
+
 it("leaves the settings as they are where nothing was moved", () => {
-  const usual = { registry: "127.0.0.1:5000", apiNodePort: 30080, nodeIp: "10.200.0.1" };
-  expect(withAddresses(settings, usual)).toBe(settings);
+  expect(forMachine(settings, usual)).toBe(settings);
 });
 
 it("puts the addresses of this machine in place of the usual ones", () => {
-  const moved = withAddresses(settings, { registry: "127.0.0.1:5001", apiNodePort: 30081, nodeIp: "10.9.0.1" });
+  const moved = forMachine(settings, {
+    ...usual,
+    registry: "127.0.0.1:5001",
+    apiNodePort: 30081,
+    nodeIp: "10.9.0.1",
+  });
   expect(moved).not.toMatch(/10\.200|5000|30080/);
   expect(moved).toContain("publicUrl: http://127.0.0.1:30081");
   expect(moved).toContain("nodePort: 30081");
   expect(moved).toContain("registry: 127.0.0.1:5001/berth");
   expect(moved).toContain("nodes: [10.9.0.1/32]");
+});
+
+it("builds the images for the machine's processor", () => {
+  expect(parse(forMachine(settings, { ...usual, architecture: "arm64" }))).toEqual({
+    ...parse(settings),
+    config: { ...parse(settings).config, "berth:platform": "linux/arm64" },
+  });
 });

@@ -4,6 +4,8 @@ import RFB from "./novnc/core/rfb.js";
 interface Session {
   state: "queued" | "starting" | "running" | "suspending" | "suspended" | "stopping" | "stopped" | "failed";
   reason: string | null;
+  /** Left out by an API of an older version, whose sessions all have one. */
+  desktop?: boolean;
 }
 
 /** A key makes its own tickets; a ticket is all that a link holds. */
@@ -108,6 +110,7 @@ async function run(): Promise<void> {
 async function untilRunning(attempt: number): Promise<void> {
   for (;;) {
     const session = await ask<Session>("GET", sessionUrl);
+    if (session.desktop === false) throw new Halt("The session has no desktop, because its image has none.", "nothing");
     switch (session.state) {
       case "running":
         if (attempt === 0) cover("Connecting…", "", "wait");

@@ -14,7 +14,7 @@ import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../../local/lib/paths.ts";
-import { type Snapshot, snapshot } from "./machine.ts";
+import { changesBetween, type Snapshot, snapshot } from "./machine.ts";
 import { berth, env, name, purge } from "./second-berth.ts";
 
 const minutes = 60_000;
@@ -103,16 +103,8 @@ async function occupy(port: number): Promise<void> {
   cleanUp.defer(() => void opened?.close());
 }
 
-/** What has changed since: lines that were added (+) and that went (-), by kind. */
-async function changes(): Promise<Record<string, string[]>> {
-  const now = await snapshot(name);
-  const kinds = Object.keys(now).map((kind): [string, string[]] => {
-    const [old, young] = [before[kind] ?? [], now[kind] ?? []];
-    const added = young.filter((line) => !old.includes(line)).map((line) => `+ ${line}`);
-    return [kind, [...added, ...old.filter((line) => !young.includes(line)).map((line) => `- ${line}`)]];
-  });
-  return Object.fromEntries(kinds.filter(([, lines]) => lines.length > 0));
-}
+/** What has changed since. */
+const changes = async () => changesBetween(before, await snapshot(name));
 
 test(
   "Berth comes, is used and goes, and all that was there before is as it was",

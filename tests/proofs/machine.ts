@@ -34,7 +34,7 @@ export type Snapshot = Record<string, string[]>;
 /** @param berth the name of the Berth whose interface, routes and mounts don't count */
 export async function snapshot(berth: string): Promise<Snapshot> {
   const lines = async (program: string, ...args: string[]) =>
-    (await execa(program, args, { reject: false })).stdout.split("\n").filter(Boolean);
+    ((await execa(program, args, { reject: false })).stdout ?? "").split("\n").filter(Boolean); // or it is not installed
   const ours = new RegExp(`\\b(dev|if)?${berth}\\b`);
   const notOurs = (line: string) => !ours.test(line);
   const rules = async (program: string) =>
@@ -62,4 +62,14 @@ export async function snapshot(berth: string): Promise<Snapshot> {
     files: places.map((dir) => `${dir}: ${existsSync(dir) ? readdirSync(dir).sort().join(" ") : "not there"}`),
     sockets: await lines("ss", "--no-header", "--listening", "--tcp", "--udp", "--numeric", "--processes"),
   };
+}
+
+/** What has changed: lines that were added (+) and that went (-), by kind. Pure. */
+export function changesBetween(before: Snapshot, now: Snapshot): Record<string, string[]> {
+  const kinds = Object.keys(now).map((kind): [string, string[]] => {
+    const [old, young] = [before[kind] ?? [], now[kind] ?? []];
+    const added = young.filter((line) => !old.includes(line)).map((line) => `+ ${line}`);
+    return [kind, [...added, ...old.filter((line) => !young.includes(line)).map((line) => `- ${line}`)]];
+  });
+  return Object.fromEntries(kinds.filter(([, lines]) => lines.length > 0));
 }

@@ -13,6 +13,8 @@ test("a session is made, found, listed and stopped", async () => {
     id: expect.any(String),
     tenant: "acme",
     tier: "small",
+    image: null,
+    desktop: true,
     labels: {},
     priority: 50,
     state: "queued",

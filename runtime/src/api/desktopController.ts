@@ -1,6 +1,7 @@
 /** What HTTP has to say about desktops and commands: tickets, and that the rest is WebSockets. */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
+import { withoutDesktop } from "../domain/session.ts";
 import { isFinal, states } from "../domain/state.ts";
 import { Activity } from "../store/activity.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
@@ -71,7 +72,7 @@ export class DesktopController {
   @Describe({
     summary: "A link to the desktop that is good for minutes; whoever has it may open it",
     answers: { 201: { description: "The ticket.", json: TicketJson } },
-    refusals: { 409: "The session is over." },
+    refusals: { 409: "The session is over, or has no desktop." },
   })
   async createDesktopTicket(
     @Caller() { tenant, credential, actor }: TenantCaller,
@@ -80,6 +81,7 @@ export class DesktopController {
   ): Promise<z.infer<typeof TicketJson>> {
     const session = found(await this.queries.find(id, tenant.name), id);
     if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}; its desktop is gone.`);
+    if (!session.desktop) throw new Problem(409, withoutDesktop(session));
     this.activity.touch(id);
     const permission = { sessionId: id, tenant: tenant.name, mode };
     const issued = await this.tickets.issue(permission, credential, lifetimeSeconds);
@@ -96,7 +98,7 @@ export class DesktopController {
   @Describe({
     summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
     answers: upgraded(
-      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4409 not running yet, 4410 over, 4429 too much (a browser also gets it in place of 429), 4502 not reachable.",
+      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4404 the session has no desktop, 4409 not running yet, 4410 over, 4429 too much (a browser also gets it in place of 429), 4502 not reachable.",
     ),
     refusals: notAnUpgrade,
   })

@@ -24,7 +24,7 @@ class Rfb extends EventTarget {
 }
 
 /** Runs the page for a running session, whose desktop is refused for this reason; returns the texts of its elements by their ids. */
-function openPage(reason: string): (id: string) => string | undefined {
+function openPage(reason: string, session: { desktop?: boolean } = {}): (id: string) => string | undefined {
   const elements = new Map<string, EventTarget & { textContent?: string }>();
   const getElementById = (id: string) => {
     const element = elements.get(id) ?? Object.assign(new EventTarget(), { dataset: {}, focus: () => {} });
@@ -38,7 +38,7 @@ function openPage(reason: string): (id: string) => string | undefined {
     sessionStorage: { setItem: () => {} },
     addEventListener: () => {},
     removeEventListener: () => {},
-    fetch: async () => Response.json({ state: "running", reason: null }),
+    fetch: async () => Response.json({ state: "running", reason: null, ...session }),
     WebSocket: ClosedSocket,
     Rfb,
   };
@@ -63,4 +63,15 @@ test.each([
     (text) => text === headline,
   );
   expect(textOf("detail")).toBe(reason || "The connection to the desktop was lost.");
+});
+
+test("the page of a session without a desktop says so, and asks for none", async () => {
+  const textOf = openPage("no desktop", { desktop: false });
+  await until(
+    "the page says that there is no desktop",
+    10,
+    () => textOf("detail"),
+    (text) => text === "The session has no desktop, because its image has none.",
+  );
+  expect(textOf("headline")).toBe("The desktop is not available");
 });

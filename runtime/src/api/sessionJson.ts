@@ -13,6 +13,8 @@ export const SessionJson = z
     id: z.uuid(),
     tenant: z.string(),
     tier: z.enum(tierNames),
+    image: z.string().nullable().meta({ description: "Which of the tenant's images it has; null: the platform's." }),
+    desktop: z.boolean().meta({ description: "Whether it has a desktop, which is for its image to say." }),
     labels: z.record(z.string(), z.string()),
     priority: z.int().meta({ description: "0 to 100, higher first within what is fair across tenants." }),
     state: z.enum(states),
@@ -39,7 +41,10 @@ export const SessionJson = z
     lastActiveAt: time.nullable(),
     expiresAt: time.nullable().meta({ description: "When its lifetime ends if it goes on running." }),
     endedAt: time.nullable(),
-    links: z.object({ self: z.url(), desktop: z.url().meta({ description: "The desktop's page." }) }),
+    links: z.object({
+      self: z.url(),
+      desktop: z.url().nullable().meta({ description: "The desktop's page; null without a desktop." }),
+    }),
   })
   .meta({ id: "Session" });
 
@@ -53,6 +58,8 @@ export function toJson(session: Session, publicUrl: string): SessionJson {
     id: session.id,
     tenant: session.tenant,
     tier: session.tier,
+    image: session.image,
+    desktop: session.desktop,
     labels: session.labels,
     priority: session.priority,
     state: session.state,
@@ -72,7 +79,7 @@ export function toJson(session: Session, publicUrl: string): SessionJson {
     endedAt: iso(session.endedAt),
     links: {
       self: `${publicUrl}/v1/sessions/${session.id}`,
-      desktop: `${publicUrl}/desktop/${session.id}`,
+      desktop: session.desktop ? `${publicUrl}/desktop/${session.id}` : null,
     },
   };
 }
@@ -105,6 +112,9 @@ export const CreateBody = z
   .strictObject(
     {
       tier: z.enum(tierNames, { error: `must be one of ${tierNames.join(", ")}` }),
+      image: plainText(63)
+        .optional()
+        .meta({ description: "One of the tenant's images, by its name. Without it the platform's, a desktop." }),
       labels: record(labelName, labelRule, plainText(256), 32)
         .optional()
         .meta({ description: "Your own names and values, to find sessions by." }),
@@ -113,7 +123,10 @@ export const CreateBody = z
         .min(1, "must have at least the program")
         .max(64, "must have at most 64 parts")
         .optional()
-        .meta({ description: "The agent: its program and arguments. Without it there is just the desktop." }),
+        .meta({
+          description:
+            "The agent: its program and arguments. Default: what the config says for the image, if anything. The image's own entry point never runs by itself.",
+        }),
       env: variables().optional().meta({ description: "Environment variables of the command." }),
       secrets: variables()
         .optional()

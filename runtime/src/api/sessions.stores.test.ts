@@ -46,6 +46,59 @@ test("what a session is to do is kept for its agent, and shown to nobody else", 
   expect(JSON.stringify(everything)).not.toContain("S3CRET");
 });
 
+const images = [
+  { name: "browser", image: "browser@sha256:1", desktop: true },
+  { name: "node", image: "node@sha256:1", command: ["node", "server.js"], warmPools: { small: 1 } },
+];
+
+test("a session asks for one of its tenant's images, and says whether that gives it a desktop", async () => {
+  const api = await openApi({}, [tenant("acme", { images })]);
+  const own = await create(api);
+  const self = `http://berth.example/v1/sessions/${own.id}`;
+  const desktop = `http://berth.example/desktop/${own.id}`;
+  expect(own).toMatchObject({ image: null, desktop: true, links: { self, desktop } });
+  expect(await create(api, { image: "browser" })).toMatchObject({ image: "browser", desktop: true });
+  const node = await create(api, { image: "node" });
+  expect(node).toMatchObject({ image: "node", desktop: false, links: { desktop: null } });
+  expect((await call(api, "GET", `/v1/sessions/${node.id}`)).json).toEqual(node);
+  expect((await call(api, "GET", "/v1/tenants/acme")).json.images).toEqual([
+    { name: "browser", image: "browser@sha256:1", desktop: true, warmPools: { small: 0, medium: 0, large: 0 } },
+    { name: "node", image: "node@sha256:1", desktop: false, warmPools: { small: 1, medium: 0, large: 0 } },
+  ]);
+});
+
+test("what a session runs is what it says, else what the config says for its image", async () => {
+  const api = await openApi({}, [tenant("acme", { images })]);
+  const commandOf = async (body: object) => (await api.store.tasks.of((await create(api, body)).id))?.command;
+  expect(await commandOf({ image: "node" })).toEqual(["node", "server.js"]);
+  expect(await commandOf({ image: "node", command: ["node", "-v"] })).toEqual(["node", "-v"]);
+  expect(await commandOf({ image: "browser" })).toBeNull();
+});
+
+test("another tenant's image is refused by the names that there are, and an Idempotency-Key stands for its image", async () => {
+  const api = await openApi({}, [tenant("acme", { images }), tenant("beta")]);
+  const ask = (tenant: string, image: unknown, headers = {}) =>
+    call(api, "POST", "/v1/sessions", { key: keyOf(tenant), body: { tier: "small", image }, headers });
+  const refusal = (rule: string) => ({ status: 400, json: { errors: [{ field: "image", rule }] } });
+  expect(await ask("acme", "Browser")).toMatchObject(refusal("must be one of browser, node"));
+  expect(await ask("beta", "browser")).toMatchObject(refusal("must be left out: the tenant has no images of its own"));
+  expect(await ask("acme", 7)).toMatchObject(refusal("must be text"));
+  const headers = { "idempotency-key": "once" };
+  expect((await ask("acme", "node", headers)).status).toBe(201);
+  expect((await ask("acme", "node", headers)).status).toBe(200);
+  expect((await ask("acme", "browser", headers)).status).toBe(422);
+});
+
+test("a session without a desktop gives no tickets to one", async () => {
+  const api = await openApi({}, [tenant("acme", { images })]);
+  const { id } = await create(api, { image: "node" });
+  expect(await call(api, "POST", `/v1/sessions/${id}/desktop-tickets`)).toMatchObject({
+    status: 409,
+    type: expect.stringContaining("application/problem+json"),
+    json: { detail: "The session has no desktop, because its image node has none." },
+  });
+});
+
 test.each([
   ["it may have none", { maxSessions: 0 }, "its config has maxSessions: 0"],
   [

@@ -4,9 +4,11 @@ import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { exceeding, quotaOf, sessionAmounts } from "../domain/quantities.ts";
 import type { Session } from "../domain/session.ts";
+import { findImage, type PodImages } from "../domain/sessionImages.ts";
 import { states } from "../domain/state.ts";
+import type { Tenant } from "../domain/tenants.ts";
 import { tierNames } from "../domain/tiers.ts";
-import { type PodImages, warmMark } from "../domain/warmMark.ts";
+import { warmMark } from "../domain/warmMark.ts";
 import { Claims } from "../queue/claims.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
@@ -60,6 +62,12 @@ const Page = z.object({ items: z.array(SessionJson), nextCursor: z.uuid().nullab
 const one = { description: "The session.", json: SessionJson };
 const tooLate = "The session's state does not allow it.";
 
+/** What a session may ask for as its image. */
+const imageRule = ({ images }: Tenant) =>
+  images.length === 0
+    ? "must be left out: the tenant has no images of its own"
+    : `must be one of ${images.map(({ name }) => name).join(", ")}`;
+
 @Controller("v1/sessions")
 @UseGuards(CallerGuard)
 export class SessionsController {
@@ -100,25 +108,31 @@ export class SessionsController {
     if (tenant.maxSessions === 0) {
       throw new Problem(403, `The tenant ${tenant.name} may not have sessions: its config has maxSessions: 0.`);
     }
-    const excess = exceeding(sessionAmounts(body.tier, tenant.workspace.mode, tenant), quotaOf(tenant));
+    const image = findImage(tenant, this.images, body.image ?? null);
+    if (image === undefined) throw invalidInput([{ path: ["image"], message: imageRule(tenant) }]);
+    const { desktop } = image;
+    const workspaceMode = tenant.workspace.mode;
+    const excess = exceeding(sessionAmounts({ tier: body.tier, desktop, workspaceMode }, tenant), quotaOf(tenant));
     if (excess !== undefined) {
       throw new Problem(403, `A ${body.tier} session is larger than the whole quota of ${tenant.name} (${excess}).`);
     }
     const { limits, faults } = limitsFor(tenant, body);
     if (faults.length > 0) throw invalidInput(faults);
     const waited = wait && this.waitForRunning.begin(tenant.name, reply);
-    const { tier, labels = {}, command = null, env = {}, secrets = {} } = body;
-    const claim = tenant.warmPools[tier] > 0 ? warmMark(this.images, tenant) : undefined;
+    const { tier, labels = {}, command = image.command, env = {}, secrets = {} } = body;
+    const claim = image.warmPools[tier] > 0 ? warmMark(this.images, image, tenant) : undefined;
     const made = await this.creation.create(
       {
         tenant: tenant.name,
         namespace: tenant.namespace,
         tier,
+        image: image.name,
+        desktop,
         labels,
         task: { command, env, secrets },
         priority: tenant.priority,
         ...limits,
-        workspaceMode: tenant.workspace.mode,
+        workspaceMode,
         idempotency: key === undefined ? undefined : { key, request: body },
         backlogLimit: this.backlogLimit,
         claim,

@@ -11,6 +11,8 @@ import { found, tenantName } from "./http/input.ts";
 import { Controller, Get, Param } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
 
+const pools = z.object({ small: z.int(), medium: z.int(), large: z.int() });
+
 const TenantJson = z
   .object({
     name: z.string(),
@@ -36,7 +38,10 @@ const TenantJson = z
     exec: z.boolean(),
     onDrain: z.enum(["end", "resume"]),
     workspace: z.object({ mode: z.enum(["persistent", "ephemeral"]), size: z.string() }),
-    warmPools: z.object({ small: z.int(), medium: z.int(), large: z.int() }),
+    warmPools: pools.meta({ description: "Sessions made ahead with the platform's image." }),
+    images: z
+      .array(z.object({ name: z.string(), image: z.string(), desktop: z.boolean(), warmPools: pools }))
+      .meta({ description: "What sessions may ask for as their `image`." }),
     keys: z.array(
       z.object({
         name: z.string(),
@@ -93,7 +98,7 @@ export class TenantsController {
 /** Field by field: hashes of keys and secrets of webhooks stay here. */
 function toTenantJson(tenant: Tenant, counts: Counts): TenantJson {
   const { name, namespace, maxSessions, quota, idleTimeoutSeconds, maxLifetimeSeconds, retentionSeconds } = tenant;
-  const { priority, exec, onDrain, workspace, warmPools, keys, webhooks } = tenant;
+  const { priority, exec, onDrain, workspace, warmPools, images, keys, webhooks } = tenant;
   const count = (state: string) => counts.find((one) => one.tenant === name && one.state === state)?.count ?? 0;
   return {
     name,
@@ -109,6 +114,7 @@ function toTenantJson(tenant: Tenant, counts: Counts): TenantJson {
     onDrain,
     workspace: { mode: workspace.mode, size: workspace.size },
     warmPools,
+    images: images.map(({ name, image, desktop, warmPools }) => ({ name, image, desktop, warmPools })),
     keys: keys.map(({ name, scopes, expiresAt }) => ({ name, scopes, expiresAt })),
     webhooks: webhooks.map(({ url }) => new URL(url).origin + new URL(url).pathname),
   };

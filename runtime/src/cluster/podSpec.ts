@@ -4,10 +4,10 @@
  * The Secret is the owner: the claim and the pod refer to it, so deleting it removes all.
  */
 import type { V1Container, V1OwnerReference, V1PersistentVolumeClaim, V1Pod, V1Secret } from "@kubernetes/client-node";
-import { agentResources, proxyResources } from "../domain/quantities.ts";
+import { agentResources, copyResources, proxyResources } from "../domain/quantities.ts";
 import type { Session } from "../domain/session.ts";
+import type { SessionImage } from "../domain/sessionImages.ts";
 import type { Tenant } from "../domain/tenants.ts";
-import type { PodImages } from "../domain/warmMark.ts";
 import { labels, objectName } from "./names.ts";
 
 /** Port of vnc-proxy (WebSocket) in the pod. */
@@ -16,6 +16,9 @@ export const desktopPort = 6080;
 const metricsPort = 6081;
 const vncPort = 5900;
 const uid = 10001;
+const workspaceDir = "/home/agent/workspace";
+/** Where berthd is in a pod whose image does not have it. */
+const berthdDir = "/opt/berth/bin";
 
 type Identity = Pick<Session, "id" | "tenant" | "namespace">;
 
@@ -73,15 +76,27 @@ export function claimFor(session: Identity, tenant: Tenant, owner: V1OwnerRefere
   };
 }
 
+export interface PodContent {
+  /** The agent's. */
+  image: Pick<SessionImage, "reference" | "hasBerthd" | "writableRoot">;
+  /** Image of berthd alone. */
+  berthd: string;
+  /** Where the pod finds the in-pod channel. */
+  sessionUrl: string;
+}
+
 /**
- * The pod: the agent with its desktop, and vnc-proxy that brings the desktop's VNC to a WebSocket. vnc-proxy is a native
+ * The pod: the agent, and with a desktop vnc-proxy, which brings the desktop's VNC to a WebSocket. vnc-proxy is a native
  * sidecar, an init container that runs on: the kubelet restarts it alone when it ends, and it ends after the agent.
+ *
+ * PID 1 of the agent's container is berthd, whatever the image's entry point is. Where the image does not have berthd, an
+ * init container copies it into a volume, which the agent's container can only read.
  */
 export function podFor(
-  session: Identity & Pick<Session, "tier" | "workspaceMode">,
+  session: Identity & Pick<Session, "tier" | "desktop" | "workspaceMode">,
   tenant: Tenant,
   owner: V1OwnerReference,
-  { images, sessionUrl }: { images: PodImages; sessionUrl: string },
+  { image, berthd, sessionUrl }: PodContent,
 ): V1Pod {
   const secret = (key: string, path: string) => ({
     secret: { secretName: objectName(session.id), defaultMode: 0o440, items: [{ key, path }] },
@@ -117,14 +132,18 @@ export function podFor(
         fsGroupChangePolicy: "OnRootMismatch",
         seccompProfile: { type: "RuntimeDefault" },
       },
-      initContainers: [vncProxy(images.berthd)],
-      containers: [agent(session, images.agent, sessionUrl)],
+      initContainers: [
+        ...(image.hasBerthd ? [] : [copyOfBerthd(berthd)]),
+        ...(session.desktop ? [vncProxy(berthd)] : []),
+      ],
+      containers: [agent(session, image, sessionUrl)],
       volumes: [
         { name: "workspace", ...workspace },
         { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
         { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "256Mi" } },
-        { name: "tokens", ...secret("tokens", "tokens") },
+        ...(session.desktop ? [{ name: "tokens", ...secret("tokens", "tokens") }] : []),
         { name: "session", ...secret("session-token", "token") },
+        ...(image.hasBerthd ? [] : [{ name: "berthd", emptyDir: { sizeLimit: "32Mi" } }]),
       ],
     },
   };
@@ -136,27 +155,47 @@ const confined = {
   capabilities: { drop: ["ALL"] },
 };
 
-function agent(session: Pick<Session, "id" | "tier">, image: string, sessionUrl: string): V1Container {
+function agent(
+  session: Pick<Session, "id" | "tier" | "desktop">,
+  image: PodContent["image"],
+  sessionUrl: string,
+): V1Container {
+  const berthd = image.hasBerthd ? "berthd" : `${berthdDir}/berthd`;
   return {
     name: "agent",
-    image,
-    command: ["berthd", "session"],
+    image: image.reference,
+    command: [berthd, "session"],
+    // Programs start here, and not in the image's own, which may be a folder that this user can't enter.
+    workingDir: workspaceDir,
     envFrom: [{ configMapRef: { name: "agent-config" } }],
     env: [
       { name: "BERTH_SESSION_ID", value: session.id },
       { name: "BERTH_URL", value: sessionUrl },
+      { name: "BERTH_DESKTOP", value: session.desktop ? "yes" : "no" },
     ],
     ports: [{ name: "metrics", containerPort: metricsPort }],
     resources: agentResources(session.tier),
-    securityContext: confined,
+    securityContext: { ...confined, readOnlyRootFilesystem: !image.writableRoot },
     // vnc-proxy too: its own startup probe would keep the agent's container back until it has succeeded.
-    startupProbe: startsWith("berthd", "ready", String(desktopPort)),
+    startupProbe: startsWith(berthd, "ready", ...(session.desktop ? [String(desktopPort)] : [])),
     volumeMounts: [
-      { name: "workspace", mountPath: "/home/agent/workspace" },
+      { name: "workspace", mountPath: workspaceDir },
       { name: "tmp", mountPath: "/tmp" },
       { name: "shm", mountPath: "/dev/shm" },
       { name: "session", mountPath: "/etc/berth/session", readOnly: true },
+      ...(image.hasBerthd ? [] : [{ name: "berthd", mountPath: berthdDir, readOnly: true }]),
     ],
+  };
+}
+
+function copyOfBerthd(image: string): V1Container {
+  return {
+    name: "copy-berthd",
+    image,
+    command: ["/berthd", "copy", berthdDir],
+    resources: copyResources,
+    securityContext: confined,
+    volumeMounts: [{ name: "berthd", mountPath: berthdDir }],
   };
 }
 
@@ -174,8 +213,8 @@ function vncProxy(image: string): V1Container {
 }
 
 /**
- * Asks every second, by a program in the container, so that no network policy has to let the kubelet in. The session's start deadline decides when it has been too long; this only
- * has to be longer.
+ * Asks every second, by a program in the container, so that no network policy has to let the kubelet in. The session's
+ * start deadline decides when it has been too long; this only has to be longer.
  */
 const startsWith = (...command: string[]) => ({
   exec: { command },

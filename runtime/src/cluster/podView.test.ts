@@ -23,6 +23,14 @@ const withSidecar = (status: V1PodStatus, agent: V1ContainerState, proxy: V1Cont
     containerStatuses: [container("agent", agent)],
   });
 
+/** A pod of an image without berthd and without a desktop. */
+const withoutDesktop = (agent: V1ContainerState, copy: V1ContainerState): V1Pod =>
+  pod({
+    phase: "Pending",
+    initContainerStatuses: [container("copy-berthd", copy)],
+    containerStatuses: [container("agent", agent)],
+  });
+
 const container = (name: string, state: V1ContainerState) => ({
   name,
   state,
@@ -92,6 +100,18 @@ test.each([
     "help",
   ],
   ["desktop starting", pod({ phase: "Running" }, { running: {} }), "The desktop is starting", "time"],
+  [
+    "starting without a desktop, after the copy of berthd",
+    withoutDesktop({ running: {} }, { terminated: { exitCode: 0 } }),
+    "It is starting",
+    "time",
+  ],
+  [
+    "being created while berthd is copied",
+    withoutDesktop({ waiting: { reason: "PodInitializing" } }, { running: {} }),
+    "Its containers are being created",
+    "time",
+  ],
 ])("on its way: %s", (_name, given, reason, needs) => {
   expect(viewPod(given)).toEqual({ is: "pending", reason, needs });
 });
@@ -258,4 +278,13 @@ test("reasons are one line of at most 300 characters", () => {
     pod({ phase: "Pending" }, { waiting: { reason: "ErrImagePull", message: `a\n${"b".repeat(999)}` } }),
   );
   expect(view).toMatchObject({ reason: expect.stringMatching(/^[^\n]{300}$/) });
+});
+
+test("a pod into which berthd could not be copied says so, and not that its agent failed", () => {
+  const failed = withoutDesktop({ waiting: { reason: "PodInitializing" } }, { terminated: { exitCode: 1 } });
+  expect(viewPod({ ...failed, status: { ...failed.status, phase: "Failed" } })).toEqual({
+    is: "broken",
+    cause: "rejected",
+    reason: "berthd could not be copied into the session's pod (exit code 1)",
+  });
 });

@@ -49,6 +49,11 @@ export function viewPod(pod: V1Pod | undefined): PodView {
     const ended = viewEnd(container);
     if (ended !== undefined) return ended;
   }
+  const copy = status?.initContainerStatuses?.find(({ name }) => name === "copy-berthd")?.state?.terminated;
+  if (copy !== undefined && copy.exitCode !== 0) {
+    const reason = `berthd could not be copied into the session's pod (exit code ${copy.exitCode})`;
+    return { is: "broken", cause: "rejected", reason: withDetail(reason, copy.message) };
+  }
   if (status?.phase === "Failed") return { is: "broken", cause: "agent-error", reason: "The session's pod failed" };
   if (status?.phase === "Succeeded") return { is: "finished", reason: "The agent exited" };
   const ready = status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True");
@@ -103,12 +108,10 @@ function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {
       return { is: "pending", reason: withDetail(`${blocker} (${name})`, state?.waiting?.message), needs: "help" };
     }
   }
-  const waiting = containers.length === 0 || containers.some((container) => container.state?.running === undefined);
-  return {
-    is: "pending",
-    reason: waiting ? "Its containers are being created" : "The desktop is starting",
-    needs: "time",
-  };
+  // The copy of berthd has ended by the time the others run.
+  const waiting = containers.length === 0 || containers.some(({ state }) => !state?.running && !state?.terminated);
+  const what = containers.some(({ name }) => name === "vnc-proxy") ? "The desktop is starting" : "It is starting";
+  return { is: "pending", reason: waiting ? "Its containers are being created" : what, needs: "time" };
 }
 
 function viewEnd({ name, state }: V1ContainerStatus): PodView | undefined {

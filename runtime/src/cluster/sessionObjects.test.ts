@@ -1,10 +1,17 @@
 import { ApiException, type V1Pod } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
+import { session, tenant } from "../testing/fixtures.ts";
 import type { CoreApi } from "./kubernetes.ts";
 import { SessionObjects } from "./sessionObjects.ts";
 
 const place = { id: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11", namespace: "tenant-acme" };
 const succeeded: V1Pod = { metadata: { uid: "the-pod" }, status: { phase: "Succeeded" } };
+
+const settings = {
+  images: { agent: "agent@sha256:1", agentHasBerthd: true, berthd: "berthd@sha256:1" },
+  sessionUrl: "",
+  tokens: () => ({ proxy: "", session: "" }),
+};
 
 /** The objects of a cluster that has this pod, and answers so when it is asked for events. */
 function objectsOf(pod: V1Pod, events: () => Promise<unknown>) {
@@ -16,7 +23,6 @@ function objectsOf(pod: V1Pod, events: () => Promise<unknown>) {
       return events();
     },
   } as unknown as CoreApi;
-  const settings = { images: { agent: "", berthd: "" }, sessionUrl: "", tokens: () => ({ proxy: "", session: "" }) };
   return { asked, objects: new SessionObjects(core, settings) };
 }
 
@@ -50,4 +56,22 @@ test("of a pod that runs no events are asked for", async () => {
   const { asked, objects } = objectsOf({ status: { phase: "Running" } }, async () => ({ items: [] }));
   await objects.observePod(place);
   expect(asked).toEqual([]);
+});
+
+test("the pod is of the image that the session asked for; without it in the tenant's config nothing is made", async () => {
+  const made: V1Pod[] = [];
+  const core = {
+    createNamespacedSecret: async () => ({ metadata: { uid: "the-secret" } }),
+    createNamespacedPod: async ({ body }: { body: V1Pod }) => void made.push(body),
+  } as unknown as CoreApi;
+  const objects = new SessionObjects(core, settings);
+  const browser = session({ image: "browser", desktop: false, workspaceMode: "ephemeral" });
+  const images = [{ name: "browser", image: "browser@sha256:1" }];
+  expect(await objects.create(browser, tenant("acme", { images }))).toEqual({ result: "created" });
+  expect(made.map(({ spec }) => spec?.containers.map(({ image }) => image))).toEqual([["browser@sha256:1"]]);
+  expect(await objects.create(browser, tenant("acme"))).toEqual({
+    result: "wait",
+    reason: "Waiting for the image browser, which the config of acme does not have any more",
+  });
+  expect(made).toHaveLength(1);
 });

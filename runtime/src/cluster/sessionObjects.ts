@@ -4,8 +4,9 @@ import pRetry from "p-retry";
 import type { Observed } from "../domain/decide.ts";
 import type { PodView } from "../domain/podView.ts";
 import type { Session } from "../domain/session.ts";
+import { findImage, type PodImages, waitsForImage } from "../domain/sessionImages.ts";
 import type { Tenant } from "../domain/tenants.ts";
-import { type PodImages, warmMark } from "../domain/warmMark.ts";
+import { warmMark } from "../domain/warmMark.ts";
 import { type CoreApi, refusalOf } from "./kubernetes.ts";
 import { objectName, sessionLabel } from "./names.ts";
 import { claimFor, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec.ts";
@@ -34,7 +35,9 @@ export class SessionObjects {
     const { namespace } = session;
     const { images, sessionUrl, tokens } = this.settings;
     const where = at(session);
-    if (session.warm !== null && session.warm !== warmMark(images, tenant)) {
+    const image = findImage(tenant, images, session.image);
+    if (image === undefined) return { result: "wait", reason: waitsForImage(tenant, session.image) };
+    if (session.warm !== null && session.warm !== warmMark(images, image, tenant)) {
       return { result: "wait", reason: "Waiting for a worker of the version and the config that it is made ahead for" };
     }
     try {
@@ -55,7 +58,10 @@ export class SessionObjects {
       await ensure(
         session,
         () =>
-          this.core.createNamespacedPod({ namespace, body: podFor(session, tenant, owner, { images, sessionUrl }) }),
+          this.core.createNamespacedPod({
+            namespace,
+            body: podFor(session, tenant, owner, { image, berthd: images.berthd, sessionUrl }),
+          }),
         () => this.core.readNamespacedPod(where),
       );
       return { result: "created" };

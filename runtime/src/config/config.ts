@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { PodImages } from "../domain/warmMark.ts";
+import type { PodImages } from "../domain/sessionImages.ts";
 
 const port = (value: number) => z.coerce.number("must be a port number").int().min(1).max(65535).default(value);
 const atLeastOne = (what: string, value: number) =>
@@ -73,9 +73,11 @@ export const Variables = z.object({
   SESSION_URL: address.default("http://api.berth.svc.cluster.local:3002"),
   /** The tenants and the hashes of their keys; read again whenever it changes. Default /etc/berth/tenants/tenants.json. */
   TENANTS_FILE: text.default("/etc/berth/tenants/tenants.json"),
-  /** Image of the session's agent, best by digest. Required. */
+  /** Image of sessions that name none, with a desktop, best by digest. Required. */
   AGENT_IMAGE: text,
-  /** Image of its sidecar, which is berthd alone. Required. */
+  /** Whether berthd of this version is built into that image; else it is copied into each of its pods. Default true. */
+  AGENT_IMAGE_HAS_BERTHD: flag.default(true),
+  /** Image of their sidecar, which is berthd alone, and from which it is copied. Required. */
   BERTHD_IMAGE: text,
   /** The address users reach the API at, used in links. Required, e.g. http://127.0.0.1:30080. */
   PUBLIC_URL: address,
@@ -137,8 +139,11 @@ export function loadConfig(environment: Environment): Config {
 }
 
 /** What sessions' pods run. */
-export const podImages = (config: Pick<Config, "AGENT_IMAGE" | "BERTHD_IMAGE">): PodImages => ({
+export const podImages = (
+  config: Pick<Config, "AGENT_IMAGE" | "AGENT_IMAGE_HAS_BERTHD" | "BERTHD_IMAGE">,
+): PodImages => ({
   agent: config.AGENT_IMAGE,
+  agentHasBerthd: config.AGENT_IMAGE_HAS_BERTHD,
   berthd: config.BERTHD_IMAGE,
 });
 

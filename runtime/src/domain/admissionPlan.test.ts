@@ -15,6 +15,7 @@ const waiting = (id: string, changes: Partial<Waiting> = {}): Waiting => ({
   held: nothing,
   isWarm: false,
   refused: null,
+  unfit: null,
   ...changes,
 });
 
@@ -46,6 +47,13 @@ test("as many start as may start at the same time; the others are told their pla
     { id: "a003", for: "place", position: 2, reason: "Waiting for its turn to start" },
     { id: "a004", for: "place", position: 3, reason: "Waiting for its turn to start" },
   ]);
+});
+
+test("one that the config does not let start is no use to wait for, keeps nobody from starting, and is told why", () => {
+  const queue = [waiting("a0", { unfit: "Waiting for the image browser" }), waiting("a1", { since: 1 })];
+  const { admitted, impossible } = plan(situation(queue, { maxStarting: 1 }));
+  expect(ids(admitted)).toEqual(["a1"]);
+  expect(impossible).toEqual([{ id: "a0", reason: "Waiting for the image browser" }]);
 });
 
 test("after a tenant's burst another tenant's session is next, though it came last", () => {

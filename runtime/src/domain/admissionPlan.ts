@@ -30,6 +30,8 @@ export interface Waiting {
   isWarm: boolean;
   /** The cluster refused it a moment ago, with this reason; null: it did not. */
   refused: string | null;
+  /** Why it can't start as long as the tenant's config is as it is, its size aside; null: it can. */
+  unfit: string | null;
 }
 
 /** What a tenant has up. */
@@ -54,7 +56,7 @@ export interface Plan {
    * thing before it, and itself.
    */
   waiting: { id: string; for: "room" | "place"; position: number; reason: string }[];
-  /** They are larger than all that the tenant has, so that waiting is no use. */
+  /** They are larger than all that the tenant has, or unfit, so that waiting is no use. */
   impossible: { id: string; reason: string }[];
 }
 
@@ -85,10 +87,12 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   const possible: Waiting[] = [];
   for (const session of queue) {
     const quota = allowances.get(session.tenant)?.quota;
-    const excess = quota && exceeding(session.amounts, quota);
-    if (excess !== undefined)
-      result.impossible.push({ id: session.id, reason: `It needs more than the tenant's whole quota (${excess})` });
-    else if (quota !== undefined) possible.push(session);
+    if (quota === undefined) continue;
+    const excess = exceeding(session.amounts, quota);
+    const tooLarge = excess === undefined ? null : `It needs more than the tenant's whole quota (${excess})`;
+    const reason = session.unfit ?? tooLarge;
+    if (reason === null) possible.push(session);
+    else result.impossible.push({ id: session.id, reason });
   }
 
   const states = new Map<string, State>();

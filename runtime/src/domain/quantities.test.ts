@@ -18,11 +18,17 @@ test.each(["", "Gi", "1 Gi", "1Gb", "0x10", "one"])("%j is no amount", (text) =>
   expect(() => amount(text)).toThrow("is no amount");
 });
 
-test("a session counts with both its containers, and its workspace only where that is a volume", () => {
-  expect(podAmounts("large")).toMatchObject({
+test("a session counts with all its containers, and its workspace only where that is a volume", () => {
+  expect(podAmounts({ tier: "large", desktop: true })).toMatchObject({
     requestsCpu: 0.55,
     limitsCpu: 4.5,
     limitsMemory: 8.25 * 2 ** 30,
+    pods: 1,
+  });
+  expect(podAmounts({ tier: "large", desktop: false })).toMatchObject({
+    requestsCpu: 0.5,
+    limitsCpu: 4,
+    limitsMemory: 8 * 2 ** 30,
     pods: 1,
   });
   const acme = tenant("acme", { workspace: { size: "5Gi" } });

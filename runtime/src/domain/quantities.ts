@@ -1,6 +1,6 @@
 /** What a session asks of the cluster, and what it counts under its tenant's quota; pure. */
 import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
-import type { WorkspaceMode } from "./session.ts";
+import type { Session, WorkspaceMode } from "./session.ts";
 import type { Tenant } from "./tenants.ts";
 import { type Tier, tiers } from "./tiers.ts";
 
@@ -10,10 +10,16 @@ export const agentResources = (tier: Tier) => ({
   limits: { ...tiers[tier] },
 });
 
-/** Of the container `vnc-proxy`. */
+/** Of the container `vnc-proxy`, which sessions with a desktop have. */
 export const proxyResources = {
   requests: { cpu: "50m", memory: "64Mi" },
   limits: { cpu: "500m", memory: "256Mi" },
+};
+
+/** Of the init container that copies berthd, which ends before the others begin. */
+export const copyResources = {
+  requests: { cpu: "50m", memory: "32Mi" },
+  limits: { cpu: "500m", memory: "64Mi" },
 };
 
 /** The names under which a tenant's quota counts. */
@@ -36,16 +42,23 @@ export const nothing: Amounts = {
   storage: 0,
 };
 
-/** What the session's pod counts. */
-export function podAmounts(tier: Tier): Amounts {
-  const agent = agentResources(tier);
-  const sum = (of: "requests" | "limits", what: "cpu" | "memory") =>
-    amount(agent[of][what]) + amount(proxyResources[of][what]);
+/**
+ * What the session's pod counts. Kubernetes takes the larger one of what an init container asks for and what the containers
+ * ask for that run beside one another, the sidecar among them. So the copy of berthd would count only if it asked for more
+ * than all of them, and it is looked at whether or not the pod has it.
+ */
+export function podAmounts({ tier, desktop }: Pick<Session, "tier" | "desktop">): Amounts {
+  const together = [agentResources(tier), ...(desktop ? [proxyResources] : [])];
+  const counted = (of: "requests" | "limits", what: "cpu" | "memory") =>
+    Math.max(
+      amount(copyResources[of][what]),
+      together.reduce((sum, one) => sum + amount(one[of][what]), 0),
+    );
   return {
-    requestsCpu: sum("requests", "cpu"),
-    limitsCpu: sum("limits", "cpu"),
-    requestsMemory: sum("requests", "memory"),
-    limitsMemory: sum("limits", "memory"),
+    requestsCpu: counted("requests", "cpu"),
+    limitsCpu: counted("limits", "cpu"),
+    requestsMemory: counted("requests", "memory"),
+    limitsMemory: counted("limits", "memory"),
     pods: 1,
     storage: 0,
   };
@@ -62,8 +75,8 @@ export function quotaOf({ quota }: Tenant): Amounts {
 }
 
 /** What a session counts in all. */
-export const sessionAmounts = (tier: Tier, mode: WorkspaceMode, tenant: Tenant): Amounts =>
-  add(podAmounts(tier), workspaceAmounts(mode, tenant));
+export const sessionAmounts = (session: Pick<Session, "tier" | "desktop" | "workspaceMode">, tenant: Tenant): Amounts =>
+  add(podAmounts(session), workspaceAmounts(session.workspaceMode, tenant));
 
 /** Where the amounts go beyond the quota, by its name in a ResourceQuota; undefined: nowhere. */
 export function exceeding(amounts: Amounts, quota: Amounts): string | undefined {

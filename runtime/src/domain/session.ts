@@ -18,6 +18,10 @@ export interface Session extends Status {
   tenant: string;
   namespace: string;
   tier: Tier;
+  /** Which of the tenant's images it has, by its name; null: the platform's. */
+  image: string | null;
+  /** Whether it has a desktop: what its image had when it was made. */
+  desktop: boolean;
   /** The user's own, for filters; they never reach the cluster. */
   labels: Record<string, string>;
   /** 0 to 100, higher first within what is fair across tenants. */
@@ -62,3 +66,7 @@ export function expiresAt({ state, stateSince, maxLifetimeSeconds, ranSeconds }:
   if (state !== "running" || maxLifetimeSeconds === null) return null;
   return new Date(stateSince.getTime() + Math.max(0, maxLifetimeSeconds - ranSeconds) * 1000);
 }
+
+/** What is said to who asks for the desktop of a session that has none. */
+export const withoutDesktop = ({ image }: Pick<Session, "image">): string =>
+  `The session has no desktop, because its image ${image} has none.`;

@@ -6,6 +6,9 @@ import { z } from "zod";
 export const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const label = z.string().regex(dnsLabel, "must be a lower-case DNS label");
 const count = z.int().min(0);
+const pools = z
+  .object({ small: count.default(0), medium: count.default(0), large: count.default(0) })
+  .default({ small: 0, medium: 0, large: 0 });
 
 /** What a tenant's key may be good for. */
 export const scopes = [
@@ -79,10 +82,22 @@ export const TenantSchema = z.object({
   exec: z.boolean().default(false),
   /** What a node's drain does to the tenant's sessions. */
   onDrain: z.enum(["end", "resume"]).default("end"),
-  /** Sessions made ahead, by tier. */
-  warmPools: z
-    .object({ small: count.default(0), medium: count.default(0), large: count.default(0) })
-    .default({ small: 0, medium: 0, large: 0 }),
+  /** Sessions made ahead with the platform's image, by tier. */
+  warmPools: pools,
+  /** Images that sessions may ask for beside the platform's; see sessionImages.ts. */
+  images: z
+    .array(
+      z.object({
+        name: label,
+        /** By digest. */
+        image: z.string().min(1),
+        desktop: z.boolean().default(false),
+        command: z.array(z.string()).min(1).nullable().default(null),
+        writableRoot: z.boolean().default(false),
+        warmPools: pools,
+      }),
+    )
+    .default([]),
   /** Where the tenant's events are sent, and the secret that signs them. */
   webhooks: z.array(z.object({ url: z.url({ protocol: /^https?$/ }), secret: z.string().min(16) })).default([]),
 });

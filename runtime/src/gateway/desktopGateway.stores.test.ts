@@ -119,6 +119,7 @@ async function open(
     /** Writes acme's keys anew. */
     setKeys: (keys: KeyOfTenant[]) => writeTenants(file, [tenant("acme", { keys })]),
     desktops,
+    database,
     metrics,
     /** The sessions whose activity was told, in order. */
     touched,
@@ -227,6 +228,15 @@ test("with a ticket or a key, what either side sends arrives at the other", asyn
     await closed(client);
   }
   expect(asked).toBe(`/websockify?token=${proxyToken(tokenKey, id)}`);
+});
+
+test("who wants the desktop of a session that has none is told so, whether it runs or not", async () => {
+  const { id, apply, connect, database } = await open();
+  await database.updateTable("sessions").set({ image: "browser", desktop: false }).execute();
+  const told = { code: closeCodes.none, reason: "The session has no desktop, because its image browser has none." };
+  expect(await closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")))).toEqual(told);
+  await apply(...running);
+  expect(await closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")))).toEqual(told);
 });
 
 const hello = Buffer.concat([Buffer.from("RFB 003.008\n"), Buffer.from([1, 1])]);

@@ -12,7 +12,7 @@ import type { DesktopMode } from "../api/access/tickets.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
 import { desktopPort } from "../cluster/podSpec.ts";
 import type { Actor } from "../domain/event.ts";
-import type { Session } from "../domain/session.ts";
+import { type Session, withoutDesktop } from "../domain/session.ts";
 import { isFinal, states } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Activity } from "../store/activity.ts";
@@ -34,6 +34,8 @@ export const closeCodes = {
   notUnderstood: notUnderstoodCode,
   /** The key or link that it was opened with has expired or was removed. */
   lost: lostCode,
+  /** The session has no desktop, and never will. */
+  none: 4404,
   /** The session isn't running yet: wait for it. */
   notRunning: 4409,
   /** The session is over. */
@@ -140,6 +142,10 @@ export class DesktopGateway implements Gateway {
 
   #serve(client: WebSocket, session: Session, permission: Permission): void {
     const { mode, ticket } = permission;
+    if (!session.desktop) {
+      closeWith(client, closeCodes.none, withoutDesktop(session));
+      return;
+    }
     if (session.state !== "running" || session.podIp === null) {
       sayState(client, session);
       return;

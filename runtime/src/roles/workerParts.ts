@@ -37,6 +37,7 @@ export interface WorkerSurroundings {
     Config,
     | "tokenKey"
     | "AGENT_IMAGE"
+    | "AGENT_IMAGE_HAS_BERTHD"
     | "BERTHD_IMAGE"
     | "SESSION_URL"
     | "MAX_STARTING"

@@ -59,12 +59,13 @@ export async function loadsOf(database: Database, tenantOf: (name: string) => Te
   const { rows } = await sql<{
     tenant: string;
     tier: Tier;
+    desktop: boolean;
     up: number;
     starting: number;
     stall_seconds: number | null;
     volumes: number;
   }>`
-    select tenant, tier,
+    select tenant, tier, desktop,
       count(*) filter (where ${isUp})::integer as up,
       count(*) filter (where ${holdsPlace})::integer as starting,
       min(${stall}) filter (where ${holdsPlace}) as stall_seconds,
@@ -72,12 +73,12 @@ export async function loadsOf(database: Database, tenantOf: (name: string) => Te
         where workspace_mode = 'persistent' and (state <> 'queued' or started_at is not null))::integer as volumes
     from sessions
     where state not in (${sql.join(finalStates)}) or workspace_until is not null
-    group by tenant, tier`.execute(database);
+    group by tenant, tier, desktop`.execute(database);
   const loads = new Map<string, Load>();
-  for (const { tenant: name, tier, up, starting, volumes } of rows) {
+  for (const { tenant: name, tier, desktop, up, starting, volumes } of rows) {
     const tenant = tenantOf(name);
     const load = loads.get(name) ?? { sessions: 0, starting: 0, used: nothing };
-    const used = add(load.used, podAmounts(tier), up);
+    const used = add(load.used, podAmounts({ tier, desktop }), up);
     loads.set(name, {
       sessions: load.sessions + up,
       starting: load.starting + starting,

@@ -22,6 +22,7 @@ test("migrations run once, however often and by however many they are started", 
     "0011_session_logs",
     "0012_generations",
     "0013_deliveries_by_url",
+    "0014_session_images",
     "0015_uses",
   ]);
   expect(await migrate(database)).toEqual([]);

@@ -23,6 +23,7 @@ import * as rooms from "./migrations/0009_rooms.ts";
 import * as sessionLogs from "./migrations/0011_session_logs.ts";
 import * as generations from "./migrations/0012_generations.ts";
 import * as deliveriesByUrl from "./migrations/0013_deliveries_by_url.ts";
+import * as sessionImages from "./migrations/0014_session_images.ts";
 import * as uses from "./migrations/0015_uses.ts";
 
 /** A migration, with `transaction: false` if it runs without one. */
@@ -41,6 +42,7 @@ export const migrations: Record<string, Step> = {
   "0011_session_logs": sessionLogs,
   "0012_generations": generations,
   "0013_deliveries_by_url": deliveriesByUrl,
+  "0014_session_images": sessionImages,
   "0015_uses": uses,
 };
 

@@ -7,6 +7,10 @@ export interface NewSession {
   tenant: string;
   namespace: string;
   tier: Tier;
+  /** By its name in the tenant's config. Default null: the platform's. */
+  image?: string | null;
+  /** Whether that image has one. Default true. */
+  desktop?: boolean;
   /** Default: none. */
   labels?: Record<string, string>;
   /** What the agent is to do. Default: nothing, just the desktop. */

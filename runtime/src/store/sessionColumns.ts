@@ -8,6 +8,8 @@ const columnOf = {
   tenant: "tenant",
   namespace: "namespace",
   tier: "tier",
+  image: "image",
+  desktop: "desktop",
   state: "state",
   reason: "reason",
   cause: "cause",

@@ -47,6 +47,8 @@ export class SessionCreation {
       tenant: sql<string>`${tenant}::text`,
       namespace: sql<string>`${namespace}::text`,
       tier: sql<Tier>`${rest.tier}::text`,
+      image: sql<string | null>`${rest.image ?? null}::text`,
+      desktop: sql<boolean>`${rest.desktop ?? true}::boolean`,
       state: sql<State>`'queued'`,
       labels: sql<string>`${JSON.stringify(rest.labels ?? {})}::jsonb`,
       task: sql<string | null>`${await encrypt(id)}::text`,

@@ -1,27 +1,34 @@
 /** The sessions that are made ahead, and what their pools are adjusted by. */
 import { sql } from "kysely";
 import { finalStates } from "../domain/state.ts";
+import type { Tier } from "../domain/tiers.ts";
 import type { Spare } from "../domain/warmPlan.ts";
 import type { Database } from "./database.ts";
 
-/** The name of the tenant's pool for the tier. */
-export const poolOf = (tenant: string, tier: string) => `${tenant}/${tier}`;
+/** Which pool a session that is made ahead is in. */
+export interface PoolName {
+  tenant: string;
+  /** null: the platform's. */
+  image: string | null;
+  tier: Tier;
+}
 
-/** The sessions made ahead, by pool, each with the generation of the newest tenants file that it met. */
-export async function sparesOf(database: Database): Promise<Map<string, (Spare & { tenantsGeneration: number })[]>> {
+/** The pool's name as text. No name of a tenant or an image has a slash. */
+export const poolKey = ({ tenant, image, tier }: PoolName) => `${tenant}/${image ?? ""}/${tier}`;
+
+/** A session made ahead, with its pool and the generation of the newest tenants file that it met. */
+export type StoredSpare = Spare & PoolName & { tenantsGeneration: number };
+
+/** The sessions made ahead, oldest first. */
+export async function sparesOf(database: Database): Promise<StoredSpare[]> {
   const rows = await database
     .selectFrom("sessions")
-    .select(["id", "tenant", "tier", "warm", "tenants_generation as tenantsGeneration"])
+    .select(["id", "tenant", "image", "tier", "warm", "tenants_generation as tenantsGeneration"])
     .where("warm", "is not", null)
     .where("state", "not in", ["stopping", ...finalStates])
     .orderBy("created_at")
     .execute();
-  const pools: Awaited<ReturnType<typeof sparesOf>> = new Map();
-  for (const { id, tenant, tier, warm, tenantsGeneration } of rows) {
-    const pool = poolOf(tenant, tier);
-    pools.set(pool, [...(pools.get(pool) ?? []), { id, mark: warm ?? "", tenantsGeneration }]);
-  }
-  return pools;
+  return rows.map(({ warm, ...row }) => ({ ...row, mark: warm ?? "" }));
 }
 
 /** Which of these sessions nobody needs to wait for: they have an owner, or are there no more. */
@@ -35,15 +42,16 @@ export async function ownedOf(database: Database, ids: string[]): Promise<string
   return rows.map(({ id }) => id);
 }
 
+/** How many of a pool were made in the last minute, of those that nobody took; by the pool's key. */
 export async function madeLately(database: Database): Promise<Map<string, number>> {
   const rows = await database
     .selectFrom("sessions")
-    .select(["tenant", "tier", (build) => build.fn.countAll<string>().as("count")])
+    .select(["tenant", "image", "tier", (build) => build.fn.countAll<string>().as("count")])
     .where("warm", "is not", null)
     .where("created_at", ">", sql<Date>`now() - interval '1 minute'`)
-    .groupBy(["tenant", "tier"])
+    .groupBy(["tenant", "image", "tier"])
     .execute();
-  return new Map(rows.map(({ tenant, tier, count }) => [poolOf(tenant, tier), Number(count)]));
+  return new Map(rows.map(({ count, ...pool }) => [poolKey(pool), Number(count)]));
 }
 
 /** Tenants whose own sessions have waited for the tenant's room for longer than one that ends takes to go. */

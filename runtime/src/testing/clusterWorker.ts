@@ -1,6 +1,7 @@
 /**
- * A worker for tests against a real cluster, with all that it consists of. The pods' containers are replaced by a shell with
- * next to no resources, so that the tests don't depend on the agent's image and many sessions fit on one machine.
+ * A worker for tests against a real cluster, with all that it consists of. Unless a test wants them as they are, the pods'
+ * containers are replaced by a shell with next to no resources, so that the tests don't depend on the agent's image and many
+ * sessions fit on one machine.
  */
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import { pino } from "pino";
@@ -9,7 +10,7 @@ import type { Tenant } from "../domain/tenants.ts";
 import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
 import { type WorkerParts, type WorkerSurroundings, workerParts } from "../roles/workerParts.ts";
 import { connectDatabase } from "../store/database.ts";
-import { debianImage, shrink, waitForEnd } from "./shrink.ts";
+import { cheap, debianImage, shrink, waitForEnd } from "./shrink.ts";
 import type { Stores } from "./stores.ts";
 
 export interface ClusterWorkerOptions {
@@ -22,6 +23,8 @@ export interface ClusterWorkerOptions {
   agent?: string;
   /** Default: Debian. */
   image?: string;
+  /** The pods run their own programs: berthd of this image, which finds the in-pod channel at the address. */
+  own?: { berthd: string; sessionUrl: string };
   /** Default 10. */
   maxStarting?: number;
   /** Default 300. */
@@ -78,8 +81,9 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
     config: {
       tokenKey: "0123456789abcdef0123456789abcdef",
       AGENT_IMAGE: options.image ?? debianImage,
-      BERTHD_IMAGE: debianImage,
-      SESSION_URL: "http://127.0.0.1:1",
+      AGENT_IMAGE_HAS_BERTHD: true,
+      BERTHD_IMAGE: options.own?.berthd ?? debianImage,
+      SESSION_URL: options.own?.sessionUrl ?? "http://127.0.0.1:1",
       MAX_STARTING: options.maxStarting ?? 10,
       START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300,
       LEASE_NAMESPACE: options.namespace,
@@ -91,7 +95,9 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
     kubeConfig,
     connect: {
       core: (onAnswer) =>
-        inShell(connectKubernetes(kubeConfig, onAnswer, options.kubeTimeoutMs), options.agent ?? waitForEnd),
+        changingPods(connectKubernetes(kubeConfig, onAnswer, options.kubeTimeoutMs), (pod) =>
+          options.own ? cheap(pod) : shrink(pod, options.agent ?? waitForEnd),
+        ),
       leases: (onAnswer) => connectLeases(kubeConfig, onAnswer),
     },
     tenants: {
@@ -131,10 +137,10 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
   };
 }
 
-/** The client, but pods that it makes are small and run our command. */
-function inShell(core: CoreApi, agent: string): CoreApi {
+/** The client, but pods that it makes are changed. */
+function changingPods(core: CoreApi, change: (pod: V1Pod) => V1Pod): CoreApi {
   return Object.assign(Object.create(core) as CoreApi, {
     createNamespacedPod: ({ body, ...request }: { namespace: string; body: V1Pod }) =>
-      core.createNamespacedPod({ ...request, body: shrink(body, agent) }),
+      core.createNamespacedPod({ ...request, body: change(body) }),
   });
 }

@@ -48,6 +48,8 @@ export const session = (changes: Partial<Session> = {}): Session => ({
   tenant: "acme",
   namespace: "tenant-acme",
   tier: "small",
+  image: null,
+  desktop: true,
   state: "queued",
   reason: null,
   cause: null,

@@ -1,4 +1,4 @@
-/** Sessions' pods small enough that many of them fit on one machine, and without the agent's image. */
+/** Sessions' pods small enough that many of them fit on one machine, with or without their own programs. */
 import type { V1Container, V1Pod } from "@kubernetes/client-node";
 
 /** Has the shell that `shrink` needs. */
@@ -9,14 +9,25 @@ export const waitForEnd = "trap 'exit 0' TERM; sleep infinity & wait";
 
 /** The pod with a shell in place of its programs and next to no resources; `agent` is what the agent's container runs. */
 export function shrink(pod: V1Pod, agent: string): V1Pod {
-  const small = ({ startupProbe: _, ...container }: V1Container): V1Container => ({
+  const commands: Record<string, string> = { agent, "copy-berthd": "exit 0" };
+  return withContainers(pod, ({ startupProbe: _, ...container }) => ({
     ...container,
-    command: ["sh", "-c", container.name === "agent" ? agent : waitForEnd],
+    command: ["sh", "-c", commands[container.name] ?? waitForEnd],
     resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
-  });
+  }));
+}
+
+/** The pod as it is, with few resources. */
+export const cheap = (pod: V1Pod): V1Pod =>
+  withContainers(pod, (container) => ({
+    ...container,
+    resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "1", memory: "512Mi" } },
+  }));
+
+function withContainers(pod: V1Pod, change: (container: V1Container) => V1Container): V1Pod {
   const { initContainers = [], containers = [] } = pod.spec ?? {};
   return {
     ...pod,
-    spec: { ...pod.spec, initContainers: initContainers.map(small), containers: containers.map(small) },
+    spec: { ...pod.spec, initContainers: initContainers.map(change), containers: containers.map(change) },
   };
 }

@@ -19,6 +19,16 @@ const tooSmall = {
   storage: "9Gi",
 };
 
+const browser = { name: "browser", image: "browser@sha256:1" };
+const roomy = {
+  requestsCpu: "9",
+  limitsCpu: "9",
+  requestsMemory: "99Gi",
+  limitsMemory: "99Gi",
+  pods: 9,
+  storage: "99Gi",
+};
+
 async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxStarting = 10 } = {}) {
   const { database } = await freshDatabase();
   const store = recordsOn(database, cipher, { generation: 0 });
@@ -55,6 +65,33 @@ test.each([
   const { admission, id, looks } = await open(acme);
   await admission.run();
   expect(looks).toEqual([id]);
+});
+
+test("a session whose image is not in the tenant's config fails, unless it has a workspace or the config may be newer", async () => {
+  const { admission, create, store, database, stateOf } = await open({});
+  const [fresh, resumed] = [await create({ image: "browser" }), await create({ image: "browser" })];
+  await database.updateTable("sessions").set({ started_at: new Date() }).where("id", "=", resumed).execute();
+  const unread = await create({ image: "browser" });
+  await database.updateTable("sessions").set({ tenants_generation: 1 }).where("id", "=", unread).execute();
+  await admission.run();
+  const reason = "Waiting for the image browser, which the config of acme does not have any more";
+  expect(await store.queries.find(fresh)).toMatchObject({ cause: "rejected", reason, endsAs: "failed" });
+  for (const id of [resumed, unread]) expect(await store.queries.find(id)).toMatchObject({ state: "queued", reason });
+  expect(await stateOf(fresh)).toBe("stopping");
+});
+
+test("sessions without a desktop count without its proxy", async () => {
+  // Two small sessions have room without it, and one with it.
+  const quota = { ...roomy, limitsCpu: "2.4" };
+  const { admission, id, apply, create, stateOf } = await open({ images: [browser], quota });
+  await admission.run();
+  const without = { image: "browser", desktop: false };
+  const [first, second] = [await create(without), await create(without)];
+  await admission.run();
+  expect(await Promise.all([id, first, second].map(stateOf))).toEqual(["starting", "queued", "queued"]);
+  await apply({ type: "stop", cause: "user", reason: "Enough" }, { type: "gone", keepSeconds: 0 });
+  await admission.run();
+  expect(await Promise.all([id, first, second].map(stateOf))).toEqual(["stopped", "starting", "starting"]);
 });
 
 test("a session that is larger than its tenant's quota fails", async () => {

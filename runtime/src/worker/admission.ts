@@ -6,6 +6,7 @@ import { type Load, type Plan, plan, type Waiting } from "../domain/admissionPla
 import type { Actor } from "../domain/event.ts";
 import { isBehind } from "../domain/generation.ts";
 import { nothing, quotaOf, sessionAmounts, workspaceAmounts } from "../domain/quantities.ts";
+import { missingImage } from "../domain/sessionImages.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import {
   lastTurnOf,
@@ -88,7 +89,7 @@ export class Admission implements OnModuleDestroy {
       for (const { id, reason } of impossible) {
         const { session } = sessions.get(id) ?? {};
         const isUnread = session !== undefined && isBehind(tenants.generation, session.tenantsGeneration);
-        // One that has a workspace waits for the quota to grow; and it may have grown in a file that is still to be read.
+        // One that has a workspace waits for the config to change; and it may have changed in a file that is still to be read.
         if (session?.startedAt || isUnread) await apply(id, { type: "waiting", reason });
         else if (await apply(id, { type: "fail", cause: "rejected", reason })) onChange(id);
       }
@@ -127,9 +128,10 @@ export class Admission implements OnModuleDestroy {
         tenant: session.tenant,
         priority: session.priority,
         since: session.stateSince.getTime(),
-        amounts: sessionAmounts(session.tier, session.workspaceMode, tenant),
+        amounts: sessionAmounts(session, tenant),
         held: session.startedAt === null ? nothing : workspaceAmounts(session.workspaceMode, tenant),
         isWarm: session.warm !== null,
+        unfit: missingImage(tenant, session.image),
         refused: retrySeconds === null ? null : (session.reason ?? "Waiting for room in the cluster"),
       });
     }

@@ -1,5 +1,6 @@
 /** Sessions that are made ahead, on a real Postgres: who gets them, and what is seen of them. */
 import { expect, onTestFinished, test } from "vitest";
+import { findImage } from "../domain/sessionImages.ts";
 import { warmMark } from "../domain/warmMark.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
@@ -9,7 +10,7 @@ import { WarmPools } from "./warmPools.ts";
 
 const user = { name: "key:default" };
 const task = { command: ["make", "it"], env: {}, secrets: { API_KEY: "hunter2" } };
-const images = { agent: "agent@sha256:1", berthd: "berthd@sha256:1" };
+const images = { agent: "agent@sha256:1", agentHasBerthd: true, berthd: "berthd@sha256:1" };
 
 async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
@@ -54,13 +55,12 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
           await store.commands.apply(session, { type: "ready", podIp: "10.0.0.1" }, user);
       }
     },
-    ask: async (request: Partial<NewSession> = {}) =>
-      sessionOf(
-        await store.creation.create(
-          { tenant: "acme", namespace: "tenant-acme", tier: "small", claim: warmMark(images, acme), ...request },
-          user,
-        ),
-      ),
+    ask: async (request: Partial<NewSession> = {}) => {
+      const image = findImage(acme, images, request.image ?? null);
+      const claim = image && warmMark(images, image, acme);
+      const small = { tenant: "acme", namespace: "tenant-acme", tier: "small", claim } as const;
+      return sessionOf(await store.creation.create({ ...small, ...request }, user));
+    },
     /** Lets the session have waited for a minute. */
     haveWaited: (id: string) =>
       database
@@ -154,6 +154,38 @@ test("one that was made from another image or for another workspace is not given
   setTenant(tenant("acme"));
   await refill();
   expect((await spares()).every(({ state }) => state === "stopping")).toBe(true);
+});
+
+const browser = { name: "browser", image: "browser@sha256:1", warmPools: { small: 1 } };
+
+test("each image has its pool for each tier, and who asks for an image gets a session that was made with it", async () => {
+  const { refill, start, ask, spares } = await open(1, { images: [browser, { ...browser, name: "other" }] });
+  await refill();
+  await refill(); // no pool is filled twice
+  await start();
+  const made = (await spares()).map(({ id, image, tier, desktop }) => ({ id, image, tier, desktop }));
+  expect(made).toEqual([
+    { id: expect.any(String), image: null, tier: "small", desktop: true },
+    { id: expect.any(String), image: "browser", tier: "small", desktop: false },
+    { id: expect.any(String), image: "other", tier: "small", desktop: false },
+  ]);
+  const [own, ofBrowser] = made;
+  const first = await ask({ image: "browser", desktop: false });
+  expect(first).toMatchObject({ id: ofBrowser?.id, image: "browser", desktop: false, state: "running" });
+  expect((await ask({ image: "browser", desktop: false })).state).toBe("queued");
+  expect((await ask({ image: "browser", desktop: false, tier: "medium" })).state).toBe("queued");
+  expect(await ask()).toMatchObject({ id: own?.id, image: null, state: "running" });
+});
+
+test("an image that the config has no more has no pool, unless a newer tenants file may have it", async () => {
+  const { refill, spares, setTenant, database } = await open(0, { images: [browser] });
+  await refill();
+  await database.updateTable("sessions").set({ tenants_generation: 7 }).execute();
+  setTenant(tenant("acme"));
+  await refill(images, 6);
+  expect(await spares()).toMatchObject([{ image: "browser", state: "queued" }]);
+  await refill(images, 7);
+  expect(await spares()).toMatchObject([{ image: "browser", state: "stopping" }]);
 });
 
 test("a pool that a worker with a newer tenants file has filled is left alone by one with an older file", async () => {

@@ -1,16 +1,17 @@
-/** Keeps as many sessions ready ahead as tenants' `warmPools` say. Run by one process at a time. */
+/** Keeps as many sessions ready ahead as the `warmPools` of tenants and of their images say. Run by one process at a time. */
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor } from "../domain/event.ts";
 import { isBehind } from "../domain/generation.ts";
+import { imagesOf, missingImage, type PodImages, type SessionImage } from "../domain/sessionImages.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { type Tier, tierNames } from "../domain/tiers.ts";
-import { type PodImages, warmMark } from "../domain/warmMark.ts";
+import { warmMark } from "../domain/warmMark.ts";
 import { adjust } from "../domain/warmPlan.ts";
 import type { Database } from "../store/database.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionCreation } from "../store/sessionCreation.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
-import { awaitingRoom, madeLately, poolOf, sparesOf } from "../store/warmSessions.ts";
+import { awaitingRoom, madeLately, poolKey, type StoredSpare, sparesOf } from "../store/warmSessions.ts";
 
 export interface WarmPoolsOptions {
   database: Database;
@@ -40,27 +41,48 @@ export class WarmPools {
       awaitingRoom(database),
     ]);
     for (const tenant of tenants.all()) {
-      const mark = warmMark(images, tenant);
-      for (const tier of tierNames) {
-        const pool = poolOf(tenant.name, tier);
-        const made = spares.get(pool) ?? [];
-        if (made.some(({ tenantsGeneration }) => isBehind(tenants.generation, tenantsGeneration))) continue;
-        const { make, end } = adjust({
-          size: tenant.maxSessions === 0 ? 0 : tenant.warmPools[tier],
-          mark,
-          spares: made,
-          lately: lately.get(pool) ?? 0,
-          isAwaited: awaited.has(tenant.name),
-        });
-        for (const { id } of end) await this.#end(id);
-        for (let made = 0; made < make; made += 1) await this.#make(tenant, tier, mark);
+      const own = spares.filter(({ tenant: name }) => name === tenant.name);
+      for (const image of imagesOf(tenant, images)) {
+        const mark = warmMark(images, image, tenant);
+        for (const tier of tierNames) {
+          const made = own.filter((spare) => spare.image === image.name && spare.tier === tier);
+          if (made.some((spare) => this.#isUnread(spare))) continue;
+          const { make, end } = adjust({
+            size: tenant.maxSessions === 0 ? 0 : image.warmPools[tier],
+            mark,
+            spares: made,
+            lately: lately.get(poolKey({ tenant: tenant.name, image: image.name, tier })) ?? 0,
+            isAwaited: awaited.has(tenant.name),
+          });
+          for (const { id } of end) await this.#end(id);
+          for (let made = 0; made < make; made += 1) await this.#make(tenant, image, tier, mark);
+        }
       }
+      const withoutPool = own.filter((spare) => missingImage(tenant, spare.image) !== null && !this.#isUnread(spare));
+      for (const { id } of withoutPool) await this.#end(id);
     }
   }
 
-  async #make({ name, namespace, workspace }: Tenant, tier: Tier, warm: string): Promise<void> {
+  /** Whether a newer tenants file than this process's decides on it. */
+  #isUnread({ tenantsGeneration }: StoredSpare): boolean {
+    return isBehind(this.options.tenants.generation, tenantsGeneration);
+  }
+
+  async #make(tenant: Tenant, image: SessionImage, tier: Tier, warm: string): Promise<void> {
     const { creation, look } = this.options;
-    const made = await creation.create({ tenant: name, namespace, tier, workspaceMode: workspace.mode, warm }, actor);
+    const { name, namespace, workspace } = tenant;
+    const made = await creation.create(
+      {
+        tenant: name,
+        namespace,
+        tier,
+        image: image.name,
+        desktop: image.desktop,
+        workspaceMode: workspace.mode,
+        warm,
+      },
+      actor,
+    );
     if (typeof made === "object") look(made.session.id);
   }
 

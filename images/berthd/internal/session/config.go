@@ -5,6 +5,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -30,13 +31,16 @@ type Config struct {
 	Screen     supervise.ScreenSize // only with a desktop
 	Display    string
 	RuntimeDir string
+	// Environment is the container's, with what programs can rely on whatever the image says; see environment.go.
+	Environment []string
 	// Grace is what the command has to end after SIGTERM. The pod has 30 s in all; the desktop wants to end too.
 	Grace time.Duration
 }
 
-// ReadConfig reads the environment. An error has one line for each fault.
-func ReadConfig(getenv func(string) string, workspace string) (Config, error) {
+// ReadConfig reads the container's environment. An error has one line for each fault.
+func ReadConfig(environment []string, workspace string) (Config, error) {
 	var errs []error
+	getenv := func(name string) string { return valueOf(environment, name) }
 	text := func(name, otherwise string) string {
 		if value := getenv(name); value != "" {
 			return value
@@ -60,6 +64,9 @@ func ReadConfig(getenv func(string) string, workspace string) (Config, error) {
 		RuntimeDir:  text("XDG_RUNTIME_DIR", "/tmp/.runtime"),
 		Grace:       20 * time.Second,
 	}
+	program, err := os.Executable()
+	errs = append(errs, err)
+	config.Environment = programEnvironment(environment, config.Workspace, filepath.Dir(program), canUse)
 	config.Roots = append([]string{config.Workspace}, filepath.SplitList(text("BERTH_ROOTS", "/tmp"))...)
 	switch desktop := text("BERTH_DESKTOP", "auto"); desktop {
 	case "auto":
@@ -71,7 +78,6 @@ func ReadConfig(getenv func(string) string, workspace string) (Config, error) {
 		errs = append(errs, fmt.Errorf("BERTH_DESKTOP must be auto, yes or no, but is '%s'", desktop))
 	}
 	if config.Desktop {
-		var err error
 		config.Screen, err = supervise.ReadScreenSize(getenv)
 		errs = append(errs, err)
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -174,7 +173,7 @@ func (s *session) work(ctx context.Context) (code int, ended bool) {
 // environment is that of the container, with the desktop's variables. The task's env is for the command and for programs of
 // the API; its secrets are for the command alone.
 func (s *session) environment() []string {
-	env := os.Environ()
+	env := slices.Clone(s.config.Environment)
 	if s.config.Desktop {
 		env = append(env, supervise.Environment(s.config.Display, s.config.RuntimeDir)...)
 	}

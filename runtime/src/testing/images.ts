@@ -1,0 +1,55 @@
+/** Images for tests: built from a few lines, pushed to the local registry, and named by digest as the config wants them. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { docker } from "../../../local/docker.ts";
+import { registry, root } from "../../../local/lib/paths.ts";
+
+export interface TestImages {
+  /** An image that the local registry has, e.g. docker.io/library/debian:bookworm-slim or berth/agent:dev. */
+  original: (name: string) => Promise<string>;
+  /** Of this Dockerfile, with these files beside it. */
+  built: (name: string, dockerfile: string, files?: Record<string, string>) => Promise<string>;
+  /** berthd of this checkout, compiled by this image of the local registry. */
+  berthd: (golang: string) => Promise<string>;
+}
+
+/** What makes them, with the local cluster's Docker daemon, which has no network but the machine's. */
+export function testImages(): TestImages {
+  const digestOf = async (name: string) => {
+    const digests = await docker(["inspect", '--format={{join .RepoDigests " "}}', name]);
+    const repository = name.replace(/:[^:/]*$/, "");
+    const digest = digests.split(" ").find((one) => one.startsWith(`${repository}@`));
+    if (digest === undefined) throw new Error(`${name} has no digest in its registry, only ${digests}`);
+    return digest;
+  };
+  const build = async (name: string, ...options: string[]) => {
+    const tag = `${registry}/berth-test/${name}:latest`;
+    await docker(["build", "--quiet", "--network=host", `--tag=${tag}`, ...options]);
+    await docker(["push", "--quiet", tag]);
+    return digestOf(tag);
+  };
+  return {
+    original: async (name) => {
+      await docker(["pull", "--quiet", `${registry}/${name}`]);
+      return digestOf(`${registry}/${name}`);
+    },
+    built: async (name, dockerfile, files = {}) => {
+      const context = mkdtempSync(join(tmpdir(), "berth-image-"));
+      try {
+        for (const [file, text] of Object.entries({ ...files, Dockerfile: dockerfile }))
+          writeFileSync(join(context, file), text);
+        return await build(name, context);
+      } finally {
+        rmSync(context, { recursive: true });
+      }
+    },
+    berthd: (golang) =>
+      build(
+        "berthd",
+        `--build-arg=GO_IMAGE=${registry}/${golang}`,
+        `--file=${join(root, "images/berthd/Dockerfile")}`,
+        root,
+      ),
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * The local cluster on control groups of version 2, in a Debian with a kernel and a systemd of its own: a machine that qemu
+ * emulates, with the programs that are in the cache. There is no network and no stack.
+ */
+import { cpSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { execa } from "execa";
+import { expect, test } from "vitest";
+import { kubernetesDir, programsDir } from "../../local/cluster/build.ts";
+import { onPath } from "../../local/host/machine.ts";
+import { missingPackages } from "../../local/host/packages.ts";
+import { cacheDir, root } from "../../local/lib/paths.ts";
+import { pulumiBin } from "../../local/pulumi/tools.ts";
+import { cache, checkout, debianRoot, furnish } from "./debian-root.ts";
+
+const minutes = 60_000;
+
+/** Programs of the end-to-end test, and those that build what is built already: an empty one in the place of each. */
+const notCalled = ["chromium", "go", "nginx"];
+const unneeded = ["chromium", "fonts-dejavu-core", "nginx-light"];
+const packages = [
+  ...["apparmor", "kmod", "linux-image-cloud-amd64", "udev"],
+  ...missingPackages(() => false).filter((name) => !unneeded.includes(name)),
+];
+/** Their services, and what would only take time. */
+const masked = [
+  ...["apt-daily.timer", "apt-daily-upgrade.timer", "containerd.service", "docker-registry.service", "docker.service"],
+  ...["docker.socket", "e2scrub_reap.service", "etcd.service", "fstrim.timer", "serial-getty@ttyS0.service"],
+];
+
+/** What is done there. An emulated processor may take longer than `up` waits, which then goes on where it was. */
+const script = `
+cd ${checkout}
+echo "control groups $(stat --file-system --format=%T /sys/fs/cgroup), first process $(cat /proc/1/comm), kernel $(uname -r)"
+for try in 1 2 3 4 5; do
+  node tests/proofs/cluster-only.ts && break
+done
+echo "status:"
+node local/main.ts status
+echo "cluster:"
+node local/main.ts env >/run/env && . /run/env
+kubectl get nodes,pods --all-namespaces
+docker version --format "Docker {{.Server.Version}}"
+node local/main.ts down
+echo "left: $(ls -d /sys/fs/cgroup/berth* /sys/class/net/berth* 2>/dev/null)."
+`;
+
+const service = `[Unit]
+SuccessAction=poweroff
+FailureAction=poweroff
+[Service]
+Type=oneshot
+Environment=HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ExecStart=/bin/sh /root/script
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS1
+`;
+
+/** Makes `disk`, with the checkout and the cached programs, `vmlinuz` and `initrd.img` in the folder. */
+async function makeMachine(folder: string, debian: string): Promise<void> {
+  const machine = join(folder, "root");
+  await execa("cp", ["--archive", debian, machine]);
+  await furnish(machine);
+  const inside = (path: string) => {
+    mkdirSync(dirname(join(machine, path)), { recursive: true });
+    return join(machine, path);
+  };
+  await execa("cp", ["--archive", root, inside(checkout)]);
+  for (const path of [kubernetesDir, programsDir, pulumiBin, join(cacheDir, "images")])
+    await execa("cp", ["--archive", path, inside(path.replace(cacheDir, cache))]);
+  for (const program of notCalled) symlinkSync("/bin/true", inside(`/usr/local/bin/${program}`));
+  writeFileSync(inside("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "");
+  writeFileSync(inside("/root/script"), script);
+  writeFileSync(inside("/etc/systemd/system/proof.service"), service);
+  await execa("mke2fs", ["-q", "-t", "ext4", "-d", machine, join(folder, "disk"), "24G"]);
+  for (const name of ["vmlinuz", "initrd.img"])
+    cpSync(globSync(join(machine, "boot", `${name}-*`))[0] ?? name, join(folder, name));
+  rmSync(machine, { recursive: true });
+}
+
+/** Runs it until it powers itself off, and returns what the script has written, which is shown too. */
+async function runMachine(folder: string): Promise<string> {
+  const kernel = [
+    "root=/dev/vda",
+    "rw",
+    "systemd.wants=proof.service",
+    ...masked.map((unit) => `systemd.mask=${unit}`),
+  ];
+  const { stdout } = await execa(
+    "qemu-system-x86_64",
+    [
+      ...["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "7G", "-display", "none", "-nic", "none", "-no-reboot"],
+      ...["-kernel", "vmlinuz", "-initrd", "initrd.img", "-append", `console=ttyS0 ${kernel.join(" ")}`],
+      ...["-drive", "file=disk,if=virtio,format=raw,cache=unsafe", "-serial", "file:console", "-serial", "stdio"],
+    ],
+    { cwd: folder, stdin: "ignore", stdout: ["inherit", "pipe"], stderr: "inherit", timeout: 12 * minutes },
+  );
+  return stdout.replaceAll("\r", "");
+}
+
+test(
+  "the cluster and Docker come and go where systemd has mounted version 2, and nothing of them is left",
+  async ({ skip }) => {
+    const missing = ["mmdebstrap", "qemu-system-x86_64"].filter((program) => !onPath(program));
+    skip(missing.length > 0, `${missing.join(" and ")} not there (Debian's packages mmdebstrap, qemu-system-x86)`);
+    skip(process.arch !== "x64", "the machine's kernel and programs are for amd64");
+    const debian = await debianRoot("bookworm", packages).catch(String);
+    skip(!debian.startsWith("/"), `Debian's packages can't be had: ${debian.trim().split("\n").at(-1)}`);
+    const folder = mkdtempSync("/var/tmp/berth-cgroup2-");
+    try {
+      await makeMachine(folder, debian);
+      const output = await runMachine(folder);
+      expect(output).toContain("control groups cgroup2fs, first process systemd");
+      const [, status = ""] = output.match(/^status:\n(.*)^cluster:\n/ms) ?? [];
+      expect(status).toMatch(/^✓ docker +running/m);
+      expect(status.split("\n").filter((line) => !line.startsWith("✓"))).toEqual([
+        expect.stringContaining("✗ stack"),
+        "",
+      ]);
+      expect(output).toMatch(/^node\/berth +Ready/m);
+      expect(output).toMatch(/pod\/coredns-\S+ +1\/1 +Running/);
+      expect(output).toMatch(/pod\/local-path-provisioner-\S+ +1\/1 +Running/);
+      expect(output).toMatch(/^Docker \d/m);
+      expect(output).toMatch(/^left: \.$/m);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+  14 * minutes,
+);

@@ -1,0 +1,3 @@
+import { debianProof } from "./debian-proof.ts";
+
+debianProof(13, "trixie");

@@ -1,0 +1,52 @@
+/** Roots of Debian's releases for proofs, made of packages once and kept in the cache. */
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { execa } from "execa";
+import { machineSources } from "../../local/images/sources.ts";
+import { buildOnce } from "../../local/lib/go.ts";
+import { binDir } from "../../local/lib/paths.ts";
+
+/** Where the checkout and the cache are in such a machine. */
+export const checkout = "/root/berth";
+export const cache = "/root/.cache/berth";
+export const trust = "/etc/ssl/certs/ca-certificates.crt";
+
+/** What a Debian has that somebody installs, and not the smallest one, as far as it matters here. */
+const usual = ["ca-certificates", "dbus", "iproute2", "nftables", "systemd-sysv"];
+
+/**
+ * Makes the release's root unless it is in the cache. Returns its folder, to copy.
+ * @param more packages beside the usual ones; their services don't start at boot. Default none
+ * @throws Error where the packages can't be had
+ */
+export async function debianRoot(release: string, more: string[] = []): Promise<string> {
+  const sources = await machineSources(release);
+  const packages = [...usual, ...more];
+  const key = createHash("sha256")
+    .update(JSON.stringify([sources, packages]))
+    .digest("hex")
+    .slice(0, 12);
+  const folder = join(binDir, `debian-${release}-${key}`);
+  await buildOnce(folder, async (target) => {
+    const list = `${target}.list`;
+    writeFileSync(list, sources);
+    const options = ["--variant=minbase", "--mode=root", "--dpkgopt=force-unsafe-io", `--include=${packages.join()}`];
+    const merged = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr";
+    await execa("mmdebstrap", [...options, merged, release, target, list]).finally(() => rmSync(list));
+  });
+  return folder;
+}
+
+/** Puts into a copy what somebody has who has cloned Berth: Node with npm, names of hosts, this machine's authorities. */
+export async function furnish(machine: string): Promise<void> {
+  writeFileSync(join(machine, "etc/hosts"), "127.0.0.1 localhost\n");
+  if (existsSync(trust)) cpSync(trust, join(machine, trust));
+  const local = join(machine, "usr/local");
+  const npm = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "npm"));
+  const program = realpathSync(npm.find(existsSync) ?? "npm");
+  mkdirSync(join(local, "lib/node_modules"), { recursive: true });
+  await execa("cp", ["--archive", dirname(dirname(program)), join(local, "lib/node_modules")]);
+  symlinkSync("../lib/node_modules/npm/bin/npm-cli.js", join(local, "bin/npm"));
+  symlinkSync(join(checkout, "node_modules/node/bin/node"), join(local, "bin/node"));
+}
