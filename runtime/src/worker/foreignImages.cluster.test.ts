@@ -244,8 +244,9 @@ test.each([
     body: { metadata: { name: where.name }, spec: { hard } },
   });
   onTestFinished(async () => {
-    await admin.deleteNamespacedSecret({ ...pod, propagationPolicy: "Foreground" });
+    // Before the Secret, with which the garbage collector takes it away.
     await admin.deleteNamespacedPod({ ...pod, gracePeriodSeconds: 0 });
+    await admin.deleteNamespacedSecret(pod);
     await admin.deleteNamespacedResourceQuota(where);
   });
   const body = secretFor(one, { proxy: "proxy", session: "session" });
