@@ -69,6 +69,11 @@ export async function stopNode(): Promise<void> {
   removeCgroup(name);
 }
 
-const unlink = () => execa("ip", ["link", "delete", link], { reject: false });
+/** Removes the link. An interface of another kind by that name is not Berth's. */
+async function unlink(): Promise<void> {
+  const { stdout } = await execa("ip", ["-brief", "link", "show", "type", "veth"]);
+  const isThere = stdout.split("\n").some((line) => line.startsWith(`${link}@`));
+  if (isThere) await execa("ip", ["link", "delete", link], { reject: false }); // it goes with the node's network, too
+}
 
 const ip = (...args: string[]) => execa("ip", args);
