@@ -54,7 +54,7 @@ function read(file: string): string {
 
 /** What `status` says of each part that is not as it should be. */
 async function missing(): Promise<string[]> {
-  const { stdout } = await berth(["local/main.ts", "status"], { stdio: "pipe", reject: false });
+  const { stdout } = await berth(["local/main.ts", "status"], { stdout: "pipe", reject: false });
   return `${stdout}`.split("\n").filter((line) => !line.startsWith("✓"));
 }
 
