@@ -35,6 +35,9 @@ interface Options {
   flags?: string[];
 }
 
+const onDev = ["--stack", "dev", "--non-interactive", "--color", "never"];
+const unasked = ["--yes", "--skip-preview"];
+
 /** Never throws: what failed is in the answer. */
 export async function up(options: Options = {}): Promise<Run> {
   const { command = "up", change = () => {}, checkout = root, flags = [] } = options;
@@ -44,8 +47,7 @@ export async function up(options: Options = {}): Promise<Run> {
     const file = parse(settingsOf("dev")) as StackFile;
     change(file);
     await writeFile(config, stringify(file));
-    const unasked = command === "up" ? ["--yes", "--skip-preview"] : [];
-    const what = [command, "--stack", "dev", ...unasked, "--non-interactive", "--color", "never"];
+    const what = [command, ...onDev, ...(command === "up" ? unasked : [])];
     const { failed, all } = await execa("pulumi", [...what, "--config-file", config, "--event-log", log, ...flags], {
       cwd: checkout,
       // Pulumi hides the log of its events unless it is asked for its debug commands.
@@ -68,8 +70,7 @@ export async function upOrThrow(options: Options = {}): Promise<Run> {
 
 /** Takes all of the stack away. The stack itself stays, and has nothing. */
 export async function destroyOrThrow(): Promise<void> {
-  const flags = ["--yes", "--skip-preview", "--non-interactive", "--color", "never"];
-  await execa("pulumi", ["destroy", "--stack", "dev", ...flags], { cwd: root, env: stackEnvironment() });
+  await execa("pulumi", ["destroy", ...onDev, ...unasked], { cwd: root, env: stackEnvironment() });
 }
 
 /** Brings the stack up with a changed config, and in the clean-up, also after a failure, back to what its file says. */

@@ -60,10 +60,16 @@ describe("the state directory", () => {
 
   it("is refused where it holds what is not Berth's, which stays as it is", () => {
     const dir = folder();
-    writeFileSync(join(dir, "thesis.txt"), "");
-    expect(() => claimStateDir(dir)).toThrow(/holds files that aren't Berth's: set BERTH_STATE/);
-    expect(() => removeState(dir)).toThrow(/left as it is/);
-    expect(readdirSync(dir)).toEqual(["thesis.txt"]);
+    for (const [name, content] of [
+      ["thesis.txt", ""],
+      ["README", "My thesis"],
+    ] as const) {
+      writeFileSync(join(dir, name), content);
+      expect(() => claimStateDir(dir)).toThrow(/holds files that aren't Berth's: set BERTH_STATE/);
+      expect(() => removeState(dir)).toThrow(/left as it is/);
+    }
+    expect(readFileSync(join(dir, "README"), "utf8")).toBe("My thesis");
+    expect(readdirSync(dir).sort()).toEqual(["README", "thesis.txt"]);
   });
 
   it("is taken where a start was killed while it marked it", () => {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The node's first process. Everything of the cluster runs in the namespaces that it makes, and ends with it.
 #
-#     node.sh NAME DIR...    NAME is that of the control group; the DIRs are all that the node sees of the machine's
+#     node.sh NAME DIR...    NAME is the control group that it runs in; the DIRs are all that the node sees of the machine's
 #                            /run, /var/lib and /var/log
 set -eu
 
@@ -9,23 +9,9 @@ cgroups=/sys/fs/cgroup
 version=1
 [ ! -e $cgroups/cgroup.procs ] || version=2
 
-# The machine's side: into a control group, which will be the root of the node's. An old one must have been removed.
+# The machine's side, in the control group that will be the root of the node's.
 outside() {
-  if [ $version = 2 ]; then
-    mkdir -p "$cgroups/$1"
-    delegate $cgroups
-    echo 0 >"$cgroups/$1/cgroup.procs"
-  else
-    for root in $cgroups/*; do
-      [ -e "$root/cgroup.procs" ] || continue
-      mkdir -p "$root/$1"
-      # A new group has no processor and no memory node.
-      for file in cpuset.cpus cpuset.mems; do
-        [ ! -e "$root/$file" ] || cat "$root/$file" >"$root/$1/$file"
-      done
-      echo 0 >"$root/$1/cgroup.procs"
-    done
-  fi
+  [ $version = 1 ] || delegate $cgroups
   exec unshare --cgroup sh "$0" --grouped "$@"
 }
 

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { removeCgroup } from "../lib/cgroups.ts";
+import { inCgroup, removeCgroup } from "../lib/cgroups.ts";
 import { cacheDir, machineIp, name, network, nodeIp, root, runDir, serviceCidr, stateDir } from "../lib/paths.ts";
 import { firstOf, pidOf, start, stop, until } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
@@ -38,8 +38,10 @@ export async function ensureNode(): Promise<boolean> {
   // Of what it hides from the node: Berth's own directories, and the programs'.
   const visible = [...new Set([stateDir, runDir, cacheDir, root, dirname(process.execPath)])];
   for (const dir of visible) mkdirSync(dir, { recursive: true });
-  const args = [fileURLToPath(new URL("node.sh", import.meta.url)), name, ...visible];
-  const started = start({ name: node, command: "/bin/sh", args });
+  const script = fileURLToPath(new URL("node.sh", import.meta.url));
+  // No leaf, because the group is the root of the node's.
+  const [command = "", ...args] = inCgroup(name, ["/bin/sh", script, name, ...visible], { leaf: "." });
+  const started = start({ name: node, command, args });
   const runs = () => pidOf(node) !== undefined;
   await until("The node", 20, async () => existsSync(`/proc/${nodePid()}/root/run/ready`), { name: node, runs });
   await connect();
@@ -69,6 +71,11 @@ export async function stopNode(): Promise<void> {
   removeCgroup(name);
 }
 
-const unlink = () => execa("ip", ["link", "delete", link], { reject: false });
+/** Removes the link. An interface of another kind by that name is not Berth's. */
+async function unlink(): Promise<void> {
+  const { stdout } = await execa("ip", ["-brief", "link", "show", "type", "veth"]);
+  const isThere = stdout.split("\n").some((line) => line.startsWith(`${link}@`));
+  if (isThere) await execa("ip", ["link", "delete", link], { reject: false }); // it goes with the node's network, too
+}
 
 const ip = (...args: string[]) => execa("ip", args);

@@ -3,10 +3,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { network, runDir, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
+import { writeIfChanged } from "./layout.ts";
 
 const mark = (dir: string) => join(dir, "README");
 
-const text = `The state of Berth's local cluster, whose addresses are in ${network}.
+const firstWords = "The state of Berth's local cluster";
+const text = `${firstWords}, whose addresses are in ${network}.
 \`npm run down -- --purge\` in the checkout removes it.\n`;
 
 /**
@@ -23,8 +25,9 @@ export function claimStateDir(dir = stateDir): void {
     throw new UserError(
       `The cluster in ${dir} has other addresses than those in ${network}, and they can't be changed: set BERTH_NETWORK as it was, or remove the cluster (npm run down -- --purge).`,
     );
-  // Without a file beside it meanwhile: after a kill that would be one that isn't Berth's.
-  writeFileSync(mark(dir), text);
+  // In an empty folder without a file beside it meanwhile: after a kill that would be one that isn't Berth's.
+  if (readdirSync(dir).length <= 1) writeFileSync(mark(dir), text);
+  else writeIfChanged(mark(dir), text);
 }
 
 /**
@@ -38,7 +41,12 @@ export function refuseEarlierVersion(dir = stateDir): void {
     );
 }
 
-const isClaimed = (dir: string) => existsSync(mark(dir));
+/** By the text of the mark: many a folder has a README. One that is empty was left by a start that was killed as it began. */
+function isClaimed(dir: string): boolean {
+  if (!existsSync(mark(dir))) return false;
+  const content = readFileSync(mark(dir), "utf8");
+  return content.startsWith(firstWords) || (content === "" && readdirSync(dir).length === 1);
+}
 
 /** Removes the state and the run directory. Throws a UserError for a directory that isn't marked as Berth's. */
 export function removeState(dir = stateDir): void {

@@ -1,15 +1,22 @@
 /** The cache of programs and images, which outlives `npm run down -- --purge`. */
-import { existsSync, globSync, rmdirSync } from "node:fs";
+import { existsSync, globSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { cacheDir } from "../lib/paths.ts";
-import { step } from "../lib/steps.ts";
+import { step, UserError } from "../lib/steps.ts";
 
-/** Removes what Berth has put into its cache, and the folder unless somebody else uses it. */
+/**
+ * Removes the cache.
+ * @throws UserError for a folder that holds something else too, which may have folders of the same names
+ */
 export async function purgeCache(): Promise<void> {
   await step(`Remove the cache ${cacheDir}`, async () => {
+    if (!existsSync(cacheDir)) return;
     const ours = globSync(["bin", "images", "go-build", "pulumi-*"], { cwd: cacheDir });
-    for (const name of ours) await rm(join(cacheDir, name), { recursive: true, force: true });
-    if (existsSync(cacheDir) && globSync("*", { cwd: cacheDir }).length === 0) rmdirSync(cacheDir);
+    const others = readdirSync(cacheDir).filter((name) => !ours.includes(name));
+    if (others.length > 0)
+      throw new UserError(
+        `${cacheDir} holds more than Berth's cache (${others.join(", ")}), so it is left as it is. Remove ${ours.join(", ")} by hand if they are Berth's.`,
+      );
+    await rm(cacheDir, { recursive: true });
   });
 }

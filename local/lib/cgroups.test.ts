@@ -17,7 +17,7 @@ async function joined(files: Record<string, string>): Promise<Record<string, str
     mkdirSync(dirname(join(root, name)), { recursive: true });
     writeFileSync(join(root, name), content);
   }
-  const [program = "", ...args] = inCgroup("group", ["echo", "two words"], root);
+  const [program = "", ...args] = inCgroup("group", ["echo", "two words"], { root });
   expect((await execa(program, args)).stdout).toBe("two words");
   const made = globSync("**/group/**/*.*", { cwd: root });
   return Object.fromEntries(made.map((name) => [name, readFileSync(join(root, name), "utf8").trim()]));

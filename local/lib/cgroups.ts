@@ -8,16 +8,20 @@ export const cgroupFolders = (name: string) => `${mounted}/{,*/}${name}`;
 
 /**
  * The command line that runs a command in a cgroup, which is made, in each hierarchy. Otherwise a systemd that has started us
- * as a service would end the command with that service. With version 2 it runs in the leaf `daemons`.
+ * as a service would end the command with that service.
+ * @param leaf where in the group with version 2, whose processes are in leaves only. Default: `daemons`
  */
-export const inCgroup = (name: string, command: string[], root = mounted) => ["sh", "-c", join, root, name, ...command];
+export const inCgroup = (name: string, command: string[], { leaf = "daemons", root = mounted } = {}) => [
+  ...["sh", "-c", join, root, name, leaf],
+  ...command,
+];
 
 const join = `set -eu
-  group=$1
-  shift
+  group=$1 leaf=$2
+  shift 2
   if [ -e "$0/cgroup.procs" ]; then
-    mkdir -p "$0/$group/daemons"
-    echo 0 >"$0/$group/daemons/cgroup.procs"
+    mkdir -p "$0/$group/$leaf"
+    echo 0 >"$0/$group/$leaf/cgroup.procs"
   else
     for root in "$0"/*; do
       [ -e "$root/cgroup.procs" ] || continue

@@ -1,6 +1,6 @@
 /** Where the local cluster lives on this machine, and the addresses it uses. */
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./steps.ts";
 
@@ -18,11 +18,12 @@ if (!/^[a-z][a-z0-9-]{0,11}$/.test(name))
  * State that survives `npm run down`: cluster data, certificates, Pulumi's state. Removed by `--purge`. Default
  * /var/lib/berth; for users other than root, who may deploy to a cluster of theirs, ~/.local/share/berth.
  */
-export const stateDir =
-  env.BERTH_STATE ?? (process.getuid?.() === 0 ? `/var/lib/${name}` : join(homedir(), ".local", "share", name));
+export const stateDir = resolve(
+  env.BERTH_STATE ?? (process.getuid?.() === 0 ? `/var/lib/${name}` : join(homedir(), ".local", "share", name)),
+);
 
 /** Binaries and downloads, by version, shared by all checkouts. Default ~/.cache/berth. Kept by `--purge`. */
-export const cacheDir = env.BERTH_CACHE ?? join(homedir(), ".cache", "berth");
+export const cacheDir = resolve(env.BERTH_CACHE ?? join(homedir(), ".cache", "berth"));
 
 /** Sockets and pid files: gone after a reboot, as they should be. */
 export const runDir = `/run/${name}`;
@@ -37,7 +38,8 @@ export const nodeName = "berth";
 /** The addresses of node, machine, pods and Services, which are all in this network. */
 export const network = env.BERTH_NETWORK ?? "10.200.0.0/16";
 const prefix = network.match(/^(\d+\.\d+)\.0\.0\/16$/)?.[1];
-if (prefix === undefined) throw new UserError(`BERTH_NETWORK is ${network}, and not a network such as 10.200.0.0/16.`);
+if (prefix === undefined || prefix.split(".").some((part) => Number(part) > 255))
+  throw new UserError(`BERTH_NETWORK is ${network}, and not a network such as 10.200.0.0/16.`);
 export const nodeIp = `${prefix}.0.1`;
 /** This machine, as the node and its pods see it. */
 export const machineIp = `${prefix}.0.2`;
@@ -58,7 +60,15 @@ export const noProxy = [
     network,
   ]),
 ].join();
-export const registryPort = Number(env.BERTH_REGISTRY_PORT ?? 5000);
+export const registryPort = port("BERTH_REGISTRY_PORT", 5000, 1, 65_535);
 export const registry = `127.0.0.1:${registryPort}`;
 export const dockerSocket = join(runDir, "docker.sock");
-export const apiNodePort = Number(env.BERTH_API_PORT ?? 30080);
+/** One of those that Kubernetes gives to Services. */
+export const apiNodePort = port("BERTH_API_PORT", 30_080, 30_000, 32_767);
+
+/** The port that the variable names. @throws UserError for anything but a port in the range */
+function port(variable: string, standard: number, min: number, max: number): number {
+  const value = Number(env[variable] ?? standard);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new UserError(`${variable} is ${env[variable]}, and not a port from ${min} to ${max}.`);
+}

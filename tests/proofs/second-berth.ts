@@ -14,7 +14,14 @@ export const env = {
 
 /** Runs a program of the checkout for it. What the program writes is shown. */
 export const berth = (command: string[], options: Options = {}) =>
-  execa(process.execPath, command, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"], ...options });
+  execa(process.execPath, command, {
+    cwd: root,
+    env,
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+    ...options,
+  });
 
 /** Leaves nothing of it, whatever there is. */
 export const purge = async () => void (await berth(["local/main.ts", "down", "--purge"]));

@@ -3,7 +3,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { docker } from "../../../local/docker.ts";
+import { baseImages } from "../../../local/images/list.ts";
 import { registry, root } from "../../../local/lib/paths.ts";
+
+/** The name and tag of a base image, of which the local registry has the original or its stand-in of this recipe. */
+export function baseTag(recipe: string): string {
+  const image = baseImages.find((one) => one.recipe === recipe);
+  if (image === undefined) throw new Error(`there is no base image ${recipe}`);
+  return image.tag;
+}
 
 export interface TestImages {
   /** An image that the local registry has, e.g. docker.io/library/debian:bookworm-slim or berth/agent:dev. */

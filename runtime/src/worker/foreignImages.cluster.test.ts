@@ -15,7 +15,7 @@ import type { NewSession } from "../store/newSession.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
 import { session, silent } from "../testing/fixtures.ts";
-import { testImages } from "../testing/images.ts";
+import { baseTag, testImages } from "../testing/images.ts";
 import { freePorts } from "../testing/ports.ts";
 
 const place = useCluster();
@@ -61,13 +61,13 @@ const references: Record<"berthd" | "debian" | "node" | "python" | "go" | "deskt
 
 beforeAll(async () => {
   const { original, built, berthd } = testImages();
-  const golang = "docker.io/library/golang:1.26.8-bookworm";
-  const debian = await original("docker.io/library/debian:bookworm-slim");
+  const golang = baseTag("golang");
+  const debian = await original(baseTag("debian"));
   // In a folder that only root may enter, as some images are.
   const python = `FROM ${debian}\nRUN apt-get update -q && apt-get install -qy --no-install-recommends python3-minimal\nWORKDIR /root\n`;
   Object.assign(references, {
     debian,
-    node: await original("docker.io/library/node:24-bookworm-slim"),
+    node: await original(baseTag("node")),
     python: await built("python", python),
     go: await built("go", goDockerfile(await original(golang)), { "main.go": program }),
     berthd: await berthd(golang),
@@ -244,8 +244,9 @@ test.each([
     body: { metadata: { name: where.name }, spec: { hard } },
   });
   onTestFinished(async () => {
-    await admin.deleteNamespacedSecret({ ...pod, propagationPolicy: "Foreground" });
+    // Before the Secret, with which the garbage collector takes it away.
     await admin.deleteNamespacedPod({ ...pod, gracePeriodSeconds: 0 });
+    await admin.deleteNamespacedSecret(pod);
     await admin.deleteNamespacedResourceQuota(where);
   });
   const body = secretFor(one, { proxy: "proxy", session: "session" });
