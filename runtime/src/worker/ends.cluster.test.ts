@@ -6,6 +6,7 @@
 import { expect, test } from "vitest";
 import { withoutTimes } from "../cluster/logTail.ts";
 import { left, openWorker, useCluster } from "../testing/cluster.ts";
+import { pass } from "../testing/pass.ts";
 import { waitForEnd } from "../testing/shrink.ts";
 
 const place = useCluster();
@@ -62,26 +63,39 @@ test.each([
 
 test("a session that gets no node in time fails and says what it waited for", async () => {
   const workspace = { ...acme.workspace, storageClass: "berth-test-none" };
-  const { create, become } = await openWorker(place, { tenant: { workspace }, startTimeoutSeconds: 15 });
+  const { create, become, tell, late } = await openLate({ tenant: { workspace } });
   const { id } = await create();
+  await tell(id, /^Waiting for a node with room/);
+  await late(id, startTimeoutSeconds);
   expect(await become(id, "failed")).toMatchObject({
     cause: "start-timeout",
     reason: expect.stringMatching(
-      /^It did not start within 15 s\. Waiting for a node with room: .*PersistentVolumeClaim/,
+      /^It did not start within 300 s\. Waiting for a node with room: .*PersistentVolumeClaim/,
     ),
   });
   expect(await left(namespace, id)).toEqual([]);
 });
 
-test("a session whose image can't be pulled is rejected", async () => {
-  const { create, become } = await openWorker(place, {
-    image: "127.0.0.1:5000/berth/none:none",
-    startTimeoutSeconds: 15,
-  });
+test("a session whose image can't be pulled is rejected, sooner than one that only needs time", async () => {
+  const { create, become, tell, late } = await openLate({ image: "127.0.0.1:5000/berth/none:none" });
   const { id } = await create(ephemeral);
+  await tell(id, /^The session's image can't be pulled/);
+  await late(id, 60);
   expect(await become(id, "failed")).toMatchObject({
     cause: "rejected",
-    reason: expect.stringMatching(/^It did not start within 15 s\. The session's image can't be pulled/),
+    reason: expect.stringMatching(/^It did not start within 60 s\. The session's image can't be pulled/),
   });
   expect(await left(namespace, id)).toEqual([]);
 });
+
+const startTimeoutSeconds = 300;
+
+/** A worker, and what makes a session's start last that many seconds and one, however long the cluster took. */
+async function openLate(setup: Parameters<typeof openWorker>[1]) {
+  const worker = await openWorker(place, { ...setup, startTimeoutSeconds });
+  const late = async (id: string, seconds: number) => {
+    await pass(worker.database, seconds + 1);
+    worker.queue.look(id);
+  };
+  return { ...worker, late };
+}
