@@ -166,6 +166,16 @@ done; true`,
       'curl -N -H "$auth" "$URL/v1/sessions/$ID/logs?follow=true&tail=100"': { until: /\S/ },
       'curl -H "$auth" "$URL/v1/usage': { shows: /seconds/i },
       'curl -H "$auth" -H "$json" "$URL/v1/sessions/$ID/desktop-tickets"': { shows: /ticket=/ },
+      'curl -H "$auth" "$URL/v1/sessions/$ID/desktop-tickets"': { shows: /"madeBy":"key:default"/ },
+      'TICKET=$(curl -H "$auth"': {},
+      'curl -H "$auth" -X DELETE "$URL/v1/sessions/$ID/desktop-tickets/$TICKET"': {},
+      'curl -H "$auth" "$URL/v1/sessions/$ID/connections"': { shows: /"items":\[\]/ },
+      'curl -H "$auth" -X DELETE "$URL/v1/sessions/$ID/connections/$CONNECTION"': {
+        // Nothing is open here; that the call is understood shows by what it says.
+        given: "CONNECTION=$(cat /proc/sys/kernel/random/uuid)",
+        exit: 22,
+        shows: /404/,
+      },
       'curl -H "authorization: Bearer $ADMIN_KEY" "$URL/v1/webhook-deliveries?state=dead"': {},
       'curl -H "authorization: Bearer $ADMIN_KEY" -X POST': {
         // Nothing is dead here; that the call is understood shows by what it says.

@@ -7,6 +7,7 @@
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import type { Access } from "../api/access/access.ts";
+import { grantOf } from "../api/access/authenticator.ts";
 import type { Credential } from "../api/access/credential.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
@@ -15,6 +16,7 @@ import type { Actor } from "../domain/event.ts";
 import { type Session, withoutDesktop } from "../domain/session.ts";
 import { isFinal, states } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
+import { connectionOf } from "../queue/openConnections.ts";
 import type { Activity } from "../store/activity.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
@@ -25,7 +27,15 @@ import { RfbClient } from "./rfbClient.ts";
 import { perSession, perTenant, perTicket, viewersPerSession } from "./socketLimits.ts";
 import { FloodError, restedAfterMs, sharedPace } from "./viewerPace.ts";
 import { ViewHandshake } from "./viewHandshake.ts";
-import { type Admitted, type Gateway, lostCode, restartCode, tooMuchCode, type UpgradeRequest } from "./webSockets.ts";
+import {
+  type Admitted,
+  closedCode,
+  type Gateway,
+  lostCode,
+  restartCode,
+  tooMuchCode,
+  type UpgradeRequest,
+} from "./webSockets.ts";
 
 export const closeCodes = {
   /** This API process ends: connect again. */
@@ -34,6 +44,8 @@ export const closeCodes = {
   notUnderstood: notUnderstoodCode,
   /** The key or link that it was opened with has expired or was removed. */
   lost: lostCode,
+  /** Somebody has closed the connection by the API. */
+  closed: closedCode,
   /** The session has no desktop, and never will. */
   none: 4404,
   /** The session isn't running yet: wait for it. */
@@ -66,8 +78,9 @@ interface Permission {
   limits: Limit[];
   /** For the audit trail. */
   actor: Actor;
-  /** The id of the ticket that it is by. */
+  /** The id of the ticket that it is by, and the same if that can be revoked. */
   ticket?: string;
+  grant?: string | undefined;
 }
 
 export class DesktopGateway implements Gateway {
@@ -81,11 +94,13 @@ export class DesktopGateway implements Gateway {
   async admit(request: UpgradeRequest): Promise<Admitted> {
     const { sessionId } = request;
     const permission = await this.#permission(request);
-    const { tenant, mode, credential, limits } = permission;
+    const { tenant, mode, credential, limits, grant, actor } = permission;
     const session = await this.options.queries.find(sessionId, tenant.name);
     if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
     return {
       credential,
+      grant,
+      info: connectionOf(actor, "desktop", { mode }),
       limits: [
         ...limits,
         ...(mode === "view" ? [viewersPerSession(sessionId)] : []),
@@ -107,7 +122,7 @@ export class DesktopGateway implements Gateway {
       const { ticket, tenant } = await access.admitTicket(ticketText, { address, sessionId });
       const { id, mode, credential } = ticket;
       const actor = { name: `ticket:${id}`, ...(address !== undefined && { address }) };
-      return { tenant, mode, credential, actor, limits: [perTicket(id)], ticket: id };
+      return { tenant, mode, credential, actor, limits: [perTicket(id)], ticket: id, grant: grantOf(ticket) };
     }
     const { tenant, credential, actor } = await access.admit({ authorization, address }, ["desktop"]);
     const mode = query.get("mode") ?? "interactive";

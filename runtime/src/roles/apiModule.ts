@@ -35,12 +35,14 @@ import { WebSockets } from "../gateway/webSockets.ts";
 import { PodServices } from "../pod/podServices.ts";
 import { Claims } from "../queue/claims.ts";
 import { addJobFigures } from "../queue/figures.ts";
+import { OpenConnections } from "../queue/openConnections.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
 import { AuditTrail } from "../store/auditTrail.ts";
 import { type Database, pingDatabase } from "../store/database.ts";
 import { DeliveryStore } from "../store/deliveryStore.ts";
 import { addSessionFigures } from "../store/figures.ts";
+import { Grants } from "../store/grants.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { isMigrated } from "../store/migrate.ts";
 import { recordsOn } from "../store/records.ts";
@@ -94,12 +96,15 @@ export function apiModule(
     isMigrated: () => isMigrated(database),
   });
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
-  const access = new Access(new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit, links), rateLimit);
+  const { grants } = records;
+  const oidc = oidcOf(config, logger);
+  const access = new Access(new Authenticator(tenants, tickets, oidc, rateLimit, links, grants), rateLimit);
   const activity = new Activity(commands, logger);
   const feed = new EventFeed(trail, logger);
-  const revocations = new Revocations(tenants);
+  const revocations = new Revocations(tenants, { grants, logger });
+  const connections = new OpenConnections(redis, logger);
   const places = new Places(redis, logger, patienceMs);
-  const streams = new Streams(revocations);
+  const streams = new Streams(revocations, connections);
   const pods = new PodAccess(loadKubeConfig());
   const services = new PodServices({ token: (sessionId) => sessionToken(config.tokenKey, sessionId), port: podPort });
   const sessionPods = new SessionPods(queries, commands, services);
@@ -119,6 +124,7 @@ export function apiModule(
     addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
     places,
     revocations,
+    connections,
     logger,
   });
   return {
@@ -152,6 +158,8 @@ export function apiModule(
       { provide: WebSockets, useValue: webSockets },
       { provide: Places, useValue: places },
       { provide: Revocations, useValue: revocations },
+      { provide: OpenConnections, useValue: connections },
+      { provide: Grants, useValue: grants },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
       { provide: POD_IMAGES, useValue: podImages(config) },
       { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },

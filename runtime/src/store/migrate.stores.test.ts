@@ -24,6 +24,7 @@ test("migrations run once, however often and by however many they are started", 
     "0013_deliveries_by_url",
     "0014_session_images",
     "0015_uses",
+    "0016_grants",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

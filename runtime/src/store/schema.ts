@@ -69,7 +69,22 @@ export interface SessionLogsTable {
   log: Buffer;
 }
 
+/** One row per ticket to a desktop and link to a file; see grants.ts. */
+export interface GrantsTable {
+  id: string;
+  session_id: string;
+  kind: "desktop" | "file";
+  access: string;
+  path: string | null;
+  made_by: string;
+  address: string | null;
+  made_at: Timestamp;
+  expires_at: ColumnType<Date, Date, never>;
+  revoked_at: TimestampOrNull;
+}
+
 export interface Schema {
+  grants: GrantsTable;
   sessions: SessionsTable;
   session_events: SessionEventsTable;
   session_logs: SessionLogsTable;

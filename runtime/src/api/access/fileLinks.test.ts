@@ -19,7 +19,7 @@ test("a link says which file of which session, and what may be done with it, unt
   vi.useFakeTimers({ toFake: ["Date"] });
   const { link, id, expiresAt } = await links.issue(permission, credentialOf("acme"), 60);
   expect(expiresAt.getTime() - Date.now()).toBeGreaterThan(58_000);
-  expect(await links.verify(link)).toEqual({ ...permission, id, credential: credentialOf("acme") });
+  expect(await links.verify(link)).toEqual({ ...permission, noted: true, id, credential: credentialOf("acme") });
   vi.setSystemTime(Date.now() + 61_000);
   expect(await links.verify(link)).toBeUndefined();
 });

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { Credential } from "./credential.ts";
+import { firstKey } from "./tickets.ts";
 
 const audience = "berth-file";
 const Claims = z.object({
@@ -24,6 +25,8 @@ export interface FilePermission {
 
 export interface FileLink extends FilePermission {
   id: string;
+  /** Whether it was noted when it was made (grants.ts), as all are since that exists. */
+  noted: boolean;
   /** What the link was made with: without it the link is good for nothing. */
   credential: Credential;
 }
@@ -45,7 +48,7 @@ export class FileLinks {
     const issuedAt = Math.floor(Date.now() / 1000);
     const id = randomUUID();
     const link = await new SignJWT({ tenant, path, access, by })
-      .setProtectedHeader({ alg: "HS256" })
+      .setProtectedHeader({ alg: "HS256", kid: firstKey })
       .setSubject(sessionId)
       .setAudience(audience)
       .setJti(id)
@@ -59,9 +62,9 @@ export class FileLinks {
   async verify(link: string): Promise<FileLink | undefined> {
     try {
       const options = { algorithms: ["HS256"], audience, requiredClaims: ["exp"] };
-      const { payload } = await jwtVerify(link, this.#key, options);
+      const { payload, protectedHeader } = await jwtVerify(link, this.#key, options);
       const { sub: sessionId, tenant, path, access, jti: id, by: credential } = Claims.parse(payload);
-      return { sessionId, tenant, path, access, id, credential };
+      return { sessionId, tenant, path, access, id, noted: protectedHeader.kid !== undefined, credential };
     } catch {
       return undefined;
     }

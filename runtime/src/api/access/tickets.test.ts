@@ -11,7 +11,7 @@ test("a ticket says which session, whose, and what its holder may do, for five m
   const tickets = new Tickets(key);
   const before = Date.now();
   const issued = await tickets.issue(ticket, credential);
-  expect(await tickets.verify(issued.ticket)).toEqual({ ...ticket, id: expect.any(String), credential });
+  expect(await tickets.verify(issued.ticket)).toEqual({ ...ticket, noted: true, id: expect.any(String), credential });
   expect((issued.expiresAt.getTime() - before) / 1000).toBeGreaterThan(298);
   expect((issued.expiresAt.getTime() - Date.now()) / 1000).toBeLessThanOrEqual(300);
 });

@@ -7,6 +7,9 @@ import { Credential } from "./credential.ts";
 /** Seconds a ticket is good for unless something else is asked for. */
 export const defaultLifetimeSeconds = 300;
 
+/** The id of the key that signs. What was signed before keys had one has none. */
+export const firstKey = "1";
+
 const audience = "berth-desktop";
 const Claims = z.object({
   sub: z.uuid(),
@@ -32,6 +35,8 @@ export interface Permission {
 export interface Ticket extends Permission {
   /** Tells the tickets of a session apart. */
   id: string;
+  /** Whether it was noted when it was made (grants.ts), as all are since that exists. */
+  noted: boolean;
   /**
    * For how long what it opened stays open. A view link ends by its own time. An interactive ticket only opens: what it
    * opened lasts as long as the credential that the ticket was made with.
@@ -59,7 +64,7 @@ export class Tickets {
     const issuedAt = Math.floor(Date.now() / 1000);
     const id = randomUUID();
     const ticket = await new SignJWT({ tenant, mode, ...(mode === "interactive" && { by }) })
-      .setProtectedHeader({ alg: "HS256" })
+      .setProtectedHeader({ alg: "HS256", kid: firstKey })
       .setSubject(sessionId)
       .setAudience(audience)
       .setJti(id)
@@ -72,7 +77,7 @@ export class Tickets {
   /** What the ticket allows, or undefined if it is not ours, has expired or is damaged. */
   async verify(ticket: string): Promise<Ticket | undefined> {
     try {
-      const { payload } = await jwtVerify(ticket, this.#key, {
+      const { payload, protectedHeader } = await jwtVerify(ticket, this.#key, {
         algorithms: ["HS256"],
         audience,
         requiredClaims: ["exp"],
@@ -80,7 +85,7 @@ export class Tickets {
       const { sub: sessionId, tenant, mode, exp, jti, by } = Claims.parse(payload);
       const id = jti ?? createHash("sha256").update(ticket).digest("base64url");
       const credential = by ?? { is: "link", tenant, expiresAt: exp * 1_000 };
-      return { sessionId, tenant, mode, id, credential };
+      return { sessionId, tenant, mode, id, noted: protectedHeader.kid !== undefined, credential };
     } catch {
       return undefined;
     }
