@@ -425,13 +425,10 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       },
       "pulumi up -s prod": { with: dev },
       "kubectl get pods -A -l app.kubernetes.io/component=session": {},
-      "pulumi up -s prod --replace '**RandomPassword::token-key'": {
-        // Of the tenant whose sessions may be none, which is the first.
-        given: "kubectl wait pods -n tenant-acme -l app.kubernetes.io/component=session --for=delete --timeout=240s",
-        with: dev,
-        shows: /token-key/,
-        seconds: 300,
-      },
+      "pulumi config set --path berth:tokenKeys.current 2": { with: dev },
+      "pulumi config set --path berth:tokenKeys.oldest 2": { not: "ends what other tests have on this stack" },
+      "pulumi config set --path berth:tokenKeys.current 4": { not: "ends what other tests have on this stack" },
+      "pulumi config set --path berth:tokenKeys.oldest 4": { not: "ends what other tests have on this stack" },
     },
   },
   "docs/backup.md": {

@@ -6,12 +6,11 @@ import { recordsOn } from "../store/records.ts";
 import { ownedOf } from "../store/warmSessions.ts";
 import { createLogger } from "../telemetry/logging.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { cipher, freshDatabase, silent, tenant } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, silent, tenant, tokenKey, tokenKeys } from "../testing/fixtures.ts";
 import { createChannel } from "./channel.ts";
 import { OwnerWait } from "./ownerWait.ts";
 import { sessionToken } from "./token.ts";
 
-const tokenKey = "0123456789abcdef0123456789abcdef";
 const user = { name: "key:default" };
 const task = { command: ["make", "it"], env: { MODE: "fast" }, secrets: { API_KEY: "hunter2" } };
 
@@ -23,7 +22,7 @@ async function open() {
   const metrics = new Metrics();
   const owners = new OwnerWait((ids) => ownedOf(database, ids), silent);
   const server = createChannel({
-    tokenKey,
+    tokenKeys,
     ...store,
     queue: { look: (id) => looked.push(id) },
     owners,

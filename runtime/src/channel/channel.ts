@@ -18,6 +18,7 @@ import { plainText } from "../api/http/input.ts";
 import { invalidInput, Problem, sendProblem } from "../api/http/problem.ts";
 import { capConnections, idleOptions, maxConnections } from "../api/http/sockets.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
+import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 import { isFinal } from "../domain/state.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
@@ -33,7 +34,7 @@ import type { OwnerWait } from "./ownerWait.ts";
 import { sessionOf } from "./token.ts";
 
 export interface ChannelOptions {
-  tokenKey: string;
+  tokenKeys: TokenKeys;
   queries: Pick<SessionQueries, "find">;
   tasks: Pick<Tasks, "of">;
   commands: Pick<SessionCommands, "touch" | "noteProgress">;
@@ -80,7 +81,7 @@ const ProgressReport = z.strictObject({
 
 /** The server; it does not listen yet. */
 export function createChannel({
-  tokenKey,
+  tokenKeys,
   queries,
   tasks,
   commands,
@@ -108,7 +109,7 @@ export function createChannel({
 
   /** The session that the request speaks for, or the problem with it. */
   async function speaker(request: FastifyRequest): Promise<Session> {
-    const id = sessionOf(tokenKey, bearer(request.headers.authorization) ?? "");
+    const id = sessionOf(tokenKeys, bearer(request.headers.authorization) ?? "");
     if (id === undefined) throw new Problem(401, "The session's token is needed: Authorization: Bearer <token>.");
     addToLogContext({ sessionId: id });
     const seconds = limiter.take(id);

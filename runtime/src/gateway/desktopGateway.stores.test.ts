@@ -13,6 +13,7 @@ import { Revocations } from "../api/access/revocations.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { proxyToken, Tickets } from "../api/access/tickets.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
 import type { SessionEvent } from "../domain/state.ts";
 import { scopes, type Tenant } from "../domain/tenants.ts";
 import { Activity } from "../store/activity.ts";
@@ -63,7 +64,7 @@ async function open(
   const tenants = new TenantsFile(file, silent);
   const { grants } = store;
   const revocations = new Revocations(tenants, { grants });
-  const tickets = new Tickets(tokenKey);
+  const tickets = new Tickets(TokenKeys.one(tokenKey));
   const metrics = new Metrics();
   const redis = await emptyRedis();
   const activity = new Activity(store.commands, silent);
@@ -84,7 +85,7 @@ async function open(
               activity.touch(sessionId);
             },
           },
-          proxyToken: (id) => proxyToken(tokenKey, id),
+          proxyToken: ({ id }) => proxyToken(tokenKey, id),
           metrics,
           logger: silent,
           port: (desktops.address() as AddressInfo).port,

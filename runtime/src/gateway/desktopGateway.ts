@@ -11,6 +11,7 @@ import { grantOf } from "../api/access/authenticator.ts";
 import type { Credential } from "../api/access/credential.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
+import { keyIsGone } from "../api/sessionPods.ts";
 import { desktopPort } from "../cluster/podSpec.ts";
 import type { Actor } from "../domain/event.ts";
 import { type Session, withoutDesktop } from "../domain/session.ts";
@@ -63,7 +64,8 @@ export interface GatewayOptions {
   commands: Pick<SessionCommands, "noteUse">;
   access: Pick<Access, "admit" | "admitTicket">;
   activity: Pick<Activity, "touch">;
-  proxyToken: (sessionId: string) => string;
+  /** What the session's VNC proxy asks for. Undefined: its key is not known here. */
+  proxyToken: (session: Session) => string | undefined;
   metrics: Pick<Metrics, "desktops">;
   logger: Logger;
   /** Port of vnc-proxy in the pod. Default 6080. */
@@ -97,6 +99,7 @@ export class DesktopGateway implements Gateway {
     const { tenant, mode, credential, limits, grant, actor } = permission;
     const session = await this.options.queries.find(sessionId, tenant.name);
     if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
+    if (this.options.proxyToken(session) === undefined) throw keyIsGone();
     return {
       credential,
       grant,
@@ -167,7 +170,7 @@ export class DesktopGateway implements Gateway {
     }
     const { activity, logger, metrics, port = desktopPort, proxyToken } = this.options;
     const log = logger.child({ sessionId: session.id, tenant: session.tenant });
-    const address = `ws://${session.podIp}:${port}/websockify?token=${proxyToken(session.id)}`;
+    const address = `ws://${session.podIp}:${port}/websockify?token=${proxyToken(session)}`;
     const upstream = new WebSocket(address, ["binary"], {
       perMessageDeflate: false,
       handshakeTimeout: 5_000,

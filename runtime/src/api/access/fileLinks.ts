@@ -2,8 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import type { TokenKeys } from "../../config/tokenKeys.ts";
 import { Credential } from "./credential.ts";
-import { firstKey } from "./tickets.ts";
 
 const audience = "berth-file";
 const Claims = z.object({
@@ -32,12 +32,8 @@ export interface FileLink extends FilePermission {
 }
 
 export class FileLinks {
-  readonly #key: Uint8Array;
-
   /** Signed with the token key itself, for an audience of its own. */
-  constructor(tokenKey: string) {
-    this.#key = new TextEncoder().encode(tokenKey);
-  }
+  constructor(private readonly keys: TokenKeys) {}
 
   /** `by` is the credential of the caller that the link is made for. */
   async issue(
@@ -48,13 +44,13 @@ export class FileLinks {
     const issuedAt = Math.floor(Date.now() / 1000);
     const id = randomUUID();
     const link = await new SignJWT({ tenant, path, access, by })
-      .setProtectedHeader({ alg: "HS256", kid: firstKey })
+      .setProtectedHeader({ alg: "HS256", kid: String(this.keys.current) })
       .setSubject(sessionId)
       .setAudience(audience)
       .setJti(id)
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + lifetimeSeconds)
-      .sign(this.#key);
+      .sign(this.keys.byKid(String(this.keys.current)));
     return { link, id, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
   }
 
@@ -62,7 +58,11 @@ export class FileLinks {
   async verify(link: string): Promise<FileLink | undefined> {
     try {
       const options = { algorithms: ["HS256"], audience, requiredClaims: ["exp"] };
-      const { payload, protectedHeader } = await jwtVerify(link, this.#key, options);
+      const { payload, protectedHeader } = await jwtVerify(
+        link,
+        ({ kid }: { kid?: string }) => this.keys.byKid(kid),
+        options,
+      );
       const { sub: sessionId, tenant, path, access, jti: id, by: credential } = Claims.parse(payload);
       return { sessionId, tenant, path, access, id, noted: protectedHeader.kid !== undefined, credential };
     } catch {
