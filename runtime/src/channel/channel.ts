@@ -3,6 +3,7 @@
  *
  *     GET  /session/task       what the agent is to do: command, environment, secrets. `Prefer: wait=SECONDS` holds the
  *                              question while the session has no owner
+ *     POST /session/task/taken the pod has its task: nobody gets that again, as programs in the session have the pod's token too
  *     POST /session/ready      the desktop's first screen is there
  *     POST /session/activity   for how long nobody has typed or pointed, and how the command is doing
  *     POST /session/progress   how far the agent is, for people
@@ -36,7 +37,7 @@ import { sessionOf } from "./token.ts";
 export interface ChannelOptions {
   tokenKeys: TokenKeys;
   queries: Pick<SessionQueries, "find">;
-  tasks: Pick<Tasks, "of">;
+  tasks: Pick<Tasks, "of" | "taken">;
   commands: Pick<SessionCommands, "touch" | "noteProgress">;
   queue: Pick<SessionQueue, "look">;
   /** Holds the questions of pods that were made ahead. */
@@ -140,8 +141,16 @@ export function createChannel({
     if (warm !== null)
       throw new Problem(409, "The session is nobody's yet.", undefined, seconds > 0 ? 0 : ownerPollSeconds);
     const task = await tasks.of(id);
+    if (task === "taken") throw new Problem(410, "The session's pod has its task already.");
     reply.header("cache-control", "no-store");
     return { id, tenant, tier, ...task };
+  });
+
+  server.post("/session/task/taken", async (request, reply) => {
+    const { id, warm } = await speaker(request);
+    if (warm !== null) throw new Problem(409, "The session is nobody's yet.");
+    await tasks.taken(id);
+    return reply.status(204).send();
   });
 
   server.post("/session/ready", async (request, reply) => {

@@ -17,6 +17,8 @@ interface OwnColumns {
   turn: number | null;
   /** What the agent is to do, encrypted; see tasks.ts. */
   task: string | null;
+  /** Its pod has said that it has the task. */
+  task_taken: Generated<boolean>;
   idempotency_key: string | null;
   /** Fingerprint of the request that the idempotency key stands for. */
   request_hash: string | null;
