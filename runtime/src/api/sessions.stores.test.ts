@@ -2,6 +2,7 @@
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
 import type { SessionEvent } from "../domain/state.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
 import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
 
@@ -64,6 +65,18 @@ test("a session asks for one of its tenant's images, and says whether that gives
   expect((await call(api, "GET", "/v1/tenants/acme")).json.images).toEqual([
     { name: "browser", image: "browser@sha256:1", desktop: true, warmPools: { small: 0, medium: 0, large: 0 } },
     { name: "node", image: "node@sha256:1", desktop: false, warmPools: { small: 1, medium: 0, large: 0 } },
+  ]);
+});
+
+test("whether a session was made ahead is counted by its image", async () => {
+  const platform = { small: 1, medium: 0, large: 0 };
+  const api = await openApi({}, [tenant("acme", { images, warmPools: platform })]);
+  await create(api, { image: "node" });
+  await create(api, {});
+  const { values } = await api.app.get(Metrics).warmClaims.get();
+  expect(values.map(({ labels, value }) => [labels, value])).toEqual([
+    [{ image: "node", tier: "small", outcome: "miss" }, 1],
+    [{ image: "", tier: "small", outcome: "miss" }, 1],
   ]);
 });
 
