@@ -130,7 +130,10 @@ export const CreateBody = z
       env: variables().optional().meta({ description: "Environment variables of the command." }),
       secrets: variables()
         .optional()
-        .meta({ description: "Environment variables that nobody but the command gets to see." }),
+        .meta({
+          description:
+            "Environment variables that are shown to nobody, and that the command gets once. Programs of the same session can read them from the running command.",
+        }),
       idleTimeoutSeconds: seconds(30)
         .optional()
         .meta({ description: "Ends after so long without activity. Default and limit: the tenant's." }),

@@ -11,7 +11,7 @@ import { FileLinks } from "../api/access/fileLinks.ts";
 import { Oidc } from "../api/access/oidc.ts";
 import { RateLimit } from "../api/access/rateLimit.ts";
 import { Revocations } from "../api/access/revocations.ts";
-import { proxyToken, Tickets } from "../api/access/tickets.ts";
+import { Tickets } from "../api/access/tickets.ts";
 import { controllers } from "../api/controllers.ts";
 import { EventFeed } from "../api/eventFeed.ts";
 import { Streams } from "../api/http/streams.ts";
@@ -22,7 +22,7 @@ import { PageController } from "../api/pageController.ts";
 import { SessionPods } from "../api/sessionPods.ts";
 import { BACKLOG_LIMIT, POD_IMAGES, PUBLIC_URL } from "../api/tokens.ts";
 import { WaitForRunning } from "../api/waitForRunning.ts";
-import { sessionToken } from "../channel/token.ts";
+import { tokensOf } from "../channel/token.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import { type Config, podImages } from "../config/config.ts";
@@ -35,12 +35,14 @@ import { WebSockets } from "../gateway/webSockets.ts";
 import { PodServices } from "../pod/podServices.ts";
 import { Claims } from "../queue/claims.ts";
 import { addJobFigures } from "../queue/figures.ts";
+import { OpenConnections } from "../queue/openConnections.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
 import { AuditTrail } from "../store/auditTrail.ts";
 import { type Database, pingDatabase } from "../store/database.ts";
 import { DeliveryStore } from "../store/deliveryStore.ts";
 import { addSessionFigures } from "../store/figures.ts";
+import { Grants } from "../store/grants.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { isMigrated } from "../store/migrate.ts";
 import { recordsOn } from "../store/records.ts";
@@ -77,12 +79,12 @@ export function apiModule(
   { patienceMs, podPort }: ApiOptions = {},
 ): DynamicModule {
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
-  const records = recordsOn(database, new TaskCipher(config.tokenKey), tenants);
+  const records = recordsOn(database, new TaskCipher(config.tokenKeys), tenants);
   const { commands, queries, trail } = records;
   const queue = new SessionQueue(redis, logger, patienceMs);
   const claims = new Claims(redis, logger);
-  const tickets = new Tickets(config.tokenKey);
-  const links = new FileLinks(config.tokenKey);
+  const tickets = new Tickets(config.tokenKeys);
+  const links = new FileLinks(config.tokenKeys);
   const metrics = new Metrics(patienceMs);
   addSessionFigures(metrics, records.counts);
   addJobFigures(metrics, queue);
@@ -94,14 +96,17 @@ export function apiModule(
     isMigrated: () => isMigrated(database),
   });
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
-  const access = new Access(new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit, links), rateLimit);
+  const { grants } = records;
+  const oidc = oidcOf(config, logger);
+  const access = new Access(new Authenticator(tenants, tickets, oidc, rateLimit, links, grants), rateLimit);
   const activity = new Activity(commands, logger);
   const feed = new EventFeed(trail, logger);
-  const revocations = new Revocations(tenants);
+  const revocations = new Revocations(tenants, { grants, logger });
+  const connections = new OpenConnections(redis, logger);
   const places = new Places(redis, logger, patienceMs);
-  const streams = new Streams(revocations);
+  const streams = new Streams(revocations, connections);
   const pods = new PodAccess(loadKubeConfig());
-  const services = new PodServices({ token: (sessionId) => sessionToken(config.tokenKey, sessionId), port: podPort });
+  const services = new PodServices({ token: (session) => tokensOf(config.tokenKeys, session)?.session, port: podPort });
   const sessionPods = new SessionPods(queries, commands, services);
   const parts = { queries, access, activity, logger };
   const trusted = proxyAddr.compile(config.TRUSTED_PROXIES);
@@ -110,7 +115,7 @@ export function apiModule(
       new DesktopGateway({
         ...parts,
         commands,
-        proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
+        proxyToken: (session) => tokensOf(config.tokenKeys, session)?.proxy,
         metrics,
       }),
       new ProcessGateway({ access, pods: sessionPods, logger }),
@@ -119,6 +124,7 @@ export function apiModule(
     addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
     places,
     revocations,
+    connections,
     logger,
   });
   return {
@@ -152,6 +158,8 @@ export function apiModule(
       { provide: WebSockets, useValue: webSockets },
       { provide: Places, useValue: places },
       { provide: Revocations, useValue: revocations },
+      { provide: OpenConnections, useValue: connections },
+      { provide: Grants, useValue: grants },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
       { provide: POD_IMAGES, useValue: podImages(config) },
       { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },

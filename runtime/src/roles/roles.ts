@@ -65,7 +65,7 @@ async function runApi(): Promise<void> {
   const owners = new OwnerWait((ids) => ownedOf(database, ids), logger);
   const unlisten = app.get(Claims).listen((id) => owners.claimed(id));
   const channel = createChannel({
-    tokenKey: config.tokenKey,
+    tokenKeys: config.tokenKeys,
     queries: app.get(SessionQueries),
     tasks: app.get(Tasks),
     commands: app.get(SessionCommands),

@@ -10,6 +10,7 @@ import { machineIp } from "../../../local/lib/paths.ts";
 import { createChannel } from "../channel/channel.ts";
 import { objectName } from "../cluster/names.ts";
 import { ownerReference, podFor, secretFor } from "../cluster/podSpec.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
 import { amount, podAmounts } from "../domain/quantities.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -82,7 +83,7 @@ async function open(images: (Partial<Images[number]> & Pick<Images[number], "nam
   const all = images.map((image) => ({ ...defaults, ...image }));
   const worker = await openWorker(place, { tenant: { images: all }, own: { berthd: references.berthd, sessionUrl } });
   const channel = createChannel({
-    tokenKey,
+    tokenKeys: TokenKeys.one(tokenKey),
     queries: worker.records.queries,
     tasks: worker.records.tasks,
     commands: worker.records.commands,
