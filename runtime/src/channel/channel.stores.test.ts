@@ -1,6 +1,5 @@
 /** The in-pod channel on a real Postgres, without a port. */
 import { expect, onTestFinished, test } from "vitest";
-import { proxyToken } from "../api/access/tickets.ts";
 import type { SessionEvent } from "../domain/state.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
@@ -10,7 +9,7 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { cipher, freshDatabase, silent, tenant, tokenKey, tokenKeys } from "../testing/fixtures.ts";
 import { createChannel } from "./channel.ts";
 import { OwnerWait } from "./ownerWait.ts";
-import { sessionToken } from "./token.ts";
+import { proxyToken, sessionToken } from "./token.ts";
 
 const user = { name: "key:default" };
 const task = { command: ["make", "it"], env: { MODE: "fast" }, secrets: { API_KEY: "hunter2" } };

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-import { proxyToken } from "../api/access/tickets.ts";
 import { TokenKeys } from "../config/tokenKeys.ts";
-import { sessionOf, sessionToken } from "./token.ts";
+import { proxyToken, sessionOf, sessionToken } from "./token.ts";
 
 const key = "0123456789abcdef0123456789abcdef";
 const keys = TokenKeys.one(key);
@@ -26,4 +25,10 @@ test("nothing else does: another session's proof, the desktop's token, another k
   ]) {
     expect(sessionOf(keys, token), token).toBeUndefined();
   }
+});
+
+test("each session has a proxy token of its own, the same every time", () => {
+  expect(proxyToken(key, "a")).toBe(proxyToken(key, "a"));
+  expect(proxyToken(key, "a")).not.toBe(proxyToken(key, "b"));
+  expect(proxyToken(key, "a")).toMatch(/^[A-Za-z0-9_-]{43}$/);
 });

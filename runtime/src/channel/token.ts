@@ -1,6 +1,5 @@
 /** The tokens of a session's pod: derived from the session's id, so that they are stored nowhere but in the pod. */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { proxyToken } from "../api/access/tickets.ts";
 import type { SessionTokens } from "../cluster/podSpec.ts";
 import { firstKeyId, type TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
@@ -22,6 +21,11 @@ export function sessionOf(keys: TokenKeys, token: string): string | undefined {
   const right = Buffer.from(sessionToken(key, id, Number(keyText)));
   const given = Buffer.from(token);
   return given.length === right.length && timingSafeEqual(given, right) ? id : undefined;
+}
+
+/** The token that a session's vnc-proxy asks for. */
+export function proxyToken(key: string, sessionId: string): string {
+  return createHmac("sha256", key).update(`proxy:${sessionId}`).digest("base64url");
 }
 
 /** What the pod of the session has, by the key that the session was made with. Undefined if that key is not known here. */

@@ -1,5 +1,5 @@
 /** Desktop tickets: a short-lived permission to see one session's desktop, made to be put into a link. */
-import { createHash, createHmac, randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
@@ -88,9 +88,4 @@ export class Tickets {
       return undefined;
     }
   }
-}
-
-/** The token that a session's vnc-proxy asks for: derived from the session's id, so that it is stored nowhere. */
-export function proxyToken(key: string, sessionId: string): string {
-  return createHmac("sha256", key).update(`proxy:${sessionId}`).digest("base64url");
 }
