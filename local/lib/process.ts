@@ -76,17 +76,23 @@ export function start(daemon: Daemon): boolean {
   mkdirSync(runDir, { recursive: true });
   mkdirSync(logDir, { recursive: true });
   const log = openSync(logFile(daemon.name), "a");
-  const file = pidFile(daemon.name);
-  const script = 'echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" >"$0.new" && mv "$0.new" "$0" && exec "$@"';
-  const child = spawn("/bin/sh", ["-c", script, file, daemon.command, ...daemon.args], {
+  const [program = "", ...args] = withPidFile(daemon.name, [daemon.command, ...daemon.args]);
+  const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", log, log],
     env: { ...process.env, ...daemon.env },
   });
   closeSync(log);
   child.unref();
-  writeFileSync(file, `${child.pid} ${startTime(Number(child.pid)) ?? ""}`);
+  writeFileSync(pidFile(daemon.name), `${child.pid} ${startTime(Number(child.pid)) ?? ""}`);
   return true;
+}
+
+/** The command line that runs a command whose pid file it writes itself, whatever becomes of the process that starts it. */
+export function withPidFile(name: string, command: string[]): string[] {
+  mkdirSync(runDir, { recursive: true });
+  const script = 'echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" >"$0.new" && mv "$0.new" "$0" && exec "$@"';
+  return ["/bin/sh", "-c", script, pidFile(name), ...command];
 }
 
 /**
