@@ -1,4 +1,4 @@
-/** An apt-get that outlives the run that has started it. */
+/** An apt-get that outlives the run that has started it, and one whose run fails beside it. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,4 +46,33 @@ it("no service may start before the apt-get of a run that was killed has ended",
   expect(all).toMatch(
     /^· Wait for apt-get \(process \d+\), which a killed run has left\npolicy-rc.d\napt-get has ended\n✓ .*\ndone$/,
   );
+});
+
+it("is interrupted where something beside it has failed, and services may start again", async ({ skip }) => {
+  skip(!isRoot || !onPath("unshare"), "only root can hide /usr/sbin from the test");
+  const { all } = await inOwnPlace(`
+    mkdir /run/bin && export PATH=/run/bin:$PATH
+    echo '{"before":[],"packages":[]}' >$BERTH_STATE/installation.json
+    echo an-interrupted-one >$BERTH_STATE/debian-packages
+    for program in dpkg dpkg-query; do printf '#!/bin/sh\n' >/run/bin/$program; done
+    cat >/run/bin/apt-get <<'END'
+#!/bin/sh
+[ "$1" = install ] || exit 0
+trap 'echo interrupted >/run/told; exit 100' INT
+echo runs >/run/runs
+while :; do sleep 0.1; done
+END
+    chmod +x /run/bin/*
+    ${node(`
+      import { existsSync } from "node:fs";
+      import { setTimeout as sleep } from "node:timers/promises";
+      const { installPackages } = await import("./local/host/packages.ts");
+      const { stoppable } = await import("./local/lib/steps.ts");
+      const stop = new AbortController();
+      const installed = stoppable(stop.signal, installPackages).catch((error) => console.log(error.message));
+      while (!existsSync("/run/runs")) await sleep(20);
+      stop.abort(new Error("told to stop"));
+      await installed;`)}
+    cat /run/told; ls /usr/sbin`);
+  expect(all).toBe("told to stop\ninterrupted");
 });

@@ -1,6 +1,6 @@
 /** The processes that hold all of Berth on this machine, each known by a pid file; ended only by that pid. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { logDir, runDir } from "./paths.ts";
@@ -29,6 +29,27 @@ function startTime(pid: number): string | undefined {
     return undefined;
   }
 }
+
+/** Names this process among all of the machine's, in file names: by its namespace of processes, its pid and its start. */
+export const ownName = (): string => `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? 0}`;
+
+/** Whether that process is gone, as far as this one can tell: not of a process in another namespace. */
+export function isGone(name: string): boolean {
+  const [namespace, pid, started] = name.split("-");
+  return namespace === pidNamespace() && (startTime(Number(pid)) ?? "0") !== started;
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync("/proc/self/ns/pid").replace(/\D/g, "");
+  } catch {
+    return "0"; // not Linux
+  }
+}
+
+/** The command line of a command that is interrupted (SIGINT) when this process ends, however that ends. Linux only. */
+export const endingWithUs = (command: string[]): string[] =>
+  process.platform === "linux" ? ["setpriv", "--pdeathsig=INT", "--", ...command] : command;
 
 /** Whether there was such a process to send the signal to; 0 only asks. */
 export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
