@@ -19,6 +19,8 @@ const containerdSocket = join(execDir, "containerd.sock");
 /** Of its own, so that it can be removed. */
 const cgroup = `${name}-docker`;
 const configFile = join(stateDir, "etc", "docker.json");
+/** What Docker writes into /etc/docker; it reads what the machine has there, such as the certificates of registries. */
+const etcDir = join(runDir, "docker-etc");
 const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
 /**
@@ -53,6 +55,8 @@ root = "${join(dataDir, "containerd")}"
 state = "${join(execDir, "containerd")}"
 oom_score = 0
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${join(dataDir, "opt")}"
 [grpc]
   address = "${containerdSocket}"
 [debug]
@@ -63,8 +67,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 const [command = "", ...args] = inCgroup(cgroup, [
   ...["/usr/bin/unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
   ...["sh", "-c"],
-  // The sockets of the containers' shims are there, whatever the settings say.
-  `mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd
+  // There are sockets of shims and plugins, and up to Docker 24 a key, whatever the settings say.
+  `mkdir -p /run/containerd /run/docker /etc/docker ${etcDir}/new ${etcDir}/work
+   for dir in containerd docker; do mount -t tmpfs tmpfs /run/$dir; done
+   mount -t overlay overlay -o lowerdir=/etc/docker,upperdir=${etcDir}/new,workdir=${etcDir}/work /etc/docker
    containerd --config=${containerdConfigFile} &
    dockerd --config-file=${configFile} &
    trap "kill -TERM $!" TERM

@@ -66,6 +66,9 @@ oom_score = 0
 [grpc]
   address = "${containerdSocket}"
 
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${containerdDir}/opt"
+
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${pauseImage}"
   disable_apparmor = true

@@ -1,0 +1,30 @@
+/** A Docker daemon of the test's own, in namespaces of its own, by what it leaves behind. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { execa } from "execa";
+import { expect, test } from "vitest";
+import { root } from "./lib/paths.ts";
+
+test("the Docker daemon puts no file outside of Berth's own folders", async () => {
+  const state = mkdtempSync("/var/tmp/berth-docker-");
+  const script = `
+    const { startDocker, stopDocker } = await import("./local/docker.ts");
+    await startDocker();
+    await stopDocker();`;
+  // Empty in place of the machine's.
+  const places = ["/etc/docker", "/opt", "/run"];
+  const shell = `
+    for dir in ${places.join(" ")}; do mount -t tmpfs tmpfs $dir; done
+    ip link set lo up
+    node --input-type=module --eval '${script}' && find ${places.join(" ")} -not -path "/run/berth-own*" -not -path /run/mount | sort
+    ls -A $BERTH_STATE`;
+  try {
+    const { all } = await execa("unshare", ["--mount", "--net", "--pid", "--fork", "--mount-proc", "sh", "-c", shell], {
+      cwd: root,
+      env: { BERTH_NAME: "berth-own", BERTH_STATE: state },
+      all: true,
+    });
+    expect(all.split("\n")).toEqual([...places, "/run/containerd", "/run/docker", "docker", "etc", "log"]);
+  } finally {
+    rmSync(state, { recursive: true });
+  }
+}, 120_000);
