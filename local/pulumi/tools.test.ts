@@ -82,3 +82,11 @@ test("where a plugin is in no mirror, the error says what to do", async () => {
   expect(exitCode).toBe(1);
   expect(all).toContain("one of Pulumi's plugins can't be had: name a mirror in BERTH_MIRROR");
 });
+
+test("stand-ins are put outside of the checkout, which may be a user's", async () => {
+  cpSync(join(root, "local/air-gapped"), join(checkout, "local/air-gapped"), { recursive: true });
+  await put(`pulumi-v${version}-linux-${architecture.replace("amd64", "x64")}.tar.gz`, "pulumi", "pulumi");
+  const { all } = await run(`${obtain}; console.log((await import("./local/pulumi/tools.ts")).pulumiHome())`);
+  expect(all).toContain("Berth's stand-ins serve for the plugins kubernetes, random, docker");
+  expect(all).toMatch(new RegExp(`^${folder}/cache/pulumi-${version}-[0-9a-f]{12}$`, "m"));
+});

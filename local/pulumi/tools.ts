@@ -1,4 +1,5 @@
 /** Pulumi's command line, language host and plugins, in the versions of infra/package.json. */
+import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -36,8 +37,11 @@ export const pulumiRoot = join(cacheDir, `pulumi-${version}`);
 /** The folder of `pulumi`. */
 export const pulumiBin = join(pulumiRoot, "bin");
 
-/** Stand-ins run from the checkout, so each has its own. */
-const standInsHome = join(root, "node_modules", ".cache", "berth", `pulumi-${version}`);
+/** Stand-ins run from the checkout, so each has its own; in the cache, because a checkout of a user's gets no files of root's. */
+const standInsHome = join(
+  cacheDir,
+  `pulumi-${version}-${createHash("sha256").update(root).digest("hex").slice(0, 12)}`,
+);
 
 /** PULUMI_HOME: where the plugins are. The official ones, if all of them are there; there once `ensurePulumi` has run. */
 export const pulumiHome = (): string =>
