@@ -35,7 +35,7 @@ describe("preflight", () => {
     ["another system", { platform: "darwin" }, /needs Linux, and this is darwin: .*--context NAME/],
     ["another user", { uid: 1000 }, /run the command as root/],
     ["another distribution", { hasApt: false }, /use Debian 12 or 13/],
-    ["no Go", { hasGo: false }, /go is not on the PATH: install Go/],
+    ["no Go", { hasGo: false }, /go is not on the PATH\. Install Go 1\.21/],
     ["little memory", { memory: 2 * gib }, /needs 6.0 GiB of memory, and this machine has 2.0 GiB/],
     [
       "a full disk",

@@ -151,6 +151,7 @@ async function call(repository: string, path: string, init: RequestInit = {}): P
 }
 
 function accepted(response: Response): Response {
-  if (!response.ok) throw new Error(`The local registry answered ${response.status} to ${response.url}`);
+  if (!response.ok)
+    throw new UserError(`The local registry answered ${response.status} to ${response.url}: run npm run up again.`);
   return response;
 }

@@ -99,10 +99,13 @@ export async function goBuild(
   throw new UserError(`go could not build ${packages.join(" ")}: ${reason}${remedy(reason)}`);
 }
 
+/** From this version on, Go fetches the one that the modules ask for. */
+export const installGo = "Install Go 1.21 or newer";
+
 /** What to do about a failed build, where the compiler's words tell; pure. */
 export function remedy(reason: string): string {
   const known: [RegExp, string][] = [
-    [/invalid go version|toolchain|ENOENT/, "Install Go 1.21 or newer (go version says which is there)."],
+    [/invalid go version|toolchain|ENOENT/, `${installGo} (go version says which is there).`],
     [/no space left/, "Make room on the disk of ~/.cache/berth (BERTH_CACHE) and of /tmp."],
     [/dial |lookup |timeout|TLS|proxy|Forbidden/i, "Check that the Go module proxy can be reached (go env GOPROXY)."],
   ];

@@ -59,7 +59,10 @@ export async function obtain({ path, url }: Download, target: string, sums = kno
     );
   }
   const found = await sumOf(target);
-  if (found !== sum) throw new UserError(`${url} has the SHA-256 ${found}, but should have ${sum}. It is not used.`);
+  if (found !== sum)
+    throw new UserError(
+      `${url} has the SHA-256 ${found}, but should have ${sum}, so it is not used. Run the command again; if the sum is the same, name a mirror in BERTH_MIRROR (docs/air-gapped.md).`,
+    );
 }
 
 async function checkMirrored(from: string, path: string, target: string, sum: string | undefined): Promise<void> {
@@ -67,7 +70,10 @@ async function checkMirrored(from: string, path: string, target: string, sum: st
   if (found === sum) return;
   const own = parseSums(await text(from, "SHA256SUMS")).get(path);
   const should = sum === undefined ? "has no published one" : `should have ${sum}`;
-  if (found !== own) throw new UserError(`${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}.`);
+  if (found !== own)
+    throw new UserError(
+      `${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}. Bring the file there anew (docs/air-gapped.md).`,
+    );
   if (!mirrorIsTrusted())
     throw new UserError(
       `${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}. The mirror's own SHA256SUMS names it: ` +
@@ -85,7 +91,9 @@ async function copy(from: string, path: string, target: string): Promise<boolean
       () => true,
       (error: Error) => {
         if (error.message === "HTTP 404") return false;
-        throw new UserError(`${path} can't be had of the mirror ${from}: ${reason(error)}.`);
+        throw new UserError(
+          `${path} can't be had from the mirror ${from} (${reason(error)}): check the address in BERTH_MIRROR.`,
+        );
       },
     );
   }

@@ -12,7 +12,7 @@ const env = process.env;
 /** Names this Berth's control groups and its network interface. Another name makes another Berth beside the first. */
 export const name = env.BERTH_NAME ?? "berth";
 if (!/^[a-z][a-z0-9-]{0,11}$/.test(name))
-  throw new UserError(`BERTH_NAME is ${name}, and not at most 12 small letters, digits and dashes.`);
+  throw new UserError(`BERTH_NAME is ${name}: set it to a small letter and up to 11 small letters, digits and dashes.`);
 
 /**
  * State that survives `npm run down`: cluster data, certificates, Pulumi's state. Removed by `--purge`. Default
@@ -39,7 +39,7 @@ export const nodeName = "berth";
 export const network = env.BERTH_NETWORK ?? "10.200.0.0/16";
 const prefix = network.match(/^(\d+\.\d+)\.0\.0\/16$/)?.[1];
 if (prefix === undefined || prefix.split(".").some((part) => Number(part) > 255))
-  throw new UserError(`BERTH_NETWORK is ${network}, and not a network such as 10.200.0.0/16.`);
+  throw new UserError(`BERTH_NETWORK is ${network}: set it to a network such as 10.200.0.0/16.`);
 export const nodeIp = `${prefix}.0.1`;
 /** This machine, as the node and its pods see it. */
 export const machineIp = `${prefix}.0.2`;
@@ -70,5 +70,5 @@ export const apiNodePort = port("BERTH_API_PORT", 30_080, 30_000, 32_767);
 function port(variable: string, standard: number, min: number, max: number): number {
   const value = Number(env[variable] ?? standard);
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new UserError(`${variable} is ${env[variable]}, and not a port from ${min} to ${max}.`);
+  throw new UserError(`${variable} is ${env[variable]}: set it to a port from ${min} to ${max}.`);
 }

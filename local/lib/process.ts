@@ -158,7 +158,8 @@ export async function until(what: string, seconds: number, check: () => Promise<
     if (ended || performance.now() > deadline) {
       const reason = result instanceof Error ? ` (${result.message.trim().split("\n").at(-1)})` : "";
       const log = daemon && ` Its log is ${logFile(daemon.name)}; it ends with: ${lastLogLine(daemon.name)}`;
-      throw new UserError(`${what} ${ended ? "has ended" : `is not ready after ${seconds} s${reason}`}.${log ?? ""}`);
+      const fault = ended ? "has ended" : `is not ready after ${seconds} s${reason}`;
+      throw new UserError(`${what} ${fault}.${log ?? ""} Run the command again; npm run status says what runs.`);
     }
     await sleep(100);
   }
