@@ -1,8 +1,8 @@
 /** Brings up everything, from whatever state the machine is in, and says how to use it. */
 import {
   buildKubernetes,
-  buildPrograms,
   ensureAdapter,
+  ensurePrograms,
   ensurePrometheus,
   hasKubernetes,
   obtainKubernetes,
@@ -53,7 +53,7 @@ export async function localCluster(last?: Task): Promise<void> {
     packages: { title: "Debian packages", run: installPackages },
     kubernetes: { title: "Kubernetes", run: obtainKubernetes },
     pulumi: { title: "Pulumi", run: obtainPulumi },
-    programs: { title: "Cluster's other programs", computes: true, run: buildPrograms },
+    programs: { title: "Cluster's other programs", computes: true, run: ensurePrograms },
     kubernetesBuild: {
       title: "Kubernetes from its Go modules",
       computes: true,

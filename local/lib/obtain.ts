@@ -1,10 +1,11 @@
 /** Files that somebody else has built: from a mirror or from where their makers publish them, checked against a known sum. */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { execa } from "execa";
 import known from "../downloads.json" with { type: "json" };
 import { stopSignal, UserError } from "./steps.ts";
 
@@ -65,6 +66,18 @@ export async function obtain({ path, url }: Download, target: string, sums = kno
     );
 }
 
+/**
+ * The same for a compressed tar, whose files it puts into `dir`.
+ * @param strip how many folders the files are in inside the tar. Default 0.
+ */
+export async function obtainPacked(download: Download, dir: string, strip = 0): Promise<void> {
+  const archive = join(dir, ".archive");
+  await obtain(download, archive);
+  const options = ["--extract", "--gzip", "--no-same-owner", `--strip-components=${strip}`];
+  await execa("tar", [...options, "--file", archive, "--directory", dir], { cancelSignal: stopSignal() });
+  await rm(archive);
+}
+
 async function checkMirrored(from: string, path: string, target: string, sum: string | undefined): Promise<void> {
   const found = await sumOf(target);
   if (found === sum) return;
@@ -98,7 +111,7 @@ async function copy(from: string, path: string, target: string): Promise<boolean
     );
   }
   if (!existsSync(join(from, path))) return false;
-  await pipeline(createReadStream(join(from, path)), createWriteStream(target));
+  await pipeline(createReadStream(join(from, path)), createWriteStream(target), { signal: stopSignal() });
   return true;
 }
 

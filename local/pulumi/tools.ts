@@ -1,11 +1,11 @@
 /** Pulumi's command line, language host and plugins, in the versions of infra/package.json. */
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { buildOnce } from "../lib/go.ts";
-import { architecture, type Download, mirror, obtain, Unobtainable } from "../lib/obtain.ts";
+import { architecture, type Download, mirror, obtainPacked, Unobtainable } from "../lib/obtain.ts";
 import { cacheDir, root } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 
@@ -147,11 +147,7 @@ async function install(
       for (const file of installed.files) copyFileSync(join(installed.folder, file), join(folder, file));
       return "copied from this machine";
     }
-    const archive = join(folder, ".archive");
-    await obtain(download, archive);
-    const options = ["--extract", "--gzip", "--no-same-owner", `--strip-components=${strip}`];
-    await execa("tar", [...options, "--file", archive, "--directory", folder]);
-    rmSync(archive);
+    await obtainPacked(download, folder, strip);
     return "installed";
   };
   try {
