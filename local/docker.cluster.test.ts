@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { root } from "./lib/paths.ts";
+import { root } from "../machine/machine.ts";
 
 test("the Docker daemon puts no file outside of Berth's own folders", async () => {
   const state = mkdtempSync("/var/tmp/berth-docker-");

@@ -7,10 +7,12 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
+import { machine } from "../machine/machine.ts";
 import { inCgroup, removeCgroup } from "./lib/cgroups.ts";
-import { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
-import { type Daemon, pidOf, start, stop, until } from "./lib/process.ts";
+import { type Daemon, pidOf, start, stop, waitFor } from "./lib/process.ts";
 import { stopSignal } from "./lib/steps.ts";
+
+const { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } = machine;
 
 const dataDir = join(stateDir, "docker");
 const execDir = join(runDir, "docker");
@@ -112,7 +114,7 @@ export async function startDocker(): Promise<boolean> {
   const runs = () => pidOf(daemon.name) !== undefined;
   if (!runs()) await makeBridge();
   const started = start(daemon);
-  await until("The Docker daemon", 60, answers, { name: daemon.name, runs });
+  await waitFor("The Docker daemon", 60, answers, { name: daemon.name, runs });
   await removeBridge();
   return started;
 }

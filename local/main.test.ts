@@ -1,6 +1,6 @@
 import { execa } from "execa";
 import { expect, it } from "vitest";
-import { root } from "./lib/paths.ts";
+import { root } from "../machine/machine.ts";
 
 it.each([
   ["BERTH_NETWORK", "10.0.0.0/8", /^berth: BERTH_NETWORK is 10\.0\.0\.0\/8: set it to a network such as [\d.]+\/16\.$/],

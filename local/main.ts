@@ -21,7 +21,7 @@ async function main(): Promise<void> {
     },
   });
   // Loaded here, because a variable that is wrong is found when its file is loaded.
-  const { noProxy } = await import("./lib/paths.ts");
+  const { noProxy } = (await import("../machine/machine.ts")).machine;
   // `su` leaves root without the folders of root's programs.
   const path = [process.env.PATH, "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);
   Object.assign(process.env, { NO_PROXY: noProxy, no_proxy: noProxy, PATH: path });

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, it } from "vitest";
-import { root } from "./lib/paths.ts";
+import { root } from "../machine/machine.ts";
 
 const nobody = 65_534;
 const isRoot = process.getuid?.() === 0;

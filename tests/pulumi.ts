@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse, stringify } from "yaml";
-import { root } from "../local/lib/paths.ts";
 import { settingsOf } from "../local/pulumi/moved.ts";
 import { stackEnvironment } from "../local/pulumi/stack.ts";
+import { root } from "../machine/machine.ts";
 
 /** A tenant's entry in the config. */
 export type TenantEntry = { name: string } & Record<string, unknown>;

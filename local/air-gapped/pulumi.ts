@@ -1,8 +1,10 @@
 /** Builds Pulumi's command line and its language host for Node from their Go modules. */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { machine } from "../../machine/machine.ts";
 import { buildOnce, goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
-import { binDir } from "../lib/paths.ts";
+
+const { binDir } = machine;
 
 /** The Go modules that pin them. */
 const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");

@@ -3,9 +3,11 @@ import { chmodSync, copyFileSync, existsSync, symlinkSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { machine } from "../../machine/machine.ts";
 import { buildOnce, goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
 import { architecture, type Download, obtain, obtainPacked, Unobtainable } from "../lib/obtain.ts";
-import { binDir } from "../lib/paths.ts";
+
+const { binDir } = machine;
 
 /** The Go module of the cluster's programs. */
 export const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");

@@ -4,12 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
-import { network, root } from "../lib/paths.ts";
+import { machine, root } from "../../machine/machine.ts";
 import { addonManifests, fill } from "./addons.ts";
 import { components, etcdEnvironment } from "./components.ts";
 import { configFiles } from "./configs.ts";
 import { certificates } from "./pki.ts";
 import { claimStateDir, refuseEarlierVersion, removeState } from "./state.ts";
+
+const { network } = machine;
 
 const configs = configFiles("127.0.0.1:5000/berth-local/pause:1");
 

@@ -6,11 +6,13 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { machine } from "../../machine/machine.ts";
 import { inCgroup } from "../lib/cgroups.ts";
-import { name } from "../lib/paths.ts";
 import { childrenOf, type Daemon, logFile, readProc, signal } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
 import { inNode, nodePid } from "./node.ts";
+
+const { name } = machine;
 
 export interface ClusterDaemon extends Daemon {
   /** Files that the daemon reads only when it starts: a change of theirs restarts it. Default none. */

@@ -1,9 +1,11 @@
 /** The state directory, known by a file of ours: what is not marked as Berth's is never used or removed. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { network, runDir, stateDir } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { UserError } from "../lib/steps.ts";
 import { writeIfChanged } from "./layout.ts";
+
+const { network, runDir, stateDir } = machine;
 
 const mark = (dir: string) => join(dir, "README");
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, it } from "vitest";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { onPath } from "./machine.ts";
 
 const isRoot = process.getuid?.() === 0;

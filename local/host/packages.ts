@@ -2,11 +2,13 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { logDir, stateDir } from "../lib/paths.ts";
-import { logFile, pidOf, until, withPidFile } from "../lib/process.ts";
+import { machine } from "../../machine/machine.ts";
+import { logFile, pidOf, waitFor, withPidFile } from "../lib/process.ts";
 import { step, stoppable, stopSignal, UserError } from "../lib/steps.ts";
 import { onPath } from "./machine.ts";
 import { disableBroughtAlong, note, simulated } from "./services.ts";
+
+const { logDir, stateDir } = machine;
 
 /** By program or, where it is not on the PATH, by file. A program that is there stays, whatever package it is from. */
 const packages: Record<string, string> = {
@@ -82,7 +84,7 @@ const apt = "apt-get";
 async function aptEnded(): Promise<void> {
   const pid = pidOf(apt);
   if (pid === undefined) return;
-  const ended = () => until("The end of apt-get", 600, async () => pidOf(apt) !== pid);
+  const ended = () => waitFor("The end of apt-get", 600, async () => pidOf(apt) !== pid);
   await step(`Wait for apt-get (process ${pid}), which a killed run has left`, ended);
 }
 

@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { bridge, name } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { foreign, isPodman, type Machine } from "./machine.ts";
 import { missingPackages, toInstall } from "./packages.ts";
 import { findFault, overlap } from "./preflight.ts";
+
+const { bridge, name } = machine;
 
 const gib = 2 ** 30;
 

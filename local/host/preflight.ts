@@ -1,9 +1,11 @@
 /** Says, before anything is touched, whether this machine can carry the local cluster. */
 import { BlockList } from "node:net";
+import { machine } from "../../machine/machine.ts";
 import { installGo } from "../lib/go.ts";
-import { apiNodePort, network, registryPort } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { inspect, type Machine } from "./machine.ts";
+
+const { apiNodePort, network, registryPort } = machine;
 
 const gib = 2 ** 30;
 

@@ -13,8 +13,8 @@ import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { root } from "../../machine/machine.ts";
 import { goBuild, remedy, removeUnfinished } from "./go.ts";
-import { root } from "./paths.ts";
 import { stoppable } from "./steps.ts";
 
 let folder: string;

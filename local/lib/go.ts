@@ -14,9 +14,11 @@ import {
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { cacheDir } from "./paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { endingWithUs, isGone, ownName } from "./process.ts";
 import { stopSignal, UserError } from "./steps.ts";
+
+const { cacheDir } = machine;
 
 /** The folders below the cache in which `buildOnce` is called. */
 const unfinishedFolders = ["bin", "pulumi-*", "pulumi-*/plugins"].map((folder) => `${folder}/*.unfinished-*`);

@@ -3,8 +3,10 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { logDir, runDir } from "./paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { stopSignal, UserError } from "./steps.ts";
+
+const { logDir, runDir } = machine;
 
 export interface Daemon {
   /** Name of the pid file and of the log. */
@@ -148,7 +150,7 @@ export interface Watched {
  * Waits until `check` succeeds (returns anything but false, doesn't throw).
  * Throws a UserError after `seconds`, or as soon as the daemon that it waits for has ended.
  */
-export async function until(what: string, seconds: number, check: () => Promise<unknown>, daemon?: Watched) {
+export async function waitFor(what: string, seconds: number, check: () => Promise<unknown>, daemon?: Watched) {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     stopSignal().throwIfAborted();

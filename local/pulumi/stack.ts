@@ -3,13 +3,15 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import { machine, root } from "../../machine/machine.ts";
 import { kubernetesDir } from "../cluster/build.ts";
-import { dockerSocket, kubeconfig, noProxy, registry, root, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { freeLock } from "./lock.ts";
 import { movedConfig } from "./moved.ts";
 import { newsFilter } from "./progress.ts";
 import { pulumiBin, pulumiHome } from "./tools.ts";
+
+const { dockerSocket, kubeconfig, noProxy, registry, stateDir } = machine;
 
 /** What `infra/index.ts` exports. */
 export interface StackOutputs {

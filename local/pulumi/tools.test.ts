@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { root } from "../../machine/machine.ts";
 import { architecture } from "../lib/obtain.ts";
-import { root } from "../lib/paths.ts";
 import { plugins, version } from "./tools.ts";
 
 let folder: string;
@@ -22,6 +22,7 @@ beforeEach(() => {
     recursive: true,
     filter: (source) => source !== join(root, "local/air-gapped"),
   });
+  cpSync(join(root, "machine"), join(checkout, "machine"), { recursive: true });
   for (const file of ["package.json", "images/base-images.json"])
     cpSync(join(root, "infra", file), join(checkout, "infra", file));
   cpSync(join(root, "package.json"), join(checkout, "package.json"));

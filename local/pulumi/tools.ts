@@ -4,10 +4,12 @@ import { copyFileSync, existsSync, readFileSync, realpathSync, statSync } from "
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
+import { machine, root } from "../../machine/machine.ts";
 import { buildOnce } from "../lib/go.ts";
 import { architecture, type Download, mirror, obtainPacked, Unobtainable } from "../lib/obtain.ts";
-import { cacheDir, root } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
+
+const { cacheDir } = machine;
 
 /** A plugin's folder in a PULUMI_HOME, for example `plugins/resource-random-v4.21.1`. */
 export interface PluginFolder {

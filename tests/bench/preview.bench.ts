@@ -7,10 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { kubectl } from "../../local/cluster/index.ts";
-import { context } from "../../local/lib/paths.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { machine } from "../../machine/machine.ts";
 import { median, report } from "./report.ts";
 import type { Plain } from "./tenants/loop.ts";
+
+const { context } = machine;
 
 const names = Array.from({ length: 100 }, (_, index) => `bench-${index}`);
 const rounds = 3;

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { cgroupFolders } from "../../local/lib/cgroups.ts";
-import { root } from "../../local/lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import type { Kill } from "./kill-self.ts";
 import { berth, env, name, purge, stateDir } from "./second-berth.ts";
 

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandError } from "@pulumi/pulumi/automation/index.js";
 import { type RecordedResource, recordStack } from "../../infra/testing/record.ts";
-import { root } from "../../local/lib/paths.ts";
 import { UserError } from "../../local/lib/steps.ts";
+import { root } from "../../machine/machine.ts";
 import { withRenderedStack } from "./throw-away.ts";
 
 /**
