@@ -4,11 +4,16 @@ import { execa } from "execa";
 import { expect, test } from "vitest";
 import { root } from "../machine/machine.ts";
 
-test("the Docker daemon puts no file outside of Berth's own folders", async () => {
+test("the Docker daemon is restarted by its settings only, and puts no file outside of Berth's own folders", async () => {
   const state = mkdtempSync("/var/tmp/berth-docker-");
   const script = `
+    const { readFileSync, writeFileSync } = await import("node:fs");
     const { startDocker, stopDocker } = await import("./local/docker.ts");
-    await startDocker();
+    const started = [await startDocker(), await startDocker()];
+    const file = "/run/berth-own/docker.pid";
+    writeFileSync(file, readFileSync(file, "utf8").replace(/ [0-9a-f]{16}$/m, " of-another-version"));
+    started.push(await startDocker());
+    console.log(started.join());
     await stopDocker();`;
   // Empty in place of the machine's.
   const places = ["/etc/docker", "/opt", "/run"];
@@ -23,7 +28,15 @@ test("the Docker daemon puts no file outside of Berth's own folders", async () =
       env: { BERTH_NAME: "berth-own", BERTH_STATE: state },
       all: true,
     });
-    expect(all.split("\n")).toEqual([...places, "/run/containerd", "/run/docker", "docker", "etc", "log"]);
+    expect(all.split("\n")).toEqual([
+      "true,false,true",
+      ...places,
+      "/run/containerd",
+      "/run/docker",
+      "docker",
+      "etc",
+      "log",
+    ]);
   } finally {
     rmSync(state, { recursive: true });
   }

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { machine } from "../machine/machine.ts";
 import { inCgroup, removeCgroup } from "./lib/cgroups.ts";
-import { type Daemon, pidOf, start, stop, waitFor } from "./lib/process.ts";
+import { type Daemon, fingerprint, fingerprintOf, pidOf, start, stop, waitFor } from "./lib/process.ts";
 import { stopSignal } from "./lib/steps.ts";
 
 const { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } = machine;
@@ -78,7 +78,7 @@ const [command = "", ...args] = inCgroup(cgroup, [
    trap "kill -TERM $!" TERM
    wait $! || wait $!`,
 ]);
-const daemon: Daemon = { name: "docker", command, args };
+const daemon: Daemon = { name: "docker", command, args, files: [configFile, containerdConfigFile] };
 
 /** For programs that talk to this daemon: DOCKER_HOST. */
 export const dockerHost = `unix://${dockerSocket}`;
@@ -103,17 +103,23 @@ export async function docker(args: string[], options: { cwd?: string; timeout?: 
   return stdout;
 }
 
-/** Starts the daemon and its containerd unless they run, and waits until it answers. Returns whether it was started. */
+/**
+ * Starts the daemon and its containerd unless they run as they should, and waits until it answers. Returns whether it was
+ * started.
+ */
 export async function startDocker(): Promise<boolean> {
   for (const dir of [dirname(configFile), execDir]) mkdirSync(dir, { recursive: true });
   writeFileSync(containerdConfigFile, containerdConfig);
   const { stdout: help } = await execa("dockerd", ["--help"]);
   writeFileSync(configFile, JSON.stringify(daemonConfig(help), null, 2));
-  // Of a daemon that was killed: its number may belong to another process by now, for which a new one would refuse to start.
-  if (pidOf(daemon.name) === undefined) rmSync(pidFile, { force: true });
+  const mark = fingerprint(daemon);
+  if (fingerprintOf(daemon.name) !== mark) {
+    await stopDocker(); // also of a start that was interrupted
+    await execa("ip", ["link", "add", bridge, "type", "bridge"]);
+    await execa("ip", ["address", "add", `${bridgeIp}/30`, "dev", bridge]);
+  }
   const runs = () => pidOf(daemon.name) !== undefined;
-  if (!runs()) await makeBridge();
-  const started = start(daemon);
+  const started = start(daemon, mark);
   await waitFor("The Docker daemon", 60, answers, { name: daemon.name, runs });
   await removeBridge();
   return started;
@@ -122,8 +128,9 @@ export async function startDocker(): Promise<boolean> {
 /** Ends the daemon with its containers and its containerd; images and build cache are kept. */
 export async function stopDocker(): Promise<void> {
   await stop(daemon.name, 20_000);
-  await removeBridge(); // of a start that was interrupted
-  rmSync(dockerSocket, { force: true });
+  await removeBridge();
+  // The number in the one may belong to another process by now, for which a new daemon would refuse to start.
+  for (const file of [pidFile, dockerSocket]) rmSync(file, { force: true });
   removeCgroup(cgroup);
 }
 
@@ -131,12 +138,6 @@ export async function stopDocker(): Promise<void> {
 export async function dockerStatus(): Promise<"running" | "stopped" | "not answering"> {
   if (pidOf(daemon.name) === undefined) return "stopped";
   return (await answers()) ? "running" : "not answering";
-}
-
-async function makeBridge(): Promise<void> {
-  await removeBridge(); // of a run that was interrupted
-  await execa("ip", ["link", "add", bridge, "type", "bridge"]);
-  await execa("ip", ["address", "add", `${bridgeIp}/30`, "dev", bridge]);
 }
 
 const removeBridge = () => execa("ip", ["link", "delete", bridge], { reject: false });

@@ -1,5 +1,6 @@
 /** The processes that hold all of Berth on this machine, each known by a pid file; ended only by that pid. */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,6 +15,15 @@ export interface Daemon {
   command: string;
   args: string[];
   env?: Record<string, string>;
+  /** Files that the daemon reads only when it starts: a change of theirs restarts it. Default none. */
+  files?: string[];
+}
+
+/** Tells one version of the daemon from another: by its command and its files, and by whatever else decides what it does. */
+export function fingerprint({ command, args, env, files = [] }: Daemon, more?: unknown): string {
+  const hash = createHash("sha256").update(JSON.stringify([command, args, env, more]));
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest("hex").slice(0, 16);
 }
 
 const pidFile = (name: string) => join(runDir, `${name}.pid`);
@@ -72,10 +82,15 @@ export function readProc(pid: number, file: string): string[] {
 }
 
 /** The pid of the running daemon, or undefined. */
-export function pidOf(name: string): number | undefined {
+export const pidOf = (name: string): number | undefined => noted(name)?.pid;
+
+/** The running daemon's fingerprint; undefined unless one was noted. */
+export const fingerprintOf = (name: string): string | undefined => noted(name)?.fingerprint;
+
+function noted(name: string): { pid: number; fingerprint: string | undefined } | undefined {
   if (!existsSync(pidFile(name))) return undefined;
-  const [pid, started] = readFileSync(pidFile(name), "utf8").trim().split(" ");
-  return started !== undefined && startTime(Number(pid)) === started ? Number(pid) : undefined;
+  const [pid, started, fingerprint] = readFileSync(pidFile(name), "utf8").trim().split(" ");
+  return started !== undefined && startTime(Number(pid)) === started ? { pid: Number(pid), fingerprint } : undefined;
 }
 
 /** Keeps other commands off the machine's parts until this process ends, however it ends. Throws a UserError if one runs. */
@@ -93,13 +108,14 @@ export const childrenOf = (pid: number) => (readProc(pid, `task/${pid}/children`
 /**
  * Starts the daemon unless it runs; its output goes to its log. It writes its pid file itself, so that there is none without
  * one whatever becomes of this process. Returns whether it was started.
+ * @param mark its fingerprint, where that is to be asked for. Default none
  */
-export function start(daemon: Daemon): boolean {
+export function start(daemon: Daemon, mark = ""): boolean {
   if (pidOf(daemon.name) !== undefined) return false;
   mkdirSync(runDir, { recursive: true });
   mkdirSync(logDir, { recursive: true });
   const log = openSync(logFile(daemon.name), "a");
-  const [program = "", ...args] = withPidFile(daemon.name, [daemon.command, ...daemon.args]);
+  const [program = "", ...args] = withPidFile(daemon.name, [daemon.command, ...daemon.args], mark);
   const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", log, log],
@@ -107,15 +123,15 @@ export function start(daemon: Daemon): boolean {
   });
   closeSync(log);
   child.unref();
-  writeFileSync(pidFile(daemon.name), `${child.pid} ${startTime(Number(child.pid)) ?? ""}`);
+  writeFileSync(pidFile(daemon.name), `${child.pid} ${startTime(Number(child.pid)) ?? ""} ${mark}`);
   return true;
 }
 
 /** The command line that runs a command whose pid file it writes itself, whatever becomes of the process that starts it. */
-export function withPidFile(name: string, command: string[]): string[] {
+export function withPidFile(name: string, command: string[], mark = ""): string[] {
   mkdirSync(runDir, { recursive: true });
-  const script = 'echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" >"$0.new" && mv "$0.new" "$0" && exec "$@"';
-  return ["/bin/sh", "-c", script, pidFile(name), ...command];
+  const script = `echo "$$ $(cut -d ' ' -f 22 /proc/$$/stat) $1" >"$0.new" && mv "$0.new" "$0" && shift && exec "$@"`;
+  return ["/bin/sh", "-c", script, pidFile(name), mark, ...command];
 }
 
 /**
