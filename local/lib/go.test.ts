@@ -40,6 +40,11 @@ test("a failure is told in the compiler's words, and a remedy only where they te
   );
 });
 
+test("where there is no Go, the error says what to install", async () => {
+  vi.stubEnv("PATH", "/usr/bin:/bin");
+  await expect(goBuild(folder, folder, ["./one"])).rejects.toThrow(/Install Go 1\.21 or newer/);
+});
+
 test.each([
   ["go.mod:3: invalid go version '1.26': must match format 1.23", /Install Go/],
   ["write /tmp/go-build1: no space left on device", /Make room/],

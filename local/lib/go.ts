@@ -107,7 +107,7 @@ export const installGo = "Install Go 1.21 or newer";
 /** What to do about a failed build, where the compiler's words tell; pure. */
 export function remedy(reason: string): string {
   const known: [RegExp, string][] = [
-    [/invalid go version|toolchain|ENOENT/, `${installGo} (go version says which is there).`],
+    [/invalid go version|toolchain|ENOENT|failed to execute go/, `${installGo} (go version says which is there).`],
     [/no space left/, "Make room on the disk of ~/.cache/berth (BERTH_CACHE) and of /tmp."],
     [/dial |lookup |timeout|TLS|proxy|Forbidden/i, "Check that the Go module proxy can be reached (go env GOPROXY)."],
   ];
