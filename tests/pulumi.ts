@@ -6,6 +6,7 @@ import { execa } from "execa";
 import { parse, stringify } from "yaml";
 import { settingsOf } from "../local/pulumi/moved.ts";
 import { stackEnvironment } from "../local/pulumi/stack.ts";
+import { ensureLanguageHost } from "../local/pulumi/tools.ts";
 import { root } from "../machine/machine.ts";
 
 /** A tenant's entry in the config. */
@@ -41,6 +42,7 @@ const unasked = ["--yes", "--skip-preview"];
 /** Never throws: what failed is in the answer. */
 export async function up(options: Options = {}): Promise<Run> {
   const { command = "up", change = () => {}, checkout = root, flags = [] } = options;
+  await ensureLanguageHost();
   const folder = await mkdtemp(join(tmpdir(), "berth-up-"));
   try {
     const [config, log] = [join(folder, "Pulumi.dev.yaml"), join(folder, "events")];

@@ -28,11 +28,11 @@ const written = (stack: string) => readFileSync(join(root, `Pulumi.${stack}.yaml
 export const settingsOf = (stack: string) =>
   forMachine(written(stack), { registry, apiNodePort, nodeIp, architecture });
 
-/** Pulumi's options that name the file with this machine's settings; none where nothing was moved. */
-export function movedConfig(stack: string): string[] {
+/** The file with this machine's settings; undefined where nothing was moved. */
+export function movedConfig(stack: string): string | undefined {
   const moved = settingsOf(stack);
-  if (moved === written(stack)) return [];
+  if (moved === written(stack)) return undefined;
   const file = join(stateDir, `Pulumi.${stack}.yaml`);
   writeFileSync(file, moved);
-  return [`--config-file=${file}`];
+  return file;
 }

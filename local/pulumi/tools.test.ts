@@ -1,8 +1,8 @@
 /** A checkout without local/air-gapped, as for users who can reach a mirror. */
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { root } from "../../machine/machine.ts";
@@ -82,6 +82,21 @@ test("where a plugin is in no mirror, the error says what to do", async () => {
   const { all, exitCode } = await run(obtain);
   expect(exitCode).toBe(1);
   expect(all).toContain("one of Pulumi's plugins can't be had: name a mirror in BERTH_MIRROR");
+});
+
+test("the language host is built only for whom runs pulumi by hand", async () => {
+  cpSync(join(root, "local/air-gapped"), join(checkout, "local/air-gapped"), { recursive: true });
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  const go = 'while [ "$1" != -o ]; do shift; done; touch "$2$(basename "$3")"';
+  writeFileSync(join(bin, "go"), `#!/bin/sh\n${go}\n`, { mode: 0o755 });
+  const built = () => globSync("pulumi-*/*/pulumi*", { cwd: join(folder, "cache") }).map((file) => basename(file));
+  const prepared = `process.env.PATH = "${bin}:" + process.env.PATH; const tools = await import("./local/pulumi/tools.ts");`;
+  await run(`${prepared} await tools.buildCli()`);
+  expect(built()).toEqual(["pulumi"]);
+  const { all } = await run(`${prepared} (await import("./local/commands/env.ts")).printEnvironment()`);
+  expect(built().sort()).toEqual(["pulumi", "pulumi-language-nodejs"]);
+  expect(all).toMatch(/^export .*PATH='[^']*\/language-host:/m);
 });
 
 test("stand-ins are put outside of the checkout, which may be a user's", async () => {

@@ -87,6 +87,20 @@ export async function obtainPulumi(): Promise<string> {
 /** Whether the command line is there. */
 export const hasCli = (): boolean => existsSync(pulumiBin);
 
+/** The folder of the language host, where it does not lie beside the command line. */
+export const languageHostDir = join(pulumiRoot, "language-host");
+
+/** Whether it is there; also where there is no command line that could need it. */
+export const hasLanguageHost = (): boolean =>
+  !hasCli() || [pulumiBin, languageHostDir].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
+
+/** Builds the language host for Node unless it is there (half a minute): `pulumi up` by hand needs it. Returns what it did. */
+export async function ensureLanguageHost(): Promise<string> {
+  if (hasLanguageHost()) return "there already";
+  const { buildLanguageHost } = await airGapped("pulumi.ts", "Pulumi's language host");
+  return buildOnce(languageHostDir, buildLanguageHost);
+}
+
 /** Builds the command line from its Go modules (about four minutes on two cores). */
 export async function buildCli(): Promise<string> {
   const { buildPulumi } = await airGapped("pulumi.ts", "Pulumi's command line");
@@ -106,10 +120,12 @@ function airGapped<Name extends keyof AirGapped>(name: Name, what: string): Prom
   return import(file) as Promise<AirGapped[Name]>;
 }
 
-/** Both, for commands that need nothing else. */
+/** All of it, for commands that need nothing else. */
 export async function ensurePulumi(): Promise<string> {
   const line = await obtainPulumi();
-  return hasCli() ? line : `${line}; the command line is ${await buildCli()}`;
+  const made = hasCli() ? line : `${line}; the command line is ${await buildCli()}`;
+  await ensureLanguageHost();
+  return made;
 }
 
 const unobtainable = "unobtainable";

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { kubectl } from "../../local/cluster/index.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { ensureLanguageHost } from "../../local/pulumi/tools.ts";
 import { machine } from "../../machine/machine.ts";
 import { median, report } from "./report.ts";
 import type { Plain } from "./tenants/loop.ts";
@@ -31,6 +32,8 @@ const pulumi = (stack: string, ...args: string[]) =>
     cwd: project,
     env,
   });
+
+await ensureLanguageHost();
 
 async function up(stack: string, config: Record<string, string>): Promise<void> {
   await pulumi(stack, "stack", "init");
