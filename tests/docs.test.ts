@@ -1,7 +1,7 @@
 /** Each command that README and docs print is run by the proof `docs`, or there is a reason why not. */
 import { globSync } from "node:fs";
 import { expect, test } from "vitest";
-import { root } from "../local/lib/paths.ts";
+import { root } from "../machine/machine.ts";
 import { decide, decideOn } from "./docs/decide.ts";
 import { printed } from "./docs/markdown.ts";
 import { pages } from "./docs/pages.ts";

@@ -7,8 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Hopeless, until } from "@berth/testing/until.ts";
-import { kubeconfig, root } from "../../local/lib/paths.ts";
+import { machine, root } from "../../machine/machine.ts";
 import { startStores } from "../../runtime/src/testing/stores.ts";
+
+const { kubeconfig } = machine;
 
 const main = join(root, "runtime/dist/main.js");
 export const key = "berth_bench_0123456789abcdef";

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import type { V1PodSpec } from "@kubernetes/client-node";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { machineIp } from "../../../local/lib/paths.ts";
+import { machine } from "../../../machine/machine.ts";
 import { createChannel } from "../channel/channel.ts";
 import { objectName } from "../cluster/names.ts";
 import { ownerReference, podFor, secretFor } from "../cluster/podSpec.ts";
@@ -43,6 +43,8 @@ func main() {
 	}
 }
 `;
+
+const { machineIp } = machine;
 const goDockerfile = (golang: string) => `FROM ${golang} AS build
 COPY main.go /
 RUN CGO_ENABLED=0 go build -o /program /main.go
