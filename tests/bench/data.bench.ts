@@ -16,7 +16,7 @@ import { until } from "@berth/testing/until.ts";
 import pg from "pg";
 import { program } from "../../local/cluster/build.ts";
 import { goBuild } from "../../local/lib/go.ts";
-import { kubeconfig, root } from "../../local/lib/paths.ts";
+import { machine, root } from "../../machine/machine.ts";
 import { sessionToken } from "../../runtime/src/channel/token.ts";
 import { median, report } from "./report.ts";
 import { call, key, memoryOf, neighbourKey, startRuntime, tokenKey } from "./runtime.ts";
@@ -128,7 +128,7 @@ try {
     await database.query("INSERT INTO bare_commands (what) VALUES ('true')");
   };
   const kubectl = () =>
-    promisify(execFile)(program("kubectl"), [`--kubeconfig=${kubeconfig}`, "exec", ...execPod, "--", "true"]);
+    promisify(execFile)(program("kubectl"), [`--kubeconfig=${machine.kubeconfig}`, "exec", ...execPod, "--", "true"]);
   for (const work of [command, bareCommand]) await times(100, work); // so that all is compiled and connected
 
   // Side by side in each round, as other work on the machine comes and goes.
