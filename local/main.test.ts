@@ -9,6 +9,7 @@ it.each([
     "999.1.0.0/16",
     /^berth: BERTH_NETWORK is 999\.1\.0\.0\/16, and not a network such as [\d.]+\/16\.$/,
   ],
+  ["BERTH_SANDBOX_PORT", "x", /^berth: BERTH_SANDBOX_PORT is x, and not a port from 30000 to 32767\.$/],
   ["BERTH_API_PORT", "8080", /^berth: BERTH_API_PORT is 8080, and not a port from 30000 to 32767\.$/],
   ["BERTH_REGISTRY_PORT", "abc", /^berth: BERTH_REGISTRY_PORT is abc, and not a port from 1 to 65535\.$/],
   ["BERTH_NAME", "My Berth", /^berth: BERTH_NAME is My Berth, and not at most 12 small letters, digits and dashes\.$/],

@@ -1,7 +1,16 @@
 /** The daemons of the cluster: which program, which arguments, which files. */
 import { fileURLToPath } from "node:url";
 import { architecture } from "../lib/obtain.ts";
-import { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, serviceCidr } from "../lib/paths.ts";
+import {
+  apiNodePort,
+  kubeconfig,
+  nodeIp,
+  nodeName,
+  podCidr,
+  registryPort,
+  sandboxNodePort,
+  serviceCidr,
+} from "../lib/paths.ts";
 import { program } from "./build.ts";
 import { files } from "./configs.ts";
 import type { ClusterDaemon } from "./daemons.ts";
@@ -44,6 +53,7 @@ const forwardProgram = fileURLToPath(new URL("forward.ts", import.meta.url));
 const forwarded = [
   { listen: registryPort, host: "127.0.0.1", port: registryPort },
   { listen: apiNodePort, host: nodeIp, port: apiNodePort },
+  { listen: sandboxNodePort, host: nodeIp, port: sandboxNodePort },
 ];
 
 /** What programs of this machine reach on loopback, as Docker pushes to no other address in plain text. */

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
-import { apiNodePort, machineIp, nodeIp, podCidr, registry, serviceCidr } from "../lib/paths.ts";
+import { apiNodePort, machineIp, nodeIp, podCidr, registry, sandboxNodePort, serviceCidr } from "../lib/paths.ts";
 import { components } from "./components.ts";
 import { pidOf } from "./daemons.ts";
 import { kubectl } from "./kubectl.ts";
@@ -40,7 +40,8 @@ test("the daemons listen in the node only, on loopback and its own address", asy
 
   const pids = components.map((component) => pidOf(component));
   const onMachine = (await listening()).filter((socket) => socket.pids.some((pid) => pids.includes(pid)));
-  expect(onMachine.map(({ local }) => local).sort()).toEqual([`127.0.0.1:${apiNodePort}`, registry].sort());
+  const expected = [`127.0.0.1:${apiNodePort}`, `127.0.0.1:${sandboxNodePort}`, registry];
+  expect(onMachine.map(({ local }) => local).sort()).toEqual(expected.sort());
 });
 
 /** How a connection from the machine itself ends. */

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
-import { apiNodePort, bridge, cacheDir, name, registryPort, stateDir } from "../lib/paths.ts";
+import { apiNodePort, bridge, cacheDir, name, registryPort, sandboxNodePort, stateDir } from "../lib/paths.ts";
 import { pidOf } from "../lib/process.ts";
 
 export interface Machine {
@@ -30,7 +30,7 @@ export interface Machine {
 }
 
 export async function inspect(): Promise<Machine> {
-  const ports = pidOf("node") === undefined ? [registryPort, apiNodePort] : [];
+  const ports = pidOf("node") === undefined ? [registryPort, apiNodePort, sandboxNodePort] : [];
   const isTaken = await Promise.all(ports.map((port) => cannotOpen(port)));
   return {
     platform: process.platform,

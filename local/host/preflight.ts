@@ -1,6 +1,6 @@
 /** Says, before anything is touched, whether this machine can carry the local cluster. */
 import { BlockList } from "node:net";
-import { apiNodePort, network, registryPort } from "../lib/paths.ts";
+import { apiNodePort, network, registryPort, sandboxNodePort } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { inspect, type Machine } from "./machine.ts";
 
@@ -17,6 +17,7 @@ const memory = 6 * gib;
 const ports: Record<number, { what: string; variable: string }> = {
   [registryPort]: { what: "the registry", variable: "BERTH_REGISTRY_PORT" },
   [apiNodePort]: { what: "Berth's API", variable: "BERTH_API_PORT" },
+  [sandboxNodePort]: { what: "the ports of sessions", variable: "BERTH_SANDBOX_PORT" },
 };
 
 /** Throws a UserError for the first thing that stands in the way, saying what to do about it. Changes nothing. */

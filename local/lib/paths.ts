@@ -65,6 +65,8 @@ export const registry = `127.0.0.1:${registryPort}`;
 export const dockerSocket = join(runDir, "docker.sock");
 /** One of those that Kubernetes gives to Services. */
 export const apiNodePort = port("BERTH_API_PORT", 30_080, 30_000, 32_767);
+/** Another of them, for the ports of sessions. */
+export const sandboxNodePort = port("BERTH_SANDBOX_PORT", 30_090, 30_000, 32_767);
 
 /** The port that the variable names. @throws UserError for anything but a port in the range */
 function port(variable: string, standard: number, min: number, max: number): number {

@@ -35,7 +35,6 @@ export function faultOfSandboxUrl(text: string): string | undefined {
   }
   if (url.hostname.includes("*"))
     return "must have its * as the first part of the host, like https://*.sandbox.example.org";
-  if (text.includes("//*.") && /^any\.[\d.]+$/.test(url.hostname)) return "must not have a * before an IP address";
   return undefined;
 }
 
