@@ -25,7 +25,7 @@ test("migrations run once, however often and by however many they are started", 
     "0014_session_images",
     "0015_uses",
     "0016_grants",
-    "0017_port_uses",
+    "0018_port_uses",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

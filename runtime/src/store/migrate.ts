@@ -26,7 +26,7 @@ import * as deliveriesByUrl from "./migrations/0013_deliveries_by_url.ts";
 import * as sessionImages from "./migrations/0014_session_images.ts";
 import * as uses from "./migrations/0015_uses.ts";
 import * as grants from "./migrations/0016_grants.ts";
-import * as portUses from "./migrations/0017_port_uses.ts";
+import * as portUses from "./migrations/0018_port_uses.ts";
 
 /** A migration, with `transaction: false` if it runs without one. */
 type Step = Migration & { transaction?: false };
@@ -47,7 +47,7 @@ export const migrations: Record<string, Step> = {
   "0014_session_images": sessionImages,
   "0015_uses": uses,
   "0016_grants": grants,
-  "0017_port_uses": portUses,
+  "0018_port_uses": portUses,
 };
 
 /** How often it is asked whether another process that migrates is through, in milliseconds. */
