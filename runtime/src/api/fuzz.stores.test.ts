@@ -234,7 +234,13 @@ function goodPath(
   { path, parameters }: Operation,
   changes: { path?: Record<string, string>; query?: [string, string][] } = {},
 ): string {
-  const parts: Record<string, string> = { id: ids[0] ?? "", process: "1", tenant: "acme", ...changes.path };
+  const parts: Record<string, string> = {
+    id: ids[0] ?? "",
+    process: "1",
+    port: "8000",
+    tenant: "acme",
+    ...changes.path,
+  };
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? "");
   const needed = parameters
     .filter((one) => one.in === "query" && one.required)
