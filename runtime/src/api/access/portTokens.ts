@@ -50,9 +50,9 @@ export class PortTokens {
     return { id: randomUUID(), sessionId, port, tenant, path, credential, expiresAt };
   }
 
-  /** The permission as a text that is good until it expires. */
+  /** The permission as a text that is good until it expires. A token is sent with each request, so it has no path. */
   sign(kind: keyof typeof audiences, { sessionId, port, id, tenant, path, credential, expiresAt }: PortPermission) {
-    return new SignJWT({ tenant, port, path, by: credential })
+    return new SignJWT({ tenant, port, path: kind === "ticket" ? path : "/", by: credential })
       .setProtectedHeader({ alg: "HS256" })
       .setSubject(sessionId)
       .setAudience(audiences[kind])
