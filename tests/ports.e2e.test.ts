@@ -56,7 +56,7 @@ test("a program is reached by a key or by the port's token, and by nothing less"
 
 test("a WebSocket goes through", async () => {
   const { host, port: at } = new URL(url);
-  const socket = new WebSocket(`ws://127.0.0.1:${at}/ws`, { headers: { host, "x-berth-token": acme } });
+  const socket = new WebSocket(`ws://127.0.0.1:${at}/ws?by-key`, { headers: { host, "x-berth-token": acme } });
   await once(socket, "open");
   socket.send("hello");
   expect(String((await once(socket, "message"))[0])).toBe("hello");
