@@ -192,7 +192,8 @@ export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbou
       control: await tried(agent, socket(own)),
     };
     const seenAt = (page: Page) => tried(page, `return (await (await fetch("/seen")).json()).map(({ path }) => path)`);
-    const seen = async (page: Page) => ((await seenAt(page)) as string[]).filter((path) => path === "/blind" || path === "/ws");
+    const seen = async (page: Page) =>
+      ((await seenAt(page)) as string[]).filter((path) => path === "/blind" || path === "/ws");
     outcomes.neighboursProgram = { attempt: await seen(neighbour), control: await seen(agent) };
     const leaked = `return (await (await fetch("/seen")).json()).map(({ cookie }) => cookie).join()`;
     const cookies = String(await tried(agent, leaked));
