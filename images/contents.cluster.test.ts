@@ -104,7 +104,7 @@ test("agent image: berthd is PID 1, and nothing of what it replaced is there", a
 });
 
 describe.each([
-  ["API image", api, ["3000/tcp", "3001/tcp", "3002/tcp"]],
+  ["API image", api, ["3000/tcp", "3001/tcp", "3002/tcp", "3003/tcp"]],
   ["agent image", agent, ["6081/tcp", "6082/tcp"]],
 ])("%s", (_, image, ports) => {
   test("gives nobody another user's rights", async () => {

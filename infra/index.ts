@@ -91,7 +91,8 @@ const settings = new Settings(
 
 const runtime = { platform: context, image: images.api, settings: settings.runtime };
 const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
-new Api("api", { ...runtime, ...config.api, autoscaler: config.autoscaler }, inPlatform(migrations, ...redis.ready));
+const { autoscaler, sandboxUrl } = config;
+new Api("api", { ...runtime, ...config.api, autoscaler, sandboxUrl }, inPlatform(migrations, ...redis.ready));
 // After the tenants: their Roles are what the worker works with.
 new Worker(
   "worker",
@@ -100,7 +101,9 @@ new Worker(
 );
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
 if (config.prepullAgentImage) new ImagePuller("image-puller", { platform: context, image: images.agent }, inPlatform());
-if (config.ingress) new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl }, inPlatform());
+if (config.ingress) {
+  new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl, sandboxUrl }, inPlatform());
+}
 
 const stores = { postgres: postgres.connection, redis: redis.connection };
 makeMonitoring({ ...config, platform: context, base, stores }, inPlatform());

@@ -16,6 +16,7 @@ it.each([
     "My Berth",
     /^berth: BERTH_NAME is My Berth: set it to a small letter and up to 11 small letters, digits and dashes\.$/,
   ],
+  ["BERTH_SANDBOX_PORT", "x", /^berth: BERTH_SANDBOX_PORT is x: set it to a port from 30000 to 32767\.$/],
 ])("says in one sentence what is wrong with %s", async (variable, value, sentence) => {
   const options = { cwd: root, env: { [variable]: value }, reject: false } as const;
   const { exitCode, stderr } = await execa("node", ["local/main.ts", "env"], options);

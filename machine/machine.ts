@@ -74,6 +74,8 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
     registry: `127.0.0.1:${registryPort}`,
     /** One of those that Kubernetes gives to Services. */
     apiNodePort: port("BERTH_API_PORT", 30_080, 30_000, 32_767),
+    /** Another of them, for the ports of sessions. */
+    sandboxNodePort: port("BERTH_SANDBOX_PORT", 30_090, 30_000, 32_767),
   };
 }
 

@@ -2,12 +2,12 @@
 import { type Browser, chromium } from "playwright-core";
 import { PNG } from "pngjs";
 
-/** Starts Chromium; nothing that would speak to the outside on its own is on. */
-export function launch(): Promise<Browser> {
+/** Starts Chromium; nothing that would speak to the outside on its own is on. `more` are further arguments. */
+export function launch(...more: string[]): Promise<Browser> {
   const quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"];
   return chromium.launch({
     executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-sync", ...quiet],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-sync", ...quiet, ...more],
   });
 }
 

@@ -236,6 +236,52 @@ test.each<[string, Record<string, unknown>, string]>([
   expect(faultsOf(values)).toEqual([line]);
 });
 
+test.each([
+  ["https://*.sandbox.example.org", "https://berth.example.com", {}],
+  ["https://*.berth.co.uk", "https://example.co.uk", {}],
+  ["http://*.localhost:30090", "http://127.0.0.1:30080", {}],
+  ["https://*.one.vercel.app", "https://two.vercel.app", {}], // a public suffix of a provider's
+  ["https://sandbox.example.com", "https://berth.example.com", {}],
+  ["http://192.0.2.7:30090", "http://192.0.2.7:30080", {}],
+])("sessions' ports may be at %s where the API is at %s", (sandboxUrl, publicUrl, values) => {
+  expect(faultsOf({ sandboxUrl, publicUrl, ...values })).toBeUndefined();
+});
+
+const shares = (domain: string, host: string) =>
+  `shares the domain ${domain} with the API's host ${host}: a session's page could set cookies for ${domain}, which the API's host would get; name a domain that is no part of ${domain}`;
+const noUrl = "is not an http or https URL of a host and no path, for example https://*.sandbox.example.org";
+
+test.each([
+  ["https://*.example.com", "https://berth.example.com", {}, shares("example.com", "berth.example.com")],
+  ["https://*.sandbox.example.com", "https://berth.example.com", {}, shares("example.com", "berth.example.com")],
+  ["https://*.sandbox.example.com", "https://example.com", {}, shares("example.com", "example.com")],
+  [
+    "https://*.s.example.org",
+    "https://192.0.2.7",
+    { ingress: { controller: "nginx", hosts: ["a.example.com", "*.example.org"] } },
+    shares("example.org", "*.example.org"),
+  ],
+  [
+    "https://berth.example.com/",
+    "https://berth.example.com",
+    {},
+    "has the origin of publicUrl, so that sessions' pages would be pages of the API",
+  ],
+  [
+    "https://berth.example.com:8443",
+    "https://berth.example.com",
+    { ingress: { controller: "nginx" } },
+    "has a host of the API's, where the Ingress can't tell the two apart; name another",
+  ],
+  ["https://*.192.0.2.7", "https://berth.example.com", {}, noUrl],
+  ["https://a.*.example.org", "https://berth.example.com", {}, noUrl],
+  ["https://*.example.org/path", "https://berth.example.com", {}, noUrl],
+  ["ftp://*.example.org", "https://berth.example.com", {}, noUrl],
+  ["*.example.org", "https://berth.example.com", {}, noUrl],
+])("sessions' ports can't be at %s where the API is at %s", (sandboxUrl, publicUrl, values, rule) => {
+  expect(faultsOf({ sandboxUrl, publicUrl, ...values })).toEqual([`sandboxUrl: "${sandboxUrl}" ${rule}`]);
+});
+
 test("all faults are told at once", () => {
   expect(faultsOf({ publicUrl: "berth", tenants: [{ name: "Acme", quota: { pods: -1, cpu: "1" } }] })).toEqual([
     'publicUrl: "berth" is not an http or https URL',

@@ -18,6 +18,7 @@ import {
   trustedProxies,
   webhooksToPrivateAddresses,
 } from "./runtime.ts";
+import { apart, sandboxUrl } from "./sandbox.ts";
 import { url } from "./scalars.ts";
 import { postgres, protectData, redis } from "./stores.ts";
 import { tenants } from "./tenant.ts";
@@ -63,6 +64,11 @@ const keys = z.strictObject({
       "Whether every node gets the sessions' image ahead (DaemonSet `image-puller`), before a session needs it.",
     ),
   publicUrl: url.describe("The address at which users reach the API, for example https://berth.example.com."),
+  sandboxUrl: sandboxUrl
+    .default(null)
+    .describe(
+      "Where the ports of sessions are reached (docs/ports.md): https://*.sandbox.example.org, by wildcard DNS, gives each port a host of its own; without a `*` each is a path of one host. It shares neither origin nor domain with `publicUrl`. Null: ports have no address.",
+    ),
   adoptExisting: z
     .boolean()
     .default(false)
@@ -132,7 +138,7 @@ const keys = z.strictObject({
   tenants: tenants.default([]).describe("Who may start sessions: one entry per tenant."),
 });
 
-export const configSchema = keys.check(measurable, connectable);
+export const configSchema = keys.check(measurable, connectable, apart);
 
 /** The stack's config with all defaults filled in. */
 export type Config = z.output<typeof configSchema>;

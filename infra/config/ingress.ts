@@ -44,6 +44,12 @@ export const ingress = z
         "Names under which users reach the API; without it the host of `publicUrl`, any where that is an IP address.",
       ),
     tls: tls.nullable().prefault({}).describe("The certificate; null where TLS ends before the ingress."),
+    sandboxTls: tls
+      .nullable()
+      .prefault({ secretName: "sandbox-tls" })
+      .describe(
+        "The certificate for the host of `sandboxUrl`, with its `*`, which cert-manager gets by DNS-01 only; null where TLS ends before the ingress.",
+      ),
     controllerNamespace: name
       .nullable()
       .default(null)

@@ -76,6 +76,11 @@ export const api = z.strictObject({
     .max(32767, { error: "is above 32767" })
     .optional()
     .describe("Makes the Service a NodePort on this port; for clusters without an ingress."),
+  sandboxNodePort: wholeNumber
+    .min(30000, { error: "is below 30000" })
+    .max(32767, { error: "is above 32767" })
+    .optional()
+    .describe("The same for what `sandboxUrl` names, beside `nodePort`."),
 });
 
 export const worker = z.strictObject({

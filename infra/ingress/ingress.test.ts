@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { parseConfig } from "../config/config.ts";
 import type { IngressConfig } from "../config/ingress.ts";
 import { traefikMiddlewares } from "./controllers.ts";
-import { annotations, ingressSpec } from "./ingress.ts";
+import { annotations, ingressSpec, sandboxIngressSpec } from "./ingress.ts";
 
 const required = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
 
@@ -97,4 +97,17 @@ test("cert-manager is told which issuer fills the Secret; annotations of one's o
     "cert-manager.io/cluster-issuer": "letsencrypt",
     ...own,
   });
+});
+
+test("sessions' ports have an Ingress of their own: their host with its *, all paths, a certificate of its own", () => {
+  const backend = { service: { name: "api", port: { name: "sandbox" } } };
+  const config = configOf({ controller: "nginx" });
+  expect(sandboxIngressSpec(config, "https://*.sandbox.example.org")).toEqual({
+    ingressClassName: "nginx",
+    tls: [{ hosts: ["*.sandbox.example.org"], secretName: "sandbox-tls" }],
+    rules: [{ host: "*.sandbox.example.org", http: { paths: [{ path: "/", pathType: "Prefix", backend }] } }],
+  });
+  const plain = sandboxIngressSpec(configOf({ controller: "nginx", sandboxTls: null }), "http://sandbox.example.org");
+  expect(plain.rules[0]?.host).toBe("sandbox.example.org");
+  expect(plain).not.toHaveProperty("tls");
 });

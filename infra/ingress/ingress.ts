@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { IngressConfig } from "../config/ingress.ts";
+import { sandboxHost } from "../config/sandbox.ts";
 import { labels } from "../kubernetes/labels.ts";
 import { haproxyAnnotations, nginxAnnotations, traefikAnnotations, traefikMiddlewares } from "./controllers.ts";
 
@@ -10,12 +11,17 @@ export interface IngressArgs extends IngressConfig {
   namespace: pulumi.Input<string>;
   /** Its host is served where the config names none. */
   publicUrl: string;
+  /** Where sessions' ports are reached; null for nowhere. */
+  sandboxUrl: string | null;
 }
 
 /** What people and programs outside ask for. Health and metrics, which the API serves on the same port, stay inside. */
 export const publicPaths = ["/v1", "/desktop"];
 
-/** The way in from outside: the Ingress `api`, which leads to port 80 of the Service `api`, WebSockets included. */
+/**
+ * The way in from outside: the Ingress `api`, which leads to port 80 of the Service `api`, WebSockets included, and the Ingress
+ * `sandbox` for sessions' ports, which leads to its port 3003.
+ */
 export class Ingress extends pulumi.ComponentResource {
   constructor(name: string, args: IngressArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Ingress", name, {}, opts);
@@ -33,19 +39,24 @@ export class Ingress extends pulumi.ComponentResource {
           { parent: this },
         ),
     );
-    new k8s.networking.v1.Ingress(
-      name,
-      {
-        metadata: {
-          name,
-          namespace,
-          labels: labels("ingress"),
-          annotations: pulumi.output(namespace).apply((platform) => annotations(args, platform)),
+    const make = (name: string, config: IngressConfig, spec: ReturnType<typeof ingressSpec>) =>
+      new k8s.networking.v1.Ingress(
+        name,
+        {
+          metadata: {
+            name,
+            namespace,
+            labels: labels("ingress"),
+            annotations: pulumi.output(namespace).apply((platform) => annotations(config, platform)),
+          },
+          spec,
         },
-        spec: ingressSpec(args, args.publicUrl),
-      },
-      { parent: this, dependsOn: middlewares },
-    );
+        { parent: this, dependsOn: middlewares },
+      );
+    make(name, args, ingressSpec(args, args.publicUrl));
+    if (args.sandboxUrl !== null) {
+      make("sandbox", { ...args, tls: args.sandboxTls }, sandboxIngressSpec(args, args.sandboxUrl));
+    }
     this.registerOutputs();
   }
 }
@@ -63,6 +74,17 @@ export function ingressSpec(config: IngressConfig, publicUrl: string) {
     ingressClassName: config.className ?? config.controller,
     ...(config.tls && { tls: [{ ...(hosts.length > 0 && { hosts }), secretName: config.tls.secretName }] }),
     rules: hosts.length > 0 ? hosts.map((host) => ({ host, http })) : [{ http }],
+  };
+}
+
+/** The host of sessions' ports, with its `*`, by a certificate of its own. All paths are theirs. */
+export function sandboxIngressSpec(config: IngressConfig, sandboxUrl: string) {
+  const host = sandboxHost(sandboxUrl);
+  const backend = { service: { name: "api", port: { name: "sandbox" } } };
+  return {
+    ingressClassName: config.className ?? config.controller,
+    ...(config.sandboxTls && { tls: [{ hosts: [host], secretName: config.sandboxTls.secretName }] }),
+    rules: [{ host, http: { paths: [{ path: "/", pathType: "Prefix", backend }] } }],
   };
 }
 

@@ -56,7 +56,16 @@ const toStore = (external: ExternalStore | null, bundled: Record<string, string>
 /** What the config says of places outside the platform. */
 export type Reachable = Pick<
   Config,
-  "postgres" | "redis" | "egress" | "ingress" | "prometheus" | "adapter" | "autoscaler" | "keda" | "grafana"
+  | "postgres"
+  | "redis"
+  | "egress"
+  | "ingress"
+  | "sandboxUrl"
+  | "prometheus"
+  | "adapter"
+  | "autoscaler"
+  | "keda"
+  | "grafana"
 >;
 
 /**
@@ -81,7 +90,7 @@ export function platformPolicies(
   return {
     "deny-all": denyAll,
     "allow-dns": allowDns,
-    "api-ingress": allowIngress(api, tcp(3000, 3001), users),
+    "api-ingress": allowIngress(api, tcp(3000, 3001, ...(config.sandboxUrl === null ? [] : [3003])), users),
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
     "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toSessions], toKubernetes, toOthers)),
     "api-metrics-ingress": allowIngress(api, tcp(3000), [pods(prometheus)]),

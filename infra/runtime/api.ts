@@ -10,20 +10,24 @@ import { askPrometheus, requestsPerSecond } from "../monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /** The part `api` of the config has the defaults. */
-export type ApiArgs = RuntimeArgs & ApiConfig & { autoscaler: Autoscaler };
+export type ApiArgs = RuntimeArgs & ApiConfig & { autoscaler: Autoscaler; sandboxUrl: string | null };
+
+/** Of its pods and its Service: sessions' ports. */
+export const sandboxPort = 3003;
 
 /** The API's ServiceAccount; each tenant's namespace gives it a Role for logs. */
 export const apiServiceAccount = "api";
 
 /**
  * The HTTP API: Deployment, autoscaler and Service `api`, port 80 for HTTP, 3001 for WebSocket, 3002 for what runs in
- * the sessions' pods.
+ * the sessions' pods, and 3003 for sessions' ports where the stack has an address for them.
  */
 export class Api extends pulumi.ComponentResource {
   constructor(name: string, args: ApiArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Api", name, {}, opts);
     const parent = { parent: this };
-    const { platform, nodePort, autoscaling, autoscaler } = args;
+    const { platform, nodePort, sandboxNodePort, autoscaling, autoscaler } = args;
+    const sandbox = args.sandboxUrl === null ? {} : { sandbox: sandboxPort };
     const { requestScale } = platform.pods;
     const metadata = { name, namespace: platform.namespace, labels: labels("api") };
     const account = new k8s.core.v1.ServiceAccount(
@@ -47,7 +51,7 @@ export class Api extends pulumi.ComponentResource {
             account: account.metadata.name,
             // The preStop pause, 25 s for open requests, and a margin.
             gracePeriodSeconds: 40,
-            ports: { http: 3000, websocket: 3001, session: 3002 },
+            ports: { http: 3000, websocket: 3001, session: 3002, ...sandbox },
             probes: probes(args.readinessFailures),
             // Time for every node to stop sending, before the process closes its ports.
             lifecycle: { preStop: { sleep: { seconds: 5 } } },
@@ -72,12 +76,18 @@ export class Api extends pulumi.ComponentResource {
       {
         metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } },
         spec: {
-          type: nodePort === undefined ? "ClusterIP" : "NodePort",
+          type: nodePort === undefined && sandboxNodePort === undefined ? "ClusterIP" : "NodePort",
           selector: selector("api"),
           ports: [
             { name: "http", port: 80, targetPort: "http", ...(nodePort === undefined ? {} : { nodePort }) },
             { name: "websocket", port: 3001, targetPort: "websocket" },
             { name: "session", port: 3002, targetPort: "session" },
+            ...Object.entries(sandbox).map(([name, port]) => ({
+              name,
+              port,
+              targetPort: name,
+              ...(sandboxNodePort !== undefined && { nodePort: sandboxNodePort }),
+            })),
           ],
         },
       },

@@ -14,6 +14,7 @@ import { tenantsGeneration } from "../tenants/tenants-generation.ts";
 type Told = Pick<
   Config,
   | "publicUrl"
+  | "sandboxUrl"
   | "logLevel"
   | "limits"
   | "trustedProxies"
@@ -169,6 +170,7 @@ function variables(args: SettingsArgs, images: { agent: string; berthd: string }
     AGENT_IMAGE_HAS_BERTHD: String(args.images.agent === null),
     BERTHD_IMAGE: images.berthd,
     PUBLIC_URL: args.publicUrl,
+    ...(args.sandboxUrl !== null && { SANDBOX_URL: args.sandboxUrl, SANDBOX_PORT: "3003" }),
     LOG_LEVEL: args.logLevel,
     RATE_LIMIT_PER_MINUTE: String(limits.ratePerMinute),
     BACKLOG_LIMIT: String(limits.backlog),

@@ -7,7 +7,7 @@ import { files } from "./configs.ts";
 import type { ClusterDaemon } from "./daemons.ts";
 import { etc, etcdDir, kubeletDir, pki } from "./layout.ts";
 
-const { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, serviceCidr } = machine;
+const { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, sandboxNodePort, serviceCidr } = machine;
 
 /** Arguments as a record: `--name=value`. */
 const flags = (values: Record<string, string>) => Object.entries(values).map(([name, value]) => `--${name}=${value}`);
@@ -46,6 +46,7 @@ const forwardProgram = fileURLToPath(new URL("forward.ts", import.meta.url));
 const forwarded = [
   { listen: registryPort, host: "127.0.0.1", port: registryPort },
   { listen: apiNodePort, host: nodeIp, port: apiNodePort },
+  { listen: sandboxNodePort, host: nodeIp, port: sandboxNodePort },
 ];
 
 /** What programs of this machine reach on loopback, as Docker pushes to no other address in plain text. */

@@ -12,7 +12,7 @@ import { kubectl } from "./kubectl.ts";
 import { nodePid, runInNode } from "./node.ts";
 import { TestNamespace } from "./testing.ts";
 
-const { apiNodePort, machineIp, nodeIp, podCidr, registry, serviceCidr } = machine;
+const { apiNodePort, machineIp, nodeIp, podCidr, registry, sandboxNodePort, serviceCidr } = machine;
 
 /** The listening sockets of a network (default: this machine's), with the processes that hold them. */
 async function listening(network: string[] = []): Promise<{ local: string; pids: number[] }[]> {
@@ -42,7 +42,8 @@ test("the daemons listen in the node only, on loopback and its own address", asy
 
   const pids = components.map((component) => pidOf(component));
   const onMachine = (await listening()).filter((socket) => socket.pids.some((pid) => pids.includes(pid)));
-  expect(onMachine.map(({ local }) => local).sort()).toEqual([`127.0.0.1:${apiNodePort}`, registry].sort());
+  const expected = [`127.0.0.1:${apiNodePort}`, `127.0.0.1:${sandboxNodePort}`, registry];
+  expect(onMachine.map(({ local }) => local).sort()).toEqual(expected.sort());
 });
 
 /** How a connection from the machine itself ends. */

@@ -8,7 +8,7 @@ import { execa } from "execa";
 import { machine } from "../../machine/machine.ts";
 import { pidOf } from "../lib/process.ts";
 
-const { apiNodePort, bridge, cacheDir, name, registryPort, stateDir } = machine;
+const { apiNodePort, bridge, cacheDir, name, registryPort, sandboxNodePort, stateDir } = machine;
 
 export interface Machine {
   platform: string;
@@ -32,7 +32,7 @@ export interface Machine {
 }
 
 export async function inspect(): Promise<Machine> {
-  const ports = pidOf("node") === undefined ? [registryPort, apiNodePort] : [];
+  const ports = pidOf("node") === undefined ? [registryPort, apiNodePort, sandboxNodePort] : [];
   const isTaken = await Promise.all(ports.map((port) => cannotOpen(port)));
   return {
     platform: process.platform,

@@ -5,7 +5,7 @@ import { installGo } from "../lib/go.ts";
 import { UserError } from "../lib/steps.ts";
 import { inspect, type Machine } from "./machine.ts";
 
-const { apiNodePort, network, registryPort } = machine;
+const { apiNodePort, network, registryPort, sandboxNodePort } = machine;
 
 const gib = 2 ** 30;
 
@@ -20,6 +20,7 @@ const memory = 6 * gib;
 const ports: Record<number, { what: string; variable: string }> = {
   [registryPort]: { what: "the registry", variable: "BERTH_REGISTRY_PORT" },
   [apiNodePort]: { what: "Berth's API", variable: "BERTH_API_PORT" },
+  [sandboxNodePort]: { what: "the ports of sessions", variable: "BERTH_SANDBOX_PORT" },
 };
 
 /** Throws a UserError for the first thing that stands in the way, saying what to do about it. Changes nothing. */

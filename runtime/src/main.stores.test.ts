@@ -21,6 +21,7 @@ import {
   tenant,
   tenantsFile,
 } from "./testing/fixtures.ts";
+import { freePorts } from "./testing/ports.ts";
 import { build, dist, environment, kubeconfig, runProgram } from "./testing/program.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -175,6 +176,28 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
   // Nobody is left who keeps one, so the time that clients have to let go is not waited for (http.test.ts).
   expect(logged().find(({ msg }) => msg === "connections that clients keep")).toMatchObject({ connections: 0 });
   expect(logged().at(-1)).toMatchObject({ msg: "bye", role: "api" });
+});
+
+test("with an address for them, the API serves sessions' ports at a port of its own, and lets go of it at its end", async () => {
+  const [port = 0] = await freePorts(1);
+  const { env, url } = await open({ SANDBOX_URL: "http://*.localhost:30090", SANDBOX_PORT: String(port) });
+  const { child, says, exit } = runProgram(["api"], env);
+  await says("listening");
+  const host = "8000-6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11.localhost:30090";
+  const ask = async (headers: Record<string, string>) => {
+    const [response] = (await once(
+      get({ port, host: "127.0.0.1", path: "/v1/openapi.json", headers }),
+      "response",
+    )) as [IncomingMessage];
+    response.resume();
+    return response.statusCode;
+  };
+  expect(await ask({ host })).toBe(401);
+  expect(await ask({ host, "x-berth-token": keyOf("acme") })).toBe(404);
+  expect(await ask({ host: "127.0.0.1" })).toBe(404); // nothing of the API's is there
+  expect((await call(url("/.berth/open"))).status).toBe(404);
+  child.kill("SIGTERM");
+  expect(await exit).toBe(0);
 });
 
 test("on SIGTERM the worker finishes the job that it has, takes no other, and ends with 0", async () => {

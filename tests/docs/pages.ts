@@ -220,6 +220,26 @@ done; true`,
       'curl -H "$auth" "$S/metrics"': { shows: /"memory":/ },
     },
   },
+  "docs/ports.md": {
+    shell: "plain",
+    last: 'curl -H "$auth" -X DELETE "$S"',
+    commands: {
+      'eval "$(npm run -s env)"': {},
+      "URL=$(": {},
+      "KEY=$(": {},
+      'auth="authorization: Bearer $KEY"': {},
+      'ID=$(curl -H "$auth" -H "$json"': {},
+      "S=$URL/v1/sessions/$ID": {},
+      'curl -H "$auth" -H "$json" "$S/processes"': { shows: /"id":/ },
+      'curl -H "$auth" "$S/ports"': {
+        given: 'until curl -H "$auth" "$S/ports" | grep -q \'"port":8000\'; do :; done',
+        shows: /"port":8000,.*"url":"http:/,
+      },
+      "P=http://8000-$ID.localhost:30090/": {},
+      'curl --resolve "*:30090:127.0.0.1"': { shows: /Directory listing/ },
+      'curl -H "$auth" -H "$json" "$S/ports/8000/links"': { shows: /"url":".*ticket=.*"token":/ },
+    },
+  },
   "docs/monitoring.md": {
     shell: "stack",
     commands: {

@@ -10,6 +10,7 @@ export const env = {
   BERTH_NETWORK: "10.213.0.0/16",
   BERTH_REGISTRY_PORT: "5013",
   BERTH_API_PORT: "30093",
+  BERTH_SANDBOX_PORT: "30094",
 };
 
 /** Runs a program of the checkout for it. What the program writes is shown. */

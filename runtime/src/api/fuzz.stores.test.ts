@@ -235,7 +235,7 @@ function goodPath(
   changes: { path?: Record<string, string>; query?: [string, string][] } = {},
 ): string {
   const [id = ""] = ids;
-  const known = { id, process: "1", tenant: "acme", ticket: id, link: id, connection: id };
+  const known = { id, process: "1", port: "8000", tenant: "acme", ticket: id, link: id, connection: id };
   const parts: Record<string, string> = { ...known, ...changes.path };
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? "");
   const needed = parameters

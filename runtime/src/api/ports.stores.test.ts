@@ -20,7 +20,13 @@ test("a port is listed while a program listens on it, and berthd's own are not",
   onTestFinished(() => void server.close());
   await until("it is listed", 30, async () => (await ports()).includes(port));
   const { items } = (await list()).json;
-  expect(items).toContainEqual({ port, address: "127.0.0.1", pid: process.pid, program: expect.any(String) });
+  expect(items).toContainEqual({
+    port,
+    address: "127.0.0.1",
+    pid: process.pid,
+    program: expect.any(String),
+    url: null,
+  });
   server.close();
   await until("it is not listed any more", 30, async () => !(await ports()).includes(port));
   expect((await list(keyOf("beta"))).status).toBe(404);

@@ -8,3 +8,6 @@ export const POD_IMAGES = Symbol("POD_IMAGES");
 
 /** How many of a tenant's sessions may wait in the queue. */
 export const BACKLOG_LIMIT = Symbol("BACKLOG_LIMIT");
+
+/** Where sessions' ports are reached: a SandboxUrl, or null where the stack has none. */
+export const SANDBOX_URL = Symbol("SANDBOX_URL");

@@ -66,6 +66,7 @@ test("all faults at once, a line each", () => {
     MAX_STARTING: "0",
     BACKLOG_LIMIT: "many",
     OIDC_ISSUER: "https://login.example",
+    SANDBOX_URL: "https://x.example/path",
     OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318",
     SECRETS_DIR: secrets({ "redis-password": "", "token-key": "short" }),
   };
@@ -77,6 +78,7 @@ test("all faults at once, a line each", () => {
     "REDIS_TLS: must be true or false",
     "HTTP_PORT: must be a port number",
     "PUBLIC_URL: must be an http or https address",
+    "SANDBOX_URL: must have a host, and nothing behind it but a port",
     "BACKLOG_LIMIT: must be a number of sessions",
     "MAX_STARTING: must be at least 1",
     "OIDC_AUDIENCE: must be set where OIDC_ISSUER is",
@@ -84,6 +86,16 @@ test("all faults at once, a line each", () => {
     expect.stringMatching(/^secret file redis-password in .*: must not be empty$/),
     expect.stringMatching(/^secret file token-key in .*: must have at least 32 characters$/),
   ]);
+});
+
+test.each([
+  ["http://127.0.0.1:30080", "must not have the origin of PUBLIC_URL: sessions' pages would be pages of the API"],
+  ["ftp://*.example", "must be an http or https address"],
+  ["https://a.*.example", "must have its * as the first part of the host, like https://*.sandbox.example.org"],
+  ["https://*.127.0.0.1", "must be an http or https address"],
+])("the ports of sessions can't be at %s", (SANDBOX_URL, rule) => {
+  const faults = faultsOf(() => loadConfig({ ...needed, SECRETS_DIR: secrets(allSecrets), SANDBOX_URL }));
+  expect(faults).toEqual([`SANDBOX_URL: ${rule}`]);
 });
 
 test("migrations need the database only", () => {

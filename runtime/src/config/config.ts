@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { faultOfSandboxUrl, SandboxUrl } from "../domain/sandboxUrl.ts";
 import type { PodImages } from "../domain/sessionImages.ts";
 import { firstKeyId, TokenKeys } from "./tokenKeys.ts";
 
@@ -84,6 +85,16 @@ export const Variables = z.object({
   BERTHD_IMAGE: text,
   /** The address users reach the API at, used in links. Required, e.g. http://127.0.0.1:30080. */
   PUBLIC_URL: address,
+  /** Where sessions' ports are reached (API role), e.g. https://*.sandbox.example.org. Default: nowhere. */
+  SANDBOX_URL: z
+    .string()
+    .check((check) => {
+      const fault = faultOfSandboxUrl(check.value);
+      if (fault !== undefined) check.issues.push({ code: "custom", input: check.value, message: fault });
+    })
+    .optional(),
+  /** Port for sessions' ports, where SANDBOX_URL is set (API role). Default 3003. */
+  SANDBOX_PORT: port(3003),
   /** Seconds a session may take from `starting` to `running` before it fails. Default 300. */
   START_TIMEOUT_SECONDS: atLeastOne("a number of seconds", 300),
   /** Requests that one key may make per minute. Default 600. */
@@ -115,6 +126,17 @@ const WithOidc = Variables.refine(
   {
     path: ["OIDC_AUDIENCE"],
     error: "must be set where OIDC_ISSUER is",
+    when: () => true,
+  },
+).refine(
+  ({ SANDBOX_URL, PUBLIC_URL }) =>
+    SANDBOX_URL === undefined ||
+    PUBLIC_URL === undefined ||
+    faultOfSandboxUrl(SANDBOX_URL) !== undefined ||
+    !new SandboxUrl(SANDBOX_URL).servesOrigin(PUBLIC_URL),
+  {
+    path: ["SANDBOX_URL"],
+    error: "must not have the origin of PUBLIC_URL: sessions' pages would be pages of the API",
     when: () => true,
   },
 );

@@ -9,7 +9,7 @@ export interface Actor {
 }
 
 /** What people do in a session, which changes no state of it: lines of the audit trail beside those of changes. */
-export const uses = ["command", "process", "file", "desktop", "ticket", "log"] as const;
+export const uses = ["command", "process", "file", "desktop", "ticket", "log", "port"] as const;
 export type Use = (typeof uses)[number];
 
 /** Whether webhooks get events of the type. Of what people do in a session they get commands alone: the rest may be thousands. */

@@ -20,10 +20,12 @@ export const perTicket = (id: string): Limit => ({
   refusal: full("The ticket", ofTicket, "desktops"),
 });
 
-export const perSession = (id: string, kind: "desktop" | "exec"): Limit => ({
+const kinds = { desktop: "desktops", exec: "commands", port: "WebSockets to its ports" };
+
+export const perSession = (id: string, kind: keyof typeof kinds): Limit => ({
   of: `session:${id}:${kind}`,
   places: ofSession,
-  refusal: full("The session", ofSession, kind === "exec" ? "commands" : "desktops"),
+  refusal: full("The session", ofSession, kinds[kind]),
 });
 
 export const viewersPerSession = (id: string): Limit => ({
@@ -34,5 +36,9 @@ export const viewersPerSession = (id: string): Limit => ({
 
 export function perTenant({ name, maxSessions }: Tenant): Limit {
   const places = Math.max(ofTenantAtLeast, ofTenantPerSession * maxSessions);
-  return { of: `tenant:${name}`, places, refusal: full("The tenant", places, "desktops and commands") };
+  return {
+    of: `tenant:${name}`,
+    places,
+    refusal: full("The tenant", places, "desktops, commands and WebSockets to ports"),
+  };
 }

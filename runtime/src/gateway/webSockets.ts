@@ -197,7 +197,7 @@ function sendAway(client: WebSocket, code: number, why: string): void {
 }
 
 /** Answers the upgrade by HTTP and ends the connection. */
-function refuse(socket: Duplex, error: unknown, problem: ProblemBody): void {
+export function refuse(socket: Duplex, error: unknown, problem: ProblemBody): void {
   const body = JSON.stringify(problem);
   const retryAfter = retryAfterOf(error, problem);
   socket.end(

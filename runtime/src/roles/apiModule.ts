@@ -9,6 +9,7 @@ import { Authenticator } from "../api/access/authenticator.ts";
 import { CallerGuard } from "../api/access/callerGuard.ts";
 import { FileLinks } from "../api/access/fileLinks.ts";
 import { Oidc } from "../api/access/oidc.ts";
+import { PortTokens } from "../api/access/portTokens.ts";
 import { RateLimit } from "../api/access/rateLimit.ts";
 import { Revocations } from "../api/access/revocations.ts";
 import { Tickets } from "../api/access/tickets.ts";
@@ -20,16 +21,19 @@ import { openApiDocument } from "../api/openApi.ts";
 import { OPEN_API, OpenApiController } from "../api/openApiController.ts";
 import { PageController } from "../api/pageController.ts";
 import { SessionPods } from "../api/sessionPods.ts";
-import { BACKLOG_LIMIT, POD_IMAGES, PUBLIC_URL } from "../api/tokens.ts";
+import { BACKLOG_LIMIT, POD_IMAGES, PUBLIC_URL, SANDBOX_URL } from "../api/tokens.ts";
 import { WaitForRunning } from "../api/waitForRunning.ts";
 import { tokensOf } from "../channel/token.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import { type Config, podImages } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
+import { SandboxUrl } from "../domain/sandboxUrl.ts";
 import { DesktopGateway } from "../gateway/desktopGateway.ts";
 import { ExecGateway } from "../gateway/execGateway.ts";
 import { Places } from "../gateway/places.ts";
+import { PortGateway } from "../gateway/ports/portGateway.ts";
+import { portGateway } from "../gateway/ports/ports.ts";
 import { ProcessGateway } from "../gateway/processGateway.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
 import { PodServices } from "../pod/podServices.ts";
@@ -110,6 +114,11 @@ export function apiModule(
   const sessionPods = new SessionPods(queries, commands, services);
   const parts = { queries, access, activity, logger };
   const trusted = proxyAddr.compile(config.TRUSTED_PROXIES);
+  const addressOf = (request: IncomingMessage) => proxyAddr(request, trusted);
+  const portTokens = new PortTokens(config.tokenKeys);
+  const url = config.SANDBOX_URL === undefined ? null : new SandboxUrl(config.SANDBOX_URL);
+  const ported = { ...parts, tokens: portTokens, redis, pods: sessionPods, revocations, places, metrics, addressOf };
+  const ports = url && portGateway({ ...ported, url });
   const webSockets = new WebSockets({
     gateways: [
       new DesktopGateway({
@@ -121,7 +130,7 @@ export function apiModule(
       new ProcessGateway({ access, pods: sessionPods, logger }),
       new ExecGateway({ access, tenants, pods: sessionPods, logger }),
     ],
-    addressOf: (request: IncomingMessage) => proxyAddr(request, trusted),
+    addressOf,
     places,
     revocations,
     connections,
@@ -161,6 +170,9 @@ export function apiModule(
       { provide: OpenConnections, useValue: connections },
       { provide: Grants, useValue: grants },
       { provide: PUBLIC_URL, useValue: config.PUBLIC_URL },
+      { provide: SANDBOX_URL, useValue: url },
+      { provide: PortTokens, useValue: portTokens },
+      { provide: PortGateway, useValue: ports },
       { provide: POD_IMAGES, useValue: podImages(config) },
       { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },
       { provide: OPEN_API, useValue: openApiDocument(controllers) },

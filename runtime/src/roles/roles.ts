@@ -13,6 +13,7 @@ import { createChannel } from "../channel/channel.ts";
 import { OwnerWait } from "../channel/ownerWait.ts";
 import { type Config, ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
+import { PortGateway } from "../gateway/ports/portGateway.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
 import { Claims } from "../queue/claims.ts";
 import { connectRedis } from "../queue/redis.ts";
@@ -61,6 +62,8 @@ async function runApi(): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     websockets.once("error", reject).listen(config.WEBSOCKET_PORT, "0.0.0.0", resolve);
   });
+  const ports = app.get<PortGateway | null>(PortGateway);
+  await ports?.listen(config.SANDBOX_PORT);
   const { database } = connections;
   const owners = new OwnerWait((ids) => ownedOf(database, ids), logger);
   const unlisten = app.get(Claims).listen((id) => owners.claimed(id));
@@ -78,7 +81,7 @@ async function runApi(): Promise<void> {
   await channel.listen({ port: config.SESSION_PORT, host: "0.0.0.0" });
   await serve(app, config, connections, logger, {
     letGo: [
-      { name: "streams and WebSockets ended", run: () => endLong(app) },
+      { name: "streams and WebSockets ended", run: () => Promise.all([endLong(app), ports?.end()]) },
       {
         name: "clients let go of their connections",
         run: async () =>
@@ -88,7 +91,7 @@ async function runApi(): Promise<void> {
     closePorts: () => {
       unlisten();
       websockets.close(); // waits for the WebSockets, which are closed after this
-      return channel.close();
+      return Promise.all([channel.close(), ports?.close()]);
     },
   });
 }

@@ -26,6 +26,7 @@ test("migrations run once, however often and by however many they are started", 
     "0015_uses",
     "0016_grants",
     "0017_token_keys",
+    "0018_port_uses",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

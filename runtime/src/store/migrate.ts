@@ -27,6 +27,7 @@ import * as sessionImages from "./migrations/0014_session_images.ts";
 import * as uses from "./migrations/0015_uses.ts";
 import * as grants from "./migrations/0016_grants.ts";
 import * as tokenKeys from "./migrations/0017_token_keys.ts";
+import * as portUses from "./migrations/0018_port_uses.ts";
 
 /** A migration, with `transaction: false` if it runs without one. */
 type Step = Migration & { transaction?: false };
@@ -48,6 +49,7 @@ export const migrations: Record<string, Step> = {
   "0015_uses": uses,
   "0016_grants": grants,
   "0017_token_keys": tokenKeys,
+  "0018_port_uses": portUses,
 };
 
 /** How often it is asked whether another process that migrates is through, in milliseconds. */

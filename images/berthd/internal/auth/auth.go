@@ -54,6 +54,17 @@ func Require(tokens TokenFile, next http.Handler) http.Handler {
 	})
 }
 
+// RequireHeader passes on the calls whose header of that name is one of the tokens, and answers the others with 401.
+func RequireHeader(tokens TokenFile, name string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !tokens.Holds(r.Header.Get(name)) {
+			http.Error(w, "the session's token is needed: "+name, http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 type constantError string
 
 func (e constantError) Error() string { return string(e) }

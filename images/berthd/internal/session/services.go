@@ -34,7 +34,21 @@ func (s *session) handler(roots *files.Roots, platformPorts ...uint16) http.Hand
 	mux.Handle(berthv1connect.NewFileServiceHandler(&files.Service{Roots: roots, Activity: &s.activity}, options...))
 	mux.Handle(berthv1connect.NewPortServiceHandler(&ports.Service{Hidden: hidden, Activity: &s.activity}, options...))
 	mux.Handle(berthv1connect.NewMetricsServiceHandler(&usage.Service{Paths: roots.Paths()}, options...))
-	return auth.Require(s.config.Tokens, mux)
+	return forPortsOr(
+		auth.RequireHeader(s.config.Tokens, ports.TokenHeader, ports.NewProxy(hidden, &s.activity)),
+		auth.Require(s.config.Tokens, mux),
+	)
+}
+
+// forPortsOr tells requests for the session's programs from calls of berthd's services.
+func forPortsOr(programs, services http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ports.ForPorts(r) {
+			programs.ServeHTTP(w, r)
+			return
+		}
+		services.ServeHTTP(w, r)
+	})
 }
 
 // serviceServer speaks HTTP/1.1 and, without TLS, HTTP/2. A caller that has gone without a word is noticed by a ping, so that

@@ -4,6 +4,7 @@ import { Problem } from "../http/problem.ts";
 import { type Authenticator, grantOf } from "./authenticator.ts";
 import { bearer, type CallerInfo, type Right, type TenantCaller } from "./caller.ts";
 import type { FileLink } from "./fileLinks.ts";
+import type { PortPermission } from "./portTokens.ts";
 import type { Rate, RateLimit } from "./rateLimit.ts";
 import type { Ticket } from "./tickets.ts";
 
@@ -20,7 +21,7 @@ export type Known = (caller: CallerInfo, rate: Rate["headers"] | undefined) => v
 
 export class Access {
   constructor(
-    private readonly authenticator: Pick<Authenticator, "identify" | "identifyTicket" | "identifyLink">,
+    private readonly authenticator: Pick<Authenticator, "identify" | "identifyTicket" | "identifyLink" | "holderOf">,
     private readonly rateLimit: Pick<RateLimit, "take" | "takeTicket">,
   ) {}
 
@@ -61,6 +62,22 @@ export class Access {
     const actor = { name: `link:${link.id}`, ...(address !== undefined && { address }) };
     const { credential } = link;
     return { link, caller: { role: "tenant", tenant, scopes: [], actor, credential, grant: grantOf(link) } };
+  }
+
+  /**
+   * Who shows a key or token for a session's port. The gateway bounds how often. Throws a Problem: 401 it is nobody's, 403 it
+   * lacks the right, 429 too many wrong ones came from the address.
+   */
+  async admitToPort(token: string, address: string | undefined): Promise<TenantCaller> {
+    return authorize(await this.authenticator.identify(token, { address }), ["write"]);
+  }
+
+  /** Who has the permission for a session's port. Throws a 401 if what it was made with is no good any more. */
+  admitPermission(permission: PortPermission, address: string | undefined): TenantCaller {
+    const { id, credential } = permission;
+    const tenant = this.authenticator.holderOf(permission);
+    const actor = { name: `link:${id}`, ...(address !== undefined && { address }) };
+    return { role: "tenant", tenant, scopes: [], actor, credential };
   }
 }
 

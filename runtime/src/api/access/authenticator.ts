@@ -5,7 +5,7 @@ import type { Tenant } from "../../domain/tenants.ts";
 import type { Grants } from "../../store/grants.ts";
 import { Problem } from "../http/problem.ts";
 import type { CallerInfo } from "./caller.ts";
-import { keyCredential, lossOf } from "./credential.ts";
+import { type Credential, keyCredential, lossOf } from "./credential.ts";
 import type { FileLink, FileLinks } from "./fileLinks.ts";
 import type { Oidc } from "./oidc.ts";
 import type { RateLimit } from "./rateLimit.ts";
@@ -106,6 +106,15 @@ export class Authenticator {
       }
       return { link, tenant };
     });
+  }
+
+  /** The tenant of a permission that was verified. Throws a 401 if what it was made with is not good any more. */
+  holderOf({ tenant: name, credential }: { tenant: string; credential: Credential }): Tenant {
+    const tenant = this.tenants.get(name);
+    const why =
+      lossOf(credential, this.tenants) ?? (tenant === undefined ? `There is no tenant ${name} any more.` : "");
+    if (tenant === undefined || why !== "") throw new Problem(401, `${why} Ask for a new link.`);
+    return tenant;
   }
 
   async #ticket(token: string, sessionId: string): Promise<{ ticket: Ticket; tenant: Tenant } | undefined> {

@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { portOf, SandboxUrl } from "./sandboxUrl.ts";
+
+const sessionId = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
+const place = { sessionId, port: 8080 };
+
+test("an address that is made is found again: a host for each port, or a path of one host", () => {
+  for (const [text, address, path, prefix] of [
+    ["https://*.sandbox.example.org", `https://8080-${sessionId}.sandbox.example.org/`, "/a?b", ""],
+    ["http://*.localhost:30090", `http://8080-${sessionId}.localhost:30090/`, "/a?b", ""],
+    [
+      "https://s.example.org",
+      `https://s.example.org/${sessionId}/8080/`,
+      `/${sessionId}/8080/a?b`,
+      `/${sessionId}/8080`,
+    ],
+    [
+      "http://192.0.2.7:30090",
+      `http://192.0.2.7:30090/${sessionId}/8080/`,
+      `/${sessionId}/8080/a?b`,
+      `/${sessionId}/8080`,
+    ],
+  ] as const) {
+    const url = new SandboxUrl(text);
+    expect(url.urlOf(place)).toBe(address);
+    expect(url.find(new URL(address).host, path)).toEqual({ ...place, path: "/a?b", prefix });
+    expect(url.find(new URL(address).host.toUpperCase(), path)).toEqual({ ...place, path: "/a?b", prefix });
+  }
+});
+
+test("a path without a slash at its end is the program's root", () => {
+  const url = new SandboxUrl("https://s.example.org");
+  expect(url.find("s.example.org", `/${sessionId}/80`)?.path).toBe("/");
+  expect(url.find("s.example.org", `/${sessionId}/80?x`)?.path).toBe("/?x");
+  expect(url.find("s.example.org", `/${sessionId}/80x`)).toBeUndefined();
+});
+
+test("an origin that may be a port's is told from others", () => {
+  const own = new SandboxUrl("https://*.example.org");
+  expect(own.servesOrigin("https://berth.example.org")).toBe(true);
+  expect(own.servesOrigin("http://berth.example.org")).toBe(false);
+  expect(own.servesOrigin("https://berthexample.org")).toBe(false);
+  expect(new SandboxUrl("http://a.example:1").servesOrigin("http://a.example:2")).toBe(false);
+});
+
+test("ports are written as people write them", () => {
+  expect(["1", "65535"].map(portOf)).toEqual([1, 65_535]);
+  for (const text of ["0", "65536", "022", "-1", "+1", "1e1", "1.0", " 1", "", "x"])
+    expect(portOf(text)).toBeUndefined();
+});

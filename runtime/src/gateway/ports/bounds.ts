@@ -1,0 +1,47 @@
+/** How much of a process one session and one tenant may hold by requests to ports. */
+import { RateLimiterMemory } from "rate-limiter-flexible";
+import { Problem } from "../../api/http/problem.ts";
+
+/** Requests that wait for their answer's end at the same time, at one process. */
+const ofSession = 100;
+const ofTenant = 300;
+
+/** Requests of a tenant in a second, at one process. */
+const perSecond = 500;
+
+export class Bounds {
+  /** Requests that are open, by what they are of. */
+  readonly #open = new Map<string, number>();
+  readonly #rate: RateLimiterMemory;
+
+  constructor(private readonly limits = { ofSession, ofTenant, perSecond }) {
+    this.#rate = new RateLimiterMemory({ points: limits.perSecond, duration: 1 });
+  }
+
+  /** Counts a request; returns what says that it is over. Throws a 429. */
+  async take(tenant: string, sessionId: string): Promise<() => void> {
+    const { ofSession, ofTenant, perSecond } = this.limits;
+    await this.#rate.consume(tenant).catch(() => {
+      throw new Problem(429, `More than ${perSecond} requests to the tenant's ports in a second.`, undefined, 1);
+    });
+    const keys = [`tenant:${tenant}`, `session:${sessionId}`] as const;
+    for (const [key, most, whose] of [
+      [keys[0], ofTenant, "the tenant's"],
+      [keys[1], ofSession, "the session's"],
+    ] as const) {
+      if ((this.#open.get(key) ?? 0) < most) continue;
+      throw new Problem(429, `${most} requests to ${whose} ports are open. Close some of them.`, undefined, 1);
+    }
+    for (const key of keys) this.#open.set(key, (this.#open.get(key) ?? 0) + 1);
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      for (const key of keys) {
+        const left = (this.#open.get(key) ?? 1) - 1;
+        if (left > 0) this.#open.set(key, left);
+        else this.#open.delete(key);
+      }
+    };
+  }
+}

@@ -1,0 +1,548 @@
+/** Ports of sessions by HTTP and WebSocket, in a real berthd on loopback. */
+import { once } from "node:events";
+import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { until } from "@berth/testing/until.ts";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { PortTokens } from "../../api/access/portTokens.ts";
+import type { Config } from "../../config/config.ts";
+import { call, type OpenApi } from "../../testing/api.ts";
+import { buildBerthd, openDescriptors, openSession } from "../../testing/berthd.ts";
+import {
+  adminKey,
+  credentialOf,
+  holdIntervals,
+  keyOf,
+  sha256,
+  tenant,
+  tenantsFile,
+  writeTenants,
+} from "../../testing/fixtures.ts";
+import { freePorts } from "../../testing/ports.ts";
+import { PortGateway } from "./portGateway.ts";
+
+beforeAll(() => buildBerthd().then(() => {}), 600_000);
+
+interface Answer {
+  status: number;
+  headers: IncomingMessage["headers"];
+  body: string;
+}
+
+interface Wanted {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string | Buffer;
+  host?: string;
+}
+
+/** A program of the session on a port of this machine; it ends with the test. */
+async function program(answer: RequestListener, host = "127.0.0.1") {
+  const server = createServer(answer);
+  await once(server.listen(0, host), "listening");
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+const readOnly = { name: "read", sha256: sha256(`${keyOf("acme")}r`), scopes: ["read" as const] };
+const acme = () => tenant("acme", { keys: [{ name: "default", sha256: sha256(keyOf("acme")) }, readOnly] });
+
+/** The API with a session and its ports, which are asked by their names at a port of loopback. */
+async function open(changes: Partial<Config> = {}) {
+  const opened = await openSession({ SANDBOX_URL: "http://*.localhost:3003", ...changes }, [acme(), tenant("beta")]);
+  const gateway = opened.api.app.get(PortGateway);
+  await gateway.listen(0, "127.0.0.1");
+  onTestFinished(() => gateway.close());
+  const at = (gateway.server.address() as AddressInfo).port;
+  const hostOf = (port: number | string, id = opened.id) => `${port}-${id}.localhost:${at}`;
+  const begin = (host: string, path: string, { method = "GET", headers = {} }: Wanted = {}) =>
+    httpRequest({ host: "127.0.0.1", port: at, path, method, headers: { host, ...headers }, agent: false });
+  const ask = async (port: number | string, path = "/", wanted: Wanted = {}): Promise<Answer> => {
+    const request = begin(wanted.host ?? hostOf(port), path, wanted).end(wanted.body);
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    const body = Buffer.concat(await response.toArray()).toString();
+    return { status: response.statusCode ?? 0, headers: response.headers, body };
+  };
+  const link = async (port: number | string, body: object = {}, key?: string) =>
+    call(opened.api, "POST", `/v1/sessions/${opened.id}/ports/${port}/links`, { body, ...(key && { key }) });
+  /** Follows a link's URL as a browser does; returns the answer to it. */
+  const follow = (url: string, headers: Record<string, string> = {}) => {
+    const { pathname, search, host } = new URL(url);
+    return ask(0, pathname + search, { host: host.replace(/:\d+$/, `:${at}`), headers });
+  };
+  const socket = (port: number, headers: Record<string, string>, path = "/") =>
+    new WebSocket(`ws://127.0.0.1:${at}${path}`, ["echo"], { headers: { host: hostOf(port), ...headers } });
+  return { ...opened, gateway, at, hostOf, begin, ask, link, follow, socket };
+}
+
+const withKey = { "x-berth-token": keyOf("acme") };
+const cookieOf = ({ headers }: Answer) => (headers["set-cookie"]?.[0] ?? "").split(";")[0] ?? "";
+
+const trailOf = async (api: OpenApi) =>
+  (await api.store.trail.ofTenant({ tenant: "acme" }, "0", 100)).filter(({ type }) => type === "port");
+
+test("a program is reached by a key, gets the request as it was, and nothing of ours", async () => {
+  const { ask, hostOf } = await open();
+  const seen: IncomingMessage[] = [];
+  const { port } = await program((request, response) => {
+    seen.push(request);
+    let body = "";
+    request
+      .on("data", (data) => (body += data))
+      .on("end", () => {
+        response.writeHead(418, {
+          "set-cookie": ["mine=1; Domain=localhost; Path=/x; HttpOnly", "berth-port=2", "__Host-berth-port=3; Secure"],
+          "clear-site-data": '"cookies"',
+          "strict-transport-security": "max-age=1; includeSubDomains",
+          "x-berth-port": "1",
+          "content-security-policy": "default-src 'self'",
+        });
+        response.end(`got ${body}`);
+      });
+  });
+  const answer = await ask(port, "//a%2F..//b?x=%zz;&y", {
+    method: "POST",
+    body: "hello",
+    headers: {
+      ...withKey,
+      authorization: "Basic abc",
+      cookie: "a=1; berth-port=x; __Host-berth-port=y; b=2",
+      "x-berth-port": "5900",
+      "x-berth-session-token": "x",
+      "x-forwarded-for": "192.0.2.1",
+      forwarded: "for=192.0.2.1",
+    },
+  });
+  expect([answer.status, answer.body]).toEqual([418, "got hello"]);
+  const [request] = seen;
+  expect([request?.method, request?.url]).toEqual(["POST", "//a%2F..//b?x=%zz;&y"]);
+  expect(request?.headers).toMatchObject({
+    host: hostOf(port),
+    authorization: "Basic abc",
+    "x-forwarded-for": "127.0.0.1",
+    "x-forwarded-host": hostOf(port),
+    "x-forwarded-proto": "http",
+  });
+  expect(request?.headers.cookie).toBe("a=1; b=2");
+  expect(JSON.stringify(request?.rawHeaders)).not.toMatch(/x-berth|forwarded"|192\.0\.2\.1/i);
+  expect(answer.headers).toMatchObject({
+    "set-cookie": ["mine=1; Path=/x; HttpOnly"],
+    "x-robots-tag": "noindex",
+    "content-security-policy": "default-src 'self'",
+  });
+  for (const name of ["clear-site-data", "strict-transport-security", "x-berth-port"]) {
+    expect(answer.headers[name]).toBeUndefined();
+  }
+});
+
+test("programs that listen on IPv6 alone are reached too", async () => {
+  const { ask } = await open();
+  const { port } = await program((_request, response) => response.end("six"), "::1");
+  expect((await ask(port, "/", { headers: withKey })).body).toBe("six");
+});
+
+test("who has no right gets a page or a problem, and the program hears of nothing", async () => {
+  const { ask, link, id } = await open();
+  let heard = 0;
+  const { port } = await program((_request, response) => {
+    heard += 1;
+    response.end();
+  });
+  const status = async (headers: Record<string, string>) => (await ask(port, "/", { headers })).status;
+  expect(await status({})).toBe(401);
+  expect(await status({ authorization: `Bearer ${keyOf("acme")}` })).toBe(400);
+  expect(await status({ "x-berth-token": "berth_acme_wrong" })).toBe(401);
+  expect(await status({ "x-berth-token": `${keyOf("acme")}r` })).toBe(403);
+  expect(await status({ "x-berth-token": adminKey })).toBe(403);
+  expect(await status({ "x-berth-token": keyOf("beta") })).toBe(404);
+  expect(await status({ cookie: "berth-port=x" })).toBe(401);
+  const other = (await link(port === 1 ? 2 : port - 1)).json.token;
+  expect(other).toMatch(/^eyJ/);
+  expect(await status({ "x-berth-token": other })).toBe(401);
+  expect(await status({ cookie: `berth-port=${other}` })).toBe(401);
+  expect(heard).toBe(0);
+
+  const page = await ask(port, "/", { headers: { accept: "text/html,*/*" } });
+  expect([page.status, page.headers["content-type"]]).toEqual([401, "text/html; charset=utf-8"]);
+  expect(page.body).toContain("POST /v1/sessions/:id/ports/:port/links");
+  const problem = await ask(port);
+  expect([problem.headers["content-type"], JSON.parse(problem.body).status]).toEqual(["application/problem+json", 401]);
+  expect((await ask(port, "/", { headers: withKey })).status).toBe(200);
+  expect(id).toBeTruthy();
+});
+
+test("a link lets one browser in, by a cookie that the program never sees, and is on record", async () => {
+  const { api, ask, link, follow, id } = await open();
+  const seen: IncomingMessage[] = [];
+  const { port } = await program((request, response) => {
+    seen.push(request);
+    response.end("app");
+  });
+  const made = await link(port, { expiresInSeconds: 60, path: "/a?b=c" });
+  expect(made.status).toBe(201);
+  expect(made.json.url).toMatch(new RegExp(`^http://${port}-${id}\\.localhost:3003/\\.berth/open\\?ticket=`));
+  const opened = await follow(made.json.url);
+  expect([opened.status, opened.headers.location]).toEqual([303, "/a?b=c"]);
+  expect(opened.headers["set-cookie"]).toEqual([
+    expect.stringMatching(/^berth-port=[\w.-]+; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/),
+  ]);
+  expect(opened.headers).toMatchObject({ "referrer-policy": "no-referrer", "cache-control": "no-store" });
+  const again = await follow(made.json.url, { accept: "text/html" });
+  expect([again.status, again.body]).toEqual([401, expect.stringContaining("used already")]);
+  const cookie = `mine=1; ${cookieOf(opened)}`;
+  expect((await ask(port, "/a?b=c", { headers: { cookie } })).body).toBe("app");
+  // Others of the name, which a page elsewhere may have set, do no harm.
+  expect((await ask(port, "/", { headers: { cookie: `berth-port=; berth-port=x; ${cookie}` } })).status).toBe(200);
+  expect(seen.map(({ headers }) => headers.cookie)).toEqual(["mine=1", "mine=1"]);
+  expect((await ask(port, "/", { headers: { "x-berth-token": made.json.token } })).status).toBe(200);
+  // The ticket is no token.
+  const ticket = new URL(made.json.url).searchParams.get("ticket") ?? "";
+  expect((await ask(port, "/", { headers: { cookie: `berth-port=${ticket}` } })).status).toBe(401);
+  const lines = await trailOf(api);
+  expect(lines.map(({ reason }) => reason?.replace(/[0-9a-f-]{36}/, "X"))).toEqual([
+    `makes the link X to the port ${port}`,
+    `opens the port ${port} by the link X`,
+  ]);
+  expect(lines.map(({ actor }) => actor.replace(/[0-9a-f-]{36}/, "X"))).toEqual(["key:default", "link:X"]);
+});
+
+test("a link is not opened by a look ahead, and no path of ours gets to the program", async () => {
+  const { link, follow, ask } = await open();
+  let heard = 0;
+  const { port } = await program((_request, response) => {
+    heard += 1;
+    response.end();
+  });
+  const { url } = (await link(port)).json;
+  expect((await follow(url, { "sec-purpose": "prefetch;prerender" })).status).toBe(503);
+  expect((await follow(url)).status).toBe(303);
+  expect((await ask(port, "/.berth/other", { headers: withKey })).status).toBe(404);
+  expect((await ask(port, "/.berth/open?ticket=x", { method: "POST", headers: withKey })).status).toBe(405);
+  expect(heard).toBe(0);
+});
+
+test("what a link has opened is for the port's own pages: a neighbour's page may lead there and no more", async () => {
+  const { link, follow, ask, hostOf, socket } = await open();
+  const { port, server } = await program((_request, response) => response.end("app"));
+  new WebSocketServer({ server });
+  const cookie = cookieOf(await follow((await link(port)).json.url));
+  const own = `http://${hostOf(port)}`;
+  const neighbour = own.replace(String(port), "1");
+  const status = async (headers: Record<string, string>, method = "GET") =>
+    (await ask(port, "/", { method, headers: { cookie, ...headers } })).status;
+  const document = { "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
+  expect(await status({ "sec-fetch-site": "same-origin", origin: own }, "POST")).toBe(200);
+  expect(await status({ "sec-fetch-site": "none", ...document })).toBe(200);
+  expect(await status({ "sec-fetch-site": "same-site", ...document })).toBe(200);
+  expect(await status({ "sec-fetch-site": "cross-site", ...document })).toBe(200);
+  expect(await status({ "sec-fetch-site": "same-site", ...document }, "POST")).toBe(403);
+  expect(await status({ "sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors" })).toBe(403);
+  expect(await status({ "sec-fetch-site": "same-site", ...document, "sec-fetch-dest": "iframe" })).toBe(403);
+  expect(await status({ origin: neighbour }, "POST")).toBe(403);
+  expect(await status({ origin: "null" }, "POST")).toBe(403);
+  const connected = (origin: string) =>
+    new Promise<string>((resolve) => {
+      const client = socket(port, { cookie, origin });
+      client.on("open", () => resolve("open")).on("error", (error) => resolve(error.message));
+      onTestFinished(() => client.terminate());
+    });
+  expect(await connected(own)).toBe("open");
+  expect(await connected(neighbour)).toContain("403");
+});
+
+test("a WebSocket goes both ways, and ends on both sides when either does", async () => {
+  const { socket, berthd } = await open();
+  const { port, server } = await program((_request, response) => response.writeHead(400).end("no"));
+  const ended: number[] = [];
+  const sockets = new WebSocketServer({ server, handleProtocols: () => "echo" });
+  sockets.on("connection", (inside, request) => {
+    expect(request.headers["x-berth-token"]).toBeUndefined();
+    inside.on("message", (data, isBinary) => {
+      if (String(data) === "end") inside.close(4000, "over");
+      else inside.send(data, { binary: isBinary });
+    });
+    inside.on("close", (code) => ended.push(code));
+  });
+  const before = openDescriptors(berthd.pid);
+  const client = socket(port, withKey);
+  await once(client, "open");
+  expect(client.protocol).toBe("echo");
+  client.send("hello");
+  expect(String((await once(client, "message"))[0])).toBe("hello");
+  const large = Buffer.alloc(5_000_000, 7);
+  client.send(large);
+  expect(((await once(client, "message"))[0] as Buffer).equals(large)).toBe(true);
+  client.send("end");
+  expect((await once(client, "close"))[0]).toBe(4000);
+  const second = socket(port, withKey);
+  await once(second, "open");
+  second.terminate();
+  await until("the program's side has ended too", 30, () => ended.length === 2);
+  await until("berthd holds no connection of it", 30, () => openDescriptors(berthd.pid) <= before + 1);
+  // The program's refusal is the client's answer.
+  const refused = socket((await program((_request, response) => response.writeHead(426).end("no"))).port, withKey);
+  expect(String((await once(refused, "error"))[0])).toContain("426");
+  const nobody = socket(port, {});
+  expect(String((await once(nobody, "error"))[0])).toContain("401");
+  const [free = 0] = await freePorts(1);
+  expect(String((await once(socket(free, withKey), "error"))[0])).toContain("503");
+});
+
+test("answers come as they are written, and 32 MiB up and down are as they were", async () => {
+  const { begin, hostOf, ask } = await open();
+  const { port } = await program((request, response) => {
+    if (request.url === "/slow") {
+      response.write("one\n");
+      request.socket.once("close", () => response.end());
+    } else request.pipe(response);
+  });
+  const slow = begin(hostOf(port), "/slow", { headers: withKey }).end();
+  const [answer] = (await once(slow, "response")) as [IncomingMessage];
+  expect(String((await once(answer, "data"))[0])).toBe("one\n");
+  slow.destroy();
+  const body = Buffer.alloc(32 * 1024 * 1024, "ab");
+  expect((await ask(port, "/", { method: "PUT", headers: withKey, body })).body).toBe(body.toString());
+});
+
+test("while nothing listens, or no HTTP is spoken, a page says so; the platform's own ports are nobody's", async () => {
+  const { api, ask, id, berthd } = await open();
+  const [free = 0] = await freePorts(1);
+  const listening = createTcpServer((socket) => socket.end("SSH-2.0\r\n")).listen(0, "127.0.0.1");
+  onTestFinished(() => void listening.close());
+  await once(listening, "listening");
+  const html = { ...withKey, accept: "text/html" };
+  const nothing = await ask(free, "/", { headers: html });
+  expect([nothing.status, nothing.headers["retry-after"]]).toEqual([503, "3"]);
+  expect(nothing.body).toContain(`Nothing listens on port ${free} of the session yet.`);
+  expect(JSON.parse((await ask(free, "/", { headers: withKey })).body)).toMatchObject({ status: 503 });
+  const other = (listening.address() as AddressInfo).port;
+  expect((await ask(other, "/", { headers: withKey })).status).toBe(502);
+  for (const port of [5900, 6080, berthd.port]) expect((await ask(port, "/", { headers: withKey })).status).toBe(403);
+
+  const set = (state: "suspended" | "stopped") =>
+    api.database.updateTable("sessions").set({ state, pod_ip: null }).where("id", "=", id).execute();
+  await set("suspended");
+  const stateOf = () => ask(free, "/", { headers: html });
+  const suspended = await until("the port knows it", 10, stateOf, ({ body }) => body.includes("suspended"));
+  expect([suspended.status, suspended.body]).toEqual([503, expect.stringContaining("Resume it.")]);
+  await set("stopped");
+  const stopped = await until("the port knows it", 10, stateOf, ({ body }) => body.includes("stopped"));
+  expect(stopped.status).toBe(404);
+});
+
+/** Resolves when it is over, however it ends. */
+const over = (one: WebSocket | IncomingMessage) => new Promise<void>((resolve) => one.on("close", () => resolve()));
+
+test("a key that is removed ends what it, and its links, have opened", async () => {
+  const path = tenantsFile(acme(), tenant("beta"));
+  const pass = holdIntervals();
+  const { socket, link, follow, ask, begin, hostOf } = await open({ TENANTS_FILE: path });
+  const { port, server } = await program((_request, response) => void response.write("on and on"));
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
+  const cookie = cookieOf(await follow((await link(port)).json.url));
+  const clients = [socket(port, withKey), socket(port, { cookie })];
+  await Promise.all(clients.map((client) => once(client, "open")));
+  const [stream] = (await once(begin(hostOf(port), "/", { headers: withKey }).end(), "response")) as [IncomingMessage];
+  const ends = [...clients, stream.on("error", () => {}).resume()].map(over);
+  writeTenants(path, [tenant("acme", { keys: [readOnly] }), tenant("beta")]);
+  pass(60_000);
+  await Promise.all(ends);
+  expect((await ask(port, "/", { headers: { cookie, accept: "text/html" } })).status).toBe(401);
+  expect((await ask(port, "/", { headers: withKey })).status).toBe(401);
+});
+
+test("a link that expires ends what it has opened", async () => {
+  const { api, id, socket, ask } = await open();
+  const { port, server } = await program((_request, response) => response.end());
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
+  const tokens = api.app.get(PortTokens);
+  const by = { tenant: "acme", path: "/", credential: credentialOf("acme") };
+  const cookie = `berth-port=${await tokens.sign("token", tokens.permit({ sessionId: id, port }, by, 3))}`;
+  const client = socket(port, { cookie });
+  await once(client, "open");
+  expect((await ask(port, "/", { headers: { cookie } })).status).toBe(200);
+  await over(client);
+  const after = await ask(port, "/", { headers: { cookie, accept: "text/html" } });
+  expect([after.status, after.body]).toEqual([401, expect.stringContaining("has expired")]);
+});
+
+test("a session whose pod ends ends its WebSockets", async () => {
+  const { socket, berthd } = await open();
+  const { port, server } = await program((_request, response) => response.end());
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
+  const client = socket(port, withKey);
+  await once(client, "open");
+  const ended = over(client);
+  process.kill(berthd.pid, "SIGTERM");
+  await ended;
+});
+
+test("at the process's end WebSockets are cut, requests that run are finished, and the port closes", async () => {
+  const { socket, gateway, begin, hostOf, ask } = await open();
+  let finish = () => {};
+  const { port, server } = await program((request, response) => {
+    if (request.url === "/slow") finish = () => response.end("done");
+    else response.end();
+  });
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
+  const client = socket(port, withKey);
+  await once(client, "open");
+  const slow = once(begin(hostOf(port), "/slow", { headers: withKey }).end(), "response");
+  await until("the program has it", 30, async () => (await ask(port, "/", { headers: withKey })).status === 200);
+  const cut = over(client);
+  gateway.end();
+  await cut;
+  const closed = gateway.close();
+  finish();
+  const [answer] = (await slow) as [IncomingMessage];
+  expect(Buffer.concat(await answer.toArray()).toString()).toBe("done");
+  await closed;
+  await expect(ask(port)).rejects.toThrow("ECONNREFUSED");
+});
+
+test("without sandboxUrl ports have no URL and no links", async () => {
+  const { api, id } = await openSession();
+  const { port } = await program((_request, response) => response.end());
+  const { items } = (await call(api, "GET", `/v1/sessions/${id}/ports`)).json;
+  expect(items.find((one: { port: number }) => one.port === port)).toMatchObject({ url: null });
+  const refused = await call(api, "POST", `/v1/sessions/${id}/ports/${port}/links`, { body: {} });
+  expect([refused.status, refused.json.detail]).toEqual([409, expect.stringContaining("sandboxUrl")]);
+});
+
+test("with one host for all, pages are below a path, have an origin of nobody, and cookies of their path", async () => {
+  const { ask, link, id } = await open({ SANDBOX_URL: "https://sandbox.example" });
+  const host = "sandbox.example";
+  const seen: IncomingMessage[] = [];
+  const { port } = await program((request, response) => {
+    seen.push(request);
+    response.writeHead(302, {
+      location: "/next",
+      "set-cookie": ["a=1", "b=2; Path=/b; Domain=example"],
+      "service-worker-allowed": "/",
+      "content-security-policy": "default-src 'self'",
+    });
+    response.end();
+  });
+  const prefix = `/${id}/${port}`;
+  const { url } = (await link(port)).json;
+  expect(url).toMatch(new RegExp(`^https://sandbox\\.example${prefix}/\\.berth/open\\?ticket=`));
+  const opened = await ask(0, new URL(url).pathname + new URL(url).search, { host });
+  expect(opened.headers.location).toBe(`${prefix}/`);
+  expect(opened.headers["set-cookie"]?.[0]).toMatch(
+    new RegExp(`^__Secure-berth-port=[\\w.-]+; Path=${prefix}/; Max-Age=\\d+; HttpOnly; SameSite=Lax; Secure$`),
+  );
+  const answer = await ask(0, `${prefix}/x?y`, { host, headers: { cookie: cookieOf(opened) } });
+  expect(seen[0]?.url).toBe("/x?y");
+  expect(seen[0]?.headers["x-forwarded-prefix"]).toBe(prefix);
+  expect(answer.headers).toMatchObject({
+    location: `${prefix}/next`,
+    "set-cookie": [`a=1; Path=${prefix}/`, `b=2; Path=${prefix}/b`],
+    "content-security-policy": expect.stringMatching(/^default-src 'self', sandbox (?!.*allow-same-origin)/),
+  });
+  expect(answer.headers["service-worker-allowed"]).toBeUndefined();
+  expect((await ask(0, prefix, { host, headers: withKey })).status).toBe(302);
+  expect((await ask(0, `${prefix}/`, { host: "other.example", headers: withKey })).status).toBe(404);
+});
+
+test("no host, path, port or header makes a fault of ours", async () => {
+  const { ask, at, hostOf, id, link } = await open();
+  const beyond = ["0", "65536", "022", "-1", "+80", "8e1", "99999999999", "", "port", "80.5", "８０"];
+  for (const port of beyond) {
+    const host = `${Buffer.from(`${port}-${id}.localhost`).toString("latin1")}:${at}`;
+    expect((await ask(0, "/", { host, headers: withKey })).status, port).toBe(404);
+    if (port === "") continue;
+    const made = await link(encodeURIComponent(port));
+    expect([made.status, made.json.errors?.[0].field], port).toEqual([400, "port"]);
+  }
+  for (const host of [
+    "",
+    "localhost",
+    `.localhost:${at}`,
+    `80-${id}.localhost.evil.example`,
+    `80-${id}.example`,
+    `80-${id}`,
+    `80-${id}x.localhost`,
+    `80-80-${id}.localhost`,
+    `x.80-${id}.localhost`,
+    `80-${id}.localhost.`,
+    `80-${id}.localhost:x`,
+    `80-${"0".repeat(36)}.localhost`,
+    `80-../${id}.localhost`,
+    "x".repeat(5_000),
+    "[::1]",
+    "a b",
+  ]) {
+    expect((await ask(0, "/", { host, headers: withKey })).status, host).toBe(404);
+  }
+  const nobody = hostOf(80, "00000000-0000-4000-8000-000000000000");
+  expect((await ask(0, "/", { host: nobody, headers: withKey })).status).toBe(404);
+  expect((await ask(0, "/", { host: nobody })).status).toBe(401);
+  for (const [body, field] of [
+    [{ expiresInSeconds: 9 }, "expiresInSeconds"],
+    [{ expiresInSeconds: 86_401 }, "expiresInSeconds"],
+    [{ expiresInSeconds: "60" }, "expiresInSeconds"],
+    [{ path: "//evil.example" }, "path"],
+    [{ path: "/\\evil.example" }, "path"],
+    [{ path: "https://evil.example" }, "path"],
+    [{ path: "/a\r\nset-cookie: x" }, "path"],
+    [{ else: 1 }, "else"],
+  ] as const) {
+    expect((await link(80, body)).json.errors?.[0].field, JSON.stringify(body)).toBe(field);
+  }
+
+  /** What the port says to these bytes: its status, or "" if it only closes. */
+  const raw = async (text: string) => {
+    const socket = connect(at, "127.0.0.1").end(text, "latin1");
+    const told = Buffer.concat(await socket.toArray().catch(() => [])).toString();
+    return /^HTTP\/1\.1 (\d+)/.exec(told)?.[1] ?? "";
+  };
+  const host = `host: ${hostOf(80)}\r\n`;
+  const key = `x-berth-token: ${keyOf("acme")}\r\n`;
+  for (const text of [
+    `GET http://evil.example/ HTTP/1.1\r\n${host}${key}\r\n`,
+    `GET * HTTP/1.1\r\n${host}${key}\r\n`,
+    `OPTIONS * HTTP/1.1\r\n${host}${key}\r\n`,
+    `CONNECT 127.0.0.1:5900 HTTP/1.1\r\n${host}${key}\r\n`,
+    `GET / HTTP/1.1\r\n${key}\r\n`,
+    `GET / HTTP/1.1\r\n${host}${host}${key}\r\n`,
+    `GET / HTTP/1.1\r\n${host}x: ${"x".repeat(20_000)}\r\n\r\n`,
+    `GET / HTTP/1.1\r\n${host}${key}${key}\r\n`,
+    `POST / HTTP/1.1\r\n${host}${key}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+    `GET /\x00 HTTP/1.1\r\n${host}${key}\r\n`,
+    `GET / HTTP/1.1\r\n${host}connection: upgrade\r\nupgrade: websocket\r\n\r\n`,
+    `POST / HTTP/1.1\r\n${host}${key}connection: upgrade\r\nupgrade: websocket\r\n\r\n`,
+    `GET /.berth/open?ticket=${"x".repeat(5_000)} HTTP/1.1\r\n${host}\r\n`,
+    `GET /.berth/open?ticket=%zz&ticket=a HTTP/1.1\r\n${host}\r\n`,
+    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+  ]) {
+    expect(await raw(text), text.slice(0, 60)).toMatch(/^(4\d\d)?$/);
+  }
+});
+
+test("one tenant's requests don't wait for another's that go on and on, and are bounded", async () => {
+  const { begin, hostOf, ask } = await open();
+  const { port } = await program((request, response) => {
+    if (request.url === "/hang") response.write("x");
+    else response.end("ok");
+  });
+  const hanging: IncomingMessage[] = [];
+  for (let count = 0; count < 100; count += 1) {
+    const request = begin(hostOf(port), "/hang", { headers: withKey })
+      .on("error", () => {})
+      .end();
+    hanging.push(((await once(request, "response")) as [IncomingMessage])[0].on("error", () => {}));
+  }
+  expect((await ask(port, "/", { headers: withKey })).status).toBe(429);
+  expect((await ask(port, "/", { headers: { "x-berth-token": keyOf("beta") } })).status).toBe(404);
+  for (const one of hanging) one.destroy();
+  await until(
+    "their places are free",
+    30,
+    () => ask(port, "/", { headers: withKey }),
+    ({ status }) => status === 200,
+  );
+});

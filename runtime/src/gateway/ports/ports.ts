@@ -1,0 +1,23 @@
+/** What serves the ports of sessions, put together. */
+import type { Redis } from "ioredis";
+import type { Access } from "../../api/access/access.ts";
+import type { PortTokens } from "../../api/access/portTokens.ts";
+import type { SessionPods } from "../../api/sessionPods.ts";
+import { PortAccess } from "./portAccess.ts";
+import { PortGateway, type PortGatewayOptions } from "./portGateway.ts";
+import { PortLinks } from "./portLinks.ts";
+
+export interface PortsOptions extends Omit<PortGatewayOptions, "access" | "links" | "pods"> {
+  access: Pick<Access, "admitToPort" | "admitPermission">;
+  tokens: PortTokens;
+  redis: Pick<Redis, "set">;
+  pods: SessionPods;
+}
+
+/** It does not listen yet. */
+export function portGateway({ access, tokens, redis, pods, ...rest }: PortsOptions): PortGateway {
+  const { url } = rest;
+  const portAccess = new PortAccess({ url, access, tokens, redis });
+  const links = new PortLinks({ url, access: portAccess, tokens, pods });
+  return new PortGateway({ ...rest, pods, access: portAccess, links });
+}

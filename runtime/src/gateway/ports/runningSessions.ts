@@ -1,0 +1,29 @@
+/** The sessions whose ports are asked for, if they run. */
+import { Problem } from "../../api/http/problem.ts";
+import type { RunningSession } from "../../api/sessionPods.ts";
+import type { Session } from "../../domain/session.ts";
+import { isFinal } from "../../domain/state.ts";
+import type { SessionQueries } from "../../store/sessionQueries.ts";
+import { Recent } from "./recent.ts";
+
+export class RunningSessions {
+  readonly #recent: Recent<Session | undefined>;
+
+  constructor(queries: Pick<SessionQueries, "find">) {
+    this.#recent = new Recent((key) => {
+      const [tenant = "", id = ""] = key.split("/");
+      return queries.find(id, tenant);
+    });
+  }
+
+  /** As it is now, or was a second ago. Throws a Problem: 404 there is none any more, 503 it does not run. */
+  async get(tenant: string, id: string): Promise<RunningSession> {
+    const session = await this.#recent.get(`${tenant}/${id}`);
+    if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
+    const { state, podIp } = session;
+    if (state === "running" && podIp !== null) return { ...session, podIp };
+    if (isFinal(state) || state === "stopping") throw new Problem(404, `The session is ${state}; its ports are gone.`);
+    const hint = state === "suspended" || state === "suspending" ? "Resume it." : "Please wait until it runs.";
+    throw new Problem(503, `The session is ${state}. ${hint}`, undefined, 3);
+  }
+}

@@ -1,0 +1,85 @@
+/** What an agent serves on its ports, from outside: by programs, by WebSocket, by a link in a browser; and what it can't do there. */
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { apiUrl, call, keyOf, reaches, type Session } from "./berth.ts";
+import { launch } from "./browser.ts";
+import { attack, expected, linkTo, serveIn } from "./hostile-page.ts";
+
+const acme = keyOf("acme");
+const [port, neighbourPort] = [8000, 8001];
+let session: Session;
+let browser: Browser;
+let url: string;
+
+const asAcme = (method: string, path: string, body?: unknown) => call(acme, method, path, body);
+
+beforeAll(async () => {
+  browser = await launch();
+  const response = await asAcme("POST", "/v1/sessions", { tier: "small" });
+  session = (await response.json()) as Session;
+  await reaches(acme, session.id, "running");
+  url = await serveIn(asAcme, session.id, port);
+  await serveIn(asAcme, session.id, neighbourPort);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  if (session) await asAcme("DELETE", `/v1/sessions/${session.id}`);
+});
+
+/** Asks the address as a browser does, to which every name below localhost is this machine; libraries don't know that. */
+async function ask(address: string, headers: Record<string, string> = {}) {
+  const { host, port, pathname, search } = new URL(address);
+  const sent = request({ host: "127.0.0.1", port, path: pathname + search, headers: { host, ...headers } }).end();
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  return { status: response.statusCode, text: Buffer.concat(await response.toArray()).toString() };
+}
+
+test("a program is reached by a key or by the port's token, and by nothing less", async () => {
+  expect(url).toMatch(new RegExp(`^http://${port}-${session.id}\\.localhost:\\d+/$`));
+  const { token } = await linkTo(asAcme, session.id, port);
+  for (const good of [acme, token]) {
+    expect(await ask(url, { "x-berth-token": good })).toEqual({
+      status: 200,
+      text: expect.stringContaining("An agent's page"),
+    });
+  }
+  expect((await ask(url)).status).toBe(401);
+  expect((await ask(url, { "x-berth-token": keyOf("globex") })).status).toBe(404);
+  expect((await ask(url.replace(`${port}-`, `${neighbourPort}-`), { "x-berth-token": token })).status).toBe(401);
+  const nothing = await ask(url.replace(`${port}-`, "8002-"), { "x-berth-token": acme, accept: "text/html" });
+  expect(nothing).toEqual({ status: 503, text: expect.stringContaining("Nothing listens on port 8002") });
+});
+
+test("a WebSocket goes through", async () => {
+  const { host, port: at } = new URL(url);
+  const socket = new WebSocket(`ws://127.0.0.1:${at}/ws?by-key`, { headers: { host, "x-berth-token": acme } });
+  await once(socket, "open");
+  socket.send("hello");
+  expect(String((await once(socket, "message"))[0])).toBe("hello");
+  socket.terminate();
+});
+
+test("a link opens it in a browser, once, and leads to the clean address", async () => {
+  const { url: link } = await linkTo(asAcme, session.id, port);
+  const page = await browser.newPage();
+  await page.goto(link);
+  expect([page.url(), await page.innerText("h1")]).toEqual([url, "An agent's page"]);
+  await page.close();
+  const other = await browser.newPage();
+  expect((await other.goto(link))?.status()).toBe(401);
+  expect(await other.innerText("body")).toContain("used already");
+  await other.close();
+});
+
+test("a page that an agent serves reaches neither the API's storage, cookies and DOM nor a neighbour's", async () => {
+  const [link, neighbourLink] = [
+    (await linkTo(asAcme, session.id, port)).url,
+    (await linkTo(asAcme, session.id, neighbourPort)).url,
+  ];
+  const apiPage = `${apiUrl}/desktop/${session.id}`;
+  expect(await attack(browser, { apiUrl, apiPage, link, neighbourLink })).toEqual(expected(url));
+});
