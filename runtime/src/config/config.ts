@@ -60,17 +60,21 @@ const storesVariables = {
 const DatabaseVariables = z.object(databaseVariables);
 const StoresVariables = z.object(storesVariables);
 
-/** Every variable, as the roles `api` and `worker` take them. */
+/** Every variable, as the roles `api`, `gateway` and `worker` take them. */
 export const Variables = z.object({
   ...storesVariables,
   /** Port for the HTTP API, health, metrics, the desktop page and WebSockets. Default 3000. */
   HTTP_PORT: port(3000),
   /** Port that takes WebSocket upgrades only (API role). Default 3001. */
   WEBSOCKET_PORT: port(3001),
-  /** Port of the in-pod channel, for sessions only (API role). Default 3002. */
+  /** Port of the in-pod channel, for sessions only (API and gateway role). Default 3002. */
   SESSION_PORT: port(3002),
-  /** The address at which sessions' pods reach that port. Default http://api.berth.svc.cluster.local:3002. */
-  SESSION_URL: address.default("http://api.berth.svc.cluster.local:3002"),
+  /** The address at which sessions' pods reach that port. Default http://gateway.berth.svc.cluster.local:3002. */
+  SESSION_URL: address.default("http://gateway.berth.svc.cluster.local:3002"),
+  /** Where the role `gateway` forwards what it doesn't serve itself. Default http://api.berth.svc.cluster.local. */
+  API_URL: address.default("http://api.berth.svc.cluster.local"),
+  /** Where the gateway is that is a process of its own. Default: none, and the role `api` is the gateway too. */
+  GATEWAY_URL: address.optional(),
   /** The tenants and the hashes of their keys; read again whenever it changes. Default /etc/berth/tenants/tenants.json. */
   TENANTS_FILE: text.default("/etc/berth/tenants/tenants.json"),
   /** Image of sessions that name none, with a desktop, best by digest. Required. */
@@ -132,7 +136,7 @@ export class ConfigError extends Error {
 
 type Environment = Record<string, string | undefined>;
 
-/** The configuration of the roles `api` and `worker`. Throws ConfigError with every fault. */
+/** The configuration of the roles `api`, `gateway` and `worker`. Throws ConfigError with every fault. */
 export function loadConfig(environment: Environment): Config {
   const [variables, secrets] = load(WithOidc, environment, ["postgres-password", "redis-password", "token-key"]);
   return { ...variables, ...passwords(secrets), tokenKey: secrets["token-key"] };

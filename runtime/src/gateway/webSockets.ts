@@ -130,6 +130,11 @@ export class WebSockets implements BeforeApplicationShutdown {
     }
   }
 
+  /** How many there are. */
+  get size(): number {
+    return [...this.#gateways.values()].reduce((sum, { server }) => sum + server.clients.size, 0);
+  }
+
   /** Tells every client to connect again, elsewhere, and ends those that don't listen. */
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;
@@ -184,7 +189,7 @@ function sendAway(client: WebSocket, code: number, why: string): void {
 }
 
 /** Answers the upgrade by HTTP and ends the connection. */
-function refuse(socket: Duplex, error: unknown, problem: ProblemBody): void {
+export function refuse(socket: Duplex, error: unknown, problem: ProblemBody): void {
   const body = JSON.stringify(problem);
   const retryAfter = retryAfterOf(error, problem);
   socket.end(

@@ -17,6 +17,11 @@ export class Streams implements BeforeApplicationShutdown {
 
   constructor(private readonly revocations: Pick<Revocations, "watch">) {}
 
+  /** How many are open. */
+  get size(): number {
+    return [...this.#open.values()].reduce((sum, controllers) => sum + controllers.size, 0);
+  }
+
   /**
    * The signal that ends the answer, at once where the process ends; its reason is a Problem where the caller may not stay.
    * Throws a 429 if the tenant has too many of them.

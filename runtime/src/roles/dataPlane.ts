@@ -1,0 +1,57 @@
+/** What carries bytes or lives long: desktops, commands, files, ports, logs and streams of events. */
+import { proxyToken } from "../api/access/tickets.ts";
+import { dataControllers } from "../api/controllers.ts";
+import { SessionPods } from "../api/sessionPods.ts";
+import { sessionToken } from "../channel/token.ts";
+import { loadKubeConfig } from "../cluster/kubernetes.ts";
+import { PodAccess } from "../cluster/podAccess.ts";
+import { DesktopGateway } from "../gateway/desktopGateway.ts";
+import { ExecGateway } from "../gateway/execGateway.ts";
+import { Places } from "../gateway/places.ts";
+import { ProcessGateway } from "../gateway/processGateway.ts";
+import { WebSockets } from "../gateway/webSockets.ts";
+import { PodServices } from "../pod/podServices.ts";
+import type { CoreParts, Part, PartOptions } from "./coreParts.ts";
+
+export function dataPlane(core: CoreParts, { patienceMs, podPort }: PartOptions = {}): Part {
+  const { config, redis, logger, tenants, records, metrics, access, activity, revocations, streams, peers } = core;
+  const { commands, queries } = records;
+  const services = new PodServices({ token: (sessionId) => sessionToken(config.tokenKey, sessionId), port: podPort });
+  const pods = new SessionPods(queries, commands, services);
+  const places = new Places(redis, logger, patienceMs);
+  const webSockets = new WebSockets({
+    gateways: [
+      new DesktopGateway({
+        queries,
+        access,
+        activity,
+        logger,
+        commands,
+        proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
+        metrics,
+      }),
+      new ProcessGateway({ access, pods, logger }),
+      new ExecGateway({ access, tenants, pods, logger }),
+    ],
+    addressOf: (request) => peers.addressOf(request),
+    places,
+    revocations,
+    logger,
+  });
+  metrics.figure(
+    "berth_open_connections",
+    "WebSockets and long answers (streams, waited commands, transfers) that this process has open.",
+    [],
+    (gauge) => gauge.set(webSockets.size + streams.size),
+  );
+  return {
+    controllers: dataControllers,
+    providers: [
+      { provide: PodAccess, useValue: new PodAccess(loadKubeConfig()) },
+      { provide: PodServices, useValue: services },
+      { provide: SessionPods, useValue: pods },
+      { provide: WebSockets, useValue: webSockets },
+      { provide: Places, useValue: places },
+    ],
+  };
+}
