@@ -14,7 +14,7 @@ function configOf(values: object): IngressConfig {
 }
 
 test("the controller is enough: its class, the host of publicUrl, a certificate in api-tls; only API and desktop get out", () => {
-  const backend = { service: { name: "api", port: { name: "http" } } };
+  const backend = { service: { name: "gateway", port: { name: "http" } } };
   expect(ingressSpec(configOf({ controller: "nginx" }), "https://berth.example.com:8443")).toEqual({
     ingressClassName: "nginx",
     tls: [{ hosts: ["berth.example.com"], secretName: "api-tls" }],

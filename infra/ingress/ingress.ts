@@ -15,7 +15,10 @@ export interface IngressArgs extends IngressConfig {
 /** What people and programs outside ask for. Health and metrics, which the API serves on the same port, stay inside. */
 export const publicPaths = ["/v1", "/desktop"];
 
-/** The way in from outside: the Ingress `api`, which leads to port 80 of the Service `api`, WebSockets included. */
+/**
+ * The way in from outside: the Ingress `api`, which leads to port 80 of the Service `gateway`, WebSockets included. All goes
+ * there, because by the beginning of a path nobody can tell what is a session's files from what is the session itself.
+ */
 export class Ingress extends pulumi.ComponentResource {
   constructor(name: string, args: IngressArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Ingress", name, {}, opts);
@@ -57,7 +60,7 @@ export class Ingress extends pulumi.ComponentResource {
 export function ingressSpec(config: IngressConfig, publicUrl: string) {
   const { hostname } = new URL(publicUrl);
   const hosts = config.hosts ?? (isIP(hostname.replace(/[[\]]/g, "")) ? [] : [hostname]);
-  const backend = { service: { name: "api", port: { name: "http" } } };
+  const backend = { service: { name: "gateway", port: { name: "http" } } };
   const http = { paths: publicPaths.map((path) => ({ path, pathType: "Prefix", backend })) };
   return {
     ingressClassName: config.className ?? config.controller,

@@ -106,7 +106,9 @@ test(
       { name: "api-body-size", namespace: "berth" },
       { name: "api-rate-limit", namespace: "berth" },
     ]);
-    const [policy] = kubernetes(resources, "NetworkPolicy").filter(({ metadata }) => metadata.name === "api-ingress");
+    const [policy] = kubernetes(resources, "NetworkPolicy").filter(
+      ({ metadata }) => metadata.name === "gateway-ingress",
+    );
     expect(JSON.stringify(policy?.spec)).toContain('"kubernetes.io/metadata.name":"traefik"');
   },
   slow,

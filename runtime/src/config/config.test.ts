@@ -44,7 +44,7 @@ test("what is set, and the defaults for the rest", () => {
     POSTGRES_TLS: false,
     POSTGRES_POOL: 10,
     SESSION_PORT: 3002,
-    SESSION_URL: "http://gateway.berth.svc.cluster.local:3002",
+    SESSION_URL: "http://api.berth.svc.cluster.local:3002",
     RATE_LIMIT_PER_MINUTE: 600,
     BACKLOG_LIMIT: 200,
     MAX_STARTING: 10,

@@ -69,8 +69,8 @@ export const Variables = z.object({
   WEBSOCKET_PORT: port(3001),
   /** Port of the in-pod channel, for sessions only (API and gateway role). Default 3002. */
   SESSION_PORT: port(3002),
-  /** The address at which sessions' pods reach that port. Default http://gateway.berth.svc.cluster.local:3002. */
-  SESSION_URL: address.default("http://gateway.berth.svc.cluster.local:3002"),
+  /** The address at which sessions' pods reach that port. Default http://api.berth.svc.cluster.local:3002. */
+  SESSION_URL: address.default("http://api.berth.svc.cluster.local:3002"),
   /** Where the role `gateway` forwards what it doesn't serve itself. Default http://api.berth.svc.cluster.local. */
   API_URL: address.default("http://api.berth.svc.cluster.local"),
   /** Where the gateway is that is a process of its own. Default: none, and the role `api` is the gateway too. */

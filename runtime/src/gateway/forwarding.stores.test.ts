@@ -266,6 +266,18 @@ test("commands, files and programs are the gateway's own, and go on without the 
   expect(JSON.parse(ran.body)).toMatchObject({ exitCode: 0, stdout: "hello\n" });
 });
 
+test("a WebSocket whose gateway is the API itself goes in no circle", async () => {
+  const [port = 0] = await freePorts(1);
+  const api = await openApi({ GATEWAY_URL: `http://127.0.0.1:${port}` });
+  const origin = await listen(api, port);
+  let upgrades = 0;
+  api.app.getHttpServer().on("upgrade", () => (upgrades += 1));
+  const socket = new WebSocket(`${origin.replace("http", "ws")}/v1/sessions/x/desktop`);
+  socket.on("error", () => {});
+  const [, response] = await once(socket, "unexpected-response");
+  expect([response.statusCode, upgrades]).toEqual([503, 2]);
+});
+
 test("a WebSocket that is asked of the API is passed on to the gateway, with its caller's address and refusals", async () => {
   const [podPort = 0, port = 0] = await freePorts(2);
   const api = await openApi({ GATEWAY_URL: `http://127.0.0.1:${port}` });

@@ -16,7 +16,7 @@ const patienceMs = 10_000;
 export interface UpgradeForwarderOptions {
   /** Where to, e.g. http://gateway.berth.svc.cluster.local. */
   target: string;
-  peers: Pick<Peers, "headersFor" | "addressOf">;
+  peers: Pick<Peers, "headersFor" | "addressOf" | "isPeer">;
   logger: Logger;
 }
 
@@ -29,6 +29,11 @@ export class UpgradeForwarder implements BeforeApplicationShutdown {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { target, peers, logger } = this.options;
     socket.on("error", () => socket.destroy());
+    // Where the gateway's Service still leads to this process, as while the one becomes two, nobody is there to pass it on to.
+    if (peers.isPeer(request)) {
+      refuseFor(socket);
+      return;
+    }
     this.#open.add(socket);
     socket.once("close", () => this.#open.delete(socket));
     const call = open(target, {
@@ -41,8 +46,7 @@ export class UpgradeForwarder implements BeforeApplicationShutdown {
     call.on("timeout", () => call.destroy(new Error(`no answer in ${patienceMs / 1_000} s`)));
     call.on("error", (error) => {
       logger.warn({ err: error }, "the gateway gives no answer");
-      const problem = new Problem(503, "The gateway can't be reached at the moment. Please try again.", undefined, 2);
-      if (!socket.destroyed) refuse(socket, problem, problem.body);
+      refuseFor(socket);
     });
     call.on("upgrade", (answer, far, farHead) => {
       far.setTimeout(0).on("error", () => socket.destroy());
@@ -63,6 +67,11 @@ export class UpgradeForwarder implements BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     for (const socket of this.#open) socket.destroy();
   }
+}
+
+function refuseFor(socket: Duplex): void {
+  const problem = new Problem(503, "The gateway can't be reached at the moment. Please try again.", undefined, 2);
+  if (!socket.destroyed) refuse(socket, problem, problem.body);
 }
 
 /** The beginning of the answer as it came. */
