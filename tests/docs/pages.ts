@@ -231,6 +231,7 @@ done; true`,
   "docs/operating.md": {
     shell: "stack",
     commands: {
+      "kubectl rollout restart deployment/api -n berth": proof("gateway"),
       "kubectl rollout undo": { not: "the proof undo does it with the API; the worker goes back in the same way" },
       "kubectl drain NODE": {
         not: "it would end the platform with its only node; the proof drain drains the sessions of it",
@@ -265,6 +266,7 @@ done; true`,
       "npm ci": { not: "the checkout has its packages" },
       "pulumi preview -s prod --diff": { with: dev, shows: /berth/ },
       "pulumi up -s prod": { not: "the proof upgrade runs it, with a stack of an older version" },
+      "kubectl rollout restart deployment/api -n berth": proof("gateway"),
       "kubectl rollout undo": { not: "the proof undo does it" },
       'UPGRADE_FROM="1.4, the version of March" npx vitest': {
         not: "changes the checkout, on the commit of a release",
