@@ -266,7 +266,6 @@ done; true`,
       "npm ci": { not: "the checkout has its packages" },
       "pulumi preview -s prod --diff": { with: dev, shows: /berth/ },
       "pulumi up -s prod": { not: "the proof upgrade runs it, with a stack of an older version" },
-      "kubectl rollout restart deployment/api -n berth": proof("gateway"),
       "kubectl rollout undo": { not: "the proof undo does it" },
       'UPGRADE_FROM="1.4, the version of March" npx vitest': {
         not: "changes the checkout, on the commit of a release",
