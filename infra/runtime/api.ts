@@ -14,7 +14,7 @@ type ServicePort = k8s.types.input.core.v1.ServicePort;
 /** The part `api` of the config has the defaults. */
 export type ApiArgs = RuntimeArgs & ApiConfig & { autoscaler: Autoscaler; gateway: "inside" | GatewayConfig };
 
-/** The API's ServiceAccount where it is the gateway too; each tenant's namespace gives it a Role for logs. */
+/** The API's ServiceAccount; where it is the gateway too, each tenant's namespace gives it a Role for logs. */
 export const apiServiceAccount = "api";
 
 /**
@@ -54,6 +54,11 @@ export class Api extends pulumi.ComponentResource {
         { parent: this, dependsOn },
       );
     };
+    const account = new k8s.core.v1.ServiceAccount(
+      name,
+      { metadata: { ...metadata, name: apiServiceAccount }, automountServiceAccountToken: false },
+      parent,
+    );
     const session = { name: "session", port: 3002, targetPort: "session" };
     const ofApi = [
       { name: "websocket", port: 3001, targetPort: "websocket" },
@@ -73,8 +78,9 @@ export class Api extends pulumi.ComponentResource {
             template: runtimePod("api", args, {
               resources: args.resources,
               placement: "spread",
+              account: account.metadata.name,
               // For the logs of sessions.
-              ...(isGateway && { account: this.#account(metadata) }),
+              withToken: isGateway,
               // The preStop pause, 25 s for open requests, and a margin.
               gracePeriodSeconds: 40,
               ports: { http: 3000, websocket: 3001, session: 3002 },
@@ -107,13 +113,5 @@ export class Api extends pulumi.ComponentResource {
     makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("api")) }, parent);
     this.registerOutputs();
-  }
-  #account(metadata: k8s.types.input.meta.v1.ObjectMeta): pulumi.Output<string> {
-    const account = new k8s.core.v1.ServiceAccount(
-      "api",
-      { metadata: { ...metadata, name: apiServiceAccount }, automountServiceAccountToken: false },
-      { parent: this },
-    );
-    return account.metadata.name;
   }
 }

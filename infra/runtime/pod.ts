@@ -18,7 +18,7 @@ export interface RuntimeArgs {
 
 /** What is a role's own. */
 export interface RolePod
-  extends Pick<ConfinedPodArgs, "account" | "placement" | "gracePeriodSeconds" | "restartPolicy">,
+  extends Pick<ConfinedPodArgs, "account" | "withToken" | "placement" | "gracePeriodSeconds" | "restartPolicy">,
     Pick<ConfinedContainer, "lifecycle" | "probes"> {
   /** Default: what a job needs. */
   resources?: ResourcesConfig;

@@ -212,7 +212,8 @@ test(
     expect(peersOf(resources, "api-ingress")).toEqual(["gateway", "api"]);
     expect(peersOf(resources, "desktop-ingress")).toEqual(["gateway"]);
     expect(peersOf(resources, "channel-egress")).toEqual(["api", "gateway"]);
-    expect(kubernetes(resources, "ServiceAccount").map(({ metadata }) => metadata.name)).not.toContain("api");
+    const [api] = kubernetes(resources, "Deployment").filter(({ metadata }) => metadata.name === "api");
+    expect(api?.spec).toMatchObject({ template: { spec: { automountServiceAccountToken: false } } });
     expect(
       kubernetes(resources, "RoleBinding").flatMap(({ metadata, subjects }) =>
         metadata.name === "berth-gateway" ? subjects : [],
