@@ -28,7 +28,7 @@ import { ViewHandshake } from "./viewHandshake.ts";
 import { type Admitted, type Gateway, lostCode, restartCode, tooMuchCode, type UpgradeRequest } from "./webSockets.ts";
 
 export const closeCodes = {
-  /** This API process ends: connect again. */
+  /** This process ends: connect again. */
   restart: restartCode,
   /** A viewer sent something that isn't the protocol. */
   notUnderstood: notUnderstoodCode,

@@ -59,7 +59,7 @@ export interface WebSocketsOptions {
   logger: Logger;
 }
 
-/** The close code by which clients are told that this API process ends: connect again. */
+/** The close code by which clients are told that this process ends: connect again. */
 export const restartCode = 1012;
 
 /** The close code by which clients are told that they may not stay: their key or link has expired or was removed. */

@@ -8,7 +8,7 @@ import type { CallerRequest } from "../access/caller.ts";
 import type { Revocations } from "../access/revocations.ts";
 import { Problem } from "./problem.ts";
 
-/** Long answers that a tenant may have open at one API process. */
+/** Long answers that a tenant may have open at one process. */
 const perTenant = 100;
 
 export class Streams implements BeforeApplicationShutdown {
