@@ -43,7 +43,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{images,infra,policy,local,runtime/src,testing,tests,tools}/**/*.test.ts"],
+          include: ["{images,infra,policy,local,machine,runtime/src,testing,tests,tools}/**/*.test.ts"],
           exclude: suffixes.map(files),
           // Vitest would leave one of two cores to itself.
           ...limits({ timeout: 30_000, workers: 2 }),

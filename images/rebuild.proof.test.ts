@@ -7,10 +7,12 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { stackEnvironment } from "../local/pulumi/stack.ts";
+import { ensureLanguageHost } from "../local/pulumi/tools.ts";
 import { copyOfCheckout } from "../tests/checkout.ts";
 
 /** The images that an `up` from the checkout would build. */
 async function rebuilt(checkout: string): Promise<string[]> {
+  await ensureLanguageHost();
   const preview = await execa("pulumi", ["preview", "--stack", "dev", "--json", "--show-sames", "--non-interactive"], {
     cwd: checkout,
     env: stackEnvironment(),

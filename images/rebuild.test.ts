@@ -8,7 +8,7 @@ import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { digestOf, type RecordedResource, recordStack } from "../infra/testing/record.ts";
 import { imageResource } from "../local/air-gapped/plugins/docker/image.ts";
 import { type Props, secret } from "../local/air-gapped/plugins/protocol/values.ts";
-import { root } from "../local/lib/paths.ts";
+import { root } from "../machine/machine.ts";
 import { copyOfCheckout } from "../tests/checkout.ts";
 
 // The program loads all of Pulumi, which takes its time on a busy machine.

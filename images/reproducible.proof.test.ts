@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { docker, dockerHost } from "../local/docker.ts";
-import { registry } from "../local/lib/paths.ts";
+import { machine } from "../machine/machine.ts";
 import { copyOfCheckout } from "../tests/checkout.ts";
+
+const { registry } = machine;
 
 // Two builds, each of which installs all packages.
 vi.setConfig({ testTimeout: 900_000 });

@@ -7,10 +7,12 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
+import { machine } from "../machine/machine.ts";
 import { inCgroup, removeCgroup } from "./lib/cgroups.ts";
-import { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } from "./lib/paths.ts";
-import { type Daemon, pidOf, start, stop, until } from "./lib/process.ts";
+import { type Daemon, fingerprint, fingerprintOf, pidOf, start, stop, waitFor } from "./lib/process.ts";
 import { stopSignal } from "./lib/steps.ts";
+
+const { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } = machine;
 
 const dataDir = join(stateDir, "docker");
 const execDir = join(runDir, "docker");
@@ -19,6 +21,8 @@ const containerdSocket = join(execDir, "containerd.sock");
 /** Of its own, so that it can be removed. */
 const cgroup = `${name}-docker`;
 const configFile = join(stateDir, "etc", "docker.json");
+/** What Docker writes into /etc/docker; it reads what the machine has there, such as the certificates of registries. */
+const etcDir = join(runDir, "docker-etc");
 const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
 /**
@@ -53,6 +57,8 @@ root = "${join(dataDir, "containerd")}"
 state = "${join(execDir, "containerd")}"
 oom_score = 0
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${join(dataDir, "opt")}"
 [grpc]
   address = "${containerdSocket}"
 [debug]
@@ -63,14 +69,16 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 const [command = "", ...args] = inCgroup(cgroup, [
   ...["/usr/bin/unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
   ...["sh", "-c"],
-  // The sockets of the containers' shims are there, whatever the settings say.
-  `mkdir -p /run/containerd && mount -t tmpfs tmpfs /run/containerd
+  // There are sockets of shims and plugins, and up to Docker 24 a key, whatever the settings say.
+  `mkdir -p /run/containerd /run/docker /etc/docker ${etcDir}/new ${etcDir}/work
+   for dir in containerd docker; do mount -t tmpfs tmpfs /run/$dir; done
+   mount -t overlay overlay -o lowerdir=/etc/docker,upperdir=${etcDir}/new,workdir=${etcDir}/work /etc/docker
    containerd --config=${containerdConfigFile} &
    dockerd --config-file=${configFile} &
    trap "kill -TERM $!" TERM
    wait $! || wait $!`,
 ]);
-const daemon: Daemon = { name: "docker", command, args };
+const daemon: Daemon = { name: "docker", command, args, files: [configFile, containerdConfigFile] };
 
 /** For programs that talk to this daemon: DOCKER_HOST. */
 export const dockerHost = `unix://${dockerSocket}`;
@@ -95,18 +103,24 @@ export async function docker(args: string[], options: { cwd?: string; timeout?: 
   return stdout;
 }
 
-/** Starts the daemon and its containerd unless they run, and waits until it answers. Returns whether it was started. */
+/**
+ * Starts the daemon and its containerd unless they run as they should, and waits until it answers. Returns whether it was
+ * started.
+ */
 export async function startDocker(): Promise<boolean> {
   for (const dir of [dirname(configFile), execDir]) mkdirSync(dir, { recursive: true });
   writeFileSync(containerdConfigFile, containerdConfig);
   const { stdout: help } = await execa("dockerd", ["--help"]);
   writeFileSync(configFile, JSON.stringify(daemonConfig(help), null, 2));
-  // Of a daemon that was killed: its number may belong to another process by now, for which a new one would refuse to start.
-  if (pidOf(daemon.name) === undefined) rmSync(pidFile, { force: true });
+  const mark = fingerprint(daemon);
+  if (fingerprintOf(daemon.name) !== mark) {
+    await stopDocker(); // also of a start that was interrupted
+    await execa("ip", ["link", "add", bridge, "type", "bridge"]);
+    await execa("ip", ["address", "add", `${bridgeIp}/30`, "dev", bridge]);
+  }
   const runs = () => pidOf(daemon.name) !== undefined;
-  if (!runs()) await makeBridge();
-  const started = start(daemon);
-  await until("The Docker daemon", 60, answers, { name: daemon.name, runs });
+  const started = start(daemon, mark);
+  await waitFor("The Docker daemon", 60, answers, { name: daemon.name, runs });
   await removeBridge();
   return started;
 }
@@ -114,8 +128,9 @@ export async function startDocker(): Promise<boolean> {
 /** Ends the daemon with its containers and its containerd; images and build cache are kept. */
 export async function stopDocker(): Promise<void> {
   await stop(daemon.name, 20_000);
-  await removeBridge(); // of a start that was interrupted
-  rmSync(dockerSocket, { force: true });
+  await removeBridge();
+  // The number in the one may belong to another process by now, for which a new daemon would refuse to start.
+  for (const file of [pidFile, dockerSocket]) rmSync(file, { force: true });
   removeCgroup(cgroup);
 }
 
@@ -123,12 +138,6 @@ export async function stopDocker(): Promise<void> {
 export async function dockerStatus(): Promise<"running" | "stopped" | "not answering"> {
   if (pidOf(daemon.name) === undefined) return "stopped";
   return (await answers()) ? "running" : "not answering";
-}
-
-async function makeBridge(): Promise<void> {
-  await removeBridge(); // of a run that was interrupted
-  await execa("ip", ["link", "add", bridge, "type", "bridge"]);
-  await execa("ip", ["address", "add", `${bridgeIp}/30`, "dev", bridge]);
 }
 
 const removeBridge = () => execa("ip", ["link", "delete", bridge], { reject: false });

@@ -1,17 +1,21 @@
 import { execa } from "execa";
 import { expect, it } from "vitest";
-import { root } from "./lib/paths.ts";
+import { root } from "../machine/machine.ts";
 
 it.each([
-  ["BERTH_NETWORK", "10.0.0.0/8", /^berth: BERTH_NETWORK is 10\.0\.0\.0\/8, and not a network such as [\d.]+\/16\.$/],
+  ["BERTH_NETWORK", "10.0.0.0/8", /^berth: BERTH_NETWORK is 10\.0\.0\.0\/8: set it to a network such as [\d.]+\/16\.$/],
   [
     "BERTH_NETWORK",
     "999.1.0.0/16",
-    /^berth: BERTH_NETWORK is 999\.1\.0\.0\/16, and not a network such as [\d.]+\/16\.$/,
+    /^berth: BERTH_NETWORK is 999\.1\.0\.0\/16: set it to a network such as [\d.]+\/16\.$/,
   ],
-  ["BERTH_API_PORT", "8080", /^berth: BERTH_API_PORT is 8080, and not a port from 30000 to 32767\.$/],
-  ["BERTH_REGISTRY_PORT", "abc", /^berth: BERTH_REGISTRY_PORT is abc, and not a port from 1 to 65535\.$/],
-  ["BERTH_NAME", "My Berth", /^berth: BERTH_NAME is My Berth, and not at most 12 small letters, digits and dashes\.$/],
+  ["BERTH_API_PORT", "8080", /^berth: BERTH_API_PORT is 8080: set it to a port from 30000 to 32767\.$/],
+  ["BERTH_REGISTRY_PORT", "abc", /^berth: BERTH_REGISTRY_PORT is abc: set it to a port from 1 to 65535\.$/],
+  [
+    "BERTH_NAME",
+    "My Berth",
+    /^berth: BERTH_NAME is My Berth: set it to a small letter and up to 11 small letters, digits and dashes\.$/,
+  ],
 ])("says in one sentence what is wrong with %s", async (variable, value, sentence) => {
   const options = { cwd: root, env: { [variable]: value }, reject: false } as const;
   const { exitCode, stderr } = await execa("node", ["local/main.ts", "env"], options);

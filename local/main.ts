@@ -21,7 +21,7 @@ async function main(): Promise<void> {
     },
   });
   // Loaded here, because a variable that is wrong is found when its file is loaded.
-  const { noProxy } = await import("./lib/paths.ts");
+  const { noProxy } = (await import("../machine/machine.ts")).machine;
   // `su` leaves root without the folders of root's programs.
   const path = [process.env.PATH, "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);
   Object.assign(process.env, { NO_PROXY: noProxy, no_proxy: noProxy, PATH: path });
@@ -29,7 +29,8 @@ async function main(): Promise<void> {
     case "up":
       return (await import("./commands/up.ts")).up(values.context);
     case "down":
-      if (values.cache && !values.purge) throw new UserError("--cache goes with --purge only.");
+      if (values.cache && !values.purge)
+        throw new UserError("The cache goes with the rest only: npm run down -- --purge --cache.");
       await (await import("./commands/down.ts")).down(values.purge);
       return values.cache ? (await import("./commands/cache.ts")).purgeCache() : undefined;
     case "status":
@@ -41,10 +42,14 @@ async function main(): Promise<void> {
   }
 }
 
+const unforeseen =
+  "The error above is one that Berth does not foresee. Run the command again, because it goes on where it stopped; if the error stays, report it.";
+
 try {
   await main();
 } catch (error) {
   const known = error instanceof UserError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
-  console.error(known ? `\nberth: ${(error as Error).message}` : error);
+  if (!known) console.error(error);
+  console.error(`\nberth: ${known ? (error as Error).message : unforeseen}`);
   process.exitCode = 1;
 }

@@ -29,8 +29,13 @@ if ! { [ -x node_modules/.bin/node ] && cmp -s package-lock.json "$stamp"; }; th
     runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" sh local/setup.sh || exit 1
   else
     echo "npm packages: npm ci (about a minute the first time)"
+    # A line each 30 s; no longer than this shell lives, whatever ends it.
+    (while sleep 29 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do echo "  … npm packages"; done) &
     npm ci --no-audit --no-fund --loglevel=error && npm rebuild node --ignore-scripts=false --loglevel=error >/dev/null &&
-      node_modules/.bin/node --version >/dev/null && cp package-lock.json "$stamp" ||
+      node_modules/.bin/node --version >/dev/null && cp package-lock.json "$stamp"
+    status=$?
+    kill $!
+    [ $status = 0 ] ||
       refuse "npm could not install the packages. Check that the npm registry can be reached (npm ping), then run the command again."
   fi
 fi

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, it } from "vitest";
-import { root } from "./lib/paths.ts";
+import { root } from "../machine/machine.ts";
 
 const nobody = 65_534;
 const isRoot = process.getuid?.() === 0;
@@ -37,7 +37,11 @@ function checkout(owner: number) {
       reject: false,
       ...(isRoot && { uid, gid: uid }),
     });
-  return { run, npmRanAs: () => (existsSync(called) ? readFileSync(called, "utf8").trim() : undefined) };
+  return {
+    run,
+    bin: join(dir, "bin"),
+    npmRanAs: () => (existsSync(called) ? readFileSync(called, "utf8").trim() : undefined),
+  };
 }
 
 const user = isRoot ? nobody : (process.getuid?.() ?? 0);
@@ -57,6 +61,14 @@ it.each([[["up", "--context", "mine"]], [["status"]], [[]]])("with %j it goes on
   const { run, npmRanAs } = checkout(user);
   expect((await run(user, ...args)).stderr).toContain("npm could not install the packages. Check that");
   expect(npmRanAs()).toBe(String(user));
+});
+
+it("says each 30 s that npm is at work, and no longer", async () => {
+  const { run, bin } = checkout(user);
+  writeFileSync(join(bin, "sleep"), "#!/bin/sh\nexec /bin/sleep 0.1\n", { mode: 0o755 });
+  writeFileSync(join(bin, "npm"), "#!/bin/sh\n/bin/sleep 0.5; exit 1\n", { mode: 0o755 });
+  const { stdout } = await run(user);
+  expect(stdout).toMatch(/^npm packages: npm ci.*(\n {2}… npm packages){2,5}$/);
 });
 
 it("installs as the user whose checkout it is, when root runs it", async ({ skip }) => {

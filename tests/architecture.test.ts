@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { infra, runtime } from "../local/checks/layers.ts";
-import { root } from "../local/lib/paths.ts";
+import { root } from "../machine/machine.ts";
 
 const page = readFileSync(join(root, "docs/architecture.md"), "utf8");
 

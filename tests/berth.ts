@@ -2,9 +2,11 @@
 import { PassThrough } from "node:stream";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import * as k8s from "@kubernetes/client-node";
-import { kubeconfig } from "../local/lib/paths.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
+import { machine } from "../machine/machine.ts";
 import { countIfRefused } from "./refusals.ts";
+
+const { kubeconfig } = machine;
 
 export interface Session {
   id: string;

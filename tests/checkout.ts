@@ -4,7 +4,7 @@ import { mkdtemp, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { root } from "../local/lib/paths.ts";
+import { root } from "../machine/machine.ts";
 
 /** A folder with a copy of this checkout, to be changed and removed by the caller; what is installed is shared. */
 export async function copyOfCheckout(): Promise<string> {

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
 import { kubectl } from "../local/cluster/index.ts";
 import { TestNamespace } from "../local/cluster/testing.ts";
-import { apiServiceIp, dnsServiceIp, nodeIp } from "../local/lib/paths.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
+import { machine } from "../machine/machine.ts";
 import { requestLittle } from "./bench/small-requests.ts";
 import { cluster, core, inAgent, keyOf, reaches, type Session } from "./berth.ts";
 import { type Cell, commands, measure, type Place, targetOf } from "./proofs/attempts.ts";
@@ -15,6 +15,8 @@ import { inNetworkOf } from "./proofs/processes.ts";
 import { create, end, type Tenant } from "./proofs/sessions.ts";
 import { printTable } from "./proofs/table.ts";
 import { deploy } from "./pulumi.ts";
+
+const { apiServiceIp, dnsServiceIp, nodeIp } = machine;
 
 /** A session from which attempts are made, and which others try to reach. */
 interface SessionPlace extends Place {

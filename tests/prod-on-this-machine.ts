@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { root } from "../local/lib/paths.ts";
+import { root } from "../machine/machine.ts";
 import type { StackFile } from "./pulumi.ts";
 
 type Config = StackFile["config"];

@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse, stringify } from "yaml";
-import { root } from "../local/lib/paths.ts";
 import { settingsOf } from "../local/pulumi/moved.ts";
 import { stackEnvironment } from "../local/pulumi/stack.ts";
+import { ensureLanguageHost } from "../local/pulumi/tools.ts";
+import { root } from "../machine/machine.ts";
 
 /** A tenant's entry in the config. */
 export type TenantEntry = { name: string } & Record<string, unknown>;
@@ -41,6 +42,7 @@ const unasked = ["--yes", "--skip-preview"];
 /** Never throws: what failed is in the answer. */
 export async function up(options: Options = {}): Promise<Run> {
   const { command = "up", change = () => {}, checkout = root, flags = [] } = options;
+  await ensureLanguageHost();
   const folder = await mkdtemp(join(tmpdir(), "berth-up-"));
   try {
     const [config, log] = [join(folder, "Pulumi.dev.yaml"), join(folder, "events")];

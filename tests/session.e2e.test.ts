@@ -116,12 +116,14 @@ describe("a session of one's own", () => {
     );
     expect(await ownClipboard()).toBe("the user's own");
     await page.click("#open-clipboard");
-    await page.click("#copy-clipboard");
-    // What is selected may have grown since: double clicks that follow each other are a triple one.
+    // What is selected may grow after a click: double clicks that follow each other are a triple one.
     await until(
       "the user's clipboard has what the panel has",
       patience,
-      async () => [await ownClipboard(), await page.inputValue("#clipboard-text")],
+      async () => {
+        await page.click("#copy-clipboard");
+        return [await ownClipboard(), await page.inputValue("#clipboard-text")];
+      },
       ([own, panel]) => own === panel && own !== "the user's own",
     );
     await page.close();

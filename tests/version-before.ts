@@ -6,7 +6,7 @@ import { execa } from "execa";
 import { parse } from "yaml";
 import { baseImages } from "../local/images/list.ts";
 import { isInRegistry, nameAlso, repositoryOf } from "../local/images/registry.ts";
-import { root } from "../local/lib/paths.ts";
+import { root } from "../machine/machine.ts";
 import type { StackFile } from "./pulumi.ts";
 
 const { commit } = JSON.parse(readFileSync(join(root, "infra", "testdata", "upgrade-from.golden.json"), "utf8")) as {

@@ -55,6 +55,37 @@ func TestTheCommandRunsInTheWorkspaceWithItsEnvironmentAndSecrets(t *testing.T) 
 	}
 }
 
+func TestNothingOfTheTaskStartsBeforeTheRuntimeKnowsThatItWasTaken(t *testing.T) {
+	w := open(t, command("sh", "-c", "touch ran"))
+	refusals, early := 2, false
+	w.answer = func(response http.ResponseWriter, what string) bool {
+		if what != "POST /session/task/taken" || refusals == 0 {
+			return false
+		}
+		refusals--
+		_, err := os.Stat(w.folder + "/work/ran")
+		early = early || err == nil
+		response.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	w.run(nil, "session").wantExit(0)
+	if tasks, taken := w.seen("GET /session/task"), w.seen("POST /session/task/taken"); early || len(tasks) != 1 || len(taken) != 3 {
+		t.Errorf("early: %v, asked %d times, told %d times", early, len(tasks), len(taken))
+	}
+}
+
+func TestARuntimeOfAVersionBeforeIsNotToldThatTheTaskWasTaken(t *testing.T) {
+	w := open(t, command("touch", "ran"))
+	w.answer = func(response http.ResponseWriter, what string) bool {
+		if what != "POST /session/task/taken" {
+			return false
+		}
+		response.WriteHeader(http.StatusNotFound)
+		return true
+	}
+	w.run(nil, "session").wantExit(0)
+}
+
 func TestACommandThatCannotBeStartedEndsWithTheCodeOfAShell(t *testing.T) {
 	for _, test := range []struct {
 		task map[string]any

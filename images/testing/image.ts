@@ -1,7 +1,9 @@
 /** Berth's images as the stack `dev` has them in the local registry, and what is in one. */
 import { execa } from "execa";
 import { docker, dockerHost } from "../../local/docker.ts";
-import { registry } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
+
+const { registry } = machine;
 
 export const api = "berth/api:dev";
 export const agent = "berth/agent:dev";

@@ -63,9 +63,31 @@ export const trustedCertificates = z
 export const tokenKeySecret = name
   .nullable()
   .describe(
-    "Name of a Secret in the namespace berth with the key `token-key` (32 characters or more), from which sessions' tokens are made; null to generate one.",
+    "Name of a Secret in the namespace berth with the key `token-key` (32 characters or more), from which sessions' tokens are made, and `token-key-2` and so on for further ones of `tokenKeys`; null to generate them.",
   );
 
+/** How many keys there may be at the same time. */
+const mostTokenKeys = 8;
+
+export const tokenKeys = z
+  .strictObject({
+    current: atLeastOne
+      .max(9_998, { error: "is above 9998" })
+      .default(1)
+      .describe("Number of the key that signs. Raise it by one to rotate."),
+    oldest: atLeastOne
+      .default(1)
+      .describe(
+        "Number of the oldest key whose tokens are taken. Raise it when no session has tokens from the keys before.",
+      ),
+  })
+  .refine(({ current, oldest }) => oldest <= current, { path: ["oldest"], error: "is above `current`" })
+  .refine(({ current, oldest }) => current - oldest < mostTokenKeys, {
+    path: ["oldest"],
+    error: `is so far below \`current\` that there are more than ${mostTokenKeys} keys; raise it`,
+  });
+
+export type TokenKeysConfig = z.output<typeof tokenKeys>;
 export type LimitsConfig = z.output<typeof limits>;
 export type OidcConfig = z.output<typeof oidc>;
 export type TracingConfig = z.output<typeof tracing>;

@@ -1,7 +1,9 @@
 import { expect, test, vi } from "vitest";
 import { TestNamespace } from "../../local/cluster/testing.ts";
-import { context, kubeconfig } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { look } from "./cluster.ts";
+
+const { context, kubeconfig } = machine;
 
 const asked = (namespace: string, name = context) => {
   vi.stubEnv("KUBECONFIG", kubeconfig);

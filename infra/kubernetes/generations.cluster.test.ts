@@ -6,11 +6,13 @@ import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { beforeAll, expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
 import { TestNamespace } from "../../local/cluster/testing.ts";
-import { context, kubeconfig, registry } from "../../local/lib/paths.ts";
 import { ensurePulumi } from "../../local/pulumi/tools.ts";
+import { machine } from "../../machine/machine.ts";
 import { withThrowAwayStack } from "../../tools/manifests/throw-away.ts";
 import { collect, type FoundGenerations } from "./cluster.ts";
 import { collectable, Generations } from "./generations.ts";
+
+const { context, kubeconfig, registry } = machine;
 
 beforeAll(async () => {
   vi.stubEnv("KUBECONFIG", kubeconfig);

@@ -2,13 +2,15 @@
 import { until } from "@berth/testing/until.ts";
 import { expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
-import { context, kubeconfig } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { configSchema } from "../config/config.ts";
 import { look } from "../kubernetes/cluster.ts";
 import { conflicts } from "../platform/conflicts.ts";
 import { alertName } from "./alerts/index.ts";
 import { rows } from "./dashboard-panels.ts";
 import { requestsPerSecond, waitingJobs } from "./queries.ts";
+
+const { context, kubeconfig } = machine;
 
 const raw = async (path: string) => JSON.parse(await kubectl(["get", "--raw", path]));
 const prometheus = async (path: string, query: Record<string, string> = {}) => {

@@ -8,12 +8,14 @@ import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
-import { dnsServiceIp, nodeIp } from "../../local/lib/paths.ts";
 import { stackOutputs } from "../../local/pulumi/stack.ts";
+import { machine } from "../../machine/machine.ts";
 import { core } from "../../tests/berth.ts";
 import { type Cell, commands, measure, type Outcome, type Place, targetOf } from "../../tests/proofs/attempts.ts";
 import { inNetworkOf } from "../../tests/proofs/processes.ts";
 import { probePod } from "../testing/probe-pod.ts";
+
+const { dnsServiceIp, nodeIp } = machine;
 
 /** The pod, or one of a workload's, as a place to try from. It has Node. */
 const inPod = (name: string, namespace: string, pod: string): Place & { namespace: string; pod: string } => ({
@@ -38,7 +40,7 @@ const prometheus: Place = {
   command: commands.machine,
 };
 /** No policy holds for the machine: it reaches every pod of its own. */
-const machine: Place = {
+const theMachine: Place = {
   name: "the machine",
   shell: async ([program = "", ...args]) => (await execa(program, args)).stdout,
   command: commands.machine,
@@ -148,7 +150,7 @@ test.concurrent("whatever is closed to one of them answers to the machine", asyn
   const cells = await Promise.all(
     all.map(async ({ to, host, port }) => open(to, isIP(host) ? host : ((await dns.resolve4(host))[0] ?? ""), port)),
   );
-  expect(byTarget(cells, await measure(machine, cells))).toEqual(
+  expect(byTarget(cells, await measure(theMachine, cells))).toEqual(
     byTarget(
       cells,
       cells.map(() => "open"),

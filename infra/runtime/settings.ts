@@ -22,6 +22,7 @@ type Told = Pick<
   | "tracing"
   | "trustedCertificates"
   | "tokenKeySecret"
+  | "tokenKeys"
   | "images"
   | "gateway"
 >;
@@ -87,18 +88,10 @@ export class Settings extends pulumi.ComponentResource {
       parent,
     );
 
-    const tokenKey =
-      args.tokenKeySecret ??
-      generatedSecret(
-        "token-key",
-        { platform: args.platform, component: "api", name: "api-secrets", key: "token-key", length: 48 },
-        parent,
-      );
-    const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: secret, items: [{ key, path }] } });
     const secretFiles: types.input.core.v1.VolumeProjection[] = [
       file(postgres.password, "postgres-password"),
       file(redis.password, "redis-password"),
-      file({ secret: tokenKey, key: "token-key" }, "token-key"),
+      ...tokenKeyFiles(args, parent),
     ];
     if (args.trustedCertificates) {
       const name = generations.configMap(
@@ -141,6 +134,26 @@ export class Settings extends pulumi.ComponentResource {
 const apiUrl = "http://api.berth.svc.cluster.local";
 const gatewayUrl = "http://gateway.berth.svc.cluster.local";
 
+const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: secret, items: [{ key, path }] } });
+
+/**
+ * The keys from the oldest to the one after the current, which every pod so has before any pod signs by it. The one after may be
+ * missing in a Secret of the user's own.
+ */
+function tokenKeyFiles(
+  { platform, tokenKeySecret, tokenKeys: { oldest, current } }: SettingsArgs,
+  parent: pulumi.CustomResourceOptions,
+): types.input.core.v1.VolumeProjection[] {
+  const numbers = Array.from({ length: current + 2 - oldest }, (_, index) => oldest + index);
+  return numbers.map((number) => {
+    const key = number === 1 ? "token-key" : `token-key-${number}`;
+    const secret = number === 1 ? "api-secrets" : key;
+    const generated = { platform, component: "api", name: secret, key, length: 48 } as const;
+    const { secret: source } = file({ secret: tokenKeySecret ?? generatedSecret(key, generated, parent), key }, key);
+    return { secret: { ...source, ...(tokenKeySecret !== null && number > current && { optional: true }) } };
+  });
+}
+
 /** The runtime's environment; runtime/src/config/config.ts says what each is. */
 function variables(args: SettingsArgs, images: { agent: string; berthd: string }): Record<string, string> {
   const { limits, oidc, tracing } = args;
@@ -158,6 +171,7 @@ function variables(args: SettingsArgs, images: { agent: string; berthd: string }
     POSTGRES_POOL: String(args.postgresPool),
     ...args.redis.variables,
     SECRETS_DIR: secretsDir,
+    TOKEN_KEY_ID: String(args.tokenKeys.current),
     TENANTS_FILE: `${tenantsDir}/tenants.json`,
     AGENT_IMAGE: images.agent,
     // Built with this version's berthd in it; another's has another version's, or none.

@@ -4,8 +4,10 @@ import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
-import { apiNodePort, root } from "../../local/lib/paths.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { machine, root } from "../../machine/machine.ts";
+
+const { apiNodePort } = machine;
 
 const inBerth = (args: string[], input?: string) => kubectl(["--namespace=berth", ...args], input);
 const jobs: string[] = [];

@@ -20,10 +20,13 @@ const variable = (resources: RecordedResource[], name: string) =>
 const secretFiles = (resources: RecordedResource[]) =>
   inputsOf(resources, "apps/v1:Deployment", "api")
     .spec.template.spec.volumes.find((volume: { name: string }) => volume.name === "secrets")
-    .projected.sources.map(({ secret }: { secret: { name: string; items: { key: string; path: string }[] } }) => [
-      secret.items[0]?.path,
-      secret.name,
-    ]);
+    .projected.sources.map(
+      ({ secret }: { secret: { name: string; optional?: true; items: { key: string; path: string }[] } }) => [
+        secret.items[0]?.path,
+        secret.name,
+        ...(secret.optional ? ["optional"] : []),
+      ],
+    );
 
 test("external stores: nothing of them is made, their Secrets are read by the pods, the network opens their addresses", async () => {
   const resources = await record({
@@ -43,6 +46,7 @@ test("external stores: nothing of them is made, their Secrets are read by the po
     ["postgres-password", "pg-1"],
     ["redis-password", "redis-1"],
     ["token-key", expect.stringMatching(/^api-secrets-/)],
+    ["token-key-2", expect.stringMatching(/^token-key-2-/)],
   ]);
   const { egress } = inputsOf(resources, "networking.k8s.io/v1:NetworkPolicy", "platform-migrate-egress").spec;
   expect(egress).toEqual([{ to: [{ ipBlock: { cidr: "10.20.0.5/32" } }], ports: [{ protocol: "TCP", port: 6432 }] }]);
@@ -52,12 +56,15 @@ test("a Secret that is named is mounted as it is, and none is generated in its p
   const resources = await record({
     postgres: { passwordSecret: "pg-password-2" },
     redis: { passwordSecret: "redis-password-2" },
-    tokenKeySecret: "token-key-2",
+    tokenKeySecret: "own-keys",
+    tokenKeys: { current: 3, oldest: 2 },
   });
   expect(secretFiles(resources)).toEqual([
     ["postgres-password", "pg-password-2"],
     ["redis-password", "redis-password-2"],
-    ["token-key", "token-key-2"],
+    ["token-key-2", "own-keys"],
+    ["token-key-3", "own-keys"],
+    ["token-key-4", "own-keys", "optional"],
   ]);
   const names = resources.map(({ name }) => name);
   for (const generated of ["postgres-password", "redis-password", "token-key"]) expect(names).not.toContain(generated);

@@ -4,10 +4,12 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
 import { TestNamespace } from "../../local/cluster/testing.ts";
-import { context, kubeconfig } from "../../local/lib/paths.ts";
 import { ensurePulumi } from "../../local/pulumi/tools.ts";
+import { machine } from "../../machine/machine.ts";
 import { withThrowAwayStack } from "../../tools/manifests/throw-away.ts";
 import { tenantsGeneration } from "./tenants-generation.ts";
+
+const { context, kubeconfig } = machine;
 
 beforeAll(async () => {
   vi.stubEnv("KUBECONFIG", kubeconfig);

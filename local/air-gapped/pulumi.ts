@@ -1,8 +1,10 @@
 /** Builds Pulumi's command line and its language host for Node from their Go modules. */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { machine } from "../../machine/machine.ts";
 import { buildOnce, goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
-import { binDir } from "../lib/paths.ts";
+
+const { binDir } = machine;
 
 /** The Go modules that pin them. */
 const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
@@ -22,12 +24,15 @@ const pulumiSources = (): string =>
 /** The version of the command line that `buildPulumi` makes, for example 3.258.0. */
 export const builtVersion = (): string => moduleVersion(join(sources, "cli"), cli.module).slice(1);
 
-/** Fills `dir` with `pulumi` and `pulumi-language-nodejs` (about four minutes on two cores). @throws UserError */
-export async function buildPulumi(dir: string): Promise<void> {
-  const settings = [`github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${builtVersion()}`];
-  await goBuild(join(sources, "cli"), dir, [`${cli.module}/${cli.program}`], { settings });
-  await goBuild(join(sources, "language-nodejs"), dir, [languageHost], { settings });
-}
+const settings = () => [`github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${builtVersion()}`];
+
+/** Fills `dir` with `pulumi` (about four minutes on two cores). @throws UserError */
+export const buildPulumi = (dir: string): Promise<void> =>
+  goBuild(join(sources, "cli"), dir, [`${cli.module}/${cli.program}`], { settings: settings() });
+
+/** Fills `dir` with `pulumi-language-nodejs`. @throws UserError */
+export const buildLanguageHost = (dir: string): Promise<void> =>
+  goBuild(join(sources, "language-nodejs"), dir, [languageHost], { settings: settings() });
 
 /** Where `ensureBuiltPulumi` puts a command line like the one that is built where none can be had, in `bin`. */
 export const builtPulumi = join(binDir, `pulumi-${pulumiSources()}`);

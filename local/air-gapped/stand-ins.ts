@@ -1,7 +1,7 @@
 /** Berth's own plugins (plugins/), put where Pulumi looks for the official ones. */
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import type { PluginFolder } from "../pulumi/tools.ts";
 
 /**

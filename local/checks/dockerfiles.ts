@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { validate } from "dockerfile-utils";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 
 const files = globSync("{images,local}/**/Dockerfile", { cwd: root });
 for (const file of files)

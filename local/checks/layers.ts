@@ -1,6 +1,6 @@
 /** `npm run check:layers`: no import in runtime/src or infra goes up or makes a circle, by dependency-cruiser. */
 import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-cruiser";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 
 /** The rooms of a program, which are folders or files, and which other rooms the files of each may import. */
 type Rooms = Record<string, string[]>;

@@ -1,8 +1,10 @@
 /** Programs in Go that check what npm's packages can't: built once per version and machine. */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { machine } from "../../machine/machine.ts";
 import { buildOnce, goBuild, sourcesVersion } from "../lib/go.ts";
-import { binDir } from "../lib/paths.ts";
+
+const { binDir } = machine;
 
 const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
 /** A module of its own: kube-score does not compile beside the Kubernetes libraries of this version. */

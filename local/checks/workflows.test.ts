@@ -3,7 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 
 interface Workflow {
   on: string | string[] | Record<string, unknown>;

@@ -1,7 +1,7 @@
 /** `npm run check:workflows`: the GitHub workflows, by actionlint. */
 import { existsSync, globSync } from "node:fs";
 import { execa } from "execa";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { step, UserError } from "../lib/steps.ts";
 import { actionlint, ensureActionlint } from "./programs.ts";
 

@@ -1,10 +1,12 @@
 /** What runs in the cluster before any stack: DNS, storage, and the rights of the apiserver on the kubelet. */
 import { readFileSync } from "node:fs";
-import { dnsServiceIp } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { clusterImage } from "./images.ts";
 import { kubectl } from "./kubectl.ts";
 import { volumesDir } from "./layout.ts";
 import { kubeletClientUser } from "./pki.ts";
+
+const { dnsServiceIp } = machine;
 
 const manifests = ["kubelet-api", "coredns", "local-path"];
 

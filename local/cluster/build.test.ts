@@ -1,9 +1,12 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import known from "../downloads.json" with { type: "json" };
 import { architecture } from "../lib/obtain.ts";
 
@@ -63,6 +66,53 @@ test("one that is installed in the same version is copied", async () => {
   await build.obtainKubernetes();
   expect(readFileSync(build.program("kubelet"), "utf8")).toBe(kubelet);
   expect(readFileSync(build.program("kubectl"), "utf8")).toMatch(/release/);
+});
+
+describe.each(["folder", "web server"])("the other programs, from a mirror that is a %s", (kind) => {
+  const archive = `coredns_1.12.4_linux_${architecture}.tgz`;
+  let server: Server;
+
+  beforeEach(async () => {
+    const content = join(folder, "content");
+    mkdirSync(content);
+    writeFileSync(join(content, "coredns"), script("published"));
+    await execa("tar", ["-czf", join(folder, archive), "-C", content, "coredns"]);
+    const sum = createHash("sha256")
+      .update(readFileSync(join(folder, archive)))
+      .digest("hex");
+    writeFileSync(join(folder, "SHA256SUMS"), `${sum}  ${archive}\n`);
+    // It builds what it is told to.
+    mkdirSync(join(folder, "bin"));
+    const go = `while [ "$1" != -o ]; do shift; done; for name; do :; done; for name; do echo built >"$2$(basename $name)"; done`;
+    writeFileSync(join(folder, "bin/go"), `#!/bin/sh\n${go}\n`, { mode: 0o755 });
+    vi.stubEnv("PATH", `${join(folder, "bin")}:${process.env.PATH}`);
+    server = createServer(({ url = "" }, response) => {
+      if (existsSync(join(folder, url))) response.end(readFileSync(join(folder, url)));
+      else response.writeHead(404).end();
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    if (kind === "web server") vi.stubEnv("BERTH_MIRROR", `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  });
+  afterEach(() => void server.close());
+
+  test("CoreDNS is taken as its makers publish it, and what can't be had is built", async () => {
+    await build.ensurePrograms();
+    const contents = Object.fromEntries(
+      ["coredns", "local-path-provisioner", "netpol"].map((name) => [name, readFileSync(build.program(name), "utf8")]),
+    );
+    expect(contents).toEqual({ coredns: script("published"), "local-path-provisioner": "built\n", netpol: "built\n" });
+  });
+
+  test("one with another sum is refused, and nothing is built in its place", async () => {
+    writeFileSync(join(folder, archive), "half of it");
+    await expect(build.ensurePrograms()).rejects.toThrow(/coredns_.* of the mirror .* has the SHA-256/);
+    expect(existsSync(build.programsDir)).toBe(false);
+  });
+
+  test("one that nobody vouches for is not taken", async () => {
+    vi.stubEnv("BERTH_MIRROR_TRUSTED", "");
+    await expect(build.ensurePrograms()).rejects.toThrow(/set BERTH_MIRROR_TRUSTED=1/);
+  });
 });
 
 test("where one has another sum, none is taken and nothing is built", async () => {

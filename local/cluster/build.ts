@@ -3,9 +3,11 @@ import { chmodSync, copyFileSync, existsSync, symlinkSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { machine } from "../../machine/machine.ts";
 import { buildOnce, goBuild, moduleVersion, sourcesVersion } from "../lib/go.ts";
-import { architecture, obtain, Unobtainable } from "../lib/obtain.ts";
-import { binDir } from "../lib/paths.ts";
+import { architecture, type Download, obtain, obtainPacked, Unobtainable } from "../lib/obtain.ts";
+
+const { binDir } = machine;
 
 /** The Go module of the cluster's programs. */
 export const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
@@ -25,8 +27,42 @@ const kubernetesPrograms = [
 /** Kubernetes' programs: six of its makers', or one of Go modules that answers to the six names. */
 export const kubernetesDir = join(binDir, `kubernetes-${sourcesVersion(sources, "kube/*.go")}`);
 
-/** The others, which are in no form that could be checked. local-path-provisioner spells the path of a shared module differently. */
-const builds = [["./coredns", "./netpol", "./pause", "./volume"], ["github.com/rancher/local-path-provisioner"]];
+/** Berth's own. */
+const own = ["./netpol", "./pause", "./volume"];
+
+/** A program that others publish, and the package that it is built of where it can't be had. */
+interface Published extends Download {
+  name: string;
+  /** As the program tells it. */
+  version: string;
+  /** Whether the download is a compressed tar with the program in it. */
+  packed: boolean;
+  package: string;
+}
+
+const [corednsVersion, provisionerVersion] = [
+  "github.com/coredns/coredns",
+  "github.com/rancher/local-path-provisioner",
+].map((module) => moduleVersion(sources, module)) as [string, string];
+const published: Published[] = [
+  {
+    name: "coredns",
+    version: corednsVersion.slice(1),
+    path: `coredns_${corednsVersion.slice(1)}_linux_${architecture}.tgz`,
+    url: `https://github.com/coredns/coredns/releases/download/${corednsVersion}/coredns_${corednsVersion.slice(1)}_linux_${architecture}.tgz`,
+    packed: true,
+    package: "./coredns",
+  },
+  {
+    // Its makers publish it in an image only, so no sum of it is known; a mirror may have it by this name.
+    name: "local-path-provisioner",
+    version: provisionerVersion,
+    path: `local-path-provisioner-${provisionerVersion}-linux-${architecture}`,
+    url: `https://github.com/rancher/local-path-provisioner/releases/tag/${provisionerVersion}`,
+    packed: false,
+    package: "github.com/rancher/local-path-provisioner",
+  },
+];
 
 /** Names the sources, the pinned modules and the Go version: what decides the binaries. */
 export const programsVersion = sourcesVersion(sources, "{coredns,netpol,netpol/rules,pause,volume}/*.go");
@@ -41,7 +77,7 @@ const prometheusVersion = sourcesVersion(prometheusSources, "*.go");
 /** `prometheus`, for its stand-in image, or `promtool`; there once `ensurePrometheus` has made it. */
 export const prometheusProgram = (name: PrometheusProgram) => join(binDir, `${name}-${prometheusVersion}`, name);
 
-/** A program of the cluster, e.g. `kubectl`; there once `buildPrograms` and `ensureKubernetes` have run. */
+/** A program of the cluster, e.g. `kubectl`; there once `ensurePrograms` and `obtainKubernetes` or `buildKubernetes` have run. */
 export const program = (name: string) => join(kubernetesPrograms.includes(name) ? kubernetesDir : programsDir, name);
 
 /**
@@ -50,15 +86,11 @@ export const program = (name: string) => join(kubernetesPrograms.includes(name) 
  * @throws UserError when a file isn't what it should be
  */
 export async function obtainKubernetes(): Promise<string> {
-  const take = async (name: string, file: string) => {
-    const path = `release/${kubernetesVersion}/bin/linux/${architecture}/${name}`;
-    const installed = await installedProgram(name);
-    if (installed) copyFileSync(installed, file);
-    else await obtain({ path, url: `https://dl.k8s.io/${path}` }, file);
-    chmodSync(file, 0o755);
-  };
   const fill = async (dir: string) => {
-    for (const name of kubernetesPrograms) await take(name, join(dir, name));
+    for (const name of kubernetesPrograms) {
+      const path = `release/${kubernetesVersion}/bin/linux/${architecture}/${name}`;
+      await take({ name, version: kubernetesVersion, path, url: `https://dl.k8s.io/${path}`, packed: false }, dir);
+    }
     return `${kubernetesVersion}, installed`;
   };
   try {
@@ -69,8 +101,18 @@ export async function obtainKubernetes(): Promise<string> {
   }
 }
 
+/** Copies or downloads the program. @throws Unobtainable, or UserError when a file isn't what it should be */
+async function take(program: Omit<Published, "package">, dir: string): Promise<void> {
+  const file = join(dir, program.name);
+  const installed = await installedProgram(program);
+  if (installed) copyFileSync(installed, file);
+  else if (program.packed) await obtainPacked(program, dir);
+  else await obtain(program, file);
+  chmodSync(file, 0o755);
+}
+
 /** The program on PATH, if it is of the cluster's version. */
-async function installedProgram(name: string): Promise<string | undefined> {
+async function installedProgram({ name, version }: Omit<Published, "package">): Promise<string | undefined> {
   const file = (process.env.PATH ?? "")
     .split(delimiter)
     .map((folder) => join(folder, name))
@@ -78,7 +120,7 @@ async function installedProgram(name: string): Promise<string | undefined> {
   if (file === undefined || dirname(file) === kubernetesDir) return undefined;
   const args = name === "kubectl" ? ["version", "--client"] : ["--version"];
   const { stdout } = await execa(file, args, { reject: false, timeout: 10_000 });
-  return new RegExp(`\\b${kubernetesVersion}(\\s|$)`).test(stdout ?? "") ? file : undefined;
+  return new RegExp(`\\b${version}(\\s|$)`).test(stdout ?? "") ? file : undefined;
 }
 
 export const hasKubernetes = (): boolean => existsSync(kubernetesDir);
@@ -90,10 +132,20 @@ export const buildKubernetes = (): Promise<string> =>
     for (const name of kubernetesPrograms) symlinkSync("kube", join(dir, name));
   });
 
-/** Builds the other programs unless this version is there (about two minutes). Returns what it did. */
-export const buildPrograms = (): Promise<string> =>
+/**
+ * Makes the other programs unless this version is there (about two minutes): takes those that others publish where they can be
+ * had, as `obtainKubernetes` does, and builds the rest. Returns what it did.
+ */
+export const ensurePrograms = (): Promise<string> =>
   buildOnce(programsDir, async (dir) => {
-    for (const packages of builds) await goBuild(sources, dir, packages, { settings });
+    const lacking: string[] = [];
+    for (const program of published)
+      await take(program, dir).catch((error: unknown) => {
+        if (!(error instanceof Unobtainable)) throw error;
+        lacking.push(program.package);
+      });
+    // Each by itself, because they spell the path of a shared module differently.
+    for (const packages of [own, ...lacking.map((each) => [each])]) await goBuild(sources, dir, packages, { settings });
   });
 
 /** Builds prometheus-adapter unless it is there (a minute, where Kubernetes was built before). */

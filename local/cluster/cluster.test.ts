@@ -2,13 +2,16 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import { describe, expect, it } from "vitest";
-import { network } from "../lib/paths.ts";
+import { machine, root } from "../../machine/machine.ts";
 import { addonManifests, fill } from "./addons.ts";
 import { components, etcdEnvironment } from "./components.ts";
 import { configFiles } from "./configs.ts";
 import { certificates } from "./pki.ts";
 import { claimStateDir, refuseEarlierVersion, removeState } from "./state.ts";
+
+const { network } = machine;
 
 const configs = configFiles("127.0.0.1:5000/berth-local/pause:1");
 
@@ -77,6 +80,29 @@ describe("the state directory", () => {
     writeFileSync(join(dir, "README"), "");
     claimStateDir(dir);
     expect(readFileSync(join(dir, "README"), "utf8")).toContain(network);
+  });
+
+  it("of which a purge was killed is emptied before it is used again", async () => {
+    const dir = folder();
+    claimStateDir(dir);
+    for (const name of ["etcd", "pulumi", "registry"]) mkdirSync(join(dir, name));
+    const purge = `
+      import fs from "node:fs";
+      import { syncBuiltinESMExports } from "node:module";
+      const { rmSync } = fs;
+      fs.rmSync = (path, options) => {
+        rmSync(path, options);
+        if (path.endsWith("/etcd")) process.kill(process.pid, "SIGKILL");
+      };
+      syncBuiltinESMExports();
+      (await import("./local/cluster/state.ts")).removeState(${JSON.stringify(dir)});`;
+    const options = { cwd: root, reject: false } as const;
+    expect((await execa("node", ["--input-type=module", "--eval", purge], options)).signal).toBe("SIGKILL");
+    expect(readdirSync(dir)).toContain("registry");
+    expect(readdirSync(dir)).not.toContain("pulumi");
+    claimStateDir(dir);
+    expect(readdirSync(dir)).toEqual(["README"]);
+    expect(readFileSync(join(dir, "README"), "utf8")).not.toContain("removal");
   });
 
   it("of a version whose cluster was spread over the machine is refused", () => {

@@ -1,11 +1,13 @@
 /** The daemons of the cluster: which program, which arguments, which files. */
 import { fileURLToPath } from "node:url";
+import { machine } from "../../machine/machine.ts";
 import { architecture } from "../lib/obtain.ts";
-import { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, serviceCidr } from "../lib/paths.ts";
 import { program } from "./build.ts";
 import { files } from "./configs.ts";
 import type { ClusterDaemon } from "./daemons.ts";
 import { etc, etcdDir, kubeletDir, pki } from "./layout.ts";
+
+const { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, serviceCidr } = machine;
 
 /** Arguments as a record: `--name=value`. */
 const flags = (values: Record<string, string>) => Object.entries(values).map(([name, value]) => `--${name}=${value}`);

@@ -1,6 +1,6 @@
 /** The configuration files of the cluster's daemons. Each function gives a file's text; none does any I/O. */
 import { stringify } from "yaml";
-import { dnsServiceIp, nodeIp, nodeName, podCidr, registry } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import {
   cniDir,
   containerdDir,
@@ -13,6 +13,8 @@ import {
   registryDir,
   registryHostsDir,
 } from "./layout.ts";
+
+const { dnsServiceIp, nodeIp, nodeName, podCidr, registry } = machine;
 
 export const files = {
   registry: etc("registry.yaml"),
@@ -65,6 +67,9 @@ oom_score = 0
 
 [grpc]
   address = "${containerdSocket}"
+
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${containerdDir}/opt"
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${pauseImage}"

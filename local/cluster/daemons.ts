@@ -1,20 +1,18 @@
 /** Starts the cluster's daemons in the node, and restarts those that no longer are what they should be. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { machine } from "../../machine/machine.ts";
 import { inCgroup } from "../lib/cgroups.ts";
-import { name } from "../lib/paths.ts";
-import { childrenOf, type Daemon, logFile, readProc, signal } from "../lib/process.ts";
+import { childrenOf, type Daemon, fingerprint, logFile, readProc, signal } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
 import { inNode, nodePid } from "./node.ts";
 
+const { name } = machine;
+
 export interface ClusterDaemon extends Daemon {
-  /** Files that the daemon reads only when it starts: a change of theirs restarts it. Default none. */
-  files?: string[];
   /** How long SIGTERM is given before SIGKILL when it is restarted, in milliseconds. Default 10 000. */
   stopMs?: number;
   /** Ports of this machine's loopback whose sockets it is given, and where in the node they lead. Default none. */
@@ -56,7 +54,7 @@ function isMarked(pid: number, name: string, command: string): boolean {
 
 /** Starts the daemon, or restarts it if its command or its files have changed. Returns whether it was (re)started. */
 export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
-  const wanted = `${daemon.name}:${fingerprint(daemon)}`;
+  const wanted = `${daemon.name}:${fingerprint(daemon, daemon.forwards)}`;
   const pid = pidOf(daemon);
   if (pid !== undefined && markerOf(pid) === wanted) {
     // It may stand still: a test that was killed may have stopped it (fault.ts).
@@ -112,12 +110,6 @@ async function handOver(server: Server, { host, port }: Forward, child: ChildPro
   child.send({ host, port }, server);
   await taken;
   server.close();
-}
-
-function fingerprint(daemon: ClusterDaemon): string {
-  const hash = createHash("sha256").update(JSON.stringify([daemon.command, daemon.args, daemon.env, daemon.forwards]));
-  for (const file of daemon.files ?? []) hash.update(readFileSync(file));
-  return hash.digest("hex").slice(0, 16);
 }
 
 const markerOf = (pid: number): string | undefined =>

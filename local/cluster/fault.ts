@@ -5,7 +5,7 @@
  *     node local/cluster/fault.ts freeze NAME   stops it where it is; it keeps its connections and answers nobody
  *     node local/cluster/fault.ts thaw NAME     lets it go on
  */
-import { until } from "../lib/process.ts";
+import { waitFor } from "../lib/process.ts";
 import { components } from "./components.ts";
 import { ensure, pidOf } from "./daemons.ts";
 import { kubectl } from "./kubectl.ts";
@@ -17,9 +17,9 @@ if (daemon === undefined || pid === undefined) throw new Error(`no daemon of the
 switch (what) {
   case "crash":
     process.kill(pid, "SIGKILL");
-    await until(`the end of ${name}`, 10, async () => pidOf(daemon) === undefined);
+    await waitFor(`the end of ${name}`, 10, async () => pidOf(daemon) === undefined);
     await ensure(daemon);
-    await until(name, 60, () => kubectl(["get", "--raw", "/readyz"]));
+    await waitFor(name, 60, () => kubectl(["get", "--raw", "/readyz"]));
     break;
   case "freeze":
     process.kill(pid, "SIGSTOP");

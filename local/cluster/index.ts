@@ -2,9 +2,9 @@
  * The local cluster: Kubernetes on this machine, from its own programs. Everything may be called at any time, in any
  * state of the machine, and leaves alone what is as it should be.
  *
- * Order for a first start: buildPrograms, registryUp (base images can be pushed from here on), clusterUp.
+ * Order for a first start: ensurePrograms, registryUp (base images can be pushed from here on), clusterUp.
  */
-export { buildPrograms } from "./build.ts";
+export { ensurePrograms } from "./build.ts";
 export { clusterDown, clusterPurge } from "./down.ts";
 export { kubectl } from "./kubectl.ts";
 export { claimStateDir, refuseEarlierVersion } from "./state.ts";

@@ -1,6 +1,8 @@
 import { execa } from "execa";
-import { kubeconfig } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { program } from "./build.ts";
+
+const { kubeconfig } = machine;
 
 /** Runs the cluster's own kubectl as its admin and returns the output. Throws if kubectl fails. */
 export async function kubectl(args: string[], input?: string): Promise<string> {

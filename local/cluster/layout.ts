@@ -1,7 +1,9 @@
 /** Where the cluster keeps its files, below the state directory. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { stateDir } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
+
+const { stateDir } = machine;
 
 const inState = (name: string) => join(stateDir, name);
 

@@ -5,12 +5,14 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
-import { apiNodePort, machineIp, nodeIp, podCidr, registry, serviceCidr } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { components } from "./components.ts";
 import { pidOf } from "./daemons.ts";
 import { kubectl } from "./kubectl.ts";
 import { nodePid, runInNode } from "./node.ts";
 import { TestNamespace } from "./testing.ts";
+
+const { apiNodePort, machineIp, nodeIp, podCidr, registry, serviceCidr } = machine;
 
 /** The listening sockets of a network (default: this machine's), with the processes that hold them. */
 async function listening(network: string[] = []): Promise<{ local: string; pids: number[] }[]> {

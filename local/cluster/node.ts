@@ -6,10 +6,12 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { machine, root } from "../../machine/machine.ts";
 import { inCgroup, removeCgroup } from "../lib/cgroups.ts";
-import { cacheDir, machineIp, name, network, nodeIp, root, runDir, serviceCidr, stateDir } from "../lib/paths.ts";
-import { firstOf, pidOf, start, stop, until } from "../lib/process.ts";
+import { firstOf, pidOf, start, stop, waitFor } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
+
+const { cacheDir, machineIp, name, network, nodeIp, runDir, serviceCidr, stateDir } = machine;
 
 const node = "node";
 /** The interface on this machine, and its peer in the node, which netpol knows by its name. */
@@ -43,7 +45,7 @@ export async function ensureNode(): Promise<boolean> {
   const [command = "", ...args] = inCgroup(name, ["/bin/sh", script, name, ...visible], { leaf: "." });
   const started = start({ name: node, command, args });
   const runs = () => pidOf(node) !== undefined;
-  await until("The node", 20, async () => existsSync(`/proc/${nodePid()}/root/run/ready`), { name: node, runs });
+  await waitFor("The node", 20, async () => existsSync(`/proc/${nodePid()}/root/run/ready`), { name: node, runs });
   await connect();
   return started;
 }

@@ -2,8 +2,10 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { execa } from "execa";
 import { stringify } from "yaml";
-import { apiServiceIp, context, kubeconfig, nodeIp, nodeName } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { etc, pki, pkiDir, writeIfChanged } from "./layout.ts";
+
+const { apiServiceIp, context, kubeconfig, nodeIp, nodeName } = machine;
 
 interface Certificate {
   name: string;

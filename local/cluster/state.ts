@@ -1,9 +1,11 @@
 /** The state directory, known by a file of ours: what is not marked as Berth's is never used or removed. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { network, runDir, stateDir } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { UserError } from "../lib/steps.ts";
 import { writeIfChanged } from "./layout.ts";
+
+const { network, runDir, stateDir } = machine;
 
 const mark = (dir: string) => join(dir, "README");
 
@@ -11,14 +13,18 @@ const firstWords = "The state of Berth's local cluster";
 const text = `${firstWords}, whose addresses are in ${network}.
 \`npm run down -- --purge\` in the checkout removes it.\n`;
 
+/** What a purge adds to the mark, before it removes anything. */
+const beingRemoved = "Its removal has begun.\n";
+
 /**
- * Makes the directory and marks it as Berth's.
+ * Makes the directory and marks it as Berth's. Where a purge of it was killed, this ends the purge first.
  * @throws UserError for one that holds something else, which a purge would remove, or a cluster with other addresses
  */
 export function claimStateDir(dir = stateDir): void {
   mkdirSync(dir, { recursive: true });
   if (!isClaimed(dir) && readdirSync(dir).length > 0)
     throw new UserError(`${dir} holds files that aren't Berth's: set BERTH_STATE to a new or an empty folder.`);
+  if (isClaimed(dir) && readFileSync(mark(dir), "utf8").includes(beingRemoved)) empty(dir);
   refuseEarlierVersion(dir);
   if (isClaimed(dir) && readFileSync(mark(dir), "utf8") === text) return;
   if (existsSync(join(dir, "etcd")))
@@ -52,9 +58,16 @@ function isClaimed(dir: string): boolean {
 export function removeState(dir = stateDir): void {
   if (existsSync(dir) && !isClaimed(dir))
     throw new UserError(`${dir} holds no README of Berth's, so it is left as it is. Remove it by hand if it is yours.`);
-  // the mark goes last, so that an interrupted removal can be taken up again
-  const entries = existsSync(dir) ? readdirSync(dir).filter((entry) => join(dir, entry) !== mark(dir)) : [];
-  for (const entry of entries) rmSync(join(dir, entry), { recursive: true, force: true });
+  if (existsSync(mark(dir))) empty(dir);
   rmSync(dir, { recursive: true, force: true });
   rmSync(runDir, { recursive: true, force: true });
+}
+
+/** The mark goes last, so that an interrupted removal can be taken up again. */
+function empty(dir: string): void {
+  const entries = readdirSync(dir).filter((entry) => join(dir, entry) !== mark(dir));
+  const content = readFileSync(mark(dir), "utf8");
+  if (entries.length > 0 && !content.includes(beingRemoved)) writeIfChanged(mark(dir), content + beingRemoved);
+  // Pulumi's goes first, because it tells of a cluster that is no more.
+  for (const entry of ["pulumi", ...entries]) rmSync(join(dir, entry), { recursive: true, force: true });
 }

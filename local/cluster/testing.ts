@@ -1,8 +1,10 @@
 /** For tests against the running cluster: a namespace of their own with pods in it, gone afterwards. */
 import { randomBytes } from "node:crypto";
 import { stringify } from "yaml";
-import { registry } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { kubectl } from "./kubectl.ts";
+
+const { registry } = machine;
 
 /** A namespace that removes itself: `await using ns = await TestNamespace.create()`. */
 export class TestNamespace {

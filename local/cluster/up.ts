@@ -1,8 +1,8 @@
 /** Brings the cluster up, from whatever state it is in. */
 import { Resolver } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
-import { dnsServiceIp, nodeIp, registry } from "../lib/paths.ts";
-import { until } from "../lib/process.ts";
+import { machine } from "../../machine/machine.ts";
+import { waitFor } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
 import { addonsReady, applyAddons } from "./addons.ts";
 import * as components from "./components.ts";
@@ -13,6 +13,8 @@ import { kubectl } from "./kubectl.ts";
 import { volumesDir, writeIfChanged } from "./layout.ts";
 import { ensureNode, runInNode } from "./node.ts";
 import { ensureCertificates } from "./pki.ts";
+
+const { dnsServiceIp, nodeIp, registry } = machine;
 
 /**
  * Starts the node, and in it the registry, and waits until that serves on this machine's loopback; nothing but the Debian
@@ -62,17 +64,17 @@ async function nodeUp(): Promise<string> {
     await ensure(components.kubelet); // it ends while containerd still looks through the containers of the last time
     return nodeReady(kubeletStarted ? since : 0);
   };
-  await until("The node", 60, isReady, { name: components.kubelet.name, runs: () => true });
+  await waitFor("The node", 60, isReady, { name: components.kubelet.name, runs: () => true });
   return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
 }
 
 async function addonsUp(): Promise<void> {
-  await until("The cluster's API for DNS and storage", 30, applyAddons);
-  await until("The cluster's DNS and storage", 120, () => addonsReady(10));
+  await waitFor("The cluster's API for DNS and storage", 30, applyAddons);
+  await waitFor("The cluster's DNS and storage", 120, () => addonsReady(10));
   // an answer is better than a status that may be from before a reboot
   const resolver = new Resolver({ timeout: 500, tries: 1 });
   resolver.setServers([dnsServiceIp]);
-  await until("The cluster's DNS", 60, () => resolver.resolve4("kubernetes.default.svc.cluster.local"));
+  await waitFor("The cluster's DNS", 60, () => resolver.resolve4("kubernetes.default.svc.cluster.local"));
 }
 
 async function registryServes(): Promise<boolean> {
@@ -89,7 +91,7 @@ async function nodeReady(since: number): Promise<boolean> {
 
 async function ensureReady(daemon: ClusterDaemon, check: () => Promise<unknown>): Promise<boolean> {
   const started = await ensure(daemon);
-  await until(daemon.name, 60, check, watched(daemon));
+  await waitFor(daemon.name, 60, check, watched(daemon));
   return started;
 }
 

@@ -1,8 +1,10 @@
 /** The cache of programs and images, which outlives `npm run down -- --purge`. */
 import { existsSync, globSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { cacheDir } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { step, UserError } from "../lib/steps.ts";
+
+const { cacheDir } = machine;
 
 /**
  * Removes the cache.

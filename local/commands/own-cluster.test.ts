@@ -15,7 +15,7 @@ test("an unknown context is refused before anything is touched, with the ones th
     const variable = [...files, join(folder, "missing")].join(":");
     vi.stubEnv("KUBECONFIG", variable);
     expect(contexts(variable)).toEqual(["one", "two"]);
-    await expect(ownCluster("dev", "three")).rejects.toThrow("has no context three; it has one, two.");
+    await expect(ownCluster("dev", "three")).rejects.toThrow("has no context three; name one of one, two.");
   } finally {
     rmSync(folder, { recursive: true });
   }

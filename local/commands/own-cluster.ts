@@ -14,7 +14,7 @@ export async function ownCluster(stack: string, context: string): Promise<void> 
   if (!known.includes(context))
     throw new UserError(
       `the kubeconfig has no context ${context}; ` +
-        (known.length > 0 ? `it has ${known.join(", ")}.` : "set KUBECONFIG to one that has."),
+        (known.length > 0 ? `name one of ${known.join(", ")}.` : "set KUBECONFIG to one that has."),
     );
   await step("Docker", dockerAnswers);
   await step("Pulumi", ensurePulumi);

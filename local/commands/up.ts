@@ -1,8 +1,8 @@
 /** Brings up everything, from whatever state the machine is in, and says how to use it. */
 import {
   buildKubernetes,
-  buildPrograms,
   ensureAdapter,
+  ensurePrograms,
   ensurePrometheus,
   hasKubernetes,
   obtainKubernetes,
@@ -12,7 +12,7 @@ import { startDocker } from "../docker.ts";
 import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
 import { imageTasks } from "../images/ensure.ts";
-import { dropCompiledPackages, hasCompiledPackages } from "../lib/go.ts";
+import { dropCompiledPackages, hasCompiledPackages, removeUnfinished } from "../lib/go.ts";
 import { pathLine, runGraph, type Task, type Tasks } from "../lib/graph.ts";
 import { claim } from "../lib/process.ts";
 import { type Cluster, type StackOutputs, stackUp } from "../pulumi/stack.ts";
@@ -48,11 +48,12 @@ export async function localCluster(last?: Task): Promise<void> {
   await preflight();
   claim();
   claimStateDir();
+  removeUnfinished();
   const tasks: Tasks = {
     packages: { title: "Debian packages", run: installPackages },
     kubernetes: { title: "Kubernetes", run: obtainKubernetes },
     pulumi: { title: "Pulumi", run: obtainPulumi },
-    programs: { title: "Cluster's other programs", computes: true, run: buildPrograms },
+    programs: { title: "Cluster's other programs", computes: true, run: ensurePrograms },
     kubernetesBuild: {
       title: "Kubernetes from its Go modules",
       computes: true,

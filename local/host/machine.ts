@@ -5,8 +5,10 @@ import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
-import { apiNodePort, bridge, cacheDir, name, registryPort, stateDir } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { pidOf } from "../lib/process.ts";
+
+const { apiNodePort, bridge, cacheDir, name, registryPort, stateDir } = machine;
 
 export interface Machine {
   platform: string;

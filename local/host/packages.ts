@@ -1,10 +1,14 @@
 /** The programs that the local cluster, the image builds and the browser test need, from Debian's packages. */
-import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { stateDir } from "../lib/paths.ts";
-import { UserError } from "../lib/steps.ts";
+import { machine } from "../../machine/machine.ts";
+import { logFile, pidOf, waitFor, withPidFile } from "../lib/process.ts";
+import { step, stoppable, stopSignal, UserError } from "../lib/steps.ts";
 import { onPath } from "./machine.ts";
+import { disableBroughtAlong, note, simulated } from "./services.ts";
+
+const { logDir, stateDir } = machine;
 
 /** By program or, where it is not on the PATH, by file. A program that is there stays, whatever package it is from. */
 const packages: Record<string, string> = {
@@ -47,78 +51,83 @@ export const toInstall = (missing: string[], recorded: string[], interrupted: bo
   ...new Set([...missing, ...(interrupted ? recorded : [])]),
 ];
 
+/** There from the beginning of an installation to its end, whichever run comes to that. */
+const installationFile = join(stateDir, "installation.json");
+
 /** Installs what is missing, without removing any package and without starting any service. Returns what it did. */
 export async function installPackages(): Promise<string> {
-  const names = toInstall(missingPackages(), installedPackages(), existsSync(unitsFile));
+  await aptEnded();
+  const names = toInstall(missingPackages(), installedPackages(), existsSync(installationFile));
   try {
     if (names.length === 0) return "all installed";
-    await noteUnits();
     forbidServiceStarts();
     await aptInstall(names);
     // From Debian 13 on the client is a package of its own, and so is what it builds with.
     if (!isThere("/usr/bin/docker")) await aptInstall(["docker-cli", "docker-buildx"]);
     return `installed ${names.join(" ")}`;
   } finally {
-    await endInstallation();
+    // Also where something else has failed.
+    await stoppable(new AbortController().signal, endInstallation);
   }
 }
 
 /** Lets services start again, but none of those that came with packages; also after a run that was killed. */
 export async function endInstallation(): Promise<void> {
+  await aptEnded();
   allowServiceStarts();
-  await disableNewUnits();
+  await disableBroughtAlong(installationFile);
+}
+
+/** Has a pid file, because apt-get outlives a run that is killed, and no service may start until its end. */
+const apt = "apt-get";
+
+async function aptEnded(): Promise<void> {
+  const pid = pidOf(apt);
+  if (pid === undefined) return;
+  const ended = () => waitFor("The end of apt-get", 600, async () => pidOf(apt) !== pid);
+  await step(`Wait for apt-get (process ${pid}), which a killed run has left`, ended);
 }
 
 /** Throws a UserError where it can't be done, and where another package would have to go. */
 async function aptInstall(names: string[]): Promise<void> {
   appendFileSync(installedFile, names.map((name) => `${name}\n`).join(""));
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  const options = [
-    "-y",
-    "-q",
-    "--no-remove",
-    "--no-upgrade",
-    "--no-install-recommends",
-    "-o",
-    "DPkg::Lock::Timeout=300",
-  ];
-  const install = () => execa("apt-get", ["install", ...options, ...names], { env, reject: false, all: true });
   // a dpkg run that was interrupted earlier is completed first
-  await execa("dpkg", ["--configure", "-a"], { env, reject: false });
+  await aptGet("dpkg", "--configure", "-a");
   // the lists may be fresh already; only if they turn out not to be is an update worth its time
-  if (!(await install()).failed) return;
-  await execa("apt-get", ["update", "-q"], { reject: false });
-  const second = await install();
+  if (!(await install(names)).failed) return;
+  await aptGet("apt-get", "update", "-q");
+  const second = await install(names);
   if (second.failed)
     throw new UserError(
-      `apt-get could not install ${names.join(" ")} (${aptError(second.all)}): check that \`apt-get update\` works, that the disk has room and that no other package stands in the way, then run the command again.`,
+      `apt-get could not install ${names.join(" ")} (${aptError(second.output)}): check that \`apt-get update\` works, that the disk has room and that no other package stands in the way, then run the command again.`,
     );
 }
 
-/** What started at boot before packages were installed; gone once the new services are disabled, whichever run does that. */
-const unitsFile = join(stateDir, "enabled-units");
-
-/** Whole or not at all: what the file lacks is disabled. */
-async function noteUnits(): Promise<void> {
-  if (existsSync(unitsFile)) return;
-  writeFileSync(`${unitsFile}.new`, (await enabledUnits()).join("\n"));
-  renameSync(`${unitsFile}.new`, unitsFile);
+async function install(names: string[]) {
+  const only = ["--no-remove", "--no-upgrade", "--no-install-recommends"];
+  const args = ["install", "-y", "-q", ...only, "-o", "DPkg::Lock::Timeout=300", ...names];
+  note(installationFile, simulated((await aptGet("apt-get", "--simulate", ...args)).output));
+  return aptGet("apt-get", ...args);
 }
 
-/** Berth starts the programs itself, so their services must not run on their own at boot. */
-async function disableNewUnits(): Promise<void> {
-  if (!existsSync(unitsFile)) return;
-  const before = readFileSync(unitsFile, "utf8").split("\n");
-  const enabled = (await enabledUnits()).filter((unit) => !before.includes(unit));
-  if (enabled.length > 0) await execa("systemctl", ["disable", "--now", ...enabled], { reject: false });
-  rmSync(unitsFile);
-}
-
-/** The services that start at boot; none where there is no systemd. */
-async function enabledUnits(): Promise<string[]> {
-  if (!existsSync("/run/systemd/system")) return [];
-  const list = await execa("systemctl", ["list-unit-files", "--state=enabled", "--no-legend", "--plain"]);
-  return list.stdout.split("\n").flatMap((line) => line.split(/\s+/)[0] || []);
+/**
+ * Told to stop, it ends as at Ctrl-C: after the package that it is about. It writes to a file, because it would end without a
+ * reader of what it writes.
+ */
+async function aptGet(...command: string[]): Promise<{ failed: boolean; output: string }> {
+  const log = logFile(apt);
+  mkdirSync(logDir, { recursive: true });
+  const [program = "", ...args] = withPidFile(apt, ["sh", "-c", 'exec "$@" >"$0" 2>&1', log, ...command]);
+  const { failed } = await execa(program, args, {
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "ignore",
+    reject: false,
+    cancelSignal: stopSignal(),
+    killSignal: "SIGINT",
+    forceKillAfterDelay: false,
+  });
+  stopSignal().throwIfAborted();
+  return { failed, output: readFileSync(log, "utf8") };
 }
 
 const policyFile = "/usr/sbin/policy-rc.d";

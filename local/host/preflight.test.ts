@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { bridge, name } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { foreign, isPodman, type Machine } from "./machine.ts";
 import { missingPackages, toInstall } from "./packages.ts";
 import { findFault, overlap } from "./preflight.ts";
+
+const { bridge, name } = machine;
 
 const gib = 2 ** 30;
 
@@ -35,7 +37,7 @@ describe("preflight", () => {
     ["another system", { platform: "darwin" }, /needs Linux, and this is darwin: .*--context NAME/],
     ["another user", { uid: 1000 }, /run the command as root/],
     ["another distribution", { hasApt: false }, /use Debian 12 or 13/],
-    ["no Go", { hasGo: false }, /go is not on the PATH: install Go/],
+    ["no Go", { hasGo: false }, /go is not on the PATH\. Install Go 1\.21/],
     ["little memory", { memory: 2 * gib }, /needs 6.0 GiB of memory, and this machine has 2.0 GiB/],
     [
       "a full disk",

@@ -1,8 +1,11 @@
 /** Says, before anything is touched, whether this machine can carry the local cluster. */
 import { BlockList } from "node:net";
-import { apiNodePort, network, registryPort } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
+import { installGo } from "../lib/go.ts";
 import { UserError } from "../lib/steps.ts";
 import { inspect, type Machine } from "./machine.ts";
+
+const { apiNodePort, network, registryPort } = machine;
 
 const gib = 2 ** 30;
 
@@ -38,7 +41,7 @@ function findMissing({ platform, uid, hasApt, hasGo }: Machine): string | undefi
   if (!hasApt)
     return "The local cluster is made of Debian packages, and apt-get or dpkg is not there: use Debian 12 or 13.";
   if (!hasGo)
-    return "The cluster's programs are built with Go, and go is not on the PATH: install Go 1.26 or newer (https://go.dev/dl).";
+    return `The cluster's programs are built with Go, and go is not on the PATH. ${installGo} (https://go.dev/dl).`;
   return undefined;
 }
 

@@ -2,13 +2,15 @@
 import { cp, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { machine } from "../../machine/machine.ts";
 import { docker } from "../docker.ts";
 import type { Task, Tasks } from "../lib/graph.ts";
-import { cacheDir, stateDir } from "../lib/paths.ts";
 import { stopSignal, UserError } from "../lib/steps.ts";
 import { type BaseImage, baseImages, debian } from "./list.ts";
 import { isCurrent, recipeHash, standInLabel } from "./recipe.ts";
 import { labelOf, localName, repositoryOf, restoreImage, saveImage } from "./registry.ts";
+
+const { cacheDir, stateDir } = machine;
 
 const standIns = join(dirname(fileURLToPath(import.meta.url)), "stand-ins");
 const savedDir = join(cacheDir, "images");

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { copyFile, cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
+import { root } from "../../machine/machine.ts";
 import { adapterBinary, prometheusProgram } from "../cluster/build.ts";
-import { root } from "../lib/paths.ts";
+import { endingWithUs } from "../lib/process.ts";
 import { stopSignal } from "../lib/steps.ts";
 import { machineSources } from "./sources.ts";
 
@@ -18,15 +19,19 @@ export interface Ingredient {
 const npmVersion = "11.19.1";
 const hash = (content: string | Buffer) => createHash("sha256").update(content).digest("hex").slice(0, 16);
 
+/** Runs a command that ends where its task is told to stop, and with this process. Returns what it writes. */
+async function run(command: string[], cwd?: string): Promise<string> {
+  const [program = "", ...args] = endingWithUs(command);
+  return (await execa(program, args, { cancelSignal: stopSignal(), ...(cwd && { cwd }) })).stdout;
+}
+
 /** The root of a minimal Debian as `rootfs.tar`, without manuals and translations like the official slim image. */
 export const debianRoot: Ingredient = {
   version: async () => mmdebstrapOptions.join(" "),
   make: async (context) => {
     const sources = join(context, "sources.list");
     await writeFile(sources, await machineSources());
-    await execa("mmdebstrap", [...mmdebstrapOptions, "bookworm", join(context, "rootfs.tar"), sources], {
-      cancelSignal: stopSignal(),
-    });
+    await run(["mmdebstrap", ...mmdebstrapOptions, "bookworm", join(context, "rootfs.tar"), sources]);
     await rm(sources);
   },
 };
@@ -64,9 +69,8 @@ export const npm = (prefix: string): Ingredient => ({
     const bin = join(context, prefix, "bin");
     await mkdir(library, { recursive: true });
     await mkdir(bin, { recursive: true });
-    const { stdout } = await execa("npm", ["pack", `npm@${npmVersion}`, "--silent"], { cwd: context });
-    const archive = join(context, stdout.trim());
-    await execa("tar", ["-xzf", archive, "-C", library, "--strip-components=1"]);
+    const archive = join(context, (await run(["npm", "pack", `npm@${npmVersion}`, "--silent"], context)).trim());
+    await run(["tar", "-xzf", archive, "-C", library, "--strip-components=1"]);
     await rm(archive);
     for (const name of ["npm", "npx"]) await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, join(bin, name));
   },

@@ -3,8 +3,10 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { registry } from "../lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { UserError } from "../lib/steps.ts";
+
+const { registry } = machine;
 
 const manifestTypes = [
   "application/vnd.docker.distribution.manifest.v2+json",
@@ -151,6 +153,7 @@ async function call(repository: string, path: string, init: RequestInit = {}): P
 }
 
 function accepted(response: Response): Response {
-  if (!response.ok) throw new Error(`The local registry answered ${response.status} to ${response.url}`);
+  if (!response.ok)
+    throw new UserError(`The local registry answered ${response.status} to ${response.url}: run npm run up again.`);
   return response;
 }

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { fileOf, type PinnedImage, refreshed } from "./update.ts";
 
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { isLoopback } from "../../infra/images/pinned.ts";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { digestOf, parseReference } from "./digests.ts";
 
 /** One image of the file. */

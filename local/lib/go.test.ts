@@ -1,8 +1,20 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "@berth/testing/until.ts";
+import { execa } from "execa";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { goBuild, remedy } from "./go.ts";
+import { root } from "../../machine/machine.ts";
+import { goBuild, remedy, removeUnfinished } from "./go.ts";
 import { stoppable } from "./steps.ts";
 
 let folder: string;
@@ -28,6 +40,11 @@ test("a failure is told in the compiler's words, and a remedy only where they te
   );
 });
 
+test("where there is no Go, the error says what to install", async () => {
+  vi.stubEnv("PATH", "/usr/bin:/bin");
+  await expect(goBuild(folder, folder, ["./one"])).rejects.toThrow(/Install Go 1\.21 or newer/);
+});
+
 test.each([
   ["go.mod:3: invalid go version '1.26': must match format 1.23", /Install Go/],
   ["write /tmp/go-build1: no space left on device", /Make room/],
@@ -35,6 +52,34 @@ test.each([
   ["main.go:3: undefined: x", /^$/],
 ])("%s", (reason, expected) => {
   expect(remedy(reason)).toMatch(expected);
+});
+
+test("a build ends with the process that has started it, and the next one takes away what it left", async () => {
+  const [cache, told] = [join(folder, "cache"), join(folder, "told")];
+  compiler(`trap "echo interrupted >${told}; exit" INT; echo $$ >${told}; while :; do sleep 0.1; done`);
+  const script = `
+    const { buildOnce, goBuild } = await import("./local/lib/go.ts");
+    await buildOnce("${cache}/bin/one", (dir) => goBuild("${folder}", dir, ["./one"]));`;
+  const up = execa("node", ["--input-type=module", "--eval", script], { cwd: root, reject: false });
+  await until("the compiler runs", 20, () => existsSync(told));
+  removeUnfinished(cache);
+  expect(readdirSync(join(cache, "bin"))).toEqual([expect.stringMatching(/^one.unfinished-/)]);
+  up.kill("SIGKILL");
+  await up;
+  await until("the compiler has ended", 10, () => readFileSync(told, "utf8") === "interrupted\n");
+  removeUnfinished(cache);
+  expect(readdirSync(join(cache, "bin"))).toEqual([]);
+});
+
+test("what a build in another namespace of processes has begun stays for a day", () => {
+  const unfinished = join(folder, "bin", "one.unfinished-1-1-1-abcdef");
+  mkdirSync(unfinished, { recursive: true });
+  removeUnfinished(folder);
+  expect(existsSync(unfinished)).toBe(true);
+  const before = Date.now() / 1000 - 25 * 3600;
+  utimesSync(unfinished, before, before);
+  removeUnfinished(folder);
+  expect(existsSync(unfinished)).toBe(false);
 });
 
 test("a build that is to stop ends, and its end is not the reason that is told", async () => {

@@ -1,21 +1,46 @@
 /** Builds programs from Go modules, once per version and machine. */
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { cacheDir } from "./paths.ts";
+import { machine } from "../../machine/machine.ts";
+import { endingWithUs, isGone, ownName } from "./process.ts";
 import { stopSignal, UserError } from "./steps.ts";
 
+const { cacheDir } = machine;
+
+/** The folders below the cache in which `buildOnce` is called. */
+const unfinishedFolders = ["bin", "pulumi-*", "pulumi-*/plugins"].map((folder) => `${folder}/*.unfinished-*`);
+
+const dayMs = 86_400_000;
+
+/** Removes what builds that were killed have left in the cache; where the process that built can't be looked for, a day later. */
+export function removeUnfinished(cache = cacheDir): void {
+  for (const folder of globSync(unfinishedFolders, { cwd: cache }).map((found) => join(cache, found)))
+    if (isGone(folder.replace(/.*\.unfinished-/, "")) || statSync(folder).mtimeMs < Date.now() - dayMs)
+      rmSync(folder, { recursive: true, force: true });
+}
+
 /**
- * Fills `dir` by `build` unless it is there. Whole or not at all: an interrupted build leaves only a directory that nobody
- * looks into, and of two at the same time one is kept. Returns what it did, for the step's line: what `build` returns, if that
+ * Fills `dir` by `build` unless it is there. Whole or not at all: an interrupted build leaves only a directory that
+ * `removeUnfinished` takes away, and of two at the same time one is kept. Returns what it did, for the step's line: what `build` returns, if that
  * is a string.
  */
 export async function buildOnce(dir: string, build: (dir: string) => Promise<unknown>): Promise<string> {
   if (existsSync(dir)) return "there already";
   mkdirSync(dirname(dir), { recursive: true });
-  const unfinished = mkdtempSync(`${dir}.unfinished-`);
+  const unfinished = mkdtempSync(`${dir}.unfinished-${ownName()}-`);
   try {
     const done = await build(unfinished);
     chmodSync(unfinished, 0o755);
@@ -68,17 +93,21 @@ export async function goBuild(
   const ldflags = ["-s -w", ...settings.map((setting) => `-X ${setting}`)].join(" ");
   const args = ["build", ...goFlags, `-ldflags=${ldflags}`, `-tags=${tags}`, "-o", `${output}/`, ...packages];
   const env = { ...goEnvironment, GOCACHE: compiled };
-  const result = await execa("go", args, { cwd, env, reject: false, all: true, cancelSignal: stopSignal() });
+  const [program = "", ...rest] = endingWithUs(["go", ...args]);
+  const result = await execa(program, rest, { cwd, env, reject: false, all: true, cancelSignal: stopSignal() });
   stopSignal().throwIfAborted();
   if (!result.failed) return;
   const reason = (result.all || result.message || "").trim().split("\n").at(-1) ?? "";
   throw new UserError(`go could not build ${packages.join(" ")}: ${reason}${remedy(reason)}`);
 }
 
+/** From this version on, Go fetches the one that the modules ask for. */
+export const installGo = "Install Go 1.21 or newer";
+
 /** What to do about a failed build, where the compiler's words tell; pure. */
 export function remedy(reason: string): string {
   const known: [RegExp, string][] = [
-    [/invalid go version|toolchain|ENOENT/, "Install Go 1.21 or newer (go version says which is there)."],
+    [/invalid go version|toolchain|ENOENT|failed to execute go/, `${installGo} (go version says which is there).`],
     [/no space left/, "Make room on the disk of ~/.cache/berth (BERTH_CACHE) and of /tmp."],
     [/dial |lookup |timeout|TLS|proxy|Forbidden/i, "Check that the Go module proxy can be reached (go env GOPROXY)."],
   ];

@@ -1,10 +1,11 @@
 /** Files that somebody else has built: from a mirror or from where their makers publish them, checked against a known sum. */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { execa } from "execa";
 import known from "../downloads.json" with { type: "json" };
 import { stopSignal, UserError } from "./steps.ts";
 
@@ -59,7 +60,22 @@ export async function obtain({ path, url }: Download, target: string, sums = kno
     );
   }
   const found = await sumOf(target);
-  if (found !== sum) throw new UserError(`${url} has the SHA-256 ${found}, but should have ${sum}. It is not used.`);
+  if (found !== sum)
+    throw new UserError(
+      `${url} has the SHA-256 ${found}, but should have ${sum}, so it is not used. Run the command again; if the sum is the same, name a mirror in BERTH_MIRROR (docs/air-gapped.md).`,
+    );
+}
+
+/**
+ * The same for a compressed tar, whose files it puts into `dir`.
+ * @param strip how many folders the files are in inside the tar. Default 0.
+ */
+export async function obtainPacked(download: Download, dir: string, strip = 0): Promise<void> {
+  const archive = join(dir, ".archive");
+  await obtain(download, archive);
+  const options = ["--extract", "--gzip", "--no-same-owner", `--strip-components=${strip}`];
+  await execa("tar", [...options, "--file", archive, "--directory", dir], { cancelSignal: stopSignal() });
+  await rm(archive);
 }
 
 async function checkMirrored(from: string, path: string, target: string, sum: string | undefined): Promise<void> {
@@ -67,7 +83,10 @@ async function checkMirrored(from: string, path: string, target: string, sum: st
   if (found === sum) return;
   const own = parseSums(await text(from, "SHA256SUMS")).get(path);
   const should = sum === undefined ? "has no published one" : `should have ${sum}`;
-  if (found !== own) throw new UserError(`${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}.`);
+  if (found !== own)
+    throw new UserError(
+      `${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}. Bring the file there anew (docs/air-gapped.md).`,
+    );
   if (!mirrorIsTrusted())
     throw new UserError(
       `${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}. The mirror's own SHA256SUMS names it: ` +
@@ -85,12 +104,14 @@ async function copy(from: string, path: string, target: string): Promise<boolean
       () => true,
       (error: Error) => {
         if (error.message === "HTTP 404") return false;
-        throw new UserError(`${path} can't be had of the mirror ${from}: ${reason(error)}.`);
+        throw new UserError(
+          `${path} can't be had from the mirror ${from} (${reason(error)}): check the address in BERTH_MIRROR.`,
+        );
       },
     );
   }
   if (!existsSync(join(from, path))) return false;
-  await pipeline(createReadStream(join(from, path)), createWriteStream(target));
+  await pipeline(createReadStream(join(from, path)), createWriteStream(target), { signal: stopSignal() });
   return true;
 }
 

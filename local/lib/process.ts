@@ -1,10 +1,13 @@
 /** The processes that hold all of Berth on this machine, each known by a pid file; ended only by that pid. */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { logDir, runDir } from "./paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { stopSignal, UserError } from "./steps.ts";
+
+const { logDir, runDir } = machine;
 
 export interface Daemon {
   /** Name of the pid file and of the log. */
@@ -12,6 +15,15 @@ export interface Daemon {
   command: string;
   args: string[];
   env?: Record<string, string>;
+  /** Files that the daemon reads only when it starts: a change of theirs restarts it. Default none. */
+  files?: string[];
+}
+
+/** Tells one version of the daemon from another: by its command and its files, and by whatever else decides what it does. */
+export function fingerprint({ command, args, env, files = [] }: Daemon, more?: unknown): string {
+  const hash = createHash("sha256").update(JSON.stringify([command, args, env, more]));
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest("hex").slice(0, 16);
 }
 
 const pidFile = (name: string) => join(runDir, `${name}.pid`);
@@ -29,6 +41,27 @@ function startTime(pid: number): string | undefined {
     return undefined;
   }
 }
+
+/** Names this process among all of the machine's, in file names: by its namespace of processes, its pid and its start. */
+export const ownName = (): string => `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? 0}`;
+
+/** Whether that process is gone, as far as this one can tell: not of a process in another namespace. */
+export function isGone(name: string): boolean {
+  const [namespace, pid, started] = name.split("-");
+  return namespace === pidNamespace() && (startTime(Number(pid)) ?? "0") !== started;
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync("/proc/self/ns/pid").replace(/\D/g, "");
+  } catch {
+    return "0"; // not Linux
+  }
+}
+
+/** The command line of a command that is interrupted (SIGINT) when this process ends, however that ends. Linux only. */
+export const endingWithUs = (command: string[]): string[] =>
+  process.platform === "linux" ? ["setpriv", "--pdeathsig=INT", "--", ...command] : command;
 
 /** Whether there was such a process to send the signal to; 0 only asks. */
 export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
@@ -49,10 +82,15 @@ export function readProc(pid: number, file: string): string[] {
 }
 
 /** The pid of the running daemon, or undefined. */
-export function pidOf(name: string): number | undefined {
+export const pidOf = (name: string): number | undefined => noted(name)?.pid;
+
+/** The running daemon's fingerprint; undefined unless one was noted. */
+export const fingerprintOf = (name: string): string | undefined => noted(name)?.fingerprint;
+
+function noted(name: string): { pid: number; fingerprint: string | undefined } | undefined {
   if (!existsSync(pidFile(name))) return undefined;
-  const [pid, started] = readFileSync(pidFile(name), "utf8").trim().split(" ");
-  return started !== undefined && startTime(Number(pid)) === started ? Number(pid) : undefined;
+  const [pid, started, fingerprint] = readFileSync(pidFile(name), "utf8").trim().split(" ");
+  return started !== undefined && startTime(Number(pid)) === started ? { pid: Number(pid), fingerprint } : undefined;
 }
 
 /** Keeps other commands off the machine's parts until this process ends, however it ends. Throws a UserError if one runs. */
@@ -70,23 +108,30 @@ export const childrenOf = (pid: number) => (readProc(pid, `task/${pid}/children`
 /**
  * Starts the daemon unless it runs; its output goes to its log. It writes its pid file itself, so that there is none without
  * one whatever becomes of this process. Returns whether it was started.
+ * @param mark its fingerprint, where that is to be asked for. Default none
  */
-export function start(daemon: Daemon): boolean {
+export function start(daemon: Daemon, mark = ""): boolean {
   if (pidOf(daemon.name) !== undefined) return false;
   mkdirSync(runDir, { recursive: true });
   mkdirSync(logDir, { recursive: true });
   const log = openSync(logFile(daemon.name), "a");
-  const file = pidFile(daemon.name);
-  const script = 'echo "$$ $(cut -d " " -f 22 /proc/$$/stat)" >"$0.new" && mv "$0.new" "$0" && exec "$@"';
-  const child = spawn("/bin/sh", ["-c", script, file, daemon.command, ...daemon.args], {
+  const [program = "", ...args] = withPidFile(daemon.name, [daemon.command, ...daemon.args], mark);
+  const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", log, log],
     env: { ...process.env, ...daemon.env },
   });
   closeSync(log);
   child.unref();
-  writeFileSync(file, `${child.pid} ${startTime(Number(child.pid)) ?? ""}`);
+  writeFileSync(pidFile(daemon.name), `${child.pid} ${startTime(Number(child.pid)) ?? ""} ${mark}`);
   return true;
+}
+
+/** The command line that runs a command whose pid file it writes itself, whatever becomes of the process that starts it. */
+export function withPidFile(name: string, command: string[], mark = ""): string[] {
+  mkdirSync(runDir, { recursive: true });
+  const script = `echo "$$ $(cut -d ' ' -f 22 /proc/$$/stat) $1" >"$0.new" && mv "$0.new" "$0" && shift && exec "$@"`;
+  return ["/bin/sh", "-c", script, pidFile(name), mark, ...command];
 }
 
 /**
@@ -121,7 +166,7 @@ export interface Watched {
  * Waits until `check` succeeds (returns anything but false, doesn't throw).
  * Throws a UserError after `seconds`, or as soon as the daemon that it waits for has ended.
  */
-export async function until(what: string, seconds: number, check: () => Promise<unknown>, daemon?: Watched) {
+export async function waitFor(what: string, seconds: number, check: () => Promise<unknown>, daemon?: Watched) {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     stopSignal().throwIfAborted();
@@ -131,7 +176,8 @@ export async function until(what: string, seconds: number, check: () => Promise<
     if (ended || performance.now() > deadline) {
       const reason = result instanceof Error ? ` (${result.message.trim().split("\n").at(-1)})` : "";
       const log = daemon && ` Its log is ${logFile(daemon.name)}; it ends with: ${lastLogLine(daemon.name)}`;
-      throw new UserError(`${what} ${ended ? "has ended" : `is not ready after ${seconds} s${reason}`}.${log ?? ""}`);
+      const fault = ended ? "has ended" : `is not ready after ${seconds} s${reason}`;
+      throw new UserError(`${what} ${fault}.${log ?? ""} Run the command again; npm run status says what runs.`);
     }
     await sleep(100);
   }

@@ -1,10 +1,7 @@
 /** Progress on the terminal: one line when a step begins, one when it ends, with its duration. */
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** A failure that the user can act on; printed as one sentence, without a stack. */
-export class UserError extends Error {
-  override name = "UserError";
-}
+export { UserError } from "../../machine/userError.ts";
 
 const signals = new AsyncLocalStorage<AbortSignal>();
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { parse } from "yaml";
-import { root } from "../lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { forMachine } from "./moved.ts";
 
 const settings = readFileSync(join(root, "Pulumi.dev.yaml"), "utf8");

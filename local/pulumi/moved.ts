@@ -4,19 +4,18 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Machine, machine, root } from "../../machine/machine.ts";
 import { architecture } from "../lib/obtain.ts";
-import { apiNodePort, nodeIp, registry, root, stateDir } from "../lib/paths.ts";
 
-interface Machine {
-  registry: string;
-  apiNodePort: number;
-  nodeIp: string;
+const { apiNodePort, nodeIp, registry, stateDir } = machine;
+
+interface Place extends Pick<Machine, "registry" | "apiNodePort" | "nodeIp"> {
   /** As downloads name it. */
   architecture: string;
 }
 
 /** The settings with what the machine has in place of the usual, with which they are written. Pure. */
-export const forMachine = (settings: string, { registry, apiNodePort, nodeIp, architecture }: Machine) =>
+export const forMachine = (settings: string, { registry, apiNodePort, nodeIp, architecture }: Place) =>
   settings
     .replaceAll("127.0.0.1:5000", registry)
     .replaceAll("30080", String(apiNodePort))
@@ -29,11 +28,11 @@ const written = (stack: string) => readFileSync(join(root, `Pulumi.${stack}.yaml
 export const settingsOf = (stack: string) =>
   forMachine(written(stack), { registry, apiNodePort, nodeIp, architecture });
 
-/** Pulumi's options that name the file with this machine's settings; none where nothing was moved. */
-export function movedConfig(stack: string): string[] {
+/** The file with this machine's settings; undefined where nothing was moved. */
+export function movedConfig(stack: string): string | undefined {
   const moved = settingsOf(stack);
-  if (moved === written(stack)) return [];
+  if (moved === written(stack)) return undefined;
   const file = join(stateDir, `Pulumi.${stack}.yaml`);
   writeFileSync(file, moved);
-  return [`--config-file=${file}`];
+  return file;
 }

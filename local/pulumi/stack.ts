@@ -2,14 +2,17 @@
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { LocalWorkspace, PulumiCommand, type UpOptions } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
+import { machine, root } from "../../machine/machine.ts";
 import { kubernetesDir } from "../cluster/build.ts";
-import { dockerSocket, kubeconfig, noProxy, registry, root, stateDir } from "../lib/paths.ts";
 import { UserError } from "../lib/steps.ts";
 import { freeLock } from "./lock.ts";
 import { movedConfig } from "./moved.ts";
 import { newsFilter } from "./progress.ts";
-import { pulumiBin, pulumiHome } from "./tools.ts";
+import { languageHostDir, pulumiBin, pulumiHome, pulumiRoot } from "./tools.ts";
+
+const { dockerSocket, kubeconfig, noProxy, registry, stateDir } = machine;
 
 /** What `infra/index.ts` exports. */
 export interface StackOutputs {
@@ -29,8 +32,8 @@ export type Cluster = "local" | "own";
 
 const backend = join(stateDir, "pulumi");
 
-/** Put before PATH: the checkout's Node, which runs the program, pulumi, and kubectl. */
-const path = [join(root, "node_modules", ".bin"), pulumiBin, kubernetesDir];
+/** Put before PATH: the checkout's Node, which runs the program, pulumi, its language host, and kubectl. */
+const path = [join(root, "node_modules", ".bin"), pulumiBin, languageHostDir, kubernetesDir];
 
 /** The variables with which `pulumi` works on the stack; PATH is in `stackEnvironment` only. */
 const settings = (cluster: Cluster): Record<string, string> => ({
@@ -78,9 +81,8 @@ export async function stackUp(stack: string, cluster: Cluster = "local"): Promis
   await pulumi(["stack", "select", stack, "--create"], cluster);
   const interrupted = await dropPendingOperations(stack, cluster);
   // What an interrupted run really did is in the cluster only.
-  const refresh = interrupted ? ["--refresh"] : [];
-  const moved = cluster === "local" ? movedConfig(stack) : [];
-  await shown(["up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs", ...refresh, ...moved], cluster);
+  const configFile = cluster === "local" ? movedConfig(stack) : undefined;
+  await shownUp(stack, cluster, { refresh: interrupted, ...(configFile && { configFile }) });
   return await stackOutputs(stack, cluster);
 }
 
@@ -132,28 +134,37 @@ async function dropPendingOperations(stack: string, cluster: Cluster): Promise<b
   return true;
 }
 
-/** Runs `pulumi` and shows what it has done so far. */
-async function shown(args: string[], cluster: Cluster): Promise<void> {
+/** Runs the program and shows what it has done so far. The program runs in this process, so no language host is needed. */
+async function shownUp(stackName: string, cluster: Cluster, options: UpOptions): Promise<void> {
+  const envVars = settings(cluster);
+  Object.assign(process.env, envVars); // the program looks into the cluster by itself
+  const stack = await LocalWorkspace.selectStack(
+    { stackName, projectName: "berth", program: async () => await import("../../infra/index.ts") },
+    { workDir: root, pulumiHome: pulumiHome(), pulumiCommand: await PulumiCommand.get({ root: pulumiRoot }), envVars },
+  );
   const isNews = newsFilter();
-  // The terminal tells Pulumi too, which then ends what it has begun; a second signal, execa's, would cut that off.
+  let rest = "";
+  const onOutput = (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines.filter(isNews)) console.log(line);
+  };
+  // The terminal tells Pulumi too, which then ends what it has begun.
   const wait = () => console.log("  Pulumi ends what it has begun. Once more ends it at once.");
   process.on("SIGINT", wait);
-  const run = await execa("pulumi", [...args, "--non-interactive", "--color", "never"], {
-    cwd: root,
-    env: stackEnvironment(cluster),
-    stdin: "ignore",
-    stdout: [
-      function* (line: unknown) {
-        if (isNews(line as string)) yield line;
-      },
-      "inherit",
-    ],
-    stderr: "inherit",
-    buffer: false,
-    reject: false,
-  }).finally(() => process.off("SIGINT", wait));
-  if (run.failed)
-    throw new UserError(`pulumi ${args[0]} failed, as said above; what is done is kept. Mend the cause and run again.`);
+  try {
+    await stack.up({
+      ...options,
+      suppressOutputs: true,
+      color: "never",
+      onOutput,
+      onError: (text) => console.error(text),
+    });
+  } catch {
+    throw new UserError("pulumi up failed, as said above; what is done is kept. Mend the cause and run again.");
+  } finally {
+    process.off("SIGINT", wait);
+  }
 }
 
 /** Pulumi's state holds keys: root's only. */

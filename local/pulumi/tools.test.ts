@@ -1,12 +1,12 @@
 /** A checkout without local/air-gapped, as for users who can reach a mirror. */
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { root } from "../../machine/machine.ts";
 import { architecture } from "../lib/obtain.ts";
-import { root } from "../lib/paths.ts";
 import { plugins, version } from "./tools.ts";
 
 let folder: string;
@@ -22,6 +22,7 @@ beforeEach(() => {
     recursive: true,
     filter: (source) => source !== join(root, "local/air-gapped"),
   });
+  cpSync(join(root, "machine"), join(checkout, "machine"), { recursive: true });
   for (const file of ["package.json", "images/base-images.json"])
     cpSync(join(root, "infra", file), join(checkout, "infra", file));
   cpSync(join(root, "package.json"), join(checkout, "package.json"));
@@ -81,4 +82,27 @@ test("where a plugin is in no mirror, the error says what to do", async () => {
   const { all, exitCode } = await run(obtain);
   expect(exitCode).toBe(1);
   expect(all).toContain("one of Pulumi's plugins can't be had: name a mirror in BERTH_MIRROR");
+});
+
+test("the language host is built only for whom runs pulumi by hand", async () => {
+  cpSync(join(root, "local/air-gapped"), join(checkout, "local/air-gapped"), { recursive: true });
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  const go = 'while [ "$1" != -o ]; do shift; done; touch "$2$(basename "$3")"';
+  writeFileSync(join(bin, "go"), `#!/bin/sh\n${go}\n`, { mode: 0o755 });
+  const built = () => globSync("pulumi-*/*/pulumi*", { cwd: join(folder, "cache") }).map((file) => basename(file));
+  const prepared = `process.env.PATH = "${bin}:" + process.env.PATH; const tools = await import("./local/pulumi/tools.ts");`;
+  await run(`${prepared} await tools.buildCli()`);
+  expect(built()).toEqual(["pulumi"]);
+  const { all } = await run(`${prepared} (await import("./local/commands/env.ts")).printEnvironment()`);
+  expect(built().sort()).toEqual(["pulumi", "pulumi-language-nodejs"]);
+  expect(all).toMatch(/^export .*PATH='[^']*\/language-host:/m);
+});
+
+test("stand-ins are put outside of the checkout, which may be a user's", async () => {
+  cpSync(join(root, "local/air-gapped"), join(checkout, "local/air-gapped"), { recursive: true });
+  await put(`pulumi-v${version}-linux-${architecture.replace("amd64", "x64")}.tar.gz`, "pulumi", "pulumi");
+  const { all } = await run(`${obtain}; console.log((await import("./local/pulumi/tools.ts")).pulumiHome())`);
+  expect(all).toContain("Berth's stand-ins serve for the plugins kubernetes, random, docker");
+  expect(all).toMatch(new RegExp(`^${folder}/cache/pulumi-${version}-[0-9a-f]{12}$`, "m"));
 });

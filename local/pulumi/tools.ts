@@ -1,12 +1,15 @@
 /** Pulumi's command line, language host and plugins, in the versions of infra/package.json. */
-import { copyFileSync, existsSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
+import { machine, root } from "../../machine/machine.ts";
 import { buildOnce } from "../lib/go.ts";
-import { architecture, type Download, mirror, obtain, Unobtainable } from "../lib/obtain.ts";
-import { cacheDir, root } from "../lib/paths.ts";
+import { architecture, type Download, mirror, obtainPacked, Unobtainable } from "../lib/obtain.ts";
 import { UserError } from "../lib/steps.ts";
+
+const { cacheDir } = machine;
 
 /** A plugin's folder in a PULUMI_HOME, for example `plugins/resource-random-v4.21.1`. */
 export interface PluginFolder {
@@ -36,8 +39,11 @@ export const pulumiRoot = join(cacheDir, `pulumi-${version}`);
 /** The folder of `pulumi`. */
 export const pulumiBin = join(pulumiRoot, "bin");
 
-/** Stand-ins run from the checkout, so each has its own. */
-const standInsHome = join(root, "node_modules", ".cache", "berth", `pulumi-${version}`);
+/** Stand-ins run from the checkout, so each has its own; in the cache, because a checkout of a user's gets no files of root's. */
+const standInsHome = join(
+  cacheDir,
+  `pulumi-${version}-${createHash("sha256").update(root).digest("hex").slice(0, 12)}`,
+);
 
 /** PULUMI_HOME: where the plugins are. The official ones, if all of them are there; there once `ensurePulumi` has run. */
 export const pulumiHome = (): string =>
@@ -81,6 +87,20 @@ export async function obtainPulumi(): Promise<string> {
 /** Whether the command line is there. */
 export const hasCli = (): boolean => existsSync(pulumiBin);
 
+/** The folder of the language host, where it does not lie beside the command line. */
+export const languageHostDir = join(pulumiRoot, "language-host");
+
+/** Whether it is there; also where there is no command line that could need it. */
+export const hasLanguageHost = (): boolean =>
+  !hasCli() || [pulumiBin, languageHostDir].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
+
+/** Builds the language host for Node unless it is there (half a minute): `pulumi up` by hand needs it. Returns what it did. */
+export async function ensureLanguageHost(): Promise<string> {
+  if (hasLanguageHost()) return "there already";
+  const { buildLanguageHost } = await airGapped("pulumi.ts", "Pulumi's language host");
+  return buildOnce(languageHostDir, buildLanguageHost);
+}
+
 /** Builds the command line from its Go modules (about four minutes on two cores). */
 export async function buildCli(): Promise<string> {
   const { buildPulumi } = await airGapped("pulumi.ts", "Pulumi's command line");
@@ -100,10 +120,12 @@ function airGapped<Name extends keyof AirGapped>(name: Name, what: string): Prom
   return import(file) as Promise<AirGapped[Name]>;
 }
 
-/** Both, for commands that need nothing else. */
+/** All of it, for commands that need nothing else. */
 export async function ensurePulumi(): Promise<string> {
   const line = await obtainPulumi();
-  return hasCli() ? line : `${line}; the command line is ${await buildCli()}`;
+  const made = hasCli() ? line : `${line}; the command line is ${await buildCli()}`;
+  await ensureLanguageHost();
+  return made;
 }
 
 const unobtainable = "unobtainable";
@@ -143,11 +165,7 @@ async function install(
       for (const file of installed.files) copyFileSync(join(installed.folder, file), join(folder, file));
       return "copied from this machine";
     }
-    const archive = join(folder, ".archive");
-    await obtain(download, archive);
-    const options = ["--extract", "--gzip", "--no-same-owner", `--strip-components=${strip}`];
-    await execa("tar", [...options, "--file", archive, "--directory", folder]);
-    rmSync(archive);
+    await obtainPacked(download, folder, strip);
     return "installed";
   };
   try {

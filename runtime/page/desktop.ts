@@ -11,6 +11,9 @@ interface Session {
 /** A key makes its own tickets; a ticket is all that a link holds. */
 type Credential = { key: string } | { ticket: string };
 
+/** The close code when somebody has closed the connection by the API: the page does not come again by itself. */
+const closedByApi = 4403;
+
 /** The close code for too many desktops, or a viewer that sends too much, and for how long the page then waits, in milliseconds. */
 const tooMuch = { code: 4429, pauseMs: 10_000 };
 
@@ -141,9 +144,10 @@ async function show(): Promise<{ connected: boolean; refusal: string | undefined
   address.searchParams.set("ticket", await ticket());
   const socket = new WebSocket(address, ["binary"]);
   let connected = false;
-  let refusal: string | undefined;
+  let [refusal, closed]: (string | undefined)[] = [];
   socket.addEventListener("close", ({ code, reason }) => {
     if (code === tooMuch.code) refusal = reason;
+    if (code === closedByApi) closed = reason;
   });
   const screen = element("screen");
   const rfb = new RFB(screen, socket, { shared: true });
@@ -163,6 +167,7 @@ async function show(): Promise<{ connected: boolean; refusal: string | undefined
   await new Promise<void>((resolve) => rfb.addEventListener("disconnect", () => resolve()));
   removeEventListener("focus", focus);
   leaveClipboard();
+  if (closed !== undefined) throw new Halt(closed, "retry");
   return { connected, refusal };
 }
 

@@ -1,10 +1,13 @@
-/** The least that could stand between a user and a desktop, bytes from one connection to the other. Run by desktop.bench.ts. */
+/**
+ * The least that could stand between a user and a pod, bytes from one connection to the other. Run by desktop.bench.ts and
+ * data.bench.ts as `bare-forwarder.ts PORT HOST HOST-PORT`.
+ */
 import { connect, createServer } from "node:net";
 
-const [port, host] = process.argv.slice(2);
+const [port, host, hostPort] = process.argv.slice(2);
 createServer((client) => {
-  const desktop = connect(6080, host);
-  client.pipe(desktop).pipe(client);
-  client.on("error", () => desktop.destroy()).on("close", () => desktop.destroy());
-  desktop.on("error", () => client.destroy());
+  const pod = connect(Number(hostPort), host);
+  client.pipe(pod).pipe(client);
+  client.on("error", () => pod.destroy()).on("close", () => pod.destroy());
+  pod.on("error", () => client.destroy()).on("close", () => client.destroy());
 }).listen(Number(port), "127.0.0.1", () => console.log("listening"));

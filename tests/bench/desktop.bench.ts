@@ -81,7 +81,7 @@ try {
   const through = desktopUrl(id);
   const port = 23_050;
   const program = join(import.meta.dirname, "bare-forwarder.ts");
-  forwarder = spawn(process.execPath, [program, `${port}`, `${pod.status?.podIP}`], {
+  forwarder = spawn(process.execPath, [program, `${port}`, `${pod.status?.podIP}`, "6080"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(forwarder.stdout as Readable, "data");

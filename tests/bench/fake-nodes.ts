@@ -4,7 +4,9 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { CoreV1Api, type KubeConfig, NodeV1Api } from "@kubernetes/client-node";
 import { buildOnce, goBuild, sourcesVersion } from "../../local/lib/go.ts";
-import { binDir, kubeconfig } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
+
+const { binDir, kubeconfig } = machine;
 
 /** Marks the nodes; pods get there by the RuntimeClass of this name, and others don't. */
 export const fakeNodes = "berth-bench";

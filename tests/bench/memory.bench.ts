@@ -2,10 +2,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
-import { kubeconfig } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { fakeNodes, startFakeNodes } from "./fake-nodes.ts";
 import { report } from "./report.ts";
 import { call, memoryOf, startRuntime } from "./runtime.ts";
+
+const { kubeconfig } = machine;
 
 const sessions = 1_000;
 const [apiPort, workerPort] = [23_020, 23_030];

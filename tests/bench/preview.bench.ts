@@ -7,10 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { kubectl } from "../../local/cluster/index.ts";
-import { context } from "../../local/lib/paths.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { ensureLanguageHost } from "../../local/pulumi/tools.ts";
+import { machine } from "../../machine/machine.ts";
 import { median, report } from "./report.ts";
 import type { Plain } from "./tenants/loop.ts";
+
+const { context } = machine;
 
 const names = Array.from({ length: 100 }, (_, index) => `bench-${index}`);
 const rounds = 3;
@@ -29,6 +32,8 @@ const pulumi = (stack: string, ...args: string[]) =>
     cwd: project,
     env,
   });
+
+await ensureLanguageHost();
 
 async function up(stack: string, config: Record<string, string>): Promise<void> {
   await pulumi(stack, "stack", "init");

@@ -7,22 +7,28 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Hopeless, until } from "@berth/testing/until.ts";
-import { kubeconfig, root } from "../../local/lib/paths.ts";
+import { machine, root } from "../../machine/machine.ts";
 import { startStores } from "../../runtime/src/testing/stores.ts";
+
+const { kubeconfig } = machine;
 
 const main = join(root, "runtime/dist/main.js");
 export const key = "berth_bench_0123456789abcdef";
+/** Of the tenant `neighbour`, which has a key and nothing else. */
+export const neighbourKey = "berth_neighbour_0123456789abcdef";
+export const tokenKey = "0123456789abcdef0123456789abcdef";
 
 export interface Runtime {
   /** What roles and other programs on the same stores are told. */
   env: Record<string, string>;
+  postgresPassword: string;
   /** Starts a role with `changes` to its environment and waits until it is ready at its HTTP port. */
   start: (role: "api" | "worker", port: number, changes?: Record<string, string>) => Promise<ChildProcess>;
   /** Ends everything and leaves nothing behind. */
   stop: () => Promise<void>;
 }
 
-/** Compiles the runtime, starts a Postgres with its tables and a Redis. `tenant` changes the one tenant, `bench`. */
+/** Compiles the runtime, starts a Postgres with its tables and a Redis. `tenant` changes the tenant `bench`. */
 export async function startRuntime(tenant: Record<string, unknown> = {}): Promise<Runtime> {
   console.error("  building the runtime");
   await promisify(execFile)("npm", ["run", "--silent", "build", "--workspace", "runtime"], { cwd: root });
@@ -35,16 +41,15 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
   };
   file("postgres-password", stores.postgres.password);
   file("redis-password", stores.redis.password);
-  file("token-key", "0123456789abcdef0123456789abcdef");
-  const sha256 = createHash("sha256").update(key).digest("hex");
-  const entry = {
-    name: "bench",
-    namespace: "tenant-bench",
+  file("token-key", tokenKey);
+  const entry = (name: string, secret: string) => ({
+    name,
+    namespace: `tenant-${name}`,
     serviceAccount: "agent-runner",
-    keys: [{ name: "default", sha256 }],
+    keys: [{ name: "default", sha256: createHash("sha256").update(secret).digest("hex") }],
     workspace: { mode: "ephemeral", size: "1Gi" },
-    ...tenant,
-  };
+  });
+  const tenants = [{ ...entry("bench", key), ...tenant }, entry("neighbour", neighbourKey)];
   const env = {
     PATH: process.env.PATH ?? "",
     NODE_ENV: "production",
@@ -55,7 +60,7 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
     REDIS_HOST: stores.redis.host,
     REDIS_PORT: String(stores.redis.port),
     SECRETS_DIR: folder,
-    TENANTS_FILE: file("tenants.json", JSON.stringify({ tenants: [entry] })),
+    TENANTS_FILE: file("tenants.json", JSON.stringify({ tenants })),
     AGENT_IMAGE: "agent",
     BERTHD_IMAGE: "berthd",
     PUBLIC_URL: "http://127.0.0.1",
@@ -66,6 +71,7 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
   await promisify(execFile)(process.execPath, [main, "migrate"], { env });
   return {
     env,
+    postgresPassword: stores.postgres.password,
     async start(role, port, changes = {}) {
       const ports = { HTTP_PORT: port, WEBSOCKET_PORT: port + 1, SESSION_PORT: port + 2 };
       const numbers = Object.fromEntries(Object.entries(ports).map(([name, value]) => [name, String(value)]));

@@ -1,11 +1,13 @@
 /** From POST /v1/sessions to running, on the stack `dev`, against a bare pod of the same spec and volume. */
 import { until } from "@berth/testing/until.ts";
 import { KubeConfig } from "@kubernetes/client-node";
-import { kubeconfig } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { call, core, keyOf, reaches, type Session } from "../berth.ts";
 import { barePod, templateOf } from "./bare-pod.ts";
 import { median, report } from "./report.ts";
 import { requestLittle } from "./small-requests.ts";
+
+const { kubeconfig } = machine;
 
 const acme = keyOf("acme");
 const namespace = "tenant-acme";

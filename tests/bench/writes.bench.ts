@@ -7,9 +7,11 @@ import { promisify } from "node:util";
 import { until } from "@berth/testing/until.ts";
 import { FlowcontrolApiserverV1Api, KubeConfig } from "@kubernetes/client-node";
 import { program } from "../../local/cluster/build.ts";
-import { kubeconfig } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { call, keyOf, reaches, type Session } from "../berth.ts";
 import { report } from "./report.ts";
+
+const { kubeconfig } = machine;
 
 const acme = keyOf("acme");
 const namespace = "tenant-acme";

@@ -1,7 +1,7 @@
 /** Brings together what the pages print and what the table says of it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../local/lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { type Printed, printed } from "./markdown.ts";
 import { mentions, type NotRun, type Page, type Paste, pages, type Run } from "./pages.ts";
 

@@ -2,8 +2,8 @@
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { root } from "../../local/lib/paths.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { root } from "../../machine/machine.ts";
 import { call, core, inAgent, keyOf, leftovers, reaches, type Session } from "../berth.ts";
 import { allowRefusals } from "../refusals.ts";
 import { inBerth, query, rolledOut } from "./platform.ts";

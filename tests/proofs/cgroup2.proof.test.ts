@@ -9,9 +9,11 @@ import { expect, test } from "vitest";
 import { kubernetesDir, programsDir } from "../../local/cluster/build.ts";
 import { onPath } from "../../local/host/machine.ts";
 import { missingPackages } from "../../local/host/packages.ts";
-import { cacheDir, root } from "../../local/lib/paths.ts";
 import { pulumiBin } from "../../local/pulumi/tools.ts";
+import { machine, root } from "../../machine/machine.ts";
 import { cache, checkout, debianRoot, furnish } from "./debian-root.ts";
+
+const { cacheDir } = machine;
 
 const minutes = 60_000;
 

@@ -5,7 +5,9 @@ import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { machineSources } from "../../local/images/sources.ts";
 import { buildOnce } from "../../local/lib/go.ts";
-import { binDir } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
+
+const { binDir } = machine;
 
 /** Where the checkout and the cache are in such a machine. */
 export const checkout = "/root/berth";

@@ -10,9 +10,11 @@ import { until } from "@berth/testing/until.ts";
 import { execa, type Options } from "execa";
 import { onPath } from "../../local/host/machine.ts";
 import { inCgroup, removeCgroup } from "../../local/lib/cgroups.ts";
-import { cacheDir, root } from "../../local/lib/paths.ts";
 import { childrenOf } from "../../local/lib/process.ts";
+import { machine, root } from "../../machine/machine.ts";
 import { cache, checkout, debianRoot, furnish, trust } from "./debian-root.ts";
+
+const { cacheDir } = machine;
 
 const goRoot = "/usr/local/go";
 /** slirp4netns answers for this machine's resolvers there. */

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
-import { root } from "../../local/lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { copyOfCheckout } from "../checkout.ts";
 import { type Decided, decide } from "../docs/decide.ts";
 import { pages, type Run } from "../docs/pages.ts";

@@ -3,12 +3,14 @@ import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/index.ts";
-import { nodeName } from "../../local/lib/paths.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { machine } from "../../machine/machine.ts";
 import { apiUrl, core, inAgent, keyOf, reaches, type Session } from "../berth.ts";
 import { deploy } from "../pulumi.ts";
 import { inBerth, rolledOut, tenantsAreKnown } from "./platform.ts";
 import { create, end, find, type Tenant } from "./sessions.ts";
+
+const { nodeName } = machine;
 
 const minutes = 60_000;
 /** acme's sessions go on elsewhere, globex's end, which is the default. */

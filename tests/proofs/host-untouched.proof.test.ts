@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { root } from "../../local/lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { changesBetween, type Snapshot, snapshot } from "./machine.ts";
 import { berth, env, name, purge } from "./second-berth.ts";
 

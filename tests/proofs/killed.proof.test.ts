@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { cgroupFolders } from "../../local/lib/cgroups.ts";
-import { root } from "../../local/lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import type { Kill } from "./kill-self.ts";
 import { berth, env, name, purge, stateDir } from "./second-berth.ts";
 
@@ -34,10 +34,7 @@ function stepsOf(output: string): Kill[] {
   return titles.map((title) => ({ title, ms: Math.round(secondsOf(title) * 1000) }));
 }
 
-/**
- * All that there is of the second Berth, but Pulumi's language hosts: they look every five minutes whether the one that started
- * them is still there.
- */
+/** All that there is of the second Berth. */
 async function left(): Promise<string[]> {
   const links = (await execa("ip", ["-brief", "link"])).stdout.split("\n").filter((line) => line.startsWith(name));
   const folders = [stateDir, `/run/${name}`].filter(existsSync);
@@ -45,8 +42,7 @@ async function left(): Promise<string[]> {
   const cgroups = [name, `${name}-docker`].flatMap((group) => globSync(cgroupFolders(group)));
   const processes = globSync("/proc/[0-9]*")
     .filter((process) => read(`${process}/environ`).includes(`BERTH_NAME=${name}\0`))
-    .map((process) => read(`${process}/cmdline`).replaceAll("\0", " "))
-    .filter((command) => !command.includes("/pulumi-language-nodejs "));
+    .map((process) => read(`${process}/cmdline`).replaceAll("\0", " "));
   return [...links, ...folders, ...policy, ...cgroups, ...processes];
 }
 

@@ -1,5 +1,5 @@
 /** What Berth must leave alone on the machine that it runs on, as it is at the moment. */
-import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { execa } from "execa";
 
 /** That Kubernetes, its network plugins, Docker and containerd are known to set. */
@@ -26,8 +26,8 @@ const sysctls = [
   "vm/panic_on_oom",
 ];
 
-/** Where Kubernetes, its network plugins and containerd put files, whatever they are told. */
-const places = ["/etc/cni", "/opt/cni", "/run/netns", "/var/lib/cni", "/var/lib/kubelet"];
+/** Where Kubernetes, its network plugins, Docker and containerd put files, whatever they are told. */
+const places = ["/etc/cni", "/etc/docker/key.json", "/opt/*", "/run/netns", "/var/lib/cni", "/var/lib/kubelet"];
 
 export type Snapshot = Record<string, string[]>;
 
@@ -59,7 +59,7 @@ export async function snapshot(berth: string): Promise<Snapshot> {
     services: existsSync("/run/systemd/system")
       ? await lines("systemctl", "list-unit-files", "--state=enabled", "--no-legend", "--plain")
       : [],
-    files: places.map((dir) => `${dir}: ${existsSync(dir) ? readdirSync(dir).sort().join(" ") : "not there"}`),
+    files: places.flatMap((place) => globSync(`${place}{,/*}`)).sort(),
     sockets: await lines("ss", "--no-header", "--listening", "--tcp", "--udp", "--numeric", "--processes"),
   };
 }

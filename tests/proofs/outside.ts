@@ -5,7 +5,9 @@
 import { once } from "node:events";
 import { execa } from "execa";
 import { nodePid } from "../../local/cluster/node.ts";
-import { nodeIp, podCidr } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
+
+const { nodeIp, podCidr } = machine;
 
 /** Addresses for documentation, which nobody has: one that a tenant may reach, and one that none may. */
 export const allowedAddress = "203.0.113.10";

@@ -1,8 +1,10 @@
 /** Prints what the machine is like at the moment, as JSON: what Berth must leave alone there, and its processes. */
 import { globSync } from "node:fs";
-import { name } from "../../local/lib/paths.ts";
 import { readProc } from "../../local/lib/process.ts";
+import { machine } from "../../machine/machine.ts";
 import { snapshot } from "./machine.ts";
+
+const { name } = machine;
 
 /** All but those of the command that runs this, and those that came from outside of a container. */
 function processes(): string[] {

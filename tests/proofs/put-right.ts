@@ -3,9 +3,11 @@
  * there is no cluster yet, or no stack, there is nothing to undo. `npm run test:proofs` runs this file before each proof.
  */
 import { kubectl } from "../../local/cluster/index.ts";
-import { nodeName } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
 import { removeVersionBefore } from "../version-before.ts";
 import { forgetMigration, forgetUpgrade, releaseQueue } from "./platform.ts";
+
+const { nodeName } = machine;
 
 const parts: Record<string, () => Promise<unknown>> = {
   "the node takes pods": () => kubectl(["uncordon", nodeName]),

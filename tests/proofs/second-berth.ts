@@ -1,6 +1,6 @@
 /** A Berth of a proof's own, beside the one that may be on the machine: another name, other folders, addresses and ports. */
 import { execa, type Options } from "execa";
-import { root } from "../../local/lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 
 export const name = "berth-proof";
 export const stateDir = `/var/lib/${name}`;

@@ -6,7 +6,9 @@ import * as docker from "@pulumi/docker";
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { context, dockerSocket, kubeconfig, registry } from "../../local/lib/paths.ts";
+import { machine } from "../../machine/machine.ts";
+
+const { context, dockerSocket, kubeconfig, registry } = machine;
 
 export interface SmallStack {
   namespace: string;

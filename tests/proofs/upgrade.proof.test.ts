@@ -7,7 +7,7 @@ import { globSync } from "node:fs";
 import { basename } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { root } from "../../local/lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { requestLittle } from "../bench/small-requests.ts";
 import { call, cluster, core, desktopUrl, inAgent, keyOf, reaches, readOutputs, type Session } from "../berth.ts";
 import { destroyOrThrow, type StackFile, upOrThrow } from "../pulumi.ts";

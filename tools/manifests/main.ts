@@ -6,9 +6,9 @@ import { globSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { root } from "../../local/lib/paths.ts";
 import { step, UserError } from "../../local/lib/steps.ts";
 import { ensurePulumi } from "../../local/pulumi/tools.ts";
+import { root } from "../../machine/machine.ts";
 import { checkPolicies, renderStack } from "./stacks.ts";
 
 const [command = "", ...named] = process.argv.slice(2);

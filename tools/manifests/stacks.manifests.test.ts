@@ -6,7 +6,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type RecordedResource, recordStack } from "../../infra/testing/record.ts";
 import { ensureManifestChecks } from "../../local/checks/programs.ts";
-import { root } from "../../local/lib/paths.ts";
+import { root } from "../../machine/machine.ts";
 import { kubeScoreFindings } from "./kube-score.ts";
 import { type Finding, type Manifest, readManifests } from "./manifests.ts";
 import { monokleFindings } from "./monokle.ts";

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandError } from "@pulumi/pulumi/automation/index.js";
 import { type RecordedResource, recordStack } from "../../infra/testing/record.ts";
-import { root } from "../../local/lib/paths.ts";
 import { UserError } from "../../local/lib/steps.ts";
+import { root } from "../../machine/machine.ts";
 import { withRenderedStack } from "./throw-away.ts";
 
 /**
@@ -36,7 +36,7 @@ export async function checkPolicies(stack: string, resources?: RecordedResource[
   } catch (error) {
     const [violations] = /^Policies:\n.*?(?=\n\n)/ms.exec((error as Error).message) ?? [];
     if (!(error instanceof CommandError) || !violations) throw error;
-    throw new UserError(`the stack ${stack} breaks rules that docs/policies.md explains.\n${violations}`);
+    throw new UserError(`the stack ${stack} breaks rules; docs/policies.md says how to keep each.\n${violations}`);
   } finally {
     rmSync(unused, { recursive: true, force: true });
   }

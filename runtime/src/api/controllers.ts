@@ -1,10 +1,12 @@
 /** The controllers of /v1, by the plane that they are of. */
 import type { Type } from "@nestjs/common";
+import { ConnectionsController } from "./connectionsController.ts";
 import { DesktopController } from "./desktopController.ts";
 import { EventsController } from "./eventsController.ts";
 import { FileLinksController } from "./fileLinksController.ts";
 import { FilesController } from "./filesController.ts";
 import { FolderController } from "./folderController.ts";
+import { GrantsController } from "./grantsController.ts";
 import { LogsController } from "./logsController.ts";
 import { PortsController } from "./portsController.ts";
 import { ProcessesController } from "./processesController.ts";
@@ -18,6 +20,8 @@ import { WebhooksController } from "./webhooksController.ts";
 export const controlControllers: Type[] = [
   SessionsController,
   DesktopController,
+  GrantsController,
+  ConnectionsController,
   UsageController,
   TenantsController,
   WebhooksController,

@@ -4,12 +4,14 @@ import { z } from "zod";
 import { withoutDesktop } from "../domain/session.ts";
 import { isFinal, states } from "../domain/state.ts";
 import { Activity } from "../store/activity.ts";
+import { Grants } from "../store/grants.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { defaultLifetimeSeconds, Tickets } from "./access/tickets.ts";
 import { ExecQuery } from "./execQuery.ts";
+import { note } from "./grantsController.ts";
 import { found, IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Body, Controller, Get, Param, Post, Query } from "./http/routes.ts";
@@ -41,6 +43,7 @@ type TicketBody = z.infer<typeof TicketBody>;
 
 const TicketJson = z
   .object({
+    id: z.uuid().meta({ description: "By which it is listed and revoked." }),
     ticket: z.string(),
     mode,
     expiresAt: z.iso.datetime(),
@@ -63,6 +66,7 @@ export class DesktopController {
     @Inject(SessionCommands) private readonly commands: SessionCommands,
     @Inject(Activity) private readonly activity: Activity,
     @Inject(Tickets) private readonly tickets: Tickets,
+    @Inject(Grants) private readonly grants: Grants,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
   ) {}
 
@@ -86,11 +90,12 @@ export class DesktopController {
     const permission = { sessionId: id, tenant: tenant.name, mode };
     const issued = await this.tickets.issue(permission, credential, lifetimeSeconds);
     const { ticket, expiresAt } = issued;
+    await note(this.grants, { ...issued, sessionId: id, kind: "desktop", access: mode, path: null, madeBy: actor });
     // On record before anybody has it: what is done by it is on record by its id.
     const what = `makes the ticket ${issued.id} to ${mode === "view" ? "look at" : "use"} the desktop`;
     await this.commands.noteUse(id, tenant.name, "ticket", what, actor, states);
     const url = `${this.publicUrl}/desktop/${id}#ticket=${ticket}`;
-    return { ticket, mode, expiresAt: expiresAt.toISOString(), url };
+    return { id: issued.id, ticket, mode, expiresAt: expiresAt.toISOString(), url };
   }
 
   @Get("desktop")
@@ -98,7 +103,7 @@ export class DesktopController {
   @Describe({
     summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
     answers: upgraded(
-      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4404 the session has no desktop, 4409 not running yet, 4410 over, 4429 too much (a browser also gets it in place of 429), 4502 not reachable.",
+      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4403 somebody closed it by the API, 4404 the session has no desktop, 4409 not running yet, 4410 over, 4429 too much (a browser also gets it in place of 429), 4502 not reachable.",
     ),
     refusals: notAnUpgrade,
   })
@@ -114,7 +119,7 @@ export class DesktopController {
   @Describe({
     summary: "A program's output from a position on, its input and its terminal, as a WebSocket",
     answers: upgraded(
-      "The program, see docs/commands-and-files.md. Close codes: 1000 it has ended, 1012 attach again, 4400 not understood, 4401 the key has ended, 4429 too many (a browser gets it in place of 429), 4502 the pod was lost.",
+      "The program, see docs/commands-and-files.md. Close codes: 1000 it has ended, 1012 attach again, 4400 not understood, 4401 the key has ended, 4403 somebody closed it by the API, 4429 too many (a browser gets it in place of 429), 4502 the pod was lost.",
     ),
     refusals: { ...notAnUpgrade, 409: "The session is not running." },
   })
@@ -131,7 +136,7 @@ export class DesktopController {
     summary:
       "Run a command in the agent's container, as a WebSocket (v5.channel.k8s.io), where the tenant's config allows it",
     answers: upgraded(
-      "The command: the first byte of each message says what it is, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key has ended, 4429 too many (a browser gets it in place of 429), 4502 the pod was lost.",
+      "The command: the first byte of each message says what it is, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key has ended, 4403 somebody closed it by the API, 4429 too many (a browser gets it in place of 429), 4502 the pod was lost.",
     ),
     refusals: { ...notAnUpgrade, 409: "The session is not running, or its pod is of a version without this service." },
   })

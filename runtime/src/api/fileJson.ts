@@ -86,7 +86,13 @@ export const LinkBody = jsonObject({
 }).meta({ id: "NewFileLink" });
 export type LinkBody = z.infer<typeof LinkBody>;
 
-export const LinkJson = z.object({ url: z.url(), expiresAt: z.iso.datetime() }).meta({ id: "FileLink" });
+export const LinkJson = z
+  .object({
+    id: z.uuid().meta({ description: "By which it is listed and revoked." }),
+    url: z.url(),
+    expiresAt: z.iso.datetime(),
+  })
+  .meta({ id: "FileLink" });
 
 export const FileJson = z
   .object({

@@ -2,6 +2,7 @@
 import { HttpCode, Inject, Req, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
+import { Grants } from "../store/grants.ts";
 import { Access } from "./access/access.ts";
 import { Allow, Caller, type CallerRequest, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
@@ -17,6 +18,7 @@ import {
   writeRefusals,
 } from "./filesController.ts";
 import { sendFile, takeFile } from "./fileTransfer.ts";
+import { note } from "./grantsController.ts";
 import { IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Body, Controller, Get, Headers, Param, Post, Put, Query } from "./http/routes.ts";
@@ -41,6 +43,7 @@ export class FileLinksController {
   constructor(
     @Inject(Access) private readonly access: Access,
     @Inject(FileLinks) private readonly links: FileLinks,
+    @Inject(Grants) private readonly grants: Grants,
     @Inject(SessionPods) private readonly pods: SessionPods,
     @Inject(Streams) private readonly streams: Streams,
     @Inject(PUBLIC_URL) private readonly publicUrl: string,
@@ -61,9 +64,11 @@ export class FileLinksController {
   ): Promise<z.infer<typeof LinkJson>> {
     const permission = { sessionId: id, tenant: caller.tenant.name, path, access };
     const link = await this.links.issue(permission, caller.credential, lifetimeSeconds);
+    await this.pods.look(id, caller);
+    await note(this.grants, { ...link, sessionId: id, kind: "file", access, path, madeBy: caller.actor });
     await this.pods.use(id, caller, "file", `makes the link ${link.id} to ${access} ${quoted(path)}`);
     const url = `${this.publicUrl}/v1/files?ticket=${link.link}`;
-    return { url, expiresAt: link.expiresAt.toISOString() };
+    return { id: link.id, url, expiresAt: link.expiresAt.toISOString() };
   }
 
   @Get("files")

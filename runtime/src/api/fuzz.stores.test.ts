@@ -235,7 +235,9 @@ function goodPath(
   { path, parameters }: Operation,
   changes: { path?: Record<string, string>; query?: [string, string][] } = {},
 ): string {
-  const parts: Record<string, string> = { id: ids[0] ?? "", process: "1", tenant: "acme", ...changes.path };
+  const [id = ""] = ids;
+  const known = { id, process: "1", tenant: "acme", ticket: id, link: id, connection: id };
+  const parts: Record<string, string> = { ...known, ...changes.path };
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? "");
   const needed = parameters
     .filter((one) => one.in === "query" && one.required)

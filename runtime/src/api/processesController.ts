@@ -4,6 +4,7 @@ import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { commandLine } from "../domain/commandLine.ts";
 import { listenTo } from "../pod/listenTo.ts";
+import { connectionOf } from "../queue/openConnections.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { runCommand } from "./commandRun.ts";
@@ -158,7 +159,8 @@ export class ProcessesController {
     @Headers({ schema: Position }) { "Last-Event-ID": last = offset }: Position,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const signal = this.streams.open(caller.tenant.name, reply);
+    const info = connectionOf(caller.actor, "process", { process: String(process) });
+    const signal = this.streams.open(caller.tenant.name, reply, { sessionId: id, info });
     const session = await this.pods.use(id, caller, "process", `watches the process ${process}`);
     const events = await processEvents(this.pods, session, process, BigInt(last), signal);
     sendEvents(reply, messages(events, last), signal);

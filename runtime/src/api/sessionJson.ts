@@ -128,9 +128,10 @@ export const CreateBody = z
             "The agent: its program and arguments. Default: what the config says for the image, if anything. The image's own entry point never runs by itself.",
         }),
       env: variables().optional().meta({ description: "Environment variables of the command." }),
-      secrets: variables()
-        .optional()
-        .meta({ description: "Environment variables that nobody but the command gets to see." }),
+      secrets: variables().optional().meta({
+        description:
+          "Environment variables that are shown to nobody, and that the command gets once. Programs of the same session can read them from the running command.",
+      }),
       idleTimeoutSeconds: seconds(30)
         .optional()
         .meta({ description: "Ends after so long without activity. Default and limit: the tenant's." }),

@@ -25,7 +25,7 @@ export class SessionPods {
 
   /** The tenant's session, for a look that nobody has to hear of. Throws a Problem: 404 there is none, 409 it doesn't run. */
   async look(id: string, { tenant }: Pick<TenantCaller, "tenant">): Promise<RunningSession> {
-    return running(found(await this.queries.find(id, tenant.name), id));
+    return this.#running(found(await this.queries.find(id, tenant.name), id));
   }
 
   /**
@@ -39,7 +39,7 @@ export class SessionPods {
     what: string,
   ): Promise<RunningSession> {
     const session = await this.commands.noteUse(id, tenant.name, use, what, actor);
-    if (session !== undefined) return running(session);
+    if (session !== undefined) return this.#running(session);
     await this.look(id, { tenant }); // says why
     throw new Problem(503, "The session has only just begun to run. Please try again.");
   }
@@ -64,11 +64,18 @@ export class SessionPods {
       }
     });
   }
+
+  #running(session: Session): RunningSession {
+    const { state, podIp, reason } = session;
+    if (state !== "running" || podIp === null) {
+      const why = reason === null ? "" : ` (${reason})`;
+      throw new Problem(409, `The session is ${state}${why}; it has to be running.`);
+    }
+    if (!this.services.canAsk(session)) throw keyIsGone();
+    return { ...session, podIp };
+  }
 }
 
-function running(session: Session): RunningSession {
-  const { state, podIp, reason } = session;
-  if (state === "running" && podIp !== null) return { ...session, podIp };
-  const why = reason === null ? "" : ` (${reason})`;
-  throw new Problem(409, `The session is ${state}${why}; it has to be running.`);
-}
+/** The key that the tokens of the session's pod are made from was dropped, or this process is older than the key. */
+export const keyIsGone = () =>
+  new Problem(409, "The platform does not have the key of this session's pod any more: end the session.");

@@ -2,6 +2,7 @@
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
 import type { SessionEvent } from "../domain/state.ts";
+import { Metrics } from "../telemetry/metrics.ts";
 import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
 import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
 
@@ -67,9 +68,24 @@ test("a session asks for one of its tenant's images, and says whether that gives
   ]);
 });
 
+test("whether a session was made ahead is counted by its image", async () => {
+  const platform = { small: 1, medium: 0, large: 0 };
+  const api = await openApi({}, [tenant("acme", { images, warmPools: platform })]);
+  await create(api, { image: "node" });
+  await create(api, {});
+  const { values } = await api.app.get(Metrics).warmClaims.get();
+  expect(values.map(({ labels, value }) => [labels, value])).toEqual([
+    [{ image: "node", tier: "small", outcome: "miss" }, 1],
+    [{ image: "", tier: "small", outcome: "miss" }, 1],
+  ]);
+});
+
 test("what a session runs is what it says, else what the config says for its image", async () => {
   const api = await openApi({}, [tenant("acme", { images })]);
-  const commandOf = async (body: object) => (await api.store.tasks.of((await create(api, body)).id))?.command;
+  const commandOf = async (body: object) => {
+    const task = await api.store.tasks.of((await create(api, body)).id);
+    return typeof task === "object" ? task.command : task;
+  };
   expect(await commandOf({ image: "node" })).toEqual(["node", "server.js"]);
   expect(await commandOf({ image: "node", command: ["node", "-v"] })).toEqual(["node", "-v"]);
   expect(await commandOf({ image: "browser" })).toBeNull();

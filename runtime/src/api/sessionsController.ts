@@ -150,7 +150,7 @@ export class SessionsController {
     if (!made.replayed) {
       this.queue.look(made.session.id);
       const outcome = made.session.state === "running" ? "hit" : "miss";
-      if (claim !== undefined) this.metrics.warmClaims.inc({ tier, outcome });
+      if (claim !== undefined) this.metrics.warmClaims.inc({ image: made.session.image ?? "", tier, outcome });
       if (outcome === "hit") this.claims.tell(made.session.id);
     }
     const json = this.#json((await waited?.(made.session)) ?? made.session);

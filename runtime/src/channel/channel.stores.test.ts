@@ -1,17 +1,16 @@
 /** The in-pod channel on a real Postgres, without a port. */
 import { expect, onTestFinished, test } from "vitest";
-import { proxyToken } from "../api/access/tickets.ts";
+import type { SessionEvent } from "../domain/state.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
 import { ownedOf } from "../store/warmSessions.ts";
 import { createLogger } from "../telemetry/logging.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { cipher, freshDatabase, silent, tenant } from "../testing/fixtures.ts";
+import { cipher, freshDatabase, silent, tenant, tokenKey, tokenKeys } from "../testing/fixtures.ts";
 import { createChannel } from "./channel.ts";
 import { OwnerWait } from "./ownerWait.ts";
-import { sessionToken } from "./token.ts";
+import { proxyToken, sessionToken } from "./token.ts";
 
-const tokenKey = "0123456789abcdef0123456789abcdef";
 const user = { name: "key:default" };
 const task = { command: ["make", "it"], env: { MODE: "fast" }, secrets: { API_KEY: "hunter2" } };
 
@@ -23,7 +22,7 @@ async function open() {
   const metrics = new Metrics();
   const owners = new OwnerWait((ids) => ownedOf(database, ids), silent);
   const server = createChannel({
-    tokenKey,
+    tokenKeys,
     ...store,
     queue: { look: (id) => looked.push(id) },
     owners,
@@ -33,6 +32,7 @@ async function open() {
   });
   onTestFinished(() => server.close());
   return {
+    database,
     store,
     owners,
     looked,
@@ -81,6 +81,38 @@ test("a session's pod gets its session's task, and its secrets get into no log l
   expect(log()).toContain('"tenant":"acme"');
   expect(log()).not.toContain("hunter2");
   expect(log()).not.toContain(sessionToken(tokenKey, id));
+});
+
+test("a task is handed out until the pod says that it has it, and then to nobody, until the session gets another pod", async () => {
+  const { create, call, store } = await open();
+  const id = await create({ task });
+  const apply = async (...events: SessionEvent[]) => {
+    for (const event of events) {
+      const seen = await store.queries.find(id);
+      if (seen !== undefined) await store.commands.apply(seen, event, user);
+    }
+  };
+  const runs = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }] as const;
+  await apply(...runs);
+  // An answer that is lost on its way costs nothing.
+  for (const _attempt of [1, 2])
+    expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 200, json: task });
+  for (const _attempt of [1, 2]) expect((await call(id, "POST", "/session/task/taken")).status).toBe(204);
+  const again = await call(id, "GET", "/session/task");
+  expect(again).toMatchObject({ status: 410, json: { detail: "The session's pod has its task already." } });
+  expect(JSON.stringify(again.json)).not.toContain("hunter2");
+  await apply({ type: "suspend", reason: "" }, { type: "vacated" }, { type: "resume", reason: "" });
+  expect((await call(id, "GET", "/session/task")).status).toBe(410);
+  await apply(...runs);
+  expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 200, json: task });
+});
+
+test("nobody takes the task of a session that is nobody's yet", async () => {
+  const { create, call, database } = await open();
+  const id = await create({ warm: "mark" });
+  expect((await call(id, "POST", "/session/task/taken")).status).toBe(409);
+  await database.updateTable("sessions").set({ warm: null }).execute();
+  expect((await call(id, "GET", "/session/task")).status).toBe(200);
 });
 
 test("a pod that was made ahead is told to ask again until it has an owner, and then gets the owner's task", async () => {

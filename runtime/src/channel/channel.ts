@@ -3,6 +3,7 @@
  *
  *     GET  /session/task       what the agent is to do: command, environment, secrets. `Prefer: wait=SECONDS` holds the
  *                              question while the session has no owner
+ *     POST /session/task/taken the pod has its task: nobody gets that again, as programs in the session have the pod's token too
  *     POST /session/ready      the desktop's first screen is there
  *     POST /session/activity   for how long nobody has typed or pointed, and how the command is doing
  *     POST /session/progress   how far the agent is, for people
@@ -18,6 +19,7 @@ import { plainText } from "../api/http/input.ts";
 import { invalidInput, Problem, sendProblem } from "../api/http/problem.ts";
 import { capConnections, idleOptions, maxConnections } from "../api/http/sockets.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
+import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 import { isFinal } from "../domain/state.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
@@ -33,9 +35,9 @@ import type { OwnerWait } from "./ownerWait.ts";
 import { sessionOf } from "./token.ts";
 
 export interface ChannelOptions {
-  tokenKey: string;
+  tokenKeys: TokenKeys;
   queries: Pick<SessionQueries, "find">;
-  tasks: Pick<Tasks, "of">;
+  tasks: Pick<Tasks, "of" | "taken">;
   commands: Pick<SessionCommands, "touch" | "noteProgress">;
   queue: Pick<SessionQueue, "look">;
   /** Holds the questions of pods that were made ahead. */
@@ -80,7 +82,7 @@ const ProgressReport = z.strictObject({
 
 /** The server; it does not listen yet. */
 export function createChannel({
-  tokenKey,
+  tokenKeys,
   queries,
   tasks,
   commands,
@@ -108,7 +110,7 @@ export function createChannel({
 
   /** The session that the request speaks for, or the problem with it. */
   async function speaker(request: FastifyRequest): Promise<Session> {
-    const id = sessionOf(tokenKey, bearer(request.headers.authorization) ?? "");
+    const id = sessionOf(tokenKeys, bearer(request.headers.authorization) ?? "");
     if (id === undefined) throw new Problem(401, "The session's token is needed: Authorization: Bearer <token>.");
     addToLogContext({ sessionId: id });
     const seconds = limiter.take(id);
@@ -139,8 +141,16 @@ export function createChannel({
     if (warm !== null)
       throw new Problem(409, "The session is nobody's yet.", undefined, seconds > 0 ? 0 : ownerPollSeconds);
     const task = await tasks.of(id);
+    if (task === "taken") throw new Problem(410, "The session's pod has its task already.");
     reply.header("cache-control", "no-store");
     return { id, tenant, tier, ...task };
+  });
+
+  server.post("/session/task/taken", async (request, reply) => {
+    const { id, warm } = await speaker(request);
+    if (warm !== null) throw new Problem(409, "The session is nobody's yet.");
+    await tasks.taken(id);
+    return reply.status(204).send();
   });
 
   server.post("/session/ready", async (request, reply) => {

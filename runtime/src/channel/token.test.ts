@@ -1,13 +1,14 @@
 import { expect, test } from "vitest";
-import { proxyToken } from "../api/access/tickets.ts";
-import { sessionOf, sessionToken } from "./token.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
+import { proxyToken, sessionOf, sessionToken } from "./token.ts";
 
 const key = "0123456789abcdef0123456789abcdef";
+const keys = TokenKeys.one(key);
 const id = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
 const other = "00000000-0000-4000-8000-000000000000";
 
 test("a session's token speaks for that session", () => {
-  expect(sessionOf(key, sessionToken(key, id))).toBe(id);
+  expect(sessionOf(keys, sessionToken(key, id))).toBe(id);
 });
 
 test("nothing else does: another session's proof, the desktop's token, another key, what is no token", () => {
@@ -22,6 +23,12 @@ test("nothing else does: another session's proof, the desktop's token, another k
     `${id}.${"ä".repeat(43)}`,
     "",
   ]) {
-    expect(sessionOf(key, token), token).toBeUndefined();
+    expect(sessionOf(keys, token), token).toBeUndefined();
   }
+});
+
+test("each session has a proxy token of its own, the same every time", () => {
+  expect(proxyToken(key, "a")).toBe(proxyToken(key, "a"));
+  expect(proxyToken(key, "a")).not.toBe(proxyToken(key, "b"));
+  expect(proxyToken(key, "a")).toMatch(/^[A-Za-z0-9_-]{43}$/);
 });

@@ -17,7 +17,8 @@ export interface PodSettings {
   images: PodImages;
   /** Where the pods find the in-pod channel. */
   sessionUrl: string;
-  tokens: (sessionId: string) => SessionTokens;
+  /** What the session's pod gets. Undefined: the key is not known here. */
+  tokens: (session: Session) => SessionTokens | undefined;
 }
 
 type Place = Pick<Session, "id" | "namespace">;
@@ -33,7 +34,10 @@ export class SessionObjects {
   /** Makes the Secret, the claim and the pod, as far as they are missing. Throws if the API server can't be asked. */
   async create(session: Session, tenant: Tenant): Promise<Creation> {
     const { namespace } = session;
-    const { images, sessionUrl, tokens } = this.settings;
+    const { images, sessionUrl } = this.settings;
+    const tokens = this.settings.tokens(session);
+    if (tokens === undefined)
+      return { result: "wait", reason: `Waiting for a worker that has the token key ${session.tokenKey}` };
     const where = at(session);
     const image = findImage(tenant, images, session.image);
     if (image === undefined) return { result: "wait", reason: waitsForImage(tenant, session.image) };
@@ -43,7 +47,7 @@ export class SessionObjects {
     try {
       const secret = await ensure(
         session,
-        () => this.core.createNamespacedSecret({ namespace, body: secretFor(session, tokens(session.id)) }),
+        () => this.core.createNamespacedSecret({ namespace, body: secretFor(session, tokens) }),
         () => this.core.readNamespacedSecret(where),
       );
       const owner = ownerReference(session, secret.metadata?.uid ?? "");

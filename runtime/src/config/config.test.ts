@@ -104,3 +104,16 @@ test("docs/runtime.md has every variable", () => {
   const table = readFileSync(join(import.meta.dirname, "../../../docs/runtime.md"), "utf8");
   for (const name of Object.keys(Variables.shape)) expect(table).toContain(`| \`${name}\` |`);
 });
+
+test("all token keys that are there are known, and the one that signs has to be", () => {
+  const key = (digit: string) => digit.repeat(32);
+  const folder = secrets({
+    ...{ "postgres-password": "pg", "redis-password": "re" },
+    ...{ "token-key": key("1"), "token-key-2": key("2"), "token-key-3": key("3") },
+  });
+  const { tokenKeys } = loadConfig({ ...needed, SECRETS_DIR: folder, TOKEN_KEY_ID: "2" });
+  expect([tokenKeys.get(tokenKeys.current), tokenKeys.ids.toSorted()]).toEqual([key("2"), [1, 2, 3]]);
+  expect(faultsOf(() => loadConfig({ ...needed, SECRETS_DIR: folder, TOKEN_KEY_ID: "4" }))).toEqual([
+    expect.stringMatching(/^secret file token-key-4 in .*: can't be read \(ENOENT\)$/),
+  ]);
+});

@@ -1,8 +1,9 @@
 /** The runtime's configuration: environment variables and the secret files beside them, checked once at start. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { PodImages } from "../domain/sessionImages.ts";
+import { firstKeyId, TokenKeys } from "./tokenKeys.ts";
 
 const port = (value: number) => z.coerce.number("must be a port number").int().min(1).max(65535).default(value);
 const atLeastOne = (what: string, value: number) =>
@@ -33,7 +34,7 @@ const databaseVariables = {
     .int("must be a number of connections")
     .min(2, "must be at least 2")
     .default(10),
-  /** Folder with the secret files `postgres-password`, `redis-password` and `token-key`. Default /etc/berth/secrets. */
+  /** Folder with the secret files `postgres-password`, `redis-password` and `token-key` (and more of those, see TOKEN_KEY_ID). Default /etc/berth/secrets. */
   SECRETS_DIR: text.default("/etc/berth/secrets"),
   /** One of fatal, error, warn, info, debug, trace, silent. Default info. */
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
@@ -63,6 +64,8 @@ const StoresVariables = z.object(storesVariables);
 /** Every variable, as the roles `api`, `gateway` and `worker` take them. */
 export const Variables = z.object({
   ...storesVariables,
+  /** Id of the key that signs: 1 for the file `token-key`, 2 for `token-key-2`, … Those of the others are taken. Default 1. */
+  TOKEN_KEY_ID: z.coerce.number("must be a key's id").int("must be a key's id").min(1, "must be at least 1").default(1),
   /** Port for the HTTP API, health, metrics, the desktop page and WebSockets. Default 3000. */
   HTTP_PORT: port(3000),
   /** Port that takes WebSocket upgrades only (API role). Default 3001. */
@@ -122,7 +125,7 @@ const WithOidc = Variables.refine(
 
 export type DatabaseConfig = z.infer<typeof DatabaseVariables> & { postgresPassword: string };
 export type StoresConfig = z.infer<typeof StoresVariables> & { postgresPassword: string; redisPassword: string };
-export type Config = z.infer<typeof Variables> & StoresConfig & { tokenKey: string };
+export type Config = z.infer<typeof Variables> & StoresConfig & { tokenKeys: TokenKeys };
 
 /** Everything that is wrong with the configuration, one line per fault. */
 export class ConfigError extends Error {
@@ -138,8 +141,24 @@ type Environment = Record<string, string | undefined>;
 
 /** The configuration of the roles `api`, `gateway` and `worker`. Throws ConfigError with every fault. */
 export function loadConfig(environment: Environment): Config {
-  const [variables, secrets] = load(WithOidc, environment, ["postgres-password", "redis-password", "token-key"]);
-  return { ...variables, ...passwords(secrets), tokenKey: secrets["token-key"] };
+  const signs = Number(environment.TOKEN_KEY_ID ?? firstKeyId) || firstKeyId;
+  const keyFiles = new Set([keyFile(signs), ...keyFilesIn(environment.SECRETS_DIR ?? secretsFolder)]);
+  const [variables, secrets] = load(WithOidc, environment, ["postgres-password", "redis-password", ...keyFiles]);
+  const keys = [...keyFiles].map((name): [number, string] => [idOfKey(name), secrets[name] ?? ""]);
+  return { ...variables, ...passwords(secrets), tokenKeys: new TokenKeys(new Map(keys), variables.TOKEN_KEY_ID) };
+}
+
+/** The file of a token key in the folder of secrets: `token-key` of the first, `token-key-2` of the second, … */
+const keyFile = (id: number) => (id === firstKeyId ? "token-key" : `token-key-${id}`);
+const idOfKey = (file: string) => Number(/^token-key-(\d+)$/.exec(file)?.[1] ?? firstKeyId);
+
+/** The files of keys that are there, none if the folder can't be read: the key that signs is missed then. */
+function keyFilesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => /^token-key(-([2-9]|[1-9]\d{1,3}))?$/.test(name));
+  } catch {
+    return [];
+  }
 }
 
 /** What sessions' pods run. */
@@ -163,13 +182,16 @@ export function loadDatabaseConfig(environment: Environment): DatabaseConfig {
   return { ...variables, postgresPassword: secrets["postgres-password"] };
 }
 
-const passwords = (secrets: Record<"postgres-password" | "redis-password", string>) => ({
-  postgresPassword: secrets["postgres-password"],
-  redisPassword: secrets["redis-password"],
+const passwords = (secrets: Record<string, string>) => ({
+  postgresPassword: secrets["postgres-password"] ?? "",
+  redisPassword: secrets["redis-password"] ?? "",
 });
 
-/** Characters that a secret must have at least. Default 1. */
-const lengths: Record<string, number> = { "token-key": 32 };
+/** Characters that a secret must have at least. */
+const leastOf = (name: string) => (name.startsWith("token-key") ? 32 : 1);
+
+/** Where the secrets are unless SECRETS_DIR says otherwise. */
+const secretsFolder = "/etc/berth/secrets";
 
 function load<V extends { SECRETS_DIR: string }, S extends string>(
   schema: z.ZodType<V>,
@@ -178,11 +200,11 @@ function load<V extends { SECRETS_DIR: string }, S extends string>(
 ): [V, Record<S, string>] {
   const parsed = schema.safeParse(environment);
   const faults = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-  const folder = parsed.success ? parsed.data.SECRETS_DIR : (environment.SECRETS_DIR ?? "/etc/berth/secrets");
+  const folder = parsed.success ? parsed.data.SECRETS_DIR : (environment.SECRETS_DIR ?? secretsFolder);
   const secrets = {} as Record<S, string>;
   for (const name of secretNames) {
     const fault = (rule: string) => faults.push(`secret file ${name} in ${folder}: ${rule}`);
-    const least = lengths[name] ?? 1;
+    const least = leastOf(name);
     try {
       secrets[name] = readFileSync(join(folder, name), "utf8").trim();
       if (secrets[name] === "") fault("must not be empty");

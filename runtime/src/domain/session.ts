@@ -49,6 +49,8 @@ export interface Session extends Status {
   ranSeconds: number;
   /** It is made ahead and nobody's yet, and this is what it was made from; null: it is the tenant's. */
   warm: string | null;
+  /** The id of the key from which the tokens of its pod are made. */
+  tokenKey: number;
   /** The generation of the newest tenants file by which it was made or changed; see generation.ts. */
   tenantsGeneration: number;
 }

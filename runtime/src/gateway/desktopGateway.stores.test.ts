@@ -11,8 +11,10 @@ import { Authenticator } from "../api/access/authenticator.ts";
 import { RateLimit } from "../api/access/rateLimit.ts";
 import { Revocations } from "../api/access/revocations.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
-import { proxyToken, Tickets } from "../api/access/tickets.ts";
+import { Tickets } from "../api/access/tickets.ts";
+import { proxyToken } from "../channel/token.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
 import type { SessionEvent } from "../domain/state.ts";
 import { scopes, type Tenant } from "../domain/tenants.ts";
 import { Activity } from "../store/activity.ts";
@@ -61,8 +63,9 @@ async function open(
   const store = recordsOn(database, cipher, { generation: 0 });
   const file = tenantsFile(tenant("acme"), tenant("beta"));
   const tenants = new TenantsFile(file, silent);
-  const revocations = new Revocations(tenants);
-  const tickets = new Tickets(tokenKey);
+  const { grants } = store;
+  const revocations = new Revocations(tenants, { grants });
+  const tickets = new Tickets(TokenKeys.one(tokenKey));
   const metrics = new Metrics();
   const redis = await emptyRedis();
   const activity = new Activity(store.commands, silent);
@@ -73,14 +76,17 @@ async function open(
         new DesktopGateway({
           queries: store.queries,
           commands: store.commands,
-          access: new Access(new Authenticator(tenants, tickets), new RateLimit(redis, perMinute, silent, patienceMs)),
+          access: new Access(
+            new Authenticator(tenants, tickets, undefined, undefined, undefined, grants),
+            new RateLimit(redis, perMinute, silent, patienceMs),
+          ),
           activity: {
             touch: (sessionId) => {
               touched.push(sessionId);
               activity.touch(sessionId);
             },
           },
-          proxyToken: (id) => proxyToken(tokenKey, id),
+          proxyToken: ({ id }) => proxyToken(tokenKey, id),
           metrics,
           logger: silent,
           port: (desktops.address() as AddressInfo).port,
@@ -88,6 +94,7 @@ async function open(
       ],
       addressOf: (request) => request.socket.remoteAddress,
       places: new Places(redis, silent, patienceMs),
+      connections: { add: () => () => {} },
       revocations,
       logger: silent,
     });
@@ -131,8 +138,25 @@ async function open(
         .filter(({ type }) => type === "desktop")
         .map(({ reason, actor, address }) => [reason, actor, address]),
     leaveIdle: () => sql`update sessions set last_active_at = now() - interval '1 hour'`.execute(database),
-    ticket: async (sessionId = id, mode: DesktopMode = "interactive", lifetimeSeconds = 300) =>
-      (await tickets.issue({ sessionId, tenant: "acme", mode }, credentialOf("acme"), lifetimeSeconds)).ticket,
+    ticket: async (sessionId = id, mode: DesktopMode = "interactive", lifetimeSeconds = 300) => {
+      const issued = await tickets.issue({ sessionId, tenant: "acme", mode }, credentialOf("acme"), lifetimeSeconds);
+      await grants.add({
+        ...issued,
+        sessionId: id,
+        kind: "desktop",
+        access: mode,
+        path: null,
+        madeBy: { name: "test" },
+      });
+      return issued.ticket;
+    },
+    revoke: (ticket: string) =>
+      grants.revoke(
+        JSON.parse(Buffer.from(ticket.split(".")[1] ?? "", "base64url").toString()).jti,
+        "desktop",
+        { sessionId: id, tenant: "acme" },
+        { name: "test" },
+      ),
     async apply(...events: SessionEvent[]): Promise<void> {
       for (const event of events) {
         const seen = await store.queries.find(id);
@@ -174,6 +198,24 @@ const outcome = (socket: WebSocket) =>
     socket.once("unexpected-response", (_request, response) => resolve(response.statusCode));
     socket.once("open", () => resolve(101));
   });
+
+test("a ticket that is revoked opens nothing at any process, and what it opened at any is closed within a second", async () => {
+  const { id, apply, connect, ticket, revoke } = await open((socket) => serveRfb(socket, () => {}), 2);
+  await apply(...running);
+  const [revoked, other] = [await ticket(), await ticket()];
+  const path = (of: string) => `/v1/sessions/${id}/desktop?ticket=${of}`;
+  const sockets = [0, 1].map((process) => connect(path(revoked), undefined, process));
+  const stays = connect(path(other));
+  await Promise.all([...sockets, stays].map(opened));
+  const ends = sockets.map(closed);
+  const begin = performance.now();
+  expect(await revoke(revoked)).toBe(true);
+  for (const process of [0, 1]) expect(await refused(connect(path(revoked), undefined, process))).toBe(401);
+  expect(await Promise.all(ends)).toEqual(Array(2).fill({ code: 4401, reason: "The link has been revoked." }));
+  expect(performance.now() - begin).toBeLessThan(1_000);
+  expect(stays.readyState).toBe(WebSocket.OPEN);
+  stays.close();
+});
 
 test("who opens and closes a desktop, by which ticket and from where, is in the audit trail", async () => {
   const { id, apply, connect, ticket, uses } = await open((socket) => serveRfb(socket, () => {}));

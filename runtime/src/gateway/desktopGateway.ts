@@ -7,14 +7,17 @@
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import type { Access } from "../api/access/access.ts";
+import { grantOf } from "../api/access/authenticator.ts";
 import type { Credential } from "../api/access/credential.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
+import { keyIsGone } from "../api/sessionPods.ts";
 import { desktopPort } from "../cluster/podSpec.ts";
 import type { Actor } from "../domain/event.ts";
 import { type Session, withoutDesktop } from "../domain/session.ts";
 import { isFinal, states } from "../domain/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
+import { connectionOf } from "../queue/openConnections.ts";
 import type { Activity } from "../store/activity.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
@@ -25,7 +28,15 @@ import { RfbClient } from "./rfbClient.ts";
 import { perSession, perTenant, perTicket, viewersPerSession } from "./socketLimits.ts";
 import { FloodError, restedAfterMs, sharedPace } from "./viewerPace.ts";
 import { ViewHandshake } from "./viewHandshake.ts";
-import { type Admitted, type Gateway, lostCode, restartCode, tooMuchCode, type UpgradeRequest } from "./webSockets.ts";
+import {
+  type Admitted,
+  closedCode,
+  type Gateway,
+  lostCode,
+  restartCode,
+  tooMuchCode,
+  type UpgradeRequest,
+} from "./webSockets.ts";
 
 export const closeCodes = {
   /** This process ends: connect again. */
@@ -34,6 +45,8 @@ export const closeCodes = {
   notUnderstood: notUnderstoodCode,
   /** The key or link that it was opened with has expired or was removed. */
   lost: lostCode,
+  /** Somebody has closed the connection by the API. */
+  closed: closedCode,
   /** The session has no desktop, and never will. */
   none: 4404,
   /** The session isn't running yet: wait for it. */
@@ -51,7 +64,8 @@ export interface GatewayOptions {
   commands: Pick<SessionCommands, "noteUse">;
   access: Pick<Access, "admit" | "admitTicket">;
   activity: Pick<Activity, "touch">;
-  proxyToken: (sessionId: string) => string;
+  /** What the session's VNC proxy asks for. Undefined: its key is not known here. */
+  proxyToken: (session: Session) => string | undefined;
   metrics: Pick<Metrics, "desktops">;
   logger: Logger;
   /** Port of vnc-proxy in the pod. Default 6080. */
@@ -66,8 +80,9 @@ interface Permission {
   limits: Limit[];
   /** For the audit trail. */
   actor: Actor;
-  /** The id of the ticket that it is by. */
+  /** The id of the ticket that it is by, and the same if that can be revoked. */
   ticket?: string;
+  grant?: string | undefined;
 }
 
 export class DesktopGateway implements Gateway {
@@ -81,11 +96,14 @@ export class DesktopGateway implements Gateway {
   async admit(request: UpgradeRequest): Promise<Admitted> {
     const { sessionId } = request;
     const permission = await this.#permission(request);
-    const { tenant, mode, credential, limits } = permission;
+    const { tenant, mode, credential, limits, grant, actor } = permission;
     const session = await this.options.queries.find(sessionId, tenant.name);
     if (session === undefined) throw new Problem(404, `There is no session ${sessionId}.`);
+    if (this.options.proxyToken(session) === undefined) throw keyIsGone();
     return {
       credential,
+      grant,
+      info: connectionOf(actor, "desktop", { mode }),
       limits: [
         ...limits,
         ...(mode === "view" ? [viewersPerSession(sessionId)] : []),
@@ -107,7 +125,7 @@ export class DesktopGateway implements Gateway {
       const { ticket, tenant } = await access.admitTicket(ticketText, { address, sessionId });
       const { id, mode, credential } = ticket;
       const actor = { name: `ticket:${id}`, ...(address !== undefined && { address }) };
-      return { tenant, mode, credential, actor, limits: [perTicket(id)], ticket: id };
+      return { tenant, mode, credential, actor, limits: [perTicket(id)], ticket: id, grant: grantOf(ticket) };
     }
     const { tenant, credential, actor } = await access.admit({ authorization, address }, ["desktop"]);
     const mode = query.get("mode") ?? "interactive";
@@ -152,7 +170,7 @@ export class DesktopGateway implements Gateway {
     }
     const { activity, logger, metrics, port = desktopPort, proxyToken } = this.options;
     const log = logger.child({ sessionId: session.id, tenant: session.tenant });
-    const address = `ws://${session.podIp}:${port}/websockify?token=${proxyToken(session.id)}`;
+    const address = `ws://${session.podIp}:${port}/websockify?token=${proxyToken(session)}`;
     const upstream = new WebSocket(address, ["binary"], {
       perMessageDeflate: false,
       handshakeTimeout: 5_000,

@@ -19,6 +19,7 @@ import type { TenantsFile } from "../config/tenantsFile.ts";
 import { commandLine } from "../domain/commandLine.ts";
 import { OutputStream, type ProcessEvent } from "../pod/gen/berth/v1/process_pb.ts";
 import { listenTo } from "../pod/listenTo.ts";
+import { connectionOf } from "../queue/openConnections.ts";
 import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridge.ts";
 import { exitStatus } from "./exitStatus.ts";
 import { inOrder } from "./inOrder.ts";
@@ -72,6 +73,7 @@ export class ExecGateway implements Gateway {
     return {
       limits: [perSession(sessionId, "exec"), perTenant(tenant)],
       credential,
+      info: connectionOf(actor, "exec"),
       loss: () => (tenants.get(tenant.name)?.exec ? undefined : areOff(tenant.name)),
       open: async (gone) => {
         const session = await pods.use(sessionId, caller, "command", commandLine(command));

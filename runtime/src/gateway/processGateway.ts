@@ -19,6 +19,7 @@ import { OutputQuery, processId } from "../api/processQuery.ts";
 import { serviceProblem } from "../api/serviceProblem.ts";
 import type { RunningSession, SessionPods } from "../api/sessionPods.ts";
 import type { ProcessEvent } from "../pod/gen/berth/v1/process_pb.ts";
+import { connectionOf } from "../queue/openConnections.ts";
 import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridge.ts";
 import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
@@ -65,6 +66,7 @@ export class ProcessGateway implements Gateway {
     return {
       limits: [perSession(sessionId, "exec"), perTenant(caller.tenant)],
       credential: caller.credential,
+      info: connectionOf(caller.actor, "process", { process: String(process.data) }),
       open: async (gone) => {
         const session = await pods.use(sessionId, caller, "process", `is attached to the process ${process.data}`);
         const events = await processEvents(pods, session, process.data, BigInt(parsed.data.offset), gone);

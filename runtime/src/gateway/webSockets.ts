@@ -11,6 +11,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { Credential } from "../api/access/credential.ts";
 import type { Revocations } from "../api/access/revocations.ts";
 import { Problem, type ProblemBody, problemBody, retryAfterOf } from "../api/http/problem.ts";
+import type { ConnectionInfo, OpenConnections } from "../queue/openConnections.ts";
 import { isDatabaseUnavailable } from "../store/database.ts";
 import { redact } from "../telemetry/redact.ts";
 import { closeWith } from "./bridge.ts";
@@ -32,6 +33,10 @@ export interface Admitted {
   limits: Limit[];
   /** It may stay for as long as this is good, and `loss` says nothing against it. */
   credential: Credential;
+  /** The ticket's id, if it came by one that can be revoked: it goes with that. */
+  grant?: string | undefined;
+  /** What the list of the session's open connections tells of it. Undefined: it is not in the list. */
+  info?: ConnectionInfo;
   loss?: () => string | undefined;
   /**
    * Called once it has its place; returns what to do with the client once it is connected. Throws a Problem. The signal comes
@@ -56,6 +61,7 @@ export interface WebSocketsOptions {
   addressOf: (request: IncomingMessage) => string | undefined;
   places: Pick<Places, "take">;
   revocations: Pick<Revocations, "watch">;
+  connections: Pick<OpenConnections, "add">;
   logger: Logger;
 }
 
@@ -67,6 +73,9 @@ export const lostCode = 4401;
 
 /** The close code by which clients are told that they do too much, or that too many are there. */
 export const tooMuchCode = 4429;
+
+/** The close code by which clients are told that somebody has closed their connection by the API. */
+export const closedCode = 4403;
 
 /** A client that may not stay and doesn't answer the close is cut off after so long, in milliseconds. */
 const lostPatienceMs = 1_000;
@@ -105,7 +114,7 @@ export class WebSockets implements BeforeApplicationShutdown {
         if (socket.destroyed) return release();
         found.server.handleUpgrade(request, socket, head, (client) => {
           client.on("error", () => client.terminate());
-          this.#watch(client, admitted);
+          this.#watch(client, id.toLowerCase(), admitted);
           serve(client);
         });
       } catch (error) {
@@ -146,10 +155,14 @@ export class WebSockets implements BeforeApplicationShutdown {
     for (const client of clients()) client.terminate();
   }
 
-  /** Sends the client away once it may not stay. */
-  #watch(client: WebSocket, { credential, loss }: Admitted): void {
+  /** Sends the client away once it may not stay, or somebody closes its connection. */
+  #watch(client: WebSocket, sessionId: string, admitted: Admitted): void {
+    const { revocations, connections } = this.options;
     const end = (why: string) => sendAway(client, lostCode, why);
-    client.once("close", this.options.revocations.watch(credential, end, loss));
+    client.once("close", revocations.watch(admitted, end, admitted.loss));
+    if (admitted.info === undefined) return;
+    const close = () => sendAway(client, closedCode, "Somebody has closed this connection by the API.");
+    client.once("close", connections.add(sessionId, admitted.info, close));
   }
 
   #problemOf(error: unknown): ProblemBody {

@@ -36,13 +36,13 @@ export interface SessionServices {
 }
 
 export interface PodServicesOptions {
-  /** The token by which a session's pod knows the platform. */
-  token: (sessionId: string) => string;
+  /** The token by which a session's pod knows the platform. Undefined: its key is not known here. */
+  token: (session: Pick<Session, "id" | "tokenKey">) => string | undefined;
   /** Default 6082. */
   port?: number | undefined;
 }
 
-type Place = Pick<Session, "id"> & { podIp: string };
+type Place = Pick<Session, "id" | "tokenKey"> & { podIp: string };
 
 export class PodServices implements OnApplicationShutdown {
   readonly #agent = new ImpatientAgent({ keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs });
@@ -72,11 +72,16 @@ export class PodServices implements OnApplicationShutdown {
     };
   }
 
+  /** Whether the pod of this session would let this process in. */
+  canAsk(session: Pick<Session, "id" | "tokenKey">): boolean {
+    return this.options.token(session) !== undefined;
+  }
+
   /** Where the bytes of a session's files are. */
-  berthd({ id, podIp }: Place): Berthd {
+  berthd({ podIp, ...session }: Place): Berthd {
     const { token, port = servicePort } = this.options;
     const origin = `http://${isIPv6(podIp) ? `[${podIp}]` : podIp}:${port}`;
-    return { origin, token: token(id), agent: this.#agent };
+    return { origin, token: token(session) ?? "", agent: this.#agent };
   }
 
   onApplicationShutdown(): void {

@@ -19,11 +19,13 @@ import type { Config } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { Claims } from "../queue/claims.ts";
 import { addJobFigures } from "../queue/figures.ts";
+import { OpenConnections } from "../queue/openConnections.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
 import { AuditTrail } from "../store/auditTrail.ts";
 import { type Database, pingDatabase } from "../store/database.ts";
 import { addSessionFigures } from "../store/figures.ts";
+import { Grants } from "../store/grants.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { isMigrated } from "../store/migrate.ts";
 import { recordsOn } from "../store/records.ts";
@@ -65,16 +67,19 @@ export function coreParts(
   { patienceMs }: PartOptions = {},
 ) {
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
-  const records = recordsOn(database, new TaskCipher(config.tokenKey), tenants);
+  const records = recordsOn(database, new TaskCipher(config.tokenKeys), tenants);
   const queue = new SessionQueue(redis, logger, patienceMs);
-  const tickets = new Tickets(config.tokenKey);
-  const links = new FileLinks(config.tokenKey);
+  const tickets = new Tickets(config.tokenKeys);
+  const links = new FileLinks(config.tokenKeys);
   const metrics = new Metrics(patienceMs);
   addSessionFigures(metrics, records.counts);
   addJobFigures(metrics, queue);
   const rateLimit = new RateLimit(redis, config.RATE_LIMIT_PER_MINUTE, logger, patienceMs);
-  const access = new Access(new Authenticator(tenants, tickets, oidcOf(config, logger), rateLimit, links), rateLimit);
-  const revocations = new Revocations(tenants);
+  const { grants } = records;
+  const oidc = oidcOf(config, logger);
+  const access = new Access(new Authenticator(tenants, tickets, oidc, rateLimit, links, grants), rateLimit);
+  const revocations = new Revocations(tenants, { grants, logger });
+  const openConnections = new OpenConnections(redis, logger);
   return {
     config,
     database,
@@ -91,8 +96,9 @@ export function coreParts(
     activity: new Activity(records.commands, logger),
     feed: new EventFeed(records.trail, logger),
     revocations,
-    streams: new Streams(revocations),
-    peers: new Peers(config.tokenKey, config.TRUSTED_PROXIES),
+    openConnections,
+    streams: new Streams(revocations, openConnections),
+    peers: new Peers(config.tokenKeys, config.TRUSTED_PROXIES),
     health: new Health({
       dependencies: [
         { name: "postgres", ping: () => pingDatabase(database) },
@@ -130,6 +136,8 @@ export function composed(module: Type, core: CoreParts, parts: Part[]): DynamicM
       { provide: EventFeed, useValue: core.feed },
       { provide: Streams, useValue: core.streams },
       { provide: Revocations, useValue: core.revocations },
+      { provide: OpenConnections, useValue: core.openConnections },
+      { provide: Grants, useValue: records.grants },
       { provide: Peers, useValue: core.peers },
       { provide: PUBLIC_URL, useValue: core.config.PUBLIC_URL },
       CallerGuard,

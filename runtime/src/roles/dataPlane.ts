@@ -1,8 +1,7 @@
 /** What carries bytes or lives long: desktops, commands, files, ports, logs and streams of events. */
-import { proxyToken } from "../api/access/tickets.ts";
 import { dataControllers } from "../api/controllers.ts";
 import { SessionPods } from "../api/sessionPods.ts";
-import { sessionToken } from "../channel/token.ts";
+import { tokensOf } from "../channel/token.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import { DesktopGateway } from "../gateway/desktopGateway.ts";
@@ -16,7 +15,7 @@ import type { CoreParts, Part, PartOptions } from "./coreParts.ts";
 export function dataPlane(core: CoreParts, { patienceMs, podPort }: PartOptions = {}): Part {
   const { config, redis, logger, tenants, records, metrics, access, activity, revocations, streams, peers } = core;
   const { commands, queries } = records;
-  const services = new PodServices({ token: (sessionId) => sessionToken(config.tokenKey, sessionId), port: podPort });
+  const services = new PodServices({ token: (session) => tokensOf(config.tokenKeys, session)?.session, port: podPort });
   const pods = new SessionPods(queries, commands, services);
   const places = new Places(redis, logger, patienceMs);
   const webSockets = new WebSockets({
@@ -27,7 +26,7 @@ export function dataPlane(core: CoreParts, { patienceMs, podPort }: PartOptions 
         activity,
         logger,
         commands,
-        proxyToken: (sessionId) => proxyToken(config.tokenKey, sessionId),
+        proxyToken: (session) => tokensOf(config.tokenKeys, session)?.proxy,
         metrics,
       }),
       new ProcessGateway({ access, pods, logger }),
@@ -36,6 +35,7 @@ export function dataPlane(core: CoreParts, { patienceMs, podPort }: PartOptions 
     addressOf: (request) => peers.addressOf(request),
     places,
     revocations,
+    connections: core.openConnections,
     logger,
   });
   metrics.figure(

@@ -36,7 +36,7 @@ const roles: Record<string, () => Promise<void>> = {
 
 async function runApi(): Promise<void> {
   const { config, connections, logger } = await prepare("api");
-  const peers = new Peers(config.tokenKey, config.TRUSTED_PROXIES);
+  const peers = new Peers(config.tokenKeys, config.TRUSTED_PROXIES);
   const app = await createHttp(apiModule(config, connections, logger), logger, { peers });
   await servePage(app);
   const upgrades = app.get<Upgrades>(config.GATEWAY_URL === undefined ? WebSockets : UpgradeForwarder);
@@ -55,7 +55,7 @@ async function runApi(): Promise<void> {
 
 async function runGateway(): Promise<void> {
   const { config, connections, logger } = await prepare("gateway");
-  const peers = new Peers(config.tokenKey, config.TRUSTED_PROXIES);
+  const peers = new Peers(config.tokenKeys, config.TRUSTED_PROXIES);
   const routine = [forwardedRoute];
   const app = await createHttp(gatewayModule(config, connections, logger), logger, { peers, routine });
   forwardCalls(app.getHttpAdapter().getInstance(), { target: config.API_URL, peers, logger });

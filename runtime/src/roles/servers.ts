@@ -53,14 +53,14 @@ export async function listenForUpgrades(port: number, upgrades: Upgrades): Promi
 /** Listens for what sessions' pods ask and tell; returns what closes the port. */
 export async function listenForPods(
   app: NestFastifyApplication,
-  { tokenKey, SESSION_PORT: port }: Pick<Config, "tokenKey" | "SESSION_PORT">,
+  { tokenKeys, SESSION_PORT: port }: Pick<Config, "tokenKeys" | "SESSION_PORT">,
   database: Database,
   logger: Logger,
 ): Promise<() => Promise<unknown>> {
   const owners = new OwnerWait((ids) => ownedOf(database, ids), logger);
   const unlisten = app.get(Claims).listen((id) => owners.claimed(id));
   const channel = createChannel({
-    tokenKey,
+    tokenKeys,
     queries: app.get(SessionQueries),
     tasks: app.get(Tasks),
     commands: app.get(SessionCommands),

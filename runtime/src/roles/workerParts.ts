@@ -4,8 +4,7 @@ import { hostname } from "node:os";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
-import { proxyToken } from "../api/access/tickets.ts";
-import { sessionToken } from "../channel/token.ts";
+import { tokensOf } from "../channel/token.ts";
 import type { CoreApi, LeaseApi, OnAnswer } from "../cluster/kubernetes.ts";
 import { logTail } from "../cluster/logTail.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
@@ -35,7 +34,7 @@ import { WarmPools } from "../worker/warmPools.ts";
 export interface WorkerSurroundings {
   config: Pick<
     Config,
-    | "tokenKey"
+    | "tokenKeys"
     | "AGENT_IMAGE"
     | "AGENT_IMAGE_HAS_BERTHD"
     | "BERTHD_IMAGE"
@@ -71,7 +70,7 @@ export type WorkerParts = ReturnType<typeof workerParts>;
 
 export function workerParts(surroundings: WorkerSurroundings) {
   const { config, database, redis, blockingRedis, kubeConfig, connect, tenants, logger } = surroundings;
-  const records = recordsOn(database, new TaskCipher(config.tokenKey), tenants);
+  const records = recordsOn(database, new TaskCipher(config.tokenKeys), tenants);
   const { creation, commands, queries } = records;
   const queue = new SessionQueue(redis, logger);
   const metrics = new Metrics();
@@ -82,7 +81,7 @@ export function workerParts(surroundings: WorkerSurroundings) {
   const objects = new SessionObjects(core, {
     images: podImages(config),
     sessionUrl: config.SESSION_URL,
-    tokens: (id) => ({ proxy: proxyToken(config.tokenKey, id), session: sessionToken(config.tokenKey, id) }),
+    tokens: (session) => tokensOf(config.tokenKeys, session),
   });
   const admission = new Admission({
     database,

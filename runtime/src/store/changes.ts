@@ -18,6 +18,8 @@ export function changesOf(seen: Status, next: Status, event: SessionEvent) {
     resumes: next.resumes,
     stalled: next.stalled,
     ...(next.state !== seen.state && { state_since: now, queue_position: null, awaits_room: false, retry_at: null }),
+    // Another pod will ask for the task.
+    ...(next.state === "starting" && seen.state !== "starting" && { task_taken: false }),
     ...(event.type === "admitted" && event.turn !== undefined && { turn: event.turn }),
     ...(event.type === "deferred" && { retry_at: inSeconds(retrySeconds) }),
     ...(event.type === "ready" && { started_at: sql<Date>`coalesce(started_at, now())`, last_active_at: now }),

@@ -6,7 +6,7 @@ import type { SessionCounts } from "./sessionCounts.ts";
 /** @param startTimeoutSeconds after which a session that is starting counts as stuck, with a minute's grace. Default 300 */
 export function addSessionFigures(
   metrics: Metrics,
-  counts: Pick<SessionCounts, "byTenantAndState" | "stuck">,
+  counts: Pick<SessionCounts, "byTenantAndState" | "stuck" | "byTokenKey">,
   startTimeoutSeconds = 300,
 ): void {
   const all = oncePerScrape(() => counts.byTenantAndState());
@@ -18,6 +18,14 @@ export function addSessionFigures(
   metrics.figure("berth_tenant_sessions", "Sessions by tenant and state.", ["tenant", "state"], async (gauge) => {
     for (const { tenant, state, count } of await all()) gauge.set({ tenant, state }, count);
   });
+  metrics.figure(
+    "berth_token_key_sessions",
+    "Sessions that have not ended, by the id of the key that their pods' tokens are made from.",
+    ["key"],
+    async (gauge) => {
+      for (const { key, count } of await counts.byTokenKey()) gauge.set({ key: String(key) }, count);
+    },
+  );
   metrics.figure(
     "berth_sessions_stuck",
     "Sessions that are in a state for longer than they may be.",

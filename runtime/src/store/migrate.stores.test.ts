@@ -24,6 +24,8 @@ test("migrations run once, however often and by however many they are started", 
     "0013_deliveries_by_url",
     "0014_session_images",
     "0015_uses",
+    "0016_grants",
+    "0017_token_keys",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

@@ -25,6 +25,8 @@ import * as generations from "./migrations/0012_generations.ts";
 import * as deliveriesByUrl from "./migrations/0013_deliveries_by_url.ts";
 import * as sessionImages from "./migrations/0014_session_images.ts";
 import * as uses from "./migrations/0015_uses.ts";
+import * as grants from "./migrations/0016_grants.ts";
+import * as tokenKeys from "./migrations/0017_token_keys.ts";
 
 /** A migration, with `transaction: false` if it runs without one. */
 type Step = Migration & { transaction?: false };
@@ -44,6 +46,8 @@ export const migrations: Record<string, Step> = {
   "0013_deliveries_by_url": deliveriesByUrl,
   "0014_session_images": sessionImages,
   "0015_uses": uses,
+  "0016_grants": grants,
+  "0017_token_keys": tokenKeys,
 };
 
 /** How often it is asked whether another process that migrates is through, in milliseconds. */

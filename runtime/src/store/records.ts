@@ -2,6 +2,7 @@
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
+import { Grants } from "./grants.ts";
 import { KeptLogs } from "./keptLogs.ts";
 import { SessionCommands } from "./sessionCommands.ts";
 import { SessionCounts } from "./sessionCounts.ts";
@@ -24,5 +25,6 @@ export function recordsOn(database: Database, cipher: TaskCipher, tenants: Pick<
     counts: new SessionCounts(database),
     usage: new Usage(database),
     logs: new KeptLogs(database),
+    grants: new Grants(database),
   };
 }

@@ -17,6 +17,8 @@ interface OwnColumns {
   turn: number | null;
   /** What the agent is to do, encrypted; see tasks.ts. */
   task: string | null;
+  /** Its pod has said that it has the task. */
+  task_taken: Generated<boolean>;
   idempotency_key: string | null;
   /** Fingerprint of the request that the idempotency key stands for. */
   request_hash: string | null;
@@ -69,7 +71,22 @@ export interface SessionLogsTable {
   log: Buffer;
 }
 
+/** One row per ticket to a desktop and link to a file; see grants.ts. */
+export interface GrantsTable {
+  id: string;
+  session_id: string;
+  kind: "desktop" | "file";
+  access: string;
+  path: string | null;
+  made_by: string;
+  address: string | null;
+  made_at: Timestamp;
+  expires_at: ColumnType<Date, Date, never>;
+  revoked_at: TimestampOrNull;
+}
+
 export interface Schema {
+  grants: GrantsTable;
   sessions: SessionsTable;
   session_events: SessionEventsTable;
   session_logs: SessionLogsTable;

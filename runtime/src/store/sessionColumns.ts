@@ -34,6 +34,7 @@ const columnOf = {
   endedAt: "ended_at",
   ranSeconds: "ran_seconds",
   warm: "warm",
+  tokenKey: "token_key",
   tenantsGeneration: "tenants_generation",
 } as const satisfies Record<keyof Session, string>;
 

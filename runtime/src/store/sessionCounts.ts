@@ -1,6 +1,6 @@
 /** How many sessions there are, and how many are in a state for longer than they may be: no look has repaired these. */
 import { sql } from "kysely";
-import type { State } from "../domain/state.ts";
+import { finalStates, type State } from "../domain/state.ts";
 import type { Database } from "./database.ts";
 import { idle, overLifetime, secondsInState } from "./deadlines.ts";
 
@@ -23,6 +23,17 @@ export class SessionCounts {
       .select(["tenant", "state", (build) => build.fn.countAll<string>().as("count")])
       .where("warm", "is", null)
       .groupBy(["tenant", "state"])
+      .execute();
+    return rows.map((row) => ({ ...row, count: Number(row.count) }));
+  }
+
+  /** How many sessions that have not ended have pods with tokens from each key, those made ahead too. */
+  async byTokenKey(): Promise<{ key: number; count: number }[]> {
+    const rows = await this.database
+      .selectFrom("sessions")
+      .select(["token_key as key", (build) => build.fn.countAll<string>().as("count")])
+      .where("state", "not in", finalStates)
+      .groupBy("token_key")
       .execute();
     return rows.map((row) => ({ ...row, count: Number(row.count) }));
   }

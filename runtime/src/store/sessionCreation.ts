@@ -33,11 +33,19 @@ export class SessionCreation {
   async create(request: NewSession, actor: Actor): Promise<Created> {
     const { tenant, namespace, idempotency, backlogLimit, task, claim, warm, ...rest } = request;
     const id = randomUUID();
+    const tokenKey = this.cipher.keys.current;
     const requestHash = idempotency === undefined ? null : this.cipher.fingerprint(idempotency.request);
-    const encrypt = async (of: string) => (task === undefined ? null : this.cipher.encrypt(of, task));
+    const encrypt = async (of: Pick<Session, "id" | "tokenKey">) =>
+      task === undefined ? null : this.cipher.encrypt(of, task);
     if (claim !== undefined) {
       const newest = newestOf(this.tenants);
-      const session = await claimWarm(this.database, { ...request, requestHash, newest }, claim, encrypt, actor);
+      const session = await claimWarm(
+        this.database,
+        { ...request, requestHash, newest, keys: this.cipher.keys },
+        claim,
+        encrypt,
+        actor,
+      );
       if (session !== undefined) return { session, replayed: false };
     }
     const waiting = sql<number>`(
@@ -51,7 +59,7 @@ export class SessionCreation {
       desktop: sql<boolean>`${rest.desktop ?? true}::boolean`,
       state: sql<State>`'queued'`,
       labels: sql<string>`${JSON.stringify(rest.labels ?? {})}::jsonb`,
-      task: sql<string | null>`${await encrypt(id)}::text`,
+      task: sql<string | null>`${await encrypt({ id, tokenKey })}::text`,
       priority: sql<number>`${rest.priority ?? 50}::smallint`,
       idle_timeout_seconds: sql<number | null>`${rest.idleTimeoutSeconds ?? null}::integer`,
       max_lifetime_seconds: sql<number | null>`${rest.maxLifetimeSeconds ?? null}::integer`,
@@ -59,6 +67,7 @@ export class SessionCreation {
       idempotency_key: sql<string | null>`${idempotency?.key ?? null}::text`,
       request_hash: sql<string | null>`${requestHash}::text`,
       warm: sql<string | null>`${warm ?? null}::text`,
+      token_key: sql<number>`${tokenKey}::smallint`,
       tenants_generation: sql<number>`${this.tenants.generation}::float8`,
     };
     const columns = Object.keys(row) as (keyof typeof row)[];
@@ -89,7 +98,7 @@ export class SessionCreation {
       .executeTakeFirst();
     if (earlier === undefined) return "backlog";
     const { requestHash: hashOfEarlier, ...session } = earlier;
-    const same = hashOfEarlier === null || hashOfEarlier === requestHash;
+    const same = hashOfEarlier === null || this.cipher.isFingerprint(hashOfEarlier, idempotency?.request);
     return same ? { session, replayed: true } : "mismatch";
   }
 }

@@ -1,5 +1,6 @@
 /** Gives a session that was made ahead to who asks for one. */
 import { sql } from "kysely";
+import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import { logEvents } from "./auditTrail.ts";
@@ -16,13 +17,13 @@ const isTaken = (error: unknown) => (error as { code?: unknown }).code === "2350
  * there is none, or if a session of the tenant waits for the tenant's room, which the warm one would make. No two callers get
  * the same.
  * @param mark what it must be made from
- * @param encrypt makes the task of the session with this id
+ * @param encrypt makes the task of the session
  */
 export async function claimWarm(
   database: Database,
-  request: NewSession & { requestHash: string | null; newest: ReturnType<typeof newestOf> },
+  request: NewSession & { requestHash: string | null; newest: ReturnType<typeof newestOf>; keys: TokenKeys },
   mark: string,
-  encrypt: (id: string) => Promise<string | null>,
+  encrypt: (session: Pick<Session, "id" | "tokenKey">) => Promise<string | null>,
   actor: Actor,
 ): Promise<Session | undefined> {
   const { tenant, tier, workspaceMode = "persistent" } = request;
@@ -30,12 +31,14 @@ export async function claimWarm(
   const claim = database.transaction().execute(async (transaction) => {
     const spare = await transaction
       .selectFrom("sessions")
-      .select("id")
+      .select(["id", "token_key as tokenKey"])
       .where("tenant", "=", tenant)
       .where("tier", "=", tier)
       .where("workspace_mode", "=", workspaceMode)
       .where("warm", "=", mark)
       .where("state", "=", "running")
+      // During a rollout a pod of before may not have the newest key.
+      .where("token_key", "in", request.keys.ids)
       .where(sql<boolean>`not exists (
         select from sessions as earlier
         where earlier.tenant = ${tenant} and earlier.state = 'queued' and earlier.warm is null and earlier.awaits_room)`)
@@ -45,7 +48,7 @@ export async function claimWarm(
       .skipLocked()
       .executeTakeFirst();
     if (spare === undefined) return undefined;
-    const task = await encrypt(spare.id);
+    const task = await encrypt(spare);
     return transaction
       .with("changed", (db) =>
         db

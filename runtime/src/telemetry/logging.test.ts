@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Tickets } from "../api/access/tickets.ts";
 import { sessionToken } from "../channel/token.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
 import { credentialOf } from "../testing/fixtures.ts";
 import { addToLogContext, withLogContext } from "./logContext.ts";
 import { createLogger } from "./logging.ts";
@@ -19,7 +20,7 @@ function open() {
 
 test("what lets somebody in is known by its look, wherever it stands", async () => {
   const permission = { sessionId: id, tenant: "acme", mode: "interactive" } as const;
-  const { ticket } = await new Tickets(tokenKey).issue(permission, credentialOf("acme"));
+  const { ticket } = await new Tickets(TokenKeys.one(tokenKey)).issue(permission, credentialOf("acme"));
   for (const secret of [
     "berth_acme_S3cret-0123456789",
     "berth_admin_S3cret_0123",

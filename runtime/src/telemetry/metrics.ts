@@ -67,8 +67,8 @@ export class Metrics {
 
   readonly warmClaims = this.#counter(
     "berth_warm_claims_total",
-    "Sessions asked for where the tenant has some made ahead, by tier and outcome: hit, or miss if none was ready.",
-    ["tier", "outcome"],
+    "Sessions asked for where the tenant has some made ahead, by image, tier and outcome: hit, or miss if none was ready. No image: the platform's.",
+    ["image", "tier", "outcome"],
   );
 
   readonly webhooks = this.#counter(

@@ -51,7 +51,7 @@ export async function openApi(
   const { name, database } = await freshDatabase();
   const config = { ...storesConfig(name, tenantsFile(...tenants)), ...changes };
   const redis = changes.REDIS_PORT === undefined ? await emptyRedis() : connectRedis(config, silent);
-  const peers = new Peers(config.tokenKey, config.TRUSTED_PROXIES);
+  const peers = new Peers(config.tokenKeys, config.TRUSTED_PROXIES);
   const module = apiModule(config, { database, redis }, silent, { patienceMs, podPort });
   const app = await createHttp(module, silent, { peers });
   await app.init();
@@ -82,7 +82,7 @@ export async function openGateway(
   { podPort, logger = silent, port = 0 }: { podPort?: number; logger?: Logger; port?: number } = {},
 ): Promise<{ app: NestFastifyApplication; origin: string }> {
   const { GATEWAY_URL: _gateway, ...config } = ofApi;
-  const peers = new Peers(config.tokenKey, config.TRUSTED_PROXIES);
+  const peers = new Peers(config.tokenKeys, config.TRUSTED_PROXIES);
   const module = gatewayModule(config, { database, redis }, logger, { patienceMs, podPort });
   const app = await createHttp(module, logger, { peers, routine: [forwardedRoute] });
   forwardCalls(app.getHttpAdapter().getInstance(), { target, peers, logger });

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import { CoreV1Api, Exec } from "@kubernetes/client-node";
 import { afterAll, beforeAll, onTestFinished, TestRunner } from "vitest";
+import { machine } from "../../../machine/machine.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { objectName, sessionLabel } from "../cluster/names.ts";
 import type { Session } from "../domain/session.ts";
@@ -15,7 +16,7 @@ import { type ClusterWorkerOptions, startClusterWorker } from "./clusterWorker.t
 import { freshDatabase, ownStores, sessionOf, tenant } from "./fixtures.ts";
 import { type StartedStores, type Stores, startStores } from "./stores.ts";
 
-process.env.KUBECONFIG ??= "/var/lib/berth/kubeconfig";
+process.env.KUBECONFIG ??= machine.kubeconfig;
 export const admin = loadKubeConfig().makeApiClient(CoreV1Api);
 
 /** Where the sessions of a test file live. */

@@ -6,6 +6,7 @@
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { type CoreApi, connectKubernetes, connectLeases, loadKubeConfig } from "../cluster/kubernetes.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
 import { type WorkerParts, type WorkerSurroundings, workerParts } from "../roles/workerParts.ts";
@@ -79,7 +80,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
   const kubeConfig = options.kubeConfig ?? loadKubeConfig();
   const parts = workerParts({
     config: {
-      tokenKey: "0123456789abcdef0123456789abcdef",
+      tokenKeys: TokenKeys.one("0123456789abcdef0123456789abcdef"),
       AGENT_IMAGE: options.image ?? debianImage,
       AGENT_IMAGE_HAS_BERTHD: true,
       BERTHD_IMAGE: options.own?.berthd ?? debianImage,

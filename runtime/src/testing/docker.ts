@@ -1,6 +1,7 @@
 /** The Docker daemon that tests run containers on: Berth's, which `npm run up` starts, or else the user's own. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { machine } from "../../../machine/machine.ts";
 import { loopback } from "./ports.ts";
 
 type Environment = Record<string, string>;
@@ -25,9 +26,9 @@ const daemon = (env: Environment, parts: Omit<Docker, "run">): Docker => ({
 
 /** It has no bridge, and its images come from the local registry. */
 const berths = daemon(
-  { DOCKER_HOST: "unix:///run/berth/docker.sock" },
+  { DOCKER_HOST: `unix://${machine.dockerSocket}` },
   {
-    image: (name) => `127.0.0.1:5000/docker.io/${name}`,
+    image: (name) => `${machine.registry}/docker.io/${name}`,
     network: () => ["--network=host"],
     address: loopback,
   },

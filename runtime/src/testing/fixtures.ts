@@ -10,6 +10,7 @@ import { inject, onTestFinished, vi } from "vitest";
 import type { z } from "zod";
 import { keyCredential } from "../api/access/credential.ts";
 import { type Config, Variables } from "../config/config.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 import { scopes, type Tenant, TenantSchema } from "../domain/tenants.ts";
 import { connectRedis } from "../queue/redis.ts";
@@ -21,7 +22,8 @@ import { administer, type Stores, template } from "./stores.ts";
 export const silent = pino({ level: "silent" });
 
 export const tokenKey = "0123456789abcdef0123456789abcdef";
-export const cipher = new TaskCipher(tokenKey);
+export const tokenKeys = TokenKeys.one(tokenKey);
+export const cipher = new TaskCipher(tokenKeys);
 
 /** How long a store may take in a test that judges what is answered rather than how fast this machine is. */
 export const patienceMs = 10_000;
@@ -74,6 +76,7 @@ export const session = (changes: Partial<Session> = {}): Session => ({
   endedAt: null,
   ranSeconds: 0,
   warm: null,
+  tokenKey: 1,
   tenantsGeneration: 0,
   ...changes,
 });
@@ -141,7 +144,7 @@ export function storesConfig(database: string, tenantsPath: string, { postgres, 
     TENANTS_FILE: tenantsPath,
     postgresPassword: postgres.password,
     redisPassword: redis.password,
-    tokenKey,
+    tokenKeys,
   };
 }
 

@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { docker } from "../../../local/docker.ts";
 import { baseImages } from "../../../local/images/list.ts";
-import { registry, root } from "../../../local/lib/paths.ts";
+import { machine, root } from "../../../machine/machine.ts";
+
+const { registry } = machine;
 
 /** The name and tag of a base image, of which the local registry has the original or its stand-in of this recipe. */
 export function baseTag(recipe: string): string {

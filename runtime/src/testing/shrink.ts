@@ -1,8 +1,9 @@
 /** Sessions' pods small enough that many of them fit on one machine, with or without their own programs. */
 import type { V1Container, V1Pod } from "@kubernetes/client-node";
+import { machine } from "../../../machine/machine.ts";
 
 /** Has the shell that `shrink` needs. */
-export const debianImage = "127.0.0.1:5000/docker.io/library/debian:bookworm-slim";
+export const debianImage = `${machine.registry}/docker.io/library/debian:bookworm-slim`;
 
 /** Waits for SIGTERM, and ends at once then. */
 export const waitForEnd = "trap 'exit 0' TERM; sleep infinity & wait";

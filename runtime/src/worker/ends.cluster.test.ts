@@ -3,7 +3,9 @@
  * (user, agent-exit, agent-error, pod-lost), suspend.cluster.test.ts (idle, max-lifetime, tenant-removed, node-drain,
  * workspace-lost) and evicted.proof.test.ts (evicted).
  */
+
 import { expect, test } from "vitest";
+import { machine } from "../../../machine/machine.ts";
 import { withoutTimes } from "../cluster/logTail.ts";
 import { left, openWorker, useCluster } from "../testing/cluster.ts";
 import { pass } from "../testing/pass.ts";
@@ -77,7 +79,7 @@ test("a session that gets no node in time fails and says what it waited for", as
 });
 
 test("a session whose image can't be pulled is rejected, sooner than one that only needs time", async () => {
-  const { create, become, tell, late } = await openLate({ image: "127.0.0.1:5000/berth/none:none" });
+  const { create, become, tell, late } = await openLate({ image: `${machine.registry}/berth/none:none` });
   const { id } = await create(ephemeral);
   await tell(id, /^The session's image can't be pulled/);
   await late(id, 60);

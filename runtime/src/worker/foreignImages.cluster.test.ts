@@ -6,10 +6,11 @@ import { randomUUID } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import type { V1PodSpec } from "@kubernetes/client-node";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { machineIp } from "../../../local/lib/paths.ts";
+import { machine } from "../../../machine/machine.ts";
 import { createChannel } from "../channel/channel.ts";
 import { objectName } from "../cluster/names.ts";
 import { ownerReference, podFor, secretFor } from "../cluster/podSpec.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
 import { amount, podAmounts } from "../domain/quantities.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -42,6 +43,8 @@ func main() {
 	}
 }
 `;
+
+const { machineIp } = machine;
 const goDockerfile = (golang: string) => `FROM ${golang} AS build
 COPY main.go /
 RUN CGO_ENABLED=0 go build -o /program /main.go
@@ -82,7 +85,7 @@ async function open(images: (Partial<Images[number]> & Pick<Images[number], "nam
   const all = images.map((image) => ({ ...defaults, ...image }));
   const worker = await openWorker(place, { tenant: { images: all }, own: { berthd: references.berthd, sessionUrl } });
   const channel = createChannel({
-    tokenKey,
+    tokenKeys: TokenKeys.one(tokenKey),
     queries: worker.records.queries,
     tasks: worker.records.tasks,
     commands: worker.records.commands,

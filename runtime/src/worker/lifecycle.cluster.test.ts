@@ -1,7 +1,9 @@
 /** The life of a session on a real cluster, with all that the worker consists of. The desktop is tested end to end elsewhere. */
+
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
+import { machine } from "../../../machine/machine.ts";
 import { objectName } from "../cluster/names.ts";
 import { admin, audit, execIn, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
 import { session } from "../testing/fixtures.ts";
@@ -98,7 +100,7 @@ test("an agent that exits well stops its session", async () => {
 });
 
 test("an image that can't be pulled is told while the session still tries; it can be stopped", async () => {
-  const { create, become, tell, stop } = await openWorker(place, { image: "127.0.0.1:5000/berth/none:none" });
+  const { create, become, tell, stop } = await openWorker(place, { image: `${machine.registry}/berth/none:none` });
   const { id } = await create({ workspaceMode: "ephemeral" });
   expect(await tell(id, /^The session's image can't be pulled/)).toMatchObject({ state: "starting", stalled: true });
   await stop(id);

@@ -182,10 +182,25 @@ type Task struct {
 	Secrets map[string]string `json:"secrets"`
 }
 
-// Task asks for the task until there is one. While the session is nobody's, the runtime holds the question.
+// Task asks for the task until there is one, and returns once the runtime knows that it has come and so gives it to nobody else,
+// because the session's programs can use this pod's token. While the session is nobody's, the runtime holds the question.
 func (c *Client) Task(ctx context.Context) (*Task, error) {
 	task := &Task{}
-	return task, c.insist(ctx, http.MethodGet, "/session/task", nil, task, longPoll)
+	if err := c.insist(ctx, http.MethodGet, "/session/task", nil, task, longPoll); err != nil {
+		return task, err
+	}
+	for attempt := 0; ; {
+		err := c.Call(ctx, http.MethodPost, "/session/task/taken", nil, nil)
+		var answer *Refused
+		if err == nil || (errors.As(err, &answer) && answer.Status == http.StatusNotFound) { // a runtime of a version before
+			return task, nil
+		}
+		c.Log.Printf("POST /session/task/taken: %v; trying again", err)
+		var pause time.Duration
+		if pause, attempt = pauseAfter(err, attempt, 0); !sleep(ctx, pause) {
+			return task, ctx.Err()
+		}
+	}
 }
 
 // Ready says that the session can be used, and whether it has a desktop.

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { root } from "../../../lib/paths.ts";
+import { root } from "../../../../machine/machine.ts";
 import { kindOf, pathOf } from "./kinds.ts";
 
 test("every kind of the stacks is known", () => {

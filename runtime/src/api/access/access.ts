@@ -1,7 +1,7 @@
 /** Who may do what: every way in from outside, by HTTP or WebSocket, asks here, and nowhere else is it decided. */
 import type { Scope, Tenant } from "../../domain/tenants.ts";
 import { Problem } from "../http/problem.ts";
-import type { Authenticator } from "./authenticator.ts";
+import { type Authenticator, grantOf } from "./authenticator.ts";
 import { bearer, type CallerInfo, type Right, type TenantCaller } from "./caller.ts";
 import type { FileLink } from "./fileLinks.ts";
 import type { Rate, RateLimit } from "./rateLimit.ts";
@@ -59,7 +59,8 @@ export class Access {
     const { link, tenant } = await this.authenticator.identifyLink(text, address);
     (await this.rateLimit.takeTicket(link.id))?.refuse();
     const actor = { name: `link:${link.id}`, ...(address !== undefined && { address }) };
-    return { link, caller: { role: "tenant", tenant, scopes: [], actor, credential: link.credential } };
+    const { credential } = link;
+    return { link, caller: { role: "tenant", tenant, scopes: [], actor, credential, grant: grantOf(link) } };
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { TenantsFile } from "../../config/tenantsFile.ts";
 import type { Tenant } from "../../domain/tenants.ts";
+import type { Grants } from "../../store/grants.ts";
 import { Problem } from "../http/problem.ts";
 import type { CallerInfo } from "./caller.ts";
 import { keyCredential, lossOf } from "./credential.ts";
@@ -20,6 +21,8 @@ export class Authenticator {
     private readonly wrong?: Pick<RateLimit, "takeWrong"> | undefined,
     /** Undefined where no links to files are made. */
     private readonly links?: Pick<FileLinks, "verify"> | undefined,
+    /** Knows which tickets and links were revoked. Undefined: none can be. */
+    private readonly grants?: Pick<Grants, "isGood"> | undefined,
   ) {}
 
   /**
@@ -68,7 +71,8 @@ export class Authenticator {
       if (found !== undefined) {
         const { tenant, ticket } = found;
         const { credential } = ticket;
-        return { role: "tenant", tenant, scopes: ["read"], actor: actor(`ticket:${ticket.sessionId}`), credential };
+        const name = `ticket:${ticket.sessionId}`;
+        return { role: "tenant", tenant, scopes: ["read"], actor: actor(name), credential, grant: grantOf(ticket) };
       }
     }
     const identity = await this.oidc?.verify(token);
@@ -97,7 +101,7 @@ export class Authenticator {
     return this.#counted(address, async () => {
       const link = await this.links?.verify(text);
       const tenant = link && this.tenants.get(link.tenant);
-      if (link === undefined || tenant === undefined || lossOf(link.credential, this.tenants) !== undefined) {
+      if (link === undefined || tenant === undefined || !(await this.#isGood(link))) {
         throw new Problem(401, "The link is not valid, or has expired. Ask for a new one.");
       }
       return { link, tenant };
@@ -108,7 +112,16 @@ export class Authenticator {
     const ticket = await this.tickets.verify(token);
     if (ticket === undefined || ticket.sessionId !== sessionId.toLowerCase()) return undefined;
     const tenant = this.tenants.get(ticket.tenant);
-    if (tenant === undefined || lossOf(ticket.credential, this.tenants) !== undefined) return undefined;
+    if (tenant === undefined || !(await this.#isGood(ticket))) return undefined;
     return { ticket, tenant };
   }
+
+  /** Whether nobody has revoked it, or taken away the key that it was made with. */
+  async #isGood(granted: Ticket | FileLink): Promise<boolean> {
+    if (lossOf(granted.credential, this.tenants) !== undefined) return false;
+    return !granted.noted || this.grants === undefined || this.grants.isGood(granted.id);
+  }
 }
+
+/** The id by which what the ticket or link opened ends when somebody revokes it. Of those that were not noted nobody can. */
+export const grantOf = ({ id, noted }: Ticket | FileLink): string | undefined => (noted ? id : undefined);

@@ -12,6 +12,8 @@ export interface TenantCaller {
   actor: Actor;
   /** What it is let in by; what goes on for long ends with it. */
   credential: Credential;
+  /** The id of the ticket or link that it came by, with which that ends too. Undefined for a key, and where it is not noted. */
+  grant?: string | undefined;
 }
 
 export interface AdminCaller {

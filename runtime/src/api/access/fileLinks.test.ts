@@ -1,11 +1,12 @@
 import { jwtVerify, SignJWT } from "jose";
 import { afterEach, expect, test, vi } from "vitest";
+import { TokenKeys } from "../../config/tokenKeys.ts";
 import { credentialOf } from "../../testing/fixtures.ts";
 import { FileLinks } from "./fileLinks.ts";
 import { Tickets } from "./tickets.ts";
 
 const tokenKey = "0123456789abcdef0123456789abcdef";
-const links = new FileLinks(tokenKey);
+const links = new FileLinks(TokenKeys.one(tokenKey));
 const permission = {
   sessionId: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11",
   tenant: "acme",
@@ -19,7 +20,7 @@ test("a link says which file of which session, and what may be done with it, unt
   vi.useFakeTimers({ toFake: ["Date"] });
   const { link, id, expiresAt } = await links.issue(permission, credentialOf("acme"), 60);
   expect(expiresAt.getTime() - Date.now()).toBeGreaterThan(58_000);
-  expect(await links.verify(link)).toEqual({ ...permission, id, credential: credentialOf("acme") });
+  expect(await links.verify(link)).toEqual({ ...permission, noted: true, id, credential: credentialOf("acme") });
   vi.setSystemTime(Date.now() + 61_000);
   expect(await links.verify(link)).toBeUndefined();
 });
@@ -30,14 +31,15 @@ test("a changed link, one of another key, one without a signature and a desktop'
   const changed = { ...JSON.parse(Buffer.from(body, "base64url").toString()), access: "write" };
   const others = [
     `${head}.${Buffer.from(JSON.stringify(changed)).toString("base64url")}.${signature}`,
-    (await new FileLinks("f".repeat(32)).issue(permission, credentialOf("acme"), 60)).link,
+    (await new FileLinks(TokenKeys.one("f".repeat(32))).issue(permission, credentialOf("acme"), 60)).link,
     `${Buffer.from('{"alg":"none"}').toString("base64url")}.${body}.`,
-    (await new Tickets(tokenKey).issue({ ...permission, mode: "view" }, credentialOf("acme"), 60)).ticket,
+    (await new Tickets(TokenKeys.one(tokenKey)).issue({ ...permission, mode: "view" }, credentialOf("acme"), 60))
+      .ticket,
     "",
     "a.b.c",
   ];
   for (const other of others) expect(await links.verify(other), other).toBeUndefined();
-  expect(await new Tickets(tokenKey).verify(link)).toBeUndefined();
+  expect(await new Tickets(TokenKeys.one(tokenKey)).verify(link)).toBeUndefined();
   // The same claims signed for nobody in particular.
   const { payload } = await jwtVerify(link, new TextEncoder().encode(tokenKey));
   const { aud: _, ...claims } = payload;

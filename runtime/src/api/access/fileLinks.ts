@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import type { TokenKeys } from "../../config/tokenKeys.ts";
 import { Credential } from "./credential.ts";
 
 const audience = "berth-file";
@@ -24,17 +25,15 @@ export interface FilePermission {
 
 export interface FileLink extends FilePermission {
   id: string;
+  /** Whether it was noted when it was made (grants.ts), as all are since that exists. */
+  noted: boolean;
   /** What the link was made with: without it the link is good for nothing. */
   credential: Credential;
 }
 
 export class FileLinks {
-  readonly #key: Uint8Array;
-
   /** Signed with the token key itself, for an audience of its own. */
-  constructor(tokenKey: string) {
-    this.#key = new TextEncoder().encode(tokenKey);
-  }
+  constructor(private readonly keys: TokenKeys) {}
 
   /** `by` is the credential of the caller that the link is made for. */
   async issue(
@@ -45,13 +44,13 @@ export class FileLinks {
     const issuedAt = Math.floor(Date.now() / 1000);
     const id = randomUUID();
     const link = await new SignJWT({ tenant, path, access, by })
-      .setProtectedHeader({ alg: "HS256" })
+      .setProtectedHeader({ alg: "HS256", kid: String(this.keys.current) })
       .setSubject(sessionId)
       .setAudience(audience)
       .setJti(id)
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + lifetimeSeconds)
-      .sign(this.#key);
+      .sign(this.keys.byKid(String(this.keys.current)));
     return { link, id, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
   }
 
@@ -59,9 +58,13 @@ export class FileLinks {
   async verify(link: string): Promise<FileLink | undefined> {
     try {
       const options = { algorithms: ["HS256"], audience, requiredClaims: ["exp"] };
-      const { payload } = await jwtVerify(link, this.#key, options);
+      const { payload, protectedHeader } = await jwtVerify(
+        link,
+        ({ kid }: { kid?: string }) => this.keys.byKid(kid),
+        options,
+      );
       const { sub: sessionId, tenant, path, access, jti: id, by: credential } = Claims.parse(payload);
-      return { sessionId, tenant, path, access, id, credential };
+      return { sessionId, tenant, path, access, id, noted: protectedHeader.kid !== undefined, credential };
     } catch {
       return undefined;
     }

@@ -1,7 +1,8 @@
 /** Desktop tickets: a short-lived permission to see one session's desktop, made to be put into a link. */
-import { createHash, createHmac, randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import type { TokenKeys } from "../../config/tokenKeys.ts";
 import { Credential } from "./credential.ts";
 
 /** Seconds a ticket is good for unless something else is asked for. */
@@ -32,6 +33,8 @@ export interface Permission {
 export interface Ticket extends Permission {
   /** Tells the tickets of a session apart. */
   id: string;
+  /** Whether it was noted when it was made (grants.ts), as all are since that exists. */
+  noted: boolean;
   /**
    * For how long what it opened stays open. A view link ends by its own time. An interactive ticket only opens: what it
    * opened lasts as long as the credential that the ticket was made with.
@@ -40,12 +43,8 @@ export interface Ticket extends Permission {
 }
 
 export class Tickets {
-  readonly #key: Uint8Array;
-
   /** Signed with the token key itself: a JWT's signed text has no colon, so no proxy token can be taken for one. */
-  constructor(tokenKey: string) {
-    this.#key = new TextEncoder().encode(tokenKey);
-  }
+  constructor(private readonly keys: TokenKeys) {}
 
   /**
    * Anyone who has the ticket may use it, any number of times until it expires: it is made to be handed on. `by` is the
@@ -59,35 +58,34 @@ export class Tickets {
     const issuedAt = Math.floor(Date.now() / 1000);
     const id = randomUUID();
     const ticket = await new SignJWT({ tenant, mode, ...(mode === "interactive" && { by }) })
-      .setProtectedHeader({ alg: "HS256" })
+      .setProtectedHeader({ alg: "HS256", kid: String(this.keys.current) })
       .setSubject(sessionId)
       .setAudience(audience)
       .setJti(id)
       .setIssuedAt(issuedAt)
       .setExpirationTime(issuedAt + lifetimeSeconds)
-      .sign(this.#key);
+      .sign(this.keys.byKid(String(this.keys.current)));
     return { ticket, id, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
   }
 
   /** What the ticket allows, or undefined if it is not ours, has expired or is damaged. */
   async verify(ticket: string): Promise<Ticket | undefined> {
     try {
-      const { payload } = await jwtVerify(ticket, this.#key, {
-        algorithms: ["HS256"],
-        audience,
-        requiredClaims: ["exp"],
-      });
+      const { payload, protectedHeader } = await jwtVerify(
+        ticket,
+        ({ kid }: { kid?: string }) => this.keys.byKid(kid),
+        {
+          algorithms: ["HS256"],
+          audience,
+          requiredClaims: ["exp"],
+        },
+      );
       const { sub: sessionId, tenant, mode, exp, jti, by } = Claims.parse(payload);
       const id = jti ?? createHash("sha256").update(ticket).digest("base64url");
       const credential = by ?? { is: "link", tenant, expiresAt: exp * 1_000 };
-      return { sessionId, tenant, mode, id, credential };
+      return { sessionId, tenant, mode, id, noted: protectedHeader.kid !== undefined, credential };
     } catch {
       return undefined;
     }
   }
-}
-
-/** The token that a session's vnc-proxy asks for: derived from the session's id, so that it is stored nowhere. */
-export function proxyToken(tokenKey: string, sessionId: string): string {
-  return createHmac("sha256", tokenKey).update(`proxy:${sessionId}`).digest("base64url");
 }

@@ -73,7 +73,9 @@ test("an address has so many connections, and the port so many in all; one that 
 });
 
 test("the in-pod channel has both limits", () => {
-  const { server } = createChannel({ tokenKey: "", logger: silent } as Parameters<typeof createChannel>[0]);
+  const { server } = createChannel({ tokenKeys: undefined, logger: silent } as unknown as Parameters<
+    typeof createChannel
+  >[0]);
   expect([server.headersTimeout, server.maxConnections]).toEqual([10_000, 20_000]);
   expect(server.listenerCount("connection")).toBeGreaterThan(1);
 });

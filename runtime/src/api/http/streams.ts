@@ -4,6 +4,7 @@
  */
 import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
+import type { ConnectionInfo, OpenConnections } from "../../queue/openConnections.ts";
 import type { CallerRequest } from "../access/caller.ts";
 import type { Revocations } from "../access/revocations.ts";
 import { Problem } from "./problem.ts";
@@ -15,7 +16,11 @@ export class Streams implements BeforeApplicationShutdown {
   readonly #open = new Map<string, Set<AbortController>>();
   #ending = false;
 
-  constructor(private readonly revocations: Pick<Revocations, "watch">) {}
+  constructor(
+    private readonly revocations: Pick<Revocations, "watch">,
+    /** Default: nothing is listed. */
+    private readonly connections?: Pick<OpenConnections, "add">,
+  ) {}
 
   /** How many are open. */
   get size(): number {
@@ -24,9 +29,10 @@ export class Streams implements BeforeApplicationShutdown {
 
   /**
    * The signal that ends the answer, at once where the process ends; its reason is a Problem where the caller may not stay.
-   * Throws a 429 if the tenant has too many of them.
+   * Throws a 429 if the tenant has too many of them. With `listed`, it is one of the session's connections, which somebody
+   * may close.
    */
-  open(tenant: string, reply: FastifyReply): AbortSignal {
+  open(tenant: string, reply: FastifyReply, listed?: { sessionId: string; info: ConnectionInfo }): AbortSignal {
     if (this.#ending) return AbortSignal.abort();
     const controllers = this.#open.get(tenant) ?? new Set();
     if (controllers.size >= perTenant) {
@@ -38,10 +44,13 @@ export class Streams implements BeforeApplicationShutdown {
     const { caller } = reply.request as CallerRequest;
     const unwatch =
       caller?.role === "tenant"
-        ? this.revocations.watch(caller.credential, (why) => controller.abort(new Problem(401, why)))
+        ? this.revocations.watch(caller, (why) => controller.abort(new Problem(401, why)))
         : () => {};
+    const close = () => controller.abort(new Problem(403, "Somebody has closed this connection by the API."));
+    const unlist = listed && this.connections?.add(listed.sessionId, listed.info, close);
     reply.raw.once("close", () => {
       unwatch();
+      unlist?.();
       controllers.delete(controller);
       if (controllers.size === 0) this.#open.delete(tenant);
       controller.abort();

@@ -1,0 +1,92 @@
+/** The connections that are open into a session, at whichever API process: listed, and closed. */
+import { HttpCode, Inject, UseGuards } from "@nestjs/common";
+import { z } from "zod";
+import { states } from "../domain/state.ts";
+import { type OpenConnection, OpenConnections } from "../queue/openConnections.ts";
+import { SessionCommands } from "../store/sessionCommands.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
+import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { found, IdParams } from "./http/input.ts";
+import { Problem } from "./http/problem.ts";
+import { Controller, Delete, Get, Param } from "./http/routes.ts";
+import { Describe } from "./openApi.ts";
+
+const ConnectionJson = z
+  .object({
+    id: z.uuid(),
+    kind: z.enum(["desktop", "process", "exec"]),
+    mode: z.enum(["interactive", "view"]).nullable().meta({ description: "Of a desktop; null for the others." }),
+    process: z.string().nullable().meta({ description: "The program that it is attached to; null for the others." }),
+    by: z.string().meta({ description: "Who opened it, as in the audit trail: key:<name>, ticket:<id>, …" }),
+    address: z.string().nullable(),
+    since: z.iso.datetime(),
+  })
+  .meta({ id: "Connection" });
+
+const ConnectionsJson = z.object({ items: z.array(ConnectionJson) }).meta({ id: "Connections" });
+type ConnectionsJson = z.infer<typeof ConnectionsJson>;
+
+const ConnectionParams = IdParams.extend({ connection: z.guid("must be a connection's id, a UUID").toLowerCase() });
+
+@Controller("v1/sessions/:id/connections")
+@UseGuards(CallerGuard)
+export class ConnectionsController {
+  constructor(
+    @Inject(SessionQueries) private readonly queries: SessionQueries,
+    @Inject(SessionCommands) private readonly commands: SessionCommands,
+    @Inject(OpenConnections) private readonly connections: OpenConnections,
+  ) {}
+
+  @Get()
+  @Allow("read")
+  @Describe({
+    summary: "What is open into the session: desktops, programs that are attached to or watched, commands",
+    answers: { 200: { description: "Oldest first.", json: ConnectionsJson } },
+  })
+  async listConnections(
+    @Caller() { tenant }: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<ConnectionsJson> {
+    found(await this.queries.find(id, tenant.name), id);
+    const open = await asked(this.connections.of(id));
+    return { items: open.map(connectionJson) };
+  }
+
+  @Delete(":connection")
+  @HttpCode(204)
+  @Allow("write")
+  @Describe({
+    summary:
+      "Close one of them, whoever opened it: a WebSocket gets the close code 4403, an event stream a last problem",
+    answers: { 204: { description: "It is closed. Its client may come again with what it came with." } },
+  })
+  async closeConnection(
+    @Caller() { tenant, actor }: TenantCaller,
+    @Param({ schema: ConnectionParams }) { id, connection }: z.infer<typeof ConnectionParams>,
+  ): Promise<void> {
+    found(await this.queries.find(id, tenant.name), id);
+    const open = (await asked(this.connections.of(id))).find((one) => one.id === connection);
+    const { kind, by } = found(open, connection, "open connection");
+    const use = kind === "desktop" ? "desktop" : "process";
+    await this.commands.noteUse(id, tenant.name, use, `closes the connection of ${by}`, actor, states);
+    if (await asked(this.connections.close(id, connection))) return;
+    throw new Problem(503, "The API process that has the connection does not answer. Please try again.", undefined, 1);
+  }
+}
+
+/** Throws a 503 where Redis does not answer. */
+const asked = <T>(answer: Promise<T>): Promise<T> =>
+  answer.catch(() => {
+    throw new Problem(503, "What is open can't be asked at the moment. Please try again.", undefined, 1);
+  });
+
+const connectionJson = ({ id, kind, mode, process, by, address, since }: OpenConnection) => ({
+  id,
+  kind,
+  mode,
+  process,
+  by,
+  address,
+  since,
+});

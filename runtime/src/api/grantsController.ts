@@ -1,0 +1,134 @@
+/** The tickets to desktops and links to files that are good at the moment: listed, and revoked. */
+import { HttpCode, Inject, UseGuards } from "@nestjs/common";
+import { z } from "zod";
+import { type Grant, type GrantKind, Grants, grantsOfSession, type NewGrant } from "../store/grants.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
+import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
+import { CallerGuard } from "./access/callerGuard.ts";
+import { found, IdParams } from "./http/input.ts";
+import { Problem } from "./http/problem.ts";
+import { Controller, Delete, Get, Param } from "./http/routes.ts";
+import { Describe } from "./openApi.ts";
+
+const granted = {
+  id: z.uuid(),
+  madeBy: z.string().meta({ description: "As in the audit trail." }),
+  address: z.string().nullable().meta({ description: "From where it was made." }),
+  madeAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+};
+
+const TicketsJson = z
+  .object({
+    items: z.array(z.object({ ...granted, mode: z.enum(["interactive", "view"]) }).meta({ id: "TicketInfo" })),
+  })
+  .meta({ id: "Tickets" });
+type TicketsJson = z.infer<typeof TicketsJson>;
+
+const LinksJson = z
+  .object({
+    items: z.array(
+      z.object({ ...granted, path: z.string(), access: z.enum(["read", "write"]) }).meta({ id: "FileLinkInfo" }),
+    ),
+  })
+  .meta({ id: "FileLinks" });
+type LinksJson = z.infer<typeof LinksJson>;
+
+const TicketParams = IdParams.extend({ ticket: z.guid("must be a ticket's id, a UUID").toLowerCase() });
+const LinkParams = IdParams.extend({ link: z.guid("must be a link's id, a UUID").toLowerCase() });
+
+const revoked = {
+  204: { description: "No API process takes it any more. What it opened is closed within a second." },
+};
+
+@Controller("v1/sessions/:id")
+@UseGuards(CallerGuard)
+export class GrantsController {
+  constructor(
+    @Inject(SessionQueries) private readonly queries: SessionQueries,
+    @Inject(Grants) private readonly grants: Grants,
+  ) {}
+
+  @Get("desktop-tickets")
+  @Allow("read")
+  @Describe({
+    summary: "The session's tickets that are good at the moment, newest first",
+    answers: { 200: { description: "At most 1000, without the tickets themselves.", json: TicketsJson } },
+  })
+  async listDesktopTickets(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<TicketsJson> {
+    const grants = await this.#list(id, caller, "desktop");
+    return { items: grants.map((one) => ({ ...grantJson(one), mode: one.access as "interactive" | "view" })) };
+  }
+
+  @Delete("desktop-tickets/:ticket")
+  @HttpCode(204)
+  @Allow("desktop", "write")
+  @Describe({ summary: "Revoke a ticket, and close the desktops that it opened", answers: revoked })
+  revokeDesktopTicket(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: TicketParams }) { id, ticket }: z.infer<typeof TicketParams>,
+  ): Promise<void> {
+    return this.#revoke(id, caller, "desktop", ticket);
+  }
+
+  @Get("files/links")
+  @Allow("read")
+  @Describe({
+    summary: "The links to the session's files that are good at the moment, newest first",
+    answers: { 200: { description: "At most 1000, without the links themselves.", json: LinksJson } },
+  })
+  async listFileLinks(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<LinksJson> {
+    const grants = await this.#list(id, caller, "file");
+    return {
+      items: grants.map((one) => ({
+        ...grantJson(one),
+        path: one.path ?? "",
+        access: one.access as "read" | "write",
+      })),
+    };
+  }
+
+  @Delete("files/links/:link")
+  @HttpCode(204)
+  @Allow("write")
+  @Describe({ summary: "Revoke a link to a file, and end the transfers that it began", answers: revoked })
+  revokeFileLink(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: LinkParams }) { id, link }: z.infer<typeof LinkParams>,
+  ): Promise<void> {
+    return this.#revoke(id, caller, "file", link);
+  }
+
+  async #list(id: string, { tenant }: TenantCaller, kind: GrantKind): Promise<Grant[]> {
+    found(await this.queries.find(id, tenant.name), id);
+    return this.grants.list(id, kind);
+  }
+
+  async #revoke(id: string, { tenant, actor }: TenantCaller, kind: GrantKind, grant: string): Promise<void> {
+    found(await this.queries.find(id, tenant.name), id);
+    const done = await this.grants.revoke(grant, kind, { sessionId: id, tenant: tenant.name }, actor);
+    if (!done)
+      throw new Problem(404, `The session has no ${kind === "desktop" ? "ticket" : "link"} ${grant} that is good.`);
+  }
+}
+
+const grantJson = ({ id, madeBy, address, madeAt, expiresAt }: Grant) => ({
+  id,
+  madeBy,
+  address,
+  madeAt: madeAt.toISOString(),
+  expiresAt: expiresAt.toISOString(),
+});
+
+/** Notes what was made, before anybody has it. Throws a 429 if the session has too many. */
+export async function note(grants: Grants, grant: NewGrant): Promise<void> {
+  if (await grants.add(grant)) return;
+  const why = `The session has ${grantsOfSession} tickets and links, with those of the last minutes. Wait for their end.`;
+  throw new Problem(429, why, undefined, 60);
+}

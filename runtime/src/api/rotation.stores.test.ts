@@ -1,0 +1,150 @@
+/** Token keys change while sessions run: whatever the key before made goes on, as long as the key is there. */
+import { beforeAll, expect, test } from "vitest";
+import { createChannel } from "../channel/channel.ts";
+import { tokensOf } from "../channel/token.ts";
+import { SessionObjects } from "../cluster/sessionObjects.ts";
+import { TokenKeys } from "../config/tokenKeys.ts";
+import { recordsOn } from "../store/records.ts";
+import { TaskCipher } from "../store/taskCipher.ts";
+import { call, openApi } from "../testing/api.ts";
+import { buildBerthd, openSession } from "../testing/berthd.ts";
+import { freshDatabase, sessionOf, silent, tenant, tokenKey } from "../testing/fixtures.ts";
+import { Tickets } from "./access/tickets.ts";
+
+beforeAll(() => buildBerthd().then(() => {}), 600_000);
+
+const second = "2".repeat(32);
+const third = "3".repeat(32);
+const before = new TokenKeys(
+  new Map([
+    [1, tokenKey],
+    [2, second],
+  ]),
+  1,
+);
+const after = new TokenKeys(
+  new Map([
+    [1, tokenKey],
+    [2, second],
+    [3, third],
+  ]),
+  2,
+);
+const dropped = new TokenKeys(
+  new Map([
+    [2, second],
+    [3, third],
+  ]),
+  2,
+);
+
+const actor = { name: "key:default" };
+const task = { command: ["make"], env: {}, secrets: { API_KEY: "hunter2" } };
+
+async function open() {
+  const { database } = await freshDatabase();
+  const by = (keys: TokenKeys) => {
+    const store = recordsOn(database, new TaskCipher(keys), { generation: 0 });
+    const channel = createChannel({
+      tokenKeys: keys,
+      ...store,
+      queue: { look: () => {} },
+      owners: { until: async () => {}, end: () => {} },
+      tenants: { get: () => tenant("acme") },
+      metrics: { httpRequests: { inc: () => {} }, httpDuration: { observe: () => {} } },
+      logger: silent,
+    } as unknown as Parameters<typeof createChannel>[0]);
+    const fetchTask = async (token: string) => {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await channel.inject({ method: "GET", url: "/session/task", headers });
+      return answer.statusCode === 200 ? answer.json().secrets : answer.statusCode;
+    };
+    const request = { tenant: "acme", namespace: "tenant-acme", tier: "small", task } as const;
+    const create = (more: object = {}) => store.creation.create({ ...request, ...more }, actor);
+    return { store, create, fetchTask };
+  };
+  return { database, by };
+}
+
+test("sessions of both keys are known by every process that has both, whichever signs, with their tasks", async () => {
+  const { by } = await open();
+  const [first, then] = [sessionOf(await by(before).create()), sessionOf(await by(after).create())];
+  expect([first.tokenKey, then.tokenKey]).toEqual([1, 2]);
+  for (const session of [first, then]) {
+    const token = tokensOf(before, session)?.session ?? "";
+    expect(tokensOf(after, session)).toEqual(tokensOf(before, session));
+    for (const keys of [before, after]) expect(await by(keys).fetchTask(token)).toEqual(task.secrets);
+  }
+  expect(tokensOf(dropped, first)).toBeUndefined();
+  expect(await by(dropped).fetchTask(tokensOf(before, first)?.session ?? "")).toBe(401);
+  expect(await by(dropped).fetchTask(tokensOf(before, then)?.session ?? "")).toEqual(task.secrets);
+  expect(await by(after).store.counts.byTokenKey()).toEqual(
+    expect.arrayContaining([
+      { key: 1, count: 1 },
+      { key: 2, count: 1 },
+    ]),
+  );
+});
+
+test("one key's proof under another's id is nobody's token", async () => {
+  const { by } = await open();
+  const session = sessionOf(await by(after).create());
+  const [id, , proof] = (tokensOf(after, session)?.session ?? "").split(".");
+  for (const token of [
+    `${id}.${proof}`,
+    `${id}.1.${proof}`,
+    `${id}.3.${proof}`,
+    `${id}.9.${proof}`,
+    `${id}.02.${proof}`,
+  ]) {
+    expect(await by(after).fetchTask(token), token).toBe(401);
+  }
+});
+
+test("a request that is repeated after the rotation is still the same request", async () => {
+  const { by } = await open();
+  const repeated = { idempotency: { key: "run-7", request: { tier: "small" } } };
+  const made = sessionOf(await by(before).create(repeated));
+  expect(await by(after).create(repeated)).toMatchObject({ replayed: true, session: { id: made.id } });
+  const other = { idempotency: { key: "run-7", request: { tier: "large" } } };
+  expect(await by(after).create(other)).toBe("mismatch");
+});
+
+test("who is older than a session's key neither claims it nor makes its pod", async () => {
+  const { by, database } = await open();
+  const spare = sessionOf(await by(after).create({ warm: "mark", task: undefined }));
+  await database.updateTable("sessions").set({ state: "running", pod_ip: "10.0.0.1" }).execute();
+  const old = TokenKeys.one(tokenKey);
+  expect(sessionOf(await by(old).create({ claim: "mark" })).id).not.toBe(spare.id);
+  const claimed = sessionOf(await by(before).create({ claim: "mark" }));
+  expect(claimed).toMatchObject({ id: spare.id, tokenKey: 2 });
+  expect(await by(dropped).fetchTask(tokensOf(dropped, claimed)?.session ?? "")).toEqual(task.secrets);
+  const objects = new SessionObjects({} as never, {
+    images: { agent: "agent", agentHasBerthd: true, berthd: "berthd" },
+    sessionUrl: "http://127.0.0.1",
+    tokens: (session) => tokensOf(old, session),
+  });
+  expect(await objects.create(claimed, tenant("acme"))).toEqual({
+    result: "wait",
+    reason: "Waiting for a worker that has the token key 2",
+  });
+});
+
+test("a pod of the key before takes commands, until the key is dropped; then the answer says so", async () => {
+  const { api, id } = await openSession({ tokenKeys: after });
+  const run = () => call(api, "POST", `/v1/sessions/${id}/commands`, { body: { command: ["true"] } });
+  // This berthd has a token of the first key.
+  await api.database.updateTable("sessions").set({ token_key: 1 }).execute();
+  expect(await run()).toMatchObject({ status: 200, json: { exitCode: 0 } });
+  await api.database.updateTable("sessions").set({ token_key: 9 }).execute();
+  expect(await run()).toMatchObject({ status: 409, json: { detail: expect.stringMatching(/does not have the key/) } });
+});
+
+test("a ticket of the key before is good, and one of a key that was dropped is not", async () => {
+  const old = await openApi({ tokenKeys: before });
+  const { id } = (await call(old, "POST", "/v1/sessions", { body: { tier: "small" } })).json;
+  const { ticket } = (await call(old, "POST", `/v1/sessions/${id}/desktop-tickets`)).json;
+  expect(await new Tickets(after).verify(ticket)).toMatchObject({ sessionId: id });
+  expect(await new Tickets(dropped).verify(ticket)).toBeUndefined();
+  expect(JSON.parse(Buffer.from(ticket.split(".")[0], "base64url").toString())).toEqual({ alg: "HS256", kid: "1" });
+});

@@ -1,0 +1,73 @@
+/** The list of open connections on a real Redis, of two processes. */
+import { until } from "@berth/testing/until.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { emptyRedis, silent } from "../testing/fixtures.ts";
+import { connectionOf, OpenConnections } from "./openConnections.ts";
+
+const actor = { name: "key:default", address: "192.0.2.1" };
+const desktop = connectionOf(actor, "desktop", { mode: "view" });
+
+async function open() {
+  const redis = await emptyRedis();
+  const [here, there] = [new OpenConnections(redis, silent), new OpenConnections(redis, silent)];
+  onTestFinished(() => [here, there].forEach((each) => void each.beforeApplicationShutdown()));
+  const listed = (count: number) =>
+    until(
+      `${count} connections are listed`,
+      10,
+      () => here.of("one"),
+      (all) => all.length === count,
+    );
+  return { redis, here, there, listed };
+}
+
+test("what is open at any process is listed for its session until it ends", async () => {
+  const { here, there, listed } = await open();
+  const end = here.add("one", desktop, () => {});
+  await listed(1);
+  there.add("one", connectionOf({ name: "oidc:somebody" }, "process", { process: "7" }), () => {});
+  there.add("two", desktop, () => {});
+  expect(await listed(2)).toEqual([
+    { ...desktop, id: expect.any(String), since: expect.any(String) },
+    expect.objectContaining({ kind: "process", process: "7", mode: null, by: "oidc:somebody", address: null }),
+  ]);
+  end();
+  expect(await listed(1)).toMatchObject([{ kind: "process" }]);
+});
+
+test("a connection is closed by the process that has it, within a second, and only that one", async () => {
+  const { here, there, listed } = await open();
+  const closed: string[] = [];
+  for (const name of ["first", "second"]) {
+    there.add("one", connectionOf({ name }, "exec"), () => closed.push(name));
+  }
+  const [first] = await listed(2).then((all) => all.filter(({ by }) => by === "first"));
+  const begin = performance.now();
+  expect(await here.close("one", first?.id ?? "")).toBe(true);
+  expect(performance.now() - begin).toBeLessThan(1_000);
+  expect(closed).toEqual(["first"]);
+  expect(await listed(1)).toMatchObject([{ by: "second" }]);
+});
+
+test("after Redis was emptied the renewal lists them again, and those of a process that died go with their leases", async () => {
+  const { redis, here, there, listed } = await open();
+  here.add("one", desktop, () => {});
+  there.add("one", desktop, () => {});
+  await listed(2);
+  await redis.flushall();
+  expect(await here.of("one")).toEqual([]);
+  await here.renew();
+  await there.renew();
+  const [first] = await listed(2);
+  await redis.del(`connections:one:${first?.id}`);
+  await listed(1);
+  expect(await redis.scard("connections:one")).toBe(1);
+});
+
+test("that nobody closes a connection is told", async () => {
+  const { redis, here, listed } = await open();
+  await redis.sadd("connections:one", "x");
+  await redis.set("connections:one:x", JSON.stringify({ ...desktop, id: "x", since: "2026-01-01T00:00:00.000Z" }));
+  await listed(1);
+  expect(await here.close("one", "x")).toBe(false);
+});
