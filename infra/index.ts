@@ -19,6 +19,7 @@ import { podDefaults } from "./platform/pods.ts";
 import { PriorityClasses } from "./platform/priority-classes.ts";
 import { Api } from "./runtime/api.ts";
 import { Cleanup } from "./runtime/cleanup.ts";
+import { Gateway } from "./runtime/gateway.ts";
 import { Migrations } from "./runtime/migrations.ts";
 import { Settings } from "./runtime/settings.ts";
 import { Worker } from "./runtime/worker.ts";
@@ -91,18 +92,32 @@ const settings = new Settings(
 
 const runtime = { platform: context, image: images.api, settings: settings.runtime };
 const migrations = new Migrations("migrate", runtime, inPlatform(...postgres.ready));
-const { autoscaler, sandboxUrl } = config;
-new Api("api", { ...runtime, ...config.api, autoscaler, sandboxUrl }, inPlatform(migrations, ...redis.ready));
+const { autoscaler, gateway, sandboxUrl } = config;
+const separate =
+  gateway === "inside"
+    ? []
+    : [
+        new Gateway(
+          "gateway",
+          { ...runtime, ...gateway, autoscaler, sandboxUrl },
+          inPlatform(migrations, ...redis.ready),
+        ),
+      ];
+const api = new Api(
+  "api",
+  { ...runtime, ...config.api, autoscaler, gateway, sandboxUrl },
+  inPlatform(migrations, ...redis.ready, ...separate),
+);
 // After the tenants: their Roles are what the worker works with.
 new Worker(
   "worker",
-  { ...runtime, ...config.worker, autoscaler: config.autoscaler },
+  { ...runtime, ...config.worker, autoscaler },
   inPlatform(migrations, ...redis.ready, ...tenants.all),
 );
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
 if (config.prepullAgentImage) new ImagePuller("image-puller", { platform: context, image: images.agent }, inPlatform());
 if (config.ingress) {
-  new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl, sandboxUrl }, inPlatform());
+  new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl, sandboxUrl }, inPlatform(api));
 }
 
 const stores = { postgres: postgres.connection, redis: redis.connection };

@@ -145,7 +145,7 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     "fewer connections than pods need",
     { postgres: { maxConnections: 100 }, worker: { autoscaling: { max: 30 } } },
-    "postgres.maxConnections: 100 is too few for 42 pods of API and worker, the most that there may be; they need 188",
+    "postgres.maxConnections: 100 is too few for 42 pods of API, gateway and worker, the most that there may be; they need 188",
   ],
   ["no JSON", { tenants: "acme" }, 'tenants: "acme" is not an array'],
   ["a tenant without name", { tenants: [{}] }, "tenants[0].name: is missing"],
@@ -315,10 +315,27 @@ test("text that looks like a number may be a context", () => {
   expect(parseConfig({ ...required, context: "123" }).config?.context).toBe("123");
 });
 
+test("the gateway is inside, or has keys whose faults are named as those of all others", () => {
+  expect(parseConfig(required).config?.gateway).toBe("inside");
+  expect(parseConfig(asText({ ...required, gateway: "inside" })).config?.gateway).toBe("inside");
+  const { config } = parseConfig(asText({ ...required, gateway: {} }));
+  expect(config?.gateway).toMatchObject({ autoscaling: { min: 2, max: 10, cpu: 70, connections: 500 } });
+  expect(faultsOf({ gateway: "outside" })).toEqual(['gateway: "outside" is neither inside nor a group of keys']);
+  expect(faultsOf({ gateway: { replicas: 2, autoscaling: { min: 3, max: 2, cpu: "x" } } })).toEqual([
+    'gateway.autoscaling.cpu: "x" is not a whole number',
+    "gateway.replicas: is not a key that Berth knows; check its spelling",
+  ]);
+});
+
 test("Pulumi.yaml declares every plain key with the schema's default", () => {
   const project = parse(readFileSync(new URL("../../Pulumi.yaml", import.meta.url), "utf8"));
   const { config } = parseConfig(required);
   const plain = Object.entries(config as Config).filter(([, value]) => ["string", "boolean"].includes(typeof value));
+  // It may be a group of keys too, and Pulumi knows one type for each.
+  plain.splice(
+    plain.findIndex(([key]) => key === "gateway"),
+    1,
+  );
   expect(Object.keys(project.config).sort()).toEqual(plain.map(([key]) => key).sort());
   for (const [key, value] of plain.filter(([key]) => !(key in required)))
     expect(project.config[key]).toMatchObject({ type: typeof value, default: value, description: expect.any(String) });

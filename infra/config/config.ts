@@ -6,7 +6,7 @@ import { imagePullSecrets, images, registryLogins, registryPush } from "./images
 import { ingress } from "./ingress.ts";
 import { adminKeys } from "./keys.ts";
 import { adapter, grafana, measurable, prometheus } from "./monitoring.ts";
-import { api, autoscaler, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./platform.ts";
+import { api, autoscaler, gateway, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./platform.ts";
 import {
   egress,
   limits,
@@ -86,7 +86,7 @@ const keys = z.strictObject({
   logLevel: z
     .enum(["trace", "debug", "info", "warn", "error"], { error: "is none of trace, debug, info, warn, error" })
     .default("info")
-    .describe("Log level of API and worker: trace, debug, info, warn or error."),
+    .describe("Log level of API, gateway and worker: trace, debug, info, warn or error."),
   requestScale: requestScale
     .default(1)
     .describe(
@@ -96,10 +96,15 @@ const keys = z.strictObject({
   autoscaler: autoscaler
     .default("hpa")
     .describe(
-      "What decides on the number of pods of API and worker: hpa for Kubernetes' own autoscaler and the stack's adapter, keda for the KEDA of the cluster, off for `autoscaling.min` pods at any load.",
+      "What decides on the number of pods of API, gateway and worker: hpa for Kubernetes' own autoscaler and the stack's adapter, keda for the KEDA of the cluster, off for `autoscaling.min` pods at any load.",
     ),
   keda: keda.prefault({}).describe("The cluster's KEDA, for `autoscaler: keda`."),
   api: api.prefault({}).describe("The HTTP API."),
+  gateway: gateway
+    .default("inside")
+    .describe(
+      "Where desktops, commands, files and streams pass: `inside` for the API's own pods, or these keys, `{}` at least, for pods of its own, so that a rollout or restart of the API cuts none of them.",
+    ),
   worker: worker.prefault({}).describe("The worker, which makes and removes the sessions' pods."),
   limits: limits.prefault({}).describe("What API and worker let happen at one time."),
   oidc: oidc.default(null).describe("Tokens of an identity provider, taken beside API keys; null for keys only."),

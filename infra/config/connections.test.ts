@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { connectionsPerPod } from "./connections.ts";
-import { api, worker } from "./platform.ts";
+import { api, gateway, worker } from "./platform.ts";
 import { postgres } from "./stores.ts";
 
 const users = (maxConnections: number | undefined, pods?: number) => {
@@ -9,6 +9,7 @@ const users = (maxConnections: number | undefined, pods?: number) => {
     postgres: postgres.parse({ ...(maxConnections && { maxConnections }) }),
     api: api.parse(autoscaling),
     worker: worker.parse(autoscaling),
+    gateway: "inside" as const,
     autoscaler: "hpa" as const,
   };
 };
@@ -22,9 +23,14 @@ test("by default, all pods that there may be, and what else connects, fit Postgr
 });
 
 test("without an autoscaler there are never more pods than at least", () => {
-  const { api, worker, postgres } = users(60);
-  expect(connectionsPerPod({ api, worker, postgres, autoscaler: "hpa" })).toBe(1);
-  expect(connectionsPerPod({ api, worker, postgres, autoscaler: "off" })).toBe(5);
+  expect(connectionsPerPod(users(60))).toBe(1);
+  expect(connectionsPerPod({ ...users(60), autoscaler: "off" })).toBe(5);
+});
+
+test("a gateway of its own has its share", () => {
+  const separate = { ...users(undefined), gateway: gateway.parse({}) };
+  expect(connectionsPerPod(separate)).toBe(4);
+  expect(connectionsPerPod({ ...separate, autoscaler: "off" })).toBe(10);
 });
 
 test("no pod opens more than ten, and an external Postgres has its own limit", () => {

@@ -1,12 +1,13 @@
 /** How Postgres' connections are shared among the runtime's pods. */
 import type { z } from "zod";
-import type { Autoscaler, api, worker } from "./platform.ts";
+import type { Autoscaler, api, gateway, worker } from "./platform.ts";
 import type { postgres } from "./stores.ts";
 
 interface Users {
   postgres: Pick<z.output<typeof postgres>, "maxConnections" | "external">;
   api: Pick<z.output<typeof api>, "autoscaling">;
   worker: Pick<z.output<typeof worker>, "autoscaling">;
+  gateway: z.output<typeof gateway>;
   autoscaler: Autoscaler;
 }
 
@@ -17,14 +18,15 @@ const least = 4;
 /** For whoever else connects: migrations, clean-up, dumps, their check, the exporter, and Postgres' own three. */
 const kept = 20;
 
-/** The pods of API and worker that there may be: as many as the autoscalers allow, and one more of each in a rollout. */
-function podsOf({ api, worker, autoscaler }: Users): number {
+/** The pods of API, gateway and worker that there may be: as many as the autoscalers allow, and one more of each in a rollout. */
+function podsOf({ api, gateway, worker, autoscaler }: Users): number {
   const bound = autoscaler === "off" ? "min" : "max";
-  return api.autoscaling[bound] + 1 + worker.autoscaling[bound] + 1;
+  const roles = [api, worker, ...(gateway === "inside" ? [] : [gateway])];
+  return roles.reduce((sum, { autoscaling }) => sum + autoscaling[bound] + 1, 0);
 }
 
 /**
- * Connections to Postgres that each pod of API and worker opens at most, so that all that there may be fit
+ * Connections to Postgres that each pod of API, gateway and worker opens at most, so that all that there may be fit
  * `postgres.maxConnections`. What a Postgres of one's own takes is not known here: 10.
  */
 export function connectionsPerPod(users: Users): number {
@@ -41,6 +43,6 @@ export function connectable(check: z.core.ParsePayload<Users>): void {
     code: "custom",
     input: postgres.maxConnections,
     path: ["postgres", "maxConnections"],
-    message: `is too few for ${pods} pods of API and worker, the most that there may be; they need ${pods * least + kept}`,
+    message: `is too few for ${pods} pods of API, gateway and worker, the most that there may be; they need ${pods * least + kept}`,
   });
 }

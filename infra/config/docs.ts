@@ -35,7 +35,7 @@ function rows(prefix: string, node: Node): Row[] {
     const inner = object(child);
     const below = inner ? rows(inner.list ? `${key}[].` : `${key}.`, inner.node) : [];
     if (child.description === undefined) throw new Error(`${key}: has no description; add .describe() to its schema`);
-    const isGroup = inner !== undefined && !inner.list && child.default !== null;
+    const isGroup = inner !== undefined && !inner.list && child.default !== null && typeof child.default !== "string";
     return [
       { key, value: isGroup ? "" : defaultOf(child, required.has(name)), text: escaped(child.description) },
       ...below,

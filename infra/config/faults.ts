@@ -4,6 +4,11 @@ import type { z } from "zod";
 /** `tenants[2].quota.limitsMemory: "40GB" is not …` */
 export function faultsOf(issue: z.core.$ZodIssue, raw: unknown): string[] {
   const { path } = issue;
+  if (issue.code === "invalid_union") {
+    // Of the ways to write it, the one that is of the value's own kind.
+    const meant = issue.errors.find((faults) => !faults.some(isOfAnotherKind));
+    if (meant) return meant.flatMap((fault) => faultsOf({ ...fault, path: [...path, ...fault.path] }, raw));
+  }
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((key) => `${pathText([...path, key])}: is not a key that Berth knows; check its spelling`);
   const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
@@ -15,6 +20,9 @@ export function faultsOf(issue: z.core.$ZodIssue, raw: unknown): string[] {
       : issue.message;
   return [`${pathText(path)}: ${shown(value)} ${rule}`];
 }
+
+const isOfAnotherKind = ({ path, code }: z.core.$ZodIssue) =>
+  path.length === 0 && (code === "invalid_type" || code === "invalid_value");
 
 /** Groups and lists are not written out, as there may be secrets in them. */
 const shown = (value: unknown) =>

@@ -75,7 +75,7 @@ export const api = z.strictObject({
     .min(30000, { error: "is below 30000" })
     .max(32767, { error: "is above 32767" })
     .optional()
-    .describe("Makes the Service a NodePort on this port; for clusters without an ingress."),
+    .describe("Makes the Service by which users come in a NodePort on this port; for clusters without an ingress."),
   sandboxNodePort: wholeNumber
     .min(30000, { error: "is below 30000" })
     .max(32767, { error: "is above 32767" })
@@ -93,6 +93,27 @@ export const worker = z.strictObject({
     .prefault({})
     .describe("What each pod of the worker asks for and may use."),
 });
+
+/** In which process the data plane is. */
+export const gateway = z.union(
+  [
+    z.literal("inside"),
+    z.strictObject({
+      autoscaling: autoscaling(2, 10, {
+        cpu: percent.default(70).describe("CPU that the pods are kept at, in percent of what they request."),
+        connections: perPod
+          .default(500)
+          .describe("Open WebSockets, streams and transfers that each pod is to have; a pod that goes cuts its own."),
+      })
+        .prefault({})
+        .describe("How many pods the gateway has."),
+      resources: resources({ requests: { cpu: "250m", memory: "256Mi" }, limits: { cpu: "2", memory: "512Mi" } })
+        .prefault({})
+        .describe("What each pod of the gateway asks for and may use."),
+    }),
+  ],
+  { error: "is neither inside nor a group of keys" },
+);
 
 export const requestScale = z
   .number({ error: "is not a number" })
@@ -117,6 +138,8 @@ export const rolloutTimeout = duration
   );
 
 export type ApiConfig = z.output<typeof api>;
+/** The gateway's in pods of its own. */
+export type GatewayConfig = Exclude<z.output<typeof gateway>, "inside">;
 export type WorkerConfig = z.output<typeof worker>;
 export type Autoscaler = z.output<typeof autoscaler>;
 export type AutoscalingConfig = Pick<ApiConfig["autoscaling"], "min" | "max" | "up" | "down">;

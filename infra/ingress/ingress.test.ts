@@ -14,7 +14,7 @@ function configOf(values: object): IngressConfig {
 }
 
 test("the controller is enough: its class, the host of publicUrl, a certificate in api-tls; only API and desktop get out", () => {
-  const backend = { service: { name: "api", port: { name: "http" } } };
+  const backend = { service: { name: "gateway", port: { name: "http" } } };
   expect(ingressSpec(configOf({ controller: "nginx" }), "https://berth.example.com:8443")).toEqual({
     ingressClassName: "nginx",
     tls: [{ hosts: ["berth.example.com"], secretName: "api-tls" }],
@@ -100,7 +100,7 @@ test("cert-manager is told which issuer fills the Secret; annotations of one's o
 });
 
 test("sessions' ports have an Ingress of their own: their host with its *, all paths, a certificate of its own", () => {
-  const backend = { service: { name: "api", port: { name: "sandbox" } } };
+  const backend = { service: { name: "gateway", port: { name: "sandbox" } } };
   const config = configOf({ controller: "nginx" });
   expect(sandboxIngressSpec(config, "https://*.sandbox.example.org")).toEqual({
     ingressClassName: "nginx",

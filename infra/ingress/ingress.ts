@@ -19,8 +19,9 @@ export interface IngressArgs extends IngressConfig {
 export const publicPaths = ["/v1", "/desktop"];
 
 /**
- * The way in from outside: the Ingress `api`, which leads to port 80 of the Service `api`, WebSockets included, and the Ingress
- * `sandbox` for sessions' ports, which leads to its port 3003.
+ * The way in from outside: the Ingress `api`, which leads to port 80 of the Service `gateway`, WebSockets included. All goes
+ * there, because by the beginning of a path nobody can tell what is a session's files from what is the session itself.
+ * The Ingress `sandbox` for sessions' ports leads to its port 3003.
  */
 export class Ingress extends pulumi.ComponentResource {
   constructor(name: string, args: IngressArgs, opts: pulumi.ComponentResourceOptions) {
@@ -68,7 +69,7 @@ export class Ingress extends pulumi.ComponentResource {
 export function ingressSpec(config: IngressConfig, publicUrl: string) {
   const { hostname } = new URL(publicUrl);
   const hosts = config.hosts ?? (isIP(hostname.replace(/[[\]]/g, "")) ? [] : [hostname]);
-  const backend = { service: { name: "api", port: { name: "http" } } };
+  const backend = { service: { name: "gateway", port: { name: "http" } } };
   const http = { paths: publicPaths.map((path) => ({ path, pathType: "Prefix", backend })) };
   return {
     ingressClassName: config.className ?? config.controller,
@@ -80,7 +81,7 @@ export function ingressSpec(config: IngressConfig, publicUrl: string) {
 /** The host of sessions' ports, with its `*`, by a certificate of its own. All paths are theirs. */
 export function sandboxIngressSpec(config: IngressConfig, sandboxUrl: string) {
   const host = sandboxHost(sandboxUrl);
-  const backend = { service: { name: "api", port: { name: "sandbox" } } };
+  const backend = { service: { name: "gateway", port: { name: "sandbox" } } };
   return {
     ingressClassName: config.className ?? config.controller,
     ...(config.sandboxTls && { tls: [{ hosts: [host], secretName: config.sandboxTls.secretName }] }),

@@ -9,6 +9,7 @@ export type Component =
   | "redis"
   | "migrate"
   | "api"
+  | "gateway"
   | "worker"
   | "cleanup"
   | "image-puller"
@@ -29,7 +30,7 @@ export const selector = (component: Component) => ({
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
 
 /** The components that run Berth's own code; the others have versions of their own, which their image tells. */
-const berthsOwn: Component[] = ["api", "worker", "migrate", "cleanup"];
+const berthsOwn: Component[] = ["api", "gateway", "worker", "migrate", "cleanup"];
 
 /** The labels of every object of this stack; the instance is the Pulumi stack. */
 export const stackLabels = () => ({

@@ -107,6 +107,10 @@ test("only a pod with an account gets a token", () => {
     serviceAccountName: "api",
     automountServiceAccountToken: true,
   });
+  expect(confinedPod({ ...pod, containers: [container], account: "api", withToken: false }).spec).toMatchObject({
+    serviceAccountName: "api",
+    automountServiceAccountToken: false,
+  });
 });
 
 test("placement and metrics are said of the pod", () => {

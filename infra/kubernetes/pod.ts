@@ -64,6 +64,11 @@ export interface ConfinedPodArgs {
   /** The ServiceAccount whose token it gets. Default: it gets none. */
   account?: pulumi.Input<string> | undefined;
   /**
+   * Whether it gets the account's token. Default true. A Deployment that has an account can't give it up: Kubernetes keeps the
+   * name in a second field, from which it comes back.
+   */
+  withToken?: boolean;
+  /**
    * `spread`: away from other pods of the component. `stays`: the only one of its kind, for which the node is kept.
    * Default: wherever there is room.
    */
@@ -90,7 +95,7 @@ export const tmp = (size: string): Mount => ({
 
 /** The template of a pod that can write to its volumes only, and has no right but those of its account. */
 export function confinedPod(args: ConfinedPodArgs): PodTemplate {
-  const { component, defaults, mounts = [], initContainers = [], account, placement } = args;
+  const { component, defaults, mounts = [], initContainers = [], account, withToken = true, placement } = args;
   const container = (one: ConfinedContainer) => confined(one, mounts, defaults.requestScale);
   const annotations = {
     ...(args.metricsPort !== undefined && scraped(args.metricsPort)),
@@ -100,7 +105,7 @@ export function confinedPod(args: ConfinedPodArgs): PodTemplate {
     metadata: { labels: labels(component), ...(Object.keys(annotations).length > 0 && { annotations }) },
     spec: {
       ...(account !== undefined && { serviceAccountName: account }),
-      automountServiceAccountToken: account !== undefined,
+      automountServiceAccountToken: account !== undefined && withToken,
       enableServiceLinks: false,
       priorityClassName: defaults.priorityClassName,
       ...(defaults.imagePullSecrets.length > 0 && {

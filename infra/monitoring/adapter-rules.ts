@@ -26,6 +26,14 @@ const requests = {
   ].join(" "),
 };
 
+/** What each pod has open: WebSockets, streams, transfers. */
+const openConnections = {
+  seriesQuery: '{__name__="berth_open_connections",job="platform",namespace!="",pod!=""}',
+  resources: byPod,
+  name: { as: "berth_open_connections" },
+  metricsQuery: 'sum by (<<.GroupBy>>) (<<.Series>>{job="platform",<<.LabelMatchers>>})',
+};
+
 /** CPU and memory, for clusters without metrics-server. */
 const resources = {
   cpu: {
@@ -46,7 +54,7 @@ const resources = {
 };
 
 const byGroup: Record<string, object> = {
-  "custom.metrics.k8s.io": { rules: [requests] },
+  "custom.metrics.k8s.io": { rules: [requests, openConnections] },
   "external.metrics.k8s.io": { externalRules: [waitingJobs] },
   "metrics.k8s.io": { resourceRules: resources },
 };

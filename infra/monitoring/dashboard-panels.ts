@@ -17,7 +17,7 @@ const same = (metric: string, ...by: string[]) =>
 const rate = (metric: string, more = "") => `rate(${platform(metric, more)}[$__rate_interval])`;
 const quantile = (q: number, metric: string, ...by: string[]) =>
   `histogram_quantile(${q}, sum by (${[...by, "le"].join(", ")}) (${rate(`${metric}_bucket`)}))`;
-const users = ',component="api",route!~"/health.*|/metrics"';
+const users = ',component=~"api|gateway",route!~"/health.*|/metrics"';
 const tenant = 'tenant=~"$tenant"';
 
 export const rows: Record<string, Panel[]> = {
@@ -95,13 +95,18 @@ export const rows: Record<string, Panel[]> = {
     {
       title: "Pods that answer",
       description: "What the autoscalers have made of the figures beside.",
-      queries: { "{{component}}": 'sum by (component) (up{job="platform",component=~"api|worker"})' },
+      queries: { "{{component}}": 'sum by (component) (up{job="platform",component=~"api|gateway|worker"})' },
     },
     {
-      title: "Requests per API pod",
-      description: "Target: 100 a second.",
+      title: "Requests per pod of API and gateway",
+      description: "The API's target: 100 a second.",
       unit: "reqps",
       queries: { "{{pod}}": `sum by (pod) (${rate("http_requests_total", users)})` },
+    },
+    {
+      title: "Open connections per pod",
+      description: "WebSockets, streams and transfers. The gateway's target: 500.",
+      queries: { "{{pod}}": platform("berth_open_connections") },
     },
     {
       title: "CPU",

@@ -13,7 +13,10 @@ import { Grafana } from "./grafana.ts";
 import { Prometheus } from "./prometheus.ts";
 
 export interface MonitoringArgs
-  extends Pick<Config, "prometheus" | "adapter" | "autoscaler" | "grafana" | "postgres" | "trustedCertificates"> {
+  extends Pick<
+    Config,
+    "prometheus" | "adapter" | "autoscaler" | "gateway" | "grafana" | "postgres" | "trustedCertificates"
+  > {
   platform: PlatformContext;
   base: BaseImages;
   stores: Record<"postgres" | "redis", StoreConnection>;
@@ -45,6 +48,7 @@ export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResou
       platform,
       image: base.prometheus,
       config: args.prometheus,
+      gateway: args.gateway !== "inside",
       autoscaled: args.autoscaler !== "off",
       adapter: certificate,
       backups: args.postgres.external === null,

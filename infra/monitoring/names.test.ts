@@ -9,6 +9,7 @@ const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import
 const docs = page("monitoring.md");
 const operating = page("operating.md");
 const options = {
+  gateway: true,
   autoscaled: true,
   adapter: { notBefore: new Date(0), notAfter: new Date(100 * 3_600_000) },
   backups: true,

@@ -21,6 +21,8 @@ export interface PrometheusArgs {
   config: PrometheusConfig;
   /** Whether an autoscaler decides on the number of pods. */
   autoscaled: boolean;
+  /** Whether the gateway has pods of its own. */
+  gateway: boolean;
   /** Of the stack's adapter, whose figures are asked for too; null where there is none. */
   adapter: (Record<"certificate" | "serverName", pulumi.Input<string>> & { validity: Validity }) | null;
   /** Whether the stack dumps its Postgres. */
@@ -63,6 +65,7 @@ export class Prometheus extends pulumi.ComponentResource {
         "alerts.yml": stringify(
           alertRules({
             ...config,
+            gateway: args.gateway,
             autoscaled: args.autoscaled,
             adapter: args.adapter?.validity ?? null,
             backups: args.backups,

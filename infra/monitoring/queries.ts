@@ -11,6 +11,9 @@ export const requestsPerSecond = [
   'or 0 * sum(up{job="platform",component="api"})',
 ].join(" ");
 
+/** What all pods of the gateway have open. */
+export const openConnections = 'sum(berth_open_connections{job="platform",component="gateway"})';
+
 /** The query as pods of any namespace can ask it. @param namespace of Prometheus */
 export const askPrometheus = (namespace: pulumi.Input<string>, query: string): PrometheusQuery => ({
   url: pulumi.interpolate`http://prometheus.${namespace}.svc:9090`,

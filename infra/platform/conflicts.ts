@@ -44,7 +44,8 @@ function withKeda({ keda }: Scaling, { apis, autoscalers }: Found): string[] {
   const others = autoscalers
     .filter(
       ({ target, owners }) =>
-        ["Deployment api", "Deployment worker"].includes(target) && !owners.includes("ScaledObject"),
+        ["Deployment api", "Deployment gateway", "Deployment worker"].includes(target) &&
+        !owners.includes("ScaledObject"),
     )
     .map(
       ({ name, target }) =>

@@ -19,6 +19,7 @@ import {
 } from "../kubernetes/network.ts";
 
 const api = selector("api");
+const gateway = selector("gateway");
 const worker = selector("worker");
 const migrate = selector("migrate");
 const cleanup = selector("cleanup");
@@ -40,6 +41,8 @@ const sessions = {
 /** Their desktops, and berthd's services. */
 const toSessions = { to: [sessions], ports: tcp(6080, 6082) };
 
+const toHttpOf = (component: Record<string, string>) => ({ to: [pods(component)], ports: tcp(3000) });
+
 const toPrometheus = { to: [pods(prometheus)], ports: tcp(9090) };
 
 /** Several lists of openings as one. */
@@ -58,6 +61,7 @@ export type Reachable = Pick<
   Config,
   | "postgres"
   | "redis"
+  | "gateway"
   | "egress"
   | "ingress"
   | "sandboxUrl"
@@ -87,12 +91,32 @@ export function platformPolicies(
   const toPostgres = toStore(config.postgres.external, postgres, 5432);
   const toRedis = toStore(config.redis.external, redis, 6379);
   const toOthers = config.egress.map(({ cidr, ports }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(...ports) }));
+  const hasGateway = config.gateway !== "inside";
+  const runtime = hasGateway ? [api, gateway, worker] : [api, worker];
+  /** What comes from outside, and from there goes into sessions: by the gateway, which may be the API itself. */
+  const ofUsers = tcp(3000, ...(config.sandboxUrl === null ? [] : [3003]));
+  const wayIn: Record<string, types.input.networking.v1.NetworkPolicySpec> = hasGateway
+    ? {
+        "api-ingress": allowIngress(api, tcp(3000), [pods(gateway)]),
+        "api-websocket-ingress": allowIngress(api, tcp(3001), users),
+        "api-egress": allowEgress(api, [...toPostgres, ...toRedis, toHttpOf(gateway), ...toOthers]),
+        "gateway-ingress": allowIngress(gateway, ofUsers, users.length > 0 ? [...users, pods(api)] : []),
+        "gateway-session-ingress": allowIngress(gateway, tcp(3002), [sessions]),
+        "gateway-metrics-ingress": allowIngress(gateway, tcp(3000), [pods(prometheus)]),
+        "gateway-egress": allowEgress(
+          gateway,
+          joined([...toPostgres, ...toRedis, toHttpOf(api), toSessions], toKubernetes, toOthers),
+        ),
+      }
+    : {
+        "api-ingress": allowIngress(api, [...ofUsers, ...tcp(3001)], users),
+        "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toSessions], toKubernetes, toOthers)),
+      };
   return {
     "deny-all": denyAll,
     "allow-dns": allowDns,
-    "api-ingress": allowIngress(api, tcp(3000, 3001, ...(config.sandboxUrl === null ? [] : [3003])), users),
+    ...wayIn,
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
-    "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toSessions], toKubernetes, toOthers)),
     "api-metrics-ingress": allowIngress(api, tcp(3000), [pods(prometheus)]),
     "worker-ingress": allowIngress(worker, tcp(3000), [pods(prometheus)]),
     "worker-egress": allowEgress(worker, joined([...toPostgres, ...toRedis], toKubernetes, toOthers)),
@@ -102,9 +126,9 @@ export function platformPolicies(
     "postgres-ingress": allowIngress(
       postgres,
       tcp(5432),
-      [api, worker, migrate, cleanup, backup, postgresExporter].map(pods),
+      [...runtime, migrate, cleanup, backup, postgresExporter].map(pods),
     ),
-    "redis-ingress": allowIngress(redis, tcp(6379), [api, worker, cleanup, redisExporter].map(pods)),
+    "redis-ingress": allowIngress(redis, tcp(6379), [...runtime, cleanup, redisExporter].map(pods)),
     "prometheus-ingress": allowIngress(prometheus, tcp(9090), [
       pods(adapter),
       pods(grafana),
@@ -114,7 +138,7 @@ export function platformPolicies(
       prometheus,
       joined(
         [
-          { to: [pods(api), pods(worker)], ports: tcp(3000) },
+          { to: runtime.map(pods), ports: tcp(3000) },
           { to: [pods(postgresExporter)], ports: tcp(9187) },
           { to: [pods(redisExporter)], ports: tcp(9121) },
           { to: [pods(adapter)], ports: tcp(6443) },

@@ -25,10 +25,10 @@ const names = (resources: RecordedResource[], kind: string) => of(resources, kin
 const fixed = (resources: RecordedResource[]) =>
   Object.fromEntries(
     of(resources, "Deployment")
-      .filter(({ metadata }) => ["api", "worker"].includes(metadata.name))
+      .filter(({ metadata }) => ["api", "gateway", "worker"].includes(metadata.name))
       .map(({ metadata, spec }) => [metadata.name, spec.replicas]),
   );
-const none = { api: undefined, worker: undefined };
+const none = { api: undefined, gateway: undefined, worker: undefined };
 
 /** Prometheus' alert rules, as the text of their file. */
 const alerts = (resources: RecordedResource[]): string => {
@@ -44,7 +44,7 @@ test(
   "hpa: one HorizontalPodAutoscaler each, and the adapter with its APIs",
   async () => {
     const resources = await recordStack("prod");
-    expect(names(resources, "HorizontalPodAutoscaler")).toEqual(["api", "worker"]);
+    expect(names(resources, "HorizontalPodAutoscaler")).toEqual(["api", "gateway", "worker"]);
     expect(names(resources, "ScaledObject")).toEqual([]);
     expect(names(resources, "APIService")).toEqual([
       "v1beta1.custom.metrics.k8s.io",
@@ -66,7 +66,7 @@ test(
     expect(alerts(resources)).toContain("BerthAutoscalerMetricMissing");
     const objects = of(resources, "ScaledObject");
     expect(objects.map(({ metadata, spec }) => [metadata.name, spec.scaleTargetRef])).toEqual(
-      ["api", "worker"].map((name) => [name, { apiVersion: "apps/v1", kind: "Deployment", name }]),
+      ["api", "gateway", "worker"].map((name) => [name, { apiVersion: "apps/v1", kind: "Deployment", name }]),
     );
     for (const object of objects) new ScaledObject(object as never).validate();
   },
@@ -79,7 +79,7 @@ test(
     const own = await recordStack("prod");
     vi.resetModules();
     const keda = await recordStack("prod", { autoscaler: "keda" });
-    for (const name of ["api", "worker"]) {
+    for (const name of ["api", "gateway", "worker"]) {
       const [hpa, scaledObject] = [
         named(own, "HorizontalPodAutoscaler", name)?.spec,
         named(keda, "ScaledObject", name)?.spec,
@@ -112,7 +112,7 @@ test(
     const asked = of(resources, "ScaledObject")
       .flatMap(({ spec }) => spec.triggers as Inputs["spec"][])
       .filter(({ type }) => type === "prometheus");
-    expect(asked).toHaveLength(2);
+    expect(asked).toHaveLength(3);
     for (const { metadata } of asked)
       expect(metadata).toMatchObject({ serverAddress: "http://prometheus.berth.svc:9090", ignoreNullValues: "false" });
   },
@@ -139,7 +139,7 @@ test(
   "off: as many pods as at least, and neither autoscaler nor adapter",
   async () => {
     const resources = await recordStack("prod", { autoscaler: "off" });
-    expect(fixed(resources)).toEqual({ api: 3, worker: 2 });
+    expect(fixed(resources)).toEqual({ api: 3, gateway: 2, worker: 2 });
     for (const kind of ["HorizontalPodAutoscaler", "ScaledObject", "APIService"])
       expect(names(resources, kind), kind).toEqual([]);
     expect(named(resources, "Deployment", "prometheus-adapter")).toBeUndefined();

@@ -5,7 +5,7 @@ import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { type ConfinedContainer, type ConfinedPodArgs, confinedPod, type PodTemplate, tmp } from "../kubernetes/pod.ts";
 import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
 
-export type Role = "api" | "worker" | "migrate" | "cleanup";
+export type Role = "api" | "gateway" | "worker" | "migrate" | "cleanup";
 
 /** What every component that runs the runtime image needs. */
 export interface RuntimeArgs {
@@ -18,7 +18,7 @@ export interface RuntimeArgs {
 
 /** What is a role's own. */
 export interface RolePod
-  extends Pick<ConfinedPodArgs, "account" | "placement" | "gracePeriodSeconds" | "restartPolicy">,
+  extends Pick<ConfinedPodArgs, "account" | "withToken" | "placement" | "gracePeriodSeconds" | "restartPolicy">,
     Pick<ConfinedContainer, "lifecycle" | "probes"> {
   /** Default: what a job needs. */
   resources?: ResourcesConfig;

@@ -25,6 +25,7 @@ type Told = Pick<
   | "tokenKeySecret"
   | "tokenKeys"
   | "images"
+  | "gateway"
 >;
 
 export interface SettingsArgs extends Told {
@@ -131,6 +132,9 @@ export class Settings extends pulumi.ComponentResource {
   }
 }
 
+const apiUrl = "http://api.berth.svc.cluster.local";
+const gatewayUrl = "http://gateway.berth.svc.cluster.local";
+
 const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: secret, items: [{ key, path }] } });
 
 /**
@@ -154,11 +158,16 @@ function tokenKeyFiles(
 /** The runtime's environment; runtime/src/config/config.ts says what each is. */
 function variables(args: SettingsArgs, images: { agent: string; berthd: string }): Record<string, string> {
   const { limits, oidc, tracing } = args;
+  const hasGateway = args.gateway !== "inside";
   return {
     HTTP_PORT: "3000",
     WEBSOCKET_PORT: "3001",
     SESSION_PORT: "3002",
-    SESSION_URL: "http://api.berth.svc.cluster.local:3002",
+    // Pods that run keep it, and both Services stay: that of the API has this port beside a gateway too, and that of the
+    // gateway leads to the API where it has no pods of its own.
+    SESSION_URL: `${hasGateway ? gatewayUrl : apiUrl}:3002`,
+    API_URL: apiUrl,
+    ...(hasGateway && { GATEWAY_URL: gatewayUrl }),
     ...args.postgres.variables,
     POSTGRES_POOL: String(args.postgresPool),
     ...args.redis.variables,

@@ -9,27 +9,33 @@ import { allowDns, allowEgress, allowIngress, denyAll, podsIn, tcp } from "../ku
 type Policy = pulumi.Input<types.input.networking.v1.NetworkPolicySpec>;
 
 /**
- * Whom a tenant's sessions may talk to: DNS, the API on the port that is for sessions, and the addresses of the allow
- * list. Who may talk to them: the API on the ports of the desktop and of berthd's services, Prometheus on that of the metrics. Nobody else, not even a
- * session of the same tenant.
+ * Whom a tenant's sessions may talk to: DNS, the gateway on the port that is for sessions, and the addresses of the allow
+ * list. Who may talk to them: the gateway on the ports of the desktop and of berthd's services, Prometheus on that of the
+ * metrics. Nobody else, not even a session of the same tenant. Those that were started before there was a gateway know the
+ * API's address for sessions, so that stays open too.
+ * @param gateway the component whose pods are the gateway
  */
 export function tenantPolicies(
   tenant: TenantConfig,
   platformNamespace: pulumi.Input<string>,
   kubernetesApi: pulumi.Input<ApiEndpoint[]>,
+  gateway: "api" | "gateway",
 ): Record<string, Policy> {
+  const channels = [...new Set(["api", gateway] as const)];
   const platform = pulumi.output(platformNamespace);
   const policies = {
     "deny-all": denyAll,
     "allow-dns": allowDns,
     "desktop-ingress": platform.apply((namespace) =>
-      allowIngress(sessionSelector, tcp(6080, 6082), [podsIn(namespace, selector("api"))]),
+      allowIngress(sessionSelector, tcp(6080, 6082), [podsIn(namespace, selector(gateway))]),
     ),
     "metrics-ingress": platform.apply((namespace) =>
       allowIngress(sessionSelector, tcp(6081), [podsIn(namespace, selector("prometheus"))]),
     ),
     "channel-egress": platform.apply((namespace) =>
-      allowEgress(sessionSelector, [{ to: [podsIn(namespace, selector("api"))], ports: tcp(3002) }]),
+      allowEgress(sessionSelector, [
+        { to: channels.map((component) => podsIn(namespace, selector(component))), ports: tcp(3002) },
+      ]),
     ),
   };
   if (tenant.egress.length === 0) return policies;

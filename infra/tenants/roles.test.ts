@@ -1,7 +1,7 @@
 /** The runtime may do what its code calls, and nothing more. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { roles } from "./roles.ts";
+import { rolesWith } from "./roles.ts";
 
 const source = (path: string) => readFileSync(new URL(`../../runtime/src/${path}`, import.meta.url), "utf8");
 
@@ -24,8 +24,8 @@ function workerCalls(): string[] {
   });
 }
 
-const rightsOf = (account: string) =>
-  roles
+const rightsOf = (account: string, gateway: "api" | "gateway" = "api") =>
+  rolesWith(gateway)
     .filter((one) => one.account === account)
     .flatMap(({ rules }) => rules.flatMap((rule) => rule.verbs.map((verb) => `${verb} ${rule.resources[0]}`)));
 
@@ -34,11 +34,13 @@ test("the worker's rights are the calls of its client type, and the logs that it
   expect(rightsOf("worker").sort()).toEqual([...workerCalls(), "get pods/log"].sort());
 });
 
-test("the API reads logs", () => {
+test("whoever is the gateway reads logs, and an API beside one may do nothing", () => {
   expect(source("cluster/podAccess.ts")).toContain("/log?"); // its only request
   expect(rightsOf("api")).toEqual(["get pods/log"]);
+  expect(rightsOf("gateway", "gateway")).toEqual(["get pods/log"]);
+  expect(rightsOf("api", "gateway")).toEqual([]);
 });
 
 test("no right reaches beyond the tenant's own namespace or is a wildcard", () => {
-  expect(JSON.stringify(roles)).not.toContain("*");
+  expect(JSON.stringify(rolesWith("gateway"))).not.toContain("*");
 });

@@ -18,11 +18,14 @@ const workerRules = [
   rule("events", "list"),
 ];
 
-/** Logs of sessions. */
-const apiRules = [rule("pods/log", "get")];
+/** Logs of sessions, which whoever is the gateway reads. */
+const gatewayRules = [rule("pods/log", "get")];
 
-/** The rules by Role; `account` is a ServiceAccount in the platform's namespace. */
-export const roles = [
+/**
+ * The rules by Role; `account` is a ServiceAccount in the platform's namespace.
+ * @param gateway the component whose pods are the gateway
+ */
+export const rolesWith = (gateway: "api" | "gateway") => [
   { role: "berth-worker", account: "worker", rules: workerRules },
-  { role: "berth-api", account: "api", rules: apiRules },
+  { role: `berth-${gateway}`, account: gateway, rules: gatewayRules },
 ];

@@ -1,5 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Config } from "../config/config.ts";
 import type { RegistryLogin } from "../config/images.ts";
 import type { TenantConfig } from "../config/tenant.ts";
 import { pullSecretNames, registryLoginSecret } from "../images/registry-login.ts";
@@ -9,16 +10,18 @@ import { restrictedNamespace } from "../kubernetes/security.ts";
 import { apiKeys } from "./api-keys.ts";
 import { limitRange, resourceQuota } from "./limits.ts";
 import { tenantPolicies } from "./network-policies.ts";
-import { roles } from "./roles.ts";
+import { rolesWith } from "./roles.ts";
 import { type TenantEntry, tenantEntry } from "./tenants-file.ts";
 
 export interface TenantArgs {
   /** Its entry in the config, which has the defaults. */
   tenant: TenantConfig;
-  /** The namespace of the API and the worker. */
+  /** The namespace of the API, the gateway and the worker. */
   platformNamespace: pulumi.Input<string>;
   /** Addresses of the Kubernetes API, which sessions never reach. */
   kubernetesApi: pulumi.Input<ApiEndpoint[]>;
+  /** Which pods are the gateway: the API's own, or those of a Deployment. */
+  gateway: Config["gateway"];
   /** Logins for the Secret `registry-login`, with which the sessions' image is pulled. None, no Secret. */
   registryLogins: RegistryLogin[];
   /** Secrets of the user's own in the tenant's namespace, for the same. */
@@ -59,7 +62,8 @@ export class Tenant extends pulumi.ComponentResource {
     const inside = { parent: this, deletedWith: namespace };
     const meta = (objectName: string) => ({ name: objectName, namespace: this.namespace, labels: tenantLabels });
 
-    const policies = tenantPolicies(tenant, platformNamespace, args.kubernetesApi);
+    const gateway = args.gateway === "inside" ? "api" : "gateway";
+    const policies = tenantPolicies(tenant, platformNamespace, args.kubernetesApi, gateway);
     for (const [policy, spec] of Object.entries(policies))
       new k8s.networking.v1.NetworkPolicy(`${name}-${policy}`, { metadata: meta(policy), spec }, inside);
 
@@ -93,7 +97,7 @@ export class Tenant extends pulumi.ComponentResource {
       { metadata: meta("agent-config"), data: modelEndpoint === undefined ? {} : { MODEL_ENDPOINT: modelEndpoint } },
       inside,
     );
-    for (const { role, account, rules } of roles) {
+    for (const { role, account, rules } of rolesWith(gateway)) {
       new k8s.rbac.v1.Role(`${name}-${role}`, { metadata: meta(role), rules }, inside);
       new k8s.rbac.v1.RoleBinding(
         `${name}-${role}`,

@@ -106,7 +106,9 @@ test(
       { name: "api-body-size", namespace: "berth" },
       { name: "api-rate-limit", namespace: "berth" },
     ]);
-    const [policy] = kubernetes(resources, "NetworkPolicy").filter(({ metadata }) => metadata.name === "api-ingress");
+    const [policy] = kubernetes(resources, "NetworkPolicy").filter(
+      ({ metadata }) => metadata.name === "gateway-ingress",
+    );
     expect(JSON.stringify(policy?.spec)).toContain('"kubernetes.io/metadata.name":"traefik"');
   },
   slow,
@@ -178,6 +180,78 @@ test(
       requested(kubernetes(resources, "CronJob")).filter(({ storage }) => storage !== undefined);
     expect(disks(scaled)).toEqual(disks(whole));
     expect(disks(scaled)).not.toEqual([]);
+  },
+  slow,
+);
+
+/** Which pods of the platform a policy lets in or out, by component. */
+const peersOf = (resources: RecordedResource[], policy: string) => {
+  const [found] = kubernetes(resources, "NetworkPolicy").filter(({ metadata }) => metadata.name === policy);
+  return [...JSON.stringify(found?.spec ?? {}).matchAll(/"app.kubernetes.io\/name":"([\w-]+)"/g)].map(
+    ([, component]) => component,
+  );
+};
+const sessionPorts = /"port":6080|"port":6082/;
+const policyText = (resources: RecordedResource[], policy: string) =>
+  JSON.stringify(kubernetes(resources, "NetworkPolicy").find(({ metadata }) => metadata.name === policy)?.spec ?? {});
+const serviceOf = (resources: RecordedResource[], name: string) =>
+  kubernetes(resources, "Service").find(({ metadata }) => metadata.name === name)?.spec as {
+    type: string;
+    selector: Record<string, string>;
+    ports: { port: number; nodePort?: number }[];
+  };
+const settingsOf = (resources: RecordedResource[]) =>
+  kubernetes(resources, "ConfigMap").find(({ metadata }) => metadata.name.startsWith("api-config"))?.data;
+
+test(
+  "with a gateway of its own, it alone goes into sessions and reads logs, and all from outside comes by it",
+  async () => {
+    const resources = await recordStack("prod", { api: { nodePort: 30080 }, gateway: {} });
+    expect(policyText(resources, "api-egress")).not.toMatch(sessionPorts);
+    expect(policyText(resources, "gateway-egress")).toMatch(sessionPorts);
+    expect(peersOf(resources, "api-ingress")).toEqual(["gateway", "api"]);
+    expect(peersOf(resources, "desktop-ingress")).toEqual(["gateway"]);
+    expect(peersOf(resources, "channel-egress")).toEqual(["api", "gateway"]);
+    const [api] = kubernetes(resources, "Deployment").filter(({ metadata }) => metadata.name === "api");
+    expect(api?.spec).toMatchObject({ template: { spec: { automountServiceAccountToken: false } } });
+    expect(
+      kubernetes(resources, "RoleBinding").flatMap(({ metadata, subjects }) =>
+        metadata.name === "berth-gateway" ? subjects : [],
+      ),
+    ).toEqual([{ kind: "ServiceAccount", name: "gateway", namespace: "berth" }]);
+    expect(serviceOf(resources, "gateway")).toMatchObject({
+      type: "NodePort",
+      selector: { "app.kubernetes.io/name": "gateway" },
+      ports: [{ port: 80, nodePort: 30080 }, { port: 3002 }],
+    });
+    expect(serviceOf(resources, "api")).toMatchObject({
+      type: "ClusterIP",
+      ports: [{ port: 80 }, { port: 3001 }, { port: 3002 }],
+    });
+    expect(settingsOf(resources)).toMatchObject({
+      SESSION_URL: "http://gateway.berth.svc.cluster.local:3002",
+      API_URL: "http://api.berth.svc.cluster.local",
+      GATEWAY_URL: "http://gateway.berth.svc.cluster.local",
+    });
+  },
+  slow,
+);
+
+test(
+  "with the gateway inside, the API is it: its Service leads there, for pods that were started beside a gateway too",
+  async () => {
+    const resources = await recordStack("prod", { api: { nodePort: 30080 }, gateway: "inside" });
+    expect(kubernetes(resources, "Deployment").map(({ metadata }) => metadata.name)).not.toContain("gateway");
+    expect(policyText(resources, "api-egress")).toMatch(sessionPorts);
+    expect(peersOf(resources, "desktop-ingress")).toEqual(["api"]);
+    expect(serviceOf(resources, "gateway")).toMatchObject({
+      type: "ClusterIP",
+      selector: { "app.kubernetes.io/name": "api" },
+      ports: [{ port: 80 }, { port: 3002 }],
+    });
+    expect(serviceOf(resources, "api")).toMatchObject({ type: "NodePort", ports: [{ nodePort: 30080 }, {}, {}] });
+    expect(settingsOf(resources)).toMatchObject({ SESSION_URL: "http://api.berth.svc.cluster.local:3002" });
+    expect(settingsOf(resources)).not.toHaveProperty("GATEWAY_URL");
   },
   slow,
 );

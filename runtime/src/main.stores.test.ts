@@ -300,7 +300,7 @@ test("a wrong configuration is told in one go, a line per fault, and so is a wro
   expect(lines).toContain("secret file token-key in /nothing: can't be read (ENOENT)");
   const nobody = runProgram(["nobody"], {});
   expect(await nobody.exit).toBe(1);
-  expect(nobody.output()).toBe("usage: main.js api|worker|migrate|cleanup\n");
+  expect(nobody.output()).toBe("usage: main.js api|gateway|worker|migrate|cleanup\n");
 });
 
 interface Span {
@@ -362,4 +362,48 @@ test("without an endpoint nothing of OpenTelemetry is loaded", async () => {
   // All that is loaded at every start; the bare API is in it, which the metrics' library asks for a trace to name.
   for (const file of ["main.js", "signals.js", "roles.js", "packages.js"])
     expect(await readFile(join(dist, file), "utf8"), file).not.toMatch(/opentelemetry\/(sdk|exporter|resources)/);
+});
+
+test("a gateway of its own goes on while the API is away, and on SIGTERM tells its desktops to connect again", async () => {
+  const desktops = new WebSocketServer({ port: 6080, host: podIp, handleProtocols: () => "binary" });
+  await once(desktops, "listening");
+  onTestFinished(() => void desktops.close());
+  const { env, store, create, url: apiUrl } = await open();
+  const own = await environment("", "");
+  const ports = { HTTP_PORT: own.HTTP_PORT, WEBSOCKET_PORT: own.WEBSOCKET_PORT, SESSION_PORT: own.SESSION_PORT };
+  const url = (path: string) => `http://127.0.0.1:${own.HTTP_PORT}${path}`;
+  const id = await create();
+  for (const event of [{ type: "admitted" }, { type: "ready", podIp }] as const) {
+    const session = await store.queries.find(id);
+    if (session !== undefined) await store.commands.apply(session, event, { name: "test" });
+  }
+  const api = runProgram(["api"], { ...env, GATEWAY_URL: url("").replace(/\/$/, "") });
+  const gateway = runProgram(["gateway"], { ...env, ...ports, API_URL: apiUrl("") });
+  await Promise.all([api.says("listening"), gateway.says("listening")]);
+  expect((await call(url("/v1/sessions"), authorization)).status).toBe(200);
+  // What is the gateway's own is not the API's any more.
+  expect((await call(apiUrl(`/v1/sessions/${id}/events`), authorization)).status).toBe(404);
+  const token = { authorization: `Bearer ${sessionToken(tokenKey, id)}` };
+  for (const port of [own.SESSION_PORT, env.SESSION_PORT]) {
+    expect((await call(`http://127.0.0.1:${port}/session/task`, token)).status).toBe(200);
+  }
+  const desktop = new WebSocket(`${url("").replace("http", "ws")}/v1/sessions/${id}/desktop`, ["binary"], {
+    headers: authorization,
+  });
+  await once(desktop, "open");
+  const closed = once(desktop, "close");
+  const events = await fetch(url("/v1/events"), { headers: authorization });
+
+  api.child.kill("SIGKILL");
+  await api.exit;
+  expect((await call(url("/v1/sessions"), authorization)).status).toBe(503);
+  expect((await call(url(`/v1/sessions/${id.replace(/^./, "x")}/logs`), authorization)).status).toBe(400);
+  expect((await call(url("/health/ready"))).status).toBe(200);
+  expect(desktop.readyState).toBe(WebSocket.OPEN);
+
+  gateway.child.kill("SIGTERM");
+  expect((await closed)[0]).toBe(1012);
+  expect(await events.text()).toContain("retry: 2000");
+  expect(await gateway.exit).toBe(0);
+  expect(gateway.log().at(-1)).toMatchObject({ msg: "bye", role: "gateway" });
 });

@@ -261,6 +261,7 @@ done; true`,
   "docs/operating.md": {
     shell: "stack",
     commands: {
+      "kubectl rollout restart deployment/api -n berth": proof("gateway"),
       "kubectl rollout undo": { not: "the proof undo does it with the API; the worker goes back in the same way" },
       "kubectl drain NODE": {
         not: "it would end the platform with its only node; the proof drain drains the sessions of it",

@@ -55,7 +55,7 @@ export const releaseQueue = () => withQueue("await queue.removeGlobalRateLimit()
 export const rolledOut = (workload: string) => inBerth(["rollout", "status", workload, "--timeout=180s"]);
 
 /**
- * Waits until API and worker have read the tenants as the last `up` left them: the kubelet has brought the file to each pod,
+ * Waits until API, gateway and worker have read the tenants as the last `up` left them: the kubelet has brought the file to each pod,
  * and the runtime has logged that it read it, or has started since.
  */
 export async function tenantsAreKnown(): Promise<void> {
@@ -74,7 +74,7 @@ export async function tenantsAreKnown(): Promise<void> {
     "API and worker know the tenants of the last `up`",
     120,
     async () => {
-      const labelSelector = "app.kubernetes.io/name in (api, worker)";
+      const labelSelector = "app.kubernetes.io/name in (api, gateway, worker)";
       const { items } = await core.listNamespacedPod({ namespace: "berth", labelSelector });
       const pods = items.filter(({ metadata }) => !metadata?.deletionTimestamp);
       const states = pods.map(async ({ metadata, status }) => {

@@ -1,4 +1,4 @@
-/** API and worker as processes of this machine, which is their node. */
+/** API, gateway and worker as processes of this machine, which is their node. */
 import { readdirSync, readFileSync } from "node:fs";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import type { V1Pod } from "@kubernetes/client-node";
@@ -6,7 +6,7 @@ import { execa } from "execa";
 import { core } from "../berth.ts";
 import { inBerth } from "./platform.ts";
 
-export type Component = "api" | "worker";
+export type Component = "api" | "gateway" | "worker";
 
 /** The component's pods that aren't about to go. */
 export async function podsOf(component: Component): Promise<V1Pod[]> {

@@ -88,14 +88,14 @@ export const up = (db: Kysely<unknown>) => db.schema.alterTable("sessions").addC
 const imageOf = async (name: string) =>
   (await apps.readNamespacedDeployment({ name, namespace: "berth" })).spec?.template.spec?.containers[0]?.image;
 
-/** Waits until all pods of API and worker are of their newest version, and the old ones have closed what they had open. */
+/** Waits until all pods of the runtime are of their newest version, and the old ones have closed what they had open. */
 async function replaced(): Promise<void> {
-  await Promise.all([rolledOut("deployment/api"), rolledOut("deployment/worker")]);
+  await Promise.all(["api", "gateway", "worker"].map((name) => rolledOut(`deployment/${name}`)));
   const old = [
     "get",
     "pods",
     "-l",
-    "app.kubernetes.io/name in (api, worker)",
+    "app.kubernetes.io/name in (api, gateway, worker)",
     "-o",
     "jsonpath={.items[*].metadata.deletionTimestamp}",
   ];

@@ -62,9 +62,9 @@ export const suppressions: Suppression[] = [
   {
     tool: "kube-score",
     rule: "deployment-replicas",
-    object: /^Deployment berth\/api$/,
+    object: /^Deployment berth\/(api|gateway)$/,
     stack: "prod with KEDA",
-    reason: "KEDA's HorizontalPodAutoscaler decides, of three pods at least; the tool doesn't know ScaledObjects.",
+    reason: "KEDA's HorizontalPodAutoscaler decides, of two pods at least; the tool doesn't know ScaledObjects.",
   },
   {
     tool: "kube-score",
@@ -88,7 +88,7 @@ export const suppressions: Suppression[] = [
   {
     tool: "monokle",
     rule: "KBP106",
-    object: / berth\/(api|worker|prometheus|prometheus-adapter)$/,
+    object: / berth\/(api|gateway|worker|prometheus|prometheus-adapter)$/,
     reason: "They work with the Kubernetes API, as a ServiceAccount whose Roles name each call.",
   },
   {

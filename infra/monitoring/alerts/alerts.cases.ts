@@ -22,8 +22,9 @@ const traffic = (share: number) => ({
 });
 const leader = 'berth_leader{job="platform",pod="worker-1"}';
 const waiting = 'bullmq_waiting_jobs{job="platform",queue="agent-sessions",pod="api-1"}';
-const bothUp = {
+const allUp = {
   'up{job="platform",component="api",pod="api-1"}': "1x60",
+  'up{job="platform",component="gateway",pod="gateway-1"}': "1x60",
   'up{job="platform",component="worker",pod="worker-1"}': "1x60",
 };
 const starts = (le: string, count: string) => ({
@@ -212,18 +213,21 @@ export const cases: Case[] = [
   {
     alert: "TargetDown",
     what: "a pod doesn't answer",
-    series: { ...bothUp, 'up{job="platform",component="api",pod="api-1"}': "0x60" },
+    series: { ...allUp, 'up{job="platform",component="api",pod="api-1"}': "0x60" },
     at: "10m",
     fires: [{ job: "platform", component: "api", pod: "api-1" }],
   },
   {
     alert: "TargetDown",
-    what: "no worker",
+    what: "no worker, and no gateway",
     series: { 'up{job="platform",component="api",pod="api-1"}': "1x60" },
     at: "10m",
-    fires: [{ job: "platform", component: "worker" }],
+    fires: [
+      { job: "platform", component: "gateway" },
+      { job: "platform", component: "worker" },
+    ],
   },
-  { alert: "TargetDown", what: "all answer", series: bothUp, at: "10m", fires: [] },
+  { alert: "TargetDown", what: "all answer", series: allUp, at: "10m", fires: [] },
   {
     alert: "CrashLoop",
     what: "a process that starts anew every three minutes",

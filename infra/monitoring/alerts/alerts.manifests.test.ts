@@ -10,6 +10,7 @@ import { type Case, cases } from "./alerts.cases.ts";
 import { alertGroups, alertName, alertRules } from "./index.ts";
 
 const options = {
+  gateway: true,
   autoscaled: true,
   /** For the hundred hours from the first sample on. */
   adapter: { notBefore: new Date(0), notAfter: new Date(100 * 3_600_000) },

@@ -9,9 +9,9 @@ const mayFail = 0.001;
 /** A single failure of a quiet night is no outage. */
 const failuresAtLeast = 10;
 
-/** Users' requests; not those of probes and of Prometheus. */
+/** Users' requests, each counted by the one who answered it; not those of probes and of Prometheus. */
 const requests = (more = "") =>
-  `http_requests_total{job="platform",component="api",route!~"/health.*|/metrics"${more}}`;
+  `http_requests_total{job="platform",component=~"api|gateway",route!~"/health.*|/metrics"${more}}`;
 const failures = requests(',status=~"5.."');
 
 /** Burning `factor` times as fast as the promise allows uses up 2, 5, 10 and 10 % of a month's budget before it is told. */

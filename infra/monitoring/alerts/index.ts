@@ -8,6 +8,8 @@ import { sessionAlerts } from "./sessions.ts";
 import { backupAlerts, storeAlerts } from "./stores.ts";
 
 export interface AlertOptions extends Pick<PrometheusConfig, "alertAges" | "runbooks"> {
+  /** Whether the gateway has pods of its own. */
+  gateway: boolean;
   /** Whether an autoscaler decides on the number of pods. */
   autoscaled: boolean;
   /** The validity of the certificate of the stack's adapter, which serves the autoscalers; null where there is none. */
@@ -20,7 +22,11 @@ export interface AlertOptions extends Pick<PrometheusConfig, "alertAges" | "runb
 export const alertGroups = (options: AlertOptions): Record<string, Alert[]> => ({
   availability: availabilityAlerts,
   sessions: sessionAlerts,
-  platform: platformAlerts(options.autoscaled, options.adapter),
+  platform: platformAlerts(
+    options.gateway ? ["api", "gateway", "worker"] : ["api", "worker"],
+    options.autoscaled,
+    options.adapter,
+  ),
   stores: [...storeAlerts, ...(options.backups ? backupAlerts(options.alertAges) : [])],
 });
 

@@ -3,16 +3,17 @@ import type { Validity } from "../../kubernetes/certificate.ts";
 import type { Alert } from "./alert.ts";
 
 /**
+ * @param roles those of the runtime that serve for long
  * @param autoscaled whether an autoscaler decides on the number of pods
  * @param adapter the validity of the certificate of the stack's adapter; null where there is no adapter
  */
-export const platformAlerts = (autoscaled: boolean, adapter: Validity | null): Alert[] => [
+export const platformAlerts = (roles: string[], autoscaled: boolean, adapter: Validity | null): Alert[] => [
   {
     name: "TargetDown",
     severity: "page",
     expr: [
       'up{job=~"platform|kubelets"} == 0',
-      ...["api", "worker"].map((component) => `absent(up{job="platform",component="${component}"})`),
+      ...roles.map((component) => `absent(up{job="platform",component="${component}"})`),
     ].join(" or "),
     for: "5m",
     summary:

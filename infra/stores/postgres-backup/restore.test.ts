@@ -101,6 +101,7 @@ const stack = (more: string) => {
     migration("2026-11-21T12:00:00Z", "api of a version that is not deployed"),
   ];
   return `${more}
+  get\\ deployments*) ;;
   get\\ deployment*) echo '${JSON.stringify(deployment)}' ;;
   get\\ jobs*) echo '${JSON.stringify({ items })}' ;;
   get\\ job*) echo '{"status": {"conditions": [{"type": "Complete", "status": "True"}]}}' ;;
@@ -130,6 +131,18 @@ test("KEDA is paused before API and worker stop, and goes on when both run again
     "scale deployment/worker --replicas=2",
     "scale deployment/api --replicas=2",
     goOn,
+  ]);
+});
+
+test("a gateway in pods of its own stops after the API, and begins again when the API has", async () => {
+  const { calls } = await restoreWith(stack("get\\ deployments*) echo deployment.apps/gateway ;;"));
+  expect(changes(calls)).toEqual([
+    "scale deployment/api --replicas=0",
+    "scale deployment/gateway --replicas=0",
+    "scale deployment/worker --replicas=0",
+    "scale deployment/worker --replicas=2",
+    "scale deployment/api --replicas=2",
+    "scale deployment/gateway --replicas=2",
   ]);
 });
 

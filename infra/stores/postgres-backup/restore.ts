@@ -137,11 +137,11 @@ function scale(name: string, replicas: number): void {
   else kubectl(["wait", "pods", `--selector=app.kubernetes.io/name=${name}`, "--for=delete", "--timeout=2m"]);
 }
 
-/** Those of the ScaledObjects `api` and `worker` that are there: with `autoscaler: keda`. */
+/** Those of the ScaledObjects `api`, `gateway` and `worker` that are there: with `autoscaler: keda`. */
 function scaledObjects(): string[] {
   if (!kubectl(["api-versions"]).split("\n").includes("keda.sh/v1alpha1")) return [];
   const { items } = get<{ items: { metadata: { name: string } }[] }>("scaledobjects.keda.sh");
-  return items.map(({ metadata }) => metadata.name).filter((name) => name === "api" || name === "worker");
+  return items.map(({ metadata }) => metadata.name).filter((name) => ["api", "gateway", "worker"].includes(name));
 }
 
 const paused = "autoscaling.keda.sh/paused";
@@ -173,12 +173,18 @@ async function restore(): Promise<void> {
   step("done. When all is well, drop what was replaced: see docs/backup.md");
 }
 
-/** From the stop of API and worker to their start. */
+/** Whether the gateway has pods of its own. */
+const hasGateway = () =>
+  kubectl(["get", "deployments", "--selector=app.kubernetes.io/name=gateway", "--output=name"]).trim() !== "";
+
+/** From the stop of API, gateway and worker to their start. */
 async function exchange(dump: string): Promise<void> {
   const before = { api: replicas("api"), worker: replicas("worker") };
+  const gateway = hasGateway() ? replicas("gateway") : 0;
   try {
     step("API and worker stop");
     scale("api", 0);
+    if (gateway > 0) scale("gateway", 0);
     scale("worker", 0);
     step("Postgres is restored");
     await restoreJob("run", dump);
@@ -191,6 +197,7 @@ async function exchange(dump: string): Promise<void> {
     await reconciled();
     step("the API opens");
     scale("api", before.api);
+    if (gateway > 0) scale("gateway", gateway);
   }
 }
 

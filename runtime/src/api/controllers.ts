@@ -1,4 +1,4 @@
-/** The controllers of /v1. */
+/** The controllers of /v1, by the plane that they are of. */
 import type { Type } from "@nestjs/common";
 import { ConnectionsController } from "./connectionsController.ts";
 import { DesktopController } from "./desktopController.ts";
@@ -16,8 +16,19 @@ import { TenantsController } from "./tenantsController.ts";
 import { UsageController } from "./usageController.ts";
 import { WebhooksController } from "./webhooksController.ts";
 
-export const controllers: Type[] = [
+/** What decides and remembers. */
+export const controlControllers: Type[] = [
   SessionsController,
+  DesktopController,
+  GrantsController,
+  ConnectionsController,
+  UsageController,
+  TenantsController,
+  WebhooksController,
+];
+
+/** What carries bytes between users and pods, or goes on for long. */
+export const dataControllers: Type[] = [
   EventsController,
   LogsController,
   ProcessesController,
@@ -26,10 +37,6 @@ export const controllers: Type[] = [
   FileLinksController,
   PortsController,
   SessionMetricsController,
-  DesktopController,
-  GrantsController,
-  ConnectionsController,
-  UsageController,
-  TenantsController,
-  WebhooksController,
 ];
+
+export const controllers: Type[] = [...controlControllers, ...dataControllers];

@@ -6,7 +6,7 @@ import { Agent, request as httpRequest } from "node:http";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { fakeCluster, listen, openApi } from "../testing/api.ts";
+import { fakeCluster, listen, openApi, openGateway } from "../testing/api.ts";
 import { buildBerthd, runsHere, startBerthd } from "../testing/berthd.ts";
 import { adminKey, keyOf, sha256, tenant } from "../testing/fixtures.ts";
 import { freePorts } from "../testing/ports.ts";
@@ -113,8 +113,9 @@ async function open(): Promise<void> {
     }),
     tenant("beta"),
   ];
-  const api = await openApi(settings, tenants, { podPort });
-  const origin = new URL(await listen(api));
+  // By a gateway of its own, so that what it forwards is put to the test too.
+  const api = await openApi({ ...settings, GATEWAY_URL: "http://127.0.0.1:1" }, tenants, { podPort });
+  const origin = new URL((await openGateway(api, await listen(api), { podPort })).origin);
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   onTestFinished(() => agent.destroy());
   send = (request) => exchange(origin, agent, request);

@@ -62,7 +62,7 @@ const storesVariables = {
 const DatabaseVariables = z.object(databaseVariables);
 const StoresVariables = z.object(storesVariables);
 
-/** Every variable, as the roles `api` and `worker` take them. */
+/** Every variable, as the roles `api`, `gateway` and `worker` take them. */
 export const Variables = z.object({
   ...storesVariables,
   /** Id of the key that signs: 1 for the file `token-key`, 2 for `token-key-2`, … Those of the others are taken. Default 1. */
@@ -71,10 +71,14 @@ export const Variables = z.object({
   HTTP_PORT: port(3000),
   /** Port that takes WebSocket upgrades only (API role). Default 3001. */
   WEBSOCKET_PORT: port(3001),
-  /** Port of the in-pod channel, for sessions only (API role). Default 3002. */
+  /** Port of the in-pod channel, for sessions only (API and gateway role). Default 3002. */
   SESSION_PORT: port(3002),
   /** The address at which sessions' pods reach that port. Default http://api.berth.svc.cluster.local:3002. */
   SESSION_URL: address.default("http://api.berth.svc.cluster.local:3002"),
+  /** Where the role `gateway` forwards what it doesn't serve itself. Default http://api.berth.svc.cluster.local. */
+  API_URL: address.default("http://api.berth.svc.cluster.local"),
+  /** Where the gateway is that is a process of its own. Default: none, and the role `api` is the gateway too. */
+  GATEWAY_URL: address.optional(),
   /** The tenants and the hashes of their keys; read again whenever it changes. Default /etc/berth/tenants/tenants.json. */
   TENANTS_FILE: text.default("/etc/berth/tenants/tenants.json"),
   /** Image of sessions that name none, with a desktop, best by digest. Required. */
@@ -157,7 +161,7 @@ export class ConfigError extends Error {
 
 type Environment = Record<string, string | undefined>;
 
-/** The configuration of the roles `api` and `worker`. Throws ConfigError with every fault. */
+/** The configuration of the roles `api`, `gateway` and `worker`. Throws ConfigError with every fault. */
 export function loadConfig(environment: Environment): Config {
   const signs = Number(environment.TOKEN_KEY_ID ?? firstKeyId) || firstKeyId;
   const keyFiles = new Set([keyFile(signs), ...keyFilesIn(environment.SECRETS_DIR ?? secretsFolder)]);

@@ -39,7 +39,7 @@ import {
 } from "./webSockets.ts";
 
 export const closeCodes = {
-  /** This API process ends: connect again. */
+  /** This process ends: connect again. */
   restart: restartCode,
   /** A viewer sent something that isn't the protocol. */
   notUnderstood: notUnderstoodCode,

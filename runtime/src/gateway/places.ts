@@ -1,5 +1,5 @@
 /**
- * How many WebSockets there may be at the same time, counted in Redis for all API processes together. A place is a lease that
+ * How many WebSockets there may be at the same time, counted in Redis for all processes together. A place is a lease that
  * its process renews, so those of a process that died are free after a minute. While Redis is away each process counts its
  * own; when Redis was emptied, the renewal counts them again.
  */

@@ -65,7 +65,7 @@ export interface WebSocketsOptions {
   logger: Logger;
 }
 
-/** The close code by which clients are told that this API process ends: connect again. */
+/** The close code by which clients are told that this process ends: connect again. */
 export const restartCode = 1012;
 
 /** The close code by which clients are told that they may not stay: their key or link has expired or was removed. */
@@ -137,6 +137,11 @@ export class WebSockets implements BeforeApplicationShutdown {
         });
       } else refuse(socket, error, problem);
     }
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return [...this.#gateways.values()].reduce((sum, { server }) => sum + server.clients.size, 0);
   }
 
   /** Tells every client to connect again, elsewhere, and ends those that don't listen. */

@@ -1,41 +1,35 @@
 /** What each role of the runtime consists of, and how it runs. */
 import "reflect-metadata";
 import { once } from "node:events";
-import { createServer } from "node:http";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
 import pRetry from "p-retry";
 import type { Logger } from "pino";
-import { connectionsLetGo, createHttp, servePage } from "../api/http/http.ts";
-import { problemBody } from "../api/http/problem.ts";
-import { capConnections, idleOptions, maxConnections } from "../api/http/sockets.ts";
-import { Streams } from "../api/http/streams.ts";
-import { createChannel } from "../channel/channel.ts";
-import { OwnerWait } from "../channel/ownerWait.ts";
+import { Peers } from "../api/access/peers.ts";
+import { createHttp, servePage } from "../api/http/http.ts";
 import { type Config, ConfigError, loadConfig, loadDatabaseConfig, loadStoresConfig } from "../config/config.ts";
-import { TenantsFile } from "../config/tenantsFile.ts";
+import { forwardCalls, forwardedRoute } from "../gateway/callForwarder.ts";
 import { PortGateway } from "../gateway/ports/portGateway.ts";
+import { UpgradeForwarder } from "../gateway/upgradeForwarder.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
-import { Claims } from "../queue/claims.ts";
 import { connectRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { connectDatabase, isDatabaseUnavailable } from "../store/database.ts";
 import { isTableInUse, migrate } from "../store/migrate.ts";
-import { SessionCommands } from "../store/sessionCommands.ts";
-import { SessionQueries } from "../store/sessionQueries.ts";
-import { Tasks } from "../store/tasks.ts";
-import { ownedOf } from "../store/warmSessions.ts";
 import { Health } from "../telemetry/health.ts";
 import { createLogger } from "../telemetry/logging.ts";
-import { Metrics } from "../telemetry/metrics.ts";
 import { startTracing, tracing } from "../telemetry/tracing.ts";
 import { within } from "../timing/within.ts";
 import { cleanUp } from "../worker/cleanUp.ts";
-import { apiModule, type Connections } from "./apiModule.ts";
+import { apiModule } from "./apiModule.ts";
+import type { Connections } from "./coreParts.ts";
+import { gatewayModule } from "./gatewayModule.ts";
+import { lettingGo, listenForPods, listenForUpgrades, takeUpgrades, type Upgrades } from "./servers.ts";
 import { endOnSignal, type Step } from "./shutdown.ts";
 import { workerModule } from "./workerModule.ts";
 
 const roles: Record<string, () => Promise<void>> = {
   api: runApi,
+  gateway: runGateway,
   worker: runWorker,
   migrate: runMigrations,
   cleanup: runCleanup,
@@ -43,62 +37,41 @@ const roles: Record<string, () => Promise<void>> = {
 
 async function runApi(): Promise<void> {
   const { config, connections, logger } = await prepare("api");
-  const app = await createHttp(apiModule(config, connections, logger), logger, config.TRUSTED_PROXIES);
+  const peers = new Peers(config.tokenKeys, config.TRUSTED_PROXIES);
+  const app = await createHttp(apiModule(config, connections, logger), logger, { peers });
   await servePage(app);
-  const webSockets = app.get(WebSockets);
-  const websockets = createServer(idleOptions(), (_request, response) => {
-    const problem = problemBody(426, "This port takes WebSocket upgrades only.");
-    response
-      .writeHead(426, { "content-type": "application/problem+json", upgrade: "websocket" })
-      .end(JSON.stringify(problem));
-  });
-  capConnections(websockets, maxConnections);
-  for (const server of [app.getHttpServer(), websockets]) {
-    server.on(
-      "upgrade",
-      (...[request, socket, head]: Parameters<WebSockets["upgrade"]>) => void webSockets.upgrade(request, socket, head),
-    );
-  }
-  await new Promise<void>((resolve, reject) => {
-    websockets.once("error", reject).listen(config.WEBSOCKET_PORT, "0.0.0.0", resolve);
-  });
-  const ports = app.get<PortGateway | null>(PortGateway);
+  const upgrades = app.get<Upgrades>(config.GATEWAY_URL === undefined ? WebSockets : UpgradeForwarder);
+  takeUpgrades(app.getHttpServer(), upgrades);
+  const websockets = await listenForUpgrades(config.WEBSOCKET_PORT, upgrades);
+  // Beside a gateway too, for pods that were started with this address.
+  const closeChannel = await listenForPods(app, config, connections.database, logger);
+  const ports = config.GATEWAY_URL === undefined ? app.get<PortGateway | null>(PortGateway) : null;
   await ports?.listen(config.SANDBOX_PORT);
-  const { database } = connections;
-  const owners = new OwnerWait((ids) => ownedOf(database, ids), logger);
-  const unlisten = app.get(Claims).listen((id) => owners.claimed(id));
-  const channel = createChannel({
-    tokenKeys: config.tokenKeys,
-    queries: app.get(SessionQueries),
-    tasks: app.get(Tasks),
-    commands: app.get(SessionCommands),
-    queue: app.get(SessionQueue),
-    owners,
-    tenants: app.get(TenantsFile),
-    metrics: app.get(Metrics),
-    logger,
-  });
-  await channel.listen({ port: config.SESSION_PORT, host: "0.0.0.0" });
   await serve(app, config, connections, logger, {
-    letGo: [
-      { name: "streams and WebSockets ended", run: () => Promise.all([endLong(app), ports?.end()]) },
-      {
-        name: "clients let go of their connections",
-        run: async () =>
-          logger.info({ connections: await connectionsLetGo(app.getHttpServer()) }, "connections that clients keep"),
-      },
-    ],
+    letGo: lettingGo(app, upgrades, ports, logger),
     closePorts: () => {
-      unlisten();
       websockets.close(); // waits for the WebSockets, which are closed after this
-      return Promise.all([channel.close(), ports?.close()]);
+      return Promise.all([closeChannel(), ports?.close()]);
     },
   });
 }
 
-/** Ends what goes on for long, so that its clients connect again, elsewhere, and its connections are not waited for. */
-const endLong = (app: NestFastifyApplication) =>
-  Promise.all([app.get(Streams), app.get(WebSockets)].map((all) => all.beforeApplicationShutdown()));
+async function runGateway(): Promise<void> {
+  const { config, connections, logger } = await prepare("gateway");
+  const peers = new Peers(config.tokenKeys, config.TRUSTED_PROXIES);
+  const routine = [forwardedRoute];
+  const app = await createHttp(gatewayModule(config, connections, logger), logger, { peers, routine });
+  forwardCalls(app.getHttpAdapter().getInstance(), { target: config.API_URL, peers, logger });
+  const upgrades = app.get(WebSockets);
+  takeUpgrades(app.getHttpServer(), upgrades);
+  const closeChannel = await listenForPods(app, config, connections.database, logger);
+  const ports = app.get<PortGateway | null>(PortGateway);
+  await ports?.listen(config.SANDBOX_PORT);
+  await serve(app, config, connections, logger, {
+    letGo: lettingGo(app, upgrades, ports, logger),
+    closePorts: () => Promise.all([closeChannel(), ports?.close()]),
+  });
+}
 
 async function runWorker(): Promise<void> {
   const { config, connections, logger } = await prepare("worker");

@@ -18,7 +18,7 @@ import { PodWatches } from "../worker/podWatches.ts";
 import { SessionWorker } from "../worker/sessionWorker.ts";
 import { Sweep } from "../worker/sweep.ts";
 import { WebhookSender } from "../worker/webhooks/webhookSender.ts";
-import type { Connections } from "./apiModule.ts";
+import type { Connections } from "./coreParts.ts";
 import { healthModule } from "./healthModule.ts";
 import { workerParts } from "./workerParts.ts";
 

@@ -7,6 +7,9 @@ import { redact } from "./redact.ts";
 import type { RequestTrace } from "./tracer.ts";
 import { tracing } from "./tracing.ts";
 
+/** Requests that another process has answered: it logs and counts them, this one only passed its answer on. */
+export const answeredElsewhere = new WeakSet<FastifyRequest>();
+
 /**
  * Adds the hooks to an instance of Fastify. Its answers name the request's id in `x-request-id`.
  * @param routine routes that programs call all the time: logged as `debug`, not traced, and counted only if they fail (5xx)
@@ -37,7 +40,7 @@ export function observeRequests(
   fastify.addHook("preValidation", (request, _reply, done) => within(request, done));
   fastify.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "none";
-    if (!routine.includes(route) || reply.statusCode >= 500) {
+    if (!routine.includes(route) || (reply.statusCode >= 500 && !answeredElsewhere.has(request))) {
       metrics.httpRequests.inc({ method: request.method, route, status: reply.statusCode });
       metrics.httpDuration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
     }

@@ -6,13 +6,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
 import type { InjectOptions } from "fastify";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
 import { onTestFinished } from "vitest";
+import { Peers } from "../api/access/peers.ts";
 import { createHttp } from "../api/http/http.ts";
 import type { Config } from "../config/config.ts";
 import type { Tenant } from "../domain/tenants.ts";
+import { forwardCalls, forwardedRoute } from "../gateway/callForwarder.ts";
+import { UpgradeForwarder } from "../gateway/upgradeForwarder.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
 import { connectRedis } from "../queue/redis.ts";
 import { apiModule } from "../roles/apiModule.ts";
+import { gatewayModule } from "../roles/gatewayModule.ts";
+import { takeUpgrades, type Upgrades } from "../roles/servers.ts";
 import type { Database } from "../store/database.ts";
 import { type Records, recordsOn } from "../store/records.ts";
 import {
@@ -31,6 +38,8 @@ export interface OpenApi {
   app: NestFastifyApplication;
   store: Records;
   database: Database;
+  config: Config;
+  redis: Redis;
 }
 
 /** Without a port. By default it knows the tenants acme and beta. */
@@ -42,25 +51,43 @@ export async function openApi(
   const { name, database } = await freshDatabase();
   const config = { ...storesConfig(name, tenantsFile(...tenants)), ...changes };
   const redis = changes.REDIS_PORT === undefined ? await emptyRedis() : connectRedis(config, silent);
+  const peers = new Peers(config.tokenKeys, config.TRUSTED_PROXIES);
   const module = apiModule(config, { database, redis }, silent, { patienceMs, podPort });
-  const app = await createHttp(module, silent, config.TRUSTED_PROXIES);
+  const app = await createHttp(module, silent, { peers });
   await app.init();
   onTestFinished(async () => {
     await app.close();
     redis.disconnect();
   });
-  return { app, database, store: recordsOn(database, cipher, { generation: 0 }) };
+  return { app, database, config, redis, store: recordsOn(database, cipher, { generation: 0 }) };
 }
 
 /** Has it listen on a port of this machine, WebSockets too; returns the address, e.g. http://127.0.0.1:1234. */
-export async function listen({ app }: OpenApi): Promise<string> {
-  app
-    .getHttpServer()
-    .on("upgrade", (...[request, socket, head]: Parameters<WebSockets["upgrade"]>) =>
-      app.get(WebSockets).upgrade(request, socket, head),
-    );
-  await app.listen(0, "127.0.0.1");
+export async function listen({ app, config }: Pick<OpenApi, "app" | "config">, port = 0): Promise<string> {
+  takeUpgrades(
+    app.getHttpServer(),
+    app.get<Upgrades>(config.GATEWAY_URL === undefined ? WebSockets : UpgradeForwarder),
+  );
+  await app.listen(port, "127.0.0.1");
   return originOf(app.getHttpServer());
+}
+
+/**
+ * A gateway of its own on the stores of the API, which it finds at `target`; listens until the test is over. `podPort`: of
+ * berthd's services in the pods; `port`: by default a free one.
+ */
+export async function openGateway(
+  { config: ofApi, database, redis }: Pick<OpenApi, "config" | "database" | "redis">,
+  target: string,
+  { podPort, logger = silent, port = 0 }: { podPort?: number; logger?: Logger; port?: number } = {},
+): Promise<{ app: NestFastifyApplication; origin: string }> {
+  const { GATEWAY_URL: _gateway, ...config } = ofApi;
+  const peers = new Peers(config.tokenKeys, config.TRUSTED_PROXIES);
+  const module = gatewayModule(config, { database, redis }, logger, { patienceMs, podPort });
+  const app = await createHttp(module, logger, { peers, routine: [forwardedRoute] });
+  forwardCalls(app.getHttpAdapter().getInstance(), { target, peers, logger });
+  onTestFinished(() => app.close());
+  return { app, origin: await listen({ app, config }, port) };
 }
 
 export const originOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -1,5 +1,5 @@
 /**
- * How often a key may call, counted in Redis for all API processes together. Redis is no judge of who may work: while it is
+ * How often a key may call, counted in Redis for all processes together. Redis is no judge of who may work: while it is
  * away, calls go through. Wrong keys don't: each process counts its own then, because a flood of them makes Redis late.
  *
  * The headers are those of the IETF's draft "RateLimit header fields for HTTP": `RateLimit-Policy: "key";q=600;w=60` says

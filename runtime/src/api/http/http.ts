@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import proxyAddr from "@fastify/proxy-addr";
 import fastifyStatic from "@fastify/static";
 import { type DynamicModule, StandardSchemaValidationPipe } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
@@ -15,6 +14,7 @@ import { nestLogger } from "../../telemetry/logging.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { observeRequests } from "../../telemetry/requests.ts";
 import type { CallerRequest } from "../access/caller.ts";
+import type { Peers } from "../access/peers.ts";
 import { assetsPath, noVncFolder, page, pageFolder } from "../page.ts";
 import { invalidInput, ProblemFilter, problemBody, sendProblem } from "./problem.ts";
 import { capConnections, closeWhenIdle, idleOptions, maxConnections } from "./sockets.ts";
@@ -23,15 +23,18 @@ import { takeBodies } from "./uploads.ts";
 /** Bytes of a request's body. */
 const bodyLimit = 64 * 1024;
 
-/** Builds the role's application around its module; it does not listen yet. X-Forwarded-For is believed of `trustProxy`. */
+/**
+ * Builds the role's application around its module; it does not listen yet.
+ * @param peers by whom it is known who calls. Default: by the connection
+ * @param routine routes that are not logged and counted as users' requests; see `observeRequests`
+ */
 export async function createHttp(
   module: DynamicModule,
   logger: Logger,
-  trustProxy: string[] = [],
+  { peers, routine = [] }: { peers?: Peers; routine?: string[] } = {},
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     bodyLimit,
-    trustProxy,
     genReqId: (request: { headers: Record<string, unknown> }) => requestId(request.headers["x-request-id"]),
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(error, request, reply, logger),
@@ -66,14 +69,17 @@ export async function createHttp(
   const fastify = adapter.getInstance<FastifyInstance>();
   capConnections(fastify.server, maxConnections);
   takeBodies(fastify);
-  // Whoever is no known caller holds no connection for long by one request. A proxy's connection is many clients'.
-  const isProxy = proxyAddr.compile(trustProxy);
-  fastify.addHook("onResponse", (request, _reply, done) => {
-    const { caller, socket } = request as CallerRequest;
-    if (caller === undefined && !isProxy(socket.remoteAddress ?? "", 0)) closeWhenIdle(socket);
+  fastify.addHook("onRequest", (request, _reply, done) => {
+    if (peers !== undefined) Object.defineProperty(request, "ip", { value: peers.addressOf(request.raw) });
     done();
   });
-  observeRequests(fastify, app.get(Metrics), logger);
+  // Whoever is no known caller holds no connection for long by one request. A proxy's connection is many clients'.
+  fastify.addHook("onResponse", (request, _reply, done) => {
+    const { caller, socket, raw } = request as CallerRequest;
+    if (caller === undefined && peers?.isShared(raw) !== true) closeWhenIdle(socket);
+    done();
+  });
+  observeRequests(fastify, app.get(Metrics), logger, routine);
   // So that clients let go of their connections before these are closed.
   const health = app.get(Health);
   fastify.addHook("preClose", async () => health.drain());

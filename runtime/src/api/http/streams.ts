@@ -9,7 +9,7 @@ import type { CallerRequest } from "../access/caller.ts";
 import type { Revocations } from "../access/revocations.ts";
 import { Problem } from "./problem.ts";
 
-/** Long answers that a tenant may have open at one API process. */
+/** Long answers that a tenant may have open at one process. */
 const perTenant = 100;
 
 export class Streams implements BeforeApplicationShutdown {
@@ -21,6 +21,11 @@ export class Streams implements BeforeApplicationShutdown {
     /** Default: nothing is listed. */
     private readonly connections?: Pick<OpenConnections, "add">,
   ) {}
+
+  /** How many are open. */
+  get size(): number {
+    return [...this.#open.values()].reduce((sum, controllers) => sum + controllers.size, 0);
+  }
 
   /**
    * The signal that ends the answer, at once where the process ends; its reason is a Problem where the caller may not stay.

@@ -1,0 +1,98 @@
+/** What a process that is called from outside listens on beside HTTP, and how that ends. */
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { Duplex } from "node:stream";
+import type { NestFastifyApplication } from "@nestjs/platform-fastify";
+import type { Logger } from "pino";
+import { connectionsLetGo } from "../api/http/http.ts";
+import { problemBody } from "../api/http/problem.ts";
+import { capConnections, idleOptions, maxConnections } from "../api/http/sockets.ts";
+import { Streams } from "../api/http/streams.ts";
+import { createChannel } from "../channel/channel.ts";
+import { OwnerWait } from "../channel/ownerWait.ts";
+import type { Config } from "../config/config.ts";
+import { TenantsFile } from "../config/tenantsFile.ts";
+import type { PortGateway } from "../gateway/ports/portGateway.ts";
+import { Claims } from "../queue/claims.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
+import type { Database } from "../store/database.ts";
+import { SessionCommands } from "../store/sessionCommands.ts";
+import { SessionQueries } from "../store/sessionQueries.ts";
+import { Tasks } from "../store/tasks.ts";
+import { ownedOf } from "../store/warmSessions.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import type { Step } from "./shutdown.ts";
+
+/** Whoever takes WebSockets: the gateway, or who passes them on to it. */
+export interface Upgrades {
+  /** Takes an HTTP server's upgrade event. Never throws. */
+  upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => unknown;
+  /** Ends them all. */
+  beforeApplicationShutdown: () => Promise<void>;
+}
+
+/** Has the server's WebSockets taken. */
+export function takeUpgrades(server: Server, upgrades: Upgrades): void {
+  server.on("upgrade", (request, socket, head) => void upgrades.upgrade(request, socket, head));
+}
+
+/** Listens on a port that takes WebSockets only. */
+export async function listenForUpgrades(port: number, upgrades: Upgrades): Promise<Server> {
+  const server = createServer(idleOptions(), (_request, response) => {
+    const problem = problemBody(426, "This port takes WebSocket upgrades only.");
+    response
+      .writeHead(426, { "content-type": "application/problem+json", upgrade: "websocket" })
+      .end(JSON.stringify(problem));
+  });
+  capConnections(server, maxConnections);
+  takeUpgrades(server, upgrades);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(port, "0.0.0.0", resolve);
+  });
+  return server;
+}
+
+/** Listens for what sessions' pods ask and tell; returns what closes the port. */
+export async function listenForPods(
+  app: NestFastifyApplication,
+  { tokenKeys, SESSION_PORT: port }: Pick<Config, "tokenKeys" | "SESSION_PORT">,
+  database: Database,
+  logger: Logger,
+): Promise<() => Promise<unknown>> {
+  const owners = new OwnerWait((ids) => ownedOf(database, ids), logger);
+  const unlisten = app.get(Claims).listen((id) => owners.claimed(id));
+  const channel = createChannel({
+    tokenKeys,
+    queries: app.get(SessionQueries),
+    tasks: app.get(Tasks),
+    commands: app.get(SessionCommands),
+    queue: app.get(SessionQueue),
+    owners,
+    tenants: app.get(TenantsFile),
+    metrics: app.get(Metrics),
+    logger,
+  });
+  await channel.listen({ port, host: "0.0.0.0" });
+  return () => {
+    unlisten();
+    return channel.close();
+  };
+}
+
+/** What is done before any port closes, so that clients connect again, elsewhere, and nobody's request is lost. */
+export const lettingGo = (
+  app: NestFastifyApplication,
+  upgrades: Upgrades,
+  ports: PortGateway | null,
+  logger: Logger,
+): Step[] => [
+  {
+    name: "streams and WebSockets ended",
+    run: () =>
+      Promise.all([...[app.get(Streams), upgrades].map((all) => all.beforeApplicationShutdown()), ports?.end()]),
+  },
+  {
+    name: "clients let go of their connections",
+    run: async () =>
+      logger.info({ connections: await connectionsLetGo(app.getHttpServer()) }, "connections that clients keep"),
+  },
+];

@@ -1,0 +1,208 @@
+/**
+ * A gateway in pods of its own: a restart of the API cuts no desktop, command or transfer. When the gateway itself is killed,
+ * commands run on and are attached to again, and an upload leaves no half file.
+ */
+import { once } from "node:events";
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { until } from "@berth/testing/until.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { apiUrl, call, keyOf, type Session } from "../berth.ts";
+import { deploy, type StackFile } from "../pulumi.ts";
+import { allowRefusals } from "../refusals.ts";
+import { inBerth, rolledOut } from "./platform.ts";
+import { type Component, podsOf, processOf } from "./processes.ts";
+import { end, running } from "./sessions.ts";
+import { Viewer } from "./viewer.ts";
+
+const minutes = 60_000;
+const acme = keyOf("acme");
+const authorization = { authorization: `Bearer ${acme}` };
+
+const cleanUp = new AsyncDisposableStack();
+let session: Session;
+let path = "";
+
+beforeAll(async () => {
+  const change = (file: StackFile) => {
+    file.config["berth:gateway"] = { autoscaling: { min: 1, max: 1 } };
+  };
+  await deploy(cleanUp, { change });
+  session = await running("acme");
+  cleanUp.defer(() => end("acme", session.id));
+  path = `/v1/sessions/${session.id}`;
+}, 8 * minutes);
+
+afterAll(() => cleanUp.disposeAsync(), 8 * minutes);
+
+const namesOf = async (name: Component) =>
+  (await inBerth(["get", "pods", `--selector=app.kubernetes.io/name=${name}`, "--output=name"])).trim().split("\n");
+
+/** Replaces the Deployment's pods, and waits until the old ones have ended. */
+async function restart(name: Component): Promise<void> {
+  const old = await namesOf(name);
+  await inBerth(["rollout", "restart", `deployment/${name}`]);
+  await rolledOut(`deployment/${name}`);
+  await until(
+    `the old pods of ${name} are gone`,
+    90,
+    () => namesOf(name),
+    (pods) => !pods.some((pod) => old.includes(pod)),
+  );
+}
+
+/** An upload that goes on, a block every 200 ms, until it is told to end; resolves with the answer's status. */
+function upload(file: string) {
+  const block = Buffer.alloc(256 * 1024, "x");
+  let sent = 0;
+  const sending: ClientRequest = request(new URL(`${path}/files?path=${file}`, apiUrl), {
+    method: "PUT",
+    agent: false,
+    headers: { ...authorization, "content-type": "application/octet-stream" },
+  });
+  const send = () => {
+    sending.write(block);
+    sent += block.length;
+  };
+  send();
+  const timer = setInterval(send, 200);
+  sending.on("close", () => clearInterval(timer));
+  const answer = once(sending, "response").then(([response]: IncomingMessage[]) => response?.statusCode);
+  answer.catch(() => {});
+  return {
+    answer,
+    sent: () => sent,
+    end: () => {
+      clearInterval(timer);
+      sending.end();
+    },
+  };
+}
+
+/** What a stream of Server-Sent Events has said so far. */
+function listen(to: string, headers: Record<string, string> = {}) {
+  let text = "";
+  let isOpen = true;
+  const ended = fetch(new URL(to, apiUrl), { headers: { ...authorization, ...headers } })
+    .then(async ({ body }) => {
+      for await (const chunk of body ?? []) text += Buffer.from(chunk).toString();
+    })
+    .catch(() => {})
+    .finally(() => {
+      isOpen = false;
+    });
+  return { ended, text: () => text, isOpen: () => isOpen };
+}
+
+interface OutputEvent {
+  position: number;
+  text: string;
+}
+
+/** The output that the events tell, each with the position after it. */
+const outputOf = (events: string): OutputEvent[] =>
+  events.split("\n\n").flatMap((event) => {
+    const [, position] = /^id: (\d+)$/m.exec(event) ?? [];
+    const [, data] = /^data: (.*)$/m.exec(event) ?? [];
+    const { text } = data === undefined ? {} : (JSON.parse(data) as { text?: string });
+    return position === undefined || text === undefined ? [] : [{ position: Number(position), text }];
+  });
+
+const sizeOf = async (file: string) => {
+  const answer = await call(acme, "GET", `${path}/files/info?path=${file}`);
+  return answer.status === 200 ? ((await answer.json()) as { size: number }).size : answer.status;
+};
+
+test(
+  "a restart of the API cuts no desktop, command, stream or upload",
+  async () => {
+    const viewer = await Viewer.open("acme", session.id);
+    cleanUp.defer(async () => viewer.leave());
+    const events = listen("/v1/events");
+    await until("the stream has begun", 30, () => events.text() !== "");
+    const waited = call(acme, "POST", `${path}/commands`, {
+      command: ["sh", "-c", "until [ -e go ]; do sleep 0.1; done; echo ended"],
+    });
+    const sending = upload("kept");
+
+    await restart("api");
+
+    const before = sending.sent();
+    await until("the upload goes on", 10, () => sending.sent() > before);
+    sending.end();
+    expect(await sending.answer).toBe(200);
+    expect(await sizeOf("kept")).toBe(sending.sent());
+    const made = await call(acme, "POST", `${path}/commands`, { command: ["touch", "go"] });
+    expect(made.status).toBe(200);
+    expect(await (await waited).json()).toMatchObject({ exitCode: 0, stdout: "ended\n" });
+    expect(events.isOpen()).toBe(true);
+    expect([viewer.codes, viewer.losses]).toEqual([[], []]);
+    viewer.leave();
+  },
+  8 * minutes,
+);
+
+test(
+  "when the gateway is killed, a command runs on and is attached to again, and an upload leaves no half file",
+  async () => {
+    const started = await call(acme, "POST", `${path}/processes`, {
+      command: ["sh", "-c", "n=0; until [ -e stop ]; do n=$((n+1)); echo $n; sleep 0.05; done"],
+    });
+    const { id } = (await started.json()) as { id: number };
+    const output = `${path}/processes/${id}/output`;
+    const first = listen(output);
+    const sending = upload("cut");
+    await until("both go on", 30, () => outputOf(first.text()).length > 10 && sending.sent() > 1_000_000);
+
+    using _ = allowRefusals("the gateway's only process is killed");
+    const pid = (await podsOf("gateway")).map(processOf)[0];
+    if (pid === undefined) throw new Error("the gateway has no process on this machine");
+    process.kill(pid, "SIGKILL");
+    await first.ended;
+    await expect(sending.answer).rejects.toThrow();
+    await until(
+      "the gateway serves",
+      60,
+      () => call(acme, "GET", `${path}/processes/${id}`).catch((error: Error) => error),
+      (answer) => answer instanceof Response && answer.status === 200,
+    );
+
+    const { position = 0 } = outputOf(first.text()).at(-1) ?? {};
+    const second = listen(output, { "last-event-id": String(position) });
+    await until("the output goes on", 30, () => outputOf(second.text()).length > 10);
+    await call(acme, "POST", `${path}/commands`, { command: ["touch", "stop"] });
+    await second.ended;
+    const lines = [first, second].flatMap(({ text }) => outputOf(text()).map((event) => event.text)).join("");
+    expect(lines).toBe(
+      lines
+        .trim()
+        .split("\n")
+        .map((_line, at) => `${at + 1}\n`)
+        .join(""),
+    );
+
+    expect(await sizeOf("cut")).toBe(404);
+    const names = await call(acme, "POST", `${path}/commands`, { command: ["ls", "-A"] });
+    expect(((await names.json()) as { stdout: string }).stdout.split("\n").sort().filter(Boolean)).toEqual(
+      expect.not.arrayContaining([expect.stringMatching(/cut/)]),
+    );
+    const again = upload("cut");
+    await until("some of it is sent", 30, () => again.sent() > 1_000_000);
+    again.end();
+    expect(await again.answer).toBe(200);
+    expect(await sizeOf("cut")).toBe(again.sent());
+  },
+  8 * minutes,
+);
+
+test(
+  "a gateway that is replaced tells its desktops to come again, and they do",
+  async () => {
+    const viewer = await Viewer.open("acme", session.id);
+    cleanUp.defer(async () => viewer.leave());
+    await restart("gateway");
+    await until("the viewer is back", 60, () => viewer.losses.length === 1 && viewer.isConnected);
+    expect(viewer.codes).toEqual([1012]);
+    viewer.leave();
+  },
+  8 * minutes,
+);
