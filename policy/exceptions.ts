@@ -31,12 +31,12 @@ export const exceptions: Exception[] = [
     object: "PersistentVolumeClaim prometheus-data",
     reason: "Metrics of some days: autoscalers and alerts need the last minutes only.",
   },
-  {
-    rule: "no-public-service",
-    object: "Service api",
+  ...["Service api", "Service gateway"].map((object) => ({
+    rule: "no-public-service" as const,
+    object,
     stack: "dev",
     reason: "The machine's own cluster has no ingress controller; its node ports are open on loopback only.",
-  },
+  })),
   ...thrownAway.map((object) => ({
     rule: "protected-data" as const,
     object,
