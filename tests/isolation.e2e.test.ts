@@ -129,7 +129,7 @@ const sessionCells = (): Cell[] => [
   { to: "API, for sessions", host: service("api"), port: 3002, expected: "open" },
   { to: "API, for users", host: service("api"), port: 80, expected: "timed out" },
   { to: "API, WebSockets", host: service("api"), port: 3001, expected: "timed out" },
-  { to: "API, sessions' ports", host: service("api"), port: 3003, expected: "timed out" },
+  { to: "API, sessions' ports", host: service("gateway"), port: 3003, expected: "timed out" },
   { to: "Postgres", host: service("postgres"), port: 5432, expected: "timed out" },
   { to: "Redis", host: service("redis"), port: 6379, expected: "timed out" },
   { to: "Prometheus", host: service("prometheus"), port: 9090, expected: "timed out" },
@@ -160,7 +160,7 @@ const strangerCells = (): Cell[] => [
 const freeCells = (): Cell[] =>
   sessionCells()
     .filter(({ to }) =>
-      /^(kube|node port|cloud metadata|DNS|port 53|API, for users|API, WebSockets|metrics adapter|allowed|denied)/.test(
+      /^(kube|node port|cloud metadata|DNS|port 53|API, for users|API, WebSockets|API, sessions' ports|metrics adapter|allowed|denied)/.test(
         to,
       ),
     )

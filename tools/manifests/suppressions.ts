@@ -69,14 +69,14 @@ export const suppressions: Suppression[] = [
   {
     tool: "kube-score",
     rule: "service-type",
-    object: /^Service berth\/api$/,
+    object: /^Service berth\/(api|gateway)$/,
     stack: "dev",
     reason: "The machine's own cluster has no ingress controller; its node ports are open on loopback only.",
   },
   {
     tool: "monokle",
     rule: "KBP114",
-    object: /^Service berth\/api$/,
+    object: /^Service berth\/(api|gateway)$/,
     stack: "dev",
     reason: "The node port, as above.",
   },

@@ -306,6 +306,7 @@ test("a tar archive goes up and comes down with folders, modes and symlinks, and
   expect(listed.filter(Boolean).sort()).toEqual(["link", "sub/", "sub/run.sh"]);
 
   const evil = execFileSync("tar", ["-P", "-C", from, "--transform", "s,sub,../../evil,", "-cf", "-", "sub"]);
+  expect((await ask("PUT", `/archive${at("to")}`)).json()).toEqual({ files: 0, bytes: 0 });
   await ask("PUT", `/archive${at("to")}`, { body: evil });
   expect(existsSync(join(berthd.workspace, "../evil"))).toBe(false);
   expect((await ask("PUT", `/archive${at("to")}`, { body: "no archive".repeat(100) })).json().errors[0]?.field).toBe(

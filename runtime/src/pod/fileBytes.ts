@@ -146,7 +146,7 @@ async function up(
   const answer = once(sent, "response").then(async ([response]) => {
     isAnswered = true; // it may be a refusal in the middle: nobody wants the rest
     for await (const part of partsOf(response as IncomingMessage, 0)) if (part.is === "message") return part.message;
-    throw new PodError("broken", "the answer has no message");
+    return new Uint8Array(); // a message whose fields are all zero has no bytes, so the reader gave none
   });
   const isTold = answer.then(
     () => {},
