@@ -1,9 +1,9 @@
 /** Links to one file of a session, to read or to write it, which whoever has one may use until it expires. */
 import { randomUUID } from "node:crypto";
-import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
 import { Credential } from "./credential.ts";
+import { sign, verify } from "./signedTokens.ts";
 
 const audience = "berth-file";
 const Claims = z.object({
@@ -32,7 +32,6 @@ export interface FileLink extends FilePermission {
 }
 
 export class FileLinks {
-  /** Signed with the token key itself, for an audience of its own. */
   constructor(private readonly keys: TokenKeys) {}
 
   /** `by` is the credential of the caller that the link is made for. */
@@ -43,30 +42,16 @@ export class FileLinks {
   ): Promise<{ link: string; id: string; expiresAt: Date }> {
     const issuedAt = Math.floor(Date.now() / 1000);
     const id = randomUUID();
-    const link = await new SignJWT({ tenant, path, access, by })
-      .setProtectedHeader({ alg: "HS256", kid: String(this.keys.current) })
-      .setSubject(sessionId)
-      .setAudience(audience)
-      .setJti(id)
-      .setIssuedAt(issuedAt)
-      .setExpirationTime(issuedAt + lifetimeSeconds)
-      .sign(this.keys.byKid(String(this.keys.current)));
-    return { link, id, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
+    const expiresAt = new Date((issuedAt + lifetimeSeconds) * 1000);
+    const claims = { tenant, path, access, by, iat: issuedAt };
+    return { link: await sign(this.keys, audience, { sessionId, id, expiresAt }, claims), id, expiresAt };
   }
 
   /** What the link allows, or undefined if it is not ours, has expired or is damaged. */
   async verify(link: string): Promise<FileLink | undefined> {
-    try {
-      const options = { algorithms: ["HS256"], audience, requiredClaims: ["exp"] };
-      const { payload, protectedHeader } = await jwtVerify(
-        link,
-        ({ kid }: { kid?: string }) => this.keys.byKid(kid),
-        options,
-      );
-      const { sub: sessionId, tenant, path, access, jti: id, by: credential } = Claims.parse(payload);
-      return { sessionId, tenant, path, access, id, noted: protectedHeader.kid !== undefined, credential };
-    } catch {
-      return undefined;
-    }
+    const verified = await verify(this.keys, audience, Claims, link);
+    if (verified === undefined) return undefined;
+    const { sub: sessionId, tenant, path, access, jti: id, by: credential } = verified.claims;
+    return { sessionId, tenant, path, access, id, noted: verified.namesKey, credential };
   }
 }

@@ -3,11 +3,11 @@
  * long as it is good: the browser's cookie after that, or a program's header.
  */
 import { randomUUID } from "node:crypto";
-import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
 import type { PortPlace } from "../../domain/sandboxUrl.ts";
 import { Credential } from "./credential.ts";
+import { sign, verify } from "./signedTokens.ts";
 
 const audiences = { ticket: "berth-port-link", token: "berth-port" } as const;
 const Claims = z.object({
@@ -33,7 +33,6 @@ export interface PortPermission extends PortPlace {
 }
 
 export class PortTokens {
-  /** Signed with the token key itself, for audiences of its own. */
   constructor(private readonly keys: TokenKeys) {}
 
   /** A new permission, from now on. */
@@ -48,26 +47,18 @@ export class PortTokens {
   }
 
   /** The permission as a text that is good until it expires. A token is sent with each request, so it has no path. */
-  sign(kind: keyof typeof audiences, { sessionId, port, id, tenant, path, credential, expiresAt }: PortPermission) {
-    return new SignJWT({ tenant, port, path: kind === "ticket" ? path : "/", by: credential })
-      .setProtectedHeader({ alg: "HS256", kid: String(this.keys.current) })
-      .setSubject(sessionId)
-      .setAudience(audiences[kind])
-      .setJti(id)
-      .setExpirationTime(expiresAt)
-      .sign(this.keys.byKid(String(this.keys.current)));
+  sign(kind: keyof typeof audiences, permission: PortPermission): Promise<string> {
+    const { port, tenant, path, credential } = permission;
+    const claims = { tenant, port, path: kind === "ticket" ? path : "/", by: credential };
+    return sign(this.keys, audiences[kind], permission, claims);
   }
 
   /** What the text permits at this port, or undefined if it is not ours, has expired, is damaged, or is for another port. */
   async verify(kind: keyof typeof audiences, text: string, place: PortPlace): Promise<PortPermission | undefined> {
-    try {
-      const options = { algorithms: ["HS256"], audience: audiences[kind], requiredClaims: ["exp"] };
-      const { payload } = await jwtVerify(text, ({ kid }: { kid?: string }) => this.keys.byKid(kid), options);
-      const { sub: sessionId, tenant, port, path, jti: id, exp, by: credential } = Claims.parse(payload);
-      if (sessionId !== place.sessionId || port !== place.port) return undefined;
-      return { id, sessionId, port, tenant, path, credential, expiresAt: new Date(exp * 1000) };
-    } catch {
-      return undefined;
-    }
+    const verified = await verify(this.keys, audiences[kind], Claims, text);
+    if (verified === undefined) return undefined;
+    const { sub: sessionId, tenant, port, path, jti: id, exp, by: credential } = verified.claims;
+    if (sessionId !== place.sessionId || port !== place.port) return undefined;
+    return { id, sessionId, port, tenant, path, credential, expiresAt: new Date(exp * 1000) };
   }
 }

@@ -1,9 +1,9 @@
 /** Desktop tickets: a short-lived permission to see one session's desktop, made to be put into a link. */
 import { createHash, randomUUID } from "node:crypto";
-import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
 import { Credential } from "./credential.ts";
+import { sign, verify } from "./signedTokens.ts";
 
 /** Seconds a ticket is good for unless something else is asked for. */
 export const defaultLifetimeSeconds = 300;
@@ -57,35 +57,18 @@ export class Tickets {
   ): Promise<{ ticket: string; id: string; expiresAt: Date }> {
     const issuedAt = Math.floor(Date.now() / 1000);
     const id = randomUUID();
-    const ticket = await new SignJWT({ tenant, mode, ...(mode === "interactive" && { by }) })
-      .setProtectedHeader({ alg: "HS256", kid: String(this.keys.current) })
-      .setSubject(sessionId)
-      .setAudience(audience)
-      .setJti(id)
-      .setIssuedAt(issuedAt)
-      .setExpirationTime(issuedAt + lifetimeSeconds)
-      .sign(this.keys.byKid(String(this.keys.current)));
-    return { ticket, id, expiresAt: new Date((issuedAt + lifetimeSeconds) * 1000) };
+    const expiresAt = new Date((issuedAt + lifetimeSeconds) * 1000);
+    const claims = { tenant, mode, ...(mode === "interactive" && { by }), iat: issuedAt };
+    return { ticket: await sign(this.keys, audience, { sessionId, id, expiresAt }, claims), id, expiresAt };
   }
 
   /** What the ticket allows, or undefined if it is not ours, has expired or is damaged. */
   async verify(ticket: string): Promise<Ticket | undefined> {
-    try {
-      const { payload, protectedHeader } = await jwtVerify(
-        ticket,
-        ({ kid }: { kid?: string }) => this.keys.byKid(kid),
-        {
-          algorithms: ["HS256"],
-          audience,
-          requiredClaims: ["exp"],
-        },
-      );
-      const { sub: sessionId, tenant, mode, exp, jti, by } = Claims.parse(payload);
-      const id = jti ?? createHash("sha256").update(ticket).digest("base64url");
-      const credential = by ?? { is: "link", tenant, expiresAt: exp * 1_000 };
-      return { sessionId, tenant, mode, id, noted: protectedHeader.kid !== undefined, credential };
-    } catch {
-      return undefined;
-    }
+    const verified = await verify(this.keys, audience, Claims, ticket);
+    if (verified === undefined) return undefined;
+    const { sub: sessionId, tenant, mode, exp, jti, by } = verified.claims;
+    const id = jti ?? createHash("sha256").update(ticket).digest("base64url");
+    const credential = by ?? { is: "link", tenant, expiresAt: exp * 1_000 };
+    return { sessionId, tenant, mode, id, noted: verified.namesKey, credential };
   }
 }
