@@ -1,14 +1,13 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ApiConfig, Autoscaler, GatewayConfig } from "../config/platform.ts";
-import { makeAutoscaler, podMetric, replicas, utilization } from "../kubernetes/autoscaler.ts";
+import { makeAutoscaler, podMetric, utilization } from "../kubernetes/autoscaler.ts";
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import { scaledUtilization } from "../kubernetes/request-scale.ts";
-import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { askPrometheus, requestsPerSecond } from "../monitoring/queries.ts";
 import { sandboxPorts } from "./gateway.ts";
-import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
+import { probes, type RuntimeArgs, runtimeDeployment } from "./pod.ts";
 
 type ServicePort = k8s.types.input.core.v1.ServicePort;
 
@@ -83,33 +82,19 @@ export class Api extends pulumi.ComponentResource {
       // Pods that were started before there was the Service `gateway` know this one.
       session,
     ];
+    const pod = {
+      account: account.metadata.name,
+      // For the logs of sessions.
+      withToken: isGateway,
+      // The preStop pause, 25 s for open requests, and a margin.
+      gracePeriodSeconds: 40,
+      ports: { http: 3000, websocket: 3001, session: 3002, ...(isGateway ? sandbox : {}) },
+      probes: probes(args.readinessFailures),
+      // Time for every node to stop sending, before the process closes its ports.
+      lifecycle: { preStop: { sleep: { seconds: 5 } } },
+    };
     const deploy = (dependsOn: pulumi.Resource[]) =>
-      new k8s.apps.v1.Deployment(
-        name,
-        {
-          metadata,
-          spec: {
-            ...replicas(autoscaler, autoscaling),
-            // Never fewer pods than there were.
-            strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-            selector: { matchLabels: selector("api") },
-            template: runtimePod("api", args, {
-              resources: args.resources,
-              placement: "spread",
-              account: account.metadata.name,
-              // For the logs of sessions.
-              withToken: isGateway,
-              // The preStop pause, 25 s for open requests, and a margin.
-              gracePeriodSeconds: 40,
-              ports: { http: 3000, websocket: 3001, session: 3002, ...(isGateway ? sandbox : {}) },
-              probes: probes(args.readinessFailures),
-              // Time for every node to stop sending, before the process closes its ports.
-              lifecycle: { preStop: { sleep: { seconds: 5 } } },
-            }),
-          },
-        },
-        { parent: this, dependsOn, ...rolloutTimeout(platform.rolloutSeconds) },
-      );
+      runtimeDeployment(name, "api", args, pod, { parent: this, dependsOn });
     // In the order in which whoever becomes the gateway is there before it is led to, whoever was it is led away from before
     // it goes, and a node port is given up by the one Service before the other takes it.
     let deployment: k8s.apps.v1.Deployment;

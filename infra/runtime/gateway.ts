@@ -1,13 +1,12 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Autoscaler, GatewayConfig } from "../config/platform.ts";
-import { makeAutoscaler, podMetric, replicas, utilization } from "../kubernetes/autoscaler.ts";
+import { makeAutoscaler, podMetric, utilization } from "../kubernetes/autoscaler.ts";
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
 import { scaledUtilization } from "../kubernetes/request-scale.ts";
-import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { askPrometheus, openConnections } from "../monitoring/queries.ts";
-import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
+import { probes, type RuntimeArgs, runtimeDeployment } from "./pod.ts";
 
 /** The part `gateway` of the config has the defaults. */
 export type GatewayArgs = RuntimeArgs & GatewayConfig & { autoscaler: Autoscaler; sandboxUrl: string | null };
@@ -31,29 +30,16 @@ export class Gateway extends pulumi.ComponentResource {
       { metadata: { ...metadata, name: gatewayServiceAccount }, automountServiceAccountToken: false },
       parent,
     );
-    const deployment = new k8s.apps.v1.Deployment(
-      name,
-      {
-        metadata,
-        spec: {
-          ...replicas(autoscaler, autoscaling),
-          strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-          selector: { matchLabels: selector("gateway") },
-          template: runtimePod("gateway", args, {
-            resources: args.resources,
-            placement: "spread",
-            account: account.metadata.name,
-            // The preStop pause, 25 s in which clients are sent to another pod and requests end, and a margin.
-            gracePeriodSeconds: 40,
-            ports: { http: 3000, session: 3002, ...sandboxPorts(args.sandboxUrl) },
-            probes: probes(),
-            // Time for every node to stop sending, so that whoever is told to come again comes to another pod.
-            lifecycle: { preStop: { sleep: { seconds: 5 } } },
-          }),
-        },
-      },
-      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
-    );
+    const pod = {
+      account: account.metadata.name,
+      // The preStop pause, 25 s in which clients are sent to another pod and requests end, and a margin.
+      gracePeriodSeconds: 40,
+      ports: { http: 3000, session: 3002, ...sandboxPorts(args.sandboxUrl) },
+      probes: probes(),
+      // Time for every node to stop sending, so that whoever is told to come again comes to another pod.
+      lifecycle: { preStop: { sleep: { seconds: 5 } } },
+    };
+    const deployment = runtimeDeployment(name, "gateway", args, pod, parent);
     const loads = [
       utilization("cpu", scaledUtilization(autoscaling.cpu, platform.pods.requestScale)),
       podMetric("berth_open_connections", autoscaling.connections, askPrometheus(platform.namespace, openConnections)),

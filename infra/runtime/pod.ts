@@ -1,8 +1,12 @@
-import type { types } from "@pulumi/kubernetes";
+import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
+import type { Autoscaler } from "../config/platform.ts";
 import type { ResourcesConfig } from "../config/resources.ts";
+import { replicas } from "../kubernetes/autoscaler.ts";
+import { labels, selector } from "../kubernetes/labels.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import { type ConfinedContainer, type ConfinedPodArgs, confinedPod, type PodTemplate, tmp } from "../kubernetes/pod.ts";
+import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
 
 export type Role = "api" | "gateway" | "worker" | "migrate" | "cleanup";
@@ -50,7 +54,7 @@ export function runtimePod(
   { platform, image, settings }: RuntimeArgs,
   { resources = jobResources, ports, lifecycle, probes, ...pod }: RolePod,
 ): PodTemplate {
-  const file = (name: string, path: string, volume: Omit<types.input.core.v1.Volume, "name">) => ({
+  const file = (name: string, path: string, volume: Omit<k8s.types.input.core.v1.Volume, "name">) => ({
     name,
     path,
     readOnly: true,
@@ -81,4 +85,35 @@ export function runtimePod(
       tmp("64Mi"),
     ],
   });
+}
+
+/** What a role that serves needs beside what its pods do. */
+export interface DeploymentArgs extends RuntimeArgs {
+  resources: ResourcesConfig;
+  autoscaler: Autoscaler;
+  autoscaling: Parameters<typeof replicas>[1];
+}
+
+/** The Deployment of a role that serves: pods away from each other, and never fewer in a rollout than there were. */
+export function runtimeDeployment(
+  name: string,
+  role: "api" | "gateway" | "worker",
+  args: DeploymentArgs,
+  pod: Omit<RolePod, "resources" | "placement">,
+  opts: pulumi.CustomResourceOptions,
+): k8s.apps.v1.Deployment {
+  const { platform, resources, autoscaler, autoscaling } = args;
+  return new k8s.apps.v1.Deployment(
+    name,
+    {
+      metadata: { name, namespace: platform.namespace, labels: labels(role) },
+      spec: {
+        ...replicas(autoscaler, autoscaling),
+        strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+        selector: { matchLabels: selector(role) },
+        template: runtimePod(role, args, { resources, placement: "spread", ...pod }),
+      },
+    },
+    { ...opts, ...rolloutTimeout(platform.rolloutSeconds) },
+  );
 }

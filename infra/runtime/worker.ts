@@ -1,12 +1,11 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Autoscaler, WorkerConfig } from "../config/platform.ts";
-import { makeAutoscaler, replicas, sharedMetric } from "../kubernetes/autoscaler.ts";
+import { makeAutoscaler, sharedMetric } from "../kubernetes/autoscaler.ts";
 import { disruptionBudget } from "../kubernetes/disruption-budget.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { askPrometheus, waitingJobs } from "../monitoring/queries.ts";
-import { probes, type RuntimeArgs, runtimePod } from "./pod.ts";
+import { probes, type RuntimeArgs, runtimeDeployment } from "./pod.ts";
 
 /** The part `worker` of the config has the defaults. */
 export type WorkerArgs = RuntimeArgs & WorkerConfig & { autoscaler: Autoscaler };
@@ -39,29 +38,16 @@ export class Worker extends pulumi.ComponentResource {
       },
       parent,
     );
-    const deployment = new k8s.apps.v1.Deployment(
-      name,
-      {
-        metadata,
-        spec: {
-          ...replicas(autoscaler, autoscaling),
-          strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-          selector: { matchLabels: selector("worker") },
-          template: runtimePod("worker", args, {
-            resources: args.resources,
-            placement: "spread",
-            account: account.metadata.name,
-            // The preStop pause, 25 s for the jobs of this process, and a margin.
-            gracePeriodSeconds: 35,
-            ports: { http: 3000 },
-            probes: probes(),
-            // Its metrics are read once more before it goes.
-            lifecycle: { preStop: { sleep: { seconds: 2 } } },
-          }),
-        },
-      },
-      { parent: this, dependsOn: [binding], ...rolloutTimeout(platform.rolloutSeconds) },
-    );
+    const pod = {
+      account: account.metadata.name,
+      // The preStop pause, 25 s for the jobs of this process, and a margin.
+      gracePeriodSeconds: 35,
+      ports: { http: 3000 },
+      probes: probes(),
+      // Its metrics are read once more before it goes.
+      lifecycle: { preStop: { sleep: { seconds: 2 } } },
+    };
+    const deployment = runtimeDeployment(name, "worker", args, pod, { parent: this, dependsOn: [binding] });
     const loads = [
       sharedMetric(
         "bullmq_waiting_jobs",
