@@ -7,17 +7,17 @@ const files = (suffix: (typeof suffixes)[number]) =>
   `{images,infra,local,runtime/src,tests,tools}/**/*.${suffix}.test.ts`;
 
 interface Limits {
-  /** Milliseconds for a test that hangs: one that passes on a quiet machine takes a small part of them. */
-  timeout: number;
+  /** Milliseconds for a test that hangs. Default: 10 minutes, of which a test that passes takes a small part. */
+  timeout?: number;
   /** Files at the same time. 1 where files share what they work on. */
   workers: number;
 }
 
-const limits = ({ timeout, workers }: Limits) => ({
+const limits = ({ timeout = 600_000, workers }: Limits) => ({
   testTimeout: timeout,
   hookTimeout: timeout,
   maxWorkers: workers,
-  expect: { poll: { timeout: 30_000 } },
+  expect: { poll: { timeout: 120_000 } },
 });
 
 const project = (name: (typeof suffixes)[number], wanted: Limits, more: object = {}) => ({
@@ -46,16 +46,17 @@ export default defineConfig({
           include: ["{images,infra,policy,local,machine,runtime/src,testing,tests,tools}/**/*.test.ts"],
           exclude: suffixes.map(files),
           // Vitest would leave one of two cores to itself.
-          ...limits({ timeout: 30_000, workers: 2 }),
+          ...limits({ workers: 2 }),
           sequence: { groupOrder: 0 },
         },
       },
-      project("manifests", { timeout: 600_000, workers: 1 }),
-      project("stores", { timeout: 60_000, workers: 2 }, withStores),
-      project("cluster", { timeout: 180_000, workers: 2 }, withStores),
-      project("stack", { timeout: 180_000, workers: 1 }),
-      project("e2e", { timeout: 180_000, workers: 1 }),
-      project("proof", { timeout: 600_000, workers: 1 }),
+      // The tests may build Pulumi first.
+      project("manifests", { timeout: 1_800_000, workers: 1 }),
+      project("stores", { workers: 2 }, withStores),
+      project("cluster", { timeout: 1_200_000, workers: 2 }, withStores),
+      project("stack", { timeout: 1_200_000, workers: 1 }),
+      project("e2e", { workers: 1 }),
+      project("proof", { workers: 1 }),
     ],
   },
 });

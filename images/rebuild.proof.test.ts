@@ -1,6 +1,6 @@
 /**
- * What makes another image, by the Docker plugin that Pulumi uses here: the official one where it is installed, else the
- * stand-in. Nothing is built: `pulumi preview` compares checkouts with the deployed stack `dev`, which is this one's.
+ * Tests which changes of the checkout make a new image. `pulumi preview` compares checkouts with the deployed stack `dev`, with
+ * the official Docker plugin if it is installed, or else with Berth's replacement. No image is built.
  */
 import { appendFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ async function rebuilt(checkout: string): Promise<string[]> {
   return images.filter(({ op }) => op !== "same").map(({ urn }) => urn.split("::").at(-1) ?? "");
 }
 
-test("a clone of other dates makes no image, and what a Dockerfile copies makes its image alone", async () => {
+test("a clone with other file dates makes no new image, and a change of a copied file makes only its image new", async () => {
   const clone = await copyOfCheckout();
   onTestFinished(() => rm(clone, { recursive: true }));
   const at = (file: string) => join(clone, file);
@@ -34,8 +34,8 @@ test("a clone of other dates makes no image, and what a Dockerfile copies makes 
   expect(await rebuilt(clone)).toEqual([]);
 
   await appendFile(at("images/agent/files/usr/local/bin/berth-terminal"), "# one line\n");
-  expect(await rebuilt(clone)).toEqual(["agent-image"]);
+  expect(await rebuilt(clone)).toEqual(["images-agent"]);
 
   await appendFile(at("runtime/src/main.ts"), "// one line\n");
-  expect((await rebuilt(clone)).sort()).toEqual(["agent-image", "api-image"]);
+  expect((await rebuilt(clone)).sort()).toEqual(["images-agent", "images-api"]);
 });

@@ -1,6 +1,6 @@
 /**
- * What makes another image: the program's images as Pulumi would compare them, before and after a change of the checkout.
- * The stand-in for Pulumi's Docker plugin compares; rebuild.proof.test.ts asks the plugin that is in use.
+ * Tests which changes of the checkout make a new image. Berth's stand-in for Pulumi's Docker plugin compares the images' inputs
+ * before and after a change. rebuild.proof.test.ts does the same with the installed plugin.
  */
 import { appendFile, chmod, mkdir, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -11,8 +11,7 @@ import { type Props, secret } from "../local/air-gapped/plugins/protocol/values.
 import { root } from "../machine/machine.ts";
 import { copyOfCheckout } from "../tests/checkout.ts";
 
-// The program loads all of Pulumi, which takes its time on a busy machine.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+// A long timeout, because the program loads all of Pulumi, which is slow on a busy machine.
 
 let deployed: RecordedResource[];
 
@@ -23,7 +22,7 @@ beforeAll(async () => {
 
 const image = imageResource("unix:///no/daemon/is/asked");
 
-/** The inputs of the images by name, as Pulumi keeps them. The program names the checkout from its own folder. */
+/** The inputs of the images, by name, as Pulumi stores them. Paths in the inputs are relative to the program's folder. */
 async function inputsIn(checkout: string, resources: RecordedResource[]): Promise<Map<string, Props>> {
   const before = process.cwd();
   process.chdir(join(checkout, "infra"));
@@ -37,13 +36,16 @@ async function inputsIn(checkout: string, resources: RecordedResource[]): Promis
   }
 }
 
-/** The stack's resources. The program runs on import. */
+/** The stack's resources. The program runs when it is imported. */
 async function program(baseDigest = digestOf): Promise<RecordedResource[]> {
   vi.resetModules();
   return await recordStack("dev", {}, baseDigest);
 }
 
-/** The images that are built anew where `before` is deployed. */
+/**
+ * The names of the images that `pulumi up` would build again. `before`: the inputs of the images that are deployed. `after`: the
+ * inputs of the images in the changed checkout.
+ */
 async function rebuilt(before: Map<string, Props>, after: Map<string, Props>): Promise<string[]> {
   const names: string[] = [];
   for (const [name, inputs] of after) {
@@ -53,7 +55,7 @@ async function rebuilt(before: Map<string, Props>, after: Map<string, Props>): P
   return names;
 }
 
-/** A copy of the checkout, and how to change it. */
+/** A copy of the checkout, and functions to change it. */
 async function openClone() {
   const clone = await copyOfCheckout();
   onTestFinished(() => rm(clone, { recursive: true }));
@@ -64,7 +66,7 @@ async function openClone() {
   return { clone, write, append: (file: string, text: string) => appendFile(join(clone, file), text) };
 }
 
-test("another clone with other dates, and with other files that no Dockerfile copies, makes no image", async () => {
+test("another clone with other file dates, and new files that no Dockerfile copies, make no new image", async () => {
   const { clone, write, append } = await openClone();
   for (const file of ["runtime/src/main.ts", "images/agent/files/usr/local/bin/berth-terminal", "package-lock.json"])
     await utimes(join(clone, file), 0, 0);
@@ -83,25 +85,25 @@ test("another clone with other dates, and with other files that no Dockerfile co
   ])
     await write(file, "");
   const before = await inputsIn(root, deployed);
-  expect([...before.keys()]).toEqual(["agent-image", "api-image", "berthd-image"]);
+  expect([...before.keys()]).toEqual(["images-agent", "images-api", "images-berthd"]);
   expect(await rebuilt(before, await inputsIn(clone, deployed))).toEqual([]);
 });
 
-test("what a Dockerfile copies makes the images that have it and no other", async () => {
+test("a change of a file makes exactly those images new whose Dockerfiles copy the file", async () => {
   const { clone, write, append } = await openClone();
   let before = await inputsIn(clone, deployed);
   const changes = [
-    ["api-image", () => append("runtime/src/main.ts", "// one line\n")],
-    ["api-image", () => write("runtime/src/new.ts", "")],
-    ["api-image", () => append("package-lock.json", "\n")],
-    ["api-image", () => append("images/api/Dockerfile", "# one line\n")],
-    ["agent-image", () => append("images/agent/files/usr/local/bin/berth-terminal", "# one line\n")],
-    ["agent-image", () => chmod(join(clone, "images/agent/files/etc/berth/terminal.xresources"), 0o755)],
-    ["agent-image", () => rm(join(clone, "images/agent/files/etc/xdg/openbox/menu.xml"))],
-    ["agent-image", () => append("images/agent/Dockerfile", "# one line\n")],
-    ["berthd-image", () => append("images/berthd/Dockerfile", "# one line\n")],
-    ["agent-image berthd-image", () => append("images/berthd/main.go", "// one line\n")],
-    ["agent-image berthd-image", () => append("images/berthd/internal/vnc/proxy.go", "// one line\n")],
+    ["images-api", () => append("runtime/src/main.ts", "// one line\n")],
+    ["images-api", () => write("runtime/src/new.ts", "")],
+    ["images-api", () => append("package-lock.json", "\n")],
+    ["images-api", () => append("images/api/Dockerfile", "# one line\n")],
+    ["images-agent", () => append("images/agent/files/usr/local/bin/berth-terminal", "# one line\n")],
+    ["images-agent", () => chmod(join(clone, "images/agent/files/etc/berth/terminal.xresources"), 0o755)],
+    ["images-agent", () => rm(join(clone, "images/agent/files/etc/xdg/openbox/menu.xml"))],
+    ["images-agent", () => append("images/agent/Dockerfile", "# one line\n")],
+    ["images-berthd", () => append("images/berthd/Dockerfile", "# one line\n")],
+    ["images-agent images-berthd", () => append("images/berthd/main.go", "// one line\n")],
+    ["images-agent images-berthd", () => append("images/berthd/internal/vnc/proxy.go", "// one line\n")],
   ] as const;
   for (const [names, change] of changes) {
     await change();
@@ -112,12 +114,12 @@ test("what a Dockerfile copies makes the images that have it and no other", asyn
 });
 
 test.each([
-  ["docker.io/library/node:24-bookworm-slim", ["api-image"]],
-  ["gcr.io/distroless/nodejs24-debian13:nonroot", ["api-image"]],
-  ["docker.io/library/debian:bookworm-slim", ["agent-image"]],
-  ["docker.io/library/golang:1.26.8-bookworm", ["agent-image", "berthd-image"]],
+  ["docker.io/library/node:24-bookworm-slim", ["images-api"]],
+  ["gcr.io/distroless/nodejs24-debian13:nonroot", ["images-api"]],
+  ["docker.io/library/debian:bookworm-slim", ["images-agent"]],
+  ["docker.io/library/golang:1.26.8-bookworm", ["images-agent", "images-berthd"]],
   ["docker.io/library/postgres:15-bookworm", []],
-])("another digest of %s under the same tag makes %j", async (base, images) => {
+])("a new digest of %s under the same tag makes these images new: %j", async (base, images) => {
   const pushed = (name: string) => digestOf(name.endsWith(`/${base}`) ? `${name}, pushed again` : name);
   const after = await program(pushed);
   expect(after).not.toEqual(deployed);

@@ -1,4 +1,7 @@
-/** The same commit, built twice with every command run anew and from clones of different dates: what is the same, and what is not. */
+/**
+ * Tests that two builds of a commit give the same files. The builds use clones with different file dates, and run every command
+ * again.
+ */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,24 +14,25 @@ import { copyOfCheckout } from "../tests/checkout.ts";
 
 const { registry } = machine;
 
-// Two builds, each of which installs all packages.
+// A long timeout, because each of the two builds installs all packages.
 vi.setConfig({ testTimeout: 900_000 });
 
-/** The config that containers get, and every file with its mode, owner and the digest of its content; no dates. */
+/** An image's config, and every file with its mode, owner and the digest of its content, but without dates. */
 interface Contents {
   config: unknown;
   files: string[];
 }
 
 /**
- * Builds the image from a clone whose files are of this date.
- * @param change of the Dockerfile
+ * Builds the image from a clone whose files all have this date.
+ * @param change changes the Dockerfile
  */
 async function build(image: string, date: string, change = (dockerfile: string) => dockerfile): Promise<Contents> {
   const clone = await copyOfCheckout();
   try {
     const file = join(clone, "images", image, "Dockerfile");
-    // Not `--no-cache`: that empties the mounted caches too, and so the lists of packages that both builds are to use.
+    // A random command in every RUN disables the layer cache. `--no-cache` would also empty the mounted caches with the package
+    // lists, which both builds must share.
     const anew = (await readFile(file, "utf8")).replace(/^RUN (?:--\S+\s+(?:\\\n\s+)?)*/gm, `$&: ${randomUUID()}; `);
     await writeFile(file, change(anew));
     await execa("find", [clone, "-exec", "touch", "--no-dereference", `--date=${date}`, "{}", "+"]);
@@ -39,7 +43,7 @@ async function build(image: string, date: string, change = (dockerfile: string) 
     ]);
     const id = await docker(["build", "--quiet", "--network=host", ...stdout.split("\n"), "--file", file, clone]);
     onTestFinished(async () => {
-      await docker(["image", "rm", "--force", id]); // the other build may have made the same image
+      await docker(["image", "rm", "--force", id]); // the other build may have the same image
     });
     return { config: JSON.parse(await docker(["inspect", "--format={{json .Config}}", id])), files: await filesOf(id) };
   } finally {
@@ -71,9 +75,9 @@ test.each([
   ["api", 10_000],
   ["agent", 5_000],
   ["berthd", 0],
-])("%s: the same configuration and the same files", async (image, files) => {
+])("two builds of the image %s have the same config and the same files", async (image, files) => {
   const one = await build(image, "2024-02-03");
-  // The lists of packages stay in the build's cache: Debian's mirrors may have others minutes later.
+  // The second build uses the cached package lists, because Debian's mirrors may have new packages minutes later.
   const other = await build(image, "2025-06-07", (dockerfile) => dockerfile.replace("apt-get update -q && ", ""));
   expect(one.files.length).toBeGreaterThan(files);
   const same = new Set(one.files);

@@ -1,10 +1,10 @@
 #!/bin/sh
-# What goes with a pushed image: sh images/supply-chain.sh sbom|scan|sign IMAGE@sha256:…
+# Supply-chain steps for a pushed image. Usage: sh images/supply-chain.sh sbom|scan|sign IMAGE@sha256:…
 #
-#   sbom   its list of packages as SPDX, in sbom/, by syft
-#   scan   fails on a known hole of high or critical severity that has a fix, by trivy
-#   sign   signs it, and its list if there is one, by cosign: without a key in a workflow with `id-token: write`, elsewhere by
-#          your login in a browser, or by the key that COSIGN_KEY names
+#   sbom   writes the image's list of packages (SBOM, in SPDX format) to the folder sbom/, with syft
+#   scan   fails if the image has a CVE of high or critical severity for which a fix exists, with trivy
+#   sign   signs the image, and attaches its SBOM if there is one, with cosign. COSIGN_KEY names the key. Without a key, cosign
+#          uses the workflow's identity (`id-token: write`) or your login in a browser.
 set -eu
 
 fail() {
@@ -19,7 +19,7 @@ need() {
 image=${2:-}
 case "$image" in
 *@sha256:*) ;;
-*) fail "usage: supply-chain.sh sbom|scan|sign IMAGE@sha256:… (a tag may be another image tomorrow)" ;;
+*) fail "usage: supply-chain.sh sbom|scan|sign IMAGE@sha256:… (a digest is required, because a tag may change)" ;;
 esac
 name=${image%@*}
 name=${name##*/}
@@ -40,5 +40,5 @@ sign)
   cosign sign --yes ${COSIGN_KEY:+--key "$COSIGN_KEY"} "$image"
   [ ! -e "$sbom" ] || cosign attest --yes ${COSIGN_KEY:+--key "$COSIGN_KEY"} --type spdxjson --predicate "$sbom" "$image"
   ;;
-*) fail "'$1' is none of sbom, scan, sign" ;;
+*) fail "'$1' is unknown; use sbom, scan or sign" ;;
 esac

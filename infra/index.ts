@@ -1,14 +1,17 @@
-/** The program: config → components → outputs. */
+/** The Pulumi program: it reads the config, makes the components, and exports the outputs. */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { connectionsPerPod } from "./config/connections.ts";
 import { secondsOf } from "./config/duration.ts";
+import { placements } from "./config/placement.ts";
 import { stackConfig } from "./config/stack.ts";
-import { baseImages, dockerProvider } from "./images/base-images.ts";
+import { baseImages, dockerProvider } from "./images/base-images/base-images.ts";
 import { Images } from "./images/images.ts";
 import { ImagePuller } from "./images/puller.ts";
 import { Ingress } from "./ingress/ingress.ts";
+import { clusterAccess, providerOf, refuseOtherCluster } from "./kubernetes/access.ts";
 import { apiEndpoints } from "./kubernetes/api-endpoints.ts";
+import { withFormerName } from "./kubernetes/former-names.ts";
 import { Generations } from "./kubernetes/generations.ts";
 import { stackLabels } from "./kubernetes/labels.ts";
 import type { PlatformContext } from "./kubernetes/platform-context.ts";
@@ -25,25 +28,32 @@ import { Settings } from "./runtime/settings.ts";
 import { Worker } from "./runtime/worker.ts";
 import { makeStores } from "./stores/stores.ts";
 import { Admin } from "./tenants/admin.ts";
+import { refuseTooMany } from "./tenants/capacity.ts";
 import { refuseVanished } from "./tenants/removal.ts";
 import { makeTenants } from "./tenants/tenants.ts";
 
 const config = stackConfig();
+refuseTooMany(config);
 await refuseVanished(config.tenants);
-await refuseConflicts(config);
+const access = await clusterAccess(config);
+await refuseOtherCluster(access, config);
+await refuseConflicts(access, config);
 
+// This must come before the first resource that was renamed.
+pulumi.runtime.registerStackTransformation(withFormerName);
+
+const { args, options } = providerOf(access, config);
 const provider = {
-  context: config.context,
-  // The cluster is told by its context, so a kubeconfig that is written anew replaces nothing.
-  clusterIdentifier: config.context,
-  // Where a change of content must roll pods, the object's name changes with it; the others are updated in place.
+  ...args,
+  // ConfigMaps and Secrets are updated in place. If a change must restart pods, the object's name depends on its content.
   enableConfigMapMutable: true,
   enableSecretMutable: true,
 };
-const kubernetes = new k8s.Provider("kubernetes", { ...provider, upsertExistingObjects: config.adoptExisting });
-const generations = new Generations(provider);
-const docker = dockerProvider(config.baseRegistry, config.registryLogins);
-const providers = { providers: [kubernetes, docker] };
+const adopting = { ...provider, upsertExistingObjects: config.adoptExisting };
+const kubernetes = new k8s.Provider("kubernetes", adopting, options);
+const generations = new Generations(provider, options);
+const docker = dockerProvider(config);
+const providers = { providers: docker ? [kubernetes, docker] : [kubernetes] };
 const kubernetesApi = config.kubernetesApi ?? apiEndpoints(kubernetes);
 
 const base = await baseImages(config.baseRegistry, docker);
@@ -51,24 +61,32 @@ const images = new Images("images", { ...config, base }, providers);
 
 const platform = new Platform("platform", { ...config, kubernetesApi }, providers);
 const { namespace } = platform;
-const priorities = new PriorityClasses("priorities", providers);
-/** What all that runs in the platform's namespace is made with. */
+const priorities = new PriorityClasses("priorities", config.priorityClasses, providers);
+/** Settings for all components in the platform's namespace. */
 const context: PlatformContext = {
   namespace,
   generations,
   pods: podDefaults(config),
   rolloutSeconds: secondsOf(config.rolloutTimeout) ?? 300,
 };
-/** For what runs in the platform's namespace. @param dependencies what it needs beside the namespace itself */
+/** The same for the components that have a volume. */
+const storesContext: PlatformContext = { ...context, pods: podDefaults(config, "stores") };
+/** Options for a component in the platform's namespace. @param dependencies what the component needs besides the namespace */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({
   ...providers,
   dependsOn: [platform, priorities, ...dependencies],
 });
-const { postgres, redis } = makeStores({ ...config, platform: context, base }, inPlatform());
+const pullers = {
+  berthd: images.berthd,
+  requestScale: config.requestScale,
+  rolloutSeconds: context.rolloutSeconds,
+  priorityClassName: config.priorityClasses.imagePullers.name,
+};
+const { postgres, redis } = makeStores({ ...config, platform: storesContext, base }, inPlatform());
 
 const tenants = makeTenants(
   config.tenants,
-  { ...config, platformNamespace: namespace, kubernetesApi },
+  { ...config, platformNamespace: namespace, kubernetesApi, agentImage: images.agent, pullers },
   { ...providers, dependsOn: [priorities] },
 );
 const admin = new Admin("admin", { keys: config.adminKeys, namespace }, providers);
@@ -108,32 +126,41 @@ const api = new Api(
   { ...runtime, ...config.api, autoscaler, gateway, sandboxUrl },
   inPlatform(migrations, ...redis.ready, ...separate),
 );
-// After the tenants: their Roles are what the worker works with.
+// The worker depends on the tenants, because it needs the Roles in their namespaces.
 new Worker(
   "worker",
   { ...runtime, ...config.worker, autoscaler },
   inPlatform(migrations, ...redis.ready, ...tenants.all),
 );
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
-if (config.prepullAgentImage) new ImagePuller("image-puller", { platform: context, image: images.agent }, inPlatform());
+if (config.prepullAgentImage) {
+  const pullSecrets = context.pods.imagePullSecrets;
+  const placement = placements(config).sessions;
+  new ImagePuller(
+    "image-puller",
+    { ...pullers, namespace, images: [images.agent], pullSecrets, placement },
+    inPlatform(),
+  );
+}
 if (config.ingress) {
-  new Ingress("api", { ...config.ingress, namespace, publicUrl: config.publicUrl, sandboxUrl }, inPlatform(api));
+  const { ingress, publicUrl } = config;
+  new Ingress("api", { config: ingress, namespace, service: api.gateway, publicUrl, sandboxUrl }, inPlatform(api));
 }
 
 const stores = { postgres: postgres.connection, redis: redis.connection };
-makeMonitoring({ ...config, platform: context, base, stores }, inPlatform());
+makeMonitoring({ ...config, platform: context, storesContext, base, stores }, inPlatform());
 
-generations.collect(config.context, namespace, stackLabels());
+generations.collect(access, namespace, stackLabels());
 
-/** Where the API is reached. */
+/** The address of the API. */
 export const apiUrl = config.publicUrl;
-/** The API keys that were generated, by tenant and by the key's name. */
+/** The generated API keys, by tenant and by the key's name. */
 export const tenantKeys = pulumi.secret(tenants.keys);
-/** The admin's key: the first of `adminKeys` that was generated. */
+/** The admin's API key: the first generated key of `adminKeys`. */
 export const adminKey = pulumi.secret(admin.key);
 /** Each tenant's namespace. */
 export const tenantNamespaces = tenants.namespaces;
-/** The images that run, by digest. */
+/** The deployed images, by digest. */
 export const apiImage = images.api;
 export const agentImage = images.agent;
 export const berthdImage = images.berthd;

@@ -1,4 +1,4 @@
-/** A Docker daemon of the test's own, in namespaces of its own, by what it leaves behind. */
+/** Starts a separate Docker daemon in separate namespaces, and checks which traces it leaves. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { execa } from "execa";
 import { expect, test } from "vitest";
@@ -15,7 +15,7 @@ test("the Docker daemon is restarted by its settings only, and puts no file outs
     started.push(await startDocker());
     console.log(started.join());
     await stopDocker();`;
-  // Empty in place of the machine's.
+  // In the test these folders are empty, in place of the machine's folders.
   const places = ["/etc/docker", "/opt", "/run"];
   const shell = `
     for dir in ${places.join(" ")}; do mount -t tmpfs tmpfs $dir; done
@@ -40,4 +40,4 @@ test("the Docker daemon is restarted by its settings only, and puts no file outs
   } finally {
     rmSync(state, { recursive: true });
   }
-}, 120_000);
+});

@@ -1,15 +1,15 @@
 /**
- * The Docker daemon that builds the images: our own instance beside whatever else runs on the machine, with its own containerd.
- * Its processes and mounts are in namespaces that end with it. Builds and containers use the machine's network
- * (`--network host`), as they need what pods must not have. It has no bridge and writes no iptables rule.
+ * Berth's own Docker daemon, which builds the images. It has its own containerd, and other Docker daemons may run on the machine.
+ * The daemon's processes and mounts are in namespaces that end with the daemon. Builds and containers use the machine's network
+ * (`--network host`), because they need access to the internet, which pods must not have. The daemon has no bridge and writes no
+ * iptables rule.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { execa } from "execa";
+import { execa, type Options } from "execa";
 import { machine } from "../machine/machine.ts";
 import { inCgroup, removeCgroup } from "./lib/cgroups.ts";
-import { type Daemon, fingerprint, fingerprintOf, pidOf, start, stop, waitFor } from "./lib/process.ts";
+import { type Daemon, fingerprint, fingerprintOf, runs, start, stop, waitFor } from "./lib/process.ts";
 import { stopSignal } from "./lib/steps.ts";
 
 const { bridge, bridgeIp, dockerSocket, name, runDir, stateDir } = machine;
@@ -18,37 +18,42 @@ const dataDir = join(stateDir, "docker");
 const execDir = join(runDir, "docker");
 const pidFile = join(runDir, "dockerd.pid");
 const containerdSocket = join(execDir, "containerd.sock");
-/** Of its own, so that it can be removed. */
+/** The daemon's own control group, so that `stopDocker` can remove it. */
 const cgroup = `${name}-docker`;
 const configFile = join(stateDir, "etc", "docker.json");
-/** What Docker writes into /etc/docker; it reads what the machine has there, such as the certificates of registries. */
+/**
+ * The folder for files that Docker writes to /etc/docker. An overlay keeps these files out of the machine's /etc/docker. Docker
+ * still reads the machine's files in /etc/docker, such as the certificates of registries.
+ */
 const etcDir = join(runDir, "docker-etc");
 const containerdConfigFile = join(stateDir, "etc", "docker-containerd.toml");
 
 /**
- * In a file of its own: settings in the machine's /etc/docker/daemon.json would contradict flags. Pure.
- * @param help what `dockerd --help` says: the daemon does not start with a setting that it doesn't know
+ * The daemon's settings. They are in a separate file, because flags would conflict with settings in the machine's
+ * /etc/docker/daemon.json. Pure.
+ * @param help the output of `dockerd --help`, because the daemon does not start with a setting that it doesn't know
  */
 export const daemonConfig = (help: string) => ({
   hosts: [`unix://${dockerSocket}`],
   "data-root": dataDir,
   "exec-root": execDir,
   pidfile: pidFile,
-  // Named, or dockerd would share the one at the default address: the cluster's, or the machine's own.
+  // Without this setting, dockerd would use the default address, and share the containerd of the cluster or of the machine.
   containerd: containerdSocket,
   "cgroup-parent": `/${cgroup}`,
-  // The default where systemd runs takes no such parent.
+  // Where systemd runs, the default driver is systemd, which does not accept this cgroup-parent.
   "exec-opts": ["native.cgroupdriver=cgroupfs"],
-  // There only while the daemon starts. With `none` the daemon would delete `docker0`, which is another Docker's.
+  // This bridge exists only while the daemon starts. With `none`, the daemon would delete `docker0`, which belongs to another
+  // Docker.
   bridge,
   iptables: false,
   ip6tables: false,
   "ip-forward": false,
   "ip-masq": false,
   "userland-proxy": false,
-  // Up to Docker 24 the default is -500, which needs CAP_SYS_RESOURCE, and root lacks that on some machines.
+  // Up to Docker 24 the default is -500, which needs CAP_SYS_RESOURCE. On some machines root lacks this capability.
   ...(help.includes("--oom-score-adjust") && { "oom-score-adjust": 0 }),
-  // Builds leave layers behind for the next build; more than this isn't worth its disk space.
+  // Builds keep layers for the next build, up to this size.
   builder: { gc: { enabled: true, defaultKeepStorage: "5GB" } },
 });
 
@@ -65,11 +70,11 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
   level = "warn"
 `;
 
-/** The first process of the namespaces hands SIGTERM to the daemon, and ends after it. */
+/** The first process of the namespaces passes SIGTERM on to the daemon, and ends after the daemon. */
 const [command = "", ...args] = inCgroup(cgroup, [
   ...["/usr/bin/unshare", "--mount", "--propagation=slave", "--pid", "--fork", "--kill-child", "--mount-proc"],
   ...["sh", "-c"],
-  // There are sockets of shims and plugins, and up to Docker 24 a key, whatever the settings say.
+  // These folders contain the sockets of shims and plugins, and a key of Docker up to version 24. No setting moves these files.
   `mkdir -p /run/containerd /run/docker /etc/docker ${etcDir}/new ${etcDir}/work
    for dir in containerd docker; do mount -t tmpfs tmpfs /run/$dir; done
    mount -t overlay overlay -o lowerdir=/etc/docker,upperdir=${etcDir}/new,workdir=${etcDir}/work /etc/docker
@@ -80,32 +85,39 @@ const [command = "", ...args] = inCgroup(cgroup, [
 ]);
 const daemon: Daemon = { name: "docker", command, args, files: [configFile, containerdConfigFile] };
 
-/** For programs that talk to this daemon: DOCKER_HOST. */
+/** The value of DOCKER_HOST for programs that use this daemon. */
 export const dockerHost = `unix://${dockerSocket}`;
 
 /**
- * Runs Debian's docker client against this daemon and returns its output. Builds go through the daemon's BuildKit: Debian
- * 12's client speaks to it by itself, that of Debian 13 by the buildx plugin. A newer one on the PATH may lack that.
+ * Runs the docker client and returns its output. Builds use the daemon's BuildKit: the client of Debian 12 calls BuildKit itself,
+ * and the client of Debian 13 uses the plugin buildx. /usr/bin/docker is preferred, because another client that comes first on the
+ * PATH may support neither.
+ * @param host the daemon's address. Default: the address of Berth's own daemon
  */
-export async function docker(args: string[], options: { cwd?: string; timeout?: number } = {}): Promise<string> {
-  const env = {
-    DOCKER_HOST: dockerHost,
-    DOCKER_BUILDKIT: "1",
-    BUILDKIT_PROGRESS: "plain",
-    BUILDX_CONFIG: join(runDir, "buildx"), // in place of root's home
-  };
-  const { stdout } = await execa("/usr/bin/docker", args, {
-    ...options,
-    env,
+export async function docker(
+  args: string[],
+  { host = dockerHost, env, ...options }: Options & { host?: string } = {},
+): Promise<string> {
+  const client = ["/usr/bin/docker"].find(existsSync) ?? "docker";
+  const buildx = host === dockerHost ? { BUILDX_CONFIG: join(runDir, "buildx") } : {}; // in place of a folder in root's home
+  const { stdout } = await execa(client, args, {
     stdin: "ignore",
     cancelSignal: stopSignal(),
+    ...options,
+    env: { DOCKER_HOST: host, DOCKER_BUILDKIT: "1", BUILDKIT_PROGRESS: "plain", ...buildx, ...env },
   });
-  return stdout;
+  return String(stdout);
+}
+
+/** The last lines that the client wrote before it failed. */
+export function clientError(error: unknown): string {
+  const { stderr, message } = error as { stderr?: string; message: string };
+  return (stderr || message).trim().split("\n").slice(-12).join("\n");
 }
 
 /**
- * Starts the daemon and its containerd unless they run as they should, and waits until it answers. Returns whether it was
- * started.
+ * Starts the daemon and its containerd unless they run with the current settings, and waits until the daemon answers. Returns
+ * whether the daemon was started.
  */
 export async function startDocker(): Promise<boolean> {
   for (const dir of [dirname(configFile), execDir]) mkdirSync(dir, { recursive: true });
@@ -114,42 +126,37 @@ export async function startDocker(): Promise<boolean> {
   writeFileSync(configFile, JSON.stringify(daemonConfig(help), null, 2));
   const mark = fingerprint(daemon);
   if (fingerprintOf(daemon.name) !== mark) {
-    await stopDocker(); // also of a start that was interrupted
+    await stopDocker(); // also removes the parts of an interrupted start
     await execa("ip", ["link", "add", bridge, "type", "bridge"]);
     await execa("ip", ["address", "add", `${bridgeIp}/30`, "dev", bridge]);
   }
-  const runs = () => pidOf(daemon.name) !== undefined;
   const started = start(daemon, mark);
-  await waitFor("The Docker daemon", 60, answers, { name: daemon.name, runs });
+  await waitFor("The Docker daemon", 60, answers, daemon);
   await removeBridge();
-  return started;
+  return started !== undefined;
 }
 
-/** Ends the daemon with its containers and its containerd; images and build cache are kept. */
+/** Ends the daemon with its containers and its containerd; images and the build cache stay. */
 export async function stopDocker(): Promise<void> {
   await stop(daemon.name, 20_000);
   await removeBridge();
-  // The number in the one may belong to another process by now, for which a new daemon would refuse to start.
+  // The pid in the file may belong to another process now, and then a new daemon would refuse to start.
   for (const file of [pidFile, dockerSocket]) rmSync(file, { force: true });
   removeCgroup(cgroup);
 }
 
-/** "running", "stopped", or "not answering" for a process that lives but doesn't serve. */
+/**
+ * Returns "not answering" if the daemon's process exists but does not answer the docker client; otherwise "running" or "stopped".
+ */
 export async function dockerStatus(): Promise<"running" | "stopped" | "not answering"> {
-  if (pidOf(daemon.name) === undefined) return "stopped";
+  if (!runs(daemon.name)) return "stopped";
   return (await answers()) ? "running" : "not answering";
 }
 
 const removeBridge = () => execa("ip", ["link", "delete", bridge], { reject: false });
 
-function answers(): Promise<boolean> {
-  return new Promise((resolve) => {
-    const ping = request({ socketPath: dockerSocket, path: "/_ping", timeout: 2_000 }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    ping.on("timeout", () => ping.destroy());
-    ping.on("error", () => resolve(false));
-    ping.end();
-  });
-}
+const answers = () =>
+  docker(["version"], { timeout: 2_000 }).then(
+    () => true,
+    () => false,
+  );

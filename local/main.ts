@@ -1,36 +1,38 @@
-/** `npm run up | down | status | env`: a whole Berth on this machine, or the stack on a cluster that is there already. */
+/** `npm run up | down | status | env`: runs all of Berth on this machine. */
 import { delimiter } from "node:path";
 import { parseArgs } from "node:util";
 import { UserError } from "./lib/steps.ts";
 
 const usage = `npm run up                      start everything; may be run again at any time
-npm run up -- --context NAME    deploy to the cluster of this kubeconfig context instead
 npm run down                    stop everything, keep its state
 npm run down -- --purge         stop everything, leave nothing behind but the cache of programs
 npm run down -- --purge --cache remove that cache as well
 npm run status                  say what runs and what doesn't
-npm run env                     print the shell's settings for pulumi and kubectl`;
+npm run env                     print the shell's settings for pulumi and kubectl
+
+For a cluster that you have: npm run init -- --context NAME`;
 
 async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: {
-      context: { type: "string" },
       purge: { type: "boolean", default: false },
       cache: { type: "boolean", default: false },
+      // For the gate, whose tests need programs that share packages with those of the cluster.
+      "keep-compiled": { type: "boolean", default: false },
     },
   });
-  // Loaded here, because a variable that is wrong is found when its file is loaded.
+  // machine.ts is loaded inside this function, because it throws a UserError when a variable is wrong.
   const { noProxy } = (await import("../machine/machine.ts")).machine;
-  // `su` leaves root without the folders of root's programs.
+  // After `su`, root's PATH may lack the folders of the system's programs.
   const path = [process.env.PATH, "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);
   Object.assign(process.env, { NO_PROXY: noProxy, no_proxy: noProxy, PATH: path });
   switch (positionals[0]) {
     case "up":
-      return (await import("./commands/up.ts")).up(values.context);
+      return (await import("./commands/up.ts")).up({ keepCompiled: values["keep-compiled"] });
     case "down":
       if (values.cache && !values.purge)
-        throw new UserError("The cache goes with the rest only: npm run down -- --purge --cache.");
+        throw new UserError("The cache can be removed only together with the state: npm run down -- --purge --cache.");
       await (await import("./commands/down.ts")).down(values.purge);
       return values.cache ? (await import("./commands/cache.ts")).purgeCache() : undefined;
     case "status":
@@ -43,7 +45,7 @@ async function main(): Promise<void> {
 }
 
 const unforeseen =
-  "The error above is one that Berth does not foresee. Run the command again, because it goes on where it stopped; if the error stays, report it.";
+  "Berth does not know the error above. Run the command again: it continues where it stopped. If the error stays, report it.";
 
 try {
   await main();

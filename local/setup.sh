@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the npm packages, Node 24 among them, unless the lock file's are there already; with arguments it then runs that
-# command: setup.sh up|down|status [OPTION...].
-# Shell, because the machine's own Node may be too old for TypeScript.
+# Installs the npm packages of the lock file, including Node 24, unless they are installed already. With arguments, it then runs
+# a command: setup.sh up|down|status [OPTION...].
+# This is a shell script, because the machine's own Node may be too old for TypeScript.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 stamp=node_modules/.berth-setup
@@ -11,25 +11,24 @@ refuse() {
   exit 1
 }
 
-# Before anything is installed.
+# These checks come before any installation.
 case "${1:-} $*" in
-"up "*--context*) ;;
 "up "* | "down "*)
   [ "$(uname)" = Linux ] ||
-    refuse "The local cluster needs Linux, and this is $(uname): use a Linux machine, or a cluster that you have (npm run up -- --context NAME)."
+    refuse "The local cluster needs Linux, and this is $(uname): use a Linux machine, or a cluster that you have (npm run init -- --context NAME)."
   [ "$(id -u)" = 0 ] ||
-    refuse "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root (sudo env \"PATH=\$PATH\" npm run $1), or use a cluster that you have (npm run up -- --context NAME). Unit tests, manifests and previews need no root."
+    refuse "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root (sudo env \"PATH=\$PATH\" npm run $1), or use a cluster that you have (npm run init -- --context NAME). Unit tests, manifests and previews need no root."
   ;;
 esac
 
 if ! { [ -x node_modules/.bin/node ] && cmp -s package-lock.json "$stamp"; }; then
-  # What root installs in a user's checkout must be the user's.
+  # Files that root installs in a user's checkout must belong to the user.
   owner=$(stat -c %U . 2>/dev/null || id -un)
   if [ "$(id -u)" = 0 ] && [ "$owner" != root ] && [ "$owner" != UNKNOWN ]; then
     runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" sh local/setup.sh || exit 1
   else
     echo "npm packages: npm ci (about a minute the first time)"
-    # A line each 30 s; no longer than this shell lives, whatever ends it.
+    # Prints a line every 30 s until this shell ends, whatever ends it.
     (while sleep 29 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do echo "  … npm packages"; done) &
     npm ci --no-audit --no-fund --loglevel=error && npm rebuild node --ignore-scripts=false --loglevel=error >/dev/null &&
       node_modules/.bin/node --version >/dev/null && cp package-lock.json "$stamp"

@@ -1,18 +1,18 @@
-/** Where this machine's Berth is: its folders, sockets and addresses, as BERTH_… variables move them. */
+/** The folders, sockets and addresses of this machine's Berth. BERTH_… variables change them. */
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./userError.ts";
 
-/** The checkout. */
+/** The folder of the checkout. */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 export type Machine = ReturnType<typeof machineOf>;
 
 /**
- * The machine's Berth as the variables name it.
- * @param isRoot users other than root, who may deploy to a cluster of theirs, have their state below their home
- * @throws UserError for a variable that is wrong
+ * Returns the folders, sockets and addresses that the variables set.
+ * @param isRoot whether the user is root. Other users may deploy to their own cluster. Their state is below their home
+ * @throws UserError for a variable with a wrong value
  */
 export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string) {
   const name = env.BERTH_NAME ?? "berth";
@@ -31,7 +31,7 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
   const nodeIp = `${prefix}.0.1`;
   const noProxy = (env.NO_PROXY ?? env.no_proxy ?? "").split(",").filter(Boolean);
 
-  /** The port that the variable names. */
+  /** The port that the variable sets. */
   const port = (variable: string, standard: number, min: number, max: number): number => {
     const value = Number(env[variable] ?? standard);
     if (Number.isInteger(value) && value >= min && value <= max) return value;
@@ -40,26 +40,29 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
   const registryPort = port("BERTH_REGISTRY_PORT", 5000, 1, 65_535);
 
   return {
-    /** Names this Berth's control groups and its network interface. Another name makes another Berth beside the first. */
+    /**
+     * The name of this Berth's control groups and of its network interface. With another name, a second Berth can run beside the
+     * first.
+     */
     name,
     /** State that survives `npm run down`: cluster data, certificates, Pulumi's state. Removed by `--purge`. */
     stateDir,
     /** Binaries and downloads, by version, shared by all checkouts. Kept by `--purge`. */
     cacheDir,
     binDir: join(cacheDir, "bin"),
-    /** Sockets and pid files: gone after a reboot, as they should be. */
+    /** Sockets and pid files, which must not survive a reboot. */
     runDir,
     dockerSocket: join(runDir, "docker.sock"),
     logDir: join(stateDir, "log"),
     kubeconfig: join(stateDir, "kubeconfig"),
-    /** The kubeconfig context of the local cluster; the stack `dev` insists on it. */
+    /** The kubeconfig context of the local cluster; the stack `dev` accepts no other context. */
     context: "berth-local",
     nodeName: "berth",
 
-    /** The addresses of node, machine, pods and Services, which are all in this network. */
+    /** The network that contains the addresses of the node, the machine, the pods and the Services. */
     network,
     nodeIp,
-    /** This machine, as the node and its pods see it. */
+    /** The address of this machine for the node and its pods. */
     machineIp: `${prefix}.0.2`,
     /** A bridge that Docker needs to start, and its address. */
     bridge: `${name}-d`,
@@ -68,16 +71,16 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
     serviceCidr: `${prefix}.16.0/20`,
     apiServiceIp: `${prefix}.16.1`,
     dnsServiceIp: `${prefix}.16.10`,
-    /** NO_PROXY of all that is started here: no proxy of the machine's reaches the cluster's addresses. */
+    /** NO_PROXY of all programs that Berth starts, because no proxy of the machine can reach the cluster's addresses. */
     noProxy: [...new Set([...noProxy, "localhost", "127.0.0.1", nodeIp, network])].join(),
     registryPort,
     registry: `127.0.0.1:${registryPort}`,
-    /** One of those that Kubernetes gives to Services. */
+    /** The API's port. It is in the range of Kubernetes' NodePorts. */
     apiNodePort: port("BERTH_API_PORT", 30_080, 30_000, 32_767),
-    /** Another of them, for the ports of sessions. */
+    /** The NodePort for the ports of sessions. */
     sandboxNodePort: port("BERTH_SANDBOX_PORT", 30_090, 30_000, 32_767),
   };
 }
 
-/** This machine's. */
+/** The settings of this machine. */
 export const machine = machineOf(process.env, process.getuid?.() === 0, homedir());

@@ -1,4 +1,4 @@
-/** A failure that the user can act on; printed as one sentence, without a stack. */
+/** A failure that the user can solve. The message is printed without a stack trace. */
 export class UserError extends Error {
   override name = "UserError";
 }

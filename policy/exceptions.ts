@@ -3,52 +3,56 @@ import type { RuleName } from "./rules/index.ts";
 
 export interface Exception {
   rule: RuleName;
-  /** Kind and Pulumi's name: `Service api`. */
-  object: string;
-  /** The stack in which it may be. Default all. */
+  /** The kind and the Pulumi name of the object, for example `Service api`, or a pattern for several objects. */
+  object: string | RegExp;
+  /** The stack in which the exception applies. Default: all stacks. */
   stack?: string;
-  /** Why it does no harm there. */
+  /** Why the exception does no harm. */
   reason: string;
 }
 
-/** The machine's own cluster is made to be thrown away, and `berth:protectData` is false there. */
+/** The local cluster holds no data of value, and `berth:protectData` is false there. */
 const thrownAway = [
-  "Namespace berth",
+  "Namespace platform-namespace",
   "PersistentVolumeClaim postgres-data",
   "PersistentVolumeClaim postgres-backup-volume",
   "PersistentVolumeClaim redis-data",
 ];
 
-/** What may break a rule. A test finds those that are no longer needed. */
+/** The objects that may break a rule. A test finds exceptions that are no longer necessary. */
 export const exceptions: Exception[] = [
   {
     rule: "probes",
-    object: "DaemonSet image-puller",
-    reason: "It sleeps so that its image stays on the node; there is nothing that could be asked.",
+    object: /^DaemonSet (tenant-.+-)?image-puller$/,
+    reason:
+      "The containers only wait, so that their images stay on the node. They serve nothing that a probe could check.",
   },
   {
     rule: "protected-data",
     object: "PersistentVolumeClaim prometheus-data",
-    reason: "Metrics of some days: autoscalers and alerts need the last minutes only.",
+    reason: "The volume holds metrics of a few days, and autoscalers and alerts need only the last minutes.",
   },
-  ...["Service api", "Service gateway"].map((object) => ({
-    rule: "no-public-service" as const,
-    object,
+  {
+    rule: "no-public-service",
+    object: "Service api",
     stack: "dev",
-    reason: "The machine's own cluster has no ingress controller; its node ports are open on loopback only.",
-  })),
+    reason: "The local cluster has no ingress controller, and its node ports are open only on loopback.",
+  },
   ...thrownAway.map((object) => ({
     rule: "protected-data" as const,
     object,
     stack: "dev",
-    reason: "What is on the machine's own cluster is made to be thrown away.",
+    reason: "The local cluster holds no data of value.",
   })),
 ];
 
-/** The exception that lets the object break the rule in the stack, if there is one. */
+/** Returns the exception that allows the object to break the rule in the stack; undefined if there is none. */
 export const exceptionFor = (
   rule: string,
   { kind, resource }: KubernetesObject,
   stack: string,
 ): Exception | undefined =>
-  exceptions.find((e) => e.rule === rule && e.object === `${kind} ${resource}` && (e.stack ?? stack) === stack);
+  exceptions.find((e) => e.rule === rule && isAbout(e, `${kind} ${resource}`) && (e.stack ?? stack) === stack);
+
+const isAbout = ({ object }: Exception, name: string) =>
+  typeof object === "string" ? object === name : object.test(name);

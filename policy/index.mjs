@@ -1,2 +1,2 @@
-// Pulumi compiles a pack's TypeScript by ts-node, which knows no imports of .ts files; from here Node strips the types itself.
+// Pulumi compiles the TypeScript of a policy pack with ts-node, which can't import .ts files. From this file on, Node strips the types.
 import "./pack.ts";

@@ -1,26 +1,26 @@
-/** What the rules see of a resource. */
+/** The view that the rules have of a resource. */
 import type { V1Container, V1ObjectMeta, V1PodTemplateSpec } from "@kubernetes/client-node";
 
-/** A Kubernetes object as the program asks for it. */
+/** A Kubernetes object as the Pulumi program declares it. */
 export interface KubernetesObject {
   kind: string;
-  /** Pulumi's name of it, which is known in every preview; with the kind it is unique in a stack. */
+  /** The Pulumi name of the object, which every preview knows. Kind and name together are unique in a stack. */
   resource: string;
   urn: string;
   metadata: V1ObjectMeta;
-  /** All of the manifest. */
+  /** The whole manifest. */
   manifest: Manifest;
-  /** Pulumi refuses to delete it. */
+  /** Whether Pulumi refuses to delete the object. */
   protect: boolean;
 }
 
-/** A manifest of any kind: each rule knows which fields it asks for. */
-// biome-ignore lint/suspicious/noExplicitAny: a type for each kind would say no more than the rules do
+/** The manifest of an object of any kind. Each rule knows the fields that it reads. */
+// biome-ignore lint/suspicious/noExplicitAny: types for each kind would only repeat what the rules say
 export type Manifest = Record<string, any>;
 
-/** What Pulumi knows of a resource, whichever it is. */
+/** The part of Pulumi's record of a resource that the rules need. */
 export interface PulumiResource {
-  /** For example kubernetes:apps/v1:Deployment. */
+  /** The type, for example kubernetes:apps/v1:Deployment. */
   type: string;
   name: string;
   urn: string;
@@ -28,14 +28,14 @@ export interface PulumiResource {
   opts: { protect: boolean };
 }
 
-/** The Kubernetes object that the resource stands for; undefined for all others and for lists and patches. */
+/** Returns the Kubernetes object of the resource; undefined for lists, patches and resources that are not of Kubernetes. */
 export function kubernetesObject({ type, name, urn, props, opts }: PulumiResource): KubernetesObject | undefined {
   const [, kind] = /^kubernetes:[^:]+:(\w+)$/.exec(type) ?? [];
   if (kind === undefined || /(List|Patch)$/.test(kind)) return undefined;
   return { kind, resource: name, urn, metadata: props.metadata ?? {}, manifest: props, protect: opts.protect };
 }
 
-/** The pod that the object is or makes; undefined where it is of another kind. */
+/** Returns the pod template of the object; undefined if the object creates no pods. */
 export function podOf({ kind, manifest }: Pick<KubernetesObject, "kind" | "manifest">): V1PodTemplateSpec | undefined {
   switch (kind) {
     case "Pod":
@@ -54,7 +54,7 @@ export function podOf({ kind, manifest }: Pick<KubernetesObject, "kind" | "manif
   }
 }
 
-/** All containers of the pod that the object is or makes, those that run before it included. */
+/** Returns all containers of the object's pods, including init containers. */
 export function containersOf(object: KubernetesObject): V1Container[] {
   const spec = podOf(object)?.spec;
   return [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];

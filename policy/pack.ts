@@ -1,11 +1,11 @@
-/** The rules as a Pulumi policy pack. Pulumi starts it by `run`, beside this file. */
+/** The rules as a Pulumi policy pack. Pulumi starts the pack by the script `run` in this folder. */
 import { type Policies, PolicyPack } from "@pulumi/policy";
 import { exceptionFor } from "./exceptions.ts";
 import { kubernetesObject } from "./kubernetes.ts";
 import type { Rule } from "./rule.ts";
 import { rules } from "./rules/index.ts";
 
-/** urn:pulumi:<stack>::<project>::… → the stack. */
+/** Extracts the stack's name from a URN: urn:pulumi:<stack>::<project>::… */
 const stackOf = (urn: string) => urn.split(":")[2] ?? "";
 
 const policies: Policies = rules.map(({ name, description, check, needsAll }: Rule) => {

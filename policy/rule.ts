@@ -1,17 +1,20 @@
 import type { KubernetesObject } from "./kubernetes.ts";
 
-/** What is wrong, in words that say what to do; nothing where the rule is kept. */
+/** Descriptions of what is wrong and what to do. The list is empty if the object keeps the rule. */
 export type Faults = string[];
 
 export interface Rule {
-  /** As exceptions call it. */
+  /** The name by which exceptions refer to the rule. */
   name: string;
   description: string;
   /**
-   * @param object the one that is looked at
-   * @param all all of the stack's, for rules that need them; the object alone for the others
+   * @param object the object to check
+   * @param all all objects of the stack if the rule sets `needsAll`; otherwise only the object itself
    */
   check: (object: KubernetesObject, all: KubernetesObject[]) => Faults;
-  /** The rule needs all of the stack's objects, which are known at the end of a run only. Default: it looks at each alone. */
+  /**
+   * The rule needs all objects of the stack, which are known only at the end of a run. Default: the rule checks each object
+   * alone.
+   */
   needsAll?: boolean;
 }

@@ -1,20 +1,24 @@
-/** How the runtime is put together for Node: in place of three thousand small files, whose loading takes most of a start. */
+/**
+ * Bundles the runtime for Node. Without the bundle, most of a start would be spent on loading three thousand small
+ * files.
+ */
 import type { RolldownOptions } from "rolldown";
 
 export default {
   input: "src/main.ts",
   platform: "node",
   tsconfig: "tsconfig.json",
-  // What Nest asks for if it is there is not there; that all else is there is tsc's to say.
+  // Nest tries to import optional packages that are not installed. tsc checks all other imports.
   logLevel: "silent",
   output: {
     dir: "dist",
     chunkFileNames: "[name].js",
-    // Errors are logged by the names of their classes.
+    // The log contains the class names of errors, so the names must stay.
     keepNames: true,
     sourcemap: true,
-    // Packages apart from our own code, which alone gets its source map: to read theirs would take a second and 100 MB.
-    // OpenTelemetry's SDK is loaded only where it is wanted.
+    // Our code and the packages are separate chunks, and only our code gets a source map: to read the packages' maps
+    // would take a second and 100 MB.
+    // OpenTelemetry's SDK is a chunk of its own, which is loaded only if tracing is on.
     codeSplitting: { groups: [{ name: "packages", test: /node_modules\/(?!@opentelemetry)/ }] },
   },
 } satisfies RolldownOptions;

@@ -1,9 +1,9 @@
-/** A vitest sequencer. */
+/** A vitest sequencer, which decides the order of test files. */
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
- * Test files run in the order of their paths, in every checkout. Vitest's own order (by earlier failures, durations and
- * sizes) differs from clone to clone, so a failure that depends on the order could not be repeated.
+ * Test files run in the order of their paths, in every checkout. Vitest's own order depends on earlier failures, durations
+ * and sizes, so it differs between clones, and a failure that depends on the order could not be reproduced.
  */
 export class ByPath extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -1,10 +1,12 @@
-/** Names what a run of tests has tested, so that an interrupted command goes on only over the same code. */
+/**
+ * Identifies the code that a test run has tested, so that an interrupted command resumes only if the code is still the same.
+ */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { execa } from "execa";
 import { root } from "./run.ts";
 
-/** The commit's short name; with uncommitted changes, new files among them, also a short sum of those. */
+/** Returns the commit's short hash. If files are changed or added, a short hash of the changes follows. */
 export async function checkoutState(): Promise<string> {
   const git = async (...args: string[]) => (await execa("git", args, { cwd: root })).stdout;
   const commit = await git("rev-parse", "--short=10", "HEAD");
@@ -13,5 +15,5 @@ export async function checkoutState(): Promise<string> {
   return changes === "" ? commit : `${commit}+${createHash("sha256").update(changes).digest("hex").slice(0, 6)}`;
 }
 
-/** Where commands keep what they have done, for when they are interrupted. */
+/** The folder in which commands save their progress, so that they can resume after an interruption. */
 export const stateDir = join(root, "node_modules", ".cache", "berth");

@@ -1,4 +1,4 @@
-/** A vitest reporter: the last line says in plain words how the whole run ended. */
+/** A vitest reporter. Its last line gives the result of the whole run in plain words. */
 import type { Reporter, TestModule, Vitest } from "vitest/node";
 import { closingLine, count } from "./counts.ts";
 

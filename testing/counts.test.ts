@@ -3,18 +3,23 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { closingLine } from "./counts.ts";
-import { root } from "./run.ts";
+import { root, whatFailed } from "./run.ts";
 
-/** The closing line of a real run of vitest over the file, with further arguments for vitest. */
-async function closingLineOf(file: string, ...more: string[]): Promise<string | undefined> {
-  // Below node_modules, where vitest finds its own package and no project of the checkout looks.
+/** Runs vitest on a test file with this content and these further arguments, and returns the printed lines. */
+async function linesOf(file: string, ...more: string[]): Promise<string[]> {
+  // The folder is below node_modules, where vitest finds its own package, and where no project of this checkout finds the
+  // file.
   const folder = mkdtempSync(join(root, "node_modules", ".counts-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "it.test.js"), `import { afterAll, beforeAll, describe, test } from "vitest";\n${file}`);
   writeFileSync(join(folder, "vitest.config.js"), "export default { test: { exclude: [] } }");
   const args = ["run", "--root", folder, "--reporter", join(root, "testing", "closing-line.ts"), ...more];
-  const { stdout } = await execa("vitest", args, { preferLocal: true, localDir: root, reject: false });
-  return stdout.trim().split("\n").at(-1);
+  const { all } = await execa("vitest", args, { preferLocal: true, localDir: root, reject: false, all: true });
+  return all.trim().split("\n");
+}
+
+async function closingLineOf(file: string, ...more: string[]): Promise<string | undefined> {
+  return (await linesOf(file, ...more)).at(-1);
 }
 
 const fails = `() => { throw new Error("on purpose") }`;
@@ -38,7 +43,7 @@ test.each([
   ["the clean-up of the file fails", `afterAll(${fails}); test("a", () => {})`, "1 passed, 1 failed"],
   ["the file can't be loaded", `throw new Error("on purpose")`, "0 passed, 1 failed"],
   [
-    "a test says that it can't run here",
+    "a test skips itself with a reason",
     `test("a", (context) => context.skip("no plugin"))`,
     "0 passed, 0 failed, 1 skipped",
   ],
@@ -46,13 +51,37 @@ test.each([
   expect(await closingLineOf(file)).toBe(line);
 });
 
-test("of a run by name, the named tests of a suite whose set-up fails count as failed, and the others as skipped", async () => {
+test("if a run selects tests by name and the set-up of a suite fails, the suite's selected tests count as failed and its other tests as skipped", async () => {
   const other = `describe("other", () => { test("wanted", () => {}); test("b", () => {}) });`;
   const broken = `describe("broken", () => { beforeAll(${fails}); test("wanted", () => {}); test("b", () => {}) });`;
   expect(await closingLineOf(other + broken, "-t", "wanted")).toBe("1 passed, 2 failed, 2 skipped");
   expect(await closingLineOf(other + broken, "-t", "other > wanted")).toBe("1 passed, 0 failed, 3 skipped");
 });
 
-test("the closing line names skipped tests only where there are some", () => {
+test("the closing line mentions skipped tests only if there are any", () => {
   expect(closingLine({ passed: 3, failed: 0, skipped: 0 })).toBe("3 passed, 0 failed");
+});
+
+test("the summary of what failed names the tests that failed, and no others", async () => {
+  // Vitest prints the lines next to a failure, so the tests are far apart.
+  const file = `test("good", () => {});${"\n".repeat(10)}test("bad", ${fails})`;
+  const summary = whatFailed(await linesOf(file, "--reporter", "tree")).join("\n");
+  expect(summary).toMatch(/bad[\s\S]*on purpose/);
+  expect(summary).not.toContain("good");
+});
+
+test("a failure with many lines does not hide the failures after it", () => {
+  const failure = (name: string) => [
+    ` FAIL  unit  ${name}`,
+    "Error: on purpose",
+    ...Array(200).fill(`- a line of ${name}`),
+  ];
+  const summary = whatFailed(["⎯⎯ Failed Tests 2 ⎯⎯", "", ...failure("first"), ...failure("second")]);
+  expect(summary).toContain(" FAIL  unit  second");
+  expect(summary.length).toBeLessThan(30);
+});
+
+test("a program without a list of failures is summed up by its last lines", () => {
+  const lines = Array.from({ length: 100 }, (_, index) => `line ${index}`);
+  expect(whatFailed(lines)).toEqual(lines.slice(60));
 });

@@ -1,11 +1,14 @@
-/** How a run of tests ended, in numbers. */
+/** The result of a test run, in numbers. */
 import type { TestCase, TestModule } from "vitest/node";
 
 export interface Counts {
   passed: number;
-  /** Also tests that did not run because their set-up failed, files that could not be loaded, and errors outside of tests. */
+  /**
+   * Failed tests. Tests that did not run because their set-up failed, files that could not be loaded, and errors outside
+   * tests count too.
+   */
   failed: number;
-  /** Tests that say themselves that they can't run here, and why. */
+  /** Tests that skipped themselves with a reason, because they can't run on this machine. */
   skipped: number;
 }
 
@@ -17,17 +20,17 @@ export const sum = (a: Counts, b: Counts): Counts => ({
   skipped: a.skipped + b.skipped,
 });
 
-/** The closing line: `N passed, N failed`, and `, N skipped` where some were. */
+/** Returns the closing line: `N passed, N failed`, and `, N skipped` if tests were skipped. */
 export const closingLine = ({ passed, failed, skipped }: Counts): string =>
   `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 
-/** The counts of a closing line; undefined for any other line. */
+/** Reads the counts from a closing line. Returns undefined for any other line. */
 export function parseClosingLine(line: string): Counts | undefined {
   const [found, passed, failed, skipped = 0] = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/.exec(line) ?? [];
   return found === undefined ? undefined : { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) };
 }
 
-/** Whether a hook of the test's file or of one of its suites has failed: vitest marks such a test as skipped. */
+/** Whether a hook of the test's file or suite has failed. Vitest reports the tests of such a file or suite as skipped. */
 function lacksSetUp(test: TestCase): boolean {
   for (let suite = test.parent; ; suite = suite.parent) {
     if (suite.errors().length > 0) return true;
@@ -36,20 +39,20 @@ function lacksSetUp(test: TestCase): boolean {
 }
 
 /**
- * @param errors those outside of any file, for example of a globalSetup
- * @param wanted the full names of the tests that were to run; the others are skipped without a reason. Default: all
+ * @param errors errors outside any file, for example in a globalSetup
+ * @param wanted matches the full names of the selected tests; other tests may be skipped without a reason. Default: all tests
  */
 export function count(modules: readonly TestModule[], errors: readonly unknown[], wanted = /(?:)/): Counts {
   const tests = modules.flatMap((module) => [...module.children.allTests()]);
   const states = tests.map((test) => {
     const { state, ...result } = test.result();
-    // A run that was cut off leaves tests pending. Whoever skips a test for good reason says which: `context.skip(why)`.
+    // An interrupted run leaves tests pending. A test that skips itself must give a reason: `context.skip(why)`.
     if (state === "pending") return "failed";
     if (state !== "skipped" || !wanted.test(test.fullName)) return state;
     return lacksSetUp(test) || !("note" in result && result.note) ? "failed" : state;
   });
   const number = (of: string) => states.filter((state) => state === of).length;
-  // Of a hook that failed, and of a file that could not be loaded.
+  // Errors of failed hooks, and of files that could not be loaded.
   const suites = modules.flatMap((module) => [module, ...module.children.allSuites()]);
   const broken = suites.filter((suite) => suite.errors().length > 0).length + errors.length;
   return { passed: number("passed"), failed: number("failed") + broken, skipped: number("skipped") };

@@ -1,35 +1,44 @@
 /**
- * `npm test`: the gate. Two lanes run beside each other, because one keeps the processors busy and the other mostly waits for
- * pods.
+ * `npm test` runs the gate: all tests except the proofs. Tests that keep the processors busy run beside tests that mostly wait
+ * for pods.
  */
+import { dropCompiledPackages, hasUnusedPackages } from "../local/lib/go.ts";
 import { type Counts, closingLine, none, sum } from "./counts.ts";
-import { duration, run, up, vitest } from "./run.ts";
+import { duration, failures, run, up, vitest } from "./run.ts";
 
 const start = performance.now();
 
-/** Runs the projects one after the other. */
+/** Runs the projects one after another. */
 async function projects(...names: string[]): Promise<Counts> {
   let counts = none;
   for (const name of names) counts = sum(counts, await vitest(name, ["--project", name]));
   return counts;
 }
 
-const cluster = up();
+// The tests' own programs share compiled packages with those of the cluster.
+const cluster = up("--keep-compiled");
 
-/** Runs the projects once the cluster is up. Without a cluster each of them counts as failed. */
+/** Runs the projects when the cluster is up. If the cluster does not start, each project counts as failed. */
 async function onCluster(...names: string[]): Promise<Counts> {
   if ((await cluster).failed === 0) return projects(...names);
-  console.log(`✗ ${names.join(", ")}: not run, because the cluster did not come up`);
+  console.log(`✗ ${names.join(", ")}: not run, because the cluster did not start`);
   return { ...none, failed: names.length };
 }
 
-async function processorLane(): Promise<Counts> {
+async function checks(): Promise<Counts> {
   const checked = await run({ name: "check", command: ["npm", "run", "--silent", "check"] });
-  const unit = await projects("unit");
-  return [checked, unit, await onCluster("manifests", "stores")].reduce(sum);
+  return sum(checked, await projects("unit"));
 }
 
-const counts = await Promise.all([cluster, processorLane(), onCluster("cluster", "stack", "e2e")]);
+const checked = checks();
+const stack = checked.then(() => onCluster("stack"));
+const others = stack.then(() => onCluster("manifests", "stores"));
+const pods = onCluster("cluster");
+// The tests of `stack` stop the API for a while, so the end-to-end tests start after them.
+const endToEnd = Promise.all([pods, stack]).then(() => onCluster("e2e"));
+const counts = await Promise.all([cluster, checked, stack, others, pods, endToEnd]);
 const total = counts.reduce<Counts>(sum, none);
+if (hasUnusedPackages()) await dropCompiledPackages();
+for (const line of failures) console.log(line);
 console.log(`\nThe gate took ${duration((performance.now() - start) / 1000)}.\n\n${closingLine(total)}`);
 process.exitCode = total.failed > 0 ? 1 : 0;

@@ -1,15 +1,16 @@
 /**
- * `npm run test:proofs [-- NAME ...]`: the proofs, one after the other, each on a stack that `up` has put in order. A run of
- * all that was interrupted goes on at the next proof, as long as the code is the same; proofs that are named run in any case.
+ * `npm run test:proofs [-- NAME ...]` runs the proofs one after another. Before each proof, `up` repairs the stack. If a run
+ * of all proofs was interrupted, the next run resumes at the next proof, unless the code has changed. Proofs that are named
+ * always run.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { checkoutState, stateDir } from "./checkout-state.ts";
 import { type Counts, closingLine, none, sum } from "./counts.ts";
-import { duration, root, run, up, vitest } from "./run.ts";
+import { duration, failures, root, run, up, vitest } from "./run.ts";
 
-/** No proof may take longer. That of the upgrade makes the stack anew, by an older version, and builds that version's images. */
-const limitSeconds = (name: string) => (name === "upgrade" ? 40 : 15) * 60;
+/** The time limit of each proof. */
+const limitSeconds = 15 * 60;
 
 const files = new Map(
   globSync("{images,infra,local,runtime/src,tests,tools}/**/*.proof.test.ts", { cwd: root })
@@ -30,7 +31,7 @@ const record = join(stateDir, "proofs.json");
 const state = await checkoutState();
 const done: Done = wanted.length > 0 ? {} : readDone();
 const resumed = names.filter((name) => done[name]);
-if (resumed.length > 0) console.log(`Done by an earlier run that was interrupted: ${resumed.join(", ")}.`);
+if (resumed.length > 0) console.log(`Done by an earlier, interrupted run: ${resumed.join(", ")}.`);
 
 for (const name of names) {
   if (done[name]) continue;
@@ -38,17 +39,18 @@ for (const name of names) {
   await run({ name: "put right", command: ["node", "tests/proofs/put-right.ts"] });
   const ready = await up();
   const counts =
-    ready.failed > 0 ? ready : await vitest(name, ["--project", "proof", files.get(name) ?? ""], limitSeconds(name));
+    ready.failed > 0 ? ready : await vitest(name, ["--project", "proof", files.get(name) ?? ""], limitSeconds);
   done[name] = { ...counts, seconds: (performance.now() - start) / 1000 };
   if (wanted.length > 0) continue;
   mkdirSync(stateDir, { recursive: true });
   writeFileSync(record, JSON.stringify({ state, done }));
 }
 if (wanted.length === 0) rmSync(record, { force: true });
-// A proof leaves the stack as it was; one that failed may not have.
+// A successful proof leaves the stack unchanged, but a failed proof may leave changes.
 const restored = await up();
 
 const changed = (await checkoutState()) === state ? "" : " (the checkout has changed since the first proof began)";
+for (const line of failures) console.log(line);
 console.log(`\nProofs of ${state}${changed}:`);
 for (const name of names) {
   const { seconds, ...counts } = done[name] ?? { ...none, failed: 1, seconds: 0 };

@@ -1,7 +1,7 @@
 /**
- * `npm run test:repeat -- [--times N] [--busy] [-- ARGUMENTS OF VITEST]`: runs the gate, or what the arguments name, N times
- * (default 3), each run into a file. `--busy` keeps one processor busy all the while. A command that was interrupted goes on
- * after the last whole run, as long as the code is the same.
+ * `npm run test:repeat -- [--times N] [--busy] [-- ARGUMENTS OF VITEST]` runs the gate, or the tests that the arguments
+ * select, N times (default 3), and writes the output of each run to a file. `--busy` keeps one processor busy during all
+ * runs. If the command was interrupted, it resumes after the last complete run, unless the code has changed.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -43,7 +43,7 @@ const load = values.busy ? ", while another process keeps one processor busy" : 
 console.log(`${command.join(" ")}: ${times} times${load}. Each run's output is in ${folder}.`);
 runs.slice(0, times).forEach(print);
 
-// Ends with this process, however that ends.
+// The busy process ends when this process ends, for whatever reason.
 const spin = "const parent = process.ppid; while (process.ppid === parent);";
 const busy = values.busy ? spawn(process.execPath, ["-e", spin], { stdio: "ignore" }) : undefined;
 try {
@@ -60,7 +60,7 @@ try {
     });
     const counts = judge(closingOf(fileOf(runs.length)), exitCode);
     const run = { ...counts, seconds: (performance.now() - start) / 1000 };
-    // On a line of its own, also behind half a line.
+    // The message starts a new line, even if the output ended within a line.
     appendFileSync(record, `\n${JSON.stringify(run)}\n`);
     print(run, runs.push(run) - 1);
   }
@@ -68,7 +68,7 @@ try {
   busy?.kill();
 }
 const counted = runs.slice(0, times);
-// The next command begins anew; the files of this one stay until then.
+// The next command starts from the first run. The files of this command stay until then.
 rmSync(record);
 const red = counted.filter(({ failed }) => failed > 0).length;
 const seconds = counted.map((run) => run.seconds);
@@ -82,7 +82,7 @@ function fileOf(index: number): string {
   return join(folder, `run-${String(index + 1).padStart(2, "0")}.log`);
 }
 
-/** The last closing line of the file. */
+/** Returns the counts of the last closing line in the file. */
 function closingOf(file: string): Counts {
   const lines = readFileSync(file, "utf8").split("\n").map(parseClosingLine);
   return lines.findLast((counts) => counts !== undefined) ?? none;

@@ -1,29 +1,51 @@
-/** Runs parts of the tests as processes of their own, for commands that run more than one. */
+/** Runs parts of the tests as separate processes, for commands that run several parts. */
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { execa } from "execa";
 import { type Counts, closingLine, none, parseClosingLine } from "./counts.ts";
 
-/** The checkout. */
+/** The root folder of the checkout. */
 export const root = join(import.meta.dirname, "..");
 
-/** For example `1 min 5 s`. */
+/** Formats a duration, for example `1 min 5 s`. */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   return whole < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
+/**
+ * What each failed part of this process printed about its failures, for a summary at the end of a long command. Some CI
+ * systems keep only the end of the output.
+ */
+export const failures: string[] = [];
+
+/**
+ * Returns the lines that say what failed: of each failure in vitest's list, the name of the test and the first 10 lines that
+ * follow; the last 40 lines if there is no list. At most 120 lines. The function is pure.
+ */
+export function whatFailed(lines: readonly string[]): readonly string[] {
+  const plain = lines.map((line) => stripVTControlCharacters(line));
+  const list = plain.findIndex((line) => /⎯ (Failed (Tests|Suites)|Unhandled Errors?) /.test(line));
+  if (list < 0) return lines.slice(-40);
+  const name = /^ FAIL |⎯ Unhandled /;
+  const chosen = lines.filter(
+    (_, at) => at >= list && plain.slice(Math.max(list, at - 10), at + 1).some((line) => name.test(line)),
+  );
+  return chosen.slice(0, 120);
+}
+
 export interface Part {
-  /** What the lines that are printed begin with. */
+  /** The prefix of each printed line. */
   name: string;
-  /** Program and arguments. The checkout's own programs come first, its Node too. */
+  /** The program and its arguments. Programs of the checkout, such as Node, come before those of the machine. */
   command: [string, ...string[]];
-  /** After so many seconds the program is ended, and counts as failed. Default: no limit. */
+  /** The time limit in seconds. A program that reaches the limit is ended and counts as failed. Default: no limit. */
   limitSeconds?: number;
 }
 
 /**
- * Runs the program and prints its lines, when it begins, and how it ended and how long it took.
- * @returns the counts of its closing line; one failure where it has none and did not end with 0
+ * Runs the program and prints the program's output, start, result and duration.
+ * @returns the counts of the program's closing line; one failure if there is no closing line and the exit code is not 0
  */
 export async function run({
   name,
@@ -33,10 +55,16 @@ export async function run({
   console.log(`▶ ${name}`);
   const start = performance.now();
   let told: Counts | undefined;
-  const print = function* (line: unknown) {
-    const closing = parseClosingLine(`${line}`);
-    if (closing) told = closing;
-    else yield `${name.padEnd(9)} │ ${line}`;
+  const lines: string[] = [];
+  const print = function* (text: unknown) {
+    const line = `${text}`;
+    const closing = parseClosingLine(line);
+    if (closing) {
+      told = closing;
+      return;
+    }
+    lines.push(line);
+    yield `${name.padEnd(9)} │ ${line}`;
   };
   const { exitCode, timedOut } = await execa(program, args, {
     cwd: root,
@@ -52,13 +80,14 @@ export async function run({
   const seconds = (performance.now() - start) / 1000;
   const ended = timedOut ? `ended at its limit of ${duration(limitSeconds ?? 0)}` : told ? closingLine(counts) : "done";
   console.log(`${counts.failed > 0 ? "✗" : "✓"} ${name}: ${ended} (${duration(seconds)})`);
+  if (counts.failed > 0) failures.push(`✗ ${name}`, ...whatFailed(lines));
   return { ...counts, seconds };
 }
 
 /**
- * What a program's closing line is worth. One failure is added where it tells none, but the program has not ended with 0 (it may
- * have failed after the line, or before it), and where no test has passed: then nothing was shown, for example because no test
- * has the name that was asked for. Pure.
+ * Returns the counts that a program's closing line stands for. One failure is added in two cases: the closing line reports
+ * no failure but the exit code is not 0 (the program may have failed before or after the line), or no test has passed (for
+ * example because no test has the requested name). The function is pure.
  */
 export function judge(told: Counts | undefined, exitCode: number | undefined): Counts {
   const counts = told ?? none;
@@ -66,9 +95,9 @@ export function judge(told: Counts | undefined, exitCode: number | undefined): C
   return isRed && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 
-/** Runs vitest on a part of the tests. */
+/** Runs vitest on some of the tests. */
 export const vitest = (name: string, args: string[], limitSeconds?: number) =>
   run({ name, command: ["vitest", "run", ...args], ...(limitSeconds && { limitSeconds }) });
 
-/** Brings the cluster up with the stack of this checkout. */
-export const up = () => run({ name: "up", command: ["node", "local/main.ts", "up"] });
+/** Starts the cluster and deploys the stack of this checkout. @param options of the command */
+export const up = (...options: string[]) => run({ name: "up", command: ["node", "local/main.ts", "up", ...options] });

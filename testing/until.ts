@@ -1,26 +1,33 @@
-/** The one way in which tests wait: for a condition, with a name and a deadline. */
+/** Tests wait for a condition only by `until`, which has a name for the condition and a deadline. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { type RunnerTestCase, TestRunner } from "vitest";
 
-/** `look` throws it when the condition can never hold any more: the wait ends at once, with this error. */
+/** `look` throws this error when the condition can never hold any more. The wait then ends at once, with this error. */
 export class Hopeless extends Error {
   override name = "Hopeless";
 }
 
-/** What `until` returns: what was seen, without the values that mean "not yet". */
+/**
+ * A deadline is chosen for a quiet machine. This many times as long is waited, because machines of CI systems can be that much
+ * slower. A wait that is too long costs time only when a test fails; one that is too short makes a test fail by chance.
+ */
+export const patience = 4;
+
+/** The type of what `until` returns: the result of `look`, without the values that mean "not yet". */
 type Seen<T> = Exclude<T, undefined | null | false>;
 
 const isThere = (seen: unknown): boolean => seen !== undefined && seen !== null && seen !== false;
 
 /**
- * Calls `look` again and again until `accept` takes what it returns, and returns that. A look that throws has seen nothing
- * yet. The wait also ends when its test ends, so that nothing goes on behind a test that has failed. A wait that begins
- * after the time-out of its test belongs to the clean-up; only its deadline ends it.
+ * Calls `look` repeatedly until `accept` accepts the result, and returns this result. If `look` throws an error, `until`
+ * calls it again later. The wait also ends when its test ends, so that no wait continues after a failed test. A wait that
+ * begins after the time-out of its test is part of the clean-up, and only its deadline ends it.
  * @param what names the condition in the error, for example "session 17 is running"
- * @param seconds the deadline; a look that hangs does not extend it
- * @param accept default: anything but undefined, null and false
- * @throws Error that names the condition and the last thing seen (a value, or the error of the last look)
+ * @param seconds the deadline on a quiet machine; `patience` times as long is waited. A call of `look` that hangs does not
+ *   extend the deadline
+ * @param accept default: accepts everything except undefined, null and false
+ * @throws Error that names the condition and the last result of `look`, or the last error that `look` threw
  * @throws Hopeless as soon as `look` throws it
  */
 export async function until<T>(
@@ -30,12 +37,13 @@ export async function until<T>(
   accept: (seen: Awaited<T>) => boolean = isThere,
 ): Promise<Seen<Awaited<T>>> {
   const end = new AbortController();
-  const timer = setTimeout(() => end.abort(`not after ${seconds} s`), seconds * 1000);
+  const limit = seconds * patience;
+  const timer = setTimeout(() => end.abort(`not after ${limit} s`), limit * 1000);
   stopWithTest(end);
   const ended = new Promise<void>((resolve) => {
     end.signal.addEventListener("abort", () => resolve());
   });
-  let last = "no look has ended";
+  let last = "no call of `look` has ended";
   const lookOnce = async () => {
     try {
       const seen = await look();
@@ -48,7 +56,8 @@ export async function until<T>(
     }
   };
   try {
-    // Short pauses at first, because many conditions hold within milliseconds; at most four looks a second later.
+    // The first pauses are short, because many conditions hold within milliseconds. Later there are at most four calls in a
+    // second.
     for (let pause = 10; !end.signal.aborted; pause = Math.min(pause * 1.5, 250)) {
       const found = await Promise.race([lookOnce(), ended]);
       if (found) return found.seen as Seen<Awaited<T>>;
@@ -61,8 +70,8 @@ export async function until<T>(
 }
 
 /**
- * In a test, aborts when the test ends: by itself or by its time-out. In a hook, a benchmark or a clean-up it does nothing; nor
- * in a concurrent test, because vitest can't tell which of those that run is the caller.
+ * Aborts the wait when the current test ends or times out. In a hook, a benchmark or a clean-up, the function does nothing.
+ * It also does nothing in a concurrent test, because vitest can't tell which of the running tests is the caller.
  */
 function stopWithTest(end: AbortController): void {
   const test = TestRunner.getCurrentTest<RunnerTestCase | undefined>();
@@ -72,7 +81,7 @@ function stopWithTest(end: AbortController): void {
   try {
     context.onTestFinished(stop);
   } catch {
-    return; // vitest refuses in hooks and in the clean-up itself
+    return; // vitest does not allow this call in hooks and in the clean-up
   }
   context.signal.addEventListener("abort", stop, { once: true });
 }

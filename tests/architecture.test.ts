@@ -1,5 +1,5 @@
-/** docs/architecture.md names files and rooms that are there. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+/** The files and folders that docs/architecture.md names exist, and no file of the product is longer than 300 lines. */
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { infra, runtime } from "../local/checks/layers.ts";
@@ -16,9 +16,22 @@ test("every file that the page links to exists", () => {
 test.each([
   [runtime, ["testing"]],
   [infra, ["testdata", "testing"]],
-])("every room of $folder is on the page", ({ folder, rooms }, forTests) => {
+])("the page names every folder in $folder", ({ folder, layers }, forTests) => {
   const folders = readdirSync(join(root, folder), { withFileTypes: true }).filter((one) => one.isDirectory());
   const names = folders.map(({ name }) => name).filter((name) => name !== "node_modules");
-  expect(names.sort()).toEqual([...Object.keys(rooms), ...forTests].sort());
+  expect(names.sort()).toEqual([...Object.keys(layers), ...forTests].sort());
   for (const name of names) expect(page).toMatch(new RegExp(`\\["${name}: |\`${name}\``));
+});
+
+/** What is no part of the product: tests with what only they use, and what programs wrote. */
+const otherFiles = /\.test\.ts$|_test\.go$|\.cases\.ts$|\/(testing|testservice|gen|dist|node_modules)\//;
+
+test("no file of the product has more than 300 lines", () => {
+  const files = globSync("{images,infra,local,machine,policy,runtime,tools}/**/*.{ts,mjs,go,sh}", {
+    cwd: root,
+    exclude: ["**/node_modules"],
+  }).filter((file) => !otherFiles.test(file));
+  expect(files.length).toBeGreaterThan(400);
+  const lines = (file: string) => readFileSync(join(root, file), "utf8").trimEnd().split("\n").length;
+  expect(files.filter((file) => lines(file) > 300)).toEqual([]);
 });

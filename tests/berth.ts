@@ -1,4 +1,4 @@
-/** What the end-to-end tests know of the deployed stack: its API, its keys, its cluster. */
+/** The deployed stack, as the end-to-end tests use it: its API, its keys and its cluster. */
 import { PassThrough } from "node:stream";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import * as k8s from "@kubernetes/client-node";
@@ -18,19 +18,19 @@ export interface Session {
 
 export let { apiUrl, tenantKeys } = await stackOutputs("dev");
 
-/** Reads both again, for a test that has made the stack anew. */
+/** Reads the address and the keys again, for a test that has created the stack again. */
 export async function readOutputs(): Promise<void> {
   ({ apiUrl, tenantKeys } = await stackOutputs("dev"));
 }
 
-/** The key of the tenant in the stack `dev`. */
+/** Returns the key of the tenant in the stack `dev`. */
 export function keyOf(tenant: "acme" | "globex"): string {
   const key = tenantKeys[tenant]?.default;
   if (key === undefined) throw new Error(`the stack has no key "default" of ${tenant}`);
   return key;
 }
 
-/** Calls the API with the key; `body` is sent as JSON. Connections that are refused are counted (refusals.ts). */
+/** Calls the API with the key, and sends `body` as JSON. Refused connections are counted (refusals.ts). */
 export async function call(
   key: string,
   method: string,
@@ -47,7 +47,7 @@ export async function call(
   });
 }
 
-/** Waits, by default for 90 s, for the session's state; a session that fails instead ends the wait with its reason. */
+/** Waits for the session's state, by default for 90 s. If the session fails, the wait ends with the session's reason. */
 export const reaches = (key: string, id: string, state: string, seconds = 90): Promise<Session> =>
   until(
     `session ${id} is ${state}`,
@@ -61,12 +61,12 @@ export const reaches = (key: string, id: string, state: string, seconds = 90): P
     (session) => session.state === state,
   );
 
-/** The local cluster, seen as its administrator. */
+/** The local cluster, with administrator permissions. */
 export const cluster = new k8s.KubeConfig();
 cluster.loadFromFile(kubeconfig);
 export const core = cluster.makeApiClient(k8s.CoreV1Api);
 
-/** Runs a command in the session's agent container and returns what it wrote to standard output. */
+/** Runs a command in the session's agent container, and returns the standard output of the command. */
 export async function inAgent(namespace: string, id: string, command: string[]): Promise<string> {
   const [out, err] = [new PassThrough(), new PassThrough()];
   const written = out.setEncoding("utf8").toArray();
@@ -79,7 +79,7 @@ export async function inAgent(namespace: string, id: string, command: string[]):
   return (await written).join("");
 }
 
-/** The names of what exists in the namespace for the sessions: pods, claims, secrets and volumes. */
+/** Returns the names of the pods, claims, Secrets and volumes in the namespace that belong to the sessions. */
 export async function leftovers(namespace: string, ...ids: string[]): Promise<string[]> {
   const query = { namespace, labelSelector: `berth.dev/session in (${ids.join(",")})` };
   const claims = ids.map((id) => `agent-${id}`);
@@ -94,7 +94,7 @@ export async function leftovers(namespace: string, ...ids: string[]): Promise<st
   return [...lists.flatMap((list) => list.items), ...volumes].map((object) => `${object.metadata?.name}`);
 }
 
-/** Waits until the cluster has no volume that was claimed in the namespace, which may be gone itself. */
+/** Waits until the cluster has no volume with a claim in the namespace. The namespace may already be deleted. */
 export const noVolumeLeft = (namespace: string): Promise<unknown> =>
   until(
     `no volume of the namespace ${namespace} is left`,
@@ -103,5 +103,5 @@ export const noVolumeLeft = (namespace: string): Promise<unknown> =>
     (namespaces) => !namespaces.includes(namespace),
   );
 
-/** The address of the session's desktop, a WebSocket. */
+/** Returns the WebSocket URL of the session's desktop. */
 export const desktopUrl = (id: string) => new URL(`/v1/sessions/${id}/desktop`, apiUrl.replace(/^http/, "ws")).href;

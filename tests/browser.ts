@@ -1,8 +1,8 @@
-/** A real Chromium, Debian's, driven by Playwright. */
+/** A real Chromium from Debian, controlled by Playwright. */
 import { type Browser, chromium } from "playwright-core";
 import { PNG } from "pngjs";
 
-/** Starts Chromium; nothing that would speak to the outside on its own is on. `more` are further arguments. */
+/** Starts Chromium without the functions that contact servers by themselves. `more` are further arguments. */
 export function launch(...more: string[]): Promise<Browser> {
   const quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"];
   return chromium.launch({
@@ -11,7 +11,7 @@ export function launch(...more: string[]): Promise<Browser> {
   });
 }
 
-/** The share of pixels, 0 to 1, that differ between two screenshots of the same size. */
+/** Returns the fraction, 0 to 1, of pixels that differ between two screenshots of the same size. */
 export function difference(before: Buffer, after: Buffer): number {
   const [a, b] = [PNG.sync.read(before), PNG.sync.read(after)];
   if (a.width !== b.width || a.height !== b.height) return 1;

@@ -1,4 +1,4 @@
-/** Another version of the program, for tests that deploy one. */
+/** Copies of the checkout, for tests that deploy another version of the program. */
 import { existsSync } from "node:fs";
 import { mkdtemp, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { root } from "../machine/machine.ts";
 
-/** A folder with a copy of this checkout, to be changed and removed by the caller; what is installed is shared. */
+/**
+ * Returns a folder with a copy of this checkout. The caller may change it and must delete it. Installed packages are shared.
+ */
 export async function copyOfCheckout(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "berth-checkout-"));
   const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root });

@@ -1,27 +1,43 @@
-/** Each command that README and docs print is run by the proof `docs`, or there is a reason why not. */
-import { globSync } from "node:fs";
+/** For each command in README and docs, the proof `docs` runs it, or the table in pages.ts says why not. */
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { root } from "../machine/machine.ts";
 import { decide, decideOn } from "./docs/decide.ts";
-import { printed } from "./docs/markdown.ts";
+import { anchorsOf, linksOf, printed } from "./docs/markdown.ts";
 import { pages } from "./docs/pages.ts";
 
 const names = globSync(["README.md", "docs/*.md", "infra/README.md"], { cwd: root }).sort();
 
-test.each(names)("%s prints no command that nobody has decided on", (name) => {
+test.each(names)("pages.ts has an entry for each command on the page %s", (name) => {
   const { undecided, unused } = decide(name);
   expect(
     undecided.map(({ line, text }) => `${name}:${line} ${text}`),
-    "add a key to the page in tests/docs/pages.ts: how it is run, or why not",
+    "add a key for the command to the page's entry in tests/docs/pages.ts, which says how to run it, or why it is not run",
   ).toEqual([]);
-  expect(unused, "no command of the page begins with it any more").toEqual([]);
+  expect(unused, "no command of the page begins with this key any more, so delete the key").toEqual([]);
 });
 
-test("every page of the table exists", () => {
+test.each([...names, "images/berthd/README.md"])("%s links to files and headings that exist", (name) => {
+  const broken = linksOf(readFileSync(join(root, name), "utf8")).filter((link) => {
+    const [path = "", anchor] = link.split("#");
+    const file = path === "" ? join(root, name) : join(root, dirname(name), path);
+    if (!existsSync(file)) return true;
+    return anchor !== undefined && !anchorsOf(readFileSync(file, "utf8")).includes(anchor);
+  });
+  expect(broken).toEqual([]);
+});
+
+test("README leads to every page of docs", () => {
+  const links = linksOf(readFileSync(join(root, "README.md"), "utf8"));
+  expect(names.filter((name) => name.startsWith("docs/") && !links.includes(name))).toEqual([]);
+});
+
+test("every page in the table exists", () => {
   expect(Object.keys(pages).filter((name) => !names.includes(name))).toEqual([]);
 });
 
-test("a page's commands are those of its indented blocks, of fences of sh and in its sentences, and its YAML", () => {
+test("commands are read from indented blocks, from fences of the language sh and from code spans, and YAML from its fences", () => {
   const page = [
     "Run `npm run\nup` or `ls`:",
     "",
@@ -34,6 +50,9 @@ test("a page's commands are those of its indented blocks, of fences of sh and in
     "    curl \\",
     "      -d '{",
     "      }' b",
+    "    cat <<'END'",
+    "    text",
+    "    END",
     "",
     "```",
     "    text",
@@ -54,17 +73,25 @@ test("a page's commands are those of its indented blocks, of fences of sh and in
     { kind: "block", text: "cd a    # not a comment line", line: 4 },
     { kind: "block", text: "for i in 1; do\n  echo $i\ndone", line: 5 },
     { kind: "block", text: "curl \\\n  -d '{\n  }' b", line: 10 },
-    { kind: "block", text: "pulumi up", line: 20 },
-    { kind: "yaml", text: "a: 1", line: 24 },
-    { kind: "inline", text: "kubectl get pods", line: 26 },
+    { kind: "block", text: "cat <<'END'\ntext\nEND", line: 13 },
+    { kind: "block", text: "pulumi up", line: 23 },
+    { kind: "yaml", text: "a: 1", line: 27 },
+    { kind: "inline", text: "kubectl get pods", line: 29 },
   ]);
 });
 
-test("an indented block that is no shell is refused", () => {
+test("a page's links are those to files and headings, and a heading's anchor is GitHub's", () => {
+  const page =
+    "# What's `up`, and why?\n[a](b.md#c) [d](#e) [f](https://g.example)\n```\n# h\n[i](j)\n```\n## I want to …";
+  expect(linksOf(page)).toEqual(["b.md#c", "#e"]);
+  expect(anchorsOf(page)).toEqual(["whats-up-and-why", "i-want-to-"]);
+});
+
+test("an indented block that is not shell code is refused", () => {
   expect(() => printed("Text:\n\n    it's text")).toThrow("line 3");
 });
 
-test("what is printed but not in the table is undecided, and the other way round", () => {
+test("a command without an entry is undecided, and an entry without a command is unused", () => {
   const page = { shell: "plain", commands: { "npm run up": { not: "why" }, "npm run down": {} } } as const;
   expect(decideOn("    npm run up -- --context A\n    ls\n\n`pulumi up`", page)).toMatchObject({
     decided: [{ key: "npm run up" }],
@@ -73,7 +100,7 @@ test("what is printed but not in the table is undecided, and the other way round
   });
 });
 
-test("a token key that leaked is dropped when the sessions have ended, as its page says", () => {
+test("the page on token keys drops a leaked key only after the sessions have ended", () => {
   const keys = decide("docs/secrets.md").decided.map(({ key }) => key);
   const ends = "pulumi config set --path 'berth:tenants[0].maxSessions' 0";
   const drops = keys.indexOf("pulumi config set --path berth:tokenKeys.oldest 4");

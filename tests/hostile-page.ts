@@ -1,11 +1,14 @@
-/** A program that an agent serves pages with, and what such a page tries against the API in a real browser. */
+/** A program with which an agent serves hostile pages, and the attacks of such a page on the API in a real browser. */
 import { until } from "@berth/testing/until.ts";
 import type { Browser, Page } from "playwright-core";
 
-/** A call to the API, as `call` of berth.ts with a key. */
+/** `call` of berth.ts without the parameter `key`: every call has the same API key. */
 export type Call = (method: string, path: string, body?: unknown) => Promise<Response>;
 
-/** Serves a page, a service worker, an echo by WebSocket at /ws, and at /seen what was asked for. For python3, port first. */
+/**
+ * Serves a page, a service worker, a WebSocket echo at /ws, and the list of received requests at /seen. Python 3; the first
+ * argument is the port.
+ */
 const server = `
 import base64, hashlib, http.server, json, socketserver, struct, sys
 seen = []
@@ -48,7 +51,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer): daemon_thread
 Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 `;
 
-/** Starts the program in the session; returns the port's URL once it listens. */
+/** Starts the program in the session, and returns the URL of the port when the program listens. */
 export async function serveIn(call: Call, id: string, port: number): Promise<string> {
   const started = await call("POST", `/v1/sessions/${id}/processes`, {
     command: ["python3", "-c", server, String(port)],
@@ -68,30 +71,36 @@ export async function serveIn(call: Call, id: string, port: number): Promise<str
   );
 }
 
-/** A link to the port, for one browser, and a token for programs. */
-export async function linkTo(call: Call, id: string, port: number): Promise<{ url: string; token: string }> {
-  const made = await call("POST", `/v1/sessions/${id}/ports/${port}/links`, { expiresInSeconds: 600 });
-  if (made.status !== 201) throw new Error(`no link: ${await made.text()}`);
-  return (await made.json()) as { url: string; token: string };
+export interface PortLink {
+  id: string;
+  url: string;
+  token: string;
+}
+
+/** Creates a link to the port, which works in one browser, and a token for programs. */
+export async function linkTo(call: Call, id: string, port: number): Promise<PortLink> {
+  const made = await call("POST", `/v1/sessions/${id}/ports/${port}/links`, { lifetimeSeconds: 600 });
+  if (made.status !== 201) throw new Error(`the link was not created: ${await made.text()}`);
+  return (await made.json()) as PortLink;
 }
 
 export interface Places {
   apiUrl: string;
-  /** A page of the API's. */
+  /** The URL of a page of the API. */
   apiPage: string;
-  /** Links to the hostile page's port, and to a neighbour's, which are opened in the same browser. */
+  /** Links to the port of the hostile page and to a port of a neighbour. Both are opened in the same browser. */
   link: string;
   neighbourLink: string;
 }
 
-/** What came of each attempt, and of the same where it is allowed: the control. */
+/** The result of each attack, and the result of the same action where it is allowed, as a control. */
 export type Outcomes = Record<string, { attempt: unknown; control: unknown }>;
 
-/** Does it in the page, whose own scripts could do the same. What it throws is told as `refused: …`. */
+/** Runs the code in the page, as scripts of the page could. An error gives the result `refused: …`. */
 const tried = (page: Page, script: string): Promise<unknown> =>
   page.evaluate(`(async () => { ${script} })().catch((error) => "refused: " + error.name)`);
 
-/** Opens all of it in one browser, as a user who has both open would, and tries. */
+/** Opens all pages in one browser, as a user might, and runs the attacks. */
 export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbourLink }: Places): Promise<Outcomes> {
   const context = await browser.newContext();
   try {
@@ -138,7 +147,7 @@ export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbou
     };
     outcomes.opener = { attempt: await opened(api), control: await opened(agent) };
 
-    // A cookie for each domain that the page is in, for the API's host, and for the neighbour's.
+    // The page sets a cookie for each of its parent domains, for the API's host and for the neighbour's host.
     const host = new URL(own).hostname;
     const domains = host.split(".").map((_, at, parts) => parts.slice(at).join("."));
     for (const domain of [...domains, new URL(apiUrl).hostname, new URL(neighbourUrl).hostname]) {
@@ -156,7 +165,7 @@ export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbou
     };
     outcomes.accessCookie = {
       attempt: await tried(agent, `return /berth-port=(?!tossed)/.test(document.cookie)`),
-      control: (await agent.reload())?.status(), // it still lets the page in, whatever the page and its program have set
+      control: (await agent.reload())?.status(), // the page's own cookie still works, whatever cookies the page and its program have set
     };
 
     const worker = (scriptUrl: string) => `
@@ -174,7 +183,8 @@ export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbou
       control: await tried(agent, `return (await navigator.serviceWorker.getRegistrations()).length`),
     };
 
-    // Blind requests and WebSockets to the neighbour, with the cookie that the browser has for it.
+    // The page sends requests and WebSockets to the neighbour without seeing the responses. The browser adds the neighbour's
+    // cookie.
     const blind = (url: string) => `
       await fetch(${text(`${url}blind`)}, { mode: "no-cors", credentials: "include" });
       return "sent"`;
@@ -204,7 +214,7 @@ export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbou
   }
 }
 
-/** What must come of it. */
+/** The expected results of the attacks and controls. */
 export const expected = (own: string): Outcomes => ({
   storage: { attempt: [null, false], control: ["api", true] },
   fetch: { attempt: "refused: TypeError", control: 401 },

@@ -1,21 +1,22 @@
-/** A real reverse proxy, Debian's nginx, that lets through what the Ingress of a stack lets through, and nothing else. */
+/** A real reverse proxy (nginx from Debian) that forwards exactly the paths that the Ingress of a stack forwards. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
-import { ingress } from "../infra/config/ingress.ts";
+import { ingress, type KnownIngressConfig } from "../infra/config/ingress.ts";
 import { nginxAnnotations } from "../infra/ingress/controllers.ts";
 import { ingressSpec } from "../infra/ingress/ingress.ts";
+import { sites } from "../infra/ingress/sites.ts";
 import { freePorts } from "../runtime/src/testing/ports.ts";
 import { apiUrl } from "./berth.ts";
 
 export interface IngressProxy extends AsyncDisposable {
-  /** For example http://127.0.0.1:18080. */
+  /** The URL of the proxy, for example http://127.0.0.1:18080. */
   url: string;
 }
 
-/** Starts the proxy on a free port of this machine; it leads to the API of the stack `dev`. */
+/** Starts the proxy on a free port of this machine. The proxy forwards to the API of the stack `dev`. */
 export async function openIngressProxy(): Promise<IngressProxy> {
   const [port = 0] = await freePorts(1);
   const folder = await mkdtemp(join(tmpdir(), "berth-ingress-"));
@@ -34,15 +35,19 @@ export async function openIngressProxy(): Promise<IngressProxy> {
   };
 }
 
-/** The Ingress of the default config as nginx has it: paths of the type Prefix, and what the annotations set. */
+/**
+ * Translates the Ingress of the default config to nginx settings: the paths of type Prefix, and the effects of the
+ * annotations.
+ */
 function nginxConfig(port: number, folder: string): string {
-  const config = ingress.parse({ controller: "nginx", tls: null });
-  if (config === null) throw new Error("the config has no ingress");
-  const { rules = [] } = ingressSpec(config, apiUrl);
+  const config = ingress.parse({ controller: "nginx", tls: null }) as KnownIngressConfig;
+  const [api] = sites(config, apiUrl, null);
+  if (api === undefined) throw new Error("the stack has no address");
+  const { rules } = ingressSpec(config, api, "gateway");
   const annotations = nginxAnnotations(config);
   const value = (name: string) => annotations[`nginx.ingress.kubernetes.io/${name}`];
   const paths = rules.flatMap(({ http }) => http.paths.map(({ path }) => path));
-  // `/v1` as a Prefix means /v1 and all below /v1/, and not /v1x.
+  // The path `/v1` with type Prefix matches /v1 and everything below /v1/, but not /v1x.
   const locations = paths
     .flatMap((path) => [`= ${path}`, `${path}/`])
     .map((where) => `location ${where} { proxy_pass ${apiUrl}; }`);

@@ -1,9 +1,12 @@
-/** Who reaches whom, measured from inside real sessions, and what a session is not given. The tables are printed. */
+/**
+ * Measures from inside real sessions which addresses they reach, and which permissions they lack. The results are printed as
+ * tables.
+ */
 import { request } from "node:https";
 import { AuthorizationV1Api, type V1Pod } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
-import { kubectl } from "../local/cluster/index.ts";
+import { kubectl } from "../local/cluster/kubectl.ts";
 import { TestNamespace } from "../local/cluster/testing.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
 import { machine } from "../machine/machine.ts";
@@ -18,7 +21,7 @@ import { deploy } from "./pulumi.ts";
 
 const { apiServiceIp, dnsServiceIp, nodeIp } = machine;
 
-/** A session from which attempts are made, and which others try to reach. */
+/** A session that attempts connections and that other sessions try to reach. */
 interface SessionPlace extends Place {
   session: Session;
   namespace: string;
@@ -30,13 +33,13 @@ const cleanUp = new AsyncDisposableStack();
 let own: SessionPlace;
 let sibling: SessionPlace;
 let stranger: SessionPlace;
-/** A pod without a policy of its own or around it: what it reaches is there to be reached. */
+/** A pod to which no network policy applies. An address that this pod reaches is reachable in principle. */
 let free: Place;
 
 beforeAll(async () => {
   cleanUp.defer(await openOutside());
-  cleanUp.defer(await requestLittle(cluster, "tenant-acme")); // two of its sessions and one more may be too many for a small machine
-  // Together: the policy of the allow list holds for pods that are there already.
+  cleanUp.defer(await requestLittle(cluster, "tenant-acme")); // a small machine may not have space for these sessions
+  // Both start at the same time, because the policy of the allow list also applies to pods that already exist.
   [, [own, sibling, stranger], free] = await Promise.all([
     deploy(cleanUp, {
       change: ({ config }) => {
@@ -84,21 +87,24 @@ async function startFree(): Promise<Place> {
   };
 }
 
-/** A pod of the platform in which Node is. */
+/** A pod of the platform whose image contains Node.js. */
 const withNode = (name: string, workload: string): Place => ({
   name,
   shell: (command) => kubectl(["exec", "-n", "berth", workload, "--", ...command]),
   command: commands.platform,
 });
 
-/** A pod of the platform that has no program to try with: this machine's Node tries in the pod's network. */
+/**
+ * A pod of the platform whose image has no program for the attempts. The Node.js of the machine that runs the test makes them,
+ * in the pod's network namespace.
+ */
 const withoutNode = (name: string, pod: V1Pod): Place => ({
   name,
   shell: (command) => inNetworkOf(pod, command),
   command: commands.machine,
 });
 
-/** The one pod of a component of the platform. */
+/** Returns the only pod of a component of the platform. */
 async function podOf(component: string): Promise<V1Pod> {
   const { items } = await core.listNamespacedPod({
     namespace: "berth",
@@ -111,7 +117,9 @@ async function podOf(component: string): Promise<V1Pod> {
 
 const service = (name: string) => `${name}.berth.svc.cluster.local`;
 
-/** A session's port from elsewhere. VNC itself listens inside its pod only, which is a test of its own. */
+/**
+ * A port of a session, from outside the session's pod. VNC itself listens only inside the pod, which another test checks.
+ */
 const sessionPort = ({ name, address }: SessionPlace, port: 6080 | 6081 | 6082, expected: Cell["expected"]): Cell => ({
   to: name,
   host: address,
@@ -119,7 +127,7 @@ const sessionPort = ({ name, address }: SessionPlace, port: 6080 | 6081 | 6082, 
   expected,
 });
 
-/** What a session of acme may try. It may reach what is marked open and nothing else. */
+/** The connections that a session of acme attempts. Only connections marked as open may succeed. */
 const sessionCells = (): Cell[] => [
   ...[sibling, stranger].flatMap((session) => [
     sessionPort(session, 6080, "timed out"),
@@ -149,14 +157,14 @@ const sessionCells = (): Cell[] => [
   { to: "denied egress", host: deniedAddress, port: 443, expected: "timed out" },
 ];
 
-/** Another tenant's allow list is not one's own. */
+/** The allow list of another tenant does not apply to this tenant. */
 const strangerCells = (): Cell[] => [
   sessionPort(own, 6080, "timed out"),
   { to: "allowed egress", host: allowedAddress, port: 443, expected: "timed out" },
   { to: "API, for sessions", host: service("api"), port: 3002, expected: "open" },
 ];
 
-/** What a pod without policies reaches of what is closed to a session: whatever doesn't ask who comes. */
+/** The targets that are closed to sessions but open to a pod without policies, because they do not authenticate callers. */
 const freeCells = (): Cell[] =>
   sessionCells()
     .filter(({ to }) =>
@@ -166,13 +174,17 @@ const freeCells = (): Cell[] =>
     )
     .map((cell) => ({ ...cell, expected: "open" }));
 
-/** Connects to the address again and again until 20 attempts in a row have timed out. Prints when the last one was answered. */
+/**
+ * Connects to the address repeatedly until 20 attempts in a row have timed out. Prints the time of the last successful
+ * attempt.
+ */
 const knock = (host: string, port: number) => `
   const began = performance.now();
   const found = { lastOpenMs: 0, open: 0, timedOut: 0 };
   const attempt = () => new Promise((done, fail) => {
     const socket = require("net").connect({ host: "${host}", port: ${port}, timeout: 100 }, () => { socket.destroy(); done(true); });
-    // A process that got no processor for 100 ms may have an answer that it has not read yet: that comes first.
+    // If this process did not run for 100 ms, a response may be waiting unread. The process reads it before it counts a
+    // time-out.
     socket.on("timeout", () => setImmediate(() => { socket.destroy(); done(false); })).on("error", fail);
   });
   (async () => {
@@ -183,7 +195,7 @@ const knock = (host: string, port: number) => `
     console.log(JSON.stringify(found));
   })();`;
 
-test("a new session's pod is held by its policies within 5 s of its first program's start", async () => {
+test("network policies apply to a new session's pod within 5 s after its first program has started", async () => {
   const { apiImage } = await stackOutputs("dev");
   const place = { namespace: "tenant-acme", pod: "isolation-window" };
   const pod = probePod(place, apiImage);
@@ -193,7 +205,7 @@ test("a new session's pod is held by its policies within 5 s of its first progra
     spec: { ...pod.spec, restartPolicy: "Never", containers: [{ ...container, args: ["-e", knock(nodeIp, 6443)] }] },
   };
   const at = ["-n", place.namespace];
-  // Gone at the test's end, so that the test can be repeated.
+  // The test ends its session, so that the test can be repeated.
   await using removal = new AsyncDisposableStack();
   removal.defer(async () => void (await kubectl(["delete", "pod", place.pod, ...at, "--ignore-not-found", "--now"])));
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(body));
@@ -209,8 +221,11 @@ test("a new session's pod is held by its policies within 5 s of its first progra
   expect(found.lastOpenMs).toBeLessThanOrEqual(5_000);
 });
 
-/** By now the sessions are older than a new pod's window: what is closed must be closed at the first try. */
-test("isolation matrix: only what is meant to answer does, and what is closed to one answers to another", async () => {
+/**
+ * The sessions are now older than the 5 s in which policies may not apply yet, so every attempt on a closed target must
+ * fail.
+ */
+test("isolation matrix: only allowed connections succeed, and every closed target is open to another caller", async () => {
   const [prometheus, adapter] = await Promise.all([podOf("prometheus"), podOf("prometheus-adapter")]);
   const sessions = [own, sibling, stranger];
   const matrix: [Place, Cell[]][] = [
@@ -258,20 +273,20 @@ test("isolation matrix: only what is meant to answer does, and what is closed to
     })),
   );
   expect(rows.filter(({ cell, measured }) => measured !== cell.expected)).toEqual([]);
-  // Nothing is closed for want of an answer.
+  // A target is only closed if it answers another caller. Otherwise nothing may listen there.
   const answering = new Set(rows.filter(({ measured }) => measured === "open").map(({ cell }) => targetOf(cell)));
   expect(rows.map(({ cell }) => targetOf(cell)).filter((target) => !answering.has(target))).toEqual([]);
 });
 
-test("VNC itself listens inside its pod only; the ports of desktop, metrics and berthd's services are for others", async () => {
+test("VNC itself listens only inside its pod, and other pods reach only the ports of the desktop, metrics and berthd's services", async () => {
   const table = await own.shell(["cat", "/proc/net/tcp", "/proc/net/tcp6"]);
-  // Column 2 is the address and port in hexadecimal digits, column 4 the state; 0A listens.
+  // Column 2 is the address and port in hexadecimal digits. Column 4 is the state, and 0A means "listens".
   const listening = table
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
     .filter(([, , , state]) => state === "0A")
     .map(([, local = ""]) => local.split(":") as [string, string]);
-  const loopback = ["0100007F", "00000000000000000000000001000000"]; // 127.0.0.1 and ::1, by words of the machine
+  const loopback = ["0100007F", "00000000000000000000000001000000"]; // 127.0.0.1 and ::1 in the machine's byte order
   const ports = (isLoopback: boolean) =>
     listening
       .filter(([address]) => loopback.includes(address) === isLoopback)
@@ -280,10 +295,10 @@ test("VNC itself listens inside its pod only; the ports of desktop, metrics and 
   expect(new Set(ports(false))).toEqual(new Set([6080, 6081, 6082]));
 });
 
-/** Every container has these, in memory and of its own. */
+/** Mounts that every container has, in memory and not shared. */
 const inMemory = ["/dev/mqueue", "/dev/shm"];
 
-/** What a container finds about itself, as JSON. */
+/** A script that prints facts about its container as JSON. */
 const look = `
 import json, os
 status = dict(line.rstrip("\\n").split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
@@ -303,7 +318,7 @@ print(json.dumps({
         if not os.path.islink(path) and os.stat(path).st_mode & 0o6000],
 }))`;
 
-test("a session's agent has no token, no capability, no writable root", async () => {
+test("the agent container has no service account token, no capabilities and no writable root file system", async () => {
   const { namespace, session } = own;
   const facts = JSON.parse(
     await kubectl(["exec", "-n", namespace, `agent-${session.id}`, "-c", "agent", "--", "python3", "-c", look]),
@@ -320,7 +335,7 @@ test("a session's agent has no token, no capability, no writable root", async ()
   });
 });
 
-test("a session's vnc-proxy has no program that could be run in it but itself, and nothing that it could write", async () => {
+test("the container vnc-proxy contains no other program that could run, and no writable file", async () => {
   const { namespace, session } = own;
   const name = `agent-${session.id}`;
   for (const program of ["sh", "python3", "cat"])
@@ -341,7 +356,7 @@ test("a session's vnc-proxy has no program that could be run in it but itself, a
   ]);
 });
 
-test("a session's pod has nothing of its node: no path, no namespace, no port", async () => {
+test("a session's pod uses no path, no namespace and no port of its node", async () => {
   const { spec } = await core.readNamespacedPod({ namespace: own.namespace, name: `agent-${own.session.id}` });
   const kinds = (spec?.volumes ?? []).map(({ name: _, ...kind }) => Object.keys(kind)[0]);
   expect(new Set(kinds)).toEqual(new Set(["persistentVolumeClaim", "emptyDir", "secret"]));
@@ -352,7 +367,7 @@ test("a session's pod has nothing of its node: no path, no namespace, no port", 
   ).not.toContainEqual(expect.any(Number));
 });
 
-test("a tenant's key gets nothing from the Kubernetes API, and a session's identity has no rights", async () => {
+test("a tenant's key gives no access to the Kubernetes API, and a session's service account has no permissions", async () => {
   const namespace = own.namespace;
   for (const [method, path] of [
     ["GET", "/api/v1/namespaces"],
@@ -378,7 +393,7 @@ test("a tenant's key gets nothing from the Kubernetes API, and a session's ident
   }
 });
 
-/** The status with which the Kubernetes API answers whoever has the key. */
+/** Returns the status with which the Kubernetes API answers a request with this key. */
 function askKubernetes(method: string, path: string, key: string): Promise<number | undefined> {
   const { server = "", caData = "" } = cluster.getCurrentCluster() ?? {};
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };

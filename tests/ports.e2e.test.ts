@@ -1,6 +1,10 @@
-/** What an agent serves on its ports, from outside: by programs, by WebSocket, by a link in a browser; and what it can't do there. */
+/**
+ * Access to the ports that an agent serves: from programs, by WebSocket and by a link in a browser, and what a served page
+ * can't do.
+ */
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
+import { until } from "@berth/testing/until.ts";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
@@ -30,7 +34,9 @@ afterAll(async () => {
   if (session) await asAcme("DELETE", `/v1/sessions/${session.id}`);
 });
 
-/** Asks the address as a browser does, to which every name below localhost is this machine; libraries don't know that. */
+/**
+ * Requests the address as a browser does. Browsers resolve every name below localhost to this machine, but libraries do not.
+ */
 async function ask(address: string, headers: Record<string, string> = {}) {
   const { host, port, pathname, search } = new URL(address);
   const sent = request({ host: "127.0.0.1", port, path: pathname + search, headers: { host, ...headers } }).end();
@@ -38,7 +44,7 @@ async function ask(address: string, headers: Record<string, string> = {}) {
   return { status: response.statusCode, text: Buffer.concat(await response.toArray()).toString() };
 }
 
-test("a program is reached by a key or by the port's token, and by nothing less", async () => {
+test("a request to a program needs the tenant's key or the port's token", async () => {
   expect(url).toMatch(new RegExp(`^http://${port}-${session.id}\\.localhost:\\d+/$`));
   const { token } = await linkTo(asAcme, session.id, port);
   for (const good of [acme, token]) {
@@ -54,7 +60,7 @@ test("a program is reached by a key or by the port's token, and by nothing less"
   expect(nothing).toEqual({ status: 503, text: expect.stringContaining("Nothing listens on port 8002") });
 });
 
-test("a WebSocket goes through", async () => {
+test("a WebSocket to a program works", async () => {
   const { host, port: at } = new URL(url);
   const socket = new WebSocket(`ws://127.0.0.1:${at}/ws?by-key`, { headers: { host, "x-berth-token": acme } });
   await once(socket, "open");
@@ -63,7 +69,7 @@ test("a WebSocket goes through", async () => {
   socket.terminate();
 });
 
-test("a link opens it in a browser, once, and leads to the clean address", async () => {
+test("a link opens the program in one browser, only once, and redirects to a URL without the ticket", async () => {
   const { url: link } = await linkTo(asAcme, session.id, port);
   const page = await browser.newPage();
   await page.goto(link);
@@ -75,7 +81,24 @@ test("a link opens it in a browser, once, and leads to the clean address", async
   await other.close();
 });
 
-test("a page that an agent serves reaches neither the API's storage, cookies and DOM nor a neighbour's", async () => {
+test("a link that is revoked closes what it opened in a browser, and opens nothing again", async () => {
+  const { id, url: link, token } = await linkTo(asAcme, session.id, port);
+  const { host, port: at } = new URL(url);
+  const page = await browser.newPage();
+  await page.goto(link);
+  const socket = new WebSocket(`ws://127.0.0.1:${at}/ws?by-token`, { headers: { host, "x-berth-token": token } });
+  await once(socket, "open");
+  const closed = once(socket, "close");
+  const links = `/v1/sessions/${session.id}/ports/links`;
+  expect((await asAcme("DELETE", `${links}/${id}`)).status).toBe(204);
+  await closed;
+  await until("the page is refused", 10, async () => (await page.reload())?.status() === 401);
+  await page.close();
+  const { items } = (await (await asAcme("GET", links)).json()) as { items: { id: string }[] };
+  expect(items.map((one) => one.id)).not.toContain(id);
+});
+
+test("a page that an agent serves has no access to storage, cookies and DOM of the API or of another session", async () => {
   const [link, neighbourLink] = [
     (await linkTo(asAcme, session.id, port)).url,
     (await linkTo(asAcme, session.id, neighbourPort)).url,

@@ -1,4 +1,4 @@
-/** The config of prod for the local cluster. */
+/** The config of the stack prod, adapted to the local cluster. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -7,7 +7,9 @@ import type { StackFile } from "./pulumi.ts";
 
 type Config = StackFile["config"];
 
-/** Pulumi.prod.yaml with the addresses, volumes and tenants of this machine's stack, and a tenth of its requests. */
+/**
+ * Returns Pulumi.prod.yaml with this machine's addresses, volumes and tenants, and with a tenth of the resource requests.
+ */
 export function prodOnThisMachine(dev: Config): Config {
   const { config: prod } = parse(readFileSync(join(root, "Pulumi.prod.yaml"), "utf8")) as StackFile;
   const part = (config: Config, key: string) => (config[key] ?? {}) as Record<string, unknown>;
@@ -19,7 +21,7 @@ export function prodOnThisMachine(dev: Config): Config {
     ...Object.fromEntries(stores.map((key) => [key, { ...part(prod, key), ...part(dev, key) }])),
     "berth:tenants": dev["berth:tenants"],
     "berth:api": { ...part(prod, "berth:api"), nodePort: part(dev, "berth:api").nodePort },
-    // No controller runs here: users come by the node's port.
+    // No ingress controller runs here, so users connect to the node port.
     "berth:ingress": { ...part(prod, "berth:ingress"), controllerNamespace: null },
     "berth:protectData": false,
     "berth:requestScale": 0.1,

@@ -1,4 +1,4 @@
-/** Runs `pulumi up` on the stack `dev` with a config that a test has changed, and tells what it did. */
+/** Runs `pulumi up` on the stack `dev` with a config that a test has changed, and reports the operations. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,38 +9,38 @@ import { stackEnvironment } from "../local/pulumi/stack.ts";
 import { ensureLanguageHost } from "../local/pulumi/tools.ts";
 import { root } from "../machine/machine.ts";
 
-/** A tenant's entry in the config. */
+/** The config entry of a tenant. */
 export type TenantEntry = { name: string } & Record<string, unknown>;
 
-/** The stack's config as its file has it. */
+/** The stack's config file. */
 export interface StackFile {
   config: Record<string, unknown> & { "berth:tenants": TenantEntry[] };
 }
 
 export interface Run {
   failed: boolean;
-  /** What Pulumi wrote. */
+  /** The output of Pulumi. */
   output: string;
-  /** What was done to the cluster, for example `create Namespace tenant-acme`, sorted; what stayed the same is left out. */
+  /** The operations on the cluster, for example `create Namespace tenant-acme`, sorted. Unchanged resources are left out. */
   operations: string[];
 }
 
-interface Options {
-  /** Default: up. A preview tells what an `up` would do. */
+export interface UpOptions {
+  /** The Pulumi command. Default: up. A preview reports what `up` would do. */
   command?: "up" | "preview";
-  /** Changes the config of Pulumi.dev.yaml for this run. */
+  /** Changes the config of Pulumi.dev.yaml for this run only. */
   change?: (file: StackFile) => void;
-  /** The checkout whose program runs. Default: this one. */
+  /** The checkout that contains the program. Default: this checkout. */
   checkout?: string;
-  /** For example --refresh. */
+  /** Further arguments, for example --refresh. */
   flags?: string[];
 }
 
 const onDev = ["--stack", "dev", "--non-interactive", "--color", "never"];
 const unasked = ["--yes", "--skip-preview"];
 
-/** Never throws: what failed is in the answer. */
-export async function up(options: Options = {}): Promise<Run> {
+/** Runs Pulumi. The function never throws; the result says whether Pulumi failed. */
+export async function up(options: UpOptions = {}): Promise<Run> {
   const { command = "up", change = () => {}, checkout = root, flags = [] } = options;
   await ensureLanguageHost();
   const folder = await mkdtemp(join(tmpdir(), "berth-up-"));
@@ -52,7 +52,7 @@ export async function up(options: Options = {}): Promise<Run> {
     const what = [command, ...onDev, ...(command === "up" ? unasked : [])];
     const { failed, all } = await execa("pulumi", [...what, "--config-file", config, "--event-log", log, ...flags], {
       cwd: checkout,
-      // Pulumi hides the log of its events unless it is asked for its debug commands.
+      // Pulumi writes its event log only if its debug commands are enabled.
       env: { ...stackEnvironment(), PULUMI_DEBUG_COMMANDS: "true" },
       reject: false,
       all: true,
@@ -63,29 +63,35 @@ export async function up(options: Options = {}): Promise<Run> {
   }
 }
 
-/** The same, but throws what Pulumi wrote where it failed. */
-export async function upOrThrow(options: Options = {}): Promise<Run> {
+/** Runs Pulumi. If Pulumi fails, the error contains Pulumi's output. */
+export async function upOrThrow(options: UpOptions = {}): Promise<Run> {
   const run = await up(options);
   if (run.failed) throw new Error(`\`pulumi ${options.command ?? "up"}\` failed:\n${run.output}`);
   return run;
 }
 
-/** Takes all of the stack away. The stack itself stays, and has nothing. */
+/** Deletes all resources of the stack. The stack itself remains, without resources. */
 export async function destroyOrThrow(): Promise<void> {
   await execa("pulumi", ["destroy", ...onDev, ...unasked], { cwd: root, env: stackEnvironment() });
 }
 
-/** Brings the stack up with a changed config, and in the clean-up, also after a failure, back to what its file says. */
-export async function deploy(cleanUp: AsyncDisposableStack, options: Options): Promise<void> {
+/** Deploys the stack with a changed config. The clean-up deploys the original config again, also after a failure. */
+export async function deploy(cleanUp: AsyncDisposableStack, options: UpOptions): Promise<void> {
   cleanUp.defer(async () => void (await upOrThrow()));
   await upOrThrow(options);
+}
+
+/** Gives the resources the names that older versions know, as docs/upgrading.md says it for the way back. */
+export async function giveFormerNames(): Promise<void> {
+  const command = "pulumi stack export -s dev | npx node tools/former-names.ts | pulumi stack import -s dev";
+  await execa("sh", ["-c", command], { cwd: root, env: stackEnvironment() });
 }
 
 interface EngineEvent {
   resOutputsEvent?: { metadata: { op: string; urn: string } };
 }
 
-/** Operations that change something, from the engine's events, one JSON object a line. */
+/** Extracts the operations that change something from the engine's events. Each line is a JSON object. */
 function operations(log: string): string[] {
   return log
     .split("\n")
@@ -96,6 +102,6 @@ function operations(log: string): string[] {
     .sort();
 }
 
-/** `urn:pulumi:dev::berth::…$kubernetes:core/v1:Namespace::tenant-acme` → `Namespace` */
+/** Extracts the kind from a URN: `urn:pulumi:dev::berth::…$kubernetes:core/v1:Namespace::tenant-acme` gives `Namespace`. */
 const kindOf = (urn: string) => (urn.split("::")[2] ?? "").split(":").at(-1);
 const nameOf = (urn: string) => urn.split("::")[3];

@@ -5,7 +5,7 @@ import { WebSocket } from "ws";
 import { forwarder, handOver, listening } from "../local/cluster/forward-testing.ts";
 import { isRefusal } from "./refusals.ts";
 
-/** What calls of both kinds fail with at the port. */
+/** Returns the errors of a WebSocket and of a fetch to the port. */
 async function failures(port: number): Promise<unknown[]> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
   const failed = once(socket, "error");
@@ -20,13 +20,13 @@ async function closedPort(): Promise<number> {
   return port;
 }
 
-it("counts a connection that is refused, here or at the port in the node that it is carried to", async () => {
+it("counts a connection that is refused on this machine or at the node port", async () => {
   const carried = await handOver(forwarder(1), await closedPort());
   for (const port of [await closedPort(), carried])
     for (const error of await failures(port)) expect(isRefusal(error), String(error)).toBe(true);
 });
 
-it("counts none that was taken and closed later without an answer", async () => {
+it("does not count a connection that was accepted and later closed without a response", async () => {
   const ends = createServer((socket) => void socket.once("data", () => socket.destroy()));
   onTestFinished(() => void ends.close());
   const direct = await listening(ends);

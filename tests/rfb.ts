@@ -1,4 +1,4 @@
-/** A minimal RFB 3.8 client (RFC 6143) over a WebSocket: enough to receive one whole frame. */
+/** A minimal RFB 3.8 client (RFC 6143) over a WebSocket. It can receive one complete frame. */
 import { once } from "node:events";
 import WebSocket from "ws";
 import { countIfRefused } from "./refusals.ts";
@@ -6,11 +6,14 @@ import { countIfRefused } from "./refusals.ts";
 export interface Frame {
   width: number;
   height: number;
-  /** Four bytes a pixel, row by row: blue, green, red, unused. */
+  /** The pixels, row by row, with four bytes for each pixel: blue, green, red, unused. */
   pixels: Buffer;
 }
 
-/** Opens the desktop at `url` and returns its first whole frame. Rejects with the HTTP status when the upgrade is refused. */
+/**
+ * Connects to the desktop at `url` and returns its first complete frame. If the upgrade is refused, the error has the HTTP
+ * status.
+ */
 export async function firstFrame(url: string, headers: Record<string, string> = {}): Promise<Frame> {
   const { socket, read, width, height } = await openDesktop(url, headers);
   try {
@@ -23,7 +26,10 @@ export async function firstFrame(url: string, headers: Record<string, string> = 
   }
 }
 
-/** Sends a click into the desktop's middle and the keys for the text, whether or not anybody takes them. */
+/**
+ * Sends a click into the middle of the desktop, and the keys for the text. It does not check whether the desktop accepts
+ * them.
+ */
 export async function typeBlindly(url: string, text: string, headers: Record<string, string> = {}): Promise<void> {
   const { socket, read, width, height } = await openDesktop(url, headers);
   try {
@@ -40,7 +46,7 @@ export async function typeBlindly(url: string, text: string, headers: Record<str
         socket.send(key);
       }
     }
-    // Messages are handled in order: when this is answered, all of the above has been.
+    // The server handles messages in order, so a reply to this request means that it has handled all earlier messages.
     socket.send(Buffer.from([2, 0, 0, 1, 0, 0, 0, 0])); // SetEncodings: Raw
     requestFrame(socket, 1, 1);
     await update(read, 1, 1);
@@ -49,10 +55,14 @@ export async function typeBlindly(url: string, text: string, headers: Record<str
   }
 }
 
-/** The handshake: no password, beside other clients. A connection that is refused is counted (refusals.ts). */
+/**
+ * Performs the handshake without a password, as one of several clients. If the API refuses the TCP connection, the refusal is
+ * counted, so that the test file fails at its end unless it allows refusals (refusals.ts); this function throws in any case.
+ */
 export async function openDesktop(url: string, headers: Record<string, string> = {}) {
   const socket = new WebSocket(url, ["binary"], { headers });
-  // From the very start: the desktop's first message may come in one packet with the answer to the upgrade.
+  // The reader starts before the connection opens, because the desktop's first message may arrive together with the upgrade
+  // response.
   const read = reader(socket);
   try {
     await opened(socket);
@@ -81,7 +91,7 @@ function requestFrame(socket: WebSocket, width: number, height: number): void {
   socket.send(request);
 }
 
-/** How many different colours the frame has; a blank one has one. */
+/** Counts the different colours of the frame. A blank frame has one colour. */
 export function colours(frame: Frame): number {
   const seen = new Set<number>();
   for (let at = 0; at < frame.pixels.length; at += 4) seen.add(frame.pixels.readUInt32LE(at) & 0xffffff);
@@ -103,7 +113,7 @@ async function update(read: Read, width: number, height: number): Promise<Buffer
 
 type Read = (bytes: number) => Promise<Buffer>;
 
-/** A desktop that says nothing for so long says no more. */
+/** After this time without data, the desktop counts as silent. */
 const silenceMs = 30_000;
 
 function reader(socket: WebSocket): Read {
@@ -122,7 +132,7 @@ function reader(socket: WebSocket): Read {
     while (buffer.length < bytes) {
       if (closed !== undefined) throw new Error(closed);
       await new Promise<void>((resolve, reject) => {
-        const silent = () => reject(new Error(`the desktop is silent: ${buffer.length} of ${bytes} bytes came`));
+        const silent = () => reject(new Error(`the desktop is silent: ${buffer.length} of ${bytes} bytes arrived`));
         const timer = setTimeout(silent, silenceMs);
         wake = () => {
           clearTimeout(timer);

@@ -1,4 +1,4 @@
-/** From the tenant's key to a live desktop and back to nothing, on the deployed stack. */
+/** The life of a session on the deployed stack: from the tenant's key to a running desktop, and until nothing is left. */
 import { until } from "@berth/testing/until.ts";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -9,7 +9,7 @@ import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 
 const acme = keyOf("acme");
 const namespace = "tenant-acme";
-/** For what a busy desktop and a busy browser do; both are quick where the machine is idle. */
+/** The time limit in seconds for actions of a busy desktop or browser. On an idle machine both are quick. */
 const patience = 60;
 let session: Session;
 let browser: Browser;
@@ -27,7 +27,7 @@ afterAll(async () => {
   if (session) await call(acme, "DELETE", `/v1/sessions/${session.id}`);
 });
 
-describe("a session of one's own", () => {
+describe("a session of the tenant", () => {
   test("reaches running", async () => {
     expect(await reaches(acme, session.id, "running")).toMatchObject({ id: session.id, tier: "small", reason: null });
   });
@@ -54,7 +54,7 @@ describe("a session of one's own", () => {
     await page.close();
   });
 
-  test("can be shown by a link that lets nobody touch it, to several at the same time", async () => {
+  test("can be shown by a view-only link, to several viewers at the same time", async () => {
     const owner = await openDesktop(desktopPage());
     await owner.page.click("#open-share");
     const link = await until(
@@ -67,7 +67,8 @@ describe("a session of one's own", () => {
     const viewer = await openDesktop(link);
     expect(await viewer.page.isVisible("#mode")).toBe(true);
     expect(await viewer.page.isVisible("#open-clipboard")).toBe(false);
-    // The page keeps quiet by itself; this client doesn't. With the key, what it types arrives, after all that came before.
+    // The page itself sends no input, but this client does. Input sent with the key arrives, and arrives after all earlier
+    // input.
     const ticket = new URLSearchParams(new URL(link).hash.slice(1)).get("ticket");
     await typeBlindly(`${desktopSocket()}?ticket=${ticket}`, "touch ~/workspace/viewer\n");
     await viewer.changes("the owner's typing", () =>
@@ -78,7 +79,7 @@ describe("a session of one's own", () => {
     await Promise.all([owner.page.close(), viewer.page.close()]);
   });
 
-  test("can be used behind a reverse proxy that lets through what the Ingress does", async () => {
+  test("can be used behind a reverse proxy that forwards the same paths as the Ingress", async () => {
     await using proxy = await openIngressProxy();
     const { page, changes } = await openDesktop(desktopPage(proxy.url));
     await page.locator("canvas").first().click();
@@ -88,7 +89,7 @@ describe("a session of one's own", () => {
     await page.close();
   });
 
-  test("takes the user's clipboard, and gives what is copied there on a click only", async () => {
+  test("takes the user's clipboard, and changes the user's clipboard only after a click", async () => {
     const { page, changes } = await openDesktop(desktopPage());
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     const ownClipboard = () => page.evaluate<string>("navigator.clipboard.readText()");
@@ -101,7 +102,7 @@ describe("a session of one's own", () => {
     await page.click("#open-clipboard");
     const screen = page.locator("canvas").first();
     await screen.click();
-    // Only now does the terminal fetch the text from the page; an Enter at once would overtake it.
+    // The terminal fetches the text from the page only now. If Enter were pressed at once, it would arrive before the text.
     await changes("the pasted text", () => page.keyboard.press("Shift+Insert"));
     await page.keyboard.press("Enter");
     expect(await fileInWorkspace("pasted.txt")).toBe("pasted\n");
@@ -116,7 +117,7 @@ describe("a session of one's own", () => {
     );
     expect(await ownClipboard()).toBe("the user's own");
     await page.click("#open-clipboard");
-    // What is selected may grow after a click: double clicks that follow each other are a triple one.
+    // The selection may grow after a click, because repeated double clicks count as a triple click.
     await until(
       "the user's clipboard has what the panel has",
       patience,
@@ -145,7 +146,7 @@ describe("a session of one's own", () => {
 const desktopPage = (origin = apiUrl) => `${origin}/desktop/${session.id}#key=${acme}`;
 const desktopSocket = () => desktopUrl(session.id);
 
-/** The desktop's page, as soon as it shows something. */
+/** Opens the desktop's page and waits until it shows a picture. */
 async function openDesktop(url: string) {
   const page = await browser.newPage({ viewport: { width: 1300, height: 860 } });
   const faults: string[] = [];
@@ -160,7 +161,7 @@ async function openDesktop(url: string) {
     ({ shows }) => shows,
   );
   await until("the desktop is not blank", patience, async () => !isBlank(await canvas.screenshot()));
-  /** Does something and waits until the picture has changed. */
+  /** Performs an action and waits until the picture has changed. */
   const changes = async (by: string, act: () => Promise<void>) => {
     const before = await canvas.screenshot();
     await act();
@@ -174,7 +175,7 @@ async function openDesktop(url: string) {
   return { page, changes };
 }
 
-/** The file's text, as soon as there is some. */
+/** Returns the content of the file as soon as the file is not empty. */
 function fileInWorkspace(name: string): Promise<string> {
   return until(
     `the workspace has a text in ${name}`,
@@ -184,7 +185,7 @@ function fileInWorkspace(name: string): Promise<string> {
   );
 }
 
-describe("who may do what", () => {
+describe("access rights", () => {
   test("a wrong key gets 401, on HTTP and on the desktop", async () => {
     expect((await call("berth_acme_wrong", "GET", "/v1/sessions")).status).toBe(401);
     await expect(firstFrame(desktopSocket(), { authorization: "Bearer berth_acme_wrong" })).rejects.toThrow("HTTP 401");

@@ -1,10 +1,13 @@
-/** A tenant from its first entry to nothing, on the deployed stack: what each `pulumi up` does, and what it leaves alone. */
+/**
+ * The life of a tenant on the deployed stack, from its first config entry to its removal: what each `pulumi up` changes and
+ * what not.
+ */
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
-import { kubectl } from "../local/cluster/index.ts";
+import { kubectl } from "../local/cluster/kubectl.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
 import { call, keyOf, noVolumeLeft } from "./berth.ts";
 import { copyOfCheckout } from "./checkout.ts";
@@ -12,16 +15,16 @@ import { type TenantEntry, up } from "./pulumi.ts";
 
 const name = "initech";
 const namespace = `tenant-${name}`;
-/** With a key that lies in a Secret beside the generated one. */
+/** The tenant's entry, with a second key from a Secret besides the generated key. */
 const entry = { name, workspace: { size: "1Gi" }, keys: [{ name: "default" }, { name: "own", secret: "initech-key" }] };
 const ownKey = `berth_${name}_0123456789abcdef`;
 let before: string[] = [];
-/** Each change of the file gets a number of its own. */
+/** The operations on the tenants file's generation number, which is replaced whenever the file changes. */
 const newGeneration = ["create-replacement", "delete-replaced", "replace"].map(
   (op) => `${op} Secret tenants-generation`,
 );
 
-/** Runs `up` with an entry of that tenant, or without one. */
+/** Runs `up` with a config entry for that tenant, or without one. */
 const upWith = (tenant: TenantEntry | undefined, options: Parameters<typeof up>[0] = {}) =>
   up({ ...options, change: (file) => void (tenant && file.config["berth:tenants"].push(tenant)) });
 
@@ -30,21 +33,23 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  // Where a test has failed half-way.
+  // This repairs the stack if a test has failed before its end.
   if (await kubectl(["get", "namespace", namespace, "--ignore-not-found"])) {
     await upWith({ ...entry, remove: true });
     await upWith(undefined);
   }
   await kubectl(["delete", "secret", "initech-key", "-n", "berth"]);
-}, 240_000);
+});
 
-test("a new entry makes that tenant's resources and touches nothing else but the runtime's file of tenants", async () => {
+test("a new entry creates the tenant's resources and changes only the runtime's tenants file besides", async () => {
   const { failed, operations, output } = await upWith(entry);
   expect(failed, output).toBe(false);
-  expect(operations).toEqual(expect.arrayContaining([`create Namespace ${namespace}`, "update Secret tenants"]));
-  // So what has not changed in the config stays as it is.
-  const others = operations.filter((one) => !new RegExp(`^create \\w+ (${namespace}|${name}-key-default)`).test(one));
-  expect(others).toEqual([...newGeneration, "update Secret tenants"]);
+  expect(operations).toEqual(
+    expect.arrayContaining([`create Namespace ${namespace}`, "update Secret settings-tenants"]),
+  );
+  // The other operations are only those of the tenants file, so resources without a config change stay unchanged.
+  const others = operations.filter((one) => !new RegExp(`^create \\w+ ${namespace}`).test(one));
+  expect(others).toEqual([...newGeneration, "update Secret settings-tenants"]);
   expect(await tenantsFile()).toContain(createHash("sha256").update(ownKey).digest("hex"));
 });
 
@@ -65,62 +70,66 @@ test("an image that doesn't start fails within its time-out, naming pod and reas
   expect((await call(keyOf("acme"), "GET", "/v1/sessions")).status).toBe(200);
 });
 
-test("the next `up` repairs it; another quota is that quota's update and one of the runtime's file of tenants", async () => {
+test("the next `up` repairs the deployment, and a changed quota updates only the quota and the runtime's tenants file", async () => {
   const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 } });
   expect(failed, output).toBe(false);
-  const repair = /^[\w-]+ (Image api-image|Job migrate)/;
+  const repair = /^[\w-]+ (Image images-api|Job migrate)/;
   expect(operations.filter((one) => repair.test(one))).not.toEqual([]);
   expect(operations.filter((one) => !repair.test(one))).toEqual([
     ...newGeneration,
+    `update ResourceQuota ${namespace}-pod-quota`,
     `update ResourceQuota ${namespace}-quota`,
-    "update Secret tenants",
+    "update Secret settings-tenants",
   ]);
   expect(await namedByContent()).toEqual(before);
-  expect(await field("resourcequota/sessions", "{.spec.hard.pods}")).toBe("7");
+  expect(await field("resourcequota/session-pods", "{.spec.hard.pods}")).toBe("7");
 });
 
-test("`up --refresh` puts right what was changed by hand", async () => {
+test("`up --refresh` repairs manual changes", async () => {
   await kubectl(["delete", "networkpolicy", "deny-all", "-n", namespace]);
   const hard = JSON.stringify({ spec: { hard: { "limits.cpu": "1000" } } });
-  await kubectl(["patch", "resourcequota", "sessions", "-n", namespace, "-p", hard]);
+  await kubectl(["patch", "resourcequota", "session-pods", "-n", namespace, "-p", hard]);
   const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 } }, { flags: ["--refresh"] });
   expect(failed, output).toBe(false);
-  expect(operations).toEqual([`create NetworkPolicy ${namespace}-deny-all`, `update ResourceQuota ${namespace}-quota`]);
-  expect(await field("resourcequota/sessions", "{.spec.hard.limits\\.cpu}")).toBe("40");
+  expect(operations).toEqual([
+    `create NetworkPolicy ${namespace}-deny-all`,
+    `update ResourceQuota ${namespace}-pod-quota`,
+  ]);
+  expect(await field("resourcequota/session-pods", "{.spec.hard.limits\\.cpu}")).toBe("40");
   expect(await field("networkpolicy/deny-all", "{.spec.policyTypes}")).toBe('["Ingress","Egress"]');
 });
 
-test("an entry that just vanishes is refused, before anything is touched, with what to do", async () => {
+test("`up` refuses a deleted entry before it changes anything, and says what to do", async () => {
   const { failed, operations, output } = await upWith(undefined);
   expect(failed).toBe(true);
   expect(operations).toEqual([]);
-  expect(output).toContain(`the tenant ${name} has no entry under \`tenants\` any more; nothing was changed`);
-  expect(output).toContain("put the entry back with `remove: true`");
+  expect(output).toContain(`the tenant ${name} has no entry under \`tenants\` any more. Nothing was changed.`);
+  expect(output).toContain("add the entry again with `remove: true`");
 });
 
-test("marked, the runtime's file has it as closed, without its keys, and all else is still there", async () => {
+test("an entry with `remove: true` closes the tenant and deletes its keys from the tenants file, but deletes no other resources", async () => {
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(await session()));
   await kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "-n", namespace, "pod/left-behind"]);
   const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 }, remove: true });
   expect(failed, output).toBe(false);
-  // The namespace loses its protection, in the stack's state only.
-  expect(operations).toEqual([...newGeneration, `update Namespace ${namespace}`, "update Secret tenants"]);
+  // The namespace loses its deletion protection, which exists only in the stack's state.
+  expect(operations).toEqual([...newGeneration, `update Namespace ${namespace}`, "update Secret settings-tenants"]);
   const { closed, tenants } = JSON.parse(await tenantsFile());
   expect(closed).toEqual([name]);
   expect(JSON.stringify(tenants)).not.toContain(name);
 });
 
-test("taken out, it leaves nothing: no object, no volume, nothing in the stack's state", async () => {
+test("after the entry is deleted, nothing is left of the tenant: no object, no volume, nothing in the stack's state", async () => {
   const { failed, operations, output } = await upWith(undefined);
   expect(failed, output).toBe(false);
-  const others = operations.filter((one) => !new RegExp(`^delete \\w+ (${namespace}|${name}-key-default)`).test(one));
-  // The file of tenants need not say any more that this one is closed.
-  expect(others).toEqual([...newGeneration, "update Secret tenants"]);
+  const others = operations.filter((one) => !new RegExp(`^delete \\w+ ${namespace}`).test(one));
+  // The tenants file no longer needs to list this tenant as closed.
+  expect(others).toEqual([...newGeneration, "update Secret settings-tenants"]);
   expect(await kubectl(["get", "namespace", namespace, "--ignore-not-found"])).toBe("");
   await noVolumeLeft(namespace);
 });
 
-/** A copy of this checkout whose API image starts a program that isn't in it. */
+/** Creates a copy of this checkout whose API image starts a program that does not exist. */
 async function brokenCheckout(): Promise<string> {
   const folder = await copyOfCheckout();
   await writeFile(
@@ -132,7 +141,10 @@ async function brokenCheckout(): Promise<string> {
 
 const field = (object: string, path: string) => kubectl(["get", object, "-n", namespace, "-o", `jsonpath=${path}`]);
 
-/** What of the platform has another name when its content changes; the Job's is the image's, which may be built anew. */
+/**
+ * The platform's objects whose names contain a hash of their content. The Job's hash is that of the image, which may be
+ * rebuilt.
+ */
 const namedByContent = async () =>
   (await kubectl(["get", "configmaps,secrets,jobs", "-n", "berth", "-o", "name"]))
     .split("\n")
@@ -145,7 +157,7 @@ const tenantsFile = async () =>
     "base64",
   ).toString();
 
-/** A pod and a volume such as a session that nobody ended would leave. */
+/** Creates a pod and a volume, as a session that nobody ended would leave them. */
 async function session() {
   const { apiImage } = await stackOutputs("dev");
   const place = { namespace, pod: "left-behind" };

@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { checkHistory } from "./version-before.ts";
 
-test("a clone without the history of the version before is told how to get it", async () => {
+test("in a clone without the previous version's history, the error says how to fetch the history", async () => {
   const clone = mkdtempSync(join(tmpdir(), "berth-clone-"));
   onTestFinished(() => rmSync(clone, { recursive: true }));
   await execa("git", ["init"], { cwd: clone });

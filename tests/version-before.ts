@@ -1,4 +1,6 @@
-/** The version from which stacks are upgraded, as infra/testdata/upgrade-from.golden.json names it. */
+/**
+ * The previous version, from which the upgrade proof starts. infra/testdata/upgrade-from.golden.json contains its commit.
+ */
 import { readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,12 +15,12 @@ const { commit } = JSON.parse(readFileSync(join(root, "infra", "testdata", "upgr
   commit: string;
 };
 
-/** Always the same place, outside of the checkout, so that what an interrupted run left is found and removed. */
+/** A fixed path outside the checkout, so that the worktree of an interrupted run is found and removed. */
 const folder = join(tmpdir(), `berth-${commit.slice(0, 12)}`);
 
 const git = (...args: string[]) => execa("git", args, { cwd: root });
 
-/** @throws Error that says what to do, where the clone has not the history in which the commit is */
+/** @throws Error that says what to do, if the clone's history does not contain the commit */
 export async function checkHistory(clone = root): Promise<void> {
   const { failed } = await execa("git", ["cat-file", "-e", `${commit}^{commit}`], { cwd: clone, reject: false });
   if (failed)
@@ -28,8 +30,8 @@ export async function checkHistory(clone = root): Promise<void> {
 }
 
 /**
- * Makes a worktree of the version, with its own npm packages, and returns its folder. Its base images are in the local
- * registry then: those of this version, by the names that the version before knows them by.
+ * Creates a worktree of the previous version with its npm packages, and returns the worktree's folder. Afterwards the local
+ * registry has this version's base images also under the names that the previous version uses.
  */
 export async function versionBefore(): Promise<string> {
   await checkHistory();
@@ -49,14 +51,14 @@ export async function removeVersionBefore(): Promise<void> {
   await git("worktree", "prune");
 }
 
-/** The names with tags by which the version's stack knows images of the repository. */
+/** The names with tags that the previous version's stack uses for images of the repository. */
 async function namesBefore(repository: string): Promise<string[]> {
   const pattern = `${repository.replaceAll(".", "\\.")}:[A-Za-z0-9._-]+`;
   const { stdout } = await execa("git", ["grep", "-hoE", pattern, commit, "--", "infra"], { cwd: root, reject: false });
   return [...new Set(stdout.split("\n").filter(Boolean))];
 }
 
-/** The version's own config of the stack `dev`, in the places of this machine as it is now. */
+/** Returns the previous version's config of the stack `dev`, with the current addresses of this machine. */
 export function configBefore({ config: now }: StackFile): StackFile["config"] {
   const { config } = parse(readFileSync(join(folder, "Pulumi.dev.yaml"), "utf8")) as StackFile;
   const places = ["context", "registry", "baseRegistry", "publicUrl", "buildNetwork"].map((key) => `berth:${key}`);

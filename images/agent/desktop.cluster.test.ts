@@ -1,4 +1,4 @@
-/** The agent image's container: its desktop, and what happens when a part of it ends. */
+/** Tests the container of the agent image: its desktop, and what happens when a part of the desktop ends. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
@@ -17,17 +17,17 @@ async function desktop(environment: Record<string, string> = {}): Promise<Contai
   return container;
 }
 
-/** A client of the desktop's VNC; see testing/client.py. */
+/** Runs a VNC client for the desktop; see testing/client.py. */
 const vnc = (container: Container, ...command: string[]) => container.exec(["python3", "-", ...command], client);
 
 const pidOf = (container: Container, program: string) => container.exec(["pidof", program]);
 
-test("comes up without any privilege on a read-only root, and ends with 143 when it is told to: an eviction is no success", async () => {
+test("the desktop starts without privileges on a read-only root, and ends with 143 on SIGTERM, because an eviction is not a success", async () => {
   const container = await desktop();
   expect(await container.stop(20)).toBe(143);
 });
 
-test("has the size, depth and DPI that its environment says, and says what is wrong with them", async () => {
+test("environment variables set the desktop's size, depth and DPI, and a wrong value gives an error that names the rule", async () => {
   const container = await desktop({
     SCREEN_WIDTH: "1000",
     SCREEN_HEIGHT: "700",
@@ -45,7 +45,7 @@ test("has the size, depth and DPI that its environment says, and says what is wr
   expect(await wrong.logs()).toContain("SCREEN_DPI must be a whole number from 48 to 480, but is '9'");
 });
 
-test("takes another size from a client, and the clipboard both ways", async () => {
+test("a VNC client can change the size of the desktop, and copy and paste work", async () => {
   const container = await desktop();
   expect(await vnc(container, "resize", "900", "640")).toBe("900 640");
   const paste = async () => {
@@ -56,7 +56,7 @@ test("takes another size from a client, and the clipboard both ways", async () =
   expect(await vnc(container, "copy", "450", "320")).toContain("berthberth");
 });
 
-test("who looks by the view-only password gets the picture, and nothing of what is copied", async () => {
+test("a client with the view-only password gets the picture, but not the clipboard", async () => {
   const container = await desktop();
   await until(
     "the terminal takes keys",
@@ -76,14 +76,14 @@ test("VNC listens on localhost only", async () => {
   const container = await desktop();
   const listening = async () => {
     const table = await container.exec(["cat", "/proc/net/tcp", "/proc/net/tcp6"]);
-    // IPv6's address for all has more zeros.
+    // In IPv6, the address for "all interfaces" has more zeros than in IPv4.
     return (table.match(/\S+:[0-9A-F]{4} \S+:0000 0A/g) ?? []).map((line) => line.replace(/^0+:| .*/g, "")).sort();
   };
-  // 6081 and 6082, berthd's; 5900, VNC's.
+  // VNC listens on port 5900 of localhost (170C in hex). berthd listens on ports 6081 and 6082 (17C1 and 17C2).
   expect(await listening()).toEqual(["0100007F:170C", "17C1", "17C2"]);
 });
 
-test("a window manager that crashes is started again, and the screen and its windows stay", async () => {
+test("a crashed window manager is restarted, and the screen and its windows stay", async () => {
   const container = await desktop();
   await until("a terminal runs", 60, () => pidOf(container, "xterm"));
   const others = await Promise.all([pidOf(container, "xterm"), pidOf(container, "Xvnc")]);
@@ -98,7 +98,7 @@ test("a window manager that crashes is started again, and the screen and its win
   expect(await Promise.all([pidOf(container, "xterm"), pidOf(container, "Xvnc")])).toEqual(others);
 });
 
-test("an X server that dies ends the container with an error that says so", async () => {
+test("if the X server dies, the container ends with an error that says so", async () => {
   const container = await desktop();
   await container.exec(["bash", "-c", "kill -9 $(pidof Xvnc)"]);
   await container.end();
@@ -106,7 +106,7 @@ test("an X server that dies ends the container with an error that says so", asyn
   expect(await container.logs()).toContain("the X server ended with code 137");
 });
 
-test("what the agent's programs leave behind is reaped", async () => {
+test("orphaned processes of the agent's programs are reaped", async () => {
   const container = await desktop();
   await container.exec(["bash", "-c", "for i in {1..100}; do (sleep 0.01 & echo $! >>/tmp/pids); done"]);
   expect((await container.exec(["sort", "-u", "/tmp/pids"])).split("\n")).toHaveLength(100);
@@ -119,7 +119,7 @@ test("what the agent's programs leave behind is reaped", async () => {
   );
 });
 
-test("the proxy starts as hardened, and ends with 0 when it is told to", async () => {
+test("the VNC proxy starts with the pod's restrictions, and ends with 0 on SIGTERM", async () => {
   const container = await run(berthd, [], ["vnc-proxy"]);
   await until("it listens on port 6080", 60, container.logs, (said) => said.includes("listens at [::]:6080"));
   expect(await container.stop(20)).toBe(0);

@@ -1,4 +1,4 @@
-/** The API image's container, with no store in reach. */
+/** Tests the container of the API image, without reachable stores. */
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { run } from "../testing/container.ts";
 import { api } from "../testing/image.ts";
 
-/** What a role needs to start: addresses where nobody answers, and files. */
+/** The settings that a role needs to start: addresses at which no store answers, and files. */
 async function settings(): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), "berth-image-"));
   onTestFinished(() => rm(folder, { recursive: true }));
@@ -27,20 +27,23 @@ async function settings(): Promise<string[]> {
   return [`--volume=${folder}:/settings:ro`, ...Object.entries(environment).map(([k, v]) => `--env=${k}=${v}`)];
 }
 
-test.each(["api", "worker"])("role %s starts as hardened, is healthy, and ends with 0 when told to", async (role) => {
-  // Docker asks at once and then every second, in place of the image's 10 s.
-  const container = await run(api, [...(await settings()), "--health-interval=1s"], ["dist/main.js", role]);
-  await until(
-    "it is healthy",
-    60,
-    () => container.inspect(".State.Health.Status"),
-    (status) => status === "healthy",
-  );
-  expect(await container.stop(30)).toBe(0);
-  expect(await container.logs()).toContain('"msg":"bye"');
-});
+test.each(["api", "worker"])(
+  "the role %s starts with the pod's restrictions, becomes healthy, and ends with 0 on SIGTERM",
+  async (role) => {
+    // This test lets Docker check the health every second. The image's own interval is 10 s.
+    const container = await run(api, [...(await settings()), "--health-interval=1s"], ["dist/main.js", role]);
+    await until(
+      "it is healthy",
+      60,
+      () => container.inspect(".State.Health.Status"),
+      (status) => status === "healthy",
+    );
+    expect(await container.stop(30)).toBe(0);
+    expect(await container.logs()).toContain('"msg":"bye"');
+  },
+);
 
-test("Node as PID 1 leaves no zombie of a hundred short children", async () => {
+test("Node as PID 1 reaps a hundred short child processes", async () => {
   const script = `
     const { spawn } = require("node:child_process");
     const { readdirSync, readFileSync } = require("node:fs");
@@ -58,7 +61,7 @@ test("Node as PID 1 leaves no zombie of a hundred short children", async () => {
   expect(states.filter(([, state]) => state === "Z")).toEqual([]);
 });
 
-test("the heap may take three quarters of the container's memory", async () => {
+test("the heap may use three quarters of the container's memory", async () => {
   const script = "console.log(require('node:v8').getHeapStatistics().heap_size_limit / 2 ** 20)";
   const container = await run(api, ["--memory=512m"], ["-e", script]);
   await container.end();

@@ -1,12 +1,13 @@
-// berthd is the one program of Berth's in a session's pod.
+// berthd is Berth's program in a session's pod.
 //
-//	berthd session                       in the agent's container, as PID 1
-//	berthd vnc-proxy                     in the sidecar
-//	berthd copy FOLDER                   in an init container: brings berthd into an image that does not have it
-//	berthd ready [PORT...]               succeeds once the session can be used and these ports listen in its pod
-//	berthd progress MESSAGE [PERCENT]    tells those who watch the session how far the agent is
+//	berthd session                       runs a session; it is PID 1 of the agent's container
+//	berthd vnc-proxy                     runs the VNC proxy in the sidecar
+//	berthd copy FOLDER                   copies berthd into a volume, in an init container, for images without berthd
+//	berthd hold                          waits for SIGTERM; as long as a container runs, its node keeps the container's image
+//	berthd ready [PORT...]               succeeds if the session is ready and programs listen on these ports of its pod
+//	berthd progress MESSAGE [PERCENT]    reports the agent's progress to users who watch the session
 //
-// Under the name berth-progress it is `berthd progress`.
+// The name berth-progress is short for `berthd progress`.
 package main
 
 import (
@@ -33,7 +34,7 @@ import (
 )
 
 func main() {
-	// Little memory counts for more than little CPU: the heap is small, and collected soon.
+	// Collect garbage early, because low memory use is more important here than low CPU use.
 	debug.SetGCPercent(50)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -63,6 +64,9 @@ func run(ctx context.Context, arguments []string) (int, error) {
 			return 1, err
 		}
 		return 0, nil
+	case mode == "hold" && len(arguments) == 1:
+		<-ctx.Done()
+		return 0, nil
 	case mode == "ready":
 		return askReady(ctx, arguments[1:])
 	case mode == "progress" && (len(arguments) == 2 || len(arguments) == 3):
@@ -70,7 +74,7 @@ func run(ctx context.Context, arguments []string) (int, error) {
 	case mode == "progress":
 		return 1, errors.New("usage: berth-progress MESSAGE [PERCENT]")
 	}
-	return 2, errors.New("usage: berthd session | vnc-proxy | copy FOLDER | ready [PORT...] | progress MESSAGE [PERCENT]")
+	return 2, errors.New("usage: berthd session | vnc-proxy | copy FOLDER | hold | ready [PORT...] | progress MESSAGE [PERCENT]")
 }
 
 func runSession(ctx context.Context) (int, error) {
@@ -85,7 +89,7 @@ func runSession(ctx context.Context) (int, error) {
 	return session.Run(ctx, config, log.New(os.Stderr, "berthd: ", 0))
 }
 
-// runProxy ends with 0 when it is told to; viewers that are there then are cut.
+// runProxy serves the VNC proxy. On SIGTERM it closes all connections and returns 0.
 func runProxy(ctx context.Context) (int, error) {
 	port := environment("BERTH_VNC_PROXY_PORT", "6080")
 	listener, err := net.Listen("tcp", ":"+port)
@@ -105,10 +109,11 @@ func runProxy(ctx context.Context) (int, error) {
 	return 0, nil
 }
 
-// readyTimeout is what the session may take to say whether it is ready.
+// readyTimeout is the time in which the session must answer whether it is ready.
 const readyTimeout = 3 * time.Second
 
-// askReady is the container's start probe: it asks from inside, so that no network policy has to let the kubelet in.
+// askReady is the container's startup probe. It runs inside the container, so that no network policy has to let the kubelet
+// reach the pod.
 func askReady(ctx context.Context, numbers []string) (int, error) {
 	for _, text := range numbers {
 		port, err := strconv.ParseUint(text, 10, 16)
@@ -126,7 +131,7 @@ func askReady(ctx context.Context, numbers []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	// Whatever proxy the tenant gives its agents.
+	// This client ignores the proxy that the tenant may have set for its agents.
 	client := http.Client{Transport: &http.Transport{}}
 	response, err := client.Do(request)
 	if err != nil {
@@ -150,7 +155,7 @@ func tellProgress(ctx context.Context, arguments []string) (int, error) {
 	}
 	url := os.Getenv("BERTH_URL")
 	if url == "" {
-		return 1, errors.New("BERTH_URL is not set: this is no session of Berth's")
+		return 1, errors.New("BERTH_URL is not set: progress can only be reported from a session of Berth")
 	}
 	tokens := auth.TokenFile(environment("BERTH_TOKEN_FILE", "/etc/berth/session/token"))
 	client := channel.NewClient(url, tokens, log.New(os.Stderr, "berth-progress: ", 0))

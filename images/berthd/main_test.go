@@ -25,7 +25,8 @@ import (
 
 const token = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11.proof"
 
-// berthd is the program, built as for the image. This test program is an X server when it is called by that name.
+// berthd is the path of the program, which is built in the same way as for the image. If this test program is called by the
+// name of an X server, it acts as one.
 var berthd string
 
 func TestMain(m *testing.M) {
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 func buildAndRun(m *testing.M) int {
 	folder, err := os.MkdirTemp("", "berthd-")
 	if err == nil {
-		err = os.Chmod(folder, 0o755) // other users run it too
+		err = os.Chmod(folder, 0o755) // other users must be able to run berthd
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -56,7 +57,8 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// serveX is an X server with one screen and a screen saver, idle for 4 s. SIGTERM ends it as it ends any program.
+// serveX acts as an X server with one screen and a screen saver, which reports that the user was idle for 4 s. SIGTERM ends
+// it.
 func serveX(display string) {
 	listener, err := net.Listen("unix", screen.SocketOf(display))
 	if err != nil {
@@ -73,7 +75,8 @@ func serveX(display string) {
 			if _, err := io.ReadFull(connection, request); err != nil {
 				return
 			}
-			// Vendor "ab" (padded to 4), one pixel format, and the root window 0x123 of the first screen.
+			// The reply contains the vendor "ab" (padded to 4 bytes), one pixel format, and the root window 0x123 of the
+			// first screen.
 			setup := make([]byte, 8+32+4+8+40)
 			setup[0] = 1
 			binary.LittleEndian.PutUint16(setup[6:], uint16(len(setup)-8)/4)
@@ -88,7 +91,7 @@ func serveX(display string) {
 				}
 				rest := make([]byte, 4*int(binary.LittleEndian.Uint16(head[2:]))-4)
 				_, _ = io.ReadFull(connection, rest)
-				reply := make([]byte, 64) // an event that nobody asked for, and the reply
+				reply := make([]byte, 64) // an unrequested event, followed by the reply
 				reply[0], reply[32] = 2, 1
 				if head[0] == 98 {
 					reply[40], reply[41] = 1, 144
@@ -101,23 +104,23 @@ func serveX(display string) {
 	}
 }
 
-// call is a request that the runtime got.
+// call is a request that the fake runtime received.
 type call struct {
 	what, authorization, prefer string
 	body                        map[string]any
 }
 
-// world is a runtime, a folder and a berthd between them.
+// world is the environment of a berthd under test: a fake runtime and a folder.
 type world struct {
 	t      *testing.T
 	folder string
-	// program is the berthd that is run.
+	// program is the path of the berthd that the test runs.
 	program string
 	env     []string
 	task    map[string]any
-	// answer, if it returns true, has answered the request.
+	// answer may answer a request itself; if so, it returns true.
 	answer     func(w http.ResponseWriter, what string) bool
-	credential *syscall.Credential // nil: the tests' own user
+	credential *syscall.Credential // nil means the user of the tests
 
 	mu    sync.Mutex
 	calls []call
@@ -190,7 +193,7 @@ func (w *world) seen(what string) (seen []call) {
 
 func command(arguments ...string) map[string]any { return map[string]any{"command": arguments} }
 
-// running is a berthd.
+// running is a berthd process under test.
 type running struct {
 	*exec.Cmd
 	t      *testing.T
@@ -222,7 +225,7 @@ func (w *world) run(env []string, arguments ...string) *running {
 	r.Dir = w.folder + "/work"
 	r.SysProcAttr = &syscall.SysProcAttr{Credential: w.credential}
 	r.Stdout, r.Stderr = r.output, r.output
-	r.WaitDelay = 2 * time.Second // its programs may hold its output
+	r.WaitDelay = 2 * time.Second // programs that berthd started may keep its output open
 	w.must(r.Start())
 	go func() {
 		_ = r.Wait()
@@ -235,11 +238,11 @@ func (w *world) run(env []string, arguments ...string) *running {
 func (r *running) says(pattern string) []string {
 	r.t.Helper()
 	expression := regexp.MustCompile(pattern)
-	testservice.Until(r.t, "it says "+pattern+" in:\n"+r.output.String(), func() bool { return expression.MatchString(r.output.String()) })
+	testservice.Until(r.t, "the output of berthd matches "+pattern+" in:\n"+r.output.String(), func() bool { return expression.MatchString(r.output.String()) })
 	return expression.FindStringSubmatch(r.output.String())
 }
 
-// ports are those of its metrics and of its services.
+// ports returns the URLs of berthd's metrics and services.
 func (r *running) ports() (metrics, services string) {
 	found := r.says(`metrics are at port (\d+), services at port (\d+)`)
 	return "http://127.0.0.1:" + found[1], "http://127.0.0.1:" + found[2]
@@ -248,11 +251,11 @@ func (r *running) ports() (metrics, services string) {
 func (r *running) wantExit(want int) {
 	r.t.Helper()
 	if got := <-r.exit; got != want {
-		r.t.Errorf("it ended with %d, not %d:\n%s", got, want, r.output)
+		r.t.Errorf("berthd ended with %d, not %d:\n%s", got, want, r.output)
 	}
 }
 
-// residentBytes is the memory of a process.
+// residentBytes returns the resident memory of a process.
 func residentBytes(t *testing.T, pid int) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

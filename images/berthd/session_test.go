@@ -43,15 +43,15 @@ func TestTheCommandRunsInTheWorkspaceWithItsEnvironmentAndSecrets(t *testing.T) 
 		}
 	}
 	if want := []map[string]any{{"idleSeconds": 0.0, "command": "ended", "exitCode": 7.0}}; !reflect.DeepEqual(ends, want) {
-		t.Errorf("told: %v", ends)
+		t.Errorf("reports to the runtime: %v", ends)
 	}
 	for _, one := range w.calls {
 		if one.authorization != "Bearer "+token {
-			t.Errorf("%s came with %q", one.what, one.authorization)
+			t.Errorf("%s had the authorization %q", one.what, one.authorization)
 		}
 	}
 	if len(w.seen("GET /session/task")) != 1 || strings.Contains(r.output.String(), "hunter2") {
-		t.Errorf("it said %s", r.output)
+		t.Errorf("the output is %s", r.output)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestNothingOfTheTaskStartsBeforeTheRuntimeKnowsThatItWasTaken(t *testing.T)
 	}
 	w.run(nil, "session").wantExit(0)
 	if tasks, taken := w.seen("GET /session/task"), w.seen("POST /session/task/taken"); early || len(tasks) != 1 || len(taken) != 3 {
-		t.Errorf("early: %v, asked %d times, told %d times", early, len(tasks), len(taken))
+		t.Errorf("started early: %v, asked for the task %d times, confirmed it %d times", early, len(tasks), len(taken))
 	}
 }
 
@@ -117,23 +117,23 @@ func TestAWarmPodWaitsForItsOwner(t *testing.T) {
 			return false
 		}
 		early--
-		if early == 1 { // the runtime held the question until nobody had come
+		if early == 1 { // the runtime's long poll ended before the session had an owner
 			time.Sleep(1100 * time.Millisecond)
 			response.Header().Set("Retry-After", "0")
 		} else {
 			response.Header().Set("Retry-After", "1")
 		}
 		response.WriteHeader(http.StatusConflict)
-		fmt.Fprint(response, `{"detail":"The session is nobody's yet."}`)
+		fmt.Fprint(response, `{"detail":"The session has not been claimed yet."}`)
 		return true
 	}
 	r := w.run(nil, "session")
 	r.wantExit(0)
 	if tasks := w.seen("GET /session/task"); len(tasks) != 4 || tasks[0].prefer != "wait=25" {
-		t.Errorf("asked %v until %v", tasks, asked)
+		t.Errorf("requests %v until %v", tasks, asked)
 	}
-	if said := r.output.String(); strings.Count(said, "nobody's yet") != 1 {
-		t.Errorf("it said %s", said)
+	if said := r.output.String(); strings.Count(said, "has not been claimed yet") != 1 {
+		t.Errorf("the output is %s", said)
 	}
 }
 
@@ -166,15 +166,16 @@ func TestWithoutACommandItStaysAndSaysHowItIs(t *testing.T) {
 	w := open(t, map[string]any{"command": nil, "env": map[string]string{}, "secrets": map[string]string{}})
 	r := w.run(nil, "session")
 	metrics, _ := r.ports()
-	testservice.Until(t, "that there is no command is told", func() bool {
+	testservice.Until(t, "berthd has reported that there is no command", func() bool {
 		told := w.seen("POST /session/activity")
 		return len(told) > 0 && told[len(told)-1].body["command"] == "none"
 	})
 	if ready := w.seen("POST /session/ready"); len(ready) != 1 || ready[0].body["desktop"] != false {
-		t.Errorf("told: %v", ready)
+		t.Errorf("reports to the runtime: %v", ready)
 	}
 	for path, want := range map[string]string{
-		"/metrics": "session_command{state=\"none\"} 1\n", "/ready": "ready\n", "/": "only /metrics and /ready are here\n",
+		"/metrics": "session_command{state=\"none\"} 1\n", "/metrics?": "\nsession_memory_bytes ",
+		"/ready": "ready\n", "/": "this port serves only /metrics and /ready\n",
 	} {
 		response, err := http.Get(metrics + path)
 		w.must(err)
@@ -205,7 +206,7 @@ func TestReadySucceedsOnceTheSessionAndTheNamedPortsAreThere(t *testing.T) {
 
 func TestReadyFailsWhileTheDesktopIsNotThere(t *testing.T) {
 	w := open(t, nil)
-	w.write("bin/openbox", "#!/bin/sh\nexec sleep 1000\n", 0o755) // a window manager that never says that it runs
+	w.write("bin/openbox", "#!/bin/sh\nexec sleep 1000\n", 0o755) // a window manager that never reports that it runs
 	session := w.run([]string{"BERTH_DESKTOP=yes"}, "session")
 	metrics, _ := session.ports()
 	ready := w.run([]string{"BERTH_METRICS_PORT=" + metrics[strings.LastIndex(metrics, ":")+1:]}, "ready")
@@ -248,7 +249,7 @@ func TestServesWhoHasTheTokenOverHTTP1And2(t *testing.T) {
 				stream, err := processes.Start(ctx, &v1.StartRequest{Command: []string{"touch", "wrong"}})
 				w.must(err)
 				if stream.Receive() || connect.CodeOf(stream.Err()) != connect.CodeUnauthenticated {
-					t.Errorf("a stream without a token: %v", stream.Err())
+					t.Errorf("a stream with a wrong token: %v", stream.Err())
 				}
 				stream.Close()
 			}
@@ -262,9 +263,9 @@ func TestServesWhoHasTheTokenOverHTTP1And2(t *testing.T) {
 func TestOrphansAreReaped(t *testing.T) {
 	w := open(t, command("sh", "-c", `for i in $(seq 100); do (sleep 0.01 & echo $! >>pids); done; touch done; exec sleep 1000`))
 	w.run(nil, "session")
-	testservice.Until(t, "all have started", func() bool { _, err := os.Stat(w.folder + "/work/done"); return err == nil })
+	testservice.Until(t, "all programs have started", func() bool { _, err := os.Stat(w.folder + "/work/done"); return err == nil })
 	pids := strings.Fields(w.read("work/pids"))
-	testservice.Until(t, "none of them is left", func() bool {
+	testservice.Until(t, "all orphans are reaped", func() bool {
 		for _, pid := range pids {
 			number, _ := strconv.Atoi(pid)
 			if syscall.Kill(number, 0) == nil {
@@ -275,7 +276,7 @@ func TestOrphansAreReaped(t *testing.T) {
 	})
 }
 
-// The programs of a session have the same user as berthd, and can't read its environment and memory.
+// A session's programs run as the same user as berthd, but must not be able to read berthd's environment and memory.
 func TestItsMemoryIsHidden(t *testing.T) {
 	const user = 10001
 	if os.Getuid() != 0 {
@@ -300,20 +301,20 @@ func TestItsMemoryIsHidden(t *testing.T) {
 func TestTheDesktopComesUpAndItsPartsAreStartedAgain(t *testing.T) {
 	w := open(t, map[string]any{"command": nil})
 	r := w.run([]string{"BERTH_DESKTOP=auto"}, "session")
-	testservice.Until(t, "its use is told", func() bool { return len(w.seen("POST /session/activity")) > 0 })
+	testservice.Until(t, "berthd has reported activity", func() bool { return len(w.seen("POST /session/activity")) > 0 })
 	if ready := w.seen("POST /session/ready"); len(ready) != 1 || ready[0].body["desktop"] != true {
-		t.Errorf("told: %v", ready)
+		t.Errorf("reports to the runtime: %v", ready)
 	}
 	told := w.seen("POST /session/activity")
 	if idle := told[len(told)-1].body["idleSeconds"].(float64); idle > 6 {
-		t.Errorf("idle for %v s", idle)
+		t.Errorf("the reported idle time is %v s", idle)
 	}
 	pids := func() []string { return strings.Fields(w.read("openbox-pids")) }
 	testservice.Until(t, "the window manager runs", func() bool { return len(pids()) == 1 })
 	pid, err := strconv.Atoi(pids()[0])
 	w.must(err)
 	w.must(syscall.Kill(pid, syscall.SIGKILL))
-	testservice.Until(t, "another one runs", func() bool { return len(pids()) == 2 })
+	testservice.Until(t, "the restarted window manager runs", func() bool { return len(pids()) == 2 })
 	r.terminate()
 	r.wantExit(143)
 }
@@ -323,10 +324,10 @@ func TestAnXServerThatDiesEndsTheContainerWithAnErrorThatSaysSo(t *testing.T) {
 	r := w.run([]string{"BERTH_DESKTOP=yes"}, "session")
 	r.wantExit(1)
 	r.says("the X server ended with code 137")
-	// As when PID 1 of a container ends, nothing that it started is left.
+	// When PID 1 of a container ends, the kernel ends all processes. Berthd does the same here, where it is not PID 1.
 	pid, err := strconv.Atoi(strings.TrimSpace(w.read("work/pid")))
 	w.must(err)
-	testservice.Until(t, "the command is gone", func() bool { return syscall.Kill(pid, 0) != nil })
+	testservice.Until(t, "the command has ended", func() bool { return syscall.Kill(pid, 0) != nil })
 }
 
 func TestSaysWhatIsWrongWithItsEnvironment(t *testing.T) {
@@ -348,10 +349,10 @@ func TestACopyServesAnImageThatHasNothingOfBerths(t *testing.T) {
 	w.program = w.folder + "/copied/berthd"
 	w.run([]string{"HOME=/", "BERTH_WORKSPACE=" + w.folder + "/work"}, "session").wantExit(0)
 	if told := w.seen("POST /session/progress"); len(told) != 1 || told[0].body["message"] != "Half way" {
-		t.Errorf("told: %v", told)
+		t.Errorf("reports to the runtime: %v", told)
 	}
 	if got, want := w.read("work/out"), w.folder+"/work\n"; got != want {
-		t.Errorf("its home is %q, not %q", got, want)
+		t.Errorf("the command's HOME is %q, not %q", got, want)
 	}
 	missing := w.run(nil, "copy", w.folder+"/missing")
 	missing.wantExit(1)
@@ -377,7 +378,7 @@ func TestProgressIsToldAndABusyRuntimeIsAskedAgain(t *testing.T) {
 	}
 	w.run(nil, "progress", "Reading", "40").wantExit(0)
 	if told := w.seen("POST /session/progress"); len(told) != 2 || !reflect.DeepEqual(told[1].body, map[string]any{"message": "Reading", "percent": 40.0}) {
-		t.Errorf("told: %v", told)
+		t.Errorf("reports to the runtime: %v", told)
 	}
 	wrong := w.run(nil, "progress", "wrong", "400")
 	wrong.wantExit(1)

@@ -1,4 +1,4 @@
-/** A container for a test, run by plain Docker as hardened as its pod is. */
+/** Runs a container for a test by plain Docker, with the same restrictions as in a pod. */
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { onTestFinished } from "vitest";
@@ -8,21 +8,23 @@ import { pull } from "./image.ts";
 const hardened = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none"];
 
 export interface Container {
-  /** Runs a program in it and returns its output. Rejects unless it ends with 0. */
+  /** Runs a program in the container and returns its output. Rejects unless the program ends with 0. */
   exec: (command: string[], input?: string) => Promise<string>;
-  /** Standard output and standard error so far. */
+  /** Returns the container's standard output and standard error so far. */
   logs: () => Promise<string>;
-  /** One field of `docker inspect`, for example .State.ExitCode. */
+  /** Returns one field of `docker inspect`, for example .State.ExitCode. */
   inspect: (field: string) => Promise<string>;
-  /** Waits until it has ended by itself. */
+  /** Waits until the container has ended by itself. */
   end: () => Promise<void>;
-  /** SIGTERM, and SIGKILL after `seconds`. Returns the exit code. */
+  /** Sends SIGTERM, and SIGKILL after `seconds`. Returns the exit code. */
   stop: (seconds: number) => Promise<number>;
 }
 
 /**
- * Starts the image of the local registry. `options` are docker's, `args` the container's. It is removed when the test ends;
- * a test that fails prints its logs.
+ * Starts a container from an image of the local registry. The container is removed when the test ends. If the test fails, the
+ * container's logs are printed.
+ * @param options of `docker run`
+ * @param args of the container
  */
 export async function run(image: string, options: string[] = [], args: string[] = []): Promise<Container> {
   const id = await docker(["run", "--detach", ...hardened, ...options, await pull(image), ...args]);

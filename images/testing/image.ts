@@ -1,4 +1,4 @@
-/** Berth's images as the stack `dev` has them in the local registry, and what is in one. */
+/** Berth's images of the stack `dev` in the local registry, and functions that read an image's content. */
 import { execa } from "execa";
 import { docker, dockerHost } from "../../local/docker.ts";
 import { machine } from "../../machine/machine.ts";
@@ -17,20 +17,20 @@ export interface Config {
   Entrypoint: string[];
 }
 
-/** The image's config. `image` is a name in the local registry. */
+/** The image's config. @param image a name in the local registry */
 export async function config(image: string): Promise<Config> {
   return JSON.parse(await docker(["inspect", "--format={{json .Config}}", await pull(image)]));
 }
 
 interface File {
-  /** As `ls -l` prints it. */
+  /** The file's mode as `ls -l` prints it. */
   mode: string;
-  /** uid/gid. */
+  /** The file's owner as uid/gid. */
   owner: string;
   path: string;
 }
 
-/** Everything in the image's file system. It is read once, which takes seconds. */
+/** All files of the image. The result is cached, because reading the files takes seconds. */
 export const files = memoized(async (image: string): Promise<File[]> => {
   const id = await docker(["create", await pull(image)]);
   try {
@@ -51,11 +51,11 @@ export const files = memoized(async (image: string): Promise<File[]> => {
 
 interface Layer {
   digest: string;
-  /** As the registry keeps it, compressed. */
+  /** The compressed size in the registry. */
   megabytes: number;
 }
 
-/** The image's layers, the base's first. */
+/** The image's layers. The layers of the base image come first. */
 export async function layers(image: string): Promise<Layer[]> {
   const [, repository, reference] = /^(.+?)[:@]([^:@/]+|sha256:[0-9a-f]+)$/.exec(image) ?? [];
   const accept = "application/vnd.docker.distribution.manifest.v2+json";
@@ -65,11 +65,11 @@ export async function layers(image: string): Promise<Layer[]> {
   return manifest.layers.map(({ digest, size }) => ({ digest, megabytes: size / 1e6 }));
 }
 
-/** Runs a program of the image, without network, and returns what it prints. */
+/** Runs a program of the image without a network and returns its output. */
 export const runIn = async (image: string, program: string, ...args: string[]): Promise<string> =>
   docker(["run", "--rm", "--network=none", `--entrypoint=${program}`, await pull(image), ...args]);
 
-/** The SHA-256 of a file of the image, also of one without a program that could say it. */
+/** The SHA-256 of a file in the image. This also works for an image that contains no program to compute it. */
 export async function sumOf(image: string, path: string): Promise<string> {
   const id = await docker(["create", await pull(image)]);
   try {
@@ -87,7 +87,7 @@ export async function sumOf(image: string, path: string): Promise<string> {
   }
 }
 
-/** Fetches the newest, once in a test file, and returns the name that the daemon knows it by. */
+/** Pulls the newest version of the image, once in each test file, and returns the image's name in the Docker daemon. */
 export const pull = memoized(async (image: string): Promise<string> => {
   const name = `${registry}/${image}`;
   await docker(["pull", "--quiet", name]);

@@ -7,8 +7,9 @@ export interface ServedApi {
 }
 
 /**
- * What the stack's adapter serves: Berth's own autoscalers' metrics, and by config CPU and memory. Nothing, and there is no
- * adapter. KEDA asks Prometheus itself, and serves external.metrics.k8s.io, of which a cluster takes one server.
+ * The parts of the Kubernetes API that the stack's adapter serves: the metrics of Berth's autoscalers and, if the config says
+ * so, CPU and memory. If the list is empty, the stack has no adapter. With KEDA, the adapter serves no custom or external
+ * metrics, because KEDA queries Prometheus itself and is the only server of external.metrics.k8s.io that a cluster allows.
  */
 export const adapterApis = ({ adapter, autoscaler }: Pick<Config, "adapter" | "autoscaler">): ServedApi[] =>
   adapter.enabled

@@ -1,12 +1,12 @@
-/** What the allow list lets through, for any rule and any address; ipaddr.js says what an address is. */
+/** What the egress rules of a tenant let through, for any rule and any address. ipaddr.js classifies the addresses. */
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { expect, test } from "vitest";
-import { contains, exceptionsIn, internalRangeOf, isCidr } from "./cidr.ts";
+import { contains, exceptionsIn, internalRangeOf, isCidr, metadataRangeOf, privateRanges } from "./cidr.ts";
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** Blocks of IANA's special-purpose registries, and public ones beside them. */
+/** Address blocks of IANA's special-purpose registries, and public blocks next to them. */
 const blocks = [
   ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"],
   ...["192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "8.8.8.0/24", "172.0.0.0/8", "192.0.0.0/8"],
@@ -16,7 +16,7 @@ const blocks = [
 
 const fromBytes = (bytes: number[]) => ipaddr.fromByteArray(bytes) as Address;
 
-/** Addresses of all kinds: anywhere, inside a block, and one before and after its ends. */
+/** Random addresses, addresses inside a block, and the addresses just before and after a block. */
 const address: fc.Arbitrary<Address> = fc.oneof(
   fc.uint8Array({ minLength: 4, maxLength: 4 }).map((bytes) => fromBytes([...bytes])),
   fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => fromBytes([...bytes])),
@@ -35,13 +35,13 @@ const address: fc.Arbitrary<Address> = fc.oneof(
     }),
 );
 
-/** The first `bits` bits of one byte, the rest of the other. */
+/** A byte with the first `bits` bits of one byte and the last bits of another. */
 function mix(first: number, rest: number, bits: number): number {
   const mask = bits >= 8 ? 255 : bits <= 0 ? 0 : 255 & ~(255 >> bits);
   return (first & mask) | (rest & ~mask & 255);
 }
 
-/** An address and a rule around it that the config takes. */
+/** An address, and a valid egress rule whose range contains the address. */
 const within = (kinds: (address: Address) => boolean) =>
   fc
     .tuple(address.filter(kinds), fc.nat(128))
@@ -69,35 +69,70 @@ const metadata = [
   "fd20:ce::254",
 ];
 
-test("no rule ever lets an internal address through", () => {
+test("no egress rule lets an internal address through", () => {
   const addresses = within((one) => internal.includes(one.range()));
   fc.assert(fc.property(addresses, ({ one, cidr }) => void expect(isLetThrough(one, cidr)).toBe(false)));
 });
 
-test("no rule ever loses a public address", () => {
+test("an egress rule lets every public address of its range through", () => {
   const addresses = within((one) => one.range() === "unicast" && !metadata.includes(one.toString()));
   fc.assert(fc.property(addresses, ({ one, cidr }) => void expect(isLetThrough(one, cidr)).toBe(true)));
 });
 
-test.each(metadata)("%s, where a cloud answers with credentials, is never let through", (text) => {
-  const one = ipaddr.parse(text);
-  for (const cidr of ["0.0.0.0/0", "168.0.0.0/6", "::/0", "f000::/4"]) expect(isLetThrough(one, cidr)).toBe(false);
-});
+test.each(metadata)(
+  "no egress rule lets the metadata service %s through, which hands out cloud credentials",
+  (text) => {
+    const one = ipaddr.parse(text);
+    for (const cidr of ["0.0.0.0/0", "168.0.0.0/6", "::/0", "f000::/4"]) expect(isLetThrough(one, cidr)).toBe(false);
+  },
+);
 
-test("the cluster's own API is never let through, whatever its address", () => {
+test("no egress rule lets the Kubernetes API through, whatever the API's address is", () => {
   fc.assert(
     fc.property(
       within((one) => one.range() !== "ipv4Mapped"),
       ({ one, cidr }) => {
         const api = `${one.toString()}/${8 * one.toByteArray().length}`;
-        fc.pre(!contains(api, cidr)); // a rule for the API itself is refused
+        fc.pre(!contains(api, cidr)); // the stack refuses a rule for the API itself
         expect(isLetThrough(one, cidr, [api])).toBe(false);
       },
     ),
   );
 });
 
-test("every exception lies in its rule and is smaller, as Kubernetes asks", () => {
+/** An address in a private range, and a valid rule with `private: true` whose range contains the address. */
+const privately = fc
+  .tuple(
+    fc.constantFrom(...privateRanges.map((range) => ipaddr.parseCIDR(range))),
+    fc.uint8Array({ minLength: 16, maxLength: 16 }),
+    fc.nat(128),
+  )
+  .map(([[base, prefix], random, length]) => {
+    const one = fromBytes(base.toByteArray().map((byte, index) => mix(byte, random[index] ?? 0, prefix - 8 * index)));
+    const longest = 8 * one.toByteArray().length;
+    return { one, cidr: `${one.toString()}/${prefix + (length % (longest - prefix + 1))}` };
+  })
+  .filter(({ cidr }) => metadataRangeOf(cidr) === undefined);
+
+test("a rule for a private range lets its addresses through, but neither metadata services nor nodes nor the Kubernetes API", () => {
+  fc.assert(
+    fc.property(privately, privately, ({ one, cidr }, { one: node }) => {
+      const single = (address: Address) => `${address.toString()}/${8 * address.toByteArray().length}`;
+      const closed = single(node);
+      const isClosed = node.toString() === one.toString() || metadataRangeOf(single(one)) !== undefined;
+      fc.pre(!contains(closed, cidr)); // the stack refuses a rule for a node or the API itself
+      expect(isLetThrough(one, cidr, [closed])).toBe(!isClosed);
+    }),
+  );
+  for (const [address, cidr] of [
+    ["100.100.100.200", "100.64.0.0/10"],
+    ["fd00:ec2::254", "fc00::/7"],
+    ["fd20:ce::254", "fd20::/16"],
+  ] as const)
+    expect(isLetThrough(ipaddr.parse(address), cidr)).toBe(false);
+});
+
+test("every exception lies in the range of its rule and is smaller, because Kubernetes requires this", () => {
   fc.assert(
     fc.property(
       within(() => true),
@@ -111,7 +146,7 @@ test("every exception lies in its rule and is smaller, as Kubernetes asks", () =
   );
 });
 
-test("any text is a range or none, and never an error", () => {
+test("isCidr accepts or refuses any text and never throws", () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       expect(typeof isCidr(text)).toBe("boolean");

@@ -2,8 +2,8 @@
 import { BlockList, isIP } from "node:net";
 
 /**
- * Ranges that no session may ever reach by an address rule: private networks, the cluster itself, cloud metadata (Azure's
- * has a public address), loopback, multicast, and the IPv6 ranges that carry IPv4 addresses inside (NAT64, Teredo, 6to4).
+ * Ranges that no egress rule can open for a session: private networks, the cluster itself, cloud metadata services (Azure's
+ * has a public address), loopback, multicast, and the IPv6 ranges that embed IPv4 addresses (NAT64, Teredo, 6to4).
  */
 export const internalRanges = [
   "0.0.0.0/8",
@@ -30,6 +30,22 @@ export const internalRanges = [
   "ff00::/8",
 ];
 
+/** The internal ranges that a rule can open if the rule says so: networks of an organization or of a cloud account. */
+export const privateRanges = ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
+
+/**
+ * Addresses at which clouds hand out credentials to whoever asks, inside and outside of the private ranges: all clouds' common
+ * address, Azure, Alibaba, Oracle, and AWS and Google by IPv6.
+ */
+const metadataRanges = [
+  "169.254.0.0/16",
+  "168.63.129.16/32",
+  "100.100.100.200/32",
+  "192.0.0.192/32",
+  "fd00:ec2::/32",
+  "fd20:ce::254/128",
+];
+
 interface Range {
   address: string;
   prefix: number;
@@ -46,7 +62,10 @@ function parse(cidr: string): Range | undefined {
 /** Whether the text is an IPv4 or IPv6 range such as 203.0.113.0/24. */
 export const isCidr = (text: string): boolean => parse(text) !== undefined;
 
-/** Whether `inner` lies in `outer`; equal ranges do. Both must be valid. */
+/** The range that contains only this IPv4 or IPv6 address, for example 10.0.0.1/32. */
+export const rangeOfAddress = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
+
+/** Whether the range `inner` lies in the range `outer`. A range lies in itself. Both ranges must be valid. */
 export function contains(outer: string, inner: string): boolean {
   const [a, b] = [parse(outer), parse(inner)];
   if (a === undefined || b === undefined) throw new Error(`not an address range: ${a ? inner : outer}`);
@@ -57,15 +76,27 @@ export function contains(outer: string, inner: string): boolean {
   return list.check(b.address, b.family);
 }
 
-/** IPv4 addresses in the clothes of IPv6. On the wire they are IPv4; Kubernetes refuses them as an exception. */
+/**
+ * IPv4-mapped IPv6 addresses. Their packets are IPv4 packets, and Kubernetes refuses such a range as an exception of a rule.
+ */
 const mappedRange = "::ffff:0:0/96";
 
-/** The internal range in which the given range lies, if any: a rule for it could allow nothing. */
+/** The internal range that contains the given range, if there is one. A rule for such a range would open nothing. */
 export const internalRangeOf = (cidr: string): string | undefined =>
   [...internalRanges, mappedRange].find((range) => contains(range, cidr));
 
-/** The ranges to cut out of a rule for `cidr`: the internal ones, and those of `more` that aren't internal anyway. */
-export const exceptionsIn = (cidr: string, more: string[] = []): string[] =>
-  [...internalRanges, ...more.filter((range) => internalRangeOf(range) === undefined)].filter(
-    (range) => contains(cidr, range) && range !== cidr,
+/** The range of metadata services that contains the given range, if there is one. */
+export const metadataRangeOf = (cidr: string): string | undefined =>
+  metadataRanges.find((range) => contains(range, cidr));
+
+/**
+ * The address ranges that a rule for `cidr` must exclude: the internal ranges, the metadata services and the ranges of `more` that
+ * `cidr` contains. A range that lies in another excluded range is left out.
+ */
+export function exceptionsIn(cidr: string, more: string[] = []): string[] {
+  const inside = [...internalRanges, ...metadataRanges, ...more].filter(
+    (range) => contains(cidr, range) && !contains(range, cidr),
   );
+  const isIn = (range: string, other: string) => contains(other, range) && !contains(range, other);
+  return [...new Set(inside)].filter((range) => !inside.some((other) => isIn(range, other)));
+}

@@ -1,14 +1,22 @@
-/** The stack's config: one schema, its defaults, and the faults of a config that breaks it. Its parts are in config/. */
+/**
+ * The stack's config: the schema, its defaults, and the error messages for an invalid config. The other files of this folder
+ * define its parts.
+ */
 import { z } from "zod";
+import { clusterId, context, identified, kubeconfig } from "./cluster.ts";
 import { connectable } from "./connections.ts";
 import { faultsOf } from "./faults.ts";
-import { imagePullSecrets, images, registryLogins, registryPush } from "./images.ts";
+import { imagePullSecrets, images, pushable, registry, registryLogins, registryPush } from "./images.ts";
 import { ingress } from "./ingress.ts";
+import { withInherited } from "./inherited.ts";
+import { jsonFault } from "./json.ts";
 import { adminKeys } from "./keys.ts";
 import { adapter, grafana, measurable, prometheus } from "./monitoring.ts";
+import { egress, network, nodesStayClosed } from "./network.ts";
+import { placement } from "./placement.ts";
 import { api, autoscaler, gateway, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./platform.ts";
+import { counted, priorityClasses } from "./priority-classes.ts";
 import {
-  egress,
   limits,
   oidc,
   tokenKeySecret,
@@ -19,61 +27,87 @@ import {
   webhooksToPrivateAddresses,
 } from "./runtime.ts";
 import { apart, sandboxUrl } from "./sandbox.ts";
-import { url } from "./scalars.ts";
+import { name, url } from "./scalars.ts";
 import { postgres, protectData, redis } from "./stores.ts";
-import { tenants } from "./tenant.ts";
+import { tenantPrefix, tenants } from "./tenant.ts";
 
 const keys = z.strictObject({
-  context: z
-    .string()
-    .min(1, { error: "is empty; name a context of your kubeconfig" })
-    .describe("The kubeconfig context of the cluster that this stack belongs to. No other cluster is ever touched."),
-  registry: z
-    .string()
-    .regex(/^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*$/, {
-      error: "is not a registry and path, for example ghcr.io/acme/berth",
-    })
-    .describe("Where Berth's own images are pushed to and pulled from, for example ghcr.io/acme/berth."),
-  baseRegistry: z
-    .string()
-    .regex(/^([a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*)?$/, { error: "is not a registry and path, for example mirror:5000" })
+  context: context
     .default("")
     .describe(
-      "Put before the names of base images, for example mirror.example.com for mirror.example.com/docker.io/library/node. Empty for the originals.",
+      "The kubeconfig context of the cluster that this stack is deployed to. Berth never changes another cluster. Empty only with `kubeconfig`: the current context of that kubeconfig.",
+    ),
+  kubeconfig: kubeconfig
+    .default(null)
+    .describe(
+      "The content of a kubeconfig, set with `pulumi config set --secret`. The group of keys below: an output of the stack that made the cluster. Null: the kubeconfig of the user who runs Pulumi.",
+    ),
+  clusterId: clusterId
+    .default(null)
+    .describe(
+      "The UID of the cluster's namespace kube-system. With this key, `up` refuses every other cluster before anything is changed, and the context may get another name. Null: only the context's name identifies the cluster.",
+    ),
+  registry: registry
+    .default("")
+    .describe(
+      "The registry and path for the images that Berth builds, for push and pull, for example ghcr.io/acme/berth. Empty only if `images` names all images by digest.",
+    ),
+  baseRegistry: z
+    .string()
+    .regex(/^([a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*)?$/, {
+      error: "is not a registry and path; write for example mirror:5000",
+    })
+    .default("")
+    .describe(
+      "A prefix for the names of base images, for example mirror.example.com for mirror.example.com/docker.io/library/node. Empty: base images come from their original registries.",
     ),
   registryLogins: registryLogins
     .default([])
     .describe(
-      "Logins that may read at private registries: for base images, and, as the Secret `registry-login` in every namespace of Berth, for pulling. Docker on the machine that runs Pulumi uses its own logins beside them.",
+      "Logins with read access to private registries. The image builds use them for base images, and the cluster uses them as the pull secret `registry-login` in every namespace of Berth. Docker on the machine that runs Pulumi uses its own logins too.",
     ),
   registryPush: registryPush
     .optional()
     .describe(
-      "Login that may write at `registry`, for pushing Berth's images; it goes into no cluster. Without it Docker's own login pushes, never one of `registryLogins`.",
+      "The login with write access to `registry`, for the push of Berth's images. This login is never stored in the cluster. Without this key, Docker's own login is used for the push, never one of `registryLogins`.",
     ),
-  images: images.prefault({}).describe("What sessions run, beside what their tenants name under `images`."),
+  images: images
+    .prefault({})
+    .describe(
+      "Berth's own images. By default Berth builds them from the checkout and pushes them to `registry`. If all three are named by digest, an `up` needs neither Docker nor `registry`.",
+    ),
   imagePullSecrets: imagePullSecrets
     .default([])
     .describe(
-      "Names of Secrets (kubernetes.io/dockerconfigjson) of your own for pulling, in place of `registryLogins`. They must be in the namespace berth and in every tenant's.",
+      "Names of your own pull secrets (kubernetes.io/dockerconfigjson), instead of `registryLogins`. They must exist in the platform's namespace and in the namespace of every tenant.",
     ),
   prepullAgentImage: z
     .boolean()
     .default(true)
     .describe(
-      "Whether every node gets the sessions' image ahead (DaemonSet `image-puller`), before a session needs it.",
+      "Whether every node pulls the sessions' images before a session needs them: the platform's desktop, and the `images` of each tenant. The DaemonSets `image-puller` do that, in the platform's namespace and in the namespace of each tenant that has `images`, a `placement` or a `runtimeClassName`.",
+    ),
+  namespace: name
+    .default("berth")
+    .describe(
+      "The namespace of the platform. It is also the first part of the names of Berth's ClusterRoles. Two stacks in one cluster need different namespaces; see docs/your-cluster.md#two-stacks-in-one-cluster. To change the name of a stack that exists would delete its data, so Pulumi refuses that (`protectData`).",
+    ),
+  tenantPrefix: tenantPrefix
+    .default("tenant-")
+    .describe(
+      "The namespace of a tenant is this prefix and the tenant's name. No stack's prefix may be the beginning of another's.",
     ),
   publicUrl: url.describe("The address at which users reach the API, for example https://berth.example.com."),
   sandboxUrl: sandboxUrl
     .default(null)
     .describe(
-      "Where the ports of sessions are reached (docs/ports.md): https://*.sandbox.example.org, by wildcard DNS, gives each port a host of its own; without a `*` each is a path of one host. It shares neither origin nor domain with `publicUrl`. Null: ports have no address.",
+      "The address under which users reach the ports of sessions (docs/ports.md). With a `*`, for example https://*.sandbox.example.org, each port gets its own host name, which needs wildcard DNS. Without a `*`, each port is a path of one host. The address must share neither origin nor domain with `publicUrl`. Null: ports have no address.",
     ),
   adoptExisting: z
     .boolean()
     .default(false)
     .describe(
-      "Take over objects of the same name that are in the cluster already, so that an interrupted first run is repaired by the next.",
+      "Take over objects of the same name that already exist in the cluster. With true, the next run repairs an interrupted first run.",
     ),
   platform: z
     .enum(["linux/amd64", "linux/arm64"], { error: "is neither linux/amd64 nor linux/arm64" })
@@ -82,7 +116,7 @@ const keys = z.strictObject({
   buildNetwork: z
     .enum(["default", "host"], { error: "is neither default nor host" })
     .default("default")
-    .describe("Network of the image builds: default, or host where the Docker daemon has no bridge."),
+    .describe("The network of the image builds: default, or host if the Docker daemon has no bridge."),
   logLevel: z
     .enum(["trace", "debug", "info", "warn", "error"], { error: "is none of trace, debug, info, warn, error" })
     .default("info")
@@ -90,83 +124,127 @@ const keys = z.strictObject({
   requestScale: requestScale
     .default(1)
     .describe(
-      "Multiplies what all pods of the platform request of CPU and memory, so that the whole fits a small cluster, for example 0.1. Limits stay, and so does the load at which the autoscalers act.",
+      "A factor for the CPU and memory requests of all pods of the platform, for example 0.1, so that the platform fits a small cluster. The factor changes neither the limits nor the load at which the autoscalers act.",
     ),
   rolloutTimeout,
+  placement: placement
+    .prefault({})
+    .describe(
+      "The nodes on which pods run. Without these keys, pods run on every node that has the images' architecture.",
+    ),
+  priorityClasses: priorityClasses
+    .prefault({})
+    .describe("Which pods Kubernetes prefers when a node is full. PriorityClasses belong to the whole cluster."),
+  storageClass: name
+    .nullable()
+    .default(null)
+    .describe(
+      "The StorageClass of all volumes without a `storageClass` of their own: of the stores, the dumps, Prometheus and the tenants' workspaces. Null: the cluster's default StorageClass.",
+    ),
   autoscaler: autoscaler
     .default("hpa")
     .describe(
-      "What decides on the number of pods of API, gateway and worker: hpa for Kubernetes' own autoscaler and the stack's adapter, keda for the KEDA of the cluster, off for `autoscaling.min` pods at any load.",
+      "What sets the number of pods of API, gateway and worker. hpa: Kubernetes' HorizontalPodAutoscaler with the stack's adapter. keda: the KEDA of the cluster. off: nothing; there are always `autoscaling.min` pods.",
     ),
-  keda: keda.prefault({}).describe("The cluster's KEDA, for `autoscaler: keda`."),
+  keda: keda.prefault({}).describe("Where the cluster's KEDA is, for `autoscaler: keda`."),
   api: api.prefault({}).describe("The HTTP API."),
   gateway: gateway
     .default("inside")
     .describe(
-      "Where desktops, commands, files and streams pass: `inside` for the API's own pods, or these keys, `{}` at least, for pods of its own, so that a rollout or restart of the API cuts none of them.",
+      "Which pods carry the traffic of desktops, commands, files and streams. `inside`: the API's pods. A group of the keys below, or `{}`: separate gateway pods, so that a rollout or restart of the API cuts no connection.",
     ),
   worker: worker.prefault({}).describe("The worker, which makes and removes the sessions' pods."),
-  limits: limits.prefault({}).describe("What API and worker let happen at one time."),
-  oidc: oidc.default(null).describe("Tokens of an identity provider, taken beside API keys; null for keys only."),
-  tracing: tracing.default(null).describe("Traces of API and worker; null for none."),
+  limits: limits.prefault({}).describe("Limits on what the API and the worker accept."),
+  oidc: oidc
+    .default(null)
+    .describe(
+      "The identity provider whose tokens the API accepts in addition to API keys. Null: the API accepts API keys only.",
+    ),
+  tracing: tracing.default(null).describe("Where the API and the worker send traces. Null: they send none."),
   egress: egress
     .default([])
     .describe(
-      "What API and worker may reach beyond stores, sessions and Kubernetes: the OIDC issuer, the trace collector, webhooks.",
+      "What the API and the worker may reach in addition to stores, sessions and Kubernetes: the OIDC issuer, the trace collector, webhooks.",
     ),
+  network: network.prefault({}).describe("What the network policies have to know of the cluster; see docs/network.md."),
   trustedProxies: trustedProxies.default([]),
   webhooksToPrivateAddresses: webhooksToPrivateAddresses.default(false),
   trustedCertificates: trustedCertificates.default(""),
   tokenKeySecret: tokenKeySecret.default(null),
   tokenKeys: tokenKeys.prefault({}).describe("The keys that sign sessions' tokens and links; see docs/secrets.md."),
   protectData,
-  postgres: postgres.prefault({}).describe("The database, which holds the truth about sessions."),
-  redis: redis.prefault({}).describe("The queue, which can be rebuilt from the database."),
+  postgres: postgres.prefault({}).describe("The database, which is the source of truth about sessions."),
+  redis: redis.prefault({}).describe("The queue. The runtime can rebuild the queue from the database."),
   ingress: ingress
     .default(null)
-    .describe("How users reach the API from outside the cluster; null for a way of your own to the Service `api`."),
-  prometheus: prometheus.prefault({}).describe("What is measured, and how long it is kept."),
-  adapter: adapter.prefault({}).describe("The adapter, by which autoscalers see what Prometheus measures."),
+    .describe(
+      "How users reach the API from outside the cluster. Null: you route requests to the Service `gateway` yourself.",
+    ),
+  prometheus: prometheus
+    .prefault({})
+    .describe("What Prometheus measures, and how long Prometheus keeps the measurements."),
+  adapter: adapter.prefault({}).describe("The adapter, which gives Prometheus' measurements to the autoscalers."),
   grafana: grafana
     .nullable()
     .default(null)
-    .describe("A Grafana with the dashboard; null for none, or one of your own."),
+    .describe("A Grafana with Berth's dashboard. Null: the stack has no Grafana; you may use your own."),
   kubernetesApi: kubernetesApi
     .nullable()
     .default(null)
     .describe(
-      "Addresses of the Kubernetes API as pods reach it, which the network policies open; null to read them from the EndpointSlice `kubernetes`. Name them where the network sees others.",
+      "Addresses of the Kubernetes API for the network policies, as pods reach them. Null: Berth reads the addresses from the EndpointSlice `kubernetes`. Set this key if the network policies of your cluster see other addresses.",
     ),
   adminKeys: adminKeys.describe(
-    "Keys of those who may look at all tenants: `berth_admin_…`. The first that is generated is the output `adminKey`.",
+    "The admin's API keys, `berth_admin_…`, which may read the data of all tenants. The output `adminKey` is the first generated key.",
   ),
   tenants: tenants.default([]).describe("Who may start sessions: one entry per tenant."),
 });
 
-export const configSchema = keys.check(measurable, connectable, apart);
+export const configSchema = keys.check(measurable, connectable, apart, pushable, identified, nodesStayClosed, counted);
 
-/** The stack's config with all defaults filled in. */
+/** The stack's config with all defaults. */
 export type Config = z.output<typeof configSchema>;
 
-/** A config or the list of its faults, one line each. */
+/** A valid config, or the list of its faults with one line for each fault. */
 export type ConfigResult = { config: Config; faults?: never } | { config?: never; faults: string[] };
 
 /**
  * Checks a config against the schema.
- * @param values the keys without their namespace; text as Pulumi stores it, that is JSON for all that isn't a string
+ * @param values each key without its namespace, with the text that Pulumi stores; the text is JSON unless the value is a string
  */
 export function parseConfig(values: Record<string, string>): ConfigResult {
   const raw = Object.fromEntries(Object.entries(values).map(([key, text]) => [key, fromText(key, text)]));
   const result = configSchema.safeParse(raw);
-  return result.success
-    ? { config: result.data }
-    : { faults: result.error.issues.flatMap((issue) => faultsOf(issue, raw)) };
+  if (result.success) return { config: withInherited(result.data) };
+  const broken = new Map(
+    Object.entries(values).flatMap(([key, text]) => (raw[key] === text ? brokenJson(key, text) : [])),
+  );
+  const others = result.error.issues.filter(({ path: [key] }) => !broken.has(String(key)));
+  return { faults: [...broken.values(), ...others.flatMap((issue) => faultsOf(issue, raw))] };
 }
 
-/** The value that Pulumi has as text. Keys whose schema takes the text itself keep it, so that "123" can be a context. */
+/** The key and its fault if the text was meant as a group or list and is not JSON. The fault shows no text, which may be secret. */
+function brokenJson(key: string, text: string): [string, string][] {
+  const fault = /^\s*[[{]/.test(text) && !takesText(key) ? jsonFault(text) : undefined;
+  return fault ? [[key, `${key}: is not JSON, line ${fault.line}, column ${fault.column}`]] : [];
+}
+
+const schemaOf = (key: string): z.ZodType | undefined =>
+  Object.entries(configSchema.shape).find(([known]) => known === key)?.[1];
+
+/** Whether the key's values are texts. A text that the key does not accept is then wrong in another way than by its type. */
+const takesText = (key: string): boolean =>
+  schemaOf(key)
+    ?.safeParse("")
+    .error?.issues.every(({ code, path }) => path.length > 0 || !["invalid_type", "invalid_union"].includes(code)) ??
+  true;
+
+/**
+ * Converts a text that Pulumi stores to a config value. If the key's schema accepts a string, the text stays a string, so
+ * that a context can be named "123".
+ */
 function fromText(key: string, text: string): unknown {
-  const schema = Object.entries(configSchema.shape).find(([known]) => known === key)?.[1];
-  if (schema?.safeParse(text).success) return text;
+  if (schemaOf(key)?.safeParse(text).success) return text;
   try {
     return JSON.parse(text);
   } catch {

@@ -14,7 +14,7 @@ const users = (maxConnections: number | undefined, pods?: number) => {
   };
 };
 
-test("by default, all pods that there may be, and what else connects, fit Postgres", () => {
+test("with the defaults, Postgres has enough connections for the highest number of pods and for other clients", () => {
   const defaults = users(undefined);
   const pods = defaults.api.autoscaling.max + defaults.worker.autoscaling.max + 2;
   const perPod = connectionsPerPod(defaults);
@@ -22,18 +22,18 @@ test("by default, all pods that there may be, and what else connects, fit Postgr
   expect(pods * perPod + 20).toBeLessThanOrEqual(defaults.postgres.maxConnections);
 });
 
-test("without an autoscaler there are never more pods than at least", () => {
-  expect(connectionsPerPod(users(60))).toBe(1);
-  expect(connectionsPerPod({ ...users(60), autoscaler: "off" })).toBe(5);
+test("without an autoscaler, `min` pods share the connections", () => {
+  expect(connectionsPerPod(users(65))).toBe(1);
+  expect(connectionsPerPod({ ...users(65), autoscaler: "off" })).toBe(6);
 });
 
-test("a gateway of its own has its share", () => {
+test("pods of a separate gateway get a share of the connections", () => {
   const separate = { ...users(undefined), gateway: gateway.parse({}) };
   expect(connectionsPerPod(separate)).toBe(4);
   expect(connectionsPerPod({ ...separate, autoscaler: "off" })).toBe(10);
 });
 
-test("no pod opens more than ten, and an external Postgres has its own limit", () => {
+test("no pod opens more than ten connections, also to an external Postgres", () => {
   expect(connectionsPerPod(users(200, 1))).toBe(10);
   const external = { secret: "pg", addresses: [{ cidr: "10.20.0.5/32", port: 5432 }] };
   expect(connectionsPerPod({ ...users(200, 100), postgres: postgres.parse({ external }) })).toBe(10);

@@ -1,4 +1,4 @@
-/** How Postgres' connections are shared among the runtime's pods. */
+/** How the runtime's pods share the connections to Postgres. */
 import type { z } from "zod";
 import type { Autoscaler, api, gateway, worker } from "./platform.ts";
 import type { postgres } from "./stores.ts";
@@ -11,14 +11,20 @@ interface Users {
   autoscaler: Autoscaler;
 }
 
-/** What a pod opens where there are enough; more than ten do not make it faster. */
+/** The connections that a pod opens if there are enough for all pods. More than ten do not make a pod faster. */
 const most = 10;
-/** Below that, requests and jobs wait for connections. */
+/** The connections that a pod needs at least. With fewer, requests and jobs wait for connections. */
 const least = 4;
-/** For whoever else connects: migrations, clean-up, dumps, their check, the exporter, and Postgres' own three. */
+/**
+ * Connections kept for other clients: migrations, clean-up, dumps, the restore check, the exporter, and three that Postgres
+ * reserves.
+ */
 const kept = 20;
 
-/** The pods of API, gateway and worker that there may be: as many as the autoscalers allow, and one more of each in a rollout. */
+/**
+ * The highest possible number of API, gateway and worker pods: the autoscalers' maximum, and one more of each kind in a
+ * rollout.
+ */
 function podsOf({ api, gateway, worker, autoscaler }: Users): number {
   const bound = autoscaler === "off" ? "min" : "max";
   const roles = [api, worker, ...(gateway === "inside" ? [] : [gateway])];
@@ -26,15 +32,15 @@ function podsOf({ api, gateway, worker, autoscaler }: Users): number {
 }
 
 /**
- * Connections to Postgres that each pod of API, gateway and worker opens at most, so that all that there may be fit
- * `postgres.maxConnections`. What a Postgres of one's own takes is not known here: 10.
+ * How many connections to Postgres each pod of API, gateway and worker may open, so that the highest possible number of pods
+ * fits `postgres.maxConnections`. An external Postgres has an unknown limit, so each pod may open 10.
  */
 export function connectionsPerPod(users: Users): number {
   const { maxConnections, external } = users.postgres;
   return external ? most : Math.min(most, Math.floor((maxConnections - kept) / podsOf(users)));
 }
 
-/** Each pod that there may be can work. */
+/** Refuses a config in which a pod could get fewer connections than it needs. */
 export function connectable(check: z.core.ParsePayload<Users>): void {
   const { postgres } = check.value;
   if (connectionsPerPod(check.value) >= least) return;
@@ -43,6 +49,6 @@ export function connectable(check: z.core.ParsePayload<Users>): void {
     code: "custom",
     input: postgres.maxConnections,
     path: ["postgres", "maxConnections"],
-    message: `is too few for ${pods} pods of API, gateway and worker, the most that there may be; they need ${pods * least + kept}`,
+    message: `is too few: the config allows up to ${pods} pods of API, gateway and worker, which need ${pods * least + kept} connections`,
   });
 }

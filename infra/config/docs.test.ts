@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { configDocs } from "./docs.ts";
 
-test("docs/config.md says what the schema says", () => {
+test("docs/config.md matches the schema", () => {
   const written = readFileSync(new URL("../../docs/config.md", import.meta.url), "utf8");
   expect(written, "write it anew: npm run config:docs").toBe(configDocs());
 });

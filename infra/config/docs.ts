@@ -1,10 +1,13 @@
-/** The table in docs/config.md, made from the schema. `npm run config:docs` writes it; a test keeps it true. */
+/**
+ * Makes the table in docs/config.md from the schema. `npm run config:docs` writes the file, and a test fails if the file is
+ * stale.
+ */
 import { z } from "zod";
 import { configSchema } from "./config.ts";
 
 type Node = z.core.JSONSchema.JSONSchema;
 
-/** All keys with their defaults and descriptions, as Markdown. */
+/** A Markdown table of all keys with their defaults and descriptions. */
 export function configDocs(): string {
   const schema = z.toJSONSchema(configSchema, { io: "output", unrepresentable: "any" });
   const lines = rows("", schema).map(({ key, value, text }) => `| \`${key}\` | ${value} | ${text} |`);
@@ -13,9 +16,9 @@ export function configDocs(): string {
 
 const heading = `# Config
 
-Made from the schema in infra/config/config.ts by \`npm run config:docs\`. Keys are under \`berth:\` in \`Pulumi.<stack>.yaml\`; a
-wrong config fails before anything is touched, with one line per fault that names the path, the value and the rule.
-Secret values are set with \`pulumi config set --secret --path\`.
+\`npm run config:docs\` makes this page from the schema in infra/config/config.ts. In \`Pulumi.<stack>.yaml\`, each key has the prefix
+\`berth:\`. With an invalid config, \`pulumi up\` fails before it changes anything, and prints one line for each fault with the
+path, the value and the rule. Set secret values with \`pulumi config set --secret --path\`.
 
 | key | default | what |
 |---|---|---|`;
@@ -26,7 +29,7 @@ interface Row {
   text: string;
 }
 
-/** A row for each key; groups are a row and their keys below. */
+/** One row for each key. A group of keys is one row, and the rows of its keys follow. */
 function rows(prefix: string, node: Node): Row[] {
   const required = new Set(node.required);
   return Object.entries(node.properties ?? {}).flatMap(([name, child]) => {
@@ -43,18 +46,25 @@ function rows(prefix: string, node: Node): Row[] {
   });
 }
 
-/** The object in a key's schema: itself, the items of a list, or the one that may be null. */
+/**
+ * The object schema of a key: the key's own schema, the schema of its list items, or the schema without null. If the schema
+ * allows several objects, the result has the keys of all, and requires those that all require.
+ */
 function object(node: Node): { node: Node; list: boolean } | undefined {
   if (node.properties) return { node, list: false };
   if (node.items && typeof node.items === "object" && !Array.isArray(node.items)) {
     const inner = object(node.items);
     return inner && { node: inner.node, list: true };
   }
-  for (const one of node.anyOf ?? []) {
-    const inner = typeof one === "object" ? object(one) : undefined;
-    if (inner) return inner;
-  }
-  return undefined;
+  const [first, ...others] = [...(node.anyOf ?? []), ...(node.oneOf ?? [])].flatMap((one) =>
+    typeof one === "object" ? (object(one) ?? []) : [],
+  );
+  if (first === undefined || others.length === 0) return first;
+  const all = [first, ...others].map((one) => one.node);
+  const properties: NonNullable<Node["properties"]> = {};
+  for (const [key, child] of all.flatMap((one) => Object.entries(one.properties ?? {}))) properties[key] ??= child;
+  const required = Object.keys(properties).filter((key) => all.every((one) => one.required?.includes(key)));
+  return { node: { properties, required }, list: first.list };
 }
 
 function defaultOf(node: Node, required: boolean): string {

@@ -9,6 +9,6 @@ test.each([
   ["0s", 0],
 ])("%s is %d seconds", (text, seconds) => expect(secondsOf(text)).toBe(seconds));
 
-test.each(["", "30", "m", "1.5h", "-1h", "1h30m", "30 m"])("%j is no duration", (text) =>
+test.each(["", "30", "m", "1.5h", "-1h", "1h30m", "30 m"])("%j is not a duration", (text) =>
   expect(secondsOf(text)).toBeUndefined(),
 );

@@ -2,7 +2,7 @@
 
 const seconds = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
 
-/** Seconds of the duration, or undefined where the text is none. */
+/** The duration in seconds, or undefined if the text is not a duration. */
 export function secondsOf(text: string): number | undefined {
   const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
   return number === undefined ? undefined : Number(number) * seconds[unit as keyof typeof seconds];

@@ -1,18 +1,19 @@
-/** What is wrong with a config, as one line per fault: path, value, rule. */
+/** Error messages for an invalid config: one line for each fault, with the path, the value and the rule. */
 import type { z } from "zod";
 
 /** `tenants[2].quota.limitsMemory: "40GB" is not …` */
 export function faultsOf(issue: z.core.$ZodIssue, raw: unknown): string[] {
   const { path } = issue;
   if (issue.code === "invalid_union") {
-    // Of the ways to write it, the one that is of the value's own kind.
+    // If the schema allows several types, the message is about the type that the value has.
     const meant = issue.errors.find((faults) => !faults.some(isOfAnotherKind));
     if (meant) return meant.flatMap((fault) => faultsOf({ ...fault, path: [...path, ...fault.path] }, raw));
   }
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((key) => `${pathText([...path, key])}: is not a key that Berth knows; check its spelling`);
   const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
-  if (value === undefined) return [`${pathText(path)}: is missing`];
+  // A rule across several keys may be about a key that has its default.
+  if (value === undefined) return [`${pathText(path)}: ${issue.code === "custom" ? issue.message : "is missing"}`];
   if (issue.code === "custom" && issue.params?.secret) return [`${pathText(path)}: ${issue.message}`];
   const rule =
     issue.code === "invalid_type" && issue.message.startsWith("Invalid input")
@@ -24,7 +25,7 @@ export function faultsOf(issue: z.core.$ZodIssue, raw: unknown): string[] {
 const isOfAnotherKind = ({ path, code }: z.core.$ZodIssue) =>
   path.length === 0 && (code === "invalid_type" || code === "invalid_value");
 
-/** Groups and lists are not written out, as there may be secrets in them. */
+/** The value as a message shows it. The content of groups and lists is left out, because they may contain secrets. */
 const shown = (value: unknown) =>
   typeof value !== "object" || value === null ? JSON.stringify(value) : Array.isArray(value) ? "[…]" : "{…}";
 

@@ -1,15 +1,18 @@
-/** Where images come from, and who may fetch them. */
+/** Where images come from, and which logins pull and push them. */
 import { z } from "zod";
 import { imageByDigest, name, secretText } from "./scalars.ts";
 
-const username = z.string().min(1, { error: "is empty" }).describe("User, or what the registry takes in its place.");
-const password = secretText().describe("Password or token; set it with `pulumi config set --secret --path`.");
+const username = z
+  .string()
+  .min(1, { error: "is empty" })
+  .describe("The user name, or what the registry accepts instead of a user name.");
+const password = secretText().describe("The password or token. Set it with `pulumi config set --secret --path`.");
 
 export const registryLogins = z.array(
   z.strictObject({
     server: z
       .string()
-      .regex(/^[a-z0-9.-]+(:\d+)?$/, { error: "is not a registry's host, for example ghcr.io" })
+      .regex(/^[a-z0-9.-]+(:\d+)?$/, { error: "is not a registry's host; write for example ghcr.io" })
       .describe("The registry's host, for example ghcr.io."),
     username,
     password,
@@ -20,15 +23,96 @@ export const registryPush = z.strictObject({ username, password });
 
 export const imagePullSecrets = z.array(name);
 
-export const images = z.strictObject({
-  agent: imageByDigest
+/** The registry and path of Berth's own images. Empty only if the stack builds no image. */
+export const registry = z.string().regex(/^([a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*)?$/, {
+  error: "is not a registry and path; write for example ghcr.io/acme/berth",
+});
+
+/** The build arguments that each Dockerfile declares. A unit test compares them with the Dockerfiles. */
+export const buildArguments = {
+  api: ["NODE_BUILD_IMAGE", "NODE_RUNTIME_IMAGE"],
+  agent: ["DEBIAN_IMAGE", "GO_IMAGE", "BROWSER", "SECURITY_EPOCH"],
+  berthd: ["GO_IMAGE"],
+} as const;
+
+/** An image that the stack builds from images/<name>, unless the config names a finished image. */
+export type OwnImage = keyof typeof buildArguments;
+
+/** BuildKit knows these arguments without a declaration in the Dockerfile. */
+const proxyArguments = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
+const everywhere = [...proxyArguments, ...proxyArguments.map((name) => name.toLowerCase())];
+
+/** Refuses arguments that the image's Dockerfile doesn't declare, because Docker only warns and ignores them. */
+const buildArgs = (image: OwnImage) =>
+  z.record(z.string(), z.string()).check((check) => {
+    const known: readonly string[] = buildArguments[image];
+    for (const [name, value] of Object.entries(check.value))
+      if (!known.includes(name) && !everywhere.includes(name))
+        check.issues.push({
+          code: "custom",
+          input: value,
+          path: [name],
+          message: `has no effect, because images/${image}/Dockerfile doesn't declare the argument; it declares ${known.join(", ")}`,
+        });
+  });
+
+const ownImage = (image: OwnImage, what: string) =>
+  z
+    .union(
+      [
+        imageByDigest,
+        z.strictObject({
+          buildArgs: buildArgs(image)
+            .default({})
+            .describe(
+              `Build arguments, in addition to those that Berth sets: ${buildArguments[image].join(", ")}, or a proxy's address such as HTTPS_PROXY. They are stored in the image's history, so they must not contain secrets.`,
+            ),
+        }),
+      ],
+      { error: "is neither an image by digest nor a group of keys" },
+    )
     .nullable()
     .default(null)
     .describe(
-      "The desktop of sessions that ask for no image of their tenant's, by digest, for example one of your own `FROM` Berth's; null to build it from images/agent.",
+      `${what} An image by digest is used as it is, and nothing is built. The group of keys below: Berth builds the image with these arguments. Null: Berth builds the image from images/${image}.`,
+    );
+
+export const images = z.strictObject({
+  api: ownImage("api", "The image of API, gateway, worker and jobs. It must be of the same commit as the checkout."),
+  agent: ownImage(
+    "agent",
+    "The desktop image of sessions that ask for no image of their tenant, for example your own image that is `FROM` Berth's.",
+  ),
+  berthd: ownImage(
+    "berthd",
+    "The image of berthd and of the vnc-proxy. It must be of the same commit as the checkout.",
+  ),
+  berthdVolume: z
+    .enum(["copy", "image"], { error: "is neither copy nor image" })
+    .default("copy")
+    .describe(
+      "How a pod gets berthd if its image does not contain berthd. `copy`: an init container copies berthd. `image`: an image volume, which Kubernetes' feature gate ImageVolume and the container runtime of every node must support; see docs/session-images.md.",
     ),
 });
 
 export type ImagesConfig = z.output<typeof images>;
+
+/** The images that the stack builds: those for which the config names no finished image. */
+export const builtImages = (config: ImagesConfig): OwnImage[] =>
+  (Object.keys(buildArguments) as OwnImage[]).filter((image) => typeof config[image] !== "string");
+
+/** Refuses a config that builds an image and names no registry to which the image can be pushed. */
+export function pushable(check: z.core.ParsePayload<{ registry: string; images: ImagesConfig }>): void {
+  const { registry, images } = check.value;
+  const built = builtImages(images);
+  if (registry !== "" || built.length === 0) return;
+  check.issues.push({
+    code: "custom",
+    input: undefined,
+    path: ["registry"],
+    message: `is empty, but Berth builds the images ${built.join(", ")} and must push them; name a registry, or name these images by digest under \`images\``,
+  });
+}
+
 export type RegistryPush = z.output<typeof registryPush>;
 export type RegistryLogin = z.output<typeof registryLogins>[number];

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { duration, name, quantity, wholeNumber } from "./scalars.ts";
 
 const host = z.string().regex(/^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, {
-  error: "is not a host name, for example berth.example.com",
+  error: "is not a host name; write for example berth.example.com",
 });
 
 const tls = z
@@ -11,66 +11,131 @@ const tls = z
     secretName: name
       .default("api-tls")
       .describe(
-        "Secret with the certificate, in the namespace berth: one that you made, or the one cert-manager fills.",
+        "The Secret with the certificate in the platform's namespace. You create the Secret, or cert-manager does.",
       ),
     clusterIssuer: name
       .nullable()
       .default(null)
-      .describe("ClusterIssuer of cert-manager that fills the Secret; null where you made it."),
+      .describe("cert-manager's ClusterIssuer that issues the certificate. Null: no ClusterIssuer does."),
     issuer: name
       .nullable()
       .default(null)
-      .describe("Issuer of cert-manager in the namespace berth that fills the Secret; null where you made it."),
+      .describe(
+        "cert-manager's Issuer, in the platform's namespace, that issues the certificate. Null: no Issuer does.",
+      ),
   })
   .check((check) => {
     const { clusterIssuer, issuer } = check.value;
     if (clusterIssuer !== null && issuer !== null)
-      check.issues.push({ code: "custom", input: issuer, path: ["issuer"], message: "is set beside clusterIssuer" });
+      check.issues.push({
+        code: "custom",
+        input: issuer,
+        path: ["issuer"],
+        message: "is set, and clusterIssuer too; set one of the two",
+      });
   });
 
+const controller =
+  "How requests come in: gateway-api (by an HTTPRoute of the Gateway API; the best choice for a new cluster), haproxy (haproxy-ingress), traefik (version 3, with its CustomResourceDefinitions), nginx (ingress-nginx, which gets no more updates), or custom (an Ingress for another controller, for which you write the annotations).";
+
+/** The keys of each way into the cluster. */
+const common = {
+  hosts: z
+    .array(host)
+    .min(1, { error: "is empty; name a host" })
+    .optional()
+    .describe(
+      "Host names under which users reach the API. Default: the host of `publicUrl`, or any host if `publicUrl` has an IP address.",
+    ),
+  controllerNamespace: name
+    .nullable()
+    .default(null)
+    .describe(
+      "The namespace of the pods through which requests come: the controller's, or the Gateway's proxies. The network policies then let only these pods reach the API. Null: anyone may reach the API; this is needed if the pods use the host's network.",
+    ),
+};
+
+const gateway = z.strictObject({
+  controller: z.literal("gateway-api").describe(controller),
+  ...common,
+  gateway: z
+    .strictObject({
+      name: name.describe("The Gateway's name."),
+      namespace: name.describe(
+        "The Gateway's namespace. Its listeners must allow routes from the platform's namespace.",
+      ),
+      listener: name
+        .optional()
+        .describe("The listener for the API, by its `sectionName`. Default: each listener that has the host."),
+      sandboxListener: name
+        .optional()
+        .describe("The listener for sessions' ports. Default: each listener that has the host of `sandboxUrl`."),
+    })
+    .describe(
+      "With gateway-api, required: the Gateway. Its listeners have the certificates. See docs/production.md#how-users-reach-berth.",
+    ),
+  requestTimeout: z
+    .string()
+    .regex(/^(\d{1,5}(h|m|s|ms)){1,4}$/, {
+      error: "is not a duration of the Gateway API; write for example 0s, 90s or 8h",
+    })
+    .nullable()
+    .default("0s")
+    .describe(
+      "With gateway-api: how long a request may take, with its answer. 0s: as long as it takes, because event streams, desktops and downloads stay open for hours. Null: what the Gateway does by itself, for a Gateway that doesn't know this field.",
+    ),
+});
+
+/** The keys of an Ingress. */
+const ofIngress = {
+  ...common,
+  tls: tls.nullable().prefault({}).describe("The certificate. Null: TLS ends in front of the ingress."),
+  sandboxTls: tls
+    .nullable()
+    .prefault({ secretName: "sandbox-tls" })
+    .describe(
+      "The certificate for the host of `sandboxUrl`. For a host with a `*`, cert-manager needs DNS-01. Null: TLS ends in front of the ingress.",
+    ),
+  annotations: z
+    .record(z.string(), z.string({ error: "is not text" }))
+    .default({})
+    .describe(
+      "More annotations of the Ingress. They override the annotations that Berth makes from the keys above. With custom, Berth makes none but those for cert-manager.",
+    ),
+};
+
+const className = name.describe("The IngressClass. Default: the name of the controller. With custom, required.");
+
+const custom = z.strictObject({ controller: z.literal("custom").describe(controller), className, ...ofIngress });
+
+const known = z.strictObject({
+  controller: z.enum(["haproxy", "nginx", "traefik"]).describe(controller),
+  className: className.optional(),
+  ...ofIngress,
+  requestsPerSecond: wholeNumber
+    .min(1, { error: "is below 1" })
+    .default(20)
+    .describe(
+      "Requests per second (haproxy: connections per second) that one client address may make. This limit stops floods; the limits of an API key are in `limits`.",
+    ),
+  bodySize: quantity.default("1Mi").describe("The largest request body that the ingress accepts, in bytes."),
+  desktopTimeout: duration
+    .default("8h")
+    .describe(
+      "How long a desktop's connection may carry no data before the ingress closes the connection. Traefik never closes it.",
+    ),
+});
+
 export const ingress = z
-  .strictObject({
-    controller: z
-      .enum(["nginx", "haproxy", "traefik"], { error: "is none of nginx, haproxy, traefik" })
-      .describe(
-        "What serves the Ingress: nginx (ingress-nginx), haproxy (haproxy-ingress) or traefik (version 3, with its CustomResourceDefinitions).",
-      ),
-    className: name.optional().describe("IngressClass. By default it is called like the controller."),
-    hosts: z
-      .array(host)
-      .min(1, { error: "is empty; name a host" })
-      .optional()
-      .describe(
-        "Names under which users reach the API; without it the host of `publicUrl`, any where that is an IP address.",
-      ),
-    tls: tls.nullable().prefault({}).describe("The certificate; null where TLS ends before the ingress."),
-    sandboxTls: tls
-      .nullable()
-      .prefault({ secretName: "sandbox-tls" })
-      .describe(
-        "The certificate for the host of `sandboxUrl`, with its `*`, which cert-manager gets by DNS-01 only; null where TLS ends before the ingress.",
-      ),
-    controllerNamespace: name
-      .nullable()
-      .default(null)
-      .describe(
-        "Namespace of the controller's pods; only they reach the API then. Null for anyone, as where the controller runs in the host's network.",
-      ),
-    requestsPerSecond: wholeNumber
-      .min(1, { error: "is below 1" })
-      .default(20)
-      .describe(
-        "Requests a second (haproxy: connections) that one client's address may make, against floods. What a key may do is in `limits`.",
-      ),
-    bodySize: quantity.default("1Mi").describe("Largest request body, in bytes."),
-    desktopTimeout: duration
-      .default("8h")
-      .describe("How long a desktop's connection may be silent before it is cut. Traefik never cuts it."),
-    annotations: z
-      .record(z.string(), z.string({ error: "is not text" }))
-      .default({})
-      .describe("Further annotations of the Ingress; they win over those made from the keys above."),
+  .discriminatedUnion("controller", [gateway, known, custom], {
+    error: "is none of gateway-api, haproxy, nginx, traefik, custom",
   })
   .nullable();
 
 export type IngressConfig = NonNullable<z.output<typeof ingress>>;
+/** The config of an HTTPRoute, which is a request to a Gateway of the Gateway API. */
+export type GatewayRouteConfig = z.output<typeof gateway>;
+/** The config of an Ingress of networking.k8s.io. */
+export type ClassicIngressConfig = Exclude<IngressConfig, GatewayRouteConfig>;
+/** The config of an Ingress for a controller whose annotations Berth knows. */
+export type KnownIngressConfig = z.output<typeof known>;

@@ -1,11 +1,11 @@
-/** API keys: generated, or known by their hash, or lying in a Secret. */
+/** API keys. Berth generates a key, or the config has the hash of a key, or a Secret holds a key. */
 import { z } from "zod";
 import { name, time } from "./scalars.ts";
 
 const scopes = ["read", "write", "desktop"] as const;
 
 const key = z.strictObject({
-  name: name.describe("The key's name, as audit trails show it."),
+  name: name.describe("The key's name in audit trails and outputs."),
   expiresAt: time
     .nullable()
     .default(null)
@@ -15,11 +15,15 @@ const key = z.strictObject({
     .regex(/^[0-9a-f]{64}$/, { error: "is not a SHA-256 in hex: 64 of 0-9 and a-f" })
     .nullable()
     .default(null)
-    .describe("SHA-256 in hex of a key that its holder made; null to generate one."),
+    .describe(
+      "The SHA-256, in hex, of a key that its holder created. Null, with `secret` null too: Berth generates a key.",
+    ),
   secret: name
     .nullable()
     .default(null)
-    .describe("Name of a Secret in the namespace berth whose key `key` is the API key; null to generate one."),
+    .describe(
+      "The name of a Secret in the platform's namespace that holds the API key under `key`. Null, with `sha256` null too: Berth generates a key.",
+    ),
 });
 
 const tenantKey = key.extend({
@@ -27,30 +31,31 @@ const tenantKey = key.extend({
     .array(z.enum(scopes, { error: `is none of ${scopes.join(", ")}` }))
     .min(1, { error: "is empty; name at least one scope" })
     .default([...scopes])
-    .describe("What the key is good for: read, write, desktop."),
+    .describe("What requests with the key may do: read, write, desktop."),
 });
 
 type Key = z.output<typeof key>;
 
-/** Names are told apart in outputs and audit trails, and a key comes from one place. */
+/** Refuses two keys with the same name, because outputs and audit trails show names, and a key with two sources. */
 function checkKeys(check: z.core.ParsePayload<Key[]>): void {
   const names = check.value.map((one) => one?.name);
   check.value.forEach((one, index) => {
     const fault = (path: string, message: string) =>
       check.issues.push({ code: "custom", input: one, path: [index, path], message });
     const first = names.indexOf(one?.name);
-    if (one?.name !== undefined && first !== index) fault("name", `is the name of the list's [${first}] already`);
-    if (one?.sha256 && one.secret) fault("secret", "comes on top of sha256; leave one of the two out");
+    if (one?.name !== undefined && first !== index)
+      fault("name", `is already the name of entry [${first}] of the list`);
+    if (one?.sha256 && one.secret) fault("secret", "is set, and sha256 too; remove one of the two");
   });
 }
 
-/** A tenant's keys; by default one for all scopes that never expires. */
+/** A tenant's keys. Default: one key that has all scopes and never expires. */
 export const tenantKeys = z
   .array(tenantKey)
   .check(checkKeys)
   .default([tenantKey.parse({ name: "default" })]);
 
-/** The admin's keys; by default one that never expires. */
+/** The admin's keys. Default: one key that never expires. */
 export const adminKeys = z
   .array(key)
   .check(checkKeys)

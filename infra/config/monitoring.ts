@@ -1,4 +1,4 @@
-/** What is measured, for whom, and how long it is kept. */
+/** The config of Prometheus, the adapter and Grafana. */
 import { z } from "zod";
 import { cidr, duration, name, port, replicas, volume } from "./scalars.ts";
 
@@ -6,48 +6,68 @@ const kubelets = z.strictObject({
   nodes: z
     .array(cidr)
     .min(1, { error: "is empty; name the range of the nodes' addresses" })
-    .describe("Address ranges of the cluster's nodes, for example 10.0.0.0/16; port 10250 is opened to them."),
+    .describe(
+      "Address ranges of the cluster's nodes, for example 10.0.0.0/16. A network policy lets Prometheus reach port 10250 there.",
+    ),
   verifyCertificates: z
     .boolean()
     .default(true)
     .describe(
-      "Whether the kubelets' certificates must come from the cluster's CA. Many clusters let each kubelet sign its own: there, only false works.",
+      "Whether the kubelets' certificates must be signed by the cluster's CA. In many clusters each kubelet signs its own certificate; such clusters need false.",
     ),
 });
 
 export const prometheus = z.strictObject({
-  volume: volume("20Gi").prefault({}).describe("Its volume; four fifths of it are used."),
+  volume: volume("20Gi")
+    .prefault({})
+    .describe(
+      "Prometheus' volume. Prometheus deletes its oldest measurements when they fill four fifths of the volume.",
+    ),
   retention: duration
     .default("15d")
-    .describe("How long measurements are kept, if the volume doesn't fill before, for example 15d."),
+    .describe(
+      "How long Prometheus keeps measurements, for example 15d. The time is shorter if they fill the volume before.",
+    ),
+  sessionHistory: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Whether Prometheus records how much CPU, memory, disk and network each session uses, so that `GET /v1/sessions/:id/metrics?from=…` can answer. Each session pod then has 7 more series, and the pods that answer the call may query Prometheus.",
+    ),
   kubelets: kubelets
     .nullable()
     .default(null)
-    .describe("Measure what containers and nodes use, at their kubelets; null for not."),
+    .describe(
+      "Measure the CPU and memory of containers and nodes at the kubelets. Null: Prometheus does not measure them.",
+    ),
   alertmanager: z
     .strictObject({
-      namespace: name.describe("Its namespace."),
-      service: name.describe("Its Service, of the same port as its pods."),
-      port: port.default(9093).describe("Its port."),
+      namespace: name.describe("The Alertmanager's namespace."),
+      service: name.describe("The Alertmanager's Service. The Service and its pods must have the same port."),
+      port: port.default(9093).describe("The Alertmanager's port."),
     })
     .nullable()
     .default(null)
-    .describe("The Alertmanager that alerts are sent to; null to only show them."),
+    .describe("The Alertmanager that receives the alerts. Null: Prometheus shows the alerts and sends them nowhere."),
   alertAges: z
     .strictObject({
-      backup: duration.default("26h").describe("Age of the last dump."),
-      restoreCheck: duration.default("50h").describe("Age of the last dump that was restored and compared."),
+      backup: duration.default("26h").describe("The highest age of the last dump."),
+      restoreCheck: duration.default("50h").describe("The highest age of the last successful restore check."),
     })
     .prefault({})
-    .describe("From when on an alert is raised; more than the time between two runs of `postgres.backup`."),
+    .describe(
+      "An alert fires when the last dump of Postgres, or the last successful restore check, is older than this. Both ages must be longer than the time between two runs of `postgres.backup`.",
+    ),
   runbooks: z
     .string()
     .default("docs/operating.md")
-    .describe("Where docs/operating.md can be read; the alerts' `runbook_url` is this and a heading's anchor."),
+    .describe(
+      "The address of docs/operating.md. An alert's `runbook_url` is this address with the anchor of a heading.",
+    ),
   readers: z
     .array(name)
     .default([])
-    .describe("Namespaces whose pods may query Prometheus, for example of a Grafana or an adapter of your own."),
+    .describe("Namespaces whose pods may query Prometheus, for example the namespace of your own Grafana or adapter."),
 });
 
 export const adapter = z.strictObject({
@@ -55,31 +75,33 @@ export const adapter = z.strictObject({
     .boolean()
     .default(true)
     .describe(
-      "Serve the metrics of `autoscaler: hpa`, and what `resourceMetrics` says. false where an adapter of your own has these APIs: a cluster takes one. docs/monitoring.md has the rules that it needs then.",
+      "Whether the stack's adapter serves the metrics for `autoscaler: hpa`, and CPU and memory if `resourceMetrics` is true. Set false if your own adapter serves these APIs, because a cluster allows one server for each API. docs/monitoring.md has the rules that your adapter needs.",
     ),
-  replicas: replicas.default(2).describe("Pods of the adapter."),
+  replicas: replicas.default(2).describe("The number of the adapter's pods."),
   resourceMetrics: z
     .boolean()
     .default(false)
     .describe(
-      "Serve CPU and memory too (metrics.k8s.io), for clusters without metrics-server; needs `prometheus.kubelets`.",
+      "Whether the adapter serves CPU and memory too (metrics.k8s.io), for clusters without metrics-server. This needs `prometheus.kubelets`.",
     ),
 });
 
 export const grafana = z.strictObject({
   image: z
     .string()
-    .regex(/@sha256:[0-9a-f]{64}$/, { error: "has no digest, for example docker.io/grafana/grafana:12.3.0@sha256:…" })
+    .regex(/@sha256:[0-9a-f]{64}$/, {
+      error: "has no digest; write for example docker.io/grafana/grafana:12.3.0@sha256:…",
+    })
     .describe("Grafana's image, by digest."),
 });
 
 export type PrometheusConfig = z.output<typeof prometheus>;
 export type AdapterConfig = z.output<typeof adapter>;
 
-/** The adapter can only serve what Prometheus measures. */
+/** Refuses an adapter that would serve CPU and memory when Prometheus does not measure them. */
 export function measurable(check: z.core.ParsePayload<{ prometheus: PrometheusConfig; adapter: AdapterConfig }>): void {
   const { prometheus, adapter } = check.value;
   if (!adapter.enabled || !adapter.resourceMetrics || prometheus.kubelets !== null) return;
-  const message = "needs prometheus.kubelets, where CPU and memory are measured";
+  const message = "needs prometheus.kubelets, because Prometheus measures CPU and memory at the kubelets; set it";
   check.issues.push({ code: "custom", input: true, path: ["adapter", "resourceMetrics"], message });
 }

@@ -1,38 +1,40 @@
-/** The runtime's own pods, how many of them there are, and what they may use. */
+/** The config of the runtime's pods: their number, and the CPU and memory that they may use. */
 import { z } from "zod";
 import { secondsOf } from "./duration.ts";
 import { resources } from "./resources.ts";
 import { cidr, duration, name, port, replicas, wholeNumber } from "./scalars.ts";
 
-/** What an autoscaler looks back on and how long its steps are: at most an hour, as Kubernetes has it. */
+/** An autoscaler's stabilization window. Kubernetes allows at most one hour, and at most 30 minutes for a step. */
 const window = duration.refine((text) => (secondsOf(text) ?? 0) <= 3_600, { error: "is more than 1h" });
 const step = duration.refine((text) => (secondsOf(text) ?? 1) >= 1 && (secondsOf(text) ?? 1) <= 1_800, {
   error: "is not between 1s and 30m",
 });
 
-/** How many pods, and how fast their number follows the load: up at once, down with care. */
+/** How fast the number of pods follows the load. Pods are added fast and removed slowly. */
 const scaling = {
   up: z.strictObject({
-    window: window.default("30s").describe("Load that lasts shorter than this adds no pod."),
-    pods: wholeNumber.min(1, { error: "is below 1" }).default(4).describe("Pods added at most in each step."),
-    step: step.default("1m").describe("Length of a step."),
+    window: window.default("30s").describe("A higher load must last this long before pods are added."),
+    pods: wholeNumber.min(1, { error: "is below 1" }).default(4).describe("The most pods that are added in one step."),
+    step: step.default("1m").describe("The duration of one step."),
   }),
   down: z.strictObject({
-    window: window.default("5m").describe("Load that has been gone for shorter than this removes no pod."),
+    window: window.default("5m").describe("A lower load must last this long before pods are removed."),
     percent: wholeNumber
       .min(1, { error: "is below 1" })
       .max(100, { error: "is above 100" })
       .default(25)
-      .describe("Pods removed at most in each step, in percent of those there are."),
-    step: step.default("2m").describe("Length of a step."),
+      .describe("The most pods that are removed in one step, in percent of the current number."),
+    step: step.default("2m").describe("The duration of one step."),
   }),
 };
 
 const autoscaling = <Targets extends z.ZodRawShape>(min: number, max: number, targets: Targets) =>
   z
     .strictObject({
-      min: replicas.default(min).describe("Pods at least."),
-      max: replicas.default(max).describe("Pods at most; the same as `min` for a fixed number."),
+      min: replicas.default(min).describe("The lowest number of pods."),
+      max: replicas
+        .default(max)
+        .describe("The highest number of pods. For a fixed number, set `max` to the same value as `min`."),
       ...targets,
       up: scaling.up.prefault({}).describe("How fast pods are added."),
       down: scaling.down.prefault({}).describe("How fast pods are removed."),
@@ -48,68 +50,80 @@ export const autoscaler = z.enum(["hpa", "keda", "off"], { error: "is none of hp
 export const keda = z.strictObject({
   namespace: name
     .default("keda")
-    .describe("Where KEDA runs; its pods ask Prometheus, so they are let in. Nothing with another `autoscaler`."),
+    .describe(
+      "KEDA's namespace. A network policy lets KEDA's pods query Prometheus. With another `autoscaler` this key has no effect.",
+    ),
 });
 
 const percent = wholeNumber.min(1, { error: "is below 1" });
 const perPod = wholeNumber.min(1, { error: "is below 1" });
 
 export const api = z.strictObject({
-  autoscaling: autoscaling(3, 10, {
-    cpu: percent.default(70).describe("CPU that the pods are kept at, in percent of what they request."),
-    memory: percent.default(80).describe("Memory that the pods are kept at, in percent of what they request."),
-    requestsPerSecond: perPod.default(100).describe("HTTP requests a second that each pod is to serve."),
+  autoscaling: autoscaling(3, 20, {
+    cpu: percent.default(70).describe("The autoscaler's target for CPU, in percent of the pods' CPU requests."),
+    memory: percent
+      .default(80)
+      .describe("The autoscaler's target for memory, in percent of the pods' memory requests."),
+    requestsPerSecond: perPod
+      .default(100)
+      .describe("The autoscaler's target for HTTP requests: how many each pod should get per second."),
   })
     .prefault({})
-    .describe("How many pods the API has."),
+    .describe("The number of the API's pods."),
   resources: resources({ requests: { cpu: "250m", memory: "256Mi" }, limits: { cpu: "1", memory: "512Mi" } })
     .prefault({})
-    .describe("What each pod of the API asks for and may use."),
+    .describe("CPU and memory of each pod of the API: requests and limits."),
   readinessFailures: wholeNumber
     .min(1, { error: "is below 1" })
     .default(2)
     .describe(
-      "Failed readiness checks in a row, one every 3 s, that take a pod out of the Service. With one pod only, a busy machine needs more.",
+      "After this many failed readiness checks in a row, one every 3 s, the Service sends no requests to a pod. Set a higher number on a busy machine if there is only one pod.",
     ),
   nodePort: wholeNumber
     .min(30000, { error: "is below 30000" })
     .max(32767, { error: "is above 32767" })
     .optional()
-    .describe("Makes the Service by which users come in a NodePort on this port; for clusters without an ingress."),
+    .describe(
+      "For clusters without an ingress: the Service that users reach becomes a NodePort Service with this port on every node.",
+    ),
   sandboxNodePort: wholeNumber
     .min(30000, { error: "is below 30000" })
     .max(32767, { error: "is above 32767" })
     .optional()
-    .describe("The same for what `sandboxUrl` names, beside `nodePort`."),
+    .describe(
+      "For clusters without an ingress: the port on every node for the address in `sandboxUrl`, in addition to `nodePort`.",
+    ),
 });
 
 export const worker = z.strictObject({
   autoscaling: autoscaling(2, 20, {
-    waitingJobs: perPod.default(5).describe("Waiting jobs that each pod is to have."),
+    waitingJobs: perPod.default(5).describe("The autoscaler's target for waiting jobs per pod."),
   })
     .prefault({})
-    .describe("How many pods the worker has."),
+    .describe("The number of the worker's pods."),
   resources: resources({ requests: { cpu: "250m", memory: "256Mi" }, limits: { cpu: "1", memory: "512Mi" } })
     .prefault({})
-    .describe("What each pod of the worker asks for and may use."),
+    .describe("CPU and memory of each pod of the worker: requests and limits."),
 });
 
-/** In which process the data plane is. */
+/** Whether the API's pods or separate pods are the gateway, which carries the traffic of sessions. */
 export const gateway = z.union(
   [
     z.literal("inside"),
     z.strictObject({
       autoscaling: autoscaling(2, 10, {
-        cpu: percent.default(70).describe("CPU that the pods are kept at, in percent of what they request."),
+        cpu: percent.default(70).describe("The autoscaler's target for CPU, in percent of the pods' CPU requests."),
         connections: perPod
           .default(500)
-          .describe("Open WebSockets, streams and transfers that each pod is to have; a pod that goes cuts its own."),
+          .describe(
+            "The autoscaler's target for open WebSockets, streams and transfers per pod. When a pod is removed, its connections are cut.",
+          ),
       })
         .prefault({})
-        .describe("How many pods the gateway has."),
+        .describe("The number of the gateway's pods."),
       resources: resources({ requests: { cpu: "250m", memory: "256Mi" }, limits: { cpu: "2", memory: "512Mi" } })
         .prefault({})
-        .describe("What each pod of the gateway asks for and may use."),
+        .describe("CPU and memory of each pod of the gateway: requests and limits."),
     }),
   ],
   { error: "is neither inside nor a group of keys" },
@@ -122,12 +136,12 @@ export const requestScale = z
 
 export const kubernetesApi = z.array(
   z.strictObject({
-    cidr: cidr.describe("An address of the API, for example 10.0.0.1/32."),
-    port: port.describe("Its port."),
+    cidr: cidr.describe("An address of the Kubernetes API, for example 10.0.0.1/32."),
+    port: port.describe("The port of the Kubernetes API at this address."),
   }),
 );
 
-/** Kubernetes itself gives a Deployment up after 10 minutes without progress. */
+/** At most 10 minutes, because Kubernetes itself reports a Deployment as failed after 10 minutes without progress. */
 export const rolloutTimeout = duration
   .refine((text) => (secondsOf(text) ?? 10) >= 10 && (secondsOf(text) ?? 600) <= 600, {
     error: "is not between 10s and 10m",
@@ -138,7 +152,7 @@ export const rolloutTimeout = duration
   );
 
 export type ApiConfig = z.output<typeof api>;
-/** The gateway's in pods of its own. */
+/** The config of a gateway with separate pods. */
 export type GatewayConfig = Exclude<z.output<typeof gateway>, "inside">;
 export type WorkerConfig = z.output<typeof worker>;
 export type Autoscaler = z.output<typeof autoscaler>;

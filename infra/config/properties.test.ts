@@ -1,4 +1,4 @@
-/** What holds for any text that someone may write into the config. */
+/** Properties of the config's value types that hold for any text. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseConfig } from "./config.ts";
@@ -11,7 +11,7 @@ const quantity = fc
   .tuple(fc.nat(100_000), fc.constantFrom(...suffixes))
   .map(([number, suffix]) => `${number}${suffix}`);
 
-test("every number with a suffix is a quantity, and one more is a larger one", () => {
+test("every number with a suffix is a quantity, and a larger number is a larger quantity", () => {
   fc.assert(
     fc.property(fc.nat(100_000), fc.constantFrom(...suffixes), (number, suffix) => {
       expect(isQuantity(`${number}${suffix}`)).toBe(true);
@@ -20,7 +20,7 @@ test("every number with a suffix is a quantity, and one more is a larger one", (
   );
 });
 
-test("a suffix that is too long or apart is refused, and the guess has what was meant", () => {
+test("a quantity with a wrong suffix is refused, and the guesses contain the right quantity", () => {
   fc.assert(
     fc.property(quantity, fc.constantFrom("B", "b", "ytes"), (meant, garbage) => {
       fc.pre(/[kMGTPEi]$/.test(meant));
@@ -31,7 +31,7 @@ test("a suffix that is too long or apart is refused, and the guess has what was 
   );
 });
 
-test("whatever is guessed is a quantity", () => {
+test("every guess is a quantity", () => {
   const almost = fc.tuple(fc.nat(9_999), fc.string({ maxLength: 4 })).map(([number, unit]) => `${number}${unit}`);
   fc.assert(
     fc.property(fc.oneof(fc.string(), almost), (text) => {
@@ -40,7 +40,7 @@ test("whatever is guessed is a quantity", () => {
   );
 });
 
-test("a duration is its number of its unit, and other text is none", () => {
+test("a number with the unit s, m, h or d is a duration, and no other text is one", () => {
   const units = { s: 1, m: 60, h: 3_600, d: 86_400 };
   fc.assert(
     fc.property(fc.nat(999_999), fc.constantFrom(...Object.entries(units)), (number, [unit, seconds]) => {
@@ -55,7 +55,7 @@ test("a duration is its number of its unit, and other text is none", () => {
   );
 });
 
-test("a tenant's name fits into its namespace and is found again in its keys", () => {
+test("a tenant's namespace has a valid name, and a tenant's API key tells the tenant's name", () => {
   const pieces = fc.constantFrom("a", "z", "0", "9", "-", "--", "A", "_", ".", "é", "admin");
   const names = fc.oneof(
     fc.string(),
@@ -71,7 +71,7 @@ test("a tenant's name fits into its namespace and is found again in its keys", (
   );
 });
 
-test("any value gives a config or faults that begin with their path, never an error", () => {
+test("any value gives a config, or faults that begin with their path, and parseConfig never throws", () => {
   fc.assert(
     fc.property(
       fc.constantFrom("quota", "keys", "egress", "warmPools", "images", "name", "retention"),

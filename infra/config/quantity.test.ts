@@ -5,7 +5,7 @@ test.each(["0", "1", "500m", "0.5", ".5", "2k", "40G", "40Gi", "1.5Ti", "1e3", "
   expect(isQuantity(text)).toBe(true);
 });
 
-test.each(["", "40GB", "40 Gi", "-1", "1K", "Gi", "1,5Gi", "50%"])("%o is no quantity", (text) => {
+test.each(["", "40GB", "40 Gi", "-1", "1K", "Gi", "1,5Gi", "50%"])("%o is not a quantity", (text) => {
   expect(isQuantity(text)).toBe(false);
 });
 
@@ -16,7 +16,7 @@ test.each([
   ["512mb", ["512M", "512Mi"]],
   ["1K", ["1k", "1Ki"]],
   ["a lot", []],
-])("for %o the guess is %j", (text, guesses) => {
+])("the guesses for %o are %j", (text, guesses) => {
   expect(quantityGuesses(text)).toEqual(guesses);
 });
 

@@ -1,14 +1,14 @@
-/** What the containers of a component ask for and may use. */
+/** The CPU and memory that a component's containers request and may use. */
 import { z } from "zod";
 import { quantity } from "./scalars.ts";
 
-/** Requests and limits of one container, with the component's own defaults. */
+/** Requests and limits of one container. Each component has its own defaults. */
 export const resources = (defaults: { requests: CpuAndMemory; limits: CpuAndMemory }) =>
   z.strictObject({
     requests: cpuAndMemory(defaults.requests)
       .prefault({})
-      .describe("What the scheduler keeps free for each pod, times `requestScale`."),
-    limits: cpuAndMemory(defaults.limits).prefault({}).describe("What each pod may use at most."),
+      .describe("What Kubernetes reserves for each pod, multiplied by `requestScale`."),
+    limits: cpuAndMemory(defaults.limits).prefault({}).describe("The most that each pod may use."),
   });
 
 interface CpuAndMemory {
@@ -18,7 +18,7 @@ interface CpuAndMemory {
 
 const cpuAndMemory = ({ cpu, memory }: CpuAndMemory) =>
   z.strictObject({
-    cpu: quantity.default(cpu).describe("CPUs, for example 250m or 2."),
+    cpu: quantity.default(cpu).describe("CPU, for example 250m or 2."),
     memory: quantity.default(memory).describe("Memory, for example 512Mi."),
   });
 

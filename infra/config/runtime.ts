@@ -1,72 +1,110 @@
-/** What API and worker are told beyond their stores and tenants. */
+/** The config of the API and the worker that concerns neither their stores nor the tenants. */
 import { z } from "zod";
-import { cidr, duration, name, port, url, wholeNumber } from "./scalars.ts";
+import { secondsOf } from "./duration.ts";
+import { cidr, duration, name, url, wholeNumber } from "./scalars.ts";
 
 const atLeastOne = wholeNumber.min(1, { error: "is below 1" });
 
-export const limits = z.strictObject({
-  ratePerMinute: atLeastOne.default(600).describe("Requests that one API key may make per minute."),
-  backlog: atLeastOne
-    .default(200)
-    .describe("Sessions of one tenant that may wait in the queue; beyond it creates are refused."),
-  starting: atLeastOne.default(10).describe("Sessions that may be starting at the same time, of all tenants."),
-  startTimeout: duration
-    .default("5m")
-    .describe("How long a session's pod may take from its creation to a live desktop before the session fails."),
-  logRetention: duration
-    .default("7d")
-    .describe("How long the last 64 KiB of an agent's log are kept after its session's end; 0s for not at all."),
-});
+const atLeastDays = (days: number) =>
+  duration.refine((text) => (secondsOf(text) ?? 0) >= days * 86_400, { error: `is below ${days}d` });
+
+/** Refuses a session that is deleted before what belongs to it: its log, its dead deliveries and its idempotency key. */
+function keptWithSession({ value, issues }: z.core.ParsePayload<Record<string, unknown>>): void {
+  const seconds = (key: string) => secondsOf(String(value[key])) ?? 0;
+  for (const key of ["logRetention", "deliveryRetention", "idempotencyRetention"])
+    if (seconds("sessionRetention") < seconds(key))
+      issues.push({
+        code: "custom",
+        input: value.sessionRetention,
+        path: ["sessionRetention"],
+        message: `is below limits.${key}, ${value[key]}; a session's end of retention deletes that too`,
+      });
+}
+
+export const limits = z
+  .strictObject({
+    ratePerMinute: atLeastOne.default(600).describe("Requests that one API key may make per minute."),
+    backlog: atLeastOne
+      .default(200)
+      .describe(
+        "Sessions of one tenant that may wait in the queue. Above this number, the API refuses to create sessions for the tenant.",
+      ),
+    starting: atLeastOne.default(10).describe("Sessions of all tenants together that may start at the same time."),
+    startTimeout: duration
+      .default("5m")
+      .describe(
+        "The time from the creation of a session's pod to its ready desktop. If the pod takes longer, the session fails.",
+      ),
+    logRetention: duration
+      .default("7d")
+      .describe(
+        "How long Berth keeps the last 64 KiB of an agent's log after the end of the session. 0s: Berth keeps no log.",
+      ),
+    sessionRetention: atLeastDays(2)
+      .default("90d")
+      .describe(
+        "How long after its end a session is kept, with its events. A session whose workspace is kept stays for longer. The usage of deleted sessions is kept for ever.",
+      ),
+    eventRetention: atLeastDays(2)
+      .default("90d")
+      .describe(
+        "How long the audit trail keeps what users did in a session without changing its state: files, desktops, commands, progress and so on. These events are deleted with their session at the latest.",
+      ),
+    deliveryRetention: atLeastDays(2)
+      .default("30d")
+      .describe("How long a webhook delivery that never arrived is kept."),
+    idempotencyRetention: atLeastDays(1)
+      .default("7d")
+      .describe(
+        "How long after its creation a session is found again by its Idempotency-Key. After that, the key makes a new session.",
+      ),
+  })
+  .check(keptWithSession);
 
 export const oidc = z
   .strictObject({
-    issuer: url.describe("Issuer whose tokens are taken beside API keys. Its address must be in `egress` too."),
-    audience: z.string().min(1, { error: "is empty" }).describe("Audience that the tokens must name."),
+    issuer: url.describe("The issuer whose tokens the API accepts. Add the issuer's address to `egress` too."),
+    audience: z.string().min(1, { error: "is empty" }).describe("The audience that the tokens must contain."),
     tenantClaim: z
       .string()
       .min(1, { error: "is empty" })
       .default("tenant")
-      .describe("Claim of the tokens that names the tenant."),
+      .describe("The claim of the tokens that contains the tenant's name."),
   })
   .nullable();
 
 export const tracing = z
   .strictObject({
     endpoint: url.describe(
-      "Where traces are sent by OTLP over HTTP, for example http://collector.observability:4318. Its address must be in `egress` too.",
+      "The collector that receives traces by OTLP over HTTP, for example http://collector.observability:4318. Add the collector's address to `egress` too.",
     ),
   })
   .nullable();
 
-export const egress = z.array(
-  z.strictObject({
-    cidr: cidr.describe("An address range, for example 203.0.113.0/24 or the range of the cluster's own pods."),
-    ports: z.array(port).min(1, { error: "is empty; name at least one port" }).default([443]).describe("TCP ports."),
-  }),
-);
-
 export const trustedProxies = z
   .array(cidr)
-  .describe("Networks of the proxies before the API whose X-Forwarded-For is believed, for audit trails.");
+  .describe(
+    "Networks of the proxies in front of the API. For audit trails, the API trusts the header X-Forwarded-For only from these networks.",
+  );
 
 export const webhooksToPrivateAddresses = z
   .boolean()
-  .describe("Whether tenants' webhooks may go to private addresses and by plain http.");
+  .describe("Whether webhooks of tenants may use private addresses and plain http.");
 
 export const trustedCertificates = z
   .string()
   .regex(/^$|-----BEGIN CERTIFICATE-----/, { error: "is not a certificate in PEM form" })
   .describe(
-    "Certificates (PEM) of private authorities that API and worker trust beside the public ones: for external stores, the OIDC issuer, webhooks.",
+    "Certificates (PEM) of private certificate authorities that the API and the worker trust in addition to public ones, for external stores, the OIDC issuer and webhooks.",
   );
 
 export const tokenKeySecret = name
   .nullable()
   .describe(
-    "Name of a Secret in the namespace berth with the key `token-key` (32 characters or more), from which sessions' tokens are made, and `token-key-2` and so on for further ones of `tokenKeys`; null to generate them.",
+    "The name of a Secret in the platform's namespace with the key `token-key` (32 characters or more), which signs the sessions' tokens. For more keys of `tokenKeys`, the Secret also has `token-key-2` and so on. Null: Berth generates the keys.",
   );
 
-/** How many keys there may be at the same time. */
+/** The highest number of token keys at the same time. */
 const mostTokenKeys = 8;
 
 export const tokenKeys = z
@@ -74,21 +112,20 @@ export const tokenKeys = z
     current: atLeastOne
       .max(9_998, { error: "is above 9998" })
       .default(1)
-      .describe("Number of the key that signs. Raise it by one to rotate."),
+      .describe("The number of the key that signs new tokens. To rotate the key, raise the number by one."),
     oldest: atLeastOne
       .default(1)
       .describe(
-        "Number of the oldest key whose tokens are taken. Raise it when no session has tokens from the keys before.",
+        "The number of the oldest key whose tokens are accepted. Raise the number when no session uses tokens of older keys.",
       ),
   })
   .refine(({ current, oldest }) => oldest <= current, { path: ["oldest"], error: "is above `current`" })
   .refine(({ current, oldest }) => current - oldest < mostTokenKeys, {
     path: ["oldest"],
-    error: `is so far below \`current\` that there are more than ${mostTokenKeys} keys; raise it`,
+    error: `is too low, because from \`oldest\` to \`current\` there may be at most ${mostTokenKeys} keys; raise it`,
   });
 
 export type TokenKeysConfig = z.output<typeof tokenKeys>;
 export type LimitsConfig = z.output<typeof limits>;
 export type OidcConfig = z.output<typeof oidc>;
 export type TracingConfig = z.output<typeof tracing>;
-export type EgressConfig = z.output<typeof egress>;

@@ -1,14 +1,14 @@
-/** Where the ports of sessions are reached, apart from the API. */
+/** `sandboxUrl`: the address under which users reach the ports of sessions. The address is separate from the API's. */
 import { getDomain } from "tldts";
 import { z } from "zod";
 import type { IngressConfig } from "./ingress.ts";
 
-/** Its `*` as a label that an address may have. */
+/** Parses the address. A label replaces the `*`, because a URL can't contain a `*`. */
 const parsed = (text: string) => URL.parse(text.replace("//*.", "//any."));
 
 const isWildcard = (text: string) => text.includes("//*.");
 
-/** The host, with its `*`. */
+/** The host of the address, with its `*` if there is one. */
 export const sandboxHost = (text: string): string =>
   (parsed(text)?.hostname ?? "").replace(/^any\./, isWildcard(text) ? "*." : "any.");
 
@@ -20,7 +20,7 @@ export const sandboxUrl = z
       if (url === null || !/^https?:$/.test(url.protocol) || url.hostname.includes("*")) return false;
       return `${url.username}${url.password}${url.search}${url.hash}` === "" && url.pathname === "/";
     },
-    { error: "is not an http or https URL of a host and no path, for example https://*.sandbox.example.org" },
+    { error: "is not an http or https URL of a host and no path; write for example https://*.sandbox.example.org" },
   )
   .nullable();
 
@@ -31,8 +31,9 @@ interface Reached {
 }
 
 /**
- * What sessions serve shares no origin with the API, and no domain for which a page could set cookies that the API's hosts get:
- * that is any but a public suffix (publicsuffix.org), such as com or co.uk, or a name without a dot.
+ * Refuses a sandbox address that is not separate from the API. A session's page must not have the API's origin. Nor may both
+ * have hosts in the same domain, because a session's page could then set cookies that browsers send to the API. Public
+ * suffixes (publicsuffix.org), such as com or co.uk, and names without a dot do not count as a common domain.
  */
 export function apart(check: z.core.ParsePayload<Reached>): void {
   const { sandboxUrl: text, publicUrl, ingress } = check.value;
@@ -42,9 +43,11 @@ export function apart(check: z.core.ParsePayload<Reached>): void {
   const hosts = [api.hostname, ...(ingress?.hosts ?? [])];
   if (!isWildcard(text)) {
     if (sandbox.origin === api.origin)
-      fault("has the origin of publicUrl, so that sessions' pages would be pages of the API");
+      fault(
+        "has the same origin as publicUrl, so that browsers would treat sessions' pages as pages of the API; use another host",
+      );
     else if (ingress !== null && hosts.includes(sandbox.hostname))
-      fault("has a host of the API's, where the Ingress can't tell the two apart; name another");
+      fault("has the same host as the API, so that the Ingress can't separate the two; use another host");
     return;
   }
   const domain = getDomain(sandbox.hostname, { allowPrivateDomains: true });
@@ -52,7 +55,7 @@ export function apart(check: z.core.ParsePayload<Reached>): void {
     const shared = getDomain(host.replace(/^\*\./, "any."), { allowPrivateDomains: true });
     if (shared === null || shared !== domain) continue;
     fault(
-      `shares the domain ${shared} with the API's host ${host}: a session's page could set cookies for ${shared}, which the API's host would get; name a domain that is no part of ${shared}`,
+      `shares the domain ${shared} with the API's host ${host}: a session's page could set cookies for ${shared}, and browsers would send them to the API; use another domain than ${shared}`,
     );
     return;
   }

@@ -1,36 +1,36 @@
-/** The words of the config: what one value may be, and what is said of one that isn't. */
+/** The value types of the config: which values each type allows, and the error message for other values. */
 import { z } from "zod";
 import { isCidr } from "./cidr.ts";
 import { secondsOf } from "./duration.ts";
 import { isQuantity, quantityGuesses } from "./quantity.ts";
 
-/** YAML reads `cpu: 20` as a number; Kubernetes takes it as the text "20". */
+/** A Kubernetes quantity. YAML reads `cpu: 20` as a number, and this type converts the number to the text "20". */
 export const quantity = z.preprocess(
   (value) => (typeof value === "number" ? String(value) : value),
   z.string().check((check) => {
     if (isQuantity(check.value)) return;
     const guesses = quantityGuesses(check.value);
-    const hint = guesses.length > 0 ? `; did you mean ${guesses.join(" or ")}?` : ", for example 500m or 40Gi";
+    const hint = guesses.length > 0 ? `; did you mean ${guesses.join(" or ")}?` : "; write for example 500m or 40Gi";
     check.issues.push({ code: "custom", input: check.value, message: `is not a Kubernetes quantity${hint}` });
   }),
 );
 
 /** Text like "90s", "30m", "8h" or "7d". */
 export const duration = z.string().refine((text) => secondsOf(text) !== undefined, {
-  error: "is not a duration, for example 90s, 30m, 8h or 7d",
+  error: "is not a duration; write for example 90s, 30m, 8h or 7d",
 });
 
-/** Five fields of cron; what they hold is checked by Kubernetes. */
+/** A cron schedule. This type checks that there are five fields; Kubernetes checks their content. */
 export const schedule = z.string().regex(/^[\d*,/-]+( [\d*,/A-Za-z-]+){4}$/, {
-  error: "is not a cron schedule of five fields, for example 30 1 * * *",
+  error: "is not a cron schedule of five fields; write for example 30 1 * * *",
 });
 
 /** A duration above zero. */
-export const lasting = duration.refine((text) => secondsOf(text) !== 0, { error: "is no time at all" });
+export const lasting = duration.refine((text) => secondsOf(text) !== 0, { error: "is not above zero" });
 
 /**
- * A time in ISO 8601; a date alone is its first moment in UTC. YAML takes one without quotes for a time, which Pulumi hands
- * on in Go's way: `2027-01-31 00:00:00 +0000 UTC`.
+ * A time in ISO 8601. A date without a time means midnight UTC at the beginning of that day. YAML reads a date without quotes
+ * as a time, and Pulumi passes the time on in Go's format: `2027-01-31 00:00:00 +0000 UTC`.
  */
 export const time = z.preprocess(
   (value) =>
@@ -39,7 +39,10 @@ export const time = z.preprocess(
       : value
           .replace(/^(\d{4}-\d\d-\d\d)$/, "$1T00:00:00Z")
           .replace(/^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d+)? \+0000 UTC$/, "$1T$2Z"),
-  z.iso.datetime({ offset: true, error: "is not a date or a time with its zone, for example 2027-01-31T00:00:00Z" }),
+  z.iso.datetime({
+    offset: true,
+    error: "is not a date or a time with its zone; write for example 2027-01-31T00:00:00Z",
+  }),
 );
 
 export const wholeNumber = z.int({ error: "is not a whole number" });
@@ -47,23 +50,26 @@ export const count = wholeNumber.nonnegative({ error: "is below 0" });
 export const port = wholeNumber.min(1, { error: "is below 1" }).max(65535, { error: "is above 65535" });
 export const replicas = wholeNumber.min(1, { error: "is below 1" }).max(100, { error: "is above 100" });
 
-/** A name that Kubernetes takes for objects and labels. */
+/** A name that Kubernetes accepts for objects and labels. */
 export const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, {
-  error: "is not a Kubernetes name: 1 to 63 of a-z, 0-9 and -, neither first nor last a -",
+  error: "is not a Kubernetes name: 1 to 63 characters of a-z, 0-9 and -, the first and last not a -",
 });
 
 export const url = z.url({ protocol: /^https?$/, error: "is not an http or https URL" });
 
 export const cidr = z
   .string()
-  .refine(isCidr, { error: "is not an address range, for example 203.0.113.0/24 or 0.0.0.0/0" });
+  .refine(isCidr, { error: "is not an address range; write for example 203.0.113.0/24 or 0.0.0.0/0" });
 
-/** An image that can't be another one tomorrow. */
+/** An image by digest, which always means the same image. */
 export const imageByDigest = z.string().regex(/^[a-z0-9][a-z0-9._:/-]*(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}$/, {
-  error: "is not an image by digest, for example docker.io/library/node:24@sha256:…",
+  error: "is not an image by digest; write for example docker.io/library/node:24@sha256:…",
 });
 
-/** A password or the like; YAML and `pulumi config set --path` read one of digits as a number. No fault shows it. */
+/**
+ * A secret such as a password. YAML and `pulumi config set --path` read a secret of digits as a number. No error message shows
+ * the secret.
+ */
 export const secretText = (atLeast = 1) =>
   z.preprocess(
     (value) => (typeof value === "number" ? String(value) : value),
@@ -76,8 +82,11 @@ export const secretText = (atLeast = 1) =>
 /** A volume and its default size. */
 export const volume = (size: string) =>
   z.strictObject({
-    size: quantity.default(size).describe("Size of the volume."),
-    storageClass: name.nullable().default(null).describe("StorageClass; null for the cluster's default one."),
+    size: quantity.default(size).describe("The size of the volume."),
+    storageClass: name
+      .nullable()
+      .default(null)
+      .describe("The volume's StorageClass. Null: the cluster's default StorageClass."),
   });
 
 export type VolumeConfig = z.output<ReturnType<typeof volume>>;

@@ -1,7 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Config, parseConfig } from "./config.ts";
 
-/** The config of the stack that runs; a wrong one ends the program before anything is touched, one line per fault. */
+/**
+ * The config of the current stack. With an invalid config the program ends before it changes anything, and prints one line for
+ * each fault.
+ */
 export function stackConfig(): Config {
   const prefix = `${pulumi.getProject()}:`;
   const entries = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(prefix));
@@ -10,5 +13,5 @@ export function stackConfig(): Config {
   );
   if (config) return config;
   const file = `Pulumi.${pulumi.getStack()}.yaml`;
-  throw new pulumi.RunError([`${file} is wrong; nothing was changed.`, ...faults].join("\n"));
+  throw new pulumi.RunError([`${file} is invalid. Nothing was changed.`, ...faults].join("\n"));
 }

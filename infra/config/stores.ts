@@ -1,5 +1,6 @@
 /** Where Berth keeps its data. */
 import { z } from "zod";
+import { storePods } from "./network.ts";
 import { resources } from "./resources.ts";
 import { cidr, count, name, port, schedule, volume } from "./scalars.ts";
 
@@ -7,26 +8,34 @@ export const protectData = z
   .boolean()
   .default(true)
   .describe(
-    "Whether Pulumi refuses to delete what holds data: the platform's namespace, the volumes of Postgres and Redis, and the dumps.",
+    "Whether Pulumi refuses to delete the resources that hold data: the platform's namespace, the volumes of Postgres and Redis, and the volume of the dumps.",
   );
 
-const addresses = z
-  .array(
-    z.strictObject({
-      cidr: cidr.describe("Where it answers, for example 10.20.0.5/32."),
-      port: port.describe("Its port."),
-    }),
-  )
-  .min(1, { error: "is empty; name at least one address, or no pod reaches it" });
+const addresses = z.array(
+  z.strictObject({
+    cidr: cidr.describe("The store's address, for example 10.20.0.5/32."),
+    port: port.describe("The store's port."),
+  }),
+);
 
 /** A store that Berth does not run. */
 const external = (keys: string) =>
   z
     .strictObject({
-      secret: name.describe(
-        `Name of a Secret in the namespace berth that says how to reach it, with the keys ${keys}.`,
-      ),
-      addresses: addresses.describe("Where it answers, as pods see it; the network policies open these and no others."),
+      secret: name.describe(`The name of a Secret in the platform's namespace with the connection's keys: ${keys}.`),
+      addresses: addresses
+        .default([])
+        .describe(
+          "The store's addresses, as pods see them. The network policies let Berth's pods reach only these and `pods`.",
+        ),
+      pods: storePods
+        .default([])
+        .describe(
+          "The store's pods, if the store runs in the same cluster, because address ranges may not count for pods.",
+        ),
+    })
+    .refine(({ addresses, pods }) => addresses.length + pods.length > 0, {
+      error: "has neither `addresses` nor `pods`; name at least one, because without one no pod can reach the store",
     })
     .nullable()
     .default(null);
@@ -34,37 +43,43 @@ const external = (keys: string) =>
 const passwordSecret = name
   .nullable()
   .default(null)
-  .describe("Name of a Secret in the namespace berth with the key `password`; null to generate one.");
+  .describe(
+    "The name of a Secret in the platform's namespace with the key `password`. Null: Berth generates a password.",
+  );
 
 const backup = z.strictObject({
-  schedule: schedule.default("30 1 * * *").describe("When the database is dumped, as cron in UTC."),
+  schedule: schedule.default("30 1 * * *").describe("When the database is dumped, as a cron schedule in UTC."),
   checkSchedule: schedule
     .default("30 3 * * *")
-    .describe("When the newest dump is restored into a scratch Postgres and compared, as cron in UTC."),
-  keepDays: count.default(14).describe("Days for which dumps are kept."),
+    .describe(
+      "When the restore check runs, as a cron schedule in UTC. The check restores the newest dump into a temporary Postgres and compares the two.",
+    ),
+  keepDays: count.default(14).describe("How many days dumps are kept."),
   keepAtLeast: count
     .min(1, { error: "is below 1" })
     .default(7)
-    .describe("Newest dumps that are kept whatever their age."),
-  volume: volume("20Gi").prefault({}).describe("The dumps' volume."),
+    .describe("How many of the newest dumps are always kept, even if they are older than `keepDays`."),
+  volume: volume("20Gi").prefault({}).describe("The volume for the dumps."),
 });
 
 export const postgres = z.strictObject({
   volume: volume("10Gi").prefault({}).describe("The database's volume."),
   resources: resources({ requests: { cpu: "250m", memory: "512Mi" }, limits: { cpu: "2", memory: "1Gi" } })
     .prefault({})
-    .describe("What it asks for and may use. A quarter of the memory limit is Postgres' own cache."),
+    .describe(
+      "CPU and memory of Postgres: requests and limits. Postgres uses a quarter of the memory limit for its cache.",
+    ),
   maxConnections: count
     .min(20, { error: "is below 20" })
-    .default(200)
+    .default(250)
     .describe(
-      "Connections it takes. Each pod of API and worker opens up to 10, or fewer where the most pods that there may be would not fit.",
+      "How many connections Postgres accepts. Each pod of API, gateway and worker opens up to 10, or fewer if 10 would be too many at the highest number of pods.",
     ),
   passwordSecret,
-  backup: backup.prefault({}).describe("Dumps of the bundled Postgres, and the check that they can be restored."),
+  backup: backup.prefault({}).describe("Dumps of the bundled Postgres, and the check that the dumps can be restored."),
   external: external(
-    "`host`, `port`, `database`, `user`, `password` and, optional, `tls` (`true` or `false`)",
-  ).describe("A Postgres that you run, used in place of the bundled one and backed up by you."),
+    "`host`, `port`, `database`, `user`, `password`, and optionally `tls` (`true` or `false`)",
+  ).describe("A Postgres that you run and back up yourself, instead of the bundled one."),
 });
 
 export const redis = z.strictObject({
@@ -72,11 +87,11 @@ export const redis = z.strictObject({
   resources: resources({ requests: { cpu: "100m", memory: "256Mi" }, limits: { cpu: "1", memory: "512Mi" } })
     .prefault({})
     .describe(
-      "What it asks for and may use. Half of the memory limit is for data, the rest for the copy that a rewrite of its log makes.",
+      "CPU and memory of Redis: requests and limits. Redis uses half of the memory limit for data. The other half is for the copy of the data that Redis makes when it rewrites its log.",
     ),
   passwordSecret,
-  external: external("`host`, `port`, `password` and, optional, `tls` (`true` or `false`)").describe(
-    "A Redis that you run, used in place of the bundled one; its maxmemory-policy must be noeviction.",
+  external: external("`host`, `port`, `password`, and optionally `tls` (`true` or `false`)").describe(
+    "A Redis that you run, instead of the bundled one. Its maxmemory-policy must be noeviction.",
   ),
 });
 

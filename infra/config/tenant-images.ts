@@ -1,55 +1,62 @@
-/** The images that a tenant's sessions may ask for, and how many sessions are made ahead. */
+/**
+ * The images that a tenant's sessions may ask for, and the tenant's warm pools. A warm pool holds sessions that are started in
+ * advance.
+ */
 import { z } from "zod";
 import { count, imageByDigest, name } from "./scalars.ts";
 
 export const warmPools = z.strictObject({
-  small: count.default(0).describe("Sessions of the tier small."),
-  medium: count.default(0).describe("Sessions of the tier medium."),
-  large: count.default(0).describe("Sessions of the tier large."),
+  small: count.default(0).describe("The number of warm sessions of the tier small."),
+  medium: count.default(0).describe("The number of warm sessions of the tier medium."),
+  large: count.default(0).describe("The number of warm sessions of the tier large."),
 });
 
 export type WarmPoolsConfig = z.output<typeof warmPools>;
 
-/** How many sessions the pools have in all. */
+/** The number of sessions in all pools together. */
 export const sizeOf = ({ small, medium, large }: WarmPoolsConfig): number => small + medium + large;
 
 const image = z.strictObject({
-  name: name.describe("By which a session asks for it: `image` of `POST /v1/sessions`."),
-  image: imageByDigest.describe("The image by digest. It needs nothing of Berth's in it; see docs/images.md."),
+  name: name.describe("The name by which a session asks for the image: `image` of `POST /v1/sessions`."),
+  image: imageByDigest.describe(
+    "The image by digest. The image needs no part of Berth in it; see docs/session-images.md.",
+  ),
   desktop: z
     .boolean()
     .default(false)
-    .describe("Whether its sessions have a desktop; the image must have the programs of Berth's desktop then."),
+    .describe(
+      "Whether sessions with this image have a desktop. If true, the image must contain the programs of Berth's desktop.",
+    ),
   command: z
     .array(z.string())
     .min(1, { error: "is empty; name the program, or leave the key out" })
     .nullable()
     .default(null)
     .describe(
-      "Program and arguments of sessions that bring no `command`; null for none. The image's own entry point never runs by itself: name it here to have it run.",
+      "The program and arguments for sessions that set no `command`. Null: such sessions run no program. Berth never starts the image's entry point unless you name it here.",
     ),
   writableRoot: z
     .boolean()
     .default(false)
     .describe(
-      "Whether the image's own files can be changed, as far as uid 10001 may; the changes go with the pod. false: only /tmp, /dev/shm and the workspace can.",
+      "Whether sessions may change the image's own files, as far as uid 10001 has permission. The changes are lost when the pod ends. False: only /tmp, /dev/shm and the workspace are writable.",
     ),
   pullSecret: name
     .nullable()
     .default(null)
     .describe(
-      "Name of a Secret (kubernetes.io/dockerconfigjson) of your own in the tenant's namespace by which the image is pulled, beside the stack's own; null for none.",
+      "The name of your own pull secret (kubernetes.io/dockerconfigjson) for this image, in the tenant's namespace. The stack's pull secrets are used too. Null: the image needs no other pull secret.",
     ),
-  warmPools: warmPools.prefault({}).describe("Sessions with this image that are made ahead."),
+  warmPools: warmPools.prefault({}).describe("Warm pools of sessions with this image."),
 });
 
-/** No name twice. */
+/** A tenant's images. Two images can't have the same name. */
 export const tenantImages = z.array(image).check((check) => {
   const names = check.value.map((one) => one?.name);
   names.forEach((one, index) => {
     const first = names.indexOf(one);
     if (one === undefined || first === index) return;
-    const message = `is the name of the list's [${first}] already`;
+    const message = `is already the name of entry [${first}] of the list`;
     check.issues.push({ code: "custom", input: one, path: [index, "name"], message });
   });
 });

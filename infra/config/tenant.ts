@@ -1,147 +1,155 @@
-/** One entry under `tenants`. */
+/** The schema of one entry under `tenants`. */
 import { z } from "zod";
-import { internalRangeOf, isCidr } from "./cidr.ts";
 import { tenantKeys } from "./keys.ts";
-import {
-  cidr,
-  count,
-  duration,
-  lasting,
-  name,
-  port,
-  quantity,
-  secretText,
-  url,
-  volume,
-  wholeNumber,
-} from "./scalars.ts";
+import { tenantEgress } from "./network.ts";
+import { tenantPlacement } from "./placement.ts";
+import { count, duration, lasting, name, quantity, secretText, url, volume, wholeNumber } from "./scalars.ts";
 import { sizeOf, tenantImages, warmPools } from "./tenant-images.ts";
 
-/** The PriorityClass that the stack makes for sessions. */
-export const sessionPriority = "berth-session";
-
-const egressRule = z.strictObject({
-  cidr: cidr
-    .check((check) => {
-      const internal = isCidr(check.value) && internalRangeOf(check.value);
-      if (!internal) return;
-      const message = `lies in ${internal}, which sessions never reach by address`;
-      check.issues.push({ code: "custom", input: check.value, message });
-    })
-    .describe("Addresses that sessions may reach. Private, link-local and metadata ranges inside it stay closed."),
-  ports: z.array(port).min(1, { error: "is empty; name at least one port" }).default([443]).describe("TCP ports."),
-});
-
 const quota = z.strictObject({
-  requestsCpu: quantity.default("20").describe("Sum of all sessions' CPU requests."),
-  limitsCpu: quantity.default("40").describe("Sum of all sessions' CPU limits."),
-  requestsMemory: quantity.default("40Gi").describe("Sum of all sessions' memory requests."),
-  limitsMemory: quantity.default("80Gi").describe("Sum of all sessions' memory limits."),
-  pods: count.default(50).describe("Pods at one time; one per session, warm ones included."),
-  storage: quantity.default("500Gi").describe("Sum of all workspace volumes."),
+  requestsCpu: quantity.default("20").describe("The sum of the CPU requests of all sessions."),
+  limitsCpu: quantity.default("40").describe("The sum of the CPU limits of all sessions."),
+  requestsMemory: quantity.default("40Gi").describe("The sum of the memory requests of all sessions."),
+  limitsMemory: quantity.default("80Gi").describe("The sum of the memory limits of all sessions."),
+  pods: count
+    .default(50)
+    .describe("The maximum number of pods at the same time. Each session has one pod, and warm sessions count too."),
+  storage: quantity.default("500Gi").describe("The sum of the sizes of all workspace volumes."),
   volumes: count
     .default(200)
-    .describe("Workspace volumes at one time, those of suspended sessions and kept ones included."),
+    .describe(
+      "Workspace volumes at the same time. Volumes of suspended sessions and volumes that are kept after a session's end count too.",
+    ),
 });
 
 const workspace = volume("10Gi").extend({
   mode: z
     .enum(["persistent", "ephemeral"], { error: "is neither persistent nor ephemeral" })
     .default("persistent")
-    .describe("persistent: a volume of its own. ephemeral: room on the node, which goes with the pod."),
+    .describe(
+      "persistent: the workspace is a volume. ephemeral: the workspace is on the node's disk and is deleted with the pod.",
+    ),
 });
 
 const webhook = z.strictObject({
-  url: url.describe("Where events are sent by POST; its address must be in the stack's `egress`."),
+  url: url.describe("The URL to which Berth sends events by POST. Add its address to the stack's `egress` too."),
   secret: secretText(16).describe(
-    "Signs what is sent (HMAC), 16 characters or more: `pulumi config set --secret --path 'tenants[0].webhooks[0].secret'`.",
+    "The secret of 16 or more characters that signs the events (HMAC). Set it with `pulumi config set --secret --path 'tenants[0].webhooks[0].secret'`.",
   ),
 });
+
+/** The beginning of the names of tenants' namespaces. With a tenant's name of 40 characters, the name has 63 at most. */
+export const tenantPrefix = z.string().regex(/^[a-z][-a-z0-9]{0,21}-$/, {
+  error: "is not a prefix: 2 to 23 characters of a-z, 0-9 and -, the first a letter, the last a -",
+});
+
+/** The tenant's namespace. */
+export const tenantNamespace = (config: { tenantPrefix: string }, tenant: { name: string }): string =>
+  `${config.tenantPrefix}${tenant.name}`;
 
 export const tenant = z
   .strictObject({
     name: z
       .string()
       .regex(/^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$/, {
-        error: "is not a tenant name: 1 to 40 of a-z, 0-9 and -, first a letter, last not a -",
+        error: "is not a tenant name: 1 to 40 characters of a-z, 0-9 and -, the first a letter, the last not a -",
       })
-      .refine((text) => text !== "admin", { error: "is kept for the admin's keys; take another name" })
-      .describe("The tenant's name; its namespace is `tenant-<name>`."),
+      .refine((text) => text !== "admin", { error: "is reserved for the administrators' keys; use another name" })
+      .describe("The tenant's name. The tenant's namespace is `tenantPrefix` and the name."),
     remove: z
       .boolean()
       .default(false)
       .describe(
-        "The first step of a tenant's removal: true closes its keys and ends its sessions, whose workspaces go with them. The second: take the entry out. Without the first the second is refused.",
+        "The first of two steps that remove a tenant. True: the tenant's API keys stop working, its sessions end, and their workspaces are deleted. The second step is to remove this entry; Berth refuses the second step without the first.",
       ),
-    keys: tenantKeys.describe("API keys: `berth_<tenant>_…`. Generated ones are in the output `tenantKeys`."),
-    quota: quota.prefault({}).describe("What all sessions of the tenant may use together."),
+    keys: tenantKeys.describe(
+      "The tenant's API keys, `berth_<tenant>_…`. The output `tenantKeys` contains the generated keys.",
+    ),
+    quota: quota.prefault({}).describe("The most that all sessions of the tenant may use together."),
     maxSessions: count
       .nullable()
       .default(null)
-      .describe("Sessions that may be up at one time; more of them wait. null for as many as `quota.pods`."),
+      .describe("Sessions that may run at the same time; more sessions wait. Null: as many as `quota.pods`."),
     priority: wholeNumber
       .min(0, { error: "is below 0" })
       .max(100, { error: "is above 100" })
       .default(50)
-      .describe("0 to 100; higher goes first among tenants who have equally many sessions up."),
+      .describe(
+        "The tenant's priority, 0 to 100. If several tenants have the same number of running sessions, the next session of the tenant with the higher priority starts first.",
+      ),
     idleTimeout: lasting
       .nullable()
       .default(null)
-      .describe("A session without activity for so long ends, for example 30m; null for never."),
+      .describe("A session ends after this time without activity, for example 30m. Null: never."),
     commandIsActivity: z
       .boolean()
       .default(true)
-      .describe("Whether a session is active as long as its task's command runs; false: it ends as idle all the same."),
+      .describe(
+        "Whether a session counts as active while its task's command runs. False: the session can end as idle while the command runs.",
+      ),
     maxLifetime: lasting
       .nullable()
       .default(null)
-      .describe("A session that is up for so long ends, for example 8h; null for never."),
+      .describe("A session ends when it has run for this time, for example 8h. Null: never."),
     retention: duration
       .default("0s")
-      .describe("How long a workspace is kept after the end of its session, for example 7d; 0s for not at all."),
+      .describe(
+        "How long a workspace is kept after the end of its session, for example 7d. 0s: the workspace is deleted with the session.",
+      ),
     workspace: workspace.prefault({}).describe("Each session's workspace, at /home/agent/workspace."),
     warmPools: warmPools
       .prefault({})
       .describe(
-        "Sessions that are made ahead and wait for an owner; they count against the quota. See docs/sessions.md.",
+        "Warm sessions: Berth starts them before a user asks for one. They count against the quota. See docs/sessions.md.",
       ),
     images: tenantImages
       .default([])
-      .describe("Images that the tenant's sessions may ask for by name, beside the platform's desktop."),
+      .describe("Images that the tenant's sessions may ask for by name, in addition to the platform's desktop image."),
     exec: z
       .boolean()
       .default(false)
       .describe(
-        "Whether commands may be run in the tenant's sessions by the WebSocket `exec`. Commands by HTTP need no switch.",
+        "Whether users may run commands in the tenant's sessions over the WebSocket `exec`. Commands over HTTP are always allowed.",
       ),
     onDrain: z
       .enum(["end", "resume"], { error: "is neither end nor resume" })
       .default("end")
-      .describe("What a session does when its node is drained: end, or go on elsewhere with the same workspace."),
-    webhooks: z.array(webhook).default([]).describe("Where the tenant's events are sent."),
+      .describe(
+        "What happens to a session when its node is drained. end: the session ends. resume: the session continues on another node with the same workspace.",
+      ),
+    webhooks: z.array(webhook).default([]).describe("Webhooks that receive the tenant's events."),
     agentConfig: z
       .strictObject({
         modelEndpoint: url
           .optional()
-          .describe("Where the agents find their model, as `MODEL_ENDPOINT`; its address must be in `egress` too."),
+          .describe(
+            "The URL of the agents' model. Agents get it as the variable `MODEL_ENDPOINT`. Add its address to `egress` too.",
+          ),
       })
       .prefault({})
-      .describe("What the agents are told."),
-    egress: z
-      .array(egressRule)
+      .describe("Settings that agents get as environment variables."),
+    egress: tenantEgress
       .default([])
-      .describe("What sessions may reach beyond DNS and Berth's own API. Other sessions never."),
+      .describe(
+        "What sessions may reach in addition to DNS and Berth's API. A session can never reach another session.",
+      ),
+    placement: tenantPlacement
+      .prefault({})
+      .describe("The nodes of the tenant's sessions. Each key replaces the same key of `placement.sessions`."),
     runtimeClassName: name
       .nullable()
       .default(null)
-      .describe("RuntimeClass of the session pods, for example gvisor; null for the cluster's own."),
+      .describe("The RuntimeClass of the session pods, for example gvisor. Null: the cluster's default."),
     priorityClassName: name
-      .default(sessionPriority)
-      .describe("PriorityClass of the session pods. Berth's own waits for room and pushes nobody out."),
+      .nullable()
+      .default(null)
+      .describe(
+        "The PriorityClass of the session pods. Null: `priorityClasses.sessions.name`, with which a session waits for free resources and preempts no other pod.",
+      ),
   })
   .check(fitsIntoQuota);
 
-/** What never could be up is a mistake. */
+/** Refuses limits and warm pools that are larger than the tenant's quota, because such sessions could never run. */
 function fitsIntoQuota(check: z.core.ParsePayload<TenantConfig>): void {
   const { quota, maxSessions, warmPools, images } = check.value;
   const fault = (path: string[], input: unknown, message: string) =>
@@ -149,19 +157,21 @@ function fitsIntoQuota(check: z.core.ParsePayload<TenantConfig>): void {
   if (maxSessions !== null && maxSessions > quota.pods)
     fault(["maxSessions"], maxSessions, `is above quota.pods, which is ${quota.pods}`);
   const warm = [warmPools, ...images.map((image) => image.warmPools)].reduce((sum, pools) => sum + sizeOf(pools), 0);
-  if (warm > 0 && warm > quota.pods) {
-    const all = images.length > 0 ? " with those of its images" : "";
-    fault(["warmPools"], warmPools, `is ${warm} in sum${all}, above quota.pods, which is ${quota.pods}`);
+  const [limit, most] =
+    maxSessions !== null && maxSessions < quota.pods ? ["maxSessions", maxSessions] : ["quota.pods", quota.pods];
+  if (warm > 0 && warm > most) {
+    const all = images.length > 0 ? " with those of the images" : "";
+    fault(["warmPools"], warmPools, `has ${warm} sessions in total${all}, above ${limit}, which is ${most}`);
   }
 }
 
-/** All tenants; no name twice. */
+/** All tenants. Two tenants can't have the same name. */
 export const tenants = z.array(tenant).check((check) => {
   const names = check.value.map((one) => one?.name);
   names.forEach((one, index) => {
     const first = names.indexOf(one);
     if (one === undefined || first === index) return;
-    const message = `is the name of tenants[${first}] already`;
+    const message = `is already the name of tenants[${first}]`;
     check.issues.push({ code: "custom", input: one, path: [index, "name"], message });
   });
 });

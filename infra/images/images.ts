@@ -1,63 +1,66 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { ImagesConfig, RegistryPush } from "../config/images.ts";
-import type { BaseImages } from "./pinned.ts";
+import type { ImagesConfig, OwnImage, RegistryPush } from "../config/images.ts";
+import type { BaseImages } from "./base-images/pinned.ts";
 
 export interface ImagesArgs {
-  /** Where the images are pushed to, for example ghcr.io/acme/berth. */
+  /** The registry and path to which built images are pushed, for example ghcr.io/acme/berth. */
   registry: string;
-  /** Who pushes. Default: Docker's own login. Never one of `registryLogins`, which may only read and lie in the cluster. */
+  /**
+   * The login for the push. Default: Docker's own login, never one of `registryLogins`: these have read access only and are
+   * stored in the cluster.
+   */
   registryPush?: RegistryPush | undefined;
-  /** Images to take as they are, by digest, in place of building them. */
+  /** Per image: a finished image, by digest, or build arguments. */
   images: ImagesConfig;
-  /** What they are built on, by digest. */
+  /** The base images by digest. */
   base: BaseImages;
-  /** For example linux/amd64. */
+  /** The operating system and architecture of the nodes, for example linux/amd64. */
   platform: string;
-  /** Network of the build: default or host. */
+  /** The network of the image builds: default or host. */
   buildNetwork: string;
 }
 
 /**
- * Berth's images, built from the checkout and pushed, or the config's in their place; used by digest. What goes into the
- * context is in .dockerignore.
+ * Builds Berth's images from the checkout and pushes them, or takes images that the config names. Pods use the images by
+ * digest. The .dockerignore file of each image lists the files that the build may read.
  */
 export class Images extends pulumi.ComponentResource {
-  /** The runtime: API, worker and migrations. */
+  /** The image of the runtime: API, worker and migrations. */
   readonly api: pulumi.Output<string>;
-  /** The desktop of a session. */
+  /** The image of a session's desktop. */
   readonly agent: pulumi.Output<string>;
-  /** What the platform runs beside it. */
+  /** The image of berthd, which the platform runs in every session. */
   readonly berthd: pulumi.Output<string>;
 
   constructor(name: string, args: ImagesArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Images", name, {}, opts);
     const login = args.registryPush;
     const server = args.registry.replace(/\/.*/, "");
-    const build = (image: string, bases: Record<string, string>) =>
-      new docker.Image(
-        `${image}-image`,
+    const take = (image: OwnImage, bases: Record<string, string>): pulumi.Output<string> => {
+      const given = args.images[image];
+      if (typeof given === "string") return pulumi.output(given);
+      return new docker.Image(
+        `${name}-${image}`,
         {
           imageName: `${args.registry}/${image}:${pulumi.getStack()}`,
           build: {
-            // The checkout, as the program runs in infra/; relative, so that another clone makes no difference.
+            // The root of the checkout, because the program runs in infra/. A relative path is the same in every clone.
             context: "..",
             dockerfile: `../images/${image}/Dockerfile`,
             builderVersion: docker.BuilderVersion.BuilderBuildKit,
             platform: args.platform,
             network: args.buildNetwork,
-            args: bases,
+            args: { ...bases, ...given?.buildArgs },
           },
           ...(login && { registry: { server, username: login.username, password: pulumi.secret(login.password) } }),
         },
         { parent: this },
       ).repoDigest;
-    this.api = build("api", { NODE_BUILD_IMAGE: args.base.nodeBuild, NODE_RUNTIME_IMAGE: args.base.nodeRuntime });
-    this.agent =
-      args.images.agent === null
-        ? build("agent", { DEBIAN_IMAGE: args.base.debian, GO_IMAGE: args.base.go })
-        : pulumi.output(args.images.agent);
-    this.berthd = build("berthd", { GO_IMAGE: args.base.go });
+    };
+    this.api = take("api", { NODE_BUILD_IMAGE: args.base.nodeBuild, NODE_RUNTIME_IMAGE: args.base.nodeRuntime });
+    this.agent = take("agent", { DEBIAN_IMAGE: args.base.debian, GO_IMAGE: args.base.go });
+    this.berthd = take("berthd", { GO_IMAGE: args.base.go });
     this.registerOutputs({ api: this.api, agent: this.agent, berthd: this.berthd });
   }
 }

@@ -1,60 +1,110 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Placement } from "../config/placement.ts";
 import { labels, selector } from "../kubernetes/labels.ts";
-import type { PlatformContext } from "../kubernetes/platform-context.ts";
-import { confinedPod } from "../kubernetes/pod.ts";
+import { onEveryNode } from "../kubernetes/placement.ts";
+import { type ConfinedContainer, confinedPod } from "../kubernetes/pod.ts";
 import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 
-export interface ImagePullerArgs {
-  platform: PlatformContext;
-  /** The sessions' image by digest. */
-  image: pulumi.Input<string>;
+/** The part of the args that all pullers of a stack have in common. */
+export interface PullerDefaults {
+  /** The image of berthd by digest. Sessions need the image too, so the puller's init container also keeps it on the node. */
+  berthd: pulumi.Input<string>;
+  requestScale: number;
+  /** The PriorityClass of the pullers' pods. */
+  priorityClassName: string;
+  /** How long an `up` waits for the pods of a workload. */
+  rolloutSeconds: number;
 }
 
-/** The user `agent` of the image. */
+export interface ImagePullerArgs extends PullerDefaults {
+  /** The namespace of the DaemonSet and of the pull secrets. */
+  namespace: pulumi.Input<string>;
+  /** The images by digest. An image needs no program of its own. */
+  images: pulumi.Input<string>[];
+  /** Names of the pull secrets for the images. */
+  pullSecrets: string[];
+  /** The RuntimeClass of the sessions, because some runtimes store images apart or run on some nodes only. */
+  runtimeClassName?: string | null;
+  /** The placement of the sessions that use the images. */
+  placement: Placement;
+  /** More labels for the DaemonSet. */
+  labels?: Record<string, string>;
+}
+
+/** The uid of sessions. */
 const uid = 10001;
 
+const folder = "/opt/berth/bin";
+
+/** The kubelet evicts a pod whose volumes and containers together use more than the limits. berthd takes 9 MB in the volume. */
+const scratch = { request: "16Mi", limit: "32Mi" };
+
 /**
- * Brings the sessions' image to every node, those that join later too, and keeps it there: a node's clean-up leaves images
- * alone that a container uses. Without it the first session on a node waits for the download.
+ * Pulls images to every node on which sessions may run, also to nodes that join later. An image stays on the node, because the kubelet does not
+ * garbage-collect an image that a container uses. Without the puller, the first session on a node waits for the pull. The
+ * worker reports missing images by the metric `berth_images_missing`.
+ *
+ * Each image has a container of its own, so an image that cannot be pulled does not block the others. Each container runs
+ * berthd, which an init container copies as in session pods, because an image may have no program that waits.
  */
 export class ImagePuller extends pulumi.ComponentResource {
-  constructor(name: string, { platform, image }: ImagePullerArgs, opts: pulumi.ComponentResourceOptions) {
+  /** Name of the DaemonSet. */
+  readonly daemonSet: pulumi.Output<string>;
+
+  constructor(name: string, args: ImagePullerArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:ImagePuller", name, {}, opts);
-    new k8s.apps.v1.DaemonSet(
+    const { namespace, images, berthd, runtimeClassName = null, rolloutSeconds } = args;
+    const holder = (image: pulumi.Input<string>, index: number): ConfinedContainer => ({
+      name: `image-${index + 1}`,
+      image,
+      command: [`${folder}/berthd`, "hold"],
+      // The working directory of the image may be a folder that the uid cannot enter.
+      workingDir: folder,
+      resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "10m", memory: "16Mi" } },
+      scratch,
+    });
+    this.daemonSet = new k8s.apps.v1.DaemonSet(
       name,
       {
         metadata: {
-          name,
-          namespace: platform.namespace,
-          labels: labels("image-puller"),
-          // One node that is ill must not hold up a deployment; sessions work without it, only later.
+          name: "image-puller",
+          namespace,
+          labels: { ...labels("image-puller"), ...args.labels },
+          // `up` does not wait for the DaemonSet, because a broken node must not block a deployment.
           annotations: { "pulumi.com/skipAwait": "true" },
         },
         spec: {
           selector: { matchLabels: selector("image-puller") },
-          // All nodes fetch a new image at the same time.
+          // All nodes pull a new image at the same time.
           updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: "100%" } },
           template: confinedPod({
             component: "image-puller",
-            defaults: platform.pods,
+            defaults: {
+              priorityClassName: args.priorityClassName,
+              imagePullSecrets: args.pullSecrets,
+              requestScale: args.requestScale,
+              placement: onEveryNode(args.placement),
+            },
             uid,
+            runtimeClassName,
             gracePeriodSeconds: 1,
-            containers: [
+            initContainers: [
               {
-                name: "agent",
-                image,
-                // A container of the image is all that is wanted; it does nothing.
-                command: ["sleep", "infinity"],
-                resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "10m", memory: "16Mi" } },
-                scratch: { request: "1Mi", limit: "8Mi" },
+                name: "copy-berthd",
+                image: berthd,
+                command: ["/berthd", "copy", folder],
+                resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "500m", memory: "64Mi" } },
+                scratch,
               },
             ],
+            containers: images.map(holder),
+            mounts: [{ name: "berthd", path: folder, volume: { emptyDir: { sizeLimit: "32Mi" } } }],
           }),
         },
       },
-      { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
-    );
-    this.registerOutputs();
+      { parent: this, ...rolloutTimeout(rolloutSeconds) },
+    ).metadata.name;
+    this.registerOutputs({ daemonSet: this.daemonSet });
   }
 }

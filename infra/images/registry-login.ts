@@ -3,12 +3,13 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegistryLogin } from "../config/images.ts";
 
-/** The Secret by which the cluster pulls from private registries; one in the namespace of every pod that needs it. */
+/** The name of the pull secret for private registries. Every namespace whose pods need it has a copy. */
 export const registryLoginName = "registry-login";
 
 /**
- * Makes the Secret. It keeps its name when a login changes: it is read at each pull, so nothing needs to be rolled.
- * @param metadata of an object of that name in the namespace
+ * Makes the pull secret. Its name stays the same when a login changes. The kubelet reads the Secret at each pull, so no pod
+ * needs a restart.
+ * @param metadata makes the metadata of an object with the given name in the namespace
  */
 export const registryLoginSecret = (
   name: string,
@@ -26,13 +27,13 @@ export const registryLoginSecret = (
     opts,
   );
 
-/** The Secrets with which a namespace's pods pull: the one made from the logins, and those of the user's own. */
+/** The pull secrets of a namespace's pods: the one that Berth makes from `registryLogins`, and the user's own. */
 export const pullSecretNames = (config: { registryLogins: RegistryLogin[]; imagePullSecrets: string[] }): string[] => [
   ...(config.registryLogins.length > 0 ? [registryLoginName] : []),
   ...config.imagePullSecrets,
 ];
 
-/** Docker's config file with the logins. */
+/** The text of a Docker config file that contains the logins. */
 export const dockerConfig = (logins: RegistryLogin[]): string =>
   JSON.stringify({
     auths: Object.fromEntries(
@@ -43,6 +44,6 @@ export const dockerConfig = (logins: RegistryLogin[]): string =>
     ),
   });
 
-/** The login for an image or a registry with a path: `ghcr.io/acme/berth` → that of ghcr.io. */
+/** The login for an image name or a registry path: for `ghcr.io/acme/berth`, the login of ghcr.io. */
 export const loginFor = (logins: RegistryLogin[], registry: string): RegistryLogin | undefined =>
   logins.find(({ server }) => server === registry.replace(/\/.*/, ""));

@@ -1,56 +1,83 @@
-/** How each ingress controller is told the same four things: TLS only, rate limit, body size, desktops that live. */
+/**
+ * The annotations that give each ingress controller four settings: TLS redirect, rate limit, body size, and timeout of silent
+ * desktops.
+ */
 import { secondsOf } from "../config/duration.ts";
-import type { IngressConfig } from "../config/ingress.ts";
+import type { ClassicIngressConfig, KnownIngressConfig } from "../config/ingress.ts";
 import { quantityValue } from "../config/quantity.ts";
 
 type Annotations = Record<string, string>;
 
-/** Under the name that it gets here: Traefik's Middleware, a custom resource beside the Ingress. */
+/** Specs of Traefik's Middleware objects, by purpose. A Middleware is a custom resource to which an Ingress refers. */
 export type Middlewares = Record<string, Record<string, unknown>>;
 
-const bytes = (config: IngressConfig) => Math.floor(quantityValue(config.bodySize));
-const silence = (config: IngressConfig) => secondsOf(config.desktopTimeout) ?? 0;
-const redirect = (config: IngressConfig) => String(config.tls !== null);
+const bytes = (config: KnownIngressConfig) => Math.floor(quantityValue(config.bodySize));
+const silence = (config: KnownIngressConfig) => secondsOf(config.desktopTimeout) ?? 0;
+const redirect = (config: KnownIngressConfig) => String(config.tls !== null);
 
-/** ingress-nginx. Short bursts of five times the rate pass; above it nginx answers 503. */
-export const nginxAnnotations = (config: IngressConfig): Annotations =>
+/** Annotations for ingress-nginx. nginx allows short bursts of five times the rate and answers 503 above that. */
+export const nginxAnnotations = (config: KnownIngressConfig): Annotations =>
   prefixed("nginx.ingress.kubernetes.io", {
     "ssl-redirect": redirect(config),
     "limit-rps": String(config.requestsPerSecond),
     "proxy-body-size": String(bytes(config)),
-    // Between two reads or writes, which is what ends a silent WebSocket; requests are bounded by the API itself.
+    // The time between two reads or writes, after which nginx closes a silent WebSocket. The API itself limits the time of
+    // requests.
     "proxy-read-timeout": String(silence(config)),
     "proxy-send-timeout": String(silence(config)),
-    // Server-sent events are passed on as they come.
+    // Without buffering, nginx passes server-sent events on immediately.
     "proxy-buffering": "off",
   });
 
-/** haproxy-ingress. It counts connections rather than requests; above the rate it answers 429. */
-export const haproxyAnnotations = (config: IngressConfig): Annotations =>
+/**
+ * Annotations for haproxy-ingress. HAProxy limits the rate of connections, not of requests, and answers 429 above the limit.
+ */
+export const haproxyAnnotations = (config: KnownIngressConfig): Annotations =>
   prefixed("haproxy-ingress.github.io", {
     "ssl-redirect": redirect(config),
     "limit-rps": String(config.requestsPerSecond),
     "proxy-body-size": String(bytes(config)),
-    // Of connections that became WebSockets only.
+    // This timeout applies only to connections that became WebSockets.
     "timeout-tunnel": `${silence(config)}s`,
   });
 
-/** Traefik 3. It keeps WebSockets as long as both sides do. @param namespace where the Middlewares are */
-export const traefikAnnotations = (config: IngressConfig, namespace: string): Annotations =>
+/** Annotations for Traefik 3. Traefik never closes a silent WebSocket. @param namespace of the Middlewares */
+export const traefikAnnotations = (config: KnownIngressConfig, namespace: string): Annotations =>
   prefixed("traefik.ingress.kubernetes.io", {
-    // The entry point that Traefik calls websecure; its redirection from the other one is set at Traefik.
+    // `websecure` is Traefik's entry point for TLS. The redirection from `web` to `websecure` is configured in Traefik.
     "router.entrypoints": config.tls === null ? "web" : "websecure",
     ...(config.tls !== null && { "router.tls": "true" }),
     "router.middlewares": Object.keys(traefikMiddlewares(config))
-      .map((name) => `${namespace}-${name}@kubernetescrd`)
+      .map((middleware) => `${namespace}-${middlewareName(middleware)}@kubernetescrd`)
       .join(","),
   });
 
-/** What Traefik has in place of annotations. */
-export const traefikMiddlewares = (config: IngressConfig): Middlewares => ({
-  "api-rate-limit": { rateLimit: { average: config.requestsPerSecond, burst: 5 * config.requestsPerSecond } },
-  "api-body-size": { buffering: { maxRequestBodyBytes: bytes(config) } },
+/** The object name of a Middleware. */
+export const middlewareName = (middleware: string): string => `api-${middleware}`;
+
+/** The Middlewares for the settings that other controllers read from annotations. */
+export const traefikMiddlewares = (config: KnownIngressConfig): Middlewares => ({
+  "rate-limit": { rateLimit: { average: config.requestsPerSecond, burst: 5 * config.requestsPerSecond } },
+  "body-size": { buffering: { maxRequestBodyBytes: bytes(config) } },
 });
+
+/**
+ * All annotations of an Ingress.
+ * @param namespace of the Ingress
+ */
+export function annotations(config: ClassicIngressConfig, namespace: string): Annotations {
+  const { clusterIssuer = null, issuer = null } = config.tls ?? {};
+  return {
+    // `up` does not wait for the Ingress, because not every controller reports in the Ingress when it is ready.
+    "pulumi.com/skipAwait": "true",
+    ...(clusterIssuer && { "cert-manager.io/cluster-issuer": clusterIssuer }),
+    ...(issuer && { "cert-manager.io/issuer": issuer }),
+    ...(config.controller !== "custom" && byController[config.controller](config, namespace)),
+    ...config.annotations,
+  };
+}
+
+const byController = { nginx: nginxAnnotations, haproxy: haproxyAnnotations, traefik: traefikAnnotations };
 
 const prefixed = (prefix: string, values: Annotations): Annotations =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [`${prefix}/${key}`, value]));

@@ -1,21 +1,31 @@
 import { expect, test } from "vitest";
 import { parseConfig } from "../config/config.ts";
-import type { IngressConfig } from "../config/ingress.ts";
-import { traefikMiddlewares } from "./controllers.ts";
-import { annotations, ingressSpec, sandboxIngressSpec } from "./ingress.ts";
+import type { ClassicIngressConfig, GatewayRouteConfig, IngressConfig, KnownIngressConfig } from "../config/ingress.ts";
+import { annotations, traefikMiddlewares } from "./controllers.ts";
+import { configOfSite, ingressSpec, routeSpec } from "./ingress.ts";
+import { sites } from "./sites.ts";
 
 const required = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
 
-/** An ingress config as the stack would have it, defaults filled in. */
-function configOf(values: object): IngressConfig {
-  const { config } = parseConfig({ ...required, ingress: JSON.stringify(values) });
-  if (!config?.ingress) throw new Error("no ingress");
-  return config.ingress;
+/** The config with all defaults. */
+function configOf<Config extends IngressConfig = KnownIngressConfig>(values: object): Config {
+  const { config, faults } = parseConfig({ ...required, ingress: JSON.stringify(values) });
+  if (!config?.ingress) throw new Error(faults?.join("\n"));
+  return config.ingress as Config;
 }
 
-test("the controller is enough: its class, the host of publicUrl, a certificate in api-tls; only API and desktop get out", () => {
-  const backend = { service: { name: "gateway", port: { name: "http" } } };
-  expect(ingressSpec(configOf({ controller: "nginx" }), "https://berth.example.com:8443")).toEqual({
+const gateway = { name: "shared", namespace: "edge" };
+
+/** The Ingress `api` for this public address. */
+function apiIngress(config: ClassicIngressConfig, publicUrl: string) {
+  const [api] = sites(config, publicUrl, null);
+  if (api === undefined) throw new Error("no site");
+  return ingressSpec(config, api, "gateway");
+}
+
+test("only the controller is required; the defaults are its class, the host of publicUrl, the Secret api-tls, and the paths of API and desktop", () => {
+  const backend = { service: { name: "gateway", port: { number: 80 } } };
+  expect(apiIngress(configOf({ controller: "nginx" }), "https://berth.example.com:8443")).toEqual({
     ingressClassName: "nginx",
     tls: [{ hosts: ["berth.example.com"], secretName: "api-tls" }],
     rules: [
@@ -32,8 +42,8 @@ test("the controller is enough: its class, the host of publicUrl, a certificate 
   });
 });
 
-test("hosts and class can be named; without TLS none is asked for", () => {
-  const spec = ingressSpec(
+test("the config can set hosts and class, and without TLS the Ingress has no certificate", () => {
+  const spec = apiIngress(
     configOf({ controller: "haproxy", className: "edge", hosts: ["a.example", "b.example"], tls: null }),
     "https://c.example",
   );
@@ -43,17 +53,64 @@ test("hosts and class can be named; without TLS none is asked for", () => {
 });
 
 test.each(["http://192.0.2.7:8080", "http://[2001:db8::7]"])(
-  "an Ingress can't name %s, so it takes any host",
+  "neither an Ingress nor an HTTPRoute can name %s, so both take any host",
   (publicUrl) => {
-    const spec = ingressSpec(configOf({ controller: "nginx" }), publicUrl);
+    const spec = apiIngress(configOf({ controller: "nginx" }), publicUrl);
     expect(spec.rules).toEqual([{ http: expect.anything() }]);
     expect(spec.tls).toEqual([{ secretName: "api-tls" }]);
+    const config = configOf<GatewayRouteConfig>({ controller: "gateway-api", gateway });
+    for (const site of sites(config, publicUrl, null))
+      expect(routeSpec(config, site, "gateway")).not.toHaveProperty("hostnames");
   },
 );
 
+test("an HTTPRoute names the Gateway and its listener, and has no time limit for streams", () => {
+  const config = configOf<GatewayRouteConfig>({
+    controller: "gateway-api",
+    gateway: { ...gateway, sandboxListener: "sandbox" },
+  });
+  const routes = sites(config, "https://berth.example.com", "https://*.sandbox.example.org").map((site) =>
+    routeSpec(config, site, "gateway"),
+  );
+  const path = (value: string) => ({ path: { type: "PathPrefix", value } });
+  expect(routes).toEqual([
+    {
+      parentRefs: [gateway],
+      hostnames: ["berth.example.com"],
+      rules: [
+        {
+          matches: [path("/v1"), path("/desktop")],
+          backendRefs: [{ name: "gateway", port: 80 }],
+          timeouts: { request: "0s" },
+        },
+      ],
+    },
+    {
+      parentRefs: [{ ...gateway, sectionName: "sandbox" }],
+      hostnames: ["*.sandbox.example.org"],
+      rules: [{ matches: [path("/")], backendRefs: [{ name: "gateway", port: 3003 }], timeouts: { request: "0s" } }],
+    },
+  ]);
+  const silent = configOf<GatewayRouteConfig>({ controller: "gateway-api", gateway, requestTimeout: null });
+  for (const site of sites(silent, "https://berth.example.com", null))
+    expect(routeSpec(silent, site, "gateway").rules[0]).not.toHaveProperty("timeouts");
+});
+
+test("the Ingress for a custom controller has its class, and no annotations but those of the config and cert-manager", () => {
+  const own = { "alb.ingress.kubernetes.io/scheme": "internet-facing" };
+  const tls = { clusterIssuer: "letsencrypt" };
+  const config = configOf<ClassicIngressConfig>({ controller: "custom", className: "alb", annotations: own, tls });
+  expect(apiIngress(config, "https://berth.example.com").ingressClassName).toBe("alb");
+  expect(annotations(config, "berth")).toEqual({
+    "pulumi.com/skipAwait": "true",
+    "cert-manager.io/cluster-issuer": "letsencrypt",
+    ...own,
+  });
+});
+
 const limits = { requestsPerSecond: 50, bodySize: "2Mi", desktopTimeout: "12h" };
 
-test("ingress-nginx: limits as annotations, desktops may be silent for hours", () => {
+test("ingress-nginx gets annotations with the limits and a long timeout for silent desktops", () => {
   expect(annotations(configOf({ controller: "nginx", ...limits }), "berth")).toEqual({
     "pulumi.com/skipAwait": "true",
     "nginx.ingress.kubernetes.io/ssl-redirect": "true",
@@ -65,7 +122,7 @@ test("ingress-nginx: limits as annotations, desktops may be silent for hours", (
   });
 });
 
-test("haproxy-ingress: limits as annotations, the time-out of tunnels only", () => {
+test("haproxy-ingress gets annotations with the limits and a long timeout only for tunnels", () => {
   expect(annotations(configOf({ controller: "haproxy", ...limits }), "berth")).toEqual({
     "pulumi.com/skipAwait": "true",
     "haproxy-ingress.github.io/ssl-redirect": "true",
@@ -75,7 +132,7 @@ test("haproxy-ingress: limits as annotations, the time-out of tunnels only", () 
   });
 });
 
-test("Traefik: limits as Middlewares, to which the annotation leads by name", () => {
+test("Traefik gets Middlewares with the limits, and an annotation with their names", () => {
   const config = configOf({ controller: "traefik", ...limits });
   expect(annotations(config, "berth")).toEqual({
     "pulumi.com/skipAwait": "true",
@@ -85,12 +142,12 @@ test("Traefik: limits as Middlewares, to which the annotation leads by name", ()
       "berth-api-rate-limit@kubernetescrd,berth-api-body-size@kubernetescrd",
   });
   expect(traefikMiddlewares(config)).toEqual({
-    "api-rate-limit": { rateLimit: { average: 50, burst: 250 } },
-    "api-body-size": { buffering: { maxRequestBodyBytes: 2_097_152 } },
+    "rate-limit": { rateLimit: { average: 50, burst: 250 } },
+    "body-size": { buffering: { maxRequestBodyBytes: 2_097_152 } },
   });
 });
 
-test("cert-manager is told which issuer fills the Secret; annotations of one's own win", () => {
+test("an annotation names cert-manager's issuer, and the config's annotations override Berth's", () => {
   const tls = { clusterIssuer: "letsencrypt" };
   const own = { "nginx.ingress.kubernetes.io/limit-rps": "1", "example.com/team": "agents" };
   expect(annotations(configOf({ controller: "nginx", tls, annotations: own }), "berth")).toMatchObject({
@@ -99,15 +156,21 @@ test("cert-manager is told which issuer fills the Secret; annotations of one's o
   });
 });
 
-test("sessions' ports have an Ingress of their own: their host with its *, all paths, a certificate of its own", () => {
-  const backend = { service: { name: "gateway", port: { name: "sandbox" } } };
+test("sessions' ports have a separate Ingress with the sandbox host, all paths and a separate certificate", () => {
+  const sandboxIngress = (config: ClassicIngressConfig, sandboxUrl: string) => {
+    const [, sandbox] = sites(config, "https://berth.example.com", sandboxUrl);
+    if (sandbox === undefined) throw new Error("no site");
+    return ingressSpec(configOfSite(config, sandbox), sandbox, "gateway");
+  };
+  const backend = { service: { name: "gateway", port: { number: 3003 } } };
   const config = configOf({ controller: "nginx" });
-  expect(sandboxIngressSpec(config, "https://*.sandbox.example.org")).toEqual({
+  expect(sandboxIngress(config, "https://*.sandbox.example.org")).toEqual({
     ingressClassName: "nginx",
     tls: [{ hosts: ["*.sandbox.example.org"], secretName: "sandbox-tls" }],
     rules: [{ host: "*.sandbox.example.org", http: { paths: [{ path: "/", pathType: "Prefix", backend }] } }],
   });
-  const plain = sandboxIngressSpec(configOf({ controller: "nginx", sandboxTls: null }), "http://sandbox.example.org");
-  expect(plain.rules[0]?.host).toBe("sandbox.example.org");
+  const withoutTls = configOf({ controller: "nginx", sandboxTls: null });
+  const plain = sandboxIngress(withoutTls, "http://sandbox.example.org");
+  expect(plain.rules[0]).toMatchObject({ host: "sandbox.example.org" });
   expect(plain).not.toHaveProperty("tls");
 });

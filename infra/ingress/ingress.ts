@@ -1,108 +1,113 @@
-import { isIP } from "node:net";
+import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { IngressConfig } from "../config/ingress.ts";
-import { sandboxHost } from "../config/sandbox.ts";
+import type { ClassicIngressConfig, GatewayRouteConfig, IngressConfig } from "../config/ingress.ts";
 import { labels } from "../kubernetes/labels.ts";
-import { haproxyAnnotations, nginxAnnotations, traefikAnnotations, traefikMiddlewares } from "./controllers.ts";
+import { annotations, middlewareName, traefikMiddlewares } from "./controllers.ts";
+import { type Site, sites } from "./sites.ts";
 
-export interface IngressArgs extends IngressConfig {
+interface IngressArgs {
+  config: IngressConfig;
   /** The platform's namespace. */
   namespace: pulumi.Input<string>;
-  /** Its host is served where the config names none. */
+  /** The Service to which all requests go. */
+  service: pulumi.Input<string>;
+  /** The public address of the API. Its host is the default of `hosts`. */
   publicUrl: string;
-  /** Where sessions' ports are reached; null for nowhere. */
+  /** The address of sessions' ports; null if ports have no address. */
   sandboxUrl: string | null;
 }
 
-/** What people and programs outside ask for. Health and metrics, which the API serves on the same port, stay inside. */
-export const publicPaths = ["/v1", "/desktop"];
+type IngressSpec = types.input.networking.v1.IngressSpec;
 
 /**
- * The way in from outside: the Ingress `api`, which leads to port 80 of the Service `gateway`, WebSockets included. All goes
- * there, because by the beginning of a path nobody can tell what is a session's files from what is the session itself.
- * The Ingress `sandbox` for sessions' ports leads to its port 3003.
+ * Makes an Ingress or an HTTPRoute, as the config says, for each address that users reach: `api` sends all requests and
+ * WebSockets to port 80 of the Service `gateway`, and `sandbox` sends requests for sessions' ports to port 3003. All requests
+ * of the API go to the gateway, because a rule matches prefixes of paths, and requests for a session and for its files have
+ * the same prefix.
  */
 export class Ingress extends pulumi.ComponentResource {
   constructor(name: string, args: IngressArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Ingress", name, {}, opts);
-    const { namespace } = args;
-    const middlewares = Object.entries(args.controller === "traefik" ? traefikMiddlewares(args) : {}).map(
+    const { config, namespace } = args;
+    const middlewares = Object.entries(config.controller === "traefik" ? traefikMiddlewares(config) : {}).map(
       ([middleware, spec]) =>
         new k8s.apiextensions.CustomResource(
-          middleware,
+          `${name}-${middleware}`,
           {
             apiVersion: "traefik.io/v1alpha1",
             kind: "Middleware",
-            metadata: { name: middleware, namespace, labels: labels("ingress") },
+            metadata: { name: middlewareName(middleware), namespace, labels: labels("ingress") },
             spec,
           },
           { parent: this },
         ),
     );
-    const make = (name: string, config: IngressConfig, spec: ReturnType<typeof ingressSpec>) =>
-      new k8s.networking.v1.Ingress(
-        name,
-        {
-          metadata: {
-            name,
-            namespace,
-            labels: labels("ingress"),
-            annotations: pulumi.output(namespace).apply((platform) => annotations(config, platform)),
+    for (const site of sites(config, args.publicUrl, args.sandboxUrl)) {
+      const resource = site.name === "api" ? name : `${name}-${site.name}`;
+      const metadata = { name: site.name, namespace, labels: labels("ingress") };
+      const spec = <Spec>(make: (service: string) => Spec) => pulumi.output(args.service).apply(make);
+      if (config.controller === "gateway-api")
+        new k8s.apiextensions.CustomResource(
+          resource,
+          {
+            apiVersion: "gateway.networking.k8s.io/v1",
+            kind: "HTTPRoute",
+            metadata,
+            spec: spec((service) => routeSpec(config, site, service)),
           },
-          spec,
-        },
-        { parent: this, dependsOn: middlewares },
-      );
-    make(name, args, ingressSpec(args, args.publicUrl));
-    if (args.sandboxUrl !== null) {
-      make("sandbox", { ...args, tls: args.sandboxTls }, sandboxIngressSpec(args, args.sandboxUrl));
+          { parent: this },
+        );
+      else {
+        const ofSite = configOfSite(config, site);
+        const wanted = pulumi.output(namespace).apply((platform) => annotations(ofSite, platform));
+        new k8s.networking.v1.Ingress(
+          resource,
+          {
+            metadata: { ...metadata, annotations: wanted },
+            spec: spec((service) => ingressSpec(ofSite, site, service)),
+          },
+          { parent: this, dependsOn: middlewares },
+        );
+      }
     }
-    this.registerOutputs();
+    this.registerOutputs({});
   }
 }
 
-/**
- * Which hosts, by which certificate. Where the config names none it is the one of the public address, and where that is an
- * IP address, which an Ingress can't name, any.
- */
-export function ingressSpec(config: IngressConfig, publicUrl: string) {
-  const { hostname } = new URL(publicUrl);
-  const hosts = config.hosts ?? (isIP(hostname.replace(/[[\]]/g, "")) ? [] : [hostname]);
-  const backend = { service: { name: "gateway", port: { name: "http" } } };
-  const http = { paths: publicPaths.map((path) => ({ path, pathType: "Prefix", backend })) };
+/** The config of a site's Ingress: sessions' ports have a separate certificate. */
+export const configOfSite = (config: ClassicIngressConfig, { name }: Site): ClassicIngressConfig =>
+  name === "api" ? config : { ...config, tls: config.sandboxTls };
+
+/** The spec of a site's Ingress. @param config of the site; see `configOfSite` */
+export function ingressSpec(
+  { controller, className = controller, tls }: ClassicIngressConfig,
+  { hosts, paths, port }: Site,
+  service: string,
+) {
+  const backend = { service: { name: service, port: { number: port } } };
+  const http = { paths: paths.map((path) => ({ path, pathType: "Prefix", backend })) };
   return {
-    ingressClassName: config.className ?? config.controller,
-    ...(config.tls && { tls: [{ ...(hosts.length > 0 && { hosts }), secretName: config.tls.secretName }] }),
+    ingressClassName: className,
+    ...(tls && { tls: [{ ...(hosts.length > 0 && { hosts }), secretName: tls.secretName }] }),
     rules: hosts.length > 0 ? hosts.map((host) => ({ host, http })) : [{ http }],
-  };
+  } satisfies IngressSpec;
 }
 
-/** The host of sessions' ports, with its `*`, by a certificate of its own. All paths are theirs. */
-export function sandboxIngressSpec(config: IngressConfig, sandboxUrl: string) {
-  const host = sandboxHost(sandboxUrl);
-  const backend = { service: { name: "gateway", port: { name: "sandbox" } } };
+/** The spec of a site's HTTPRoute. */
+export function routeSpec({ gateway, requestTimeout }: GatewayRouteConfig, site: Site, service: string) {
+  const listener = site.name === "api" ? gateway.listener : gateway.sandboxListener;
   return {
-    ingressClassName: config.className ?? config.controller,
-    ...(config.sandboxTls && { tls: [{ hosts: [host], secretName: config.sandboxTls.secretName }] }),
-    rules: [{ host, http: { paths: [{ path: "/", pathType: "Prefix", backend }] } }],
-  };
-}
-
-/** All annotations of the Ingress. @param namespace where it is */
-export function annotations(config: IngressConfig, namespace: string): Record<string, string> {
-  const { clusterIssuer = null, issuer = null } = config.tls ?? {};
-  const byController = {
-    nginx: nginxAnnotations,
-    haproxy: haproxyAnnotations,
-    traefik: (traefik: IngressConfig) => traefikAnnotations(traefik, namespace),
-  };
-  return {
-    // Not every controller says at the Ingress when it is ready, and `up` would wait for it.
-    "pulumi.com/skipAwait": "true",
-    ...(clusterIssuer && { "cert-manager.io/cluster-issuer": clusterIssuer }),
-    ...(issuer && { "cert-manager.io/issuer": issuer }),
-    ...byController[config.controller](config),
-    ...config.annotations,
+    parentRefs: [
+      { name: gateway.name, namespace: gateway.namespace, ...(listener !== undefined && { sectionName: listener }) },
+    ],
+    ...(site.hosts.length > 0 && { hostnames: site.hosts }),
+    rules: [
+      {
+        matches: site.paths.map((value) => ({ path: { type: "PathPrefix", value } })),
+        backendRefs: [{ name: service, port: site.port }],
+        ...(requestTimeout !== null && { timeouts: { request: requestTimeout } }),
+      },
+    ],
   };
 }

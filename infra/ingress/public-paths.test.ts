@@ -1,22 +1,22 @@
-/** Whatever a public page loads lies below a path that the Ingress leads to. */
+/** Tests that every file that a public page loads has a path that the Ingress exposes. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { publicPaths } from "./ingress.ts";
+import { publicPaths } from "./sites.ts";
 
 const folder = join(import.meta.dirname, "../../runtime/page");
-/** Pages are at /desktop/ID, all of them: the runtime serves no other. */
+/** The address of a page. All of the runtime's pages are at /desktop/ID. */
 const page = "http://berth.example/desktop/6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
 const files = globSync("**/*.{html,css,ts,js}", { cwd: folder }).filter((file) => !file.endsWith(".d.ts"));
 const text = (file: string) => readFileSync(join(folder, file), "utf8");
 const matches = (file: string, pattern: RegExp) => [...text(file).matchAll(pattern)].map(([, match = ""]) => match);
 
-/** What the pages load themselves, as paths from the site's root. */
+/** The files that the pages load directly, as paths from the site's root. */
 const loaded = files
   .filter((file) => file.endsWith(".html"))
   .flatMap((file) => matches(file, /\b(?:src|href|action|data|poster)="([^"#]+)"/g))
   .map((reference) => new URL(reference, page).pathname);
-/** Where the file is served: beside the page's script and styles. */
+/** The path of a file, which is in the same folder as the page's script and styles. */
 const placeOf = (file: string) => {
   const name = file.replace(/\.ts$/, ".js");
   const path = loaded.find((one) => one.endsWith(`/${name}`)) ?? join(loaded[0] ?? "", "..", name);
@@ -30,13 +30,13 @@ const further = files
   .filter((file) => !file.endsWith(".html"))
   .map((file) => ({ file, paths: found(file).map((reference) => new URL(reference, placeOf(file)).pathname) }));
 
-test("all pages and scripts are looked at, and what they load is found", () => {
+test("this test reads all pages and scripts and finds files that they load", () => {
   expect(files).toEqual(expect.arrayContaining(["desktop.html", "desktop.css", "desktop.ts"]));
   expect(loaded.length).toBeGreaterThanOrEqual(3);
   expect(further.find(({ file }) => file === "desktop.ts")?.paths).not.toEqual([]);
 });
 
-test("every script and style of the folder is loaded by a page or by another of them", () => {
+test("a page, a script or a style loads every script and style of the folder", () => {
   const names = [...loaded, ...further.flatMap(({ paths }) => paths)].map((path) => path.split("/").at(-1));
   for (const { file } of further) expect(names).toContain(file.replace(/\.ts$/, ".js"));
 });

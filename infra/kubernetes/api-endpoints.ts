@@ -1,15 +1,16 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { rangeOfAddress } from "../config/cidr.ts";
 
-/** An address of the Kubernetes API as pods reach it. */
+/** An address and port at which pods reach the Kubernetes API. */
 export interface ApiEndpoint {
   cidr: string;
   port: number;
 }
 
 /**
- * The real addresses behind the Service `kubernetes`. Network policies see packets after the Service address is replaced
- * by one of these, so a rule for the Service's own address would open nothing.
+ * The real addresses behind the Service `kubernetes`. Network policies apply after Kubernetes has replaced a Service's address
+ * by a real one, so a rule for the Service's address would open nothing.
  */
 export function apiEndpoints(provider: k8s.Provider): pulumi.Output<ApiEndpoint[]> {
   const slice = k8s.discovery.v1.EndpointSlice.get("kubernetes-api", "default/kubernetes", { provider });
@@ -17,9 +18,7 @@ export function apiEndpoints(provider: k8s.Provider): pulumi.Output<ApiEndpoint[
     .all([slice.endpoints, slice.ports])
     .apply(([endpoints, ports]) =>
       endpoints.flatMap(({ addresses }) =>
-        addresses.flatMap((address) =>
-          ports.map(({ port }) => ({ cidr: `${address}/${address.includes(":") ? 128 : 32}`, port: port ?? 443 })),
-        ),
+        addresses.flatMap((address) => ports.map(({ port }) => ({ cidr: rangeOfAddress(address), port: port ?? 443 }))),
       ),
     );
 }

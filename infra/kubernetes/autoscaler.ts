@@ -1,4 +1,4 @@
-/** What decides on the number of a Deployment's pods: Kubernetes' HorizontalPodAutoscaler, KEDA, or nothing. */
+/** Sets the number of a Deployment's pods by Kubernetes' HorizontalPodAutoscaler or by KEDA, or keeps the number fixed. */
 import type { IScaledObjectSpec } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObjectSpec";
 import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
@@ -10,7 +10,7 @@ type HpaSpec = types.input.autoscaling.v2.HorizontalPodAutoscalerSpec;
 
 type Trigger = IScaledObjectSpec["triggers"][number];
 
-/** A load that the pods share, and how much of it each is to have: in the words of Kubernetes, and of KEDA. */
+/** A load and its target for each pod: `metric` for a HorizontalPodAutoscaler, `trigger` for KEDA. */
 export interface Load {
   metric: types.input.autoscaling.v2.MetricSpec;
   trigger: pulumi.Input<Trigger>;
@@ -19,20 +19,20 @@ export interface Load {
 export interface AutoscalerArgs {
   kind: Autoscaler;
   deployment: k8s.apps.v1.Deployment;
-  /** The Deployment's, and its autoscaler's too. */
+  /** The metadata of the Deployment. Its autoscaler gets the same metadata. */
   metadata: { name: string; namespace: pulumi.Input<string>; labels: Record<string, string> };
   config: AutoscalingConfig;
   loads: Load[];
 }
 
 /**
- * The number of pods that a Deployment says: none where an autoscaler decides, because each `up` would undo what the
- * autoscaler did.
+ * The field `replicas` of a Deployment. With an autoscaler the field is left out, because each `up` would otherwise reset the
+ * number of pods that the autoscaler has set.
  */
 export const replicas = (kind: Autoscaler, { min }: AutoscalingConfig): { replicas?: number } =>
   kind === "off" ? { replicas: min } : {};
 
-/** Makes the autoscaler of a Deployment; nothing where its number of pods is fixed. */
+/** Makes the autoscaler of a Deployment, or nothing if the number of pods is fixed. */
 export function makeAutoscaler(name: string, args: AutoscalerArgs, opts: pulumi.CustomResourceOptions): void {
   const { kind, deployment, metadata, config, loads } = args;
   if (kind === "hpa")
@@ -48,7 +48,7 @@ export function makeAutoscaler(name: string, args: AutoscalerArgs, opts: pulumi.
         apiVersion: "keda.sh/v1alpha1",
         kind: "ScaledObject",
         metadata,
-        // Known at once, so that what is done to all pods of the platform finds its percentages.
+        // The spec has no outputs except the queries, so that a program that reads all specs finds the utilization targets.
         spec: scaledObjectSpec(metadata.name, config, loads),
       },
       { ...opts, dependsOn: deployment },
@@ -63,7 +63,7 @@ const hpaSpec = (deployment: pulumi.Input<string>, config: AutoscalingConfig, lo
   behavior: behavior(config),
 });
 
-/** From it KEDA makes a HorizontalPodAutoscaler of its own, `keda-hpa-<name>`. */
+/** The spec of a ScaledObject, from which KEDA makes the HorizontalPodAutoscaler `keda-hpa-<name>`. */
 const scaledObjectSpec = (
   deployment: string,
   config: AutoscalingConfig,
@@ -87,29 +87,32 @@ const behavior = ({ up, down }: AutoscalingConfig) => ({
   },
 });
 
-/** The pods' mean use in percent of what they request. */
+/** The mean CPU or memory use of the pods, in percent of their requests. */
 export const utilization = (name: "cpu" | "memory", averageUtilization: number): Load => ({
   metric: { type: "Resource", resource: { name, target: { type: "Utilization", averageUtilization } } },
   trigger: { type: name, metricType: "Utilization", metadata: { value: String(averageUtilization) } },
 });
 
-/** A question to Prometheus that has one number as its answer. */
+/** A query to Prometheus whose result is one number. */
 export interface PrometheusQuery {
-  /** For example http://prometheus.berth.svc:9090. */
+  /** The address of Prometheus, for example http://prometheus.berth.svc:9090. */
   url: pulumi.Input<string>;
-  /** The sum over all pods, in PromQL. No answer means that nobody knows, and the pods stay. */
+  /**
+   * The sum over all pods, in PromQL. An empty result means that the load is unknown; the number of pods then stays the same.
+   */
   query: string;
 }
 
-/** The mean of a metric that every pod exports about itself. */
+/** The mean of a metric that every pod reports about itself. */
 export const podMetric = (name: string, averageValue: number, sum: PrometheusQuery): Load => ({
   metric: { type: "Pods", pods: { metric: { name }, target: average(averageValue) } },
   trigger: prometheusTrigger(averageValue, sum),
 });
 
 /**
- * A number that the pods share, such as the length of a queue, divided by their count. As a metric of the pods it would
- * be wrong: each reports the whole, so that the mean never falls and the pods multiply to the maximum.
+ * A number that all pods share, such as the length of a queue, divided by the number of pods. A mean over the pods would be
+ * wrong: every pod reports the whole number, so more pods would not lower the mean, and the autoscaler would add pods up to
+ * the maximum.
  */
 export const sharedMetric = (
   name: string,
@@ -130,7 +133,7 @@ const prometheusTrigger = (averageValue: number, { url, query }: PrometheusQuery
   pulumi.output(url).apply((serverAddress) => ({
     type: "prometheus",
     metricType: "AverageValue",
-    // By default KEDA takes no answer for 0, and would remove pods while Prometheus is away.
+    // By default KEDA treats an empty result as 0, and would remove pods while Prometheus has no measurements.
     metadata: { serverAddress, query, threshold: String(averageValue), ignoreNullValues: "false" },
   }));
 

@@ -11,13 +11,13 @@ const validity = validityAt(new Date());
 const made = await selfSigned(seed, ["adapter.berth.svc", "adapter"], validity);
 const other = await selfSigned(Buffer.alloc(32, 8), ["adapter.berth.svc", "adapter"], validity);
 
-test("the same seed makes the same certificate, another one another", async () => {
+test("the same seed makes the same certificate, and another seed makes another certificate", async () => {
   expect(await selfSigned(seed, ["adapter.berth.svc", "adapter"], validity)).toEqual(made);
   expect(other.certificate).not.toBe(made.certificate);
   expect(other.privateKey).not.toBe(made.privateKey);
 });
 
-test("it is a server's certificate for all of its names, and no authority", () => {
+test("the certificate is valid for all of its names as a server, but not as a certificate authority", () => {
   const parsed = new X509Certificate(made.certificate);
   expect(parsed.subject).toBe("CN=adapter.berth.svc");
   expect(parsed.subjectAltName).toBe("DNS:adapter.berth.svc, DNS:adapter");
@@ -29,7 +29,7 @@ test("it is a server's certificate for all of its names, and no authority", () =
   expect(parsed.validToDate).toEqual(validity.notAfter);
 });
 
-test("a client that trusts it and nothing else connects under its name and no other", async () => {
+test("a client that trusts only this certificate can connect under the certificate's name, but under no other name", async () => {
   const server = createServer({ cert: made.certificate, key: made.privateKey }, (socket) => socket.end()).listen(0);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

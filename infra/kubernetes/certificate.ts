@@ -1,16 +1,16 @@
-/** Certificates that the stack makes itself. */
+/** Self-signed certificates that the stack makes. */
 import "reflect-metadata"; // @peculiar/x509 expects it to be there
 import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 
-/** Both as PEM. */
+/** A certificate and its private key as PEM. */
 export interface Certificate {
   certificate: string;
-  /** PKCS #8. */
+  /** The private key in the PKCS #8 format. */
   privateKey: string;
 }
 
-/** From when until when a certificate is valid. */
+/** The time span in which a certificate is valid. */
 export interface Validity {
   notBefore: Date;
   notAfter: Date;
@@ -18,15 +18,15 @@ export interface Validity {
 
 const day = 86_400_000;
 const lifetime = 360 * day;
-/** A period ends when a third of the lifetime is left. */
+/** The length of a period in days. A period ends when a third of the certificate's lifetime is left. */
 const period = 240 * day;
 
 /**
- * The validity of a certificate that an `up` makes at this time. Time is divided into periods of 240 days since 1970, and a
- * certificate is valid from the beginning of its period, for 360 days. So each `up` within a period makes the same certificate,
- * and the first `up` after the period, when less than a third of the validity is left, makes the next one. Nothing else need
- * be remembered.
- * @returns `number`, which tells the period
+ * The validity of a certificate that an `up` makes at this time. Time since 1970 is divided into periods of 240 days. A
+ * certificate is valid for 360 days from the beginning of its period. So each `up` in one period makes the same certificate.
+ * The first `up` after the period makes the next one, because less than a third of the validity is left. Only the seed of
+ * the key has to be stored.
+ * @returns the validity, and the period's `number`
  */
 export function validityAt(time: Date): Validity & { number: number } {
   const number = Math.floor(time.getTime() / period);
@@ -34,23 +34,23 @@ export function validityAt(time: Date): Validity & { number: number } {
   return { number, notBefore, notAfter: new Date(notBefore.getTime() + lifetime) };
 }
 
-/** What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410). */
+/** The bytes in front of the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410). */
 const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
 
 /**
- * A self-signed server certificate, for whoever can be told to trust this one certificate.
+ * Makes a self-signed server certificate, for clients that are configured to trust exactly this certificate.
  *
- * A pure function: Ed25519 makes a key of any 32 bytes and always the same signature, so that a second run changes nothing
- * and the seed is all that is kept.
+ * The result depends only on the arguments, because Ed25519 makes a key from any 32 bytes and always the same signature. So
+ * a second run changes nothing, and only the seed has to be stored.
  * @param seed 32 random bytes
- * @param names DNS names of the server; the first is its common name too
+ * @param names DNS names of the server; the first is also the certificate's common name
  */
 export async function selfSigned(
   seed: Buffer,
   names: [string, ...string[]],
   { notBefore, notAfter }: Validity,
 ): Promise<Certificate> {
-  if (seed.length !== 32) throw new Error(`a seed of 32 bytes is needed, this one has ${seed.length}`);
+  if (seed.length !== 32) throw new Error(`the seed must have 32 bytes, but has ${seed.length}`);
   const key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: "der", type: "pkcs8" });
   const publicKey = createPublicKey(key);
   const algorithm = { name: "Ed25519" };
@@ -77,7 +77,7 @@ export async function selfSigned(
   };
 }
 
-/** In hex: positive, and of one length. */
+/** The certificate's serial number in hex: always positive and of the same length. */
 function serialNumber(publicKey: Buffer): string {
   const number = createHash("sha256").update(publicKey).digest().subarray(0, 16);
   number[0] = ((number[0] ?? 0) & 0x7f) | 0x40;

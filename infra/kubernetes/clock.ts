@@ -1,2 +1,2 @@
-/** The time at which the program runs. The recorder of tests and manifests puts a fixed one in place. */
+/** The clock of the program. Tests and the rendering of manifests replace this clock by a fixed time. */
 export const clock = { now: () => new Date() };

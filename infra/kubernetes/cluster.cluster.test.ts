@@ -1,13 +1,15 @@
+import { readFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { TestNamespace } from "../../local/cluster/testing.ts";
 import { machine } from "../../machine/machine.ts";
-import { look } from "./cluster.ts";
+import { identify, look } from "./cluster.ts";
 
 const { context, kubeconfig } = machine;
 
 const asked = (namespace: string, name = context) => {
   vi.stubEnv("KUBECONFIG", kubeconfig);
-  return look(name, namespace);
+  return look({ context: name }, namespace);
 };
 
 const hpa = (name: string, metadata: object = {}) => ({
@@ -17,7 +19,7 @@ const hpa = (name: string, metadata: object = {}) => ({
   spec: { scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "worker" }, maxReplicas: 2 },
 });
 
-test("the autoscalers of the namespace are found with what they scale and who owns them", async () => {
+test("look() finds the namespace's autoscalers with their targets and owners", async () => {
   await using namespace = await TestNamespace.create();
   const owner = { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", name: "worker", uid: "of-no-object" };
   await namespace.apply(hpa("worker"), hpa("keda-hpa-worker", { ownerReferences: [owner] }));
@@ -28,12 +30,20 @@ test("the autoscalers of the namespace are found with what they scale and who ow
   ]);
 });
 
-test("the registered APIs are found, of a namespace that is not there no autoscaler", async () => {
+test("look() finds the registered APIs, and no autoscaler if the namespace does not exist", async () => {
   const { apis, autoscalers } = await asked("not-there");
   expect(apis).toContainEqual({ name: "v1.apps", group: "apps", service: null });
   expect(autoscalers).toEqual([]);
 });
 
-test("an unknown context is told", async () => {
+test("look() fails with an error that names an unknown context", async () => {
   await expect(asked("default", "not-there")).rejects.toThrow("the kubeconfig has no context not-there");
+});
+
+test("identify() reads the UID of kube-system, by the user's kubeconfig or by a given one", async () => {
+  vi.stubEnv("KUBECONFIG", kubeconfig);
+  const uid = await kubectl(["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]);
+  expect(await identify({ context })).toBe(uid);
+  vi.stubEnv("KUBECONFIG", "/dev/null");
+  expect(await identify({ context: "", kubeconfig: readFileSync(kubeconfig, "utf8") })).toBe(uid);
 });

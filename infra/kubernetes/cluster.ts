@@ -1,33 +1,45 @@
-/** What the program asks the cluster beside Pulumi's provider: what others have there, and what is superseded. */
+/**
+ * Direct calls to the Kubernetes API, without Pulumi's provider: they find conflicting objects and delete unused generations.
+ */
 import * as k8s from "@kubernetes/client-node";
 import { nameWithoutContent } from "./content-name.ts";
 
-/** A part of the Kubernetes API, as registered in the cluster. */
+/** How to reach a cluster. */
+export interface ClusterAccess {
+  /** A context of the kubeconfig. Empty: the current context. */
+  context: string;
+  /** The content of a kubeconfig. Default: the user's kubeconfig (KUBECONFIG, or ~/.kube/config). */
+  kubeconfig?: string;
+}
+
+/** An API group and version that is registered in the cluster (APIService). */
 export interface RegisteredApi {
-  /** For example v1beta1.metrics.k8s.io. */
+  /** The APIService's name, for example v1beta1.metrics.k8s.io. */
   name: string;
   group: string;
-  /** The Service that answers, as `namespace/name`; null where the API server does so itself. */
+  /** The Service to which the API server forwards calls of this API, as `namespace/name`; null: the API server itself answers. */
   service: string | null;
 }
 
-/** A HorizontalPodAutoscaler. */
+/** A HorizontalPodAutoscaler in the cluster. */
 export interface RunningAutoscaler {
   name: string;
-  /** What it scales, for example `Deployment worker`. */
+  /** The object that the autoscaler scales, for example `Deployment worker`. */
   target: string;
-  /** The kinds of its owners, for example ScaledObject. */
+  /** The kinds of the autoscaler's owners, for example ScaledObject. */
   owners: string[];
 }
 
-/** What there is. */
+/** What could prevent that the stack is deployed to the cluster. */
 export interface Found {
+  /** Kubernetes' version, for example v1.34.1-gke.200. */
+  version: string;
   apis: RegisteredApi[];
-  /** Of one namespace. */
+  /** The autoscalers of one namespace. */
   autoscalers: RunningAutoscaler[];
 }
 
-/** An immutable ConfigMap or Secret whose name is made of its content; see generations.ts. */
+/** An immutable ConfigMap or Secret whose name contains a hash of its content; see generations.ts. */
 export interface Generation {
   kind: "ConfigMap" | "Secret";
   name: string;
@@ -38,28 +50,48 @@ export interface Generation {
 /** The generations of a namespace. */
 export interface FoundGenerations {
   generations: Generation[];
-  /** All that may name one: pods, and whatever pods are made of. */
+  /** All objects that may refer to a generation: pods, and the objects from which pods are made. */
   users: object[];
 }
 
 /**
- * Asks the cluster of a kubeconfig context. @param namespace whose autoscalers are listed; it need not exist
- * @throws Error that says why there is no answer
+ * The cluster's identity: the UID of its namespace kube-system, which lives as long as the cluster.
+ * @throws Error with the reason if the cluster does not answer
  */
-export async function look(context: string, namespace: string): Promise<Found> {
-  const config = configOf(context);
+export async function identify(access: ClusterAccess): Promise<string> {
+  const core = configOf(access).makeApiClient(k8s.CoreV1Api);
   try {
-    const [apis, autoscalers] = await Promise.all([
-      config.makeApiClient(k8s.ApiregistrationV1Api).listAPIService(),
-      config.makeApiClient(k8s.AutoscalingV2Api).listNamespacedHorizontalPodAutoscaler({ namespace }),
-    ]);
-    return { apis: apis.items.map(registered), autoscalers: autoscalers.items.map(running) };
+    return (await core.readNamespace({ name: "kube-system" })).metadata?.uid ?? "";
   } catch (error) {
     throw new Error(reason(error as Error));
   }
 }
 
-const registered = ({ metadata, spec }: k8s.V1APIService): RegisteredApi => ({
+/**
+ * Reads the version, the APIs and the autoscalers of a cluster.
+ * @param namespace of the autoscalers; it need not exist
+ * @throws Error with the reason if the cluster does not answer
+ */
+export async function look(access: ClusterAccess, namespace: string): Promise<Found> {
+  const config = configOf(access);
+  try {
+    const [version, apis, autoscalers] = await Promise.all([
+      config.makeApiClient(k8s.VersionApi).getCode(),
+      config.makeApiClient(k8s.ApiregistrationV1Api).listAPIService(),
+      config.makeApiClient(k8s.AutoscalingV2Api).listNamespacedHorizontalPodAutoscaler({ namespace }),
+    ]);
+    return {
+      version: version.gitVersion,
+      apis: apis.items.map(registered),
+      autoscalers: autoscalers.items.map(running),
+    };
+  } catch (error) {
+    throw new Error(reason(error as Error));
+  }
+}
+
+/** What the program needs of an APIService. */
+export const registered = ({ metadata, spec }: k8s.V1APIService): RegisteredApi => ({
   name: metadata?.name ?? "",
   group: spec?.group ?? "",
   service: spec?.service ? `${spec.service.namespace}/${spec.service.name}` : null,
@@ -71,33 +103,45 @@ const running = ({ metadata, spec }: k8s.V2HorizontalPodAutoscaler): RunningAuto
   owners: (metadata?.ownerReferences ?? []).map(({ kind }) => kind),
 });
 
-const reason = (error: Error): string =>
+/** The reason of a failed call, without the API server's whole answer. */
+export const reason = (error: Error): string =>
   error instanceof k8s.ApiException
     ? `the API server answers HTTP ${error.code}`
     : ((error.cause as Error | undefined)?.message ?? error.message);
 
-/** @throws Error where the kubeconfig hasn't the context */
-function configOf(context: string): k8s.KubeConfig {
+/** @throws Error if the kubeconfig is invalid or does not contain the context */
+export function configOf({ context, kubeconfig }: ClusterAccess): k8s.KubeConfig {
   const config = new k8s.KubeConfig();
-  config.loadFromDefault();
-  if (!config.getContextObject(context)) throw new Error(`the kubeconfig has no context ${context}`);
+  if (kubeconfig === undefined) config.loadFromDefault();
+  else
+    try {
+      config.loadFromString(kubeconfig);
+    } catch {
+      // The parser's message would show parts of the kubeconfig.
+      throw new Error("the kubeconfig is not valid YAML");
+    }
+  if (context === "") return config;
+  if (!config.getContextObject(context)) {
+    const known = config.getContexts().map(({ name }) => name);
+    throw new Error(`the kubeconfig has no context ${context}; it has ${known.join(", ") || "none"}`);
+  }
   config.setCurrentContext(context);
   return config;
 }
 
 /**
- * Deletes the generations that `pick` picks.
- * @param labels that they carry
- * @returns what was deleted, for example `ConfigMap api-config-3f9a1c02d4`
- * @throws Error that says why there is no answer
+ * Deletes the generations that `pick` selects.
+ * @param labels of all generations
+ * @returns the deleted objects, for example `ConfigMap api-config-3f9a1c02d4`
+ * @throws Error with the reason if the cluster does not answer
  */
 export async function collect(
-  context: string,
+  access: ClusterAccess,
   namespace: string,
   labels: Record<string, string>,
   pick: (found: FoundGenerations) => Generation[],
 ): Promise<string[]> {
-  const config = configOf(context);
+  const config = configOf(access);
   try {
     const core = config.makeApiClient(k8s.CoreV1Api);
     const gone: string[] = [];
@@ -112,7 +156,10 @@ export async function collect(
   }
 }
 
-/** The users are asked for last, so that no generation is found without a user that it had when it was found. */
+/**
+ * Lists the generations and their users. The users are listed last, so that the list includes every object that used a listed
+ * generation.
+ */
 async function generations(
   config: k8s.KubeConfig,
   namespace: string,
@@ -151,7 +198,7 @@ async function generations(
   };
 }
 
-/** None where the object has no content's name, or could be changed. */
+/** The object as a generation. The list is empty if the object's name contains no hash, or if the object is not immutable. */
 function generation(kind: Generation["kind"], { metadata, immutable }: k8s.V1ConfigMap | k8s.V1Secret): Generation[] {
   const { name = "", uid = "", creationTimestamp } = metadata ?? {};
   if (!immutable || !nameWithoutContent(name) || !creationTimestamp) return [];
@@ -159,9 +206,10 @@ function generation(kind: Generation["kind"], { metadata, immutable }: k8s.V1Con
 }
 
 interface Cluster {
+  identify: typeof identify;
   look: (...args: Parameters<typeof look>) => Promise<Found | undefined>;
   collect: typeof collect;
 }
 
-/** How the program asks. The recorder of tests and manifests, which has no cluster to ask, puts its own in place. */
-export const cluster: Cluster = { look, collect };
+/** The calls that the program makes. Tests and the rendering of manifests replace them, because they have no cluster. */
+export const cluster: Cluster = { identify, look, collect };

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * A name that changes with the content: `api-config-3f9a1c02d4`. Whatever refers to the object by name is rolled when the
- * content changes. A ConfigMap or Secret of such a name is `immutable` and a generation of its content; see generations.ts.
- * Secret content must be generated (128 bits and more), as the name shows a part of its hash.
+ * A name that contains a hash of the content: `api-config-3f9a1c02d4`. When the content changes, the name changes, and all
+ * workloads that refer to the name are rolled out again. A ConfigMap or Secret with such a name is immutable; see
+ * generations.ts. The content of a Secret must be a generated value of 128 bits or more, because the name shows a part of its
+ * hash.
  */
 export const contentName = (name: string, content: pulumi.Input<unknown>): pulumi.Output<string> =>
   pulumi.unsecret(
@@ -14,5 +15,5 @@ export const contentName = (name: string, content: pulumi.Input<unknown>): pulum
     }),
   );
 
-/** What of a name is the same for all contents: `api-config`. Undefined for a name that no content has made. */
+/** The part of a name in front of the hash: `api-config`. Undefined if the name contains no hash. */
 export const nameWithoutContent = (name: string): string | undefined => /^(.+)-[0-9a-f]{10}$/.exec(name)?.[1];

@@ -1,6 +1,6 @@
 /**
- * Nodes may be drained, one pod of the kind after the other. Counted in pods that are missing rather than pods that stay,
- * so that a single pod doesn't hold up a drain for ever; a pod that is ill anyway never does.
+ * A budget that lets a drain evict one pod of the component at a time. The budget limits unavailable pods instead of requiring
+ * available ones, so that a component with only one pod does not block a drain. An unhealthy pod never blocks a drain.
  */
 export const disruptionBudget = (matchLabels: Record<string, string>) => ({
   maxUnavailable: 1,

@@ -6,18 +6,18 @@ import type { PlatformContext } from "./platform-context.ts";
 export interface GeneratedSecretArgs {
   platform: Pick<PlatformContext, "namespace" | "generations">;
   component: Component;
-  /** Start of the Secret's name; the rest changes with the value. */
+  /** The first part of the Secret's name. The second part is a hash of the value. */
   name: string;
-  /** The Secret's one key. */
+  /** The only key of the Secret. */
   key: string;
-  /** Letters and digits of the value. Default 32. */
+  /** The length of the value, which has letters and digits. Default 32. */
   length?: number;
 }
 
 /**
- * An immutable Secret with a random value. A new value is made by `pulumi up --replace` of the password; it is a Secret of
- * another name, so all that mount it are rolled.
- * @param name of the password in the stack
+ * Makes an immutable Secret with a random value. `pulumi up --replace` of the password makes a new value. The new value is in a
+ * Secret with another name, so all pods that mount the Secret are restarted.
+ * @param name the resource name of the password and of the Secret in the stack
  * @returns the Secret's name
  */
 export function generatedSecret(
@@ -27,7 +27,7 @@ export function generatedSecret(
 ): pulumi.Output<string> {
   const { result } = new random.RandomPassword(name, { length, special: false }, parent);
   return platform.generations.secret(
-    secret,
+    name,
     {
       namespace: platform.namespace,
       name: secret,

@@ -1,10 +1,12 @@
-/** Generations on a real cluster: by Pulumi in a throw-away stack, and what its collection leaves. */
+/**
+ * Tests generations on a real cluster, with Pulumi and a temporary stack, and tests which generations are garbage-collected.
+ */
 import { until } from "@berth/testing/until.ts";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { beforeAll, expect, test, vi } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { TestNamespace } from "../../local/cluster/testing.ts";
 import { ensurePulumi } from "../../local/pulumi/tools.ts";
 import { machine } from "../../machine/machine.ts";
@@ -17,26 +19,28 @@ const { context, kubeconfig, registry } = machine;
 beforeAll(async () => {
   vi.stubEnv("KUBECONFIG", kubeconfig);
   await ensurePulumi();
-}, 600_000);
+});
 
 const labels = { "app.kubernetes.io/instance": "try", "app.kubernetes.io/part-of": "berth" };
 
 const inNamespace = (namespace: TestNamespace, ...args: string[]) => kubectl(["-n", namespace.name, ...args]);
 
-/** The names of the generations there are, sorted. */
+/** The sorted names of the existing generations. */
 const names = async (namespace: TestNamespace, kinds = "configmaps,secrets") =>
   (await inNamespace(namespace, "get", kinds, "-l", "app.kubernetes.io/instance=try", "-o", "name")).split("\n").sort();
 
-/** What the throw-away stack is, for each `up`. */
+/** The settings of the temporary stack for one `up`. */
 interface Wanted {
   content: string;
-  /** A label of the ConfigMap, which a later version may set to something else. */
+  /** A label of the ConfigMap. Another version may set another value. */
   version: string;
-  /** Whether the workload is refused. */
+  /** Whether Kubernetes refuses the workload. */
   broken?: boolean;
 }
 
-/** One ConfigMap named by its content, and a Deployment without pods that names it. */
+/**
+ * The stack's program: a ConfigMap whose name contains a hash, and a Deployment without pods that refers to the ConfigMap.
+ */
 function program(namespace: string, { content, version, broken = false }: Wanted): void {
   const provider = { context, clusterIdentifier: context };
   const kubernetes = new k8s.Provider("kubernetes", provider);
@@ -57,20 +61,20 @@ function program(namespace: string, { content, version, broken = false }: Wanted
     },
     { parent },
   );
-  generations.collect(context, namespace, labels);
+  generations.collect({ context }, namespace, labels);
 }
 
 const podSpec = <T>(name: T) => ({
   containers: [{ name: "node", image: `${registry}/none`, envFrom: [{ configMapRef: { name } }] }],
 });
 
-test("a generation stays when the next one is made, also by an `up` that fails, comes back, and is collected when nothing names it", async () => {
+test("a generation stays when an `up` makes the next one, even if the `up` fails; it is used again, and is deleted when no object refers to it", async () => {
   await using namespace = await TestNamespace.create();
   let wanted: Wanted = { content: "one", version: "1" };
   const up = async (stack: Stack, next: Wanted) => {
     wanted = next;
     const { stdout, stderr } = await stack.up({ color: "never" });
-    expect(`${stdout}${stderr}`).not.toMatch(/not collected|are deleted/);
+    expect(`${stdout}${stderr}`).not.toMatch(/could not be deleted|Deleted old/);
     return names(namespace);
   };
   const nameOf = async () => inNamespace(namespace, "get", "deployment", "api", "-o", "jsonpath={..configMapRef.name}");
@@ -90,9 +94,11 @@ test("a generation stays when the next one is made, also by an `up` that fails, 
       expect(all).toHaveLength(3);
       expect(all).toEqual(expect.arrayContaining(both));
 
-      // What comes back is in the cluster, and in the state as something to be deleted.
+      // The stack gets the content "two" again. Its object is in the cluster, and Pulumi's state lists the object as one to
+      // delete.
       expect(await up(stack, { content: "two", version: "2" })).toEqual(all);
-      // And what is in the cluster only, with a label that somebody else has set.
+      // The stack gets the content "one" again. Its object is only in the cluster, with a label that another user has
+      // changed.
       await inNamespace(namespace, "label", `${one}`, "version=x", "--overwrite", "--field-manager=somebody");
       expect(await up(stack, { content: "one", version: "2" })).toEqual(all);
       expect(one).toEqual([`configmap/${await nameOf()}`]);
@@ -110,19 +116,20 @@ test("a generation stays when the next one is made, also by an `up` that fails, 
         () => inNamespace(namespace, "get", "replicasets", "-o", "name"),
         (list) => list.split("\n").length === 2,
       );
-      // Two hours later; "three" is the newest one before, "two" is in the history.
+      // Two hours later, only "one" may be deleted: "three" is the previous generation, and the rollout history refers to
+      // "two".
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 7_200_000 });
       const { stdout } = await stack.up({ color: "never" }).finally(() => vi.useRealTimers());
-      expect(stdout).toContain(`are deleted: ConfigMap ${`${one}`.replace("configmap/", "")}.`);
+      expect(stdout).toContain(`that no object refers to: ConfigMap ${`${one}`.replace("configmap/", "")}.`);
       const left = await names(namespace);
       expect(left).toEqual(four.filter((name) => !one.includes(name)));
 
       await stack.destroy({ color: "never" });
-      expect(await names(namespace)).toEqual(left); // they go with the namespace
+      expect(await names(namespace)).toEqual(left); // they are deleted with the namespace
     },
     kubeconfig,
   );
-}, 300_000); // eight runs of Pulumi
+});
 
 const configMap = (name: string, more: object = {}) => ({
   apiVersion: "v1",
@@ -137,15 +144,15 @@ const workload = (apiVersion: string, kind: string, spec: object, name = kind.to
   metadata: { name },
   spec,
 });
-/** Of a workload without pods. */
+/** The spec of a workload without pods. */
 const selected = (kind: string, name: string) => {
   const own = { kind };
   return { replicas: 0, selector: { matchLabels: own }, template: { metadata: { labels: own }, spec: podSpec(name) } };
 };
-/** No node has the label. */
+/** A node selector that matches no node. */
 const nowhere = { nodeSelector: { none: "none" } };
 
-test("nothing that a workload, its history, a job or a pod names is collected, and nothing that isn't the stack's", async () => {
+test("a generation is kept if a workload, its history, a job or a pod refers to it, and objects of others are kept", async () => {
   await using namespace = await TestNamespace.create();
   const named = [
     "in-deployment-aaaaaaaaaa",
@@ -190,7 +197,7 @@ test("nothing that a workload, its history, a job or a pod names is collected, a
     }),
     workload("v1", "Pod", { ...podSpec("in-pod-aaaaaaaaaa"), ...nowhere }),
   );
-  // Their controllers have kept the first templates.
+  // The controllers keep the first templates as history.
   for (const kept of ["replicaset", "controllerrevision"])
     await kubectl([
       "-n",
@@ -209,8 +216,8 @@ test("nothing that a workload, its history, a job or a pod names is collected, a
   const inHours = (hours: number) => (found: FoundGenerations) =>
     collectable(found, new Set([current]), new Date(Date.now() + hours * 3_600_000));
 
-  expect(await collect(context, namespace.name, labels, inHours(0))).toEqual([]);
-  expect((await collect(context, namespace.name, labels, inHours(2))).sort()).toEqual([
+  expect(await collect({ context }, namespace.name, labels, inHours(0))).toEqual([]);
+  expect((await collect({ context }, namespace.name, labels, inHours(2))).sort()).toEqual([
     "ConfigMap superseded-aaaaaaaaaa",
     "Secret superseded-bbbbbbbbbb",
   ]);

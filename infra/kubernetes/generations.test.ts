@@ -14,7 +14,7 @@ const generation = (name: string, hours: number, kind: Generation["kind"] = "Con
   createdAt: new Date(now.getTime() - hours * 3_600_000),
 });
 
-/** The newest of a family is the current one. */
+/** The current generation is the newest of its family. */
 const [first, second, third, newest] = [
   generation("api-config-aaaaaaaaaa", 72),
   generation("api-config-bbbbbbbbbb", 48),
@@ -29,25 +29,25 @@ const gone = (generations: Generation[], users: object[] = [], names = current) 
 const podSpec = (name: string) => ({ containers: [{ name: "api", envFrom: [{ configMapRef: { name } }] }] });
 const template = (name: string) => ({ metadata: { name: "x" }, spec: { template: { spec: podSpec(name) } } });
 
-describe("what may be collected", () => {
-  test("the current generation and the one before stay, older ones go", () => {
+describe("garbage collection of generations", () => {
+  test("keeps the current and the previous generation, and deletes older ones", () => {
     expect(gone([third, newest, first, second])).toEqual([first.name, second.name]);
   });
 
-  test("the generation before stays also where the current one is older: its content came back", () => {
+  test("keeps the newest other generation if the current one is older, because its content has returned", () => {
     expect(gone([first, second, third], [], new Set([first.name]))).toEqual([second.name]);
   });
 
-  test("of a component that is gone nothing stays for its own sake", () => {
+  test("deletes all generations of a component that no longer exists", () => {
     expect(gone([generation("grafana-config-aaaaaaaaaa", 2), newest])).toEqual(["grafana-config-aaaaaaaaaa"]);
   });
 
-  test("a ConfigMap and a Secret are no generations of each other", () => {
+  test("treats a ConfigMap and a Secret as different families", () => {
     const secret = generation("api-config-eeeeeeeeee", 3, "Secret");
     expect(gone([third, newest, secret])).toEqual([secret.name]);
   });
 
-  test("what was made within the last hour stays, because its user may be about to be made", () => {
+  test("keeps generations younger than an hour, because an object may soon refer to them", () => {
     const young = generation("grafana-config-aaaaaaaaaa", 0.9);
     expect(gone([young])).toEqual([]);
     expect(gone([{ ...young, createdAt: new Date(now.getTime() - 3_600_000) }])).toEqual([young.name]);
@@ -66,11 +66,11 @@ describe("what may be collected", () => {
     ["a Secret's volume", { spec: { volumes: [{ secret: { secretName: first.name } }] } }],
     ["a variable", { spec: { initContainers: [{ env: [{ valueFrom: { secretKeyRef: { name: first.name } } }] }] } }],
     ["a pull secret", { spec: { imagePullSecrets: [{ name: first.name }] } }],
-  ])("a generation that %s names stays", (_, user) => {
+  ])("keeps a generation to which %s refers", (_, user) => {
     expect(gone([first, second, third, newest], [user])).toEqual([second.name]);
   });
 
-  test("a longer name names no other", () => {
+  test("does not treat a longer name as a reference to the shorter name in it", () => {
     expect(gone([first, third, newest], [template(`old-${first.name}`), template(`${first.name}0`)])).toEqual([
       first.name,
     ]);
@@ -82,7 +82,7 @@ test.each([
   ["tenants", undefined],
   ["prometheus-adapter-tls", undefined],
   ["api-config-3f9a1c02d", undefined],
-])("%s without its content is %s", (name, family) => expect(nameWithoutContent(name)).toBe(family));
+])("%s without its hash is %s", (name, family) => expect(nameWithoutContent(name)).toBe(family));
 
 describe.each(["dev", "prod"])("of the stack %s", (stack) => {
   const golden = new URL(`../testdata/${stack}.golden.json`, import.meta.url);
@@ -93,7 +93,7 @@ describe.each(["dev", "prod"])("of the stack %s", (stack) => {
     return isData ? [{ name: metadata?.name ?? "", immutable: immutable === true, retain: retain === true }] : [];
   });
 
-  test("exactly the ConfigMaps and Secrets that are named by their content are immutable, and kept", () => {
+  test("exactly the ConfigMaps and Secrets with a hash in their name are immutable and are retained on deletion", () => {
     const named = data.filter(({ name }) => nameWithoutContent(name) !== undefined);
     expect(named.length).toBeGreaterThan(5);
     expect(data.filter(({ immutable }) => immutable)).toEqual(named);

@@ -1,20 +1,21 @@
 /**
- * ConfigMaps and Secrets whose name is made of their content (content-name.ts). Each content is a generation: an object
- * that never changes. A new generation is made before the workloads that name it are rolled, and the old ones stay,
- * because pods of the version before may start at any moment of a rollout, and after it by `kubectl rollout undo`. Each
- * `up` collects the generations that nothing names any more.
+ * Generations are immutable ConfigMaps and Secrets whose name contains a hash of their content (content-name.ts). New content
+ * makes a new generation before the workloads that use it are rolled out. The old generation stays, because pods of the
+ * previous version may start during the rollout, and after a `kubectl rollout undo`. Each `up` garbage-collects the generations
+ * that no object refers to.
  */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { cluster, type FoundGenerations, type Generation } from "./cluster.ts";
+import { type ClusterAccess, cluster, type FoundGenerations, type Generation } from "./cluster.ts";
 import { contentName, nameWithoutContent } from "./content-name.ts";
 
-/** What is younger stays, in milliseconds: an hour. Something may be about to name it. */
+/** One hour in milliseconds. A younger generation is not deleted, because an object may soon refer to it. */
 const minimumAge = 3_600_000;
 
 /**
- * The generations that may be deleted. Kept are those of the stack as it is now (`current`, names), the newest one before
- * each of them, what a user names, and what is younger than an hour.
+ * The generations that may be deleted. These are kept: the current generations, the previous generation of each current one,
+ * generations that another object refers to, and generations younger than an hour.
+ * @param current names of the stack's current generations
  */
 export function collectable(
   { generations, users }: FoundGenerations,
@@ -22,7 +23,7 @@ export function collectable(
   now: Date,
 ): Generation[] {
   const texts = users.map((user) => JSON.stringify(user));
-  // As a value of any field: a name that holds a hash stands for nothing else.
+  // A name with a hash is unique, so any field of a user with this value is a reference.
   const isNamed = (name: string) => texts.some((text) => text.includes(JSON.stringify(name)));
   const previous = previousOf(generations, current);
   return generations.filter(
@@ -34,7 +35,9 @@ export function collectable(
   );
 }
 
-/** For each current generation the newest of the others of its kind and family. */
+/**
+ * The previous generations: for each current one, the newest other object with the same kind and the same name except the hash.
+ */
 function previousOf(generations: Generation[], current: ReadonlySet<string>): Set<Generation> {
   const family = ({ kind, name }: Generation) => `${kind} ${nameWithoutContent(name)}`;
   const alive = new Set(generations.filter(({ name }) => current.has(name)).map(family));
@@ -44,10 +47,10 @@ function previousOf(generations: Generation[], current: ReadonlySet<string>): Se
   return new Set(new Map(oldestFirst.map((generation) => [family(generation), generation])).values());
 }
 
-/** What every generation is made of beside its content. */
+/** The arguments of every generation except its content. */
 interface GenerationArgs {
   namespace: pulumi.Input<string>;
-  /** Start of the object's name; the rest changes with the content. */
+  /** The first part of the object's name. The second part is a hash of the content. */
   name: string;
   labels: Record<string, string>;
 }
@@ -57,17 +60,24 @@ export class Generations {
   readonly #provider: k8s.Provider;
   readonly #names: pulumi.Output<string>[] = [];
 
-  /** @param provider of the stack's other objects, as arguments */
-  constructor(provider: k8s.ProviderArgs) {
-    this.#provider = new k8s.Provider("generations", {
-      ...provider,
-      // A content that comes back finds its object: the same, but perhaps with the labels of another version.
-      upsertExistingObjects: true,
-      enablePatchForce: true,
-    });
+  /**
+   * @param provider the arguments of the provider for the stack's other objects
+   * @param options the options of that provider
+   */
+  constructor(provider: k8s.ProviderArgs, options: pulumi.ResourceOptions = {}) {
+    this.#provider = new k8s.Provider(
+      "generations",
+      {
+        ...provider,
+        // Content that was used before has the same name again. The object may still exist, with labels of another version.
+        upsertExistingObjects: true,
+        enablePatchForce: true,
+      },
+      options,
+    );
   }
 
-  /** Makes a ConfigMap that never changes. @param resource its name in the stack @returns the object's name */
+  /** Makes an immutable ConfigMap. @param resource the resource's name in the stack @returns the object's name */
   configMap(
     resource: string,
     args: GenerationArgs & { data: pulumi.Input<Record<string, string>> },
@@ -79,17 +89,17 @@ export class Generations {
   }
 
   /**
-   * Makes a Secret that never changes. Its values must be generated; see `contentName`.
-   * @param resource its name in the stack
+   * Makes an immutable Secret. Its values must be generated; see `contentName`.
+   * @param resource the resource's name in the stack
    * @returns the object's name
    */
   secret(
     resource: string,
     args: GenerationArgs & {
-      /** For example kubernetes.io/tls. Default: Opaque. */
+      /** The type of the Secret, for example kubernetes.io/tls. Default: Opaque. */
       type?: string;
       stringData: pulumi.Input<Record<string, pulumi.Input<string>>>;
-      /** What its name is made of. Default: `stringData`. */
+      /** The content whose hash is in the name. Default: `stringData`. */
       content?: pulumi.Input<unknown>;
     },
     opts: pulumi.CustomResourceOptions,
@@ -105,26 +115,27 @@ export class Generations {
     return { name: generation, namespace, labels };
   }
 
-  /** Kept in the cluster when Pulumi is through with it. */
+  /** Options that keep the object in the cluster when Pulumi removes the resource from the stack. */
   #kept(opts: pulumi.CustomResourceOptions): pulumi.CustomResourceOptions {
     return { ...opts, provider: this.#provider, retainOnDelete: true };
   }
 
   /**
-   * Deletes what may go, in an `up`, and only warns where it can't. To be called when all components are made.
-   * @param context of the kubeconfig @param labels that the generations carry
+   * Deletes unused generations during an `up`. If this fails, `up` prints a warning and continues. The program must call this
+   * function after it has made all components.
+   * @param labels of all generations
    */
-  collect(context: string, namespace: pulumi.Input<string>, labels: Record<string, string>): void {
+  collect(access: ClusterAccess, namespace: pulumi.Input<string>, labels: Record<string, string>): void {
     if (pulumi.runtime.isDryRun()) return;
     pulumi.all([namespace, pulumi.all(this.#names)]).apply(async ([place, names]) => {
       try {
         const pick = (found: FoundGenerations) => collectable(found, new Set(names), new Date());
-        const gone = await cluster.collect(context, place, labels, pick);
+        const gone = await cluster.collect(access, place, labels, pick);
         if (gone.length > 0)
-          await pulumi.log.info(`No pod can name them any more, so they are deleted: ${gone.join(", ")}.`);
+          await pulumi.log.info(`Deleted old ConfigMaps and Secrets that no object refers to: ${gone.join(", ")}.`);
       } catch (error) {
         await pulumi.log.warn(
-          `ConfigMaps and Secrets of former versions were not collected: ${(error as Error).message}.`,
+          `Old ConfigMaps and Secrets that nothing uses could not be deleted: ${(error as Error).message}. The next \`pulumi up\` tries again.`,
         );
       }
     });

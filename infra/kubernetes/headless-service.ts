@@ -8,7 +8,7 @@ export interface HeadlessServiceArgs {
   port: { name: string; port: number };
 }
 
-/** The Service of a StatefulSet: its name is the address of the component's one pod, because it has no address of its own. */
+/** The headless Service of a StatefulSet with one pod. The DNS name of the Service resolves to the address of the pod. */
 export const headlessService = (
   name: string,
   { namespace, component, port }: HeadlessServiceArgs,
@@ -17,7 +17,7 @@ export const headlessService = (
   new k8s.core.v1.Service(
     name,
     {
-      // A Service that has no ready pod yet would hold up the StatefulSet that needs it.
+      // `up` does not wait for a ready pod, because the StatefulSet that makes the pod needs the Service first.
       metadata: { name, namespace, labels: labels(component), annotations: { "pulumi.com/skipAwait": "true" } },
       spec: { clusterIP: "None", selector: selector(component), ports: [port] },
     },

@@ -21,7 +21,7 @@ export type Component =
   | "redis-exporter"
   | "grafana";
 
-/** The labels by which pods of a component are found; they never change. */
+/** The labels that select the pods of a component. They never change. */
 export const selector = (component: Component) => ({
   "app.kubernetes.io/name": component,
   "app.kubernetes.io/component": component,
@@ -29,25 +29,31 @@ export const selector = (component: Component) => ({
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
 
-/** The components that run Berth's own code; the others have versions of their own, which their image tells. */
+/**
+ * The components that run Berth's own code. Other components have no version label, because their images have their own
+ * versions.
+ */
 const berthsOwn: Component[] = ["api", "gateway", "worker", "migrate", "cleanup"];
 
-/** The labels of every object of this stack; the instance is the Pulumi stack. */
+/** The labels of every object of this stack. The label for the instance is the name of the Pulumi stack. */
 export const stackLabels = () => ({
   "app.kubernetes.io/instance": pulumi.getStack(),
   "app.kubernetes.io/part-of": "berth",
   "app.kubernetes.io/managed-by": "pulumi",
 });
 
-/** The recommended labels of Kubernetes for an object of the component. */
+/** The labels that Kubernetes recommends, for an object of the component. */
 export const labels = (component: Component) => ({
   ...selector(component),
   ...(berthsOwn.includes(component) && { "app.kubernetes.io/version": version }),
   ...stackLabels(),
 });
 
-/** On the namespace and all objects of a tenant: the tenant's name. */
+/** The label with the tenant's name, on the tenant's namespace and on all objects in it. */
 export const tenantLabel = "berth.dev/tenant";
 
-/** On the pods that the worker starts for sessions. */
+/** The label with the session's id. All objects of a session have this label. */
+export const sessionLabel = "berth.dev/session";
+
+/** The labels of the pods that the worker makes for sessions. */
 export const sessionSelector = { "app.kubernetes.io/component": "session" };

@@ -1,54 +1,65 @@
-/** Building blocks of network policies. A policy names its directions always: what it leaves out, it denies. */
+/**
+ * Building blocks of network policies. Every policy lists its directions (`policyTypes`). In these directions, a pod that one or
+ * more policies select has only the traffic that a rule of one of these policies allows.
+ */
 import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
+import type { DnsConfig } from "../config/network.ts";
 
 type Spec = types.input.networking.v1.NetworkPolicySpec;
 type Peer = types.input.networking.v1.NetworkPolicyPeer;
 type Port = types.input.networking.v1.NetworkPolicyPort;
 
-export const tcp = (...ports: number[]): Port[] => ports.map((port) => ({ protocol: "TCP", port }));
+/** A port of a peer. */
+export interface PeerPort {
+  protocol: "TCP" | "UDP";
+  port: number;
+}
 
-/** Pods of the policy's own namespace. */
+export const tcp = (...ports: number[]): PeerPort[] => ports.map((port) => ({ protocol: "TCP", port }));
+
+/** A peer: the pods with these labels in the policy's own namespace. */
 export const pods = (matchLabels: Record<string, string>): Peer => ({ podSelector: { matchLabels } });
 
-/** Pods with these labels (default: all) in the namespace of that name: both must hold, hence one peer. */
+/** A peer: the pods with these labels (default: all pods) in the namespace with that name. */
 export const podsIn = (namespace: string, matchLabels: Record<string, string> = {}): Peer => ({
   namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
   podSelector: { matchLabels },
 });
 
-/** Nothing in, nothing out, for every pod of the namespace. */
+/** Denies all traffic to and from every pod of the namespace. */
 export const denyAll: Spec = { podSelector: {}, policyTypes: ["Ingress", "Egress"] };
 
-/** Names are resolved by the cluster's DNS and nothing else; TCP too, as large answers need it. */
-export const allowDns: Spec = {
-  podSelector: {},
-  policyTypes: ["Egress"],
-  egress: [
-    {
-      to: [podsIn("kube-system", { "k8s-app": "kube-dns" })],
-      ports: [
-        { protocol: "UDP", port: 53 },
-        { protocol: "TCP", port: 53 },
-      ],
-    },
-  ],
-};
+/** The protocols of DNS at a port. TCP is needed too, for large answers. */
+export const dnsPorts = (port: number): PeerPort[] => (["UDP", "TCP"] as const).map((protocol) => ({ protocol, port }));
 
-/** Lets `from` (default: anyone) reach the pods on the ports. */
+/**
+ * Lets pods query the given DNS servers, and no others.
+ * @param target the labels of the pods; default: all pods of the namespace
+ */
+export const allowDns = (servers: DnsConfig, target: Record<string, string> = {}): Spec => ({
+  podSelector: Object.keys(target).length > 0 ? { matchLabels: target } : {},
+  policyTypes: ["Egress"],
+  egress: servers.map(({ namespace, labels, cidr, port }) => ({
+    to: [...(namespace === null ? [] : [podsIn(namespace, labels)]), ...(cidr === null ? [] : [{ ipBlock: { cidr } }])],
+    ports: dnsPorts(port),
+  })),
+});
+
+/** A policy that lets `from` (default: anyone) reach the pods on the ports. */
 export const allowIngress = (target: Record<string, string>, ports: Port[], from: Peer[] = []): Spec => ({
   podSelector: { matchLabels: target },
   policyTypes: ["Ingress"],
   ingress: [from.length > 0 ? { from, ports } : { ports }],
 });
 
-/** Whom pods may reach, on which ports. */
+/** Peers and ports to which pods may connect. */
 export interface Opening {
   to: Peer[];
   ports: Port[];
 }
 
-/** Lets the pods reach each of the openings. */
+/** A NetworkPolicy that allows the pods connections to all given peers and ports. */
 export const allowEgress = (target: Record<string, string>, openings: pulumi.Input<Opening[]>): Spec => ({
   podSelector: { matchLabels: target },
   policyTypes: ["Egress"],

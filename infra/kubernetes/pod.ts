@@ -1,37 +1,43 @@
-/** The skeleton of every pod of the platform: confined as Pod Security's `restricted` asks, and with bounds on all it uses. */
+/**
+ * The template of every pod of the platform. The pod meets Pod Security's level `restricted` and has limits for CPU, memory and
+ * disk.
+ */
 import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
+import type { Placement } from "../config/placement.ts";
 import type { ResourcesConfig } from "../config/resources.ts";
 import { type Component, labels, selector } from "./labels.ts";
+import { placed } from "./placement.ts";
 import { staysOnNode } from "./protect.ts";
 import { scaledRequests } from "./request-scale.ts";
 import { containerSecurity, podSecurity } from "./security.ts";
-import { spread } from "./spread.ts";
 
 type KubernetesContainer = types.input.core.v1.Container;
 type Probe = types.input.core.v1.Probe;
 
-/** What all pods of the platform have in common, whichever component makes them. */
+/** Settings that all pods of the platform share. */
 export interface PodDefaults {
   priorityClassName: string;
-  /** Secrets of the namespace with which images are pulled. */
+  /** The pull secrets, which are in the pod's namespace. */
   imagePullSecrets: string[];
-  /** Multiplies what each container requests, for example 0.1. */
+  /** A factor for the requests of each container, for example 0.1. */
   requestScale: number;
+  /** The nodes on which the pods may run. */
+  placement: Placement;
 }
 
-/** A volume, and where every container of the pod finds it. */
+/** A volume, and the path at which every container of the pod mounts it. */
 export interface Mount {
   name: string;
-  /** Where it is mounted. */
+  /** The mount path. */
   path: string;
-  /** The one file of the volume that is mounted. Default: the whole volume. */
+  /** The only file of the volume to mount. Default: the whole volume. */
   subPath?: string;
   readOnly?: boolean;
   volume: Omit<types.input.core.v1.Volume, "name">;
 }
 
-/** When the container has started, when it can be asked, and when it must be restarted. */
+/** The probes that tell whether the container has started, is ready for requests, and is alive. */
 export interface Probes {
   startup: Probe;
   ready: Probe;
@@ -39,67 +45,73 @@ export interface Probes {
 }
 
 export interface ConfinedContainer
-  extends Pick<KubernetesContainer, "name" | "image" | "command" | "args" | "env" | "envFrom" | "ports" | "lifecycle"> {
-  /** CPU and memory. */
+  extends Pick<
+    KubernetesContainer,
+    "name" | "image" | "command" | "args" | "workingDir" | "env" | "envFrom" | "ports" | "lifecycle"
+  > {
+  /** The container's requests and limits for CPU and memory. */
   resources: ResourcesConfig;
   /**
-   * What it writes outside of its volumes: /tmp and logs. The kubelet ends a pod that writes more than the limit, before
-   * it fills the node's disk.
+   * Disk space for files outside of the volumes: /tmp and logs. The kubelet ends a pod that writes more than the limit, so that
+   * the pod can't fill the node's disk.
    */
   scratch?: { request?: string; limit?: string } | undefined;
-  /** Default: none, for what ends by itself or answers nobody. */
+  /** Default: no probes, for a container that ends by itself or serves no requests. */
   probes?: Probes | undefined;
 }
 
 export interface ConfinedPodArgs {
   component: Component;
-  /** Of the platform. */
+  /** Settings that all pods of the platform share. */
   defaults: PodDefaults;
-  /** The user and group that its processes have, and that own its volumes. */
+  /** The user and group of the pod's processes and the owner of its volumes. */
   uid: number;
   containers: ConfinedContainer[];
-  /** Containers that run before those. */
+  /** Init containers, which run before `containers`. */
   initContainers?: ConfinedContainer[];
   mounts?: Mount[];
-  /** The ServiceAccount whose token it gets. Default: it gets none. */
+  /** The ServiceAccount of the pod, which also gets the account's token. Default: no account and no token. */
   account?: pulumi.Input<string> | undefined;
   /**
-   * Whether it gets the account's token. Default true. A Deployment that has an account can't give it up: Kubernetes keeps the
-   * name in a second field, from which it comes back.
+   * Whether the pod gets the account's token. Default true. Removing `account` from an existing Deployment has no effect,
+   * because
+   * Kubernetes keeps the account's name in a second field. So set this to false instead.
    */
   withToken?: boolean;
   /**
-   * `spread`: away from other pods of the component. `stays`: the only one of its kind, for which the node is kept.
-   * Default: wherever there is room.
+   * `spread`: on another node than other pods of the component, if possible. `stays`: the component's only pod, for which
+   * autoscalers keep the node. Default: neither.
    */
-  placement?: "spread" | "stays" | undefined;
-  /** Where Prometheus reads its metrics; a container must declare the port. */
+  distribution?: "spread" | "stays" | undefined;
+  /** The port with the pod's metrics. A container must declare the port. */
   metricsPort?: number | undefined;
-  /** Seconds from SIGTERM to SIGKILL. */
+  /** The pod's RuntimeClass. Default: the default runtime of the cluster. */
+  runtimeClassName?: string | null;
+  /** The seconds between SIGTERM and SIGKILL when the pod is stopped. */
   gracePeriodSeconds?: number | undefined;
   restartPolicy?: "Never" | undefined;
 }
 
-/** A pod's template. */
+/** The template of a pod. */
 export interface PodTemplate {
   metadata: types.input.meta.v1.ObjectMeta;
   spec: types.input.core.v1.PodSpec;
 }
 
-/** Room for temporary files, at /tmp. @param size for example 64Mi */
+/** A volume at /tmp for temporary files. @param size for example 64Mi */
 export const tmp = (size: string): Mount => ({
   name: "tmp",
   path: "/tmp",
   volume: { emptyDir: { sizeLimit: size } },
 });
 
-/** The template of a pod that can write to its volumes only, and has no right but those of its account. */
+/** Makes the template of a pod that can write only to its volumes and has only the rights of its account. */
 export function confinedPod(args: ConfinedPodArgs): PodTemplate {
-  const { component, defaults, mounts = [], initContainers = [], account, withToken = true, placement } = args;
+  const { component, defaults, mounts = [], initContainers = [], account, withToken = true, distribution } = args;
   const container = (one: ConfinedContainer) => confined(one, mounts, defaults.requestScale);
   const annotations = {
     ...(args.metricsPort !== undefined && scraped(args.metricsPort)),
-    ...(placement === "stays" && staysOnNode),
+    ...(distribution === "stays" && staysOnNode),
   };
   return {
     metadata: { labels: labels(component), ...(Object.keys(annotations).length > 0 && { annotations }) },
@@ -107,12 +119,13 @@ export function confinedPod(args: ConfinedPodArgs): PodTemplate {
       ...(account !== undefined && { serviceAccountName: account }),
       automountServiceAccountToken: account !== undefined && withToken,
       enableServiceLinks: false,
+      ...(args.runtimeClassName != null && { runtimeClassName: args.runtimeClassName }),
       priorityClassName: defaults.priorityClassName,
       ...(defaults.imagePullSecrets.length > 0 && {
         imagePullSecrets: defaults.imagePullSecrets.map((name) => ({ name })),
       }),
       securityContext: podSecurity(args.uid),
-      ...(placement === "spread" && spread(selector(component))),
+      ...placed(defaults.placement, distribution === "spread" ? selector(component) : undefined),
       ...(args.restartPolicy && { restartPolicy: args.restartPolicy }),
       ...(args.gracePeriodSeconds !== undefined && { terminationGracePeriodSeconds: args.gracePeriodSeconds }),
       ...(initContainers.length > 0 && { initContainers: initContainers.map(container) }),
@@ -142,7 +155,7 @@ function confined(
   };
 }
 
-/** The annotations by which Prometheus finds a pod's metrics. */
+/** The annotations that tell Prometheus where to read a pod's metrics. */
 const scraped = (port: number) => ({
   "prometheus.io/scrape": "true",
   "prometheus.io/port": String(port),

@@ -1,14 +1,18 @@
 import type * as pulumi from "@pulumi/pulumi";
 
 /**
- * For what holds data. Protected, Pulumi refuses to delete or replace it; and should someone lift that in the state only,
- * it still stays in the cluster.
+ * Resource options for an object that holds data. Pulumi refuses to delete or replace a protected resource. If someone removes
+ * the protection only in Pulumi's state, Pulumi still leaves the object in the cluster.
  */
 export const dataOptions = (protect: boolean): pulumi.CustomResourceOptions =>
   protect ? { protect, retainOnDelete: true } : {};
 
 /**
- * On a pod that is the only one of its kind: nodes are not emptied of it just to save one. There is no PodDisruptionBudget
- * for such a pod, which could only do nothing or block every node's maintenance.
+ * Annotations for the only pod of a component. They stop node autoscalers (Cluster Autoscaler, Karpenter) from removing the pod's
+ * node to save cost. Such a pod has no PodDisruptionBudget, because a budget for one pod either has no effect or blocks every
+ * drain of its node. The pods of sessions have the same annotations (runtime/src/cluster/podSpec.ts).
  */
-export const staysOnNode = { "cluster-autoscaler.kubernetes.io/safe-to-evict": "false" };
+export const staysOnNode = {
+  "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+  "karpenter.sh/do-not-disrupt": "true",
+};

@@ -13,7 +13,7 @@ test.each<[string, string, number, string]>([
   expect(scaledQuantity(resource, quantity, scale)).toBe(result);
 });
 
-test("everything that a container requests is scaled", () => {
+test("the scale multiplies all requests of a container", () => {
   expect(scaledRequests({ cpu: "100m", memory: "128Mi", "ephemeral-storage": "64Mi" }, 0.1)).toEqual({
     cpu: "10m",
     memory: "13Mi",
@@ -21,7 +21,7 @@ test("everything that a container requests is scaled", () => {
   });
 });
 
-test("an autoscaler acts at the same load as before, Kubernetes' own and KEDA", () => {
+test("the scale does not change the load at which a HorizontalPodAutoscaler and KEDA act", () => {
   expect(utilization("cpu", scaledUtilization(70, 0.1))).toEqual({
     metric: { type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 700 } } },
     trigger: { type: "cpu", metricType: "Utilization", metadata: { value: "700" } },

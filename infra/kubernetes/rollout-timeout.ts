@@ -1,9 +1,9 @@
 import type * as pulumi from "@pulumi/pulumi";
 
 /**
- * How long an `up` waits for the pods of a workload before it fails and says which pod isn't ready and why: the options of
- * a Deployment, StatefulSet, DaemonSet or Job. A Job needs `activeDeadlineSeconds` besides, because Pulumi starts to count
- * again whenever another of the Job's pods has failed.
+ * Resource options for a Deployment, StatefulSet, DaemonSet or Job. They limit how long an `up` waits for the pods before the
+ * `up` fails and says which pod isn't ready and why. A Job also needs `activeDeadlineSeconds`, because Pulumi restarts the
+ * timeout each time a pod of the Job fails.
  */
 export const rolloutTimeout = (seconds: number): pulumi.CustomResourceOptions => ({
   customTimeouts: { create: `${seconds}s`, update: `${seconds}s` },

@@ -1,9 +1,11 @@
-/** What Pod Security calls `restricted`, and the labels that hold namespaces to it. */
+/**
+ * The security context that Pod Security's level `restricted` requires, and the namespace labels that enforce this level.
+ */
 
-/** Pinned, so that a cluster upgrade never changes the rules by itself. */
+/** The version of the Pod Security rules. The version is fixed, so that a cluster upgrade does not change the rules. */
 export const podSecurityVersion = "v1.34";
 
-/** Labels of a namespace in which only restricted pods may run. */
+/** Labels of a namespace that allows only pods of the level `restricted`. */
 export const restrictedNamespace = Object.fromEntries(
   ["enforce", "audit", "warn"].flatMap((mode) => [
     [`pod-security.kubernetes.io/${mode}`, "restricted"],
@@ -11,13 +13,13 @@ export const restrictedNamespace = Object.fromEntries(
   ]),
 );
 
-/** @param uid user, group and owner of the volumes */
+/** @param uid the user and group of the processes, and the group that owns the volumes */
 export const podSecurity = (uid: number) => ({
   runAsNonRoot: true,
   runAsUser: uid,
   runAsGroup: uid,
   fsGroup: uid,
-  // Volumes that have the right owner already are not walked through at each start.
+  // If the root folder of a volume has the right owner, the kubelet does not check every file at each start.
   fsGroupChangePolicy: "OnRootMismatch",
   seccompProfile: { type: "RuntimeDefault" },
 });

@@ -1,12 +1,9 @@
-import type { types } from "@pulumi/kubernetes";
-
-type Spec = types.input.core.v1.PodSpec;
-
 /**
- * Pods of one kind go to different zones and nodes where they can. "Where they can", as a pod that shares a node serves
- * better than one that waits. Each ReplicaSet is counted by itself, so that a rollout ends as evenly as it began.
+ * Spreads the pods of a component over zones and nodes, if possible. A pod that shares a node is better than a pod that waits,
+ * so the spread is not required. Kubernetes counts the pods of each ReplicaSet separately, so that a rollout ends with an even
+ * spread.
  */
-export const spread = (matchLabels: Record<string, string>): Pick<Spec, "topologySpreadConstraints" | "affinity"> => ({
+export const spread = (matchLabels: Record<string, string>) => ({
   topologySpreadConstraints: ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].map((topologyKey) => ({
     maxSkew: 1,
     topologyKey,

@@ -1,6 +1,8 @@
 import type { VolumeConfig } from "../config/scalars.ts";
 
-/** A claim that one node mounts; without a class the cluster's default one. */
+/**
+ * The spec of a volume claim that one node at a time can mount. Without a class, the cluster's default StorageClass applies.
+ */
 export const volumeClaimSpec = ({ size, storageClass }: VolumeConfig) => ({
   accessModes: ["ReadWriteOnce"],
   resources: { requests: { storage: size } },

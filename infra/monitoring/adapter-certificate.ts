@@ -6,19 +6,20 @@ import { labels } from "../kubernetes/labels.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 
 /**
- * The adapter's certificate, made of a seed that the stack keeps. `up` makes a new one, of a new seed, when less than a third
- * of the validity is left: all who trust or use it are changed in the same run.
+ * The adapter's certificate, which is made from a random seed in the stack's state. When less than a third of the validity is
+ * left, `up` makes a new certificate from a new seed. The same `up` updates every component that uses or trusts the
+ * certificate.
  */
 export class AdapterCertificate extends pulumi.ComponentResource {
-  /** PEM. */
+  /** The certificate as PEM. */
   readonly certificate: pulumi.Output<string>;
   readonly validity: Validity;
-  /** The name that the certificate is for. */
+  /** The DNS name in the certificate. */
   readonly serverName: pulumi.Output<string>;
-  /** The Secret with tls.crt and tls.key. */
+  /** The name of the Secret with tls.crt and tls.key. */
   readonly secret: pulumi.Output<string>;
 
-  /** @param service of the adapter */
+  /** @param service the name of the adapter's Service */
   constructor(
     name: string,
     { platform, service }: { platform: PlatformContext; service: string },
@@ -34,11 +35,11 @@ export class AdapterCertificate extends pulumi.ComponentResource {
     const made = pulumi
       .all([seed.base64, this.serverName])
       .apply(([base64, serverName]) => selfSigned(Buffer.from(base64, "base64"), [serverName], validity));
-    // Not a secret, unlike the seed that it is made of.
+    // The seed is secret, but the certificate is public.
     this.certificate = pulumi.unsecret(made.certificate);
     const files = made.apply(({ certificate, privateKey }) => ({ "tls.crt": certificate, "tls.key": privateKey }));
     this.secret = platform.generations.secret(
-      `${service}-tls`,
+      `${name}-tls`,
       {
         namespace,
         name: `${service}-tls`,

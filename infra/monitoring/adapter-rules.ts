@@ -1,12 +1,13 @@
-/** Which of Prometheus's figures Kubernetes sees as metrics: the adapter's config.yaml as data. */
+/** The content of the adapter's config.yaml: which queries to Prometheus the adapter serves as Kubernetes metrics. */
 import type { ServedApi } from "../config/adapter-apis.ts";
 
 const byPod = { overrides: { namespace: { resource: "namespace" }, pod: { resource: "pod" } } };
 const byPodAndNode = { overrides: { ...byPod.overrides, node: { resource: "node" } } };
 
 /**
- * Jobs that wait, of the whole queue: every process reports the same figure, so the highest is taken, never the sum or the
- * mean. Its last value of a minute, so that the restart of a process is no gap. Asked for from any namespace.
+ * The number of waiting jobs in the queue. Every process reports the same number, so the query uses the maximum, not the sum or
+ * the mean. The query uses the last value within a minute, so that a restart of a process causes no gap. The metric does not
+ * belong to a namespace.
  */
 const waitingJobs = {
   seriesQuery: '{__name__="bullmq_waiting_jobs",job="platform"}',
@@ -15,7 +16,7 @@ const waitingJobs = {
   metricsQuery: 'max by (queue) (last_over_time(<<.Series>>{job="platform",<<.LabelMatchers>>}[1m]))',
 };
 
-/** Requests that users made, of each pod; none is 0 and not missing. */
+/** Requests of users per second, for each pod. A pod without requests has the value 0. */
 const requests = {
   seriesQuery: '{__name__="http_requests_total",job="platform",namespace!="",pod!=""}',
   resources: byPod,
@@ -26,7 +27,7 @@ const requests = {
   ].join(" "),
 };
 
-/** What each pod has open: WebSockets, streams, transfers. */
+/** The number of open WebSockets, streams and transfers of each pod. */
 const openConnections = {
   seriesQuery: '{__name__="berth_open_connections",job="platform",namespace!="",pod!=""}',
   resources: byPod,
@@ -34,7 +35,7 @@ const openConnections = {
   metricsQuery: 'sum by (<<.GroupBy>>) (<<.Series>>{job="platform",<<.LabelMatchers>>})',
 };
 
-/** CPU and memory, for clusters without metrics-server. */
+/** The CPU and memory of pods and nodes, for clusters without metrics-server. */
 const resources = {
   cpu: {
     containerQuery:
@@ -59,6 +60,6 @@ const byGroup: Record<string, object> = {
   "metrics.k8s.io": { resourceRules: resources },
 };
 
-/** @param apis what the adapter serves: of the others it has no rules, and then it has no such API */
+/** @param apis the APIs that the adapter serves; for other APIs the adapter gets no rules, so it does not serve them */
 export const adapterRules = (apis: ServedApi[]): object =>
   Object.assign({}, ...apis.map(({ group }) => byGroup[group]));

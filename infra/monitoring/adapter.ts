@@ -15,24 +15,29 @@ export interface AdapterArgs {
   platform: PlatformContext;
   /** prometheus-adapter 0.12 by digest. */
   image: pulumi.Input<string>;
-  /** Where Prometheus answers, for example http://prometheus:9090. */
+  /** The address of Prometheus, for example http://prometheus:9090. */
   prometheusUrl: pulumi.Input<string>;
-  /** The part `adapter` of the config, which has the defaults. */
+  /** The part `adapter` of the config, including defaults. */
   config: AdapterConfig;
-  /** What it serves. */
+  /** The APIs that the adapter serves. */
   apis: ServedApi[];
-  /** PEM, and the Secret that has it with its key. */
+  /** The adapter's certificate as PEM, and the name of the Secret with the certificate and its key. */
   certificate: Record<"certificate" | "secret", pulumi.Input<string>>;
 }
 
-/** The user of the official image. */
+/** The uid of the user in the official image. */
 const uid = 65534;
 
 /**
- * prometheus-adapter: External metric `bullmq_waiting_jobs` and Pods metric `http_requests_per_second` for Berth's own
- * autoscalers and, by config, CPU and memory. Kubernetes calls it as a part of its own API, and trusts its one certificate.
+ * prometheus-adapter, which serves metrics to Kubernetes' autoscalers: the External metric `bullmq_waiting_jobs`, the Pods
+ * metric `http_requests_per_second` and, if the config says so, CPU and memory. The Kubernetes API server forwards requests to
+ * the adapter and trusts only the adapter's certificate.
  */
 export class Adapter extends pulumi.ComponentResource {
+  /** Names of the Deployment and of its Service. */
+  readonly deployment: pulumi.Output<string>;
+  readonly service: pulumi.Output<string>;
+
   constructor(name: string, args: AdapterArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Adapter", name, {}, opts);
     const parent = { parent: this };
@@ -67,7 +72,8 @@ export class Adapter extends pulumi.ComponentResource {
         metadata: meta(name),
         spec: {
           replicas: config.replicas,
-          // Never none: while Kubernetes can't reach one of its APIs, namespaces aren't deleted.
+          // At least one pod runs during a rollout, because Kubernetes can't delete namespaces while one of its APIs does not
+          // answer.
           strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
           progressDeadlineSeconds: 300,
           selector: { matchLabels: selector("prometheus-adapter") },
@@ -76,7 +82,7 @@ export class Adapter extends pulumi.ComponentResource {
             defaults: platform.pods,
             uid,
             account: account.metadata.name,
-            placement: "spread",
+            distribution: "spread",
             containers: [
               {
                 name: "adapter",
@@ -84,10 +90,11 @@ export class Adapter extends pulumi.ComponentResource {
                 args: [
                   "--config=/etc/adapter/config.yaml",
                   pulumi.interpolate`--prometheus-url=${args.prometheusUrl}`,
-                  // A new metric appears after at most this and one scrape; one that paused for less than the age stays.
+                  // A new metric appears after this interval and one scrape at most. A metric stays for the age below after its
+                  // last sample.
                   "--metrics-relist-interval=10s",
                   "--metrics-max-age=2m",
-                  // Its own figures are nobody's secret.
+                  // Anyone may read the adapter's health and its own metrics, because they contain no secrets.
                   "--authorization-always-allow-paths=/livez,/readyz,/metrics",
                   "--secure-port=6443",
                   "--tls-cert-file=/etc/adapter/tls/tls.crt",
@@ -131,7 +138,7 @@ export class Adapter extends pulumi.ComponentResource {
     );
     for (const { group, version } of apis)
       new k8s.apiregistration.v1.APIService(
-        `${version}.${group}`,
+        `${name}-${version}.${group}`,
         {
           metadata: { name: `${version}.${group}`, labels: labels("prometheus-adapter") },
           spec: {
@@ -143,9 +150,12 @@ export class Adapter extends pulumi.ComponentResource {
             caBundle: pulumi.output(certificate.certificate).apply((pem) => Buffer.from(pem).toString("base64")),
           },
         },
-        // Last to come and first to go: an API that is announced but doesn't answer keeps namespaces from being deleted.
+        // The APIService is made after the adapter runs and deleted before it stops, because Kubernetes can't delete namespaces
+        // while a registered API does not answer.
         { parent: this, dependsOn: [deployment, ...access] },
       );
-    this.registerOutputs();
+    this.deployment = deployment.metadata.name;
+    this.service = service.metadata.name;
+    this.registerOutputs({ deployment: this.deployment, service: this.service });
   }
 }

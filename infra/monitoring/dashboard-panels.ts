@@ -1,17 +1,17 @@
-/** What the dashboard shows: rows of panels, each with its queries. */
+/** The dashboard's panels and their queries, by row. */
 
 export interface Panel {
   title: string;
-  /** What to read from it, where the title doesn't say. */
+  /** An explanation of the panel, if the title is not enough. */
   description?: string;
-  /** Grafana's name of the unit, for example s or reqps. Default: a plain number. */
+  /** The unit as Grafana names it, for example s or reqps. Default: a plain number. */
   unit?: string;
-  /** PromQL by legend; `{{label}}` is the label's value. */
+  /** The PromQL query for each legend. In a legend, `{{label}}` stands for the label's value. */
   queries: Record<string, string>;
 }
 
 const platform = (metric: string, more = "") => `${metric}{job="platform"${more}}`;
-/** Figures that every process reports alike. */
+/** A query for a metric that every process reports with the same value. */
 const same = (metric: string, ...by: string[]) =>
   `max${by.length > 0 ? ` by (${by.join(", ")})` : ""} (${platform(metric)})`;
 const rate = (metric: string, more = "") => `rate(${platform(metric, more)}[$__rate_interval])`;
@@ -40,8 +40,9 @@ export const rows: Record<string, Panel[]> = {
       },
     },
     {
-      title: "What should be 0",
-      description: "Sessions past their deadline, and what lies about without its other half.",
+      title: "Stuck sessions and orphans",
+      description:
+        "Sessions that are in a state for too long, pods and volumes without a session, and sessions whose objects are gone.",
       queries: {
         "stuck {{state}}": same("berth_sessions_stuck", "state"),
         "orphan {{kind}}": same("berth_orphans", "kind"),
@@ -68,12 +69,12 @@ export const rows: Record<string, Panel[]> = {
     },
     { title: "The oldest waiting job", unit: "s", queries: { age: same("berth_oldest_waiting_job_age_seconds") } },
     {
-      title: "Looks at sessions",
+      title: "Reconciles of sessions",
       unit: "ops",
       queries: { "{{outcome}}": `sum by (outcome) (${rate("berth_reconciles_total")})` },
     },
     {
-      title: "Duration of a look",
+      title: "Duration of a reconcile",
       unit: "s",
       queries: {
         p50: quantile(0.5, "berth_reconcile_duration_seconds"),
@@ -87,30 +88,31 @@ export const rows: Record<string, Panel[]> = {
       queries: { "{{verb}} {{code}}": `sum by (verb, code) (${rate("berth_kubernetes_requests_total")})` },
     },
     {
-      title: "Watches made anew",
+      title: "Restarts of watches",
       queries: { "{{pod}}": `increase(${platform("berth_watch_restarts_total")}[$__rate_interval])` },
     },
   ],
   Autoscalers: [
     {
       title: "Pods that answer",
-      description: "What the autoscalers have made of the figures beside.",
+      description: "The number of pods that the autoscalers have set, based on the metrics in this row.",
       queries: { "{{component}}": 'sum by (component) (up{job="platform",component=~"api|gateway|worker"})' },
     },
     {
       title: "Requests per pod of API and gateway",
-      description: "The API's target: 100 a second.",
+      description: "The API's autoscaler has a target of 100 requests per second for each pod by default.",
       unit: "reqps",
       queries: { "{{pod}}": `sum by (pod) (${rate("http_requests_total", users)})` },
     },
     {
       title: "Open connections per pod",
-      description: "WebSockets, streams and transfers. The gateway's target: 500.",
+      description:
+        "WebSockets, streams and transfers. The gateway's autoscaler has a target of 500 connections for each pod by default.",
       queries: { "{{pod}}": platform("berth_open_connections") },
     },
     {
       title: "CPU",
-      description: "Of the processes themselves.",
+      description: "The CPU that the processes report.",
       queries: { "{{pod}}": `sum by (pod) (${rate("process_cpu_seconds_total")})` },
     },
     { title: "Memory", unit: "bytes", queries: { "{{pod}}": platform("process_resident_memory_bytes") } },
@@ -121,12 +123,12 @@ export const rows: Record<string, Panel[]> = {
       queries: { "{{tenant}} {{state}}": `max by (tenant, state) (berth_tenant_sessions{job="platform",${tenant}})` },
     },
     {
-      title: "Refused for a quota",
+      title: "Refused because of a quota",
       queries: { refusals: `sum(increase(${platform("berth_quota_refusals_total")}[$__rate_interval]))` },
     },
     {
       title: "CPU of sessions",
-      description: "Of each tenant's namespace; needs prometheus.kubelets.",
+      description: "The CPU of all sessions in each tenant's namespace. This panel needs prometheus.kubelets.",
       queries: {
         "{{namespace}}":
           'sum by (namespace) (rate(container_cpu_usage_seconds_total{job="kubelets",namespace=~"tenant-($tenant)"}[$__rate_interval]))',
@@ -134,7 +136,7 @@ export const rows: Record<string, Panel[]> = {
     },
     {
       title: "Memory of sessions",
-      description: "Of each tenant's namespace; needs prometheus.kubelets.",
+      description: "The memory of all sessions in each tenant's namespace. This panel needs prometheus.kubelets.",
       unit: "bytes",
       queries: {
         "{{namespace}}":
@@ -154,8 +156,8 @@ export const rows: Record<string, Panel[]> = {
       queries: { "{{status}}": `sum by (status) (${rate("http_requests_total", users)})` },
     },
     {
-      title: "Failing share",
-      description: "Of a thousand requests one may fail.",
+      title: "Failed requests",
+      description: "The share of requests that fail. The service level objective allows 0.1 %.",
       unit: "percentunit",
       queries: { "5 min": "berth:api_failures:ratio_rate5m", "1 h": "berth:api_failures:ratio_rate1h" },
     },
@@ -181,7 +183,7 @@ export const rows: Record<string, Panel[]> = {
     {
       title: "Redis: memory",
       unit: "bytes",
-      queries: { used: "redis_memory_used_bytes", "at most": "redis_memory_max_bytes" },
+      queries: { used: "redis_memory_used_bytes", limit: "redis_memory_max_bytes" },
     },
     { title: "Redis: evicted keys", queries: { evicted: "increase(redis_evicted_keys_total[$__rate_interval])" } },
     {

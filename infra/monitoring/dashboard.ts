@@ -1,4 +1,4 @@
-/** The dashboard "Berth", as Grafana's JSON. */
+/** Makes Grafana's JSON for the dashboard "Berth". */
 import {
   type Dashboard,
   DashboardBuilder,
@@ -10,7 +10,7 @@ import { DataqueryBuilder } from "@grafana/grafana-foundation-sdk/prometheus";
 import { PanelBuilder } from "@grafana/grafana-foundation-sdk/timeseries";
 import { type Panel, rows } from "./dashboard-panels.ts";
 
-/** Whichever Prometheus the reader chooses: the dashboard may live in a Grafana of theirs. */
+/** The user chooses the Prometheus in the dashboard, because the dashboard may be in the user's own Grafana. */
 const datasource = { type: "prometheus", uid: "$datasource" };
 
 export function dashboard(): Dashboard {
@@ -37,7 +37,7 @@ export function dashboard(): Dashboard {
   return builder.build();
 }
 
-/** Three beside each other. */
+/** Makes a panel with a third of the dashboard's width. */
 function panel({ title, description, unit, queries }: Panel): PanelBuilder {
   const builder = new PanelBuilder().title(title).datasource(datasource).span(8).height(7).min(0);
   if (description) builder.description(description);

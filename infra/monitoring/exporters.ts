@@ -6,27 +6,33 @@ import { confinedPod } from "../kubernetes/pod.ts";
 import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import type { StoreConnection } from "../stores/connection.ts";
 
-/** The user `nobody`. */
+/** The uid of the user `nobody`. */
 const uid = 65534;
 const dir = "/etc/exporter";
 const trusted = `${dir}/trusted`;
 
 export interface ExporterArgs {
   platform: PlatformContext;
-  /** By digest. */
+  /** The exporter's image by digest. */
   image: pulumi.Input<string>;
   component: Component;
-  /** The store that it looks at, bundled or not. */
+  /** The connection to the store, which is bundled or external. */
   connection: StoreConnection;
-  /** Starts it; the connection's variables are set and the password is in /etc/exporter/password. */
+  /**
+   * The shell command that starts the exporter. The variables of the connection are set, and /etc/exporter/password holds the
+   * password.
+   */
   command: string;
   port: number;
-  /** Certificates in PEM that are trusted too. Default none. */
+  /** Certificates in PEM that the exporter trusts in addition to public ones. Default: none. */
   trustedCertificates: string;
 }
 
-/** Measures a store from outside: one pod that asks it what it knows of itself. */
+/** An exporter: one pod that queries a store and serves the results as metrics. */
 export class Exporter extends pulumi.ComponentResource {
+  /** Name of the Deployment. */
+  readonly deployment: pulumi.Output<string>;
+
   constructor(name: string, args: ExporterArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Exporter", name, {}, opts);
     const parent = { parent: this };
@@ -46,7 +52,7 @@ export class Exporter extends pulumi.ComponentResource {
         parent,
       );
     const answers = { httpGet: { path: "/", port: "metrics" }, timeoutSeconds: 3 };
-    new k8s.apps.v1.Deployment(
+    this.deployment = new k8s.apps.v1.Deployment(
       name,
       {
         metadata: { name, namespace, labels: labels(component) },
@@ -73,7 +79,7 @@ export class Exporter extends pulumi.ComponentResource {
                 ports: [{ name: "metrics", containerPort: args.port }],
                 resources: { requests: { cpu: "10m", memory: "32Mi" }, limits: { cpu: "200m", memory: "128Mi" } },
                 scratch: { request: "16Mi", limit: "64Mi" },
-                // They look at the exporter alone: that the store is down is what it has to tell.
+                // The probes check only the exporter, because the exporter must keep running to report that the store is down.
                 probes: {
                   startup: { ...answers, periodSeconds: 1, failureThreshold: 60 },
                   ready: { ...answers, periodSeconds: 10 },
@@ -97,12 +103,15 @@ export class Exporter extends pulumi.ComponentResource {
         },
       },
       { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
-    );
-    this.registerOutputs();
+    ).metadata.name;
+    this.registerOutputs({ deployment: this.deployment });
   }
 }
 
-/** `pg_up`, connections, sizes. A file of its own for the password, so that it is neither argument nor variable. */
+/**
+ * Exports `pg_up`, connections and sizes. The exporter reads the password from a file, so that no argument or variable contains
+ * it.
+ */
 export const postgresExporter = {
   component: "postgres-exporter",
   port: 9187,
@@ -112,7 +121,10 @@ export DATA_SOURCE_USER="$POSTGRES_USER" DATA_SOURCE_PASS_FILE=${dir}/password
 exec postgres_exporter --disable-settings-metrics`,
 } as const;
 
-/** `redis_up`, memory, evicted keys. It takes the password as a variable only, which nobody else sees. */
+/**
+ * Exports `redis_up`, memory and evicted keys. This exporter accepts the password only as a variable, which no other process
+ * sees.
+ */
 export const redisExporter = {
   component: "redis-exporter",
   port: 9121,

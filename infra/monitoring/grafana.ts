@@ -9,17 +9,17 @@ import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 
 export interface GrafanaArgs {
   platform: PlatformContext;
-  /** By digest. */
+  /** Grafana's image by digest. */
   image: pulumi.Input<string>;
   prometheusUrl: pulumi.Input<string>;
-  /** The ConfigMap of the dashboard. */
+  /** The name of the ConfigMap with the dashboard. */
   dashboard: pulumi.Input<string>;
 }
 
-/** The user of the official image has 472; any will do, as nothing of the image is written to. */
+/** The uid of the pod. The official image uses 472, but any uid works, because the pod does not write to the image's files. */
 const uid = 65534;
 
-/** Where Prometheus is, and where the dashboards lie. */
+/** Grafana's provisioning files: the address of Prometheus and the folder of the dashboards. */
 const provisioning = (url: string) => ({
   "datasources.yaml": stringify({
     apiVersion: 1,
@@ -32,16 +32,21 @@ const provisioning = (url: string) => ({
 });
 
 /**
- * A Grafana for clusters without one: the dashboard, and nothing that must be kept. Reached by `kubectl port-forward`, as
- * user admin with the password in the Secret.
+ * A Grafana for clusters that have none. It shows Berth's dashboard and stores no data. Users reach it by
+ * `kubectl port-forward` and log in as admin with the password in the Secret.
  */
 export class Grafana extends pulumi.ComponentResource {
+  /** Name of the Deployment. */
+  readonly deployment: pulumi.Output<string>;
+  /** The Secret with the password. */
+  readonly secret: pulumi.Output<string>;
+
   constructor(name: string, args: GrafanaArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Grafana", name, {}, opts);
     const parent = { parent: this };
     const { platform } = args;
     const { namespace } = platform;
-    const password = generatedSecret(
+    this.secret = generatedSecret(
       `${name}-password`,
       { platform, component: "grafana", name: `${name}-password`, key: "password" },
       parent,
@@ -64,7 +69,7 @@ export class Grafana extends pulumi.ComponentResource {
       GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES: "false",
     };
     const answers = { httpGet: { path: "/api/health", port: "http" }, timeoutSeconds: 3 };
-    new k8s.apps.v1.Deployment(
+    this.deployment = new k8s.apps.v1.Deployment(
       name,
       {
         metadata: { name, namespace, labels: labels("grafana") },
@@ -99,7 +104,7 @@ export class Grafana extends pulumi.ComponentResource {
                 name: "password",
                 path: "/etc/grafana-password",
                 readOnly: true,
-                volume: { secret: { secretName: password, defaultMode: 0o440 } },
+                volume: { secret: { secretName: this.secret, defaultMode: 0o440 } },
               },
               {
                 name: "dashboards",
@@ -126,7 +131,7 @@ export class Grafana extends pulumi.ComponentResource {
         },
       },
       { parent: this, ...rolloutTimeout(platform.rolloutSeconds) },
-    );
-    this.registerOutputs();
+    ).metadata.name;
+    this.registerOutputs({ deployment: this.deployment, secret: this.secret });
   }
 }

@@ -1,7 +1,7 @@
-/** The deployed stack `dev` is measured, judged, and its autoscalers are told. */
+/** Tests on the deployed stack `dev` that Prometheus measures all pods, evaluates the alerts and serves the autoscalers. */
 import { until } from "@berth/testing/until.ts";
 import { expect, test, vi } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { machine } from "../../machine/machine.ts";
 import { configSchema } from "../config/config.ts";
 import { look } from "../kubernetes/cluster.ts";
@@ -19,29 +19,29 @@ const prometheus = async (path: string, query: Record<string, string> = {}) => {
   expect(status).toBe("success");
   return data;
 };
-/** Checks until nothing fails: a stack that was just deployed is measured within a minute or two. */
+/** Repeats the check until it succeeds, because Prometheus measures a new stack only after a minute or two. */
 const soon = (what: string, check: () => Promise<void>) => until(what, 120, () => check().then(() => true));
 
-test("the worker's autoscaler is told how many jobs wait, once and in any namespace", async () => {
+test("the adapter serves the number of waiting jobs as one value in any namespace", async () => {
   const path = "bullmq_waiting_jobs?labelSelector=queue%3Dagent-sessions";
   for (const namespace of ["berth", "default"])
-    await soon(`the autoscaler in ${namespace} is told the queue's length`, async () => {
+    await soon(`the adapter serves the queue's length in the namespace ${namespace}`, async () => {
       const { items } = await raw(`/apis/external.metrics.k8s.io/v1beta1/namespaces/${namespace}/${path}`);
       expect(items).toEqual([expect.objectContaining({ metricLabels: { queue: "agent-sessions" } })]);
       expect(items[0].value).toMatch(/^\d+$/);
     });
 });
 
-test("the API's autoscaler is told each pod's requests, none as 0", async () => {
+test("the adapter serves the request rate of each API pod, also of pods without requests", async () => {
   const pods = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/berth/pods/*/http_requests_per_second";
-  await soon("the autoscaler is told each pod's requests", async () => {
+  await soon("the adapter serves each pod's request rate", async () => {
     const { items } = await raw(`${pods}?labelSelector=app.kubernetes.io%2Fname%3Dapi`);
     expect(items.length).toBeGreaterThan(0);
     for (const { value } of items) expect(value).toMatch(/^\d+m?$/);
   });
 });
 
-test("autoscalers see all of their metrics", async () => {
+test("the autoscalers get all of their metrics", async () => {
   await soon("all autoscalers see their metrics", async () => {
     const { items } = JSON.parse(await kubectl(["get", "hpa", "-n", "berth", "-o", "json"]));
     expect(items.length).toBeGreaterThan(0);
@@ -53,29 +53,29 @@ test("autoscalers see all of their metrics", async () => {
   });
 });
 
-test.each([waitingJobs, requestsPerSecond])("what KEDA would ask has one number as its answer: %s", async (query) => {
+test.each([waitingJobs, requestsPerSecond])("KEDA's query has one number as its result: %s", async (query) => {
   await soon("Prometheus answers", async () => {
     const { result } = await prometheus("query", { query });
     expect(result).toEqual([{ metric: {}, value: [expect.any(Number), expect.stringMatching(/^[\d.]+$/)] }]);
   });
 });
 
-test("the next `up` takes the stack's APIs for its own; with `autoscaler: keda` it says what is in the way", async () => {
+test("the next `up` finds no conflict with its own adapter, and with `autoscaler: keda` it reports all conflicts", async () => {
   vi.stubEnv("KUBECONFIG", kubeconfig);
-  const found = await look(context, "berth");
+  const found = await look({ context }, "berth");
   const config = (values: object) =>
     configSchema.parse({ context, registry: "127.0.0.1:5000/berth", publicUrl: "http://127.0.0.1:30080", ...values });
   expect(found.apis.filter(({ service }) => service === "berth/prometheus-adapter").length).toBeGreaterThanOrEqual(2);
   expect(conflicts(config({}), found)).toEqual([]);
   expect(conflicts(config({ autoscaler: "keda" }), found)).toEqual([
-    expect.stringContaining("the Service berth/prometheus-adapter does."),
+    expect.stringContaining("the Service berth/prometheus-adapter serves this API."),
     expect.stringContaining("`kubectl delete hpa -n berth api`"),
     expect.stringContaining("`kubectl delete hpa -n berth worker`"),
   ]);
 });
 
-test("kubectl top knows every pod of the platform that runs, and the node", async () => {
-  await soon("kubectl top knows the pods and the node", async () => {
+test("kubectl top shows every running pod of the platform and the node", async () => {
+  await soon("kubectl top shows the pods and the node", async () => {
     const top = await kubectl(["top", "pods", "-n", "berth", "--no-headers"]);
     for (const name of ["api", "worker", "postgres", "redis", "prometheus"])
       expect(top).toMatch(new RegExp(`^${name}-\\S+ +\\d+m +\\d+Mi`, "m"));
@@ -83,12 +83,20 @@ test("kubectl top knows every pod of the platform that runs, and the node", asyn
   });
 });
 
-test("Prometheus reaches everything that it is to measure", async () => {
+test("Prometheus reaches all of its targets", async () => {
   await soon("all targets are up", async () => {
     const { activeTargets } = await prometheus("targets", { state: "active" });
     const targets = activeTargets as { labels: Record<string, string>; health: string; lastError: string }[];
     const names = targets.map(({ labels }) => labels.component ?? labels.job);
-    for (const name of ["api", "worker", "postgres-exporter", "redis-exporter", "kubelets", "prometheus-adapter"])
+    for (const name of [
+      "api",
+      "worker",
+      "postgres-exporter",
+      "redis-exporter",
+      "kubelets",
+      "kubernetes-api",
+      "prometheus-adapter",
+    ])
       expect(names).toContain(name);
     const own = targets.filter(({ labels }) => labels.job !== "sessions");
     expect(own.filter(({ health }) => health !== "up")).toEqual([]);
@@ -97,7 +105,7 @@ test("Prometheus reaches everything that it is to measure", async () => {
   expect(result[0].value[1]).toBe("2");
 });
 
-test("all alert rules are loaded and can be worked out", async () => {
+test("Prometheus has loaded all alert rules and evaluates them without errors", async () => {
   await soon("all rules are healthy", async () => {
     const { groups } = await prometheus("rules");
     const rules = (groups as { rules: { name: string; health: string; lastError?: string }[] }[]).flatMap(
@@ -108,7 +116,7 @@ test("all alert rules are loaded and can be worked out", async () => {
   });
 });
 
-test("every query of the dashboard is one that Prometheus can answer", async () => {
+test("Prometheus can answer every query of the dashboard", async () => {
   for (const { title, queries } of Object.values(rows).flat())
     for (const query of Object.values(queries))
       await expect(

@@ -1,8 +1,8 @@
-/** All that measures: Prometheus, what it asks, and who asks it. */
+/** Makes all monitoring components: Prometheus, the exporters, the adapter, Grafana and the dashboard. */
 import type * as pulumi from "@pulumi/pulumi";
 import { adapterApis } from "../config/adapter-apis.ts";
 import type { Config } from "../config/config.ts";
-import type { BaseImages } from "../images/pinned.ts";
+import type { BaseImages } from "../images/base-images/pinned.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
 import type { StoreConnection } from "../stores/connection.ts";
 import { Adapter } from "./adapter.ts";
@@ -15,9 +15,18 @@ import { Prometheus } from "./prometheus.ts";
 export interface MonitoringArgs
   extends Pick<
     Config,
-    "prometheus" | "adapter" | "autoscaler" | "gateway" | "grafana" | "postgres" | "trustedCertificates"
+    | "tenantPrefix"
+    | "prometheus"
+    | "adapter"
+    | "autoscaler"
+    | "gateway"
+    | "grafana"
+    | "postgres"
+    | "trustedCertificates"
   > {
   platform: PlatformContext;
+  /** The same as `platform`, with the placement of pods that have a volume. */
+  storesContext: PlatformContext;
   base: BaseImages;
   stores: Record<"postgres" | "redis", StoreConnection>;
 }
@@ -45,9 +54,10 @@ export function makeMonitoring(args: MonitoringArgs, opts: pulumi.ComponentResou
   const { url } = new Prometheus(
     "prometheus",
     {
-      platform,
+      platform: args.storesContext,
       image: base.prometheus,
       config: args.prometheus,
+      tenantPrefix: args.tenantPrefix,
       gateway: args.gateway !== "inside",
       autoscaled: args.autoscaler !== "off",
       adapter: certificate,

@@ -1,4 +1,4 @@
-/** What is looked at is what is documented. */
+/** Tests that the documentation covers all metrics and alerts. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { alertRules } from "./alerts/index.ts";
@@ -9,6 +9,7 @@ const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import
 const docs = page("monitoring.md");
 const operating = page("operating.md");
 const options = {
+  namespace: "berth",
   gateway: true,
   autoscaled: true,
   adapter: { notBefore: new Date(0), notAfter: new Date(100 * 3_600_000) },
@@ -19,7 +20,7 @@ const options = {
 const rules = alertRules(options).groups.flatMap((group) => group.rules as { expr: string; annotations?: object }[]);
 const panels = Object.values(rows).flat();
 
-/** The metrics in a query, a histogram by its own name. */
+/** The names of the metrics in a query. A histogram counts as one metric. */
 const metricsIn = (expr: string) =>
   [...expr.matchAll(/\b(?:berth|bullmq|http|pg|redis|process|container|node|session)_[a-z_]+(?=[{[) ]|$)/g)].map(
     ([name]) => name.replace(/_(bucket|count)$/, (suffix) => (name.includes("duration") ? "" : suffix)),
@@ -33,11 +34,11 @@ test("every metric of alerts and dashboard is explained in docs/monitoring.md", 
   expect([...new Set(used)].filter((name) => !docs.includes(`\`${name}`))).toEqual([]);
 });
 
-test("docs/monitoring.md has what KEDA asks", () => {
+test("docs/monitoring.md contains KEDA's queries", () => {
   for (const query of [waitingJobs, requestsPerSecond]) expect(docs).toContain(`\n${query}\n`);
 });
 
-test("every alert says what it means and leads to its heading", () => {
+test("every alert has a description and a link to its section", () => {
   const alerts = rules.filter(({ annotations }) => annotations !== undefined);
   for (const { annotations } of alerts) {
     const { summary, description, runbook_url } = annotations as Record<string, string>;
@@ -48,7 +49,7 @@ test("every alert says what it means and leads to its heading", () => {
   }
 });
 
-test("docs/operating.md has a section with more than a word for each alert, and none for what is no alert", () => {
+test("docs/operating.md has a section with text for each alert, and no section for other names", () => {
   const sections = new Map(
     operating
       .split("\n### ")

@@ -1,17 +1,17 @@
-/** What Prometheus measures: prometheus.yml as data. */
+/** The content of prometheus.yml, which lists what Prometheus measures. */
 import type { PrometheusConfig } from "../config/monitoring.ts";
-import { sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
+import { sessionLabel, sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
 
-/** Where the pod finds its ServiceAccount's token and the cluster's CA. */
+/** The folder with the token of the pod's ServiceAccount and the cluster's CA certificate. */
 const account = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/** The name of a label or annotation as Prometheus has it. */
+/** Prometheus' name for a label or annotation of a pod. */
 const meta = (kind: "label" | "annotation", key: string) =>
   `__meta_kubernetes_pod_${kind}_${key.replaceAll(/[^a-zA-Z0-9_]/g, "_")}`;
 
 const copy = (source: string, target: string) => ({ source_labels: [source], target_label: target });
 
-/** Pods that are annotated and still run, at the port of their annotation. */
+/** Rules that keep running pods with the scrape annotation, and use the port of their annotation. */
 const annotatedPods = [
   { action: "keep", source_labels: [meta("annotation", "prometheus.io/scrape")], regex: "true" },
   { action: "drop", source_labels: ["__meta_kubernetes_pod_phase"], regex: "Succeeded|Failed" },
@@ -24,7 +24,7 @@ const annotatedPods = [
   copy("__meta_kubernetes_namespace", "namespace"),
 ];
 
-/** The platform's own pods. Ten seconds, so that an autoscaler sees a figure within thirty. */
+/** Measures the platform's pods every ten seconds, so that an autoscaler gets a new value within thirty seconds. */
 const platform = (namespace: string) => ({
   job_name: "platform",
   scrape_interval: "10s",
@@ -38,10 +38,12 @@ const platform = (namespace: string) => ({
 });
 
 /**
- * Session pods of all tenants, found by their labels, so that a new tenant changes nothing here. What answers there is not
- * trusted: it may say little, and only names of its own. Their address is their label, as there is no end to their names.
+ * Measures the session pods of all tenants. Prometheus finds them by their labels, so a new tenant changes nothing here. A
+ * session is not trusted, so the size of its answer is limited and only metrics named session_* are kept. The label `pod` is
+ * left out, because the names of session pods never repeat and Prometheus would store more and more label values. With
+ * `history`, the label `session` has the session's id, which stays the same when the session is resumed in another pod.
  */
-const sessions = {
+const sessions = (tenantPrefix: string, history: boolean) => ({
   job_name: "sessions",
   scrape_interval: "30s",
   scrape_timeout: "5s",
@@ -62,17 +64,35 @@ const sessions = {
       ],
     },
   ],
-  relabel_configs: [...annotatedPods, copy(meta("label", tenantLabel), "tenant")],
+  relabel_configs: [
+    ...annotatedPods,
+    // The cluster may have sessions of another stack.
+    { action: "keep", source_labels: ["__meta_kubernetes_namespace"], regex: `${tenantPrefix}.+` },
+    copy(meta("label", tenantLabel), "tenant"),
+    ...(history ? [copy(meta("label", sessionLabel), "session")] : []),
+  ],
   metric_relabel_configs: [
     {
       action: "keep",
       source_labels: ["__name__"],
       regex: "session_[a-z_]+",
     },
+    ...(history
+      ? []
+      : [
+          {
+            action: "drop",
+            source_labels: ["__name__"],
+            regex: "session_(cpu|memory|disk|network)_.+|session_processes",
+          },
+        ]),
   ],
-};
+});
 
-/** CPU and memory of containers and nodes. The light endpoint: cAdvisor's has fifty times as much. */
+/**
+ * Measures CPU and memory of containers and nodes at the kubelets' small endpoint. cAdvisor's endpoint has fifty times as much
+ * data.
+ */
 const kubelets = ({ verifyCertificates }: { verifyCertificates: boolean }) => ({
   job_name: "kubelets",
   scrape_interval: "15s",
@@ -84,10 +104,31 @@ const kubelets = ({ verifyCertificates }: { verifyCertificates: boolean }) => ({
   relabel_configs: [copy("__meta_kubernetes_node_name", "node")],
 });
 
-/** Beside prometheus.yml: the one certificate by which the adapter is known. */
+/**
+ * Measures whether Prometheus reaches the Kubernetes API at each address of the EndpointSlice `kubernetes`. The network policies
+ * contain these addresses as they were at the last `up`, so a new address does not answer, and `up` is 0. The endpoint is small,
+ * and none of its metrics is kept.
+ */
+const kubernetesApi = {
+  job_name: "kubernetes-api",
+  scrape_interval: "30s",
+  scheme: "https",
+  metrics_path: "/metrics/slis",
+  authorization: { credentials_file: `${account}/token` },
+  // The certificate always contains this name, but not always the address.
+  tls_config: { ca_file: `${account}/ca.crt`, server_name: "kubernetes.default.svc" },
+  kubernetes_sd_configs: [{ role: "endpointslice", namespaces: { names: ["default"] } }],
+  relabel_configs: [{ action: "keep", source_labels: ["__meta_kubernetes_endpointslice_name"], regex: "kubernetes" }],
+  metric_relabel_configs: [{ action: "drop", source_labels: ["__name__"], regex: ".+" }],
+};
+
+/**
+ * The name of the file, next to prometheus.yml, with the adapter's certificate. Prometheus trusts only this certificate for the
+ * adapter.
+ */
 export const adapterCertificateFile = "adapter.crt";
 
-/** The adapter's own figures; it asks nobody who wants them. */
+/** Measures the adapter itself. The adapter serves these metrics without authentication. */
 const adapter = (namespace: string, serverName: string) => ({
   job_name: "prometheus-adapter",
   scheme: "https",
@@ -103,12 +144,18 @@ const adapter = (namespace: string, serverName: string) => ({
   ],
 });
 
-/**
- * @param config the stack's
- * @param namespace the platform's
- * @param adapterName the name in the adapter's certificate; null without adapter
- */
-export function prometheusConfig(config: PrometheusConfig, namespace: string, adapterName: string | null): object {
+interface Measured {
+  /** The part `prometheus` of the stack's config. */
+  config: PrometheusConfig;
+  /** The platform's namespace. */
+  namespace: string;
+  /** The beginning of the names of tenants' namespaces. */
+  tenantPrefix: string;
+  /** The DNS name in the adapter's certificate; null without adapter. */
+  adapterName: string | null;
+}
+
+export function prometheusConfig({ config, namespace, tenantPrefix, adapterName }: Measured): object {
   const { alertmanager } = config;
   const target = alertmanager && `${alertmanager.service}.${alertmanager.namespace}.svc:${alertmanager.port}`;
   return {
@@ -117,8 +164,9 @@ export function prometheusConfig(config: PrometheusConfig, namespace: string, ad
     ...(target ? { alerting: { alertmanagers: [{ static_configs: [{ targets: [target] }] }] } } : {}),
     scrape_configs: [
       platform(namespace),
-      sessions,
+      sessions(tenantPrefix, config.sessionHistory),
       ...(adapterName === null ? [] : [adapter(namespace, adapterName)]),
+      kubernetesApi,
       { job_name: "prometheus", static_configs: [{ targets: ["localhost:9090"] }] },
       ...(config.kubelets ? [kubelets(config.kubelets)] : []),
     ],

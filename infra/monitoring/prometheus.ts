@@ -17,24 +17,30 @@ export interface PrometheusArgs {
   platform: PlatformContext;
   /** Prometheus 3 by digest. */
   image: pulumi.Input<string>;
-  /** The part `prometheus` of the config, which has the defaults. */
+  /** The part `prometheus` of the config, including defaults. */
   config: PrometheusConfig;
-  /** Whether an autoscaler decides on the number of pods. */
+  /** The beginning of the names of tenants' namespaces. */
+  tenantPrefix: string;
+  /** Whether an autoscaler sets the number of pods. */
   autoscaled: boolean;
-  /** Whether the gateway has pods of its own. */
+  /** Whether the gateway has separate pods. */
   gateway: boolean;
-  /** Of the stack's adapter, whose figures are asked for too; null where there is none. */
+  /** The certificate of the stack's adapter, which Prometheus measures too; null if the stack has no adapter. */
   adapter: (Record<"certificate" | "serverName", pulumi.Input<string>> & { validity: Validity }) | null;
   /** Whether the stack dumps its Postgres. */
   backups: boolean;
 }
 
-/** The user `nobody` of the official image. */
+/** The uid of the user `nobody` in the official image. */
 const uid = 65534;
 
-/** Discovers the pods that it measures; with kubelets, the nodes too. */
+/**
+ * Prometheus' permissions to find the pods and, for the kubelets, the nodes that it measures, and to ask the Kubernetes API for
+ * its small metrics.
+ */
 const rules = (kubelets: boolean) => [
   { apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] },
+  { nonResourceURLs: ["/metrics/slis"], verbs: ["get"] },
   ...(kubelets
     ? [
         { apiGroups: [""], resources: ["nodes"], verbs: ["list", "watch"] },
@@ -43,12 +49,24 @@ const rules = (kubelets: boolean) => [
     : []),
 ];
 
-/** Four fifths of the volume: the log of what is not yet in blocks, and blocks that are being joined, need room too. */
+/** Prometheus' permissions in the namespace `default` to find the addresses of the Kubernetes API. */
+const apiRules = [
+  { apiGroups: [""], resources: ["services"], verbs: ["list", "watch"] },
+  { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"] },
+];
+
+/**
+ * The size limit of the measurements: four fifths of the volume. Prometheus' write-ahead log and the compaction of blocks
+ * need the rest.
+ */
 export const retentionSize = (volume: string): string => `${Math.floor((quantityValue(volume) * 0.8) / 2 ** 20)}MB`;
 
-/** One Prometheus with a volume of its own. It measures, judges (alert rules) and answers the adapter and dashboards. */
+/**
+ * One Prometheus with a volume. It measures, evaluates the alert rules, and answers queries of the adapter and of
+ * dashboards.
+ */
 export class Prometheus extends pulumi.ComponentResource {
-  /** Where it answers, inside the cluster. */
+  /** The address of Prometheus inside the cluster. */
   readonly url: string;
 
   constructor(name: string, args: PrometheusArgs, opts: pulumi.ComponentResourceOptions) {
@@ -56,15 +74,20 @@ export class Prometheus extends pulumi.ComponentResource {
     const parent = { parent: this };
     const { platform, config } = args;
     const { namespace } = platform;
+    /** The name of objects outside of the platform's namespace. */
+    const outside = pulumi.interpolate`${namespace}-prometheus`;
     this.url = `http://${name}:9090`;
 
     const files = pulumi
       .all([namespace, args.adapter?.serverName ?? null, args.adapter?.certificate ?? null])
       .apply(([place, serverName, certificate]) => ({
-        "prometheus.yml": stringify(prometheusConfig(config, place, serverName)),
+        "prometheus.yml": stringify(
+          prometheusConfig({ config, namespace: place, tenantPrefix: args.tenantPrefix, adapterName: serverName }),
+        ),
         "alerts.yml": stringify(
           alertRules({
             ...config,
+            namespace: place,
             gateway: args.gateway,
             autoscaled: args.autoscaled,
             adapter: args.adapter?.validity ?? null,
@@ -75,7 +98,7 @@ export class Prometheus extends pulumi.ComponentResource {
       }));
     const settings = platform.generations.configMap(
       `${name}-config`,
-      { namespace, name: "prometheus-config", labels: labels("prometheus"), data: files },
+      { namespace, name: `${name}-config`, labels: labels("prometheus"), data: files },
       parent,
     );
     const account = new k8s.core.v1.ServiceAccount(
@@ -83,28 +106,40 @@ export class Prometheus extends pulumi.ComponentResource {
       { metadata: { name, namespace, labels: labels("prometheus") }, automountServiceAccountToken: false },
       parent,
     );
-    // For all namespaces, so that a new tenant changes nothing here.
+    // The permissions are cluster-wide, so that a new tenant changes nothing here.
     const role = new k8s.rbac.v1.ClusterRole(
       name,
       {
-        metadata: { name: "berth-prometheus", labels: labels("prometheus") },
+        metadata: { name: outside, labels: labels("prometheus") },
         rules: rules(config.kubelets !== null),
       },
       parent,
     );
+    const subjects = [{ kind: "ServiceAccount", name: account.metadata.name, namespace }];
     const binding = new k8s.rbac.v1.ClusterRoleBinding(
       name,
       {
-        metadata: { name: "berth-prometheus", labels: labels("prometheus") },
+        metadata: { name: outside, labels: labels("prometheus") },
         roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role.metadata.name },
-        subjects: [{ kind: "ServiceAccount", name: account.metadata.name, namespace }],
+        subjects,
+      },
+      parent,
+    );
+    const inDefault = { name: outside, namespace: "default", labels: labels("prometheus") };
+    const apiRole = new k8s.rbac.v1.Role(`${name}-kubernetes-api`, { metadata: inDefault, rules: apiRules }, parent);
+    const apiBinding = new k8s.rbac.v1.RoleBinding(
+      `${name}-kubernetes-api`,
+      {
+        metadata: inDefault,
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: apiRole.metadata.name },
+        subjects,
       },
       parent,
     );
     const claim = new k8s.core.v1.PersistentVolumeClaim(
       `${name}-data`,
       {
-        metadata: { name: "prometheus-data", namespace, labels: labels("prometheus") },
+        metadata: { name: `${name}-data`, namespace, labels: labels("prometheus") },
         spec: volumeClaimSpec(config.volume),
       },
       parent,
@@ -124,8 +159,9 @@ export class Prometheus extends pulumi.ComponentResource {
             component: "prometheus",
             defaults: platform.pods,
             uid,
+            distribution: "stays",
             account: account.metadata.name,
-            // Time to write what is in memory.
+            // The time that Prometheus needs to write its memory to the volume.
             gracePeriodSeconds: 60,
             containers: [
               {
@@ -142,7 +178,7 @@ export class Prometheus extends pulumi.ComponentResource {
                 resources: { requests: { cpu: "50m", memory: "128Mi" }, limits: { cpu: "1", memory: "1Gi" } },
                 scratch: { request: "32Mi", limit: "128Mi" },
                 probes: {
-                  // Long, as it first reads what an unclean end has left.
+                  // The startup probe allows a long time, because Prometheus reads its write-ahead log after a crash.
                   startup: { ...probe("ready"), periodSeconds: 2, failureThreshold: 300 },
                   ready: { ...probe("ready"), periodSeconds: 5 },
                   live: { ...probe("healthy"), periodSeconds: 20, failureThreshold: 6 },
@@ -160,7 +196,7 @@ export class Prometheus extends pulumi.ComponentResource {
           }),
         },
       },
-      { parent: this, dependsOn: [binding], ...rolloutTimeout(platform.rolloutSeconds) },
+      { parent: this, dependsOn: [binding, apiBinding], ...rolloutTimeout(platform.rolloutSeconds) },
     );
     this.registerOutputs({ url: this.url });
   }

@@ -18,14 +18,14 @@ const served = (group: string, service: string | null, version = "v1beta1") => (
   group,
   service,
 });
-const found = (...apis: Found["apis"]): Found => ({ apis, autoscalers: [] });
+const found = (...apis: Found["apis"]): Found => ({ version: "v1.34.1", apis, autoscalers: [] });
 
 const [custom, external, resource] = ["custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"] as const;
 const kedas = served(external, "keda/keda-operator-metrics-apiserver");
 const own = "berth/prometheus-adapter";
 
-describe("an API that another serves", () => {
-  test("nothing collides in an empty cluster, in one of Berth's own, and with APIs that Berth doesn't serve", () => {
+describe("an API that another server already serves", () => {
+  test("there is no conflict in an empty cluster, with Berth's own adapter, or with APIs that Berth doesn't serve", () => {
     expect(conflicts(config(), found())).toEqual([]);
     expect(conflicts(config(), found(served(custom, own), served(external, own)))).toEqual([]);
     expect(
@@ -33,30 +33,32 @@ describe("an API that another serves", () => {
     ).toEqual([]);
   });
 
-  test("is named with its server and with what to do", () => {
+  test("the message names the API and its server, and says what to do", () => {
     expect(conflicts(config(), found(kedas))).toEqual([
-      "The API v1beta1.external.metrics.k8s.io is served by the Service keda/keda-operator-metrics-apiserver, and a cluster takes one server for it: where that is KEDA, set `autoscaler: keda`; where it is an adapter of your own, set `adapter.enabled: false` and give it the queries of docs/monitoring.md.",
+      "The Service keda/keda-operator-metrics-apiserver already serves the API v1beta1.external.metrics.k8s.io, and a cluster allows only one server for it: if that server is KEDA, set `autoscaler: keda`; if it is your own adapter, set `adapter.enabled: false` and add the queries of docs/monitoring.md to your adapter.",
     ]);
     const metricsServer = served(resource, "kube-system/metrics-server");
     expect(conflicts(config({ adapter: { resourceMetrics: true } }), found(metricsServer))).toEqual([
-      "The API v1beta1.metrics.k8s.io is served by the Service kube-system/metrics-server, and a cluster takes one server for it: set `adapter.resourceMetrics: false`, and the autoscalers take CPU and memory from there.",
+      "The Service kube-system/metrics-server already serves the API v1beta1.metrics.k8s.io, and a cluster allows only one server for it: set `adapter.resourceMetrics: false`, and the autoscalers get CPU and memory from that server.",
     ]);
   });
 
-  test("collides in whatever version, whoever serves it, and all are told at once", () => {
+  test("every version of an API conflicts, for every server, and one run reports all conflicts", () => {
     const apis = found(served(custom, "datadog/cluster-agent", "v1beta2"), served(external, null));
     expect(conflicts(config(), apis)).toEqual([
-      expect.stringContaining("v1beta2.custom.metrics.k8s.io is served by the Service datadog/cluster-agent,"),
-      expect.stringContaining("v1beta1.external.metrics.k8s.io is served by the API server itself,"),
+      expect.stringContaining(
+        "The Service datadog/cluster-agent already serves the API v1beta2.custom.metrics.k8s.io,",
+      ),
+      expect.stringContaining("The API server itself already serves the API v1beta1.external.metrics.k8s.io,"),
     ]);
   });
 
-  test("is no collision where the adapter doesn't serve it", () => {
+  test("there is no conflict if the stack's adapter doesn't serve the API", () => {
     expect(conflicts(config({ adapter: { enabled: false } }), found(kedas, served(custom, "a/b")))).toEqual([]);
     expect(conflicts(config({ autoscaler: "off" }), found(kedas, served(custom, "a/b")))).toEqual([]);
   });
 
-  test("is one even where objects are adopted: the API would be taken from its server", () => {
+  test("the API conflicts also with adoptExisting, because the stack would take the API from its server", () => {
     expect(conflicts(config({ adoptExisting: true }), found(kedas))).toHaveLength(1);
   });
 });
@@ -64,30 +66,30 @@ describe("an API that another serves", () => {
 describe("with `autoscaler: keda`", () => {
   const keda = config({ autoscaler: "keda" });
 
-  test("a KEDA that runs is all that is needed, beside whatever adapter", () => {
+  test("there is no conflict if KEDA runs, even with another adapter in the cluster", () => {
     expect(conflicts(keda, found(kedas, served(custom, "datadog/cluster-agent")))).toEqual([]);
     const elsewhere = config({ autoscaler: "keda", keda: { namespace: "kube-system" } });
     expect(conflicts(elsewhere, found(served(external, "kube-system/keda-operator-metrics-apiserver")))).toEqual([]);
   });
 
   test.each([
-    ["there is none", found(), "nobody serves that API."],
-    ["it is in another namespace", found(served(external, "ops/keda")), "the Service ops/keda does."],
-    ["Berth's own adapter has its API", found(served(external, own)), `the Service ${own} does.`],
-  ])("%s: that is told", (_, cluster, says) => {
+    ["KEDA is missing", found(), "no server serves this API."],
+    ["KEDA is in another namespace", found(served(external, "ops/keda")), "the Service ops/keda serves this API."],
+    ["Berth's own adapter serves KEDA's API", found(served(external, own)), `the Service ${own} serves this API.`],
+  ])("a message says that %s", (_, cluster, says) => {
     expect(conflicts(keda, cluster)).toEqual([
-      `\`autoscaler: keda\` needs KEDA in the namespace keda, from where it serves external.metrics.k8s.io; ${says} Install KEDA, or say in \`keda.namespace\` where it is; docs/monitoring.md has the way from \`autoscaler: hpa\`.`,
+      `\`autoscaler: keda\` needs KEDA in the namespace keda, where KEDA serves the API external.metrics.k8s.io; but ${says} Install KEDA, or set \`keda.namespace\` to KEDA's namespace. docs/monitoring.md describes the change from \`autoscaler: hpa\`.`,
     ]);
   });
 
-  test("an autoscaler for which KEDA refuses a Deployment is named; KEDA's own and those of others are fine", () => {
+  test("an autoscaler of Berth's Deployments that is not KEDA's conflicts; autoscalers of other Deployments do not", () => {
     const autoscalers = [
       { name: "worker", target: "Deployment worker", owners: [] },
       { name: "keda-hpa-api", target: "Deployment api", owners: ["ScaledObject"] },
       { name: "other", target: "Deployment other", owners: [] },
     ];
     expect(conflicts(keda, { ...found(kedas), autoscalers })).toEqual([
-      "The HorizontalPodAutoscaler worker scales the Deployment worker, and KEDA refuses what has another autoscaler: `kubectl delete hpa -n berth worker`; the pods stay as many as they are.",
+      "The HorizontalPodAutoscaler worker scales the Deployment worker, and KEDA refuses a Deployment that has another autoscaler. Run `kubectl delete hpa -n berth worker`; the number of pods stays the same.",
     ]);
     expect(conflicts(config(), { ...found(), autoscalers })).toEqual([]);
   });
@@ -96,34 +98,35 @@ describe("with `autoscaler: keda`", () => {
 describe("the program", () => {
   const asked = (answer: () => Promise<Found | undefined>, values = {}) => {
     const looked = vi.spyOn(cluster, "look").mockImplementation(answer);
-    return { looked, refused: refuseConflicts(config(values)) };
+    return { looked, refused: refuseConflicts({ context: "here" }, config(values)) };
   };
 
-  test("ends where something collides, and says that nothing was changed", async () => {
+  test("ends if there is a conflict, and says that nothing was changed", async () => {
     const { looked, refused } = asked(async () => found(kedas));
     await expect(refused).rejects.toThrow(
-      /^The cluster has what the stack collides with; nothing was changed\.\nThe API v1beta1\.external/,
+      /^The stack can't be deployed to this cluster\. Nothing was changed\.\nThe Service keda\/keda-operator/,
     );
-    expect(looked).toHaveBeenCalledWith("here", "berth");
+    expect(looked).toHaveBeenCalledWith({ context: "here" }, "berth");
   });
 
-  test("goes on where nothing does, and only warns where the cluster can't be asked", async () => {
+  test("continues without a conflict, and only warns if the cluster does not answer", async () => {
     const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
     await asked(async () => found()).refused;
     expect(warn).not.toHaveBeenCalled();
     await asked(() => Promise.reject(new Error("connect ECONNREFUSED 127.0.0.1:6443"))).refused;
     expect(warn).toHaveBeenCalledExactlyOnceWith(
-      "Whether the cluster has another server of Berth's APIs was not looked up: connect ECONNREFUSED 127.0.0.1:6443.",
+      "Berth could not check the cluster's version, and whether another server in the cluster serves the same APIs: connect ECONNREFUSED 127.0.0.1:6443.",
     );
   });
 
-  test("asks nothing where it needs nothing", async () => {
-    const { looked, refused } = asked(async () => found(kedas), { autoscaler: "off" });
-    await refused;
-    expect(looked).not.toHaveBeenCalled();
+  test("ends if the cluster's Kubernetes is too old, also without autoscalers", async () => {
+    const { refused } = asked(async () => ({ ...found(), version: "v1.29.9" }), { autoscaler: "off" });
+    await expect(refused).rejects.toThrow(
+      "The cluster has Kubernetes v1.29.9, and Berth needs 1.30 or newer. Upgrade the cluster, or choose another one.",
+    );
   });
 
-  test("asks before it makes anything", async () => {
+  test("asks the cluster before it makes any resource", async () => {
     vi.resetModules(); // the program runs on import
     for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
     const later = new Set<string>();
@@ -135,8 +138,11 @@ describe("the program", () => {
     });
     vi.doMock("./conflicts.ts", () => ({ refuseConflicts: asks }));
     const resources = await recordStack("prod");
-    expect(asks).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ autoscaler: "hpa", context: "berth-prod" }));
+    expect(asks).toHaveBeenCalledExactlyOnceWith(
+      { context: "berth-prod" },
+      expect.objectContaining({ autoscaler: "hpa" }),
+    );
     const before = resources.map(({ type, name }) => `${type} ${name}`).filter((resource) => !later.has(resource));
     expect(before).toEqual(["pulumi:pulumi:StackReference last-up"]);
-  }, 60_000);
+  });
 });

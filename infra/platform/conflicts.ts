@@ -1,46 +1,59 @@
-/** What others have in the cluster that the stack would collide with, told before anything is made. */
+/** Finds what prevents the stack's deployment to the cluster, before the program makes anything. */
 import * as pulumi from "@pulumi/pulumi";
 import { adapterApis } from "../config/adapter-apis.ts";
 import type { Config } from "../config/config.ts";
-import { cluster, type Found } from "../kubernetes/cluster.ts";
-import { platformNamespace } from "./platform.ts";
+import { type ClusterAccess, cluster, type Found } from "../kubernetes/cluster.ts";
+import { isTooOld, oldestKubernetes } from "../kubernetes/version.ts";
 
-type Scaling = Pick<Config, "adapter" | "autoscaler" | "keda">;
+type Scaling = Pick<Config, "namespace" | "adapter" | "autoscaler" | "keda">;
 
-const ownAdapter = `${platformNamespace}/prometheus-adapter`;
 const external = "external.metrics.k8s.io";
 
-/** What is to be done about an API of the adapter's that another server has. */
+/** By API group: what an operator can do if another server already serves the API. */
 const remedies: Record<string, string> = {
-  "metrics.k8s.io": "set `adapter.resourceMetrics: false`, and the autoscalers take CPU and memory from there",
+  "metrics.k8s.io": "set `adapter.resourceMetrics: false`, and the autoscalers get CPU and memory from that server",
 };
 const otherwise =
-  "where that is KEDA, set `autoscaler: keda`; where it is an adapter of your own, set `adapter.enabled: false` and give it the queries of docs/monitoring.md";
+  "if that server is KEDA, set `autoscaler: keda`; if it is your own adapter, set `adapter.enabled: false` and add the queries of docs/monitoring.md to your adapter";
 
-/** One line for each collision; none, and all is well. */
+/** One line for each conflict. The list is empty if there is no conflict. */
 export function conflicts(config: Scaling, found: Found): string[] {
-  return [...takenApis(config, found), ...(config.autoscaler === "keda" ? withKeda(config, found) : [])];
+  return [
+    ...tooOld(found),
+    ...takenApis(config, found),
+    ...(config.autoscaler === "keda" ? withKeda(config, found) : []),
+  ];
 }
 
-/** A cluster takes one server for each API, in whatever versions. */
+const tooOld = ({ version }: Found): string[] =>
+  isTooOld(version)
+    ? [
+        `The cluster has Kubernetes ${version}, and Berth needs ${oldestKubernetes} or newer. Upgrade the cluster, or choose another one.`,
+      ]
+    : [];
+
+/** APIs that the stack's adapter needs and that another server serves. A cluster allows one server for each API. */
 function takenApis(config: Scaling, { apis }: Found): string[] {
   const wanted = new Set(adapterApis(config).map(({ group }) => group));
   return apis
-    .filter(({ group, service }) => wanted.has(group) && service !== ownAdapter)
+    .filter(({ group, service }) => wanted.has(group) && service !== `${config.namespace}/prometheus-adapter`)
     .map(({ name, group, service }) => {
-      const server = service === null ? "the API server itself" : `the Service ${service}`;
-      return `The API ${name} is served by ${server}, and a cluster takes one server for it: ${remedies[group] ?? otherwise}.`;
+      const server = service === null ? "The API server itself" : `The Service ${service}`;
+      return `${server} already serves the API ${name}, and a cluster allows only one server for it: ${remedies[group] ?? otherwise}.`;
     });
 }
 
-/** KEDA is there, and it will take the Deployments: its admission refuses one that has another autoscaler. */
-function withKeda({ keda }: Scaling, { apis, autoscalers }: Found): string[] {
+/**
+ * Conflicts with `autoscaler: keda`: KEDA is missing, or another autoscaler scales a Deployment, which KEDA's admission webhook
+ * refuses.
+ */
+function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Found): string[] {
   const server = apis.find(({ group }) => group === external)?.service ?? null;
   const missing =
     server?.startsWith(`${keda.namespace}/`) !== true &&
-    `\`autoscaler: keda\` needs KEDA in the namespace ${keda.namespace}, from where it serves ${external}; ${
-      server === null ? "nobody serves that API" : `the Service ${server} does`
-    }. Install KEDA, or say in \`keda.namespace\` where it is; docs/monitoring.md has the way from \`autoscaler: hpa\`.`;
+    `\`autoscaler: keda\` needs KEDA in the namespace ${keda.namespace}, where KEDA serves the API ${external}; but ${
+      server === null ? "no server serves this API" : `the Service ${server} serves this API`
+    }. Install KEDA, or set \`keda.namespace\` to KEDA's namespace. docs/monitoring.md describes the change from \`autoscaler: hpa\`.`;
   const others = autoscalers
     .filter(
       ({ target, owners }) =>
@@ -49,23 +62,24 @@ function withKeda({ keda }: Scaling, { apis, autoscalers }: Found): string[] {
     )
     .map(
       ({ name, target }) =>
-        `The HorizontalPodAutoscaler ${name} scales the ${target}, and KEDA refuses what has another autoscaler: \`kubectl delete hpa -n ${platformNamespace} ${name}\`; the pods stay as many as they are.`,
+        `The HorizontalPodAutoscaler ${name} scales the ${target}, and KEDA refuses a Deployment that has another autoscaler. Run \`kubectl delete hpa -n ${namespace} ${name}\`; the number of pods stays the same.`,
     );
   return missing ? [missing, ...others] : others;
 }
 
 /**
- * Ends the program, before anything is touched, where others have what the stack needs; `adoptExisting` takes no API from
- * its server. A cluster that can't be asked is only warned of: the run itself will say more.
+ * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects. `adoptExisting` does not take over an
+ * API of another server. If the cluster does not answer, the program only warns, because the run then fails with its own error.
  */
-export async function refuseConflicts(config: Scaling & Pick<Config, "context">): Promise<void> {
-  if (config.autoscaler !== "keda" && adapterApis(config).length === 0) return;
-  const found = await cluster.look(config.context, platformNamespace).catch(async ({ message }: Error) => {
-    await pulumi.log.warn(`Whether the cluster has another server of Berth's APIs was not looked up: ${message}.`);
+export async function refuseConflicts(access: ClusterAccess, config: Scaling): Promise<void> {
+  const found = await cluster.look(access, config.namespace).catch(async ({ message }: Error) => {
+    await pulumi.log.warn(
+      `Berth could not check the cluster's version, and whether another server in the cluster serves the same APIs: ${message}.`,
+    );
   });
   const faults = found ? conflicts(config, found) : [];
   if (faults.length > 0)
     throw new pulumi.RunError(
-      ["The cluster has what the stack collides with; nothing was changed.", ...faults].join("\n"),
+      ["The stack can't be deployed to this cluster. Nothing was changed.", ...faults].join("\n"),
     );
 }

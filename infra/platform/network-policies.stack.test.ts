@@ -1,13 +1,14 @@
 /**
- * Who reaches whom on the deployed stack `dev`, tried from real pods. What must be closed has one try, on pods for which
- * the policies are seen to hold; a time-out counts, nothing else. isolation.e2e.test.ts tries it from real sessions.
+ * Tests the network policies of the deployed stack `dev` with connections from real pods. For a closed target there is only one
+ * attempt, after the test has seen that the policies apply to the pod. Only a time-out counts as closed. isolation.e2e.test.ts
+ * does the same from real sessions.
  */
 import { Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { stackOutputs } from "../../local/pulumi/stack.ts";
 import { machine } from "../../machine/machine.ts";
 import { core } from "../../tests/berth.ts";
@@ -17,7 +18,7 @@ import { probePod } from "../testing/probe-pod.ts";
 
 const { dnsServiceIp, nodeIp } = machine;
 
-/** The pod, or one of a workload's, as a place to try from. It has Node. */
+/** A pod, or a pod of a workload, as a source of connection attempts. The image of the pod must contain Node.js. */
 const inPod = (name: string, namespace: string, pod: string): Place & { namespace: string; pod: string } => ({
   name,
   namespace,
@@ -28,7 +29,7 @@ const inPod = (name: string, namespace: string, pod: string): Place & { namespac
 
 const api = inPod("API", "berth", "deploy/api");
 const worker = inPod("worker", "berth", "deploy/worker");
-/** Pods that look like sessions: two of one tenant, one of another. */
+/** Pods that look like sessions: two pods of one tenant and one pod of another. */
 const acme = inPod("a session", "tenant-acme", "probe-a");
 const acmeToo = inPod("another session of its tenant", "tenant-acme", "probe-b");
 const globex = inPod("a session of another tenant", "tenant-globex", "probe-a");
@@ -39,14 +40,14 @@ const prometheus: Place = {
     inNetworkOf(await core.readNamespacedPod({ namespace: "berth", name: "prometheus-0" }), command),
   command: commands.machine,
 };
-/** No policy holds for the machine: it reaches every pod of its own. */
+/** The machine itself as a source. No network policy applies to it, so it reaches all pods. */
 const theMachine: Place = {
   name: "the machine",
   shell: async ([program = "", ...args]) => (await execa(program, args)).stdout,
   command: commands.machine,
 };
 
-/** Of the probes, by their names. */
+/** The addresses of the probe pods, by name. */
 const addresses = new Map<string, string>();
 const addressOf = ({ name }: Place) => addresses.get(name) ?? "";
 
@@ -61,7 +62,7 @@ beforeAll(async () => {
       const at = ["-n", probe.namespace, `pod/${probe.pod}`];
       await kubectl(["wait", "--for=condition=Ready", "--timeout=90s", ...at]);
       addresses.set(probe.name, await kubectl(["get", ...at, "-o", "jsonpath={.status.podIP}"]));
-      // A new pod is held by no policy for a moment.
+      // For a moment, no network policy applies to a new pod.
       const cells = [open("API, for sessions", service("api"), 3002), closed("kubelet", nodeIp, 10250)];
       await until(
         `the policies hold for ${probe.name}`,
@@ -71,18 +72,18 @@ beforeAll(async () => {
       );
     }),
   );
-}, 120_000);
+});
 
 afterAll(async () => {
   for (const { namespace, pod } of probes)
     await kubectl(["delete", "pod", pod, "-n", namespace, "--ignore-not-found", "--now"]);
-}, 60_000);
+});
 
 const service = (name: string) => `${name}.berth.svc.cluster.local`;
 const open = (to: string, host: string, port: number): Cell => ({ to, host, port, expected: "open" });
 const closed = (to: string, host: string, port: number): Cell => ({ to, host, port, expected: "timed out" });
 
-/** What each place may and may not reach. */
+/** The targets that each source may reach, and those that it may not reach. */
 const matrix = (): [Place, Cell[]][] => {
   const [desktop, services, itsMetrics] = ["a session's desktop", "a session's services", "a session's metrics"];
   const stores = [
@@ -90,7 +91,6 @@ const matrix = (): [Place, Cell[]][] => {
     open("Redis", service("redis"), 6379),
     open("Kubernetes", "kubernetes.default.svc.cluster.local", 443),
     closed("kubelet", nodeIp, 10250),
-    closed("Prometheus", service("prometheus"), 9090),
     closed(itsMetrics, addressOf(acme), 6081),
   ];
   return [
@@ -100,10 +100,19 @@ const matrix = (): [Place, Cell[]][] => {
         ...stores,
         open(desktop, addressOf(acme), 6080),
         open(services, addressOf(acme), 6082),
+        open("Prometheus", service("prometheus"), 9090),
         closed("a session's VNC", addressOf(acme), 5900),
       ],
     ],
-    [worker, [...stores, closed(desktop, addressOf(acme), 6080), closed(services, addressOf(acme), 6082)]],
+    [
+      worker,
+      [
+        ...stores,
+        closed("Prometheus", service("prometheus"), 9090),
+        closed(desktop, addressOf(acme), 6080),
+        closed(services, addressOf(acme), 6082),
+      ],
+    ],
     [prometheus, probes.map((probe) => open(`metrics of ${probe.name}`, addressOf(probe), 6081))],
     [
       acme,
@@ -134,7 +143,7 @@ const byTarget = (cells: Cell[], outcomes: Outcome[]) =>
   Object.fromEntries(cells.map((cell, at) => [targetOf(cell), outcomes[at]]));
 
 test.concurrent.each([api, worker, prometheus, acme, acmeToo, globex].map((place) => [place.name, place] as const))(
-  "%s reaches what it is meant to reach and nothing else",
+  "the network policies let the source `%s` reach exactly its allowed targets",
   async (_, place) => {
     const cells = new Map(matrix()).get(place) ?? [];
     expect(cells.length).toBeGreaterThan(0);
@@ -143,7 +152,7 @@ test.concurrent.each([api, worker, prometheus, acme, acmeToo, globex].map((place
   },
 );
 
-test.concurrent("whatever is closed to one of them answers to the machine", async () => {
+test.concurrent("every closed target answers the machine itself", async () => {
   const dns = new Resolver();
   dns.setServers([dnsServiceIp]);
   const all = matrix().flatMap(([, cells]) => cells.filter(({ expected }) => expected !== "open"));
@@ -159,7 +168,8 @@ test.concurrent("whatever is closed to one of them answers to the machine", asyn
 });
 
 test.concurrent("Prometheus measures sessions", async () => {
-  // It looks at each every 30 s, at a time of its own: the first of three is seen soon. The others it reaches, see above.
+  // Prometheus measures each pod every 30 s, at different times. One of the three pods is enough, because the test above checks
+  // the others.
   const instances = probes.map((probe) => `${addressOf(probe)}:6081`).join("|");
   const query = encodeURIComponent(`max(up{job="sessions",instance=~"${instances}"})`);
   const path = `/api/v1/namespaces/berth/pods/prometheus-0:9090/proxy/api/v1/query?query=${query}`;

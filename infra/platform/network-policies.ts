@@ -1,11 +1,13 @@
-/** Every NetworkPolicy of the namespace berth: who may talk to whom. All that is not named here is denied, in both directions. */
+/** All NetworkPolicies of the namespace berth. Traffic that no policy allows is denied, in both directions. */
 
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { adapterApis } from "../config/adapter-apis.ts";
 import type { Config } from "../config/config.ts";
+import { nodeRanges } from "../config/network.ts";
 import type { ExternalStore } from "../config/stores.ts";
 import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
+import { egressOpenings } from "../kubernetes/egress.ts";
 import { selector, sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
 import {
   allowDns,
@@ -32,37 +34,43 @@ const postgresExporter = selector("postgres-exporter");
 const redisExporter = selector("redis-exporter");
 const grafana = selector("grafana");
 
-/** The sessions' pods, in the namespaces of all tenants. */
+/** A peer: the sessions' pods in the namespaces of all tenants. */
 const sessions = {
   namespaceSelector: { matchExpressions: [{ key: tenantLabel, operator: "Exists" }] },
   podSelector: { matchLabels: sessionSelector },
 };
 
-/** Their desktops, and berthd's services. */
+/** An opening to the sessions' desktops (6080) and to berthd's services in the sessions (6082). */
 const toSessions = { to: [sessions], ports: tcp(6080, 6082) };
 
 const toHttpOf = (component: Record<string, string>) => ({ to: [pods(component)], ports: tcp(3000) });
 
 const toPrometheus = { to: [pods(prometheus)], ports: tcp(9090) };
 
-/** Several lists of openings as one. */
+/** Joins several lists of openings. */
 const joined = (...lists: pulumi.Input<Opening[]>[]): pulumi.Output<Opening[]> =>
   pulumi.all(lists).apply((all) => all.flat());
 
 const toAddresses = (addresses: ApiEndpoint[]): Opening[] =>
   addresses.map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(port) }));
 
-/** The bundled store's pods, or where the external one answers. */
-const toStore = (external: ExternalStore | null, bundled: Record<string, string>, port: number) =>
-  external ? toAddresses(external.addresses) : [{ to: [pods(bundled)], ports: tcp(port) }];
+/** Openings to a store: to the pods of the bundled store, or to the addresses and pods of the external one. */
+const toStore = (external: ExternalStore | null, bundled: Record<string, string>, port: number): Opening[] =>
+  external
+    ? [
+        ...toAddresses(external.addresses),
+        ...external.pods.map(({ namespace, labels, port }) => ({ to: [podsIn(namespace, labels)], ports: tcp(port) })),
+      ]
+    : [{ to: [pods(bundled)], ports: tcp(port) }];
 
-/** What the config says of places outside the platform. */
+/** The keys of the config on which the network policies depend. */
 export type Reachable = Pick<
   Config,
   | "postgres"
   | "redis"
   | "gateway"
   | "egress"
+  | "network"
   | "ingress"
   | "sandboxUrl"
   | "prometheus"
@@ -73,8 +81,8 @@ export type Reachable = Pick<
 >;
 
 /**
- * The policies by name.
- * @param kubernetesApi addresses of the Kubernetes API, for those who call it
+ * The specs of the network policies, by name.
+ * @param kubernetesApi addresses of the Kubernetes API, for the components that call it
  */
 export function platformPolicies(
   config: Reachable,
@@ -90,31 +98,38 @@ export function platformPolicies(
   const toKubernetes = pulumi.output(kubernetesApi).apply(toAddresses);
   const toPostgres = toStore(config.postgres.external, postgres, 5432);
   const toRedis = toStore(config.redis.external, redis, 6379);
-  const toOthers = config.egress.map(({ cidr, ports }) => ({ to: [{ ipBlock: { cidr } }], ports: tcp(...ports) }));
+  const toOthers = pulumi
+    .output(kubernetesApi)
+    .apply((api) => egressOpenings(config.egress, [...api.map(({ cidr }) => cidr), ...(nodeRanges(config) ?? [])]));
   const hasGateway = config.gateway !== "inside";
+  /** Whoever answers calls of the data plane asks for sessions' metrics over time. */
+  const history = config.prometheus.sessionHistory ? [toPrometheus] : [];
   const runtime = hasGateway ? [api, gateway, worker] : [api, worker];
-  /** What comes from outside, and from there goes into sessions: by the gateway, which may be the API itself. */
+  /** The ports of the gateway for requests from outside. The API's pods can be the gateway. */
   const ofUsers = tcp(3000, ...(config.sandboxUrl === null ? [] : [3003]));
   const wayIn: Record<string, types.input.networking.v1.NetworkPolicySpec> = hasGateway
     ? {
         "api-ingress": allowIngress(api, tcp(3000), [pods(gateway)]),
         "api-websocket-ingress": allowIngress(api, tcp(3001), users),
-        "api-egress": allowEgress(api, [...toPostgres, ...toRedis, toHttpOf(gateway), ...toOthers]),
+        "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toHttpOf(gateway)], toOthers)),
         "gateway-ingress": allowIngress(gateway, ofUsers, users.length > 0 ? [...users, pods(api)] : []),
         "gateway-session-ingress": allowIngress(gateway, tcp(3002), [sessions]),
         "gateway-metrics-ingress": allowIngress(gateway, tcp(3000), [pods(prometheus)]),
         "gateway-egress": allowEgress(
           gateway,
-          joined([...toPostgres, ...toRedis, toHttpOf(api), toSessions], toKubernetes, toOthers),
+          joined([...toPostgres, ...toRedis, toHttpOf(api), toSessions, ...history], toKubernetes, toOthers),
         ),
       }
     : {
         "api-ingress": allowIngress(api, [...ofUsers, ...tcp(3001)], users),
-        "api-egress": allowEgress(api, joined([...toPostgres, ...toRedis, toSessions], toKubernetes, toOthers)),
+        "api-egress": allowEgress(
+          api,
+          joined([...toPostgres, ...toRedis, toSessions, ...history], toKubernetes, toOthers),
+        ),
       };
   return {
     "deny-all": denyAll,
-    "allow-dns": allowDns,
+    "allow-dns": allowDns(config.network.dns),
     ...wayIn,
     "api-session-ingress": allowIngress(api, tcp(3002), [sessions]),
     "api-metrics-ingress": allowIngress(api, tcp(3000), [pods(prometheus)]),
@@ -132,6 +147,7 @@ export function platformPolicies(
     "prometheus-ingress": allowIngress(prometheus, tcp(9090), [
       pods(adapter),
       pods(grafana),
+      ...(history.length > 0 ? [pods(hasGateway ? gateway : api)] : []),
       ...[...readers].map((name) => podsIn(name)),
     ]),
     "prometheus-egress": allowEgress(
@@ -155,7 +171,8 @@ export function platformPolicies(
     "redis-exporter-egress": allowEgress(redisExporter, toRedis),
     ...(config.grafana && { "grafana-egress": allowEgress(grafana, [toPrometheus]) }),
     ...(adapterApis(config).length > 0 && {
-      // Kubernetes calls from outside the pods' network, at addresses that clusters don't tell; the adapter asks who it is.
+      // Any address may call the adapter, because the addresses of Kubernetes' control plane are unknown. The adapter
+      // authenticates its callers.
       "prometheus-adapter-ingress": allowIngress(adapter, tcp(6443)),
       "prometheus-adapter-egress": allowEgress(adapter, joined([toPrometheus], toKubernetes)),
     }),

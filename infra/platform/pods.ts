@@ -1,13 +1,21 @@
 import type { Config } from "../config/config.ts";
+import { placements } from "../config/placement.ts";
 import { pullSecretNames } from "../images/registry-login.ts";
 import type { PodDefaults } from "../kubernetes/pod.ts";
-import { platformPriority } from "./priority-classes.ts";
 
-/** What all pods of the platform have in common, as the config says. */
+/**
+ * Settings that all pods of the platform share, made from the config.
+ * @param nodes whose placement applies to the pods
+ */
 export const podDefaults = (
-  config: Pick<Config, "requestScale" | "registryLogins" | "imagePullSecrets">,
+  config: Pick<
+    Config,
+    "requestScale" | "registryLogins" | "imagePullSecrets" | "placement" | "platform" | "priorityClasses"
+  >,
+  nodes: "platform" | "stores" = "platform",
 ): PodDefaults => ({
-  priorityClassName: platformPriority,
+  priorityClassName: config.priorityClasses.platform.name,
   imagePullSecrets: pullSecretNames(config),
   requestScale: config.requestScale,
+  placement: placements(config)[nodes],
 });

@@ -1,38 +1,50 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { sessionPriority } from "../config/tenant.ts";
+import type { PriorityClassesConfig } from "../config/priority-classes.ts";
 import { labels } from "../kubernetes/labels.ts";
 
-/** The PriorityClass of the platform's own pods. */
-export const platformPriority = "berth-platform";
+/**
+ * The stack's classes without their names and values. The platform's pods may preempt sessions, because sessions can't be reached
+ * or ended without the platform. A session waits and never preempts another pod.
+ */
+const classes: Record<keyof PriorityClassesConfig, { preemptionPolicy: string; description: string }> = {
+  platform: {
+    preemptionPolicy: "PreemptLowerPriority",
+    description: "Berth's API, worker and stores. They may preempt sessions.",
+  },
+  imagePullers: {
+    preemptionPolicy: "Never",
+    description:
+      "Pods that bring sessions' images to the nodes. They wait for room, before the sessions that need the images.",
+  },
+  sessions: {
+    preemptionPolicy: "Never",
+    description: "Sessions of AI agents. They wait until a node has room.",
+  },
+};
 
 /**
- * Who goes first when a node is full. The platform may push out sessions, as without it none can be reached or ended; a
- * session never pushes out another, it waits. The numbers are far below those of the cluster's own classes (2000000000).
+ * Makes the PriorityClasses, which are cluster-wide objects. A class without a value exists already. Pods that use one must depend on
+ * this component.
  */
-export const priorityClasses = {
-  [platformPriority]: {
-    value: 1_000_000,
-    preemptionPolicy: "PreemptLowerPriority",
-    description: "Berth's API, worker and stores. They may push out sessions.",
-  },
-  [sessionPriority]: {
-    value: 1_000,
-    preemptionPolicy: "Never",
-    description: "Sessions of AI agents. They wait for room.",
-  },
-} as const;
-
-/** The PriorityClasses, which belong to the whole cluster. Pods that name one must depend on it. */
 export class PriorityClasses extends pulumi.ComponentResource {
-  constructor(name: string, opts: pulumi.ComponentResourceOptions) {
+  readonly names: pulumi.Output<string>[];
+
+  constructor(name: string, config: PriorityClassesConfig, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:PriorityClasses", name, {}, opts);
-    for (const [className, { value, preemptionPolicy, description }] of Object.entries(priorityClasses))
-      new k8s.scheduling.v1.PriorityClass(
-        className,
-        { metadata: { name: className, labels: labels("platform") }, value, preemptionPolicy, description },
-        { parent: this },
-      );
-    this.registerOutputs();
+    const made = (["platform", "imagePullers", "sessions"] as const).flatMap((use) => {
+      const { name: className, value } = config[use];
+      return value === null ? [] : [{ className, value, ...classes[use] }];
+    });
+    this.names = made.map(
+      ({ className, value, preemptionPolicy, description }) =>
+        new k8s.scheduling.v1.PriorityClass(
+          `${name}-${className}`,
+          { metadata: { name: className, labels: labels("platform") }, value, preemptionPolicy, description },
+          // Kubernetes changes neither of these fields. While the class is missing, the worker lets sessions wait.
+          { parent: this, replaceOnChanges: ["value", "preemptionPolicy"], deleteBeforeReplace: true },
+        ).metadata.name,
+    );
+    this.registerOutputs({ names: this.names });
   }
 }

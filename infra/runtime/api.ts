@@ -11,7 +11,7 @@ import { probes, type RuntimeArgs, runtimeDeployment } from "./pod.ts";
 
 type ServicePort = k8s.types.input.core.v1.ServicePort;
 
-/** The part `api` of the config has the defaults. */
+/** The arguments contain the config section `api`, including default values. */
 export type ApiArgs = RuntimeArgs &
   ApiConfig & {
     autoscaler: Autoscaler;
@@ -19,15 +19,23 @@ export type ApiArgs = RuntimeArgs &
     sandboxUrl: string | null;
   };
 
-/** The API's ServiceAccount; where it is the gateway too, each tenant's namespace gives it a Role for logs. */
+/**
+ * The API's ServiceAccount. If the API's pods are the gateway, a Role in each tenant's namespace lets the account read logs.
+ */
 export const apiServiceAccount = "api";
 
 /**
- * The HTTP API: Deployment, autoscaler and Service `api`, port 80 for HTTP, 3001 for WebSocket. And the Service `gateway`,
- * by which all come in who come from outside (port 80, and 3003 to sessions' ports) or from a session's pod (3002): it leads to the pods that are the
- * gateway, which are the API's own or, where the gateway has a Deployment, that one's; the API must depend on it then.
+ * The HTTP API: Deployment, autoscaler and Service `api`, with port 80 for HTTP and port 3001 for WebSocket. This component
+ * also makes the Service `gateway`, which receives all requests from outside (port 80, and port 3003 for sessions' ports)
+ * and from sessions' pods (port 3002). The Service `gateway` selects the API's pods or, if the gateway has a Deployment, the
+ * pods of that Deployment. In the second case the API must depend on the component `Gateway`.
  */
 export class Api extends pulumi.ComponentResource {
+  /** Names of the Deployment and of the two Services. */
+  readonly deployment: pulumi.Output<string>;
+  readonly service: pulumi.Output<string>;
+  readonly gateway: pulumi.Output<string>;
+
   constructor(name: string, args: ApiArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Api", name, {}, opts);
     const parent = { parent: this };
@@ -36,11 +44,15 @@ export class Api extends pulumi.ComponentResource {
     const isGateway = args.gateway === "inside";
     const { requestScale } = platform.pods;
     const metadata = { name, namespace: platform.namespace, labels: labels("api") };
-    const service = (component: "api" | "gateway", ports: ServicePort[], dependsOn: pulumi.Resource[]) => {
-      const isWayIn = component === (isGateway ? "api" : "gateway");
-      const exposed = isWayIn && nodePort !== undefined ? nodePort : undefined;
+    // All node ports are on the Service that receives the requests from outside. If this Service changes, the other one becomes a
+    // ClusterIP Service, because a NodePort Service keeps a node port that its spec does not name any more.
+    const wayIn = isGateway ? "api" : "gateway";
+    const exposed = (component: string, port: number | undefined) =>
+      component === wayIn && port !== undefined ? { nodePort: port } : {};
+    const service = (component: "api" | "gateway", more: ServicePort[], dependsOn: pulumi.Resource[]) => {
+      const ports = [{ name: "http", port: 80, targetPort: "http", ...exposed(component, nodePort) }, ...more];
       return new k8s.core.v1.Service(
-        component,
+        component === "api" ? name : `${name}-${component}`,
         {
           metadata: {
             name: component,
@@ -49,14 +61,9 @@ export class Api extends pulumi.ComponentResource {
             annotations: { "pulumi.com/skipAwait": "true" },
           },
           spec: {
-            type: [exposed, ...ports.map(({ nodePort }) => nodePort)].every((port) => port === undefined)
-              ? "ClusterIP"
-              : "NodePort",
+            type: ports.some((port) => "nodePort" in port) ? "NodePort" : "ClusterIP",
             selector: selector(isGateway ? "api" : component),
-            ports: [
-              { name: "http", port: 80, targetPort: "http", ...(exposed === undefined ? {} : { nodePort: exposed }) },
-              ...ports,
-            ],
+            ports,
           },
         },
         { parent: this, dependsOn },
@@ -68,41 +75,47 @@ export class Api extends pulumi.ComponentResource {
       parent,
     );
     const session = { name: "session", port: 3002, targetPort: "session" };
-    const ofGateway = [
-      session,
-      ...Object.entries(sandbox).map(([name, port]) => ({
+    const ofSandbox = (component: string) =>
+      Object.entries(sandbox).map(([name, port]) => ({
         name,
         port,
         targetPort: name,
-        ...(sandboxNodePort !== undefined && { nodePort: sandboxNodePort }),
-      })),
-    ];
+        ...exposed(component, sandboxNodePort),
+      }));
+    const ofGateway = [session, ...ofSandbox("gateway")];
     const ofApi = [
       { name: "websocket", port: 3001, targetPort: "websocket" },
-      // Pods that were started before there was the Service `gateway` know this one.
+      // Session pods of older versions, which had no Service `gateway`, still use this Service.
       session,
+      ...(isGateway && sandboxNodePort !== undefined ? ofSandbox("api") : []),
     ];
     const pod = {
       account: account.metadata.name,
-      // For the logs of sessions.
+      // The gateway needs a token to read the logs of sessions.
       withToken: isGateway,
-      // The preStop pause, 25 s for open requests, and a margin.
+      // The grace period covers 5 s of preStop pause, 25 s in which open requests end, and a margin.
       gracePeriodSeconds: 40,
       ports: { http: 3000, websocket: 3001, session: 3002, ...(isGateway ? sandbox : {}) },
       probes: probes(args.readinessFailures),
-      // Time for every node to stop sending, before the process closes its ports.
+      // A pause until every node has stopped sending to the pod, before the process closes its ports.
       lifecycle: { preStop: { sleep: { seconds: 5 } } },
     };
     const deploy = (dependsOn: pulumi.Resource[]) =>
       runtimeDeployment(name, "api", args, pod, { parent: this, dependsOn });
-    // In the order in which whoever becomes the gateway is there before it is led to, whoever was it is led away from before
-    // it goes, and a node port is given up by the one Service before the other takes it.
+    // The order matters when the gateway moves between the API's pods and separate pods. The new gateway pods run before the
+    // Service selects them. The Service no longer selects the old ones before they stop. One Service releases a node port
+    // before
+    // the other Service uses it.
     let deployment: k8s.apps.v1.Deployment;
+    let services: Record<"api" | "gateway", k8s.core.v1.Service>;
     if (isGateway) {
       deployment = deploy([]);
-      service("api", ofApi, [service("gateway", ofGateway, [deployment])]);
+      const gateway = service("gateway", ofGateway, [deployment]);
+      services = { gateway, api: service("api", ofApi, [gateway]) };
     } else {
-      deployment = deploy([service("gateway", ofGateway, [service("api", ofApi, [])])]);
+      const api = service("api", ofApi, []);
+      services = { api, gateway: service("gateway", ofGateway, [api]) };
+      deployment = deploy([services.gateway]);
     }
     const loads = [
       utilization("cpu", scaledUtilization(autoscaling.cpu, requestScale)),
@@ -115,6 +128,9 @@ export class Api extends pulumi.ComponentResource {
     ];
     makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("api")) }, parent);
-    this.registerOutputs();
+    this.deployment = deployment.metadata.name;
+    this.service = services.api.metadata.name;
+    this.gateway = services.gateway.metadata.name;
+    this.registerOutputs({ deployment: this.deployment, service: this.service, gateway: this.gateway });
   }
 }

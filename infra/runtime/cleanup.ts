@@ -4,13 +4,17 @@ import { labels } from "../kubernetes/labels.ts";
 import { type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /**
- * The CronJob `cleanup-expired-sessions`: every night it marks what is over its retention and hands it to the worker,
- * which deletes. It needs Postgres and Redis, and nothing of Kubernetes.
+ * The CronJob `cleanup-expired-sessions`. Every night it marks sessions whose retention has ended and makes jobs for the
+ * worker,
+ * which deletes them. The CronJob needs Postgres and Redis, but no access to Kubernetes.
  */
 export class Cleanup extends pulumi.ComponentResource {
+  /** Name of the CronJob. */
+  readonly cronJob: pulumi.Output<string>;
+
   constructor(name: string, args: RuntimeArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Cleanup", name, {}, opts);
-    new k8s.batch.v1.CronJob(
+    this.cronJob = new k8s.batch.v1.CronJob(
       name,
       {
         metadata: { name: "cleanup-expired-sessions", namespace: args.platform.namespace, labels: labels("cleanup") },
@@ -18,7 +22,7 @@ export class Cleanup extends pulumi.ComponentResource {
           schedule: "0 2 * * *",
           timeZone: "Etc/UTC",
           concurrencyPolicy: "Forbid",
-          // A night that the cluster slept through is made up for within the hour, or left to the next.
+          // A missed run starts up to an hour late. After that, the next night's run does the work.
           startingDeadlineSeconds: 3600,
           successfulJobsHistoryLimit: 1,
           failedJobsHistoryLimit: 3,
@@ -33,7 +37,7 @@ export class Cleanup extends pulumi.ComponentResource {
         },
       },
       { parent: this },
-    );
-    this.registerOutputs();
+    ).metadata.name;
+    this.registerOutputs({ cronJob: this.cronJob });
   }
 }

@@ -8,18 +8,27 @@ import { scaledUtilization } from "../kubernetes/request-scale.ts";
 import { askPrometheus, openConnections } from "../monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimeDeployment } from "./pod.ts";
 
-/** The part `gateway` of the config has the defaults. */
+/** The arguments contain the config section `gateway`, including default values. */
 export type GatewayArgs = RuntimeArgs & GatewayConfig & { autoscaler: Autoscaler; sandboxUrl: string | null };
 
-/** The pods' port for sessions' ports, where the stack has an address for these. */
+/** The port of the gateway's pods for sessions' ports, if the stack has a `sandboxUrl`. */
 export const sandboxPorts = (sandboxUrl: string | null): Record<string, number> =>
   sandboxUrl === null ? {} : { sandbox: 3003 };
 
-/** The gateway's ServiceAccount; each tenant's namespace gives it a Role for logs, and it has no other right. */
+/**
+ * The gateway's ServiceAccount. A Role in each tenant's namespace lets the account read logs; the account has no other
+ * permission.
+ */
 export const gatewayServiceAccount = "gateway";
 
-/** The gateway in pods of its own: Deployment and autoscaler. The Service is with the API's, because it is there without this. */
+/**
+ * The gateway with separate pods: Deployment and autoscaler. The component `Api` makes the Service `gateway`, because the
+ * Service also exists if the API's pods are the gateway.
+ */
 export class Gateway extends pulumi.ComponentResource {
+  /** Name of the Deployment. */
+  readonly deployment: pulumi.Output<string>;
+
   constructor(name: string, args: GatewayArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Gateway", name, {}, opts);
     const parent = { parent: this };
@@ -32,11 +41,12 @@ export class Gateway extends pulumi.ComponentResource {
     );
     const pod = {
       account: account.metadata.name,
-      // The preStop pause, 25 s in which clients are sent to another pod and requests end, and a margin.
+      // The grace period covers 5 s of preStop pause, 25 s in which requests end and clients reconnect to other pods, and a
+      // margin.
       gracePeriodSeconds: 40,
       ports: { http: 3000, session: 3002, ...sandboxPorts(args.sandboxUrl) },
       probes: probes(),
-      // Time for every node to stop sending, so that whoever is told to come again comes to another pod.
+      // A pause until every node has stopped sending to the pod, so that clients reconnect to another pod.
       lifecycle: { preStop: { sleep: { seconds: 5 } } },
     };
     const deployment = runtimeDeployment(name, "gateway", args, pod, parent);
@@ -46,6 +56,7 @@ export class Gateway extends pulumi.ComponentResource {
     ];
     makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("gateway")) }, parent);
-    this.registerOutputs();
+    this.deployment = deployment.metadata.name;
+    this.registerOutputs({ deployment: this.deployment });
   }
 }

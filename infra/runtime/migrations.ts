@@ -5,22 +5,28 @@ import { labels } from "../kubernetes/labels.ts";
 import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { type RuntimeArgs, runtimePod } from "./pod.ts";
 
-/** Brings the database to the image's schema, once per image and settings. Pods of the image must depend on it. */
+/**
+ * The Job that migrates the database to the image's schema, once for each image and settings. Pods of the image must depend on
+ * this component.
+ */
 export class Migrations extends pulumi.ComponentResource {
+  /** Name of the Job. */
+  readonly job: pulumi.Output<string>;
+
   constructor(name: string, args: RuntimeArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Migrations", name, {}, opts);
-    const { rolloutSeconds } = args.platform;
-    // A Job can't be changed, so whatever would change it makes a new one.
+    const { rolloutSeconds, pods } = args.platform;
+    // A Job can't be changed, so its name contains a hash of everything in its spec that may change.
     const { config, secretVariables, secretFiles } = args.settings;
-    const jobName = contentName("migrate", [args.image, config, secretVariables, secretFiles]);
-    new k8s.batch.v1.Job(
+    const jobName = contentName("migrate", [args.image, config, secretVariables, secretFiles, pods.placement]);
+    this.job = new k8s.batch.v1.Job(
       name,
       {
         metadata: {
           name: jobName,
           namespace: args.platform.namespace,
           labels: labels("migrate"),
-          // A Job that failed is run anew by the next `up`.
+          // The next `up` replaces a failed Job.
           annotations: { "pulumi.com/replaceUnready": "true" },
         },
         spec: {
@@ -29,9 +35,9 @@ export class Migrations extends pulumi.ComponentResource {
           template: runtimePod("migrate", args, { restartPolicy: "Never" }),
         },
       },
-      // An `up` that failed may have left the Job of before, and then its name is not free.
+      // The old Job is deleted first, because a failed `up` may have left a Job with the same name.
       { parent: this, deleteBeforeReplace: true, ...rolloutTimeout(rolloutSeconds) },
-    );
-    this.registerOutputs();
+    ).metadata.name;
+    this.registerOutputs({ job: this.job });
   }
 }

@@ -11,29 +11,29 @@ import { type RuntimeSettings, secretsDir, tenantsDir } from "./settings.ts";
 
 export type Role = "api" | "gateway" | "worker" | "migrate" | "cleanup";
 
-/** What every component that runs the runtime image needs. */
+/** The arguments of every component that runs the runtime image. */
 export interface RuntimeArgs {
   platform: PlatformContext;
   /** The runtime image by digest. */
   image: pulumi.Input<string>;
-  /** What its pods are told: environment and files. */
+  /** The settings of the pods: environment variables and files. */
   settings: RuntimeSettings;
 }
 
-/** What is a role's own. */
+/** The parts of the pod that differ between roles. */
 export interface RolePod
-  extends Pick<ConfinedPodArgs, "account" | "withToken" | "placement" | "gracePeriodSeconds" | "restartPolicy">,
+  extends Pick<ConfinedPodArgs, "account" | "withToken" | "distribution" | "gracePeriodSeconds" | "restartPolicy">,
     Pick<ConfinedContainer, "lifecycle" | "probes"> {
-  /** Default: what a job needs. */
+  /** Default: the requests and limits of a Job. */
   resources?: ResourcesConfig;
-  /** Ports by name, for roles that serve HTTP: they have metrics at the same port. */
+  /** Ports by name, for roles that serve HTTP. The port `http` also serves metrics. */
   ports?: Record<string, number>;
 }
 
-/** The user `nonroot` of the distroless images. */
+/** The uid of the user `nonroot` in the distroless images. */
 const uid = 65532;
 
-/** For the roles that work through something once and end. */
+/** Requests and limits for roles that run to completion. */
 const jobResources: ResourcesConfig = {
   requests: { cpu: "50m", memory: "128Mi" },
   limits: { cpu: "1", memory: "512Mi" },
@@ -41,14 +41,17 @@ const jobResources: ResourcesConfig = {
 
 const probe = (path: string) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
 
-/** For roles that serve HTTP. Liveness looks at the process only; readiness asks Postgres and Redis. */
+/**
+ * The probes for roles that serve HTTP. Liveness checks only the process. Readiness also checks Postgres and Redis. A pod may take
+ * five minutes to start, because it starts only when Postgres answers, whose volume may have to move to another node first.
+ */
 export const probes = (readinessFailures = 2) => ({
-  startup: { ...probe("startup"), periodSeconds: 1, failureThreshold: 120 },
+  startup: { ...probe("startup"), periodSeconds: 1, failureThreshold: 300 },
   live: { ...probe("live"), periodSeconds: 10, failureThreshold: 3 },
   ready: { ...probe("ready"), periodSeconds: 3, failureThreshold: readinessFailures },
 });
 
-/** The one image in the given role, with its settings mounted and nothing writable but /tmp. */
+/** The pod of the runtime image in the given role. The settings are mounted, and only /tmp is writable. */
 export function runtimePod(
   role: Role,
   { platform, image, settings }: RuntimeArgs,
@@ -87,19 +90,19 @@ export function runtimePod(
   });
 }
 
-/** What a role that serves needs beside what its pods do. */
+/** The arguments of a role that runs as a Deployment. */
 export interface DeploymentArgs extends RuntimeArgs {
   resources: ResourcesConfig;
   autoscaler: Autoscaler;
   autoscaling: Parameters<typeof replicas>[1];
 }
 
-/** The Deployment of a role that serves: pods away from each other, and never fewer in a rollout than there were. */
+/** The Deployment of a role. Its pods run on different nodes if possible. A rollout never reduces the number of ready pods. */
 export function runtimeDeployment(
   name: string,
   role: "api" | "gateway" | "worker",
   args: DeploymentArgs,
-  pod: Omit<RolePod, "resources" | "placement">,
+  pod: Omit<RolePod, "resources" | "distribution">,
   opts: pulumi.CustomResourceOptions,
 ): k8s.apps.v1.Deployment {
   const { platform, resources, autoscaler, autoscaling } = args;
@@ -111,7 +114,7 @@ export function runtimeDeployment(
         ...replicas(autoscaler, autoscaling),
         strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         selector: { matchLabels: selector(role) },
-        template: runtimePod(role, args, { resources, placement: "spread", ...pod }),
+        template: runtimePod(role, args, { resources, distribution: "spread", ...pod }),
       },
     },
     { ...opts, ...rolloutTimeout(platform.rolloutSeconds) },

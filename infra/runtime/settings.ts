@@ -10,13 +10,14 @@ import type { SecretKey, StoreConnection } from "../stores/connection.ts";
 import { type KeyEntry, type TenantEntry, tenantsFile } from "../tenants/tenants-file.ts";
 import { tenantsGeneration } from "../tenants/tenants-generation.ts";
 
-/** The config's keys that the runtime is told as they are; their defaults are in config/. */
+/** The keys of the stack's config that the runtime gets unchanged. Their defaults are in config/. */
 type Told = Pick<
   Config,
   | "publicUrl"
   | "sandboxUrl"
   | "logLevel"
   | "limits"
+  | "namespace"
   | "trustedProxies"
   | "webhooksToPrivateAddresses"
   | "oidc"
@@ -26,50 +27,53 @@ type Told = Pick<
   | "tokenKeys"
   | "images"
   | "gateway"
+  | "prometheus"
 >;
 
 export interface SettingsArgs extends Told {
   platform: PlatformContext;
-  /** How Postgres and Redis are reached. */
+  /** The connections to Postgres and Redis. */
   postgres: StoreConnection;
   redis: StoreConnection;
-  /** Connections to Postgres that each pod opens at most. */
+  /** The highest number of connections to Postgres for each pod. */
   postgresPool: number;
-  /** The desktop image by digest. */
+  /** The sessions' desktop image by digest. */
   agentImage: pulumi.Input<string>;
-  /** The image of the sessions' sidecar by digest. */
+  /** The image of berthd by digest. */
   berthdImage: pulumi.Input<string>;
-  /** Hashes of the keys of those who may look at all tenants. */
+  /** The admin's API keys, as hashes. */
   adminKeys: pulumi.Input<KeyEntry[]>;
-  /** The tenants that are open. */
+  /** The tenants except those that are being removed. */
   tenants: pulumi.Input<TenantEntry>[];
   /** The names of the tenants that are being removed. */
   closedTenants: string[];
 }
 
-/** What the runtime's pods refer to; see `runtimePod`. */
+/** The objects to which the runtime's pods refer; see `runtimePod`. */
 export interface RuntimeSettings {
-  /** Name of the ConfigMap with the environment. */
+  /** The name of the ConfigMap with the environment variables. */
   config: pulumi.Output<string>;
-  /** Variables that are read from Secrets. */
+  /** Environment variables that pods read from Secrets. */
   secretVariables: types.input.core.v1.EnvVar[];
-  /** What `secretsDir` is made of. */
+  /** The volumes that make up the folder `secretsDir`. */
   secretFiles: types.input.core.v1.VolumeProjection[];
-  /** Name of the Secret with the tenants' file. */
+  /** The name of the Secret with the tenants file. */
   tenants: pulumi.Output<string>;
 }
 
-/** Where the runtime's pods find the files; see `runtimePod`. */
+/** The folders of the files in the runtime's pods; see `runtimePod`. */
 export const secretsDir = "/etc/berth/secrets";
 export const tenantsDir = "/etc/berth/tenants";
 
 const trustedFile = "trusted.crt";
 
 /**
- * What the runtime is told: `api-config-<hash>` (environment), secret files from the Secrets of Postgres, Redis and
- * `api-secrets-<hash>`, and `tenants` (a file). Secrets and the environment are immutable and change their name with their
- * content, which rolls the pods. `tenants` keeps its name: the runtime reads the file again when it changes, so a new
- * tenant restarts nothing. The file has a number that grows with each change (`tenants-generation`).
+ * The settings of the runtime: the ConfigMap `api-config-<hash>` with environment variables; secret files from
+ * `api-secrets-<hash>` and the Secrets of Postgres and Redis; and the Secret `tenants` with the tenants file. The name of each
+ * immutable object contains a hash, so new content restarts the pods. The Secret `tenants` keeps its name: the runtime reads
+ * the
+ * file again when the file changes, so a new tenant restarts no pod. The file contains a number that grows with each change
+ * (`tenants-generation`).
  */
 export class Settings extends pulumi.ComponentResource {
   readonly runtime: RuntimeSettings;
@@ -81,10 +85,10 @@ export class Settings extends pulumi.ComponentResource {
     const { namespace, generations } = args.platform;
 
     const environment = pulumi
-      .all([args.agentImage, args.berthdImage])
-      .apply(([agent, berthd]) => variables(args, { agent, berthd }));
+      .all([args.agentImage, args.berthdImage, postgres.variables, redis.variables])
+      .apply(([agent, berthd, ofPostgres, ofRedis]) => variables(args, { agent, berthd }, ofPostgres, ofRedis));
     const config = generations.configMap(
-      "api-config",
+      `${name}-config`,
       { namespace, name: "api-config", labels: labels("api"), data: environment },
       parent,
     );
@@ -92,11 +96,11 @@ export class Settings extends pulumi.ComponentResource {
     const secretFiles: types.input.core.v1.VolumeProjection[] = [
       file(postgres.password, "postgres-password"),
       file(redis.password, "redis-password"),
-      ...tokenKeyFiles(args, parent),
+      ...tokenKeyFiles(name, args, parent),
     ];
     if (args.trustedCertificates) {
-      const name = generations.configMap(
-        "trusted-certificates",
+      const trusted = generations.configMap(
+        `${name}-trusted-certificates`,
         {
           namespace,
           name: "trusted-certificates",
@@ -105,7 +109,7 @@ export class Settings extends pulumi.ComponentResource {
         },
         parent,
       );
-      secretFiles.push({ configMap: { name } });
+      secretFiles.push({ configMap: { name: trusted } });
     }
 
     const content = pulumi
@@ -113,7 +117,7 @@ export class Settings extends pulumi.ComponentResource {
       .apply(([keys, tenants]) => ({ admin: { keys }, tenants, closed: args.closedTenants }));
     const generation = tenantsGeneration(content, { namespace, labels: labels("api") }, parent);
     const tenants = new k8s.core.v1.Secret(
-      "tenants",
+      `${name}-tenants`,
       {
         metadata: { name: "tenants", namespace, labels: labels("api") },
         stringData: {
@@ -132,16 +136,18 @@ export class Settings extends pulumi.ComponentResource {
   }
 }
 
-const apiUrl = "http://api.berth.svc.cluster.local";
-const gatewayUrl = "http://gateway.berth.svc.cluster.local";
+/** The address of a Service. Without the cluster's domain, which the pods' resolver adds, the address is right in each cluster. */
+const urlOf = (service: string, namespace: string) => `http://${service}.${namespace}.svc`;
 
 const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: secret, items: [{ key, path }] } });
 
 /**
- * The keys from the oldest to the one after the current, which every pod so has before any pod signs by it. The one after may be
- * missing in a Secret of the user's own.
+ * The files of the token keys, from the oldest key to the key after the current one. Every pod gets the next key in advance, so
+ * that all pods have the key before one of them signs with it. The user's own Secret may lack the next key.
+ * @param name the component's name
  */
 function tokenKeyFiles(
+  name: string,
   { platform, tokenKeySecret, tokenKeys: { oldest, current } }: SettingsArgs,
   parent: pulumi.CustomResourceOptions,
 ): types.input.core.v1.VolumeProjection[] {
@@ -150,42 +156,57 @@ function tokenKeyFiles(
     const key = number === 1 ? "token-key" : `token-key-${number}`;
     const secret = number === 1 ? "api-secrets" : key;
     const generated = { platform, component: "api", name: secret, key, length: 48 } as const;
-    const { secret: source } = file({ secret: tokenKeySecret ?? generatedSecret(key, generated, parent), key }, key);
+    const generate = () => generatedSecret(`${name}-${key}`, generated, parent);
+    const { secret: source } = file({ secret: tokenKeySecret ?? generate(), key }, key);
     return { secret: { ...source, ...(tokenKeySecret !== null && number > current && { optional: true }) } };
   });
 }
 
-/** The runtime's environment; runtime/src/config/config.ts says what each is. */
-function variables(args: SettingsArgs, images: { agent: string; berthd: string }): Record<string, string> {
+/** The runtime's environment variables. runtime/src/config/config.ts describes each variable. */
+function variables(
+  args: SettingsArgs,
+  images: { agent: string; berthd: string },
+  postgres: Record<string, string>,
+  redis: Record<string, string>,
+): Record<string, string> {
   const { limits, oidc, tracing } = args;
   const hasGateway = args.gateway !== "inside";
+  const [apiUrl, gatewayUrl] = [urlOf("api", args.namespace), urlOf("gateway", args.namespace)];
   return {
     HTTP_PORT: "3000",
     WEBSOCKET_PORT: "3001",
     SESSION_PORT: "3002",
-    // Pods that run keep it, and both Services stay: that of the API has this port beside a gateway too, and that of the
-    // gateway leads to the API where it has no pods of its own.
+    // Running session pods keep this address when the config changes. So both Services always serve this port, with and without
+    // separate gateway pods.
     SESSION_URL: `${hasGateway ? gatewayUrl : apiUrl}:3002`,
     API_URL: apiUrl,
+    LEASE_NAMESPACE: args.namespace,
     ...(hasGateway && { GATEWAY_URL: gatewayUrl }),
-    ...args.postgres.variables,
+    ...postgres,
     POSTGRES_POOL: String(args.postgresPool),
-    ...args.redis.variables,
+    ...redis,
     SECRETS_DIR: secretsDir,
     TOKEN_KEY_ID: String(args.tokenKeys.current),
     TENANTS_FILE: `${tenantsDir}/tenants.json`,
     AGENT_IMAGE: images.agent,
-    // Built with this version's berthd in it; another's has another version's, or none.
-    AGENT_IMAGE_HAS_BERTHD: String(args.images.agent === null),
+    // Only the image that this stack builds surely contains berthd of the same version. A finished image may contain another
+    // version or none.
+    AGENT_IMAGE_HAS_BERTHD: String(typeof args.images.agent !== "string"),
     BERTHD_IMAGE: images.berthd,
+    ...(args.images.berthdVolume === "image" && { BERTHD_VOLUME: "image" }),
     PUBLIC_URL: args.publicUrl,
     ...(args.sandboxUrl !== null && { SANDBOX_URL: args.sandboxUrl, SANDBOX_PORT: "3003" }),
+    ...(args.prometheus.sessionHistory && { PROMETHEUS_URL: `${urlOf("prometheus", args.namespace)}:9090` }),
     LOG_LEVEL: args.logLevel,
     RATE_LIMIT_PER_MINUTE: String(limits.ratePerMinute),
     BACKLOG_LIMIT: String(limits.backlog),
     MAX_STARTING: String(limits.starting),
     START_TIMEOUT_SECONDS: String(secondsOf(limits.startTimeout)),
     LOG_RETENTION_SECONDS: String(secondsOf(limits.logRetention)),
+    SESSION_RETENTION_SECONDS: String(secondsOf(limits.sessionRetention)),
+    EVENT_RETENTION_SECONDS: String(secondsOf(limits.eventRetention)),
+    DELIVERY_RETENTION_SECONDS: String(secondsOf(limits.deliveryRetention)),
+    IDEMPOTENCY_RETENTION_SECONDS: String(secondsOf(limits.idempotencyRetention)),
     WEBHOOK_ALLOW_PRIVATE: String(args.webhooksToPrivateAddresses),
     ...(args.trustedProxies.length > 0 && { TRUSTED_PROXIES: args.trustedProxies.join(",") }),
     ...(oidc && {

@@ -7,17 +7,26 @@ import { labels, selector } from "../kubernetes/labels.ts";
 import { askPrometheus, waitingJobs } from "../monitoring/queries.ts";
 import { probes, type RuntimeArgs, runtimeDeployment } from "./pod.ts";
 
-/** The part `worker` of the config has the defaults. */
+/** The arguments include the part `worker` of the config with its defaults. */
 export type WorkerArgs = RuntimeArgs & WorkerConfig & { autoscaler: Autoscaler };
 
-/** The worker's ServiceAccount; each tenant's namespace gives it a Role. */
+/** The worker's ServiceAccount. A Role in each tenant's namespace gives the account its permissions. */
 export const workerServiceAccount = "worker";
 
-/** By the Lease the workers choose the one among them that looks after what must be done once. */
-const leaseRules = [{ apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] }];
+/**
+ * The workers elect a leader by a Lease. The leader does the work that only one worker may do. It lists pods to find the
+ * image puller's pods, and reports the images that are missing.
+ */
+const rules = [
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] },
+  { apiGroups: [""], resources: ["pods"], verbs: ["list"] },
+];
 
-/** The worker, which makes and removes the sessions' pods: Deployment and autoscaler `worker`. */
+/** The worker, which makes and deletes the sessions' pods: Deployment and autoscaler `worker`. */
 export class Worker extends pulumi.ComponentResource {
+  /** Name of the Deployment. */
+  readonly deployment: pulumi.Output<string>;
+
   constructor(name: string, args: WorkerArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Worker", name, {}, opts);
     const parent = { parent: this };
@@ -28,7 +37,7 @@ export class Worker extends pulumi.ComponentResource {
       { metadata: { ...metadata, name: workerServiceAccount }, automountServiceAccountToken: false },
       parent,
     );
-    const role = new k8s.rbac.v1.Role(name, { metadata, rules: leaseRules }, parent);
+    const role = new k8s.rbac.v1.Role(name, { metadata, rules }, parent);
     const binding = new k8s.rbac.v1.RoleBinding(
       name,
       {
@@ -40,11 +49,11 @@ export class Worker extends pulumi.ComponentResource {
     );
     const pod = {
       account: account.metadata.name,
-      // The preStop pause, 25 s for the jobs of this process, and a margin.
+      // 5 s for the preStop pause, 25 s for the jobs of this process, and a margin.
       gracePeriodSeconds: 35,
       ports: { http: 3000 },
       probes: probes(),
-      // Its metrics are read once more before it goes.
+      // A pause in which Prometheus can read the pod's metrics once more.
       lifecycle: { preStop: { sleep: { seconds: 2 } } },
     };
     const deployment = runtimeDeployment(name, "worker", args, pod, { parent: this, dependsOn: [binding] });
@@ -58,6 +67,7 @@ export class Worker extends pulumi.ComponentResource {
     ];
     makeAutoscaler(name, { kind: autoscaler, deployment, metadata, config: autoscaling, loads }, parent);
     new k8s.policy.v1.PodDisruptionBudget(name, { metadata, spec: disruptionBudget(selector("worker")) }, parent);
-    this.registerOutputs();
+    this.deployment = deployment.metadata.name;
+    this.registerOutputs({ deployment: this.deployment });
   }
 }

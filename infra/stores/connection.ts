@@ -1,27 +1,27 @@
-/** How the runtime's pods reach a store. */
+/** The connection of the runtime's pods to a store. */
 import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import type { ExternalStore } from "../config/stores.ts";
 
-/** A key of a Secret. */
+/** A key in a Secret. */
 export interface SecretKey {
   secret: pulumi.Input<string>;
   key: string;
 }
 
 export interface StoreConnection {
-  /** Variables that anyone may read; they go into api-config. */
-  variables: Record<string, string>;
-  /** Variables that stay in the Secret that holds them. */
+  /** Environment variables that are not secret. The ConfigMap api-config contains them. */
+  variables: Record<string, pulumi.Input<string>>;
+  /** Environment variables that pods read from a Secret. */
   secretVariables: types.input.core.v1.EnvVar[];
   password: SecretKey;
 }
 
 /**
- * A store that Berth doesn't run. All of its Secret stays there: pods read it when they start, and nothing of it enters
- * the stack's state.
- * @param prefix of the variables, for example POSTGRES
- * @param keys of the Secret, each read into `<prefix>_<KEY>`; `tls` may be missing and is false then
+ * The connection to an external store. Pods read the connection's values from its Secret when they start, so the stack's state
+ * contains none of them.
+ * @param prefix of the variables' names, for example POSTGRES
+ * @param keys of the Secret; each becomes the variable `<prefix>_<KEY>`; `tls` is optional and false by default
  */
 export function externalConnection(prefix: string, keys: string[], { secret }: ExternalStore): StoreConnection {
   const variable = (key: string, optional: boolean) => ({

@@ -1,9 +1,9 @@
-/** Dumps of the deployed stack `dev`: made, checked, found to be damaged, restored. */
+/** Tests dumps, the restore check and a restore on the deployed stack `dev`. */
 import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { machine, root } from "../../machine/machine.ts";
 
@@ -14,19 +14,19 @@ const jobs: string[] = [];
 
 afterAll(async () => {
   if (jobs.length > 0) await inBerth(["delete", "job", "--ignore-not-found", ...jobs]);
-}, 60_000);
+});
 
 interface JobContainer {
   command: string[];
   env: { name: string; value: string }[];
 }
 
-/** Starts a Job of a CronJob, as an operator would by hand. @param change what its container has otherwise */
+/** Starts a Job from a CronJob, as an operator would by hand. @param change changes the Job's container */
 async function start(cronJob: string, change: (container: JobContainer) => void = () => {}): Promise<string> {
   const name = `test-${randomBytes(4).toString("hex")}`;
   const create = ["create", "job", name, `--from=cronjob/${cronJob}`, "--dry-run=client", "--output=json"];
   const job = JSON.parse(await inBerth(create));
-  delete job.metadata.ownerReferences; // the CronJob keeps one failed Job of its own and removes the others
+  delete job.metadata.ownerReferences; // the CronJob would delete its failed Jobs except the last one
   job.spec.backoffLimit = 0;
   change(job.spec.template.spec.containers[0]);
   jobs.push(name);
@@ -34,7 +34,7 @@ async function start(cronJob: string, change: (container: JobContainer) => void 
   return name;
 }
 
-/** Waits for the Job's end. */
+/** Waits until the Job ends. */
 async function endOf(name: string): Promise<{ succeeded: boolean; log: string }> {
   const conditions = async (): Promise<string[]> =>
     (JSON.parse(await inBerth(["get", "job", name, "--output=json"])).status.conditions ?? []).map(
@@ -47,18 +47,18 @@ async function endOf(name: string): Promise<{ succeeded: boolean; log: string }>
 
 const run = async (cronJob: string) => endOf(await start(cronJob));
 
-/** A query as the superuser, by the socket inside the pod. */
+/** Runs a query as the superuser, through the socket inside the pod. */
 const query = (text: string, database = "berth") =>
   inBerth(["exec", "postgres-0", "--container=postgres", "--", "psql", "-U", "berth", "-d", database, "-Atqc", text]);
 
-/** A figure of the worker's /metrics. */
+/** The value of a metric at the worker's /metrics. */
 async function metric(name: string): Promise<number> {
   const ask = `fetch("http://127.0.0.1:3000/metrics").then((r) => r.text()).then(console.log)`;
   const text = await inBerth(["exec", "deploy/worker", "--", "/nodejs/bin/node", "--eval", ask]);
   return Number(new RegExp(`^${name} (.*)$`, "m").exec(text)?.[1]);
 }
 
-test("a dump is made and found to be whole, and Prometheus is told when", async () => {
+test("a dump is made and passes the restore check, and metrics report the time of both", async () => {
   const started = Date.now() / 1000 - 1;
   expect(await run("postgres-dump")).toMatchObject({
     succeeded: true,
@@ -74,7 +74,7 @@ test("a dump is made and found to be whole, and Prometheus is told when", async 
 
 const sums = "sha256sum database.dump manifest >SHA256SUMS";
 
-/** What is done to a copy of the newest dump, and what the check then says. */
+/** Ways to damage a copy of the newest dump, and the error that the check must print. */
 const damages = [
   [
     "is damaged on its volume",
@@ -82,16 +82,17 @@ const damages = [
     /database\.dump: FAILED/,
   ],
   [
-    "can't be restored, though it is as it was written",
+    "can't be restored, although its checksums are right",
     `truncate --size=-2000 database.dump; ${sums}`,
     /pg_restore: error/,
   ],
   ["lacks a row", `sed --in-place 's/sessions|/&1/' manifest; ${sums}`, /^< .*sessions\|1/m],
 ] as const;
 
-test("the check fails where the newest dump is damaged, can't be restored or lacks a row", async () => {
+test("the check fails if the newest dump is damaged, can't be restored or lacks a row", async () => {
   const before = await query("select last_success from backup.status where job = 'restore-check'");
-  // A pod that may write to the dumps' volume makes the copies, each in a folder of its own beside an older one that is whole.
+  // A pod with write access to the dumps' volume makes a folder for each damage, with an undamaged older dump and a damaged
+  // new one.
   const keeper = await start("postgres-dump", (container) => {
     container.command = ["bash", "-c", "trap exit TERM; sleep infinity & wait"];
   });
@@ -121,7 +122,7 @@ test("the check fails where the newest dump is damaged, can't be restored or lac
   expect(await query("select last_success from backup.status where job = 'restore-check'")).toBe(before);
 });
 
-/** As an operator restores. */
+/** Runs the restore command as an operator does. */
 const restore = (dump: string) =>
   execa("npm", ["run", "--silent", "restore", "--", dump], {
     cwd: root,
@@ -130,7 +131,7 @@ const restore = (dump: string) =>
     all: true,
   });
 
-test("a restore of a dump that does not exist ends before anything stops", async () => {
+test("a restore of a dump that does not exist ends before any pod is stopped", async () => {
   const replicas = () =>
     inBerth(["get", "deployment", "api", "-o", "jsonpath={.status.readyReplicas} {.metadata.generation}"]);
   const before = await replicas();
@@ -141,7 +142,7 @@ test("a restore of a dump that does not exist ends before anything stops", async
   expect(await replicas()).toBe(before);
 });
 
-test("the database is put back by one command, twice if need be, and the API serves again", async () => {
+test("one command restores the database, also a second time, and the API serves again", async () => {
   await query("create table if not exists restore_probe (id int)");
   const spare = `00000000-0000-4000-8000-${randomBytes(6).toString("hex")}`;
   await query(`insert into sessions (id, tenant, namespace, tier, state, warm)
@@ -155,10 +156,10 @@ test("the database is put back by one command, twice if need be, and the API ser
     const first = await restore(`${dump}`);
     expect(first.exitCode, first.all).toBe(0);
     expect(await query("select count(*) from restore_probe")).toBe("0");
-    // Whoever it may have been given to since the dump keeps it to themselves.
+    // A warm session in the dump must get no owner, because the session may have got an owner after the dump.
     expect(await query(`select warm from sessions where id = '${spare}'`)).toBe("restored");
     expect(await lastEvent("berth")).toBeGreaterThan(await lastEvent("berth_replaced"));
-    // The same dump again: no number of an event comes twice.
+    // After a second restore of the same dump, no event id repeats.
     const second = await restore(`${dump}`);
     expect(second.exitCode, second.all).toBe(0);
     expect(await lastEvent("berth")).toBeGreaterThan(await lastEvent("berth_replaced"));
@@ -167,6 +168,6 @@ test("the database is put back by one command, twice if need be, and the API ser
     await query(`delete from sessions where id = '${spare}'`);
     await query("drop database if exists berth_replaced");
   }
-  // The Service may take a moment to know its pods.
+  // The Service may need a moment until it sends requests to the new pods.
   await until("the API is ready", 60, async () => (await fetch(`http://127.0.0.1:${apiNodePort}/health/ready`)).ok);
-}, 300_000);
+});

@@ -14,11 +14,14 @@ import { postgresUid } from "./postgres.ts";
 
 export interface PostgresBackupArgs extends BackupConfig {
   platform: PlatformContext;
-  /** Postgres 15 by digest, the same as the server's: its own pg_dump and pg_restore. */
+  /**
+   * The image of Postgres 15 by digest. The backup uses the database server's image, so that pg_dump and pg_restore have the server's
+   * version.
+   */
   image: pulumi.Input<string>;
-  /** How the server is reached. */
+  /** The connection to the server. */
   connection: StoreConnection;
-  /** The database's volume; the restore check takes one like it. */
+  /** The size and class of the database's volume. The restore check uses a volume of the same size and class. */
   databaseVolume: VolumeConfig;
   /** Whether the dumps' volume is protected from deletion. */
   protectData: boolean;
@@ -29,7 +32,7 @@ const scriptsDir = "/scripts";
 const backupsDir = "/backups";
 const passwordDir = "/etc/postgres";
 
-/** The scripts of the jobs, by file name. */
+/** The content of the jobs' scripts, by file name. */
 const scriptFiles = Object.fromEntries(
   readdirSync(scripts)
     .filter((name) => /\.(sh|sql)$/.test(name))
@@ -38,10 +41,13 @@ const scriptFiles = Object.fromEntries(
 );
 
 /**
- * Dumps of the bundled Postgres on a volume of their own, and three jobs: `postgres-dump` each night, `postgres-restore-check`
- * after it, and `postgres-restore`, which never runs by itself (docs/backup.md).
+ * Backups of the bundled Postgres: a volume for the dumps and three CronJobs. `postgres-dump` runs each night,
+ * `postgres-restore-check` runs later in the night, and `postgres-restore` runs only by hand (docs/backup.md).
  */
 export class PostgresBackup extends pulumi.ComponentResource {
+  /** Name of the dumps' claim. */
+  readonly claim: pulumi.Output<string>;
+
   constructor(name: string, args: PostgresBackupArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:PostgresBackup", name, {}, opts);
     const parent = { parent: this };
@@ -51,7 +57,7 @@ export class PostgresBackup extends pulumi.ComponentResource {
 
     const scriptsMap = platform.generations.configMap(
       `${name}-scripts`,
-      { namespace, name: "postgres-backup-scripts", labels: labels("backup"), data: scriptFiles },
+      { namespace, name: `${name}-scripts`, labels: labels("backup"), data: scriptFiles },
       parent,
     );
     const claim = new k8s.core.v1.PersistentVolumeClaim(
@@ -59,36 +65,41 @@ export class PostgresBackup extends pulumi.ComponentResource {
       { metadata: metadata("postgres-backups"), spec: volumeClaimSpec(args.volume) },
       { ...parent, ...dataOptions(args.protectData) },
     );
-    const volumes = { scripts: scriptsMap, backups: claim.metadata.name };
+    this.claim = claim.metadata.name;
+    const volumes = { scripts: scriptsMap, backups: this.claim };
     for (const job of jobs(args))
       new k8s.batch.v1.CronJob(
-        job.name,
-        { metadata: metadata(job.name), spec: cronJobSpec(job, args, volumes) },
+        `${name}-${job.name}`,
+        { metadata: metadata(objectName(job)), spec: cronJobSpec(job, args, volumes) },
         parent,
       );
-    this.registerOutputs();
+    this.registerOutputs({ claim: this.claim });
   }
 }
 
-/** One of the three jobs. */
+/** One of the three CronJobs. */
 interface Job {
-  name: string;
-  /** The file of the scripts that it runs. */
+  /** What the job does. */
+  name: "dump" | "restore" | "restore-check";
+  /** The file name of the script that the job runs. */
   script: string;
   schedule: string;
-  /** Whether it is started by hand only. */
+  /** Whether the job runs only when somebody starts it by hand. */
   suspend?: boolean;
-  /** What the script is told beside the connection. */
+  /** Environment variables of the script besides the connection. */
   env?: types.input.core.v1.EnvVar[];
-  /** Whether it only reads the dumps. */
+  /** Whether the job only reads the dumps. */
   reads?: boolean;
-  /** A volume of its own, at /scratch. */
+  /** A temporary volume at /scratch. */
   scratch?: Mount;
 }
 
+/** The name of its CronJob and of the container. */
+const objectName = ({ name }: Job) => `postgres-${name}`;
+
 const jobs = (args: PostgresBackupArgs): Job[] => [
   {
-    name: "postgres-dump",
+    name: "dump",
     script: "dump.sh",
     schedule: args.schedule,
     env: [
@@ -97,11 +108,11 @@ const jobs = (args: PostgresBackupArgs): Job[] => [
     ],
   },
   {
-    name: "postgres-restore-check",
+    name: "restore-check",
     script: "check.sh",
     schedule: args.checkSchedule,
     reads: true,
-    // As large as the database's, and gone with the pod.
+    // This volume is as large as the database's volume and is deleted with the pod.
     scratch: {
       name: "scratch",
       path: "/scratch",
@@ -115,11 +126,11 @@ const jobs = (args: PostgresBackupArgs): Job[] => [
       },
     },
   },
-  // Never by itself: `npm run restore` makes a Job of it.
-  { name: "postgres-restore", script: "restore.sh", schedule: "0 0 31 2 *", suspend: true, reads: true },
+  // This CronJob never runs by itself. `npm run restore` makes a Job from it.
+  { name: "restore", script: "restore.sh", schedule: "0 0 31 2 *", suspend: true, reads: true },
 ];
 
-/** @param volumes names of the scripts' ConfigMap and of the dumps' claim */
+/** @param volumes the name of the ConfigMap with the scripts, and the name of the claim for the dumps */
 const cronJobSpec = (
   job: Job,
   args: PostgresBackupArgs,
@@ -127,9 +138,9 @@ const cronJobSpec = (
 ): types.input.batch.v1.CronJobSpec => ({
   timeZone: "Etc/UTC",
   concurrencyPolicy: "Forbid",
-  // A start that was missed for so long is left to the next night.
+  // If a job can't start within an hour, Kubernetes skips the job, and the next job starts in the next night.
   startingDeadlineSeconds: 3600,
-  // The check's volume stays as long as its Job does.
+  // Only the last Job is kept, because the temporary volume of the restore check exists as long as its Job.
   successfulJobsHistoryLimit: 1,
   failedJobsHistoryLimit: 1,
   schedule: job.schedule,
@@ -140,20 +151,25 @@ const cronJobSpec = (
   },
 });
 
-/** Runs the job's script. What it may write is the volume of the dumps (unless it only reads), /tmp, and its own. */
+/**
+ * The pod that runs the job's script. It can write to /tmp, to its temporary volume and, unless the job only reads, to the
+ * volume of the dumps.
+ */
 const podOf = (
-  { name, script, env = [], reads = false, scratch }: Job,
+  job: Job,
   { platform, image, connection }: PostgresBackupArgs,
   volumes: Record<"scripts" | "backups", pulumi.Input<string>>,
-): PodTemplate =>
-  confinedPod({
+): PodTemplate => {
+  const { script, env = [], reads = false, scratch } = job;
+  return confinedPod({
     component: "backup",
     defaults: platform.pods,
     uid: postgresUid,
+    distribution: "stays",
     restartPolicy: "Never",
     containers: [
       {
-        name,
+        name: objectName(job),
         image,
         command: ["bash", `${scriptsDir}/${script}`],
         env: [
@@ -193,3 +209,4 @@ const podOf = (
       ...(scratch ? [scratch] : []),
     ],
   });
+};

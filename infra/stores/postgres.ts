@@ -15,7 +15,7 @@ import type { StoreConnection } from "./connection.ts";
 export interface PostgresArgs
   extends Pick<PostgresConfig, "volume" | "resources" | "maxConnections" | "passwordSecret"> {
   platform: PlatformContext;
-  /** Postgres 15 by digest. */
+  /** The image of Postgres 15 by digest. */
   image: pulumi.Input<string>;
   /** Whether the volume is protected from deletion. */
   protectData: boolean;
@@ -27,8 +27,9 @@ export const postgresDatabase = "berth";
 export const postgresUser = "berth";
 
 /**
- * Makes the user's password the Secret's, before Postgres listens: so a Secret with another password is all that a
- * rotation takes. On the first start there is no database yet, and it is made with the right one.
+ * Sets the password of the database user to the Secret's password before Postgres accepts connections. So a rotation needs only
+ * a Secret with a new password. On the first start there is no database yet, and the image creates the user with the right
+ * password.
  */
 const setPassword = `
 [ -s "$PGDATA/PG_VERSION" ] || exit 0
@@ -38,7 +39,7 @@ printf 'ALTER ROLE "%s" PASSWORD '"'%s'"'\\n' "$POSTGRES_USER" "\${password//$qu
   postgres --single -D "$PGDATA" "$POSTGRES_DB" >/dev/null
 `.trim();
 
-/** One Postgres with a volume of its own: the truth about every session. */
+/** The bundled Postgres with a volume. Postgres is the source of truth about sessions. */
 export class Postgres extends pulumi.ComponentResource {
   readonly connection: StoreConnection;
 
@@ -65,11 +66,12 @@ export class Postgres extends pulumi.ComponentResource {
       password: { secret, key: "password" },
     };
 
-    // A resource of its own rather than a template's, so that Pulumi protects it and no StatefulSet ever deletes it.
+    // The claim is a separate resource, not a template of the StatefulSet. So Pulumi protects the claim, and the StatefulSet
+    // never deletes it.
     const claim = new k8s.core.v1.PersistentVolumeClaim(
       `${name}-data`,
       {
-        metadata: { name: "postgres-data", namespace, labels: labels("postgres") },
+        metadata: { name: `${name}-data`, namespace, labels: labels("postgres") },
         spec: volumeClaimSpec(args.volume),
       },
       { ...parent, ...dataOptions(args.protectData) },
@@ -82,7 +84,7 @@ export class Postgres extends pulumi.ComponentResource {
         { name: "POSTGRES_USER", value: postgresUser },
         { name: "POSTGRES_DB", value: postgresDatabase },
         { name: "POSTGRES_PASSWORD_FILE", value: "/etc/postgres/password" },
-        // A folder below the mount, as initdb refuses one that holds lost+found.
+        // A folder below the mount point, because initdb refuses a folder that contains lost+found.
         { name: "PGDATA", value: "/var/lib/postgresql/data/pgdata" },
       ],
       resources: args.resources,
@@ -112,8 +114,8 @@ export class Postgres extends pulumi.ComponentResource {
             component: "postgres",
             defaults: platform.pods,
             uid: postgresUid,
-            placement: "stays",
-            // A fast shutdown with time for the last checkpoint.
+            distribution: "stays",
+            // Postgres needs so many seconds to write a checkpoint before it stops.
             gracePeriodSeconds: 60,
             initContainers: [
               { ...container, name: "password", command: ["bash", "-euo", "pipefail", "-c", setPassword] },
@@ -125,9 +127,10 @@ export class Postgres extends pulumi.ComponentResource {
                 args: ["postgres", "-c", `shared_buffers=${cache}MB`, "-c", `max_connections=${args.maxConnections}`],
                 ports: [{ name: "postgres", containerPort: 5432 }],
                 probes: {
-                  startup: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
+                  // Five minutes, because Postgres reads its log first after a crash.
+                  startup: { ...isReady, periodSeconds: 2, failureThreshold: 150 },
                   ready: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
-                  // Looks at the process only: a Postgres that is slow is not helped by a restart.
+                  // This probe checks only the process, because a restart does not help a slow Postgres.
                   live: { tcpSocket: { port: 5432 }, periodSeconds: 20, failureThreshold: 6 },
                 },
               },

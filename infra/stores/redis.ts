@@ -14,7 +14,7 @@ import type { StoreConnection } from "./connection.ts";
 
 export interface RedisArgs extends Pick<RedisConfig, "volume" | "resources" | "passwordSecret"> {
   platform: PlatformContext;
-  /** Redis 7 by digest. */
+  /** The image of Redis 7 by digest. */
   image: pulumi.Input<string>;
   /** Whether the volume is protected from deletion. */
   protectData: boolean;
@@ -23,7 +23,10 @@ export interface RedisArgs extends Pick<RedisConfig, "volume" | "resources" | "p
 /** The uid of the user `redis` in the official image. */
 const uid = 999;
 
-/** Jobs must never be evicted, and survive a restart but for the last second. Half the memory is left to rewrites. */
+/**
+ * Redis' settings. Redis never evicts jobs, and a restart loses at most the last second. Half of the memory is for rewrites of
+ * the log.
+ */
 const settings = (memory: string) => `maxmemory ${Math.floor(quantityValue(memory) / 2)}
 maxmemory-policy noeviction
 appendonly yes
@@ -32,16 +35,16 @@ save ""
 dir /data
 `;
 
-/** Settings and password go in by stdin, so that the password is in no file but the Secret's, no argument, no variable. */
+/** Redis reads its settings and the password from stdin, so that no other file, argument or variable contains the password. */
 const start = `exec redis-server - <<end
 $(cat /etc/redis/redis.conf)
 requirepass $(cat /etc/redis/password)
 end`;
 
-/** The password goes in by stdin, so that no process list shows it; LOADING and MASTERDOWN are not PONG. */
+/** The health check sends the password by stdin, so that no process list shows it. Redis answers PONG only when it is ready. */
 const ping = "{ printf 'AUTH '; cat /etc/redis/password; printf '\\nPING\\n'; } | redis-cli | grep -q PONG";
 
-/** One Redis with a volume of its own: the queue, which can be rebuilt from Postgres. */
+/** The bundled Redis with a volume. Redis holds the queue, which the runtime can rebuild from Postgres. */
 export class Redis extends pulumi.ComponentResource {
   readonly connection: StoreConnection;
 
@@ -66,12 +69,12 @@ export class Redis extends pulumi.ComponentResource {
     const data = { "redis.conf": settings(args.resources.limits.memory) };
     const config = platform.generations.configMap(
       `${name}-config`,
-      { namespace, name: "redis-config", labels: labels("redis"), data },
+      { namespace, name: `${name}-config`, labels: labels("redis"), data },
       parent,
     );
     const claim = new k8s.core.v1.PersistentVolumeClaim(
       `${name}-data`,
-      { metadata: { name: "redis-data", namespace, labels: labels("redis") }, spec: volumeClaimSpec(args.volume) },
+      { metadata: { name: `${name}-data`, namespace, labels: labels("redis") }, spec: volumeClaimSpec(args.volume) },
       { ...parent, ...dataOptions(args.protectData) },
     );
     const port = { name: "redis", port: 6379 };
@@ -89,7 +92,7 @@ export class Redis extends pulumi.ComponentResource {
             component: "redis",
             defaults: platform.pods,
             uid,
-            placement: "stays",
+            distribution: "stays",
             containers: [
               {
                 name: "redis",
@@ -98,7 +101,8 @@ export class Redis extends pulumi.ComponentResource {
                 ports: [{ name: "redis", containerPort: 6379 }],
                 resources: args.resources,
                 probes: {
-                  startup: { ...isReady, periodSeconds: 2, failureThreshold: 60 },
+                  // Five minutes, because Redis reads its log first after a crash.
+                  startup: { ...isReady, periodSeconds: 2, failureThreshold: 150 },
                   ready: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
                   live: { tcpSocket: { port: 6379 }, periodSeconds: 20, failureThreshold: 6 },
                 },

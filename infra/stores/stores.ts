@@ -1,4 +1,4 @@
-/** Postgres and Redis: bundled, or the ones that the config names. */
+/** Postgres and Redis: the bundled ones, or external ones that the config names. */
 import type * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/config.ts";
 import type { PlatformContext } from "../kubernetes/platform-context.ts";
@@ -9,13 +9,13 @@ import { Redis } from "./redis.ts";
 
 export interface StoresArgs extends Pick<Config, "postgres" | "redis" | "protectData"> {
   platform: PlatformContext;
-  /** Images by digest, for the bundled ones. */
+  /** The images of the bundled stores, by digest. */
   base: { postgres: pulumi.Input<string>; redis: pulumi.Input<string> };
 }
 
 export interface Store {
   connection: StoreConnection;
-  /** What must be there before anyone connects. */
+  /** Resources that must exist before a pod connects to the store. */
   ready: pulumi.Resource[];
 }
 

@@ -5,29 +5,32 @@ import * as random from "@pulumi/random";
 import type { KeyConfig } from "../config/keys.ts";
 
 export interface ApiKeys {
-  /** The keys that this stack generated, by their names. */
+  /** The keys that this stack has generated, by name. */
   generated: Record<string, pulumi.Output<string>>;
-  /** The SHA-256 of every key in hex, in the config's order. A key itself never enters the cluster. */
+  /** The SHA-256 of every key in hex, in the order of the tenant's `keys` in the config. The stack stores only these hashes in the cluster. */
   hashes: pulumi.Output<string[]>;
 }
 
 /**
- * The API keys of one owner: `berth_<owner>_<random>`.
+ * The API keys of one owner, which have the form `berth_<owner>_<random>`.
+ * @param name the name of the component to which the keys belong
  * @param owner a tenant's name, or `admin`
- * @param namespace where the Secrets are that keys are read from
+ * @param namespace of the Secrets that hold keys
  */
 export function apiKeys(
+  name: string,
   owner: string,
   keys: KeyConfig[],
   namespace: pulumi.Input<string>,
   opts: pulumi.CustomResourceOptions,
 ): ApiKeys {
   const generated: ApiKeys["generated"] = {};
-  const hashes = keys.map(({ name, sha256, secret }) => {
+  const hashes = keys.map(({ name: keyName, sha256, secret }) => {
     if (sha256 !== null) return pulumi.output(sha256);
-    const resource = `${owner}-key-${name}`;
+    // Names of tenants and keys contain no dot, so no other tenant has a resource with this name or this former name.
+    const resource = `${name}-key.${keyName}`;
     const key = secret === null ? generate(resource, owner, opts) : keyIn(resource, owner, namespace, secret, opts);
-    if (secret === null) generated[name] = key;
+    if (secret === null) generated[keyName] = key;
     return pulumi.unsecret(key.apply(keyHash));
   });
   return { generated, hashes: pulumi.all(hashes) };
@@ -40,7 +43,7 @@ function generate(resource: string, owner: string, opts: pulumi.CustomResourceOp
   return pulumi.interpolate`berth_${owner}_${result}`;
 }
 
-/** A key that lies in a Secret. The runtime finds its owner by its first words, so they must be there. */
+/** Reads a key from a Secret. The key must start with `berth_<owner>_`, because the runtime reads the owner from the key. */
 function keyIn(
   resource: string,
   owner: string,
@@ -53,7 +56,7 @@ function keyIn(
     const key = Buffer.from(fields?.key ?? "", "base64").toString();
     if (new RegExp(`^berth_${owner}_[A-Za-z0-9_-]{16,}$`).test(key)) return key;
     throw new pulumi.RunError(
-      `the Secret ${secret} in the namespace berth has no API key of ${owner} under \`key\`: berth_${owner}_ and 16 or more of A-Z, a-z, 0-9, _ and -, without a line break`,
+      `the Secret ${secret} in the namespace berth has no valid API key of ${owner} under \`key\`; the key must be berth_${owner}_ and then 16 or more characters of A-Z, a-z, 0-9, _ and -, without a line break`,
     );
   });
 }

@@ -1,16 +1,31 @@
-/** What the sessions of a tenant may use, together and each: its ResourceQuota and its LimitRange. */
+/** A tenant's ResourceQuotas, which limit all sessions together, and its LimitRange, which limits each session. */
 import type { TenantConfig } from "../config/tenant.ts";
 
-/** The tenant's quota. Objects that sessions never need are counted down to none. */
-export const resourceQuota = (quota: TenantConfig["quota"]): Record<string, string> => ({
-  "requests.cpu": quota.requestsCpu,
-  "limits.cpu": quota.limitsCpu,
-  "requests.memory": quota.requestsMemory,
-  "limits.memory": quota.limitsMemory,
+/**
+ * The spec of the ResourceQuota for pods. The quota does not count the pods of the tenant's image puller.
+ * @param pullerClass the PriorityClass of the image pullers
+ */
+export const podQuota = (quota: TenantConfig["quota"], pullerClass: string) => ({
+  hard: {
+    "requests.cpu": quota.requestsCpu,
+    "limits.cpu": quota.limitsCpu,
+    "requests.memory": quota.requestsMemory,
+    "limits.memory": quota.limitsMemory,
+    pods: String(quota.pods),
+  },
+  scopeSelector: {
+    matchExpressions: [{ scopeName: "PriorityClass", operator: "NotIn", values: [pullerClass] }],
+  },
+});
+
+/**
+ * The spec of the ResourceQuota for all other objects. The quota allows none of the objects that sessions never need. It is
+ * separate, because a quota that selects pods by priority class cannot count other objects.
+ */
+export const objectQuota = (quota: TenantConfig["quota"]): Record<string, string> => ({
   "requests.storage": quota.storage,
-  pods: String(quota.pods),
   persistentvolumeclaims: String(quota.volumes),
-  // A session's Secret stays as long as its workspace, and a while longer on its way out.
+  // There may be more Secrets than volumes, because a session's Secret is deleted a little later than its workspace.
   secrets: String(quota.volumes + quota.pods),
   configmaps: "10",
   services: "0",
@@ -19,8 +34,9 @@ export const resourceQuota = (quota: TenantConfig["quota"]): Record<string, stri
 });
 
 /**
- * Bounds for one container, the large tier at most, and for one workspace. Sessions' containers say nothing of
- * ephemeral storage: all of /tmp (1 GiB) and the logs, and a pod that writes more ends before it fills its node's disk.
+ * Limits for one container and for one workspace. A container may use as much as the tier large. Sessions' containers set no
+ * limit for ephemeral storage, so the default here applies: enough for /tmp (1 GiB) and the logs. The kubelet ends a pod that
+ * writes more, so that the pod can't fill its node's disk.
  */
 export const limitRange = (workspace: TenantConfig["workspace"]) => [
   {

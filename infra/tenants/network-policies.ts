@@ -1,31 +1,38 @@
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { contains, exceptionsIn } from "../config/cidr.ts";
+import { contains } from "../config/cidr.ts";
+import type { Config } from "../config/config.ts";
+import { nodeRanges } from "../config/network.ts";
 import type { TenantConfig } from "../config/tenant.ts";
 import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
+import { egressOpenings } from "../kubernetes/egress.ts";
 import { selector, sessionSelector } from "../kubernetes/labels.ts";
 import { allowDns, allowEgress, allowIngress, denyAll, podsIn, tcp } from "../kubernetes/network.ts";
 
 type Policy = pulumi.Input<types.input.networking.v1.NetworkPolicySpec>;
 
+/** What the network policies of tenants depend on, besides the tenant. */
+export interface Surroundings extends Pick<Config, "network" | "prometheus"> {
+  platformNamespace: pulumi.Input<string>;
+  /** Addresses of the Kubernetes API, which sessions can never reach. */
+  kubernetesApi: pulumi.Input<ApiEndpoint[]>;
+  gateway: Config["gateway"];
+}
+
 /**
- * Whom a tenant's sessions may talk to: DNS, the gateway on the port that is for sessions, and the addresses of the allow
- * list. Who may talk to them: the gateway on the ports of the desktop and of berthd's services, Prometheus on that of the
- * metrics. Nobody else, not even a session of the same tenant. Those that were started before there was a gateway know the
- * API's address for sessions, so that stays open too.
- * @param gateway the component whose pods are the gateway
+ * The network policies of a tenant's sessions. A session may reach DNS, the gateway's port for sessions, and what the tenant's
+ * `egress` names. The gateway may reach the session's desktop and berthd's services, and Prometheus may reach the session's
+ * metrics. No other traffic is allowed, not even between sessions of the same tenant. Sessions that started before the gateway
+ * had separate pods use the API's port for sessions, so this port stays open too.
  */
-export function tenantPolicies(
-  tenant: TenantConfig,
-  platformNamespace: pulumi.Input<string>,
-  kubernetesApi: pulumi.Input<ApiEndpoint[]>,
-  gateway: "api" | "gateway",
-): Record<string, Policy> {
+export function tenantPolicies(tenant: TenantConfig, around: Surroundings): Record<string, Policy> {
+  const { network, platformNamespace, kubernetesApi } = around;
+  const gateway = around.gateway === "inside" ? "api" : "gateway";
   const channels = [...new Set(["api", gateway] as const)];
   const platform = pulumi.output(platformNamespace);
   const policies = {
     "deny-all": denyAll,
-    "allow-dns": allowDns,
+    "allow-dns": allowDns(network.dns, sessionSelector),
     "desktop-ingress": platform.apply((namespace) =>
       allowIngress(sessionSelector, tcp(6080, 6082), [podsIn(namespace, selector(gateway))]),
     ),
@@ -39,27 +46,35 @@ export function tenantPolicies(
     ),
   };
   if (tenant.egress.length === 0) return policies;
-  const apiRanges = pulumi.output(kubernetesApi).apply((endpoints) => endpoints.map(({ cidr }) => cidr));
-  return { ...policies, "session-egress": apiRanges.apply((ranges) => egressPolicy(tenant, ranges)) };
+  const egress = pulumi.all([kubernetesApi, platform]).apply(([api, namespace]) =>
+    egressPolicy(tenant, {
+      platformNamespace: namespace,
+      api: api.map(({ cidr }) => cidr),
+      nodes: nodeRanges(around) ?? [],
+    }),
+  );
+  return { ...policies, "session-egress": egress };
 }
 
 /**
- * The allow list without the internal ranges and the cluster's own API.
- * @throws pulumi.RunError for a rule that lies in the API's addresses, which could allow nothing
+ * The policy for the tenant's `egress`. It excludes internal ranges and the addresses of the Kubernetes API and of the nodes.
+ * @throws pulumi.RunError if a rule's range lies in the addresses of the Kubernetes API, because such a rule would open nothing, or
+ * if a rule names the platform's pods
  */
-export function egressPolicy({ name, egress }: Pick<TenantConfig, "name" | "egress">, apiRanges: string[]) {
-  for (const { cidr } of egress) {
-    const api = apiRanges.find((range) => contains(range, cidr));
-    if (api === undefined) continue;
-    throw new pulumi.RunError(
-      `tenant ${name}, egress ${cidr}: lies in ${api}, the cluster's own API, which sessions never reach; take it out`,
-    );
+export function egressPolicy(
+  { name, egress }: Pick<TenantConfig, "name" | "egress">,
+  closed: { platformNamespace: string; api: string[]; nodes: string[] },
+) {
+  for (const { cidr, pods } of egress) {
+    if (pods?.namespace === closed.platformNamespace)
+      throw new pulumi.RunError(
+        `tenant ${name}, egress to pods in ${pods.namespace}: is the platform's namespace, which sessions can reach only by the in-pod channel; remove the rule`,
+      );
+    const api = cidr !== null && closed.api.find((range) => contains(range, cidr));
+    if (api)
+      throw new pulumi.RunError(
+        `tenant ${name}, egress ${cidr}: lies in ${api}, the addresses of the Kubernetes API, which sessions can never reach; remove the rule`,
+      );
   }
-  return allowEgress(
-    sessionSelector,
-    egress.map(({ cidr, ports }) => ({
-      to: [{ ipBlock: { cidr, except: exceptionsIn(cidr, apiRanges) } }],
-      ports: tcp(...ports),
-    })),
-  );
+  return allowEgress(sessionSelector, egressOpenings(egress, [...closed.api, ...closed.nodes]));
 }

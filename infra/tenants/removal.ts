@@ -1,18 +1,23 @@
-/** A tenant is removed in two steps: its entry says `remove: true`, then it is taken out. */
+/**
+ * An operator removes a tenant in two steps: set `remove: true` in the tenant's entry, and after an `up` remove the entry.
+ */
 import * as pulumi from "@pulumi/pulumi";
 import type { TenantConfig } from "../config/tenant.ts";
 
-/** What is wrong with taking these tenants out; undefined where none of the known is missing. */
+/**
+ * Returns an error if a tenant that `up` has created before has no config entry; undefined if each such tenant has an entry.
+ */
 export function vanished(known: string[], tenants: Pick<TenantConfig, "name">[]): string | undefined {
   const missing = known.filter((name) => !tenants.some((tenant) => tenant.name === name));
   if (missing.length === 0) return undefined;
   const [tenant, has, it] = missing.length === 1 ? ["the tenant", "has", "it"] : ["the tenants", "have", "them"];
-  return `${tenant} ${missing.join(", ")} ${has} no entry under \`tenants\` any more; nothing was changed. To remove ${it} with all sessions and workspaces, put the entry back with \`remove: true\`, run \`pulumi up\`, then take it out.`;
+  return `${tenant} ${missing.join(", ")} ${has} no entry under \`tenants\` any more. Nothing was changed. To remove ${it} with all sessions and workspaces, add the entry again with \`remove: true\`, run \`pulumi up\`, then remove the entry.`;
 }
 
 /**
- * Ends the program, before anything is touched, where a tenant's entry is missing that the last `up` had and that wasn't
- * marked. The namespaces are protected besides, should the last `up` have failed before it could tell.
+ * Ends the program, before it changes anything, if the last `up` had an entry of a tenant that is now missing and was not marked
+ * for removal. If the last `up` failed and its tenants are unknown, Pulumi's protection of the namespaces still prevents a
+ * deletion.
  */
 export async function refuseVanished(tenants: TenantConfig[]): Promise<void> {
   const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;

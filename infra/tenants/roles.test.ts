@@ -1,4 +1,4 @@
-/** The runtime may do what its code calls, and nothing more. */
+/** Tests that the runtime has only the permissions that its code needs. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { rolesWith } from "./roles.ts";
@@ -13,7 +13,7 @@ const resources: Record<string, string> = {
   Event: "events",
 };
 
-/** What the client type of the worker allows it to call, for example "get secrets". */
+/** The calls that the type of the worker's client allows, for example "get secrets". */
 function workerCalls(): string[] {
   const [, type = ""] = /export type CoreApi = Pick<\s*CoreV1Api,([^>]*)>/.exec(source("cluster/kubernetes.ts")) ?? [];
   return type.split("|").flatMap((line) => {
@@ -29,18 +29,18 @@ const rightsOf = (account: string, gateway: "api" | "gateway" = "api") =>
     .filter((one) => one.account === account)
     .flatMap(({ rules }) => rules.flatMap((rule) => rule.verbs.map((verb) => `${verb} ${rule.resources[0]}`)));
 
-test("the worker's rights are the calls of its client type, and the logs that it keeps", () => {
+test("the worker may make only the calls of its client's type and read logs", () => {
   expect(source("cluster/logTail.ts")).toContain('Pick<PodAccess, "logs">');
   expect(rightsOf("worker").sort()).toEqual([...workerCalls(), "get pods/log"].sort());
 });
 
-test("whoever is the gateway reads logs, and an API beside one may do nothing", () => {
+test("the gateway may read logs, and the API has no permission if the gateway has separate pods", () => {
   expect(source("cluster/podAccess.ts")).toContain("/log?"); // its only request
   expect(rightsOf("api")).toEqual(["get pods/log"]);
   expect(rightsOf("gateway", "gateway")).toEqual(["get pods/log"]);
   expect(rightsOf("api", "gateway")).toEqual([]);
 });
 
-test("no right reaches beyond the tenant's own namespace or is a wildcard", () => {
+test("every permission is limited to the tenant's namespace and contains no wildcard", () => {
   expect(JSON.stringify(rolesWith("gateway"))).not.toContain("*");
 });

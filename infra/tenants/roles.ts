@@ -1,6 +1,6 @@
-/** What the runtime may do in a tenant's namespace: a Role and its RoleBinding for each of its ServiceAccounts. */
+/** The runtime's permissions in a tenant's namespace: a Role and a RoleBinding for each of the runtime's ServiceAccounts. */
 
-/** A rule of a Role in the core group. */
+/** A rule of a Role in the core API group. */
 export interface Rule {
   apiGroups: [""];
   resources: [string];
@@ -9,7 +9,10 @@ export interface Rule {
 
 const rule = (resource: string, ...verbs: string[]): Rule => ({ apiGroups: [""], resources: [resource], verbs });
 
-/** The worker's calls are `CoreApi` in runtime/src/cluster/kubernetes.ts and the logs that it keeps; a test holds both equal. */
+/**
+ * The worker's permissions. They match the calls of `CoreApi` in runtime/src/cluster/kubernetes.ts and the reading of logs; a
+ * test checks this.
+ */
 const workerRules = [
   rule("secrets", "get", "list", "create", "delete"),
   rule("pods", "get", "list", "watch", "create", "delete"),
@@ -18,11 +21,11 @@ const workerRules = [
   rule("events", "list"),
 ];
 
-/** Logs of sessions, which whoever is the gateway reads. */
+/** The gateway's permission to read the logs of sessions. */
 const gatewayRules = [rule("pods/log", "get")];
 
 /**
- * The rules by Role; `account` is a ServiceAccount in the platform's namespace.
+ * The Roles with their rules and their ServiceAccounts, which are in the platform's namespace.
  * @param gateway the component whose pods are the gateway
  */
 export const rolesWith = (gateway: "api" | "gateway") => [

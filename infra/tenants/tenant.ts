@@ -2,39 +2,54 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/config.ts";
 import type { RegistryLogin } from "../config/images.ts";
-import type { TenantConfig } from "../config/tenant.ts";
+import { isPlaced, sessionPlacement } from "../config/placement.ts";
+import { type TenantConfig, tenantNamespace } from "../config/tenant.ts";
+import { ImagePuller, type PullerDefaults } from "../images/puller.ts";
 import { pullSecretNames, registryLoginSecret } from "../images/registry-login.ts";
-import type { ApiEndpoint } from "../kubernetes/api-endpoints.ts";
-import { labels, tenantLabel } from "../kubernetes/labels.ts";
+import { ciliumDns, ciliumPolicy } from "../kubernetes/cilium.ts";
+import { labels, sessionSelector, tenantLabel } from "../kubernetes/labels.ts";
 import { restrictedNamespace } from "../kubernetes/security.ts";
 import { apiKeys } from "./api-keys.ts";
-import { limitRange, resourceQuota } from "./limits.ts";
-import { tenantPolicies } from "./network-policies.ts";
+import { limitRange, objectQuota, podQuota } from "./limits.ts";
+import { type Surroundings, tenantPolicies } from "./network-policies.ts";
 import { rolesWith } from "./roles.ts";
 import { type TenantEntry, tenantEntry } from "./tenants-file.ts";
 
-export interface TenantArgs {
-  /** Its entry in the config, which has the defaults. */
+export interface TenantArgs extends Surroundings {
+  /** The beginning of the names of tenants' namespaces. */
+  tenantPrefix: string;
+  /** The tenant's entry in the config, including defaults. */
   tenant: TenantConfig;
-  /** The namespace of the API, the gateway and the worker. */
-  platformNamespace: pulumi.Input<string>;
-  /** Addresses of the Kubernetes API, which sessions never reach. */
-  kubernetesApi: pulumi.Input<ApiEndpoint[]>;
-  /** Which pods are the gateway: the API's own, or those of a Deployment. */
-  gateway: Config["gateway"];
-  /** Logins for the Secret `registry-login`, with which the sessions' image is pulled. None, no Secret. */
+  /** The logins for the pull secret `registry-login` of the sessions' image. Without logins there is no such Secret. */
   registryLogins: RegistryLogin[];
-  /** Secrets of the user's own in the tenant's namespace, for the same. */
+  /** The names of the user's own pull secrets in the tenant's namespace. */
   imagePullSecrets: string[];
+  /** Whether nodes pull images before sessions need them. */
+  prepullAgentImage: boolean;
+  /** The image of the platform's desktop, by digest. */
+  agentImage: pulumi.Input<string>;
+  pullers: PullerDefaults;
+  /** The stack's keys on which the placement of sessions depends. */
+  placement: Config["placement"];
+  platform: Config["platform"];
 }
 
-/** A tenant: the namespace of its sessions, what they may use and reach, and its API keys. */
+/**
+ * The images that the tenant's image puller pulls: the tenant's images and, with a RuntimeClass or a placement of its own, also
+ * the platform's desktop, because the runtime may store images apart, and the nodes may be others.
+ */
+const imagesToPull = ({ images, runtimeClassName, placement }: TenantConfig, desktop: pulumi.Input<string>) => [
+  ...(runtimeClassName === null && !isPlaced(placement) ? [] : [desktop]),
+  ...new Set(images.map(({ image }) => image)),
+];
+
+/** A tenant: the namespace of its sessions with quota, network policies and permissions, and the tenant's API keys. */
 export class Tenant extends pulumi.ComponentResource {
   readonly tenant: TenantConfig;
   readonly namespace: pulumi.Output<string>;
-  /** The generated API keys by their names; only their hashes enter the cluster. */
+  /** The generated API keys, by name. Only their hashes are stored in the cluster. */
   readonly keys: Record<string, pulumi.Output<string>>;
-  /** What the runtime knows of the tenant. */
+  /** The tenant's entry in the tenants file of the runtime. */
   readonly entry: pulumi.Output<TenantEntry>;
 
   constructor(name: string, args: TenantArgs, opts: pulumi.ComponentResourceOptions) {
@@ -48,28 +63,35 @@ export class Tenant extends pulumi.ComponentResource {
       name,
       {
         metadata: {
-          name: `tenant-${tenant.name}`,
+          name: tenantNamespace(args, tenant),
           labels: { ...tenantLabels, ...restrictedNamespace },
-          // The policy pack lets it go.
+          // This annotation tells the policy pack to allow the deletion of the namespace.
           ...(tenant.remove && { annotations: { "berth.dev/remove": "true" } }),
         },
       },
-      // All of the tenant's data is in it: Pulumi itself refuses to delete it before its entry says so.
+      // The namespace holds all of the tenant's data, so Pulumi refuses to delete it until the entry has `remove: true`.
       { parent: this, protect: !tenant.remove },
     );
     this.namespace = namespace.metadata.name;
-    // They go with the namespace and not before it, so that no session that still runs is ever without its policies.
+    // These objects are deleted together with the namespace, so that no running session is ever without its network policies.
     const inside = { parent: this, deletedWith: namespace };
     const meta = (objectName: string) => ({ name: objectName, namespace: this.namespace, labels: tenantLabels });
 
     const gateway = args.gateway === "inside" ? "api" : "gateway";
-    const policies = tenantPolicies(tenant, platformNamespace, args.kubernetesApi, gateway);
-    for (const [policy, spec] of Object.entries(policies))
+    for (const [policy, spec] of Object.entries(tenantPolicies(tenant, args)))
       new k8s.networking.v1.NetworkPolicy(`${name}-${policy}`, { metadata: meta(policy), spec }, inside);
+    if (args.network.policies === "cilium")
+      for (const [policy, spec] of Object.entries(ciliumDns(args.network.dns, sessionSelector)))
+        ciliumPolicy(`${name}-cilium-${policy}`, meta(policy), spec, inside);
 
     new k8s.core.v1.ResourceQuota(
+      `${name}-pod-quota`,
+      { metadata: meta("session-pods"), spec: podQuota(tenant.quota, args.pullers.priorityClassName) },
+      inside,
+    );
+    const quota = new k8s.core.v1.ResourceQuota(
       `${name}-quota`,
-      { metadata: meta("sessions"), spec: { hard: resourceQuota(tenant.quota) } },
+      { metadata: meta("sessions"), spec: { hard: objectQuota(tenant.quota) } },
       inside,
     );
     new k8s.core.v1.LimitRange(
@@ -80,17 +102,34 @@ export class Tenant extends pulumi.ComponentResource {
     if (args.registryLogins.length > 0)
       registryLoginSecret(`${name}-registry-login`, meta, args.registryLogins, inside);
     const ofImages = tenant.images.flatMap(({ pullSecret }) => pullSecret ?? []);
-    const pullSecrets = [...new Set([...pullSecretNames(args), ...ofImages])].map((secret) => ({ name: secret }));
+    const pullSecrets = [...new Set([...pullSecretNames(args), ...ofImages])];
     const account = new k8s.core.v1.ServiceAccount(
       `${name}-agent-runner`,
       {
         metadata: meta("agent-runner"),
         automountServiceAccountToken: false,
-        // Kubernetes puts them into the pods that name the account, so that the runtime need not know of them.
-        ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets }),
+        // Kubernetes adds the pull secrets of an account to its pods, so the runtime does not need to know them.
+        ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
       },
       inside,
     );
+    const placement = sessionPlacement(args, tenant.placement);
+    const images = imagesToPull(tenant, args.agentImage);
+    if (args.prepullAgentImage && !tenant.remove && images.length > 0)
+      new ImagePuller(
+        `${name}-image-puller`,
+        {
+          ...args.pullers,
+          namespace: this.namespace,
+          images,
+          pullSecrets,
+          runtimeClassName: tenant.runtimeClassName,
+          placement,
+          labels: { [tenantLabel]: tenant.name },
+        },
+        // The quota `sessions` of earlier versions counts all pods, so `up` changes the quota first.
+        { ...inside, dependsOn: quota },
+      );
     const { modelEndpoint } = tenant.agentConfig;
     new k8s.core.v1.ConfigMap(
       `${name}-agent-config`,
@@ -110,12 +149,12 @@ export class Tenant extends pulumi.ComponentResource {
       );
     }
 
-    const { generated, hashes } = apiKeys(tenant.name, tenant.keys, platformNamespace, parent);
+    const { generated, hashes } = apiKeys(name, tenant.name, tenant.keys, platformNamespace, parent);
     this.keys = generated;
     this.entry = pulumi
       .all([this.namespace, account.metadata.name, hashes, pulumi.secret(tenant.webhooks)])
       .apply(([tenantNamespace, serviceAccount, hashes]) =>
-        tenantEntry(tenant, { namespace: tenantNamespace, serviceAccount, hashes }),
+        tenantEntry(tenant, { namespace: tenantNamespace, serviceAccount, hashes, placement }),
       );
     this.registerOutputs({ namespace: this.namespace });
   }

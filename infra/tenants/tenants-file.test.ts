@@ -3,9 +3,15 @@ import { tenant as schema } from "../config/tenant.ts";
 import { keyHash } from "./api-keys.ts";
 import { tenantEntry, tenantsFile } from "./tenants-file.ts";
 
-const made = { namespace: "tenant-acme", serviceAccount: "agent-runner", hashes: ["a".repeat(64), "b".repeat(64)] };
+const placement = { nodeSelector: { pool: "sessions" }, tolerations: [], affinity: null };
+const made = {
+  namespace: "tenant-acme",
+  serviceAccount: "agent-runner",
+  hashes: ["a".repeat(64), "b".repeat(64)],
+  placement,
+};
 
-test("the runtime reads a tenant with times in seconds, keys by their hashes, and a session for every pod", () => {
+test("the tenants file has durations in seconds, hashes of keys, and by default one session for every pod of the quota", () => {
   const tenant = schema.parse({
     name: "acme",
     keys: [
@@ -31,10 +37,11 @@ test("the runtime reads a tenant with times in seconds, keys by their hashes, an
     commandIsActivity: false,
     maxLifetimeSeconds: 28_800,
     retentionSeconds: 604_800,
+    placement,
   });
 });
 
-test("what a tenant leaves out is null or nothing, and what only the stack needs isn't in the file", () => {
+test("keys without a value are null or empty in the file, and keys that only the stack needs are not in the file", () => {
   const entry = tenantEntry(schema.parse({ name: "acme", keys: [] }), { ...made, hashes: [] });
   expect(entry).toMatchObject({ idleTimeoutSeconds: null, maxLifetimeSeconds: null, retentionSeconds: 0, keys: [] });
   const adminKeys = [{ name: "default", expiresAt: null, sha256: keyHash("berth_admin_x") }];
@@ -48,7 +55,7 @@ test("what a tenant leaves out is null or nothing, and what only the stack needs
   expect(file).not.toMatch(/remove|volumes|egress|agentConfig/);
 });
 
-test("the runtime is told of the tenant's images, but not of their pull secrets", () => {
+test("the tenants file contains the tenant's images, but not their pull secrets", () => {
   const image = `ghcr.io/acme/browser:1@sha256:${"0".repeat(64)}`;
   const images = [
     { name: "browser", image, desktop: true, command: ["run"], pullSecret: "ghcr", warmPools: { small: 1 } },

@@ -1,12 +1,16 @@
-/** The file by which the runtime knows its tenants and its admin: `tenants.json` in the Secret `tenants`. */
+/** The tenants file, from which the runtime reads its tenants and the admin's keys: `tenants.json` in the Secret `tenants`. */
 import { secondsOf } from "../config/duration.ts";
 import type { KeyConfig, TenantKeyConfig } from "../config/keys.ts";
+import type { Placement } from "../config/placement.ts";
 import type { TenantConfig } from "../config/tenant.ts";
 
-/** A key as the runtime knows it: by its SHA-256 in hex. `expiresAt` is null for never. */
+/** An API key in the tenants file, as its SHA-256 in hex. If `expiresAt` is null, the key never expires. */
 export type KeyEntry<Key extends KeyConfig = KeyConfig> = Omit<Key, "secret"> & { sha256: string };
 
-/** A tenant as the runtime reads it (`TenantSchema` in runtime/src/domain/tenants.ts). Times are in seconds. */
+/**
+ * A tenant in the tenants file, as the runtime reads it (`TenantSchema` in runtime/src/domain/tenants.ts). Durations are in
+ * seconds.
+ */
 export interface TenantEntry
   extends Pick<
     TenantConfig,
@@ -27,17 +31,22 @@ export interface TenantEntry
   quota: Omit<TenantConfig["quota"], "volumes">;
   idleTimeoutSeconds: number | null;
   maxLifetimeSeconds: number | null;
-  /** How long a workspace is kept after the end of its session; 0: removed at once. */
+  /** How long a workspace is kept after the end of its session. 0: the workspace is deleted immediately. */
   retentionSeconds: number;
   webhooks: TenantConfig["webhooks"];
-  /** Without their pull secrets, which the pods' ServiceAccount names. */
+  /** The tenant's images, without their pull secrets. The ServiceAccount of the pods refers to the pull secrets. */
   images: Omit<TenantConfig["images"][number], "pullSecret">[];
+  /** The nodes on which the tenant's sessions may run. */
+  placement: Placement;
 }
 
-/** What the runtime is told of a tenant. @param made what the cluster has for it, and the hashes of its keys */
+/**
+ * Makes a tenant's entry in the tenants file.
+ * @param made the tenant's objects in the cluster, the hashes of its keys, and the placement of its sessions
+ */
 export function tenantEntry(
   tenant: TenantConfig,
-  made: { namespace: string; serviceAccount: string; hashes: string[] },
+  made: { namespace: string; serviceAccount: string; hashes: string[]; placement: Placement },
 ): TenantEntry {
   const { volumes: _, ...quota } = tenant.quota;
   return {
@@ -60,26 +69,36 @@ export function tenantEntry(
     warmPools: tenant.warmPools,
     webhooks: tenant.webhooks,
     images: tenant.images.map(({ pullSecret: _, ...image }) => image),
+    placement: made.placement,
   };
 }
 
 const seconds = (duration: string | null) => (duration === null ? null : (secondsOf(duration) ?? null));
 
-/** Keys with their hashes, which are in the same order. */
+/** Combines keys with their hashes. Both lists have the same order. */
 export const keyEntries = <Key extends KeyConfig>(keys: Key[], hashes: string[]): KeyEntry<Key>[] =>
   keys.flatMap(({ secret: _, ...key }, index) => {
     const sha256 = hashes[index];
     return sha256 === undefined ? [] : [{ ...key, sha256 }];
   });
 
-/** What the file says, without the number that tells which file is newer. */
+/** The content of the tenants file without its generation number. */
 export interface TenantsContent {
   admin: { keys: KeyEntry[] };
   tenants: TenantEntry[];
-  /** Names of the tenants that are being removed: only their sessions end, as the runtime keeps those of a tenant that is absent. */
+  /**
+   * The names of tenants that are being removed. The runtime ends their sessions. It never ends sessions of a tenant that is
+   * only missing from the file.
+   */
   closed: string[];
 }
 
-/** The file's text. @param generation grows with each change of the content */
-export const tenantsFile = (generation: number, content: TenantsContent): string =>
-  `${JSON.stringify({ generation, ...content }, null, 2)}\n`;
+/**
+ * The text of the tenants file: JSON with one line for each tenant, because a Secret holds 1 MiB at most.
+ * @param generation a number that grows with each change of the content
+ */
+export function tenantsFile(generation: number, { admin, tenants, closed }: TenantsContent): string {
+  const lines = tenants.map((tenant) => `\n${JSON.stringify(tenant)}`).join(",");
+  const [before, after] = [{ generation, admin }, { closed }].map((part) => JSON.stringify(part).slice(1, -1));
+  return `{${before},"tenants":[${lines}],\n${after}}\n`;
+}

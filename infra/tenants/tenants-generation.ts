@@ -1,14 +1,15 @@
-/** The number by which the runtime's processes know which of two tenants files is newer. */
+/** The generation number, by which the runtime's processes know which of two tenants files is newer. */
 import { createHash } from "node:crypto";
 import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 
 /**
- * A number that grows with each change of the content, and only then, also when an earlier content comes back: the time, in
- * Unix seconds, at which the API server made the Secret that stands for the content. The Secret is made anew for each content
- * under a name that Pulumi makes up, so none is ever found again. The clock is the API server's, because the clocks of those
- * who run `up` differ. A number in Pulumi's state would begin anew with a new stack, whose database may be a restored one.
+ * A number that grows with each change of the content, also when earlier content returns, and does not change otherwise. Each
+ * new content makes a new Secret, and the number is the creation time of this Secret in Unix seconds. Pulumi generates the
+ * Secret's name, so no earlier Secret is used again. The API server sets the creation time, because the clocks of the machines
+ * that run `up` may differ. A counter in Pulumi's state would be wrong: a new stack would start the counter from the beginning,
+ * although its database may be a restored one with higher numbers.
  * @param metadata of the Secret, without its name
  */
 export function tenantsGeneration(
@@ -18,12 +19,13 @@ export function tenantsGeneration(
 ): pulumi.Output<number> {
   const sha256 = content.apply((value) => createHash("sha256").update(JSON.stringify(value)).digest("hex"));
   const secret = new k8s.core.v1.Secret(
+    // The name does not begin with the component's name, because Pulumi makes the name of the Secret in the cluster from it.
     "tenants-generation",
     { metadata, stringData: { sha256 } },
-    // Kubernetes keeps the text as `data`, and tells of a change by that name.
+    // Kubernetes stores `stringData` as `data`, so a change of the content appears as a change of `data`.
     { ...opts, replaceOnChanges: ["data", "stringData"] },
   );
-  // Where manifests are only rendered, nobody has made anything.
+  // When manifests are only rendered, there is no Secret and no creation time.
   return secret.metadata.creationTimestamp.apply((time?: string) =>
     time === undefined ? 0 : Math.floor(Date.parse(time) / 1_000),
   );

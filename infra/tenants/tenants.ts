@@ -4,20 +4,20 @@ import { Tenant, type TenantArgs } from "./tenant.ts";
 import type { TenantEntry } from "./tenants-file.ts";
 
 export interface Tenants {
-  /** Each tenant's resources, those of the closed ones too. */
+  /** The resources of all tenants, including those that are being removed. */
   all: Tenant[];
-  /** What the runtime knows of them. */
+  /** The tenants' entries in the tenants file. */
   entries: pulumi.Output<TenantEntry>[];
-  /** The names of those that say `remove: true`. */
+  /** The names of the tenants with `remove: true`. */
   closed: string[];
-  /** Their generated API keys by tenant and name. */
+  /** The generated API keys, by tenant and name. */
   keys: Record<string, Tenant["keys"]>;
   namespaces: Record<string, pulumi.Output<string>>;
 }
 
 /**
- * The tenants of the config. One that says `remove: true` is closed: it is still there, but the runtime is told only that it
- * is closed, so that the runtime ends its sessions and takes no key of it.
+ * Makes the tenants of the config. A tenant with `remove: true` is closed: its resources still exist, but the tenants file has
+ * only its name. So the runtime ends the tenant's sessions and accepts none of its keys.
  */
 export function makeTenants(
   tenants: TenantConfig[],

@@ -1,4 +1,4 @@
-/** The table in README.md that leads from any object in the cluster to the file that makes it. */
+/** Tests the table in README.md that shows for every object in the cluster which file makes the object. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, relative } from "node:path";
 import { describe, expect, test, vi } from "vitest";
@@ -13,7 +13,7 @@ interface Row {
   names: string[];
   kinds: string[];
   file: string;
-  /** What the config must have for the object to be there. Empty for what is always there. */
+  /** The config that the object needs. Empty if the object always exists. */
   condition: string;
 }
 
@@ -53,7 +53,7 @@ const fits = (pattern: string, text: string) =>
 const matches = (row: Row, { namespace, kind, name }: (typeof objects)[number]) =>
   fits(row.namespace, namespace) && row.kinds.includes(kind) && row.names.some((pattern) => fits(pattern, name));
 
-test("every object carries the recommended labels", () => {
+test("every object has the recommended labels", () => {
   const recommended = ["name", "instance", "component", "part-of", "managed-by"].map(
     (key) => `app.kubernetes.io/${key}`,
   );
@@ -61,15 +61,15 @@ test("every object carries the recommended labels", () => {
   expect(without.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([]);
 });
 
-describe("from an object to its code", () => {
-  test("every object of the stacks is in one row of infra/README.md", () => {
+describe("the table of objects", () => {
+  test("every object of the stacks is in exactly one row of infra/README.md", () => {
     const elsewhere = objects
       .map((object) => ({ object, files: rows.filter((row) => matches(row, object)).map(({ file }) => file) }))
       .filter(({ files }) => files.length !== 1);
     expect(elsewhere).toEqual([]);
   });
 
-  test("every file of the table is there, and its objects too unless the config says so", () => {
+  test("every file of the table exists, and every object exists unless the table says that it needs a config", () => {
     expect(rows.map(({ file }) => file).filter((file) => !existsSync(here(file)))).toEqual([]);
     const gone = rows
       .filter(({ condition }) => condition === "")
@@ -77,13 +77,13 @@ describe("from an object to its code", () => {
     expect(gone).toEqual([]);
   });
 
-  /** Some files only say what is in an object, for the file that makes it and imports them. */
+  /** Whether another file makes the object and imports its content from this file. */
   const describes = (file: string, maker: string, kind: string) =>
     read(maker).includes(`from "./${relative(dirname(maker), file)}"`) && new RegExp(`\\b${kind}`).test(read(file));
 
   test.each(["dev", "prod"])("every object of %s is made by the file of its row", async (stack) => {
     vi.resetModules(); // the program runs on import
-    // The providers would take these for settings of the stack.
+    // Without this, the providers would use these variables as settings of the stack.
     for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
     const made = (await recordStack(stack)).flatMap((resource) => {
       const { kind, metadata } = resource.inputs as Partial<ObjectInputs>;

@@ -1,16 +1,16 @@
-/** Pods for tests of what the cluster lets sessions do. */
+/** Pods for tests of the network policies of sessions. */
 
 export interface Place {
   namespace: string;
   pod: string;
 }
 
-/** Listens on the ports of desktop, services and VNC, and answers on that of the metrics. */
+/** A program that listens on the ports of desktop, services and VNC, and serves metrics on the metrics port. */
 const program = `
   for (const port of [6080, 6082, 5900]) require("net").createServer((socket) => socket.end()).listen(port);
   require("http").createServer((_, answer) => answer.setHeader("content-type", "text/plain").end("session_probe 1\\n")).listen(6081);`;
 
-/** A pod that looks like a session, listens on a session's ports and serves as a place to try from. Ends after 5 minutes. */
+/** A pod with the labels and ports of a session, from which tests make connections. The pod ends after 5 minutes. */
 export const probePod = ({ namespace, pod }: Place, image: string, claimName?: string) => ({
   apiVersion: "v1",
   kind: "Pod",

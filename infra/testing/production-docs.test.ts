@@ -1,4 +1,4 @@
-/** The table of pods in docs/production.md against the stack prod. */
+/** Compares the table of pods in docs/production.md with the stack prod. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { RecordedResource } from "./record.ts";
@@ -23,12 +23,12 @@ interface PodSpec {
   containers: { resources: Record<"requests" | "limits", { cpu: string; memory: string }> }[];
 }
 
-/** The pod in a Deployment, Job or CronJob. */
+/** The spec of the pods in a Deployment, Job or CronJob. */
 function podOf(spec: { template?: { spec: PodSpec }; jobTemplate?: { spec: { template: { spec: PodSpec } } } }) {
   return (spec.template ?? spec.jobTemplate?.spec.template)?.spec;
 }
 
-test("docs/production.md says what the pods of prod ask for and may use", () => {
+test("docs/production.md lists the requests and limits of the pods of prod", () => {
   const resources = JSON.parse(read("../testdata/prod.golden.json")) as RecordedResource[];
   const made = resources.flatMap(({ inputs }) => {
     const { metadata, spec } = inputs as { metadata?: { name: string }; spec?: Parameters<typeof podOf>[0] };

@@ -1,20 +1,23 @@
-/** Runs the program of a stack against mocks and records what it would make: no cluster, no Docker, no network. */
+/**
+ * Runs the program of a stack with mocks and records the resources that it would make. It needs no cluster, Docker or network.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
+import { formerName } from "../kubernetes/former-names.ts";
 
-/** One resource. Generated values stand as `<type name>`. */
+/** A recorded resource. `<type name>` replaces generated values. */
 export interface RecordedResource {
   type: string;
   name: string;
   /** Pulumi refuses to delete it. */
   protect?: true;
-  /** Pulumi leaves it in the cluster when it is through with it. */
+  /** Pulumi leaves the object in the cluster when the resource is removed from the stack. */
   retain?: true;
   inputs: unknown;
-  /** It is only read, and belongs to someone else. */
+  /** The program only reads the object. */
   read?: true;
 }
 
@@ -23,20 +26,22 @@ const makers = new WeakMap<RecordedResource, string[]>();
 const timeouts = new WeakMap<RecordedResource, pulumi.CustomTimeouts>();
 const identities = new WeakMap<RecordedResource, Identity>();
 
-/** The files of infra/ that were running when the resource was made, the innermost first, relative to infra/. */
+/** The files of infra/ on the call stack when the resource was made, relative to infra/, the innermost first. */
 export const filesThatMade = (resource: RecordedResource): string[] => makers.get(resource) ?? [];
 
-/** How long Pulumi waits for the resource; undefined: as long as the provider says. */
+/** How long Pulumi waits for the resource. Undefined: the provider's default applies. */
 export const timeoutsOf = (resource: RecordedResource): pulumi.CustomTimeouts | undefined => timeouts.get(resource);
 
-/** By what the engine knows a resource. */
+/** The URNs by which Pulumi's engine identifies a resource. */
 export interface Identity {
   urn: string;
-  /** The URNs under which it may be in a state that an older version has written: its aliases, and those by its parent's. */
+  /** The URNs that the resource may have in the state of an older version: from its own aliases and its parent's aliases. */
   formerUrns: string[];
+  /** The name of the component that made the resource; undefined for resources that index.ts makes. */
+  component?: string;
 }
 
-/** By what the engine knows the resource. */
+/** The URNs by which Pulumi's engine identifies the resource. */
 export const identityOf = (resource: RecordedResource): Identity => {
   const identity = identities.get(resource);
   if (identity === undefined) throw new Error(`${key(resource)} was not recorded`);
@@ -45,7 +50,7 @@ export const identityOf = (resource: RecordedResource): Identity => {
 
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
 
-/** The stack's config as the engine would give it: project defaults and stack values as text. */
+/** The stack's config as text, as the engine passes it: the project's defaults and the stack's values. */
 function configOf(stack: string, changes: Record<string, unknown>): Record<string, string> {
   const asText = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
   const declared = Object.entries<{ default?: unknown }>(file("Pulumi.yaml").config).filter(
@@ -58,11 +63,15 @@ function configOf(stack: string, changes: Record<string, unknown>): Record<strin
   ]);
 }
 
-/** A digest that depends on the text only. */
+/** A digest that depends only on the text. */
 export const digestOf = (text: string): string => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
-/** What the cluster, Docker and the registry would add to a resource's inputs. */
-function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
+/**
+ * The outputs that the cluster, Docker and the registry would add to a resource's inputs. A resource that was renamed keeps its
+ * generated values.
+ */
+function outputs({ type, name: now, inputs }: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
+  const name = formerName(type, now) ?? now;
   switch (type) {
     case "random:index/randomPassword:RandomPassword":
       return { ...inputs, result: `<password ${name}>` };
@@ -81,7 +90,7 @@ function outputs({ type, name, inputs }: pulumi.runtime.MockResourceArgs): Recor
   }
 }
 
-/** A Kubernetes object without a name gets one of the provider: its name in the stack and eight hexadecimal digits. */
+/** Adds a name to a Kubernetes object that has none, as the provider does: the resource's name and eight hexadecimal digits. */
 function named(args: pulumi.runtime.MockResourceArgs): pulumi.runtime.MockResourceArgs {
   const { type, name, inputs, id } = args;
   const lacksName = /^kubernetes:.*\/v/.test(type) && !id && inputs.metadata?.name === undefined;
@@ -90,9 +99,10 @@ function named(args: pulumi.runtime.MockResourceArgs): pulumi.runtime.MockResour
 }
 
 /**
- * All resources of the stack, sorted by type and name. The program runs on import: for one stack per process.
- * @param changes keys of the stack's config with other values, without their namespace
- * @param baseDigest which digest the registry has for an image's name
+ * Records all resources of the stack, sorted by type and name. The program runs when it is imported, so one process can record
+ * only one stack, unless it resets its modules.
+ * @param changes other values for keys of the stack's config, without the keys' namespace
+ * @param baseDigest returns the registry's digest for an image's name
  */
 export async function recordStack(
   stack: string,
@@ -130,8 +140,10 @@ export async function recordStack(
     "organization",
   );
   pulumi.runtime.setAllConfig(configOf(stack, changes));
-  // Of the same load as the program: there is no cluster to ask, and what is made does not change with the day.
+  // This replaces the calls to the cluster, and fixes the time so that the result is the same every day. The imports are
+  // dynamic, so that they return the program's own modules.
   const { cluster } = await import("../kubernetes/cluster.ts");
+  cluster.identify = async () => "";
   cluster.look = async () => undefined;
   cluster.collect = async () => [];
   const { clock } = await import("../kubernetes/clock.ts");
@@ -158,20 +170,37 @@ export async function recordStack(
 
 const key = ({ type, name }: Pick<RecordedResource, "type" | "name">) => `${type} ${name}`;
 
-/** Once the resource is constructed. */
-export async function identify({ resource, type, name, opts }: pulumi.ResourceTransformationArgs): Promise<Identity> {
-  const { __parentResource: parent } = resource as { __parentResource?: pulumi.Resource & { __name: string } };
-  const former = parent ? pulumi.allAliases(opts.aliases ?? [], name, type, parent, parent.__name) : [];
-  // The engine leaves the stack out of a URN, and the mocks do not.
+/** What Pulumi's SDK stores in a resource. `__aliases` also has the aliases that transformations add. */
+type Constructed = pulumi.Resource & {
+  __name: string;
+  __aliases: pulumi.Input<string>[];
+  __parentResource?: Constructed;
+};
+
+/** The URNs of a resource. Call this after the resource's constructor has ended. */
+export async function identify({
+  resource,
+  type,
+  name,
+}: Omit<pulumi.ResourceTransformationArgs, "props" | "opts">): Promise<Identity> {
+  const { __parentResource: parent, __aliases: aliases } = resource as Constructed;
+  const former = parent ? pulumi.allAliases(aliases, name, type, parent, parent.__name) : [];
+  // The mocks' URNs contain the type of the stack, but the engine's URNs do not.
   const asEngine = (urn: string) => urn.replace("::pulumi:pulumi:Stack$", "::");
+  // Only the stack has no parent.
+  const component = parent?.__parentResource && parent.__name;
   return new Promise((resolve) => {
-    pulumi
-      .all([resource.urn, pulumi.all(former)])
-      .apply(([urn, others]) => resolve({ urn: asEngine(urn), formerUrns: others.map(asEngine) }));
+    pulumi.all([resource.urn, pulumi.all(former)]).apply(([urn, others]) =>
+      resolve({
+        urn: asEngine(urn),
+        formerUrns: others.map(asEngine),
+        ...(component && { component }),
+      }),
+    );
   });
 }
 
-/** The files of infra/ in the stack of calls. */
+/** The files of infra/ on the call stack. */
 function runningFiles(): string[] {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 100;
@@ -184,7 +213,7 @@ function runningFiles(): string[] {
   return [...new Set(files)].filter((file) => !file.startsWith("testing/"));
 }
 
-/** Keys in one order, whatever the order of the program; without keys that open something. */
+/** The value with sorted keys, without private keys. */
 function sorted(value: unknown): unknown {
   if (typeof value === "string" && value.startsWith("-----BEGIN PRIVATE KEY-----")) return "<private key>";
   if (Array.isArray(value)) return value.map(sorted);

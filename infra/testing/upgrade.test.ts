@@ -20,7 +20,7 @@ const password: Made = {
 };
 const kept = keptOf([set, password, { ...set, urn: "urn:config", type: "kubernetes:core/v1:ConfigMap" }]);
 
-/** The StatefulSet with other inputs. */
+/** The StatefulSet with changed inputs. */
 const changed = (inputs: { metadata?: object; spec?: object }): Made => {
   const { metadata, spec } = set.inputs as { metadata: object; spec: object };
   return {
@@ -29,15 +29,13 @@ const changed = (inputs: { metadata?: object; spec?: object }): Made => {
   };
 };
 
-test("what changes in place is kept", () => {
+test("a resource that changes in place is kept", () => {
   const next = changed({ metadata: { labels: { a: "2" } }, spec: { template: { spec: { containers: [] } } } });
   expect(lost(kept, [next, password])).toEqual([]);
 });
 
-test("what is gone, and what would be replaced, is told", () => {
-  expect(lost(kept, [set])).toEqual([
-    `${password.urn} would be deleted: where it has another name now, give it an alias`,
-  ]);
+test("lost() reports resources that would be deleted or replaced", () => {
+  expect(lost(kept, [set])).toEqual([`${password.urn} would be deleted; if the resource has a new name, add an alias`]);
   const replaced = (field: string) => [`${set.urn} would be replaced, because ${field} has changed`];
   const next = changed({ spec: { selector: { matchLabels: { a: "2" } } } });
   expect(lost(kept, [next, password])).toEqual(replaced("spec.selector"));
@@ -47,7 +45,7 @@ test("what is gone, and what would be replaced, is told", () => {
   expect(lost(kept, [set, longer])).toEqual([`${password.urn} would be replaced, because length has changed`]);
 });
 
-test("what has another name or parent is found again by its alias, and by its parent's", async () => {
+test("the former URNs contain the alias of a resource and the aliases of its parent", async () => {
   await pulumi.runtime.setMocks({ newResource: ({ name, inputs }) => ({ id: name, state: inputs }), call: () => ({}) });
   const urns: Promise<Awaited<ReturnType<typeof identify>>>[] = [];
   class Component extends pulumi.ComponentResource {}

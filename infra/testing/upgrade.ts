@@ -1,16 +1,16 @@
-/** What an upgrade must find again: whatever of the version before holds data, or serves while the upgrade runs. */
+/** Finds resources that an upgrade must not replace, because they hold data or serve requests during the upgrade. */
 
-/** A resource of the version before that an upgrade may change but not replace. */
+/** A resource of the previous version. An upgrade may change the resource, but not replace it. */
 export interface Kept {
   urn: string;
-  /** Its fields that can't change in place, as the version has them. A field that it has not is left out. */
+  /** The values of the fields that can't change in place. Fields without a value are left out. */
   fixed: Record<string, unknown>;
 }
 
-/** A resource as a program makes it. */
+/** A resource that a program makes. */
 export interface Made {
   urn: string;
-  /** The URNs under which the engine looks for it in a state that an older version has written. */
+  /** The URNs under which the engine searches for the resource in the state of an older version. */
   formerUrns: string[];
   type: string;
   inputs: unknown;
@@ -18,9 +18,9 @@ export interface Made {
 
 const name = ["metadata.name", "metadata.namespace"];
 
-/** By type: the fields whose change replaces the resource. */
+/** For each resource type: the fields whose change forces Pulumi to replace the resource. */
 const fixedFields: Record<string, string[]> = {
-  // One of another cluster has all that it made replaced.
+  // A provider with another clusterIdentifier replaces all of its resources.
   "pulumi:providers:kubernetes": ["clusterIdentifier"],
   "random:index/randomPassword:RandomPassword": ["length", "special", "keepers", "overrideSpecial"],
   "kubernetes:core/v1:Namespace": name,
@@ -42,7 +42,7 @@ const fixedFields: Record<string, string[]> = {
   "kubernetes:apps/v1:Deployment": [...name, "spec.selector"],
 };
 
-/** Those of the resources that the next version has to keep, sorted by URN. */
+/** The resources that the next version must keep, sorted by URN. */
 export const keptOf = (resources: Made[]): Kept[] =>
   resources
     .flatMap(({ urn, type, inputs }) => {
@@ -51,11 +51,11 @@ export const keptOf = (resources: Made[]): Kept[] =>
     })
     .sort((a, b) => (a.urn < b.urn ? -1 : 1));
 
-/** One line for each resource that an upgrade to the program that makes `resources` would replace or delete. */
+/** One line for each kept resource that the new version would replace or delete. @param resources of the new version */
 export function lost(kept: Kept[], resources: Made[]): string[] {
   return kept.flatMap(({ urn, fixed }) => {
     const now = resources.find((one) => one.urn === urn || one.formerUrns.includes(urn));
-    if (now === undefined) return [`${urn} would be deleted: where it has another name now, give it an alias`];
+    if (now === undefined) return [`${urn} would be deleted; if the resource has a new name, add an alias`];
     const fields = pick(now.inputs, fixedFields[now.type] ?? []);
     return [...new Set([...Object.keys(fixed), ...Object.keys(fields)])]
       .filter((field) => JSON.stringify(fixed[field]) !== JSON.stringify(fields[field]))

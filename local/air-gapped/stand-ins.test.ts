@@ -37,7 +37,7 @@ test("the launcher starts a plugin that tells its port", async () => {
   const [line] = (await once(plugin.stdout, "data")) as [Buffer];
   plugin.kill();
   expect(line.toString()).toMatch(/^\d+\n$/);
-}, 60_000);
+});
 
 test("the command line that is built has the SDK's version", () => {
   expect(builtVersion()).toBe(version);

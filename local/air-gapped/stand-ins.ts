@@ -1,12 +1,12 @@
-/** Berth's own plugins (plugins/), put where Pulumi looks for the official ones. */
+/** Puts Berth's own plugins (plugins/) where Pulumi looks for the official ones. */
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { root } from "../../machine/machine.ts";
 import type { PluginFolder } from "../pulumi/tools.ts";
 
 /**
- * Fills `home` with a plugin each: the official one where it is in `official`, else the stand-in.
- * @returns the names of those that have stand-ins
+ * Puts each plugin into `home`: the official plugin if `official` contains it, else the stand-in.
+ * @returns the names of the plugins that have stand-ins
  */
 export function layStandIns(home: string, official: string, plugins: PluginFolder[]): string[] {
   return plugins.flatMap(({ name, version, folder }) => {
@@ -23,7 +23,7 @@ export function layStandIns(home: string, official: string, plugins: PluginFolde
   });
 }
 
-/** Runs the stand-in with the checkout's own Node, whatever the shell's is; pure. */
+/** A script that runs the stand-in with the Node.js in the checkout's node_modules. Pure. */
 export const launcher = (name: string, version: string): string => {
   const quote = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
   const [node, main] = [

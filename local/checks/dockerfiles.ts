@@ -1,4 +1,4 @@
-/** `npm run check:dockerfiles`: every Dockerfile, by dockerfile-utils; whatever it finds fails the check. */
+/** `npm run check:dockerfiles`: checks every Dockerfile with dockerfile-utils. Each finding counts as an error. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { validate } from "dockerfile-utils";

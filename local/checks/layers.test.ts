@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { infra, refusedImports, runtime } from "./layers.ts";
 
-/** What the check says of a program with these files, which is to be layered like the runtime or like infra. */
+/** Returns the result of the check for a program with these files and with the layers of the runtime or of infra. */
 async function refused(files: Record<string, string>, like = runtime): Promise<string[]> {
   const checkout = await mkdtemp(join(tmpdir(), "berth-layers-"));
   onTestFinished(() => rm(checkout, { recursive: true }));
@@ -30,8 +30,8 @@ test("imports that go down are taken, also past a layer", async () => {
 });
 
 test.each([
-  ["up", "domain/decide.ts", 'import type { Row } from "../store/sessions.ts";\nexport type Seen = Row;\n'],
-  ["up, by `import()`", "domain/decide.ts", 'export const late = () => import("../store/sessions.ts");\n'],
+  ["up", "domain/states/decide.ts", 'import type { Row } from "../../store/sessions.ts";\nexport type Seen = Row;\n'],
+  ["up, by `import()`", "domain/states/decide.ts", 'export const late = () => import("../../store/sessions.ts");\n'],
   ["sideways", "queue/jobs.ts", 'export * from "../store/sessions.ts";\n'],
   [
     "from telemetry",
@@ -39,7 +39,7 @@ test.each([
     'import type { Session } from "../domain/session.ts";\nexport type S = Session;\n',
   ],
   [
-    "of a folder that is no room",
+    "of a folder that is no layer",
     "helpers/all.ts",
     'import type { Row } from "../store/sessions.ts";\nexport type R = Row;\n',
   ],
@@ -47,7 +47,7 @@ test.each([
   expect(await refused({ ...domain, ...store, [file]: text })).toEqual([expect.stringContaining(`${file}: `)]);
 });
 
-test("a circle within a room is refused, also one of types", async () => {
+test("a circle within a layer is refused, also one of types", async () => {
   const half = (other: string) => `import type { Other } from "./${other}.ts";\nexport type Other = unknown | Other;\n`;
   expect(await refused({ "domain/a.ts": half("b"), "domain/b.ts": half("a") })).toEqual([
     expect.stringContaining("no import makes a circle"),
@@ -75,7 +75,7 @@ describe("in infra", () => {
   const stores = { "stores/redis.ts": 'export * from "../kubernetes/labels.ts";\n' };
   const all = { ...kubernetes, ...stores, "runtime/api.ts": 'export * from "../stores/redis.ts";\n' };
 
-  test("the program imports any room, and a room those below it", async () => {
+  test("the program imports any layer, and a layer imports those below it", async () => {
     const program = 'export * from "./runtime/api.ts";\nexport * from "./kubernetes/labels.ts";\n';
     expect(await refused({ ...all, "index.ts": program }, infra)).toEqual([]);
   });

@@ -1,39 +1,42 @@
-/** `npm run check:layers`: no import in runtime/src or infra goes up or makes a circle, by dependency-cruiser. */
+/** `npm run check:layers`: dependency-cruiser checks that no import in runtime/src or infra goes up or makes a circle. */
 import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-cruiser";
 import { root } from "../../machine/machine.ts";
 
-/** The rooms of a program, which are folders or files, and which other rooms the files of each may import. */
-type Rooms = Record<string, string[]>;
+/** The layers of a program. A layer is a folder or a file. The value lists the other layers that the layer's files may import. */
+type Layers = Record<string, string[]>;
 
-/** A program whose imports go down only. */
+/** A program whose files import only from lower layers. */
 export interface Layered {
-  /** Of the checkout. */
+  /** The program's folder in the checkout. */
   folder: string;
-  /** The file at the top, without `.ts`: it may import every room. */
+  /** The name, without `.ts`, of the file at the top, which may import every layer. */
   main: string;
-  /** docs/architecture.md says what each is. */
-  rooms: Rooms;
-  /** What else is refused. */
+  /** The program's layers. docs/architecture.md describes each layer. */
+  layers: Layers;
+  /** Further rules of this program, which refuse more imports. */
   more: IForbiddenRuleType[];
 }
 
 const isOf = (names: string[]) => `^(${names.join("|")})(/|\\.ts$)`;
 
-/** Tests put together what they need from anywhere; nothing of the program imports them or what helps them. */
+/** Tests and their helpers may import any file. No other file of the program may import them. */
 const tests = "^testing/|\\.test\\.ts$";
 
-/** What everything but `domain` and the two themselves may use; they use nothing of the runtime's own. */
+/**
+ * Every layer except `domain` may import these two layers. They import no other layer of the runtime, except that `telemetry`
+ * imports `timing`.
+ */
 const tools = ["telemetry", "timing"];
 const decided = ["domain", ...tools];
-const remembers = ["config", "store", "queue", "cluster", "pod", ...decided];
+const remembers = ["config", "store", "queue", "cluster", "berthd", ...decided];
 
-/** The packages that `domain` may import: they compute and do no input or output. */
+/** The packages that `domain` may import. They only compute, and do no input or output. */
 const purePackages = "^(zod|node:crypto|crypto)$|node_modules/(zod/|@kubernetes/client-node/dist/util\\.js$)";
 
 export const runtime: Layered = {
   folder: "runtime/src",
   main: "main",
-  rooms: {
+  layers: {
     roles: ["api", "gateway", "channel", "worker", ...remembers],
     gateway: ["api", ...remembers],
     channel: ["api", ...remembers],
@@ -42,7 +45,7 @@ export const runtime: Layered = {
     store: ["config", ...decided],
     queue: ["config", ...decided],
     cluster: ["config", ...decided],
-    pod: ["config", ...decided],
+    berthd: ["config", ...decided],
     config: decided,
     domain: [],
     telemetry: ["timing"],
@@ -58,13 +61,13 @@ export const runtime: Layered = {
   ],
 };
 
-/** What every component of infra is made of. */
+/** Every layer of infra above these two may import them. */
 const parts = ["kubernetes", "config"];
 
 export const infra: Layered = {
   folder: "infra",
   main: "index",
-  rooms: {
+  layers: {
     runtime: ["monitoring", "tenants", "stores", ...parts],
     ingress: parts,
     monitoring: ["stores", "images", ...parts],
@@ -78,33 +81,33 @@ export const infra: Layered = {
   more: [],
 };
 
-const rulesOf = ({ main, rooms, more }: Layered): IForbiddenRuleType[] => [
-  ...Object.entries({ ...rooms, [main]: Object.keys(rooms) }).map(([room, below]) => ({
-    name: `${room} imports ${below.length === 0 ? "no other room" : below.join(", ")} only`,
+const rulesOf = ({ main, layers, more }: Layered): IForbiddenRuleType[] => [
+  ...Object.entries({ ...layers, [main]: Object.keys(layers) }).map(([layer, below]) => ({
+    name: `${layer} imports ${below.length === 0 ? "no other layer" : below.join(", ")} only`,
     severity: "error" as const,
-    from: { path: isOf([room]), pathNot: tests },
-    to: { dependencyTypes: ["local" as const], pathNot: isOf([room, ...below]) },
+    from: { path: isOf([layer]), pathNot: tests },
+    to: { dependencyTypes: ["local" as const], pathNot: isOf([layer, ...below]) },
   })),
   ...more,
   {
-    name: "every file is in a room",
+    name: "every file is in a layer",
     severity: "error",
-    from: { pathNot: `${isOf([main, ...Object.keys(rooms)])}|${tests}|^\\.\\./` },
+    from: { pathNot: `${isOf([main, ...Object.keys(layers)])}|${tests}|^\\.\\./` },
     to: {},
   },
   {
     name: "no other package of the repository is imported",
     severity: "error",
     from: { path: "^[^.]", pathNot: tests },
-    // By its name, or where npm's link to it leads.
+    // An import names the package itself, or the folder to which npm's link to the package leads.
     to: { path: ["^@berth/", "^\\.\\./"], pathNot: "node_modules/", dependencyTypesNot: ["local"] },
   },
   { name: "no import makes a circle", severity: "error", from: { pathNot: "^\\.\\./" }, to: { circular: true } },
 ];
 
 /**
- * A line for each import that the program's rules refuse; type imports count too.
- * @param folder where the program is. Default: in this checkout
+ * Returns a line for each import that the program's rules refuse. Type imports count too.
+ * @param folder the program's folder. Default: the one in this checkout
  */
 export async function refusedImports(program: Layered, folder = `${root}/${program.folder}`): Promise<string[]> {
   const { output } = await cruise(["."], {

@@ -1,33 +1,22 @@
-/** Programs in Go that check what npm's packages can't: built once per version and machine. */
+/** Go programs for checks that no npm package offers. Each machine builds each version once. */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { machine } from "../../machine/machine.ts";
-import { buildOnce, goBuild, sourcesVersion } from "../lib/go.ts";
-
-const { binDir } = machine;
+import { goProgram } from "../lib/go.ts";
 
 const sources = join(dirname(fileURLToPath(import.meta.url)), "programs");
-/** A module of its own: kube-score does not compile beside the Kubernetes libraries of this version. */
-const podSecuritySources = join(sources, "podsecurity");
 
-const version = sourcesVersion(sources, "*.go");
-const actionlintDir = join(binDir, `actionlint-${version}`);
-const kubeScoreDir = join(binDir, `kube-score-${version}`);
-const podSecurityDir = join(binDir, `podsecurity-${sourcesVersion(podSecuritySources, "*.go")}`);
+/** Checks GitHub workflows (built in ten seconds). */
+export const actionlint = goProgram("actionlint", sources, { from: "github.com/rhysd/actionlint/cmd/actionlint" });
+/** Scores manifests. */
+export const kubeScore = goProgram("kube-score", sources, { from: "github.com/zegl/kube-score/cmd/kube-score" });
+/**
+ * Tells whether Kubernetes' Pod Security library accepts a pod; see programs/podsecurity. This program has its own Go module,
+ * because kube-score does not compile with the same version of the Kubernetes libraries.
+ */
+export const podSecurity = goProgram("podsecurity", join(sources, "podsecurity"), { from: "." });
 
-/** Checks GitHub workflows. There once `ensureActionlint` has run. */
-export const actionlint = join(actionlintDir, "actionlint");
-/** Scores manifests. There once `ensureManifestChecks` has run, as the next. */
-export const kubeScore = join(kubeScoreDir, "kube-score");
-/** The Pod Security library's verdict; see programs/podsecurity. */
-export const podSecurity = join(podSecurityDir, "podsecurity");
-
-/** Builds actionlint unless it is there (ten seconds). Returns what it did. */
-export const ensureActionlint = (): Promise<string> =>
-  buildOnce(actionlintDir, (dir) => goBuild(sources, dir, ["github.com/rhysd/actionlint/cmd/actionlint"]));
-
-/** Builds kube-score and podsecurity unless they are there (half a minute). */
+/** Builds kube-score and podsecurity unless they exist already (half a minute). */
 export async function ensureManifestChecks(): Promise<void> {
-  await buildOnce(kubeScoreDir, (dir) => goBuild(sources, dir, ["github.com/zegl/kube-score/cmd/kube-score"]));
-  await buildOnce(podSecurityDir, (dir) => goBuild(podSecuritySources, dir, ["."]));
+  await kubeScore.ensure();
+  await podSecurity.ensure();
 }

@@ -1,4 +1,4 @@
-/** What actionlint does not know of the GitHub workflows: which of their environments have reviewers. */
+/** Checks which environments of the GitHub workflows have reviewers, because actionlint does not know this. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -10,7 +10,7 @@ interface Workflow {
   jobs: Record<string, { environment?: string | { name: string } }>;
 }
 
-/** As docs/ci.md sets them up. */
+/** The environments that have reviewers, as docs/ci.md describes. */
 const withReviewers = ["preview", "production"];
 const workflows = globSync(".github/workflows/*.yml", { cwd: root }).map((file) => {
   const { on, jobs } = parse(readFileSync(join(root, file), "utf8")) as Workflow;
@@ -36,4 +36,15 @@ test("docs/ci.md sets up every environment, and Pulumi Cloud trusts each", () =>
   for (const name of new Set(workflows.flatMap(({ environments }) => environments))) {
     expect(docs).toContain(`:environment:${name}\``);
   }
+});
+
+test("the Deploy workflow scans and signs every image by the name that its resource has in the stack", () => {
+  const deploy = readFileSync(join(root, ".github/workflows/deploy.yml"), "utf8");
+  const named = [...deploy.matchAll(/steps\.images\.outputs\.([\w-]+)/g)].map(([, name]) => name);
+  const golden: { type: string; name: string }[] = JSON.parse(
+    readFileSync(join(root, "infra/testdata/prod.golden.json"), "utf8"),
+  );
+  const built = golden.filter(({ type }) => type === "docker:index/image:Image").map(({ name }) => name);
+  // Each image has a scan, a condition of the scan, and a signature.
+  expect(named.sort()).toEqual(built.flatMap((name) => [name, name, name]).sort());
 });

@@ -1,14 +1,14 @@
-/** `npm run check:workflows`: the GitHub workflows, by actionlint. */
+/** `npm run check:workflows`: checks the GitHub workflows with actionlint. */
 import { existsSync, globSync } from "node:fs";
 import { execa } from "execa";
 import { root } from "../../machine/machine.ts";
 import { step, UserError } from "../lib/steps.ts";
-import { actionlint, ensureActionlint } from "./programs.ts";
+import { actionlint } from "./programs.ts";
 
 try {
-  if (!existsSync(actionlint)) await step("actionlint, once", ensureActionlint);
-  // shellcheck and pyflakes are not on every machine, and the verdict must be the same on all.
-  const { exitCode } = await execa(actionlint, ["-shellcheck=", "-pyflakes="], {
+  if (!existsSync(actionlint.file)) await step("actionlint, once", actionlint.ensure);
+  // Some machines lack shellcheck and pyflakes, and the result must be the same on every machine.
+  const { exitCode } = await execa(actionlint.file, ["-shellcheck=", "-pyflakes="], {
     cwd: root,
     stdio: "inherit",
     reject: false,

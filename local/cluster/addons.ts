@@ -1,4 +1,4 @@
-/** What runs in the cluster before any stack: DNS, storage, and the rights of the apiserver on the kubelet. */
+/** The add-ons that run in the cluster before any stack: DNS, storage, and the API server's rights on the kubelet. */
 import { readFileSync } from "node:fs";
 import { machine } from "../../machine/machine.ts";
 import { clusterImage } from "./images.ts";
@@ -10,7 +10,7 @@ const { dnsServiceIp } = machine;
 
 const manifests = ["kubelet-api", "coredns", "local-path"];
 
-/** The manifests' text with their `${NAME}`s filled in. */
+/** Returns the text of the manifests, in which each `${NAME}` is replaced by its value. */
 export function addonManifests(): string {
   const values = {
     COREDNS_IMAGE: clusterImage("coredns"),
@@ -25,7 +25,7 @@ export function addonManifests(): string {
     .join("---\n");
 }
 
-/** Replaces every `${NAME}` by its value. Throws for a name without one. */
+/** Replaces every `${NAME}` by its value. Throws for a name without a value. */
 export function fill(template: string, values: Record<string, string>): string {
   return template.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
@@ -34,16 +34,19 @@ export function fill(template: string, values: Record<string, string>): string {
   });
 }
 
-/** Server-side: client-side apply breaks a Service with one port number for TCP and UDP. */
+/** Applies the manifests server-side, because client-side apply breaks a Service that has one port number for TCP and UDP. */
 export async function applyAddons(): Promise<void> {
   await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], addonManifests());
 }
 
-/** Throws if an add-on has not all its pods ready within `seconds`. */
+/** The Deployments of the add-ons. */
+export const addons = [
+  { name: "coredns", namespace: "kube-system" },
+  { name: "local-path-provisioner", namespace: "local-path-storage" },
+];
+
+/** Throws unless all pods of each add-on are ready within `seconds`. */
 export async function addonsReady(seconds: number): Promise<void> {
-  for (const [namespace, name] of [
-    ["kube-system", "coredns"],
-    ["local-path-storage", "local-path-provisioner"],
-  ] as const)
+  for (const { name, namespace } of addons)
     await kubectl(["-n", namespace, "rollout", "status", `deployment/${name}`, `--timeout=${seconds}s`]);
 }

@@ -29,7 +29,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** The paths in a mirror, as on dl.k8s.io. */
+/** The paths in a mirror, which are the same as on dl.k8s.io. */
 const pathsOf = (arch: string) => names.map((name) => `release/v1.34.4/bin/linux/${arch}/${name}`);
 const script = (name: string) => `#!/bin/sh\necho ${name}\n`;
 
@@ -81,7 +81,7 @@ describe.each(["folder", "web server"])("the other programs, from a mirror that 
       .update(readFileSync(join(folder, archive)))
       .digest("hex");
     writeFileSync(join(folder, "SHA256SUMS"), `${sum}  ${archive}\n`);
-    // It builds what it is told to.
+    // This stand-in for go makes the files that the command line names.
     mkdirSync(join(folder, "bin"));
     const go = `while [ "$1" != -o ]; do shift; done; for name; do :; done; for name; do echo built >"$2$(basename $name)"; done`;
     writeFileSync(join(folder, "bin/go"), `#!/bin/sh\n${go}\n`, { mode: 0o755 });

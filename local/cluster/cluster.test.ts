@@ -1,4 +1,4 @@
-/** What follows from the cluster's settings; node.cluster.test.ts asks the running node. */
+/** Checks the cluster's settings. node.cluster.test.ts checks the running node. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The daemons of the cluster: which program, which arguments, which files. */
+/** The daemons of the cluster, with the program, the arguments and the files of each daemon. */
 import { fileURLToPath } from "node:url";
 import { machine } from "../../machine/machine.ts";
 import { architecture } from "../lib/obtain.ts";
@@ -9,13 +9,13 @@ import { etc, etcdDir, kubeletDir, pki } from "./layout.ts";
 
 const { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, sandboxNodePort, serviceCidr } = machine;
 
-/** Arguments as a record: `--name=value`. */
+/** Turns a record into arguments such as `--name=value`. */
 const flags = (values: Record<string, string>) => Object.entries(values).map(([name, value]) => `--${name}=${value}`);
 
 const etcdUrl = "https://127.0.0.1:2379";
 const etcdPeerUrl = "http://127.0.0.1:2380";
 
-/** Debian 12's etcd starts on other processors than amd64 only if it is told the one that it finds. Pure. */
+/** On a processor other than amd64, Debian 12's etcd starts only if this variable names the processor. Pure. */
 export const etcdEnvironment = (architecture: string) =>
   architecture === "amd64" ? {} : { env: { ETCD_UNSUPPORTED_ARCH: architecture } };
 
@@ -49,7 +49,10 @@ const forwarded = [
   { listen: sandboxNodePort, host: nodeIp, port: sandboxNodePort },
 ];
 
-/** What programs of this machine reach on loopback, as Docker pushes to no other address in plain text. */
+/**
+ * Carries connections from this machine's loopback into the node. Docker needs loopback, because Docker pushes with plain HTTP to
+ * no other address.
+ */
 export const forwards: ClusterDaemon = {
   name: "forwards",
   command: process.execPath,
@@ -65,7 +68,7 @@ export const registryDaemon: ClusterDaemon = {
   files: [files.registry],
 };
 
-/** Its children, the containers' shims, outlive it, but not the node. */
+/** The containers' shims are containerd's children. They survive the end of containerd, but not the end of the node. */
 export const containerd: ClusterDaemon = {
   name: "containerd",
   command: "containerd",
@@ -109,11 +112,11 @@ export const apiserver: ClusterDaemon = {
     profiling: "false",
   }),
   files: [files.admission, pki("apiserver.crt"), pki("ca.crt"), pki("service-accounts.crt")],
-  // its own graceful end waits up to a minute for open watches
+  // A graceful end of the API server would wait up to a minute for open watches.
   stopMs: 2_000,
 };
 
-/** Autoscalers look every 5 s (default 15 s) and soon count a new pod, so that tests and demonstrations don't wait. */
+/** Autoscalers check every 5 s (default 15 s) and count a new pod early, so that tests and demonstrations need not wait. */
 export const controllerManager: ClusterDaemon = {
   name: "kube-controller-manager",
   command: program("kube-controller-manager"),
@@ -173,7 +176,7 @@ export const netpol: ClusterDaemon = {
   files: [kubeconfig],
 };
 
-/** All, in the order in which they start. */
+/** All daemons, in the order in which they start. */
 export const components = [
   forwards,
   registryDaemon,

@@ -1,4 +1,4 @@
-/** The configuration files of the cluster's daemons. Each function gives a file's text; none does any I/O. */
+/** The configuration files of the cluster's daemons. Each function returns the text of one file. No function does any I/O. */
 import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";
 import {
@@ -27,14 +27,14 @@ export const files = {
   admission: etc("admission.yaml"),
 };
 
-/** All files, by path. `pauseImage` is the image that holds a pod's namespaces. */
+/** The text of each file, by path. `pauseImage` is the image that holds a pod's namespaces. */
 export function configFiles(pauseImage: string): Record<string, string> {
   return {
     [files.registry]: registryConfig(),
     [files.registryHosts]: registryHosts(),
     [files.containerd]: containerdConfig(pauseImage),
     [files.cni]: cniConfig(),
-    [files.resolvConf]: "", // pods ask the cluster's DNS only
+    [files.resolvConf]: "", // pods use only the cluster's DNS
     [files.kubelet]: kubeletConfig(),
     [files.proxy]: proxyConfig(),
     [files.admission]: admissionConfig(),
@@ -51,14 +51,16 @@ export function registryConfig(): string {
 }
 
 /**
- * For the images of every registry: they are looked for in the local one, by plain HTTP, and nowhere else, so that a pod
- * with a mistyped image makes no packet leave the machine either.
+ * containerd looks for the images of every registry only in the local registry, with plain HTTP. So no packet leaves the machine,
+ * even if the name of a pod's image is wrong.
  */
 function registryHosts(): string {
   return `server = "http://${registry}"\n[host."http://${registry}"]\n  capabilities = ["pull", "resolve"]\n`;
 }
 
-/** Without raised OOM scores, as root may lack CAP_SYS_RESOURCE; with cgroupfs, as there may be no systemd. */
+/**
+ * containerd sets no OOM scores, because root may lack CAP_SYS_RESOURCE. It uses cgroupfs, because the machine may lack systemd.
+ */
 export function containerdConfig(pauseImage: string): string {
   return `version = 2
 root = "${containerdDir}"
@@ -91,8 +93,8 @@ oom_score = 0
 }
 
 /**
- * Each pod has a link of its own to the node, so that what one sends to another is routed and passes the filters of netpol.
- * No masquerading: it would serve only what leaves the machine, and nothing does.
+ * Each pod has its own link to the node. So the node routes the packets between pods, and netpol filters them. Masquerading is off,
+ * because no packet leaves the machine.
  */
 function cniConfig(): string {
   return JSON.stringify({
@@ -136,7 +138,7 @@ export function kubeletConfig(): string {
     resolvConf: files.resolvConf,
     podLogsDir,
     podPidsLimit: 4096,
-    // Changed Secrets reach running pods, and with them a new tenant's key, within 10 s (default 1 min).
+    // A changed Secret reaches running pods within 10 s (default 1 min). So a new tenant's key, which is in a Secret, works soon.
     syncFrequency: "10s",
     serializeImagePulls: false,
     volumePluginDir: etc("volume-plugins"),
@@ -147,7 +149,7 @@ export function kubeletConfig(): string {
   });
 }
 
-/** NodePorts on the node's address only. Conntrack is left as the machine has it. */
+/** NodePorts are open only on the node's address. kube-proxy does not change the machine's conntrack settings. */
 export function proxyConfig(): string {
   return stringify({
     apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
@@ -167,8 +169,8 @@ export function proxyConfig(): string {
 }
 
 /**
- * Pod Security "baseline" for namespaces that don't say otherwise. The add-ons' namespaces hold what must be more (volumes
- * are made on the machine's disk).
+ * Enforces Pod Security "baseline" in each namespace that sets no other level. The add-ons' namespaces are exempt, because their
+ * pods need more rights: for example, a pod makes volumes on the machine's disk.
  */
 function admissionConfig(): string {
   const podSecurity = {

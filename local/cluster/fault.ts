@@ -1,9 +1,9 @@
 /**
- * What happens to daemons on a bad day, for tests of what stands on the cluster:
+ * Causes faults of the cluster's daemons, for tests:
  *
  *     node local/cluster/fault.ts crash NAME    ends the daemon by SIGKILL, starts it again and waits until the API answers
- *     node local/cluster/fault.ts freeze NAME   stops it where it is; it keeps its connections and answers nobody
- *     node local/cluster/fault.ts thaw NAME     lets it go on
+ *     node local/cluster/fault.ts freeze NAME   stops the daemon's process; the daemon keeps its connections and answers nobody
+ *     node local/cluster/fault.ts thaw NAME     lets the frozen daemon continue
  */
 import { waitFor } from "../lib/process.ts";
 import { components } from "./components.ts";

@@ -21,7 +21,7 @@ process.on("message", ({ host, port }: { host: string; port: number }, server: S
   process.send?.(port);
 });
 
-// Where `npm run up` was killed meanwhile, the next one hands over all anew.
+// If `npm run up` was killed before it had handed over all sockets, the next one starts this program again.
 process.on("disconnect", () => {
   if (awaited > 0) process.exit(1);
 });

@@ -1,9 +1,13 @@
-/** The images of the cluster's own pods: each one program and nothing else, pushed without a Docker daemon. */
+/**
+ * The images of the cluster's own pods. Each image contains one program and nothing else. No Docker daemon is needed to push them.
+ */
 import { execa } from "execa";
 import { isInRegistry, localName, pushImage } from "../images/registry.ts";
 import { programsDir, programsVersion } from "./build.ts";
 
-/** Program, and the user that it runs as. The volume helper makes directories that only root may make. */
+/**
+ * Each program, with its user and group. The program `volume` runs as root, because it makes directories that only root may make.
+ */
 const images = {
   pause: "65535:65535",
   coredns: "65532:65532",
@@ -14,10 +18,10 @@ export type ClusterImage = keyof typeof images;
 
 const tagOf = (name: ClusterImage) => `berth-local/${name}:${programsVersion}`;
 
-/** The image's reference in the local registry, e.g. `127.0.0.1:5000/berth-local/pause:<version of the programs>`. */
+/** The image's reference in the local registry, for example `127.0.0.1:5000/berth-local/pause:<version of the programs>`. */
 export const clusterImage = (name: ClusterImage) => localName(tagOf(name));
 
-/** Pushes the images that the registry hasn't got. The registry must be running. Returns how many were pushed. */
+/** Pushes the images that the registry lacks. The registry must be running. Returns how many were pushed. */
 export async function pushClusterImages(): Promise<number> {
   let pushed = 0;
   for (const [name, user] of Object.entries(images) as [ClusterImage, string][]) {

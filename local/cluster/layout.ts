@@ -19,19 +19,21 @@ export const podLogsDir = inState("pod-logs");
 export const volumesDir = inState("volumes");
 
 /**
- * In the node, whose /run is its own. The default path: cadvisor looks for containerd there, and its metrics lack the pods'
- * labels otherwise.
+ * containerd's folder in the node, which has its own /run. This is the default path, because cadvisor looks for containerd there.
+ * Otherwise cadvisor's metrics would lack the pods' labels.
  */
 export const containerdRunDir = "/run/containerd";
 export const containerdSocket = join(containerdRunDir, "containerd.sock");
 
-/** Pod addresses that are in use, in the node: forgotten with the pods. */
+/**
+ * The folder with the pod addresses in use. It is in the node's own /run, so that the folder disappears with the node and its pods.
+ */
 export const podAddressesDir = "/run/cni";
 
 export const etc = (name: string) => join(etcDir, name);
 export const pki = (name: string) => join(pkiDir, name);
 
-/** Writes the file, whole or not at all, if its content differs. Returns whether it did. Default mode 0644. */
+/** Writes the file atomically, if its content differs. Returns whether the file was written. Default mode: 0644. */
 export function writeIfChanged(path: string, content: string, mode = 0o644): boolean {
   try {
     if (readFileSync(path, "utf8") === content) return false;

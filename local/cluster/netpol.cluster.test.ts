@@ -28,7 +28,7 @@ it("enforces network policies: what is denied by default opens by name, port and
   ]);
   const reaches = (pod: string, port: number, server = "server") =>
     namespace.connect(pod, addresses.get(server) ?? "", port);
-  /** Until the new rules are in force. */
+  /** Waits until the new rules are in force. */
   const becomes = (pod: string, port: number, outcome: string, server = "server") =>
     until(
       `the ${pod}'s connection to port ${port} of ${server} ends as "${outcome}"`,
@@ -55,7 +55,7 @@ it("enforces network policies: what is denied by default opens by name, port and
   );
   await becomes("friend", 8080, "connected");
   expect(await reaches("friend", 8081)).toBe("timeout");
-  // The stranger's own policy is in force: what keeps it from the other server is that server's policy.
+  // The stranger's own policy is in force. So only the other server's policy keeps the stranger from that server.
   await becomes("stranger", 8080, "connected", "open-server");
   expect(await reaches("stranger", 8080)).toBe("timeout");
 });
@@ -63,10 +63,10 @@ it("enforces network policies: what is denied by default opens by name, port and
 it("turns policies into rules as its own Go tests say", async () => {
   const tests = await execa("go", ["test", ...goFlags, "./netpol/rules"], {
     cwd: sources,
+    // In Go's own cache, which no `up` empties, so that only the first run compiles Kubernetes' types.
     env: goEnvironment,
     reject: false,
     all: true,
   });
   expect(tests.exitCode, tests.all).toBe(0);
-  // The first time on a machine, Kubernetes' types are compiled for it.
-}, 600_000);
+});

@@ -1,4 +1,4 @@
-/** What the running node does: who listens where, where images come from, and what can't leave it. */
+/** Checks the running node: which processes listen on which addresses, the source of images, and that no packet leaves the node. */
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -46,7 +46,7 @@ test("the daemons listen in the node only, on loopback and its own address", asy
   expect(onMachine.map(({ local }) => local).sort()).toEqual(expected.sort());
 });
 
-/** How a connection from the machine itself ends. */
+/** Returns how a connection from the machine itself ends. */
 const attempt = (host: string, port: number) =>
   new Promise<string>((resolve) => {
     const socket = connect({ host, port }, () => {
@@ -73,11 +73,11 @@ test("a Service is reached from the node itself, as the API server does for aggr
   await runInNode("bash", "-c", `exec 3<>/dev/tcp/${address}/8080`);
 });
 
-/** An address that documentation may use and nobody has. */
+/** An address that is reserved for documentation, so no host has it. */
 const outside = "203.0.113.1";
 
 test("no packet of a pod leaves the machine: there is no route, even where no network policy forbids it", async () => {
-  // The main table: a test of isolation has a world outside for pods, in a table of its own.
+  // Only the main routing table is read, because the isolation test puts a route for pods into a separate table.
   const routes = async (family: string) => {
     const list = await runInNode("ip", family, "-json", "route", "show", "table", "main");
     return JSON.parse(list) as { dst: string; dev: string }[];
@@ -126,7 +126,7 @@ test("the node can set nothing of the machine's kernel but what belongs to its o
 
 test("an image of whatever registry is looked for in the local one only", async () => {
   await using namespace = await TestNamespace.create();
-  // No registry can have this name, so a look elsewhere would end at its address.
+  // No registry can have this name, so a pull from any other registry would fail because of this address.
   const container = { name: "none", image: "registry.invalid/nobody/nothing:1" };
   await namespace.apply({
     apiVersion: "v1",

@@ -15,7 +15,7 @@ outside() {
   exec unshare --cgroup sh "$0" --grouped "$@"
 }
 
-# Passes on to a cgroup's children (version 2) those controllers that the kubelet needs, as far as it has them.
+# Enables the controllers that the kubelet needs in the children of a cgroup (version 2), where the cgroup has them.
 delegate() {
   for controller in cpuset cpu memory pids hugetlb; do
     echo "+$controller" >"$1/cgroup.subtree_control" 2>/dev/null || :
@@ -64,7 +64,7 @@ hide() (
   mount --no-canonicalize --rbind . "$dir" # canonicalized, the dot would be the directory that was just made
 )
 
-# All hierarchies anew, so that the node's own group is their root.
+# Mounts all hierarchies again, so that the node's own group is their root.
 mount_cgroups() {
   if [ $version = 2 ]; then
     mount -t cgroup2 cgroup2 $cgroups
@@ -84,8 +84,8 @@ mount_cgroups() {
   done </proc/self/cgroup
 }
 
-# What the kubelet would set for the whole machine it finds set, in files of its own; the rest can't be written, except
-# for the settings of the node's network.
+# The settings of the whole machine that the kubelet would change are files of the node, which have the values already. All
+# other settings are read-only, except for those of the node's network.
 protect_sysctls() {
   mount --bind /proc/sys /proc/sys
   mount -o remount,bind,ro /proc/sys

@@ -1,6 +1,7 @@
 /**
- * The node: namespaces of its own (network, mounts, processes, control groups) in which all of the cluster runs. Its first
- * process, node.sh, holds them. One pair of interfaces leads to it, with one route on the machine, and none leads out of it.
+ * The node: separate namespaces (network, mounts, processes, control groups) in which the whole cluster runs. The node's first
+ * process, node.sh, holds the namespaces. One pair of network interfaces, and one route on the machine, lead into the node. No
+ * route leads from the node beyond the machine.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -8,24 +9,26 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { machine, root } from "../../machine/machine.ts";
 import { inCgroup, removeCgroup } from "../lib/cgroups.ts";
-import { firstOf, pidOf, start, stop, waitFor } from "../lib/process.ts";
+import { fingerprint, fingerprintOf, firstOf, start, stop, waitFor } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
+import { components } from "./components.ts";
 
 const { cacheDir, machineIp, name, network, nodeIp, runDir, serviceCidr, stateDir } = machine;
 
 const node = "node";
-/** The interface on this machine, and its peer in the node, which netpol knows by its name. */
+/** The network interface on this machine, and its peer in the node. netpol knows the peer by its name. */
 const link = name;
 const peer = "machine0";
 
-/** The node's first process, as this machine counts; undefined unless it runs. */
+/** The pid of the node's first process in this machine's pid namespace; undefined unless the node runs. */
 export const nodePid = () => firstOf(node);
 
-/** The command line that runs a command in the node. Throws unless it runs. */
-export function inNode(command: string[]): string[] {
+/** The command line that runs a command in the node. Throws unless the node runs. @param options further options of nsenter */
+export function inNode(command: string[], ...options: string[]): string[] {
   const pid = nodePid();
-  if (pid === undefined) throw new UserError("The cluster's node doesn't run: npm run up starts it.");
-  return ["nsenter", `--target=${pid}`, "--net", "--mount", "--pid", "--ipc", "--cgroup", "--", ...command];
+  if (pid === undefined) throw new UserError("The cluster's node doesn't run. Start the node with npm run up.");
+  const namespaces = ["--net", "--mount", "--pid", "--ipc", "--cgroup"];
+  return ["nsenter", `--target=${pid}`, ...namespaces, ...options, "--", ...command];
 }
 
 /** Runs a command in the node and returns its output. */
@@ -34,50 +37,59 @@ export async function runInNode(...command: string[]): Promise<string> {
   return (await execa(program, args)).stdout;
 }
 
-/** Starts the node's first process and links the node with this machine, as far as that isn't done. Returns whether it started. */
+/**
+ * Starts the node's first process, or restarts it if its script has changed, and links the node with this machine. Returns whether
+ * the process was started or restarted.
+ */
 export async function ensureNode(): Promise<boolean> {
-  if (pidOf(node) === undefined) removeCgroup(name);
-  // Of what it hides from the node: Berth's own directories, and the programs'.
+  const script = fileURLToPath(new URL("node.sh", import.meta.url));
+  const mark = fingerprint({ name: node, command: "sh", args: [], files: [script] });
+  if (fingerprintOf(node) !== mark) await stopNode();
+  // node.sh hides /run, /var/lib and /var/log from the node, except for these directories of Berth and of its programs.
   const visible = [...new Set([stateDir, runDir, cacheDir, root, dirname(process.execPath)])];
   for (const dir of visible) mkdirSync(dir, { recursive: true });
-  const script = fileURLToPath(new URL("node.sh", import.meta.url));
-  // No leaf, because the group is the root of the node's.
+  // The process joins this group and no leaf below it, because this group is the root of the node's groups.
   const [command = "", ...args] = inCgroup(name, ["/bin/sh", script, name, ...visible], { leaf: "." });
-  const started = start({ name: node, command, args });
-  const runs = () => pidOf(node) !== undefined;
-  await waitFor("The node", 20, async () => existsSync(`/proc/${nodePid()}/root/run/ready`), { name: node, runs });
+  const started = start({ name: node, command, args }, mark);
+  await waitFor("The node", 20, async () => existsSync(`/proc/${nodePid()}/root/run/ready`), { name: node });
   await connect();
-  return started;
+  return started !== undefined;
 }
 
 async function connect(): Promise<void> {
   const inside = (...args: string[]) => runInNode("ip", ...args);
   if (!existsSync(`/proc/${nodePid()}/root/sys/class/net/${peer}`)) {
-    await unlink(); // of a node that was killed
+    await unlink(); // the link of a node that was killed
     await ip("link", "add", link, "type", "veth", "peer", "name", peer, "netns", String(nodePid()));
   }
   await inside("address", "replace", `${nodeIp}/32`, "dev", peer);
   await inside("link", "set", peer, "up");
   await inside("route", "replace", machineIp, "dev", peer, "src", nodeIp);
-  // What connects from the node itself to a Service needs a route before kube-proxy turns the address into a pod's.
+  // A connection from the node itself to a Service needs this route, because kube-proxy replaces the Service's address with a pod's
+  // address only after the routing.
   await inside("route", "replace", serviceCidr, "dev", peer, "src", nodeIp);
   await ip("address", "replace", `${machineIp}/32`, "dev", link);
   await ip("link", "set", link, "up");
   await ip("route", "replace", network, "via", nodeIp, "dev", link, "onlink", "src", machineIp);
 }
 
-/** Ends the node with all that runs in it; containers have ten seconds to end by themselves. */
+/**
+ * Ends the node and every process in it. Containers have ten seconds to end by themselves. The daemons' shells are outside the node
+ * and end when the daemons end.
+ */
 export async function stopNode(): Promise<void> {
   await stop(node, 20_000);
+  for (const daemon of components) await stop(daemon.name, 0);
   await unlink();
   removeCgroup(name);
 }
 
-/** Removes the link. An interface of another kind by that name is not Berth's. */
+/** Removes the link. An interface of another type with this name does not belong to Berth and stays. */
 async function unlink(): Promise<void> {
   const { stdout } = await execa("ip", ["-brief", "link", "show", "type", "veth"]);
   const isThere = stdout.split("\n").some((line) => line.startsWith(`${link}@`));
-  if (isThere) await execa("ip", ["link", "delete", link], { reject: false }); // it goes with the node's network, too
+  // The command may fail, because the end of the node's network may have removed the link already.
+  if (isThere) await execa("ip", ["link", "delete", link], { reject: false });
 }
 
 const ip = (...args: string[]) => execa("ip", args);

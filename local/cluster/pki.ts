@@ -1,5 +1,8 @@
-/** The cluster's certificates and kubeconfigs. Made once; all keys are EC P-256, all certificates valid for ten years. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+/**
+ * The cluster's certificates and kubeconfigs. The files are made once. All keys are EC P-256. All certificates are valid for ten
+ * years.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { execa } from "execa";
 import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";
@@ -12,12 +15,9 @@ interface Certificate {
   ca: "ca" | "front-proxy-ca" | "etcd-ca";
   subject: string;
   usage: string;
-  /** Subject alternative names. Default none. */
+  /** Subject alternative names. Default: none. */
   names?: string[];
 }
-
-const days = "3650";
-const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
 
 const authorities = ["ca", "front-proxy-ca", "etcd-ca"];
 
@@ -52,60 +52,51 @@ export const certificates: Certificate[] = [
   },
 ];
 
-/** The users with a kubeconfig of their own in etc/; the admin's is `kubeconfig`. */
+/** The users that have a kubeconfig in etc/. The admin's kubeconfig is the file `kubeconfig`. */
 const users = ["controller-manager", "scheduler", "proxy", "kubelet"];
 
-/** Makes what is missing. A certificate appears under its name only when it and its key are whole. */
+/**
+ * Makes the missing certificates and kubeconfigs. A certificate gets its final name only when the certificate and its key are
+ * complete.
+ */
 export async function ensureCertificates(): Promise<void> {
   mkdirSync(pkiDir, { recursive: true, mode: 0o700 });
-  for (const name of authorities) await once(name, () => makeAuthority(name));
-  // one after the other: they share the authority's serial number file
-  for (const certificate of certificates) await once(certificate.name, () => makeCertificate(certificate));
+  const ofAuthority = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"];
+  for (const name of authorities) await once(name, () => makeCertificate(`/CN=berth-${name}`, ofAuthority));
+  for (const { name, ca, subject, usage, names } of certificates) {
+    const extensions = [
+      ...["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", `extendedKeyUsage=${usage}`],
+      ...(names ? [`subjectAltName=${names.join(",")}`] : []),
+    ];
+    const signer = ["-CA", pki(`${ca}.crt`), "-CAkey", pki(`${ca}.key`)];
+    await once(name, () => makeCertificate(subject, extensions, signer));
+  }
   await once("service-accounts", makeServiceAccountKey);
   for (const user of users) writeIfChanged(etc(`${user}.kubeconfig`), kubeconfigOf(user), 0o600);
   writeIfChanged(kubeconfig, kubeconfigOf("admin"), 0o600);
 }
 
-async function once(name: string, make: () => Promise<void>): Promise<void> {
+async function once(name: string, make: () => Promise<unknown>): Promise<void> {
   if (existsSync(pki(`${name}.crt`))) return;
   await make();
   renameSync(pki("new.key"), pki(`${name}.key`));
   renameSync(pki("new.crt"), pki(`${name}.crt`));
 }
 
-async function makeAuthority(name: string): Promise<void> {
-  const extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"];
-  await openssl(
-    ...["req", "-x509", ...newKey, "-days", days, "-subj", `/CN=berth-${name}`],
-    ...extensions.flatMap((extension) => ["-addext", extension]),
+const openssl = (...args: string[]) => execa("openssl", args);
+
+/** @param signer options that name the authority. Default: the certificate is self-signed */
+const makeCertificate = (subject: string, extensions: string[], signer: string[] = []) =>
+  openssl(
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", ...signer],
+    ...["-subj", subject, ...extensions.flatMap((extension) => ["-addext", extension])],
     ...["-keyout", pki("new.key"), "-out", pki("new.crt")],
   );
-}
 
-async function makeCertificate({ ca, subject, usage, names }: Certificate): Promise<void> {
-  const extensions = [
-    "basicConstraints=critical,CA:FALSE",
-    "keyUsage=critical,digitalSignature",
-    `extendedKeyUsage=${usage}`,
-    ...(names ? [`subjectAltName=${names.join(",")}`] : []),
-  ];
-  writeFileSync(pki("new.ext"), extensions.join("\n"));
-  await openssl("req", ...newKey, "-subj", subject, "-keyout", pki("new.key"), "-out", pki("new.csr"));
-  await openssl(
-    ...["x509", "-req", "-in", pki("new.csr"), "-days", days, "-extfile", pki("new.ext"), "-out", pki("new.crt")],
-    ...["-CA", pki(`${ca}.crt`), "-CAkey", pki(`${ca}.key`), "-CAcreateserial"],
-  );
-  for (const file of ["new.ext", "new.csr"]) rmSync(pki(file));
-}
-
-/** Not a certificate: the public key takes the place of one. */
+/** Writes a key pair. The file `.crt` contains the public key, not a certificate. */
 async function makeServiceAccountKey(): Promise<void> {
   await openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", pki("new.key"));
   await openssl("ec", "-in", pki("new.key"), "-pubout", "-out", pki("new.crt"));
-}
-
-async function openssl(...args: string[]): Promise<void> {
-  await execa("openssl", args);
 }
 
 function kubeconfigOf(user: string): string {

@@ -1,4 +1,7 @@
-/** The state directory, known by a file of ours: what is not marked as Berth's is never used or removed. */
+/**
+ * The state directory. The mark, a file README, shows that the directory belongs to Berth. A directory with other files and without
+ * the mark is never used or removed.
+ */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { machine } from "../../machine/machine.ts";
@@ -13,12 +16,12 @@ const firstWords = "The state of Berth's local cluster";
 const text = `${firstWords}, whose addresses are in ${network}.
 \`npm run down -- --purge\` in the checkout removes it.\n`;
 
-/** What a purge adds to the mark, before it removes anything. */
+/** A purge adds this line to the mark before it removes anything. */
 const beingRemoved = "Its removal has begun.\n";
 
 /**
- * Makes the directory and marks it as Berth's. Where a purge of it was killed, this ends the purge first.
- * @throws UserError for one that holds something else, which a purge would remove, or a cluster with other addresses
+ * Makes the directory and marks it as Berth's. If a purge of the directory was killed, the purge is completed first.
+ * @throws UserError if the directory has other files, because a purge would remove them, or a cluster with other addresses
  */
 export function claimStateDir(dir = stateDir): void {
   mkdirSync(dir, { recursive: true });
@@ -29,45 +32,47 @@ export function claimStateDir(dir = stateDir): void {
   if (isClaimed(dir) && readFileSync(mark(dir), "utf8") === text) return;
   if (existsSync(join(dir, "etcd")))
     throw new UserError(
-      `The cluster in ${dir} has other addresses than those in ${network}, and they can't be changed: set BERTH_NETWORK as it was, or remove the cluster (npm run down -- --purge).`,
+      `The addresses of the cluster in ${dir} are not in ${network}, and the addresses of a cluster can't be changed: set BERTH_NETWORK as it was when the cluster was made, or remove the cluster (npm run down -- --purge).`,
     );
-  // In an empty folder without a file beside it meanwhile: after a kill that would be one that isn't Berth's.
+  // In an empty folder the mark is written directly. If a killed run left a temporary file, the folder would not count as Berth's.
   if (readdirSync(dir).length <= 1) writeFileSync(mark(dir), text);
   else writeIfChanged(mark(dir), text);
 }
 
 /**
- * Before the cluster had namespaces of its own, its parts were spread over the machine, and its mark told no addresses.
- * @throws UserError for such a cluster's state
+ * Refuses the state of an earlier version, whose cluster had no separate namespaces. The mark of that version names no addresses.
+ * @throws UserError for the state of such a cluster
  */
 export function refuseEarlierVersion(dir = stateDir): void {
   if (isClaimed(dir) && existsSync(join(dir, "etcd")) && !readFileSync(mark(dir), "utf8").includes("addresses"))
     throw new UserError(
-      `${dir} is of an earlier version of Berth, which alone can remove it: run npm run down -- --purge in its checkout.`,
+      `${dir} belongs to an earlier version of Berth, and only that version can remove the directory: run npm run down -- --purge in its checkout.`,
     );
 }
 
-/** By the text of the mark: many a folder has a README. One that is empty was left by a start that was killed as it began. */
+/** Compares the text of the mark, because other folders have a README too. A start that was killed may have left an empty mark. */
 function isClaimed(dir: string): boolean {
   if (!existsSync(mark(dir))) return false;
   const content = readFileSync(mark(dir), "utf8");
   return content.startsWith(firstWords) || (content === "" && readdirSync(dir).length === 1);
 }
 
-/** Removes the state and the run directory. Throws a UserError for a directory that isn't marked as Berth's. */
+/** Removes the state and the run directory. Throws a UserError if the state directory lacks Berth's mark. */
 export function removeState(dir = stateDir): void {
   if (existsSync(dir) && !isClaimed(dir))
-    throw new UserError(`${dir} holds no README of Berth's, so it is left as it is. Remove it by hand if it is yours.`);
+    throw new UserError(
+      `${dir} has no README file of Berth, so the directory is left as it is. Remove the directory by hand if you don't need it.`,
+    );
   if (existsSync(mark(dir))) empty(dir);
   rmSync(dir, { recursive: true, force: true });
   rmSync(runDir, { recursive: true, force: true });
 }
 
-/** The mark goes last, so that an interrupted removal can be taken up again. */
+/** Removes everything except the mark, so that a later run can continue an interrupted removal. */
 function empty(dir: string): void {
   const entries = readdirSync(dir).filter((entry) => join(dir, entry) !== mark(dir));
   const content = readFileSync(mark(dir), "utf8");
   if (entries.length > 0 && !content.includes(beingRemoved)) writeIfChanged(mark(dir), content + beingRemoved);
-  // Pulumi's goes first, because it tells of a cluster that is no more.
+  // Pulumi's state is removed first, because it describes a cluster that no longer exists.
   for (const entry of ["pulumi", ...entries]) rmSync(join(dir, entry), { recursive: true, force: true });
 }

@@ -1,4 +1,5 @@
-/** What of the cluster runs. */
+/** Finds out which parts of the cluster run. */
+import { addons } from "./addons.ts";
 import { apiserver, components } from "./components.ts";
 import { pidOf } from "./daemons.ts";
 import { kubectl } from "./kubectl.ts";
@@ -9,22 +10,17 @@ export interface PartStatus {
   detail: string;
 }
 
-/** Each daemon, the node and the add-ons. Asks only what is there; changes nothing. */
+/** Returns the status of each daemon, of the node and of the add-ons. Changes nothing. */
 export async function clusterStatus(): Promise<PartStatus[]> {
   const daemons = components.map((daemon) => {
     const pid = pidOf(daemon);
     return { name: daemon.name, running: pid !== undefined, detail: pid === undefined ? "stopped" : `pid ${pid}` };
   });
-  // without an apiserver a call would only wait
+  // Without an API server, kubectl would wait in vain.
   const answering = pidOf(apiserver) !== undefined;
   const inCluster = answering ? await Promise.all([nodeStatus(), ...addons.map(addonStatus)]) : [];
   return [...daemons, ...inCluster];
 }
-
-const addons = [
-  { name: "coredns", namespace: "kube-system" },
-  { name: "local-path-provisioner", namespace: "local-path-storage" },
-];
 
 async function nodeStatus(): Promise<PartStatus> {
   const path = '{range .items[*].status.conditions[?(@.type=="Ready")]}{.status} {.message}{end}';
@@ -32,11 +28,11 @@ async function nodeStatus(): Promise<PartStatus> {
   return { name: "node", running: ready === "True", detail: message.join(" ") || "not registered" };
 }
 
-async function addonStatus(addon: { name: string; namespace: string }): Promise<PartStatus> {
-  const path = "{.status.readyReplicas}";
-  const ready = await ask(["-n", addon.namespace, "get", "deployment", addon.name, "-o", `jsonpath=${path}`]);
-  return { name: addon.name, running: Number(ready) > 0, detail: Number(ready) > 0 ? "ready" : "not ready" };
+async function addonStatus({ name, namespace }: (typeof addons)[number]): Promise<PartStatus> {
+  const path = "jsonpath={.status.readyReplicas}";
+  const running = Number(await ask(["-n", namespace, "get", "deployment", name, "-o", path])) > 0;
+  return { name, running, detail: running ? "ready" : "not ready" };
 }
 
-/** Empty if the apiserver doesn't answer soon. */
+/** Returns kubectl's output; an empty text if the API server doesn't answer within 5 s. */
 const ask = (args: string[]) => kubectl(["--request-timeout=5s", ...args]).catch(() => "");

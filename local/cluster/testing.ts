@@ -1,4 +1,4 @@
-/** For tests against the running cluster: a namespace of their own with pods in it, gone afterwards. */
+/** Gives a test of the running cluster its own namespace with pods. The namespace is removed after the test. */
 import { randomBytes } from "node:crypto";
 import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";
@@ -6,7 +6,7 @@ import { kubectl } from "./kubectl.ts";
 
 const { registry } = machine;
 
-/** A namespace that removes itself: `await using ns = await TestNamespace.create()`. */
+/** A namespace that is removed at the end of its scope: `await using ns = await TestNamespace.create()`. */
 export class TestNamespace {
   readonly name: string;
 
@@ -17,12 +17,12 @@ export class TestNamespace {
   static async create(): Promise<TestNamespace> {
     const name = `test-${randomBytes(4).toString("hex")}`;
     await kubectl(["create", "namespace", name]);
-    // pods can't be created before it is there
+    // Pods can't be created before this service account exists.
     await kubectl(["-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=60s"]);
     return new TestNamespace(name);
   }
 
-  /** Creates the objects; fields that all need are added by the API's defaults. */
+  /** Creates the objects in the namespace. The API server adds default values for missing fields. */
   async apply(...objects: object[]): Promise<void> {
     await kubectl(
       ["-n", this.name, "apply", "--server-side", "-f", "-"],
@@ -30,7 +30,7 @@ export class TestNamespace {
     );
   }
 
-  /** Starts pods that run a Node script each, and waits until they are ready. Returns their addresses. */
+  /** Starts pods, each of which runs a script for Node.js, and waits until the pods are ready. Returns the pods' addresses by name. */
   async startPods(pods: { name: string; script: string; ports?: { name: string; containerPort: number }[] }[]) {
     await this.apply(...pods.map(nodePod));
     const names = pods.map(({ name }) => `pod/${name}`);
@@ -45,18 +45,18 @@ export class TestNamespace {
     const script = `const s = require("net").connect(${port}, "${address}")
       const done = (result) => { console.log(result); process.exit() }
       s.on("connect", () => done("connected")).on("error", (e) => done(e.code))
-        // a process that got no processor for 2 s may have an answer that it has not read yet: that comes first
+        // if the process got no CPU time for 2 s, an answer may wait unread, so the process reads first
         .setTimeout(2000, () => setImmediate(() => done("timeout")))`;
     return this.run(pod, script);
   }
 
-  /** Runs a Node script in the pod and returns what it prints. */
+  /** Runs a script for Node.js in the pod and returns what the script prints. */
   run(pod: string, script: string): Promise<string> {
     return kubectl(["-n", this.name, "exec", pod, "--", "node", "-e", script]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The cluster takes its time to empty it, and nobody else looks into it.
+    // kubectl does not wait, because the cluster needs time to empty the namespace, and nobody else uses the namespace.
     await kubectl(["delete", "namespace", this.name, "--wait=false"]);
   }
 }

@@ -1,4 +1,4 @@
-/** Brings the cluster up, from whatever state it is in. */
+/** Starts the cluster, whatever its state is. Parts that run correctly are left alone. */
 import { Resolver } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
 import { machine } from "../../machine/machine.ts";
@@ -7,7 +7,7 @@ import { step } from "../lib/steps.ts";
 import { addonsReady, applyAddons } from "./addons.ts";
 import * as components from "./components.ts";
 import { configFiles, files, registryConfig } from "./configs.ts";
-import { type ClusterDaemon, ensure, pidOf } from "./daemons.ts";
+import { type ClusterDaemon, ensure } from "./daemons.ts";
 import { clusterImage, pushClusterImages } from "./images.ts";
 import { kubectl } from "./kubectl.ts";
 import { volumesDir, writeIfChanged } from "./layout.ts";
@@ -17,8 +17,8 @@ import { ensureCertificates } from "./pki.ts";
 const { dnsServiceIp, nodeIp, registry } = machine;
 
 /**
- * Starts the node, and in it the registry, and waits until that serves on this machine's loopback; nothing but the Debian
- * packages need be there. Returns what it did.
+ * Starts the node and the registry in the node, and waits until the registry answers on this machine's loopback. This step needs
+ * only the Debian packages. Returns a text for the step's line.
  */
 export async function registryUp(): Promise<string> {
   writeIfChanged(files.registry, registryConfig());
@@ -29,7 +29,9 @@ export async function registryUp(): Promise<string> {
   ]);
 }
 
-/** Starts whatever of the cluster isn't running and waits until pods can run. The programs must be built, the registry up. */
+/**
+ * Starts the parts of the cluster that don't run, and waits until pods can run. The programs must exist, and the registry must run.
+ */
 export async function clusterUp(): Promise<void> {
   await step("Cluster's control plane", controlPlaneUp);
   await step("Cluster's node", nodeUp);
@@ -47,10 +49,10 @@ async function controlPlaneUp(): Promise<string> {
   ]);
 }
 
-/** The filters come before the kubelet, so that no pod runs without them. */
+/** Starts netpol before the kubelet, so that no pod runs without packet filters. */
 async function nodeUp(): Promise<string> {
   const pushed = await pushClusterImages();
-  // any uid may write into a volume, so their directory is for root alone
+  // Any user may write into a volume, so only root may enter the directory of the volumes.
   mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
   const since = Date.now();
   const started = [
@@ -61,17 +63,17 @@ async function nodeUp(): Promise<string> {
   ];
   const kubeletStarted = started[2] === true;
   const isReady = async () => {
-    await ensure(components.kubelet); // it ends while containerd still looks through the containers of the last time
+    await ensure(components.kubelet); // the kubelet may end while containerd still examines containers of the last run
     return nodeReady(kubeletStarted ? since : 0);
   };
-  await waitFor("The node", 60, isReady, { name: components.kubelet.name, runs: () => true });
+  await waitFor("The node", 60, isReady, { ...components.kubelet, mayEnd: true });
   return report(started) + (pushed > 0 ? `, ${pushed} images pushed` : "");
 }
 
 async function addonsUp(): Promise<void> {
   await waitFor("The cluster's API for DNS and storage", 30, applyAddons);
   await waitFor("The cluster's DNS and storage", 120, () => addonsReady(10));
-  // an answer is better than a status that may be from before a reboot
+  // The pods' status may date from before a reboot, so the check asks the DNS server itself.
   const resolver = new Resolver({ timeout: 500, tries: 1 });
   resolver.setServers([dnsServiceIp]);
   await waitFor("The cluster's DNS", 60, () => resolver.resolve4("kubernetes.default.svc.cluster.local"));
@@ -81,7 +83,10 @@ async function registryServes(): Promise<boolean> {
   return (await fetch(`http://${registry}/v2/`)).ok;
 }
 
-/** Whether the kubelet has reported the node ready since then, in milliseconds: after a reboot the old report is still there. */
+/**
+ * Whether the kubelet has reported a ready node after the time `since` (in milliseconds). The check needs this time, because the
+ * old report still exists after a reboot.
+ */
 async function nodeReady(since: number): Promise<boolean> {
   const ready = '{range .items[*].status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}';
   const [status, heartbeat] = (await kubectl(["get", "nodes", "-o", `jsonpath=${ready}`])).split(" ");
@@ -91,11 +96,9 @@ async function nodeReady(since: number): Promise<boolean> {
 
 async function ensureReady(daemon: ClusterDaemon, check: () => Promise<unknown>): Promise<boolean> {
   const started = await ensure(daemon);
-  await waitFor(daemon.name, 60, check, watched(daemon));
+  await waitFor(daemon.name, 60, check, daemon);
   return started;
 }
-
-const watched = (daemon: ClusterDaemon) => ({ name: daemon.name, runs: () => pidOf(daemon) !== undefined });
 
 const report = (started: boolean[]) => {
   const count = started.filter(Boolean).length;

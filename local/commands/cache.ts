@@ -1,4 +1,4 @@
-/** The cache of programs and images, which outlives `npm run down -- --purge`. */
+/** The cache of programs and images, which `npm run down -- --purge` keeps. */
 import { existsSync, globSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { machine } from "../../machine/machine.ts";
@@ -8,7 +8,7 @@ const { cacheDir } = machine;
 
 /**
  * Removes the cache.
- * @throws UserError for a folder that holds something else too, which may have folders of the same names
+ * @throws UserError if the folder also holds other files, because its `bin` or `images` may then not be Berth's
  */
 export async function purgeCache(): Promise<void> {
   await step(`Remove the cache ${cacheDir}`, async () => {

@@ -2,11 +2,14 @@ import { step } from "../lib/steps.ts";
 import { shellLine } from "../pulumi/stack.ts";
 import { ensureLanguageHost, hasLanguageHost } from "../pulumi/tools.ts";
 
-/** Prints the line that makes a shell know pulumi, kubectl and the local cluster; what `pulumi` needs by hand is there then. */
+/**
+ * Prints a line that a shell evaluates, so that pulumi and kubectl work on the local cluster. Also builds Pulumi's language host,
+ * because a `pulumi` that a user runs by hand needs it.
+ */
 export async function printEnvironment(): Promise<void> {
   const line = shellLine();
   const print = console.log;
-  console.log = console.error; // the shell evaluates what is printed
+  console.log = console.error; // the output holds only the line, because the shell evaluates the output
   if (!hasLanguageHost()) await step("Pulumi's language host, once", ensureLanguageHost);
   print(line);
 }

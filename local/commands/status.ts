@@ -1,10 +1,10 @@
-/** Says what runs and what doesn't. */
-import { clusterStatus } from "../cluster/index.ts";
+/** Prints which parts of Berth run and which don't. */
+import { clusterStatus } from "../cluster/status.ts";
 import { dockerStatus } from "../docker.ts";
 import { stackOutputs } from "../pulumi/stack.ts";
 import { stack } from "./up.ts";
 
-/** One line per part; exit code 1 unless all of them run. */
+/** Prints one line per part. The exit code is 1 unless all parts run. */
 export async function status(): Promise<void> {
   const docker = await dockerStatus();
   const parts = [

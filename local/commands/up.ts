@@ -1,50 +1,47 @@
-/** Brings up everything, from whatever state the machine is in, and says how to use it. */
+/** Starts all of Berth, from any state of the machine, and prints how to use it. */
 import {
+  adapter,
   buildKubernetes,
-  ensureAdapter,
   ensurePrograms,
-  ensurePrometheus,
   hasKubernetes,
   obtainKubernetes,
+  prometheus,
 } from "../cluster/build.ts";
-import { claimStateDir, clusterUp, registryUp } from "../cluster/index.ts";
+import { claimStateDir } from "../cluster/state.ts";
+import { clusterUp, registryUp } from "../cluster/up.ts";
 import { startDocker } from "../docker.ts";
 import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
 import { imageTasks } from "../images/ensure.ts";
-import { dropCompiledPackages, hasCompiledPackages, removeUnfinished } from "../lib/go.ts";
+import { dropCompiledPackages, hasUnusedPackages, removeUnfinished } from "../lib/go.ts";
 import { pathLine, runGraph, type Task, type Tasks } from "../lib/graph.ts";
 import { claim } from "../lib/process.ts";
-import { type Cluster, type StackOutputs, stackUp } from "../pulumi/stack.ts";
+import { type StackOutputs, stackUp } from "../pulumi/stack.ts";
 import { buildCli, hasCli, obtainPulumi } from "../pulumi/tools.ts";
-import { ownCluster } from "./own-cluster.ts";
 import { welcome } from "./welcome.ts";
 
 /** The stack that `npm run up` deploys. */
 export const stack = "dev";
 
-/** @param context a kubeconfig context of the user's, to deploy to in place of the local cluster */
-export async function up(context: string | undefined): Promise<void> {
+/**
+ * Starts the local cluster, deploys the stack to it, and prints how to use it. With `keepCompiled`, the compiled Go packages stay,
+ * because more programs will be built.
+ */
+export async function up({ keepCompiled = false } = {}): Promise<void> {
   const start = performance.now();
-  const cluster: Cluster = context === undefined ? "local" : "own";
   let outputs: StackOutputs | undefined;
   const deploy: Task = {
     title: `Stack ${stack}`,
     run: async () => {
-      outputs = await stackUp(stack, cluster);
+      outputs = await stackUp(stack);
     },
   };
-  if (context === undefined) await localCluster(deploy);
-  else {
-    claimStateDir();
-    await ownCluster(stack, context);
-    await runGraph({ deploy });
-  }
-  if (outputs) welcome(outputs, cluster, (performance.now() - start) / 1000);
+  await localCluster(deploy, { keepCompiled });
+  if (outputs) welcome(outputs, (performance.now() - start) / 1000);
 }
 
-/** Brings up the local cluster and all that a stack needs, then runs `last`. What computes longest is listed first. */
-export async function localCluster(last?: Task): Promise<void> {
+/** Starts the local cluster and all that a stack needs, then runs `last`. Tasks that compute longer come earlier in the list. */
+export async function localCluster(last?: Task, { keepCompiled = false } = {}): Promise<void> {
   await preflight();
   claim();
   claimStateDir();
@@ -57,7 +54,7 @@ export async function localCluster(last?: Task): Promise<void> {
     kubernetesBuild: {
       title: "Kubernetes from its Go modules",
       computes: true,
-      // Their packages are Kubernetes' as well, and are compiled once.
+      // The other programs share packages with Kubernetes. In this order, each shared package is compiled once.
       needs: ["kubernetes", "programs"],
       idle: hasKubernetes,
       run: buildKubernetes,
@@ -72,17 +69,17 @@ export async function localCluster(last?: Task): Promise<void> {
     compiled: {
       title: "Compiled packages, which are no longer needed",
       needs: ["programs", "kubernetesBuild", "pulumiBuild", "prometheus", "adapter"],
-      idle: () => !hasCompiledPackages(),
+      idle: () => keepCompiled || !hasUnusedPackages(),
       run: dropCompiledPackages,
     },
     registry: { title: "Local registry", needs: ["packages"], run: registryUp },
     docker: { title: "Docker daemon", needs: ["packages"], run: startDocker },
     ...imageTasks(["registry", "docker"], {
-      prometheus: { title: "Prometheus from its Go modules", run: () => ensurePrometheus("prometheus") },
+      prometheus: { title: "Prometheus from its Go modules", run: prometheus.ensure },
       adapter: {
         title: "prometheus-adapter from its Go modules",
         needs: ["programs", "kubernetesBuild"],
-        run: ensureAdapter,
+        run: adapter.ensure,
       },
     }),
     cluster: { title: "Cluster", needs: ["programs", "kubernetesBuild", "registry"], run: clusterUp },

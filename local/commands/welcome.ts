@@ -1,8 +1,8 @@
-/** What `npm run up` says at its end. */
-import type { Cluster, StackOutputs } from "../pulumi/stack.ts";
+/** The text that `npm run up` prints at its end. */
+import type { StackOutputs } from "../pulumi/stack.ts";
 
 /** Prints the API's address, acme's key, and the lines that start a session and open its desktop. */
-export function welcome({ apiUrl, tenantKeys }: StackOutputs, cluster: Cluster, seconds: number): void {
+export function welcome({ apiUrl, tenantKeys }: StackOutputs, seconds: number): void {
   const key = tenantKeys.acme?.default;
   const auth = `-H 'Authorization: Bearer ${key}'`;
   console.log(`
@@ -18,6 +18,5 @@ Start a session:
 Open its desktop in a browser:
 
   xdg-open "$(curl -s -X POST ${apiUrl}/v1/sessions/$ID/desktop-tickets ${auth} | grep -o 'http[^"]*')"
-`);
-  if (cluster === "local") console.log('pulumi and kubectl in this shell: eval "$(npm run -s env)"');
+pulumi and kubectl in this shell: eval "$(npm run -s env)"`);
 }

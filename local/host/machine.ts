@@ -1,4 +1,4 @@
-/** What this machine has, as far as the local cluster cares. Reads only. */
+/** Collects the facts about this machine on which a start of the local cluster depends. Changes nothing. */
 import { once } from "node:events";
 import { existsSync, readFileSync, realpathSync, statfsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
@@ -10,52 +10,46 @@ import { pidOf } from "../lib/process.ts";
 
 const { apiNodePort, bridge, cacheDir, name, registryPort, sandboxNodePort, stateDir } = machine;
 
-export interface Machine {
-  platform: string;
-  /** The user's; 0 is root. */
-  uid: number | undefined;
-  /** Whether there are apt-get and dpkg. */
-  hasApt: boolean;
-  hasGo: boolean;
-  /** Whether podman answers to the name of Docker's client. */
-  dockerIsPodman: boolean;
-  /** Bytes. */
-  memory: number;
-  /** Whether a cluster has been started here before. */
-  startedBefore: boolean;
-  /** Free bytes on the disks of the state and the cache. */
-  disks: { path: string; variable: string; free: number }[];
-  /** The ports of loopback that Berth opens and another program has. */
-  takenPorts: number[];
-  /** IPv4 routes and addresses that aren't Berth's: "default", an address, or a network such as 10.0.0.0/8. */
-  routes: { dst: string; dev?: string }[];
-}
+export type Machine = Awaited<ReturnType<typeof inspect>>;
 
-export async function inspect(): Promise<Machine> {
+export async function inspect() {
   const ports = pidOf("node") === undefined ? [registryPort, apiNodePort, sandboxNodePort] : [];
   const isTaken = await Promise.all(ports.map((port) => cannotOpen(port)));
   return {
     platform: process.platform,
+    /** The id of the user; 0 is root. */
     uid: process.getuid?.(),
     hasApt: onPath("apt-get") && onPath("dpkg"),
     hasGo: onPath("go"),
+    /** Whether the docker client's file is in fact podman. */
     dockerIsPodman: isPodman("/usr/bin/docker"),
+    /** The machine's memory in bytes. */
     memory: totalmem(),
+    /** Whether a cluster has been started here before. */
     startedBefore: existsSync(join(stateDir, "etcd")),
+    /** Free bytes on the disks of the state and the cache. */
     disks: [
       { path: stateDir, variable: "BERTH_STATE", free: freeSpace(stateDir) },
       { path: cacheDir, variable: "BERTH_CACHE", free: freeSpace(cacheDir) },
     ],
+    /** The loopback ports that Berth needs and another program uses. */
     takenPorts: ports.filter((_, i) => isTaken[i]),
+    /** The routes that don't belong to Berth. */
     routes: foreign(await routes()),
   };
 }
 
-/** Whether there is a program of this name. */
+/** An IPv4 route or address: "default", an address, or a network such as 10.0.0.0/8. */
+interface Route {
+  dst: string;
+  dev?: string;
+}
+
+/** Whether a folder of the PATH contains a program of this name. */
 export const onPath = (program: string) =>
   (process.env.PATH ?? "").split(delimiter).some((dir) => existsSync(join(dir, program)));
 
-/** Whether the program is podman, or a script that calls podman, as Debian's package podman-docker has one. */
+/** Whether the program is podman, or a script that calls podman. Debian's package podman-docker contains such a script. */
 export function isPodman(program: string): boolean {
   if (!existsSync(program)) return false;
   if (basename(realpathSync(program)) === "podman") return true;
@@ -75,11 +69,14 @@ async function cannotOpen(port: number): Promise<boolean> {
   return opened === undefined;
 }
 
-/** Those that aren't Berth's own, also of a start that was interrupted. Pure. */
-export const foreign = (routes: Machine["routes"]) => routes.filter(({ dev }) => dev !== name && dev !== bridge);
+/** The routes that don't belong to Berth, not even to an interrupted start of Berth. Pure. */
+export const foreign = (routes: Route[]) => routes.filter(({ dev }) => dev !== name && dev !== bridge);
 
-/** Of all tables, as those of VPNs often aren't in the main one. None where iproute2 isn't installed yet. */
-async function routes(): Promise<Machine["routes"]> {
+/**
+ * The routes of all tables, because the routes of VPNs often aren't in the main table. Returns no routes if iproute2 isn't
+ * installed yet.
+ */
+async function routes(): Promise<Route[]> {
   const list = await execa("ip", ["-4", "-json", "route", "show", "table", "all"], { reject: false });
-  return list.failed ? [] : (JSON.parse(list.stdout) as Machine["routes"]);
+  return list.failed ? [] : (JSON.parse(list.stdout) as Route[]);
 }

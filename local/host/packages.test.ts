@@ -1,4 +1,4 @@
-/** An apt-get that outlives the run that has started it, and one whose run fails beside it. */
+/** Checks an apt-get that survives the run that started it, and an apt-get whose run fails because of another task. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { onPath } from "./machine.ts";
 
 const isRoot = process.getuid?.() === 0;
 
-/** A Berth of the test's own, whose /usr/sbin and /run are its own too. */
+/** A separate Berth for the test, with its own /usr/sbin and /run. */
 async function inOwnPlace(script: string) {
   const state = mkdtempSync(join(tmpdir(), "berth-apt-"));
   const own = "for dir in /run /usr/sbin; do mount -t tmpfs tmpfs $dir; done";
@@ -34,12 +34,16 @@ it("no service may start before the apt-get of a run that was killed has ended",
     ${node(`
       import { spawn } from "node:child_process";
       const { withPidFile } = await import("./local/lib/process.ts");
-      const script = "sleep 1; ls /usr/sbin; echo apt-get has ended";
+      // This apt-get ends soon after the other run has printed a line, or else after ten seconds.
+      const script = "for i in $(seq 100); do [ -e /run/said ] && break; sleep 0.1; done; ls /usr/sbin; echo apt-get has ended";
       const [program, ...args] = withPidFile("apt-get", ["sh", "-c", script]);
       spawn(program, args, { stdio: "inherit", detached: true }).unref();
       process.exit();`)}
     while [ ! -e /run/berth-apt/apt-get.pid ]; do :; done
     ${node(`
+      import { writeFileSync } from "node:fs";
+      const { log } = console;
+      console.log = (line) => { log(line); writeFileSync("/run/said", ""); };
       const { endInstallation } = await import("./local/host/packages.ts");
       await endInstallation();`)}
     ls /usr/sbin; echo done`);

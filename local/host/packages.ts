@@ -1,4 +1,4 @@
-/** The programs that the local cluster, the image builds and the browser test need, from Debian's packages. */
+/** Installs the programs that the local cluster, the image builds and the browser test need, from Debian's packages. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -10,7 +10,10 @@ import { disableBroughtAlong, note, simulated } from "./services.ts";
 
 const { logDir, stateDir } = machine;
 
-/** By program or, where it is not on the PATH, by file. A program that is there stays, whatever package it is from. */
+/**
+ * Debian's packages. The key is a program on the PATH, or the path of a file. If the program or file exists already, whatever its
+ * source, its package is not installed.
+ */
 const packages: Record<string, string> = {
   // cluster
   containerd: "containerd",
@@ -25,9 +28,9 @@ const packages: Record<string, string> = {
   // images
   "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
   dockerd: "docker.io",
-  "/usr/bin/docker": "docker.io", // its client, by its place: another one may come first on the PATH
+  "/usr/bin/docker": "docker.io", // the client; by file, because another client may come first on the PATH
   mmdebstrap: "mmdebstrap",
-  // for the end-to-end test: a real browser with a font, and a real reverse proxy in an ingress controller's place
+  // for the end-to-end test: a real browser with a font, and a real reverse proxy in place of an ingress controller
   chromium: "chromium",
   "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
   nginx: "nginx-light",
@@ -42,19 +45,19 @@ export const missingPackages = (has: (program: string) => boolean = isThere): st
 
 const installedFile = join(stateDir, "debian-packages");
 
-/** The packages that Berth has installed: they stay when its state goes. */
+/** The packages that Berth has installed. They stay installed when Berth's state is removed. */
 export const installedPackages = (): string[] =>
   existsSync(installedFile) ? [...new Set(readFileSync(installedFile, "utf8").split("\n").filter(Boolean))] : [];
 
-/** What to install: the missing, and all that an interrupted installation was about. Pure. */
+/** The packages to install: the missing packages, and all packages of an interrupted installation. Pure. */
 export const toInstall = (missing: string[], recorded: string[], interrupted: boolean): string[] => [
   ...new Set([...missing, ...(interrupted ? recorded : [])]),
 ];
 
-/** There from the beginning of an installation to its end, whichever run comes to that. */
+/** This file exists from the beginning of an installation to its end. A later run completes an installation that was killed. */
 const installationFile = join(stateDir, "installation.json");
 
-/** Installs what is missing, without removing any package and without starting any service. Returns what it did. */
+/** Installs the missing packages. Removes no package and starts no service. Returns a text for the step's line. */
 export async function installPackages(): Promise<string> {
   await aptEnded();
   const names = toInstall(missingPackages(), installedPackages(), existsSync(installationFile));
@@ -62,23 +65,29 @@ export async function installPackages(): Promise<string> {
     if (names.length === 0) return "all installed";
     forbidServiceStarts();
     await aptInstall(names);
-    // From Debian 13 on the client is a package of its own, and so is what it builds with.
+    // From Debian 13 on, the docker client and its plugin buildx are separate packages.
     if (!isThere("/usr/bin/docker")) await aptInstall(["docker-cli", "docker-buildx"]);
     return `installed ${names.join(" ")}`;
   } finally {
-    // Also where something else has failed.
+    // The installation is completed even if another task has failed.
     await stoppable(new AbortController().signal, endInstallation);
   }
 }
 
-/** Lets services start again, but none of those that came with packages; also after a run that was killed. */
+/**
+ * Allows services to start again, and disables the services that came with the new packages. Also completes the installation of a
+ * killed run.
+ */
 export async function endInstallation(): Promise<void> {
   await aptEnded();
   allowServiceStarts();
   await disableBroughtAlong(installationFile);
 }
 
-/** Has a pid file, because apt-get outlives a run that is killed, and no service may start until its end. */
+/**
+ * The name of apt-get's pid file. apt-get has a pid file because it survives a killed run, and no service may start before apt-get
+ * ends.
+ */
 const apt = "apt-get";
 
 async function aptEnded(): Promise<void> {
@@ -88,18 +97,18 @@ async function aptEnded(): Promise<void> {
   await step(`Wait for apt-get (process ${pid}), which a killed run has left`, ended);
 }
 
-/** Throws a UserError where it can't be done, and where another package would have to go. */
+/** Throws a UserError if apt-get can't install the packages, or would have to remove another package. */
 async function aptInstall(names: string[]): Promise<void> {
   appendFileSync(installedFile, names.map((name) => `${name}\n`).join(""));
-  // a dpkg run that was interrupted earlier is completed first
+  // An earlier dpkg run that was interrupted is completed first.
   await aptGet("dpkg", "--configure", "-a");
-  // the lists may be fresh already; only if they turn out not to be is an update worth its time
+  // The package lists are often up to date, so the slow update runs only after a failed installation.
   if (!(await install(names)).failed) return;
   await aptGet("apt-get", "update", "-q");
   const second = await install(names);
   if (second.failed)
     throw new UserError(
-      `apt-get could not install ${names.join(" ")} (${aptError(second.output)}): check that \`apt-get update\` works, that the disk has room and that no other package stands in the way, then run the command again.`,
+      `apt-get could not install ${names.join(" ")} (${aptError(second.output)}): check that \`apt-get update\` works, that the disk has free space and that no other package conflicts, then run the command again.`,
     );
 }
 
@@ -111,8 +120,8 @@ async function install(names: string[]) {
 }
 
 /**
- * Told to stop, it ends as at Ctrl-C: after the package that it is about. It writes to a file, because it would end without a
- * reader of what it writes.
+ * When the step must stop, apt-get gets SIGINT, as from Ctrl-C, and ends after the current package. apt-get's output goes to a
+ * file, because apt-get would end if nobody read its output.
  */
 async function aptGet(...command: string[]): Promise<{ failed: boolean; output: string }> {
   const log = logFile(apt);
@@ -134,13 +143,16 @@ const policyFile = "/usr/sbin/policy-rc.d";
 const savedPolicy = `${policyFile}.before-berth`;
 const policy = "#!/bin/sh\n# Berth's, while it installs packages: no service may start\nexit 101\n";
 
-/** By Debian's policy-rc.d; the administrator's own is kept. */
+/**
+ * Writes Debian's file policy-rc.d, which forbids package scripts to start services. A policy-rc.d of the administrator is renamed
+ * and kept.
+ */
 function forbidServiceStarts(): void {
   if (existsSync(policyFile) && !isOurs()) renameSync(policyFile, savedPolicy);
   writeFileSync(policyFile, policy, { mode: 0o755 });
 }
 
-/** The administrator's own policy comes back. */
+/** Removes Berth's policy-rc.d and restores the administrator's. */
 function allowServiceStarts(): void {
   if (isOurs()) rmSync(policyFile);
   if (existsSync(savedPolicy)) renameSync(savedPolicy, policyFile);
@@ -148,5 +160,5 @@ function allowServiceStarts(): void {
 
 const isOurs = () => existsSync(policyFile) && readFileSync(policyFile, "utf8") === policy;
 
-/** The first error among apt-get's output. */
-const aptError = (output: string) => output.match(/^E: (.*)$/m)?.[1] ?? "without saying why";
+/** The first error in apt-get's output. */
+const aptError = (output: string) => output.match(/^E: (.*)$/m)?.[1] ?? "no reason was printed";

@@ -1,4 +1,4 @@
-/** Says, before anything is touched, whether this machine can carry the local cluster. */
+/** Checks, before any change, whether the local cluster can run on this machine. */
 import { BlockList } from "node:net";
 import { machine } from "../../machine/machine.ts";
 import { installGo } from "../lib/go.ts";
@@ -9,38 +9,38 @@ const { apiNodePort, network, registryPort, sandboxNodePort } = machine;
 
 const gib = 2 ** 30;
 
-/** What a first start writes: the programs with their build cache, images, volumes. */
+/** The disk space that a first start needs, for the programs with their build cache, for images and for volumes. */
 const firstStartDisk = 15 * gib;
-/** What a start writes where all that is there. */
+/** The disk space that a later start needs. */
 const laterStartDisk = 3 * gib;
-/** Linking Kubernetes takes 3 GiB; the cluster, its stack and one session 4. */
+/** The linker needs 3 GiB for Kubernetes. The cluster, its stack and one session need 4 GiB. */
 const memory = 6 * gib;
 
-/** The ports that Berth opens on this machine's loopback: what answers there, and the variable that moves it. */
+/** The ports that Berth opens on this machine's loopback. `what` names the user of the port, and `variable` sets another port. */
 const ports: Record<number, { what: string; variable: string }> = {
   [registryPort]: { what: "the registry", variable: "BERTH_REGISTRY_PORT" },
   [apiNodePort]: { what: "Berth's API", variable: "BERTH_API_PORT" },
   [sandboxNodePort]: { what: "the ports of sessions", variable: "BERTH_SANDBOX_PORT" },
 };
 
-/** Throws a UserError for the first thing that stands in the way, saying what to do about it. Changes nothing. */
+/** Throws a UserError for the machine's first problem. The error says how to solve the problem. Changes nothing. */
 export async function preflight(): Promise<void> {
   const fault = findFault(await inspect());
   if (fault !== undefined) throw new UserError(fault);
 }
 
-/** The first fault of the machine as a sentence, or undefined. Pure. */
+/** Returns the machine's first problem as a sentence, or undefined. Pure. */
 export function findFault(machine: Machine): string | undefined {
   return findMissing(machine) ?? findShortage(machine) ?? findOccupant(machine);
 }
 
 function findMissing({ platform, uid, hasApt, hasGo }: Machine): string | undefined {
   if (platform !== "linux")
-    return `The local cluster needs Linux, and this is ${platform}: use a Linux machine, or a cluster that you have (npm run up -- --context NAME).`;
+    return `The local cluster needs Linux, and this is ${platform}: use a Linux machine, or a cluster that you have (npm run init -- --context NAME).`;
   if (uid !== 0)
     return "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root.";
   if (!hasApt)
-    return "The local cluster is made of Debian packages, and apt-get or dpkg is not there: use Debian 12 or 13.";
+    return "The local cluster needs Debian packages, and this machine lacks apt-get or dpkg: use Debian 12 or 13.";
   if (!hasGo)
     return `The cluster's programs are built with Go, and go is not on the PATH. ${installGo} (https://go.dev/dl).`;
   return undefined;
@@ -48,23 +48,23 @@ function findMissing({ platform, uid, hasApt, hasGo }: Machine): string | undefi
 
 function findShortage(machine: Machine): string | undefined {
   if (machine.memory < memory)
-    return `The local cluster needs ${inGib(memory)} of memory, and this machine has ${inGib(machine.memory)}: use a larger one.`;
+    return `The local cluster needs ${inGib(memory)} of memory, and this machine has ${inGib(machine.memory)}: use a machine with more memory.`;
   const needed = machine.startedBefore ? laterStartDisk : firstStartDisk;
   const full = machine.disks.find(({ free }) => free < needed);
   if (full !== undefined)
-    return `The local cluster needs ${inGib(needed)} on the disk of ${full.path}, and ${inGib(full.free)} are free: make room, or set ${full.variable} to a directory on another disk.`;
+    return `The local cluster needs ${inGib(needed)} on the disk of ${full.path}, and ${inGib(full.free)} are free: free some disk space, or set ${full.variable} to a directory on another disk.`;
   return undefined;
 }
 
 function findOccupant({ dockerIsPodman, takenPorts, routes }: Machine): string | undefined {
   if (dockerIsPodman)
-    return "/usr/bin/docker is podman here, and Berth builds its images by Docker, whose client belongs there: remove the package podman-docker (podman itself may stay), then run the command again.";
+    return "/usr/bin/docker is podman here, but Berth builds its images with Docker and needs Docker's client at this path: remove the package podman-docker (podman itself may stay), then run the command again.";
   const [port] = takenPorts;
   if (port !== undefined)
-    return `Port ${port} of 127.0.0.1, which ${ports[port]?.what} needs, is taken by another program (ss -ltnp says which): stop it, or set ${ports[port]?.variable} to a free port.`;
+    return `Port ${port} of 127.0.0.1, which ${ports[port]?.what} needs, is in use by another program (ss -ltnp shows the program): stop that program, or set ${ports[port]?.variable} to a free port.`;
   const route = routes.find(({ dst }) => overlap(dst, network));
   if (route !== undefined)
-    return `The cluster's addresses, ${network}, are in use on this machine: it has a route to ${route.dst} (${route.dev ?? "no device"}). Set BERTH_NETWORK to a free network, for example 172.31.0.0/16.`;
+    return `The cluster's addresses, ${network}, are in use on this machine: the machine has a route to ${route.dst} (${route.dev ?? "no device"}). Set BERTH_NETWORK to a free network, for example 172.31.0.0/16.`;
   return undefined;
 }
 
@@ -79,7 +79,7 @@ export function overlap(one: string, other: string): boolean {
     list.addSubnet(outer.address, outer.bits);
     return list.check(inner.address);
   };
-  if (one === "default" || parts(one).bits <= 1) return false; // some VPNs have two halves for the default route
+  if (one === "default" || parts(one).bits <= 1) return false; // some VPNs split the default route into two halves
   return holds(parts(one), parts(other)) || holds(parts(other), parts(one));
 }
 

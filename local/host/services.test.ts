@@ -1,4 +1,4 @@
-/** Which services an installation may disable, on a root folder of the test's own with programs of its own. */
+/** Checks which services an installation may disable. The test uses its own root folder with its own programs. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,7 +11,7 @@ let file: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "berth-services-"));
   file = join(root, "installation.json");
-  // The package brings a unit and a script; disabling takes their links away.
+  // The package contains a unit and a script. Disabling removes their links.
   const files = "/lib/systemd/system/docker.service\n/usr/lib/systemd/system/docker.socket\n/etc/init.d/docker";
   program("dpkg-query", `[ "$*" = "--listfiles docker.io" ] && printf '${files}\\n'`);
   program("systemctl", `shift; for unit; do rm ${root}/etc/systemd/system/*/$unit; done`);
@@ -45,7 +45,7 @@ it("disables the services of the packages that came, systemd's and sysvinit's, a
     "rc2.d/S01docker",
     "rc3.d/S01docker",
   );
-  // By the administrator, after a run that was killed.
+  // The administrator adds this service after a killed run.
   enable(`${wanted}/backup.service`, "rc2.d/S02backup");
   await disableBroughtAlong(file, root);
   expect(startedAtBoot(root)).toEqual(["backup", "backup.service", "ssh", "ssh.service"]);

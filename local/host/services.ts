@@ -1,21 +1,26 @@
-/** The services that start at boot: those of packages that Berth installs must not, because Berth starts the programs itself. */
+/**
+ * The services that start at boot. The services of packages that Berth installs must not start at boot, because Berth starts the
+ * programs itself.
+ */
 import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { execa } from "execa";
 import { UserError } from "../lib/steps.ts";
 import { onPath } from "./machine.ts";
 
-/** What an installation may have changed; kept in a file, so that a later run ends what a killed one began. */
+/**
+ * The record of what an installation may change. The record is in a file, so that a later run can complete a killed installation.
+ */
 export interface Installation {
-  /** What started at boot before. */
+  /** The services that started at boot before the installation. */
   before: string[];
-  /** The packages that were not there before. */
+  /** The packages that were not installed before. */
   packages: string[];
 }
 
 /**
- * Units that systemd starts at boot, and scripts that sysvinit starts, by name. By their links, which packages make whether
- * systemd runs or not.
+ * The names of the units that systemd starts at boot, and of the scripts that sysvinit starts. The names come from links in /etc,
+ * because packages make these links even where systemd does not run.
  * @param root the machine's root folder
  */
 export function startedAtBoot(root = "/"): string[] {
@@ -33,19 +38,19 @@ export const servicesOf = (files: string[]): string[] => [
 
 const isUnit = (name: string) => /\.(service|socket|timer|path|mount|target)$/.test(name);
 
-/** What starts at boot now, did not before, and is of the packages that were installed. Pure. */
+/** The services that start at boot now, did not start at boot before, and belong to the installed packages. Pure. */
 export const broughtAlong = (now: string[], before: string[], ofPackages: string[]): string[] =>
   now.filter((name) => !before.includes(name) && ofPackages.includes(name));
 
-/** What apt-get would install, from what it says with `--simulate`. Pure. */
+/** The packages that apt-get would install, read from its output with `--simulate`. Pure. */
 export const simulated = (output: string): string[] =>
   [...output.matchAll(/^Inst (\S+)/gm)].map(([, name = ""]) => name.replace(/:.*/, ""));
 
-/** The installation that a killed run has begun, or undefined. @param file where it was noted */
+/** The record of an installation that has begun and not ended, or undefined. @param file the file of the record */
 export const begun = (file: string): Installation | undefined =>
   existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Installation) : undefined;
 
-/** Notes, before it begins, what an installation may change; beside what a killed one may have changed. */
+/** Records what an installation may change, before the installation begins. Keeps the record of a killed installation. */
 export function note(file: string, packages: string[], root = "/"): void {
   const { before, packages: others } = begun(file) ?? { before: startedAtBoot(root), packages: [] };
   const installation: Installation = { before, packages: [...new Set([...others, ...packages])] };
@@ -54,13 +59,13 @@ export function note(file: string, packages: string[], root = "/"): void {
 }
 
 /**
- * Disables the services that came with the packages of the noted installation, which is then forgotten.
- * @throws UserError where one can't be disabled
+ * Disables the services that came with the packages of the recorded installation, and then removes the record.
+ * @throws UserError if a service can't be disabled
  */
 export async function disableBroughtAlong(file: string, root = "/"): Promise<void> {
   const installation = begun(file);
   if (installation === undefined) return;
-  // It lists those packages that are there, whatever it says of others.
+  // dpkg-query lists the files of installed packages, and fails for other packages.
   const { stdout } = await execa("dpkg-query", ["--listfiles", ...installation.packages], { reject: false });
   const services = servicesOf((stdout ?? "").split("\n"));
   const left = () => broughtAlong(startedAtBoot(root), installation.before, services);

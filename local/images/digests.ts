@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** An entry of the provider's `registryAuth`. */
+/** An entry of `registryAuth`, which is an argument of the docker provider. */
 export interface RegistryAuth {
-  /** For example http://127.0.0.1:5000; https where no scheme is said. */
+  /** The registry's address, for example http://127.0.0.1:5000. Without a scheme, https is used. */
   address: string;
   username?: string;
   password?: string;
@@ -13,10 +13,10 @@ export interface RegistryAuth {
 }
 
 export interface ImageReference {
-  /** Host and port. */
+  /** The registry's host and port. */
   registry: string;
   repository: string;
-  /** A tag, or a digest. */
+  /** The image's tag or digest. */
   tag: string;
 }
 
@@ -35,7 +35,8 @@ const hub = (path: string[], tag: string): ImageReference => ({
   tag,
 });
 
-const accepted = [
+/** The value of the header Accept: the media types of the manifests that a registry may return for a tag. */
+export const manifestTypes = [
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
   "application/vnd.oci.image.manifest.v1+json",
@@ -43,9 +44,9 @@ const accepted = [
 ].join(", ");
 
 /**
- * `sha256:…` of the tag, of its index where it has several platforms.
+ * Returns the digest of the tag, `sha256:…`. For an image with several platforms, this is the digest of the image's index.
  * @param signal ends the wait for the registry; default none
- * @throws with the registry's words
+ * @throws Error with the registry's answer
  */
 export async function digestOf(name: string, auths: RegistryAuth[], signal?: AbortSignal): Promise<string> {
   const { registry, repository, tag } = parseReference(name);
@@ -56,7 +57,7 @@ export async function digestOf(name: string, auths: RegistryAuth[], signal?: Abo
   const ask = (authorization?: string) =>
     fetch(url, {
       method: "HEAD",
-      headers: { accept: accepted, ...(authorization && { authorization }) },
+      headers: { accept: manifestTypes, ...(authorization && { authorization }) },
       ...(signal && { signal }),
     });
   let response = await ask();
@@ -66,7 +67,10 @@ export async function digestOf(name: string, auths: RegistryAuth[], signal?: Abo
   return digest;
 }
 
-/** What the registry's challenge asks for. @param login user and password as for Basic */
+/**
+ * Returns the value of the header Authorization that the registry's challenge asks for. @param login user and password, encoded as
+ * for Basic
+ */
 async function authorization(
   response: Response,
   login: string | undefined,
@@ -86,23 +90,22 @@ async function authorization(
   return `Bearer ${token ?? access_token}`;
 }
 
-export const hostOf = (address: string): string => address.replace(/^https?:\/\//, "").replace(/\/.*/, "");
+const hostOf = (address: string): string => address.replace(/^https?:\/\//, "").replace(/\/.*/, "");
 
 const loginOf = (auth: RegistryAuth | undefined): string | undefined =>
   auth?.username && Buffer.from(`${auth.username}:${auth.password}`).toString("base64");
 
-/** User and password as for Basic, of `docker login`, where it keeps logins in its own file. */
-export function dockerLogin(registry: string): string | undefined {
-  const server = registry === "registry-1.docker.io" ? "https://index.docker.io/v1/" : registry;
-  return dockerConfig().auths?.[server]?.auth;
-}
+/** The name of a registry in the logins of Docker's settings. */
+export const loginServer = (registry: string): string =>
+  registry === "registry-1.docker.io" ? "https://index.docker.io/v1/" : registry;
 
-/** Docker's own settings; empty where there are none. */
-function dockerConfig(): { auths?: Record<string, { auth?: string }> } {
+/** User and password of `docker login`, encoded as for Basic. Undefined if Docker doesn't keep logins in its settings file. */
+function dockerLogin(registry: string): string | undefined {
   const file = join(process.env.DOCKER_CONFIG ?? join(homedir(), ".docker"), "config.json");
   try {
-    return JSON.parse(readFileSync(file, "utf8"));
+    const { auths } = JSON.parse(readFileSync(file, "utf8")) as { auths?: Record<string, { auth?: string }> };
+    return auths?.[loginServer(registry)]?.auth;
   } catch {
-    return {};
+    return undefined; // there are no settings
   }
 }

@@ -1,9 +1,9 @@
-/** Fills the local registry with the base images: the originals where they can be had, else stand-ins. */
+/** Fills the local registry with the base images: the originals if they can be obtained, else stand-ins. */
 import { cp, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { machine } from "../../machine/machine.ts";
-import { docker } from "../docker.ts";
+import { clientError, docker } from "../docker.ts";
 import type { Task, Tasks } from "../lib/graph.ts";
 import { stopSignal, UserError } from "../lib/steps.ts";
 import { type BaseImage, baseImages, debian } from "./list.ts";
@@ -16,14 +16,14 @@ const standIns = join(dirname(fileURLToPath(import.meta.url)), "stand-ins");
 const savedDir = join(cacheDir, "images");
 
 /**
- * The tasks that see to it that every base image is in the local registry. An image that is missing, or a stand-in whose
- * recipe changed, is pulled from its own registry if that can be reached, else taken from this machine's cache, else made.
- * Originals that are there are not looked up again.
+ * The tasks that put every base image into the local registry. An image that is missing, or a stand-in whose recipe changed, is
+ * pulled from its own registry if that registry can be reached, else taken from this machine's cache, else made. Originals in the
+ * local registry are not looked up again.
  * @param needs the tasks that start the registry and the Docker daemon
- * @param compilers those that compile a program; they have nothing to do where the image that has it needs not be made
+ * @param compilers the tasks that compile a program. Such a task is idle unless the image with this program must be made
  */
 export function imageTasks(needs: string[], compilers: Record<NonNullable<BaseImage["program"]>, Task>): Tasks {
-  /** What has to be made, with the version of its stand-in; known when the task `images` is done. */
+  /** The images that must be made, with the versions of their stand-ins. The map is complete when the task `images` is done. */
   const lacking = new Map<BaseImage, string>();
   const lacks = (program: string) => [...lacking.keys()].some((image) => image.program === program);
   const compile = Object.entries(compilers).map(([program, task]) => [
@@ -52,7 +52,7 @@ export function imageTasks(needs: string[], compilers: Record<NonNullable<BaseIm
 
 const nameOf = ({ recipe }: BaseImage) => `image-${recipe}`;
 
-/** Returns what it did, for the step's line; what can't be had is added to `lacking`, with its stand-in's version. */
+/** Returns a text for the step's line. Adds an image that can't be obtained to `lacking`, with the version of its stand-in. */
 async function obtainImage(image: BaseImage, lacking: Map<BaseImage, string>): Promise<string> {
   const version = await versionOf(image);
   if (isCurrent(await labelOf(image.tag, standInLabel), version)) return "there";
@@ -72,7 +72,7 @@ async function makeStandIn(image: BaseImage, version: string): Promise<string> {
 
 const registries = new Map<string, Promise<boolean>>();
 
-/** Whether the image's own registry answers within three seconds; asked once per registry. */
+/** Whether the image's own registry answers within three seconds. Each registry is asked once. */
 function reachable(name: string): Promise<boolean> {
   const host = name.replace(/\/.*/, "").replace(/^docker\.io$/, "registry-1.docker.io");
   const ask = () =>
@@ -85,8 +85,8 @@ function reachable(name: string): Promise<boolean> {
 }
 
 /**
- * Copies the original, as it is pinned, into the local registry, for this machine's platform. Returns false if its
- * registry refuses, e.g. by a rate limit.
+ * Copies the pinned original into the local registry, for this machine's platform. Returns false if the image's registry refuses,
+ * for example because of a rate limit.
  */
 async function pull({ tag, digest }: BaseImage): Promise<boolean> {
   const original = `${repositoryOf(tag)}@${digest}`;
@@ -102,7 +102,7 @@ async function pull({ tag, digest }: BaseImage): Promise<boolean> {
 }
 
 async function build(image: BaseImage, version: string): Promise<void> {
-  // At a fixed place, so that what a killed run left is found and removed.
+  // The folder is always the same, so that the next run removes the files of a killed run.
   const context = join(stateDir, "image-build", image.recipe);
   await rm(context, { recursive: true, force: true });
   try {
@@ -112,10 +112,8 @@ async function build(image: BaseImage, version: string): Promise<void> {
     await docker(["build", "--pull", "--network=host", "--tag", localName(image.tag), ...settings, context]);
   } catch (error) {
     stopSignal().throwIfAborted();
-    const { stderr, message } = error as { stderr?: string; message: string };
-    const said = (stderr || message).trim().split("\n").slice(-12).join("\n");
     throw new UserError(
-      `${image.tag} could not be made:\n${said}\nIf packages could not be fetched, check the network. Then run the command again.`,
+      `${image.tag} could not be made:\n${clientError(error)}\nIf packages could not be fetched, check the network. Then run the command again.`,
     );
   } finally {
     await rm(context, { recursive: true, force: true });

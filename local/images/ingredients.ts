@@ -1,31 +1,31 @@
-/** Files that a stand-in's Dockerfile copies but that can't lie in the repository: each is made when it is needed. */
+/** Files that a stand-in's Dockerfile copies, but that can't be in the repository. Each file is made when it is needed. */
 import { createHash } from "node:crypto";
-import { copyFile, cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 import { root } from "../../machine/machine.ts";
-import { adapterBinary, prometheusProgram } from "../cluster/build.ts";
+import * as programs from "../cluster/build.ts";
 import { endingWithUs } from "../lib/process.ts";
 import { stopSignal } from "../lib/steps.ts";
 import { machineSources } from "./sources.ts";
 
 export interface Ingredient {
-  /** Says what would be made: another version, another image. Must be quick and change nothing. */
+  /** Returns the version of the files. A new version makes a new image. Must be quick and change nothing. */
   version(): Promise<string>;
   /** Makes the files below `context`, the build context's folder. */
-  make(context: string): Promise<void>;
+  make(context: string): Promise<unknown>;
 }
 
 const npmVersion = "11.19.1";
 const hash = (content: string | Buffer) => createHash("sha256").update(content).digest("hex").slice(0, 16);
 
-/** Runs a command that ends where its task is told to stop, and with this process. Returns what it writes. */
+/** Runs a command, which ends when its task must stop or when this process ends. Returns the command's output. */
 async function run(command: string[], cwd?: string): Promise<string> {
   const [program = "", ...args] = endingWithUs(command);
   return (await execa(program, args, { cancelSignal: stopSignal(), ...(cwd && { cwd }) })).stdout;
 }
 
-/** The root of a minimal Debian as `rootfs.tar`, without manuals and translations like the official slim image. */
+/** The root of a minimal Debian as `rootfs.tar`, without manuals and translations, like the official slim image. */
 export const debianRoot: Ingredient = {
   version: async () => mmdebstrapOptions.join(" "),
   make: async (context) => {
@@ -39,9 +39,9 @@ export const debianRoot: Ingredient = {
 const mmdebstrapOptions = [
   "--variant=apt",
   "--mode=root",
-  // usr-is-merged in place of usrmerge, which would bring perl.
+  // This hook installs usr-is-merged in place of usrmerge, because usrmerge depends on perl.
   "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-  // As in the official image: an image build that a power cut ends is done again anyway.
+  // As in the official image. Safe writes are not needed, because an image build is repeated after a power cut.
   "--dpkgopt=force-unsafe-io",
   "--dpkgopt=path-exclude=/usr/share/man/*",
   "--dpkgopt=path-exclude=/usr/share/info/*",
@@ -52,14 +52,14 @@ const mmdebstrapOptions = [
   "--skip=output/dev",
 ];
 
-/** Node 24 from npm's package `node`, the same that runs this program. */
-export const nodeBinary = (to: string): Ingredient => ({
-  version: async () => process.version,
-  make: async (context) => {
-    await mkdir(dirname(join(context, to)), { recursive: true });
-    await copyFile(join(root, "node_modules/node/bin/node"), join(context, to));
-  },
+/** A program that exists on this machine when the image is made. */
+const program = (from: string, version: string, to: string): Ingredient => ({
+  version: async () => version,
+  make: (context) => cp(from, join(context, to), { dereference: true }),
 });
+
+/** Node 24 from npm's package `node`. The same Node runs this program. */
+export const nodeBinary = (to: string) => program(join(root, "node_modules/node/bin/node"), process.version, to);
 
 /** npm itself, with `npm` and `npx` on the PATH. */
 export const npm = (prefix: string): Ingredient => ({
@@ -76,7 +76,10 @@ export const npm = (prefix: string): Ingredient => ({
   },
 });
 
-/** How this machine reaches npm's registry: its address, without any credentials, and the certificates it trusts. */
+/**
+ * The settings with which an image build reaches npm's registry: the registry's address, without credentials, and the certificates
+ * that this machine trusts.
+ */
 export const machineTrust = (to: string): Ingredient => ({
   version: async () => hash(Buffer.concat([Buffer.from(await npmConfig()), await certificates()])),
   make: async (context) => {
@@ -94,7 +97,10 @@ async function npmConfig(): Promise<string> {
   return `registry=${registry.href}\n`;
 }
 
-/** Go as this machine has it for berthd, and how the machine reaches modules: its proxy, without credentials, and whom it trusts. */
+/**
+ * The Go that this machine uses for berthd, with the settings to reach Go modules: the module proxy's address, without credentials,
+ * and the certificates that this machine trusts.
+ */
 export const go = (to: string): Ingredient => ({
   version: async () => {
     const { GOVERSION, GOPROXY } = await goSettings();
@@ -103,18 +109,17 @@ export const go = (to: string): Ingredient => ({
   make: async (context) => {
     const { GOROOT, GOPROXY } = await goSettings();
     const [root, trust] = [join(context, to, "usr/local/go"), join(context, to, "etc/ssl/certs")];
-    await mkdir(root, { recursive: true });
     for (const name of goParts) await cp(join(GOROOT, name), join(root, name), { recursive: true });
-    await writeFile(join(root, "go.env"), `GOPROXY=${GOPROXY}\nGOSUMDB=off\n`); // go.sum has the sums
+    await writeFile(join(root, "go.env"), `GOPROXY=${GOPROXY}\nGOSUMDB=off\n`); // go.sum has the checksums
     await mkdir(trust, { recursive: true });
     await writeFile(join(trust, "ca-certificates.crt"), await certificates());
   },
 });
 
-/** What `go build` needs of Go's own folder: without its tests and documentation. */
+/** The parts of Go's own folder that `go build` needs. Go's tests and documentation are not needed. */
 const goParts = ["VERSION", "bin", "lib", "pkg", "src"];
 
-/** Of the Go that berthd's module asks for, which Go may have fetched in place of an older one. */
+/** The settings of the Go version that berthd's module requires. Go may have downloaded this version to replace an older one. */
 async function goSettings(): Promise<{ GOROOT: string; GOVERSION: string; GOPROXY: string }> {
   const { stdout } = await execa("go", ["env", "-json", "GOROOT", "GOVERSION", "GOPROXY"], {
     cwd: join(root, "images/berthd"),
@@ -123,24 +128,19 @@ async function goSettings(): Promise<{ GOROOT: string; GOVERSION: string; GOPROX
   return { ...settings, GOPROXY: settings.GOPROXY.replace(/\/\/[^/@,|]*@/g, "//") };
 }
 
-/** Debian's bundle, where an administrator adds the authorities of a company; empty if the machine has none. */
+/**
+ * Debian's bundle of certificates, to which an administrator may have added a company's authorities. Empty if the machine has no
+ * bundle.
+ */
 const certificates = () => readFile("/etc/ssl/certs/ca-certificates.crt").catch(() => Buffer.alloc(0));
 
-/** prometheus-adapter, which is compiled by then. Its path names its version. */
-export const adapter = (to: string): Ingredient => ({
-  version: async () => basename(dirname(adapterBinary)),
-  make: async (context) => {
-    await mkdir(dirname(join(context, to)), { recursive: true });
-    await copyFile(adapterBinary, join(context, to));
-  },
-});
+/** A program that was compiled before. The name of the program's folder contains the version. */
+const compiled = (from: string, to: string) => program(from, basename(dirname(from)), to);
 
-/** Prometheus, which is compiled by then, and its empty data folder, which belongs to the user that it runs as. */
-export const prometheus = (to: string, data: string): Ingredient => ({
-  version: async () => basename(dirname(prometheusProgram("prometheus"))),
-  make: async (context) => {
-    await mkdir(dirname(join(context, to)), { recursive: true });
-    await mkdir(join(context, data));
-    await copyFile(prometheusProgram("prometheus"), join(context, to));
-  },
-});
+export const adapter = (to: string) => compiled(programs.adapter.file, to);
+
+/** Prometheus and an empty data folder, which belongs to the user that runs Prometheus. */
+export const prometheus = (to: string, data: string): Ingredient => {
+  const binary = compiled(programs.prometheus.file, to);
+  return { ...binary, make: (context) => Promise.all([binary.make(context), mkdir(join(context, data))]) };
+};

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { imageTags } from "../../infra/images/pinned.ts";
+import { imageTags } from "../../infra/images/base-images/pinned.ts";
 import { baseImages, debian } from "./list.ts";
 
 test("every base image of the stack is named in full and has a recipe", () => {

@@ -1,21 +1,21 @@
 /** The base images of the local cluster, and how the stand-in for each is made. */
-import pinned from "../../infra/images/base-images.json" with { type: "json" };
+import pinned from "../../infra/images/base-images/base-images.json" with { type: "json" };
 import { adapter, debianRoot, go, type Ingredient, machineTrust, nodeBinary, npm, prometheus } from "./ingredients.ts";
 
 export interface BaseImage {
-  /** The original's full name and tag, by which Dockerfiles and the stack know it (behind the registry prefix). */
+  /** The original's full name and tag. Dockerfiles and the stack use this name after the prefix of the registry. */
   tag: string;
-  /** The original's digest. A stand-in has another one. */
+  /** The original's digest. A stand-in has another digest. */
   digest: string;
-  /** Folder below stand-ins/ that holds the Dockerfile. */
+  /** The folder below stand-ins/ that contains the Dockerfile. */
   recipe: string;
-  /** What is put into the build context beside the folder's own files. Default nothing. */
+  /** Files that are added to the folder's own files in the build context. Default: none. */
   ingredients?: Ingredient[];
-  /** The program that has to be compiled before its stand-in can be made. Default none. */
+  /** The program that must be compiled before the stand-in can be made. Default: none. */
   program?: "prometheus" | "adapter";
 }
 
-/** The stand-in that the others are built from: their build argument DEBIAN_IMAGE. */
+/** The other stand-ins are built from this one. Their build argument DEBIAN_IMAGE names it. */
 export const debian: BaseImage = { ...pinned.debian, recipe: "debian", ingredients: [debianRoot] };
 
 export const baseImages: BaseImage[] = [

@@ -1,7 +1,7 @@
-/** Where this machine gets Debian's packages from. */
+/** Finds the mirrors from which this machine gets Debian's packages. */
 import { execa } from "execa";
 
-/** An apt sources list for `release`, by default the one that Berth builds images on, from this machine's mirrors. */
+/** Returns an apt sources list for `release` with this machine's mirrors. Default: the release on which Berth builds images. */
 export async function machineSources(release = "bookworm"): Promise<string> {
   const format = "$(LABEL)|$(REPO_URI)";
   const { stdout } = await execa("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]);
@@ -9,8 +9,8 @@ export async function machineSources(release = "bookworm"): Promise<string> {
 }
 
 /**
- * The list, from the mirrors in the output of `apt-get indextargets` with the format `$(LABEL)|$(REPO_URI)`. Only Debian's own
- * archives are taken; without any, deb.debian.org is. Pure.
+ * Returns the list for the mirrors in the output of `apt-get indextargets`, whose format is `$(LABEL)|$(REPO_URI)`. Only mirrors of
+ * Debian's own archives are used. Without such a mirror, the list names deb.debian.org. Pure.
  */
 export function debianSources(indexTargets: string, release: string): string {
   const targets = indexTargets.split("\n").map((line) => line.split("|"));

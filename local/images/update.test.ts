@@ -1,4 +1,4 @@
-/** The command, against a registry of the test's own. */
+/** Runs the command `images:update` against a registry of the test. */
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -59,7 +59,7 @@ async function update(images: Record<string, PinnedImage>) {
     stderr: string;
   };
   const updated = JSON.parse(await readFile(file, "utf8")) as Record<string, PinnedImage>;
-  // What else names the images goes with the file.
+  // The other files that name the images are changed together with the file.
   expect((await readFile(copy, "utf8")).split("\n")).toEqual(namesOf(updated));
   return { code, stdout, stderr, images: updated };
 }
@@ -71,7 +71,7 @@ test("digests that moved are written and printed", async () => {
   const { code, stdout, stderr, images } = await update({ redis, postgres });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toBe(`${postgres.tag}\n  ${digest("1")} →\n  ${digest("2")}\n1 of 2 images moved.\n`);
-  // The new digest is the registry's word: who named the old one says nothing of it.
+  // The new digest comes from the registry, so `seenIn`, which is about the old digest, is removed.
   expect(images).toEqual({ redis, postgres: { tag: postgres.tag, digest: digest("2") } });
 });
 
@@ -101,6 +101,6 @@ test("nothing is lost of an image that nobody was asked about", () => {
 });
 
 test("the command writes the committed file as it is formatted", async () => {
-  const text = await readFile(join(root, "infra/images/base-images.json"), "utf8");
+  const text = await readFile(join(root, "infra/images/base-images/base-images.json"), "utf8");
   expect(fileOf(JSON.parse(text))).toBe(text);
 });

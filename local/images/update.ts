@@ -1,27 +1,30 @@
-/** `npm run images:update` renews the digests of infra/images/base-images.json, where a registry can be reached. */
+/**
+ * `npm run images:update` updates the digests in infra/images/base-images/base-images.json of all images whose registry can be
+ * reached.
+ */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { isLoopback } from "../../infra/images/pinned.ts";
+import { isLoopback } from "../../infra/images/base-images/pinned.ts";
 import { root } from "../../machine/machine.ts";
 import { digestOf, parseReference } from "./digests.ts";
 
-/** One image of the file. */
+/** An image in infra/images/base-images/base-images.json. */
 export interface PinnedImage {
-  /** Full name and tag. */
+  /** The image's full name and tag. */
   tag: string;
-  /** Of the tag's index, so the same for all platforms: `sha256:…`. */
+  /** The digest of the tag's index, `sha256:…`. It is the same for all platforms. */
   digest: string;
-  /** Public repositories that name this digest for the tag. Missing where the digest came from the tag's own registry. */
+  /** Public repositories that name this digest for the tag. Missing if the digest came from the tag's own registry. */
   seenIn?: string[];
 }
 
-/** What a registry said of an image: the tag's digest, or why it said none. */
+/** A registry's answer about an image: the digest of the tag, or the reason why the digest is unknown. */
 export type Answer = { digest: string } | { failure: string };
 
 /**
- * The file with the new digests, and what is to be told about them; pure.
- * @param answers by the file's keys
+ * Returns the images with their new digests, and the messages about changed images (`moved`) and about images without an answer
+ * (`left`). Pure.
+ * @param answers the registries' answers, by the keys of the file
  */
 export function refreshed(images: Record<string, PinnedImage>, answers: Record<string, Answer>) {
   const moved: string[] = [];
@@ -36,14 +39,14 @@ export function refreshed(images: Record<string, PinnedImage>, answers: Record<s
   return { images: Object.fromEntries(next), moved, left };
 }
 
-/** The file's text, in the format of `npm run format`: a list of texts on one line. */
+/** The file's text in the format of `npm run format`, which puts a list of strings on one line. */
 export const fileOf = (images: Record<string, PinnedImage>): string =>
   `${JSON.stringify(images, null, 2).replace(/\[\s+([^\]]+?)\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, " ")}]`)}\n`;
 
-/** Files that name some of the images with their digests too, relative to the checkout: a test compares them. */
+/** Other files that name images with their digests. The paths are relative to the checkout. A test compares the digests. */
 export const copies = ["compose.yaml", "images/agent/Dockerfile", "images/api/Dockerfile", "images/berthd/Dockerfile"];
 
-/** The text, with an image's new digest in the place of the old one in each line that has its tag; pure. */
+/** Returns the text with new digests. In each line with an image's tag, the image's new digest replaces the old digest. Pure. */
 export const withDigests = (
   text: string,
   before: Record<string, PinnedImage>,
@@ -57,7 +60,7 @@ export const withDigests = (
     })
     .join("\n");
 
-/** How long a registry may take for one image, in ms. */
+/** The time in ms that a registry may take to answer for one image. */
 const patience = 20_000;
 
 async function ask(tag: string): Promise<Answer> {
@@ -71,7 +74,7 @@ async function ask(tag: string): Promise<Answer> {
   }
 }
 
-/** @returns the command's exit code: 1 where a registry did not answer */
+/** @returns the command's exit code: 1 if a registry did not answer */
 async function update(file: string, copies: string[]): Promise<number> {
   const before: Record<string, PinnedImage> = JSON.parse(await readFile(file, "utf8"));
   const asked = Object.entries(before).map(async ([key, { tag }]) => [key, await ask(tag)]);
@@ -81,11 +84,11 @@ async function update(file: string, copies: string[]): Promise<number> {
   for (const image of moved) console.log(image);
   console.log(`${moved.length} of ${Object.keys(before).length} images moved.`);
   if (left.length > 0)
-    console.error(`\nWithout an answer of their registry these stay as they are:\n${left.join("\n")}`);
+    console.error(`\nThese images stay as they are, because their registry did not answer:\n${left.join("\n")}`);
   return left.length > 0 ? 1 : 0;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const [file = join(root, "infra/images/base-images.json"), ...others] = process.argv.slice(2);
+if (import.meta.main) {
+  const [file = join(root, "infra/images/base-images/base-images.json"), ...others] = process.argv.slice(2);
   process.exitCode = await update(file, process.argv.length > 2 ? others : copies.map((copy) => join(root, copy)));
 }

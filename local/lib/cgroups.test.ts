@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-/** Runs a command in the group, with these files in the place of the kernel's; returns the files of the group. */
+/** Runs a command in the group, with these files in place of the kernel's. Returns the files of the group. */
 async function joined(files: Record<string, string>): Promise<Record<string, string>> {
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(dirname(join(root, name)), { recursive: true });

@@ -7,9 +7,9 @@ const mounted = "/sys/fs/cgroup";
 export const cgroupFolders = (name: string) => `${mounted}/{,*/}${name}`;
 
 /**
- * The command line that runs a command in a cgroup, which is made, in each hierarchy. Otherwise a systemd that has started us
- * as a service would end the command with that service.
- * @param leaf where in the group with version 2, whose processes are in leaves only. Default: `daemons`
+ * Returns the command line that makes a cgroup in each hierarchy and runs a command in the cgroup. Otherwise, if systemd started
+ * Berth as a service, systemd would end the command when the service ends.
+ * @param leaf the group's child that holds the command with cgroup v2, where only leaves hold processes. Default: `daemons`
  */
 export const inCgroup = (name: string, command: string[], { leaf = "daemons", root = mounted } = {}) => [
   ...["sh", "-c", join, root, name, leaf],
@@ -35,7 +35,7 @@ const join = `set -eu
   fi
   exec "$@"`;
 
-/** Removes the cgroup and all below it, as far as no process is in it. */
+/** Removes the cgroup and all cgroups below it. A cgroup that has processes stays. */
 export function removeCgroup(name: string): void {
   for (const folder of globSync(`${cgroupFolders(name)}/**/`)
     .sort()
@@ -43,7 +43,7 @@ export function removeCgroup(name: string): void {
     try {
       rmdirSync(folder);
     } catch {
-      // in use, or removed already by another of its hierarchy's names
+      // The cgroup is in use, or was removed already under another name of its hierarchy.
     }
   }
 }

@@ -71,6 +71,24 @@ test("a build ends with the process that has started it, and the next one takes 
   expect(readdirSync(join(cache, "bin"))).toEqual([]);
 });
 
+test("while one process builds a program, another one waits for it", async () => {
+  const [cache, runs] = [join(folder, "cache"), join(folder, "runs")];
+  compiler(`echo run >>${runs}; while [ ! -e ${folder}/go-on ]; do sleep 0.1; done; mkdir -p ${folder}/made`);
+  const script = `
+    const { buildOnce, goBuild } = await import("./local/lib/go.ts");
+    console.log("begins");
+    console.log(await buildOnce("${cache}/bin/one", (dir) => goBuild("${folder}", dir, ["./one"])));`;
+  const builds = () => execa("node", ["--input-type=module", "--eval", script], { cwd: root });
+  const first = builds();
+  await until("the first compiler runs", 20, () => existsSync(runs));
+  const second = builds();
+  await until("the second process begins", 20, () => new Promise((resolve) => second.stdout.once("data", resolve)));
+  writeFileSync(join(folder, "go-on"), "");
+  expect((await first).stdout).toContain("built into");
+  expect((await second).stdout).toBe("begins\nthere already");
+  expect(readFileSync(runs, "utf8")).toBe("run\n");
+});
+
 test("what a build in another namespace of processes has begun stays for a day", () => {
   const unfinished = join(folder, "bin", "one.unfinished-1-1-1-abcdef");
   mkdirSync(unfinished, { recursive: true });

@@ -13,19 +13,23 @@ import {
 } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { machine } from "../../machine/machine.ts";
-import { endingWithUs, isGone, ownName } from "./process.ts";
+import { endingWithUs, isGone, isRunning, ownName } from "./process.ts";
 import { stopSignal, UserError } from "./steps.ts";
 
-const { cacheDir } = machine;
+const { binDir, cacheDir } = machine;
 
 /** The folders below the cache in which `buildOnce` is called. */
 const unfinishedFolders = ["bin", "pulumi-*", "pulumi-*/plugins"].map((folder) => `${folder}/*.unfinished-*`);
 
 const dayMs = 86_400_000;
 
-/** Removes what builds that were killed have left in the cache; where the process that built can't be looked for, a day later. */
+/**
+ * Removes the folders that killed builds left in the cache. If it is unknown whether the build's process still runs, its folder is
+ * removed after a day.
+ */
 export function removeUnfinished(cache = cacheDir): void {
   for (const folder of globSync(unfinishedFolders, { cwd: cache }).map((found) => join(cache, found)))
     if (isGone(folder.replace(/.*\.unfinished-/, "")) || statSync(folder).mtimeMs < Date.now() - dayMs)
@@ -33,11 +37,14 @@ export function removeUnfinished(cache = cacheDir): void {
 }
 
 /**
- * Fills `dir` by `build` unless it is there. Whole or not at all: an interrupted build leaves only a directory that
- * `removeUnfinished` takes away, and of two at the same time one is kept. Returns what it did, for the step's line: what `build` returns, if that
- * is a string.
+ * Calls `build` to fill `dir`, unless `dir` exists. `dir` appears only when it is complete: an interrupted build leaves only a
+ * directory that `removeUnfinished` removes. While another process builds `dir`, the function waits for that build. If two begin at
+ * the same moment, both build, and the result of the first one is kept. Returns a text for the step's line: the result of `build`,
+ * if that is a string.
  */
 export async function buildOnce(dir: string, build: (dir: string) => Promise<unknown>): Promise<string> {
+  const builders = () => globSync(`${dir}.unfinished-*`).map((folder) => folder.replace(/.*\.unfinished-/, ""));
+  while (!existsSync(dir) && builders().some(isRunning)) await sleep(250, undefined, { signal: stopSignal() });
   if (existsSync(dir)) return "there already";
   mkdirSync(dirname(dir), { recursive: true });
   const unfinished = mkdtempSync(`${dir}.unfinished-${ownName()}-`);
@@ -52,37 +59,41 @@ export async function buildOnce(dir: string, build: (dir: string) => Promise<unk
 }
 
 export interface GoBuildOptions {
-  /** Variables that the linker sets, for example main.version=1. Default none. */
+  /** Variables that the linker sets, for example main.version=1. Default: none. */
   settings?: string[];
-  /** Build tags, with commas. Default none. */
+  /** Build tags, separated by commas. Default: none. */
   tags?: string;
 }
 
 /**
- * What every `go build` and `go test` of these modules has in common. It decides which compiled packages Go finds in its
- * cache: with other flags, all of Kubernetes would be compiled again.
+ * The flags of every `go build` and `go test` of these modules. With other flags Go would not find the compiled packages in its
+ * cache, and would compile all of Kubernetes again.
  */
 export const goFlags = [
   "-trimpath",
   "-mod=readonly",
-  // The linker would drop what debuggers read anyway.
+  // No debug data, because the linker would drop them anyway.
   "-gcflags=all=-dwarf=false",
 ];
 
-/** The environment that belongs to them. Without cgo, because the programs also run in images that hold nothing else. */
+/**
+ * The environment variables that belong to the flags. cgo is off, because some programs run in images that contain no other files.
+ */
 export const goEnvironment = { CGO_ENABLED: "0", GOFLAGS: "" };
 
-/** Compiled packages: gigabytes, of no use once the programs are there. */
-const compiled = join(cacheDir, "go-build");
+/** The folder of compiled packages. They take gigabytes, and nobody needs them when the programs exist. */
+const compiledPackages = join(cacheDir, "go-build");
 
-export const hasCompiledPackages = (): boolean => existsSync(compiled);
+/** Whether compiled packages exist and no build uses them. A build may belong to a command of another checkout. */
+export const hasUnusedPackages = (): boolean =>
+  existsSync(compiledPackages) && globSync(unfinishedFolders, { cwd: cacheDir }).length === 0;
 
-/** Removes the compiled packages; nothing may be building. */
-export const dropCompiledPackages = (): Promise<void> => rm(compiled, { recursive: true, force: true });
+/** Removes the compiled packages. No build may be running. */
+export const dropCompiledPackages = (): Promise<void> => rm(compiledPackages, { recursive: true, force: true });
 
 /**
  * Builds packages of the module in `cwd` into `output`.
- * @throws UserError with what the compiler said last
+ * @throws UserError with the last line of the compiler's output
  */
 export async function goBuild(
   cwd: string,
@@ -92,7 +103,7 @@ export async function goBuild(
 ): Promise<void> {
   const ldflags = ["-s -w", ...settings.map((setting) => `-X ${setting}`)].join(" ");
   const args = ["build", ...goFlags, `-ldflags=${ldflags}`, `-tags=${tags}`, "-o", `${output}/`, ...packages];
-  const env = { ...goEnvironment, GOCACHE: compiled };
+  const env = { ...goEnvironment, GOCACHE: compiledPackages };
   const [program = "", ...rest] = endingWithUs(["go", ...args]);
   const result = await execa(program, rest, { cwd, env, reject: false, all: true, cancelSignal: stopSignal() });
   stopSignal().throwIfAborted();
@@ -101,13 +112,37 @@ export async function goBuild(
   throw new UserError(`go could not build ${packages.join(" ")}: ${reason}${remedy(reason)}`);
 }
 
-/** From this version on, Go fetches the one that the modules ask for. */
+/** A program that is built once per version of its sources. */
+export interface GoProgram {
+  /** The program's file, which exists after `ensure` has run. The name of its folder contains the version. */
+  file: string;
+  /** Builds the program unless it exists. Returns a text for the step's line. */
+  ensure: () => Promise<string>;
+}
+
+/**
+ * The program `name`, which is a package of the module in `sources` or of a module that this module requires.
+ * @param files the sources that, with the required modules, decide the program's version. Default: those of the module's own folder
+ */
+export function goProgram(
+  name: string,
+  sources: string,
+  { from, files = "*.go", ...options }: GoBuildOptions & { from: string; files?: string },
+): GoProgram {
+  const dir = join(binDir, `${name}-${sourcesVersion(sources, files)}`);
+  return { file: join(dir, name), ensure: () => buildOnce(dir, (to) => goBuild(sources, to, [from], options)) };
+}
+
+/** From Go 1.21 on, Go downloads the version of Go that the modules require. */
 export const installGo = "Install Go 1.21 or newer";
 
-/** What to do about a failed build, where the compiler's words tell; pure. */
+/** Returns advice about a failed build, if the compiler's message shows the cause. Pure. */
 export function remedy(reason: string): string {
   const known: [RegExp, string][] = [
-    [/invalid go version|toolchain|ENOENT|failed to execute go/, `${installGo} (go version says which is there).`],
+    [
+      /invalid go version|toolchain|ENOENT|failed to execute go/,
+      `${installGo} (go version prints the installed version).`,
+    ],
     [/no space left/, "Make room on the disk of ~/.cache/berth (BERTH_CACHE) and of /tmp."],
     [/dial |lookup |timeout|TLS|proxy|Forbidden/i, "Check that the Go module proxy can be reached (go env GOPROXY)."],
   ];
@@ -115,14 +150,14 @@ export function remedy(reason: string): string {
   return advice === undefined ? "" : `\n${advice} Then run the command again.`;
 }
 
-/** The version at which the module in `dir` pins another, for example v1.2.3. */
+/** The version of another module that the module in `dir` requires, for example v1.2.3. */
 export function moduleVersion(dir: string, module: string): string {
   const line = readFileSync(join(dir, "go.mod"), "utf8").match(new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, "m"));
   if (!line?.[1]) throw new Error(`${module} is not in ${dir}/go.mod`);
   return line[1];
 }
 
-/** Names the sources and the pinned modules in `dir`: what decides the binaries. */
+/** A hash of the sources and of the required modules in `dir`, because these decide the binaries. */
 export function sourcesVersion(dir: string, pattern: string): string {
   const hash = createHash("sha256");
   const files = ["go.mod", "go.sum", ...globSync(pattern, { cwd: dir }).sort()].filter((f) => !f.endsWith("_test.go"));

@@ -76,7 +76,7 @@ test("a failure ends the processes of the others at once, and is the error that 
     }),
     fails: task([], {
       title: "fails",
-      // Begun after the other, whose process is there by then.
+      // This task begins after the other task, so the other task's process exists already.
       run: () => Promise.reject(new UserError("the true reason")),
     }),
     never: task(["compiles"], { title: "never" }),

@@ -1,14 +1,17 @@
-/** Work as a graph of tasks: each begins as soon as what it needs is done and, if it computes, a processor is free. */
+/** A graph of tasks. A task begins when the tasks that it needs are done and, if it computes, when a processor is free. */
 import { step, stoppable } from "./steps.ts";
 
 export interface Task {
-  /** For the step's lines. */
+  /** The task's name in the step's lines. */
   title: string;
-  /** Names of the tasks that come before it. Default none. */
+  /** The names of the tasks that must be done before this task begins. Default: none. */
   needs?: string[];
-  /** Whether it keeps a processor busy; the others wait for a network or for a process. Default false. */
+  /** Whether the task keeps a processor busy. Other tasks mostly wait for a network or a process. Default: false. */
   computes?: boolean;
-  /** Asked when it could begin: with nothing to do it is done, and nothing is printed. Default: there is something. */
+  /**
+   * Whether the task has nothing to do. Called when the task could begin. An idle task counts as done and prints nothing. Default:
+   * false.
+   */
   idle?: () => boolean;
   run: () => Promise<unknown>;
 }
@@ -21,10 +24,10 @@ export interface Times {
   end: number;
 }
 
-/** How many tasks compute at the same time: each keeps more than one core busy at times, and less at others. */
+/** How many tasks compute at the same time. A task keeps sometimes more and sometimes less than one core busy. */
 const processors = 2;
 
-/** The tasks to begin now, those that are listed first first. Pure. */
+/** The tasks to begin now, in the order of the list. Pure. */
 export function startable(tasks: Tasks, begun: ReadonlySet<string>, done: ReadonlySet<string>): string[] {
   const computing = [...begun].filter((name) => tasks[name]?.computes && !done.has(name)).length;
   let free = processors - computing;
@@ -34,11 +37,11 @@ export function startable(tasks: Tasks, begun: ReadonlySet<string>, done: Readon
     .map(([name]) => name);
 }
 
-/** The chain of tasks that decided when the last one ended: a shorter one of them makes the whole shorter. Pure. */
+/** The chain of tasks that decided when the last task ended. Pure. */
 export function criticalPath(tasks: Tasks, times: ReadonlyMap<string, Times>): string[] {
   const at = (name: string) => times.get(name) as Times;
   const latest = (names: string[]) => names.sort((a, b) => at(b).end - at(a).end)[0];
-  // A task that computes may have waited for another's processor.
+  // A task that computes may have waited until another such task freed a processor.
   const before = (name: string) =>
     latest(
       [...times.keys()].filter(
@@ -53,9 +56,9 @@ export function criticalPath(tasks: Tasks, times: ReadonlyMap<string, Times>): s
 }
 
 /**
- * Runs all tasks. When one fails the others are told to stop (`stopSignal`), none begins any more, and once they have ended,
- * its error is thrown.
- * @returns when each began and ended; those with nothing to do are missing
+ * Runs all tasks. When a task fails, the running tasks are told to stop (`stopSignal`), and no further task begins. After all have
+ * ended, the error of the failed task is thrown.
+ * @returns when each task began and ended; idle tasks are missing
  */
 export async function runGraph(tasks: Tasks): Promise<Map<string, Times>> {
   const [begun, done] = [new Set<string>(), new Set<string>()];
@@ -89,7 +92,7 @@ export async function runGraph(tasks: Tasks): Promise<Map<string, Times>> {
   }
   if (failures.length > 0) throw failures[0];
   const left = Object.keys(tasks).filter((name) => !done.has(name));
-  if (left.length > 0) throw new Error(`nothing brings what these tasks need: ${left.join(", ")}`);
+  if (left.length > 0) throw new Error(`no task does the work that these tasks need: ${left.join(", ")}`);
   return times;
 }
 

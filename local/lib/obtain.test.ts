@@ -37,7 +37,7 @@ function put(file: string, content: string): void {
   writeFileSync(join(folder, file), content);
 }
 
-/** Serves the folder as a web server does; ends with the test. */
+/** Serves the folder over HTTP until the end of the test. */
 async function serve(): Promise<{ at: string; asked: string[]; server: Server } & AsyncDisposable> {
   const asked: string[] = [];
   const server = createServer(({ url = "" }, response) => {

@@ -1,47 +1,58 @@
-/** Files that somebody else has built: from a mirror or from where their makers publish them, checked against a known sum. */
+/** Obtains files that other projects publish, from a mirror or from the project's site. Each file's SHA-256 must be known. */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, copyFile, readFile, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
 import known from "../downloads.json" with { type: "json" };
+import { buildOnce } from "./go.ts";
 import { stopSignal, UserError } from "./steps.ts";
 
 export interface Download {
-  /** Where it is in a mirror, and its name in downloads.json, for example `release/v1.34.4/bin/linux/amd64/kubelet`. */
+  /** The file's path in a mirror, and its name in downloads.json, for example `release/v1.34.4/bin/linux/amd64/kubelet`. */
   path: string;
-  /** Where its makers publish it. */
+  /** The address at which the project publishes the file. */
   url: string;
 }
 
-/** Neither the mirror nor its makers' site has the file in reach, or nothing is known to check it against. */
+/** Programs that a project publishes in one file. */
+export interface Published extends Download {
+  /** The program's name, if the file is a single program. Default: the file is a compressed tar that contains programs. */
+  program?: string;
+  /** How many leading folders to remove from the paths in the tar. Default: 0. */
+  strip?: number;
+  /** Returns the programs' files if the programs are installed on this machine; else undefined. */
+  installed: () => Promise<string[] | undefined>;
+}
+
+/** The file can be obtained neither from the mirror nor from the project's site, or the file's SHA-256 is not known. */
 export class Unobtainable extends UserError {
   override name = "Unobtainable";
 }
 
-/** How downloads name this machine's processor. */
+/** This machine's processor, as the names of downloads spell it. */
 export const architecture = process.arch === "arm64" ? "arm64" : "amd64";
 
-/** The folder or web address that BERTH_MIRROR names; it goes before the internet. */
+/** The folder or web address of the mirror, from BERTH_MIRROR. The mirror is tried before the internet. */
 export const mirror = (): string | undefined => process.env.BERTH_MIRROR || undefined;
-/** Whether the sums in the mirror's own SHA256SUMS count too. */
+/** Whether the checksums in the mirror's own SHA256SUMS are accepted too. */
 const mirrorIsTrusted = () => process.env.BERTH_MIRROR_TRUSTED === "1";
 
 const knownSums = new Map(known.flatMap(({ sha256 }) => Object.entries(sha256)));
 
-/** Sum per path of a list in the format of `sha256sum`. Pure. */
+/** Reads a list in the format of `sha256sum`. Returns the checksums by path. Pure. */
 export function parseSums(text: string): Map<string, string> {
   const lines = text.split("\n").map((line) => /^([0-9a-f]{64})\s+[*]?(?:\.\/)?(\S+)$/.exec(line.trim()));
   return new Map(lines.flatMap((match) => (match?.[1] && match[2] ? [[match[2], match[1]] as const] : [])));
 }
 
 /**
- * Writes the file to `target`, its sum checked; prints a line where it is not what its makers publish.
- * @param sums by path. Default: those of downloads.json
- * @throws Unobtainable when it can't be had
- * @throws UserError when it has another sum than it should
+ * Writes the file to `target` and checks its SHA-256. Prints a line if the file is not the one that the project publishes.
+ * @param sums the known checksums, by path. Default: those of downloads.json
+ * @throws Unobtainable when the file can't be obtained
+ * @throws UserError when the file has a wrong checksum
  */
 export async function obtain({ path, url }: Download, target: string, sums = knownSums): Promise<void> {
   const sum = sums.get(path);
@@ -67,22 +78,47 @@ export async function obtain({ path, url }: Download, target: string, sums = kno
 }
 
 /**
- * The same for a compressed tar, whose files it puts into `dir`.
- * @param strip how many folders the files are in inside the tar. Default 0.
+ * Puts the programs into `dir`. Installed programs are copied, others are downloaded. Returns a text for the step's line.
+ * @throws the errors of `obtain`
  */
-export async function obtainPacked(download: Download, dir: string, strip = 0): Promise<void> {
-  const archive = join(dir, ".archive");
-  await obtain(download, archive);
-  const options = ["--extract", "--gzip", "--no-same-owner", `--strip-components=${strip}`];
-  await execa("tar", [...options, "--file", archive, "--directory", dir], { cancelSignal: stopSignal() });
-  await rm(archive);
+export async function take({ program, strip = 0, installed, ...download }: Published, dir: string): Promise<string> {
+  const files = await installed();
+  for (const file of files ?? []) await copyFile(file, join(dir, basename(file)));
+  if (files) return "copied from this machine";
+  const target = join(dir, program ?? ".archive");
+  await obtain(download, target);
+  if (program) await chmod(target, 0o755);
+  else {
+    const options = ["--extract", "--gzip", "--no-same-owner", `--strip-components=${strip}`];
+    await execa("tar", [...options, "--file", target, "--directory", dir], { cancelSignal: stopSignal() });
+    await rm(target);
+  }
+  return "installed";
+}
+
+/**
+ * Fills `dir` with all of the programs. `dir` appears only when it is complete.
+ * @returns a text for the step's line; undefined if `dir` exists already; the reason if a program can't be obtained
+ * @throws UserError when a file has a wrong checksum
+ */
+export async function takeOnce(dir: string, all: Published[]): Promise<string | Unobtainable | undefined> {
+  if (existsSync(dir)) return undefined;
+  const fill = async (to: string) => {
+    const done: string[] = [];
+    for (const each of all) done.push(await take(each, to));
+    return [...new Set(done)].join(" and ");
+  };
+  return await buildOnce(dir, fill).catch((error: unknown) => {
+    if (error instanceof Unobtainable) return error;
+    throw error;
+  });
 }
 
 async function checkMirrored(from: string, path: string, target: string, sum: string | undefined): Promise<void> {
   const found = await sumOf(target);
   if (found === sum) return;
   const own = parseSums(await text(from, "SHA256SUMS")).get(path);
-  const should = sum === undefined ? "has no published one" : `should have ${sum}`;
+  const should = sum === undefined ? "no SHA-256 of it is published" : `should have ${sum}`;
   if (found !== own)
     throw new UserError(
       `${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}. Bring the file there anew (docs/air-gapped.md).`,
@@ -97,7 +133,7 @@ async function checkMirrored(from: string, path: string, target: string, sum: st
 
 const isWeb = (from: string) => /^https?:\/\//.test(from);
 
-/** Copies a file of the mirror. Returns whether the mirror has it. */
+/** Copies a file of the mirror. Returns whether the mirror has the file. */
 async function copy(from: string, path: string, target: string): Promise<boolean> {
   if (isWeb(from)) {
     return await download(`${from.replace(/\/$/, "")}/${path}`, target).then(
@@ -105,7 +141,7 @@ async function copy(from: string, path: string, target: string): Promise<boolean
       (error: Error) => {
         if (error.message === "HTTP 404") return false;
         throw new UserError(
-          `${path} can't be had from the mirror ${from} (${reason(error)}): check the address in BERTH_MIRROR.`,
+          `${path} can't be downloaded from the mirror ${from} (${reason(error)}): check the address in BERTH_MIRROR.`,
         );
       },
     );
@@ -115,14 +151,14 @@ async function copy(from: string, path: string, target: string): Promise<boolean
   return true;
 }
 
-/** A file of the mirror as text; empty where it isn't there. */
+/** Returns a file of the mirror as text; an empty text if the mirror lacks the file. */
 async function text(from: string, path: string): Promise<string> {
   if (!isWeb(from)) return await readFile(join(from, path), "utf8").catch(() => "");
   const response = await fetch(`${from.replace(/\/$/, "")}/${path}`);
   return response.ok ? await response.text() : "";
 }
 
-/** Hosts that could not be reached; asked once per run, as the answer may take its time. */
+/** Hosts that could not be reached, with the error. Each host is tried once per run, because a failed try may take long. */
 const unreachable = new Map<string, unknown>();
 
 async function download(url: string, target: string): Promise<void> {

@@ -1,5 +1,5 @@
-/** The processes that hold all of Berth on this machine, each known by a pid file; ended only by that pid. */
-import { spawn } from "node:child_process";
+/** The processes in which Berth runs on this machine. Each process has a pid file, and is ended only by the pid in this file. */
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,11 +15,11 @@ export interface Daemon {
   command: string;
   args: string[];
   env?: Record<string, string>;
-  /** Files that the daemon reads only when it starts: a change of theirs restarts it. Default none. */
+  /** Files that the daemon reads only when it starts: a change of such a file restarts the daemon. Default: none. */
   files?: string[];
 }
 
-/** Tells one version of the daemon from another: by its command and its files, and by whatever else decides what it does. */
+/** Returns a hash of the daemon's command, of its files and of `more`. A new hash means that the daemon must be restarted. */
 export function fingerprint({ command, args, env, files = [] }: Daemon, more?: unknown): string {
   const hash = createHash("sha256").update(JSON.stringify([command, args, env, more]));
   for (const file of files) hash.update(readFileSync(file));
@@ -29,26 +29,38 @@ export function fingerprint({ command, args, env, files = [] }: Daemon, more?: u
 const pidFile = (name: string) => join(runDir, `${name}.pid`);
 export const logFile = (name: string) => join(logDir, `${name}.log`);
 
-/** The start time in clock ticks since boot, which tells a process from a later one with the same pid; undefined if dead or a zombie. */
+/**
+ * The process's start time in clock ticks since boot; undefined if the process is dead or a zombie. The pid alone is not enough,
+ * because a later process may have the same pid.
+ */
 function startTime(pid: number): string | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
       .split(" ");
-    // The first thread may be a zombie while others are still ending, which hold the process's ports till then.
+    // The first thread may be a zombie while other threads still end. Until these threads end, they hold the ports of the process.
     return fields[0] === "Z" && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
   }
 }
 
-/** Names this process among all of the machine's, in file names: by its namespace of processes, its pid and its start. */
+/**
+ * A name of this process for use in file names. It is unique on the machine, because it consists of the pid namespace, the pid and
+ * the start time.
+ */
 export const ownName = (): string => `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? 0}`;
 
-/** Whether that process is gone, as far as this one can tell: not of a process in another namespace. */
+/** Whether the process with this name has ended. False for a process in another pid namespace, because nobody here can know. */
 export function isGone(name: string): boolean {
   const [namespace, pid, started] = name.split("-");
   return namespace === pidNamespace() && (startTime(Number(pid)) ?? "0") !== started;
+}
+
+/** Whether the process with this name runs. False for a process in another pid namespace, because nobody here can know. */
+export function isRunning(name: string): boolean {
+  const [namespace, pid, started] = name.split("-");
+  return namespace === pidNamespace() && startTime(Number(pid)) === started;
 }
 
 function pidNamespace(): string {
@@ -59,11 +71,11 @@ function pidNamespace(): string {
   }
 }
 
-/** The command line of a command that is interrupted (SIGINT) when this process ends, however that ends. Linux only. */
+/** Returns the command line of a command to which the kernel sends SIGINT when this process ends for any reason. Linux only. */
 export const endingWithUs = (command: string[]): string[] =>
   process.platform === "linux" ? ["setpriv", "--pdeathsig=INT", "--", ...command] : command;
 
-/** Whether there was such a process to send the signal to; 0 only asks. */
+/** Sends the signal; 0 sends no signal. Returns whether the process exists. */
 export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, name);
@@ -72,7 +84,7 @@ export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** The NUL-separated values of a file of the process in /proc, e.g. `cmdline`; none if it is gone. */
+/** The NUL-separated values of a file of the process in /proc, for example `cmdline`; none if the process has ended. */
 export function readProc(pid: number, file: string): string[] {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8").split("\0");
@@ -84,7 +96,9 @@ export function readProc(pid: number, file: string): string[] {
 /** The pid of the running daemon, or undefined. */
 export const pidOf = (name: string): number | undefined => noted(name)?.pid;
 
-/** The running daemon's fingerprint; undefined unless one was noted. */
+export const runs = (name: string): boolean => pidOf(name) !== undefined;
+
+/** The running daemon's fingerprint; undefined if the pid file has none. */
 export const fingerprintOf = (name: string): string | undefined => noted(name)?.fingerprint;
 
 function noted(name: string): { pid: number; fingerprint: string | undefined } | undefined {
@@ -93,41 +107,44 @@ function noted(name: string): { pid: number; fingerprint: string | undefined } |
   return started !== undefined && startTime(Number(pid)) === started ? { pid: Number(pid), fingerprint } : undefined;
 }
 
-/** Keeps other commands off the machine's parts until this process ends, however it ends. Throws a UserError if one runs. */
+/** Keeps other commands from running until this process ends for any reason. Throws a UserError if another command runs. */
 export function claim(): void {
   const other = pidOf("command");
   if (other !== undefined && other !== process.pid)
-    throw new UserError(`another npm run up or down (process ${other}) is at work: wait for its end, or end it.`);
+    throw new UserError(
+      `another npm run up or down (process ${other}) is running: wait until this process ends, or end it.`,
+    );
   mkdirSync(runDir, { recursive: true });
   writeFileSync(pidFile("command"), `${process.pid} ${startTime(process.pid)}`);
 }
 
-/** The processes that the process has started itself, or that were left to it as the first of its namespace. */
+/** The pids of the process's children. If the process is the first of its namespace, they include orphans of the namespace. */
 export const childrenOf = (pid: number) => (readProc(pid, `task/${pid}/children`)[0] ?? "").split(" ").map(Number);
 
 /**
- * Starts the daemon unless it runs; its output goes to its log. It writes its pid file itself, so that there is none without
- * one whatever becomes of this process. Returns whether it was started.
- * @param mark its fingerprint, where that is to be asked for. Default none
+ * Starts the daemon unless it runs, and returns the new process. The daemon's output goes to its log. The daemon writes its pid
+ * file itself, so that the file exists even if this process is killed.
+ * @param mark the daemon's fingerprint, which `fingerprintOf` returns later. Default: none
+ * @param ipc whether this process sends messages to the daemon
  */
-export function start(daemon: Daemon, mark = ""): boolean {
-  if (pidOf(daemon.name) !== undefined) return false;
+export function start(daemon: Daemon, mark = "", ipc = false): ChildProcess | undefined {
+  if (runs(daemon.name)) return undefined;
   mkdirSync(runDir, { recursive: true });
   mkdirSync(logDir, { recursive: true });
   const log = openSync(logFile(daemon.name), "a");
   const [program = "", ...args] = withPidFile(daemon.name, [daemon.command, ...daemon.args], mark);
   const child = spawn(program, args, {
     detached: true,
-    stdio: ["ignore", log, log],
+    stdio: ["ignore", log, log, ...(ipc ? (["ipc"] as const) : [])],
     env: { ...process.env, ...daemon.env },
   });
   closeSync(log);
   child.unref();
   writeFileSync(pidFile(daemon.name), `${child.pid} ${startTime(Number(child.pid)) ?? ""} ${mark}`);
-  return true;
+  return child;
 }
 
-/** The command line that runs a command whose pid file it writes itself, whatever becomes of the process that starts it. */
+/** Returns the command line of a shell that writes its pid file and then becomes the command. */
 export function withPidFile(name: string, command: string[], mark = ""): string[] {
   mkdirSync(runDir, { recursive: true });
   const script = `echo "$$ $(cut -d ' ' -f 22 /proc/$$/stat) $1" >"$0.new" && mv "$0.new" "$0" && shift && exec "$@"`;
@@ -135,44 +152,43 @@ export function withPidFile(name: string, command: string[], mark = ""): string[
 }
 
 /**
- * Ends the daemon, which holds namespaces, and with it all that runs in them; waits until they are gone.
- * @param stopMs how long it is given to end in order
+ * Ends the daemon and all processes in the daemon's own namespaces, and waits until they have ended.
+ * @param stopMs the time in milliseconds between SIGTERM and SIGKILL
  */
 export async function stop(name: string, stopMs: number): Promise<void> {
   const pid = pidOf(name);
   const first = firstOf(name);
   if (first !== undefined) signal(first, "SIGTERM");
   const deadline = performance.now() + (first === undefined ? 0 : stopMs);
-  while (pidOf(name) !== undefined && performance.now() < deadline) await sleep(50);
-  if (pid !== undefined && pidOf(name) === pid) signal(pid, "SIGKILL");
-  // The first process of namespaces goes when all others in them are gone.
-  while (pidOf(name) !== undefined || (first !== undefined && startTime(first) !== undefined)) await sleep(50);
+  while (runs(name) && performance.now() < deadline) await sleep(50);
+  if (pid !== undefined && pidOf(name) === pid) signal(first ?? pid, "SIGKILL");
+  // The first process of a pid namespace ends after all other processes of the namespace.
+  while (runs(name) || (first !== undefined && startTime(first) !== undefined)) await sleep(50);
   rmSync(pidFile(name), { force: true });
 }
 
-/** The first process in the namespaces of the daemon, whose only child it is; undefined unless it runs. */
+/** The pid of the daemon's only child, which is the program itself in other namespaces. */
 export function firstOf(name: string): number | undefined {
   const pid = pidOf(name);
   return pid === undefined ? undefined : childrenOf(pid).find((child) => child > 0);
 }
 
-/** A daemon that is waited for: where it logs, and whether it still runs. */
-export interface Watched {
-  name: string;
-  runs: () => boolean;
-}
-
 /**
- * Waits until `check` succeeds (returns anything but false, doesn't throw).
- * Throws a UserError after `seconds`, or as soon as the daemon that it waits for has ended.
+ * Waits until `check` succeeds: `check` returns anything but false and doesn't throw. Throws a UserError after `seconds`, or as
+ * soon as `daemon` has ended, unless `mayEnd` is set.
  */
-export async function waitFor(what: string, seconds: number, check: () => Promise<unknown>, daemon?: Watched) {
+export async function waitFor(
+  what: string,
+  seconds: number,
+  check: () => Promise<unknown>,
+  daemon?: { name: string; mayEnd?: boolean },
+): Promise<void> {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     stopSignal().throwIfAborted();
     const result = await check().catch((error: Error) => error);
     if (result !== false && !(result instanceof Error)) return;
-    const ended = daemon !== undefined && !daemon.runs();
+    const ended = daemon !== undefined && !daemon.mayEnd && !runs(daemon.name);
     if (ended || performance.now() > deadline) {
       const reason = result instanceof Error ? ` (${result.message.trim().split("\n").at(-1)})` : "";
       const log = daemon && ` Its log is ${logFile(daemon.name)}; it ends with: ${lastLogLine(daemon.name)}`;

@@ -1,4 +1,4 @@
-/** Progress on the terminal: one line when a step begins, one when it ends, with its duration. */
+/** Prints progress on the terminal: one line when a step begins, and one line with the duration when the step ends. */
 import { AsyncLocalStorage } from "node:async_hooks";
 
 export { UserError } from "../../machine/userError.ts";
@@ -7,18 +7,17 @@ const signals = new AsyncLocalStorage<AbortSignal>();
 
 const never = new AbortController().signal;
 
-/** Aborted when the work that calls it is to end, because something beside it failed. */
+/** The signal of the running task. It is aborted when the task must end because another task failed. */
 export const stopSignal = (): AbortSignal => signals.getStore() ?? never;
 
-/** Runs `work` so that `stopSignal` in it is `signal`. */
+/** Runs `work`. Inside `work`, `stopSignal` returns `signal`. */
 export const stoppable = <T>(signal: AbortSignal, work: () => T): T => signals.run(signal, work);
 
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 /**
- * Runs `work` and prints the step's name and duration. Returns what `work` returns; a string says what it
- * did, e.g. `"cached"`, and is printed.
- * While it runs longer than 30 seconds, a line every 30 seconds says so.
+ * Runs `work` and prints the step's name and duration. Returns the result of `work`. If the result is a string, for example
+ * `"cached"`, it is printed too. Every 30 seconds, a line shows that the step still runs.
  */
 export async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now();

@@ -1,32 +1,33 @@
-/** The lock by which one run of Pulumi keeps others off a stack; a killed run leaves it behind. */
+/** The lock with which a run of Pulumi keeps other runs from changing the stack. A killed run leaves its lock behind. */
 import { existsSync, globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../lib/steps.ts";
 
-/** A run that was told to stop still waits for what it has begun; this long it is waited for. */
+/** The longest wait for another run. A run that was told to stop still completes the operations that it has begun. */
 const patienceMs = 300_000;
 
 /**
- * Removes locks of runs that are no more, and waits for one that still runs.
- * @param backend folder of Pulumi's state
- * @throws UserError when another run holds the stack for too long
+ * Removes the locks of runs that have ended, and waits until a run that still holds a lock ends.
+ * @param backend the folder of Pulumi's state
+ * @throws UserError when another run holds a lock for too long
  */
 export async function freeLock(backend: string, stack: string): Promise<void> {
   const deadline = performance.now() + patienceMs;
   for (let told = false; ; told = true) {
     const pid = removeStaleLocks(backend, stack);
     if (pid === undefined) return;
-    if (!told) console.log(`  another pulumi (process ${pid}) works on the stack ${stack}; waiting for its end`);
+    if (!told)
+      console.log(`  another pulumi (process ${pid}) works on the stack ${stack}; this run waits until it ends`);
     if (performance.now() > deadline)
       throw new UserError(
-        `process ${pid}, a pulumi, still works on the stack ${stack}. Wait for it or end it (kill ${pid}), then run again.`,
+        `another pulumi (process ${pid}) still works on the stack ${stack}. Wait until it ends, or end it (kill ${pid}), then run the command again.`,
       );
     await sleep(500);
   }
 }
 
-/** Removes the locks whose run has ended; returns the process of one that has not. */
+/** Removes the locks of runs that have ended. Returns the pid of a run that still holds a lock. */
 export function removeStaleLocks(backend: string, stack: string): number | undefined {
   const folder = join(backend, ".pulumi", "locks", "organization", "berth", stack);
   if (!existsSync(folder)) return undefined;
@@ -38,13 +39,16 @@ export function removeStaleLocks(backend: string, stack: string): number | undef
   return undefined;
 }
 
-/** The process that holds the lock, if it lives and is a pulumi; its number may belong to another program by now. */
+/**
+ * The pid of the process that holds the lock; undefined unless it is a running pulumi. The pid may belong to another program by
+ * now.
+ */
 function holder(lock: string): number | undefined {
   try {
     const { pid } = JSON.parse(readFileSync(lock, "utf8")) as { pid: number };
     const [, program, state] = /^\d+ \((.*)\) (\S)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
     return program === "pulumi" && state !== "Z" ? pid : undefined;
   } catch {
-    return undefined; // half-written, or its process is gone
+    return undefined; // the lock is incomplete, or its process has ended
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A stack's settings on a machine where Berth's addresses were moved by BERTH_NETWORK, BERTH_REGISTRY_PORT, BERTH_API_PORT or
- * BERTH_SANDBOX_PORT, or that has another processor than most.
+ * Adapts a stack's settings to a machine where BERTH_NETWORK, BERTH_REGISTRY_PORT, BERTH_API_PORT or BERTH_SANDBOX_PORT changes
+ * Berth's addresses, or whose processor is not amd64.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,11 +10,11 @@ import { architecture } from "../lib/obtain.ts";
 const { apiNodePort, nodeIp, registry, sandboxNodePort, stateDir } = machine;
 
 interface Place extends Pick<Machine, "registry" | "apiNodePort" | "sandboxNodePort" | "nodeIp"> {
-  /** As downloads name it. */
+  /** The machine's processor, as the names of downloads spell it. */
   architecture: string;
 }
 
-/** The settings with what the machine has in place of the usual, with which they are written. Pure. */
+/** Returns the settings with the machine's addresses and processor in place of the default ones. Pure. */
 export const forMachine = (settings: string, { registry, apiNodePort, sandboxNodePort, nodeIp, architecture }: Place) =>
   settings
     .replaceAll("127.0.0.1:5000", registry)
@@ -28,7 +28,7 @@ const written = (stack: string) => readFileSync(join(root, `Pulumi.${stack}.yaml
 export const settingsOf = (stack: string) =>
   forMachine(written(stack), { registry, apiNodePort, sandboxNodePort, nodeIp, architecture });
 
-/** The file with this machine's settings; undefined where nothing was moved. */
+/** Writes the settings for this machine into a file and returns its path; undefined if they equal the settings in the checkout. */
 export function movedConfig(stack: string): string | undefined {
   const moved = settingsOf(stack);
   if (moved === written(stack)) return undefined;

@@ -1,14 +1,14 @@
-/** What of Pulumi's output a person wants to read. */
+/** Selects the lines of Pulumi's output that a person wants to read. */
 
-/** A resource that is done, for example ` +  kubernetes:core/v1:Secret tenants created (0.19s)`. */
+/** Matches the line of a finished resource, for example ` +  kubernetes:core/v1:Secret tenants created (0.19s)`. */
 const done = /^ *[-+~]+ +\S+ .*\b(created|updated|deleted|replaced)\b( \(|\s*$)/;
-/** Components, and the second half of a replacement, which add nothing to the lines of what is in them. */
+/** Matches the lines of components and of the stack, which say no more than the lines of the resources inside them. */
 const within = /^ *[-+~]+ +(berth:index:|pulumi:pulumi:)/;
 const trouble = /\berror\b|\*\*failed\*\*/i;
-/** From here on it is the summary. */
+/** Matches the first line of the summary. */
 const summary = /^(Diagnostics|Resources|Policies):/;
 
-/** A filter of lines for one run: resources that are done, errors, and the summary. */
+/** Returns a filter for the lines of one run. The filter keeps finished resources, errors and the summary. */
 export function newsFilter(): (line: string) => boolean {
   let inSummary = false;
   return (line) => {

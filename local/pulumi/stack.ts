@@ -1,4 +1,4 @@
-/** Runs the Pulumi program, so that a stack can be brought up again after any interruption. */
+/** Runs the Pulumi program. After any interruption, a new run completes the stack. */
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,130 +14,100 @@ import { languageHostDir, pulumiBin, pulumiHome, pulumiRoot } from "./tools.ts";
 
 const { dockerSocket, kubeconfig, noProxy, registry, stateDir } = machine;
 
-/** What `infra/index.ts` exports. */
+/** The outputs that `infra/index.ts` exports. */
 export interface StackOutputs {
   apiUrl: string;
   /** API keys by tenant and name; each tenant has one named `default`, unless its config says otherwise. */
   tenantKeys: Record<string, Record<string, string>>;
   adminKey: string;
   tenantNamespaces: Record<string, string>;
-  /** By digest. */
+  /** The reference of the image, with its digest. */
   apiImage: string;
   agentImage: string;
   berthdImage: string;
 }
 
-/** `local`: the cluster and the Docker daemon of `npm run up`; `own`: those of the user's shell. */
-export type Cluster = "local" | "own";
-
 const backend = join(stateDir, "pulumi");
 
-/** Put before PATH: the checkout's Node, which runs the program, pulumi, its language host, and kubectl. */
+/**
+ * The folders that go before PATH. They contain the checkout's Node, which runs the program, and pulumi, its language host and
+ * kubectl.
+ */
 const path = [join(root, "node_modules", ".bin"), pulumiBin, languageHostDir, kubernetesDir];
 
-/** The variables with which `pulumi` works on the stack; PATH is in `stackEnvironment` only. */
-const settings = (cluster: Cluster): Record<string, string> => ({
+/** The environment variables that `pulumi` needs for the stack, except PATH, which `stackEnvironment` adds. */
+const settings = (): Record<string, string> => ({
   PULUMI_HOME: pulumiHome(),
   PULUMI_BACKEND_URL: `file://${backend}`,
-  // The state is readable by root of this machine only, and so is the cluster that its secrets are for.
+  // The passphrase is empty, because only root of this machine can read the state, and only root can reach the cluster.
   PULUMI_CONFIG_PASSPHRASE: "",
   PULUMI_SKIP_UPDATE_CHECK: "true",
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-  ...(cluster === "local" && {
-    KUBECONFIG: kubeconfig,
-    NO_PROXY: noProxy,
-    no_proxy: noProxy,
-    DOCKER_HOST: `unix://${dockerSocket}`,
-    // For compose.yaml: the registry's images have digests of their own.
-    BERTH_BASE_REGISTRY: `${registry}/`,
-    BERTH_BASE_DIGEST: "",
-  }),
+  KUBECONFIG: kubeconfig,
+  NO_PROXY: noProxy,
+  no_proxy: noProxy,
+  DOCKER_HOST: `unix://${dockerSocket}`,
+  // compose.yaml needs these variables, because the stand-ins in the registry have other digests than the originals.
+  BERTH_BASE_REGISTRY: `${registry}/`,
+  BERTH_BASE_DIGEST: "",
 });
 
 /** The environment for `pulumi` as a child process. */
-export const stackEnvironment = (cluster: Cluster = "local"): Record<string, string> => ({
-  ...settings(cluster),
+export const stackEnvironment = (): Record<string, string> => ({
+  ...settings(),
   PATH: [...path, process.env.PATH ?? ""].join(":"),
 });
 
-/** The same as one line for a POSIX shell: `export A='…' B='…' PATH='…':"$PATH"`. */
-export function shellLine(cluster: Cluster = "local"): string {
+/** Returns the same variables as one line for a POSIX shell: `export A='…' B='…' PATH='…':"$PATH"`. */
+export function shellLine(): string {
   const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
-  const variables = Object.entries(settings(cluster)).map(([name, value]) => `${name}=${quote(value)}`);
+  const variables = Object.entries(settings()).map(([name, value]) => `${name}=${quote(value)}`);
   return `export ${variables.join(" ")} PATH=${quote(path.join(":"))}:"$PATH"`;
 }
 
-const pulumi = (args: string[], cluster: Cluster) =>
-  execa("pulumi", [...args, "--non-interactive"], { cwd: root, env: stackEnvironment(cluster) });
+const pulumi = (args: string[], input = "") =>
+  execa("pulumi", [...args, "--non-interactive"], { cwd: root, env: stackEnvironment(), input });
 
 /**
- * Brings the stack to what the program says, and shows its progress. Changes nothing where nothing is to change, and
- * repairs what an interrupted run left.
- * @throws UserError when Pulumi fails; it has said why
+ * Updates the stack to the state that the program declares, and shows the progress. Changes nothing if the stack is up to date.
+ * Repairs the stack after an interrupted run.
+ * @throws UserError when Pulumi fails. Pulumi has then printed the reason
  */
-export async function stackUp(stack: string, cluster: Cluster = "local"): Promise<StackOutputs> {
+export async function stackUp(stack: string): Promise<StackOutputs> {
   await mkdirPrivate(backend);
   await freeLock(backend, stack);
-  await pulumi(["stack", "select", stack, "--create"], cluster);
-  const interrupted = await dropPendingOperations(stack, cluster);
-  // What an interrupted run really did is in the cluster only.
-  const configFile = cluster === "local" ? movedConfig(stack) : undefined;
-  await shownUp(stack, cluster, { refresh: interrupted, ...(configFile && { configFile }) });
-  return await stackOutputs(stack, cluster);
+  await pulumi(["stack", "select", stack, "--create"]);
+  const interrupted = await dropPendingOperations(stack);
+  // After an interrupted run, only a refresh from the cluster shows which changes the run made.
+  const configFile = movedConfig(stack);
+  await shownUp(stack, { refresh: interrupted, ...(configFile && { configFile }) });
+  return await stackOutputs(stack);
 }
 
-/** The outputs of the last `up`, secret ones in plain text. */
-export async function stackOutputs(stack: string, cluster: Cluster = "local"): Promise<StackOutputs> {
-  const { stdout } = await pulumi(["stack", "output", "--stack", stack, "--json", "--show-secrets"], cluster);
+/** The outputs of the last `up`, with secrets in plain text. */
+export async function stackOutputs(stack: string): Promise<StackOutputs> {
+  const { stdout } = await pulumi(["stack", "output", "--stack", stack, "--json", "--show-secrets"]);
   return JSON.parse(stdout) as StackOutputs;
 }
 
 /**
- * Points the stack to the cluster of a kubeconfig context that the user has, in Pulumi.<stack>.yaml.
- * @throws UserError where a registry of the stack is this machine's, which other clusters can't pull from
+ * Removes the operations of a killed run from the state. Objects that these operations made are adopted (adoptExisting) or made
+ * again.
+ * @returns whether there were pending operations
  */
-export async function useContext(stack: string, context: string): Promise<void> {
-  await mkdirPrivate(backend);
-  await pulumi(["stack", "select", stack, "--create"], "own");
-  const { stdout } = await pulumi(["config", "--json", "--stack", stack], "own");
-  const config = JSON.parse(stdout) as Record<string, { value?: string }>;
-  for (const [key, remedy] of Object.entries(remedies)) {
-    const value = config[key]?.value ?? "";
-    if (isLoopback(value))
-      throw new UserError(`${key} is ${value}, which the cluster ${context} can't reach. ${remedy} --stack ${stack}`);
-  }
-  await pulumi(["config", "set", "berth:context", context, "--stack", stack], "own");
-}
-
-const isLoopback = (registry: string) => /^(localhost|127\.|\[::1\])/.test(registry);
-
-/** What to do about a registry that is this machine's own. */
-const remedies = {
-  "berth:registry": "Name a registry of yours: pulumi config set berth:registry ghcr.io/you/berth",
-  "berth:baseRegistry": "Take the original base images: pulumi config rm berth:baseRegistry",
-};
-
-/**
- * Forgets operations that a killed run had begun: what they made is found and taken over (adoptExisting), or made anew.
- * @returns whether there were any
- */
-async function dropPendingOperations(stack: string, cluster: Cluster): Promise<boolean> {
-  const { stdout } = await pulumi(["stack", "export", "--stack", stack], cluster);
+async function dropPendingOperations(stack: string): Promise<boolean> {
+  const { stdout } = await pulumi(["stack", "export", "--stack", stack]);
   const state = JSON.parse(stdout) as { deployment: { pending_operations?: unknown[] } };
   if (!state.deployment.pending_operations?.length) return false;
   delete state.deployment.pending_operations;
-  await execa("pulumi", ["stack", "import", "--stack", stack, "--non-interactive"], {
-    cwd: root,
-    env: stackEnvironment(cluster),
-    input: JSON.stringify(state),
-  });
+  await pulumi(["stack", "import", "--stack", stack], JSON.stringify(state));
   return true;
 }
 
-/** Runs the program and shows what it has done so far. The program runs in this process, so no language host is needed. */
-async function shownUp(stackName: string, cluster: Cluster, options: UpOptions): Promise<void> {
-  const envVars = settings(cluster);
-  Object.assign(process.env, envVars); // the program looks into the cluster by itself
+/** Runs the program and shows the progress. The program runs in this process, so no language host is needed. */
+async function shownUp(stackName: string, options: UpOptions): Promise<void> {
+  const envVars = settings();
+  Object.assign(process.env, envVars); // the program itself reads from the cluster
   const stack = await LocalWorkspace.selectStack(
     { stackName, projectName: "berth", program: async () => await import("../../infra/index.ts") },
     { workDir: root, pulumiHome: pulumiHome(), pulumiCommand: await PulumiCommand.get({ root: pulumiRoot }), envVars },
@@ -149,8 +119,9 @@ async function shownUp(stackName: string, cluster: Cluster, options: UpOptions):
     rest = lines.pop() ?? "";
     for (const line of lines.filter(isNews)) console.log(line);
   };
-  // The terminal tells Pulumi too, which then ends what it has begun.
-  const wait = () => console.log("  Pulumi ends what it has begun. Once more ends it at once.");
+  // The terminal sends Ctrl-C to Pulumi too. Pulumi then completes the operations that it has begun.
+  const wait = () =>
+    console.log("  Pulumi completes the operations that it has begun. A second Ctrl-C ends Pulumi at once.");
   process.on("SIGINT", wait);
   try {
     await stack.up({
@@ -161,13 +132,15 @@ async function shownUp(stackName: string, cluster: Cluster, options: UpOptions):
       onError: (text) => console.error(text),
     });
   } catch {
-    throw new UserError("pulumi up failed, as said above; what is done is kept. Mend the cause and run again.");
+    throw new UserError(
+      "pulumi up failed for the reason above. Finished changes are kept. Remove the cause, then run the command again.",
+    );
   } finally {
     process.off("SIGINT", wait);
   }
 }
 
-/** Pulumi's state holds keys: root's only. */
+/** Makes a folder that only its owner may read, because Pulumi's state contains keys. */
 async function mkdirPrivate(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
 }

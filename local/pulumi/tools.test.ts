@@ -1,4 +1,4 @@
-/** A checkout without local/air-gapped, as for users who can reach a mirror. */
+/** Tests a checkout without local/air-gapped, as users with a mirror may have it. */
 import { createHash } from "node:crypto";
 import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,14 +16,14 @@ let mirror: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "berth-checkout-"));
   [checkout, mirror] = [join(folder, "checkout"), join(folder, "mirror")];
-  mkdirSync(join(checkout, "infra/images"), { recursive: true });
+  mkdirSync(join(checkout, "infra/images/base-images"), { recursive: true });
   mkdirSync(mirror);
   cpSync(join(root, "local"), join(checkout, "local"), {
     recursive: true,
     filter: (source) => source !== join(root, "local/air-gapped"),
   });
   cpSync(join(root, "machine"), join(checkout, "machine"), { recursive: true });
-  for (const file of ["package.json", "images/base-images.json"])
+  for (const file of ["package.json", "images/base-images/base-images.json"])
     cpSync(join(root, "infra", file), join(checkout, "infra", file));
   cpSync(join(root, "package.json"), join(checkout, "package.json"));
   symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
@@ -61,7 +61,7 @@ const obtain = 'console.log(await (await import("./local/pulumi/tools.ts")).obta
 
 test("the command is whole without what serves where there is no internet", async () => {
   const { all } = await run('process.argv.push("main", "nothing"); await import("./local/main.ts")');
-  expect(all).toContain("npm run up -- --context NAME");
+  expect(all).toContain("npm run init -- --context NAME");
 });
 
 test("Pulumi and its plugins come from a mirror", async () => {

@@ -1,12 +1,12 @@
 /** Pulumi's command line, language host and plugins, in the versions of infra/package.json. */
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { machine, root } from "../../machine/machine.ts";
 import { buildOnce } from "../lib/go.ts";
-import { architecture, type Download, mirror, obtainPacked, Unobtainable } from "../lib/obtain.ts";
+import { architecture, type Download, mirror, type Published, takeOnce, Unobtainable } from "../lib/obtain.ts";
 import { UserError } from "../lib/steps.ts";
 
 const { cacheDir } = machine;
@@ -18,7 +18,7 @@ export interface PluginFolder {
   folder: string;
 }
 
-/** The SDKs and the programs beside them must be of one version, so the SDKs' versions decide. */
+/** Pulumi's programs must have the same versions as the SDKs, so the SDKs' versions decide. */
 const { dependencies } = JSON.parse(readFileSync(join(root, "infra", "package.json"), "utf8")) as {
   dependencies: Record<string, string>;
 };
@@ -27,100 +27,110 @@ const fail = (message: string): never => {
   throw new Error(message);
 };
 
-/** Of the command line and of the SDK. */
+/** The version of the command line and of the SDK. */
 export const version = versionOf("pulumi");
 export const plugins: PluginFolder[] = ["kubernetes", "random", "docker"].map((name) => {
   const version = versionOf(name);
   return { name, version, folder: join("plugins", `resource-${name}-v${version}`) };
 });
 
-/** The command line, and the official plugins: shared by all checkouts, and apart from the user's ~/.pulumi. */
+/** The folder of the command line and of the official plugins. All checkouts share it. It is separate from the user's ~/.pulumi. */
 export const pulumiRoot = join(cacheDir, `pulumi-${version}`);
-/** The folder of `pulumi`. */
+/** The folder of the program `pulumi`. */
 export const pulumiBin = join(pulumiRoot, "bin");
 
-/** Stand-ins run from the checkout, so each has its own; in the cache, because a checkout of a user's gets no files of root's. */
+/**
+ * The folder of the stand-in plugins. Each checkout has its own folder, because stand-ins run from the checkout. The folder is in
+ * the cache, because a user's checkout must not contain files of root.
+ */
 const standInsHome = join(
   cacheDir,
   `pulumi-${version}-${createHash("sha256").update(root).digest("hex").slice(0, 12)}`,
 );
 
-/** PULUMI_HOME: where the plugins are. The official ones, if all of them are there; there once `ensurePulumi` has run. */
+/**
+ * The value of PULUMI_HOME: the folder of the official plugins if it has all of them, else the folder of the stand-ins. The folder
+ * exists after `ensurePulumi` has run.
+ */
 export const pulumiHome = (): string =>
   plugins.every(({ folder }) => existsSync(join(pulumiRoot, folder))) ? pulumiRoot : standInsHome;
 
-/** What the CLI needs beside it for programs in Node. */
-const programs = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];
+/** The download of the command line, which contains the language host for Node. */
+const cli: Published = {
+  ...release("pulumi", `pulumi-v${version}-linux-${architecture.replace("amd64", "x64")}.tar.gz`, version),
+  strip: 1,
+  installed: installedCli,
+};
 
-/** The command line, which brings the language host for Node. */
-const cli: Download = release(
-  "pulumi",
-  `pulumi-v${version}-linux-${architecture.replace("amd64", "x64")}.tar.gz`,
-  version,
-);
-const plugin = ({ name, version }: PluginFolder): Download =>
-  release(`pulumi-${name}`, `pulumi-resource-${name}-v${version}-linux-${architecture}.tar.gz`, version);
+const plugin = ({ name, version, folder }: PluginFolder): Published => ({
+  ...release(`pulumi-${name}`, `pulumi-resource-${name}-v${version}-linux-${architecture}.tar.gz`, version),
+  installed: async () => installedPlugin(folder, `pulumi-resource-${name}`),
+});
 
 function release(repository: string, file: string, version: string): Download {
   return { path: file, url: `https://github.com/pulumi/${repository}/releases/download/v${version}/${file}` };
 }
 
+/** Fills `home` with the command line and the plugins that can be obtained. Returns the result of `takeOnce` for each. */
+async function fill(home: string, change: (program: Published) => Published = (program) => program) {
+  const done = [await takeOnce(join(home, "bin"), [change(cli)])];
+  for (const each of plugins) done.push(await takeOnce(join(home, each.folder), [change(plugin(each))]));
+  return done;
+}
+
 /**
- * Takes of Pulumi what is installed on this machine, and of the rest what a mirror or Pulumi's releases have. Stand-ins take
- * the place of plugins that can't be had. May be interrupted at any point. Returns what it did, for the step's line.
- * @throws UserError when a file isn't what it should be
+ * Copies the parts of Pulumi that are installed on this machine, and downloads the others from a mirror or from Pulumi's releases.
+ * Stand-ins replace plugins that can't be obtained. May be interrupted at any point. Returns a text for the step's line.
+ * @throws UserError when a file has a wrong checksum
  */
 export async function obtainPulumi(): Promise<string> {
-  const done = [await install(pulumiBin, installedCli, cli, 1)];
-  for (const each of plugins) {
-    const source = async () => installedPlugin(each.folder, `pulumi-resource-${each.name}`);
-    done.push(await install(join(pulumiRoot, each.folder), source, plugin(each)));
-  }
-  const made = [...new Set(done.filter((what) => what !== undefined && what !== unobtainable))];
-  const line = made.length === 0 ? version : `${version}, ${made.join(" and ")}`;
+  const made = (await fill(pulumiRoot)).filter((done) => typeof done === "string");
+  const line = [version, [...new Set(made)].join(" and ")].filter(Boolean).join(", ");
   if (pulumiHome() === pulumiRoot) return line;
-  const { layStandIns } = await airGapped("stand-ins.ts", "one of Pulumi's plugins");
+  needAirGapped("one of Pulumi's plugins");
+  const { layStandIns } = await import("../air-gapped/stand-ins.ts");
   const names = layStandIns(standInsHome, pulumiRoot, plugins);
   return `${line}; Berth's stand-ins serve for the plugins ${names.join(", ")}, which can't be had (docs/air-gapped.md)`;
 }
 
-/** Whether the command line is there. */
+/** Whether the command line exists. */
 export const hasCli = (): boolean => existsSync(pulumiBin);
 
-/** The folder of the language host, where it does not lie beside the command line. */
+/** The folder of the language host, if the language host is not beside the command line. */
 export const languageHostDir = join(pulumiRoot, "language-host");
 
-/** Whether it is there; also where there is no command line that could need it. */
+/** Whether the language host exists. Also true without a command line, because nothing else needs the language host. */
 export const hasLanguageHost = (): boolean =>
   !hasCli() || [pulumiBin, languageHostDir].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
 
-/** Builds the language host for Node unless it is there (half a minute): `pulumi up` by hand needs it. Returns what it did. */
+/**
+ * Builds the language host for Node unless it exists (half a minute). A `pulumi up` that a user runs by hand needs it. Returns a
+ * text for the step's line.
+ */
 export async function ensureLanguageHost(): Promise<string> {
   if (hasLanguageHost()) return "there already";
-  const { buildLanguageHost } = await airGapped("pulumi.ts", "Pulumi's language host");
+  needAirGapped("Pulumi's language host");
+  const { buildLanguageHost } = await import("../air-gapped/pulumi.ts");
   return buildOnce(languageHostDir, buildLanguageHost);
 }
 
 /** Builds the command line from its Go modules (about four minutes on two cores). */
 export async function buildCli(): Promise<string> {
-  const { buildPulumi } = await airGapped("pulumi.ts", "Pulumi's command line");
+  needAirGapped("Pulumi's command line");
+  const { buildPulumi } = await import("../air-gapped/pulumi.ts");
   return buildOnce(pulumiBin, buildPulumi);
 }
 
-interface AirGapped {
-  "stand-ins.ts": typeof import("../air-gapped/stand-ins.ts");
-  "pulumi.ts": typeof import("../air-gapped/pulumi.ts");
-}
-
-/** What takes the place of downloads where there is no internet, loaded only then: a checkout may lack it. */
-function airGapped<Name extends keyof AirGapped>(name: Name, what: string): Promise<AirGapped[Name]> {
-  const file = join(root, "local", "air-gapped", name);
-  if (!existsSync(file))
+/**
+ * Throws a UserError if the checkout lacks local/air-gapped. The code in this folder replaces downloads without internet access.
+ * This code is imported only when needed, because a checkout may lack it.
+ */
+function needAirGapped(what: string): void {
+  if (!existsSync(join(root, "local", "air-gapped")))
     throw new UserError(`${what} can't be had: name a mirror in BERTH_MIRROR (docs/air-gapped.md).`);
-  return import(file) as Promise<AirGapped[Name]>;
 }
 
-/** All of it, for commands that need nothing else. */
+/** Obtains or builds all of Pulumi, for commands that need nothing else. */
 export async function ensurePulumi(): Promise<string> {
   const line = await obtainPulumi();
   const made = hasCli() ? line : `${line}; the command line is ${await buildCli()}`;
@@ -128,74 +138,35 @@ export async function ensurePulumi(): Promise<string> {
   return made;
 }
 
-const unobtainable = "unobtainable";
-
 /**
  * Fills `home` with the command line and the plugins from the mirror, for a comparison with the stand-ins.
- * @throws Error when the mirror lacks one
+ * @throws Error when the mirror lacks one of them
  */
 export async function layMirrored(home: string): Promise<void> {
-  const nowhere = async () => undefined;
-  const parts = [await install(join(home, "bin"), nowhere, cli, 1)];
-  for (const each of plugins) parts.push(await install(join(home, each.folder), nowhere, plugin(each)));
-  if (parts.includes(unobtainable))
+  const done = await fill(home, (program) => ({ ...program, installed: async () => undefined }));
+  if (done.some((each) => each instanceof Unobtainable))
     throw new Error(`${mirror()} lacks Pulumi or one of its plugins (docs/air-gapped.md)`);
 }
 
-/** Where the files of a part are on this machine already. */
-interface Installed {
-  folder: string;
-  files: string[];
-}
-
-/**
- * Fills `target`, whole or not at all. Returns what it did, or nothing where there was nothing to do.
- * @param strip how many folders the files are in inside the archive. Default 0.
- */
-async function install(
-  target: string,
-  findInstalled: () => Promise<Installed | undefined>,
-  download: Download,
-  strip = 0,
-): Promise<string | undefined> {
-  if (existsSync(target)) return undefined;
-  const fill = async (folder: string) => {
-    const installed = await findInstalled();
-    if (installed) {
-      for (const file of installed.files) copyFileSync(join(installed.folder, file), join(folder, file));
-      return "copied from this machine";
-    }
-    await obtainPacked(download, folder, strip);
-    return "installed";
-  };
-  try {
-    return await buildOnce(target, fill);
-  } catch (error) {
-    if (error instanceof Unobtainable) return unobtainable;
-    throw error;
-  }
-}
-
-/** A CLI of the right version on PATH with its language host. */
-async function installedCli(): Promise<Installed | undefined> {
+/** The files of the command line on PATH and of the programs that it needs for Node; undefined unless it has the right version. */
+async function installedCli(): Promise<string[] | undefined> {
+  const needed = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     if (!existsSync(join(folder, "pulumi"))) continue;
     const home = dirname(realpathSync(join(folder, "pulumi")));
-    const files = programs.filter((program) => existsSync(join(home, program)));
-    if (files.length < programs.length) continue;
+    const files = needed.map((name) => join(home, name));
+    if (!files.every(existsSync)) continue;
     const { stdout } = await execa(join(home, "pulumi"), ["version"], { reject: false });
-    if (stdout.trim() === `v${version}`) return { folder: home, files };
+    if (stdout.trim() === `v${version}`) return files;
   }
   return undefined;
 }
 
 /** A plugin in the user's own PULUMI_HOME. */
-function installedPlugin(folder: string, program: string): Installed | undefined {
-  const home = join(process.env.PULUMI_HOME ?? join(homedir(), ".pulumi"), folder);
-  return existsSync(join(home, program)) && !isStandIn(join(home, program))
-    ? { folder: home, files: [program] }
-    : undefined;
+function installedPlugin(folder: string, program: string): string[] | undefined {
+  const file = join(process.env.PULUMI_HOME ?? join(homedir(), ".pulumi"), folder, program);
+  return existsSync(file) && !isStandIn(file) ? [file] : undefined;
 }
 
-/** Whether the program is the launcher of a stand-in, of whatever checkout: a few lines, where a plugin is megabytes. */
+/** Whether the program is the launcher of a stand-in of any checkout. A launcher has a few lines; a plugin has megabytes. */
 export const isStandIn = (program: string): boolean => statSync(program).size < 4096;

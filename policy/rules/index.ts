@@ -10,31 +10,47 @@ import { resources } from "./resources.ts";
 import { restrictedNamespaces } from "./restricted-namespaces.ts";
 import { restrictedPods } from "./restricted-pods.ts";
 
-/** All rules; each is in the file of its name, and docs/policies.md tells why it is there. */
+/** All rules. Each rule has a file of its own name, and docs/policies.md says why the rule exists. */
 export const rules = [
   {
     name: "restricted-pods",
-    description: "Pods keep to Pod Security restricted and have a read-only root.",
+    description: "Pods keep the Pod Security level restricted and have a read-only root file system.",
     check: restrictedPods,
   },
   {
     name: "restricted-namespaces",
-    description: "Namespaces hold their pods to Pod Security restricted, in a pinned version.",
+    description: "Namespaces enforce the Pod Security level restricted in a pinned version.",
     check: restrictedNamespaces,
   },
-  { name: "image-digests", description: "Images are named by digest.", check: imageDigests },
-  { name: "probes", description: "What runs for good has a liveness and a readiness probe.", check: probes },
+  { name: "image-digests", description: "Images are referenced by digest.", check: imageDigests },
+  {
+    name: "probes",
+    description: "Containers of long-running pods have a liveness and a readiness probe.",
+    check: probes,
+  },
   { name: "resources", description: "Containers have requests and limits of CPU and memory.", check: resources },
-  { name: "no-wildcard-rbac", description: "Rights are named one by one.", check: noWildcardRbac },
-  { name: "no-public-service", description: "Services are reached inside the cluster only.", check: noPublicService },
+  {
+    name: "no-wildcard-rbac",
+    description: "Roles list each permission by name, without wildcards.",
+    check: noWildcardRbac,
+  },
+  { name: "no-public-service", description: "Services are reachable only inside the cluster.", check: noPublicService },
   {
     name: "network-policies",
-    description: "Every namespace denies the traffic that no policy opens.",
+    description: "Every namespace denies all traffic that no other policy allows.",
     check: networkPolicies,
     needsAll: true,
   },
-  { name: "no-plain-secrets", description: "No secret is in an environment or a ConfigMap.", check: noPlainSecrets },
-  { name: "protected-data", description: "What holds data is protected against deletion.", check: protectedData },
+  {
+    name: "no-plain-secrets",
+    description: "Environment variables and ConfigMaps contain no secrets.",
+    check: noPlainSecrets,
+  },
+  {
+    name: "protected-data",
+    description: "Objects that hold data are protected against deletion.",
+    check: protectedData,
+  },
 ] as const satisfies Rule[];
 
 export type RuleName = (typeof rules)[number]["name"];

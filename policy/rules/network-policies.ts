@@ -1,20 +1,20 @@
 import { type KubernetesObject, podOf } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** Every namespace that the stack makes or puts pods into denies all traffic, both ways, that no other policy opens. */
+/** Every namespace that the stack creates or uses for pods denies all traffic, in and out, that no other policy allows. */
 export function networkPolicies(object: KubernetesObject, all: KubernetesObject[]): Faults {
   const namespace = namespaceOf(object);
   if (namespace === undefined || all.some((other) => deniesAll(other, namespace))) return [];
   return [`namespace ${namespace} has no NetworkPolicy that denies all traffic in both directions`];
 }
 
-/** The namespace that the object is, or puts pods into. */
+/** Returns the namespace that the object is, or in which it creates pods. */
 function namespaceOf(object: KubernetesObject): string | undefined {
   if (object.kind === "Namespace") return object.metadata.name;
   return podOf(object) && (object.metadata.namespace ?? "default");
 }
 
-/** It selects all pods, and allows nothing. */
+/** Whether the policy selects all pods and allows nothing. */
 function deniesAll({ kind, metadata, manifest: { spec } }: KubernetesObject, namespace: string): boolean {
   if (kind !== "NetworkPolicy" || metadata.namespace !== namespace) return false;
   const { matchLabels = {}, matchExpressions = [] } = spec?.podSelector ?? {};

@@ -2,14 +2,16 @@ import type { V1Container } from "@kubernetes/client-node";
 import { containersOf, type KubernetesObject } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** Names of values that are secret; POSTGRES_PASSWORD_FILE is where one is, and is none. */
+/**
+ * Matches names of secret values. A name such as POSTGRES_PASSWORD_FILE does not match, because its value is only a path.
+ */
 const secretName = /(password|passwd|secret|token|credentials?|(api|private|access|signing|token)[-_.]?key)$/i;
 
-/** Values that are secret whatever they are called: private keys, passwords in URLs, keys of services and of Berth. */
+/** Matches values that are secret under any name: private keys, passwords in URLs, and keys of services and of Berth. */
 const secretValue =
   /-----BEGIN [A-Z ]*PRIVATE KEY-----|\w:\/\/[^\s/:@]*:[^\s/@]+@|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{36}|\bberth_[a-z0-9-]+_[A-Za-z0-9]{32}/;
 
-/** Secrets reach pods as files from a Secret: environments and ConfigMaps are shown to all who may look at a pod. */
+/** Pods get secrets as files from a Secret, because everyone who may read a pod or a ConfigMap sees the values in it. */
 export function noPlainSecrets(object: KubernetesObject): Faults {
   if (object.kind === "ConfigMap") return secretsIn(object.manifest.data ?? {}).map((key) => `data.${key} is a secret`);
   return containersOf(object).flatMap((container) =>
@@ -21,7 +23,7 @@ function environmentFaults({ env = [], envFrom = [] }: V1Container): Faults {
   const literals = Object.fromEntries(env.flatMap(({ name, value }) => (value ? [[name, value]] : [])));
   return [
     ...secretsIn(literals).map((name) => `env ${name} is a secret`),
-    // A host's name may well come from a Secret with the rest of a connection.
+    // A Secret may also contain values that are not secret, for example the host name of a connection.
     ...env
       .filter(
         ({ name, valueFrom }) => valueFrom?.secretKeyRef && secretName.test(`${name} ${valueFrom.secretKeyRef.key}`),

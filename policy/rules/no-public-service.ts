@@ -1,7 +1,7 @@
 import type { KubernetesObject } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** Services are reached inside the cluster only; the one way in is the Ingress, where TLS and limits are. */
+/** Services are reachable only inside the cluster. Users reach them only by the Ingress, which has TLS and limits. */
 export function noPublicService({ kind, manifest }: KubernetesObject): Faults {
   if (kind !== "Service") return [];
   const { type = "ClusterIP", externalIPs = [] } = manifest.spec ?? {};

@@ -3,7 +3,10 @@ import type { Faults } from "../rule.ts";
 
 const fields = ["apiGroups", "resources", "verbs", "nonResourceURLs"];
 
-/** Rights are named one by one: no wildcard in a role, and no binding to cluster-admin, which is made of them. */
+/**
+ * Roles list each permission by name: no role has a wildcard, and no binding refers to cluster-admin, which consists of
+ * wildcards.
+ */
 export function noWildcardRbac({ kind, manifest }: KubernetesObject): Faults {
   if (kind === "Role" || kind === "ClusterRole")
     return (manifest.rules ?? []).flatMap((rule: Record<string, string[] | undefined>, index: number) =>

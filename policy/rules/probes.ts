@@ -1,7 +1,10 @@
 import { type KubernetesObject, podOf } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** What runs for good says whether it lives and whether it is ready. Pods of Jobs end by themselves. */
+/**
+ * Long-running pods have probes that show whether they are alive and ready. Pods of Jobs need none, because they end by
+ * themselves.
+ */
 export function probes(object: KubernetesObject): Faults {
   if (!["Deployment", "StatefulSet", "DaemonSet"].includes(object.kind)) return [];
   return (podOf(object)?.spec?.containers ?? []).flatMap((container) =>

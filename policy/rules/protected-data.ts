@@ -1,10 +1,10 @@
 import type { KubernetesObject } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** On the namespace of a tenant whose entry says `remove: true`. */
+/** An annotation on the namespace of a tenant whose config entry has `remove: true`. */
 const removal = "berth.dev/remove";
 
-/** Volumes, and the namespaces with which they would go, can't be deleted by a slip of the program or of its config. */
+/** A mistake in the program or its config can't delete volumes, or namespaces, whose deletion would delete their volumes. */
 export function protectedData({ kind, metadata, manifest, protect }: KubernetesObject): Faults {
   const holdsData =
     kind === "PersistentVolumeClaim" ||

@@ -1,7 +1,7 @@
 import { containersOf, type KubernetesObject } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** Containers say what they need and what they may use at most, so that none takes the others' share. */
+/** Containers declare what they need and the most they may use, so that no container takes resources that others need. */
 export function resources(object: KubernetesObject): Faults {
   return containersOf(object).flatMap((container) =>
     (["requests", "limits"] as const).flatMap((kind) =>

@@ -3,7 +3,10 @@ import type { Faults } from "../rule.ts";
 
 const enforce = "pod-security.kubernetes.io/enforce";
 
-/** Namespaces hold all pods to Pod Security `restricted`, those that the runtime makes too, in a version that is named. */
+/**
+ * Namespaces enforce the Pod Security level `restricted` in a pinned version for all pods, including pods that the runtime
+ * creates.
+ */
 export function restrictedNamespaces({ kind, metadata }: KubernetesObject): Faults {
   if (kind !== "Namespace") return [];
   const labels = metadata.labels ?? {};

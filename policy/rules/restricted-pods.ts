@@ -2,7 +2,7 @@ import type { V1Container, V1PodSpec } from "@kubernetes/client-node";
 import { containersOf, type KubernetesObject, podOf } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** Sources of volumes that reach nothing of the node. */
+/** Volume types that give no access to the node. */
 const harmlessVolumes = [
   "configMap",
   "csi",
@@ -15,8 +15,8 @@ const harmlessVolumes = [
 ];
 
 /**
- * Pods are what Pod Security calls restricted, and their root file system is read-only. The cluster refuses others too,
- * but only once they are there; this tells before.
+ * Pods keep the Pod Security level `restricted`, and their root file system is read-only. The cluster also refuses other
+ * pods, but only when they are created. This rule reports them before the deployment.
  */
 export function restrictedPods(object: KubernetesObject): Faults {
   const spec = podOf(object)?.spec;
@@ -26,7 +26,7 @@ export function restrictedPods(object: KubernetesObject): Faults {
 
 function* podFaults(spec: V1PodSpec): Generator<string> {
   for (const field of ["hostNetwork", "hostPID", "hostIPC"] as const)
-    if (spec[field]) yield `${field} is set: it shares the node's own`;
+    if (spec[field]) yield `${field} is set, so the pod shares this namespace with the node`;
   for (const volume of spec.volumes ?? [])
     for (const source of Object.keys(volume))
       if (source !== "name" && !harmlessVolumes.includes(source))

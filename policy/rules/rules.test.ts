@@ -1,4 +1,4 @@
-/** Each rule lets a good object pass and names the fault of a bad one. */
+/** Each rule accepts good objects and names what is wrong with bad ones. */
 import { describe, expect, test } from "vitest";
 import { type KubernetesObject, kubernetesObject, type Manifest } from "../kubernetes.ts";
 import { type RuleName, rules } from "./index.ts";
@@ -6,7 +6,7 @@ import { type RuleName, rules } from "./index.ts";
 const object = (type: string, props: Manifest, protect = false): KubernetesObject => {
   const resource = { type: `kubernetes:${type}`, name: "it", urn: `urn:pulumi:prod::berth::${type}::it`, props };
   const found = kubernetesObject({ ...resource, opts: { protect } });
-  if (!found) throw new Error(`${type} is no object`);
+  if (!found) throw new Error(`${type} is not a Kubernetes object`);
   return found;
 };
 
@@ -50,7 +50,10 @@ const policy = (spec: Manifest) => object("networking.k8s.io/v1:NetworkPolicy", 
 const configMap = (data: Record<string, string>) => object("core/v1:ConfigMap", { metadata: meta, data });
 const claim = (protect: boolean) => object("core/v1:PersistentVolumeClaim", { metadata: meta }, protect);
 
-/** Objects that the rule lets pass, and such that it refuses with what it says. A list stands for a stack's first object with the others. */
+/**
+ * For each rule: objects that it accepts, and objects that it refuses with a part of the message. A list is an object with
+ * the stack's other objects.
+ */
 const cases: Record<
   RuleName,
   { passes: (KubernetesObject | KubernetesObject[])[]; fails: [KubernetesObject | KubernetesObject[], string][] }
@@ -82,8 +85,11 @@ const cases: Record<
   "image-digests": {
     passes: [deployment()],
     fails: [
-      [deployment({ image: "redis:7" }), "redis:7 is not named by digest"],
-      [deployment({}, { initContainers: [{ name: "first", image: "busybox" }] }), "busybox is not named by digest"],
+      [deployment({ image: "redis:7" }), "redis:7 is not referenced by digest"],
+      [
+        deployment({}, { initContainers: [{ name: "first", image: "busybox" }] }),
+        "busybox is not referenced by digest",
+      ],
     ],
   },
   probes: {
@@ -182,10 +188,10 @@ describe.each(rules)("$name", ({ name, check }) => {
     const all = [given].flat();
     return all[0] ? check(all[0], all) : [];
   };
-  test.each(cases[name].passes.map((given) => ({ given })))("passes %#", ({ given }) => {
+  test.each(cases[name].passes.map((given) => ({ given })))("accepts good object %#", ({ given }) => {
     expect(faults(given)).toEqual([]);
   });
-  test.each(cases[name].fails)("fails %#: $1", (given, says) => {
+  test.each(cases[name].fails)("refuses bad object %#: $1", (given, says) => {
     expect(faults(given)).toContainEqual(expect.stringContaining(says));
   });
 });

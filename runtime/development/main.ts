@@ -1,9 +1,10 @@
 /**
- * `node development/main.ts api|worker`: runs a role of the runtime from its sources, and anew whenever one changes.
+ * `node development/main.ts api|worker`: runs a role of the runtime from its sources, and restarts it when a source
+ * changes.
  *
- * Packages take most of a start, and they don't change. So the next process stands by with all of them loaded, and a change
- * costs the transpiling of our own sources and the role's own start: well below a second. Types are not looked at here; the
- * editor and `npm run check` do that.
+ * Most of a start's time goes into loading the packages, which do not change. So the next process waits in advance
+ * with all packages loaded. A change then costs only the transpiling of our sources and the start of the role: well
+ * below a second. Types are not checked here; the editor and `npm run check` check them.
  */
 import { type ChildProcess, execFile, fork } from "node:child_process";
 import { once } from "node:events";
@@ -16,9 +17,11 @@ import { bundleOfSources, root } from "./bundle.ts";
 const role = process.argv[2] ?? "";
 const say = (message: string) => console.error(`development: ${message}`);
 
-/** How long the last process may take to end; it is told to, but what it still does is not worth the wait. */
+/**
+ * How long the previous process may take to end. It gets a signal, but its remaining work is not worth a longer wait.
+ */
 const graceMs = 1_000;
-/** The next process isn't begun before the last one had the machine for its own start. */
+/** How long to wait before the next process is prepared, so that the role's own start gets the CPU first. */
 const standByMs = 2_000;
 
 const standBy = () => fork(join(root, "development/process.ts"), [role]);
@@ -33,7 +36,7 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** The desktop's page, which a process reads once: so none serves while it is built. */
+/** The desktop's page. A process reads the page once, so no process runs while the page is built. */
 async function buildPage(): Promise<void> {
   await promisify(execFile)("npm", ["run", "--silent", "build:page"], { cwd: root }).catch(({ stdout }) =>
     say(`page: ${stdout}`),
@@ -44,7 +47,7 @@ let isPageBuilt = role !== "api";
 async function restart(): Promise<void> {
   if (running) await end(running);
   const build = !isPageBuilt;
-  isPageBuilt = true; // what changes during the build wants another one
+  isPageBuilt = true; // a change during the build sets this to false again
   if (build) await buildPage();
   running = next ?? standBy();
   next = undefined;

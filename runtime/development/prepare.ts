@@ -1,7 +1,7 @@
 /**
- * What the stack does in production, for compose.yaml: the files that the runtime reads, in /settings; the tenant's namespace
- * with what a session's pod needs there; the tables, by the role that is this program's argument, `migrate`. May run again at
- * any time.
+ * Prepares what the stack prepares in production, for compose.yaml. It writes the runtime's files to /settings, and creates
+ * the tenant's namespace with everything that sessions' pods need. Then it runs the runtime's role `migrate`,
+ * the argument in compose.yaml, which creates the tables. This program may run again at any time.
  */
 import { createHash } from "node:crypto";
 import { chownSync, copyFileSync, writeFileSync } from "node:fs";
@@ -10,12 +10,12 @@ import { ApiException, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { build } from "rolldown";
 import { bundleOfSources } from "./bundle.ts";
 
-/** The user `node` of the build image, as which API and worker run. */
+/** The user `node` of the build image. The API and the worker run as this user. */
 const uid = 1000;
 
 function variable(name: string): string {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} must be set in .env.local; .env.example has it.`);
+  if (!value) throw new Error(`${name} must be set in .env.local. Copy the line from .env.example.`);
   return value;
 }
 
@@ -60,7 +60,7 @@ await unlessThere(
 );
 await unlessThere(core.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" } } }));
 console.error(
-  `development: tenant ${tenant.name} has its sessions in namespace ${namespace} of ${config.currentContext}`,
+  `development: tenant ${tenant.name} runs its sessions in the namespace ${namespace} of ${config.currentContext}`,
 );
 
 await build(bundleOfSources);

@@ -1,11 +1,13 @@
-/** A process that stands by with the runtime's packages loaded, and runs the runtime when it is told to; see main.ts. */
+/**
+ * A process that waits with the runtime's packages loaded and runs the runtime when it gets the message; see main.ts.
+ */
 import { open } from "node:inspector";
 import { packages } from "./packages.ts";
 
 process.once("disconnect", () => process.exit(1));
-const told = new Promise((resolve) => process.once("message", resolve));
+const runMessage = new Promise((resolve) => process.once("message", resolve));
 await Promise.all(packages.map((name) => import(name)));
-await told;
+await runMessage;
 const port = process.env.INSPECT_PORT;
 if (port) open(Number(port), "127.0.0.1");
 await import(new URL("../dist/main.js", import.meta.url).href);

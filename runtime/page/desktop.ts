@@ -1,23 +1,29 @@
-/** The desktop's page: waits until the session runs, connects noVNC to it, and connects again when the connection is lost. */
+/**
+ * The desktop's page: waits until the session is running, connects noVNC to the session, and reconnects after a lost
+ * connection.
+ */
 import RFB from "./novnc/core/rfb.js";
 
 interface Session {
   state: "queued" | "starting" | "running" | "suspending" | "suspended" | "stopping" | "stopped" | "failed";
   reason: string | null;
-  /** Left out by an API of an older version, whose sessions all have one. */
+  /** An API of an older version does not send this field; all its sessions have a desktop. */
   desktop?: boolean;
 }
 
-/** A key makes its own tickets; a ticket is all that a link holds. */
+/** With a key, the page makes its own tickets. A link contains only a ticket. */
 type Credential = { key: string } | { ticket: string };
 
-/** The close code when somebody has closed the connection by the API: the page does not come again by itself. */
+/** The close code if a user has closed the connection through the API. The page then does not reconnect by itself. */
 const closedByApi = 4403;
 
-/** The close code for too many desktops, or a viewer that sends too much, and for how long the page then waits, in milliseconds. */
+/**
+ * The close code if there are too many desktops or the viewer sends too much, and how long the page then waits, in
+ * milliseconds.
+ */
 const tooMuch = { code: 4429, pauseMs: 10_000 };
 
-/** The page can't go on without the user. */
+/** An error after which the page can't continue without the user. */
 class Halt extends Error {
   readonly next: "form" | "retry" | "nothing";
   constructor(message: string, next: Halt["next"]) {
@@ -34,7 +40,7 @@ const element = <T extends HTMLElement = HTMLElement>(id: string): T => {
 
 const id = location.pathname.split("/").at(-1) ?? "";
 const sessionUrl = `/v1/sessions/${encodeURIComponent(id)}`;
-/** Where the credential is kept for a reload, in this tab only. */
+/** Stores the credential for a reload, in this tab only. */
 const kept = `berth:${id}`;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -55,7 +61,7 @@ element("open-clipboard").addEventListener("click", () => {
 });
 element("copy-clipboard").addEventListener("click", () => {
   const text = element<HTMLTextAreaElement>("clipboard-text");
-  // Pages without TLS have no `navigator.clipboard`: the text is selected, for the user's own Ctrl+C.
+  // Pages without TLS have no `navigator.clipboard`, so the text is selected and the user presses Ctrl+C.
   text.select();
   navigator.clipboard?.writeText(text.value).catch(() => {});
 });
@@ -64,7 +70,7 @@ element("open-share").addEventListener("click", () => {
     element<HTMLInputElement>("share-link").value = "The server can't be reached.";
   });
 });
-// Another #ticket= put into the address of an open page.
+// The user has changed the #ticket= in the address of the open page.
 addEventListener("hashchange", () => {
   if (location.hash === "") return;
   takeCredential();
@@ -73,7 +79,7 @@ addEventListener("hashchange", () => {
 
 await run();
 
-/** From the address's fragment, which no server sees; taken out of the address at once. */
+/** Reads the credential from the URL's fragment, which no server sees, and removes the credential from the URL. */
 function takeCredential(): Credential | undefined {
   const fragment = new URLSearchParams(location.hash.slice(1));
   const key = fragment.get("key");
@@ -109,7 +115,7 @@ async function run(): Promise<void> {
   }
 }
 
-/** Asks for the session until it runs; throws Halt when it never will. */
+/** Polls the session until it is running. Throws Halt if it will never run. */
 async function untilRunning(attempt: number): Promise<void> {
   for (;;) {
     const session = await ask<Session>("GET", sessionUrl);
@@ -137,7 +143,10 @@ async function untilRunning(attempt: number): Promise<void> {
   }
 }
 
-/** Shows the desktop until its connection ends; says whether it was ever connected, and why there were too many of something. */
+/**
+ * Shows the desktop until the connection ends. Returns whether the connection was ever open, and the reason of a
+ * refusal.
+ */
 async function show(): Promise<{ connected: boolean; refusal: string | undefined }> {
   const address = new URL(`${sessionUrl}/desktop`, location.href);
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
@@ -153,7 +162,7 @@ async function show(): Promise<{ connected: boolean; refusal: string | undefined
   const rfb = new RFB(screen, socket, { shared: true });
   rfb.scaleViewport = true;
   rfb.background = "transparent";
-  rfb.viewOnly = isViewer(); // the server sees to it too
+  rfb.viewOnly = isViewer(); // the server also ignores a viewer's input
   const focus = () => rfb.focus();
   const leaveClipboard = shareClipboard(rfb);
   rfb.addEventListener("connect", () => {
@@ -161,7 +170,7 @@ async function show(): Promise<{ connected: boolean; refusal: string | undefined
     element("cover").hidden = true;
     setStatus("Connected", "good");
     offerPanels();
-    rfb.focus(); // so that keys work at once
+    rfb.focus(); // so that the keyboard works at once
     addEventListener("focus", focus);
   });
   await new Promise<void>((resolve) => rfb.addEventListener("disconnect", () => resolve()));
@@ -171,7 +180,7 @@ async function show(): Promise<{ connected: boolean; refusal: string | undefined
   return { connected, refusal };
 }
 
-/** Whether all that the link gives is a look. */
+/** Whether the link allows the user only to view the desktop. */
 function isViewer(): boolean {
   if (credential === undefined || "key" in credential) return false;
   const [, claims = ""] = credential.ticket.split(".");
@@ -183,8 +192,9 @@ function isViewer(): boolean {
 }
 
 /**
- * What is copied in the desktop appears in the panel, and what is put into the panel can be pasted in the desktop. The page
- * writes the clipboard of the user's own computer only on a click: else a hostile desktop could put a command there.
+ * A text that the user copies in the desktop appears in the panel, and a text that the user types into the panel can
+ * be pasted in the desktop. The page writes the clipboard of the user's computer only on a click: otherwise a hostile
+ * desktop could put a command there.
  */
 function shareClipboard(rfb: RFB): () => void {
   const text = element<HTMLTextAreaElement>("clipboard-text");
@@ -196,14 +206,14 @@ function shareClipboard(rfb: RFB): () => void {
   return () => text.removeEventListener("input", send);
 }
 
-/** The buttons that make sense for who looks: a viewer has no clipboard, and only a key can make links. */
+/** Shows the buttons that work for this user: a viewer has no clipboard, and only a user with a key can make links. */
 function offerPanels(): void {
   element("mode").hidden = !isViewer();
   element("open-clipboard").hidden = isViewer();
   element("open-share").hidden = credential === undefined || !("key" in credential);
 }
 
-/** Opens the panel, or closes it; says whether it is open now. */
+/** Opens or closes the panel. Returns whether the panel is open now. */
 function toggle(name: "clipboard" | "share"): boolean {
   const opens = element(name).hidden !== false;
   for (const panel of ["clipboard", "share"] as const) {
@@ -233,7 +243,9 @@ async function ticket(): Promise<string> {
   return (await ask<{ ticket: string }>("POST", `${sessionUrl}/desktop-tickets`)).ticket;
 }
 
-/** Calls the API, patiently where the network or the server has a bad moment; throws Halt where the user has to do something. */
+/**
+ * Calls the API, and tries again if the network or the server fails for a moment. Throws Halt if the user has to act.
+ */
 async function ask<T>(method: string, path: string): Promise<T> {
   for (let failed = 0; ; failed += 1) {
     if (credential === undefined) throw new Halt("Enter a key of the session's tenant.", "form");
@@ -246,7 +258,7 @@ async function ask<T>(method: string, path: string): Promise<T> {
       if (response.status === 401) {
         throw new Halt(
           "ticket" in credential
-            ? "The link has expired. Ask for a new one, or enter a key."
+            ? "The link has expired. Ask for a new link, or enter a key."
             : "This key is not valid.",
           "form",
         );
@@ -262,7 +274,7 @@ async function ask<T>(method: string, path: string): Promise<T> {
   }
 }
 
-/** Covers the screen with what is going on, and with what the user can do about it. */
+/** Covers the screen with the present status and with what the user can do. */
 function cover(headline: string, detail: string, tone: "wait" | "bad", next: Halt["next"] = "nothing"): void {
   element("cover").hidden = false;
   element("headline").textContent = headline;

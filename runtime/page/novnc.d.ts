@@ -1,4 +1,4 @@
-/** The part of noVNC's RFB that the page uses; served from the npm package's own files. */
+/** The part of noVNC's class RFB that the page uses. The files come from the npm package itself. */
 declare module "*/novnc/core/rfb.js" {
   interface Events {
     connect: CustomEvent;

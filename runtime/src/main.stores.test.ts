@@ -1,4 +1,4 @@
-/** The roles as processes of their own, on a real Postgres and Redis: how they begin, and how they end on SIGTERM. */
+/** The roles as separate processes with a real Postgres and Redis: their start, and their end on SIGTERM. */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { Agent, createServer, get, type IncomingMessage } from "node:http";
@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import { dirname, join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
-import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { sessionToken } from "./channel/token.ts";
 import { SessionQueue } from "./queue/sessionQueue.ts";
@@ -24,11 +24,10 @@ import {
 import { freePorts } from "./testing/ports.ts";
 import { build, dist, environment, kubeconfig, runProgram } from "./testing/program.ts";
 
-vi.setConfig({ testTimeout: 120_000 });
-beforeAll(build, 600_000);
+beforeAll(build);
 
 const tokenKey = "0123456789abcdef0123456789abcdef";
-/** An address of this machine on which nobody else has the desktop's port. */
+/** An address of this machine where the desktop's port is free. */
 const podIp = "127.66.0.1";
 
 async function open(changes: Record<string, string> = {}) {
@@ -54,14 +53,14 @@ async function open(changes: Record<string, string> = {}) {
   };
 }
 
-/** An HTTP server; its answers are the caller's. */
+/** An HTTP server; the caller defines the answers. */
 async function serve(answer: (request: IncomingMessage, body: string) => Promise<{ status: number; body: unknown }>) {
   const server = createServer((request, response) => {
     void (async () => {
       const { status, body } = await answer(request, Buffer.concat(await request.toArray()).toString());
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     })().catch((error) => {
-      // A process that ends may leave its request half sent.
+      // A process that ends may have sent only half of its request.
       if (error.code !== "ECONNRESET") throw error;
     });
   }).listen(0, "127.0.0.1");
@@ -73,7 +72,10 @@ async function serve(answer: (request: IncomingMessage, body: string) => Promise
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Passes connections on to a port of this machine until it is cut: from then on all are closed, and none is taken. */
+/**
+ * Forwards connections to a port of this machine until `cut`. Then all connections are closed and no new one is
+ * accepted.
+ */
 function relayTo(port: number, host: string) {
   const open = new Set<Socket>();
   let connections = 0;
@@ -93,12 +95,12 @@ function relayTo(port: number, host: string) {
 }
 
 const authorization = { authorization: `Bearer ${keyOf("acme")}` };
-/** For connections that aren't kept, because a shutdown waits for those that are. */
+/** For connections that are not kept open, because a shutdown waits for those that are. */
 const unkept = { connection: "close" };
-/** A call on a connection of its own. */
+/** A call on its own connection. */
 const call = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers: { ...unkept, ...headers } });
-const ready = "not ready any more";
-const steps = ["no new work, connections and jobs drained", "traces sent", "database and Redis closed"];
+const ready = "stop being ready";
+const steps = ["close the ports and finish requests and jobs", "send the traces", "close Postgres and Redis"];
 
 test("on SIGTERM the API tells its desktops to connect again, finishes its requests and ends with 0", async () => {
   const desktops = new WebSocketServer({ port: 6080, host: podIp, handleProtocols: () => "binary" });
@@ -125,7 +127,7 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
   expect((await call(url("/health/startup"))).status).toBe(200);
   expect((await call(url("/health/ready"))).status).toBe(200);
 
-  // The in-pod channel has its own port, and only there the session's token counts.
+  // The session's token is valid only on the in-pod channel, which has its own port.
   const channel = `http://127.0.0.1:${env.SESSION_PORT}`;
   const token = { authorization: `Bearer ${sessionToken(tokenKey, id)}` };
   expect((await call(`${channel}/session/task`, token)).status).toBe(200);
@@ -142,7 +144,7 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
     () => desktops.clients.size,
     (size) => size === 1,
   );
-  // On connections that their client would keep.
+  // On connections that the client would keep open.
   const [events, log] = await Promise.all(
     ["/v1/events", `/v1/sessions/${id}/logs?follow=true`].map((path) => fetch(url(path), { headers: authorization })),
   );
@@ -158,27 +160,30 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
     return { status: statusCode, connection: headers.connection, keepAlive: headers["keep-alive"], port: localPort };
   };
   const first = await ask();
-  // Who doesn't use a connection for as long as a shutdown waits closes it, or the shutdown would, under their next request.
+  // Clients have to close idle connections within the time of a shutdown, or the shutdown would close them under a
+  // request.
   expect(first.keepAlive).toBe("timeout=5");
   child.kill("SIGTERM");
   await until("it isn't ready any more", 30, logged, (lines) => lines.some(({ step }) => step === ready));
-  // A connection that is still open serves once more, and its client is asked to close it.
+  // An open connection serves one more request, and the answer asks the client to close it.
   expect(await ask()).toMatchObject({ status: 200, connection: "close", port: first.port });
   expect((await closed)[0]).toBe(1012);
-  // They end, rather than being cut.
+  // They end in order and are not cut.
   expect(await texts).toEqual([expect.stringContaining("retry: 2000"), "A line\n"]);
   expect(await exit).toBe(0);
   expect(
     logged()
       .filter(({ msg }) => msg === "shutdown")
       .map(({ step }) => step),
-  ).toEqual([ready, "streams and WebSockets ended", "clients let go of their connections", ...steps]);
-  // Nobody is left who keeps one, so the time that clients have to let go is not waited for (http.test.ts).
-  expect(logged().find(({ msg }) => msg === "connections that clients keep")).toMatchObject({ connections: 0 });
+  ).toEqual([ready, "end the streams and WebSockets", "wait for clients to close their connections", ...steps]);
+  // No client keeps a connection, so the shutdown does not wait for clients (http.test.ts).
+  expect(logged().find(({ msg }) => msg === "connections that clients have not closed")).toMatchObject({
+    connections: 0,
+  });
   expect(logged().at(-1)).toMatchObject({ msg: "bye", role: "api" });
 });
 
-test("with an address for them, the API serves sessions' ports at a port of its own, and lets go of it at its end", async () => {
+test("with SANDBOX_URL, the API serves sessions' ports on a separate port and closes it at the end", async () => {
   const [port = 0] = await freePorts(1);
   const { env, url } = await open({ SANDBOX_URL: "http://*.localhost:30090", SANDBOX_PORT: String(port) });
   const { child, says, exit } = runProgram(["api"], env);
@@ -194,19 +199,19 @@ test("with an address for them, the API serves sessions' ports at a port of its 
   };
   expect(await ask({ host })).toBe(401);
   expect(await ask({ host, "x-berth-token": keyOf("acme") })).toBe(404);
-  expect(await ask({ host: "127.0.0.1" })).toBe(404); // nothing of the API's is there
+  expect(await ask({ host: "127.0.0.1" })).toBe(404); // the API is not served here
   expect((await call(url("/.berth/open"))).status).toBe(404);
   child.kill("SIGTERM");
   expect(await exit).toBe(0);
 });
 
-test("on SIGTERM the worker finishes the job that it has, takes no other, and ends with 0", async () => {
+test("on SIGTERM the worker finishes its job, takes no other, and ends with 0", async () => {
   let asked = false;
   let release = () => {};
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  // An API server that is slow about the session's objects, and knows nothing.
+  // An API server that is slow with the session's objects and has none.
   const server = await serve(async (request) => {
     if (request.method === "POST" || /\/(secrets|pods)\/agent-/.test(request.url ?? "")) {
       asked = true;
@@ -246,18 +251,20 @@ test("a worker whose Redis goes away ends at once all the same", async () => {
   await says("listening");
   await until("the queue is asked for jobs", 30, between.connections, (count) => count >= 3);
   between.cut();
-  await says("redis is away");
+  await says("Redis does not answer");
   child.kill("SIGTERM");
   expect(await exit).toBe(0);
-  // Nothing waited for Redis: no step until it was cut short, and the queue not until it was left without a word.
+  // Nothing waited for Redis: no step was cut short, and the queue did not wait until its connection was closed.
   const end = log().slice(log().findIndex(({ msg }) => msg === "shutting down"));
   expect(end.filter(({ step }) => step !== undefined).map(({ msg, step }) => `${msg}: ${step}`)).toEqual(
     [ready, ...steps].map((step) => `shutdown: ${step}`),
   );
-  expect(end.map(({ msg }) => msg)).not.toContain("the queue is left without a word");
+  expect(end.map(({ msg }) => msg)).not.toContain(
+    "the queue's connection was closed before Redis knew that the jobs are done",
+  );
 });
 
-test("a signal that comes while a role loads its packages, or waits for its database, ends it", async () => {
+test("a signal ends a role that loads its packages or waits for its database", async () => {
   const { env } = await open();
   const spy = `import { registerHooks } from "node:module";
     registerHooks({
@@ -267,7 +274,7 @@ test("a signal that comes while a role loads its packages, or waits for its data
       },
     });`;
   const loading = runProgram(["api"], env, ["--import", `data:text/javascript,${encodeURIComponent(spy)}`]);
-  // The API may be up before Node sees to the signal; it ends in order then, with 0.
+  // The API may be listening before Node handles the signal; then the API shuts down in order, with 0.
   expect([0, 143]).toContain(await loading.exit);
   const waiting = runProgram(["migrate"], { ...env, POSTGRES_PORT: "1" });
   await waiting.says("the database does not answer yet");
@@ -275,7 +282,7 @@ test("a signal that comes while a role loads its packages, or waits for its data
   expect(await waiting.exit).toBe(143);
 });
 
-test("the clean-up marks what is over its retention, has it looked at, and ends; without Redis too", async () => {
+test("the clean-up marks workspaces past their retention, triggers reconciles, and ends; also without Redis", async () => {
   const { env, database, create, queue } = await open();
   for (const REDIS_PORT of [env.REDIS_PORT, "1"]) {
     const id = await create();
@@ -291,7 +298,7 @@ test("the clean-up marks what is over its retention, has it looked at, and ends;
   expect((await queue.counts()).waiting).toBe(1);
 });
 
-test("a wrong configuration is told in one go, a line per fault, and so is a wrong role", async () => {
+test("all errors in the configuration are reported at once, one line each, and so is an unknown role", async () => {
   const { exit, output } = runProgram(["api"], { SECRETS_DIR: "/nothing", REDIS_TLS: "yes" });
   expect(await exit).toBe(1);
   const lines = output().trim().split("\n");
@@ -310,7 +317,8 @@ interface Span {
   parentSpanId?: string;
 }
 
-test("with an endpoint, a caller's trace goes on through the API and the queue into the worker", async () => {
+/** A collector of traces. Returns the environment of processes that send spans to it, and the spans of the caller's trace. */
+async function collectSpans() {
   const spans: (Span & { service: string })[] = [];
   const collector = await serve(async (_request, body) => {
     for (const { resource, scopeSpans } of JSON.parse(body).resourceSpans) {
@@ -319,34 +327,96 @@ test("with an endpoint, a caller's trace goes on through the API and the queue i
     }
     return { status: 200, body: {} };
   });
-  const { env, url } = await open({ OTEL_EXPORTER_OTLP_ENDPOINT: collector, OTEL_BSP_SCHEDULE_DELAY: "100" });
-  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const ofTrace = (service: string) => spans.filter((span) => span.service === service && span.traceId === traceId);
+  return { env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector, OTEL_BSP_SCHEDULE_DELAY: "100" }, ofTrace };
+}
+
+/** A caller's trace and span. */
+const [traceId, callerSpan] = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
+const traced = { ...authorization, traceparent: `00-${traceId}-${callerSpan}-01` };
+
+test("with an endpoint, a caller's trace continues through the API and the queue into the worker", async () => {
+  const { env: ofTraces, ofTrace } = await collectSpans();
+  const { env, url } = await open(ofTraces);
   const { HTTP_PORT } = await environment("", "");
   const [api, worker] = [runProgram(["api"], env), runProgram(["worker"], { ...env, HTTP_PORT })];
   await Promise.all([api.says("listening"), worker.says("listening")]);
   const answer = await fetch(url("/v1/sessions"), {
     method: "POST",
-    headers: {
-      ...unkept,
-      ...authorization,
-      "content-type": "application/json",
-      traceparent: `00-${traceId}-00f067aa0ba902b7-01`,
-    },
+    headers: { ...unkept, ...traced, "content-type": "application/json" },
     body: JSON.stringify({ tier: "small" }),
   });
   expect(answer.status).toBe(201);
-  const ofTrace = (service: string) => spans.filter((span) => span.service === service && span.traceId === traceId);
   await until("the worker's part of the trace is here", 60, () => ofTrace("berth-worker").length > 0);
   for (const program of [api, worker]) program.child.kill("SIGTERM");
   expect(await Promise.all([api.exit, worker.exit])).toEqual([0, 0]);
   expect(ofTrace("berth-api").map(({ name }) => name)).toEqual(
     expect.arrayContaining(["POST /v1/sessions", "postgres"]),
   );
-  expect(ofTrace("berth-api").find(({ name }) => name === "POST /v1/sessions")?.parentSpanId).toBe("00f067aa0ba902b7");
+  expect(ofTrace("berth-api").find(({ name }) => name === "POST /v1/sessions")?.parentSpanId).toBe(callerSpan);
   expect(api.log().find(({ msg }) => msg === "request")).toMatchObject({ traceId, tenant: "acme" });
 });
 
-test("without an endpoint nothing of OpenTelemetry is loaded", async () => {
+test("a caller's trace continues through the gateway into the API and into the session's pod", async () => {
+  /** The requests to the pod, each with the span that its header names. */
+  const asked: Record<string, string | undefined> = {};
+  const note = ({ url = "", headers: { traceparent } }: IncomingMessage) => {
+    const [, trace, span] = String(traceparent).split("-");
+    asked[url.replace(/.*\/|\?.*/g, "")] = trace === traceId ? span : undefined;
+  };
+  const pod = createServer((request, response) => {
+    note(request);
+    response.writeHead(200, { "content-type": "application/proto" }).end();
+  }).listen(6082, podIp);
+  const desktops = new WebSocketServer({ port: 6080, host: podIp, handleProtocols: () => "binary" });
+  desktops.on("connection", (_desktop, request) => note(request));
+  onTestFinished(() => {
+    desktops.close();
+    pod.close();
+    pod.closeAllConnections();
+  });
+  await Promise.all([once(pod, "listening"), once(desktops, "listening")]);
+  const { env: ofTraces, ofTrace } = await collectSpans();
+  const { env, create, database, url: apiUrl } = await open(ofTraces);
+  const { HTTP_PORT, WEBSOCKET_PORT, SESSION_PORT } = await environment("", "");
+  const origin = `http://127.0.0.1:${HTTP_PORT}`;
+  const id = await create();
+  await database.updateTable("sessions").set({ state: "running", pod_ip: podIp }).execute();
+  const api = runProgram(["api"], { ...env, GATEWAY_URL: origin });
+  const ports = { HTTP_PORT, WEBSOCKET_PORT, SESSION_PORT };
+  const gateway = runProgram(["gateway"], { ...env, ...ports, API_URL: apiUrl("") });
+  await Promise.all([api.says("listening"), gateway.says("listening")]);
+  const session = `${origin}/v1/sessions/${id}`;
+  expect((await call(session, traced)).status).toBe(200);
+  expect((await call(`${session}/ports`, traced)).status).toBe(200);
+  await call(`${session}/files?path=x`, traced); // no file comes of this pod
+  const desktop = new WebSocket(`${session.replace("http", "ws")}/desktop`, ["binary"], { headers: traced });
+  await once(desktop, "open");
+  await until("the pod was asked for all", 30, () => Object.keys(asked).length === 3);
+  desktop.terminate();
+  for (const program of [gateway, api]) program.child.kill("SIGTERM");
+  expect(await Promise.all([api.exit, gateway.exit])).toEqual([0, 0]);
+
+  const [ofApi, ofGateway] = [ofTrace("berth-api"), ofTrace("berth-gateway")];
+  const called = (spans: Span[], name: string) => spans.find((span) => span.name === name);
+  const forwarded = called(ofGateway, "forward GET");
+  expect(forwarded?.parentSpanId).toBe(callerSpan);
+  expect(called(ofApi, "GET /v1/sessions/:id")?.parentSpanId).toBe(forwarded?.spanId);
+  for (const [request, call, path] of [
+    ["GET /v1/sessions/:id/ports", "pod ports", "List"],
+    ["GET /v1/sessions/:id/files", "pod read", "files"],
+  ] as const) {
+    expect(called(ofGateway, request)?.parentSpanId, request).toBe(callerSpan);
+    expect(called(ofGateway, call)?.parentSpanId, call).toBe(called(ofGateway, request)?.spanId);
+    expect(asked[path], path).toBe(called(ofGateway, call)?.spanId);
+  }
+  const opened = called(ofGateway, "WebSocket desktop");
+  expect(opened?.parentSpanId).toBe(callerSpan);
+  expect(called(ofGateway, "pod desktop")?.parentSpanId).toBe(opened?.spanId);
+  expect(asked.websockify).toBe(opened?.spanId);
+});
+
+test("without an endpoint OpenTelemetry is not loaded", async () => {
   const { env } = await open();
   const spy = `import { registerHooks } from "node:module";
     registerHooks({ load(url, context, next) { console.log("loads " + url); return next(url, context); } });`;
@@ -359,12 +429,13 @@ test("without an endpoint nothing of OpenTelemetry is loaded", async () => {
   expect(await exit).toBe(0);
   expect(output()).toContain("dist/packages.js");
   expect(output()).not.toMatch(/loads .*(openTelemetry|bullmq-otel)/i);
-  // All that is loaded at every start; the bare API is in it, which the metrics' library asks for a trace to name.
+  // The packages of every start. They include OpenTelemetry's bare API, because the metrics library reads the trace
+  // from it.
   for (const file of ["main.js", "signals.js", "roles.js", "packages.js"])
     expect(await readFile(join(dist, file), "utf8"), file).not.toMatch(/opentelemetry\/(sdk|exporter|resources)/);
 });
 
-test("a gateway of its own goes on while the API is away, and on SIGTERM tells its desktops to connect again", async () => {
+test("a separate gateway continues while the API is down, and on SIGTERM tells its desktops to connect again", async () => {
   const desktops = new WebSocketServer({ port: 6080, host: podIp, handleProtocols: () => "binary" });
   await once(desktops, "listening");
   onTestFinished(() => void desktops.close());
@@ -381,7 +452,7 @@ test("a gateway of its own goes on while the API is away, and on SIGTERM tells i
   const gateway = runProgram(["gateway"], { ...env, ...ports, API_URL: apiUrl("") });
   await Promise.all([api.says("listening"), gateway.says("listening")]);
   expect((await call(url("/v1/sessions"), authorization)).status).toBe(200);
-  // What is the gateway's own is not the API's any more.
+  // The API no longer serves the gateway's part.
   expect((await call(apiUrl(`/v1/sessions/${id}/events`), authorization)).status).toBe(404);
   const token = { authorization: `Bearer ${sessionToken(tokenKey, id)}` };
   for (const port of [own.SESSION_PORT, env.SESSION_PORT]) {

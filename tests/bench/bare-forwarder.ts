@@ -1,6 +1,6 @@
 /**
- * The least that could stand between a user and a pod, bytes from one connection to the other. Run by desktop.bench.ts and
- * data.bench.ts as `bare-forwarder.ts PORT HOST HOST-PORT`.
+ * The simplest possible forwarder between a user and a pod, which only copies bytes from one connection to the other.
+ * desktop.bench.ts and data.bench.ts run it as `bare-forwarder.ts PORT HOST HOST-PORT`.
  */
 import { connect, createServer } from "node:net";
 

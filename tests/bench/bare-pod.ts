@@ -1,4 +1,7 @@
-/** A pod of the same spec and volume as a session's, made directly through client-node: the least that a session could be. */
+/**
+ * A pod with the same spec and volume as a session's pod, created directly by client-node. It is the lower limit for a
+ * session's start.
+ */
 import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import { type KubeConfig, type V1PersistentVolumeClaimSpec, type V1PodSpec, Watch } from "@kubernetes/client-node";
@@ -8,13 +11,13 @@ export interface Template {
   namespace: string;
   pod: V1PodSpec;
   claim: V1PersistentVolumeClaimSpec;
-  /** A copy of the session's Secret, which bare pods mount in its place. */
+  /** The name of a copy of the session's Secret, which bare pods mount instead of the original. */
   secret: string;
-  /** Removes the copy. */
+  /** Deletes the copy of the Secret. */
   remove: () => Promise<void>;
 }
 
-/** Reads the specs off a session's objects. */
+/** Reads the specs from the Kubernetes objects of a session. */
 export async function templateOf(namespace: string, sessionId: string): Promise<Template> {
   const at = { namespace, name: `agent-${sessionId}` };
   const [pod, claim, original] = await Promise.all([
@@ -38,7 +41,10 @@ export async function templateOf(namespace: string, sessionId: string): Promise<
   };
 }
 
-/** Makes one and waits until it is ready. Returns the milliseconds from the first request, and what removes it. */
+/**
+ * Creates a bare pod and waits until it is ready. Returns the milliseconds since the first request, and a function that
+ * deletes the pod.
+ */
 export async function barePod(
   config: KubeConfig,
   template: Template,

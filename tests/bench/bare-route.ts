@@ -1,4 +1,6 @@
-/** The least that could answer GET /v1/sessions/:id: a bare Fastify route with the same query. Run by http.bench.ts. */
+/**
+ * The simplest possible server for GET /v1/sessions/:id: a bare Fastify route with the same query. http.bench.ts runs it.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fastify } from "fastify";

@@ -1,7 +1,7 @@
 /**
- * Commands and files of a session through the API, against the least that could do the same: a server without any check in
- * the pod's place, one committed row for a command, a TCP forwarder in the API's place for a file. All of it runs on this
- * machine, with the API's own process and the pod's own program. `kubectl exec` is asked of the local cluster.
+ * Compares commands and files of a session through the API with the simplest possible replacements: a server without checks
+ * instead of the pod, one committed row for a command, and a TCP forwarder instead of the API for a file. Everything runs on
+ * this machine, with the real API process and the real program of the pod. Only `kubectl exec` uses the local cluster.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +13,6 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { until } from "@berth/testing/until.ts";
-import pg from "pg";
 import { program } from "../../local/cluster/build.ts";
 import { goBuild } from "../../local/lib/go.ts";
 import { machine, root } from "../../machine/machine.ts";
@@ -22,19 +21,21 @@ import { median, report } from "./report.ts";
 import { call, key, memoryOf, neighbourKey, startRuntime, tokenKey } from "./runtime.ts";
 
 const [apiPort, barePort, forwarderPort] = [23_060, 23_070, 23_071];
-/** Where berthd serves in every pod. */
+/** The port at which berthd serves in every pod. */
 const berthdPort = 6082;
 const rounds = 5;
 const commandsPerRound = 200;
 const file = { mib: 1024, name: "big" };
-/** Pods of the local cluster in which a command can be run by kubectl. */
+/** The pods of the local cluster in which kubectl can run a command. */
 const execPod = ["--namespace", "berth", "postgres-0"];
 
 const agent = new Agent({ keepAlive: true });
 const json = { "content-type": "application/json" };
 const authorized = (secret: string) => ({ authorization: `Bearer ${secret}` });
 
-/** Sends a request and reads the whole answer; throws if it is no success. Returns how many bytes came. */
+/**
+ * Sends a request and reads the whole response. Throws an error if the request fails. Returns the number of received bytes.
+ */
 async function exchange(
   url: string,
   method: string,
@@ -50,7 +51,7 @@ async function exchange(
   return bytes;
 }
 
-/** Milliseconds of each of so many works, one after the other. */
+/** Runs the work several times, one run after another. Returns the milliseconds of each run. */
 async function times(count: number, work: () => Promise<unknown>): Promise<number[]> {
   const all: number[] = [];
   for (let done = 0; done < count; done += 1) {
@@ -87,13 +88,7 @@ async function start(
 
 const runtime = await startRuntime();
 const folder = mkdtempSync(join(tmpdir(), "berth-bench-pod-"));
-const database = new pg.Client({
-  host: runtime.env.POSTGRES_HOST,
-  port: Number(runtime.env.POSTGRES_PORT),
-  user: runtime.env.POSTGRES_USER,
-  database: runtime.env.POSTGRES_DATABASE,
-  password: runtime.postgresPassword,
-});
+const database = runtime.database();
 try {
   console.error("  building berthd and the bare server");
   await goBuild(join(root, "images/berthd"), folder, ["."]);
@@ -129,9 +124,9 @@ try {
   };
   const kubectl = () =>
     promisify(execFile)(program("kubectl"), [`--kubeconfig=${machine.kubeconfig}`, "exec", ...execPod, "--", "true"]);
-  for (const work of [command, bareCommand]) await times(100, work); // so that all is compiled and connected
+  for (const work of [command, bareCommand]) await times(100, work); // so that all code is compiled and all connections are open
 
-  // Side by side in each round, as other work on the machine comes and goes.
+  // Each round measures both variants, because the load of other work on the machine changes.
   const ratios = { bare: [] as number[], kubectl: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
     const least = median(await times(commandsPerRound, bareCommand));
@@ -144,7 +139,10 @@ try {
   report("command-over-bare", median(ratios.bare), "<=2");
   report("command-over-kubectl-exec", median(ratios.kubectl), "<=0.2");
 
-  /** MiB per second of the transfer, milliseconds of what a neighbour reads meanwhile, and the processes' growth in MiB. */
+  /**
+   * MiB per second of the transfer, milliseconds of a read by another tenant during the transfer, and the growth of the
+   * processes in MiB.
+   */
   const transfer = async (work: () => Promise<unknown>) => {
     const before = [memoryOf(api), memoryOf(berthd)];
     const most = [...before];
@@ -175,7 +173,7 @@ try {
       ),
     down: async (url: string) => {
       const bytes = await exchange(url, "GET", authorized(key));
-      if (bytes !== length["content-length"]) throw new Error(`${bytes} bytes came`);
+      if (bytes !== length["content-length"]) throw new Error(`${bytes} bytes were received`);
     },
   };
   for (const [direction, work] of Object.entries(directions)) {
@@ -196,7 +194,7 @@ try {
     }
     report(`file-${direction}-over-forwarder`, median(rates), ">=0.8");
     report(`file-${direction}-neighbour-get-p99`, p99(reads.api) / p99(reads.bare), "<=1.3");
-    // The first transfer warms both up; what grows after it is what a transfer holds.
+    // The first transfer warms up both variants. Memory growth after it belongs to the transfers.
     const later = grown.slice(1);
     report(`file-${direction}-api-mib`, Math.max(...later.map(([value = 0]) => value)), "<=64");
     report(`file-${direction}-berthd-mib`, Math.max(...later.map(([, value = 0]) => value)), "<=64");

@@ -1,6 +1,7 @@
 /**
- * Bytes per second of a desktop, through the API against a direct connection to the pod, on the stack `dev`. Where all of
- * it shares two cores, any process in between costs much: how much, is told by a plain TCP forwarder in the API's place.
+ * Compares the bytes per second of a desktop through the API with a direct connection to the pod, on the stack `dev`. If
+ * everything shares two cores, every process between user and pod costs much. A plain TCP forwarder instead of the API shows
+ * how much.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +15,7 @@ const acme = keyOf("acme");
 const namespace = "tenant-acme";
 const frames = 40;
 
-/** Asks for whole raw frames of 4 MB, one after the other; returns bytes per second. */
+/** Requests complete raw frames of 4 MB, one after another. Returns the bytes per second. */
 async function bytesPerSecond(url: string, headers: Record<string, string> = {}): Promise<number> {
   const socket = new WebSocket(url, ["binary"], { headers, perMessageDeflate: false });
   let total = 0;
@@ -49,8 +50,9 @@ async function bytesPerSecond(url: string, headers: Record<string, string> = {})
     socket.send(Buffer.from([1])); // shared
     await received(18 + 24 + "Berth".length);
     socket.send(Buffer.from([2, 0, 0, 1, 0, 0, 0, 0])); // SetEncodings: Raw
-    const request = Buffer.from([3, 0, 0, 0, 0, 0, 0x05, 0x00, 0x03, 0x20]); // the whole of 1280 × 800
-    // A frame's header, its one rectangle's, and four bytes a pixel; more if the server sends it in several rectangles.
+    const request = Buffer.from([3, 0, 0, 0, 0, 0, 0x05, 0x00, 0x03, 0x20]); // the whole screen of 1280 × 800
+    // The size of the frame's header, the header of its one rectangle, and four bytes per pixel. More rectangles need more
+    // headers.
     const frame = 4 + 12 + 1280 * 800 * 4;
     const ask = async () => {
       const before = total;
@@ -76,7 +78,7 @@ try {
   const token = Buffer.from(secret.data?.tokens ?? "", "base64")
     .toString()
     .split(":")[0];
-  // The pod is reached from its node, past the network policies.
+  // The benchmark runs on the node, so it reaches the pod in spite of the network policies.
   const direct = `ws://${pod.status?.podIP}:6080/websockify?token=${token}`;
   const through = desktopUrl(id);
   const port = 23_050;

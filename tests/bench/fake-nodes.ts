@@ -1,4 +1,4 @@
-/** Nodes that don't exist, played by KWOK: pods on them run at once and use nothing but the API server. */
+/** Nodes that KWOK simulates: pods on them run at once and use no resources except those of the API server. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -8,16 +8,19 @@ import { machine } from "../../machine/machine.ts";
 
 const { binDir, kubeconfig } = machine;
 
-/** Marks the nodes; pods get there by the RuntimeClass of this name, and others don't. */
+/** The label of the fake nodes. Only pods with the RuntimeClass of this name run on them. */
 export const fakeNodes = "berth-bench";
 const count = 10;
 
 const sources = join(import.meta.dirname, "kwok");
 const kwokDir = join(binDir, `kwok-${sourcesVersion(sources, "*.go")}`);
 
-/** Makes the nodes and the RuntimeClass. Returns what removes them. The first time KWOK is built, which takes minutes. */
+/**
+ * Creates the nodes and the RuntimeClass. Returns a function that removes them. The first call builds KWOK, which takes
+ * minutes.
+ */
 export async function startFakeNodes(config: KubeConfig): Promise<() => Promise<void>> {
-  console.error("  building KWOK, unless it is there");
+  console.error("  building KWOK, unless it is already built");
   await buildOnce(kwokDir, (dir) => goBuild(sources, dir, ["sigs.k8s.io/kwok/cmd/kwok"]));
   const core = config.makeApiClient(CoreV1Api);
   const nodes = config.makeApiClient(NodeV1Api);
@@ -31,7 +34,7 @@ export async function startFakeNodes(config: KubeConfig): Promise<() => Promise<
       await once(child, "exit");
     }
   };
-  await remove(); // of a run that was interrupted
+  await remove(); // removes what an interrupted run has left
   const taint = { key: fakeNodes, effect: "NoSchedule" };
   await nodes.createRuntimeClass({
     body: {

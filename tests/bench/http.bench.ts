@@ -1,4 +1,4 @@
-/** Requests per second of GET /v1/sessions/:id, with all that the API does around it, against a bare route with the same query. */
+/** Compares the requests per second of GET /v1/sessions/:id in the real API with a bare route that runs the same query. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -28,8 +28,8 @@ try {
     return result.requests.total / result.duration;
   };
   await sleep(500);
-  for (const port of [apiPort, barePort]) await perSecond(port, 3); // so that both are compiled
-  // Side by side in each round, as other work on the machine comes and goes.
+  for (const port of [apiPort, barePort]) await perSecond(port, 3); // so that the code of both is compiled
+  // Each round measures both variants, because the load of other work on the machine changes.
   const ratios: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const [least, api] = [await perSecond(barePort, 4), await perSecond(apiPort, 4)];

@@ -1,6 +1,7 @@
 /**
- * `npm run bench`: runs every `*.bench.ts` of this folder, one after the other, and sums up their figures.
- * `npm run bench -- NAME…` runs those whose file names begin so. Ends with 1 if a figure misses its aim or a file fails.
+ * `npm run bench` runs every `*.bench.ts` file of this folder, one after another, and prints a summary of the figures. `npm
+ * run bench
+ * -- NAME…` runs the files whose names begin with NAME. The exit code is 1 if a figure misses its target or a file fails.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

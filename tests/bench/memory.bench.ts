@@ -1,4 +1,6 @@
-/** Memory of API and worker without a session and with 1,000 that run, on nodes played by KWOK. */
+/**
+ * The memory of API and worker, first without a session and then with 1,000 running sessions, on nodes that KWOK simulates.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
@@ -37,14 +39,14 @@ try {
   await core.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" }, data: {} } });
   const changes = {
     LEASE_NAMESPACE: namespace,
-    MAX_STARTING: `${sessions}`, // KWOK takes half a minute for a pod, be it one or all
-    NODE_OPTIONS: "--max-old-space-size=384", // as in the pods: 75 % of 512Mi
+    MAX_STARTING: `${sessions}`, // KWOK needs half a minute, for one pod or for all of them
+    NODE_OPTIONS: "--max-old-space-size=384", // the same as in the pods: 75 % of 512Mi
   };
   const api = await runtime.start("api", apiPort, changes);
   const worker = await runtime.start("worker", workerPort, changes);
 
   const tell = async (count: number): Promise<void> => {
-    await sleep(30_000); // what the start left behind has been collected, and a sweep has gone by
+    await sleep(30_000); // time for a garbage collection and for a sweep of the worker
     report(`api-with-${count}-mib`, memoryOf(api), "-");
     report(`worker-with-${count}-mib`, memoryOf(worker), "-");
   };
@@ -52,7 +54,7 @@ try {
   for (let made = 0; made < sessions; made += 1) await call(apiPort, "POST", "/v1/sessions", { tier: "small" });
   for (let running = 0, told = 0; running < sessions; ) {
     await sleep(2_000);
-    const metrics = await (await fetch(`http://127.0.0.1:${apiPort}/metrics`)).text();
+    const metrics = await (await fetch(`http://127.0.0.1:${workerPort}/metrics`)).text();
     running = Number(/^berth_sessions\{state="running"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
     if (running >= told + 100) console.error(`  ${running} of ${sessions} run`);
     told = Math.max(told, Math.floor(running / 100) * 100);
@@ -61,9 +63,9 @@ try {
 } finally {
   await runtime.stop();
   await core.deleteNamespace({ name: namespace }).catch(() => {});
-  // Its pods end with their nodes' help only.
+  // KWOK must delete the pods of its nodes, because no kubelet does so.
   await until(
-    "its pods are gone",
+    "the sessions' pods are gone",
     600,
     async () => (await core.listNamespacedPod({ namespace })).items.length,
     (count) => count === 0,

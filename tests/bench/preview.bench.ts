@@ -1,12 +1,12 @@
 /**
- * `pulumi preview` of a stack with 100 tenants in which nothing changed, against the same resources made by a bare loop.
- * Both stacks are real, on the local cluster, in namespaces of their own that are removed afterwards.
+ * Compares `pulumi preview` of an unchanged stack with 100 tenants with a bare loop that declares the same resources. Both
+ * stacks are real, in separate namespaces of the local cluster, which are deleted afterwards.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { ensureLanguageHost } from "../../local/pulumi/tools.ts";
 import { machine } from "../../machine/machine.ts";
@@ -23,7 +23,7 @@ const work = mkdtempSync(join(tmpdir(), "berth-bench-"));
 const env = {
   ...stackEnvironment(),
   PULUMI_BACKEND_URL: `file://${work}`,
-  // Some thousand resources would write a state of megabytes after each of them; only previews are measured.
+  // This setting avoids writing a state of megabytes after each of some thousand resources. Only previews are measured.
   PULUMI_EXPERIMENTAL: "true",
   PULUMI_SKIP_CHECKPOINTS: "true",
 };
@@ -53,7 +53,7 @@ interface StateResource {
   inputs: Record<string, unknown>;
 }
 
-/** What Pulumi notes beside the inputs that a program gives begins so. */
+/** The prefix of keys that Pulumi adds to the inputs of a program. */
 const withoutNotes = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value), (key, inner) => (key.startsWith("__") ? undefined : inner));
 
@@ -80,7 +80,7 @@ try {
 
   const ratios: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    // Side by side, as other work on the machine comes and goes.
+    // Each round measures both variants, because the load of other work on the machine changes.
     const [loop, components] = [await preview("loop"), await preview("components")];
     console.error(`  loop ${(loop / 1000).toFixed(1)} s, components ${(components / 1000).toFixed(1)} s`);
     ratios.push(components / loop);
@@ -92,6 +92,6 @@ try {
   const namespaces = names.map((name) => `tenant-${name}`);
   await kubectl(["delete", "namespace", "--ignore-not-found", "--timeout=600s", ...namespaces]);
   rmSync(work, { recursive: true, force: true });
-  // Written by `stack init`.
+  // `pulumi stack init` has written these files.
   for (const stack of ["components", "loop"]) rmSync(join(project, `Pulumi.${stack}.yaml`), { force: true });
 }

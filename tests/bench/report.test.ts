@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { median, meets, parseFigure } from "./report.ts";
 
-test("a figure is read from its line, and what else a benchmark prints is not taken for one", () => {
+test("a figure is read from its line, and other lines of a benchmark are no figures", () => {
   expect(parseFigure("session-start-10 1.07 <=1.10")).toEqual({ name: "session-start-10", value: 1.07, aim: "<=1.10" });
   expect(parseFigure("api-mib 84.20 -")).toEqual({ name: "api-mib", value: 84.2, aim: "-" });
   for (const line of ["", "hello", "started 10 sessions", "ratio NaN <=1.10", "a b 1.00 <=1"]) {
@@ -9,7 +9,7 @@ test("a figure is read from its line, and what else a benchmark prints is not ta
   }
 });
 
-test("an aim is a limit from above or from below, or none", () => {
+test("a figure's target is an upper limit, a lower limit or no limit", () => {
   const figure = (value: number, aim: "<=1.1" | ">=0.5" | "-") => ({ name: "x", value, aim });
   expect(meets(figure(1.1, "<=1.1"))).toBe(true);
   expect(meets(figure(1.11, "<=1.1"))).toBe(false);
@@ -18,7 +18,7 @@ test("an aim is a limit from above or from below, or none", () => {
   expect(meets(figure(-7, "-"))).toBe(true);
 });
 
-test("the median is the middle, whatever the order", () => {
+test("the median does not depend on the order of the values", () => {
   expect(median([9, 1, 2])).toBe(2);
   expect(median([4, 1, 3, 2])).toBe(2.5);
 });

@@ -1,6 +1,8 @@
-/** What a benchmark prints on standard output: one line per figure, `name value aim`; everything else goes to standard error. */
+/**
+ * The format of a benchmark's standard output: one line per figure, `name value aim`. All other text goes to standard error.
+ */
 
-/** What a figure should be, e.g. `<=1.10` or `>=0.5`; `-` for one that is only told. */
+/** The target of a figure, for example `<=1.10` or `>=0.5`. `-` means that the figure has no target. */
 export type Aim = `<=${number}` | `>=${number}` | "-";
 
 export interface Figure {
@@ -9,26 +11,29 @@ export interface Figure {
   aim: Aim;
 }
 
-/** Prints one figure. `name` has no spaces. A ratio has no unit; other figures name theirs at the end, e.g. `-mib`. */
+/**
+ * Prints a figure. `name` has no spaces. A ratio has no unit; the names of other figures end with the unit, for example
+ * `-mib`.
+ */
 export function report(name: string, value: number, aim: Aim): void {
   console.log(`${name} ${value.toFixed(2)} ${aim}`);
 }
 
-/** Reads such a line; undefined if it is none. */
+/** Reads a figure from a line. Returns undefined if the line is not a figure. */
 export function parseFigure(line: string): Figure | undefined {
   const [, name, value, aim] = /^(\S+) (-?\d+(?:\.\d+)?) (-|[<>]=\d+(?:\.\d+)?)$/.exec(line) ?? [];
   if (name === undefined) return undefined;
   return { name, value: Number(value), aim: aim as Aim };
 }
 
-/** Whether the figure is as it should be, as printed: 1.104 is 1.10. */
+/** Whether the printed figure meets its target. The figure is rounded first: 1.104 counts as 1.10. */
 export function meets({ value, aim }: Figure): boolean {
   if (aim === "-") return true;
   const limit = Number(aim.slice(2));
   return aim.startsWith("<=") ? value <= limit : value >= limit;
 }
 
-/** The middle one; the mean of the two middle ones where there are two. */
+/** Returns the median. For an even number of values this is the mean of the two middle values. */
 export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const half = sorted.length / 2;

@@ -1,4 +1,4 @@
-/** The runtime's roles as processes of their own on this machine, on stores of their own. */
+/** Runs the runtime's roles as processes on this machine, with separate stores. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Hopeless, until } from "@berth/testing/until.ts";
+import pg from "pg";
 import { machine, root } from "../../machine/machine.ts";
 import { startStores } from "../../runtime/src/testing/stores.ts";
 
@@ -14,21 +15,22 @@ const { kubeconfig } = machine;
 
 const main = join(root, "runtime/dist/main.js");
 export const key = "berth_bench_0123456789abcdef";
-/** Of the tenant `neighbour`, which has a key and nothing else. */
+/** The key of the tenant `neighbour`, which has nothing but this key. */
 export const neighbourKey = "berth_neighbour_0123456789abcdef";
 export const tokenKey = "0123456789abcdef0123456789abcdef";
 
 export interface Runtime {
-  /** What roles and other programs on the same stores are told. */
+  /** The environment variables of roles, and of other programs that use the same stores. */
   env: Record<string, string>;
-  postgresPassword: string;
-  /** Starts a role with `changes` to its environment and waits until it is ready at its HTTP port. */
+  /** A client of the runtime's database, which is not connected yet. */
+  database: () => pg.Client;
+  /** Starts a role with `changes` to its environment, and waits until the role is ready at its HTTP port. */
   start: (role: "api" | "worker", port: number, changes?: Record<string, string>) => Promise<ChildProcess>;
-  /** Ends everything and leaves nothing behind. */
+  /** Ends all processes and deletes all data. */
   stop: () => Promise<void>;
 }
 
-/** Compiles the runtime, starts a Postgres with its tables and a Redis. `tenant` changes the tenant `bench`. */
+/** Compiles the runtime, and starts Postgres with the runtime's tables, and Redis. `tenant` changes the tenant `bench`. */
 export async function startRuntime(tenant: Record<string, unknown> = {}): Promise<Runtime> {
   console.error("  building the runtime");
   await promisify(execFile)("npm", ["run", "--silent", "build", "--workspace", "runtime"], { cwd: root });
@@ -71,11 +73,12 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
   await promisify(execFile)(process.execPath, [main, "migrate"], { env });
   return {
     env,
-    postgresPassword: stores.postgres.password,
+    database: () => new pg.Client({ ...stores.postgres, database: "postgres" }),
     async start(role, port, changes = {}) {
       const ports = { HTTP_PORT: port, WEBSOCKET_PORT: port + 1, SESSION_PORT: port + 2 };
       const numbers = Object.fromEntries(Object.entries(ports).map(([name, value]) => [name, String(value)]));
-      // As in a pod, the log goes somewhere that doesn't hold it up.
+      // The log is discarded, so that writing the log does not slow the role down. In a pod, the log does not slow the role
+      // down either.
       const child = spawn(process.execPath, [main, role], {
         env: { ...env, ...numbers, ...changes },
         stdio: ["ignore", "ignore", "inherit"],
@@ -100,7 +103,7 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
   };
 }
 
-/** Calls an API on this machine as the tenant. Throws if it isn't a success. */
+/** Calls an API on this machine as the tenant. Throws an error if the response is not a success. */
 export async function call<T>(port: number, method: string, path: string, body?: unknown): Promise<T> {
   const headers = { authorization: `Bearer ${key}`, ...(body !== undefined && { "content-type": "application/json" }) };
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
@@ -112,7 +115,7 @@ export async function call<T>(port: number, method: string, path: string, body?:
   return (await answer.json()) as T;
 }
 
-/** Resident memory of the process in MiB. */
+/** Returns the resident memory of the process in MiB. */
 export function memoryOf({ pid }: ChildProcess): number {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kib) / 1024;

@@ -1,6 +1,6 @@
 /**
- * Has all pods of a namespace request next to nothing, so that ten sessions fit a machine that has room for three: a
- * mutating webhook in this process, asked by the API server, for as long as a benchmark or a proof runs. Limits stay.
+ * Lowers the resource requests of all pods in a namespace, so that ten sessions fit on a machine with space for three. For
+ * this, a mutating webhook runs in this process during a benchmark or a proof. Resource limits stay unchanged.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -20,8 +20,8 @@ const little = (container: V1Container): V1Container => ({
 });
 
 /**
- * Returns what takes it away again.
- * @param change makes of each container another; default: the same with little requests
+ * Returns a function that removes the webhook.
+ * @param change returns the changed container; default: the same container with small requests
  */
 export async function requestLittle(
   config: KubeConfig,
@@ -47,13 +47,13 @@ export async function requestLittle(
         patch: Buffer.from(JSON.stringify(patch)).toString("base64"),
       };
       response.end(JSON.stringify({ apiVersion: review.apiVersion, kind: review.kind, response: answer }));
-    })().catch(() => response.destroy()); // the API server gave up in the midst: it goes on without
+    })().catch(() => response.destroy()); // the API server has cancelled the call, and continues without the webhook
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
 
   const api = config.makeApiClient(AdmissionregistrationV1Api);
   const remove = () => api.deleteMutatingWebhookConfiguration({ name }).catch(() => {});
-  await remove(); // of a run that was interrupted
+  await remove(); // removes what an interrupted run has left
   await api.createMutatingWebhookConfiguration({
     body: {
       metadata: { name },

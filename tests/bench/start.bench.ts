@@ -1,4 +1,4 @@
-/** From POST /v1/sessions to running, on the stack `dev`, against a bare pod of the same spec and volume. */
+/** Compares the time from POST /v1/sessions to running, on the stack `dev`, with a bare pod of the same spec and volume. */
 import { until } from "@berth/testing/until.ts";
 import { KubeConfig } from "@kubernetes/client-node";
 import { machine } from "../../machine/machine.ts";
@@ -14,13 +14,13 @@ const namespace = "tenant-acme";
 const config = new KubeConfig();
 config.loadFromFile(kubeconfig);
 
-/** Makes a session and waits until it runs. Returns the milliseconds, and what ends it. */
+/** Creates a session and waits until it runs. Returns the milliseconds, and a function that ends the session. */
 async function session(): Promise<{ id: string; ms: number; remove: () => Promise<void> }> {
   const began = performance.now();
   const answer = await call(acme, "POST", "/v1/sessions?wait=running", { tier: "small" });
   const { id, state } = (await answer.json()) as Session;
   if (!answer.ok) throw new Error(`a session was refused with ${answer.status}`);
-  // The API waits for a minute; a machine that is busy may take longer.
+  // The API waits for at most a minute, but a busy machine may need longer.
   if (state !== "running") await reaches(acme, id, "running", 300);
   const ms = performance.now() - began;
   return {
@@ -33,7 +33,9 @@ async function session(): Promise<{ id: string; ms: number; remove: () => Promis
   };
 }
 
-/** Volumes are removed after their pods, by pods of their own that would be in the way of the next start. */
+/**
+ * Waits until volumes are deleted. Volumes are deleted after their pods, by helper pods that would slow the next start down.
+ */
 async function volumesGone(): Promise<void> {
   await until(
     `no volume of ${namespace}`,
@@ -58,7 +60,8 @@ try {
   ] as const) {
     const times = { bare: [] as number[], session: [] as number[] };
     for (let round = 0; round < rounds; round += 1) {
-      // In turn, as other work on the machine comes and goes; who begins changes from round to round.
+      // Each round measures both variants, because the load of other work changes. The first variant changes from round to
+      // round.
       const kinds = round % 2 === 0 ? (["bare", "session"] as const) : (["session", "bare"] as const);
       for (const kind of kinds) {
         const make = kind === "bare" ? () => barePod(config, template) : session;

@@ -1,6 +1,6 @@
 /**
- * How often the worker writes to the API server for one session, from nothing to nothing, on the stack `dev`. The API server
- * itself counts: under a FlowSchema of their own, those requests have a line of their own in its metrics.
+ * Counts how often the worker writes to the API server during the life of one session, on the stack `dev`. The API server
+ * itself counts these requests: a FlowSchema for them gives them a separate line in the API server's metrics.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -21,7 +21,7 @@ const config = new KubeConfig();
 config.loadFromFile(kubeconfig);
 const flows = config.makeApiClient(FlowcontrolApiserverV1Api);
 
-/** The worker's writes in the tenant's namespace since the API server has the FlowSchema. */
+/** How often the worker has written to the tenant's namespace since the FlowSchema was created. */
 async function writes(): Promise<number> {
   const options = { env: { ...process.env, KUBECONFIG: kubeconfig }, maxBuffer: 64 * 1024 * 1024 };
   const { stdout } = await promisify(execFile)(program("kubectl"), ["get", "--raw", "/metrics"], options);
@@ -39,12 +39,12 @@ async function session(): Promise<void> {
 }
 
 const removeSchema = () => flows.deleteFlowSchema({ name }).catch(() => {});
-await removeSchema(); // of a run that was interrupted
+await removeSchema(); // removes what an interrupted run has left
 await flows.createFlowSchema({
   body: {
     metadata: { name },
     spec: {
-      // Before the one that all service accounts share.
+      // The FlowSchema must come before the one that all service accounts share.
       matchingPrecedence: 500,
       priorityLevelConfiguration: { name: "workload-low" },
       rules: [
@@ -64,7 +64,7 @@ await flows.createFlowSchema({
   },
 });
 try {
-  // The API server takes a new FlowSchema within seconds; a session shows that it has.
+  // The API server uses a new FlowSchema after a few seconds. A session shows when the API server does.
   await until("the API server counts the writes", 120, async () => {
     await session();
     return (await writes()) > 0;

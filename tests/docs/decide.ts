@@ -1,4 +1,4 @@
-/** Brings together what the pages print and what the table says of it. */
+/** Matches the commands of the pages with the entries of the table. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../machine/machine.ts";
@@ -6,16 +6,16 @@ import { type Printed, printed } from "./markdown.ts";
 import { mentions, type NotRun, type Page, type Paste, pages, type Run } from "./pages.ts";
 
 export interface Decided extends Printed {
-  /** Key of the page's table. */
+  /** The key in the page's table. */
   key: string;
   step: Run | Paste | NotRun;
 }
 
 export interface Decision {
   decided: Decided[];
-  /** Printed, and not in the table. */
+  /** Commands on the page without an entry in the table. */
   undecided: Printed[];
-  /** In the table, and not printed any more. */
+  /** Entries in the table without a command on the page. */
   unused: string[];
 }
 
@@ -39,7 +39,7 @@ export function decideOn(markdown: string, { commands }: Page): Decision {
 
 const isMention = ({ kind, text }: Printed) => kind === "inline" && text.replace(/ -- .*/, "") in mentions;
 
-/** The longest key with which the text begins; spaces and line breaks count as one space. */
+/** Returns the longest key with which the text begins. Spaces and line breaks count as one space. */
 function keyOf({ text }: Printed, keys: string[]): string | undefined {
   const normal = text.trim().replace(/\s+/g, " ");
   return keys.filter((key) => normal.startsWith(key)).sort((a, b) => b.length - a.length)[0];

@@ -1,27 +1,31 @@
-/** What a Markdown page prints for its reader to run or to paste. */
+/** The commands and YAML of a Markdown page, which readers run or paste. */
 import { spawnSync } from "node:child_process";
 
 export interface Printed {
-  /** `block`: of an indented block or a fence of `sh`; `inline`: in a sentence or a table; `yaml`: a whole fence of it. */
+  /**
+   * `block`: an indented block or a fence of `sh`. `inline`: a code span in a sentence or a table. `yaml`: a whole fence of
+   * YAML.
+   */
   kind: "block" | "inline" | "yaml";
   text: string;
-  /** Of its first line, from 1. */
+  /** The number of the first line, starting at 1. */
   line: number;
 }
 
-/** Programs by which a code span in a sentence is known as a command: it begins with one and goes on. */
+/** A code span is a command if it begins with one of these programs and has arguments. */
 const programs =
   "apt apt-get cosign crane curl docker docker-compose eval export git go kubectl node npm npx openssl printf pulumi sh";
 const command = new RegExp(`^([A-Z_]+=\\S+ )*(${programs.replaceAll(" ", "|")}) `);
 
 /**
- * The commands of the page, in its order, and its YAML. Fences of other languages, or of none, are text.
- * @throws Error where a block is no shell
+ * Returns the commands and the YAML of the page, in the order of the page. Fences of other languages, or of no language, are
+ * text.
+ * @throws Error if a block is not shell code
  */
 export function printed(markdown: string): Printed[] {
   const found: Printed[] = [];
   const lines = markdown.split("\n");
-  /** What is no block, for code spans; a line break is as good as a space in them. */
+  /** The text outside blocks, which is searched for code spans. In a code span, a line break counts as a space. */
   const prose = [...lines];
   for (let at = 0; at < lines.length; at++) {
     const begin = at;
@@ -43,7 +47,7 @@ export function printed(markdown: string): Printed[] {
 
 const isIndented = (line: string | undefined) => line !== undefined && /^ {4}\S| {5}/.test(line);
 
-/** The block's commands: each goes on until bash can read it as a whole. */
+/** Splits a block into commands. A command ends at the first line where bash can parse it completely. */
 function commands(block: string[], line: number): Printed[] {
   const found: Printed[] = [];
   const indent = Math.min(...block.filter((text) => text.trim()).map((text) => text.search(/\S/)));
@@ -63,7 +67,11 @@ function commands(block: string[], line: number): Printed[] {
   return found;
 }
 
-const isShell = (text: string) => spawnSync("bash", ["-n"], { input: text }).status === 0;
+/** Whether bash can parse the text completely. For a here-document without its end, bash only prints a warning. */
+function isShell(text: string): boolean {
+  const { status, stderr } = spawnSync("bash", ["-n"], { input: text });
+  return status === 0 && stderr.length === 0;
+}
 
 function inline(prose: string[]): Printed[] {
   return [...prose.join("\n").matchAll(/(?<!`)`([^`]+)`(?!`)/g)].flatMap(({ 1: span = "", index }) => {
@@ -73,3 +81,21 @@ function inline(prose: string[]): Printed[] {
 }
 
 const lineOf = (lines: string[], index: number) => lines.join("\n").slice(0, index).split("\n").length;
+
+/** Blocks that are text, not Markdown. */
+const fences = /^ *```.*?^ *```$/gms;
+
+/** The page's links, except those to other sites. */
+export const linksOf = (markdown: string): string[] =>
+  [...markdown.replace(fences, "").matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link = ""]) => link)
+    .filter((link) => !/^[a-z]+:/.test(link));
+
+/** The anchors of the page's headings, as GitHub makes them. */
+export const anchorsOf = (markdown: string): string[] =>
+  [...markdown.replace(fences, "").matchAll(/^#+ +(.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replace(/\s/g, "-"),
+  );

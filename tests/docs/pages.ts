@@ -1,60 +1,67 @@
 /**
- * What is done with each command that README and docs print: run by the proof (tests/proofs/docs.proof.test.ts), or not, with
- * the reason. A command is found by the longest key with which its text begins.
+ * What the proof of the docs (tests/proofs/docs.proof.test.ts) does with each command in README and docs: it runs the
+ * command, or the entry gives the reason why not. The entry of a command is the one with the longest key with which the
+ * command begins.
  */
 
-/** The command is run as it is printed. */
+/** The proof runs the command as the page prints it. */
 export interface Run {
-  /** Shell that is run before it: what the page tells in words, or what only the proof needs. */
+  /** Shell code that runs before the command: steps that the page describes in words, or that only the proof needs. */
   given?: string;
-  /** What a reader replaces by their own: text of the page → shell. */
+  /** Replacements for values that readers must replace by their own: text of the page → shell code. */
   with?: Record<string, string>;
-  /** What is on its standard input, up to its end. */
+  /** The standard input of the command, which has an end. */
   stdin?: string;
-  /** The same, but it has no end, as if somebody sat there. */
+  /** The standard input of the command without an end, as if a user were at a terminal. */
   types?: string;
-  /** How it ends. Default: 0. */
+  /** The expected exit code. Default: 0. */
   exit?: number;
-  /** What it writes. */
+  /** A pattern that the output must match. */
   shows?: RegExp;
-  /** It goes on until it is stopped, which is done as soon as it has written this. */
+  /** The command does not end by itself. The proof stops the command as soon as the output matches this pattern. */
   until?: RegExp;
-  /** Default: 120. */
+  /** The time limit in seconds. Default: 120. */
   seconds?: number;
 }
 
-/** YAML: where it is put, in the proof's copy of the checkout. */
+/** YAML, and the file of the proof's checkout to which it is appended. */
 export interface Paste {
   endOf: string;
   given?: string;
 }
 
-/** Neither: the reason. */
+/** A command that the proof does not run, with the reason. */
 export interface NotRun {
   not: string;
 }
 
 export interface Page {
-  /** What the shell is when the page begins: the user's own in a fresh clone, or one after `eval "$(npm run -s env)"`. */
+  /** The shell at the start of the page: a user's shell in a fresh clone, or a shell after `eval "$(npm run -s env)"`. */
   shell: "plain" | "stack";
-  /** Shell that is run first and last; what comes last is run after a failure too. */
+  /** Shell code that runs before and after the page's commands. `last` also runs after a failure. */
   first?: string;
   last?: string;
   commands: Record<string, Run | Paste | NotRun>;
 }
 
-/** Commands that sentences only mention, without what follows ` -- `. Where a page wants them run, it prints them in a block, or has a key for them. */
+/**
+ * Commands that sentences only mention, without arguments after ` -- `, with the reason why the proof does not run them. If
+ * readers are to run such a command, the page prints the command in a block, or the page's entry in `pages` has a key for the
+ * command.
+ */
 export const mentions: Record<string, string> = {
-  "docker build --check": "a workflow's step; local/checks/dockerfiles.ts does the same without Docker",
-  "docker login": "the name of a way to log in",
-  "docker start": "the name of what was measured",
-  "kubectl apply": "the name of a way to apply a file",
+  "docker build --check": "a step of a workflow; local/checks/dockerfiles.ts does the same without Docker",
+  "docker login": "mentioned only as a way to log in",
+  "docker start": "mentioned only as the name of a measured operation",
+  "kubectl apply": "mentioned only as a way to apply a file",
   "npm ci": "a step of the image's build",
-  "npx vitest run --project proof stand-ins": "a proof, which needs a mirror to say more than without one",
-  "npm run bench": "takes long and means nothing beside other work",
+  "npx vitest run --project proof stand-ins": "a proof that gives more results only with a mirror",
+  "npm run bench": "takes long, and its results mean nothing while other programs run",
   "npm run check": "a step of the gate",
-  "npm run check:types": "the same",
-  "npm run images:update": "changes the checkout, where registries can be reached",
+  "npm run check:types": "a step of the gate",
+  "npm run doctor": "run by docs/your-cluster.md",
+  "npm run images:update": "changes the checkout if registries are reachable",
+  "npm run init": "run by docs/your-cluster.md",
   "npm run render": "run by docs/ci.md",
   "npm run restore": "run by docs/backup.md",
   "npm run status": "run by README.md",
@@ -65,18 +72,18 @@ export const mentions: Record<string, string> = {
   "npm run test:unit": "a part of the gate",
   "npm run up": "run by README.md",
   "npm test": "the gate, which does not run itself",
-  "pulumi config set --secret": "the name of a way; run with its key by docs/onboarding.md",
-  "pulumi config set --secret --path": "the same",
-  "pulumi destroy": "ends the stack; the proof of stand-ins destroys one of its own",
-  "pulumi preview": "the name of a workflow's step",
-  "pulumi preview --refresh": "the same",
-  "pulumi up": "the name of the command; run with the stack by README.md",
+  "pulumi config set --secret": "mentioned only as a way to set a secret; docs/onboarding.md runs it with a key",
+  "pulumi config set --secret --path": "mentioned only as a way to set a secret; docs/onboarding.md runs it with a key",
+  "pulumi destroy": "destroys the stack; the proof stand-ins destroys a stack of its own",
+  "pulumi preview": "mentioned only as a step of a workflow",
+  "pulumi preview --refresh": "mentioned only as a step of a workflow",
+  "pulumi up": "mentioned only by name; README.md runs it with a stack",
 };
 
 const gate = { not: "the gate runs it" };
 const proof = (name: string): NotRun => ({ not: `the proof ${name} runs it` });
 
-/** The stack of this machine in the place of the reader's. */
+/** Replaces the reader's stack by the stack of this machine. */
 const dev = { "-s prod": "-s dev" };
 const local = { "berth-prod": "berth-local" };
 
@@ -88,42 +95,121 @@ export const pages: Record<string, Page> = {
       "npm test": gate,
       "npm run status": { shows: /✓ stack dev/ },
       'eval "$(npm run -s env)"': {},
-      "pulumi up -s dev #": { shows: /unchanged/ },
       "kubectl get pods -A": { shows: /berth +postgres-0 .*Running/ },
-      "npm run up -- --context NAME": {
-        // The local cluster's context: it is refused because its registry is this machine's own.
-        with: { NAME: "berth-local" },
-        exit: 1,
-        shows: /berth:registry is 127\.0\.0\.1:5000\/berth, which the cluster berth-local can't reach/,
-      },
+      "npm run init -- --context NAME": { not: "run by docs/your-cluster.md" },
+      "pulumi stack init mystack": { not: "the stack `dev` of this machine exists already" },
+      "npm run doctor -- --stack mystack": { not: "run by docs/your-cluster.md" },
+      "pulumi up -s mystack": { not: "the same as with -s dev" },
       "pulumi up -s <stack>": { not: "the same as with -s dev" },
       "- name: initech": { endOf: "Pulumi.dev.yaml" },
       "pulumi up -s dev": { shows: /Namespace tenant-initech|tenant-initech +created/ },
       "pulumi stack output tenantKeys --show-secrets -s dev": { shows: /berth_initech_/ },
       "npm run down": proof("killed"),
-      "pulumi destroy -s <stack>": { not: "ends the stack; the proof of stand-ins destroys one of its own" },
+      "pulumi destroy -s <stack>": { not: "destroys the stack; the proof stand-ins destroys a stack of its own" },
+    },
+  },
+  "docs/your-agent.md": {
+    shell: "plain",
+    last: `for state in queued starting running; do
+  curl -H "$auth" "$URL/v1/sessions?state=$state" | grep -o '"id":"[^"]*' | cut -d'"' -f4 |
+    while read -r one; do curl -H "$auth" -X DELETE "$URL/v1/sessions/$one"; done
+done; rm -rf my-agent`,
+    commands: {
+      'eval "$(npm run -s env)"': {},
+      "URL=$(": {},
+      "KEY=$(": {},
+      'auth="authorization: Bearer $KEY"': {},
+      "mkdir -p my-agent": {},
+      "cat >my-agent/": {},
+      "chmod +x my-agent/agent.sh": {},
+      "REGISTRY=ghcr.io/acme": { with: { "ghcr.io/acme": "127.0.0.1:5000/docs" } },
+      "docker build --build-arg BERTH_AGENT": {},
+      "docker push $REGISTRY/my-agent:1": {},
+      "IMAGE=$(docker image inspect": {},
+      "pulumi config set --path 'berth:tenants[0].images[0]": {},
+      "pulumi config set --path 'berth:tenants[0].images[1].name'": {},
+      "pulumi config set --path 'berth:tenants[0].images[1].image'": {
+        // The internet's registry may be out of reach; the local registry has the same image.
+        given:
+          "DEBIAN=$(docker image inspect --format '{{index .RepoDigests 0}}' 127.0.0.1:5000/docker.io/library/debian:bookworm-slim)",
+        with: { "docker.io/library/debian@sha256:…": '"$DEBIAN"' },
+      },
+      "pulumi up -s dev": { shows: /image-puller|unchanged/, seconds: 300 },
+      'until curl -H "$auth" "$URL/v1/tenants/acme"': { seconds: 300 },
+      "first_id() {": {},
+      'ID=$(curl -H "$auth" -H "$json"': {},
+      'curl -H "$auth" "$URL/v1/sessions/$ID"': { shows: /"state":"running"/ },
+      'curl -H "$auth" "$URL/v1/sessions/$ID/logs"': { shows: /hello from |^1\d\.\d/m },
+      'curl -H "$auth" "$URL/v1/sessions/$ID/files?path=result.txt"': { shows: /hello from .* on the display :\d/ },
+      'curl -H "$auth" -X DELETE "$URL/v1/sessions/$ID"': { shows: /"state":"stopping"/ },
+    },
+  },
+  "docs/your-cluster.md": {
+    shell: "stack",
+    commands: {
+      "berth:namespace:": { not: "names of a second stack; infra/testing/names.test.ts runs the program with them" },
+      "k3d registry create": { not: "needs k3d" },
+      "k3d cluster create": { not: "needs k3d" },
+      "mirrors:": { not: "a file for k3d" },
+      "pulumi stack init kind": { not: "needs a cluster of kind or k3d" },
+      "pulumi up -s kind": { not: "needs a cluster of kind or k3d" },
+      "kubectl --context kind-kind port-forward": { not: "needs a cluster of kind or k3d" },
+      "npm run init -- --context NAME": {
+        with: { NAME: "berth-local --stack mystack" },
+        shows: /Wrote Pulumi\.mystack\.yaml/,
+      },
+      "pulumi stack init mystack": { not: "the stack `dev` of this machine exists already" },
+      "npm run doctor -- --stack mystack": {
+        with: { mystack: "dev" },
+        shows: /✓ session: a session ran/,
+        seconds: 600,
+      },
+      "pulumi up -s mystack": { not: "README.md runs it with the stack of this machine" },
+      "kubectl port-forward -n berth service/gateway 30080:80": {
+        not: "is for another cluster; on this machine the ports lead to the local one",
+      },
+      "kubectl get namespace kube-system": { shows: /^[0-9a-f-]{36}$/m },
+      "pulumi config set berth:clusterId UID -s mystack": {
+        with: {
+          UID: "$(kubectl get namespace kube-system -o jsonpath='{.metadata.uid}')",
+          mystack: "dev",
+        },
+      },
+      "pulumi refresh -s mystack": { not: "needs a cluster that was made again" },
+      "pulumi config set --secret berth:kubeconfig": {
+        not: "infra/kubernetes/access.test.ts runs the program with a kubeconfig",
+      },
+      "berth:kubeconfig: { stack:": { not: "needs the stack that made the cluster" },
     },
   },
   "docs/images.md": {
     shell: "stack",
     commands: {
+      "for image in api agent berthd; do pulumi config set --path": {
+        not: "needs a second stack; infra/testing/options.test.ts runs the program with these keys",
+      },
+      "pulumi up -s prod": { not: "deploys to production; README.md runs it with the stack of this machine" },
+      "values: stacks: fn::open::pulumi-stacks": { not: "is part of an environment in Pulumi Cloud" },
+      "berth:images: agent: { buildArgs:": {
+        not: "takes minutes to build; infra/testing/options.test.ts runs the program with these keys",
+      },
+      "crane copy": { not: "needs two registries" },
       "docker build --secret id=npmrc": { not: "needs a private registry of packages" },
       "apt-get install libglx-mesa0": { not: "part of a reader's own image" },
+      "npm run images:update": { not: "changes the checkout, where registries can be reached" },
+      "node tools/epoch.ts Pulumi.prod.yaml 2026-W48": {},
+      // None of its three programs can be had from package registries: what is run is its own check for them.
+      "sh images/supply-chain.sh sbom": { not: "needs syft, and an image in a registry" },
+      "sh images/supply-chain.sh scan": { not: "needs trivy and its database of CVEs" },
+      "sh images/supply-chain.sh sign": { not: "needs cosign and a login to a registry" },
+    },
+  },
+  "docs/session-images.md": {
+    shell: "plain",
+    commands: {
       "berth:tenants: - name: acme": {
         not: "no registry of these images is in reach; runtime/src/worker/foreignImages.cluster.test.ts runs others",
       },
-      "npm run images:update": { not: "changes the checkout, where registries can be reached" },
-      "POD=$(": {},
-      "kubectl debug -n berth -it $POD": {
-        // There is no terminal here.
-        with: { "-it": "-i", "debian:bookworm-slim": "127.0.0.1:5000/docker.io/library/debian:bookworm-slim" },
-        types: "tr '\\0' '\\n' </proc/1/environ | grep POSTGRES_HOST\nexit\n",
-        shows: /POSTGRES_HOST=/,
-      },
-      // None of its three programs can be had from package registries: what is run is its own check for them.
-      "sh images/supply-chain.sh sbom": { not: "needs syft, and an image in a registry" },
-      "sh images/supply-chain.sh scan": { not: "needs trivy, and its database" },
-      "sh images/supply-chain.sh sign": { not: "needs cosign, and a login" },
     },
   },
   "docs/api.md": {
@@ -158,32 +244,55 @@ done; true`,
       'ID=$(curl -H "$auth" -H "$json"': {},
       'curl -N -H "$auth" "$URL/v1/sessions/$ID/events"': { until: /"state":"running"/ },
       'curl -N -H "$auth" "$URL/v1/events"': {
-        // From now on: something has to happen.
+        // The request waits for new events, so the proof must cause one.
         given: '(sleep 2; curl -H "$auth" -H "$json" "$URL/v1/sessions" -d \'{"tier": "small"}\') >/dev/null 2>&1 &',
         until: /"type":"created"/,
       },
       "curl -N -H \"$auth\" -H 'last-event-id: 41'": { until: /^id: \d/m },
       'curl -N -H "$auth" "$URL/v1/sessions/$ID/logs?follow=true&tail=100"': { until: /\S/ },
       'curl -H "$auth" "$URL/v1/usage': { shows: /seconds/i },
+      'curl -H "$auth" "$URL/v1/sessions/$ID/metrics?from=': { shows: /"points":/ },
+      'curl -H "authorization: Bearer $ADMIN_KEY" "$URL/v1/tenants"': { shows: /"acme"/ },
+    },
+  },
+  "docs/desktops.md": {
+    shell: "plain",
+    last: 'curl -H "$auth" -X DELETE "$URL/v1/sessions/$ID"',
+    commands: {
+      'eval "$(npm run -s env)"': {},
+      "URL=$(": {},
+      "KEY=$(": {},
+      'auth="authorization: Bearer $KEY"': {},
+      "first_id() {": {},
+      'ID=$(curl -H "$auth" -H "$json"': {},
       'curl -H "$auth" -H "$json" "$URL/v1/sessions/$ID/desktop-tickets"': { shows: /ticket=/ },
       'curl -H "$auth" "$URL/v1/sessions/$ID/desktop-tickets"': { shows: /"madeBy":"key:default"/ },
       'TICKET=$(curl -H "$auth"': {},
       'curl -H "$auth" -X DELETE "$URL/v1/sessions/$ID/desktop-tickets/$TICKET"': {},
       'curl -H "$auth" "$URL/v1/sessions/$ID/connections"': { shows: /"items":\[\]/ },
       'curl -H "$auth" -X DELETE "$URL/v1/sessions/$ID/connections/$CONNECTION"': {
-        // Nothing is open here; that the call is understood shows by what it says.
+        // There is no matching object, so the error message must show that the API understands the call.
         given: "CONNECTION=$(cat /proc/sys/kernel/random/uuid)",
         exit: 22,
         shows: /404/,
       },
-      'curl -H "authorization: Bearer $ADMIN_KEY" "$URL/v1/webhook-deliveries?state=dead"': {},
-      'curl -H "authorization: Bearer $ADMIN_KEY" -X POST': {
-        // Nothing is dead here; that the call is understood shows by what it says.
+    },
+  },
+  "docs/webhooks.md": {
+    shell: "plain",
+    commands: {
+      'eval "$(npm run -s env)"': {},
+      "URL=$(": {},
+      "KEY=$(": {},
+      'auth="authorization: Bearer $KEY"': {},
+      'curl -H "$auth" "$URL/v1/webhook-deliveries?state=dead"': { shows: /"items":/ },
+      'curl -H "$auth" -X POST "$URL/v1/webhook-deliveries/redeliver"': { shows: /"count":/ },
+      'curl -H "$auth" -X POST "$URL/v1/webhook-deliveries/$DELIVERY/redeliver"': {
+        // No delivery has failed for good, so the error message must show that the API understands the call.
         given: "DELIVERY=$(cat /proc/sys/kernel/random/uuid)",
         exit: 22,
         shows: /404/,
       },
-      'curl -H "authorization: Bearer $ADMIN_KEY" "$URL/v1/tenants"': { shows: /"acme"/ },
     },
   },
   "docs/commands-and-files.md": {
@@ -218,6 +327,7 @@ done; true`,
       'curl "$LINK"': { shows: /^hello$/m },
       'curl -H "$auth" "$S/ports"': { shows: /"items":/ },
       'curl -H "$auth" "$S/metrics"': { shows: /"memory":/ },
+      'curl -H "$auth" "$S/metrics?from=': { shows: /"points":/ },
     },
   },
   "docs/ports.md": {
@@ -238,6 +348,9 @@ done; true`,
       "P=http://8000-$ID.localhost:30090/": {},
       'curl --resolve "*:30090:127.0.0.1"': { shows: /Directory listing/ },
       'curl -H "$auth" -H "$json" "$S/ports/8000/links"': { shows: /"url":".*ticket=.*"token":/ },
+      'curl -H "$auth" "$S/ports/links"': { shows: /"port":8000/ },
+      'LINK=$(curl -H "$auth" "$S/ports/links"': {},
+      'curl -H "$auth" -X DELETE "$S/ports/links/$LINK"': {},
     },
   },
   "docs/monitoring.md": {
@@ -248,11 +361,11 @@ done; true`,
       "kubectl get --raw '/apis/custom": { shows: /http_requests_per_second/ },
       "kubectl top pods -n berth": { shows: /postgres-0/ },
       "pulumi up --replace URN": {
-        not: "takes the autoscalers' metrics away for some seconds; docs/secrets.md runs --replace",
+        not: "interrupts the autoscalers' metrics for some seconds; docs/secrets.md runs --replace",
       },
       "pulumi stack --show-urns": { given: "pulumi stack select dev", shows: /prometheus-adapter-certificate-seed/ },
       "kubectl delete hpa -n berth api worker": {
-        not: "a step on the way to KEDA, which the local cluster doesn't have",
+        not: "a step of the change to KEDA, which the local cluster does not have",
       },
       "kubectl get secret -n berth -o name | grep grafana-password": { not: "the stack dev has no Grafana" },
       "kubectl port-forward -n berth deploy/grafana 3000": { not: "the stack dev has no Grafana" },
@@ -262,15 +375,21 @@ done; true`,
     shell: "stack",
     commands: {
       "kubectl rollout restart deployment/api -n berth": proof("gateway"),
-      "kubectl rollout undo": { not: "the proof undo does it with the API; the worker goes back in the same way" },
+      "kubectl get endpointslices kubernetes": { shows: /10\.200\.0\.1/ },
+      "kubectl rollout undo": { not: "the proof undo does it with the API; the rollback of the worker is the same" },
       "kubectl drain NODE": {
-        not: "it would end the platform with its only node; the proof drain drains the sessions of it",
+        not: "draining the only node would stop the platform; the proof drain drains only the sessions on it",
       },
-      "BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak": { not: "the proof soak is the same for 8 minutes" },
-      "npm run down": proof("killed"),
+      "POD=$(": {},
+      "kubectl debug -n berth -it $POD": {
+        // There is no terminal here.
+        with: { "-it": "-i", "debian:bookworm-slim": "127.0.0.1:5000/docker.io/library/debian:bookworm-slim" },
+        types: "tr '\\0' '\\n' </proc/1/environ | grep POSTGRES_HOST\nexit\n",
+        shows: /POSTGRES_HOST=/,
+      },
       "kubectl get pods -n berth -o wide": {},
       "kubectl logs -n berth -l app.kubernetes.io/name=api": { shows: /^\[pod\/api-/m },
-      "kubectl describe pod": { not: "the beginning of a command; of Postgres' pod it is run" },
+      "kubectl describe pod": { not: "only the beginning of a command; the proof runs it for Postgres' pod" },
       "kubectl logs -n berth -l app.kubernetes.io/name=worker": { shows: /^\[pod\/worker-/m },
       "kubectl get pods,pvc -A -l app.kubernetes.io/component=session": {},
       "kubectl get pods -n berth": {},
@@ -278,9 +397,9 @@ done; true`,
       "pulumi up --refresh": { not: "tests/tenant-lifecycle.e2e.test.ts runs it" },
       "kubectl get hpa -n berth": { shows: /worker/ },
       "kubectl get lease -n berth": { shows: /berth-worker/ },
-      "kubectl logs --previous": { not: "the beginning of a command, for a pod that was restarted" },
+      "kubectl logs --previous": { not: "only the beginning of a command, which needs a restarted pod" },
       "kubectl scale -n berth deploy/worker --replicas 8": { not: "eight workers are too many for a small machine" },
-      // grep found nothing: all APIs answer.
+      // grep finds nothing, because all API services are available.
       "kubectl get apiservices | grep False": { exit: 1 },
       "kubectl rollout restart -n berth deploy/prometheus-adapter": {
         shows: /restarted/,
@@ -290,15 +409,27 @@ done; true`,
       "kubectl get jobs -n berth": { shows: /migrate-/ },
     },
   },
+  "docs/promises.md": {
+    shell: "plain",
+    commands: {
+      "kubectl rollout undo": { not: "the name of what the proof undo does" },
+      "BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak": { not: "the proof soak is the same for 8 minutes" },
+      "npm run down": proof("killed"),
+    },
+  },
   "docs/upgrading.md": {
     shell: "stack",
     commands: {
-      "npm ci": { not: "the checkout has its packages" },
+      'eval "$(npm run -s env)"': { not: "is only for whoever used a command that is gone" },
+      "pulumi destroy -s dev": { not: "is only for whoever used a command that is gone" },
+      "npm ci": { not: "the checkout already has its packages" },
       "pulumi preview -s prod --diff": { with: dev, shows: /berth/ },
       "pulumi up -s prod": { not: "the proof upgrade runs it, with a stack of an older version" },
+      "pulumi stack --show-urns -s prod": { with: dev, shows: /platform-namespace/ },
+      "pulumi stack export -s prod | npx node tools/former-names.ts": { not: "the proof way-back runs it" },
       "kubectl rollout undo": { not: "the proof undo does it" },
       'UPGRADE_FROM="1.4, the version of March" npx vitest': {
-        not: "changes the checkout, on the commit of a release",
+        not: "changes the checkout of a release",
       },
     },
   },
@@ -307,38 +438,39 @@ done; true`,
     commands: {
       'pulumi preview -s dev --policy-pack "$PWD/policy/run"': { shows: /berth/ },
       'pulumi up -s prod --policy-pack "$PWD/policy/run"': { with: dev },
-      "npm run policy": { not: "run by docs/ci.md, with a stack" },
+      "npm run policy": { not: "docs/ci.md runs it with a stack" },
     },
   },
   "docs/ci.md": {
     shell: "stack",
     commands: {
-      "cosign verify": { not: "needs cosign, and an image that a workflow has signed" },
+      "cosign verify": { not: "needs cosign and an image that a workflow has signed" },
       "npm run check #": gate,
       "npm run render": { shows: /✓ Manifests of prod/ },
       "npm run policy -- prod": { shows: /✓ Policies on prod/ },
       "npm run test:manifests": gate,
-      "npm run images:update": { not: "changes the checkout, where registries can be reached" },
+      "npm run images:update": { not: "changes the checkout if registries are reachable" },
     },
   },
-  "docs/development.md": {
+  "docs/development.md": { shell: "plain", commands: { "npx vitest": { not: "a part of the gate" } } },
+  "docs/compose.md": {
     shell: "plain",
     commands: {
       "npm run up #": { not: "run by README.md" },
       "cp .env.example .env.local": {},
       'eval "$(npm run -s env)"': {},
-      "docker compose": { not: "needs Docker's plugin compose, and is a second stack" },
-      "curl -X POST": { not: "asks that second stack" },
+      "docker compose": { not: "needs Docker's plugin compose, and starts a second stack" },
+      "curl -X POST": { not: "calls the stack of docker compose" },
       "apt install docker-compose": { not: "changes the machine" },
-      "npx vitest": { not: "a part of the gate" },
     },
   },
   "docs/air-gapped.md": {
     shell: "plain",
-    // A stand-in of curl and crane that says what it is asked for: neither Pulumi's site nor a second registry is in reach.
+    // This is a replacement for curl and crane that prints its arguments, because Pulumi's site and a second registry are
+    // not reachable.
     first: `curl() { echo "curl $2"; echo > "\${2##*/}"; }; crane() { echo "crane $*"; }`,
     commands: {
-      "pulumi plugin install resource kubernetes VERSION": { not: "fetches from Pulumi's site" },
+      "pulumi plugin install resource kubernetes VERSION": { not: "downloads from Pulumi's site" },
       "mkdir mirror && cd mirror": {},
       "version() {": {},
       "releases() {": {},
@@ -346,15 +478,15 @@ done; true`,
       "for plugin in": { shows: /resource-docker-v\d+\.\d+\.\d+-linux-amd64/ },
       "for path in": { shows: /dl\.k8s\.io\/release\/v1\.34\.\d+\/bin\/linux\/amd64\/kubelet/ },
       "find . -type f": {},
-      "export BERTH_MIRROR=/srv/mirror": { not: "there is no mirror here" },
-      "export BERTH_MIRROR_TRUSTED=1": { not: "the same" },
+      "export BERTH_MIRROR=/srv/mirror": { not: "this machine has no mirror" },
+      "export BERTH_MIRROR_TRUSTED=1": { not: "this machine has no mirror" },
       "node -p 'Object.values": {
         given: "cd ..",
         shows: /crane copy docker\.io\/library\/postgres:15\S*@sha256:[0-9a-f]{64} mirror\.example\.com\/docker\.io/,
       },
       "berth:baseRegistry: mirror.example.com": { not: "the mirror is an example" },
       "npm config set registry": { not: "changes the user's settings" },
-      "go env -w GOPROXY": { not: "the same" },
+      "go env -w GOPROXY": { not: "changes the user's settings" },
     },
   },
   "docs/local-cluster.md": { shell: "plain", commands: { "npm run down": proof("host-untouched") } },
@@ -371,16 +503,33 @@ done; true`,
       "pulumi stack init prod": { not: "needs a key of a cloud" },
       "pulumi up -s prod": proof("production"),
       "kubectl scale deployment api -n berth --replicas 4": { not: "more pods than the stack dev may have" },
+      "berth:placement:": { not: "the local cluster has one node without these labels" },
+    },
+  },
+  "docs/network.md": {
+    shell: "stack",
+    commands: {
+      "kubectl run -it": { not: "needs a terminal, and an image of the internet" },
+      "kubectl get pods -n kube-system -l k8s-app=kube-dns": { shows: /Running/ },
+      "kubectl get endpointslices kubernetes": { shows: /10\.200\.0\.1/ },
+      "kubectl get nodes -o wide": { shows: /Ready/ },
+      "kubectl get pods -n kube-system": { shows: /Running/ },
+      "berth:kubernetesApi:": { not: "the addresses of another cluster" },
+      "berth:postgres:": { not: "needs a Postgres in another namespace" },
+      "berth:egress:": { not: "the addresses and pods of another cluster" },
+      "berth:network:": { not: "the addresses and pods of another cluster" },
     },
   },
   "docs/runtime.md": { shell: "plain", commands: {} },
+  "docs/in-pod-channel.md": { shell: "plain", commands: {} },
+  "docs/benchmarks.md": { shell: "plain", commands: {} },
   "docs/security.md": { shell: "plain", commands: {} },
   "docs/sessions.md": { shell: "plain", commands: {} },
   "docs/onboarding.md": {
     shell: "stack",
     commands: {
       "- name: initech": {
-        // README's entry goes, because a tenant has one.
+        // The entry of README is deleted first, because both have the same tenant.
         given: "sed -i '/name: initech/d' Pulumi.dev.yaml",
         endOf: "Pulumi.dev.yaml",
       },
@@ -393,7 +542,7 @@ done; true`,
       },
       'printf %s "$KEY" | sha256sum': { shows: /^[0-9a-f]{64}/ },
       "pulumi config set --path 'berth:tenants[0].webhooks[0].url'": {
-        // With the keys deployed, as the page says before; what follows is not.
+        // The page describes the deployment of the keys before. The proof does not deploy the settings that follow.
         given: `pulumi up -s dev && pulumi stack output tenantKeys --show-secrets -s dev | grep '"initech":{"ci":"berth_initech_' && cp Pulumi.dev.yaml before-webhooks.yaml`,
         with: dev,
       },
@@ -402,9 +551,9 @@ done; true`,
         stdin: "a-secret-of-the-receiver",
       },
       "kubectl get pods -n tenant-initech": {},
-      "pulumi state unprotect --all": { not: "takes the protection of the whole stack away" },
+      "pulumi state unprotect --all": { not: "removes the deletion protection of the whole stack" },
     },
-    // The page's last section, in commands.
+    // The last section of the page, as commands.
     last: `[ ! -f before-webhooks.yaml ] || mv before-webhooks.yaml Pulumi.dev.yaml
 sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up -s dev &&
   cp "$CHECKOUT/Pulumi.dev.yaml" Pulumi.dev.yaml && pulumi up -s dev &&
@@ -421,13 +570,13 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       "pulumi config set --path berth:redis.passwordSecret": { with: dev },
       "pulumi config set berth:tokenKeySecret": { with: dev },
       "kubectl create secret generic postgres-password-2026-11": {
-        // In place of kubeseal and its controller, which make a Secret of it in the end.
+        // kubectl replaces kubeseal and its controller, which would create the same Secret.
         with: { "kubeseal -o yaml > postgres-password-2026-11.yaml": "kubectl apply -f -" },
         shows: /postgres-password-2026-11 (created|configured)/,
       },
       "apiVersion: external-secrets.io": { not: "the cluster has no External Secrets" },
       "apiVersion: secrets.hashicorp.com": { not: "the cluster has no Vault" },
-      "berth:postgres: external:": { not: "there is no second Postgres; infra/stores/stores.test.ts has the config" },
+      "berth:postgres: external:": { not: "there is no second Postgres; infra/stores/stores.test.ts tests the config" },
       "pulumi up -s prod --replace '**RandomPassword::postgres-password'": {
         given: "cp before-secrets.yaml Pulumi.dev.yaml",
         with: dev,
@@ -447,9 +596,9 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       "pulumi up -s prod": { with: dev },
       "kubectl get pods -A -l app.kubernetes.io/component=session": {},
       "pulumi config set --path berth:tokenKeys.current 2": { with: dev },
-      "pulumi config set --path berth:tokenKeys.oldest 2": { not: "ends what other tests have on this stack" },
-      "pulumi config set --path berth:tokenKeys.current 4": { not: "ends what other tests have on this stack" },
-      "pulumi config set --path berth:tokenKeys.oldest 4": { not: "ends what other tests have on this stack" },
+      "pulumi config set --path berth:tokenKeys.oldest 2": { not: "ends the sessions of other tests on this stack" },
+      "pulumi config set --path berth:tokenKeys.current 4": { not: "ends the sessions of other tests on this stack" },
+      "pulumi config set --path berth:tokenKeys.oldest 4": { not: "ends the sessions of other tests on this stack" },
     },
   },
   "docs/backup.md": {
@@ -464,11 +613,11 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       "kubectl -n berth logs job/check-now": { shows: /\S/ },
       "kubectl -n berth delete job dump-now check-now": {},
       "npm run restore -- --context berth-prod --list": { with: local, shows: /\d{8}T\d{6}Z/ },
-      "npm run restore -- --context berth-prod #": { with: local, shows: /the API opens/, seconds: 300 },
+      "npm run restore -- --context berth-prod #": { with: local, shows: /start the API/, seconds: 300 },
       "npm run restore -- --context berth-prod 20261121T013000Z": {
         given: "DUMP=$(npm run -s restore -- --context berth-local --list | grep -oE '[0-9]{8}T[0-9]{6}Z' | tail -1)",
         with: { ...local, "20261121T013000Z": "$DUMP" },
-        shows: /the API opens/,
+        shows: /start the API/,
         seconds: 300,
       },
       'eval "$(npm run -s env)"': {},
@@ -481,7 +630,7 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
         with: { "20261121T013000Z": "$DUMP" },
       },
       "kubectl -n berth delete job shell": {},
-      "pulumi config set protectData false": { not: "the stack dev has it" },
+      "pulumi config set protectData false": { not: "the stack dev already has this setting" },
     },
   },
 };

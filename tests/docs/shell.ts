@@ -1,4 +1,4 @@
-/** A bash that runs commands one after the other, as a reader's terminal does: variables and folder stay. */
+/** A bash that runs commands one after another and keeps variables and working directory, as a reader's terminal does. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import type { Run } from "./pages.ts";
 
 export interface Ended {
   exit: number;
-  /** Standard output and standard error. */
+  /** Standard output and standard error of the command. */
   output: string;
 }
 
@@ -21,7 +21,7 @@ export class Shell implements AsyncDisposable {
   #count = 0;
 
   constructor(cwd: string, env: NodeJS.ProcessEnv) {
-    // A process group of its own, so that what hangs ends with it.
+    // The shell has its own process group, so that a hanging program ends with it.
     this.#bash = spawn("bash", ["--norc", "--noprofile"], {
       cwd,
       env,
@@ -30,14 +30,14 @@ export class Shell implements AsyncDisposable {
     });
   }
 
-  /** @param input what the command reads; without it nothing */
+  /** @param input the standard input of the command; default: empty */
   async run(text: string, seconds: number, { stdin = "", types }: Pick<Run, "stdin" | "types"> = {}): Promise<Ended> {
     writeFileSync(this.#in, types ?? stdin);
-    // A pipe that is open for writing too has no end.
+    // A pipe that is also open for writing never reaches its end.
     const pipe = `rm -f '${this.#in}.pipe'; mkfifo '${this.#in}.pipe'; exec 3<>'${this.#in}.pipe'; cat '${this.#in}' >&3`;
     const from = types === undefined ? `<'${this.#in}'` : "<&3";
     if (types !== undefined) this.#send(pipe);
-    // The exit code is written last, and at once whole.
+    // The shell writes the exit code last, in one write.
     this.#send(
       `{ ${text}\n} ${from} >'${this.#out}' 2>&1`,
       `echo $? >'${this.#exit}.new'; mv '${this.#exit}.new' '${this.#name()}'`,
@@ -46,9 +46,9 @@ export class Shell implements AsyncDisposable {
     return { exit: Number(exit), output: readFileSync(this.#out, "utf8") };
   }
 
-  /** Runs what does not end by itself, until it has written `wanted`. */
+  /** Runs a command that does not end by itself, until its output matches `wanted`. */
   async runUntil(text: string, seconds: number, wanted: RegExp): Promise<Ended> {
-    // With job control a job is a process group, which can be ended as a whole.
+    // With job control, each job has its own process group, which can be ended as a whole.
     this.#send(`set -m; { ${text}\n} </dev/null >'${this.#out}' 2>&1 & job=$!; set +m`);
     this.#name();
     const output = await this.#wait(text, seconds, () => {
@@ -62,15 +62,17 @@ export class Shell implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const { pid } = this.#bash;
     if (pid !== undefined) {
-      // What still runs ends as by Ctrl-C, because Pulumi then lets go of its lock.
+      // SIGINT ends running programs as Ctrl-C does, because Pulumi then releases its lock.
       this.#bash.stdin?.end();
       this.#signal("SIGINT");
-      await until("what ran in the shell has ended", 60, () => !this.#signal(0)).catch(() => this.#signal("SIGKILL"));
+      await until("all programs of the shell have ended", 60, () => !this.#signal(0)).catch(() =>
+        this.#signal("SIGKILL"),
+      );
     }
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** @returns whether there was any process of the shell */
+  /** @returns whether the shell had a process */
   #signal(signal: NodeJS.Signals | 0): boolean {
     try {
       return process.kill(-(this.#bash.pid ?? 0), signal);

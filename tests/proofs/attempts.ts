@@ -1,18 +1,18 @@
-/** Attempts to connect, made from inside pods. */
+/** Attempts to open connections from inside pods. */
 import { until } from "@berth/testing/until.ts";
 
-/** tcp: a connection is made. dns-udp, dns-tcp: a query is answered there. */
+/** tcp: the attempt opens a connection. dns-udp and dns-tcp: the attempt sends a DNS query and waits for the response. */
 export type Protocol = "tcp" | "dns-udp" | "dns-tcp";
 
 /**
- * What came of an attempt: "open", "timed out", "refused", "name not found", or the name of another error. A policy shows
- * as a time-out, because the local cluster drops what is not allowed. A refusal comes from whoever was reached.
+ * The result of an attempt: "open", "timed out", "refused", "name not found", or the name of another error. A network policy
+ * causes a time-out, because the local cluster drops forbidden packets. A refusal comes from a target that was reached.
  */
 export type Outcome = string;
 
-/** One attempt, and what must come of it. */
+/** An attempt, and its expected result. */
 export interface Cell {
-  /** The same target has the same name in all cells, whatever `host` is. */
+  /** The name of the target. A target has the same name in all cells, even if `host` differs. */
   to: string;
   host: string;
   port: number;
@@ -20,10 +20,12 @@ export interface Cell {
   expected: "open" | "timed out";
 }
 
-/** Names what the cell tries, for comparison with other cells. */
+/** Returns a name for the target of the cell, for comparison with other cells. */
 export const targetOf = ({ to, port, protocol = "tcp" }: Cell): string => `${to} ${port} ${protocol}`;
 
-/** Tries all at the same time, 3 s each; prints their outcomes as JSON. For Python, which sessions have. */
+/**
+ * A Python script for sessions. It runs all attempts at the same time, each for at most 3 s, and prints the results as JSON.
+ */
 const python = `
 import errno, json, socket, struct, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -47,37 +49,38 @@ def attempt(cell):
 cells = json.loads(sys.argv[1])
 with ThreadPoolExecutor(64) as pool: print(json.dumps(list(pool.map(attempt, cells))))`;
 
-/** The same for Node, which the platform's pods have; TCP only. */
+/** The same script for Node.js, which the images of API, worker and gateway contain. The script supports only TCP. */
 const node = `
 const nameOf = ({ code, syscall }) => syscall === "getaddrinfo" ? "name not found" : code === "ECONNREFUSED" ? "refused" : code;
 const attempt = ([, host, port]) => new Promise((done) => {
   const socket = require("net").connect({ host, port, timeout: 3000 }, () => { socket.destroy(); done("open"); });
-  // A process that got no processor for 3 s may have an answer that it has not read yet: that comes first.
+  // If this process did not run for 3 s, a response may be waiting unread. The process reads it before it reports a
+  // time-out.
   socket.on("timeout", () => setImmediate(() => { socket.destroy(); done("timed out"); }));
   socket.on("error", (error) => done(error.code === "ETIMEDOUT" ? "timed out" : nameOf(error)));
 });
 Promise.all(JSON.parse(process.argv[1]).map(attempt)).then((all) => console.log(JSON.stringify(all)));`;
 
-/** What runs a command in a pod and gives back what it prints. */
+/** Runs a command in a pod and returns its output. */
 export type Shell = (command: string[]) => Promise<string>;
 
-/** A place to try from. */
+/** A place from which attempts are made. */
 export interface Place {
   name: string;
   shell: Shell;
-  /** Makes the attempts of a list there. */
+  /** Makes all attempts of a list from this place. */
   command: (list: string) => string[];
 }
 
-/** The commands that make attempts, by where Node or Python is. */
+/** The commands that make attempts, for places with Node.js or with Python. */
 export const commands = {
   session: (list: string) => ["python3", "-c", python, list],
   platform: (list: string) => ["/nodejs/bin/node", "-e", node, list],
-  /** Of this machine, for shells that only enter a pod's network. */
+  /** For shells that only enter a pod's network namespace: the command with the Node.js of the machine that runs the test. */
   machine: (list: string) => [process.execPath, "-e", node, list],
 };
 
-/** The outcomes of one try each, in the cells' order. */
+/** The results of one attempt per cell, in the order of the cells. */
 async function tryAll({ name, shell, command }: Place, cells: Cell[]): Promise<Outcome[]> {
   const list = cells.map(({ protocol = "tcp", host, port }) => [protocol, host, port]);
   const outcomes = JSON.parse(await shell(command(JSON.stringify(list)))) as Outcome[];
@@ -87,8 +90,8 @@ async function tryAll({ name, shell, command }: Place, cells: Cell[]): Promise<O
 }
 
 /**
- * The outcomes in the cells' order. What must be closed has one try. What must be open is tried again for half a minute:
- * the policy that opens it may be younger than the pod.
+ * Returns the results in the order of the cells. A target that must be closed is tried once. A target that must be open is
+ * tried again for half a minute, because the policy that opens it may be newer than the pod.
  */
 export async function measure(place: Place, cells: Cell[]): Promise<Outcome[]> {
   const outcomes = await tryAll(place, cells);
@@ -100,6 +103,6 @@ export async function measure(place: Place, cells: Cell[]): Promise<Outcome[]> {
       outcomes[cells.indexOf(again[at] as Cell)] = outcome;
     return missing();
   };
-  await until("all that must be open answers", 30, lookAgain, (left) => left.length === 0).catch(() => {}); // the table tells
+  await until("all that must be open answers", 30, lookAgain, (left) => left.length === 0).catch(() => {}); // the table shows the failure
   return outcomes;
 }

@@ -1,9 +1,11 @@
-/** The autoscalers follow the load, as far as it asks and no further; what they measured and did is printed. */
+/**
+ * The autoscalers follow the load and do not exceed the needed number of pods. The test prints what they measured and did.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";
 import { AutoscalingV2Api, type V2HorizontalPodAutoscaler, Watch } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { call, cluster, keyOf } from "../berth.ts";
 import { deploy, type StackFile, upOrThrow } from "../pulumi.ts";
 import { startLoad } from "./load.ts";
@@ -17,7 +19,7 @@ const perWorker = 5;
 const step = { pods: 4, seconds: 30 };
 const autoscalers = cluster.makeApiClient(AutoscalingV2Api);
 
-/** The stack's own shape with shorter windows. */
+/** The stack's own autoscaling settings, with shorter time windows. */
 const scaling = {
   up: { window: "0s", pods: step.pods, step: `${step.seconds}s` },
   down: { window: "15s", percent: 50, step: "15s" },
@@ -33,11 +35,11 @@ const withApi = (api: object) => ({
 const cleanUp = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  // Of several metrics the first is named.
+  // If there are several metrics, the message names the first one.
   await deploy(cleanUp, withApi({ requestsPerSecond: 4, cpu: 1_000, memory: 1_000 }));
   cleanUp.defer(async () => void (await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=1"])));
   cleanUp.defer(async () => void (await releaseQueue()));
-  await Promise.all((["acme", "globex"] as const).map(endAll)); // their jobs would count
+  await Promise.all((["acme", "globex"] as const).map(endAll)); // their jobs would count as load
   await until(
     "the worker's autoscaler wants two",
     180,
@@ -52,26 +54,26 @@ afterAll(() => cleanUp.disposeAsync(), 4 * minutes);
 const hpa = (name: string) => autoscalers.readNamespacedHorizontalPodAutoscaler({ namespace: "berth", name });
 const wanted = async (name: string) => (await hpa(name)).status?.desiredReplicas ?? 0;
 
-/** A change of the number of pods that an autoscaler wants. */
+/** A change of the number of pods that an autoscaler requests. */
 interface Scaling {
-  /** When it was made, by the autoscaler itself, in seconds. */
+  /** The time of the change according to the autoscaler, in seconds. */
   at: number;
   from: number;
   to: number;
-  /** From which metric the number was computed, in the autoscaler's words. */
+  /** The metric that caused the change, in the autoscaler's words. */
   because: string;
 }
 
-/** All of them since the set-up, oldest first, as the autoscalers' status told them: a watch misses none. */
+/** All changes since the set-up, oldest first, from a watch on the autoscalers' status. A watch misses no change. */
 const scalings: Record<string, Scaling[]> = {};
 
-/** Fills `scalings` with what the autoscaler does from now on. */
+/** Adds all further changes by the autoscaler to `scalings`. */
 async function follow(name: string): Promise<AsyncDisposable> {
   const { metadata, status } = await hpa(name);
   const seen: Scaling[] = [];
   scalings[name] = seen;
   let last = String(status?.lastScaleTime);
-  // As JSON: times are texts.
+  // The JSON contains times as strings.
   const take = ({ status }: V2HorizontalPodAutoscaler) => {
     const time = String(status?.lastScaleTime);
     if (status?.lastScaleTime === undefined || new Date(time).getTime() === new Date(last).getTime()) return;
@@ -83,7 +85,7 @@ async function follow(name: string): Promise<AsyncDisposable> {
   const path = "/apis/autoscaling/v2/namespaces/berth/horizontalpodautoscalers";
   let resourceVersion = metadata?.resourceVersion;
   let ended = false;
-  // The client ends a watch after 30 s without news: the next one goes on behind the last change that was seen.
+  // The client ends a watch after 30 s without events. The next watch continues after the last change.
   const watch = (): Promise<AbortController> =>
     new Watch(cluster).watch(
       path,
@@ -105,7 +107,10 @@ async function follow(name: string): Promise<AsyncDisposable> {
   };
 }
 
-/** Jobs for sessions that don't exist, of which one an hour is taken: to the workers' autoscaler, jobs that take a while. */
+/**
+ * Adds jobs for sessions that don't exist. A rate limit of one job per hour makes them look like slow jobs to the
+ * autoscaler.
+ */
 const fill = () =>
   withQueue<number>(`
     await queue.setGlobalRateLimit(1, 3_600_000);
@@ -113,7 +118,7 @@ const fill = () =>
     await queue.addBulk(Array.from({ length: ${jobs} }, look));
     result = (await queue.getJobCounts("waiting")).waiting`);
 
-/** What the autoscaler is told. */
+/** Returns the value of the metric that the autoscaler gets. */
 async function told(): Promise<number | undefined> {
   const path = "bullmq_waiting_jobs?labelSelector=queue%3Dagent-sessions";
   const answer = await kubectl(["get", "--raw", `/apis/external.metrics.k8s.io/v1beta1/namespaces/berth/${path}`]);
@@ -129,13 +134,13 @@ const show = (title: string, list: Scaling[]) =>
 let waiting = 0;
 
 test(
-  "60 jobs that take a while: the workers become as many as the queue asks for, step by step and never more",
+  "with 60 slow jobs, the workers scale up in steps to the number that the queue requires, and never beyond",
   async () => {
     const up = scalings.worker ?? [];
     waiting = await fill();
     expect(waiting).toBeGreaterThanOrEqual(jobs - 2);
     const most = Math.ceil(waiting / perWorker);
-    // What is told is the same queue, whoever reports it: 2 workers, 6, 10 or 12.
+    // The metric describes the same queue, whichever of the 2, 6, 10 or 12 workers reports it.
     const seen = new Map<number, number>();
     await until(
       `the workers become ${most}`,
@@ -150,12 +155,14 @@ test(
     );
     show(`workers for ${waiting} waiting jobs, ${perWorker} each`, up);
     console.log(
-      `  jobs told, by number of workers: ${[...seen].map(([count, metric]) => `${count}: ${metric}`).join(", ")}`,
+      `  jobs in the metric, by number of workers: ${[...seen].map(([count, metric]) => `${count}: ${metric}`).join(", ")}`,
     );
-    // Where each worker's own report counted, they would multiply from here on: for seven of the autoscaler's looks.
+    // If the reports of all workers were added up, the workers would multiply now. The wait is seven periods of the
+    // autoscaler.
     await sleep(35_000);
     expect(Math.max(...up.map(({ to }) => to))).toBe(most);
-    // In the seconds of a step, less one, as times are whole seconds, never more than a step.
+    // No more pods than one step are added within the seconds of a step. The limit is a second less, because times are whole
+    // seconds.
     for (const [at, first] of up.entries())
       for (const later of up.slice(at))
         if (later.at - first.at < step.seconds - 1)
@@ -167,15 +174,15 @@ test(
 );
 
 test(
-  "the metric is missing: nothing scales down, though nothing waits any more",
+  "without the metric, nothing scales down, even if no job waits any more",
   async () => {
     const before = scalings.worker?.length;
     await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=0"]);
     const active = async () =>
       (await hpa("worker")).status?.conditions?.find(({ type }) => type === "ScalingActive")?.status;
-    await until("the autoscaler says that it is blind", 90, active, (status) => status === "False");
+    await until("the autoscaler reports that the metric is missing", 90, active, (status) => status === "False");
     await releaseQueue();
-    // Three times the window after which it would have gone down.
+    // The wait is three times as long as the window after which the autoscaler would scale down.
     await sleep(45_000);
     expect(scalings.worker?.slice(before)).toEqual([]);
     expect(await active()).toBe("False");
@@ -184,21 +191,21 @@ test(
 );
 
 test(
-  "with the metric back and the queue empty, the workers go down in steps to their least",
+  "when the metric is back and the queue is empty, the workers scale down in steps to the minimum",
   async () => {
     const before = scalings.worker?.length ?? 0;
     await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=1"]);
     const down = () => scalings.worker?.slice(before) ?? [];
     await until("the workers become 2", 300, down, (list) => list.at(-1)?.to === 2);
-    show("workers when nothing waits", down());
+    show("workers when no job waits", down());
     for (const { from, to } of down()) expect(to, `from ${from}`).toBeGreaterThanOrEqual(Math.floor(from / 2));
   },
   6 * minutes,
 );
 
-/** Has the API under load until its autoscaler makes it more because of the metric. Returns the autoscaler's words. */
+/** Puts the API under load until its autoscaler scales up because of the metric. Returns the autoscaler's message. */
 async function apiUnderLoad(metric: string): Promise<string> {
-  // By hand: what a pod's process needs when idle keeps the second one of an earlier load from going.
+  // The test scales down itself, because the idle CPU of a process can prevent the autoscaler from removing a second pod.
   await inBerth(["scale", "deploy/api", "--replicas=1"]);
   const before = scalings.api?.length ?? 0;
   const keys = [keyOf("acme"), keyOf("globex")];
@@ -223,7 +230,7 @@ async function apiUnderLoad(metric: string): Promise<string> {
 }
 
 test(
-  "the API's autoscaler reacts to requests per second",
+  "the API's autoscaler scales up with requests per second",
   async () => {
     console.log(`  ${await apiUnderLoad("http_requests_per_second")}`);
   },
@@ -231,7 +238,7 @@ test(
 );
 
 test(
-  "and to CPU",
+  "the API's autoscaler scales up with CPU usage",
   async () => {
     await upOrThrow(withApi({ requestsPerSecond: 100_000, cpu: 5, memory: 1_000 }));
     console.log(`  ${await apiUnderLoad("cpu")}`);

@@ -1,4 +1,7 @@
-/** The drill: dump, lose the database's volume, restore by the documented command; sessions that run are adopted. */
+/**
+ * The restore drill: dump the database, lose its volume, and restore it with the documented command. Running sessions are
+ * adopted.
+ */
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -37,7 +40,7 @@ const podOf = async ({ id }: Session) =>
   (await core.readNamespacedPod({ name: `agent-${id}`, namespace: "tenant-acme" })).metadata?.uid;
 
 test(
-  "dump, wipe, restore: what ran runs on as the same pod, what slept wakes with its workspace, none is lost",
+  "after a dump, a wipe and a restore, running sessions keep their pods, suspended sessions resume with their workspace, and none is lost",
   async () => {
     await inBerth(["create", "job", job, "--from=cronjob/postgres-dump"]);
     await inBerth(["wait", "--for=condition=Complete", "--timeout=120s", `job/${job}`]);
@@ -45,7 +48,7 @@ test(
     const events = await query(`select count(*) from session_events where session_id = '${runs.id}'`);
 
     using _ = allowRefusals("the database is wiped and restored");
-    // All of it: the next Postgres makes a new and empty database.
+    // The whole volume is deleted, so the next Postgres creates a new and empty database.
     const wipe = 'find "$PGDATA" -mindepth 1 -delete';
     await inBerth(["exec", "postgres-0", "--container=postgres", "--", "bash", "-c", wipe]);
     await inBerth(["delete", "pod", "postgres-0", "--grace-period=1"]);

@@ -1,6 +1,6 @@
 /**
- * The local cluster on control groups of version 2, in a Debian with a kernel and a systemd of its own: a machine that qemu
- * emulates, with the programs that are in the cache. There is no network and no stack.
+ * The local cluster with cgroup v2, on a Debian with its own kernel and systemd. The Debian runs in a virtual machine that
+ * qemu emulates, with the cached programs. The virtual machine has no network, and no stack is deployed.
  */
 import { cpSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -17,20 +17,23 @@ const { cacheDir } = machine;
 
 const minutes = 60_000;
 
-/** Programs of the end-to-end test, and those that build what is built already: an empty one in the place of each. */
-const notCalled = ["chromium", "go", "nginx"];
+/**
+ * Programs that `up` looks for on the PATH, and that this proof never runs: those of the end-to-end test, and the compiler of
+ * programs that are already built. In the machine each of them is a link to /bin/true.
+ */
+const neverRun = ["chromium", "go", "nginx"];
 const unneeded = ["chromium", "fonts-dejavu-core", "nginx-light"];
 const packages = [
   ...["apparmor", "kmod", "linux-image-cloud-amd64", "udev"],
   ...missingPackages(() => false).filter((name) => !unneeded.includes(name)),
 ];
-/** Their services, and what would only take time. */
+/** Services that the machine does not start: those of the packages above, and those that would only take time. */
 const masked = [
   ...["apt-daily.timer", "apt-daily-upgrade.timer", "containerd.service", "docker-registry.service", "docker.service"],
   ...["docker.socket", "e2scrub_reap.service", "etcd.service", "fstrim.timer", "serial-getty@ttyS0.service"],
 ];
 
-/** What is done there. An emulated processor may take longer than `up` waits, which then goes on where it was. */
+/** The script in the machine. `up` may time out, because the emulated processor is slow. The next `up` then continues. */
 const script = `
 cd ${checkout}
 echo "control groups $(stat --file-system --format=%T /sys/fs/cgroup), first process $(cat /proc/1/comm), kernel $(uname -r)"
@@ -59,7 +62,7 @@ StandardError=tty
 TTYPath=/dev/ttyS1
 `;
 
-/** Makes `disk`, with the checkout and the cached programs, `vmlinuz` and `initrd.img` in the folder. */
+/** Creates `disk` with the checkout and the cached programs, and `vmlinuz` and `initrd.img`, in the folder. */
 async function makeMachine(folder: string, debian: string): Promise<void> {
   const machine = join(folder, "root");
   await execa("cp", ["--archive", debian, machine]);
@@ -71,7 +74,7 @@ async function makeMachine(folder: string, debian: string): Promise<void> {
   await execa("cp", ["--archive", root, inside(checkout)]);
   for (const path of [kubernetesDir, programsDir, pulumiBin, join(cacheDir, "images")])
     await execa("cp", ["--archive", path, inside(path.replace(cacheDir, cache))]);
-  for (const program of notCalled) symlinkSync("/bin/true", inside(`/usr/local/bin/${program}`));
+  for (const program of neverRun) symlinkSync("/bin/true", inside(`/usr/local/bin/${program}`));
   writeFileSync(inside("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "");
   writeFileSync(inside("/root/script"), script);
   writeFileSync(inside("/etc/systemd/system/proof.service"), service);
@@ -81,7 +84,7 @@ async function makeMachine(folder: string, debian: string): Promise<void> {
   rmSync(machine, { recursive: true });
 }
 
-/** Runs it until it powers itself off, and returns what the script has written, which is shown too. */
+/** Runs the machine until it powers off. Prints and returns the output of the script. */
 async function runMachine(folder: string): Promise<string> {
   const kernel = [
     "root=/dev/vda",
@@ -102,13 +105,13 @@ async function runMachine(folder: string): Promise<string> {
 }
 
 test(
-  "the cluster and Docker come and go where systemd has mounted version 2, and nothing of them is left",
+  "with cgroup v2 and systemd, the cluster and Docker start and stop, and leave nothing behind",
   async ({ skip }) => {
     const missing = ["mmdebstrap", "qemu-system-x86_64"].filter((program) => !onPath(program));
     skip(missing.length > 0, `${missing.join(" and ")} not there (Debian's packages mmdebstrap, qemu-system-x86)`);
-    skip(process.arch !== "x64", "the machine's kernel and programs are for amd64");
+    skip(process.arch !== "x64", "the kernel and the programs of the virtual machine are for amd64");
     const debian = await debianRoot("bookworm", packages).catch(String);
-    skip(!debian.startsWith("/"), `Debian's packages can't be had: ${debian.trim().split("\n").at(-1)}`);
+    skip(!debian.startsWith("/"), `Debian's packages are not available: ${debian.trim().split("\n").at(-1)}`);
     const folder = mkdtempSync("/var/tmp/berth-cgroup2-");
     try {
       await makeMachine(folder, debian);

@@ -1,8 +1,8 @@
-/** What is in a volume claim that no pod has, as its tenant's operator reads it. */
+/** Reads files from a volume claim that no pod uses, as the tenant's operator can do. */
 import { until } from "@berth/testing/until.ts";
 import { core } from "../berth.ts";
 
-/** The content of a file in the claim, by a pod that mounts it, prints the file and is removed. */
+/** Returns the content of a file in the claim. A temporary pod mounts the claim and prints the file. */
 export async function fileInClaim(namespace: string, claim: string, file: string): Promise<string> {
   const name = `read-${claim}`;
   const image = await imageIn(namespace);
@@ -45,7 +45,7 @@ export async function fileInClaim(namespace: string, claim: string, file: string
   }
 }
 
-/** The image of a session's pod in the namespace, which the node has. */
+/** Returns the image of a session's pod in the namespace. The node already has this image. */
 async function imageIn(namespace: string): Promise<string> {
   const labelSelector = "app.kubernetes.io/name=agent-session";
   const { items } = await core.listNamespacedPod({ namespace, labelSelector });

@@ -1,4 +1,4 @@
-/** `npm run up` without its stack. */
+/** Runs `npm run up` without deploying the stack. */
 import { localCluster } from "../../local/commands/up.ts";
 
 await localCluster();

@@ -1,4 +1,4 @@
-/** The proof of `npm run up` and `npm run down` on a stock Debian that runs systemd as its first process. */
+/** The proof of `npm run up` and `npm run down` on an unmodified Debian with systemd as its first process. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { boot, type Debian, hindrance } from "./debian.ts";
 import { debianRoot } from "./debian-root.ts";
@@ -6,11 +6,11 @@ import { changesBetween, type Snapshot } from "./machine.ts";
 
 const minutes = 60_000;
 
-/** Of the packages that `up` installs. */
+/** Services of packages that `up` installs. */
 const services = ["containerd", "docker", "docker-registry", "etcd", "nginx"].map((name) => `${name}.service`);
 services.push("docker.socket");
 
-/** @param version of Debian. @param release its name */
+/** @param version the version of Debian. @param release the name of the version */
 export function debianProof(version: number, release: string): void {
   let debian: Debian | undefined;
   let reason = hindrance();
@@ -20,7 +20,7 @@ export function debianProof(version: number, release: string): void {
     try {
       await debianRoot(release);
     } catch (error) {
-      reason = `the packages of Debian ${version} can't be had: ${(error as Error).message.trim().split("\n").at(-1)}`;
+      reason = `the packages of Debian ${version} are not available: ${(error as Error).message.trim().split("\n").at(-1)}`;
       return;
     }
     debian = await boot(release);

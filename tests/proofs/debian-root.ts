@@ -1,4 +1,4 @@
-/** Roots of Debian's releases for proofs, made of packages once and kept in the cache. */
+/** Root file systems of Debian releases for proofs. They are built from packages once and then cached. */
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
@@ -9,18 +9,18 @@ import { machine } from "../../machine/machine.ts";
 
 const { binDir } = machine;
 
-/** Where the checkout and the cache are in such a machine. */
+/** The folders of the checkout and the cache in such a machine. */
 export const checkout = "/root/berth";
 export const cache = "/root/.cache/berth";
 export const trust = "/etc/ssl/certs/ca-certificates.crt";
 
-/** What a Debian has that somebody installs, and not the smallest one, as far as it matters here. */
+/** The packages of a usual Debian installation, as far as the proofs need them. */
 const usual = ["ca-certificates", "dbus", "iproute2", "nftables", "systemd-sysv"];
 
 /**
- * Makes the release's root unless it is in the cache. Returns its folder, to copy.
- * @param more packages beside the usual ones; their services don't start at boot. Default none
- * @throws Error where the packages can't be had
+ * Creates the root file system of the release if it is not cached. Returns its folder, which the caller must copy.
+ * @param more packages in addition to the usual ones; their services don't start at boot. Default: none
+ * @throws Error if the packages are not available
  */
 export async function debianRoot(release: string, more: string[] = []): Promise<string> {
   const sources = await machineSources(release);
@@ -40,7 +40,7 @@ export async function debianRoot(release: string, more: string[] = []): Promise<
   return folder;
 }
 
-/** Puts into a copy what somebody has who has cloned Berth: Node with npm, names of hosts, this machine's authorities. */
+/** Adds what a user who has cloned Berth has: Node.js with npm, host names, and this machine's certificate authorities. */
 export async function furnish(machine: string): Promise<void> {
   writeFileSync(join(machine, "etc/hosts"), "127.0.0.1 localhost\n");
   if (existsSync(trust)) cpSync(trust, join(machine, trust));

@@ -1,7 +1,7 @@
 /**
- * A stock Debian that runs systemd as its first process: a container of systemd-nspawn, with network, control groups and files
- * of its own. By a network in user space (slirp4netns) it reaches what this machine reaches, and nothing of the machine's is
- * changed for it.
+ * An unmodified Debian with systemd as its first process. It runs in a systemd-nspawn container with its own network,
+ * cgroups and files. A network in user space (slirp4netns) lets the container reach everything that this machine reaches,
+ * without a change of the machine's network.
  */
 
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -17,31 +17,32 @@ import { cache, checkout, debianRoot, furnish, trust } from "./debian-root.ts";
 const { cacheDir } = machine;
 
 const goRoot = "/usr/local/go";
-/** slirp4netns answers for this machine's resolvers there. */
+/** The address at which slirp4netns forwards DNS queries to this machine's resolvers. */
 const resolver = "10.0.2.3";
 
-/** Why no such Debian can be started here; undefined if it can. */
+/** Why such a Debian can't be started on this machine; undefined if it can be started. */
 export function hindrance(): string | undefined {
   const missing = ["mmdebstrap", "systemd-nspawn", "slirp4netns", "go", "npm"].filter((program) => !onPath(program));
   if (missing.length > 0)
     return `${missing.join(", ")} not there (Debian's packages mmdebstrap, systemd-container, slirp4netns)`;
-  if (existsSync("/sys/fs/cgroup/cgroup.procs"))
-    return "the container's control groups are made for version 1, and this machine has version 2";
+  if (existsSync("/sys/fs/cgroup/cgroup.procs")) return "the container needs cgroup v1, and this machine has cgroup v2";
   return undefined;
 }
 
 export interface Debian extends AsyncDisposable {
-  /** Runs a command line as a service of its own, as root, in the checkout, and shows what the command writes. */
+  /** Runs a command line as root in the checkout, as a separate service, and prints the output of the command. */
   run(command: string): Promise<string>;
-  /** The same, and shows nothing. */
+  /** Runs a command line in the same way, but prints nothing. */
   ask(command: string): Promise<string>;
 }
 
-/** Starts a fresh copy of the root. The checkout and the cache are there; what is written to them goes with the container. */
+/**
+ * Starts a container with a fresh copy of the root file system. Changes of the checkout and the cache are lost when it ends.
+ */
 export async function boot(release: string): Promise<Debian> {
   const name = `berth-${release}`;
   await using started = new AsyncDisposableStack();
-  // Not below /tmp, which may be memory.
+  // The folder is not below /tmp, because /tmp may be in memory.
   const folder = mkdtempSync("/var/tmp/berth-debian-");
   started.defer(() => rmSync(folder, { recursive: true, force: true }));
   const machine = join(folder, "root");
@@ -54,12 +55,12 @@ export async function boot(release: string): Promise<Debian> {
   const options = [
     ...["--boot", "--register=no", "--keep-unit", "--private-network", "--console=pipe", "--resolv-conf=off"],
     ...["--quiet", `--machine=${name}`, `--directory=${machine}`],
-    // What a machine's root has, and containers need.
+    // These options give the container what root has on a real machine.
     ...["--capability=CAP_SYSLOG", "--bind=/dev/kmsg"],
     ...[`--overlay=${root}::${checkout}`, `--overlay=${cacheDir}::${cache}`],
     `--bind-ro=${go}:${goRoot}`,
   ];
-  // From systemd 256 on, version 1 of control groups wants to be asked for; older ones don't know the word.
+  // systemd 256 and later supports cgroup v1 only with this setting. Older versions ignore it.
   const init = ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"];
   started.defer(() => removeCgroup(name));
   const [program = "", ...args] = inCgroup(name, ["systemd-nspawn", ...options, ...init]);
@@ -70,11 +71,11 @@ export async function boot(release: string): Promise<Debian> {
     reject: false,
   });
   started.defer(async () => {
-    container.kill(); // by which it shuts down in order
+    container.kill(); // SIGTERM makes the container shut down properly
     await container;
   });
   const ended = container.then(({ all }) => Promise.reject(new Error(`the container has ended: ${all}`)));
-  ended.catch(() => {}); // as it does in the end
+  ended.catch(() => {}); // the container always ends, at the latest in the clean-up
 
   const first = () => childrenOf(Number(container.pid)).find((pid) => pid > 0);
   const enter = (...command: string[]) => ["nsenter", `--target=${first()}`, "--all", "--", ...command] as const;
@@ -89,7 +90,7 @@ export async function boot(release: string): Promise<Debian> {
     (state) => state === "running" || state === "degraded",
   );
   await Promise.race([ended, booted]);
-  // As on a machine.
+  // On a real machine the cgroups are writable.
   await within("sh", "-c", "for dir in /sys/fs/cgroup/*; do mount -o remount,bind,rw $dir; done");
 
   const network = execa("slirp4netns", ["--configure", "--disable-host-loopback", `${first()}`, "tap0"], {
@@ -114,7 +115,7 @@ export async function boot(release: string): Promise<Debian> {
   };
 }
 
-/** As by a login: a service of its own, with root's usual environment. */
+/** Runs a command as a login would: as a separate service, with root's usual environment. */
 const service = [
   ...["systemd-run", "--quiet", "--wait", "--pipe", "--collect", `--working-directory=${checkout}`],
   ...["--setenv=HOME=/root", `--setenv=NODE_EXTRA_CA_CERTS=${trust}`],

@@ -1,13 +1,13 @@
 /**
- * The commands that README and docs print, out of the Markdown files themselves: run page by page in a copy of the checkout,
- * as tests/docs/pages.ts says for each. What is not run has its reason there.
+ * Runs the commands of README and docs, read from the Markdown files, page by page in a copy of the checkout.
+ * tests/docs/pages.ts says how each command is run, or why it is not run.
  */
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { root } from "../../machine/machine.ts";
 import { copyOfCheckout } from "../checkout.ts";
 import { type Decided, decide } from "../docs/decide.ts";
@@ -17,7 +17,7 @@ import { upOrThrow } from "../pulumi.ts";
 import { printTable } from "./table.ts";
 
 const minutes = 60_000;
-/** Default of a command's deadline. */
+/** The default time limit of a command. */
 const patience = 120;
 
 const tenant = "initech";
@@ -27,30 +27,30 @@ let home: string;
 
 beforeAll(async () => {
   checkout = await copyOfCheckout();
-  // Packages of its own, by hard links: what a command installs there, and what runs from there, is not this checkout's.
+  // The packages are hard links, so that installing packages in the copy does not change this checkout.
   const packages = join(checkout, "node_modules");
   rmSync(packages);
   await execa("cp", ["-al", join(root, "node_modules"), packages]);
   rmSync(join(packages, ".cache"), { recursive: true, force: true });
-  // An answer of the API that is an error fails its command.
+  // With this setting, an error response of the API fails its command.
   home = mkdtempSync(join(tmpdir(), "berth-curl-"));
   writeFileSync(join(home, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
 }, 2 * minutes);
 
 afterAll(async () => {
   for (const folder of [checkout, home]) if (folder) rmSync(folder, { recursive: true });
-  // The tenant of README and onboarding.md, where a page has failed half-way or was run alone.
+  // This removes the tenant of README and onboarding.md if a page has failed before its end or was run alone.
   if (await kubectl(["get", "namespace", `tenant-${tenant}`, "--ignore-not-found"])) {
     await upOrThrow({ change: (file) => void file.config["berth:tenants"].push({ name: tenant, remove: true }) });
     await upOrThrow();
   }
 }, 5 * minutes);
 
-/** The shell of somebody who has just cloned: nothing of the stack is in it yet. */
+/** The environment of a user who has just cloned the repository, without variables of the stack. */
 function userEnvironment(): NodeJS.ProcessEnv {
   const foreign = /^(BERTH_|PULUMI_|KUBECONFIG|DOCKER_HOST|VITEST|NODE_OPTIONS|npm_)/i;
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
-  // Nobody is there to say yes.
+  // No user is there who could answer questions.
   return { ...env, CURL_HOME: home, CHECKOUT: root, PULUMI_SKIP_CONFIRMATIONS: "true", NO_COLOR: "1" };
 }
 
@@ -64,7 +64,7 @@ test.each(names)("%s", { timeout: 10 * minutes }, async (name) => {
   const shell = cleanUp.use(new Shell(checkout, userEnvironment()));
   const given = async (text: string) => {
     const { exit, output } = await shell.run(text, 300);
-    if (exit !== 0) throw new Error(`${name}: what was to be made ready failed (${exit}): ${text}\n${output}`);
+    if (exit !== 0) throw new Error(`${name}: the preparation failed (${exit}): ${text}\n${output}`);
   };
   if (kind === "stack") await given('eval "$(npm run -s env)"');
   if (last) cleanUp.defer(() => given(`cd '${checkout}'\n${last}`));
@@ -90,5 +90,5 @@ async function runs(shell: Shell, page: string, { text, line }: Decided, step: R
     : await shell.run(command, seconds, step);
   const where = `${page}:${line} ${command}\n${ended.output.slice(-4_000)}`;
   expect(ended.exit, where).toBe(exit);
-  if (shows) expect(shows.test(ended.output), `${shows} is not in what it wrote: ${where}`).toBe(true);
+  if (shows) expect(shows.test(ended.output), `${shows} is not in the output: ${where}`).toBe(true);
 }

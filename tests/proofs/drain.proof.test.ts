@@ -1,8 +1,11 @@
-/** The node is cordoned and drained: sessions end with the reason or come back with their workspace, and budgets hold. */
+/**
+ * When the node is drained, sessions end with a reason or resume later with their workspace, and disruption budgets are
+ * respected.
+ */
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { machine } from "../../machine/machine.ts";
 import { apiUrl, core, inAgent, keyOf, reaches, type Session } from "../berth.ts";
@@ -13,7 +16,7 @@ import { create, end, find, type Tenant } from "./sessions.ts";
 const { nodeName } = machine;
 
 const minutes = 60_000;
-/** acme's sessions go on elsewhere, globex's end, which is the default. */
+/** acme's sessions are rescheduled on another node. globex's sessions end, which is the default. */
 let resumed: Session;
 let ended: Session;
 
@@ -44,7 +47,7 @@ beforeAll(async () => {
 
 afterAll(() => cleanUp.disposeAsync(), 6 * minutes);
 
-/** Pods of the component that are ready and not about to go. */
+/** Returns the component's pods that are ready and are not being deleted. */
 async function readyPods(component: string): Promise<number> {
   const { items } = await core.listNamespacedPod({
     namespace: "berth",
@@ -58,7 +61,10 @@ async function readyPods(component: string): Promise<number> {
   return ready.length;
 }
 
-/** As an operator drains, but only the pods with the label; on a cluster of one node nothing has another place to go. */
+/**
+ * Drains the node as an operator does, but only pods with the label, because a cluster with one node has no other place for
+ * pods.
+ */
 const drain = (selector: string, timeout: string) =>
   execa(
     "kubectl",
@@ -71,7 +77,7 @@ const drain = (selector: string, timeout: string) =>
   );
 
 test(
-  "sessions get their grace; by their tenant's config they end with the reason, or wait for a node",
+  "sessions get their grace period, and then end with a reason or wait for a node, as the tenant's config says",
   async () => {
     await inAgent("tenant-acme", resumed.id, ["sh", "-c", "echo kept > /home/agent/workspace/proof"]);
     const run = await drain("app.kubernetes.io/component=session", "90s");
@@ -94,7 +100,7 @@ test(
 );
 
 test(
-  "the platform's pods go one at a time: a drain waits where nothing has taken a pod's place",
+  "the platform's pods are drained one at a time, and the drain waits until each pod is replaced",
   async () => {
     const run = await drain("app.kubernetes.io/name=worker", "25s");
     expect(run.exitCode, run.all).not.toBe(0);
@@ -106,7 +112,7 @@ test(
 );
 
 test(
-  "with the node back, the session that waited runs again with its workspace, and the workers are all there",
+  "when the node is back, the waiting session runs again with its workspace, and all workers run",
   async () => {
     await kubectl(["uncordon", nodeName]);
     await reaches(keyOf("acme"), resumed.id, "running");
@@ -115,7 +121,7 @@ test(
     expect(await readyPods("worker")).toBe(2);
     const allowed = ["get", "pdb", "worker", "-o", "jsonpath={.status.disruptionsAllowed}"];
     await until(
-      "the budget lets one worker go",
+      "the disruption budget allows the eviction of one worker",
       60,
       () => inBerth(allowed),
       (count) => count === "1",

@@ -1,6 +1,6 @@
 /**
- * A gateway in pods of its own: a restart of the API cuts no desktop, command or transfer. When the gateway itself is killed,
- * commands run on and are attached to again, and an upload leaves no half file.
+ * The gateway has its own pods, so neither a restart nor the end of the API interrupts a desktop, command or transfer. If the gateway itself
+ * is killed, commands continue and clients can attach to them again, and an interrupted upload leaves no partial file.
  */
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
@@ -37,7 +37,7 @@ afterAll(() => cleanUp.disposeAsync(), 8 * minutes);
 const namesOf = async (name: Component) =>
   (await inBerth(["get", "pods", `--selector=app.kubernetes.io/name=${name}`, "--output=name"])).trim().split("\n");
 
-/** Replaces the Deployment's pods, and waits until the old ones have ended. */
+/** Replaces the pods of the Deployment, and waits until the old pods have ended. */
 async function restart(name: Component): Promise<void> {
   const old = await namesOf(name);
   await inBerth(["rollout", "restart", `deployment/${name}`]);
@@ -50,7 +50,17 @@ async function restart(name: Component): Promise<void> {
   );
 }
 
-/** An upload that goes on, a block every 200 ms, until it is told to end; resolves with the answer's status. */
+/** Kills the component's processes, which the kubelet starts again. */
+async function kill(name: Component): Promise<void> {
+  const pids = (await podsOf(name)).map(processOf);
+  expect(pids.length).toBeGreaterThan(0);
+  for (const pid of pids) {
+    if (pid === undefined) throw new Error(`a pod of ${name} has no process on this machine`);
+    process.kill(pid, "SIGKILL");
+  }
+}
+
+/** Starts an upload that sends a block every 200 ms until the caller ends it. Resolves with the status of the response. */
 function upload(file: string) {
   const block = Buffer.alloc(256 * 1024, "x");
   let sent = 0;
@@ -78,7 +88,21 @@ function upload(file: string) {
   };
 }
 
-/** What a stream of Server-Sent Events has said so far. */
+/** A download that has begun, and goes on when it is told to; `rest` resolves with the bytes of all of it. */
+async function download(file: string) {
+  const answer = await call(acme, "GET", `${path}/files?path=${file}`);
+  const reader = answer.body?.getReader();
+  let bytes = (await reader?.read())?.value?.length ?? 0;
+  return {
+    rest: async () => {
+      for (let next = await reader?.read(); next?.value !== undefined; next = await reader?.read())
+        bytes += next.value.length;
+      return bytes;
+    },
+  };
+}
+
+/** The text that a stream of Server-Sent Events has sent so far. */
 function listen(to: string, headers: Record<string, string> = {}) {
   let text = "";
   let isOpen = true;
@@ -98,7 +122,7 @@ interface OutputEvent {
   text: string;
 }
 
-/** The output that the events tell, each with the position after it. */
+/** The output in the events. Each event has the position after its output. */
 const outputOf = (events: string): OutputEvent[] =>
   events.split("\n\n").flatMap((event) => {
     const [, position] = /^id: (\d+)$/m.exec(event) ?? [];
@@ -113,7 +137,7 @@ const sizeOf = async (file: string) => {
 };
 
 test(
-  "a restart of the API cuts no desktop, command, stream or upload",
+  "a restart of the API interrupts no desktop, command, stream, upload or download",
   async () => {
     const viewer = await Viewer.open("acme", session.id);
     cleanUp.defer(async () => viewer.leave());
@@ -123,14 +147,20 @@ test(
       command: ["sh", "-c", "until [ -e go ]; do sleep 0.1; done; echo ended"],
     });
     const sending = upload("kept");
+    const size = 256 * 1024 * 1024; // far more than what is on its way
+    expect(
+      (await call(acme, "POST", `${path}/commands`, { command: ["truncate", `--size=${size}`, "large"] })).ok,
+    ).toBe(true);
+    const receiving = await download("large");
 
     await restart("api");
 
     const before = sending.sent();
-    await until("the upload goes on", 10, () => sending.sent() > before);
+    await until("the upload continues", 10, () => sending.sent() > before);
     sending.end();
     expect(await sending.answer).toBe(200);
     expect(await sizeOf("kept")).toBe(sending.sent());
+    expect(await receiving.rest()).toBe(size);
     const made = await call(acme, "POST", `${path}/commands`, { command: ["touch", "go"] });
     expect(made.status).toBe(200);
     expect(await (await waited).json()).toMatchObject({ exitCode: 0, stdout: "ended\n" });
@@ -142,7 +172,7 @@ test(
 );
 
 test(
-  "when the gateway is killed, a command runs on and is attached to again, and an upload leaves no half file",
+  "when the API and then the gateway are killed, a command continues and a client can attach again, and an upload leaves no partial file",
   async () => {
     const started = await call(acme, "POST", `${path}/processes`, {
       command: ["sh", "-c", "n=0; until [ -e stop ]; do n=$((n+1)); echo $n; sleep 0.05; done"],
@@ -151,16 +181,26 @@ test(
     const output = `${path}/processes/${id}/output`;
     const first = listen(output);
     const sending = upload("cut");
-    await until("both go on", 30, () => outputOf(first.text()).length > 10 && sending.sent() > 1_000_000);
+    await until(
+      "command and upload continue",
+      30,
+      () => outputOf(first.text()).length > 10 && sending.sent() > 1_000_000,
+    );
 
-    using _ = allowRefusals("the gateway's only process is killed");
-    const pid = (await podsOf("gateway")).map(processOf)[0];
-    if (pid === undefined) throw new Error("the gateway has no process on this machine");
-    process.kill(pid, "SIGKILL");
+    using _ = allowRefusals("the processes of the API and then of the gateway are killed");
+    await kill("api");
+    const before = { lines: outputOf(first.text()).length, sent: sending.sent() };
+    await until(
+      "both go on without the API",
+      30,
+      () => outputOf(first.text()).length > before.lines + 10 && sending.sent() > before.sent + 1_000_000,
+    );
+    expect(first.isOpen()).toBe(true);
+    await kill("gateway");
     await first.ended;
     await expect(sending.answer).rejects.toThrow();
     await until(
-      "the gateway serves",
+      "the gateway serves again",
       60,
       () => call(acme, "GET", `${path}/processes/${id}`).catch((error: Error) => error),
       (answer) => answer instanceof Response && answer.status === 200,
@@ -168,7 +208,7 @@ test(
 
     const { position = 0 } = outputOf(first.text()).at(-1) ?? {};
     const second = listen(output, { "last-event-id": String(position) });
-    await until("the output goes on", 30, () => outputOf(second.text()).length > 10);
+    await until("the output continues", 30, () => outputOf(second.text()).length > 10);
     await call(acme, "POST", `${path}/commands`, { command: ["touch", "stop"] });
     await second.ended;
     const lines = [first, second].flatMap(({ text }) => outputOf(text()).map((event) => event.text)).join("");
@@ -186,16 +226,17 @@ test(
       expect.not.arrayContaining([expect.stringMatching(/cut/)]),
     );
     const again = upload("cut");
-    await until("some of it is sent", 30, () => again.sent() > 1_000_000);
+    await until("a part of the file is sent", 30, () => again.sent() > 1_000_000);
     again.end();
     expect(await again.answer).toBe(200);
     expect(await sizeOf("cut")).toBe(again.sent());
+    await until("the API serves", 60, async () => (await call(acme, "GET", path)).ok);
   },
   8 * minutes,
 );
 
 test(
-  "a gateway that is replaced tells its desktops to come again, and they do",
+  "a gateway that is replaced tells its desktop clients to reconnect, and they do",
   async () => {
     const viewer = await Viewer.open("acme", session.id);
     cleanUp.defer(async () => viewer.leave());

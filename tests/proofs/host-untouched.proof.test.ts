@@ -1,10 +1,10 @@
 /**
- * Nothing of the machine's own is touched by a Berth that comes, is used and goes: a Docker with a container and rules of its
- * own, services on the ports that a Kubernetes has, rules, routes, mounts and settings. The Berth is one of its own, beside
- * the one that may be there.
+ * Starting, using and removing a Berth changes nothing that belongs to the machine: a Docker with its own container and
+ * firewall rules, services on the ports that Kubernetes uses, firewall rules, routes, mounts and kernel settings. The proof
+ * uses a separate Berth, beside the Berth that may already run on the machine.
  *
- * With BERTH_UNTOUCHED=cluster without a stack and its test, for a machine that has other work: within
- * `unshare --net --mount --pid --fork --mount-proc` not even the other Docker touches it.
+ * BERTH_UNTOUCHED=cluster runs the proof without a stack and its test, on a machine that has other work to do. Within
+ * `unshare --net --mount --pid --fork --mount-proc`, the other Docker does not change the machine either.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
@@ -19,7 +19,7 @@ import { berth, env, name, purge } from "./second-berth.ts";
 
 const minutes = 60_000;
 const withStack = process.env.BERTH_UNTOUCHED !== "cluster";
-/** Of the programs in the node, and next to the ones that Berth opens. */
+/** Ports of programs in the node, and ports next to those that Berth opens. */
 const neighbours = [2379, 2380, 5012, 5014, 6443, 10248, 10249, 10250, 10256, 10257, 10259, 30092, 30094];
 const publishedPort = 18_080;
 
@@ -28,18 +28,18 @@ let dockerHost: string;
 let container: string;
 let before: Snapshot;
 
-/** A command of the other Docker. */
+/** Runs a command of the other Docker. */
 const docker = async (...args: string[]) =>
   (await execa("/usr/bin/docker", args, { env: { DOCKER_HOST: dockerHost } })).stdout;
 
-/** The container answers, and has not been started again. */
+/** Whether the container of the other Docker answers and has not been restarted. */
 async function foreignContainer(): Promise<string> {
   const answer = await (await fetch(`http://127.0.0.1:${publishedPort}`)).text();
   return `${answer} ${await docker("inspect", "--format={{.State.Pid}} {{.State.StartedAt}}", container)}`;
 }
 
 beforeAll(async () => {
-  await purge(); // of a run that was interrupted
+  await purge(); // removes what an interrupted run has left
   cleanUp.defer(purge);
   await startForeignDocker();
   container = await startContainer();
@@ -50,7 +50,7 @@ beforeAll(async () => {
 
 afterAll(() => cleanUp.disposeAsync(), 5 * minutes);
 
-/** A Docker with a bridge and rules of its own, as a user has one; what it has changed is put back afterwards. */
+/** Starts a Docker with a bridge and firewall rules, as a user may have it. The clean-up undoes its changes. */
 async function startForeignDocker(): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), "docker-"));
   cleanUp.defer(() => rmSync(dir, { recursive: true, force: true }));
@@ -77,11 +77,11 @@ async function startForeignDocker(): Promise<void> {
     await daemon;
   });
   const ended = daemon.then(({ all }) => Promise.reject(new Error(`the other Docker has ended: ${all}`)));
-  ended.catch(() => {}); // as it does in the end
+  ended.catch(() => {}); // the daemon always ends, at the latest in the clean-up
   await Promise.race([ended, until("the other Docker answers", 60, () => docker("version"))]);
 }
 
-/** Node and the libraries that it needs are all that the container has. */
+/** The container contains only Node.js and the libraries that Node.js needs. */
 async function startContainer(): Promise<string> {
   const { stdout } = await execa("ldd", [process.execPath]);
   const files = [process.execPath, ...(stdout.match(/\/\S+(?= \()/g) ?? [])];
@@ -94,7 +94,7 @@ async function startContainer(): Promise<string> {
   return id;
 }
 
-/** A service on the port, unless there is one. */
+/** Starts a service on the port, unless the port is already used. */
 async function occupy(port: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<Server | undefined>();
   const server = createServer((socket) => socket.end()).on("error", () => resolve(undefined));
@@ -103,11 +103,11 @@ async function occupy(port: number): Promise<void> {
   cleanUp.defer(() => void opened?.close());
 }
 
-/** What has changed since. */
+/** Returns what has changed on the machine since the snapshot. */
 const changes = async () => changesBetween(before, await snapshot(name));
 
 test(
-  "Berth comes, is used and goes, and all that was there before is as it was",
+  "starting, using and removing a Berth leaves the rest of the machine unchanged",
   async () => {
     before = await snapshot(name);
     const foreign = await foreignContainer();

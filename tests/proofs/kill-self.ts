@@ -1,13 +1,14 @@
 /**
- * Loaded before `up` (node --import), ends it by SIGKILL in a step that it prints: some time after the step's first line, or
- * at its last line, if that comes first. Nothing from outside could hit a step that takes a millisecond.
+ * Node loads this file before `up` (node --import). It ends `up` by SIGKILL in a given step: some time after the first line
+ * of the step, or at its last line, if that comes first. A kill from outside could not hit a step that takes only a
+ * millisecond.
  */
 
-/** BERTH_KILL, as JSON. */
+/** The JSON value of BERTH_KILL. */
 export interface Kill {
-  /** The step's title. */
+  /** The title of the step. */
   title: string;
-  /** After its first line. */
+  /** The milliseconds after the first line of the step. */
   ms: number;
 }
 

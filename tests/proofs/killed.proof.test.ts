@@ -1,8 +1,9 @@
 /**
- * `up` is ended by SIGKILL in each step that it prints, on a machine that has nothing of Berth but its programs; the next one
- * goes on, and after `down --purge` nothing is left of both. The Berth is one of its own, beside the one that may be there.
+ * The proof ends `up` by SIGKILL in each of its steps, on a machine that has only Berth's programs. The next `up` continues,
+ * and after `down --purge` nothing is left. The proof uses a separate Berth, beside the Berth that may already run on the
+ * machine.
  *
- * With BERTH_KILLED=cluster without a stack, for a machine that has other work, within
+ * BERTH_KILLED=cluster runs the proof without a stack, on a machine that has other work to do, within
  * `unshare --net --mount --pid --fork --mount-proc`.
  */
 import { existsSync, globSync, readFileSync } from "node:fs";
@@ -18,14 +19,14 @@ const minutes = 60_000;
 const cluster = ["tests/proofs/cluster-only.ts"];
 const all = ["local/main.ts", "up"];
 
-/** Runs `up`, and ends it there. */
+/** Runs `up`, and kills it in the given step. */
 const killed = (command: string[], kill: Kill) =>
   berth(["--import", join(root, "tests/proofs/kill-self.ts"), ...command], {
     env: { ...env, BERTH_KILL: JSON.stringify(kill) },
     reject: false,
   });
 
-/** The titles of the steps that `up` has printed, in the order of their beginnings, with what each took in milliseconds. */
+/** Returns the titles of the steps that `up` has printed, in the order in which they began, with their milliseconds. */
 function stepsOf(output: string): Kill[] {
   const titles = [...output.matchAll(/^· (.*)$/gm)].map(([, title = ""]) => title);
   const ends = [...output.matchAll(/^✓ (.*) \(([\d.]+) s\)$/gm)];
@@ -34,11 +35,13 @@ function stepsOf(output: string): Kill[] {
   return titles.map((title) => ({ title, ms: Math.round(secondsOf(title) * 1000) }));
 }
 
-/** All that there is of the second Berth. */
+/** Returns everything that exists of the second Berth. */
 async function left(): Promise<string[]> {
   const links = (await execa("ip", ["-brief", "link"])).stdout.split("\n").filter((line) => line.startsWith(name));
   const folders = [stateDir, `/run/${name}`].filter(existsSync);
-  const policy = read("/usr/sbin/policy-rc.d").includes("Berth's") ? ["services may not start"] : [];
+  const policy = read("/usr/sbin/policy-rc.d").includes("Berth's")
+    ? ["Berth's policy-rc.d prevents services from starting"]
+    : [];
   const cgroups = [name, `${name}-docker`].flatMap((group) => globSync(cgroupFolders(group)));
   const processes = globSync("/proc/[0-9]*")
     .filter((process) => read(`${process}/environ`).includes(`BERTH_NAME=${name}\0`))
@@ -50,21 +53,21 @@ function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch {
-    return ""; // it has ended meanwhile
+    return ""; // the process has ended meanwhile
   }
 }
 
-/** What `status` says of each part that is not as it should be. */
+/** Returns the lines of `status` for parts that are not in order. */
 async function missing(): Promise<string[]> {
   const { stdout } = await berth(["local/main.ts", "status"], { stdout: "pipe", reject: false });
   return `${stdout}`.split("\n").filter((line) => !line.startsWith("✓"));
 }
 
-beforeAll(purge, minutes); // of a run that was interrupted
+beforeAll(purge, minutes); // removes what an interrupted run has left
 afterAll(purge, minutes);
 
 test(
-  "a start that is killed in any of its steps is taken up by the next one, and nothing of both stays after a purge",
+  "after `up` is killed in any step, the next `up` completes the start, and a purge leaves nothing behind",
   async () => {
     const whole = await berth(cluster, { stdout: ["inherit", "pipe"] });
     const steps = stepsOf(`${whole.stdout}`);
@@ -84,7 +87,7 @@ test(
 );
 
 test(
-  "one that is killed again and again while it deploys is taken up as well, and `down` keeps all that was deployed",
+  "after `up` is killed repeatedly during the deployment, the next `up` completes it, and `down` keeps everything that was deployed",
   async ({ skip }) => {
     skip(process.env.BERTH_KILLED === "cluster", "BERTH_KILLED=cluster asks for no stack");
     for (const ms of [5_000, 20_000, 40_000])
@@ -98,7 +101,7 @@ test(
   10 * minutes,
 );
 
-/** Starts all of it. @returns the tenant's key, which `up` prints */
+/** Starts the whole Berth. @returns the tenant's key, which `up` prints */
 async function upWithKey(): Promise<string> {
   const { stdout } = await berth(all, { stdout: ["inherit", "pipe"] });
   const [key] = `${stdout}`.match(/berth_acme_\w+/) ?? [];

@@ -1,11 +1,14 @@
-/** Requests at an even pace for as long as a proof takes, and what became of each. */
+/** Sends requests at a constant rate during a proof, and records the result of each request. */
 
 export interface Load {
-  /** Waits for the last answers. */
+  /** Stops the load and waits for the last responses. */
   stop: () => Promise<{ count: number; failed: string[]; slowestMs: number }>;
 }
 
-/** @param request makes one and throws, or answers a reason, where it fails; undefined is success */
+/**
+ * @param request makes a request. It throws an error or returns a reason if the request fails, and returns undefined on
+ * success
+ */
 export function startLoad(perSecond: number, request: () => Promise<string | undefined>): Load {
   const failed: string[] = [];
   const open = new Set<Promise<void>>();

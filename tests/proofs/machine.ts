@@ -1,8 +1,8 @@
-/** What Berth must leave alone on the machine that it runs on, as it is at the moment. */
+/** A snapshot of everything on the machine that Berth must not change. */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { execa } from "execa";
 
-/** That Kubernetes, its network plugins, Docker and containerd are known to set. */
+/** Kernel settings that Kubernetes, its network plugins, Docker and containerd are known to change. */
 const sysctls = [
   "fs/inotify/max_user_instances",
   "fs/inotify/max_user_watches",
@@ -26,15 +26,15 @@ const sysctls = [
   "vm/panic_on_oom",
 ];
 
-/** Where Kubernetes, its network plugins, Docker and containerd put files, whatever they are told. */
+/** Folders in which Kubernetes, its network plugins, Docker and containerd create files, whatever their configuration is. */
 const places = ["/etc/cni", "/etc/docker/key.json", "/opt/*", "/run/netns", "/var/lib/cni", "/var/lib/kubelet"];
 
 export type Snapshot = Record<string, string[]>;
 
-/** @param berth the name of the Berth whose interface, routes and mounts don't count */
+/** @param berth the name of the Berth whose interface, routes and mounts are ignored */
 export async function snapshot(berth: string): Promise<Snapshot> {
   const lines = async (program: string, ...args: string[]) =>
-    ((await execa(program, args, { reject: false })).stdout ?? "").split("\n").filter(Boolean); // or it is not installed
+    ((await execa(program, args, { reject: false })).stdout ?? "").split("\n").filter(Boolean); // the program may not be installed
   const ours = new RegExp(`\\b(dev|if)?${berth}\\b`);
   const notOurs = (line: string) => !ours.test(line);
   const rules = async (program: string) =>
@@ -44,7 +44,7 @@ export async function snapshot(berth: string): Promise<Snapshot> {
     ip6tables: await rules("ip6tables-save"),
     nftables: await lines("nft", "--stateless", "list", "ruleset"),
     routes: (await lines("ip", "-4", "route", "show", "table", "all")).filter(notOurs),
-    // Link-local ones come with their interface, a few seconds after it.
+    // Link-local routes appear a few seconds after their interface, so they are ignored.
     "routes of IPv6": (await lines("ip", "-6", "route", "show", "table", "all"))
       .filter(notOurs)
       .filter((line) => !line.includes("fe80:")),
@@ -64,7 +64,7 @@ export async function snapshot(berth: string): Promise<Snapshot> {
   };
 }
 
-/** What has changed: lines that were added (+) and that went (-), by kind. Pure. */
+/** Returns the differences by kind: lines that were added (+) and lines that were removed (-). The function is pure. */
 export function changesBetween(before: Snapshot, now: Snapshot): Record<string, string[]> {
   const kinds = Object.keys(now).map((kind): [string, string[]] => {
     const [old, young] = [before[kind] ?? [], now[kind] ?? []];

@@ -1,7 +1,10 @@
-/** A new tenant by the README's words only: its entry, one `pulumi up`, its key, its first session; and off again. */
+/**
+ * A new tenant, created only by what the README says: config entry, one `pulumi up`, key and first session. Then it is
+ * removed again.
+ */
 import { until } from "@berth/testing/until.ts";
 import { afterAll, expect, test } from "vitest";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { stackOutputs } from "../../local/pulumi/stack.ts";
 import { call, noVolumeLeft, reaches, type Session } from "../berth.ts";
 import { type TenantEntry, upOrThrow } from "../pulumi.ts";
@@ -17,14 +20,14 @@ let key = "";
 let session: Session;
 
 afterAll(async () => {
-  // Where a test has failed half-way.
+  // This removes the tenant if a test has failed before its end.
   if (!(await kubectl(["get", "namespace", namespace, "--ignore-not-found"]))) return;
   await upWith({ name, remove: true });
   await upWith();
 }, 4 * minutes);
 
 test(
-  "from its entry in the config to the first session",
+  "a config entry and one `pulumi up` give a new tenant its key and its first session",
   async () => {
     const began = performance.now();
     const seconds = () => Math.round((performance.now() - began) / 1_000);
@@ -37,7 +40,7 @@ test(
     note("pulumi stack output tenantKeys --show-secrets");
     const answer = await until(
       "the API knows the key",
-      180, // a kubelet brings a changed Secret to the pods within a minute or two
+      180, // the kubelet updates a changed Secret in the pods within one or two minutes
       async () => {
         const response = await call(key, "POST", "/v1/sessions", { tier: "small" });
         return { status: response.status, body: await response.json() };
@@ -55,7 +58,7 @@ test(
 );
 
 test(
-  "off again in two steps: its session ends, its key stops working, and nothing is left",
+  "a tenant is removed in two steps: its session ends, its key stops working, and nothing is left",
   async () => {
     await upWith({ name, remove: true });
     await until(

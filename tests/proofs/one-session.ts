@@ -1,4 +1,4 @@
-/** Runs a session on the stack of this machine, from its beginning to its end. */
+/** Starts a session on the stack of this machine, waits until it runs, and ends it. */
 import { end, running } from "./sessions.ts";
 
 const { id, state } = await running("acme");

@@ -1,6 +1,7 @@
 /**
- * A world outside the cluster, on this machine: a network namespace that only pods have a route to, in the node, and that answers at
- * every address and port named here. So a connection that fails was refused by the cluster, and not for want of an answer.
+ * Simulates hosts outside the cluster: a network namespace on this machine, to which only pods have a route, inside the
+ * node. It answers at every address and port in this file. So if a connection fails, the cluster has blocked it, and not a
+ * missing server.
  */
 import { once } from "node:events";
 import { execa } from "execa";
@@ -9,10 +10,12 @@ import { machine } from "../../machine/machine.ts";
 
 const { nodeIp, podCidr } = machine;
 
-/** Addresses for documentation, which nobody has: one that a tenant may reach, and one that none may. */
+/**
+ * Addresses that are reserved for documentation: the tenant may reach the first one, and no tenant may reach the second one.
+ */
 export const allowedAddress = "203.0.113.10";
 export const deniedAddress = "203.0.113.20";
-/** Where clouds tell a machine its secrets. */
+/** The address at which clouds serve metadata and credentials of a machine. */
 export const metadataAddress = "169.254.169.254";
 
 const device = "berth-out0";
@@ -21,8 +24,8 @@ const table = "5300";
 const addresses = [allowedAddress, deniedAddress, metadataAddress];
 
 /**
- * Listens on all addresses. By UDP it sends back what it gets, from the address that was asked, so it has a socket for
- * each; they are made when the addresses are there, which a line on standard input says.
+ * A server that listens on all addresses. It sends UDP messages back from the address that received them, so it needs a
+ * socket for each address. A line on standard input says that the addresses exist, and the server then opens these sockets.
  */
 const program = `
   for (const port of [53, 80, 443]) require("net").createServer((s) => s.on("error", () => {}).pipe(s)).listen(port);
@@ -36,10 +39,14 @@ const program = `
     console.log("ready");
   });`;
 
-/** Puts it up; what is returned takes it away. Needs root, as the local cluster does. */
+/**
+ * Creates the network namespace and its server. Returns a function that removes them. It needs root, as the local cluster
+ * does.
+ */
 export async function openOutside(): Promise<() => Promise<void>> {
-  await removeRoutes(); // of a run that was interrupted
-  // The namespace lives with its process, without a name: `ip netns add` would cover those of the pods with a mount.
+  await removeRoutes(); // removes what an interrupted run has left
+  // The namespace has no name and exists as long as its process, because `ip netns add` would hide the pods' namespaces by a
+  // mount.
   const server = execa("unshare", ["--net", process.execPath, "-e", program], { reject: false });
   await once(server.stdout, "data");
   const inside = (...args: string[]) => execa("nsenter", [`--net=/proc/${server.pid}/ns/net`, "ip", ...args]);
@@ -64,5 +71,5 @@ async function removeRoutes(): Promise<void> {
   await ip("route", "flush", "table", table).catch(() => {});
 }
 
-/** In the node's network, with processes as this machine counts them. */
+/** Runs a command in the node's network namespace, but in this machine's process namespace. */
 const ip = (...args: string[]) => execa("nsenter", [`--net=/proc/${nodePid()}/ns/net`, "ip", ...args]);

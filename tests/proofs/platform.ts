@@ -1,20 +1,20 @@
-/** The parts of the deployed platform, as its operator sees them. */
+/** Access to the parts of the deployed platform, as an operator has it. */
 import { until } from "@berth/testing/until.ts";
 import { AppsV1Api } from "@kubernetes/client-node";
-import { kubectl } from "../../local/cluster/index.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
 import { cluster, core } from "../berth.ts";
 
 export const apps = cluster.makeApiClient(AppsV1Api);
 export const inBerth = (args: string[], input?: string) => kubectl(["--namespace=berth", ...args], input);
 
-/** A query to the database as its superuser, by the socket inside the pod. */
+/** Runs a query in the database as superuser, by the socket inside the pod. */
 export const query = (text: string) =>
   inBerth(["exec", "postgres-0", "--container=postgres", "--", "psql", "-U", "berth", "-Atqc", text]);
 
-/** Runs a script in a pod of the API, with its packages and its settings; returns what it prints. */
+/** Runs a script in a pod of the API, with the API's packages and settings. Returns the script's output. */
 const inApi = (script: string) => inBerth(["exec", "deploy/api", "--", "/nodejs/bin/node", "-e", script]);
 
-/** Runs `body` with the sessions' `queue` (BullMQ) and returns the value of `result` as JSON. */
+/** Runs `body` with the sessions' `queue` (BullMQ), and returns the value of `result` as JSON. */
 export async function withQueue<T = null>(body: string): Promise<T> {
   const text = await inApi(`
     const { readFileSync } = require("node:fs");
@@ -26,20 +26,23 @@ export async function withQueue<T = null>(body: string): Promise<T> {
   return JSON.parse(text) as T;
 }
 
-/** The migration of the version that the rollout's proof deploys. */
+/** The migration in the version that the rollout proof deploys. */
 export const proofMigration = "9999_proof";
 
-/** What a later version of Berth would not have to do: after the rollout's proof the database goes back too. */
+/**
+ * Undoes the migration. A later version of Berth would not do this, but after the rollout proof the database must be as
+ * before.
+ */
 export const forgetMigration = () =>
   query(
     `alter table if exists sessions drop column if exists proof; delete from kysely_migration where name = '${proofMigration}'`,
   );
 
-/** The sessions of the upgrade's proof that ended long ago have this tenant, and those that it keeps in the queue this label. */
+/** The upgrade proof's sessions that ended long ago belong to this tenant, and its queued sessions have this label. */
 export const endedTenant = "ended-before";
 export const queuedLabel = { proof: "upgrade" };
 
-/** Removes what the upgrade's proof writes into the database, and so ends its writer. */
+/** Deletes what the upgrade proof writes to the database. This also stops the proof's writer. */
 export const forgetUpgrade = () => {
   const made = `sessions where tenant = '${endedTenant}' or (state = 'queued' and labels @> '${JSON.stringify(queuedLabel)}')`;
   return query(`
@@ -48,15 +51,15 @@ export const forgetUpgrade = () => {
     delete from ${made}`);
 };
 
-/** Takes away the limit that the autoscaling's proof sets, so that jobs are taken as fast as there are workers for them. */
+/** Removes the rate limit of the autoscaling proof, so that all workers can take jobs again. */
 export const releaseQueue = () => withQueue("await queue.removeGlobalRateLimit(); await queue.removeRateLimitKey()");
 
-/** Waits until every pod of the Deployment or StatefulSet is of its newest version and ready. */
+/** Waits until every pod of the Deployment or StatefulSet has the newest version and is ready. */
 export const rolledOut = (workload: string) => inBerth(["rollout", "status", workload, "--timeout=180s"]);
 
 /**
- * Waits until API, gateway and worker have read the tenants as the last `up` left them: the kubelet has brought the file to each pod,
- * and the runtime has logged that it read it, or has started since.
+ * Waits until API, gateway and worker have read the tenants file of the last `up`. The kubelet must have updated the file in
+ * each pod, and the runtime must have logged that it read the file, or must have started after the update.
  */
 export async function tenantsAreKnown(): Promise<void> {
   const wanted = (await core.readNamespacedSecret({ namespace: "berth", name: "tenants" })).data?.["tenants.json"];
@@ -64,14 +67,14 @@ export async function tenantsAreKnown(): Promise<void> {
     console.log(JSON.stringify({ text: readFileSync(file, "base64"), writtenMs: statSync(file).mtimeMs }))`;
   const isKnown = async (pod: string, startedMs: number) => {
     const file = JSON.parse(await inBerth(["exec", pod, "--", "/nodejs/bin/node", "-e", look]));
-    if (file.text !== wanted) return "has the file of before";
+    if (file.text !== wanted) return "has a stale file";
     const reads = (await inBerth(["logs", pod])).split("\n").filter((line) => line.includes('"msg":"tenants read"'));
-    // The start is told in whole seconds, so the file that was there before may look younger.
+    // The start time is in whole seconds, so a file that already existed at the start may seem newer than the start.
     const readMs = [startedMs + 1_000, ...reads.map((line) => Date.parse(JSON.parse(line).time))];
     return Math.max(...readMs) > file.writtenMs ? "known" : "has not read the file";
   };
   await until(
-    "API and worker know the tenants of the last `up`",
+    "API, gateway and worker know the tenants of the last `up`",
     120,
     async () => {
       const labelSelector = "app.kubernetes.io/name in (api, gateway, worker)";

@@ -1,4 +1,4 @@
-/** Prints what the machine is like at the moment, as JSON: what Berth must leave alone there, and its processes. */
+/** Prints the machine's state as JSON: everything that Berth must not change, and the running processes. */
 import { globSync } from "node:fs";
 import { readProc } from "../../local/lib/process.ts";
 import { machine } from "../../machine/machine.ts";
@@ -6,7 +6,7 @@ import { snapshot } from "./machine.ts";
 
 const { name } = machine;
 
-/** All but those of the command that runs this, and those that came from outside of a container. */
+/** Returns all processes except those of this command, and those that entered the container from outside. */
 function processes(): string[] {
   const groupOf = (pid: number) =>
     readProc(pid, "cgroup")

@@ -1,4 +1,4 @@
-/** API, gateway and worker as processes of this machine, which is their node. */
+/** API, gateway and worker as processes of this machine, which is also their node. */
 import { readdirSync, readFileSync } from "node:fs";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import type { V1Pod } from "@kubernetes/client-node";
@@ -8,7 +8,7 @@ import { inBerth } from "./platform.ts";
 
 export type Component = "api" | "gateway" | "worker";
 
-/** The component's pods that aren't about to go. */
+/** Returns the component's pods that are not being deleted. */
 export async function podsOf(component: Component): Promise<V1Pod[]> {
   const { items } = await core.listNamespacedPod({
     namespace: "berth",
@@ -21,11 +21,11 @@ const read = (file: string) => {
   try {
     return readFileSync(file, "utf8");
   } catch {
-    return ""; // it has ended meanwhile
+    return ""; // the process has ended meanwhile
   }
 };
 
-/** The processes of the pod that `isMeant` takes by their command line, on this machine. */
+/** Returns the processes of the pod whose command line `isMeant` accepts. */
 const processesOf = ({ metadata }: V1Pod, isMeant: (commandLine: string) => boolean): number[] =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -34,24 +34,30 @@ const processesOf = ({ metadata }: V1Pod, isMeant: (commandLine: string) => bool
     )
     .map(Number);
 
-/** The process of the runtime in the pod; undefined while there is none. */
+/** Returns the process of the runtime in the pod; undefined if there is none. */
 export const processOf = (pod: V1Pod): number | undefined =>
   processesOf(pod, (commandLine) => commandLine.includes("dist/main.js"))[0];
 
-/** Runs a command of this machine in the pod's network, for pods that have no shell and no Node. */
+/**
+ * Runs a program of the machine that runs the test in the pod's network namespace, for pods whose image has neither a shell nor
+ * Node.js.
+ */
 export async function inNetworkOf(pod: V1Pod, command: string[]): Promise<string> {
   const [pid] = processesOf(pod, () => true);
   if (pid === undefined) throw new Error(`pod ${pod.metadata?.name} has no process on this machine`);
   return (await execa("nsenter", [`--net=/proc/${pid}/ns/net`, ...command])).stdout;
 }
 
-/** Resident memory in MiB; undefined when the process has ended. */
+/** Returns the resident memory in MiB; undefined if the process has ended. */
 export function memoryOf(pid: number): number | undefined {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1];
   return kib === undefined ? undefined : Number(kib) / 1024;
 }
 
-/** Asks the debugger of a Node process to collect all garbage, and prints the bytes that are left. */
+/**
+ * A script that connects to the debugger of a Node.js process, collects all garbage of that process, and prints how many bytes
+ * the process still uses.
+ */
 const collectGarbage = `
   const [{ webSocketDebuggerUrl }] = await (await fetch("http://127.0.0.1:9229/json")).json();
   const socket = new WebSocket(webSocketDebuggerUrl);
@@ -66,15 +72,16 @@ const collectGarbage = `
   socket.close();`;
 
 /**
- * What the runtime's process in the pod holds after a garbage collection, in MiB; undefined when the process has ended.
- * Resident memory would tell how lately garbage was collected. SIGUSR1 opens Node's debugger on the pod's own loopback.
+ * Returns the memory that the runtime's process in the pod uses after a garbage collection, in MiB; undefined if the process
+ * has ended. Resident memory would depend on the time of the last garbage collection. SIGUSR1 makes Node.js open its debugger on
+ * the pod's loopback.
  */
 export async function heldBy(pod: V1Pod): Promise<number | undefined> {
   const pid = processOf(pod);
   if (pid === undefined) return undefined;
   try {
     process.kill(pid, "SIGUSR1");
-    const bytes = await until("Node's debugger answers", 30, async () => {
+    const bytes = await until("the debugger of Node.js answers", 30, async () => {
       if (processOf(pod) !== pid) throw new Hopeless("the process has ended");
       return inNetworkOf(pod, [process.execPath, "--input-type=module", "--eval", collectGarbage]).catch(
         () => undefined,
@@ -87,18 +94,18 @@ export async function heldBy(pod: V1Pod): Promise<number | undefined> {
   }
 }
 
-/** What the pod has logged, a line per event. */
+/** Returns the log of the pod, one event per line. */
 export const logOf = async ({ metadata }: V1Pod): Promise<string[]> =>
   (await inBerth(["logs", `${metadata?.name}`]).catch(() => "")).split("\n").filter((line) => line.startsWith("{"));
 
-/** Kills the process without a word of warning, and removes its pod so that another comes at once. Returns its log. */
+/** Kills the process without a warning, and deletes its pod so that a new pod starts at once. Returns the log. */
 export async function crash(pod: V1Pod): Promise<string[]> {
   const log = await logOf(pod);
   const pid = processOf(pod);
   try {
     if (pid !== undefined) process.kill(pid, "SIGKILL");
   } catch (error) {
-    if ((error as { code?: string }).code !== "ESRCH") throw error; // the autoscaler ended it meanwhile
+    if ((error as { code?: string }).code !== "ESRCH") throw error; // the autoscaler has ended the process meanwhile
   }
   const now = ["--force", "--grace-period=0", "--wait=false", "--ignore-not-found"];
   await inBerth(["delete", "pod", `${pod.metadata?.name}`, ...now]);

@@ -1,6 +1,6 @@
 /**
- * The prod stack on the local cluster: Pulumi.prod.yaml as it is but for where it is, and one value that scales down what
- * it requests. It is brought up in place of `dev`, which then comes back.
+ * The stack prod on the local cluster: Pulumi.prod.yaml with other addresses, and with one value that lowers its resource
+ * requests. The proof deploys prod instead of `dev`, and deploys `dev` again afterwards.
  */
 import { until } from "@berth/testing/until.ts";
 import * as k8s from "@kubernetes/client-node";
@@ -27,7 +27,7 @@ afterAll(() => cleanUp.disposeAsync(), 10 * minutes);
 const apps = cluster.makeApiClient(k8s.AppsV1Api);
 const namespace = "berth";
 
-/** What has not all of its pods ready, as `Deployment api 1/3`. */
+/** Returns the workloads whose pods are not all ready, for example `Deployment api 1/3`. */
 async function unready(): Promise<string[]> {
   const [deployments, statefulSets, daemonSets] = await Promise.all([
     apps.listNamespacedDeployment({ namespace }),
@@ -52,7 +52,7 @@ async function unready(): Promise<string[]> {
 }
 
 test(
-  "has all its replicas ready, three of the API and two of the worker at least",
+  "all replicas of prod are ready, at least three of the API and two of the worker",
   async () => {
     const replicas = async (name: string) =>
       (await apps.readNamespacedDeployment({ name, namespace })).status?.readyReplicas ?? 0;
@@ -69,6 +69,6 @@ test(
   4 * minutes,
 );
 
-test("serves its tenants", async () => {
+test("prod serves its tenants", async () => {
   expect((await call(keyOf("acme"), "GET", "/v1/sessions")).status).toBe(200);
 });

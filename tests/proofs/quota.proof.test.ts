@@ -1,4 +1,7 @@
-/** Fifty sessions of one tenant, and the one too many: it waits with a reason, holds nobody else up, and has its turn. */
+/**
+ * A tenant with a quota of fifty sessions creates one more: it waits with a reason, blocks nobody else, and starts when a
+ * place is free.
+ */
 import { until } from "@berth/testing/until.ts";
 import type { V1Container } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,7 +14,7 @@ import { create, end, endAll, find, running, sessionsOf } from "./sessions.ts";
 const minutes = 60_000;
 const limit = 50;
 
-/** A shell in place of the session's programs, so that fifty of them fit this machine. */
+/** A shell that replaces the session's programs, so that fifty sessions fit on this machine. */
 const shell = ({ startupProbe: _, ...container }: V1Container): V1Container => ({
   ...container,
   command: ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"],
@@ -22,17 +25,17 @@ const shell = ({ startupProbe: _, ...container }: V1Container): V1Container => (
 const cleanUp = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  cleanUp.defer(tenantsAreKnown); // or the next sessions would still have this quota's workspaces
+  cleanUp.defer(tenantsAreKnown); // otherwise the next sessions would still get the workspaces of this quota
   await deploy(cleanUp, {
     change: ({ config }) => {
-      // The pods are what is counted here: the rest is out of the way.
+      // The proof counts pods, so all other limits are raised.
       const quota = { pods: limit, requestsCpu: 100, limitsCpu: 200, requestsMemory: "200Gi", limitsMemory: "400Gi" };
       for (const tenant of config["berth:tenants"])
         if (tenant.name === "acme") Object.assign(tenant, { quota, workspace: { size: "64Mi", mode: "ephemeral" } });
     },
   });
   await tenantsAreKnown();
-  await endAll("acme"); // what another test has left would take a place
+  await endAll("acme"); // sessions of other tests would count against the quota
   cleanUp.defer(await requestLittle(cluster, "tenant-acme", shell));
   cleanUp.defer(() => endAll("acme"));
 }, 5 * minutes);
@@ -64,7 +67,7 @@ test(
       queuePosition: 1,
     });
 
-    // Another tenant's session isn't behind it.
+    // A session of another tenant does not wait behind the queued session.
     const other = performance.now();
     const stranger = await running("globex");
     console.log(`  another tenant's session runs after ${((performance.now() - other) / 1_000).toFixed(1)} s`);

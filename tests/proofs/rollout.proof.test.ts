@@ -1,6 +1,6 @@
 /**
- * Three replicas of the API under load, with desktops open, while what is under them changes: a new image of API and
- * worker with a migration, the way back to the old one, Redis and Postgres restarted. Nobody is refused, no session ends.
+ * Three replicas of the API serve load and open desktops during four changes: a new image of API and worker with a
+ * migration, the rollback to the old image, and restarts of Redis and Postgres. No request is refused, and no session ends.
  */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ const acme = keyOf("acme");
 const cleanUp = new AsyncDisposableStack();
 let sessions: Session[] = [];
 let viewers: Viewer[] = [];
-/** The checkout of the new version. */
+/** The folder with the checkout of the new version. */
 let next = "";
 
 const prod = {
@@ -38,14 +38,14 @@ const prod = {
 
 beforeAll(async () => {
   await deploy(cleanUp, prod);
-  // Before the stack is put back, whose migrations would refuse a database that has run later ones.
+  // The database goes back before the stack, because the old migrations would refuse a database with newer migrations.
   cleanUp.defer(async () => void (await forgetMigration()));
   next = await nextVersion();
   cleanUp.defer(() => rm(next, { recursive: true }));
-  // Ahead: a build takes both cores of a small machine, and who rolls out a version has its image.
-  await upOrThrow({ ...prod, checkout: next, flags: ["--target", "**api-image", "--target", "**agent-image"] });
+  // The new images are built before the proof sends its requests, because a build uses both cores of a small machine.
+  await upOrThrow({ ...prod, checkout: next, flags: ["--target", "**images-api", "--target", "**images-agent"] });
   await rolledOut("deployment/api");
-  // While a rollout runs, the platform needs more of this machine, and would have sessions make room.
+  // During a rollout the platform needs more of this machine, which would otherwise make the platform displace sessions.
   cleanUp.defer(await requestLittle(cluster, "tenant-acme"));
   sessions = await Promise.all([start("acme"), start("acme")]);
   for (const { id } of sessions) await reaches(acme, id, "running");
@@ -59,14 +59,14 @@ beforeAll(async () => {
 
 afterAll(() => cleanUp.disposeAsync(), 10 * minutes);
 
-/** Makes a session that the clean-up ends. */
+/** Creates a session that the clean-up ends. */
 async function start(tenant: Tenant): Promise<Session> {
   const made = await create(tenant);
   cleanUp.defer(() => end(tenant, made.id));
   return made;
 }
 
-/** A version whose image differs and whose migration adds a column. */
+/** Creates a version with another image and a migration that adds a column. */
 async function nextVersion(): Promise<string> {
   const folder = await copyOfCheckout();
   const at = (file: string) => join(folder, "runtime/src/store", file);
@@ -84,11 +84,11 @@ export const up = (db: Kysely<unknown>) => db.schema.alterTable("sessions").addC
   return folder;
 }
 
-/** The image that all pods of the Deployment have. */
+/** Returns the image that all pods of the Deployment have. */
 const imageOf = async (name: string) =>
   (await apps.readNamespacedDeployment({ name, namespace: "berth" })).spec?.template.spec?.containers[0]?.image;
 
-/** Waits until all pods of the runtime are of their newest version, and the old ones have closed what they had open. */
+/** Waits until all pods of the runtime have the newest version, and the old pods have closed all connections. */
 async function replaced(): Promise<void> {
   await Promise.all(["api", "gateway", "worker"].map((name) => rolledOut(`deployment/${name}`)));
   const old = [
@@ -100,7 +100,7 @@ async function replaced(): Promise<void> {
     "jsonpath={.items[*].metadata.deletionTimestamp}",
   ];
   await until(
-    "the old pods are gone",
+    "the old pods have ended",
     60,
     () => inBerth(old),
     (deletions) => deletions === "",
@@ -108,11 +108,11 @@ async function replaced(): Promise<void> {
 }
 
 interface Told {
-  /** How often a caller was asked to come again. */
+  /** How often a caller was told to retry. */
   waited: number;
 }
 
-/** One GET or POST in turn; `again`: a caller who comes again when told so, for up to a minute. */
+/** Makes a GET or a POST request in turn. With `again`, the caller retries when it is told to, for up to a minute. */
 function requester(again: boolean, told: Told) {
   let turn = 0;
   return async (): Promise<string | undefined> => {
@@ -137,17 +137,20 @@ function requester(again: boolean, told: Told) {
   };
 }
 
-/** The milliseconds after which 95 of 100 desktops were back; `losses` are sorted. */
+/** Returns the milliseconds within which 95 of 100 desktops were connected again. `losses` must be sorted. */
 const p95 = (losses: Loss[]) => losses[Math.ceil(losses.length * 0.95) - 1]?.ms ?? 0;
 
-/** Each desktop was lost, because each replica was replaced, and a ready replica was there at the first or second try. */
+/**
+ * Checks that each desktop lost its connection, because each replica was replaced, and reconnected at the first or second
+ * try.
+ */
 function expectBack(losses: Loss[]): void {
   expect(viewers.map((viewer) => viewer.losses.length)).not.toContain(0);
   expect(losses.filter(({ tries }) => tries > 2)).toEqual([]);
   expect(p95(losses)).toBeLessThanOrEqual(2_000);
 }
 
-/** Does it under load and says how callers, viewers and sessions fared. */
+/** Makes the change under load, and reports the results for callers, viewers and sessions. */
 async function underLoad(what: string, again: boolean, change: () => Promise<void>) {
   const told = { waited: 0 };
   for (const { losses, codes } of viewers) {
@@ -194,13 +197,13 @@ async function underLoad(what: string, again: boolean, change: () => Promise<voi
 }
 
 test(
-  "a new image of API and worker, with a migration: no request fails, desktops are back at the second try, no session ends",
+  "during a rollout with a migration, no request fails, desktops reconnect by the second try, and no session ends",
   async () => {
     const old = await imageOf("api");
     const { losses } = await underLoad("rollout of a new version", false, async () => {
       const rolling = upOrThrow({ ...prod, checkout: next });
       try {
-        const started = await start("globex"); // sessions start all the while
+        const started = await start("globex"); // sessions also start during the rollout
         await reaches(keyOf("globex"), started.id, "running");
       } finally {
         await rolling;
@@ -216,7 +219,7 @@ test(
 );
 
 test(
-  "and back to the old one, which leaves the newer tables alone",
+  "during a rollback the same is true, and the old version leaves the newer tables unchanged",
   async () => {
     const { losses } = await underLoad("rollback", false, async () => {
       await upOrThrow(prod);
@@ -228,7 +231,7 @@ test(
 );
 
 test.each(["redis", "postgres"])(
-  "%s is restarted: requests may wait, none is lost, and a session that is asked for meanwhile is made once",
+  "during a restart of %s, requests may wait but none is lost, and a requested session is created only once",
   async (store) => {
     using _ = allowRefusals(`${store} is restarted, and no replica is ready until it has seen it again`);
     const label = { label: `${store}-${Date.now()}` };
@@ -241,7 +244,7 @@ test.each(["redis", "postgres"])(
       });
       cleanUp.defer(() => end("acme", made.id));
       await rolledOut(`statefulset/${store}`);
-      // A caller comes again, as one in the load does.
+      // The caller retries, as the callers in the load do.
       await reaches(acme, made.id, "running", 120);
     });
     const rows = await query(`select count(*) from sessions where labels->>'label' = '${label.label}'`);

@@ -1,4 +1,7 @@
-/** A Berth of a proof's own, beside the one that may be on the machine: another name, other folders, addresses and ports. */
+/**
+ * A separate Berth for a proof, beside the Berth that may run on the machine. It has another name, and other folders,
+ * addresses and ports.
+ */
 import { execa, type Options } from "execa";
 import { root } from "../../machine/machine.ts";
 
@@ -13,7 +16,7 @@ export const env = {
   BERTH_SANDBOX_PORT: "30094",
 };
 
-/** Runs a program of the checkout for it. What the program writes is shown. */
+/** Runs a program of the checkout for this Berth, and prints the program's output. */
 export const berth = (command: string[], options: Options = {}) =>
   execa(process.execPath, command, {
     cwd: root,
@@ -24,5 +27,5 @@ export const berth = (command: string[], options: Options = {}) =>
     ...options,
   });
 
-/** Leaves nothing of it, whatever there is. */
+/** Removes everything of this Berth, in whatever state it is. */
 export const purge = async () => void (await berth(["local/main.ts", "down", "--purge"]));

@@ -1,17 +1,17 @@
-/** Sessions as proofs make and end them. */
+/** Functions with which proofs create and end sessions. */
 import { Hopeless, until } from "@berth/testing/until.ts";
 import { call, keyOf, leftovers, reaches, type Session } from "../berth.ts";
 
 export type Tenant = "acme" | "globex";
 
-/** Makes a small session; `body` adds to what is asked for. */
+/** Creates a small session. `body` adds fields to the request. */
 export async function create(tenant: Tenant, body: object = {}): Promise<Session> {
   const response = await call(keyOf(tenant), "POST", "/v1/sessions", { tier: "small", ...body });
   if (response.status !== 201) throw new Error(`POST /v1/sessions: ${response.status} ${await response.text()}`);
   return (await response.json()) as Session;
 }
 
-/** Makes a small session and waits until it runs. */
+/** Creates a small session and waits until it runs. */
 export const running = async (tenant: Tenant): Promise<Session> =>
   reaches(keyOf(tenant), (await create(tenant)).id, "running");
 
@@ -21,7 +21,7 @@ export async function find(tenant: Tenant, id: string): Promise<Session & { caus
   return (await response.json()) as Session & { cause: string | null };
 }
 
-/** The tenant's sessions that are not over, newest first; by default in whatever state. */
+/** Returns the tenant's sessions that have not ended, newest first; by default in every state. */
 export async function sessionsOf(
   tenant: Tenant,
   states = ["queued", "starting", "running", "suspending", "suspended", "stopping"],
@@ -33,16 +33,16 @@ export async function sessionsOf(
   return ((await response.json()) as { items: Awaited<ReturnType<typeof sessionsOf>> }).items;
 }
 
-/** Ends all that the tenant has, for a proof that counts what is there. */
+/** Ends all sessions of the tenant, for a proof that counts sessions. */
 export const endAll = async (tenant: Tenant): Promise<void> =>
   end(tenant, ...(await sessionsOf(tenant)).map(({ id }) => id));
 
-/** 202: it ends or has ended before. 404: it is not there any more. */
+/** 202: the session ends, or has already ended. 404: the session does not exist any more. */
 const over = [202, 404];
-/** Too many requests, and a store that is away for a moment: the same call is to come again. */
+/** The statuses after which the caller must retry: too many requests, or a store that is temporarily unavailable. */
 const again = [429, 503];
 
-/** Ends the sessions, and waits until nothing of them is left in the cluster. */
+/** Ends the sessions, and waits until the cluster contains nothing of them. */
 export async function end(tenant: Tenant, ...ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   const tell = (id: string) =>

@@ -1,6 +1,8 @@
-/** How a figure changes with time. */
+/** The change of a figure over time. */
 
-/** Least squares: the change of `value` per minute, for points of [seconds, value]. 0 for fewer than two. */
+/**
+ * Returns the change of `value` per minute by least squares, for points of [seconds, value]. Fewer than two points give 0.
+ */
 export function slopePerMinute(points: [number, number][]): number {
   if (points.length < 2) return 0;
   const mean = (numbers: number[]) => numbers.reduce((sum, one) => sum + one, 0) / numbers.length;

@@ -1,4 +1,4 @@
-/** A small stack with an object of every kind that the stand-ins know, in a namespace of its own. */
+/** A small stack in its own namespace. It has an object of every kind that the stand-ins for Pulumi's plugins support. */
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,17 +12,20 @@ const { context, dockerSocket, kubeconfig, registry } = machine;
 
 export interface SmallStack {
   namespace: string;
-  /** Whatever is built and said from it changes with it. */
+  /** A text that changes the image and the values of the stack. */
   content: string;
   /** Labels of the Deployment's pods, which can't be changed in place. */
   pods: string;
-  /** Whether the object that has no name of its own is there. */
+  /** Whether the stack contains the object without a fixed name. */
   unnamed: boolean;
-  /** Where the image is built; see `buildContext`. */
+  /** The folder from which the image is built; see `buildContext`. */
   context: string;
 }
 
-/** A folder with a Dockerfile that has a step of its own for each content, and mounts a secret that nobody gives. */
+/**
+ * Creates a folder with a Dockerfile. Each content gives a different build step, and the step mounts a secret that does not
+ * exist.
+ */
 export function buildContext(): string {
   const folder = mkdtempSync(join(tmpdir(), "berth-build-"));
   writeFileSync(join(folder, "Dockerfile"), dockerfile);
@@ -37,7 +40,7 @@ COPY file /file
 RUN --mount=type=secret,id=token [ ! -e /run/secrets/token ] && echo $CONTENT > /content
 `;
 
-/** The stack's program. Outputs: the password, and the image by digest. */
+/** The program of the stack. Its outputs are the password, and the image by digest. */
 export async function smallStack(stack: SmallStack): Promise<Record<string, pulumi.Output<unknown>>> {
   const { namespace: name, content, pods } = stack;
   const provider = new k8s.Provider("kubernetes", {

@@ -1,9 +1,10 @@
 /**
- * Random starts, stops, suspends, resumes, looks at desktops and kills of our own processes, for 8 minutes or for
- * BERTH_SOAK_MINUTES. `npm run test:proofs` ends a proof after 15 minutes; a longer one runs by itself:
- * `BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak`. It ends with the audit: nothing lost, nothing left over, no
- * error in the logs, and memory that does not grow. Kills end after a third, so that there is a long life to measure. The
- * choices come from BERTH_SOAK_SEED, a number; with `random` every run makes others.
+ * For 8 minutes, or for BERTH_SOAK_MINUTES, the proof starts, stops, suspends, resumes and views sessions, and kills
+ * processes of Berth, all at random. `npm run test:proofs` ends a proof after 15 minutes, so run a longer one directly:
+ * `BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak`. The final audit checks that nothing is lost, nothing is left
+ * over, no log has an error, and memory does not grow. Kills end after a third of the time, so that memory can be measured
+ * over a long life. The random choices come from BERTH_SOAK_SEED, a number; with the value `random`, each run makes other
+ * choices.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";
@@ -26,16 +27,22 @@ const minutes = Number(process.env.BERTH_SOAK_MINUTES ?? 8);
 const { BERTH_SOAK_SEED: chosen = "14" } = process.env;
 const seed = chosen === "random" ? Date.now() % 1_000_000 : Number(chosen);
 const tenants: Tenant[] = ["acme", "globex"];
-/** Sessions of each tenant at one time: what this machine carries as live desktops. */
+/** The highest number of sessions of each tenant at the same time. A machine with 2 cores can run 4 desktops in all. */
 const most: Record<Tenant, number> = { acme: 3, globex: 1 };
-/** In MiB; the pods' limit is 512. */
+/** The limit of resident memory in MiB. The limit of the pods is 512 MiB. */
 const mostMib = 400;
-/** Growth of what is held, in MiB per minute, that is noise; over less than 5 measured minutes, 5 MiB in all. */
+/**
+ * Growth of used memory up to this limit, in MiB per minute, is noise. In less than 5 measured minutes, 5 MiB in all are
+ * noise.
+ */
 const flat = 1;
-/** What a process needs at its start is not growth: it is measured from so many seconds of its life on. */
+/**
+ * Memory is measured from this age of a process in seconds, because the memory that a process needs at its start is not
+ * growth.
+ */
 const warmUp = 30;
 
-/** Mulberry32: small, and good enough to choose by. */
+/** Mulberry32, a small random number generator that is good enough for these choices. */
 let state = seed;
 function random(): number {
   state = (state + 0x6d2b79f5) | 0;
@@ -61,7 +68,7 @@ beforeAll(async () => {
     database: "berth",
     password: (await inBerth(["exec", "deploy/api", "--", "/nodejs/bin/node", "-e", password])).trim(),
   });
-  pool.on("error", () => {}); // an idle connection that breaks is replaced at the next query
+  pool.on("error", () => {}); // the next query replaces an idle connection that breaks
   database = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   cleanUp.defer(() => database.destroy());
   cleanUp.defer(await requestLittle(cluster, "tenant-acme"));
@@ -69,7 +76,7 @@ beforeAll(async () => {
   cleanUp.defer(endAll);
 }, 120_000);
 
-/** A headless Service has no address of its own: the pod's is as good, from its node. */
+// A headless Service has no address, so the test uses the pod's address, which the node reaches.
 async function reachable(address: string): Promise<string> {
   if (address !== "None") return address;
   return (await core.readNamespacedPod({ namespace: "berth", name: "postgres-0" })).status?.podIP ?? "";
@@ -84,7 +91,7 @@ const endAll = async () => {
 const audit = async () =>
   (await Promise.all(tenants.map((tenant) => auditOf(core, database, `tenant-${tenant}`)))).flat();
 
-/** Asks until the API answers, as its clients are told to: it is killed now and then. */
+/** Retries until the API answers, as clients must do, because the test sometimes kills the API. */
 const ask = (tenant: Tenant, method: string, path: string, body?: object): Promise<Response> =>
   until(
     `the API answers ${method} ${path}`,
@@ -107,7 +114,7 @@ const note = (what: string) => {
 };
 const problems: string[] = [];
 
-/** What may come of it: it worked, or the session's state doesn't allow it (any more). */
+/** The call may succeed, or fail because the session's state does not allow it (any more). */
 async function act(what: string, tenant: Tenant, method: string, path: string, body?: object): Promise<void> {
   const { status } = await ask(tenant, method, path, body);
   note(what);
@@ -115,7 +122,7 @@ async function act(what: string, tenant: Tenant, method: string, path: string, b
 }
 
 async function view(tenant: Tenant, id: string): Promise<void> {
-  // The session or the API's process may end while it is looked at.
+  // The session or the API's process may end during the view.
   const frame = await Promise.race([
     firstFrame(desktopUrl(id), { authorization: `Bearer ${keyOf(tenant)}` }).catch(() => undefined),
     sleep(10_000, undefined),
@@ -134,12 +141,12 @@ async function turn(): Promise<void> {
   if (choice < 0.5) return act("stop", tenant, "DELETE", at);
   if (choice < 0.65) return act("suspend", tenant, "POST", `${at}/suspend`);
   if (choice < 0.8) return act("resume", tenant, "POST", `${at}/resume`);
-  // Of the others nobody can say whether they have a desktop at this moment.
+  // For other sessions the test can't know whether they have a desktop at this moment.
   const shown = oneOf(sessions.filter(({ state }) => state === "running"));
   if (shown) await view(tenant, shown.id);
 }
 
-/** Kills one of our own processes. */
+/** Kills a process of Berth. */
 async function kill(component: Component): Promise<void> {
   const pod = oneOf(await podsOf(component));
   if (pod === undefined || processOf(pod) === undefined) return;
@@ -147,7 +154,7 @@ async function kill(component: Component): Promise<void> {
   note(`kill of ${component}`);
 }
 
-/** Whether a pod of the API is ready, and the node port leads to one. */
+/** Whether a pod of the API is ready and reachable by the node port. */
 const apiIsReady = async (): Promise<boolean> =>
   (await podsOf("api")).some(({ status }) =>
     status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
@@ -155,14 +162,14 @@ const apiIsReady = async (): Promise<boolean> =>
 
 interface Measurement {
   at: number;
-  /** Resident memory. */
+  /** Resident memory in MiB. */
   mib: number;
-  /** What is held after a garbage collection; undefined in the first seconds of a life. */
+  /** Used memory after a garbage collection; undefined in the first seconds of a process. */
   heldMib: number | undefined;
 }
 const memory = new Map<string, Measurement[]>();
 
-/** Notes what the processes use. */
+/** Records the memory of the processes. */
 async function measure(): Promise<void> {
   for (const component of ["api", "worker"] as const)
     for (const pod of await podsOf(component)) {
@@ -177,11 +184,13 @@ async function measure(): Promise<void> {
     }
 }
 
-test(`${minutes} minutes of everything at random, seed ${seed}`, { timeout: (minutes + 8) * 60_000 }, async () => {
+test(`${minutes} minutes of random calls and kills lose nothing (seed ${seed})`, {
+  timeout: (minutes + 8) * 60_000,
+}, async () => {
   const start = seconds();
   const over = () => seconds() - start > minutes * 60;
   const killing = async () => {
-    using _ = allowRefusals("the API's only process is killed now and then");
+    using _ = allowRefusals("the test sometimes kills the API's only process");
     for (let component: Component = "worker"; seconds() - start < minutes * 20; ) {
       await sleep(20_000 + random() * 20_000);
       await kill(component);
@@ -196,11 +205,11 @@ test(`${minutes} minutes of everything at random, seed ${seed}`, { timeout: (min
     for (; !over(); await sleep(15_000)) await measure();
   };
   await Promise.all([killing(), acting(), measuring()]);
-  printTable("what was done", [done]);
+  printTable("how often each operation was called", [done]);
 
-  // Nothing is asked any more: every session comes to rest.
+  // No further calls are made, so every session reaches a stable state.
   await until(
-    "all sessions are at rest",
+    "all sessions are in a stable state",
     240,
     async () => {
       const all = (await Promise.all(tenants.map(sessionsOf))).flat();
@@ -217,7 +226,7 @@ test(`${minutes} minutes of everything at random, seed ${seed}`, { timeout: (min
   expect(done.look ?? 0).toBeGreaterThan(done["look in vain"] ?? 0);
 });
 
-test("memory stays below the pods' limit, and is flat in every process that lived long enough to tell", () => {
+test("memory stays below the pods' limit, and does not grow in processes that lived long enough to measure", () => {
   const rows = [...memory].map(([name, life]) => {
     const held = life.flatMap(({ at, heldMib }): [number, number][] => (heldMib === undefined ? [] : [[at, heldMib]]));
     const measured = ((held.at(-1)?.[0] ?? 0) - (held[0]?.[0] ?? 0)) / 60;
@@ -231,7 +240,7 @@ test("memory stays below the pods' limit, and is flat in every process that live
   });
   printTable("memory", rows);
   expect(rows.filter((row) => row["MiB at the end"] > mostMib)).toEqual([]);
-  // Kills end after a third, so the last of each kind have two thirds, less what it takes to start.
+  // Kills end after a third of the time, so the last process of each kind lives for almost two thirds of the time.
   const judged = rows.filter((row) => row["minutes measured"] >= minutes * 0.4);
   for (const component of ["api", "worker"])
     expect(judged.filter(({ process }) => process.startsWith(`${component}-`))).not.toEqual([]);
@@ -239,8 +248,11 @@ test("memory stays below the pods' limit, and is flat in every process that live
   expect(judged.filter((row) => row["held MiB per minute"] > most(row["minutes measured"]))).toEqual([]);
 });
 
-/** Also not of processes that were killed: that leaves no time for a line, and what it interrupts elsewhere is a warning. */
-test("no error is in the logs", async () => {
+/**
+ * This includes killed processes: SIGKILL leaves no time for a log line, and other processes log the interruption as a
+ * warning.
+ */
+test("the logs contain no error", async () => {
   for (const component of ["api", "worker"] as const)
     for (const pod of await podsOf(component)) log.push(...(await logOf(pod)));
   const lines = log.map((line) => JSON.parse(line) as { level: string; time: string; msg: string });

@@ -1,6 +1,6 @@
 /**
- * On a machine that reaches package registries alone, Pulumi is built from Go modules and stand-ins serve for its plugins.
- * A stack goes on with either whatever the other made.
+ * If a machine reaches only package registries, Berth builds Pulumi from Go modules and replaces Pulumi's plugins by
+ * stand-ins. A stack that the official plugins created can be continued with stand-ins, and the other way round.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "berth-registries-"));
 const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };
-/** Of the mirror that is named, else what the last `npm run up` found. */
+/** The plugins of the given mirror; otherwise the plugins that the last `npm run up` found. */
 const official: Tools | undefined =
   mirror() !== undefined
     ? { root: join(folder, "official"), home: join(folder, "official") }
@@ -58,7 +58,7 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
     await core.deleteNamespace({ name: namespace }).catch(() => {});
   });
 
-  test("is created, and then there is nothing to change", async () => {
+  test("is created, and a second preview changes nothing", async () => {
     const { outputs, operations } = await up(await open(makes));
     expect(operations.filter((each) => !each.startsWith("create "))).toEqual([]);
     expect(outputs.password).toMatchObject({ secret: true, value: expect.stringMatching(/^[A-Za-z0-9]{20}$/) });
@@ -69,7 +69,7 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
     expect(await changes(await open(continues))).toEqual([]);
   });
 
-  test("is changed in place where that can be, and by whom doesn't matter", async () => {
+  test("is changed in place where possible, with the same result by both", async () => {
     stack = { ...stack, content: "two", unnamed: false };
     const foreseen = await changes(await open(makes));
     expect(foreseen.filter((each) => each.includes("replace"))).toEqual(["replace Job job"]);
@@ -82,7 +82,7 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
     expect(await changes(await open(makes))).toEqual([]);
   });
 
-  test("is made anew where it can't be changed", async () => {
+  test("is replaced where it can't be changed in place", async () => {
     stack = { ...stack, pods: "two" };
     const foreseen = await changes(await open(makes));
     for (const replaced of ["Deployment deployment", "ConfigMap fixed", "RandomPassword password"])
@@ -93,7 +93,7 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
     expect(await changes(await open(makes))).toEqual([]);
   });
 
-  test("goes, with all that is in it", async () => {
+  test("is destroyed with all its objects", async () => {
     await (await open(continues)).destroy({ color: "never" });
     const { items } = await core.listNamespace({ fieldSelector: `metadata.name=${namespace}` });
     expect(items).toEqual([]);
@@ -103,7 +103,7 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
 test.for([
   { name: "stand-ins", tools: standIns, lines: 1 },
   { name: "official plugins", tools: official, lines: 0 },
-])("the stack dev has nothing to change for the $name, refreshed or not", async ({ tools, lines }, { skip }) => {
+])("the stack dev needs no change with $name, with and without a refresh", async ({ tools, lines }, { skip }) => {
   if (tools === undefined) return skip(why);
   const shell = stackEnvironment();
   const env = { ...shell, PULUMI_HOME: tools.home, PATH: `${join(tools.root, "bin")}:${shell.PATH}` };
@@ -111,7 +111,7 @@ test.for([
     const args = ["preview", "--stack=dev", "--non-interactive", "--color=never", "--expect-no-changes", ...flags];
     const { failed, all } = await execa("pulumi", args, { env, reject: false, all: true });
     expect({ failed, all }).toMatchObject({ failed: false });
-    // Of the diagnostics: Pulumi repeats each message in its progress, behind the name of the resource.
+    // Only diagnostics count, because Pulumi repeats each message in its progress output, after the name of the resource.
     expect(all.match(/^ +Berth's stand-ins serve/gm) ?? []).toHaveLength(lines);
   }
 });
@@ -122,14 +122,14 @@ async function up(stack: Stack) {
   return { outputs, operations };
 }
 
-/** What an `up` would do after a look at the cluster, for example `replace Job job`, sorted. */
+/** Returns the operations of an `up` after a refresh, for example `replace Job job`, sorted. */
 async function changes(stack: Stack): Promise<string[]> {
   const operations: string[] = [];
   await stack.preview({ color: "never", refresh: true, onEvent: recorder(operations) });
   return operations.sort();
 }
 
-/** A replacement is told by three events, of which one is taken. */
+/** A replacement causes three events, and only one of them counts. */
 const recorder = (operations: string[]) => (event: EngineEvent) => {
   const { op = "", urn = "" } = event.resourcePreEvent?.metadata ?? {};
   if (!["create", "update", "delete", "replace"].includes(op)) return;

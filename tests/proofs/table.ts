@@ -1,4 +1,4 @@
-/** Prints rows in columns, as proofs show what they measured. */
+/** Prints the measurements of a proof as a table. */
 export function printTable(title: string, rows: Record<string, string | number>[]): void {
   const names = Object.keys(rows[0] ?? {});
   const widths = names.map((name) => Math.max(name.length, ...rows.map((row) => String(row[name]).length)));

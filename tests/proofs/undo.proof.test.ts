@@ -1,6 +1,6 @@
 /**
- * The version before, while a changed configuration is rolled out and after it: a pod of it that goes in the middle of
- * the rollout starts again, and Kubernetes alone brings it back (`kubectl rollout undo`), without Pulumi.
+ * During and after the rollout of a changed configuration, the previous version still works: a new pod of the previous
+ * version starts in the middle of the rollout, and `kubectl rollout undo` restores the previous version without Pulumi.
  */
 import { until } from "@berth/testing/until.ts";
 import { afterAll, expect, test } from "vitest";
@@ -19,13 +19,13 @@ const debug = {
   },
 };
 
-/** The ConfigMap that the API's pods are told to start with. */
+/** Returns the name of the ConfigMap with which the API's pods start. */
 async function configOf(): Promise<string> {
   const { spec } = await apps.readNamespacedDeployment({ name: "api", namespace: "berth" });
   return spec?.template.spec?.containers[0]?.envFrom?.[0]?.configMapRef?.name ?? "";
 }
 
-/** The API's pods that start with the ConfigMap and are to stay. */
+/** Returns the API's pods that use the ConfigMap and are not being deleted. */
 async function podsWith(config: string) {
   const labelSelector = "app.kubernetes.io/name=api";
   const { items } = await core.listNamespacedPod({ namespace: "berth", labelSelector });
@@ -39,9 +39,9 @@ const isReady = ({ status }: Awaited<ReturnType<typeof podsWith>>[number]) =>
   status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 
 test(
-  "a pod of the version before starts in the middle of a rollout, and `kubectl rollout undo` brings it back",
+  "a pod of the previous version starts in the middle of a rollout, and `kubectl rollout undo` restores that version",
   async () => {
-    using _ = allowRefusals("the API's one pod of the version before is deleted before the new one is ready");
+    using _ = allowRefusals("the API's only pod of the previous version is deleted before the new pod is ready");
     const before = await configOf();
     cleanUp.defer(async () => void (await upOrThrow()));
     const rolling = upOrThrow(debug);
@@ -53,7 +53,7 @@ test(
       expect(old).toBeDefined();
       await inBerth(["delete", "pod", old?.metadata?.name ?? "", "--wait=false"]);
       await until(
-        "another pod of the version before is ready",
+        "another pod of the previous version is ready",
         120,
         async () => (await podsWith(before)).filter(({ metadata }) => metadata?.uid !== old?.metadata?.uid),
         (pods) => pods.some(isReady),
@@ -69,7 +69,7 @@ test(
     await rolledOut("deployment/api");
     expect(await configOf()).toBe(before);
     await until(
-      "all pods are of the version before",
+      "all pods have the previous version",
       60,
       () => podsWith(after),
       (pods) => pods.length === 0,

@@ -1,20 +1,20 @@
-/** Somebody who looks at a desktop and connects again by himself when the connection is lost, as the desktop's page does. */
+/** A viewer of a desktop that reconnects by itself when the connection is lost, as the desktop's page does. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { desktopUrl, keyOf } from "../berth.ts";
 import { openDesktop } from "../rfb.ts";
 import type { Tenant } from "./sessions.ts";
 
 export interface Loss {
-  /** From the loss until the desktop was there again. */
+  /** The milliseconds from the loss until the desktop was connected again. */
   ms: number;
-  /** How often the viewer tried to connect. The first try comes within 0.32 s, the second within 0.94 s. */
+  /** The number of attempts to reconnect. The first attempt comes within 0.32 s, the second within 0.94 s. */
   tries: number;
 }
 
 export class Viewer {
-  /** The losses after which the desktop was there again. */
+  /** The losses after which the desktop was connected again. */
   readonly losses: Loss[] = [];
-  /** The codes with which connections were closed. */
+  /** The close codes of the connections. */
   readonly codes: number[] = [];
   #leaving = false;
   #socket: Awaited<ReturnType<typeof openDesktop>>["socket"] | undefined;
@@ -30,8 +30,8 @@ export class Viewer {
   }
 
   /**
-   * Resolves when the desktop is there.
-   * @param ticket what lets the viewer in. Default: the tenant's key
+   * Resolves when the desktop is connected.
+   * @param ticket the ticket that authorizes the viewer. Default: the tenant's key
    */
   static async open(tenant: Tenant, id: string, ticket?: string): Promise<Viewer> {
     const viewer = ticket
@@ -65,14 +65,14 @@ export class Viewer {
     socket.on("error", () => {});
   }
 
-  /** Waits as the page does: a quarter of a second, then twice as long each time, 5 s at most. */
+  /** Waits as the desktop's page does: first a quarter of a second, then twice as long each time, but at most 5 s. */
   async #again(): Promise<void> {
     for (let lost = 0; !this.#leaving; lost += 1) {
       await sleep(Math.min(5_000, 250 * 2 ** lost) * (0.75 + Math.random() / 2));
       this.#tries += 1;
       try {
         return await this.#connect();
-      } catch {} // the next turn tries again
+      } catch {} // the next iteration tries again
     }
   }
 }

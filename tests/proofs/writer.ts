@@ -1,12 +1,17 @@
-/** Somebody who writes into the sessions' table all the time, as pods of the version before do while migrations run. */
+/** Writes to the sessions table all the time, as pods of the previous version do during migrations. */
 import { query } from "./platform.ts";
 
 export interface Writer {
-  /** Ends it. Returns how many writes were committed, and what went wrong: a write that waited for a lock for over 3 s. */
+  /**
+   * Stops the writer. Returns the number of committed writes, and the errors of writes that waited for a lock for over 3 s.
+   */
   stop: () => Promise<{ writes: number; failed: string[] }>;
 }
 
-/** Ten writes a second, each a transaction of its own, until the table is gone or it is told to stop, an hour at most. */
+/**
+ * Makes ten writes a second, each in its own transaction, until the table is deleted or the writer is stopped; at most for
+ * an hour.
+ */
 const loop = `
   do $$ begin
     perform set_config('lock_timeout', '3s', false);
@@ -27,7 +32,7 @@ export async function startWriter(): Promise<Writer> {
   const failed: string[] = [];
   let stopped = false;
   const run = async () => {
-    // Where Postgres is restarted, the connection breaks, and the writer comes again.
+    // A restart of Postgres breaks the connection, and the writer then connects again.
     while (!stopped)
       await query(loop).catch(({ message }: Error) => {
         if (/lock timeout/.test(message)) failed.push(message);

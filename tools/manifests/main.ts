@@ -1,6 +1,7 @@
 /**
- * `npm run render` writes every stack's objects as YAML into rendered/<stack>/, for scanners and for people to read;
- * `npm run policy` asks the policy pack about them. Stacks' names may follow; the default is all. No cluster is needed.
+ * `npm run render` writes the objects of every stack as YAML files to rendered/<stack>/, for scanners and readers. `npm run
+ * policy` checks the objects against the policy pack. Both accept names of stacks; the default is all stacks. No cluster is
+ * needed.
  */
 import { globSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +24,7 @@ try {
   console.error(error instanceof UserError ? `\nberth: ${error.message}` : error);
   process.exitCode = 1;
 }
-// The program runs once per process.
+// A process can run the Pulumi program only once.
 if (others.length > 0) {
   const rest = await execa(process.execPath, [fileURLToPath(import.meta.url), command, ...others], {
     stdio: "inherit",

@@ -1,4 +1,4 @@
-/** Manifests as files of a directory, and what is said about them. */
+/** Manifests as files in a folder, and the findings of checks about them. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { V1ObjectMeta } from "@kubernetes/client-node";
@@ -10,21 +10,21 @@ export interface Manifest {
   metadata: V1ObjectMeta;
 }
 
-/** What a check has against an object. */
+/** A finding: what a check reports about an object. */
 export interface Finding {
   tool: "kube-score" | "monokle" | "pod-security";
-  /** As the tool calls it. */
+  /** The tool's name of the rule. */
   rule: string;
-  /** `Deployment berth/api`. */
+  /** The object, for example `Deployment berth/api`. */
   object: string;
   says: string;
 }
 
-/** `Deployment berth/api`; `Namespace berth` for what is in no namespace. */
+/** Returns the object's name, such as `Deployment berth/api`, or `Namespace berth` for an object without a namespace. */
 export const objectName = ({ kind, metadata: { namespace, name } }: Manifest): string =>
   `${kind} ${namespace ? `${namespace}/` : ""}${name}`;
 
-/** All manifests below the directory, one per file. */
+/** Reads all manifests in the folder and its subfolders. Each file has one manifest. */
 export const readManifests = (directory: string): Manifest[] =>
   globSync("**/*.yaml", { cwd: directory })
     .sort()

@@ -2,7 +2,7 @@ import { createDefaultMonokleValidator } from "@monokle/validation";
 import { stringify } from "yaml";
 import { type Finding, type Manifest, objectName } from "./manifests.ts";
 
-/** Those that work without the network: schemas and OPA rules are fetched. */
+/** The rules that work without a network. Monokle would have to download schemas and OPA rules. */
 const plugins = {
   "pod-security-standards": true,
   practices: true,
@@ -12,7 +12,7 @@ const plugins = {
   "open-policy-agent": false,
 };
 
-/** The findings of all of Monokle's rules, those too that are off by default. */
+/** Returns the findings of these rules, including rules that are off by default. */
 export async function monokleFindings(manifests: Manifest[]): Promise<Finding[]> {
   const validator = createDefaultMonokleValidator();
   await validator.preload({ plugins });
@@ -29,7 +29,7 @@ export async function monokleFindings(manifests: Manifest[]): Promise<Finding[]>
     }));
 }
 
-/** The object stands for its file, so that a finding names it. */
+/** The name of an object is used as the name of its file, so that a finding names the object. */
 function resourceOf(manifest: Manifest) {
   const { apiVersion, kind, metadata } = manifest;
   const { name = "", namespace = "" } = metadata;

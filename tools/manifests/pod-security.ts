@@ -5,8 +5,8 @@ import { podOf } from "../../policy/kubernetes.ts";
 import { type Finding, type Manifest, objectName } from "./manifests.ts";
 
 /**
- * What Kubernetes' own Pod Security library has against the pods, by the level `restricted` in the version that the
- * namespaces are held to. `ensureManifestChecks` must have run.
+ * Returns the findings of Kubernetes' Pod Security library for the pods, by the level `restricted` in the version that the
+ * namespaces enforce. `ensureManifestChecks` must have run before.
  */
 export async function podSecurityFindings(manifests: Manifest[]): Promise<Finding[]> {
   const pods = manifests.flatMap((manifest) => {
@@ -14,7 +14,7 @@ export async function podSecurityFindings(manifests: Manifest[]): Promise<Findin
     return pod ? [{ object: objectName(manifest), pod }] : [];
   });
   const input = pods.map(({ pod }) => `${JSON.stringify(pod)}\n`).join("");
-  const { stdout } = await execa(podSecurity, ["-version", podSecurityVersion], { input });
+  const { stdout } = await execa(podSecurity.file, ["-version", podSecurityVersion], { input });
   const verdicts = stdout.split("\n");
   return pods.flatMap(({ object }, index) => {
     const says = verdicts[index] ?? "no verdict";

@@ -1,7 +1,10 @@
-/** Each stack's manifests, and a session's, before kube-score, Monokle, Pod Security's own library and the policy pack. */
+/**
+ * Checks the manifests of each stack and of a session by kube-score, Monokle, the Pod Security library and the policy pack.
+ */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { V1PodSpec } from "@kubernetes/client-node";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type RecordedResource, recordStack } from "../../infra/testing/record.ts";
@@ -18,14 +21,16 @@ const committed = ["dev", "prod"];
 /** The stack prod with `autoscaler: keda`. */
 const withKeda = "prod with KEDA";
 const stacks = [...committed, withKeda];
-/** What the worker makes for a session of the tenant acme, as reviewed. */
-const session: Manifest[] = JSON.parse(readFileSync(join(root, "runtime/src/cluster/podSpec.golden.json"), "utf8"));
+/** The objects that the worker creates for a session of the tenant acme, from the reviewed golden file. */
+const session: Manifest[] = JSON.parse(
+  readFileSync(join(root, "runtime/src/cluster/podSpec/podSpec.golden.json"), "utf8"),
+);
 
 const tools = { kubeScore: kubeScoreFindings, monokle: monokleFindings, podSecurity: podSecurityFindings };
-/** By stack. */
+/** The findings of each stack. */
 const findings = new Map<string, Record<keyof typeof tools, Finding[]>>();
 
-/** A backend and a home that the environment of the commands names, and that must stay empty. */
+/** A Pulumi backend and home that the shell's environment names. Both must stay empty. */
 const traps = mkdtempSync(join(tmpdir(), "berth-traps-"));
 for (const name of ["backend", "home"]) mkdirSync(join(traps, name));
 
@@ -42,7 +47,7 @@ const command = (...args: string[]) =>
     reject: false,
     all: true,
   });
-/** Runs beside the rendering: each is one process at a time. */
+/** Runs while the stacks are rendered, because rendering and checking use one process each. */
 let policy: ReturnType<typeof command>;
 
 const rendered = mkdtempSync(join(tmpdir(), "berth-rendered-"));
@@ -52,7 +57,7 @@ beforeAll(async () => {
   policy = command("policy", ...committed);
   const [render] = await Promise.all([command("render", ...committed), ensureManifestChecks()]);
   expect(render.exitCode, render.all).toBe(0);
-  // The providers would take these for settings of the stack.
+  // The Kubernetes providers would read these variables as settings of the stack.
   for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
   kedaResources = await recordStack("prod", { autoscaler: "keda" });
   await renderStack("prod", rendered, kedaResources);
@@ -81,19 +86,19 @@ const found = (stack: string, tool: keyof typeof tools): Finding[] => {
   return all[tool];
 };
 
-test.each(stacks)("%s: kube-score finds nothing but what suppressions.ts explains", (stack) => {
+test.each(stacks)("%s: kube-score finds only what suppressions.ts explains", (stack) => {
   expect(open(stack, found(stack, "kubeScore"))).toEqual([]);
 });
 
-test.each(stacks)("%s: Monokle finds nothing but what suppressions.ts explains", (stack) => {
+test.each(stacks)("%s: Monokle finds only what suppressions.ts explains", (stack) => {
   expect(open(stack, found(stack, "monokle"))).toEqual([]);
 });
 
-test.each(stacks)("%s: every pod is restricted, says Pod Security's own library", (stack) => {
+test.each(stacks)("%s: every pod passes the level restricted of the Pod Security library", (stack) => {
   expect(found(stack, "podSecurity")).toEqual([]);
 });
 
-test("the tools see: a pod that breaks all is found by each", async () => {
+test("each tool reports a pod that breaks all rules", async () => {
   const bad = {
     apiVersion: "v1",
     kind: "Pod",
@@ -104,7 +109,19 @@ test("the tools see: a pod that breaks all is found by each", async () => {
     expect(open("prod", await check([bad])).map(({ object }) => object)).toContain("Pod berth/bad");
 });
 
-test("every suppression is needed", () => {
+test("Pod Security lets a session have its berthd by an image volume", async () => {
+  const withVolume = (source: object) =>
+    session
+      .filter(({ kind }) => kind === "Pod")
+      .map((pod) => {
+        const { spec } = pod as Manifest & { spec: V1PodSpec };
+        return { ...pod, spec: { ...spec, volumes: [...(spec.volumes ?? []), { name: "berthd", ...source }] } };
+      });
+  expect(await tools.podSecurity(withVolume({ image: { reference: "berthd@sha256:1" } }))).toEqual([]);
+  expect(await tools.podSecurity(withVolume({ hostPath: { path: "/opt" } }))).toHaveLength(1);
+});
+
+test("every suppression is necessary", () => {
   const used = new Set<Suppression>();
   for (const stack of stacks)
     for (const finding of [...found(stack, "kubeScore"), ...found(stack, "monokle")])
@@ -112,26 +129,26 @@ test("every suppression is needed", () => {
   expect(suppressions.filter((suppression) => !used.has(suppression))).toEqual([]);
 });
 
-test("the policy pack lets every stack pass", async () => {
+test("every stack passes the policy pack", async () => {
   const run = await policy;
   expect(run.exitCode, run.all).toBe(0);
 });
 
-test(`the policy pack lets ${withKeda} pass`, async () => {
+test(`${withKeda} passes the policy pack`, async () => {
   expect(readManifests(rendered).map(({ kind }) => kind)).toContain("ScaledObject");
   await checkPolicies("prod", kedaResources);
 });
 
-test("rendering and checking write nothing into the backend or the home that the environment names", async () => {
+test("rendering and checking write nothing to the Pulumi backend and home of the shell's environment", async () => {
   await policy;
-  // `pulumi version` writes its log into the home that it finds.
+  // Only `pulumi version` writes to this home, because it always writes a log.
   const written = readdirSync(traps, { recursive: true, encoding: "utf8" }).filter(
     (path) => !path.startsWith("home/logs"),
   );
   expect(written.sort()).toEqual(["backend", "home"]);
 });
 
-test("the policy pack refuses an object that breaks a rule, and says which", async () => {
+test("the policy pack refuses an object that breaks a rule, and names the rule", async () => {
   const service = {
     type: "kubernetes:core/v1:Service",
     name: "open",

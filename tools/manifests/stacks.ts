@@ -1,6 +1,7 @@
 /**
- * A stack's objects without a cluster, by the Kubernetes provider itself. What the cluster, Docker and the registry would
- * add has stand-ins, as in the golden files, so no secret is in them. Pulumi must be there (`ensurePulumi`).
+ * Renders the objects of a stack without a cluster, by the Kubernetes provider. Values that the cluster, Docker or the
+ * registry would add are replaced by fixed values, as in the golden files, so the objects contain no secrets. Pulumi must be
+ * installed (`ensurePulumi`).
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,8 +13,8 @@ import { root } from "../../machine/machine.ts";
 import { withRenderedStack } from "./throw-away.ts";
 
 /**
- * Writes each object of the stack into the directory as YAML; what was there before is gone.
- * @param resources default: those that the program makes
+ * Writes each object of the stack to the folder as YAML, and deletes what the folder contained before.
+ * @param resources default: the resources that the program declares
  */
 export async function renderStack(stack: string, directory: string, resources?: RecordedResource[]): Promise<void> {
   const recorded = resources ?? (await recordStack(stack));
@@ -22,8 +23,8 @@ export async function renderStack(stack: string, directory: string, resources?: 
 }
 
 /**
- * Asks the policy pack about the stack.
- * @param resources default: those that the program makes
+ * Checks the stack against the policy pack.
+ * @param resources default: the resources that the program declares
  * @throws UserError that lists every violation
  */
 export async function checkPolicies(stack: string, resources?: RecordedResource[]): Promise<void> {

@@ -1,105 +1,114 @@
 import type { Finding } from "./manifests.ts";
 
 export interface Suppression extends Pick<Finding, "tool" | "rule"> {
-  /** Which objects. Default all. */
+  /** The objects to which the suppression applies. Default: all objects. */
   object?: RegExp;
-  /** In which stack. Default in all. */
+  /** The stack in which the suppression applies. Default: all stacks. */
   stack?: string;
-  /** Why the finding is none here. */
+  /** Why the finding is not a fault. */
   reason: string;
 }
 
-/** What the tools may say of the stacks' manifests. A test finds those that are no longer needed. */
+/** Findings that are allowed in the stacks' manifests. A test finds suppressions that are no longer necessary. */
 export const suppressions: Suppression[] = [
   {
     tool: "kube-score",
     rule: "container-image-pull-policy",
-    reason: "Images are named by digest: whatever a node has under it is the same image.",
+    reason: "Images are referenced by digest, so an image that a node already has is the same image.",
   },
   {
     tool: "kube-score",
     rule: "container-security-context-user-group-id",
     object: / berth\/(postgres|redis)/,
-    reason: "The official images' own user; their files and volumes belong to it.",
+    reason: "This is the user of the official image, to which the image's files and volumes belong.",
   },
   {
     tool: "monokle",
     rule: "KBP104",
     object: / berth\/(postgres|redis)/,
-    reason: "The official images' own user, as above.",
+    reason: "This is the user of the official image, to which the image's files and volumes belong.",
   },
   {
     tool: "monokle",
     rule: "KBP105",
     object: / berth\/(postgres|redis)/,
-    reason: "The official images' own group, as above.",
+    reason: "This is the group of the official image, to which the image's files and volumes belong.",
   },
   {
     tool: "kube-score",
     rule: "networkpolicy-targets-pod",
     object: /^NetworkPolicy tenant-/,
-    reason: "The worker makes the tenants' pods.",
+    reason: "The worker creates the tenants' pods.",
   },
   {
     tool: "kube-score",
     rule: "container-ephemeral-storage-request-and-limit",
     object: /^Pod tenant-/,
-    reason: "The LimitRange of the tenant's namespace sets them.",
+    reason: "The LimitRange of the tenant's namespace sets these values.",
   },
   {
     tool: "kube-score",
     rule: "horizontalpodautoscaler-replicas",
     stack: "dev",
-    reason: "One machine: a second replica would share its fate.",
+    reason: "The stack runs on one machine, so a second replica would fail together with the first.",
   },
   {
     tool: "kube-score",
     rule: "deployment-replicas",
     object: /^Deployment berth\/prometheus-adapter$/,
     stack: "dev",
-    reason: "One machine, as above.",
+    reason: "The stack runs on one machine, so a second replica would fail together with the first.",
   },
   {
     tool: "kube-score",
     rule: "deployment-replicas",
     object: /^Deployment berth\/(api|gateway)$/,
     stack: "prod with KEDA",
-    reason: "KEDA's HorizontalPodAutoscaler decides, of two pods at least; the tool doesn't know ScaledObjects.",
+    reason:
+      "KEDA's HorizontalPodAutoscaler sets the number of pods to at least two. The tool does not know ScaledObjects.",
   },
   {
     tool: "kube-score",
     rule: "service-type",
     object: /^Service berth\/(api|gateway)$/,
     stack: "dev",
-    reason: "The machine's own cluster has no ingress controller; its node ports are open on loopback only.",
+    reason: "The local cluster has no ingress controller, and its node ports are open only on loopback.",
   },
   {
     tool: "monokle",
     rule: "KBP114",
     object: /^Service berth\/(api|gateway)$/,
     stack: "dev",
-    reason: "The node port, as above.",
+    reason: "The local cluster has no ingress controller, and its node ports are open only on loopback.",
   },
   {
     tool: "monokle",
     rule: "PSS203",
-    reason: "It looks for runAsNonRoot at containers only; it is set for the pod. Pod Security's own verdict counts.",
+    reason:
+      "The tool checks runAsNonRoot only in containers, but the pod sets it. The Pod Security library checks this correctly.",
   },
   {
     tool: "monokle",
     rule: "KBP106",
     object: / berth\/(api|gateway|worker|prometheus|prometheus-adapter)$/,
-    reason: "They work with the Kubernetes API, as a ServiceAccount whose Roles name each call.",
+    reason: "These pods use the Kubernetes API with a ServiceAccount whose Roles list each allowed call.",
+  },
+  {
+    tool: "monokle",
+    rule: "KBP108",
+    object: /^ClusterRole berth-prometheus$/,
+    reason:
+      "The tool treats a rule that names a URL (nonResourceURLs), and so no resource, as a rule for all resources.",
   },
   {
     tool: "monokle",
     rule: "KBP107",
     object: /^Role tenant-/,
-    reason: "To make the tenant's pods is what the worker is for; it may in tenants' namespaces only.",
+    reason: "The worker must create the tenants' pods. It has this permission only in tenants' namespaces.",
   },
 ];
 
-/** Whether the suppression is about the finding in the stack. */
+/** Whether the suppression applies to the finding in the stack. */
 export const covers = (suppression: Suppression, stack: string, finding: Finding): boolean =>
   suppression.tool === finding.tool &&
   suppression.rule === finding.rule &&

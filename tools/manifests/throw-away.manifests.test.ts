@@ -1,4 +1,4 @@
-/** A stack of one's own has nothing to do with the backend, the home, the stack and the passphrase of the shell. */
+/** A stack of a test does not use the Pulumi backend, home, stack and passphrase of the shell. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,9 +7,9 @@ import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { ensurePulumi, pulumiRoot } from "../../local/pulumi/tools.ts";
 import { openOwnStack } from "./throw-away.ts";
 
-beforeAll(() => ensurePulumi().then(() => {}), 1_800_000);
+beforeAll(() => ensurePulumi().then(() => {}));
 
-test("a stack is made, and opened again, in its own folder whatever the shell's variables say", async () => {
+test("a stack is created and opened again in its own folder, whatever the shell's variables say", async () => {
   const folder = mkdtempSync(join(tmpdir(), "berth-own-stack-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   for (const name of ["backend", "home", "traps", "traps/backend", "traps/home"]) mkdirSync(join(folder, name));
@@ -32,7 +32,7 @@ test("a stack is made, and opened again, in its own folder whatever the shell's 
   await (await open()).up();
   trap("another trap");
   expect((await (await open()).outputs()).word).toEqual({ value: "kept", secret: true });
-  // `pulumi version`, which the SDK runs first, writes its log into the home that it finds.
+  // Only `pulumi version` writes to this home: the SDK runs it first, and it always writes a log.
   const written = readdirSync(join(folder, "traps"), { recursive: true, encoding: "utf8" });
   expect(written.filter((path) => !path.startsWith("home/logs")).sort()).toEqual(["backend", "home"]);
   expect(readdirSync(join(folder, "backend/.pulumi/stacks/berth-own"))).toContain("own.json");

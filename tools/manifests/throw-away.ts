@@ -1,4 +1,4 @@
-/** Stacks that have nothing to do with those of the shell, and stacks that live for one call. */
+/** Stacks that are independent of the shell's Pulumi settings, and stacks that exist only during one call. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,9 +9,9 @@ import type { RecordedResource } from "../../infra/testing/record.ts";
 import { pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
 
 /**
- * Makes a stack of the recorded Kubernetes resources, for `use` to preview or bring up, and forgets it afterwards. It reaches
- * no cluster.
- * @param directory into which the Kubernetes provider writes the objects as YAML
+ * Creates a stack with the recorded Kubernetes resources, passes it to `use` for a preview or an update, and deletes it
+ * afterwards. No cluster is used.
+ * @param directory the folder to which the Kubernetes provider writes the objects as YAML
  */
 export const withRenderedStack = <T>(
   name: string,
@@ -21,8 +21,8 @@ export const withRenderedStack = <T>(
 ): Promise<T> => withThrowAwayStack(name, () => register(resources, directory), use);
 
 /**
- * Makes a stack of the program, and forgets it afterwards. Pulumi must be there (`ensurePulumi`).
- * @param kubeconfig default: one without a cluster, whatever cluster the shell knows
+ * Creates a stack with the program, and deletes the stack afterwards. Pulumi must be installed (`ensurePulumi`).
+ * @param kubeconfig default: a kubeconfig without a cluster, whatever cluster the shell uses
  */
 export async function withThrowAwayStack<T>(
   name: string,
@@ -49,17 +49,17 @@ export async function withThrowAwayStack<T>(
   }
 }
 
-/** What works on a stack: a command line, and a PULUMI_HOME with plugins. */
+/** The programs for a stack: the folder of the Pulumi CLI, and a PULUMI_HOME with plugins. */
 export interface Tools {
   root: string;
   home: string;
 }
 
 /**
- * Opens a stack, which is made if it isn't there. The stack has the backend, the home and the passphrase that are its own,
- * whatever the environment says: a shell that knows the production backend must not make a stack there.
+ * Opens a stack and creates the stack if it does not exist. The stack has its own backend, home and passphrase, whatever the
+ * environment says, because a shell that is configured for the production backend must not create a stack there.
  * @param backend a folder
- * @param env more variables, over the shell's
+ * @param env further variables, which override the shell's variables
  */
 export const openOwnStack = async ({
   name,
@@ -79,7 +79,7 @@ export const openOwnStack = async ({
   LocalWorkspace.createOrSelectStack(
     { stackName: name, projectName: project, program },
     {
-      // Without one, Pulumi makes a folder that nobody removes.
+      // Without a work folder, Pulumi creates one and never deletes it.
       workDir: backend,
       pulumiHome: tools.home,
       pulumiCommand: await PulumiCommand.get({ root: tools.root }),
@@ -97,7 +97,7 @@ export const openOwnStack = async ({
     },
   );
 
-/** A resource of any type: what the SDK's classes add to inputs is in the record already. */
+/** A resource of any type. The record already contains the values that the SDK's classes would add to the inputs. */
 class Recorded extends pulumi.CustomResource {}
 
 function register(resources: RecordedResource[], renderYamlToDirectory: string): void {

@@ -1,9 +1,9 @@
-"""A VNC client for tests, run inside the container, where VNC listens: python3 - size | resize W H | paste TEXT | copy X Y
+"""A VNC client for tests. It runs inside the container, because VNC listens only there: python3 - size | resize W H | paste TEXT | copy X Y
 
-size    prints width, height and depth
-resize  asks for another size and prints the one that the server then has
-paste   puts TEXT into the clipboard and pastes it where the keyboard is, then presses Enter
-copy    double-clicks at X, Y and prints what the clipboard then has
+size    prints width, height and depth of the screen
+resize  requests another size and prints the size that the server then has
+paste   puts TEXT into the clipboard, pastes TEXT into the window with the keyboard focus, and presses Enter
+copy    double-clicks at X, Y and prints the content of the clipboard
 """
 
 import socket
@@ -75,7 +75,7 @@ read(12)
 server.sendall(b"RFB 003.008\n")
 read(unpack(">B")[0])
 server.sendall(b"\x01")
-assert unpack(">I") == (0,), "the server refuses"
+assert unpack(">I") == (0,), "the server refuses the connection"
 server.sendall(b"\x01")
 width, height, bits, depth = unpack(">HHBB14x")
 read(unpack(">I")[0])

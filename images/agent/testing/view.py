@@ -1,5 +1,6 @@
-"""Copies in the desktop while a second client looks by the view-only password, run inside the container, where VNC listens.
-Prints, line by line, what was copied as a user sees it, and what arrived at the viewer: the kinds of its messages.
+"""Copies text in the desktop while a second VNC client is connected with the view-only password. It runs inside the container,
+because VNC listens only there. The first line of the output is the text that the user's client got, and the second line lists
+the kinds of messages that the view-only client got.
 
 python3 - X Y    double-clicks at X, Y to copy
 """
@@ -15,7 +16,7 @@ PASSWORD = b"berth-vw"
 
 
 def response(challenge):
-    """The answer to a challenge of VNC's password check: DES, with the bits of each byte of the password reversed."""
+    """The response to the challenge of VNC's password check, encrypted by DES. The key is the password with reversed bits in each byte."""
     key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in PASSWORD)
     command = ["openssl", "enc", "-des-ede3", "-nopad", "-K", (key * 3).hex()]
     return subprocess.run(command, input=challenge, capture_output=True, check=True).stdout
@@ -31,7 +32,7 @@ class Client:
         self.send(bytes([security]))
         if security == VNC_AUTH:
             self.send(response(self.read(16)))
-        assert self.unpack(">I") == (0,), "the server refuses"
+        assert self.unpack(">I") == (0,), "the server refuses the connection"
         self.send(b"\x01")
         self.bits = self.unpack(">HHB15x")[2]
         self.read(self.unpack(">I")[0])
@@ -72,7 +73,7 @@ for buttons in (0, 1, 0, 1, 0):
     user.send(struct.pack(">BBHH", 5, buttons, x, y))
     time.sleep(0.05)
 print(next(text for kind, text in iter(user.message, None) if kind == "clipboard").strip())
-# The server sends what is copied to all clients at once: what the viewer got of it comes before this picture.
+# The server sends a clipboard message to all clients at the same time, so the viewer would get the message before this picture.
 viewer.look()
 kinds = []
 while "picture" not in kinds:

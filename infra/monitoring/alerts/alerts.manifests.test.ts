@@ -1,18 +1,19 @@
-/** Every alert fires when it should and is silent when it should, in Prometheus' own words. */
+/** Tests with Prometheus' own tools that every alert fires when it should, and only then. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { ensurePrometheus, prometheusProgram } from "../../../local/cluster/build.ts";
+import { promtool as program } from "../../../local/cluster/build.ts";
 import { type Case, cases } from "./alerts.cases.ts";
 import { alertGroups, alertName, alertRules } from "./index.ts";
 
 const options = {
+  namespace: "berth",
   gateway: true,
   autoscaled: true,
-  /** For the hundred hours from the first sample on. */
+  /** The certificate is valid for a hundred hours from the first sample. */
   adapter: { notBefore: new Date(0), notAfter: new Date(100 * 3_600_000) },
   backups: true,
   alertAges: { backup: "26h", restoreCheck: "50h" },
@@ -22,21 +23,21 @@ const alerts = Object.values(alertGroups(options)).flat();
 let dir: string;
 
 beforeAll(async () => {
-  await ensurePrometheus("promtool");
+  await program.ensure();
   dir = await mkdtemp(join(tmpdir(), "berth-alerts-"));
   await writeFile(join(dir, "rules.yml"), stringify(alertRules(options)));
-}, 900_000);
+});
 
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-const promtool = (...args: string[]) => execa(prometheusProgram("promtool"), args, { reject: false, all: true });
+const promtool = (...args: string[]) => execa(program.file, args, { reject: false, all: true });
 
-test("the rules are what Prometheus can read", async () => {
+test("Prometheus accepts the alert rules", async () => {
   const { all, exitCode } = await promtool("check", "rules", join(dir, "rules.yml"));
   expect(exitCode, all).toBe(0);
 });
 
-test("each alert has a case in which it fires and one in which it doesn't", () => {
+test("each alert has a test case in which it fires and one in which it does not", () => {
   for (const { name } of alerts) {
     const own = cases.filter(({ alert }) => alert === name);
     expect(
@@ -53,7 +54,7 @@ test("each alert has a case in which it fires and one in which it doesn't", () =
 test.each(cases.map((one) => [one.alert, one.what, one] as const))("%s: %s", async (_, __, one) => {
   const file = join(dir, "test.yml");
   const groups = groupsOf(one.alert);
-  // Else promtool takes them as chance has it, and an alert that looks every 15 minutes misses what was recorded before it.
+  // The order of the groups is fixed, because an alert needs the recording rules to be evaluated first.
   const order = { group_eval_order: groups.map(({ name }) => name) };
   await writeFile(file, stringify({ ...testFile(one), ...order }));
   await writeFile(join(dir, "one.yml"), stringify({ groups }));
@@ -61,7 +62,7 @@ test.each(cases.map((one) => [one.alert, one.what, one] as const))("%s: %s", asy
   expect(exitCode, all).toBe(0);
 });
 
-/** The alert's own group, and what it is worked out from. */
+/** The alert's group, and the recording rules that the alert uses. */
 const groupsOf = (name: string) =>
   alertRules(options)
     .groups.map((group) => ({
@@ -72,7 +73,7 @@ const groupsOf = (name: string) =>
     }))
     .filter(({ rules }) => rules.length > 0);
 
-/** The labels alone are compared: what an alert says is no promise. */
+/** The test compares only labels, because the texts of alerts may change. */
 const testFile = ({ alert, series, every = "1m", at, fires }: Case) => ({
   rule_files: ["one.yml"],
   evaluation_interval: every,

@@ -1,20 +1,23 @@
 /**
- * The API's promise: of a thousand requests, at most one fails by the API's fault (99.9 % over 30 days). Alerts look at how
- * fast what may fail is used up, in a long window for certainty and a short one to end with the fault (Google's SRE
- * Workbook, chapter 5).
+ * The API's service level objective: at most one of 1,000 requests fails because of the API (99.9 % over 30 days). The
+ * alerts watch how fast the error budget is used up. Each alert has two windows. The long window avoids false alarms. The
+ * short window ends the alert soon after the problem ends (Google's SRE Workbook, chapter 5).
  */
 import type { Alert, Recording } from "./alert.ts";
 
 const mayFail = 0.001;
-/** A single failure of a quiet night is no outage. */
+/** The alert needs at least this many failures, because one failure among few requests is not an outage. */
 const failuresAtLeast = 10;
 
-/** Users' requests, each counted by the one who answered it; not those of probes and of Prometheus. */
+/** Requests of users to the API and the gateway, without requests of probes and of Prometheus. */
 const requests = (more = "") =>
   `http_requests_total{job="platform",component=~"api|gateway",route!~"/health.*|/metrics"${more}}`;
 const failures = requests(',status=~"5.."');
 
-/** Burning `factor` times as fast as the promise allows uses up 2, 5, 10 and 10 % of a month's budget before it is told. */
+/**
+ * An alert fires if failures use the error budget `factor` times as fast as the objective allows. When the four alerts fire,
+ * 2, 5, 10 and 10 % of a month's error budget are used.
+ */
 const burns = [
   { long: "1h", short: "5m", factor: 14.4, for: "2m", severity: "page" },
   { long: "6h", short: "30m", factor: 6, for: "15m", severity: "page" },
@@ -24,7 +27,7 @@ const burns = [
 
 const ratio = (window: string) => `berth:api_failures:ratio_rate${window}`;
 
-/** No failures are 0, no requests are nothing. */
+/** The rate of failed requests. Without failures, the rate is 0. Without requests, the rate has no value. */
 export const availabilityRecordings: Recording[] = burns
   .flatMap(({ long, short }) => [short, long])
   .map((window) => ({
@@ -43,5 +46,5 @@ export const availabilityAlerts: Alert[] = burns.map(({ long, short, factor, for
   for: pending,
   labels: { window: long },
   summary: `The API fails {{ $value | humanizePercentage }} of the requests of the last ${long}.`,
-  description: `That is more than ${factor} times what 99.9 % allows, and it goes on. See which routes answer 5xx, and whether Postgres and Redis are up.`,
+  description: `The rate of failures is more than ${factor} times what 99.9 % allows, and the API still fails. Check which routes answer 5xx, and whether Postgres and Redis are up.`,
 }));

@@ -1,4 +1,4 @@
-/** All alert rules, as the file that Prometheus reads. */
+/** Makes the file of all alert rules for Prometheus. */
 import type { PrometheusConfig } from "../../config/monitoring.ts";
 import type { Validity } from "../../kubernetes/certificate.ts";
 import type { Alert } from "./alert.ts";
@@ -8,13 +8,15 @@ import { sessionAlerts } from "./sessions.ts";
 import { backupAlerts, storeAlerts } from "./stores.ts";
 
 export interface AlertOptions extends Pick<PrometheusConfig, "alertAges" | "runbooks"> {
-  /** Whether the gateway has pods of its own. */
+  /** The platform's namespace. */
+  namespace: string;
+  /** Whether the gateway has separate pods. */
   gateway: boolean;
-  /** Whether an autoscaler decides on the number of pods. */
+  /** Whether an autoscaler sets the number of pods. */
   autoscaled: boolean;
-  /** The validity of the certificate of the stack's adapter, which serves the autoscalers; null where there is none. */
+  /** The validity of the certificate of the stack's adapter; null if the stack has no adapter. */
   adapter: Validity | null;
-  /** Whether Postgres is the bundled one, which the stack dumps. */
+  /** Whether Postgres is the bundled one, which the stack backs up with dumps. */
   backups: boolean;
 }
 
@@ -23,6 +25,7 @@ export const alertGroups = (options: AlertOptions): Record<string, Alert[]> => (
   availability: availabilityAlerts,
   sessions: sessionAlerts,
   platform: platformAlerts(
+    options.namespace,
     options.gateway ? ["api", "gateway", "worker"] : ["api", "worker"],
     options.autoscaled,
     options.adapter,
@@ -30,10 +33,10 @@ export const alertGroups = (options: AlertOptions): Record<string, Alert[]> => (
   stores: [...storeAlerts, ...(options.backups ? backupAlerts(options.alertAges) : [])],
 });
 
-/** The alert's name in Prometheus. */
+/** The alert's name in Prometheus: `Berth` and the `name` of the alert. */
 export const alertName = ({ name }: Pick<Alert, "name">): string => `Berth${name}`;
 
-/** A rules file as data: `{ groups: [{ name, rules }] }`. */
+/** The content of Prometheus' rules file: `{ groups: [{ name, rules }] }`. */
 export function alertRules(options: AlertOptions) {
   const alerts = Object.entries(alertGroups(options)).map(([group, list]) => ({
     name: `berth-${group}`,

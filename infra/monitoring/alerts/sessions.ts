@@ -1,4 +1,4 @@
-/** Whether sessions start, move on, and leave nothing behind. */
+/** Alerts about sessions that do not start or end in time, about jobs in the queue, and about orphaned objects. */
 import { type Alert, everyProcessSays } from "./alert.ts";
 
 const started = 'berth_session_start_duration_seconds_bucket{job="platform"}';
@@ -8,7 +8,7 @@ export const sessionAlerts: Alert[] = [
   {
     name: "SessionStartSlow",
     severity: "ticket",
-    // A bucket's border, so that the share is exact; a handful of starts says nothing.
+    // 30 s is the upper bound of a histogram bucket, so the percentile is exact. Fewer than 10 starts are too few for an alert.
     expr: [
       `histogram_quantile(0.95, sum by (tier, le) (rate(${started}[15m]))) > 30`,
       `and on (tier) sum by (tier) (increase(${starts}[15m])) >= 10`,
@@ -16,43 +16,54 @@ export const sessionAlerts: Alert[] = [
     for: "10m",
     summary: "One in twenty {{ $labels.tier }} sessions takes longer than 30 s to start.",
     description:
-      "The 95th percentile from created to running is {{ $value | humanizeDuration }}. Look for pods that wait for a node, an image or a volume, and for jobs that wait for a worker.",
+      "The 95th percentile of the time from created to running is {{ $value | humanizeDuration }}. Check for pods that wait for a node, an image or a volume, and for jobs that wait for a worker.",
+  },
+  {
+    name: "ImagesMissing",
+    severity: "ticket",
+    // The worker leaves the metric out of a scrape if the Kubernetes API is slow, so the expression uses the last minutes.
+    expr: 'count by (image, tenant) (max by (node, image, tenant) (last_over_time(berth_images_missing{job="platform"}[3m])))',
+    for: "15m",
+    summary: "{{ $value }} nodes do not have the image {{ $labels.image }}, which sessions need.",
+    description:
+      "The first session on such a node waits for the pull, or never starts. Possible causes: the registry no longer has the image, the pull secret is wrong, or the disk of the node is full. berth_images_missing names the nodes.",
   },
   {
     name: "SessionsStuck",
     severity: "page",
     expr: `${everyProcessSays("berth_sessions_stuck", "state")} > 0`,
     for: "5m",
-    summary: "{{ $value }} sessions are {{ $labels.state }} for longer than they may be.",
-    description: "The worker looks at each again and again and gets no further. Its log says why, by session.",
+    summary: "{{ $value }} sessions are in the state {{ $labels.state }} for too long.",
+    description:
+      "The worker reconciles each of these sessions again and again without success. Its log has the reason for each session.",
   },
   {
     name: "SessionsWithoutTenant",
     severity: "page",
     expr: `${everyProcessSays("berth_sessions_without_tenant")} > 0`,
-    // A new tenant reaches the pods at different times, within a minute or two.
+    // After a change, pods read the new tenants file at different times, within two minutes.
     for: "10m",
-    summary: "The tenants file does not name the tenants of {{ $value }} sessions.",
+    summary: "The tenants of {{ $value }} sessions are missing from the tenants file.",
     description:
-      "The sessions run on, but nobody looks after them and their tenants' keys are refused. The Secret tenants is damaged, or a tenant was taken out before its sessions had ended.",
+      "The sessions still run, but the worker does not reconcile them, and the API refuses their tenants' keys. The Secret tenants is damaged, or a tenant's entry was removed before its sessions ended.",
   },
   {
     name: "ReconcileStale",
     severity: "page",
     expr: `${everyProcessSays("berth_reconcile_age_seconds")} > 300`,
     for: "5m",
-    summary: "All unfinished sessions were last compared with the cluster {{ $value | humanizeDuration }} ago.",
+    summary: "The last complete sweep over all unfinished sessions was {{ $value | humanizeDuration }} ago.",
     description:
-      "The leader's sweep compares every unfinished session with the cluster. It doesn't get through: the Kubernetes API or Postgres is slow, or there are too few workers.",
+      "The leader's sweep compares every unfinished session with the cluster. The sweep does not finish, because the Kubernetes API or Postgres is slow, or because there are too few workers.",
   },
   {
     name: "Orphans",
     severity: "ticket",
     expr: `${everyProcessSays("berth_orphans", "kind")} > 0`,
     for: "15m",
-    summary: "{{ $value }} orphans of kind {{ $labels.kind }}.",
+    summary: "There are {{ $value }} orphans of the kind {{ $labels.kind }}.",
     description:
-      "pod, claim: they belong to no session and are still there. row: a session whose objects are gone. The sweep repairs both within a minute or two, unless Kubernetes refuses.",
+      "An orphan of the kind pod or claim is an object that belongs to no session. An orphan of the kind row is a session whose objects are gone. The sweep repairs orphans within two minutes, unless Kubernetes refuses the changes.",
   },
   {
     name: "QueueNotDraining",
@@ -62,26 +73,26 @@ export const sessionAlerts: Alert[] = [
       `(${everyProcessSays("bullmq_waiting_jobs")} > 0 and sum(rate(berth_reconciles_total{job="platform"}[5m])) == 0)`,
     ].join(" or "),
     for: "5m",
-    summary: "Jobs wait and no worker takes them.",
+    summary: "Jobs wait in the queue and no worker takes them.",
     description:
-      "The oldest waits for more than two minutes, or nothing was done for five. Look whether workers run and reach Redis, and whether there are as many as there may be.",
+      "The oldest job has waited for more than two minutes, or jobs wait and no job was done for five minutes. Check whether workers run and reach Redis, and whether the number of workers is at its maximum.",
   },
   {
     name: "LeaderMissing",
     severity: "page",
     expr: '(sum(berth_leader{job="platform"}) or vector(0)) != 1',
     for: "3m",
-    summary: "{{ $value }} of the workers think that they are the leader; it must be one.",
+    summary: "{{ $value }} workers say that they are the leader, but there must be exactly one leader.",
     description:
-      "Without a leader nothing sweeps: lost events are not made up for and orphans stay. With two, work is done twice. Look at the Lease in the platform's namespace and at the workers' logs.",
+      "Without a leader there is no sweep, so lost events are not corrected and orphans stay. With two leaders, work is done twice. Check the Lease in the platform's namespace and the workers' logs.",
   },
   {
     name: "WatchRestarts",
     severity: "ticket",
     expr: 'sum by (pod) (increase(berth_watch_restarts_total{job="platform"}[15m])) > 20',
     for: "5m",
-    summary: "{{ $labels.pod }} had to make its watches anew {{ $value | humanize }} times in 15 minutes.",
+    summary: "{{ $labels.pod }} restarted its watches {{ $value | humanize }} times in 15 minutes.",
     description:
-      "Pod events come late or not at all; the sweep makes up for them, but slower. The Kubernetes API is overloaded, restarts, or something between closes connections.",
+      "The worker gets pod events late or not at all. The sweep corrects this, but more slowly. The Kubernetes API is overloaded or restarts, or something in the network closes connections.",
   },
 ];

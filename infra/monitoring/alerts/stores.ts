@@ -1,50 +1,51 @@
-/** Postgres and Redis, and whether what they hold could be brought back. */
+/** Alerts about Postgres and Redis, and about the database's backups. */
 import { secondsOf } from "../../config/duration.ts";
 import type { PrometheusConfig } from "../../config/monitoring.ts";
 import { type Alert, everyProcessSays } from "./alert.ts";
 
 type Ages = PrometheusConfig["alertAges"];
 
-/** The stores as their exporters see them. */
+/** Alerts about the metrics that the exporters of Postgres and Redis report. */
 export const storeAlerts: Alert[] = [
   {
     name: "PostgresDown",
     severity: "page",
     expr: "pg_up == 0 or absent(pg_up)",
     for: "2m",
-    summary: "Postgres doesn't answer.",
+    summary: "Postgres does not answer.",
     description:
-      "No session can be started, ended or asked for; those that run go on. Look at the pod, its volume and its log.",
+      "The API can't start, end or show sessions. Running sessions continue. Check the pod of Postgres, its volume and its log.",
   },
   {
     name: "RedisDown",
     severity: "page",
     expr: "redis_up == 0 or absent(redis_up)",
     for: "2m",
-    summary: "Redis doesn't answer.",
-    description: "Sessions don't move on until it is back; then they do by themselves, even if it comes back empty.",
+    summary: "Redis does not answer.",
+    description:
+      "The worker starts and ends no sessions until Redis answers. Then the worker continues by itself, even if Redis has lost its data.",
   },
   {
     name: "RedisEvicting",
     severity: "page",
     expr: "increase(redis_evicted_keys_total[10m]) > 0",
-    summary: "Redis threw away {{ $value | humanize }} keys, which may have been jobs.",
+    summary: "Redis evicted {{ $value | humanize }} keys, which may have been jobs.",
     description:
-      "It must run with maxmemory-policy noeviction. Someone changed it, or the external Redis is a cache. The sweep makes up for lost jobs.",
+      "Redis must have the setting maxmemory-policy noeviction. The setting was changed, or the external Redis is a cache. The sweep makes lost jobs again.",
   },
   {
     name: "RedisMemoryHigh",
     severity: "ticket",
     expr: "redis_memory_used_bytes / (redis_memory_max_bytes > 0) > 0.9",
     for: "10m",
-    summary: "Redis uses {{ $value | humanizePercentage }} of the memory that it may.",
+    summary: "Redis uses {{ $value | humanizePercentage }} of its memory limit.",
     description:
-      "Full, it refuses new jobs. Look at the queue's depth; failed and completed jobs are limited and never the reason.",
+      "A full Redis refuses new jobs. Check the number of waiting jobs. Failed and completed jobs are not the reason, because their number is limited.",
   },
 ];
 
 /**
- * For the bundled Postgres.
+ * Alerts about the dumps of the bundled Postgres.
  * @param ages how old the last dump and the last restored dump may be, for example 26h
  */
 export const backupAlerts = ({ backup, restoreCheck }: Ages): Alert[] => [
@@ -54,7 +55,7 @@ export const backupAlerts = ({ backup, restoreCheck }: Ages): Alert[] => [
     expr: tooOld(backupTime, backup),
     for: "10m",
     summary: "The last dump of the database is {{ $value | humanizeDuration }} old.",
-    description: "Look at the Job's log: the volume may be full, or the database may not answer.",
+    description: "Check the log of the Job postgres-dump: the volume may be full, or the database may not answer.",
   },
   {
     name: "BackupMissing",
@@ -63,15 +64,16 @@ export const backupAlerts = ({ backup, restoreCheck }: Ages): Alert[] => [
     for: backup,
     summary: "The database was never dumped.",
     description:
-      "The stack is older than a dump may be, and there is none. Look at the CronJob and the log of its last Job.",
+      "There is no dump, although the stack exists for longer than the highest age of a dump. Check the CronJob postgres-dump and the log of its last Job.",
   },
   {
     name: "RestoreCheckTooOld",
     severity: "ticket",
     expr: tooOld("berth_restore_check_last_success_timestamp_seconds", restoreCheck),
     for: "10m",
-    summary: "It is {{ $value | humanizeDuration }} since a dump was last restored and found whole.",
-    description: "A dump that can't be restored is none. Look at the log of the checking Job: it says what differs.",
+    summary: "The last successful restore check was {{ $value | humanizeDuration }} ago.",
+    description:
+      "It is unknown whether the newest dump can be restored. Check the log of the last Job postgres-restore-check, which shows the error or the differences.",
   },
 ];
 

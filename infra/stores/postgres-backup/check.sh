@@ -1,6 +1,6 @@
 #!/bin/bash
-# Restores the newest dump into a Postgres of its own, which nobody else reaches and which is gone afterwards, and compares
-# what is in it with the dump's manifest.
+# Restores the newest dump into a temporary Postgres, which only this pod can reach, and compares the restored database with
+# the dump's manifest.
 set -euo pipefail
 umask 077
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }
@@ -10,11 +10,11 @@ if [[ -z "$newest" ]]; then
   echo "There is no dump to check." >&2
   exit 1
 fi
-echo "checking $(basename "$newest")"
+echo "checking the dump $(basename "$newest")"
 (cd "$newest" && sha256sum --check --quiet SHA256SUMS)
 
 (
-  # No TCP at all: only this pod's processes reach it. A crash of it loses nothing, so it need not sync.
+  # The temporary Postgres has no TCP port, so only processes of this pod can reach it. It skips fsync, because a crash loses nothing.
   export PGHOST=/tmp PGDATA=/scratch/data
   initdb --auth=trust --username="$PGUSER" --encoding=UTF8 --no-sync >/dev/null
   pg_ctl start --wait --silent --log=/tmp/scratch.log \
@@ -29,5 +29,5 @@ echo "checking $(basename "$newest")"
 PGPASSWORD="$(<"$PASSWORD_FILE")"
 export PGPASSWORD PGOPTIONS="--client-min-messages=warning"
 sql --set=job=restore-check --file="$SCRIPTS/succeeded.sql"
-echo "restored, and the same as when it was dumped:"
+echo "the restored database is the same as when it was dumped:"
 cat "$newest/manifest"

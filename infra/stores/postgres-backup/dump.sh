@@ -1,6 +1,6 @@
 #!/bin/bash
-# Dumps the database into a folder of its own on the backup volume, named by the time: the dump, a manifest of what is in
-# it, and their checksums. A folder gets its name when all of it is there. Then folders that are too old are removed.
+# Makes a new folder on the backup volume, whose name is the current time, with a dump of the database, a manifest of the dump's
+# rows, and their checksums. The folder gets its final name only when it is complete. Then the script deletes old folders.
 set -euo pipefail
 umask 077
 cd "$BACKUPS"
@@ -13,7 +13,7 @@ partial=".partial-$name"
 trap 'rm -rf "$partial"' EXIT
 mkdir "$partial"
 
-# The manifest is counted in the snapshot that the dump is made of: whatever happens meanwhile is in neither.
+# The dump and the manifest use the same snapshot of the database, so neither contains later changes.
 export SCRIPTS partial
 (
   cd "$partial"
@@ -35,7 +35,7 @@ sql --set=job=dump --file="$SCRIPTS/succeeded.sql"
 echo "dumped $(stat --format=%s "$name/database.dump") bytes to $name:"
 cat "$name/manifest"
 
-# The newest stay whatever their age.
+# The newest $KEEP_AT_LEAST dumps are kept, even if they are too old.
 oldest="$(date -u --date="$KEEP_DAYS days ago" +%Y%m%dT%H%M%SZ)"
 find . -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort --reverse | tail --lines="+$((KEEP_AT_LEAST + 1))" |
   while read -r old; do
@@ -44,5 +44,5 @@ find . -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort --reverse | tail --line
       echo "removed $old"
     fi
   done
-# What a job left that was killed.
+# Deletes incomplete folders of killed jobs.
 find . -maxdepth 1 -name '.partial-*' -mmin +1440 -exec rm -rf {} +

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Finds a dump, checks that it is as it was written, and writes its name: DUMP, a folder on the backup volume, or the newest.
+# Finds the dump in the folder $DUMP of the backup volume, or the newest dump if DUMP is empty. Checks the dump's checksums and
+# prints its name.
 set -euo pipefail
 
 dump="${DUMP:-$(find "$BACKUPS" -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort | tail --lines=1)}"

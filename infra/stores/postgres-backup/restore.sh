@@ -1,14 +1,15 @@
 #!/bin/bash
-# Puts the database back to a dump: DUMP, a folder on the backup volume, or the newest. It is restored and compared beside
-# the database that is there, and only then are the two exchanged. The replaced one stays as `<database>_replaced`.
-# API and worker must be stopped, as infra/postgres-backup/restore.ts does: see docs/backup.md.
+# Restores the database from the dump in the folder $DUMP of the backup volume, or from the newest dump if DUMP is empty. The
+# dump is restored into a second database and compared, and then the two databases swap their names. The old database stays as
+# `<database>_replaced`. API and worker must be stopped first, as infra/stores/postgres-backup/restore.ts does: see
+# docs/backup.md.
 set -euo pipefail
 PGPASSWORD="$(<"$PASSWORD_FILE")"
 export PGPASSWORD PGOPTIONS="--client-min-messages=warning"
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }
 
 dump="$(bash "$SCRIPTS/find-dump.sh")"
-echo "restoring $dump"
+echo "restoring the dump $dump"
 cd "$BACKUPS/$dump"
 
 restored="${PGDATABASE}_restored" replaced="${PGDATABASE}_replaced"
@@ -18,9 +19,10 @@ pg_restore --exit-on-error --no-owner --dbname="$restored" database.dump
 sql --dbname="$restored" --file="$SCRIPTS/manifest.sql" --output=/tmp/restored
 diff manifest /tmp/restored
 
-# What came after the dump is not in it, but others have seen it: ids of events were told, and what was made ahead may have
-# been given out. Ids go on from the milliseconds since 1970, which are above all ids that any restore has led to: fewer than
-# a thousand events happen in a second. A dump of an old version may have nothing made ahead.
+# Changes after the dump are lost, but clients may have seen them: they may know ids of lost events, and a session that was warm
+# in the dump may have got an owner. So ids of events continue from the number of milliseconds since 1970. This number is higher
+# than every id after an earlier restore, because there are fewer than a thousand events per second. Warm sessions of the dump
+# get the mark `restored`. A dump of an old version may have no column `warm`.
 sql --dbname="$restored" --output=/dev/null <<'SQL'
 select setval('session_events_id_seq', greatest(last_value, (extract(epoch from clock_timestamp()) * 1000)::bigint))
   from session_events_id_seq;
@@ -37,4 +39,4 @@ alter database :"live" rename to :"replaced";
 alter database :"restored" rename to :"live";
 commit;
 SQL
-echo "restored; what was there is in the database $replaced"
+echo "restored; the old database is now called $replaced"

@@ -1,6 +1,5 @@
 /**
- * What a restore does before it stops anything, with a stand-in for kubectl. The whole restore is run by
- * ../postgres-backup.stack.test.ts.
+ * Tests the restore command with a fake kubectl. ../postgres-backup.stack.test.ts tests a real restore.
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +15,7 @@ function folder(): string {
   return path;
 }
 
-/** A folder with one dump that is whole. */
+/** A folder with one undamaged dump. */
 async function backups(): Promise<string> {
   const path = folder();
   const dump = join(path, "20261121T013000Z");
@@ -26,17 +25,17 @@ async function backups(): Promise<string> {
   return path;
 }
 
-/** The Job's script, as the Job's pod runs it. */
+/** Runs the Job's script as the Job's pod does. */
 const check = (BACKUPS: string, DUMP: string) =>
   execa("bash", [join(here, "find-dump.sh")], { env: { BACKUPS, DUMP }, reject: false, all: true });
 
-test("the check names the dump that is there and whole, the newest by default", async () => {
+test("the check prints the name of an undamaged dump, by default of the newest", async () => {
   const path = await backups();
   expect(await check(path, "20261121T013000Z")).toMatchObject({ exitCode: 0, all: "20261121T013000Z" });
   expect(await check(path, "")).toMatchObject({ exitCode: 0, all: "20261121T013000Z" });
 });
 
-test("the check fails where the dump is not there, none is, or it is damaged", async () => {
+test("the check fails if the dump does not exist, if there is no dump, or if the dump is damaged", async () => {
   const path = await backups();
   expect(await check(path, "20200101T000000Z")).toMatchObject({
     exitCode: 1,
@@ -47,7 +46,10 @@ test("the check fails where the dump is not there, none is, or it is damaged", a
   expect((await check(path, "")).all).toContain("database.dump: FAILED");
 });
 
-/** `restore.ts` with a stand-in for kubectl; `answers` are cases of bash, by its arguments after `--namespace=berth`. */
+/**
+ * Runs `restore.ts` with a fake kubectl. `answers` are cases of a bash `case` over kubectl's arguments after
+ * `--namespace=berth`.
+ */
 async function restoreWith(answers: string, ...args: string[]) {
   const bin = folder();
   const calls = join(bin, "calls");
@@ -87,7 +89,7 @@ test("a restore of a dump that does not exist stops nothing, and says so without
   expect(restore.calls.join("\n")).not.toMatch(/scale|annotate/);
 });
 
-/** A stack with two API pods and a worker, whose dump is there. */
+/** The fake kubectl's answers for a stack with two pods of each Deployment and one dump. @param more further answers */
 const stack = (more: string) => {
   const deployment = { spec: { replicas: 2, template: { metadata: {}, spec: { containers: [{ image: "api" }] } } } };
   const migration = (creationTimestamp: string, image = "api") => ({
@@ -108,7 +110,7 @@ const stack = (more: string) => {
   logs*) echo 20261121T013000Z ;;
   exec*) echo 'bullmq_waiting_jobs{queue="a"} 0' ;;`;
 };
-/** What is done to KEDA and to the numbers of pods, in order. */
+/** The calls that change KEDA or the numbers of pods, in order. */
 const changes = (calls: string[]) => calls.filter((call) => /^(annotate|scale) |^wait hpa/.test(call));
 
 const scaledObjects = JSON.stringify({ items: ["api", "worker", "else"].map((name) => ({ metadata: { name } })) });
@@ -121,7 +123,7 @@ const pause = [
 ];
 const goOn = "annotate scaledobjects.keda.sh api worker autoscaling.keda.sh/paused-";
 
-test("KEDA is paused before API and worker stop, and goes on when both run again", async () => {
+test("KEDA is paused before API and worker stop, and continues when both run again", async () => {
   const { exitCode, all, calls } = await restoreWith(stack(keda));
   expect(exitCode, all).toBe(0);
   expect(changes(calls)).toEqual([
@@ -134,7 +136,7 @@ test("KEDA is paused before API and worker stop, and goes on when both run again
   ]);
 });
 
-test("a gateway in pods of its own stops after the API, and begins again when the API has", async () => {
+test("separate gateway pods stop after the API and start after the API", async () => {
   const { calls } = await restoreWith(stack("get\\ deployments*) echo deployment.apps/gateway ;;"));
   expect(changes(calls)).toEqual([
     "scale deployment/api --replicas=0",
@@ -146,14 +148,14 @@ test("a gateway in pods of its own stops after the API, and begins again when th
   ]);
 });
 
-test("the migrations that run are those of the deployed version that were made last: earlier ones know earlier passwords", async () => {
+test("the newest migration Job of the deployed version runs, because older Jobs use older passwords", async () => {
   const { calls } = await restoreWith(stack(""));
   const made = calls.filter((call) => call.includes('"kind":"Job"')).map((call) => JSON.parse(call));
   const migrations = made.filter(({ metadata }) => metadata.name.startsWith("migrate-after-restore-"));
   expect(migrations.map(({ metadata }) => metadata.labels)).toEqual([{ made: "2026-11-21T11:00:00Z" }]);
 });
 
-test("API and worker run again, and KEDA goes on, also where the API could not be stopped", async () => {
+test("if the API can't be stopped, API and worker still run again and KEDA continues", async () => {
   const fails = "scale\\ deployment/api\\ --replicas=0) exit 1 ;;";
   const { exitCode, calls } = await restoreWith(stack(`${keda}\n  ${fails}`));
   expect(exitCode).toBe(1);
@@ -166,25 +168,25 @@ test("API and worker run again, and KEDA goes on, also where the API could not b
   ]);
 });
 
-test("API and worker run again also where the restore is interrupted", async () => {
-  // The restore's Job never ends; what waits for it is told to end.
+test("API and worker run again after an interrupted restore", async () => {
+  // The restore's Job never ends. The process that waits for the Job gets SIGTERM.
   const waits = "get\\ job\\ postgres-restore-run*) kill -TERM $PPID; echo '{\"status\": {}}' ;;";
   const { exitCode, all, calls } = await restoreWith(stack(waits));
   expect(exitCode).toBe(1);
-  expect(all).toMatch(/It was interrupted; the Job postgres-restore-run-\d+ may still run/);
+  expect(all).toMatch(/The restore was interrupted; the Job postgres-restore-run-\d+ may still run/);
   expect(changes(calls).slice(2)).toEqual([
     "scale deployment/worker --replicas=2",
     "scale deployment/api --replicas=2",
   ]);
 });
 
-test("nothing stops where KEDA does not say that it has paused", async () => {
+test("no pod is stopped if KEDA does not pause", async () => {
   const { exitCode, calls } = await restoreWith(stack(`${keda}\n  wait\\ hpa*) exit 1 ;;`));
   expect(exitCode).toBe(1);
   expect(changes(calls)).toEqual([...pause.slice(0, 2), goOn]);
 });
 
-test("a cluster without KEDA, or whose KEDA scales others, has nothing to pause", async () => {
+test("nothing is paused in a cluster without KEDA, or if KEDA scales only other Deployments", async () => {
   const others = keda.replace(scaledObjects, '{"items": []}');
   for (const answers of ["api-versions) echo apps/v1 ;;", others]) {
     const { exitCode, all, calls } = await restoreWith(stack(answers));

@@ -1,26 +1,30 @@
 /**
- * `npm run restore -- [--context NAME] [--list | DUMP]`: puts the database back to a dump, the newest or the one named;
- * `--list` says which there are. The dump is checked; KEDA, where it decides, is paused; API and worker stop; Postgres is
- * restored; migrations bring it to the deployed version; the worker reconciles the sessions with the pods there are; the
- * API opens again. Sessions' pods run on all the while. Needs kubectl. See docs/backup.md.
+ * `npm run restore -- [--context NAME] [--namespace NAME] [--list | DUMP]` restores the database from the named dump, or from the newest dump.
+ * `--list` lists the dumps. The steps of a restore: check the dump; pause KEDA, if the stack uses KEDA; stop the API and the
+ * worker; restore Postgres; run the migrations of the deployed version; start the worker, which reconciles the sessions with
+ * their pods; start the API. The sessions' pods run all the time. The command needs kubectl. See docs/backup.md.
  */
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
 const { values, positionals } = parseArgs({
-  options: { context: { type: "string" }, list: { type: "boolean" } },
+  options: {
+    context: { type: "string" },
+    namespace: { type: "string", default: "berth" },
+    list: { type: "boolean" },
+  },
   allowPositionals: true,
 });
 const [wanted = "", ...rest] = positionals;
 if (rest.length > 0 || !/^(\d{8}T\d{6}Z)?$/.test(wanted)) {
   console.error(
-    "usage: npm run restore -- [--context NAME] [--list | DUMP], a dump being for example 20261121T013000Z",
+    "usage: npm run restore -- [--context NAME] [--namespace NAME] [--list | DUMP]\nNAME is the platform's namespace, berth by default. DUMP is the name of a dump, for example 20261121T013000Z. --list lists the dumps.",
   );
   process.exit(1);
 }
 
-/** What is read of Deployments and Jobs. */
+/** The fields of Deployments and Jobs that this command reads. */
 interface Workload {
   spec: {
     replicas: number;
@@ -37,7 +41,7 @@ const step = (text: string) =>
 
 const context = values.context === undefined ? [] : ["--context", values.context];
 const kubectl = (args: string[], input = "") =>
-  execFileSync("kubectl", [...context, "--namespace=berth", ...args], {
+  execFileSync("kubectl", [...context, `--namespace=${values.namespace}`, ...args], {
     encoding: "utf8",
     input,
     stdio: ["pipe", "pipe", "inherit"],
@@ -46,14 +50,17 @@ const get = <T>(...what: string[]) => JSON.parse(kubectl(["get", ...what, "--out
 
 const imageOf = ({ spec }: Workload) => spec.template.spec.containers[0]?.image;
 
-/** By Ctrl-C, for example. What has been stopped is started again before the command ends, as after any failure. */
+/**
+ * Whether the command was interrupted, for example by Ctrl-C. As after any failure, the command starts all stopped pods again
+ * before it ends.
+ */
 let isInterrupted = false;
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.on(signal, () => {
     isInterrupted = true;
   });
 
-/** Runs the Job to its end, shows what it says and returns that. Throws where it fails. */
+/** Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails. */
 async function run(job: object, name: string): Promise<string> {
   kubectl(["create", "--filename=-"], JSON.stringify(job));
   for (;;) {
@@ -62,17 +69,17 @@ async function run(job: object, name: string): Promise<string> {
     const log = end ? kubectl(["logs", `job/${name}`]).trimEnd() : "";
     if (end) console.log(log.replace(/^/gm, "        "));
     if (end?.type === "Complete") return log;
-    if (end) throw new Error(`The Job ${name} failed, as said above.`);
-    if (isInterrupted) throw new Error(`It was interrupted; the Job ${name} may still run.`);
+    if (end) throw new Error(`The Job ${name} failed; its log is above.`);
+    if (isInterrupted) throw new Error(`The restore was interrupted; the Job ${name} may still run.`);
     await sleep(1_000);
   }
 }
 
 /**
- * A Job from the CronJob that never runs by itself; returns what it says.
- * @param what for its name
- * @param dump the dump that it works on; "": the newest
- * @param script what it runs in place of its own command, which restores the dump
+ * Runs a Job that is made from the CronJob `postgres-restore`, and returns the Job's log.
+ * @param what a part of the Job's name
+ * @param dump the name of the dump; "" means the newest dump
+ * @param script the script to run instead of the CronJob's own script, which restores the dump
  */
 async function restoreJob(what: string, dump: string, script?: string): Promise<string> {
   const name = `postgres-restore-${what}-${id}`;
@@ -86,23 +93,27 @@ async function restoreJob(what: string, dump: string, script?: string): Promise<
   return run(job, name);
 }
 
-/** The dump's name, the newest's if none is wanted. Throws if it isn't there or isn't as it was written. */
+/** Returns the name of the wanted dump, or of the newest. Throws if the dump does not exist or its checksums are wrong. */
 async function checkDump(): Promise<string> {
   const log = await restoreJob("check", wanted, 'bash "$SCRIPTS/find-dump.sh"');
   const [dump] = /^\d{8}T\d{6}Z$/m.exec(log) ?? [];
-  if (dump === undefined) throw new Error(`The check says ${JSON.stringify(log)}, which is no dump's name.`);
+  if (dump === undefined)
+    throw new Error(`The restore check printed no name of a dump. It printed: ${JSON.stringify(log)}`);
   return dump;
 }
 
-/** The migrations of the version that is deployed: the dump may be of an older one. */
+/** Runs the migrations of the deployed version, because the dump may be from an older version. */
 async function migrate(): Promise<void> {
   const deployed = imageOf(get<Workload>("deployment", "worker"));
   const { items } = get<{ items: Workload[] }>("jobs", "--selector=app.kubernetes.io/name=migrate");
-  // The newest: an older one knows the passwords of its time, and so does what an earlier restore made of one.
+  // The newest Job is used, because older Jobs, and copies of them by earlier restores, refer to old passwords.
   const [job] = items
     .filter((one) => imageOf(one) === deployed)
     .sort((a, b) => b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp));
-  if (!job) throw new Error("The Job of the deployed version's migrations is gone: run `pulumi up --refresh`.");
+  if (!job)
+    throw new Error(
+      "The Job that ran the migrations of the deployed version no longer exists. Run `pulumi up --refresh` to make the Job again.",
+    );
   const { spec, metadata } = job.spec.template;
   const labels = Object.fromEntries(
     Object.entries(metadata.labels).filter(([key]) => !/job-name|controller-uid/.test(key)),
@@ -113,14 +124,16 @@ async function migrate(): Promise<void> {
       apiVersion: "batch/v1",
       kind: "Job",
       metadata: { name, labels },
-      // API and worker wait for it: what failed three times goes on failing.
+      // Only two retries, because API and worker stay stopped until the Job ends.
       spec: { ttlSecondsAfterFinished: 86_400, backoffLimit: 2, template: { metadata: { labels }, spec } },
     },
     name,
   );
 }
 
-/** Waits until the worker, which enqueues every unfinished session when it starts, has begun with all: 2 min at most. */
+/**
+ * Waits, at most 2 min, until no job waits in the queue. When the worker starts, it makes a job for every unfinished session.
+ */
 async function reconciled(): Promise<void> {
   const ask = `fetch("http://127.0.0.1:3000/metrics").then((r) => r.text()).then(console.log)`;
   for (let turn = 0; turn < 60; turn++) {
@@ -128,7 +141,7 @@ async function reconciled(): Promise<void> {
     if (/^bullmq_waiting_jobs{.*} 0$/m.test(metrics)) return;
     await sleep(2_000);
   }
-  step("some sessions still wait for the worker; the API shows them as they were in the dump");
+  step("some sessions still wait for the worker; until then the API shows their state in the dump");
 }
 
 function scale(name: string, replicas: number): void {
@@ -137,7 +150,7 @@ function scale(name: string, replicas: number): void {
   else kubectl(["wait", "pods", `--selector=app.kubernetes.io/name=${name}`, "--for=delete", "--timeout=2m"]);
 }
 
-/** Those of the ScaledObjects `api`, `gateway` and `worker` that are there: with `autoscaler: keda`. */
+/** The names of the ScaledObjects `api`, `gateway` and `worker` that exist. They exist with `autoscaler: keda`. */
 function scaledObjects(): string[] {
   if (!kubectl(["api-versions"]).split("\n").includes("keda.sh/v1alpha1")) return [];
   const { items } = get<{ items: { metadata: { name: string } }[] }>("scaledobjects.keda.sh");
@@ -147,19 +160,19 @@ function scaledObjects(): string[] {
 const paused = "autoscaling.keda.sh/paused";
 
 /**
- * Calls `use` while KEDA leaves the numbers of pods alone, which else it raises from 0 to the least. KEDA deletes its
- * HorizontalPodAutoscaler when it has stopped.
+ * Calls `use` while KEDA is paused, because otherwise KEDA would start the stopped pods again. KEDA deletes its
+ * HorizontalPodAutoscaler when it has paused.
  */
 async function withoutKeda(use: () => Promise<void>): Promise<void> {
   const names = scaledObjects();
   if (names.length === 0) return use();
-  step("KEDA is paused");
+  step("pause KEDA");
   try {
     kubectl(["annotate", "scaledobjects.keda.sh", ...names, `${paused}=true`, "--overwrite"]);
     for (const name of names) kubectl(["wait", `hpa/keda-hpa-${name}`, "--for=delete", "--timeout=2m"]);
     await use();
   } finally {
-    step("KEDA goes on");
+    step("let KEDA continue");
     kubectl(["annotate", "scaledobjects.keda.sh", ...names, `${paused}-`]);
   }
 }
@@ -167,35 +180,35 @@ async function withoutKeda(use: () => Promise<void>): Promise<void> {
 const replicas = (name: string) => Math.max(1, get<Workload>("deployment", name).spec.replicas);
 
 async function restore(): Promise<void> {
-  step("the dump is checked");
+  step("check the dump");
   const dump = await checkDump();
   await withoutKeda(() => exchange(dump));
-  step("done. When all is well, drop what was replaced: see docs/backup.md");
+  step("done. When you are sure that the restore is good, delete the old database: see docs/backup.md");
 }
 
-/** Whether the gateway has pods of its own. */
+/** Whether the gateway has separate pods. */
 const hasGateway = () =>
   kubectl(["get", "deployments", "--selector=app.kubernetes.io/name=gateway", "--output=name"]).trim() !== "";
 
-/** From the stop of API, gateway and worker to their start. */
+/** Stops API, gateway and worker, restores the database, runs the migrations, and starts all again. */
 async function exchange(dump: string): Promise<void> {
   const before = { api: replicas("api"), worker: replicas("worker") };
   const gateway = hasGateway() ? replicas("gateway") : 0;
   try {
-    step("API and worker stop");
+    step("stop the API and the worker");
     scale("api", 0);
     if (gateway > 0) scale("gateway", 0);
     scale("worker", 0);
-    step("Postgres is restored");
+    step("restore Postgres");
     await restoreJob("run", dump);
-    step("the migrations run");
+    step("run the migrations");
     await migrate();
   } finally {
-    // Where a step failed, also one of the stops, the database is the one there was.
-    step("the worker starts and reconciles");
+    // This also runs after a failed step. In that case the old database is still in use.
+    step("start the worker and wait until it has reconciled the sessions");
     scale("worker", before.worker);
     await reconciled();
-    step("the API opens");
+    step("start the API");
     scale("api", before.api);
     if (gateway > 0) scale("gateway", gateway);
   }

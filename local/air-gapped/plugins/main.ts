@@ -1,6 +1,6 @@
 /**
  * A stand-in for one of Pulumi's plugins: `node main.ts kubernetes 4.32.0`. Pulumi starts it through the launchers that
- * ../stand-ins.ts writes, where the official plugin can't be had.
+ * ../stand-ins.ts writes, if the official plugin can't be obtained.
  */
 import grpc from "@grpc/grpc-js";
 import engine_grpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
@@ -8,7 +8,7 @@ import engine_pb from "@pulumi/pulumi/proto/engine_pb.js";
 import { serve } from "./protocol/serve.ts";
 
 const [name = "", official = "", engine] = process.argv.slice(2);
-/** Says that it is none of Pulumi's; in comparisons of versions it counts as the official one. */
+/** The suffix shows that this is not Pulumi's plugin. In comparisons of versions it counts as the official version. */
 const version = `${official}+berth`;
 
 const plugins = {
@@ -20,14 +20,15 @@ const plugins = {
 const make = plugins[name as keyof typeof plugins];
 if (make === undefined) throw new Error(`there is no stand-in for the plugin ${name}`);
 await serve(name, await make());
-// Once per run: every stack of Berth's has random values, of one provider. Pulumi starts the others once per provider.
+// Only the plugin random prints the line, so that it appears once per run. Every stack of Berth has random values from exactly one
+// provider, and Pulumi starts other plugins once per provider.
 if (name === "random" && engine !== undefined) tell(engine);
 
-// A Pulumi that is killed ends no plugin.
+// A killed Pulumi does not end its plugins, so a plugin ends itself when its parent process has changed.
 const pulumi = process.ppid;
 setInterval(() => process.ppid === pulumi || process.exit(), 2_000).unref();
 
-/** Has Pulumi show a line. @param address of its engine */
+/** Makes Pulumi print a line. @param address the address of Pulumi's engine */
 function tell(address: string): void {
   const line = new engine_pb.LogRequest();
   line.setSeverity(engine_pb.LogSeverity.INFO);

@@ -2,6 +2,11 @@ module berth/checks
 
 go 1.26
 
+tool (
+	github.com/rhysd/actionlint/cmd/actionlint
+	github.com/zegl/kube-score/cmd/kube-score
+)
+
 require (
 	github.com/rhysd/actionlint v1.7.9
 	github.com/zegl/kube-score v1.20.0

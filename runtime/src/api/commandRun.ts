@@ -1,14 +1,14 @@
-/** A command that is run and waited for. */
-import { OutputStream, type ProcessEnded } from "../pod/gen/berth/v1/process_pb.ts";
-import { listenTo } from "../pod/listenTo.ts";
-import { PodError, podErrorOf } from "../pod/podError.ts";
+/** Runs a command and waits for its end. */
+import { OutputStream, type ProcessEnded } from "../berthd/gen/berth/v1/process_pb.ts";
+import { listenTo } from "../berthd/listenTo.ts";
+import { PodError, podErrorOf } from "../berthd/podError.ts";
 import { Problem } from "./http/problem.ts";
 import { type CommandBody, type CommandJson, commandJson, startRequest } from "./processJson.ts";
 import type { RunningSession, SessionPods } from "./sessionPods.ts";
 
 /**
- * Runs the command in the session's pod. It runs on if the signal ends the waiting, or if the connection is lost; the Problem
- * then says under which id.
+ * Runs the command in the session's pod. If the signal ends the waiting or the connection is lost, the command
+ * continues, and the Problem names the id of its process.
  */
 export function runCommand(
   pods: Pick<SessionPods, "services" | "traced">,
@@ -19,17 +19,17 @@ export function runCommand(
   const { processes } = pods.services.of(session);
   let id: bigint | undefined;
   const run = async () => {
-    const parts = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+    const chunks = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
     let end: ProcessEnded | undefined;
     const request = { ...startRequest(body), waitForReader: true };
     for await (const { kind } of listenTo((ended) => processes.start(request, { signal: ended }), signal)) {
       if (kind.case === "started") id = kind.value.id;
       if (kind.case === "data")
-        parts[kind.value.stream === OutputStream.STDERR ? "stderr" : "stdout"].push(kind.value.data);
+        chunks[kind.value.stream === OutputStream.STDERR ? "stderr" : "stdout"].push(kind.value.data);
       if (kind.case === "ended") end = kind.value;
     }
     if (id === undefined || end === undefined) throw new PodError("unreachable", "the stream ended before the command");
-    const output = { stdout: Buffer.concat(parts.stdout), stderr: Buffer.concat(parts.stderr) };
+    const output = { stdout: Buffer.concat(chunks.stdout), stderr: Buffer.concat(chunks.stderr) };
     return commandJson(id, output, end, body.encoding);
   };
   const saying = () =>
@@ -39,7 +39,7 @@ export function runCommand(
       if (id === undefined || (kind !== "unreachable" && kind !== "canceled")) throw error;
       throw new Problem(
         503,
-        `The connection to the command was lost. It runs on as the process ${id}, if its pod does.`,
+        `The connection to the command was lost. It continues as the process ${id}, if the session's pod still runs.`,
       );
     });
   return pods.traced(session, "run", saying, { field: "command", missing: 400 });

@@ -1,7 +1,7 @@
-/** The connections that are open into a session, at whichever API process: listed, and closed. */
+/** Lists and closes the open connections into a session, of all API processes. */
 import { HttpCode, Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
-import { states } from "../domain/state.ts";
+import { states } from "../domain/states/state.ts";
 import { type OpenConnection, OpenConnections } from "../queue/openConnections.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
@@ -16,8 +16,8 @@ const ConnectionJson = z
   .object({
     id: z.uuid(),
     kind: z.enum(["desktop", "process", "exec"]),
-    mode: z.enum(["interactive", "view"]).nullable().meta({ description: "Of a desktop; null for the others." }),
-    process: z.string().nullable().meta({ description: "The program that it is attached to; null for the others." }),
+    mode: z.enum(["interactive", "view"]).nullable().meta({ description: "The mode of a desktop; else null." }),
+    process: z.string().nullable().meta({ description: "The id of the attached program; null without one." }),
     by: z.string().meta({ description: "Who opened it, as in the audit trail: key:<name>, ticket:<id>, …" }),
     address: z.string().nullable(),
     since: z.iso.datetime(),
@@ -41,8 +41,8 @@ export class ConnectionsController {
   @Get()
   @Allow("read")
   @Describe({
-    summary: "What is open into the session: desktops, programs that are attached to or watched, commands",
-    answers: { 200: { description: "Oldest first.", json: ConnectionsJson } },
+    summary: "List the open connections into the session: desktops, attached or watched programs, commands",
+    answers: { 200: { description: "The connections, oldest first.", json: ConnectionsJson } },
   })
   async listConnections(
     @Caller() { tenant }: TenantCaller,
@@ -58,8 +58,10 @@ export class ConnectionsController {
   @Allow("write")
   @Describe({
     summary:
-      "Close one of them, whoever opened it: a WebSocket gets the close code 4403, an event stream a last problem",
-    answers: { 204: { description: "It is closed. Its client may come again with what it came with." } },
+      "Close one of the connections: a WebSocket gets the close code 4403, an event stream gets a last event that contains a problem (RFC 9457)",
+    answers: {
+      204: { description: "The connection is closed. Its client may connect again with the same key or link." },
+    },
   })
   async closeConnection(
     @Caller() { tenant, actor }: TenantCaller,
@@ -75,10 +77,10 @@ export class ConnectionsController {
   }
 }
 
-/** Throws a 503 where Redis does not answer. */
+/** Throws a 503 if Redis does not answer. */
 const asked = <T>(answer: Promise<T>): Promise<T> =>
   answer.catch(() => {
-    throw new Problem(503, "What is open can't be asked at the moment. Please try again.", undefined, 1);
+    throw new Problem(503, "The open connections can't be listed at the moment. Please try again.", undefined, 1);
   });
 
 const connectionJson = ({ id, kind, mode, process, by, address, since }: OpenConnection) => ({

@@ -1,4 +1,4 @@
-/** The controllers of /v1, by the plane that they are of. */
+/** The controllers of /v1, by their plane. */
 import type { Type } from "@nestjs/common";
 import { ConnectionsController } from "./connectionsController.ts";
 import { DesktopController } from "./desktopController.ts";
@@ -16,7 +16,7 @@ import { TenantsController } from "./tenantsController.ts";
 import { UsageController } from "./usageController.ts";
 import { WebhooksController } from "./webhooksController.ts";
 
-/** What decides and remembers. */
+/** The control plane: it decides and stores. */
 export const controlControllers: Type[] = [
   SessionsController,
   DesktopController,
@@ -27,7 +27,7 @@ export const controlControllers: Type[] = [
   WebhooksController,
 ];
 
-/** What carries bytes between users and pods, or goes on for long. */
+/** The data plane: it transfers bytes between users and pods, or answers for a long time. */
 export const dataControllers: Type[] = [
   EventsController,
   LogsController,

@@ -1,4 +1,4 @@
-/** One event for one webhook, as users see it. */
+/** A delivery of one event to one webhook, in the form in which users see it. */
 import { z } from "zod";
 import { EventJson } from "../domain/event.ts";
 import type { KeptDelivery } from "../store/deliveryStore.ts";
@@ -7,10 +7,10 @@ export const DeliveryJson = z
   .object({
     id: z.uuid(),
     tenant: z.string(),
-    url: z.string().meta({ description: "Without its query, which may be secret." }),
-    state: z.enum(["pending", "dead"]).meta({ description: "dead: not tried any more." }),
+    url: z.string().meta({ description: "The webhook's URL without its query, which may contain a secret." }),
+    state: z.enum(["pending", "dead"]).meta({ description: "dead: no more attempts are made." }),
     attempts: z.int(),
-    nextAt: z.iso.datetime().nullable().meta({ description: "When it is tried next." }),
+    nextAt: z.iso.datetime().nullable().meta({ description: "When the next attempt is due." }),
     lastError: z.string().nullable(),
     createdAt: z.iso.datetime(),
     event: EventJson,
@@ -19,7 +19,7 @@ export const DeliveryJson = z
 
 export type DeliveryJson = z.infer<typeof DeliveryJson>;
 
-/** The webhook's address as it may be shown. */
+/** The webhook's URL without its query. */
 function withoutQuery(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;

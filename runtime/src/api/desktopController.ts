@@ -1,8 +1,8 @@
-/** What HTTP has to say about desktops and commands: tickets, and that the rest is WebSockets. */
+/** The HTTP side of desktops and commands: it makes tickets, and describes the WebSockets. */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { withoutDesktop } from "../domain/session.ts";
-import { isFinal, states } from "../domain/state.ts";
+import { isFinal, states } from "../domain/states/state.ts";
 import { Activity } from "../store/activity.ts";
 import { Grants } from "../store/grants.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
@@ -24,7 +24,7 @@ const mode = z.enum(["interactive", "view"], "must be interactive or view");
 const TicketBody = z
   .strictObject(
     {
-      mode: mode.default("interactive").meta({ description: "To use the desktop, or only to look at it." }),
+      mode: mode.default("interactive").meta({ description: "Whether the ticket allows control or only watching." }),
       lifetimeSeconds: z
         .int("must be a whole number of seconds")
         .min(10, "must be at least 10")
@@ -32,7 +32,7 @@ const TicketBody = z
         .default(defaultLifetimeSeconds)
         .meta({
           description:
-            "For how long the ticket opens the desktop. A view ends then; what an interactive ticket opened lasts as long as the key that made the ticket.",
+            "For how many seconds the ticket opens the desktop. A desktop in mode view ends with its ticket; an interactive one stays open as long as the key that made the ticket is valid.",
         }),
     },
     { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
@@ -43,21 +43,21 @@ type TicketBody = z.infer<typeof TicketBody>;
 
 const TicketJson = z
   .object({
-    id: z.uuid().meta({ description: "By which it is listed and revoked." }),
+    id: z.uuid().meta({ description: "The id by which the ticket is listed and revoked." }),
     ticket: z.string(),
     mode,
     expiresAt: z.iso.datetime(),
-    url: z.url().meta({ description: "The desktop's page with the ticket in it, to be opened or handed on." }),
+    url: z.url().meta({ description: "The address of the desktop's page, which contains the ticket." }),
   })
   .meta({ id: "Ticket" });
 
 const DesktopQuery = z.strictObject({
   ticket: z.string().optional().meta({ description: "A desktop ticket, in place of a key." }),
-  mode: mode.optional().meta({ description: "With a key: default interactive." }),
+  mode: mode.optional().meta({ description: "The mode, if a key is used. Default: interactive." }),
 });
 
 const upgraded = (what: string) => ({ 101: { description: what } });
-const notAnUpgrade = { 426: "This is a WebSocket." };
+const notAnUpgrade = { 426: "The request must be an upgrade to a WebSocket." };
 
 @Controller("v1/sessions/:id")
 export class DesktopController {
@@ -74,9 +74,9 @@ export class DesktopController {
   @UseGuards(CallerGuard)
   @Allow("desktop")
   @Describe({
-    summary: "A link to the desktop that is good for minutes; whoever has it may open it",
+    summary: "Make a link to the desktop that is valid for minutes; everybody who has the link may open it",
     answers: { 201: { description: "The ticket.", json: TicketJson } },
-    refusals: { 409: "The session is over, or has no desktop." },
+    refusals: { 409: "The session has ended or has no desktop." },
   })
   async createDesktopTicket(
     @Caller() { tenant, credential, actor }: TenantCaller,
@@ -84,15 +84,15 @@ export class DesktopController {
     @Body({ schema: TicketBody }) { mode, lifetimeSeconds }: TicketBody,
   ): Promise<z.infer<typeof TicketJson>> {
     const session = found(await this.queries.find(id, tenant.name), id);
-    if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}; its desktop is gone.`);
+    if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}, so its desktop is gone.`);
     if (!session.desktop) throw new Problem(409, withoutDesktop(session));
     this.activity.touch(id);
     const permission = { sessionId: id, tenant: tenant.name, mode };
     const issued = await this.tickets.issue(permission, credential, lifetimeSeconds);
     const { ticket, expiresAt } = issued;
     await note(this.grants, { ...issued, sessionId: id, kind: "desktop", access: mode, path: null, madeBy: actor });
-    // On record before anybody has it: what is done by it is on record by its id.
-    const what = `makes the ticket ${issued.id} to ${mode === "view" ? "look at" : "use"} the desktop`;
+    // The ticket is recorded before the caller gets it. The audit trail names it by its id.
+    const what = `makes the ticket ${issued.id} to ${mode === "view" ? "watch" : "control"} the desktop`;
     await this.commands.noteUse(id, tenant.name, "ticket", what, actor, states);
     const url = `${this.publicUrl}/desktop/${id}#ticket=${ticket}`;
     return { id: issued.id, ticket, mode, expiresAt: expiresAt.toISOString(), url };
@@ -103,7 +103,7 @@ export class DesktopController {
   @Describe({
     summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
     answers: upgraded(
-      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link has ended, 4403 somebody closed it by the API, 4404 the session has no desktop, 4409 not running yet, 4410 over, 4429 too much (a browser also gets it in place of 429), 4502 not reachable.",
+      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link is no longer valid, 4403 a user closed the connection through the API, 4404 the session has no desktop, 4409 not running yet, 4410 the session has ended, 4429 too much (a browser gets it in place of the status 429), 4502 the desktop is not reachable.",
     ),
     refusals: notAnUpgrade,
   })
@@ -117,9 +117,9 @@ export class DesktopController {
   @Get("processes/:process/attach")
   @Allow("write")
   @Describe({
-    summary: "A program's output from a position on, its input and its terminal, as a WebSocket",
+    summary: "Attach to a program by a WebSocket: its output from a position on, its input and its terminal",
     answers: upgraded(
-      "The program, see docs/commands-and-files.md. Close codes: 1000 it has ended, 1012 attach again, 4400 not understood, 4401 the key has ended, 4403 somebody closed it by the API, 4429 too many (a browser gets it in place of 429), 4502 the pod was lost.",
+      "The program, see docs/commands-and-files.md. Close codes: 1000 the program has ended, 1012 attach again, 4400 not understood, 4401 the key is no longer valid, 4403 a user closed the connection through the API, 4429 too many (a browser gets it in place of the status 429), 4502 the pod was lost.",
     ),
     refusals: { ...notAnUpgrade, 409: "The session is not running." },
   })
@@ -127,7 +127,7 @@ export class DesktopController {
     @Param({ schema: ProcessParams }) _params: ProcessParams,
     @Query({ schema: OutputQuery }) _query: OutputQuery,
   ): never {
-    throw new Problem(426, "A program is a WebSocket here: connect with an Upgrade.");
+    throw new Problem(426, "Attaching to a program needs a WebSocket: connect with an Upgrade.");
   }
 
   @Get("exec")
@@ -136,9 +136,9 @@ export class DesktopController {
     summary:
       "Run a command in the agent's container, as a WebSocket (v5.channel.k8s.io), where the tenant's config allows it",
     answers: upgraded(
-      "The command: the first byte of each message says what it is, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key has ended, 4403 somebody closed it by the API, 4429 too many (a browser gets it in place of 429), 4502 the pod was lost.",
+      "The command: the first byte of each message is its channel, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key is no longer valid, 4403 a user closed the connection through the API, 4429 too many (a browser gets it in place of the status 429), 4502 the pod was lost.",
     ),
-    refusals: { ...notAnUpgrade, 409: "The session is not running, or its pod is of a version without this service." },
+    refusals: { ...notAnUpgrade, 409: "The session is not running, or its pod's version lacks this service." },
   })
   runCommand(
     @Param({ schema: IdParams }) _params: IdParams,

@@ -1,29 +1,35 @@
-/** What happens from now on, for everyone in this process who listens: one reader of the audit trail for all of them. */
+/** Reads new events for all listeners of this process, with one reader of the audit trail. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type EventJson, toEventJson } from "../domain/event.ts";
-import type { AuditTrail } from "../store/auditTrail.ts";
+import type { EventBell } from "../queue/eventBell.ts";
+import { type AuditTrail, lookAgainMs } from "../store/auditTrail.ts";
 import { follow, past, type Whose } from "./follow.ts";
 
-/** Milliseconds between two looks into the audit trail, while somebody listens. */
-const intervalMs = 200;
+/** Milliseconds between two looks at the audit trail without a message that there are new events. */
+const quietMs = 2_000;
 
-/** Events read at once. */
+/** How many events are read at once. */
 const pageSize = 500;
+
+export interface EventFeedOptions {
+  trail: Pick<AuditTrail, "newestId" | "horizon" | "ofAll" | "ofTenant">;
+  bell: Pick<EventBell, "listen">;
+  logger: Pick<Logger, "warn">;
+  /** Default: 2000. */
+  quietMs?: number;
+}
 
 export class EventFeed {
   readonly #listeners = new Set<(event: EventJson) => void>();
-  /** The last event that has been read; undefined while nobody listens. */
+  /** The last event that was read; undefined while there are no listeners. */
   #position: Promise<string> | undefined;
 
-  constructor(
-    private readonly trail: AuditTrail,
-    private readonly logger: Logger,
-  ) {}
+  constructor(private readonly options: EventFeedOptions) {}
 
   /**
-   * Calls the listener with everything that happens, in order, until the signal. What is up to `position` is in the store;
-   * what comes after it, the listener is called with, and perhaps with some of before too.
+   * Calls the listener with every new event, in order, until the signal aborts. The store has all events up to
+   * `position`. The listener gets all later events, and may also get some events before `position`.
    */
   async listen(listener: (event: EventJson) => void, signal: AbortSignal): Promise<{ position: string }> {
     signal.throwIfAborted();
@@ -33,9 +39,10 @@ export class EventFeed {
     return { position: await this.#position };
   }
 
-  /** See follow.ts. */
-  past(whose: Whose, after: string): AsyncGenerator<EventJson> {
-    return past(this.trail, whose, after);
+  /** The events so far, after the event `after`; see follow.ts. */
+  async *past(whose: Whose, after: string): AsyncGenerator<EventJson> {
+    const { trail } = this.options;
+    yield* past(trail, whose, after, await trail.newestId());
   }
 
   /** See follow.ts. */
@@ -45,12 +52,12 @@ export class EventFeed {
     signal: AbortSignal,
     quietMs: number,
   ): AsyncGenerator<EventJson | null> {
-    return follow({ trail: this.trail, feed: this }, whose, after, signal, quietMs);
+    return follow({ trail: this.options.trail, feed: this }, whose, after, signal, quietMs);
   }
 
   async #start(): Promise<string> {
     try {
-      const position = await this.trail.newestId();
+      const position = await this.options.trail.newestId();
       void this.#run(position);
       return position;
     } catch (error) {
@@ -59,24 +66,45 @@ export class EventFeed {
     }
   }
 
-  /** Until nobody listens any more. */
+  /** Runs until there are no listeners. */
   async #run(start: string): Promise<void> {
+    const { trail, bell, logger } = this.options;
+    let isRung = false;
+    let wake = () => {};
+    const stopListening = bell.listen(() => {
+      isRung = true;
+      wake();
+    });
+    const horizon = trail.horizon(start);
     let position = start;
+    let isSoon = true;
     for (;;) {
-      await sleep(intervalMs);
+      const pause = new AbortController();
+      wake = () => pause.abort();
+      // Also after a ring, so that many rings don't make many looks.
+      await sleep(lookAgainMs);
+      if (!isRung && !isSoon) {
+        await sleep(this.options.quietMs ?? quietMs, undefined, { signal: pause.signal }).catch(() => {});
+      }
+      isRung = false;
       if (this.#listeners.size === 0) break;
       try {
-        const events = await this.trail.ofAll(position, pageSize);
-        position = events.at(-1)?.id ?? position;
+        const { newest, settled } = await horizon.look();
+        const events = settled > BigInt(position) ? await trail.ofAll(position, pageSize, String(settled)) : [];
+        const isAll = events.length < pageSize;
+        isSoon = !isAll || settled < newest;
+        position = isAll && settled > BigInt(position) ? String(settled) : (events.at(-1)?.id ?? position);
         this.#position = Promise.resolve(position);
         for (const event of events) {
           const json = toEventJson(event, event.tenant);
           for (const listener of this.#listeners) listener(json);
         }
       } catch (error) {
-        this.logger.warn({ err: error }, "events can't be read at the moment");
+        isSoon = false;
+        logger.warn({ err: error }, "events can't be read at the moment");
       }
     }
+    stopListening();
     this.#position = undefined;
   }
 }

@@ -1,9 +1,11 @@
-/** Events as they happen, as Server-Sent Events. A reader that was cut off goes on where it was, by Last-Event-ID. */
+/**
+ * Sends events as they happen, as Server-Sent Events. With Last-Event-ID, a disconnected client continues where it was.
+ */
 import { Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { EventJson } from "../domain/event.ts";
-import { isFinal } from "../domain/state.ts";
+import { isFinal } from "../domain/states/state.ts";
 import { AuditTrail } from "../store/auditTrail.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
@@ -20,18 +22,18 @@ const Position = z.object({
     .string()
     .regex(/^\d{1,18}$/, "must be the id of an event")
     .optional()
-    .meta({ description: "The last event that the reader has; what came after it is sent first." }),
+    .meta({ description: "The last event that the client has; the events after it are sent first." }),
 });
 type Position = z.infer<typeof Position>;
 
 const Follow = z.strictObject({
   follow: YesOrNo.default("true").meta({
-    description: "Whether to stay for what happens, or to end after what has been.",
+    description: "Whether to wait for new events, or to end after the events so far.",
   }),
 });
 type Follow = z.infer<typeof Follow>;
 
-const events = { description: "A message an event: its id, and the event as data.", events: EventJson };
+const events = { description: "One message per event: its id, and the event as data.", events: EventJson };
 
 @Controller("v1")
 @UseGuards(CallerGuard)
@@ -45,7 +47,7 @@ export class EventsController {
 
   @Get("events")
   @Allow("read")
-  @Describe({ summary: "The tenant's events from now on, or after Last-Event-ID", answers: { 200: events } })
+  @Describe({ summary: "The tenant's new events, or all after Last-Event-ID", answers: { 200: events } })
   followTenant(
     @Caller() { tenant }: TenantCaller,
     @Headers({ schema: Position }) position: Position,
@@ -58,8 +60,8 @@ export class EventsController {
   @Get("sessions/:id/events")
   @Allow("read")
   @Describe({
-    summary: "A session's events from its first on, or after Last-Event-ID, until it is over",
-    answers: { 200: events, 204: { description: "The session is over, and the reader has all of its events." } },
+    summary: "A session's events from its first on, or after Last-Event-ID, until the session has ended",
+    answers: { 200: events, 204: { description: "The session has ended, and the client has all of its events." } },
   })
   async followSession(
     @Caller() { tenant }: TenantCaller,
@@ -72,7 +74,7 @@ export class EventsController {
     const whose = { tenant: tenant.name, sessionId: id };
     const after = position["Last-Event-ID"];
     if (isFinal(session.state) || query.follow === "false") {
-      // An EventSource connects again and again; this answer is the one that ends it.
+      // An EventSource reconnects after every end of the stream, unless the answer is 204.
       if (isFinal(session.state) && (await this.trail.ofTenant(whose, after ?? "0", 1)).length === 0) {
         reply.status(204).send();
         return;

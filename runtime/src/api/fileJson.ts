@@ -1,36 +1,36 @@
-/** Files of sessions in the API's answers, and what is asked for of them. */
+/** The JSON of files in the API's requests and answers. */
 import { z } from "zod";
-import { type FileInfo, FileKind, type WatchEvent, WatchEvent_Kind } from "../pod/gen/berth/v1/files_pb.ts";
+import { type FileInfo, FileKind, type WatchEvent, WatchEvent_Kind } from "../berthd/gen/berth/v1/files_pb.ts";
 import { jsonObject, plainText, wholeNumber, YesOrNo } from "./http/input.ts";
 import { timeText } from "./times.ts";
 
-/** A path in a session. Whether it may be seen is the pod's to say. */
+/** A path in a session. The pod decides whether the path may be read. */
 export const filePath = plainText(4_096)
   .min(1, "must not be empty")
-  .meta({ description: "Absolute, or below the workspace." });
+  .meta({ description: "Absolute, or relative to the workspace." });
 
 const mode = z.string().regex(/^[01]?[0-7]{3}$/, "must be permission bits in octal, e.g. 0644");
-const parents = (what: string) => `Whether missing folders above ${what} are made.`;
+const parents = (what: string) => `Whether missing parent folders of ${what} are created.`;
 
 export const PathQuery = z.strictObject({ path: filePath });
 export type PathQuery = z.infer<typeof PathQuery>;
 
 export const WriteQuery = z.strictObject({
   path: filePath,
-  mode: mode.optional().meta({ description: "Default: that of the file that is replaced, else 0644." }),
+  mode: mode.optional().meta({ description: "Default: the mode of the replaced file, else 0644." }),
   parents: YesOrNo.default("false").meta({ description: parents("the file") }),
 });
 export type WriteQuery = z.infer<typeof WriteQuery>;
 
 export const RemoveQuery = z.strictObject({
   path: filePath,
-  recursive: YesOrNo.default("false").meta({ description: "Whether a folder goes with all that is in it." }),
+  recursive: YesOrNo.default("false").meta({ description: "Whether a folder is removed with its content." }),
 });
 export type RemoveQuery = z.infer<typeof RemoveQuery>;
 
 export const InfoQuery = z.strictObject({
   path: filePath,
-  follow: YesOrNo.default("true").meta({ description: "Whether of a symlink it is told what it leads to." }),
+  follow: YesOrNo.default("true").meta({ description: "Whether a symlink is followed to its target." }),
 });
 export type InfoQuery = z.infer<typeof InfoQuery>;
 
@@ -48,7 +48,7 @@ export type ListQuery = z.infer<typeof ListQuery>;
 export const WatchQuery = z.strictObject({
   path: filePath.default("."),
   recursive: YesOrNo.default("false").meta({
-    description: "Whether the folders in it are watched too, new ones as well.",
+    description: "Whether folders in the folder are watched too, including new ones.",
   }),
 });
 export type WatchQuery = z.infer<typeof WatchQuery>;
@@ -59,7 +59,7 @@ export const FolderBody = jsonObject({
   parents: z
     .boolean("must be true or false")
     .default(false)
-    .meta({ description: `${parents("it")} A folder that is there already is then fine.` }),
+    .meta({ description: `${parents("the folder")} If true, an existing folder is no error.` }),
 }).meta({ id: "NewFolder" });
 export type FolderBody = z.infer<typeof FolderBody>;
 
@@ -69,7 +69,7 @@ export const MoveBody = jsonObject({
   replace: z
     .boolean("must be true or false")
     .default(false)
-    .meta({ description: "Whether a file that is there already is replaced." }),
+    .meta({ description: "Whether an existing file is replaced." }),
 }).meta({ id: "Move" });
 export type MoveBody = z.infer<typeof MoveBody>;
 
@@ -77,7 +77,7 @@ export const LinkBody = jsonObject({
   path: filePath,
   access: z
     .enum(["read", "write"], "must be read or write")
-    .meta({ description: "What whoever has the link may do with the file at the path." }),
+    .meta({ description: "What everybody who has the link may do with the file." }),
   lifetimeSeconds: z
     .int("must be a whole number of seconds")
     .min(10, "must be at least 10")
@@ -88,7 +88,7 @@ export type LinkBody = z.infer<typeof LinkBody>;
 
 export const LinkJson = z
   .object({
-    id: z.uuid().meta({ description: "By which it is listed and revoked." }),
+    id: z.uuid().meta({ description: "The id by which the link is listed and revoked." }),
     url: z.url(),
     expiresAt: z.iso.datetime(),
   })
@@ -96,13 +96,16 @@ export const LinkJson = z
 
 export const FileJson = z
   .object({
-    path: z.string().meta({ description: "Absolute. What is not UTF-8 in a name is U+FFFD." }),
+    path: z.string().meta({ description: "Absolute. Bytes that are not UTF-8 are shown as U+FFFD." }),
     kind: z.enum(["file", "folder", "symlink", "other"]),
-    size: z.int().nullable().meta({ description: "In bytes; null unless it is a file." }),
+    size: z.int().nullable().meta({ description: "The size in bytes; null if it is not a file." }),
     mode: z.string().meta({ description: "The permission bits in octal, e.g. 0644." }),
     modifiedAt: z.iso.datetime(),
-    etag: z.string().nullable().meta({ description: "Changes when the file's bytes do; null unless it is a file." }),
-    target: z.string().nullable().meta({ description: "What a symlink says; null unless it is one." }),
+    etag: z
+      .string()
+      .nullable()
+      .meta({ description: "Changes when the file's bytes change; null if it is not a file." }),
+    target: z.string().nullable().meta({ description: "The target of a symlink; null if it is not a symlink." }),
   })
   .meta({ id: "File" });
 export type FileJson = z.infer<typeof FileJson>;
@@ -117,7 +120,7 @@ export const WatchEventJson = z
   .object({
     type: z.enum(["ready", "created", "modified", "removed", "attributes", "overflow"]).meta({
       description:
-        "ready: changes from now on are told; modified: a writer has closed the file; overflow: changes were lost, list again.",
+        "ready: changes are reported from now on; modified: a writer has closed the file; overflow: changes were lost, list again.",
     }),
     path: z.string(),
   })
@@ -135,7 +138,7 @@ const kinds = {
 } as const;
 
 export function fileJson(info: FileInfo | undefined): FileJson {
-  if (info === undefined) throw new Error("berthd's answer has no file in it");
+  if (info === undefined) throw new Error("the answer of berthd contains no file");
   const { path, kind, size, mode, modifiedAt, etag, target } = info;
   return {
     path,
@@ -159,7 +162,7 @@ const changes: Record<WatchEvent_Kind, WatchEventJson["type"] | undefined> = {
   [WatchEvent_Kind.KEEP_ALIVE]: undefined,
 };
 
-/** The change for users; null for what only says that the watch is alive. */
+/** The change in the form in which users get it; null for a heartbeat of the watch. */
 export function watchEventJson({ kind, path }: WatchEvent): WatchEventJson | null {
   const type = changes[kind];
   return type === undefined ? null : { type, path };

@@ -1,4 +1,4 @@
-/** Links to single files: made by who may, and used by whoever has one. */
+/** Links to single files: users with a key make them, and everybody who has a link may use it. */
 import { HttpCode, Inject, Req, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
@@ -29,12 +29,12 @@ import { type RunningSession, SessionPods } from "./sessionPods.ts";
 import { PUBLIC_URL } from "./tokens.ts";
 
 const LinkQuery = z.strictObject({
-  ticket: z.string("must be the ticket of a link").meta({ description: "As it is in the link." }),
+  ticket: z.string("must be the ticket of a link").meta({ description: "The ticket that the link contains." }),
 });
 type LinkQuery = z.infer<typeof LinkQuery>;
 
 const linkRefusals = {
-  401: "The link is not valid any more, or not for this.",
+  401: "The link is no longer valid, or does not allow this.",
   429: "Too many calls; Retry-After says when to try again.",
 };
 
@@ -53,7 +53,8 @@ export class FileLinksController {
   @UseGuards(CallerGuard)
   @Allow("write")
   @Describe({
-    summary: "A link by which whoever has it may read or write one file, until it expires or its maker's key does",
+    summary:
+      "Make a link to read or write one file; everybody who has the link may use it until it or its maker's key expires",
     answers: { 201: { description: "The link.", json: LinkJson } },
     refusals: fileRefusals,
   })
@@ -64,7 +65,7 @@ export class FileLinksController {
   ): Promise<z.infer<typeof LinkJson>> {
     const permission = { sessionId: id, tenant: caller.tenant.name, path, access };
     const link = await this.links.issue(permission, caller.credential, lifetimeSeconds);
-    await this.pods.look(id, caller);
+    await this.pods.findRunning(id, caller);
     await note(this.grants, { ...link, sessionId: id, kind: "file", access, path, madeBy: caller.actor });
     await this.pods.use(id, caller, "file", `makes the link ${link.id} to ${access} ${quoted(path)}`);
     const url = `${this.publicUrl}/v1/files?ticket=${link.link}`;
@@ -73,7 +74,7 @@ export class FileLinksController {
 
   @Get("files")
   @Describe({
-    summary: "The file that a link for reading is for, without a key",
+    summary: "Read the file of a link for reading, without a key",
     byLink: true,
     answers: fileAnswers,
     refusals: { ...readRefusals, ...linkRefusals },
@@ -91,7 +92,7 @@ export class FileLinksController {
   @HttpCode(200)
   @TakesFile()
   @Describe({
-    summary: "Write the file that a link for writing is for, without a key",
+    summary: "Write the file of a link for writing, without a key",
     byLink: true,
     takesFile: "The file's bytes.",
     answers: { 200: { description: "The file.", json: FileJson } },
@@ -117,7 +118,7 @@ export class FileLinksController {
     request.caller = caller;
     reply.header("cache-control", "no-store");
     if (link.access !== access)
-      throw new Problem(401, `The link is good to ${link.access} the file, not to ${access} it.`);
+      throw new Problem(401, `The link allows to ${link.access} the file, not to ${access} it.`);
     const signal = this.streams.open(link.tenant, reply);
     const what = `${access}s ${quoted(link.path)} by the link ${link.id}`;
     return { session: await this.pods.use(link.sessionId, caller, "file", what), path: link.path, signal };

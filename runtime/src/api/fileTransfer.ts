@@ -1,18 +1,18 @@
-/** The bytes of files and archives, between users and sessions' pods, no faster than either takes them. */
-import { basename } from "node:path/posix";
-import { Readable } from "node:stream";
+/** Transfers files and archives between users and sessions' pods, at the speed of the slower side. */
+import type { IncomingHttpHeaders } from "node:http";
+import { basename, normalize } from "node:path/posix";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { read, tarDown, tarUp, write } from "../pod/fileBytes.ts";
-import type { FileInfo, TarUpResponse } from "../pod/gen/berth/v1/files_pb.ts";
-import { listenTo } from "../pod/listenTo.ts";
-import { PodError } from "../pod/podError.ts";
-import { type FileJson, fileJson, modeBits, type WriteQuery } from "./fileJson.ts";
+import { type Bytes, receive, send } from "../berthd/fileBytes.ts";
+import { FileInfoSchema, type Unpacked, UnpackedSchema } from "../berthd/gen/berth/v1/files_pb.ts";
+import { givingBack } from "../berthd/givingBack.ts";
+import { type FileJson, fileJson, type WriteQuery } from "./fileJson.ts";
 import { Problem } from "./http/problem.ts";
-import { attachment, namesEtag, type Range, rangeOf } from "./http/ranges.ts";
-import { bodyOf } from "./http/uploads.ts";
+import { attachment, oneRange } from "./http/ranges.ts";
+import { watchBody } from "./http/uploads.ts";
 import type { RunningSession, SessionPods } from "./sessionPods.ts";
 
-/** What a file of an agent must never be: a page of ours. */
+/** Headers that keep a browser from showing an agent's file as a page of ours. */
 const asDownload = {
   "content-type": "application/octet-stream",
   "x-content-type-options": "nosniff",
@@ -21,7 +21,11 @@ const asDownload = {
 
 const byPath = { field: "path" } as const;
 
-/** Sends the file, or the range of it that is wanted, or that nothing has changed. */
+/** The caller's headers that go to berthd, and berthd's headers that go to the caller. */
+const conditions = ["if-match", "if-none-match", "if-range"] as const;
+const facts = ["content-length", "content-range", "accept-ranges", "etag", "last-modified"] as const;
+
+/** Sends the file or the requested range, or answers that the file has not changed. */
 export async function sendFile(
   pods: SessionPods,
   session: RunningSession,
@@ -30,70 +34,41 @@ export async function sendFile(
   signal: AbortSignal,
 ): Promise<void> {
   const { headers, method } = reply.request;
-  const { range, "if-none-match": unless, "if-range": ifRange } = headers;
-  let part: Range | undefined;
-  let etag = headers["if-match"];
-  if (etag === "*") etag = undefined;
-  if (method === "HEAD" || range !== undefined || unless !== undefined) {
-    const info = await statFile(pods, session, path);
-    if (etag !== undefined && !namesEtag(etag, info.etag))
-      throw new Problem(412, "The file has not this ETag any more.");
-    if (namesEtag(unless, info.etag)) return void reply.status(304).header("etag", info.etag).send();
-    if (method === "HEAD") {
-      return void reply.headers({ ...describe(info), "content-length": String(info.size) }).send(Readable.from([]));
-    }
-    const wanted = ifRange === undefined || ifRange === info.etag ? rangeOf(range, Number(info.size)) : undefined;
-    if (wanted === "unsatisfiable") {
-      reply.header("content-range", `bytes */${info.size}`);
-      throw new Problem(416, `The file has ${info.size} bytes, and none of them is in the range.`);
-    }
-    part = wanted;
-    if (part !== undefined) etag = info.etag;
-  }
-  const request = {
-    path,
-    ...(part && { offset: BigInt(part.first), length: BigInt(part.last - part.first + 1) }),
-    ...(etag !== undefined && { ifMatch: etag }),
-  };
-  const parts = listenTo((ended) => read(pods.services.berthd(session), request, ended), signal);
-  const info = await pods.traced(
+  const range = oneRange(headers.range);
+  const wanted = { ...those(headers, conditions), ...(range !== undefined && { range }) };
+  const answer = await pods.traced(
     session,
     "read",
-    async () => {
-      const { value } = await parts.next();
-      if (value === undefined || Buffer.isBuffer(value)) {
-        throw new PodError("broken", "the first message has no facts of the file");
-      }
-      return value;
-    },
+    () =>
+      receive(
+        pods.services.berthd(session),
+        method === "HEAD" ? "HEAD" : "GET",
+        { of: "files", query: { path }, headers: wanted },
+        signal,
+      ),
     byPath,
   );
-  const { size } = info;
-  if (part !== undefined) reply.status(206).header("content-range", `bytes ${part.first}-${part.last}/${size}`);
-  const length = part === undefined ? size : BigInt(part.last - part.first + 1);
-  reply.headers({ ...describe(info), "content-length": String(length) });
-  reply.send(Readable.from(parts, { objectMode: false }));
-}
-
-async function statFile(pods: SessionPods, session: RunningSession, path: string): Promise<FileInfo> {
-  const { info } = await pods.ask(session, "stat", ({ files }, options) => files.stat({ path }, options), byPath);
-  if (fileJson(info).kind !== "file" || info === undefined) {
-    throw new Problem(409, `${JSON.stringify(path)} is no regular file.`);
+  const { statusCode = 0 } = answer;
+  if (statusCode === 416) {
+    answer.resume();
+    reply.headers(those(answer.headers, ["content-range"]));
+    throw new Problem(416, "None of the file's bytes is in the range.");
   }
-  return info;
+  givingBack(reply.raw);
+  reply
+    .status(statusCode)
+    .headers({ ...asDownload, "content-disposition": attachment(nameOf(path)), ...those(answer.headers, facts) })
+    .send(answer);
 }
 
-function describe(info: FileInfo): Record<string, string> {
-  return {
-    ...asDownload,
-    "content-disposition": attachment(basename(info.path)),
-    "accept-ranges": "bytes",
-    etag: info.etag,
-    "last-modified": new Date(fileJson(info).modifiedAt).toUTCString(),
-  };
-}
+/** The headers with these names, without the missing ones. */
+const those = (headers: IncomingHttpHeaders, names: readonly string[]) =>
+  Object.fromEntries(names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])));
 
-/** Takes the request's body for the file. It is there with all its bytes in the end, or what was there before is. */
+/** The name of the file or folder at the path. */
+const nameOf = (path: string) => basename(normalize(path));
+
+/** Writes the request's body to the file. In the end the file has all bytes of the body, or its old content. */
 export async function takeFile(
   pods: SessionPods,
   session: RunningSession,
@@ -101,21 +76,21 @@ export async function takeFile(
   request: FastifyRequest,
   signal: AbortSignal,
 ): Promise<FileJson> {
-  const { "content-length": length, "if-match": ifMatch = "", "if-none-match": unless } = request.headers;
-  const options = {
-    path,
-    makeParents: parents === "true",
-    ifMatch: ifMatch === "*" ? "" : ifMatch,
-    mustNotExist: unless === "*",
-    ...(mode !== undefined && { mode: modeBits(mode) }),
-    ...(length !== undefined && { size: BigInt(length) }),
+  const { "content-length": length, "if-match": ifMatch, "if-none-match": unless } = request.headers;
+  const bytes = {
+    of: "files" as const,
+    query: { path, parents, ...(mode !== undefined && { mode }) },
+    headers: {
+      ...(length !== undefined && { "content-length": length }),
+      ...(ifMatch !== undefined && ifMatch !== "*" && { "if-match": ifMatch }),
+      ...(unless === "*" && { "if-none-match": unless }),
+    },
   };
-  const work = async () =>
-    fileJson((await write(pods.services.berthd(session), options, bodyOf(request), signal)).info);
+  const work = async () => fileJson(await take(pods, session, bytes, request, FileInfoSchema, signal));
   return pods.traced(session, "write", work, { ...byPath, full: 507, exists: 412 });
 }
 
-/** Sends what is at the path as a tar archive. */
+/** Sends the file or folder at the path as a tar archive. */
 export async function sendArchive(
   pods: SessionPods,
   session: RunningSession,
@@ -123,15 +98,14 @@ export async function sendArchive(
   reply: FastifyReply,
   signal: AbortSignal,
 ): Promise<void> {
-  const parts = listenTo((ended) => tarDown(pods.services.berthd(session), path, ended), signal);
-  const first = await pods.traced(session, "tar down", () => parts.next(), byPath);
-  const name = `${basename(path) || "files"}.tar`;
-  reply.headers({ ...asDownload, "content-type": "application/x-tar", "content-disposition": attachment(name) });
-  const bytes = async function* () {
-    if (!first.done) yield first.value;
-    yield* parts;
-  };
-  reply.send(Readable.from(bytes(), { objectMode: false }));
+  const bytes = { of: "archives", query: { path } } as const;
+  const work = () => receive(pods.services.berthd(session), "GET", bytes, signal);
+  const answer = await pods.traced(session, "tar down", work, byPath);
+  const name = `${nameOf(path)}.tar`;
+  givingBack(reply.raw);
+  reply
+    .headers({ ...asDownload, "content-type": "application/x-tar", "content-disposition": attachment(name) })
+    .send(answer);
 }
 
 /** Unpacks the request's body, a tar archive, into the folder. */
@@ -141,7 +115,23 @@ export async function takeArchive(
   path: string,
   request: FastifyRequest,
   signal: AbortSignal,
-): Promise<TarUpResponse> {
-  const work = () => tarUp(pods.services.berthd(session), path, bodyOf(request), signal);
+): Promise<Unpacked> {
+  const bytes = { of: "archives", query: { path } } as const;
+  const work = () => take(pods, session, bytes, request, UnpackedSchema, signal);
   return pods.traced(session, "tar up", work, { full: 507, field: "body" });
+}
+
+/** Has the session's pod take the request's body, and returns its answer. */
+async function take<T extends DescMessage>(
+  pods: SessionPods,
+  session: RunningSession,
+  bytes: Bytes,
+  request: FastifyRequest,
+  answers: T,
+  signal: AbortSignal,
+): Promise<MessageShape<T>> {
+  const fault = watchBody(request);
+  return send(pods.services.berthd(session), bytes, request.raw, answers, signal).catch((error: unknown) => {
+    throw fault() ?? error;
+  });
 }

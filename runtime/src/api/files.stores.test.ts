@@ -1,4 +1,4 @@
-/** Files of sessions, by the API, in a real berthd on loopback. */
+/** Files of sessions through the API, with a real berthd on loopback. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -24,7 +24,7 @@ import { listen } from "../testing/api.ts";
 import { buildBerthd, hasNamespaces, openSession, residentBytes, runsHere } from "../testing/berthd.ts";
 import { adminKey, keyOf, sha256, tenant } from "../testing/fixtures.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
 const MiB = 1024 * 1024;
 
@@ -35,7 +35,7 @@ interface Answer {
   json: () => { detail: string; errors: { field: string }[]; [field: string]: unknown };
 }
 
-/** An API with a session, and what calls it over a real connection. */
+/** An API with a session, and a function that calls the API over a real connection. */
 async function open(options: { smallDisk?: boolean } = {}) {
   const readOnly = { name: "read", sha256: sha256(`${keyOf("acme")}r`), scopes: ["read" as const, "desktop" as const] };
   const keys = [{ name: "default", sha256: sha256(keyOf("acme")) }, readOnly];
@@ -70,7 +70,7 @@ async function open(options: { smallDisk?: boolean } = {}) {
 
 const at = (path: string, more = "") => `?path=${encodeURIComponent(path)}${more}`;
 
-test("a file is written and read, as a whole, in ranges, and by its ETag", async () => {
+test("a file is written and read: complete, in ranges, and by its ETag", async () => {
   const { ask, berthd } = await open();
   const text = "0123456789";
   const written = await ask("PUT", at("deep/er/a b.txt", "&mode=0600&parents=true"), { body: text });
@@ -108,8 +108,12 @@ test("a file is written and read, as a whole, in ranges, and by its ETag", async
     ["bytes=-2", 206, "89", "bytes 8-9/10"],
     ["bytes=0-0,5-5", 200, text, undefined],
   ] as const) {
-    const part = await read({ range });
-    expect([part.status, part.body.toString(), part.headers["content-range"]]).toEqual([status, body, contentRange]);
+    const answer = await read({ range });
+    expect([answer.status, answer.body.toString(), answer.headers["content-range"]]).toEqual([
+      status,
+      body,
+      contentRange,
+    ]);
   }
   const beyond = await read({ range: "bytes=10-" });
   expect([beyond.status, beyond.headers["content-range"]]).toEqual([416, "bytes */10"]);
@@ -130,7 +134,7 @@ test("a file is written and read, as a whole, in ranges, and by its ETag", async
   expect((await ask("GET", at("a.json"))).body.toString()).toBe('{"any":"type"}');
 });
 
-test("an upload that is cut off half-way leaves no half file, and can be repeated", async () => {
+test("an upload that is cut off leaves no partial file, and can be repeated", async () => {
   const { ask, begin, berthd, names } = await open();
   await ask("PUT", at("old"), { body: "old" });
   for (const [path, headers] of [
@@ -150,7 +154,7 @@ test("an upload that is cut off half-way leaves no half file, and can be repeate
   expect((await ask("PUT", at("new"), { body: Buffer.alloc(8 * MiB) })).json().size).toBe(8 * MiB);
 });
 
-test("64 MiB go up and come down as they were, and berthd does not hold them", async () => {
+test("64 MiB are uploaded and downloaded unchanged, and berthd does not keep them in memory", async () => {
   const { ask, berthd } = await open();
   const bytes = randomBytes(64 * MiB);
   await ask("PUT", at("warm"), { body: bytes.subarray(0, MiB) });
@@ -161,7 +165,9 @@ test("64 MiB go up and come down as they were, and berthd does not hold them", a
   expect(residentBytes(berthd.pid) - before).toBeLessThan(32 * MiB);
 });
 
-test("a full disk is told as 507, before a byte or in the middle, and nothing half-written stays", async ({ skip }) => {
+test("a full disk gives 507, at the start or in the middle of an upload, and no partial file stays", async ({
+  skip,
+}) => {
   if (!hasNamespaces()) skip("nobody may have namespaces on this machine");
   const { ask, begin } = await open({ smallDisk: true });
   await ask("PUT", at("file"), { body: "old" });
@@ -180,7 +186,7 @@ test("a full disk is told as 507, before a byte or in the middle, and nothing ha
   expect((await ask("PUT", at("file"), { body: "there is room for this" })).status).toBe(200);
 });
 
-/** An archive of one file of so many zeroes. */
+/** An archive with one file of this many zeroes. */
 function tarOf(name: string, bytes: number): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "berth-tar-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -188,7 +194,7 @@ function tarOf(name: string, bytes: number): Buffer {
   return execFileSync("tar", ["-C", folder, "-cf", "-", name], { maxBuffer: 2 * bytes });
 }
 
-test("names with newlines, quotes and other scripts are names as any other", async () => {
+test("names with newlines, quotes and other scripts work like any other name", async () => {
   const { ask, names } = await open();
   const odd = ["a\nb", "a\"b'c", "ü 漢字 😀", "%2e%2e", "..a", "-rf", " ", "a\\b", "x".repeat(255)];
   for (const name of odd) {
@@ -202,7 +208,7 @@ test("names with newlines, quotes and other scripts are names as any other", asy
   expect((await ask("PUT", at("x".repeat(256)), { body: "" })).status).toBe(400);
 });
 
-test("nothing outside is read, written or told, and FIFOs, devices and the kernel's files aren't opened", async () => {
+test("nothing outside the workspace is read, written or revealed, and FIFOs, devices and kernel files aren't opened", async () => {
   const { ask, berthd } = await open();
   const outside = join(berthd.workspace, "../token");
   symlinkSync("../token", join(berthd.workspace, "out"));
@@ -246,12 +252,12 @@ test("nothing outside is read, written or told, and FIFOs, devices and the kerne
     kind: "symlink",
     target: "../token",
   });
-  // A symlink that is written to is replaced, and what it leads to is not.
+  // Writing to a symlink replaces the symlink, and its target stays unchanged.
   expect((await ask("PUT", at("out"), { body: "mine" })).status).toBe(200);
   expect(readFileSync(outside, "utf8")).toBe(secret);
 });
 
-test("folders are made, listed in pages and levels, moved and removed", async () => {
+test("folders are created, listed in pages and levels, moved and removed", async () => {
   const { ask, berthd } = await open();
   expect((await ask("POST", "/folders", { body: { path: "a/b" } })).status).toBe(404);
   expect((await ask("POST", "/folders", { body: { path: "a/b", parents: true, mode: "0700" } })).json()).toMatchObject({
@@ -286,7 +292,7 @@ test("folders are made, listed in pages and levels, moved and removed", async ()
   expect(await ask("GET", at("."))).toMatchObject({ status: 409 });
 });
 
-test("a tar archive goes up and comes down with folders, modes and symlinks, and leads nowhere else", async () => {
+test("a tar archive is uploaded and downloaded with folders, modes and symlinks, and can't write outside", async () => {
   const { ask, berthd } = await open();
   const from = join(berthd.scratch, "from");
   mkdirSync(join(from, "sub"), { recursive: true });
@@ -315,7 +321,7 @@ test("a tar archive goes up and comes down with folders, modes and symlinks, and
   expect((await ask("PUT", `/archive${at("cut")}`, { body: archive.subarray(0, 600) })).status).toBe(400);
 });
 
-test("changes in a folder are told as they happen", async () => {
+test("changes in a folder are reported as they happen", async () => {
   const { begin, berthd } = await open();
   const request = begin("GET", "/watch?recursive=true");
   request.end();
@@ -335,7 +341,7 @@ test("changes in a folder are told as they happen", async () => {
   await until("what is in it is told", 30, () => events().includes("modified /new/file"));
 });
 
-test("a file that grows while it is read is what it was, and one that shrinks is cut off rather than padded", async () => {
+test("a file that grows while it is read keeps its old length, and one that shrinks is cut off without padding", async () => {
   const { begin, berthd } = await open();
   const path = join(berthd.workspace, "log");
   writeFileSync(path, Buffer.alloc(16 * MiB, "a"));
@@ -354,7 +360,7 @@ test("a file that grows while it is read is what it was, and one that shrinks is
   await expect(cut.toArray()).rejects.toThrow("aborted");
 });
 
-test("a link reads or writes one file without a key, for as long as it and its maker's key are good", async () => {
+test("a link reads or writes one file without a key, while the link and its maker's key are valid", async () => {
   const { ask, origin, berthd, id, api } = await open();
   writeFileSync(join(berthd.workspace, "a"), "bytes");
   const link = async (access: string, path = "a") => {
@@ -383,7 +389,7 @@ test("a link reads or writes one file without a key, for as long as it and its m
   ] as const) {
     expect((await ask(method, url, { ...noKey, ...(method === "PUT" && { body: "x" }) })).status, url).toBe(401);
   }
-  // A link is no key, and a desktop's ticket is no link.
+  // A link can't replace a key, and a desktop's ticket can't replace a link.
   const ticket = new URL(read).searchParams.get("ticket") ?? "";
   expect((await ask("GET", at("a"), { key: ticket })).status).toBe(401);
   const made = await ask("POST", `${origin}/v1/sessions/${id}/desktop-tickets`, { body: {} });
@@ -396,7 +402,7 @@ test("a link reads or writes one file without a key, for as long as it and its m
   expect(JSON.stringify(events)).not.toMatch(/bytes|by link"|eyJ/);
 });
 
-test("who may is who has the scope write, of the session's tenant, while it runs; who did what is in the audit trail", async () => {
+test("files need the scope write, the session's tenant and a running session; the audit trail has each action", async () => {
   const { ask, api, id } = await open();
   const before = await api.store.trail.newestId();
   for (const [method, url, body] of [
@@ -437,7 +443,7 @@ test("who may is who has the scope write, of the session's tenant, while it runs
   expect(JSON.stringify(events)).not.toContain("S3CRET");
 });
 
-test("a large body without a key is refused before it has come, and other routes take no files", async () => {
+test("a large body without a key is refused before it has arrived, and other routes accept no files", async () => {
   const { begin, ask } = await open();
   const request = begin("PUT", at("a"), { "content-length": String(1024 * MiB) }, "");
   let sent = 0;

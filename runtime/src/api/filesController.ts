@@ -1,4 +1,4 @@
-/** Files of sessions: read, written, removed, and whole folders as archives. */
+/** Reads, writes and removes files of sessions, and transfers whole folders as archives. */
 import { HttpCode, Inject, Req, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
@@ -13,46 +13,46 @@ import { TakesFile } from "./http/uploads.ts";
 import { Describe } from "./openApi.ts";
 import { SessionPods } from "./sessionPods.ts";
 
-/** Of every operation on files. */
+/** The errors of every operation on files. */
 export const fileRefusals = {
-  404: "There is no such session, or nothing at the path.",
-  409: "The session is not running or its pod is of a version without this service; or what is at the path is of another kind.",
-  502: "The session's pod gave an answer that nobody understands.",
+  404: "The session or the path does not exist.",
+  409: "The session is not running, its pod's version lacks this service, or the path is of another kind.",
+  502: "The session's pod sent an invalid answer.",
 };
-/** Of those that write. */
+/** The error of operations that write. */
 export const diskFull = { 507: "The disk is full; nothing was changed." };
 
-/** Of those that give a file's bytes. */
+/** The answers that contain a file's bytes. */
 export const fileAnswers = {
   200: {
     description: "The file.",
     file: true,
-    headers: { ETag: "Changes when the file's bytes do.", "Accept-Ranges": "bytes" },
+    headers: { ETag: "Changes when the file's bytes change.", "Accept-Ranges": "bytes" },
   },
-  206: { description: "The range of it that was wanted.", file: true, headers: { "Content-Range": "Which it is." } },
+  206: { description: "The requested range.", file: true, headers: { "Content-Range": "The positions of the range." } },
   304: { description: "The file still has this ETag." },
 } as const;
 export const readRefusals = {
   ...fileRefusals,
-  412: "The file has not the ETag of If-Match.",
-  416: "Nothing of the file is in the range.",
+  412: "The file does not have the ETag of If-Match.",
+  416: "The file has no byte in the range.",
 };
 export const writeRefusals = {
   ...fileRefusals,
   ...diskFull,
-  412: "The file has not the ETag of If-Match, or there is one and If-None-Match says *.",
+  412: "The file does not have the ETag of If-Match, or it exists and If-None-Match is *.",
 };
 
 const text = (description: string) => z.string().optional().meta({ description });
 export const ReadHeaders = z.object({
   Range: text("One range of bytes, e.g. bytes=0-99."),
   "If-Match": text("An ETag that the file must have."),
-  "If-None-Match": text("An ETag of which nothing new is wanted."),
-  "If-Range": text("An ETag without which all of the file is wanted."),
+  "If-None-Match": text("An ETag; a file with this ETag is not sent."),
+  "If-Range": text("An ETag; if the file has another one, the whole file is sent."),
 });
 export const WriteHeaders = z.object({
-  "If-Match": text("An ETag that the file that is replaced must have."),
-  "If-None-Match": text("With *, nothing may be there."),
+  "If-Match": text("An ETag that the replaced file must have."),
+  "If-None-Match": text("With *, the file must not exist."),
 });
 
 @Controller("v1/sessions/:id/files")
@@ -83,7 +83,7 @@ export class FilesController {
   @TakesFile()
   @Allow("write")
   @Describe({
-    summary: "Write a file: in the end it has all the bytes of the body, or what was there before",
+    summary: "Write a file: in the end it has all bytes of the body, or its old content",
     takesFile: "The file's bytes.",
     answers: { 200: { description: "The file.", json: FileJson, headers: { ETag: "Of the file's bytes." } } },
     refusals: writeRefusals,
@@ -108,7 +108,7 @@ export class FilesController {
   @Allow("write")
   @Describe({
     summary: "Remove a file, a symlink or a folder",
-    answers: { 204: { description: "It is gone." } },
+    answers: { 204: { description: "It is removed." } },
     refusals: fileRefusals,
   })
   async removeFile(
@@ -124,7 +124,7 @@ export class FilesController {
   @Get("archive")
   @Allow("write")
   @Describe({
-    summary: "A folder with all that is in it, or a file, as a tar archive; sockets, FIFOs and devices are left out",
+    summary: "Read a folder with its content, or a file, as a tar archive; sockets, FIFOs and devices are left out",
     answers: { 200: { description: "The archive.", file: true } },
     refusals: fileRefusals,
   })
@@ -144,10 +144,10 @@ export class FilesController {
   @TakesFile()
   @Allow("write")
   @Describe({
-    summary: "Unpack a tar archive into a folder, which is made if it is missing; each file is written as one by PUT",
+    summary: "Unpack a tar archive into a folder, which is created if it is missing; each file is written as by PUT",
     takesFile: "The archive.",
-    answers: { 200: { description: "What was written.", json: ArchiveJson } },
-    refusals: { ...fileRefusals, 507: "The disk is full; files before the one that has no room are there." },
+    answers: { 200: { description: "The numbers of files and bytes that were written.", json: ArchiveJson } },
+    refusals: { ...fileRefusals, 507: "The disk is full; the files before the failed one were written." },
   })
   async writeArchive(
     @Caller() caller: TenantCaller,
@@ -163,6 +163,6 @@ export class FilesController {
   }
 }
 
-/** A path for people, at most 500 characters of it. */
+/** A path in quotes for people, cut to 500 characters. */
 export const quoted = (path: string): string =>
   JSON.stringify(path.length <= 500 ? path : `${path.slice(0, 499).toWellFormed()}…`);

@@ -1,9 +1,9 @@
-/** What files and folders sessions have: told, listed, made, moved, watched. */
+/** Reads, lists, creates, moves and watches files and folders of sessions. */
 import { HttpCode, Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import type { z } from "zod";
-import type { WatchEvent } from "../pod/gen/berth/v1/files_pb.ts";
-import { listenTo } from "../pod/listenTo.ts";
+import type { WatchEvent } from "../berthd/gen/berth/v1/files_pb.ts";
+import { listenTo } from "../berthd/listenTo.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import {
@@ -28,7 +28,7 @@ import { Describe } from "./openApi.ts";
 import { serviceProblem } from "./serviceProblem.ts";
 import { SessionPods } from "./sessionPods.ts";
 
-const one = { description: "What is there.", json: FileJson };
+const one = { description: "The file or folder.", json: FileJson };
 const byPath = { field: "path" } as const;
 
 @Controller("v1/sessions/:id/files")
@@ -41,13 +41,13 @@ export class FolderController {
 
   @Get("info")
   @Allow("write")
-  @Describe({ summary: "What is at a path", answers: { 200: one }, refusals: fileRefusals })
+  @Describe({ summary: "The file or folder at a path", answers: { 200: one }, refusals: fileRefusals })
   async getFile(
     @Caller() caller: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
     @Query({ schema: InfoQuery }) { path, follow }: InfoQuery,
   ): Promise<FileJson> {
-    const session = await this.pods.look(id, caller);
+    const session = await this.pods.look(id, caller, "file", `looks at ${quoted(path)}`);
     const request = { path, noFollow: follow === "false" };
     const { info } = await this.pods.ask(session, "stat", ({ files }, options) => files.stat(request, options), byPath);
     return fileJson(info);
@@ -56,7 +56,7 @@ export class FolderController {
   @Get("list")
   @Allow("write")
   @Describe({
-    summary: "What is in a folder, a folder before what is in it, by names; cursor=<nextCursor> for more",
+    summary: "List a folder by names, each folder before its content; cursor=<nextCursor> for more",
     answers: { 200: { description: "A page.", json: FilesJson } },
     refusals: fileRefusals,
   })
@@ -65,7 +65,7 @@ export class FolderController {
     @Param({ schema: IdParams }) { id }: IdParams,
     @Query({ schema: ListQuery }) { path, depth, limit, cursor = "" }: ListQuery,
   ): Promise<z.infer<typeof FilesJson>> {
-    const session = await this.pods.look(id, caller);
+    const session = await this.pods.look(id, caller, "file", `lists ${quoted(path)}`);
     const request = { path, depth, pageSize: limit, pageToken: cursor };
     const page = await this.pods.ask(session, "list", ({ files }, options) => files.list(request, options), byPath);
     return { items: page.entries.map(fileJson), nextCursor: page.nextPageToken || null };
@@ -74,7 +74,7 @@ export class FolderController {
   @Post("folders")
   @Allow("write")
   @Describe({
-    summary: "Make a folder",
+    summary: "Create a folder",
     answers: { 201: { description: "The folder.", json: FileJson } },
     refusals: { ...fileRefusals, ...diskFull },
   })
@@ -94,9 +94,9 @@ export class FolderController {
   @HttpCode(200)
   @Allow("write")
   @Describe({
-    summary: "Move a file or folder, or give it another name",
-    answers: { 200: { description: "It at its new place.", json: FileJson } },
-    refusals: { ...fileRefusals, ...diskFull, 409: `${fileRefusals[409]} Or there is something at the new place.` },
+    summary: "Move or rename a file or folder",
+    answers: { 200: { description: "The file or folder at its new path.", json: FileJson } },
+    refusals: { ...fileRefusals, ...diskFull, 409: `${fileRefusals[409]} Or the new path exists.` },
   })
   async moveFile(
     @Caller() caller: TenantCaller,
@@ -112,8 +112,8 @@ export class FolderController {
   @Get("watch")
   @Allow("write")
   @Describe({
-    summary: "The changes in a folder, as they happen",
-    answers: { 200: { description: "A message a change.", events: WatchEventJson } },
+    summary: "Watch the changes in a folder",
+    answers: { 200: { description: "One message per change.", events: WatchEventJson } },
     refusals: fileRefusals,
   })
   async watchFiles(
@@ -127,7 +127,7 @@ export class FolderController {
     const { files } = this.pods.services.of(session);
     const request = { path, recursive: recursive === "true" };
     const events = listenTo((ended) => files.watch(request, { signal: ended }), signal);
-    // The first one is waited for, so that a refusal can still be an answer.
+    // The first event is awaited before the answer begins, so that an error can still be sent as a status.
     const first = await this.pods.traced(session, "watch", () => events.next(), byPath);
     if (!first.done) sendEvents(reply, messages(first.value, events, signal), signal);
   }

@@ -1,41 +1,43 @@
-/** First what has been, then what happens: one session's events, or one tenant's. */
+/** Yields the past events of a session or a tenant, and then the new ones. */
 
 import { type EventJson, toEventJson } from "../domain/event.ts";
 import type { AuditTrail } from "../store/auditTrail.ts";
 
-/** Whose events: a tenant's, or those of one of its sessions. */
+/** Whose events: those of a tenant, or those of one of its sessions. */
 export interface Whose {
   tenant: string;
   sessionId?: string | undefined;
 }
 
-/** Where one hears what happens from now on; see EventFeed. */
+/** A source of new events; see EventFeed. */
 export interface Feed {
   listen: (listener: (event: EventJson) => void, signal: AbortSignal) => Promise<{ position: string }>;
 }
 
-/** Events read at once. */
+/** How many events are read at once. */
 const pageSize = 500;
 
-/** A reader that is so far behind is let go; it comes back with the last id that it has. */
+/** A reader with this many unread events is disconnected. It may continue with the id of its last event. */
 const maxBehind = 10_000;
 
-/** The events after `after` that have been up to now, in order. */
+/** The events after the event `after` and up to `upTo`, in order. Up to `upTo` the audit trail must be complete. */
 export async function* past(
   trail: Pick<AuditTrail, "ofTenant">,
   whose: Whose,
   after: string,
+  upTo: string,
 ): AsyncGenerator<EventJson> {
   for (let last: string | undefined = after; last !== undefined; ) {
-    const page = await trail.ofTenant(whose, last, pageSize);
+    const page = await trail.ofTenant(whose, last, pageSize, upTo);
     for (const event of page) yield toEventJson(event, whose.tenant);
     last = page.length === pageSize ? page.at(-1)?.id : undefined;
   }
 }
 
 /**
- * The events after `after`, each once and in order, until the signal. Without `after`: all of a session, and a tenant's
- * from now on. Yields null once nothing can be missed any more, and whenever nothing has happened for `quietMs` milliseconds.
+ * The events after the event `after`, each once and in order, until the signal aborts. Without `after`: all events of a
+ * session, or the new events of a tenant. Yields null once it can't miss an event any more, and whenever nothing has
+ * happened for `quietMs` milliseconds.
  */
 export async function* follow(
   { trail, feed }: { trail: Pick<AuditTrail, "ofTenant">; feed: Feed },
@@ -61,7 +63,7 @@ export async function* follow(
     yield null;
 
     let last = after ?? (whose.sessionId === undefined ? position : "0");
-    for await (const event of past(trail, whose, last)) {
+    for await (const event of past(trail, whose, last, position)) {
       last = event.id;
       yield event;
     }

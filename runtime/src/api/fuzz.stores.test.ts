@@ -1,6 +1,7 @@
 /**
- * Thousands of requests made from the API's own description, over HTTP against the real program, Postgres and Redis: whatever
- * is sent, the answer is one that the description knows, never a 5xx, never a stack trace, and a 400 names the field.
+ * Thousands of requests that are generated from the API's description, over HTTP to the real program with Postgres
+ * and Redis. For any request, the answer is one that the description contains, never a 5xx, never a stack trace, and
+ * a 400 names the field.
  */
 import { Agent, request as httpRequest } from "node:http";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
@@ -90,12 +91,12 @@ let ids: string[];
 let count = 0;
 
 beforeAll(async () => {
-  // What other tests set would lead to a real cluster.
+  // The environment of other tests would lead to a real cluster.
   delete process.env.KUBECONFIG;
   await buildBerthd();
-}, 600_000);
+});
 
-/** The API with sessions in several states. Keys: acme's with all scopes, one that may only read, one that has expired. */
+/** The API with sessions in several states. Keys: acme's with all scopes, a read-only one, and an expired one. */
 async function open(): Promise<void> {
   await fakeCluster();
   const key = { name: "k", sha256: "", scopes: ["read", "write", "desktop"] as const };
@@ -113,7 +114,7 @@ async function open(): Promise<void> {
     }),
     tenant("beta"),
   ];
-  // By a gateway of its own, so that what it forwards is put to the test too.
+  // Through a separate gateway, so that this test covers the forwarding too.
   const api = await openApi({ ...settings, GATEWAY_URL: "http://127.0.0.1:1" }, tenants, { podPort });
   const origin = new URL((await openGateway(api, await listen(api), { podPort })).origin);
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
@@ -150,7 +151,7 @@ function exchange(origin: URL, agent: Agent, { method, path, headers, body }: Se
       const type = response.headers["content-type"] ?? "";
       const answer = { status: response.statusCode ?? 0, type };
       if (type.startsWith("text/event-stream")) {
-        response.destroy(); // it has no end
+        response.destroy(); // this answer never ends
         return resolve({ ...answer, text: "" });
       }
       let text = "";
@@ -163,7 +164,7 @@ function exchange(origin: URL, agent: Agent, { method, path, headers, body }: Se
   });
 }
 
-/** What holds for every answer. Statuses below are those of the way to an operation, not of the operation. */
+/** The rules for every answer. The statuses below come from the layers before the operation. */
 function check({ answers, name }: Operation, sent: Sent, { status, type, text }: Answer): void {
   const what = `${name}: ${sent.method} ${sent.path} ${sent.body?.toString().slice(0, 200)} → ${status} ${text.slice(0, 300)}`;
   expect(status, what).toBeLessThan(500);
@@ -222,7 +223,7 @@ const headerText = fc
   .string({ unit: "binary", maxLength: 60 })
   .map((given) => given.replace(/[^\x20-\x7e\x80-\xff]/g, "~"));
 
-/** Whether the text is one that the parameter takes. */
+/** Whether the parameter's schema accepts the text. */
 function takes(schema: Schema, given: string): boolean {
   if (schema.type === "integer") return /^\d{1,9}$/.test(given) && isValid(schema, Number(given));
   return isValid(schema, schema.type === "array" ? [given] : given);
@@ -230,15 +231,15 @@ function takes(schema: Schema, given: string): boolean {
 const isFree = (schema: Schema) =>
   schema.type === "string" && Object.keys(schema).every((key) => key === "type" || key === "description");
 
-/** A path with good parameters, and only the queries that have to be there. */
+/** A path with valid parameters, and only the required query parameters. */
 function goodPath(
   { path, parameters }: Operation,
   changes: { path?: Record<string, string>; query?: [string, string][] } = {},
 ): string {
   const [id = ""] = ids;
   const known = { id, process: "1", port: "8000", tenant: "acme", ticket: id, link: id, connection: id };
-  const parts: Record<string, string> = { ...known, ...changes.path };
-  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? "");
+  const values: Record<string, string> = { ...known, ...changes.path };
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? "");
   const needed = parameters
     .filter((one) => one.in === "query" && one.required)
     .map(({ name }): [string, string] => [name, "ls"]);
@@ -249,7 +250,7 @@ function goodPath(
   const search = query.map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
   return search === "" ? filled : `${filled}?${search}`;
 }
-/** Good values of the fields that bodies must have. */
+/** Valid values for the required fields of a body. */
 const goodFields: Record<string, unknown> = {
   ...{ tier: "small", seconds: 60, command: ["true"], signal: "SIGCONT", columns: 80, rows: 24 },
   ...{ path: "a", from: "a", to: "b", access: "read" },
@@ -258,7 +259,7 @@ const goodBody = ({ body }: Operation): Record<string, unknown> | undefined =>
   body && Object.fromEntries((body.required ?? []).map((name) => [name, goodFields[name]]));
 const json = { "content-type": "application/json" };
 
-/** One thing is wrong, and the answer has to say which. */
+/** Exactly one value is invalid, and the answer has to name it. */
 async function oneFault(operation: Operation, runs: number): Promise<void> {
   const body = goodBody(operation);
   const sendWith = async (
@@ -279,7 +280,7 @@ async function oneFault(operation: Operation, runs: number): Promise<void> {
     expect(answer.status, what).toBe(sent.body && sent.body.length > 65_536 ? 413 : 400);
     if (answer.status !== 400) return;
     const fields_ = (JSON.parse(answer.text).errors as { field: string }[]).map(({ field }) => field);
-    // Fastify takes no body with such a key, whichever field it is in.
+    // Fastify refuses a body with such a key, whatever field contains it.
     const blamed = sent.body?.includes('"__proto__":') ? "body" : name;
     expect(
       fields_.some((field) => field === blamed || field.startsWith(`${blamed}.`)),
@@ -330,9 +331,9 @@ async function oneFault(operation: Operation, runs: number): Promise<void> {
   }
 }
 
-/** Everything may be wrong at once. */
+/** Every value may be invalid at the same time. */
 async function anything(operation: Operation, runs: number): Promise<void> {
-  // Waiting for a session to run is no bad input, and takes a minute.
+  // Waiting for a running session is valid, but takes a minute.
   const waits = (name: string, given: string) => name === "wait" && given === "running";
   const key = fc.constantFrom(
     keyFor(operation),

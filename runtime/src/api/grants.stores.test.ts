@@ -1,4 +1,4 @@
-/** Tickets and links that were handed out: listed, revoked, and bounded. */
+/** Tickets and links that were handed out: listed, revoked, and limited in number. */
 import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
 import { sql } from "kysely";
@@ -18,7 +18,7 @@ async function open() {
   return { api, id, session: `/v1/sessions/${id}` };
 }
 
-test("tickets that are good are listed without themselves; a revoked one opens nothing, and others go on", async () => {
+test("valid tickets are listed without their secret; a revoked ticket opens nothing, and others keep working", async () => {
   const { api, id, session } = await open();
   const tickets = `${session}/desktop-tickets`;
   const make = async (mode: string) => (await call(api, "POST", tickets, { body: { mode } })).json;
@@ -50,7 +50,7 @@ test("tickets that are good are listed without themselves; a revoked one opens n
   expect(events.at(-1)).toMatchObject({ type: "ticket", reason: `revokes the ticket ${use.id}`, actor: "key:default" });
 });
 
-test("links to files are listed and revoked as well", async () => {
+test("links to files are listed and revoked too", async () => {
   const { api, session } = await open();
   const links = `${session}/files/links`;
   const body = { path: "a.txt", access: "read", lifetimeSeconds: 60 };
@@ -66,7 +66,7 @@ test("links to files are listed and revoked as well", async () => {
   expect((await call(api, "GET", links)).json.items).toEqual([]);
 });
 
-test("a ticket that the database does not know is good for nothing, unless it is from before they were noted", async () => {
+test("a ticket that the database does not know is refused, unless it is older than the table", async () => {
   const { api, id, session } = await open();
   const { ticket } = (await call(api, "POST", `${session}/desktop-tickets`)).json;
   await api.database.deleteFrom("grants").execute();
@@ -82,7 +82,7 @@ test("a ticket that the database does not know is good for nothing, unless it is
   expect(await reads(old)).toBe(200);
 });
 
-test("a session has only so many, and those that ended a while ago make room", async () => {
+test("a session has a limited number of tickets, and those that ended a while ago no longer count", async () => {
   const { api, id, session } = await open();
   const fill = (expires: string) =>
     sql`insert into grants (id, session_id, kind, access, made_by, expires_at)

@@ -1,7 +1,7 @@
-/** The tickets to desktops and links to files that are good at the moment: listed, and revoked. */
+/** Lists and revokes the valid desktop tickets, file links and port links of a session. */
 import { HttpCode, Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
-import { type Grant, type GrantKind, Grants, grantsOfSession, type NewGrant } from "../store/grants.ts";
+import { type Grant, type GrantKind, Grants, grantName, grantsOfSession, type NewGrant } from "../store/grants.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
@@ -12,8 +12,8 @@ import { Describe } from "./openApi.ts";
 
 const granted = {
   id: z.uuid(),
-  madeBy: z.string().meta({ description: "As in the audit trail." }),
-  address: z.string().nullable().meta({ description: "From where it was made." }),
+  madeBy: z.string().meta({ description: "Who made it, in the form of the audit trail." }),
+  address: z.string().nullable().meta({ description: "The address of the client that made it." }),
   madeAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
 };
@@ -34,11 +34,26 @@ const LinksJson = z
   .meta({ id: "FileLinks" });
 type LinksJson = z.infer<typeof LinksJson>;
 
+const PortLinksJson = z
+  .object({
+    items: z.array(
+      z
+        .object({
+          ...granted,
+          port: z.int(),
+          path: z.string().meta({ description: "Where in the program the link leads." }),
+        })
+        .meta({ id: "PortLinkInfo" }),
+    ),
+  })
+  .meta({ id: "PortLinks" });
+type PortLinksJson = z.infer<typeof PortLinksJson>;
+
 const TicketParams = IdParams.extend({ ticket: z.guid("must be a ticket's id, a UUID").toLowerCase() });
 const LinkParams = IdParams.extend({ link: z.guid("must be a link's id, a UUID").toLowerCase() });
 
 const revoked = {
-  204: { description: "No API process takes it any more. What it opened is closed within a second." },
+  204: { description: "It is no longer accepted. The connections that it opened are closed within a second." },
 };
 
 @Controller("v1/sessions/:id")
@@ -52,7 +67,7 @@ export class GrantsController {
   @Get("desktop-tickets")
   @Allow("read")
   @Describe({
-    summary: "The session's tickets that are good at the moment, newest first",
+    summary: "List the session's valid tickets, newest first",
     answers: { 200: { description: "At most 1000, without the tickets themselves.", json: TicketsJson } },
   })
   async listDesktopTickets(
@@ -77,7 +92,7 @@ export class GrantsController {
   @Get("files/links")
   @Allow("read")
   @Describe({
-    summary: "The links to the session's files that are good at the moment, newest first",
+    summary: "List the valid links to the session's files, newest first",
     answers: { 200: { description: "At most 1000, without the links themselves.", json: LinksJson } },
   })
   async listFileLinks(
@@ -97,12 +112,40 @@ export class GrantsController {
   @Delete("files/links/:link")
   @HttpCode(204)
   @Allow("write")
-  @Describe({ summary: "Revoke a link to a file, and end the transfers that it began", answers: revoked })
+  @Describe({ summary: "Revoke a link to a file, and end the transfers that use it", answers: revoked })
   revokeFileLink(
     @Caller() caller: TenantCaller,
     @Param({ schema: LinkParams }) { id, link }: z.infer<typeof LinkParams>,
   ): Promise<void> {
     return this.#revoke(id, caller, "file", link);
+  }
+
+  @Get("ports/links")
+  @Allow("read")
+  @Describe({
+    summary: "The links to the session's ports that are good at the moment, newest first",
+    answers: { 200: { description: "At most 1000, without the links and tokens themselves.", json: PortLinksJson } },
+  })
+  async listPortLinks(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<PortLinksJson> {
+    const grants = await this.#list(id, caller, "port");
+    return { items: grants.map((one) => ({ ...grantJson(one), port: one.port ?? 0, path: one.path ?? "/" })) };
+  }
+
+  @Delete("ports/links/:link")
+  @HttpCode(204)
+  @Allow("write")
+  @Describe({
+    summary: "Revoke a link to a port, with its token, and end the requests and WebSockets that it let in",
+    answers: { 204: { description: "Within a second no process takes it any more, and what it let in is cut." } },
+  })
+  revokePortLink(
+    @Caller() caller: TenantCaller,
+    @Param({ schema: LinkParams }) { id, link }: z.infer<typeof LinkParams>,
+  ): Promise<void> {
+    return this.#revoke(id, caller, "port", link);
   }
 
   async #list(id: string, { tenant }: TenantCaller, kind: GrantKind): Promise<Grant[]> {
@@ -113,8 +156,7 @@ export class GrantsController {
   async #revoke(id: string, { tenant, actor }: TenantCaller, kind: GrantKind, grant: string): Promise<void> {
     found(await this.queries.find(id, tenant.name), id);
     const done = await this.grants.revoke(grant, kind, { sessionId: id, tenant: tenant.name }, actor);
-    if (!done)
-      throw new Problem(404, `The session has no ${kind === "desktop" ? "ticket" : "link"} ${grant} that is good.`);
+    if (!done) throw new Problem(404, `The session has no valid ${grantName(kind)} ${grant}.`);
   }
 }
 
@@ -126,9 +168,9 @@ const grantJson = ({ id, madeBy, address, madeAt, expiresAt }: Grant) => ({
   expiresAt: expiresAt.toISOString(),
 });
 
-/** Notes what was made, before anybody has it. Throws a 429 if the session has too many. */
+/** Stores a new grant before its holder gets it. Throws a 429 if the session has too many. */
 export async function note(grants: Grants, grant: NewGrant): Promise<void> {
   if (await grants.add(grant)) return;
-  const why = `The session has ${grantsOfSession} tickets and links, with those of the last minutes. Wait for their end.`;
+  const why = `The session has ${grantsOfSession} tickets and links. Wait until some have expired for some minutes.`;
   throw new Problem(429, why, undefined, 60);
 }

@@ -3,7 +3,7 @@ import { HealthCheckService, type HealthIndicatorFunction } from "@nestjs/termin
 import type { FastifyReply } from "fastify";
 import { Health } from "../telemetry/health.ts";
 
-/** 200 or 503, with what was looked at and how it is: `{"status": "ok" | "degraded" | "error", "details": {…}}`. */
+/** 200 or 503, with the state of each check: `{"status": "ok" | "degraded" | "error", "details": {…}}`. */
 @Controller("health")
 export class HealthController {
   constructor(

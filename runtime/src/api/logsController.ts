@@ -1,11 +1,11 @@
-/** What a session's agent writes: the log of its container, and after the session's end what is kept of it. */
+/** The log of a session's agent: the log of its container, and after the session's end the stored last part. */
 import { Readable } from "node:stream";
 import { Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { withoutTimes } from "../cluster/logTail.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
-import { hasPod, isFinal, states } from "../domain/state.ts";
+import { hasPod, isFinal, states } from "../domain/states/state.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
@@ -19,7 +19,7 @@ import { Describe } from "./openApi.ts";
 import { podProblem } from "./podProblem.ts";
 
 const LogsQuery = z.strictObject({
-  follow: YesOrNo.default("false").meta({ description: "Whether to stay and send what is written from now on too." }),
+  follow: YesOrNo.default("false").meta({ description: "Whether to wait for new lines and send them too." }),
   tail: wholeNumber(0, 100_000, 1_000),
   timestamps: YesOrNo.default("false").meta({ description: "Whether each line begins with its time." }),
 });
@@ -40,10 +40,10 @@ export class LogsController {
   @Allow("read")
   @Describe({
     summary:
-      "The last lines of the agent's log, and with follow=true those to come; for some days after the session's end its last 64 KiB",
+      "The last lines of the agent's log, and new lines with follow=true; for some days after the session's end its last 64 KiB",
     answers: { 200: { description: "The log as it was written.", text: true } },
     refusals: {
-      409: "The session has no pod at the moment, and the log is the pod's; or nothing of it is kept any more.",
+      409: "The session has no pod now, so there is no log; or its stored log has been deleted.",
     },
   })
   async logs(
@@ -63,23 +63,24 @@ export class LogsController {
     );
     if (isFinal(session.state)) {
       const log = await this.keptLogs.of(id);
-      if (log === undefined) throw new Problem(409, `The session is ${session.state}; nothing of its log is kept.`);
+      if (log === undefined)
+        throw new Problem(409, `The session is ${session.state}, and its log is not stored any more.`);
       return sendText(reply, lastLines(timestamps === "true" ? log : withoutTimes(log), tail));
     }
     if (!hasPod(session.state)) {
-      throw new Problem(409, `The session is ${session.state}; it has no pod, and the log is the pod's.`);
+      throw new Problem(409, `The session is ${session.state} and has no pod, so there is no log.`);
     }
     const signal = this.streams.open(tenant.name, reply);
     const options = { follow: follow === "true", tail, timestamps: timestamps === "true" };
     const log = await this.pods.logs(session, options, signal).catch((error: unknown) => {
       throw podProblem(error, session, "log");
     });
-    reply.header("connection", "close"); // when a shutdown ends the log, no connection is left to wait for
+    reply.header("connection", "close"); // the connection ends with the log, so a shutdown need not wait for it
     sendText(reply, Readable.from(untilEnded(log, signal), { objectMode: false }));
   }
 }
 
-/** What the log says until it or the signal ends it. Where its reader may not stay, a last line says why. */
+/** The log until its end or until the signal aborts. If the caller loses its right, a last line says why. */
 async function* untilEnded(log: Readable, signal: AbortSignal): AsyncGenerator<Buffer | string> {
   let lineEnd = "";
   try {
@@ -101,6 +102,6 @@ function sendText(reply: FastifyReply, text: string | Readable): void {
     .send(text);
 }
 
-/** The last so many lines, each with its end. */
+/** The last `count` lines, each with its line break. */
 const lastLines = (text: string, count: number) =>
   count === 0 ? "" : (text.match(/[^\n]*\n|[^\n]+$/g) ?? []).slice(-count).join("");

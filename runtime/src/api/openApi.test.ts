@@ -5,13 +5,13 @@ import { openApiDocument } from "./openApi.ts";
 
 const path = new URL("../../openapi.json", import.meta.url);
 
-test("runtime/openapi.json describes this program (UPDATE_GOLDEN=1 writes it anew)", () => {
+test("runtime/openapi.json describes this program (UPDATE_GOLDEN=1 rewrites it)", () => {
   const now = `${JSON.stringify(openApiDocument(controllers), null, 2)}\n`;
   if (process.env.UPDATE_GOLDEN === "1") writeFileSync(path, now);
   expect(now).toBe(readFileSync(path, "utf8"));
 });
 
-test("every operation has a name of its own, a summary, and a rule for who may call it", () => {
+test("every operation has a unique name, a summary, and a rule for who may call it", () => {
   const operations = Object.values(openApiDocument(controllers).paths ?? {}).flatMap((item) => Object.values(item));
   expect(operations.length).toBeGreaterThan(15);
   expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);

@@ -1,6 +1,6 @@
 /**
- * The API's description (OpenAPI 3.1), made from what the program itself goes by: routes, rights and the schemas that check
- * its input are read from the controllers' decorators, so they can't differ from what is described.
+ * Generates the API's description (OpenAPI 3.1) from the controllers' decorators: the routes, the rights, and the
+ * schemas that check the input. So the description can't differ from the program.
  */
 import { SetMetadata, type Type } from "@nestjs/common";
 import { z } from "zod";
@@ -15,14 +15,14 @@ import { type Right, rightsOf, takesTickets } from "./access/caller.ts";
 import { ProblemJson } from "./http/problem.ts";
 import { type Inputs, inputsOf, prefixOf, routeOf } from "./http/routes.ts";
 
-/** An answer that is a success. At most one of `json`, `events`, `text` and `file` says what is in it. */
+/** A successful answer. At most one of `json`, `events`, `text` and `file` describes its content. */
 export interface Answer {
   description: string;
   json?: z.ZodType;
-  /** Server-Sent Events with this as their data. */
+  /** Server-Sent Events whose data has this schema. */
   events?: z.ZodType;
   text?: true;
-  /** Bytes, to be saved. */
+  /** Bytes for a download. */
   file?: true;
   headers?: Record<string, string>;
 }
@@ -30,17 +30,17 @@ export interface Answer {
 export interface Description {
   summary: string;
   answers: Record<number, Answer>;
-  /** What the body is, where it is a file's bytes and no JSON. */
+  /** The description of a body that consists of a file's bytes. */
   takesFile?: string;
-  /** Whether whoever has a link may call it, without a key. */
+  /** Whether a link allows the call without a key. */
   byLink?: true;
-  /** Refusals of this operation beside those that every operation has. */
+  /** Errors of this operation, in addition to those that every operation has. */
   refusals?: Record<number, string>;
 }
 
 const description = "berth:description";
 
-/** Describes a handler. Only handlers that have this are in the document. */
+/** Describes a handler. The document contains only described handlers. */
 export const Describe = (text: Description) => SetMetadata(description, text);
 
 const problem = (text: string): ZodOpenApiResponseObject => ({
@@ -66,16 +66,16 @@ function responseOf({ description, json, events, text, file, headers }: Answer):
   };
 }
 
-/** The refusals that the operation's parts bring with them. */
+/** The errors that follow from the operation's inputs and rights. */
 function refusals(inputs: Inputs, rights: Right[] | undefined): Record<number, string> {
   return {
-    ...(Object.keys(inputs).length > 0 && { 400: "A field is wrong; `errors` names it and the rule." }),
+    ...(Object.keys(inputs).length > 0 && { 400: "A field is invalid; `errors` names the field and its rule." }),
     ...(rights && {
-      401: "No valid key.",
-      403: "The key may not do this.",
+      401: "The request has no valid key.",
+      403: "The key does not allow this.",
       429: "Too many calls; Retry-After says when to try again.",
     }),
-    ...(inputs.path && { 404: "There is no such thing, or it is another tenant's." }),
+    ...(inputs.path && { 404: "It does not exist, or it belongs to another tenant." }),
     ...(inputs.body && { 413: "The body is too large.", 415: "The body is not JSON." }),
     503: "The database can't be reached at the moment; Retry-After says when to try again.",
   };
@@ -112,7 +112,7 @@ function operationOf(name: string, handler: object, text: Description): ZodOpenA
   };
 }
 
-/** The document of the controllers' described handlers. */
+/** The document of all described handlers. */
 export function openApiDocument(controllers: Type[]) {
   const paths: ZodOpenApiPathsObject = {};
   const schemas: Record<string, z.ZodType> = {};
@@ -136,7 +136,7 @@ export function openApiDocument(controllers: Type[]) {
     info: {
       title: "Berth",
       version: "1",
-      description: "A place of its own for every AI-agent session: a pod with a desktop, a workspace and quotas.",
+      description: "A separate environment for every AI-agent session: a pod with a desktop, a workspace and quotas.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],
@@ -144,11 +144,12 @@ export function openApiDocument(controllers: Type[]) {
     components: {
       schemas,
       securitySchemes: {
-        link: { type: "apiKey", in: "query", name: "ticket", description: "What a link to a file has in it." },
+        link: { type: "apiKey", in: "query", name: "ticket", description: "The ticket in a link to a file." },
         key: {
           type: "http",
           scheme: "bearer",
-          description: "A key of the tenant, a token of the identity provider where there is one, or the admin's key.",
+          description:
+            "A key of the tenant, a token of the identity provider if the stack has one, or the admin's key.",
         },
       },
     },

@@ -1,12 +1,15 @@
-/** The desktop page is never kept by a browser, and its files are kept for good, under names that tell their content. */
+/**
+ * Browsers never cache the desktop page. They cache its files for good, because the names contain a hash of the
+ * content.
+ */
 import { beforeAll, expect, test } from "vitest";
 import { openApi } from "../testing/api.ts";
 import { build } from "../testing/program.ts";
 import { servePage } from "./http/http.ts";
 
-beforeAll(build, 600_000);
+beforeAll(build);
 
-test("a page's files can be loaded from where it says, and kept; another version's files are not kept", async () => {
+test("a page's files load from the paths in the page and are cached; another version's files are not", async () => {
   const { app } = await openApi();
   await servePage(app);
   const page = await app.inject({ url: "/desktop/6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11" });

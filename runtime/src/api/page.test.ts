@@ -7,7 +7,7 @@ vi.mock("node:fs", () => ({
   globSync: vi.fn(() => ["desktop.html", "desktop.js"]),
 }));
 
-test("the page and its version are read once by a process, however often it serves the page's files", () => {
+test("a process reads the page and its version once, however often it serves the page's files", () => {
   const { html, version } = page();
   expect(html).toBe(`<script src="/desktop/assets/${version}/desktop.js">`);
   const reads = vi.mocked(readFileSync).mock.calls.length;

@@ -1,17 +1,21 @@
-/** The desktop's page: a few files of our own and noVNC's, all from this server and below /desktop, where an Ingress leads. */
+/**
+ * The desktop's page: some files of our own and noVNC's. All are below /desktop, because an Ingress routes this prefix.
+ */
 import { createHash } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Built by `npm run build`; the same folder whether this runs as a source or as a part of dist/main.js. */
+/** The folder that `npm run build` writes. It is the same whether this file runs as a source or within dist/main.js. */
 export const pageFolder = join(dirname(findPackageJSON(".", import.meta.url) ?? ""), "dist/page");
 
-/** noVNC's package as npm installed it: `core/` and `vendor/` refer to each other by relative imports. */
+/**
+ * The folder of the installed package noVNC. Its folders `core/` and `vendor/` refer to each other by relative imports.
+ */
 export const noVncFolder = dirname(dirname(fileURLToPath(import.meta.resolve("@novnc/novnc"))));
 
-/** Everything from this server, no inline scripts or styles but noVNC's own style attributes, framed by nobody. */
+/** Allows only files of this server, no inline scripts, only noVNC's inline style attributes, and no frames. */
 export const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -23,19 +27,19 @@ export const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** What the page loads. `:version` is part of each file's name, so that a browser may keep the file for good. */
+/** The path of the page's files. `:version` is part of the path, so that browsers may cache the files for ever. */
 export const assetsPath = "/desktop/assets/:version/";
 
 interface Page {
-  /** Names the content of the page's files, and noVNC's by its package. */
+  /** A hash of the page's files, with the version of noVNC's package. */
   version: string;
-  /** The page itself, which names its files by their version. */
+  /** The HTML of the page, which names its files with their version. */
   html: string;
 }
 
 let read: Page | undefined;
 
-/** The page as it was when this process first served it: its files do not change while a process runs. */
+/** The page as this process first read it, because its files don't change while a process runs. */
 export function page(): Page {
   read ??= readPage();
   return read;

@@ -1,7 +1,9 @@
 import { Controller, Get, Header } from "@nestjs/common";
 import { contentSecurityPolicy, page } from "./page.ts";
 
-/** /desktop/:id: one page for all sessions; it reads the id from its address and everything else from the API. */
+/**
+ * /desktop/:id: one page for all sessions. It reads the session's id from its address and everything else from the API.
+ */
 @Controller("desktop")
 export class PageController {
   @Get(":id")

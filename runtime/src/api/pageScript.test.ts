@@ -1,10 +1,10 @@
-/** The desktop page's own script, with as much of a browser as it touches. */
+/** The desktop page's own script, with a fake of the browser functions that it uses. */
 import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { until } from "@berth/testing/until.ts";
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 
-afterEach(() => void vi.unstubAllGlobals());
+const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 
 /** A WebSocket that the server closes as soon as it is open. */
 class ClosedSocket extends EventTarget {
@@ -15,7 +15,7 @@ class ClosedSocket extends EventTarget {
   }
 }
 
-/** noVNC, which can't connect. */
+/** A noVNC that can't connect. */
 class Rfb extends EventTarget {
   constructor(_screen: unknown, socket: EventTarget) {
     super();
@@ -23,8 +23,11 @@ class Rfb extends EventTarget {
   }
 }
 
-/** Runs the page for a running session, whose desktop is refused for this reason; returns the texts of its elements by their ids. */
-function openPage(reason: string, session: { desktop?: boolean } = {}): (id: string) => string | undefined {
+/**
+ * Runs the page for a running session whose desktop is refused. Returns the elements' texts by id. The page tries to connect for
+ * ever, also after the test, so each page has its own browser and not the globals of this process.
+ */
+function openPage(session: { desktop?: boolean } = {}): (id: string) => string | undefined {
   const elements = new Map<string, EventTarget & { textContent?: string }>();
   const getElementById = (id: string) => {
     const element = elements.get(id) ?? Object.assign(new EventTarget(), { dataset: {}, focus: () => {} });
@@ -40,13 +43,11 @@ function openPage(reason: string, session: { desktop?: boolean } = {}): (id: str
     removeEventListener: () => {},
     fetch: async () => Response.json({ state: "running", reason: null, ...session }),
     WebSocket: ClosedSocket,
-    Rfb,
+    RFB: Rfb,
   };
-  for (const [name, value] of Object.entries(browser)) vi.stubGlobal(name, value);
   const source = readFileSync(new URL("../../page/desktop.ts", import.meta.url), "utf8");
-  const script = stripTypeScriptTypes(source).replace(/^import RFB from .*$/m, "const RFB = globalThis.Rfb;");
-  // Node runs a module once only, so each has its own last line.
-  void import(`data:text/javascript,${encodeURIComponent(`${script}\n// ${reason}`)}`);
+  const script = stripTypeScriptTypes(source).replace(/^import RFB from .*$/m, "");
+  AsyncFunction(...Object.keys(browser), `"use strict";\n${script}`)(...Object.values(browser));
   return (id) => elements.get(id)?.textContent;
 }
 
@@ -55,7 +56,7 @@ test.each([
   [1006, "", "Connecting again…"],
 ])("a desktop whose WebSocket is closed with %i and %j says so", async (code, reason, headline) => {
   ClosedSocket.closing = { code, reason };
-  const textOf = openPage(reason);
+  const textOf = openPage();
   await until(
     `the page says: ${headline}`,
     30,
@@ -65,8 +66,8 @@ test.each([
   expect(textOf("detail")).toBe(reason || "The connection to the desktop was lost.");
 });
 
-test("the page of a session without a desktop says so, and asks for none", async () => {
-  const textOf = openPage("no desktop", { desktop: false });
+test("the page of a session without a desktop says so, and requests no desktop", async () => {
+  const textOf = openPage({ desktop: false });
   await until(
     "the page says that there is no desktop",
     10,

@@ -1,19 +1,19 @@
-/** Ports of sessions as users see them, and what is asked of a link to one. */
+/** The JSON of sessions' ports, and of links to them. */
 import { z } from "zod";
 import { portOf } from "../domain/sandboxUrl.ts";
 import { IdParams, jsonObject, plainText } from "./http/input.ts";
 
-/** Where a link leads at the port's address, before its program. */
+/** The path that a link opens at the port's address. The gateway answers it, not the program. */
 export const linkPath = "/.berth/open";
 
 export const PortJson = z
   .object({
     port: z.int(),
-    address: z.string().meta({ description: "Where it listens, e.g. 0.0.0.0, 127.0.0.1 or ::." }),
-    pid: z.int().nullable().meta({ description: "The program that listens, where it can be told." }),
+    address: z.string().meta({ description: "The address on which it listens, e.g. 0.0.0.0, 127.0.0.1 or ::." }),
+    pid: z.int().nullable().meta({ description: "The process id of the listening program; null if it is not known." }),
     program: z.string().nullable(),
     url: z.url().nullable().meta({
-      description: "Where it is reached from outside, privately; null if the stack has no `sandboxUrl`.",
+      description: "The port's private address for clients outside; null if the stack has no `sandboxUrl`.",
     }),
   })
   .meta({ id: "Port" });
@@ -32,16 +32,16 @@ export const PortParams = IdParams.extend({
 export type PortParams = z.infer<typeof PortParams>;
 
 export const PortLinkBody = jsonObject({
-  expiresInSeconds: z
+  lifetimeSeconds: z
     .int("must be a whole number of seconds")
     .min(10, "must be at least 10")
     .max(86_400, "must be at most 86400, a day")
     .default(3_600)
-    .meta({ description: "For how long the link, the token and what they opened are good." }),
+    .meta({ description: "For how many seconds the link, the token and the connections that they open are valid." }),
   path: plainText(2_000)
-    .regex(/^\/(?![/\\])[\x21-\x7e]*$/, "must begin with one / and be written as in an address")
+    .regex(/^\/(?![/\\])[\x21-\x7e]*$/, "must begin with exactly one / and contain only printable ASCII without spaces")
     .default("/")
-    .meta({ description: "Where in the program the link leads." }),
+    .meta({ description: "The path in the program to which the link leads." }),
 })
   .prefault({})
   .meta({ id: "NewPortLink" });
@@ -49,8 +49,11 @@ export type PortLinkBody = z.infer<typeof PortLinkBody>;
 
 export const PortLinkJson = z
   .object({
-    url: z.url().meta({ description: "For one browser, which it lets in until it expires." }),
-    token: z.string().meta({ description: "For programs, in the header x-berth-token, with the port's own URL." }),
+    id: z.uuid().meta({ description: "The id by which the link is listed and revoked, together with its token." }),
+    url: z.url().meta({ description: "A link for one browser, which may use the port until the link expires." }),
+    token: z
+      .string()
+      .meta({ description: "A token for programs, sent in the header x-berth-token to the port's URL." }),
     expiresAt: z.iso.datetime(),
   })
   .meta({ id: "PortLink" });

@@ -1,4 +1,4 @@
-/** What listens in a session, by a real berthd on loopback. */
+/** The listening ports of a session, with a real berthd on loopback. */
 import { createServer } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
@@ -7,9 +7,9 @@ import { buildBerthd, openSession } from "../testing/berthd.ts";
 import { keyOf } from "../testing/fixtures.ts";
 import { freePorts } from "../testing/ports.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
-test("a port is listed while a program listens on it, and berthd's own are not", async () => {
+test("a port is listed while a program listens on it, and berthd's own ports are not listed", async () => {
   const { api, id, berthd } = await openSession();
   const [port = 0] = await freePorts(1);
   const list = async (key?: string) => call(api, "GET", `/v1/sessions/${id}/ports`, { ...(key && { key }) });

@@ -1,16 +1,17 @@
-/** What a program in a session does, from a position of its output on. */
-import type { ProcessEvent } from "../pod/gen/berth/v1/process_pb.ts";
-import { listenTo } from "../pod/listenTo.ts";
+/** Reads the events of a program in a session, from a position of its output on. */
+import type { ProcessEvent } from "../berthd/gen/berth/v1/process_pb.ts";
+import { listenTo } from "../berthd/listenTo.ts";
 import { serviceProblem } from "./serviceProblem.ts";
 import type { RunningSession, SessionPods } from "./sessionPods.ts";
 
 /**
- * The program's events. The first one is there when this returns, so that a Problem can still be an answer: 404 there is no
- * such program. Ends after the program's end, or with the signal; throws a Problem if the pod is lost.
- * @param offset the position of the first byte of output that is wanted; 0: the oldest that there is
+ * The program's events. The first event is read before this function returns, so that an error can still be sent as a
+ * status: 404 if there is no such program. The events end with the program or when the signal aborts. Throws a Problem
+ * if the pod is lost.
+ * @param offset the position of the first byte of output to read; 0: the oldest byte that is still stored
  */
 export async function processEvents(
-  pods: Pick<SessionPods, "services">,
+  pods: Pick<SessionPods, "services" | "traced">,
   session: RunningSession,
   id: bigint,
   offset: bigint,
@@ -18,12 +19,8 @@ export async function processEvents(
 ): Promise<AsyncGenerator<ProcessEvent>> {
   const { processes } = pods.services.of(session);
   const events = listenTo((ended) => processes.attach({ id, offset }, { signal: ended }), signal);
-  try {
-    const first = await events.next();
-    return goOn(first, events, signal);
-  } catch (error) {
-    throw serviceProblem(error);
-  }
+  const first = await pods.traced(session, "attach", () => events.next());
+  return goOn(first, events, signal);
 }
 
 async function* goOn(

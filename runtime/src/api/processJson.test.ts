@@ -1,6 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { OutputStream, type ProcessEvent, ProcessEventSchema, ProcessSchema } from "../pod/gen/berth/v1/process_pb.ts";
+import {
+  OutputStream,
+  type ProcessEvent,
+  ProcessEventSchema,
+  ProcessSchema,
+} from "../berthd/gen/berth/v1/process_pb.ts";
 import {
   bytesOf,
   CommandBody,
@@ -14,14 +19,14 @@ import {
 
 const event = (kind: ProcessEvent["kind"]) => create(ProcessEventSchema, { kind } as object);
 
-test("output is text where it is text as a whole, else base64; nothing of it is lost", () => {
+test("output that is valid text as a whole is sent as text, else as base64; nothing is lost", () => {
   const euro = Buffer.from("€");
   expect(textOf(Buffer.from("a\n\0\ufeffé"))).toEqual({ text: "a\n\0\ufeffé" });
   expect(textOf(euro.subarray(0, 2))).toEqual({ base64: euro.subarray(0, 2).toString("base64") });
   expect(textOf(Buffer.alloc(0))).toEqual({ text: "" });
 });
 
-test("what berthd tells of a program is told in JSON, and what only says that it is alive is not", () => {
+test("berthd's facts of a program become JSON, and messages that only keep the stream alive are dropped", () => {
   const data = { stream: OutputStream.STDERR, offset: 7n, data: Buffer.from("x"), dropped: 3n };
   expect(eventJson(event({ case: "data", value: data as never }))).toEqual({
     ...{ type: "output", stream: "stderr", offset: 7, text: "x", dropped: 3 },
@@ -39,7 +44,7 @@ test("what berthd tells of a program is told in JSON, and what only says that it
   });
 });
 
-test("a request is what berthd is asked for, with its defaults", () => {
+test("a request becomes berthd's request, with the defaults", () => {
   expect(startRequest(CommandBody.parse({ command: ["ls"] }))).toEqual({
     ...{ command: ["ls"], cwd: "", env: {}, stdin: Buffer.alloc(0), tag: "", keepStdin: false },
     ...{ outputLimit: 1_048_576n, timeout: expect.objectContaining({ seconds: 60n, nanos: 0 }) },
@@ -51,7 +56,7 @@ test("a request is what berthd is asked for, with its defaults", () => {
   });
 });
 
-test("a command's output is text or base64, as was asked for; input is its text and then its bytes", () => {
+test("a command's output is text or base64, as requested; input is the text and then the bytes", () => {
   const output = { stdout: Buffer.from([255, 65]), stderr: Buffer.alloc(0) };
   const ended = { exitCode: 137, signal: 9, timedOut: true, outputBytes: 5n, discardedBytes: 3n };
   expect(commandJson(1n, output, ended as never, "utf8")).toEqual({

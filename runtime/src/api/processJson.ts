@@ -1,4 +1,4 @@
-/** Programs in sessions in the API's answers, and what is asked for when one is started. */
+/** The JSON of programs in sessions, in the API's requests and answers. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { z } from "zod";
@@ -8,12 +8,12 @@ import {
   type ProcessEnded,
   type ProcessEvent,
   type StartRequestSchema,
-} from "../pod/gen/berth/v1/process_pb.ts";
+} from "../berthd/gen/berth/v1/process_pb.ts";
 import { jsonObject, plainText } from "./http/input.ts";
 import { variables } from "./sessionJson.ts";
 import { timeText } from "./times.ts";
 
-/** Bytes of a command's output that an answer holds at most. */
+/** The maximum number of output bytes in the answer to a command. */
 const maxOutputBytes = 1_048_576;
 
 const whole = (what: string, min: number, max: number) =>
@@ -21,38 +21,38 @@ const whole = (what: string, min: number, max: number) =>
 
 const program = {
   command: z
-    .array(plainText(32_768), "must be a list of texts")
+    .array(plainText(32_768), "must be a list of strings")
     .min(1, "must have at least the program")
-    .max(256, "must have at most 256 parts")
-    .meta({ description: "The program and its arguments. No shell is put in between." }),
+    .max(256, "must have at most 256 entries")
+    .meta({ description: "The program and its arguments. They are not passed to a shell." }),
   cwd: plainText(4_096)
     .optional()
-    .meta({ description: "The folder to start in, absolute or below the workspace. Default: the workspace." }),
+    .meta({ description: "The working directory, absolute or relative to the workspace. Default: the workspace." }),
   env: variables().optional().meta({ description: "Added to the session's environment." }),
   stdin: z
     .string("must be text")
     .max(65_536, "must have at most 65536 characters")
     .optional()
-    .meta({ description: "What the program reads first." }),
+    .meta({ description: "The first input of the program." }),
   tag: z
     .string("must be text")
     .regex(/^[\w .:/@-]{1,100}$/, "must be 1 to 100 letters, digits, spaces and _.:/@-")
     .optional()
-    .meta({ description: "A name of yours, to find the program by." }),
+    .meta({ description: "A name of your choice, to find the program by." }),
 };
 
 export const CommandBody = jsonObject({
   ...program,
   timeoutSeconds: whole("seconds", 1, 3_600)
     .default(60)
-    .meta({ description: "After it the program gets SIGTERM, and 5 s later SIGKILL." }),
+    .meta({ description: "After this time the program gets SIGTERM, and 5 s later SIGKILL." }),
   outputLimitBytes: whole("bytes", 1, maxOutputBytes)
     .default(maxOutputBytes)
-    .meta({ description: "Bytes of stdout and stderr together that are kept; the rest is counted." }),
+    .meta({ description: "How many bytes of stdout and stderr together are kept; further bytes are only counted." }),
   encoding: z
     .enum(["utf8", "base64"], "must be utf8 or base64")
     .default("utf8")
-    .meta({ description: "Of stdout and stderr. In utf8, bytes that are no text become U+FFFD." }),
+    .meta({ description: "The encoding of stdout and stderr. In utf8, bytes that are not text become U+FFFD." }),
 }).meta({ id: "NewCommand" });
 export type CommandBody = z.infer<typeof CommandBody>;
 
@@ -67,20 +67,20 @@ export const ProcessBody = jsonObject({
   keepStdin: z
     .boolean("must be true or false")
     .default(false)
-    .meta({ description: "Whether stdin stays open for input that is sent later. A terminal's always does." }),
+    .meta({ description: "Whether stdin stays open for later input. With a terminal it always stays open." }),
   pty: SizeBody.optional().meta({
-    description: "Gives the program a terminal of this size; its output is one stream.",
+    description: "Gives the program a terminal of this size. Its output is then one stream.",
   }),
   timeoutSeconds: whole("seconds", 1, 31_536_000)
     .optional()
-    .meta({ description: "After it the program gets SIGTERM, and 5 s later SIGKILL. Default: none." }),
+    .meta({ description: "After this time the program gets SIGTERM, and 5 s later SIGKILL. Default: no limit." }),
   outputLimitBytes: whole("bytes", 1, Number.MAX_SAFE_INTEGER)
     .optional()
-    .meta({ description: "Bytes of output after which the rest is counted and thrown away. Default: none." }),
+    .meta({ description: "Output bytes beyond this number are counted and discarded. Default: no limit." }),
 }).meta({ id: "NewProcess" });
 export type ProcessBody = z.infer<typeof ProcessBody>;
 
-/** Signals by their names, with their numbers on every Linux that sessions run on. */
+/** Names and numbers of signals. The numbers are the same on every Linux on which sessions run. */
 const signals = {
   ...{ SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGKILL: 9, SIGUSR1: 10, SIGUSR2: 12, SIGTERM: 15 },
   ...{ SIGCONT: 18, SIGSTOP: 19, SIGTSTP: 20 },
@@ -104,22 +104,22 @@ export const InputBody = jsonObject({
   end: z
     .boolean("must be true or false")
     .default(false)
-    .meta({ description: "Whether stdin is closed afterwards; a terminal gets an end-of-file character." }),
+    .meta({ description: "Whether stdin is closed afterwards. A terminal gets an end-of-file character." }),
 }).meta({ id: "Input" });
 export type InputBody = z.infer<typeof InputBody>;
 export const bytesOf = ({ text = "", base64 = "" }: InputBody): Uint8Array =>
   Buffer.concat([Buffer.from(text), Buffer.from(base64, "base64")]);
 
 const end = {
-  exitCode: z.int().meta({ description: "As a shell has it: 128 and the signal's number where a signal ended it." }),
+  exitCode: z.int().meta({ description: "The exit code, as in a shell: 128 plus the number if a signal ended it." }),
   signal: z.int().nullable().meta({ description: "The number of the signal that ended it." }),
   timedOut: z.boolean(),
 };
-const outputBytes = z.int().meta({ description: "All bytes that it has written." });
+const outputBytes = z.int().meta({ description: "All bytes that the program has written." });
 
 export const ProcessJson = z
   .object({
-    id: z.int().meta({ description: "Never used twice while the session's pod lives." }),
+    id: z.int().meta({ description: "An id that is never used again while the session's pod lives." }),
     pid: z.int(),
     command: z.array(z.string()),
     cwd: z.string(),
@@ -140,12 +140,12 @@ export const CommandJson = z
     stdout: z.string(),
     stderr: z.string(),
     outputBytes,
-    discardedBytes: z.int().meta({ description: "Of these, the bytes that are not in this answer." }),
+    discardedBytes: z.int().meta({ description: "How many of these bytes are not in this answer." }),
   })
   .meta({ id: "CommandResult" });
 export type CommandJson = z.infer<typeof CommandJson>;
 
-/** An event of a program, as SSE and WebSockets tell it. */
+/** An event of a program, as Server-Sent Events and WebSockets send it. */
 export const ProcessEventJson = z
   .discriminatedUnion("type", [
     z.object({ type: z.literal("started"), id: z.int(), pid: z.int() }),
@@ -153,24 +153,24 @@ export const ProcessEventJson = z
       type: z.literal("output"),
       stream: z.enum(["stdout", "stderr", "pty"]),
       offset: z.int().meta({ description: "The position of the first byte, counted over all streams." }),
-      text: z.string().optional().meta({ description: "The output, if it is text as a whole." }),
-      base64: z.string().optional().meta({ description: "The output, if it is not." }),
+      text: z.string().optional().meta({ description: "The output, if all of it is valid UTF-8." }),
+      base64: z.string().optional().meta({ description: "The output, if it is not valid UTF-8." }),
       dropped: z
         .int()
-        .meta({ description: "Bytes before it that this reader asked for and that are not there any more." }),
+        .meta({ description: "How many of the requested bytes before this output are not stored any more." }),
     }),
     z.object({
       type: z.literal("ended"),
       ...end,
       outputBytes,
-      discardedBytes: z.int().meta({ description: "Of these, the bytes above outputLimitBytes." }),
-      dropped: z.int().meta({ description: "Bytes at the end that are not there any more." }),
+      discardedBytes: z.int().meta({ description: "How many of these bytes exceed outputLimitBytes." }),
+      dropped: z.int().meta({ description: "How many bytes at the end are not stored any more." }),
     }),
   ])
   .meta({ id: "ProcessEvent" });
 export type ProcessEventJson = z.infer<typeof ProcessEventJson>;
 
-/** What berthd is asked to start. */
+/** The request that starts the program at berthd. */
 export function startRequest(body: ProcessBody | CommandBody): MessageInitShape<typeof StartRequestSchema> {
   const { command, cwd = "", env = {}, stdin = "", tag = "", timeoutSeconds, outputLimitBytes = 0 } = body;
   const { keepStdin = false, pty }: Partial<ProcessBody> = body as Partial<ProcessBody>;
@@ -214,7 +214,7 @@ export const streamNames = {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The bytes as text, or as base64 where they are none. Nothing is lost either way. */
+/** The bytes as text, or as base64 if they are not valid UTF-8. No byte is lost either way. */
 export function textOf(bytes: Uint8Array): { text: string } | { base64: string } {
   try {
     return { text: utf8.decode(bytes) };
@@ -223,7 +223,7 @@ export function textOf(bytes: Uint8Array): { text: string } | { base64: string }
   }
 }
 
-/** berthd's event for users; undefined for those that only say that the stream is alive. */
+/** The event in the form in which users get it; undefined for a heartbeat of the stream. */
 export function eventJson({ kind }: ProcessEvent): ProcessEventJson | undefined {
   switch (kind.case) {
     case "started":
@@ -253,7 +253,7 @@ export function eventJson({ kind }: ProcessEvent): ProcessEventJson | undefined 
   }
 }
 
-/** What a command wrote, and how it ended. */
+/** The output of a command, and how the command ended. */
 export function commandJson(
   processId: bigint,
   output: Record<"stdout" | "stderr", Uint8Array>,

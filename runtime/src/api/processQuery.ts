@@ -1,4 +1,4 @@
-/** How a program of a session and a position in its output are named, as HTTP and the gateway check it. */
+/** Schemas of a program's id and of a position in its output. HTTP and the gateway share them. */
 import { z } from "zod";
 import { IdParams } from "./http/input.ts";
 
@@ -15,6 +15,8 @@ export const OutputQuery = z.strictObject({
     .string()
     .regex(/^\d{1,15}$/, "must be a position in the output")
     .default("0")
-    .meta({ description: "The position of the first byte of output that is wanted; 0: the oldest there is." }),
+    .meta({
+      description: "The position of the first byte of output to read; 0: the oldest byte that is still stored.",
+    }),
 });
 export type OutputQuery = z.infer<typeof OutputQuery>;

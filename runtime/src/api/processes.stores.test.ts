@@ -1,4 +1,4 @@
-/** Programs in sessions, by the API, in a real berthd on loopback. */
+/** Programs in sessions through the API, with a real berthd on loopback. */
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";
@@ -6,14 +6,15 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { PodServices } from "../berthd/podServices.ts";
 import { call, listen, type OpenApi, openApi } from "../testing/api.ts";
-import { buildBerthd, openDescriptors, openSession, runsHere } from "../testing/berthd.ts";
+import { buildBerthd, liveHeapBytes, openDescriptors, openSession, runsHere } from "../testing/berthd.ts";
 import { adminKey, keyOf, sha256, tenant } from "../testing/fixtures.ts";
 import { freePorts } from "../testing/ports.ts";
 import { Streams } from "./http/streams.ts";
 import type { ProcessEventJson } from "./processJson.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
 const sh = (script: string) => ["sh", "-c", script];
 
@@ -24,7 +25,10 @@ const callerOf = (api: OpenApi, id: string) => (method: "GET" | "POST", path: st
     ...(key !== undefined && { key }),
   });
 
-/** The events of an answer as Server-Sent Events, as far as they are there; `end` cuts the connection. */
+/**
+ * Opens a stream of Server-Sent Events. `messages()` and `output()` return what has arrived until the moment of the call; each
+ * further call returns more. `end()` cuts the connection.
+ */
 async function eventsOf(url: string, headers: Record<string, string> = {}) {
   const request = httpRequest(url, { headers: { authorization: `Bearer ${keyOf("acme")}`, ...headers } });
   request.on("error", () => {});
@@ -46,7 +50,7 @@ async function eventsOf(url: string, headers: Record<string, string> = {}) {
   return { response, messages, output, end: () => response.destroy() };
 }
 
-test("a command is run and waited for: its output, its end, its folder, its environment and its stdin", async () => {
+test("a command runs and the caller waits: output, exit code, folder, environment and stdin are right", async () => {
   const { api, id, berthd } = await openSession();
   const ask = callerOf(api, id);
   const run = (body: object) => ask("POST", "commands", body);
@@ -68,7 +72,7 @@ test("a command is run and waited for: its output, its end, its folder, its envi
   });
 });
 
-test("a program that isn't there, and a folder that isn't, are wrong input by name", async () => {
+test("a program or folder that does not exist is an error that names the field", async () => {
   const { api, id } = await openSession();
   const ask = callerOf(api, id);
   for (const path of ["commands", "processes"]) {
@@ -92,7 +96,7 @@ test("a program that isn't there, and a folder that isn't, are wrong input by na
   }
 });
 
-test("a program runs on when its watcher's connection is lost in the middle, and is watched again from there", async () => {
+test("a program continues when its watcher's connection is lost, and can be watched again from there", async () => {
   const { api, id, berthd } = await openSession();
   const origin = await listen(api);
   const ask = callerOf(api, id);
@@ -115,14 +119,14 @@ test("a program runs on when its watcher's connection is lost in the middle, and
   await until("the program has ended", 30, () => second.messages().some(({ event }) => event.type === "ended"));
   expect(second.output()).toBe("two\n");
   expect(second.messages().at(-1)).toMatchObject({ id: "8", event: { type: "ended", exitCode: 7, dropped: 0 } });
-  // From anywhere, and from the beginning again.
+  // From any offset, and from the beginning again.
   const third = await eventsOf(url);
   await until("all of it is there", 30, () => third.output() === "one\ntwo\n");
   const { items } = (await ask("GET", "processes")).json;
   expect(items).toMatchObject([{ id: started.json.id, ended: { exitCode: 7 }, outputBytes: 8 }]);
 });
 
-test("a caller of a command that leaves in the middle finds it again by its tag", async () => {
+test("a caller who disconnects during a command finds the command again by its tag", async () => {
   const { api, id, berthd } = await openSession();
   const origin = await listen(api);
   const ask = callerOf(api, id);
@@ -144,7 +148,7 @@ test("a caller of a command that leaves in the middle finds it again by its tag"
   await until("its output is there", 30, () => events.output() === "end\n");
 });
 
-test("a caller of a command that the API can't wait for any more is told under which id it runs on", async () => {
+test("if the API can't wait for a command any more, the caller gets the id of the running program", async () => {
   const { api, id, berthd } = await openSession();
   const ask = callerOf(api, id);
   const go = join(berthd.scratch, "go");
@@ -155,14 +159,14 @@ test("a caller of a command that the API can't wait for any more is told under w
   const { status, json, headers } = await waited;
   expect([status, json.detail, headers["retry-after"]]).toEqual([
     503,
-    `The connection to the command was lost. It runs on as the process ${process}, if its pod does.`,
+    `The connection to the command was lost. It continues as the process ${process}, if the session's pod still runs.`,
     "2",
   ]);
   writeFileSync(go, "");
   await until("it has ended", 30, list, ([one]) => one.ended?.exitCode === 5);
 });
 
-test("what was dropped of a long output is said", async () => {
+test("the answer says how much of a long output was dropped", async () => {
   const { api, id } = await openSession();
   const origin = await listen(api);
   const ask = callerOf(api, id);
@@ -177,7 +181,7 @@ test("what was dropped of a long output is said", async () => {
   expect(output?.event).toMatchObject({ offset: oldestOffset, dropped: oldestOffset - 1_000 });
 });
 
-test("input, its end, signals and a terminal's size reach the program", async () => {
+test("input, end of input, signals and a terminal's size reach the program", async () => {
   const { api, id } = await openSession();
   const ask = callerOf(api, id);
   const start = async (body: object) => (await ask("POST", "processes", body)).json.id as number;
@@ -224,7 +228,7 @@ const originIn = ({ app }: OpenApi) => {
   return `http://127.0.0.1:${port}`;
 };
 
-test("who may is who has the scope write, of the session's tenant, while it runs", async () => {
+test("programs need the scope write, the session's tenant and a running session", async () => {
   const readOnly = `${keyOf("acme")}r`;
   const keys = [
     { name: "default", sha256: sha256(keyOf("acme")) },
@@ -251,13 +255,13 @@ test("who may is who has the scope write, of the session's tenant, while it runs
     const refused = await ask(method, path, body);
     expect([refused.status, refused.json.detail], path).toEqual([
       409,
-      "The session is suspended; it has to be running.",
+      "The session is suspended, but it has to be running.",
     ]);
     await runsHere(api, id);
   }
 });
 
-test("who did what from where is in the audit trail, and neither output, input nor environment is", async () => {
+test("the audit trail says who did what from where, but contains no output, input or environment", async () => {
   const { api, id } = await openSession();
   const ask = callerOf(api, id);
   const body = { command: ["sh", "-c", "cat; echo $PASSWORD"], env: { PASSWORD: "S3CRET" }, keepStdin: true };
@@ -270,11 +274,12 @@ test("who did what from where is in the audit trail, and neither output, input n
     ["command", 'sh -c "cat; echo $PASSWORD"', "key:default", "127.0.0.1"],
     ["process", `sends 7 bytes and the end to the process ${json.id}`, "key:default", "127.0.0.1"],
     ["process", `sends SIGKILL to the process ${json.id}`, "key:default", "127.0.0.1"],
+    ["process", `looks at the process ${json.id}`, "key:default", "127.0.0.1"],
   ]);
   expect(JSON.stringify(events)).not.toContain("S3CRET");
 });
 
-test("a session whose pod has no services answers 409, and one whose pod is away 503", async () => {
+test("a session whose pod has no services gets 409, and one whose pod is unreachable 503", async () => {
   const [podPort = 0] = await freePorts(1);
   const api = await openApi({}, undefined, { podPort });
   const { id } = (await call(api, "POST", "/v1/sessions", { body: { tier: "small" } })).json;
@@ -283,7 +288,7 @@ test("a session whose pod has no services answers 409, and one whose pod is away
   const refused = await ask("POST", "commands", { command: ["true"] });
   expect([refused.status, refused.json.detail]).toEqual([
     409,
-    expect.stringContaining("was started by an earlier version of Berth"),
+    expect.stringContaining("an earlier version of Berth started the pod"),
   ]);
   const server = createServer((socket) => void socket.destroy()).listen(podPort, "127.0.0.1");
   onTestFinished(() => void server.close());
@@ -292,7 +297,7 @@ test("a session whose pod has no services answers 409, and one whose pod is away
   expect([away.status, away.headers["retry-after"]]).toEqual([503, "2"]);
 });
 
-test("another session's pod does not take this session's token", async () => {
+test("another session's pod refuses this session's token", async () => {
   const { api, id } = await openSession();
   const { json } = await call(api, "POST", "/v1/sessions", { body: { tier: "small" } });
   await runsHere(api, json.id);
@@ -300,14 +305,32 @@ test("another session's pod does not take this session's token", async () => {
   expect((await callerOf(api, id)("POST", "commands", { command: ["true"] })).status).toBe(200);
 });
 
-test("200 programs, 50 of them watched: berthd's descriptors are as before when they have ended", async () => {
+test("programs that end while they are started cause no error that nobody catches", async () => {
+  const { api, id } = await openSession();
+  const ask = callerOf(api, id);
+  const uncaught: Error[] = [];
+  const note = (error: Error) => void uncaught.push(error);
+  process.on("uncaughtException", note);
+  onTestFinished(() => void process.off("uncaughtException", note));
+  for (let round = 0; round < 20; round += 1) {
+    const some = Array.from({ length: 3 }, () => ask("POST", "processes", { command: ["true"] }));
+    expect((await Promise.all(some)).map(({ status }) => status)).toEqual([201, 201, 201]);
+  }
+  expect(uncaught).toEqual([]);
+});
+
+test("after 200 programs, 50 of them watched, there are as many open descriptors and as much memory in use as before", async () => {
   const { api, id, berthd } = await openSession();
   const origin = await listen(api);
   const ask = callerOf(api, id);
-  expect((await ask("POST", "commands", { command: ["true"] })).status).toBe(200);
+  // As many parallel calls as below, so that the connections to Postgres are open before.
+  const first = Array.from({ length: 20 }, () => ask("POST", "commands", { command: ["true"] }));
+  expect((await Promise.all(first)).map(({ status }) => status)).toEqual(first.map(() => 200));
   const idle = () => openDescriptors(berthd.pid);
   const own = () => openDescriptors(process.pid);
-  const [before, ownBefore] = [idle(), own()];
+  const pods = api.app.get(PodServices);
+  pods.onApplicationShutdown(); // closes the idle connections to berthd
+  const [before, ownBefore, heapBefore] = [idle(), own(), liveHeapBytes()];
   const ids: number[] = [];
   for (let from = 0; from < 200; from += 20) {
     const some = Array.from({ length: 20 }, () => ask("POST", "processes", { command: ["sleep", "1000"] }));
@@ -322,7 +345,9 @@ test("200 programs, 50 of them watched: berthd's descriptors are as before when 
     watchers.every(({ messages }) => messages().at(-1)?.event.type === "ended"),
   );
   for (const { end } of watchers) end();
-  // Connections that are kept for the next call are closed when nobody has used them for 20 s.
-  await until("all descriptors are given back", 60, () => idle() <= before && own() <= ownBefore);
+  pods.onApplicationShutdown();
+  await until("all descriptors are given back", 30, () => idle() <= before && own() <= ownBefore);
+  watchers.length = 0;
+  expect(liveHeapBytes() - heapBefore).toBeLessThan(4 * 1024 * 1024);
   expect(readFileSync(`/proc/${berthd.pid}/comm`, "utf8")).toBe("berthd\n");
 });

@@ -1,9 +1,9 @@
-/** Programs in sessions: run and waited for, or started, watched again from anywhere, and told what to do. */
+/** Runs, starts, lists, watches and controls programs in sessions. */
 import { HttpCode, Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
+import { listenTo } from "../berthd/listenTo.ts";
 import { commandLine } from "../domain/commandLine.ts";
-import { listenTo } from "../pod/listenTo.ts";
 import { connectionOf } from "../queue/openConnections.ts";
 import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
@@ -39,16 +39,16 @@ const Position = z.object({
     .string()
     .regex(/^\d{1,15}$/, "must be the id of an event")
     .optional()
-    .meta({ description: "The last event that the reader has; goes before `offset`." }),
+    .meta({ description: "The last event that the client has; takes precedence over `offset`." }),
 });
 type Position = z.infer<typeof Position>;
 
 const List = z.object({ items: z.array(ProcessJson) }).meta({ id: "Processes" });
 
-/** Of every operation here. */
+/** The errors of every operation on programs. */
 const refusals = {
-  409: "The session is not running, or its pod is of a version without this service.",
-  502: "The session's pod gave an answer that nobody understands.",
+  409: "The session is not running, or its pod's version lacks this service.",
+  502: "The session's pod sent an invalid answer.",
 };
 
 @Controller("v1/sessions/:id")
@@ -64,8 +64,8 @@ export class ProcessesController {
   @HttpCode(200)
   @Allow("write")
   @Describe({
-    summary: "Run a program in the session and wait for its end; it runs on if the caller leaves",
-    answers: { 200: { description: "How it ended, and what it wrote.", json: CommandJson } },
+    summary: "Run a program in the session and wait for its end; the program continues if the caller disconnects",
+    answers: { 200: { description: "How the program ended, and its output.", json: CommandJson } },
     refusals,
   })
   async runCommandAndWait(
@@ -104,7 +104,7 @@ export class ProcessesController {
         for await (const { kind } of events) {
           if (kind.case === "started") return this.#find(session, kind.value.id);
         }
-        throw new Problem(503, "The connection to the session's pod was lost. Look whether the program was started.");
+        throw new Problem(503, "The connection to the session's pod was lost. Check whether the program was started.");
       },
       asked,
     );
@@ -115,7 +115,7 @@ export class ProcessesController {
   @Get("processes")
   @Allow("write")
   @Describe({
-    summary: "The session's programs that were started by the API: those that run, and some that ended lately",
+    summary: "List the session's programs that the API has started: running ones, and some that have ended",
     answers: { 200: { description: "All of them, oldest first.", json: List } },
     refusals,
   })
@@ -123,7 +123,7 @@ export class ProcessesController {
     @Caller() caller: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<z.infer<typeof List>> {
-    return { items: await this.#list(await this.pods.look(id, caller)) };
+    return { items: await this.#list(await this.pods.look(id, caller, "process", "lists the processes")) };
   }
 
   @Get("processes/:process")
@@ -137,16 +137,17 @@ export class ProcessesController {
     @Caller() caller: TenantCaller,
     @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
   ): Promise<ProcessJson> {
-    return this.#find(await this.pods.look(id, caller), process);
+    const session = await this.pods.look(id, caller, "process", `looks at the process ${process}`);
+    return this.#find(session, process);
   }
 
   @Get("processes/:process/output")
   @Allow("write")
   @Describe({
-    summary: "What a program writes, from a position on, and its end",
+    summary: "Watch a program: its output from a position on, and its end",
     answers: {
       200: {
-        description: "A message an event: as its id the position after it, and the event as data.",
+        description: "One message per event: its id is the position after the event, its data is the event.",
         events: ProcessEventJson,
       },
     },
@@ -170,8 +171,8 @@ export class ProcessesController {
   @HttpCode(204)
   @Allow("write")
   @Describe({
-    summary: "Send something to a program's stdin or terminal, and close it if wanted",
-    answers: { 204: { description: "The program has it, or the kernel for it." } },
+    summary: "Send input to a program's stdin or terminal; close stdin if requested",
+    answers: { 204: { description: "The program or the kernel has the input." } },
     refusals,
   })
   async sendInput(
@@ -192,7 +193,7 @@ export class ProcessesController {
   @HttpCode(204)
   @Allow("write")
   @Describe({
-    summary: "Send a signal to a program and to all in its process group",
+    summary: "Send a signal to a program and its process group",
     answers: { 204: { description: "Sent." } },
     refusals: { ...refusals, 409: "The program has ended, or the session is not running." },
   })
@@ -211,7 +212,7 @@ export class ProcessesController {
   @HttpCode(204)
   @Allow("write")
   @Describe({
-    summary: "Give a program's terminal another size",
+    summary: "Change the size of a program's terminal",
     answers: { 204: { description: "Done." } },
     refusals: { ...refusals, 409: "The program has no terminal, or the session is not running." },
   })
@@ -220,7 +221,7 @@ export class ProcessesController {
     @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
     @Body({ schema: SizeBody }) size: SizeBody,
   ): Promise<void> {
-    const session = await this.pods.look(id, caller);
+    const session = await this.pods.look(id, caller, "process", `resizes the terminal of the process ${process}`);
     await this.pods.ask(session, "resize", ({ processes }, options) =>
       processes.resize({ id: process, size }, options),
     );
@@ -243,7 +244,7 @@ export class ProcessesController {
 
 const never = new AbortController().signal;
 
-/** The events with the position after each; null for a sign of life. */
+/** The events, each with the position after it; null for a heartbeat. */
 async function* messages(
   events: Awaited<ReturnType<typeof processEvents>>,
   begin: string,

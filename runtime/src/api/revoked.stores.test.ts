@@ -1,10 +1,12 @@
-/** Long answers end when their caller may not stay. WebSockets: gateway.stores.test.ts, execChannel.test.ts. */
+/**
+ * Long answers end when the caller loses the permission. For WebSockets: gateway.stores.test.ts, execChannel.test.ts.
+ */
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
 import { call, fakeCluster, listen, openApi } from "../testing/api.ts";
 import { holdIntervals, keyOf, tenant, tenantsFile, writeTenants } from "../testing/fixtures.ts";
 
-/** So many milliseconds after the change of the file, which is read every 2 s. */
+/** Milliseconds after the change of the file, which is read every 2 s. */
 const promised = 5_000;
 
 test("the event streams of a key that was removed end within 5 s, and say why", async () => {

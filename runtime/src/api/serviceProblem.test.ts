@@ -1,10 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { PodError, podErrorKinds } from "../pod/podError.ts";
+import { PodError, podErrorKinds } from "../berthd/podError.ts";
 import { Problem } from "./http/problem.ts";
 import { serviceProblem } from "./serviceProblem.ts";
 
-test("every kind of error is a problem that clients understand", () => {
+test("every kind of error becomes a problem that clients understand", () => {
   const statuses = podErrorKinds.map((kind) => {
     const problem = serviceProblem(new PodError(kind, "why"), { full: 507, exists: 412, field: "path" });
     return [kind, (problem as Problem).body.status];
@@ -25,17 +25,17 @@ test("every kind of error is a problem that clients understand", () => {
   });
 });
 
-test("a wrong input is told by its field, and the pod's own words are a sentence", () => {
+test("the problem names the field of an invalid input, and berthd's message is a sentence", () => {
   const wrong = serviceProblem(new ConnectError("mode is too large", Code.InvalidArgument), { field: "mode" });
   expect((wrong as Problem).body).toMatchObject({
     status: 400,
-    errors: [{ field: "mode", rule: "is not taken: mode is too large" }],
+    errors: [{ field: "mode", rule: "is not accepted: mode is too large" }],
   });
   const missing = serviceProblem(new ConnectError("there is no program 7", Code.NotFound));
   expect((missing as Problem).body.detail).toBe("There is no program 7.");
 });
 
-test("problems and errors of other kinds stay as they are", () => {
+test("problems and other errors stay unchanged", () => {
   const [problem, error] = [new Problem(404, "no"), new Error("no")];
   expect(serviceProblem(problem)).toBe(problem);
   expect(serviceProblem(error)).toBe(error);

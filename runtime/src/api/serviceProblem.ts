@@ -1,23 +1,23 @@
-/** What a user is told when a session's pod can't do what was asked of its services; pure. */
-import { type PodError, podErrorOf } from "../pod/podError.ts";
+/** The error for a user when a session's pod can't do what was requested. Pure: no I/O. */
+import { type PodError, podErrorOf } from "../berthd/podError.ts";
 import { invalidInput, Problem } from "./http/problem.ts";
 
-/** What depends on what was asked for. */
+/** Details of the error that depend on the request. */
 export interface Asked {
-  /** The field of the input that is to blame for what is wrong. Default: `body`. */
+  /** The input field that caused the error. Default: `body`. */
   field?: string;
-  /** The status where there is no room. Default 429, with Retry-After; 507 for what writes to a disk. */
+  /** The status if there is no space. Default: 429, with Retry-After; 507 for requests that write to a disk. */
   full?: 429 | 507;
-  /** The status where something is in the way. Default 409. */
+  /** The status if something exists already. Default: 409. */
   exists?: 409 | 412;
-  /** The status where something is missing. Default 404; 400 where the input named what is missing. */
+  /** The status if something is missing. Default: 404; 400 if the input named the missing thing. */
   missing?: 400 | 404;
 }
 
 const noService =
-  "The session's pod has no service for this: it was started by an earlier version of Berth, or it is ending. Suspend and resume the session, or make a new one.";
+  "The session's pod lacks the service for this: an earlier version of Berth started the pod, or the pod is ending. Suspend and resume the session, or create a new one.";
 
-/** The Problem for an error of a pod's services. Other errors are returned as they are. */
+/** The Problem for an error of a pod's services. Other errors are returned unchanged. */
 export function serviceProblem(error: unknown, asked: Asked = {}): unknown {
   if (error instanceof Problem) return error;
   const found = podErrorOf(error);
@@ -31,7 +31,7 @@ function problemOf(
   { kind, message, field }: PodError,
   { field: usual = "body", full = 429, exists = 409, missing = 404 }: Asked,
 ): Problem {
-  const wrong = () => invalidInput([{ path: [field ?? usual], message: `is not taken: ${message}` }]);
+  const wrong = () => invalidInput([{ path: [field ?? usual], message: `is not accepted: ${message}` }]);
   switch (kind) {
     case "invalid":
       return wrong();
@@ -55,9 +55,9 @@ function problemOf(
     case "canceled":
       return new Problem(503, "The session's pod can't be reached at the moment. Please try again.");
     case "broken":
-      return new Problem(502, "The session's pod gave an answer that nobody understands. Please report it.");
+      return new Problem(502, "The session's pod sent an invalid answer. Please report it.");
   }
 }
 
-/** berthd's words as a sentence of their own. */
+/** The message of berthd as a sentence. */
 const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, "")}.`;

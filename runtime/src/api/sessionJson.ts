@@ -1,7 +1,7 @@
-/** A session in the API's answers, and what is asked for when one is made. */
+/** The JSON of a session, in the API's requests and answers. */
 import { z } from "zod";
 import { expiresAt, type Session } from "../domain/session.ts";
-import { causes, states } from "../domain/state.ts";
+import { causes, states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { tierNames } from "../domain/tiers.ts";
 import { plainText } from "./http/input.ts";
@@ -13,23 +13,23 @@ export const SessionJson = z
     id: z.uuid(),
     tenant: z.string(),
     tier: z.enum(tierNames),
-    image: z.string().nullable().meta({ description: "Which of the tenant's images it has; null: the platform's." }),
-    desktop: z.boolean().meta({ description: "Whether it has a desktop, which is for its image to say." }),
+    image: z.string().nullable().meta({ description: "The name of the tenant's image; null: the platform's image." }),
+    desktop: z.boolean().meta({ description: "Whether the session has a desktop, which depends on its image." }),
     labels: z.record(z.string(), z.string()),
-    priority: z.int().meta({ description: "0 to 100, higher first within what is fair across tenants." }),
+    priority: z.int().meta({ description: "0 to 100. Within a tenant, a higher number starts first." }),
     state: z.enum(states),
-    reason: z.string().nullable().meta({ description: "For people: why it is in this state." }),
-    cause: z.enum(causes).nullable().meta({ description: "For programs: why it ends or has ended." }),
+    reason: z.string().nullable().meta({ description: "For people: why the session is in this state." }),
+    cause: z.enum(causes).nullable().meta({ description: "For programs: why the session ends or has ended." }),
     queuePosition: z
       .int()
       .nullable()
-      .meta({ description: "While queued: how many, with it, wait for the same thing." }),
+      .meta({ description: "While queued: the position among the sessions that wait for the same thing." }),
     progress: z
       .object({ message: z.string(), percent: z.number().nullable() })
       .nullable()
-      .meta({ description: "What the agent last said about how far it is." }),
-    idleTimeoutSeconds: z.int().nullable().meta({ description: "Ends after so long without activity; null: never." }),
-    maxLifetimeSeconds: z.int().nullable().meta({ description: "Ends after running for so long; null: never." }),
+      .meta({ description: "The progress that the agent reported last." }),
+    idleTimeoutSeconds: z.int().nullable().meta({ description: "Ends after this time without activity; null: never." }),
+    maxLifetimeSeconds: z.int().nullable().meta({ description: "Ends after running for this time; null: never." }),
     workspace: z.object({
       mode: z.enum(["persistent", "ephemeral"]),
       keptUntil: time.nullable().meta({ description: "After the end: until when the workspace is kept." }),
@@ -39,7 +39,7 @@ export const SessionJson = z
     stateSince: time,
     startedAt: time.nullable(),
     lastActiveAt: time.nullable(),
-    expiresAt: time.nullable().meta({ description: "When its lifetime ends if it goes on running." }),
+    expiresAt: time.nullable().meta({ description: "When the lifetime ends if the session keeps running." }),
     endedAt: time.nullable(),
     links: z.object({
       self: z.url(),
@@ -52,7 +52,7 @@ export type SessionJson = z.infer<typeof SessionJson>;
 
 const iso = (date: Date | null) => date?.toISOString() ?? null;
 
-/** The session in the API's answers. The pod's address is nobody's business outside. */
+/** The session in the form in which users get it. The pod's address stays internal. */
 export function toJson(session: Session, publicUrl: string): SessionJson {
   return {
     id: session.id,
@@ -85,21 +85,21 @@ export function toJson(session: Session, publicUrl: string): SessionJson {
 }
 
 const labelName = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
-const labelRule = "must be 1 to 63 letters, digits and ._/- between letters or digits";
+const labelRule = "must be 1 to 63 letters, digits and ._/- and must begin and end with a letter or digit";
 const variableName = /^(?!BERTH_)[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const variableRule = "must be a variable's name: letters, digits and _, not beginning with a digit or BERTH_";
 
-const objectRule = "must be an object of texts";
+const objectRule = "must be an object of strings";
 
 const record = (name: RegExp, rule: string, value: z.ZodType<string>, max: number) =>
   z
     .record(z.string().regex(name, rule), value, {
-      // Zod gives a wrong name the record's own message: say the name's rule instead.
+      // For a wrong name, Zod uses the message of the whole record, so the rule for names is given here.
       error: (issue) => (issue.code === "invalid_key" ? `has a name that is not allowed: a name ${rule}` : objectRule),
     })
     .refine((given) => Object.keys(given).length <= max, `must have at most ${max} entries`);
 
-/** Environment variables by their names. */
+/** Environment variables by name. */
 export const variables = () => record(variableName, variableRule, plainText(32_768), 100);
 
 const seconds = (min: number) =>
@@ -114,30 +114,30 @@ export const CreateBody = z
       tier: z.enum(tierNames, { error: `must be one of ${tierNames.join(", ")}` }),
       image: plainText(63)
         .optional()
-        .meta({ description: "One of the tenant's images, by its name. Without it the platform's, a desktop." }),
+        .meta({ description: "The name of one of the tenant's images. Default: the platform's image with a desktop." }),
       labels: record(labelName, labelRule, plainText(256), 32)
         .optional()
         .meta({ description: "Your own names and values, to find sessions by." }),
       command: z
-        .array(plainText(4096), "must be a list of texts")
+        .array(plainText(4096), "must be a list of strings")
         .min(1, "must have at least the program")
-        .max(64, "must have at most 64 parts")
+        .max(64, "must have at most 64 entries")
         .optional()
         .meta({
           description:
-            "The agent: its program and arguments. Default: what the config says for the image, if anything. The image's own entry point never runs by itself.",
+            "The agent: its program and arguments. Default: the command that the config names for the image, if any. The image's own entry point is never used.",
         }),
       env: variables().optional().meta({ description: "Environment variables of the command." }),
       secrets: variables().optional().meta({
         description:
-          "Environment variables that are shown to nobody, and that the command gets once. Programs of the same session can read them from the running command.",
+          "Environment variables that no API call returns. The command gets them once. Programs of the same session can read them from the running command.",
       }),
       idleTimeoutSeconds: seconds(30)
         .optional()
-        .meta({ description: "Ends after so long without activity. Default and limit: the tenant's." }),
+        .meta({ description: "Ends after this time without activity. Default and limit: the tenant's." }),
       maxLifetimeSeconds: seconds(30)
         .optional()
-        .meta({ description: "Ends after running for so long. Default and limit: the tenant's." }),
+        .meta({ description: "Ends after running for this time. Default and limit: the tenant's." }),
     },
     { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
   )
@@ -150,13 +150,13 @@ export type CreateBody = z.infer<typeof CreateBody>;
 
 export const ExtendBody = z
   .strictObject(
-    { seconds: seconds(1).meta({ description: "For how much longer the session may run." }) },
+    { seconds: seconds(1).meta({ description: "For how many seconds longer the session may run." }) },
     { error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object") },
   )
   .meta({ id: "Extension" });
 export type ExtendBody = z.infer<typeof ExtendBody>;
 
-/** The limits that a session gets: what was asked for, within the tenant's. Returns the faults where it asks for more. */
+/** The session's limits: those of the request, within the tenant's. Returns the faults if the request exceeds them. */
 export function limitsFor(tenant: Tenant, asked: Pick<CreateBody, "idleTimeoutSeconds" | "maxLifetimeSeconds">) {
   const names = ["idleTimeoutSeconds", "maxLifetimeSeconds"] as const;
   const faults = names.flatMap((name) => {

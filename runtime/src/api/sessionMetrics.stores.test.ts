@@ -1,12 +1,12 @@
-/** What a session uses, by a real berthd on loopback. */
+/** The resources that a session uses, with a real berthd on loopback. */
 import { beforeAll, expect, test } from "vitest";
 import { call } from "../testing/api.ts";
 import { buildBerthd, openSession } from "../testing/berthd.ts";
 import { keyOf, sha256, tenant } from "../testing/fixtures.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
-test("a key that may read gets what a session uses of CPU, memory, disk and network", async () => {
+test("a key with the scope read gets a session's use of CPU, memory, disk and network", async () => {
   const key = `${keyOf("acme")}r`;
   const keys = [
     { name: "default", sha256: sha256(keyOf("acme")) },

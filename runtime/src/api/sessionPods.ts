@@ -1,36 +1,49 @@
-/** The pods of running sessions, for callers who may use them: found, noted in the audit trail, asked, traced. */
+/** Gives callers access to the pods of running sessions, with records in the audit trail and traces. */
 import type { CallOptions } from "@connectrpc/connect";
-import type { Use } from "../domain/event.ts";
+import type { PodServices, SessionServices } from "../berthd/podServices.ts";
+import type { Actor, Use } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
-import type { PodServices, SessionServices } from "../pod/podServices.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import { tracing } from "../telemetry/tracing.ts";
+import { Recent } from "../timing/recent.ts";
 import type { TenantCaller } from "./access/caller.ts";
 import { found } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { type Asked, serviceProblem } from "./serviceProblem.ts";
 
-/** Milliseconds that a pod may take for a short answer. */
+/** How many milliseconds a pod may take for a short answer. */
 const patienceMs = 30_000;
+
+/** How often the same look of the same caller is recorded, in milliseconds. */
+const lookMs = 60_000;
 
 export type RunningSession = Session & { podIp: string };
 
+/** The arguments of `noteUse`. */
+type Look = [id: string, tenant: string, use: Use, what: string, actor: Actor];
+
 export class SessionPods {
+  readonly #looks = new Recent<void>((key) => this.#noteLook(key), lookMs);
+
   constructor(
     private readonly queries: Pick<SessionQueries, "find">,
     private readonly commands: Pick<SessionCommands, "noteUse">,
     readonly services: PodServices,
   ) {}
 
-  /** The tenant's session, for a look that nobody has to hear of. Throws a Problem: 404 there is none, 409 it doesn't run. */
-  async look(id: string, { tenant }: Pick<TenantCaller, "tenant">): Promise<RunningSession> {
+  /**
+   * The tenant's running session, without a record in the audit trail. Throws a Problem: 404 it does not exist, 409 it
+   * does not run.
+   */
+  async findRunning(id: string, { tenant }: Pick<TenantCaller, "tenant">): Promise<RunningSession> {
     return this.#running(found(await this.queries.find(id, tenant.name), id));
   }
 
   /**
-   * The tenant's session, after it was noted who does what in it: nobody does what isn't on record. `what` is for people and
-   * holds nothing of what is inside of files, input or output. Throws a Problem as `look` does.
+   * Records in the audit trail who does what, and returns the tenant's running session. So no access happens without a
+   * record. `what` is a text for people, and contains nothing of files, input or output. Throws a Problem as
+   * `findRunning` does.
    */
   async use(
     id: string,
@@ -40,11 +53,41 @@ export class SessionPods {
   ): Promise<RunningSession> {
     const session = await this.commands.noteUse(id, tenant.name, use, what, actor);
     if (session !== undefined) return this.#running(session);
-    await this.look(id, { tenant }); // says why
+    await this.findRunning(id, { tenant }); // throws the reason
     throw new Problem(503, "The session has only just begun to run. Please try again.");
   }
 
-  /** Asks the session's pod for something short. Throws a Problem for what is wrong with it. */
+  /**
+   * Records in the audit trail who looks at what, and returns the tenant's running session. If the same caller repeats the
+   * same look, each process records one line per minute. Throws a Problem as `findRunning` does.
+   */
+  async look(
+    id: string,
+    caller: Pick<TenantCaller, "tenant" | "actor">,
+    use: Use,
+    what: string,
+  ): Promise<RunningSession> {
+    const session = await this.findRunning(id, caller);
+    await this.noteLook(id, caller, use, what);
+    return session;
+  }
+
+  /** Records a look as `look` does, for callers that have read the session already. */
+  async noteLook(
+    id: string,
+    { tenant, actor }: Pick<TenantCaller, "tenant" | "actor">,
+    use: Use,
+    what: string,
+  ): Promise<void> {
+    const look: Look = [id, tenant.name, use, what, actor];
+    await this.#looks.get(JSON.stringify(look));
+  }
+
+  async #noteLook(key: string): Promise<void> {
+    await this.commands.noteUse(...(JSON.parse(key) as Look));
+  }
+
+  /** Sends a short request to the session's pod. Throws a Problem if it fails. */
   async ask<T>(
     session: RunningSession,
     name: string,
@@ -54,7 +97,7 @@ export class SessionPods {
     return this.traced(session, name, () => work(this.services.of(session), { timeoutMs: patienceMs }), asked);
   }
 
-  /** Does work with the session's pod in a span of its own. Throws a Problem for what is wrong with it. */
+  /** Runs work with the session's pod in a span of its own. Throws a Problem if it fails. */
   async traced<T>(session: Session, name: string, work: () => Promise<T>, asked?: Asked): Promise<T> {
     return tracing().span(`pod ${name}`, { "berth.session": session.id }, async () => {
       try {
@@ -69,13 +112,13 @@ export class SessionPods {
     const { state, podIp, reason } = session;
     if (state !== "running" || podIp === null) {
       const why = reason === null ? "" : ` (${reason})`;
-      throw new Problem(409, `The session is ${state}${why}; it has to be running.`);
+      throw new Problem(409, `The session is ${state}${why}, but it has to be running.`);
     }
     if (!this.services.canAsk(session)) throw keyIsGone();
     return { ...session, podIp };
   }
 }
 
-/** The key that the tokens of the session's pod are made from was dropped, or this process is older than the key. */
+/** The key of the session's pod was removed, or it is newer than this process. */
 export const keyIsGone = () =>
-  new Problem(409, "The platform does not have the key of this session's pod any more: end the session.");
+  new Problem(409, "The platform does not have the key of this session's pod any more. End the session.");

@@ -1,7 +1,7 @@
-/** /v1/sessions and what belongs to it, through the API. */
+/** The routes below /v1/sessions, through the API. */
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
-import type { SessionEvent } from "../domain/state.ts";
+import type { SessionEvent } from "../domain/states/state.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
 import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
@@ -19,7 +19,7 @@ const running: SessionEvent[] = [{ type: "admitted" }, { type: "ready", podIp: "
 const create = async (api: OpenApi, body: object = {}) =>
   (await call(api, "POST", "/v1/sessions", { body: { tier: "small", ...body } })).json;
 
-test("what a session is to do is kept for its agent, and shown to nobody else", async () => {
+test("a session's task is stored for its agent, and shown to nobody else", async () => {
   const api = await openApi();
   const made = await create(api, {
     labels: { team: "blue", "example.com/run": "7" },
@@ -52,7 +52,7 @@ const images = [
   { name: "node", image: "node@sha256:1", command: ["node", "server.js"], warmPools: { small: 1 } },
 ];
 
-test("a session asks for one of its tenant's images, and says whether that gives it a desktop", async () => {
+test("a session names one of its tenant's images, and the answer says whether the session has a desktop", async () => {
   const api = await openApi({}, [tenant("acme", { images })]);
   const own = await create(api);
   const self = `http://berth.example/v1/sessions/${own.id}`;
@@ -68,7 +68,7 @@ test("a session asks for one of its tenant's images, and says whether that gives
   ]);
 });
 
-test("whether a session was made ahead is counted by its image", async () => {
+test("the metric of warm claims counts by image", async () => {
   const platform = { small: 1, medium: 0, large: 0 };
   const api = await openApi({}, [tenant("acme", { images, warmPools: platform })]);
   await create(api, { image: "node" });
@@ -80,7 +80,7 @@ test("whether a session was made ahead is counted by its image", async () => {
   ]);
 });
 
-test("what a session runs is what it says, else what the config says for its image", async () => {
+test("a session's command is its own, or else the one of its image in the config", async () => {
   const api = await openApi({}, [tenant("acme", { images })]);
   const commandOf = async (body: object) => {
     const task = await api.store.tasks.of((await create(api, body)).id);
@@ -91,7 +91,7 @@ test("what a session runs is what it says, else what the config says for its ima
   expect(await commandOf({ image: "browser" })).toBeNull();
 });
 
-test("another tenant's image is refused by the names that there are, and an Idempotency-Key stands for its image", async () => {
+test("another tenant's image is refused with the list of own images, and an Idempotency-Key includes the image", async () => {
   const api = await openApi({}, [tenant("acme", { images }), tenant("beta")]);
   const ask = (tenant: string, image: unknown, headers = {}) =>
     call(api, "POST", "/v1/sessions", { key: keyOf(tenant), body: { tier: "small", image }, headers });
@@ -105,7 +105,7 @@ test("another tenant's image is refused by the names that there are, and an Idem
   expect((await ask("acme", "browser", headers)).status).toBe(422);
 });
 
-test("a session without a desktop gives no tickets to one", async () => {
+test("no desktop ticket can be made for a session without a desktop", async () => {
   const api = await openApi({}, [tenant("acme", { images })]);
   const { id } = await create(api, { image: "node" });
   expect(await call(api, "POST", `/v1/sessions/${id}/desktop-tickets`)).toMatchObject({
@@ -120,7 +120,7 @@ test.each([
   [
     "it has no quota for one",
     { quota: { ...tenant("acme").quota, pods: 0 } },
-    "larger than the whole quota of acme (pods)",
+    "exceeds the whole quota of acme (pods)",
   ],
 ])("a tenant that can't have a session is told so: %s", async (_, changes, detail) => {
   const api = await openApi({}, [tenant("acme", changes)]);
@@ -128,7 +128,7 @@ test.each([
   expect(await api.store.counts.byTenantAndState()).toEqual([]);
 });
 
-test("a session lives and idles no longer than its tenant lets it", async () => {
+test("a session's lifetime and idle time are limited by its tenant's", async () => {
   const api = await openApi({}, [tenant("acme", { maxLifetimeSeconds: 3600, idleTimeoutSeconds: 600 })]);
   expect(await create(api)).toMatchObject({ maxLifetimeSeconds: 3600, idleTimeoutSeconds: 600 });
   expect(await create(api, { maxLifetimeSeconds: 60 })).toMatchObject({ maxLifetimeSeconds: 60 });
@@ -141,7 +141,7 @@ test("a session lives and idles no longer than its tenant lets it", async () => 
   });
 });
 
-test("sessions are found by state, tier and labels", async () => {
+test("sessions are filtered by state, tier and labels", async () => {
   const api = await openApi();
   const [a, b] = [
     await create(api, { labels: { team: "blue", n: "1" } }),
@@ -159,7 +159,7 @@ test("sessions are found by state, tier and labels", async () => {
   expect(await found("label=note=x%3Dy")).toEqual([c.id]);
 });
 
-test("with too many in the queue, no more are taken, and the answer says when to come again", async () => {
+test("with a full queue, new sessions are refused, and the answer says when to try again", async () => {
   const api = await openApi({ BACKLOG_LIMIT: 2 });
   await create(api);
   const { id } = await create(api);
@@ -172,7 +172,7 @@ test("with too many in the queue, no more are taken, and the answer says when to
   expect((await call(api, "POST", "/v1/sessions", small)).status).toBe(201);
 });
 
-test("wait=running answers when the session runs, or never will", async () => {
+test("wait=running answers when the session is running, or never will be", async () => {
   const api = await openApi();
   for (const [events, state] of [
     [running, "running"],
@@ -217,7 +217,7 @@ test("tickets are to use a desktop or to look at it, for as long as was asked fo
     call(api, "POST", `/v1/sessions/${id}/desktop-tickets`, body === undefined ? {} : { body });
   const start = Date.now();
   const expectLifetime = (expiresAt: string, seconds: number) => {
-    expect(Date.parse(expiresAt)).toBeGreaterThan(start + (seconds - 1) * 1000); // it ends with a full second
+    expect(Date.parse(expiresAt)).toBeGreaterThan(start + (seconds - 1) * 1000); // it expires at a full second
     expect(Date.parse(expiresAt)).toBeLessThanOrEqual(Date.now() + seconds * 1000);
   };
   const plain = (await issue()).json;
@@ -237,7 +237,10 @@ interface Message {
   sessionId: string;
 }
 
-/** Reads events from the address until `enough`, then leaves. Calls `listens` at each comment; the first says that it does. */
+/**
+ * Reads events from the URL until `enough`, then disconnects. Calls `listens` at each comment; the first means that
+ * the stream is open.
+ */
 async function read(
   url: string,
   enough: (events: Message[]) => boolean,
@@ -264,7 +267,7 @@ async function read(
 }
 const never = () => false;
 
-test("a session's events come as they happen, go on after Last-Event-ID, and end with the session", async () => {
+test("a session's events arrive as they happen, continue after Last-Event-ID, and end with the session", async () => {
   const api = await openApi();
   const { id } = await create(api);
   const url = `${await listen(api)}/v1/sessions/${id}/events`;
@@ -297,7 +300,7 @@ test("a tenant's events are its own, from now on or after Last-Event-ID, each on
     ),
   );
   await until(
-    "all of them listen",
+    "all streams are open",
     30,
     () => listening,
     (count) => count === readers.length,
@@ -318,7 +321,7 @@ test("a tenant's events are its own, from now on or after Last-Event-ID, each on
   expect(again.events[0]?.sessionId).toBe(before.id);
 });
 
-test("a shutdown ends what goes on for long, and answers what waits", async () => {
+test("a shutdown ends long answers and answers calls that wait", async () => {
   const api = await openApi();
   const { id } = await create(api);
   const origin = await listen(api);
@@ -335,7 +338,7 @@ test("a shutdown ends what goes on for long, and answers what waits", async () =
   const sessions = async () => (await api.store.queries.list("acme", { limit: 10 }))?.items;
   await until("the second session is made", 30, sessions, (items) => items?.length === 2);
   await until(
-    "the first event is heard",
+    "the first event has arrived",
     30,
     () => heard,
     (count) => count === 1,
@@ -349,7 +352,7 @@ test("a shutdown ends what goes on for long, and answers what waits", async () =
   expect((await waiting).status).toBe(201);
 });
 
-test("the agent's log is the pod's; without a pod there is none", async () => {
+test("the agent's log is the pod's log; without a pod there is no log", async () => {
   let asked = "";
   await fakeCluster((path) => {
     asked = path;
@@ -370,7 +373,7 @@ test("the agent's log is the pod's; without a pod there is none", async () => {
   );
 });
 
-test("after the session's end the log is what is kept of it, with or without times, and nobody else's", async () => {
+test("after the session's end its tenant gets the stored log, with or without times", async () => {
   const api = await openApi();
   const [{ id }, other] = [await create(api), await create(api)];
   const stop: SessionEvent = { type: "fail", cause: "agent-error", reason: "The agent exited with code 2" };
@@ -385,7 +388,10 @@ test("after the session's end the log is what is kept of it, with or without tim
   expect((await logs(id, "?tail=0")).body).toBe("");
   expect((await logs(id, "", keyOf("beta"))).statusCode).toBe(404);
   const none = await logs(other.id);
-  expect([none.statusCode, none.json().detail]).toEqual([409, "The session is failed; nothing of its log is kept."]);
+  expect([none.statusCode, none.json().detail]).toEqual([
+    409,
+    "The session is failed, and its log is not stored any more.",
+  ]);
 });
 
 test.each([

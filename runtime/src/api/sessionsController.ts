@@ -1,14 +1,14 @@
-/** /v1/sessions: the API's one noun. */
+/** /v1/sessions: the main resource of the API. */
 import { HttpCode, Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
-import { exceeding, quotaOf, sessionAmounts } from "../domain/quantities.ts";
+import { podTemplateHash } from "../domain/podTemplateHash.ts";
+import { exceeding, quotaOf, sessionAmounts } from "../domain/quota/quantities.ts";
 import type { Session } from "../domain/session.ts";
 import { findImage, type PodImages } from "../domain/sessionImages.ts";
-import { states } from "../domain/state.ts";
+import { states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { tierNames } from "../domain/tiers.ts";
-import { warmMark } from "../domain/warmMark.ts";
 import { Claims } from "../queue/claims.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
@@ -31,7 +31,7 @@ const IdempotencyKey = z.object({
     .string()
     .regex(/^[\x21-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters without spaces")
     .optional()
-    .meta({ description: "Of your choice; a repeat with the same key gives the same session." }),
+    .meta({ description: "A key of your choice. Repeating the request with the same key returns the same session." }),
 });
 type IdempotencyKey = z.infer<typeof IdempotencyKey>;
 
@@ -39,7 +39,7 @@ const Wait = z.strictObject({
   wait: z
     .literal("running", "must be running")
     .optional()
-    .meta({ description: "Answer when the session runs or won't, or after 60 s, whatever comes first." }),
+    .meta({ description: "Answers when the session runs or can't run any more, or after 60 s." }),
 });
 type Wait = z.infer<typeof Wait>;
 
@@ -53,7 +53,7 @@ const ListQuery = z.strictObject({
   cursor: z.uuid("must be a nextCursor of an earlier answer").optional(),
   state: several(z.enum(states, `must be one of ${states.join(", ")}`)).optional(),
   tier: z.enum(tierNames, `must be one of ${tierNames.join(", ")}`).optional(),
-  label: several(labelFilter).optional().meta({ description: "name=value; several: all of them." }),
+  label: several(labelFilter).optional().meta({ description: "name=value. With several, all must match." }),
 });
 type ListQuery = z.infer<typeof ListQuery>;
 
@@ -62,7 +62,7 @@ const Page = z.object({ items: z.array(SessionJson), nextCursor: z.uuid().nullab
 const one = { description: "The session.", json: SessionJson };
 const tooLate = "The session's state does not allow it.";
 
-/** What a session may ask for as its image. */
+/** The rule for the image of a session. */
 const imageRule = ({ images }: Tenant) =>
   images.length === 0
     ? "must be left out: the tenant has no images of its own"
@@ -88,14 +88,14 @@ export class SessionsController {
   @Post()
   @Allow("write")
   @Describe({
-    summary: "Make a session",
+    summary: "Create a session",
     answers: {
       201: { ...one, headers: { Location: "The session's address." } },
-      200: { description: "The session that the same Idempotency-Key made before.", json: SessionJson },
+      200: { description: "The session that was created with the same Idempotency-Key.", json: SessionJson },
     },
     refusals: {
-      422: "The Idempotency-Key was used for another request.",
-      429: "Too many calls, or too many of the tenant's sessions wait already; Retry-After says when to try again.",
+      422: "The Idempotency-Key was used with another request.",
+      429: "Too many calls, or too many sessions of the tenant are queued; Retry-After says when to try again.",
     },
   })
   async createSession(
@@ -114,13 +114,13 @@ export class SessionsController {
     const workspaceMode = tenant.workspace.mode;
     const excess = exceeding(sessionAmounts({ tier: body.tier, desktop, workspaceMode }, tenant), quotaOf(tenant));
     if (excess !== undefined) {
-      throw new Problem(403, `A ${body.tier} session is larger than the whole quota of ${tenant.name} (${excess}).`);
+      throw new Problem(403, `A ${body.tier} session exceeds the whole quota of ${tenant.name} (${excess}).`);
     }
     const { limits, faults } = limitsFor(tenant, body);
     if (faults.length > 0) throw invalidInput(faults);
     const waited = wait && this.waitForRunning.begin(tenant.name, reply);
     const { tier, labels = {}, command = image.command, env = {}, secrets = {} } = body;
-    const claim = image.warmPools[tier] > 0 ? warmMark(this.images, image, tenant) : undefined;
+    const claim = image.warmPools[tier] > 0 ? podTemplateHash(this.images, image, tenant) : undefined;
     const made = await this.creation.create(
       {
         tenant: tenant.name,
@@ -140,18 +140,18 @@ export class SessionsController {
       actor,
     );
     if (made === "backlog") {
-      throw new Problem(429, "Too many of the tenant's sessions wait already. Try again later.", undefined, 30);
+      throw new Problem(429, "Too many of the tenant's sessions are queued. Try again later.", undefined, 30);
     }
     if (made === "mismatch") {
-      throw new Problem(422, "This Idempotency-Key was used for another request. Use a new key for a new session.", [
+      throw new Problem(422, "This Idempotency-Key was used with another request. Use a new key for a new session.", [
         { field: "Idempotency-Key", rule: "must not be used again with another body" },
       ]);
     }
     if (!made.replayed) {
-      this.queue.look(made.session.id);
+      this.queue.trigger(made.session.id);
       const outcome = made.session.state === "running" ? "hit" : "miss";
       if (claim !== undefined) this.metrics.warmClaims.inc({ image: made.session.image ?? "", tier, outcome });
-      if (outcome === "hit") this.claims.tell(made.session.id);
+      if (outcome === "hit") this.claims.publish(made.session.id);
     }
     const json = this.#json((await waited?.(made.session)) ?? made.session);
     reply.status(made.replayed ? 200 : 201).header("location", json.links.self);
@@ -161,7 +161,7 @@ export class SessionsController {
   @Get()
   @Allow("read")
   @Describe({
-    summary: "The tenant's sessions, newest first",
+    summary: "List the tenant's sessions, newest first",
     answers: { 200: { description: "A page.", json: Page } },
   })
   async listSessions(
@@ -191,7 +191,7 @@ export class SessionsController {
   @HttpCode(202)
   @Allow("write")
   @Describe({
-    summary: "End a session: its pod gets 30 s of grace, then all of it goes, but for a workspace under retention",
+    summary: "End a session: its pod gets 30 s of grace, then everything is deleted except a workspace under retention",
     answers: { 202: one },
   })
   async deleteSession(
@@ -199,7 +199,7 @@ export class SessionsController {
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<SessionJson> {
     const session = found(await this.commands.stop(id, tenant.name, "Stopped by the user", actor), id);
-    this.queue.look(id);
+    this.queue.trigger(id);
     return this.#json(session);
   }
 
@@ -207,7 +207,7 @@ export class SessionsController {
   @HttpCode(202)
   @Allow("write")
   @Describe({
-    summary: "Let the pod go and keep the workspace",
+    summary: "Suspend a session: delete its pod and keep its workspace",
     answers: { 202: one },
     refusals: { 409: tooLate },
   })
@@ -222,7 +222,7 @@ export class SessionsController {
   @HttpCode(202)
   @Allow("write")
   @Describe({
-    summary: "Start a suspended session again, with its workspace",
+    summary: "Resume a suspended session with its workspace",
     answers: { 202: one },
     refusals: { 409: tooLate },
   })
@@ -242,9 +242,9 @@ export class SessionsController {
   @HttpCode(200)
   @Allow("write")
   @Describe({
-    summary: "Let a session run for longer than its lifetime, within the tenant's limit",
+    summary: "Extend a session's maximum lifetime, within the tenant's limit",
     answers: { 200: one },
-    refusals: { 409: "The session is ending, has the tenant's limit already, or has no maximum lifetime to extend." },
+    refusals: { 409: "The session is ending, already has the tenant's limit, or has no maximum lifetime." },
   })
   async extendSession(
     @Caller() { tenant, actor }: TenantCaller,
@@ -254,7 +254,7 @@ export class SessionsController {
     const limit = tenant.maxLifetimeSeconds;
     const { maxLifetimeSeconds } = found(await this.queries.find(id, tenant.name), id);
     if (limit !== null && maxLifetimeSeconds !== null && maxLifetimeSeconds >= limit) {
-      throw new Problem(409, `The session may run for ${limit} s already, which is the tenant's limit.`);
+      throw new Problem(409, `The session may already run for ${limit} s, which is the tenant's limit.`);
     }
     return this.#json(this.#changed(await this.commands.extend(id, tenant.name, seconds, limit, actor), id));
   }
@@ -263,7 +263,7 @@ export class SessionsController {
   @HttpCode(204)
   @Allow("write")
   @Describe({
-    summary: "Say that a session is in use, so that it does not end as idle",
+    summary: "Report that a session is in use, so that it does not end as idle",
     answers: { 204: { description: "Noted." } },
   })
   async touchSession(@Caller() { tenant }: TenantCaller, @Param({ schema: IdParams }) { id }: IdParams): Promise<void> {
@@ -274,7 +274,7 @@ export class SessionsController {
   #changed(changed: Changed | undefined, id: string): Session {
     const { session, refusal } = found(changed, id);
     if (refusal !== null) throw new Problem(409, refusal);
-    this.queue.look(id);
+    this.queue.trigger(id);
     return session;
   }
 

@@ -1,8 +1,8 @@
-/** The tenants as the stack's config has them, and how much of it they use. They are changed there, not here. */
+/** The tenants of the stack's config, with their usage of it. They are changed in the config, not here. */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { TenantsFile } from "../config/tenantsFile.ts";
-import { states } from "../domain/state.ts";
+import { liveStates, type State } from "../domain/states/state.ts";
 import { scopes, type Tenant } from "../domain/tenants.ts";
 import { SessionCounts } from "../store/sessionCounts.ts";
 import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
@@ -17,7 +17,7 @@ const TenantJson = z
   .object({
     name: z.string(),
     namespace: z.string(),
-    maxSessions: z.int().meta({ description: "How many sessions may be up at the same time; more of them wait." }),
+    maxSessions: z.int().meta({ description: "How many sessions may have a pod at the same time; others wait." }),
     quota: z
       .object({
         requestsCpu: z.string(),
@@ -29,8 +29,13 @@ const TenantJson = z
       })
       .meta({ description: "The namespace's ResourceQuota." }),
     sessions: z
-      .object(Object.fromEntries(states.map((state) => [state, z.int()])) as Record<(typeof states)[number], z.ZodInt>)
-      .meta({ description: "How many there are in each state." }),
+      .object(
+        Object.fromEntries(liveStates.map((state) => [state, z.int()])) as Record<
+          (typeof liveStates)[number],
+          z.ZodInt
+        >,
+      )
+      .meta({ description: "The number of sessions in each state. Sessions that have ended are not counted." }),
     idleTimeoutSeconds: z.int().nullable(),
     maxLifetimeSeconds: z.int().nullable(),
     retentionSeconds: z.int(),
@@ -38,10 +43,10 @@ const TenantJson = z
     exec: z.boolean(),
     onDrain: z.enum(["end", "resume"]),
     workspace: z.object({ mode: z.enum(["persistent", "ephemeral"]), size: z.string() }),
-    warmPools: pools.meta({ description: "Sessions made ahead with the platform's image." }),
+    warmPools: pools.meta({ description: "How many warm sessions with the platform's image are kept ready." }),
     images: z
       .array(z.object({ name: z.string(), image: z.string(), desktop: z.boolean(), warmPools: pools }))
-      .meta({ description: "What sessions may ask for as their `image`." }),
+      .meta({ description: "The images that sessions may name in `image`." }),
     keys: z.array(
       z.object({
         name: z.string(),
@@ -49,7 +54,7 @@ const TenantJson = z
         expiresAt: z.iso.datetime({ offset: true }).nullable(),
       }),
     ),
-    webhooks: z.array(z.string()).meta({ description: "Their addresses, without what may be secret in them." }),
+    webhooks: z.array(z.string()).meta({ description: "Their URLs, without the parts that may be secret." }),
   })
   .meta({ id: "Tenant" });
 type TenantJson = z.infer<typeof TenantJson>;
@@ -58,7 +63,7 @@ const TenantsJson = z.object({ items: z.array(TenantJson) }).meta({ id: "Tenants
 
 const NameParams = z.object({ tenant: tenantName });
 
-type Counts = { tenant: string; state: (typeof states)[number]; count: number }[];
+type Counts = { tenant: string; state: State; count: number }[];
 
 @Controller("v1/tenants")
 @UseGuards(CallerGuard)
@@ -71,7 +76,7 @@ export class TenantsController {
   @Get()
   @Allow("admin")
   @Describe({
-    summary: "All tenants with their quotas and their sessions' numbers",
+    summary: "List all tenants, each with its quota and how many of its sessions are in each state",
     answers: { 200: { description: "The tenants.", json: TenantsJson } },
   })
   async listTenants(): Promise<z.infer<typeof TenantsJson>> {
@@ -82,7 +87,8 @@ export class TenantsController {
   @Get(":tenant")
   @Allow("read", "admin")
   @Describe({
-    summary: "A tenant with its quota and its sessions' numbers; a tenant's key sees its own",
+    summary:
+      "A tenant with its quota and how many of its sessions are in each state; a tenant's key may read only that tenant",
     answers: { 200: { description: "The tenant.", json: TenantJson } },
   })
   async getTenant(
@@ -91,11 +97,11 @@ export class TenantsController {
   ): Promise<TenantJson> {
     const own = caller.role === "admin" || caller.tenant.name === name;
     const tenant = found(own ? this.tenants.get(name) : undefined, name, "tenant");
-    return toTenantJson(tenant, await this.counts.byTenantAndState());
+    return toTenantJson(tenant, await this.counts.byTenantAndState(name));
   }
 }
 
-/** Field by field: hashes of keys and secrets of webhooks stay here. */
+/** Copies field by field, so that hashes of keys and secrets of webhooks stay internal. */
 function toTenantJson(tenant: Tenant, counts: Counts): TenantJson {
   const { name, namespace, maxSessions, quota, idleTimeoutSeconds, maxLifetimeSeconds, retentionSeconds } = tenant;
   const { priority, exec, onDrain, workspace, warmPools, images, keys, webhooks } = tenant;
@@ -105,7 +111,7 @@ function toTenantJson(tenant: Tenant, counts: Counts): TenantJson {
     namespace,
     maxSessions,
     quota,
-    sessions: Object.fromEntries(states.map((state) => [state, count(state)])) as TenantJson["sessions"],
+    sessions: Object.fromEntries(liveStates.map((state) => [state, count(state)])) as TenantJson["sessions"],
     idleTimeoutSeconds,
     maxLifetimeSeconds,
     retentionSeconds,

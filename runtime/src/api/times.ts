@@ -1,10 +1,12 @@
-/** Times that a session's pod tells; pure. */
+/** Times that a session's pod reports. Pure: no I/O. */
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 
-/** The first and last seconds, since 1970, that ISO 8601 has four digits of a year for. */
+/** The seconds since 1970 that begin and end the range of four-digit years in ISO 8601. */
 const [first, last] = [-62_135_596_800n, 253_402_300_799n];
 
-/** The time as text. What a program in the session may have set to anything is the nearest time that has a text. */
+/**
+ * The time as text. A program in the session can set a file's time to anything, so a time outside the range is clamped.
+ */
 export function timeText(at: Timestamp | undefined): string {
   const { seconds = 0n, nanos = 0 } = at ?? {};
   if (seconds < first) return timeText({ $typeName: "google.protobuf.Timestamp", seconds: first, nanos: 0 });

@@ -1,13 +1,13 @@
-/** Plain values that are injected. */
+/** Injection tokens of plain values. */
 
-/** The address users reach the API at. */
+/** The address at which users reach the API. */
 export const PUBLIC_URL = Symbol("PUBLIC_URL");
 
-/** What sessions' pods run, for those that are made ahead. */
+/** The images of sessions' pods, for claims of warm sessions. */
 export const POD_IMAGES = Symbol("POD_IMAGES");
 
-/** How many of a tenant's sessions may wait in the queue. */
+/** How many sessions of a tenant may be queued. */
 export const BACKLOG_LIMIT = Symbol("BACKLOG_LIMIT");
 
-/** Where sessions' ports are reached: a SandboxUrl, or null where the stack has none. */
+/** The address of sessions' ports: a SandboxUrl, or null if the stack has none. */
 export const SANDBOX_URL = Symbol("SANDBOX_URL");

@@ -19,7 +19,7 @@ const day = z.iso.date("must be a day as YYYY-MM-DD");
 const UsageQuery = z.strictObject({
   from: day.optional().meta({ description: "The first day, in UTC. Default: 29 days before `to`." }),
   to: day.optional().meta({ description: "The last day, in UTC. Default: today." }),
-  tenant: tenantName.optional().meta({ description: "With the admin's key: this tenant only. Default: all." }),
+  tenant: tenantName.optional().meta({ description: "With the admin's key: only this tenant. Default: all tenants." }),
 });
 type UsageQuery = z.infer<typeof UsageQuery>;
 
@@ -32,7 +32,7 @@ const UsageJson = z
         tenant: z.string(),
         day: z.iso.date(),
         tier: z.enum(tierNames),
-        seconds: z.number().meta({ description: "For how long the sessions of this tier ran, added up." }),
+        seconds: z.number().meta({ description: "For how many seconds the sessions of this tier ran in total." }),
       }),
     ),
   })
@@ -50,8 +50,8 @@ export class UsageController {
   @Get()
   @Allow("read", "admin")
   @Describe({
-    summary: "Seconds by tenant, day and tier, from the audit trail; a tenant's key sees its own",
-    answers: { 200: { description: "Days and tiers without use are left out.", json: UsageJson } },
+    summary: "Seconds by tenant, day and tier, computed from the audit trail; a tenant's key may read its own tenant",
+    answers: { 200: { description: "The usage. Days and tiers without usage are left out.", json: UsageJson } },
   })
   async getUsage(
     @AnyCaller() caller: CallerInfo,
@@ -70,7 +70,7 @@ export class UsageController {
     const visible = caller.role === "admin" ? this.tenants.all().map(({ name }) => name) : [caller.tenant.name];
     if (wanted === undefined) return visible;
     if (!visible.includes(wanted)) {
-      throw invalidInput([{ path: ["tenant"], message: "must be a tenant that this key may look at" }]);
+      throw invalidInput([{ path: ["tenant"], message: "must be a tenant that this key may read" }]);
     }
     return [wanted];
   }

@@ -1,10 +1,10 @@
-/** `wait=running`, also for a session that is resumed while it is still being suspended. */
+/** `wait=running`, also for a session that is resumed while it is still suspending. */
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
-import type { SessionEvent } from "../domain/state.ts";
+import type { SessionEvent } from "../domain/states/state.ts";
 import { call, openApi } from "../testing/api.ts";
 
-test("resume?wait=running answers when the session runs, not while it is being suspended", async () => {
+test("resume?wait=running answers when the session is running, and not while it is suspending", async () => {
   const api = await openApi();
   const { id } = (await call(api, "POST", "/v1/sessions", { body: { tier: "small" } })).json;
   const apply = async (event: SessionEvent) => {

@@ -1,4 +1,4 @@
-/** Waits for a session to run. */
+/** Waits until a session runs. */
 import type { FastifyReply } from "fastify";
 import type { Session } from "../domain/session.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
@@ -7,7 +7,7 @@ import type { Streams } from "./http/streams.ts";
 
 const patienceMs = 60_000;
 
-/** Whether the session is on its way to running: also one that was resumed while it was being suspended. */
+/** Whether the session will run without a further request, which includes a suspending session that was resumed. */
 const isOnItsWay = ({ state, resumes }: Session): boolean =>
   state === "queued" || state === "starting" || (state === "suspending" && resumes);
 
@@ -19,8 +19,9 @@ export class WaitForRunning {
   ) {}
 
   /**
-   * Takes a place among the tenant's long answers, or throws a 429: before anything is made that one would wait for. What
-   * it returns gives the session once it runs, or will not, or after 60 s; sooner if the caller leaves or the process ends.
+   * Counts as one of the tenant's streams, or throws a 429, before a session is created. The returned function resolves
+   * with the session when it runs or can't run any more, or after 60 s; earlier if the caller disconnects or the
+   * process ends.
    */
   begin(tenant: string, reply: FastifyReply): (session: Session) => Promise<Session> {
     const ended = this.streams.open(tenant, reply);
@@ -30,7 +31,7 @@ export class WaitForRunning {
       const signal = AbortSignal.any([ended, AbortSignal.timeout(patienceMs)]);
       const whose = { tenant, sessionId: session.id };
       for await (const event of this.feed.follow(whose, "0", signal, patienceMs)) {
-        // The feed begins in the past: only an event that is newer than what was seen brings news.
+        // The feed may begin with past events. Only an event that is newer than the known version matters.
         if (event === null || event.version < latest.version) continue;
         latest = (await this.queries.find(session.id, tenant)) ?? latest;
         if (!isOnItsWay(latest)) return latest;

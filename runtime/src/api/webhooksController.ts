@@ -1,8 +1,11 @@
-/** Webhooks that have not arrived: for the admin to look at, and to send again. */
+/**
+ * Webhook deliveries that have not arrived: a tenant can list its own and send them again, and the admin those of all
+ * tenants.
+ */
 import { HttpCode, Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { DeliveryStore } from "../store/deliveryStore.ts";
-import { Allow } from "./access/caller.ts";
+import { Allow, AnyCaller, Caller, type CallerInfo, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { DeliveryJson, toDeliveryJson } from "./deliveryJson.ts";
 import { found, IdParams, tenantName, wholeNumber } from "./http/input.ts";
@@ -22,20 +25,34 @@ const Page = z
   .object({ items: z.array(DeliveryJson), nextCursor: z.uuid().nullable() })
   .meta({ id: "WebhookDeliveries" });
 
+/** How many dead deliveries one call sends again. */
+const mostAtOnce = 1_000;
+
+const Redelivered = z
+  .object({
+    count: z.int().meta({ description: `How many deliveries are sent again. If ${mostAtOnce}: there may be more.` }),
+  })
+  .meta({ id: "RedeliveredWebhooks" });
+
 @Controller("v1/webhook-deliveries")
 @UseGuards(CallerGuard)
 export class WebhooksController {
   constructor(@Inject(DeliveryStore) private readonly store: DeliveryStore) {}
 
   @Get()
-  @Allow("admin")
+  @Allow("read", "admin")
   @Describe({
-    summary: "Webhooks that have not arrived, newest first; those with state=dead are not tried any more",
+    summary:
+      "List the webhook deliveries that have not arrived, newest first; dead ones are not tried any more. A tenant's key lists its own tenant's",
     answers: { 200: { description: "A page.", json: Page } },
   })
   async listWebhookDeliveries(
-    @Query({ schema: ListQuery }) { state, tenant, limit, cursor }: ListQuery,
+    @AnyCaller() caller: CallerInfo,
+    @Query({ schema: ListQuery }) { state, tenant = tenantOf(caller), limit, cursor }: ListQuery,
   ): Promise<z.infer<typeof Page>> {
+    if (caller.role === "tenant" && tenant !== caller.tenant.name) {
+      throw invalidInput([{ path: ["tenant"], message: "must be a tenant that this key may read" }]);
+    }
     const page = await this.store.list({ state, tenant }, limit, cursor);
     if (page === undefined) {
       throw invalidInput([{ path: ["cursor"], message: "must be a nextCursor of an earlier answer" }]);
@@ -43,14 +60,32 @@ export class WebhooksController {
     return { items: page.items.map(toDeliveryJson), nextCursor: page.nextCursor };
   }
 
+  @Post("redeliver")
+  @HttpCode(202)
+  @Allow("write")
+  @Describe({
+    summary: `Send the tenant's dead webhook deliveries again, the oldest ${mostAtOnce} of them, with as many attempts as new ones`,
+    answers: { 202: { description: "They are sent from now on.", json: Redelivered } },
+  })
+  async redeliverWebhooks(@Caller() { tenant }: TenantCaller): Promise<z.infer<typeof Redelivered>> {
+    return { count: await this.store.redeliverDead(tenant.name, mostAtOnce) };
+  }
+
   @Post(":id/redeliver")
   @HttpCode(202)
-  @Allow("admin")
+  @Allow("write", "admin")
   @Describe({
-    summary: "Send a webhook again, at once and as often as a new one",
+    summary:
+      "Send a webhook delivery again, immediately and with as many attempts as a new one. A tenant's key sends its own tenant's",
     answers: { 202: { description: "The delivery.", json: DeliveryJson } },
   })
-  async redeliverWebhook(@Param({ schema: IdParams }) { id }: IdParams): Promise<DeliveryJson> {
-    return toDeliveryJson(found(await this.store.redeliver(id), id, "delivery"));
+  async redeliverWebhook(
+    @AnyCaller() caller: CallerInfo,
+    @Param({ schema: IdParams }) { id }: IdParams,
+  ): Promise<DeliveryJson> {
+    return toDeliveryJson(found(await this.store.redeliver(id, tenantOf(caller)), id, "delivery"));
   }
 }
+
+/** The tenant whose deliveries the caller may see; undefined: those of all tenants. */
+const tenantOf = (caller: CallerInfo) => (caller.role === "tenant" ? caller.tenant.name : undefined);

@@ -1,6 +1,7 @@
-/** The in-pod channel on a real Postgres, without a port. */
-import { expect, onTestFinished, test } from "vitest";
-import type { SessionEvent } from "../domain/state.ts";
+/** The in-pod channel with a real Postgres, without a port. */
+import pg from "pg";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { SessionEvent } from "../domain/states/state.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
 import { ownedOf } from "../store/warmSessions.ts";
@@ -12,6 +13,7 @@ import { OwnerWait } from "./ownerWait.ts";
 import { proxyToken, sessionToken } from "./token.ts";
 
 const user = { name: "key:default" };
+const nobody = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
 const task = { command: ["make", "it"], env: { MODE: "fast" }, secrets: { API_KEY: "hunter2" } };
 
 async function open() {
@@ -24,9 +26,9 @@ async function open() {
   const server = createChannel({
     tokenKeys,
     ...store,
-    queue: { look: (id) => looked.push(id) },
+    queue: { trigger: (id) => looked.push(id) },
     owners,
-    tenants: { get: (name) => tenant(name, { commandIsActivity: name !== "strict" }) },
+    tenants: { all: () => [tenant("acme"), tenant("strict", { commandIsActivity: false })] },
     metrics,
     logger: createLogger("debug", "api", { write: (line) => lines.push(line) }),
   });
@@ -71,7 +73,7 @@ async function open() {
   };
 }
 
-test("a session's pod gets its session's task, and its secrets get into no log line", async () => {
+test("a session's pod gets its session's task, and the log contains no secret of the task", async () => {
   const { create, call, log } = await open();
   const id = await create({ task });
   const answer = await call(id, "GET", "/session/task");
@@ -83,7 +85,7 @@ test("a session's pod gets its session's task, and its secrets get into no log l
   expect(log()).not.toContain(sessionToken(tokenKey, id));
 });
 
-test("a task is handed out until the pod says that it has it, and then to nobody, until the session gets another pod", async () => {
+test("the pod gets its task until it confirms the task, then nobody gets it, until the session gets another pod", async () => {
   const { create, call, store } = await open();
   const id = await create({ task });
   const apply = async (...events: SessionEvent[]) => {
@@ -94,12 +96,12 @@ test("a task is handed out until the pod says that it has it, and then to nobody
   };
   const runs = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }] as const;
   await apply(...runs);
-  // An answer that is lost on its way costs nothing.
+  // If the answer is lost, the pod can ask again.
   for (const _attempt of [1, 2])
     expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 200, json: task });
   for (const _attempt of [1, 2]) expect((await call(id, "POST", "/session/task/taken")).status).toBe(204);
   const again = await call(id, "GET", "/session/task");
-  expect(again).toMatchObject({ status: 410, json: { detail: "The session's pod has its task already." } });
+  expect(again).toMatchObject({ status: 410, json: { detail: "The session's pod has already read its task." } });
   expect(JSON.stringify(again.json)).not.toContain("hunter2");
   await apply({ type: "suspend", reason: "" }, { type: "vacated" }, { type: "resume", reason: "" });
   expect((await call(id, "GET", "/session/task")).status).toBe(410);
@@ -107,38 +109,38 @@ test("a task is handed out until the pod says that it has it, and then to nobody
   expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 200, json: task });
 });
 
-test("nobody takes the task of a session that is nobody's yet", async () => {
+test("nobody can read the task of a session that has not been claimed yet", async () => {
   const { create, call, database } = await open();
-  const id = await create({ warm: "mark" });
+  const id = await create({ warm: "hash" });
   expect((await call(id, "POST", "/session/task/taken")).status).toBe(409);
   await database.updateTable("sessions").set({ warm: null }).execute();
   expect((await call(id, "GET", "/session/task")).status).toBe(200);
 });
 
-test("a pod that was made ahead is told to ask again until it has an owner, and then gets the owner's task", async () => {
+test("the pod of a warm session is told to ask again until the session is claimed, and then gets the owner's task", async () => {
   const { create, call, store } = await open();
-  const id = await create({ warm: "mark" });
+  const id = await create({ warm: "hash" });
   const early = await call(id, "GET", "/session/task");
   expect(early).toMatchObject({ status: 409, headers: { "retry-after": "1" } });
   const made = await store.queries.find(id);
   const starting = made && (await store.commands.apply(made, { type: "admitted" }, user));
   if (typeof starting !== "object") throw new Error(starting);
   await store.commands.apply(starting, { type: "ready", podIp: "10.0.0.1" }, user);
-  expect(await create({ claim: "mark", task })).toBe(id);
+  expect(await create({ claim: "hash", task })).toBe(id);
   expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 200, json: task });
 });
 
-/** Makes a session ahead that runs; returns its id and how it is claimed. */
+/** Creates a running warm session. Returns its id and a function that claims it. */
 async function spare({ create, store }: Awaited<ReturnType<typeof open>>) {
-  const id = await create({ warm: "mark" });
+  const id = await create({ warm: "hash" });
   const made = await store.queries.find(id);
   const starting = made && (await store.commands.apply(made, { type: "admitted" }, user));
   if (typeof starting !== "object") throw new Error(starting);
   await store.commands.apply(starting, { type: "ready", podIp: "10.0.0.1" }, user);
-  return { id, claim: () => create({ claim: "mark", task }) };
+  return { id, claim: () => create({ claim: "hash", task }) };
 }
 
-test("a pod that was made ahead may let its question be held: it has the task when it is told of the claim, at once", async () => {
+test("the pod of a warm session may wait for the answer: it gets the task as soon as the claim is announced", async () => {
   const channel = await open();
   const { id, claim } = await spare(channel);
   const asked = channel.call(id, "GET", "/session/task", undefined, undefined, { prefer: "respond-async, wait=25" });
@@ -146,10 +148,10 @@ test("a pod that was made ahead may let its question be held: it has the task wh
   const claimed = performance.now();
   channel.owners.claimed(id);
   expect(await asked).toMatchObject({ status: 200, json: task });
-  expect(performance.now() - claimed).toBeLessThan(900); // less than between two looks into the store
+  expect(performance.now() - claimed).toBeLessThan(900); // less than the time between two queries to the database
 });
 
-test("a question that was held in vain, or whose channel closes, is asked again at once", async () => {
+test("a held request that ends without a task, or because the channel closes, may be repeated at once", async () => {
   const channel = await open();
   const { id } = await spare(channel);
   const ask = (prefer: string) => channel.call(id, "GET", "/session/task", undefined, undefined, { prefer });
@@ -162,7 +164,7 @@ test("a question that was held in vain, or whose channel closes, is asked again 
   expect(performance.now() - closing).toBeLessThan(20_000);
 });
 
-test("what pods do by themselves is no request of a user's, and no line of the log", async () => {
+test("the pods' regular calls are not logged and do not count as requests of users", async () => {
   const { create, call, log, metrics } = await open();
   const id = await create({ task });
   await call(id, "GET", "/session/task");
@@ -178,13 +180,35 @@ test("what pods do by themselves is no request of a user's, and no line of the l
   expect(logged.map(({ url }) => url)).toEqual(["/session/ready"]);
 });
 
-test("a session without a task has a desktop only", async () => {
+test("reports that come together are one statement, and each gets its own answer", async () => {
+  const { store, create, call } = await open();
+  const [used, idle, strict] = [await create(), await create(), await create({ tenant: "strict" })];
+  const query = vi.spyOn(pg.Query.prototype, "submit");
+  onTestFinished(() => query.mockRestore());
+  const report = (id: string, idleSeconds: number) =>
+    call(id, "POST", "/session/activity", { idleSeconds, command: id === strict ? "running" : "none" });
+  const answers = await Promise.all([
+    report(used, 1),
+    report(used, 99),
+    report(idle, 99),
+    report(strict, 99),
+    report(nobody, 1),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual([204, 204, 204, 204, 404]);
+  expect(query).toHaveBeenCalledTimes(1);
+  const lastActive = await Promise.all(
+    [used, idle, strict].map(async (id) => (await store.queries.find(id))?.lastActiveAt),
+  );
+  expect(lastActive).toEqual([expect.any(Date), null, null]);
+});
+
+test("a session without a task only has a desktop", async () => {
   const { create, call } = await open();
   const id = await create();
   expect((await call(id, "GET", "/session/task")).json).toMatchObject({ command: null, env: {}, secrets: {} });
 });
 
-test("a token speaks for its own session only, and while that lives", async () => {
+test("a token authenticates its own session only, and only while the session lives", async () => {
   const { store, create, call } = await open();
   const [id, other] = [await create({ task }), await create()];
   const problem = { json: { type: "about:blank", title: expect.any(String), detail: expect.any(String) } };
@@ -201,7 +225,7 @@ test("a token speaks for its own session only, and while that lives", async () =
   expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 409, ...problem });
 });
 
-test("ready has the session looked at", async () => {
+test("the call /session/ready triggers a reconcile of the session", async () => {
   const { create, call, looked } = await open();
   const id = await create();
   expect((await call(id, "POST", "/session/ready")).status).toBe(204);
@@ -217,7 +241,7 @@ test("a command that runs keeps the session from being idle, and not where the t
   expect((await store.queries.find(strict))?.lastActiveAt).toBeNull();
 });
 
-test("who types or points keeps the session from being idle, whatever its command does", async () => {
+test("a user who types or points keeps the session from being idle, whatever its command does", async () => {
   const { store, create, call, log } = await open();
   const id = await create({ tenant: "strict" });
   const report = (idleSeconds: number, command: string, exitCode?: number) =>
@@ -230,7 +254,7 @@ test("who types or points keeps the session from being idle, whatever its comman
   expect(log()).toContain('"exitCode":7');
 });
 
-test("progress is seen at the session and in its trail", async () => {
+test("progress is shown with the session and in its audit trail", async () => {
   const { store, create, call } = await open();
   const id = await create();
   const queued = await store.queries.find(id);

@@ -1,14 +1,16 @@
 /**
- * The in-pod channel: what a session's pod may ask and tell, on a port of its own that nobody else reaches.
+ * The in-pod channel: the calls that a session's pod makes to the platform. The channel has a port of its own, which
+ * only pods can reach.
  *
- *     GET  /session/task       what the agent is to do: command, environment, secrets. `Prefer: wait=SECONDS` holds the
- *                              question while the session has no owner
- *     POST /session/task/taken the pod has its task: nobody gets that again, as programs in the session have the pod's token too
- *     POST /session/ready      the desktop's first screen is there
- *     POST /session/activity   for how long nobody has typed or pointed, and how the command is doing
- *     POST /session/progress   how far the agent is, for people
+ *     GET  /session/task       returns the agent's task: command, environment, secrets. With `Prefer: wait=SECONDS`, the answer
+ *                              is held back while the session is warm and unclaimed
+ *     POST /session/task/taken the pod has read its task. Nobody can read the task again, because programs in the session also
+ *                              have the pod's token
+ *     POST /session/ready      the desktop shows its first screen
+ *     POST /session/activity   seconds since the last keyboard or pointer input, and the state of the command
+ *     POST /session/progress   the agent's progress, for people
  *
- * The pod speaks for its session by the token that only it has: `Authorization: Bearer <token>`.
+ * The pod authenticates with the session's token, which only the pod has: `Authorization: Bearer <token>`.
  */
 import { randomUUID } from "node:crypto";
 import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
@@ -21,9 +23,9 @@ import { capConnections, idleOptions, maxConnections } from "../api/http/sockets
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
-import { isFinal } from "../domain/state.ts";
+import { isFinal } from "../domain/states/state.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
-import type { SessionCommands } from "../store/sessionCommands.ts";
+import type { PodReport, SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { Tasks } from "../store/tasks.ts";
 import { addToLogContext } from "../telemetry/logContext.ts";
@@ -38,34 +40,40 @@ export interface ChannelOptions {
   tokenKeys: TokenKeys;
   queries: Pick<SessionQueries, "find">;
   tasks: Pick<Tasks, "of" | "taken">;
-  commands: Pick<SessionCommands, "touch" | "noteProgress">;
-  queue: Pick<SessionQueue, "look">;
-  /** Holds the questions of pods that were made ahead. */
+  commands: Pick<SessionCommands, "takeReports" | "noteProgress">;
+  queue: Pick<SessionQueue, "trigger">;
+  /** Holds back the answers to pods of warm sessions until the sessions are claimed. */
   owners: Pick<OwnerWait, "until" | "end">;
-  tenants: Pick<TenantsFile, "get">;
+  tenants: Pick<TenantsFile, "all">;
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">;
   logger: Logger;
 }
 
-/** Connections that one address may have: a pod needs two or three, and with some network plugins a node's 110 pods share one. */
+/**
+ * How many connections one address may have. A pod needs two or three, and with some network plugins the 110 pods of
+ * a node share one address.
+ */
 const maxConnectionsOfPod = 400;
 
 /**
- * Somebody typed or pointed within so many seconds before the report: the session is in use. Reports come when something changes,
- * at most every 10 s.
+ * If the last input was at most this many seconds before the report, the session is in use. A pod reports when
+ * something changes, at most every 10 s.
  */
 const freshSeconds = 15;
 
-/** How often a pod that was made ahead asks whether it has an owner now, if it does not let us hold its question. */
+/**
+ * How often the pod of a warm session asks whether the session was claimed, if the pod does not ask us to hold the
+ * answer back.
+ */
 const ownerPollSeconds = 1;
 
-/** Reports of use that come within so many milliseconds are one statement. */
+/** Reports that arrive within this time, in milliseconds, become one SQL statement. */
 const gatherMs = 20;
 
-/** The longest that a question is held. */
+/** How long an answer may be held back, in seconds. */
 const maxWaitSeconds = 25;
 
-/** What pods ask and tell by themselves, however little happens: no line of the log each, and none of the users' requests. */
+/** Routes that every pod calls regularly: not logged at the level `info`, and not counted among the users' requests. */
 const routine = ["/session/task", "/session/activity"];
 
 const ActivityReport = z.strictObject({
@@ -80,7 +88,7 @@ const ProgressReport = z.strictObject({
   percent: z.number("must be a number").min(0, "must be at least 0").max(100, "must be at most 100").optional(),
 });
 
-/** The server; it does not listen yet. */
+/** Creates the server. The caller makes the server listen. */
 export function createChannel({
   tokenKeys,
   queries,
@@ -101,30 +109,37 @@ export function createChannel({
   });
   capConnections(server.server, maxConnections, maxConnectionsOfPod);
   const limiter = new Limiter();
-  const touch = gathered<string>((ids) => commands.touch(...ids), gatherMs);
+  const take = gathered(async (reports: PodReport[]) => {
+    // For a tenant that the file does not name, the default applies: a running command counts as activity.
+    const quiet = tenants.all().filter(({ commandIsActivity }) => !commandIsActivity);
+    const sessions = await commands.takeReports(
+      reports,
+      quiet.map(({ name }) => name),
+    );
+    return new Map(sessions.map((session) => [session.id, session]));
+  }, gatherMs);
   observeRequests(server, metrics, logger, routine);
-  // Those that are held would keep the port from closing.
+  // Requests that are held back would keep the port from closing.
   server.addHook("preClose", async () => owners.end());
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
   server.setNotFoundHandler((request, reply) => sendProblem({ statusCode: 404 }, request, reply, logger));
 
-  /** The session that the request speaks for, or the problem with it. */
-  async function speaker(request: FastifyRequest): Promise<Session> {
+  /** The id of the session whose token the request has. Throws a Problem. */
+  function idOf(request: FastifyRequest): string {
     const id = sessionOf(tokenKeys, bearer(request.headers.authorization) ?? "");
-    if (id === undefined) throw new Problem(401, "The session's token is needed: Authorization: Bearer <token>.");
+    if (id === undefined) throw new Problem(401, "Send the session's token: Authorization: Bearer <token>.");
     addToLogContext({ sessionId: id });
     const seconds = limiter.take(id);
-    if (seconds > 0) throw new Problem(429, `Too many calls; come again in ${seconds} s.`, undefined, seconds);
-    return current(id);
+    if (seconds > 0) throw new Problem(429, `Too many calls. Try again in ${seconds} s.`, undefined, seconds);
+    return id;
   }
 
-  /** The session as it is now, or the problem with it. */
+  /** The session whose token the request has. Throws a Problem. */
+  const speaker = (request: FastifyRequest): Promise<Session> => current(idOf(request));
+
+  /** The session as it is now. Throws a Problem if there is none or the session has ended. */
   async function current(id: string): Promise<Session> {
-    const session = await queries.find(id);
-    if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
-    addToLogContext({ tenant: session.tenant });
-    if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}.`);
-    return session;
+    return alive(id, await queries.find(id));
   }
 
   server.get("/session/task", async (request, reply) => {
@@ -137,35 +152,34 @@ export function createChannel({
       session = await current(session.id);
     }
     const { id, tenant, tier, warm } = session;
-    // Who let the question be held asks again at once.
+    // A pod whose request was held back may ask again at once.
     if (warm !== null)
-      throw new Problem(409, "The session is nobody's yet.", undefined, seconds > 0 ? 0 : ownerPollSeconds);
+      throw new Problem(409, "The session has not been claimed yet.", undefined, seconds > 0 ? 0 : ownerPollSeconds);
     const task = await tasks.of(id);
-    if (task === "taken") throw new Problem(410, "The session's pod has its task already.");
+    if (task === "taken") throw new Problem(410, "The session's pod has already read its task.");
     reply.header("cache-control", "no-store");
     return { id, tenant, tier, ...task };
   });
 
   server.post("/session/task/taken", async (request, reply) => {
     const { id, warm } = await speaker(request);
-    if (warm !== null) throw new Problem(409, "The session is nobody's yet.");
+    if (warm !== null) throw new Problem(409, "The session has not been claimed yet.");
     await tasks.taken(id);
     return reply.status(204).send();
   });
 
   server.post("/session/ready", async (request, reply) => {
     const { id } = await speaker(request);
-    queue.look(id);
-    logger.info("the desktop's first screen is there");
+    queue.trigger(id);
+    logger.info("the desktop shows its first screen");
     return reply.status(204).send();
   });
 
   server.post("/session/activity", async (request, reply) => {
-    const { id, tenant } = await speaker(request);
+    const id = idOf(request);
     const { idleSeconds, command, exitCode } = parse(ActivityReport, request.body);
-    // Of a tenant that the file does not name, nobody knows that a command shall not count.
-    const works = command === "running" && tenants.get(tenant)?.commandIsActivity !== false;
-    if (works || idleSeconds < freshSeconds) await touch(id);
+    const sessions = await take({ id, isUsed: idleSeconds < freshSeconds, runsCommand: command === "running" });
+    alive(id, sessions.get(id));
     if (command === "ended") logger.info({ exitCode }, "the agent's command ended");
     return reply.status(204).send();
   });
@@ -180,7 +194,15 @@ export function createChannel({
   return server;
 }
 
-/** For how many seconds the caller wants its question held (RFC 7240); 0 if it does not say. */
+/** Returns the session. Throws a Problem if there is none or the session has ended. */
+function alive<T extends Pick<Session, "tenant" | "state">>(id: string, session: T | undefined): T {
+  if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
+  addToLogContext({ tenant: session.tenant });
+  if (isFinal(session.state)) throw new Problem(409, `The session is ${session.state}.`);
+  return session;
+}
+
+/** For how many seconds the caller allows its answer to be held back (RFC 7240); 0 if the header is missing. */
 function waitSeconds({ headers: { prefer } }: FastifyRequest): number {
   const [, seconds = "0"] = /(?:^|[,;])\s*wait=(\d{1,9})\s*(?:[,;]|$)/i.exec(String(prefer ?? "")) ?? [];
   return Math.min(Number(seconds), maxWaitSeconds);

@@ -1,30 +1,30 @@
 import { expect, test } from "vitest";
 import { gathered } from "./gathered.ts";
 
-test("what is asked for at about the same time is one call, each item once, and the rest is the next call", async () => {
+test("items that arrive at about the same time become one call, whose result all callers get, and later items the next call", async () => {
   const calls: string[][] = [];
   let finish = () => {};
-  const note = gathered<string>((items) => {
+  const note = gathered((items: string[]) => {
     calls.push(items);
-    return new Promise((resolve) => (finish = resolve));
+    return new Promise<string>((resolve) => (finish = () => resolve(items.join())));
   }, 1);
   const first = [note("a"), note("b"), note("a")];
   await expect.poll(() => calls.length).toBe(1);
   const second = [note("c"), note("a")];
   finish();
-  await Promise.all(first);
+  expect(await Promise.all(first)).toEqual(["a,b,a", "a,b,a", "a,b,a"]);
   await expect.poll(() => calls.length).toBe(2);
   finish();
   await Promise.all(second);
   expect(calls).toEqual([
-    ["a", "b"],
+    ["a", "b", "a"],
     ["c", "a"],
   ]);
 });
 
-test("an error is told to all who asked, and the next call is made all the same", async () => {
+test("all callers get the error of a call, and the next call is made all the same", async () => {
   let isAway = true;
-  const note = gathered<string>(async () => {
+  const note = gathered(async (_items: string[]) => {
     if (isAway) throw new Error("away");
   }, 1);
   const asked = await Promise.allSettled([note("a"), note("b")]);

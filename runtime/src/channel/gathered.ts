@@ -1,24 +1,24 @@
-/** Does by one call for many what is asked for each. */
+/** Combines many calls into one. */
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * What is asked for within `gatherMs`, or while the call before runs, is one call of `work`, each item once. Who asked gets that
- * call's end, or its error.
+ * Collects the items that arrive within `gatherMs` or while the previous call of `work` runs, and passes them to one
+ * call of `work`. All callers get the result or the error of that call.
  */
-export function gathered<T>(work: (items: T[]) => Promise<void>, gatherMs: number): (item: T) => Promise<void> {
-  let next: { items: Set<T>; done: Promise<void> } | undefined;
+export function gathered<T, R>(work: (items: T[]) => Promise<R>, gatherMs: number): (item: T) => Promise<R> {
+  let next: { items: T[]; done: Promise<R> } | undefined;
   let last: Promise<unknown> = Promise.resolve();
   return (item) => {
     if (next === undefined) {
-      const items = new Set<T>();
+      const items: T[] = [];
       const done = Promise.all([sleep(gatherMs), last]).then(() => {
         next = undefined;
-        return work([...items]);
+        return work(items);
       });
       last = done.catch(() => {});
       next = { items, done };
     }
-    next.items.add(item);
+    next.items.push(item);
     return next.done;
   };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Limiter } from "./limiter.ts";
 
-test("a burst is taken, then one call a second, and each session counts for itself", () => {
+test("a burst is allowed, then one call per second, and each session is counted separately", () => {
   const limiter = new Limiter();
   for (let call = 0; call < 20; call += 1) expect(limiter.take("a", 0)).toBe(0);
   expect(limiter.take("a", 0)).toBe(1);
@@ -12,7 +12,7 @@ test("a burst is taken, then one call a second, and each session counts for itse
   for (let call = 0; call < 20; call += 1) expect(limiter.take("a", 60_000)).toBe(0);
 });
 
-test("sessions that don't call any more are forgotten", () => {
+test("sessions that do not call any more are removed from the memory", () => {
   const limiter = new Limiter();
   for (let session = 0; session < 100; session += 1) limiter.take(`session-${session}`, session);
   limiter.take("last", 20_050);

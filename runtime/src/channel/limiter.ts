@@ -1,4 +1,7 @@
-/** How often one session's pod may call: so many calls at once, and then one per second. In this process's memory. */
+/**
+ * Limits how often one session's pod may call: a burst of 20 calls, then one call per second. Counted in this
+ * process's memory.
+ */
 const burst = 20;
 
 interface Bucket {
@@ -9,12 +12,15 @@ interface Bucket {
 export class Limiter {
   readonly #buckets = new Map<string, Bucket>();
 
-  /** Counts a call; returns after how many seconds to come again if it is one too many, else 0. `now` is in milliseconds. */
+  /**
+   * Counts a call. Returns 0 if the call is allowed, else after how many seconds to try again. `now` is in
+   * milliseconds.
+   */
   take(sessionId: string, now = performance.now()): number {
     const { calls, at } = this.#buckets.get(sessionId) ?? { calls: 0, at: now };
     const left = Math.max(0, calls - (now - at) / 1_000);
     if (left > burst - 1) return Math.ceil(left - (burst - 1));
-    // The newest goes to the end, so that the oldest, which have emptied long ago, are found at the front.
+    // The newest bucket goes to the end of the map. So the oldest buckets, which are empty by now, are at the front.
     this.#buckets.delete(sessionId);
     this.#buckets.set(sessionId, { calls: left + 1, at: now });
     for (const [id, bucket] of this.#buckets) {
@@ -24,7 +30,7 @@ export class Limiter {
     return 0;
   }
 
-  /** Of how many sessions calls are remembered. */
+  /** The number of sessions whose calls are remembered. */
   get size(): number {
     return this.#buckets.size;
   }

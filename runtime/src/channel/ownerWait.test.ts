@@ -5,7 +5,7 @@ import { OwnerWait } from "./ownerWait.ts";
 
 const long = 600_000;
 
-/** Owners that are looked up in `owned`, and what was asked. */
+/** An OwnerWait whose claims come from `owned`, and the queries that it made. */
 function open(owned = new Set<string>()) {
   const asked: string[][] = [];
   const owners = new OwnerWait(async (ids) => {
@@ -15,7 +15,7 @@ function open(owned = new Set<string>()) {
   return { owners, owned, asked };
 }
 
-test("a claim that is told lets all go who wait for it, and nobody else", async () => {
+test("an announced claim releases all who wait for this session, and nobody else", async () => {
   const { owners } = open();
   const others = new AbortController();
   let isThere = false;
@@ -28,7 +28,7 @@ test("a claim that is told lets all go who wait for it, and nobody else", async 
   await other;
 });
 
-test("a claim that nobody told of is found in the store: at once if it came before, else within a second or so", async () => {
+test("a claim that was not announced is found in the store: at once if it came before, else within about a second", async () => {
   const { owners, owned, asked } = open(new Set(["before"]));
   await owners.until("before", long, new AbortController().signal);
   const late = [
@@ -37,13 +37,13 @@ test("a claim that nobody told of is found in the store: at once if it came befo
   ];
   owned.add("late");
   await late[0];
-  // One look for all who wait.
+  // One query for all who wait.
   expect(asked.at(-1)).toEqual(["late", "never"]);
   owners.end();
   await late[1];
 });
 
-test("after its time, when its caller leaves, and at the end nobody waits any more", async () => {
+test("the wait ends when the time is over, when the caller disconnects, and when the process ends", async () => {
   const { owners, asked } = open();
   const caller = new AbortController();
   const all = [owners.until("a", 10, new AbortController().signal), owners.until("b", long, caller.signal)];
@@ -52,7 +52,7 @@ test("after its time, when its caller leaves, and at the end nobody waits any mo
   const count = asked.length;
   const next = owners.until("d", long, new AbortController().signal);
   await until(
-    "the next look is for those alone who wait",
+    "the next query contains only those who still wait",
     20,
     () => asked.slice(count + 1),
     (looks) => looks.length > 0,
@@ -63,7 +63,7 @@ test("after its time, when its caller leaves, and at the end nobody waits any mo
   await owners.until("late", long, new AbortController().signal);
 });
 
-test("a store that is away lets nobody go, and is asked again", async () => {
+test("while the store does not answer, nobody is released, and the query is repeated", async () => {
   let isAway = true;
   const owners = new OwnerWait(async (ids) => {
     if (!isAway) return ids;

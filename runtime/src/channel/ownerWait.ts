@@ -1,61 +1,67 @@
-/** Holds the questions of pods that were made ahead until their session has an owner. */
+/** Holds back the answers to pods of warm sessions until the sessions are claimed. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 
-/** Milliseconds between two looks into the store, one for all who wait: for claims that nobody told of. */
+/**
+ * How often, in milliseconds, the database is asked for claims of which this process got no message. One query serves
+ * all waiters.
+ */
 const intervalMs = 1_000;
 
 export class OwnerWait {
-  readonly #waiting = new Map<string, Set<() => void>>();
-  #isLooking = false;
+  readonly #waiters = new Map<string, Set<() => void>>();
+  #isChecking = false;
   #hasEnded = false;
 
-  /** @param owned which of these sessions are not waiting for an owner any more */
+  /** @param owned returns those of the given sessions that were claimed */
   constructor(
     private readonly owned: (ids: string[]) => Promise<string[]>,
     private readonly logger: Logger,
   ) {}
 
-  /** Resolves once the session has an owner, after the time, or when the signal or `end` says so. */
+  /**
+   * Resolves when the session was claimed, when the time is over, when the signal is aborted, or when `end` is
+   * called.
+   */
   async until(id: string, milliseconds: number, signal: AbortSignal): Promise<void> {
     if (this.#hasEnded || signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const waiters = this.#waiting.get(id) ?? new Set();
-    this.#waiting.set(id, waiters.add(resolve));
+    const waiters = this.#waiters.get(id) ?? new Set();
+    this.#waiters.set(id, waiters.add(resolve));
     const timer = setTimeout(resolve, milliseconds);
     signal.addEventListener("abort", () => resolve(), { once: true });
-    // It may have been claimed just before it was in the map.
-    void this.#look([id]);
+    // The session may have been claimed just before it was added to the map.
+    void this.#check([id]);
     void this.#run();
     await promise;
     clearTimeout(timer);
     waiters.delete(resolve);
-    if (waiters.size === 0) this.#waiting.delete(id);
+    if (waiters.size === 0) this.#waiters.delete(id);
   }
 
-  /** Somebody owns the session now. */
+  /** Tells the waiters that the session was claimed. */
   claimed(id: string): void {
-    for (const resolve of this.#waiting.get(id) ?? []) resolve();
+    for (const resolve of this.#waiters.get(id) ?? []) resolve();
   }
 
-  /** Lets all go, and those who come later too. */
+  /** Releases all waiters, and those who come later at once. */
   end(): void {
     this.#hasEnded = true;
-    for (const id of this.#waiting.keys()) this.claimed(id);
+    for (const id of this.#waiters.keys()) this.claimed(id);
   }
 
   async #run(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
+    if (this.#isChecking) return;
+    this.#isChecking = true;
     for (;;) {
       await sleep(intervalMs, undefined, { ref: false });
-      if (this.#waiting.size === 0) break;
-      await this.#look([...this.#waiting.keys()]);
+      if (this.#waiters.size === 0) break;
+      await this.#check([...this.#waiters.keys()]);
     }
-    this.#isLooking = false;
+    this.#isChecking = false;
   }
 
-  async #look(ids: string[]): Promise<void> {
+  async #check(ids: string[]): Promise<void> {
     try {
       for (const id of await this.owned(ids)) this.claimed(id);
     } catch (error) {

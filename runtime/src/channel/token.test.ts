@@ -7,11 +7,11 @@ const keys = TokenKeys.one(key);
 const id = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
 const other = "00000000-0000-4000-8000-000000000000";
 
-test("a session's token speaks for that session", () => {
+test("a session's token authenticates that session", () => {
   expect(sessionOf(keys, sessionToken(key, id))).toBe(id);
 });
 
-test("nothing else does: another session's proof, the desktop's token, another key, what is no token", () => {
+test("other tokens are refused: another session's proof, the desktop's token, another key, a text that is no token", () => {
   const [, proof = ""] = sessionToken(key, id).split(".");
   for (const token of [
     `${other}.${proof}`,
@@ -27,7 +27,7 @@ test("nothing else does: another session's proof, the desktop's token, another k
   }
 });
 
-test("each session has a proxy token of its own, the same every time", () => {
+test("each session has its own proxy token, which is always the same", () => {
   expect(proxyToken(key, "a")).toBe(proxyToken(key, "a"));
   expect(proxyToken(key, "a")).not.toBe(proxyToken(key, "b"));
   expect(proxyToken(key, "a")).toMatch(/^[A-Za-z0-9_-]{43}$/);

@@ -1,19 +1,19 @@
-/** The tokens of a session's pod: derived from the session's id, so that they are stored nowhere but in the pod. */
+/** The tokens of a session's pod. They are derived from the session's id, so that only the pod has to store them. */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { SessionTokens } from "../cluster/podSpec.ts";
+import type { SessionTokens } from "../cluster/podSpec/podSpec.ts";
 import { firstKeyId, type TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 
 /**
- * By which the pod speaks for its session, and knows the platform: `<session id>.<key id>.<proof>`. The first key's id is left
- * out, as it was before keys had ids.
+ * The token by which the pod authenticates, and by which the pod recognizes the platform: `<session id>.<key
+ * id>.<proof>`. Tokens of the first key have no key id, because they had none before keys had ids.
  */
 export function sessionToken(key: string, sessionId: string, keyId = firstKeyId): string {
   const proof = createHmac("sha256", key).update(`session:${sessionId}`).digest("base64url");
   return [sessionId, ...(keyId === firstKeyId ? [] : [keyId]), proof].join(".");
 }
 
-/** The id of the session that the token speaks for, or undefined if it is not ours or is damaged. */
+/** The id of the session that the token belongs to; undefined if the token is not valid. */
 export function sessionOf(keys: TokenKeys, token: string): string | undefined {
   const [, id, keyText = String(firstKeyId)] = /^([0-9a-f-]{36})\.(?:([1-9]\d{0,4})\.)?[\w-]{43}$/.exec(token) ?? [];
   const key = keys.get(Number(keyText));
@@ -23,16 +23,27 @@ export function sessionOf(keys: TokenKeys, token: string): string | undefined {
   return given.length === right.length && timingSafeEqual(given, right) ? id : undefined;
 }
 
-/** The token that a session's vnc-proxy asks for. */
+/** The token that a session's vnc-proxy expects. */
 export function proxyToken(key: string, sessionId: string): string {
   return createHmac("sha256", key).update(`proxy:${sessionId}`).digest("base64url");
 }
 
-/** What the pod of the session has, by the key that the session was made with. Undefined if that key is not known here. */
+/**
+ * The tokens of the session's pod, made from the key that the session was created with. Undefined: this process does
+ * not know that key.
+ */
 export function tokensOf(
   keys: TokenKeys,
   { id, tokenKey }: Pick<Session, "id" | "tokenKey">,
 ): SessionTokens | undefined {
   const key = keys.get(tokenKey);
-  return key === undefined ? undefined : { proxy: proxyToken(key, id), session: sessionToken(key, id, tokenKey) };
+  if (key === undefined) return undefined;
+  return {
+    get proxy() {
+      return proxyToken(key, id);
+    },
+    get session() {
+      return sessionToken(key, id, tokenKey);
+    },
+  };
 }

@@ -22,6 +22,7 @@ test.each([
     "quota",
   ],
   [403, "Forbidden", 'pods "agent-1" is forbidden: status unknown for quota: tenant, resources: pods', "denied"],
+  [403, "Forbidden", 'pods "agent-1" is forbidden: no PriorityClass with name berth-sessions was found', "denied"],
   [403, "Forbidden", 'pods is forbidden: User "worker" cannot create resource "pods" in API group ""', "denied"],
   [403, "Forbidden", 'pods "agent-1" is forbidden: violates PodSecurity "restricted:latest"', "rejected"],
   [
@@ -35,11 +36,11 @@ test.each([
   expect(refusalOf(answer(code, reason, message))).toEqual({ kind, message });
 });
 
-test.each([429, 500, 503, 504])("%i is no refusal: try again", (code) => {
+test.each([429, 500, 503, 504])("the status %i is not a refusal: the call is tried again", (code) => {
   expect(refusalOf(answer(code, "", ""))).toBeUndefined();
 });
 
-test("no answer is no refusal either", () => {
+test("a missing answer is not a refusal either", () => {
   expect(refusalOf(new Error("connect ECONNREFUSED"))).toBeUndefined();
 });
 
@@ -52,12 +53,12 @@ test.each([
   expect(retryAfterMs(new ApiException(429, "HTTP", "", { "retry-after": header }))).toBe(ms);
 });
 
-test("who isn't asked to wait doesn't", () => {
+test("without Retry-After the caller does not wait", () => {
   expect(retryAfterMs(answer(500, "", ""))).toBe(0);
   expect(retryAfterMs(new Error("socket hang up"))).toBe(0);
 });
 
-test("calls that follow one another share their connections", async () => {
+test("successive calls share their connections", async () => {
   let connections = 0;
   const { server, config } = await kubeApi((_request, response) => {
     response

@@ -12,7 +12,10 @@ import {
 } from "@kubernetes/client-node";
 import { tracing } from "../telemetry/tracing.ts";
 
-/** Exactly the calls the worker makes in each tenant's namespace, which are also the rights that its Role must give. */
+/**
+ * Exactly the calls that the worker makes in each tenant's namespace. The worker's Role there must allow the same
+ * calls.
+ */
 export type CoreApi = Pick<
   CoreV1Api,
   | "createNamespacedSecret"
@@ -30,28 +33,28 @@ export type CoreApi = Pick<
   | "listNamespacedEvent"
 >;
 
-/** And those it makes in the platform's namespace. */
+/** The calls that the worker makes in the platform's namespace. */
 export type LeaseApi = Pick<
   CoordinationV1Api,
   "createNamespacedLease" | "readNamespacedLease" | "replaceNamespacedLease"
 >;
 
-/** From KUBECONFIG or ~/.kube/config, else from inside the cluster. */
+/** The config from KUBECONFIG or ~/.kube/config, or else of the cluster in which this process runs. */
 export function loadKubeConfig(): KubeConfig {
   const config = new KubeConfig();
   config.loadFromDefault();
   return config;
 }
 
-/** Told of every call: the HTTP method in lower case and the answer's status, 0 if there was none. */
+/** Called for every request: the HTTP method in lower case, and the status of the answer (0 if there was none). */
 export type OnAnswer = (verb: string, code: number) => void;
 
-/** Clients whose calls end after `timeoutMs` (default 10 000) at the latest, with an error. */
+/** Returns a client of the Kubernetes API. A call without an answer fails after `timeoutMs` milliseconds. Default: 10 000. */
 export function connectKubernetes(config: KubeConfig, onAnswer: OnAnswer = () => {}, timeoutMs = 10_000): CoreApi {
   return new CoreV1Api(configuration(config, onAnswer, timeoutMs));
 }
 
-/** The same for the Lease; a renewal that takes long is no use (default 5 000). */
+/** The client for the Lease. Its time limit is shorter (default: 5 000), because a late renewal is useless. */
 export function connectLeases(config: KubeConfig, onAnswer: OnAnswer = () => {}, timeoutMs = 5_000): LeaseApi {
   return new CoordinationV1Api(configuration(config, onAnswer, timeoutMs));
 }
@@ -61,7 +64,7 @@ const library = new IsomorphicFetchHttpLibrary();
 function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number) {
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error("the kubeconfig names no cluster: set KUBECONFIG or run inside a cluster");
-  // client-node 2.0 makes a dispatcher, and with it a connection and a TLS handshake, for every call: the first serves all.
+  // client-node 2.0 opens a connection with a TLS handshake for every call, so all calls share the first dispatcher.
   let dispatcher: ReturnType<RequestContext["getDispatcher"]>;
   return createConfiguration({
     baseServer: new ServerConfiguration(cluster.server, {}),
@@ -87,22 +90,32 @@ function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number
   });
 }
 
-/** What an answer of the API server means for a call. */
+/** What an error of the API server means for the caller. */
 export type Refusal =
-  /** 404: the object, or its namespace, is not there. */
+  /** 404: the object or its namespace does not exist. */
   | { kind: "missing"; message: string }
-  /** The object is there already. */
+  /** The object exists already. */
   | { kind: "exists"; message: string }
-  /** Two creates counted against the quota at the same time: at once again. */
+  /** Two creates changed the quota's count at the same time: repeat the call immediately. */
   | { kind: "conflict"; message: string }
-  /** The tenant's quota is used up; later there may be room. */
+  /** The tenant's quota is used up. There may be room later. */
   | { kind: "quota"; message: string }
-  /** The platform lacks a right, or the namespace something that it will get, such as the quota's count: later it may work. */
+  /**
+   * The platform lacks a right, or the namespace lacks something that it will get, such as the status of its quota. The
+   * call may succeed later.
+   */
   | { kind: "denied"; message: string }
-  /** It will never be accepted as it is. */
+  /** The API server will never accept the object as it is. */
   | { kind: "rejected"; message: string };
 
-/** Reads the API server's refusal; undefined for everything else: no answer, too busy, broken, where trying again is right. */
+/** The messages of 403 that say that something is missing, and not that the object is wrong. */
+const lacking =
+  /cannot \w+ resource|error looking up service account|status unknown for quota|no PriorityClass with name/;
+
+/**
+ * The meaning of the API server's error; undefined for errors where a retry is right: no answer, overload, internal
+ * error.
+ */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof ApiException)) return undefined;
   const { reason, message } = statusOf(error);
@@ -113,8 +126,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
       return { kind: reason === "AlreadyExists" ? "exists" : "conflict", message };
     case 403:
       if (/exceeded quota/.test(message)) return { kind: "quota", message };
-      if (/cannot \w+ resource|error looking up service account|status unknown for quota/.test(message))
-        return { kind: "denied", message };
+      if (lacking.test(message)) return { kind: "denied", message };
       return { kind: "rejected", message };
     case 400:
     case 422:
@@ -124,7 +136,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
   }
 }
 
-/** In words for people, why the API server could not be asked: it is busy, broken, or doesn't answer. */
+/** A sentence for people: why the API server could not be reached. */
 export function troubleOf(error: unknown): string {
   if (error instanceof ApiException) {
     if (error.code === 429) return "The cluster is busy; Berth tries again";
@@ -133,14 +145,14 @@ export function troubleOf(error: unknown): string {
   return "The cluster does not answer; Berth tries again";
 }
 
-/** For how long the API server asks to be left alone (Retry-After), in milliseconds: a minute at most, 0 if it does not ask. */
+/** How many milliseconds the API server asks clients to wait (Retry-After), at most a minute; 0 if it does not ask. */
 export function retryAfterMs(error: unknown): number {
   if (!(error instanceof ApiException)) return 0;
   const seconds = Number(error.headers["retry-after"]);
   return seconds > 0 ? 1_000 * Math.min(60, seconds) : 0;
 }
 
-/** The error's body is a Status object, as JSON text or read already. */
+/** Reads the Status object in the error's body, which is JSON text or an object. */
 function statusOf(error: ApiException<unknown>): { reason: string; message: string } {
   let body = error.body;
   if (typeof body === "string") {

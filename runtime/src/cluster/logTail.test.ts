@@ -5,7 +5,7 @@ import { session, silent } from "../testing/fixtures.ts";
 import { keptBytes, lastLine, logTail, withoutTimes } from "./logTail.ts";
 
 const time = "2026-11-28T11:00:00.123456789Z";
-/** A pod with this log; as Kubernetes does, it gives as many of the last lines as are asked for. */
+/** A pod with this log. Like Kubernetes, it returns as many of the last lines as the caller asks for. */
 const podWith = (lines: string[], chunkLength = 64 * 1024) => ({
   logs: async (_session: unknown, { tail }: { tail: number }) => {
     const log = Buffer.from(lines.slice(-tail).join(""));
@@ -17,10 +17,10 @@ const podWith = (lines: string[], chunkLength = 64 * 1024) => ({
 });
 const kept = (...log: Parameters<typeof podWith>) => logTail(podWith(...log), session(), silent);
 
-/** The last 64 KiB of what the agent wrote. */
+/** The last 64 KiB of the agent's output. */
 const written = (lines: string[]) => withoutTimes(lines.join("")).slice(-keptBytes);
 
-test("a short log is kept as it is", async () => {
+test("a short log is kept unchanged", async () => {
   const short = [`${time} one\n`, `${time} two\n`];
   expect(await kept(short, 40)).toBe(short.join(""));
   expect(await kept([])).toBe("");
@@ -30,20 +30,17 @@ test.each([
   ["lines of a kilobyte", 1_000, 1_000],
   ["lines so short that their times take more room than they do", 10_000, 20],
   ["empty lines", 70_000, 0],
-])(
-  "of a long log the last 64 KiB that the agent wrote are kept, each line with its time: %s",
-  async (_, count, length) => {
-    const lines = Array.from(
-      { length: count },
-      (_, number) => `${time} ${String(number).repeat(20).slice(0, length)}${"x".repeat(Math.max(0, length - 20))}\n`,
-    );
-    const log = await kept(lines);
-    expect(withoutTimes(log)).toBe(written(lines));
-    const [first, ...others] = log.split(/(?<=\n)/);
-    expect(first).toMatch(/^(… |2026-)/);
-    expect(others.filter((line) => !line.startsWith(`${time} `))).toEqual([]);
-  },
-);
+])("the last 64 KiB of a long log are kept, each line with its time: %s", async (_, count, length) => {
+  const lines = Array.from(
+    { length: count },
+    (_, number) => `${time} ${String(number).repeat(20).slice(0, length)}${"x".repeat(Math.max(0, length - 20))}\n`,
+  );
+  const log = await kept(lines);
+  expect(withoutTimes(log)).toBe(written(lines));
+  const [first, ...others] = log.split(/(?<=\n)/);
+  expect(first).toMatch(/^(… |2026-)/);
+  expect(others.filter((line) => !line.startsWith(`${time} `))).toEqual([]);
+});
 
 test.each([
   ["its end, with a newline", "x\n"],
@@ -58,14 +55,14 @@ test.each([
   expect(lastLine(log)?.endsWith(`No such file ${end}`.trim())).toBe(true);
 });
 
-test("what stands behind a line that is too long does not push it out", async () => {
+test("a line that is too long does not push out the lines before it", async () => {
   const lines = [`${time} ${"x".repeat(100_000)}\n`, `${time} berth-session: the command ended with code 2\n`];
   const log = await kept(lines);
   expect(withoutTimes(log)).toBe(written(lines));
   expect(lastLine(log)).toMatch(/^x+$/);
 });
 
-test("what was read of a log stays when more of it can't be read", async () => {
+test("if a later part of the log can't be read, the earlier part is kept", async () => {
   const lines = Array.from({ length: 3_000 }, () => `${time} ok\n`);
   const pod = podWith(lines);
   const logs: typeof pod.logs = (session, options) =>
@@ -73,12 +70,12 @@ test("what was read of a log stays when more of it can't be read", async () => {
   expect(await logTail({ logs }, session(), silent)).toBe(lines.slice(-2_000).join(""));
 });
 
-test("a log that can't be read holds up no end of a session", async () => {
+test("a log that can't be read does not delay the end of a session", async () => {
   const logs = () => Promise.reject(new Error("the node does not answer"));
   expect(await logTail({ logs }, session(), silent)).toBe("");
 });
 
-test("the last line is the command's own, without its time and its colours", () => {
+test("the last line is the command's own line, without its time and colours", () => {
   const log = [
     "python3: can't open file 'agent.py': \u001b[31mNo such file\u001b[0m\u0000",
     "",

@@ -1,26 +1,26 @@
-/** The end of an agent's log, as long as its pod is there. */
+/** Reads the last part of an agent's log while the pod still exists. */
 import type { Logger } from "pino";
 import type { Session } from "../domain/session.ts";
 import type { PodAccess } from "./podAccess.ts";
 
-/** So much of a log is kept, in bytes, without the lines' times. */
+/** How many bytes of a log are kept, without the times of its lines. */
 export const keptBytes = 64 * 1024;
 
-/** As many lines are asked for, and where those are too short, as many as can be kept. */
+/** How many last lines to read: first 2000, and if they are too short, as many as can be kept. */
 const askedLines = [2_000, keptBytes];
 
-/** A line's time and the space behind it have no more bytes. */
+/** The time of a line and the space after it are at most this long. */
 const maxTimeBytes = 36;
 
-/** In the place of its time, of a line whose beginning is not kept. */
-const cutMark = "… ";
+/** Stands in place of the time before a line whose beginning was cut off. */
+const cutSign = "… ";
 
-/** A node that doesn't answer holds up no session's end for longer, in milliseconds. */
+/** How many milliseconds a node may take to return the log, because the session's end waits for it. */
 const patienceMs = 5_000;
 
 /**
- * The log's last `keptBytes`: lines, each with its time, and the end of the line before them with "…" in its time's place. ""
- * if there is no log or it can't be read in time: no end waits for it.
+ * The last `keptBytes` of the log: whole lines, each with its time, and before them the end of one more line, with "…"
+ * in place of its time. "" if there is no log or if it can't be read in time, so that the session's end does not wait.
  */
 export async function logTail(
   pods: Pick<PodAccess, "logs">,
@@ -42,26 +42,26 @@ export async function logTail(
   return kept;
 }
 
-/** The stream's last bytes, at least so many; marked if they begin in the middle of a line. */
+/** The last bytes of the stream, at least `bytes`. They begin with the cut sign if the first line is incomplete. */
 async function endOf(log: AsyncIterable<unknown>, bytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  let mark = "";
+  let prefix = "";
   for await (const chunk of log as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     size += chunk.length;
     for (let first = chunks[0]; first !== undefined && size - first.length >= bytes; first = chunks[0]) {
       size -= first.length;
       chunks.shift();
-      mark = cutMark;
+      prefix = cutSign;
     }
   }
-  return mark + Buffer.concat(chunks).toString();
+  return prefix + Buffer.concat(chunks).toString();
 }
 
 const linesOf = (log: string) => log.split(/(?<=\n)/);
 
-/** As much of the lines' end as is kept. */
+/** As many bytes from the end of the lines as are kept. */
 function lastOf(lines: string[]): string {
   let room = keptBytes;
   for (let index = lines.length - 1; index >= 0; index -= 1) {
@@ -71,21 +71,21 @@ function lastOf(lines: string[]): string {
       const end = Buffer.from(text)
         .subarray(size - room)
         .toString()
-        .replace(/^\ufffd+/, ""); // of a character cut in two
-      return (room > 0 ? cutMark + end : "") + lines.slice(index + 1).join("");
+        .replace(/^\ufffd+/, ""); // the rest of a character that was cut in two
+      return (room > 0 ? cutSign + end : "") + lines.slice(index + 1).join("");
     }
     room -= size;
   }
   return lines.join("");
 }
 
-/** The log with the lines' times, or without. */
+/** The log without the times of its lines. */
 export const withoutTimes = (log: string): string => log.replace(/^\S+ ?/gm, "");
 
-/** The last line that the agent's own command wrote, for people; undefined if it wrote none. */
+/** The last line that the agent's command wrote, for people; undefined if it wrote none. */
 export function lastLine(log: string): string | undefined {
   const lines = withoutTimes(log)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: what terminals take for colours is nothing to read
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal escape sequences have to be removed
     .replace(/\u001b\[[\d;?]*[A-Za-z]|[\u0000-\u0008\u000b-\u001f\u007f]/g, "")
     .split("\n")
     .map((line) => line.trim())

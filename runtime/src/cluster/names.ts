@@ -1,13 +1,16 @@
-/** Names and labels of a session's objects. They derive from the session's id, so a create that is repeated finds its own work. */
+/**
+ * Names and labels of a session's objects. They contain the session's id, so a repeated create finds the existing
+ * object.
+ */
 import type { Session } from "../domain/session.ts";
 
-/** The label that says whose objects they are. */
+/** The label with the id of the session to which an object belongs. */
 export const sessionLabel = "berth.dev/session";
 
-/** Selects everything that belongs to sessions. */
+/** Selects all objects that belong to sessions. */
 export const sessionSelector = "app.kubernetes.io/name=agent-session";
 
-/** The name of the session's Secret, claim and pod alike. */
+/** The name of the session's Secret, volume claim and pod. */
 export const objectName = (id: string) => `agent-${id}`;
 
 export function labels(session: Pick<Session, "id" | "tenant">): Record<string, string> {

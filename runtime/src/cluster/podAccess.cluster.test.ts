@@ -1,4 +1,4 @@
-/** Logs of a real pod, with exactly the rights that the API has. */
+/** Logs of a real pod, with exactly the API's rights. */
 import { randomUUID } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/client-node";
@@ -10,7 +10,7 @@ import { PodAccess, PodAccessError } from "./podAccess.ts";
 const place = useCluster();
 const { namespace } = place;
 
-/** A configuration for a new ServiceAccount with these rights in the namespace. */
+/** A kubeconfig for a new ServiceAccount with these rights in the namespace. */
 async function withRights(rules: { resource: string; verbs: string[] }[]): Promise<KubeConfig> {
   const name = `api-${randomUUID()}`;
   const rbac = loadKubeConfig().makeApiClient(RbacAuthorizationV1Api);
@@ -45,14 +45,14 @@ async function withRights(rules: { resource: string; verbs: string[] }[]): Promi
 const logsOnly = [{ resource: "pods/log", verbs: ["get"] }];
 const options = { follow: false, tail: 100, timestamps: false };
 
-/** A running session whose agent counts, once a second. */
+/** A running session whose agent prints a number every second. */
 async function runningSession() {
   const worker = await openWorker(place, { agent: "for i in $(seq 600); do echo line $i; sleep 1; done" });
   const { id } = await worker.create();
   return { ...worker, session: await worker.become(id, "running") };
 }
 
-test("the log is read and followed with the right to it alone, which gives no other", async () => {
+test("the log is read and followed with the right to read logs only, and this right allows nothing else", async () => {
   const { session } = await runningSession();
   const config = await withRights(logsOnly);
   const pods = new PodAccess(config);
@@ -60,7 +60,7 @@ test("the log is read and followed with the right to it alone, which gives no ot
   const log = await pods.logs(session, { ...options, follow: true }, end.signal);
   let text = "";
   log.setEncoding("utf8").on("data", (chunk) => (text += chunk));
-  log.on("error", () => {}); // the abort
+  log.on("error", () => {}); // caused by the abort below
   await until(
     "the log has the lines 1 to 4",
     60,

@@ -1,14 +1,17 @@
-/** The one thing that the API itself asks of Kubernetes: a pod's log. Its Role gives it `pods/log` get, and nothing else. */
+/**
+ * The only call that the API makes to Kubernetes: reading a pod's log. Its Role allows `get` of `pods/log` and nothing
+ * else.
+ */
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import https from "node:https";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Session } from "../domain/session.ts";
 import { objectName } from "./names.ts";
 
-/** Milliseconds in which Kubernetes must have begun to answer. */
+/** How many milliseconds Kubernetes may take until its answer begins. */
 const patienceMs = 10_000;
 
-/** Kubernetes' answer was not the wanted one; `status` is undefined if there was none. */
+/** Kubernetes did not return the log. `status` is the HTTP status, or undefined if there was no answer. */
 export class PodAccessError extends Error {
   override name = "PodAccessError";
   constructor(
@@ -22,9 +25,9 @@ export class PodAccessError extends Error {
 type At = Pick<Session, "id" | "namespace">;
 
 export interface LogOptions {
-  /** Whether to stay and send what is written from now on too. */
+  /** Whether to keep the stream open and send new lines. */
   follow: boolean;
-  /** How many of the last lines. */
+  /** The number of last lines to return. */
   tail: number;
   /** Whether each line begins with its time. */
   timestamps: boolean;
@@ -33,7 +36,10 @@ export interface LogOptions {
 export class PodAccess {
   constructor(private readonly config: KubeConfig) {}
 
-  /** The log of the agent's container; ends with it, or by the signal. Throws PodAccessError. */
+  /**
+   * The log of the agent's container. The stream ends with the container or when the signal aborts. Throws
+   * PodAccessError.
+   */
   async logs(session: At, { follow, tail, timestamps }: LogOptions, signal: AbortSignal): Promise<IncomingMessage> {
     const query = new URLSearchParams({
       container: "agent",
@@ -45,7 +51,7 @@ export class PodAccess {
     return new Promise((resolve, reject) => {
       const { get } = url.startsWith("https:") ? https : http;
       const request = get(url, { ...options, signal }, (response) => {
-        request.setTimeout(0); // from now on silence is only an agent that says nothing
+        request.setTimeout(0); // after this, silence only means that the agent writes nothing
         if (response.statusCode === 200) return resolve(response);
         readRefusal(response).then(reject, reject);
       });
@@ -66,7 +72,7 @@ export class PodAccess {
   }
 }
 
-/** Kubernetes tells why in a Status object. */
+/** Reads the reason from the Status object that Kubernetes returns. */
 async function readRefusal(response: IncomingMessage): Promise<PodAccessError> {
   let text = "";
   for await (const chunk of response.setEncoding("utf8")) {
@@ -76,7 +82,7 @@ async function readRefusal(response: IncomingMessage): Promise<PodAccessError> {
   try {
     text = String((JSON.parse(text) as { message?: unknown }).message ?? text);
   } catch {
-    // not a Status object: the text itself
+    // The body is not a Status object, so it is used as text.
   }
   return new PodAccessError(text, response.statusCode);
 }

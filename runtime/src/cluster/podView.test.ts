@@ -15,7 +15,7 @@ const pod = (status: V1PodStatus, agent?: V1ContainerState, proxy: V1ContainerSt
   },
 });
 
-/** As `pod`, with vnc-proxy as the sidecar that it is. */
+/** The same as `pod`, with vnc-proxy as a sidecar. */
 const withSidecar = (status: V1PodStatus, agent: V1ContainerState, proxy: V1ContainerState): V1Pod =>
   pod({
     ...status,
@@ -23,7 +23,7 @@ const withSidecar = (status: V1PodStatus, agent: V1ContainerState, proxy: V1Cont
     containerStatuses: [container("agent", agent)],
   });
 
-/** A pod of an image without berthd and without a desktop. */
+/** A pod whose image has neither berthd nor a desktop. */
 const withoutDesktop = (agent: V1ContainerState, copy: V1ContainerState): V1Pod =>
   pod({
     phase: "Pending",
@@ -40,7 +40,7 @@ const container = (name: string, state: V1ContainerState) => ({
   imageID: "",
 });
 
-/** What the kubelet writes when it ends a pod by itself (Kubernetes 1.34). */
+/** The status that the kubelet writes when it ends a pod by itself (Kubernetes 1.34). */
 const kubeletEnd = (message: string) => ({
   type: "DisruptionTarget",
   status: "True",
@@ -52,7 +52,7 @@ test("no pod", () => {
   expect(viewPod(undefined)).toEqual({ is: "absent" });
 });
 
-test("a pod that is ready has an address", () => {
+test("a ready pod has an address", () => {
   const conditions = [scheduled, { type: "Ready", status: "True" }];
   expect(viewPod(pod({ phase: "Running", conditions, podIP: "10.0.0.7" }, { running: {} }))).toEqual({
     is: "ready",
@@ -81,7 +81,7 @@ test.each([
   [
     "being created",
     pod({ phase: "Pending" }, { waiting: { reason: "ContainerCreating" } }),
-    "Its containers are being created",
+    "The session's containers are being created",
     "time",
   ],
   [
@@ -103,13 +103,13 @@ test.each([
   [
     "starting without a desktop, after the copy of berthd",
     withoutDesktop({ running: {} }, { terminated: { exitCode: 0 } }),
-    "It is starting",
+    "The session is starting",
     "time",
   ],
   [
     "being created while berthd is copied",
     withoutDesktop({ waiting: { reason: "PodInitializing" } }, { running: {} }),
-    "Its containers are being created",
+    "The session's containers are being created",
     "time",
   ],
 ])("on its way: %s", (_name, given, reason, needs) => {
@@ -155,7 +155,9 @@ test.each([
   expect(viewPod(given)).toEqual({ is: "broken", cause, reason });
 });
 
-/** A pod as Kubernetes 1.34 shows it when the kubelet has evicted it for an emptyDir and its containers exited with 0. */
+/**
+ * A pod in Kubernetes 1.34 after the kubelet has evicted it because of an emptyDir and its containers exited with 0.
+ */
 const evictedWithZero = () => {
   const end = { exitCode: 0, reason: "Completed" };
   const conditions = [
@@ -167,7 +169,7 @@ const evictedWithZero = () => {
   ];
   return withSidecar({ phase: "Succeeded", conditions }, { terminated: end }, { terminated: end });
 };
-/** The kubelet's event of that. */
+/** The kubelet's event about the eviction. */
 const eviction = {
   reason: "Evicted",
   type: "Warning",
@@ -175,7 +177,7 @@ const eviction = {
   message: 'Usage of EmptyDir volume "tmp" exceeds the limit "1Gi". ',
 };
 
-test("a pod that looks like a success was evicted if the kubelet's event says so", () => {
+test("a pod that looks successful was evicted if the kubelet's event says so", () => {
   const view = viewPod(evictedWithZero());
   expect(view).toEqual({ is: "finished", reason: "The agent exited" });
   expect(mayBeEviction(view)).toBe(true);
@@ -216,7 +218,7 @@ test.each([
   [
     "node not reachable",
     pod({ phase: "Running", ...disrupted("DeletionByTaintManager") }),
-    "The session's node can't be reached or doesn't want it any more: node worker-1",
+    "The session's node can't be reached, or its taints evict the session's pod: node worker-1",
   ],
   ["node gone", pod({ phase: "Failed", ...disrupted("DeletionByPodGC") }), "The session's node is gone: node worker-1"],
   ["node shut down", pod({ phase: "Failed", reason: "Terminated" }), "The session's node was shut down"],
@@ -232,7 +234,7 @@ test.each([
   [
     "preempted",
     pod({ phase: "Running", ...disrupted("PreemptionByScheduler") }),
-    "The session made room for something more important: node worker-1",
+    "The session's pod was preempted by a pod with a higher priority: node worker-1",
   ],
 ])("displaced: %s", (_name, given, reason) => {
   expect(viewPod(given)).toEqual({ is: "displaced", reason });
@@ -248,14 +250,14 @@ test.each([
   expect(view).toMatchObject({ is: "pending", needs: "time" });
 });
 
-test("a sidecar whose image can't be pulled is told, although the agent waits for it", () => {
+test("a sidecar image that can't be pulled is reported, although the agent waits for the sidecar", () => {
   const image = { waiting: { reason: "ErrImagePull", message: "not found" } };
   const view = viewPod(withSidecar({ phase: "Pending" }, { waiting: { reason: "PodInitializing" } }, image));
   const reason = "The session's image can't be pulled (vnc-proxy): not found";
   expect(view).toEqual({ is: "pending", reason, needs: "help" });
 });
 
-test("a pod that was deleted is leaving, also when its agent has ended by that", () => {
+test("a deleted pod is leaving, even if the deletion has ended its agent", () => {
   const deleted = {
     ...pod({ phase: "Running", podIP: "10.0.0.7" }, ended),
     metadata: { deletionTimestamp: new Date() },
@@ -266,21 +268,21 @@ test("a pod that was deleted is leaving, also when its agent has ended by that",
   });
 });
 
-test("an agent that ends well has finished, though the proxy still runs", () => {
+test("an agent that exits with 0 has finished, although the proxy is still running", () => {
   expect(viewPod(pod({ phase: "Running" }, { terminated: { exitCode: 0, reason: "Completed" } }))).toEqual({
     is: "finished",
     reason: "The agent exited",
   });
 });
 
-test("reasons are one line of at most 300 characters", () => {
+test("a reason is one line of at most 300 characters", () => {
   const view = viewPod(
     pod({ phase: "Pending" }, { waiting: { reason: "ErrImagePull", message: `a\n${"b".repeat(999)}` } }),
   );
   expect(view).toMatchObject({ reason: expect.stringMatching(/^[^\n]{300}$/) });
 });
 
-test("a pod into which berthd could not be copied says so, and not that its agent failed", () => {
+test("if berthd could not be copied into a pod, the reason says so, and not that the agent failed", () => {
   const failed = withoutDesktop({ waiting: { reason: "PodInitializing" } }, { terminated: { exitCode: 1 } });
   expect(viewPod({ ...failed, status: { ...failed.status, phase: "Failed" } })).toEqual({
     is: "broken",

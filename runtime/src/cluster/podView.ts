@@ -1,10 +1,10 @@
-/** What a pod says about its session; pure. The rules for what is shown as a reason are all in this file. */
+/** Reads a session's view from its pod. All rules for the reasons that users see are in this file. Pure: no I/O. */
 import type { CoreV1Event, V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
-import type { PodView } from "../domain/podView.ts";
+import type { PodView } from "../domain/states/podView.ts";
 
 export const deletedOutside = "The session's pod was deleted by somebody or something outside Berth";
 
-/** What containers wait for that no time heals; anything else is on its way. */
+/** Container states that don't resolve by waiting. In any other state the container is on its way. */
 const blockers: Record<string, string> = {
   ErrImagePull: "The session's image can't be pulled",
   ImagePullBackOff: "The session's image can't be pulled",
@@ -16,35 +16,36 @@ const blockers: Record<string, string> = {
   RunContainerError: "The session's container can't be run",
 };
 
-/** Reasons of the pod condition DisruptionTarget that are about the node. */
+/** Reasons of the pod condition DisruptionTarget that concern the node. */
 const disruptions: Record<string, string> = {
   EvictionByEvictionAPI: "The session's node is being drained",
-  DeletionByTaintManager: "The session's node can't be reached or doesn't want it any more",
+  DeletionByTaintManager: "The session's node can't be reached, or its taints evict the session's pod",
   DeletionByPodGC: "The session's node is gone",
-  PreemptionByScheduler: "The session made room for something more important",
+  PreemptionByScheduler: "The session's pod was preempted by a pod with a higher priority",
 };
 
-/** The same as reasons of a failed pod. */
+/** The same reasons as a failed pod reports them. */
 const failures: Record<string, string> = {
-  Preempting: "The session made room for something more important",
+  Preempting: "The session's pod was preempted by a pod with a higher priority",
   NodeLost: "The session's node is gone",
   NodeShutdown: "The session's node was shut down",
   Terminated: "The session's node was shut down",
 };
 
-/** Reads the pod; undefined means that there is none. */
+/** Reads the pod; undefined means that there is no pod. */
 export function viewPod(pod: V1Pod | undefined): PodView {
   if (pod === undefined) return { is: "absent" };
   const { status } = pod;
   const displaced = viewDisruption(pod) ?? viewKubeletEnd(pod);
   if (displaced !== undefined) return displaced;
-  // Before the containers: that they end is what a deletion does.
+  // A deletion ends the containers, so it is checked before them.
   if (pod.metadata?.deletionTimestamp !== undefined) return { is: "leaving", reason: deletedOutside };
   if (status?.phase === "Failed" && status.reason !== undefined) return viewFailure(status.reason, status.message);
 
   const containers = status?.containerStatuses ?? [];
-  // A pod with a container left counts as running; a session without its agent is over. A sidecar that ended does not end
-  // the session, because the kubelet restarts it.
+  // A pod with one container left counts as running, but a session without its agent has ended. A sidecar that ended
+  // does not
+  // end the session, because the kubelet restarts it.
   for (const container of containers) {
     const ended = viewEnd(container);
     if (ended !== undefined) return ended;
@@ -71,8 +72,8 @@ function viewDisruption({ status }: V1Pod): PodView | undefined {
 }
 
 /**
- * The kubelet itself ended the pod. If all containers exited with 0 at that, the pod's phase is Succeeded and this condition
- * alone tells; where a volume is over its limit, the condition is missing too: see `asEvicted`.
+ * The kubelet itself ended the pod. If all containers then exit with 0, the pod's phase is Succeeded, and only this
+ * condition shows the eviction. If a volume was too large, the condition is missing too; see `asEvicted`.
  */
 function viewKubeletEnd({ status }: V1Pod): PodView | undefined {
   const target = status?.conditions?.find(({ type, status }) => type === "DisruptionTarget" && status === "True");
@@ -84,11 +85,11 @@ function viewKubeletEnd({ status }: V1Pod): PodView | undefined {
     : { is: "displaced", reason: withDetail(failures[failure] ?? "", message) };
 }
 
-/** Whether the agent's end in this view may be an eviction, of which the pod's own status does not tell. */
+/** Whether the agent's end may be an eviction that the pod's own status does not show. */
 export const mayBeEviction = (view: PodView): boolean =>
   view.is === "finished" || (view.is === "broken" && view.cause === "agent-error");
 
-/** The view of a pod of which the kubelet has said in these events, by the reason Evicted, that it ends it. */
+/** The view of a pod for which the kubelet has sent these events with the reason Evicted. */
 export function asEvicted(view: PodView, evictions: Pick<CoreV1Event, "message">[]): PodView {
   const [eviction] = evictions;
   return eviction !== undefined && mayBeEviction(view) ? viewFailure("Evicted", eviction.message) : view;
@@ -97,7 +98,7 @@ export function asEvicted(view: PodView, evictions: Pick<CoreV1Event, "message">
 function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {
   const scheduled = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled");
   if (scheduled?.status !== "True") {
-    // No help needed: a bigger cluster may be on its way.
+    // This needs no person's help, because the cluster autoscaler may be adding a node.
     return scheduled?.reason === "Unschedulable"
       ? { is: "pending", reason: withDetail("Waiting for a node with room", scheduled.message), needs: "room" }
       : { is: "pending", reason: "Waiting for a node", needs: "time" };
@@ -108,10 +109,12 @@ function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {
       return { is: "pending", reason: withDetail(`${blocker} (${name})`, state?.waiting?.message), needs: "help" };
     }
   }
-  // The copy of berthd has ended by the time the others run.
-  const waiting = containers.length === 0 || containers.some(({ state }) => !state?.running && !state?.terminated);
-  const what = containers.some(({ name }) => name === "vnc-proxy") ? "The desktop is starting" : "It is starting";
-  return { is: "pending", reason: waiting ? "Its containers are being created" : what, needs: "time" };
+  // The init container that copies berthd has ended by the time the others run.
+  const areCreating = containers.length === 0 || containers.some(({ state }) => !state?.running && !state?.terminated);
+  const what = containers.some(({ name }) => name === "vnc-proxy")
+    ? "The desktop is starting"
+    : "The session is starting";
+  return { is: "pending", reason: areCreating ? "The session's containers are being created" : what, needs: "time" };
 }
 
 function viewEnd({ name, state }: V1ContainerStatus): PodView | undefined {
@@ -150,7 +153,7 @@ function viewFailure(reason: string, message: string | undefined): PodView {
 
 const withDetail = (text: string, detail: string | undefined) => shorten(detail ? `${text}: ${detail}` : text);
 
-/** Reasons are for people: one line, at most 300 characters. */
+/** Makes a reason fit for people: one line of at most 300 characters. */
 export function shorten(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();
   return line.length <= 300 ? line : `${line.slice(0, 299)}…`;

@@ -7,8 +7,8 @@ import { silent } from "../testing/fixtures.ts";
 import { kubeApi } from "../testing/kubeApi.ts";
 import { PodWatch } from "./podWatch.ts";
 
-test("one that is stopped while it lists the pods leaves no watch behind", async () => {
-  /** Open watches, and their addresses. */
+test("a watch that is stopped while it lists the pods leaves no open connection", async () => {
+  /** The open watches and their URLs. */
   const watches = new Map<ServerResponse, string>();
   const ofNamespace = (namespace: string) => [...watches.values()].filter((url) => url.includes(`/${namespace}/`));
   const { server, config } = await kubeApi((request, response) => {
@@ -30,18 +30,18 @@ test("one that is stopped while it lists the pods leaves no watch behind", async
   const [list] = (await once(server, "list")) as [ServerResponse];
   await watch.stop();
   answer(list);
-  // Another one, which lists and watches from here on, is later at it than the first would be.
+  // A second watch. It starts to list and watch after the first one would have.
   server.on("list", answer);
   const later = open("tenant-beta");
   onTestFinished(() => later.stop());
   await until(
-    "the later one watches",
+    "the second watch is open",
     20,
     () => ofNamespace("tenant-beta"),
     ({ length }) => length === 1,
   );
   await until(
-    "the first one doesn't",
+    "the first watch is closed",
     20,
     () => ofNamespace("tenant-acme"),
     ({ length }) => length === 0,

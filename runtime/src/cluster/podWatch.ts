@@ -1,4 +1,4 @@
-/** Watches the pods of one namespace and says whose pod changed. */
+/** Watches the pods of one namespace and reports each changed pod with its session. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type KubeConfig, makeInformer, type V1Pod } from "@kubernetes/client-node";
 import type { Logger } from "pino";
@@ -8,23 +8,25 @@ import { sessionLabel, sessionSelector } from "./names.ts";
 
 export interface PodWatchOptions {
   namespace: string;
-  /** Called with the session's id and its pod, for every pod at the start, and then for every change of one. Must not throw. */
+  /**
+   * Called with the session's id and its pod: first for every existing pod, then for every changed pod. Must not throw.
+   */
   onChange: (sessionId: string, pod: V1Pod) => void;
-  /** Called whenever the watch had to be made anew after an error. */
+  /** Called whenever an error ended the watch and a new one begins. */
   onRestart: () => void;
   logger: Logger;
-  /** After how long the watch is made anew even if all seems well, in milliseconds. Default 5 minutes. */
+  /** After how many milliseconds a new watch begins even without an error. Default: 5 minutes. */
   relistMs?: number;
-  /** How long the pause after several errors may get, in milliseconds, beside the half second that is always waited. Default 10 000. */
+  /** The longest extra pause after several errors, in milliseconds, in addition to half a second. Default: 10 000. */
   backoffLimitMs?: number;
 }
 
 const defaultRelistMs = 5 * 60_000;
 
 /**
- * Runs until `stop`. client-node's informer stops for good at the first error that isn't 410 or its idle time-out, so it is
- * made anew after an error, with full-jitter backoff, and from time to time anyway: a new one lists all pods first, so
- * whatever was missed is told then. Pods that vanished in between are found by the sweep.
+ * Runs until `stop`. client-node's informer stops for good at the first error other than 410 or an idle time-out. So a
+ * new informer begins after an error, with full-jitter backoff, and also from time to time without one. A new informer
+ * first lists all pods, so it reports every change that was missed. The sweep finds pods that were deleted in between.
  */
 export class PodWatch {
   readonly #loop: Loop;
@@ -39,9 +41,9 @@ export class PodWatch {
     this.#loop.start();
   }
 
-  /** Whether the watch is still made anew from time to time. */
-  isTurning(): boolean {
-    return this.#loop.isTurning();
+  /** Whether new informers still begin from time to time. */
+  isAlive(): boolean {
+    return this.#loop.isAlive();
   }
 
   async stop(): Promise<void> {
@@ -53,12 +55,15 @@ export class PodWatch {
     const error = await this.#watchOnce();
     if (error === undefined || this.#loop.signal.aborted) return 0;
     this.#failures = performance.now() - began > 60_000 ? 1 : this.#failures + 1;
-    this.options.logger.warn({ err: error, namespace: this.options.namespace }, "pod watch broke; it is made anew");
+    this.options.logger.warn(
+      { err: error, namespace: this.options.namespace },
+      "the pod watch failed; it is restarted",
+    );
     this.options.onRestart();
     return 500 + Math.random() * Math.min(this.options.backoffLimitMs ?? 10_000, 1_000 * 2 ** this.#failures);
   }
 
-  /** One informer's life: until an error, which it returns, or until it is time to list again or to stop. */
+  /** Runs one informer until an error, which is returned, or until it is time to list again or to stop. */
   async #watchOnce(): Promise<unknown> {
     const { namespace, onChange, relistMs = defaultRelistMs } = this.options;
     const informer = makeInformer<V1Pod>(
@@ -67,13 +72,13 @@ export class PodWatch {
       () => this.core.listNamespacedPod({ namespace, labelSelector: sessionSelector }),
       sessionSelector,
     );
-    const tell = (pod: V1Pod) => {
+    const report = (pod: V1Pod) => {
       const id = pod.metadata?.labels?.[sessionLabel];
       if (id !== undefined) onChange(id, pod);
     };
-    informer.on("add", tell);
-    informer.on("update", tell);
-    informer.on("delete", tell);
+    informer.on("add", report);
+    informer.on("update", report);
+    informer.on("delete", report);
     const broken = new Promise<unknown>((resolve) =>
       informer.on("error", (error) => resolve(error ?? new Error("closed"))),
     );
@@ -86,7 +91,7 @@ export class PodWatch {
       return await Promise.race([broken, over, failed.then((error) => error ?? over)]);
     } finally {
       await informer.stop();
-      // A list that is still under way would open its watch all the same.
+      // If the informer is still listing pods, it starts its watch after this stop, so it is stopped a second time.
       void failed.then(() => informer.stop());
     }
   }

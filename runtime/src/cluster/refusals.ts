@@ -1,8 +1,11 @@
-/** The rule for each refusal of a create: what is done, and what the session's user is told. docs/sessions.md has it as a table. */
+/**
+ * What happens when the cluster refuses to create an object, and what the user is told. docs/sessions.md has the same
+ * table.
+ */
 import type { Refusal } from "./kubernetes.ts";
 import { shorten } from "./podView.ts";
 
-/** Whether the objects are there; if not, whether to go back into the queue, to wait, or to give up, and why. */
+/** Whether the objects exist. If not: whether the session returns to the queue, waits or fails, and why. */
 export type Creation = { result: "created" } | { result: "defer" | "wait" | "fail"; reason: string };
 
 export function explain({ kind, message }: Refusal): Creation {

@@ -1,9 +1,9 @@
-/** Everything that sessions have in a namespace, by session. */
+/** Lists the objects of all sessions in a namespace, by session. */
 import type { KubernetesListObject, KubernetesObject } from "@kubernetes/client-node";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
 
-/** Which kinds of objects there are under a session's id, and when the first of them was made. */
+/** Which kinds of objects exist for a session's id, and when the first of them was created. */
 export interface ListedObjects {
   since: Date;
   pod: boolean;

@@ -1,4 +1,4 @@
-import { ApiException, type V1Pod } from "@kubernetes/client-node";
+import { ApiException, type V1Pod, type V1PodSpec } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
 import { session, tenant } from "../testing/fixtures.ts";
 import type { CoreApi } from "./kubernetes.ts";
@@ -8,12 +8,12 @@ const place = { id: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11", namespace: "tenant-a
 const succeeded: V1Pod = { metadata: { uid: "the-pod" }, status: { phase: "Succeeded" } };
 
 const settings = {
-  images: { agent: "agent@sha256:1", agentHasBerthd: true, berthd: "berthd@sha256:1" },
+  images: { agent: "agent@sha256:1", agentHasBerthd: true, berthd: "berthd@sha256:1", berthdVolume: "copy" as const },
   sessionUrl: "",
   tokens: () => ({ proxy: "", session: "" }),
 };
 
-/** The objects of a cluster that has this pod, and answers so when it is asked for events. */
+/** A cluster with this pod, which gives this answer to a request for events. */
 function objectsOf(pod: V1Pod, events: () => Promise<unknown>) {
   const asked: unknown[] = [];
   const core = {
@@ -30,7 +30,7 @@ const refused = (code: number, message: string) => async () => {
   throw new ApiException(code, message, { kind: "Status", code, message }, {});
 };
 
-test("a pod that seems to have succeeded was evicted if an event of the kubelet about this very pod says so", async () => {
+test("a pod that looks successful was evicted if an event of the kubelet about this pod says so", async () => {
   const { asked, objects } = objectsOf(succeeded, async () => ({ items: [{ message: "The disk is full." }] }));
   expect((await objects.observePod(place)).pod).toEqual({
     is: "broken",
@@ -41,32 +41,36 @@ test("a pod that seems to have succeeded was evicted if an event of the kubelet 
   expect(asked).toEqual([{ namespace: place.namespace, fieldSelector, limit: 1 }]);
 });
 
-test("without such an event, or without the right to read events, it has succeeded", async () => {
+test("without such an event, or without the right to read events, the pod was successful", async () => {
   const forbidden = 'events is forbidden: User "worker" cannot list resource "events" in API group ""';
   for (const events of [async () => ({ items: [] }), refused(403, forbidden)]) {
     expect((await objectsOf(succeeded, events).objects.observePod(place)).pod).toMatchObject({ is: "finished" });
   }
 });
 
-test("while events can't be read for another reason, nothing is said about the pod", async () => {
+test("if events can't be read for another reason, the error is thrown", async () => {
   await expect(objectsOf(succeeded, refused(500, "etcd")).objects.observePod(place)).rejects.toThrow("etcd");
 });
 
-test("of a pod that runs no events are asked for", async () => {
+test("events are not requested for a running pod", async () => {
   const { asked, objects } = objectsOf({ status: { phase: "Running" } }, async () => ({ items: [] }));
   await objects.observePod(place);
   expect(asked).toEqual([]);
 });
 
-test("the pod is of the image that the session asked for; without it in the tenant's config nothing is made", async () => {
+const browser = session({ image: "browser", desktop: false, workspaceMode: "ephemeral" });
+const images = [{ name: "browser", image: "browser@sha256:1" }];
+
+test("the pod has the image of the session; if the tenant's config lacks the image, nothing is created", async () => {
   const made: V1Pod[] = [];
   const core = {
     createNamespacedSecret: async () => ({ metadata: { uid: "the-secret" } }),
-    createNamespacedPod: async ({ body }: { body: V1Pod }) => void made.push(body),
+    createNamespacedPod: async ({ body }: { body: V1Pod }) => {
+      made.push(body);
+      return body;
+    },
   } as unknown as CoreApi;
   const objects = new SessionObjects(core, settings);
-  const browser = session({ image: "browser", desktop: false, workspaceMode: "ephemeral" });
-  const images = [{ name: "browser", image: "browser@sha256:1" }];
   expect(await objects.create(browser, tenant("acme", { images }))).toEqual({ result: "created" });
   expect(made.map(({ spec }) => spec?.containers.map(({ image }) => image))).toEqual([["browser@sha256:1"]]);
   expect(await objects.create(browser, tenant("acme"))).toEqual({
@@ -74,4 +78,23 @@ test("the pod is of the image that the session asked for; without it in the tena
     reason: "Waiting for the image browser, which the config of acme does not have any more",
   });
   expect(made).toHaveLength(1);
+});
+
+test("if the API server removes the image volume from the pod, the session fails with a reason that names the key", async () => {
+  const create = async (volumesOf: (spec: V1PodSpec) => V1PodSpec["volumes"]) => {
+    const core = {
+      createNamespacedSecret: async () => ({ metadata: { uid: "the-secret" } }),
+      createNamespacedPod: async ({ body }: { body: V1Pod }) => {
+        const spec = body.spec as V1PodSpec;
+        return { ...body, spec: { ...spec, volumes: volumesOf(spec) } };
+      },
+    } as unknown as CoreApi;
+    const ofImage = { ...settings, images: { ...settings.images, berthdVolume: "image" as const } };
+    return new SessionObjects(core, ofImage).create(browser, tenant("acme", { images }));
+  };
+  expect(await create(({ volumes }) => volumes)).toEqual({ result: "created" });
+  expect(await create(({ volumes }) => volumes?.filter(({ image }) => image === undefined))).toEqual({
+    result: "fail",
+    reason: expect.stringContaining("set images.berthdVolume to copy"),
+  });
 });

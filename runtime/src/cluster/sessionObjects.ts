@@ -1,23 +1,23 @@
-/** A session's objects in the cluster: made, read and removed, each call harmless if repeated. */
+/** Creates, reads and deletes a session's objects in the cluster. Each call may be repeated. */
 import type { KubernetesObject } from "@kubernetes/client-node";
 import pRetry from "p-retry";
-import type { Observed } from "../domain/decide.ts";
-import type { PodView } from "../domain/podView.ts";
+import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import type { Session } from "../domain/session.ts";
 import { findImage, type PodImages, waitsForImage } from "../domain/sessionImages.ts";
+import type { Observed } from "../domain/states/decide.ts";
+import type { PodView } from "../domain/states/podView.ts";
 import type { Tenant } from "../domain/tenants.ts";
-import { warmMark } from "../domain/warmMark.ts";
 import { type CoreApi, refusalOf } from "./kubernetes.ts";
 import { objectName, sessionLabel } from "./names.ts";
-import { claimFor, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec.ts";
+import { claimFor, hasBerthdVolume, ownerReference, podFor, type SessionTokens, secretFor } from "./podSpec/podSpec.ts";
 import { asEvicted, mayBeEviction, viewPod } from "./podView.ts";
 import { type Creation, explain } from "./refusals.ts";
 
 export interface PodSettings {
   images: PodImages;
-  /** Where the pods find the in-pod channel. */
+  /** The URL of the in-pod channel, for the pods. */
   sessionUrl: string;
-  /** What the session's pod gets. Undefined: the key is not known here. */
+  /** The tokens of the session's pod; undefined if this process does not have their key. */
   tokens: (session: Session) => SessionTokens | undefined;
 }
 
@@ -31,7 +31,10 @@ export class SessionObjects {
     private readonly settings: PodSettings,
   ) {}
 
-  /** Makes the Secret, the claim and the pod, as far as they are missing. Throws if the API server can't be asked. */
+  /**
+   * Creates those of the Secret, the volume claim and the pod that are missing. Throws if the API server does not
+   * answer.
+   */
   async create(session: Session, tenant: Tenant): Promise<Creation> {
     const { namespace } = session;
     const { images, sessionUrl } = this.settings;
@@ -41,8 +44,8 @@ export class SessionObjects {
     const where = at(session);
     const image = findImage(tenant, images, session.image);
     if (image === undefined) return { result: "wait", reason: waitsForImage(tenant, session.image) };
-    if (session.warm !== null && session.warm !== warmMark(images, image, tenant)) {
-      return { result: "wait", reason: "Waiting for a worker of the version and the config that it is made ahead for" };
+    if (session.warm !== null && session.warm !== podTemplateHash(images, image, tenant)) {
+      return { result: "wait", reason: "Waiting for a worker with the version and the config of this warm session" };
     }
     try {
       const secret = await ensure(
@@ -51,7 +54,7 @@ export class SessionObjects {
         () => this.core.readNamespacedSecret(where),
       );
       const owner = ownerReference(session, secret.metadata?.uid ?? "");
-      // The claim first: a session that has room for its pod then never waits for room for its claim.
+      // The claim is created before the pod, so that the pod is never admitted while its claim waits for quota.
       if (session.workspaceMode === "persistent") {
         await ensure(
           session,
@@ -59,15 +62,14 @@ export class SessionObjects {
           () => this.core.readNamespacedPersistentVolumeClaim(where),
         );
       }
-      await ensure(
+      const { berthd, berthdVolume } = images;
+      const body = podFor(session, tenant, owner, { image, berthd, berthdVolume, sessionUrl });
+      const pod = await ensure(
         session,
-        () =>
-          this.core.createNamespacedPod({
-            namespace,
-            body: podFor(session, tenant, owner, { image, berthd: images.berthd, sessionUrl }),
-          }),
+        () => this.core.createNamespacedPod({ namespace, body }),
         () => this.core.readNamespacedPod(where),
       );
+      if (hasBerthdVolume(body) && !hasBerthdVolume(pod)) return { result: "fail", reason: noImageVolumes };
       return { result: "created" };
     } catch (error) {
       if (error instanceof ForeignObject) return { result: "fail", reason: error.message };
@@ -77,7 +79,7 @@ export class SessionObjects {
     }
   }
 
-  /** What the cluster has of the session. */
+  /** Reads all objects of the session. */
   async observe(session: Place): Promise<Observed> {
     const where = at(session);
     const [secret, claim, pod] = await Promise.all([
@@ -94,7 +96,7 @@ export class SessionObjects {
     };
   }
 
-  /** The same with the pod alone, which is all that a session that is up needs looked at. */
+  /** Reads only the pod, which is enough for a session that is starting or running. */
   async observePod(session: Place): Promise<Pick<Observed, "pod" | "podUid" | "podObject">> {
     const pod = await read(() => this.core.readNamespacedPod(at(session)));
     const uid = pod?.metadata?.uid;
@@ -102,8 +104,9 @@ export class SessionObjects {
   }
 
   /**
-   * When the kubelet evicts a pod because a volume is over its limit, and the containers exit with 0 at its SIGTERM, the pod's
-   * status is that of a success. Only the kubelet's event tells, which it sends before it ends the containers.
+   * If the kubelet evicts a pod because a volume is too large, and the containers exit with 0 after SIGTERM, the pod's
+   * status says Succeeded. Only the kubelet's event says that the pod was evicted, and the kubelet sends it before it
+   * ends the containers.
    */
   async #withEviction({ namespace }: Place, view: PodView, uid: string | undefined): Promise<PodView> {
     if (!mayBeEviction(view)) return view;
@@ -111,13 +114,14 @@ export class SessionObjects {
     try {
       return asEvicted(view, (await this.core.listNamespacedEvent({ namespace, fieldSelector, limit: 1 })).items);
     } catch (error) {
-      // The tenant's Role is of an older version, without this right: the session ends all the same.
+      // A tenant's Role of an older version lacks this right. Then the eviction is not recognized, but the session ends
+      // anyway.
       if (refusalOf(error)?.kind === "denied") return view;
       throw error;
     }
   }
 
-  /** Begins to delete the pod that was seen, and no later one of that name. */
+  /** Starts the deletion of the pod with this UID, but not of a later pod with the same name. */
   async removePod(session: Place, uid: string | undefined): Promise<void> {
     if (uid === undefined) return;
     try {
@@ -128,23 +132,27 @@ export class SessionObjects {
     }
   }
 
-  /** Begins to delete all that is there; it is gone when `observe` says so. */
+  /** Starts the deletion of all objects of the session. They are gone when `observe` says so. */
   async remove(session: Place, observed: Pick<Observed, "secret" | "claim" | "podObject">): Promise<void> {
     const where = at(session);
     if (observed.secret !== "absent") {
-      // Foreground: the owner stays, and can be seen, until claim and pod are gone.
+      // Foreground deletion keeps the owner visible until the claim and the pod are gone.
       await read(() => this.core.deleteNamespacedSecret({ ...where, propagationPolicy: "Foreground" }));
       return;
     }
-    // Somebody deleted the owner alone.
+    // Somebody deleted only the owner, so the pod is deleted here.
     if (observed.podObject === "present") await read(() => this.core.deleteNamespacedPod(where));
     if (observed.claim === "present") await read(() => this.core.deleteNamespacedPersistentVolumeClaim(where));
   }
 }
 
+/** An API server whose feature gate ImageVolume is off removes image volumes from pods, and reports no error. */
+const noImageVolumes =
+  "The cluster has no image volumes: set images.berthdVolume to copy in the platform's config, or turn on Kubernetes' feature gate ImageVolume";
+
 class ForeignObject extends Error {}
 
-/** Creates the object unless it is there. An object of that name that isn't this session's is an error. */
+/** Creates the object unless it exists. Throws if an object of that name exists that does not belong to the session. */
 async function ensure<T extends KubernetesObject>(
   session: Session,
   create: () => Promise<T>,
@@ -159,18 +167,19 @@ async function ensure<T extends KubernetesObject>(
     });
   } catch (error) {
     const kind = refusalOf(error)?.kind;
-    // Quota and limits are asked before the name is looked up, so an object that exists may be refused for its own weight.
+    // Kubernetes checks quota and limits before the name, so it may refuse an object because of quota although it
+    // exists.
     if (kind !== "exists" && kind !== "quota" && kind !== "rejected") throw error;
     const existing = await read(get);
     if (existing === undefined) throw error;
     if (existing.metadata?.labels?.[sessionLabel] !== session.id) {
-      throw new ForeignObject(`An object named ${objectName(session.id)} exists that is not this session's`);
+      throw new ForeignObject(`An object named ${objectName(session.id)} exists, but does not belong to this session`);
     }
     return existing;
   }
 }
 
-/** The call's answer, or undefined for 404. */
+/** The result of the call; undefined for the status 404. */
 async function read<T>(call: () => Promise<T>): Promise<T | undefined> {
   try {
     return await call();

@@ -34,7 +34,7 @@ function faultsOf(load: () => unknown): string[] {
   return [];
 }
 
-test("what is set, and the defaults for the rest", () => {
+test("the variables that are set, and the defaults of the others", () => {
   expect(loadConfig({ ...needed, SECRETS_DIR: secrets(allSecrets), HTTP_PORT: "8080" })).toMatchObject({
     HTTP_PORT: 8080,
     WEBSOCKET_PORT: 3001,
@@ -44,7 +44,7 @@ test("what is set, and the defaults for the rest", () => {
     POSTGRES_TLS: false,
     POSTGRES_POOL: 10,
     SESSION_PORT: 3002,
-    SESSION_URL: "http://api.berth.svc.cluster.local:3002",
+    SESSION_URL: "http://api.berth.svc:3002",
     RATE_LIMIT_PER_MINUTE: 600,
     BACKLOG_LIMIT: 200,
     MAX_STARTING: 10,
@@ -54,7 +54,7 @@ test("what is set, and the defaults for the rest", () => {
   });
 });
 
-test("all faults at once, a line each", () => {
+test("all errors at once, one line each", () => {
   const wrong = {
     POSTGRES_HOST: "",
     HTTP_PORT: "http",
@@ -78,10 +78,10 @@ test("all faults at once, a line each", () => {
     "REDIS_TLS: must be true or false",
     "HTTP_PORT: must be a port number",
     "PUBLIC_URL: must be an http or https address",
-    "SANDBOX_URL: must have a host, and nothing behind it but a port",
+    "SANDBOX_URL: must have a host, and nothing after the host but a port",
     "BACKLOG_LIMIT: must be a number of sessions",
     "MAX_STARTING: must be at least 1",
-    "OIDC_AUDIENCE: must be set where OIDC_ISSUER is",
+    "OIDC_AUDIENCE: must be set if OIDC_ISSUER is set",
     expect.stringMatching(/^secret file postgres-password in .*: can't be read \(ENOENT\)$/),
     expect.stringMatching(/^secret file redis-password in .*: must not be empty$/),
     expect.stringMatching(/^secret file token-key in .*: must have at least 32 characters$/),
@@ -89,16 +89,19 @@ test("all faults at once, a line each", () => {
 });
 
 test.each([
-  ["http://127.0.0.1:30080", "must not have the origin of PUBLIC_URL: sessions' pages would be pages of the API"],
+  [
+    "http://127.0.0.1:30080",
+    "must have another origin than PUBLIC_URL, because sessions' pages must not share the API's origin",
+  ],
   ["ftp://*.example", "must be an http or https address"],
-  ["https://a.*.example", "must have its * as the first part of the host, like https://*.sandbox.example.org"],
+  ["https://a.*.example", "must have its * as the first label of the host, like https://*.sandbox.example.org"],
   ["https://*.127.0.0.1", "must be an http or https address"],
 ])("the ports of sessions can't be at %s", (SANDBOX_URL, rule) => {
   const faults = faultsOf(() => loadConfig({ ...needed, SECRETS_DIR: secrets(allSecrets), SANDBOX_URL }));
   expect(faults).toEqual([`SANDBOX_URL: ${rule}`]);
 });
 
-test("migrations need the database only", () => {
+test("the role `migrate` needs only the database", () => {
   const folder = secrets({ "postgres-password": "pg" });
   expect(loadDatabaseConfig({ POSTGRES_HOST: "postgres", SECRETS_DIR: folder })).toMatchObject({
     POSTGRES_PORT: 5432,
@@ -106,18 +109,18 @@ test("migrations need the database only", () => {
   });
 });
 
-test("the clean-up needs both stores, and neither key nor tenants", () => {
+test("the role `cleanup` needs both stores, but no key and no tenants", () => {
   const folder = secrets({ "postgres-password": "pg", "redis-password": "re" });
   const environment = { POSTGRES_HOST: "postgres", REDIS_HOST: "redis", REDIS_TLS: "true", SECRETS_DIR: folder };
   expect(loadStoresConfig(environment)).toMatchObject({ REDIS_PORT: 6379, REDIS_TLS: true, redisPassword: "re" });
 });
 
-test("docs/runtime.md has every variable", () => {
+test("docs/runtime.md contains every variable", () => {
   const table = readFileSync(join(import.meta.dirname, "../../../docs/runtime.md"), "utf8");
   for (const name of Object.keys(Variables.shape)) expect(table).toContain(`| \`${name}\` |`);
 });
 
-test("all token keys that are there are known, and the one that signs has to be", () => {
+test("all token keys in the folder are loaded, and the signing key is required", () => {
   const key = (digit: string) => digit.repeat(32);
   const folder = secrets({
     ...{ "postgres-password": "pg", "redis-password": "re" },

@@ -1,4 +1,4 @@
-/** The runtime's configuration: environment variables and the secret files beside them, checked once at start. */
+/** The runtime's configuration: environment variables and secret files, checked once at start. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -9,6 +9,14 @@ import { firstKeyId, TokenKeys } from "./tokenKeys.ts";
 const port = (value: number) => z.coerce.number("must be a port number").int().min(1).max(65535).default(value);
 const atLeastOne = (what: string, value: number) =>
   z.coerce.number(`must be ${what}`).int(`must be ${what}`).min(1, "must be at least 1").default(value);
+const day = 86_400;
+/** A retention in seconds, with its default and its minimum in days. Webhooks need events for somewhat more than a day. */
+const retention = (days: number, least = 2) =>
+  z.coerce
+    .number("must be a number of seconds")
+    .int("must be a number of seconds")
+    .min(least * day, `must be at least ${least * day}`)
+    .default(days * day);
 const text = z.string("must be set").min(1, "must not be empty");
 const flag = z
   .enum(["true", "false"], "must be true or false")
@@ -25,33 +33,42 @@ const databaseVariables = {
   POSTGRES_PORT: port(5432),
   /** Database name. Default berth. */
   POSTGRES_DATABASE: text.default("berth"),
-  /** Database user. Default berth. Its password is the file `postgres-password` in SECRETS_DIR. */
+  /** Database user. Default berth. The password is in the file `postgres-password` in SECRETS_DIR. */
   POSTGRES_USER: text.default("berth"),
-  /** Whether Postgres is spoken to by TLS. A private authority's certificate is named by NODE_EXTRA_CA_CERTS. Default false. */
+  /**
+   * Whether connections to Postgres use TLS. NODE_EXTRA_CA_CERTS names the certificate of a private authority.
+   * Default false.
+   */
   POSTGRES_TLS: flag,
-  /** Connections to Postgres that the process opens at most. Default 10. */
+  /** How many connections to Postgres the process opens at most. Default 10. */
   POSTGRES_POOL: z.coerce
     .number("must be a number of connections")
     .int("must be a number of connections")
     .min(2, "must be at least 2")
     .default(10),
-  /** Folder with the secret files `postgres-password`, `redis-password` and `token-key` (and more of those, see TOKEN_KEY_ID). Default /etc/berth/secrets. */
+  /**
+   * Folder of the secret files `postgres-password`, `redis-password` and `token-key` (and further token keys, see
+   * TOKEN_KEY_ID). Default /etc/berth/secrets.
+   */
   SECRETS_DIR: text.default("/etc/berth/secrets"),
   /** One of fatal, error, warn, info, debug, trace, silent. Default info. */
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
-  /** Where traces are sent by OTLP over HTTP, e.g. http://collector:4318. Default: nowhere, and nothing is traced. */
+  /** Where traces are sent to with OTLP over HTTP, e.g. http://collector:4318. Default: none, and nothing is traced. */
   OTEL_EXPORTER_OTLP_ENDPOINT: address.optional(),
 };
 
 const storesVariables = {
   ...databaseVariables,
-  /** Host of Redis. Required. Its password is the file `redis-password` in SECRETS_DIR. */
+  /** Host of Redis. Required. The password is in the file `redis-password` in SECRETS_DIR. */
   REDIS_HOST: text,
   /** Port of Redis. Default 6379. */
   REDIS_PORT: port(6379),
-  /** Whether Redis is spoken to by TLS. Default false. */
+  /** Whether connections to Redis use TLS. Default false. */
   REDIS_TLS: flag,
-  /** Seconds for which the end of an agent's log is kept after its session's end. 0: it is not. Default 604800: a week. */
+  /**
+   * For how many seconds the end of an agent's log is kept after the session has ended. 0: the log is not kept.
+   * Default 604800: a week.
+   */
   LOG_RETENTION_SECONDS: z.coerce
     .number("must be a number of seconds")
     .int("must be a number of seconds")
@@ -62,34 +79,54 @@ const storesVariables = {
 const DatabaseVariables = z.object(databaseVariables);
 const StoresVariables = z.object(storesVariables);
 
-/** Every variable, as the roles `api`, `gateway` and `worker` take them. */
+/** All variables of the roles `api`, `gateway` and `worker`. */
 export const Variables = z.object({
   ...storesVariables,
-  /** Id of the key that signs: 1 for the file `token-key`, 2 for `token-key-2`, … Those of the others are taken. Default 1. */
+  /**
+   * Id of the key that signs: 1 for the file `token-key`, 2 for `token-key-2`, and so on. What the other keys have
+   * signed stays valid. Default 1.
+   */
   TOKEN_KEY_ID: z.coerce.number("must be a key's id").int("must be a key's id").min(1, "must be at least 1").default(1),
   /** Port for the HTTP API, health, metrics, the desktop page and WebSockets. Default 3000. */
   HTTP_PORT: port(3000),
-  /** Port that takes WebSocket upgrades only (API role). Default 3001. */
+  /** Port that accepts WebSocket upgrades only (API role). Default 3001. */
   WEBSOCKET_PORT: port(3001),
-  /** Port of the in-pod channel, for sessions only (API and gateway role). Default 3002. */
+  /** Port of the in-pod channel, which only sessions' pods use (API and gateway role). Default 3002. */
   SESSION_PORT: port(3002),
-  /** The address at which sessions' pods reach that port. Default http://api.berth.svc.cluster.local:3002. */
-  SESSION_URL: address.default("http://api.berth.svc.cluster.local:3002"),
-  /** Where the role `gateway` forwards what it doesn't serve itself. Default http://api.berth.svc.cluster.local. */
-  API_URL: address.default("http://api.berth.svc.cluster.local"),
-  /** Where the gateway is that is a process of its own. Default: none, and the role `api` is the gateway too. */
+  /** The URL at which sessions' pods reach the in-pod channel. Default http://api.berth.svc:3002. */
+  SESSION_URL: address.default("http://api.berth.svc:3002"),
+  /**
+   * Where the role `gateway` forwards the calls that it doesn't serve itself. Default
+   * http://api.berth.svc.
+   */
+  API_URL: address.default("http://api.berth.svc"),
+  /** Where the gateway is, if it is a separate process. Default: none, and the role `api` is also the gateway. */
   GATEWAY_URL: address.optional(),
-  /** The tenants and the hashes of their keys; read again whenever it changes. Default /etc/berth/tenants/tenants.json. */
+  /**
+   * The file with the tenants and the hashes of their keys, read again when the file changes. Default
+   * /etc/berth/tenants/tenants.json.
+   */
   TENANTS_FILE: text.default("/etc/berth/tenants/tenants.json"),
-  /** Image of sessions that name none, with a desktop, best by digest. Required. */
+  /** Image of the sessions that name no image; has a desktop; best given by digest. Required. */
   AGENT_IMAGE: text,
-  /** Whether berthd of this version is built into that image; else it is copied into each of its pods. Default true. */
+  /**
+   * Whether AGENT_IMAGE contains berthd of this version. If false, each pod with this image gets berthd in a volume.
+   * Default true.
+   */
   AGENT_IMAGE_HAS_BERTHD: flag.default(true),
-  /** Image of their sidecar, which is berthd alone, and from which it is copied. Required. */
+  /**
+   * Image that contains only berthd: the image of the sidecar, and the source of the volume with berthd.
+   * Required.
+   */
   BERTHD_IMAGE: text,
-  /** The address users reach the API at, used in links. Required, e.g. http://127.0.0.1:30080. */
+  /** The volume with berthd: `copy`, filled by an init container, or `image`, an image volume. Default copy. */
+  BERTHD_VOLUME: z.enum(["copy", "image"], "must be copy or image").default("copy"),
+  /** The URL at which users reach the API, used in links. Required, e.g. http://127.0.0.1:30080. */
   PUBLIC_URL: address,
-  /** Where sessions' ports are reached (API role), e.g. https://*.sandbox.example.org. Default: nowhere. */
+  /**
+   * The URL at which users reach sessions' ports (API role), e.g. https://*.sandbox.example.org. Default: none, and
+   * no ports are served.
+   */
   SANDBOX_URL: z
     .string()
     .check((check) => {
@@ -97,31 +134,47 @@ export const Variables = z.object({
       if (fault !== undefined) check.issues.push({ code: "custom", input: check.value, message: fault });
     })
     .optional(),
-  /** Port for sessions' ports, where SANDBOX_URL is set (API role). Default 3003. */
+  /** Port for requests to sessions' ports, if SANDBOX_URL is set (API role). Default 3003. */
   SANDBOX_PORT: port(3003),
-  /** Seconds a session may take from `starting` to `running` before it fails. Default 300. */
+  /** The address of the Prometheus that measures sessions, e.g. http://prometheus:9090, for their metrics over time. Default: none. */
+  PROMETHEUS_URL: address.optional(),
+  /** How many seconds a session may take from `starting` to `running`; after that the session fails. Default 300. */
   START_TIMEOUT_SECONDS: atLeastOne("a number of seconds", 300),
-  /** Requests that one key may make per minute. Default 600. */
+  /** How many requests one key may make per minute. Default 600. */
   RATE_LIMIT_PER_MINUTE: atLeastOne("a number of requests", 600),
-  /** Sessions of one tenant that may wait in the queue; beyond it creates are refused. Default 200. */
+  /**
+   * How many seconds after its end a session is deleted, with its events. At least 2 days. Default 7776000: 90 days. A
+   * session whose workspace is kept stays until the workspace is deleted.
+   */
+  SESSION_RETENTION_SECONDS: retention(90),
+  /**
+   * How many seconds the audit trail keeps what users do in a session without changing its state. At least 2 days. Default
+   * 7776000: 90 days.
+   */
+  EVENT_RETENTION_SECONDS: retention(90),
+  /** How many seconds dead webhook deliveries are kept. At least 2 days. Default 2592000: 30 days. */
+  DELIVERY_RETENTION_SECONDS: retention(30),
+  /** How many seconds after its creation a session is found by its Idempotency-Key. At least 1 day. Default 604800: 7 days. */
+  IDEMPOTENCY_RETENTION_SECONDS: retention(7, 1),
+  /** How many sessions of one tenant may wait in the queue. If more wait, the API refuses new ones. Default 200. */
   BACKLOG_LIMIT: atLeastOne("a number of sessions", 200),
-  /** Sessions that may be starting at the same time, of all tenants. Default 10. */
+  /** How many sessions of all tenants may be starting at the same time. Default 10. */
   MAX_STARTING: atLeastOne("a number of sessions", 10),
   /** Namespace of the Lease by which the workers choose their leader. Default berth. */
   LEASE_NAMESPACE: text.default("berth"),
-  /** Issuer whose tokens are taken beside keys, e.g. https://login.example. Default: none. */
+  /** Issuer whose tokens the API accepts as well as keys, e.g. https://login.example. Default: none. */
   OIDC_ISSUER: address.optional(),
-  /** Audience that those tokens must name. Required with OIDC_ISSUER. */
+  /** Audience that the issuer's tokens must name. Required with OIDC_ISSUER. */
   OIDC_AUDIENCE: text.optional(),
-  /** Claim of those tokens that names the tenant. Default tenant. */
+  /** Claim of the issuer's tokens that names the tenant. Default tenant. */
   OIDC_TENANT_CLAIM: text.default("tenant"),
-  /** Networks (CIDR, comma separated) of proxies whose X-Forwarded-For is believed. Default: none. */
+  /** Networks (CIDR, comma separated) of the proxies whose header X-Forwarded-For is trusted. Default: none. */
   TRUSTED_PROXIES: z
     .string()
     .default("")
     .transform((list) => list.split(",").flatMap((one) => one.trim() || []))
     .pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], "must be networks in CIDR notation"))),
-  /** Whether webhooks may go to private addresses, and by plain http. Default false. */
+  /** Whether webhooks may call private addresses and use plain http. Default false. */
   WEBHOOK_ALLOW_PRIVATE: flag,
 });
 
@@ -129,7 +182,7 @@ const WithOidc = Variables.refine(
   (variables) => variables.OIDC_ISSUER === undefined || variables.OIDC_AUDIENCE !== undefined,
   {
     path: ["OIDC_AUDIENCE"],
-    error: "must be set where OIDC_ISSUER is",
+    error: "must be set if OIDC_ISSUER is set",
     when: () => true,
   },
 ).refine(
@@ -140,7 +193,7 @@ const WithOidc = Variables.refine(
     !new SandboxUrl(SANDBOX_URL).servesOrigin(PUBLIC_URL),
   {
     path: ["SANDBOX_URL"],
-    error: "must not have the origin of PUBLIC_URL: sessions' pages would be pages of the API",
+    error: "must have another origin than PUBLIC_URL, because sessions' pages must not share the API's origin",
     when: () => true,
   },
 );
@@ -149,7 +202,7 @@ export type DatabaseConfig = z.infer<typeof DatabaseVariables> & { postgresPassw
 export type StoresConfig = z.infer<typeof StoresVariables> & { postgresPassword: string; redisPassword: string };
 export type Config = z.infer<typeof Variables> & StoresConfig & { tokenKeys: TokenKeys };
 
-/** Everything that is wrong with the configuration, one line per fault. */
+/** All errors in the configuration, one line per error. */
 export class ConfigError extends Error {
   override name = "ConfigError";
   readonly faults: string[];
@@ -170,11 +223,14 @@ export function loadConfig(environment: Environment): Config {
   return { ...variables, ...passwords(secrets), tokenKeys: new TokenKeys(new Map(keys), variables.TOKEN_KEY_ID) };
 }
 
-/** The file of a token key in the folder of secrets: `token-key` of the first, `token-key-2` of the second, … */
+/** The name of a token key's file: `token-key` for the first key, `token-key-2` for the second, and so on. */
 const keyFile = (id: number) => (id === firstKeyId ? "token-key" : `token-key-${id}`);
 const idOfKey = (file: string) => Number(/^token-key-(\d+)$/.exec(file)?.[1] ?? firstKeyId);
 
-/** The files of keys that are there, none if the folder can't be read: the key that signs is missed then. */
+/**
+ * The key files in the folder. Returns none if the folder can't be read; then `load` reports that the signing key is
+ * missing.
+ */
 function keyFilesIn(folder: string): string[] {
   try {
     return readdirSync(folder).filter((name) => /^token-key(-([2-9]|[1-9]\d{1,3}))?$/.test(name));
@@ -183,13 +239,14 @@ function keyFilesIn(folder: string): string[] {
   }
 }
 
-/** What sessions' pods run. */
+/** The images of sessions' pods. */
 export const podImages = (
-  config: Pick<Config, "AGENT_IMAGE" | "AGENT_IMAGE_HAS_BERTHD" | "BERTHD_IMAGE">,
+  config: Pick<Config, "AGENT_IMAGE" | "AGENT_IMAGE_HAS_BERTHD" | "BERTHD_IMAGE" | "BERTHD_VOLUME">,
 ): PodImages => ({
   agent: config.AGENT_IMAGE,
   agentHasBerthd: config.AGENT_IMAGE_HAS_BERTHD,
   berthd: config.BERTHD_IMAGE,
+  berthdVolume: config.BERTHD_VOLUME,
 });
 
 /** The part that the role `cleanup` needs. Throws ConfigError with every fault. */
@@ -209,10 +266,10 @@ const passwords = (secrets: Record<string, string>) => ({
   redisPassword: secrets["redis-password"] ?? "",
 });
 
-/** Characters that a secret must have at least. */
+/** How many characters a secret must have at least. */
 const leastOf = (name: string) => (name.startsWith("token-key") ? 32 : 1);
 
-/** Where the secrets are unless SECRETS_DIR says otherwise. */
+/** The folder of the secrets if SECRETS_DIR is not set. */
 const secretsFolder = "/etc/berth/secrets";
 
 function load<V extends { SECRETS_DIR: string }, S extends string>(

@@ -21,7 +21,7 @@ const tenants = parseTenants(
   }),
 );
 
-test("a key belongs to the tenant that it names and that knows its hash", () => {
+test("a key belongs to the tenant that the key names and that has the key's hash", () => {
   expect(findKeyHolder(tenants, keyOf("acme"))).toMatchObject({
     role: "tenant",
     key: "default",
@@ -32,21 +32,21 @@ test("a key belongs to the tenant that it names and that knows its hash", () => 
   expect(findKeyHolder(tenants, keyOf("acme-2"))).toMatchObject({ tenant: { name: "acme-2" } });
 });
 
-test("a tenant has several keys, each with its scopes and its end", () => {
+test("a tenant has several keys, each with its scopes and its expiry", () => {
   const end = Date.parse("2026-01-01T12:00:00Z");
   const watch = { key: "watch", scopes: ["read"], expired: false };
   expect(findKeyHolder(tenants, `${keyOf("acme")}2`, end - 1)).toMatchObject(watch);
   expect(findKeyHolder(tenants, `${keyOf("acme")}2`, end)).toMatchObject({ ...watch, expired: true });
 });
 
-test("the admin's key is no tenant's", () => {
+test("the admin's key belongs to no tenant", () => {
   expect(findKeyHolder(tenants, adminKey)).toEqual({ role: "admin", key: "root", expired: false });
   expect(() => parseTenants(JSON.stringify({ tenants: [{ ...tenant("acme"), name: "admin" }] }))).toThrow(
     "tenants.0.name: must not be admin",
   );
 });
 
-test("a file of today's fields alone has a default for every other", () => {
+test("in a file with only the required fields, all other fields have defaults", () => {
   const old = { name: "acme", namespace: "tenant-acme", serviceAccount: "agent-runner", runtimeClassName: null };
   const file = { tenants: [{ ...old, keys: [], workspace: { size: "10Gi", storageClass: null } }] };
   expect(parseTenants(JSON.stringify(file)).tenants.get("acme")).toMatchObject({
@@ -55,10 +55,11 @@ test("a file of today's fields alone has a default for every other", () => {
     exec: false,
     priority: 50,
     warmPools: { small: 0, medium: 0, large: 0 },
+    placement: { nodeSelector: {}, tolerations: [], affinity: null },
   });
 });
 
-test("closed tenants are named; a tenant that is not named is not closed", () => {
+test("closed tenants are known as closed; a tenant that is not named is not closed", () => {
   const path = tenantsFile(tenant("acme"));
   const delta = tenant("delta", { maxSessions: 0 });
   writeFileSync(path, JSON.stringify({ tenants: [tenant("acme"), delta], closed: ["beta"] }));
@@ -81,19 +82,19 @@ test.each([
   expect(findKeyHolder(tenants, key)).toBeUndefined();
 });
 
-test("a wrong file names the field and the rule", () => {
+test("the error about an invalid file names the field and the rule", () => {
   const wrong = JSON.stringify({ tenants: [{ ...tenant("acme"), keys: [{ name: "default", sha256: "abc" }] }] });
   expect(() => parseTenants(wrong)).toThrow("tenants.0.keys.0.sha256: must be 64 hex digits");
 });
 
-test("a changed file is taken without a restart; a wrong one is not", async () => {
+test("a valid change is applied without a restart; an invalid one is not", async () => {
   const path = tenantsFile(tenant("acme"));
   const log: string[] = [];
   const file = new TenantsFile(path, createLogger("error", "api", { write: (line) => log.push(line) }), 20);
   onTestFinished(() => file.onApplicationShutdown());
   const complaints = (count: number) =>
     until(
-      `it complained ${count} times`,
+      `it logged ${count} errors`,
       20,
       () => log,
       ({ length }) => length === count,
@@ -110,7 +111,7 @@ test("a changed file is taken without a restart; a wrong one is not", async () =
   expect(file.namespaces()).toEqual(["tenant-acme"]);
   replace(JSON.stringify({ tenants: [tenant("acme"), tenant("beta")] }));
   await until(
-    "the change is taken",
+    "the change is applied",
     20,
     () => changes,
     ({ length }) => length > 0,
@@ -123,29 +124,29 @@ test("a changed file is taken without a restart; a wrong one is not", async () =
   expect(file.namespaces()).toEqual(["tenant-acme", "tenant-beta"]);
 });
 
-test("a change is told once, however long the file takes to be read", async () => {
+test("listeners hear of a change once, however long the reading takes", async () => {
   const path = tenantsFile(tenant("acme"));
   const file = new TenantsFile(path, silent, 1);
   onTestFinished(() => file.onApplicationShutdown());
   const changes: string[][] = [];
   file.onChange(() => changes.push(file.namespaces()));
-  const told: string[][] = [];
+  const reported: string[][] = [];
   for (const name of ["beta", "gamma", "delta"]) {
-    // 32 MB: a read takes longer than the millisecond after which the next would begin.
+    // 32 MB: reading takes longer than the interval of one millisecond.
     writeFileSync(`${path}.new`, JSON.stringify({ tenants: [tenant(name)] }) + " ".repeat(2 ** 25));
     renameSync(`${path}.new`, path);
-    told.push([`tenant-${name}`]);
+    reported.push([`tenant-${name}`]);
     await until(
-      `the change to ${name} is told`,
+      `the change to ${name} is announced`,
       60,
       () => changes,
-      ({ length }) => length >= told.length,
+      ({ length }) => length >= reported.length,
     );
   }
-  expect(changes).toEqual(told);
+  expect(changes).toEqual(reported);
 });
 
-test("the generation is that of the file that was read last; a file without one has 0", async () => {
+test("the generation is that of the file that was read last; a file without a generation has 0", async () => {
   const path = tenantsFile(tenant("acme"));
   const file = new TenantsFile(path, silent, 20);
   onTestFinished(() => file.onApplicationShutdown());
@@ -155,6 +156,6 @@ test("the generation is that of the file that was read last; a file without one 
   await until("the new file is read", 20, () => file.generation === 1_790_000_000);
 });
 
-test.each([-1, 1.5, "7", null])("the generation %j is refused by its name", (generation) => {
+test.each([-1, 1.5, "7", null])("the error about the generation %j names the field", (generation) => {
   expect(() => parseTenants(JSON.stringify({ generation, tenants: [] }))).toThrow(/^generation: /);
 });

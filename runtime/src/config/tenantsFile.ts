@@ -1,4 +1,4 @@
-/** Keeps the tenants up to date with their file. */
+/** Reads the tenants from their file, and again when the file changes. */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { OnApplicationShutdown } from "@nestjs/common";
@@ -6,14 +6,17 @@ import type { Logger } from "pino";
 import { findKeyHolder, type KeyHolder, parseTenants, type Tenant, type Tenants } from "../domain/tenants.ts";
 
 export class TenantsFile implements OnApplicationShutdown {
-  /** What was read last, be it wrong. */
+  /** The text that was read last, even if it is not valid. */
   #read: string;
   #content: Tenants;
   readonly #listeners: (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
   #isReading = false;
 
-  /** Reads the file; throws if it can't be read or is wrong. A later version that is wrong is logged and not taken. */
+  /**
+   * Reads the file; throws if it can't be read or is not valid. If a later version is not valid, logs an error and
+   * keeps the tenants of the last valid version.
+   */
   constructor(
     private readonly path: string,
     private readonly logger: Logger,
@@ -22,8 +25,8 @@ export class TenantsFile implements OnApplicationShutdown {
   ) {
     this.#read = readFileSync(path, "utf8");
     this.#content = parseTenants(this.#read);
-    // Read again and again: Kubernetes changes a mounted Secret by swapping a symlink above it, which file events don't
-    // tell reliably, and the file is small.
+    // The file is small and is read at intervals, because Kubernetes updates a mounted Secret by swapping a symlink
+    // above the file, and file events do not report that reliably.
     this.#timer = setInterval(() => void this.#reload(), intervalMs).unref();
   }
 
@@ -31,7 +34,10 @@ export class TenantsFile implements OnApplicationShutdown {
     return this.#content.tenants.get(name);
   }
 
-  /** Whether the file says that the tenant is being removed. A tenant that the file does not name is not closed. */
+  /**
+   * Whether the file marks the tenant as closed, which means that the tenant is being removed. A tenant that the file
+   * does not name is not closed.
+   */
   isClosed(name: string): boolean {
     return this.#content.closed.has(name);
   }
@@ -41,12 +47,12 @@ export class TenantsFile implements OnApplicationShutdown {
     return [...this.#content.tenants.values()];
   }
 
-  /** The names of all tenants that the file has, the closed ones included. */
+  /** The names of all tenants in the file, closed ones included. */
   names(): string[] {
     return [...this.#content.tenants.keys(), ...this.#content.closed];
   }
 
-  /** The names of the tenants whose sessions have to end: those that are closed or may have none. */
+  /** The names of the tenants whose sessions must end: closed tenants, and those with maxSessions 0. */
   ending(): string[] {
     const without = this.all().filter(({ maxSessions }) => maxSessions === 0);
     return [...without.map(({ name }) => name), ...this.#content.closed];
@@ -61,12 +67,15 @@ export class TenantsFile implements OnApplicationShutdown {
     return findKeyHolder(this.#content, key);
   }
 
-  /** Grows with each change of the file: each pod gets it at a time of its own, and another's may have been first. */
+  /**
+   * Grows with every change of the file. Pods see a change at different times, so the number says which version is
+   * newer.
+   */
   get generation(): number {
     return this.#content.generation;
   }
 
-  /** Calls the listener after every change that was taken. */
+  /** Calls the listener after every change that was accepted. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
@@ -76,16 +85,17 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   async #reload(): Promise<void> {
-    // One read at a time: two that overlap would each take the same change, and the older could end last.
+    // Only one read at a time. Two overlapping reads would both apply the same change, and the older one could finish
+    // last.
     if (this.#isReading) return;
     this.#isReading = true;
     try {
       const text = await readFile(this.path, "utf8");
       if (text === this.#read) return;
-      this.#read = text; // also if it is wrong, so that it is complained about once
+      this.#read = text; // also if the text is not valid, so that the error is logged once
       this.#content = parseTenants(text);
     } catch (error) {
-      this.logger.error({ err: error }, "the tenants file is wrong; the tenants of before stay");
+      this.logger.error({ err: error }, "the tenants file is not valid; the previous tenants stay in force");
       return;
     } finally {
       this.#isReading = false;

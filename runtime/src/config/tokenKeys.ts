@@ -1,9 +1,11 @@
 /**
- * The keys from which tokens, tickets and links are made and by which tasks are encrypted, each with an id. One of them signs;
- * the others are there for what was signed before, or will be by pods of the next configuration.
+ * The keys that sign tokens, tickets and links and encrypt tasks, each with an id. One key signs. The other keys
+ * verify what was signed earlier, or what pods with the next configuration already sign.
  */
 
-/** The id of the first key. What carries no id was signed by it, because there was no other. */
+/**
+ * The id of the first key. A token without a key id was signed by the first key, because there was no other key then.
+ */
 export const firstKeyId = 1;
 
 export class TokenKeys {
@@ -13,7 +15,7 @@ export class TokenKeys {
 
   /**
    * @param keys by id, from 1 on
-   * @param current the id of the key that signs. Throws if it is none of them
+   * @param current the id of the key that signs. Throws if `keys` does not contain this id
    */
   constructor(keys: ReadonlyMap<number, string>, current: number) {
     this.#keys = keys;
@@ -21,17 +23,17 @@ export class TokenKeys {
     this.#of(current);
   }
 
-  /** A first key that is the only one. */
+  /** Makes a set with one key, whose id is 1. */
   static one(key: string): TokenKeys {
     return new TokenKeys(new Map([[firstKeyId, key]]), firstKeyId);
   }
 
-  /** The key of that id; undefined if it is not known here. */
+  /** The key with this id; undefined if this process does not know the key. */
   get(id: number): string | undefined {
     return this.#keys.get(id);
   }
 
-  /** The key that a JWT's or JWE's `kid` names. Throws if it is not known here. */
+  /** The key that the `kid` of a JWT or JWE names. Throws if this process does not know the key. */
   byKid(kid: string | undefined): Uint8Array {
     return new TextEncoder().encode(this.#of(kid === undefined ? firstKeyId : Number(kid)));
   }

@@ -1,5 +1,10 @@
-/** A command in one line, for people to read: what isn't a plain word is quoted, and it has at most 1000 characters. */
+/**
+ * Writes a command as one line for people. Arguments with special characters are quoted; the line is cut to 1000
+ * characters.
+ */
 export function commandLine(command: string[]): string {
-  const line = command.map((part) => (/^[\w./:=@%+,-]+$/.test(part) ? part : JSON.stringify(part))).join(" ");
+  const line = command
+    .map((argument) => (/^[\w./:=@%+,-]+$/.test(argument) ? argument : JSON.stringify(argument)))
+    .join(" ");
   return line.length <= 1_000 ? line : `${line.slice(0, 999)}…`;
 }

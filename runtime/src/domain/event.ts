@@ -1,29 +1,32 @@
-/** A line of the audit trail, as the program knows it and as users and webhooks see it. */
+/** An event of the audit trail: how the program stores it, and how users and webhooks see it. */
 import { z } from "zod";
-import { type State, states } from "./state.ts";
+import { type State, states } from "./states/state.ts";
 
-/** Who does something, for the audit trail: e.g. `key:default` from an address, or `worker`. */
+/** Who did something, for the audit trail: for example `key:default` with a client's address, or `worker`. */
 export interface Actor {
   name: string;
   address?: string;
 }
 
-/** What people do in a session, which changes no state of it: lines of the audit trail beside those of changes. */
+/** What users do in a session without changing its state. Each use is an event in the audit trail. */
 export const uses = ["command", "process", "file", "desktop", "ticket", "log", "port"] as const;
 export type Use = (typeof uses)[number];
 
-/** Whether webhooks get events of the type. Of what people do in a session they get commands alone: the rest may be thousands. */
+/**
+ * Whether webhooks get events of this type. Of the uses they get only commands, because there may be thousands of the
+ * others.
+ */
 export const isPosted = (type: string): boolean => type === "command" || !uses.some((use) => use === type);
 
-/** One line of the audit trail. */
+/** One event of the audit trail. */
 export interface LoggedEvent {
-  /** A number as text. Grows in the order of commits: who has seen one has seen all before it. */
+  /** A number as text. Readers get events in the order of their ids: a reader that has event 7 has all events before 7. */
   id: string;
   sessionId: string;
   at: Date;
-  /** The type of the change: `created`, `claimed`, `progress`, a Use, or a SessionEvent's. */
+  /** The type of the event: `created`, `claimed`, `progress`, a Use, or the type of a SessionEvent. */
   type: string;
-  /** The session's state, reason and version after it. */
+  /** The session's state, reason and version after the event. */
   state: State;
   reason: string | null;
   version: number;
@@ -33,24 +36,24 @@ export interface LoggedEvent {
 
 export const EventJson = z
   .object({
-    id: z.string().meta({ description: "A number that grows with every event; what Last-Event-ID takes." }),
+    id: z.string().meta({ description: "A number that grows with every event. Last-Event-ID takes this number." }),
     at: z.iso.datetime(),
     type: z.string().meta({
       description: "What happened, e.g. created, admitted, ready, progress, command, process, file, stop, gone.",
     }),
     sessionId: z.uuid(),
     tenant: z.string(),
-    state: z.enum(states).meta({ description: "The session's state from then on." }),
+    state: z.enum(states).meta({ description: "The session's state after the event." }),
     reason: z.string().nullable(),
-    version: z.int().meta({ description: "The session's version from then on." }),
+    version: z.int().meta({ description: "The session's version after the event." }),
     actor: z.string().meta({ description: "Who did it: key:<name>, oidc:<subject>, worker, …" }),
-    address: z.string().nullable().meta({ description: "The address it came from." }),
+    address: z.string().nullable().meta({ description: "The client's IP address; null if there is none." }),
   })
   .meta({ id: "Event" });
 
 export type EventJson = z.infer<typeof EventJson>;
 
-/** Field by field, so that nothing gets out that isn't meant to. */
+/** Copies field by field, so that no internal field is sent to users. */
 export function toEventJson(event: LoggedEvent, tenant: string): EventJson {
   const { id, at, type, sessionId, state, reason, version, actor, address } = event;
   return { id, at: at.toISOString(), type, sessionId, tenant, state, reason, version, actor, address };

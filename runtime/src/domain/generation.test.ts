@@ -7,6 +7,6 @@ test.each([
   ["a newer file", 8, 7, false],
   ["a file without a number, and a session of a file without a number", 0, 0, false],
   ["a file without a number, and a session of a file with one", 0, 1, true],
-])("a process with %s", (_, own, seen, behind) => {
-  expect(isBehind(own, seen)).toBe(behind);
+])("a process with %s", (_, own, stored, behind) => {
+  expect(isBehind(own, stored)).toBe(behind);
 });

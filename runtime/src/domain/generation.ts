@@ -1,10 +1,10 @@
-/** Which tenants file is newer: each file has a number, its generation, and sessions remember the newest that they met. */
+/** Each tenants file has a number, its generation. Each session stores the newest generation that has changed it. */
 
 /**
- * Whether a process may not have read yet what let something happen: its tenants file is older than the newest file by which
- * the thing was made or changed. Then the process leaves it to those that have the newer file: it neither ends the thing nor
- * lets it fail for what its own file says.
- * @param own generation of the process's file
- * @param seen generation that is stored with the thing
+ * Whether this process has an older tenants file than the one that allowed the session's creation or last change. Such a
+ * process must not judge the session by its own file: it neither ends the session nor lets it fail. A process that has the
+ * newer file does so.
+ * @param own the generation of this process's file
+ * @param stored the generation that is stored with the session
  */
-export const isBehind = (own: number, seen: number): boolean => own < seen;
+export const isBehind = (own: number, stored: number): boolean => own < stored;

@@ -4,7 +4,7 @@ import { portOf, SandboxUrl } from "./sandboxUrl.ts";
 const sessionId = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
 const place = { sessionId, port: 8080 };
 
-test("an address that is made is found again: a host for each port, or a path of one host", () => {
+test("a URL that is made for a port is parsed again: a host for each port, or a path of one host", () => {
   for (const [text, address, path, prefix] of [
     ["https://*.sandbox.example.org", `https://8080-${sessionId}.sandbox.example.org/`, "/a?b", ""],
     ["http://*.localhost:30090", `http://8080-${sessionId}.localhost:30090/`, "/a?b", ""],
@@ -28,6 +28,11 @@ test("an address that is made is found again: a host for each port, or a path of
   }
 });
 
+test("the form of an address shows where port and session stand", () => {
+  expect(new SandboxUrl("http://*.localhost:30090").form).toBe("http://<port>-<session id>.localhost:30090/");
+  expect(new SandboxUrl("https://s.example.org").form).toBe("https://s.example.org/<session id>/<port>/");
+});
+
 test("a path without a slash at its end is the program's root", () => {
   const url = new SandboxUrl("https://s.example.org");
   expect(url.find("s.example.org", `/${sessionId}/80`)?.path).toBe("/");
@@ -35,7 +40,7 @@ test("a path without a slash at its end is the program's root", () => {
   expect(url.find("s.example.org", `/${sessionId}/80x`)).toBeUndefined();
 });
 
-test("an origin that may be a port's is told from others", () => {
+test("a port's origin is distinguished from others", () => {
   const own = new SandboxUrl("https://*.example.org");
   expect(own.servesOrigin("https://berth.example.org")).toBe(true);
   expect(own.servesOrigin("http://berth.example.org")).toBe(false);
@@ -43,7 +48,7 @@ test("an origin that may be a port's is told from others", () => {
   expect(new SandboxUrl("http://a.example:1").servesOrigin("http://a.example:2")).toBe(false);
 });
 
-test("ports are written as people write them", () => {
+test("port numbers are accepted as people write them", () => {
   expect(["1", "65535"].map(portOf)).toEqual([1, 65_535]);
   for (const text of ["0", "65536", "022", "-1", "+1", "1e1", "1.0", " 1", "", "x"])
     expect(portOf(text)).toBeUndefined();

@@ -1,4 +1,7 @@
-/** Where the ports of sessions are served: a host for each port, or a path for each on one host; pure. */
+/**
+ * Under which address the ports of sessions are served: one host for each port, or one path for each port. Pure: no
+ * I/O.
+ */
 
 /** One port of one session. */
 export interface PortPlace {
@@ -8,11 +11,11 @@ export interface PortPlace {
   port: number;
 }
 
-/** What an address is of. */
+/** The port that a URL addresses, and the rest of the URL. */
 export interface PortTarget extends PortPlace {
-  /** What of the address is for the program: path and query, beginning with `/`. */
+  /** The part of the URL that the program in the session gets: path and query, beginning with `/`. */
   path: string;
-  /** What of the path comes before that: "" where each port has a host of its own, else e.g. `/<session id>/8080`. */
+  /** The part of the path before `path`: "" if each port has its own host, else for example `/<session id>/8080`. */
   prefix: string;
 }
 
@@ -20,35 +23,35 @@ const uuid = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 const inHost = new RegExp(`^(\\d{1,5})-(${uuid})$`);
 const inPath = new RegExp(`^/(${uuid})/(\\d{1,5})(?=[/?]|$)`, "i");
 
-/** The port that the text names as people write it, without leading zeros; undefined for anything else. */
+/** The port number in the text; undefined if the text is not a port number without leading zeros. */
 export function portOf(text: string): number | undefined {
   const port = Number(text);
   return /^[1-9]\d{0,4}$/.test(text) && port <= 65_535 ? port : undefined;
 }
 
-/** Why the text can't be the address of sessions' ports, as the end of a sentence; undefined if it can. */
+/** Why the text can't be the address of sessions' ports, as the end of a sentence; undefined if the text is valid. */
 export function faultOfSandboxUrl(text: string): string | undefined {
   const url = URL.parse(text.replace("//*.", "//any."));
   if (url === null || !/^https?:$/.test(url.protocol)) return "must be an http or https address";
   if (url.username !== "" || url.password !== "" || url.pathname !== "/" || url.search !== "" || url.hash !== "") {
-    return "must have a host, and nothing behind it but a port";
+    return "must have a host, and nothing after the host but a port";
   }
   if (url.hostname.includes("*"))
-    return "must have its * as the first part of the host, like https://*.sandbox.example.org";
+    return "must have its * as the first label of the host, like https://*.sandbox.example.org";
   return undefined;
 }
 
-/** The setting `sandboxUrl`: `https://*.sandbox.example.org`, or one host without `*`. */
+/** The setting `sandboxUrl`: either `https://*.sandbox.example.org`, or one host without `*`. */
 export class SandboxUrl {
   readonly #protocol: string;
-  /** With `*` for what differs, if it does. */
+  /** The host and port. `*` stands for the label that differs from port to port. */
   readonly #host: string;
-  /** The same without a port. */
+  /** The host without the port. */
   readonly #hostname: string;
-  /** Whether each port has a host, and so an origin, of its own. */
+  /** Whether each port has its own host, and so its own origin in browsers. */
   readonly hasOwnHosts: boolean;
 
-  /** The text must have no fault. */
+  /** The text must be valid; see faultOfSandboxUrl. */
   constructor(text: string) {
     const url = new URL(text.replace("//*.", "//any."));
     this.hasOwnHosts = text.includes("//*.");
@@ -68,19 +71,29 @@ export class SandboxUrl {
     return `${this.#protocol}//${this.#host}/${sessionId}/${port}/`;
   }
 
-  /** Whether the address is one that may be a port's. */
+  /** The form of the addresses of ports, for messages: `https://<port>-<session id>.sandbox.example.org/`. */
+  get form(): string {
+    if (this.hasOwnHosts) return `${this.#protocol}//${this.#host.replace("*", "<port>-<session id>")}/`;
+    return `${this.#protocol}//${this.#host}/<session id>/<port>/`;
+  }
+
+  /** Whether the address is an origin under which ports are served. */
   servesOrigin(address: string): boolean {
     const { protocol, host } = new URL(address);
     if (protocol !== this.#protocol) return false;
     return this.hasOwnHosts ? host.endsWith(this.#host.slice(1)) : host === this.#host;
   }
 
-  /** The origin under which a browser sees what the Host header names. */
+  /** The origin that a browser has for the given Host header. */
   originOf(host: string): string {
     return `${this.#protocol}//${host.toLowerCase()}`;
   }
 
-  /** What the request is for; undefined if it is for no port of a session. @param url path and query, as they came */
+  /**
+   * The port that the request addresses; undefined if host and path do not have the form of a port's address. Does not
+   * look whether the session exists.
+   * @param url path and query as received
+   */
   find(host: string | undefined, url: string): PortTarget | undefined {
     const hostname = (host ?? "").toLowerCase().replace(/:\d+$/, "");
     if (!url.startsWith("/")) return undefined;

@@ -1,39 +1,45 @@
 /** A session as the program knows it. */
-import type { Status } from "./state.ts";
+import type { Status } from "./states/state.ts";
 import type { Tier } from "./tiers.ts";
 
-/** A session's volume: a claim that outlives the pod, or a folder that goes with it. */
+/**
+ * A session's workspace: a volume that outlives the pod (`persistent`), or a folder that is deleted with it
+ * (`ephemeral`).
+ */
 export type WorkspaceMode = "persistent" | "ephemeral";
 
-/** What the agent last said about how far it is. */
+/** The progress that the agent reported last. */
 export interface Progress {
   message: string;
-  /** 0 to 100; null if the agent doesn't say. */
+  /** From 0 to 100; null if the agent does not report a percentage. */
   percent: number | null;
 }
 
 export interface Session extends Status {
-  /** A UUID; the names of the session's objects in the cluster derive from it. */
+  /** A UUID. The names of the session's objects in the cluster contain it. */
   id: string;
   tenant: string;
   namespace: string;
   tier: Tier;
-  /** Which of the tenant's images it has, by its name; null: the platform's. */
+  /** The name of the image, which is one of the tenant's images; null: the platform's image. */
   image: string | null;
-  /** Whether it has a desktop: what its image had when it was made. */
+  /** Whether the session has a desktop. The session's image decides that when the session is created. */
   desktop: boolean;
-  /** The user's own, for filters; they never reach the cluster. */
+  /** The user's own labels, for filters. They are not written to the cluster. */
   labels: Record<string, string>;
-  /** 0 to 100, higher first within what is fair across tenants. */
+  /** From 0 to 100. Among the sessions of a tenant, a higher number starts first. */
   priority: number;
-  /** While queued: how many, with it, wait for the same thing; null until it was counted, and in other states. */
+  /**
+   * While queued: the position among the sessions that wait for the same thing. Null before it is counted, and in other
+   * states.
+   */
   queuePosition: number | null;
-  /** Ends after so many seconds without activity; null: never. */
+  /** The session ends after this many seconds without activity; null: never. */
   idleTimeoutSeconds: number | null;
-  /** Ends after running for so many seconds in all; null: never. */
+  /** The session ends after it has run for this many seconds in total; null: never. */
   maxLifetimeSeconds: number | null;
   workspaceMode: WorkspaceMode;
-  /** After the end: until when the workspace is kept; null: it is not. */
+  /** After the end: until when the workspace is kept; null: the workspace is not kept. */
   workspaceUntil: Date | null;
   progress: Progress | null;
   /** Grows by one with each change of state or reason. */
@@ -42,20 +48,20 @@ export interface Session extends Status {
   updatedAt: Date;
   stateSince: Date;
   lastActiveAt: Date | null;
-  /** When it ran for the first time. */
+  /** When the session ran for the first time. */
   startedAt: Date | null;
   endedAt: Date | null;
-  /** For how long it had been running before it came into this state. */
+  /** How many seconds the session had run before it entered its present state. */
   ranSeconds: number;
-  /** It is made ahead and nobody's yet, and this is what it was made from; null: it is the tenant's. */
+  /** The hash of the pod template from which the warm session was created; null: the session has an owner. */
   warm: string | null;
-  /** The id of the key from which the tokens of its pod are made. */
+  /** The id of the key that signs the tokens of the session's pod. */
   tokenKey: number;
-  /** The generation of the newest tenants file by which it was made or changed; see generation.ts. */
+  /** The newest generation of the tenants file that has changed the session; see generation.ts. */
   tenantsGeneration: number;
 }
 
-/** A session with its age in its state and its deadlines by the database's clock. */
+/** A session with the seconds that it has been in its state, and whether deadlines have passed, by the database's clock. */
 export interface TimedSession {
   session: Session;
   secondsInState: number;
@@ -63,12 +69,12 @@ export interface TimedSession {
   isOverLifetime: boolean;
 }
 
-/** When the session ends at the latest if it goes on running; null if it doesn't run or has no such limit. */
+/** When the session ends at the latest if it keeps running; null if it does not run or has no maximum lifetime. */
 export function expiresAt({ state, stateSince, maxLifetimeSeconds, ranSeconds }: Session): Date | null {
   if (state !== "running" || maxLifetimeSeconds === null) return null;
   return new Date(stateSince.getTime() + Math.max(0, maxLifetimeSeconds - ranSeconds) * 1000);
 }
 
-/** What is said to who asks for the desktop of a session that has none. */
+/** The message for a user who asks for the desktop of a session without a desktop. */
 export const withoutDesktop = ({ image }: Pick<Session, "image">): string =>
   `The session has no desktop, because its image ${image} has none.`;

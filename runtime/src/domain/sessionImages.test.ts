@@ -1,13 +1,18 @@
 import { expect, test } from "vitest";
 import { tenant } from "../testing/fixtures.ts";
-import { findImage, imagesOf, missingImage } from "./sessionImages.ts";
-import { warmMark } from "./warmMark.ts";
+import { podTemplateHash } from "./podTemplateHash.ts";
+import { findImage, imagesOf, missingImage, type PodImages } from "./sessionImages.ts";
 
-const platform = { agent: "agent@sha256:1", agentHasBerthd: true, berthd: "berthd@sha256:1" };
+const platform: PodImages = {
+  agent: "agent@sha256:1",
+  agentHasBerthd: true,
+  berthd: "berthd@sha256:1",
+  berthdVolume: "copy",
+};
 const browser = { name: "browser", image: "browser@sha256:1" };
 const acme = tenant("acme", { warmPools: { small: 2 }, images: [browser] });
 
-test("who names no image gets the platform's, with a desktop and nothing that runs by itself", () => {
+test("a session without an image gets the platform's, with a desktop and without a default command", () => {
   expect(findImage(acme, platform, null)).toEqual({
     name: null,
     reference: "agent@sha256:1",
@@ -19,7 +24,7 @@ test("who names no image gets the platform's, with a desktop and nothing that ru
   });
 });
 
-test("a tenant's image has no desktop, no command, a read-only root and no warm pool unless its config says so", () => {
+test("a tenant's image has no desktop, no command, a read-only root and no warm pool, unless its config says otherwise", () => {
   expect(findImage(acme, platform, "browser")).toEqual({
     name: "browser",
     reference: "browser@sha256:1",
@@ -34,7 +39,7 @@ test("a tenant's image has no desktop, no command, a read-only root and no warm 
   expect(findImage(special, platform, "browser")).toMatchObject(all);
 });
 
-test("a tenant has its own images alone", () => {
+test("a tenant can use only its own images", () => {
   const globex = tenant("globex");
   expect(findImage(globex, platform, "browser")).toBeUndefined();
   expect(missingImage(acme, "browser")).toBeNull();
@@ -44,21 +49,23 @@ test("a tenant has its own images alone", () => {
   );
 });
 
-test("a session made ahead is given out only for its image, as that is now; what the image's sessions run is no part of it", () => {
-  const marks = (of = acme, images = platform) => imagesOf(of, images).map((image) => warmMark(images, image, of));
+test("a warm session may only be claimed for its image with the present settings, except for the command", () => {
+  const hashes = (of = acme, images = platform) =>
+    imagesOf(of, images).map((image) => podTemplateHash(images, image, of));
   const changed = (changes: object) => tenant("acme", { images: [{ ...browser, ...changes }] });
-  const [own, ofBrowser] = marks();
+  const [own, ofBrowser] = hashes();
   expect(own).not.toBe(ofBrowser);
-  expect(marks()).toEqual([own, ofBrowser]);
+  expect(hashes()).toEqual([own, ofBrowser]);
   for (const changes of [{ image: "browser@sha256:2" }, { name: "web" }, { desktop: true }, { writableRoot: true }])
-    expect(marks(changed(changes))).not.toContain(ofBrowser);
-  expect(marks(changed({ command: ["node"], warmPools: { small: 9 } }))).toEqual([own, ofBrowser]);
+    expect(hashes(changed(changes))).not.toContain(ofBrowser);
+  expect(hashes(changed({ command: ["node"], warmPools: { small: 9 } }))).toEqual([own, ofBrowser]);
   for (const images of [
     { ...platform, agentHasBerthd: false },
     { ...platform, agent: "agent@sha256:2" },
   ])
-    expect(marks(acme, images)).toEqual([expect.not.stringContaining(own ?? ""), ofBrowser]);
-  const [otherOwn, otherBrowser] = marks(acme, { ...platform, berthd: "berthd@sha256:2" });
-  expect([own, ofBrowser]).not.toContain(otherOwn);
-  expect([own, ofBrowser]).not.toContain(otherBrowser);
+    expect(hashes(acme, images)).toEqual([expect.not.stringContaining(own ?? ""), ofBrowser]);
+  for (const changes of [{ berthd: "berthd@sha256:2" }, { berthdVolume: "image" } as const])
+    for (const other of hashes(acme, { ...platform, ...changes })) expect([own, ofBrowser]).not.toContain(other);
+  const moved = tenant("acme", { images: [browser], placement: { nodeSelector: { pool: "sessions" } } });
+  for (const other of hashes(moved)) expect([own, ofBrowser]).not.toContain(other);
 });

@@ -1,36 +1,44 @@
-/** What sessions' pods run: the platform's desktop image, or one of those that the tenant's config names; pure. */
+/**
+ * The images of sessions' pods: the platform's desktop image, or one of the images in the tenant's config. Pure: no
+ * I/O.
+ */
 import type { Tenant } from "./tenants.ts";
 import type { Tier } from "./tiers.ts";
 
-/** The platform's images, by digest. */
+/** `copy`: an init container copies berthd into the volume. `image`: the volume is berthd's image. */
+export type BerthdVolume = "copy" | "image";
+
+/** The platform's images, each with its digest. */
 export interface PodImages {
-  /** The image of sessions that name none: a desktop. */
+  /** The image of sessions that name no image. It has a desktop. */
   agent: string;
-  /** Whether berthd of this version is built into it; else berthd is copied into each of its pods, as into any other image's. */
+  /** Whether the image contains this version of berthd. If not, each pod gets berthd in a volume. */
   agentHasBerthd: boolean;
-  /** berthd alone: for the sidecar, and to copy berthd from. */
+  /** The image that contains only berthd: for the sidecar, and for the volume with berthd. */
   berthd: string;
+  /** What the volume with berthd is. */
+  berthdVolume: BerthdVolume;
 }
 
 /** An image that a session can have. */
 export interface SessionImage {
-  /** By which sessions ask for it; null: the platform's. */
+  /** The name by which sessions request the image; null: the platform's image. */
   name: string | null;
-  /** The image by digest. */
+  /** The image with its digest. */
   reference: string;
-  /** Whether berthd is built into it. */
+  /** Whether the image contains berthd. */
   hasBerthd: boolean;
-  /** Whether its sessions have a desktop. */
+  /** Whether sessions with this image have a desktop. */
   desktop: boolean;
-  /** What its sessions run unless they say otherwise; null: nothing. */
+  /** The command of sessions that name no command; null: no command. */
   command: string[] | null;
-  /** Whether the image's own files can be changed while a session runs. */
+  /** Whether a session may change the files of the image while it runs. */
   writableRoot: boolean;
-  /** How many sessions with it are made ahead, by tier. */
+  /** How many warm sessions are kept ready with this image, by tier. */
   warmPools: Record<Tier, number>;
 }
 
-/** All images that the tenant's sessions can have, the platform's first. */
+/** All images that the tenant's sessions can have. The platform's image is the first. */
 export function imagesOf(tenant: Tenant, { agent, agentHasBerthd }: PodImages): SessionImage[] {
   const platform: SessionImage = {
     name: null,
@@ -45,14 +53,14 @@ export function imagesOf(tenant: Tenant, { agent, agentHasBerthd }: PodImages): 
   return [platform, ...own];
 }
 
-/** The image of that name, null for the platform's; undefined: the tenant's config has none of that name. */
+/** The image of that name, or the platform's image for null; undefined: the tenant's config has no image of that name. */
 export const findImage = (tenant: Tenant, images: PodImages, name: string | null): SessionImage | undefined =>
   imagesOf(tenant, images).find((image) => image.name === name);
 
-/** Why a session waits whose image the tenant's config has no more, for people. */
+/** The reason of a session that waits because the tenant's config does not have its image any more. */
 export const waitsForImage = ({ name }: Tenant, image: string | null): string =>
   `Waiting for the image ${image}, which the config of ${name} does not have any more`;
 
-/** The same; null where the config has the image. */
+/** The same reason; null if the config has the image. */
 export const missingImage = (tenant: Tenant, image: string | null): string | null =>
   image === null || tenant.images.some(({ name }) => name === image) ? null : waitsForImage(tenant, image);

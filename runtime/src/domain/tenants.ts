@@ -1,8 +1,10 @@
-/** The tenants, and who may act for them: a file that the stack writes and that is read again when it changes. */
+/**
+ * The tenants and their keys: a file that the stack writes. Each process reads the file again when the file changes.
+ */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 
-/** A DNS label (RFC 1123), as names of tenants and of Kubernetes' namespaces are. */
+/** A DNS label (RFC 1123): the form of tenant names and of Kubernetes namespaces. */
 export const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const label = z.string().regex(dnsLabel, "must be a lower-case DNS label");
 const count = z.int().min(0);
@@ -10,18 +12,24 @@ const pools = z
   .object({ small: count.default(0), medium: count.default(0), large: count.default(0) })
   .default({ small: 0, medium: 0, large: 0 });
 
-/** What a tenant's key may be good for. */
+/** Fields that Kubernetes defines. */
+const fields = z.record(z.string(), z.unknown());
+
+/** What a tenant's key may allow. */
 export const scopes = [
-  /** To look at sessions, their events and logs, and at usage. */
+  /** To read sessions, their events and logs, and usage. */
   "read",
-  /** To make, suspend, resume, extend, end sessions and to run commands in them. */
+  /** To create, suspend, resume, extend and end sessions, and to run commands in them. */
   "write",
-  /** To use desktops and to hand out links to them. */
+  /** To use desktops, and to make links to desktops for others. */
   "desktop",
 ] as const;
 export type Scope = (typeof scopes)[number];
 
-/** A key by its hash: a name for the audit trail and the SHA-256 of the key in hex; null never expires. */
+/**
+ * A key: its name for the audit trail, and its SHA-256 in hex, because the key itself is not stored. Null: it never
+ * expires.
+ */
 const key = z.object({
   name: z.string().min(1),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hex digits"),
@@ -29,28 +37,29 @@ const key = z.object({
 });
 
 export const TenantSchema = z.object({
-  name: label.refine((name) => name !== "admin", "must not be admin, the name in the admin's keys"),
+  name: label.refine((name) => name !== "admin", "must not be admin, which is reserved for the administrators' keys"),
   /** Namespace of the tenant's sessions. */
   namespace: label,
   /** ServiceAccount of the session's pod. */
   serviceAccount: label,
-  /** RuntimeClass of the session's pod; null is the cluster's default runtime. */
+  /** RuntimeClass of the session's pod; null: the cluster's default runtime. */
   runtimeClassName: z.string().min(1).nullable().default(null),
-  /** PriorityClass of the session's pod; null is the cluster's default. */
+  /** PriorityClass of the session's pod; null: the cluster's default class. */
   priorityClassName: z.string().min(1).nullable().default(null),
   keys: z.array(key.extend({ scopes: z.array(z.enum(scopes)).default([...scopes]) })),
   /**
-   * The workspace: a volume that outlives the pod (`persistent`), or room on the node that goes with it (`ephemeral`). Its
-   * size, and the volume's StorageClass; null is the cluster's default class.
+   * The workspace: a volume that outlives the pod (`persistent`), or disk space on the node that is freed with the pod
+   * (`ephemeral`). `size` is its size; `storageClass` is the volume's StorageClass, and null is the cluster's default
+   * class.
    */
   workspace: z.object({
     mode: z.enum(["persistent", "ephemeral"]).default("persistent"),
     size: z.string().min(1),
     storageClass: z.string().min(1).nullable().default(null),
   }),
-  /** How many sessions may be up at the same time; more of them wait. */
+  /** How many of the tenant's sessions may have a pod at the same time. Other sessions wait in the queue. */
   maxSessions: count.default(50),
-  /** The namespace's ResourceQuota, as Kubernetes writes amounts. */
+  /** The namespace's ResourceQuota, in Kubernetes quantities. */
   quota: z
     .object({
       requestsCpu: z.string(),
@@ -68,28 +77,42 @@ export const TenantSchema = z.object({
       pods: "50",
       storage: "500Gi",
     }),
-  /** Seconds without activity after which a session ends, unless it says otherwise; null never. */
+  /** A session ends after this many seconds without activity, unless the session sets its own limit; null: never. */
   idleTimeoutSeconds: z.int().min(1).nullable().default(null),
-  /** Whether a session is active as long as its task's command runs, whatever else happens in it. */
+  /** Whether a session counts as active as long as the command of its task runs. */
   commandIsActivity: z.boolean().default(true),
-  /** Seconds that a session lives at most; it may ask for less, not for more. Null: no limit. */
+  /** The longest time in seconds that a session may run. A session may set a lower limit. Null: no limit. */
   maxLifetimeSeconds: z.int().min(1).nullable().default(null),
-  /** Seconds that a workspace is kept after the end of its session; 0: removed at once. */
+  /** How many seconds a workspace is kept after its session has ended; 0: the workspace is deleted immediately. */
   retentionSeconds: count.default(0),
-  /** 0 to 100: who comes first among those whom fairness puts side by side. */
+  /**
+   * From 0 to 100. The default priority of the tenant's sessions: a higher number starts first where the turn is the
+   * same.
+   */
   priority: z.int().min(0).max(100).default(50),
-  /** Whether commands may be run in the tenant's sessions by the WebSocket `exec`. */
+  /** Whether the WebSocket `exec` may run commands in the tenant's sessions. */
   exec: z.boolean().default(false),
-  /** What a node's drain does to the tenant's sessions. */
+  /**
+   * The nodes on which the tenant's sessions may run: fields of the pod's spec. The stack checks them; the cluster refuses
+   * the pods of a file that is written by hand and wrong.
+   */
+  placement: z
+    .object({
+      nodeSelector: z.record(z.string(), z.string()).default({}),
+      tolerations: z.array(fields).default([]),
+      affinity: fields.nullable().default(null),
+    })
+    .default({ nodeSelector: {}, tolerations: [], affinity: null }),
+  /** What happens to the tenant's sessions on a node that is drained: they end, or they resume on another node. */
   onDrain: z.enum(["end", "resume"]).default("end"),
-  /** Sessions made ahead with the platform's image, by tier. */
+  /** How many warm sessions with the platform's image are kept ready, by tier. */
   warmPools: pools,
-  /** Images that sessions may ask for beside the platform's; see sessionImages.ts. */
+  /** Images that sessions may request in place of the platform's image; see sessionImages.ts. */
   images: z
     .array(
       z.object({
         name: label,
-        /** By digest. */
+        /** The image with its digest. */
         image: z.string().min(1),
         desktop: z.boolean().default(false),
         command: z.array(z.string()).min(1).nullable().default(null),
@@ -98,23 +121,26 @@ export const TenantSchema = z.object({
       }),
     )
     .default([]),
-  /** Where the tenant's events are sent, and the secret that signs them. */
+  /** The URLs that get the tenant's events, each with the secret that signs the events. */
   webhooks: z.array(z.object({ url: z.url({ protocol: /^https?$/ }), secret: z.string().min(16) })).default([]),
 });
 
 export type Tenant = z.infer<typeof TenantSchema>;
 
 const FileSchema = z.object({
-  /** Grows with each change of the file; a file that is written by hand may leave it out. */
+  /** Grows with each change of the file. A file that is written by hand may omit it. */
   generation: count.default(0),
-  /** Who may look at all tenants. */
+  /** The keys that may read data of all tenants. */
   admin: z.object({ keys: z.array(key) }).default({ keys: [] }),
   tenants: z.array(TenantSchema),
-  /** Names of the tenants that are being removed: their sessions end. Sessions of tenants that are not named run on. */
+  /**
+   * Names of tenants that are being removed: their sessions end. A session whose tenant is in neither list keeps
+   * running.
+   */
   closed: z.array(label).default([]),
 });
 
-/** The file's content, tenants by name. */
+/** The content of the file, with the tenants by name. */
 export interface Tenants {
   generation: number;
   admin: { keys: z.infer<typeof key>[] };
@@ -122,7 +148,7 @@ export interface Tenants {
   closed: Set<string>;
 }
 
-/** Reads the file's text. Throws an error that names the field and the rule. */
+/** Parses the file's text. Throws an error that names the wrong field and its rule. */
 export function parseTenants(text: string): Tenants {
   const parsed = FileSchema.safeParse(JSON.parse(text));
   if (!parsed.success) {
@@ -137,14 +163,15 @@ export function parseTenants(text: string): Tenants {
   };
 }
 
-/** A caller that showed a key. `key` is its name, for the audit trail; never the key. */
+/** The owner of a key that a caller sent. `key` is the key's name for the audit trail, never the key itself. */
 export type KeyHolder =
   | { role: "tenant"; tenant: Tenant; key: string; scopes: readonly Scope[]; expired: boolean }
   | { role: "admin"; key: string; expired: boolean };
 
 /**
- * Finds whose key it is. A key says its tenant: `berth_<tenant>_<random>`, the admin's `berth_admin_<random>`. Undefined if
- * it is nobody's. Whether it has expired is told apart, so that its holder can be told too.
+ * Finds the owner of a key. A key contains its tenant's name: `berth_<tenant>_<random>`, or `berth_admin_<random>` for the
+ * admin. Undefined if no key in the file matches. An expired key is found too and reported as expired, so that the API can
+ * say so.
  */
 export function findKeyHolder({ admin, tenants }: Tenants, text: string, now = Date.now()): KeyHolder | undefined {
   const owner = /^berth_([a-z0-9-]+)_[A-Za-z0-9_-]+$/.exec(text)?.[1];

@@ -1,4 +1,4 @@
-/** The sizes a session can have: limits of its agent container. Requests are the same for all. */
+/** The sizes of sessions: the limits of the agent container. The requests are the same for all tiers. */
 export const tiers = {
   small: { cpu: "1", memory: "2Gi" },
   medium: { cpu: "2", memory: "4Gi" },

@@ -1,32 +1,33 @@
-/** How many sessions to make ahead, and which of them not to keep; pure. */
+/** Decides how many warm sessions to create, and which of them to end. Pure: no I/O. */
 
-/** A session that was made ahead and has no owner yet. */
+/** A warm session: created in advance, and not yet claimed by a user. */
 export interface Spare {
   id: string;
-  /** What it was made from; see warmMark.ts. */
-  mark: string;
+  /** The hash of the pod template from which it was created; see podTemplateHash.ts. */
+  templateHash: string;
 }
 
-/** A tenant's sessions of one tier that are made ahead. */
+/** The warm sessions of one tenant, image and tier. */
 export interface Pool {
-  /** How many there shall be. */
+  /** How many warm sessions there should be. */
   size: number;
-  /** What they would be made from now. */
-  mark: string;
-  /** Those that there are, oldest first, whether they are up already or not. */
+  /** The hash of the pod template that a new warm session would have now. */
+  templateHash: string;
+  /** The existing warm sessions, oldest first, including those that are still starting. */
   spares: Spare[];
-  /** How many were made in the last minute, of those that nobody took. */
+  /** How many of the unclaimed warm sessions were created in the last minute. */
   lately: number;
-  /** The tenant's own sessions wait for room under the tenant's own limits. */
+  /** A session that a user of the tenant requested waits for the tenant's own limits. */
   isAwaited: boolean;
 }
 
 /**
- * Outdated ones and those above the size go. While the tenant's own sessions wait for room none is made, and one gives way
- * at a time. At most `size` are made in a minute: an image that doesn't start is not started without end.
+ * Ends warm sessions with an outdated template and those beyond the pool's size. While a requested session waits for the
+ * tenant's own limits, none is created, and one warm session ends at a time to make room. At most `size` are created in a
+ * minute, so that an image that fails to start is not started without end.
  */
-export function adjust({ size, mark, spares, lately, isAwaited }: Pool): { make: number; end: Spare[] } {
-  const current = spares.filter((spare) => spare.mark === mark);
+export function adjust({ size, templateHash, spares, lately, isAwaited }: Pool): { make: number; end: Spare[] } {
+  const current = spares.filter((spare) => spare.templateHash === templateHash);
   const keep = current.slice(0, isAwaited ? Math.min(size, current.length - 1) : size);
   const end = spares.filter((spare) => !keep.includes(spare));
   const make = isAwaited ? 0 : Math.max(0, Math.min(size - keep.length, size - lately));

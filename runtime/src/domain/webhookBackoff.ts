@@ -1,14 +1,14 @@
-/** When a webhook that failed is tried again; pure. */
+/** When a failed webhook delivery is tried again. Pure: no I/O. */
 
-/** 5 s, 20 s, 80 s, 5 min, 21 min, 1.4 h, then every 4 h: twelve attempts in about a day. */
+/** Waits of 5 s, 20 s, 80 s, 5 min, 21 min and 1.4 h, then of 4 h each: twelve attempts in about a day. */
 export const firstSeconds = 5;
 export const factor = 4;
 export const longestSeconds = 4 * 3_600;
 export const maxAttempts = 12;
 
 /**
- * Seconds until the next attempt after `attempts` of them, or `dead` when there is none. `retryAfter` is what the receiver
- * asked for, in seconds; `random` (0 to 1) spreads what failed together.
+ * Seconds until the next attempt after `attempts` attempts, or `dead` when no attempt is left. `retryAfter` is the delay in
+ * seconds that the receiver asked for. `random` (0 to 1) spreads deliveries that failed at the same time.
  */
 export function nextAttempt(attempts: number, retryAfter: number | undefined, random = Math.random()): number | "dead" {
   if (attempts >= maxAttempts) return "dead";

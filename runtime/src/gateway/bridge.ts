@@ -1,22 +1,25 @@
-/** Carries frames between a user's WebSocket and one into the session's pod. */
+/** Forwards frames between a user's WebSocket and a WebSocket to the session's pod. */
 import { WebSocket } from "ws";
 
-/** With more than this on its way out, the other side is not read from, until the half of it is sent. */
+/**
+ * If more bytes than this wait to be sent to one side, the gateway stops reading from the other side until half of
+ * them are sent.
+ */
 export const highWaterBytes = 1024 * 1024;
 
-/** The close code for a client that sent something that can't be understood. */
+/** The close code for a client that sent an invalid message. */
 export const notUnderstoodCode = 4400;
 
-/** A peer that hasn't answered a ping for this long is gone. */
+/** A peer that does not answer a ping within this time, in milliseconds, is disconnected. */
 const heartbeatMs = 30_000;
 
 /**
- * Sends everything that `from` receives to `to`, no faster than `to` takes it. With a `filter`, only what it makes of each
- * message; if it throws, `from` is closed.
+ * Sends all messages of `from` to `to`, no faster than `to` reads. With a `filter`, sends what the filter returns for
+ * each message; if the filter throws an error, closes `from`.
  */
 export function pump(from: WebSocket, to: WebSocket, filter?: (data: Buffer) => Buffer): void {
   from.on("message", (received, isBinary) => {
-    // A client that was sent away may go on sending until it answers the close.
+    // A client that we disconnect may go on sending until it answers the close.
     if (to.readyState !== WebSocket.OPEN || from.readyState !== WebSocket.OPEN) return;
     let data = received as Buffer;
     try {
@@ -32,14 +35,14 @@ export function pump(from: WebSocket, to: WebSocket, filter?: (data: Buffer) => 
   });
 }
 
-/** Pings the peer, and ends the connection without ceremony once it doesn't answer. */
+/** Pings the peer at intervals, and ends the connection at once if the peer does not answer. */
 export function keepAlive(socket: WebSocket, intervalMs = heartbeatMs): void {
   let answered = true;
   socket.on("pong", () => {
     answered = true;
   });
   const timer = setInterval(() => {
-    // Paused for backpressure: its pong may be waiting behind frames that we don't read.
+    // The socket is paused for backpressure: the pong may be behind frames that we have not read yet.
     if (socket.isPaused || socket.readyState !== WebSocket.OPEN) return;
     if (!answered) return socket.terminate();
     answered = false;
@@ -48,11 +51,16 @@ export function keepAlive(socket: WebSocket, intervalMs = heartbeatMs): void {
   socket.on("close", () => clearInterval(timer));
 }
 
-/** Closes with a code and words for people; a WebSocket has room for 123 bytes of them. */
+/** Closes the socket with a code and a reason for people. */
 export function closeWith(socket: WebSocket, code: number, reason: string): void {
+  // A paused socket would not read the peer's answer to the close.
+  if (socket.isPaused) socket.resume();
+  socket.close(code, closeReason(reason));
+}
+
+/** The reason, cut to the 123 bytes that a Close frame has room for. */
+export function closeReason(reason: string): string {
   let text = reason;
   while (Buffer.byteLength(text) > 123) text = text.slice(0, -1);
-  // A paused socket doesn't read the peer's answer to the close.
-  if (socket.isPaused) socket.resume();
-  socket.close(code, text);
+  return text;
 }

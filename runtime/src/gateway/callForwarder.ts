@@ -1,7 +1,8 @@
 /**
- * Calls that are not the gateway's own, passed on to the API as they are: the path byte for byte, the body once all of it is
- * there (small, as for the API itself), the answer as it comes. The API lets the caller in or not, counts the call for its
- * rate, and logs, counts and traces it; the gateway does so only where the API gives no answer.
+ * Forwards all calls that the gateway does not serve itself to the API, unchanged: the path byte for byte, the body
+ * once it has arrived completely (it is small, as the API demands), and the answer as it arrives. The API authorizes
+ * the caller, counts the call for the rate limit, and does the logging, metrics and tracing. The gateway does these
+ * only if the API gives no answer.
  */
 import { once } from "node:events";
 import { Agent, type IncomingMessage, request as open } from "node:http";
@@ -10,28 +11,35 @@ import type { Logger } from "pino";
 import type { Peers } from "../api/access/peers.ts";
 import { Problem } from "../api/http/problem.ts";
 import { answeredElsewhere } from "../telemetry/requests.ts";
+import { tracing } from "../telemetry/tracing.ts";
 import { endToEnd } from "./hopByHop.ts";
 
 export interface ForwardOptions {
-  /** Where to, e.g. http://api.berth.svc.cluster.local. */
+  /** The API's address, e.g. http://api.berth.svc. */
   target: string;
   peers: Pick<Peers, "headersFor">;
   logger: Logger;
 }
 
-/** The route of what is forwarded: all that no route of the gateway's own is. */
+/** The route of forwarded calls: it matches every path that no other route of the gateway matches. */
 export const forwardedRoute = "/*";
 
-/** Milliseconds in which a connection to the API must be there. */
+/** How long a connection to the API may take, in milliseconds. */
 export const connectMs = 5_000;
 
-/** Milliseconds without a byte, after which an answer is given up. The longest that the API holds a call is a minute. */
+/**
+ * If no byte arrives for this time, in milliseconds, the gateway gives up on the answer. The API holds a call for a
+ * minute at most.
+ */
 const silenceMs = 120_000;
 
-/** Free connections that are kept, each for as long as the API says and no longer. */
+/** How many idle connections are kept open, each for as long as the API allows. */
 const keptConnections = 256;
 
-/** Has the server forward whatever it has no other route for. Ends its connections when the server closes. */
+/**
+ * Makes the server forward each call that no other route matches. When the server closes, ends the connections to the
+ * API.
+ */
 export function forwardCalls(fastify: FastifyInstance, options: ForwardOptions): void {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: keptConnections });
   void fastify.register(async (within) => {
@@ -51,7 +59,11 @@ async function forward(
   const { method, raw, id, ip } = request;
   const body = Buffer.isBuffer(request.body) ? request.body : undefined;
   const gone = new AbortController();
-  reply.raw.once("close", () => reply.raw.writableFinished || gone.abort());
+  const trace = tracing().request(`forward ${method}`, raw.headers);
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableFinished) gone.abort();
+    trace?.end({ "http.request.method": method, "http.response.status_code": reply.raw.statusCode });
+  });
   const ask = async (): Promise<IncomingMessage> => {
     const { "content-length": _length, ...headers } = endToEnd(raw.headers);
     const call = open(target, {
@@ -63,13 +75,14 @@ async function forward(
       timeout: silenceMs,
       headers: {
         ...headers,
+        ...tracing().headers(),
         "x-request-id": id,
         ...peers.headersFor(ip),
         ...(body !== undefined && { "content-length": body.length }),
       },
     });
-    call.on("error", () => {}); // the first is thrown below; one that comes after the answer is the answer's too
-    call.on("timeout", () => call.destroy(new Error(`not a byte in ${silenceMs / 1_000} s`)));
+    call.on("error", () => {}); // the first error is thrown below; a later one also reaches the stream of the answer
+    call.on("timeout", () => call.destroy(new Error(`no byte received for ${silenceMs / 1_000} s`)));
     const late = setTimeout(() => call.destroy(new NoConnection()), connectMs);
     call.once("socket", (socket) => {
       if (socket.connecting) socket.once("connect", () => clearTimeout(late));
@@ -81,17 +94,19 @@ async function forward(
       const [answer] = (await once(call, "response")) as [IncomingMessage];
       return answer;
     } catch (error) {
-      // The API may have closed the connection as the call was on its way; what changes nothing can be asked again.
+      // The API may have closed the idle connection just as the call was sent. A call that changes nothing can be
+      // sent again.
       if (call.reusedSocket && isReset(error) && (method === "GET" || method === "HEAD")) return ask();
       throw error;
     }
   };
-  const answer = await ask().catch((error: unknown) => {
-    if (!gone.signal.aborted) logger.warn({ err: error, requestId: id }, "the API gives no answer");
+  const asked = trace === undefined ? ask() : trace.within(ask);
+  const answer = await asked.catch((error: unknown) => {
+    if (!gone.signal.aborted) logger.warn({ err: error, requestId: id }, "the API does not answer");
     throw noAnswer(error);
   });
   answeredElsewhere.add(request);
-  // An answer that is cut off ends the connection to the caller too, because it is cut off for them.
+  // If the answer is cut off, the caller's connection ends too, so that the caller notices.
   return reply
     .status(answer.statusCode ?? 502)
     .headers(endToEnd(answer.headers))
@@ -109,10 +124,10 @@ const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? "";
 
 const isReset = (error: unknown) => ["ECONNRESET", "EPIPE"].includes(codeOf(error));
 
-/** The call never reached the API. */
+/** Error codes that mean: the call never reached the API. */
 const neverThere = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"];
 
-/** What the caller is told where the API gives no answer. */
+/** The Problem for the caller if the API gives no answer. */
 export const noAnswer = (error: unknown): Problem =>
   neverThere.includes(codeOf(error))
     ? new Problem(503, "The API can't be reached at the moment, and nothing was done. Please try again.", undefined, 2)

@@ -1,4 +1,4 @@
-/** The desktop's WebSocket from end to end, with a WebSocket server of our own where the session's vnc-proxy would be. */
+/** The desktop's WebSocket from end to end, with a WebSocket server of the test in place of the session's vnc-proxy. */
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -15,7 +15,7 @@ import { Tickets } from "../api/access/tickets.ts";
 import { proxyToken } from "../channel/token.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
 import { TokenKeys } from "../config/tokenKeys.ts";
-import type { SessionEvent } from "../domain/state.ts";
+import type { SessionEvent } from "../domain/states/state.ts";
 import { scopes, type Tenant } from "../domain/tenants.ts";
 import { Activity } from "../store/activity.ts";
 import { recordsOn } from "../store/records.ts";
@@ -49,7 +49,7 @@ interface Closed {
   reason: string;
 }
 
-/** With `processes` of the API, which share the stores; `origins` are their addresses. */
+/** With `processes` API processes, which share the stores; `origins` are their URLs. */
 async function open(
   onDesktop: (socket: WebSocket, url: string) => void = () => {},
   processes = 1,
@@ -123,16 +123,16 @@ async function open(
   return {
     id,
     gateway,
-    /** Writes acme's keys anew. */
+    /** Replaces acme's keys in the file. */
     setKeys: (keys: KeyOfTenant[]) => writeTenants(file, [tenant("acme", { keys })]),
     desktops,
     database,
     metrics,
-    /** The sessions whose activity was told, in order. */
+    /** The sessions whose activity was recorded, in order. */
     touched,
-    /** How long ago the last activity was, in seconds. */
+    /** Seconds since the last activity. */
     idleSeconds: async () => (Date.now() - Number((await store.queries.find(id))?.lastActiveAt)) / 1000,
-    /** What was done with the desktop and by whom, from the audit trail. */
+    /** Who did what with the desktop, from the audit trail. */
     uses: async () =>
       (await store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 100))
         .filter(({ type }) => type === "desktop")
@@ -163,7 +163,7 @@ async function open(
         if (seen !== undefined) await store.commands.apply(seen, event, { name: "test" });
       }
     },
-    /** As a page in a browser does, which sends its origin. */
+    /** Connects like a page in a browser, which sends its origin. */
     connectPage: (path: string) =>
       new WebSocket((origins[0] ?? "") + path, ["binary"], { headers: { origin: "https://berth.example" } }),
     connect: (path: string, key?: string, process = 0) =>
@@ -183,7 +183,7 @@ const closed = (socket: WebSocket) =>
   new Promise<Closed>((resolve) =>
     socket.once("close", (code, reason) => resolve({ code, reason: reason.toString() })),
   );
-/** The HTTP status that the upgrade was refused with. */
+/** The HTTP status with which the upgrade was refused. */
 const refused = (socket: WebSocket) =>
   new Promise<number | undefined>((resolve, reject) => {
     socket.on("error", () => {});
@@ -191,7 +191,7 @@ const refused = (socket: WebSocket) =>
     socket.once("open", () => reject(new Error("it was let in")));
   });
 
-/** The HTTP status that the upgrade was answered with. */
+/** The HTTP status of the answer to the upgrade. */
 const outcome = (socket: WebSocket) =>
   new Promise<number | undefined>((resolve) => {
     socket.on("error", () => {});
@@ -199,7 +199,7 @@ const outcome = (socket: WebSocket) =>
     socket.once("open", () => resolve(101));
   });
 
-test("a ticket that is revoked opens nothing at any process, and what it opened at any is closed within a second", async () => {
+test("a revoked ticket opens nothing at any process, and its open connections are closed within a second", async () => {
   const { id, apply, connect, ticket, revoke } = await open((socket) => serveRfb(socket, () => {}), 2);
   await apply(...running);
   const [revoked, other] = [await ticket(), await ticket()];
@@ -217,14 +217,14 @@ test("a ticket that is revoked opens nothing at any process, and what it opened 
   stays.close();
 });
 
-test("who opens and closes a desktop, by which ticket and from where, is in the audit trail", async () => {
+test("the audit trail says who opens and closes a desktop, with which ticket and from where", async () => {
   const { id, apply, connect, ticket, uses } = await open((socket) => serveRfb(socket, () => {}));
   await apply(...running);
-  const [used, seen] = [await ticket(), await ticket(id, "view")];
+  const [used, viewed] = [await ticket(), await ticket(id, "view")];
   const idOf = (text: string) => JSON.parse(Buffer.from(text.split(".")[1] ?? "", "base64url").toString()).jti;
   for (const [query, key] of [
     [`?ticket=${used}`, undefined],
-    [`?ticket=${seen}`, undefined],
+    [`?ticket=${viewed}`, undefined],
     ["", keyOf("acme")],
   ] as const) {
     const socket = connect(`/v1/sessions/${id}/desktop${query}`, key);
@@ -236,14 +236,14 @@ test("who opens and closes a desktop, by which ticket and from where, is in the 
   expect(await uses()).toEqual([
     ["opens the desktop", `ticket:${idOf(used)}`, "127.0.0.1"],
     ["closes the desktop", `ticket:${idOf(used)}`, "127.0.0.1"],
-    ["opens the desktop to look", `ticket:${idOf(seen)}`, "127.0.0.1"],
-    ["closes the desktop to look", `ticket:${idOf(seen)}`, "127.0.0.1"],
+    ["opens the desktop in view mode", `ticket:${idOf(viewed)}`, "127.0.0.1"],
+    ["closes the desktop in view mode", `ticket:${idOf(viewed)}`, "127.0.0.1"],
     ["opens the desktop", "key:default", "127.0.0.1"],
     ["closes the desktop", "key:default", "127.0.0.1"],
   ]);
 });
 
-test("with a ticket or a key, what either side sends arrives at the other", async () => {
+test("with a ticket or a key, messages of each side arrive at the other", async () => {
   let asked = "";
   const { id, apply, connect, ticket } = await open((socket, url) => {
     asked = url;
@@ -260,7 +260,7 @@ test("with a ticket or a key, what either side sends arrives at the other", asyn
     expect(client.protocol).toBe("binary");
     client.send(Buffer.from([1, 2, 3]));
     await until(
-      "both messages are here",
+      "both messages have arrived",
       30,
       () => received,
       ({ length }) => length === 2,
@@ -272,13 +272,13 @@ test("with a ticket or a key, what either side sends arrives at the other", asyn
   expect(asked).toBe(`/websockify?token=${proxyToken(tokenKey, id)}`);
 });
 
-test("who wants the desktop of a session that has none is told so, whether it runs or not", async () => {
+test("the desktop of a session without a desktop is refused with the reason, whether the session is running or not", async () => {
   const { id, apply, connect, database } = await open();
   await database.updateTable("sessions").set({ image: "browser", desktop: false }).execute();
-  const told = { code: closeCodes.none, reason: "The session has no desktop, because its image browser has none." };
-  expect(await closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")))).toEqual(told);
+  const close = { code: closeCodes.none, reason: "The session has no desktop, because its image browser has none." };
+  expect(await closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")))).toEqual(close);
   await apply(...running);
-  expect(await closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")))).toEqual(told);
+  expect(await closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")))).toEqual(close);
 });
 
 const hello = Buffer.concat([Buffer.from("RFB 003.008\n"), Buffer.from([1, 1])]);
@@ -287,7 +287,7 @@ const pointer = Buffer.from([5, 1, 0, 10, 0, 10]);
 const cutText = Buffer.from([6, 0, 0, 0, 0, 0, 0, 2, 0x68, 0x69]);
 const updateRequest = Buffer.from([3, 0, 0, 0, 0, 0, 5, 0, 3, 32]);
 
-test.each(["ticket", "key"])("a viewer by %s sees the desktop and can do nothing to it", async (by) => {
+test.each(["ticket", "key"])("a viewer with a %s sees the desktop and can't control it", async (by) => {
   const received: Buffer[] = [];
   let byPassword = false;
   const { id, apply, connect, ticket, idleSeconds, leaveIdle } = await open((socket) => {
@@ -306,20 +306,20 @@ test.each(["ticket", "key"])("a viewer by %s sees the desktop and can do nothing
   await opened(client);
   for (const message of [hello, key, pointer, cutText, updateRequest]) client.send(message);
   await until(
-    "the viewer's requests are with the desktop",
+    "the viewer's requests have arrived at the desktop",
     30,
     () => Buffer.concat(received),
     ({ length }) => length >= 1 + updateRequest.length,
   );
   expect(Buffer.concat(received)).toEqual(Buffer.concat([Buffer.from([1]), updateRequest]));
   await until("a picture is here", 30, () => pictures.at(-1) === "a picture");
-  // The server itself knows that this one only looks, and sends no clipboard.
+  // The server itself knows that this client may only view, and sends it no clipboard.
   expect(byPassword).toBe(true);
   expect(await idleSeconds()).toBeGreaterThan(3_000);
 
-  const told = closed(client);
+  const close = closed(client);
   client.send(Buffer.from([77]));
-  expect(await told).toEqual({ code: closeCodes.notUnderstood, reason: "message 77 is not known" });
+  expect(await close).toEqual({ code: closeCodes.notUnderstood, reason: "message 77 is not known" });
 });
 
 test("what a user does counts as activity, and looking does not", async () => {
@@ -333,9 +333,9 @@ test("what a user does counts as activity, and looking does not", async () => {
   await opened(client);
   const looking = Buffer.concat([hello, updateRequest]);
   client.send(looking);
-  // What has reached the desktop has been judged before.
+  // The gateway has checked a message before it reaches the desktop.
   await until(
-    "the desktop is asked for a picture",
+    "the desktop gets a request for a picture",
     30,
     () => Buffer.concat(received),
     (all) => all.equals(looking),
@@ -349,7 +349,7 @@ test("what a user does counts as activity, and looking does not", async () => {
   await closed(client);
 });
 
-test("who may not is refused by HTTP before the upgrade", async () => {
+test("a client without permission is refused over HTTP before the upgrade", async () => {
   const { id, apply, connect, ticket } = await open();
   await apply(...running);
   const other = "00000000-0000-4000-8000-000000000000";
@@ -365,7 +365,7 @@ test("who may not is refused by HTTP before the upgrade", async () => {
   expect(await refused(connect("/elsewhere", keyOf("acme")))).toBe(404);
 });
 
-test("a session that isn't running yet, or is over, is told by the close code and in words", async () => {
+test("for a session that isn't running yet or has ended, the close code and the reason say so", async () => {
   const { id, apply, connect } = await open();
   const see = () => closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")));
   await apply({ type: "waiting", reason: "Waiting for room" });
@@ -377,7 +377,7 @@ test("a session that isn't running yet, or is over, is told by the close code an
   });
 });
 
-test("a desktop that can't be reached, or goes away, is told apart from a session that ended", async () => {
+test("the close code distinguishes an unreachable desktop from a session that ended", async () => {
   const { id, apply, connect, desktops } = await open();
   await apply(...running);
   const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
@@ -409,7 +409,7 @@ test("a desktop that can't be reached, or goes away, is told apart from a sessio
   await new Promise((resolve) => desktops.close(resolve));
 });
 
-test("the pod's side is closed when the user leaves, and nothing is counted as open", async () => {
+test("the connection to the pod is closed when the user disconnects, and the count of open connections is 0", async () => {
   const { id, apply, connect, desktops, metrics } = await open();
   await apply(...running);
   const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
@@ -422,7 +422,7 @@ test("the pod's side is closed when the user leaves, and nothing is counted as o
   );
   client.terminate();
   await until(
-    "the desktop is left",
+    "the connection to the desktop is closed",
     30,
     () => desktops.clients.size,
     (size) => size === 0,
@@ -433,7 +433,7 @@ test("the pod's side is closed when the user leaves, and nothing is counted as o
 test("a user who reads slowly slows the desktop down, and nothing is lost", async () => {
   const total = 64;
   const chunk = randomBytes(1024 * 1024);
-  /** For each connection, how many chunks the desktop is rid of. */
+  /** How many chunks the desktop has sent, per connection. */
   const sent: number[] = [];
   const { id, apply, connect } = await open((socket) => {
     const index = sent.push(0) - 1;
@@ -455,7 +455,7 @@ test("a user who reads slowly slows the desktop down, and nothing is lost", asyn
       client,
       all: () =>
         until(
-          "all is here",
+          "all data has arrived",
           50,
           () => received,
           (bytes) => bytes === total * chunk.length,
@@ -470,7 +470,8 @@ test("a user who reads slowly slows the desktop down, and nothing is lost", asyn
     () => sent,
     ([first = 0]) => first > 0,
   );
-  // While another user, who comes later, gets as much, the first one's desktop has all the time that it would need.
+  // A second user, who starts later, gets the same data. Meanwhile the first user's desktop could have sent
+  // everything.
   await (await watch()).all();
   expect(sent[0]).toBeLessThan(total);
   slow.client.resume();
@@ -488,7 +489,7 @@ test("of a hundred viewers with links no more than the cap reach the session's p
       return outcome(connect(address, undefined, index % 3 === 0 ? 1 : 0));
     }),
   );
-  // Each link has 10 places, and the session 15 for those who look.
+  // Each link allows 10 connections, and the session allows 15 views.
   expect(outcomes.filter((status) => status === 101)).toHaveLength(15);
   expect(outcomes.filter((status) => status === 429)).toHaveLength(85);
   await until(
@@ -502,7 +503,7 @@ test("of a hundred viewers with links no more than the cap reach the session's p
   worker.close();
 });
 
-test("a link says why it opens no more, and opens again when a place is free", async () => {
+test("a link at its limit is refused with the reason, and works again when a connection is closed", async () => {
   const { id, apply, connect, connectPage, ticket } = await open();
   await apply(...running);
   const address = `/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`;
@@ -517,20 +518,20 @@ test("a link says why it opens no more, and opens again when a place is free", a
   });
   const full = "The ticket has 10 desktops open. Close some of them.";
   expect(detail).toBe(full);
-  // A browser hides that answer from its page, which gets a close code.
+  // A browser hides this answer from its page, so the page gets a close code.
   expect(await closed(connectPage(address))).toEqual({ code: closeCodes.tooMuch, reason: full });
   const left = closed(clients[0] as WebSocket);
   clients[0]?.close();
   await left;
   await until(
-    "a place is free",
+    "a connection was closed",
     30,
     () => outcome(connect(address)),
     (status) => status === 101,
   );
 });
 
-test("a link is refused with 429 when it is tried too often", async () => {
+test("a link is refused with 429 if it is tried too often", async () => {
   const { id, apply, connect, connectPage, ticket } = await open(() => {}, 1, 3);
   await apply(...running);
   const address = `/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`;
@@ -568,7 +569,7 @@ test.each([
     expect(await until("both are closed", 30, () => ends)).toEqual([end, end]);
     expect(byLink.readyState).toBe(WebSocket.OPEN);
     await until(
-      "the session's proxy has one desktop left",
+      "one desktop connection of the session is left",
       30,
       () => desktops.clients.size,
       (size) => size === 1,
@@ -577,7 +578,7 @@ test.each([
   },
 );
 
-test("a view link ends by its own time, and what an interactive ticket opened stays", async () => {
+test("a view link ends at its own expiry, and an interactive ticket's connections stay open", async () => {
   const { id, apply, connect, ticket } = await open();
   await apply(...running);
   const path = `/v1/sessions/${id}/desktop`;
@@ -608,26 +609,26 @@ test("a flood of requests by one viewer reaches the desktop as a few, and what w
   const greetings = 1 / updateRequest.length;
   for (let sent = 0; sent < 500; sent += 1) viewer.send(updateRequest);
   await until(
-    "those at once and the one that was kept are there",
+    "the burst and the delayed request have arrived",
     30,
     () => requests - greetings,
     (count) => count > 10,
   );
-  // 10 at once, and 5 a second.
+  // A burst of 10, and then 5 per second.
   expect(requests - greetings).toBeLessThanOrEqual(11 + ((performance.now() - before) / 1_000) * 5);
 
-  const told = closed(viewer);
+  const close = closed(viewer);
   viewer.send(Buffer.concat(Array.from({ length: 10_000 }, () => updateRequest)));
-  expect(await told).toEqual({
+  expect(await close).toEqual({
     code: closeCodes.tooMuch,
     reason: "The viewer sends more than 200 messages a second.",
   });
 });
 
-test("ten desktops of one link have the pace of one", async () => {
+test("ten desktops of one link share the pace of one", async () => {
   let bytes = 0;
   const { id, apply, connect, ticket } = await open((socket) => serveRfb(socket, (data) => (bytes += data.length)));
-  /** The desktop has got so many requests, beside a ClientInit of one byte from each viewer. */
+  /** Waits until the desktop has this many requests, besides a ClientInit of one byte from each viewer. */
   const requests = () => Math.floor((bytes - 10) / updateRequest.length);
   await apply(...running);
   const path = `/v1/sessions/${id}/desktop?ticket=${await ticket(id, "view")}`;
@@ -639,16 +640,16 @@ test("ten desktops of one link have the pace of one", async () => {
     for (let sent = 0; sent < 100; sent += 1) viewer.send(updateRequest);
   }
   await until("some of what was kept has come after those at once", 30, requests, (count) => count > 12);
-  // Of all of them together 10 at once, and 5 a second.
+  // All of them together: a burst of 10, and then 5 per second.
   expect(requests()).toBeLessThanOrEqual(11 + ((performance.now() - before) / 1_000) * 5);
 });
 
-test("when the API ends, desktops are told to connect again", async () => {
+test("when the API shuts down, desktops are told to connect again", async () => {
   const { id, apply, connect, gateway } = await open();
   await apply(...running);
   const client = connect(`/v1/sessions/${id}/desktop`, keyOf("acme"));
   await opened(client);
-  const told = closed(client);
+  const close = closed(client);
   await gateway.beforeApplicationShutdown();
-  expect((await told).code).toBe(closeCodes.restart);
+  expect((await close).code).toBe(closeCodes.restart);
 });

@@ -1,9 +1,11 @@
 /**
- * The desktop by WebSocket: GET /v1/sessions/:id/desktop, with `?ticket=` or an `Authorization: Bearer` key.
+ * The desktop as a WebSocket: GET /v1/sessions/:id/desktop, with `?ticket=` or an `Authorization: Bearer` key.
  *
- * What keeps the desktop away after the upgrade is told by the close code, for a browser can see nothing else: see
- * `closeCodes`. A ticket for `view`, or `?mode=view` with a key, lets its holder look and nothing more.
+ * If the gateway can't show the desktop after the upgrade, the close code says why, because a browser shows its page
+ * nothing else; see `closeCodes`. A ticket for the mode `view`, or `?mode=view` with a key, lets the user see the
+ * desktop, but not control it.
  */
+import { once } from "node:events";
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import type { Access } from "../api/access/access.ts";
@@ -12,16 +14,17 @@ import type { Credential } from "../api/access/credential.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
 import { keyIsGone } from "../api/sessionPods.ts";
-import { desktopPort } from "../cluster/podSpec.ts";
+import { desktopPort } from "../cluster/podSpec/podSpec.ts";
 import type { Actor } from "../domain/event.ts";
 import { type Session, withoutDesktop } from "../domain/session.ts";
-import { isFinal, states } from "../domain/state.ts";
+import { isFinal, states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { connectionOf } from "../queue/openConnections.ts";
 import type { Activity } from "../store/activity.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { tracing } from "../telemetry/tracing.ts";
 import { closeWith, keepAlive, notUnderstoodCode, pump } from "./bridge.ts";
 import type { Limit } from "./places.ts";
 import { RfbClient } from "./rfbClient.ts";
@@ -39,23 +42,26 @@ import {
 } from "./webSockets.ts";
 
 export const closeCodes = {
-  /** This process ends: connect again. */
+  /** This process is shutting down: the client should connect again. */
   restart: restartCode,
-  /** A viewer sent something that isn't the protocol. */
+  /** A viewer sent something that is not valid RFB. */
   notUnderstood: notUnderstoodCode,
-  /** The key or link that it was opened with has expired or was removed. */
+  /** The key or link that opened the connection has expired or was removed. */
   lost: lostCode,
-  /** Somebody has closed the connection by the API. */
+  /** A user has closed the connection through the API. */
   closed: closedCode,
-  /** The session has no desktop, and never will. */
+  /** The session has no desktop and never will have one. */
   none: 4404,
-  /** The session isn't running yet: wait for it. */
+  /** The session isn't running yet: the client should wait for it. */
   notRunning: 4409,
-  /** The session is over. */
+  /** The session has ended. */
   ended: 4410,
-  /** A viewer sends more than anybody can look at; or, in a browser, what is a 429 elsewhere: too many desktops or calls. */
+  /**
+   * A viewer sends more than a viewer ever needs to, or there are too many desktops or calls. Other clients than
+   * browsers get the status 429 for the second reason.
+   */
   tooMuch: tooMuchCode,
-  /** The session runs, but its desktop can't be reached: try again. */
+  /** The session is running, but its desktop can't be reached: the client should try again. */
   unreachable: 4502,
 } as const;
 
@@ -64,7 +70,10 @@ export interface GatewayOptions {
   commands: Pick<SessionCommands, "noteUse">;
   access: Pick<Access, "admit" | "admitTicket">;
   activity: Pick<Activity, "touch">;
-  /** What the session's VNC proxy asks for. Undefined: its key is not known here. */
+  /**
+   * The token that the session's VNC proxy expects. Undefined: this process does not know the key that the token is
+   * made from.
+   */
   proxyToken: (session: Session) => string | undefined;
   metrics: Pick<Metrics, "desktops">;
   logger: Logger;
@@ -72,15 +81,15 @@ export interface GatewayOptions {
   port?: number;
 }
 
-/** What a permission opens. */
+/** What a key or a ticket permits its holder to do. */
 interface Permission {
   tenant: Tenant;
   mode: DesktopMode;
   credential: Credential;
   limits: Limit[];
-  /** For the audit trail. */
+  /** Who opens the desktop, for the audit trail. */
   actor: Actor;
-  /** The id of the ticket that it is by, and the same if that can be revoked. */
+  /** The ticket's id, if a ticket gave the permission. `grant` is the same id if the ticket can be revoked. */
   ticket?: string;
   grant?: string | undefined;
 }
@@ -88,7 +97,7 @@ interface Permission {
 export class DesktopGateway implements Gateway {
   readonly name = "desktop";
   readonly protocols = ["binary"];
-  /** Of this process' viewers by their tickets' ids, and how many each has. */
+  /** The paces of this process's viewers by ticket id, with the number of viewers that share each pace. */
   readonly #paces = new Map<string, { pace: ReturnType<typeof sharedPace>; viewers: number }>();
 
   constructor(private readonly options: GatewayOptions) {}
@@ -135,20 +144,20 @@ export class DesktopGateway implements Gateway {
     return { tenant, mode, credential, actor, limits: [] };
   }
 
-  /** Notes who opens or closes a desktop, and how. */
+  /** Records in the audit trail who opens or closes a desktop, and in which mode. */
   async #note({ id, tenant }: Session, { mode, actor }: Permission, does: "opens" | "closes"): Promise<void> {
-    const what = `${does} the desktop${mode === "view" ? " to look" : ""}`;
+    const what = `${does} the desktop${mode === "view" ? " in view mode" : ""}`;
     await this.options.commands.noteUse(id, tenant, "desktop", what, actor, states);
   }
 
-  /** The pace that the client shares with all that came by its ticket; one of its own if it came by none. */
+  /** Returns the pace that all clients with this ticket share. A client without a ticket gets a pace of its own. */
   #paceOf(client: WebSocket, ticket: string | undefined) {
     if (ticket === undefined) return sharedPace();
     const shared = this.#paces.get(ticket) ?? { pace: sharedPace(), viewers: 0 };
     this.#paces.set(ticket, shared);
     shared.viewers += 1;
     client.once("close", () => {
-      // To come again at once is no way to a new one.
+      // A viewer must not get a fresh pace by disconnecting and connecting again.
       const leave = () => {
         shared.viewers -= 1;
         if (shared.viewers === 0) this.#paces.delete(ticket);
@@ -175,14 +184,18 @@ export class DesktopGateway implements Gateway {
       perMessageDeflate: false,
       handshakeTimeout: 5_000,
       maxPayload: 16 * 1024 * 1024,
+      headers: tracing().headers(),
     });
+    void tracing()
+      .span("pod desktop", { "berth.session": session.id }, () => once(upstream, "open"))
+      .catch(() => {});
     let problem: Error | undefined;
     upstream.on("error", (error) => {
       problem = error;
       upstream.terminate();
     });
 
-    client.pause(); // until there is somebody to send to
+    client.pause(); // until the upstream connection is open
     upstream.on("open", () => {
       if (mode === "view") showTo(client, upstream, this.#paceOf(client, ticket));
       else {
@@ -205,14 +218,14 @@ export class DesktopGateway implements Gateway {
       metrics.desktops.dec();
       log.info({ code }, "desktop disconnected");
       this.#note(session, permission, "closes").catch((error: unknown) =>
-        log.warn({ err: error }, "the desktop's end could not be noted"),
+        log.warn({ err: error }, "the end of the desktop connection could not be recorded"),
       );
       if (upstream.readyState === WebSocket.CONNECTING) upstream.terminate();
       else upstream.close();
     });
     upstream.on("close", () => {
       if (client.readyState !== WebSocket.OPEN) return;
-      if (problem !== undefined) log.warn({ err: problem.message }, "desktop can't be reached");
+      if (problem !== undefined) log.warn({ err: problem.message }, "the desktop can't be reached");
       this.#sayWhy(client, session).catch((error: unknown) => {
         log.warn({ err: error }, "the session's state can't be read");
         closeWith(client, closeCodes.unreachable, "The desktop can't be reached at the moment.");
@@ -220,7 +233,7 @@ export class DesktopGateway implements Gateway {
     });
   }
 
-  /** The desktop went away, or never came: because the session did, or else for a moment. */
+  /** The connection to the desktop ended or failed, because the session ended or because of a temporary fault. */
   async #sayWhy(client: WebSocket, session: Session): Promise<void> {
     const now = await this.options.queries.find(session.id, session.tenant);
     if (now !== undefined && now.state !== "running") return sayState(client, now);
@@ -228,7 +241,7 @@ export class DesktopGateway implements Gateway {
   }
 }
 
-/** Carries the desktop to a viewer, and of the viewer's bytes what asks for pictures. */
+/** Sends the desktop's bytes to a viewer. Of the viewer's bytes, only requests for pictures reach the desktop. */
 function showTo(client: WebSocket, upstream: WebSocket, pace: ReturnType<typeof sharedPace>): void {
   const viewer = new RfbClient("view", undefined, pace);
   const handshake = new ViewHandshake();
@@ -245,7 +258,7 @@ function showTo(client: WebSocket, upstream: WebSocket, pace: ReturnType<typeof 
   });
 }
 
-/** What of the bytes goes on. A viewer that sends too much is sent away. */
+/** Returns the part of the bytes that the desktop may get. Disconnects a viewer that sends too much. */
 function take(viewer: RfbClient, client: WebSocket, data: Buffer): Buffer {
   try {
     return viewer.take(data).pass;
@@ -256,7 +269,10 @@ function take(viewer: RfbClient, client: WebSocket, data: Buffer): Buffer {
   }
 }
 
-/** What passes requests that were kept back on to the desktop, each when its turn has come; to be called after each `take`. */
+/**
+ * Returns a function that sends delayed requests to the desktop when they are due. The caller has to call this
+ * function after each `take`.
+ */
 function passerOf(viewer: RfbClient, pass: (request: Buffer) => void, upstream: WebSocket): () => void {
   let timer: NodeJS.Timeout | undefined;
   return function wait() {

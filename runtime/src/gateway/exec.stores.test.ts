@@ -1,4 +1,4 @@
-/** Commands by Kubernetes' own protocol, in a real berthd on loopback. */
+/** Commands with Kubernetes' protocol, with a real berthd on loopback. */
 import { once } from "node:events";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -9,14 +9,14 @@ import { call, listen, openApi } from "../testing/api.ts";
 import { buildBerthd, openSession } from "../testing/berthd.ts";
 import { adminKey, keyOf, sha256, tenant, tenantsFile, writeTenants } from "../testing/fixtures.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
 interface Refusal {
   status: number | undefined;
   problem: { detail: string; errors?: { field: string }[] };
 }
 
-/** The refusal of the upgrade; the test fails if there is none. */
+/** The refusal of the upgrade. The test fails if the upgrade succeeds. */
 function refusal(url: string, key: string): Promise<Refusal> {
   const socket = new WebSocket(url.replace("http", "ws"), { headers: { authorization: `Bearer ${key}` } });
   return new Promise((resolve, reject) => {
@@ -29,9 +29,9 @@ function refusal(url: string, key: string): Promise<Refusal> {
   });
 }
 
-/** A command, and what it has said so far by channel. */
+/** A command, and its output so far by channel. */
 async function run(origin: string, id: string, command: string[], more = "") {
-  const query = command.map((part) => `command=${encodeURIComponent(part)}`).join("&");
+  const query = command.map((argument) => `command=${encodeURIComponent(argument)}`).join("&");
   const url = `${origin.replace("http", "ws")}/v1/sessions/${id}/exec?${query}${more}`;
   const socket = new WebSocket(url, ["v5.channel.k8s.io"], { headers: { authorization: `Bearer ${keyOf("acme")}` } });
   onTestFinished(() => socket.terminate());
@@ -50,7 +50,7 @@ async function run(origin: string, id: string, command: string[], more = "") {
 
 const withExec = () => [tenant("acme", { exec: true })];
 
-test("commands are off unless the tenant's config allows them, and need their scope, a running session and an input", async () => {
+test("commands are off unless the tenant's config allows them, and need their scope, a running session and a command", async () => {
   const readOnly = `${keyOf("acme")}r`;
   const keys = [
     { name: "default", sha256: sha256(keyOf("acme")) },
@@ -82,7 +82,7 @@ test("commands are off unless the tenant's config allows them, and need their sc
   }
 });
 
-test("a command runs, gets its input, tells its outputs apart and how it ended, and is on record", async () => {
+test("a command gets its input, its outputs and exit code are reported, and the audit trail has it", async () => {
   const { api, id } = await openSession({}, withExec());
   const origin = await listen(api);
   const script = "cat; echo problem >&2; exit 3";
@@ -104,7 +104,7 @@ test("a command runs, gets its input, tells its outputs apart and how it ended, 
   expect(JSON.parse(fine.said[3] ?? "{}")).toMatchObject({ kind: "Status", status: "Success" });
 });
 
-test("a terminal has the client's size; a command that can't be started is told before the upgrade", async () => {
+test("a terminal has the client's size; a command that can't be started is refused before the upgrade", async () => {
   const { api, id } = await openSession({}, withExec());
   const origin = await listen(api);
   const { said, send, closed } = await run(origin, id, ["sh"], "&tty=true");
@@ -116,10 +116,10 @@ test("a terminal has the client's size; a command that can't be started is told 
   expect([status, problem.errors?.[0]?.field]).toEqual([400, "command"]);
   const wrong = await run(origin, id, ["sleep", "1000"]);
   wrong.send(9, "x");
-  expect(await wrong.closed).toEqual([4400, "Nothing can be sent on channel 9."]);
+  expect(await wrong.closed).toEqual([4400, "A client can't send on channel 9."]);
 });
 
-test("a client that leaves hangs up", async () => {
+test("when a client disconnects, its command gets SIGHUP", async () => {
   const { api, id, berthd } = await openSession({}, withExec());
   const origin = await listen(api);
   const file = join(berthd.scratch, "alive");
@@ -130,7 +130,7 @@ test("a client that leaves hangs up", async () => {
   await until("it was told", 30, () => !existsSync(file));
 });
 
-test("a command ends when its key is removed, or commands are switched off", async () => {
+test("a command ends when its key is removed or commands are switched off", async () => {
   for (const [now, reason] of [
     [tenant("acme", { exec: true, keys: [] }), "The key default has been removed."],
     [tenant("acme", { exec: false }), "Commands are off for the tenant acme: its config must have exec: true."],

@@ -1,10 +1,11 @@
 /**
- * Commands in a session's agent container: GET /v1/sessions/:id/exec?command=ls&command=-l as a WebSocket, where the
+ * Commands in a session's agent container: GET /v1/sessions/:id/exec?command=ls&command=-l as a WebSocket, if the
  * tenant's config has `exec: true`.
  *
- * Messages are those of Kubernetes' own protocol, v4.channel.k8s.io and v5: the first byte says what the rest is. To the
- * command: 0 stdin, 4 the terminal's size as {"Width":80,"Height":24}, 255 0 the end of stdin (v5). From it: 1 stdout,
- * 2 stderr, 3 how it ended, as a Status object. A client that leaves hangs up (SIGHUP).
+ * The messages are those of Kubernetes' protocols v4.channel.k8s.io and v5: the first byte names the channel. To the
+ * command: 0 is stdin, 4 is the terminal's size as {"Width":80,"Height":24}, 255 0 closes stdin (v5). From the
+ * command: 1 is stdout, 2 is stderr, 3 is a Status object that says how the command ended. When the client
+ * disconnects, the command gets SIGHUP.
  */
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
@@ -15,10 +16,10 @@ import { invalidInput, Problem } from "../api/http/problem.ts";
 import { numberOf } from "../api/processJson.ts";
 import { serviceProblem } from "../api/serviceProblem.ts";
 import type { RunningSession, SessionPods } from "../api/sessionPods.ts";
+import { OutputStream, type ProcessEvent } from "../berthd/gen/berth/v1/process_pb.ts";
+import { listenTo } from "../berthd/listenTo.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { commandLine } from "../domain/commandLine.ts";
-import { OutputStream, type ProcessEvent } from "../pod/gen/berth/v1/process_pb.ts";
-import { listenTo } from "../pod/listenTo.ts";
 import { connectionOf } from "../queue/openConnections.ts";
 import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridge.ts";
 import { exitStatus } from "./exitStatus.ts";
@@ -26,10 +27,10 @@ import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
 import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
 
-/** The close code for a command whose pod was lost. */
+/** The close code if the connection to the command's pod was lost. */
 const lostPodCode = 4502;
 
-/** A terminal's size until the client tells its own. */
+/** The terminal's size until the client sends another one. */
 const firstSize = { columns: 80, rows: 24 };
 
 const Size = z.object({ Width: z.int().min(1).max(1_000), Height: z.int().min(1).max(1_000) });
@@ -43,12 +44,12 @@ export interface ExecOptions {
   logger: Logger;
 }
 
-/** A command that runs. */
+/** A running command. */
 interface Running {
   session: RunningSession;
   id: bigint;
   events: AsyncGenerator<ProcessEvent>;
-  /** Comes when the client has gone. */
+  /** Is aborted when the client has disconnected. */
   gone: AbortSignal;
 }
 
@@ -68,7 +69,7 @@ export class ExecGateway implements Gateway {
       ...(query.has("command") && { command: query.getAll("command") }),
     });
     if (!parsed.success) throw invalidInput(parsed.error.issues);
-    await pods.look(sessionId, caller);
+    await pods.findRunning(sessionId, caller);
     const { command, tty } = parsed.data;
     return {
       limits: [perSession(sessionId, "exec"), perTenant(tenant)],
@@ -77,7 +78,7 @@ export class ExecGateway implements Gateway {
       loss: () => (tenants.get(tenant.name)?.exec ? undefined : areOff(tenant.name)),
       open: async (gone) => {
         const session = await pods.use(sessionId, caller, "command", commandLine(command));
-        // Without the arguments, which are the tenant's own.
+        // Without the arguments, because they may hold the tenant's secrets.
         logger.info({ sessionId, tenant: tenant.name, actor, program: command[0] }, "command started");
         const running = await this.#start(session, command, tty === "true", gone);
         return (client) => this.#serve(client, running);
@@ -92,9 +93,10 @@ export class ExecGateway implements Gateway {
     const events = listenTo((signal) => processes.start(request, { signal }), gone);
     const asked = { field: "command", missing: 400 } as const;
     const first = await pods.traced(session, "exec", () => events.next(), asked);
-    if (first.done || first.value.kind.case !== "started") throw new Problem(502, "The session's pod started nothing.");
+    if (first.done || first.value.kind.case !== "started")
+      throw new Problem(502, "The session's pod did not start the command.");
     const { id } = first.value.kind.value;
-    // A program that has ended by then is not there for the signal.
+    // If the program has already ended, the signal fails, and that is no fault.
     const hangUp = () => void processes.signal({ id, signal: numberOf("SIGHUP") }).catch(() => {});
     if (gone.aborted) hangUp();
     else gone.addEventListener("abort", hangUp, { once: true });
@@ -108,7 +110,8 @@ export class ExecGateway implements Gateway {
       () => closeWith(client, 1000, ""),
       (error: unknown) => {
         const problem = serviceProblem(error);
-        if (!(problem instanceof Problem)) this.options.logger.error({ err: error }, "a command can't be watched");
+        if (!(problem instanceof Problem))
+          this.options.logger.error({ err: error }, "the output of a command can't be read");
         closeWith(client, lostPodCode, problem instanceof Problem ? problem.body.detail : "Something went wrong.");
       },
     );
@@ -117,7 +120,7 @@ export class ExecGateway implements Gateway {
   #takeInput(client: WebSocket, { session, id, gone }: Running): void {
     const { processes } = this.options.pods.services.of(session);
     const options = { signal: gone };
-    // What a command that has ended doesn't get is no news: its end is told.
+    // An error here is ignored if the command has ended, because the client is told of the end anyway.
     const later = inOrder(client, () => {});
     client.on("message", (received: Buffer) => {
       if (client.readyState !== WebSocket.OPEN) return;
@@ -133,7 +136,7 @@ export class ExecGateway implements Gateway {
         case 255:
           return data[0] === 0 ? later(0, () => processes.closeStdin({ id }, options)) : undefined;
         default:
-          closeWith(client, notUnderstoodCode, `Nothing can be sent on channel ${received[0]}.`);
+          closeWith(client, notUnderstoodCode, `A client can't send on channel ${received[0]}.`);
       }
     });
   }
@@ -148,7 +151,7 @@ function sizeOf(json: Buffer): { columns: number; rows: number } | undefined {
   }
 }
 
-/** Sends what the command writes and how it ends, no faster than the client takes it. */
+/** Sends the command's output and its exit status to the client, no faster than the client reads. */
 async function show(client: WebSocket, events: AsyncGenerator<ProcessEvent>): Promise<void> {
   const send = (channel: number, data: Uint8Array) =>
     new Promise<void>((resolve) => client.send(Buffer.concat([Buffer.of(channel), data]), () => resolve()));

@@ -1,7 +1,7 @@
-/** How a command ended, as Kubernetes' clients understand it; pure. */
-import type { ProcessEnded } from "../pod/gen/berth/v1/process_pb.ts";
+/** Converts the end of a command into the form that Kubernetes' clients understand. No I/O. */
+import type { ProcessEnded } from "../berthd/gen/berth/v1/process_pb.ts";
 
-/** A Status object, as the channel 3 has it. */
+/** The Status object that is sent on channel 3. */
 export function exitStatus({ exitCode }: Pick<ProcessEnded, "exitCode">) {
   const common = { kind: "Status", apiVersion: "v1", metadata: {} };
   if (exitCode === 0) return { ...common, status: "Success" };

@@ -1,4 +1,4 @@
-/** A gateway of its own in front of an API that has none: what it forwards, and what it serves itself. */
+/** A separate gateway in front of an API without one: what it forwards, and what it serves itself. */
 import { once } from "node:events";
 import { createServer, request as open, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -13,10 +13,11 @@ import { listen, type OpenApi, openApi, openGateway } from "../testing/api.ts";
 import { buildBerthd, runsHere, startBerthd } from "../testing/berthd.ts";
 import { keyOf } from "../testing/fixtures.ts";
 import { freePorts } from "../testing/ports.ts";
+import { UpgradeForwarder } from "./upgradeForwarder.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
-/** Nobody is there. */
+/** A URL where nothing listens. */
 const nowhere = "http://127.0.0.1:1";
 
 async function openBoth(changes: Partial<Config> = {}) {
@@ -34,7 +35,7 @@ interface Answer {
   body: string;
 }
 
-/** A call whose path is sent as it is. By default with acme's key. */
+/** Sends a call with the path unchanged, by default with acme's key. */
 async function ask(
   origin: string,
   method: string,
@@ -59,7 +60,7 @@ async function ask(
   };
 }
 
-/** An API of the test's own. */
+/** A fake API of the test. */
 async function standIn(answer: RequestListener): Promise<string> {
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -103,7 +104,7 @@ test.each<[string, string, { body?: string; headers?: Record<string, string> }]>
     await ask(gateway.origin, method, path, options),
   ];
   const comparable = ({ status, headers, body }: Answer) => {
-    // Those of the connection are the gateway's own.
+    // The gateway sets the headers of its own connection.
     const differ = ["connection", "keep-alive", "date", "x-request-id", "ratelimit"];
     const same = Object.entries(headers).filter(([name]) => !differ.includes(name));
     return { status, headers: Object.fromEntries(same), body };
@@ -111,7 +112,7 @@ test.each<[string, string, { body?: string; headers?: Record<string, string> }]>
   expect(comparable(forwarded)).toEqual(comparable(itself));
 });
 
-test("a call is counted, logged and rated once, by the API, under the id that its caller gave", async () => {
+test("the API counts, logs and rate-limits a call once, under the caller's request id", async () => {
   const { api, gateway, lines } = await openBoth();
   const made = await ask(gateway.origin, "POST", "/v1/sessions", {
     body: '{"tier":"small"}',
@@ -128,7 +129,7 @@ test("a call is counted, logged and rated once, by the API, under the id that it
   expect(lines.filter(({ msg }) => msg === "request")).toEqual([]);
 });
 
-test("a 5xx of the API is not counted again", async () => {
+test("the gateway does not count a 5xx of the API again", async () => {
   const api = await openApi({ GATEWAY_URL: nowhere });
   const target = await standIn((_request, response) => void response.writeHead(500).end("{}"));
   const gateway = await openGateway(api, target);
@@ -136,7 +137,7 @@ test("a 5xx of the API is not counted again", async () => {
   expect((await gateway.app.get(Metrics).httpRequests.get()).values).toEqual([]);
 });
 
-test("where the API is away, what the gateway doesn't serve is a 503 that says what to do, and is counted", async () => {
+test("while the API is down, forwarded calls get a 503 that says what to do, and are counted", async () => {
   const api = await openApi();
   const gateway = await openGateway(api, nowhere);
   const answer = await ask(gateway.origin, "POST", "/v1/sessions", { headers: json, body: '{"tier":"small"}' });
@@ -155,14 +156,14 @@ test("where the API is away, what the gateway doesn't serve is a 503 that says w
   expect((await ask(gateway.origin, "GET", "/health/ready")).status).toBe(200);
 });
 
-test("an API that hangs up before its answer is a 502; what changes nothing is asked again where the connection was old", async () => {
+test("if the API closes before its answer, the caller gets 502; a reading call on a reused connection is sent again", async () => {
   const api = await openApi();
   let calls = 0;
-  const seen = new WeakSet();
+  const used = new WeakSet();
   const target = await standIn((request, response) => {
     calls += 1;
-    if (request.url === "/v1/lost" || seen.has(request.socket)) return void request.socket.destroy();
-    seen.add(request.socket);
+    if (request.url === "/v1/lost" || used.has(request.socket)) return void request.socket.destroy();
+    used.add(request.socket);
     response.end("{}");
   });
   const gateway = await openGateway(api, target);
@@ -191,7 +192,7 @@ test.each([
   ]);
 });
 
-test("the connection of the gateway is many callers', and not closed after an unknown one's call", async () => {
+test("the gateway's connection carries many callers, and stays open after an unknown caller's call", async () => {
   const { api, gateway } = await openBoth();
   const timeouts: (number | undefined)[] = [];
   api.app
@@ -204,7 +205,7 @@ test("the connection of the gateway is many callers', and not closed after an un
   expect(timeouts[0]).toBeGreaterThan(60_000);
 });
 
-test("a caller who leaves ends the call at the API too", async () => {
+test("when a caller disconnects, the call to the API ends too", async () => {
   const { api, gateway } = await openBoth();
   const leave = new AbortController();
   const left = fetch(`${gateway.origin}/v1/sessions?wait=running`, {
@@ -219,7 +220,7 @@ test("a caller who leaves ends the call at the API too", async () => {
   await until("the API waits no more", 30, () => api.app.get(Streams).size === 0);
 });
 
-test("commands, files and programs are the gateway's own, and go on without the API", async () => {
+test("the gateway serves commands, files and programs itself, also without the API", async () => {
   const [podPort = 0] = await freePorts(1);
   const api = await openApi({ GATEWAY_URL: nowhere });
   const direct = await listen(api);
@@ -247,7 +248,7 @@ test("commands, files and programs are the gateway's own, and go on without the 
   const metrics = () => gateway.app.get(Metrics).registry.getSingleMetricAsString("berth_open_connections");
   expect(await metrics()).toMatch(/^berth_open_connections 1$/m);
 
-  // The API's ports end, and its callers with them; its stores stay.
+  // The API's ports are closed and its callers with them, but its stores stay.
   api.app.getHttpServer().close();
   api.app.getHttpServer().closeAllConnections();
   expect((await ask(gateway.origin, "GET", "/v1/sessions")).status).toBe(503);
@@ -266,7 +267,7 @@ test("commands, files and programs are the gateway's own, and go on without the 
   expect(JSON.parse(ran.body)).toMatchObject({ exitCode: 0, stdout: "hello\n" });
 });
 
-test("a WebSocket whose gateway is the API itself goes in no circle", async () => {
+test("a WebSocket is not forwarded in a circle if the gateway's Service leads to the API itself", async () => {
   const [port = 0] = await freePorts(1);
   const api = await openApi({ GATEWAY_URL: `http://127.0.0.1:${port}` });
   const origin = await listen(api, port);
@@ -278,7 +279,7 @@ test("a WebSocket whose gateway is the API itself goes in no circle", async () =
   expect([response.statusCode, upgrades]).toEqual([503, 2]);
 });
 
-test("a WebSocket that is asked of the API is passed on to the gateway, with its caller's address and refusals", async () => {
+test("the API forwards a WebSocket to the gateway, with the caller's address, and returns the gateway's refusals", async () => {
   const [podPort = 0, port = 0] = await freePorts(2);
   const api = await openApi({ GATEWAY_URL: `http://127.0.0.1:${port}` });
   const direct = await listen(api);
@@ -311,4 +312,26 @@ test("a WebSocket that is asked of the API is passed on to the gateway, with its
   program.on("message", (data: Buffer, isBinary) => isBinary && heard.push(data.subarray(1)));
   expect((await once(program, "close"))[0]).toBe(1000);
   expect(Buffer.concat(heard).toString()).toBe("hello\n");
+});
+
+test("a WebSocket that the API passes on is told to come again when the API ends", async () => {
+  const [podPort = 0, port = 0] = await freePorts(2);
+  const api = await openApi({ GATEWAY_URL: `http://127.0.0.1:${port}` });
+  const direct = await listen(api);
+  const gateway = await openGateway(api, direct, { podPort, port });
+  const { id } = JSON.parse(
+    (await ask(direct, "POST", "/v1/sessions", { body: '{"tier":"small"}', headers: json })).body,
+  );
+  await startBerthd(id, podPort);
+  await runsHere(api, id);
+  const processes = `/v1/sessions/${id}/processes`;
+  const body = JSON.stringify({ command: ["cat"], keepStdin: true });
+  const made = await ask(gateway.origin, "POST", processes, { body, headers: json });
+  const socket = new WebSocket(`${direct.replace("http", "ws")}${processes}/${JSON.parse(made.body).id}/attach`, {
+    headers: { authorization: `Bearer ${keyOf("acme")}` },
+  });
+  await once(socket, "open");
+  const closed = once(socket, "close");
+  await api.app.get(UpgradeForwarder).beforeApplicationShutdown();
+  expect((await closed).map(String)).toEqual(["1012", "The API restarts; connect again."]);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { endToEnd } from "./hopByHop.ts";
 
-test("headers of the connection, and those that it names, stay behind", () => {
+test("headers of the connection, and those that `Connection` names, are removed", () => {
   const headers = {
     host: "berth.example",
     authorization: "Bearer x",

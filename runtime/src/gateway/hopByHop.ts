@@ -1,10 +1,12 @@
-/** Headers of a message that is passed on: those of the connection that it came by stay behind; pure. */
+/**
+ * Removes the hop-by-hop headers from a message that is forwarded, because they apply to one connection only. No I/O.
+ */
 import type { IncomingHttpHeaders } from "node:http";
 
-/** RFC 9110, 7.6.1. `Expect` has had its answer already. */
+/** The hop-by-hop headers of RFC 9110, section 7.6.1, and `Expect`, which the server has already answered. */
 const ofConnection = ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/** The headers without those of the connection, and without those that `Connection` names. */
+/** The headers without the hop-by-hop headers, and without the headers that `Connection` names. */
 export function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const named = String(headers.connection ?? "")
     .split(",")

@@ -1,25 +1,25 @@
-/** What a client sends to a program, in its order and no faster than the program takes it. */
+/** Sends a client's input to a program in order, no faster than the program reads. */
 import type { WebSocket } from "ws";
 
-/** With more input than this on its way to the program, in bytes, the client is not read from. */
-const maxWaitingBytes = 256 * 1024;
+/** If more bytes of input than this wait for the program, the gateway stops reading from the client. */
+const maxPendingBytes = 256 * 1024;
 
-/** What does one thing after the other for the client; `bytes` is how much input it holds. */
+/** Returns a function that runs the client's tasks one after the other. `bytes` is the size of a task's input. */
 export type Later = (bytes: number, work: () => Promise<unknown>) => void;
 
-/** @param failed called with the error of each work that failed; the next one is done all the same */
+/** @param failed gets the error of each task that fails; the next task runs all the same */
 export function inOrder(client: WebSocket, failed: (error: unknown) => void): Later {
-  let waiting = 0;
+  let pendingBytes = 0;
   let last: Promise<unknown> = Promise.resolve();
   return (bytes, work) => {
-    waiting += bytes;
-    if (waiting > maxWaitingBytes) client.pause();
+    pendingBytes += bytes;
+    if (pendingBytes > maxPendingBytes) client.pause();
     last = last
       .then(work)
       .catch(failed)
       .then(() => {
-        waiting -= bytes;
-        if (client.isPaused && waiting <= maxWaitingBytes / 2) client.resume();
+        pendingBytes -= bytes;
+        if (client.isPaused && pendingBytes <= maxPendingBytes / 2) client.resume();
       });
   };
 }

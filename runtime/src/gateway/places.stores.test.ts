@@ -1,4 +1,4 @@
-/** The places of WebSockets on a real Redis. */
+/** The places of WebSockets with a real Redis. */
 import { expect, onTestFinished, test } from "vitest";
 import { emptyRedis, patienceMs, silent } from "../testing/fixtures.ts";
 import { type Limit, Places } from "./places.ts";
@@ -19,7 +19,7 @@ const refusal = (taking: Promise<unknown>) =>
     ({ body }) => [body.status, body.detail],
   );
 
-test("all processes count together, a place that is given back is free, and who is refused takes none", async () => {
+test("all processes count together, a returned place is free, and a refused client takes no place", async () => {
   const {
     redis,
     each: [first, second],
@@ -35,7 +35,7 @@ test("all processes count together, a place that is given back is free, and who 
   await first.take([one, all]);
 });
 
-test("of many that come at once no more get in than there are places", async () => {
+test("of many clients at once, no more get a place than there are", async () => {
   const { each } = await open(2);
   const outcomes = await Promise.all(
     Array.from({ length: 50 }, (_, index) => refusal((each[index % 2] as Places).take([one]))),
@@ -43,7 +43,7 @@ test("of many that come at once no more get in than there are places", async () 
   expect(outcomes.filter((outcome) => outcome === undefined)).toHaveLength(2);
 });
 
-test("the places of a process that died are free when their leases have ended, and those of a living one are renewed", async () => {
+test("the places of a dead process are free when their leases have expired, and those of a living one are renewed", async () => {
   const {
     redis,
     each: [living, other],
@@ -58,7 +58,7 @@ test("the places of a process that died are free when their leases have ended, a
   expect(await refusal(other.take([one]))).toEqual([429, one.refusal]);
 });
 
-test("while Redis is away each process counts its own", async () => {
+test("while Redis does not answer, each process counts its own", async () => {
   const {
     redis,
     each: [places, other],

@@ -1,7 +1,8 @@
 /**
- * How many WebSockets there may be at the same time, counted in Redis for all processes together. A place is a lease that
- * its process renews, so those of a process that died are free after a minute. While Redis is away each process counts its
- * own; when Redis was emptied, the renewal counts them again.
+ * Limits how many WebSockets may be open at the same time. Redis holds the count for all processes together. A place
+ * is a lease that its process renews, so the places of a process that died become free after a minute. While Redis
+ * does not answer, each process counts its own WebSockets only. If Redis has lost its data, the next renewal adds the
+ * places again.
  */
 import { randomUUID } from "node:crypto";
 import type { BeforeApplicationShutdown } from "@nestjs/common";
@@ -10,27 +11,31 @@ import type { Logger } from "pino";
 import { Problem } from "../api/http/problem.ts";
 import { within } from "../timing/within.ts";
 
-/** Something that has so many places. */
+/** A limit on the number of open WebSockets of one session, ticket or tenant. */
 export interface Limit {
-  /** What is counted, as a part of Redis' key: `session:<id>`. */
+  /** The thing whose WebSockets are counted, as a part of the key in Redis: `session:<id>`. */
   of: string;
   places: number;
-  /** What to say when all are taken, for people. */
+  /** The message for the user when all places are taken. */
   refusal: string;
 }
 
 const leaseSeconds = 60;
 const renewMs = 20_000;
 
-/** After a failure Redis is left alone for so long, so that not every connection waits for it. */
+/**
+ * After a failure of Redis, the process does not ask Redis for this time, so that not every connection waits for
+ * Redis.
+ */
 const pauseMs = 1_000;
 
-/** Leases renewed by one call. */
+/** How many leases one call renews. */
 const renewedAtOnce = 500;
 
 /**
- * Takes a place of each key, or of none. ARGV: the place's id, the lease in seconds, the limits. Returns 0, or which key has
- * none left, from 1 on. The clock is Redis' own. Costs O(log n) per key with n places taken.
+ * Takes one place of each key, or no place at all if one key has none left. ARGV: the place's id, the lease in
+ * seconds, the limits. Returns 0, or the number (from 1) of the key that has no place left. The time is that of
+ * Redis's clock. Costs O(log n) per key with n places taken.
  */
 const takeScript = `
 local now = tonumber(redis.call('TIME')[1])
@@ -44,7 +49,7 @@ for _, key in ipairs(KEYS) do
 end
 return 0`;
 
-/** Renews the places: KEYS, with the place's id for each in ARGV after the lease in seconds. */
+/** Renews places. KEYS: one key per place. ARGV: the lease in seconds, then the id of each place. */
 const renewScript = `
 local now = tonumber(redis.call('TIME')[1])
 for i, key in ipairs(KEYS) do
@@ -53,7 +58,7 @@ for i, key in ipairs(KEYS) do
 end`;
 
 export class Places implements BeforeApplicationShutdown {
-  /** The places that this process has, by what they are of. */
+  /** The places that this process holds, by key. */
   readonly #own = new Map<string, Set<string>>();
   readonly #timer: NodeJS.Timeout;
   #awayUntil = 0;
@@ -61,17 +66,20 @@ export class Places implements BeforeApplicationShutdown {
   constructor(
     private readonly redis: Redis,
     private readonly logger: Logger,
-    /** How long Redis may take before only this process's own places count, in milliseconds. */
+    /** How long to wait for Redis, in milliseconds. After that, only this process's own places count. */
     private readonly patienceMs = 250,
   ) {
     this.#timer = setInterval(() => void this.renew(), renewMs).unref();
   }
 
-  /** Takes a place of each; returns what gives them back. Throws a 429 with the refusal of the first that has none left. */
+  /**
+   * Takes one place of each limit and returns a function that gives the places back. Throws a Problem (429) with the
+   * refusal of the first limit that has no place left.
+   */
   async take(limits: readonly Limit[]): Promise<() => void> {
     const id = randomUUID();
     for (const limit of limits) if ((this.#own.get(limit.of)?.size ?? 0) >= limit.places) throw refused(limit);
-    // Before Redis is asked: of many that come at once, each sees the others.
+    // Counted before Redis is asked, so that connections that arrive at the same time count each other.
     for (const { of } of limits) this.#own.set(of, (this.#own.get(of) ?? new Set()).add(id));
     const release = () => this.#release(limits, id);
     const full = await this.#ask(limits, id);
@@ -80,7 +88,7 @@ export class Places implements BeforeApplicationShutdown {
     throw refused(full);
   }
 
-  /** Renews all places that this process has. */
+  /** Renews all places that this process holds. */
   async renew(): Promise<void> {
     const leases = [...this.#own].flatMap(([of, ids]) => [...ids].map((id) => [keyOf(of), id] as const));
     try {
@@ -90,7 +98,7 @@ export class Places implements BeforeApplicationShutdown {
         await this.redis.eval(renewScript, keys.length, ...keys, leaseSeconds, ...ids);
       }
     } catch (error) {
-      this.logger.warn({ err: error }, "the places of WebSockets are not renewed: redis does not answer");
+      this.logger.warn({ err: error }, "the places of WebSockets can't be renewed: Redis does not answer");
     }
   }
 
@@ -98,7 +106,7 @@ export class Places implements BeforeApplicationShutdown {
     clearInterval(this.#timer);
   }
 
-  /** The first that has no place left by Redis' count. */
+  /** The first limit that has no place left according to Redis. */
   async #ask(limits: readonly Limit[], id: string): Promise<Limit | undefined> {
     if (performance.now() < this.#awayUntil) return undefined;
     const keys = limits.map(({ of }) => keyOf(of));
@@ -110,7 +118,7 @@ export class Places implements BeforeApplicationShutdown {
       );
       return limits[Number(full) - 1];
     } catch (error) {
-      this.logger.warn({ err: error }, "each process counts its own WebSockets only: redis does not answer");
+      this.logger.warn({ err: error }, "each process counts its own WebSockets only: Redis does not answer");
       this.#awayUntil = performance.now() + pauseMs;
       return undefined;
     }
@@ -121,7 +129,7 @@ export class Places implements BeforeApplicationShutdown {
       const ids = this.#own.get(of);
       ids?.delete(id);
       if (ids?.size === 0) this.#own.delete(of);
-      // Without an answer the lease ends by itself.
+      // If Redis does not answer, the lease expires by itself.
       this.redis.zrem(keyOf(of), id).catch(() => {});
     }
   }

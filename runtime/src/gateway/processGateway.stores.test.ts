@@ -1,4 +1,4 @@
-/** Programs by WebSocket, in a real berthd on loopback. */
+/** Programs as WebSockets, with a real berthd on loopback. */
 import { once } from "node:events";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
@@ -7,9 +7,9 @@ import { call, listen } from "../testing/api.ts";
 import { buildBerthd, openSession } from "../testing/berthd.ts";
 import { keyOf, sha256, tenant } from "../testing/fixtures.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
-/** A client of the program, and what it has got so far. */
+/** A client of the program, and what the client has received so far. */
 function attach(url: string, key = keyOf("acme")) {
   const socket = new WebSocket(url.replace("http", "ws"), { headers: { authorization: `Bearer ${key}` } });
   onTestFinished(() => socket.terminate());
@@ -40,7 +40,7 @@ async function start(body: object) {
   return { ...opened, url: `${origin}/v1/sessions/${opened.id}/processes/${json.id}/attach`, process: json.id };
 }
 
-test("a terminal is used, left in the middle, and attached to again from where it was", async () => {
+test("a client uses a terminal, disconnects, and attaches again at the same offset", async () => {
   const { url } = await start({ command: ["sh"], env: { PS1: "" }, pty: { columns: 80, rows: 24 } });
   const first = attach(url);
   await once(first.socket, "open");
@@ -60,7 +60,7 @@ test("a terminal is used, left in the middle, and attached to again from where i
   expect(second.events.at(-1)).toMatchObject({ exitCode: 4, timedOut: false });
 });
 
-test("stdout, stderr, input, its end, and a signal that passes input which nobody reads", async () => {
+test("stdout, stderr, input, end of input, and a signal that overtakes input which the program does not read", async () => {
   const { url, api, id } = await start({ command: ["sh", "-c", "echo err >&2; cat"], keepStdin: true });
   const cat = attach(url);
   await once(cat.socket, "open");
@@ -74,13 +74,13 @@ test("stdout, stderr, input, its end, and a signal that passes input which nobod
   });
   const deaf = attach(url.replace(/\d+\/attach$/, `${json.id}/attach`));
   await once(deaf.socket, "open");
-  for (let part = 0; part < 3; part += 1) deaf.socket.send(Buffer.alloc(65_536));
+  for (let sent = 0; sent < 3; sent += 1) deaf.socket.send(Buffer.alloc(65_536));
   deaf.socket.send(JSON.stringify({ type: "signal", signal: "SIGKILL" }));
   await deaf.closed;
   expect(deaf.events.at(-1)).toMatchObject({ type: "ended", signal: 9 });
 });
 
-test("what is not understood closes with 4400, and a control that can't be done is refused in words", async () => {
+test("an invalid message closes with 4400, and a control that fails is refused with a reason", async () => {
   const { url } = await start({ command: ["sleep", "1000"] });
   const client = attach(url);
   await once(client.socket, "open");
@@ -95,7 +95,7 @@ test("what is not understood closes with 4400, and a control that can't be done 
   }
 });
 
-test("who may not, and what is not there, is told by HTTP before the upgrade; who is attached is in the audit trail", async () => {
+test("errors are told over HTTP before the upgrade; the audit trail says who attached", async () => {
   const { url, api, id, process } = await start({ command: ["sleep", "1000"] });
   const refusal = async (address: string, key?: string) => {
     const { socket } = attach(address, key);
@@ -119,7 +119,7 @@ test("who may not, and what is not there, is told by HTTP before the upgrade; wh
   });
 });
 
-test("a client is sent away when its key is removed", async () => {
+test("a client is disconnected when its key is removed", async () => {
   const key = `${keyOf("acme")}2`;
   const expiresAt = new Date(Date.now() + 3_000).toISOString();
   const keys = [

@@ -1,11 +1,11 @@
 /**
  * A program of a session as a WebSocket: GET /v1/sessions/:id/processes/:process/attach?offset=0.
  *
- * From the program: texts are events in JSON, as Server-Sent Events have them, but for the output itself, which comes as
- * bytes: 1 stdout, 2 stderr or 3 pty, and then what was written. The bytes of output since the event `position` add up to the
- * position by which one attaches again.
+ * From the program: text messages are events in JSON, the same as in Server-Sent Events. Output is sent as binary
+ * messages: the first byte is 1 for stdout, 2 for stderr or 3 for pty, and the output follows. The offset of the last
+ * `position` event plus the number of output bytes since then is the offset for the next attach.
  *
- * To the program: bytes are its input. Texts in JSON are {"type":"resize","columns":80,"rows":24},
+ * To the program: binary messages are input. Text messages in JSON are {"type":"resize","columns":80,"rows":24},
  * {"type":"signal","signal":"SIGINT"} and {"type":"end"}, which closes stdin.
  */
 import type { Logger } from "pino";
@@ -18,14 +18,14 @@ import { eventJson, numberOf, SignalBody, SizeBody } from "../api/processJson.ts
 import { OutputQuery, processId } from "../api/processQuery.ts";
 import { serviceProblem } from "../api/serviceProblem.ts";
 import type { RunningSession, SessionPods } from "../api/sessionPods.ts";
-import type { ProcessEvent } from "../pod/gen/berth/v1/process_pb.ts";
+import type { ProcessEvent } from "../berthd/gen/berth/v1/process_pb.ts";
 import { connectionOf } from "../queue/openConnections.ts";
 import { closeWith, highWaterBytes, keepAlive, notUnderstoodCode } from "./bridge.ts";
 import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
 import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
 
-/** The close code for a program whose pod was lost: attach again. */
+/** The close code if the connection to the program's pod was lost: the client should attach again. */
 const lostPodCode = 4502;
 
 const Control = z.discriminatedUnion("type", [
@@ -40,12 +40,12 @@ export interface ProcessGatewayOptions {
   logger: Logger;
 }
 
-/** What is served: a program's events, and the way to the program. */
+/** The program's events, and what is needed to send input to the program. */
 interface Attached {
   session: RunningSession;
   process: bigint;
   events: AsyncGenerator<ProcessEvent>;
-  /** Comes when the client has gone. */
+  /** Is aborted when the client has disconnected. */
   gone: AbortSignal;
 }
 
@@ -55,14 +55,14 @@ export class ProcessGateway implements Gateway {
 
   constructor(private readonly options: ProcessGatewayOptions) {}
 
-  async admit({ sessionId, part = "", query, authorization, address }: UpgradeRequest): Promise<Admitted> {
+  async admit({ sessionId, subId = "", query, authorization, address }: UpgradeRequest): Promise<Admitted> {
     const { access, pods } = this.options;
     const caller = await access.admit({ authorization, address }, ["write"]);
-    const process = processId.safeParse(part);
+    const process = processId.safeParse(subId);
     if (!process.success) throw invalidInput([{ path: ["process"], message: process.error.issues[0]?.message }]);
     const parsed = OutputQuery.safeParse(Object.fromEntries(query));
     if (!parsed.success) throw invalidInput(parsed.error.issues, "query");
-    await pods.look(sessionId, caller);
+    await pods.findRunning(sessionId, caller);
     return {
       limits: [perSession(sessionId, "exec"), perTenant(caller.tenant)],
       credential: caller.credential,
@@ -82,13 +82,13 @@ export class ProcessGateway implements Gateway {
     show(client, attached.events).then(
       () => closeWith(client, 1000, ""),
       (error: unknown) => {
-        if (!(error instanceof Problem)) logger.error({ err: error }, "a program can't be watched any more");
+        if (!(error instanceof Problem)) logger.error({ err: error }, "the events of a program can't be read any more");
         closeWith(client, lostPodCode, error instanceof Problem ? error.body.detail : "Something went wrong.");
       },
     );
   }
 
-  /** Passes on what the client sends: input in its order, and controls past the input that waits. */
+  /** Forwards the client's messages: input in order; signals and resizes at once, even while input waits. */
   #takeInput(client: WebSocket, { session, process: id, gone }: Attached): void {
     const { processes } = this.options.pods.services.of(session);
     const options = { signal: gone };
@@ -103,7 +103,8 @@ export class ProcessGateway implements Gateway {
       if (client.readyState !== WebSocket.OPEN) return;
       if (isBinary) return later(received.length, () => processes.sendInput({ id, data: received }, options));
       const control = controlOf(received);
-      if (control === undefined) return closeWith(client, notUnderstoodCode, "A text must be a known control in JSON.");
+      if (control === undefined)
+        return closeWith(client, notUnderstoodCode, "A text message must be resize, signal or end in JSON.");
       if (control.type === "end") return later(0, () => processes.closeStdin({ id }, options));
       const { type } = control;
       const done =
@@ -123,7 +124,7 @@ function controlOf(text: Buffer): z.infer<typeof Control> | undefined {
   }
 }
 
-/** Sends the program's events until its end, no faster than the client takes them. */
+/** Sends the program's events to the client until the program ends, no faster than the client reads. */
 async function show(client: WebSocket, events: AsyncGenerator<ProcessEvent>): Promise<void> {
   let position: bigint | undefined;
   for await (const event of events) {

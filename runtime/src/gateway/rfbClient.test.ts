@@ -3,10 +3,10 @@ import { expect, test } from "vitest";
 import { RfbClient, RfbError } from "./rfbClient.ts";
 
 const hello = Buffer.concat([Buffer.from("RFB 003.008\n"), Buffer.from([1]), Buffer.from([1])]);
-/** What of it goes on in view mode. */
+/** The part that reaches the desktop in view mode. */
 const init = Buffer.from([1]);
 
-/** Big-endian numbers, each with the bytes it takes. */
+/** Big-endian numbers, each with its size in bytes. */
 const bytes = (...fields: [value: number, width: number][]): Buffer =>
   Buffer.concat(
     fields.map(([value, width]) => {
@@ -17,7 +17,7 @@ const bytes = (...fields: [value: number, width: number][]): Buffer =>
   );
 const filler = (length: number) => Buffer.alloc(length, 0x55);
 
-const look = {
+const viewMessages = {
   setPixelFormat: Buffer.concat([bytes([0, 1]), filler(19)]),
   setEncodings: Buffer.concat([bytes([2, 1], [0, 1], [3, 2]), filler(12)]),
   updateRequest: Buffer.concat([bytes([3, 1]), filler(9)]),
@@ -37,29 +37,29 @@ const other = {
   powerOff: bytes([250, 1], [0, 1], [1, 1], [2, 1]),
 };
 
-/** The stream cut into pieces at the given places. */
+/** The stream cut into chunks at the given offsets. */
 function cut(stream: Buffer, places: number[]): Buffer[] {
   const at = [...new Set([0, ...places.map((place) => place % (stream.length + 1)), stream.length])];
   at.sort((a, b) => a - b);
   return at.slice(1).map((end, index) => stream.subarray(at[index], end));
 }
 
-const message = fc.constantFrom(...Object.values(look), ...Object.values(touch), ...Object.values(other));
+const message = fc.constantFrom(...Object.values(viewMessages), ...Object.values(touch), ...Object.values(other));
 const places = fc.array(fc.nat(5_000), { maxLength: 40 });
 
-test("of a viewer only what asks for pixels gets through, however its bytes are cut", () => {
-  const looking = new Set<Buffer>(Object.values(look));
+test("only a viewer's requests for pictures get through, however the bytes are cut", () => {
+  const passing = new Set<Buffer>(Object.values(viewMessages));
   fc.assert(
     fc.property(fc.array(message, { maxLength: 30 }), places, (messages, at) => {
       const viewer = new RfbClient("view");
       const passed = cut(Buffer.concat([hello, ...messages]), at).map((piece) => viewer.take(piece).pass);
-      const expected = Buffer.concat([init, ...messages.filter((one) => looking.has(one))]);
+      const expected = Buffer.concat([init, ...messages.filter((one) => passing.has(one))]);
       expect(Buffer.concat(passed).equals(expected)).toBe(true);
     }),
   );
 });
 
-test("of a user everything gets through unchanged, and input is told from looking", () => {
+test("everything from a user gets through unchanged, and input is distinguished from viewing", () => {
   const touching = new Set<Buffer>(Object.values(touch));
   fc.assert(
     fc.property(fc.array(message, { maxLength: 30 }), places, (messages, at) => {
@@ -71,7 +71,7 @@ test("of a user everything gets through unchanged, and input is told from lookin
   );
 });
 
-test("whatever bytes a viewer sends, no key, pointer or clipboard message comes out of them", () => {
+test("whatever bytes a viewer sends, no key, pointer or clipboard message gets through", () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 20 }), (chunks) => {
       const viewer = new RfbClient("view");
@@ -90,7 +90,7 @@ test("whatever bytes a viewer sends, no key, pointer or clipboard message comes 
   );
 });
 
-test("a viewer can't ask for the desktop for itself alone, nor for a handshake that we can't follow", () => {
+test("a viewer can't request the desktop exclusively, nor a handshake that we can't parse", () => {
   const alone = Buffer.from(hello);
   alone[13] = 0;
   expect(new RfbClient("view").take(alone).pass).toEqual(init);
@@ -99,9 +99,9 @@ test("a viewer can't ask for the desktop for itself alone, nor for a handshake t
   expect(() => new RfbClient("view").take(Buffer.concat([hello, Buffer.from([99])]))).toThrow(RfbError);
 });
 
-test("a user's client that speaks what we don't know is let through, and counts as active", () => {
+test("if a user's client sends messages that we don't know, they get through and count as activity", () => {
   const user = new RfbClient("interactive");
   const strange = Buffer.from([99, 1, 2, 3]);
   expect(user.take(Buffer.concat([hello, strange]))).toEqual({ pass: Buffer.concat([hello, strange]), input: true });
-  expect(user.take(look.updateRequest)).toEqual({ pass: look.updateRequest, input: true });
+  expect(user.take(viewMessages.updateRequest)).toEqual({ pass: viewMessages.updateRequest, input: true });
 });

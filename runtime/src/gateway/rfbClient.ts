@@ -1,14 +1,14 @@
 /**
- * What a desktop's user sends, read message by message (RFC 6143 and the extensions that noVNC and TigerVNC speak): to know
- * input from mere looking, and to let nothing but looking through where the permission says `view`.
+ * Parses the messages that a desktop's user sends (RFC 6143 and the extensions of noVNC and TigerVNC). The gateway
+ * has to know which messages are input, and in the mode `view` the gateway forwards no input.
  *
- * A viewer's bytes reach the desktop as whole messages of the kinds listed as `looks`, and in no other way: whatever else
- * is sent can't be understood differently there, for it never gets there.
+ * In the mode `view`, only complete messages of the types in `viewMessages` reach the desktop. So a viewer can't send
+ * bytes that the gateway and the desktop understand differently.
  */
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { sharedPace, ViewerPace } from "./viewerPace.ts";
 
-/** The viewer sent something that isn't the protocol as we know it. */
+/** The viewer sent something that is not valid RFB, or an extension that we don't know. */
 export class RfbError extends Error {
   override name = "RfbError";
 }
@@ -21,15 +21,18 @@ const fence = 248;
 const setDesktopSize = 251;
 const qemu = 255;
 
-/** Asking for pixels and how: SetPixelFormat, SetEncodings, FramebufferUpdateRequest, EnableContinuousUpdates, Fence. */
-const looks = new Set([0, setEncodings, updateRequest, 150, fence]);
+/**
+ * Messages that request pictures: SetPixelFormat, SetEncodings, FramebufferUpdateRequest, EnableContinuousUpdates,
+ * Fence.
+ */
+const viewMessages = new Set([0, setEncodings, updateRequest, 150, fence]);
 
-/** KeyEvent, PointerEvent, ClientCutText, and QEMU's key event. */
+/** Messages that are input: KeyEvent, PointerEvent, ClientCutText, and QEMU's key event. */
 const inputs = new Set([4, pointerEvent, clientCutText, qemu]);
 
 const fixedLengths: Record<number, number> = { 0: 20, 3: 10, 4: 8, 150: 10, 250: 4 };
 
-/** The length of the message that begins the buffer; undefined: more bytes are needed to tell. Throws RfbError. */
+/** The length of the message at the start of the buffer; undefined: more bytes are needed. Throws RfbError. */
 function messageLength(buffer: Buffer): number | undefined {
   const type = buffer[0] ?? 0;
   const fixed = fixedLengths[type];
@@ -37,7 +40,7 @@ function messageLength(buffer: Buffer): number | undefined {
   switch (type) {
     case setEncodings:
       return buffer.length < 4 ? undefined : 4 + 4 * buffer.readUInt16BE(2);
-    case pointerEvent: // the mask's highest bit marks the form with more buttons
+    case pointerEvent: // the mask's highest bit marks the format with more buttons
       return buffer.length < 2 ? undefined : buffer.readUInt8(1) & 0x80 ? 7 : 6;
     case clientCutText: // a negative length marks the extended clipboard
       return buffer.length < 8 ? undefined : 8 + Math.abs(buffer.readInt32BE(4));
@@ -52,32 +55,33 @@ function messageLength(buffer: Buffer): number | undefined {
   throw new RfbError(`message ${type} is not known`);
 }
 
-/** The handshake's client messages, in their order, before any other. */
+/** The client's messages of the handshake, in order. */
 const handshake = ["version", "security", "init"] as const;
 
 export class RfbClient {
   #buffer: Buffer = Buffer.alloc(0);
-  /** Bytes still to come of a message that is dropped. */
+  /** How many bytes of a dropped message are still to come. */
   #dropping = 0;
   #step = 0;
-  /** The user's client speaks what we don't know: everything passes and counts as input. */
+  /** The client sent a message that we don't know: from then on all bytes are forwarded and count as input. */
   #blind = false;
 
   readonly #pace: ViewerPace;
 
   constructor(
     private readonly mode: DesktopMode,
-    /** Milliseconds by a clock that only goes forward. */
+    /** A monotonic clock, in milliseconds. */
     private readonly now: () => number = () => performance.now(),
-    /** Of requests for pictures, where the mode is `view`. */
+    /** The pace of requests for pictures in the mode `view`. */
     pace = sharedPace(),
   ) {
     this.#pace = new ViewerPace(pace);
   }
 
   /**
-   * What of the bytes goes on to the desktop, and whether there was input. Where the mode is `view`, throws an RfbError, or a
-   * FloodError if there is too much of it, and keeps requests for pictures back for `later`.
+   * Returns the bytes that the desktop may get, and whether they contain input. In the mode `view`, throws an
+   * RfbError for an invalid message and a FloodError for too many messages, and delays some requests for pictures
+   * until `later`.
    */
   take(chunk: Buffer): { pass: Buffer; input: boolean } {
     if (this.#blind) return { pass: chunk, input: true };
@@ -92,12 +96,12 @@ export class RfbClient {
     }
   }
 
-  /** In how many milliseconds `later` has something; undefined: it has nothing to come. */
+  /** In how many milliseconds `later` returns a request; undefined: no request is delayed. */
   due(): number | undefined {
     return this.#pace.due(this.now());
   }
 
-  /** A request for a picture that was kept back and whose turn has come; undefined: none. */
+  /** Returns a delayed request for a picture that is due now; undefined: no request is due. */
   later(): Buffer | undefined {
     return this.#pace.take(this.now());
   }
@@ -126,10 +130,10 @@ export class RfbClient {
       const type = rest.readUInt8(0);
       const length = messageLength(rest);
       if (length === undefined) break;
-      // Of a message that comes in pieces the beginning is looked at several times: it is counted once it is whole.
-      if (this.mode === "view" && (rest.length >= length || !looks.has(type))) this.#pace.count(this.now());
+      // A message that arrives in pieces is parsed several times, but must count once.
+      if (this.mode === "view" && (rest.length >= length || !viewMessages.has(type))) this.#pace.count(this.now());
       input ||= inputs.has(type);
-      if (!looks.has(type)) {
+      if (!viewMessages.has(type)) {
         this.#dropping = length;
         continue;
       }
@@ -145,8 +149,8 @@ export class RfbClient {
 }
 
 /**
- * What of a viewer's handshake goes on: that it comes beside the others rather than in their place. The rest the gateway says
- * to the server itself; see viewHandshake.ts.
+ * Returns the part of a viewer's handshake that the desktop may get: the wish to share the desktop with other
+ * clients. The gateway does the rest of the handshake itself; see viewHandshake.ts.
  */
 function greeting(step: (typeof handshake)[number], bytes: Buffer): Buffer | undefined {
   if (step === "init") return Buffer.from([1]);

@@ -1,14 +1,14 @@
-/** How many WebSockets a ticket, a session and a tenant may have at the same time; pure. */
+/** How many WebSockets one ticket, one session and one tenant may have open at the same time. No I/O. */
 import type { Tenant } from "../domain/tenants.ts";
 import type { Limit } from "./places.ts";
 
-/** Of one ticket: a link that is handed on to a team. */
+/** Limit per ticket, because a team may share one link. */
 const ofTicket = 10;
-/** Of one session and kind. vnc-proxy needs some 0.1 MiB for each desktop and has 256 MiB; see docs/images.md. */
+/** Limit per session and kind. vnc-proxy needs about 0.1 MiB for each desktop and has 256 MiB; see docs/images.md. */
 const ofSession = 20;
-/** Of those, how many may only look: there is always room for somebody who works. */
+/** How many of a session's desktops may be views, so that a user who controls the desktop always finds a place. */
 const viewersOfSession = 15;
-/** Of a tenant: for each session that may be up, and so many at least. */
+/** Limit per tenant: `ofTenantPerSession` for each session that the tenant may have, but at least `ofTenantAtLeast`. */
 const ofTenantPerSession = 4;
 const ofTenantAtLeast = 100;
 

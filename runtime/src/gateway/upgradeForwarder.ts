@@ -1,6 +1,7 @@
 /**
- * WebSockets that are asked of an API process although a gateway of its own has them, as by the API's port 3001: passed on to
- * the gateway. Nothing that Berth tells leads here, and such a connection ends with the API's process.
+ * Forwards WebSockets to the gateway if the gateway is a process of its own and a client connects to the API all the
+ * same, for example at the API's port 3001. Berth gives no client such an address. When the API's process ends, it
+ * closes its forwarded connections with the code 1012.
  */
 import { type IncomingMessage, request as open, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -8,33 +9,36 @@ import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import type { Peers } from "../api/access/peers.ts";
 import { Problem } from "../api/http/problem.ts";
-import { refuse } from "./webSockets.ts";
+import { PassedOn } from "./passedOn.ts";
+import { refuse, restartCode } from "./webSockets.ts";
 
-/** Milliseconds that the gateway may take for its answer. */
+/** How long to wait for the gateway's answer, in milliseconds. */
 const patienceMs = 10_000;
 
 export interface UpgradeForwarderOptions {
-  /** Where to, e.g. http://gateway.berth.svc.cluster.local. */
+  /** The gateway's address, e.g. http://gateway.berth.svc. */
   target: string;
   peers: Pick<Peers, "headersFor" | "addressOf" | "isPeer">;
   logger: Logger;
 }
 
 export class UpgradeForwarder implements BeforeApplicationShutdown {
-  readonly #open = new Set<Duplex>();
+  /** The clients' sockets, and what forwards their frames; undefined before the upgrade. */
+  readonly #open = new Map<Duplex, PassedOn | undefined>();
 
   constructor(private readonly options: UpgradeForwarderOptions) {}
 
-  /** Takes an HTTP server's upgrade event. Never throws. */
+  /** Handles the `upgrade` event of an HTTP server. Never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { target, peers, logger } = this.options;
     socket.on("error", () => socket.destroy());
-    // Where the gateway's Service still leads to this process, as while the one becomes two, nobody is there to pass it on to.
+    // The gateway's Service may still point to this process while an update splits the gateway from the API. Then
+    // there is no gateway to forward to.
     if (peers.isPeer(request)) {
       refuseFor(socket);
       return;
     }
-    this.#open.add(socket);
+    this.#open.set(socket, undefined);
     socket.once("close", () => this.#open.delete(socket));
     const call = open(target, {
       path: request.url ?? "/",
@@ -45,17 +49,14 @@ export class UpgradeForwarder implements BeforeApplicationShutdown {
     socket.once("close", () => call.destroy());
     call.on("timeout", () => call.destroy(new Error(`no answer in ${patienceMs / 1_000} s`)));
     call.on("error", (error) => {
-      logger.warn({ err: error }, "the gateway gives no answer");
+      logger.warn({ err: error }, "the gateway does not answer");
       refuseFor(socket);
     });
     call.on("upgrade", (answer, far, farHead) => {
       far.setTimeout(0).on("error", () => socket.destroy());
-      far.once("close", () => socket.destroy());
-      socket.once("close", () => far.destroy());
       socket.write(headOf(answer));
-      socket.write(farHead);
       far.write(head);
-      far.pipe(socket).pipe(far);
+      this.#open.set(socket, new PassedOn(socket, far, farHead));
     });
     call.on("response", (answer) => {
       socket.write(headOf(answer));
@@ -65,7 +66,12 @@ export class UpgradeForwarder implements BeforeApplicationShutdown {
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    for (const socket of this.#open) socket.destroy();
+    const closed = [...this.#open.keys()].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
+    for (const [socket, webSocket] of this.#open) {
+      if (webSocket === undefined) socket.destroy();
+      else webSocket.sendAway(restartCode, "The API restarts; connect again.");
+    }
+    await Promise.all(closed);
   }
 }
 
@@ -74,7 +80,7 @@ function refuseFor(socket: Duplex): void {
   if (!socket.destroyed) refuse(socket, problem, problem.body);
 }
 
-/** The beginning of the answer as it came. */
+/** The status line and headers of the answer, unchanged. */
 function headOf({ statusCode = 502, rawHeaders }: IncomingMessage): string {
   const lines = rawHeaders.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join("");
   return `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ""}\r\n${lines}\r\n`;

@@ -1,10 +1,10 @@
 /**
- * The handshake of a viewer's connection (RFC 6143, 7.1), which the gateway speaks with the desktop in the viewer's place: it
- * asks for the server's view-only mode. The viewer is offered "no password" and sees nothing of that. What the viewer sends is
- * read by RfbClient; it reaches the server when the handshake is over.
+ * The gateway does the handshake of a viewer's connection (RFC 6143, 7.1) with the desktop in place of the viewer,
+ * and asks for the server's view-only mode. The viewer is offered "no password" and does not see this. RfbClient
+ * parses the viewer's bytes; the server gets them when the handshake is over.
  *
- * A desktop of an image without a view-only password is looked at as before: input is dropped by RfbClient, and the desktop's
- * clipboard is sent.
+ * If the desktop's image has no view-only password, RfbClient drops the viewer's input, but the viewer gets the
+ * desktop's clipboard.
  */
 import { RfbError } from "./rfbClient.ts";
 import { viewResponse } from "./vncAuth.ts";
@@ -12,7 +12,7 @@ import { viewResponse } from "./vncAuth.ts";
 const [none, vncAuth] = [1, 2];
 const version = "RFB 003.008\n";
 
-/** Bytes of the viewer that wait for the end of the handshake, at most. */
+/** How many bytes of the viewer may wait for the end of the handshake. */
 const maxHeld = 64 * 1024;
 
 export class ViewHandshake {
@@ -20,15 +20,21 @@ export class ViewHandshake {
   #buffer: Buffer = Buffer.alloc(0);
   #held: Buffer = Buffer.alloc(0);
 
-  /** What of the viewer's bytes, as RfbClient passes them, goes to the server now. Throws an RfbError if too many wait. */
+  /**
+   * Takes the viewer's bytes that RfbClient has let through, and returns those to send to the server now. Throws an
+   * RfbError if too many bytes wait.
+   */
   fromViewer(bytes: Buffer): Buffer {
     if (this.#step === "over") return bytes;
     this.#held = Buffer.concat([this.#held, bytes]);
-    if (this.#held.length > maxHeld) throw new RfbError("too much before the handshake");
+    if (this.#held.length > maxHeld) throw new RfbError("too many bytes before the end of the handshake");
     return Buffer.alloc(0);
   }
 
-  /** What of the server's bytes goes to the viewer, and what is answered. Throws an RfbError where the server is none that we know. */
+  /**
+   * Takes the server's bytes, and returns the bytes to send to the viewer and to the server. Throws an RfbError if
+   * the server speaks no protocol that we know.
+   */
   fromServer(chunk: Buffer): { toViewer: Buffer; toServer: Buffer } {
     if (this.#step === "over") return { toViewer: chunk, toServer: Buffer.alloc(0) };
     this.#buffer = Buffer.concat([this.#buffer, chunk]);
@@ -51,7 +57,7 @@ export class ViewHandshake {
     return this.#step === "over";
   }
 
-  /** The length of the server's next message; undefined: more bytes are needed, or none is awaited. */
+  /** The length of the server's next message; undefined: more bytes are needed, or no message is expected. */
   #length(): number | undefined {
     switch (this.#step) {
       case "version":
@@ -77,7 +83,8 @@ export class ViewHandshake {
       case "types": {
         const types = message.subarray(1);
         const type = [vncAuth, none].find((one) => types.includes(one));
-        if (type === undefined) throw new RfbError("the desktop's server offers no way in that is known");
+        if (type === undefined)
+          throw new RfbError("the desktop's server offers no security type that the gateway supports");
         toViewer.push(Buffer.from([1, none]));
         toServer.push(Buffer.from([type]));
         this.#step = type === vncAuth ? "challenge" : "result";

@@ -8,7 +8,7 @@ function request(incremental: 0 | 1, x = 0, y = 0, width = 1280, height = 800): 
   return buffer;
 }
 
-/** How many requests go on in so many seconds, of a viewer that asks each millisecond. */
+/** How many requests get through in this many seconds, if a viewer sends one per millisecond. */
 function passedIn(seconds: number, incremental: 0 | 1): number {
   const pace = new ViewerPace();
   let passed = 0;
@@ -19,19 +19,19 @@ function passedIn(seconds: number, incremental: 0 | 1): number {
   return passed;
 }
 
-test("a viewer gets 60 pictures of changes a second, and 5 whole ones, however often it asks", () => {
+test("a viewer gets 60 pictures of changes per second, and 5 full pictures, however often it asks", () => {
   expect(passedIn(20, 1)).toBeLessThanOrEqual(120 + 20 * 60);
   expect(passedIn(20, 1)).toBeGreaterThanOrEqual(20 * 60);
   expect(passedIn(20, 0)).toBeLessThanOrEqual(10 + 20 * 5);
   expect(passedIn(20, 0)).toBeGreaterThanOrEqual(20 * 5);
 });
 
-test("a viewer that asks as often as a desktop draws is never kept waiting", () => {
+test("a viewer that asks as often as a desktop draws never waits", () => {
   const pace = new ViewerPace();
   for (let now = 0; now < 60_000; now += 17) expect(pace.ask(request(1), now)).toBeDefined();
 });
 
-test("what was asked for beyond the pace becomes one request, around all of it, and goes on when its turn has come", () => {
+test("requests above the pace become one request for all their areas, which is sent when it is due", () => {
   const pace = new ViewerPace();
   for (let asked = 0; asked < 10; asked += 1) expect(pace.ask(request(0), 0)).toBeDefined();
   expect(pace.ask(request(1, 100, 50, 10, 10), 0)).toBeUndefined();
@@ -43,7 +43,7 @@ test("what was asked for beyond the pace becomes one request, around all of it, 
   expect(pace.due(200)).toBeUndefined();
 });
 
-test("a viewer that sends thousands of messages at once is no viewer", () => {
+test("a viewer that sends thousands of messages at once is refused", () => {
   const pace = new ViewerPace();
   for (let sent = 0; sent < 2_000; sent += 1) pace.count(0);
   expect(() => pace.count(0)).toThrow(FloodError);

@@ -1,21 +1,27 @@
 /**
- * How often one viewer may ask for pictures, so that no viewer keeps the desktop and the API busy. Requests beyond the pace
- * become one, which is passed on when its turn has come: a server may answer several with one picture (RFC 6143, 7.5.3), so
- * nobody waits in vain. Who opens several desktops with one link shares its pace among them. Pure but for the time that it
- * is given, in milliseconds.
+ * Limits how often one viewer may request pictures, so that no viewer keeps the desktop and the API busy. Requests
+ * above the limit are merged into one, which is sent later: a server may answer several requests with one picture
+ * (RFC 6143, 7.5.3), so the viewer still gets its picture. All desktops that were opened with one link share one
+ * limit. Pure: the caller passes the time, in milliseconds.
  */
 
-/** Of requests for what has changed a second; a desktop draws 60 pictures a second at most. */
+/** Requests for changes per second. A desktop draws 60 pictures per second at most. */
 const refillPerSecond = 60;
-/** A request for all of a picture counts as so many: the desktop draws and packs it anew. */
+/**
+ * A request for a full picture costs this many requests, because the desktop draws and compresses the whole picture
+ * again.
+ */
 const fullCost = 12;
 const burst = 120;
 
-/** Messages of any kind a second, and at once. Beyond it the viewer is no viewer, and is sent away. */
+/**
+ * Messages of any type per second, and the burst that is allowed. A client that sends more is not a normal viewer and
+ * is disconnected.
+ */
 const messagesPerSecond = 200;
 const messageBurst = 2_000;
 
-/** The viewer sends more than anybody can look at. */
+/** The viewer sends more messages than a viewer needs to. */
 export class FloodError extends Error {
   override name = "FloodError";
 }
@@ -30,7 +36,7 @@ class Bucket {
     this.#level = size;
   }
 
-  /** Takes as much, if it is there. */
+  /** Takes `amount` from the bucket if the bucket holds that much. */
   take(amount: number, now: number): boolean {
     this.#level = this.#levelAt(now);
     this.#at = now;
@@ -39,7 +45,7 @@ class Bucket {
     return true;
   }
 
-  /** In how many milliseconds there is as much. */
+  /** In how many milliseconds the bucket will hold `amount`. */
   waitFor(amount: number, now: number): number {
     return Math.max(0, Math.ceil(((amount - this.#levelAt(now)) / this.perSecond) * 1_000));
   }
@@ -49,39 +55,42 @@ class Bucket {
   }
 }
 
-/** What may be asked for, by all who share it. */
+/** A bucket for requests for pictures, for all viewers that share a link. */
 export const sharedPace = () => new Bucket(burst, refillPerSecond);
 
-/** After so many milliseconds without requests a shared pace is as good as a new one. */
+/** After this time without requests, in milliseconds, the bucket is full again. */
 export const restedAfterMs = (burst / refillPerSecond) * 1_000;
 
 const costOf = (request: Buffer) => (request[1] === 0 ? fullCost : 1);
 
 export class ViewerPace {
   readonly #messages = new Bucket(messageBurst, messagesPerSecond);
-  /** What was asked for beyond the pace. */
+  /** The merged request that had to wait. */
   #kept: Buffer | undefined;
 
   constructor(private readonly requests = sharedPace()) {}
 
-  /** Counts a message of whatever kind. Throws a FloodError if it is one too many. */
+  /** Counts a message of any type. Throws a FloodError if there are too many. */
   count(now: number): void {
     if (!this.#messages.take(1, now)) throw new FloodError(`more than ${messagesPerSecond} messages a second`);
   }
 
-  /** A FramebufferUpdateRequest (10 bytes) that goes on now: this one, or none; it is kept then. */
+  /**
+   * Takes a FramebufferUpdateRequest (10 bytes). Returns the request if it may be sent now; else keeps it and returns
+   * undefined.
+   */
   ask(request: Buffer, now: number): Buffer | undefined {
     if (this.#kept === undefined && this.requests.take(costOf(request), now)) return request;
     this.#kept = this.#kept === undefined ? Buffer.from(request) : merge(this.#kept, request);
     return undefined;
   }
 
-  /** In how many milliseconds what was kept can go on; undefined: nothing was kept. */
+  /** In how many milliseconds the kept request may be sent; undefined: no request is kept. */
   due(now: number): number | undefined {
     return this.#kept && this.requests.waitFor(costOf(this.#kept), now);
   }
 
-  /** What was kept, if it can go on now. */
+  /** Returns the kept request if it may be sent now. */
   take(now: number): Buffer | undefined {
     const kept = this.#kept;
     if (kept === undefined || !this.requests.take(costOf(kept), now)) return undefined;
@@ -90,7 +99,7 @@ export class ViewerPace {
   }
 }
 
-/** One request for the smallest rectangle around both; for all of it if one of them asks for all. */
+/** Merges two requests: the smallest rectangle that contains both. The result is a full request if one of them is. */
 function merge(a: Buffer, b: Buffer): Buffer {
   const merged = Buffer.from(a);
   merged[1] = Math.min(a.readUInt8(1), b.readUInt8(1));

@@ -1,7 +1,9 @@
 /**
- * The WebSockets of a session, GET /v1/sessions/:id/<name> and below: who may not is told by HTTP before the upgrade, as a problem. A
- * browser does not show that to its page, so of a 429, which no other call of the page tells of, it is told by `tooMuchCode`.
- * For the rest the Origin header, which browsers send, proves nothing; a page elsewhere has neither key nor ticket.
+ * The WebSockets of a session: GET /v1/sessions/:id/<name> and the paths below. A client that may not connect gets a
+ * Problem over HTTP before the upgrade. A browser hides that answer from its page. The page can learn every other
+ * refusal from its other calls, but not a 429, so a browser gets the close code `tooMuchCode` in that case.
+ *
+ * The Origin header is not checked otherwise, because a page of another origin has no key and no ticket.
  */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
@@ -14,50 +16,51 @@ import { Problem, type ProblemBody, problemBody, retryAfterOf } from "../api/htt
 import type { ConnectionInfo, OpenConnections } from "../queue/openConnections.ts";
 import { isDatabaseUnavailable } from "../store/database.ts";
 import { redact } from "../telemetry/redact.ts";
+import { tracing } from "../telemetry/tracing.ts";
 import { closeWith } from "./bridge.ts";
 import type { Limit, Places } from "./places.ts";
 
-/** The upgrade as a gateway sees it. */
+/** The data of an upgrade request that a gateway needs. */
 export interface UpgradeRequest {
   sessionId: string;
-  /** The part of the path that says which of the session's things is meant, e.g. the id of a process. */
-  part?: string | undefined;
+  /** The part of the path that names an object of the session, e.g. the id of a process. */
+  subId?: string | undefined;
   query: URLSearchParams;
   authorization: string | undefined;
   address: string | undefined;
 }
 
-/** A client that may come in, if there is a place for it. */
+/** A client that may connect if the limits allow it. */
 export interface Admitted {
-  /** Of whose places it takes one each. */
+  /** The limits that count this connection. */
   limits: Limit[];
-  /** It may stay for as long as this is good, and `loss` says nothing against it. */
+  /** The client may stay connected while this credential is valid and `loss` returns undefined. */
   credential: Credential;
-  /** The ticket's id, if it came by one that can be revoked: it goes with that. */
+  /** The ticket's id, if the client used a ticket that can be revoked. Revoking the ticket ends the connection. */
   grant?: string | undefined;
-  /** What the list of the session's open connections tells of it. Undefined: it is not in the list. */
+  /** What the list of the session's open connections shows of this connection. Undefined: the list does not contain it. */
   info?: ConnectionInfo;
   loss?: () => string | undefined;
   /**
-   * Called once it has its place; returns what to do with the client once it is connected. Throws a Problem. The signal comes
-   * when the client has gone, which it may have before it is connected.
+   * Called once all limits have counted the connection and none has refused it; returns the function that serves the client after the upgrade. Throws a
+   * Problem. `gone` is aborted when the client has disconnected, even before the upgrade.
    */
   open: (gone: AbortSignal) => Promise<(client: WebSocket) => void>;
 }
 
 /** One kind of WebSocket. */
 export interface Gateway {
-  /** The parts of its path behind the session's id, e.g. `desktop`, or `processes/attach` with a part in between. */
+  /** The path behind the session's id, e.g. `desktop`, or `processes/attach` for processes/<id>/attach. */
   name: string;
-  /** The subprotocols it speaks, of which the client may offer one or none. */
+  /** The subprotocols that the gateway speaks. A client may offer one of them or none. */
   protocols: readonly string[];
-  /** Throws a Problem if the client may not come in. */
+  /** Throws a Problem if the client may not connect. */
   admit: (request: UpgradeRequest) => Promise<Admitted>;
 }
 
 export interface WebSocketsOptions {
   gateways: Gateway[];
-  /** The address of who is behind the request, past the proxies that are believed. */
+  /** The client's address, found through the trusted proxies. */
   addressOf: (request: IncomingMessage) => string | undefined;
   places: Pick<Places, "take">;
   revocations: Pick<Revocations, "watch">;
@@ -65,23 +68,28 @@ export interface WebSocketsOptions {
   logger: Logger;
 }
 
-/** The close code by which clients are told that this process ends: connect again. */
+/** The close code when this process is shutting down: the client should connect again. */
 export const restartCode = 1012;
 
-/** The close code by which clients are told that they may not stay: their key or link has expired or was removed. */
+/** The close code when the client's key or link has expired or was removed. */
 export const lostCode = 4401;
 
-/** The close code by which clients are told that they do too much, or that too many are there. */
+/** The close code when the client sends too much or too many connections are open. */
 export const tooMuchCode = 4429;
 
-/** The close code by which clients are told that somebody has closed their connection by the API. */
+/** The close code when a user has closed the connection through the API. */
 export const closedCode = 4403;
 
-/** A client that may not stay and doesn't answer the close is cut off after so long, in milliseconds. */
+/** How long to wait for the client's answer to the close, in milliseconds, before the connection is cut. */
 const lostPatienceMs = 1_000;
 
+interface Served {
+  gateway: Gateway;
+  server: WebSocketServer;
+}
+
 export class WebSockets implements BeforeApplicationShutdown {
-  readonly #gateways: Map<string, { gateway: Gateway; server: WebSocketServer }>;
+  readonly #gateways: Map<string, Served>;
   #ending = false;
 
   constructor(private readonly options: WebSocketsOptions) {
@@ -90,16 +98,34 @@ export class WebSockets implements BeforeApplicationShutdown {
     );
   }
 
-  /** Takes an HTTP server's upgrade event. Never throws. */
+  /** Handles the `upgrade` event of an HTTP server. Never throws. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
-    const { id, part, name } = placeOf(request.url ?? "");
-    const found = this.#gateways.get(name);
+    const place = placeOf(request.url ?? "");
+    const found = this.#gateways.get(place.name);
+    const trace = tracing().request(`WebSocket ${found?.gateway.name ?? "none"}`, request.headers);
+    const open = () => this.#open(request, socket, head, place, found);
+    const status = trace === undefined ? await open() : await trace.within(open);
+    trace?.end({
+      "http.request.method": "GET",
+      "http.response.status_code": status,
+      ...(isUuid(place.id ?? "") && { "berth.session": place.id ?? "" }),
+    });
+  }
+
+  /** Answers the upgrade request. Returns the status of the answer. */
+  async #open(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    { id, subId }: Place,
+    found: Served | undefined,
+  ): Promise<number> {
     try {
       if (id === undefined || found === undefined || !isUuid(id)) throw new Problem(404, "There is no WebSocket here.");
       const admitted = await found.gateway.admit({
         sessionId: id.toLowerCase(),
-        part,
+        subId,
         query: new URL(request.url ?? "", "http://api").searchParams,
         authorization: request.headers.authorization,
         address: this.options.addressOf(request),
@@ -111,19 +137,21 @@ export class WebSockets implements BeforeApplicationShutdown {
         socket.once("close", () => gone.abort());
         const serve = await admitted.open(gone.signal);
         if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
-        if (socket.destroyed) return release();
-        found.server.handleUpgrade(request, socket, head, (client) => {
-          client.on("error", () => client.terminate());
-          this.#watch(client, id.toLowerCase(), admitted);
-          serve(client);
-        });
+        if (socket.destroyed) release();
+        else
+          found.server.handleUpgrade(request, socket, head, (client) => {
+            client.on("error", () => client.terminate());
+            this.#watch(client, id.toLowerCase(), admitted);
+            serve(client);
+          });
+        return 101;
       } catch (error) {
         release();
         throw error;
       }
     } catch (error) {
       const problem = this.#problemOf(error);
-      // Who guesses keys here is seen as at any other address.
+      // Logged, so that somebody who guesses keys here is noticed as at any other address.
       const { status, detail } = problem;
       const address = this.options.addressOf(request);
       this.options.logger.info(
@@ -136,15 +164,16 @@ export class WebSockets implements BeforeApplicationShutdown {
           sendAway(client, tooMuchCode, problem.detail);
         });
       } else refuse(socket, error, problem);
+      return status;
     }
   }
 
-  /** How many there are. */
+  /** The number of open WebSockets. */
   get size(): number {
     return [...this.#gateways.values()].reduce((sum, { server }) => sum + server.clients.size, 0);
   }
 
-  /** Tells every client to connect again, elsewhere, and ends those that don't listen. */
+  /** Tells every client to connect again, and cuts the connections of the clients that do not close theirs. */
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;
     const clients = () => [...this.#gateways.values()].flatMap(({ server }) => [...server.clients]);
@@ -155,13 +184,13 @@ export class WebSockets implements BeforeApplicationShutdown {
     for (const client of clients()) client.terminate();
   }
 
-  /** Sends the client away once it may not stay, or somebody closes its connection. */
+  /** Disconnects the client when it loses its permission or a user closes the connection. */
   #watch(client: WebSocket, sessionId: string, admitted: Admitted): void {
     const { revocations, connections } = this.options;
     const end = (why: string) => sendAway(client, lostCode, why);
     client.once("close", revocations.watch(admitted, end, admitted.loss));
     if (admitted.info === undefined) return;
-    const close = () => sendAway(client, closedCode, "Somebody has closed this connection by the API.");
+    const close = () => sendAway(client, closedCode, "A user has closed this connection through the API.");
     client.once("close", connections.add(sessionId, admitted.info, close));
   }
 
@@ -175,33 +204,39 @@ export class WebSockets implements BeforeApplicationShutdown {
   }
 }
 
-/** Which session's WebSocket the address is of; an empty name if it is of none. */
-function placeOf(url: string): { id?: string | undefined; part?: string | undefined; name: string } {
-  const path = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\/([^/?]+)\/([a-z]+))?(?:\?|$)/;
-  const [, id, first = "", part, last] = path.exec(url) ?? [];
-  return { id, part, name: last === undefined ? first : `${first}/${last}` };
+interface Place {
+  id?: string | undefined;
+  subId?: string | undefined;
+  name: string;
 }
 
-/** Any version of UUID: whether there is such a session is another question. */
+/** The session's id and the gateway's name in the path; the name is empty if the path is not that of a WebSocket. */
+function placeOf(url: string): Place {
+  const path = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\/([^/?]+)\/([a-z]+))?(?:\?|$)/;
+  const [, id, first = "", subId, last] = path.exec(url) ?? [];
+  return { id, subId, name: last === undefined ? first : `${first}/${last}` };
+}
+
+/** Accepts any version of UUID. Whether the session exists is checked later. */
 const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 
 function serverFor(protocols: readonly string[]): WebSocketServer {
   return new WebSocketServer({
     noServer: true,
     clientTracking: true,
-    perMessageDeflate: false, // VNC compresses by itself, and a terminal has little to say
+    perMessageDeflate: false, // VNC compresses its data itself, and a terminal sends little
     maxPayload: 16 * 1024 * 1024,
     handleProtocols: (offered) => protocols.find((protocol) => offered.has(protocol)) ?? false,
   });
 }
 
-/** Closes with a code and words for people, and soon without them. */
+/** Closes the connection with a code and a reason, and cuts it if the client does not answer soon. */
 function sendAway(client: WebSocket, code: number, why: string): void {
   closeWith(client, code, why);
   setTimeout(() => client.terminate(), lostPatienceMs).unref();
 }
 
-/** Answers the upgrade by HTTP and ends the connection. */
+/** Answers the upgrade request with a Problem over HTTP and ends the connection. */
 export function refuse(socket: Duplex, error: unknown, problem: ProblemBody): void {
   const body = JSON.stringify(problem);
   const retryAfter = retryAfterOf(error, problem);

@@ -1,4 +1,4 @@
-/** Claims of sessions that were made ahead, told by one process to another over a real Redis. */
+/** Claims of warm sessions, announced from one process to another through a real Redis. */
 import { once } from "node:events";
 import { until } from "@berth/testing/until.ts";
 import { onTestFinished, test } from "vitest";
@@ -16,33 +16,33 @@ async function connect(logger = silent) {
   return { connection, claims: new Claims(connection, logger) };
 }
 
-test("who listens hears of each claim, of any process and also after its connection broke, until it stops", async () => {
+test("a listener hears of each claim of any process, also after its connection broke, until it stops", async () => {
   const [one, other] = [await connect(), await connect()];
   const heard: string[] = [];
   const stop = other.claims.listen((id) => heard.push(id));
-  const tellUntilHeard = (id: string) =>
+  const publishUntilHeard = (id: string) =>
     until(
-      `the claim of ${id} is heard`,
+      `the claim of ${id} is announced`,
       20,
       () => {
-        one.claims.tell(id);
+        one.claims.publish(id);
         return heard;
       },
       (ids) => ids.includes(id),
     );
-  await tellUntilHeard("a");
+  await publishUntilHeard("a");
   await one.connection.call("CLIENT", "KILL", "TYPE", "pubsub");
-  await tellUntilHeard("b");
+  await publishUntilHeard("b");
   stop();
   const listening = async () => (await one.connection.pubsub("NUMSUB", "berth:claimed"))[1];
   await until("nobody listens", 20, listening, (count) => count === 0);
 });
 
-test("a claim that can't be told is a line of the log, and no error of who claimed", async () => {
+test("a claim that can't be announced is logged, and the claim itself succeeds", async () => {
   const lines: string[] = [];
   const { connection, claims } = await connect(createLogger("warn", "api", { write: (line) => lines.push(line) }));
   connection.disconnect();
   await once(connection, "end");
-  claims.tell("a");
-  await until("it is logged", 20, () => lines.join().includes("a claim could not be told"));
+  claims.publish("a");
+  await until("it is logged", 20, () => lines.join().includes("a claim could not be published"));
 });

@@ -1,9 +1,10 @@
 /**
- * Tells every process at once that a session which was made ahead has an owner now. A message may be lost: who waits looks
- * into the store too.
+ * Tells all processes that a user has claimed a warm session. A message may be lost, so a process that waits for a
+ * claim also polls the store.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
+import { subscribe } from "./redis.ts";
 
 const channel = "berth:claimed";
 
@@ -13,25 +14,20 @@ export class Claims {
     private readonly logger: Logger,
   ) {}
 
-  /** Returns at once. */
-  tell(sessionId: string): void {
+  /** Publishes the claim in the background. */
+  publish(sessionId: string): void {
     this.redis
       .publish(channel, sessionId)
       .catch((error: unknown) =>
-        this.logger.warn({ err: error, sessionId }, "a claim could not be told; its pod asks"),
+        this.logger.warn({ err: error, sessionId }, "a claim could not be published; the pod's process polls for it"),
       );
   }
 
-  /** Calls the listener with each session's id, by a connection of its own. Returns what closes that. */
+  /**
+   * Calls the listener with the id of each claimed session. Uses its own connection, which the returned function
+   * closes.
+   */
   listen(listener: (sessionId: string) => void): () => void {
-    const connection = this.redis.duplicate({
-      enableOfflineQueue: true,
-      maxRetriesPerRequest: null,
-      commandTimeout: undefined,
-    });
-    connection.on("error", () => {}); // the other connection reports it
-    connection.on("message", (_channel, sessionId: string) => listener(sessionId));
-    connection.subscribe(channel).catch(() => {}); // closed before it was there
-    return () => connection.disconnect();
+    return subscribe(this.redis, channel, listener);
   }
 }

@@ -1,10 +1,10 @@
-/** Figures of the queue's jobs, from Redis. */
+/** Metrics of the queue's jobs, from Redis. */
 import { type Metrics, oncePerScrape } from "../telemetry/metrics.ts";
 import { queueName, type SessionQueue } from "./sessionQueue.ts";
 
 export function addJobFigures(metrics: Metrics, queue: Pick<SessionQueue, "counts" | "oldestWaitingSeconds">): void {
   const counts = oncePerScrape(() => queue.counts());
-  // Named as the adapter wants it: the worker's autoscaler reads it.
+  // Prometheus' adapter knows the metric by this name, and the worker's autoscaler reads it there.
   metrics.figure("bullmq_waiting_jobs", "Jobs that wait for a worker.", ["queue"], async (gauge) =>
     gauge.set({ queue: queueName }, (await counts()).waiting),
   );
@@ -13,7 +13,7 @@ export function addJobFigures(metrics: Metrics, queue: Pick<SessionQueue, "count
   });
   metrics.figure(
     "berth_oldest_waiting_job_age_seconds",
-    "For how long the oldest waiting job waits; 0: none does.",
+    "For how many seconds the oldest waiting job has waited; 0 if no job waits.",
     [],
     async (gauge) => gauge.set(await queue.oldestWaitingSeconds()),
   );

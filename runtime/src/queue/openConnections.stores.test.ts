@@ -1,4 +1,4 @@
-/** The list of open connections on a real Redis, of two processes. */
+/** The list of the open connections of two processes in a real Redis. */
 import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { emptyRedis, silent } from "../testing/fixtures.ts";
@@ -21,7 +21,7 @@ async function open() {
   return { redis, here, there, listed };
 }
 
-test("what is open at any process is listed for its session until it ends", async () => {
+test("a connection at any process is listed for its session until it ends", async () => {
   const { here, there, listed } = await open();
   const end = here.add("one", desktop, () => {});
   await listed(1);
@@ -35,7 +35,7 @@ test("what is open at any process is listed for its session until it ends", asyn
   expect(await listed(1)).toMatchObject([{ kind: "process" }]);
 });
 
-test("a connection is closed by the process that has it, within a second, and only that one", async () => {
+test("a connection is closed within a second by the process that has it, and no other connection is closed", async () => {
   const { here, there, listed } = await open();
   const closed: string[] = [];
   for (const name of ["first", "second"]) {
@@ -49,7 +49,7 @@ test("a connection is closed by the process that has it, within a second, and on
   expect(await listed(1)).toMatchObject([{ by: "second" }]);
 });
 
-test("after Redis was emptied the renewal lists them again, and those of a process that died go with their leases", async () => {
+test("after Redis has lost its data, the renewal lists the connections again; those of a dead process expire", async () => {
   const { redis, here, there, listed } = await open();
   here.add("one", desktop, () => {});
   there.add("one", desktop, () => {});
@@ -64,7 +64,7 @@ test("after Redis was emptied the renewal lists them again, and those of a proce
   expect(await redis.scard("connections:one")).toBe(1);
 });
 
-test("that nobody closes a connection is told", async () => {
+test("if no process closes a connection, the caller is told", async () => {
   const { redis, here, listed } = await open();
   await redis.sadd("connections:one", "x");
   await redis.set("connections:one:x", JSON.stringify({ ...desktop, id: "x", since: "2026-01-01T00:00:00.000Z" }));

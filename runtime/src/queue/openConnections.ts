@@ -1,6 +1,7 @@
 /**
- * The connections into sessions that are open at all processes: noted in Redis, so that they can be listed, each with a lease
- * that its process renews, and closed by a message to all processes. When Redis was emptied, the renewal notes them again.
+ * The open connections into sessions, of all processes. Each process stores its connections in Redis, so that the API
+ * can list them, and renews their leases. A message to all processes closes a connection. If Redis loses its data, the
+ * next renewal stores the connections again.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,26 +9,27 @@ import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { Actor } from "../domain/event.ts";
+import { subscribe } from "./redis.ts";
 
-/** What is told of an open connection. */
+/** What the list of open connections says about one of them. */
 export interface ConnectionInfo {
   kind: "desktop" | "process" | "exec";
-  /** Of a desktop; null for the others. */
+  /** The mode of a desktop; null for other connections. */
   mode: "interactive" | "view" | null;
-  /** The id of the program that it is attached to; null for the others. */
+  /** The id of the program to which the connection is attached; null for other connections. */
   process: string | null;
-  /** Who opened it, as the audit trail has it. */
+  /** Who opened the connection, in the form of the audit trail. */
   by: string;
   address: string | null;
 }
 
 export interface OpenConnection extends ConnectionInfo {
   id: string;
-  /** When it was opened, in ISO 8601. */
+  /** When the connection was opened, in ISO 8601. */
   since: string;
 }
 
-/** What is told of a connection of somebody's. */
+/** The description of a connection that this actor opened. */
 export const connectionOf = (
   { name, address }: Actor,
   kind: ConnectionInfo["kind"],
@@ -46,19 +48,19 @@ const channel = "berth:close-connection";
 const leaseSeconds = 60;
 const renewMs = 20_000;
 
-/** Connections that are noted by one call. */
+/** How many connections one call to Redis stores. */
 const renewedAtOnce = 250;
 
-/** So long is waited for the process that has the connection, which is told again and again, in milliseconds. */
-const [closeMs, tellMs] = [3_000, 100];
+/** How long `close` waits for the connection's process, and how often it repeats the message, in milliseconds. */
+const [closeMs, repeatMs] = [3_000, 100];
 
-/** The ids of a session's connections, and one of them. */
+/** The key of the ids of a session's connections, or the key of one connection. */
 const keyOf = (sessionId: string, id?: string) => `connections:${sessionId}${id === undefined ? "" : `:${id}`}`;
 
 export class OpenConnections implements BeforeApplicationShutdown {
   readonly #own = new Map<string, Own>();
   readonly #timer: NodeJS.Timeout;
-  #listener: Redis | undefined;
+  #stopListening: (() => void) | undefined;
 
   constructor(
     private readonly redis: Redis,
@@ -68,8 +70,9 @@ export class OpenConnections implements BeforeApplicationShutdown {
   }
 
   /**
-   * Notes a connection. `close` is called once, when somebody closes it by its id. Returns what is to be called when it has
-   * ended. While Redis is away it is open, but not listed.
+   * Stores a connection in the list. `close` is called once, when somebody closes the connection by its id. The caller
+   * has to call the returned function when the connection has ended. While Redis is unreachable, the connection is open
+   * but not listed.
    */
   add(sessionId: string, info: ConnectionInfo, close: () => void): () => void {
     this.#listen();
@@ -85,7 +88,7 @@ export class OpenConnections implements BeforeApplicationShutdown {
     const ids = await this.redis.smembers(keyOf(sessionId));
     if (ids.length === 0) return [];
     const texts = await this.redis.mget(ids.map((id) => keyOf(sessionId, id)));
-    // Those of a process that died have no lease any more.
+    // The connections of a process that died have lost their leases.
     const gone = ids.filter((_id, index) => texts[index] === null);
     if (gone.length > 0) await this.redis.srem(keyOf(sessionId), ...gone);
     return texts
@@ -93,18 +96,18 @@ export class OpenConnections implements BeforeApplicationShutdown {
       .sort((a, b) => (a.since < b.since ? -1 : 1));
   }
 
-  /** Has the connection closed by the process that has it. False: that process did not say in time that it is. */
+  /** Asks the connection's process to close it. Returns false if that process did not do so in time. */
   async close(sessionId: string, id: string): Promise<boolean> {
     const deadline = performance.now() + closeMs;
     while (performance.now() < deadline) {
       await this.redis.publish(channel, id);
-      await sleep(tellMs);
+      await sleep(repeatMs);
       if ((await this.redis.exists(keyOf(sessionId, id))) === 0) return true;
     }
     return false;
   }
 
-  /** Notes all connections that this process has again. */
+  /** Renews the leases of all connections of this process. */
   async renew(): Promise<void> {
     const ids = [...this.#own.keys()];
     try {
@@ -118,7 +121,7 @@ export class OpenConnections implements BeforeApplicationShutdown {
 
   beforeApplicationShutdown(): void {
     clearInterval(this.#timer);
-    this.#listener?.disconnect();
+    this.#stopListening?.();
   }
 
   async #note(ids: string[]): Promise<void> {
@@ -138,7 +141,7 @@ export class OpenConnections implements BeforeApplicationShutdown {
     const own = this.#own.get(id);
     if (own === undefined) return;
     this.#own.delete(id);
-    // Without an answer the lease ends by itself.
+    // If the call fails, the lease expires.
     this.redis
       .pipeline()
       .srem(keyOf(own.sessionId), id)
@@ -148,24 +151,15 @@ export class OpenConnections implements BeforeApplicationShutdown {
   }
 
   #listen(): void {
-    if (this.#listener !== undefined) return;
-    const connection = this.redis.duplicate({
-      enableOfflineQueue: true,
-      maxRetriesPerRequest: null,
-      commandTimeout: undefined,
-    });
-    this.#listener = connection;
-    connection.on("error", () => {}); // the other connection reports it
-    connection.on("message", (_channel, id: string) => {
+    this.#stopListening ??= subscribe(this.redis, channel, (id) => {
       const own = this.#own.get(id);
       if (own === undefined) return;
       own.close();
       this.#forget(id);
     });
-    connection.subscribe(channel).catch(() => {}); // closed before it was there
   }
 
   #warn(error: unknown): void {
-    this.logger.warn({ err: error }, "open connections are not listed: redis does not answer");
+    this.logger.warn({ err: error }, "open connections are not listed, because Redis does not answer");
   }
 }

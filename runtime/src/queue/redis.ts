@@ -1,16 +1,16 @@
-/** Connections to Redis, which holds nothing that Postgres couldn't give back. */
+/** Connections to Redis. Redis holds nothing that can't be rebuilt from Postgres. */
 import { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { StoresConfig } from "../config/config.ts";
 
 type RedisConfig = Pick<StoresConfig, "REDIS_HOST" | "REDIS_PORT" | "REDIS_TLS" | "redisPassword">;
 
-/** For calls that shall fail at once while Redis is away, rather than wait for it. */
+/** For calls that fail immediately while Redis is unreachable, rather than wait for it. */
 export function connectRedis(config: RedisConfig, logger: Logger): Redis {
   return connect(config, logger, { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 5_000 });
 }
 
-/** For the worker, whose blocking calls wait for as long as it takes. */
+/** For the worker, whose blocking calls wait without a time limit. */
 export function connectBlockingRedis(config: RedisConfig, logger: Logger): Redis {
   return connect(config, logger, { maxRetriesPerRequest: null });
 }
@@ -26,12 +26,28 @@ function connect(config: RedisConfig, logger: Logger, options: object): Redis {
   });
   let down = false;
   redis.on("error", (error) => {
-    if (!down) logger.warn({ err: error }, "redis is away");
+    if (!down) logger.warn({ err: error }, "Redis does not answer");
     down = true;
   });
   redis.on("ready", () => {
-    if (down) logger.info("redis is back");
+    if (down) logger.info("Redis answers again");
     down = false;
   });
   return redis;
+}
+
+/**
+ * Calls the listener with each message of the channel. Messages are lost while Redis is unreachable. Uses a connection of its
+ * own, which the returned function closes.
+ */
+export function subscribe(redis: Redis, channel: string, listener: (message: string) => void): () => void {
+  const connection = redis.duplicate({
+    enableOfflineQueue: true,
+    maxRetriesPerRequest: null,
+    commandTimeout: undefined,
+  });
+  connection.on("error", () => {}); // the other connection to Redis logs the error
+  connection.on("message", (_channel, message: string) => listener(message));
+  connection.subscribe(channel).catch(() => {}); // the connection was closed before the subscription
+  return () => connection.disconnect();
 }

@@ -1,4 +1,4 @@
-/** The queue of sessions to look at. It carries ids only: what to do is found out by looking. */
+/** The queue of sessions to reconcile. A job contains only the session's id; the reconcile finds out what to do. */
 import { type ConnectionOptions, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -13,43 +13,47 @@ export class SessionQueue {
   constructor(
     redis: Redis,
     private readonly logger: Logger,
-    /** How long Redis may take before a call throws, in milliseconds. Default: 2 s to add, 1 s to count. */
+    /** How long Redis may take before a call throws, in milliseconds. Default: 2 s for adding, 1 s for counting. */
     private readonly patienceMs?: number,
   ) {
     this.#queue = new Queue(queueName, {
       connection: redis as unknown as ConnectionOptions,
       ...tracing().jobs,
-      // No attempts of BullMQ's own: they are due by the clock of the process that failed, and triggers wait for them.
+      // BullMQ makes no further attempts, because triggers would wait for them, and their times depend on the failed
+      // process's clock.
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
     });
-    this.#queue.on("error", () => {}); // the connection reports its errors itself
+    this.#queue.on("error", () => {}); // the connection to Redis logs its errors itself
   }
 
   /**
-   * Has the session looked at. Triggers for one session collapse into one job; one that arrives while that job runs makes
-   * it run once more, for the job may have looked already. Throws if Redis does not answer in time.
+   * Requests a reconcile of the session. Several requests for one session become one job. A request that arrives while that
+   * job runs makes the job run once more, because it may have read the session already. Throws if Redis does not answer in
+   * time.
    */
   async add(sessionId: string): Promise<void> {
     await within(
       this.patienceMs ?? 2_000,
-      this.#queue.add("look", { sessionId }, { deduplication: { id: sessionId, keepLastIfActive: true } }),
+      this.#queue.add("reconcile", { sessionId }, { deduplication: { id: sessionId, keepLastIfActive: true } }),
     );
   }
 
-  /** Like `add`, but a failure is only logged: the worker's sweep finds the session in Postgres. */
-  look(sessionId: string): void {
+  /** Like `add`, but only logs a failure, because the worker's sweep finds the session in Postgres. */
+  trigger(sessionId: string): void {
     this.add(sessionId).catch((error: unknown) =>
-      this.logger.warn({ err: error, sessionId }, "the session could not be enqueued; the sweep will find it"),
+      this.logger.warn({ err: error, sessionId }, "the session could not be enqueued; the sweep will reconcile it"),
     );
   }
 
-  /** Number of jobs by state: waiting, active, delayed. Throws if Redis does not answer in time. */
+  /** The number of jobs in each state. Throws if Redis does not answer in time. */
   async counts(): Promise<Record<"waiting" | "active" | "delayed", number>> {
     const counts = await within(this.patienceMs ?? 1_000, this.#queue.getJobCounts("waiting", "active", "delayed"));
     return { waiting: counts.waiting ?? 0, active: counts.active ?? 0, delayed: counts.delayed ?? 0 };
   }
 
-  /** For how many seconds the oldest waiting job waits; 0 if none does. Throws if Redis does not answer in time. */
+  /**
+   * For how many seconds the oldest waiting job has waited; 0 if no job waits. Throws if Redis does not answer in time.
+   */
   async oldestWaitingSeconds(): Promise<number> {
     const [oldest] = await within(this.patienceMs ?? 1_000, this.#queue.getJobs(["waiting"], 0, 0, true));
     return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp) / 1_000;

@@ -1,4 +1,4 @@
-/** What decides and remembers: sessions, tenants, usage, webhooks, tickets, and the page that shows a desktop. */
+/** Composes the control plane: sessions, tenants, usage, webhooks, tickets, and the page that shows a desktop. */
 import { controlControllers, controllers } from "../api/controllers.ts";
 import { openApiDocument } from "../api/openApi.ts";
 import { OPEN_API, OpenApiController } from "../api/openApiController.ts";
@@ -7,16 +7,16 @@ import { BACKLOG_LIMIT, POD_IMAGES } from "../api/tokens.ts";
 import { WaitForRunning } from "../api/waitForRunning.ts";
 import { podImages } from "../config/config.ts";
 import { DeliveryStore } from "../store/deliveryStore.ts";
-import type { CoreParts, Part } from "./coreParts.ts";
+import type { CoreComponents, Plane } from "./coreComponents.ts";
 
-export const controlPlane = ({ config, database, records, feed, streams }: CoreParts): Part => ({
+export const controlPlane = ({ config, database, records, feed, streams }: CoreComponents): Plane => ({
   controllers: [...controlControllers, OpenApiController, PageController],
   providers: [
     { provide: WaitForRunning, useValue: new WaitForRunning(records.queries, feed, streams) },
     { provide: DeliveryStore, useValue: new DeliveryStore(database) },
     { provide: POD_IMAGES, useValue: podImages(config) },
     { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },
-    // Of the whole API, whichever process serves it.
+    // These controllers describe the whole API, whichever process serves a call.
     { provide: OPEN_API, useValue: openApiDocument(controllers) },
   ],
 });

@@ -1,9 +1,14 @@
-/** What carries bytes or lives long: desktops, commands, files, ports, logs and streams of events. */
+/**
+ * Composes the data plane, which carries bytes or long-lived connections: desktops, commands, files, ports, logs and
+ * event streams.
+ */
 import type { IncomingMessage } from "node:http";
 import { PortTokens } from "../api/access/portTokens.ts";
 import { dataControllers } from "../api/controllers.ts";
+import { SessionHistory } from "../api/sessionHistory.ts";
 import { SessionPods } from "../api/sessionPods.ts";
 import { SANDBOX_URL } from "../api/tokens.ts";
+import { PodServices } from "../berthd/podServices.ts";
 import { tokensOf } from "../channel/token.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
@@ -15,10 +20,9 @@ import { PortGateway } from "../gateway/ports/portGateway.ts";
 import { portGateway } from "../gateway/ports/ports.ts";
 import { ProcessGateway } from "../gateway/processGateway.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
-import { PodServices } from "../pod/podServices.ts";
-import type { CoreParts, Part, PartOptions } from "./coreParts.ts";
+import type { CoreComponents, Plane, PlaneOptions } from "./coreComponents.ts";
 
-export function dataPlane(core: CoreParts, { patienceMs, podPort }: PartOptions = {}): Part {
+export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOptions = {}): Plane {
   const { config, redis, logger, tenants, records, metrics, access, activity, revocations, streams, peers } = core;
   const { commands, queries } = records;
   const services = new PodServices({ token: (session) => tokensOf(config.tokenKeys, session)?.session, port: podPort });
@@ -27,12 +31,14 @@ export function dataPlane(core: CoreParts, { patienceMs, podPort }: PartOptions 
   const addressOf = (request: IncomingMessage) => peers.addressOf(request);
   const tokens = new PortTokens(config.tokenKeys);
   const url = config.SANDBOX_URL === undefined ? null : new SandboxUrl(config.SANDBOX_URL);
-  const parts = { queries, access, activity, logger, metrics };
-  const ports = url && portGateway({ ...parts, url, tokens, redis, pods, revocations, places, addressOf });
+  const history =
+    config.PROMETHEUS_URL === undefined ? null : new SessionHistory(config.PROMETHEUS_URL, places, logger);
+  const shared = { queries, access, activity, logger, metrics };
+  const ports = url && portGateway({ ...shared, url, tokens, redis, pods, revocations, places, addressOf });
   const webSockets = new WebSockets({
     gateways: [
       new DesktopGateway({
-        ...parts,
+        ...shared,
         commands,
         proxyToken: (session) => tokensOf(config.tokenKeys, session)?.proxy,
       }),
@@ -47,9 +53,9 @@ export function dataPlane(core: CoreParts, { patienceMs, podPort }: PartOptions 
   });
   metrics.figure(
     "berth_open_connections",
-    "WebSockets and long answers (streams, waited commands, transfers) that this process has open.",
+    "Open WebSockets, also those to sessions' ports, and long answers (streams, commands that the caller waits for, transfers) of this process.",
     [],
-    (gauge) => gauge.set(webSockets.size + streams.size),
+    (gauge) => gauge.set(webSockets.size + streams.size + (ports?.size ?? 0)),
   );
   return {
     controllers: dataControllers,
@@ -57,6 +63,7 @@ export function dataPlane(core: CoreParts, { patienceMs, podPort }: PartOptions 
       { provide: PodAccess, useValue: new PodAccess(loadKubeConfig()) },
       { provide: PodServices, useValue: services },
       { provide: SessionPods, useValue: pods },
+      { provide: SessionHistory, useValue: history },
       { provide: WebSockets, useValue: webSockets },
       { provide: Places, useValue: places },
       { provide: SANDBOX_URL, useValue: url },

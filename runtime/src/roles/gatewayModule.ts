@@ -1,8 +1,8 @@
-/** What the role `gateway` consists of: the data plane. All other calls it forwards to the API. */
+/** Composes the role `gateway`: the data plane. The gateway forwards all other calls to the API. */
 import { type DynamicModule, Module } from "@nestjs/common";
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
-import { type Connections, composed, coreParts, type PartOptions } from "./coreParts.ts";
+import { type Connections, composed, coreComponents, type PlaneOptions } from "./coreComponents.ts";
 import { dataPlane } from "./dataPlane.ts";
 
 @Module({})
@@ -12,8 +12,8 @@ export function gatewayModule(
   config: Config,
   connections: Connections,
   logger: Logger,
-  options: PartOptions = {},
+  options: PlaneOptions = {},
 ): DynamicModule {
-  const core = coreParts(config, connections, logger, options);
+  const core = coreComponents(config, connections, logger, options);
   return composed(GatewayModule, core, [dataPlane(core, options)]);
 }

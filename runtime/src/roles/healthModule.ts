@@ -11,7 +11,7 @@ class HealthModule {}
 export function healthModule(health: Health): DynamicModule {
   return {
     module: HealthModule,
-    // What fails is in the answer, and a probe that fails is in the pod's events.
+    // The answer says what fails, and Kubernetes records a failed probe in the pod's events.
     imports: [TerminusModule.forRoot({ logger: false })],
     controllers: [HealthController],
     providers: [{ provide: Health, useValue: health }],

@@ -1,4 +1,4 @@
-/** What each role of the runtime consists of, and how it runs. */
+/** Defines what each role of the runtime consists of and how it runs. */
 import "reflect-metadata";
 import { once } from "node:events";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
@@ -21,7 +21,7 @@ import { startTracing, tracing } from "../telemetry/tracing.ts";
 import { within } from "../timing/within.ts";
 import { cleanUp } from "../worker/cleanUp.ts";
 import { apiModule } from "./apiModule.ts";
-import type { Connections } from "./coreParts.ts";
+import type { Connections } from "./coreComponents.ts";
 import { gatewayModule } from "./gatewayModule.ts";
 import { lettingGo, listenForPods, listenForUpgrades, takeUpgrades, type Upgrades } from "./servers.ts";
 import { endOnSignal, type Step } from "./shutdown.ts";
@@ -43,14 +43,14 @@ async function runApi(): Promise<void> {
   const upgrades = app.get<Upgrades>(config.GATEWAY_URL === undefined ? WebSockets : UpgradeForwarder);
   takeUpgrades(app.getHttpServer(), upgrades);
   const websockets = await listenForUpgrades(config.WEBSOCKET_PORT, upgrades);
-  // Beside a gateway too, for pods that were started with this address.
+  // Also needed with a separate gateway, because older pods were started with this address.
   const closeChannel = await listenForPods(app, config, connections.database, logger);
   const ports = config.GATEWAY_URL === undefined ? app.get<PortGateway | null>(PortGateway) : null;
   await ports?.listen(config.SANDBOX_PORT);
   await serve(app, config, connections, logger, {
     letGo: lettingGo(app, upgrades, ports, logger),
     closePorts: () => {
-      websockets.close(); // waits for the WebSockets, which are closed after this
+      websockets.close(); // waits until the WebSockets are closed, which happens after this line
       return Promise.all([closeChannel(), ports?.close()]);
     },
   });
@@ -90,7 +90,7 @@ async function runMigrations(): Promise<void> {
   }
 }
 
-/** Ends the retention of workspaces whose time is over; the worker then removes them. */
+/** Ends the retention of workspaces whose time is over. The worker then removes these workspaces. */
 async function runCleanup(): Promise<void> {
   const config = loadStoresConfig(process.env);
   const logger = createLogger(config.LOG_LEVEL, "cleanup");
@@ -101,14 +101,17 @@ async function runCleanup(): Promise<void> {
     const limits = { logRetentionSeconds: config.LOG_RETENTION_SECONDS };
     const workspaces = await onceDatabaseAnswers(() => cleanUp(database, queue, logger, limits), logger);
     await queue.close();
-    logger.info({ workspaces }, "workspaces whose retention is over are marked");
+    logger.info({ workspaces }, "marked the workspaces whose retention is over");
   } finally {
     redis.disconnect();
     await database.destroy();
   }
 }
 
-/** Right after an installation Postgres may still be starting, and a dump holds the tables that a migration changes. */
+/**
+ * Repeats a step, because right after an installation Postgres may still be starting, and a dump locks the tables
+ * that a migration changes.
+ */
 function onceDatabaseAnswers<T>(work: () => Promise<T>, logger: Logger): Promise<T> {
   return pRetry(work, {
     retries: 30,
@@ -127,7 +130,7 @@ async function prepare(role: string): Promise<{ config: Config; connections: Con
   return { config, logger, connections: { database: connectDatabase(config), redis: connectRedis(config, logger) } };
 }
 
-/** Listens until SIGTERM or SIGINT; see shutdown.ts for what then happens, and in which order. */
+/** Listens until SIGTERM or SIGINT. shutdown.ts describes what happens then. */
 async function serve(
   app: NestFastifyApplication,
   config: Config,
@@ -137,28 +140,31 @@ async function serve(
     letGo = [],
     closePorts = async () => {},
   }: {
-    /** What the role does before it closes anything. Default: nothing. */
+    /** Steps of the role before anything is closed. Default: none. */
     letGo?: Step[];
-    /** Closes the role's other ports. Default: it has none. */
+    /** Closes the role's other ports. Default: there are none. */
     closePorts?: () => Promise<unknown>;
   } = {},
 ): Promise<void> {
   await app.listen(config.HTTP_PORT, "0.0.0.0");
   endOnSignal(
     [
-      { name: "not ready any more", run: () => app.get(Health).drain() },
+      { name: "stop being ready", run: () => app.get(Health).drain() },
       ...letGo,
-      { name: "no new work, connections and jobs drained", run: () => Promise.all([closePorts(), app.close()]) },
-      { name: "traces sent", run: () => within(2_000, tracing().stop()) },
-      { name: "database and Redis closed", run: () => database.destroy().finally(() => redis.disconnect()) },
+      { name: "close the ports and finish requests and jobs", run: () => Promise.all([closePorts(), app.close()]) },
+      { name: "send the traces", run: () => within(2_000, tracing().stop()) },
+      { name: "close Postgres and Redis", run: () => database.destroy().finally(() => redis.disconnect()) },
     ],
     logger,
   );
-  // Who reads this may send a signal at once.
+  // Somebody who reads this line may send a signal at once.
   logger.info({ port: config.HTTP_PORT }, "listening");
 }
 
-/** Runs the role that the arguments name, and nothing else; resolves once it runs, or is done. Ends the process on a fault. */
+/**
+ * Runs the role that the arguments name. Resolves when the role is running or has finished. Ends the process on an
+ * error.
+ */
 export async function run([role = "", ...more]: string[]): Promise<void> {
   const start = roles[role];
   if (start === undefined || more.length > 0) {
@@ -168,7 +174,7 @@ export async function run([role = "", ...more]: string[]): Promise<void> {
   try {
     await start();
   } catch (error) {
-    // A wrong configuration is for the one who set it: a line per fault, no stack.
+    // The reader of a configuration error is an administrator: print one line per error and no stack.
     console.error(error instanceof ConfigError ? error.message : error);
     process.exit(1);
   }

@@ -1,4 +1,4 @@
-/** What a process that is called from outside listens on beside HTTP, and how that ends. */
+/** The ports that a process opens besides its HTTP port, and how they are closed. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
@@ -22,20 +22,20 @@ import { ownedOf } from "../store/warmSessions.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import type { Step } from "./shutdown.ts";
 
-/** Whoever takes WebSockets: the gateway, or who passes them on to it. */
+/** Handles WebSocket upgrades: the gateway itself, or the forwarder to the gateway. */
 export interface Upgrades {
-  /** Takes an HTTP server's upgrade event. Never throws. */
+  /** Handles the `upgrade` event of an HTTP server. Never throws. */
   upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => unknown;
-  /** Ends them all. */
+  /** Ends all WebSockets. */
   beforeApplicationShutdown: () => Promise<void>;
 }
 
-/** Has the server's WebSockets taken. */
+/** Connects the server's `upgrade` event to the handler. */
 export function takeUpgrades(server: Server, upgrades: Upgrades): void {
   server.on("upgrade", (request, socket, head) => void upgrades.upgrade(request, socket, head));
 }
 
-/** Listens on a port that takes WebSockets only. */
+/** Listens on a port that accepts WebSockets only. */
 export async function listenForUpgrades(port: number, upgrades: Upgrades): Promise<Server> {
   const server = createServer(idleOptions(), (_request, response) => {
     const problem = problemBody(426, "This port takes WebSocket upgrades only.");
@@ -51,7 +51,7 @@ export async function listenForUpgrades(port: number, upgrades: Upgrades): Promi
   return server;
 }
 
-/** Listens for what sessions' pods ask and tell; returns what closes the port. */
+/** Listens on the port of the in-pod channel. Returns a function that closes the port. */
 export async function listenForPods(
   app: NestFastifyApplication,
   { tokenKeys, SESSION_PORT: port }: Pick<Config, "tokenKeys" | "SESSION_PORT">,
@@ -78,7 +78,7 @@ export async function listenForPods(
   };
 }
 
-/** What is done before any port closes, so that clients connect again, elsewhere, and nobody's request is lost. */
+/** The steps before any port is closed, so that clients connect to another process and no request is lost. */
 export const lettingGo = (
   app: NestFastifyApplication,
   upgrades: Upgrades,
@@ -86,13 +86,16 @@ export const lettingGo = (
   logger: Logger,
 ): Step[] => [
   {
-    name: "streams and WebSockets ended",
+    name: "end the streams and WebSockets",
     run: () =>
       Promise.all([...[app.get(Streams), upgrades].map((all) => all.beforeApplicationShutdown()), ports?.end()]),
   },
   {
-    name: "clients let go of their connections",
+    name: "wait for clients to close their connections",
     run: async () =>
-      logger.info({ connections: await connectionsLetGo(app.getHttpServer()) }, "connections that clients keep"),
+      logger.info(
+        { connections: await connectionsLetGo(app.getHttpServer()) },
+        "connections that clients have not closed",
+      ),
   },
 ];

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { silent } from "../testing/fixtures.ts";
 import { shutDown } from "./shutdown.ts";
 
-test("each step is begun when the one before has ended, and a step that fails or hangs does not keep the others", async () => {
+test("each step starts when the previous one has ended, and a step that fails or hangs does not block the others", async () => {
   const done: string[] = [];
   const step = (name: string, work: () => unknown = () => {}) => ({
     name,

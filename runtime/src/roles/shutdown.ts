@@ -1,16 +1,16 @@
 /**
- * How a process ends: in this order, and in 25 s at most, which is less than its pod's grace period.
+ * How a process shuts down: in this order, and within 25 s, which is less than its pod's grace period.
  *
- * 1. It isn't ready any more. The API closes its WebSockets with 1012 and ends its streams, so that their clients connect
- *    again, elsewhere. Its answers close their connections from here on, and it waits for that (up to 5 s): a request on a
- *    connection that is being closed would be lost.
- * 2. A worker takes no new job (Nest's onModuleDestroy); the ports close, and requests that run are finished (Nest's closing
- *    of the server).
- * 3. This process's jobs are finished, its loops end, and its Lease is given up (onApplicationShutdown).
- * 4. What was traced is sent; the connections to Postgres and Redis are closed.
- * 5. Exit 0.
+ * 1. The process is not ready any more. The API closes its WebSockets with the code 1012 and ends its streams, so
+ *    that their clients connect to another process. Each answer from now on closes its connection, and the API waits up
+ *    to 5 s for that, because a request would be lost if the API closed the connection at that moment.
+ * 2. A worker starts no new job (onModuleDestroy of Nest). The ports close, and running requests finish (Nest closes
+ *    the server).
+ * 3. The process's jobs finish, its loops stop, and it gives up its Lease (onApplicationShutdown).
+ * 4. The remaining traces are sent; the connections to Postgres and Redis are closed.
+ * 5. The process exits with 0.
  *
- * A signal that comes before the process listens ends it at once; see signals.ts.
+ * A signal before the process listens ends the process at once; see signals.ts.
  */
 import type { Logger } from "pino";
 import { within } from "../timing/within.ts";
@@ -21,12 +21,15 @@ export interface Step {
   run: () => unknown;
 }
 
-/** All steps together, in milliseconds. */
+/** The time limit for all steps together, in milliseconds. */
 export const shutdownMs = 25_000;
-/** What a step leaves for those after it, in milliseconds. */
+/** How much time a step has to leave for the later steps, in milliseconds. */
 const reserveMs = 1_000;
 
-/** Runs the steps one after the other. One that fails or takes too long is logged, and the next is run all the same. */
+/**
+ * Runs the steps one after the other. If a step fails or takes too long, logs that and runs the next step all the
+ * same.
+ */
 export async function shutDown(steps: Step[], logger: Logger, limitMs = shutdownMs): Promise<void> {
   const end = performance.now() + limitMs;
   for (const [index, { name, run }] of steps.entries()) {
@@ -35,12 +38,12 @@ export async function shutDown(steps: Step[], logger: Logger, limitMs = shutdown
       await within(Math.max(0, end - performance.now() - reserved), Promise.resolve().then(run));
       logger.info({ step: name }, "shutdown");
     } catch (error) {
-      logger.error({ err: error, step: name }, "shutdown: a step was cut short");
+      logger.error({ err: error, step: name }, "a shutdown step failed or took too long");
     }
   }
 }
 
-/** Ends the process by the steps at the first SIGTERM or SIGINT. */
+/** Runs the steps at the first SIGTERM or SIGINT, and then ends the process. */
 export function endOnSignal(steps: Step[], logger: Logger): void {
   let ending = false;
   const end = async (signal: string): Promise<void> => {

@@ -1,19 +1,25 @@
 /**
- * SIGTERM and SIGINT, from the process's first moment on. A container's process is number 1, and that one is ended by no
- * signal that it doesn't listen for: one that comes while it starts would be lost, and the process killed after its grace
- * period. So `main.ts` imports this before anything else.
+ * Handles SIGTERM and SIGINT from the process's start. A container's first process has the id 1, and the kernel
+ * ignores signals that this process has no handler for. Without this handler, a signal during the start would be
+ * lost, and Kubernetes would kill the process after the grace period. So `main.ts` imports this file first.
  */
 import { constants } from "node:os";
 
 const signals = ["SIGTERM", "SIGINT"] as const;
 type Signal = (typeof signals)[number];
 
-/** Before there is anything to end in order: a transaction that is open is rolled back, a job is taken by somebody else. */
+/**
+ * During the start the process may exit at once: Postgres rolls back an open transaction, and another worker takes a
+ * job over.
+ */
 let end = (signal: Signal): void => process.exit(128 + constants.signals[signal]);
 
 for (const signal of signals) process.on(signal, () => end(signal));
 
-/** Has both do this from now on. Without it, they end the process at once, with 128 and the signal's number. */
+/**
+ * Sets the handler of both signals. Until this is called, they end the process at once, with 128 plus the signal's
+ * number.
+ */
 export function onSignal(work: (signal: Signal) => void): void {
   end = work;
 }

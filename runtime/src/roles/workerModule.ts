@@ -1,4 +1,4 @@
-/** What the role `worker` consists of. */
+/** Composes the role `worker`. */
 import { type DynamicModule, Module } from "@nestjs/common";
 import type { Logger } from "pino";
 import { MetricsController } from "../api/metricsController.ts";
@@ -13,14 +13,15 @@ import { isMigrated } from "../store/migrate.ts";
 import { Health } from "../telemetry/health.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Admission } from "../worker/admission.ts";
+import { HistoryExpiry } from "../worker/historyExpiry.ts";
 import { Leader } from "../worker/leader.ts";
 import { PodWatches } from "../worker/podWatches.ts";
 import { SessionWorker } from "../worker/sessionWorker.ts";
 import { Sweep } from "../worker/sweep.ts";
 import { WebhookSender } from "../worker/webhooks/webhookSender.ts";
-import type { Connections } from "./coreParts.ts";
+import type { Connections } from "./coreComponents.ts";
 import { healthModule } from "./healthModule.ts";
-import { workerParts } from "./workerParts.ts";
+import { workerComponents } from "./workerComponents.ts";
 
 @Module({})
 class WorkerModule {}
@@ -28,7 +29,7 @@ class WorkerModule {}
 export function workerModule(config: Config, { database, redis }: Connections, logger: Logger): DynamicModule {
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const kubeConfig = loadKubeConfig();
-  const { metrics, admission, leader, worker, sweep, watches } = workerParts({
+  const { bell, metrics, admission, leader, worker, sweep, history, watches } = workerComponents({
     config,
     database,
     redis,
@@ -44,6 +45,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
   addBackupFigures(metrics, database);
   const webhooks = new WebhookSender({
     store: new DeliveryStore(database),
+    bell,
     tenants,
     metrics,
     logger,
@@ -56,11 +58,12 @@ export function workerModule(config: Config, { database, redis }: Connections, l
     ],
     isMigrated: () => isMigrated(database),
     loops: [
-      { name: "queue", isTurning: () => worker.isTurning() },
-      { name: "sweep", isTurning: () => sweep.isTurning() },
-      { name: "lease", isTurning: () => leader.isTurning() },
-      { name: "watches", isTurning: () => watches.isTurning() },
-      { name: "webhooks", isTurning: () => webhooks.isTurning() },
+      { name: "queue", isAlive: () => worker.isAlive() },
+      { name: "history", isAlive: () => history.isAlive() },
+      { name: "sweep", isAlive: () => sweep.isAlive() },
+      { name: "lease", isAlive: () => leader.isAlive() },
+      { name: "watches", isAlive: () => watches.isAlive() },
+      { name: "webhooks", isAlive: () => webhooks.isAlive() },
     ],
   });
   return {
@@ -73,6 +76,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
       { provide: Admission, useValue: admission },
       { provide: Leader, useValue: leader },
       { provide: SessionWorker, useValue: worker },
+      { provide: HistoryExpiry, useValue: history },
       { provide: Sweep, useValue: sweep },
       { provide: PodWatches, useValue: watches },
       { provide: WebhookSender, useValue: webhooks },

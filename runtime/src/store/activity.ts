@@ -1,8 +1,8 @@
-/** Notes that somebody uses a session, so that it doesn't end as idle. */
+/** Records that a session is in use, so that the session does not end as idle. */
 import type { Logger } from "pino";
 import type { SessionCommands } from "./sessionCommands.ts";
 
-/** A session is touched no more often than this: idle time-outs are minutes, and a key press is no reason for a write. */
+/** One write per session in this time is enough, because idle time-outs are minutes and key presses are frequent. */
 const intervalMs = 15_000;
 
 export class Activity {
@@ -13,21 +13,21 @@ export class Activity {
     private readonly logger: Logger,
   ) {}
 
-  /** Returns at once; what goes wrong is logged, and made up for by the next touch. */
+  /** Returns immediately. A failed write is logged, and the next call writes again. */
   touch(sessionId: string): void {
     const now = performance.now();
     const last = this.#last.get(sessionId);
     if (last !== undefined && now - last < intervalMs) return;
     this.#forget(now);
-    this.#last.delete(sessionId); // so that it becomes the latest
+    this.#last.delete(sessionId); // so that the session moves to the end of the map
     this.#last.set(sessionId, now);
     this.commands.touch(sessionId).catch((error: unknown) => {
       this.#last.delete(sessionId);
-      this.logger.warn({ err: error, sessionId }, "activity could not be noted");
+      this.logger.warn({ err: error, sessionId }, "activity could not be recorded");
     });
   }
 
-  /** The oldest come first; sessions that nobody touches any more don't stay in memory. */
+  /** Removes sessions that were not touched lately. The map holds the least recently touched session first. */
   #forget(now: number): void {
     for (const [sessionId, at] of this.#last) {
       if (now - at < intervalMs) return;

@@ -1,18 +1,23 @@
-/** What the planning of starts reads and writes: the queue, what tenants have up, and what the waiting are told. */
+/** What the planner of starts reads and writes: the queue, the load of each tenant, and the positions in the queue. */
 import { sql } from "kysely";
-import type { Load, Plan, Situation } from "../domain/admissionPlan.ts";
-import { add, nothing, podAmounts, workspaceAmounts } from "../domain/quantities.ts";
+import type { Load, Plan, Situation } from "../domain/quota/admissionPlan.ts";
+import { add, nothing, podAmounts, workspaceAmounts } from "../domain/quota/quantities.ts";
 import type { Session } from "../domain/session.ts";
-import { finalStates, podStates } from "../domain/state.ts";
+import { finalStates, podStates } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Database } from "./database.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
-/** A start whose reason has not changed for so many seconds holds no place: what it waits for may take any time. */
+/**
+ * A starting session whose reason has not changed for this many seconds loses its start slot, because it may wait for
+ * long.
+ */
 const progressSeconds = 30;
 
-/** Runs the work while no other process runs such work: two planners at once would each fill the same free places. */
+/**
+ * Runs the work while no other process does, because two planners at once would each fill the same free start slots.
+ */
 export async function oneAtATime(database: Database, work: () => Promise<void>): Promise<void> {
   await database.transaction().execute(async (locked) => {
     await sql`select pg_advisory_xact_lock(hashtext('admission'))`.execute(locked);
@@ -22,11 +27,14 @@ export async function oneAtATime(database: Database, work: () => Promise<void>):
 
 export interface QueuedSession {
   session: Session;
-  /** The cluster refused it a moment ago, and it may be tried again in so many seconds; null: it was not refused. */
+  /**
+   * The cluster refused the session a moment ago, and the session may be tried again in so many seconds; null: it did
+   * not refuse.
+   */
   retrySeconds: number | null;
 }
 
-/** The whole queue, which grows with the number of tenants: each has at most its backlog and its warm pools. */
+/** The whole queue. Its size is limited for each tenant: the backlog limit and the warm pools. */
 export async function queuedSessions(database: Database): Promise<Map<string, QueuedSession>> {
   const rows = await database
     .selectFrom("sessions")
@@ -42,15 +50,18 @@ export async function queuedSessions(database: Database): Promise<Map<string, Qu
 }
 
 export interface Loads {
-  /** By tenant. */
+  /** The load of each tenant, by the tenant's name. */
   loads: Map<string, Load>;
-  /** In how many seconds the first of the starts that hold a place loses it, unless it gets on; null: none holds one. */
+  /**
+   * In how many seconds the next starting session loses its start slot if it makes no progress; null: no session holds
+   * a slot.
+   */
   stallSeconds: number | null;
 }
 
 /**
- * What each tenant has up. A suspended session, a resumed one that waits and a kept workspace count with their volume alone.
- * Costs a look at each session that has not ended.
+ * The load of each tenant. Suspended sessions, resumed sessions in the queue and kept workspaces count with their
+ * volume only. The query reads each session that has not ended.
  */
 export async function loadsOf(database: Database, tenantOf: (name: string) => Tenant | undefined): Promise<Loads> {
   const isUp = sql`state in (${sql.join(podStates)})`;
@@ -100,8 +111,8 @@ export async function lastTurnOf(database: Database): Promise<Situation["lastTur
 }
 
 /**
- * The place in the line, for people, and whether the tenant's own room is waited for, for its warm pools: neither a change
- * of the session nor a line of its audit trail. What can never have room does not wait for it.
+ * Stores each queued session's position for users, and whether it waits for its tenant's own limits, which the warm pools
+ * need. Neither changes the session's version or its audit trail. A session that can never start waits for nothing.
  */
 export async function noteWaits(
   database: Database,

@@ -1,14 +1,25 @@
-/** The audit trail: how rows get into it, and how they are read again. */
+/**
+ * The audit trail: how events are appended to it, and how they are read. Each event is appended by the statement that makes
+ * the change, so the two commit together and no transaction stays open between them. eventHorizon.ts has the order of reads.
+ */
 import { isIP } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type QueryCreator, sql } from "kysely";
-import type { Actor, LoggedEvent } from "../domain/event.ts";
-import type { Database } from "./database.ts";
+import { type Actor, type LoggedEvent, uses } from "../domain/event.ts";
+import { afterLook, type Horizon } from "../domain/eventHorizon.ts";
+import { type Database, keptPlan } from "./database.ts";
 import type { Schema } from "./schema.ts";
 
-/** What a line of the audit trail takes from its session. */
-export const auditedColumns = ["id", "state", "reason", "version"] as const;
+/** The columns of a session that an event of the audit trail needs. */
+export const auditedColumns = ["id", "tenant", "warm", "state", "reason", "version"] as const;
 
-/** The IP address that the text names; null if it names none. Some proxies write the client's port behind it: `192.0.2.1:5000`. */
+/** For events: whether the event changed no session. The index `session_events_of_uses` has this condition. */
+export const isUse = sql<boolean>`type in (${sql.join(["progress", ...uses].map((type) => sql.lit(type)))})`;
+
+/**
+ * The IP address in the text; null if there is none. Some proxies write the client's port after the address:
+ * `192.0.2.1:5000`.
+ */
 export function addressOf(address = ""): string | null {
   const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(address) ?? [];
   const ip = bracketed ?? plain ?? address;
@@ -16,22 +27,20 @@ export function addressOf(address = ""): string | null {
 }
 
 /**
- * Appends to the audit trail, in the same statement, what the common table `source` made or changed. The lock, held till the
- * commit, has ids grow in the order of commits, so that a reader who goes on after the last id that it saw misses nothing.
- * @param reason default: the session's
+ * Appends an event to the audit trail for each row of the common table expression `source`, in the same statement. An event
+ * of a warm session has no tenant, because no user sees the events before the session's claim.
+ * @param reason default: the session's reason
  */
 export const logEvents =
   (source: "created" | "changed", type: string, actor: Actor, reason?: string) => (db: QueryCreator<Schema>) =>
     db
       .insertInto("session_events")
-      .columns(["session_id", "type", "state", "reason", "version", "actor", "address"])
+      .columns(["session_id", "tenant", "type", "state", "reason", "version", "actor", "address"])
       .expression(sql<never>`
-        select id, ${type}::text, state, ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
+        select id, case when warm is null then tenant end, ${type}::text, state,
+          ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
           ${actor.name}::text, ${addressOf(actor.address)}::inet
-        from ${sql.ref(source)}, (select pg_advisory_xact_lock(hashtext('session_events'))) as in_order`);
-
-/** A session that was made ahead begins for its owner when it is given out. */
-const sinceOwned = sql<boolean>`sessions.warm is null and event.at >= sessions.created_at`;
+        from ${sql.ref(source)}`);
 
 const eventColumns = [
   "event.id",
@@ -45,52 +54,105 @@ const eventColumns = [
   "event.address",
 ] as const;
 
-/** The audit trail, to read: ids grow in the order of commits, so who has seen one has seen all before it. */
+/** An event with its tenant, and the newest generation of the tenants file that has changed the event's session. */
+export type OwnedEvent = LoggedEvent & { tenant: string; tenantsGeneration: number };
+
+/** Reads the audit trail. A reader that stops at the horizon (EventHorizon) and continues there misses no event. */
 export class AuditTrail {
   constructor(private readonly database: Database) {}
 
-  /** At most `limit` events of the tenant, or of one of its sessions, after the event `afterId` ("0": all), oldest first. */
+  /**
+   * At most `limit` events of the tenant or of one of its sessions, after the event `afterId` ("0": from the start) and up to
+   * the event `upTo`, oldest first. Without `upTo`, an event may be missing that becomes visible later.
+   */
   async ofTenant(
     { tenant, sessionId }: { tenant: string; sessionId?: string | undefined },
     afterId: string,
     limit: number,
+    upTo?: string,
   ): Promise<LoggedEvent[]> {
     let query = this.database
       .selectFrom("session_events as event")
-      .innerJoin("sessions", "sessions.id", "event.session_id")
-      .where("sessions.tenant", "=", tenant)
+      .where("event.tenant", "=", tenant)
       .where("event.id", ">", afterId)
-      .where(sinceOwned)
       .select(eventColumns)
       .orderBy("event.id")
       .limit(limit);
     if (sessionId !== undefined) query = query.where("event.session_id", "=", sessionId);
+    if (upTo !== undefined) query = query.where("event.id", "<=", upTo);
     return query.execute();
   }
 
-  /** At most `limit` events after the event `afterId`, of everybody, oldest first, each with its session's tenant and generation. */
-  async ofAll(
-    afterId: string,
-    limit: number,
-  ): Promise<(LoggedEvent & { tenant: string; tenantsGeneration: number })[]> {
-    return this.database
+  /** The same for the events of all tenants. */
+  async ofAll(afterId: string, limit: number, upTo?: string): Promise<OwnedEvent[]> {
+    let query = this.database
       .selectFrom("session_events as event")
       .innerJoin("sessions", "sessions.id", "event.session_id")
       .where("event.id", ">", afterId)
-      .where(sinceOwned)
       .select(eventColumns)
-      .select(["sessions.tenant", "sessions.tenants_generation as tenantsGeneration"])
+      .select([sql<string>`event.tenant`.as("tenant"), "sessions.tenants_generation as tenantsGeneration"])
+      .where("event.tenant", "is not", null)
       .orderBy("event.id")
-      .limit(limit)
-      .execute();
+      .limit(limit);
+    if (upTo !== undefined) query = query.where("event.id", "<=", upTo);
+    return query.execute();
   }
 
-  /** The id of the newest event of all, where to begin if only what comes from now on matters; "0" if there is none. */
+  /**
+   * The id of the newest event that was visible at the call, once every event up to it is visible; "0" if there is no event.
+   * Waits for the statements that append events now. Each of them has a time limit.
+   */
   async newestId(): Promise<string> {
-    const { newest } = await this.database
-      .selectFrom("session_events")
-      .select(({ fn }) => fn.max("id").as("newest"))
-      .executeTakeFirstOrThrow();
-    return newest ?? "0";
+    const horizon = this.horizon();
+    let { newest, settled } = await horizon.look();
+    for (const target = newest; settled < target; { settled } = await horizon.look()) await sleep(lookAgainMs);
+    return String(newest);
+  }
+
+  /** A horizon for one reader that has all events up to `settledId`, a former result of `newestId`. Default: "0". */
+  horizon(settledId = "0"): EventHorizon {
+    return new EventHorizon(this.database, settledId);
+  }
+}
+
+/** How many milliseconds a reader waits for the statements that append events, before it looks again. */
+export const lookAgainMs = 10;
+
+/** Three times the time limit of a statement; see database.ts. */
+const longestStatementSeconds = 30;
+
+/** Finds out up to which event the audit trail is complete, look by look. */
+export class EventHorizon {
+  #horizon: Horizon;
+
+  constructor(
+    private readonly database: Database,
+    settledId: string,
+  ) {
+    this.#horizon = { settled: BigInt(settledId) };
+  }
+
+  /**
+   * Looks at the audit trail once. Events up to `settled` can be read by a later statement. If `settled` is less than
+   * `newest`, the next look may settle more.
+   *
+   * A statement that may append events holds Postgres' lock of the table in the mode of writers, from before it takes an id
+   * until its event is visible. That lock keeps no other writer waiting. Only such statements count: not dumps, not the
+   * work of other databases. A transaction that is older than any statement of Berth may become is somebody else's, for
+   * example one that an operator left open, and keeps no reader waiting.
+   */
+  async look(): Promise<{ newest: bigint; settled: bigint }> {
+    const { rows } = await sql<{ newest: string; writers: string[] }>`
+      select coalesce((select max(id) from session_events), 0)::text as newest,
+        array(
+          select virtualtransaction
+          from pg_locks cross join lateral pg_stat_get_activity(pg_locks.pid) as activity
+          where coalesce(activity.xact_start > clock_timestamp() - ${longestStatementSeconds} * interval '1 second', true)
+            and locktype = 'relation' and relation = 'session_events'::regclass and mode = 'RowExclusiveLock' and granted
+            and database = (select oid from pg_database where datname = current_database())) as writers
+      ${keptPlan}`.execute(this.database);
+    const [{ newest, writers } = { newest: "0", writers: [] }] = rows;
+    this.#horizon = afterLook(this.#horizon, { newest: BigInt(newest), writers });
+    return { newest: BigInt(newest), settled: this.#horizon.settled };
   }
 }

@@ -4,11 +4,11 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { emptyDatabase } from "../testing/fixtures.ts";
 import { addBackupFigures } from "./backups.ts";
 
-/** Lines of /metrics that are figures. */
+/** The lines of /metrics that contain values. */
 const figures = async ({ registry }: Metrics) =>
   (await registry.metrics()).split("\n").filter((line) => /^berth_(backup|restore)/.test(line));
 
-test("what the backup's jobs wrote down is told; a job that never succeeded has no figure", async () => {
+test("the results that the backup jobs wrote are exported; a job that never succeeded has no value", async () => {
   const { database } = await emptyDatabase();
   const metrics = new Metrics();
   addBackupFigures(metrics, database);

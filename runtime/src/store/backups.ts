@@ -1,20 +1,23 @@
-/** When the database was last dumped, and last restored to see that it can be. */
+/** When the database was last backed up, and when a backup was last restored as a test. */
 import { sql } from "kysely";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Database } from "./database.ts";
 
-/** Jobs of the stack as they name themselves in `backup.status`, which they make and write: infra/stores/postgres-backup. */
+/**
+ * The stack's backup jobs, by their names in the table `backup.status`, which these jobs write: infra/stores/postgres-
+ * backup.
+ */
 const jobs = {
-  dump: ["berth_backup_last_success_timestamp_seconds", "When the database was last dumped."],
+  dump: ["berth_backup_last_success_timestamp_seconds", "When the database was last dumped, in seconds since 1970."],
   "restore-check": [
     "berth_restore_check_last_success_timestamp_seconds",
-    "When the newest dump was last restored and found to be whole.",
+    "When the newest dump was last restored and checked successfully, in seconds since 1970.",
   ],
 } as const;
 
 /**
- * Adds both metrics, the same from every process. A job that never succeeded has no figure, and neither has a Postgres
- * that the stack doesn't back up.
+ * Adds both metrics; every process reports the same values. A job that never succeeded has no value. A Postgres that
+ * the stack does not back up has none either.
  */
 export function addBackupFigures(metrics: Metrics, database: Database): void {
   for (const [job, [name, help]] of Object.entries(jobs))
@@ -24,7 +27,7 @@ export function addBackupFigures(metrics: Metrics, database: Database): void {
     });
 }
 
-/** Seconds since 1970, or undefined where the job never succeeded. */
+/** The time of the job's last success in seconds since 1970; undefined if the job never succeeded. */
 async function lastSuccess(database: Database, job: string): Promise<number | undefined> {
   const { rows: tables } = await sql<{ found: boolean }>`
     select to_regclass('backup.status') is not null as found`.execute(database);

@@ -1,11 +1,11 @@
-/** What a connection that breaks does, and doesn't do. */
+/** The effects of a broken connection. */
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import { emptyDatabase } from "../testing/fixtures.ts";
-import { isDatabaseUnavailable, pingDatabase } from "./database.ts";
+import { isDatabaseUnavailable, keptPlan, pingDatabase } from "./database.ts";
 
-test("a transaction that its process has left alone is ended", async () => {
+test("a transaction that its process has abandoned is ended", async () => {
   const { database } = await emptyDatabase();
   const { rows } = await sql<{ idle_in_transaction_session_timeout: string }>`
     show idle_in_transaction_session_timeout`.execute(database);
@@ -22,7 +22,7 @@ test("a connection that breaks while it is in use fails its query and nothing el
     await until("the query runs", 30, async () => (await isRunning.execute(database)).rows.length > 0);
     await sql`select pg_terminate_backend(${pid})`.execute(database);
     await failed;
-    // Whether a query is sent to a broken connection or refused by the client that knows of it.
+    // The query is either sent to a broken connection or refused by a client that knows of the break.
     const fault = async () => {
       const error = await sql`select 1`.execute(connection).catch((error: Error) => error);
       expect(error).toSatisfy(isDatabaseUnavailable);
@@ -33,10 +33,24 @@ test("a connection that breaks while it is in use fails its query and nothing el
   await until("the database answers", 30, () => pingDatabase(database).then(() => true));
 });
 
-test("a statement that takes longer than it may means: later it may work", async () => {
+test("a statement that exceeds its time limit fails with an error that means: try again later", async () => {
   const { database } = await emptyDatabase();
   await database.connection().execute(async (connection) => {
     await sql`set statement_timeout = 20`.execute(connection);
     await expect(sql`select pg_sleep(10)`.execute(connection)).rejects.toSatisfy(isDatabaseUnavailable);
+  });
+});
+
+test("a statement whose plan is kept is prepared once for a connection, and any other is not", async () => {
+  const { database } = await emptyDatabase();
+  await database.connection().execute(async (connection) => {
+    for (const number of [1, 2, 3]) {
+      const { rows } = await sql`select ${number}::int as it ${keptPlan}`.execute(connection);
+      expect(rows).toEqual([{ it: number }]);
+      await sql`select ${number}::int as other`.execute(connection);
+    }
+    const { rows } = await sql<{ statement: string; calls: string }>`
+      select statement, generic_plans + custom_plans as calls from pg_prepared_statements`.execute(connection);
+    expect(rows).toEqual([{ statement: "select $1::int as it /* kept plan */", calls: "3" }]);
   });
 });

@@ -8,8 +8,9 @@ import type { Schema } from "./schema.ts";
 export type Database = Kysely<Schema>;
 
 /**
- * A lazy pool of at most POSTGRES_POOL connections: nothing connects until the first query, and no query waits without end.
- * @param patient whether statements may take any time, as those of migrations on large tables do. Default: 10 seconds
+ * A pool of at most POSTGRES_POOL connections. The first query opens the first connection, and every query has a time-out.
+ * @param patient whether statements may take any time, as migrations of large tables do, and a connection may take a minute.
+ * Default: limits of 10 seconds and 3 seconds
  */
 export function connectDatabase(
   config: Omit<DatabaseConfig, "SECRETS_DIR" | "LOG_LEVEL">,
@@ -24,34 +25,58 @@ export function connectDatabase(
     ssl: config.POSTGRES_TLS,
     application_name: "berth",
     max: config.POSTGRES_POOL,
-    connectionTimeoutMillis: 3_000,
-    ...(!patient && { statement_timeout: 10_000, query_timeout: 12_000 }),
-    // A node that dies in the middle of a transaction would hold its locks for as long as TCP keeps the connection: hours.
+    ...(patient
+      ? { connectionTimeoutMillis: 60_000 }
+      : { connectionTimeoutMillis: 3_000, statement_timeout: 10_000, query_timeout: 12_000 }),
+    // Without this limit, after the death of a node, Postgres would keep the locks of the node's open transactions until TCP
+    // gives up the connection, which takes hours.
     idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
   });
-  // A connection that breaks fails its query, if it has one, and is replaced at the next. Unheard, these events would end
-  // the process: the pool's for those that are idle, the connection's own for those that are in use.
+  // A broken connection fails its running query, and the next query opens a new one. Without listeners, these error
+  // events
+  // would end the process. The pool emits them for idle connections, and the connection itself for those in use.
   pool.on("error", () => {});
-  pool.on("connect", (connection) => connection.on("error", () => {}));
+  pool.on("connect", (connection) => keepPlans(connection.on("error", () => {})));
   return new Kysely<Schema>({
     dialect: new PostgresDialect({ pool }),
-    // The statement holds no values.
+    // The statement contains placeholders, not values, so no secret is logged.
     log: ({ query, queryDurationMillis }) =>
       tracing().past("postgres", { "db.system.name": "postgresql", "db.query.text": query.sql }, queryDurationMillis),
   });
 }
 
-/** Asks Postgres for a sign of life; throws if there is none. */
+/** The last part of a frequent statement. Postgres then plans the statement once per connection instead of once per call. */
+export const keptPlan = sql`/* kept plan */`;
+
+/** The name of each statement with that mark, by its text. The program has only a few of them. */
+const namesOfKept = new Map<string, string>();
+
+function keepPlans(connection: pg.PoolClient): void {
+  const query = connection.query.bind(connection) as (...args: unknown[]) => unknown;
+  const queryKept = (text: unknown, values?: unknown, ...rest: unknown[]) => {
+    if (typeof text !== "string" || !text.endsWith("/* kept plan */")) return query(text, values, ...rest);
+    const name = namesOfKept.get(text) ?? `kept_${namesOfKept.size}`;
+    namesOfKept.set(text, name);
+    return query({ name, text, values }, ...rest);
+  };
+  Object.assign(connection, { query: queryKept });
+}
+
+/** Checks that Postgres answers; throws if it does not. */
 export async function pingDatabase(database: Database): Promise<void> {
   await sql`select 1`.execute(database);
 }
 
-/** Whether the error means that Postgres can't be reached, or is too busy, starting or stopping: trying later may help. */
+/**
+ * Whether the error means that Postgres can't be reached, or is overloaded, starting or stopping, so that a retry may
+ * help.
+ */
 export function isDatabaseUnavailable(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (typeof code === "string") {
-    // Class 08: connection; 53: no resources; 57P: operator intervention (shutdown, starting up); 57014: statement_timeout.
+    // Class 08: connection; 53: insufficient resources; 57P: operator intervention (shutdown, start-up); 57014:
+    // statement_timeout.
     if (/^(08|53|57P|57014)/.test(code)) return true;
     if (/^E(CONNREFUSED|CONNRESET|HOSTUNREACH|NETUNREACH|PIPE|TIMEDOUT|AI_AGAIN)$|^ENOTFOUND$/.test(code)) return true;
   }

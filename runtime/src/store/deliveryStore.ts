@@ -1,50 +1,49 @@
-/** Deliveries in Postgres: made from the audit trail, taken by whichever worker is free, kept until they have arrived. */
+/**
+ * Webhook deliveries in Postgres: created from the audit trail, sent by any free worker, and kept until they have
+ * arrived.
+ */
 import { type InferResult, sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
-import { type EventJson, isPosted, toEventJson } from "../domain/event.ts";
-import { isBehind } from "../domain/generation.ts";
+import { type EventJson, toEventJson } from "../domain/event.ts";
 import { factor, firstSeconds, longestSeconds, maxAttempts } from "../domain/webhookBackoff.ts";
-import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
+import { DeliveryFanOut } from "./deliveryFanOut.ts";
 
-/** Events turned into deliveries at once. */
-const pageSize = 500;
-
-/** A delivery whose worker died is another's after so many seconds; longer than an attempt may take. */
+/** If a worker dies, another worker takes its deliveries after this many seconds. An attempt takes less time. */
 const leaseSeconds = 60;
 
-/** Deliveries put off at once. */
+/** How many deliveries one statement postpones. */
 const putOffSize = 1_000;
 
 /** How many deliveries to take. */
 export interface Room {
-  /** In all. */
+  /** The maximum over all URLs. */
   total: number;
-  /** Of each URL. */
+  /** The maximum for each URL. */
   perUrl: number;
-  /** Of these URLs, in its place. */
+  /** The maximum for certain URLs, in place of `perUrl`. */
   limits: Map<string, number>;
 }
 
 export interface Delivery {
   id: string;
   url: string;
-  /** With this one. */
+  /** The number of attempts, including this one. */
   attempts: number;
   event: EventJson;
-  /** Of the tenants file by which it was made. */
+  /** The generation of the tenants file by which the delivery was created. */
   tenantsGeneration: number;
 }
 
-/** A delivery as it is kept until it has arrived. */
+/** A delivery that has not arrived yet. */
 export interface KeptDelivery {
   id: string;
   tenant: string;
   url: string;
-  /** `dead`: not tried any more. */
+  /** `dead`: no more attempts are made. */
   state: "pending" | "dead";
   attempts: number;
-  /** When it is tried next; null: not any more. */
+  /** When the next attempt is due; null: no more attempts are made. */
   nextAt: Date | null;
   lastError: string | null;
   createdAt: Date;
@@ -52,56 +51,21 @@ export interface KeptDelivery {
 }
 
 export class DeliveryStore {
-  constructor(private readonly database: Database) {}
+  readonly #fanOut: DeliveryFanOut;
 
-  /**
-   * Makes deliveries of what has happened since the last time, for the tenants that have webhooks. Returns whether there
-   * may be more. One worker at a time does it; the others find nothing to do. What is of a tenant that this worker hasn't
-   * read of yet waits, and what comes after it, until this worker has or another that has comes by.
-   */
-  async fanOut(tenants: Pick<TenantsFile, "get" | "generation">): Promise<boolean> {
-    return this.database.transaction().execute(async (transaction) => {
-      const position = await transaction
-        .selectFrom("webhook_position")
-        .select("event_id")
-        .forUpdate()
-        .skipLocked()
-        .executeTakeFirst();
-      if (position === undefined) return false;
-      const page = await new AuditTrail(transaction).ofAll(position.event_id, pageSize);
-      const unread = page.findIndex(
-        ({ tenant, tenantsGeneration }) =>
-          tenants.get(tenant) === undefined && isBehind(tenants.generation, tenantsGeneration),
-      );
-      const events = unread === -1 ? page : page.slice(0, unread);
-      const last = events.at(-1);
-      if (last === undefined) return false;
-      const rows = events
-        .filter(({ type }) => isPosted(type))
-        .flatMap((event) =>
-          (tenants.get(event.tenant)?.webhooks ?? []).map(({ url }) => ({
-            tenant: event.tenant,
-            url,
-            event_id: event.id,
-            tenants_generation: tenants.generation,
-          })),
-        );
-      if (rows.length > 0) {
-        await transaction
-          .insertInto("webhook_deliveries")
-          .values(rows)
-          .onConflict((conflict) => conflict.constraint("webhook_deliveries_once").doNothing())
-          .execute();
-      }
-      await transaction.updateTable("webhook_position").set({ event_id: last.id }).execute();
-      return events.length === pageSize;
-    });
+  constructor(private readonly database: Database) {
+    this.#fanOut = new DeliveryFanOut(database);
+  }
+
+  /** Creates deliveries of the events since the last call; see DeliveryFanOut. */
+  fanOut(tenants: Pick<TenantsFile, "get" | "generation">): ReturnType<DeliveryFanOut["run"]> {
+    return this.#fanOut.run(tenants);
   }
 
   /**
-   * Deliveries that are due, as far as there is room; nobody else gets them for a minute. Each URL's longest due one comes
-   * before any URL's second. Costs a few looks into an index for each URL that something is pending for, and for each
-   * delivery taken, however many are due.
+   * Takes due deliveries within the given limits; no other worker gets them for a minute. The oldest due delivery of
+   * each URL comes before the second one of any URL. The query reads a few index entries for each URL that has pending
+   * deliveries and for each delivery taken, however many are due.
    */
   async take({ total, perUrl, limits }: Room): Promise<Delivery[]> {
     const { rows: taken } = await sql<{ id: string }>`
@@ -128,7 +92,7 @@ export class DeliveryStore {
       )
       update webhook_deliveries as delivery
       set attempts = attempts + 1, next_at = now() + make_interval(secs => ${leaseSeconds})
-      from picked where delivery.id = picked.id
+      where id = any(array(select id from picked))
       returning delivery.id`.execute(this.database);
     if (taken.length === 0) return [];
     const rows = await select(this.database)
@@ -148,8 +112,8 @@ export class DeliveryStore {
   }
 
   /**
-   * What is due for these URLs counts as tried and failed, with this error: it is due again, or dead, when it would be then.
-   * Returns how many of at most 1000 are due again and how many are dead.
+   * Counts due deliveries to these URLs as attempts that failed with this error: each is postponed, or becomes dead
+   * after its last attempt. Changes at most 1000 deliveries, and returns how many are postponed and how many are dead.
    */
   async putOff(urls: string[], error: string): Promise<{ failed: number; dead: number }> {
     const { rows } = await sql<{ state: "pending" | "dead" }>`
@@ -159,21 +123,21 @@ export class DeliveryStore {
         state = case when attempts + 1 >= ${maxAttempts} then 'dead' else state end,
         next_at = now() + make_interval(
           secs => least(${longestSeconds}, ${firstSeconds} * ${factor}::float8 ^ attempts) * (0.8 + 0.4 * random()))
-      where id in (
+      where id = any(array(
         select id from webhook_deliveries
         where url = any(${urls}) and state = 'pending' and next_at <= now()
-        limit ${putOffSize} for update skip locked)
+        limit ${putOffSize} for update skip locked))
       returning state`.execute(this.database);
     const dead = rows.filter(({ state }) => state === "dead").length;
     return { failed: rows.length - dead, dead };
   }
 
-  /** It has arrived, or there is no such webhook any more. */
+  /** Deletes a delivery that has arrived, or whose webhook does not exist any more. */
   async remove(id: string): Promise<void> {
     await this.database.deleteFrom("webhook_deliveries").where("id", "=", id).execute();
   }
 
-  /** It has not arrived; tried again in so many seconds, or not any more (`dead`). */
+  /** Records a failed attempt. The next attempt is due in `next` seconds, or never (`dead`). */
   async fail(id: string, error: string, next: number | "dead"): Promise<void> {
     await this.database
       .updateTable("webhook_deliveries")
@@ -187,7 +151,7 @@ export class DeliveryStore {
       .execute();
   }
 
-  /** Newest first. Undefined if the cursor is no delivery. */
+  /** The deliveries, newest first. Undefined if the cursor is not the id of a delivery. */
   async list(
     filter: { state?: "pending" | "dead" | undefined; tenant?: string | undefined },
     limit: number,
@@ -197,11 +161,9 @@ export class DeliveryStore {
     if (filter.state !== undefined) query = query.where("delivery.state", "=", filter.state);
     if (filter.tenant !== undefined) query = query.where("delivery.tenant", "=", filter.tenant);
     if (cursor !== undefined) {
-      if ((await this.find(cursor)) === undefined) return undefined;
-      query = query.where(
-        sql<boolean>`(delivery.created_at, delivery.id) <
-          (select c.created_at, c.id from webhook_deliveries c where c.id = ${cursor}::uuid)`,
-      );
+      const at = await this.#createdAt(cursor, filter.tenant);
+      if (at === undefined) return undefined;
+      query = query.where(sql<boolean>`(delivery.created_at, delivery.id) < (${at}::timestamptz, ${cursor}::uuid)`);
     }
     const rows = await query
       .orderBy("delivery.created_at", "desc")
@@ -212,41 +174,72 @@ export class DeliveryStore {
     return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
   }
 
-  async find(id: string, database = this.database): Promise<KeptDelivery | undefined> {
-    const row = await select(database).where("delivery.id", "=", id).executeTakeFirst();
+  /** When the delivery was created, as text, because a Date has no microseconds. */
+  async #createdAt(id: string, tenant: string | undefined): Promise<string | undefined> {
+    let query = this.database
+      .selectFrom("webhook_deliveries")
+      .select(sql<string>`created_at::text`.as("at"))
+      .where("id", "=", id);
+    if (tenant !== undefined) query = query.where("tenant", "=", tenant);
+    return (await query.executeTakeFirst())?.at;
+  }
+
+  /**
+   * Makes the delivery due now, with as many attempts as a new one. Undefined if there is no such delivery, or if it is not
+   * of the given tenant.
+   */
+  async redeliver(id: string, tenant?: string): Promise<KeptDelivery | undefined> {
+    // One statement, because the delivery may be sent and deleted at once.
+    let query = this.database
+      .updateTable("webhook_deliveries as delivery")
+      .from("session_events as event")
+      .set({ state: "pending", attempts: 0, next_at: sql<Date>`now()` })
+      .whereRef("event.id", "=", "delivery.event_id")
+      .where("delivery.id", "=", id)
+      .returning(columns);
+    if (tenant !== undefined) query = query.where("delivery.tenant", "=", tenant);
+    const row = await query.executeTakeFirst();
     return row && fromRow(row);
   }
 
-  /** Tried at once, and as often as a new one. Read before it can be: by then it may have arrived, and be gone. */
-  redeliver(id: string): Promise<KeptDelivery | undefined> {
-    return this.database.transaction().execute(async (transaction) => {
-      await transaction
-        .updateTable("webhook_deliveries")
-        .set({ state: "pending", attempts: 0, next_at: sql<Date>`now()` })
-        .where("id", "=", id)
-        .execute();
-      return this.find(id, transaction);
-    });
+  /** Does the same with the tenant's oldest dead deliveries, at most `limit`. Returns their number. */
+  async redeliverDead(tenant: string, limit: number): Promise<number> {
+    const { rows } = await sql`
+      update webhook_deliveries set state = 'pending', attempts = 0, next_at = now()
+      where id = any(array(
+        select id from webhook_deliveries where tenant = ${tenant} and state = 'dead'
+        order by created_at, id limit ${limit} for update skip locked))
+      returning id`.execute(this.database);
+    return rows.length;
   }
 }
 
-function select(database: Database) {
-  return database
+const columns = [
+  "event.id",
+  "event.session_id",
+  "event.at",
+  "event.type",
+  "event.state",
+  "event.reason",
+  "event.version",
+  "event.actor",
+  "event.address",
+  "delivery.id as delivery_id",
+  "delivery.tenant",
+  "delivery.url",
+  "delivery.state as delivery_state",
+  "delivery.attempts",
+  "delivery.next_at",
+  "delivery.last_error",
+  "delivery.created_at",
+  "delivery.tenants_generation",
+] as const;
+
+const select = (database: Database) =>
+  database
     .selectFrom("webhook_deliveries as delivery")
     .innerJoin("session_events as event", "event.id", "delivery.event_id")
-    .selectAll("event")
-    .select([
-      "delivery.id as delivery_id",
-      "delivery.tenant",
-      "delivery.url",
-      "delivery.state as delivery_state",
-      "delivery.attempts",
-      "delivery.next_at",
-      "delivery.last_error",
-      "delivery.created_at",
-      "delivery.tenants_generation",
-    ]);
-}
+    .select(columns);
 
 type Row = InferResult<ReturnType<typeof select>>[number];
 

@@ -1,4 +1,4 @@
-/** A session without a maximum lifetime has nothing to extend: a call neither gives it a limit nor ends it by one. */
+/** A session without a maximum lifetime can't be extended: the call neither sets a limit nor ends the session. */
 import { expect, test } from "vitest";
 import { call, openApi } from "../testing/api.ts";
 import { sessionOf, tenant } from "../testing/fixtures.ts";

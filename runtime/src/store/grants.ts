@@ -1,23 +1,35 @@
 /**
- * The tickets to desktops and the links to files that sessions' users have handed out. A signature alone opens nothing: what has
- * no row here, or one that was revoked, is refused, so a database from a backup refuses what was made after the backup.
+ * Grants: the desktop tickets and the links to files and ports that users have made. A valid signature is not enough: a
+ * ticket or link without a row here is refused, and so is a revoked one. So a database that was restored from a backup
+ * refuses every ticket and link that was made after the backup.
  */
 import { sql } from "kysely";
-import type { Actor } from "../domain/event.ts";
+import type { Actor, Use } from "../domain/event.ts";
 import { addressOf, auditedColumns, logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 
-export type GrantKind = "desktop" | "file";
+export type GrantKind = "desktop" | "file" | "port";
+
+/** What a grant of the kind is called in the audit trail and in answers, and the type of its lines in the trail. */
+const kinds: Record<GrantKind, { name: string; use: Use }> = {
+  desktop: { name: "ticket", use: "ticket" },
+  file: { name: "link", use: "file" },
+  port: { name: "link", use: "port" },
+};
+
+export const grantName = (kind: GrantKind): string => kinds[kind].name;
 
 export interface NewGrant {
-  /** A UUID: the `jti` of the ticket or link. */
+  /** A UUID: the `jti` claim of the ticket or link. */
   id: string;
   sessionId: string;
   kind: GrantKind;
-  /** What it lets its holder do: `interactive`, `view`, `read` or `write`. */
+  /** What the holder may do: `interactive`, `view`, `read`, `write`, or `use` for a port. */
   access: string;
-  /** Of the file; null for a desktop. */
+  /** The path of the file, or the path to which a port's link leads; null for a desktop. */
   path: string | null;
+  /** Only of a link to a port. */
+  port?: number | null;
   madeBy: Actor;
   expiresAt: Date;
 }
@@ -26,41 +38,50 @@ export interface Grant {
   id: string;
   access: string;
   path: string | null;
+  port: number | null;
   madeBy: string;
   address: string | null;
   madeAt: Date;
   expiresAt: Date;
 }
 
-/** Of one session there are so many at the same time, with those that have ended within `keptSeconds`. */
+/** The maximum number of grants of one session, including those that ended within the last `keptSeconds`. */
 export const grantsOfSession = 1_000;
 
 /**
- * For so long the row of a grant stays after its end. What an interactive ticket opened may stay open for longer than the
- * ticket is good, so a process that can't ask Postgres for a while still learns that the ticket was revoked before its end.
+ * How many seconds the row of a grant stays after the grant's end. A desktop that was opened by an interactive ticket may
+ * stay open after the ticket's end. So a process that can't reach Postgres for a while still learns from the row that the
+ * ticket was revoked before its end.
  */
 const keptSeconds = 300;
 
 const hasEnded = sql<boolean>`expires_at < now() - ${keptSeconds} * interval '1 second'`;
 
 export class Grants {
-  constructor(private readonly database: Database) {}
+  /** @param onEvents called after events were appended to the audit trail */
+  constructor(
+    private readonly database: Database,
+    private readonly onEvents: () => void = () => {},
+  ) {}
 
-  /** Notes a grant, and removes what has ended of the session's. False, and nothing is noted, if the session has too many. */
-  async add({ id, sessionId, kind, access, path, madeBy, expiresAt }: NewGrant): Promise<boolean> {
+  /**
+   * Stores a grant, and deletes the session's old grants. Returns false and stores nothing if the session has too many
+   * grants.
+   */
+  async add({ id, sessionId, kind, access, path, port = null, madeBy, expiresAt }: NewGrant): Promise<boolean> {
     await this.database.deleteFrom("grants").where("session_id", "=", sessionId).where(hasEnded).execute();
     const { numInsertedOrUpdatedRows } = await this.database
       .insertInto("grants")
-      .columns(["id", "session_id", "kind", "access", "path", "made_by", "address", "expires_at"])
+      .columns(["id", "session_id", "kind", "access", "path", "port", "made_by", "address", "expires_at"])
       .expression(sql<never>`
-        select ${id}::uuid, ${sessionId}::uuid, ${kind}::text, ${access}::text, ${path}::text, ${madeBy.name}::text,
-          ${addressOf(madeBy.address)}::inet, ${expiresAt}::timestamptz
+        select ${id}::uuid, ${sessionId}::uuid, ${kind}::text, ${access}::text, ${path}::text,
+          ${port}::integer, ${madeBy.name}::text, ${addressOf(madeBy.address)}::inet, ${expiresAt}::timestamptz
         where (select count(*) from grants where session_id = ${sessionId}::uuid) < ${grantsOfSession}`)
       .executeTakeFirstOrThrow();
     return Number(numInsertedOrUpdatedRows) === 1;
   }
 
-  /** Whether the grant was noted and not revoked. Whether it has expired says the ticket or link itself. */
+  /** Whether the grant is stored and not revoked. The ticket or link itself says whether it has expired. */
   async isGood(id: string): Promise<boolean> {
     const row = await this.database
       .selectFrom("grants")
@@ -71,7 +92,7 @@ export class Grants {
     return row !== undefined;
   }
 
-  /** Which of these were revoked. */
+  /** The ids of the revoked grants among these. */
   async revokedOf(ids: readonly string[]): Promise<string[]> {
     const rows = await this.database
       .selectFrom("grants")
@@ -82,11 +103,20 @@ export class Grants {
     return rows.map(({ id }) => id);
   }
 
-  /** The session's grants that are good, newest first. There are no more than `grantsOfSession`. */
+  /** The session's valid grants, newest first. There are at most `grantsOfSession`. */
   async list(sessionId: string, kind: GrantKind): Promise<Grant[]> {
     return this.database
       .selectFrom("grants")
-      .select(["id", "access", "path", "made_by as madeBy", "address", "made_at as madeAt", "expires_at as expiresAt"])
+      .select([
+        "id",
+        "access",
+        "path",
+        "port",
+        "made_by as madeBy",
+        "address",
+        "made_at as madeAt",
+        "expires_at as expiresAt",
+      ])
       .where("session_id", "=", sessionId)
       .where("kind", "=", kind)
       .where("revoked_at", "is", null)
@@ -95,9 +125,12 @@ export class Grants {
       .execute();
   }
 
-  /** Revokes a grant of the tenant's session, as a line of the audit trail. False if the session has no such grant that is good. */
+  /**
+   * Revokes a grant of the tenant's session, with an event in the audit trail. False if the session has no such valid
+   * grant.
+   */
   async revoke(id: string, kind: GrantKind, of: { sessionId: string; tenant: string }, actor: Actor): Promise<boolean> {
-    const what = kind === "desktop" ? "ticket" : "link";
+    const { name, use } = kinds[kind];
     const row = await this.database
       .with("revoked", (db) =>
         db
@@ -118,14 +151,15 @@ export class Grants {
           .innerJoin("revoked", "revoked.session_id", "sessions.id")
           .select(auditedColumns.map((column) => `sessions.${column}` as const)),
       )
-      .with("logged", logEvents("changed", kind === "desktop" ? "ticket" : "file", actor, `revokes the ${what} ${id}`))
+      .with("logged", logEvents("changed", use, actor, `revokes the ${name} ${id}`))
       .selectFrom("revoked")
       .select("session_id")
       .executeTakeFirst();
+    if (row !== undefined) this.onEvents();
     return row !== undefined;
   }
 
-  /** Deletes what has ended, of all sessions. The cost grows with the number of those. */
+  /** Deletes the ended grants of all sessions. The cost grows with their number. */
   async expire(): Promise<void> {
     await this.database.deleteFrom("grants").where(hasEnded).execute();
   }

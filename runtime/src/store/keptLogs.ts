@@ -1,4 +1,4 @@
-/** The ends of agents' logs, which stay for a while when their sessions have ended. */
+/** The last part of each agent's log, which is kept for a while after the session has ended. */
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { sql } from "kysely";
@@ -9,7 +9,7 @@ const [compress, decompress] = [promisify(gzip), promisify(gunzip)];
 export class KeptLogs {
   constructor(private readonly database: Database) {}
 
-  /** Keeps the log of the session in the place of what was kept before. */
+  /** Stores the session's log, and replaces the one that was stored before. */
   async keep(sessionId: string, text: string): Promise<void> {
     const log = await compress(text);
     await this.database
@@ -19,7 +19,7 @@ export class KeptLogs {
       .execute();
   }
 
-  /** What is kept of the session's log; undefined: nothing. Each line begins with its time. */
+  /** The stored log of the session; undefined if there is none. Each line begins with its time. */
   async of(sessionId: string): Promise<string | undefined> {
     const row = await this.database
       .selectFrom("session_logs")
@@ -29,7 +29,9 @@ export class KeptLogs {
     return row && (await decompress(row.log)).toString();
   }
 
-  /** Deletes what has been kept for so many seconds and returns how many logs that were. The cost grows with their number. */
+  /**
+   * Deletes the logs that are older than so many seconds, and returns their number. The cost grows with that number.
+   */
   async expire(seconds: number): Promise<number> {
     const { numDeletedRows } = await this.database
       .deleteFrom("session_logs")

@@ -6,7 +6,7 @@ import { emptyDatabase } from "../testing/fixtures.ts";
 import type { Database } from "./database.ts";
 import { isMigrated, isTableInUse, migrate, migrations } from "./migrate.ts";
 
-test("migrations run once, however often and by however many they are started", async () => {
+test("migrations run once, however often and by however many processes they are started", async () => {
   const { database } = await emptyDatabase();
   expect(await isMigrated(database)).toBe(false);
   const [first, second] = await Promise.all([migrate(database), migrate(database)]);
@@ -27,12 +27,16 @@ test("migrations run once, however often and by however many they are started", 
     "0016_grants",
     "0017_token_keys",
     "0018_port_uses",
+    "0019_port_grants",
+    "0020_settled_position",
+    "0021_tenants_of_events",
+    "0022_history",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);
 });
 
-test("an older version that is brought back leaves a newer one's tables alone", async () => {
+test("an older version leaves the tables of a newer one unchanged", async () => {
   const { database } = await emptyDatabase();
   await migrate(database);
   await sql`insert into kysely_migration values ('9999_newer', now()::text)`.execute(database);
@@ -43,7 +47,7 @@ test("an older version that is brought back leaves a newer one's tables alone", 
 /** The last migration of the version from which the oldest stacks are upgraded. */
 const oldest = "0007_warm";
 
-/** A database of that version, with so many sessions that have ended and still have their tasks. */
+/** A database of that version, with this many ended sessions that still have their tasks. */
 async function oldDatabase(ended = 0): Promise<Database> {
   const { database } = await emptyDatabase();
   const old = Object.entries(migrations).filter(([name]) => name <= oldest);
@@ -57,7 +61,7 @@ async function oldDatabase(ended = 0): Promise<Database> {
   return database;
 }
 
-/** As the version before makes a session. Fails if it has to wait for 5 s. */
+/** Creates a session as the previous version does. Fails if this has to wait for 5 s. */
 const write = (database: Database) =>
   database.transaction().execute(async (transaction) => {
     await sql`set local statement_timeout = '5s'`.execute(transaction);
@@ -66,7 +70,7 @@ const write = (database: Database) =>
       values (gen_random_uuid(), 'acme', 'tenant-acme', 'small', 'queued')`.execute(transaction);
   });
 
-test("a migration that waits for a dump to end lets writers through, and runs when the dump is over", async () => {
+test("a migration that waits for a dump does not block writers, and runs when the dump is over", async () => {
   const database = await oldDatabase();
   const failed = await database.transaction().execute(async (dump) => {
     await sql`lock table sessions in access share mode`.execute(dump);
@@ -86,7 +90,7 @@ test("a migration that waits for a dump to end lets writers through, and runs wh
   expect(await isMigrated(database)).toBe(true);
 });
 
-test("old rows are changed by the page, so that no transaction holds many of them", async () => {
+test("old rows are changed in pages, so that no transaction locks many of them", async () => {
   const database = await oldDatabase(2_500);
   await migrate(database);
   const { rows } = await sql<{ tasks: number; transactions: number }>`
@@ -94,13 +98,13 @@ test("old rows are changed by the page, so that no transaction holds many of the
   expect(rows).toEqual([{ tasks: 0, transactions: 3 }]);
 });
 
-test("an index that an interrupted migration has left unfinished is made anew", async () => {
+test("an index that an interrupted migration left unfinished is built again", async () => {
   const database = await oldDatabase(2);
   await sql`insert into session_events (session_id, type, state, version, actor)
     select id, 'created', 'stopped', 1, 'somebody' from sessions`.execute(database);
   await sql`insert into webhook_deliveries (tenant, url, event_id)
     select 'acme', 'https://a.example', id from session_events`.execute(database);
-  // Two rows have the same url, so this fails and leaves an index that is never used.
+  // Two rows have the same url, so this statement fails and leaves an invalid index.
   const unfinished = sql`create unique index concurrently webhook_deliveries_by_url on webhook_deliveries (url)`;
   await expect(unfinished.execute(database)).rejects.toThrow(/could not create unique index/);
   await migrate(database);
@@ -109,4 +113,65 @@ test("an index that an interrupted migration has left unfinished is made anew", 
     database,
   );
   expect(rows).toEqual([{ indisvalid: true, indisunique: false }]);
+});
+
+test("events of all versions have their tenant, and those of warm sessions before their claim have none", async () => {
+  const database = await oldDatabase();
+  await sql`
+    insert into sessions (id, tenant, namespace, tier, state, warm, created_at)
+    values
+      (gen_random_uuid(), 'acme', 'tenant-acme', 'small', 'running', null, now() - interval '1 hour'),
+      (gen_random_uuid(), 'beta', 'tenant-beta', 'small', 'running', null, now()), -- claimed now
+      (gen_random_uuid(), 'gamma', 'tenant-gamma', 'small', 'running', 'a template', now())`.execute(database);
+  const log = (type: string, at = sql`now()`) =>
+    sql`insert into session_events (session_id, type, state, version, actor, at)
+      select id, ${type}, 'running', 1, 'somebody', ${at} from sessions`.execute(database);
+  await log("progress", sql`now() - interval '1 minute'`);
+  const events = 2_500;
+  await sql`insert into session_events (session_id, type, state, version, actor)
+    select id, 'command', 'running', 1, 'somebody' from sessions, generate_series(1, ${events})
+    where tenant = 'acme'`.execute(database);
+  await migrate(database);
+  await log("file"); // as a version before this one does
+  const { rows } = await sql<{ tenant: string; of: string | null; type: string; count: string }>`
+    select session.tenant, event.tenant as of, type, count(*)
+    from session_events as event join sessions as session on session.id = event.session_id
+    group by 1, 2, 3 order by 1, 3, 2`.execute(database);
+  expect(rows.map(({ tenant, of, type, count }) => [tenant, type, of, Number(count)])).toEqual([
+    ["acme", "command", "acme", events],
+    ["acme", "file", "acme", 1],
+    ["acme", "progress", "acme", 1],
+    ["beta", "file", "beta", 1],
+    ["beta", "progress", null, 1],
+    ["gamma", "file", null, 1],
+    ["gamma", "progress", null, 1],
+  ]);
+});
+
+test("an event that a version before this one appends with its new session has its tenant", async () => {
+  const { database } = await emptyDatabase();
+  await migrate(database);
+  await sql`
+    with created as (
+      insert into sessions (id, tenant, namespace, tier, state)
+      values (gen_random_uuid(), 'acme', 'tenant-acme', 'small', 'queued') returning *
+    )
+    insert into session_events (session_id, type, state, version, actor)
+    select id, 'created', state, version, 'somebody' from created`.execute(database);
+  expect(await database.selectFrom("session_events").select("tenant").execute()).toEqual([{ tenant: "acme" }]);
+});
+
+test("writers of the version before do not wait for any migration", async () => {
+  const database = await oldDatabase(2_500);
+  let isOver = false;
+  const migrating = migrate(database).finally(() => {
+    isOver = true;
+  });
+  let written = 0;
+  while (!isOver) {
+    await write(database); // fails after 5 s
+    written += 1;
+  }
+  await migrating;
+  expect(written).toBeGreaterThan(0);
 });

@@ -1,12 +1,12 @@
 /**
- * Brings the database's tables up to this version of the program, while pods of the version before go on reading and writing.
- * So no migration may hold a lock that they wait for:
+ * Migrates the database's tables to this version of the program, while pods of the previous version keep reading and
+ * writing. So no migration may hold a lock that those pods wait for:
  *
- * - Each migration commits by itself, and waits for a second only for a table that somebody else uses: whoever comes behind
- *   a migration that waits, waits with it.
- * - Rows are changed by the page, and indexes of tables that have rows are made with `addIndex`. Such a migration says
- *   `export const transaction = false`: its statements commit one by one, and each must be harmless a second time.
- * - Migrations only ever add, so that the version before can be brought back.
+ * - Each migration is a transaction of its own. It waits at most one second for the lock of a table, because all
+ *   statements that come after a waiting migration wait too.
+ * - Rows are changed in pages, and `addIndex` creates indexes of tables that have rows. Such a migration sets `export
+ *   const transaction = false`: each of its statements commits by itself and must be harmless when it is repeated.
+ * - Migrations only add tables and columns, so that the previous version can be deployed again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Kysely, sql } from "kysely";
@@ -28,11 +28,15 @@ import * as uses from "./migrations/0015_uses.ts";
 import * as grants from "./migrations/0016_grants.ts";
 import * as tokenKeys from "./migrations/0017_token_keys.ts";
 import * as portUses from "./migrations/0018_port_uses.ts";
+import * as portGrants from "./migrations/0019_port_grants.ts";
+import * as settledPosition from "./migrations/0020_settled_position.ts";
+import * as tenantsOfEvents from "./migrations/0021_tenants_of_events.ts";
+import * as history from "./migrations/0022_history.ts";
 
-/** A migration, with `transaction: false` if it runs without one. */
+/** A migration; `transaction: false` if it runs without a transaction. */
 type Step = Migration & { transaction?: false };
 
-// Imported one by one, so that the compiler sees them and no folder is read at run time.
+// Imported one by one, so that the compiler checks each migration and the program reads no folder at run time.
 export const migrations: Record<string, Step> = {
   "0001_sessions": sessions,
   "0002_lifecycle": lifecycle,
@@ -50,15 +54,20 @@ export const migrations: Record<string, Step> = {
   "0016_grants": grants,
   "0017_token_keys": tokenKeys,
   "0018_port_uses": portUses,
+  "0019_port_grants": portGrants,
+  "0020_settled_position": settledPosition,
+  "0021_tenants_of_events": tenantsOfEvents,
+  "0022_history": history,
 };
 
-/** How often it is asked whether another process that migrates is through, in milliseconds. */
+/** How many milliseconds pass between two checks whether another migrating process has finished. */
 const pollMs = 250;
 
 /**
- * Runs what has not run yet; returns the names of what ran. Processes that do so at the same time wait for each other. Where a
- * later version has been before, its migrations stay. What ran before an error stays too, and the next call goes on there.
- * @throws an error that `isTableInUse` knows where somebody held a table for too long
+ * Runs the migrations that have not run yet, and returns their names. Processes that migrate at the same time wait for
+ * each other. Migrations of a later version that have run already stay. If a migration fails, the ones before it stay,
+ * and the next call continues with the failed one.
+ * @throws an error that `isTableInUse` recognizes if another process held a table's lock for too long
  */
 export async function migrate(database: Database): Promise<string[]> {
   while (!(await isMigrated(database))) {
@@ -69,13 +78,14 @@ export async function migrate(database: Database): Promise<string[]> {
   return [];
 }
 
-/** Whether the error means that a migration did not get a table's lock, because somebody else has it: later it may. */
+/** Whether a migration failed because another process held the lock of a table, so that a retry may help. */
 export const isTableInUse = (error: unknown): boolean =>
   ["55P03", "40P01"].includes(`${(error as { code?: unknown }).code}`); // lock_not_available, deadlock_detected
 
 /**
- * Runs the work unless another process does so; then undefined. No process waits for the lock inside a statement: that
- * statement would be a transaction, and an index that is made beside writers waits for all transactions.
+ * Runs the work unless another process is doing so; then returns undefined. No process waits for the lock inside a
+ * statement, because the waiting statement would be an open transaction, and `create index concurrently` waits for all
+ * open transactions.
  */
 async function ifAlone<T>(connection: Database, work: () => Promise<T>): Promise<T | undefined> {
   const lock = sql`hashtext('migrations')`;
@@ -84,7 +94,7 @@ async function ifAlone<T>(connection: Database, work: () => Promise<T>): Promise
   try {
     return await work();
   } finally {
-    // Where the connection is broken, the lock has gone with it.
+    // If the connection is broken, Postgres has released the lock.
     await sql`select pg_advisory_unlock(${lock})`.execute(connection).catch(() => {});
   }
 }
@@ -103,7 +113,7 @@ async function runAll(database: Database): Promise<string[]> {
   return done;
 }
 
-/** The migrations, of which those with a transaction give up after a second of waiting for a lock. */
+/** The migrations. Each one with a transaction gives up after waiting one second for a lock. */
 const impatient = (steps: Record<string, Step>): Record<string, Migration> =>
   Object.fromEntries(
     Object.entries(steps).map(([name, { up, transaction = true }]) => [
@@ -117,7 +127,7 @@ const impatient = (steps: Record<string, Step>): Record<string, Migration> =>
     ]),
   );
 
-/** Whether every migration of this program has run. Throws if Postgres can't be asked. */
+/** Whether every migration of this program has run. Throws if Postgres does not answer. */
 export async function isMigrated(database: Database): Promise<boolean> {
   const { rows } = await sql<{ name: string | null }>`select to_regclass('kysely_migration')::text as name`.execute(
     database,

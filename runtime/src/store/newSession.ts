@@ -1,4 +1,4 @@
-/** What is asked for when a session is made. */
+/** The values with which a session is created. Fields without a value have the defaults below. */
 import type { WorkspaceMode } from "../domain/session.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Task } from "./taskCipher.ts";
@@ -7,28 +7,33 @@ export interface NewSession {
   tenant: string;
   namespace: string;
   tier: Tier;
-  /** By its name in the tenant's config. Default null: the platform's. */
+  /** The name of the image in the tenant's config. Default: null, the platform's image. */
   image?: string | null;
-  /** Whether that image has one. Default true. */
+  /** Whether the image has a desktop. Default: true. */
   desktop?: boolean;
-  /** Default: none. */
+  /** Default: no labels. */
   labels?: Record<string, string>;
-  /** What the agent is to do. Default: nothing, just the desktop. */
+  /** The agent's task. Default: none, only the desktop. */
   task?: Task | undefined;
-  /** 0 to 100. Default 50. */
+  /** From 0 to 100. Default: 50. */
   priority?: number;
-  /** Default null: it may be idle for ever. */
+  /** Default: null, no idle time-out. */
   idleTimeoutSeconds?: number | null;
-  /** Default null: it may run for ever. */
+  /** Default: null, no maximum lifetime. */
   maxLifetimeSeconds?: number | null;
-  /** Default persistent. */
+  /** Default: persistent. */
   workspaceMode?: WorkspaceMode;
-  /** The caller's key and words: repeating both gives the same session, whatever the tenant's config makes of them by then. */
+  /**
+   * The idempotency key, and `request`: the body of the caller's call. A call that repeats both returns the same session,
+   * even if the tenant's config has changed meanwhile. Default: every call creates a session.
+   */
   idempotency?: { key: string; request: unknown } | undefined;
-  /** With so many of the tenant's sessions in the queue no other is taken. Default: no limit. */
+  /** No session is created while this many of the tenant's sessions are queued. Default: no limit. */
   backlogLimit?: number;
-  /** One that was made ahead, from this, may be given out in its place; see warmMark.ts. Default: it is made. */
+  /**
+   * A warm session with this template hash may be claimed; see podTemplateHash.ts. Default: a new session is created.
+   */
   claim?: string | undefined;
-  /** It is made ahead, from this, for whoever asks first; nobody sees it until then. Default: it is the tenant's at once. */
+  /** The session is created warm, with this template hash, and no user sees it before its claim. Default: not warm. */
   warm?: string;
 }

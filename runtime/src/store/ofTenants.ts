@@ -1,9 +1,9 @@
-/** Unfinished sessions by their tenants. */
+/** Sessions that have not ended, by tenant. */
 
-import { finalStates } from "../domain/state.ts";
+import { finalStates } from "../domain/states/state.ts";
 import type { Database } from "./database.ts";
 
-/** The unfinished sessions of the tenants. The cost grows with their number. */
+/** The ids of the tenants' sessions that have not ended. The cost grows with their number. */
 export async function unfinishedOf(database: Database, tenants: string[]): Promise<string[]> {
   if (tenants.length === 0) return [];
   const rows = await database
@@ -15,7 +15,9 @@ export async function unfinishedOf(database: Database, tenants: string[]): Promi
   return rows.map(({ id }) => id);
 }
 
-/** How many unfinished sessions belong to none of the tenants. The cost grows with the number of unfinished sessions. */
+/**
+ * How many sessions that have not ended belong to none of the tenants. The cost grows with the number of such sessions.
+ */
 export async function countOfOthers(database: Database, tenants: string[]): Promise<number> {
   const { count } = await database
     .selectFrom("sessions")

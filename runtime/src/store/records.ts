@@ -1,4 +1,4 @@
-/** All that a process reads and writes of sessions in Postgres. */
+/** Everything that a process reads and writes about sessions in Postgres. */
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
@@ -14,17 +14,25 @@ import { Usage } from "./usage.ts";
 
 export type Records = ReturnType<typeof recordsOn>;
 
-/** @param tenants the process's tenants file */
-export function recordsOn(database: Database, cipher: TaskCipher, tenants: Pick<TenantsFile, "generation">) {
+/**
+ * @param tenants the process's tenants file
+ * @param onEvents called after events were appended to the audit trail. Default: nothing is called
+ */
+export function recordsOn(
+  database: Database,
+  cipher: TaskCipher,
+  tenants: Pick<TenantsFile, "generation">,
+  onEvents: () => void = () => {},
+) {
   return {
-    creation: new SessionCreation(database, cipher, tenants),
-    commands: new SessionCommands(database, tenants),
+    creation: new SessionCreation(database, cipher, tenants, onEvents),
+    commands: new SessionCommands(database, tenants, onEvents),
     queries: new SessionQueries(database),
     tasks: new Tasks(database, cipher),
     trail: new AuditTrail(database),
     counts: new SessionCounts(database),
     usage: new Usage(database),
     logs: new KeptLogs(database),
-    grants: new Grants(database),
+    grants: new Grants(database, onEvents),
   };
 }

@@ -1,13 +1,13 @@
-/** How long workspaces are kept after the end of their sessions, and that tasks are not. */
+/** Ends the retention of workspaces, and removes the tasks of ended sessions. */
 import { sql } from "kysely";
 import type { Actor } from "../domain/event.ts";
-import { finalStates } from "../domain/state.ts";
+import { finalStates } from "../domain/states/state.ts";
 import { auditedColumns, logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 
 /**
- * Ends the retention of every workspace that has been kept for long enough and returns whose they were. The next look at
- * those sessions removes what is left of them.
+ * Ends the retention of every workspace whose time is over, and returns the ids of their sessions. The next reconcile
+ * of each session deletes the workspace.
  */
 export async function expireWorkspaces(database: Database, actor: Actor): Promise<string[]> {
   const rows = await database
@@ -26,8 +26,8 @@ export async function expireWorkspaces(database: Database, actor: Actor): Promis
 }
 
 /**
- * Wipes the tasks of sessions that have ended, because they have the agents' secrets. The end itself does that; during a
- * rollout a worker of a version that did not may still end sessions.
+ * Removes the tasks of ended sessions, because the tasks contain the agents' secrets. A session's end removes its task
+ * itself, but during a rollout a worker of an older version, which did not do so, may still end sessions.
  */
 export async function wipeTasksOfEnded(database: Database): Promise<void> {
   await database

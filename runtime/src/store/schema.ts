@@ -1,36 +1,52 @@
-/** The tables as Kysely sees them. Postgres is the truth about sessions; everything else can be rebuilt from here. */
+/**
+ * The tables as Kysely sees them. Postgres is the source of truth about sessions; everything else can be rebuilt from
+ * it.
+ */
 import type { ColumnType, Generated } from "kysely";
-import type { State } from "../domain/state.ts";
+import type { State } from "../domain/states/state.ts";
+import type { Tier } from "../domain/tiers.ts";
 import type { SessionColumns } from "./sessionColumns.ts";
 
-/** Set by the database's clock only. */
+/** Only the database's clock sets these times. */
 type Timestamp = ColumnType<Date, never, Date>;
 type TimestampOrNull = ColumnType<Date | null, never, Date | null>;
 
-/** The columns that are no part of a Session: the store alone knows them. */
+/** The columns that are not part of a Session: only the store reads them. */
 interface OwnColumns {
-  /** While queued: its tenant's own limits keep it from starting, and not the places of all tenants. */
+  /**
+   * While queued: whether the tenant's own limits keep the session from starting, rather than the lack of a start slot.
+   */
   awaits_room: Generated<boolean>;
-  /** While queued: no earlier than this, after the cluster had no room. */
+  /** While queued: the session is not tried before this time, because the cluster had no room for it. */
   retry_at: TimestampOrNull;
-  /** Its place in the order in which sessions were last let out of the queue; null: it never was. */
+  /** The turn in which the session was last admitted from the queue; null: it was never admitted. */
   turn: number | null;
-  /** What the agent is to do, encrypted; see tasks.ts. */
+  /** The agent's task, encrypted; see tasks.ts. */
   task: string | null;
-  /** Its pod has said that it has the task. */
+  /** Whether the session's pod has confirmed that it has the task. */
   task_taken: Generated<boolean>;
   idempotency_key: string | null;
-  /** Fingerprint of the request that the idempotency key stands for. */
+  /** Fingerprint of the request that was sent with the idempotency key. */
   request_hash: string | null;
+  /** Whether the session's usage is part of `usage_days`, which is so some time after its end. */
+  usage_counted: Generated<boolean>;
 }
 
-/** One row per session. `version` grows with every change of state or reason; whoever makes one names the version it saw. */
+/**
+ * One row per session. `version` grows with every change of state or reason, and each change names the version that it
+ * read.
+ */
 export type SessionsTable = SessionColumns & OwnColumns;
 
-/** The audit trail: who did what, when and from where. Only ever appended to, and `id` grows in the order of commits. */
+/**
+ * The audit trail: who did what, when and from where. Rows are only appended. `id` grows in the order in which the statements
+ * took it, which is not the order of their commits; see eventHorizon.ts.
+ */
 export interface SessionEventsTable {
   id: Generated<string>;
   session_id: string;
+  /** The session's tenant; null if no user sees the event, because the session was a warm one. */
+  tenant: string | null;
   at: Timestamp;
   type: string;
   state: State;
@@ -40,18 +56,18 @@ export interface SessionEventsTable {
   address: string | null;
 }
 
-/** What is still to be sent to a tenant's webhook, or could not be; what has been sent is deleted. */
+/** Webhook deliveries that are pending or have failed. A delivery that has arrived is deleted. */
 export interface WebhookDeliveriesTable {
   id: Generated<string>;
   tenant: string;
   url: string;
   event_id: string;
-  /** `dead`: not tried any more, for somebody to look at. */
+  /** `dead`: no more attempts are made; an admin has to decide. */
   state: Generated<"pending" | "dead">;
   attempts: Generated<number>;
-  /** Tried no earlier than this. */
+  /** The next attempt is made no earlier than this. */
   next_at: Timestamp;
-  /** The generation of the tenants file by which it was made. */
+  /** The generation of the tenants file by which the delivery was created. */
   tenants_generation: Generated<number>;
   last_error: string | null;
   created_at: Timestamp;
@@ -60,24 +76,37 @@ export interface WebhookDeliveriesTable {
 /** One row: the last event that has been turned into deliveries. */
 export interface WebhookPositionTable {
   singleton: Generated<boolean>;
+  /** The position for versions that read events in the order of their commits. They set only this column. */
   event_id: string;
+  /** The position for versions that stop at the horizon. */
+  settled_id: string;
 }
 
-/** One row per session that has ended and whose agent wrote something. */
+/** One row per ended session whose agent wrote a log. */
 export interface SessionLogsTable {
   session_id: string;
   kept_at: Timestamp;
-  /** Compressed by gzip. */
+  /** Compressed with gzip. */
   log: Buffer;
 }
 
-/** One row per ticket to a desktop and link to a file; see grants.ts. */
+/** The usage of ended sessions whose `usage_counted` is true. It stays when these sessions are deleted. */
+export interface UsageDaysTable {
+  tenant: string;
+  /** In UTC. */
+  day: ColumnType<string, string, never>;
+  tier: Tier;
+  seconds: number;
+}
+
+/** One row per desktop ticket, file link or port link; see grants.ts. */
 export interface GrantsTable {
   id: string;
   session_id: string;
-  kind: "desktop" | "file";
+  kind: "desktop" | "file" | "port";
   access: string;
   path: string | null;
+  port: number | null;
   made_by: string;
   address: string | null;
   made_at: Timestamp;
@@ -90,6 +119,7 @@ export interface Schema {
   sessions: SessionsTable;
   session_events: SessionEventsTable;
   session_logs: SessionLogsTable;
+  usage_days: UsageDaysTable;
   webhook_deliveries: WebhookDeliveriesTable;
   webhook_position: WebhookPositionTable;
 }

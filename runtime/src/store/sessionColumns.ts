@@ -1,8 +1,8 @@
-/** How the columns of `sessions` are named in the program: the one place that a new column of a Session is added to. */
+/** The names of the columns of `sessions` in the program. A new column of a Session is added in this file only. */
 import type { ColumnType } from "kysely";
 import type { Session } from "../domain/session.ts";
 
-/** A session's fields with their columns. */
+/** The column of each field of a Session. */
 const columnOf = {
   id: "id",
   tenant: "tenant",
@@ -40,10 +40,10 @@ const columnOf = {
 
 type ColumnOf = typeof columnOf;
 
-/** What a statement writes for what it reads: JSON as text. */
+/** The type that a statement writes for the type that it reads: JSON is written as text. */
 type Written<T> = T extends string | number | boolean | null | Date ? T : string;
 
-/** Those columns as Kysely sees them. */
+/** These columns as Kysely sees them. */
 export type SessionColumns = {
   [Field in keyof Session as ColumnOf[Field]]: ColumnType<
     Session[Field],
@@ -54,5 +54,5 @@ export type SessionColumns = {
 
 type Selected = { [Field in keyof Session]: `${ColumnOf[Field]} as ${Field}` }[keyof Session];
 
-/** For `select` and `returning`: the columns that make a Session. The encrypted task is none of them. */
+/** For `select` and `returning`: the columns that make a Session. The encrypted task is not among them. */
 export const sessionColumns = Object.entries(columnOf).map(([field, column]) => `${column} as ${field}` as Selected);

@@ -1,21 +1,34 @@
-/** What changes sessions that exist: each change is one statement that compares the version, sets, and appends to the audit trail. */
+/**
+ * Changes existing sessions. Each change is one statement that compares the version, updates the row, and appends to
+ * the audit trail.
+ */
 import { sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor, Use } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
-import { finalStates, isFinal, podStates, type SessionEvent, type State, transition } from "../domain/state.ts";
+import { finalStates, isFinal, podStates, type SessionEvent, type State, transition } from "../domain/states/state.ts";
 import { auditedColumns, logEvents } from "./auditTrail.ts";
 import { changesOf } from "./changes.ts";
-import type { Database } from "./database.ts";
+import { type Database, keptPlan } from "./database.ts";
 import { isIdle } from "./deadlines.ts";
 import { newestOf } from "./generations.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 import { SessionQueries } from "./sessionQueries.ts";
 
-/** The session as it is now. `refusal` says to people why it was not changed; null: it is as was asked for. */
+/**
+ * The session as it is now. `refusal`: why the session was not changed, for people; null: the request was fulfilled.
+ */
 export interface Changed {
   session: Session;
   refusal: string | null;
+}
+
+/** What a session's pod reports at intervals. */
+export interface PodReport {
+  id: string;
+  /** Whether somebody used the session just now. */
+  isUsed: boolean;
+  runsCommand: boolean;
 }
 
 export class SessionCommands {
@@ -24,35 +37,37 @@ export class SessionCommands {
   constructor(
     private readonly database: Database,
     private readonly tenants: Pick<TenantsFile, "generation">,
+    private readonly onEvents: () => void,
   ) {
     this.#queries = new SessionQueries(database);
   }
 
   /**
-   * Applies the event to the session as it was seen. Returns the new session; `"unchanged"` if the event means nothing in
-   * that state; `"stale"` if the session has changed since it was seen: look again. With `ifIdle`: also `"stale"` if it is
-   * not idle any more, because somebody touched it, which changes no version.
+   * Applies the event to the session that the caller has read (`before`). Returns the new session; `"unchanged"` if the
+   * event has no effect in that state; `"stale"` if the session has changed since it was read, so that the caller has
+   * to read it again. With `ifIdle`, the result is also `"stale"` if the session is not idle any more; activity changes
+   * no version.
    */
   async apply(
-    seen: Session,
+    before: Session,
     event: SessionEvent,
     actor: Actor,
     { ifIdle = false }: { ifIdle?: boolean } = {},
   ): Promise<Session | "unchanged" | "stale"> {
-    const next = transition(seen, event);
+    const next = transition(before, event);
     if (next === undefined) return "unchanged";
     const row = await this.database
       .with("changed", (db) =>
         db
           .updateTable("sessions")
           .set({
-            ...changesOf(seen, next, event),
-            version: seen.version + 1,
+            ...changesOf(before, next, event),
+            version: before.version + 1,
             updated_at: sql`now()`,
             tenants_generation: newestOf(this.tenants),
           })
-          .where("id", "=", seen.id)
-          .where("version", "=", seen.version)
+          .where("id", "=", before.id)
+          .where("version", "=", before.version)
           .$if(ifIdle, (query) => query.where(isIdle))
           .returning(sessionColumns),
       )
@@ -60,40 +75,51 @@ export class SessionCommands {
       .selectFrom("changed")
       .selectAll()
       .executeTakeFirst();
-    return row ?? "stale";
+    if (row === undefined) return "stale";
+    this.onEvents();
+    return row;
   }
 
-  /** Asks the tenant's session to stop. Returns it as it is then, also if it was stopping or final before; undefined if there is none. */
+  /**
+   * Asks the tenant's session to stop. Returns the session, even if it was stopping or final already; undefined if
+   * there is none.
+   */
   async stop(id: string, tenant: string, reason: string, actor: Actor): Promise<Session | undefined> {
     return (await this.#change(id, tenant, { type: "stop", cause: "user", reason }, actor))?.session;
   }
 
-  /** Asks for the pod to go and the workspace to stay. Refused unless the session runs and has a workspace that can stay. */
+  /** Asks to delete the pod and keep the workspace. Refused unless the session runs and has a persistent workspace. */
   async suspend(id: string, tenant: string, actor: Actor): Promise<Changed | undefined> {
-    const seen = await this.#queries.find(id, tenant);
-    if (seen?.workspaceMode === "ephemeral") {
-      return { session: seen, refusal: "The session's workspace is ephemeral: it would be lost with the pod." };
+    const before = await this.#queries.find(id, tenant);
+    if (before?.workspaceMode === "ephemeral") {
+      return { session: before, refusal: "The session's workspace is ephemeral: it would be lost with the pod." };
     }
     const event = { type: "suspend", reason: "Suspended by the user" } as const;
     const result = await this.#change(id, tenant, event, actor);
     if (result === undefined) return undefined;
     const { session } = result;
     const ok = session.state === "suspended" || (session.state === "suspending" && !session.resumes);
-    return { session, refusal: ok ? null : `The session is ${session.state}; only a running one can be suspended.` };
+    return {
+      session,
+      refusal: ok ? null : `The session is ${session.state}; only a running session can be suspended.`,
+    };
   }
 
-  /** Asks for the session to come up again with its workspace. Refused unless it is suspending or suspended. */
+  /** Asks to start the session again with its workspace. Refused unless the session is suspending or suspended. */
   async resume(id: string, tenant: string, actor: Actor): Promise<Changed | undefined> {
     const result = await this.#change(id, tenant, { type: "resume", reason: "Resumed by the user" }, actor);
     if (result === undefined) return undefined;
     const { session, changed } = result;
     const ok = changed || ["queued", "starting", "running"].includes(session.state) || session.resumes;
-    return { session, refusal: ok ? null : `The session is ${session.state}; only a suspended one can be resumed.` };
+    return {
+      session,
+      refusal: ok ? null : `The session is ${session.state}; only a suspended session can be resumed.`,
+    };
   }
 
   /**
-   * Lets the session run for `seconds` more than its maximum lifetime, but for `limitSeconds` in all at most (null: no
-   * limit), and counts as activity. Refused, and the row stays as it is, if the session is ending or has no maximum lifetime.
+   * Adds `seconds` to the session's maximum lifetime, up to `limitSeconds` in total (null: no limit). The call counts as
+   * activity. Refused without any change if the session is ending or has no maximum lifetime.
    */
   async extend(
     id: string,
@@ -113,7 +139,8 @@ export class SessionCommands {
             last_active_at: sql`now()`,
             version: sql`version + 1`,
             tenants_generation: newestOf(this.tenants),
-            // Of a start it says when that got on last; see admission. To wish for more time is no such thing.
+            // While a session is starting, `updated_at` is the time of its last progress; see admission. An extension
+            // is no progress.
             updated_at: sql`case when state = 'starting' then updated_at else now() end`,
           })
           .where("id", "=", id)
@@ -126,26 +153,57 @@ export class SessionCommands {
       .selectFrom("changed")
       .selectAll()
       .executeTakeFirst();
-    if (row !== undefined) return { session: row, refusal: null };
+    if (row !== undefined) {
+      this.onEvents();
+      return { session: row, refusal: null };
+    }
     const session = await this.#queries.find(id, tenant);
     if (session === undefined) return undefined;
     const endless = session.maxLifetimeSeconds === null && session.state !== "stopping" && !isFinal(session.state);
     const why = endless ? "The session has no maximum lifetime, so there is nothing to extend." : undefined;
-    return { session, refusal: why ?? `The session is ${session.state}; it can't be extended.` };
+    return { session, refusal: why ?? `The session is ${session.state}, so it can't be extended.` };
   }
 
-  /** Notes that something happens in the session, so that it isn't idle. No change of state, and at most one write in 5 s. */
-  async touch(...ids: string[]): Promise<void> {
+  /**
+   * Records activity in the session, so that it does not count as idle. Changes no version, and writes at most once in
+   * 5 s.
+   */
+  async touch(id: string): Promise<void> {
     await this.database
       .updateTable("sessions")
       .set({ last_active_at: sql`now()` })
-      .where("id", "in", ids)
+      .where("id", "=", id)
       .where("state", "not in", ["stopping", ...finalStates])
       .where(sql<boolean>`coalesce(last_active_at < now() - interval '5 seconds', true)`)
       .execute();
   }
 
-  /** Notes how far the agent is, for those who look on; a line of the audit trail too. Whoever calls bounds the rate. */
+  /**
+   * Takes the reports of pods, all in one statement, and records the activity in their sessions.
+   * @param quiet the tenants for which a running command is no activity
+   * @returns those of the sessions that exist
+   */
+  async takeReports(
+    reports: readonly PodReport[],
+    quiet: string[],
+  ): Promise<Pick<Session, "id" | "tenant" | "state">[]> {
+    const column = <K extends keyof PodReport>(key: K) => reports.map((report) => report[key]);
+    const { rows } = await sql<Pick<Session, "id" | "tenant" | "state">>`
+      with reported as (
+        select * from unnest(${column("id")}::uuid[], ${column("isUsed")}::boolean[], ${column("runsCommand")}::boolean[])
+          as report (id, is_used, runs_command)
+      ), touched as (
+        update sessions set last_active_at = now() from reported
+        where sessions.id = reported.id and (is_used or (runs_command and tenant <> all(${quiet}::text[])))
+          and state::text <> all(${["stopping", ...finalStates]}::text[])
+          and coalesce(last_active_at < now() - interval '5 seconds', true)
+      )
+      select sessions.id, tenant, state from sessions join reported on reported.id = sessions.id
+      ${keptPlan}`.execute(this.database);
+    return rows;
+  }
+
+  /** Stores the agent's progress and appends it to the audit trail. The caller limits how often that happens. */
   async noteProgress(id: string, message: string, percent: number | null, actor: Actor): Promise<void> {
     await this.database
       .with("changed", (db) =>
@@ -160,11 +218,13 @@ export class SessionCommands {
       .selectFrom("changed")
       .select("id")
       .execute();
+    this.onEvents();
   }
 
   /**
-   * Notes in the audit trail who does what in the tenant's session, and returns the session; undefined, and nothing is
-   * noted, if there is none or it is in none of the states. Default: it must run.
+   * Records in the audit trail who does what in the tenant's session, and returns the session. Returns undefined and
+   * records nothing if there is no such session or if it is in none of the given states. Default: the session must be
+   * running.
    */
   async noteUse(
     id: string,
@@ -174,7 +234,7 @@ export class SessionCommands {
     actor: Actor,
     inStates: readonly State[] = ["running"],
   ): Promise<Session | undefined> {
-    return this.database
+    const session = await this.database
       .with("changed", (db) =>
         db
           .selectFrom("sessions")
@@ -187,10 +247,13 @@ export class SessionCommands {
       .with("logged", logEvents("changed", use, actor, what))
       .selectFrom("changed")
       .selectAll()
+      .modifyEnd(keptPlan)
       .executeTakeFirst();
+    if (session !== undefined) this.onEvents();
+    return session;
   }
 
-  /** Applies the event, again and again while others change the session. */
+  /** Applies the event, and repeats that while other processes change the session. */
   async #change(
     id: string,
     tenant: string,
@@ -198,10 +261,10 @@ export class SessionCommands {
     actor: Actor,
   ): Promise<{ session: Session; changed: boolean } | undefined> {
     for (;;) {
-      const seen = await this.#queries.find(id, tenant);
-      if (seen === undefined) return undefined;
-      const result = await this.apply(seen, event, actor);
-      if (result === "unchanged") return { session: seen, changed: false };
+      const before = await this.#queries.find(id, tenant);
+      if (before === undefined) return undefined;
+      const result = await this.apply(before, event, actor);
+      if (result === "unchanged") return { session: before, changed: false };
       if (result !== "stale") return { session: result, changed: true };
     }
   }

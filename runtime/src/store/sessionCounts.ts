@@ -1,33 +1,41 @@
-/** How many sessions there are, and how many are in a state for longer than they may be: no look has repaired these. */
+/**
+ * How many sessions there are, and how many are stuck: longer in a state than they may be, although reconciles should
+ * end that.
+ */
 import { sql } from "kysely";
-import { finalStates, type State } from "../domain/state.ts";
+import { finalStates, type State } from "../domain/states/state.ts";
 import type { Database } from "./database.ts";
 import { idle, overLifetime, secondsInState } from "./deadlines.ts";
 
-/** States that have a deadline. A queued or suspended session may wait for as long as it takes. */
+/** States with a deadline. A queued or suspended session may wait for any time. */
 const states = ["starting", "running", "suspending", "stopping"] as const;
 export type StuckCounts = Record<(typeof states)[number], number>;
 
-/** Seconds after a deadline in which the next look may still come. */
+/** How many seconds after a deadline the next reconcile may still come. */
 const graceSeconds = 60;
-/** Seconds that a pod has to end: its grace period and what the kubelet does around it. */
+/** How many seconds a pod may take to end: its grace period, and what the kubelet does before and after. */
 const endSeconds = 60;
 
 export class SessionCounts {
   constructor(private readonly database: Database) {}
 
-  /** How many sessions each tenant has in each state; those made ahead, which nobody has yet, aren't counted. */
-  async byTenantAndState(): Promise<{ tenant: string; state: State; count: number }[]> {
-    const rows = await this.database
+  /**
+   * How many sessions that have not ended each tenant has in each state, or only the given tenant. Warm sessions are not
+   * counted, because no user has them. The cost grows with the number that is counted, not with the history.
+   */
+  async byTenantAndState(tenant?: string): Promise<{ tenant: string; state: State; count: number }[]> {
+    let query = this.database
       .selectFrom("sessions")
       .select(["tenant", "state", (build) => build.fn.countAll<string>().as("count")])
       .where("warm", "is", null)
-      .groupBy(["tenant", "state"])
-      .execute();
+      .where("state", "not in", finalStates)
+      .groupBy(["tenant", "state"]);
+    if (tenant !== undefined) query = query.where("tenant", "=", tenant);
+    const rows = await query.execute();
     return rows.map((row) => ({ ...row, count: Number(row.count) }));
   }
 
-  /** How many sessions that have not ended have pods with tokens from each key, those made ahead too. */
+  /** How many sessions that have not ended use each token key, including warm sessions. */
   async byTokenKey(): Promise<{ key: number; count: number }[]> {
     const rows = await this.database
       .selectFrom("sessions")
@@ -38,7 +46,10 @@ export class SessionCounts {
     return rows.map((row) => ({ ...row, count: Number(row.count) }));
   }
 
-  /** How many sessions are in a state for longer than they may be. `startTimeoutSeconds` is for how long one may be starting. */
+  /**
+   * How many sessions are longer in a state than they may be. `startTimeoutSeconds`: how long a session may be
+   * starting.
+   */
   async stuck(startTimeoutSeconds: number): Promise<StuckCounts> {
     const isStuck = sql<boolean>`case state
       when 'starting' then not stalled and ${secondsInState} > ${startTimeoutSeconds + graceSeconds}

@@ -1,10 +1,10 @@
-/** How sessions come to be: made, given out where one was made ahead, or found again by their idempotency key. */
+/** Creates sessions, claims warm sessions in place of new ones, and finds sessions by their idempotency key. */
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor } from "../domain/event.ts";
 import type { Session, WorkspaceMode } from "../domain/session.ts";
-import type { State } from "../domain/state.ts";
+import type { State } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 import { logEvents } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
@@ -14,12 +14,12 @@ import { sessionColumns } from "./sessionColumns.ts";
 import type { TaskCipher } from "./taskCipher.ts";
 import { claimWarm } from "./warmClaim.ts";
 
-/** A session that was made, or made ahead, or found by its idempotency key; or why there is none. */
+/** The session that was created, claimed, or found by its idempotency key; or why there is none. */
 export type Created =
   | { session: Session; replayed: boolean }
-  /** The idempotency key was used for another request. */
+  /** The idempotency key was used with another request. */
   | "mismatch"
-  /** Too many of the tenant's sessions wait already: later. */
+  /** Too many of the tenant's sessions are queued; try again later. */
   | "backlog";
 
 export class SessionCreation {
@@ -27,9 +27,12 @@ export class SessionCreation {
     private readonly database: Database,
     private readonly cipher: TaskCipher,
     private readonly tenants: Pick<TenantsFile, "generation">,
+    private readonly onEvents: () => void,
   ) {}
 
-  /** Makes a session in state `queued`, or gives the one that the tenant made with the same idempotency key before. */
+  /**
+   * Creates a session in state `queued`, or returns the session that the tenant created with the same idempotency key.
+   */
   async create(request: NewSession, actor: Actor): Promise<Created> {
     const { tenant, namespace, idempotency, backlogLimit, task, claim, warm, ...rest } = request;
     const id = randomUUID();
@@ -38,17 +41,14 @@ export class SessionCreation {
     const encrypt = async (of: Pick<Session, "id" | "tokenKey">) =>
       task === undefined ? null : this.cipher.encrypt(of, task);
     if (claim !== undefined) {
-      const newest = newestOf(this.tenants);
-      const session = await claimWarm(
-        this.database,
-        { ...request, requestHash, newest, keys: this.cipher.keys },
-        claim,
-        encrypt,
-        actor,
-      );
-      if (session !== undefined) return { session, replayed: false };
+      const wanted = { ...request, requestHash, newest: newestOf(this.tenants), keys: this.cipher.keys };
+      const session = await claimWarm(this.database, { ...wanted, templateHash: claim }, encrypt, actor);
+      if (session !== undefined) {
+        this.onEvents();
+        return { session, replayed: false };
+      }
     }
-    const waiting = sql<number>`(
+    const queuedCount = sql<number>`(
       select count(*) from sessions where tenant = ${tenant} and state = 'queued' and warm is null)`;
     const row = {
       id: sql<string>`${id}::uuid`,
@@ -78,7 +78,7 @@ export class SessionCreation {
           .columns(columns)
           .expression(
             sql<never>`select ${sql.join(columns.map((column) => row[column]))}
-              where ${backlogLimit === undefined ? sql`true` : sql`${waiting} < ${backlogLimit}`}`,
+              where ${backlogLimit === undefined ? sql`true` : sql`${queuedCount} < ${backlogLimit}`}`,
           )
           .onConflict((conflict) => conflict.constraint("sessions_idempotency").doNothing())
           .returning(sessionColumns),
@@ -87,7 +87,10 @@ export class SessionCreation {
       .selectFrom("created")
       .selectAll()
       .executeTakeFirst();
-    if (created !== undefined) return { session: created, replayed: false };
+    if (created !== undefined) {
+      this.onEvents();
+      return { session: created, replayed: false };
+    }
 
     const earlier = await this.database
       .selectFrom("sessions")

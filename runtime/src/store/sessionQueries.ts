@@ -1,32 +1,32 @@
-/** Sessions as they are, one or many; no query reads the encrypted task. */
+/** Reads one or many sessions. No query reads the encrypted task. */
 import { sql } from "kysely";
 import type { Session, TimedSession } from "../domain/session.ts";
-import type { State } from "../domain/state.ts";
+import type { State } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";
-import type { Database } from "./database.ts";
+import { type Database, keptPlan } from "./database.ts";
 import { isIdle, isOverLifetime, secondsInState } from "./deadlines.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
 export interface ListQuery {
-  /** At most so many. */
+  /** The maximum number of sessions. */
   limit: number;
-  /** The id of the session after which to begin. Default: the newest is the first. */
+  /** The id of the session after which the list continues. Default: the list begins with the newest session. */
   cursor?: string | undefined;
-  /** Default: all. */
+  /** Default: all states. */
   states?: State[] | undefined;
   tier?: Tier | undefined;
-  /** Those that have all these. Default: none asked for. */
+  /** Only sessions that have all of these labels. Default: no filter. */
   labels?: Record<string, string> | undefined;
 }
 
 export class SessionQueries {
   constructor(private readonly database: Database) {}
 
-  /** The session, or undefined. With a tenant: only if it is the tenant's. */
+  /** The session, or undefined. If `tenant` is given: only a session of this tenant. */
   async find(id: string, tenant?: string): Promise<Session | undefined> {
     let query = this.database.selectFrom("sessions").select(sessionColumns).where("id", "=", id);
     if (tenant !== undefined) query = query.where("tenant", "=", tenant).where("warm", "is", null);
-    return query.executeTakeFirst();
+    return query.modifyEnd(keptPlan).executeTakeFirst();
   }
 
   /** The session with its ages and deadlines by the database's clock; undefined if there is none. */
@@ -42,26 +42,36 @@ export class SessionQueries {
     return { session, secondsInState: inState, isIdle: idle, isOverLifetime: over };
   }
 
-  /** The tenant's sessions, newest first. Returns undefined if the cursor is none of the tenant's sessions. */
+  /** The tenant's sessions, newest first. Undefined if the cursor is not the id of a session of the tenant. */
   async list(
     tenant: string,
     { limit, cursor, states, tier, labels }: ListQuery,
   ): Promise<{ items: Session[]; nextCursor: string | null } | undefined> {
-    let query = this.database
+    const after = cursor === undefined ? undefined : await this.#createdAt(cursor, tenant);
+    if (cursor !== undefined && after === undefined) return undefined;
+    const matching = (state?: State) => {
+      let query = this.database
+        .selectFrom("sessions")
+        .select("id")
+        .where("tenant", "=", tenant)
+        .where("warm", "is", null);
+      if (state !== undefined) query = query.where("state", "=", state);
+      if (tier !== undefined) query = query.where("tier", "=", tier);
+      if (labels !== undefined && Object.keys(labels).length > 0) query = query.where(hasLabels(tenant, labels));
+      if (after !== undefined) {
+        query = query.where(sql<boolean>`(created_at, id) < (${after}::timestamptz, ${cursor}::uuid)`);
+      }
+      return query
+        .orderBy("created_at", "desc")
+        .orderBy("id", "desc")
+        .limit(limit + 1);
+    };
+    // The newest sessions of each state, so that an index gives them in order, however many sessions other states have.
+    const found = (states ?? [undefined]).map((state) => sql`(${matching(state)})`);
+    const rows = await this.database
       .selectFrom("sessions")
       .select(sessionColumns)
-      .where("tenant", "=", tenant)
-      .where("warm", "is", null);
-    if (states !== undefined) query = query.where("state", "in", states);
-    if (tier !== undefined) query = query.where("tier", "=", tier);
-    if (labels !== undefined) query = query.where(sql<boolean>`labels @> ${JSON.stringify(labels)}::jsonb`);
-    if (cursor !== undefined) {
-      if ((await this.find(cursor, tenant)) === undefined) return undefined;
-      query = query.where(
-        sql<boolean>`(created_at, id) < (select c.created_at, c.id from sessions c where c.id = ${cursor}::uuid)`,
-      );
-    }
-    const rows = await query
+      .where(sql<boolean>`id in (${sql.join(found, sql` union all `)})`)
       .orderBy("created_at", "desc")
       .orderBy("id", "desc")
       .limit(limit + 1)
@@ -69,4 +79,26 @@ export class SessionQueries {
     const items = rows.slice(0, limit);
     return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
   }
+
+  /** When the tenant's session was created, as text, because a Date has no microseconds. */
+  async #createdAt(id: string, tenant: string): Promise<string | undefined> {
+    const row = await this.database
+      .selectFrom("sessions")
+      .select(sql<string>`created_at::text`.as("at"))
+      .where("id", "=", id)
+      .where("tenant", "=", tenant)
+      .where("warm", "is", null)
+      .executeTakeFirst();
+    return row?.at;
+  }
+}
+
+/**
+ * Whether the tenant's session has all of the labels; see migration 0022. Names of tenants contain no slash and names of
+ * labels no equals sign, so different labels have different terms. One condition, because Postgres would multiply the
+ * estimates of several and take a label that all sessions have for a rare one.
+ */
+function hasLabels(tenant: string, labels: Record<string, string>) {
+  const terms = Object.entries(labels).map(([name, value]) => `${tenant}/${name}=${value}`);
+  return sql<boolean>`labels <> '{}'::jsonb and label_terms(tenant, labels) @> ${terms}::text[]`;
 }

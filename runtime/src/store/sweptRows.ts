@@ -1,11 +1,13 @@
 /** The rows that the sweep compares with the cluster. */
 import { sql } from "kysely";
-import type { SweptRow } from "../domain/compare.ts";
-import { finalStates } from "../domain/state.ts";
+import type { SweptRow } from "../domain/states/compare.ts";
+import { finalStates } from "../domain/states/state.ts";
 import type { Database } from "./database.ts";
 import { isIdle, isOverLifetime } from "./deadlines.ts";
 
-/** When the database was made: its first migration. A restored dump has that of the database that was dumped. */
+/**
+ * When the database was created: the time of its first migration. A restored dump has the time of the dumped database.
+ */
 export async function rowsSince(database: Database): Promise<Date> {
   const { rows } = await sql<{
     since: Date;
@@ -14,8 +16,8 @@ export async function rowsSince(database: Database): Promise<Date> {
 }
 
 /**
- * Every session that is not final or whose workspace is kept, and those of `ids` besides. `ending`: the tenants whose
- * sessions have to end, so that each unfinished one of them is due.
+ * Every session that is not final or whose workspace is kept, and the sessions in `ids`. `ending`: the tenants whose
+ * sessions have to end; each session of theirs that has not ended is due.
  */
 export async function sweptRows(database: Database, ids: string[], ending: string[]): Promise<SweptRow[]> {
   return database

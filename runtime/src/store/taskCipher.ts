@@ -1,23 +1,28 @@
-/** What the agent is told to do, and how it is kept: encrypted, for its environment holds the user's secrets. */
+/**
+ * The agent's task, and its encryption. It is stored encrypted, because its environment contains the user's secrets.
+ */
 import { createHmac } from "node:crypto";
 import { CompactEncrypt, compactDecrypt } from "jose";
 import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 
 export interface Task {
-  /** The program and its arguments; null: just the desktop. */
+  /** The program and its arguments; null: no program, only the desktop. */
   command: string[] | null;
-  /** Environment variables. */
+  /** Environment variables of the program. */
   env: Record<string, string>;
-  /** Environment variables that are shown to nobody but the agent. */
+  /** Environment variables that only the agent's program gets and no API call returns. */
   secrets: Record<string, string>;
 }
 
 export class TaskCipher {
-  /** What it is done with derives from the token keys, for each purpose alone. */
+  /** The keys for encryption and fingerprints are derived from the token keys, one for each purpose. */
   constructor(readonly keys: TokenKeys) {}
 
-  /** A compact JWE (A256GCM) that only this session's row can hold, by the key that the session's tokens are made from. */
+  /**
+   * Encrypts the task as a compact JWE (A256GCM) that is bound to this session, with the key that signs the session's
+   * tokens.
+   */
   async encrypt({ id, tokenKey }: Pick<Session, "id" | "tokenKey">, task: Task): Promise<string> {
     const kid = String(tokenKey);
     return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(task)))
@@ -25,7 +30,10 @@ export class TaskCipher {
       .encrypt(derive(this.keys.byKid(kid), "task"));
   }
 
-  /** Throws if the text is damaged, another session's, or by a key that is not known here. */
+  /**
+   * Throws if the text is damaged, belongs to another session, or was encrypted with a key that this process does not
+   * have.
+   */
   async decrypt(sessionId: string, text: string): Promise<Task> {
     const options = { keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] };
     const { plaintext, protectedHeader } = await compactDecrypt(
@@ -33,16 +41,16 @@ export class TaskCipher {
       ({ kid }: { kid?: string }) => derive(this.keys.byKid(kid), "task"),
       options,
     );
-    if (protectedHeader.sid !== sessionId) throw new Error("the task belongs to another session");
+    if (protectedHeader.sid !== sessionId) throw new Error("the encrypted task belongs to another session");
     return JSON.parse(new TextDecoder().decode(plaintext)) as Task;
   }
 
-  /** A fingerprint of the value that tells nothing about it; the order of an object's keys does not count. */
+  /** A keyed fingerprint that reveals nothing about the value. The order of an object's fields does not matter. */
   fingerprint(value: unknown): string {
     return this.#fingerprintBy(this.keys.current, value);
   }
 
-  /** Whether it is the value's fingerprint, by any key that is known here. */
+  /** Whether the fingerprint belongs to the value, with any key that this process has. */
   isFingerprint(fingerprint: string, value: unknown): boolean {
     return this.keys.ids.some((id) => this.#fingerprintBy(id, value) === fingerprint);
   }
@@ -63,6 +71,6 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, part]) => [key, sorted(part)]),
+      .map(([key, nested]) => [key, sorted(nested)]),
   );
 }

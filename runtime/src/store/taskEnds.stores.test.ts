@@ -1,6 +1,6 @@
-/** The stored task, which has the agent's secrets, does not outlive its session. */
+/** The stored task, which contains the agent's secrets, is deleted when its session ends. */
 import { expect, test } from "vitest";
-import type { SessionEvent } from "../domain/state.ts";
+import type { SessionEvent } from "../domain/states/state.ts";
 import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";
 import { cleanUp } from "../worker/cleanUp.ts";
 import type { Database } from "./database.ts";
@@ -40,20 +40,17 @@ test.each<[string, SessionEvent[]]>([
   expect(await tasks()).toEqual({ [ends]: false, [goesOn]: true });
 });
 
-/** What takes tasks from sessions that an older version has ended: before its rollout, and while that goes on. */
+/** Functions that delete the tasks of sessions that an older version has ended: before the rollout and during it. */
 const wipes: Record<string, (database: Database) => Promise<unknown>> = {
   "the migration": (database) => up(database as never),
   "the nightly clean-up": (database) =>
     cleanUp(database, { add: async () => {} }, silent, { logRetentionSeconds: 600 }),
 };
 
-test.each(Object.entries(wipes))(
-  "%s takes the task from sessions that have ended, and from no other",
-  async (_, wipe) => {
-    const { database, create, tasks } = await open();
-    const [ended, runs] = [await create(), await create()];
-    await database.updateTable("sessions").set({ state: "stopped" }).where("id", "=", ended).execute();
-    await wipe(database);
-    expect(await tasks()).toEqual({ [ended]: false, [runs]: true });
-  },
-);
+test.each(Object.entries(wipes))("%s deletes the tasks of ended sessions, and of no others", async (_, wipe) => {
+  const { database, create, tasks } = await open();
+  const [ended, runs] = [await create(), await create()];
+  await database.updateTable("sessions").set({ state: "stopped" }).where("id", "=", ended).execute();
+  await wipe(database);
+  expect(await tasks()).toEqual({ [ended]: false, [runs]: true });
+});

@@ -1,4 +1,4 @@
-/** What sessions' agents are to do: the only reader of the encrypted column. */
+/** Reads the agents' tasks. Nothing else reads the encrypted column. */
 import type { Database } from "./database.ts";
 import type { Task, TaskCipher } from "./taskCipher.ts";
 
@@ -9,8 +9,8 @@ export class Tasks {
   ) {}
 
   /**
-   * What the session's agent is to do: nothing if nothing was said. Undefined if there is no such session, `"taken"` if its pod
-   * has said that it has the task.
+   * The task of the session's agent; an empty task if the session was created without one. Undefined if there is no such
+   * session; `"taken"` if the session's pod has confirmed that it has the task.
    */
   async of(id: string): Promise<Task | "taken" | undefined> {
     const row = await this.database
@@ -23,7 +23,10 @@ export class Tasks {
     return row.task === null ? { command: null, env: {}, secrets: {} } : this.cipher.decrypt(id, row.task);
   }
 
-  /** The session's pod has the task: nobody gets it again until the session gets another pod. Harmless if repeated. */
+  /**
+   * Records that the session's pod has the task. No caller gets the task again until the session has another pod.
+   * Repeatable.
+   */
   async taken(id: string): Promise<void> {
     await this.database
       .updateTable("sessions")

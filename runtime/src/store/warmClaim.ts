@@ -1,4 +1,4 @@
-/** Gives a session that was made ahead to who asks for one. */
+/** Claims a warm session for a user who requests a session. */
 import { sql } from "kysely";
 import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Actor } from "../domain/event.ts";
@@ -9,78 +9,119 @@ import type { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
-/** Another session has the request's idempotency key: Postgres' unique_violation. */
+/** Another session has the request's idempotency key: Postgres reports unique_violation. */
 const isTaken = (error: unknown) => (error as { code?: unknown }).code === "23505";
 
+/** How many warm sessions a caller looks at. Callers that claim at the same time each begin with a random one. */
+const candidates = 16;
+
+/** A caller that has lost so many warm sessions to others gets a new session instead. */
+const mostAttempts = 64;
+
+type Spare = Pick<Session, "id" | "tokenKey">;
+
+/** What a claim needs: the request, and what the process adds to it. */
+export interface Claim extends NewSession {
+  requestHash: string | null;
+  newest: ReturnType<typeof newestOf>;
+  keys: TokenKeys;
+  /** The pod template hash that the warm session must have. */
+  templateHash: string;
+}
+
 /**
- * The oldest one of the tenant that fits and runs, as the session that was asked for: its time begins now. Undefined if
- * there is none, or if a session of the tenant waits for the tenant's room, which the warm one would make. No two callers get
- * the same.
- * @param mark what it must be made from
- * @param encrypt makes the task of the session
+ * Claims one of the tenant's oldest running warm sessions that fit the request; its lifetime begins now. Undefined if there
+ * is none, or if an earlier session of the tenant waits for the tenant's own limits, because the warm session has to make
+ * room for it. Two callers never get the same session: the session is claimed by one statement, and the statements before
+ * it lock nothing.
+ * @param encrypt encrypts the request's task for the session
  */
 export async function claimWarm(
   database: Database,
-  request: NewSession & { requestHash: string | null; newest: ReturnType<typeof newestOf>; keys: TokenKeys },
-  mark: string,
-  encrypt: (session: Pick<Session, "id" | "tokenKey">) => Promise<string | null>,
+  claim: Claim,
+  encrypt: (session: Spare) => Promise<string | null>,
   actor: Actor,
 ): Promise<Session | undefined> {
-  const { tenant, tier, workspaceMode = "persistent" } = request;
-  const now = sql<Date>`now()`;
-  const claim = database.transaction().execute(async (transaction) => {
-    const spare = await transaction
+  for (let attempts = 0; attempts < mostAttempts; ) {
+    const spares = await sparesFor(database, claim);
+    if (spares.length === 0) return undefined;
+    const from = Math.floor(Math.random() * spares.length);
+    for (const spare of [...spares.slice(from), ...spares.slice(0, from)]) {
+      attempts += 1;
+      const session = await take(database, claim, spare.id, await encrypt(spare), actor);
+      if (session === "key is taken") return undefined;
+      if (session !== undefined) return session;
+    }
+  }
+  return undefined;
+}
+
+function sparesFor(database: Database, { tenant, tier, workspaceMode = "persistent", keys, templateHash }: Claim) {
+  return (
+    database
       .selectFrom("sessions")
       .select(["id", "token_key as tokenKey"])
       .where("tenant", "=", tenant)
       .where("tier", "=", tier)
       .where("workspace_mode", "=", workspaceMode)
-      .where("warm", "=", mark)
+      .where("warm", "=", templateHash)
       .where("state", "=", "running")
-      // During a rollout a pod of before may not have the newest key.
-      .where("token_key", "in", request.keys.ids)
-      .where(sql<boolean>`not exists (
-        select from sessions as earlier
-        where earlier.tenant = ${tenant} and earlier.state = 'queued' and earlier.warm is null and earlier.awaits_room)`)
+      // During a rollout an older pod may not have the newest key.
+      .where("token_key", "in", keys.ids)
+      .where(nobodyWaits(tenant))
       .orderBy("created_at")
-      .limit(1)
-      .forUpdate()
-      .skipLocked()
-      .executeTakeFirst();
-    if (spare === undefined) return undefined;
-    const task = await encrypt(spare);
-    return transaction
-      .with("changed", (db) =>
-        db
-          .updateTable("sessions")
-          .set({
-            warm: null,
-            labels: JSON.stringify(request.labels ?? {}),
-            priority: request.priority ?? 50,
-            idle_timeout_seconds: request.idleTimeoutSeconds ?? null,
-            max_lifetime_seconds: request.maxLifetimeSeconds ?? null,
-            idempotency_key: request.idempotency?.key ?? null,
-            request_hash: request.requestHash,
-            task,
-            created_at: now,
-            started_at: now,
-            state_since: now,
-            last_active_at: now,
-            updated_at: now,
-            ran_seconds: 0,
-            version: sql`version + 1`,
-            tenants_generation: request.newest,
-          })
-          .where("id", "=", spare.id)
-          .returning(sessionColumns),
-      )
-      .with("logged", logEvents("changed", "claimed", actor))
-      .selectFrom("changed")
-      .selectAll()
-      .executeTakeFirstOrThrow();
-  });
-  return claim.catch((error: unknown) => {
-    if (isTaken(error)) return undefined;
+      .limit(candidates)
+      .execute()
+  );
+}
+
+/** Whether no requested session of the tenant waits for the tenant's own limits. */
+const nobodyWaits = (tenant: string) => sql<boolean>`not exists (
+  select from sessions as earlier
+  where earlier.tenant = ${tenant} and earlier.state = 'queued' and earlier.warm is null and earlier.awaits_room)`;
+
+/** Claims this session, if nobody else has done so. */
+async function take(
+  database: Database,
+  claim: Claim,
+  id: string,
+  task: string | null,
+  actor: Actor,
+): Promise<Session | "key is taken" | undefined> {
+  const now = sql<Date>`now()`;
+  const taken = database
+    .with("changed", (db) =>
+      db
+        .updateTable("sessions")
+        .set({
+          warm: null,
+          labels: JSON.stringify(claim.labels ?? {}),
+          priority: claim.priority ?? 50,
+          idle_timeout_seconds: claim.idleTimeoutSeconds ?? null,
+          max_lifetime_seconds: claim.maxLifetimeSeconds ?? null,
+          idempotency_key: claim.idempotency?.key ?? null,
+          request_hash: claim.requestHash,
+          task,
+          created_at: now,
+          started_at: now,
+          state_since: now,
+          last_active_at: now,
+          updated_at: now,
+          ran_seconds: 0,
+          version: sql`version + 1`,
+          tenants_generation: claim.newest,
+        })
+        .where("id", "=", id)
+        .where("warm", "=", claim.templateHash)
+        .where("state", "=", "running")
+        .returning(sessionColumns),
+    )
+    .with("logged", logEvents("changed", "claimed", actor))
+    .selectFrom("changed")
+    .selectAll()
+    .executeTakeFirst();
+  return taken.catch((error: unknown) => {
+    if (isTaken(error)) return "key is taken" as const;
     throw error;
   });
 }

@@ -1,25 +1,25 @@
-/** The sessions that are made ahead, and what their pools are adjusted by. */
+/** Reads the warm sessions, and what the sizes of their pools depend on. */
 import { sql } from "kysely";
-import { finalStates } from "../domain/state.ts";
+import { finalStates } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Spare } from "../domain/warmPlan.ts";
 import type { Database } from "./database.ts";
 
-/** Which pool a session that is made ahead is in. */
+/** The pool of a warm session. */
 export interface PoolName {
   tenant: string;
-  /** null: the platform's. */
+  /** Null: the platform's image. */
   image: string | null;
   tier: Tier;
 }
 
-/** The pool's name as text. No name of a tenant or an image has a slash. */
+/** The pool's name as text. Names of tenants and images contain no slash. */
 export const poolKey = ({ tenant, image, tier }: PoolName) => `${tenant}/${image ?? ""}/${tier}`;
 
-/** A session made ahead, with its pool and the generation of the newest tenants file that it met. */
+/** A warm session, with its pool and the newest generation of the tenants file that has changed it. */
 export type StoredSpare = Spare & PoolName & { tenantsGeneration: number };
 
-/** The sessions made ahead, oldest first. */
+/** The warm sessions, oldest first. */
 export async function sparesOf(database: Database): Promise<StoredSpare[]> {
   const rows = await database
     .selectFrom("sessions")
@@ -28,10 +28,10 @@ export async function sparesOf(database: Database): Promise<StoredSpare[]> {
     .where("state", "not in", ["stopping", ...finalStates])
     .orderBy("created_at")
     .execute();
-  return rows.map(({ warm, ...row }) => ({ ...row, mark: warm ?? "" }));
+  return rows.map(({ warm, ...row }) => ({ ...row, templateHash: warm ?? "" }));
 }
 
-/** Which of these sessions nobody needs to wait for: they have an owner, or are there no more. */
+/** Which of these sessions a pod need not wait for any more: they were claimed, or they have ended. */
 export async function ownedOf(database: Database, ids: string[]): Promise<string[]> {
   const rows = await database
     .selectFrom("sessions")
@@ -42,7 +42,7 @@ export async function ownedOf(database: Database, ids: string[]): Promise<string
   return rows.map(({ id }) => id);
 }
 
-/** How many of a pool were made in the last minute, of those that nobody took; by the pool's key. */
+/** How many unclaimed warm sessions were created in the last minute, by the pool's key. */
 export async function madeLately(database: Database): Promise<Map<string, number>> {
   const rows = await database
     .selectFrom("sessions")
@@ -54,7 +54,9 @@ export async function madeLately(database: Database): Promise<Map<string, number
   return new Map(rows.map(({ count, ...pool }) => [poolKey(pool), Number(count)]));
 }
 
-/** Tenants whose own sessions have waited for the tenant's room for longer than one that ends takes to go. */
+/**
+ * Tenants with a requested session that has waited for the tenant's own limits for longer than an ending session takes.
+ */
 export async function awaitingRoom(database: Database): Promise<Set<string>> {
   const rows = await database
     .selectFrom("sessions")

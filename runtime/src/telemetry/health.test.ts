@@ -1,4 +1,4 @@
-/** The health endpoints as they are served. */
+/** The health endpoints over HTTP. */
 import { Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter, type NestFastifyApplication } from "@nestjs/platform-fastify";
@@ -30,7 +30,7 @@ async function open(options: Partial<HealthOptions>) {
   };
 }
 
-test("ready needs what the process can't work without, and tells about the rest", async () => {
+test("ready requires the required dependencies, and reports the others", async () => {
   const ready = async (redis: () => Promise<unknown>, postgres: () => Promise<unknown>) => {
     const { ask } = await open({
       dependencies: [
@@ -55,7 +55,7 @@ test("ready needs what the process can't work without, and tells about the rest"
   expect(down.text).not.toContain("10.96");
 });
 
-test("many probes at once are one question", async () => {
+test("many probes at once cause one check", async () => {
   let asked = 0;
   const { ask } = await open({
     dependencies: [
@@ -71,23 +71,23 @@ test("many probes at once are one question", async () => {
   expect(asked).toBe(1);
 });
 
-test("a process that is about to end is not ready, but alive", async () => {
+test("a process that is shutting down is not ready, but alive", async () => {
   const { health, ask } = await open({});
   health.drain();
   expect(await ask("ready")).toMatchObject({ code: 503, details: { process: { message: "shutting down" } } });
   expect(await ask("live")).toMatchObject({ code: 200 });
 });
 
-test("live looks at the process only: no dependency is asked", async () => {
+test("live checks the process only and calls no dependency", async () => {
   const { ask } = await open({ dependencies: [{ name: "postgres", ping: fails }], isMigrated: fails });
   expect(await ask("live")).toMatchObject({ code: 200, status: "ok", details: { "event-loop": { status: "up" } } });
 });
 
-test("a loop that is stuck is for a restart to heal", async () => {
+test("live fails if a loop is stuck, because a restart helps", async () => {
   const { ask } = await open({
     loops: [
-      { name: "sweep", isTurning: () => true },
-      { name: "queue", isTurning: () => false },
+      { name: "sweep", isAlive: () => true },
+      { name: "queue", isAlive: () => false },
     ],
   });
   expect(await ask("live")).toMatchObject({
@@ -96,7 +96,7 @@ test("a loop that is stuck is for a restart to heal", async () => {
   });
 });
 
-test("it starts once the database has its tables, and does not ask again", async () => {
+test("startup succeeds once the database has its tables, and does not check again", async () => {
   const replies = [false, true];
   const { ask } = await open({ isMigrated: async () => replies.shift() ?? false });
   expect(await ask("startup")).toMatchObject({ code: 503, details: { database: { message: "not migrated yet" } } });
@@ -104,7 +104,7 @@ test("it starts once the database has its tables, and does not ask again", async
   expect((await ask("startup")).code).toBe(200);
 });
 
-test("it does not start without an answer from the database", async () => {
+test("startup fails while the database does not answer", async () => {
   const { ask } = await open({ isMigrated: fails });
   expect(await ask("startup")).toMatchObject({ code: 503, details: { database: { message: "no answer" } } });
 });

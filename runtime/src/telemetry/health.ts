@@ -1,11 +1,12 @@
 /**
- * The three questions a cluster asks.
+ * The three kinds of probes.
  *
- * - startup: can it begin? Postgres answers and has this version's tables.
- * - live: would a restart help? Only the process itself is looked at: its event loop, and the last turn of each of its loops.
- * - ready: shall it get work? The dependencies it can't work without answer. For the API that is Postgres alone: without
- *   Redis it still takes sessions (they are in Postgres, and the sweep finds them) and shows desktops. For the worker it
- *   is Redis too.
+ * - startup: can the process begin? Yes if Postgres answers and has the tables of this version.
+ * - live: would a restart help? Only the process itself is checked: its event loop, and whether each of its loops
+ *   still makes iterations.
+ * - ready: should the process get work? Yes if the required dependencies answer. The API requires only Postgres:
+ *   without Redis the API still accepts sessions (Postgres stores them, and the sweep finds them) and shows desktops.
+ *   The worker requires Redis too.
  */
 import { type HealthIndicatorFunction, HealthIndicatorService } from "@nestjs/terminus";
 
@@ -13,29 +14,32 @@ export interface Dependency {
   name: string;
   /** Rejects if the dependency does not answer. */
   ping: () => Promise<unknown>;
-  /** Whether the process can't work without it; if it can, it is degraded without. Default true. */
+  /**
+   * Whether the process can't work without this dependency. Without an optional one, the process is degraded. Default
+   * true.
+   */
   required?: boolean;
 }
 
-/** Something that goes round and round in this process. */
+/** A loop of this process that the live probe checks. */
 export interface WatchedLoop {
   name: string;
-  /** Whether its last turn is recent, whatever that turn came to. */
-  isTurning: () => boolean;
+  /** Whether the loop made an iteration recently, even if the iteration failed. */
+  isAlive: () => boolean;
 }
 
 export interface HealthOptions {
   dependencies: Dependency[];
-  /** Whether the tables are there. */
+  /** Whether the database has the tables of this version. */
   isMigrated: () => Promise<boolean>;
   /** Default: none. */
   loops?: WatchedLoop[];
 }
 
 const timeoutMs = 1_500;
-/** Probes of several kinds and pods come often: an answer is good for this long. */
+/** How long an answer is cached, because probes of several kinds and pods come often. */
 const cacheMs = 1_000;
-/** Timers that are so late mean that the event loop does nothing but one thing. */
+/** If a timer is this late, the event loop is blocked. */
 const eventLoopMs = 30_000;
 
 export class Health {
@@ -51,7 +55,7 @@ export class Health {
     }, 1_000).unref();
   }
 
-  /** From now on not ready: the process is about to end. */
+  /** From now on the process is not ready, because it is about to end. */
   drain(): void {
     this.#draining = true;
   }
@@ -80,12 +84,12 @@ export class Health {
 
   live(): HealthIndicatorFunction[] {
     const loops = [
-      { name: "event-loop", isTurning: () => performance.now() - this.#ticked < eventLoopMs },
+      { name: "event-loop", isAlive: () => performance.now() - this.#ticked < eventLoopMs },
       ...(this.options.loops ?? []),
     ];
-    return loops.map(({ name, isTurning }) => () => {
+    return loops.map(({ name, isAlive }) => () => {
       const loop = this.#indicators.check(name);
-      return isTurning() ? loop.up() : loop.down("stuck");
+      return isAlive() ? loop.up() : loop.down("stuck");
     });
   }
 
@@ -93,7 +97,7 @@ export class Health {
     if (this.#draining) return [() => this.#indicators.check("process").down("shutting down")];
     return this.options.dependencies.map(({ name, ping, required = true }) => async () => {
       const dependency = this.#indicators.check(name);
-      // What went wrong in detail is for the log; this is told to everybody.
+      // The details of the error are only logged, because everybody can read this answer.
       const result = await dependency
         .attempt(() => ping().then(undefined, () => failure("no answer")))
         .withTimeout(timeoutMs)

@@ -1,4 +1,4 @@
-/** What every log line within a request or a job tells: its ids. */
+/** The ids of the running request or job, which every log line contains. */
 import { AsyncLocalStorage } from "node:async_hooks";
 
 export interface LogContext {
@@ -9,18 +9,18 @@ export interface LogContext {
 
 const storage = new AsyncLocalStorage<LogContext>();
 
-/** Runs `work`; lines that are logged meanwhile, however deep and late in it, carry the ids. */
+/** Runs `work`. All log lines of `work`, also from asynchronous calls, contain the ids. */
 export function withLogContext<T>(context: LogContext, work: () => T): T {
   return storage.run(context, work);
 }
 
-/** Adds to the ids of the request or job that is running. */
+/** Adds ids to the running request or job. */
 export function addToLogContext(ids: LogContext): void {
   const context = storage.getStore();
   if (context !== undefined) Object.assign(context, ids);
 }
 
-/** The ids of the request or job that is running; none outside of one. */
+/** The ids of the running request or job; empty outside of one. */
 export function logContext(): LogContext {
   return storage.getStore() ?? {};
 }

@@ -11,14 +11,14 @@ import { createLogger } from "./logging.ts";
 const tokenKey = "0123456789abcdef0123456789abcdef";
 const id = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
 
-/** A logger, and what it wrote. */
+/** A logger and its output. */
 function open() {
   const lines: string[] = [];
   const logger = createLogger("info", "api", { write: (line) => lines.push(line) });
   return { logger, lines, last: () => JSON.parse(lines.at(-1) ?? "null") };
 }
 
-test("what lets somebody in is known by its look, wherever it stands", async () => {
+test("secrets with a known pattern are removed wherever they are", async () => {
   const permission = { sessionId: id, tenant: "acme", mode: "interactive" } as const;
   const { ticket } = await new Tickets(TokenKeys.one(tokenKey)).issue(permission, credentialOf("acme"));
   for (const secret of [
@@ -41,7 +41,7 @@ test("what lets somebody in is known by its look, wherever it stands", async () 
   }
 });
 
-test("secrets without a look of their own are known by the field they are in", () => {
+test("secrets without a pattern are removed by the name of their field", () => {
   const fields = ["authorization", "cookie", "password", "postgresPassword", "token", "tokenKey", "secrets", "env"];
   for (const field of [...fields, "session-token", "client_secret", "webhookSecret", "key", "stringData"]) {
     const { logger, lines } = open();
@@ -55,7 +55,7 @@ test("secrets without a look of their own are known by the field they are in", (
   }
 });
 
-test("in addresses, parameters and passwords go, and the rest stays", () => {
+test("in URLs, parameters and passwords are removed, and the rest stays", () => {
   const { logger, lines, last } = open();
   logger.info({ url: "/websockify?x=1&token=abc" }, "https://example.org/#key=abc");
   expect(last()).toMatchObject({ url: "/websockify?x=1&token=[redacted]", msg: "https://example.org/#key=[redacted]" });
@@ -65,7 +65,7 @@ test("in addresses, parameters and passwords go, and the rest stays", () => {
   expect(last().url).toBe("/v1/sessions?limit=1&cursor=abc");
 });
 
-test("whatever is logged, each line is one line of JSON", () => {
+test("whatever is logged, each entry is one line of JSON", () => {
   fc.assert(
     fc.property(fc.object({ maxDepth: 10 }), fc.string(), (fields, message) => {
       const { logger, lines } = open();
@@ -76,7 +76,7 @@ test("whatever is logged, each line is one line of JSON", () => {
   );
 });
 
-test("lines within a request or a job carry its ids, and those outside do not", async () => {
+test("lines within a request or a job contain its ids, and lines outside do not", async () => {
   const { logger, last } = open();
   await withLogContext({ requestId: "r1" }, async () => {
     await Promise.resolve();
@@ -89,12 +89,12 @@ test("lines within a request or a job carry its ids, and those outside do not", 
   expect(last()).not.toHaveProperty("requestId");
 });
 
-test("the last lines of a process that ends are in the log, and in their order, however busy it is", () => {
+test("the last lines of a process that ends are in the log and in order, however busy the process is", () => {
   const program = `
     const { createLogger } = await import(${JSON.stringify(new URL("./logging.ts", import.meta.url).href)});
     const { pbkdf2 } = await import("node:crypto");
     const logger = createLogger("info", "api");
-    // All threads that Node has for writing in the background are taken.
+    // All of Node's threads for background writes are busy.
     for (let thread = 0; thread < 8; thread++) pbkdf2("", "", 100_000, 64, "sha512", () => {});
     for (let step = 1; step <= 3; step++) logger.info({ step });
     process.exit();`;

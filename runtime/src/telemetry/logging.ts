@@ -1,11 +1,14 @@
-/** Logs: JSON lines on stdout, with the ids of the request or job, without secrets. */
+/** Logs JSON lines on stdout with the ids of the request or job, and without secrets. */
 import type { LoggerService } from "@nestjs/common";
 import { type Bindings, type DestinationStream, type Logger, pino } from "pino";
 import { logContext } from "./logContext.ts";
 import { redact, withoutSecretFields } from "./redact.ts";
 import { tracing } from "./tracing.ts";
 
-/** `destination` is stdout by default, written at once: what waits in a thread when the process ends would come late or be lost. */
+/**
+ * `destination` is stdout by default, written synchronously: lines that wait in a thread could be late or lost when
+ * the process ends.
+ */
 export function createLogger(
   level: string,
   role: string,
@@ -26,7 +29,7 @@ export function createLogger(
     },
   };
   const logger: Logger = pino(options, destination);
-  // pino's formatters don't see a child's own fields.
+  // The formatters of pino do not see the fields of a child logger.
   const { child } = logger;
   logger.child = function (this: Logger, fields: Bindings, ...rest: unknown[]) {
     return Reflect.apply(child, this, [withoutSecretFields(fields), ...rest]);
@@ -34,7 +37,10 @@ export function createLogger(
   return logger;
 }
 
-/** A stack helps with our own mistakes; what the network or a server says is told by its message, code and cause. */
+/**
+ * Errors in our code are logged with their stack. For errors of the network or of a server, the message, code and
+ * cause are enough.
+ */
 function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name: type, message, stack, cause } = error;
@@ -43,7 +49,7 @@ function describeError(error: unknown): Record<string, unknown> {
   return { type, message, code, ...(cause !== undefined && { cause: describeError(cause) }) };
 }
 
-/** Nest's own messages in the same log; its start-up chatter only at debug. */
+/** Writes the messages of Nest to the same log; its messages at start only at the level `debug`. */
 export function nestLogger(logger: Logger): LoggerService {
   const line =
     (level: "debug" | "warn" | "error" | "fatal") =>

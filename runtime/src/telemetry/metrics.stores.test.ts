@@ -1,7 +1,7 @@
-/** What Prometheus is told, from a real Postgres and Redis. */
+/** The metrics for Prometheus, with a real Postgres and Redis. */
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
-import type { SessionEvent } from "../domain/state.ts";
+import type { SessionEvent } from "../domain/states/state.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { addSessionFigures } from "../store/figures.ts";
@@ -11,7 +11,7 @@ import { cipher, emptyRedis, freshDatabase, patienceMs, silent } from "../testin
 import { addWorkerFigures, observeChange } from "../worker/figures.ts";
 import { Metrics } from "./metrics.ts";
 
-/** The names that alerts, dashboard and autoscaler are made from. */
+/** The names that the alerts, the dashboard and the autoscaler use. */
 const names = [
   "http_requests_total",
   "http_request_duration_seconds",
@@ -34,6 +34,7 @@ const names = [
   "berth_webhook_deliveries_total",
   "berth_leader",
   "berth_sessions_without_tenant",
+  "berth_images_missing",
 ];
 
 async function open({ isLeader = true } = {}) {
@@ -42,12 +43,13 @@ async function open({ isLeader = true } = {}) {
   const store = recordsOn(database, cipher, { generation: 0 });
   const queue = new SessionQueue(redis, silent, patienceMs);
   const metrics = new Metrics(patienceMs);
-  addSessionFigures(metrics, store.counts);
+  addSessionFigures(metrics, { counts: store.counts, isLeader: () => isLeader });
   addJobFigures(metrics, queue);
   addWorkerFigures(metrics, {
     isLeader: () => isLeader,
     orphans: () => (isLeader ? { pod: 1, claim: 2, row: 3 } : undefined),
     secondsSinceSweep: () => (isLeader ? 4 : undefined),
+    missingImages: async () => (isLeader ? [{ node: "a", image: "x@sha256:1", tenant: "acme" }] : undefined),
     withoutTenant: async () => (isLeader ? countOfOthers(database, ["acme"]) : undefined),
   });
   onTestFinished(() => queue.close());
@@ -82,7 +84,7 @@ const over: SessionEvent[] = [
   { type: "gone", keepSeconds: 0 },
 ];
 
-test("every figure that others are made from is there, and no session's id", async () => {
+test("every metric that others use exists, and none contains a session's id", async () => {
   const { read, session } = await open();
   const { id } = await session("acme", ...running);
   const text = await read();
@@ -100,12 +102,12 @@ test("sessions by state and tenant, and their durations by the database's clock"
   expect(text).toContain('berth_sessions{state="running"} 1\n');
   expect(text).toContain('berth_sessions{state="suspended"} 0\n');
   expect(text).toContain('berth_tenant_sessions{tenant="acme",state="queued"} 1\n');
-  expect(text).toContain('berth_tenant_sessions{tenant="beta",state="stopped"} 1\n');
+  expect(text).not.toContain('tenant="beta"'); // its session has ended
   expect(text).toContain('berth_session_start_duration_seconds_count{tier="small"} 2\n');
   expect(text).toContain("berth_session_stop_duration_seconds_count 1\n");
 });
 
-test("a session that is in a state for longer than it may be counts as stuck", async () => {
+test("a session that is in a state for longer than allowed counts as stuck", async () => {
   const { database, read, session } = await open();
   const late = (id: string, seconds: number) =>
     database
@@ -131,7 +133,7 @@ test("a session that is in a state for longer than it may be counts as stuck", a
   expect(text).toContain('berth_sessions_stuck{state="suspending"} 0\n');
 });
 
-test("the leader tells how many unfinished sessions have a tenant that the tenants file does not name", async () => {
+test("the leader reports how many unfinished sessions belong to a tenant that the tenants file does not name", async () => {
   const { read, session } = await open();
   await session("acme", ...running);
   expect(await read()).toContain("berth_sessions_without_tenant 0\n");
@@ -145,7 +147,7 @@ test("jobs that wait, and for how long the oldest does", async () => {
   expect(await read()).toContain("berth_oldest_waiting_job_age_seconds 0\n");
   await queue.add("a");
   await queue.add("b");
-  // The first one was added 100 s earlier than it was.
+  // The first job's timestamp is moved 100 s back.
   await redis.hincrby("bull:agent-sessions:1", "timestamp", -100_000);
   const text = await read();
   expect(text).toContain('bullmq_waiting_jobs{queue="agent-sessions"} 2\n');
@@ -153,7 +155,7 @@ test("jobs that wait, and for how long the oldest does", async () => {
   expect(Number(/^berth_oldest_waiting_job_age_seconds (\S+)$/m.exec(text)?.[1])).toBeGreaterThanOrEqual(100);
 });
 
-test("what a store doesn't answer is left out rather than stale", async () => {
+test("a metric whose store does not answer is left out, so that it is never stale", async () => {
   const { read, redis, database, session } = await open();
   await session("acme");
   expect(await read()).toContain('berth_sessions{state="queued"} 1\n');
@@ -167,7 +169,7 @@ test("what a store doesn't answer is left out rather than stale", async () => {
   expect(text).not.toMatch(/^berth_oldest_waiting_job_age_seconds /m);
 });
 
-test("only the leader tells what the sweep found", async () => {
+test("only the leader reports the sweep's findings", async () => {
   const leader = await (await open()).read();
   expect(leader).toContain("berth_leader 1\n");
   expect(leader).toContain('berth_orphans{kind="claim"} 2\n');
@@ -177,4 +179,7 @@ test("only the leader tells what the sweep found", async () => {
   expect(other).not.toContain("berth_orphans{");
   expect(other).not.toMatch(/^berth_reconcile_age_seconds /m);
   expect(other).not.toMatch(/^berth_sessions_without_tenant /m);
+  for (const name of ["berth_sessions", "berth_tenant_sessions", "berth_sessions_stuck", "berth_token_key_sessions"]) {
+    expect(other, name).not.toContain(`${name}{`);
+  }
 });

@@ -1,9 +1,9 @@
 /**
- * What Prometheus is told. Never a session id as a label: there is no end to them.
+ * The metrics for Prometheus. A session id is never a label, because the number of sessions has no limit.
  *
- * What happens in this process is counted here. Figures are asked for when Prometheus comes, of those who know them. Where the
- * answer doesn't come in time a figure is left out rather than stale. Those of stores are the same from every process, so a
- * query takes their `max`, never their `sum`.
+ * Counters count events in this process. Gauges that depend on a store are computed at each scrape. If the store does
+ * not answer in time, the gauge is left out, so that it is never stale. Every process reports the same values of a
+ * store, so a query uses their `max`, never their `sum`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
 import { within } from "../timing/within.ts";
@@ -27,7 +27,7 @@ export class Metrics {
 
   readonly startDuration = new Histogram({
     name: "berth_session_start_duration_seconds",
-    help: "From a session's creation to its first running, by tier.",
+    help: "Time from a session's creation until it is running for the first time, by tier.",
     labelNames: ["tier"],
     buckets: [0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300, 900],
     registers: [this.registry],
@@ -35,46 +35,52 @@ export class Metrics {
 
   readonly stopDuration = new Histogram({
     name: "berth_session_stop_duration_seconds",
-    help: "From the beginning of a session's end until nothing of it runs.",
+    help: "Time that a session spends in the state stopping.",
     buckets: [0.5, 1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 120, 300],
     registers: [this.registry],
   });
 
-  readonly reconciles = this.#counter("berth_reconciles_total", "Looks at sessions by outcome.", ["outcome"]);
+  readonly reconciles = this.#counter("berth_reconciles_total", "Reconciles of sessions by outcome.", ["outcome"]);
 
   readonly reconcileDuration = new Histogram({
     name: "berth_reconcile_duration_seconds",
-    help: "Duration of a look at a session.",
+    help: "Duration of a reconcile of a session.",
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
     registers: [this.registry],
   });
 
   readonly watchRestarts = this.#counter(
     "berth_watch_restarts_total",
-    "How often a pod watch had to be made anew after an error.",
+    "How often a pod watch was restarted after an error.",
   );
 
   readonly kubernetesRequests = this.#counter(
     "berth_kubernetes_requests_total",
-    "Requests to the API server by verb and HTTP status; code 0: no answer.",
+    "Requests to the API server by verb and HTTP status; the code 0 means no answer.",
     ["verb", "code"],
   );
 
   readonly quotaRefusals = this.#counter(
     "berth_quota_refusals_total",
-    "How often the cluster refused a session's objects for the tenant's quota.",
+    "How often the cluster refused a session's objects because of the tenant's quota.",
   );
 
   readonly warmClaims = this.#counter(
     "berth_warm_claims_total",
-    "Sessions asked for where the tenant has some made ahead, by image, tier and outcome: hit, or miss if none was ready. No image: the platform's.",
+    "New sessions of tenants with warm pools, by image, tier and outcome: hit, or miss if no warm session was ready. An empty image means the platform's.",
     ["image", "tier", "outcome"],
   );
 
   readonly webhooks = this.#counter(
     "berth_webhook_deliveries_total",
-    "Attempts to deliver an event to a webhook by outcome: delivered, failed (to be tried again), dead.",
+    "Attempts to deliver an event to a webhook by outcome: delivered, failed (will be tried again), dead (given up).",
     ["outcome"],
+  );
+
+  readonly historyRemoved = this.#counter(
+    "berth_history_removed_total",
+    "Old records that were removed because their retention is over, by kind: session (with its events), event, delivery, key.",
+    ["kind"],
   );
 
   readonly desktops = new Gauge({
@@ -83,12 +89,14 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  /** @param patienceMs for so many milliseconds a scrape waits for a figure, and then leaves it out. Default 1000 */
+  /**
+   * @param patienceMs how long a scrape waits for a gauge, in milliseconds; then the gauge is left out. Default 1000
+   */
   constructor(private readonly patienceMs = 1_000) {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** Adds a gauge whose values are made anew for each scrape. `fill` may throw: the figure is left out then. */
+  /** Adds a gauge that `fill` computes for each scrape. If `fill` throws, the gauge is left out. */
   figure<L extends string>(
     name: string,
     help: string,
@@ -102,7 +110,7 @@ export class Metrics {
       labelNames,
       registers: [this.registry],
       async collect() {
-        // Without labels, a gauge that is only reset would tell 0.
+        // A gauge without labels would report 0 after a reset, so it is removed.
         const clear = () => (labelNames.length === 0 ? this.remove() : this.reset());
         clear();
         await within(patienceMs, Promise.resolve(fill(this))).catch(clear);
@@ -115,7 +123,7 @@ export class Metrics {
   }
 }
 
-/** Asks once for all the figures of one scrape, which are made at the same time. */
+/** Makes several gauges of one scrape share one call of `ask`. */
 export function oncePerScrape<T>(ask: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   return () => {

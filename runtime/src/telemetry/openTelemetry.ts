@@ -1,4 +1,7 @@
-/** Tracing that is on. The only file that imports OpenTelemetry; the exporter reads OTEL_EXPORTER_OTLP_* itself. */
+/**
+ * Implements tracing with OpenTelemetry. Only this file imports OpenTelemetry. The exporter reads the variables
+ * OTEL_EXPORTER_OTLP_* itself.
+ */
 import { type Context, context, propagation, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { getNumberFromEnv, W3CTraceContextPropagator } from "@opentelemetry/core";
@@ -11,10 +14,10 @@ import type { Tracing } from "./tracer.ts";
 const name = "berth";
 
 export function startOpenTelemetry(role: string): Tracing {
-  // The processor doesn't read it itself.
+  // The processor doesn't read this variable itself.
   const delay = getNumberFromEnv("OTEL_BSP_SCHEDULE_DELAY");
   const provider = new TracerProvider({
-    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
+    // The variables OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override these values.
     resource: defaultResource()
       .merge(resourceFromAttributes({ "service.name": `berth-${role}`, "service.namespace": "berth" }))
       .merge(detectResources({ detectors: [envDetector] })),
@@ -51,6 +54,11 @@ export function startOpenTelemetry(role: string): Tracing {
       const now = Date.now();
       tracer.startSpan(title, { kind: SpanKind.CLIENT, attributes, startTime: now - ms }).end(now);
     },
+    headers() {
+      const headers: Record<string, string> = {};
+      propagation.inject(context.active(), headers);
+      return headers;
+    },
     traceId: () => trace.getActiveSpan()?.spanContext().traceId,
     stop: () => provider.shutdown(),
   };
@@ -60,7 +68,7 @@ async function finishing<T>(span: Span, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    // The name only: a message may hold what is nobody's business.
+    // Only the error's name, because its message may contain secrets.
     span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.name : "error" });
     throw error;
   } finally {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { redact } from "./redact.ts";
 
-/** Per pattern, the input over which a careless one runs longest: beginnings of matches that never become whole. */
+/** The slowest input for each pattern: many starts of a match that never becomes complete. */
 const worst: Record<string, (length: number) => string> = {
   "API keys": (length) => "berth_a-".repeat(length / 8),
   tokens: (length) => "eyJ-".repeat(length / 4),
@@ -15,7 +15,7 @@ const worst: Record<string, (length: number) => string> = {
   "one long password": (length) => `redis://a:${"b:".repeat(length / 2)}`,
 };
 
-/** Microseconds of this process' processor time, which other processes do not add to. */
+/** CPU time of this process in microseconds, which other processes do not affect. */
 function processorTime(text: string, times: number): number {
   const before = process.cpuUsage();
   for (let time = 0; time < times; time += 1) redact(text);
@@ -23,15 +23,17 @@ function processorTime(text: string, times: number): number {
   return user + system;
 }
 
-test.each(Object.entries(worst))("%s: four times as much text takes at most six times as long", (_, text) => {
-  const [short, long] = [text(16_384), text(65_536)];
+// A linear pattern takes 16 times as long, and a quadratic one 256 times. The limit is far from both, because the processor's caches
+// and its speed change while other programs run.
+test.each(Object.entries(worst))("%s: 16 times as much text takes at most 64 times as long", (_, text) => {
+  const [short, long] = [text(8_192), text(131_072)];
   let [shortBest, longBest] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-  // Both read the same amount of text, by turns. Collecting garbage and compiling can only add to a figure.
-  for (let turn = 0; turn < 15; turn += 1) {
-    shortBest = Math.min(shortBest, processorTime(short, 40) / 40);
-    longBest = Math.min(longBest, processorTime(long, 10) / 10);
+  // Both read the same amount of text, in turns. Garbage collection and compilation can only increase a value.
+  for (let turn = 0; turn < 10; turn += 1) {
+    shortBest = Math.min(shortBest, processorTime(short, 48) / 48);
+    longBest = Math.min(longBest, processorTime(long, 3) / 3);
   }
-  expect(longBest).toBeLessThanOrEqual(6 * shortBest);
+  expect(longBest).toBeLessThanOrEqual(64 * shortBest);
 });
 
 test.each([

@@ -1,8 +1,8 @@
-/** Takes out of the log what would let somebody in: fields by their name, and values by their look wherever they stand. */
+/** Removes secrets from the log: fields with certain names, and values that look like a secret anywhere in a line. */
 
 const censor = "[redacted]";
 
-/** Fields whose value is nobody's business, at any depth, be it a text, a list or an object. */
+/** Fields whose value is removed at any depth, whether the value is a text, a list or an object. */
 const secretNames = new RegExp(
   `^(?:${[
     "authorization|proxy-authorization|cookie|set-cookie|x-api-key",
@@ -12,10 +12,10 @@ const secretNames = new RegExp(
   ].join("|")})$`,
 );
 
-/** How deep is looked; what lies deeper isn't logged. */
+/** How many levels of a field are searched; deeper levels are not logged. */
 const maxDepth = 6;
 
-/** The fields of a log line, without secret ones. Errors and other instances are left to pino's serializers. */
+/** The fields of a log line without secrets. Errors and other class instances are left to pino's serializers. */
 export function withoutSecretFields(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [name, secretNames.test(name) ? censor : inside(value, depth)]),
@@ -32,18 +32,19 @@ function inside(value: unknown, depth: number): unknown {
 }
 
 /**
- * A secret's look, and what takes its place. Each one must need time in proportion to the line's length, because anybody can
- * have a line logged: no pattern may begin anew inside of what it has scanned before (redact.test.ts).
+ * Patterns of secrets, and their replacements. Each pattern must take time proportional to the line's length, because
+ * anybody can cause a log line: no pattern may start again inside text that it has scanned before (redact.test.ts).
  */
-const secretLooks: [RegExp, (found: string, kept: string) => string][] = [
-  // API keys; whose they are may be told.
+const secretPatterns: [RegExp, (found: string, kept: string) => string][] = [
+  // API keys. The prefix of a key names its tenant and may be logged.
   [/\b(berth_[a-z0-9-]+_)[A-Za-z0-9_-]+/g, afterPrefix],
-  // JWTs and JWEs: tickets, an identity provider's tokens, tasks. The pattern takes in the whole word that may hold one.
+  // JWTs and JWEs: tickets, tokens of an identity provider, tasks. The pattern matches the whole word that may
+  // contain one.
   [/[\w.-]{8,}/g, withoutToken],
-  // A session's token.
+  // The token of a session.
   [/\b([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.)[\w-]{43}(?![\w-])/g, afterPrefix],
   [/\b((?:Bearer|Basic) +)[\w.~+/=-]+/gi, afterPrefix],
-  // In addresses: parameters, and a password before the host.
+  // In URLs: query parameters, and a password before the host.
   [/([?&#](?:ticket|token|key|access_token|code)=)[^&#\s"\\]*/gi, afterPrefix],
   [/(:\/\/[^\s:@/"\\]*:)[^\s@/"\\]+(?=@)/g, afterPrefix],
 ];
@@ -52,14 +53,14 @@ function afterPrefix(_: string, prefix: string): string {
   return prefix + censor;
 }
 
-/** The word without the token that begins in it: base64 of `{"`, with at least two dots behind it. */
+/** The word without the token that starts in it: base64 of `{"`, followed by at least two dots. */
 function withoutToken(word: string): string {
   const start = word.search(/\beyJ/);
   const dots = start < 0 ? 0 : word.slice(start).split(".").length - 1;
   return dots >= 2 ? word.slice(0, start) + censor : word;
 }
 
-/** The finished line, or any other text, without what looks like a secret. */
+/** Removes everything that looks like a secret from a finished line or any other text. */
 export function redact(line: string): string {
-  return secretLooks.reduce((text, [look, replace]) => text.replace(look, replace), line);
+  return secretPatterns.reduce((text, [pattern, replace]) => text.replace(pattern, replace), line);
 }

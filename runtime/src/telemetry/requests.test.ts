@@ -8,7 +8,7 @@ const token = sessionToken("0123456789abcdef0123456789abcdef", "6f1e0f5e-3c0e-4c
 const proof = token.slice(token.indexOf(".") + 1);
 
 test.each([1, 20, proof.length - 1])(
-  "of a secret at the end of what is logged of an address, of which %i characters are within, none is logged",
+  "a secret at the cut of a logged URL, with %i characters before the cut, is removed",
   async (within) => {
     const lines: string[] = [];
     const app = fastify();

@@ -1,4 +1,7 @@
-/** One log line, one count, one duration and one span per HTTP request, and its ids on every line in between. */
+/**
+ * Writes one log line, one count, one duration and one span per HTTP request, and puts the request's ids on every log
+ * line in between.
+ */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { type LogContext, withLogContext } from "./logContext.ts";
@@ -7,12 +10,16 @@ import { redact } from "./redact.ts";
 import type { RequestTrace } from "./tracer.ts";
 import { tracing } from "./tracing.ts";
 
-/** Requests that another process has answered: it logs and counts them, this one only passed its answer on. */
+/**
+ * Requests that another process has answered. That process logs and counts them, and this process only forwards the
+ * answer.
+ */
 export const answeredElsewhere = new WeakSet<FastifyRequest>();
 
 /**
- * Adds the hooks to an instance of Fastify. Its answers name the request's id in `x-request-id`.
- * @param routine routes that programs call all the time: logged as `debug`, not traced, and counted only if they fail (5xx)
+ * Adds the hooks to a Fastify instance. Each answer has the request's id in the header `x-request-id`.
+ * @param routine routes that programs call all the time: logged at the level `debug`, not traced, and counted only if
+ * they fail (5xx)
  */
 export function observeRequests(
   fastify: FastifyInstance,
@@ -22,7 +29,7 @@ export function observeRequests(
 ): void {
   const isQuiet = (route: string) => routine.includes(route) || isProbe(route);
   const contexts = new WeakMap<object, { log: LogContext; trace: RequestTrace | undefined }>();
-  /** Goes on with the request within its context. */
+  /** Continues the request within its context. */
   const within = (request: FastifyRequest, done: () => void): void => {
     const { log = {}, trace } = contexts.get(request) ?? {};
     withLogContext(log, () => (trace === undefined ? done() : trace.within(done)));
@@ -31,12 +38,12 @@ export function observeRequests(
     reply.header("x-request-id", request.id);
     const { id } = request.params as { id?: unknown };
     const route = request.routeOptions.url ?? "none";
-    // Probes and scrapes would be most of all traces.
+    // Otherwise most traces would be those of probes and scrapes.
     const trace = isQuiet(route) ? undefined : tracing().request(`${request.method} ${route}`, request.headers);
     contexts.set(request, { log: { requestId: request.id, ...(isSessionId(id) && { sessionId: id }) }, trace });
     within(request, done);
   });
-  // The body arrives outside of the context that its request began in.
+  // The body arrives outside of the request's asynchronous context.
   fastify.addHook("preValidation", (request, _reply, done) => within(request, done));
   fastify.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "none";
@@ -56,7 +63,7 @@ export function observeRequests(
       {
         ...log,
         method: request.method,
-        url: redact(request.url).slice(0, maxUrlLength), // half a secret does not look like one
+        url: redact(request.url).slice(0, maxUrlLength), // the rest of a secret that was cut in two would not look like a secret
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 10) / 10,
         address: request.ip,
@@ -67,7 +74,7 @@ export function observeRequests(
   });
 }
 
-/** Characters of an address that are logged. A longer one is nobody's honest request. */
+/** How many characters of a URL are logged. No normal request has a longer URL. */
 const maxUrlLength = 2_048;
 
 const isProbe = (route: string) => route.startsWith("/health/") || route === "/metrics";

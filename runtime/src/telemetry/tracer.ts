@@ -1,4 +1,4 @@
-/** What the program asks of tracing, be it on or off. */
+/** The interface for tracing, whether tracing is on or off. */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Telemetry } from "bullmq";
 
@@ -6,22 +6,24 @@ export type Attributes = Record<string, string | number>;
 
 /** One HTTP request, from its headers to its answer. */
 export interface RequestTrace {
-  /** Runs a part of its handling within its trace. */
-  within: (work: () => void) => void;
+  /** Runs a part of the request's handling within its trace. */
+  within: <T>(work: () => T) => T;
   end: (attributes: Attributes) => void;
 }
 
 export interface Tracing {
   /** Options for BullMQ's queues and workers. */
   jobs: { telemetry?: Telemetry };
-  /** Begins a request's span; the caller's trace goes on if its headers name one. Undefined: tracing is off. */
+  /** Starts a request's span. If the headers name a trace, the span continues that trace. Undefined: tracing is off. */
   request: (name: string, headers: IncomingHttpHeaders) => RequestTrace | undefined;
-  /** Runs the work in a span of its own, which tells whether it failed. */
+  /** Runs the work in a span of its own. The span says whether the work failed. */
   span: <T>(name: string, attributes: Attributes, work: () => Promise<T>) => Promise<T>;
-  /** A span for what has ended just now and took so many milliseconds. */
+  /** Adds a span for work that has just ended and took `milliseconds`. */
   past: (name: string, attributes: Attributes, ms: number) => void;
-  /** The trace that is running, for the log. */
+  /** Headers by which a call to another process continues the current trace. */
+  headers: () => Record<string, string>;
+  /** The ids of the current trace, for the log. */
   traceId: () => string | undefined;
-  /** Sends what hasn't been sent yet. */
+  /** Sends the remaining spans. */
   stop: () => Promise<void>;
 }

@@ -1,8 +1,9 @@
 /**
- * Traces by OpenTelemetry, where OTEL_EXPORTER_OTLP_ENDPOINT says where to. Without it nothing of OpenTelemetry is loaded,
- * and all this does nothing.
+ * Traces with OpenTelemetry, if OTEL_EXPORTER_OTLP_ENDPOINT is set. Without this variable, OpenTelemetry is not
+ * loaded and these functions do nothing.
  *
- * A request's trace goes on in the jobs that it makes: the job carries it through Redis to whatever worker takes it.
+ * A request's trace continues in the jobs that the request creates: the job carries the trace through Redis to the
+ * worker.
  */
 import type { Tracing } from "./tracer.ts";
 
@@ -11,16 +12,17 @@ const off: Tracing = {
   request: () => undefined,
   span: (_name, _attributes, work) => work(),
   past: () => {},
+  headers: () => ({}),
   traceId: () => undefined,
   stop: async () => {},
 };
 
 let current = off;
 
-/** This process's tracing. */
+/** The tracer of this process. */
 export const tracing = (): Tracing => current;
 
-/** To be called before anything that is traced is made. `endpoint` undefined: tracing stays off. */
+/** Must be called before any traced object is created. `endpoint` undefined: tracing stays off. */
 export async function startTracing(endpoint: string | undefined, role: string): Promise<void> {
   if (endpoint === undefined) return;
   const { startOpenTelemetry } = await import("./openTelemetry.ts");

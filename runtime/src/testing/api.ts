@@ -1,4 +1,4 @@
-/** The API as it is served, for tests. */
+/** Serves the API for tests. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -42,7 +42,7 @@ export interface OpenApi {
   redis: Redis;
 }
 
-/** Without a port. By default it knows the tenants acme and beta. */
+/** Creates the API without a port. By default the tenants are acme and beta. */
 export async function openApi(
   changes: Partial<Config> = {},
   tenants: Tenant[] = [tenant("acme"), tenant("beta")],
@@ -62,7 +62,7 @@ export async function openApi(
   return { app, database, config, redis, store: recordsOn(database, cipher, { generation: 0 }) };
 }
 
-/** Has it listen on a port of this machine, WebSockets too; returns the address, e.g. http://127.0.0.1:1234. */
+/** Makes the API listen on a port of this machine, also for WebSockets. Returns the URL, e.g. http://127.0.0.1:1234. */
 export async function listen({ app, config }: Pick<OpenApi, "app" | "config">, port = 0): Promise<string> {
   takeUpgrades(
     app.getHttpServer(),
@@ -73,8 +73,8 @@ export async function listen({ app, config }: Pick<OpenApi, "app" | "config">, p
 }
 
 /**
- * A gateway of its own on the stores of the API, which it finds at `target`; listens until the test is over. `podPort`: of
- * berthd's services in the pods; `port`: by default a free one.
+ * Starts a separate gateway on the stores of the API, which the gateway reaches at `target`. The gateway stops when
+ * the test ends. `podPort`: the port of berthd in the pods; `port`: by default a free port.
  */
 export async function openGateway(
   { config: ofApi, database, redis }: Pick<OpenApi, "config" | "database" | "redis">,
@@ -92,7 +92,7 @@ export async function openGateway(
 
 export const originOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-/** Calls the API without a port; with acme's key unless another is given, "" for none. */
+/** Calls the API without a port. The key is acme's by default; "" sends no key. */
 export async function call(
   { app }: Pick<OpenApi, "app">,
   method: InjectOptions["method"],
@@ -111,8 +111,8 @@ export async function call(
 }
 
 /**
- * A stand-in for the Kubernetes API, for what the API asks of it: every pod is missing, or what `answer` says. The processes'
- * own configuration points to it until the test is over. An answer that `goesOn` does not end.
+ * A fake of the Kubernetes API for the calls of the API role: every pod is missing, unless `answer` says otherwise.
+ * The kubeconfig of the processes points to the fake until the test ends. An answer with `goesOn` does not end.
  */
 export async function fakeCluster(
   answer: (path: string) => { status: number; body: string; goesOn?: boolean } = () => ({

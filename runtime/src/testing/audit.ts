@@ -1,13 +1,14 @@
-/** Whether a namespace of sessions is in order, whoever runs them. */
+/** Checks that a namespace of sessions is consistent, whoever runs the sessions. */
 import type { CoreV1Api } from "@kubernetes/client-node";
 import type { Kysely } from "kysely";
 import { sessionLabel, sessionSelector } from "../cluster/names.ts";
-import { hasPod } from "../domain/state.ts";
+import { uses } from "../domain/event.ts";
+import { hasPod } from "../domain/states/state.ts";
 import type { Schema } from "../store/schema.ts";
 
 /**
- * The full audit: rows, pods and volumes stand for each other one to one, and the audit trail tells every session's way
- * without a gap. Returns what is wrong, nothing if all is well; sessions must be settled.
+ * The full audit: each row has its pod and its volume, each pod and volume has its row, and the audit trail contains
+ * every change of every session. Returns what is wrong, or nothing. No session may be changing meanwhile.
  */
 export async function auditOf(core: CoreV1Api, database: Kysely<Schema>, namespace: string): Promise<string[]> {
   const faults: string[] = [];
@@ -17,7 +18,7 @@ export async function auditOf(core: CoreV1Api, database: Kysely<Schema>, namespa
     database
       .selectFrom("session_events")
       .selectAll()
-      .where("type", "not in", ["progress", "command"])
+      .where("type", "not in", ["progress", ...uses])
       .orderBy("id")
       .execute(),
     core.listNamespacedPod(query),
@@ -28,7 +29,7 @@ export async function auditOf(core: CoreV1Api, database: Kysely<Schema>, namespa
     list.items.map(({ metadata }) => metadata?.labels?.[sessionLabel] ?? "none");
   const expect = (what: string, found: string[], wanted: string[]) => {
     const twice = found.filter((id, index) => found.indexOf(id) !== index);
-    for (const id of twice) faults.push(`${what} of ${id} is there twice`);
+    for (const id of twice) faults.push(`${what} of ${id} exists twice`);
     for (const id of found) if (!wanted.includes(id)) faults.push(`${what} of ${id} is left over`);
     for (const id of wanted) if (!found.includes(id)) faults.push(`${what} of ${id} is missing`);
   };

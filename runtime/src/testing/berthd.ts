@@ -1,4 +1,4 @@
-/** berthd as a program of its own on loopback, as it is in a session's pod. */
+/** Runs berthd as a process on loopback, as in a session's pod. */
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -15,6 +15,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import { onTestFinished } from "vitest";
 import { sessionToken } from "../channel/token.ts";
@@ -26,7 +28,10 @@ import { alone, freePorts, loopback } from "./ports.ts";
 
 const sources = join(dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url))))), "images", "berthd");
 
-/** The program's path. It is compiled once for its sources, into a folder beside all checkouts. */
+/**
+ * The path of the compiled program. It is compiled once per version of the sources, into a folder that all checkouts
+ * share.
+ */
 export async function buildBerthd(): Promise<string> {
   const hash = createHash("sha256");
   for (const name of readdirSync(sources, { recursive: true, encoding: "utf8" }).sort()) {
@@ -49,15 +54,15 @@ export async function buildBerthd(): Promise<string> {
 
 export interface Berthd {
   port: number;
-  /** The folder that it serves, and in which programs start. */
+  /** The folder that berthd serves and in which programs start. */
   workspace: string;
-  /** Another folder that it serves. */
+  /** Another folder that berthd serves. */
   scratch: string;
   pid: number;
   log: () => string;
 }
 
-/** The API with a session of acme's that runs in a berthd of this machine. */
+/** The API with a running session of acme whose pod is a berthd on this machine. */
 export async function openSession(
   changes: Partial<Config> = {},
   tenants?: Tenant[],
@@ -71,17 +76,17 @@ export async function openSession(
   return { api, id, berthd };
 }
 
-/** What gives berthd a workspace of 4 MiB, by a mount that nobody else sees. */
+/** A command that gives berthd a workspace of 4 MiB, in a mount that only berthd sees. */
 const onSmallDisk = [
   ...["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"],
   'mount -t tmpfs -o size=4m tmpfs "$BERTH_WORKSPACE" && cd "$BERTH_WORKSPACE" && exec "$0" session',
 ];
 
-/** Whether this machine lets users have namespaces of their own. */
+/** Whether this machine allows user namespaces. */
 export const hasNamespaces = (): boolean =>
   spawnSync("unshare", ["--user", "--map-root-user", "--mount", "true"]).status === 0;
 
-/** Runs berthd for the session on a port of loopback until the test is over. `smallDisk`: with a workspace of 4 MiB. */
+/** Runs berthd for the session on a port of loopback until the test ends. `smallDisk`: with a workspace of 4 MiB. */
 export async function startBerthd(sessionId: string, port: number, { smallDisk = false } = {}): Promise<Berthd> {
   const program = await buildBerthd();
   const folder = mkdtempSync(join(tmpdir(), "berth-pod-"));
@@ -125,7 +130,7 @@ export async function startBerthd(sessionId: string, port: number, { smallDisk =
   return { port, workspace, scratch, pid: child.pid ?? 0, log: () => log };
 }
 
-/** Has the session run in the berthd of this machine. */
+/** Sets the row of the session so that the session runs in the berthd of this machine. */
 export async function runsHere({ database }: Pick<OpenApi, "database">, sessionId: string): Promise<void> {
   await database
     .updateTable("sessions")
@@ -134,9 +139,18 @@ export async function runsHere({ database }: Pick<OpenApi, "database">, sessionI
     .execute();
 }
 
-/** Bytes of memory that the process holds. */
+/** How many bytes of memory the process uses. */
+/** Bytes that this process holds after a garbage collection. */
+export function liveHeapBytes(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  for (const _time of [1, 2]) collect(); // what the first finalizes goes with the second
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 export const residentBytes = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 
-/** How many descriptors the process has open. */
+/** How many file descriptors the process has open. */
 export const openDescriptors = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;

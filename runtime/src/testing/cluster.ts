@@ -1,13 +1,13 @@
-/** For tests of the worker against a real cluster: a namespace, a worker, and what there is to see of its sessions. */
+/** For tests of the worker against a real cluster: a namespace, a worker, and functions that observe its sessions. */
 import { randomBytes } from "node:crypto";
-import { Hopeless, until } from "@berth/testing/until.ts";
+import { Hopeless, patience, until } from "@berth/testing/until.ts";
 import { CoreV1Api, Exec } from "@kubernetes/client-node";
 import { afterAll, beforeAll, onTestFinished, TestRunner } from "vitest";
 import { machine } from "../../../machine/machine.ts";
 import { loadKubeConfig } from "../cluster/kubernetes.ts";
 import { objectName, sessionLabel } from "../cluster/names.ts";
 import type { Session } from "../domain/session.ts";
-import { isFinal, type State } from "../domain/state.ts";
+import { isFinal, type State } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Database } from "../store/database.ts";
 import type { NewSession } from "../store/newSession.ts";
@@ -19,15 +19,18 @@ import { type StartedStores, type Stores, startStores } from "./stores.ts";
 process.env.KUBECONFIG ??= machine.kubeconfig;
 export const admin = loadKubeConfig().makeApiClient(CoreV1Api);
 
-/** Where the sessions of a test file live. */
+/** The namespace for the sessions of a test file. */
 export interface Place {
   namespace: string;
-  /** The tenant that the namespace is of. */
+  /** The tenant that owns the namespace. */
   acme: Tenant;
   stores: Stores;
 }
 
-/** Makes a tenant's namespace before the file's tests and removes it afterwards. The stores are the worker's. */
+/**
+ * Creates a tenant's namespace before the file's tests and removes it afterwards. The stores are those of this vitest
+ * worker.
+ */
 export function useCluster(changes: Parameters<typeof tenant>[1] = {}): Place {
   const namespace = `berth-test-${randomBytes(4).toString("hex")}`;
   const plenty = {
@@ -44,8 +47,8 @@ export function useCluster(changes: Parameters<typeof tenant>[1] = {}): Place {
     await admin.createNamespace({ body: { metadata: { name: namespace, labels } } });
     await admin.createNamespacedServiceAccount({ namespace, body: { metadata: { name: "agent-runner" } } });
     await admin.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" }, data: {} } });
-  }, 60_000);
-  afterAll(() => admin.deleteNamespace({ name: namespace, gracePeriodSeconds: 0 }), 60_000);
+  });
+  afterAll(() => admin.deleteNamespace({ name: namespace, gracePeriodSeconds: 0 }));
   return {
     namespace,
     acme,
@@ -55,29 +58,32 @@ export function useCluster(changes: Parameters<typeof tenant>[1] = {}): Place {
   };
 }
 
-/** The same place with stores of the file's own: for files that end them, and for projects that have none. */
+/**
+ * The same, with stores that belong to the file alone: for files that end their stores, and for projects without
+ * stores.
+ */
 export function useOwnStores({ namespace, acme }: Place): Place & StartedStores {
   const own = { namespace, acme } as Place & StartedStores;
-  beforeAll(async () => void Object.assign(own, await startStores()), 60_000);
-  afterAll(() => own.remove?.(), 60_000);
+  beforeAll(async () => void Object.assign(own, await startStores()));
+  afterAll(() => own.remove?.());
   return own;
 }
 
 type Setup = Partial<Omit<ClusterWorkerOptions, "tenants" | "stores" | "database">> & { tenant?: Partial<Tenant> };
 
-/** A worker with its own database, and sessions that this test makes. */
+/** A worker with its own database and its own sessions. */
 export async function openWorker(place: Place, { tenant: changes, ...setup }: Setup = {}) {
   const { namespace, stores } = place;
-  const { name, database } = await freshDatabase(stores);
+  const { name, database } = await freshDatabase(stores, { patient: true });
   const acme = { ...place.acme, ...changes };
   const options = { stores, database: name, namespace, tenants: [acme], ...setup };
-  const { parts, tenants, closed, changed, stop } = await startClusterWorker(options);
+  const { components, tenants, closed, changed, stop } = await startClusterWorker(options);
   onTestFinished(stop);
-  const { records, queue, sweep } = parts;
+  const { records, queue, sweep } = components;
   const user = { name: "key:default" };
   const see = watcher(database);
   return {
-    ...parts,
+    ...components,
     ...see,
     database,
     options,
@@ -89,29 +95,29 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
       const made = sessionOf(
         await records.creation.create({ tenant: "acme", namespace, tier: "small", ...request }, user),
       );
-      queue.look(made.id);
+      queue.trigger(made.id);
       return made;
     },
     stop: async (id: string) => {
       await records.commands.stop(id, "acme", "Stopped by the user", user);
-      queue.look(id);
+      queue.trigger(id);
     },
     suspend: async (id: string) => {
       const result = await records.commands.suspend(id, "acme", user);
-      queue.look(id);
+      queue.trigger(id);
       return result;
     },
     resume: async (id: string) => {
       const result = await records.commands.resume(id, "acme", user);
-      queue.look(id);
+      queue.trigger(id);
       return result;
     },
     find: (id: string) => records.queries.find(id),
-    /** The session as soon as it is in the state; throws at once if it has ended otherwise. */
+    /** Waits until the session is in the state. Throws at once if the session has ended in another state. */
     become: (id: string, state: State): Promise<Session> =>
       until(
         `session ${id} is ${state}`,
-        patience(),
+        deadline(),
         async () => {
           const now = await records.queries.find(id);
           if (now !== undefined) checkEnd(now, [state]);
@@ -119,15 +125,17 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
         },
         (now) => now?.state === state,
       ),
-    /** The session as soon as its reason matches. */
-    tell: (id: string, reason: RegExp): Promise<Session> =>
+    /** Waits until the session's reason matches. */
+    untilReason: (id: string, reason: RegExp): Promise<Session> =>
       until(
         `session ${id} tells ${reason}`,
-        patience(),
+        deadline(),
         () => records.queries.find(id),
         (now) => reason.test(now?.reason ?? ""),
       ),
-    /** Waits until the sweep has compared rows and cluster so many times more. Each time makes new findings. */
+    /**
+     * Waits until the sweep has compared rows and cluster this many more times. Each comparison creates new findings.
+     */
     sweeps: async (times: number) => {
       for (let done = 0; done < times; done += 1) {
         const before = sweep.findings();
@@ -141,42 +149,45 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
     vanish: (id: string) =>
       until(
         `nothing is left of session ${id}`,
-        patience(),
+        deadline(),
         () => left(namespace, id),
         (kinds) => kinds.length === 0,
       ),
   };
 }
 
-/** Seconds: most of what the test may take, so that a wait that fails can still tell what it saw. */
-const patience = () => ((TestRunner.getCurrentTest()?.timeout ?? 180_000) * 0.8) / 1_000;
+/**
+ * The deadline of each wait here, in seconds. With `patience`, it is shorter than the time limit of the test, so that a wait that
+ * fails can still report what it saw.
+ */
+const deadline = () => ((TestRunner.getCurrentTest()?.timeout ?? 600_000) * 0.8) / 1_000 / patience;
 
-/** Ends the wait for a session that has ended in another way. */
+/** Stops the wait if the session has ended in another state. */
 function checkEnd({ state, reason }: Pick<Session, "state" | "reason">, wanted: State[]): void {
   if (wanted.includes(state) || !isFinal(state)) return;
   throw new Hopeless(`A session is ${state} rather than ${wanted.join(" or ")}: ${reason}`);
 }
 
-/** Questions to the rows. */
+/** Queries on the rows. */
 export function watcher(database: Database) {
   const rows = () => database.selectFrom("sessions").select(["state", "reason"]).execute();
   const numberIn = async (...wanted: State[]) => (await rows()).filter(({ state }) => wanted.includes(state)).length;
   return {
     /** How many sessions are in one of the states. */
     numberIn,
-    /** Waits until so many sessions, or more, are in one of the states. */
+    /** Waits until at least this many sessions are in one of the states. */
     someBecome: (least: number, ...wanted: State[]) =>
       until(
         `at least ${least} sessions are ${wanted.join(" or ")}`,
-        patience(),
+        deadline(),
         () => numberIn(...wanted),
         (number) => number >= least,
       ),
-    /** Waits until all sessions are in one of the states; throws at once if one has ended otherwise. */
+    /** Waits until all sessions are in one of the states. Throws at once if a session has ended in another state. */
     allBecome: (...wanted: State[]) =>
       until(
         `all sessions are ${wanted.join(" or ")}`,
-        patience(),
+        deadline(),
         async () => {
           const now = await rows();
           for (const row of now) checkEnd(row, wanted);
@@ -202,7 +213,7 @@ export async function left(namespace: string, id: string): Promise<string[]> {
   ];
 }
 
-/** Runs the program in a container of the session's pod; resolves when it has ended. */
+/** Runs the program in a container of the session's pod. Resolves when the program has ended. */
 export async function execIn(namespace: string, id: string, container: string, command: string[]): Promise<void> {
   const exec = new Exec(loadKubeConfig());
   const socket = await exec.exec(namespace, objectName(id), container, command, null, process.stderr, null, false);
@@ -211,5 +222,5 @@ export async function execIn(namespace: string, id: string, container: string, c
 
 export const getPod = (namespace: string, id: string) => admin.readNamespacedPod({ namespace, name: objectName(id) });
 
-/** The full audit, of which audit.ts tells. */
+/** The full audit; see audit.ts. */
 export const audit = (database: Database, namespace: string): Promise<string[]> => auditOf(admin, database, namespace);

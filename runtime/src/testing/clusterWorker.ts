@@ -1,15 +1,16 @@
 /**
- * A worker for tests against a real cluster, with all that it consists of. Unless a test wants them as they are, the pods'
- * containers are replaced by a shell with next to no resources, so that the tests don't depend on the agent's image and many
- * sessions fit on one machine.
+ * A complete worker for tests against a real cluster. Unless a test needs the real containers, the containers of the
+ * pods are replaced by a shell that needs almost no resources. So the tests don't depend on the agent's image, and
+ * many sessions fit on one machine.
  */
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { type CoreApi, connectKubernetes, connectLeases, loadKubeConfig } from "../cluster/kubernetes.ts";
 import { TokenKeys } from "../config/tokenKeys.ts";
+import type { BerthdVolume } from "../domain/sessionImages.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { connectBlockingRedis, connectRedis } from "../queue/redis.ts";
-import { type WorkerParts, type WorkerSurroundings, workerParts } from "../roles/workerParts.ts";
+import { type WorkerComponents, type WorkerSurroundings, workerComponents } from "../roles/workerComponents.ts";
 import { connectDatabase } from "../store/database.ts";
 import { cheap, debianImage, shrink, waitForEnd } from "./shrink.ts";
 import type { Stores } from "./stores.ts";
@@ -18,38 +19,38 @@ export interface ClusterWorkerOptions {
   stores: Stores;
   database: string;
   tenants: Tenant[];
-  /** The Lease is here too. */
+  /** The namespace of the sessions and of the Lease. */
   namespace: string;
-  /** What the agent container runs. Default: waits for its end. */
+  /** The command of the agent container. Default: waits for SIGTERM. */
   agent?: string;
-  /** Default: Debian. */
+  /** The image of the shell. Default: Debian. */
   image?: string;
-  /** The pods run their own programs: berthd of this image, which finds the in-pod channel at the address. */
-  own?: { berthd: string; sessionUrl: string };
+  /** Runs the pods' own programs: berthd of this image, which reaches the in-pod channel at this URL. */
+  own?: { berthd: string; berthdVolume?: BerthdVolume; sessionUrl: string };
   /** Default 10. */
   maxStarting?: number;
   /** Default 300. */
   startTimeoutSeconds?: number;
-  /** How the cluster is reached. Default: as KUBECONFIG says. */
+  /** The connection to the cluster. Default: from KUBECONFIG. */
   kubeConfig?: KubeConfig;
   /** Default 1000. */
   sweepMs?: number;
   /** Default 2000. */
   orphanGraceMs?: number;
-  /** The clock by which the sweep measures that time. Default: the real one. */
+  /** The clock that measures this time for the sweep. Default: the real clock. */
   sweepClock?: () => number;
-  /** How long a call of the API server may take. Default 10 000. */
+  /** How long a call of the API server may take, in milliseconds. Default 10 000. */
   kubeTimeoutMs?: number;
-  /** How the pods are watched. */
+  /** Options of the pod watches. */
   watch?: WorkerSurroundings["watch"];
 }
 
 /**
- * Starts it; `stop` ends it as SIGTERM would. `tenants` and `closed` may be changed at any time, of which it is told by
- * `changed`, and without that by its sweep.
+ * Starts the worker; `stop` ends it as SIGTERM would. A test may change `tenants` and `closed` at any time. The
+ * worker notices a change when `changed` is called, or at its next sweep.
  */
 export async function startClusterWorker(options: ClusterWorkerOptions): Promise<{
-  parts: WorkerParts;
+  components: WorkerComponents;
   tenants: Map<string, Tenant>;
   closed: Set<string>;
   changed: () => void;
@@ -60,15 +61,19 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
   const tenants = new Map(options.tenants.map((tenant) => [tenant.name, tenant]));
   const closed = new Set<string>();
   const listeners: (() => void)[] = [];
-  const database = connectDatabase({
-    POSTGRES_HOST: postgres.host,
-    POSTGRES_PORT: postgres.port,
-    POSTGRES_DATABASE: options.database,
-    POSTGRES_USER: postgres.user,
-    POSTGRES_TLS: false,
-    POSTGRES_POOL: 10,
-    postgresPassword: postgres.password,
-  });
+  // Beside the pods of other tests, a connection may take more than the 3 seconds that a process of the platform waits.
+  const database = connectDatabase(
+    {
+      POSTGRES_HOST: postgres.host,
+      POSTGRES_PORT: postgres.port,
+      POSTGRES_DATABASE: options.database,
+      POSTGRES_USER: postgres.user,
+      POSTGRES_TLS: false,
+      POSTGRES_POOL: 10,
+      postgresPassword: postgres.password,
+    },
+    { patient: true },
+  );
   const redisConfig = {
     REDIS_HOST: redis.host,
     REDIS_PORT: redis.port,
@@ -78,17 +83,22 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
   const commands = connectRedis(redisConfig, logger);
   const blocking = connectBlockingRedis(redisConfig, logger);
   const kubeConfig = options.kubeConfig ?? loadKubeConfig();
-  const parts = workerParts({
+  const components = workerComponents({
     config: {
       tokenKeys: TokenKeys.one("0123456789abcdef0123456789abcdef"),
       AGENT_IMAGE: options.image ?? debianImage,
       AGENT_IMAGE_HAS_BERTHD: true,
       BERTHD_IMAGE: options.own?.berthd ?? debianImage,
+      BERTHD_VOLUME: options.own?.berthdVolume ?? "copy",
       SESSION_URL: options.own?.sessionUrl ?? "http://127.0.0.1:1",
       MAX_STARTING: options.maxStarting ?? 10,
       START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300,
       LEASE_NAMESPACE: options.namespace,
       LOG_RETENTION_SECONDS: 600,
+      SESSION_RETENTION_SECONDS: 86_400,
+      EVENT_RETENTION_SECONDS: 86_400,
+      DELIVERY_RETENTION_SECONDS: 86_400,
+      IDEMPOTENCY_RETENTION_SECONDS: 86_400,
     },
     database,
     redis: commands,
@@ -120,17 +130,17 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
     ...(options.sweepClock && { sweepClock: options.sweepClock }),
     ...(options.watch && { watch: options.watch }),
   });
-  const { leader, worker, sweep, watches, queue } = parts;
-  for (const part of [leader, worker, sweep, watches]) part.onApplicationBootstrap();
+  const { leader, worker, sweep, watches, queue } = components;
+  for (const component of [leader, worker, sweep, watches]) component.onApplicationBootstrap();
   return {
-    parts,
+    components,
     tenants,
     closed,
     changed: () => {
       for (const listener of listeners) listener();
     },
     async stop() {
-      await Promise.all([leader, worker, sweep, watches].map((part) => part.onApplicationShutdown()));
+      await Promise.all([leader, worker, sweep, watches].map((component) => component.onApplicationShutdown()));
       await queue.close();
       for (const connection of [commands, blocking]) connection.disconnect();
       await database.destroy();
@@ -138,7 +148,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
   };
 }
 
-/** The client, but pods that it makes are changed. */
+/** A client that changes the pods that it creates. */
 function changingPods(core: CoreApi, change: (pod: V1Pod) => V1Pod): CoreApi {
   return Object.assign(Object.create(core) as CoreApi, {
     createNamespacedPod: ({ body, ...request }: { namespace: string; body: V1Pod }) =>

@@ -1,4 +1,4 @@
-/** The Docker daemon that tests run containers on: Berth's, which `npm run up` starts, or else the user's own. */
+/** The Docker daemon that runs the tests' containers: Berth's, which `npm run up` starts, or else the user's own. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { machine } from "../../../machine/machine.ts";
@@ -7,24 +7,24 @@ import { loopback } from "./ports.ts";
 type Environment = Record<string, string>;
 
 export interface Docker {
-  /** Runs a command of Docker's command line with these variables beside the process's own; returns what it prints. */
+  /** Runs a Docker command with these variables added to the environment. Returns the output. */
   run: (args: string[], env?: Environment) => Promise<string>;
-  /** The name by which the daemon has an image of Docker Hub, e.g. library/redis:7.4-bookworm. */
+  /** The name that the daemon uses for an image of Docker Hub, e.g. library/redis:7.4-bookworm. */
   image: (name: string) => string;
-  /** Options for a container whose program listens at `address` and this port, to reach it on loopback there. */
+  /** Options for a container whose program listens at `address` and this port, so that tests reach it on loopback. */
   network: (port: number) => string[];
   address: string;
 }
 
-const daemon = (env: Environment, parts: Omit<Docker, "run">): Docker => ({
+const daemon = (env: Environment, own: Omit<Docker, "run">): Docker => ({
   run: async (args, more = {}) => {
     const { stdout } = await promisify(execFile)("docker", args, { env: { ...process.env, ...env, ...more } });
     return stdout.trim();
   },
-  ...parts,
+  ...own,
 });
 
-/** It has no bridge, and its images come from the local registry. */
+/** Berth's daemon has no bridge, and its images come from the local registry. */
 const berths = daemon(
   { DOCKER_HOST: `unix://${machine.dockerSocket}` },
   {
@@ -34,7 +34,7 @@ const berths = daemon(
   },
 );
 
-/** The daemon that DOCKER_HOST names, or the one at the default address. */
+/** The daemon at DOCKER_HOST, or at the default address. */
 const users = daemon(
   {},
   {
@@ -44,7 +44,7 @@ const users = daemon(
   },
 );
 
-/** The first of them that answers. */
+/** Returns the first daemon that answers. */
 export async function findDocker(): Promise<Docker> {
   const faults: string[] = [];
   for (const docker of [berths, users]) {
@@ -57,9 +57,9 @@ export async function findDocker(): Promise<Docker> {
   }
   throw new Error(
     [
-      "These tests need Docker, and none answers:",
-      `- Berth's, which \`npm run up\` starts, for root and the group docker: ${faults[0]}`,
-      `- yours, at its default address or at DOCKER_HOST's: ${faults[1]}`,
+      "These tests need a Docker daemon, but none answers:",
+      `- Berth's daemon (\`npm run up\` starts it; root and the group docker may use it): ${faults[0]}`,
+      `- your own daemon (at its default address or at DOCKER_HOST): ${faults[1]}`,
       "Start one of them.",
     ].join("\n"),
   );

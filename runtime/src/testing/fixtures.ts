@@ -1,4 +1,4 @@
-/** What tests need again and again: a fresh database, a configuration, tenants, a logger that is silent. */
+/** What many tests need: a new database, a configuration, tenants, a silent logger. */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +25,7 @@ export const tokenKey = "0123456789abcdef0123456789abcdef";
 export const tokenKeys = TokenKeys.one(tokenKey);
 export const cipher = new TaskCipher(tokenKeys);
 
-/** How long a store may take in a test that judges what is answered rather than how fast this machine is. */
+/** How long a store may take in a test that checks the answer and not the speed of this machine. */
 export const patienceMs = 10_000;
 
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -40,7 +40,7 @@ export const tenant = (name: string, changes: Partial<z.input<typeof TenantSchem
     ...changes,
   });
 
-/** The admin's key that `tenantsFile` knows. */
+/** The admin key that `tenantsFile` contains. */
 export const adminKey = "berth_admin_0123456789abcdef";
 
 export const keyOf = (name: string) => `berth_${name}_0123456789abcdef`;
@@ -81,13 +81,13 @@ export const session = (changes: Partial<Session> = {}): Session => ({
   ...changes,
 });
 
-/** The session that was made. */
+/** Returns the created session. */
 export function sessionOf(created: Created): Session {
   if (typeof created === "string") throw new Error(created);
   return created.session;
 }
 
-/** Writes the tenants into a file of its own; the folder goes with the test. */
+/** Writes the tenants into a new file. The folder is removed when the test ends. */
 export function tenantsFile(...tenants: Tenant[]): string {
   const folder = mkdtempSync(join(tmpdir(), "berth-tenants-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -100,12 +100,13 @@ export function tenantsFile(...tenants: Tenant[]): string {
 export const fileOf = (...tenants: Tenant[]) =>
   JSON.stringify({ admin: { keys: [{ name: "root", sha256: sha256(adminKey) }] }, tenants });
 
-/** Writes the tenants into a file that is there already. */
+/** Writes the tenants into an existing file. */
 export const writeTenants = (path: string, tenants: Tenant[]) => writeFileSync(path, fileOf(...tenants));
 
 /**
- * From here to the test's end whatever begins to happen at intervals (`setInterval`) happens only when the function that this
- * returns lets milliseconds pass. A tenants file is read so, and keys are looked at, in what is opened after this.
+ * Replaces `setInterval` until the test ends: an interval then fires only when the test calls the returned function
+ * with a number of milliseconds. This controls how tenants files are read and keys are checked in objects that are
+ * created after this call.
  */
 export function holdIntervals(): (ms: number) => void {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
@@ -113,17 +114,20 @@ export function holdIntervals(): (ms: number) => void {
   return (ms) => void vi.advanceTimersByTime(ms);
 }
 
-/** What the default key of the tenant lets in by. */
+/** The credential of a caller who uses the tenant's default key. */
 export const credentialOf = (name: string) => keyCredential(name, "default", keyOf(name), scopes);
 
-/** The Postgres of the test project, and this worker's Redis: its tests run one by one and may empty it. */
+/**
+ * The Postgres of the test project and the Redis of this vitest worker, whose tests run one by one and may empty that
+ * Redis.
+ */
 export function ownStores(): Stores {
   const stores = inject("stores")[Number(process.env.VITEST_POOL_ID) - 1];
   if (stores === undefined) throw new Error(`worker ${process.env.VITEST_POOL_ID} has no Redis`);
   return stores;
 }
 
-/** A configuration that reaches the stores, by default this worker's. */
+/** A configuration for the stores, by default those of this vitest worker. */
 export function storesConfig(database: string, tenantsPath: string, { postgres, redis } = ownStores()): Config {
   const variables = Variables.parse({
     POSTGRES_HOST: postgres.host,
@@ -148,21 +152,28 @@ export function storesConfig(database: string, tenantsPath: string, { postgres, 
   };
 }
 
-/** A new database for this test, empty; dropped with the test. */
+/** A new empty database for this test, dropped when the test ends. */
 export function emptyDatabase(stores = ownStores()): Promise<{ name: string; database: Database }> {
   return newDatabase("template1", stores);
 }
 
-/** A new database with its tables. */
-export function freshDatabase(stores = ownStores()): Promise<{ name: string; database: Database }> {
-  return newDatabase(template, stores);
+/** A new database with its tables. @param options of the connection; see `connectDatabase` */
+export function freshDatabase(
+  stores = ownStores(),
+  options?: { patient: boolean },
+): Promise<{ name: string; database: Database }> {
+  return newDatabase(template, stores, options);
 }
 
-async function newDatabase(template: string, stores: Stores): Promise<{ name: string; database: Database }> {
+async function newDatabase(
+  template: string,
+  stores: Stores,
+  options?: { patient: boolean },
+): Promise<{ name: string; database: Database }> {
   const name = `test_${randomBytes(6).toString("hex")}`;
-  // Of Postgres' two ways to copy, the quicker one where nothing waits for the disk.
+  // The faster of Postgres' two strategies if nothing waits for the disk.
   await administer(stores.postgres, `create database ${name} template ${template} strategy file_copy`);
-  const database = connectDatabase(storesConfig(name, "", stores));
+  const database = connectDatabase(storesConfig(name, "", stores), options);
   onTestFinished(async () => {
     await database.destroy();
     await administer(stores.postgres, `drop database ${name} with (force)`);
@@ -170,7 +181,10 @@ async function newDatabase(template: string, stores: Stores): Promise<{ name: st
   return { name, database };
 }
 
-/** A connection to this worker's Redis, which is emptied; closed after all that the test sets up later. */
+/**
+ * A connection to the Redis of this vitest worker, which is emptied. Closed after everything that the test sets up
+ * later.
+ */
 export async function emptyRedis(): Promise<Redis> {
   const redis = connectRedis(storesConfig("none", ""), silent);
   onTestFinished(() => redis.disconnect());

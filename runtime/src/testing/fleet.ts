@@ -1,4 +1,7 @@
-/** The runtime as processes of their own, on the cluster: what `npm run up` deploys, but on this machine and easy to kill. */
+/**
+ * Runs the runtime as separate processes against the cluster: the same as `npm run up` deploys, but on this machine
+ * and easy to kill.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,30 +15,30 @@ import { environment, kubeconfig, type Program, runProgram } from "./program.ts"
 import { debianImage, waitForEnd } from "./shrink.ts";
 
 export interface Member {
-  /** SIGKILL; resolves when it is gone. */
+  /** Sends SIGKILL. Resolves when the process has ended. */
   kill: () => Promise<void>;
-  /** Starts it, with the ports that it had. `nodeArgs`: for Node itself. */
+  /** Starts the process with the same ports as before. `nodeArgs`: options of Node.js. */
   start: (nodeArgs?: string[]) => void;
-  /** What it has written since it was started last. */
+  /** The output since the last start. */
   log: Program["log"];
 }
 
 export interface Ask {
   body?: object;
   headers?: Record<string, string>;
-  /** Whose key is used. Default acme. */
+  /** The tenant whose key is used. Default acme. */
   tenant?: string;
 }
 
-/** Lines of each process that a failed test shows. */
+/** How many lines of each process a failed test shows. */
 const shownLines = 100;
 
 /**
- * An API and workers on a database of their own; sessions' pods are small. The processes aren't started yet. `tenants`: those
- * beside the place's own. If the test fails, the last lines that each process wrote are shown.
+ * An API and workers on a database of their own, with small pods. The processes aren't started yet. `tenants`:
+ * further tenants. If the test fails, the last lines of each process are shown.
  */
 export async function openFleet(place: Place, { workers, tenants = [] }: { workers: number; tenants?: Tenant[] }) {
-  const { name, database } = await freshDatabase(place.stores);
+  const { name, database } = await freshDatabase(place.stores, { patient: true });
   const front = await startKubeFront({ agent: waitForEnd });
   const folder = mkdtempSync(join(tmpdir(), "berth-fleet-"));
   onTestFinished(async () => {
@@ -55,7 +58,7 @@ export async function openFleet(place: Place, { workers, tenants = [] }: { worke
     let program: Program | undefined;
     onTestFailed(() => {
       if (program === undefined) return console.error(`${role} was not started`);
-      const { exitCode } = program.child; // null where the test killed it
+      const { exitCode } = program.child; // null if the test killed it
       const lines = program.output().trimEnd().split("\n").slice(-shownLines);
       const end = exitCode === null ? "" : `, which ended with ${exitCode}`;
       console.error(`${role} on port ${env.HTTP_PORT}${end}:\n${lines.join("\n")}`);
@@ -80,7 +83,7 @@ export async function openFleet(place: Place, { workers, tenants = [] }: { worke
     front,
     api,
     workers: members,
-    /** Asks the API until it answers, as its clients are told to: whatever was asked may have been done before. */
+    /** Calls the API until it answers, as clients are told to do: an earlier call may already have had its effect. */
     ask: (method: string, path: string, { body, headers = {}, tenant = "acme" }: Ask = {}) =>
       until(`the API answers ${method} ${path}`, 300, async () => {
         const response = await fetch(`http://127.0.0.1:${api.port}${path}`, {

@@ -1,4 +1,7 @@
-/** Images for tests: built from a few lines, pushed to the local registry, and named by digest as the config wants them. */
+/**
+ * Images for tests: built from a short Dockerfile, pushed to the local registry, and named by digest as the config
+ * requires.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +11,7 @@ import { machine, root } from "../../../machine/machine.ts";
 
 const { registry } = machine;
 
-/** The name and tag of a base image, of which the local registry has the original or its stand-in of this recipe. */
+/** The name and tag of a base image. The local registry has the original or the replacement that this recipe builds. */
 export function baseTag(recipe: string): string {
   const image = baseImages.find((one) => one.recipe === recipe);
   if (image === undefined) throw new Error(`there is no base image ${recipe}`);
@@ -16,15 +19,15 @@ export function baseTag(recipe: string): string {
 }
 
 export interface TestImages {
-  /** An image that the local registry has, e.g. docker.io/library/debian:bookworm-slim or berth/agent:dev. */
+  /** An image of the local registry, e.g. docker.io/library/debian:bookworm-slim or berth/agent:dev. */
   original: (name: string) => Promise<string>;
-  /** Of this Dockerfile, with these files beside it. */
+  /** Builds an image from this Dockerfile, with these files next to it. */
   built: (name: string, dockerfile: string, files?: Record<string, string>) => Promise<string>;
-  /** berthd of this checkout, compiled by this image of the local registry. */
+  /** berthd of this checkout, compiled with this image of the local registry. */
   berthd: (golang: string) => Promise<string>;
 }
 
-/** What makes them, with the local cluster's Docker daemon, which has no network but the machine's. */
+/** Builds images with the local cluster's Docker daemon, which has no network except the machine's own. */
 export function testImages(): TestImages {
   const digestOf = async (name: string) => {
     const digests = await docker(["inspect", '--format={{join .RepoDigests " "}}', name]);

@@ -1,11 +1,11 @@
-/** An API server whose answers are the test's, for what can't be had of a real one. */
+/** A fake API server whose answers the test defines, for answers that a real API server does not give on demand. */
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { KubeConfig } from "@kubernetes/client-node";
 import { onTestFinished } from "vitest";
 import { originOf } from "./api.ts";
 
-/** Serves until the test is over; `config` leads to it. */
+/** Serves until the test ends; `config` points to the fake. */
 export async function kubeApi(answer: RequestListener): Promise<{ server: Server; config: KubeConfig }> {
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");

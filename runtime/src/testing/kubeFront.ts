@@ -1,6 +1,6 @@
 /**
- * An HTTP server in front of the cluster's API server. It passes every call on, unless a test wants it to go wrong: what is
- * seen behind it is the real thing, and what is seen before it is whatever an API server may do on a bad day.
+ * An HTTP server in front of the cluster's API server. It forwards every call, unless a test wants a call to fail.
+ * The cluster behind this server is real, and its clients see failures that a real API server may have.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -12,44 +12,47 @@ import { originOf } from "./api.ts";
 import { shrink } from "./shrink.ts";
 
 export interface Call {
-  /** GET, POST, … */
+  /** The HTTP method, e.g. GET. */
   method: string;
   /** Without the query. */
   path: string;
-  /** Name of the object that is asked for or made; undefined for lists and watches. */
+  /** The name of the object that is read or created; undefined for lists and watches. */
   object: string | undefined;
   isWatch: boolean;
 }
 
 export type Fault =
-  /** Answers with this status in place of the API server, which does not get the call. */
+  /** Answers with this status. The API server does not get the call. */
   | { status: number; reason?: string; message?: string; headers?: Record<string, string> }
-  /** Takes the call and never answers. */
+  /** Accepts the call and never answers. */
   | "hang"
-  /** Cuts the connection; the API server does not get the call. */
+  /** Cuts the connection. The API server does not get the call. */
   | "cut"
-  /** Passes the call on, and cuts the connection in place of the answer. */
+  /** Forwards the call, but cuts the connection instead of answering. */
   | "lose the answer"
-  /** Opens the watch and never says a word. */
+  /** Opens the watch and never sends an event. */
   | "silence"
-  /** Holds the call until then, and passes it on unless its caller has left meanwhile. */
+  /** Holds the call until the promise resolves, then forwards the call unless the caller has disconnected. */
   | Promise<void>;
 
 export interface KubeFront {
   config: KubeConfig;
   url: string;
-  /** What goes wrong with a call; asked for each. Default: nothing. */
+  /** Chooses the fault of each call. Default: no fault. */
   fault: (call: Call) => Fault | undefined;
   /** All calls so far. */
   calls: Call[];
-  /** How many watches are open at the moment. */
+  /** How many watches are open now. */
   watches: () => number;
-  /** Cuts every watch that is open, in the middle of its answer. */
+  /** Cuts every open watch in the middle of its answer. */
   cutWatches: () => void;
   close: () => Promise<void>;
 }
 
-/** `agent`: what runs in the pods that are made through it, in place of their own programs. Default: they are left as they are. */
+/**
+ * `agent`: the command of the pods that are created through this server, in place of their own programs. Default:
+ * pods are not changed.
+ */
 export async function startKubeFront({ agent }: { agent?: string } = {}): Promise<KubeFront> {
   const real = loadKubeConfig();
   const target = real.getCurrentCluster()?.server ?? "";
@@ -59,7 +62,7 @@ export async function startKubeFront({ agent }: { agent?: string } = {}): Promis
   const watches = new Set<ServerResponse>();
   const server = createServer((request, response) => {
     response.on("error", () => {});
-    take(request, response).catch(() => response.destroy()); // the caller has left
+    take(request, response).catch(() => response.destroy()); // the caller has disconnected
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -110,7 +113,7 @@ export async function startKubeFront({ agent }: { agent?: string } = {}): Promis
       }
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       response.flushHeaders();
-      pipeline(answer, response, () => {}); // either end may go at any time
+      pipeline(answer, response, () => {}); // either side may disconnect at any time
     });
     response.on("close", () => onward.destroy());
     onward.end(payload);
@@ -134,7 +137,10 @@ export async function startKubeFront({ agent }: { agent?: string } = {}): Promis
   return front;
 }
 
-/** Lets the calls of this method through for the objects of so many sessions; those of the others wait until `go`. */
+/**
+ * Forwards the calls of this method for the objects of this many sessions. The calls for other sessions wait until
+ * `go` is called.
+ */
 export function holdAfter(front: KubeFront, method: "POST" | "DELETE", sessions: number): { go: () => void } {
   const through = new Set<string>();
   const { promise, resolve: go } = Promise.withResolvers<void>();

@@ -1,15 +1,16 @@
 /**
- * Rows and cluster in memory, for trying many orders of events quickly: what is promised of the real ones is kept here (a row
- * changes by compare-and-set, a name is there once, an owner takes all with it), and every step may fail or come late.
+ * A model of the rows and the cluster in memory, to test many orders of events quickly. The model keeps the promises
+ * of the real ones: a row changes by compare-and-set, a name exists once, and deleting an owner deletes all that it
+ * owns. Every step may fail or be delayed.
  */
 import type { Creation } from "../cluster/refusals.ts";
-import type { Observed } from "../domain/decide.ts";
 import type { Session } from "../domain/session.ts";
-import { isFinal, type SessionEvent, type State, transition } from "../domain/state.ts";
+import type { Observed } from "../domain/states/decide.ts";
+import { isFinal, type SessionEvent, type State, transition } from "../domain/states/state.ts";
 import type { ReconcilerOptions } from "../worker/reconciler.ts";
 import { session } from "./fixtures.ts";
 
-/** What goes wrong with a call: nothing, no answer though it was not done, no answer though it was done, no room. */
+/** The fault of a call: none, no answer and not done, no answer although done, or no room. */
 export type Fault = "none" | "before" | "after" | "quota";
 
 type PodState = "pending" | "ready" | "finished" | "broken" | "displaced";
@@ -17,7 +18,7 @@ interface Objects {
   secret: boolean;
   claim: boolean;
   pod?: { uid: string; state: PodState; leaving: boolean };
-  /** The owner is being deleted, and all with it. */
+  /** The owner is being deleted, with all that it owns. */
   going: boolean;
 }
 
@@ -25,9 +26,9 @@ export class Model {
   readonly rows = new Map<string, Session>();
   readonly trail: { id: string; state: State; version: number }[] = [];
   readonly cluster = new Map<string, Objects>();
-  /** Fails calls; called once per call. */
+  /** Chooses the fault of a call. Called once per call. */
   fault: () => Fault = () => "none";
-  /** Waits before each step, so that others come in between. */
+  /** Waits before each step, so that other steps can come in between. */
   pause: () => Promise<void> = async () => {};
   #uids = 0;
 
@@ -37,17 +38,17 @@ export class Model {
     this.trail.push({ id, state: made.state, version: made.version });
   }
 
-  /** Applies a user's wish as the API does: again while others change the session. */
+  /** Applies a user's wish in the same way as the API: tries again if somebody else changed the session meanwhile. */
   wish(id: string, event: SessionEvent): void {
-    const seen = this.rows.get(id);
-    if (seen !== undefined) this.#set(seen, event);
+    const before = this.rows.get(id);
+    if (before !== undefined) this.#set(before, event);
   }
 
-  #set(seen: Session, event: SessionEvent): Session | "unchanged" | "stale" {
-    const next = transition(seen, event);
+  #set(before: Session, event: SessionEvent): Session | "unchanged" | "stale" {
+    const next = transition(before, event);
     if (next === undefined) return "unchanged";
-    const now = this.rows.get(seen.id);
-    if (now?.version !== seen.version) return "stale";
+    const now = this.rows.get(before.id);
+    if (now?.version !== before.version) return "stale";
     const changed: Session = {
       ...now,
       ...next,
@@ -55,8 +56,8 @@ export class Model {
       startedAt: event.type === "ready" ? new Date(0) : now.startedAt,
       workspaceUntil: event.type === "gone" && event.keepSeconds > 0 ? new Date(0) : now.workspaceUntil,
     };
-    this.rows.set(seen.id, changed);
-    this.trail.push({ id: seen.id, state: changed.state, version: changed.version });
+    this.rows.set(before.id, changed);
+    this.trail.push({ id: before.id, state: changed.state, version: changed.version });
     return changed;
   }
 
@@ -65,7 +66,7 @@ export class Model {
     if (row !== undefined && isFinal(row.state)) this.rows.set(id, { ...row, workspaceUntil: null });
   }
 
-  /** The cluster gets on: pods become ready, what is being deleted goes. */
+  /** Lets time pass in the cluster: pods become ready, and objects that are being deleted disappear. */
   progress(id: string): void {
     const objects = this.cluster.get(id);
     if (objects === undefined) return;
@@ -74,7 +75,7 @@ export class Model {
     else if (objects.pod?.state === "pending") objects.pod.state = "ready";
   }
 
-  /** Something happens to the pod. */
+  /** Makes an event happen to the pod. */
   harm(id: string, state: Exclude<PodState, "pending" | "ready"> | "deleted" | "vanished"): void {
     const objects = this.cluster.get(id);
     if (objects?.pod === undefined) return;
@@ -93,10 +94,10 @@ export class Model {
   };
 
   readonly commands: ReconcilerOptions["commands"] = {
-    apply: (seen, event) => this.#call(() => this.#set(seen, event)),
+    apply: (before, event) => this.#call(() => this.#set(before, event)),
   };
 
-  /** What was kept of the logs, by session. */
+  /** The stored logs by session. */
   readonly kept = new Map<string, string>();
   readonly logs: ReconcilerOptions["logs"] = {
     tail: async ({ id }) => (this.cluster.get(id)?.pod === undefined ? "" : "2026-11-28T00:00:00Z No such file\n"),
@@ -138,7 +139,7 @@ export class Model {
       }),
   };
 
-  /** What is made under an owner that is going goes with it. */
+  /** An object that is created under an owner in deletion is deleted too. */
   #at(id: string): Objects {
     const objects = this.cluster.get(id) ?? { secret: true, claim: false, going: false };
     this.cluster.set(id, objects);

@@ -1,8 +1,8 @@
-/** Time that passes for a test, in the database. */
+/** Lets time pass in the database of a test. */
 import { sql } from "kysely";
 import type { Database } from "../store/database.ts";
 
-/** Has the sessions' times lie further back, as if so many seconds had passed. */
+/** Moves the sessions' timestamps into the past, as if this many seconds had passed. */
 export const pass = (database: Database, seconds: number) =>
   sql`update sessions set state_since = state_since - ${seconds} * interval '1 second',
     last_active_at = last_active_at - ${seconds} * interval '1 second',

@@ -3,9 +3,9 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { freePorts } from "./ports.ts";
 
-test("processes that would begin at the same range give out no port twice", async () => {
+test("processes that would start with the same range never give out the same port", async () => {
   const mine = await freePorts(10);
-  // Another process, with this one's number in place of its own.
+  // Another process that has this process's number.
   const script = `Object.defineProperty(process, "pid", { value: ${process.pid} });
     const { freePorts } = await import(${JSON.stringify(new URL("./ports.ts", import.meta.url).href)});
     console.log(JSON.stringify(await freePorts(10)));`;

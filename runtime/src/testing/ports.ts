@@ -1,4 +1,4 @@
-/** Ports for programs that are told theirs, rather than take any that is free. */
+/** Ports for programs that must be given a port and can't choose a free one themselves. */
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { until } from "@berth/testing/until.ts";
@@ -6,9 +6,9 @@ import { until } from "@berth/testing/until.ts";
 export const loopback = "127.0.0.1";
 
 /**
- * Each process has a range of its own, whose first port it holds for as long as it lives: so no two that run at the same time
- * give out the same ports. All of them are below those that Kubernetes (from 30000) and the kernel (from 32768) give out, so
- * that nobody else takes a port between `freePorts` and the program.
+ * Each process has its own range of ports and keeps the first port of its range open. So two processes that run at
+ * the same time never give out the same port. All ranges are below the ports that Kubernetes (from 30000) and the
+ * kernel (from 32768) assign, so that nobody else takes a port between `freePorts` and the start of the program.
  */
 const size = 40;
 const ranges = 250;
@@ -17,10 +17,10 @@ const firstOf = (range: number) => 20_000 + range * size;
 let own: Promise<number> | undefined;
 let asked = 0;
 
-/** Free ports on loopback, each another one. */
+/** Returns different free ports on loopback. */
 export async function freePorts(count: number): Promise<number[]> {
   own ??= takeRange();
-  const first = (await own) + 1; // after the one that is held
+  const first = (await own) + 1; // after the port that is kept open
   const ports: number[] = [];
   for (let tries = 0; ports.length < count; tries += 1) {
     if (tries === size - 1) throw new Error(`fewer than ${count} of the ports from ${first} on are free`);
@@ -30,16 +30,16 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Takes a range that no other process has, for good; returns its first port. */
+/** Takes a range that no other process has, until this process ends. Returns the first port of the range. */
 async function takeRange(): Promise<number> {
   for (let tries = 0; tries < ranges; tries += 1) {
     const first = firstOf((process.pid + tries) % ranges);
     const held = await hold(first).catch(() => undefined);
     if (held === undefined) continue;
-    held.unref(); // it does not keep the process alive, and goes with it
+    held.unref(); // does not keep the process alive, and is closed when the process ends
     return first;
   }
-  throw new Error(`each of the ${ranges} ranges of ports from ${firstOf(0)} on is somebody's`);
+  throw new Error(`all ${ranges} ranges of ports from ${firstOf(0)} on are taken`);
 }
 
 async function isFree(port: number): Promise<boolean> {
@@ -54,7 +54,10 @@ async function hold(port: number): Promise<Server> {
   return server;
 }
 
-/** Does the work while no other process does work of this kind. The port is the lock, because it goes with its process. */
+/**
+ * Runs the work while no other process runs work of this kind. An open port is the lock, because the kernel closes it
+ * when the process ends.
+ */
 export async function alone<T>(what: string, port: number, work: () => Promise<T>): Promise<T> {
   await using _lock = await until(`nobody else does this: ${what}`, 300, () => hold(port));
   return await work();

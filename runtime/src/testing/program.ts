@@ -1,4 +1,4 @@
-/** The runtime as a program: built, and run as processes of its own. */
+/** Builds the runtime and runs it as separate processes. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -12,23 +12,27 @@ import { ownStores } from "./fixtures.ts";
 import { alone, freePorts } from "./ports.ts";
 
 const runtime = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** Where `build` puts the program. */
+/** The folder of the compiled program. */
 export const dist = join(runtime, "dist");
 
-/** Compiles the sources into runtime/dist, unless they have been since they changed; for `beforeAll`, with time to do it. */
+/**
+ * Compiles the sources into runtime/dist if they have changed since the last build. To be called in `beforeAll` with
+ * a long timeout.
+ */
 export function build(): Promise<void> {
   return alone("build the runtime", 19_999, async () => {
     if (isBuilt()) return;
-    // Types are `npm run check`'s to judge. The program comes last, because its date says when all was built.
-    for (const part of ["build:page", "build:program"]) {
-      await promisify(execFile)("npm", ["run", "--silent", part], { cwd: runtime });
+    // `npm run check` checks the types. The program is built last, because its modification time marks the end of the
+    // build.
+    for (const script of ["build:page", "build:program"]) {
+      await promisify(execFile)("npm", ["run", "--silent", script], { cwd: runtime });
     }
   });
 }
 
 function isBuilt(): boolean {
   const program = statSync(join(dist, "main.js"), { throwIfNoEntry: false });
-  // Folders count too, because a file that goes leaves no other trace.
+  // Folders count too, because a deleted file changes only its folder's modification time.
   const sources = ["src", "page"].flatMap((folder) => [
     folder,
     ...readdirSync(join(runtime, folder), { recursive: true, encoding: "utf8" }).map((path) => join(folder, path)),
@@ -38,23 +42,23 @@ function isBuilt(): boolean {
       (path) => statSync(join(runtime, path)).mtimeMs,
     ),
   );
-  // What changed less than a minute before its end may have changed during the build.
+  // A source that changed less than a minute before the build ended may have changed during the build.
   return program !== undefined && newest < program.mtimeMs - 60_000;
 }
 
 export interface Program {
   child: ChildProcess;
-  /** Its log lines so far, parsed; other lines as texts. */
+  /** The log lines so far, parsed; lines that are not JSON as texts. */
   log: () => { msg?: string; [field: string]: unknown }[];
-  /** All that it wrote. */
+  /** The whole output. */
   output: () => string;
-  /** Its exit code, or the signal that ended it. */
+  /** The exit code, or the signal that ended the process. */
   exit: Promise<number | string>;
   /** Waits for a log line with this message. */
   says: (message: string) => Promise<unknown>;
 }
 
-/** Runs `main.js <args>` with the environment and nothing else. Killed with the test if it still runs. */
+/** Runs `main.js <args>` with this environment only. Killed when the test ends, if it is still running. */
 export function runProgram(args: string[], env: Record<string, string>, nodeArgs: string[] = []): Program {
   const child = spawn(process.execPath, [...nodeArgs, join(dist, "main.js"), ...args], { env });
   onTestFinished(() => void child.kill("SIGKILL"));
@@ -83,7 +87,10 @@ export function runProgram(args: string[], env: Record<string, string>, nodeArgs
   };
 }
 
-/** The environment of a role on the stores, by default this worker's, and this database, with ports of its own. */
+/**
+ * The environment of a role for this database and the stores (by default those of this vitest worker), with new
+ * ports.
+ */
 export async function environment(
   database: string,
   tenantsPath: string,
@@ -116,7 +123,7 @@ export async function environment(
   };
 }
 
-/** Writes a kubeconfig for the API server at this address into the folder; returns its path. */
+/** Writes a kubeconfig for the API server at this URL into the folder. Returns the file's path. */
 export function kubeconfig(folder: string, server: string): string {
   const path = join(folder, "kubeconfig");
   const config = {

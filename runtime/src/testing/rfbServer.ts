@@ -1,12 +1,12 @@
-/** The server's side of RFB's handshake, for tests that have no desktop. */
+/** The server's side of the RFB handshake, for tests without a desktop. */
 import type { WebSocket } from "ws";
 import { viewResponse } from "../gateway/vncAuth.ts";
 
 const challenge = Buffer.from("0123456789abcdef");
 
 /**
- * Speaks the handshake, and then has `onBytes` take what the client sends: its ClientInit of one byte first. `types` are the
- * kinds of security that are offered; default: none, and a password.
+ * Does the handshake, and then passes the client's bytes to `onBytes`, beginning with ClientInit, which is one byte.
+ * `types` are the security types that the server offers; default: none, and a password.
  */
 export function serveRfb(
   socket: WebSocket,

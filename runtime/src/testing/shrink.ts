@@ -1,14 +1,17 @@
-/** Sessions' pods small enough that many of them fit on one machine, with or without their own programs. */
+/** Makes sessions' pods so small that many fit on one machine, with or without their own programs. */
 import type { V1Container, V1Pod } from "@kubernetes/client-node";
 import { machine } from "../../../machine/machine.ts";
 
-/** Has the shell that `shrink` needs. */
+/** An image with the shell that `shrink` needs. */
 export const debianImage = `${machine.registry}/docker.io/library/debian:bookworm-slim`;
 
-/** Waits for SIGTERM, and ends at once then. */
+/** Waits for SIGTERM and then ends at once. */
 export const waitForEnd = "trap 'exit 0' TERM; sleep infinity & wait";
 
-/** The pod with a shell in place of its programs and next to no resources; `agent` is what the agent's container runs. */
+/**
+ * The pod with a shell in place of its programs, and with almost no resources. `agent` is the command of the agent's
+ * container.
+ */
 export function shrink(pod: V1Pod, agent: string): V1Pod {
   const commands: Record<string, string> = { agent, "copy-berthd": "exit 0" };
   return withContainers(pod, ({ startupProbe: _, ...container }) => ({
@@ -18,7 +21,7 @@ export function shrink(pod: V1Pod, agent: string): V1Pod {
   }));
 }
 
-/** The pod as it is, with few resources. */
+/** The pod unchanged except for small resources. */
 export const cheap = (pod: V1Pod): V1Pod =>
   withContainers(pod, (container) => ({
     ...container,

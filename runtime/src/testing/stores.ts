@@ -1,6 +1,6 @@
 /**
- * A real Postgres and Redis for the tests: containers of the images that the stack runs, on free loopback ports, removed
- * afterwards.
+ * A real Postgres and Redis for the tests: containers of the same images as the stack, on free loopback ports,
+ * removed afterwards.
  */
 import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
@@ -25,15 +25,15 @@ export interface Stores {
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** For each worker of the project: the Postgres of all of them, and a Redis of its own. */
+    /** One Postgres for all vitest workers of the project, and one Redis for each of them. */
     stores: Stores[];
   }
 }
 
-/** A database with the tables and nothing in them, for `create database … template …`. */
+/** A database with empty tables, for `create database … template …`. */
 export const template = "berth_template";
 
-/** For vitest's `globalSetup`: tests reach their worker's stores by `ownStores` of fixtures.ts. */
+/** For vitest's `globalSetup`. Tests find the stores of their vitest worker with `ownStores` of fixtures.ts. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { ofWorkers, remove } = await startStores(project.config.maxWorkers);
   project.provide("stores", ofWorkers);
@@ -41,18 +41,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 export interface StartedStores {
-  /** The first worker's. */
+  /** The Redis of the first vitest worker. */
   stores: Stores;
   ofWorkers: Stores[];
-  /** Ends one as a crash would. Redis keeps nothing; Postgres keeps all that was committed. */
+  /** Kills a store as a crash would. Redis then loses its data; Postgres keeps everything that was committed. */
   crash: (store: keyof Stores) => Promise<void>;
-  /** Starts it again, and waits until it answers. */
+  /** Starts the store again and waits until it answers. */
   restart: (store: keyof Stores) => Promise<void>;
-  /** Ends all and leaves nothing behind. */
+  /** Stops all containers and removes them. */
   remove: () => Promise<void>;
 }
 
-/** Starts a Postgres with the template and, for each worker, a Redis; waits until they answer. */
+/** Starts a Postgres with the template database, and a Redis for each vitest worker. Waits until they answer. */
 export async function startStores(workers = 1): Promise<StartedStores> {
   const docker = await findDocker();
   const containers: string[] = [];
@@ -69,7 +69,7 @@ export async function startStores(workers = 1): Promise<StartedStores> {
 
   const startPostgres = async () => {
     const address = { ...(await freeAddress()), user: "berth" };
-    // The processes may be killed here, but not the machine's power.
+    // The tests may kill the process, but they do not cut the machine's power.
     const settings = [`listen_addresses=${docker.address}`, `port=${address.port}`, "fsync=off"];
     const id = await start(
       "library/postgres:15-bookworm",

@@ -1,27 +1,28 @@
-/** Something that is done again and again for as long as the process lives. */
+/** Repeats some work for as long as the process lives. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { LastTurn } from "./lastTurn.ts";
+import { Heartbeat } from "./heartbeat.ts";
 
 export class Loop {
   readonly #abort = new AbortController();
-  readonly #lastTurn: LastTurn;
-  /** Ends the pause between two turns. */
+  readonly #heartbeat: Heartbeat;
+  /** Aborting it ends the pause between two iterations. */
   #pause = new AbortController();
   #isWoken = false;
   #done: Promise<void> = Promise.resolve();
 
   /**
-   * @param turn does one turn and says how long the next is waited for, in milliseconds. Must not throw.
-   * @param limitMs without a sign of life for so long it is stuck, and the process is to be restarted. Default 2 minutes
+   * @param iterate does one iteration and returns how many milliseconds to wait before the next one. Must not throw
+   * @param limitMs a loop that does not call `beat` for this time is stuck, and the process should be restarted.
+   * Default: 2 minutes
    */
   constructor(
-    private readonly turn: () => Promise<number>,
+    private readonly iterate: () => Promise<number>,
     limitMs = 120_000,
   ) {
-    this.#lastTurn = new LastTurn(limitMs);
+    this.#heartbeat = new Heartbeat(limitMs);
   }
 
-  /** Aborted once the loop is to end: a turn that takes long looks at it. */
+  /** Aborted when the loop is to stop. An iteration that takes long has to check this signal. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -30,34 +31,34 @@ export class Loop {
     this.#done = this.#run();
   }
 
-  /** Lets the turn that runs come to its end. */
+  /** Stops the loop after the present iteration has finished. */
   async stop(): Promise<void> {
     this.#abort.abort();
     this.wake();
     await this.#done;
   }
 
-  /** The next turn begins at once, or, if one is under way, as soon as that has ended. */
+  /** Starts the next iteration immediately, or, if an iteration is running, as soon as that one has finished. */
   wake(): void {
     this.#isWoken = true;
     this.#pause.abort();
   }
 
-  /** To be called between the steps of a turn that takes long. */
-  alive(): void {
-    this.#lastTurn.now();
+  /** An iteration that takes long has to call this between its steps. */
+  beat(): void {
+    this.#heartbeat.beat();
   }
 
-  /** Whether it still turns, whatever its turns come to. */
-  isTurning(): boolean {
-    return this.#lastTurn.isRecent();
+  /** Whether the loop still makes iterations, even if they fail. */
+  isAlive(): boolean {
+    return this.#heartbeat.isRecent();
   }
 
   async #run(): Promise<void> {
     while (!this.signal.aborted) {
-      this.alive();
+      this.beat();
       this.#isWoken = false;
-      const pause = await this.turn();
+      const pause = await this.iterate();
       if (pause <= 0 || this.#isWoken) continue;
       this.#pause = new AbortController();
       await sleep(pause, undefined, { signal: this.#pause.signal }).catch(() => {});
@@ -65,5 +66,7 @@ export class Loop {
   }
 }
 
-/** The time, give or take a tenth, so that processes which began together don't stay in step. */
+/**
+ * The time plus or minus a tenth, so that processes that started together don't do the same work at the same moment.
+ */
 export const jittered = (milliseconds: number): number => milliseconds * (0.9 + 0.2 * Math.random());

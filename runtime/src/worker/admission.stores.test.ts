@@ -1,8 +1,8 @@
-/** The queue on a real Postgres; whose turn it is, plan.test.ts tells. */
+/** The queue with a real Postgres; plan.test.ts tests the order. */
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
-import type { SessionEvent } from "../domain/state.ts";
+import type { SessionEvent } from "../domain/states/state.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
@@ -34,7 +34,7 @@ async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxSt
   const store = recordsOn(database, cipher, { generation: 0 });
   const looks: string[] = [];
   const known = acme && tenant("acme", acme);
-  /** What this worker has read of the tenants. */
+  /** The tenants file as this worker has read it. */
   const tenants = { get: () => known, generation };
   const admission = new Admission({
     database,
@@ -81,7 +81,7 @@ test("a session whose image is not in the tenant's config fails, unless it has a
 });
 
 test("sessions without a desktop count without its proxy", async () => {
-  // Two small sessions have room without it, and one with it.
+  // Two small sessions fit without the proxy, and only one fits with it.
   const quota = { ...roomy, limitsCpu: "2.4" };
   const { admission, id, apply, create, stateOf } = await open({ images: [browser], quota });
   await admission.run();
@@ -101,7 +101,7 @@ test("a session that is larger than its tenant's quota fails", async () => {
   expect(looks).toEqual([id]);
 });
 
-test("it waits while a larger quota may still be to be read, and fails when a worker has the file that let it in", async () => {
+test("the session waits while a larger quota may still be read, and fails when a worker has the file that admitted it", async () => {
   const { admission, database, tenants, store } = await open({ quota: tooSmall }, { generation: 6 });
   const api = recordsOn(database, cipher, { generation: 7 });
   const { id } = sessionOf(await api.creation.create(small, user));
@@ -113,7 +113,7 @@ test("it waits while a larger quota may still be to be read, and fails when a wo
   expect(await store.queries.find(id)).toMatchObject({ state: "stopping", endsAs: "failed", cause: "rejected" });
 });
 
-test("it waits with the workspace that it has from before", async () => {
+test("the session waits if it has a workspace from before", async () => {
   const { admission, store, id, apply } = await open({ quota: tooSmall });
   const ran = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }, { type: "suspend", reason: "" }] as const;
   await apply(...ran, { type: "vacated" }, { type: "resume", reason: "" });
@@ -121,7 +121,7 @@ test("it waits with the workspace that it has from before", async () => {
   expect(await store.queries.find(id)).toMatchObject({ state: "queued" });
 });
 
-test("a start without progress for 30 s frees its place", async () => {
+test("a start without progress for 30 s frees its start slot", async () => {
   const { database, admission, id, create, stateOf } = await open({}, { maxStarting: 1 });
   await admission.run();
   const next = await create();
@@ -132,7 +132,7 @@ test("a start without progress for 30 s frees its place", async () => {
   expect(await stateOf(next)).toBe("starting");
 });
 
-test("a start that is extended has made no progress by that", async () => {
+test("extending a session does not count as progress of its start", async () => {
   const { database, admission, store, id, create, stateOf } = await open({}, { maxStarting: 1 });
   await admission.run();
   const next = await create();
@@ -143,7 +143,7 @@ test("a start that is extended has made no progress by that", async () => {
   expect(await stateOf(next)).toBe("starting");
 });
 
-test("a place that gets free because a start makes no progress is given away at that time", async () => {
+test("a start slot that becomes free because a start makes no progress is reused at that time", async () => {
   const { database, admission, id, create, stateOf } = await open({}, { maxStarting: 1 });
   await admission.run();
   const next = await create();
@@ -157,7 +157,7 @@ test("a place that gets free because a start makes no progress is given away at 
   );
 });
 
-test("a session that the cluster refused is looked at again when it may be tried again", async () => {
+test("a session that the cluster refused is planned again when the wait is over", async () => {
   const { database, admission, id, apply, stateOf } = await open({});
   await admission.run();
   await apply({ type: "deferred", reason: "Waiting for room in the tenant's quota" });
@@ -171,7 +171,7 @@ test("a session that the cluster refused is looked at again when it may be tried
   );
 });
 
-test("a resumed session counts with the volume that it has, while it waits", async () => {
+test("a resumed session's existing volume is counted while the session waits", async () => {
   const quota = { ...tooSmall, requestsCpu: "9", limitsCpu: "9", requestsMemory: "99Gi", limitsMemory: "99Gi" };
   const { admission, store, id, apply, create, stateOf } = await open({ quota: { ...quota, pods: 9, storage: "2Gi" } });
   const ran = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }, { type: "suspend", reason: "" }] as const;

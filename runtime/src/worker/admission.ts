@@ -1,11 +1,11 @@
-/** Lets sessions out of the queue whose turn it is: one process at a time, whoever asks. */
+/** Admits queued sessions that may start now. Only one process does so at a time. */
 import type { OnModuleDestroy } from "@nestjs/common";
 import type { Logger } from "pino";
 import type { TenantsFile } from "../config/tenantsFile.ts";
-import { type Load, type Plan, plan, type Waiting } from "../domain/admissionPlan.ts";
 import type { Actor } from "../domain/event.ts";
 import { isBehind } from "../domain/generation.ts";
-import { nothing, quotaOf, sessionAmounts, workspaceAmounts } from "../domain/quantities.ts";
+import { type Candidate, type Load, type Plan, plan } from "../domain/quota/admissionPlan.ts";
+import { nothing, quotaOf, sessionAmounts, workspaceAmounts } from "../domain/quota/quantities.ts";
 import { missingImage } from "../domain/sessionImages.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import {
@@ -23,9 +23,9 @@ export interface AdmissionOptions {
   database: Database;
   commands: Pick<SessionCommands, "apply">;
   tenants: Pick<TenantsFile, "get" | "generation">;
-  /** How many sessions may be starting at the same time, of all tenants. */
+  /** How many sessions of all tenants may be starting at the same time. */
   maxStarting: number;
-  /** Called for every session that was let out of the queue, or has to end. */
+  /** Called for every session that was admitted or has to end. */
   onChange: (sessionId: string) => void;
   logger: Logger;
 }
@@ -41,8 +41,8 @@ export class Admission implements OnModuleDestroy {
   constructor(private readonly options: AdmissionOptions) {}
 
   /**
-   * Looks at the queue as it is after this call. Calls that come while a look runs share the next one. Throws if Postgres
-   * can't be asked.
+   * Plans the queue as it is after this call. Calls that arrive while a planning runs share the next one. Throws if
+   * Postgres does not answer.
    */
   run(): Promise<void> {
     if (this.#running === undefined) return this.#begin();
@@ -50,14 +50,14 @@ export class Admission implements OnModuleDestroy {
     return this.#next;
   }
 
-  /** Like `run`, but nobody waits for it and a failure is only logged: the next sweep does the same. */
+  /** Like `run`, but in the background, and a failure is only logged, because the next sweep plans again. */
   kick(): void {
     this.run().catch((error: unknown) =>
       this.options.logger.warn({ err: error }, "admission failed; the sweep tries again"),
     );
   }
 
-  /** No look begins by itself any more. */
+  /** After this, no planning starts by a timer. */
   onModuleDestroy(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -73,7 +73,7 @@ export class Admission implements OnModuleDestroy {
     return turn;
   }
 
-  /** The lock has processes take turns, for two at once would each fill the same free places. */
+  /** The lock lets one process plan at a time, because two at once would each fill the same free start slots. */
   async #turn(): Promise<void> {
     const { database, commands, tenants, onChange } = this.options;
     await oneAtATime(database, async () => {
@@ -89,23 +89,24 @@ export class Admission implements OnModuleDestroy {
       for (const { id, reason } of impossible) {
         const { session } = sessions.get(id) ?? {};
         const isUnread = session !== undefined && isBehind(tenants.generation, session.tenantsGeneration);
-        // One that has a workspace waits for the config to change; and it may have changed in a file that is still to be read.
+        // A session with a workspace waits for a change of the config, and so does one whose newer tenants file is not
+        // read yet.
         if (session?.startedAt || isUnread) await apply(id, { type: "waiting", reason });
         else if (await apply(id, { type: "fail", cause: "rejected", reason })) onChange(id);
       }
       for (const { id, reason } of waiting) await apply(id, { type: "waiting", reason });
       await noteWaits(database, waiting, impossible);
       if (waiting.length > 0) {
-        this.#lookAgain([stallSeconds, ...[...sessions.values()].map(({ retrySeconds }) => retrySeconds)]);
+        this.#runLater([stallSeconds, ...[...sessions.values()].map(({ retrySeconds }) => retrySeconds)]);
       }
     });
   }
 
   /**
-   * Looks again at the earliest of these times, in seconds from now, because nothing else happens then that would make
-   * anybody look. One timer in each process; if the process ends, the sweep looks.
+   * Plans again at the earliest of these times, in seconds from now, because no other event would start a planning
+   * then. Each process has one timer; if the process ends, the sweep plans.
    */
-  #lookAgain(times: (number | null)[]): void {
+  #runLater(times: (number | null)[]): void {
     clearTimeout(this.#timer);
     const next = Math.min(...times.filter((time) => time !== null));
     if (next === Number.POSITIVE_INFINITY || this.#isEnding) return;
@@ -114,15 +115,15 @@ export class Admission implements OnModuleDestroy {
 
   async #plan(sessions: Map<string, QueuedSession>, loads: Map<string, Load>): Promise<Plan> {
     const { database, tenants, maxStarting, onChange } = this.options;
-    const queue: Waiting[] = [];
-    const waiting = new Map<string, Tenant>();
+    const queue: Candidate[] = [];
+    const queuedTenants = new Map<string, Tenant>();
     for (const { session, retrySeconds } of sessions.values()) {
       const tenant = tenants.get(session.tenant);
       if (!tenant?.maxSessions) {
-        onChange(session.id); // whether it ends is not said here
+        onChange(session.id); // the reconcile decides whether the session ends
         continue;
       }
-      waiting.set(tenant.name, tenant);
+      queuedTenants.set(tenant.name, tenant);
       queue.push({
         id: session.id,
         tenant: session.tenant,
@@ -136,7 +137,7 @@ export class Admission implements OnModuleDestroy {
       });
     }
     const allowances = new Map(
-      [...waiting].map(([name, tenant]) => [name, { maxSessions: tenant.maxSessions, quota: quotaOf(tenant) }]),
+      [...queuedTenants].map(([name, tenant]) => [name, { maxSessions: tenant.maxSessions, quota: quotaOf(tenant) }]),
     );
     return plan({ queue, loads, allowances, lastTurn: await lastTurnOf(database), maxStarting });
   }

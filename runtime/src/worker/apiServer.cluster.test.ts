@@ -1,4 +1,7 @@
-/** An API server on a bad day: what a session meets on its way, and what the watch does. Real pods, and a front that errs. */
+/**
+ * Failures of the API server: their effect on a session and on the watch. Real pods, and a front that fails on
+ * demand.
+ */
 import { until } from "@berth/testing/until.ts";
 import { Watch } from "@kubernetes/client-node";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -20,10 +23,10 @@ const forbidden = (message: string): Fault => ({ status: 403, reason: "Forbidden
 interface BadDay {
   name: string;
   fault: Fault;
-  /** Default: all calls about the session. */
+  /** Default: all calls for the session. */
   method?: "POST";
-  /** What the user is told meanwhile; undefined: nothing has to be told. */
-  told?: RegExp;
+  /** The session's reason meanwhile; undefined: any reason is right. */
+  reason?: RegExp;
 }
 
 const badDays: BadDay[] = [
@@ -36,34 +39,34 @@ const badDays: BadDay[] = [
     name: "403: the quota is used up",
     fault: forbidden("pods is forbidden: exceeded quota: tenant, requested: pods=1, used: pods=50, limited: pods=50"),
     method: "POST",
-    told: /^Waiting for room in the tenant's quota \(requested: pods=1/,
+    reason: /^Waiting for room in the tenant's quota \(requested: pods=1/,
   },
   {
     name: "403: the right is missing",
     fault: forbidden('secrets is forbidden: User "worker" cannot create resource "secrets" in API group ""'),
     method: "POST",
-    told: /^Waiting for the platform's rights in the tenant's namespace/,
+    reason: /^Waiting for the platform's rights in the tenant's namespace/,
   },
   {
     name: "429 with Retry-After",
     fault: { status: 429, reason: "TooManyRequests", headers: { "retry-after": "1" } },
     method: "POST",
-    told: /^The cluster is busy/,
+    reason: /^The cluster is busy/,
   },
-  { name: "500", fault: { status: 500, reason: "InternalError" }, method: "POST", told: /a fault \(500\)/ },
+  { name: "500", fault: { status: 500, reason: "InternalError" }, method: "POST", reason: /a fault \(500\)/ },
   { name: "503", fault: { status: 503, reason: "ServiceUnavailable" } },
-  { name: "a call that hangs", fault: "hang", method: "POST", told: /^The cluster does not answer/ },
+  { name: "a call that hangs", fault: "hang", method: "POST", reason: /^The cluster does not answer/ },
   { name: "a connection that is cut", fault: "cut" },
   { name: "an answer that is lost", fault: "lose the answer" },
 ];
 
-test("each kind of refusal, and each way not to answer, costs a session time and nothing else", async () => {
+test("each kind of refusal, and each kind of missing answer, costs a session time and nothing else", async () => {
   const front = await openFront();
   const { create, stop, become, allBecome, database } = await openWorker(place, {
     kubeConfig: front.config,
     kubeTimeoutMs: 3_000, // for the call that hangs
   });
-  /** By the name of the sessions' objects, in the order in which they are first asked for. */
+  /** By the name of the sessions' objects, in the order of the first calls. */
   const days = new Map<string, BadDay & { left: number }>();
   const have = (times: number) => {
     for (const [name, day] of days) days.set(name, { ...day, left: day.fault === "hang" ? 1 : times });
@@ -87,12 +90,12 @@ test("each kind of refusal, and each way not to answer, costs a session time and
     const day = days.get(objectName(id));
     expect(day).toMatchObject({ left: 0 });
     const events = await database.selectFrom("session_events").select("reason").where("session_id", "=", id).execute();
-    if (day?.told !== undefined) {
-      expect(events.map(({ reason }) => reason ?? "")).toContainEqual(expect.stringMatching(day.told));
+    if (day?.reason !== undefined) {
+      expect(events.map(({ reason }) => reason ?? "")).toContainEqual(expect.stringMatching(day.reason));
     }
   }
 
-  // Now for the way down, where nothing is made.
+  // Now the same for the end of a session, where nothing is created.
   for (const day of days.values()) delete day.method;
   have(3);
   for (const { id } of sessions) await stop(id);
@@ -101,7 +104,7 @@ test("each kind of refusal, and each way not to answer, costs a session time and
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-/** From now on and until the test ends, a watch that says nothing is given up after 3 s: client-node has no option for its 30 s. */
+/** From now on until the test ends, a silent watch is given up after 3 s: client-node has no option for its 30 s. */
 function impatient(): void {
   const { watch } = Watch.prototype;
   const spy = vi.spyOn(Watch.prototype, "watch").mockImplementation(function (this: Watch, ...given) {
@@ -111,9 +114,9 @@ function impatient(): void {
   onTestFinished(() => spy.mockRestore());
 }
 
-test("a watch that is cut, refused or silent is made anew, and tells of the next pod that goes", async () => {
+test("a watch that is cut, refused or silent is restarted, and reports the next pod that is deleted", async () => {
   const front = await openFront();
-  // Without the sweep nothing but the watch can tell.
+  // Without the sweep, only the watch can report the pod.
   const { create, become, allBecome } = await openWorker(place, {
     kubeConfig: front.config,
     sweepMs: 600_000,
@@ -141,7 +144,7 @@ test("a watch that is cut, refused or silent is made anew, and tells of the next
     };
     front.cutWatches();
     await until(`the watch meets ${JSON.stringify(fault)}`, 60, () => met);
-    // A silent one counts as open.
+    // A silent watch counts as open.
     await until("one watch is open", 60, front.watches, (open) => open === 1);
     const { id = "" } = sessions[index] ?? {};
     await admin.deleteNamespacedPod({ namespace, name: objectName(id), gracePeriodSeconds: 0 });

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { expect, test } from "vitest";
-import type { SessionEvent } from "../domain/state.ts";
+import type { SessionEvent } from "../domain/states/state.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { recordsOn } from "../store/records.ts";
 import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";
@@ -31,7 +31,7 @@ async function open() {
   return { database, store, ended, expire };
 }
 
-test("workspaces that were kept for long enough are handed to the worker, once; the others stay", async () => {
+test("workspaces past their retention are handed to the worker once; the others stay", async () => {
   const { database, store, ended, expire } = await open();
   const [over, kept] = [await ended(), await ended()];
   await expire(over);
@@ -46,7 +46,7 @@ test("workspaces that were kept for long enough are handed to the worker, once; 
   expect(trail.at(-1)).toMatchObject({ type: "expired", state: "stopped", actor: "cleanup" });
 });
 
-test("the log of a session is deleted when it has been kept for long enough", async () => {
+test("a session's log is deleted at the end of its retention", async () => {
   const { database, ended } = await open();
   const [over, kept] = [await ended(), await ended()];
   for (const id of [over, kept]) await new KeptLogs(database).keep(id, "2026-11-28T00:00:00Z Hello\n");
@@ -56,7 +56,7 @@ test("the log of a session is deleted when it has been kept for long enough", as
   expect(await new KeptLogs(database).of(kept)).toBe("2026-11-28T00:00:00Z Hello\n");
 });
 
-test("without Redis the retention ends all the same", async () => {
+test("the retention ends also without Redis", async () => {
   const { database, store, ended, expire } = await open();
   const id = await ended();
   await expire(id);

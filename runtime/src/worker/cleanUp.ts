@@ -1,6 +1,6 @@
 /**
- * The role `cleanup`: ends the retention of workspaces that were kept for long enough, has the worker delete them, and deletes
- * logs that were kept for long enough, tasks whose sessions have ended, and tickets and links that have ended.
+ * The role `cleanup`. It ends the retention of workspaces whose time is over, and asks the worker to delete them. It
+ * also deletes old logs, the tasks of ended sessions, and the rows of expired tickets and links.
  */
 import type { Logger } from "pino";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
@@ -9,7 +9,10 @@ import { Grants } from "../store/grants.ts";
 import { KeptLogs } from "../store/keptLogs.ts";
 import { expireWorkspaces, wipeTasksOfEnded } from "../store/retention.ts";
 
-/** Returns how many workspaces expired. Throws if Postgres can't be asked; without Redis the worker's sweep finds them. */
+/**
+ * Returns how many workspaces expired. Throws if Postgres does not answer. Without Redis, the worker's sweep finds
+ * them.
+ */
 export async function cleanUp(
   database: Database,
   queue: Pick<SessionQueue, "add">,
@@ -22,7 +25,7 @@ export async function cleanUp(
   const expired = await expireWorkspaces(database, { name: "cleanup" });
   for (const sessionId of expired) {
     await queue.add(sessionId).catch((error: unknown) => {
-      logger.warn({ err: error, sessionId }, "the session could not be enqueued; the sweep will find it");
+      logger.warn({ err: error, sessionId }, "the session could not be enqueued; the sweep will reconcile it");
     });
   }
   return expired.length;

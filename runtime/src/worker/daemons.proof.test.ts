@@ -1,4 +1,4 @@
-/** The cluster itself fails under running sessions. It serves others too, so these run when nothing else does. */
+/** Failures of the cluster itself while sessions run. The cluster serves others too, so these tests run alone. */
 import { execFile } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,7 +21,7 @@ async function nodeIsReady(): Promise<boolean> {
   return items.every(({ status }) => status?.conditions?.find(({ type }) => type === "Ready")?.status === "True");
 }
 
-/** The pods' own names for themselves: another pod of the same name has another. */
+/** The ids of the pods. A new pod with the same name has another id. */
 const uidsOf = (ids: string[]) => Promise.all(ids.map(async (id) => (await getPod(namespace, id)).metadata?.uid));
 
 test("the API server is killed and restarted in the middle of starts and stops", async () => {
@@ -47,10 +47,10 @@ test("the API server is killed and restarted in the middle of starts and stops",
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-/** Whatever comes of the tests: a kubelet that stands still would be the end of everybody's pods. */
+/** Also runs after a failed test, because a stopped kubelet would end everybody's pods. */
 afterAll(() => fault("thaw", "kubelet"));
 
-test("the kubelet stands still for a minute: sessions that run go on, others start and stop when it is back", async () => {
+test("the kubelet stops for a minute: running sessions continue, others start and stop when it is back", async () => {
   const { create, stop, suspend, become, find, allBecome, sweeps, database } = await openWorker(place);
   const [one, two, stopped, suspended] = [await create(), await create(), await create(), await create()];
   await allBecome("running");
@@ -65,7 +65,7 @@ test("the kubelet stands still for a minute: sessions that run go on, others sta
   await stop(stopped.id);
   await suspend(suspended.id);
   await until("the node is not ready", 120, nodeIsReady, (ready) => !ready);
-  await sweeps(10); // for whoever takes a node that isn't ready for a node that is gone
+  await sweeps(10); // so that a worker that mistakes a node that isn't ready for a lost node would act
   expect((await find(one.id))?.state).toBe("running");
   expect((await find(late.id))?.state).toBe("starting");
   expect((await find(stopped.id))?.state).toBe("stopping");

@@ -1,7 +1,7 @@
 /**
- * Ends of sessions on a real cluster. The other causes of docs/sessions.md, "Ends", are provoked in lifecycle.cluster.test.ts
- * (user, agent-exit, agent-error, pod-lost), suspend.cluster.test.ts (idle, max-lifetime, tenant-removed, node-drain,
- * workspace-lost) and evicted.proof.test.ts (evicted).
+ * Ends of sessions on a real cluster. The other causes in docs/sessions.md, "Ends", are tested in
+ * lifecycle.cluster.test.ts (user, agent-exit, agent-error, pod-lost), suspend.cluster.test.ts (idle, max-lifetime,
+ * tenant-removed, node-drain, workspace-lost) and evicted.proof.test.ts (evicted).
  */
 
 import { expect, test } from "vitest";
@@ -15,7 +15,7 @@ const place = useCluster();
 const { namespace, acme } = place;
 const ephemeral = { workspaceMode: "ephemeral" } as const;
 
-test("an agent that fails says why by its last line, and its log is there when its pod is gone", async () => {
+test("the reason of a failed agent quotes its last line, and its log exists after its pod is gone", async () => {
   const agent = "exec >&2; echo Reading; echo 'agent.py: no such file'; exit 2";
   const { create, become, records } = await openWorker(place, { agent });
   const { id } = await create(ephemeral);
@@ -65,39 +65,39 @@ test.each([
 
 test("a session that gets no node in time fails and says what it waited for", async () => {
   const workspace = { ...acme.workspace, storageClass: "berth-test-none" };
-  const { create, become, tell, late } = await openLate({ tenant: { workspace } });
+  const { create, become, untilReason, late } = await openLate({ tenant: { workspace } });
   const { id } = await create();
-  await tell(id, /^Waiting for a node with room/);
+  await untilReason(id, /^Waiting for a node with room/);
   await late(id, startTimeoutSeconds);
   expect(await become(id, "failed")).toMatchObject({
     cause: "start-timeout",
     reason: expect.stringMatching(
-      /^It did not start within 300 s\. Waiting for a node with room: .*PersistentVolumeClaim/,
+      /^The session did not start within 300 s\. Waiting for a node with room: .*PersistentVolumeClaim/,
     ),
   });
   expect(await left(namespace, id)).toEqual([]);
 });
 
 test("a session whose image can't be pulled is rejected, sooner than one that only needs time", async () => {
-  const { create, become, tell, late } = await openLate({ image: `${machine.registry}/berth/none:none` });
+  const { create, become, untilReason, late } = await openLate({ image: `${machine.registry}/berth/none:none` });
   const { id } = await create(ephemeral);
-  await tell(id, /^The session's image can't be pulled/);
+  await untilReason(id, /^The session's image can't be pulled/);
   await late(id, 60);
   expect(await become(id, "failed")).toMatchObject({
     cause: "rejected",
-    reason: expect.stringMatching(/^It did not start within 60 s\. The session's image can't be pulled/),
+    reason: expect.stringMatching(/^The session did not start within 60 s\. The session's image can't be pulled/),
   });
   expect(await left(namespace, id)).toEqual([]);
 });
 
 const startTimeoutSeconds = 300;
 
-/** A worker, and what makes a session's start last that many seconds and one, however long the cluster took. */
+/** A worker, and a function that makes a session's start last this many seconds plus one, whatever the cluster took. */
 async function openLate(setup: Parameters<typeof openWorker>[1]) {
   const worker = await openWorker(place, { ...setup, startTimeoutSeconds });
   const late = async (id: string, seconds: number) => {
     await pass(worker.database, seconds + 1);
-    worker.queue.look(id);
+    worker.queue.trigger(id);
   };
   return { ...worker, late };
 }

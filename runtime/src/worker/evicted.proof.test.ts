@@ -1,11 +1,11 @@
-/** The kubelet evicts sessions. It looks at the volumes once in a minute or two, so this takes long. */
+/** The kubelet evicts sessions. It checks the volumes only every minute or two, so this test is slow. */
 import { expect, test } from "vitest";
 import { execIn, left, openWorker, useCluster, useOwnStores } from "../testing/cluster.ts";
 
 const place = useOwnStores(useCluster());
 
-test("sessions whose workspaces grow past their limit are evicted, fail and say so, whatever their agents exit with", async () => {
-  // Exits on SIGTERM as the agent image does, or with what is in the file.
+test("sessions whose workspaces exceed their limit are evicted, fail and say so, whatever exit code their agents have", async () => {
+  // On SIGTERM, exits as the agent image does, or with the code in the file.
   const end = 'exit "$(cat /tmp/code 2>/dev/null || echo 143)"';
   const agent = `head -c 100M /dev/zero > /home/agent/workspace/large; trap '${end}' TERM; sleep infinity & wait`;
   const { create, become } = await openWorker(place, { agent });

@@ -1,18 +1,30 @@
-/** What only a worker knows, and most of it only the leader. */
+/** Metrics that only a worker can report, most of them only the leader. */
+import type { MissingImage } from "../cluster/missingImages.ts";
 import type { Session } from "../domain/session.ts";
-import { isFinal } from "../domain/state.ts";
+import { isFinal } from "../domain/states/state.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
 export interface WorkerFigures {
   isLeader: () => boolean;
-  /** What the leader's last sweep found alone, by kind; undefined: this process is not the leader. */
+  /**
+   * How many objects and rows without a counterpart the leader's last sweep found; undefined: this process is not the
+   * leader.
+   */
   orphans: () => Record<"pod" | "claim" | "row", number> | undefined;
   /**
-   * Seconds since the leader's last sweep that went through, which compares every unfinished session with the cluster;
+   * Seconds since the leader's last successful sweep, which compares every unfinished session with the cluster;
    * undefined: this process is not the leader.
    */
   secondsSinceSweep: () => number | undefined;
-  /** How many unfinished sessions have a tenant that the tenants file does not name; undefined: this process is not the leader. */
+  /**
+   * The images that are missing on nodes, with the tenant of the image puller, "" for the platform's; undefined: this
+   * process is not the leader.
+   */
+  missingImages: () => Promise<(MissingImage & { tenant: string })[] | undefined>;
+  /**
+   * How many unfinished sessions have a tenant that is not in the tenants file; undefined: this process is not the
+   * leader.
+   */
   withoutTenant: () => Promise<number | undefined>;
 }
 
@@ -22,7 +34,7 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
   );
   metrics.figure(
     "berth_orphans",
-    "Pods and claims without a session, and sessions without what they should have.",
+    "Pods and volume claims without a session, and sessions without a pod or volume claim that they should have.",
     ["kind"],
     (gauge) => {
       for (const [kind, count] of Object.entries(worker.orphans() ?? {})) gauge.set({ kind }, count);
@@ -38,8 +50,16 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
     },
   );
   metrics.figure(
+    "berth_images_missing",
+    "1 for each image that a node should have, and has not. No tenant: the platform's.",
+    ["node", "image", "tenant"],
+    async (gauge) => {
+      for (const { node, image, tenant } of (await worker.missingImages()) ?? []) gauge.set({ node, image, tenant }, 1);
+    },
+  );
+  metrics.figure(
     "berth_sessions_without_tenant",
-    "Unfinished sessions whose tenant the tenants file does not name.",
+    "Unfinished sessions whose tenant is not in the tenants file.",
     [],
     async (gauge) => {
       const count = await worker.withoutTenant();
@@ -48,7 +68,10 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
   );
 }
 
-/** Takes the durations from a session's change; all times are the database's. */
+/**
+ * Measures a duration if it ends with this change of the session's state: the start, from the creation to the first `running`,
+ * and the stop, from `stopping` to the final state. Warm sessions have no start. All times come from the database's clock.
+ */
 export function observeChange(
   metrics: Pick<Metrics, "startDuration" | "stopDuration">,
   before: Session,

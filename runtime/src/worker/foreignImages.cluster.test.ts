@@ -1,6 +1,6 @@
 /**
- * Sessions with images that nobody made for Berth, on a real cluster: berthd comes from the platform's image, and speaks to a
- * real in-pod channel. Their pods run as they are, with few resources.
+ * Sessions on a real cluster with images that were not made for Berth: berthd comes from the platform's image and
+ * talks to a real in-pod channel. The pods are unchanged except for small resources.
  */
 import { randomUUID } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
@@ -9,9 +9,10 @@ import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { machine } from "../../../machine/machine.ts";
 import { createChannel } from "../channel/channel.ts";
 import { objectName } from "../cluster/names.ts";
-import { ownerReference, podFor, secretFor } from "../cluster/podSpec.ts";
+import { ownerReference, podFor, secretFor } from "../cluster/podSpec/podSpec.ts";
 import { TokenKeys } from "../config/tokenKeys.ts";
-import { amount, podAmounts } from "../domain/quantities.ts";
+import { amount, podAmounts } from "../domain/quota/quantities.ts";
+import type { BerthdVolume } from "../domain/sessionImages.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { admin, audit, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
@@ -21,10 +22,10 @@ import { freePorts } from "../testing/ports.ts";
 
 const place = useCluster();
 const { namespace } = place;
-/** For what is counted, so that nothing else is. */
+/** The namespace for the quota test, so that the quota counts nothing else. */
 const counting = useCluster().namespace;
 
-/** Prints a line and waits for its end, as the one program of an image without a shell. */
+/** Prints a line and waits for SIGTERM, as the only program of an image without a shell. */
 const program = `package main
 
 import (
@@ -66,7 +67,7 @@ beforeAll(async () => {
   const { original, built, berthd } = testImages();
   const golang = baseTag("golang");
   const debian = await original(baseTag("debian"));
-  // In a folder that only root may enter, as some images are.
+  // In a folder that only root may enter, as in some images.
   const python = `FROM ${debian}\nRUN apt-get update -q && apt-get install -qy --no-install-recommends python3-minimal\nWORKDIR /root\n`;
   Object.assign(references, {
     debian,
@@ -76,14 +77,18 @@ beforeAll(async () => {
     berthd: await berthd(golang),
     desktop: await original("berth/agent:dev"),
   });
-}, 600_000);
+});
 
-/** A worker whose pods run their own programs, with a channel that they reach. */
-async function open(images: (Partial<Images[number]> & Pick<Images[number], "name" | "image">)[]) {
+/** A worker whose pods run their own programs, with a channel that the pods reach. */
+async function open(
+  images: (Partial<Images[number]> & Pick<Images[number], "name" | "image">)[],
+  berthdVolume: BerthdVolume = "copy",
+) {
   const [port = 0] = await freePorts(1);
   const sessionUrl = `http://${machineIp}:${port}`;
   const all = images.map((image) => ({ ...defaults, ...image }));
-  const worker = await openWorker(place, { tenant: { images: all }, own: { berthd: references.berthd, sessionUrl } });
+  const own = { berthd: references.berthd, berthdVolume, sessionUrl };
+  const worker = await openWorker(place, { tenant: { images: all }, own });
   const channel = createChannel({
     tokenKeys: TokenKeys.one(tokenKey),
     queries: worker.records.queries,
@@ -91,7 +96,7 @@ async function open(images: (Partial<Images[number]> & Pick<Images[number], "nam
     commands: worker.records.commands,
     queue: worker.queue,
     owners: { until: async () => {}, end: () => {} },
-    tenants: { get: () => worker.acme },
+    tenants: { all: () => [worker.acme] },
     metrics: new Metrics(),
     logger: silent,
   });
@@ -99,7 +104,7 @@ async function open(images: (Partial<Images[number]> & Pick<Images[number], "nam
   onTestFinished(() => channel.close());
   return {
     ...worker,
-    /** A session with the image of that name, which runs this. */
+    /** A session with the image of this name, which runs this command. */
     start: (image: string, command: string[] | null = null, more: Partial<NewSession> = {}) =>
       worker.create({
         image,
@@ -108,7 +113,7 @@ async function open(images: (Partial<Images[number]> & Pick<Images[number], "nam
         workspaceMode: "ephemeral",
         ...more,
       }),
-    /** The log of the session's agent as soon as it has the text. */
+    /** Waits until the log of the session's agent contains the text. Returns the log. */
     says: (id: string, text: string) =>
       until(
         `session ${id} says ${text}`,
@@ -153,17 +158,17 @@ test.each(programs)("an unmodified image runs as a session without a desktop: %s
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-test("Berth's own desktop, as it was built at any time, has the platform's berthd when a tenant's config names it", async () => {
+test("Berth's own desktop image, of any version, gets the platform's berthd if a tenant's config names the image", async () => {
   const { start, become, says, stop } = await open([{ name: "desktop", image: references.desktop, desktop: true }]);
   const { id } = await start("desktop", ["sh", "-c", "echo PID 1 is $(tr '\\0' ' ' </proc/1/cmdline); sleep infinity"]);
-  // Its start probe asks whether the desktop is shown and whether vnc-proxy listens.
+  // Its startup probe checks whether the desktop is shown and vnc-proxy listens.
   expect(await become(id, "running")).toMatchObject({ desktop: true });
   await says(id, "PID 1 is /opt/berth/bin/berthd session");
   await stop(id);
   await become(id, "stopped");
 });
 
-test("an image's entry point runs only where the command says so, and its end is the session's", async () => {
+test("an image's entry point runs only if the command says so, and its end is the session's end", async () => {
   const { start, become, says } = await open([{ name: "go", image: references.go }]);
   const silentOne = await start("go");
   await become(silentOne.id, "running");
@@ -190,21 +195,30 @@ test("the image's own files can be changed only with writableRoot, and berthd ne
   expect(await wrote(writable.id)).toEqual(["/var/tmp/file", "/home/agent/workspace/file"]);
 });
 
-test("a program of any image tells how far it is by berth-progress", async () => {
+test("a program of any image reports its progress with berth-progress", async () => {
   const { start, become, find } = await open([{ name: "debian", image: references.debian }]);
   const { id } = await start("debian", ["sh", "-c", "berth-progress 'Half way' 50; sleep infinity"]);
   await become(id, "running");
-  const told = await until(
-    "the session tells its progress",
+  const working = await until(
+    "the session shows its progress",
     60,
     () => find(id),
     (now) => now?.progress !== null,
   );
-  expect(told?.progress).toEqual({ message: "Half way", percent: 50 });
+  expect(working?.progress).toEqual({ message: "Half way", percent: 50 });
 });
 
-test("a session of an image that the tenant's config loses comes up again once the config has it", async () => {
-  const { start, become, suspend, resume, tell, tenants, changed, acme } = await open([
+// This cluster's feature gate ImageVolume is off, as it is by default, and its container runtime mounts no images.
+test("where the cluster leaves image volumes out of pods, the session fails with a reason that names the key", async () => {
+  const { start, become } = await open([{ name: "debian", image: references.debian }], "image");
+  const { id } = await start("debian");
+  const { cause, reason } = await become(id, "failed");
+  expect([cause, reason]).toEqual(["rejected", expect.stringMatching(/set images\.berthdVolume to copy/)]);
+  expect(await left(namespace, id)).toEqual([]);
+});
+
+test("a session whose image is removed from the config starts again once the config has the image again", async () => {
+  const { start, become, suspend, resume, untilReason, tenants, changed, acme } = await open([
     { name: "debian", image: references.debian },
   ]);
   const { id } = await start("debian", null, { workspaceMode: "persistent" });
@@ -213,13 +227,13 @@ test("a session of an image that the tenant's config loses comes up again once t
   await become(id, "suspended");
   tenants.set("acme", { ...acme, images: [] });
   await resume(id);
-  await tell(id, /^Waiting for the image debian, which the config of acme does not have any more$/);
+  await untilReason(id, /^Waiting for the image debian, which the config of acme does not have any more$/);
   tenants.set("acme", acme);
   changed();
   await become(id, "running");
 });
 
-/** What a ResourceQuota counts of CPU and memory. */
+/** The CPU and memory that a ResourceQuota counts. */
 const amountsIn = (used: Record<string, string>) => ({
   requestsCpu: amount(used["requests.cpu"] ?? ""),
   limitsCpu: amount(used["limits.cpu"] ?? ""),
@@ -247,7 +261,7 @@ test.each([
     body: { metadata: { name: where.name }, spec: { hard } },
   });
   onTestFinished(async () => {
-    // Before the Secret, with which the garbage collector takes it away.
+    // Before the Secret, because the garbage collector removes the pod with the Secret.
     await admin.deleteNamespacedPod({ ...pod, gracePeriodSeconds: 0 });
     await admin.deleteNamespacedSecret(pod);
     await admin.deleteNamespacedResourceQuota(where);
@@ -256,8 +270,10 @@ test.each([
   const secret = await admin.createNamespacedSecret({ namespace: counting, body });
   const owner = ownerReference(one, secret.metadata?.uid ?? "");
   const image = { reference: references.debian, hasBerthd, writableRoot: false };
-  const made = podFor(one, place.acme, owner, { image, berthd: references.berthd, sessionUrl: "http://127.0.0.1:1" });
-  // No node has the label, so that the pod costs nothing.
+  const { berthd } = references;
+  const settings = { image, berthd, berthdVolume: "copy", sessionUrl: "http://127.0.0.1:1" } as const;
+  const made = podFor(one, place.acme, owner, settings);
+  // No node has the label, so that the pod uses no resources.
   const spec = { ...(made.spec as V1PodSpec), nodeSelector: { "berth.dev/no-such-node": "true" } };
   const countedPods = (wanted: string) =>
     until(

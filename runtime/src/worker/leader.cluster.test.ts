@@ -1,4 +1,4 @@
-/** The leader, chosen by a real API server. */
+/** Leader election with a real API server. */
 import { randomBytes } from "node:crypto";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
@@ -10,10 +10,10 @@ import { Leader } from "./leader.ts";
 const { namespace } = useCluster();
 const leases = connectLeases(loadKubeConfig());
 
-/** Seconds. Nobody's Lease runs out within a test, however slow a renewal is. */
+/** In seconds. So long that no Lease expires within a test, even with slow renewals. */
 const long = 3_600;
 
-/** Candidates for one Lease of this test's own. Each knows how often it has asked, and can be cut off from the API server. */
+/** Candidates for one Lease of the test. Each candidate counts its requests and can be cut off from the API server. */
 function election() {
   const name = `test-${randomBytes(4).toString("hex")}`;
   return {
@@ -47,7 +47,7 @@ function election() {
 
 type Candidate = ReturnType<ReturnType<typeof election>["candidate"]>;
 
-/** Whoever leads; that two lead at the same time ends every wait. */
+/** Returns the leader. If two lead at the same time, every wait fails. */
 function leading(candidates: Candidate[]): Candidate | undefined {
   const [one, ...more] = candidates.filter(({ leader }) => leader.isLeader());
   if (more.length > 0) throw new Hopeless(`${more.length + 1} lead at the same time`);
@@ -56,11 +56,11 @@ function leading(candidates: Candidate[]): Candidate | undefined {
 
 const oneLeads = (candidates: Candidate[]) => until("one leads", 60, () => leading(candidates));
 
-/** Until each has asked for the Lease ten times more; all the while this one leads, and no other. */
+/** Waits until each candidate has made ten more requests. Meanwhile this candidate leads, and no other. */
 async function staysLeader(expected: Candidate, candidates: Candidate[]): Promise<void> {
   const before = candidates.map(({ asked }) => asked);
   await until(
-    `each has asked ten times more while ${expected.identity} leads`,
+    `each has made ten more requests while ${expected.identity} leads`,
     60,
     () => {
       const now = leading(candidates);
@@ -71,13 +71,13 @@ async function staysLeader(expected: Candidate, candidates: Candidate[]): Promis
   );
 }
 
-test("of several that begin at once one leads, and no two ever at the same time", async () => {
+test("of several candidates that start at once one leads, and never two at the same time", async () => {
   const { candidate } = election();
   const candidates = [1, 2, 3, 4, 5].map((number) => candidate(`worker-${number}`, long));
   await staysLeader(await oneLeads(candidates), candidates);
 });
 
-test("a leader that ends gives the Lease up: nobody waits until it has run out", async () => {
+test("a leader that ends gives up the Lease, so nobody waits until it expires", async () => {
   const { candidate } = election();
   const candidates = [1, 2, 3].map((number) => candidate(`worker-${number}`, long));
   const first = await oneLeads(candidates);
@@ -87,7 +87,7 @@ test("a leader that ends gives the Lease up: nobody waits until it has run out",
   expect(first.leader.isLeader()).toBe(false);
 });
 
-test("a leader that can't reach the cluster stops leading before another may begin", async () => {
+test("a leader that can't reach the cluster stops leading before another candidate may start", async () => {
   const { candidate } = election();
   const first = candidate("first", 2);
   await oneLeads([first]);

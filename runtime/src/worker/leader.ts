@@ -1,4 +1,4 @@
-/** One worker of all is the leader: who holds the Lease. client-node has no elector of its own. */
+/** Elects one worker as the leader: the holder of the Lease. client-node has no leader election of its own. */
 import { type V1Lease, V1MicroTime } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
@@ -8,27 +8,28 @@ import { jittered, Loop } from "../timing/loop.ts";
 export interface LeaderOptions {
   leases: LeaseApi;
   namespace: string;
-  /** Tells this process from the others. */
+  /** A name that only this process has. */
   identity: string;
   logger: Logger;
-  /** Name of the Lease. Default berth-worker. */
+  /** Name of the Lease. Default: berth-worker. */
   name?: string;
-  /** How long a leader that is not heard of is waited for, in seconds. Default 15. */
+  /** How many seconds without a renewal end a Lease. Default: 15. */
   leaseSeconds?: number;
-  /** How often the Lease is renewed or asked for, in milliseconds. Default 2000. */
+  /** How often the Lease is renewed or requested, in milliseconds. Default: 2000. */
   intervalMs?: number;
 }
 
 /**
- * Clocks are not compared: another's Lease has run out when it has stood unchanged for its duration by this process's own
- * monotonic clock, and the own one counts for two thirds of it after the last renewal that was answered. On shutdown the
- * Lease is given up, so that the next leader is there within one interval.
+ * Does not compare clocks of different machines. Another process's Lease has expired if it stayed unchanged for its
+ * duration, by this process's monotonic clock. This process trusts its own Lease for only two thirds of the duration
+ * after the last successful renewal. On shutdown it releases the Lease, so that the next leader starts within one
+ * interval.
  */
 export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #loop = new Loop(() => this.#turn());
-  /** Until when this process may act as leader, by performance.now(). */
+  /** Until when this process may act as the leader, by performance.now(). */
   #until = 0;
-  #seen: { version: string | undefined; at: number } | undefined;
+  #observed: { version: string | undefined; at: number } | undefined;
   #wasLeader = false;
 
   constructor(private readonly options: LeaderOptions) {}
@@ -37,9 +38,9 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     return performance.now() < this.#until && !this.#loop.signal.aborted;
   }
 
-  /** Whether the Lease is still asked for, whatever the answer. */
-  isTurning(): boolean {
-    return this.#loop.isTurning();
+  /** Whether this process still requests the Lease, whatever the answers are. */
+  isAlive(): boolean {
+    return this.#loop.isAlive();
   }
 
   onApplicationBootstrap(): void {
@@ -49,7 +50,7 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     await this.#loop.stop();
     await this.#giveUp().catch((error: unknown) =>
-      this.options.logger.warn({ err: error }, "the Lease could not be given up; it runs out"),
+      this.options.logger.warn({ err: error }, "the Lease could not be released; it expires by itself"),
     );
   }
 
@@ -59,9 +60,9 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     try {
       this.#until = (await this.#hold()) ? began + (this.#leaseMs * 2) / 3 : 0;
     } catch (error) {
-      logger.warn({ err: error }, "the Lease can't be asked for");
+      logger.warn({ err: error }, "the Lease could not be requested");
     }
-    this.#tell();
+    this.#logChange();
     return jittered(intervalMs);
   }
 
@@ -73,7 +74,7 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     return { namespace: this.options.namespace, name: this.options.name ?? "berth-worker" };
   }
 
-  /** Takes or renews the Lease; whether this process has it now. Throws if the API server can't be asked. */
+  /** Takes or renews the Lease. Returns whether this process holds it now. Throws if the API server does not answer. */
   async #hold(): Promise<boolean> {
     const { leases, identity } = this.options;
     const lease = await this.#read();
@@ -86,11 +87,14 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   #isFree({ metadata, spec }: V1Lease): boolean {
     if (!spec?.holderIdentity) return true;
     const version = metadata?.resourceVersion;
-    if (this.#seen === undefined || this.#seen.version !== version) this.#seen = { version, at: performance.now() };
-    return performance.now() - this.#seen.at > (spec.leaseDurationSeconds ?? 15) * 1_000;
+    if (this.#observed === undefined || this.#observed.version !== version)
+      this.#observed = { version, at: performance.now() };
+    return performance.now() - this.#observed.at > (spec.leaseDurationSeconds ?? 15) * 1_000;
   }
 
-  /** The Lease as this process holds it. The version in `before` has the API server refuse it if another was quicker. */
+  /**
+   * The Lease for this process. With the version in `before`, the API server refuses it if another process was faster.
+   */
   #lease(before?: V1Lease): V1Lease {
     const { identity, leaseSeconds = 15 } = this.options;
     const now = new V1MicroTime();
@@ -139,11 +143,9 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.#write(() => this.options.leases.replaceNamespacedLease({ ...this.#at, body }));
   }
 
-  #tell(): void {
+  #logChange(): void {
     if (this.isLeader() === this.#wasLeader) return;
     this.#wasLeader = this.isLeader();
-    this.options.logger.info(
-      this.#wasLeader ? "this worker is the leader now" : "this worker is not the leader any more",
-    );
+    this.options.logger.info(this.#wasLeader ? "this worker is now the leader" : "this worker is no longer the leader");
   }
 }

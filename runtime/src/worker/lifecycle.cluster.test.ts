@@ -1,4 +1,4 @@
-/** The life of a session on a real cluster, with all that the worker consists of. The desktop is tested end to end elsewhere. */
+/** The life of a session on a real cluster, with a complete worker. Other tests cover the desktop end to end. */
 
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
@@ -12,7 +12,7 @@ const place = useCluster();
 const { namespace } = place;
 const all = ["Secret", "PersistentVolumeClaim", "Pod"];
 
-test("a session gets its secret, volume and pod, runs, and leaves nothing when it is stopped", async () => {
+test("a session gets its secret, volume and pod, runs, and leaves no object when it is stopped", async () => {
   const { create, become, stop, database } = await openWorker(place);
   const { id } = await create();
   const running = await become(id, "running");
@@ -32,7 +32,7 @@ test("a session gets its secret, volume and pod, runs, and leaves nothing when i
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-test("to make a session's objects again is harmless", async () => {
+test("creating a session's objects again is harmless", async () => {
   const { create, become, objects, acme, stop } = await openWorker(place);
   const session = await create();
   await become(session.id, "running");
@@ -44,7 +44,7 @@ test("to make a session's objects again is harmless", async () => {
   await become(session.id, "stopped");
 });
 
-test("a pod that is deleted behind our back fails its session, says why, and leaves nothing", async () => {
+test("if somebody deletes a pod, its session fails with a reason and leaves no object", async () => {
   const { create, become } = await openWorker(place);
   const { id } = await create();
   await become(id, "running");
@@ -56,7 +56,7 @@ test("a pod that is deleted behind our back fails its session, says why, and lea
   expect(await left(namespace, id)).toEqual([]);
 });
 
-test("an owner that is deleted behind our back takes all with it, and the session fails", async () => {
+test("if somebody deletes an owner, all its objects are deleted, and the session fails", async () => {
   const { create, become } = await openWorker(place);
   const { id } = await create();
   await become(id, "running");
@@ -92,24 +92,29 @@ test("an agent that exits with an error fails its session", async () => {
   expect(await left(namespace, id)).toEqual([]);
 });
 
-test("an agent that exits well stops its session", async () => {
+test("an agent that exits with 0 stops its session", async () => {
   const { create, become } = await openWorker(place, { agent: "exit 0" });
   const { id } = await create({ workspaceMode: "ephemeral" });
   expect(await become(id, "stopped")).toMatchObject({ reason: "The agent exited", cause: "agent-exit" });
   expect(await left(namespace, id)).toEqual([]);
 });
 
-test("an image that can't be pulled is told while the session still tries; it can be stopped", async () => {
-  const { create, become, tell, stop } = await openWorker(place, { image: `${machine.registry}/berth/none:none` });
+test("an image that can't be pulled is reported while the session still tries; the session can be stopped", async () => {
+  const { create, become, untilReason, stop } = await openWorker(place, {
+    image: `${machine.registry}/berth/none:none`,
+  });
   const { id } = await create({ workspaceMode: "ephemeral" });
-  expect(await tell(id, /^The session's image can't be pulled/)).toMatchObject({ state: "starting", stalled: true });
+  expect(await untilReason(id, /^The session's image can't be pulled/)).toMatchObject({
+    state: "starting",
+    stalled: true,
+  });
   await stop(id);
   await become(id, "stopped");
   expect(await left(namespace, id)).toEqual([]);
 });
 
-test("where the cluster has no room under its quota a session goes back into the queue, says so, and starts when there is", async () => {
-  const { create, become, tell, stop } = await openWorker(place);
+test("if the quota in the cluster is full, a session goes back into the queue with a reason, and starts when there is room", async () => {
+  const { create, become, untilReason, stop } = await openWorker(place);
   const first = await create({ workspaceMode: "ephemeral" });
   await become(first.id, "running");
   const used = (await admin.listNamespacedPod({ namespace })).items.length;
@@ -126,7 +131,7 @@ test("where the cluster has no room under its quota a session goes back into the
   );
 
   const second = await create({ workspaceMode: "ephemeral" });
-  expect(await tell(second.id, /^Waiting for room in the tenant's quota/)).toMatchObject({
+  expect(await untilReason(second.id, /^Waiting for room in the tenant's quota/)).toMatchObject({
     state: "queued",
     reason: expect.stringContaining("requested: pods=1"),
   });
@@ -137,7 +142,7 @@ test("where the cluster has no room under its quota a session goes back into the
   await become(second.id, "stopped");
 });
 
-test("what a stuck worker makes after a session's end is removed by the sweep", async () => {
+test("the sweep removes objects that a stuck worker creates after a session's end", async () => {
   const { create, become, stop, vanish, objects, acme } = await openWorker(place);
   const session = await create();
   await become(session.id, "running");
@@ -167,7 +172,7 @@ test("objects that no row stands for are removed by the leader's sweep when it h
   expect(leader.isLeader()).toBe(true);
 });
 
-test("those that are older than the database stay: it may be in the place of one that knows them", async () => {
+test("objects that are older than the database stay, because another database may know them", async () => {
   const { acme, objects, database, sweep, sweeps, vanish } = await openWorker(place, {
     orphanGraceMs: 0,
     sweepMs: 200,
@@ -184,7 +189,7 @@ test("those that are older than the database stay: it may be in the place of one
   await vanish(stray.id);
 });
 
-test("what is to be made ahead is not made by a worker of another version or config", async () => {
+test("a worker of another version or config does not start a warm session", async () => {
   const { acme, objects } = await openWorker(place);
   const spare = session({ namespace, warm: "another" });
   expect(await objects.create(spare, acme)).toMatchObject({ result: "wait" });

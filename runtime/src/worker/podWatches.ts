@@ -1,4 +1,4 @@
-/** One watch per tenant namespace, kept in step with the tenants. */
+/** One watch for each tenant's namespace. The set of watches follows the tenants file. */
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
@@ -25,9 +25,9 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
     private readonly options: Pick<PodWatchOptions, "backoffLimitMs"> = {},
   ) {}
 
-  /** Whether every watch is still made anew from time to time. */
-  isTurning(): boolean {
-    return [...this.#watches.values()].every((watch) => watch.isTurning());
+  /** Whether every watch is still restarted from time to time. */
+  isAlive(): boolean {
+    return [...this.#watches.values()].every((watch) => watch.isAlive());
   }
 
   onApplicationBootstrap(): void {
@@ -61,14 +61,16 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
     }
   }
 
-  /** That a pod is displaced is noted at once: by the next look it may be gone, and nobody could say why. */
+  /** Records a displaced pod immediately, because the pod and its reason may be gone at the next reconcile. */
   async #onChange(sessionId: string, pod: V1Pod): Promise<void> {
     const view = viewPod(pod);
     if (view.is === "displaced" && pod.status?.podIP) {
       await this.reconciler
         .displaced(sessionId, pod.status.podIP, view.reason)
-        .catch((error: unknown) => this.logger.warn({ err: error, sessionId }, "a displaced pod could not be noted"));
+        .catch((error: unknown) =>
+          this.logger.warn({ err: error, sessionId }, "a displaced pod could not be recorded"),
+        );
     }
-    this.queue.look(sessionId);
+    this.queue.trigger(sessionId);
   }
 }

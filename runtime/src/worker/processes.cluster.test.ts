@@ -1,6 +1,6 @@
-/** Processes that die in the middle of their work, or don't know what time it is. Every test ends with the full audit. */
-import { beforeAll, expect, test, vi } from "vitest";
-import { type State, states } from "../domain/state.ts";
+/** Processes that die during their work, or whose clock is wrong. Every test ends with the full audit. */
+import { beforeAll, expect, test } from "vitest";
+import { type State, states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { audit, useCluster } from "../testing/cluster.ts";
 import { tenant } from "../testing/fixtures.ts";
@@ -8,23 +8,25 @@ import { type Member, openFleet } from "../testing/fleet.ts";
 import { holdAfter } from "../testing/kubeFront.ts";
 import { build } from "../testing/program.ts";
 
-vi.setConfig({ testTimeout: 600_000 });
-beforeAll(build, 600_000);
+beforeAll(build);
 
 const place = useCluster();
 const { namespace } = place;
 
-/** Has the namespace too, but no volumes in it: half of the sessions are its own, because volumes take most of the time. */
+/**
+ * Also has the namespace, but no volumes in it. Half of the sessions are of this tenant, because volumes take most of
+ * the time.
+ */
 const globex: Tenant = {
   ...place.acme,
   name: "globex",
   keys: tenant("globex").keys,
   workspace: { ...place.acme.workspace, mode: "ephemeral" },
 };
-/** Whose a session is. */
+/** The tenant of a session. */
 const tenantOf = (index: number) => (index % 2 === 0 ? "acme" : "globex");
 
-/** Calls wait at it until it opens. */
+/** A gate at which calls wait until it opens. */
 function gate() {
   const { promise: opens, resolve: open } = Promise.withResolvers<void>();
   return { opens, open };
@@ -32,14 +34,17 @@ function gate() {
 
 test("API and worker are killed in the middle of 50 starts, and of 50 stops", async () => {
   const count = 50;
-  /** So many sessions get through before a kill. The late ones wait for it, so that it comes in the middle on any machine. */
+  /**
+   * How many sessions get through before a kill. The late ones wait for the kill, so that it comes in the middle on
+   * any machine.
+   */
   const early = 40;
   const { api, workers, ask, allBecome, someBecome, numberIn, database, front } = await openFleet(place, {
     workers: 2,
     tenants: [globex],
   });
   for (const process of [api, ...workers]) process.start();
-  /** Kills the process then, lets the late sessions through, and starts it again. */
+  /** Kills the process at this point, lets the late sessions through, and starts the process again. */
   const killed = async (
     process: Member | undefined,
     when: Promise<unknown>,
@@ -52,7 +57,10 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
     letThrough();
     process?.start();
   };
-  /** Asks the API for each: the early ones all at once, the late ones after `late`. Tells when it has ten answers. */
+  /**
+   * Calls the API for each session: the early ones all at once, the late ones after `late`. Says when ten have an
+   * answer.
+   */
   const askAll = async (
     late: Promise<void>,
     tenAnswers: () => void,
@@ -103,7 +111,10 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-/** For Node: what its clock says is so many minutes off. Timers and the monotonic clock go right, as they do on real machines. */
+/**
+ * A preload for Node.js that moves the clock by this many minutes. Timers and the monotonic clock stay right, as on real
+ * machines.
+ */
 const clockOff = (minutes: number) => {
   const script = `const Real = Date; const off = ${minutes * 60_000};
     globalThis.Date = class Date extends Real {
@@ -113,13 +124,13 @@ const clockOff = (minutes: number) => {
   return ["--import", `data:text/javascript,${encodeURIComponent(script)}`];
 };
 
-test("workers whose clocks are minutes off end no session early and keep none waiting", async () => {
+test("workers whose clocks are minutes off end no session early and delay none", async () => {
   const { api, workers, ask, allBecome, someBecome, database, front } = await openFleet(place, {
     workers: 2,
     tenants: [globex],
   });
   const [ahead, behind] = workers;
-  // Every seventh call fails, so that looks are repeated too.
+  // Every seventh call fails, so that reconciles are repeated too.
   let calls = 0;
   front.fault = ({ object }) => {
     calls += object === undefined ? 0 : 1;

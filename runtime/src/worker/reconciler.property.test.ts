@@ -1,7 +1,7 @@
-/** Whatever happens in whatever order, twice, late or not at all: no session is lost, doubled or leaked. */
+/** For any events in any order, repeated, late or missing: no session is lost, duplicated or leaked. */
 import fc from "fast-check";
-import { expect, test, vi } from "vitest";
-import { isFinal, type SessionEvent } from "../domain/state.ts";
+import { expect, test } from "vitest";
+import { isFinal, type SessionEvent } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { tenant } from "../testing/fixtures.ts";
@@ -21,9 +21,9 @@ const anyStep = fc.record({
   id: fc.constantFrom(...ids),
   ticks: fc.nat(8),
   does: fc.constantFrom(
-    "look",
-    "look",
-    "look",
+    "reconcile",
+    "reconcile",
+    "reconcile",
     "progress",
     "progress",
     ...(Object.keys(wishes) as (keyof typeof wishes)[]),
@@ -34,7 +34,7 @@ const anyStep = fc.record({
 const harmless = fc.record({
   id: fc.constant("one"),
   ticks: fc.nat(8),
-  does: fc.constantFrom("look", "look", "look", "progress", "suspend", "resume"),
+  does: fc.constantFrom("reconcile", "reconcile", "reconcile", "progress", "suspend", "resume"),
 });
 const anyFaults = fc.infiniteStream(
   fc.oneof(
@@ -47,7 +47,7 @@ type Step = { id: string; does: string; ticks: number };
 function open(changes: Parameters<typeof tenant>[1] = {}) {
   const model = new Model();
   const acme = tenant("acme", changes);
-  /** What this worker has read of the tenants. */
+  /** The tenants file as this worker has read it. */
   const tenants = { get: (): Tenant | undefined => acme, generation: 0, isClosed: () => false };
   const reconciler = new Reconciler({
     queries: model.queries,
@@ -59,7 +59,7 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
     limits: { startTimeoutSeconds: 300 },
     metrics: new Metrics(),
   });
-  /** The trouble is over: the cluster gets on, and the sweep looks at everybody. */
+  /** Ends the faults: the cluster makes progress, and the sweep triggers all sessions. */
   const settle = async () => {
     for (let round = 0; round < 30; round += 1) {
       for (const id of ids) {
@@ -72,8 +72,8 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
 }
 
 /**
- * Plays the steps one after the other. A look is only begun: it goes on, beside those that are under way already, by as many
- * calls as there are ticks after a step, whichever the scheduler likes; so some are late by far.
+ * Runs the steps one after the other. A reconcile is only started: it runs beside earlier ones and makes as many
+ * calls as there are ticks after a step, in the scheduler's order. So some reconciles are very late.
  */
 async function play(
   steps: Step[],
@@ -87,16 +87,16 @@ async function play(
   model.pause = () => scheduler.schedule(Promise.resolve());
   for (const id of ids) model.create(id);
 
-  const looks: Promise<unknown>[] = [];
+  const reconciles: Promise<unknown>[] = [];
   for (const { id, does, ticks } of steps) {
-    if (does === "look") looks.push(reconciler.reconcile(id).catch(() => {}));
+    if (does === "reconcile") reconciles.push(reconciler.reconcile(id).catch(() => {}));
     else if (does === "progress") model.progress(id);
     else if (does === "expire") model.expire(id);
     else if (does in wishes) model.wish(id, wishes[does as keyof typeof wishes]);
     else model.harm(id, does as (typeof harms)[number]);
     for (let tick = 0; tick < ticks && scheduler.count() > 0; tick += 1) await scheduler.waitNext(1);
   }
-  await scheduler.waitFor(Promise.all(looks));
+  await scheduler.waitFor(Promise.all(reconciles));
 
   model.fault = () => "none";
   model.pause = async () => {};
@@ -104,7 +104,7 @@ async function play(
   return { model, settle };
 }
 
-/** Rows and cluster stand for each other, and the trail tells every change once. */
+/** Checks that rows and cluster match and that the trail contains every change once. */
 function audit(model: Model): void {
   for (const id of ids) {
     const states = model.trail.filter((event) => event.id === id).map(({ state }) => state);
@@ -123,10 +123,9 @@ function audit(model: Model): void {
 }
 
 const runs = { numRuns: 200 };
-vi.setConfig({ testTimeout: 60_000 });
 
 test.each(["end", "resume"] as const)(
-  "rows and cluster agree once the trouble is over, and every session can end (onDrain: %s)",
+  "rows and cluster match once the faults are over, and every session can end (onDrain: %s)",
   async (onDrain) => {
     await fc.assert(
       fc.asyncProperty(
@@ -151,7 +150,7 @@ test.each(["end", "resume"] as const)(
   },
 );
 
-test("a session that nobody ended and nothing happened to is there, whatever failed on the way", async () => {
+test("a session that nobody ended and that nothing happened to still exists, whatever failed meanwhile", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(harmless, { minLength: 40, maxLength: 120, size: "max" }),
@@ -193,7 +192,7 @@ test.each([
   expect(model.rows.get(id)?.state).toBe(read);
 });
 
-test("a tenant that the file does not name any more ends nothing and loses no workspace", async () => {
+test("a tenant that the file no longer names ends no session and loses no workspace", async () => {
   const { model, reconciler, tenants, settle } = open({ retentionSeconds: 60 });
   const { get } = tenants;
   const [running, stopping] = ids as [string, string];
@@ -221,7 +220,7 @@ test("a session that was ending ends, although its tenant and its namespace are 
   expect(model.rows.get(id)?.state).toBe("stopped");
 });
 
-test("an agent's failure tells the last line that it wrote, and the log is kept before its pod goes", async () => {
+test("an agent's failure quotes its last line, and the log is stored before its pod is removed", async () => {
   const { model, settle } = open();
   model.create(id);
   await settle();
@@ -235,7 +234,7 @@ test("an agent's failure tells the last line that it wrote, and the log is kept 
   expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
 });
 
-test("a secret in the last line is in no reason, however much stands before it", async () => {
+test("a secret in the last line never appears in the reason, however much text precedes it", async () => {
   const { model, settle } = open();
   const session = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11";
   const line = `No such key:${" ".repeat(1_000 - 12 - 37 - 42)}${session}.${"s".repeat(43)}`;
@@ -247,7 +246,7 @@ test("a secret in the last line is in no reason, however much stands before it",
   expect(model.rows.get(id)?.reason).toBe(`The agent exited with code 1: No such key: ${session}.[redacted]`);
 });
 
-test("the log is kept before a suspended session's pod goes, and is its log if it ends without another", async () => {
+test("the log is stored before a suspended session's pod is removed, and stays if the session ends without another", async () => {
   const { model, settle } = open();
   model.create(id);
   await settle();
@@ -261,15 +260,18 @@ test("the log is kept before a suspended session's pod goes, and is its log if i
   expect(model.kept.get(id)).toBe("2026-11-28T00:00:00Z No such file\n");
 });
 
-/** A look that stands still before its call of that number, as a worker does that lost the processor, until it is let go on. */
-async function stuckLook(
+/**
+ * A reconcile that pauses before its call of this number, like a worker that gets no CPU, until the test continues
+ * it.
+ */
+async function stuckReconcile(
   { model, reconciler }: ReturnType<typeof open>,
   id: string,
   call: number,
 ): Promise<() => Promise<unknown>> {
   let calls = 0;
   let letGo = () => {};
-  const look = await new Promise<{ done: Promise<unknown> }>((isStuck) => {
+  const stuck = await new Promise<{ done: Promise<unknown> }>((isStuck) => {
     model.pause = () => {
       calls += 1;
       if (calls !== call) return Promise.resolve();
@@ -283,20 +285,20 @@ async function stuckLook(
   model.pause = async () => {};
   return () => {
     letGo();
-    return look.done;
+    return stuck.done;
   };
 }
 
-/** Calls of a look: at a queued session up to making its pod; at a suspending one up to removing its pod. */
+/** The numbers of calls: for a queued session up to creating its pod; for a suspending one up to removing its pod. */
 const [makesPod, removesPod] = [6, 3];
 
-test("a worker that was stuck before it removed a pod leaves the pod alone that came up meanwhile", async () => {
+test("a worker that was stuck before it removed a pod does not remove the pod that was created meanwhile", async () => {
   const world = open();
   const { model, settle } = world;
   model.create(id);
   await settle();
   model.wish(id, wishes.suspend);
-  const letGo = await stuckLook(world, id, removesPod);
+  const letGo = await stuckReconcile(world, id, removesPod);
   await settle();
   model.wish(id, wishes.resume);
   await settle();
@@ -310,12 +312,12 @@ test.each([
   ["stopped", wishes.stop, 0],
   ["stopped", wishes.stop, 60],
 ] as const)(
-  "the pod of a worker that was stuck before it made it goes again: %s, %o, kept %d s",
+  "a pod that a stuck worker creates too late is removed again: %s, %o, retained %d s",
   async (state, wish, retentionSeconds) => {
     const world = open({ retentionSeconds });
     const { model, settle } = world;
     model.create(id);
-    const letGo = await stuckLook(world, id, makesPod);
+    const letGo = await stuckReconcile(world, id, makesPod);
     await settle();
     model.wish(id, wish);
     await settle();

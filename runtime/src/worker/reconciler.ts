@@ -1,15 +1,26 @@
-/** reconcile(sessionId): looks at one session, in Postgres and in the cluster, and takes it one step closer. */
+/**
+ * reconcile(sessionId) reads one session in Postgres and in the cluster, and moves the cluster one step towards the
+ * row.
+ */
 
 import { refusalOf, troubleOf } from "../cluster/kubernetes.ts";
 import { lastLine } from "../cluster/logTail.ts";
 import { shorten } from "../cluster/podView.ts";
 import type { SessionObjects } from "../cluster/sessionObjects.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
-import { type Action, decideDown, decideEnd, decideRun, decideStart, drained, type Limits } from "../domain/decide.ts";
 import type { Actor } from "../domain/event.ts";
 import { isBehind } from "../domain/generation.ts";
 import type { Session, TimedSession } from "../domain/session.ts";
-import { hasPod, isFinal, type SessionEvent } from "../domain/state.ts";
+import {
+  type Action,
+  decideDown,
+  decideEnd,
+  decideRun,
+  decideStart,
+  drained,
+  type Limits,
+} from "../domain/states/decide.ts";
+import { hasPod, isFinal, type SessionEvent } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
@@ -17,26 +28,26 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { redact } from "../telemetry/redact.ts";
 import { observeChange } from "./figures.ts";
 
-/** What came of reconciling a session; the names are the label `outcome` of the metric. */
+/** The result of a reconcile. The names are values of the metric's label `outcome`. */
 export type Reconciliation =
-  /** There is no such session. */
+  /** The session does not exist. */
   | { outcome: "unknown" }
-  /** Nothing to do until something happens. */
+  /** There is nothing to do until something happens. */
   | { outcome: "settled"; session: Session }
-  /** It took a step or waits for the cluster: look again after so many milliseconds. */
+  /** A step was made, or the cluster is still working: reconcile again after `againMs`. */
   | { outcome: "changed" | "waiting" | "stale"; session: Session; againMs?: number };
 
 export interface ReconcilerOptions {
   queries: Pick<SessionQueries, "find" | "findTimed">;
   commands: Pick<SessionCommands, "apply">;
   objects: Pick<SessionObjects, "create" | "observe" | "observePod" | "removePod" | "remove">;
-  /** The end of the agent's log; see logTail. */
+  /** The last part of the agent's log; see logTail. */
   logs: {
     tail: (session: Session) => Promise<string>;
-    /** Keeps it for when the pod is gone. */
+    /** Stores the log, because it is deleted with the pod. */
     keep: (session: Session, log: string) => Promise<void>;
   };
-  /** Lets sessions out of the queue whose turn it is. */
+  /** Admits queued sessions that may start now. */
   admission: { run: () => Promise<void>; kick: () => void };
   tenants: Pick<TenantsFile, "get" | "generation" | "isClosed">;
   limits: Limits;
@@ -45,38 +56,43 @@ export interface ReconcilerOptions {
 
 const worker: Actor = { name: "worker" };
 
-/** How soon to look again while the cluster deletes objects, in milliseconds: the longer it takes, the less often. */
+/**
+ * How many milliseconds pass between two reads while the cluster deletes objects: the longer it takes, the fewer reads.
+ */
 const removalPollMs = (seconds: number) => Math.min(5_000, 250 + 50 * seconds);
 
 export class Reconciler {
   constructor(private readonly options: ReconcilerOptions) {}
 
-  /** Harmless at any time and any number of times. Throws if Postgres or the API server can't be asked. */
+  /** May be called at any time and repeatedly. Throws if Postgres or the API server does not answer. */
   async reconcile(sessionId: string): Promise<Reconciliation> {
-    const seen = await this.options.queries.findTimed(sessionId);
-    if (seen === undefined) return { outcome: "unknown" };
-    const tenant = this.options.tenants.get(seen.session.tenant);
-    if (tenant === undefined && !this.options.tenants.isClosed(seen.session.tenant)) return this.#unknown(seen);
-    // A closed tenant, or one that may have no sessions, ends the session.
-    const isUnread = isBehind(this.options.tenants.generation, seen.session.tenantsGeneration);
-    if (!tenant?.maxSessions && isUnread) return this.#unread(seen);
-    switch (seen.session.state) {
+    const timed = await this.options.queries.findTimed(sessionId);
+    if (timed === undefined) return { outcome: "unknown" };
+    const tenant = this.options.tenants.get(timed.session.tenant);
+    if (tenant === undefined && !this.options.tenants.isClosed(timed.session.tenant)) return this.#unknown(timed);
+    // If the tenant is closed or may have no sessions, the session ends.
+    const isUnread = isBehind(this.options.tenants.generation, timed.session.tenantsGeneration);
+    if (!tenant?.maxSessions && isUnread) return this.#unread(timed);
+    switch (timed.session.state) {
       case "queued":
-        return this.#queued(seen, tenant);
+        return this.#queued(timed, tenant);
       case "starting":
       case "running":
-        return this.#up(seen, tenant);
+        return this.#up(timed, tenant);
       case "suspended":
       case "suspending": {
-        const end = decideEnd(seen, tenant);
-        return end === undefined ? this.#down(seen, tenant) : this.#act(seen, end);
+        const end = decideEnd(timed, tenant);
+        return end === undefined ? this.#down(timed, tenant) : this.#act(timed, end);
       }
       default:
-        return this.#down(seen, tenant);
+        return this.#down(timed, tenant);
     }
   }
 
-  /** The pod at this address has to leave its node, says the watch, and it may be gone before a look could see that. */
+  /**
+   * The watch calls this if the pod at this address has to leave its node, because the pod may be gone before a
+   * reconcile.
+   */
   async displaced(sessionId: string, podIp: string, reason: string): Promise<void> {
     const session = await this.options.queries.find(sessionId);
     if (session?.state !== "running" || session.podIp !== podIp) return;
@@ -84,20 +100,24 @@ export class Reconciler {
     if (tenant !== undefined) await this.#apply(session, drained(session, reason, tenant));
   }
 
-  /** The sweep has it looked at again, and so has news of the tenants. Another worker may know more, and say so. */
+  /**
+   * Leaves the session as it is, until this process has read the newer tenants file. The sweep and every change of the file
+   * trigger a reconcile, and a worker with the newer file may act earlier.
+   */
   async #unread({ session }: TimedSession): Promise<Reconciliation> {
     if (session.reason === null)
-      await this.#apply(session, { type: "waiting", reason: "Waiting for news of its tenant" });
+      await this.#apply(session, { type: "waiting", reason: "Waiting until the worker has read the tenant's config" });
     return { outcome: "waiting", session };
   }
 
   /**
-   * The file does not name the tenant: it may be damaged, so nothing is ended or deleted until the tenant is named again. Only
-   * a session that is ending already, and of which nothing is left, has ended: its namespace may be gone.
+   * The tenants file does not contain the tenant. The file may be damaged, so nothing is ended or deleted until the
+   * tenant is in the file again. Only a session that is already ending and has no objects left becomes final, because
+   * its namespace may be gone.
    */
-  async #unknown(seen: TimedSession): Promise<Reconciliation> {
-    const { session } = seen;
-    if (session.state !== "stopping") return this.#unread(seen);
+  async #unknown(timed: TimedSession): Promise<Reconciliation> {
+    const { session } = timed;
+    if (session.state !== "stopping") return this.#unread(timed);
     try {
       const { secret, claim, podObject } = await this.options.objects.observe(session);
       if ([secret, claim, podObject].some((object) => object !== "absent")) return { outcome: "waiting", session };
@@ -107,33 +127,33 @@ export class Reconciler {
     return this.#apply(session, { type: "gone", keepSeconds: 0 });
   }
 
-  async #queued(seen: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
-    const end = decideEnd(seen, tenant);
-    if (end !== undefined) return this.#act(seen, end);
+  async #queued(timed: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
+    const end = decideEnd(timed, tenant);
+    if (end !== undefined) return this.#act(timed, end);
     await this.options.admission.run();
-    const now = await this.options.queries.findTimed(seen.session.id);
+    const now = await this.options.queries.findTimed(timed.session.id);
     if (now === undefined) return { outcome: "unknown" };
     if (now.session.state === "queued") return { outcome: "settled", session: now.session };
-    // Its objects are made at once: that is one look less on the way to its desktop.
+    // The objects are created in this reconcile, so the desktop does not wait for the next one.
     return now.session.state === "starting" && tenant !== undefined
       ? this.#create(now, tenant)
       : { outcome: "stale", session: now.session, againMs: 0 };
   }
 
-  async #up(seen: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
-    const { session } = seen;
-    const end = decideEnd(seen, tenant);
-    if (end !== undefined) return this.#act(seen, end);
+  async #up(timed: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
+    const { session } = timed;
+    const end = decideEnd(timed, tenant);
+    if (end !== undefined) return this.#act(timed, end);
     const observed = await this.options.objects.observePod(session);
     const action =
       session.state === "starting"
-        ? decideStart(seen, observed, this.options.limits)
+        ? decideStart(timed, observed, this.options.limits)
         : decideRun(session, observed, tenant);
-    if (action.do === "create" && tenant !== undefined) return this.#create(seen, tenant);
-    return this.#act(seen, await this.#explained(session, action), observed.podUid);
+    if (action.do === "create" && tenant !== undefined) return this.#create(timed, tenant);
+    return this.#act(timed, await this.#explained(session, action), observed.podUid);
   }
 
-  /** An agent's failure with the last line that it wrote: nobody else says why. */
+  /** Adds the last line of the log to an agent's failure, because only the log says what went wrong. */
   async #explained(session: Session, action: Action): Promise<Action> {
     if (action.do !== "apply" || action.event.type !== "fail" || action.event.cause !== "agent-error") return action;
     const line = lastLine(await this.options.logs.tail(session));
@@ -144,7 +164,7 @@ export class Reconciler {
     };
   }
 
-  /** Before the pod goes, and the log with it. */
+  /** Stores the log before the pod and its log are deleted. */
   async #keepLog(session: Session): Promise<void> {
     const isAsked = session.state === "stopping" || session.state === "suspending";
     if (!isAsked || session.warm !== null) return;
@@ -152,9 +172,9 @@ export class Reconciler {
     if (log !== "") await this.options.logs.keep(session, log);
   }
 
-  async #down(seen: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
+  async #down(timed: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
     const { objects } = this.options;
-    const { session } = seen;
+    const { session } = timed;
     try {
       const observed = await objects.observe(session);
       const action = decideDown(session, observed, tenant?.retentionSeconds ?? 0);
@@ -162,18 +182,18 @@ export class Reconciler {
       if (removes && observed.podObject !== "absent") await this.#keepLog(session);
       if (action.do === "remove") {
         await objects.remove(session, observed);
-        return this.#again(seen);
+        return this.#again(timed);
       }
-      return this.#act(seen, action, observed.podUid);
+      return this.#act(timed, action, observed.podUid);
     } catch (error) {
-      // With a tenant its namespace goes, and with that our rights in it: there is nothing left to wait for.
+      // Without the tenant, its namespace and our rights in it are deleted, so there is nothing left to wait for.
       if (tenant !== undefined || refusalOf(error)?.kind !== "denied") throw error;
-      return this.#act(seen, { do: "apply", event: { type: "gone", keepSeconds: 0 } });
+      return this.#act(timed, { do: "apply", event: { type: "gone", keepSeconds: 0 } });
     }
   }
 
-  async #create(seen: TimedSession, tenant: Tenant): Promise<Reconciliation> {
-    const { session } = seen;
+  async #create(timed: TimedSession, tenant: Tenant): Promise<Reconciliation> {
+    const { session } = timed;
     let creation: Awaited<ReturnType<SessionObjects["create"]>>;
     try {
       creation = await this.options.objects.create(session, tenant);
@@ -195,18 +215,18 @@ export class Reconciler {
     }
   }
 
-  async #act(seen: TimedSession, action: Action, podUid?: string): Promise<Reconciliation> {
-    const { session } = seen;
+  async #act(timed: TimedSession, action: Action, podUid?: string): Promise<Reconciliation> {
+    const { session } = timed;
     switch (action.do) {
       case "apply":
         return this.#apply(session, action.event);
       case "removePod":
         await this.options.objects.removePod(session, podUid);
-        return this.#again(seen);
+        return this.#again(timed);
       case "nothing":
         return { outcome: "settled", session };
       default:
-        return this.#again(seen);
+        return this.#again(timed);
     }
   }
 
@@ -218,7 +238,7 @@ export class Reconciler {
     const ifIdle = event.type === "stop" && event.cause === "idle";
     const result = await this.options.commands.apply(session, event, worker, { ifIdle });
     if (result === "unchanged") return { outcome: "settled", session };
-    // Somebody else changed it meanwhile, so what was done may be undone: look again at once.
+    // Another process changed the session, so this step may be obsolete: reconcile again immediately.
     if (result === "stale") return { outcome: "stale", session, againMs: 0 };
     observeChange(this.options.metrics, session, result);
     if (freesRoom(session, result)) this.options.admission.kick();
@@ -228,7 +248,7 @@ export class Reconciler {
   }
 }
 
-/** Whether others may start now because this one has started, stalls, or has no pod any more. */
+/** Whether another session may start now, because this one has started, has stalled, or has no pod any more. */
 function freesRoom(before: Session, after: Session): boolean {
   const startsNoMore = before.state === "starting" && !before.stalled && (after.state !== "starting" || after.stalled);
   return startsNoMore || (hasPod(before.state) && !hasPod(after.state));

@@ -21,7 +21,7 @@ import type { Reconciliation } from "./reconciler.ts";
 import { SessionWorker } from "./sessionWorker.ts";
 import { Sweep } from "./sweep.ts";
 
-/** A queue on an empty Redis, and a worker that runs `reconcile` for what is in it. */
+/** A queue on an empty Redis, and a worker that runs `reconcile` for each job. */
 async function open(reconcile: (sessionId: string) => Promise<Reconciliation>, { start = true } = {}) {
   const { name, database } = await freshDatabase();
   const redis = await emptyRedis();
@@ -42,7 +42,7 @@ async function open(reconcile: (sessionId: string) => Promise<Reconciliation>, {
 
 const settled: Reconciliation = { outcome: "settled", session: session() };
 
-/** A reconcile that each call waits in until it is let go on. */
+/** A reconcile whose calls wait until the test continues them. */
 function gate() {
   const waiting: (() => void)[] = [];
   let looks = 0;
@@ -68,11 +68,11 @@ function gate() {
 const idle = { waiting: 0, active: 0, delayed: 0 };
 const isEmpty = ({ waiting, active }: typeof idle) => waiting === 0 && active === 0;
 
-test("triggers that come before the look collapse into one look", async () => {
-  const seen: string[] = [];
+test("triggers that come before the reconcile become one reconcile", async () => {
+  const reconciled: string[] = [];
   const { queue, worker } = await open(
     async (id) => {
-      seen.push(id);
+      reconciled.push(id);
       return settled;
     },
     { start: false },
@@ -83,12 +83,12 @@ test("triggers that come before the look collapse into one look", async () => {
     "the queue is empty",
     30,
     () => queue.counts(),
-    (counts) => seen.length > 0 && isEmpty(counts),
+    (counts) => reconciled.length > 0 && isEmpty(counts),
   );
-  expect(seen).toEqual(["a", "b"]);
+  expect(reconciled).toEqual(["a", "b"]);
 });
 
-test("a trigger that comes while the session's look runs makes for another look, and only one", async () => {
+test("a trigger during the session's reconcile causes exactly one more reconcile", async () => {
   const { reconcile, letOneGo, looks } = gate();
   const { queue, metrics } = await open(reconcile);
   await queue.add("a");
@@ -109,7 +109,7 @@ test("a trigger that comes while the session's look runs makes for another look,
   expect(looks()).toBe(2);
 });
 
-test("a look that fails is repeated", async () => {
+test("a reconcile that fails is repeated", async () => {
   let looks = 0;
   const { queue } = await open(async () => {
     looks += 1;
@@ -118,14 +118,14 @@ test("a look that fails is repeated", async () => {
   });
   await queue.add("a");
   await until(
-    "there was a third look",
+    "there was a third reconcile",
     30,
     () => looks,
     (count) => count === 3,
   );
 });
 
-test("a look that failed waits for as long as the API server wants; a trigger meanwhile does not wait for that", async () => {
+test("a failed reconcile waits as long as the API server demands; a trigger meanwhile does not wait", async () => {
   let looks = 0;
   const { queue } = await open(async () => {
     looks += 1;
@@ -134,7 +134,7 @@ test("a look that failed waits for as long as the API server wants; a trigger me
   });
   await queue.add("a");
   await until(
-    "the look has failed",
+    "the reconcile has failed",
     30,
     () => queue.counts(),
     ({ active }) => looks === 1 && active === 0,
@@ -142,17 +142,17 @@ test("a look that failed waits for as long as the API server wants; a trigger me
   expect(await queue.counts()).toEqual(idle);
   await queue.add("a");
   await until(
-    "there was a second look",
+    "there was a second reconcile",
     30,
     () => looks,
     (count) => count === 2,
   );
 });
 
-test("an emptied Redis costs latency only: the sweep finds every session that is on its way", async () => {
-  const seen = new Set<string>();
+test("a Redis that lost its data costs only latency: the sweep finds every session in a changing state", async () => {
+  const reconciled = new Set<string>();
   const { queue, redis, store, database } = await open(async (id) => {
-    seen.add(id);
+    reconciled.add(id);
     return settled;
   });
   const request = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
@@ -166,7 +166,7 @@ test("an emptied Redis costs latency only: the sweep finds every session that is
     rows: (ids) => sweptRows(database, ids, []),
     rowsSince: () => rowsSince(database),
     admit: async () => {},
-    look: (id) => queue.add(id),
+    trigger: (id) => queue.add(id),
     removeOrphan: async () => {},
     logger: silent,
     intervalMs: 50,
@@ -174,22 +174,22 @@ test("an emptied Redis costs latency only: the sweep finds every session that is
   sweep.onApplicationBootstrap();
   onTestFinished(() => sweep.onApplicationShutdown());
   await until(
-    "the session is looked at",
+    "the session is reconciled",
     30,
-    () => seen,
+    () => reconciled,
     (ids) => ids.has(made.id),
   );
   await redis.flushall();
-  seen.clear();
+  reconciled.clear();
   await until(
-    "the session is looked at",
+    "the session is reconciled",
     30,
-    () => seen,
+    () => reconciled,
     (ids) => ids.has(made.id),
   );
 });
 
-test("the figure that the worker's autoscaler reads counts the waiting", async () => {
+test("the metric that the worker's autoscaler reads counts the waiting jobs", async () => {
   const { reconcile, letAllGo } = gate();
   const { queue, metrics } = await open(reconcile);
   for (let count = 0; count < 13; count += 1) await queue.add(`session-${count}`);

@@ -1,29 +1,29 @@
-/** Runs reconcile for the sessions in the queue. */
+/** Reconciles the sessions in the queue. */
 import type { OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy } from "@nestjs/common";
 import type { ConnectionOptions, Job } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { retryAfterMs } from "../cluster/kubernetes.ts";
+import { MonitoredWorker } from "../queue/monitoredWorker.ts";
 import { queueName, type SessionQueue } from "../queue/sessionQueue.ts";
-import { TurningWorker } from "../queue/turningWorker.ts";
 import { withLogContext } from "../telemetry/logContext.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { tracing } from "../telemetry/tracing.ts";
 import { within } from "../timing/within.ts";
 import type { Reconciler } from "./reconciler.ts";
 
-/** How long the looks that run at a shutdown are waited for, in milliseconds. */
-const looksMs = 15_000;
+/** How long a shutdown waits for the running reconciles, in milliseconds. */
+const reconcilesMs = 15_000;
 
-/** How long Redis may then take to hear that they are done, in milliseconds. */
+/** How long a shutdown then waits until Redis knows that the jobs are done, in milliseconds. */
 const partingMs = 3_000;
 
 export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
-  readonly #worker: TurningWorker<{ sessionId: string }>;
+  readonly #worker: MonitoredWorker<{ sessionId: string }>;
   readonly #timers = new Set<NodeJS.Timeout>();
-  /** The looks that run in this process. */
-  readonly #looks = new Set<Promise<void>>();
-  /** How often in a row each session's look has failed here. */
+  /** The reconciles that are running in this process. */
+  readonly #reconciles = new Set<Promise<void>>();
+  /** For each session, how many reconciles in a row have failed in this process. */
   readonly #failures = new Map<string, number>();
 
   constructor(
@@ -33,47 +33,48 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {
-    this.#worker = new TurningWorker<{ sessionId: string }>(queueName, (job) => this.#inContext(job), {
+    this.#worker = new MonitoredWorker<{ sessionId: string }>(queueName, (job) => this.#inContext(job), {
       connection: redis as unknown as ConnectionOptions,
       ...tracing().jobs,
       autorun: false,
       concurrency: 10,
-      // A look that a dead worker left behind is repeated within 20 s, as often as it takes: triggers wait for it.
+      // If a worker dies, its jobs are repeated within 20 s, without a limit, because triggers wait for a job that
+      // exists.
       lockDuration: 10_000,
       stalledInterval: 10_000,
       maxStalledCount: 1_000,
     });
-    this.#worker.on("error", () => {}); // the connection reports its errors itself
+    this.#worker.on("error", () => {}); // the connection to Redis logs its errors itself
     this.#worker.on("failed", (job, error) => {
       this.logger.warn({ err: error, sessionId: job?.data.sessionId }, "reconcile failed");
     });
   }
 
   onApplicationBootstrap(): void {
-    this.#worker.run().catch((error: unknown) => this.logger.error({ err: error }, "the queue's worker ended"));
+    this.#worker.run().catch((error: unknown) => this.logger.error({ err: error }, "the worker of the queue ended"));
   }
 
   #inContext(job: Job<{ sessionId: string }>): Promise<void> {
-    const look = withLogContext({ sessionId: job.data.sessionId }, () => this.#process(job));
-    this.#looks.add(look);
-    const ended = () => void this.#looks.delete(look);
-    look.then(ended, ended);
-    return look;
+    const reconcile = withLogContext({ sessionId: job.data.sessionId }, () => this.#process(job));
+    this.#reconciles.add(reconcile);
+    const ended = () => void this.#reconciles.delete(reconcile);
+    reconcile.then(ended, ended);
+    return reconcile;
   }
 
   async #process(job: Job<{ sessionId: string }>): Promise<void> {
     const { sessionId } = job.data;
     const measured = this.metrics.reconcileDuration.startTimer();
     try {
-      const look = await this.reconciler.reconcile(sessionId);
+      const result = await this.reconciler.reconcile(sessionId);
       this.#failures.delete(sessionId);
-      this.metrics.reconciles.inc({ outcome: look.outcome });
-      if (look.outcome === "unknown") return;
-      if (look.outcome === "changed") {
-        const { state, reason, tenant } = look.session;
+      this.metrics.reconciles.inc({ outcome: result.outcome });
+      if (result.outcome === "unknown") return;
+      if (result.outcome === "changed") {
+        const { state, reason, tenant } = result.session;
         this.logger.info({ sessionId, tenant, state, reason }, "session changed");
       }
-      if ("againMs" in look && look.againMs !== undefined) this.#lookAgain(sessionId, look.againMs);
+      if ("againMs" in result && result.againMs !== undefined) this.#triggerLater(sessionId, result.againMs);
     } catch (error) {
       this.metrics.reconciles.inc({ outcome: "error" });
       this.#tryAgain(sessionId, error);
@@ -83,7 +84,9 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     }
   }
 
-  /** Four times, each time later, and not before the API server wants to hear of us; then it is left to the sweep. */
+  /**
+   * Retries four times with growing delays, and not before the API server's Retry-After. After that, the sweep retries.
+   */
   #tryAgain(sessionId: string, error: unknown): void {
     const failures = (this.#failures.get(sessionId) ?? 0) + 1;
     if (failures > 4) {
@@ -92,42 +95,43 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     }
     this.#failures.set(sessionId, failures);
     const backoff = 500 * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
-    this.#lookAgain(sessionId, Math.max(backoff, retryAfterMs(error)));
+    this.#triggerLater(sessionId, Math.max(backoff, retryAfterMs(error)));
   }
 
-  /** In this process's memory only: if it dies, the sweep looks. */
-  #lookAgain(sessionId: string, ms: number): void {
+  /** The timer is only in this process's memory. If the process dies, the sweep triggers the reconcile. */
+  #triggerLater(sessionId: string, ms: number): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      this.queue.look(sessionId);
+      this.queue.trigger(sessionId);
     }, ms);
     this.#timers.add(timer);
   }
 
-  /** Whether the queue is still asked for jobs. */
-  isTurning(): boolean {
-    return this.#worker.isTurning(this.redis.status === "ready");
+  /** Whether this process still takes jobs from the queue. */
+  isAlive(): boolean {
+    return this.#worker.isAlive(this.redis.status === "ready");
   }
 
-  /** Takes no new job: this process alone, the queue goes on. */
+  /** Takes no new jobs in this process. Other processes continue. */
   async onModuleDestroy(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     await this.#worker.pause(true);
   }
 
   /**
-   * Waits for the looks that run, for 15 s at most; what is left then is found by another worker as stalled. Then closes the
-   * connection, without a word where Redis is away: BullMQ would wait until Redis comes back to hear that the jobs are done.
+   * Waits at most 15 s for the running reconciles; another worker repeats those that are not finished. Then closes the
+   * connection. If Redis is unreachable, the connection is closed by force, because BullMQ would wait for Redis to come
+   * back.
    */
   async onApplicationShutdown(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
-    const ended = await within(looksMs, Promise.allSettled(this.#looks)).then(
+    const ended = await within(reconcilesMs, Promise.allSettled(this.#reconciles)).then(
       () => true,
       () => false,
     );
     const force = !ended || this.redis.status !== "ready";
     await within(partingMs, this.#worker.close(force)).catch((error: unknown) =>
-      this.logger.warn({ err: error }, "the queue is left without a word"),
+      this.logger.warn({ err: error }, "the queue's connection was closed before Redis knew that the jobs are done"),
     );
   }
 }

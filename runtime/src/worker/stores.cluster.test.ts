@@ -1,4 +1,4 @@
-/** Redis and Postgres fail in the middle of starts and stops, with real pods. Every test ends with the full audit. */
+/** Redis and Postgres fail during starts and stops, with real pods. Every test ends with the full audit. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
@@ -10,8 +10,9 @@ const { namespace } = place;
 const count = 8;
 
 /**
- * Starts and stops sessions, and has it happen in the middle of both, because half of them can't go on before it is over; all
- * get where they should, and nothing is left over.
+ * Starts and stops sessions, and causes the failure in the middle of both: half of the sessions can't continue before
+ * the failure is over. Then checks that every session reached the wanted state (first `running`, then `stopped`), and that
+ * Kubernetes has no object that belongs to no session.
  */
 async function throughout(happens: () => Promise<void>): Promise<void> {
   const front = await startKubeFront();
@@ -41,7 +42,7 @@ async function throughout(happens: () => Promise<void>): Promise<void> {
   expect(await audit(database, namespace)).toEqual([]);
 }
 
-/** Milliseconds for which a store is away. The outage itself, not a wait for something. */
+/** For how many milliseconds a store is down. This is the outage itself, not a wait for an event. */
 const away = 3_000;
 
 test("Redis loses all it holds", async () => {
@@ -49,7 +50,7 @@ test("Redis loses all it holds", async () => {
   await throughout(async () => void (await redis.flushall())).finally(() => redis.disconnect());
 });
 
-test("Redis ends, stays away for some seconds, and comes back empty", async () => {
+test("Redis stops for some seconds and comes back empty", async () => {
   await throughout(async () => {
     await place.crash("redis");
     await sleep(away);
@@ -57,7 +58,7 @@ test("Redis ends, stays away for some seconds, and comes back empty", async () =
   });
 });
 
-test("Postgres ends, stays away for some seconds, and comes back", async () => {
+test("Postgres stops for some seconds and comes back", async () => {
   await throughout(async () => {
     await place.crash("postgres");
     await sleep(away);

@@ -1,4 +1,4 @@
-/** What keeps a session's workspace and what doesn't: suspending, drains, retention, ends by time. */
+/** What keeps a session's workspace and what deletes it: suspending, drains, retention, time limits. */
 import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { objectName } from "../cluster/names.ts";
@@ -11,10 +11,10 @@ import { cleanUp } from "./cleanUp.ts";
 const place = useCluster();
 const { namespace } = place;
 
-/** Notes each start in the workspace and prints what it finds there. */
+/** Records each start in the workspace and prints the recorded starts. */
 const counts = `cd /home/agent/workspace; echo started >> starts; cat starts; ${waitForEnd}`;
 
-/** Until the session's agent has seen in its workspace that it was started so many times. */
+/** Waits until the session's agent has found this many starts in its workspace. */
 const startedTimes = (id: string, times: number) =>
   until(
     `session ${id} finds the traces of ${times} starts`,
@@ -26,7 +26,7 @@ const startedTimes = (id: string, times: number) =>
 const evict = (id: string) =>
   admin.createNamespacedPodEviction({ namespace, name: objectName(id), body: { metadata: { name: objectName(id) } } });
 
-test("a suspended session has no pod but its workspace, and finds it again when it is resumed", async () => {
+test("a suspended session has a workspace but no pod, and has the same workspace after a resume", async () => {
   const { create, become, suspend, resume, stop, database } = await openWorker(place, { agent: counts });
   const { id } = await create();
   await become(id, "running");
@@ -48,7 +48,7 @@ test("a suspended session has no pod but its workspace, and finds it again when 
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-test("a session comes up again though its workspace is larger than a new one may be by now", async () => {
+test("a session resumes although its workspace is larger than a new one may be now", async () => {
   const { create, become, suspend, resume, stop } = await openWorker(place);
   const { id } = await create();
   await become(id, "running");
@@ -64,7 +64,7 @@ test("a session comes up again though its workspace is larger than a new one may
   await become(id, "stopped");
 });
 
-test("a suspended session whose workspace somebody deletes fails and leaves nothing", async () => {
+test("a suspended session fails and leaves no object if somebody deletes its workspace", async () => {
   const { create, become, suspend } = await openWorker(place);
   const { id } = await create();
   await become(id, "running");
@@ -75,7 +75,7 @@ test("a suspended session whose workspace somebody deletes fails and leaves noth
   expect(await left(namespace, id)).toEqual([]);
 });
 
-test("an ephemeral workspace is a folder of the pod: no claim, and nothing to suspend", async () => {
+test("an ephemeral workspace is a folder of the pod: it has no claim, and the session can't be suspended", async () => {
   const { create, become, suspend, stop, database } = await openWorker(place);
   const { id } = await create({ workspaceMode: "ephemeral" });
   await become(id, "running");
@@ -116,14 +116,15 @@ test("a session ends when it has been idle, or has run, for as long as it may", 
     await pass(database, 400);
     await records.commands.touch(idle.id);
   }
-  // The sweep that finds this one looks at the other, too, which has run for more than its idle time-out.
+  // The sweep that finds this session also checks the other one, which has been running for longer than its idle
+  // time-out.
   expect((await become(old.id, "stopped")).cause).toBe("max-lifetime");
   expect((await find(idle.id))?.state).toBe("running");
   await pass(database, 601);
   expect((await become(idle.id, "stopped")).cause).toBe("idle");
 });
 
-test("a tenant that is closed takes its sessions with it, those that wait too; one that is only absent does not", async () => {
+test("closing a tenant ends its sessions, also the queued ones; a tenant that is only missing keeps them", async () => {
   const { create, become, find, tenants, closed, acme, sweeps } = await openWorker(place, {
     tenant: { maxSessions: 1 },
   });
@@ -150,7 +151,7 @@ test("a drained node's session ends and says so", async () => {
   });
 });
 
-test("where the tenant wants it, a drained node's session comes up again with its workspace", async () => {
+test("if the tenant wants it, a drained node's session starts again with its workspace", async () => {
   const { create, become, stop, find, database } = await openWorker(place, {
     agent: counts,
     tenant: { onDrain: "resume" },

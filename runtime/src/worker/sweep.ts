@@ -1,44 +1,47 @@
 /**
- * Compares rows and cluster both ways, again and again, on the leader alone: what was lost on the way, by whatever, costs at
- * most one turn.
+ * The sweep compares the rows with the cluster in both directions, periodically and only on the leader. So a lost
+ * event, whatever its cause, delays a session by at most one sweep.
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { compare, type SweptObjects, type SweptRow } from "../domain/compare.ts";
+import { compare, type SweptObjects, type SweptRow } from "../domain/states/compare.ts";
 import { jittered, Loop } from "../timing/loop.ts";
 
 export interface SweepOptions {
   isLeader: () => boolean;
   /** The namespaces of all tenants. */
   namespaces: () => string[];
-  /** What sessions have in a namespace, by their ids. Throws if it can't be listed. */
+  /** The objects of sessions in a namespace, by session id. Throws if the namespace can't be listed. */
   list: (namespace: string) => Promise<Map<string, Omit<SweptObjects, "namespace">>>;
-  /** Every session of which something may be up, and those of the ids besides. */
+  /** Every session that may have objects in the cluster, and the sessions with the given ids. */
   rows: (ids: string[]) => Promise<SweptRow[]>;
-  /** When the database was made that the rows are of. */
+  /** When the database with these rows was created. */
   rowsSince: () => Promise<Date>;
-  /** Lets sessions out of the queue whose turn it is. */
+  /** Admits queued sessions that may start now. */
   admit: () => Promise<void>;
-  /** Has the session looked at. */
-  look: (sessionId: string) => Promise<void>;
-  /** Removes what no row stands for. */
+  /** Requests a reconcile of the session. */
+  trigger: (sessionId: string) => Promise<void>;
+  /** Deletes the objects of a session id that has no row. */
   removeOrphan: (place: { id: string; namespace: string }) => Promise<void>;
   logger: Logger;
-  /** Milliseconds between two turns, give or take a tenth. Default 15 000. */
+  /** Milliseconds between two sweeps, plus or minus a tenth. Default: 15 000. */
   intervalMs?: number;
-  /** For how long objects without a row are let be, in milliseconds: a database may be on its way back. Default 5 minutes. */
+  /**
+   * How many milliseconds objects without a row are kept, because a restored database may still lack the row. Default: 5
+   * minutes.
+   */
   orphanGraceMs?: number;
-  /** Milliseconds by a clock that never goes back, by which that time is measured. Default: performance.now. */
+  /** The monotonic clock for that time, in milliseconds. Default: performance.now. */
   clock?: () => number;
 }
 
-/** How many things stood alone at the last turn. */
+/** How many objects and rows without a counterpart the last sweep found. */
 export interface Findings {
   /** Pods without a row. */
   pod: number;
   /** Volumes without a row. */
   claim: number;
-  /** Rows without the pod or volume that they should have. */
+  /** Rows without a pod or volume that they should have. */
   row: number;
 }
 
@@ -47,7 +50,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #orphansSince = new Map<string, number>();
   #led = false;
   #findings: Findings | undefined;
-  /** When the last turn went through, by performance.now(). */
+  /** When the last sweep succeeded, by performance.now(). */
   #wentThrough: number | undefined;
 
   constructor(private readonly options: SweepOptions) {
@@ -62,17 +65,17 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.#loop.stop();
   }
 
-  /** Whether rows and cluster are still compared, whatever comes of it. */
-  isTurning(): boolean {
-    return this.#loop.isTurning();
+  /** Whether sweeps still run, even if they fail. */
+  isAlive(): boolean {
+    return this.#loop.isAlive();
   }
 
-  /** What the last turn found; undefined unless this process is the leader. */
+  /** What the last sweep found; undefined unless this process is the leader. */
   findings(): Findings | undefined {
     return this.options.isLeader() ? this.#findings : undefined;
   }
 
-  /** Seconds since the last turn that went through; undefined unless this process is the leader. */
+  /** Seconds since the last successful sweep; undefined unless this process is the leader. */
   secondsSinceTurn(): number | undefined {
     if (!this.options.isLeader() || this.#wentThrough === undefined) return undefined;
     return (performance.now() - this.#wentThrough) / 1_000;
@@ -88,15 +91,18 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     const led = this.#led;
     this.#led = leads;
     if (leads)
-      await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "sweep failed; the next one is soon"));
+      await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "the sweep failed; it runs again soon"));
     else this.#orphansSince.clear();
-    // A worker that becomes the leader begins at once.
+    // A new leader sweeps immediately.
     return leads && led ? jittered(this.#intervalMs) : Math.min(1_000, this.#intervalMs);
   }
 
-  /** Objects first, rows after: a row is made before its objects, so that one without a row has none. */
+  /**
+   * Lists the objects before the rows. Each row is created before its objects, so an object without a row really has
+   * none.
+   */
   async #turn(): Promise<void> {
-    const { admit, look, rows, rowsSince } = this.options;
+    const { admit, trigger, rows, rowsSince } = this.options;
     const { objects, listed } = await this.#list();
     const comparison = compare(await rows([...objects.keys()]), objects, listed, await rowsSince());
     this.#findings = {
@@ -104,14 +110,14 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
       claim: comparison.orphans.filter(({ claim }) => claim).length,
       row: comparison.bare.length,
     };
-    for (const id of comparison.look) {
+    for (const id of comparison.toReconcile) {
       if (this.#loop.signal.aborted) return;
-      await look(id);
-      this.#loop.alive();
+      await trigger(id);
+      this.#loop.beat();
     }
-    // What is older than the database may be what another one knows, which this one was put in the place of.
+    // Objects older than this database may belong to another database, which this one replaced, so they stay.
     await this.#removeOrphans(comparison.orphans.filter(({ isOlder }) => !isOlder));
-    // Last, for it waits its turn among all workers, and what is above needs nobody.
+    // Admission comes last, because it may wait for the lock, and the steps before it need no lock.
     await admit();
     this.#wentThrough = performance.now();
   }
@@ -127,7 +133,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
       } catch (error) {
         this.options.logger.warn({ err: error, namespace }, "a tenant's namespace can't be listed");
       }
-      this.#loop.alive();
+      this.#loop.beat();
     }
     return { objects, listed };
   }
@@ -147,9 +153,9 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
       const since = this.#orphansSince.get(orphan.id) ?? now;
       this.#orphansSince.set(orphan.id, since);
       if (now - since < orphanGraceMs || !isLeader() || this.#loop.signal.aborted) continue;
-      logger.warn({ sessionId: orphan.id, namespace: orphan.namespace }, "objects without a session are removed");
+      logger.warn({ sessionId: orphan.id, namespace: orphan.namespace }, "objects without a session are deleted");
       await removeOrphan(orphan);
-      this.#loop.alive();
+      this.#loop.beat();
     }
   }
 }

@@ -1,4 +1,7 @@
-/** A session that is made ahead, in a real cluster: its pod becomes the owner's, another takes its place, and none is left. */
+/**
+ * A warm session in a real cluster: its pod becomes the owner's, a new warm session replaces it, and none is left
+ * over.
+ */
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
 import { audit, getPod, openWorker, useCluster } from "../testing/cluster.ts";
@@ -6,18 +9,18 @@ import { audit, getPod, openWorker, useCluster } from "../testing/cluster.ts";
 const place = useCluster({ warmPools: { small: 1 } });
 const { namespace } = place;
 
-test("the pod that waits is the one that is given out; the pool fills again and goes when it is not wanted", async () => {
+test("the pod of the warm session is given out; the pool fills again and is removed when it is not wanted", async () => {
   const { create, database, acme, tenants, become, stop, vanish } = await openWorker(place);
   const spares = database.selectFrom("sessions").select(["id", "warm"]).where("warm", "is not", null);
   const spare = async () => {
     const ready = spares.where("state", "=", "running");
     const { id, warm } = await until("a session made ahead is running", 120, () => ready.executeTakeFirst());
-    return { id, mark: warm ?? "" };
+    return { id, templateHash: warm ?? "" };
   };
-  const { id, mark } = await spare();
+  const { id, templateHash } = await spare();
   const { uid } = (await getPod(namespace, id)).metadata ?? {};
 
-  const mine = await create({ claim: mark });
+  const mine = await create({ claim: templateHash });
   expect(mine).toMatchObject({ id, state: "running" });
   expect((await getPod(namespace, mine.id)).metadata?.uid).toBe(uid);
   const next = await spare();

@@ -1,7 +1,7 @@
-/** Sessions that are made ahead, on a real Postgres: who gets them, and what is seen of them. */
+/** Warm sessions with a real Postgres: who gets them, and what their users see. */
 import { expect, onTestFinished, test } from "vitest";
+import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { findImage } from "../domain/sessionImages.ts";
-import { warmMark } from "../domain/warmMark.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
@@ -10,7 +10,12 @@ import { WarmPools } from "./warmPools.ts";
 
 const user = { name: "key:default" };
 const task = { command: ["make", "it"], env: {}, secrets: { API_KEY: "hunter2" } };
-const images = { agent: "agent@sha256:1", agentHasBerthd: true, berthd: "berthd@sha256:1" };
+const images = {
+  agent: "agent@sha256:1",
+  agentHasBerthd: true,
+  berthd: "berthd@sha256:1",
+  berthdVolume: "copy" as const,
+};
 
 async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
@@ -18,7 +23,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const acme = tenant("acme", { warmPools: { small: size }, ...changes });
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
-  const options = { database, ...store, look: () => {} };
+  const options = { database, ...store, trigger: () => {} };
   const pools = (made = images, generation = 0) =>
     new WarmPools({ ...options, images: made, tenants: { all: () => tenants, generation } });
   const admissionOf = (maxStarting: number) => {
@@ -40,13 +45,13 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     database,
     store,
     admission,
-    /** An admission that lets nobody out: all places for starts are taken. */
+    /** An admission that starts nothing, because all start slots are in use. */
     noPlaces: admissionOf(0),
     spares,
-    /** `generation`: of the tenants file of the worker that does it. Default 0. */
+    /** `generation`: of the tenants file that the worker has read. Default 0. */
     refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
-    /** Lets those that are made ahead run, as the reconciler would. */
+    /** Makes the warm sessions running, as the reconciler would. */
     start: async () => {
       await admission.run();
       for (const { id } of await spares()) {
@@ -57,11 +62,11 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     },
     ask: async (request: Partial<NewSession> = {}) => {
       const image = findImage(acme, images, request.image ?? null);
-      const claim = image && warmMark(images, image, acme);
+      const claim = image && podTemplateHash(images, image, acme);
       const small = { tenant: "acme", namespace: "tenant-acme", tier: "small", claim } as const;
       return sessionOf(await store.creation.create({ ...small, ...request }, user));
     },
-    /** Lets the session have waited for a minute. */
+    /** Moves the start of the session's state one minute back. */
     haveWaited: (id: string) =>
       database
         .updateTable("sessions")
@@ -76,7 +81,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   };
 }
 
-test("who asks gets one that runs already, with their own task, labels and time limits, and its time begins then", async () => {
+test("a user gets a session that is already running, with their own task, labels and time limits, and its time starts then", async () => {
   const { refill, start, ask, store, spares, age } = await open();
   await refill();
   await start();
@@ -100,7 +105,7 @@ test("who asks gets one that runs already, with their own task, labels and time 
   expect((await ask()).state).toBe("queued");
 });
 
-test("nobody sees one before it is given out, and then its history begins with that", async () => {
+test("nobody sees a warm session before it is claimed, and its history begins with the claim", async () => {
   const { refill, start, ask, store, spares } = await open();
   await refill();
   await start();
@@ -121,7 +126,7 @@ test("nobody sees one before it is given out, and then its history begins with t
   ]);
 });
 
-test("of those who ask at the same time each gets another", async () => {
+test("users who claim at the same time get different sessions", async () => {
   const { refill, start, ask } = await open(5);
   await refill();
   await start();
@@ -131,7 +136,7 @@ test("of those who ask at the same time each gets another", async () => {
   expect((await ask()).state).toBe("queued");
 });
 
-test("the same idempotency key gives the same session, however it came about", async () => {
+test("the same idempotency key gives the same session, whether it was warm or new", async () => {
   const { refill, start, ask, spares } = await open(2);
   await refill();
   await start();
@@ -142,9 +147,9 @@ test("the same idempotency key gives the same session, however it came about", a
   expect(await spares()).toHaveLength(1);
 });
 
-test("one that was made from another image or for another workspace is not given out, and goes", async () => {
+test("a warm session with another image or workspace is not given out, and is removed", async () => {
   const { refill, start, ask, spares, setTenant } = await open();
-  for (const old of [{ agent: "agent@sha256:0" }, { berthd: "berthd@sha256:0" }]) {
+  for (const old of [{ agent: "agent@sha256:0" }, { berthd: "berthd@sha256:0", berthdVolume: "copy" as const }]) {
     await refill({ ...images, ...old });
     await start();
     expect((await ask()).state).toBe("queued");
@@ -158,7 +163,7 @@ test("one that was made from another image or for another workspace is not given
 
 const browser = { name: "browser", image: "browser@sha256:1", warmPools: { small: 1 } };
 
-test("each image has its pool for each tier, and who asks for an image gets a session that was made with it", async () => {
+test("each image has a pool per tier, and a user gets a session with the requested image", async () => {
   const { refill, start, ask, spares } = await open(1, { images: [browser, { ...browser, name: "other" }] });
   await refill();
   await refill(); // no pool is filled twice
@@ -177,7 +182,7 @@ test("each image has its pool for each tier, and who asks for an image gets a se
   expect(await ask()).toMatchObject({ id: own?.id, image: null, state: "running" });
 });
 
-test("an image that the config has no more has no pool, unless a newer tenants file may have it", async () => {
+test("an image that the config has lost has no pool, unless a newer tenants file may name it", async () => {
   const { refill, spares, setTenant, database } = await open(0, { images: [browser] });
   await refill();
   await database.updateTable("sessions").set({ tenants_generation: 7 }).execute();
@@ -188,7 +193,7 @@ test("an image that the config has no more has no pool, unless a newer tenants f
   expect(await spares()).toMatchObject([{ image: "browser", state: "stopping" }]);
 });
 
-test("a pool that a worker with a newer tenants file has filled is left alone by one with an older file", async () => {
+test("a worker with an older tenants file leaves alone a pool that a newer one has filled", async () => {
   const { refill, spares, setTenant, database } = await open();
   await refill();
   await database.updateTable("sessions").set({ tenants_generation: 7 }).execute();
@@ -199,7 +204,7 @@ test("a pool that a worker with a newer tenants file has filled is left alone by
   expect(await spares()).toMatchObject([{ state: "stopping" }]);
 });
 
-test("none is let out of the queue in the place of a session of the tenant's own", async () => {
+test("no warm session starts in place of a session of the tenant's own", async () => {
   const { refill, ask, admission, spares, store } = await open(1, { maxSessions: 1 });
   await refill();
   const own = await ask();
@@ -208,7 +213,7 @@ test("none is let out of the queue in the place of a session of the tenant's own
   expect(await spares()).toMatchObject([{ state: "queued" }]);
 });
 
-test("a look at the queue leaves alone what is not in it", async () => {
+test("the admission changes only sessions that are in the queue", async () => {
   const { refill, ask, admission, store } = await open();
   const own = await ask();
   await admission.run();
@@ -219,7 +224,7 @@ test("a look at the queue leaves alone what is not in it", async () => {
   expect(await store.queries.find(own.id)).toEqual(starting);
 });
 
-test("one gives way to a session of the tenant that has waited for room", async () => {
+test("a warm session is given up for a session of the tenant that has waited for quota", async () => {
   const { refill, start, ask, admission, spares, store, haveWaited } = await open(1, { maxSessions: 1 });
   await refill();
   await start();
@@ -242,7 +247,7 @@ test("another tenant's session that waits does not keep the pool from being fill
   expect(await spares()).toMatchObject([{ state: "starting" }]);
 });
 
-test("a session of the tenant that waits for a place among the starts neither ends a spare nor bars a claim", async () => {
+test("a tenant's session that waits for a start slot neither ends a warm session nor prevents a claim", async () => {
   const { refill, start, ask, noPlaces, spares, store, haveWaited } = await open();
   await refill();
   await start();
@@ -255,7 +260,7 @@ test("a session of the tenant that waits for a place among the starts neither en
   expect((await ask()).state).toBe("running");
 });
 
-test("nor does one that can never have room under the tenant's quota", async () => {
+test("nor does a session that can never fit the tenant's quota", async () => {
   const { refill, start, ask, admission, spares, store, haveWaited, database, setTenant } = await open();
   const quota = {
     requestsCpu: "9",
@@ -278,7 +283,7 @@ test("nor does one that can never have room under the tenant's quota", async () 
   expect((await ask()).state).toBe("running");
 });
 
-test("while a session of the tenant waits for the tenant's room, nobody claims past it", async () => {
+test("while a session of the tenant waits for quota, nobody claims a warm session ahead of it", async () => {
   const { refill, start, ask, admission } = await open(1, { maxSessions: 1 });
   await refill();
   await start();

@@ -1,11 +1,14 @@
-/** Keeps as many sessions ready ahead as the `warmPools` of tenants and of their images say. Run by one process at a time. */
+/**
+ * Keeps the number of warm sessions that `warmPools` sets for each tenant and each of its images. One process at a time
+ * does so.
+ */
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor } from "../domain/event.ts";
 import { isBehind } from "../domain/generation.ts";
+import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { imagesOf, missingImage, type PodImages, type SessionImage } from "../domain/sessionImages.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { type Tier, tierNames } from "../domain/tiers.ts";
-import { warmMark } from "../domain/warmMark.ts";
 import { adjust } from "../domain/warmPlan.ts";
 import type { Database } from "../store/database.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
@@ -20,8 +23,8 @@ export interface WarmPoolsOptions {
   commands: Pick<SessionCommands, "apply">;
   tenants: Pick<TenantsFile, "all" | "generation">;
   images: PodImages;
-  /** Has the session looked at. */
-  look: (sessionId: string) => void;
+  /** Requests a reconcile of the session. */
+  trigger: (sessionId: string) => void;
 }
 
 const actor: Actor = { name: "worker" };
@@ -30,8 +33,8 @@ export class WarmPools {
   constructor(private readonly options: WarmPoolsOptions) {}
 
   /**
-   * Makes and ends sessions, as far as pools differ from what they shall be. A pool with a session that has met a newer
-   * tenants file than this process's stays as it is. Throws if Postgres can't be asked.
+   * Creates and ends warm sessions until each pool has its size. A pool stays as it is if one of its sessions was
+   * changed by a newer tenants file than this process has. Throws if Postgres does not answer.
    */
   async refill(): Promise<void> {
     const { database, tenants, images } = this.options;
@@ -43,19 +46,19 @@ export class WarmPools {
     for (const tenant of tenants.all()) {
       const own = spares.filter(({ tenant: name }) => name === tenant.name);
       for (const image of imagesOf(tenant, images)) {
-        const mark = warmMark(images, image, tenant);
+        const templateHash = podTemplateHash(images, image, tenant);
         for (const tier of tierNames) {
           const made = own.filter((spare) => spare.image === image.name && spare.tier === tier);
           if (made.some((spare) => this.#isUnread(spare))) continue;
           const { make, end } = adjust({
             size: tenant.maxSessions === 0 ? 0 : image.warmPools[tier],
-            mark,
+            templateHash,
             spares: made,
             lately: lately.get(poolKey({ tenant: tenant.name, image: image.name, tier })) ?? 0,
             isAwaited: awaited.has(tenant.name),
           });
           for (const { id } of end) await this.#end(id);
-          for (let made = 0; made < make; made += 1) await this.#make(tenant, image, tier, mark);
+          for (let made = 0; made < make; made += 1) await this.#make(tenant, image, tier, templateHash);
         }
       }
       const withoutPool = own.filter((spare) => missingImage(tenant, spare.image) !== null && !this.#isUnread(spare));
@@ -63,13 +66,13 @@ export class WarmPools {
     }
   }
 
-  /** Whether a newer tenants file than this process's decides on it. */
+  /** Whether a newer tenants file than this process has decides on the session. */
   #isUnread({ tenantsGeneration }: StoredSpare): boolean {
     return isBehind(this.options.tenants.generation, tenantsGeneration);
   }
 
   async #make(tenant: Tenant, image: SessionImage, tier: Tier, warm: string): Promise<void> {
-    const { creation, look } = this.options;
+    const { creation, trigger } = this.options;
     const { name, namespace, workspace } = tenant;
     const made = await creation.create(
       {
@@ -83,15 +86,16 @@ export class WarmPools {
       },
       actor,
     );
-    if (typeof made === "object") look(made.session.id);
+    if (typeof made === "object") trigger(made.session.id);
   }
 
-  /** Unless somebody takes it meanwhile, which changes its version. */
+  /** Ends the warm session, unless a user claims it first, which changes its version. */
   async #end(id: string): Promise<void> {
-    const { queries, commands, look } = this.options;
+    const { queries, commands, trigger } = this.options;
     const session = await queries.find(id);
     if (session === undefined || session.warm === null) return;
-    await commands.apply(session, { type: "stop", cause: "quota-removed", reason: "Made ahead and not needed" }, actor);
-    look(id);
+    const reason = "The warm pool does not need this session any more";
+    await commands.apply(session, { type: "stop", cause: "quota-removed", reason }, actor);
+    trigger(id);
   }
 }

@@ -1,5 +1,5 @@
-// The least that could run commands and carry a file in a session's pod, without any check. Run by data.bench.ts as
-// `bare-pod-server PORT FILE`.
+// The simplest possible server that can run commands and transfer a file in a session's pod, without any checks.
+// data.bench.ts runs it as `bare-pod-server PORT FILE`.
 package main
 
 import (

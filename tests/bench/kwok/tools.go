@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools keeps KWOK in go.mod: it plays nodes on which pods run at once and use nothing.
+// Package tools keeps KWOK in go.mod. KWOK simulates nodes on which pods run at once and use no resources.
 package tools
 
 import (

@@ -4,7 +4,7 @@ import { parseConfig } from "../../../infra/config/config.ts";
 import { apiEndpoints } from "../../../infra/kubernetes/api-endpoints.ts";
 import { makeTenants } from "../../../infra/tenants/tenants.ts";
 
-/** The config's own parsing and the components, with what index.ts does for tenants. */
+/** Parses the config and creates the components of all tenants, in the same way as index.ts. */
 export async function make(kubernetes: k8s.Provider) {
   const names: string[] = new pulumi.Config().requireObject("tenants");
   const { config, faults } = parseConfig({
@@ -14,7 +14,15 @@ export async function make(kubernetes: k8s.Provider) {
     tenants: JSON.stringify(names.map((name) => ({ name }))),
   });
   if (!config) throw new pulumi.RunError(faults.join("\n"));
-  const args = { ...config, platformNamespace: "berth", kubernetesApi: apiEndpoints(kubernetes) };
+  const { name: priorityClassName } = config.priorityClasses.imagePullers;
+  const pullers = { berthd: "berthd", requestScale: 1, rolloutSeconds: 300, priorityClassName };
+  const platform = {
+    platformNamespace: "berth",
+    kubernetesApi: apiEndpoints(kubernetes),
+    agentImage: "agent",
+    pullers,
+  };
+  const args = { ...config, ...platform };
   const { keys, namespaces } = makeTenants(config.tenants, args, { providers: [kubernetes] });
   return { keys: pulumi.secret(keys), namespaces };
 }

@@ -1,11 +1,14 @@
-/** The stack `components` makes tenants as infra/index.ts does; `loop` makes the same resources without any of its code. */
+/**
+ * The stack `components` creates tenants in the same way as infra/index.ts. `loop` creates the same resources without that
+ * code.
+ */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
 const stack = pulumi.getStack();
 const kubernetes = new k8s.Provider("kubernetes", {
   context: new pulumi.Config().require("context"),
-  // Both stacks are of the same objects, so that there is half as much to make and to remove.
+  // Both stacks use the same Kubernetes objects, so that only half as many objects must be created and deleted.
   upsertExistingObjects: true,
   enableConfigMapMutable: true,
   enableSecretMutable: true,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
-/** A resource of the stack `components`, its inputs resolved. */
+/** A resource of the stack `components`, with resolved inputs. */
 export interface Plain {
   type: string;
   name: string;
@@ -12,7 +12,7 @@ export interface Plain {
 
 class Bare extends pulumi.CustomResource {}
 
-/** One resource after the other, as the file says. */
+/** Creates the resources one after another, in the order of the file. */
 export async function make(kubernetes: k8s.Provider) {
   const file = new pulumi.Config().require("resources");
   const resources: Plain[] = JSON.parse(readFileSync(file, "utf8"));

@@ -1,4 +1,4 @@
-// Package activity remembers when the session was last used by programs and transfers of the API.
+// Package activity records when programs and transfers of the API last used the session.
 package activity
 
 import (
@@ -6,16 +6,17 @@ import (
 	"time"
 )
 
-// Tracker is safe for use by several goroutines. The zero value has never seen any use.
+// Tracker records when the session was last used. Several goroutines may use a Tracker. Its zero value means that the
+// session was never used.
 type Tracker struct {
 	running atomic.Int64
 	last    atomic.Int64
 }
 
-// Touch says that the session is being used now.
+// Touch records that the session is used now.
 func (t *Tracker) Touch() { t.last.Store(time.Now().UnixNano()) }
 
-// Begin says that something runs, which is use all the time until the returned function is called.
+// Begin records that the session is used from now on, until the returned function is called.
 func (t *Tracker) Begin() (end func()) {
 	t.running.Add(1)
 	return func() {
@@ -24,7 +25,7 @@ func (t *Tracker) Begin() (end func()) {
 	}
 }
 
-// Last is when the session was last used: now, while something runs; the zero time, if it never was.
+// Last returns when the session was last used: now, if a use has begun and not ended; the zero time, if there was no use.
 func (t *Tracker) Last() time.Time {
 	if t.running.Load() > 0 {
 		return time.Now()

@@ -1,4 +1,4 @@
-// Package auth lets in who has the session's token.
+// Package auth checks that callers have the session's token.
 package auth
 
 import (
@@ -10,11 +10,11 @@ import (
 	"connectrpc.com/connect"
 )
 
-// TokenFile is a file with one token a line. Any of them is right, so that a new one can be handed out before the old one goes.
-// The file is read at each call, because Kubernetes replaces it while the session runs.
+// TokenFile is the path of a file with one token per line. Each of the tokens is valid, so that old and new tokens work during a
+// rotation. The file is read at each call, because Kubernetes replaces the file while the session runs.
 type TokenFile string
 
-// Tokens are the file's tokens.
+// Tokens returns the tokens in the file.
 func (f TokenFile) Tokens() ([]string, error) {
 	text, err := os.ReadFile(string(f))
 	if err != nil {
@@ -23,7 +23,7 @@ func (f TokenFile) Tokens() ([]string, error) {
 	return strings.Fields(string(text)), nil
 }
 
-// Holds says whether the token is one of the file's, in a time that does not depend on where they differ.
+// Holds returns whether the file contains the token. The comparison takes the same time wherever two tokens differ.
 func (f TokenFile) Holds(token string) bool {
 	tokens, err := f.Tokens()
 	if err != nil || token == "" {
@@ -36,7 +36,8 @@ func (f TokenFile) Holds(token string) bool {
 	return found == 1
 }
 
-// Require passes on the calls that have the header `Authorization: Bearer <token>` and answers the others with unauthenticated.
+// Require returns a handler that accepts calls with the header `Authorization: Bearer <token>` and answers other calls with the
+// code unauthenticated.
 func Require(tokens TokenFile, next http.Handler) http.Handler {
 	errors := connect.NewErrorWriter()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +55,8 @@ func Require(tokens TokenFile, next http.Handler) http.Handler {
 	})
 }
 
-// RequireHeader passes on the calls whose header of that name is one of the tokens, and answers the others with 401.
+// RequireHeader returns a handler that accepts requests whose header `name` contains a valid token, and answers other requests
+// with 401.
 func RequireHeader(tokens TokenFile, name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !tokens.Holds(r.Header.Get(name)) {

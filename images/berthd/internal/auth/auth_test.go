@@ -31,7 +31,7 @@ func TestOnlyWhoHasAToken(t *testing.T) {
 		{"old\nnew\n", "Bearer", 401},
 		{"old\nnew\n", "Basic new", 401},
 		{"old\nnew\n", "", 401},
-		{"new\n", "Bearer old", 401}, // it was taken back
+		{"new\n", "Bearer old", 401}, // the old token was revoked
 	} {
 		if err := os.WriteFile(file, []byte(test.tokens), 0o600); err != nil {
 			t.Fatal(err)
@@ -44,6 +44,6 @@ func TestOnlyWhoHasAToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := status("Bearer old"); got != 401 {
-		t.Errorf("without a file: got %d", got)
+		t.Errorf("without a token file: got %d", got)
 	}
 }

@@ -26,14 +26,14 @@ func TestAReportIsDueWhenSomethingChangesOrAfterAWhile(t *testing.T) {
 		command status.Command
 		want    bool
 	}{
-		"the first":                         {told{}, ago(100), status.Waiting, true},
-		"nothing new":                       {told{ago(20), ago(100), status.Running}, ago(100), status.Running, false},
-		"the screen's figure is a bit off":  {told{ago(20), ago(100), status.Running}, ago(99.5), status.Running, false},
-		"after 30 s":                        {told{ago(30), ago(100), status.Running}, ago(100), status.Running, true},
-		"somebody typed":                    {told{ago(11), ago(100), status.None}, ago(2), status.None, true},
-		"somebody types all the time":       {told{ago(9), ago(9), status.None}, ago(0), status.None, false},
-		"the command started a moment ago":  {told{ago(0.1), ago(100), status.Waiting}, ago(100), status.Running, true},
-		"the runtime did not hear of usage": {told{ago(10), time.Time{}, status.None}, ago(10), status.None, true},
+		"the first report":                 {told{}, ago(100), status.Waiting, true},
+		"nothing has changed":              {told{ago(20), ago(100), status.Running}, ago(100), status.Running, false},
+		"the idle time differs a little":   {told{ago(20), ago(100), status.Running}, ago(99.5), status.Running, false},
+		"after 30 s":                       {told{ago(30), ago(100), status.Running}, ago(100), status.Running, true},
+		"a user has typed":                 {told{ago(11), ago(100), status.None}, ago(2), status.None, true},
+		"a user types all the time":        {told{ago(9), ago(9), status.None}, ago(0), status.None, false},
+		"the command started a moment ago": {told{ago(0.1), ago(100), status.Waiting}, ago(100), status.Running, true},
+		"no report said that it was used":  {told{ago(10), time.Time{}, status.None}, ago(10), status.None, true},
 	} {
 		if got := due(now, test.last, test.used, test.command); got != test.want {
 			t.Errorf("%s: got %v", name, got)
@@ -51,13 +51,13 @@ func TestHowLongItWaits(t *testing.T) {
 		shortest, longest time.Duration
 		next              int
 	}{
-		"no answer":                        {errors.New("away"), 0, 0, 125 * time.Millisecond, 250 * time.Millisecond, 1},
-		"no answer, again":                 {errors.New("away"), 3, 0, time.Second, 2 * time.Second, 4},
-		"no answer, many times":            {errors.New("away"), 10, 0, 15 * time.Second, 30 * time.Second, 10},
-		"an error without a time":          {&Refused{Status: 503}, 1, 0, 250 * time.Millisecond, 500 * time.Millisecond, 2},
-		"the runtime says when":            {&Refused{Status: 409, RetryAfter: &second}, 7, 0, second, second, 0},
-		"the runtime held the question":    {&Refused{Status: 409, RetryAfter: &zero}, 7, 25 * time.Second, 0, 0, 0},
-		"the runtime did not hold it long": {&Refused{Status: 409, RetryAfter: &zero}, 7, 0, 250 * time.Millisecond, 250 * time.Millisecond, 0},
+		"no answer":                     {errors.New("away"), 0, 0, 125 * time.Millisecond, 250 * time.Millisecond, 1},
+		"no answer, again":              {errors.New("away"), 3, 0, time.Second, 2 * time.Second, 4},
+		"no answer, many times":         {errors.New("away"), 10, 0, 15 * time.Second, 30 * time.Second, 10},
+		"an error without Retry-After":  {&Refused{Status: 503}, 1, 0, 250 * time.Millisecond, 500 * time.Millisecond, 2},
+		"the runtime sends Retry-After": {&Refused{Status: 409, RetryAfter: &second}, 7, 0, second, second, 0},
+		"a long poll reached its limit": {&Refused{Status: 409, RetryAfter: &zero}, 7, 25 * time.Second, 0, 0, 0},
+		"the runtime answered at once":  {&Refused{Status: 409, RetryAfter: &zero}, 7, 0, 250 * time.Millisecond, 250 * time.Millisecond, 0},
 	} {
 		pause, next := pauseAfter(test.err, test.attempt, test.took)
 		if pause < test.shortest || pause > test.longest || next != test.next {
@@ -72,7 +72,7 @@ func TestItsClaimIsKnownAtOnceAndItEndsWithItsContext(t *testing.T) {
 	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
-			return // the task has come
+			return // the request that confirms the task
 		}
 		asked.Add(1)
 		select {
@@ -92,7 +92,7 @@ func TestItsClaimIsKnownAtOnceAndItEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(testservice.Context(t))
 	ended := make(chan error)
 	go func() { _, err := client.Task(ctx); ended <- err }()
-	testservice.Until(t, "it has asked", func() bool { return asked.Load() == 1 })
+	testservice.Until(t, "the client has asked for the task", func() bool { return asked.Load() == 1 })
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -100,15 +100,15 @@ func TestItsClaimIsKnownAtOnceAndItEndsWithItsContext(t *testing.T) {
 
 	var since time.Time
 	go func() {
-		testservice.Until(t, "it has asked again", func() bool { return asked.Load() == 2 })
+		testservice.Until(t, "the client has asked for the task again", func() bool { return asked.Load() == 2 })
 		since = time.Now()
 		close(claimed)
 	}()
 	task, err := client.Task(testservice.Context(t))
 	if err != nil || task.Env["A"] != "b" || asked.Load() != 2 {
-		t.Errorf("got %v, %v after %d questions", task, err, asked.Load())
+		t.Errorf("got %v, %v after %d requests", task, err, asked.Load())
 	}
-	if took := time.Since(since); took > 5*time.Second { // milliseconds on a machine that is not busy
-		t.Errorf("it took %v", took)
+	if took := time.Since(since); took > 5*time.Second { // it takes milliseconds on an idle machine
+		t.Errorf("the client got the task after %v", took)
 	}
 }

@@ -1,5 +1,5 @@
-// Package channel is how the session's pod talks to the runtime: what its task is, that its desktop is there, when it was last
-// used, and how its command ended.
+// Package channel is the client with which the session's pod calls the runtime. It gets the session's task, and reports that
+// the desktop is ready, when the session was last used, and how its command ended.
 package channel
 
 import (
@@ -21,13 +21,13 @@ import (
 const (
 	callTimeout  = 10 * time.Second
 	longestPause = 30 * time.Second
-	// longPoll is how long the runtime may hold the question for a task while the session is nobody's.
+	// longPoll is how long the runtime may delay its answer to a request for the task while the session has no owner.
 	longPoll = 25 * time.Second
-	// mostAnswerBytes is above what the runtime takes for a task's command, environment and secrets.
+	// mostAnswerBytes limits the size of an answer. It is larger than the largest task that the runtime accepts.
 	mostAnswerBytes = 4 << 20
 )
 
-// Client calls the runtime by the token that only this session's pod has.
+// Client calls the runtime with a token that only this session's pod has.
 type Client struct {
 	URL    string
 	Tokens auth.TokenFile
@@ -35,8 +35,8 @@ type Client struct {
 	http   http.Client
 }
 
-// NewClient returns a client of the runtime at the URL. It never uses a proxy, whatever the tenant gives its agents, because
-// the runtime is inside the cluster.
+// NewClient returns a client of the runtime at the URL. The client ignores the proxy that the tenant may have set for its
+// agents, because the runtime is inside the cluster.
 func NewClient(url string, tokens auth.TokenFile, logger *log.Logger) *Client {
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
 	return &Client{URL: url, Tokens: tokens, Log: logger, http: http.Client{Transport: transport}}
@@ -45,17 +45,17 @@ func NewClient(url string, tokens auth.TokenFile, logger *log.Logger) *Client {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Refused says that the runtime answered, but not with success.
+// Refused is the error if the runtime answers with a status other than success.
 type Refused struct {
 	Status int
 	Detail string
-	// RetryAfter is when the runtime wants to be asked again; nil: it does not say.
+	// RetryAfter is the pause that the runtime asks for before the next attempt; nil if the answer has no such header.
 	RetryAfter *time.Duration
 }
 
 func (r *Refused) Error() string { return fmt.Sprintf("%d %s", r.Status, r.Detail) }
 
-// Call makes one request and decodes the answer's JSON into `answer`, unless that is nil.
+// Call makes one request and decodes the answer's JSON into `answer`, unless `answer` is nil.
 func (c *Client) Call(ctx context.Context, method, path string, body, answer any) error {
 	return c.call(ctx, method, path, body, answer, 0)
 }
@@ -120,8 +120,9 @@ func refused(response *http.Response, text []byte) error {
 	return found
 }
 
-// insist asks until the runtime answers with success, or the context ends: when the runtime says, or less and less often. The
-// log says when it begins to wait.
+// insist repeats a request until the runtime answers with success or the context ends. The pause before the next attempt is
+// the one that the runtime asks for, or else grows with each attempt. The log contains the first failure and the first
+// success after a failure.
 func (c *Client) insist(ctx context.Context, method, path string, body, answer any, wait time.Duration) error {
 	waits, attempt := false, 0
 	for {
@@ -148,8 +149,8 @@ func (c *Client) insist(ctx context.Context, method, path string, body, answer a
 	}
 }
 
-// pauseAfter is how long to wait after an error, and the number of the next attempt. A runtime that held the question for a
-// while and says to come at once is asked at once.
+// pauseAfter returns how long to wait after an error, and the number of the next attempt. If the runtime has delayed its
+// answer and asks for no pause, the pause is zero.
 func pauseAfter(err error, attempt int, took time.Duration) (pause time.Duration, next int) {
 	const shortest = 250 * time.Millisecond
 	var answer *Refused
@@ -163,7 +164,7 @@ func pauseAfter(err error, attempt int, took time.Duration) (pause time.Duration
 	return longest/2 + rand.N(longest/2), min(attempt+1, 10)
 }
 
-// sleep waits, and says whether the context is still there.
+// sleep waits, and returns false if the context has ended.
 func sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -175,15 +176,16 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// Task is what the session is to do.
+// Task is the session's task.
 type Task struct {
 	Command []string          `json:"command"` // empty: none
 	Env     map[string]string `json:"env"`
 	Secrets map[string]string `json:"secrets"`
 }
 
-// Task asks for the task until there is one, and returns once the runtime knows that it has come and so gives it to nobody else,
-// because the session's programs can use this pod's token. While the session is nobody's, the runtime holds the question.
+// Task waits for the session's task. While the session has no owner, the runtime delays its answers. Before Task returns, it
+// tells the runtime that the task has arrived. From then on the runtime refuses to give out the task. Otherwise the session's
+// programs, which can read this pod's token, could get the task's secrets.
 func (c *Client) Task(ctx context.Context) (*Task, error) {
 	task := &Task{}
 	if err := c.insist(ctx, http.MethodGet, "/session/task", nil, task, longPoll); err != nil {
@@ -192,7 +194,7 @@ func (c *Client) Task(ctx context.Context) (*Task, error) {
 	for attempt := 0; ; {
 		err := c.Call(ctx, http.MethodPost, "/session/task/taken", nil, nil)
 		var answer *Refused
-		if err == nil || (errors.As(err, &answer) && answer.Status == http.StatusNotFound) { // a runtime of a version before
+		if err == nil || (errors.As(err, &answer) && answer.Status == http.StatusNotFound) { // a runtime of an older version
 			return task, nil
 		}
 		c.Log.Printf("POST /session/task/taken: %v; trying again", err)
@@ -203,12 +205,12 @@ func (c *Client) Task(ctx context.Context) (*Task, error) {
 	}
 }
 
-// Ready says that the session can be used, and whether it has a desktop.
+// Ready reports to the runtime that the session is ready, and whether it has a desktop.
 func (c *Client) Ready(ctx context.Context, desktop bool) error {
 	return c.insist(ctx, http.MethodPost, "/session/ready", map[string]any{"desktop": desktop}, nil, 0)
 }
 
-// Progress says how far the agent is, in five tries at most. `percent` may be nil.
+// Progress reports the agent's progress, in at most five attempts. `percent` may be nil.
 func (c *Client) Progress(ctx context.Context, message string, percent *float64) error {
 	body := map[string]any{"message": message}
 	if percent != nil {

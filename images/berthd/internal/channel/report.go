@@ -10,40 +10,41 @@ import (
 )
 
 const (
-	// lookEvery is how often the reporter looks for use that nobody tells it of.
+	// lookEvery is how often the reporter checks whether the session was used.
 	lookEvery = 5 * time.Second
 	// heartbeat is the longest time between two reports.
 	heartbeat = 30 * time.Second
-	// usedGap is the shortest time between two reports of use alone. The runtime takes a report as use if it is of the last 15 s.
+	// usedGap is the shortest time between two reports if only the time of the last use has changed. The runtime counts a
+	// report as use if the last use was within 15 s.
 	usedGap = 10 * time.Second
-	// endTimeout is what the report of the command's end may take.
+	// endTimeout is the time limit for the report that the command has ended.
 	endTimeout = 2 * time.Second
 )
 
-// report is what the runtime is told.
+// report is the content of a report to the runtime.
 type report struct {
 	IdleSeconds float64        `json:"idleSeconds"`
 	Command     status.Command `json:"command"`
 	ExitCode    *int           `json:"exitCode,omitempty"`
 }
 
-// told is what the runtime was told last.
+// told stores the content and the time of the last report that the runtime has accepted.
 type told struct {
-	at      time.Time // zero: nothing yet
+	at      time.Time // zero: no report yet
 	used    time.Time
 	command status.Command
 }
 
-// due says whether the runtime should be told now.
+// due returns whether a new report should be sent now.
 func due(now time.Time, last told, used time.Time, command status.Command) bool {
 	since := now.Sub(last.at)
-	// A screen's figure comes with some milliseconds of fuzz.
+	// The screen's idle time is inaccurate by some milliseconds, so smaller differences don't count.
 	usedSince := used.Sub(last.used) > time.Second
 	return command != last.command || since >= heartbeat || (usedSince && since >= usedGap)
 }
 
-// Report tells the runtime of use and of the command's state, when they change and every 30 s, until the context ends. `look`
-// brings the time of the last use up to date. `changed` gets something when the command's state changes.
+// Report reports the time of the last use and the command's state to the runtime, when they change and every 30 s, until the
+// context ends. `look` updates the time of the last use. `changed` receives a value when the command's state changes.
 func (c *Client) Report(ctx context.Context, now *status.Status, look func(context.Context), changed <-chan struct{}) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
@@ -58,7 +59,7 @@ func (c *Client) Report(ctx context.Context, now *status.Status, look func(conte
 				c.Log.Printf("the activity was refused: %v", err)
 			}
 			last.at = at
-			if err == nil { // else it is told again, and soon
+			if err == nil { // after an error, the change is reported again soon
 				last.used, last.command = used, command
 			}
 		}
@@ -71,7 +72,7 @@ func (c *Client) Report(ctx context.Context, now *status.Status, look func(conte
 	}
 }
 
-// Ended tells how the command ended, in one try; the container's exit says it too.
+// Ended reports how the command ended, in one attempt, because the container's exit code shows the same.
 func (c *Client) Ended(ctx context.Context, code int) {
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()

@@ -4,7 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,15 +25,18 @@ import (
 	"berth/berthd/internal/testservice"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
 
 type fixture struct {
 	client berthv1connect.FileServiceClient
+	url    string
+	http   *http.Client
 	ctx    context.Context
-	folder string // the workspace
+	folder string // the workspace, which is a root
 	other  string // another root
-	secret string // outside of both
+	secret string // a file outside both roots
 }
 
 func open(t testing.TB) fixture {
@@ -45,9 +55,11 @@ func open(t testing.TB) fixture {
 }
 
 func (f *fixture) serve(t testing.TB, roots *Roots) {
-	path, handler := berthv1connect.NewFileServiceHandler(&Service{Roots: roots, Activity: &activity.Tracker{}})
-	url, http := testservice.Start(t, path, handler)
-	f.client = berthv1connect.NewFileServiceClient(http, url)
+	service, mux := &Service{Roots: roots, Activity: &activity.Tracker{}}, http.NewServeMux()
+	mux.Handle(berthv1connect.NewFileServiceHandler(service))
+	mux.Handle("/", service.Bytes())
+	f.url, f.http = testservice.Start(t, "/", mux)
+	f.client = berthv1connect.NewFileServiceClient(f.http, f.url)
 }
 
 func must(t testing.TB, err error) {
@@ -64,40 +76,103 @@ func wantCode(t testing.TB, err error, code connect.Code) {
 	}
 }
 
-func (f fixture) read(request *v1.ReadRequest) (*v1.FileInfo, []byte, error) {
-	stream, err := f.client.Read(f.ctx, request)
+// refusal is the error that an answer of Bytes is.
+func refusal(response *http.Response) error {
+	switch {
+	case response.StatusCode < 400:
+		return nil
+	case response.StatusCode == http.StatusPreconditionFailed:
+		return connect.NewError(connect.CodeFailedPrecondition, errors.New(response.Status))
+	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return connect.NewError(connect.CodeOutOfRange, errors.New(response.Status))
+	}
+	var told struct {
+		Code    connect.Code
+		Message string
+	}
+	if err := json.NewDecoder(response.Body).Decode(&told); err != nil {
+		return fmt.Errorf("%s: %w", response.Status, err)
+	}
+	return connect.NewError(told.Code, errors.New(told.Message))
+}
+
+// ask calls Bytes. `where` is the resource, a path of the session, and further parameters.
+func (f fixture) ask(method string, where [2]string, more url.Values, headers map[string]string, body io.Reader) (*http.Response, []byte, error) {
+	query := url.Values{"path": {where[1]}}
+	maps.Copy(query, more)
+	request, err := http.NewRequestWithContext(f.ctx, method, f.url+"/"+where[0]+"?"+query.Encode(), body)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer stream.Close()
-	var info *v1.FileInfo
-	var data []byte
-	for stream.Receive() {
-		if stream.Msg().GetInfo() != nil {
-			info = stream.Msg().GetInfo()
-		}
-		data = append(data, stream.Msg().GetData()...)
+	for name, value := range headers {
+		request.Header.Set(name, value)
 	}
-	return info, data, stream.Err()
+	if sized, ok := body.(sizedBody); ok {
+		request.ContentLength = sized.size
+	}
+	response, err := f.http.Do(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	if err := refusal(response); err != nil {
+		return nil, nil, err
+	}
+	data, err := io.ReadAll(response.Body)
+	return response, data, err
 }
 
-func (f fixture) write(options *v1.WriteOptions, data ...[]byte) (*v1.FileInfo, error) {
-	stream, err := f.client.Write(f.ctx)
+// read returns the file's ETag and bytes. `headers` has pairs of names and values.
+func (f fixture) read(path string, headers ...string) (string, []byte, error) {
+	wanted := map[string]string{}
+	for pair := range slices.Chunk(headers, 2) {
+		wanted[pair[0]] = pair[1]
+	}
+	response, data, err := f.ask("GET", [2]string{"files", path}, nil, wanted, nil)
+	if err != nil {
+		return "", nil, err
+	}
+	return response.Header.Get("Etag"), data, nil
+}
+
+type upload struct {
+	path, mode    string
+	parents       bool
+	ifMatch       string
+	mustNotExist  bool
+	sizeIsUnknown bool
+}
+
+// sizedBody is a body whose length is announced.
+type sizedBody struct {
+	io.Reader
+	size int64
+}
+
+func (f fixture) write(u upload, data string) (*v1.FileInfo, error) {
+	query, headers := url.Values{}, map[string]string{}
+	if u.mode != "" {
+		query.Set("mode", u.mode)
+	}
+	if u.parents {
+		query.Set("parents", "true")
+	}
+	if u.ifMatch != "" {
+		headers["If-Match"] = u.ifMatch
+	}
+	if u.mustNotExist {
+		headers["If-None-Match"] = "*"
+	}
+	var body io.Reader = io.MultiReader(strings.NewReader(data))
+	if !u.sizeIsUnknown {
+		body = sizedBody{body, int64(len(data))}
+	}
+	info := &v1.FileInfo{}
+	_, told, err := f.ask("PUT", [2]string{"files", u.path}, query, headers, body)
 	if err != nil {
 		return nil, err
 	}
-	// An error of Send says only that the server has answered already.
-	err = stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Options{Options: options}})
-	for _, part := range data {
-		if err == nil {
-			err = stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Data{Data: part}})
-		}
-	}
-	if err == nil {
-		_ = stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_End{End: &v1.WriteEnd{}}})
-	}
-	response, err := stream.CloseAndReceive()
-	return response.GetInfo(), err
+	return info, protojson.Unmarshal(told, info)
 }
 
 func (f fixture) names(t testing.TB, folder string) []string {
@@ -113,78 +188,71 @@ func (f fixture) names(t testing.TB, folder string) []string {
 
 func TestWritesAndReadsWithRangesAndETags(t *testing.T) {
 	f := open(t)
-	big := bytes.Repeat([]byte("0123456789abcdef"), 40_000)
-	info, err := f.write(&v1.WriteOptions{Path: "sub/a\nb", MakeParents: true, Mode: proto.Uint32(0o750), Size: proto.Uint64(uint64(len(big)))},
-		big[:100], big[100:])
+	const path = "sub/a\nb"
+	big := strings.Repeat("0123456789abcdef", 40_000)
+	info, err := f.write(upload{path: path, parents: true, mode: "750"}, big)
 	must(t, err)
-	if info.Path != f.folder+"/sub/a\nb" || info.Size != uint64(len(big)) || info.Mode != 0o750 || info.Kind != v1.FileKind_FILE_KIND_FILE {
+	if info.Path != f.folder+"/"+path || info.Size != uint64(len(big)) || info.Mode != 0o750 || info.Kind != v1.FileKind_FILE_KIND_FILE {
 		t.Errorf("got %v", info)
 	}
-	got, data, err := f.read(&v1.ReadRequest{Path: f.folder + "/sub/a\nb"})
+	tag, data, err := f.read(f.folder + "/" + path)
 	must(t, err)
-	if !bytes.Equal(data, big) || got.Etag != info.Etag {
-		t.Errorf("%d bytes, %v", len(data), got)
+	if string(data) != big || tag != info.Etag {
+		t.Errorf("%d bytes, %s", len(data), tag)
 	}
-	_, data, err = f.read(&v1.ReadRequest{Path: "sub/a\nb", Offset: 14, Length: proto.Uint64(4), IfMatch: info.Etag})
+	_, data, err = f.read(path, "Range", "bytes=14-17", "If-Match", info.Etag)
 	must(t, err)
 	if string(data) != "ef01" {
 		t.Errorf("got %q", data)
 	}
-	_, _, err = f.read(&v1.ReadRequest{Path: "sub/a\nb", Offset: uint64(len(big)) + 1})
+	_, _, err = f.read(path, "Range", fmt.Sprintf("bytes=%d-", len(big)))
 	wantCode(t, err, connect.CodeOutOfRange)
 
-	again, err := f.write(&v1.WriteOptions{Path: "sub/a\nb", IfMatch: info.Etag}, []byte("new"))
+	again, err := f.write(upload{path: path, ifMatch: info.Etag, sizeIsUnknown: true}, "new")
 	must(t, err)
 	if again.Etag == info.Etag || again.Mode != 0o750 {
 		t.Errorf("got %v", again)
 	}
-	_, err = f.write(&v1.WriteOptions{Path: "sub/a\nb", IfMatch: info.Etag}, []byte("newer"))
+	_, err = f.write(upload{path: path, ifMatch: info.Etag}, "newer")
 	wantCode(t, err, connect.CodeFailedPrecondition)
-	_, _, err = f.read(&v1.ReadRequest{Path: "sub/a\nb", IfMatch: info.Etag})
+	_, _, err = f.read(path, "If-Match", info.Etag)
 	wantCode(t, err, connect.CodeFailedPrecondition)
-	_, err = f.write(&v1.WriteOptions{Path: "sub/a\nb", MustNotExist: true})
+	_, err = f.write(upload{path: path, mustNotExist: true}, "")
 	wantCode(t, err, connect.CodeAlreadyExists)
-	if got, _ := os.ReadFile(f.folder + "/sub/a\nb"); string(got) != "new" {
+	for _, mode := range []string{"9", "4755", "-1", "x"} {
+		_, err = f.write(upload{path: path, mode: mode}, "")
+		wantCode(t, err, connect.CodeInvalidArgument)
+	}
+	if got, _ := os.ReadFile(f.folder + "/" + path); string(got) != "new" {
 		t.Errorf("the file is %q", got)
 	}
 	if names := f.names(t, f.folder+"/sub"); len(names) != 1 {
-		t.Errorf("left over: %q", names)
+		t.Errorf("leftover files: %q", names)
 	}
-	empty, err := f.write(&v1.WriteOptions{Path: "empty"})
+	empty, err := f.write(upload{path: "empty"}, "")
 	must(t, err)
-	if _, data, err = f.read(&v1.ReadRequest{Path: "empty"}); err != nil || len(data) != 0 || empty.Mode != 0o644 {
+	if _, data, err = f.read("empty"); err != nil || len(data) != 0 || empty.Mode != 0o644 {
 		t.Errorf("got %q, %v, %v", data, err, empty)
 	}
 }
 
 func TestAnUploadThatBreaksLeavesTheOldFile(t *testing.T) {
 	f := open(t)
-	_, err := f.write(&v1.WriteOptions{Path: "file"}, []byte("old"))
+	_, err := f.write(upload{path: "file"}, "old")
 	must(t, err)
-
-	ctx, cancel := context.WithCancel(f.ctx)
-	stream, err := f.client.Write(ctx)
-	must(t, err)
-	must(t, stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Options{Options: &v1.WriteOptions{Path: "file"}}}))
-	must(t, stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Data{Data: []byte("half")}}))
-	testservice.Until(t, "the upload has begun", func() bool { return len(f.names(t, f.folder)) == 2 })
-	cancel()
-	testservice.Until(t, "nothing of it is left", func() bool { return len(f.names(t, f.folder)) == 1 })
-
-	_, err = f.write(&v1.WriteOptions{Path: "file", Size: proto.Uint64(10)}, []byte("short"))
-	wantCode(t, err, connect.CodeInvalidArgument)
-	// Some clients end their stream in good order when they break off.
-	stream, err = f.client.Write(f.ctx)
-	must(t, err)
-	must(t, stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Options{Options: &v1.WriteOptions{Path: "file"}}}))
-	must(t, stream.Send(&v1.WriteRequest{Kind: &v1.WriteRequest_Data{Data: []byte("half")}}))
-	_, err = stream.CloseAndReceive()
-	wantCode(t, err, connect.CodeInvalidArgument)
+	for _, begun := range []string{
+		"Content-Length: 10\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "Transfer-Encoding: chunked\r\n\r\nA\r\nhalf",
+	} {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+		must(t, err)
+		_, err = io.WriteString(connection, "PUT /files?path=file HTTP/1.1\r\nHost: berthd\r\n"+begun)
+		must(t, err)
+		testservice.Until(t, "the upload has begun", func() bool { return len(f.names(t, f.folder)) == 2 })
+		connection.Close()
+		testservice.Until(t, "nothing of it is left", func() bool { return len(f.names(t, f.folder)) == 1 })
+	}
 	if got, _ := os.ReadFile(f.folder + "/file"); string(got) != "old" {
 		t.Errorf("the file is %q", got)
-	}
-	if names := f.names(t, f.folder); len(names) != 1 {
-		t.Errorf("left over: %q", names)
 	}
 }
 
@@ -202,13 +270,13 @@ func TestOnlyWhatTheSessionMaySee(t *testing.T) {
 		"../secret", f.secret, f.folder + "/../secret", "absolute", "relative", "above/secret", "proc/1/environ", "/proc/self/environ",
 		f.folder + "x", "/",
 	} {
-		_, _, err := f.read(&v1.ReadRequest{Path: path})
+		_, _, err := f.read(path)
 		wantCode(t, err, connect.CodePermissionDenied)
 		_, err = f.client.Stat(f.ctx, &v1.StatRequest{Path: path})
 		wantCode(t, err, connect.CodePermissionDenied)
 	}
 	for _, path := range []string{"../new", "above/new", "/tmp-of-nobody"} {
-		_, err := f.write(&v1.WriteOptions{Path: path}, []byte("x"))
+		_, err := f.write(upload{path: path}, "x")
 		wantCode(t, err, connect.CodePermissionDenied)
 		_, err = f.client.MakeDir(f.ctx, &v1.MakeDirRequest{Path: path, Parents: true})
 		wantCode(t, err, connect.CodePermissionDenied)
@@ -217,9 +285,9 @@ func TestOnlyWhatTheSessionMaySee(t *testing.T) {
 	}
 	_, err := f.client.Remove(f.ctx, &v1.RemoveRequest{Path: "above/secret"})
 	wantCode(t, err, connect.CodePermissionDenied)
-	_, _, err = f.read(&v1.ReadRequest{Path: "fifo"})
+	_, _, err = f.read("fifo")
 	wantCode(t, err, connect.CodeFailedPrecondition)
-	_, err = f.write(&v1.WriteOptions{Path: "fifo"}, []byte("x"))
+	_, err = f.write(upload{path: "fifo"}, "x")
 	wantCode(t, err, connect.CodeFailedPrecondition)
 	for _, path := range []string{"", "a\x00b"} {
 		_, err = f.client.Stat(f.ctx, &v1.StatRequest{Path: path})
@@ -230,7 +298,7 @@ func TestOnlyWhatTheSessionMaySee(t *testing.T) {
 		wantCode(t, err, connect.CodeInvalidArgument)
 	}
 
-	if _, data, err := f.read(&v1.ReadRequest{Path: "fine"}); err != nil || string(data) != "inside" {
+	if _, data, err := f.read("fine"); err != nil || string(data) != "inside" {
 		t.Errorf("got %q, %v", data, err)
 	}
 	link, err := f.client.Stat(f.ctx, &v1.StatRequest{Path: "absolute", NoFollow: true})
@@ -239,7 +307,7 @@ func TestOnlyWhatTheSessionMaySee(t *testing.T) {
 		t.Errorf("got %v", link)
 	}
 	// A symlink at the place of an upload is replaced, not followed.
-	_, err = f.write(&v1.WriteOptions{Path: "absolute"}, []byte("mine"))
+	_, err = f.write(upload{path: "absolute"}, "mine")
 	must(t, err)
 	if got, _ := os.ReadFile(f.secret); string(got) != "secret" {
 		t.Errorf("the file outside is %q", got)
@@ -283,9 +351,9 @@ func TestMakesMovesAndRemoves(t *testing.T) {
 	_, err = f.client.MakeDir(f.ctx, &v1.MakeDirRequest{Path: "e", Mode: proto.Uint32(0o4755)})
 	wantCode(t, err, connect.CodeInvalidArgument)
 
-	_, err = f.write(&v1.WriteOptions{Path: "a/file"}, []byte("x"))
+	_, err = f.write(upload{path: "a/file"}, "x")
 	must(t, err)
-	_, err = f.write(&v1.WriteOptions{Path: "other"}, []byte("y"))
+	_, err = f.write(upload{path: "other"}, "y")
 	must(t, err)
 	_, err = f.client.Move(f.ctx, &v1.MoveRequest{From: "a/file", To: "other"})
 	wantCode(t, err, connect.CodeAlreadyExists)
@@ -304,7 +372,7 @@ func TestMakesMovesAndRemoves(t *testing.T) {
 	_, err = f.client.Remove(f.ctx, &v1.RemoveRequest{Path: "a", Recursive: true})
 	wantCode(t, err, connect.CodeNotFound)
 	if names := f.names(t, f.folder); !slices.Equal(names, []string{"other"}) {
-		t.Errorf("left: %q", names)
+		t.Errorf("remaining files: %q", names)
 	}
 }
 
@@ -378,22 +446,30 @@ func TestListsALargeFolder(t *testing.T) {
 
 func TestAFileThatGrowsIsReadToTheEndThatItHad(t *testing.T) {
 	f := open(t)
-	must(t, os.WriteFile(f.folder+"/log", bytes.Repeat([]byte("x"), 3*chunkBytes), 0o644))
-	stream, err := f.client.Read(f.ctx, &v1.ReadRequest{Path: "log"})
+	const size = 16 << 20 // more than connections hold
+	must(t, os.WriteFile(f.folder+"/log", bytes.Repeat([]byte("x"), size), 0o644))
+	response, err := f.http.Get(f.url + "/files?path=log")
 	must(t, err)
-	defer stream.Close()
-	total := 0
-	for stream.Receive() {
-		if stream.Msg().GetInfo() != nil {
-			file, err := os.OpenFile(f.folder+"/log", os.O_APPEND|os.O_WRONLY, 0)
-			must(t, err)
-			_, err = file.Write(bytes.Repeat([]byte("y"), 1<<20))
-			must(t, err)
-			file.Close()
-		}
-		total += len(stream.Msg().GetData())
+	defer response.Body.Close()
+	file, err := os.OpenFile(f.folder+"/log", os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = file.Write(bytes.Repeat([]byte("y"), 1<<20))
+	must(t, err)
+	file.Close()
+	data, err := io.ReadAll(response.Body)
+	if must(t, err); !bytes.Equal(data, bytes.Repeat([]byte("x"), size)) {
+		t.Errorf("%d bytes", len(data))
 	}
-	if must(t, stream.Err()); total != 3*chunkBytes {
-		t.Errorf("%d bytes", total)
+}
+
+func TestAFileThatShrinksIsCutOff(t *testing.T) {
+	f := open(t)
+	must(t, os.WriteFile(f.folder+"/log", make([]byte, 16<<20), 0o644))
+	response, err := f.http.Get(f.url + "/files?path=log")
+	must(t, err)
+	defer response.Body.Close()
+	must(t, os.Truncate(f.folder+"/log", 1))
+	if data, err := io.ReadAll(response.Body); err == nil {
+		t.Errorf("%d bytes, and no error", len(data))
 	}
 }

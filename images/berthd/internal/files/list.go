@@ -20,8 +20,9 @@ const (
 	mostDepth   = 100
 )
 
-// List implements FileService. The page token is the path, below the folder, of the last entry given, in base64 because a name
-// need not be UTF-8: folders may change between two pages, and what stays is given exactly once.
+// List implements FileService. The page token is the path of the page's last entry, relative to the folder. So an entry that
+// exists during the whole listing is listed exactly once, even if folders change between two pages. The token is encoded in
+// base64, because a file name may contain invalid UTF-8.
 func (s *Service) List(ctx context.Context, request *v1.ListFilesRequest) (*v1.ListFilesResponse, error) {
 	p, err := s.Roots.at(request.Path)
 	if err != nil {
@@ -59,8 +60,8 @@ type lister struct {
 	response v1.ListFilesResponse
 }
 
-// walk adds what is in a folder, from behind the path `after`. A folder in it that can't be read, or that is gone meanwhile,
-// is told without what is in it.
+// walk adds the entries of a folder that come after the path `after`. If a subfolder can't be read or was removed meanwhile,
+// the subfolder is listed without its entries.
 func (l *lister) walk(p place, below string, depth int, after []string, top bool) error {
 	names, err := namesIn(p)
 	if err != nil {
@@ -85,7 +86,7 @@ func (l *lister) walk(p place, below string, depth int, after []string, top bool
 		}
 		var rest []string
 		if len(after) > 0 && name == after[0] {
-			rest = after[1:] // told on an earlier page
+			rest = after[1:] // an earlier page contains the folder itself
 		} else if !l.add(child, path, info) {
 			return nil
 		}
@@ -98,7 +99,7 @@ func (l *lister) walk(p place, below string, depth int, after []string, top bool
 	return nil
 }
 
-// add adds an entry, or says that the page was full already.
+// add adds an entry and returns true, or returns false if the page is full.
 func (l *lister) add(p place, path string, info fs.FileInfo) bool {
 	if len(l.response.Entries) == l.size {
 		l.response.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(l.last))
@@ -116,7 +117,7 @@ func join(below, name string) string {
 	return below + "/" + name
 }
 
-// namesIn are the names in a folder, in no order.
+// namesIn returns the names of the entries in a folder, in any order.
 func namesIn(p place) ([]string, error) {
 	folder, err := p.openFolder()
 	if err != nil {

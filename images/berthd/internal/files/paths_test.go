@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// FuzzPaths reads, writes, lists, moves and removes at a path, among symlinks that lead out. No error is the server's fault,
-// and nothing outside is read or changed.
+// FuzzPaths reads, writes, lists, moves and removes files at any path, in a folder with symlinks that point outside. The
+// server must never report an internal error, and must never read or change a file outside the folder.
 func FuzzPaths(f *testing.F) {
 	for _, path := range []string{
 		"a", "../secret", "/", ".", "", "link", "up/secret", "up/up/secret", "loop", "deep/../../secret", "a/", "a\nb", "a\x00", "fifo",
@@ -55,7 +55,7 @@ func FuzzPaths(f *testing.F) {
 			data, _ := io.ReadAll(file)
 			file.Close()
 			if string(data) == "secret" {
-				t.Errorf("%q leads outside", path)
+				t.Errorf("%q resolves to a file outside the root", path)
 			}
 		} else {
 			fine("open", err)
@@ -64,7 +64,7 @@ func FuzzPaths(f *testing.F) {
 		fine("list", err)
 		_, err = s.Stat(ctx, &v1.StatRequest{Path: path})
 		fine("stat", err)
-		_, err = writeFile(p, writeOptions{mode: 0o644, size: -1}, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err })
+		_, err = writeFile(p, writeOptions{mode: 0o644, size: -1}, strings.NewReader("x"))
 		fine("write", err)
 		_, err = s.Move(ctx, &v1.MoveRequest{From: path, To: "deep/" + path, Replace: true})
 		fine("move", err)
@@ -77,12 +77,12 @@ func FuzzPaths(f *testing.F) {
 		must(t, err)
 		secret, _ := os.ReadFile(top + "/secret")
 		if len(entries) != 2 || string(secret) != "secret" {
-			t.Errorf("%q changed what is outside: %v, %q", path, entries, secret)
+			t.Errorf("%q changed a file outside the root: %v, %q", path, entries, secret)
 		}
 	})
 }
 
-// A disk of 1 MiB, in a mount namespace of its own: the test runs itself again in there.
+// The test needs a disk of 1 MiB, so it runs itself again in a mount namespace in which it may mount such a disk.
 func TestAFullDiskIsToldAndNothingIsHalfWritten(t *testing.T) {
 	const inside = "BERTHD_TEST_FULL_DISK"
 	if os.Getenv(inside) == "" {
@@ -95,7 +95,7 @@ func TestAFullDiskIsToldAndNothingIsHalfWritten(t *testing.T) {
 		}
 		output, err := command.CombinedOutput()
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
-			t.Skip("this machine allows no namespaces")
+			t.Skip("this machine does not allow user namespaces")
 		}
 		if err != nil {
 			t.Fatalf("%v\n%s", err, output)
@@ -110,20 +110,16 @@ func TestAFullDiskIsToldAndNothingIsHalfWritten(t *testing.T) {
 	defer roots.Close()
 	f.serve(t, roots)
 	must(t, os.WriteFile(disk+"/file", []byte("old"), 0o644))
-	chunk := make([]byte, 100_000)
-	var chunks [][]byte
-	for range 15 {
-		chunks = append(chunks, chunk)
-	}
+	large := strings.Repeat("x", 1_500_000)
 	// Of a known size it is told at once; of an unknown one, when the disk is full.
-	_, err = f.write(&v1.WriteOptions{Path: "file", Size: proto.Uint64(1_500_000)}, chunks...)
-	wantCode(t, err, connect.CodeResourceExhausted)
-	_, err = f.write(&v1.WriteOptions{Path: "file"}, chunks...)
-	wantCode(t, err, connect.CodeResourceExhausted)
+	for _, sizeIsUnknown := range []bool{false, true} {
+		_, err = f.write(upload{path: "file", sizeIsUnknown: sizeIsUnknown}, large)
+		wantCode(t, err, connect.CodeResourceExhausted)
+	}
 	if got, _ := os.ReadFile(disk + "/file"); string(got) != "old" {
 		t.Errorf("the file is %d bytes", len(got))
 	}
 	if names := f.names(t, disk); len(names) != 1 {
-		t.Errorf("left over: %q", names)
+		t.Errorf("leftover files: %q", names)
 	}
 }

@@ -1,7 +1,7 @@
-// Package files serves the files that a session may see.
+// Package files serves the files that callers may access in a session.
 //
-// Everything goes through os.Root, which resolves each path inside its root, so that neither `..` nor a symlink leads out of
-// it, even when the agent changes folders meanwhile.
+// Every access uses os.Root, which resolves each path inside a root. So neither `..` nor a symlink leads out of the root,
+// even if the agent changes folders at the same time.
 package files
 
 import (
@@ -17,10 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Roots are the folders that the session may see.
+// Roots are the folders that callers may access.
 type Roots struct {
 	roots []*root
-	// kernel has the devices of file systems that are no files, such as /proc: nothing on them is served.
+	// kernel has the device numbers of the kernel's file systems, such as /proc. No file on them is served.
 	kernel map[uint64]bool
 }
 
@@ -29,10 +29,10 @@ type root struct {
 	*os.Root
 }
 
-// kernelFolders are where the kernel mounts what is no file.
+// kernelFolders are the mount points of the kernel's file systems.
 var kernelFolders = []string{"/proc", "/sys", "/sys/fs/cgroup", "/dev", "/dev/pts", "/dev/mqueue", "/sys/kernel/security"}
 
-// OpenRoots opens the folders. Relative paths will start at the first one.
+// OpenRoots opens the folders. Relative paths start at the first folder.
 func OpenRoots(folders ...string) (*Roots, error) {
 	rs := &Roots{kernel: map[uint64]bool{}}
 	for _, folder := range kernelFolders {
@@ -40,7 +40,7 @@ func OpenRoots(folders ...string) (*Roots, error) {
 		if unix.Stat(folder, &stat) != nil || unix.Stat(path.Dir(folder), &above) != nil {
 			continue
 		}
-		// In an image without such a mount the folder is an ordinary one.
+		// A folder on the same device as its parent is no mount point, so it contains no kernel files in this container.
 		if stat.Dev != above.Dev {
 			rs.kernel[stat.Dev] = true
 		}
@@ -70,7 +70,7 @@ func (rs *Roots) Close() error {
 	return errors.Join(errs...)
 }
 
-// Paths are the folders' absolute paths.
+// Paths returns the absolute paths of the folders.
 func (rs *Roots) Paths() []string {
 	var paths []string
 	for _, r := range rs.roots {
@@ -79,14 +79,14 @@ func (rs *Roots) Paths() []string {
 	return paths
 }
 
-// place is a path in a root.
+// place is a root and a path in it.
 type place struct {
 	*root
 	roots *Roots
 	name  string // relative to the root; "." is the root itself
 }
 
-// at finds the root of a path.
+// at returns the root that contains a path, and the path in this root.
 func (rs *Roots) at(name string) (place, error) {
 	if name == "" {
 		return place{}, connect.NewError(connect.CodeInvalidArgument, errors.New("path must not be empty"))
@@ -107,12 +107,12 @@ func (rs *Roots) at(name string) (place, error) {
 		}
 	}
 	if found == nil {
-		return place{}, connect.NewError(connect.CodePermissionDenied, fmt.Errorf("%q is outside of what the session may see", name))
+		return place{}, connect.NewError(connect.CodePermissionDenied, fmt.Errorf("%q is outside of the folders that callers may access", name))
 	}
 	return place{found, rs, relative}, nil
 }
 
-// under returns the path below the folder, "." for the folder itself, and whether it is there at all.
+// under returns the path relative to the folder ("." for the folder itself), and whether the path is in the folder.
 func under(folder, name string) (string, bool) {
 	if folder == name {
 		return ".", true
@@ -124,17 +124,17 @@ func under(folder, name string) (string, bool) {
 	return rest, inside
 }
 
-// absolute is the path that callers know.
+// absolute returns the absolute path, which callers use.
 func (p place) absolute() string { return path.Join(p.root.path, p.name) }
 
-// child is a place in this folder.
+// child returns the place of an entry in this folder.
 func (p place) child(name string) place { return place{p.root, p.roots, path.Join(p.name, name)} }
 
 func (p place) parent() place { return place{p.root, p.roots, path.Dir(p.name)} }
 
-var errKernel = errors.New("this is a file system of the kernel, which is not served")
+var errKernel = errors.New("files of the kernel's file systems can't be accessed")
 
-// allowed refuses what lies on a file system of the kernel.
+// allowed returns an error if the file is on one of the kernel's file systems.
 func (p place) allowed(info fs.FileInfo) error {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && p.roots.kernel[stat.Dev] {
 		return connect.NewError(connect.CodePermissionDenied, fmt.Errorf("%q: %w", p.absolute(), errKernel))
@@ -152,7 +152,7 @@ func (p place) checked(info fs.FileInfo, err error) (fs.FileInfo, error) {
 	return info, p.allowed(info)
 }
 
-// openFolder opens a folder to read what is in it.
+// openFolder opens a folder to read its entries.
 func (p place) openFolder() (*os.File, error) {
 	file, err := p.Root.OpenFile(p.name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -169,8 +169,8 @@ func (p place) openFolder() (*os.File, error) {
 	return file, nil
 }
 
-// openFile opens a regular file to read it. Nothing else is opened for reading, as far as one can know beforehand; a FIFO that
-// takes a file's place in between is opened without waiting, and refused.
+// openFile opens a regular file for reading, and refuses other kinds of files before it opens them. If a FIFO replaces the
+// file between the check and the opening, the opening does not wait, and the FIFO is refused.
 func (p place) openFile() (*os.File, fs.FileInfo, error) {
 	info, err := p.stat()
 	if err != nil {
@@ -198,10 +198,10 @@ func mustBeFile(p place, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
 	}
-	return connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is no regular file", p.absolute()))
+	return connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is not a regular file", p.absolute()))
 }
 
-// problem gives an error of the file system the code that callers go by.
+// problem converts an error of the file system to an error with a code for callers.
 func problem(err error) error {
 	if err == nil {
 		return nil
@@ -231,7 +231,7 @@ func problem(err error) error {
 	return connect.NewError(code, err)
 }
 
-// escapes says whether os.Root found that a path leads out of the root. The error has no name of its own.
+// escapes returns whether os.Root refused a path that leads out of the root. The package os does not export this error.
 func escapes(err error) bool {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -18,10 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// chunkBytes is how much of a file one message holds.
-const chunkBytes = 128 << 10
-
-// Service is the FileService.
+// Service implements the FileService.
 type Service struct {
 	Roots    *Roots
 	Activity *activity.Tracker
@@ -46,7 +42,7 @@ func (s *Service) Stat(_ context.Context, request *v1.StatRequest) (*v1.StatResp
 	return &v1.StatResponse{Info: describe(p, info)}, nil
 }
 
-// describe says what callers are told of a file.
+// describe returns the description of a file for callers.
 func describe(p place, info fs.FileInfo) *v1.FileInfo {
 	described := &v1.FileInfo{Path: text(p.absolute()), Mode: modeBits(info.Mode()), ModifiedAt: timestamppb.New(info.ModTime())}
 	switch {
@@ -64,10 +60,10 @@ func describe(p place, info fs.FileInfo) *v1.FileInfo {
 	return described
 }
 
-// text is a name as messages can hold it: what is not UTF-8 in it is told as U+FFFD, so that the rest of a list can be sent.
+// text returns a name as valid UTF-8, because a message can't hold other bytes. U+FFFD replaces invalid bytes.
 func text(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
-// modeBits are the permission bits as Unix has them.
+// modeBits returns the permission bits in Unix's format.
 func modeBits(mode fs.FileMode) uint32 {
 	bits := uint32(mode.Perm())
 	for flag, bit := range map[fs.FileMode]uint32{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
@@ -78,7 +74,8 @@ func modeBits(mode fs.FileMode) uint32 {
 	return bits
 }
 
-// fileMode is the opposite of modeBits. Setuid and setgid are never set: no program of a session becomes another user.
+// fileMode converts Unix's permission bits to a file mode. It refuses setuid and setgid, because no program of a session may become
+// another user.
 func fileMode(bits *uint32, otherwise fs.FileMode) (fs.FileMode, error) {
 	if bits == nil {
 		return otherwise, nil
@@ -93,7 +90,7 @@ func fileMode(bits *uint32, otherwise fs.FileMode) (fs.FileMode, error) {
 	return mode, nil
 }
 
-// etag changes when the file is replaced or written.
+// etag returns a value that changes when the file is replaced or written.
 func etag(info fs.FileInfo) string {
 	inode := uint64(0)
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -103,73 +100,14 @@ func etag(info fs.FileInfo) string {
 	return `"` + hex(inode) + "-" + hex(uint64(info.Size())) + "-" + hex(uint64(info.ModTime().UnixNano())) + `"`
 }
 
-// matches fails unless there is a file with the ETag that the caller expects; an empty ETag expects nothing.
+// matches returns an error unless the file exists and has the expected ETag. An empty ETag matches everything.
 func matches(p place, info fs.FileInfo, expected string) error {
 	if expected == "" || (info != nil && etag(info) == expected) {
 		return nil
 	}
-	refusal := connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is not the file with the ETag %s any more", p.absolute(), expected))
-	refusal.Meta().Set("berth-reason", "etag") // told apart from other things that are in the way
+	refusal := connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q has changed: its ETag is no longer %s", p.absolute(), expected))
+	refusal.Meta().Set("berth-reason", "etag") // callers distinguish this error from others with the same code
 	return refusal
-}
-
-// Read implements FileService.
-func (s *Service) Read(ctx context.Context, request *v1.ReadRequest, stream *connect.ServerStream[v1.ReadResponse]) error {
-	p, err := s.Roots.at(request.Path)
-	if err != nil {
-		return err
-	}
-	file, info, err := p.openFile()
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := matches(p, info, request.IfMatch); err != nil {
-		return err
-	}
-	size := uint64(info.Size())
-	if request.Offset > size {
-		return connect.NewError(connect.CodeOutOfRange, fmt.Errorf("the file has %d bytes, so offset can't be %d", size, request.Offset))
-	}
-	length := size - request.Offset
-	if request.Length != nil {
-		length = min(length, *request.Length)
-	}
-	defer s.Activity.Begin()()
-	if err := stream.Send(&v1.ReadResponse{Kind: &v1.ReadResponse_Info{Info: describe(p, info)}}); err != nil {
-		return err
-	}
-	section := io.NewSectionReader(file, int64(request.Offset), int64(length))
-	sent, err := sendChunks(ctx, section, func(data []byte) error {
-		return stream.Send(&v1.ReadResponse{Kind: &v1.ReadResponse_Data{Data: data}})
-	})
-	if err == nil && sent < length {
-		err = connect.NewError(connect.CodeAborted, fmt.Errorf("%q became shorter while it was read", p.absolute()))
-	}
-	return problem(err)
-}
-
-// sendChunks sends what the reader gives until its end.
-func sendChunks(ctx context.Context, from io.Reader, send func([]byte) error) (sent uint64, err error) {
-	buffer := make([]byte, chunkBytes)
-	for {
-		if err := ctx.Err(); err != nil {
-			return sent, err
-		}
-		n, err := io.ReadFull(from, buffer)
-		if n > 0 {
-			if err := send(buffer[:n]); err != nil {
-				return sent, err
-			}
-			sent += uint64(n)
-		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return sent, nil
-		}
-		if err != nil {
-			return sent, err
-		}
-	}
 }
 
 // MakeDir implements FileService.
@@ -195,7 +133,7 @@ func (s *Service) MakeDir(_ context.Context, request *v1.MakeDirRequest) (*v1.Ma
 		}
 	}
 	if request.Mode != nil {
-		if err := p.Root.Chmod(p.name, mode); err != nil { // the umask has had its say
+		if err := p.Root.Chmod(p.name, mode); err != nil { // Mkdir has removed the bits of the umask
 			return nil, problem(err)
 		}
 	}
@@ -216,7 +154,7 @@ func makeFolders(p place, mode fs.FileMode) error {
 		return err
 	}
 	if !info.IsDir() {
-		return connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is no folder", p.absolute()))
+		return connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is not a folder", p.absolute()))
 	}
 	return nil
 }
@@ -242,7 +180,7 @@ func (s *Service) Move(_ context.Context, request *v1.MoveRequest) (*v1.MoveResp
 	}
 	if !request.Replace {
 		if _, err := to.Root.Lstat(to.name); err == nil {
-			return nil, connect.NewError(connect.CodeAlreadyExists, fmt.Errorf("there is something at %q already", to.absolute()))
+			return nil, connect.NewError(connect.CodeAlreadyExists, fmt.Errorf("%q already exists", to.absolute()))
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, problem(err)
 		}

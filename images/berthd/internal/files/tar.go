@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -17,42 +18,43 @@ import (
 	"connectrpc.com/connect"
 )
 
-// TarDown implements FileService. Names in the archive are below the folder; a single file has its own name.
-func (s *Service) TarDown(ctx context.Context, request *v1.TarDownRequest, stream *connect.ServerStream[v1.TarDownResponse]) error {
-	p, err := s.Roots.at(request.Path)
-	if err != nil {
-		return err
-	}
+// sendArchive sends a folder or file. Names in the archive are relative to the folder. If the path is a file, the archive contains
+// only this file under its own name.
+func (s *Service) sendArchive(w http.ResponseWriter, r *http.Request, p place) error {
 	info, err := p.stat()
 	if err != nil {
 		return err
 	}
-	defer s.Activity.Begin()()
-	buffer := bufio.NewWriterSize(sender{stream}, chunkBytes)
+	w.Header().Set("Content-Type", "application/x-tar")
+	sent := &counter{to: w}
+	buffer := bufio.NewWriterSize(sent, chunkBytes)
 	archive := tar.NewWriter(buffer)
 	if info.IsDir() {
-		err = addFolder(ctx, archive, p, "")
+		err = addFolder(r.Context(), archive, p, "")
 	} else {
-		err = addEntry(ctx, archive, p, path.Base(p.absolute()), info)
+		err = addEntry(r.Context(), archive, p, path.Base(p.absolute()), info)
 	}
-	if err != nil {
-		return problem(err)
+	if err == nil {
+		err = errors.Join(archive.Close(), buffer.Flush())
 	}
-	return problem(errors.Join(archive.Close(), buffer.Flush()))
+	if err != nil && sent.bytes > 0 {
+		panic(http.ErrAbortHandler) // the reader sees that the archive is cut off
+	}
+	return err
 }
 
-type sender struct {
-	stream *connect.ServerStream[v1.TarDownResponse]
+type counter struct {
+	to    io.Writer
+	bytes int64
 }
 
-func (s sender) Write(data []byte) (int, error) {
-	if err := s.stream.Send(&v1.TarDownResponse{Data: data}); err != nil {
-		return 0, err
-	}
-	return len(data), nil
+func (c *counter) Write(data []byte) (int, error) {
+	n, err := c.to.Write(data)
+	c.bytes += int64(n)
+	return n, err
 }
 
-// addFolder adds what is in a folder. What is gone by the time its turn comes is left out, and so are files being written.
+// addFolder adds the entries of a folder. It leaves out entries that were removed meanwhile and files that are being written.
 func addFolder(ctx context.Context, archive *tar.Writer, p place, below string) error {
 	names, err := namesIn(p)
 	if err != nil {
@@ -111,7 +113,7 @@ func addEntry(ctx context.Context, archive *tar.Writer, p place, name string, in
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}
-	// The size is promised: a file that grows is cut, and one that shrinks is an error.
+	// The header contains the size. So if the file grows, the additional bytes are left out; if the file shrinks, TarDown fails.
 	written, err := io.Copy(archive, io.NewSectionReader(file, 0, header.Size))
 	if err == nil && written < header.Size {
 		err = connect.NewError(connect.CodeAborted, fmt.Errorf("%q became shorter while it was read", p.absolute()))
@@ -119,63 +121,32 @@ func addEntry(ctx context.Context, archive *tar.Writer, p place, name string, in
 	return err
 }
 
-// TarUp implements FileService.
-func (s *Service) TarUp(_ context.Context, stream *connect.ClientStream[v1.TarUpRequest]) (*v1.TarUpResponse, error) {
-	if !stream.Receive() {
-		return nil, firstMissing(stream.Err())
-	}
-	p, err := s.Roots.at(stream.Msg().Path)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Activity.Begin()()
+// takeArchive unpacks an archive into a folder, which is made if it is missing.
+func (s *Service) takeArchive(w http.ResponseWriter, r *http.Request, p place) error {
 	if err := makeFolders(p, 0o755); err != nil {
-		return nil, err
+		return err
 	}
-	response := &v1.TarUpResponse{}
-	archive := tar.NewReader(&receiver{stream: stream, rest: stream.Msg().Data})
+	unpacked := &v1.Unpacked{}
+	archive := tar.NewReader(r.Body)
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return response, nil
-		}
-		if err == nil {
-			err = unpack(p, header, archive, response)
-		} else if stream.Err() == nil {
-			err = connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("this is no tar archive: %w", err))
+			return answer(w, unpacked)
 		}
 		if err != nil {
-			return nil, problem(err)
+			return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("this is no tar archive: %w", err))
+		}
+		if err := unpack(p, header, archive, unpacked); err != nil {
+			return err
 		}
 	}
-}
-
-// receiver reads the data of a stream's messages.
-type receiver struct {
-	stream *connect.ClientStream[v1.TarUpRequest]
-	rest   []byte
-}
-
-func (r *receiver) Read(into []byte) (int, error) {
-	for len(r.rest) == 0 {
-		if !r.stream.Receive() {
-			if err := r.stream.Err(); err != nil {
-				return 0, err
-			}
-			return 0, io.EOF
-		}
-		r.rest = r.stream.Msg().Data
-	}
-	n := copy(into, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
 }
 
 // unpack puts one entry of an archive into a folder.
-func unpack(folder place, header *tar.Header, content io.Reader, count *v1.TarUpResponse) error {
+func unpack(folder place, header *tar.Header, content io.Reader, count *v1.Unpacked) error {
 	name := path.Clean(header.Name)
 	if path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") || strings.ContainsRune(name, 0) {
-		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("the archive names %q, which is outside of the folder", header.Name))
+		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("the archive contains the name %q, which is outside of the folder", header.Name))
 	}
 	to := folder.child(name)
 	mode := fs.FileMode(header.Mode) & 0o777
@@ -195,7 +166,7 @@ func unpack(folder place, header *tar.Header, content io.Reader, count *v1.TarUp
 		return to.Root.Chmod(to.name, mode|0o700)
 	case tar.TypeReg:
 		options := writeOptions{mode: mode, size: header.Size}
-		if _, err := writeFile(to, options, func(w io.Writer) error { _, err := io.Copy(w, content); return err }); err != nil {
+		if _, err := writeFile(to, options, content); err != nil {
 			return err
 		}
 		count.Files++
@@ -208,12 +179,12 @@ func unpack(folder place, header *tar.Header, content io.Reader, count *v1.TarUp
 			}
 		}
 		if header.Typeflag == tar.TypeSymlink {
-			return to.Root.Symlink(header.Linkname, to.name) // wherever it leads, nobody follows it out of the root
+			return to.Root.Symlink(header.Linkname, to.name) // a link may lead out of the root, because no call follows it there
 		}
 		return to.Root.Link(folder.child(path.Clean("/"+header.Linkname)).name, to.name)
 	case tar.TypeXGlobalHeader:
 		return nil
 	default:
-		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("the archive's %q is neither file, folder nor link", header.Name))
+		return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("%q in the archive is neither a file, a folder nor a link", header.Name))
 	}
 }

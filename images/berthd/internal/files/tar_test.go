@@ -13,34 +13,24 @@ import (
 	v1 "berth/berthd/gen/berth/v1"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/encoding/protojson"
 )
 
-func (f fixture) tarDown(t testing.TB, path string) ([]byte, error) {
-	t.Helper()
-	stream, err := f.client.TarDown(f.ctx, &v1.TarDownRequest{Path: path})
-	must(t, err)
-	defer stream.Close()
-	var data []byte
-	for stream.Receive() {
-		data = append(data, stream.Msg().Data...)
-	}
-	return data, stream.Err()
+func (f fixture) tarDown(path string) ([]byte, error) {
+	_, data, err := f.ask("GET", [2]string{"archives", path}, nil, nil, nil)
+	return data, err
 }
 
-func (f fixture) tarUp(t testing.TB, path string, data []byte) (*v1.TarUpResponse, error) {
-	t.Helper()
-	stream, err := f.client.TarUp(f.ctx)
-	must(t, err)
-	err = stream.Send(&v1.TarUpRequest{Path: path})
-	for part := range slices.Chunk(data, 1000) {
-		if err == nil {
-			err = stream.Send(&v1.TarUpRequest{Data: part})
-		}
+func (f fixture) tarUp(path string, data []byte) (*v1.Unpacked, error) {
+	_, told, err := f.ask("PUT", [2]string{"archives", path}, nil, nil, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
 	}
-	return stream.CloseAndReceive()
+	unpacked := &v1.Unpacked{}
+	return unpacked, protojson.Unmarshal(told, unpacked)
 }
 
-// archiveOf packs entries; the content of files is their name.
+// archiveOf returns an archive with these entries. The content of each file is the file's name.
 func archiveOf(t testing.TB, headers ...*tar.Header) []byte {
 	t.Helper()
 	var packed bytes.Buffer
@@ -66,9 +56,9 @@ func TestATarGoesDownAndUpAgain(t *testing.T) {
 	must(t, os.WriteFile(f.folder+"/from/run\nme", nil, 0o755))
 	must(t, os.Symlink("sub/big", f.folder+"/from/link"))
 	must(t, syscall.Mkfifo(f.folder+"/from/fifo", 0o644))
-	data, err := f.tarDown(t, "from")
+	data, err := f.tarDown("from")
 	must(t, err)
-	response, err := f.tarUp(t, f.other+"/to/there", data)
+	response, err := f.tarUp(f.other+"/to/there", data)
 	must(t, err)
 	if response.Files != 2 || response.Bytes != 500_000 {
 		t.Errorf("got %v", response)
@@ -85,7 +75,7 @@ func TestATarGoesDownAndUpAgain(t *testing.T) {
 		t.Errorf("got %q", names)
 	}
 
-	single, err := f.tarDown(t, "from/sub/big")
+	single, err := f.tarDown("from/sub/big")
 	must(t, err)
 	header, err := tar.NewReader(bytes.NewReader(single)).Next()
 	must(t, err)
@@ -113,18 +103,19 @@ func TestATarWritesNothingOutside(t *testing.T) {
 		"over the folder": {[]*tar.Header{file("a/b"), file("a")}, connect.CodeFailedPrecondition},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := f.tarUp(t, "in", archiveOf(t, test.headers...))
+			_, err := f.tarUp("in", archiveOf(t, test.headers...))
 			wantCode(t, err, test.code)
 		})
 	}
-	_, err := f.tarUp(t, "in", []byte("this is no tar archive, and it is not short of bytes either"))
+	_, err := f.tarUp("in", []byte("this is no tar archive, and it is not short of bytes either"))
 	wantCode(t, err, connect.CodeInvalidArgument)
 	if got, _ := os.ReadFile(f.secret); string(got) != "secret" {
 		t.Errorf("the file outside is %q", got)
 	}
 }
 
-// FuzzTarUp unpacks what comes: it fails as invalid or not at all, and writes nothing outside.
+// FuzzTarUp uploads arbitrary bytes as an archive. The server must either unpack them or refuse them as invalid, and must
+// never write outside the folder.
 func FuzzTarUp(f *testing.F) {
 	f.Add(archiveOf(f, &tar.Header{Typeflag: tar.TypeReg, Name: "file", Mode: 0o644}))
 	f.Add(archiveOf(f, &tar.Header{Typeflag: tar.TypeSymlink, Name: "out", Linkname: ".."},
@@ -141,10 +132,10 @@ func FuzzTarUp(f *testing.F) {
 		archive := tar.NewReader(bytes.NewReader(data))
 		for range 100 {
 			header, err := archive.Next()
-			if err != nil || header.Size > 1<<20 { // what is announced is reserved on the disk
+			if err != nil || header.Size > 1<<20 { // the server reserves the declared size on the disk
 				break
 			}
-			if err := unpack(to, header, archive, &v1.TarUpResponse{}); err != nil {
+			if err := unpack(to, header, archive, &v1.Unpacked{}); err != nil {
 				if connect.CodeOf(problem(err)) == connect.CodeInternal && !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("%q: %v", header.Name, err)
 				}
@@ -152,7 +143,7 @@ func FuzzTarUp(f *testing.F) {
 			}
 		}
 		if entries, _ := os.ReadDir(top); len(entries) != 1 {
-			t.Errorf("outside there is %v", entries)
+			t.Errorf("outside the root are %v", entries)
 		}
 	})
 }

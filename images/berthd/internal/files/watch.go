@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// mostWatched folders belong to one watch.
+	// mostWatched is the highest number of folders in one watch.
 	mostWatched = 1000
-	// watchKeepAlive is how often a quiet watch says that it is still there.
+	// watchKeepAlive is how often a watch without changes sends a keep-alive event.
 	watchKeepAlive = 15 * time.Second
 
 	watchMask = unix.IN_CREATE | unix.IN_CLOSE_WRITE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_ATTRIB |
@@ -51,7 +51,7 @@ func (s *Service) Watch(ctx context.Context, request *v1.WatchRequest, stream *c
 			}
 		}
 		if len(w.folders) == 0 {
-			return nil // the folder itself is gone
+			return nil // the folder itself was removed
 		}
 		_ = w.file.SetReadDeadline(time.Now().Add(watchKeepAlive))
 		n, err := w.file.Read(buffer)
@@ -71,7 +71,7 @@ func (s *Service) Watch(ctx context.Context, request *v1.WatchRequest, stream *c
 // watch is an inotify instance.
 type watch struct {
 	file      *os.File
-	fd        int // of `file`
+	fd        int // the descriptor of `file`
 	recursive bool
 	folders   map[int32]place
 	told      []*v1.WatchEvent
@@ -85,15 +85,15 @@ func newWatch(recursive bool) (*watch, error) {
 	return &watch{os.NewFile(uintptr(fd), "inotify"), fd, recursive, map[int32]place{}, nil}, nil
 }
 
-// add watches a folder and, where asked to, those in it. What is in a new folder is told as created, because it may have
-// come before the folder was watched.
+// add watches a folder and, if the watch is recursive, the folders in it. For a new folder, it also reports all entries as created,
+// because they may have been created before the watch began.
 func (w *watch) add(p place, isNew bool) error {
 	folder, err := p.openFolder()
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
-	// By the opened folder, so that nobody can put a symlink in between.
+	// The watch uses the opened folder, so that no program can replace the folder by a symlink before the watch begins.
 	number, err := unix.InotifyAddWatch(w.fd, fmt.Sprintf("/proc/self/fd/%d", folder.Fd()), watchMask)
 	if err != nil {
 		return connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("%q can't be watched: %w", p.absolute(), err))
@@ -118,7 +118,7 @@ func (w *watch) add(p place, isNew bool) error {
 	return nil
 }
 
-// addInside watches a folder in the watched one, or tells that it is not watched.
+// addInside watches a subfolder, or reports that the subfolder is not watched.
 func (w *watch) addInside(p place, isNew bool) {
 	if len(w.folders) >= mostWatched {
 		w.tell(v1.WatchEvent_KIND_OVERFLOW, p)
@@ -133,7 +133,7 @@ func (w *watch) tell(kind v1.WatchEvent_Kind, p place) {
 	w.told = append(w.told, &v1.WatchEvent{Kind: kind, Path: text(p.absolute())})
 }
 
-// take returns what the kernel's bytes say.
+// take returns the events in the bytes from the kernel.
 func (w *watch) take(data []byte) []*v1.WatchEvent {
 	w.told = nil
 	for len(data) >= unix.SizeofInotifyEvent {
@@ -161,7 +161,7 @@ func (w *watch) event(number int32, mask uint32, name string) {
 		return
 	}
 	if name == "" || strings.HasPrefix(name, partPrefix) {
-		return // the folder itself, which is told by the folder above it; or a file that is being written
+		return // an event of the folder itself, which the watch of its parent reports too; or a file that is being written
 	}
 	p := folder.child(name)
 	switch {
@@ -182,7 +182,7 @@ func (w *watch) event(number int32, mask uint32, name string) {
 	}
 }
 
-// forget stops watching a folder that was moved away, and those in it.
+// forget stops watching a folder that was moved away, and the folders in it.
 func (w *watch) forget(p place) {
 	for number, folder := range w.folders {
 		if _, inside := under(p.absolute(), folder.absolute()); inside {

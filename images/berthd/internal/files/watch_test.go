@@ -44,13 +44,13 @@ func TestWatchesFoldersOldAndNew(t *testing.T) {
 	until("REMOVED /new")
 	must(t, os.WriteFile(f.folder+"/moved/a/b/late", nil, 0o644))
 	until("CREATED /moved/a/b/late")
-	_, err = f.write(&v1.WriteOptions{Path: "uploaded"}, []byte("x"))
+	_, err = f.write(upload{path: "uploaded"}, "x")
 	must(t, err)
 	until("CREATED /uploaded")
 	must(t, os.Remove(f.folder+"/uploaded"))
 	until("REMOVED /uploaded")
 	if all := strings.Join(seen, "\n"); strings.Contains(all, partPrefix) {
-		t.Errorf("files being written are told: %s", all)
+		t.Errorf("the watch reports temporary files of uploads: %s", all)
 	}
 	cancel()
 	for stream.Receive() {

@@ -1,89 +1,39 @@
 package files
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
-
-	v1 "berth/berthd/gen/berth/v1"
 
 	"connectrpc.com/connect"
 	"golang.org/x/sys/unix"
 )
 
-// partPrefix begins the names of files that are being written.
+// chunkBytes is the number of bytes that are copied at a time.
+const chunkBytes = 256 << 10
+
+var buffers = sync.Pool{New: func() any { return new([chunkBytes]byte) }}
+
+// partPrefix is the prefix in the names of files that are being written.
 const partPrefix = ".berth-part-"
 
-// writeOptions say how a file is written.
+// writeOptions are the options for writing a file.
 type writeOptions struct {
 	mode         fs.FileMode
-	keepMode     bool // the mode of a file that is replaced is kept
+	keepMode     bool // keep the mode of the file that is replaced
 	ifMatch      string
 	mustNotExist bool
 	size         int64 // -1: unknown
 }
 
-// Write implements FileService.
-func (s *Service) Write(_ context.Context, stream *connect.ClientStream[v1.WriteRequest]) (*v1.WriteResponse, error) {
-	if !stream.Receive() {
-		return nil, firstMissing(stream.Err())
-	}
-	wanted := stream.Msg().GetOptions()
-	if wanted == nil {
-		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("the first message must have the options"))
-	}
-	p, err := s.Roots.at(wanted.Path)
-	if err != nil {
-		return nil, err
-	}
-	options := writeOptions{keepMode: wanted.Mode == nil, ifMatch: wanted.IfMatch, mustNotExist: wanted.MustNotExist, size: -1}
-	if options.mode, err = fileMode(wanted.Mode, 0o644); err != nil {
-		return nil, err
-	}
-	if wanted.Size != nil {
-		options.size = int64(min(*wanted.Size, 1<<62))
-	}
-	if wanted.MakeParents {
-		if err := makeFolders(p.parent(), 0o755); err != nil {
-			return nil, err
-		}
-	}
-	defer s.Activity.Begin()()
-	info, err := writeFile(p, options, func(to io.Writer) error {
-		for stream.Receive() {
-			if stream.Msg().GetEnd() != nil {
-				return nil
-			}
-			if _, err := to.Write(stream.Msg().GetData()); err != nil {
-				return err
-			}
-		}
-		if err := stream.Err(); err != nil {
-			return err
-		}
-		return connect.NewError(connect.CodeInvalidArgument, errors.New("the stream ended before its last message"))
-	})
-	if err != nil {
-		return nil, problem(err)
-	}
-	return &v1.WriteResponse{Info: describe(p, info)}, nil
-}
-
-func firstMissing(err error) error {
-	if err != nil {
-		return err
-	}
-	return connect.NewError(connect.CodeInvalidArgument, errors.New("the stream has no message"))
-}
-
-// writeFile writes a file beside its place and puts it there once it is complete and on the disk. After any error nothing of
-// it is left, and what was there before is as it was. A symlink at the place is replaced, not followed.
-func writeFile(p place, options writeOptions, fill func(io.Writer) error) (info fs.FileInfo, err error) {
+// writeFile writes a temporary file in the same folder and renames it to its final name when it is complete and on the disk. After
+// an error, the temporary file is removed and the old file is unchanged. A symlink at the final name is replaced, not followed.
+func writeFile(p place, options writeOptions, content io.Reader) (info fs.FileInfo, err error) {
 	old, err := replaceable(p, options)
 	if err != nil {
 		return nil, err
@@ -106,17 +56,15 @@ func writeFile(p place, options writeOptions, fill func(io.Writer) error) (info 
 	if err := reserve(file, options.size); err != nil {
 		return nil, err
 	}
-	count := &counter{to: file}
-	if err := fill(count); err != nil {
+	buffer := buffers.Get().(*[chunkBytes]byte)
+	defer buffers.Put(buffer)
+	if _, err := io.CopyBuffer(writer{file}, content, buffer[:]); err != nil {
 		return nil, err
-	}
-	if options.size >= 0 && count.bytes != options.size {
-		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("%d bytes were announced, but %d came", options.size, count.bytes))
 	}
 	if err := errors.Join(file.Chmod(mode), file.Sync(), file.Close()); err != nil {
 		return nil, err
 	}
-	if _, err := replaceable(p, options); err != nil { // it may have changed while the bytes came
+	if _, err := replaceable(p, options); err != nil { // the old file may have changed while the bytes arrived
 		return nil, err
 	}
 	if err := p.Root.Rename(part.name, p.name); err != nil {
@@ -126,7 +74,7 @@ func writeFile(p place, options writeOptions, fill func(io.Writer) error) (info 
 	return p.lstat()
 }
 
-// replaceable says what is at the place now, nil for nothing, or why it must not be replaced.
+// replaceable returns the existing file (nil if there is none), or an error if the file must not be replaced.
 func replaceable(p place, options writeOptions) (fs.FileInfo, error) {
 	if p.name == "." {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is a folder", p.absolute()))
@@ -142,15 +90,15 @@ func replaceable(p place, options writeOptions) (fs.FileInfo, error) {
 		return nil, err
 	}
 	if options.mustNotExist {
-		return nil, connect.NewError(connect.CodeAlreadyExists, fmt.Errorf("there is something at %q already", p.absolute()))
+		return nil, connect.NewError(connect.CodeAlreadyExists, fmt.Errorf("%q already exists", p.absolute()))
 	}
 	if !old.Mode().IsRegular() && old.Mode()&fs.ModeSymlink == 0 {
-		return nil, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is no regular file, so it is not replaced", p.absolute()))
+		return nil, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%q is not a regular file, so it can't be replaced", p.absolute()))
 	}
 	return old, matches(p, old, options.ifMatch)
 }
 
-// reserve takes the disk space of a file whose size is known, where the file system can do that.
+// reserve reserves disk space for a file of known size, if the file system supports it.
 func reserve(file *os.File, size int64) error {
 	if size <= 0 {
 		return nil
@@ -173,7 +121,8 @@ func reserve(file *os.File, size int64) error {
 	return errors.Join(outer, err)
 }
 
-// syncFolder makes sure that a rename outlives a crash. A file system that can't is no reason to fail: the file is there.
+// syncFolder writes the folder to the disk, so that a rename survives a crash. Errors are ignored, because not every file system
+// supports this and the file already exists.
 func syncFolder(p place) {
 	if folder, err := p.openFolder(); err == nil {
 		_ = folder.Sync()
@@ -181,13 +130,5 @@ func syncFolder(p place) {
 	}
 }
 
-type counter struct {
-	to    io.Writer
-	bytes int64
-}
-
-func (c *counter) Write(data []byte) (int, error) {
-	n, err := c.to.Write(data)
-	c.bytes += int64(n)
-	return n, err
-}
+// writer hides the ReadFrom of os.File, because that method copies in smaller chunks than chunkBytes.
+type writer struct{ io.Writer }

@@ -1,4 +1,4 @@
-// Package install puts berthd into an image that nobody made for it: into a volume that the agent's container mounts.
+// Package install copies berthd to a volume that the agent's container mounts, for images that do not contain berthd.
 package install
 
 import (
@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	// Program is the name of berthd in the folder, and ProgressLink the name under which it is `berthd progress`.
+	// Program is berthd's file name in the folder. ProgressLink is the name of a link that runs
+	// `berthd progress`.
 	Program      = "berthd"
 	ProgressLink = "berth-progress"
 )
 
-// Copy copies the running program into the folder, which must be there, and makes the link beside it. Each of the two is there
-// whole or not at all, so that a copy that was interrupted can be repeated.
+// Copy copies the running program into an existing folder and makes the link next to it. Both steps are atomic, so that an
+// interrupted copy can be repeated.
 func Copy(folder string) error {
 	program, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -34,7 +35,7 @@ func Copy(folder string) error {
 	return nil
 }
 
-// copyAtomic writes the content to a file beside the target, which then takes the target's place.
+// copyAtomic writes the content to a temporary file next to the target and renames it to the target.
 func copyAtomic(content io.Reader, target string) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(target), ".copy-")
 	if err != nil {

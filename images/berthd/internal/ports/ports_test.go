@@ -32,7 +32,7 @@ func open(t *testing.T, hidden ...uint16) fixture {
 	return fixture{berthv1connect.NewPortServiceClient(http, url), http, testservice.Context(t)}
 }
 
-// listen serves each connection until the test ends.
+// listen accepts connections and serves each of them until the test ends.
 func listen(t *testing.T, address string, serve func(*net.TCPConn)) uint32 {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
@@ -66,7 +66,7 @@ func TestListsWhatListens(t *testing.T) {
 	found := false
 	for _, one := range list.Ports {
 		if one.Port == hidden {
-			t.Errorf("the hidden port %d is told", hidden)
+			t.Errorf("the list contains the hidden port %d", hidden)
 		}
 		if one.Port == port {
 			found = one.Address == "127.0.0.1" && one.Pid == uint32(os.Getpid()) && one.Program != ""
@@ -82,7 +82,7 @@ func TestBringsBytesInBothDirectionsAndTheirEnds(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(address, func(t *testing.T) {
 			port := listen(t, address, func(c *net.TCPConn) {
-				data, _ := io.ReadAll(c) // until the other side has closed its half
+				data, _ := io.ReadAll(c) // reads until the other side has closed its sending half
 				_, _ = c.Write(bytes.ToUpper(data))
 			})
 			stream := must(f.client.Dial(f.ctx))
@@ -113,7 +113,7 @@ func TestBringsBytesInBothDirectionsAndTheirEnds(t *testing.T) {
 	}
 }
 
-// The gateway's process dies: its connection breaks, and no call is ended in order.
+// If the gateway's process dies, its TCP connection breaks, and no call is closed properly.
 func TestACallerWhoGoesClosesTheConnection(t *testing.T) {
 	f := open(t)
 	closed := make(chan struct{})
@@ -131,7 +131,7 @@ func TestACallerWhoGoesClosesTheConnection(t *testing.T) {
 	if err := stream.Send(&v1.DialRequest{Port: port}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.Receive(); err != nil { // it is connected
+	if _, err := stream.Receive(); err != nil { // the first message says that the connection to the port is open
 		t.Fatal(err)
 	}
 	gateway.Close()

@@ -20,27 +20,31 @@ import (
 	"connectrpc.com/connect"
 )
 
-// Headers between the gateway and berthd. None of them, nor any other that begins with ours, gets to a program or comes from one.
+// Headers between the gateway and berthd. No header that begins with the prefix x-berth- is passed to a program or accepted
+// from a program.
 const (
 	ours = "X-Berth-"
-	// TokenHeader has the session's token, because Authorization belongs to the program.
+	// TokenHeader is the header with the session's token. The token is not in the header Authorization, because berthd passes
+	// that header to the program that listens on the port.
 	TokenHeader = ours + "Session-Token"
-	// PortHeader names the port in a request, and in each answer that a program has given.
+	// PortHeader is the header with the port, in each request and in each answer that comes from a program.
 	PortHeader = ours + "Port"
-	// errorHeader says in an answer of berthd's own why there is none of a program: nothing-listens, not-allowed or no-answer.
+	// errorHeader is the header that says why the answer comes from berthd and not from a program: nothing-listens,
+	// not-allowed or no-answer.
 	errorHeader = ours + "Error"
 )
 
-// mostHeaderBytes of an answer. With what is added the gateway must be able to read it, which takes 16 KiB.
+// mostHeaderBytes is the highest size of an answer's headers. With berthd's headers it must be below 16 KiB, the gateway's
+// limit.
 const mostHeaderBytes = 14 << 10
 
-// fromGateway are the headers by which the gateway tells programs of the client.
+// fromGateway are the headers with which the gateway describes the client to programs.
 var fromGateway = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix"}
 
-// Proxy is an HTTP handler: it brings requests with a PortHeader, WebSockets too, to the program that listens on that port of
-// the session's loopback. Each request has a connection of its own, so nothing stays open behind it.
+// Proxy is an HTTP handler. It forwards requests with a PortHeader, also WebSockets, to the program that listens on that
+// port of the session's loopback address. Each request uses a new connection, so no connection stays open after a request.
 type Proxy struct {
-	// hidden ports belong to the platform.
+	// hidden are the platform's ports, to which requests are refused.
 	hidden   []uint16
 	activity *activity.Tracker
 	proxy    httputil.ReverseProxy
@@ -61,15 +65,15 @@ func NewProxy(hidden []uint16, tracker *activity.Tracker) *Proxy {
 		},
 		FlushInterval: -1,
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, err error) { fail(w, err) },
-		ErrorLog:      log.New(io.Discard, "", 0), // a program that breaks off is no news
+		ErrorLog:      log.New(io.Discard, "", 0), // it is normal that a program closes a connection early
 	}
 	return p
 }
 
-// ForPorts says whether the request is for a program, and not for a service of berthd's.
+// ForPorts returns whether the request is for a program and not for one of berthd's services.
 func ForPorts(r *http.Request) bool { return len(r.Header.Values(PortHeader)) > 0 }
 
-// ServeHTTP answers with the program's answer, or says in the errorHeader why there is none.
+// ServeHTTP answers with the program's answer, or with an error and the reason in the errorHeader.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	port, err := strconv.ParseUint(r.Header.Get(PortHeader), 10, 16)
 	if err != nil || port == 0 {
@@ -77,14 +81,14 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if slices.Contains(p.hidden, uint16(port)) {
-		answer(w, http.StatusForbidden, "not-allowed", fmt.Sprintf("port %d is the platform's", port))
+		answer(w, http.StatusForbidden, "not-allowed", fmt.Sprintf("port %d belongs to the platform", port))
 		return
 	}
 	if !strings.HasPrefix(r.RequestURI, "/") {
 		answer(w, http.StatusBadRequest, "not-allowed", "the request must be for a path")
 		return
 	}
-	// A program may answer before it has read all of the request. HTTP/2 has no need of it.
+	// A program may answer before it has read the whole request. HTTP/2 always allows this, but HTTP/1.1 needs this setting.
 	_ = http.NewResponseController(w).EnableFullDuplex()
 	p.proxy.ServeHTTP(w, r)
 }
@@ -92,7 +96,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme = "http"
 	r.Out.URL.Host = net.JoinHostPort("127.0.0.1", r.In.Header.Get(PortHeader))
-	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it came, whatever it is
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // the query is passed on unchanged, even if it is invalid
 	withoutOurs(r.Out.Header)
 	for _, name := range fromGateway {
 		if values, given := r.In.Header[name]; given {
@@ -125,7 +129,7 @@ func (p *Proxy) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	return &touching{connection, p.activity}, nil
 }
 
-// touching notes each use of the connection.
+// touching is a connection that records each use.
 type touching struct {
 	*net.TCPConn
 	activity *activity.Tracker
@@ -144,7 +148,7 @@ func (t *touching) Write(b []byte) (int, error) {
 	return t.TCPConn.Write(b)
 }
 
-// fail says why the program gave no answer.
+// fail answers with the reason why the program gave no answer.
 func fail(w http.ResponseWriter, err error) {
 	var refused *connect.Error
 	switch {
@@ -153,11 +157,11 @@ func fail(w http.ResponseWriter, err error) {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		answer(w, http.StatusBadGateway, "no-answer", "the program closed the connection without an answer")
 	default:
-		answer(w, http.StatusBadGateway, "no-answer", "the program gave no answer in HTTP")
+		answer(w, http.StatusBadGateway, "no-answer", "the program's answer is not valid HTTP")
 	}
 }
 
-// answer is one of berthd's own.
+// answer sends an answer of berthd itself.
 func answer(w http.ResponseWriter, status int, code, detail string) {
 	body, _ := json.Marshal(map[string]any{
 		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail,

@@ -20,7 +20,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// openProxy serves a Proxy by HTTP/1.1, as the gateway speaks to it.
+// openProxy serves a Proxy over HTTP/1.1, because the gateway uses HTTP/1.1.
 func openProxy(t *testing.T, hidden ...uint16) (*url.URL, *activity.Tracker) {
 	testservice.NoLeak(t)
 	tracker := &activity.Tracker{}
@@ -29,7 +29,7 @@ func openProxy(t *testing.T, hidden ...uint16) (*url.URL, *activity.Tracker) {
 	return must(url.Parse(server.URL)), tracker
 }
 
-// program is an HTTP server on loopback; it returns its port.
+// program starts an HTTP server on a loopback address and returns its port.
 func program(t *testing.T, address string, handler http.HandlerFunc) uint16 {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
@@ -96,15 +96,15 @@ func TestAProgramGetsTheRequestAsItWas(t *testing.T) {
 				}
 			}
 			if response.Header.Get(PortHeader) != strconv.Itoa(int(port)) || response.Header.Get(errorHeader) != "" {
-				t.Errorf("the answer's own headers are %v", response.Header)
+				t.Errorf("the headers of the response are %v", response.Header)
 			}
 			if cookies := response.Header.Values("Set-Cookie"); len(cookies) != 2 {
-				t.Errorf("cookies %v", cookies)
+				t.Errorf("the cookies are %v", cookies)
 			}
 		})
 	}
 	if tracker.Last().IsZero() {
-		t.Error("the use was not noted")
+		t.Error("the proxy did not record the request as use of the session")
 	}
 }
 
@@ -128,7 +128,7 @@ func TestSaysWhyThereIsNoAnswer(t *testing.T) {
 			t.Errorf("port %q: got %s, want %s (%s)", port, got, want, body)
 		}
 		if response.Header.Get(PortHeader) != "" {
-			t.Errorf("port %q: berthd's answer looks like a program's", port)
+			t.Errorf("port %q: berthd's own response looks like the response of a program", port)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func TestAWebSocketGoesThroughAndEndsWithItsClient(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(time.Minute):
-		t.Error("the program's connection stays")
+		t.Error("the connection to the program is still open")
 	}
 }
 
@@ -216,6 +216,6 @@ func TestAClientThatGoesClosesTheProgramsConnection(t *testing.T) {
 	select {
 	case <-gone:
 	case <-time.After(time.Minute):
-		t.Error("the program's connection stays")
+		t.Error("the connection to the program is still open")
 	}
 }

@@ -23,9 +23,9 @@ const (
 	chunkBytes  = 32 << 10
 )
 
-// Service is the PortService.
+// Service implements the PortService.
 type Service struct {
-	// Hidden ports belong to the platform.
+	// Hidden are the platform's ports, which are neither listed nor dialled.
 	Hidden   []uint16
 	Activity *activity.Tracker
 }
@@ -51,14 +51,14 @@ func (s *Service) Dial(ctx context.Context, stream *connect.BidiStream[v1.DialRe
 		return connect.NewError(connect.CodeInvalidArgument, errors.New("port must be from 1 to 65535"))
 	}
 	if slices.Contains(s.Hidden, uint16(first.Port)) {
-		return connect.NewError(connect.CodePermissionDenied, fmt.Errorf("port %d is the platform's", first.Port))
+		return connect.NewError(connect.CodePermissionDenied, fmt.Errorf("port %d belongs to the platform", first.Port))
 	}
 	connection, err := dial(ctx, int(first.Port))
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
-	// A caller who goes away ends both directions.
+	// If the caller disconnects, both directions end.
 	defer context.AfterFunc(ctx, func() { connection.Close() })()
 	if err := stream.Send(&v1.DialResponse{}); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (s *Service) Dial(ctx context.Context, stream *connect.BidiStream[v1.DialRe
 	return s.fromPort(stream, connection)
 }
 
-// dial connects to the port on the loopback addresses: some programs listen on one of the two only.
+// dial connects to the port on one of the two loopback addresses, because some programs listen on only one of them.
 func dial(ctx context.Context, port int) (*net.TCPConn, error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	var err error
@@ -87,7 +87,7 @@ func dial(ctx context.Context, port int) (*net.TCPConn, error) {
 	return nil, connect.NewError(connect.CodeUnavailable, err)
 }
 
-// toPort brings the caller's bytes to the port until the caller has no more, or the handler has returned.
+// toPort sends the caller's bytes to the port until the caller's stream ends or the handler returns.
 func (s *Service) toPort(stream *connect.BidiStream[v1.DialRequest, v1.DialResponse], data []byte, connection *net.TCPConn) {
 	for {
 		if len(data) > 0 {

@@ -1,4 +1,4 @@
-// Package ports tells which TCP ports listen in the session, and brings bytes to them.
+// Package ports lists the TCP ports on which programs of the session listen, and forwards connections to them.
 package ports
 
 import (
@@ -17,13 +17,13 @@ import (
 	v1 "berth/berthd/gen/berth/v1"
 )
 
-// listener is a line of the kernel's table.
+// listener is a listening socket in the kernel's table.
 type listener struct {
 	address netip.AddrPort
 	inode   string
 }
 
-// listeners reads the kernel's table of TCP sockets, IPv4 or IPv6, and returns those that listen.
+// listeners reads the kernel's table of TCP sockets for IPv4 or IPv6, and returns the listening sockets.
 func listeners(table io.Reader) ([]listener, error) {
 	const listening = "0A"
 	var found []listener
@@ -42,7 +42,8 @@ func listeners(table io.Reader) ([]listener, error) {
 	return found, lines.Err()
 }
 
-// parseAddress reads such as 0100007F:170C: the address in the machine's order of bytes, four at a time.
+// parseAddress parses an address of the kernel's table, such as 0100007F:170C. Each group of four bytes is in the machine's byte
+// order.
 func parseAddress(text string) (netip.AddrPort, error) {
 	address, port, _ := strings.Cut(text, ":")
 	number, err := strconv.ParseUint(port, 16, 16)
@@ -57,13 +58,13 @@ func parseAddress(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(number)), nil
 }
 
-// listeningPorts are those in the process's network, without the hidden ones.
+// listeningPorts returns the listening ports in the process's network namespace, without the hidden ports.
 func listeningPorts(hidden []uint16) ([]*v1.ListeningPort, error) {
 	var all []listener
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		table, err := os.Open(name)
 		if os.IsNotExist(err) {
-			continue // no IPv6
+			continue // the machine has no IPv6
 		}
 		if err != nil {
 			return nil, err
@@ -94,7 +95,7 @@ func listeningPorts(hidden []uint16) ([]*v1.ListeningPort, error) {
 	return slices.CompactFunc(ports, func(a, b *v1.ListeningPort) bool { return a.Port == b.Port && a.Address == b.Address }), nil
 }
 
-// nameOwners finds the programs that hold the sockets. Programs of other users, or of other containers, are not seen.
+// nameOwners adds the names of the programs that hold the sockets. It can't find programs of other users or other containers.
 func nameOwners(ports []*v1.ListeningPort, inodes map[string]int) {
 	if len(ports) == 0 {
 		return
@@ -118,7 +119,7 @@ func nameOwners(ports []*v1.ListeningPort, inodes map[string]int) {
 	}
 }
 
-// Listens says whether something listens on the port.
+// Listens returns whether a program listens on the port.
 func Listens(port uint16) bool {
 	ports, err := listeningPorts(nil)
 	return err == nil && slices.ContainsFunc(ports, func(one *v1.ListeningPort) bool { return one.Port == uint32(port) })

@@ -11,11 +11,11 @@ import (
 	"connectrpc.com/connect"
 )
 
-// startError gives an error of starting a program in a folder the code that callers go by.
+// startError converts an error of starting a program to an error with a code for callers.
 func startError(err error, cwd string) error {
 	if info, folder := os.Stat(cwd); folder != nil || !info.IsDir() {
 		// The kernel's error for a missing folder is the same as for a missing program.
-		refusal := connect.NewError(connect.CodeNotFound, fmt.Errorf("%q is no folder that a program can start in", cwd))
+		refusal := connect.NewError(connect.CodeNotFound, fmt.Errorf("cwd must be a folder in which a program can start, but %q is not", cwd))
 		refusal.Meta().Set("berth-field", "cwd")
 		return refusal
 	}

@@ -12,7 +12,7 @@ import (
 	"berth/berthd/internal/testservice"
 )
 
-// usedNow counts this process's descriptors and its live heap.
+// usedNow counts the open file descriptors and the live heap bytes of this process.
 func usedNow(t *testing.T) (descriptors int, heap uint64) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -20,16 +20,17 @@ func usedNow(t *testing.T) (descriptors int, heap uint64) {
 		t.Fatal(err)
 	}
 	runtime.GC()
-	runtime.GC() // pools are emptied by the second
+	runtime.GC() // the second garbage collection empties pools
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return len(entries), memory.HeapAlloc
 }
 
-// 200 programs, each with 100 kB of output, 50 of them watched: descriptors and memory return to where they were.
+// The test runs 200 programs with 100 kB of output each, and watches 50 of them. Afterwards, the number of file descriptors
+// and the memory must be as before.
 func TestManyProgramsLeaveNothingBehind(t *testing.T) {
 	f := open(t)
-	f.run(t, shell("true")) // opens what stays open, such as the connection
+	f.run(t, shell("true")) // opens files that stay open, such as the connection
 	descriptors, heap := usedNow(t)
 
 	const programs, watched = 200, 50
@@ -40,7 +41,7 @@ func TestManyProgramsLeaveNothingBehind(t *testing.T) {
 		stream.Close()
 	}
 	for _, id := range ids {
-		testservice.Until(t, "all have written", func() bool { return f.written(t, id) == 100000 })
+		testservice.Until(t, "all programs have written their output", func() bool { return f.written(t, id) == 100000 })
 	}
 	var readers sync.WaitGroup
 	var got [watched]result
@@ -62,7 +63,7 @@ func TestManyProgramsLeaveNothingBehind(t *testing.T) {
 	}
 	busyDescriptors, busyHeap := usedNow(t)
 	if got := len(f.list(t)); got != programs+1 {
-		t.Errorf("%d programs", got)
+		t.Errorf("%d programs are in the list", got)
 	}
 	for _, id := range ids {
 		if _, err := f.client.Signal(f.ctx, &v1.SignalRequest{Id: id, Signal: uint32(syscall.SIGTERM)}); err != nil {
@@ -72,10 +73,10 @@ func TestManyProgramsLeaveNothingBehind(t *testing.T) {
 	readers.Wait()
 	for i, one := range got {
 		if len(one.order) != 100000 || one.ended.Signal != uint32(syscall.SIGTERM) {
-			t.Errorf("reader %d got %d bytes and %v", i, len(one.order), one.ended)
+			t.Errorf("reader %d got %d bytes and the end %v", i, len(one.order), one.ended)
 		}
 	}
-	testservice.Until(t, "all have ended", func() bool {
+	testservice.Until(t, "all programs have ended", func() bool {
 		for _, one := range f.list(t) {
 			if one.Ended == nil {
 				return false
@@ -84,9 +85,9 @@ func TestManyProgramsLeaveNothingBehind(t *testing.T) {
 		return true
 	})
 	if kept := len(f.list(t)); kept > mostEnded {
-		t.Errorf("%d ended programs are kept", kept)
+		t.Errorf("the service keeps %d ended programs", kept)
 	}
-	// What happens after some minutes.
+	// Berthd forgets an ended program after some minutes. The test does this at once.
 	f.service.mu.Lock()
 	for _, p := range f.service.programs {
 		p.endedAt = p.endedAt.Add(-endedFor)
@@ -94,19 +95,19 @@ func TestManyProgramsLeaveNothingBehind(t *testing.T) {
 	f.service.forgetOld()
 	f.service.mu.Unlock()
 	if f.service.budget.bytes != 0 {
-		t.Errorf("%d bytes of output are held by nobody", f.service.budget.bytes)
+		t.Errorf("%d bytes of output belong to no program", f.service.budget.bytes)
 	}
 	afterDescriptors, afterHeap := usedNow(t)
 	t.Log(fmt.Sprintf("descriptors %d, %d with all programs, %d after; heap %d kB, %d kB, %d kB", descriptors, busyDescriptors,
 		afterDescriptors, heap>>10, busyHeap>>10, afterHeap>>10))
 	if afterDescriptors > descriptors {
-		t.Errorf("%d descriptors were open before and %d are after", descriptors, afterDescriptors)
+		t.Errorf("%d descriptors were open before the test and %d after", descriptors, afterDescriptors)
 	}
 	if busyDescriptors-descriptors > 2*programs {
 		t.Errorf("%d descriptors for %d programs", busyDescriptors-descriptors, programs)
 	}
 	if afterHeap > heap+2<<20 {
-		t.Errorf("the heap had %d kB before and has %d kB after", heap>>10, afterHeap>>10)
+		t.Errorf("the heap had %d kB before the test and %d kB after", heap>>10, afterHeap>>10)
 	}
 }
 

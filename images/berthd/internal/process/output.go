@@ -7,16 +7,16 @@ import (
 )
 
 const (
-	// keptBytes of a program's output are kept for readers who come late or are slow.
+	// keptBytes is how many bytes of a program's output are kept for late or slow readers.
 	keptBytes = 1 << 20
-	// crowdedBytes are kept of each program's output once all programs' together exceed allKeptBytes.
+	// crowdedBytes is how many bytes of each program's output are kept if all outputs together exceed allKeptBytes.
 	crowdedBytes = 64 << 10
 	allKeptBytes = 32 << 20
-	// Small writes are put together up to this size.
+	// partBytes is the size up to which small writes are joined.
 	partBytes = 32 << 10
 )
 
-// budget counts the bytes that all programs' outputs hold.
+// budget counts the kept bytes of all programs' outputs.
 type budget struct {
 	mu    sync.Mutex
 	bytes int
@@ -29,25 +29,25 @@ func (b *budget) add(bytes int) (crowded bool) {
 	return b.bytes > allKeptBytes
 }
 
-// part is some output of one stream, in one piece.
+// part is a contiguous piece of the output of one stream.
 type part struct {
 	stream v1.OutputStream
 	offset uint64
 	bytes  []byte
 }
 
-// output holds the last bytes that a program wrote. One writer, any number of readers.
+// output holds the last bytes that a program wrote. It has one writer and any number of readers.
 type output struct {
 	mu      sync.Mutex
 	budget  *budget
-	limit   uint64 // bytes that readers may see; 0: all
+	limit   uint64 // the number of bytes that readers can get; 0: no limit
 	parts   []part
 	held    int
-	end     uint64 // the position after the last byte that readers may see
+	end     uint64 // the position after the last byte that readers can get
 	written uint64
 	closed  bool
 	changed chan struct{} // closed and replaced at each change
-	// pacers are the readers that the writer waits for, by their position.
+	// pacers are the positions of the readers for which the writer waits.
 	pacers map[*cursor]struct{}
 }
 
@@ -63,7 +63,7 @@ func (o *output) wake() {
 	o.changed = make(chan struct{})
 }
 
-// write takes what the program wrote; the bytes may be changed afterwards. It waits for the readers that want to be waited for.
+// write adds a copy of the bytes that the program wrote. It waits for the pacing readers.
 func (o *output) write(stream v1.OutputStream, bytes []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -96,7 +96,7 @@ func (o *output) write(stream v1.OutputStream, bytes []byte) {
 	o.wake()
 }
 
-// mustWait says whether more bytes could push out what a pacing reader has not read yet. One part is never too much.
+// mustWait returns whether a pacing reader would be more than one part behind after `more` bytes.
 func (o *output) mustWait(more int) bool {
 	for pacer := range o.pacers {
 		if o.end+uint64(more)-pacer.offset > partBytes {
@@ -106,7 +106,7 @@ func (o *output) mustWait(more int) bool {
 	return false
 }
 
-// drop forgets the oldest parts until at most so many bytes are held.
+// drop removes the oldest parts until at most `keep` bytes are held.
 func (o *output) drop(keep int) {
 	for o.held > keep && len(o.parts) > 1 {
 		gone := len(o.parts[0].bytes)
@@ -117,7 +117,7 @@ func (o *output) drop(keep int) {
 	}
 }
 
-// close says that the program writes no more.
+// close records that the program writes no more.
 func (o *output) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -125,7 +125,7 @@ func (o *output) close() {
 	o.wake()
 }
 
-// forget gives the memory back. Readers that are still there get no more.
+// forget frees the memory. Remaining readers get no more output.
 func (o *output) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -134,8 +134,8 @@ func (o *output) forget() {
 	o.wake()
 }
 
-// next returns the output after the cursor, moves the cursor behind it, and says how many bytes before it are gone. Without
-// output it returns a channel that is closed when that changes, and whether there will never be more.
+// next returns the output after the cursor, moves the cursor behind this output, and returns how many bytes between were dropped.
+// If there is no output, it returns a channel that is closed at the next change, and whether the output is complete.
 func (o *output) next(at *cursor) (found part, dropped uint64, changed <-chan struct{}, closed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -146,7 +146,7 @@ func (o *output) next(at *cursor) (found part, dropped uint64, changed <-chan st
 	if at.offset >= o.end {
 		return part{}, dropped, o.changed, o.closed
 	}
-	// Readers are mostly near the end.
+	// The search starts at the end, because most readers are near the end.
 	index := len(o.parts) - 1
 	for o.parts[index].offset > at.offset {
 		index--
@@ -181,7 +181,7 @@ func (o *output) pace(at *cursor) (stop func()) {
 	}
 }
 
-// figures are all bytes written, those above the limit, and the position of the oldest byte still held.
+// figures returns the number of all written bytes, the number of bytes above the limit, and the position of the oldest kept byte.
 func (o *output) figures() (written, discarded, oldest uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

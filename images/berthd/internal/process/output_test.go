@@ -17,18 +17,18 @@ func TestWhenAllHoldTooMuchEachKeepsLess(t *testing.T) {
 		outputs = append(outputs, o)
 	}
 	if budget.bytes > allKeptBytes+100*crowdedBytes {
-		t.Errorf("%d bytes are held", budget.bytes)
+		t.Errorf("the budget counts %d bytes", budget.bytes)
 	}
 	held := 0
 	for _, o := range outputs {
 		if o.held < partBytes {
-			t.Errorf("a program keeps %d bytes only", o.held)
+			t.Errorf("a program keeps only %d bytes", o.held)
 		}
 		held += o.held
 		o.forget()
 	}
 	if held == 0 || budget.bytes != 0 {
-		t.Errorf("%d bytes were held, %d are after all is forgotten", held, budget.bytes)
+		t.Errorf("the budget counted %d bytes, and counts %d after all programs are forgotten", held, budget.bytes)
 	}
 }
 
@@ -39,7 +39,7 @@ func TestSmallWritesArePutTogetherAndPositionsAreExact(t *testing.T) {
 	}
 	o.write(stderr, []byte("!"))
 	if len(o.parts) != 2 {
-		t.Errorf("%d parts", len(o.parts))
+		t.Errorf("the output has %d parts", len(o.parts))
 	}
 	at := &cursor{997}
 	found, dropped, _, _ := o.next(at)
@@ -50,13 +50,13 @@ func TestSmallWritesArePutTogetherAndPositionsAreExact(t *testing.T) {
 		t.Errorf("got %v", found)
 	}
 	if _, _, changed, closed := o.next(at); changed == nil || closed {
-		t.Error("there should be no more yet")
+		t.Error("there must be no more output yet")
 	}
 	o.close()
 	if _, _, _, closed := o.next(at); !closed {
-		t.Error("there will be no more")
+		t.Error("the output must have ended")
 	}
-	// A position in the future is the end.
+	// A position after the last byte means the end of the output.
 	if found, dropped, _, _ := o.next(&cursor{1 << 40}); found.bytes != nil || dropped != 0 {
 		t.Errorf("got %v", found)
 	}

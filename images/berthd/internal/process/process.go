@@ -1,4 +1,4 @@
-// Package process runs programs in the session's container and keeps the last of their output for whoever asks.
+// Package process runs programs in the session's container and keeps the end of their output for callers.
 package process
 
 import (
@@ -16,10 +16,10 @@ import (
 	"github.com/creack/pty"
 )
 
-// killGrace is how long a program that ran out of time has between SIGTERM and SIGKILL.
+// killGrace is the time between SIGTERM and SIGKILL for a program that has exceeded its timeout.
 const killGrace = 5 * time.Second
 
-// options say what to run and how.
+// options describe the program to run.
 type options struct {
 	command     []string
 	cwd         string
@@ -32,7 +32,7 @@ type options struct {
 	tag         string
 }
 
-// program is one that was started; it may have ended.
+// program is a program that was started. It may have ended.
 type program struct {
 	id        uint64
 	options   options
@@ -40,13 +40,13 @@ type program struct {
 	child     *reap.Child
 	output    *output
 
-	stdin    *os.File      // nil without
-	terminal *os.File      // nil without
-	input    chan struct{} // whoever put something in may write to stdin or the terminal
+	stdin    *os.File      // nil if the program has no stdin
+	terminal *os.File      // nil if the program has no terminal
+	input    chan struct{} // a lock: who has sent a value may write to stdin or the terminal
 
 	timedOut bool
 	endedAt  time.Time
-	// ended is closed once the program has ended and all its output is in `output`.
+	// ended is closed when the program has ended and `output` contains all of its output.
 	ended chan struct{}
 }
 
@@ -78,13 +78,13 @@ func start(reaper *reap.Reaper, id uint64, options options, budget *budget) (*pr
 	return p, nil
 }
 
-// source is where a stream of the program's output is read.
+// source is an open file, berthd's end of a pipe or of a pseudo-terminal, from which berthd reads a stream of the program's output.
 type source struct {
 	stream v1.OutputStream
 	file   *os.File
 }
 
-// streams gives the command its standard streams. The first files returned are the program's, to be closed here.
+// streams sets the command's standard streams. theirs are the program's ends, which the caller must close after the start.
 func (p *program) streams(command *exec.Cmd) (theirs []*os.File, sources []source, err error) {
 	defer func() {
 		if err != nil {
@@ -127,7 +127,7 @@ func (p *program) streams(command *exec.Cmd) (theirs []*os.File, sources []sourc
 	return theirs, sources, nil
 }
 
-// run copies the program's output until it has ended.
+// run copies the program's output until the program has ended.
 func (p *program) run(sources []source) {
 	var copies sync.WaitGroup
 	for _, source := range sources {
@@ -143,13 +143,13 @@ func (p *program) run(sources []source) {
 	}
 	p.waitForEnd()
 	if p.stdin != nil {
-		p.stdin.Close() // wakes a writer
+		p.stdin.Close() // this ends a blocked write
 	}
 	if p.terminal != nil {
 		_ = p.terminal.SetWriteDeadline(time.Now())
 	}
 	for _, source := range sources {
-		_ = source.file.SetReadDeadline(time.Now()) // what is left is read without waiting, see copyOutput
+		_ = source.file.SetReadDeadline(time.Now()) // copyOutput then reads the rest without waiting
 	}
 	copies.Wait()
 	for _, source := range sources {
@@ -183,14 +183,14 @@ func (p *program) waitForEnd() {
 	}
 }
 
-// buffers are what programs' output is read into.
+// buffers are the buffers for reading programs' output.
 var buffers = sync.Pool{New: func() any { return new([partBytes]byte) }}
 
-// copyOutput reads one stream to its end, or, since others may hold the stream open after the program's end, to what was
-// in the pipe then.
+// copyOutput reads one stream to its end. Other processes may hold the stream open after the program has ended. In that case
+// copyOutput reads only the bytes that were in the pipe when the program ended.
 func (p *program) copyOutput(from source) {
 	for {
-		// A buffer is borrowed for one read only: an idle program costs no memory.
+		// A buffer is used for one read only, so that an idle program needs no buffer.
 		buffer, n, err := readWhenReady(from.file)
 		if n > 0 {
 			p.output.write(from.stream, buffer[:n])
@@ -207,7 +207,7 @@ func (p *program) copyOutput(from source) {
 	}
 }
 
-// drain reads what the pipe holds now, which is no more than the kernel lets it hold.
+// drain reads the bytes that are in the pipe now. Their number is limited by the size of a pipe.
 func (p *program) drain(from source) {
 	_ = from.file.SetReadDeadline(time.Time{})
 	const mostPipeBytes = 1 << 20
@@ -227,7 +227,7 @@ func (p *program) drain(from source) {
 
 var errNoStdin = errors.New("the program's stdin is closed")
 
-// writeInput writes to the terminal or to stdin, after those who came before.
+// writeInput writes to the terminal or to stdin, after all earlier writes.
 func (p *program) writeInput(ctx context.Context, data []byte) error {
 	to := p.stdin
 	if p.terminal != nil {
@@ -256,7 +256,7 @@ func (p *program) writeInput(ctx context.Context, data []byte) error {
 	return err
 }
 
-// closeInput closes stdin after what was written before; of a terminal it sends the end-of-file character, as a person would.
+// closeInput closes stdin after all earlier writes. For a terminal, it sends the end-of-file character, as a user would by Ctrl-D.
 func (p *program) closeInput(ctx context.Context) error {
 	if p.terminal != nil {
 		return p.writeInput(ctx, []byte{4})
@@ -284,7 +284,7 @@ func (p *program) hasEnded() bool {
 	}
 }
 
-// end says how the program ended. Only after `ended`.
+// end returns how the program ended. Call it only after `ended` is closed.
 func (p *program) end() *v1.ProcessEnded {
 	code, number := p.child.ExitCode()
 	written, discarded, _ := p.output.figures()

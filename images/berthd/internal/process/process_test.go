@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// reaper is one for all tests: it takes every child of this process.
+// All tests share one reaper, because a reaper receives every child process of this test process.
 var reaper = sync.OnceValue(func() *reap.Reaper {
 	r, err := reap.New()
 	if err != nil {
@@ -49,7 +49,7 @@ func open(t *testing.T) fixture {
 	path, handler := berthv1connect.NewProcessServiceHandler(service)
 	url, http := testservice.Start(t, path, handler)
 	ctx := testservice.Context(t)
-	t.Cleanup(func() { // before the context ends
+	t.Cleanup(func() { // this clean-up must run before the context ends
 		service.mu.Lock()
 		defer service.mu.Unlock()
 		for _, p := range service.programs {
@@ -59,7 +59,7 @@ func open(t *testing.T) fixture {
 	return fixture{service, berthv1connect.NewProcessServiceClient(http, url), workspace, ctx}
 }
 
-// result is what a stream of events said.
+// result contains what a stream of events reported about a program.
 type result struct {
 	id      uint64
 	output  map[v1.OutputStream]string
@@ -98,7 +98,7 @@ func collect(t *testing.T, stream *connect.ServerStreamForClient[v1.ProcessEvent
 		t.Fatal(err)
 	}
 	if found.ended == nil {
-		t.Fatal("the stream ended without the program's end")
+		t.Fatal("the stream ended before it reported the end of the program")
 	}
 	return found
 }
@@ -203,7 +203,7 @@ func TestASignalEndsItAsAShellWouldSay(t *testing.T) {
 	}
 }
 
-// start starts a program and returns once it has.
+// start starts a program and returns when the program has started.
 func (f fixture) start(t *testing.T, request *v1.StartRequest) (uint64, *connect.ServerStreamForClient[v1.ProcessEvent]) {
 	t.Helper()
 	stream, err := f.client.Start(f.ctx, request)
@@ -250,7 +250,7 @@ func TestATerminalHasASizeEchoesAndEnds(t *testing.T) {
 	request := shell(`stty size; read line; stty size; tty >/dev/null && echo "got $line"`)
 	request.Pty = &v1.PtySize{Columns: 91, Rows: 17}
 	id, stream := f.start(t, request)
-	testservice.Until(t, "the first size is told", func() bool { return f.written(t, id) >= len("17 91\r\n") })
+	testservice.Until(t, "the program has printed the first size", func() bool { return f.written(t, id) >= len("17 91\r\n") })
 	if _, err := f.client.Resize(f.ctx, &v1.ResizeRequest{Id: id, Size: &v1.PtySize{Columns: 120, Rows: 40}}); err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestAProgramRunsOnWithoutItsStreamAndIsAttachedToAgain(t *testing.T) {
 	cancel()
 	stream.Close()
 
-	testservice.Until(t, "it has written", func() bool { return f.written(t, id) == len("first\n") })
+	testservice.Until(t, "the program has written", func() bool { return f.written(t, id) == len("first\n") })
 	if found := f.find(t, id); found.Tag != "work" || found.Ended != nil || found.Command[0] != "sh" {
 		t.Errorf("got %v", found)
 	}
@@ -323,17 +323,17 @@ func TestWhatWasDroppedIsSaid(t *testing.T) {
 	f := open(t)
 	id, stream := f.start(t, shell("head -c 5000000 /dev/zero; echo end"))
 	defer stream.Close()
-	testservice.Until(t, "it has ended", func() bool { return f.find(t, id).Ended != nil })
+	testservice.Until(t, "the program has ended", func() bool { return f.find(t, id).Ended != nil })
 	late, err := f.client.Attach(f.ctx, &v1.AttachRequest{Id: id, Offset: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := collect(t, late)
 	if total := 1 + got.dropped + uint64(len(got.order)); total != 5000004 || got.dropped == 0 {
-		t.Errorf("%d bytes dropped and %d given", got.dropped, len(got.order))
+		t.Errorf("%d bytes were dropped and %d were delivered", got.dropped, len(got.order))
 	}
 	if len(got.order) > keptBytes || len(got.order) < keptBytes-2*partBytes || !strings.HasSuffix(got.order, "end\n") {
-		t.Errorf("%d bytes kept", len(got.order))
+		t.Errorf("%d bytes were kept", len(got.order))
 	}
 }
 
@@ -342,9 +342,9 @@ func TestAProgramWaitsForAReaderWhoWantsAll(t *testing.T) {
 	request := shell("head -c 20000000 /dev/zero; echo end")
 	request.WaitForReader = true
 	_, stream := f.start(t, request)
-	time.Sleep(300 * time.Millisecond) // a reader that is slow
+	time.Sleep(300 * time.Millisecond) // simulates a slow reader
 	if got := collect(t, stream); got.dropped != 0 || len(got.order) != 20000004 {
-		t.Errorf("%d bytes dropped and %d given", got.dropped, len(got.order))
+		t.Errorf("%d bytes were dropped and %d were delivered", got.dropped, len(got.order))
 	}
 }
 
@@ -361,11 +361,11 @@ func TestOutputAboveTheLimitIsCountedAndThrownAway(t *testing.T) {
 func TestARunningProgramIsActivity(t *testing.T) {
 	f := open(t)
 	if last := f.service.Activity.Last(); !last.IsZero() {
-		t.Errorf("used at %v", last)
+		t.Errorf("the last use was at %v", last)
 	}
 	id, stream := f.start(t, shell("sleep 300"))
 	if since := time.Since(f.service.Activity.Last()); since > time.Second {
-		t.Errorf("used %v ago", since)
+		t.Errorf("the last use was %v ago", since)
 	}
 	if _, err := f.client.Signal(f.ctx, &v1.SignalRequest{Id: id, Signal: 15}); err != nil {
 		t.Fatal(err)
@@ -373,7 +373,7 @@ func TestARunningProgramIsActivity(t *testing.T) {
 	collect(t, stream)
 	time.Sleep(50 * time.Millisecond)
 	if since := time.Since(f.service.Activity.Last()); since < 20*time.Millisecond {
-		t.Errorf("used %v ago, though nothing runs", since)
+		t.Errorf("the last use was %v ago, although no program runs", since)
 	}
 }
 

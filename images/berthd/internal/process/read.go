@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// readWhenReady waits until there is something to read and reads it into a borrowed buffer, which is nil after an error of the
-// waiting: os.ErrDeadlineExceeded once the file's deadline has passed. 0 bytes are the end.
+// readWhenReady waits until the file has data and reads the data into a buffer of `buffers`. At the end of the file, it reads 0
+// bytes. If the waiting fails, the buffer is nil; the error is os.ErrDeadlineExceeded after the file's deadline.
 func readWhenReady(file *os.File) (buffer *[partBytes]byte, n int, err error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -28,7 +28,8 @@ func readWhenReady(file *os.File) (buffer *[partBytes]byte, n int, err error) {
 	return buffer, n, err
 }
 
-// readNow reads what is there: syscall.EAGAIN if that is nothing, 0 bytes at the end.
+// readNow reads available data without waiting. If there is none, the error is syscall.EAGAIN. At the end of the file, it reads 0
+// bytes.
 func readNow(file *os.File, into []byte) (n int, err error) {
 	raw, err := file.SyscallConn()
 	if err != nil {

@@ -22,19 +22,19 @@ import (
 )
 
 const (
-	// mostRunning programs of the API run at the same time.
+	// mostRunning is the highest number of programs of the API that run at the same time.
 	mostRunning = 512
-	// Ended programs can be asked for so long, the last mostEnded of them.
+	// Callers can get the last mostEnded programs that have ended, for this long after their end.
 	endedFor  = 5 * time.Minute
 	mostEnded = 100
 )
 
-// Service is the ProcessService.
+// Service implements the ProcessService.
 type Service struct {
 	Reaper *reap.Reaper
-	// Workspace is the folder that programs start in.
+	// Workspace is the folder in which programs start.
 	Workspace string
-	// Environment is what programs get beside their own variables, as NAME=value.
+	// Environment returns the variables that programs get in addition to their own, as NAME=value.
 	Environment func() []string
 	Activity    *activity.Tracker
 
@@ -74,7 +74,7 @@ func (s *Service) begin(options options) (*program, error) {
 		}
 	}
 	if running >= mostRunning {
-		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("%d programs run already, which is the most", running))
+		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("%d programs already run, which is the limit", running))
 	}
 	p, err := start(s.Reaper, s.lastID+1, options, &s.budget)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Service) lockAndForgetOld() {
 	s.forgetOld()
 }
 
-// forgetOld forgets programs that ended long ago, and the first of too many.
+// forgetOld removes programs that ended long ago, and the oldest ended programs if there are too many.
 func (s *Service) forgetOld() {
 	var ended []*program
 	for _, p := range s.programs {
@@ -117,7 +117,7 @@ func (s *Service) forgetOld() {
 	}
 }
 
-// End sends SIGTERM to all that runs. The container's end does the rest.
+// End sends SIGTERM to all running programs. The end of the container ends the remaining ones.
 func (s *Service) End() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +140,7 @@ func (s *Service) optionsOf(request *v1.StartRequest) (options, error) {
 	env := s.Environment()
 	for name, value := range request.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
-			return options{}, fmt.Errorf("env has an entry that no environment can have: %q", name)
+			return options{}, fmt.Errorf("env has the entry %q, which is not a valid environment variable", name)
 		}
 		env = append(env, name+"="+value)
 	}
@@ -184,7 +184,7 @@ func (s *Service) find(id uint64) (*program, error) {
 	if p := s.programs[id]; p != nil {
 		return p, nil
 	}
-	return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("there is no program %d, or it ended long ago", id))
+	return nil, connect.NewError(connect.CodeNotFound, fmt.Errorf("there is no program with the id %d, or it ended long ago", id))
 }
 
 // List implements ProcessService.
@@ -261,7 +261,7 @@ func (s *Service) Resize(_ context.Context, request *v1.ResizeRequest) (*v1.Resi
 	}
 	size, err := sizeOf(request.Size)
 	if err != nil || size == nil {
-		return nil, connect.NewError(connect.CodeInvalidArgument, errors.Join(errors.New("size is needed"), err))
+		return nil, connect.NewError(connect.CodeInvalidArgument, errors.Join(errors.New("size is required"), err))
 	}
 	if p.terminal == nil {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, errors.New("the program has no terminal"))

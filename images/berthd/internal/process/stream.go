@@ -9,10 +9,10 @@ import (
 	"connectrpc.com/connect"
 )
 
-// keepAlive is how often a quiet stream says that it is still there.
+// keepAlive is how often a stream without output sends a keep-alive event.
 const keepAlive = 15 * time.Second
 
-// follow sends a program's events until it has ended or the caller has gone.
+// follow sends a program's events until the program ends or the caller disconnects.
 func (s *Service) follow(ctx context.Context, p *program, at *cursor, stream *connect.ServerStream[v1.ProcessEvent]) error {
 	started := &v1.ProcessStarted{Id: p.id, Pid: uint32(p.child.Pid)}
 	if err := stream.Send(&v1.ProcessEvent{Kind: &v1.ProcessEvent_Started{Started: started}}); err != nil {

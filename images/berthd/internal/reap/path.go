@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// lookPath finds the command's program in the PATH of its own environment, not in berthd's.
+// lookPath finds the command's program in the PATH of the command's environment, not in berthd's PATH.
 func lookPath(command *exec.Cmd) error {
 	name := command.Args[0]
 	if strings.Contains(name, "/") {

@@ -1,7 +1,8 @@
-// Package reap starts programs and waits for them, and for the orphans that they leave to PID 1.
+// Package reap starts programs, and reaps them and their orphaned processes.
 //
-// PID 1 has to wait for children that it never started. os/exec can't be used beside that, because each of the two would
-// take the other's exit status. So there is one waiter, and everything in berthd starts its programs here.
+// PID 1 must wait for child processes that it did not start. os/exec can't be used for other programs at the same time, because
+// this package and os/exec would take each other's exit statuses. So only this package waits for processes, and all parts of
+// berthd start their programs here.
 package reap
 
 import (
@@ -17,17 +18,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrEnded says that the program has ended, so that there is nobody to signal.
+// ErrEnded is the error of Signal if the program has ended.
 var ErrEnded = errors.New("the program has ended")
 
-// Reaper waits for all children of this process.
+// Reaper waits for all child processes of this process.
 type Reaper struct {
 	mu       sync.Mutex
 	children map[int]*Child
 	ended    chan os.Signal
 }
 
-// New returns a Reaper, which waits for nothing before Run. This process becomes the parent of orphans below it.
+// New returns a Reaper. It reaps processes only while Run runs. This process becomes the parent of its orphaned descendants.
 func New() (*Reaper, error) {
 	if os.Getpid() != 1 {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -39,7 +40,7 @@ func New() (*Reaper, error) {
 	return r, nil
 }
 
-// Run waits for children until the context ends.
+// Run reaps child processes until the context ends.
 func (r *Reaper) Run(ctx context.Context) {
 	defer signal.Stop(r.ended)
 	for {
@@ -72,7 +73,7 @@ func (r *Reaper) reap() {
 	}
 }
 
-// Child is a program that Start has started, the leader of a session and process group of its own.
+// Child is a program that Start has started. It is the leader of a new session and process group.
 type Child struct {
 	Pid    int
 	reaper *Reaper
@@ -80,7 +81,8 @@ type Child struct {
 	done   chan struct{}
 }
 
-// Start starts the command in a session of its own. Its program is found by the PATH of its own environment. Its standard streams must be nil or files: nobody copies for others.
+// Start starts the command in a new session. The PATH of the command's environment is used to find the program. The command's
+// standard streams must be nil or files, because this package does not copy data to other writers.
 func (r *Reaper) Start(command *exec.Cmd) (*Child, error) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}
@@ -98,12 +100,12 @@ func (r *Reaper) Start(command *exec.Cmd) (*Child, error) {
 	return child, nil
 }
 
-// Done is closed once the program has ended.
+// Done returns a channel that is closed when the program has ended.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
 // Signal sends a signal to the program's process group, or returns ErrEnded.
 func (c *Child) Signal(number syscall.Signal) error {
-	c.reaper.mu.Lock() // as long as the lock is held, the pid is not another program's
+	c.reaper.mu.Lock() // while the lock is held, no other program can get the pid
 	defer c.reaper.mu.Unlock()
 	select {
 	case <-c.done:
@@ -113,7 +115,7 @@ func (c *Child) Signal(number syscall.Signal) error {
 	}
 }
 
-// ExitCode is what a shell would give, and the signal that ended the program, or 0. Only after Done.
+// ExitCode returns the exit code in a shell's convention, and the signal that ended the program, or 0. Call it only after Done.
 func (c *Child) ExitCode() (code int, number syscall.Signal) {
 	if c.status.Signaled() {
 		return 128 + int(c.status.Signal()), c.status.Signal()
@@ -121,7 +123,7 @@ func (c *Child) ExitCode() (code int, number syscall.Signal) {
 	return c.status.ExitStatus(), 0
 }
 
-// KillAll ends what is still running. The end of PID 1 would do it too, but berthd need not be PID 1.
+// KillAll kills all programs that still run. The end of PID 1 would kill them too, but berthd may not be PID 1.
 func (r *Reaper) KillAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

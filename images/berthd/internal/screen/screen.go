@@ -1,6 +1,6 @@
-// Package screen asks the X server itself whether the screen is there, and since when nobody has typed or pointed.
+// Package screen asks the X server whether the screen is ready, and for how long there was no keyboard or pointer input.
 //
-// It speaks the three requests of the X protocol that this takes by hand.
+// It implements only the three requests of the X protocol that it needs.
 package screen
 
 import (
@@ -22,7 +22,7 @@ type Screen struct {
 	saver      byte
 }
 
-// SocketOf is the X server's socket, for a display such as ":1".
+// SocketOf returns the path of the X server's socket for a display such as ":1".
 func SocketOf(display string) string { return "/tmp/.X11-unix/X" + strings.TrimPrefix(display, ":") }
 
 // Open connects to the X server of the display, such as ":1".
@@ -45,7 +45,7 @@ func Open(display string) (*Screen, error) {
 // Close closes the connection.
 func (s *Screen) Close() { s.connection.Close() }
 
-// Idle is the time since the last input, by keyboard or pointer, of a person or a program.
+// Idle returns the time since the last input by keyboard or pointer, from a user or a program.
 func (s *Screen) Idle() (time.Duration, error) {
 	request := []byte{s.saver, 1, 2, 0, 0, 0, 0, 0} // QueryInfo
 	binary.LittleEndian.PutUint32(request[4:], s.root)
@@ -56,7 +56,7 @@ func (s *Screen) Idle() (time.Duration, error) {
 	return time.Duration(binary.LittleEndian.Uint32(reply[16:])) * time.Millisecond, nil
 }
 
-// setUp begins little-endian, protocol 11.0, without authorization, and finds the first screen's root window.
+// setUp opens the connection (little-endian, protocol 11.0, without authorization) and reads the root window of the first screen.
 func (s *Screen) setUp() error {
 	head, err := s.exchange([]byte{'l', 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 8)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Screen) setUp() error {
 		return errors.New("the X server refuses the connection")
 	}
 	if len(rest) < 32 {
-		return errors.New("the X server says too little of itself")
+		return errors.New("the X server's answer to the connection is too short")
 	}
 	vendor, formats := int(binary.LittleEndian.Uint16(rest[16:])), int(rest[21])
 	at := 32 + (vendor+3)/4*4 + 8*formats
@@ -98,7 +98,7 @@ func (s *Screen) extension(name string) (byte, error) {
 	return reply[9], nil
 }
 
-// ask sends a request and returns its reply's first 32 bytes; events, which nobody asked for, are passed over.
+// ask sends a request and returns the first 32 bytes of the reply. It skips events.
 func (s *Screen) ask(request []byte) ([]byte, error) {
 	head, err := s.exchange(request, 32)
 	for ; err == nil; _, err = io.ReadFull(s.connection, head) {

@@ -1,5 +1,5 @@
-// Package session is the program of a session's container: PID 1, the desktop, the session's command, the runtime's channel,
-// and the services for the gateway.
+// Package session runs a session in its container: it is PID 1, runs the desktop and the session's command, calls the runtime, and
+// serves the gateway.
 package session
 
 import (
@@ -15,29 +15,30 @@ import (
 	"berth/berthd/internal/supervise"
 )
 
-// Config is what the environment says.
+// Config is the session's configuration, which comes from environment variables.
 type Config struct {
-	// RuntimeURL is where the runtime's channel is; "": there is none, and the session is just a desktop.
+	// RuntimeURL is the address of the runtime for sessions. If it is "", the session has no task and is only a desktop.
 	RuntimeURL  string
 	Tokens      auth.TokenFile
 	MetricsPort int
 	ServicePort int
-	// Workspace is where programs start and where relative paths begin.
+	// Workspace is the folder in which programs start and to which paths are relative.
 	Workspace string
-	// Roots are the folders that the file service may see, the workspace first.
+	// Roots are the folders that the file service may access. The workspace is the first.
 	Roots []string
-	// Desktop says whether the image has one.
+	// Desktop is whether the image has a desktop.
 	Desktop    bool
-	Screen     supervise.ScreenSize // only with a desktop
+	Screen     supervise.ScreenSize // used only with a desktop
 	Display    string
 	RuntimeDir string
-	// Environment is the container's, with what programs can rely on whatever the image says; see environment.go.
+	// Environment is the container's environment with corrections that programs need in any image; see environment.go.
 	Environment []string
-	// Grace is what the command has to end after SIGTERM. The pod has 30 s in all; the desktop wants to end too.
+	// Grace is the time that the command has to end after SIGTERM. It is shorter than the pod's 30 s, because the desktop must end
+	// too.
 	Grace time.Duration
 }
 
-// ReadConfig reads the container's environment. An error has one line for each fault.
+// ReadConfig reads the configuration from the container's environment. An error has one line for each fault.
 func ReadConfig(environment []string, workspace string) (Config, error) {
 	var errs []error
 	getenv := func(name string) string { return valueOf(environment, name) }

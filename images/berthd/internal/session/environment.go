@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programEnvironment is the container's environment, so that programs find two things in any image:
+// programEnvironment returns the container's environment with two corrections for images that do not know Berth:
 //
-//   - berth-progress: berthd's own folder is in PATH, after the image's folders.
-//   - a home: HOME is the workspace, unless it names another folder than / that `canUse` says this user can use. A user whom
-//     the image does not know has / otherwise, and nobody can write there.
+//   - PATH also contains berthd's folder, after the image's folders, so that programs find berth-progress.
+//   - HOME is the workspace, unless HOME is already a folder other than / that this user can read (`canUse`). Without this, a user
+//     that the image does not know would have the home /, which is not writable.
 func programEnvironment(container []string, workspace, ownFolder string, canUse func(folder string) bool) []string {
 	home, path := valueOf(container, "HOME"), valueOf(container, "PATH")
 	if home == "" || home == "/" || !canUse(home) {
@@ -28,10 +28,10 @@ func programEnvironment(container []string, workspace, ownFolder string, canUse 
 	return append(rest, "HOME="+home, "PATH="+strings.Join(folders, string(filepath.ListSeparator)))
 }
 
-// canUse says whether this user can look for files in the folder.
+// canUse returns whether this user can search for files in the folder.
 func canUse(folder string) bool { return unix.Access(folder, unix.R_OK|unix.X_OK) == nil }
 
-// valueOf is the variable's value in the environment, or "".
+// valueOf returns the variable's value in the environment, or "".
 func valueOf(environment []string, name string) string {
 	for _, entry := range environment {
 		if value, found := strings.CutPrefix(entry, name+"="); found {

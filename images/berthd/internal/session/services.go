@@ -18,11 +18,11 @@ import (
 // mostMessageBytes is the largest message that a caller may send.
 const mostMessageBytes = 4 << 20
 
-// handler has the services for the gateway, for who has the session's token.
-func (s *session) handler(roots *files.Roots, platformPorts ...uint16) http.Handler {
+// handler returns the handler of the services for the gateway. Callers need the session's token.
+func (s *session) handler(roots *files.Roots, figures *usage.Service, platformPorts ...uint16) http.Handler {
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(mostMessageBytes),
-		// The gateway is near, and compressing costs the session's CPU.
+		// Answers are not compressed, because compression costs the session's CPU and the network to the gateway is fast.
 		connect.WithCompression("gzip", nil, nil),
 	}
 	s.process = &process.Service{
@@ -31,16 +31,19 @@ func (s *session) handler(roots *files.Roots, platformPorts ...uint16) http.Hand
 	hidden := append([]uint16{vncPort, vncProxyPort}, platformPorts...)
 	mux := http.NewServeMux()
 	mux.Handle(berthv1connect.NewProcessServiceHandler(s.process, options...))
-	mux.Handle(berthv1connect.NewFileServiceHandler(&files.Service{Roots: roots, Activity: &s.activity}, options...))
+	service := &files.Service{Roots: roots, Activity: &s.activity}
+	mux.Handle(berthv1connect.NewFileServiceHandler(service, options...))
+	mux.Handle("/files", service.Bytes())
+	mux.Handle("/archives", service.Bytes())
 	mux.Handle(berthv1connect.NewPortServiceHandler(&ports.Service{Hidden: hidden, Activity: &s.activity}, options...))
-	mux.Handle(berthv1connect.NewMetricsServiceHandler(&usage.Service{Paths: roots.Paths()}, options...))
+	mux.Handle(berthv1connect.NewMetricsServiceHandler(figures, options...))
 	return forPortsOr(
 		auth.RequireHeader(s.config.Tokens, ports.TokenHeader, ports.NewProxy(hidden, &s.activity)),
 		auth.Require(s.config.Tokens, mux),
 	)
 }
 
-// forPortsOr tells requests for the session's programs from calls of berthd's services.
+// forPortsOr sends requests for the session's programs to one handler, and calls of berthd's services to another.
 func forPortsOr(programs, services http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ports.ForPorts(r) {
@@ -51,8 +54,8 @@ func forPortsOr(programs, services http.Handler) http.Handler {
 	})
 }
 
-// serviceServer speaks HTTP/1.1 and, without TLS, HTTP/2. A caller that has gone without a word is noticed by a ping, so that
-// nothing waits for it.
+// serviceServer returns a server for HTTP/1.1 and for HTTP/2 without TLS. The server sends pings, so that it detects a caller that
+// disappeared without closing its connection.
 func serviceServer(handler http.Handler, logger *log.Logger) *http.Server {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: logger,

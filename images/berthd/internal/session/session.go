@@ -21,6 +21,7 @@ import (
 	"berth/berthd/internal/screen"
 	"berth/berthd/internal/status"
 	"berth/berthd/internal/supervise"
+	"berth/berthd/internal/usage"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,13 +29,13 @@ import (
 const (
 	vncPort      = 5900
 	vncProxyPort = 6080
-	// exitTerminated is what a container exits with that was told to end. Not 0: when the kubelet evicts a pod for a volume that
-	// is too large, and all its containers exit with 0, Kubernetes shows the pod as one that has succeeded.
+	// exitTerminated is the exit code after SIGTERM. It is not 0, because Kubernetes shows an evicted pod as succeeded if all of its
+	// containers exit with 0.
 	exitTerminated = 143
 	exitFailed     = 1
 )
 
-// session is a running one.
+// session is a running session.
 type session struct {
 	config   Config
 	log      *log.Logger
@@ -42,16 +43,16 @@ type session struct {
 	status   *status.Status
 	activity activity.Tracker
 	client   *channel.Client    // nil without a runtime
-	desktop  *supervise.Desktop // nil without one
+	desktop  *supervise.Desktop // nil without a desktop
 	process  *process.Service
 
 	mu   sync.Mutex
-	task *channel.Task // nil until it is known
+	task *channel.Task // nil until the task has arrived
 }
 
-// Run runs the session until its command or its X server ends, or the context does, and returns the container's exit code.
+// Run runs the session until its command, its X server or the context ends, and returns the container's exit code.
 func Run(ctx context.Context, config Config, logger *log.Logger) (int, error) {
-	// Programs of the same user can't read this process's memory and environment, where the task's secrets are.
+	// This process has the task's secrets in its memory, so programs of the same user must not be able to read the memory.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return exitFailed, fmt.Errorf("hide this process's memory: %w", err)
 	}
@@ -59,7 +60,7 @@ func Run(ctx context.Context, config Config, logger *log.Logger) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	// The reaper outlives the others, which wait for their programs.
+	// The reaper ends last, because the other parts wait until their programs are reaped.
 	reaping, stopReaping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopReaping()
 	go reaper.Run(reaping)
@@ -81,9 +82,9 @@ func Run(ctx context.Context, config Config, logger *log.Logger) (int, error) {
 	return s.run(ctx)
 }
 
-// run runs the desktop and the command side by side.
+// run runs the desktop and the command at the same time.
 func (s *session) run(ctx context.Context) (int, error) {
-	// The desktop goes after the command, which may want to put its windows in order.
+	// The desktop ends after the command, because the command may need its windows while it ends.
 	desktopContext, stopDesktop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDesktop()
 	desktopEnded := make(chan error, 1)
@@ -119,7 +120,7 @@ func (s *session) run(ctx context.Context) (int, error) {
 	return exitTerminated, nil
 }
 
-// work asks for the task and runs its command. It returns the command's exit code once it has ended by itself.
+// work gets the task and runs its command. If the command ends by itself, work returns its exit code.
 func (s *session) work(ctx context.Context) (code int, ended bool) {
 	if s.client == nil {
 		s.log.Print("BERTH_URL is not set: no task")
@@ -170,8 +171,8 @@ func (s *session) work(ctx context.Context) (code int, ended bool) {
 	return code, true
 }
 
-// environment is that of the container, with the desktop's variables. The task's env is for the command and for programs of
-// the API; its secrets are for the command alone.
+// environment returns the container's environment with the desktop's variables. The variables of the task's `env` are added only
+// for the command and for programs of the API, and the task's secrets only for the command.
 func (s *session) environment() []string {
 	env := slices.Clone(s.config.Environment)
 	if s.config.Desktop {
@@ -192,12 +193,12 @@ func (s *session) environmentOfPrograms() []string {
 	return env
 }
 
-// ready says whether the desktop can be looked at: VNC listens, and a window manager runs. A session without a desktop always is.
+// ready returns whether the desktop is ready: VNC listens, and a window manager runs. A session without a desktop is always ready.
 func (s *session) ready() bool {
 	return s.desktop == nil || (s.desktop.Shown() && ports.Listens(vncPort))
 }
 
-// report says that the session is ready, and from then on when it was last used.
+// report reports to the runtime that the session is ready, and then regularly when the session was last used.
 func (s *session) report(ctx context.Context) {
 	eyes := &eyes{session: s}
 	defer eyes.close()
@@ -210,7 +211,7 @@ func (s *session) report(ctx context.Context) {
 	s.client.Report(ctx, s.status, eyes.look, s.status.Changed())
 }
 
-// eyes see when the session was last used.
+// eyes find out when the session was last used.
 type eyes struct {
 	session *session
 	screen  *screen.Screen
@@ -258,7 +259,7 @@ func (e *eyes) close() {
 	}
 }
 
-// serve listens on both ports and returns what ends that.
+// serve listens on the ports for metrics and services, and returns a function that ends both servers.
 func (s *session) serve() (closeAll func(), err error) {
 	metrics, err := net.Listen("tcp", fmt.Sprintf(":%d", s.config.MetricsPort))
 	if err != nil {
@@ -273,9 +274,10 @@ func (s *session) serve() (closeAll func(), err error) {
 	if err != nil {
 		return nil, errors.Join(err, metrics.Close(), services.Close())
 	}
-	handler := s.handler(roots, portOf(metrics), portOf(services))
+	figures := &usage.Service{Paths: roots.Paths()}
+	handler := s.handler(roots, figures, portOf(metrics), portOf(services))
 	servers := []*http.Server{
-		{Handler: s.status.Handler(s.ready), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, ErrorLog: s.log},
+		{Handler: s.status.Handler(s.ready, figures.Text), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, ErrorLog: s.log},
 		serviceServer(handler, s.log),
 	}
 	for index, listener := range []net.Listener{metrics, services} {

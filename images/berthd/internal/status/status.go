@@ -1,8 +1,9 @@
-// Package status is what Prometheus and the kubelet are told about this session, at :6081/metrics and :6081/ready. No id is a
-// label: Prometheus knows the pod.
+// Package status serves the session's metrics for Prometheus at :6081/metrics and its readiness for the startup probe at
+// :6081/ready. The metrics have no session id as a label, because Prometheus knows the pod.
 package status
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // Command is the state of the session's command.
 type Command string
 
-// Waiting is before the session has a task; None is for a task without a command.
+// Waiting is the state before the session has a task. None is the state if the task has no command.
 const (
 	Waiting Command = "waiting"
 	None    Command = "none"
@@ -23,7 +24,7 @@ const (
 
 var commands = []Command{Waiting, None, Running, Ended}
 
-// Status is safe for use by several goroutines.
+// Status is the state of a session. Several goroutines may use it.
 type Status struct {
 	mu      sync.Mutex
 	since   time.Time
@@ -32,13 +33,13 @@ type Status struct {
 	changed chan struct{}
 }
 
-// New returns the status of a session that begins now.
+// New returns the status of a session that starts now.
 func New() *Status {
 	now := time.Now()
 	return &Status{since: now, command: Waiting, used: now, changed: make(chan struct{}, 1)}
 }
 
-// Command is the state of the session's command.
+// Command returns the state of the session's command.
 func (s *Status) Command() Command {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,21 +53,21 @@ func (s *Status) SetCommand(command Command) {
 	s.mu.Unlock()
 	select {
 	case s.changed <- struct{}{}:
-	default: // the reader will see this state too
+	default: // the channel already holds a value, so the reader will read this state too
 	}
 }
 
-// Changed gets something when the command's state has changed. For one reader.
+// Changed returns a channel that receives a value when the command's state has changed. It supports one reader.
 func (s *Status) Changed() <-chan struct{} { return s.changed }
 
-// LastActivity is when the session was last used.
+// LastActivity returns when the session was last used.
 func (s *Status) LastActivity() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used
 }
 
-// Used says that the session was used at a time.
+// Used records that the session was used at a time.
 func (s *Status) Used(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,11 +83,11 @@ func (s *Status) metrics() string {
 	figure := func(name, help string) { fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name) }
 	figure("session_up", "1 while berthd runs.")
 	text.WriteString("session_up 1\n")
-	figure("session_uptime_seconds", "For how long it has been running.")
+	figure("session_uptime_seconds", "Seconds since berthd started.")
 	fmt.Fprintf(&text, "session_uptime_seconds %.3f\n", time.Since(s.since).Seconds())
-	figure("session_last_activity_timestamp_seconds", "When somebody or something last used the session.")
+	figure("session_last_activity_timestamp_seconds", "Unix time of the session's last use.")
 	fmt.Fprintf(&text, "session_last_activity_timestamp_seconds %.3f\n", float64(s.used.UnixMilli())/1000)
-	figure("session_command", "1 for the state of the agent's command; none: the session has no command.")
+	figure("session_command", "1 for the current state of the agent's command; the state none means that the session has no command.")
 	for _, command := range commands {
 		value := 0
 		if command == s.command {
@@ -97,22 +98,23 @@ func (s *Status) metrics() string {
 	return text.String()
 }
 
-// Handler serves /metrics, and /ready with 200 or 503 as `ready` says.
-func (s *Status) Handler(ready func() bool) http.Handler {
+// Handler returns a handler for /metrics and /ready. /metrics adds the text of `more`. /ready answers 200 if `ready` returns
+// true, and else 503.
+func (s *Status) Handler(ready func() bool, more func(context.Context) string) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		fmt.Fprint(w, s.metrics())
+		fmt.Fprint(w, s.metrics(), more(r.Context()))
 	})
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
 		if !ready() {
-			http.Error(w, "the desktop is not there yet", http.StatusServiceUnavailable)
+			http.Error(w, "the desktop is not ready yet", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "only /metrics and /ready are here", http.StatusNotFound)
+		http.Error(w, "this port serves only /metrics and /ready", http.StatusNotFound)
 	})
 	return mux
 }

@@ -11,13 +11,13 @@ import (
 	"berth/berthd/internal/reap"
 )
 
-// What a shell gives for a program that it can't run, or can't find.
+// The exit codes of a shell for a program that it can't run, and for a program that it can't find.
 const (
 	exitCannotRun = 126
 	exitNotFound  = 127
 )
 
-// StartCommand starts the session's command in the folder. Its output is the container's.
+// StartCommand starts the session's command in the folder. The command's output goes to the container's output.
 func StartCommand(reaper *reap.Reaper, arguments, env []string, folder string) (*reap.Child, error) {
 	command := exec.Command(arguments[0], arguments[1:]...)
 	command.Env, command.Dir = env, folder
@@ -25,7 +25,7 @@ func StartCommand(reaper *reap.Reaper, arguments, env []string, folder string) (
 	return reaper.Start(command)
 }
 
-// CodeOfError is the exit code that a shell would give for a command that can't be started.
+// CodeOfError returns the exit code that a shell would return for a command that can't be started.
 func CodeOfError(err error) int {
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC) {
 		return exitCannotRun
@@ -33,7 +33,7 @@ func CodeOfError(err error) int {
 	return exitNotFound
 }
 
-// End gives the command, and all that it started in its group, a time to end, and then ends it.
+// End sends SIGTERM to the command's process group, and SIGKILL after the grace time.
 func End(command *reap.Child, grace time.Duration) {
 	if command.Signal(syscall.SIGTERM) != nil {
 		return

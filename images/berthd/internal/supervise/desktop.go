@@ -1,4 +1,4 @@
-// Package supervise runs what a session consists of: its desktop and its command.
+// Package supervise runs the session's desktop and the session's command.
 package supervise
 
 import (
@@ -20,33 +20,33 @@ import (
 )
 
 const (
-	// lookEvery is how often a file is looked for that another program makes.
+	// lookEvery is how often to check for a file that another program makes.
 	lookEvery = 20 * time.Millisecond
-	// againAfter is the pause before a program that ended is started again.
+	// againAfter is the pause before an ended program is restarted.
 	againAfter = 500 * time.Millisecond
 )
 
-// viewOnlyPassword is "berth-vw" as VNC servers keep it. It is no secret: by it the gateway asks for a connection that gets no
-// clipboard and can't touch anything.
+// viewOnlyPassword is the password "berth-vw" in the format of VNC servers. It is not secret. The gateway uses this password for
+// view-only connections, which get no clipboard and can send no input.
 var viewOnlyPassword = []byte{0xe7, 0x89, 0xba, 0x45, 0xfe, 0x4b, 0x63, 0x20}
 
-// Desktop is the X server with VNC, its window manager and a terminal. The two are started again whenever they end; without
-// the X server there is no desktop.
+// Desktop is the X server with VNC, a window manager and a terminal. The window manager and the terminal are restarted when they
+// end. If the X server ends, the desktop ends.
 type Desktop struct {
 	Reaper *reap.Reaper
 	Log    *log.Logger
 	Screen ScreenSize
-	// Display is such as ":1".
+	// Display is the name of the display, such as ":1".
 	Display string
-	// RuntimeDir is $XDG_RUNTIME_DIR, a folder that only this user reads.
+	// RuntimeDir is $XDG_RUNTIME_DIR, a folder that only this user can read.
 	RuntimeDir string
-	// Env is the environment of the desktop's programs, with the variables of Environment.
+	// Env is the environment of the desktop's programs, including the variables of Environment.
 	Env []string
 
 	up chan struct{}
 }
 
-// ScreenSize is checked by its reader.
+// ScreenSize is the size of the screen. ReadScreenSize checks its values.
 type ScreenSize struct{ Width, Height, Depth, DPI int }
 
 // ReadScreenSize reads SCREEN_WIDTH, SCREEN_HEIGHT, SCREEN_DEPTH and SCREEN_DPI.
@@ -73,8 +73,8 @@ func ReadScreenSize(getenv func(string) string) (size ScreenSize, err error) {
 	return size, errors.Join(errs...)
 }
 
-// Environment is what programs on the desktop need to know, as NAME=value. The home directory may be read-only, so what they
-// keep goes to /tmp.
+// Environment returns the variables that programs on the desktop need, as NAME=value. The folders for their files are in /tmp,
+// because the home directory may be read-only.
 func Environment(display, runtimeDir string) []string {
 	return []string{
 		"DISPLAY=" + display, "XDG_RUNTIME_DIR=" + runtimeDir, "XDG_CONFIG_HOME=/tmp/.config", "XDG_CACHE_HOME=/tmp/.cache",
@@ -82,21 +82,21 @@ func Environment(display, runtimeDir string) []string {
 	}
 }
 
-// NewDesktop prepares a desktop; Run runs it.
+// NewDesktop returns a desktop that is not running yet.
 func NewDesktop(reaper *reap.Reaper, logger *log.Logger, size ScreenSize, display, runtimeDir string, env []string) *Desktop {
 	return &Desktop{reaper, logger, size, display, runtimeDir, env, make(chan struct{})}
 }
 
-// Up is closed once the X server takes connections.
+// Up returns a channel that is closed when the X server accepts connections.
 func (d *Desktop) Up() <-chan struct{} { return d.up }
 
-// managed is made by the window manager once it runs.
+// managed is the path of a file that the window manager makes when it runs.
 func (d *Desktop) managed() string { return filepath.Join(d.RuntimeDir, "window-manager") }
 
-// Shown says whether a window manager has placed the first windows.
+// Shown returns whether the window manager has placed the first windows.
 func (d *Desktop) Shown() bool { return exists(d.managed()) }
 
-// Run runs the desktop until the context ends, then without an error, or until the X server ends.
+// Run runs the desktop until the context ends, and then returns nil, or until the X server ends, and then returns an error.
 func (d *Desktop) Run(ctx context.Context) error {
 	if err := d.prepare(); err != nil {
 		return err
@@ -123,8 +123,8 @@ func (d *Desktop) serverArguments() []string {
 	return []string{
 		d.Display, "-geometry", fmt.Sprintf("%dx%d", d.Screen.Width, d.Screen.Height), "-depth", strconv.Itoa(d.Screen.Depth),
 		"-dpi", strconv.Itoa(d.Screen.DPI), "-desktop", "Berth", "-rfbport", "5900", "-localhost",
-		// Without a password, but on localhost only: the proxy asks for the token. All clients come from the proxy, so to lock
-		// out an address after failures would lock out everybody.
+		// VNC needs no password, because it listens on localhost only and the VNC proxy checks the token. All clients have the proxy's
+		// address, so blocking an address after failed logins would block every client.
 		"-SecurityTypes", "None,VncAuth", "-PasswordFile", d.passwords(), "-AlwaysShared", "-BlacklistThreshold", "1000000",
 		"-nolisten", "tcp", "-br", "-Log", "*:stderr:0",
 	}
@@ -132,7 +132,7 @@ func (d *Desktop) serverArguments() []string {
 
 func (d *Desktop) passwords() string { return filepath.Join(d.RuntimeDir, "vnc-passwords") }
 
-// prepare makes the folders, removes what an earlier life of this container left, and writes the VNC passwords.
+// prepare makes the folders, removes files of an earlier run of this container, and writes the VNC passwords.
 func (d *Desktop) prepare() error {
 	socket := screen.SocketOf(d.Display)
 	folders := []string{filepath.Dir(socket), d.RuntimeDir, "/tmp/.config", "/tmp/.cache", "/tmp/.local/share", "/tmp/.local/state"}
@@ -148,11 +148,11 @@ func (d *Desktop) prepare() error {
 		}
 	}
 	passwords := make([]byte, 8, 16)
-	_, _ = rand.Read(passwords) // nobody uses the first one
+	_, _ = rand.Read(passwords) // the first password is random, because no client uses it
 	return os.WriteFile(d.passwords(), append(passwords, viewOnlyPassword...), 0o600)
 }
 
-// fill puts onto the screen what belongs there.
+// fill starts the programs of the desktop.
 func (d *Desktop) fill(ctx context.Context) {
 	if !waitForFile(ctx, screen.SocketOf(d.Display)) {
 		return
@@ -166,13 +166,13 @@ func (d *Desktop) fill(ctx context.Context) {
 		}
 	}
 	go d.keep(ctx, "openbox", "--startup", "touch "+d.managed())
-	// The first window only once there is a window manager to place it and give it the keyboard.
+	// The terminal starts after the window manager, which must place the window and give it the keyboard focus.
 	if waitForFile(ctx, d.managed()) {
 		d.keep(ctx, "berth-terminal")
 	}
 }
 
-// keep runs a program again and again.
+// keep runs a program, and restarts it whenever it ends.
 func (d *Desktop) keep(ctx context.Context, name string, arguments ...string) {
 	for {
 		child, err := d.start(name, arguments...)

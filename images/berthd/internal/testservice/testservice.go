@@ -1,4 +1,4 @@
-// Package testservice serves handlers to tests as the session's pod does, over HTTP/2 without TLS.
+// Package testservice serves handlers for tests over HTTP/2 without TLS, as the session's pod does.
 package testservice
 
 import (
@@ -34,7 +34,7 @@ func Client(t testing.TB) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// Until waits until the condition holds, at most a minute: the machines that test this are busy.
+// Until waits until the condition is true, at most for a minute, because the machines that run the tests are busy.
 func Until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
@@ -44,14 +44,14 @@ func Until(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// NoLeak fails the test if, after it and its clean-up, functions of this module still run in goroutines. Call it first.
+// NoLeak fails the test if goroutines of this module still run after the test and its clean-up. Call it first in a test.
 func NoLeak(t testing.TB) {
 	t.Helper()
 	before := ours()
 	t.Cleanup(func() { Until(t, "no goroutine is left", func() bool { return ours() <= before }) })
 }
 
-// ours counts the goroutines that this module has started.
+// ours returns the number of goroutines that this module has started.
 func ours() int {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
@@ -64,7 +64,7 @@ func ours() int {
 	return count
 }
 
-// Context ends with the test, or after two minutes.
+// Context returns a context that ends with the test, or after two minutes.
 func Context(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)

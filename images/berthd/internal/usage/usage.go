@@ -1,4 +1,4 @@
-// Package usage tells what the session's container uses: CPU, memory, disk and network.
+// Package usage reports how much CPU, memory, disk and network the session's container uses.
 package usage
 
 import (
@@ -18,17 +18,17 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// Service is the MetricsService.
+// Service implements the MetricsService.
 type Service struct {
-	// Paths are the folders whose file systems are told.
+	// Paths are the folders whose file systems are reported.
 	Paths []string
-	// Root is where /proc and /sys are; "" in a container, another folder in tests.
+	// Root is the folder that contains /proc and /sys: "" in a container, another folder in tests.
 	Root string
 }
 
 var _ berthv1connect.MetricsServiceHandler = (*Service)(nil)
 
-// Get implements MetricsService. What the kernel does not tell is 0.
+// Get implements MetricsService. Values that the kernel does not report are 0.
 func (s *Service) Get(context.Context, *v1.GetMetricsRequest) (*v1.GetMetricsResponse, error) {
 	response := &v1.GetMetricsResponse{At: timestamppb.New(time.Now())}
 	if _, err := os.Stat(s.Root + "/sys/fs/cgroup/cgroup.controllers"); err == nil {
@@ -50,12 +50,12 @@ func (s *Service) Get(context.Context, *v1.GetMetricsRequest) (*v1.GetMetricsRes
 	return response, nil
 }
 
-// A container sees its own cgroup at the root of the mount.
+// In a container, the root of the mount is the container's own cgroup.
 func (s *Service) cgroup2(response *v1.GetMetricsResponse) {
 	const folder = "/sys/fs/cgroup/"
 	response.CpuNanoseconds = values(s.read(folder + "cpu.stat"))["usage_usec"] * 1000
 	if limit := strings.Fields(string(s.read(folder + "cpu.max"))); len(limit) == 2 {
-		quota, _ := strconv.ParseFloat(limit[0], 64) // "max" is none
+		quota, _ := strconv.ParseFloat(limit[0], 64) // "max" means no limit, and becomes 0
 		if period, _ := strconv.ParseFloat(limit[1], 64); period > 0 {
 			response.CpuLimit = quota / period
 		}
@@ -71,14 +71,14 @@ func (s *Service) cgroup1(response *v1.GetMetricsResponse) {
 			break
 		}
 	}
-	// A quota of -1 is none; it can't be read as a number and is 0.
+	// A quota of -1 means no limit. It can't be parsed as an unsigned number, so it becomes 0.
 	quota, period := s.number(folder+"cpu/cpu.cfs_quota_us"), s.number(folder+"cpu/cpu.cfs_period_us")
 	if period > 0 {
 		response.CpuLimit = float64(quota) / float64(period)
 	}
 	cache := values(s.read(folder + "memory/memory.stat"))["total_inactive_file"]
 	limit := s.number(folder + "memory/memory.limit_in_bytes")
-	if limit >= 1<<62 { // the kernel's way to say that there is none
+	if limit >= 1<<62 { // the kernel's value for no limit
 		limit = 0
 	}
 	s.memory(response, s.number(folder+"memory/memory.usage_in_bytes"), cache, limit)
@@ -100,7 +100,7 @@ func (s *Service) number(name string) uint64 {
 	return number
 }
 
-// values reads lines of a name and a number.
+// values reads a file with a name and a number in each line.
 func values(text []byte) map[string]uint64 {
 	found := map[string]uint64{}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
@@ -112,7 +112,7 @@ func values(text []byte) map[string]uint64 {
 	return found
 }
 
-// network adds up the interfaces of /proc/net/dev but loopback.
+// network adds up the bytes of all interfaces in /proc/net/dev except loopback.
 func network(text []byte) (received, sent uint64) {
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		name, rest, found := strings.Cut(lines.Text(), ":")

@@ -4,12 +4,15 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	v1 "berth/berthd/gen/berth/v1"
 )
 
-// get writes the files and returns what the service reads from them.
+// get writes the files and returns the usage that the service reads from them.
 func get(t *testing.T, files map[string]string) *v1.GetMetricsResponse {
 	t.Helper()
 	root := t.TempDir()
@@ -49,6 +52,22 @@ func TestReadsCgroup2(t *testing.T) {
 	if got.CpuNanoseconds != 1_500_000 || got.CpuLimit != 1.5 || got.MemoryBytes != 600_000 || got.MemoryCacheBytes != 400_000 ||
 		got.MemoryLimitBytes != 0 || got.NetworkReceivedBytes != 1010 || got.NetworkSentBytes != 303 || got.Processes != 2 {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestTellsPrometheus(t *testing.T) {
+	text := (&Service{Root: t.TempDir(), Paths: []string{"/"}}).Text(t.Context())
+	lines := strings.Split(text, "\n")
+	for _, want := range []string{
+		"# TYPE session_cpu_seconds_total counter", "session_cpu_seconds_total 0", "session_memory_bytes 0",
+		"session_network_received_bytes_total 0", "session_network_sent_bytes_total 0", "session_processes 0",
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("no line %q in:\n%s", want, text)
+		}
+	}
+	if !regexp.MustCompile(`(?m)^session_disk_used_bytes\{path="/"\} [1-9]\d*$`).MatchString(text) {
+		t.Errorf("no disk in:\n%s", text)
 	}
 }
 

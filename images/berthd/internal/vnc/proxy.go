@@ -1,4 +1,4 @@
-// Package vnc brings the desktop's VNC to a WebSocket: ws://POD:6080/websockify?token=TOKEN
+// Package vnc serves the desktop's VNC as a WebSocket: ws://POD:6080/websockify?token=TOKEN
 package vnc
 
 import (
@@ -19,22 +19,24 @@ import (
 )
 
 const (
-	// bufferBytes from the desktop at once. A viewer costs this buffer, a smaller one, the WebSocket's own and two goroutines.
+	// bufferBytes is how many bytes are read from the desktop at a time. Each viewer needs this buffer, a smaller one, the
+	// WebSocket's own buffers and two goroutines.
 	bufferBytes = 16 << 10
 	dialTimeout = 10 * time.Second
 )
 
-// Proxy is an HTTP handler.
+// Proxy is an HTTP handler that forwards WebSockets to VNC servers.
 type Proxy struct {
-	// TokensFile has lines of `TOKEN: HOST:PORT`. It is read for each viewer, because Kubernetes may replace it.
+	// TokensFile is the path of a file with lines of the form `TOKEN: HOST:PORT`. The file is read for each viewer, because
+	// Kubernetes may replace it.
 	TokensFile string
-	// Log never names a token.
+	// Log gets messages that never contain a token.
 	Log *log.Logger
 
 	viewers sync.WaitGroup
 }
 
-// ServeHTTP answers a viewer with the token by a WebSocket, and others by 403.
+// ServeHTTP opens a WebSocket for a viewer with a valid token, and answers other requests with 403.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from, _, _ := net.SplitHostPort(r.RemoteAddr)
 	if r.URL.Path != "/websockify" {
@@ -56,7 +58,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer desktop.Close()
 	viewer, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{"binary"},
-		InsecureSkipVerify: true, // the token is what counts, and the gateway is no browser
+		InsecureSkipVerify: true, // the origin is not checked, because the token is checked and the caller is the gateway, not a browser
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
@@ -66,16 +68,16 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.viewers.Add(1)
 	defer p.viewers.Done()
 	defer viewer.CloseNow()
-	viewer.SetReadLimit(-1) // bytes are passed on as they come; a message is never held
+	viewer.SetReadLimit(-1) // messages may have any size, because their bytes are passed on at once and never collected
 	p.Log.Printf("%s: opened", from)
 	defer p.Log.Printf("%s: closed", from)
 	join(r.Context(), viewer, desktop)
 }
 
-// Wait waits until all viewers have gone.
+// Wait waits until all viewers have disconnected.
 func (p *Proxy) Wait() { p.viewers.Wait() }
 
-// target is what the token stands for.
+// target returns the address that belongs to the token.
 func (p *Proxy) target(token string) (string, bool) {
 	if token == "" {
 		return "", false
@@ -96,7 +98,7 @@ func (p *Proxy) target(token string) (string, bool) {
 	return target, found
 }
 
-// join copies in both directions until one of them ends.
+// join copies bytes in both directions until one direction ends.
 func join(ctx context.Context, viewer *websocket.Conn, desktop net.Conn) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

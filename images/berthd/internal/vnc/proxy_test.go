@@ -97,12 +97,12 @@ func TestBringsBytesBothWaysAndLogsNoToken(t *testing.T) {
 		t.Fatalf("%q, %v", hello, err)
 	}
 	sent := bytes.Repeat([]byte("0123456789abcde"), 3<<20/15+1)[:3<<20]
-	go func() { _, _ = desktop.Write(sent) }() // one message, larger than any buffer
+	go func() { _, _ = desktop.Write(sent) }() // one message that is larger than all buffers
 	got, err := io.ReadAll(desktop)
 	if err != nil || !bytes.Equal(got, sent) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	testservice.Until(t, "the end is logged", func() bool { return strings.Contains(f.log.String(), "127.0.0.1: closed") })
+	testservice.Until(t, "the log says that the connection is closed", func() bool { return strings.Contains(f.log.String(), "127.0.0.1: closed") })
 	if said := f.log.String(); strings.Contains(said, token) || !strings.Contains(said, "127.0.0.1: opened") {
 		t.Errorf("the log says %q", said)
 	}
@@ -119,7 +119,7 @@ func TestAViewerWhoGoesClosesTheDesktopsConnection(t *testing.T) {
 }
 
 func TestRefusesWhoHasNoToken(t *testing.T) {
-	f := open(t, func(net.Conn) { t.Error("the desktop was reached") })
+	f := open(t, func(net.Conn) { t.Error("a refused request has reached the desktop") })
 	for query, want := range map[string]int{
 		"/websockify": 403, "/websockify?token=": 403, "/websockify?token=0123456789abcdee": 403, "/websockify?token=%23%20comment": 403,
 		"/": 404, "/websockify/?token=" + token: 404,

@@ -1,13 +1,11 @@
 /** Builds an image and pushes it. */
-import { posix, relative } from "node:path";
-import { Readable } from "node:stream";
-import { pack } from "tar-fs";
-import { dockerLogin, hostOf, parseReference } from "../../../images/digests.ts";
-import { builtFiles } from "./context.ts";
-import { callDaemon } from "./daemon.ts";
-import { withSession } from "./session.ts";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, posix, relative } from "node:path";
+import { clientError, docker } from "../../../docker.ts";
+import { loginServer, parseReference } from "../../../images/digests.ts";
 
-/** Inputs of docker.Image that are understood. */
+/** The inputs of docker.Image that the stand-in supports. */
 export interface ImageInputs {
   imageName: string;
   build: {
@@ -25,57 +23,48 @@ export interface ImageInputs {
 }
 
 /**
- * @param host of the Docker daemon
- * @returns the pushed image by digest, for example 127.0.0.1:5000/berth/api@sha256:…
+ * @param host the address of the Docker daemon
+ * @returns the reference of the pushed image with its digest, for example 127.0.0.1:5000/berth/api@sha256:…
  */
 export async function buildAndPush(image: ImageInputs, host: string, signal: AbortSignal): Promise<string> {
-  const { imageName, build } = image;
-  const failed = (what: string) => (error: Error) => {
-    throw new Error(`${imageName} can't be ${what}: ${error.message}`);
-  };
-  await withSession(host, signal, (session) => {
-    const query = { ...buildQuery(imageName, build), session };
-    return callDaemon(host, { path: "/build", query, body: contextOf(build), signal });
-  }).catch(failed("built"));
-  const [name, tag = "latest"] = imageName.split(/:(?=[^/:]*$)/);
-  const headers = { "x-registry-auth": Buffer.from(JSON.stringify(loginOf(image))).toString("base64url") };
-  const told = await callDaemon(host, { path: `/images/${name}/push`, query: { tag }, headers, signal }).catch(
-    failed("pushed"),
-  );
-  const digest = told.find(({ aux }) => aux?.Digest)?.aux?.Digest;
-  if (digest === undefined) throw new Error(`Docker told no digest of ${imageName}, which it pushed.`);
-  return `${name}@${digest}`;
+  const { imageName, build, registry } = image;
+  const run = (done: string, args: string[], env = {}) =>
+    docker(args, { host, env, cancelSignal: signal }).catch((error) => {
+      throw new Error(`${imageName} can't be ${done}: ${clientError(error)}`);
+    });
+  const options = [
+    ...[`--file=${build.dockerfile}`, `--platform=${build.platform}`, `--tag=${imageName}`],
+    ...(build.network ? [`--network=${build.network}`] : []),
+    ...Object.entries(build.args ?? {}).map(([name, value]) => `--build-arg=${name}=${value}`),
+  ];
+  await run("built", ["build", ...options, build.context]);
+  const push = (env = {}) => run("pushed", ["push", imageName], env);
+  const told = registry
+    ? await withLogin(imageName, registry, (DOCKER_CONFIG) => push({ DOCKER_CONFIG }))
+    : await push();
+  const digest = /digest: (sha256:[0-9a-f]{64})/.exec(told)?.[1];
+  if (digest === undefined)
+    throw new Error(`Docker pushed ${imageName}, but its output contains no digest. Run the command again.`);
+  return `${imageName.replace(/:[^/:]*$/, "")}@${digest}`;
 }
 
-const buildQuery = (imageName: string, build: ImageInputs["build"]): Record<string, string> => ({
-  // BuildKit.
-  version: "2",
-  t: imageName,
-  dockerfile: dockerfileOf(build),
-  platform: build.platform,
-  ...(build.network && { networkmode: build.network }),
-  ...(build.args && { buildargs: JSON.stringify(build.args) }),
-});
+/** Calls `use` with a folder of Docker settings that contain only the login to the image's registry. */
+async function withLogin<T>(
+  imageName: string,
+  { username, password }: NonNullable<ImageInputs["registry"]>,
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-login-"));
+  try {
+    const auth = Buffer.from(`${username}:${password}`).toString("base64");
+    const auths = { [loginServer(parseReference(imageName).registry)]: { auth } };
+    await writeFile(join(folder, "config.json"), JSON.stringify({ auths }), { mode: 0o600 });
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
 
-/** As the archive has it, into which it goes whatever the ignore file says. */
+/** The path of the Dockerfile, relative to the context, as the state keeps it. */
 export const dockerfileOf = ({ context, dockerfile }: ImageInputs["build"]): string =>
   posix.normalize(relative(context, dockerfile));
-
-const contextOf = (build: ImageInputs["build"]) =>
-  Readable.from(
-    pack(build.context, {
-      entries: [...new Set([dockerfileOf(build), ...builtFiles(build.context, build.dockerfile)])],
-      map: (header) => ({ ...header, uid: 0, gid: 0, uname: "", gname: "" }),
-    }),
-  );
-
-/** The image's own login, else that of `docker login`. */
-function loginOf({ imageName, registry }: ImageInputs): object {
-  if (registry)
-    return { username: registry.username, password: registry.password, serveraddress: hostOf(registry.server) };
-  const server = parseReference(imageName).registry;
-  const [username, password] = Buffer.from(dockerLogin(server) ?? "", "base64")
-    .toString()
-    .split(/:(.*)/s);
-  return username ? { username, password, serveraddress: server } : {};
-}

@@ -1,20 +1,21 @@
-/** What an image is built from: the files, and a digest of them, the same as the official plugin's. */
+/** The files from which an image is built, and a digest of these files. The official plugin computes the same digest. */
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, type Stats } from "node:fs";
 import { join, posix, relative } from "node:path";
 import dockerignore from "@balena/dockerignore";
 
 /**
- * A digest of all that is built; a new one, and the image is built anew.
- * @param context the build's folder
- * @param dockerfile beside which <dockerfile>.dockerignore goes before the context's
+ * Returns a digest of all files of the build. A changed digest means that the image must be built again.
+ * @param context the folder of the build
+ * @param dockerfile the path of the Dockerfile. A file <dockerfile>.dockerignore beside it has precedence over the context's
+ * .dockerignore
  */
 export function contextDigest(context: string, dockerfile: string): string {
   const hash = createHash("sha256");
   const add = (name: string, mode: string, content: Buffer | string) => {
     hash.update(posix.normalize(name)).update(mode).update(createHash("sha256").update(content).digest()).update("\0");
   };
-  // The Dockerfile counts once by this name wherever it is, without a mode.
+  // The Dockerfile is first added under this name, wherever it is, and without its mode.
   add("Dockerfile", "----------", readFileSync(dockerfile));
   for (const name of builtFiles(context, dockerfile)) {
     const path = join(context, name);
@@ -26,7 +27,7 @@ export function contextDigest(context: string, dockerfile: string): string {
   return hash.digest("hex");
 }
 
-/** The files that the ignore file leaves, folder by folder in the order of their bytes. */
+/** The files that the ignore file does not exclude, folder by folder, sorted by the bytes of their names. */
 export function builtFiles(context: string, dockerfile: string): string[] {
   const file = [`${dockerfile}.dockerignore`, join(context, ".dockerignore")].find(existsSync);
   const ignore = dockerignore.default({ ignorecase: false }).add(file ? readFileSync(file, "utf8") : "");
@@ -42,10 +43,10 @@ function* filesBelow(context: string, folder = ""): Generator<string> {
   }
 }
 
-/** Folders that no image of Berth takes anything from: large, and not worth the walk. */
+/** Large folders that are skipped, because no image of Berth uses their files. */
 const neverBuilt = new Set(["node_modules", ".git"]);
 
-/** As Go writes a file's mode: `-rw-r--r--`. */
+/** Returns a file's mode as Go prints it, for example `-rw-r--r--`. */
 function modeText(stats: Stats): string {
   const bits = [..."rwxrwxrwx"].map((letter, index) => ((stats.mode >> (8 - index)) & 1 ? letter : "-"));
   return `${stats.isSymbolicLink() ? "L" : "-"}${bits.join("")}`;

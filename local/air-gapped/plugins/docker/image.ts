@@ -1,6 +1,6 @@
-/** docker.Image: built and pushed whenever what it is built from has changed. */
+/** The resource docker.Image. The image is built and pushed whenever its inputs have changed. */
 import { existsSync } from "node:fs";
-import { InputError, type Resource, unchanged } from "../protocol/plugin.ts";
+import { InputError, type Resource, refuseOthers, unchanged } from "../protocol/plugin.ts";
 import { changedKeys, hasUnknown, isObject, type Props, plain, secret } from "../protocol/values.ts";
 import { buildAndPush, dockerfileOf, type ImageInputs } from "./build.ts";
 import { contextDigest } from "./context.ts";
@@ -8,7 +8,7 @@ import { contextDigest } from "./context.ts";
 const understood = ["imageName", "build", "registry", "buildOnPreview", "skipPush"];
 const understoodOfBuild = ["context", "dockerfile", "platform", "network", "args", "builderVersion", "contextDigest"];
 
-/** @param host of the Docker daemon, for example unix:///run/docker.sock */
+/** @param host the address of the Docker daemon, for example unix:///run/docker.sock */
 export const imageResource = (host: string): Resource => {
   const built = async (inputs: Props, signal: AbortSignal) => {
     const image = plain<ImageInputs>(inputs);
@@ -29,13 +29,11 @@ export const imageResource = (host: string): Resource => {
   return {
     async check({ news }) {
       const build = (isObject(news.build) ? news.build : {}) as ImageInputs["build"] & Props;
-      const others = [
-        ...Object.keys(news).filter((key) => !understood.includes(key)),
-        ...Object.keys(build).filter((key) => !understoodOfBuild.includes(key)),
-      ];
-      if (others.length > 0 || news.skipPush === true || news.buildOnPreview === true)
+      refuseOthers("docker.Image", news, understood);
+      refuseOthers("docker.Image's build", build, understoodOfBuild);
+      if (news.skipPush === true || news.buildOnPreview === true)
         throw new InputError(
-          `The stand-in for docker.Image has no ${[...others, "skipPush or buildOnPreview"][0]}: use the official plugin.`,
+          "The stand-in for docker.Image has no skipPush or buildOnPreview: use the official plugin.",
         );
       const { context, dockerfile } = plain<ImageInputs["build"]>(build);
       if (hasUnknown([context, dockerfile])) return news;
@@ -46,7 +44,7 @@ export const imageResource = (host: string): Resource => {
       return { ...news, buildOnPreview: false, build: known };
     },
     async diff({ state, inputs }) {
-      // Who pushes, and with which password, changes nothing about the image.
+      // The user and the password of the push are not compared, because they don't change the image.
       const compared = (props: Props) => ({ ...props, registry: (props.registry as ImageInputs["registry"])?.server });
       const changed = changedKeys(compared(plain<Props>(state.__inputs ?? {})), compared(plain<Props>(inputs)));
       return changed.length > 0 ? { changed, replaces: [] } : unchanged;

@@ -6,9 +6,9 @@ import { plain } from "../protocol/values.ts";
 import { imageResource } from "./image.ts";
 
 interface Arguments {
-  /** Of the daemon, for example unix:///run/docker.sock. */
+  /** The address of the Docker daemon, for example unix:///run/docker.sock. */
   host?: string;
-  /** A list in JSON, as everything that isn't a text comes in Pulumi's protocol. */
+  /** A list in JSON, because each argument is a string in Pulumi's protocol. */
   registryAuth?: string;
 }
 

@@ -1,16 +1,16 @@
-/** The Kubernetes API, spoken in plain JSON: the client's typed objects would leave out fields that they don't know. */
+/** Calls the Kubernetes API with plain JSON, because the client's typed objects would drop unknown fields. */
 import { existsSync } from "node:fs";
 import * as k8s from "@kubernetes/client-node";
 import pRetry from "p-retry";
 import type { Props } from "../protocol/values.ts";
 import { type Kind, pathOf } from "./kinds.ts";
 import { type ManagedFields, takenOver } from "./managers.ts";
-import { idOf, type KubeObject, metadataOf, namespaceOf } from "./object.ts";
+import { idOf, type KubeObject, type Metadata, metadataOf, namespaceOf } from "./object.ts";
 
-/** What the API server says no to. */
+/** An error response of the API server. */
 export class ApiError extends Error {
   override name = "ApiError";
-  /** HTTP status. */
+  /** The HTTP status of the response. */
   readonly code: number;
 
   constructor(code: number, message: string) {
@@ -22,11 +22,18 @@ export class ApiError extends Error {
 export const isCode = (error: unknown, ...codes: number[]): boolean =>
   error instanceof ApiError && codes.includes(error.code);
 
+/** Ignores the error 404, for calls on an object that may be missing. */
+const unlessMissing = (error: unknown): undefined => {
+  if (!isCode(error, 404)) throw error;
+};
+
+const objectPath = (kind: Kind, object: Props) => `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`;
+
 export interface ApplyOptions {
   fieldManager: string;
-  /** Whether nothing is kept of it. */
+  /** Whether the API server only checks the request and stores nothing. */
   dryRun?: boolean;
-  /** Whether fields are taken from other managers. */
+  /** Whether the apply takes fields from other managers. */
   force?: boolean;
 }
 
@@ -37,19 +44,18 @@ export class Api {
     this.#config = config;
   }
 
-  /** @throws ApiError 404 where there is none */
-  get(kind: Kind, { name = "", namespace = "default" }: { name?: string; namespace?: string }): Promise<KubeObject> {
-    return this.#call("GET", `${pathOf(kind, namespace)}/${name}`, {}) as Promise<KubeObject>;
+  /** Returns the object; undefined if it does not exist. */
+  async find(kind: Kind, metadata: Metadata): Promise<KubeObject | undefined> {
+    return (await this.#call("GET", objectPath(kind, { metadata }), {}).catch(unlessMissing)) as KubeObject | undefined;
   }
 
-  /** Server-side apply: makes the object or brings it to what is said here. */
+  /** Creates the object, or updates it to the given fields, by server-side apply. */
   apply(kind: Kind, object: Props, { fieldManager, dryRun, force = false }: ApplyOptions): Promise<KubeObject> {
     const query = { fieldManager, force: String(force), ...(dryRun && { dryRun: "All" }) };
-    const path = `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`;
-    return this.#call("PATCH", path, query, object) as Promise<KubeObject>;
+    return this.#call("PATCH", objectPath(kind, object), query, object) as Promise<KubeObject>;
   }
 
-  /** Says whether the API server would take the object if there were none of its name. */
+  /** Returns whether the API server would accept the object if no object of this name existed. */
   async wouldCreate(kind: Kind, object: Props): Promise<boolean> {
     const { name = "", ...metadata } = metadataOf(object);
     const renamed = { ...object, metadata: { ...metadata, name: `${name.slice(0, 40)}-anew` } };
@@ -63,46 +69,38 @@ export class Api {
   }
 
   /**
-   * Makes the fields that the official plugin or kubectl wrote those of `fieldManager`. Tried again where a controller wrote
-   * the object in between.
+   * Makes `fieldManager` the manager of the fields that the official plugin or kubectl wrote. Tries again if a controller wrote the
+   * object in between.
    */
-  takeOver(kind: Kind, object: Props, fieldManager: string): Promise<void> {
-    return pRetry(() => this.#takeOverOnce(kind, object, fieldManager), {
-      retries: 9,
-      minTimeout: 10,
-      shouldRetry: ({ error }) => isCode(error, 409),
-    });
+  async takeOver(kind: Kind, object: Props, fieldManager: string): Promise<void> {
+    const once = async () => {
+      const { value, resourceVersion } = await this.#taken(kind, object, fieldManager);
+      if (value === undefined) return;
+      await this.#call("PATCH", objectPath(kind, object), {}, [
+        { op: "replace", path: "/metadata/managedFields", value },
+        { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion },
+      ]);
+    };
+    await pRetry(once, { retries: 9, minTimeout: 10, shouldRetry: ({ error }) => isCode(error, 409) });
   }
 
-  /** Whether there is anything that `takeOver` would take. */
+  /** Whether there are fields that `takeOver` would take over. */
   async wouldTakeOver(kind: Kind, object: Props, fieldManager: string): Promise<boolean> {
     return (await this.#taken(kind, object, fieldManager)).value !== undefined;
   }
 
   async #taken(kind: Kind, object: Props, fieldManager: string) {
-    const live = await this.get(kind, metadataOf(object)).catch((error) => {
-      if (!isCode(error, 404)) throw error;
-    });
+    const live = await this.find(kind, metadataOf(object));
     const { managedFields = [], resourceVersion } = live?.metadata ?? {};
     return { value: takenOver(managedFields as ManagedFields[], fieldManager), resourceVersion };
   }
 
-  async #takeOverOnce(kind: Kind, object: Props, fieldManager: string): Promise<void> {
-    const { value, resourceVersion } = await this.#taken(kind, object, fieldManager);
-    if (value === undefined) return;
-    await this.#call("PATCH", `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`, {}, [
-      { op: "replace", path: "/metadata/managedFields", value },
-      { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion },
-    ]);
-  }
-
-  /** What depends on the object goes first; returns at once. */
+  /** Asks the API server to delete the object after its dependents. Does not wait. A missing object is no error. */
   async delete(kind: Kind, object: Props): Promise<void> {
-    const path = `${pathOf(kind, namespaceOf(object))}/${metadataOf(object).name}`;
-    await this.#call("DELETE", path, {}, { propagationPolicy: "Foreground" });
+    await this.#call("DELETE", objectPath(kind, object), {}, { propagationPolicy: "Foreground" }).catch(unlessMissing);
   }
 
-  /** Pods of a namespace that have the labels. */
+  /** Returns the pods of a namespace that have the labels. */
   async pods(namespace: string, labels: Record<string, string>): Promise<k8s.V1Pod[]> {
     const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
     const path = `/api/v1/namespaces/${namespace}/pods`;
@@ -110,13 +108,16 @@ export class Api {
     return items;
   }
 
-  /** `WaitForFirstConsumer` or `Immediate`. */
+  /** Returns the storage class's binding mode, `WaitForFirstConsumer` or `Immediate`. */
   async bindingMode(storageClass: string): Promise<unknown> {
     const path = `/apis/storage.k8s.io/v1/storageclasses/${storageClass}`;
     return ((await this.#call("GET", path, {})) as Props).volumeBindingMode;
   }
 
-  /** Tried again, for half a minute, where the API server says that it can't now: whatever is asked here may be asked twice. */
+  /**
+   * Calls the API server. Tries again for half a minute if the API server is overloaded, because each call here may safely be made
+   * twice.
+   */
   #call(method: k8s.HttpMethod, path: string, query: Record<string, string>, body?: object): Promise<unknown> {
     return pRetry(() => this.#once(method, path, query, body), {
       retries: 5,
@@ -156,8 +157,9 @@ function reason(text: string): string | undefined {
 }
 
 /**
- * The kubeconfig of the provider's arguments: a file or its text, else what KUBECONFIG names.
- * @throws when it hasn't the context
+ * Loads the kubeconfig of the provider's argument, which is a path or the text of a kubeconfig. Default: the file that KUBECONFIG
+ * names.
+ * @throws Error when the kubeconfig lacks the context
  */
 export function loadConfig(kubeconfig: string | undefined, context: string | undefined): k8s.KubeConfig {
   const config = new k8s.KubeConfig();
@@ -171,5 +173,5 @@ export function loadConfig(kubeconfig: string | undefined, context: string | und
   return config;
 }
 
-/** How errors name an object: `Deployment berth/api`. */
+/** The name of an object in errors, for example `Deployment berth/api`. */
 export const nameOf = (object: Props): string => `${object.kind} ${idOf(object)}`;

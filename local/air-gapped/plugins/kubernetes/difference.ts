@@ -1,4 +1,4 @@
-/** What an update would change, and whether the object must be made anew for it. */
+/** Finds the inputs that an update would change, and whether the update must replace the object. */
 import { type Diff, unchanged } from "../protocol/plugin.ts";
 import { changedKeys, hasUnknown, type Props, plain, same, unknown } from "../protocol/values.ts";
 import { type Api, isCode } from "./api.ts";
@@ -8,7 +8,7 @@ import { annotated, type KubeObject, metadataOf } from "./object.ts";
 import { readiness } from "./ready.ts";
 import { fieldManagerOf, oldInputs, oldLive } from "./state.ts";
 
-/** @param api undefined where objects only become files */
+/** @param api undefined if objects are only written to files */
 export async function difference(api: Api | undefined, kind: Kind, state: Props, inputs: Props): Promise<Diff> {
   const [olds, news] = [normal(oldInputs(state)), normal(plain<Props>(inputs))];
   const changed = changedKeys(olds, news);
@@ -17,21 +17,24 @@ export async function difference(api: Api | undefined, kind: Kind, state: Props,
   return { changed, replaces, deleteFirst: replaces.length > 0 && hasSameName(oldLive(state), news) };
 }
 
-/** @returns the changed inputs that can't be changed in place; undefined where nothing changes after all */
+/** @returns the changed inputs that can't be changed in place; undefined if nothing changes */
 async function mustBeAnew(api: Api | undefined, kind: Kind, state: Props, news: Props, changed: string[]) {
-  if (api === undefined) return changed.length === 0 ? undefined : [];
-  if (annotated(news, "replaceUnready") && (await isUnready(api, kind, oldLive(state)))) return ["metadata"];
-  if (changed.length === 0) return undefined;
-  if (hasUnknown(news)) return [];
+  const mustBeReady = annotated(news, "replaceUnready");
+  if (changed.length === 0 && !(api && mustBeReady)) return undefined;
+  if (api === undefined) return [];
   try {
-    const live = await api.get(kind, metadataOf(oldLive(state)));
+    const live = await api.find(kind, metadataOf(oldLive(state)));
+    if (mustBeReady && live && readiness(live) !== true) return ["metadata"];
+    if (changed.length === 0) return undefined;
+    if (!live || hasUnknown(news)) return [];
     const then = await api.apply(kind, news, { fieldManager: fieldManagerOf(state), dryRun: true, force: true });
-    // The same in other words: 1000m and 1.
+    // The inputs may differ only in notation, for example 1000m and 1.
     return same(settled(live), settled(then)) ? undefined : [];
   } catch (error) {
     if (isCode(error, 404, 403)) return [];
     if (!isCode(error, 422)) throw error;
-    // The API server refuses it as a change; does it as a new object too? If so, the update will tell what is wrong.
+    // The API server refuses the change. If it would accept a new object, the object is replaced. Otherwise the update itself fails
+    // and shows the reason.
     return (await api.wouldCreate(kind, news)) ? changed : [];
   }
 }
@@ -45,21 +48,12 @@ const isElsewhere = (live: KubeObject, news: Props): boolean => {
   );
 };
 
-/** Whether the new object takes the old one's place. */
+/** Whether the new object has the old object's name and namespace. */
 const hasSameName = (live: KubeObject, news: Props): boolean =>
   !annotated(news, "autonamed") && !isElsewhere(live, news);
 
-/** The object without what changes by itself. */
+/** The object without the fields that change by themselves. */
 function settled({ metadata, status, ...object }: KubeObject): Props {
   const { managedFields, resourceVersion, generation, ...kept } = metadata;
   return { ...object, metadata: kept };
-}
-
-async function isUnready(api: Api, kind: Kind, live: KubeObject): Promise<boolean> {
-  try {
-    return readiness(await api.get(kind, metadataOf(live))) !== true;
-  } catch (error) {
-    if (isCode(error, 404)) return false;
-    throw error;
-  }
 }

@@ -1,14 +1,14 @@
-/** What `check` makes of a program's object: one spelling, and a name. */
+/** Makes the inputs that `check` returns for an object of the program: a normal form, and a name. */
 import { createHash } from "node:crypto";
 import { type Checked, InputError } from "../protocol/plugin.ts";
 import { hasUnknown, isObject, markedLike, type Props, plain, secret, unknown } from "../protocol/values.ts";
 import type { Kind } from "./kinds.ts";
 import { annotated, metadataOf } from "./object.ts";
 
-/** The annotations that mean something to Pulumi, of those that Berth's stacks have. */
+/** The annotations with a meaning for Pulumi that Berth's stacks use. */
 const understood = ["skipAwait", "replaceUnready", "autonamed"].map((name) => `pulumi.com/${name}`);
 
-/** The inputs as they are kept in the state. @throws InputError */
+/** Returns the inputs in the form that the state keeps. @throws InputError */
 export function checked({ apiVersion, kind }: Kind, { name, olds, news, seed }: Checked): Props {
   const inputs = normal({ ...plain<Props>(news), apiVersion, kind });
   for (const name of Object.keys(metadataOf(inputs).annotations ?? {}))
@@ -18,7 +18,7 @@ export function checked({ apiVersion, kind }: Kind, { name, olds, news, seed }: 
   return withSecrets(inputs, news);
 }
 
-/** A Secret's texts become data, as the API server makes them. */
+/** Converts a Secret's `stringData` to `data`, as the API server does. */
 export function normal(object: Props): Props {
   const { stringData, ...rest } = object;
   if (rest.kind !== "Secret" || !isObject(stringData) || hasUnknown(stringData) || hasUnknown(rest.data)) return object;
@@ -26,11 +26,11 @@ export function normal(object: Props): Props {
   return { ...rest, data: { ...(isObject(rest.data) ? rest.data : {}), ...Object.fromEntries(encoded) } };
 }
 
-/** A name of Pulumi's where the program gives none, the old one while there is one. */
+/** Adds a generated name if the program gives none. An object with a generated name keeps this name. */
 function named(metadata: Props, old: Props, name: string, seed: Uint8Array): Props {
   if (metadata.generateName !== undefined)
     throw new InputError(
-      "metadata.generateName isn't supported with server-side apply: name the object, or let Pulumi.",
+      "metadata.generateName isn't supported with server-side apply: set metadata.name, or set no name, and Pulumi generates one.",
     );
   if (metadata.name !== undefined) return metadata;
   const kept = annotated(old, "autonamed") ? metadataOf(old).name : undefined;
@@ -39,7 +39,7 @@ function named(metadata: Props, old: Props, name: string, seed: Uint8Array): Pro
   return { ...metadata, name: kept ?? `${name}-${suffix}`, annotations };
 }
 
-/** A copy in which secret is what is secret in `like`, and whatever a Secret holds. */
+/** Returns a copy that marks as secret the values that are secret in `like`, and the contents of a Secret. */
 export function withSecrets<T extends Props>(object: T, like: Props): T {
   const marked = markedLike(object, like) as T;
   if (object.kind !== "Secret") return marked;

@@ -1,14 +1,14 @@
-/** The kinds that Berth's stack has. */
+/** The kinds of Kubernetes objects in Berth's stack; the stand-in refuses all others. */
 
 export interface Kind {
   apiVersion: string;
   kind: string;
-  /** As paths of the API have it. */
+  /** The kind's name in paths of the API. */
   plural: string;
   namespaced: boolean;
 }
 
-/** By API version: `Kind plural`, with a star where objects are in no namespace. */
+/** The kinds by API version, each as `Kind plural`. A star marks a kind whose objects are in no namespace. */
 const table: Record<string, string[]> = {
   v1: [
     "ConfigMap configmaps",
@@ -25,7 +25,9 @@ const table: Record<string, string[]> = {
   "autoscaling/v2": ["HorizontalPodAutoscaler horizontalpodautoscalers"],
   "batch/v1": ["CronJob cronjobs", "Job jobs"],
   "discovery.k8s.io/v1": ["EndpointSlice endpointslices"],
-  // Where the cluster has KEDA.
+  // The stack has this kind if the cluster has a Gateway.
+  "gateway.networking.k8s.io/v1": ["HTTPRoute httproutes"],
+  // The stack has this kind if the cluster has KEDA.
   "keda.sh/v1alpha1": ["ScaledObject scaledobjects"],
   "networking.k8s.io/v1": ["Ingress ingresses", "NetworkPolicy networkpolicies"],
   "policy/v1": ["PodDisruptionBudget poddisruptionbudgets"],
@@ -36,6 +38,8 @@ const table: Record<string, string[]> = {
     "RoleBinding rolebindings",
   ],
   "scheduling.k8s.io/v1": ["PriorityClass* priorityclasses"],
+  // The stack has this kind if the cluster has Traefik.
+  "traefik.io/v1alpha1": ["Middleware middlewares"],
 };
 
 const kinds = new Map(
@@ -52,7 +56,7 @@ const kinds = new Map(
 /** The kind of a Pulumi type such as `kubernetes:apps/v1:Deployment`. */
 export const kindOf = (type: string): Kind | undefined => kinds.get(type);
 
-/** The path of all objects of the kind, in the namespace where it has one. */
+/** The API's path of all objects of the kind. The path of a namespaced kind contains the namespace. */
 export function pathOf({ apiVersion, plural, namespaced }: Kind, namespace: string): string {
   const group = apiVersion === "v1" ? "/api/v1" : `/apis/${apiVersion}`;
   return `${group}${namespaced ? `/namespaces/${namespace}` : ""}/${plural}`;

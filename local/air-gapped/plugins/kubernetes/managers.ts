@@ -1,4 +1,4 @@
-/** Which fields belong to whom, in server-side apply. */
+/** Decides which manager owns which fields in server-side apply. */
 import { isObject, type Props } from "../protocol/values.ts";
 
 export interface ManagedFields extends Props {
@@ -9,15 +9,19 @@ export interface ManagedFields extends Props {
 }
 
 /**
- * Whose fields an apply takes over, and would else conflict with: what the official plugin created (it does so by an update),
- * what a run applied that was killed before its state was written, and what somebody wrote with kubectl.
+ * Whether an apply takes over the fields of this manager. Without the takeover, the apply would conflict with these fields. The
+ * manager is the official plugin when it created the object (by an update), an earlier run that was killed before it wrote its
+ * state, or kubectl.
  */
 const isTaken = ({ manager = "", operation, subresource }: ManagedFields, fieldManager: string) =>
   !subresource &&
   (manager.startsWith("kubectl") ||
     (manager.startsWith("pulumi-kubernetes") && (operation === "Update" || manager !== fieldManager)));
 
-/** The managers of an object after those fields have gone to `fieldManager`; undefined where there are none. Pure. */
+/**
+ * Returns the object's managers after `fieldManager` has taken over the fields that `isTaken` selects; undefined if there are no
+ * such fields. Pure.
+ */
 export function takenOver(managed: ManagedFields[], fieldManager: string): ManagedFields[] | undefined {
   const taken = managed.filter((each) => isTaken(each, fieldManager));
   if (taken.length === 0) return undefined;

@@ -19,7 +19,7 @@ export interface Metadata extends Props {
   finalizers?: string[];
 }
 
-/** The namespace where the object is, as the API server takes it. */
+/** The object's namespace. An object without one is in `default`, as the API server decides too. */
 export const namespaceOf = (object: Props): string => metadataOf(object).namespace ?? "default";
 
 export const metadataOf = (object: Props): Metadata => (isObject(object.metadata) ? object.metadata : {}) as Metadata;
@@ -27,21 +27,21 @@ export const metadataOf = (object: Props): Metadata => (isObject(object.metadata
 export const annotated = (object: Props, name: string): boolean =>
   metadataOf(object).annotations?.[`pulumi.com/${name}`] === "true";
 
-/** What Pulumi calls the object: `berth/api`, or `berth` where it is in no namespace. */
+/** The object's id in Pulumi: `berth/api`, or `berth` for an object in no namespace. */
 export const idOf = (object: Props): string => {
   const { name = "", namespace } = metadataOf(object);
   return namespace ? `${namespace}/${name}` : name;
 };
 
-/** `berth/api` → the name `api` in `berth`. */
+/** Splits an id: `berth/api` becomes the name `api` in the namespace `berth`. */
 export const parseId = (id: string): Metadata => {
   const [name = "", namespace] = id.split("/").reverse();
   return { name, ...(namespace !== undefined && { namespace }) };
 };
 
 /**
- * What of a live object its inputs speak of: the same fields, with the values that they have in the cluster. Lists are
- * taken item by item.
+ * Returns only those fields of a live object that its inputs have too, with the values in the cluster. Lists are handled item by
+ * item.
  */
 export function prune(live: unknown, inputs: unknown): unknown {
   if (isObject(live) && isObject(inputs))

@@ -1,36 +1,25 @@
 /** The stand-in for Pulumi's plugin kubernetes. */
-import type { Plugin } from "../protocol/plugin.ts";
+import { type Plugin, refuseOthers } from "../protocol/plugin.ts";
 import { changedKeys, type Props, plain } from "../protocol/values.ts";
 import { Api, loadConfig } from "./api.ts";
 import { kindOf } from "./kinds.ts";
-import { removeFile, writeFile } from "./render.ts";
 import { clusterResource, fileResource } from "./resource.ts";
 
-/** The provider's arguments that are understood; `true` is a text in Pulumi's protocol. */
-interface Arguments {
-  kubeconfig?: string;
-  context?: string;
-  clusterIdentifier?: string;
-  upsertExistingObjects?: "true" | "false";
-  enablePatchForce?: "true" | "false";
-  renderYamlToDirectory?: string;
-  /** Changed contents are always updated in place, unless they are immutable. */
-  enableConfigMapMutable?: "true";
-  enableSecretMutable?: "true";
-  version?: string;
-}
-
-const understood: (keyof Arguments)[] = [
+/** The provider's arguments that the stand-in supports. In Pulumi's protocol all arguments are strings, for example `true`. */
+const understood = [
   "kubeconfig",
   "context",
   "clusterIdentifier",
   "upsertExistingObjects",
   "enablePatchForce",
   "renderYamlToDirectory",
+  // These two have no effect: changed contents are always updated in place, unless they are immutable.
   "enableConfigMapMutable",
   "enableSecretMutable",
   "version",
-];
+] as const;
+
+type Arguments = Partial<Record<(typeof understood)[number], string>>;
 
 export function kubernetesPlugin(version: string): Plugin {
   let settings: Arguments = {};
@@ -43,25 +32,13 @@ export function kubernetesPlugin(version: string): Plugin {
       return { changed, replaces: changed.filter((key) => isAnotherCluster(key, olds, news)) };
     },
     configure(args) {
-      const unknownOnes = Object.keys(args).filter(
-        (key) => !key.startsWith("__") && !understood.includes(key as never),
-      );
-      if (unknownOnes.length > 0)
-        throw new Error(
-          `The stand-in for the plugin kubernetes has no provider argument ${unknownOnes.join(", ")}: use the official plugin.`,
-        );
+      refuseOthers("the arguments of the provider kubernetes", args, understood);
       settings = plain(args);
     },
     resource(type) {
       const kind = kindOf(type);
       if (kind === undefined) return undefined;
-      const directory = settings.renderYamlToDirectory;
-      if (directory)
-        return fileResource(
-          kind,
-          (object) => writeFile(directory, object),
-          (object) => removeFile(directory, object),
-        );
+      if (settings.renderYamlToDirectory) return fileResource(kind, settings.renderYamlToDirectory);
       api ??= new Api(loadConfig(settings.kubeconfig, settings.context));
       return clusterResource(kind, api, {
         upsert: settings.upsertExistingObjects === "true",
@@ -72,7 +49,10 @@ export function kubernetesPlugin(version: string): Plugin {
   };
 }
 
-/** A cluster is told by its identifier; where there is none, by how it is reached. */
+/**
+ * Whether the changed argument means another cluster. The cluster's identifier decides. Without an identifier, the kubeconfig and
+ * the context decide.
+ */
 const isAnotherCluster = (key: string, olds: Props, news: Props): boolean => {
   if (key === "renderYamlToDirectory") return true;
   if (key === "clusterIdentifier") return olds[key] !== undefined && news[key] !== undefined;

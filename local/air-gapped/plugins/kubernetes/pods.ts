@@ -1,4 +1,4 @@
-/** Why pods are not ready. */
+/** Explains why pods are not ready. */
 import type { V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 
 /** One sentence per pod that isn't ready, for example `pod api-5d8: api is waiting: ImagePullBackOff (…)`; pure. */

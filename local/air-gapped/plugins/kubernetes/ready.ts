@@ -1,8 +1,8 @@
-/** When an object is what the program waits for. */
+/** Decides whether an object is ready, because the program waits for this. */
 import { isObject, type Props } from "../protocol/values.ts";
 import { annotated, type KubeObject, metadataOf } from "./object.ts";
 
-/** `true`: it is ready; a text: what is still missing; `failed`: it will not be. */
+/** `true`: the object is ready. A string: what is still missing. `failed`: why the object will never be ready. */
 export type Readiness = true | string | { failed: string };
 
 interface Condition {
@@ -14,7 +14,7 @@ interface Condition {
 
 type Look = (status: Props, spec: Props, object: KubeObject) => Readiness;
 
-/** The kinds that are waited for. Services and Ingresses of the stack ask for no wait (pulumi.com/skipAwait). */
+/** The kinds whose objects must become ready. The stack's Services and Ingresses opt out of this wait (pulumi.com/skipAwait). */
 const looks: Record<string, Look> = {
   Deployment(status, spec) {
     const failure = conditions(status).find(({ reason }) => reason === "ProgressDeadlineExceeded");
@@ -55,7 +55,7 @@ const looks: Record<string, Look> = {
 
 export const isWaitedFor = (object: Props): boolean => String(object.kind) in looks && !annotated(object, "skipAwait");
 
-/** How ready the object is; pure. */
+/** Returns the object's readiness. Pure. */
 export function readiness(object: KubeObject): Readiness {
   const [status, spec] = [object.status, object.spec].map((part) => (isObject(part) ? part : {})) as [Props, Props];
   const { generation = 0 } = metadataOf(object);

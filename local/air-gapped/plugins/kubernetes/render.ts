@@ -1,4 +1,4 @@
-/** Objects as files, for a provider with `renderYamlToDirectory`: the same files as the official plugin writes. */
+/** Writes objects to files, for a provider with `renderYamlToDirectory`. The official plugin writes the same files. */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
@@ -14,7 +14,7 @@ const fileOf = (directory: string, object: KubeObject): string => {
   return join(directory, "1-manifest", `${name.join("-")}.yaml`);
 };
 
-/** Like the official plugin's files. What reads them may know YAML 1.1, in which a bare `off` is no string. */
+/** The format of the official plugin's files. A reader may use YAML 1.1, in which `off` without quotes is no string. */
 const format = { version: "1.1", sortMapEntries: true, indentSeq: false, lineWidth: 0 } as const;
 
 export function writeFile(directory: string, object: KubeObject): void {

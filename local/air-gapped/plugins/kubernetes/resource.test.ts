@@ -7,7 +7,7 @@ const kind = kindOf("kubernetes:core/v1:ConfigMap") as never;
 const inputs = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a", namespace: "n" }, data: { key: "value" } };
 const change = { inputs, preview: true, timeoutSeconds: 0, signal: new AbortController().signal };
 
-/** A cluster where somebody else has the fields; `taken` says whether a run takes them over first. */
+/** A cluster in which another manager owns the fields. `taken` says whether a run takes the fields over first. */
 const cluster = (taken: boolean) =>
   ({
     wouldTakeOver: async () => taken,

@@ -1,4 +1,4 @@
-/** A kind of Kubernetes object as a resource of Pulumi. */
+/** Makes a kind of Kubernetes objects a resource of Pulumi. */
 import { NotReady, type Resource } from "../protocol/plugin.ts";
 import { hasUnknown, markedLike, type Props, plain } from "../protocol/values.ts";
 import { type Api, isCode, nameOf } from "./api.ts";
@@ -6,12 +6,13 @@ import { difference } from "./difference.ts";
 import { checked, withSecrets } from "./inputs.ts";
 import type { Kind } from "./kinds.ts";
 import { idOf, type KubeObject, metadataOf, parseId, prune } from "./object.ts";
+import { removeFile, writeFile } from "./render.ts";
 import { fieldManagerOf, oldInputs, oldLive, stateOf } from "./state.ts";
 import { type Awaited, type Limits, untilGone, untilReady } from "./waits.ts";
 
 /**
- * @param upsert whether an object that exists already is taken over, as if Pulumi had made it
- * @param force whether fields are taken from other managers
+ * @param upsert whether Pulumi takes over an object that exists already, as if Pulumi had made it
+ * @param force whether an apply takes fields from other managers
  */
 export function clusterResource(
   kind: Kind,
@@ -19,10 +20,7 @@ export function clusterResource(
   { upsert, force }: { upsert: boolean; force: boolean },
 ): Resource {
   const refuseExisting = async (object: Props) => {
-    const found = await api.get(kind, metadataOf(object)).catch((error) => {
-      if (!isCode(error, 404)) throw error;
-    });
-    if (found)
+    if (await api.find(kind, metadataOf(object)))
       throw new Error(`${nameOf(object)} is in the cluster already: remove it, import it, or set berth:adoptExisting.`);
   };
 
@@ -31,7 +29,7 @@ export function clusterResource(
     const object = plain<KubeObject>(inputs);
     if (upsert || Object.keys(old).length > 0) await api.takeOver(kind, object, fieldManager);
     const made = await api.apply(kind, object, { fieldManager, force });
-    // It is there now, so whatever fails from here on, the state must have it.
+    // The object exists now, so the state must contain it even if a later call fails.
     const { live, problem } = await untilReady(api, kind, made, limits).catch(
       ({ message }: Error): Awaited => ({ live: made, problem: `${nameOf(made)}: ${message}` }),
     );
@@ -41,8 +39,9 @@ export function clusterResource(
   };
 
   /**
-   * Asks the API server whether it would take the object: a preview conflicts where the run would. What it can't know is let
-   * pass: a namespace to come, an object of the same name that goes first, fields that are taken over first.
+   * Asks the API server whether it would accept the object, so that a preview shows the same conflicts as the run. An error is
+   * ignored if the run may not have it: the run makes a missing namespace first, deletes an old object of the same name first, and
+   * takes over fields first.
    */
   const tried = async (inputs: Props, old: Props) => {
     if (hasUnknown(inputs)) return;
@@ -70,17 +69,13 @@ export function clusterResource(
     },
 
     async read({ id, inputs, state }) {
-      try {
-        const live = await api.get(kind, parseId(id));
-        const { apiVersion, kind: name } = kind;
-        const known = Object.keys(inputs).length > 0 ? plain<Props>(inputs) : oldInputs(state);
-        const spoken = { ...known, apiVersion, kind: name, metadata: { ...metadataOf(known), ...parseId(id) } };
-        const found = withSecrets(prune(live, spoken) as Props, Object.keys(inputs).length > 0 ? inputs : {});
-        return { inputs: found, state: stateOf(found, live, fieldManagerOf(state), state.__initialApiVersion) };
-      } catch (error) {
-        if (isCode(error, 404)) return undefined;
-        throw error;
-      }
+      const live = await api.find(kind, parseId(id));
+      if (!live) return undefined;
+      const { apiVersion, kind: name } = kind;
+      const known = Object.keys(inputs).length > 0 ? plain<Props>(inputs) : oldInputs(state);
+      const spoken = { ...known, apiVersion, kind: name, metadata: { ...metadataOf(known), ...parseId(id) } };
+      const found = withSecrets(prune(live, spoken) as Props, inputs);
+      return { inputs: found, state: stateOf(found, live, fieldManagerOf(state), state.__initialApiVersion) };
     },
 
     async update({ state, inputs, preview, ...limits }) {
@@ -91,27 +86,18 @@ export function clusterResource(
 
     async delete({ id, state, ...limits }) {
       const object = { ...kind, ...oldLive(state), metadata: { ...metadataOf(oldLive(state)), ...parseId(id) } };
-      try {
-        await api.delete(kind, object);
-      } catch (error) {
-        if (isCode(error, 404)) return;
-        throw error;
-      }
+      await api.delete(kind, object);
       await untilGone(api, kind, object, limits);
     },
   };
 }
 
-/** @param write,remove what becomes of an object in place of a cluster's */
-export function fileResource(
-  kind: Kind,
-  write: (object: KubeObject) => void,
-  remove: (object: KubeObject) => void,
-): Resource {
+/** Makes a resource whose objects are written to files in `directory`, not to a cluster. */
+export function fileResource(kind: Kind, directory: string): Resource {
   const written = (inputs: Props, preview: boolean, old: Props) => {
     if (preview) return inputs;
     const object = plain<KubeObject>(inputs);
-    write(object);
+    writeFile(directory, object);
     return stateOf(inputs, object, fieldManagerOf(old));
   };
   return {
@@ -123,6 +109,6 @@ export function fileResource(
     }),
     read: async ({ inputs, state }) => ({ inputs, state: markedLike(state, inputs) as Props }),
     update: async ({ state, inputs, preview }) => written(inputs, preview, state),
-    delete: async ({ state }) => remove(oldLive(state)),
+    delete: async ({ state }) => removeFile(directory, oldLive(state)),
   };
 }

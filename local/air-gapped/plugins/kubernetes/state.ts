@@ -1,10 +1,15 @@
-/** What the state keeps of an object, written as the official plugin writes it, so that either goes on where the other was. */
+/**
+ * The state of an object, in the official plugin's format. So the official plugin and the stand-in can take over from each other.
+ */
 import { randomBytes } from "node:crypto";
 import { isObject, type Props, plain } from "../protocol/values.ts";
 import { withSecrets } from "./inputs.ts";
 import type { KubeObject } from "./object.ts";
 
-/** @param inputs with their secrets marked @param fieldManager of server-side apply; one per object, for good */
+/**
+ * @param inputs the inputs, with secrets marked @param fieldManager the object's field manager for server-side apply, which never
+ * changes
+ */
 export const stateOf = (inputs: Props, live: Props, fieldManager: string, initialApiVersion?: unknown): Props => ({
   ...withSecrets(live, inputs),
   __inputs: withSecrets(plain<Props>(inputs), inputs),
@@ -12,13 +17,13 @@ export const stateOf = (inputs: Props, live: Props, fieldManager: string, initia
   __fieldManager: fieldManager,
 });
 
-/** The inputs of the last run, secrets in plain text. */
+/** The inputs of the last run, with secrets in plain text. */
 export const oldInputs = (state: Props): Props => {
   const inputs = plain(state.__inputs);
   return isObject(inputs) ? inputs : {};
 };
 
-/** The object as it was in the cluster, secrets in plain text. */
+/** The object as the last run saw it in the cluster, with secrets in plain text. */
 export function oldLive(state: Props): KubeObject {
   const { __inputs, __initialApiVersion, __fieldManager, ...live } = plain<Props>(state);
   return live as KubeObject;

@@ -1,25 +1,25 @@
-/** Waits for objects to be ready, and to be gone. */
+/** Waits until objects are ready, and until objects are deleted. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isObject, type Props } from "../protocol/values.ts";
-import { type Api, ApiError, isCode, nameOf } from "./api.ts";
+import { type Api, ApiError, nameOf } from "./api.ts";
 import type { Kind } from "./kinds.ts";
 import { type KubeObject, metadataOf, namespaceOf } from "./object.ts";
 import { unreadyPods } from "./pods.ts";
 import { isWaitedFor, readiness } from "./ready.ts";
 
-/** How long is waited where the program says nothing, as the official plugin has it. */
+/** The limit if the program sets none. The official plugin has the same limit. */
 const defaultSeconds = 600;
 const pauseMs = 300;
 
 export interface Limits {
   timeoutSeconds: number;
-  /** Says that the user wants to end the run. */
+  /** Aborted when the user wants to end the run. */
   signal: AbortSignal;
 }
 
 export interface Awaited {
   live: KubeObject;
-  /** Why it isn't ready. */
+  /** Why the object isn't ready. */
   problem?: string;
 }
 
@@ -36,30 +36,27 @@ export async function untilReady(api: Api, kind: Kind, applied: KubeObject, limi
       return { live, problem };
     }
     await sleep(pauseMs);
-    live = await api.get(kind, metadataOf(applied)).catch((error) => {
+    const found = await api.find(kind, metadataOf(applied)).catch((error) => {
       if (error instanceof ApiError) throw error;
-      return live; // A connection that was lost, which the deadline ends if it stays so.
+      return live; // The connection was lost. If it stays lost, the deadline ends the wait.
     });
+    if (!found) throw new Error("somebody has deleted the object");
+    live = found;
   }
 }
 
-/** Waits until the object is no more, or another is in its place. */
+/** Waits until the object is deleted, or until another object has its name. */
 export async function untilGone(api: Api, kind: Kind, object: KubeObject, limits: Limits): Promise<void> {
   for (const deadline = deadlineOf(limits); ; await sleep(pauseMs)) {
-    try {
-      const live = await api.get(kind, metadataOf(object));
-      if (metadataOf(live).uid !== metadataOf(object).uid) return;
-      if (limits.signal.aborted || performance.now() > deadline) throw new Error(whatHolds(live));
-    } catch (error) {
-      if (isCode(error, 404)) return;
-      throw error;
-    }
+    const live = await api.find(kind, metadataOf(object));
+    if (!live || live.metadata.uid !== metadataOf(object).uid) return;
+    if (limits.signal.aborted || performance.now() > deadline) throw new Error(whatHolds(live));
   }
 }
 
 const deadlineOf = ({ timeoutSeconds }: Limits) => performance.now() + (timeoutSeconds || defaultSeconds) * 1000;
 
-/** A claim whose volume is made for its first pod waits for nothing. */
+/** Whether the claim's volume is made only for the claim's first pod. Then there is nothing to wait for. */
 async function isBoundLater(api: Api, { kind, spec }: KubeObject): Promise<boolean> {
   if (kind !== "PersistentVolumeClaim" || !isObject(spec) || typeof spec.storageClassName !== "string") return false;
   return (await api.bindingMode(spec.storageClassName)) === "WaitForFirstConsumer";
@@ -71,7 +68,7 @@ async function podsOf(api: Api, object: KubeObject): Promise<string[]> {
   return unreadyPods(await api.pods(namespaceOf(object), selector.matchLabels));
 }
 
-/** What keeps an object from going: finalizers, or what a Namespace says of its contents. */
+/** Returns why an object is not deleted yet: its finalizers, or the conditions of a Namespace. */
 function whatHolds(live: KubeObject): string {
   const { finalizers = [] } = metadataOf(live);
   const { conditions = [] } = (live.status ?? {}) as { conditions?: Props[] };

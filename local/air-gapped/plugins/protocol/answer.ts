@@ -1,4 +1,4 @@
-/** Answers of a gRPC method: a value, or an error as Pulumi understands it. */
+/** Sends the answer of a gRPC method: a value, or an error in the form that Pulumi expects. */
 import grpc from "@grpc/grpc-js";
 import provider_pb from "@pulumi/pulumi/proto/provider_pb.js";
 import status_pb from "@pulumi/pulumi/proto/status_pb.js";
@@ -6,7 +6,7 @@ import any_pb from "google-protobuf/google/protobuf/any_pb.js";
 import struct_pb from "google-protobuf/google/protobuf/struct_pb.js";
 import { NotReady } from "./plugin.ts";
 
-/** A gRPC handler from a function. */
+/** Makes a gRPC handler from a function. */
 export const answer =
   <Request, Response>(work: (request: Request) => Promise<Response>) =>
   (call: { request: Request }, callback: grpc.sendUnaryData<Response>): void => {
@@ -16,7 +16,7 @@ export const answer =
     );
   };
 
-/** What failed in words; of a resource that exists all the same, also its id and state. */
+/** Returns the error's message. If the resource exists in spite of the error, its id and state are added. */
 function grpcError(error: unknown): Partial<grpc.StatusObject> {
   const details = error instanceof Error ? error.message : String(error);
   const metadata = new grpc.Metadata();

@@ -1,25 +1,30 @@
-/** What a plugin says of itself; `serve` puts it behind Pulumi's protocol. Values are as values.ts describes them. */
+/**
+ * The interface of a plugin. `serve` offers the plugin to Pulumi over Pulumi's protocol. values.ts describes the format of values.
+ */
 import type { Props } from "./values.ts";
 
 export interface Plugin {
   version: string;
-  /** What a changed configuration means. Default: nothing is replaced. */
+  /** Returns which arguments of the provider changed, and which of these changes replace all resources. Default: no replacement. */
   diffConfig?(olds: Props, news: Props): Diff;
-  /** Takes the provider's arguments. @throws when they can't be used */
+  /** Sets the provider's arguments. @throws Error when the plugin can't use them */
   configure(args: Props): void;
-  /** The resource of a type such as `random:index/randomBytes:RandomBytes`; undefined where the plugin has none of it. */
+  /** The resource of a type such as `random:index/randomBytes:RandomBytes`; undefined if the plugin has no such type. */
   resource(type: string): Resource | undefined;
-  /** The function behind a token such as `docker:index/getRegistryImage:getRegistryImage`; undefined where there is none. */
+  /**
+   * The function behind a token such as `docker:index/getRegistryImage:getRegistryImage`; undefined if the plugin has no such
+   * function.
+   */
   invoke(token: string): ((args: Props) => Promise<Props>) | undefined;
 }
 
-/** One type of resource. `signal` says that the user wants to end the run. */
+/** One type of resource. `signal` is aborted when the user wants to end the run. */
 export interface Resource {
-  /** @returns the inputs as they are kept, names given */
+  /** @returns the inputs for the state, with generated names */
   check(request: Checked): Promise<Props>;
   diff(request: { id: string; state: Props; inputs: Props }): Promise<Diff>;
   create(request: Change): Promise<{ id: string; state: Props }>;
-  /** @returns undefined where the resource is no more */
+  /** @returns undefined if the resource no longer exists */
   read(request: { id: string; inputs: Props; state: Props }): Promise<{ inputs: Props; state: Props } | undefined>;
   update(request: Change & { id: string; state: Props }): Promise<Props>;
   delete(request: { id: string; state: Props; timeoutSeconds: number; signal: AbortSignal }): Promise<void>;
@@ -28,39 +33,46 @@ export interface Resource {
 export interface Checked {
   /** The resource's name in the program. */
   name: string;
-  /** Empty for a new resource. */
+  /** The inputs of the last run. Empty for a new resource. */
   olds: Props;
   news: Props;
-  /** The same in a preview and in the run that follows it. */
+  /** A random seed. It is the same in a preview and in the run after the preview. */
   seed: Uint8Array;
 }
 
 export interface Change {
   inputs: Props;
-  /** Whether to say only what would come of it. */
+  /** Whether to return only the expected result and to change nothing. */
   preview: boolean;
-  /** 0 for the plugin's own limit. */
+  /** The time limit in seconds. 0 means the plugin's own limit. */
   timeoutSeconds: number;
   signal: AbortSignal;
 }
 
 export interface Diff {
-  /** Names of the inputs that differ; none, and nothing is done. */
+  /** The names of the inputs that differ. If there are none, Pulumi does nothing. */
   changed: string[];
-  /** Those of them for which the resource must be made anew. */
+  /** The names of the changed inputs that require a replacement of the resource. */
   replaces: string[];
-  /** Whether the old one must go first. */
+  /** Whether the old resource must be deleted before the new one is created. */
   deleteFirst?: boolean;
 }
 
 export const unchanged: Diff = { changed: [], replaces: [] };
 
-/** Something wrong with the inputs, as one sentence. */
+/** @throws InputError when `given` has a key that the stand-in does not support for `what` */
+export function refuseOthers(what: string, given: Props, understood: readonly string[]): void {
+  const others = Object.keys(given).filter((key) => !key.startsWith("__") && !understood.includes(key));
+  if (others.length > 0)
+    throw new InputError(`The stand-in for ${what} has no ${others.join(", ")}: use the official plugin.`);
+}
+
+/** An error in the inputs. The message is one sentence. */
 export class InputError extends Error {
   override name = "InputError";
 }
 
-/** The resource exists, but isn't what it should be yet; Pulumi keeps it in the state and tries again in the next run. */
+/** The resource exists, but is not ready yet. Pulumi keeps the resource in the state and tries again in the next run. */
 export class NotReady extends Error {
   override name = "NotReady";
   readonly id: string;

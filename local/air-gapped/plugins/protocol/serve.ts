@@ -1,4 +1,7 @@
-/** Serves a plugin to Pulumi over gRPC. The SDK's own server passes neither the provider's arguments nor whether it is a preview. */
+/**
+ * Serves a plugin to Pulumi over gRPC. The SDK's own server does not pass the provider's arguments, and does not tell previews from
+ * real runs.
+ */
 import grpc from "@grpc/grpc-js";
 import type * as plugin_pb_types from "@pulumi/pulumi/proto/plugin_pb.js";
 import plugin_pb from "@pulumi/pulumi/proto/plugin_pb.js";
@@ -13,7 +16,7 @@ import { changedKeys, type Props } from "./values.ts";
 
 type Struct = InstanceType<typeof struct_pb.Struct>;
 
-/** Listens on a free port of the loopback, prints it as Pulumi expects, and serves until Pulumi ends the process. */
+/** Listens on a free port of the loopback, prints the port as Pulumi expects, and serves until Pulumi ends the process. */
 export async function serve(name: string, plugin: Plugin): Promise<void> {
   const server = new grpc.Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
   server.addService(provider_grpc.ResourceProviderService, handlers(name, plugin));
@@ -30,7 +33,7 @@ function handlers(name: string, plugin: Plugin): grpc.UntypedServiceImplementati
   const { signal } = cancelled;
   const find = (urn: string): Resource =>
     plugin.resource(typeOf(urn)) ??
-    fail(`${typeOf(urn)} is none of the types that the stand-in for the plugin ${name} has: use the official plugin.`);
+    fail(`The stand-in for the plugin ${name} has no type ${typeOf(urn)}: use the official plugin.`);
   const findFunction = (token: string) =>
     plugin.invoke(token) ??
     fail(`The stand-in for the plugin ${name} has no function ${token}: use the official plugin.`);
@@ -116,7 +119,7 @@ function handlers(name: string, plugin: Plugin): grpc.UntypedServiceImplementati
 }
 
 const propsOf = (struct: Struct | undefined): Props => (struct?.toJavaScript() ?? {}) as Props;
-/** What JSON has no word for (undefined) is left out, as the protocol has none either. */
+/** Drops `undefined` values, because neither JSON nor the protocol has them. */
 const structOf = (props: Props): Struct => struct_pb.Struct.fromJavaScript(JSON.parse(JSON.stringify(props)));
 
 function diffResponse({ changed, replaces, deleteFirst = false }: Diff): types.DiffResponse {

@@ -1,13 +1,18 @@
-/** Values as Pulumi's protocol carries them: JSON, with envelopes around secrets and a sentinel for what a preview can't know. */
+/**
+ * Values as Pulumi's protocol carries them: JSON, with envelopes around secrets, and with a sentinel for each value that a preview
+ * can't know.
+ */
+
+import { isDeepStrictEqual } from "node:util";
 
 export type Props = Record<string, unknown>;
 
 const signature = "4dabf18193072939515e22adb298388d";
 const secretSignature = "1b47061264138c4ac30d75fd1eb44270";
-/** Stands for a value that isn't known yet, of whatever type (of the protocol's seven sentinels this is the one in use). */
+/** The sentinel for a value of any type that isn't known yet. The protocol has seven such sentinels; only this one is in use. */
 export const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
-/** An object, and no list. */
+/** Whether the value is an object and no list. */
 export const isObject = (value: unknown): value is Props =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -17,7 +22,7 @@ export const isSecret = (value: unknown): value is { value: unknown } =>
 export const secret = (value: unknown): Props =>
   isSecret(value) ? (value as Props) : { [signature]: secretSignature, value };
 
-/** A copy without the secrets' envelopes. */
+/** Returns a copy without the secrets' envelopes. */
 export function plain<T = unknown>(value: unknown): T {
   const inside = (inner: unknown): unknown => {
     if (isSecret(inner)) return inside(inner.value);
@@ -28,7 +33,7 @@ export function plain<T = unknown>(value: unknown): T {
   return inside(value) as T;
 }
 
-/** Whether `found` is true of the value or of anything in it. */
+/** Whether `found` returns true for the value or for any value inside it. */
 const some = (value: unknown, found: (inner: unknown) => boolean): boolean =>
   found(value) ||
   (typeof value === "object" && value !== null && Object.values(value).some((each) => some(each, found)));
@@ -36,7 +41,7 @@ const some = (value: unknown, found: (inner: unknown) => boolean): boolean =>
 export const hasUnknown = (value: unknown): boolean => some(value, (inner) => inner === unknown);
 export const hasSecret = (value: unknown): boolean => some(value, isSecret);
 
-/** A copy of `value` in which everything is secret that is so at the same place in `like`. */
+/** Returns a copy of `value`. A value in the copy is secret if the value at the same place in `like` is secret. */
 export function markedLike(value: unknown, like: unknown): unknown {
   if (isSecret(value)) return value;
   if (isObject(value) && isObject(like) && !isSecret(like))
@@ -46,13 +51,9 @@ export function markedLike(value: unknown, like: unknown): unknown {
   return hasSecret(like) ? secret(value) : value;
 }
 
-/** Names of what differs between two sets of properties. */
+/** Whether two JSON values are the same, whatever the order of their keys. */
+export const same = isDeepStrictEqual;
+
+/** The names of the properties that differ between two sets. */
 export const changedKeys = (olds: Props, news: Props): string[] =>
   [...new Set([...Object.keys(olds), ...Object.keys(news)])].filter((key) => !same(olds[key], news[key]));
-
-/** Whether two JSON values are the same, whatever the order of their keys. */
-export function same(a: unknown, b: unknown): boolean {
-  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((each, i) => same(each, b[i]));
-  if (isObject(a) && isObject(b)) return changedKeys(a, b).length === 0;
-  return a === b;
-}

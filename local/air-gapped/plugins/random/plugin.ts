@@ -1,9 +1,9 @@
-/** The stand-in for Pulumi's plugin random: what Berth's stack takes of it. */
+/** The stand-in for Pulumi's plugin random, with only the resources that Berth's stack uses. */
 import { randomBytes, randomInt } from "node:crypto";
-import { InputError, type Plugin, type Resource, unchanged } from "../protocol/plugin.ts";
+import { InputError, type Plugin, type Resource, refuseOthers, unchanged } from "../protocol/plugin.ts";
 import { changedKeys, hasUnknown, type Props, plain, secret } from "../protocol/values.ts";
 
-/** The arguments that are understood; a change of any of them makes a new value, `keepers` exist for nothing else. */
+/** The arguments that the stand-in supports. A change of any argument makes a new value. `keepers` have no other purpose. */
 type Arguments = { length: number; special?: boolean; keepers?: Record<string, string> };
 
 /** A type of random value. */
@@ -13,7 +13,7 @@ interface Value {
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz";
-/** Which characters a password is made of, in the official plugin's order. */
+/** The characters of passwords, in the official plugin's order. */
 export const alphabet = (special: boolean): string =>
   `${letters}${letters.toUpperCase()}0123456789${special ? "!@#$%&*()-_=+[]{}<>:?" : ""}`;
 
@@ -32,7 +32,7 @@ const bytes: Value = {
   arguments: ["length", "keepers"],
   make({ length }) {
     const made = randomBytes(length);
-    // The official plugin has the bytes themselves for an id, which is no secret in the state.
+    // The official plugin uses the bytes themselves as the id. The stand-in does not, because the state does not encrypt ids.
     return { id: "none", outputs: { base64: secret(made.toString("base64")), hex: secret(made.toString("hex")) } };
   },
 };
@@ -56,9 +56,7 @@ function resourceOf(type: string, value: Value): Resource {
   };
   return {
     async check({ news }) {
-      const others = Object.keys(news).filter((key) => !value.arguments.includes(key as keyof Arguments));
-      if (others.length > 0)
-        throw new InputError(`The stand-in for ${type} has no argument ${others.join(", ")}: use the official plugin.`);
+      refuseOthers(type, news, value.arguments);
       const { length } = plain<Arguments>(news);
       if (!hasUnknown(news) && !(Number.isInteger(length) && length > 0))
         throw new InputError(`length is ${length}, but must be a whole number above 0.`);
@@ -66,7 +64,7 @@ function resourceOf(type: string, value: Value): Resource {
     },
     async diff({ state, inputs }) {
       const [olds, news] = [plain<Props>(state), plain<Props>(inputs)];
-      // What the program doesn't say has the default that the state tells.
+      // An argument that the program leaves out has its default value, which the state contains.
       const changed = changedKeys(olds, { ...olds, ...defaults(olds), ...news });
       return changed.length > 0 ? { changed, replaces: changed } : unchanged;
     },
@@ -77,7 +75,7 @@ function resourceOf(type: string, value: Value): Resource {
   };
 }
 
-/** Arguments that the program may leave out, as they are then. */
+/** The default values of the arguments that the program may leave out. */
 const defaults = (olds: Props): Props => ({
   ...("special" in olds && { special: true }),
   ...("keepers" in olds && { keepers: undefined }),

@@ -2,6 +2,8 @@ module berth/local/pulumi
 
 go 1.26.0
 
+tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
+
 require github.com/pulumi/pulumi/pkg/v3 v3.258.0
 
 require (

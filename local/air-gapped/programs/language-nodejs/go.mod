@@ -2,6 +2,9 @@ module berth/local/pulumi-language-nodejs
 
 go 1.26.0
 
+// In the last version that Go's proxy has as a module.
+tool github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs
+
 require github.com/pulumi/pulumi/sdk/v3 v3.68.0
 
 require (

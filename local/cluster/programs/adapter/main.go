@@ -37,12 +37,7 @@ const name = "prometheus-metrics-adapter"
 func main() {
 	logs.InitLogs()
 	defer logs.FlushLogs()
-	if err := run(server.SetupSignalContext()); err != nil {
-		klog.Fatal(err)
-	}
-}
-
-func run(ctx context.Context) error {
+	ctx := server.SetupSignalContext()
 	adapter := &cmd.AdapterBase{Name: name}
 	flags := adapter.Flags()
 	prometheusURL := flags.String("prometheus-url", "https://localhost", "where Prometheus answers")
@@ -50,55 +45,46 @@ func run(ctx context.Context) error {
 	relist := flags.Duration("metrics-relist-interval", 10*time.Minute, "how often the metrics are listed anew")
 	maxAge := flags.Duration("metrics-max-age", 0, "how long a metric without values is listed; default the interval")
 	logs.AddFlags(flags)
-	if err := flags.Parse(os.Args); err != nil {
-		return err
-	}
+	check(flags.Parse(os.Args))
 	*maxAge = max(*maxAge, *relist)
-	rules, err := config.FromFile(*configFile)
-	if err != nil {
-		return err
-	}
-	address, err := url.Parse(*prometheusURL)
-	if err != nil {
-		return err
-	}
+	rules := must(config.FromFile(*configFile))
+	address := must(url.Parse(*prometheusURL))
 	describe(adapter)
 	requests := withoutTimeout{client.NewGenericAPIClient(http.DefaultClient, address, nil)}
 	prometheus := client.NewClientForAPI(
 		metrics.InstrumentGenericAPIClient(requests, address.String()), http.MethodGet)
 
-	mapper, err := adapter.RESTMapper()
-	if err != nil {
-		return err
-	}
+	mapper := must(adapter.RESTMapper())
 	if len(rules.Rules) > 0 {
-		namers, err := naming.NamersFromConfig(rules.Rules, mapper)
-		if err != nil {
-			return err
-		}
-		objects, err := adapter.DynamicClient()
-		if err != nil {
-			return err
-		}
+		namers := must(naming.NamersFromConfig(rules.Rules, mapper))
+		objects := must(adapter.DynamicClient())
 		provider, lister := customprovider.NewPrometheusProvider(mapper, objects, prometheus, namers, *relist, *maxAge)
 		lister.RunUntil(ctx.Done())
 		adapter.WithCustomMetrics(provider)
 	}
 	if len(rules.ExternalRules) > 0 {
-		namers, err := naming.NamersFromConfig(rules.ExternalRules, mapper)
-		if err != nil {
-			return err
-		}
+		namers := must(naming.NamersFromConfig(rules.ExternalRules, mapper))
 		provider, lister := externalprovider.NewExternalPrometheusProvider(prometheus, namers, *relist, *maxAge)
 		lister.RunUntil(ctx.Done())
 		adapter.WithExternalMetrics(provider)
 	}
 	if rules.ResourceRules != nil {
-		if err := serveResources(ctx, adapter, prometheus, rules.ResourceRules); err != nil {
-			return err
-		}
+		serveResources(ctx, adapter, must(resourceprovider.NewProvider(prometheus, mapper, rules.ResourceRules)))
 	}
-	return adapter.Run(ctx)
+	check(adapter.Run(ctx))
+}
+
+// check ends the program at an error: all of them stand in the way of its start.
+func check(err error) {
+	if err != nil {
+		klog.Fatal(err)
+	}
+}
+
+// must is the value that a function returns where it returns no error.
+func must[T any](value T, err error) T {
+	check(err)
+	return value
 }
 
 // withoutTimeout leaves out the parameter that says how long Prometheus may take: the adapter's own is negative, which the
@@ -120,48 +106,15 @@ func describe(adapter *cmd.AdapterBase) {
 }
 
 // serveResources adds the API metrics.k8s.io, and the adapter's own figures at /metrics.
-func serveResources(ctx context.Context, adapter *cmd.AdapterBase, prometheus client.Client, rules *config.ResourceRules) error {
-	mapper, err := adapter.RESTMapper()
-	if err != nil {
-		return err
-	}
-	provider, err := resourceprovider.NewProvider(prometheus, mapper, rules)
-	if err != nil {
-		return err
-	}
-	access, err := adapter.ClientConfig()
-	if err != nil {
-		return err
-	}
-	objects, err := metadata.NewForConfig(access)
-	if err != nil {
-		return err
-	}
+func serveResources(ctx context.Context, adapter *cmd.AdapterBase, provider api.MetricsGetter) {
+	objects := must(metadata.NewForConfig(must(adapter.ClientConfig())))
 	running := func(options *metav1.ListOptions) { options.FieldSelector = "status.phase=Running" }
 	pods := metadatainformer.NewFilteredSharedInformerFactory(objects, 0, corev1.NamespaceAll, running).
 		ForResource(corev1.SchemeGroupVersion.WithResource("pods"))
-	informers, err := adapter.Informers()
-	if err != nil {
-		return err
-	}
-	settings, err := adapter.Config()
-	if err != nil {
-		return err
-	}
-	settings.GenericConfig.EnableMetrics = false
-	served, err := adapter.Server()
-	if err != nil {
-		return err
-	}
-	figures, err := metrics.MetricsHandler()
-	if err != nil {
-		return err
-	}
-	served.GenericAPIServer.Handler.NonGoRestfulMux.HandleFunc("/metrics", figures)
-	nodes := informers.Core().V1().Nodes().Lister()
-	if err := api.Install(provider, pods.Lister(), nodes, served.GenericAPIServer, nil); err != nil {
-		return err
-	}
+	nodes := must(adapter.Informers()).Core().V1().Nodes().Lister()
+	must(adapter.Config()).GenericConfig.EnableMetrics = false
+	served := must(adapter.Server()).GenericAPIServer
+	served.Handler.NonGoRestfulMux.HandleFunc("/metrics", must(metrics.MetricsHandler()))
+	check(api.Install(provider, pods.Lister(), nodes, served, nil))
 	go pods.Informer().Run(ctx.Done())
-	return nil
 }

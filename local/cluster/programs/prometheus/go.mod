@@ -2,6 +2,12 @@ module berth/local/prometheus
 
 go 1.26.0
 
+// Debian's can't find targets in Kubernetes. In a module of its own, because its graph is that of Kubernetes 0.35.
+tool (
+	github.com/prometheus/prometheus/cmd/prometheus
+	github.com/prometheus/prometheus/cmd/promtool
+)
+
 require github.com/prometheus/prometheus v0.313.5
 
 require (

@@ -1,4 +1,4 @@
-/** Who may call: keys with scopes and an end, the admin, an identity provider's tokens; and how often. */
+/** Who may call the API: keys with scopes and an expiry, the admin, tokens of an identity provider. And how often. */
 import { createServer } from "node:http";
 import { until } from "@berth/testing/until.ts";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
@@ -9,7 +9,7 @@ import { adminKey, keyOf, sha256, tenant } from "../../testing/fixtures.ts";
 const small = { body: { tier: "small" } };
 const id = "00000000-0000-4000-8000-000000000000";
 
-test("a key does what its scopes say, and nothing after its end", async () => {
+test("a key allows what its scopes say, and nothing after its expiry", async () => {
   const key = (suffix: string) => `${keyOf("acme")}${suffix}`;
   const api = await openApi({}, [
     tenant("acme", {
@@ -37,7 +37,7 @@ test("a key does what its scopes say, and nothing after its end", async () => {
   );
 });
 
-test("the admin sees all tenants, but no key, secret or session of theirs", async () => {
+test("the admin sees all tenants, but none of their keys, secrets and sessions", async () => {
   const api = await openApi({}, [
     tenant("acme", { webhooks: [{ url: "https://example.com/hook?token=S3CRET", secret: "S3CRET-0123456789" }] }),
     tenant("beta"),
@@ -71,11 +71,11 @@ test("each key has so many calls in a minute, and is told how many are left", as
   const api = await openApi({ RATE_LIMIT_PER_MINUTE: 3 }, [tenant("gamma", { keys })]);
   const one = () => call(api, "GET", "/v1/sessions", { key: keyOf("gamma") });
   const start = performance.now();
-  /** The seconds that are left of the minute, which begins with the first call: no more than are told. */
+  /** The remaining seconds of the minute, which begins with the first call. The headers must not say more. */
   const left = () => 60 - Math.ceil((performance.now() - start) / 1000);
-  const expectSeconds = (told: unknown) => {
-    expect(Number(told)).toBeGreaterThanOrEqual(left());
-    expect(Number(told)).toBeLessThanOrEqual(60);
+  const expectSeconds = (reported: unknown) => {
+    expect(Number(reported)).toBeGreaterThanOrEqual(left());
+    expect(Number(reported)).toBeLessThanOrEqual(60);
   };
   for (const calls of [2, 1, 0]) {
     const { status, headers } = await one();
@@ -95,7 +95,17 @@ test("each key has so many calls in a minute, and is told how many are left", as
   expect((await call(api, "GET", "/v1/sessions", { key })).status).toBe(200);
 });
 
-test("without Redis calls are not counted, and go through", async () => {
+test("many calls at once are counted exactly, although those far from the limit don't wait to be counted", async () => {
+  const api = await openApi({ RATE_LIMIT_PER_MINUTE: 120 });
+  const one = () => call(api, "GET", "/v1/sessions");
+  const left = async () => Number(/r=(\d+)/.exec(String((await one()).headers.ratelimit))?.[1]);
+  expect([await left(), await left(), await left()]).toEqual([119, 118, 117]);
+  const many = await Promise.all(Array.from({ length: 150 }, one));
+  expect(many.filter(({ status }) => status === 200)).toHaveLength(117);
+  expect(many.filter(({ status }) => status === 429)).toHaveLength(33);
+});
+
+test("without Redis calls are not counted, and succeed", async () => {
   const api = await openApi({ REDIS_PORT: 1, RATE_LIMIT_PER_MINUTE: 1 });
   for (let count = 0; count < 5; count += 1) {
     const { status, headers } = await call(api, "GET", "/v1/sessions");
@@ -103,7 +113,7 @@ test("without Redis calls are not counted, and go through", async () => {
   }
 });
 
-/** An identity provider: its document, its keys, and a function that signs. */
+/** An identity provider: its discovery document, its keys, and a function that signs tokens. */
 async function provider() {
   let { publicKey, privateKey } = await generateKeyPair("RS256");
   let kid = "one";
@@ -145,7 +155,7 @@ async function provider() {
   };
 }
 
-test("a token of the identity provider is worth what its claims say", async () => {
+test("a token of the identity provider allows what its claims say", async () => {
   const { issuer, sign } = await provider();
   const api = await openApi({ OIDC_ISSUER: issuer, OIDC_AUDIENCE: "berth", OIDC_TENANT_CLAIM: "org" });
   const made = await call(api, "POST", "/v1/sessions", { ...small, key: await sign() });
@@ -178,7 +188,7 @@ test("a token of the identity provider is worth what its claims say", async () =
   expect(await status(keyOf("acme"))).toBe(200);
 });
 
-test("while the identity provider is away its tokens wait, and keys don't", async () => {
+test("while the identity provider is down, its tokens get 503, and keys work", async () => {
   const { issuer, sign, goAway } = await provider();
   const api = await openApi({ OIDC_ISSUER: issuer, OIDC_AUDIENCE: "berth", OIDC_TENANT_CLAIM: "org" });
   goAway(true);
@@ -190,7 +200,7 @@ test("while the identity provider is away its tokens wait, and keys don't", asyn
   await until("its tokens are taken again", 50, status, (seen) => seen === 200);
 });
 
-test("who is behind a proxy that is believed is in the audit trail; others can't say so of themselves", async () => {
+test("the audit trail has the client's address behind a trusted proxy; other clients can't forge their address", async () => {
   const headers = { "x-forwarded-for": "203.0.113.7" };
   for (const [proxies, address] of [
     [["127.0.0.0/8"], "203.0.113.7"],
@@ -202,7 +212,7 @@ test("who is behind a proxy that is believed is in the audit trail; others can't
   }
 });
 
-test("wrong keys from one address are limited, whatever they are; a right key from there is not", async () => {
+test("wrong keys from one address are limited, also if they differ; a valid key from there is not", async () => {
   const api = await openApi();
   const wrong = async (key: string, session?: string) =>
     (await call(api, "GET", session === undefined ? "/v1/sessions" : `/v1/sessions/${session}`, { key })).status;
@@ -223,7 +233,7 @@ test("wrong keys from one address are limited, whatever they are; a right key fr
   expect(elsewhere.statusCode).toBe(401);
 });
 
-test("without Redis wrong keys are limited all the same, by each process alone", async () => {
+test("without Redis wrong keys are limited too, by each process alone", async () => {
   const api = await openApi({ REDIS_PORT: 1 });
   const wrong = async (key: string) => (await call(api, "GET", "/v1/sessions", { key })).status;
   const answers = [];

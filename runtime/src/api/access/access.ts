@@ -1,4 +1,7 @@
-/** Who may do what: every way in from outside, by HTTP or WebSocket, asks here, and nowhere else is it decided. */
+/**
+ * Decides who may do what. Every entry from outside, by HTTP or WebSocket, asks this class, and no other code decides
+ * it.
+ */
 import type { Scope, Tenant } from "../../domain/tenants.ts";
 import { Problem } from "../http/problem.ts";
 import { type Authenticator, grantOf } from "./authenticator.ts";
@@ -8,15 +11,15 @@ import type { PortPermission } from "./portTokens.ts";
 import type { Rate, RateLimit } from "./rateLimit.ts";
 import type { Ticket } from "./tickets.ts";
 
-/** What a request shows of who makes it. */
+/** What a request says about its caller. */
 export interface Shown {
-  /** The header of that name. */
+  /** The value of the Authorization header. */
   authorization: string | undefined;
-  /** Undefined if it is not known. */
+  /** The caller's IP address; undefined if it is not known. */
   address: string | undefined;
 }
 
-/** Called as soon as the caller is known, and before it is refused for what it may not do. */
+/** Called as soon as the caller is identified, even if the caller is then refused for a lack of rights. */
 export type Known = (caller: CallerInfo, rate: Rate["headers"] | undefined) => void;
 
 export class Access {
@@ -26,9 +29,9 @@ export class Access {
   ) {}
 
   /**
-   * The caller, if it has one of the rights and is within its rate. With `ticketsOf`, the id of a session, a desktop ticket of
-   * that session may read. Throws a Problem: 401 the key or token is nobody's, 403 it lacks the right, 429 too many calls,
-   * 503 the identity provider can't be asked.
+   * The caller, if it has one of the allowed rights and is within its rate limit. With `ticketsOf`, a session's id, a
+   * desktop ticket of that session may read. Throws a Problem: 401 the key or token is not valid, 403 it lacks the
+   * right, 429 too many calls, 503 the identity provider does not answer.
    */
   async admit(shown: Shown, allowed: readonly Scope[], ticketsOf?: string, known?: Known): Promise<TenantCaller>;
   async admit(shown: Shown, allowed: readonly Right[], ticketsOf?: string, known?: Known): Promise<CallerInfo>;
@@ -45,7 +48,10 @@ export class Access {
     return authorize(caller, allowed);
   }
 
-  /** The ticket of the session's desktop and its tenant. Throws a Problem: 401 it is no good, 429 too many calls with it. */
+  /**
+   * The desktop ticket of the session, and its tenant. Throws a Problem: 401 the ticket is not valid, 429 too many
+   * calls with it.
+   */
   async admitTicket(
     text: string,
     { address, sessionId }: { address: string | undefined; sessionId: string },
@@ -55,7 +61,7 @@ export class Access {
     return found;
   }
 
-  /** The link to a file, and who uses it. Throws a Problem: 401 it is no good, 429 too many calls with it. */
+  /** The link to a file, and its caller. Throws a Problem: 401 the link is not valid, 429 too many calls with it. */
   async admitLink(text: string, address: string | undefined): Promise<{ link: FileLink; caller: TenantCaller }> {
     const { link, tenant } = await this.authenticator.identifyLink(text, address);
     (await this.rateLimit.takeTicket(link.id))?.refuse();
@@ -65,29 +71,32 @@ export class Access {
   }
 
   /**
-   * Who shows a key or token for a session's port. The gateway bounds how often. Throws a Problem: 401 it is nobody's, 403 it
-   * lacks the right, 429 too many wrong ones came from the address.
+   * The owner of a key or token that was sent to a session's port. The gateway limits how often this is called. Throws a
+   * Problem: 401 the key or token is not valid, 403 it lacks the right, 429 too many wrong ones came from the address.
    */
   async admitToPort(token: string, address: string | undefined): Promise<TenantCaller> {
     return authorize(await this.authenticator.identify(token, { address }), ["write"]);
   }
 
-  /** Who has the permission for a session's port. Throws a 401 if what it was made with is no good any more. */
-  admitPermission(permission: PortPermission, address: string | undefined): TenantCaller {
+  /**
+   * The owner of a permission for a session's port. Throws a 401 if the permission was revoked, or if the key that made the
+   * permission is no longer valid.
+   */
+  async admitPermission(permission: PortPermission, address: string | undefined): Promise<TenantCaller> {
     const { id, credential } = permission;
-    const tenant = this.authenticator.holderOf(permission);
+    const tenant = await this.authenticator.holderOf(permission);
     const actor = { name: `link:${id}`, ...(address !== undefined && { address }) };
-    return { role: "tenant", tenant, scopes: [], actor, credential };
+    return { role: "tenant", tenant, scopes: [], actor, credential, grant: id };
   }
 }
 
-/** The caller, if it has one of the rights; otherwise throws a 403. */
+/** The caller, if it has one of the rights; throws a 403 if not. */
 function authorize(caller: CallerInfo, allowed: readonly Scope[]): TenantCaller;
 function authorize(caller: CallerInfo, allowed: readonly Right[]): CallerInfo;
 function authorize(caller: CallerInfo, allowed: readonly Right[]): CallerInfo {
   const has: readonly Right[] = caller.role === "admin" ? ["admin"] : caller.scopes;
   if (allowed.some((right) => has.includes(right))) return caller;
-  if (caller.role === "admin") throw new Problem(403, "The admin's key has no sessions: use a key of the tenant.");
+  if (caller.role === "admin") throw new Problem(403, "The admin's key has no sessions. Use a key of the tenant.");
   const needed = allowed.filter((right) => right !== "admin");
   throw new Problem(
     403,

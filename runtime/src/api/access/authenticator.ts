@@ -1,34 +1,44 @@
-/** Finds out who shows a token: a tenant's or the admin's key, an identity provider's token, or a desktop ticket. */
+/**
+ * Identifies the owner of a token: a tenant's or the admin's key, an identity provider's token, or a desktop ticket.
+ */
 
 import type { TenantsFile } from "../../config/tenantsFile.ts";
 import type { Tenant } from "../../domain/tenants.ts";
 import type { Grants } from "../../store/grants.ts";
+import { Recent } from "../../timing/recent.ts";
 import { Problem } from "../http/problem.ts";
 import type { CallerInfo } from "./caller.ts";
-import { type Credential, keyCredential, lossOf } from "./credential.ts";
+import { keyCredential, lossOf } from "./credential.ts";
 import type { FileLink, FileLinks } from "./fileLinks.ts";
 import type { Oidc } from "./oidc.ts";
+import type { PortPermission } from "./portTokens.ts";
 import type { RateLimit } from "./rateLimit.ts";
 import type { Ticket, Tickets } from "./tickets.ts";
 
 export class Authenticator {
+  /**
+   * Whether a link to a port is stored and not revoked. A browser sends the link with the request for each part of a page;
+   * the answer is kept, so that Postgres is asked at most once a second for each link.
+   */
+  readonly #goodPortLinks = new Recent(async (id) => (await this.grants?.isGood(id)) ?? true);
+
   constructor(
     private readonly tenants: Pick<TenantsFile, "get" | "findKeyHolder">,
     private readonly tickets: Pick<Tickets, "verify">,
-    /** Undefined where the stack has no identity provider. */
+    /** Verifies tokens of the identity provider. Undefined: the stack has no identity provider. */
     private readonly oidc?: Pick<Oidc, "verify"> | undefined,
-    /** Counts what is wrong by address. Default: nobody does. */
+    /** Counts wrong tokens by address. Default: they are not counted. */
     private readonly wrong?: Pick<RateLimit, "takeWrong"> | undefined,
-    /** Undefined where no links to files are made. */
+    /** Verifies links to files. Undefined: this process answers no requests that come with a link to a file. */
     private readonly links?: Pick<FileLinks, "verify"> | undefined,
-    /** Knows which tickets and links were revoked. Undefined: none can be. */
+    /** Knows which tickets and links were revoked. Undefined: none can be revoked. */
     private readonly grants?: Pick<Grants, "isGood"> | undefined,
   ) {}
 
   /**
-   * The caller, for the audit trail with its `address`. With a `sessionId`, that session's desktop ticket is a token too:
-   * it may read. Throws a Problem: 401 if the token is nobody's, 403 if its tenant is unknown, 503 if the identity provider
-   * can't be asked, 429 if too many wrong ones came from the address.
+   * Identifies the caller, and stores its `address` for the audit trail. With a `sessionId`, a desktop ticket of that
+   * session is valid too and may read. Throws a Problem: 401 the token is not valid, 403 its tenant does not exist, 503
+   * the identity provider does not answer, 429 too many wrong tokens came from the address.
    */
   async identify(
     token: string | undefined,
@@ -38,7 +48,7 @@ export class Authenticator {
     return token === undefined ? identify() : this.#counted(address, identify);
   }
 
-  /** Counts the refusals by 401. */
+  /** Counts the failures with status 401. */
   async #counted<T>(address: string | undefined, identify: () => Promise<T>): Promise<T> {
     try {
       return await identify();
@@ -54,7 +64,7 @@ export class Authenticator {
     token: string | undefined,
     { address, sessionId }: { address: string | undefined; sessionId?: string | undefined },
   ): Promise<CallerInfo> {
-    if (token === undefined) throw new Problem(401, "A key is needed: Authorization: Bearer <key>.");
+    if (token === undefined) throw new Problem(401, "The request needs a key: Authorization: Bearer <key>.");
     const actor = (name: string) => ({ name, ...(address !== undefined && { address }) });
 
     if (token.startsWith("berth_")) {
@@ -84,36 +94,50 @@ export class Authenticator {
     return { role: "tenant", tenant, scopes, actor: actor(`oidc:${identity.subject}`), credential };
   }
 
-  /** The session's desktop ticket, and its tenant. Throws a 401 if it is none, has expired, or was made by a key that is not good any more. */
+  /**
+   * The session's desktop ticket and its tenant. Throws a 401 if the ticket is invalid, has expired, or its maker's key
+   * is not valid.
+   */
   identifyTicket(
     token: string,
     { address, sessionId }: { address: string | undefined; sessionId: string },
   ): Promise<{ ticket: Ticket; tenant: Tenant }> {
     return this.#counted(address, async () => {
       const found = await this.#ticket(token, sessionId);
-      if (found === undefined) throw new Problem(401, "The ticket is not valid, or has expired. Ask for a new one.");
+      if (found === undefined) throw new Problem(401, "The ticket is not valid or has expired. Ask for a new one.");
       return found;
     });
   }
 
-  /** The link to a file, and its tenant. Throws a 401 if it is none, has expired, or was made by a key that is not good any more. */
+  /**
+   * The link to a file and its tenant. Throws a 401 if the link is invalid, has expired, or its maker's key is not
+   * valid.
+   */
   identifyLink(text: string, address: string | undefined): Promise<{ link: FileLink; tenant: Tenant }> {
     return this.#counted(address, async () => {
       const link = await this.links?.verify(text);
       const tenant = link && this.tenants.get(link.tenant);
       if (link === undefined || tenant === undefined || !(await this.#isGood(link))) {
-        throw new Problem(401, "The link is not valid, or has expired. Ask for a new one.");
+        throw new Problem(401, "The link is not valid or has expired. Ask for a new one.");
       }
       return { link, tenant };
     });
   }
 
-  /** The tenant of a permission that was verified. Throws a 401 if what it was made with is not good any more. */
-  holderOf({ tenant: name, credential }: { tenant: string; credential: Credential }): Tenant {
+  /**
+   * The tenant of a verified permission. Throws a 401 if the permission was revoked, or if the credential that made the
+   * permission is no longer valid.
+   */
+  async holderOf({
+    id,
+    tenant: name,
+    credential,
+  }: Pick<PortPermission, "id" | "tenant" | "credential">): Promise<Tenant> {
     const tenant = this.tenants.get(name);
     const why =
-      lossOf(credential, this.tenants) ?? (tenant === undefined ? `There is no tenant ${name} any more.` : "");
+      lossOf(credential, this.tenants) ?? (tenant === undefined ? `The tenant ${name} does not exist any more.` : "");
     if (tenant === undefined || why !== "") throw new Problem(401, `${why} Ask for a new link.`);
+    if (!(await this.#goodPortLinks.get(id))) throw new Problem(401, "The link has been revoked. Ask for a new link.");
     return tenant;
   }
 
@@ -125,12 +149,14 @@ export class Authenticator {
     return { ticket, tenant };
   }
 
-  /** Whether nobody has revoked it, or taken away the key that it was made with. */
+  /** Whether the ticket or link was not revoked, and the key that made it is still valid. */
   async #isGood(granted: Ticket | FileLink): Promise<boolean> {
     if (lossOf(granted.credential, this.tenants) !== undefined) return false;
     return !granted.noted || this.grants === undefined || this.grants.isGood(granted.id);
   }
 }
 
-/** The id by which what the ticket or link opened ends when somebody revokes it. Of those that were not noted nobody can. */
+/**
+ * The id by which a ticket or link can be revoked; undefined for one without a stored grant, which can't be revoked.
+ */
 export const grantOf = ({ id, noted }: Ticket | FileLink): string | undefined => (noted ? id : undefined);

@@ -1,4 +1,4 @@
-/** Who calls, what that lets them do, and the decorators that say so at a handler. */
+/** The caller of a request, its rights, and the decorators by which a handler names the rights that it needs. */
 import { createParamDecorator, type ExecutionContext, SetMetadata } from "@nestjs/common";
 import type { FastifyRequest } from "fastify";
 import type { Actor } from "../../domain/event.ts";
@@ -10,9 +10,9 @@ export interface TenantCaller {
   tenant: Tenant;
   scopes: readonly Scope[];
   actor: Actor;
-  /** What it is let in by; what goes on for long ends with it. */
+  /** The credential that the caller used. Long-lived connections end when the credential is no longer valid. */
   credential: Credential;
-  /** The id of the ticket or link that it came by, with which that ends too. Undefined for a key, and where it is not noted. */
+  /** The id of the ticket or link that the caller used, if it can be revoked. Undefined for a key. */
   grant?: string | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface AdminCaller {
 
 export type CallerInfo = TenantCaller | AdminCaller;
 
-/** What a handler asks of its caller: a tenant with that scope, or the admin. */
+/** A right that a handler may require: a scope of a tenant's key, or the admin. */
 export type Right = Scope | "admin";
 
 export type CallerRequest = FastifyRequest & { caller?: CallerInfo };
@@ -31,27 +31,27 @@ export type CallerRequest = FastifyRequest & { caller?: CallerInfo };
 const rights = "berth:rights";
 const ticketsToo = "berth:tickets-too";
 
-/** Who may call the handler: whoever has one of the rights. */
+/** Allows callers that have one of these rights. */
 export const Allow = (...allowed: Right[]) => SetMetadata(rights, allowed);
 
 export const rightsOf = (handler: object) => Reflect.getMetadata(rights, handler) as Right[] | undefined;
 
-/** Lets a desktop ticket read what it is for: the session `:id` of the route. */
+/** Also allows a desktop ticket of the session `:id` in the route. */
 export const TicketsToo = () => SetMetadata(ticketsToo, true);
 
 export const takesTickets = (handler: object) => Reflect.getMetadata(ticketsToo, handler) === true;
 
-/** The caller of a handler that may be called by tenants and by the admin. */
+/** The caller of a handler that tenants and the admin may call. */
 export const AnyCaller = createParamDecorator((_data: unknown, context: ExecutionContext): CallerInfo => {
   const { caller } = context.switchToHttp().getRequest<CallerRequest>();
-  if (caller === undefined) throw new Error("@Caller without CallerGuard");
+  if (caller === undefined) throw new Error("the decorator @AnyCaller needs the guard CallerGuard");
   return caller;
 });
 
 /** The caller of a handler that only tenants may call. */
 export const Caller = createParamDecorator((_data: unknown, context: ExecutionContext): TenantCaller => {
   const { caller } = context.switchToHttp().getRequest<CallerRequest>();
-  if (caller?.role !== "tenant") throw new Error("@Caller where not only tenants are let in");
+  if (caller?.role !== "tenant") throw new Error("the decorator @Caller needs a handler that allows only tenants");
   return caller;
 });
 

@@ -1,4 +1,4 @@
-/** Lets a request through to its handler if its caller is known, within the rate and in the right; see access.ts. */
+/** Lets a request pass to its handler if the caller is known, within its rate limit and allowed; see access.ts. */
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { addToLogContext } from "../../telemetry/logContext.ts";
@@ -19,7 +19,7 @@ export class CallerGuard implements CanActivate {
       takesTickets(handler) ? (request.params as { id?: string }).id : undefined,
       (caller, rateHeaders) => {
         if (caller.role === "tenant") addToLogContext({ tenant: caller.tenant.name });
-        reply.headers({ "cache-control": "no-store", ...rateHeaders }); // it is for this caller, and for now
+        reply.headers({ "cache-control": "no-store", ...rateHeaders }); // the answer is only for this caller and this moment
       },
     );
     return true;

@@ -16,9 +16,9 @@ test.each([
   expect(lossOf(credentialOf("acme"), acme(changes), now)).toBe(why);
 });
 
-test.each(["link", "token"] as const)("a %s is good until its end, and as long as its tenant is there", (is) => {
+test.each(["link", "token"] as const)("a %s is valid until its expiry, and as long as its tenant exists", (is) => {
   const credential: Credential = { is, tenant: "acme", expiresAt: now };
   expect(lossOf(credential, acme({}), now - 1)).toBeUndefined();
   expect(lossOf(credential, acme({}), now)).toBe(`The ${is} has expired.`);
-  expect(lossOf({ ...credential, tenant: "beta" }, acme({}), now - 1)).toBe("There is no tenant beta any more.");
+  expect(lossOf({ ...credential, tenant: "beta" }, acme({}), now - 1)).toBe("The tenant beta does not exist any more.");
 });

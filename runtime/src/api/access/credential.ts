@@ -1,9 +1,12 @@
-/** What a caller is let in by, kept with whatever goes on for long, so that it ends when the caller may not any more; pure. */
+/**
+ * What a caller was admitted with. Long-lived connections store it, so that they end when it is no longer valid. Pure:
+ * no I/O.
+ */
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Scope, scopes, type Tenant } from "../../domain/tenants.ts";
 
-/** A key by its hash's beginning, an identity provider's token by its end, or a link that ends by its own time. */
+/** A key by the beginning of its hash, an identity provider's token by its expiry, or a link by its own expiry. */
 export const Credential = z.discriminatedUnion("is", [
   z.object({
     is: z.literal("key"),
@@ -12,13 +15,13 @@ export const Credential = z.discriminatedUnion("is", [
     fingerprint: z.string(),
     scopes: z.array(z.enum(scopes)),
   }),
-  /** `expiresAt` in milliseconds since 1970. */
+  // `expiresAt` is in milliseconds since 1970.
   z.object({ is: z.literal("token"), tenant: z.string(), expiresAt: z.number() }),
   z.object({ is: z.literal("link"), tenant: z.string(), expiresAt: z.number() }),
 ]);
 export type Credential = z.infer<typeof Credential>;
 
-/** The beginning of a key's SHA-256: long enough to tell a tenant's keys apart. */
+/** How many hex digits of a key's SHA-256 are stored: enough to distinguish a tenant's keys. */
 const fingerprintLength = 16;
 
 export function keyCredential(tenant: string, name: string, key: string, keyScopes: readonly Scope[]): Credential {
@@ -27,8 +30,8 @@ export function keyCredential(tenant: string, name: string, key: string, keyScop
 }
 
 /**
- * Why the credential is good for nothing any more, for people; undefined if it still lets in as it did. A key that lost a
- * scope counts as lost, because what it opened may be by that scope. Costs time with the number of the tenant's keys.
+ * Why the credential is no longer valid, for people; undefined if it still is. A key that has lost a scope counts as lost,
+ * because the connection may depend on that scope. The cost grows with the number of the tenant's keys.
  */
 export function lossOf(
   credential: Credential,
@@ -36,7 +39,7 @@ export function lossOf(
   now = Date.now(),
 ): string | undefined {
   const tenant = tenants.get(credential.tenant);
-  if (tenant === undefined) return `There is no tenant ${credential.tenant} any more.`;
+  if (tenant === undefined) return `The tenant ${credential.tenant} does not exist any more.`;
   if (credential.is === "link") return credential.expiresAt <= now ? "The link has expired." : undefined;
   if (credential.is === "token") return credential.expiresAt <= now ? "The token has expired." : undefined;
   const { name, fingerprint } = credential;

@@ -16,7 +16,7 @@ const permission = {
 
 afterEach(() => void vi.useRealTimers());
 
-test("a link says which file of which session, and what may be done with it, until it expires", async () => {
+test("until it expires, a link says which file of which session it is for, and what it allows", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
   const { link, id, expiresAt } = await links.issue(permission, credentialOf("acme"), 60);
   expect(expiresAt.getTime() - Date.now()).toBeGreaterThan(58_000);
@@ -25,7 +25,7 @@ test("a link says which file of which session, and what may be done with it, unt
   expect(await links.verify(link)).toBeUndefined();
 });
 
-test("a changed link, one of another key, one without a signature and a desktop's ticket are none", async () => {
+test("a changed link, a link of another key, a link without a signature and a desktop's ticket are refused", async () => {
   const { link } = await links.issue(permission, credentialOf("acme"), 60);
   const [head, body = "", signature] = link.split(".");
   const changed = { ...JSON.parse(Buffer.from(body, "base64url").toString()), access: "write" };
@@ -40,7 +40,7 @@ test("a changed link, one of another key, one without a signature and a desktop'
   ];
   for (const other of others) expect(await links.verify(other), other).toBeUndefined();
   expect(await new Tickets(TokenKeys.one(tokenKey)).verify(link)).toBeUndefined();
-  // The same claims signed for nobody in particular.
+  // The same claims without a signature.
   const { payload } = await jwtVerify(link, new TextEncoder().encode(tokenKey));
   const { aud: _, ...claims } = payload;
   const free = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(tokenKey));

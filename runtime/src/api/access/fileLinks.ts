@@ -1,4 +1,4 @@
-/** Links to one file of a session, to read or to write it, which whoever has one may use until it expires. */
+/** Links to read or write one file of a session. Everybody who has a link may use it until it expires. */
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
@@ -15,7 +15,7 @@ const Claims = z.object({
   by: Credential,
 });
 
-/** What a link is made for. */
+/** What a link allows. */
 export interface FilePermission {
   sessionId: string;
   tenant: string;
@@ -25,16 +25,16 @@ export interface FilePermission {
 
 export interface FileLink extends FilePermission {
   id: string;
-  /** Whether it was noted when it was made (grants.ts), as all are since that exists. */
+  /** Whether the link has a stored grant (grants.ts). Every link has one, except links from versions without grants. */
   noted: boolean;
-  /** What the link was made with: without it the link is good for nothing. */
+  /** The credential of the caller that made the link. If it is no longer valid, the link is not valid either. */
   credential: Credential;
 }
 
 export class FileLinks {
   constructor(private readonly keys: TokenKeys) {}
 
-  /** `by` is the credential of the caller that the link is made for. */
+  /** `by` is the credential of the caller for whom the link is made. */
   async issue(
     { sessionId, tenant, path, access }: FilePermission,
     by: Credential,
@@ -47,7 +47,7 @@ export class FileLinks {
     return { link: await sign(this.keys, audience, { sessionId, id, expiresAt }, claims), id, expiresAt };
   }
 
-  /** What the link allows, or undefined if it is not ours, has expired or is damaged. */
+  /** What the link allows; undefined if the link has another signature, has expired or is damaged. */
   async verify(link: string): Promise<FileLink | undefined> {
     const verified = await verify(this.keys, audience, Claims, link);
     if (verified === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** Tokens of an identity provider (OpenID Connect): who, of which tenant, with which scopes. */
+/** Verifies tokens of an identity provider (OpenID Connect): the subject, its tenant and its scopes. */
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify, type RemoteJWKSet } from "jose";
 import type { Logger } from "pino";
 import { z } from "zod";
@@ -6,11 +6,11 @@ import { type Scope, scopes } from "../../domain/tenants.ts";
 import { Problem } from "../http/problem.ts";
 
 export interface OidcOptions {
-  /** The provider's address, with or without the slash that some have at its end in their tokens' `iss`. */
+  /** The provider's address. It may end with a slash or not, because some providers write one in `iss`. */
   issuer: string;
-  /** What the tokens must have in `aud`. */
+  /** The audience that the tokens must have in `aud`. */
   audience: string;
-  /** The claim that names the tenant. */
+  /** The claim that contains the tenant's name. */
   tenantClaim: string;
   logger: Logger;
 }
@@ -18,16 +18,16 @@ export interface OidcOptions {
 export interface Identity {
   subject: string;
   tenant: string;
-  /** Those of `read`, `write`, `desktop` that are in the token's `scope`. */
+  /** The scopes `read`, `write` and `desktop`, as far as they are in the token's `scope`. */
   scopes: Scope[];
-  /** Until when the token is good, in milliseconds since 1970; with what clocks may differ. */
+  /** Until when the token is valid, in milliseconds since 1970, including the tolerance for clocks. */
   expiresAt: number;
 }
 
-/** Signatures by the provider's private key alone: no algorithm with a shared secret, and never `none`. */
+/** Only signatures with the provider's private key: no algorithm with a shared secret, and never `none`. */
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
 
-/** Seconds by which the provider's clock and ours may differ. */
+/** By how many seconds the provider's clock and ours may differ. */
 const clockToleranceSeconds = 30;
 
 const Discovery = z.object({ issuer: z.string(), jwks_uri: z.url({ protocol: /^https?$/ }) });
@@ -37,7 +37,9 @@ export class Oidc {
 
   constructor(private readonly options: OidcOptions) {}
 
-  /** Undefined if the token isn't the provider's, isn't for us, or has expired. Throws a 503 if the provider can't be asked. */
+  /**
+   * Undefined if the token has another issuer or audience or has expired. Throws a 503 if the provider does not answer.
+   */
   async verify(token: string): Promise<Identity | undefined> {
     if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
     const { issuer, audience, tenantClaim, logger } = this.options;
@@ -53,7 +55,7 @@ export class Oidc {
       }));
     } catch (error) {
       if (isRefusal(error)) return undefined;
-      logger.warn({ err: error, issuer }, "the identity provider can't be asked");
+      logger.warn({ err: error, issuer }, "the identity provider does not answer");
       throw new Problem(503, "The identity provider can't be reached at the moment. Please try again.");
     }
     const tenant = payload[tenantClaim];
@@ -67,7 +69,7 @@ export class Oidc {
     };
   }
 
-  /** Asked once; after a failure, the next time again. */
+  /** Reads the provider's metadata once. After a failure, the next call reads it again. */
   #discover(): Promise<RemoteJWKSet> {
     this.#keys ??= discover(this.options.issuer).catch((error: unknown) => {
       this.#keys = undefined;
@@ -83,11 +85,11 @@ async function discover(issuer: string): Promise<RemoteJWKSet> {
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   const document = Discovery.parse(await response.json());
   if (document.issuer.replace(/\/$/, "") !== issuer)
-    throw new Error(`${url} is of the issuer ${document.issuer}, not ${issuer}`);
+    throw new Error(`${url} names the issuer ${document.issuer}, but the config names ${issuer}`);
   return createRemoteJWKSet(new URL(document.jwks_uri));
 }
 
-/** Whether the token is at fault, rather than the way to the provider's keys. */
+/** Whether the token is invalid, rather than the provider's keys unreachable. */
 function isRefusal(error: unknown): boolean {
   return (
     error instanceof errors.JWTClaimValidationFailed ||

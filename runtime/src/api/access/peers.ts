@@ -1,6 +1,7 @@
 /**
- * API and gateway pass calls on to each other. By a proof that only they can make, the one believes of the other for whom it
- * calls, whatever address its pod has; of anybody else only `TRUSTED_PROXIES` are believed.
+ * The API and the gateway forward calls to each other. Each forwarded call contains a proof that only these processes
+ * can make. With a valid proof, the receiver trusts the address of the caller in the headers, whatever address the
+ * sender's pod has. Without a proof, it trusts only the proxies in `TRUSTED_PROXIES`.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
@@ -12,7 +13,7 @@ const proofHeader = "x-berth-peer";
 export class Peers {
   readonly #isTrusted: ReturnType<typeof proxyAddr.compile>;
 
-  /** @param trustedProxies networks whose X-Forwarded-For is believed, in CIDR notation */
+  /** @param trustedProxies networks whose X-Forwarded-For is trusted, in CIDR notation */
   constructor(
     private readonly keys: TokenKeys,
     trustedProxies: string[] = [],
@@ -20,7 +21,10 @@ export class Peers {
     this.#isTrusted = proxyAddr.compile(trustedProxies);
   }
 
-  /** What a call that is passed on says of the one who makes it. They take the place of the caller's own headers. */
+  /**
+   * Headers that tell the receiver of a forwarded call the caller's address. They replace the same headers of the
+   * caller.
+   */
   headersFor(address: string | undefined): Record<string, string> {
     return {
       [proofHeader]: this.#proof(this.keys.current) ?? "",
@@ -28,7 +32,7 @@ export class Peers {
     };
   }
 
-  /** Whether the other one has passed the call on. */
+  /** Whether the API or the gateway has forwarded the call. */
   isPeer({ headers }: Pick<IncomingMessage, "headers">): boolean {
     const shown = String(headers[proofHeader] ?? "");
     const [, id] = /^(\d{1,5})\./.exec(shown) ?? [];
@@ -37,20 +41,27 @@ export class Peers {
     return right !== undefined && given.length === wanted.length && timingSafeEqual(given, wanted);
   }
 
-  /** `<key id>.<proof>`; undefined if that key is not known here. No token of a pod is such a proof: an id of a session has another form. */
+  /**
+   * `<key id>.<proof>`; undefined if this process does not have the key. A pod's token can't be mistaken for a proof,
+   * because it begins with a session's id, which has another form.
+   */
   #proof(id: number): string | undefined {
     const key = this.keys.get(id);
     return key && `${id}.${createHmac("sha256", key).update("peer:api-and-gateway").digest("base64url")}`;
   }
 
-  /** Whether the call comes over a connection that is many clients': of a proxy that is believed, or of the other one. */
+  /**
+   * Whether many clients share the call's connection, because it comes from a trusted proxy, the API or the gateway.
+   */
   isShared(request: IncomingMessage): boolean {
     return this.isPeer(request) || this.#isTrusted(request.socket.remoteAddress ?? "", 0);
   }
 
-  /** The address of who is behind the request, past the proxies that are believed. */
+  /** The address of the client, which is the first address that does not belong to a trusted proxy. */
   addressOf(request: IncomingMessage): string | undefined {
-    const { "x-forwarded-for": told } = request.headers;
-    return this.isPeer(request) && typeof told === "string" ? told : proxyAddr(request, this.#isTrusted);
+    const { "x-forwarded-for": forwardedFor } = request.headers;
+    return this.isPeer(request) && typeof forwardedFor === "string"
+      ? forwardedFor
+      : proxyAddr(request, this.#isTrusted);
   }
 }

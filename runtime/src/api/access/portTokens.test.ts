@@ -13,7 +13,7 @@ const by = { tenant: "acme", path: "/a?b", credential: credentialOf("acme") };
 
 afterEach(() => void vi.useRealTimers());
 
-test("a ticket and a token say what they are for until they expire, and neither is the other", async () => {
+test("a ticket and a token say what they are for until they expire, and can't replace each other", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
   const permission = tokens.permit(place, by, 60);
   for (const [kind, other] of [
@@ -29,7 +29,7 @@ test("a ticket and a token say what they are for until they expire, and neither 
   expect(await tokens.verify("token", text, place)).toBeUndefined();
 });
 
-test("of another port, session or key, changed, unsigned, or another kind of link, it is none", async () => {
+test("tokens of another port, session or key, changed or unsigned tokens, and other kinds of links are refused", async () => {
   const permission = tokens.permit(place, by, 60);
   const text = await tokens.sign("token", permission);
   expect(await tokens.verify("token", text, { ...place, port: 8081 })).toBeUndefined();

@@ -1,6 +1,7 @@
 /**
- * Permissions for one port of a session: a link's ticket, by which a browser gets in once, and a token, which lets in for as
- * long as it is good: the browser's cookie after that, or a program's header.
+ * Signed permissions for one port of a session, of two kinds: a ticket in a link, with which a browser enters once, and
+ * a token, which is valid until it expires. The browser then keeps a token in its cookie, and programs send a token in
+ * a header.
  */
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
@@ -20,14 +21,14 @@ const Claims = z.object({
   by: Credential,
 });
 
-/** What is permitted, and until when. */
+/** Which port is allowed, and until when. */
 export interface PortPermission extends PortPlace {
-  /** Of the link that it came from. */
+  /** The id of the link from which the permission comes. */
   id: string;
   tenant: string;
-  /** Where in the program the link leads: a path with its query. */
+  /** The page in the program to which the link leads: a path with its query. */
   path: string;
-  /** Without what the link was made with it is good for nothing. */
+  /** The credential of the caller that made the link. If it is no longer valid, the permission is not valid either. */
   credential: Credential;
   expiresAt: Date;
 }
@@ -35,7 +36,7 @@ export interface PortPermission extends PortPlace {
 export class PortTokens {
   constructor(private readonly keys: TokenKeys) {}
 
-  /** A new permission, from now on. */
+  /** Creates a new permission that is valid from now on. */
   permit(
     place: PortPlace,
     { tenant, path, credential }: Pick<PortPermission, "tenant" | "path" | "credential">,
@@ -46,14 +47,20 @@ export class PortTokens {
     return { id: randomUUID(), sessionId, port, tenant, path, credential, expiresAt };
   }
 
-  /** The permission as a text that is good until it expires. A token is sent with each request, so it has no path. */
+  /**
+   * Signs the permission. The text is valid until the permission expires. A token contains no path, because each
+   * request sends it.
+   */
   sign(kind: keyof typeof audiences, permission: PortPermission): Promise<string> {
     const { port, tenant, path, credential } = permission;
     const claims = { tenant, port, path: kind === "ticket" ? path : "/", by: credential };
     return sign(this.keys, audiences[kind], permission, claims);
   }
 
-  /** What the text permits at this port, or undefined if it is not ours, has expired, is damaged, or is for another port. */
+  /**
+   * What the text allows at this port; undefined if its signature is wrong, it has expired, is damaged or is for
+   * another port.
+   */
   async verify(kind: keyof typeof audiences, text: string, place: PortPlace): Promise<PortPermission | undefined> {
     const verified = await verify(this.keys, audiences[kind], Claims, text);
     if (verified === undefined) return undefined;

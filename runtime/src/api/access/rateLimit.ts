@@ -1,9 +1,10 @@
 /**
- * How often a key may call, counted in Redis for all processes together. Redis is no judge of who may work: while it is
- * away, calls go through. Wrong keys don't: each process counts its own then, because a flood of them makes Redis late.
+ * Limits how often a key may call, counted in Redis for all processes together. While Redis does not answer, valid
+ * calls pass uncounted, because Redis must not decide who may work. Wrong keys are then counted in each process,
+ * because a flood of wrong keys may be what makes Redis slow.
  *
- * The headers are those of the IETF's draft "RateLimit header fields for HTTP": `RateLimit-Policy: "key";q=600;w=60` says
- * 600 calls in 60 seconds, `RateLimit: "key";r=599;t=42` that 599 are left for the next 42 seconds.
+ * The headers are those of the IETF's draft "RateLimit header fields for HTTP": `RateLimit-Policy: "key";q=600;w=60`
+ * says 600 calls in 60 seconds, `RateLimit: "key";r=599;t=42` says that 599 are left for the next 42 seconds.
  */
 import type { Redis } from "ioredis";
 import ipaddr from "ipaddr.js";
@@ -16,15 +17,18 @@ import type { CallerInfo } from "./caller.ts";
 
 const windowSeconds = 60;
 
-/** Wrong keys that may come from one address in a minute. */
+/** How many wrong keys may come from one address in a minute. */
 const wrongPerMinute = 60;
 
-/** After a failure Redis is left alone for so long, so that not every call waits for it. */
+/** How many milliseconds after a failure no call asks Redis, so that not every call waits for it. */
 const pauseMs = 1_000;
+
+/** With fewer remaining calls, each call waits for Redis, so that the count of several processes together is exact. */
+const farFrom = (perMinute: number) => Math.max(50, perMinute / 10);
 
 export interface Rate {
   headers: { "ratelimit-policy": string; ratelimit: string };
-  /** Throws a 429 if this call was one too many. */
+  /** Throws a 429 if this call exceeds the limit. */
   refuse: () => void;
 }
 
@@ -32,15 +36,17 @@ export class RateLimit {
   readonly #limiter: RateLimiterRedis;
   readonly #wrong: RateLimiterRedis;
   readonly #wrongHere = new RateLimiterMemory({ points: wrongPerMinute, duration: windowSeconds });
+  /** The last answer of Redis for each caller: remaining calls, end of the window, and calls that Redis has not answered yet. */
+  readonly #answers = new Map<string, { remaining: number; endsAt: number; unanswered: number }>();
   #awayUntil = 0;
   #away = false;
 
   constructor(
     redis: Redis,
-    /** Calls that a key may make in a minute. */
+    /** How many calls a key may make in a minute. */
     private readonly perMinute: number,
     private readonly logger: Logger,
-    /** How long Redis may take before a call goes through uncounted, in milliseconds. */
+    /** How many milliseconds Redis may take before a call passes uncounted. */
     private readonly patienceMs = 250,
   ) {
     const limiter = (keyPrefix: string, points: number) =>
@@ -49,26 +55,50 @@ export class RateLimit {
         points,
         duration: windowSeconds,
         keyPrefix,
-        // Who is over the limit is refused from memory until the window ends.
+        // A caller over the limit is refused from memory until the window ends.
         inMemoryBlockOnConsumed: points + 1,
       });
     this.#limiter = limiter("rate", perMinute);
     this.#wrong = limiter("wrong", wrongPerMinute);
   }
 
-  /** Counts the caller's call. Undefined if Redis doesn't answer. */
+  /** Counts a call of the caller. Undefined if Redis does not answer. */
   take(caller: CallerInfo): Promise<Rate | undefined> {
-    return this.#take(caller.role === "admin" ? caller.actor.name : `${caller.tenant.name}:${caller.actor.name}`);
+    return this.#soon(caller.role === "admin" ? caller.actor.name : `${caller.tenant.name}:${caller.actor.name}`);
   }
 
-  /** Counts a desktop that is opened with the ticket; as often as a key may call. */
+  /** Counts a desktop that is opened with the ticket. The limit is the same as for a key. */
   takeTicket(id: string): Promise<Rate | undefined> {
-    return this.#take(`ticket:${id}`);
+    return this.#soon(`ticket:${id}`);
+  }
+
+  /** Counts a call. Far from the limit, the call uses the last answer of Redis and does not wait for a new one. */
+  async #soon(key: string): Promise<Rate | undefined> {
+    const last = this.#answers.get(key);
+    const answer = this.#take(key);
+    if (last === undefined || performance.now() >= last.endsAt) return answer;
+    last.unanswered += 1;
+    void answer.finally(() => (last.unanswered -= 1));
+    const remainingPoints = last.remaining - last.unanswered;
+    if (remainingPoints < farFrom(this.perMinute)) return answer;
+    return rateOf({ remainingPoints, msBeforeNext: last.endsAt - performance.now() }, false, this.perMinute, "calls");
+  }
+
+  /** Keeps the last answer of Redis for a caller until the caller's window ends. */
+  #keep(key: string, { remainingPoints, msBeforeNext }: RateLimiterRes): void {
+    const now = performance.now();
+    for (const [oldest, { endsAt }] of this.#answers) {
+      if (endsAt > now) break;
+      this.#answers.delete(oldest);
+    }
+    const known = this.#answers.get(key);
+    if (known !== undefined) Object.assign(known, { remaining: remainingPoints, endsAt: now + msBeforeNext });
+    else this.#answers.set(key, { remaining: remainingPoints, endsAt: now + msBeforeNext, unanswered: 0 });
   }
 
   /**
-   * Counts a wrong key, token or ticket that came from the address. Right ones are never counted or refused by the address,
-   * because many users may share one.
+   * Counts a wrong key, token or ticket from the address. Valid keys are never counted or refused by address, because
+   * many users may share one address.
    */
   async takeWrong(address: string): Promise<Rate> {
     const network = networkOf(address);
@@ -91,10 +121,11 @@ export class RateLimit {
     try {
       const state = await within(this.patienceMs, limiter.consume(key));
       this.#away = false;
+      if (limiter === this.#limiter) this.#keep(key, state);
       return rateOf(state, false, points, what);
     } catch (error) {
       if (error instanceof RateLimiterRes) return rateOf(error, true, points, what);
-      if (!this.#away) this.logger.warn({ err: error }, "calls are not counted: redis does not answer");
+      if (!this.#away) this.logger.warn({ err: error }, "calls are not counted, because Redis does not answer");
       this.#away = true;
       this.#awayUntil = performance.now() + pauseMs;
       return undefined;
@@ -103,7 +134,7 @@ export class RateLimit {
 }
 
 function rateOf(
-  { remainingPoints, msBeforeNext }: RateLimiterRes,
+  { remainingPoints, msBeforeNext }: Pick<RateLimiterRes, "remainingPoints" | "msBeforeNext">,
   exceeded: boolean,
   points: number,
   what: string,
@@ -122,8 +153,8 @@ function rateOf(
 }
 
 /**
- * An IPv4 address, or the /64 of an IPv6 one: whoever has one address of that has them all. Without the port that some proxies
- * write behind it, because each connection has another.
+ * An IPv4 address, or the /64 network of an IPv6 address, because a client can usually use every address of its /64. A port
+ * that some proxies write after the address is removed, because each connection has another port.
  */
 export function networkOf(client: string): string {
   const address = addressOf(client);

@@ -1,7 +1,7 @@
 /**
- * Ends what goes on for long when its caller may not any more: looked at whenever the tenants' file has changed, and twice a
- * second, because keys and links expire between two changes, and tickets and links are revoked. A look costs time with the
- * number of what goes on, and one statement if any of that came by a ticket or a link.
+ * Ends connections whose caller has lost the right to them. The check runs whenever the tenants file has changed, and
+ * twice a second, because keys expire and tickets and links are revoked at any time. Its cost grows with the number of
+ * open connections, and it makes one query if a connection was opened with a ticket or a link.
  */
 import type { OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
@@ -9,23 +9,23 @@ import type { TenantsFile } from "../../config/tenantsFile.ts";
 import type { Grants } from "../../store/grants.ts";
 import { type Credential, lossOf } from "./credential.ts";
 
-/** What lets somebody stay. */
+/** What a connection was opened with. */
 export interface LetInBy {
   credential: Credential;
-  /** The id of the ticket or link, if it came by one that can be revoked. */
+  /** The id of the ticket or link, if it can be revoked. */
   grant?: string | undefined;
 }
 
 interface Watched extends LetInBy {
-  /** What else takes the right away, for people. */
+  /** A further reason to end the connection, for people; undefined: there is none. */
   also: () => string | undefined;
   end: (why: string) => void;
 }
 
 export interface RevocationsOptions {
-  /** Milliseconds between two looks. Default 500. */
+  /** Milliseconds between two checks. Default: 500. */
   intervalMs?: number;
-  /** Knows what was revoked. Default: nothing is. */
+  /** Reads which grants were revoked. Default: none can be revoked. */
   grants?: Pick<Grants, "revokedOf">;
   logger?: Pick<Logger, "warn">;
 }
@@ -39,21 +39,24 @@ export class Revocations implements OnApplicationShutdown {
     private readonly tenants: Pick<TenantsFile, "get" | "onChange">,
     private readonly options: RevocationsOptions = {},
   ) {
-    tenants.onChange(() => this.look());
+    tenants.onChange(() => this.check());
     this.#timer = setInterval(() => {
-      this.look();
+      this.check();
       void this.#askForRevoked();
     }, options.intervalMs ?? 500).unref();
   }
 
-  /** Calls `end` once, as soon as the right is lost or `also` says why. Returns what stops the watching. */
+  /**
+   * Calls `end` once, as soon as the right is lost or `also` returns a reason. The returned function stops the
+   * watching.
+   */
   watch(by: LetInBy, end: (why: string) => void, also: () => string | undefined = () => undefined) {
     const watched = { ...by, end, also };
     this.#watched.add(watched);
     return (): void => void this.#watched.delete(watched);
   }
 
-  look(): void {
+  check(): void {
     for (const watched of this.#watched) {
       const why = lossOf(watched.credential, this.tenants) ?? watched.also();
       if (why !== undefined) this.#end(watched, why);
@@ -64,7 +67,7 @@ export class Revocations implements OnApplicationShutdown {
     clearInterval(this.#timer);
   }
 
-  /** While Postgres is away what is open stays open; nothing new is opened then. */
+  /** While Postgres does not answer, open connections stay open, and no new ones are opened. */
   async #askForRevoked(): Promise<void> {
     const { grants, logger } = this.options;
     const ids = new Set([...this.#watched].flatMap(({ grant }) => grant ?? []));
@@ -76,7 +79,7 @@ export class Revocations implements OnApplicationShutdown {
         if (watched.grant !== undefined && revoked.has(watched.grant)) this.#end(watched, "The link has been revoked.");
       }
     } catch (error) {
-      logger?.warn({ err: error }, "whether links were revoked can't be asked at the moment");
+      logger?.warn({ err: error }, "the revoked links can't be read at the moment");
     }
     this.#asking = false;
   }

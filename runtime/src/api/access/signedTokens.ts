@@ -1,16 +1,16 @@
-/** JWTs signed with the token key itself. Each kind has an audience of its own, so that none is taken for another. */
+/** JWTs signed with the token key. Each kind has its own audience, so that one kind can't be used as another. */
 import { type JWTPayload, jwtVerify, SignJWT } from "jose";
 import type { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
 
-/** What every kind says: of which session it is, its own id, and until when it is good. */
+/** The claims of every kind: the session, the token's id, and the time until which the token is valid. */
 export interface Signed {
   sessionId: string;
   id: string;
   expiresAt: Date;
 }
 
-/** Signs with the current key. `claims` is what the kind says beside that. */
+/** Signs with the current key. `claims` are the additional claims of the kind. */
 export function sign(
   keys: TokenKeys,
   audience: string,
@@ -28,8 +28,8 @@ export function sign(
 }
 
 /**
- * The claims, and whether the text names its key, as all do that were made since keys have ids. Undefined if the text is not
- * ours, is of another audience, has expired or is damaged.
+ * The claims, and whether the text names its key, which only texts of older versions do not. Undefined if the text has
+ * another signature or audience, has expired or is damaged.
  */
 export async function verify<T>(
   keys: TokenKeys,

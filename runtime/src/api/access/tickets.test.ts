@@ -8,7 +8,7 @@ const by = { is: "key", tenant: "acme", name: "default", fingerprint: "0123", sc
 const credential = { ...by, scopes: [...by.scopes] };
 const ticket = { sessionId: "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11", tenant: "acme", mode: "interactive" } as const;
 
-test("a ticket says which session, whose, and what its holder may do, for five minutes", async () => {
+test("a ticket says its session, its tenant, and what its holder may do, for five minutes", async () => {
   const tickets = new Tickets(TokenKeys.one(key));
   const before = Date.now();
   const issued = await tickets.issue(ticket, credential);
@@ -17,7 +17,7 @@ test("a ticket says which session, whose, and what its holder may do, for five m
   expect((issued.expiresAt.getTime() - Date.now()) / 1000).toBeLessThanOrEqual(300);
 });
 
-test("a ticket that is damaged, of another key, expired or made for something else is none", async () => {
+test("a ticket that is damaged, expired, of another key or for another purpose is refused", async () => {
   const tickets = new Tickets(TokenKeys.one(key));
   const { ticket: good } = await tickets.issue(ticket, credential);
   const damaged = good.replace(/\.([^.])([^.]*)$/, (_, first, rest) => `.${first === "A" ? "B" : "A"}${rest}`);
@@ -37,16 +37,16 @@ test("a ticket that is damaged, of another key, expired or made for something el
   expect(await tickets.verify(await sign("something-else", 60))).toBeUndefined();
 });
 
-test("a view link is good by its own time, an interactive ticket by the credential that made it; each has an id", async () => {
+test("a view link has its own expiry, an interactive ticket depends on the credential that made it; each has an id", async () => {
   const tickets = new Tickets(TokenKeys.one(key));
   const link = await tickets.issue({ ...ticket, mode: "view" }, credential, 60);
-  const seen = await tickets.verify(link.ticket);
-  expect(seen?.credential).toEqual({ is: "link", tenant: "acme", expiresAt: link.expiresAt.getTime() });
+  const verified = await tickets.verify(link.ticket);
+  expect(verified?.credential).toEqual({ is: "link", tenant: "acme", expiresAt: link.expiresAt.getTime() });
   const others = await Promise.all([1, 2].map(async () => (await tickets.issue(ticket, credential)).ticket));
   expect(new Set(await Promise.all(others.map(async (text) => (await tickets.verify(text))?.id))).size).toBe(2);
 });
 
-test("a ticket that an older version made before an upgrade is good until its own end", async () => {
+test("a ticket that an older version made stays valid after an upgrade until its expiry", async () => {
   const tickets = new Tickets(TokenKeys.one(key));
   const end = Math.floor(Date.now() / 1000) + 3_600;
   const old = await new SignJWT({ tenant: "acme", mode: "view" })
@@ -56,8 +56,8 @@ test("a ticket that an older version made before an upgrade is good until its ow
     .setIssuedAt()
     .setExpirationTime(end)
     .sign(new TextEncoder().encode(key));
-  const seen = await tickets.verify(old);
-  expect(seen).toMatchObject({ mode: "view", credential: { is: "link", tenant: "acme", expiresAt: end * 1_000 } });
-  expect(seen?.id).toMatch(/^[A-Za-z0-9_-]{43}$/);
-  expect((await tickets.verify(old))?.id).toBe(seen?.id);
+  const verified = await tickets.verify(old);
+  expect(verified).toMatchObject({ mode: "view", credential: { is: "link", tenant: "acme", expiresAt: end * 1_000 } });
+  expect(verified?.id).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  expect((await tickets.verify(old))?.id).toBe(verified?.id);
 });

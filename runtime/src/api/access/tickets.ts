@@ -1,11 +1,11 @@
-/** Desktop tickets: a short-lived permission to see one session's desktop, made to be put into a link. */
+/** Desktop tickets: short-lived permissions for the desktop of one session, made to be put into a link. */
 import { createHash, randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
 import { Credential } from "./credential.ts";
 import { sign, verify } from "./signedTokens.ts";
 
-/** Seconds a ticket is good for unless something else is asked for. */
+/** For how many seconds a ticket is valid by default. */
 export const defaultLifetimeSeconds = 300;
 
 const audience = "berth-desktop";
@@ -14,41 +14,46 @@ const Claims = z.object({
   tenant: z.string(),
   mode: z.enum(["interactive", "view"]),
   exp: z.number(),
-  /** Tickets of Berth before the places of desktops were counted have none. */
+  /** Tickets of older versions have no id. */
   jti: z.string().optional(),
   by: Credential.optional(),
 });
 
-/** What somebody may do at a desktop: use it, or look at it. */
+/** Whether a user may control a desktop or only watch it. */
 export type DesktopMode = "interactive" | "view";
 
-/** What a ticket is made for. */
+/** What a ticket allows. */
 export interface Permission {
   sessionId: string;
   tenant: string;
-  /** What its holders may do at the desktop: use it, or look at it. */
+  /** Whether the holder may control the desktop or only watch it. */
   mode: DesktopMode;
 }
 
 export interface Ticket extends Permission {
-  /** Tells the tickets of a session apart. */
+  /** An id that differs among all tickets of a session. */
   id: string;
-  /** Whether it was noted when it was made (grants.ts), as all are since that exists. */
+  /**
+   * Whether the ticket has a stored grant (grants.ts). Every ticket has one, except tickets from versions without
+   * grants.
+   */
   noted: boolean;
   /**
-   * For how long what it opened stays open. A view link ends by its own time. An interactive ticket only opens: what it
-   * opened lasts as long as the credential that the ticket was made with.
+   * Decides how long a desktop that was opened with the ticket stays open. A desktop in view mode ends when the ticket
+   * expires. An interactive desktop stays open as long as the credential with which the ticket was made is valid.
    */
   credential: Credential;
 }
 
 export class Tickets {
-  /** Signed with the token key itself: a JWT's signed text has no colon, so no proxy token can be taken for one. */
+  /**
+   * Signed with the token key itself. A JWT contains no colon, so it can't be mistaken for the text of a proxy token.
+   */
   constructor(private readonly keys: TokenKeys) {}
 
   /**
-   * Anyone who has the ticket may use it, any number of times until it expires: it is made to be handed on. `by` is the
-   * credential of the caller that it is made for.
+   * Everybody who has the ticket may use it any number of times until it expires. `by` is the credential of the caller
+   * for whom the ticket is made.
    */
   async issue(
     { sessionId, tenant, mode }: Permission,
@@ -62,7 +67,7 @@ export class Tickets {
     return { ticket: await sign(this.keys, audience, { sessionId, id, expiresAt }, claims), id, expiresAt };
   }
 
-  /** What the ticket allows, or undefined if it is not ours, has expired or is damaged. */
+  /** What the ticket allows; undefined if the ticket has another signature, has expired or is damaged. */
   async verify(ticket: string): Promise<Ticket | undefined> {
     const verified = await verify(this.keys, audience, Claims, ticket);
     if (verified === undefined) return undefined;

@@ -5,7 +5,7 @@ import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { connectionsLetGo } from "./http.ts";
 
-test("a shutdown waits for its clients' connections until the last one is closed, or until its time is over", async () => {
+test("a shutdown waits until clients have closed their connections, or until its time is over", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   onTestFinished(() => void server.close());
   await once(server, "listening");

@@ -1,4 +1,7 @@
-/** The HTTP server of a role: Fastify under Nest, with one log line and one count per request and problems for errors. */
+/**
+ * The HTTP server of a role: Fastify under Nest. Each request is logged and counted once, and errors are sent as
+ * problems.
+ */
 import { randomUUID } from "node:crypto";
 import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -20,12 +23,12 @@ import { invalidInput, ProblemFilter, problemBody, sendProblem } from "./problem
 import { capConnections, closeWhenIdle, idleOptions, maxConnections } from "./sockets.ts";
 import { takeBodies } from "./uploads.ts";
 
-/** Bytes of a request's body. */
+/** The maximum size of a request's body in bytes. */
 const bodyLimit = 64 * 1024;
 
 /**
- * Builds the role's application around its module; it does not listen yet.
- * @param peers by whom it is known who calls. Default: by the connection
+ * Creates the HTTP application of a role from the role's module. The application does not listen yet.
+ * @param peers find the address of the client behind a proxy. Default: the connection's address
  * @param routine routes that are not logged and counted as users' requests; see `observeRequests`
  */
 export async function createHttp(
@@ -53,7 +56,7 @@ export async function createHttp(
         `HTTP/1.1 ${status} ${problem.title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
       );
     },
-    forceCloseConnections: "idle", // a shutdown finishes the requests that run
+    forceCloseConnections: "idle", // a shutdown waits for running requests
     requestTimeout: 0, // see uploads.ts
     http: idleOptions(),
   } as ConstructorParameters<typeof FastifyAdapter>[0]);
@@ -61,7 +64,7 @@ export async function createHttp(
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: nestLogger(logger),
     abortOnError: false,
-    bodyParser: false, // Fastify's own takes JSON; Nest would add HTML forms
+    bodyParser: false, // Fastify's own parser reads JSON; Nest would add HTML forms
   });
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidInput }));
   app.useGlobalFilters(new ProblemFilter(logger));
@@ -73,14 +76,15 @@ export async function createHttp(
     if (peers !== undefined) Object.defineProperty(request, "ip", { value: peers.addressOf(request.raw) });
     done();
   });
-  // Whoever is no known caller holds no connection for long by one request. A proxy's connection is many clients'.
+  // An unknown caller must not keep a connection open for long. A proxy's connection is exempt, because many clients
+  // share it.
   fastify.addHook("onResponse", (request, _reply, done) => {
     const { caller, socket, raw } = request as CallerRequest;
     if (caller === undefined && peers?.isShared(raw) !== true) closeWhenIdle(socket);
     done();
   });
   observeRequests(fastify, app.get(Metrics), logger, routine);
-  // So that clients let go of their connections before these are closed.
+  // While the process drains, each answer asks the client to close its connection before the server does.
   const health = app.get(Health);
   fastify.addHook("preClose", async () => health.drain());
   fastify.addHook("onSend", async (_request, reply) => {
@@ -91,16 +95,17 @@ export async function createHttp(
 }
 
 /**
- * Clients are asked to close a connection that they don't use for so long. The server itself keeps it for longer, for proxies
- * that don't hear of it: Fastify's 72 s, and 10 s for whoever has shown no key and is no trusted proxy.
+ * Clients are asked to close a connection that they have not used for this time. The server itself waits longer,
+ * because some proxies ignore the request: Fastify's 72 s, or 10 s for a caller without a valid key that is not a
+ * trusted proxy.
  */
 const letGoMs = 5_000;
 
 /**
- * Waits until the server has no connection any more, and returns how many it has when the wait ends. Of a client that uses
- * one at the very moment at which it is closed the request would be lost; each answer while `Health` drains asks to close it,
- * and other connections are idle. To be called when streams and WebSockets have ended, each with its connection.
- * @param limitMs how long it waits at most. Default: as long as clients keep an idle connection
+ * Waits until the server has no connection any more, and returns how many connections it still has when the wait ends.
+ * If the server closed a connection just when the client uses it, a request would be lost. So each answer while
+ * `Health` drains asks the client to close the connection. To be called after the streams and WebSockets have ended.
+ * @param limitMs the longest wait in milliseconds. Default: as long as clients keep an idle connection
  */
 export async function connectionsLetGo(server: Server, limitMs = letGoMs): Promise<number> {
   const count = promisify(server.getConnections).bind(server);
@@ -110,7 +115,7 @@ export async function connectionsLetGo(server: Server, limitMs = letGoMs): Promi
   }
 }
 
-/** Serves the files of the desktop page, at `assetsPath`. */
+/** Serves the files of the desktop page at `assetsPath`. */
 export async function servePage(app: NestFastifyApplication): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const files = { index: false, cacheControl: false, setHeaders: assetHeaders } as const;
@@ -123,14 +128,14 @@ export async function servePage(app: NestFastifyApplication): Promise<void> {
   });
 }
 
-/** During a rollout a page may ask a process of another version for its files; that answer must not stay in any cache. */
+/** During a rollout, a page may request its files from a process of another version. No cache may store that answer. */
 function assetHeaders(reply: FastifyReply): void {
   const { version } = reply.request.params as { version?: string };
   reply.header("cache-control", version === page().version ? "public, max-age=31536000, immutable" : "no-store");
   reply.header("x-content-type-options", "nosniff");
 }
 
-/** The caller's request id if it is a sane one, else a new one. */
+/** The caller's request id if it is well-formed, else a new one. */
 function requestId(given: unknown): string {
   return typeof given === "string" && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
 }

@@ -1,16 +1,16 @@
-/** Parts of the input that several endpoints have. */
+/** Schemas of input that several endpoints share. */
 import { z } from "zod";
 import { dnsLabel } from "../../domain/tenants.ts";
 import { Problem } from "./problem.ts";
 
-/** Any version of UUID: whether there is such a session is another question. */
+/** A UUID of any version. The schema does not check whether the session exists. */
 export const IdParams = z.object({ id: z.guid("must be a UUID").toLowerCase() });
 export type IdParams = z.infer<typeof IdParams>;
 
-/** Whether there is such a tenant is another question. */
+/** A tenant's name. The schema does not check whether the tenant exists. */
 export const tenantName = z.string().regex(dnsLabel, "must be a tenant's name");
 
-/** A flag in a query. */
+/** A boolean in a query. */
 export const YesOrNo = z.enum(["true", "false"], "must be true or false");
 
 /** A whole number in a query, from `min` to `max`. */
@@ -23,13 +23,13 @@ export const wholeNumber = (min: number, max: number, value: number) =>
     .default(value)
     .meta({ override: { type: "integer", minimum: min, maximum: max, default: value } });
 
-/** A body that is an object with these fields and no others. */
+/** A JSON object with exactly these fields. */
 export const jsonObject = <S extends z.core.$ZodLooseShape>(shape: S) =>
   z.strictObject(shape, {
     error: (issue) => (issue.code === "unrecognized_keys" ? undefined : "must be a JSON object"),
   });
 
-/** A parameter of a query that may be given several times, once at least. */
+/** A query parameter that may be given several times. */
 export const several = <T extends z.ZodType>(one: T, min = 1, max = 20) =>
   z.preprocess(
     (given) => (given === undefined || Array.isArray(given) ? given : [given]),
@@ -39,14 +39,14 @@ export const several = <T extends z.ZodType>(one: T, min = 1, max = 20) =>
       .max(max, `must be given at most ${max} times`),
   );
 
-/** Text that every store and every program can hold: well-formed, without NUL. */
+/** Text that every store and every program can hold: well-formed Unicode without NUL. */
 export const plainText = (max: number) =>
   z
     .string("must be text")
     .max(max, `must have at most ${max} characters`)
     .refine((text) => text.isWellFormed() && !text.includes("\0"), "must be well-formed text without NUL");
 
-/** The thing that was asked for, or a 404. */
+/** The requested thing; throws a 404 if it is undefined. */
 export function found<T>(thing: T | undefined, id: string, what = "session"): T {
   if (thing === undefined) throw new Problem(404, `There is no ${what} ${id}.`);
   return thing;

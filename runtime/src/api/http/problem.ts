@@ -1,4 +1,4 @@
-/** Errors as users get them: application/problem+json (RFC 9457). */
+/** Errors in the form in which users get them: application/problem+json (RFC 9457). */
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
@@ -14,7 +14,7 @@ export const ProblemJson = z
     type: z.literal("about:blank"),
     title: z.string(),
     status: z.int(),
-    detail: z.string().meta({ description: "For people: what is wrong, and what to do." }),
+    detail: z.string().meta({ description: "For people: what is wrong, and what to do about it." }),
     errors: z.array(FieldFault).optional().meta({ description: "The fields that are wrong." }),
   })
   .meta({ id: "Problem" });
@@ -47,13 +47,13 @@ export function problemBody(status: number, detail: string, errors?: FieldFault[
   return { type: "about:blank", title, status, detail, ...(errors && { errors }) };
 }
 
-/** An answer that isn't a success. `detail` is for people and says what to do. */
+/** An error answer. `detail` is for people, and says what to do. */
 export class Problem extends HttpException {
   constructor(
     status: number,
     detail: string,
     errors?: FieldFault[],
-    /** When to try again: sent as Retry-After. */
+    /** In how many seconds a retry may succeed; sent as Retry-After. */
     readonly retryAfterSeconds?: number,
   ) {
     super(problemBody(status, detail, errors), status);
@@ -66,11 +66,13 @@ export class Problem extends HttpException {
 
 type StandardIssue = { message: string; path?: readonly unknown[] | undefined; code?: string; keys?: string[] };
 
-/** Turns a schema's issues into a 400 that names each field and its rule. `whole` stands for the input itself. */
+/**
+ * Turns a schema's issues into a 400 that names each field and its rule. `whole` is the name for the input as a whole.
+ */
 export function invalidInput(issues: readonly unknown[], whole = "body"): Problem {
   const errors = (issues as StandardIssue[]).slice(0, 20).flatMap((issue): FieldFault[] => {
-    const path = (issue.path ?? []).map((part) =>
-      String(typeof part === "object" && part !== null && "key" in part ? part.key : part),
+    const path = (issue.path ?? []).map((segment) =>
+      String(typeof segment === "object" && segment !== null && "key" in segment ? segment.key : segment),
     );
     if (issue.code === "unrecognized_keys") {
       return (issue.keys ?? []).slice(0, 20).map((key) => ({ field: fieldName([...path, key]), rule: "is not known" }));
@@ -81,10 +83,10 @@ export function invalidInput(issues: readonly unknown[], whole = "body"): Proble
   return new Problem(400, `${detail}.`, errors);
 }
 
-/** The names on the way to the field; those that the sender made up may be empty, or long. */
-const fieldName = (path: string[]) => path.map((part) => (part === "" ? '""' : part.slice(0, 100))).join(".");
+/** The field's path. Names that the sender made up may be empty or very long. */
+const fieldName = (path: string[]) => path.map((segment) => (segment === "" ? '""' : segment.slice(0, 100))).join(".");
 
-/** Gives every error the same form. Nothing of an unexpected error gets out but its request's id, which the log has too. */
+/** Gives every error the same form. An unexpected error reveals only the request's id, which is also in the log. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}
@@ -105,7 +107,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   reply.status(body.status).type("application/problem+json").send(JSON.stringify(body));
 }
 
-/** Seconds to wait before trying again, where that helps. */
+/** How many seconds the client should wait before a retry; undefined if a retry does not help. */
 export function retryAfterOf(error: unknown, body: ProblemBody): number | undefined {
   return (error instanceof Problem ? error.retryAfterSeconds : undefined) ?? (body.status === 503 ? 2 : undefined);
 }
@@ -113,7 +115,7 @@ export function retryAfterOf(error: unknown, body: ProblemBody): number | undefi
 function bodyFor(error: unknown, request: FastifyRequest, logger: Logger): ProblemBody {
   if (error instanceof Problem) return error.body;
   if (isDatabaseUnavailable(error)) {
-    logger.warn({ err: error }, "the database is away");
+    logger.warn({ err: error }, "the database does not answer");
     return problemBody(503, "The database can't be reached at the moment. Please try again.");
   }
   const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: unknown }).statusCode;
@@ -129,7 +131,7 @@ function bodyFor(error: unknown, request: FastifyRequest, logger: Logger): Probl
   );
 }
 
-/** What is wrong where the request could not even be read. */
+/** The fault of a request that could not be parsed. */
 function faultOf(error: unknown): FieldFault {
   const { code } = error as { code?: unknown };
   if (code === "FST_ERR_BAD_URL") return { field: "path", rule: "must be valid percent-encoding" };

@@ -1,35 +1,17 @@
-/** The header Range (RFC 9110, section 14), for one range of bytes; pure. */
-
-export interface Range {
-  /** The positions of the first and the last byte. */
-  first: number;
-  last: number;
-}
+/** Headers of files (RFC 9110 and RFC 6266). Pure: no I/O. */
 
 /**
- * The range that is wanted of so many bytes; undefined if it is to be all of them: the header is of another kind, names
- * several ranges, or is none. `"unsatisfiable"` if nothing of it is there.
+ * The header Range if it names one range of bytes. Undefined if the whole file is to be sent, because there is no such header,
+ * it names several ranges, or it has another form.
  */
-export function rangeOf(header: string | undefined, size: number): Range | "unsatisfiable" | undefined {
-  const [, from, to] = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(header?.trim() ?? "") ?? [];
-  if (from === undefined || to === undefined || from + to === "") return undefined;
-  if (from === "") {
-    const count = Math.min(Number(to), size);
-    return count === 0 ? "unsatisfiable" : { first: size - count, last: size - 1 };
-  }
-  const first = Number(from);
-  if (to !== "" && Number(to) < first) return undefined;
-  if (first >= size) return "unsatisfiable";
-  return { first, last: to === "" ? size - 1 : Math.min(Number(to), size - 1) };
+export function oneRange(header = ""): string | undefined {
+  const [range, from, to] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header.trim().toLowerCase()) ?? [];
+  if (from === undefined || to === undefined) return undefined;
+  const isRange = from === "" ? Number(to) > 0 : to === "" || Number(from) <= Number(to);
+  return isRange ? range : undefined;
 }
 
-/** Whether a header like If-None-Match names the ETag, or any. `W/` makes no difference in that. */
-export function namesEtag(header: string | undefined, etag: string): boolean {
-  const names = header?.split(",").map((name) => name.trim().replace(/^W\//, "")) ?? [];
-  return names.includes("*") || names.includes(etag);
-}
-
-/** `attachment` with the name, whatever characters it has (RFC 6266). */
+/** The header Content-Disposition for a download of that name, which may contain any characters (RFC 6266). */
 export function attachment(name: string): string {
   const encoded = encodeURIComponent(name).replace(
     /['()*]/g,

@@ -1,4 +1,4 @@
-/** Requests as clients and proxies really send them. */
+/** Requests in the form that clients and proxies really send. */
 
 import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";
@@ -42,7 +42,7 @@ test.each([
   ["with a key", "/v1/sessions", { authorization: `Bearer ${keyOf("acme")}` }, []],
   ["by a proxy that is believed", "/v1/openapi.json", {}, ["127.0.0.1"]],
 ])(
-  "a connection %s serves again, and may be idle for 10 s only where nobody known is behind it",
+  "a connection %s serves more requests, and may be idle for 10 s only if no known proxy is behind it",
   async (who, path, headers, TRUSTED_PROXIES) => {
     const api = await openApi({ TRUSTED_PROXIES });
     const sockets: Socket[] = [];

@@ -1,6 +1,6 @@
 /**
- * Nest's decorators for routes and their input, which also note what they are given: the API's description is made from these
- * notes, and from nothing that Nest keeps for itself. Controllers of /v1 take them from here.
+ * Nest's decorators for routes and their input. They also record their arguments, and the API's description is
+ * generated from these records, so it does not read Nest's internal data. Controllers of /v1 use these decorators.
  */
 import * as nest from "@nestjs/common";
 import type { FastifyRequest } from "fastify";
@@ -13,18 +13,18 @@ const inputNote = "berth:input";
 
 export interface Route {
   method: "get" | "post" | "put" | "delete";
-  /** Below the controller's prefix; parts of it that vary are named `:id`. */
+  /** The path below the controller's prefix; a variable segment is written as `:id`. */
   path: string;
 }
 
-/** Schemas by where their input is read from. */
+/** The schemas of the input, by the place from which the input is read. */
 export type Inputs = Partial<Record<"body" | "query" | "path" | "header", z.ZodType>>;
 
 export const prefixOf = (controller: nest.Type) => Reflect.getMetadata(prefixNote, controller) as string;
 export const routeOf = (handler: object) => Reflect.getMetadata(routeNote, handler) as Route | undefined;
 export const inputsOf = (handler: object) => (Reflect.getMetadata(inputNote, handler) ?? {}) as Inputs;
 
-/** A class whose handlers are below `prefix`, which has no slash at its beginning. */
+/** A controller whose handlers are below `prefix`. The prefix does not begin with a slash. */
 export const Controller = (prefix: string) =>
   nest.applyDecorators(nest.Controller(prefix), nest.SetMetadata(prefixNote, prefix));
 
@@ -38,7 +38,7 @@ export const Post = verb("post", nest.Post);
 export const Put = verb("put", nest.Put);
 export const Delete = verb("delete", nest.Delete);
 
-/** A handler's parameter that `decorator` gives what `schema` makes of the input. */
+/** A parameter decorator that also records its schema. The parameter gets the parsed input. */
 const noted =
   <S extends z.ZodType>(from: keyof Inputs, decorator: (schema: S) => ParameterDecorator) =>
   ({ schema }: { schema: S }): ParameterDecorator =>
@@ -52,10 +52,10 @@ export const Body = noted("body", (schema) => nest.Body({ schema }));
 export const Query = noted("query", (schema) => nest.Query({ schema }));
 export const Param = noted("path", (schema) => nest.Param({ schema }));
 
-/** The schema's keys are the headers' names as people write them; a fault names them so. */
+/** The keys of the schema are the names of the headers, written as in the documentation and in error messages. */
 export const Headers = noted("header", (schema: z.ZodObject) => headers({ names: schema }));
 
-// In an object, because a schema has a method `transform` and Nest would take it for a pipe.
+// The schema is wrapped in an object, because it has a method `transform`, and Nest would treat it as a pipe.
 const headers = nest.createParamDecorator(
   ({ names: schema }: { names: z.ZodObject }, context: nest.ExecutionContext) => {
     const given = context.switchToHttp().getRequest<FastifyRequest>().headers;

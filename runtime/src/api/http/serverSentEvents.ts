@@ -1,20 +1,20 @@
-/** Answers as Server-Sent Events. */
+/** Sends answers as Server-Sent Events. */
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { Problem } from "./problem.ts";
 
-/** How often a line is sent when nothing happens, so that no proxy on the way thinks the connection dead. */
+/** How often a line is sent while nothing happens, so that proxies don't close the connection as idle. */
 export const heartbeatMs = 15_000;
 
 export interface ServerSentEvent {
-  /** What a reader that was cut off names as Last-Event-ID. */
+  /** The id that a client sends as Last-Event-ID after it was disconnected. */
   id: string;
   data: unknown;
 }
 
 /**
- * Sends the events; null is a sign of life. Where the signal or the events themselves end with a Problem, that is the last
- * message, of the type `problem`.
+ * Sends the events; null is sent as a heartbeat. If the signal or the events end with a Problem, the last event has the type
+ * `problem` and contains the Problem.
  */
 export function sendEvents(
   reply: FastifyReply,
@@ -23,8 +23,8 @@ export function sendEvents(
 ): void {
   reply
     .type("text/event-stream")
-    .header("connection", "close") // when a shutdown ends the stream, no connection is left to wait for
-    .header("x-accel-buffering", "no") // nginx would keep the events back
+    .header("connection", "close") // the connection ends with the stream, so a shutdown need not wait for it
+    .header("x-accel-buffering", "no") // without this, nginx would buffer the events
     .send(Readable.from(messages(events, signal), { objectMode: false }));
 }
 

@@ -12,7 +12,7 @@ async function open(idleMs: number, total: number, perAddress?: number) {
   return listening(server);
 }
 
-/** Has the server listen; returns what connects to it. */
+/** Makes the server listen. Returns a function that connects to it. */
 async function listening(server: Server) {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const sockets: Socket[] = [];
@@ -23,7 +23,7 @@ async function listening(server: Server) {
   return (localAddress = "127.0.0.1") => {
     const { port } = server.address() as AddressInfo;
     const socket = connect({ port, host: "127.0.0.1", localAddress }).on("error", () => {});
-    socket.resume(); // the end is only seen by who reads
+    socket.resume(); // a socket notices its end only if it is read
     sockets.push(socket);
     return socket;
   };
@@ -36,14 +36,14 @@ const ask = (socket: Socket) =>
     socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
   });
 
-test("a connection that says nothing, or half of a request, is closed", async () => {
+test("a connection that sends nothing, or half of a request, is closed", async () => {
   const connection = await open(200, 10);
   const [silentOne, slowOne] = [connection(), connection()];
   slowOne.write("GET / HTTP/1.1\r\nhost:");
   await until("both are closed", 20, () => silentOne.closed && slowOne.closed);
 });
 
-test("a connection that is idle after its request is closed; one that has its next request by then is not", async () => {
+test("a connection that is idle after its request is closed; one with a next request is not", async () => {
   const held: ServerResponse[] = [];
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     if (request.url === "/held") return void held.push(response);
@@ -60,7 +60,7 @@ test("a connection that is idle after its request is closed; one that has its ne
   await until("both of the other's are answered", 20, () => answers.split("200 OK").length === 3);
 });
 
-test("an address has so many connections, and the port so many in all; one that is closed makes room", async () => {
+test("the connections per address and per port are limited; a closed one makes room", async () => {
   const connection = await open(60_000, 3, 2);
   const [first, second] = [connection(), connection()];
   expect(await ask(first)).toBe("HTTP/1.1 200 OK");

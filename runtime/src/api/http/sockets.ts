@@ -1,16 +1,19 @@
-/** Connections that do nothing: closed after a while, and no more of them than a process can bear. */
+/** Limits connections: idle ones are closed, and their number is capped. */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 
-/** Connections that a port takes at most; one costs some kilobytes. */
+/** The maximum number of connections to a port. Each connection costs some kilobytes. */
 export const maxConnections = 20_000;
 
-/** Milliseconds that an unknown client's connection may do nothing, before its first request and after each. */
+/**
+ * How many milliseconds the connection of an unknown client may be idle, before its first request and after each
+ * request.
+ */
 const idleMs = 10_000;
 
 /**
- * Options of an HTTP server: a connection has `ms` milliseconds for its first request's headers, be it silent or slow, and is
- * closed within a quarter more.
+ * Options of an HTTP server: the headers of a connection's first request must arrive within `ms` milliseconds.
+ * Otherwise the connection is closed at most a quarter of that time later.
  */
 export const idleOptions = (ms = idleMs) => ({
   headersTimeout: ms,
@@ -18,8 +21,8 @@ export const idleOptions = (ms = idleMs) => ({
 });
 
 /**
- * Has the server refuse connections beyond `total`, and those of an address beyond `perAddress` (default: no such limit,
- * because many users may come from one proxy). Costs one number per address that is connected.
+ * Lets the server refuse connections beyond `total`, and beyond `perAddress` from one address (default: no such limit,
+ * because many users may share one proxy). Stores one number per connected address.
  */
 export function capConnections(server: Server, total: number, perAddress = Number.POSITIVE_INFINITY): void {
   server.maxConnections = total;
@@ -38,8 +41,8 @@ export function capConnections(server: Server, total: number, perAddress = Numbe
 }
 
 /**
- * Closes the connection, whose answer has ended, when it does nothing for `ms` milliseconds from now, where the server would
- * wait for longer. One that has its next request already is left alone.
+ * Closes a connection after its answer if the connection is idle for `ms` milliseconds from now, which is less than the
+ * server's own limit. A connection with a further request stays open.
  */
 export function closeWhenIdle(socket: Pick<Socket, "timeout" | "setTimeout">, ms = idleMs): void {
   if ((socket.timeout ?? 0) > ms) socket.setTimeout(ms);

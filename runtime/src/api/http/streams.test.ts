@@ -6,7 +6,7 @@ import { Streams } from "./streams.ts";
 
 const reply = () => ({ request: {}, raw: new EventEmitter() }) as unknown as FastifyReply;
 
-test("an answer that begins while the process ends is ended at once, without an error and without listening", async () => {
+test("an answer that starts during the shutdown is ended at once, without an error and without a listener", async () => {
   const streams = new Streams({ watch: () => () => {} });
   await streams.beforeApplicationShutdown();
   const signal = streams.open("acme", reply());

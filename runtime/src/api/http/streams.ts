@@ -1,6 +1,6 @@
 /**
- * Answers that go on for long: each ends when its reader leaves, may not stay, or the process ends, and a tenant has only so
- * many.
+ * Answers that take long. Each answer ends when its reader disconnects, when the caller may no longer read it, or when
+ * the process of the API or gateway starts its shutdown. The number of a tenant's long answers is limited.
  */
 import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
@@ -9,8 +9,11 @@ import type { CallerRequest } from "../access/caller.ts";
 import type { Revocations } from "../access/revocations.ts";
 import { Problem } from "./problem.ts";
 
-/** Long answers that a tenant may have open at one process. */
+/** How many long answers of one process a tenant may have open at the same time. */
 const perTenant = 100;
+
+/** The reason of each signal whose reader has disconnected. All signals share this object, because a new one costs a stack trace. */
+const gone = new DOMException("The reader has gone", "AbortError");
 
 export class Streams implements BeforeApplicationShutdown {
   readonly #open = new Map<string, Set<AbortController>>();
@@ -18,25 +21,26 @@ export class Streams implements BeforeApplicationShutdown {
 
   constructor(
     private readonly revocations: Pick<Revocations, "watch">,
-    /** Default: nothing is listed. */
+    /** The list of open connections. Default: streams are not listed. */
     private readonly connections?: Pick<OpenConnections, "add">,
   ) {}
 
-  /** How many are open. */
+  /** The number of open streams. */
   get size(): number {
     return [...this.#open.values()].reduce((sum, controllers) => sum + controllers.size, 0);
   }
 
   /**
-   * The signal that ends the answer, at once where the process ends; its reason is a Problem where the caller may not stay.
-   * Throws a 429 if the tenant has too many of them. With `listed`, it is one of the session's connections, which somebody
-   * may close.
+   * Returns the signal that ends the answer. If the caller may no longer read the answer, the signal's reason is a
+   * Problem. The signal aborts as soon as this process starts its shutdown; if the shutdown has started before this
+   * call, the signal is already aborted. Throws a 429 if the tenant has too many long answers. With `listed`, the answer
+   * is in the list of the session's connections, and users may close the answer.
    */
   open(tenant: string, reply: FastifyReply, listed?: { sessionId: string; info: ConnectionInfo }): AbortSignal {
     if (this.#ending) return AbortSignal.abort();
     const controllers = this.#open.get(tenant) ?? new Set();
     if (controllers.size >= perTenant) {
-      throw new Problem(429, `The tenant has ${perTenant} long answers open. Close some of them.`, undefined, 10);
+      throw new Problem(429, `The tenant has ${perTenant} streams open. Close some of them.`, undefined, 10);
     }
     const controller = new AbortController();
     controllers.add(controller);
@@ -46,19 +50,22 @@ export class Streams implements BeforeApplicationShutdown {
       caller?.role === "tenant"
         ? this.revocations.watch(caller, (why) => controller.abort(new Problem(401, why)))
         : () => {};
-    const close = () => controller.abort(new Problem(403, "Somebody has closed this connection by the API."));
+    const close = () => controller.abort(new Problem(403, "A user has closed this connection through the API."));
     const unlist = listed && this.connections?.add(listed.sessionId, listed.info, close);
     reply.raw.once("close", () => {
       unwatch();
       unlist?.();
       controllers.delete(controller);
       if (controllers.size === 0) this.#open.delete(tenant);
-      controller.abort();
+      controller.abort(gone);
     });
     return controller.signal;
   }
 
-  /** Ends them all, and waits for that: a connection that is still in use when the server closes stays for a minute. */
+  /**
+   * Ends all streams and waits for their ends, because a connection in use would delay the server's shutdown by a
+   * minute.
+   */
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;
     for (const controllers of this.#open.values()) for (const controller of controllers) controller.abort();

@@ -3,16 +3,16 @@ import { type IncomingMessage, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fastify } from "fastify";
 import { expect, onTestFinished, test } from "vitest";
-import { bodyOf, takeBodies } from "./uploads.ts";
+import { takeBodies } from "./uploads.ts";
 
-/** A server whose JSON bodies must be there within `ms` milliseconds. */
+/** A server whose JSON bodies must arrive within `ms` milliseconds. */
 async function open(ms: number) {
   const server = fastify();
   takeBodies(server, ms);
   server.post("/json", async ({ body }) => ({ body }));
   server.put("/file", { config: { takesFile: true } }, async (request) => {
     let bytes = 0;
-    for await (const part of bodyOf(request)) bytes += part.length;
+    for await (const part of request.raw) bytes += part.length;
     return { bytes };
   });
   await server.listen({ port: 0, host: "127.0.0.1" });
@@ -27,7 +27,7 @@ async function open(ms: number) {
   };
 }
 
-test("a body that doesn't come ends its connection, but for a file's, which is taken whatever its type", async () => {
+test("a body that doesn't arrive ends its connection, except for a file's body, which is accepted with any type", async () => {
   const begin = await open(50);
   const headers = { "content-type": "application/json", "transfer-encoding": "chunked" };
   const slow = begin("POST", "/json", headers);
@@ -38,12 +38,12 @@ test("a body that doesn't come ends its connection, but for a file's, which is t
   file.sent.write("{");
   const another = begin("POST", "/json", headers);
   another.sent.write("[");
-  await expect(another.answer).rejects.toThrow(); // by then a file's time would be over too
+  await expect(another.answer).rejects.toThrow(); // by now the time limit would have ended a file's body too
   file.sent.end("not JSON");
   expect(await file.answer).toEqual({ bytes: 9 });
 });
 
-test("JSON is read, a missing body is none, and bytes are for files alone", async () => {
+test("JSON is parsed, a missing body becomes undefined, and only file routes accept bytes", async () => {
   const begin = await open(5_000);
   const json = begin("POST", "/json", { "content-type": "application/json" });
   json.sent.end('{"a":1}');

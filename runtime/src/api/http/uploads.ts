@@ -1,28 +1,29 @@
 /**
- * Bodies. Those of most routes are JSON, small and soon there; those of routes that take files are taken as they come, of any
- * type and length, for as long as something comes.
+ * Bodies of requests. Most routes accept only small JSON bodies with a short time limit. Routes that accept files read
+ * a body of any type and length, as long as bytes keep arriving.
  */
 import { RouteConfig } from "@nestjs/platform-fastify";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Problem } from "./problem.ts";
 
-/** Milliseconds in which a body must be there, but for a file's. */
+/** How many milliseconds a body may take to arrive, unless it is a file. */
 const bodyMs = 30_000;
 
-/** Milliseconds that may pass without a byte of a file. */
+/** How many milliseconds may pass between two bytes of a file. */
 const silenceMs = 60_000;
 
-/** A handler whose body is a file: it reads `bodyOf` the request. */
+/** A handler whose body is a file. It reads the raw request; see `watchBody`. */
 export const TakesFile = () => RouteConfig({ takesFile: true });
 
 const takesFile = ({ routeOptions }: FastifyRequest): boolean =>
   (routeOptions.config as { takesFile?: boolean }).takesFile === true;
 
-/** Has the server take bodies so; `ms` is for tests. */
+/** Sets these rules for the server's bodies. `ms` is for tests. */
 export function takeBodies(fastify: FastifyInstance, ms = bodyMs): void {
   fastify.removeContentTypeParser("text/plain");
-  // Many clients say "JSON" with each request, also with one that has no body, which Fastify would refuse. One that sends its
-  // body in chunks shows only at its end that there is none.
+  // Many clients send the content type JSON even without a body, which Fastify would refuse. If a body is sent in
+  // chunks, only its
+  // end shows that it is empty.
   const parseJson = fastify.getDefaultJsonParser("error", "error");
   fastify.removeContentTypeParser("application/json");
   fastify.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
@@ -43,24 +44,25 @@ export function takeBodies(fastify: FastifyInstance, ms = bodyMs): void {
     }
     done();
   });
-  // Of a file that is refused nobody reads the rest.
+  // If a file is refused, the rest of its body is not read.
   fastify.addHook("onSend", async (request, reply) => {
     if (takesFile(request) && !request.raw.complete) reply.header("connection", "close");
   });
 }
 
-/** The body as it comes. Throws a Problem if it is cut off, or if nothing comes for a minute. */
-export async function* bodyOf({ raw }: FastifyRequest): AsyncGenerator<Buffer> {
+/**
+ * Ends the request if no byte of its body arrives for a minute. The returned function returns a Problem once the body was cut
+ * off, and undefined before.
+ */
+export function watchBody({ raw }: FastifyRequest): () => Problem | undefined {
   let isSilent = false;
   raw.setTimeout(silenceMs, () => {
+    if (raw.complete) return;
     isSilent = true;
     raw.destroy();
   });
-  try {
-    // Who reads no further has an answer to send first.
-    yield* raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-  } catch {
-    throw new Problem(400, isSilent ? "Nothing of the body came for a minute." : "The body was cut off.");
-  }
-  if (!raw.complete) throw new Problem(400, "The body was cut off.");
+  return () => {
+    if (raw.complete || !raw.destroyed) return undefined;
+    return new Problem(400, isSilent ? "No byte of the body arrived for a minute." : "The body was cut off.");
+  };
 }

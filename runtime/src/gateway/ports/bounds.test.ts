@@ -7,7 +7,7 @@ const detailOf = (promise: Promise<unknown>) =>
     (error: { body: { status: number; detail: string } }) => `${error.body.status} ${error.body.detail}`,
   );
 
-test("a session and a tenant have so many requests open, each tenant its own; what is over is given back once", async () => {
+test("a session and a tenant have a limited number of open requests; an ended request is given back once", async () => {
   const bounds = new Bounds({ ofSession: 2, ofTenant: 3, perSecond: 1_000 });
   const first = await bounds.take("acme", "a");
   await bounds.take("acme", "a");
@@ -21,9 +21,9 @@ test("a session and a tenant have so many requests open, each tenant its own; wh
   expect(await detailOf(bounds.take("acme", "b"))).toMatch(/^429/);
 });
 
-test("a tenant has so many requests in a second, and another is none the worse for it", async () => {
+test("a tenant's requests per second are limited, without an effect on other tenants", async () => {
   const bounds = new Bounds({ ofSession: 100, ofTenant: 100, perSecond: 3 });
   for (let count = 0; count < 3; count += 1) (await bounds.take("acme", "a"))();
-  expect(await detailOf(bounds.take("acme", "b"))).toMatch(/^429 More than 3 requests/);
+  expect(await detailOf(bounds.take("acme", "b"))).toMatch(/^429 The tenant's ports get more than 3 requests/);
   expect(await detailOf(bounds.take("beta", "c"))).toBe("taken");
 });

@@ -1,16 +1,16 @@
-/** How much of a process one session and one tenant may hold by requests to ports. */
+/** Limits on the requests to ports that one session and one tenant may have at one process. */
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { Problem } from "../../api/http/problem.ts";
 
-/** Requests that wait for their answer's end at the same time, at one process. */
+/** How many requests of a session and of a tenant may be open at the same time at one process. */
 const ofSession = 100;
 const ofTenant = 300;
 
-/** Requests of a tenant in a second, at one process. */
+/** How many requests of a tenant one process accepts per second. */
 const perSecond = 500;
 
 export class Bounds {
-  /** Requests that are open, by what they are of. */
+  /** The number of open requests by session and by tenant. */
   readonly #open = new Map<string, number>();
   readonly #rate: RateLimiterMemory;
 
@@ -18,11 +18,11 @@ export class Bounds {
     this.#rate = new RateLimiterMemory({ points: limits.perSecond, duration: 1 });
   }
 
-  /** Counts a request; returns what says that it is over. Throws a 429. */
+  /** Counts a request and returns a function that ends the count. Throws a Problem (429). */
   async take(tenant: string, sessionId: string): Promise<() => void> {
     const { ofSession, ofTenant, perSecond } = this.limits;
     await this.#rate.consume(tenant).catch(() => {
-      throw new Problem(429, `More than ${perSecond} requests to the tenant's ports in a second.`, undefined, 1);
+      throw new Problem(429, `The tenant's ports get more than ${perSecond} requests per second.`, undefined, 1);
     });
     const keys = [`tenant:${tenant}`, `session:${sessionId}`] as const;
     for (const [key, most, whose] of [

@@ -1,6 +1,6 @@
 /**
- * Pages of sessions in a real browser, where ports have hosts of one site, as they do under a domain of one's own: there the
- * browser itself would send the cookies of one to the other. tests/ports.e2e.test.ts has the stack's hosts.
+ * Sessions' pages in a real browser. The ports have hosts of one site, as under a customer's domain, so the browser
+ * itself would send the cookies of one host to the other. tests/ports.e2e.test.ts tests the stack's hosts.
  */
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { launch } from "../../../../tests/browser.ts";
@@ -11,9 +11,9 @@ import { keyOf } from "../../testing/fixtures.ts";
 import { freePorts } from "../../testing/ports.ts";
 import { PortGateway } from "./portGateway.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
-test("a page reaches nothing of the API's, and of a neighbour's no more than to set cookies for the site", async () => {
+test("a page reaches nothing of the API, and of a neighbour's page it can only set cookies for the site", async () => {
   const [at = 0, port = 0, neighbourPort = 0] = await freePorts(3);
   const { api, id } = await openSession({ SANDBOX_URL: `http://*.sandbox.example.org:${at}` });
   const gateway = api.app.get(PortGateway);
@@ -33,7 +33,7 @@ test("a page reaches nothing of the API's, and of a neighbour's no more than to 
   const origins = [own, await serveIn(call, id, neighbourPort)].map((url) => new URL(url).origin);
   const browser = await launch(
     "--host-resolver-rules=MAP *.sandbox.example.org 127.0.0.1",
-    // As they are by https: pages there may have service workers, and requests say what page they come from.
+    // As with https: pages may have service workers, and requests name the page that they come from.
     `--unsafely-treat-insecure-origin-as-secure=${origins.join(",")}`,
   );
   onTestFinished(() => browser.close());
@@ -45,7 +45,7 @@ test("a page reaches nothing of the API's, and of a neighbour's no more than to 
   });
   const { cookies, ...others } = expected(own);
   expect(outcomes).toMatchObject(others);
-  // For sandbox.example.org and for example.org, which the config refuses to share with the API.
+  // For sandbox.example.org and for example.org, which the config does not allow as PUBLIC_URL.
   expect(outcomes.cookies?.attempt).toEqual(["tossed", "tossed"]);
   expect(outcomes.cookies?.control).toEqual(expect.arrayContaining(cookies?.control as string[]));
 });

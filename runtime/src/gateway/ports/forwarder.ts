@@ -1,22 +1,23 @@
-/** Carries requests and WebSockets to berthd in the session's pod, and the answers back, no faster than either side takes them. */
+/**
+ * Forwards requests and WebSockets to berthd in the session's pod, and the answers back, no faster than either side
+ * reads.
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { isIPv6, type Socket } from "node:net";
 import { createProxyServer, type ProxyServer, type ProxyServerOptions } from "httpxy";
+import type { Berthd } from "../../berthd/requests.ts";
 import type { PortTarget } from "../../domain/sandboxUrl.ts";
-import type { Berthd } from "../../pod/fileBytes.ts";
+import { PassedOn } from "../passedOn.ts";
 import { type Client, toClient, toProgram } from "./headers.ts";
 import { faultOf, portHeader, sessionTokenHeader, unreachable } from "./programAnswer.ts";
 
-/** Milliseconds for which a program may send nothing of its answer, and a client nothing of its request. */
+/** How long a program may pause in its answer, and a client in its request, in milliseconds. */
 export const silenceMs = 300_000;
 
-/** Milliseconds in which a program must take a WebSocket. */
+/** How long a program may take to accept a WebSocket, in milliseconds. */
 const upgradeMs = 30_000;
 
-/** Milliseconds that a client has to close its side of a WebSocket whose other side has ended. */
-const lingerMs = 2_000;
-
-/** A request that was let in. */
+/** A request that was authorized. */
 export interface Passage {
   target: PortTarget;
   berthd: Berthd;
@@ -26,6 +27,10 @@ export interface Passage {
 export class Forwarder {
   readonly #proxy: ProxyServer = createProxyServer();
   readonly #passages = new WeakMap<IncomingMessage, Passage & { refuse: (error: unknown) => void }>();
+  /** The client's socket for each socket to a program. */
+  readonly #clients = new WeakMap<Socket, Socket>();
+  /** What forwards the frames of each client's socket. */
+  readonly #webSockets = new WeakMap<Socket, PassedOn>();
 
   constructor() {
     this.#proxy.on("proxyRes", (answer, request, response) =>
@@ -44,15 +49,23 @@ export class Forwarder {
         isAnswered = true;
         const headers = toClient(answer.headersDistinct, target.prefix) as typeof answer.headers;
         answer.headers = { ...headers, connection: "Upgrade", upgrade: "websocket" };
-        closeTogether(socket, upstream as Socket);
+        this.#clients.set(upstream as Socket, socket);
       });
       sent.prependListener("error", () => {
         if (!isAnswered) refuse(unreachable());
       });
     });
+    // The proxy has connected the two sockets by pipes. Those can't end with a Close frame, so they are replaced.
+    this.#proxy.on("open", (upstream) => {
+      const client = this.#clients.get(upstream);
+      if (client === undefined) return;
+      upstream.unpipe(client);
+      client.unpipe(upstream);
+      this.#webSockets.set(client, new PassedOn(client, upstream));
+    });
   }
 
-  /** Resolves when the answer has ended. `refuse` is called with a Problem if there is none of a program. */
+  /** Resolves when the answer has ended. If the program gives no answer, calls `refuse` with a Problem. */
   async web(
     request: IncomingMessage,
     response: ServerResponse,
@@ -65,7 +78,7 @@ export class Forwarder {
       .catch(() => refuse(unreachable()));
   }
 
-  /** Resolves when the WebSocket has ended, or there is none. */
+  /** Resolves when the WebSocket has ended or could not be opened. */
   async webSocket(
     request: IncomingMessage,
     socket: Socket,
@@ -75,6 +88,13 @@ export class Forwarder {
   ): Promise<void> {
     const options = this.#prepare(request, passage, refuse, true);
     await this.#proxy.ws(request, socket, { ...options, upgradeTimeout: upgradeMs }, head).catch(() => {});
+  }
+
+  /** Closes the client's WebSocket with this code. Cuts the connection if the program has not accepted the WebSocket yet. */
+  sendAway(socket: Socket, code: number, why: string): void {
+    const webSocket = this.#webSockets.get(socket);
+    if (webSocket === undefined) socket.destroy();
+    else webSocket.sendAway(code, why);
   }
 
   #prepare(
@@ -88,7 +108,7 @@ export class Forwarder {
     request.headers = toProgram(request.headers, { ...client, prefix: target.prefix }, isWebSocket);
     request.url = target.path;
     return {
-      target: berthd.origin,
+      target: `http://${isIPv6(berthd.host) ? `[${berthd.host}]` : berthd.host}:${berthd.port}`,
       agent: berthd.agent,
       headers: { [portHeader]: String(target.port), [sessionTokenHeader]: berthd.token },
     };
@@ -96,7 +116,7 @@ export class Forwarder {
 
   #passageOf(request: IncomingMessage) {
     const passage = this.#passages.get(request);
-    if (passage === undefined) throw new Error("a request that was not prepared");
+    if (passage === undefined) throw new Error("#prepare was not called for this request");
     return passage;
   }
 
@@ -114,16 +134,7 @@ export class Forwarder {
       answer.pipe(response);
     } catch {
       answer.destroy();
-      refuse(unreachable()); // a status or header that HTTP doesn't have
+      refuse(unreachable()); // a status or header that is not valid HTTP
     }
   }
-}
-
-/** Each side of a WebSocket ends when the other does; pipes end with the other's end only, and not when it breaks. */
-function closeTogether(client: Socket, upstream: Socket): void {
-  client.once("close", () => upstream.destroy());
-  upstream.once("close", () => {
-    client.end();
-    setTimeout(() => client.destroy(), lingerMs).unref();
-  });
 }

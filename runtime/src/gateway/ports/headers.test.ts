@@ -4,7 +4,7 @@ import { accessCookie, cookieName, cookiesOf, keptCookies, mayUseCookie, toClien
 const hosts = { isSecure: true, hasOwnHosts: true };
 const paths = { isSecure: true, hasOwnHosts: false };
 
-test("the cookie is of the host alone, or of the port's path", () => {
+test("the cookie is valid for its host only, or for the port's path only", () => {
   const given = { value: "v", prefix: "", seconds: 60 };
   expect(accessCookie(hosts, given)).toBe("__Host-berth-port=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
   expect(accessCookie(paths, { ...given, prefix: "/id/80" })).toBe(
@@ -13,12 +13,12 @@ test("the cookie is of the host alone, or of the port's path", () => {
   expect(cookieName({ isSecure: false, hasOwnHosts: true })).toBe("berth-port");
 });
 
-test("cookies of a name are found, however many there are", () => {
+test("all cookies with a name are found", () => {
   expect(cookiesOf("a=1; berth-port=x;berth-port=y=z; b; berth-port2=w", "berth-port")).toEqual(["x", "y=z"]);
   expect(cookiesOf(undefined, "berth-port")).toEqual([]);
 });
 
-test("a program sets cookies of its own host alone, and never ours, however they are written", () => {
+test("a program can set cookies for its own host only, and never Berth's cookie, in any notation", () => {
   expect(
     keptCookies(
       [
@@ -41,7 +41,7 @@ test("a program sets cookies of its own host alone, and never ours, however they
   ]);
 });
 
-test("what is of one connection, of the client or ours does not get to the program", () => {
+test("headers of the connection, of the client and of Berth do not reach the program", () => {
   const client = { address: "192.0.2.7", host: "h", protocol: "https", prefix: "" };
   const given = { host: "h", connection: "x-berth-port", te: "trailers", "x-real-ip": "1", "x-forwarded-port": "1" };
   expect(toProgram({ ...given, "x-berth-port": "1", cookie: "berth-port=x", accept: "a" }, client)).toEqual({
@@ -57,7 +57,7 @@ test("what is of one connection, of the client or ours does not get to the progr
   });
 });
 
-test("below a path, pages are sandboxed beside what the program says itself", () => {
+test("below a path, pages are sandboxed in addition to the program's own policy", () => {
   const headers = toClient(
     { "content-security-policy": ["a", "b"], location: ["/x", "//y", "/\\z", "https://w/"] },
     "/p",
@@ -68,7 +68,7 @@ test("below a path, pages are sandboxed beside what the program says itself", ()
   expect(toClient({ location: ["/x"] }, "")).toEqual({ location: ["/x"], "x-robots-tag": ["noindex"] });
 });
 
-test("a cookie lets in its own pages, and whoever follows a link", () => {
+test("a cookie authorizes its own pages, and navigation by a link", () => {
   const own = "https://a.example";
   const navigation = { "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
   expect(mayUseCookie("GET", {}, own)).toBe(true);

@@ -1,38 +1,44 @@
-/** Which headers and cookies go from the client to a session's program and back; pure. */
+/** Decides which headers and cookies go from the client to a session's program and back. No I/O. */
 import type { IncomingHttpHeaders } from "node:http";
 
-/** The header by which programs say that they may, so that `authorization` is the session's own. */
+/** The header for Berth's key or token, because the header `authorization` belongs to the session's program. */
 export const tokenHeader = "x-berth-token";
 
 const ours = /^x-berth-/;
 const isOurCookie = (name: string) => /^(__host-|__secure-)?berth-port$/i.test(name);
 
-/** Of one connection, and so not for whoever is behind it. */
+/** Headers that apply to one connection only, so that they are not forwarded. */
 const ofConnection = [
   ...["connection", "keep-alive", "proxy-connection", "proxy-authorization", "proxy-authenticate", "te", "trailer"],
   ...["transfer-encoding", "upgrade", "expect"],
 ];
 
-/** What tells of the client, and is ours to tell. */
+/** Headers that describe the client. Only the gateway may set them. */
 const ofClient = /^(forwarded|x-forwarded-.*|x-real-ip)$/;
 
-/** What a program could do to more than its own host by it, or what is said of its answers already. */
+/**
+ * Headers of a program's answer that the client does not get, because they would affect other hosts or the gateway
+ * sets them itself.
+ */
 const notForBrowsers = [
-  // Clears cookies of the host's parents too.
+  // Also clears the cookies of the host's parent domains.
   "clear-site-data",
-  // Of the origin rather than the page: connections, and where faults of them are reported.
+  // These apply to the whole origin and not to the page: connection settings, and where browsers report errors.
   ...["strict-transport-security", "public-key-pins", "alt-svc", "nel", "report-to"],
   "x-robots-tag",
 ];
 
-/** What a page may still do where all sessions share an origin: it gets one that nothing else has, and no storage. */
+/** The CSP for pages if all sessions share one origin: the page gets an origin of its own and no storage. */
 const alone = "sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads";
 
-/** The cookie that lets a browser in: of this host alone, or, where hosts are shared, of the port's path. */
+/**
+ * The name of the cookie that gives a browser access. The cookie is valid for this host only; if sessions share a
+ * host, only below the port's path.
+ */
 export const cookieName = ({ isSecure, hasOwnHosts }: { isSecure: boolean; hasOwnHosts: boolean }): string =>
   `${isSecure ? (hasOwnHosts ? "__Host-" : "__Secure-") : ""}berth-port`;
 
-/** The Set-Cookie header that gives it. */
+/** The Set-Cookie header for the access cookie. */
 export function accessCookie(
   url: { isSecure: boolean; hasOwnHosts: boolean },
   { value, prefix, seconds }: { value: string; prefix: string; seconds: number },
@@ -41,7 +47,10 @@ export function accessCookie(
   return [`${cookieName(url)}=${value}`, ...attributes, ...(url.isSecure ? ["Secure"] : [])].join("; ");
 }
 
-/** The values of the cookies of that name, of which there may be several: some that a page elsewhere has set. */
+/**
+ * The values of all cookies with this name. There may be several, because a page on a neighbouring host can set some
+ * too.
+ */
 export const cookiesOf = (header: string | undefined, name: string): string[] =>
   pairsOf(header).flatMap(([key, value]) => (key === name ? [value] : []));
 
@@ -52,20 +61,20 @@ const pairsOf = (header = ""): [string, string][] =>
   });
 
 export interface Client {
-  /** Undefined if it is not known. */
+  /** Undefined: the address is not known. */
   address: string | undefined;
   host: string;
-  /** As it is without a colon. */
+  /** Without the colon, e.g. `https`. */
   protocol: string;
-  /** What of the path is not shown to the program. */
+  /** The start of the path that the program does not see. */
   prefix: string;
 }
 
-/** What the program gets of the request's headers. A WebSocket's handshake keeps what makes it one. */
+/** The headers that the program gets. The handshake of a WebSocket keeps the headers that it needs. */
 export function toProgram(headers: IncomingHttpHeaders, client: Client, isWebSocket = false): IncomingHttpHeaders {
   const kept: IncomingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
-    // Node needs to know of a body that comes in pieces.
+    // Node needs this header to read a body that is sent in chunks.
     const isLost = ofConnection.includes(name) && name !== "transfer-encoding";
     if (!ours.test(name) && !ofClient.test(name) && !isLost) kept[name] = value;
   }
@@ -81,7 +90,7 @@ export function toProgram(headers: IncomingHttpHeaders, client: Client, isWebSoc
   return kept;
 }
 
-/** What the client gets of the answer's headers. `prefix`: what the program's paths are below, "" for nothing. */
+/** The headers that the client gets. `prefix`: the path below which the program is served, or "". */
 export function toClient(headers: NodeJS.Dict<string[]>, prefix: string): Record<string, string[]> {
   const kept: Record<string, string[]> = {};
   for (const [name, values] of Object.entries(headers)) {
@@ -101,12 +110,12 @@ export function toClient(headers: NodeJS.Dict<string[]>, prefix: string): Record
   return kept;
 }
 
-/** The cookies that a program may set: of its own host alone, below its own path, and never ours. */
+/** The cookies that a program may set: only for its own host, only below its own path, and never Berth's cookie. */
 export function keptCookies(cookies: string[], prefix: string): string[] {
   return cookies.flatMap((cookie) => {
     const [pair = "", ...attributes] = cookie.split(";");
     const name = pair.slice(0, Math.max(0, pair.indexOf("="))).trim();
-    if (name === "" || isOurCookie(name)) return []; // one without a name could look like another's when it is sent
+    if (name === "" || isOurCookie(name)) return []; // a cookie without a name can look like another cookie in the next request
     const nameOf = (attribute: string) => (attribute.split("=")[0] ?? "").trim().toLowerCase();
     const kept = attributes.filter((attribute) => nameOf(attribute) !== "domain");
     if (prefix === "") return [[pair, ...kept].join(";")];
@@ -121,9 +130,10 @@ export function keptCookies(cookies: string[], prefix: string): string[] {
 }
 
 /**
- * Whether a cookie may let in a request with these headers. A page of another origin can make the browser send the cookie,
- * and a neighbour's page is of the same site: it may lead here by a link, and nothing else.
- * @param origin of the port itself
+ * Whether the cookie may authorize a request with these headers. A page of another origin can make the browser send
+ * the cookie, and another session's page belongs to the same site. Such a page may link to the port, but may do
+ * nothing else.
+ * @param origin the port's own origin
  */
 export function mayUseCookie(method: string, headers: IncomingHttpHeaders, origin: string): boolean {
   const { "sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": destination, origin: from } = headers;

@@ -1,10 +1,13 @@
-/** What is said in place of a program: a page for people, a problem for programs; pure. */
+/**
+ * The answer to the client if there is no answer of the program: a page for browsers, a Problem in JSON for programs.
+ * No I/O.
+ */
 import type { ProblemBody } from "../../api/http/problem.ts";
 
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const escaped = (text: string) => text.replace(/[&<>"']/g, (sign) => escapes[sign] ?? "");
 
-/** Seconds after which the page looks again, where that helps. */
+/** After how many seconds the page reloads itself, if a retry can help. */
 const againSeconds = 3;
 
 export interface Said {
@@ -12,7 +15,7 @@ export interface Said {
   body: string;
 }
 
-/** @param accept the client's header of that name */
+/** @param accept the client's `Accept` header */
 export function said(problem: ProblemBody, accept: string | undefined, retryAfterSeconds?: number): Said {
   const isForPeople = (accept ?? "").includes("text/html");
   const headers = {

@@ -1,4 +1,4 @@
-/** Who may speak to a session's port: by a key, a port's token, or the cookie that a link gave. */
+/** Decides who may access a session's port: with a key, with a port's token, or with the cookie that a link has set. */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Redis } from "ioredis";
 import type { Access } from "../../api/access/access.ts";
@@ -9,10 +9,10 @@ import type { PortPlace, SandboxUrl } from "../../domain/sandboxUrl.ts";
 import { within } from "../../timing/within.ts";
 import { cookieName, cookiesOf, mayUseCookie, tokenHeader } from "./headers.ts";
 
-/** Cookies of our name that are looked at: pages elsewhere on the site may have set some. */
+/** How many cookies with our name are checked at most, because pages on neighbouring hosts may have set some. */
 const cookiesLookedAt = 5;
 
-/** How long Redis may take to say whether a link was used, in milliseconds. */
+/** How long to wait for Redis to say whether a link was used already, in milliseconds. */
 const patienceMs = 1_000;
 
 export interface Shown {
@@ -21,7 +21,10 @@ export interface Shown {
   address: string | undefined;
 }
 
-/** Who was let in. `loss` says from some time on why it is over, beside the credential's own end. */
+/**
+ * An authorized caller. `loss` returns a reason once the access has ended for another cause than the credential's
+ * end.
+ */
 export interface Entrant {
   caller: TenantCaller;
   loss: () => string | undefined;
@@ -37,13 +40,16 @@ export interface PortAccessOptions {
 export class PortAccess {
   constructor(private readonly options: PortAccessOptions) {}
 
-  /** Throws a Problem: 400 the key is where the session would see it, 401 nobody knows who it is, 403 it lacks the right. */
+  /**
+   * Throws a Problem: 400 if the session would see the key, 401 if the caller is unknown, 403 if the caller lacks the
+   * right.
+   */
   async admit(place: PortPlace, { method, headers, address }: Shown): Promise<Entrant> {
     const { access, url } = this.options;
     if (/\bberth_[a-z0-9-]+_/.test(headers.authorization ?? "")) {
       throw new Problem(
         400,
-        `authorization must be the program's own: the session would get Berth's key. Send the key as ${tokenHeader}.`,
+        `The header authorization is for the program, and the program would see Berth's key. Send the key as ${tokenHeader}.`,
       );
     }
     const shown = headers[tokenHeader];
@@ -57,36 +63,39 @@ export class PortAccess {
       const permission = await this.options.tokens.verify("token", cookie, place);
       if (permission === undefined) continue;
       if (!mayUseCookie(method, headers, url.originOf(headers.host ?? ""))) {
-        throw new Problem(403, "Only the port's own pages may use what its link has opened.");
+        throw new Problem(403, "Only the port's own pages may use the cookie that the port's link has set.");
       }
       return this.#entrant(permission, address);
     }
     throw new Problem(401, cookies.length > 0 ? `${over} ${ask}` : `${needed} ${ask}`);
   }
 
-  /** Takes a link's ticket, which is good for one browser. Throws a Problem: 401 it is no good, 503 nobody can say. */
+  /**
+   * Redeems a link's ticket, which works for one browser only. Throws a Problem: 401 if the ticket is not valid, 503
+   * if Redis does not answer.
+   */
   async takeTicket(place: PortPlace, ticket: string, address: string | undefined): Promise<PortPermission & Entrant> {
     const permission = await this.options.tokens.verify("ticket", ticket, place);
-    if (permission === undefined) throw new Problem(401, `The link is not valid, or has expired. ${ask}`);
-    const entrant = this.#entrant(permission, address);
+    if (permission === undefined) throw new Problem(401, `The link is not valid or has expired. ${ask}`);
+    const entrant = await this.#entrant(permission, address);
     const seconds = Math.max(1, Math.ceil((permission.expiresAt.getTime() - Date.now()) / 1000));
     const first = await within(
       patienceMs,
       this.options.redis.set(`port-link:${permission.id}`, "1", "EX", seconds, "NX"),
     ).catch(() => {
-      throw new Problem(503, "Whether the link was used can't be looked up at the moment. Please try again.");
+      throw new Problem(503, "The link can't be checked at the moment. Please try again.");
     });
-    if (first === null) throw new Problem(401, `The link was used already; it is good for one browser. ${ask}`);
+    if (first === null) throw new Problem(401, `The link was used already; a link works for one browser only. ${ask}`);
     return { ...permission, ...entrant };
   }
 
-  #entrant(permission: PortPermission, address: string | undefined): Entrant {
-    const caller = this.options.access.admitPermission(permission, address);
+  async #entrant(permission: PortPermission, address: string | undefined): Promise<Entrant> {
+    const caller = await this.options.access.admitPermission(permission, address);
     const loss = () => (permission.expiresAt.getTime() <= Date.now() ? "The link has expired." : undefined);
     return { caller, loss };
   }
 }
 
-const needed = `A port of a session is opened by a link, or by a key or a port's token in the header ${tokenHeader}.`;
-const over = "The link has expired, or was taken back.";
-const ask = "Ask for a new one: POST /v1/sessions/:id/ports/:port/links.";
+const needed = `To open a port of a session, use a link, or send a key or a port's token in the header ${tokenHeader}.`;
+const over = "The link has expired or was revoked.";
+const ask = "Make a new link: POST /v1/sessions/:id/ports/:port/links.";

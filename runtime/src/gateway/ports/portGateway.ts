@@ -1,6 +1,6 @@
 /**
- * The ports of sessions, by HTTP and WebSocket, on a server of their own: what an agent serves shares no origin with the API.
- * docs/ports.md says what users see of it.
+ * The ports of sessions, over HTTP and WebSocket, on a separate server, so that an agent's pages have another origin
+ * than the API. docs/ports.md describes what users see.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -20,7 +20,7 @@ import { redact } from "../../telemetry/redact.ts";
 import { tracing } from "../../telemetry/tracing.ts";
 import type { Places } from "../places.ts";
 import { perSession, perTenant } from "../socketLimits.ts";
-import { refuse } from "../webSockets.ts";
+import { lostCode, refuse, restartCode } from "../webSockets.ts";
 import { Bounds } from "./bounds.ts";
 import { Forwarder, type Passage, silenceMs } from "./forwarder.ts";
 import { said } from "./page.ts";
@@ -32,20 +32,24 @@ export interface PortGatewayOptions {
   url: SandboxUrl;
   access: PortAccess;
   links: PortLinks;
-  pods: Pick<SessionPods, "services">;
+  pods: Pick<SessionPods, "services" | "noteLook">;
   queries: Pick<SessionQueries, "find">;
   activity: Pick<Activity, "touch">;
   revocations: Pick<Revocations, "watch">;
   places: Pick<Places, "take">;
   metrics: Pick<Metrics, "httpRequests">;
-  /** The address of who is behind the request, past the proxies that are believed. */
+  /** The client's address, found through the trusted proxies. */
   addressOf: (request: IncomingMessage) => string | undefined;
   logger: Logger;
   bounds?: Bounds;
 }
 
-/** How long requests may take to end when the process does, in milliseconds. */
+/** How long running requests may take when the process shuts down, in milliseconds. */
 const drainMs = 5_000;
+
+/** The refusal of a request whose host or path does not have the form of a port's address. */
+const noPort = ({ form }: SandboxUrl) =>
+  new Problem(404, `This is not the address of a session's port. Such an address has the form ${form}`);
 
 export class PortGateway {
   readonly server: Server;
@@ -61,8 +65,8 @@ export class PortGateway {
     this.server = createServer(
       {
         ...idleOptions(),
-        requestTimeout: 0, // uploads take as long as something comes
-        keepAliveTimeout: 72_000, // longer than proxies keep theirs
+        requestTimeout: 0, // an upload may take any time as long as bytes arrive
+        keepAliveTimeout: 72_000, // longer than proxies keep idle connections
         shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
       },
       (request, response) => void this.#serve(request, response),
@@ -76,18 +80,25 @@ export class PortGateway {
     await once(this.server.listen(port, host), "listening");
   }
 
-  /** Ends the WebSockets, whose clients come again, elsewhere, and asks the others to let go of their connections. */
-  end(): void {
-    this.#isEnding = true;
-    for (const socket of this.#webSockets) socket.destroy();
-    this.server.closeIdleConnections();
+  /** The number of open WebSockets. */
+  get size(): number {
+    return this.#webSockets.size;
   }
 
-  /** Closes the port. Requests that take too long are cut off. */
+  /** Tells the clients of WebSockets to connect again, waits for their end, and closes idle connections. */
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    this.server.closeIdleConnections();
+    const sockets = [...this.#webSockets];
+    for (const socket of sockets) this.#forwarder.sendAway(socket, restartCode, "The gateway restarts; connect again.");
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once("close", resolve))));
+  }
+
+  /** Closes the port. Cuts off requests that take too long. */
   async close(): Promise<void> {
-    this.end();
+    await this.end();
     const timer = setTimeout(() => this.server.closeAllConnections(), drainMs);
-    await promisify(this.server.close.bind(this.server))().catch(() => {}); // it does not listen
+    await promisify(this.server.close.bind(this.server))().catch(() => {}); // the server may not be listening
     clearTimeout(timer);
   }
 
@@ -111,7 +122,7 @@ export class PortGateway {
     if (this.#isEnding) response.setHeader("connection", "close");
     const say = (error: unknown) => this.#say(error, { request, response, accept, url, address });
     try {
-      if (target === undefined) throw new Problem(404, "No port of a session has this address.");
+      if (target === undefined) throw noPort(this.options.url);
       if (isOurs(target.path)) {
         const answer = await this.options.links.open(target, { method, headers, address });
         response.writeHead(303, answer).end();
@@ -122,7 +133,10 @@ export class PortGateway {
       const release = await this.#bounds.take(entrant.caller.tenant.name, target.sessionId);
       response.once("close", release);
       if (response.destroyed) return release();
-      response.once("close", this.#watch(entrant, response));
+      response.once(
+        "close",
+        this.#watch(entrant, () => response.destroy()),
+      );
       await this.#forwarder.web(request, response, passage, say);
     } catch (error) {
       say(error);
@@ -141,26 +155,28 @@ export class PortGateway {
     };
     try {
       const target = this.options.url.find(headers.host, url);
-      if (target === undefined || isOurs(target.path)) throw new Problem(404, "No port of a session has this address.");
-      if (method !== "GET") throw new Problem(400, "A WebSocket must be asked for by GET.");
+      if (target === undefined) throw noPort(this.options.url);
+      if (isOurs(target.path)) throw new Problem(404, "Paths below /.berth/ belong to Berth and accept no WebSocket.");
+      if (method !== "GET") throw new Problem(400, "A WebSocket must be opened by GET.");
       const entrant = await this.options.access.admit(target, { method, headers, address });
       const { tenant } = entrant.caller;
       const passage = await this.#passage(target, entrant, request, address);
-      (await this.#bounds.take(tenant.name, target.sessionId))(); // it counts for the rate only
+      (await this.#bounds.take(tenant.name, target.sessionId))(); // counts for the rate only, so release at once
       const release = await this.options.places.take([perSession(target.sessionId, "port"), perTenant(tenant)]);
       socket.once("close", release);
       if (socket.destroyed) return release();
-      if (this.#isEnding) throw new Problem(503, "The API restarts; connect again.");
+      if (this.#isEnding) throw new Problem(503, "The gateway restarts; connect again.");
       this.#webSockets.add(socket);
       socket.once("close", () => this.#webSockets.delete(socket));
-      socket.once("close", this.#watch(entrant, socket));
+      const sendAway = (why: string) => this.#forwarder.sendAway(socket, lostCode, why);
+      socket.once("close", this.#watch(entrant, sendAway));
       await this.#forwarder.webSocket(request, socket, head, passage, say);
     } catch (error) {
       say(error);
     }
   }
 
-  /** The way to the program, of a session that runs; the session is used by it. */
+  /** What the forwarder needs to reach the program of a running session. Also records that the session is in use. */
   async #passage(
     target: PortTarget,
     { caller }: Entrant,
@@ -168,6 +184,7 @@ export class PortGateway {
     address: string | undefined,
   ): Promise<Passage> {
     const session = await this.#sessions.get(caller.tenant.name, target.sessionId);
+    await this.options.pods.noteLook(target.sessionId, caller, "port", `uses the port ${target.port}`);
     this.options.activity.touch(target.sessionId);
     const protocol = this.options.url.isSecure ? "https" : "http";
     return {
@@ -177,9 +194,9 @@ export class PortGateway {
     };
   }
 
-  /** Cuts off what goes on once its caller may not any more. Returns what stops the watching. */
-  #watch({ caller, loss }: Entrant, connection: { destroy: () => unknown }): () => void {
-    return this.options.revocations.watch({ credential: caller.credential }, () => connection.destroy(), loss);
+  /** Calls `end` when the caller loses the permission. Returns a function that stops this check. */
+  #watch({ caller, loss }: Entrant, end: (why: string) => void): () => void {
+    return this.options.revocations.watch(caller, end, loss);
   }
 
   #say(
@@ -193,12 +210,13 @@ export class PortGateway {
     },
   ): void {
     const { request, response, accept, url, address } = about;
-    if (response.writableEnded) return; // it was said already
+    if (response.writableEnded) return; // an answer was sent already
     if (response.headersSent || response.destroyed) return void response.destroy();
     const { body, retryAfter } = this.#problemOf(error);
     this.#logRefusal(url, request.headers.host, body.status, body.detail, address);
     const { headers, body: text } = said(body, accept, retryAfter);
-    // Whoever may not holds no connection, and of a body that nobody wants the rest is not read.
+    // The connection ends with the answer if the caller has no access or if a part of the request's body was not
+    // read.
     const isLast = body.status < 500 || !request.complete;
     response.writeHead(body.status, { ...headers, ...(isLast && { connection: "close" }) });
     response.end(request.method === "HEAD" ? undefined : text);
@@ -216,7 +234,7 @@ export class PortGateway {
     return { body, retryAfter: retryAfterOf(error, body) };
   }
 
-  /** Who guesses keys here is seen as at any other address. */
+  /** Logged, so that somebody who guesses keys here is noticed as at any other address. */
   #logRefusal(
     url: string,
     host: string | undefined,

@@ -1,4 +1,4 @@
-/** The part of a port's paths that is ours: where a link leads, which gives a browser its cookie. */
+/** The paths of a port that belong to Berth. Here a browser redeems a link and gets the access cookie. */
 import type { PortTokens } from "../../api/access/portTokens.ts";
 import { Problem } from "../../api/http/problem.ts";
 import { linkPath } from "../../api/portJson.ts";
@@ -7,27 +7,27 @@ import type { PortTarget, SandboxUrl } from "../../domain/sandboxUrl.ts";
 import { accessCookie } from "./headers.ts";
 import type { PortAccess, Shown } from "./portAccess.ts";
 
-/** Whether a program never gets it. */
+/** Whether the path belongs to Berth, so that the program never gets the request. */
 export const isOurs = (path: string): boolean => path.startsWith("/.berth/");
 
 export interface PortLinksOptions {
   url: SandboxUrl;
   access: Pick<PortAccess, "takeTicket">;
   tokens: Pick<PortTokens, "sign">;
-  pods: Pick<SessionPods, "use" | "look">;
+  pods: Pick<SessionPods, "use">;
 }
 
 export class PortLinks {
   constructor(private readonly options: PortLinksOptions) {}
 
-  /** The headers of the answer that leads on to the program, with the cookie. Throws a Problem. */
+  /** Returns the headers of the redirect to the program, with the cookie. Throws a Problem. */
   async open(target: PortTarget, { method, headers, address }: Shown): Promise<Record<string, string>> {
     const { url, access, tokens, pods } = this.options;
     const asked = new URL(target.path, "http://port");
-    if (asked.pathname !== linkPath) throw new Problem(404, "There is nothing of Berth's at this path.");
-    if (method !== "GET") throw new Problem(405, "A link is opened by GET.");
+    if (asked.pathname !== linkPath) throw new Problem(404, "Berth has no page at this path.");
+    if (method !== "GET") throw new Problem(405, "A link must be opened by GET.");
     if (/prefetch|prerender/i.test(String(headers["sec-purpose"] ?? headers.purpose ?? ""))) {
-      throw new Problem(503, "A link is not opened before somebody follows it.");
+      throw new Problem(503, "A link can't be opened in advance by a prefetch.");
     }
     const ticket = asked.searchParams.get("ticket") ?? "";
     const { id, caller, ...permission } = await access.takeTicket(target, ticket, address);

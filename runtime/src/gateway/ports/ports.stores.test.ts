@@ -1,12 +1,14 @@
-/** Ports of sessions by HTTP and WebSocket, in a real berthd on loopback. */
+/** Ports of sessions over HTTP and WebSocket, with a real berthd on loopback. */
 import { once } from "node:events";
 import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import type { Duplex } from "node:stream";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { PortTokens } from "../../api/access/portTokens.ts";
 import type { Config } from "../../config/config.ts";
+import { Metrics } from "../../telemetry/metrics.ts";
 import { call, type OpenApi } from "../../testing/api.ts";
 import { buildBerthd, openDescriptors, openSession } from "../../testing/berthd.ts";
 import {
@@ -22,7 +24,7 @@ import {
 import { freePorts } from "../../testing/ports.ts";
 import { PortGateway } from "./portGateway.ts";
 
-beforeAll(() => buildBerthd().then(() => {}), 600_000);
+beforeAll(() => buildBerthd().then(() => {}));
 
 interface Answer {
   status: number;
@@ -37,7 +39,7 @@ interface Wanted {
   host?: string;
 }
 
-/** A program of the session on a port of this machine; it ends with the test. */
+/** A program of the session on a port of this machine. It ends with the test. */
 async function program(answer: RequestListener, host = "127.0.0.1") {
   const server = createServer(answer);
   await once(server.listen(0, host), "listening");
@@ -51,7 +53,7 @@ async function program(answer: RequestListener, host = "127.0.0.1") {
 const readOnly = { name: "read", sha256: sha256(`${keyOf("acme")}r`), scopes: ["read" as const] };
 const acme = () => tenant("acme", { keys: [{ name: "default", sha256: sha256(keyOf("acme")) }, readOnly] });
 
-/** The API with a session and its ports, which are asked by their names at a port of loopback. */
+/** The API with a session and its ports, which are requested by name at a port of loopback. */
 async function open(changes: Partial<Config> = {}) {
   const opened = await openSession({ SANDBOX_URL: "http://*.localhost:3003", ...changes }, [acme(), tenant("beta")]);
   const gateway = opened.api.app.get(PortGateway);
@@ -69,7 +71,7 @@ async function open(changes: Partial<Config> = {}) {
   };
   const link = async (port: number | string, body: object = {}, key?: string) =>
     call(opened.api, "POST", `/v1/sessions/${opened.id}/ports/${port}/links`, { body, ...(key && { key }) });
-  /** Follows a link's URL as a browser does; returns the answer to it. */
+  /** Opens a link's URL as a browser does. Returns the answer. */
   const follow = (url: string, headers: Record<string, string> = {}) => {
     const { pathname, search, host } = new URL(url);
     return ask(0, pathname + search, { host: host.replace(/:\d+$/, `:${at}`), headers });
@@ -85,11 +87,11 @@ const cookieOf = ({ headers }: Answer) => (headers["set-cookie"]?.[0] ?? "").spl
 const trailOf = async (api: OpenApi) =>
   (await api.store.trail.ofTenant({ tenant: "acme" }, "0", 100)).filter(({ type }) => type === "port");
 
-test("a program is reached by a key, gets the request as it was, and nothing of ours", async () => {
+test("a key reaches the program, which gets the request unchanged and nothing of Berth's", async () => {
   const { ask, hostOf } = await open();
-  const seen: IncomingMessage[] = [];
+  const requests: IncomingMessage[] = [];
   const { port } = await program((request, response) => {
-    seen.push(request);
+    requests.push(request);
     let body = "";
     request
       .on("data", (data) => (body += data))
@@ -118,7 +120,7 @@ test("a program is reached by a key, gets the request as it was, and nothing of 
     },
   });
   expect([answer.status, answer.body]).toEqual([418, "got hello"]);
-  const [request] = seen;
+  const [request] = requests;
   expect([request?.method, request?.url]).toEqual(["POST", "//a%2F..//b?x=%zz;&y"]);
   expect(request?.headers).toMatchObject({
     host: hostOf(port),
@@ -139,13 +141,13 @@ test("a program is reached by a key, gets the request as it was, and nothing of 
   }
 });
 
-test("programs that listen on IPv6 alone are reached too", async () => {
+test("programs that listen only on IPv6 are reached too", async () => {
   const { ask } = await open();
   const { port } = await program((_request, response) => response.end("six"), "::1");
   expect((await ask(port, "/", { headers: withKey })).body).toBe("six");
 });
 
-test("who has no right gets a page or a problem, and the program hears of nothing", async () => {
+test("a caller without the right gets a page or a problem, and the program gets no request", async () => {
   const { ask, link, id } = await open();
   let heard = 0;
   const { port } = await program((_request, response) => {
@@ -175,14 +177,14 @@ test("who has no right gets a page or a problem, and the program hears of nothin
   expect(id).toBeTruthy();
 });
 
-test("a link lets one browser in, by a cookie that the program never sees, and is on record", async () => {
+test("a link works for one browser, with a cookie that the program never sees, and the audit trail has it", async () => {
   const { api, ask, link, follow, id } = await open();
-  const seen: IncomingMessage[] = [];
+  const requests: IncomingMessage[] = [];
   const { port } = await program((request, response) => {
-    seen.push(request);
+    requests.push(request);
     response.end("app");
   });
-  const made = await link(port, { expiresInSeconds: 60, path: "/a?b=c" });
+  const made = await link(port, { lifetimeSeconds: 60, path: "/a?b=c" });
   expect(made.status).toBe(201);
   expect(made.json.url).toMatch(new RegExp(`^http://${port}-${id}\\.localhost:3003/\\.berth/open\\?ticket=`));
   const opened = await follow(made.json.url);
@@ -195,22 +197,27 @@ test("a link lets one browser in, by a cookie that the program never sees, and i
   expect([again.status, again.body]).toEqual([401, expect.stringContaining("used already")]);
   const cookie = `mine=1; ${cookieOf(opened)}`;
   expect((await ask(port, "/a?b=c", { headers: { cookie } })).body).toBe("app");
-  // Others of the name, which a page elsewhere may have set, do no harm.
+  // Other cookies with this name, which another page may have set, do no harm.
   expect((await ask(port, "/", { headers: { cookie: `berth-port=; berth-port=x; ${cookie}` } })).status).toBe(200);
-  expect(seen.map(({ headers }) => headers.cookie)).toEqual(["mine=1", "mine=1"]);
+  expect(requests.map(({ headers }) => headers.cookie)).toEqual(["mine=1", "mine=1"]);
   expect((await ask(port, "/", { headers: { "x-berth-token": made.json.token } })).status).toBe(200);
-  // The ticket is no token.
+  // The ticket can't be used as a token.
   const ticket = new URL(made.json.url).searchParams.get("ticket") ?? "";
   expect((await ask(port, "/", { headers: { cookie: `berth-port=${ticket}` } })).status).toBe(401);
   const lines = await trailOf(api);
   expect(lines.map(({ reason }) => reason?.replace(/[0-9a-f-]{36}/, "X"))).toEqual([
     `makes the link X to the port ${port}`,
     `opens the port ${port} by the link X`,
+    `uses the port ${port}`, // three times, within a minute
   ]);
-  expect(lines.map(({ actor }) => actor.replace(/[0-9a-f-]{36}/, "X"))).toEqual(["key:default", "link:X"]);
+  expect(lines.map(({ actor }) => actor.replace(/[0-9a-f-]{36}/, "X"))).toEqual(["key:default", "link:X", "link:X"]);
+  await ask(port, "/", { headers: withKey });
+  expect((await trailOf(api)).slice(3).map(({ reason, actor, address }) => [reason, actor, address])).toEqual([
+    [`uses the port ${port}`, "key:default", "127.0.0.1"],
+  ]);
 });
 
-test("a link is not opened by a look ahead, and no path of ours gets to the program", async () => {
+test("a prefetch does not open a link, and no request to Berth's paths reaches the program", async () => {
   const { link, follow, ask } = await open();
   let heard = 0;
   const { port } = await program((_request, response) => {
@@ -225,7 +232,7 @@ test("a link is not opened by a look ahead, and no path of ours gets to the prog
   expect(heard).toBe(0);
 });
 
-test("what a link has opened is for the port's own pages: a neighbour's page may lead there and no more", async () => {
+test("a link's cookie works only for the port's own pages: a neighbour's page may only link there", async () => {
   const { link, follow, ask, hostOf, socket } = await open();
   const { port, server } = await program((_request, response) => response.end("app"));
   new WebSocketServer({ server });
@@ -254,8 +261,8 @@ test("what a link has opened is for the port's own pages: a neighbour's page may
   expect(await connected(neighbour)).toContain("403");
 });
 
-test("a WebSocket goes both ways, and ends on both sides when either does", async () => {
-  const { socket, berthd } = await open();
+test("a WebSocket works in both directions, and ends on both sides when one side ends", async () => {
+  const { api, socket, berthd } = await open();
   const { port, server } = await program((_request, response) => response.writeHead(400).end("no"));
   const ended: number[] = [];
   const sockets = new WebSocketServer({ server, handleProtocols: () => "echo" });
@@ -271,6 +278,8 @@ test("a WebSocket goes both ways, and ends on both sides when either does", asyn
   const client = socket(port, withKey);
   await once(client, "open");
   expect(client.protocol).toBe("echo");
+  const metrics = () => api.app.get(Metrics).registry.getSingleMetricAsString("berth_open_connections");
+  expect(await metrics()).toMatch(/^berth_open_connections 1$/m);
   client.send("hello");
   expect(String((await once(client, "message"))[0])).toBe("hello");
   const large = Buffer.alloc(5_000_000, 7);
@@ -283,7 +292,7 @@ test("a WebSocket goes both ways, and ends on both sides when either does", asyn
   second.terminate();
   await until("the program's side has ended too", 30, () => ended.length === 2);
   await until("berthd holds no connection of it", 30, () => openDescriptors(berthd.pid) <= before + 1);
-  // The program's refusal is the client's answer.
+  // The client gets the program's refusal.
   const refused = socket((await program((_request, response) => response.writeHead(426).end("no"))).port, withKey);
   expect(String((await once(refused, "error"))[0])).toContain("426");
   const nobody = socket(port, {});
@@ -292,7 +301,7 @@ test("a WebSocket goes both ways, and ends on both sides when either does", asyn
   expect(String((await once(socket(free, withKey), "error"))[0])).toContain("503");
 });
 
-test("answers come as they are written, and 32 MiB up and down are as they were", async () => {
+test("answers arrive as they are written, and 32 MiB are uploaded and downloaded unchanged", async () => {
   const { begin, hostOf, ask } = await open();
   const { port } = await program((request, response) => {
     if (request.url === "/slow") {
@@ -308,7 +317,7 @@ test("answers come as they are written, and 32 MiB up and down are as they were"
   expect((await ask(port, "/", { method: "PUT", headers: withKey, body })).body).toBe(body.toString());
 });
 
-test("while nothing listens, or no HTTP is spoken, a page says so; the platform's own ports are nobody's", async () => {
+test("if nothing listens or the program speaks no HTTP, a page says so; the platform's own ports are refused", async () => {
   const { api, ask, id, berthd } = await open();
   const [free = 0] = await freePorts(1);
   const listening = createTcpServer((socket) => socket.end("SSH-2.0\r\n")).listen(0, "127.0.0.1");
@@ -334,10 +343,10 @@ test("while nothing listens, or no HTTP is spoken, a page says so; the platform'
   expect(stopped.status).toBe(404);
 });
 
-/** Resolves when it is over, however it ends. */
+/** Resolves when the connection has ended, for any reason. */
 const over = (one: WebSocket | IncomingMessage) => new Promise<void>((resolve) => one.on("close", () => resolve()));
 
-test("a key that is removed ends what it, and its links, have opened", async () => {
+test("removing a key ends the connections of the key and of its links", async () => {
   const path = tenantsFile(acme(), tenant("beta"));
   const pass = holdIntervals();
   const { socket, link, follow, ask, begin, hostOf } = await open({ TENANTS_FILE: path });
@@ -347,30 +356,83 @@ test("a key that is removed ends what it, and its links, have opened", async () 
   const clients = [socket(port, withKey), socket(port, { cookie })];
   await Promise.all(clients.map((client) => once(client, "open")));
   const [stream] = (await once(begin(hostOf(port), "/", { headers: withKey }).end(), "response")) as [IncomingMessage];
-  const ends = [...clients, stream.on("error", () => {}).resume()].map(over);
+  const closed = clients.map((client) => once(client, "close"));
+  const cut = over(stream.on("error", () => {}).resume());
   writeTenants(path, [tenant("acme", { keys: [readOnly] }), tenant("beta")]);
   pass(60_000);
-  await Promise.all(ends);
+  expect((await Promise.all(closed)).map(([code]) => code)).toEqual([4401, 4401]);
+  await cut;
   expect((await ask(port, "/", { headers: { cookie, accept: "text/html" } })).status).toBe(401);
   expect((await ask(port, "/", { headers: withKey })).status).toBe(401);
 });
 
-test("a link that expires ends what it has opened", async () => {
+test("the expiry of a link ends its connections", async () => {
   const { api, id, socket, ask } = await open();
   const { port, server } = await program((_request, response) => response.end());
   new WebSocketServer({ server, handleProtocols: () => "echo" });
   const tokens = api.app.get(PortTokens);
   const by = { tenant: "acme", path: "/", credential: credentialOf("acme") };
-  const cookie = `berth-port=${await tokens.sign("token", tokens.permit({ sessionId: id, port }, by, 3))}`;
+  const permission = tokens.permit({ sessionId: id, port }, by, 3);
+  await api.store.grants.add({ ...permission, kind: "port", access: "use", madeBy: { name: "test" } });
+  const cookie = `berth-port=${await tokens.sign("token", permission)}`;
   const client = socket(port, { cookie });
   await once(client, "open");
   expect((await ask(port, "/", { headers: { cookie } })).status).toBe(200);
-  await over(client);
+  expect((await once(client, "close")).map(String)).toEqual(["4401", "The link has expired."]);
   const after = await ask(port, "/", { headers: { cookie, accept: "text/html" } });
   expect([after.status, after.body]).toEqual([401, expect.stringContaining("has expired")]);
 });
 
-test("a session whose pod ends ends its WebSockets", async () => {
+test("links are listed without themselves; one that is revoked lets nobody in, and cuts what it let in", async () => {
+  const { api, id, link, follow, ask, socket } = await open();
+  const { port, server } = await program((_request, response) => response.end("app"));
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
+  const [kept, gone, unopened] = [
+    (await link(port, { lifetimeSeconds: 60, path: "/a" })).json,
+    (await link(port)).json,
+    (await link(port)).json,
+  ];
+  const links = `/v1/sessions/${id}/ports/links`;
+  const list = async () => (await call(api, "GET", links, { key: `${keyOf("acme")}r` })).json.items;
+  const made = { madeBy: "key:default", address: "127.0.0.1", madeAt: expect.any(String), port };
+  const inList = ({ id, expiresAt }: typeof kept, path: string) => ({ ...made, id, expiresAt, path });
+  expect(await list()).toEqual([inList(unopened, "/"), inList(gone, "/"), inList(kept, "/a")]);
+
+  const cookies = [cookieOf(await follow(kept.url)), cookieOf(await follow(gone.url))] as const;
+  const [stays, ends] = cookies.map((cookie) => socket(port, { cookie })) as [WebSocket, WebSocket];
+  const byToken = socket(port, { "x-berth-token": gone.token });
+  await Promise.all([stays, ends, byToken].map((client) => once(client, "open")));
+  const revoke = async (of: string, key = keyOf("acme")) =>
+    (await call(api, "DELETE", `${links}/${of}`, { key })).status;
+  expect(await revoke(gone.id, keyOf("beta"))).toBe(404);
+  expect(await revoke(gone.id, `${keyOf("acme")}r`)).toBe(403);
+  expect((await call(api, "DELETE", `/v1/sessions/${id}/files/links/${gone.id}`)).status).toBe(404);
+  const cut = [ends, byToken].map(over);
+  expect([await revoke(gone.id), await revoke(gone.id), await revoke(unopened.id)]).toEqual([204, 404, 204]);
+  await Promise.all(cut);
+  expect(stays.readyState).toBe(WebSocket.OPEN);
+
+  const status = async (headers: Record<string, string>) => (await ask(port, "/", { headers })).status;
+  await until("its cookie is refused", 10, async () => (await status({ cookie: cookies[1] })) === 401);
+  expect(await status({ "x-berth-token": gone.token })).toBe(401);
+  const refused = await follow(unopened.url, { accept: "text/html" });
+  expect([refused.status, refused.body]).toEqual([401, expect.stringContaining("has been revoked")]);
+  expect([await status({ cookie: cookies[0] }), await status({ "x-berth-token": kept.token })]).toEqual([200, 200]);
+  expect(await list()).toEqual([inList(kept, "/a")]);
+  const [last] = (await trailOf(api)).slice(-1);
+  expect(last).toMatchObject({ reason: `revokes the link ${unopened.id}`, actor: "key:default" });
+});
+
+test("a link that the database does not know lets nobody in", async () => {
+  const { api, link, follow, ask } = await open();
+  const { port } = await program((_request, response) => response.end());
+  const { url, token } = (await link(port)).json;
+  await api.database.deleteFrom("grants").execute();
+  expect((await follow(url)).status).toBe(401);
+  expect((await ask(port, "/", { headers: { "x-berth-token": token } })).status).toBe(401);
+});
+
+test("when a session's pod ends, its WebSockets end", async () => {
   const { socket, berthd } = await open();
   const { port, server } = await program((_request, response) => response.end());
   new WebSocketServer({ server, handleProtocols: () => "echo" });
@@ -381,27 +443,61 @@ test("a session whose pod ends ends its WebSockets", async () => {
   await ended;
 });
 
-test("at the process's end WebSockets are cut, requests that run are finished, and the port closes", async () => {
+test("when the process ends, WebSocket clients are told to connect again, running requests are finished, and the port closes", async () => {
   const { socket, gateway, begin, hostOf, ask } = await open();
   let finish = () => {};
   const { port, server } = await program((request, response) => {
     if (request.url === "/slow") finish = () => response.end("done");
     else response.end();
   });
-  new WebSocketServer({ server, handleProtocols: () => "echo" });
+  const inside: number[] = [];
+  new WebSocketServer({ server, handleProtocols: () => "echo", perMessageDeflate: true }).on("connection", (one) =>
+    one.on("close", (code) => inside.push(code)),
+  );
   const client = socket(port, withKey);
   await once(client, "open");
   const slow = once(begin(hostOf(port), "/slow", { headers: withKey }).end(), "response");
   await until("the program has it", 30, async () => (await ask(port, "/", { headers: withKey })).status === 200);
-  const cut = over(client);
-  gateway.end();
-  await cut;
-  const closed = gateway.close();
+  const closed = once(client, "close");
+  const ended = gateway.end();
+  expect((await closed).map(String)).toEqual(["1012", "The gateway restarts; connect again."]);
+  await ended;
+  await until("the program's side has ended too", 30, () => inside.length === 1);
+  const end = gateway.close();
   finish();
   const [answer] = (await slow) as [IncomingMessage];
   expect(Buffer.concat(await answer.toArray()).toString()).toBe("done");
-  await closed;
+  await end;
   await expect(ask(port)).rejects.toThrow("ECONNREFUSED");
+});
+
+test("a Close frame waits for the end of the frame that has begun, but not if that end does not come", async () => {
+  const { socket, gateway } = await open();
+  const { port, server } = await program((_request, response) => response.end());
+  const programs: Duplex[] = [];
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => "echo" });
+  server.on("upgrade", (request, duplex, head) => {
+    sockets.handleUpgrade(request, duplex, head, () => programs.push(duplex));
+  });
+  const frame = Buffer.concat([Buffer.from([0x81, 126, 0, 200]), Buffer.alloc(200, "x")]);
+  const begun = async () => {
+    const client = socket(port, withKey);
+    const [{ socket: under }] = (await once(client, "upgrade")) as [IncomingMessage];
+    await until("the program has it", 30, () => programs.length > 0);
+    const [inside] = programs.splice(0);
+    const before = under.bytesRead;
+    inside?.write(frame.subarray(0, 100));
+    await until("half of the frame is here", 30, () => under.bytesRead === before + 100);
+    const heard: string[] = [];
+    client.on("message", (data) => heard.push(String(data)));
+    return { closed: once(client, "close"), heard, inside };
+  };
+  const [one, other] = [await begun(), await begun()];
+  const ended = gateway.end();
+  one.inside?.write(Buffer.concat([frame.subarray(100), frame]));
+  expect([(await one.closed)[0], one.heard]).toEqual([1012, ["x".repeat(200)]]);
+  await ended;
+  expect([(await other.closed)[0], other.heard]).toEqual([1006, []]);
 });
 
 test("without sandboxUrl ports have no URL and no links", async () => {
@@ -413,12 +509,12 @@ test("without sandboxUrl ports have no URL and no links", async () => {
   expect([refused.status, refused.json.detail]).toEqual([409, expect.stringContaining("sandboxUrl")]);
 });
 
-test("with one host for all, pages are below a path, have an origin of nobody, and cookies of their path", async () => {
+test("with one host for all, pages are below a path, have an opaque origin, and cookies limited to their path", async () => {
   const { ask, link, id } = await open({ SANDBOX_URL: "https://sandbox.example" });
   const host = "sandbox.example";
-  const seen: IncomingMessage[] = [];
+  const requests: IncomingMessage[] = [];
   const { port } = await program((request, response) => {
-    seen.push(request);
+    requests.push(request);
     response.writeHead(302, {
       location: "/next",
       "set-cookie": ["a=1", "b=2; Path=/b; Domain=example"],
@@ -436,8 +532,8 @@ test("with one host for all, pages are below a path, have an origin of nobody, a
     new RegExp(`^__Secure-berth-port=[\\w.-]+; Path=${prefix}/; Max-Age=\\d+; HttpOnly; SameSite=Lax; Secure$`),
   );
   const answer = await ask(0, `${prefix}/x?y`, { host, headers: { cookie: cookieOf(opened) } });
-  expect(seen[0]?.url).toBe("/x?y");
-  expect(seen[0]?.headers["x-forwarded-prefix"]).toBe(prefix);
+  expect(requests[0]?.url).toBe("/x?y");
+  expect(requests[0]?.headers["x-forwarded-prefix"]).toBe(prefix);
   expect(answer.headers).toMatchObject({
     location: `${prefix}/next`,
     "set-cookie": [`a=1; Path=${prefix}/`, `b=2; Path=${prefix}/b`],
@@ -445,10 +541,14 @@ test("with one host for all, pages are below a path, have an origin of nobody, a
   });
   expect(answer.headers["service-worker-allowed"]).toBeUndefined();
   expect((await ask(0, prefix, { host, headers: withKey })).status).toBe(302);
-  expect((await ask(0, `${prefix}/`, { host: "other.example", headers: withKey })).status).toBe(404);
+  const other = await ask(0, `${prefix}/`, { host: "other.example", headers: withKey });
+  expect([other.status, JSON.parse(other.body).detail]).toEqual([
+    404,
+    expect.stringMatching(/<session id>\/<port>\/$/),
+  ]);
 });
 
-test("no host, path, port or header makes a fault of ours", async () => {
+test("no host, path, port or header causes a 5xx of Berth", async () => {
   const { ask, at, hostOf, id, link } = await open();
   const beyond = ["0", "65536", "022", "-1", "+80", "8e1", "99999999999", "", "port", "80.5", "８０"];
   for (const port of beyond) {
@@ -482,9 +582,9 @@ test("no host, path, port or header makes a fault of ours", async () => {
   expect((await ask(0, "/", { host: nobody, headers: withKey })).status).toBe(404);
   expect((await ask(0, "/", { host: nobody })).status).toBe(401);
   for (const [body, field] of [
-    [{ expiresInSeconds: 9 }, "expiresInSeconds"],
-    [{ expiresInSeconds: 86_401 }, "expiresInSeconds"],
-    [{ expiresInSeconds: "60" }, "expiresInSeconds"],
+    [{ lifetimeSeconds: 9 }, "lifetimeSeconds"],
+    [{ lifetimeSeconds: 86_401 }, "lifetimeSeconds"],
+    [{ lifetimeSeconds: "60" }, "lifetimeSeconds"],
     [{ path: "//evil.example" }, "path"],
     [{ path: "/\\evil.example" }, "path"],
     [{ path: "https://evil.example" }, "path"],
@@ -494,11 +594,11 @@ test("no host, path, port or header makes a fault of ours", async () => {
     expect((await link(80, body)).json.errors?.[0].field, JSON.stringify(body)).toBe(field);
   }
 
-  /** What the port says to these bytes: its status, or "" if it only closes. */
+  /** The port's answer to these bytes: its status, or "" if the port only closes the connection. */
   const raw = async (text: string) => {
     const socket = connect(at, "127.0.0.1").end(text, "latin1");
-    const told = Buffer.concat(await socket.toArray().catch(() => [])).toString();
-    return /^HTTP\/1\.1 (\d+)/.exec(told)?.[1] ?? "";
+    const answer = Buffer.concat(await socket.toArray().catch(() => [])).toString();
+    return /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? "";
   };
   const host = `host: ${hostOf(80)}\r\n`;
   const key = `x-berth-token: ${keyOf("acme")}\r\n`;
@@ -523,7 +623,7 @@ test("no host, path, port or header makes a fault of ours", async () => {
   }
 });
 
-test("one tenant's requests don't wait for another's that go on and on, and are bounded", async () => {
+test("a tenant's requests don't wait for another tenant's endless ones, and are limited", async () => {
   const { begin, hostOf, ask } = await open();
   const { port } = await program((request, response) => {
     if (request.url === "/hang") response.write("x");
@@ -540,7 +640,7 @@ test("one tenant's requests don't wait for another's that go on and on, and are 
   expect((await ask(port, "/", { headers: { "x-berth-token": keyOf("beta") } })).status).toBe(404);
   for (const one of hanging) one.destroy();
   await until(
-    "their places are free",
+    "the endless requests no longer count",
     30,
     () => ask(port, "/", { headers: withKey }),
     ({ status }) => status === 200,

@@ -1,4 +1,4 @@
-/** What serves the ports of sessions, put together. */
+/** Composes the server for the ports of sessions. */
 import type { Redis } from "ioredis";
 import type { Access } from "../../api/access/access.ts";
 import type { PortTokens } from "../../api/access/portTokens.ts";
@@ -14,7 +14,7 @@ export interface PortsOptions extends Omit<PortGatewayOptions, "access" | "links
   pods: SessionPods;
 }
 
-/** It does not listen yet. */
+/** The server does not listen yet. */
 export function portGateway({ access, tokens, redis, pods, ...rest }: PortsOptions): PortGateway {
   const { url } = rest;
   const portAccess = new PortAccess({ url, access, tokens, redis });

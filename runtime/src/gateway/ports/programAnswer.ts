@@ -1,4 +1,4 @@
-/** What berthd's answer is: a session's program's, or its own word on why there is none; pure. */
+/** Tells whether berthd forwarded the answer of a session's program or says itself why there is none. No I/O. */
 import type { IncomingMessage } from "node:http";
 import { Problem } from "../../api/http/problem.ts";
 
@@ -7,21 +7,21 @@ export const portHeader = "x-berth-port";
 export const sessionTokenHeader = "x-berth-session-token";
 const errorHeader = "x-berth-error";
 
-/** Why the answer is no program's; undefined if it is one. */
+/** The reason why there is no answer of a program; undefined if the answer is the program's. */
 export function faultOf({ headers }: Pick<IncomingMessage, "headers">, port: number): Problem | undefined {
   switch (headers[errorHeader]) {
     case undefined:
       if (headers[portHeader] !== undefined) return undefined;
       return new Problem(
         409,
-        "The session's pod is of a version that serves no ports: suspend and resume the session.",
+        "The session's pod has an old version that serves no ports. Suspend the session and resume it.",
       );
     case "nothing-listens":
       return new Problem(503, `Nothing listens on port ${port} of the session yet.`, undefined, 3);
     case "not-allowed":
-      return new Problem(403, `Port ${port} is the platform's own.`);
+      return new Problem(403, `Port ${port} is reserved for the platform.`);
     default:
-      return new Problem(502, `The program on port ${port} gave no answer in HTTP.`);
+      return new Problem(502, `The program on port ${port} did not answer in HTTP.`);
   }
 }
 

@@ -1,10 +1,10 @@
-/** The sessions whose ports are asked for, if they run. */
+/** Finds the sessions whose ports are requested, if they are running. */
 import { Problem } from "../../api/http/problem.ts";
 import type { RunningSession } from "../../api/sessionPods.ts";
 import type { Session } from "../../domain/session.ts";
-import { isFinal } from "../../domain/state.ts";
+import { isFinal } from "../../domain/states/state.ts";
 import type { SessionQueries } from "../../store/sessionQueries.ts";
-import { Recent } from "./recent.ts";
+import { Recent } from "../../timing/recent.ts";
 
 export class RunningSessions {
   readonly #recent: Recent<Session | undefined>;
@@ -16,7 +16,10 @@ export class RunningSessions {
     });
   }
 
-  /** As it is now, or was a second ago. Throws a Problem: 404 there is none any more, 503 it does not run. */
+  /**
+   * The session as it is now or was a second ago. Throws a Problem: 404 if the session does not exist any more, 503
+   * if it is not running.
+   */
   async get(tenant: string, id: string): Promise<RunningSession> {
     const session = await this.#recent.get(`${tenant}/${id}`);
     if (session === undefined) throw new Problem(404, `There is no session ${id}.`);

@@ -29,7 +29,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     db,
   );
   await sql`create index sessions_queue on sessions (tenant) where state = 'queued'`.execute(db);
-  // Progress is no change of the session's state, so it comes under the version that the session has.
+  // A progress event does not change the session's state, so the event has the version that the session already has.
   await sql`alter table session_events drop constraint session_events_once`.execute(db);
   await sql`
     create unique index session_events_once on session_events (session_id, version) where type <> 'progress'`.execute(

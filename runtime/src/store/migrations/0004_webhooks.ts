@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** What is still to be sent to tenants' webhooks, and what could not be. */
+/** Webhook deliveries that are pending or have failed. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table webhook_deliveries (
@@ -17,7 +17,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`.execute(db);
   await sql`create index webhook_deliveries_due on webhook_deliveries (next_at) where state = 'pending'`.execute(db);
   await sql`create index webhook_deliveries_listed on webhook_deliveries (created_at desc, id desc)`.execute(db);
-  // One row: the last event that has been turned into deliveries. What was before webhooks is nobody's news.
+  // One row: the last event that has been turned into deliveries. Events from before this migration are not delivered.
   await sql`
     create table webhook_position (
       singleton boolean primary key default true check (singleton),

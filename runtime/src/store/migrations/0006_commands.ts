@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Like progress, a command is no change of the session's state, so it comes under the version that the session has. */
+/** A command event does not change the session's state, so the event has the version that the session already has. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`drop index session_events_once`.execute(db);
   await sql`

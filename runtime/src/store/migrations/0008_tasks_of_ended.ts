@@ -2,12 +2,13 @@ import { type Kysely, sql } from "kysely";
 
 export const transaction = false;
 
-/** So many rows change in one transaction. */
+/** How many rows one transaction changes. */
 const page = 1_000;
 
 /**
- * Sessions that ended before their end wiped the task lose it now: it has the agent's secrets. Nobody else writes rows of
- * sessions that have ended, so the updates hold nobody up. Pages go by the key: no row is read twice.
+ * Removes the tasks of sessions that ended under a version that kept them, because the tasks contain the agents'
+ * secrets. No other process writes rows of ended sessions, so the updates block nobody. The pages follow the primary
+ * key, so no row is read twice.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (let last: string | undefined = "00000000-0000-0000-0000-000000000000"; last !== undefined; ) {

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** The end of the agent's log, compressed by gzip: its pod takes the log itself with it. */
+/** The last part of the agent's log, compressed with gzip, because the log itself is deleted with the pod. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table session_logs (

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from "kysely";
 
 /**
- * The newest tenants file by which a session was made or changed, and by which a delivery was made. Postgres adds a column
- * with a constant default without writing a row, so writers are held up for a moment only. A double holds each whole number
- * up to 2^53, and comes as a number, which a bigint does not.
+ * The newest generation of the tenants file by which a session or a delivery was created or changed. Postgres adds a column
+ * with a constant default without rewriting rows, so writers wait only for a moment. A double holds each whole number up to
+ * 2^53, and the driver returns it as a number, which it does not do with a bigint.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const table of ["sessions", "webhook_deliveries"]) {

@@ -3,6 +3,6 @@ import { addIndex } from "./addIndex.ts";
 
 export const transaction = false;
 
-/** By this index the deliveries that are due are found for each webhook apart, however many another webhook has. */
+/** With this index, the due deliveries of one webhook are found however many deliveries another webhook has. */
 export const up = (db: Kysely<unknown>): Promise<void> =>
   addIndex(db, "webhook_deliveries_by_url", sql`webhook_deliveries (url, next_at) where state = 'pending'`);

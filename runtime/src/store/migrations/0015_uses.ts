@@ -4,8 +4,8 @@ import { addIndex } from "./addIndex.ts";
 export const transaction = false;
 
 /**
- * What people do in a session changes no state of it, so each of it comes under the version that the session has. Until the old
- * index has gone, both hold; nobody writes such lines before.
+ * A use does not change the session's state, so its event has the version that the session already has. Until the old
+ * unique index is dropped, both indexes apply; no version writes such events before that.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   const changes = sql`session_events (session_id, version)

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Tickets to desktops and links to files, from their making until a while after their end: to list and to revoke them. */
+/** Desktop tickets and file links, kept until some minutes after their end, so that they can be listed and revoked. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table grants (

@@ -1,8 +1,9 @@
 import { type Kysely, sql } from "kysely";
 
 /**
- * The id of the key from which a session's tokens are made and by which its task is encrypted, the first key's for those of
- * before; and whether the session's pod has said that it has the task. Postgres adds both without writing a row.
+ * The id of the key that signs the session's tokens and encrypts its task; existing sessions have the id of the first
+ * key. And whether the session's pod has confirmed that it has the task. Postgres adds both columns without rewriting
+ * rows.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`

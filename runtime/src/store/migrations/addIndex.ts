@@ -1,9 +1,9 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 
 /**
- * Makes an index of a table that has rows, while others write to the table. Not possible in a transaction. What an
- * interrupted run has left of the index is made anew.
- * @param on what stands behind ON in the statement: table, columns and condition
+ * Creates an index of a table that has rows, while other processes write to the table. That is not possible in a
+ * transaction. If an interrupted run has left an invalid index, it is dropped and created again.
+ * @param on the part of the statement after ON: table, columns and condition
  */
 export async function addIndex(
   db: Kysely<unknown>,

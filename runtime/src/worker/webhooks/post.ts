@@ -1,20 +1,20 @@
 /** Sends one webhook. */
 import http from "node:http";
 import https from "node:https";
-import { AddressRefused, publicLookup, refuseAddress } from "./publicAddress.ts";
+import { publicLookup, refuseAddress } from "./publicAddress.ts";
 
-/** An attempt ends after so many milliseconds, whatever has happened until then. */
+/** An attempt fails after this many milliseconds, however far it is. */
 const timeoutMs = 10_000;
 
 export interface Answer {
   status: number;
-  /** Seconds of its Retry-After. */
+  /** The number of seconds in its Retry-After header. */
   retryAfter: number | undefined;
 }
 
 /**
- * Posts the body and returns the answer's status; no redirect is followed. Without `allowPrivate` only https to public
- * addresses is tried. Throws if there is no answer.
+ * Posts the body and returns the status of the answer. Redirects are not followed. Without `allowPrivate`, only https
+ * to public addresses is allowed. Throws if there is no answer.
  */
 export async function post(
   url: URL,
@@ -23,7 +23,7 @@ export async function post(
   allowPrivate: boolean,
 ): Promise<Answer> {
   if (!allowPrivate) {
-    if (url.protocol !== "https:") throw new AddressRefused(`${url.origin} is not https, and`);
+    if (url.protocol !== "https:") throw new Error(`${url.origin} is not allowed, because webhooks must use https`);
     refuseAddress(url);
   }
   return new Promise((resolve, reject) => {
@@ -37,7 +37,7 @@ export async function post(
         ...(!allowPrivate && { lookup: publicLookup }),
       },
       (response) => {
-        response.destroy(); // nobody reads what it says
+        response.destroy(); // the body of the answer is not needed
         const retryAfter = Number(response.headers["retry-after"] ?? Number.NaN);
         resolve({ status: response.statusCode ?? 0, retryAfter: retryAfter >= 0 ? retryAfter : undefined });
       },

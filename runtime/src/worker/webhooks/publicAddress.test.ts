@@ -38,7 +38,7 @@ test.each([
   expect(() => refuseAddress(new URL(url))).toThrow("is not a public address");
 });
 
-test("a name that leads to a private address is refused when it is looked up", async () => {
+test("a name that resolves to a private address is refused", async () => {
   const failure = await new Promise<Error | null>((resolve) =>
     publicLookup("localhost", { all: true }, (error) => resolve(error)),
   );

@@ -1,6 +1,7 @@
 /**
- * Keeps webhooks from reaching what only this side can reach: tenants choose where they go, and must not choose the cluster,
- * the cloud's metadata or this machine. Checked are the addresses that are then connected to, not only the name's.
+ * Keeps webhooks away from addresses that only this process can reach. Tenants choose the URLs, and must not choose the
+ * cluster, the cloud's metadata service or this machine. The check covers the addresses that are really connected to,
+ * not only the name.
  */
 import { lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
@@ -13,18 +14,21 @@ export class AddressRefused extends Error {
   }
 }
 
-/** Whether the address is one of the public internet: no private, local, shared, mapped or otherwise special range. */
+/**
+ * Whether the address belongs to the public internet, and not to a private, local, shared, mapped or other special
+ * range.
+ */
 export function isPublic(address: string): boolean {
   return ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
 }
 
-/** Throws AddressRefused if the URL's host is an address that isn't public; names are for `publicLookup` to check. */
+/** Throws AddressRefused if the URL's host is an IP address that is not public. `publicLookup` checks host names. */
 export function refuseAddress({ hostname }: URL): void {
   const address = hostname.replace(/^\[(.*)\]$/, "$1");
   if (isIP(address) !== 0 && !isPublic(address)) throw new AddressRefused(address);
 }
 
-/** Looks a name up as Node does, and fails if any of its addresses isn't public. */
+/** Resolves a host name as Node.js does, and fails if one of its addresses is not public. */
 export const publicLookup: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
     const refused = addresses?.find(({ address }) => !isPublic(address));

@@ -1,67 +1,87 @@
 /**
- * How each webhook's receiver has answered this process lately, and so how many deliveries it may have under way at the same
- * time: what one receiver takes up is not taken from the others. Keeps an entry for each URL that is busy or fails.
+ * Limits how many deliveries each webhook's receiver gets at the same time, by its last answers to this process. A receiver
+ * that answers gets more and more; one that fails gets few. So each receiver gets as many deliveries per second as it takes,
+ * and a slow one does not delay the others. Stores an entry for each URL with running or
+ * recent deliveries, or with failures.
  */
 
-/** Deliveries to one URL that are under way at the same time. */
+/** How many deliveries to one URL may run at the same time, before the receiver has answered. */
 const perUrl = 4;
 
-/** After so many failures in a row the receiver counts as dead: for the pause nothing is sent to it, then one delivery. */
+/** How many more each answer allows, until it is this many at the same time: a quarter of what the process sends. */
+const [perAnswer, mostPerUrl] = [1, 25];
+
+/**
+ * A receiver counts as dead after this many failures in a row. It then gets nothing during the pause, and one delivery
+ * after it.
+ */
 const deadAfter = 3;
 const pauseMs = 30_000;
 
+/** A receiver that works and got nothing for this time counts as a new one. */
+const forgottenMs = 60_000;
+
 interface Receiver {
   running: number;
-  /** In a row. */
+  /** How many may run at the same time. */
+  most: number;
+  /** Failures in a row. */
   failures: number;
-  /** Nothing is sent before then, by the clock. */
+  /** Nothing is sent before this time of the clock. */
   pausedUntil: number;
+  /** When the last delivery ended. */
+  endedAt: number;
 }
 
 export class Receivers {
   readonly #receivers = new Map<string, Receiver>();
 
-  /** @param clock milliseconds, never going back. Default: performance.now */
+  /** @param clock a monotonic clock in milliseconds. Default: performance.now */
   constructor(private readonly clock: () => number = () => performance.now()) {}
 
-  /** How many deliveries a URL may get that `limits` does not name. */
+  /** How many deliveries a URL may get that is not in `limits`. */
   get usual(): number {
     return perUrl;
   }
 
-  /** How many more deliveries these URLs may get now; a paused one has none, and one that failed last is sent one at a time. */
+  /**
+   * How many more deliveries these URLs may get now: 0 for a paused URL, and 1 at a time for a URL whose last delivery
+   * failed.
+   */
   limits(): Map<string, number> {
     const now = this.clock();
+    for (const [url, { running, failures, endedAt }] of this.#receivers) {
+      if (running === 0 && failures === 0 && now - endedAt > forgottenMs) this.#receivers.delete(url);
+    }
     return new Map(
-      [...this.#receivers].map(([url, { running, failures, pausedUntil }]) => {
-        const most = now < pausedUntil ? 0 : failures > 0 ? 1 : perUrl;
-        return [url, Math.max(0, most - running)];
+      [...this.#receivers].map(([url, { running, most, failures, pausedUntil }]) => {
+        const allowed = now < pausedUntil ? 0 : failures > 0 ? 1 : most;
+        return [url, Math.max(0, allowed - running)];
       }),
     );
   }
 
-  /** The URLs to which nothing is sent now, because their receivers count as dead. */
+  /** The URLs that get nothing now, because their receivers count as dead. */
   paused(): string[] {
     const now = this.clock();
     return [...this.#receivers].filter(([, { pausedUntil }]) => now < pausedUntil).map(([url]) => url);
   }
 
   begin(url: string): void {
-    const receiver = this.#receivers.get(url) ?? { running: 0, failures: 0, pausedUntil: 0 };
+    const receiver = this.#receivers.get(url) ?? { running: 0, most: perUrl, failures: 0, pausedUntil: 0, endedAt: 0 };
     this.#receivers.set(url, { ...receiver, running: receiver.running + 1 });
   }
 
-  /** `isAlive`: the receiver took the delivery, or said at least that it does not want it; undefined: it was not asked. */
+  /** `isAlive`: the receiver accepted or at least answered the delivery; undefined: the delivery was not sent. */
   end(url: string, isAlive: boolean | undefined): void {
     const receiver = this.#receivers.get(url);
     if (receiver === undefined) return;
     const running = receiver.running - 1;
     const failures = isAlive === undefined ? receiver.failures : isAlive ? 0 : receiver.failures + 1;
-    if (running === 0 && failures === 0) this.#receivers.delete(url);
-    else {
-      const pausedUntil =
-        isAlive === false && failures >= deadAfter ? this.clock() + pauseMs : failures === 0 ? 0 : receiver.pausedUntil;
-      this.#receivers.set(url, { running, failures, pausedUntil });
-    }
+    const now = this.clock();
+    const pausedUntil =
+      isAlive === false && failures >= deadAfter ? now + pauseMs : failures === 0 ? 0 : receiver.pausedUntil;
+    const most = isAlive === undefined ? receiver.most : isAlive ? receiver.most + perAnswer : perUrl;
+    this.#receivers.set(url, { running, most: Math.min(most, mostPerUrl), failures, pausedUntil, endedAt: now });
   }
 }

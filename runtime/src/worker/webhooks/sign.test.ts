@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { signedHeaders } from "./sign.ts";
 
-test("the example of the Standard Webhooks specification comes out as it is there", () => {
+test("the signature of the example in the Standard Webhooks specification is correct", () => {
   const headers = signedHeaders(
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "msg_p5jXN8AQM9LWM0D4loKWxJek",

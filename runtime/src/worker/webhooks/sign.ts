@@ -1,12 +1,13 @@
 /**
- * The signature of a webhook, as Standard Webhooks (standardwebhooks.com) has it, so that receivers can check it with that
- * project's libraries: HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`.
+ * Signs webhooks as Standard Webhooks (standardwebhooks.com) specifies, so that receivers can use the libraries of that
+ * project: HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`.
  */
 import { createHmac } from "node:crypto";
 
 /**
- * The headers for the body. `id` is the same for every attempt, so that a receiver knows a repeat; the time is that of the
- * attempt, so that it can refuse what is old. A secret `whsec_<base64>` stands for those bytes, any other text for its own.
+ * The headers for the body. `id` is the same in every attempt, so that a receiver recognizes a repetition. `now` is the
+ * time of the attempt, so that a receiver can refuse old requests. A secret of the form `whsec_<base64>` is decoded;
+ * any other secret is used as text.
  */
 export function signedHeaders(secret: string, id: string, now: Date, body: string): Record<string, string> {
   const timestamp = String(Math.floor(now.getTime() / 1000));

@@ -1,4 +1,4 @@
-/** From what happens to a session to the tenant's receiver, a server of our own on this machine. */
+/** From a session's event to the tenant's receiver, which is a server on this machine. */
 import { createHmac } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders } from "node:http";
@@ -24,7 +24,7 @@ interface Received {
   body: string;
 }
 
-/** A receiver that answers with the statuses in turn, and then with 200. */
+/** A receiver that answers with these statuses in turn, and then with 200. */
 async function receiver(...statuses: number[]) {
   const received: Received[] = [];
   const server = createServer(async (request, response) => {
@@ -38,7 +38,7 @@ async function receiver(...statuses: number[]) {
   return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?token=1` };
 }
 
-/** A receiver that takes what comes and answers nothing, or cuts the connection. */
+/** A receiver that accepts connections and answers nothing, or cuts them. */
 async function brokenReceiver(does: "hang" | "cut") {
   const taken = { count: 0 };
   const server = createServer((request) => {
@@ -54,8 +54,17 @@ async function brokenReceiver(does: "hang" | "cut") {
   return { taken, end, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook` };
 }
 
-/** `isWaiting`: the senders begin when `begin` is called. */
-async function open(url: string, { allowPrivate = true, senders = 1, intervalMs = 20, isWaiting = false } = {}) {
+/** `isWaiting`: the senders start when `begin` is called. `onListen` gets the function that rings the bell. */
+async function open(
+  url: string,
+  {
+    allowPrivate = true,
+    senders = 1,
+    intervalMs = 20,
+    isWaiting = false,
+    onListen = (_ring: () => void): void => {},
+  } = {},
+) {
   const { database } = await freshDatabase();
   const by = (generation: number) => recordsOn(database, cipher, { generation });
   const sessions = by(0);
@@ -64,14 +73,20 @@ async function open(url: string, { allowPrivate = true, senders = 1, intervalMs 
   const tenants = new TenantsFile(file, silent, 20);
   const metrics = new Metrics();
   onTestFinished(() => tenants.onApplicationShutdown());
-  const options = { tenants, metrics, logger: silent, allowPrivate, intervalMs };
+  const bell = {
+    listen: (ring: () => void) => {
+      onListen(ring);
+      return () => {};
+    },
+  };
+  const options = { bell, tenants, metrics, logger: silent, allowPrivate, intervalMs };
   const running = Array.from({ length: senders }, () => {
     const progress = { turns: 0 };
     const store = {
       fanOut: (known: typeof tenants) => deliveries.fanOut(known),
       take: async (room: Room) => {
         const taken = await deliveries.take(room);
-        progress.turns += 1; // the last thing that a turn waits for
+        progress.turns += 1; // the last call that an iteration waits for
         return taken;
       },
       putOff: (...late: Parameters<DeliveryStore["putOff"]>) => deliveries.putOff(...late),
@@ -91,15 +106,15 @@ async function open(url: string, { allowPrivate = true, senders = 1, intervalMs 
     begin: () => {
       for (const { sender } of running) sender.onApplicationBootstrap();
     },
-    /** Each sender has looked for something to do since the call, from the beginning to the end. */
+    /** Waits until each sender has made one complete iteration since the call. */
     allHaveLooked: async () => {
       const before = running.map(({ progress }) => progress.turns);
       const since = () => running.map(({ progress }, index) => progress.turns - (before[index] ?? 0));
       await until("two more turns of each sender", 30, since, (turns) => turns.every((count) => count >= 2));
     },
-    /** Ends the senders; what they send is sent then. */
+    /** Stops the senders, after their running deliveries. */
     stop: () => Promise.all(running.map(({ sender }) => sender.onApplicationShutdown())),
-    /** The stack is changed: these are the tenants from now on. */
+    /** Changes the tenants of the stack. */
     setTenants: (...tenants: Tenant[]) => setFile(1, ...tenants),
     setFile,
     listed: async () => ((await deliveries.list({}, 100, undefined))?.items ?? []).map(toDeliveryJson),
@@ -107,7 +122,7 @@ async function open(url: string, { allowPrivate = true, senders = 1, intervalMs 
     lastAttempt: () => sql`update webhook_deliveries set next_at = now(), attempts = 11`.execute(database),
     outcomes: async () =>
       Object.fromEntries((await metrics.webhooks.get()).values.map(({ labels, value }) => [labels.outcome, value])),
-    /** `generation`: of the tenants file of the API that does it. Default 0, as of the first file. */
+    /** `generation`: of the tenants file that the API has read. Default 0, as in the first file. */
     create: async (name = "acme", generation = 0) =>
       sessionOf(
         await by(generation).creation.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, user),
@@ -166,14 +181,14 @@ test("a tenant that was taken out holds nobody's events up", async () => {
   await end(old);
   await create();
   await until(
-    "the event is here",
+    "the event has arrived",
     30,
     () => received,
     ({ length }) => length === 1,
   );
 });
 
-test("a delivery of a webhook that its sender has not read of yet waits; one that was taken out goes", async () => {
+test("a delivery waits while its sender has not read of the webhook; it is deleted if the webhook was removed", async () => {
   const { received, url } = await receiver();
   const { deliveries, create, begin, setFile, tenants, listed, hurry, allHaveLooked } = await open(url, {
     isWaiting: true,
@@ -196,7 +211,7 @@ test("a delivery of a webhook that its sender has not read of yet waits; one tha
   expect(received).toHaveLength(0);
 });
 
-test("what does not arrive is tried again under the same id, and redirects are not followed", async () => {
+test("a failed delivery is tried again with the same id, and redirects are not followed", async () => {
   const { received, url } = await receiver(500, 302);
   const { create, listed, hurry, outcomes } = await open(url);
   await create();
@@ -214,7 +229,7 @@ test("what does not arrive is tried again under the same id, and redirects are n
   expect(await outcomes()).toEqual({ failed: 2, delivered: 1 });
 });
 
-test("what never arrives is kept as dead, and can be sent again", async () => {
+test("a delivery that always fails is kept as dead, and can be sent again", async () => {
   const { received, url } = await receiver(500, 500);
   const { create, deliveries, listed, lastAttempt } = await open(url);
   await create();
@@ -228,14 +243,14 @@ test("what never arrives is kept as dead, and can be sent again", async () => {
   expect(received).toHaveLength(3);
 });
 
-test("a receiver that says 410 is asked no more", async () => {
+test("a receiver that answers 410 gets no more deliveries", async () => {
   const { url } = await receiver(410);
   const { create, listed } = await open(url);
   await create();
   await until("it is dead", 30, listed, ([first]) => first?.state === "dead");
 });
 
-test("without leave, nothing goes to an address of this side", async () => {
+test("without WEBHOOK_ALLOW_PRIVATE, nothing is sent to a private address", async () => {
   const { received, url } = await receiver();
   const { create, listed } = await open(url.replace("http:", "https:"), { allowPrivate: false });
   await create();
@@ -260,12 +275,12 @@ test("a receiver that hangs delays no other tenant's deliveries", async () => {
   const isHere = () => received.length === 1;
   await until("the other's event is here", 30, isHere);
   await until("it is counted", 30, outcomes, ({ delivered }) => delivered === 1);
-  expect(await outcomes()).toEqual({ delivered: 1 }); // none of the dead receiver's has timed out so far
+  expect(await outcomes()).toEqual({ delivered: 1 }); // no delivery to the dead receiver has timed out so far
   expect(dead.taken.count).toBe(4);
-  dead.end(); // so that what is under way ends at once
+  dead.end(); // so that running deliveries end at once
 });
 
-test("what is for a receiver that has failed three times in a row is put off without being sent", async () => {
+test("deliveries to a receiver that failed three times in a row are postponed without being sent", async () => {
   const dead = await brokenReceiver("cut");
   const { create, begin, listed, outcomes } = await open(dead.url, { isWaiting: true });
   for (let count = 0; count < 30; count += 1) await create();
@@ -278,7 +293,7 @@ test("what is for a receiver that has failed three times in a row is put off wit
   expect(await outcomes()).toEqual({ failed: 30, dead: 0 });
 });
 
-test("what is put off for the twelfth time is dead", async () => {
+test("a delivery that is postponed for the twelfth time is dead", async () => {
   const { url } = await brokenReceiver("cut");
   const { create, begin, listed, lastAttempt, hurry, allHaveLooked } = await open(url, { isWaiting: true });
   for (let count = 0; count < 4; count += 1) await create();
@@ -293,10 +308,48 @@ test("what is put off for the twelfth time is dead", async () => {
   expect((await listed()).map(({ state, attempts }) => [state, attempts])).toEqual(Array(4).fill(["dead", 12]));
 });
 
-test("what is due goes out without a pause between batches", async () => {
+test("due deliveries are sent without a pause between batches", async () => {
   const { received, url } = await receiver();
   const { create, begin, listed } = await open(url, { isWaiting: true, intervalMs: 600_000 });
   for (let count = 0; count < 60; count += 1) await create();
   begin();
   await until("all is delivered", 30, listed, ({ length }) => received.length === 60 && length === 0);
+});
+
+test("a receiver that answers gets more deliveries at the same time than a new one", async () => {
+  const waiting: (() => void)[] = [];
+  let most = 0;
+  let answered = 0;
+  const server = createServer((request, response) => {
+    request.resume();
+    waiting.push(() => response.end("thanks"));
+    most = Math.max(most, waiting.length);
+    // The first ones are answered at once. From then on only twelve at the same time are.
+    if (answered >= 20 && waiting.length < 12) return;
+    for (const answer of waiting.splice(0)) {
+      answer();
+      answered += 1;
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { create, begin } = await open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, {
+    isWaiting: true,
+  });
+  for (let count = 0; count < 44; count += 1) await create();
+  begin();
+  await until("twelve run at the same time", 30, () => most >= 12);
+});
+
+test("an event is sent soon after the bell, without waiting for the next search", async () => {
+  const { received, url } = await receiver();
+  const rings: (() => void)[] = [];
+  const { create } = await open(url, { intervalMs: 600_000, onListen: (ring) => void rings.push(ring) });
+  await until("the sender listens", 30, () => rings.length === 1);
+  await create();
+  for (const ring of rings) ring();
+  await until("the event has arrived", 30, () => received.length === 1);
 });

@@ -1,12 +1,13 @@
 /**
- * Tells tenants' webhooks what happens to their sessions. Receivers share nothing but the process's slots, of which each has a
- * few: one that hangs holds its own deliveries up, and once it counts as dead they are put off without being sent.
+ * Sends the events of sessions to the tenants' webhooks. Each receiver gets only a few of this process's slots. So a
+ * receiver that hangs delays only its own deliveries, and once it counts as dead they are postponed without an attempt.
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import type { TenantsFile } from "../../config/tenantsFile.ts";
 import { isBehind } from "../../domain/generation.ts";
 import { nextAttempt } from "../../domain/webhookBackoff.ts";
+import type { EventBell } from "../../queue/eventBell.ts";
 import type { Delivery, DeliveryStore } from "../../store/deliveryStore.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { Loop } from "../../timing/loop.ts";
@@ -14,19 +15,27 @@ import { post } from "./post.ts";
 import { Receivers } from "./receivers.ts";
 import { signedHeaders } from "./sign.ts";
 
-/** Attempts that run at the same time, to all receivers. Each is a connection of its own. */
+/** How many attempts run at the same time, to all receivers. Each attempt has its own connection. */
 const concurrency = 100;
 
-const putOffError = "not sent, as the receiver did not answer the last deliveries";
+/**
+ * How many milliseconds pass between the bell and the search for new events, plus or minus a half. So one worker finds them
+ * first, and the others find nothing to do.
+ */
+const ringMs = 60;
+
+const putOffError = "not sent, because the receiver did not answer the previous deliveries";
 
 export interface WebhookSenderOptions {
   store: Pick<DeliveryStore, "fanOut" | "take" | "putOff" | "remove" | "fail">;
+  /** Rings when there are new events. */
+  bell: Pick<EventBell, "listen">;
   tenants: Pick<TenantsFile, "get" | "generation">;
   metrics: Pick<Metrics, "webhooks">;
   logger: Logger;
-  /** Whether webhooks may go to private addresses, and by plain http. */
+  /** Whether webhooks may go to private addresses and may use http. */
   allowPrivate: boolean;
-  /** Milliseconds between two looks for something to do. Default 1000. */
+  /** Milliseconds between two searches for due deliveries if the bell does not ring. Default: 1000. */
   intervalMs?: number;
 }
 
@@ -34,37 +43,60 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
   readonly #loop = new Loop(() => this.#turn());
   readonly #running = new Set<Promise<void>>();
   readonly #receivers = new Receivers();
+  #stopListening = () => {};
+  /** When new events are looked for, by performance.now(). */
+  #fanOutAt = 0;
+  /** Runs from the bell to the search, so that many events make one search. */
+  #ringing: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: WebhookSenderOptions) {}
 
-  /** Whether deliveries are still looked for. */
-  isTurning(): boolean {
-    return this.#loop.isTurning();
+  /** Whether this process still searches for due deliveries. */
+  isAlive(): boolean {
+    return this.#loop.isAlive();
   }
 
   onApplicationBootstrap(): void {
     this.#loop.start();
+    this.#stopListening = this.options.bell.listen(() => {
+      const search = () => {
+        this.#ringing = undefined;
+        this.#fanOutAt = 0;
+        this.#loop.wake();
+      };
+      this.#ringing ??= setTimeout(search, ringMs * (0.5 + Math.random()));
+    });
   }
 
-  /** Attempts that run are finished; each is bounded in time. */
+  /** Waits for the running attempts; each has a time limit. */
   async onApplicationShutdown(): Promise<void> {
+    this.#stopListening();
+    clearTimeout(this.#ringing);
     await this.#loop.stop();
     await Promise.all(this.#running);
   }
 
   async #turn(): Promise<number> {
-    const { store, tenants, logger, intervalMs = 1_000 } = this.options;
-    let more = false;
+    const { store, logger, intervalMs = 1_000 } = this.options;
     try {
-      more = await store.fanOut(tenants);
+      if (performance.now() >= this.#fanOutAt) await this.#fanOut(intervalMs);
       await this.#putOff(this.#receivers.paused());
       const total = concurrency - this.#running.size;
       const room = { total, perUrl: this.#receivers.usual, limits: this.#receivers.limits() };
       for (const delivery of total > 0 ? await store.take(room) : []) this.#start(delivery);
     } catch (error) {
-      logger.warn({ err: error }, "webhooks wait for the database");
+      logger.warn({ err: error }, "webhooks are delayed, because Postgres does not answer");
     }
-    return more ? 0 : intervalMs;
+    return Math.min(intervalMs, this.#fanOutAt - performance.now());
+  }
+
+  /** Attempts that end start many turns, and not each of them looks for new events. */
+  async #fanOut(intervalMs: number): Promise<void> {
+    const begun = performance.now();
+    // If this fails, the next attempt is after the usual time.
+    this.#fanOutAt = begun + intervalMs;
+    const left = await this.options.store.fanOut(this.options.tenants);
+    if (left !== "done") this.#fanOutAt = left === "more" ? 0 : begun + Math.min(ringMs, intervalMs);
   }
 
   async #putOff(urls: string[]): Promise<void> {
@@ -74,7 +106,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     this.options.metrics.webhooks.inc({ outcome: "dead" }, dead);
   }
 
-  /** Where one attempt has ended the next can begin, so the loop does not wait for its time. */
+  /** When an attempt ends, the next one may start, so the loop is woken. */
   #start(delivery: Delivery): void {
     this.#receivers.begin(delivery.url);
     let isAlive: boolean | undefined;
@@ -82,7 +114,9 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
       isAlive = alive;
     };
     const attempt = this.#attempt(delivery, note)
-      .catch((error: unknown) => this.options.logger.warn({ err: error }, "a webhook's outcome could not be noted"))
+      .catch((error: unknown) =>
+        this.options.logger.warn({ err: error }, "the result of a webhook could not be stored"),
+      )
       .finally(() => {
         this.#running.delete(attempt);
         this.#receivers.end(delivery.url, isAlive);
@@ -91,14 +125,14 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     this.#running.add(attempt);
   }
 
-  /** `note` is told whether the receiver can be reached and is well. */
+  /** `note` is called with whether the receiver can be reached and works. */
   async #attempt(delivery: Delivery, note: (isAlive: boolean) => void): Promise<void> {
     const { id, url, attempts, event, tenantsGeneration } = delivery;
     const { store, tenants, metrics, logger, allowPrivate } = this.options;
     const webhook = tenants.get(event.tenant)?.webhooks.find((one) => one.url === url);
     if (webhook === undefined) {
-      if (isBehind(tenants.generation, tenantsGeneration)) return; // in a minute it is another's
-      return store.remove(id); // taken out of the config meanwhile
+      if (isBehind(tenants.generation, tenantsGeneration)) return; // after a minute another worker takes it
+      return store.remove(id); // the webhook was removed from the config
     }
 
     const body = JSON.stringify({ type: `session.${event.state}`, timestamp: event.at, data: event });
@@ -115,7 +149,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
       }
       failure = `answered ${answer.status}`;
       retryAfter = answer.retryAfter;
-      gone = answer.status === 410; // it wants no more of this
+      gone = answer.status === 410; // the receiver wants no more deliveries
     } catch (error) {
       note(false);
       failure = (error as Error).message;

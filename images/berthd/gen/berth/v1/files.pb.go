@@ -143,7 +143,7 @@ func (x WatchEvent_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WatchEvent_Kind.Descriptor instead.
 func (WatchEvent_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{18, 0}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{12, 0}
 }
 
 type FileInfo struct {
@@ -465,425 +465,6 @@ func (x *ListFilesResponse) GetNextPageToken() string {
 	return ""
 }
 
-type ReadRequest struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Path   string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	Offset uint64                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Bytes to read. Default: to the end that the file has when the call begins.
-	Length *uint64 `protobuf:"varint,3,opt,name=length,proto3,oneof" json:"length,omitempty"`
-	// Fails with failed_precondition unless the file has this ETag.
-	IfMatch       string `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReadRequest) Reset() {
-	*x = ReadRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReadRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReadRequest) ProtoMessage() {}
-
-func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
-func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *ReadRequest) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
-func (x *ReadRequest) GetOffset() uint64 {
-	if x != nil {
-		return x.Offset
-	}
-	return 0
-}
-
-func (x *ReadRequest) GetLength() uint64 {
-	if x != nil && x.Length != nil {
-		return *x.Length
-	}
-	return 0
-}
-
-func (x *ReadRequest) GetIfMatch() string {
-	if x != nil {
-		return x.IfMatch
-	}
-	return ""
-}
-
-type ReadResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Types that are valid to be assigned to Kind:
-	//
-	//	*ReadResponse_Info
-	//	*ReadResponse_Data
-	Kind          isReadResponse_Kind `protobuf_oneof:"kind"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ReadResponse) Reset() {
-	*x = ReadResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ReadResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ReadResponse) ProtoMessage() {}
-
-func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
-func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *ReadResponse) GetKind() isReadResponse_Kind {
-	if x != nil {
-		return x.Kind
-	}
-	return nil
-}
-
-func (x *ReadResponse) GetInfo() *FileInfo {
-	if x != nil {
-		if x, ok := x.Kind.(*ReadResponse_Info); ok {
-			return x.Info
-		}
-	}
-	return nil
-}
-
-func (x *ReadResponse) GetData() []byte {
-	if x != nil {
-		if x, ok := x.Kind.(*ReadResponse_Data); ok {
-			return x.Data
-		}
-	}
-	return nil
-}
-
-type isReadResponse_Kind interface {
-	isReadResponse_Kind()
-}
-
-type ReadResponse_Info struct {
-	Info *FileInfo `protobuf:"bytes,1,opt,name=info,proto3,oneof"`
-}
-
-type ReadResponse_Data struct {
-	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"`
-}
-
-func (*ReadResponse_Info) isReadResponse_Kind() {}
-
-func (*ReadResponse_Data) isReadResponse_Kind() {}
-
-type WriteRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Types that are valid to be assigned to Kind:
-	//
-	//	*WriteRequest_Options
-	//	*WriteRequest_Data
-	//	*WriteRequest_End
-	Kind          isWriteRequest_Kind `protobuf_oneof:"kind"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WriteRequest) Reset() {
-	*x = WriteRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WriteRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WriteRequest) ProtoMessage() {}
-
-func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
-func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *WriteRequest) GetKind() isWriteRequest_Kind {
-	if x != nil {
-		return x.Kind
-	}
-	return nil
-}
-
-func (x *WriteRequest) GetOptions() *WriteOptions {
-	if x != nil {
-		if x, ok := x.Kind.(*WriteRequest_Options); ok {
-			return x.Options
-		}
-	}
-	return nil
-}
-
-func (x *WriteRequest) GetData() []byte {
-	if x != nil {
-		if x, ok := x.Kind.(*WriteRequest_Data); ok {
-			return x.Data
-		}
-	}
-	return nil
-}
-
-func (x *WriteRequest) GetEnd() *WriteEnd {
-	if x != nil {
-		if x, ok := x.Kind.(*WriteRequest_End); ok {
-			return x.End
-		}
-	}
-	return nil
-}
-
-type isWriteRequest_Kind interface {
-	isWriteRequest_Kind()
-}
-
-type WriteRequest_Options struct {
-	Options *WriteOptions `protobuf:"bytes,1,opt,name=options,proto3,oneof"`
-}
-
-type WriteRequest_Data struct {
-	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"`
-}
-
-type WriteRequest_End struct {
-	End *WriteEnd `protobuf:"bytes,3,opt,name=end,proto3,oneof"`
-}
-
-func (*WriteRequest_Options) isWriteRequest_Kind() {}
-
-func (*WriteRequest_Data) isWriteRequest_Kind() {}
-
-func (*WriteRequest_End) isWriteRequest_Kind() {}
-
-type WriteEnd struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WriteEnd) Reset() {
-	*x = WriteEnd{}
-	mi := &file_berth_v1_files_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WriteEnd) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WriteEnd) ProtoMessage() {}
-
-func (x *WriteEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WriteEnd.ProtoReflect.Descriptor instead.
-func (*WriteEnd) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{8}
-}
-
-type WriteOptions struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// Permission bits. Default: those of the file that is replaced, else 0644.
-	Mode *uint32 `protobuf:"varint,2,opt,name=mode,proto3,oneof" json:"mode,omitempty"`
-	// Whether missing folders above the file are made.
-	MakeParents bool `protobuf:"varint,3,opt,name=make_parents,json=makeParents,proto3" json:"make_parents,omitempty"`
-	// Fails with failed_precondition unless the file that is replaced has this ETag.
-	IfMatch string `protobuf:"bytes,4,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
-	// Fails with already_exists if there is something at the path.
-	MustNotExist bool `protobuf:"varint,5,opt,name=must_not_exist,json=mustNotExist,proto3" json:"must_not_exist,omitempty"`
-	// Bytes that will come, where the caller knows: a full disk is then told before any byte is sent.
-	Size          *uint64 `protobuf:"varint,6,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WriteOptions) Reset() {
-	*x = WriteOptions{}
-	mi := &file_berth_v1_files_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WriteOptions) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WriteOptions) ProtoMessage() {}
-
-func (x *WriteOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WriteOptions.ProtoReflect.Descriptor instead.
-func (*WriteOptions) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *WriteOptions) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
-func (x *WriteOptions) GetMode() uint32 {
-	if x != nil && x.Mode != nil {
-		return *x.Mode
-	}
-	return 0
-}
-
-func (x *WriteOptions) GetMakeParents() bool {
-	if x != nil {
-		return x.MakeParents
-	}
-	return false
-}
-
-func (x *WriteOptions) GetIfMatch() string {
-	if x != nil {
-		return x.IfMatch
-	}
-	return ""
-}
-
-func (x *WriteOptions) GetMustNotExist() bool {
-	if x != nil {
-		return x.MustNotExist
-	}
-	return false
-}
-
-func (x *WriteOptions) GetSize() uint64 {
-	if x != nil && x.Size != nil {
-		return *x.Size
-	}
-	return 0
-}
-
-type WriteResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Info          *FileInfo              `protobuf:"bytes,1,opt,name=info,proto3" json:"info,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *WriteResponse) Reset() {
-	*x = WriteResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *WriteResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*WriteResponse) ProtoMessage() {}
-
-func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
-func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *WriteResponse) GetInfo() *FileInfo {
-	if x != nil {
-		return x.Info
-	}
-	return nil
-}
-
 type MakeDirRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
@@ -897,7 +478,7 @@ type MakeDirRequest struct {
 
 func (x *MakeDirRequest) Reset() {
 	*x = MakeDirRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[11]
+	mi := &file_berth_v1_files_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +490,7 @@ func (x *MakeDirRequest) String() string {
 func (*MakeDirRequest) ProtoMessage() {}
 
 func (x *MakeDirRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[11]
+	mi := &file_berth_v1_files_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +503,7 @@ func (x *MakeDirRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeDirRequest.ProtoReflect.Descriptor instead.
 func (*MakeDirRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{11}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *MakeDirRequest) GetPath() string {
@@ -955,7 +536,7 @@ type MakeDirResponse struct {
 
 func (x *MakeDirResponse) Reset() {
 	*x = MakeDirResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[12]
+	mi := &file_berth_v1_files_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +548,7 @@ func (x *MakeDirResponse) String() string {
 func (*MakeDirResponse) ProtoMessage() {}
 
 func (x *MakeDirResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[12]
+	mi := &file_berth_v1_files_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +561,7 @@ func (x *MakeDirResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeDirResponse.ProtoReflect.Descriptor instead.
 func (*MakeDirResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{12}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *MakeDirResponse) GetInfo() *FileInfo {
@@ -1003,7 +584,7 @@ type MoveRequest struct {
 
 func (x *MoveRequest) Reset() {
 	*x = MoveRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[13]
+	mi := &file_berth_v1_files_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +596,7 @@ func (x *MoveRequest) String() string {
 func (*MoveRequest) ProtoMessage() {}
 
 func (x *MoveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[13]
+	mi := &file_berth_v1_files_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +609,7 @@ func (x *MoveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveRequest.ProtoReflect.Descriptor instead.
 func (*MoveRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{13}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *MoveRequest) GetFrom() string {
@@ -1061,7 +642,7 @@ type MoveResponse struct {
 
 func (x *MoveResponse) Reset() {
 	*x = MoveResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[14]
+	mi := &file_berth_v1_files_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +654,7 @@ func (x *MoveResponse) String() string {
 func (*MoveResponse) ProtoMessage() {}
 
 func (x *MoveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[14]
+	mi := &file_berth_v1_files_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +667,7 @@ func (x *MoveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveResponse.ProtoReflect.Descriptor instead.
 func (*MoveResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{14}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *MoveResponse) GetInfo() *FileInfo {
@@ -1107,7 +688,7 @@ type RemoveRequest struct {
 
 func (x *RemoveRequest) Reset() {
 	*x = RemoveRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[15]
+	mi := &file_berth_v1_files_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +700,7 @@ func (x *RemoveRequest) String() string {
 func (*RemoveRequest) ProtoMessage() {}
 
 func (x *RemoveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[15]
+	mi := &file_berth_v1_files_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +713,7 @@ func (x *RemoveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveRequest.ProtoReflect.Descriptor instead.
 func (*RemoveRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{15}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RemoveRequest) GetPath() string {
@@ -1157,7 +738,7 @@ type RemoveResponse struct {
 
 func (x *RemoveResponse) Reset() {
 	*x = RemoveResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[16]
+	mi := &file_berth_v1_files_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +750,7 @@ func (x *RemoveResponse) String() string {
 func (*RemoveResponse) ProtoMessage() {}
 
 func (x *RemoveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[16]
+	mi := &file_berth_v1_files_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +763,7 @@ func (x *RemoveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveResponse.ProtoReflect.Descriptor instead.
 func (*RemoveResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{16}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{10}
 }
 
 type WatchRequest struct {
@@ -1197,7 +778,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[17]
+	mi := &file_berth_v1_files_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +790,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[17]
+	mi := &file_berth_v1_files_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +803,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{17}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchRequest) GetPath() string {
@@ -1250,7 +831,7 @@ type WatchEvent struct {
 
 func (x *WatchEvent) Reset() {
 	*x = WatchEvent{}
-	mi := &file_berth_v1_files_proto_msgTypes[18]
+	mi := &file_berth_v1_files_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +843,7 @@ func (x *WatchEvent) String() string {
 func (*WatchEvent) ProtoMessage() {}
 
 func (x *WatchEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[18]
+	mi := &file_berth_v1_files_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +856,7 @@ func (x *WatchEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEvent.ProtoReflect.Descriptor instead.
 func (*WatchEvent) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{18}
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchEvent) GetKind() WatchEvent_Kind {
@@ -1292,148 +873,8 @@ func (x *WatchEvent) GetPath() string {
 	return ""
 }
 
-type TarDownRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TarDownRequest) Reset() {
-	*x = TarDownRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TarDownRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TarDownRequest) ProtoMessage() {}
-
-func (x *TarDownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TarDownRequest.ProtoReflect.Descriptor instead.
-func (*TarDownRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *TarDownRequest) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
-type TarDownResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TarDownResponse) Reset() {
-	*x = TarDownResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TarDownResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TarDownResponse) ProtoMessage() {}
-
-func (x *TarDownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TarDownResponse.ProtoReflect.Descriptor instead.
-func (*TarDownResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *TarDownResponse) GetData() []byte {
-	if x != nil {
-		return x.Data
-	}
-	return nil
-}
-
-type TarUpRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The folder to unpack into; in the first message. It is made if it is missing.
-	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	Data          []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *TarUpRequest) Reset() {
-	*x = TarUpRequest{}
-	mi := &file_berth_v1_files_proto_msgTypes[21]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *TarUpRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*TarUpRequest) ProtoMessage() {}
-
-func (x *TarUpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[21]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use TarUpRequest.ProtoReflect.Descriptor instead.
-func (*TarUpRequest) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *TarUpRequest) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
-func (x *TarUpRequest) GetData() []byte {
-	if x != nil {
-		return x.Data
-	}
-	return nil
-}
-
-type TarUpResponse struct {
+// What was unpacked from an archive.
+type Unpacked struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Files         uint64                 `protobuf:"varint,1,opt,name=files,proto3" json:"files,omitempty"`
 	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
@@ -1441,21 +882,21 @@ type TarUpResponse struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *TarUpResponse) Reset() {
-	*x = TarUpResponse{}
-	mi := &file_berth_v1_files_proto_msgTypes[22]
+func (x *Unpacked) Reset() {
+	*x = Unpacked{}
+	mi := &file_berth_v1_files_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *TarUpResponse) String() string {
+func (x *Unpacked) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*TarUpResponse) ProtoMessage() {}
+func (*Unpacked) ProtoMessage() {}
 
-func (x *TarUpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_berth_v1_files_proto_msgTypes[22]
+func (x *Unpacked) ProtoReflect() protoreflect.Message {
+	mi := &file_berth_v1_files_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,19 +907,19 @@ func (x *TarUpResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use TarUpResponse.ProtoReflect.Descriptor instead.
-func (*TarUpResponse) Descriptor() ([]byte, []int) {
-	return file_berth_v1_files_proto_rawDescGZIP(), []int{22}
+// Deprecated: Use Unpacked.ProtoReflect.Descriptor instead.
+func (*Unpacked) Descriptor() ([]byte, []int) {
+	return file_berth_v1_files_proto_rawDescGZIP(), []int{13}
 }
 
-func (x *TarUpResponse) GetFiles() uint64 {
+func (x *Unpacked) GetFiles() uint64 {
 	if x != nil {
 		return x.Files
 	}
 	return 0
 }
 
-func (x *TarUpResponse) GetBytes() uint64 {
+func (x *Unpacked) GetBytes() uint64 {
 	if x != nil {
 		return x.Bytes
 	}
@@ -1512,35 +953,7 @@ const file_berth_v1_files_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"i\n" +
 	"\x11ListFilesResponse\x12,\n" +
 	"\aentries\x18\x01 \x03(\v2\x12.berth.v1.FileInfoR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"|\n" +
-	"\vReadRequest\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x1b\n" +
-	"\x06length\x18\x03 \x01(\x04H\x00R\x06length\x88\x01\x01\x12\x19\n" +
-	"\bif_match\x18\x04 \x01(\tR\aifMatchB\t\n" +
-	"\a_length\"V\n" +
-	"\fReadResponse\x12(\n" +
-	"\x04info\x18\x01 \x01(\v2\x12.berth.v1.FileInfoH\x00R\x04info\x12\x14\n" +
-	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\x06\n" +
-	"\x04kind\"\x88\x01\n" +
-	"\fWriteRequest\x122\n" +
-	"\aoptions\x18\x01 \x01(\v2\x16.berth.v1.WriteOptionsH\x00R\aoptions\x12\x14\n" +
-	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12&\n" +
-	"\x03end\x18\x03 \x01(\v2\x12.berth.v1.WriteEndH\x00R\x03endB\x06\n" +
-	"\x04kind\"\n" +
-	"\n" +
-	"\bWriteEnd\"\xca\x01\n" +
-	"\fWriteOptions\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\x12\x17\n" +
-	"\x04mode\x18\x02 \x01(\rH\x00R\x04mode\x88\x01\x01\x12!\n" +
-	"\fmake_parents\x18\x03 \x01(\bR\vmakeParents\x12\x19\n" +
-	"\bif_match\x18\x04 \x01(\tR\aifMatch\x12$\n" +
-	"\x0emust_not_exist\x18\x05 \x01(\bR\fmustNotExist\x12\x17\n" +
-	"\x04size\x18\x06 \x01(\x04H\x01R\x04size\x88\x01\x01B\a\n" +
-	"\x05_modeB\a\n" +
-	"\x05_size\"7\n" +
-	"\rWriteResponse\x12&\n" +
-	"\x04info\x18\x01 \x01(\v2\x12.berth.v1.FileInfoR\x04info\"`\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"`\n" +
 	"\x0eMakeDirRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x17\n" +
 	"\x04mode\x18\x02 \x01(\rH\x00R\x04mode\x88\x01\x01\x12\x18\n" +
@@ -1574,15 +987,8 @@ const file_berth_v1_files_proto_rawDesc = "" +
 	"\fKIND_REMOVED\x10\x04\x12\x13\n" +
 	"\x0fKIND_ATTRIBUTES\x10\x05\x12\x11\n" +
 	"\rKIND_OVERFLOW\x10\x06\x12\x13\n" +
-	"\x0fKIND_KEEP_ALIVE\x10\a\"$\n" +
-	"\x0eTarDownRequest\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\"%\n" +
-	"\x0fTarDownResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"6\n" +
-	"\fTarUpRequest\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\";\n" +
-	"\rTarUpResponse\x12\x14\n" +
+	"\x0fKIND_KEEP_ALIVE\x10\a\"6\n" +
+	"\bUnpacked\x12\x14\n" +
 	"\x05files\x18\x01 \x01(\x04R\x05files\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes*{\n" +
 	"\bFileKind\x12\x19\n" +
@@ -1590,18 +996,14 @@ const file_berth_v1_files_proto_rawDesc = "" +
 	"\x0eFILE_KIND_FILE\x10\x01\x12\x14\n" +
 	"\x10FILE_KIND_FOLDER\x10\x02\x12\x15\n" +
 	"\x11FILE_KIND_SYMLINK\x10\x03\x12\x13\n" +
-	"\x0fFILE_KIND_OTHER\x10\x042\xe5\x04\n" +
+	"\x0fFILE_KIND_OTHER\x10\x042\xf2\x02\n" +
 	"\vFileService\x125\n" +
 	"\x04Stat\x12\x15.berth.v1.StatRequest\x1a\x16.berth.v1.StatResponse\x12?\n" +
-	"\x04List\x12\x1a.berth.v1.ListFilesRequest\x1a\x1b.berth.v1.ListFilesResponse\x127\n" +
-	"\x04Read\x12\x15.berth.v1.ReadRequest\x1a\x16.berth.v1.ReadResponse0\x01\x12:\n" +
-	"\x05Write\x12\x16.berth.v1.WriteRequest\x1a\x17.berth.v1.WriteResponse(\x01\x12>\n" +
+	"\x04List\x12\x1a.berth.v1.ListFilesRequest\x1a\x1b.berth.v1.ListFilesResponse\x12>\n" +
 	"\aMakeDir\x12\x18.berth.v1.MakeDirRequest\x1a\x19.berth.v1.MakeDirResponse\x125\n" +
 	"\x04Move\x12\x15.berth.v1.MoveRequest\x1a\x16.berth.v1.MoveResponse\x12;\n" +
 	"\x06Remove\x12\x17.berth.v1.RemoveRequest\x1a\x18.berth.v1.RemoveResponse\x127\n" +
-	"\x05Watch\x12\x16.berth.v1.WatchRequest\x1a\x14.berth.v1.WatchEvent0\x01\x12@\n" +
-	"\aTarDown\x12\x18.berth.v1.TarDownRequest\x1a\x19.berth.v1.TarDownResponse0\x01\x12:\n" +
-	"\x05TarUp\x12\x16.berth.v1.TarUpRequest\x1a\x17.berth.v1.TarUpResponse(\x01B#Z!berth/berthd/gen/berth/v1;berthv1b\x06proto3"
+	"\x05Watch\x12\x16.berth.v1.WatchRequest\x1a\x14.berth.v1.WatchEvent0\x01B#Z!berth/berthd/gen/berth/v1;berthv1b\x06proto3"
 
 var (
 	file_berth_v1_files_proto_rawDescOnce sync.Once
@@ -1616,7 +1018,7 @@ func file_berth_v1_files_proto_rawDescGZIP() []byte {
 }
 
 var file_berth_v1_files_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_berth_v1_files_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_berth_v1_files_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_berth_v1_files_proto_goTypes = []any{
 	(FileKind)(0),                 // 0: berth.v1.FileKind
 	(WatchEvent_Kind)(0),          // 1: berth.v1.WatchEvent.Kind
@@ -1625,63 +1027,42 @@ var file_berth_v1_files_proto_goTypes = []any{
 	(*StatResponse)(nil),          // 4: berth.v1.StatResponse
 	(*ListFilesRequest)(nil),      // 5: berth.v1.ListFilesRequest
 	(*ListFilesResponse)(nil),     // 6: berth.v1.ListFilesResponse
-	(*ReadRequest)(nil),           // 7: berth.v1.ReadRequest
-	(*ReadResponse)(nil),          // 8: berth.v1.ReadResponse
-	(*WriteRequest)(nil),          // 9: berth.v1.WriteRequest
-	(*WriteEnd)(nil),              // 10: berth.v1.WriteEnd
-	(*WriteOptions)(nil),          // 11: berth.v1.WriteOptions
-	(*WriteResponse)(nil),         // 12: berth.v1.WriteResponse
-	(*MakeDirRequest)(nil),        // 13: berth.v1.MakeDirRequest
-	(*MakeDirResponse)(nil),       // 14: berth.v1.MakeDirResponse
-	(*MoveRequest)(nil),           // 15: berth.v1.MoveRequest
-	(*MoveResponse)(nil),          // 16: berth.v1.MoveResponse
-	(*RemoveRequest)(nil),         // 17: berth.v1.RemoveRequest
-	(*RemoveResponse)(nil),        // 18: berth.v1.RemoveResponse
-	(*WatchRequest)(nil),          // 19: berth.v1.WatchRequest
-	(*WatchEvent)(nil),            // 20: berth.v1.WatchEvent
-	(*TarDownRequest)(nil),        // 21: berth.v1.TarDownRequest
-	(*TarDownResponse)(nil),       // 22: berth.v1.TarDownResponse
-	(*TarUpRequest)(nil),          // 23: berth.v1.TarUpRequest
-	(*TarUpResponse)(nil),         // 24: berth.v1.TarUpResponse
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*MakeDirRequest)(nil),        // 7: berth.v1.MakeDirRequest
+	(*MakeDirResponse)(nil),       // 8: berth.v1.MakeDirResponse
+	(*MoveRequest)(nil),           // 9: berth.v1.MoveRequest
+	(*MoveResponse)(nil),          // 10: berth.v1.MoveResponse
+	(*RemoveRequest)(nil),         // 11: berth.v1.RemoveRequest
+	(*RemoveResponse)(nil),        // 12: berth.v1.RemoveResponse
+	(*WatchRequest)(nil),          // 13: berth.v1.WatchRequest
+	(*WatchEvent)(nil),            // 14: berth.v1.WatchEvent
+	(*Unpacked)(nil),              // 15: berth.v1.Unpacked
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_berth_v1_files_proto_depIdxs = []int32{
 	0,  // 0: berth.v1.FileInfo.kind:type_name -> berth.v1.FileKind
-	25, // 1: berth.v1.FileInfo.modified_at:type_name -> google.protobuf.Timestamp
+	16, // 1: berth.v1.FileInfo.modified_at:type_name -> google.protobuf.Timestamp
 	2,  // 2: berth.v1.StatResponse.info:type_name -> berth.v1.FileInfo
 	2,  // 3: berth.v1.ListFilesResponse.entries:type_name -> berth.v1.FileInfo
-	2,  // 4: berth.v1.ReadResponse.info:type_name -> berth.v1.FileInfo
-	11, // 5: berth.v1.WriteRequest.options:type_name -> berth.v1.WriteOptions
-	10, // 6: berth.v1.WriteRequest.end:type_name -> berth.v1.WriteEnd
-	2,  // 7: berth.v1.WriteResponse.info:type_name -> berth.v1.FileInfo
-	2,  // 8: berth.v1.MakeDirResponse.info:type_name -> berth.v1.FileInfo
-	2,  // 9: berth.v1.MoveResponse.info:type_name -> berth.v1.FileInfo
-	1,  // 10: berth.v1.WatchEvent.kind:type_name -> berth.v1.WatchEvent.Kind
-	3,  // 11: berth.v1.FileService.Stat:input_type -> berth.v1.StatRequest
-	5,  // 12: berth.v1.FileService.List:input_type -> berth.v1.ListFilesRequest
-	7,  // 13: berth.v1.FileService.Read:input_type -> berth.v1.ReadRequest
-	9,  // 14: berth.v1.FileService.Write:input_type -> berth.v1.WriteRequest
-	13, // 15: berth.v1.FileService.MakeDir:input_type -> berth.v1.MakeDirRequest
-	15, // 16: berth.v1.FileService.Move:input_type -> berth.v1.MoveRequest
-	17, // 17: berth.v1.FileService.Remove:input_type -> berth.v1.RemoveRequest
-	19, // 18: berth.v1.FileService.Watch:input_type -> berth.v1.WatchRequest
-	21, // 19: berth.v1.FileService.TarDown:input_type -> berth.v1.TarDownRequest
-	23, // 20: berth.v1.FileService.TarUp:input_type -> berth.v1.TarUpRequest
-	4,  // 21: berth.v1.FileService.Stat:output_type -> berth.v1.StatResponse
-	6,  // 22: berth.v1.FileService.List:output_type -> berth.v1.ListFilesResponse
-	8,  // 23: berth.v1.FileService.Read:output_type -> berth.v1.ReadResponse
-	12, // 24: berth.v1.FileService.Write:output_type -> berth.v1.WriteResponse
-	14, // 25: berth.v1.FileService.MakeDir:output_type -> berth.v1.MakeDirResponse
-	16, // 26: berth.v1.FileService.Move:output_type -> berth.v1.MoveResponse
-	18, // 27: berth.v1.FileService.Remove:output_type -> berth.v1.RemoveResponse
-	20, // 28: berth.v1.FileService.Watch:output_type -> berth.v1.WatchEvent
-	22, // 29: berth.v1.FileService.TarDown:output_type -> berth.v1.TarDownResponse
-	24, // 30: berth.v1.FileService.TarUp:output_type -> berth.v1.TarUpResponse
-	21, // [21:31] is the sub-list for method output_type
-	11, // [11:21] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	2,  // 4: berth.v1.MakeDirResponse.info:type_name -> berth.v1.FileInfo
+	2,  // 5: berth.v1.MoveResponse.info:type_name -> berth.v1.FileInfo
+	1,  // 6: berth.v1.WatchEvent.kind:type_name -> berth.v1.WatchEvent.Kind
+	3,  // 7: berth.v1.FileService.Stat:input_type -> berth.v1.StatRequest
+	5,  // 8: berth.v1.FileService.List:input_type -> berth.v1.ListFilesRequest
+	7,  // 9: berth.v1.FileService.MakeDir:input_type -> berth.v1.MakeDirRequest
+	9,  // 10: berth.v1.FileService.Move:input_type -> berth.v1.MoveRequest
+	11, // 11: berth.v1.FileService.Remove:input_type -> berth.v1.RemoveRequest
+	13, // 12: berth.v1.FileService.Watch:input_type -> berth.v1.WatchRequest
+	4,  // 13: berth.v1.FileService.Stat:output_type -> berth.v1.StatResponse
+	6,  // 14: berth.v1.FileService.List:output_type -> berth.v1.ListFilesResponse
+	8,  // 15: berth.v1.FileService.MakeDir:output_type -> berth.v1.MakeDirResponse
+	10, // 16: berth.v1.FileService.Move:output_type -> berth.v1.MoveResponse
+	12, // 17: berth.v1.FileService.Remove:output_type -> berth.v1.RemoveResponse
+	14, // 18: berth.v1.FileService.Watch:output_type -> berth.v1.WatchEvent
+	13, // [13:19] is the sub-list for method output_type
+	7,  // [7:13] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_berth_v1_files_proto_init() }
@@ -1690,24 +1071,13 @@ func file_berth_v1_files_proto_init() {
 		return
 	}
 	file_berth_v1_files_proto_msgTypes[5].OneofWrappers = []any{}
-	file_berth_v1_files_proto_msgTypes[6].OneofWrappers = []any{
-		(*ReadResponse_Info)(nil),
-		(*ReadResponse_Data)(nil),
-	}
-	file_berth_v1_files_proto_msgTypes[7].OneofWrappers = []any{
-		(*WriteRequest_Options)(nil),
-		(*WriteRequest_Data)(nil),
-		(*WriteRequest_End)(nil),
-	}
-	file_berth_v1_files_proto_msgTypes[9].OneofWrappers = []any{}
-	file_berth_v1_files_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_berth_v1_files_proto_rawDesc), len(file_berth_v1_files_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   23,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,10 +37,6 @@ const (
 	FileServiceStatProcedure = "/berth.v1.FileService/Stat"
 	// FileServiceListProcedure is the fully-qualified name of the FileService's List RPC.
 	FileServiceListProcedure = "/berth.v1.FileService/List"
-	// FileServiceReadProcedure is the fully-qualified name of the FileService's Read RPC.
-	FileServiceReadProcedure = "/berth.v1.FileService/Read"
-	// FileServiceWriteProcedure is the fully-qualified name of the FileService's Write RPC.
-	FileServiceWriteProcedure = "/berth.v1.FileService/Write"
 	// FileServiceMakeDirProcedure is the fully-qualified name of the FileService's MakeDir RPC.
 	FileServiceMakeDirProcedure = "/berth.v1.FileService/MakeDir"
 	// FileServiceMoveProcedure is the fully-qualified name of the FileService's Move RPC.
@@ -49,30 +45,17 @@ const (
 	FileServiceRemoveProcedure = "/berth.v1.FileService/Remove"
 	// FileServiceWatchProcedure is the fully-qualified name of the FileService's Watch RPC.
 	FileServiceWatchProcedure = "/berth.v1.FileService/Watch"
-	// FileServiceTarDownProcedure is the fully-qualified name of the FileService's TarDown RPC.
-	FileServiceTarDownProcedure = "/berth.v1.FileService/TarDown"
-	// FileServiceTarUpProcedure is the fully-qualified name of the FileService's TarUp RPC.
-	FileServiceTarUpProcedure = "/berth.v1.FileService/TarUp"
 )
 
 // FileServiceClient is a client for the berth.v1.FileService service.
 type FileServiceClient interface {
 	Stat(context.Context, *v1.StatRequest) (*v1.StatResponse, error)
 	List(context.Context, *v1.ListFilesRequest) (*v1.ListFilesResponse, error)
-	// The first message has the file's facts, the others its bytes. Only regular files can be read.
-	Read(context.Context, *v1.ReadRequest) (*connect.ServerStreamForClient[v1.ReadResponse], error)
-	// The first message has the options, the others bytes, and the last one says that it is the last: the end of a stream alone may
-	// be that of its connection. The file appears with all its bytes then, or not at all.
-	Write(context.Context) (*connect.ClientStreamForClientSimple[v1.WriteRequest, v1.WriteResponse], error)
 	MakeDir(context.Context, *v1.MakeDirRequest) (*v1.MakeDirResponse, error)
 	Move(context.Context, *v1.MoveRequest) (*v1.MoveResponse, error)
 	Remove(context.Context, *v1.RemoveRequest) (*v1.RemoveResponse, error)
 	// Streams changes under a folder until the caller ends the call.
 	Watch(context.Context, *v1.WatchRequest) (*connect.ServerStreamForClient[v1.WatchEvent], error)
-	// A folder or file as a tar archive. Sockets, FIFOs and devices are left out.
-	TarDown(context.Context, *v1.TarDownRequest) (*connect.ServerStreamForClient[v1.TarDownResponse], error)
-	// Unpacks a tar archive into a folder. Each file is written as by Write; files before a fault stay.
-	TarUp(context.Context) (*connect.ClientStreamForClientSimple[v1.TarUpRequest, v1.TarUpResponse], error)
 }
 
 // NewFileServiceClient constructs a client for the berth.v1.FileService service. By default, it
@@ -96,18 +79,6 @@ func NewFileServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			httpClient,
 			baseURL+FileServiceListProcedure,
 			connect.WithSchema(fileServiceMethods.ByName("List")),
-			connect.WithClientOptions(opts...),
-		),
-		read: connect.NewClient[v1.ReadRequest, v1.ReadResponse](
-			httpClient,
-			baseURL+FileServiceReadProcedure,
-			connect.WithSchema(fileServiceMethods.ByName("Read")),
-			connect.WithClientOptions(opts...),
-		),
-		write: connect.NewClient[v1.WriteRequest, v1.WriteResponse](
-			httpClient,
-			baseURL+FileServiceWriteProcedure,
-			connect.WithSchema(fileServiceMethods.ByName("Write")),
 			connect.WithClientOptions(opts...),
 		),
 		makeDir: connect.NewClient[v1.MakeDirRequest, v1.MakeDirResponse](
@@ -134,18 +105,6 @@ func NewFileServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(fileServiceMethods.ByName("Watch")),
 			connect.WithClientOptions(opts...),
 		),
-		tarDown: connect.NewClient[v1.TarDownRequest, v1.TarDownResponse](
-			httpClient,
-			baseURL+FileServiceTarDownProcedure,
-			connect.WithSchema(fileServiceMethods.ByName("TarDown")),
-			connect.WithClientOptions(opts...),
-		),
-		tarUp: connect.NewClient[v1.TarUpRequest, v1.TarUpResponse](
-			httpClient,
-			baseURL+FileServiceTarUpProcedure,
-			connect.WithSchema(fileServiceMethods.ByName("TarUp")),
-			connect.WithClientOptions(opts...),
-		),
 	}
 }
 
@@ -153,14 +112,10 @@ func NewFileServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 type fileServiceClient struct {
 	stat    *connect.Client[v1.StatRequest, v1.StatResponse]
 	list    *connect.Client[v1.ListFilesRequest, v1.ListFilesResponse]
-	read    *connect.Client[v1.ReadRequest, v1.ReadResponse]
-	write   *connect.Client[v1.WriteRequest, v1.WriteResponse]
 	makeDir *connect.Client[v1.MakeDirRequest, v1.MakeDirResponse]
 	move    *connect.Client[v1.MoveRequest, v1.MoveResponse]
 	remove  *connect.Client[v1.RemoveRequest, v1.RemoveResponse]
 	watch   *connect.Client[v1.WatchRequest, v1.WatchEvent]
-	tarDown *connect.Client[v1.TarDownRequest, v1.TarDownResponse]
-	tarUp   *connect.Client[v1.TarUpRequest, v1.TarUpResponse]
 }
 
 // Stat calls berth.v1.FileService.Stat.
@@ -179,16 +134,6 @@ func (c *fileServiceClient) List(ctx context.Context, req *v1.ListFilesRequest) 
 		return response.Msg, err
 	}
 	return nil, err
-}
-
-// Read calls berth.v1.FileService.Read.
-func (c *fileServiceClient) Read(ctx context.Context, req *v1.ReadRequest) (*connect.ServerStreamForClient[v1.ReadResponse], error) {
-	return c.read.CallServerStream(ctx, connect.NewRequest(req))
-}
-
-// Write calls berth.v1.FileService.Write.
-func (c *fileServiceClient) Write(ctx context.Context) (*connect.ClientStreamForClientSimple[v1.WriteRequest, v1.WriteResponse], error) {
-	return c.write.CallClientStreamSimple(ctx)
 }
 
 // MakeDir calls berth.v1.FileService.MakeDir.
@@ -223,34 +168,15 @@ func (c *fileServiceClient) Watch(ctx context.Context, req *v1.WatchRequest) (*c
 	return c.watch.CallServerStream(ctx, connect.NewRequest(req))
 }
 
-// TarDown calls berth.v1.FileService.TarDown.
-func (c *fileServiceClient) TarDown(ctx context.Context, req *v1.TarDownRequest) (*connect.ServerStreamForClient[v1.TarDownResponse], error) {
-	return c.tarDown.CallServerStream(ctx, connect.NewRequest(req))
-}
-
-// TarUp calls berth.v1.FileService.TarUp.
-func (c *fileServiceClient) TarUp(ctx context.Context) (*connect.ClientStreamForClientSimple[v1.TarUpRequest, v1.TarUpResponse], error) {
-	return c.tarUp.CallClientStreamSimple(ctx)
-}
-
 // FileServiceHandler is an implementation of the berth.v1.FileService service.
 type FileServiceHandler interface {
 	Stat(context.Context, *v1.StatRequest) (*v1.StatResponse, error)
 	List(context.Context, *v1.ListFilesRequest) (*v1.ListFilesResponse, error)
-	// The first message has the file's facts, the others its bytes. Only regular files can be read.
-	Read(context.Context, *v1.ReadRequest, *connect.ServerStream[v1.ReadResponse]) error
-	// The first message has the options, the others bytes, and the last one says that it is the last: the end of a stream alone may
-	// be that of its connection. The file appears with all its bytes then, or not at all.
-	Write(context.Context, *connect.ClientStream[v1.WriteRequest]) (*v1.WriteResponse, error)
 	MakeDir(context.Context, *v1.MakeDirRequest) (*v1.MakeDirResponse, error)
 	Move(context.Context, *v1.MoveRequest) (*v1.MoveResponse, error)
 	Remove(context.Context, *v1.RemoveRequest) (*v1.RemoveResponse, error)
 	// Streams changes under a folder until the caller ends the call.
 	Watch(context.Context, *v1.WatchRequest, *connect.ServerStream[v1.WatchEvent]) error
-	// A folder or file as a tar archive. Sockets, FIFOs and devices are left out.
-	TarDown(context.Context, *v1.TarDownRequest, *connect.ServerStream[v1.TarDownResponse]) error
-	// Unpacks a tar archive into a folder. Each file is written as by Write; files before a fault stay.
-	TarUp(context.Context, *connect.ClientStream[v1.TarUpRequest]) (*v1.TarUpResponse, error)
 }
 
 // NewFileServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -270,18 +196,6 @@ func NewFileServiceHandler(svc FileServiceHandler, opts ...connect.HandlerOption
 		FileServiceListProcedure,
 		svc.List,
 		connect.WithSchema(fileServiceMethods.ByName("List")),
-		connect.WithHandlerOptions(opts...),
-	)
-	fileServiceReadHandler := connect.NewServerStreamHandlerSimple(
-		FileServiceReadProcedure,
-		svc.Read,
-		connect.WithSchema(fileServiceMethods.ByName("Read")),
-		connect.WithHandlerOptions(opts...),
-	)
-	fileServiceWriteHandler := connect.NewClientStreamHandlerSimple(
-		FileServiceWriteProcedure,
-		svc.Write,
-		connect.WithSchema(fileServiceMethods.ByName("Write")),
 		connect.WithHandlerOptions(opts...),
 	)
 	fileServiceMakeDirHandler := connect.NewUnaryHandlerSimple(
@@ -308,28 +222,12 @@ func NewFileServiceHandler(svc FileServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(fileServiceMethods.ByName("Watch")),
 		connect.WithHandlerOptions(opts...),
 	)
-	fileServiceTarDownHandler := connect.NewServerStreamHandlerSimple(
-		FileServiceTarDownProcedure,
-		svc.TarDown,
-		connect.WithSchema(fileServiceMethods.ByName("TarDown")),
-		connect.WithHandlerOptions(opts...),
-	)
-	fileServiceTarUpHandler := connect.NewClientStreamHandlerSimple(
-		FileServiceTarUpProcedure,
-		svc.TarUp,
-		connect.WithSchema(fileServiceMethods.ByName("TarUp")),
-		connect.WithHandlerOptions(opts...),
-	)
 	return "/berth.v1.FileService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case FileServiceStatProcedure:
 			fileServiceStatHandler.ServeHTTP(w, r)
 		case FileServiceListProcedure:
 			fileServiceListHandler.ServeHTTP(w, r)
-		case FileServiceReadProcedure:
-			fileServiceReadHandler.ServeHTTP(w, r)
-		case FileServiceWriteProcedure:
-			fileServiceWriteHandler.ServeHTTP(w, r)
 		case FileServiceMakeDirProcedure:
 			fileServiceMakeDirHandler.ServeHTTP(w, r)
 		case FileServiceMoveProcedure:
@@ -338,10 +236,6 @@ func NewFileServiceHandler(svc FileServiceHandler, opts ...connect.HandlerOption
 			fileServiceRemoveHandler.ServeHTTP(w, r)
 		case FileServiceWatchProcedure:
 			fileServiceWatchHandler.ServeHTTP(w, r)
-		case FileServiceTarDownProcedure:
-			fileServiceTarDownHandler.ServeHTTP(w, r)
-		case FileServiceTarUpProcedure:
-			fileServiceTarUpHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -359,14 +253,6 @@ func (UnimplementedFileServiceHandler) List(context.Context, *v1.ListFilesReques
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("berth.v1.FileService.List is not implemented"))
 }
 
-func (UnimplementedFileServiceHandler) Read(context.Context, *v1.ReadRequest, *connect.ServerStream[v1.ReadResponse]) error {
-	return connect.NewError(connect.CodeUnimplemented, errors.New("berth.v1.FileService.Read is not implemented"))
-}
-
-func (UnimplementedFileServiceHandler) Write(context.Context, *connect.ClientStream[v1.WriteRequest]) (*v1.WriteResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("berth.v1.FileService.Write is not implemented"))
-}
-
 func (UnimplementedFileServiceHandler) MakeDir(context.Context, *v1.MakeDirRequest) (*v1.MakeDirResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("berth.v1.FileService.MakeDir is not implemented"))
 }
@@ -381,12 +267,4 @@ func (UnimplementedFileServiceHandler) Remove(context.Context, *v1.RemoveRequest
 
 func (UnimplementedFileServiceHandler) Watch(context.Context, *v1.WatchRequest, *connect.ServerStream[v1.WatchEvent]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("berth.v1.FileService.Watch is not implemented"))
-}
-
-func (UnimplementedFileServiceHandler) TarDown(context.Context, *v1.TarDownRequest, *connect.ServerStream[v1.TarDownResponse]) error {
-	return connect.NewError(connect.CodeUnimplemented, errors.New("berth.v1.FileService.TarDown is not implemented"))
-}
-
-func (UnimplementedFileServiceHandler) TarUp(context.Context, *connect.ClientStream[v1.TarUpRequest]) (*v1.TarUpResponse, error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("berth.v1.FileService.TarUp is not implemented"))
 }

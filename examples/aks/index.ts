@@ -1,0 +1,43 @@
+/** A cluster on Azure Kubernetes Service whose network plugin enforces policies, and a registry for Berth's images. */
+import * as azure from "@pulumi/azure";
+import * as pulumi from "@pulumi/pulumi";
+import { clusterIdOf } from "../cluster-id.ts";
+
+const group = new azure.core.ResourceGroup("berth");
+
+const cluster = new azure.containerservice.KubernetesCluster("berth", {
+  resourceGroupName: group.name,
+  dnsPrefix: "berth",
+  kubernetesVersion: "1.34",
+  identity: { type: "SystemAssigned" },
+  // Cilium enforces network policies. Set `berth:network` to `policies: cilium`, as `npm run init` does.
+  networkProfile: {
+    networkPlugin: "azure",
+    networkPluginMode: "overlay",
+    networkDataPlane: "cilium",
+    networkPolicy: "cilium",
+  },
+  defaultNodePool: {
+    name: "berth",
+    vmSize: "Standard_D4s_v5",
+    autoScalingEnabled: true,
+    minCount: 2,
+    maxCount: 8,
+  },
+});
+
+const images = new azure.containerservice.Registry("berth", {
+  resourceGroupName: group.name,
+  sku: "Standard",
+});
+// The nodes pull with their own identity, so that Berth needs no `registryLogins`.
+new azure.authorization.Assignment("pull", {
+  scope: images.id,
+  roleDefinitionName: "AcrPull",
+  principalId: cluster.kubeletIdentity.objectId,
+});
+
+export const kubeconfig = pulumi.secret(cluster.kubeConfigRaw);
+export const clusterId = clusterIdOf(cluster.kubeConfigRaw);
+/** The value for `berth:registry`. */
+export const registry = pulumi.interpolate`${images.loginServer}/berth`;

@@ -1,0 +1,65 @@
+/** A cluster on GKE with a Gateway API, gVisor nodes for sessions, and a registry for Berth's images. */
+import * as gcp from "@pulumi/gcp";
+import * as pulumi from "@pulumi/pulumi";
+import { clusterIdOf } from "../cluster-id.ts";
+
+const config = new pulumi.Config("gcp");
+const [project, location] = [config.require("project"), config.require("region")];
+
+const cluster = new gcp.container.Cluster("berth", {
+  location,
+  removeDefaultNodePool: true,
+  initialNodeCount: 1,
+  deletionProtection: false,
+  // This data plane enforces network policies.
+  datapathProvider: "ADVANCED_DATAPATH",
+  gatewayApiConfig: { channel: "CHANNEL_STANDARD" },
+  workloadIdentityConfig: { workloadPool: `${project}.svc.id.goog` },
+});
+const nodes = { cluster: cluster.id, autoscaling: { minNodeCount: 1, maxNodeCount: 4 } };
+const scopes = ["https://www.googleapis.com/auth/cloud-platform"];
+const platform = new gcp.container.NodePool("platform", {
+  ...nodes,
+  nodeConfig: { machineType: "e2-standard-4", oauthScopes: scopes },
+});
+// Sessions run on these nodes if the tenant has `runtimeClassName: gvisor`.
+new gcp.container.NodePool("sessions", {
+  ...nodes,
+  nodeConfig: { machineType: "e2-standard-8", oauthScopes: scopes, sandboxConfig: { sandboxType: "gvisor" } },
+});
+
+const repository = new gcp.artifactregistry.Repository("berth", { location, repositoryId: "berth", format: "DOCKER" });
+
+/** Users of this kubeconfig need Google's program gke-gcloud-auth-plugin, which gets new credentials when they expire. */
+export const kubeconfig = pulumi.secret(
+  pulumi.all([cluster.name, cluster.endpoint, cluster.masterAuth]).apply(([name, endpoint, { clusterCaCertificate }]) =>
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": name,
+      clusters: [
+        {
+          name,
+          cluster: { server: `https://${endpoint}`, "certificate-authority-data": clusterCaCertificate },
+        },
+      ],
+      contexts: [{ name, context: { cluster: name, user: name } }],
+      users: [
+        {
+          name,
+          user: {
+            exec: {
+              apiVersion: "client.authentication.k8s.io/v1beta1",
+              command: "gke-gcloud-auth-plugin",
+              interactiveMode: "Never",
+              provideClusterInfo: true,
+            },
+          },
+        },
+      ],
+    }),
+  ),
+);
+export const clusterId = platform.id.apply(() => clusterIdOf(kubeconfig));
+/** The value for `berth:registry`. */
+export const registry = pulumi.interpolate`${location}-docker.pkg.dev/${project}/${repository.repositoryId}/berth`;

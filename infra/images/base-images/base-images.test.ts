@@ -1,0 +1,117 @@
+/** Tests which images a stack uses, and which registry is asked for their digests. */
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, expect, test, vi } from "vitest";
+import { copies } from "../../../local/images/update.ts";
+import { shellLine } from "../../../local/pulumi/stack.ts";
+import { digestOf, type RecordedResource, recordStack } from "../../testing/record.ts";
+import pinned from "./base-images.json" with { type: "json" };
+import { baseImageName, imageTags, pinnedImages } from "./pinned.ts";
+
+// A long timeout, because the program loads all of Pulumi, which is slow on a busy machine.
+
+beforeEach(() => {
+  vi.resetModules(); // the program runs on import
+  for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
+});
+
+const refuseLookups = (name: string): string => {
+  throw new Error(`${name} was looked up`);
+};
+
+/** The third-party images of containers and the base images of Berth's own images, without duplicates. */
+function thirdPartyImages(resources: RecordedResource[]): string[] {
+  const found = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, inner] of Object.entries(value))
+      if (typeof inner === "string" && (key === "image" || /_IMAGE$/.test(key))) found.add(inner);
+      else visit(inner);
+  };
+  for (const { inputs } of resources) visit(inputs);
+  return [...found].filter((image) => !/\/berth\/(api|agent|berthd)@/.test(image)).sort();
+}
+
+/** A tenant without images of its own, because those are not committed. */
+const tenants = [{ name: "acme" }];
+
+test("the stack prod uses every image by its committed digest and asks no registry", async () => {
+  const images = thirdPartyImages(await recordStack("prod", { tenants }, refuseLookups));
+  expect(images).toEqual(
+    Object.values(pinned)
+      .map(({ tag, digest }) => `${tag}@${digest}`)
+      .sort(),
+  );
+});
+
+test("the stack expects the same digests in a mirror", async () => {
+  const images = thirdPartyImages(
+    await recordStack("prod", { tenants, baseRegistry: "mirror.example.com/hub" }, refuseLookups),
+  );
+  expect(images).toContain(`mirror.example.com/hub/${pinned.postgres.tag}@${pinned.postgres.digest}`);
+  expect(images).toEqual(Object.values(pinnedImages("mirror.example.com/hub")).sort());
+});
+
+test("the stack asks a registry on the machine itself for the digests", async () => {
+  const images = thirdPartyImages(await recordStack("dev"));
+  const names = Object.values(imageTags).map((tag) => baseImageName("127.0.0.1:5000", tag));
+  expect(images).toEqual(names.map((name) => `${name}@${digestOf(name)}`).sort());
+});
+
+test.each(Object.values(pinned))("$tag has a digest that its registry or two public repositories name", (image) => {
+  expect(image.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+  // `seenIn` lists repositories that have the digest. `npm run images:update` removes the list if the tag's own registry has
+  // the digest.
+  const { seenIn } = image as { seenIn?: string[] };
+  if (seenIn) expect(new Set(seenIn.map((repository) => repository.split("/")[0])).size).toBeGreaterThanOrEqual(2);
+});
+
+const root = join(import.meta.dirname, "../../..");
+const committed = Object.values(pinnedImages(""));
+
+/** Replaces `${NAME-default}` and `${NAME:-default}` as Docker Compose does. */
+const interpolated = (text: string, variables: Record<string, string>) =>
+  text.replace(/\$\{(\w+)(:?)-([^}]*)\}/g, (_, name: string, colon: string, other: string) => {
+    const value = variables[name];
+    return value === undefined || (colon && value === "") ? other : value;
+  });
+/** The images in compose.yaml and the base images of its builds, without Berth's own images. */
+const composeImages = (variables: Record<string, string>) =>
+  [...readFileSync(join(root, "compose.yaml"), "utf8").matchAll(/(?:image|[A-Z_]+_IMAGE): (\S+)/g)]
+    .map(([, image = ""]) => interpolated(image, variables))
+    .filter((image) => !image.startsWith("berth/"));
+
+test("compose.yaml uses the committed images, or after `npm run env` those of the machine's own registry", () => {
+  const images = composeImages({});
+  expect(images).toHaveLength(3);
+  expect(committed).toEqual(expect.arrayContaining(images));
+  const [, shell = ""] = /^export (.*)$/.exec(shellLine()) ?? [];
+  const variables = Object.fromEntries([...shell.matchAll(/(\w+)='([^']*)'/g)].map(([, key, value]) => [key, value]));
+  const own = Object.values(imageTags).map((tag) => baseImageName("127.0.0.1:5000", tag));
+  expect(own).toEqual(expect.arrayContaining(composeImages(variables)));
+});
+
+test.each(globSync("images/*/Dockerfile", { cwd: root }))("%s uses committed base images by default", (file) => {
+  const defaults = [...readFileSync(join(root, file), "utf8").matchAll(/^ARG \w+_IMAGE=(\S+)/gm)].map(
+    ([, image]) => image,
+  );
+  expect(defaults).not.toEqual([]);
+  expect(committed).toEqual(expect.arrayContaining(defaults));
+});
+
+test("`npm run images:update` updates every file that contains a committed digest", () => {
+  const names = (file: string) =>
+    Object.values(pinned).some(({ digest }) => readFileSync(join(root, file), "utf8").includes(digest));
+  const files = ["compose*.yaml", "docs/*", "images/*/Dockerfile", ".github/**/*.yml", "Pulumi*.yaml"];
+  expect(
+    files
+      .flatMap((pattern) => globSync(pattern, { cwd: root }))
+      .filter(names)
+      .sort(),
+  ).toEqual(copies);
+});
+
+test("the example of a log shipper uses its image by digest", () => {
+  const [image] = /image: (\S+)/.exec(readFileSync(join(root, "docs/fluent-bit.yaml"), "utf8"))?.slice(1) ?? [];
+  expect(image).toMatch(/^cr\.fluentbit\.io\/fluent\/fluent-bit:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}$/);
+});

@@ -1,0 +1,158 @@
+/** Reads from the platform's Prometheus what sessions used over time. Prometheus scrapes berthd in each session's pod. */
+import type { Logger } from "pino";
+import { z } from "zod";
+import type { Session } from "../domain/session.ts";
+import { Problem } from "./http/problem.ts";
+
+/** The maximum number of points in an answer. For each point, Prometheus evaluates each series of the session once. */
+export const mostPoints = 500;
+
+/**
+ * The maximum number of series in an answer: five, and one for each disk. The limit is needed because a session's programs can
+ * report any number of disks.
+ */
+const mostSeries = 16;
+
+/** A point describes at least this many seconds before it. They contain four scrapes, and a rate needs two. */
+const leastWindow = 120;
+
+/**
+ * How many queries all processes together send at the same time, and how many of them may be of one tenant. Alerts and
+ * autoscalers need Prometheus too, which runs 20 queries at the same time.
+ */
+const [atOnce, atOnceOfTenant] = [12, 3];
+
+/** How many milliseconds Prometheus may take for an answer. */
+const patienceMs = 10_000;
+
+/** Times in seconds since 1970. */
+export interface Span {
+  from: number;
+  to: number;
+  step: number;
+}
+
+export interface HistoryPoint {
+  at: string;
+  cpus: number | null;
+  memoryBytes: number | null;
+  disks: { path: string; usedBytes: number }[];
+  network: { receivedBytesPerSecond: number | null; sentBytesPerSecond: number | null };
+  processes: number | null;
+}
+
+const Answer = z.object({
+  data: z.object({
+    result: z.array(
+      z.object({
+        metric: z.object({ figure: z.string(), path: z.string().default("") }),
+        values: z.array(z.tuple([z.number(), z.string()])),
+      }),
+    ),
+  }),
+});
+
+/** Counts what happens at the same time in all processes; see gateway/places.ts. */
+export interface HistoryPlaces {
+  take: (limits: { of: string; places: number; refusal: string }[]) => Promise<() => void>;
+}
+
+export class SessionHistory {
+  constructor(
+    private readonly url: string,
+    private readonly places: HistoryPlaces,
+    private readonly logger: Pick<Logger, "warn">,
+  ) {}
+
+  /**
+   * Returns the points that have a value, oldest first. Throws a Problem: 429 if the tenant or all tenants together ask too
+   * much at the same time; 503 if Prometheus does not answer.
+   */
+  async of(session: Pick<Session, "id" | "tenant">, span: Span): Promise<HistoryPoint[]> {
+    const release = await this.places.take([
+      {
+        of: `history:tenant:${session.tenant}`,
+        places: atOnceOfTenant,
+        refusal: `The tenant asks for metrics over time ${atOnceOfTenant} times at the same time. Wait for an answer.`,
+      },
+      { of: "history", places: atOnce, refusal: "Too many tenants ask for metrics over time now. Please try again." },
+    ]);
+    try {
+      return pointsOf(await this.#ask(session, span));
+    } catch (error) {
+      this.logger.warn({ err: error, sessionId: session.id }, "prometheus can't be asked for a session's metrics");
+      throw new Problem(503, "Metrics over time can't be asked for at the moment. Please try again.");
+    } finally {
+      release();
+    }
+  }
+
+  async #ask(session: Pick<Session, "id" | "tenant">, { from, to, step }: Span): Promise<z.infer<typeof Answer>> {
+    const body = new URLSearchParams({
+      query: queryFor(session, Math.max(step, leastWindow)),
+      start: String(from),
+      end: String(to),
+      step: String(step),
+      timeout: `${patienceMs}ms`,
+      limit: String(mostSeries),
+    });
+    const signal = AbortSignal.timeout(patienceMs);
+    const response = await fetch(`${this.url}/api/v1/query_range`, { method: "POST", body, redirect: "error", signal });
+    if (!response.ok) throw new Error(`answered ${response.status}: ${(await response.text()).slice(0, 500)}`);
+    return Answer.parse(await response.json());
+  }
+}
+
+/**
+ * One query for all figures; the label `figure` says which figure a series is. The query contains the session's id and tenant
+ * from the database, and no text of a user. The counters of a resumed session begin again with its next pod, so `rate` is
+ * computed for each pod and then added up.
+ */
+function queryFor({ id, tenant }: Pick<Session, "id" | "tenant">, window: number): string {
+  const series = (name: string) => `${name}{job="sessions",tenant="${tenant}",session="${id}"}[${window}s]`;
+  const rate = (name: string) => `sum(rate(${series(name)}))`;
+  const most = (name: string, by = "") => `max ${by}(max_over_time(${series(name)}))`;
+  const figures = {
+    cpus: rate("session_cpu_seconds_total"),
+    memory: most("session_memory_bytes"),
+    disk: most("session_disk_used_bytes", "by (path) "),
+    received: rate("session_network_received_bytes_total"),
+    sent: rate("session_network_sent_bytes_total"),
+    processes: most("session_processes"),
+  };
+  return Object.entries(figures)
+    .map(([figure, query]) => `label_replace(${query}, "figure", "${figure}", "", "")`)
+    .join(" or ");
+}
+
+function pointsOf({ data }: z.infer<typeof Answer>): HistoryPoint[] {
+  const points = new Map<number, HistoryPoint>();
+  for (const { metric, values } of data.result) {
+    for (const [time, text] of values) {
+      const value = Number(text);
+      if (!Number.isFinite(value)) continue; // a session's programs can report any text as a value
+      const point = points.get(time) ?? emptyPoint(time);
+      points.set(time, point);
+      put(point, metric, value);
+    }
+  }
+  return [...points].sort(([a], [b]) => a - b).map(([, point]) => point);
+}
+
+const emptyPoint = (time: number): HistoryPoint => ({
+  at: new Date(time * 1000).toISOString(),
+  cpus: null,
+  memoryBytes: null,
+  disks: [],
+  network: { receivedBytesPerSecond: null, sentBytesPerSecond: null },
+  processes: null,
+});
+
+function put(point: HistoryPoint, { figure, path }: { figure: string; path: string }, value: number): void {
+  if (figure === "cpus") point.cpus = value;
+  else if (figure === "memory") point.memoryBytes = value;
+  else if (figure === "disk") point.disks.push({ path, usedBytes: value });
+  else if (figure === "received") point.network.receivedBytesPerSecond = value;
+  else if (figure === "sent") point.network.sentBytesPerSecond = value;
+  else if (figure === "processes") point.processes = value;
+}

@@ -1,0 +1,99 @@
+/** Classifies the errors of berthd's services. No I/O. */
+import { Code, ConnectError } from "@connectrpc/connect";
+
+/** The kinds of errors. */
+export const podErrorKinds = [
+  /** The input is not valid. */
+  "invalid",
+  /** The requested object does not exist. */
+  "missing",
+  /** Another object is in the way, for example a file that already exists. */
+  "exists",
+  /** The file system or berthd forbids the action. */
+  "forbidden",
+  /** The object does not support the action: a folder in place of a file, a program without stdin. */
+  "conflict",
+  /** The file's ETag is not the one that the caller expects. */
+  "changed",
+  /** A limit is reached: the disk is full, or there are too many programs or watches. */
+  "full",
+  /** The offset is beyond the end of the file. */
+  "range",
+  /** The pod does not have this service, because the pod was created before the service existed. */
+  "absent",
+  /** The pod does not answer, or its answer was cut off. */
+  "unreachable",
+  /** The caller has cancelled the call. */
+  "canceled",
+  /** The pod's answer is not one of berthd. */
+  "broken",
+] as const;
+export type PodErrorKind = (typeof podErrorKinds)[number];
+
+const kinds: Partial<Record<Code, PodErrorKind>> = {
+  [Code.InvalidArgument]: "invalid",
+  [Code.NotFound]: "missing",
+  [Code.AlreadyExists]: "exists",
+  [Code.PermissionDenied]: "forbidden",
+  [Code.FailedPrecondition]: "conflict",
+  [Code.ResourceExhausted]: "full",
+  [Code.OutOfRange]: "range",
+  [Code.Unimplemented]: "absent",
+  [Code.Unavailable]: "unreachable",
+  [Code.DeadlineExceeded]: "unreachable",
+  [Code.Aborted]: "unreachable",
+  [Code.Canceled]: "canceled",
+};
+
+export class PodError extends Error {
+  override name = "PodError";
+  constructor(
+    readonly kind: PodErrorKind,
+    message: string,
+    options?: ErrorOptions,
+    /** The input field that berthd names as the cause, if it names one. */
+    readonly field?: string,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Converts the error of a call to a PodError; undefined for other errors. */
+export function podErrorOf(error: unknown): PodError | undefined {
+  if (error instanceof PodError) return error;
+  if (!(error instanceof ConnectError)) return systemErrorOf(error);
+  if (error.metadata.get("berth-reason") === "etag") return new PodError("changed", error.rawMessage, { cause: error });
+  const codes = errnosOf(error);
+  // Nothing listens at the port. berthd listens as long as the pod lives, so this pod has no berthd.
+  if (codes.includes("ECONNREFUSED")) return new PodError("absent", error.rawMessage, { cause: error });
+  const isAway = codes.some((code) => away.has(code));
+  const field = error.metadata.get("berth-field") ?? undefined;
+  const kind = isAway ? "unreachable" : (kinds[error.code] ?? "broken");
+  return new PodError(kind, error.rawMessage, { cause: error }, field);
+}
+
+/** Converts an error of Node.js, from a connection without Connect. */
+function systemErrorOf(error: unknown): PodError | undefined {
+  const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || code === undefined) return undefined;
+  const kind = code === "ABORT_ERR" ? "canceled" : code === "ECONNREFUSED" ? "absent" : undefined;
+  if (kind === undefined && !away.has(code)) return undefined;
+  return new PodError(kind ?? "unreachable", message, { cause: error });
+}
+
+/** Node's error codes for a connection that could not be opened or was lost. */
+const away = new Set([
+  ..."ETIMEDOUT EHOSTUNREACH ENETUNREACH ECONNRESET EPIPE ECONNABORTED EAI_AGAIN".split(" "),
+  "ERR_STREAM_PREMATURE_CLOSE",
+]);
+
+/** The codes of the error and of its causes. */
+function errnosOf(error: unknown): string[] {
+  const found: string[] = [];
+  for (let one: unknown = error, depth = 0; one instanceof Error && depth < 8; one = one.cause, depth += 1) {
+    const { code } = one as NodeJS.ErrnoException;
+    if (typeof code === "string") found.push(code);
+    if (one instanceof AggregateError) found.push(...one.errors.flatMap(errnosOf));
+  }
+  return found;
+}

@@ -1,0 +1,99 @@
+/**
+ * Clients of berthd's services in sessions' pods: programs, files and ports, over Connect. The services are defined
+ * in images/berthd/proto.
+ *
+ * Calls use HTTP/1.1, because each stream then has its own connection and flow control. fileBytes.ts transfers the
+ * bytes of files.
+ */
+import { Agent } from "node:http";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
+import type { Client } from "@connectrpc/connect";
+import type { OnApplicationShutdown } from "@nestjs/common";
+import type { Session } from "../domain/session.ts";
+import { FileService } from "./gen/berth/v1/files_pb.ts";
+import { MetricsService } from "./gen/berth/v1/metrics_pb.ts";
+import { PortService } from "./gen/berth/v1/ports_pb.ts";
+import { ProcessService } from "./gen/berth/v1/process_pb.ts";
+import { podClient } from "./podClient.ts";
+import type { Berthd } from "./requests.ts";
+
+/** The port of berthd in the pod. */
+const servicePort = 6082;
+
+/** How long a connection to a pod may take, in milliseconds. */
+const connectMs = 5_000;
+
+/** How long an idle connection to a pod is kept, in milliseconds. berthd keeps it for two minutes. */
+const idleMs = 20_000;
+
+export interface SessionServices {
+  processes: Client<typeof ProcessService>;
+  files: Client<typeof FileService>;
+  ports: Client<typeof PortService>;
+  metrics: Client<typeof MetricsService>;
+}
+
+export interface PodServicesOptions {
+  /**
+   * The token by which a session's pod recognizes the platform. Undefined: this process does not know the key for it.
+   */
+  token: (session: Pick<Session, "id" | "tokenKey">) => string | undefined;
+  /** The port of berthd. Default 6082. */
+  port?: number | undefined;
+}
+
+type Place = Pick<Session, "id" | "tokenKey"> & { podIp: string };
+
+export class PodServices implements OnApplicationShutdown {
+  readonly #agent = new ImpatientAgent({ keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs });
+
+  constructor(private readonly options: PodServicesOptions) {}
+
+  /** The clients of a running session. Creating them makes no call to the pod. */
+  of(session: Place): SessionServices {
+    const berthd = this.berthd(session);
+    return {
+      get processes() {
+        return podClient(ProcessService, berthd);
+      },
+      get files() {
+        return podClient(FileService, berthd);
+      },
+      get ports() {
+        return podClient(PortService, berthd);
+      },
+      get metrics() {
+        return podClient(MetricsService, berthd);
+      },
+    };
+  }
+
+  /** Whether this process knows the key that the session's pod expects. */
+  canAsk(session: Pick<Session, "id" | "tokenKey">): boolean {
+    return this.options.token(session) !== undefined;
+  }
+
+  /** The address and token for the bytes of a session's files. */
+  berthd({ podIp, ...session }: Place): Berthd {
+    const { token, port = servicePort } = this.options;
+    return { host: podIp, port, token: token(session) ?? "", agent: this.#agent };
+  }
+
+  onApplicationShutdown(): void {
+    this.#agent.destroy();
+  }
+}
+
+/**
+ * Ends a connection that is not open after `connectMs`, because a network policy or a dead node may drop the packets.
+ */
+class ImpatientAgent extends Agent {
+  override createConnection(options: NetConnectOpts): Socket {
+    const socket = connect({ ...options, noDelay: true } as NetConnectOpts);
+    const late = Object.assign(new Error(`no connection within ${connectMs} ms`), { code: "ETIMEDOUT" });
+    const timer = setTimeout(() => socket.destroy(late), connectMs);
+    socket.once("connect", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
+    // If a request is aborted just as its answer ends, Node has removed the request's listener, and the error would end the process.
+    return socket.on("error", () => {});
+  }
+}

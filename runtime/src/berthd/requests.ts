@@ -1,0 +1,73 @@
+/** Requests to berthd in a session's pod: HTTP/1.1 with the session's token, and errors in the form of Connect. */
+import { once } from "node:events";
+import { type Agent, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { errorFromJson } from "@connectrpc/connect/protocol-connect";
+import { tracing } from "../telemetry/tracing.ts";
+import { PodError } from "./podError.ts";
+
+/** The address of a session's berthd. */
+export interface Berthd {
+  /** Its IP address. */
+  host: string;
+  port: number;
+  token: string;
+  agent: Agent;
+}
+
+/** Maximum number of bytes of an error. */
+const maxRefusalBytes = 64 * 1024;
+
+/** Begins a request. The signal aborts it. */
+export function begin(
+  { host, port, token, agent }: Berthd,
+  method: string,
+  path: string,
+  headers: OutgoingHttpHeaders,
+  signal: AbortSignal | undefined,
+): ClientRequest {
+  const authorized = { ...headers, ...tracing().headers(), authorization: `Bearer ${token}` };
+  const sent = request({ host, port, path, method, agent, headers: authorized, ...(signal && { signal }) });
+  // A caller that waits gets the error from its promise. Without a listener, an error at another time would end the process.
+  return sent.on("error", () => {});
+}
+
+/** Waits for the answer with one of these statuses. Throws errors that podErrorOf knows. */
+export async function answerTo(sent: ClientRequest, ...statuses: number[]): Promise<IncomingMessage> {
+  const [answer] = (await once(sent, "response")) as [IncomingMessage];
+  answer.on("error", () => {}); // for the same reason
+  const { statusCode: status = 0, headers } = answer;
+  if (statuses.includes(status)) return answer;
+  if (headers["content-type"] === "application/json") throw await refusalOf(answer);
+  answer.destroy();
+  if (status === 412) throw new PodError("changed", "the file has not the ETag of If-Match");
+  throw new PodError(status === 404 ? "absent" : "broken", `the pod answered with the status ${status}`);
+}
+
+async function refusalOf(answer: IncomingMessage): Promise<ConnectError> {
+  const json = jsonOf(await bytesOf(answer, maxRefusalBytes));
+  const metadata = Object.entries(answer.headers).flatMap(([name, value]) =>
+    name.startsWith("berth-") && typeof value === "string" ? [[name, value] as [string, string]] : [],
+  );
+  return errorFromJson(json, metadata, new ConnectError("the pod's error has an unknown form", Code.Internal));
+}
+
+/** The whole body of the answer. Throws a PodError if it has more than `most` bytes. */
+export async function bytesOf(answer: IncomingMessage, most: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of answer as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > most) throw new PodError("broken", `the pod's answer has more than ${most} bytes`);
+    parts.push(part);
+  }
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+}
+
+function jsonOf(bytes: Buffer) {
+  try {
+    return JSON.parse(bytes.toString());
+  } catch (error) {
+    throw new PodError("broken", "the pod's answer is no JSON", { cause: error });
+  }
+}

@@ -1,0 +1,293 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Allowance, type Candidate, type Load, plan, type Situation } from "./admissionPlan.ts";
+import { nothing } from "./quantities.ts";
+
+const one = { ...nothing, pods: 1 };
+const roomy: Allowance = { maxSessions: 1_000, quota: { ...nothing, pods: 1_000 } };
+
+const candidate = (id: string, changes: Partial<Candidate> = {}): Candidate => ({
+  id,
+  tenant: id.slice(0, 1),
+  priority: 50,
+  since: 0,
+  amounts: one,
+  held: nothing,
+  isWarm: false,
+  refused: null,
+  unfit: null,
+  ...changes,
+});
+
+const load = (sessions: number, starting = 0): Load => ({ sessions, starting, used: { ...nothing, pods: sessions } });
+
+/** By default every tenant may have every resource. */
+function situation(queue: Candidate[], changes: Partial<Situation> = {}): Situation {
+  const tenants = new Set(queue.map(({ tenant }) => tenant));
+  return {
+    queue,
+    loads: new Map(),
+    lastTurn: { turn: 0, tenants: new Set() },
+    allowances: new Map([...tenants].map((tenant) => [tenant, roomy])),
+    maxStarting: 10,
+    ...changes,
+  };
+}
+
+const ids = (list: { id: string }[]) => list.map(({ id }) => id);
+
+const burst = (tenant: string, count: number) =>
+  Array.from({ length: count }, (_, index) =>
+    candidate(`${tenant}${String(index).padStart(3, "0")}`, { since: index }),
+  );
+
+test("only as many sessions as allowed start at the same time; the others get their place in the queue", () => {
+  const { admitted, waiting: rest } = plan(situation(burst("a", 5), { loads: new Map([["x", load(8, 8)]]) }));
+  expect(ids(admitted)).toEqual(["a000", "a001"]);
+  expect(rest).toEqual([
+    { id: "a002", for: "place", position: 1, reason: "Waiting for its turn to start" },
+    { id: "a003", for: "place", position: 2, reason: "Waiting for its turn to start" },
+    { id: "a004", for: "place", position: 3, reason: "Waiting for its turn to start" },
+  ]);
+});
+
+test("a session that the config does not allow blocks nobody, and the reason is given", () => {
+  const queue = [candidate("a0", { unfit: "Waiting for the image browser" }), candidate("a1", { since: 1 })];
+  const { admitted, impossible } = plan(situation(queue, { maxStarting: 1 }));
+  expect(ids(admitted)).toEqual(["a1"]);
+  expect(impossible).toEqual([{ id: "a0", reason: "Waiting for the image browser" }]);
+});
+
+test("after the burst of one tenant, another tenant's session is next, although it came last", () => {
+  const queue = [...burst("a", 100), candidate("b000", { since: 1_000 })];
+  const lastTurn = { turn: 7, tenants: new Set(["a"]) };
+  expect(ids(plan(situation(queue, { lastTurn, maxStarting: 1 })).admitted)).toEqual(["b000"]);
+  expect(ids(plan(situation(queue, { maxStarting: 2 })).admitted)).toEqual(["a000", "b000"]);
+});
+
+test("among the next sessions of several tenants the higher priority comes first, then the older session", () => {
+  const queue = [
+    candidate("a0", { since: 3 }),
+    candidate("b0", { since: 2 }),
+    candidate("c0", { since: 9, priority: 80 }),
+    candidate("a1", { since: 1, priority: 90 }),
+  ];
+  expect(ids(plan(situation(queue)).admitted)).toEqual(["a1", "c0", "b0", "a0"]);
+});
+
+test("a tenant at its maximum of sessions blocks nobody else", () => {
+  const queue = [...burst("a", 3), candidate("b000")];
+  const allowances = new Map([
+    ["a", { ...roomy, maxSessions: 2 }],
+    ["b", roomy],
+  ]);
+  const { admitted, waiting: rest } = plan(situation(queue, { allowances, loads: new Map([["a", load(1)]]) }));
+  expect(new Set(ids(admitted))).toEqual(new Set(["a000", "b000"]));
+  expect(rest).toEqual([
+    { id: "a001", for: "room", position: 1, reason: "Waiting for one of the tenant's 2 sessions to end" },
+    { id: "a002", for: "room", position: 2, reason: "Waiting for one of the tenant's 2 sessions to end" },
+  ]);
+});
+
+test("a session that does not fit the tenant's quota waits, and no smaller one overtakes it", () => {
+  const queue = [candidate("a0", { amounts: { ...nothing, pods: 2 } }), candidate("a1", { since: 1 })];
+  const allowances = new Map([["a", { ...roomy, quota: { ...nothing, pods: 2 } }]]);
+  const { admitted, waiting: rest } = plan(situation(queue, { allowances, loads: new Map([["a", load(1)]]) }));
+  expect(ids(admitted)).toEqual([]);
+  expect(rest.map(({ id, reason }) => [id, reason])).toEqual([
+    ["a0", "Waiting for room in the tenant's quota (pods)"],
+    ["a1", "Waiting for room in the tenant's quota (pods)"],
+  ]);
+});
+
+test("a session that is larger than the whole quota fails at once", () => {
+  const allowances = new Map([["a", { ...roomy, quota: { ...nothing, pods: 1 } }]]);
+  const { impossible, admitted } = plan(
+    situation([candidate("a0", { amounts: { ...nothing, pods: 2, storage: 5 } }), candidate("a1")], { allowances }),
+  );
+  expect(impossible).toEqual([
+    { id: "a0", reason: "The session needs more than the tenant's whole quota (pods, requests.storage)" },
+  ]);
+  expect(ids(admitted)).toEqual(["a1"]);
+});
+
+test("after a refusal by the cluster a tenant waits a little, with the cluster's reason", () => {
+  const queue = [
+    candidate("a0", { refused: "Waiting for room (pods=1)" }),
+    candidate("a1", { since: 1 }),
+    candidate("b0"),
+  ];
+  const { admitted, waiting: rest } = plan(situation(queue));
+  expect(ids(admitted)).toEqual(["b0"]);
+  expect(rest.map(({ reason }) => reason)).toEqual(["Waiting for room (pods=1)", "Waiting for room (pods=1)"]);
+});
+
+test("a tenant without a starting session gets a start slot, although another tenant's starts use them all", () => {
+  const loads = new Map([["a", load(10, 10)]]);
+  const { admitted, waiting: rest } = plan(situation([...burst("a", 3), ...burst("b", 3)], { loads }));
+  expect(ids(admitted)).toEqual(["b000"]);
+  expect(ids(rest)).toEqual(["b001", "b002", "a000", "a001", "a002"]);
+});
+
+test("free start slots go first to the tenant that has less than its share, then to any that waits", () => {
+  const queue = [...burst("a", 9), ...burst("b", 3).map((session) => ({ ...session, since: 1_000 }))];
+  const lastTurn = { turn: 7, tenants: new Set(["b"]) };
+  expect(ids(plan(situation(queue, { lastTurn, loads: new Map([["a", load(6, 6)]]) })).admitted)).toEqual([
+    "b000",
+    "b001",
+    "b002",
+    "a000",
+  ]);
+});
+
+test("a tenant that waits for its own quota has no share of the start slots", () => {
+  const allowances = new Map([
+    ["a", roomy],
+    ["b", { ...roomy, maxSessions: 1 }],
+  ]);
+  const queue = [...burst("a", 2), candidate("b000")];
+  const loads = new Map([["b", load(1)]]);
+  expect(ids(plan(situation(queue, { allowances, loads, maxStarting: 2 })).admitted)).toEqual(["a000", "a001"]);
+});
+
+test("warm sessions start after the tenant's own sessions, even if other tenants' sessions wait for quota or start slots", () => {
+  const warm = (id: string) => candidate(id, { isWarm: true, priority: 100, since: -1 });
+  const allowances = new Map([
+    ["a", roomy],
+    ["b", { ...roomy, maxSessions: 1 }],
+    ["c", roomy],
+  ]);
+  const queue = [warm("aw"), ...burst("a", 2), warm("bw"), ...burst("b", 2), warm("cw"), ...burst("c", 1)];
+  const { admitted, waiting: rest } = plan(situation(queue, { allowances, loads: new Map([["b", load(1)]]) }));
+  expect(ids(admitted)).toEqual(["a000", "c000", "a001", "cw", "aw"]);
+  expect(ids(rest)).toEqual(["b000", "b001", "bw"]);
+
+  const places = [...burst("a", 20), warm("aw"), warm("cw")];
+  const inPlaces = plan(situation(places, { allowances, maxStarting: 4 }));
+  expect(ids(inPlaces.admitted)).toEqual(["a000", "a001", "cw", "a002"]);
+  const [last] = inPlaces.waiting.slice(-1);
+  expect(last).toMatchObject({ id: "aw", position: 18 });
+});
+
+test("a warm session gets no start slot beyond the limit", () => {
+  const queue = [candidate("bw", { isWarm: true })];
+  expect(ids(plan(situation(queue, { loads: new Map([["a", load(10, 10)]]) })).admitted)).toEqual([]);
+});
+
+test("resources that a session already has are not counted twice", () => {
+  const [held, quota] = [
+    { ...nothing, storage: 5 },
+    { ...nothing, pods: 2, storage: 10 },
+  ];
+  const queue = [
+    candidate("a0", { amounts: { ...one, storage: 5 }, held }),
+    candidate("a1", { since: 1, amounts: { ...one, storage: 5 } }),
+  ];
+  const loads = new Map([["a", { ...load(0), used: held }]]);
+  const allowances = new Map([["a", { ...roomy, quota }]]);
+  expect(ids(plan(situation(queue, { loads, allowances })).admitted)).toEqual(["a0", "a1"]);
+});
+
+const tenants = ["a", "b", "c"];
+const anyQueue = fc
+  .array(
+    fc.record({
+      tenant: fc.constantFrom(...tenants),
+      priority: fc.integer({ min: 0, max: 100 }),
+      since: fc.integer({ min: 0, max: 50 }),
+      isWarm: fc.boolean(),
+    }),
+    { maxLength: 40 },
+  )
+  .map((sessions) => sessions.map((session, index) => candidate(`${session.tenant}${index}`, session)));
+const anyLoads = fc
+  .tuple(...tenants.map(() => fc.record({ up: fc.nat(10), starting: fc.nat(10) })))
+  .map(
+    (loads) => new Map(loads.map(({ up, starting }, index) => [tenants[index] ?? "", load(up + starting, starting)])),
+  );
+const anyAllowances = fc
+  .tuple(
+    ...tenants.map(() =>
+      fc.record({ maxSessions: fc.integer({ min: 1, max: 30 }), pods: fc.integer({ min: 1, max: 30 }) }),
+    ),
+  )
+  .map(
+    (all) =>
+      new Map(
+        all.map(({ maxSessions, pods }, index) => [tenants[index] ?? "", { maxSessions, quota: { ...nothing, pods } }]),
+      ),
+  );
+
+test("for every queue: each session gets one answer, no limit is exceeded, and no start slot stays free", () => {
+  fc.assert(
+    fc.property(
+      anyQueue,
+      anyLoads,
+      anyAllowances,
+      fc.integer({ min: 1, max: 20 }),
+      (queue, loads, allowances, maxStarting) => {
+        const { admitted, waiting: rest, impossible } = plan(situation(queue, { loads, allowances, maxStarting }));
+        const planned = ids([...admitted, ...rest, ...impossible]);
+        expect(planned.sort()).toEqual(queue.map(({ id }) => id).sort());
+
+        const before = [...loads.values()].reduce((sum, { starting }) => sum + starting, 0);
+        const beyond = admitted.slice(Math.max(0, maxStarting - before));
+        expect(new Set(beyond.map(({ id }) => id.slice(0, 1))).size).toBe(beyond.length);
+        for (const { id } of beyond) {
+          const tenant = id.slice(0, 1);
+          expect(loads.get(tenant)?.starting ?? 0).toBe(0);
+          expect(admitted.filter((one) => one.id.startsWith(tenant))).toHaveLength(1);
+          expect(queue.find((one) => one.id === id)?.isWarm).toBe(false);
+        }
+        for (const tenant of tenants) {
+          const more = admitted.filter(({ id }) => id.startsWith(tenant)).length;
+          const { maxSessions, quota } = allowances.get(tenant) ?? roomy;
+          if (more > 0) {
+            expect((loads.get(tenant)?.sessions ?? 0) + more).toBeLessThanOrEqual(Math.min(maxSessions, quota.pods));
+          }
+        }
+        const turnless = rest.filter(({ reason }) => reason.includes("its turn"));
+        expect(turnless.every((one) => one.for === "place")).toBe(true);
+        if (turnless.length > 0) {
+          expect(before + admitted.length).toBeGreaterThanOrEqual(maxStarting);
+        }
+      },
+    ),
+  );
+});
+
+test("however large others' bursts are, a single session waits for at most one session of each other tenant", () => {
+  const sizes = fc.integer({ min: 1, max: 60 });
+  fc.assert(
+    fc.property(
+      sizes,
+      fc.integer({ min: 1, max: 5 }),
+      fc.nat(30),
+      fc.integer({ min: 1, max: 4 }),
+      (size, others, head, slots) => {
+        const bursts = Array.from({ length: others }, (_, index) => String.fromCharCode(98 + index));
+        const left = new Map(bursts.flatMap((tenant) => burst(tenant, size)).map((session) => [session.id, session]));
+        let lastTurn: Situation["lastTurn"] = { turn: 0, tenants: new Set() };
+        const start = () => {
+          const { admitted } = plan(situation([...left.values()], { lastTurn, maxStarting: slots }));
+          for (const { id, turn } of admitted) {
+            left.delete(id);
+            lastTurn =
+              turn > lastTurn.turn
+                ? { turn, tenants: new Set([id.slice(0, 1)]) }
+                : { turn: lastTurn.turn, tenants: new Set([...lastTurn.tenants, id.slice(0, 1)]) };
+          }
+          return ids(admitted);
+        };
+        for (let turn = 0; turn < head; turn += 1) start();
+        left.set("a000", candidate("a000", { since: 10_000, priority: 0 }));
+        const order: string[] = [];
+        while (!order.includes("a000")) order.push(...start());
+        const before = order.slice(0, order.indexOf("a000"));
+        for (const tenant of bursts) {
+          expect(before.filter((id) => id.startsWith(tenant)).length).toBeLessThanOrEqual(1);
+        }
+      },
+    ),
+  );
+});

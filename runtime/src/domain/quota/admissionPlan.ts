@@ -1,0 +1,202 @@
+/**
+ * Plans which queued sessions may start now, and says what each other session waits for. Pure: no I/O.
+ *
+ * The order is fair across tenants first, then by priority, then by age. Each start belongs to a numbered turn, and each
+ * tenant has at most one start in a turn. A tenant that started a session in the last turn continues in the next turn.
+ * Every other tenant still gets a start in the last turn. So a tenant's first session waits for at most one session of each
+ * other tenant, however many sessions the others request at once. Within a tenant no session overtakes another: a large
+ * session that waits for quota is not starved by small sessions behind it.
+ *
+ * The number of simultaneous starts is limited; each of them is a start slot. Each tenant that has a session to start has
+ * first claim to an equal share of the slots, and the slots that remain go to any session in the queue. So one tenant may
+ * hold all slots while no other tenant has anything to start. If another tenant comes then, its first session starts
+ * immediately, beyond the limit, so that it does not wait for the first tenant's starts.
+ *
+ * Warm sessions start after all sessions that users requested, and within their own tenant's share of the slots.
+ */
+import { type Amounts, add, exceeding, nothing } from "./quantities.ts";
+
+/** A queued session that may start. */
+export interface Candidate {
+  id: string;
+  tenant: string;
+  /** A higher number starts first. */
+  priority: number;
+  /** When the session entered the queue, in milliseconds since 1970. */
+  since: number;
+  /** What the session will count against the tenant's quota. */
+  amounts: Amounts;
+  /** The part of `amounts` that the quota counts already, because it exists: the volume of a resumed session. */
+  held: Amounts;
+  /** The session is created in advance and has no owner yet. */
+  isWarm: boolean;
+  /** The reason for which the cluster refused the session's pod a moment ago; null: the cluster did not refuse it. */
+  refused: string | null;
+  /** Why the session can't start under the tenant's present config, except for its size; null: it can start. */
+  unfit: string | null;
+}
+
+/** What a tenant has in the cluster now. */
+export interface Load {
+  /** Number of sessions that have a pod. */
+  sessions: number;
+  /** Number of these sessions that are starting and make progress. */
+  starting: number;
+  used: Amounts;
+}
+
+export interface Allowance {
+  maxSessions: number;
+  quota: Amounts;
+}
+
+export interface Plan {
+  /** In the order in which the sessions are to start. */
+  admitted: { id: string; turn: number }[];
+  /**
+   * `for`: what the session waits for, either room in the tenant's own quota or a start slot. `position`: its place among
+   * the sessions that wait for the same thing, beginning with 1.
+   */
+  waiting: { id: string; for: "room" | "place"; position: number; reason: string }[];
+  /** Sessions that can never start: they are larger than the tenant's whole quota, or the config does not allow them. */
+  impossible: { id: string; reason: string }[];
+}
+
+export interface Situation {
+  queue: Candidate[];
+  /** By tenant. A tenant without an entry has nothing in the cluster. */
+  loads: Map<string, Load>;
+  /** By tenant. A tenant without an entry does not exist, and the plan leaves its sessions out. */
+  allowances: Map<string, Allowance>;
+  /** The number of the last turn, and the tenants that started a session in it. */
+  lastTurn: { turn: number; tenants: Set<string> };
+  /** How many sessions may be starting at the same time. */
+  maxStarting: number;
+}
+
+/** A tenant's state while the plan is made. */
+type State = Load & { blocked: string | null; awaitingRoom: number };
+
+/** A session with the turn in which it starts. */
+interface Turn {
+  session: Candidate;
+  turn: number;
+}
+
+/**
+ * Costs as much as sorting the queue. While all start slots are taken, each session whose tenant has none also costs a pass
+ * over all tenants.
+ */
+export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situation): Plan {
+  const result: Plan = { admitted: [], waiting: [], impossible: [] };
+  const possible: Candidate[] = [];
+  for (const session of queue) {
+    const quota = allowances.get(session.tenant)?.quota;
+    if (quota === undefined) continue;
+    const excess = exceeding(session.amounts, quota);
+    const tooLarge = excess === undefined ? null : `The session needs more than the tenant's whole quota (${excess})`;
+    const reason = session.unfit ?? tooLarge;
+    if (reason === null) possible.push(session);
+    else result.impossible.push({ id: session.id, reason });
+  }
+
+  const states = new Map<string, State>();
+  for (const { tenant } of possible) states.set(tenant, { ...noLoad, blocked: null, awaitingRoom: 0 });
+  for (const [tenant, load] of loads) states.set(tenant, { ...load, blocked: null, awaitingRoom: 0 });
+  const stateOf = ({ tenant }: Candidate) => states.get(tenant) as State;
+  const block = (session: Candidate) => {
+    const state = stateOf(session);
+    state.blocked ??= blocker(session, state, allowances.get(session.tenant) as Allowance);
+    return state.blocked;
+  };
+  const order = inOrder(possible, lastTurn);
+  const share = shareOf(order, states, block, maxStarting);
+  let total = sum(states, ({ starting }) => starting);
+  const hasFirstClaim = (session: Candidate) => stateOf(session).starting < share;
+  /** Other tenants hold more than their share, so the tenant's first start does not wait for theirs. */
+  const isFirst = (session: Candidate) =>
+    stateOf(session).starting === 0 &&
+    !session.isWarm &&
+    sum(states, ({ starting }) => Math.min(starting, share)) < maxStarting;
+
+  const placeless: Candidate[] = [];
+  const judge = ({ session, turn }: Turn) => {
+    const state = stateOf(session);
+    const reason = block(session);
+    if (reason !== null) {
+      state.awaitingRoom += 1;
+      result.waiting.push({ id: session.id, for: "room", position: state.awaitingRoom, reason });
+    } else if (total < maxStarting || (hasFirstClaim(session) && isFirst(session))) {
+      total += 1;
+      state.starting += 1;
+      state.sessions += 1;
+      state.used = add(add(state.used, session.amounts), session.held, -1);
+      result.admitted.push({ id: session.id, turn });
+    } else placeless.push(session);
+  };
+  const leftOver: Turn[] = [];
+  for (const turn of order) {
+    if (hasFirstClaim(turn.session)) judge(turn);
+    else leftOver.push(turn);
+  }
+  for (const turn of leftOver) judge(turn);
+
+  // No user sees a warm session, so warm sessions take no position in the queue.
+  for (const [index, { id }] of warmLast(placeless, (session) => session).entries()) {
+    result.waiting.push({ id, for: "place", position: index + 1, reason: "Waiting for its turn to start" });
+  }
+  return result;
+}
+
+const noLoad: Load = { sessions: 0, starting: 0, used: nothing };
+
+const sum = (states: Map<string, State>, of: (state: State) => number) =>
+  [...states.values()].reduce((total, state) => total + of(state), 0);
+
+/**
+ * Each tenant's share of the start slots. Tenants count if a session of theirs is starting, or if their next session
+ * has room.
+ */
+function shareOf(
+  order: Turn[],
+  states: Map<string, State>,
+  block: (session: Candidate) => string | null,
+  maxStarting: number,
+): number {
+  const tenants = new Set([...states].filter(([, { starting }]) => starting > 0).map(([tenant]) => tenant));
+  const checked = new Set<string>();
+  for (const { session } of order) {
+    if (checked.has(session.tenant)) continue;
+    checked.add(session.tenant);
+    if (block(session) === null) tenants.add(session.tenant);
+  }
+  return Math.max(1, Math.ceil(maxStarting / Math.max(1, tenants.size)));
+}
+
+function inOrder(queue: Candidate[], last: Situation["lastTurn"]): Turn[] {
+  const byUrgency = (a: Candidate, b: Candidate) =>
+    b.priority - a.priority || a.since - b.since || (a.id < b.id ? -1 : 1);
+  const turns = new Map<string, number>();
+  const order = warmLast([...queue].sort(byUrgency), (session) => session)
+    .map((session) => {
+      const { tenant } = session;
+      const turn = turns.get(tenant) ?? (last.tenants.has(tenant) ? last.turn + 1 : last.turn);
+      turns.set(tenant, turn + 1);
+      return { session, turn };
+    })
+    .sort((a, b) => a.turn - b.turn || byUrgency(a.session, b.session));
+  return warmLast(order, ({ session }) => session);
+}
+
+function warmLast<T>(all: T[], sessionOf: (one: T) => Candidate): T[] {
+  const isWarm = (one: T) => sessionOf(one).isWarm;
+  return [...all.filter((one) => !isWarm(one)), ...all.filter(isWarm)];
+}
+
+/** What keeps the tenant's next session from starting, if the tenant's own limits do; null: nothing does. */
+function blocker(session: Candidate, { sessions, used }: Load, { maxSessions, quota }: Allowance): string | null {
+  if (sessions >= maxSessions) return `Waiting for one of the tenant's ${maxSessions} sessions to end`;
+  if (session.refused !== null) return session.refused;
+  const excess = exceeding(add(add(used, session.amounts), session.held, -1), quota);
+  return excess === undefined ? null : `Waiting for room in the tenant's quota (${excess})`;
+}

@@ -1,0 +1,115 @@
+/** What a session requests from the cluster, and what it counts against its tenant's quota. Pure: no I/O. */
+import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
+import type { Session, WorkspaceMode } from "../session.ts";
+import type { Tenant } from "../tenants.ts";
+import { type Tier, tiers } from "../tiers.ts";
+
+/** Resources of the container `agent`: the tier sets the limits. */
+export const agentResources = (tier: Tier) => ({
+  requests: { cpu: "500m", memory: "1Gi" },
+  limits: { ...tiers[tier] },
+});
+
+/** Resources of the container `vnc-proxy`, which exists in sessions with a desktop. */
+export const proxyResources = {
+  requests: { cpu: "50m", memory: "64Mi" },
+  limits: { cpu: "500m", memory: "256Mi" },
+};
+
+/** Resources of the init container that copies berthd. The container ends before the other containers start. */
+export const copyResources = {
+  requests: { cpu: "50m", memory: "32Mi" },
+  limits: { cpu: "500m", memory: "64Mi" },
+};
+
+/** The resource names that a tenant's quota counts. */
+export const countedResources = [
+  "requestsCpu",
+  "limitsCpu",
+  "requestsMemory",
+  "limitsMemory",
+  "pods",
+  "storage",
+] as const;
+export type Amounts = Record<(typeof countedResources)[number], number>;
+
+export const nothing: Amounts = {
+  requestsCpu: 0,
+  limitsCpu: 0,
+  requestsMemory: 0,
+  limitsMemory: 0,
+  pods: 0,
+  storage: 0,
+};
+
+/**
+ * What the session's pod counts against the quota. Kubernetes counts the larger of two sums: the requests of the largest
+ * init container, and the requests of all containers that run at the same time, including the sidecar. The init container
+ * that copies berthd would count only if it requested more than all the others together. The calculation includes this init
+ * container even if the pod has none.
+ */
+export function podAmounts({ tier, desktop }: Pick<Session, "tier" | "desktop">): Amounts {
+  const together = [agentResources(tier), ...(desktop ? [proxyResources] : [])];
+  const counted = (of: "requests" | "limits", what: "cpu" | "memory") =>
+    Math.max(
+      amount(copyResources[of][what]),
+      together.reduce((sum, one) => sum + amount(one[of][what]), 0),
+    );
+  return {
+    requestsCpu: counted("requests", "cpu"),
+    limitsCpu: counted("limits", "cpu"),
+    requestsMemory: counted("requests", "memory"),
+    limitsMemory: counted("limits", "memory"),
+    pods: 1,
+    storage: 0,
+  };
+}
+
+/** What the session's workspace counts against the quota, whether or not the session has a pod. */
+export function workspaceAmounts(mode: WorkspaceMode, tenant: Tenant): Amounts {
+  return { ...nothing, storage: mode === "persistent" ? amount(tenant.workspace.size) : 0 };
+}
+
+/** The tenant's quota as numbers. */
+export function quotaOf({ quota }: Tenant): Amounts {
+  return Object.fromEntries(countedResources.map((name) => [name, amount(quota[name])])) as Amounts;
+}
+
+/** What a session counts against the quota: its pod and its workspace. */
+export const sessionAmounts = (session: Pick<Session, "tier" | "desktop" | "workspaceMode">, tenant: Tenant): Amounts =>
+  add(podAmounts(session), workspaceAmounts(session.workspaceMode, tenant));
+
+/** Names the resources in which the amounts exceed the quota, as a ResourceQuota writes them; undefined: none. */
+export function exceeding(amounts: Amounts, quota: Amounts): string | undefined {
+  // A tolerance, because tenths don't add up exactly in binary.
+  const over = countedResources.filter((name) => amounts[name] > quota[name] * (1 + 1e-9));
+  return over.length === 0 ? undefined : over.map((name) => quotaNames[name]).join(", ");
+}
+
+const quotaNames = {
+  requestsCpu: "requests.cpu",
+  limitsCpu: "limits.cpu",
+  requestsMemory: "requests.memory",
+  limitsMemory: "limits.memory",
+  pods: "pods",
+  storage: "requests.storage",
+} as const;
+
+export function add(a: Amounts, b: Amounts, times = 1): Amounts {
+  return Object.fromEntries(countedResources.map((name) => [name, a[name] + times * b[name]])) as Amounts;
+}
+
+const pattern = /^(\d+(?:\.\d+)?|\.\d+)(?:([eE][+-]?\d+)|(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?$/;
+
+/**
+ * The number that a Kubernetes quantity stands for: `500m` → 0.5, `1.5Gi` → 1610612736. Accepts the same quantities as the
+ * stack's config (infra/config/quantity.ts), with the same values; a test compares the two.
+ * @throws Error if the text is not a quantity
+ */
+export function amount(text: string): number {
+  const [, number, exponent = "", unit = ""] = pattern.exec(text) ?? [];
+  if (number === undefined)
+    throw new Error(`${JSON.stringify(text)} is not a Kubernetes quantity, such as 500m or 1.5Gi`);
+  // The unit is converted with the number 1, because client-node takes no fraction with a suffix.
+  return Number(number + exponent) * Number(quantityToScalar(`1${unit}`));
+}

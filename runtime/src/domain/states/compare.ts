@@ -1,0 +1,82 @@
+/** Compares the rows in Postgres with the objects in the cluster, in both directions. Pure: no I/O. */
+import type { WorkspaceMode } from "../session.ts";
+import type { State } from "./state.ts";
+
+/** A session that may have objects in the cluster. */
+export interface SweptRow {
+  id: string;
+  namespace: string;
+  state: State;
+  workspaceMode: WorkspaceMode;
+  /** The session has ended, and its workspace is kept. */
+  isKept: boolean;
+  /** A time limit of the session has passed, or its tenant may not have the session any more. */
+  isDue: boolean;
+}
+
+/** The objects that the cluster has for one session id. */
+export interface SweptObjects {
+  namespace: string;
+  pod: boolean;
+  claim: boolean;
+  secret: boolean;
+  /** When the oldest of these objects was created. */
+  since: Date;
+}
+
+export interface Comparison {
+  /** Ids of the sessions to reconcile. */
+  toReconcile: string[];
+  /** Objects without a row. `isOlder`: the objects are older than this database, so another database may have their rows. */
+  orphans: { id: string; namespace: string; pod: boolean; claim: boolean; isOlder: boolean }[];
+  /** Ids of the sessions that should have a pod or a workspace, but for which the cluster has none. */
+  bare: string[];
+}
+
+/**
+ * `rows` holds all sessions that are not final or whose workspace is kept, and the rows of all ids in `objects`.
+ * `listed` holds the namespaces whose objects could be listed; nothing is known about the objects of other namespaces.
+ * `rowsSince` is when the database was created.
+ */
+export function compare(
+  rows: SweptRow[],
+  objects: Map<string, SweptObjects>,
+  listed: Set<string>,
+  rowsSince: Date,
+): Comparison {
+  const result: Comparison = { toReconcile: [], orphans: [], bare: [] };
+  const known = new Set(rows.map(({ id }) => id));
+  for (const row of rows) {
+    const there = objects.get(row.id);
+    const isListed = listed.has(row.namespace);
+    const isBare = isListed && lacks(row, there);
+    if (isBare) result.bare.push(row.id);
+    if (isBare || isMoving(row) || (!isListed && row.state !== "queued") || hasTooMuch(row, there)) {
+      result.toReconcile.push(row.id);
+    }
+  }
+  for (const [id, { namespace, pod, claim, since }] of objects) {
+    // Kubernetes reports creation times in whole seconds.
+    const isOlder = since.getTime() + 1_000 <= rowsSince.getTime();
+    if (!known.has(id)) result.orphans.push({ id, namespace, pod, claim, isOlder });
+  }
+  return result;
+}
+
+/**
+ * True if a reconcile would change this session's state. Never true for a queued session that is not due, because the planner
+ * decides on all queued sessions together.
+ */
+const isMoving = ({ state, isDue }: SweptRow) =>
+  isDue || state === "starting" || state === "suspending" || state === "stopping";
+
+function lacks({ state, workspaceMode }: SweptRow, there: SweptObjects | undefined): boolean {
+  if (state === "running") return there?.pod !== true;
+  return state === "suspended" && workspaceMode === "persistent" && (there?.claim !== true || !there.secret);
+}
+
+function hasTooMuch({ state, isKept }: SweptRow, there: SweptObjects | undefined): boolean {
+  if (there === undefined) return false;
+  if (state === "suspended") return there.pod;
+  return (state === "stopped" || state === "failed") && (there.pod || !isKept);
+}

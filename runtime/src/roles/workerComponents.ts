@@ -1,0 +1,190 @@
+/** Composes the parts of a worker. */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { KubeConfig } from "@kubernetes/client-node";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { tokensOf } from "../channel/token.ts";
+import type { CoreApi, LeaseApi, OnAnswer } from "../cluster/kubernetes.ts";
+import { logTail } from "../cluster/logTail.ts";
+import { missingImages } from "../cluster/missingImages.ts";
+import { PodAccess } from "../cluster/podAccess.ts";
+import type { PodWatchOptions } from "../cluster/podWatch.ts";
+import { listSessionObjects } from "../cluster/sessionListing.ts";
+import { SessionObjects } from "../cluster/sessionObjects.ts";
+import { type Config, podImages } from "../config/config.ts";
+import type { TenantsFile } from "../config/tenantsFile.ts";
+import { EventBell } from "../queue/eventBell.ts";
+import { addJobFigures } from "../queue/figures.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
+import type { Database } from "../store/database.ts";
+import { addSessionFigures } from "../store/figures.ts";
+import { History } from "../store/history.ts";
+import { countOfOthers, unfinishedOf } from "../store/ofTenants.ts";
+import { recordsOn } from "../store/records.ts";
+import { rowsSince, sweptRows } from "../store/sweptRows.ts";
+import { TaskCipher } from "../store/taskCipher.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { Recent } from "../timing/recent.ts";
+import { Admission } from "../worker/admission.ts";
+import { addWorkerFigures } from "../worker/figures.ts";
+import { HistoryExpiry, type HistoryLimits } from "../worker/historyExpiry.ts";
+import { Leader } from "../worker/leader.ts";
+import { PodWatches } from "../worker/podWatches.ts";
+import { Reconciler, type ReconcilerOptions } from "../worker/reconciler.ts";
+import { SessionWorker } from "../worker/sessionWorker.ts";
+import { Sweep } from "../worker/sweep.ts";
+import { WarmPools } from "../worker/warmPools.ts";
+
+export interface WorkerSurroundings {
+  config: Pick<
+    Config,
+    | "tokenKeys"
+    | "AGENT_IMAGE"
+    | "AGENT_IMAGE_HAS_BERTHD"
+    | "BERTHD_VOLUME"
+    | "BERTHD_IMAGE"
+    | "SESSION_URL"
+    | "MAX_STARTING"
+    | "START_TIMEOUT_SECONDS"
+    | "LEASE_NAMESPACE"
+    | "LOG_RETENTION_SECONDS"
+    | keyof HistoryLimits
+  >;
+  database: Database;
+  redis: Redis;
+  /** A second connection, because the queue's calls block it. */
+  blockingRedis: Redis;
+  kubeConfig: KubeConfig;
+  /** Connects to the API server. Takes a function that gets every call. */
+  connect: { core: (onAnswer: OnAnswer) => CoreApi; leases: (onAnswer: OnAnswer) => LeaseApi };
+  tenants: Pick<
+    TenantsFile,
+    "get" | "generation" | "isClosed" | "all" | "names" | "ending" | "namespaces" | "onChange"
+  >;
+  logger: Logger;
+  /** Milliseconds between two sweeps. Default 15 000. */
+  sweepMs?: number;
+  /** How long, in milliseconds, the sweep leaves objects without a row alone. Default: 5 minutes. */
+  orphanGraceMs?: number;
+  /** A monotonic clock in milliseconds, which measures this time. Default: performance.now. */
+  sweepClock?: () => number;
+  /** Options of the pod watches. */
+  watch?: Pick<PodWatchOptions, "backoffLimitMs">;
+}
+
+export type WorkerComponents = ReturnType<typeof workerComponents>;
+
+export function workerComponents(surroundings: WorkerSurroundings) {
+  const { config, database, redis, blockingRedis, kubeConfig, connect, tenants, logger } = surroundings;
+  const bell = new EventBell(redis);
+  const records = recordsOn(database, new TaskCipher(config.tokenKeys), tenants, () => bell.ring());
+  const { creation, commands, queries } = records;
+  const queue = new SessionQueue(redis, logger);
+  const metrics = new Metrics();
+  addJobFigures(metrics, queue);
+  const onAnswer: OnAnswer = (verb, code) => metrics.kubernetesRequests.inc({ verb, code });
+  const core = connect.core(onAnswer);
+  const objects = new SessionObjects(core, {
+    images: podImages(config),
+    sessionUrl: config.SESSION_URL,
+    tokens: (session) => tokensOf(config.tokenKeys, session),
+  });
+  const admission = new Admission({
+    database,
+    commands,
+    tenants,
+    maxStarting: config.MAX_STARTING,
+    onChange: (id) => queue.trigger(id),
+    logger,
+  });
+  tenants.onChange(() => admission.kick());
+  // Every worker does this at once, because another worker may read the file later.
+  tenants.onChange(() => {
+    unfinishedOf(database, tenants.ending()).then(
+      (ids) => ids.forEach((id) => void queue.trigger(id)),
+      (error: unknown) =>
+        logger.warn({ err: error }, "sessions of closed tenants could not be ended now; the sweep will end them"),
+    );
+  });
+  const limits = { startTimeoutSeconds: config.START_TIMEOUT_SECONDS };
+  const pods = new PodAccess(kubeConfig);
+  const logs: ReconcilerOptions["logs"] = {
+    tail: (session) => logTail(pods, session, logger),
+    keep: async ({ id }, log) => {
+      if (config.LOG_RETENTION_SECONDS > 0) await records.logs.keep(id, log);
+    },
+  };
+  const reconciler = new Reconciler({ queries, commands, objects, logs, admission, tenants, limits, metrics });
+  const leader = new Leader({
+    leases: connect.leases(onAnswer),
+    namespace: config.LEASE_NAMESPACE,
+    identity: `${hostname()}-${randomBytes(4).toString("hex")}`,
+    logger,
+  });
+  const isLeader = () => leader.isLeader();
+  addSessionFigures(metrics, { counts: records.counts, isLeader, startTimeoutSeconds: config.START_TIMEOUT_SECONDS });
+  const history = new HistoryExpiry({
+    history: new History(database),
+    usage: records.usage,
+    limits: config,
+    isLeader,
+    metrics,
+    logger,
+  });
+  const warmPools = new WarmPools({
+    database,
+    creation,
+    queries,
+    commands,
+    tenants,
+    images: podImages(config),
+    trigger: (id) => queue.trigger(id),
+  });
+  const sweep = new Sweep({
+    isLeader,
+    namespaces: () => tenants.namespaces(),
+    list: (namespace) => listSessionObjects(core, namespace),
+    rows: (ids) => sweptRows(database, ids, tenants.ending()),
+    rowsSince: () => rowsSince(database),
+    admit: async () => {
+      await warmPools.refill();
+      await admission.run();
+    },
+    trigger: (id) => queue.add(id),
+    removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
+    logger,
+    ...(surroundings.sweepMs !== undefined && { intervalMs: surroundings.sweepMs }),
+    ...(surroundings.orphanGraceMs !== undefined && { orphanGraceMs: surroundings.orphanGraceMs }),
+    ...(surroundings.sweepClock && { clock: surroundings.sweepClock }),
+  });
+  const pullers = () => [
+    { namespace: config.LEASE_NAMESPACE, tenant: "" },
+    ...tenants
+      .all()
+      .filter(({ images, runtimeClassName }) => images.length > 0 || runtimeClassName !== null)
+      .map(({ namespace, name }) => ({ namespace, tenant: name })),
+  ];
+  // A call to the API server for each puller, and not at each scrape.
+  const missing = new Recent(async () => {
+    const all = pullers().map(async ({ namespace, tenant }) => {
+      try {
+        return (await missingImages(core, namespace)).map((one) => ({ ...one, tenant }));
+      } catch (error) {
+        logger.warn({ err: error, namespace }, "the missing images of a namespace can't be read");
+        return [];
+      }
+    });
+    return (await Promise.all(all)).flat();
+  }, 30_000);
+  addWorkerFigures(metrics, {
+    isLeader,
+    orphans: () => sweep.findings(),
+    secondsSinceSweep: () => sweep.secondsSinceTurn(),
+    missingImages: async () => (leader.isLeader() ? missing.get("") : undefined),
+    withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),
+  });
+  const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
+  const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger, surroundings.watch);
+  return { records, bell, queue, metrics, objects, admission, reconciler, leader, sweep, history, worker, watches };
+}

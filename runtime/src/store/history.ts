@@ -1,0 +1,106 @@
+/**
+ * The end of old records. Each call deletes one small batch by one statement, with something of each tenant that has old
+ * records. No process writes to the rows that are deleted, so nobody waits. The ids are passed as an array, because Postgres
+ * then always looks them up by the index.
+ */
+import { type RawBuilder, sql } from "kysely";
+import { isUse } from "./auditTrail.ts";
+import type { Database } from "./database.ts";
+import { dueByTenant } from "./dueByTenant.ts";
+
+/** How many records one call deletes or changes. */
+export const historyBatch = { sessions: 50, events: 200, deliveries: 200, keys: 200 } as const;
+
+/** How many events of one session are deleted with it in one statement. A session with more needs several calls. */
+const eventsOfSession = 200;
+
+const ago = (seconds: number) => sql`now() - ${seconds} * interval '1 second'`;
+
+export class History {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Deletes sessions that ended more than so many seconds ago, with their events, deliveries, logs and grants. A session
+   * stays as long as its workspace is kept, until its usage is counted, and for an hour after its last change, because that
+   * change may still be on its way to webhooks.
+   * @returns how many sessions were due
+   */
+  async expireSessions(seconds: number): Promise<number> {
+    const due = dueByTenant({
+      table: "sessions",
+      condition: sql<boolean>`ended_at is not null and workspace_until is null`,
+      order: sql`ended_at`,
+      isDue: sql<boolean>`usage_counted and ended_at < ${ago(seconds)} and updated_at < ${ago(3_600)}`,
+      limit: historyBatch.sessions,
+    });
+    return this.#count(sql`
+      with recursive ${due}, old_events as materialized (
+        select event.id, event.session_id from due cross join lateral (
+          select id, session_id from session_events where session_id = due.id limit ${eventsOfSession}) as event
+      ), gone_events as (
+        delete from session_events where id = any(array(select id from old_events))
+      ), unfinished as (
+        select session_id from old_events group by session_id having count(*) = ${eventsOfSession}
+      ), gone as (
+        delete from sessions
+        where id = any(array(select id from due where id not in (select session_id from unfinished)))
+      )
+      select count(*) as count from due`);
+  }
+
+  /**
+   * Deletes events that are older than so many seconds and changed no session: uses and progress. The other events stay as
+   * long as their session, because they are its history.
+   */
+  async expireEvents(seconds: number): Promise<number> {
+    const due = dueByTenant({
+      table: "session_events",
+      condition: isUse,
+      order: sql`id`,
+      isDue: sql<boolean>`at < ${ago(seconds)}`,
+      limit: historyBatch.events,
+    });
+    return this.#count(sql`
+      with recursive ${due}, gone as (
+        delete from session_events where id = any(array(select id from due))
+      )
+      select count(*) as count from due`);
+  }
+
+  /** Deletes dead deliveries that are older than so many seconds. */
+  async expireDeliveries(seconds: number): Promise<number> {
+    const due = dueByTenant({
+      table: "webhook_deliveries",
+      order: sql`created_at, id`,
+      isDue: sql<boolean>`state = 'dead' and created_at < ${ago(seconds)}`,
+      limit: historyBatch.deliveries,
+    });
+    return this.#count(sql`
+      with recursive ${due}, gone as (
+        delete from webhook_deliveries where id = any(array(select id from due)) and state = 'dead'
+      )
+      select count(*) as count from due`);
+  }
+
+  /** Forgets the idempotency keys of sessions that were created more than so many seconds ago. */
+  async forgetKeys(seconds: number): Promise<number> {
+    const due = dueByTenant({
+      table: "sessions",
+      condition: sql<boolean>`idempotency_key is not null`,
+      order: sql`created_at`,
+      isDue: sql<boolean>`created_at < ${ago(seconds)}`,
+      limit: historyBatch.keys,
+    });
+    return this.#count(sql`
+      with recursive ${due}, changed as (
+        update sessions set idempotency_key = null, request_hash = null where id = any(array(
+          select id from sessions where id = any(array(select id from due)) for update skip locked))
+      )
+      select count(*) as count from due`);
+  }
+
+  async #count(statement: RawBuilder<unknown>): Promise<number> {
+    const { rows } = await (statement as RawBuilder<{ count: string }>).execute(this.database);
+    return Number(rows[0]?.count ?? 0);
+  }
+}

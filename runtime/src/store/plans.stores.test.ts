@@ -1,0 +1,165 @@
+/** How Postgres executes the frequent statements when the tables have many old rows: no large table is read completely. */
+import { Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+import { expect, onTestFinished, test } from "vitest";
+import { cipher, freshDatabase, ownStores, sessionOf, tokenKeys } from "../testing/fixtures.ts";
+import { addOldRows } from "../testing/oldRows.ts";
+import { lastTurnOf, loadsOf, queuedSessions } from "./admissionQueue.ts";
+import { DeliveryStore } from "./deliveryStore.ts";
+import { newestOf } from "./generations.ts";
+import { History } from "./history.ts";
+import { countOfOthers, unfinishedOf } from "./ofTenants.ts";
+import { recordsOn } from "./records.ts";
+import { expireWorkspaces, wipeTasksOfEnded } from "./retention.ts";
+import type { Schema } from "./schema.ts";
+import { sweptRows } from "./sweptRows.ts";
+import { claimWarm } from "./warmClaim.ts";
+import { awaitingRoom, madeLately, sparesOf } from "./warmSessions.ts";
+
+/** How many sessions have ended. OLD_ROWS=2000000 tries a large stack; it takes half an hour. */
+const ended = Number(process.env.OLD_ROWS ?? 15_000);
+
+interface Node {
+  "Node Type": string;
+  "Relation Name"?: string;
+  "Index Name"?: string;
+  "Actual Rows": number;
+  "Actual Loops": number;
+  "Rows Removed by Filter"?: number;
+  Plans?: Node[];
+}
+
+const nodesOf = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+
+/** What a plan does with large tables that takes longer the more history there is. */
+function faultsOf(node: Node): string[] {
+  return nodesOf(node).flatMap((one) => {
+    const table = one["Relation Name"];
+    if (one["Node Type"] === "Seq Scan" && ["sessions", "session_events", "webhook_deliveries"].includes(table ?? "")) {
+      return [`reads all of ${table}`];
+    }
+    const read = (one["Actual Rows"] + (one["Rows Removed by Filter"] ?? 0)) * one["Actual Loops"];
+    return table !== undefined && read > ended / 3 ? [`reads ${read} rows of ${table} by ${one["Index Name"]}`] : [];
+  });
+}
+
+async function open() {
+  const { name, database } = await freshDatabase(undefined, { patient: true });
+  await addOldRows(database, { ended });
+  const { postgres } = ownStores();
+  const statements: { sql: string; parameters: readonly unknown[] }[] = [];
+  const observed = new Kysely<Schema>({
+    dialect: new PostgresDialect({ pool: new pg.Pool({ ...postgres, database: name, max: 2 }) }),
+    log: ({ query }) => void statements.push(query),
+  });
+  const client = new pg.Client({ ...postgres, database: name });
+  await client.connect();
+  onTestFinished(async () => {
+    await client.end();
+    await observed.destroy();
+  });
+  /** The plan of a statement. The statement is executed and rolled back. */
+  const planOf = async ({ sql: text, parameters }: (typeof statements)[number]): Promise<Node> => {
+    await client.query("begin");
+    try {
+      const { rows } = await client.query(`explain (analyze, timing off, format json) ${text}`, [...parameters]);
+      return rows[0]["QUERY PLAN"][0].Plan;
+    } finally {
+      await client.query("rollback");
+    }
+  };
+  return { database, observed, statements, planOf };
+}
+
+test(
+  "no frequent statement reads a large table completely, or much of the history",
+  async () => {
+    const { database, observed, statements, planOf } = await open();
+    const user = { name: "key:default" };
+    const small = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
+    const store = recordsOn(observed, cipher, { generation: 0 });
+    const history = new History(observed);
+    const deliveries = new DeliveryStore(observed);
+    const webhooks = { get: () => undefined, generation: 0 };
+    const session = sessionOf(await store.creation.create(small, user));
+    const { id } = await database
+      .selectFrom("sessions")
+      .select("id")
+      .where("state", "=", "failed")
+      .orderBy("created_at")
+      .limit(1)
+      .executeTakeFirstOrThrow();
+    const limit = 20;
+    const list = (query: object) => store.queries.list("acme", { limit, ...query });
+    const calls: Record<string, () => Promise<unknown>> = {
+      "create a session": () =>
+        store.creation.create({ ...small, backlogLimit: 1_000, idempotency: { key: "new", request: {} } }, user),
+      "create a session again": () =>
+        store.creation.create({ ...small, idempotency: { key: "key-1", request: {} } }, user),
+      "claim a warm session": () =>
+        claimWarm(
+          observed,
+          { ...small, requestHash: null, newest: newestOf({ generation: 0 }), keys: tokenKeys, templateHash: "t" },
+          async () => null,
+          user,
+        ),
+      "change a session": () => store.commands.apply(session, { type: "waiting", reason: "no room" }, user),
+      "note a use": () => store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]),
+      "take reports": () => store.commands.takeReports([{ id: session.id, isUsed: true, runsCommand: false }], []),
+      "find a session": () => store.queries.findTimed(id),
+      "list sessions": () => list({}),
+      "list sessions, a late page": () => list({ cursor: id }),
+      "list failed sessions": () => list({ states: ["failed"] }),
+      "list failed and running sessions, a late page": () => list({ states: ["failed", "running"], cursor: id }),
+      "list sessions by a label that few have": () => list({ labels: { run: "77" } }),
+      "list sessions by a label that all have": () => list({ labels: { team: "blue" } }),
+      "list sessions by a label and state": () => list({ labels: { team: "blue", run: "100" }, states: ["failed"] }),
+      "list sessions by a label that nobody has": () => list({ labels: { team: "none" } }),
+      "count sessions": () => store.counts.byTenantAndState(),
+      "count a tenant's sessions": () => store.counts.byTenantAndState("acme"),
+      "count stuck sessions": () => store.counts.stuck(300),
+      "count by token key": () => store.counts.byTokenKey(),
+      "count sessions without tenant": () => countOfOthers(observed, ["acme"]),
+      "find the horizon": () => store.trail.newestId(),
+      "read a tenant's first events": () => store.trail.ofTenant({ tenant: "other-1" }, "0", 500),
+      "read a session's events": () => store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 500, "999999999"),
+      "read new events": async () =>
+        store.trail.ofAll(`${BigInt(await store.trail.newestId()) - 2n}`, 500, "999999999"),
+      "read usage": () => store.usage.ofTenant("other-2", "2026-01-01", "2026-12-31"),
+      "fan out": () => deliveries.fanOut(webhooks),
+      "take deliveries": () => deliveries.take({ total: 100, perUrl: 4, limits: new Map() }),
+      "put deliveries off": () => deliveries.putOff(["https://hooks.example/acme"], "late"),
+      "list a tenant's deliveries": () => deliveries.list({ tenant: "acme", state: "dead" }, limit, undefined),
+      "list all deliveries": () => deliveries.list({}, limit, undefined),
+      "send dead deliveries again": () => deliveries.redeliverDead("acme", 1_000),
+      "read the queue": () => queuedSessions(observed),
+      "read the loads": () => loadsOf(observed, () => undefined),
+      "read the last turn": () => lastTurnOf(observed),
+      "read what the sweep compares": () => sweptRows(observed, [id], ["beta"]),
+      "read the unfinished sessions": () => unfinishedOf(observed, ["acme"]),
+      "read the warm sessions": () => Promise.all([sparesOf(observed), madeLately(observed), awaitingRoom(observed)]),
+      "count usage": () => store.usage.countEnded(),
+      "delete old sessions": () => history.expireSessions(86_400),
+      "delete old events": () => history.expireEvents(86_400),
+      "delete old deliveries": () => history.expireDeliveries(86_400),
+      "forget keys": () => history.forgetKeys(86_400),
+      "expire workspaces": () => expireWorkspaces(observed, user),
+      "wipe tasks": () => wipeTasksOfEnded(observed),
+    };
+    const bad = await planOf({ sql: "select count(*) from sessions where reason = 'x'", parameters: [] });
+    expect(faultsOf(bad)).toEqual(["reads all of sessions"]);
+    const faults: Record<string, string[]> = {};
+    for (const [what, call] of Object.entries(calls)) {
+      statements.length = 0;
+      await call();
+      const executed = [...statements];
+      expect(executed.length, what).toBeGreaterThan(0);
+      for (const statement of executed) {
+        const found = faultsOf(await planOf(statement));
+        if (found.length > 0) faults[what] = [...(faults[what] ?? []), ...found];
+      }
+    }
+    expect(faults).toEqual({});
+  },
+  60_000 + ended,
+);

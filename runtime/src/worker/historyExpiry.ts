@@ -1,0 +1,78 @@
+/**
+ * Ends the history: deletes old records, and counts the usage of sessions that have ended before these are deleted. Only the
+ * leader does so, in small batches, with pauses in which others use the database.
+ */
+import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
+import type { Logger } from "pino";
+import type { Config } from "../config/config.ts";
+import { type History, historyBatch } from "../store/history.ts";
+import { type Usage, usageBatch } from "../store/usage.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { jittered, Loop } from "../timing/loop.ts";
+
+export type HistoryLimits = Pick<
+  Config,
+  | "SESSION_RETENTION_SECONDS"
+  | "EVENT_RETENTION_SECONDS"
+  | "DELIVERY_RETENTION_SECONDS"
+  | "IDEMPOTENCY_RETENTION_SECONDS"
+>;
+
+export interface HistoryExpiryOptions {
+  history: Pick<History, "expireSessions" | "expireEvents" | "expireDeliveries" | "forgetKeys">;
+  usage: Pick<Usage, "countEnded">;
+  limits: HistoryLimits;
+  isLeader: () => boolean;
+  metrics: Pick<Metrics, "historyRemoved">;
+  logger: Pick<Logger, "warn">;
+}
+
+/** Milliseconds between two turns: if nothing was left, and if there may be more. */
+const [quietMs, busyMs] = [60_000, 100];
+
+export class HistoryExpiry implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #loop = new Loop(() => this.#next());
+
+  constructor(private readonly options: HistoryExpiryOptions) {}
+
+  onApplicationBootstrap(): void {
+    this.#loop.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#loop.stop();
+  }
+
+  /** Whether turns still happen, even if they fail. */
+  isAlive(): boolean {
+    return this.#loop.isAlive();
+  }
+
+  /** Handles one batch of each kind. Returns whether more may be left. A kind that fails does not stop the others. */
+  async turn(): Promise<boolean> {
+    const { history, usage, limits, metrics, logger } = this.options;
+    const kinds: [kind: string, batch: number, work: () => Promise<number>][] = [
+      ["usage", usageBatch, () => usage.countEnded()],
+      ["session", historyBatch.sessions, () => history.expireSessions(limits.SESSION_RETENTION_SECONDS)],
+      ["event", historyBatch.events, () => history.expireEvents(limits.EVENT_RETENTION_SECONDS)],
+      ["delivery", historyBatch.deliveries, () => history.expireDeliveries(limits.DELIVERY_RETENTION_SECONDS)],
+      ["key", historyBatch.keys, () => history.forgetKeys(limits.IDEMPOTENCY_RETENTION_SECONDS)],
+    ];
+    let isMore = false;
+    for (const [kind, batch, work] of kinds) {
+      try {
+        const count = await work();
+        if (kind !== "usage") metrics.historyRemoved.inc({ kind }, count);
+        isMore ||= count === batch;
+      } catch (error) {
+        logger.warn({ err: error, kind }, "old records could not be removed; the next turn tries again");
+      }
+    }
+    return isMore;
+  }
+
+  async #next(): Promise<number> {
+    if (!this.options.isLeader()) return 1_000;
+    return (await this.turn()) ? busyMs : jittered(quietMs);
+  }
+}

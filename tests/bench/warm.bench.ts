@@ -1,0 +1,68 @@
+/**
+ * The time from `POST /v1/sessions`, which claims a warm session, to the task in its pod. This program acts as the pod. The pod waits
+ * in a long poll, at another process than the one that gets the call.
+ */
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { sessionToken } from "../../runtime/src/channel/token.ts";
+import { podTemplateHash } from "../../runtime/src/domain/podTemplateHash.ts";
+import { findImage, type PodImages } from "../../runtime/src/domain/sessionImages.ts";
+import { parseTenants } from "../../runtime/src/domain/tenants.ts";
+import { median, report } from "./report.ts";
+import { call, startRuntime, tokenKey } from "./runtime.ts";
+
+const [callPort, podPort] = [23_080, 23_090];
+const claims = 100;
+
+const runtime = await startRuntime({ warmPools: { small: 1 } });
+const database = runtime.database();
+
+/** The hash of warm sessions of this version and config. */
+function hashOf(): string {
+  const tenant = parseTenants(readFileSync(runtime.env.TENANTS_FILE ?? "", "utf8")).tenants.get("bench");
+  const images: PodImages = { agent: "agent", agentHasBerthd: true, berthd: "berthd", berthdVolume: "copy" };
+  const image = tenant && findImage(tenant, images, null);
+  if (tenant === undefined || image === undefined) throw new Error("the tenant has no image");
+  return podTemplateHash(images, image, tenant);
+}
+
+/** Creates a warm session that runs. */
+async function createWarm(): Promise<string> {
+  const { id } = await call<{ id: string }>(callPort, "POST", "/v1/sessions", { tier: "small" });
+  await database.query("UPDATE sessions SET state = 'running', pod_ip = '127.0.0.1', warm = $2 WHERE id = $1", [
+    id,
+    hashOf(),
+  ]);
+  return id;
+}
+
+/** Requests the session's task as its pod does. Resolves with the time of the answer. */
+async function takeTask(id: string): Promise<number> {
+  const headers = { authorization: `Bearer ${sessionToken(tokenKey, id)}`, prefer: "wait=25" };
+  const answer = await fetch(`http://127.0.0.1:${podPort + 2}/session/task`, { headers });
+  await answer.json();
+  if (answer.status !== 200) throw new Error(`the task was answered ${answer.status}`);
+  return performance.now();
+}
+
+try {
+  await database.connect();
+  await runtime.start("api", callPort);
+  await runtime.start("api", podPort);
+  const times = { claim: [] as number[], task: [] as number[] };
+  for (let claim = 0; claim < claims; claim += 1) {
+    const id = await createWarm();
+    const task = takeTask(id);
+    await sleep(100); // by then the request is held back
+    const began = performance.now();
+    const made = await call<{ id: string }>(callPort, "POST", "/v1/sessions", { tier: "small", command: ["true"] });
+    times.claim.push(performance.now() - began);
+    if (made.id !== id) throw new Error("the warm session was not claimed");
+    times.task.push((await task) - began);
+  }
+  report("warm-claim-ms", median(times.claim), "-");
+  report("warm-claim-to-task-ms", median(times.task), "<=50");
+} finally {
+  await database.end();
+  await runtime.stop();
+}

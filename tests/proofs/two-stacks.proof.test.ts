@@ -1,0 +1,94 @@
+/** A second stack beside the stack `dev`: init chooses its names, it holds the doctor's promises, and it goes without a trace. */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseDocument } from "yaml";
+import { kubectl } from "../../local/cluster/kubectl.ts";
+import { stackEnvironment } from "../../local/pulumi/stack.ts";
+import { ensureLanguageHost } from "../../local/pulumi/tools.ts";
+import { machine } from "../../machine/machine.ts";
+import { copyOfCheckout } from "../checkout.ts";
+
+const { context, registry } = machine;
+const name = "beside";
+
+let checkout: string;
+
+beforeAll(async () => {
+  await ensureLanguageHost();
+  checkout = await copyOfCheckout();
+});
+
+/** Runs a command of the user in the checkout. Its end must be good. Returns its output. */
+async function runs(...[program, ...args]: [string, ...string[]]): Promise<string> {
+  const { exitCode, all, stdout } = await execa(program, args, {
+    cwd: checkout,
+    env: stackEnvironment(),
+    reject: false,
+    all: true,
+  });
+  expect(exitCode, all.slice(-4_000)).toBe(0);
+  return stdout;
+}
+
+const pulumi = (command: string) =>
+  runs("pulumi", command, "--stack", name, "--yes", "--skip-preview", "--non-interactive");
+
+/** Changes the stack's file, as a user does with an editor. */
+function edit(...changes: [path: (string | number)[], value: unknown][]): void {
+  const path = join(checkout, `Pulumi.${name}.yaml`);
+  const file = parseDocument(readFileSync(path, "utf8"));
+  for (const [where, value] of changes) file.setIn(["config", ...where], value);
+  writeFileSync(path, file.toString());
+}
+
+/** Every object that carries the name of the second stack, of all kinds that Berth makes outside of its namespaces, and these. */
+async function traces(): Promise<string> {
+  const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,persistentvolumes";
+  const here = await kubectl(["get", kinds, "--output=name"]);
+  const inOthers = await kubectl(["get", "roles,rolebindings", "--all-namespaces", "--output=name"]);
+  return `${here}\n${inOthers}`
+    .split("\n")
+    .filter((line) => line.includes(name))
+    .join("\n");
+}
+
+afterAll(async () => {
+  await pulumi("destroy").catch(() => {}); // only after a failure is there something left
+  await execa("pulumi", ["stack", "rm", name, "--yes"], { cwd: checkout, env: stackEnvironment(), reject: false });
+  rmSync(checkout, { recursive: true, force: true });
+});
+
+test("init names a stack beside another one, which starts, holds the doctor's promises, and is destroyed completely", async () => {
+  expect(await traces()).toBe("");
+  await runs(
+    "node",
+    "tools/cluster/init.ts",
+    "--context",
+    context,
+    "--stack",
+    name,
+    "--registry",
+    `${registry}/${name}`,
+  );
+  edit(
+    [["berth:baseRegistry"], registry],
+    [["berth:buildNetwork"], "host"],
+    // The ports of this machine are those of the stack `dev`.
+    [["berth:publicUrl"], "http://127.0.0.1:30180"],
+  );
+  await runs("pulumi", "stack", "init", name);
+  await pulumi("up");
+  const doctor = JSON.parse(await runs("node", "tools/doctor/main.ts", "--stack", name, "-o", "json"));
+  expect(doctor.checks.filter(({ state }: { state: string }) => state === "failed")).toEqual([]);
+  expect(doctor.checks.find((check: { name: string }) => check.name === "session")).toMatchObject({ state: "ok" });
+  expect(await traces()).toContain("namespace/berth-beside-acme");
+
+  // As README says.
+  edit([["berth:tenants", 0, "remove"], true], [["berth:protectData"], false]);
+  await pulumi("up");
+  await pulumi("destroy");
+  expect(await traces()).toBe("");
+  await runs("node", "tools/doctor/main.ts", "--stack", "dev", "--look");
+});

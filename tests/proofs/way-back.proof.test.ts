@@ -1,0 +1,44 @@
+/**
+ * A stack that was upgraded goes back, by the `pulumi up` of the version before: sessions of both versions run on, writers
+ * write all the while, and the older version goes on where it had ended.
+ */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { call, inAgent, reaches } from "../berth.ts";
+import { giveFormerNames, upOrThrow } from "../pulumi.ts";
+import { tenantsAreKnown } from "./platform.ts";
+import { create, end, find } from "./sessions.ts";
+import { current, TwoVersions, warmSession, workspace } from "./two-versions.ts";
+
+const minutes = 60_000;
+const cleanUp = new AsyncDisposableStack();
+let stack: TwoVersions;
+
+beforeAll(async () => {
+  stack = await TwoVersions.open(cleanUp);
+  await upOrThrow(current);
+  await tenantsAreKnown();
+  await warmSession(stack.warm);
+  stack.younger.push(await create("acme"));
+}, 12 * minutes);
+
+afterAll(() => cleanUp.disposeAsync(), 5 * minutes);
+
+test("the `pulumi up` of the version before ends no session, neither of those of before nor one that began since", async () => {
+  await giveFormerNames();
+  // The version before does not know them.
+  const unknown = ["delete RandomPassword token-key-2", "delete Service gateway"];
+  expect(await stack.change("the way back", stack.before)).toEqual(unknown);
+  for (const { id } of stack.younger) expect(await find("acme", id)).toMatchObject({ state: "running" });
+});
+
+test("a session wakes with its workspace, a new one starts, and the queue goes on", async () => {
+  const { acme, globex } = stack.keys;
+  const { suspended } = stack.sessions;
+  expect((await call(acme, "POST", `/v1/sessions/${suspended.id}/resume`)).status).toBe(202);
+  await reaches(acme, suspended.id, "running", 180);
+  expect(await inAgent("tenant-acme", suspended.id, ["cat", `${workspace}/proof`])).toBe("kept\n");
+  const { id } = await create("acme");
+  await reaches(acme, id, "running", 180);
+  await end("globex", stack.sessions.busy.id);
+  await reaches(globex, stack.sessions.queued.id, "running", 180);
+});

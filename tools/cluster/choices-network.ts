@@ -1,0 +1,241 @@
+/** Choices about addresses, network and metrics, as keys of the stack's config. Everything here is pure. */
+import { namespaceFor } from "./choices.ts";
+import {
+  distributionOf,
+  dnsOf,
+  isApiOnNodes,
+  policyEngineOf,
+  rangesOf,
+  type Seen,
+  type SeenClass,
+  type SeenGateway,
+  serverOf,
+} from "./seen.ts";
+import type { Choice, Wanted } from "./stack-file.ts";
+
+/** Local ports that users forward to the cluster, as for the stack `dev`. */
+const [apiPort, sandboxPort] = [30080, 30090];
+
+/** How users reach the API and the ports of sessions. */
+export function addressKeys(seen: Seen, { context, stack, url }: Wanted): Choice[] {
+  if (url === undefined)
+    return [
+      {
+        why: [
+          "No address was named (--url), so users reach the API while this command runs:",
+          `kubectl --context ${context} port-forward -n ${namespaceFor(seen, stack)} service/gateway ${apiPort}:80 ${sandboxPort}:3003`,
+        ],
+        keys: { publicUrl: `http://127.0.0.1:${apiPort}`, sandboxUrl: `http://*.localhost:${sandboxPort}` },
+      },
+      ...(openGateway(seen) || knownIngress(seen)
+        ? [{ ...ingressChoice(seen, "https://berth.example.com"), example: true }]
+        : []),
+    ];
+  return [
+    { why: ["The address at which users reach the API."], keys: { publicUrl: url } },
+    ingressChoice(seen, url),
+    {
+      why: [
+        "To do, if users may open ports of sessions: an address in another domain than the API's. See docs/production.md#ports-of-sessions.",
+      ],
+      keys: { sandboxUrl: "https://*.sandbox.example.org" },
+      example: true,
+    },
+  ];
+}
+
+/** The ingress controllers that Berth knows, by the `controller` of their IngressClass, and the label of their pods. */
+const controllers: Record<string, { key: string; app: string }> = {
+  "k8s.io/ingress-nginx": { key: "nginx", app: "ingress-nginx" },
+  "haproxy-ingress.github.io/controller": { key: "haproxy", app: "haproxy-ingress" },
+  "traefik.io/ingress-controller": { key: "traefik", app: "traefik" },
+};
+
+const knownIngress = ({ ingressClasses }: Pick<Seen, "ingressClasses">): SeenClass | undefined =>
+  ingressClasses.find(({ controller }) => controller in controllers);
+
+/** A Gateway that takes routes from other namespaces than its own. */
+const openGateway = ({ gateways }: Pick<Seen, "gateways">): SeenGateway | undefined =>
+  gateways.find(({ listeners }) => listeners.some(({ ownNamespaceOnly }) => !ownNamespaceOnly));
+
+function ingressChoice(seen: Seen, url: string): Choice {
+  const gateway = openGateway(seen);
+  if (gateway !== undefined) {
+    const { name, namespace } = gateway;
+    return {
+      why: [
+        `The cluster has the Gateway ${name} in the namespace ${namespace}, which takes routes from other namespaces. Its listeners must have the host and the certificate of ${url}.`,
+        "To do: name the namespace of the Gateway's proxies as controllerNamespace; without it, every pod may reach the API.",
+      ],
+      keys: { ingress: { controller: "gateway-api", gateway: { name, namespace } } },
+    };
+  }
+  const { ingressClasses, gatewayClasses, ingressNamespaces, clusterIssuers } = seen;
+  const known = knownIngress({ ingressClasses });
+  const controller = controllers[known?.controller ?? ""];
+  if (known === undefined || controller === undefined)
+    return {
+      why: [
+        `The cluster has no Gateway for all namespaces and no ingress controller that Berth knows (${listOf(ingressClasses, "no IngressClass")}; ${listOf(gatewayClasses, "no GatewayClass")}). Make a Gateway and name it as \`ingress\`, use the controller \`custom\`, or lead ${url} to port 80 of the Service \`gateway\` in the namespace berth yourself, including WebSockets. See docs/production.md#how-users-reach-berth.`,
+      ],
+    };
+  const namespace = ingressNamespaces.find(({ app }) => app === controller.app)?.namespace;
+  const [issuer] = clusterIssuers ?? [];
+  return {
+    why: [
+      `The cluster has the IngressClass ${known.name} of ${known.controller}${controller.key === "traefik" ? ", which must be version 3" : ""}.`,
+      namespace === undefined
+        ? "To do: name the namespace of the controller's pods as controllerNamespace; without it, every pod may reach the API."
+        : "Only the controller's pods may reach the API.",
+      ...(url.startsWith("http:")
+        ? ["The address has no TLS."]
+        : [
+            issuer === undefined
+              ? "To do: put the certificate into the Secret api-tls of the namespace berth, because no ClusterIssuer of cert-manager was found."
+              : `cert-manager issues the certificate. The cluster has the ClusterIssuers ${clusterIssuers?.join(", ")}.`,
+          ]),
+    ],
+    keys: {
+      ingress: {
+        controller: controller.key,
+        ...(known.name !== controller.key && { className: known.name }),
+        ...(namespace !== undefined && { controllerNamespace: namespace }),
+        ...(url.startsWith("http:") ? { tls: null } : issuer !== undefined && { tls: { clusterIssuer: issuer } }),
+      },
+    },
+  };
+}
+
+const listOf = (classes: SeenClass[], none: string) =>
+  classes.length === 0 ? none : classes.map(({ name, controller }) => `${name} of ${controller}`).join(", ");
+
+/** The DNS servers of a cluster with NodeLocal DNSCache: the pods behind it, its own address, and the one that it takes over. */
+const cachedDns = [
+  { namespace: "kube-system", labels: { "k8s-app": "kube-dns" } },
+  { cidr: "169.254.20.10/32" },
+  { cidr: "10.96.0.10/32" },
+];
+
+/** What the network policies must know. */
+export function networkKeys(seen: Seen): Choice[] {
+  const { name, enforces, remedy } = policyEngineOf(seen);
+  const isolation = {
+    yes: `Network policies isolate the sessions, and ${name} enforces them.`,
+    unknown: `Network policies isolate the sessions. The network plugin is ${name}. Whether it enforces them is not known, but \`npm run doctor\` tries it. If not: ${remedy}.`,
+    no: `Attention: network policies isolate the sessions, and ${name} does not enforce them: ${remedy}.`,
+  };
+  const dns = {
+    known: "Pods may query the pods k8s-app=kube-dns of the namespace kube-system, and the cluster has these.",
+    node: "To do: NodeLocal DNSCache answers DNS queries on each node. Replace the last address by the one of the Service kube-dns (`kubectl get service -n kube-system kube-dns`). `npm run doctor` tries DNS. See docs/network.md#dns.",
+    unknown:
+      "To do: the cluster has no pods k8s-app=kube-dns in the namespace kube-system. Name the servers that pods ask, as `network.dns`. `npm run doctor` tries DNS. See docs/network.md#dns.",
+  };
+  const network = {
+    ...(name === "Cilium" && { policies: "cilium" }),
+    ...(dnsOf(seen) === "node" && { dns: cachedDns }),
+  };
+  return [
+    { why: [isolation[enforces], dns[dnsOf(seen)]], keys: Object.keys(network).length > 0 ? { network } : {} },
+    apiServerChoice(seen, name),
+  ];
+}
+
+function apiServerChoice(seen: Seen, plugin: string): Choice {
+  const { apiServers } = seen;
+  const addresses = apiServers.map(({ address, port }) => `${address}:${port}`).join(", ");
+  const example = {
+    keys: {
+      kubernetesApi: rangesOf(apiServers.map(({ address }) => address)).map((cidr) => ({
+        cidr,
+        port: apiServers[0]?.port ?? 443,
+      })),
+    },
+    example: true,
+  };
+  if (apiServers.length === 0)
+    return { why: ["To do: the addresses of the API server could not be read. Name them as `kubernetesApi`."] };
+  if (!isApiOnNodes(seen))
+    return {
+      why: [
+        `The worker may reach the API server at ${addresses}, which are not the nodes. Berth reads these addresses at each \`up\`.`,
+        `A provider may change them at any time${distributionOf(seen) === "EKS" ? ", as EKS does at upgrades" : ""}, and then no session starts until the next \`up\`. To do: name the ranges of the control plane's subnets, in place of the ranges below.`,
+      ],
+      ...example,
+    };
+  return {
+    why: [
+      `The worker may reach the API server on the nodes, at ${addresses}. Berth reads these addresses at each \`up\`.`,
+      ...(plugin === "Cilium"
+        ? [
+            "Attention: Cilium applies address ranges to nodes only with policyCIDRMatchMode=nodes. Without it the worker can't reach the API server.",
+          ]
+        : []),
+    ],
+  };
+}
+
+/** What measures, and what scales. */
+export function metricsKeys(seen: Seen, { stack }: Wanted): Choice[] {
+  const own = seen.berths.find((berth) => berth.stack === stack);
+  const ownAdapter = own && `${own.namespace}/prometheus-adapter`;
+  const resource = serverOf(seen, "metrics.k8s.io");
+  const serves = resource === undefined || resource === ownAdapter;
+  return [
+    prometheusChoice(seen),
+    {
+      why: [
+        serves
+          ? "Nobody serves CPU and memory (metrics.k8s.io), so the stack's adapter does."
+          : `${resource} serves CPU and memory (metrics.k8s.io), so the stack's adapter does not.`,
+      ],
+      keys: { adapter: { ...(seen.nodes.length === 1 && { replicas: 1 }), resourceMetrics: serves } },
+    },
+    autoscalerChoice(seen, ownAdapter),
+  ];
+}
+
+function prometheusChoice(seen: Seen): Choice {
+  const { nodes } = seen;
+  const distribution = distributionOf(seen);
+  const signed = ["EKS", "GKE", "k3s", "k3d"].includes(distribution ?? "");
+  const selfSigned = ["kind", "minikube", "Docker Desktop"].includes(distribution ?? "");
+  return {
+    why: [
+      "Prometheus measures containers at the kubelets. The range has the nodes that there are now; widen it if nodes may get other addresses.",
+      ...(selfSigned
+        ? [`In ${distribution}, each kubelet signs its own certificate, so certificates aren't verified.`]
+        : []),
+      ...(!signed && !selfSigned
+        ? [
+            "If the kubelets' certificates are not of the cluster's CA, Prometheus can't read them; then set verifyCertificates: false.",
+          ]
+        : []),
+    ],
+    keys: {
+      prometheus: {
+        kubelets: {
+          nodes: rangesOf(nodes.flatMap(({ addresses }) => addresses)),
+          ...(selfSigned && { verifyCertificates: false }),
+        },
+      },
+    },
+  };
+}
+
+function autoscalerChoice(seen: Seen, ownAdapter: string | undefined): Choice {
+  const [external, custom] = [serverOf(seen, "external.metrics.k8s.io"), serverOf(seen, "custom.metrics.k8s.io")];
+  if (external !== undefined && /\/keda-/.test(external))
+    return {
+      why: [`KEDA scales the pods, because it serves external.metrics.k8s.io (${external}).`],
+      keys: { autoscaler: "keda", keda: { namespace: external.split("/")[0] } },
+    };
+  const other = [external, custom].find((server) => server !== undefined && server !== ownAdapter);
+  if (other !== undefined)
+    return {
+      why: [
+        `${other} serves metrics for autoscalers already, and a cluster allows one server for each API. So nothing scales the pods yet: see docs/monitoring.md#where-another-has-these-apis.`,
+      ],
+      keys: { autoscaler: "off" },
+    };
+  return { why: ["HorizontalPodAutoscalers scale the pods, by the metrics of the stack's adapter."] };
+}

@@ -1,0 +1,165 @@
+/** Choices about access, images, size and volumes, as keys of the stack's config. Everything here is pure. */
+import { distributionOf, isOnThisMachine, type Seen } from "./seen.ts";
+import type { Choice, Wanted } from "./stack-file.ts";
+
+/** Which cluster the stack belongs to, and where its images come from. */
+export const accessKeys = (seen: Seen, wanted: Wanted): Choice[] => [
+  {
+    why: [
+      "The cluster, by context and by the UID of its namespace kube-system: `up` refuses every other cluster, and the context may get another name.",
+    ],
+    keys: { context: wanted.context, clusterId: seen.id },
+  },
+  ...besideChoices(seen, wanted),
+  registryChoice(seen, wanted),
+  architectureChoice(seen),
+];
+
+/** The Berths of other stacks. */
+const othersOf = ({ berths }: Pick<Seen, "berths">, stack: string) => berths.filter((berth) => berth.stack !== stack);
+
+/** The platform's namespace. It has the stack's name if the cluster has another Berth. */
+export const namespaceFor = (seen: Pick<Seen, "berths">, stack: string): string =>
+  othersOf(seen, stack).length === 0
+    ? "berth"
+    : `berth-${stack}`
+        .toLowerCase()
+        .replaceAll(/[^a-z0-9]+/g, "-")
+        // The prefix of tenants' namespaces is one character longer, and has 23 at most.
+        .slice(0, 22)
+        .replace(/-+$/, "");
+
+/** The names of a Berth beside others. */
+function besideChoices(seen: Seen, { stack }: Wanted): Choice[] {
+  const others = othersOf(seen, stack);
+  if (others.length === 0) return [];
+  const namespace = namespaceFor(seen, stack);
+  const name = (pods: string) => ({ name: `${namespace}-${pods}` });
+  return [
+    {
+      why: [
+        `The cluster already has ${others.map(({ namespace, stack }) => `the Berth of the stack ${stack} in the namespace ${namespace}`).join(", and ")}. So this Berth gets its own names. See docs/your-cluster.md#two-stacks-in-one-cluster.`,
+      ],
+      keys: {
+        namespace,
+        tenantPrefix: `${namespace}-`,
+        priorityClasses: {
+          platform: name("platform"),
+          imagePullers: name("image-puller"),
+          sessions: name("sessions"),
+        },
+      },
+    },
+  ];
+}
+
+function registryChoice({ localRegistry }: Seen, { registry }: Wanted): Choice {
+  if (registry !== undefined)
+    return { why: ["Berth's images are pushed to this registry, and the nodes pull from it."], keys: { registry } };
+  if (localRegistry !== null)
+    return {
+      why: [
+        "The cluster names this registry on your machine for its images (ConfigMap kube-public/local-registry-hosting).",
+      ],
+      keys: { registry: `${localRegistry}/berth` },
+    };
+  return {
+    why: [
+      "To do: a registry to which your Docker can push and from which the nodes can pull. For a private registry, see docs/production.md#images.",
+      "Or name finished images under `images`, and neither Docker nor a registry is needed: see docs/images.md#build-once-run-everywhere.",
+    ],
+    keys: { registry: "ghcr.io/you/berth" },
+    example: true,
+  };
+}
+
+function architectureChoice({ nodes }: Seen): Choice {
+  const counts = Map.groupBy(nodes, ({ architecture }) => architecture);
+  const [most] = [...counts].sort(([, a], [, b]) => b.length - a.length);
+  const architecture = most?.[0] === "arm64" ? "arm64" : "amd64";
+  const others = [...counts.keys()].filter((one) => one !== architecture);
+  return {
+    why: [
+      `Images are built for ${architecture}, which is the architecture of ${counts.get(architecture)?.length ?? 0} of ${nodes.length} nodes.`,
+      ...(others.length > 0
+        ? [
+            `Attention: there are also nodes with ${others.join(", ")}, on which these images don't start. Berth's pods are scheduled to the others only.`,
+          ]
+        : []),
+    ],
+    keys: { platform: `linux/${architecture}` },
+  };
+}
+
+/** How many pods run, how much they request, and where their data are. */
+export const platformKeys = (seen: Seen): Choice[] => [
+  ...sizeChoices(seen),
+  storageChoice(seen),
+  ...(isOnThisMachine(distributionOf(seen))
+    ? [
+        {
+          why: ["The cluster is on your machine, so the data may be deleted. Remove this key to protect them."],
+          keys: { protectData: false },
+        },
+      ]
+    : []),
+];
+
+/** CPUs below which the platform's usual requests leave too little room for sessions. */
+const enoughCpus = 8;
+
+function sizeChoices({ nodes }: Seen): Choice[] {
+  const cpus = Math.round(nodes.reduce((sum, node) => sum + node.cpus, 0));
+  if (cpus >= enoughCpus && nodes.length >= 3)
+    return [
+      {
+        why: [
+          `The ${nodes.length} nodes have ${cpus} CPUs. They are enough for the defaults: at least three pods of the API and two workers. Separate gateway pods keep desktops connected when the API is rolled out.`,
+        ],
+        keys: { gateway: {} },
+      },
+    ];
+  return [
+    {
+      why: [
+        `The cluster is small (${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}, ${cpus} CPUs), so there is one pod of each kind, and the pods request a fifth of what they usually request. Limits stay.`,
+      ],
+      keys: {
+        requestScale: 0.2,
+        api: { autoscaling: { min: 1, max: 3 }, readinessFailures: 10 },
+        worker: { autoscaling: { min: 1, max: 4 } },
+      },
+    },
+  ];
+}
+
+function storageChoice({ storageClasses }: Seen): Choice {
+  const names = storageClasses.map(({ name }) => name).join(", ");
+  const usual = storageClasses.find(({ isDefault }) => isDefault);
+  if (usual) return { why: [`All volumes use the default StorageClass, ${usual.name}. The cluster has: ${names}.`] };
+  const [first] = storageClasses;
+  if (first === undefined) return { why: ["To do: the cluster has no StorageClass, so no volume can be made."] };
+  return {
+    why: [
+      `The cluster has no default StorageClass, so the stack names one for all volumes. The cluster has: ${names}.`,
+    ],
+    keys: { storageClass: first.name },
+  };
+}
+
+/** Who may start sessions. */
+export function tenantKeys(seen: Seen): Choice[] {
+  return [
+    {
+      why: [
+        "The first tenant. `pulumi stack output tenantKeys --show-secrets` prints its key. See docs/onboarding.md.",
+        ...(seen.runtimeClasses.length > 0
+          ? [
+              `The cluster has the RuntimeClasses ${seen.runtimeClasses.join(", ")}. \`runtimeClassName\` in a tenant's entry runs its sessions with one.`,
+            ]
+          : []),
+      ],
+      keys: { tenants: [{ name: "acme" }] },
+    },
+  ];
+}

@@ -1,0 +1,132 @@
+/** Looks at a cluster. Nothing here changes the cluster. */
+import * as k8s from "@kubernetes/client-node";
+import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
+import { type ClusterAccess, configOf, registered } from "../../infra/kubernetes/cluster.ts";
+import type { Seen, SeenClass, SeenGateway } from "./seen.ts";
+
+/** The label of ingress controllers' pods in the charts of ingress-nginx, haproxy-ingress and Traefik. */
+const controllers = "app.kubernetes.io/name in (ingress-nginx,haproxy-ingress,traefik)";
+
+/** The labels of the namespace of a Berth. */
+const platform = "app.kubernetes.io/part-of=berth,app.kubernetes.io/component=platform";
+
+/**
+ * Looks at the cluster. What the user may not read is empty, and `unread` names it.
+ * @throws Error with the reason if the cluster does not answer, or if the user may not read the namespace kube-system
+ */
+export async function lookAt(access: ClusterAccess): Promise<Seen> {
+  const config = configOf(access);
+  const [core, apps, networking, custom] = [
+    config.makeApiClient(k8s.CoreV1Api),
+    config.makeApiClient(k8s.AppsV1Api),
+    config.makeApiClient(k8s.NetworkingV1Api),
+    config.makeApiClient(k8s.CustomObjectsApi),
+  ];
+  const unread: string[] = [];
+  /** The answer; or `otherwise`, if the user may not have the answer or the API or object does not exist. */
+  const ask = async <T, U>(what: string, answer: Promise<T>, otherwise: U): Promise<T | U> =>
+    answer.catch((error: unknown) => {
+      if (!(error instanceof k8s.ApiException)) throw error;
+      if (error.code !== 404) unread.push(`${what}: HTTP ${error.code}`);
+      return otherwise;
+    });
+  const none = { items: [] };
+  const listed = (group: string, version: string, plural: string) =>
+    ask(plural, custom.listClusterCustomObject({ group, version, plural }), null) as Promise<{
+      items: CustomObject[];
+    } | null>;
+
+  const [kubeSystem, { gitVersion }] = await Promise.all([
+    core.readNamespace({ name: "kube-system" }),
+    config.makeApiClient(k8s.VersionApi).getCode(),
+  ]);
+  const slices = config.makeApiClient(k8s.DiscoveryV1Api);
+  const dns = { namespace: "kube-system", labelSelector: "k8s-app=kube-dns" };
+  const hosting = { namespace: "kube-public", name: "local-registry-hosting" };
+  const [nodes, storageClasses, daemonSets, dnsPods, slice, apis, ingressClasses, ingressPods] = await Promise.all([
+    ask("nodes", core.listNode(), none),
+    ask("storage classes", config.makeApiClient(k8s.StorageV1Api).listStorageClass(), none),
+    ask("DaemonSets", apps.listDaemonSetForAllNamespaces(), none),
+    ask("DNS pods", core.listNamespacedPod(dns), none),
+    ask("API server", slices.readNamespacedEndpointSlice({ namespace: "default", name: "kubernetes" }), null),
+    ask("APIServices", config.makeApiClient(k8s.ApiregistrationV1Api).listAPIService(), none),
+    ask("ingress classes", networking.listIngressClass(), none),
+    ask("ingress controllers", core.listPodForAllNamespaces({ labelSelector: controllers }), none),
+  ]);
+  const [gatewayClasses, gateways, clusterIssuers, runtimeClasses, registry, platforms] = await Promise.all([
+    listed("gateway.networking.k8s.io", "v1", "gatewayclasses"),
+    listed("gateway.networking.k8s.io", "v1", "gateways"),
+    listed("cert-manager.io", "v1", "clusterissuers"),
+    ask("runtime classes", config.makeApiClient(k8s.NodeV1Api).listRuntimeClass(), none),
+    ask("local registry", core.readNamespacedConfigMap(hosting), null),
+    ask("namespaces", core.listNamespace({ labelSelector: platform }), none),
+  ]);
+  return {
+    id: kubeSystem.metadata?.uid ?? "",
+    version: gitVersion,
+    nodes: nodes.items.map(node),
+    storageClasses: storageClasses.items.map(({ metadata, provisioner }) => ({
+      name: metadata?.name ?? "",
+      provisioner,
+      isDefault: metadata?.annotations?.["storageclass.kubernetes.io/is-default-class"] === "true",
+    })),
+    daemonSets: daemonSets.items.map(({ metadata, spec }) => ({
+      namespace: metadata?.namespace ?? "",
+      name: metadata?.name ?? "",
+      args: (spec?.template.spec?.containers ?? []).flatMap(({ args = [], command = [] }) => [...command, ...args]),
+    })),
+    dnsPods: dnsPods.items.map(({ metadata }) => metadata?.name ?? ""),
+    apiServers: (slice?.endpoints ?? []).flatMap(({ addresses }) =>
+      addresses.flatMap((address) => (slice?.ports ?? []).map(({ port = 443 }) => ({ address, port }))),
+    ),
+    apis: apis.items.map(registered),
+    ingressClasses: ingressClasses.items.map(({ metadata, spec }) => ({
+      name: metadata?.name ?? "",
+      controller: spec?.controller ?? "",
+    })),
+    gatewayClasses: (gatewayClasses?.items ?? []).map(
+      ({ metadata, spec }): SeenClass => ({ name: metadata.name, controller: spec?.controllerName ?? "" }),
+    ),
+    gateways: (gateways?.items ?? []).map(gateway),
+    ingressNamespaces: ingressPods.items.map(({ metadata }) => ({
+      namespace: metadata?.namespace ?? "",
+      app: metadata?.labels?.["app.kubernetes.io/name"] ?? "",
+    })),
+    clusterIssuers: clusterIssuers?.items.map(({ metadata }) => metadata.name) ?? null,
+    runtimeClasses: runtimeClasses.items.map(({ metadata }) => metadata?.name ?? ""),
+    localRegistry: /^host: *"?([^"\s]+)/m.exec(registry?.data?.["localRegistryHosting.v1"] ?? "")?.[1] ?? null,
+    berths: platforms.items.map(({ metadata }) => ({
+      namespace: metadata?.name ?? "",
+      stack: metadata?.labels?.["app.kubernetes.io/instance"] ?? "",
+    })),
+    unread,
+  };
+}
+
+/** The fields of custom objects that Berth reads. */
+interface CustomObject {
+  metadata: { name: string; namespace?: string };
+  spec?: {
+    controllerName?: string;
+    listeners?: { name: string; allowedRoutes?: { namespaces?: { from?: string } } }[];
+  };
+}
+
+const gateway = ({ metadata: { name, namespace = "" }, spec }: CustomObject): SeenGateway => ({
+  name,
+  namespace,
+  // Without a rule, a listener takes routes of the Gateway's namespace only.
+  listeners: (spec?.listeners ?? []).map(({ name, allowedRoutes }) => ({
+    name,
+    ownNamespaceOnly: (allowedRoutes?.namespaces?.from ?? "Same") === "Same",
+  })),
+});
+
+const node = ({ metadata, spec, status }: k8s.V1Node): Seen["nodes"][number] => ({
+  name: metadata?.name ?? "",
+  architecture: status?.nodeInfo?.architecture ?? "",
+  addresses: (status?.addresses ?? []).filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+  providerId: spec?.providerID ?? "",
+  labels: metadata?.labels ?? {},
+  cpus: Number(quantityToScalar(status?.allocatable?.cpu ?? "0")),
+});

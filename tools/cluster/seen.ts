@@ -1,0 +1,178 @@
+/** What `npm run init` and `npm run doctor` see of a cluster, and what follows from it. Everything here is pure. */
+import { isIPv4 } from "node:net";
+import type { RegisteredApi } from "../../infra/kubernetes/cluster.ts";
+
+export interface SeenNode {
+  name: string;
+  /** For example amd64. */
+  architecture: string;
+  /** Internal addresses. */
+  addresses: string[];
+  /** The cloud's name of the machine, for example aws:///eu-west-1a/i-0123; empty without a cloud. */
+  providerId: string;
+  labels: Record<string, string>;
+  /** CPUs that pods may use. */
+  cpus: number;
+}
+
+/** A class of the cluster, and the controller that serves the class. */
+export interface SeenClass {
+  name: string;
+  controller: string;
+}
+
+/** A Gateway of the Gateway API. */
+export interface SeenGateway {
+  name: string;
+  namespace: string;
+  listeners: {
+    name: string;
+    /** True if the listener takes routes of the Gateway's namespace only. */
+    ownNamespaceOnly: boolean;
+  }[];
+}
+
+export interface Seen {
+  /** The UID of the namespace kube-system. */
+  id: string;
+  /** For example v1.34.1-eks-a737599. */
+  version: string;
+  nodes: SeenNode[];
+  storageClasses: { name: string; provisioner: string; isDefault: boolean }[];
+  /** The DaemonSets of all namespaces, with the arguments of all their containers. */
+  daemonSets: { namespace: string; name: string; args: string[] }[];
+  /** The pods with the label k8s-app=kube-dns in the namespace kube-system. */
+  dnsPods: string[];
+  /** The real addresses behind the Service `kubernetes`. */
+  apiServers: { address: string; port: number }[];
+  apis: RegisteredApi[];
+  ingressClasses: SeenClass[];
+  gatewayClasses: SeenClass[];
+  gateways: SeenGateway[];
+  /** The namespaces with pods of ingress controllers, by the pods' label app.kubernetes.io/name. */
+  ingressNamespaces: { namespace: string; app: string }[];
+  /** cert-manager's ClusterIssuers; null if the cluster has no cert-manager. */
+  clusterIssuers: string[] | null;
+  runtimeClasses: string[];
+  /** The registry on the user's machine from which the nodes can pull, for example localhost:5001. */
+  localRegistry: string | null;
+  /** The Berths that the cluster has, each by the platform's namespace and the stack's name without the organization. */
+  berths: { namespace: string; stack: string }[];
+  /** What could not be read, with the reason, for example `runtime classes: HTTP 403`. */
+  unread: string[];
+}
+
+/** How the cluster was made. Null: unknown. */
+export type Distribution = "kind" | "minikube" | "Docker Desktop" | "k3d" | "k3s" | "EKS" | "GKE" | "AKS" | null;
+
+export function distributionOf({ version, nodes }: Pick<Seen, "version" | "nodes">): Distribution {
+  const [node] = nodes;
+  if (node?.providerId.startsWith("kind://")) return "kind";
+  if (node?.labels["minikube.k8s.io/name"] !== undefined) return "minikube";
+  if (node?.name.startsWith("docker-desktop")) return "Docker Desktop";
+  if (version.includes("+k3s")) return node?.name.startsWith("k3d-") ? "k3d" : "k3s";
+  if (version.includes("-eks-")) return "EKS";
+  if (version.includes("-gke.")) return "GKE";
+  if (node?.providerId.startsWith("azure://")) return "AKS";
+  return null;
+}
+
+/** Whether the cluster runs on the user's machine, so that its data are trial data. */
+export const isOnThisMachine = (distribution: Distribution): boolean =>
+  ["kind", "minikube", "Docker Desktop", "k3d"].includes(distribution ?? "");
+
+/** Whether network policies have an effect. `unknown`: only a trial shows that. */
+export interface PolicyEngine {
+  name: string;
+  enforces: "yes" | "no" | "unknown";
+  /** What to do if `enforces` is not `yes`. */
+  remedy?: string;
+}
+
+/** Network plugins that enforce network policies, by the name of their DaemonSet. */
+const engines: Record<string, string> = {
+  cilium: "Cilium",
+  anetd: "GKE Dataplane V2",
+  "calico-node": "Calico",
+  canal: "Canal",
+  "antrea-agent": "Antrea",
+  "kube-router": "kube-router",
+  "weave-net": "Weave Net",
+  "ovnkube-node": "OVN-Kubernetes",
+  "azure-npm": "Azure Network Policy Manager",
+};
+
+export function policyEngineOf(seen: Pick<Seen, "version" | "nodes" | "daemonSets">): PolicyEngine {
+  const find = (...names: string[]) => seen.daemonSets.find(({ name }) => names.includes(name));
+  const engine = find(...Object.keys(engines));
+  if (engine) return { name: engines[engine.name] ?? engine.name, enforces: "yes" };
+  const aws = find("aws-node");
+  if (aws)
+    return aws.args.includes("--enable-network-policy=true")
+      ? { name: "Amazon VPC CNI with its network policy agent", enforces: "yes" }
+      : {
+          name: "Amazon VPC CNI without its network policy agent",
+          enforces: "no",
+          remedy: 'set enableNetworkPolicy to "true" in the configuration of the add-on vpc-cni',
+        };
+  if (find("kindnet"))
+    return { name: "kindnet", enforces: "unknown", remedy: "use kind 0.24 or newer, whose kindnet enforces them" };
+  const distribution = distributionOf(seen);
+  if (distribution === "k3s" || distribution === "k3d")
+    return {
+      name: "k3s with its network policy controller",
+      enforces: "unknown",
+      remedy: "start k3s without --disable-network-policy",
+    };
+  if (distribution === "GKE")
+    return { name: "GKE without network policies", enforces: "no", remedy: "make the cluster with Dataplane V2" };
+  if (find("kube-flannel-ds", "kube-flannel"))
+    return {
+      name: "flannel",
+      enforces: "no",
+      remedy: "install a network plugin that enforces them, for example Calico",
+    };
+  return {
+    name: "a network plugin that Berth does not know",
+    enforces: "unknown",
+    remedy: "ask whoever made the cluster, or install Calico or Cilium",
+  };
+}
+
+/** Who answers the DNS queries of pods. `known`: the pods that Berth's network policies open. */
+export function dnsOf({ dnsPods, daemonSets }: Pick<Seen, "dnsPods" | "daemonSets">): "known" | "node" | "unknown" {
+  if (daemonSets.some(({ name }) => name === "node-local-dns")) return "node";
+  return dnsPods.length > 0 ? "known" : "unknown";
+}
+
+/** The Service that serves an API group, as `namespace/name`; undefined if nobody serves the group. */
+export const serverOf = ({ apis }: Pick<Seen, "apis">, group: string): string | undefined => {
+  const api = apis.find((one) => one.group === group);
+  return api && (api.service ?? "the API server");
+};
+
+/** Whether the API server runs on the cluster's own nodes, and not where a cloud provider runs it. */
+export const isApiOnNodes = ({ apiServers, nodes }: Pick<Seen, "apiServers" | "nodes">): boolean =>
+  apiServers.every(({ address }) => nodes.some(({ addresses }) => addresses.includes(address)));
+
+/**
+ * Address ranges that contain all addresses: one range of at most /24 and at least /16 for all IPv4 addresses, or a /24 for each
+ * if no such range contains all. IPv6 addresses are ranges of their own.
+ */
+export function rangesOf(addresses: string[]): string[] {
+  const v4 = addresses.filter(isIPv4).map(numberOf);
+  const v6 = addresses.filter((address) => !isIPv4(address)).map((address) => `${address}/128`);
+  const [first, ...rest] = v4;
+  if (first === undefined) return v6;
+  const differing = rest.reduce((bits, one) => bits | (one ^ first), 0) >>> 0;
+  const prefix = Math.min(24, Math.clz32(differing));
+  const ranges = prefix >= 16 ? [rangeOf(first, prefix)] : v4.map((one) => rangeOf(one, 24));
+  return [...new Set([...ranges, ...v6])];
+}
+
+const numberOf = (address: string) => address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+
+const rangeOf = (address: number, prefix: number) => {
+  const network = Math.floor(address / 2 ** (32 - prefix)) * 2 ** (32 - prefix);
+  return `${[24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256).join(".")}/${prefix}`;
+};

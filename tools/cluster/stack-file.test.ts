@@ -1,0 +1,181 @@
+/** Tests the files that `npm run init` makes for several kinds of clusters. */
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { parseConfig } from "../../infra/config/config.ts";
+import { accessKeys } from "./choices.ts";
+import { stackFile, stackName, warnings } from "./stack-file.ts";
+import { eks, gke, k3s, kind, local } from "./testing.ts";
+
+const clusters = { local, kind, gke, eks, k3s };
+const registry = "ghcr.io/acme/berth";
+
+/** The file's text, and its config as `pulumi up` reads it. */
+function made(seen: typeof kind, more: { registry?: string; url?: string } = { registry }) {
+  const text = stackFile(seen, { stack: "mine", context: "here", ...more });
+  const { config } = parse(text) as { config: Record<string, unknown> };
+  const values = Object.entries(config).flatMap(([key, value]) =>
+    key.startsWith("berth:") ? [[key.slice(6), typeof value === "string" ? value : JSON.stringify(value)]] : [],
+  );
+  return { text, ...parseConfig(Object.fromEntries(values)) };
+}
+
+describe.each(Object.entries(clusters))("%s", (_, seen) => {
+  test.each([undefined, "https://berth.example.com"])("the file is a valid config, for the address %s", (url) => {
+    const { config, faults } = made(seen, { registry, ...(url && { url }) });
+    expect(faults).toBeUndefined();
+    expect(config).toMatchObject({ context: "here", clusterId: seen.id, registry, tenants: [{ name: "acme" }] });
+    expect(config?.publicUrl).toBe(url ?? "http://127.0.0.1:30080");
+  });
+
+  test("every key has a comment above it, and no line is longer than 120 characters", () => {
+    const lines = made(seen).text.split("\n");
+    expect(lines.filter((line) => line.length > 120)).toEqual([]);
+    const blocks = made(seen)
+      .text.split("\n\n")
+      .filter((block) => /^ {2}berth:/m.test(block));
+    expect(blocks.length).toBeGreaterThan(6);
+    for (const block of blocks) expect(block).toMatch(/^( {2}|)#/);
+  });
+
+  test("without a registry, only the registry is missing", () => {
+    const { config, faults } = made({ ...seen, localRegistry: null }, {});
+    expect(config).toBeUndefined();
+    expect(faults).toEqual([expect.stringMatching(/^registry: is empty/)]);
+  });
+});
+
+test("local: the node's range, and the stack's adapter serves CPU and memory", () => {
+  const { config, text } = made(local);
+  expect(config).toMatchObject({
+    platform: "linux/amd64",
+    requestScale: 0.2,
+    api: { autoscaling: { min: 1, max: 3 } },
+    prometheus: { kubelets: { nodes: ["10.200.0.0/24"] } },
+    adapter: { replicas: 1, resourceMetrics: true },
+    autoscaler: "hpa",
+    protectData: true,
+  });
+  expect(text.replaceAll(/\s+# /g, " ")).toContain(
+    "Whether it enforces them is not known, but `npm run doctor` tries it.",
+  );
+});
+
+test("kind: the registry that the cluster names, arm64, kubelets' own certificates, and data that may be deleted", () => {
+  const { config } = made(kind, {});
+  expect(config).toMatchObject({
+    registry: "localhost:5001/berth",
+    platform: "linux/arm64",
+    prometheus: { kubelets: { nodes: ["172.18.0.0/24"], verifyCertificates: false } },
+    adapter: { resourceMetrics: true },
+    protectData: false,
+  });
+});
+
+test("GKE: KEDA scales, metrics-server stays, separate gateway pods, and a warning about NodeLocal DNSCache", () => {
+  const { config, text } = made(gke);
+  expect(config).toMatchObject({
+    autoscaler: "keda",
+    keda: { namespace: "keda" },
+    adapter: { replicas: 2, resourceMetrics: false },
+    gateway: { autoscaling: { min: 2 } },
+    requestScale: 1,
+    kubernetesApi: null,
+    network: { policies: "kubernetes", dns: [{ namespace: "kube-system" }, { cidr: "169.254.20.10/32" }, {}] },
+  });
+  expect(text).toContain("To do: NodeLocal DNSCache answers DNS queries");
+  expect(text).toContain("GKE Dataplane V2 enforces them");
+  expect(text).toContain("RuntimeClasses gvisor");
+  // The address of the control plane is not a node's, so its range is offered.
+  expect(text).toContain("# berth:kubernetesApi:\n  #   - cidr: 10.132.0.0/24");
+});
+
+test("GKE: a Gateway that takes routes of all namespaces comes before an ingress controller", () => {
+  const both = { ...gke, ingressClasses: k3s.ingressClasses };
+  expect(made(both, { registry, url: "https://berth.example.com" }).config).toMatchObject({
+    ingress: { controller: "gateway-api", gateway: { name: "shared", namespace: "edge" } },
+  });
+  const closed = { ...both, gateways: [{ name: "own", namespace: "edge", listeners: [] }] };
+  expect(made(closed, { registry, url: "https://berth.example.com" }).config).toMatchObject({
+    ingress: { controller: "traefik" },
+  });
+});
+
+test("EKS: one StorageClass for all volumes, another adapter, two architectures, and policies that nobody enforces", () => {
+  const { config, text } = made(eks, { registry, url: "https://berth.example.com" });
+  const storageClass = "gp3";
+  expect(config).toMatchObject({
+    postgres: { volume: { storageClass }, backup: { volume: { storageClass } } },
+    redis: { volume: { storageClass } },
+    prometheus: { volume: { storageClass }, kubelets: { nodes: ["10.0.0.0/21"] } },
+    tenants: [{ workspace: { storageClass } }],
+    autoscaler: "off",
+    ingress: {
+      controller: "nginx",
+      controllerNamespace: "ingress-nginx",
+      tls: { clusterIssuer: "letsencrypt" },
+    },
+  });
+  const words = text.replaceAll(/\n\s*# /g, " ");
+  expect(words).toContain("architecture of 3 of 4 nodes");
+  expect(words).toContain("Attention: there are also nodes with arm64");
+  expect(words).toContain("datadog/cluster-agent-metrics serves metrics for autoscalers already");
+  expect(words).toContain("as EKS does at upgrades");
+  expect(warnings(eks)).toEqual([expect.stringContaining('set enableNetworkPolicy to "true"')]);
+});
+
+test("k3s: Traefik of the cluster, and its metrics-server", () => {
+  const { config } = made(k3s, { registry, url: "http://berth.home" });
+  expect(config).toMatchObject({
+    platform: "linux/arm64",
+    ingress: { controller: "traefik", controllerNamespace: "kube-system", tls: null },
+    adapter: { resourceMetrics: false },
+  });
+});
+
+test("an unsuitable cluster gives warnings, at the head of the file too", () => {
+  const seen = { ...kind, version: "v1.29.1", storageClasses: [], unread: ["nodes: HTTP 403"] };
+  expect(warnings(seen)).toEqual([
+    "Berth needs Kubernetes 1.30 or newer, and the cluster has v1.29.1.",
+    "The cluster has no StorageClass, so no volume can be made: install a CSI driver and a StorageClass.",
+  ]);
+  const { text } = made(seen);
+  const head = text.slice(0, text.indexOf("config:"));
+  expect(head.match(/Attention: /g)).toHaveLength(2);
+  expect(head).toContain("Could not be read: nodes: HTTP 403");
+});
+
+test("beside another Berth, this one gets its own names, and leaves the metrics APIs to the other", () => {
+  const external = { name: "v1beta1.external.metrics.k8s.io", group: "external.metrics.k8s.io" };
+  const seen = {
+    ...kind,
+    berths: [{ namespace: "berth", stack: "prod" }],
+    apis: [...kind.apis, { ...external, service: "berth/prometheus-adapter" }],
+  };
+  const { config, text } = made(seen);
+  expect(config).toMatchObject({
+    namespace: "berth-mine",
+    tenantPrefix: "berth-mine-",
+    priorityClasses: { sessions: { name: "berth-mine-sessions" } },
+    autoscaler: "off",
+  });
+  expect(text).toContain("the Berth of the stack prod in the namespace berth");
+  expect(text).toContain("port-forward -n berth-mine service/gateway");
+  const own = { ...seen, berths: [{ namespace: "berth", stack: "mine" }] };
+  expect(made(own).config).toMatchObject({ namespace: "berth", autoscaler: "hpa" });
+});
+
+test("a long stack name with other letters gives valid names", () => {
+  const seen = { ...kind, berths: [{ namespace: "berth", stack: "prod" }] };
+  const { keys } = accessKeys(seen, { stack: "gke_Acme_europe-west1-b", context: "x" })[1] ?? {};
+  expect(keys).toMatchObject({ namespace: "berth-gke-acme-europe", tenantPrefix: "berth-gke-acme-europe-" });
+});
+
+test.each([
+  ["kind-berth", "kind-berth"],
+  ["arn:aws:eks:eu-west-1:123456789012:cluster/prod", "prod"],
+  ["gke_acme_europe-west1-b_prod", "gke_acme_europe-west1-b_prod"],
+  ["admin@home lab", "admin-home-lab"],
+  ["//", "cluster"],
+])("the context %s gives the stack %s", (context, stack) => {
+  expect(stackName(context)).toBe(stack);
+});

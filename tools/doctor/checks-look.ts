@@ -1,0 +1,253 @@
+/** Checks that compare the config with what the cluster has. They change nothing. */
+import { contains, rangeOfAddress } from "../../infra/config/cidr.ts";
+import type { Config } from "../../infra/config/config.ts";
+import { builtImages } from "../../infra/config/images.ts";
+import type { GatewayRouteConfig } from "../../infra/config/ingress.ts";
+import { isLoopback } from "../../infra/images/base-images/pinned.ts";
+import { isTooOld, oldestKubernetes } from "../../infra/kubernetes/version.ts";
+import { conflicts } from "../../infra/platform/conflicts.ts";
+import { distributionOf, isOnThisMachine, type Seen, serverOf } from "../cluster/seen.ts";
+import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
+
+/** Whether the cluster is the stack's own. If not, no other check runs. */
+export const identity: Check = {
+  name: "cluster",
+  needs: "cluster",
+  run({ config, seen, stack }) {
+    if (config.clusterId !== null && config.clusterId !== seen.id)
+      return failed(
+        `the config leads to the cluster ${seen.id}, and clusterId names ${config.clusterId}`,
+        "correct `context` or `kubeconfig`",
+      );
+    // The namespace has the stack's name without the organization.
+    const own = stack.split("/").at(-1);
+    const other = seen.berths.find((one) => one.namespace === config.namespace && one.stack !== own);
+    if (other !== undefined)
+      return failed(
+        `the namespace ${other.namespace} already has the Berth of the stack ${other.stack}`,
+        "set `namespace`, `tenantPrefix` and the names of `priorityClasses` (docs/your-cluster.md#two-stacks-in-one-cluster), or choose another cluster",
+      );
+    const guard = config.clusterId === null ? ". Only the context's name identifies the cluster; set clusterId" : "";
+    return ok(`${distributionOf(seen) ?? "Kubernetes"} with the UID ${seen.id}${guard}`);
+  },
+};
+
+const version: Check = {
+  name: "version",
+  needs: "cluster",
+  run: ({ seen }) =>
+    isTooOld(seen.version)
+      ? failed(`Kubernetes ${seen.version} is too old`, `upgrade to ${oldestKubernetes} or newer`)
+      : ok(`Kubernetes ${seen.version}`),
+};
+
+const access: Check = {
+  name: "access",
+  needs: "cluster",
+  run: ({ seen }) =>
+    seen.unread.length > 0
+      ? failed(
+          `could not be read: ${seen.unread.join("; ")}`,
+          "use a user with the role cluster-admin; `up` makes namespaces, Roles and APIServices",
+        )
+      : ok("the user may read what `up` needs"),
+};
+
+const nodes: Check = {
+  name: "nodes",
+  needs: "cluster",
+  run({ config, seen }) {
+    const architecture = config.platform.split("/")[1];
+    const suitable = seen.nodes.filter((node) => node.architecture === architecture).length;
+    return suitable === 0
+      ? failed(
+          `no node has the architecture ${architecture}, for which \`platform\` builds the images`,
+          `set \`platform: linux/${seen.nodes[0]?.architecture ?? "…"}\``,
+        )
+      : ok(`${suitable} of ${seen.nodes.length} nodes run images for ${architecture}`);
+  },
+};
+
+const registry: Check = {
+  name: "registry",
+  needs: "cluster",
+  async run({ config, seen, tries }) {
+    const built = builtImages(config.images);
+    if (built.length === 0) return ok("all images are finished, so nothing is built or pushed");
+    if (/example\.(com|org|net)\b|^ghcr\.io\/you\//.test(config.registry))
+      return failed(`registry is ${config.registry}, which is an example`, "set `registry` to a registry of yours");
+    if (isLoopback(config.registry) && seen.localRegistry === null && !hasOwnMirror(config, seen))
+      return failed(
+        `registry is ${config.registry}, which the nodes reach only if they run on this machine`,
+        "set a registry that the nodes can reach",
+      );
+    if (!(await tries.docker()))
+      return failed(
+        `Docker doesn't answer, and it builds the images ${built.join(", ")}`,
+        "start Docker, or set DOCKER_HOST, or name finished images (docs/images.md)",
+      );
+    return ok(`Docker builds ${built.join(", ")} and pushes them to ${config.registry}`);
+  },
+};
+
+/** Whether base images come from the same loopback registry, so that the nodes already pull from there. */
+const hasOwnMirror = ({ baseRegistry }: Config, seen: Seen) =>
+  isLoopback(baseRegistry) || isOnThisMachine(distributionOf(seen));
+
+/** The StorageClasses that the config's volumes name; null is the default. */
+export const storageClassesOf = ({ postgres, redis, prometheus, tenants }: Config): (string | null)[] => [
+  ...new Set([
+    ...(postgres.external ? [] : [postgres.volume.storageClass, postgres.backup.volume.storageClass]),
+    ...(redis.external ? [] : [redis.volume.storageClass]),
+    prometheus.volume.storageClass,
+    ...tenants
+      .filter(({ workspace }) => workspace.mode === "persistent")
+      .map(({ workspace }) => workspace.storageClass),
+  ]),
+];
+
+const storageClasses: Check = {
+  name: "storage classes",
+  needs: "cluster",
+  run({ config, seen }) {
+    const names = seen.storageClasses.map(({ name }) => name);
+    for (const wanted of storageClassesOf(config)) {
+      if (wanted === null && !seen.storageClasses.some(({ isDefault }) => isDefault))
+        return failed(
+          `a volume names no StorageClass, and the cluster has no default one (it has: ${names.join(", ") || "none"})`,
+          "name one at each volume, or make one the default (kubectl annotate storageclass NAME storageclass.kubernetes.io/is-default-class=true)",
+        );
+      if (wanted !== null && !names.includes(wanted))
+        return failed(
+          `the cluster has no StorageClass ${wanted} (it has: ${names.join(", ") || "none"})`,
+          "correct the volume's `storageClass`",
+        );
+    }
+    return ok("each volume's StorageClass exists");
+  },
+};
+
+const apis: Check = {
+  name: "metrics APIs",
+  needs: "cluster",
+  run({ config, seen }) {
+    const [first] = conflicts(config, { version: "", apis: seen.apis, autoscalers: [] });
+    if (first !== undefined) return failed(first.replace(/\.$/, ""), "change the config as this line says");
+    if (
+      config.autoscaler !== "off" &&
+      !config.adapter.resourceMetrics &&
+      serverOf(seen, "metrics.k8s.io") === undefined
+    )
+      return failed(
+        "nobody serves CPU and memory (metrics.k8s.io), so autoscalers don't work",
+        "install metrics-server, or set `adapter.resourceMetrics: true`",
+      );
+    return ok(`the cluster allows what autoscaler: ${config.autoscaler} needs`);
+  },
+};
+
+const addresses: Check = {
+  name: "addresses",
+  needs: "cluster",
+  run({ config, seen }) {
+    const { kubernetesApi } = config;
+    const unopened = seen.apiServers.filter(
+      ({ address }) =>
+        kubernetesApi !== null && !kubernetesApi.some(({ cidr }) => contains(cidr, rangeOfAddress(address))),
+    );
+    if (unopened.length > 0)
+      return failed(
+        `the API server is at ${unopened.map(({ address }) => address).join(", ")}, outside of \`kubernetesApi\``,
+        "add the range to `kubernetesApi`",
+      );
+    const ranges = config.prometheus.kubelets?.nodes;
+    const outside = seen.nodes.filter(
+      (node) =>
+        ranges && !node.addresses.some((address) => ranges.some((range) => contains(range, rangeOfAddress(address)))),
+    );
+    if (outside.length > 0)
+      return failed(
+        `the nodes ${outside.map(({ name }) => name).join(", ")} are outside of \`prometheus.kubelets.nodes\`, so nothing measures them`,
+        "widen the range",
+      );
+    return ok("the network policies contain the addresses of the API server and of the nodes");
+  },
+};
+
+/** What keeps the Gateway from taking routes of the platform's namespace; undefined if nothing does. */
+function gatewayFault(
+  wanted: GatewayRouteConfig["gateway"],
+  { gateways }: Seen,
+  platform: string,
+): Verdict | undefined {
+  const { name, namespace, listener, sandboxListener } = wanted;
+  const correct = "make it, or correct `ingress.gateway`";
+  const gateway = gateways.find((one) => one.name === name && one.namespace === namespace);
+  if (gateway === undefined) {
+    const there = gateways.map((one) => `${one.namespace}/${one.name}`).join(", ") || "none";
+    return failed(`the cluster has no Gateway ${name} in the namespace ${namespace} (it has: ${there})`, correct);
+  }
+  const has = gateway.listeners.map((one) => one.name);
+  const missing = [listener, sandboxListener].find((one) => one !== undefined && !has.includes(one));
+  if (missing !== undefined)
+    return failed(`the Gateway ${name} has no listener ${missing} (it has: ${has.join(", ") || "none"})`, correct);
+  if (gateway.listeners.every(({ ownNamespaceOnly }) => ownNamespaceOnly))
+    return failed(
+      `no listener of the Gateway ${name} takes routes from the namespace ${platform}`,
+      `allow the namespace ${platform} in the listeners' \`allowedRoutes.namespaces\``,
+    );
+  return undefined;
+}
+
+const ingress: Check = {
+  name: "ingress",
+  needs: "cluster",
+  run({ config: { ingress, namespace: platform }, seen }) {
+    if (ingress === null) return skipped("the stack has no Ingress");
+    const guard =
+      ingress.controllerNamespace === null ? ", which any pod may bypass, because controllerNamespace is null" : "";
+    if (ingress.controller === "gateway-api") {
+      const fault = gatewayFault(ingress.gateway, seen, platform);
+      return fault ?? ok(`the Gateway ${ingress.gateway.name} takes routes from other namespaces${guard}`);
+    }
+    const { controller, className = controller, tls } = ingress;
+    const classes = seen.ingressClasses.map(({ name }) => name);
+    if (!classes.includes(className))
+      return failed(
+        `the cluster has no IngressClass ${className} (it has: ${classes.join(", ") || "none"})`,
+        "install the controller, or correct `ingress.className`",
+      );
+    const issuer = tls?.clusterIssuer ?? null;
+    if (issuer !== null && !seen.clusterIssuers?.includes(issuer))
+      return failed(`cert-manager has no ClusterIssuer ${issuer}`, "make it, or correct `ingress.tls.clusterIssuer`");
+    return ok(`the IngressClass ${className} exists${guard}`);
+  },
+};
+
+const runtimeClasses: Check = {
+  name: "runtime classes",
+  needs: "cluster",
+  run({ config, seen }) {
+    const missing = config.tenants.filter(
+      ({ runtimeClassName }) => runtimeClassName !== null && !seen.runtimeClasses.includes(runtimeClassName),
+    );
+    return missing.length > 0
+      ? failed(
+          `the cluster doesn't have ${missing.map(({ name, runtimeClassName }) => `${runtimeClassName} of the tenant ${name}`).join(", ")}`,
+          "install the runtime, or correct `runtimeClassName`",
+        )
+      : ok("each tenant's RuntimeClass exists");
+  },
+};
+
+export const lookChecks: Check[] = [
+  version,
+  access,
+  nodes,
+  registry,
+  storageClasses,
+  apis,
+  addresses,
+  ingress,
+  runtimeClasses,
+];

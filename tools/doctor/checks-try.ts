@@ -1,0 +1,159 @@
+/** Checks that try something in the cluster, and delete what they made. */
+import { policyEngineOf } from "../cluster/seen.ts";
+import { type Check, failed, ok, type Patient, skipped } from "./check.ts";
+import { storageClassesOf } from "./checks-look.ts";
+
+const isolation: Check = {
+  name: "isolation",
+  needs: "cluster",
+  async run({ seen, tries }) {
+    const { freeToOpen, freeToClosed, sessionToOpen } = await tries.probe();
+    if (freeToOpen !== "open")
+      return failed(
+        `two pods without network policies can't reach each other (${freeToOpen}), so nothing shows whether policies are enforced`,
+        "repair the network of the pods, or remove policies of the whole cluster that deny it",
+      );
+    const { name, remedy = "check the plugin's log" } = policyEngineOf(seen);
+    if (sessionToOpen !== "blocked" || freeToClosed !== "blocked")
+      return failed(
+        `network policies have no effect (out of a session: ${sessionToOpen}, into a closed pod: ${freeToClosed}); the network plugin is ${name}`,
+        remedy,
+      );
+    return ok(`${name} enforces network policies in both directions`);
+  },
+};
+
+const dns: Check = {
+  name: "dns",
+  needs: "cluster",
+  async run({ tries }) {
+    const { sessionDns } = await tries.probe();
+    return sessionDns === "open"
+      ? ok("names resolve in pods with the policies of a session")
+      : failed(
+          `no name resolves in a pod with the policies of a session (${sessionDns})`,
+          "open DNS to where the cluster answers it: see docs/your-cluster.md#names-dont-resolve",
+        );
+  },
+};
+
+const apiServer: Check = {
+  name: "api server",
+  needs: "cluster",
+  async run({ config, tries }) {
+    const { workerToApi } = await tries.probe();
+    return workerToApi === "open"
+      ? ok("a pod with the policies of the worker reaches the API server")
+      : failed(
+          `a pod with the policies of the worker doesn't reach the API server (${workerToApi})`,
+          config.kubernetesApi === null
+            ? "set `kubernetesApi` to the addresses that your network plugin sees"
+            : "correct `kubernetesApi`",
+        );
+  },
+};
+
+const storage: Check = {
+  name: "storage",
+  needs: "cluster",
+  async run({ config, tries }) {
+    const classes = storageClassesOf(config);
+    for (const one of classes)
+      try {
+        await tries.bind(one);
+      } catch (error) {
+        return failed(
+          `a volume of ${one === null ? "the default StorageClass" : `the StorageClass ${one}`} can't be used: ${(error as Error).message}`,
+          "check the class's CSI driver (kubectl get events -A), or name another class",
+        );
+      }
+    return ok(
+      `a pod has written to a volume of ${classes.map((one) => one ?? "the default StorageClass").join(" and of ")}`,
+    );
+  },
+};
+
+const workloads: Check = {
+  name: "pods",
+  needs: "stack",
+  async run({ config, tries, stack }) {
+    const all = await tries.workloads();
+    const waiting = all.filter(({ ready, wanted }) => ready < wanted);
+    if (all.length === 0) return failed(`the namespace ${config.namespace} has no pods`, `run pulumi up -s ${stack}`);
+    return waiting.length > 0
+      ? failed(
+          waiting
+            .map(
+              ({ name, ready, wanted, reason }) => `${name} has ${ready} of ${wanted} pods${reason && ` (${reason})`}`,
+            )
+            .join("; "),
+          `see docs/operating.md, and kubectl describe pods -n ${config.namespace}`,
+        )
+      : ok(`${all.length} workloads have all their pods`);
+  },
+};
+
+const metrics: Check = {
+  name: "metrics",
+  needs: "stack",
+  async run({ config, tries }) {
+    if (config.autoscaler === "off") return skipped("there is no autoscaler");
+    const measured = await tries.measuredNodes();
+    if (measured === 0)
+      return failed(
+        "metrics.k8s.io has no measurement of a node",
+        config.adapter.resourceMetrics
+          ? "check Prometheus' targets: kubelets with certificates of their own need `prometheus.kubelets.verifyCertificates: false`, and the API server must reach the adapter's port 6443"
+          : "check metrics-server",
+      );
+    const blind = (await tries.scalers()).filter(({ isActive }) => !isActive);
+    return blind.length > 0
+      ? failed(
+          blind.map(({ name, message }) => `the autoscaler ${name} has no metrics: ${message}`).join("; "),
+          "see docs/monitoring.md; after the first `up`, wait two minutes",
+        )
+      : ok(`metrics of ${measured} nodes, and every autoscaler has its metrics`);
+  },
+};
+
+/** The first API key of a tenant that Berth generated; undefined if all tenants have keys of their own. */
+export const keyFor = ({ config, outputs }: Pick<Patient, "config" | "outputs">): string | undefined =>
+  config.tenants
+    .filter(({ remove }) => !remove)
+    .flatMap(({ name }) => Object.values(outputs?.tenantKeys[name] ?? {}))
+    .at(0);
+
+const session: Check = {
+  name: "session",
+  needs: "stack",
+  async run({ config, outputs, tries }) {
+    const key = keyFor({ config, outputs });
+    if (key === undefined) return skipped("no tenant has a key that Berth generated, so no session can be started");
+    try {
+      const { seconds, desktop } = await tries.session(key);
+      return ok(`a session ran after ${seconds.toFixed(0)} s, and shows a desktop of ${desktop.join(" × ")}`);
+    } catch (error) {
+      return failed((error as Error).message, "see docs/sessions.md, which explains each reason");
+    }
+  },
+};
+
+const address: Check = {
+  name: "address",
+  needs: "stack",
+  async run({ outputs, tries, config }) {
+    const url = outputs?.apiUrl ?? config.publicUrl;
+    const status = await tries.status(`${url}/v1/openapi.json`);
+    if (status === 200) return ok(`${url} answers from this machine`);
+    if (status === undefined && /^https?:\/\/(127\.|localhost)/.test(url))
+      return skipped(
+        `${url} doesn't answer; run kubectl port-forward -n ${config.namespace} service/gateway ${new URL(url).port || 80}:80`,
+      );
+    return failed(
+      status === undefined ? `${url} can't be reached from this machine` : `${url} answers HTTP ${status}`,
+      "check the DNS record, the certificate and the ingress controller, which must lead to the Service `gateway`",
+    );
+  },
+};
+
+export const tryChecks: Check[] = [isolation, dns, apiServer, storage, workloads, metrics, address, session];

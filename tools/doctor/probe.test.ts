@@ -1,0 +1,115 @@
+/** Tests the objects that the doctor makes, and the programs in them. */
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { execa } from "execa";
+import { expect, onTestFinished, test } from "vitest";
+import type { Config } from "../../infra/config/config.ts";
+import { podSecurityVersion } from "../../infra/kubernetes/security.ts";
+import { kind } from "../cluster/testing.ts";
+import { interruption, poll } from "./poll.ts";
+import { attemptsOf, claim, nodeImage, policies, probeJob, reasonOf, target, writeJob } from "./probe.ts";
+import { handshakeOf } from "./session-trial.ts";
+import { config, outputs } from "./testing.ts";
+
+const image = { image: "node", node: "node" };
+const digest = `sha256:${"0".repeat(64)}`;
+
+test("the probes run the stack's own image if there is one, else the base image with Node", () => {
+  expect(nodeImage(config(), outputs)).toEqual({ image: outputs.apiImage, node: "/nodejs/bin/node" });
+  const api = `ghcr.io/acme/berth/api@${digest}`;
+  expect(nodeImage(config({ images: { api } }), undefined).image).toBe(api);
+  expect(nodeImage(config(), undefined)).toMatchObject({
+    image: expect.stringMatching(/node:24.*@sha256:/),
+    node: "node",
+  });
+  expect(nodeImage(config({ baseRegistry: "127.0.0.1:5000" }), undefined).image).toBe(
+    "127.0.0.1:5000/docker.io/library/node:24-bookworm-slim",
+  );
+});
+
+test("every pod is restricted, has no token, and ends by itself", () => {
+  const attempts = attemptsOf({ open: "10.0.0.1", closed: "10.0.0.2" });
+  const jobs = [probeJob("session", attempts.session, image, ["registry-login"]), writeJob(image, [])];
+  for (const { spec } of jobs) expect(spec).toMatchObject({ backoffLimit: 0, activeDeadlineSeconds: 180 });
+  const specs = [target("open", image, []).spec, ...jobs.map(({ spec }) => spec?.template.spec)];
+  for (const spec of specs)
+    expect(spec).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+      containers: [{ securityContext: { readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } } }],
+    });
+  expect(podSecurityVersion).toMatch(/^v1\./);
+});
+
+test("the worker's probe may reach the addresses that the stack opens: those of the config, or those that were seen", () => {
+  const opened = (given: Partial<Config>) =>
+    policies(config(given), kind).find(({ metadata }) => metadata?.name === "api-egress")?.spec?.egress;
+  expect(opened({ kubernetesApi: null })).toEqual([
+    { to: [{ ipBlock: { cidr: "172.18.0.2/32" } }], ports: [{ protocol: "TCP", port: 6443 }] },
+  ]);
+  expect(opened({ kubernetesApi: [{ cidr: "10.0.0.0/24", port: 443 }] })).toMatchObject([
+    { to: [{ ipBlock: { cidr: "10.0.0.0/24" } }] },
+  ]);
+});
+
+test("a volume claim names a StorageClass only if the config does", () => {
+  expect(claim("fast").spec).toMatchObject({ storageClassName: "fast" });
+  expect(claim(null).spec).not.toHaveProperty("storageClassName");
+});
+
+/** Returns the free port on which the server then listens. */
+const listen = async (server: Server): Promise<number> => {
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return (server.address() as AddressInfo).port;
+};
+
+test("the probe's program reports what it reaches, what refuses, and which names resolve", async () => {
+  const [server, closed] = [createServer((socket) => socket.end()), createServer()];
+  onTestFinished(() => void server.close());
+  const [port, free] = [await listen(server), await listen(closed)];
+  await new Promise((done) => closed.close(done));
+  const attempts = [
+    { host: "127.0.0.1", port, want: "open" },
+    { host: "127.0.0.1", port: free, want: "blocked" },
+    { host: "localhost", want: "open" },
+  ];
+  const [, ...args] = probeJob("free", attempts, image, []).spec?.template.spec?.containers[0]?.command ?? [];
+  const { stdout } = await execa(process.execPath, args);
+  expect(JSON.parse(stdout)).toEqual(["open", "blocked", "open"]);
+});
+
+test.each([
+  [
+    "an image that can't be pulled",
+    { containerStatuses: [{ state: { waiting: { reason: "ErrImagePull", message: "no" } } }] },
+    "ErrImagePull: no",
+  ],
+  ["a pod that begins", { containerStatuses: [{ state: { waiting: { reason: "ContainerCreating" } } }] }, ""],
+  [
+    "a pod without a node",
+    { conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message: "0/1 nodes" }] },
+    "Unschedulable: 0/1 nodes",
+  ],
+])("the reason of %s", (_, status, reason) => {
+  expect(reasonOf({ status } as never)).toBe(reason);
+});
+
+test("a wait ends with what it waited for, and why; an interruption ends it at once", async () => {
+  const waits = async () => ({ waitsFor: "the pod doesn't run", because: "ErrImagePull" });
+  await expect(poll(0, waits)).rejects.toThrow("the pod doesn't run after 0 s: ErrImagePull");
+  const interrupted = AbortSignal.abort();
+  await expect(poll(60, waits, interrupted)).rejects.toThrow("interrupted");
+  expect(await poll(60, async () => ({ done: 7 }), interrupted)).toBe(7);
+  expect(interruption.signal.aborted).toBe(false);
+});
+
+test("the desktop's size follows from the handshake, however its bytes arrive", () => {
+  const bytes = [Buffer.from("RFB 003.008\n"), Buffer.from([2, 1, 2]), Buffer.alloc(4), Buffer.from([5, 0, 3, 32, 0])];
+  for (const pieces of [bytes, [Buffer.concat(bytes)], [...Buffer.concat(bytes)].map((byte) => Buffer.from([byte]))]) {
+    const sent: Uint8Array[] = [];
+    const handshake = handshakeOf((answer) => sent.push(answer));
+    const sizes = pieces.map((piece) => handshake(piece)).filter((size) => size !== undefined);
+    expect(sizes[0]).toEqual([1280, 800]);
+    expect(sent.map((answer) => Buffer.from(answer).toString("latin1"))).toEqual(["RFB 003.008\n", "\x01", "\x01"]);
+  }
+});

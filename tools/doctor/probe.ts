@@ -1,0 +1,176 @@
+/** The objects with which the doctor probes network and storage. Everything here is pure. */
+import type { V1Job, V1NetworkPolicy, V1PersistentVolumeClaim, V1Pod, V1PodSpec } from "@kubernetes/client-node";
+import { rangeOfAddress } from "../../infra/config/cidr.ts";
+import type { Config } from "../../infra/config/config.ts";
+import { baseImageName, imageTags, isLoopback, pinnedImages } from "../../infra/images/base-images/pinned.ts";
+import { allowDns, denyAll, tcp } from "../../infra/kubernetes/network.ts";
+import { containerSecurity, podSecurity } from "../../infra/kubernetes/security.ts";
+import type { Seen } from "../cluster/seen.ts";
+import type { Outputs } from "./check.ts";
+import type { Outcome } from "./tries.ts";
+
+/** An image with Node, and the path of Node in it. */
+export interface NodeImage {
+  image: string;
+  node: string;
+}
+
+/** The stack's own API image if there is one, because the nodes can surely pull it; else the base image with Node. */
+export function nodeImage(
+  { images, baseRegistry }: Pick<Config, "images" | "baseRegistry">,
+  outputs: Outputs | undefined,
+): NodeImage {
+  const own = outputs?.apiImage ?? (typeof images.api === "string" ? images.api : undefined);
+  if (own !== undefined) return { image: own, node: "/nodejs/bin/node" };
+  // A registry on this machine has other digests than the originals.
+  const image = isLoopback(baseRegistry)
+    ? baseImageName(baseRegistry, imageTags.nodeBuild)
+    : pinnedImages(baseRegistry).nodeBuild;
+  return { image, node: "node" };
+}
+
+const port = 8080;
+
+/** A connection that a probe attempts, or a look-up of a name if `port` is missing. */
+interface Attempt {
+  host: string;
+  port?: number;
+  /** The outcome for which the probe waits, because network policies apply a moment after a pod's start. */
+  want: Outcome;
+}
+
+/**
+ * Makes all attempts of its argument at the same time, and each one again until it has the wanted outcome, for at most 30 s.
+ * Prints the last outcome of each.
+ */
+const script = `
+const blocked = ["ETIMEDOUT", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM"];
+const once = ({ host, port }) => new Promise((done) => {
+  const end = (error) => done(!error ? "open" : blocked.includes(error.code) ? "blocked" : error.code);
+  if (port === undefined) return require("dns").lookup(host, end);
+  const socket = require("net").connect({ host, port }, () => { socket.destroy(); end(); }).on("error", end);
+  socket.setTimeout(3000, () => { socket.destroy(); end({ code: "ETIMEDOUT" }); });
+});
+const pause = () => new Promise((done) => setTimeout(done, 500));
+const until = Date.now() + 30000;
+const attempt = async (one) => {
+  for (;;) {
+    const outcome = await once(one);
+    if (outcome === one.want || Date.now() > until) return outcome;
+    await pause();
+  }
+};
+Promise.all(JSON.parse(process.argv[1]).map(attempt)).then((all) => { console.log(JSON.stringify(all)); process.exit(); });`;
+
+const listener = `require("net").createServer((socket) => socket.end()).listen(${port});`;
+
+const roleLabel = "berth.dev/doctor";
+
+function podSpec({ image, node }: NodeImage, program: string, args: string[], pullSecrets: string[]): V1PodSpec {
+  return {
+    restartPolicy: "Never",
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: 0,
+    securityContext: podSecurity(10001),
+    imagePullSecrets: pullSecrets.map((name) => ({ name })),
+    containers: [
+      {
+        name: "probe",
+        image,
+        command: [node, "-e", program, ...args],
+        resources: { requests: { cpu: "10m", memory: "32Mi" }, limits: { cpu: "500m", memory: "128Mi" } },
+        securityContext: containerSecurity,
+      },
+    ],
+  };
+}
+
+/** A pod that accepts connections. @param role `open` or `closed` */
+export const target = (role: "open" | "closed", image: NodeImage, pullSecrets: string[]): V1Pod => ({
+  metadata: { name: role, labels: { [roleLabel]: role } },
+  spec: podSpec(image, listener, [], pullSecrets),
+});
+
+/** A Job whose pod makes the attempts and prints the outcomes as a JSON list. */
+export const probeJob = (
+  role: "free" | "session" | "worker",
+  attempts: Attempt[],
+  image: NodeImage,
+  pullSecrets: string[],
+): V1Job => job(role, podSpec(image, script, [JSON.stringify(attempts)], pullSecrets));
+
+const job = (role: string, spec: V1PodSpec): V1Job => ({
+  metadata: { name: role },
+  spec: {
+    backoffLimit: 0,
+    activeDeadlineSeconds: 180,
+    template: { metadata: { labels: { [roleLabel]: role } }, spec },
+  },
+});
+
+/** The attempts of each probe. @param addresses of the targets */
+export const attemptsOf = (addresses: { open: string; closed: string }) => ({
+  free: [
+    { host: addresses.open, port, want: "open" },
+    { host: addresses.closed, port, want: "blocked" },
+  ],
+  session: [
+    { host: addresses.open, port, want: "blocked" },
+    { host: "kubernetes.default.svc", want: "open" },
+  ],
+  worker: [{ host: "kubernetes.default.svc", port: 443, want: "open" }],
+});
+
+/**
+ * The network policies of the probes: those of sessions and of the worker, as far as each attempt needs them, and one that closes
+ * a target.
+ */
+export function policies(
+  { kubernetesApi, network }: Pick<Config, "kubernetesApi" | "network">,
+  { apiServers }: Seen,
+): V1NetworkPolicy[] {
+  const confined = { matchExpressions: [{ key: roleLabel, operator: "In", values: ["session", "worker"] }] };
+  const of = (role: string) => ({ matchLabels: { [roleLabel]: role } });
+  const endpoints = kubernetesApi ?? apiServers.map(({ address, port }) => ({ cidr: rangeOfAddress(address), port }));
+  const toApi = endpoints.map((endpoint) => ({
+    to: [{ ipBlock: { cidr: endpoint.cidr } }],
+    ports: tcp(endpoint.port),
+  }));
+  const named = (name: string, spec: object) => ({ metadata: { name }, spec }) as V1NetworkPolicy;
+  return [
+    named("deny-all", { ...denyAll, podSelector: confined }),
+    named("allow-dns", { ...allowDns(network.dns), podSelector: confined }),
+    named("api-egress", { podSelector: of("worker"), policyTypes: ["Egress"], egress: toApi }),
+    named("closed", { podSelector: of("closed"), policyTypes: ["Ingress"] }),
+  ];
+}
+
+/** A small volume claim. @param storageClass null: the cluster's default */
+export const claim = (storageClass: string | null): V1PersistentVolumeClaim => ({
+  metadata: { name: "volume" },
+  spec: {
+    accessModes: ["ReadWriteOnce"],
+    resources: { requests: { storage: "1Gi" } },
+    ...(storageClass !== null && { storageClassName: storageClass }),
+  },
+});
+
+/** A Job that writes a file to the claim's volume. */
+export function writeJob(image: NodeImage, pullSecrets: string[]): V1Job {
+  const spec = podSpec(image, `require("fs").writeFileSync("/volume/written", "1")`, [], pullSecrets);
+  const [container] = spec.containers;
+  if (container) container.volumeMounts = [{ name: "volume", mountPath: "/volume" }];
+  return job("write", { ...spec, volumes: [{ name: "volume", persistentVolumeClaim: { claimName: "volume" } }] });
+}
+
+/** Why a pod has not started, in Kubernetes' words; empty if the pod says nothing. */
+export function reasonOf({ status }: V1Pod): string {
+  const waiting = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].flatMap(
+    ({ state }) => state?.waiting ?? [],
+  );
+  const [first] = waiting.filter(({ reason }) => reason !== "ContainerCreating" && reason !== "PodInitializing");
+  if (first) return [first.reason, first.message].filter(Boolean).join(": ");
+  const unscheduled = status?.conditions?.find(({ type, status }) => type === "PodScheduled" && status === "False");
+  return unscheduled ? `${unscheduled.reason}: ${unscheduled.message}` : "";
+}

@@ -1,0 +1,62 @@
+/** The parts of checks that need a cluster, as interfaces, so that tests can replace them. */
+
+/** The result of an attempt from inside a pod: `open`, `blocked`, or an error's code such as ENOTFOUND. */
+export type Outcome = string;
+
+/** What the probes in the cluster found. */
+export interface Probed {
+  /** From a pod without network policies to a pod without network policies. */
+  freeToOpen: Outcome;
+  /** From a pod without network policies to a pod that accepts no connection. */
+  freeToClosed: Outcome;
+  /** From a pod with the policies of a session to a pod without network policies. */
+  sessionToOpen: Outcome;
+  /** A look-up of `kubernetes.default.svc` from a pod with the policies of a session. */
+  sessionDns: Outcome;
+  /** From a pod with the policies of the worker to the API server's Service. */
+  workerToApi: Outcome;
+}
+
+/** A Deployment or StatefulSet of the platform. */
+export interface Workload {
+  /** For example `Deployment api`. */
+  name: string;
+  ready: number;
+  wanted: number;
+  /** Why a pod is not ready, for example `ImagePullBackOff: …`; empty if nobody says. */
+  reason: string;
+}
+
+export interface Scaler {
+  name: string;
+  /** Whether the autoscaler gets its metrics. */
+  isActive: boolean;
+  /** What the autoscaler says about it. */
+  message: string;
+}
+
+/** How a session of a trial went. */
+export interface SessionTrial {
+  id: string;
+  /** Seconds from the call to the state `running`. */
+  seconds: number;
+  /** Width and height of the desktop in pixels, as the desktop itself says. */
+  desktop: [number, number];
+}
+
+/** Each method makes what it needs in the cluster, and deletes it again. Each throws an Error that says what went wrong. */
+export interface Tries {
+  /** Whether Docker answers on this machine. */
+  docker(): Promise<boolean>;
+  probe(): Promise<Probed>;
+  /** Makes a volume of the StorageClass, mounts it in a pod, and writes a file. @param storageClass null: the default */
+  bind(storageClass: string | null): Promise<void>;
+  /** How many nodes metrics.k8s.io has measurements of. */
+  measuredNodes(): Promise<number>;
+  workloads(): Promise<Workload[]>;
+  scalers(): Promise<Scaler[]>;
+  /** Starts a session, reads its desktop's size, and ends the session. @param key a tenant's API key */
+  session(key: string): Promise<SessionTrial>;
+  /** The HTTP status of the address; undefined if it can't be reached from this machine. */
+  status(url: string): Promise<number | undefined>;
+}
