@@ -1,15 +1,18 @@
 import { defineConfig } from "vitest/config";
 import { ByPath } from "./testing/by-path.ts";
 
-/** Each project but `unit` has a suffix, so that a file's name says what it needs. docs/development.md has the table. */
+/** Each project but `unit` has a suffix, so that a test file's name says what its tests need (see docs/development.md). */
 const suffixes = ["manifests", "stores", "cluster", "stack", "e2e", "proof"] as const;
 const files = (suffix: (typeof suffixes)[number]) =>
   `{images,infra,local,runtime/src,tests,tools}/**/*.${suffix}.test.ts`;
 
 interface Limits {
-  /** Milliseconds for a test that hangs. Default: 10 minutes, of which a test that passes takes a small part. */
+  /**
+   * The time limit of each test and hook in milliseconds. Default: 10 minutes. A test that passes needs only a small part of
+   * this time.
+   */
   timeout?: number;
-  /** Files at the same time. 1 where files share what they work on. */
+  /** How many test files run at the same time. 1 if the files work on the same things, for example the same stack. */
   workers: number;
 }
 
@@ -45,7 +48,7 @@ export default defineConfig({
           name: "unit",
           include: ["{images,infra,policy,local,machine,runtime/src,testing,tests,tools}/**/*.test.ts"],
           exclude: suffixes.map(files),
-          // Vitest would leave one of two cores to itself.
+          // By default, Vitest would run tests on only one of two cores.
           ...limits({ workers: 2 }),
           sequence: { groupOrder: 0 },
         },

@@ -34,7 +34,7 @@ describe("the compressed size", () => {
     );
     expect(own.length).toBeGreaterThan(1);
     expect(sum(own)).toBeLessThan(6);
-    // Debian's updates change this size by a few megabytes. A browser or a compiler by mistake would double the size.
+    // Debian's updates change this size by a few megabytes. A browser or a compiler, added by mistake, would double it.
     expect(debian).toBeLessThan(130);
   });
 

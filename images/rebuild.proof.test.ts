@@ -1,6 +1,6 @@
 /**
- * Tests which changes of the checkout make a new image. `pulumi preview` compares checkouts with the deployed stack `dev`, with
- * the official Docker plugin if it is installed, or else with Berth's replacement. No image is built.
+ * Tests which changes of the checkout make a new image. `pulumi preview` compares a clone of the checkout with the deployed stack
+ * `dev`. Pulumi uses the official Docker plugin if it is installed, or else Berth's stand-in. No image is built.
  */
 import { appendFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
  * Tests which changes of the checkout make a new image. Berth's stand-in for Pulumi's Docker plugin compares the images' inputs
- * before and after a change. rebuild.proof.test.ts does the same with the installed plugin.
+ * before and after a change. rebuild.proof.test.ts does the same with the plugin that Pulumi uses on this machine.
  */
 import { appendFile, chmod, mkdir, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -10,8 +10,6 @@ import { imageResource } from "../local/air-gapped/plugins/docker/image.ts";
 import { type Props, secret } from "../local/air-gapped/plugins/protocol/values.ts";
 import { root } from "../machine/machine.ts";
 import { copyOfCheckout } from "../tests/checkout.ts";
-
-// A long timeout, because the program loads all of Pulumi, which is slow on a busy machine.
 
 let deployed: RecordedResource[];
 
@@ -36,7 +34,7 @@ async function inputsIn(checkout: string, resources: RecordedResource[]): Promis
   }
 }
 
-/** The stack's resources. The program runs when it is imported. */
+/** The stack's resources. Resets the modules first, because the program runs only when it is imported anew. */
 async function program(baseDigest = digestOf): Promise<RecordedResource[]> {
   vi.resetModules();
   return await recordStack("dev", {}, baseDigest);

@@ -14,7 +14,7 @@ import { copyOfCheckout } from "../tests/checkout.ts";
 
 const { registry } = machine;
 
-// A long timeout, because each of the two builds installs all packages.
+// The timeout is long, because each of the two builds installs all packages.
 vi.setConfig({ testTimeout: 900_000 });
 
 /** An image's config, and every file with its mode, owner and the digest of its content, but without dates. */
@@ -43,7 +43,7 @@ async function build(image: string, date: string, change = (dockerfile: string) 
     ]);
     const id = await docker(["build", "--quiet", "--network=host", ...stdout.split("\n"), "--file", file, clone]);
     onTestFinished(async () => {
-      await docker(["image", "rm", "--force", id]); // the other build may have the same image
+      await docker(["image", "rm", "--force", id]); // --force, because both builds may make the same image
     });
     return { config: JSON.parse(await docker(["inspect", "--format={{json .Config}}", id])), files: await filesOf(id) };
   } finally {

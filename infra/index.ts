@@ -24,6 +24,7 @@ import { Api } from "./runtime/api.ts";
 import { Cleanup } from "./runtime/cleanup.ts";
 import { Gateway } from "./runtime/gateway.ts";
 import { Migrations } from "./runtime/migrations.ts";
+import { SessionAdmission } from "./runtime/session-admission.ts";
 import { Settings } from "./runtime/settings.ts";
 import { Worker } from "./runtime/worker.ts";
 import { makeStores } from "./stores/stores.ts";
@@ -69,7 +70,7 @@ const context: PlatformContext = {
   pods: podDefaults(config),
   rolloutSeconds: secondsOf(config.rolloutTimeout) ?? 300,
 };
-/** The same for the components that have a volume. */
+/** The same settings, but with the placement of the stores, for the components that have a volume. */
 const storesContext: PlatformContext = { ...context, pods: podDefaults(config, "stores") };
 /** Options for a component in the platform's namespace. @param dependencies what the component needs besides the namespace */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({
@@ -126,11 +127,12 @@ const api = new Api(
   { ...runtime, ...config.api, autoscaler, gateway, sandboxUrl },
   inPlatform(migrations, ...redis.ready, ...separate),
 );
+const admission = new SessionAdmission("session-admission", { namespace }, providers);
 // The worker depends on the tenants, because it needs the Roles in their namespaces.
 new Worker(
   "worker",
   { ...runtime, ...config.worker, autoscaler },
-  inPlatform(migrations, ...redis.ready, ...tenants.all),
+  inPlatform(migrations, admission, ...redis.ready, ...tenants.all),
 );
 new Cleanup("cleanup", runtime, inPlatform(migrations, ...redis.ready));
 if (config.prepullAgentImage) {

@@ -1,4 +1,4 @@
-/** Starts a separate Docker daemon in separate namespaces, and checks which traces it leaves. */
+/** Starts a separate Docker daemon in separate namespaces, and checks which files the daemon leaves. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { execa } from "execa";
 import { expect, test } from "vitest";
@@ -15,7 +15,7 @@ test("the Docker daemon is restarted by its settings only, and puts no file outs
     started.push(await startDocker());
     console.log(started.join());
     await stopDocker();`;
-  // In the test these folders are empty, in place of the machine's folders.
+  // In the test, empty folders hide these folders of the machine.
   const places = ["/etc/docker", "/opt", "/run"];
   const shell = `
     for dir in ${places.join(" ")}; do mount -t tmpfs tmpfs $dir; done

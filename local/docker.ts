@@ -1,8 +1,8 @@
 /**
- * Berth's own Docker daemon, which builds the images. It has its own containerd, and other Docker daemons may run on the machine.
- * The daemon's processes and mounts are in namespaces that end with the daemon. Builds and containers use the machine's network
- * (`--network host`), because they need access to the internet, which pods must not have. The daemon has no bridge and writes no
- * iptables rule.
+ * Berth's own Docker daemon, which builds the images. The daemon has its own containerd, and does not disturb other Docker
+ * daemons on the machine. Its processes and mounts are in namespaces that end with the daemon. Builds use the machine's network
+ * (`--network host`), because builds need access to the internet, which pods must not have. The daemon writes no iptables rule.
+ * It has a bridge only while it starts.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -38,10 +38,10 @@ export const daemonConfig = (help: string) => ({
   "data-root": dataDir,
   "exec-root": execDir,
   pidfile: pidFile,
-  // Without this setting, dockerd would use the default address, and share the containerd of the cluster or of the machine.
+  // Without this setting, dockerd would not find the containerd that is started below.
   containerd: containerdSocket,
   "cgroup-parent": `/${cgroup}`,
-  // Where systemd runs, the default driver is systemd, which does not accept this cgroup-parent.
+  // If systemd runs on the machine, the default driver is systemd, which does not accept this cgroup-parent.
   "exec-opts": ["native.cgroupdriver=cgroupfs"],
   // This bridge exists only while the daemon starts. With `none`, the daemon would delete `docker0`, which belongs to another
   // Docker.
@@ -90,8 +90,8 @@ export const dockerHost = `unix://${dockerSocket}`;
 
 /**
  * Runs the docker client and returns its output. Builds use the daemon's BuildKit: the client of Debian 12 calls BuildKit itself,
- * and the client of Debian 13 uses the plugin buildx. /usr/bin/docker is preferred, because another client that comes first on the
- * PATH may support neither.
+ * and the client of Debian 13 uses the plugin buildx. /usr/bin/docker is preferred, because another client that comes first on
+ * the PATH may support neither BuildKit nor buildx.
  * @param host the daemon's address. Default: the address of Berth's own daemon
  */
 export async function docker(
@@ -99,7 +99,7 @@ export async function docker(
   { host = dockerHost, env, ...options }: Options & { host?: string } = {},
 ): Promise<string> {
   const client = ["/usr/bin/docker"].find(existsSync) ?? "docker";
-  const buildx = host === dockerHost ? { BUILDX_CONFIG: join(runDir, "buildx") } : {}; // in place of a folder in root's home
+  const buildx = host === dockerHost ? { BUILDX_CONFIG: join(runDir, "buildx") } : {}; // otherwise buildx writes to root's home
   const { stdout } = await execa(client, args, {
     stdin: "ignore",
     cancelSignal: stopSignal(),

@@ -1,4 +1,4 @@
-/** `npm run up | down | status | env`: runs all of Berth on this machine. */
+/** `npm run up | down | status | env`: starts and stops all of Berth on this machine, and shows its status and settings. */
 import { delimiter } from "node:path";
 import { parseArgs } from "node:util";
 import { UserError } from "./lib/steps.ts";
@@ -18,11 +18,11 @@ async function main(): Promise<void> {
     options: {
       purge: { type: "boolean", default: false },
       cache: { type: "boolean", default: false },
-      // For the gate, whose tests need programs that share packages with those of the cluster.
+      // testing/gate.ts uses this option, because its tests need programs that share Go packages with the cluster's programs.
       "keep-compiled": { type: "boolean", default: false },
     },
   });
-  // machine.ts is loaded inside this function, because it throws a UserError when a variable is wrong.
+  // machine.ts throws a UserError if a variable is wrong. It is loaded inside this function, so that the error is caught below.
   const { noProxy } = (await import("../machine/machine.ts")).machine;
   // After `su`, root's PATH may lack the folders of the system's programs.
   const path = [process.env.PATH, "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);

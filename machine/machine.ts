@@ -10,8 +10,9 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export type Machine = ReturnType<typeof machineOf>;
 
 /**
- * Returns the folders, sockets and addresses that the variables set.
- * @param isRoot whether the user is root. Other users may deploy to their own cluster. Their state is below their home
+ * Returns the folders, sockets and addresses of this machine's Berth. A variable in `env` replaces a default value.
+ * @param isRoot whether the user is root. Other users can't start the local cluster, but can deploy to a cluster of their own.
+ * Their default state folder is below `home`
  * @throws UserError for a variable with a wrong value
  */
 export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string) {
@@ -31,7 +32,7 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
   const nodeIp = `${prefix}.0.1`;
   const noProxy = (env.NO_PROXY ?? env.no_proxy ?? "").split(",").filter(Boolean);
 
-  /** The port that the variable sets. */
+  /** Returns the port that the variable sets, or `standard` if the variable is not set. */
   const port = (variable: string, standard: number, min: number, max: number): number => {
     const value = Number(env[variable] ?? standard);
     if (Number.isInteger(value) && value >= min && value <= max) return value;
@@ -41,13 +42,15 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
 
   return {
     /**
-     * The name of this Berth's control groups and of its network interface. With another name, a second Berth can run beside the
-     * first.
+     * The name of the cluster's control group and network interface. The names of Docker's control group and bridge begin with
+     * it. With another name, another network and other ports, a second Berth can run beside the first.
      */
     name,
     /** State that survives `npm run down`: cluster data, certificates, Pulumi's state. Removed by `--purge`. */
     stateDir,
-    /** Binaries and downloads, by version, shared by all checkouts. Kept by `--purge`. */
+    /**
+     * Programs and stand-in images, by version. All checkouts share the folder. `--purge` keeps it, unless `--cache` is given.
+     */
     cacheDir,
     binDir: join(cacheDir, "bin"),
     /** Sockets and pid files, which must not survive a reboot. */
@@ -62,20 +65,22 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
     /** The network that contains the addresses of the node, the machine, the pods and the Services. */
     network,
     nodeIp,
-    /** The address of this machine for the node and its pods. */
+    /** The address at which the node and its pods reach this machine. */
     machineIp: `${prefix}.0.2`,
-    /** A bridge that Docker needs to start, and its address. */
+    /** The bridge that Docker needs while it starts, and the bridge's address. */
     bridge: `${name}-d`,
     bridgeIp: `${prefix}.0.5`,
     podCidr: `${prefix}.1.0/24`,
     serviceCidr: `${prefix}.16.0/20`,
     apiServiceIp: `${prefix}.16.1`,
     dnsServiceIp: `${prefix}.16.10`,
-    /** NO_PROXY of all programs that Berth starts, because no proxy of the machine can reach the cluster's addresses. */
+    /**
+     * NO_PROXY of all programs that Berth starts. It contains the cluster's addresses, because no outside proxy can reach them.
+     */
     noProxy: [...new Set([...noProxy, "localhost", "127.0.0.1", nodeIp, network])].join(),
     registryPort,
     registry: `127.0.0.1:${registryPort}`,
-    /** The API's port. It is in the range of Kubernetes' NodePorts. */
+    /** The port of Berth's API. It is in the range of Kubernetes' NodePorts. */
     apiNodePort: port("BERTH_API_PORT", 30_080, 30_000, 32_767),
     /** The NodePort for the ports of sessions. */
     sandboxNodePort: port("BERTH_SANDBOX_PORT", 30_090, 30_000, 32_767),

@@ -11,7 +11,7 @@ export interface Exception {
   reason: string;
 }
 
-/** The local cluster holds no data of value, and `berth:protectData` is false there. */
+/** Objects with data that the stack `dev` does not protect (`berth:protectData` is false), because the data has no value. */
 const thrownAway = [
   "Namespace platform-namespace",
   "PersistentVolumeClaim postgres-data",

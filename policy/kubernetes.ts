@@ -1,4 +1,4 @@
-/** The view that the rules have of a resource. */
+/** Translates Pulumi's record of a resource into the Kubernetes object that the rules check. */
 import type { V1Container, V1ObjectMeta, V1PodTemplateSpec } from "@kubernetes/client-node";
 
 /** A Kubernetes object as the Pulumi program declares it. */

@@ -2,8 +2,9 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
- * Test files run in the order of their paths, in every checkout. Vitest's own order depends on earlier failures, durations
- * and sizes, so it differs between clones, and a failure that depends on the order could not be reproduced.
+ * The files of each project run in the order of their paths, in every checkout. Vitest's own order depends on earlier
+ * failures, durations and sizes. So Vitest's order would differ between clones, and a failure that depends on the order could
+ * not be reproduced.
  */
 export class ByPath extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

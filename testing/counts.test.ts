@@ -7,8 +7,8 @@ import { root, whatFailed } from "./run.ts";
 
 /** Runs vitest on a test file with this content and these further arguments, and returns the printed lines. */
 async function linesOf(file: string, ...more: string[]): Promise<string[]> {
-  // The folder is below node_modules, where vitest finds its own package, and where no project of this checkout finds the
-  // file.
+  // The folder is below node_modules for two reasons: the test file can import vitest from there, and no vitest project of
+  // this checkout runs the file.
   const folder = mkdtempSync(join(root, "node_modules", ".counts-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "it.test.js"), `import { afterAll, beforeAll, describe, test } from "vitest";\n${file}`);

@@ -1,6 +1,6 @@
 /**
- * `npm test` runs the gate: all tests except the proofs. Tests that keep the processors busy run beside tests that mostly wait
- * for pods.
+ * `npm test` runs the gate: `npm run check`, and all tests except the proofs. Tests that keep the processors busy run at the
+ * same time as tests that mostly wait for pods.
  */
 import { dropCompiledPackages, hasUnusedPackages } from "../local/lib/go.ts";
 import { type Counts, closingLine, none, sum } from "./counts.ts";
@@ -15,10 +15,13 @@ async function projects(...names: string[]): Promise<Counts> {
   return counts;
 }
 
-// The tests' own programs share compiled packages with those of the cluster.
+// `--keep-compiled`: the cluster's programs and the programs that the tests build share compiled Go packages.
 const cluster = up("--keep-compiled");
 
-/** Runs the projects when the cluster is up. If the cluster does not start, each project counts as failed. */
+/**
+ * Waits until the cluster has started, and then runs the projects. If the cluster does not start, each project counts as
+ * failed.
+ */
 async function onCluster(...names: string[]): Promise<Counts> {
   if ((await cluster).failed === 0) return projects(...names);
   console.log(`✗ ${names.join(", ")}: not run, because the cluster did not start`);

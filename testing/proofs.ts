@@ -1,7 +1,7 @@
 /**
  * `npm run test:proofs [-- NAME ...]` runs the proofs one after another. Before each proof, `up` repairs the stack. If a run
- * of all proofs was interrupted, the next run resumes at the next proof, unless the code has changed. Proofs that are named
- * always run.
+ * of all proofs was interrupted, the next run of all proofs skips the proofs that have a result, unless the code has changed.
+ * Proofs that are named always run.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

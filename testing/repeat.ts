@@ -1,7 +1,8 @@
 /**
  * `npm run test:repeat -- [--times N] [--busy] [-- ARGUMENTS OF VITEST]` runs the gate, or the tests that the arguments
  * select, N times (default 3), and writes the output of each run to a file. `--busy` keeps one processor busy during all
- * runs. If the command was interrupted, it resumes after the last complete run, unless the code has changed.
+ * runs. If the command was interrupted, the same command later continues after the last complete run, unless the code has
+ * changed.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -60,7 +61,7 @@ try {
     });
     const counts = judge(closingOf(fileOf(runs.length)), exitCode);
     const run = { ...counts, seconds: (performance.now() - start) / 1000 };
-    // The message starts a new line, even if the output ended within a line.
+    // The record begins on a new line, even if an interrupted write has left an incomplete line in the file.
     appendFileSync(record, `\n${JSON.stringify(run)}\n`);
     print(run, runs.push(run) - 1);
   }
@@ -68,7 +69,8 @@ try {
   busy?.kill();
 }
 const counted = runs.slice(0, times);
-// The next command starts from the first run. The files of this command stay until then.
+// Without the record, the next command begins again with the first run. The output files stay until that command overwrites
+// them.
 rmSync(record);
 const red = counted.filter(({ failed }) => failed > 0).length;
 const seconds = counted.map((run) => run.seconds);

@@ -14,14 +14,14 @@ export function duration(seconds: number): string {
 }
 
 /**
- * What each failed part of this process printed about its failures, for a summary at the end of a long command. Some CI
- * systems keep only the end of the output.
+ * For each failed part that this process ran: what the part printed about its failures. A long command prints this at its
+ * end, because some CI systems keep only the end of the output.
  */
 export const failures: string[] = [];
 
 /**
  * Returns the lines that say what failed: of each failure in vitest's list, the name of the test and the first 10 lines that
- * follow; the last 40 lines if there is no list. At most 120 lines. The function is pure.
+ * follow. If there is no list, returns the last 40 lines. Returns at most 120 lines. The function is pure.
  */
 export function whatFailed(lines: readonly string[]): readonly string[] {
   const plain = lines.map((line) => stripVTControlCharacters(line));
@@ -37,7 +37,10 @@ export function whatFailed(lines: readonly string[]): readonly string[] {
 export interface Part {
   /** The prefix of each printed line. */
   name: string;
-  /** The program and its arguments. Programs of the checkout, such as Node, come before those of the machine. */
+  /**
+   * The program and its arguments. If both the checkout and the machine have the program, such as Node, the checkout's
+   * program runs.
+   */
   command: [string, ...string[]];
   /** The time limit in seconds. A program that reaches the limit is ended and counts as failed. Default: no limit. */
   limitSeconds?: number;
@@ -85,9 +88,9 @@ export async function run({
 }
 
 /**
- * Returns the counts that a program's closing line stands for. One failure is added in two cases: the closing line reports
- * no failure but the exit code is not 0 (the program may have failed before or after the line), or no test has passed (for
- * example because no test has the requested name). The function is pure.
+ * Returns the counts of a program's closing line; zeros without a closing line. If they have no failure, one failure is added
+ * in two cases: the exit code is not 0 (the program may have failed before or after the line), or no test of the closing line
+ * has passed (for example because no test has the requested name). The function is pure.
  */
 export function judge(told: Counts | undefined, exitCode: number | undefined): Counts {
   const counts = told ?? none;

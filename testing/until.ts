@@ -9,8 +9,9 @@ export class Hopeless extends Error {
 }
 
 /**
- * A deadline is chosen for a quiet machine. This many times as long is waited, because machines of CI systems can be that much
- * slower. A wait that is too long costs time only when a test fails; one that is too short makes a test fail by chance.
+ * Callers choose a deadline for a quiet machine. `until` waits this many times as long, because machines of CI systems can
+ * be that much slower. A wait that is too long costs time only when a test fails; one that is too short makes a test fail by
+ * chance.
  */
 export const patience = 4;
 
@@ -21,11 +22,11 @@ const isThere = (seen: unknown): boolean => seen !== undefined && seen !== null 
 
 /**
  * Calls `look` repeatedly until `accept` accepts the result, and returns this result. If `look` throws an error, `until`
- * calls it again later. The wait also ends when its test ends, so that no wait continues after a failed test. A wait that
- * begins after the time-out of its test is part of the clean-up, and only its deadline ends it.
+ * calls `look` again later. The wait also ends when its test ends, so that no wait continues after a failed test. If a wait
+ * begins after the test's time-out, the wait is part of the clean-up, and the end of the test does not end it.
  * @param what names the condition in the error, for example "session 17 is running"
- * @param seconds the deadline on a quiet machine; `patience` times as long is waited. A call of `look` that hangs does not
- *   extend the deadline
+ * @param seconds the deadline on a quiet machine; the real deadline is `patience` times as long. A call of `look` that hangs
+ *   does not extend the deadline
  * @param accept default: accepts everything except undefined, null and false
  * @throws Error that names the condition and the last result of `look`, or the last error that `look` threw
  * @throws Hopeless as soon as `look` throws it

@@ -23,7 +23,7 @@ test.each([
   for (const name of names) expect(page).toMatch(new RegExp(`\\["${name}: |\`${name}\``));
 });
 
-/** What is no part of the product: tests with what only they use, and what programs wrote. */
+/** Files that are not part of the product: tests, files that only tests use, and generated files. */
 const otherFiles = /\.test\.ts$|_test\.go$|\.cases\.ts$|\/(testing|testservice|gen|dist|node_modules)\//;
 
 test("no file of the product has more than 300 lines", () => {

@@ -18,7 +18,7 @@ export interface Session {
 
 export let { apiUrl, tenantKeys } = await stackOutputs("dev");
 
-/** Reads the address and the keys again, for a test that has created the stack again. */
+/** Reads the API's address and the keys again. A test that has destroyed and deployed the stack needs the new keys. */
 export async function readOutputs(): Promise<void> {
   ({ apiUrl, tenantKeys } = await stackOutputs("dev"));
 }
@@ -47,7 +47,10 @@ export async function call(
   });
 }
 
-/** Waits for the session's state, by default for 90 s. If the session fails, the wait ends with the session's reason. */
+/**
+ * Waits until the session has the state, by default for 90 s on a quiet machine (see until.ts). If the session fails, throws
+ * an error with the session's reason.
+ */
 export const reaches = (key: string, id: string, state: string, seconds = 90): Promise<Session> =>
   until(
     `session ${id} is ${state}`,
@@ -66,7 +69,7 @@ export const cluster = new k8s.KubeConfig();
 cluster.loadFromFile(kubeconfig);
 export const core = cluster.makeApiClient(k8s.CoreV1Api);
 
-/** Runs a command in the session's agent container, and returns the standard output of the command. */
+/** Runs a command in the session's agent container, and returns its standard output. Does not check its exit code. */
 export async function inAgent(namespace: string, id: string, command: string[]): Promise<string> {
   const [out, err] = [new PassThrough(), new PassThrough()];
   const written = out.setEncoding("utf8").toArray();

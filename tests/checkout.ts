@@ -7,7 +7,8 @@ import { execa } from "execa";
 import { root } from "../machine/machine.ts";
 
 /**
- * Returns a folder with a copy of this checkout. The caller may change it and must delete it. Installed packages are shared.
+ * Returns a folder with a copy of this checkout. The caller may change the copy, and must delete the folder. The copy uses the
+ * installed packages of this checkout by a link, so the caller must not change the packages.
  */
 export async function copyOfCheckout(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "berth-checkout-"));

@@ -1,4 +1,4 @@
-/** For each command in README and docs, the proof `docs` runs it, or the table in pages.ts says why not. */
+/** Checks that docs/pages.ts says for each command in README and docs how the proof `docs` runs it, or why it does not. */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** A program with which an agent serves hostile pages, and the attacks of such a page on the API in a real browser. */
+/** A program that serves a hostile page in a session, and the page's attacks on the API and other pages in a real browser. */
 import { until } from "@berth/testing/until.ts";
 import type { Browser, Page } from "playwright-core";
 
@@ -88,7 +88,10 @@ export interface Places {
   apiUrl: string;
   /** The URL of a page of the API. */
   apiPage: string;
-  /** Links to the port of the hostile page and to a port of a neighbour. Both are opened in the same browser. */
+  /**
+   * Links to the port of the hostile page and to the port of another page, the neighbour. Both pages are opened in the same
+   * browser.
+   */
   link: string;
   neighbourLink: string;
 }
@@ -165,7 +168,7 @@ export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbou
     };
     outcomes.accessCookie = {
       attempt: await tried(agent, `return /berth-port=(?!tossed)/.test(document.cookie)`),
-      control: (await agent.reload())?.status(), // the page's own cookie still works, whatever cookies the page and its program have set
+      control: (await agent.reload())?.status(), // Berth's access cookie still works in spite of all cookies set above
     };
 
     const worker = (scriptUrl: string) => `
@@ -183,8 +186,8 @@ export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbou
       control: await tried(agent, `return (await navigator.serviceWorker.getRegistrations()).length`),
     };
 
-    // The page sends requests and WebSockets to the neighbour without seeing the responses. The browser adds the neighbour's
-    // cookie.
+    // The hostile page sends a request to the neighbour, although it can't read the response, and opens a WebSocket to the
+    // neighbour. The browser adds the neighbour's cookie to both.
     const blind = (url: string) => `
       await fetch(${text(`${url}blind`)}, { mode: "no-cors", credentials: "include" });
       return "sent"`;

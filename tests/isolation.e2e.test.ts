@@ -1,6 +1,6 @@
 /**
- * Measures from inside real sessions which addresses they reach, and which permissions they lack. The results are printed as
- * tables.
+ * Measures which addresses real sessions and pods of the platform reach, and which permissions sessions lack. The attempts
+ * are made from inside the pods. The test prints the results.
  */
 import { request } from "node:https";
 import { AuthorizationV1Api, type V1Pod } from "@kubernetes/client-node";
@@ -21,7 +21,7 @@ import { deploy } from "./pulumi.ts";
 
 const { apiServiceIp, dnsServiceIp, nodeIp } = machine;
 
-/** A session that attempts connections and that other sessions try to reach. */
+/** A session in which the test attempts connections, and which the test tries to reach from other pods. */
 interface SessionPlace extends Place {
   session: Session;
   namespace: string;
@@ -39,7 +39,8 @@ let free: Place;
 beforeAll(async () => {
   cleanUp.defer(await openOutside());
   cleanUp.defer(await requestLittle(cluster, "tenant-acme")); // a small machine may not have space for these sessions
-  // Both start at the same time, because the policy of the allow list also applies to pods that already exist.
+  // The deployment and the pods start at the same time. This is possible because the allow list's network policy also
+  // applies to pods that already exist.
   [, [own, sibling, stranger], free] = await Promise.all([
     deploy(cleanUp, {
       change: ({ config }) => {
@@ -95,8 +96,8 @@ const withNode = (name: string, workload: string): Place => ({
 });
 
 /**
- * A pod of the platform whose image has no program for the attempts. The Node.js of the machine that runs the test makes them,
- * in the pod's network namespace.
+ * A pod of the platform whose image has no program for the attempts. So the Node.js of this machine makes the attempts, in
+ * the pod's network namespace.
  */
 const withoutNode = (name: string, pod: V1Pod): Place => ({
   name,
@@ -118,7 +119,8 @@ async function podOf(component: string): Promise<V1Pod> {
 const service = (name: string) => `${name}.berth.svc.cluster.local`;
 
 /**
- * A port of a session, from outside the session's pod. VNC itself listens only inside the pod, which another test checks.
+ * An attempt to reach a port of a session from another pod. VNC's own port is not among these ports, because VNC listens only
+ * inside the session's pod. Another test checks this.
  */
 const sessionPort = ({ name, address }: SessionPlace, port: 6080 | 6081 | 6082, expected: Cell["expected"]): Cell => ({
   to: name,
@@ -157,14 +159,17 @@ const sessionCells = (): Cell[] => [
   { to: "denied egress", host: deniedAddress, port: 443, expected: "timed out" },
 ];
 
-/** The allow list of another tenant does not apply to this tenant. */
+/** The connections that a session of globex attempts. acme's allow list does not apply to globex. */
 const strangerCells = (): Cell[] => [
   sessionPort(own, 6080, "timed out"),
   { to: "allowed egress", host: allowedAddress, port: 443, expected: "timed out" },
   { to: "API, for sessions", host: service("api"), port: 3002, expected: "open" },
 ];
 
-/** The targets that are closed to sessions but open to a pod without policies, because they do not authenticate callers. */
+/**
+ * The targets that a pod without network policies reaches, because no policy of the targets restricts their callers. Some of
+ * these targets are closed to sessions, because the policies of the sessions deny the connections.
+ */
 const freeCells = (): Cell[] =>
   sessionCells()
     .filter(({ to }) =>
@@ -175,8 +180,8 @@ const freeCells = (): Cell[] =>
     .map((cell) => ({ ...cell, expected: "open" }));
 
 /**
- * Connects to the address repeatedly until 20 attempts in a row have timed out. Prints the time of the last successful
- * attempt.
+ * Connects to the address repeatedly, until 20 attempts in a row have timed out or 30 s have passed. Prints how many
+ * attempts were successful, how many of the latest attempts timed out, and the time of the last successful attempt.
  */
 const knock = (host: string, port: number) => `
   const began = performance.now();
@@ -205,7 +210,7 @@ test("network policies apply to a new session's pod within 5 s after its first p
     spec: { ...pod.spec, restartPolicy: "Never", containers: [{ ...container, args: ["-e", knock(nodeIp, 6443)] }] },
   };
   const at = ["-n", place.namespace];
-  // The test ends its session, so that the test can be repeated.
+  // The test deletes its pod, so that the test can be repeated.
   await using removal = new AsyncDisposableStack();
   removal.defer(async () => void (await kubectl(["delete", "pod", place.pod, ...at, "--ignore-not-found", "--now"])));
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(body));
@@ -273,7 +278,8 @@ test("isolation matrix: only allowed connections succeed, and every closed targe
     })),
   );
   expect(rows.filter(({ cell, measured }) => measured !== cell.expected)).toEqual([]);
-  // A target is only closed if it answers another caller. Otherwise nothing may listen there.
+  // A time-out shows that policies close a target only if the target answers another caller. Otherwise it is possible that
+  // nothing listens there.
   const answering = new Set(rows.filter(({ measured }) => measured === "open").map(({ cell }) => targetOf(cell)));
   expect(rows.map(({ cell }) => targetOf(cell)).filter((target) => !answering.has(target))).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** What a session used over time, asked of the deployed stack and its real Prometheus. */
+/** Tests the history of a session's resource usage, on the deployed stack with its real Prometheus. */
 import { until } from "@berth/testing/until.ts";
 import { afterAll, expect, test } from "vitest";
 import { kubectl } from "../local/cluster/kubectl.ts";
@@ -19,7 +19,7 @@ interface History {
 const ask = (key = acme) => call(key, "GET", `/v1/sessions/${id}/metrics?from=${from}&step=30`);
 const points = async () => ((await (await ask()).json()) as History).points;
 
-/** Of how many pods Prometheus has the session's memory. */
+/** Returns the number of the session's pods whose memory usage Prometheus has stored. */
 async function podsMeasured(): Promise<number> {
   const query = encodeURIComponent(`count(count_over_time(session_memory_bytes{job="sessions",session="${id}"}[15m]))`);
   const path = `/api/v1/namespaces/berth/pods/prometheus-0:9090/proxy/api/v1/query?query=${query}`;
@@ -31,7 +31,7 @@ test("a session's metrics go on in the next pod and are there after its end, for
   ({ id } = (await (await call(acme, "POST", "/v1/sessions", { tier: "small" })).json()) as Session);
   await reaches(acme, id, "running");
   await until("Prometheus has measured the first pod", 100, podsMeasured, (pods) => pods === 1);
-  // A point is there as soon as its time has passed, up to 30 s after the reading.
+  // The API returns a point as soon as the point's time has passed. This can be 30 s after Prometheus has measured.
   const [first] = await until("the API has a first point", 60, points, ({ length }) => length > 0);
   expect(first?.memoryBytes).toBeGreaterThan(1_000_000);
   expect(first?.disks.map(({ path }) => path).sort()).toEqual(["/home/agent/workspace", "/tmp"]);

@@ -1,6 +1,6 @@
 /**
- * Access to the ports that an agent serves: from programs, by WebSocket and by a link in a browser, and what a served page
- * can't do.
+ * Tests the access to ports that an agent serves: from programs, by WebSocket and by a link in a browser. Also tests what a
+ * served page can't do.
  */
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
@@ -98,7 +98,7 @@ test("a link that is revoked closes what it opened in a browser, and opens nothi
   expect(items.map((one) => one.id)).not.toContain(id);
 });
 
-test("a page that an agent serves has no access to storage, cookies and DOM of the API or of another session", async () => {
+test("a page that an agent serves has no access to storage, cookies and DOM of the API or of another port", async () => {
   const [link, neighbourLink] = [
     (await linkTo(asAcme, session.id, port)).url,
     (await linkTo(asAcme, session.id, neighbourPort)).url,

@@ -8,7 +8,8 @@ import type { StackFile } from "./pulumi.ts";
 type Config = StackFile["config"];
 
 /**
- * Returns Pulumi.prod.yaml with this machine's addresses, volumes and tenants, and with a tenth of the resource requests.
+ * Returns the config of Pulumi.prod.yaml with this machine's addresses, volumes and tenants, without deletion protection, and
+ * with a tenth of the resource requests.
  */
 export function prodOnThisMachine(dev: Config): Config {
   const { config: prod } = parse(readFileSync(join(root, "Pulumi.prod.yaml"), "utf8")) as StackFile;

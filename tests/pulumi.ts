@@ -21,7 +21,7 @@ export interface Run {
   failed: boolean;
   /** The output of Pulumi. */
   output: string;
-  /** The operations on the cluster, for example `create Namespace tenant-acme`, sorted. Unchanged resources are left out. */
+  /** The operations on the stack's resources, for example `create Namespace tenant-acme`, sorted; without unchanged ones. */
   operations: string[];
 }
 
@@ -39,7 +39,7 @@ export interface UpOptions {
 const onDev = ["--stack", "dev", "--non-interactive", "--color", "never"];
 const unasked = ["--yes", "--skip-preview"];
 
-/** Runs Pulumi. The function never throws; the result says whether Pulumi failed. */
+/** Runs Pulumi. If Pulumi fails, the function does not throw; the field `failed` of the result says so. */
 export async function up(options: UpOptions = {}): Promise<Run> {
   const { command = "up", change = () => {}, checkout = root, flags = [] } = options;
   await ensureLanguageHost();
@@ -81,7 +81,7 @@ export async function deploy(cleanUp: AsyncDisposableStack, options: UpOptions):
   await upOrThrow(options);
 }
 
-/** Gives the resources the names that older versions know, as docs/upgrading.md says it for the way back. */
+/** Gives the resources the names that older versions know, as docs/upgrading.md describes for a downgrade. */
 export async function giveFormerNames(): Promise<void> {
   const command = "pulumi stack export -s dev | npx node tools/former-names.ts | pulumi stack import -s dev";
   await execa("sh", ["-c", command], { cwd: root, env: stackEnvironment() });

@@ -29,7 +29,10 @@ export function isRefusal(error: unknown): boolean {
   return code === "ECONNREFUSED" || (syscall !== undefined && (code === "ECONNRESET" || code === "EPIPE"));
 }
 
-/** Counts the error if it means that the connection was refused. Other errors are not counted. `what`: the call, for the message. */
+/**
+ * Counts the error if it means that the connection was refused. Other errors are not counted. `what` names the call in the
+ * message.
+ */
 export function countIfRefused(what: string, error: unknown): void {
   if (!isRefusal(error)) return;
   if (scopes > 0) allowed += 1;

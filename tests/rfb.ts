@@ -56,8 +56,8 @@ export async function typeBlindly(url: string, text: string, headers: Record<str
 }
 
 /**
- * Performs the handshake without a password, as one of several clients. If the API refuses the TCP connection, the refusal is
- * counted, so that the test file fails at its end unless it allows refusals (refusals.ts); this function throws in any case.
+ * Performs the handshake without a password, as one of several clients. Throws if the desktop can't be opened. If the reason is
+ * a refused TCP connection, the refusal is also counted (refusals.ts), so the test file fails unless it allows refusals.
  */
 export async function openDesktop(url: string, headers: Record<string, string> = {}) {
   const socket = new WebSocket(url, ["binary"], { headers });

@@ -9,7 +9,7 @@ import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 
 const acme = keyOf("acme");
 const namespace = "tenant-acme";
-/** The time limit in seconds for actions of a busy desktop or browser. On an idle machine both are quick. */
+/** The deadline in seconds (see until.ts) for actions of a desktop or browser. Both are quick, unless the machine is busy. */
 const patience = 60;
 let session: Session;
 let browser: Browser;
@@ -67,8 +67,8 @@ describe("a session of the tenant", () => {
     const viewer = await openDesktop(link);
     expect(await viewer.page.isVisible("#mode")).toBe(true);
     expect(await viewer.page.isVisible("#open-clipboard")).toBe(false);
-    // The page itself sends no input, but this client does. Input sent with the key arrives, and arrives after all earlier
-    // input.
+    // The viewer's page sends no input, but this client sends input with the viewer's ticket. Then the test sends input with
+    // the key. The session gets all input in order. So once the key's input has arrived, any input of the viewer would be there.
     const ticket = new URLSearchParams(new URL(link).hash.slice(1)).get("ticket");
     await typeBlindly(`${desktopSocket()}?ticket=${ticket}`, "touch ~/workspace/viewer\n");
     await viewer.changes("the owner's typing", () =>

@@ -1,6 +1,6 @@
 /**
- * The life of a tenant on the deployed stack, from its first config entry to its removal: what each `pulumi up` changes and
- * what not.
+ * The life of a tenant on the deployed stack, from its first config entry to its removal: what each `pulumi up` changes, and
+ * what it leaves unchanged.
  */
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
@@ -47,7 +47,8 @@ test("a new entry creates the tenant's resources and changes only the runtime's 
   expect(operations).toEqual(
     expect.arrayContaining([`create Namespace ${namespace}`, "update Secret settings-tenants"]),
   );
-  // The other operations are only those of the tenants file, so resources without a config change stay unchanged.
+  // Besides the tenant's own objects, the run changes only the two Secrets of the tenants file (`settings-tenants`,
+  // `tenants-generation`).
   const others = operations.filter((one) => !new RegExp(`^create \\w+ ${namespace}`).test(one));
   expect(others).toEqual([...newGeneration, "update Secret settings-tenants"]);
   expect(await tenantsFile()).toContain(createHash("sha256").update(ownKey).digest("hex"));
@@ -142,8 +143,8 @@ async function brokenCheckout(): Promise<string> {
 const field = (object: string, path: string) => kubectl(["get", object, "-n", namespace, "-o", `jsonpath=${path}`]);
 
 /**
- * The platform's objects whose names contain a hash of their content. The Job's hash is that of the image, which may be
- * rebuilt.
+ * The platform's objects whose names contain a hash of their content. A Job's hash comes from its image, which may be
+ * rebuilt, so `…` replaces the hash in the names of Jobs.
  */
 const namedByContent = async () =>
   (await kubectl(["get", "configmaps,secrets,jobs", "-n", "berth", "-o", "name"]))
@@ -157,7 +158,7 @@ const tenantsFile = async () =>
     "base64",
   ).toString();
 
-/** Creates a pod and a volume, as a session that nobody ended would leave them. */
+/** Returns the objects of a pod and a volume claim, as a session that nobody ended would leave them. */
 async function session() {
   const { apiImage } = await stackOutputs("dev");
   const place = { namespace, pod: "left-behind" };

@@ -30,8 +30,8 @@ export async function checkHistory(clone = root): Promise<void> {
 }
 
 /**
- * Creates a worktree of the previous version with its npm packages, and returns the worktree's folder. Afterwards the local
- * registry has this version's base images also under the names that the previous version uses.
+ * Creates a worktree of the previous version with its npm packages, and returns the worktree's folder. If the local registry
+ * lacks a base image under the name that the previous version uses, the current version's base image gets that name too.
  */
 export async function versionBefore(): Promise<string> {
   await checkHistory();

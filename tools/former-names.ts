@@ -1,6 +1,6 @@
 /**
- * `pulumi stack export | npx node tools/former-names.ts | pulumi stack import`: gives the resources of a stack the names that
- * older versions know, before the `pulumi up` of one of those. docs/upgrading.md says when that is needed.
+ * `pulumi stack export | npx node tools/former-names.ts | pulumi stack import`: gives the resources of a stack the names
+ * that older versions know, before an older version's `pulumi up`. docs/upgrading.md says when this command is needed.
  */
 import { text } from "node:stream/consumers";
 import { formerName } from "../infra/kubernetes/former-names.ts";

@@ -1,4 +1,4 @@
-/** A cluster on Amazon EKS whose nodes enforce network policies and have volumes, and a registry for Berth's images. */
+/** A cluster on Amazon EKS that enforces network policies and can create volumes, and a registry for Berth's images. */
 import * as aws from "@pulumi/aws";
 import * as eks from "@pulumi/eks";
 import * as pulumi from "@pulumi/pulumi";
@@ -11,11 +11,12 @@ const cluster = new eks.Cluster("berth", {
   minSize: 3,
   maxSize: 10,
   createOidcProvider: true,
-  // Without this, Amazon's network plugin accepts network policies and ignores them.
+  // Without this option, Amazon's network plugin ignores network policies, although the cluster accepts them.
   vpcCniOptions: { enableNetworkPolicy: true },
 });
 
-// A new EKS cluster can't make volumes. The driver runs as a ServiceAccount that has Amazon's own policy for it.
+// A new EKS cluster can't create volumes, so the EBS driver is installed. Its ServiceAccount gets the IAM policy that Amazon
+// provides for the driver.
 const subject = "system:serviceaccount:kube-system:ebs-csi-controller-sa";
 const driverRole = new aws.iam.Role("ebs-csi", {
   assumeRolePolicy: pulumi.all([cluster.oidcProviderArn, cluster.oidcProviderUrl]).apply(([provider, url]) =>
@@ -38,11 +39,11 @@ new aws.eks.Addon("ebs-csi", {
   clusterName: cluster.eksCluster.name,
   addonName: "aws-ebs-csi-driver",
   serviceAccountRoleArn: driverRole.arn,
-  // The driver makes the StorageClass ebs-csi-default-sc, which is the default.
+  // The add-on creates the StorageClass ebs-csi-default-sc, which becomes the cluster's default.
   configurationValues: JSON.stringify({ defaultStorageClass: { enabled: true } }),
 });
 
-// ECR makes no repository by itself when an image is pushed.
+// ECR does not create a repository when an image is pushed, so the program creates one for each image.
 const repositories = ["api", "agent", "berthd"].map(
   (image) => new aws.ecr.Repository(`berth-${image}`, { name: `berth/${image}`, forceDelete: true }),
 );
@@ -51,7 +52,10 @@ export const kubeconfig = pulumi.secret(cluster.kubeconfigJson);
 export const clusterId = clusterIdOf(cluster.kubeconfigJson);
 /** The value for `berth:registry`. */
 export const registry = repositories[0]?.repositoryUrl.apply((url) => url.replace(/\/api$/, ""));
-/** The value for `berth:kubernetesApi`: the subnets in which EKS gives addresses to the API server. */
+/**
+ * The value for `berth:kubernetesApi`: the address ranges of the subnets from which EKS gives the Kubernetes API server its
+ * addresses.
+ */
 export const kubernetesApi = cluster.core.subnetIds.apply((ids) =>
   pulumi.all(ids.map((id) => aws.ec2.getSubnetOutput({ id }).cidrBlock.apply((cidr) => ({ cidr, port: 443 })))),
 );

@@ -30,7 +30,10 @@ new gcp.container.NodePool("sessions", {
 
 const repository = new gcp.artifactregistry.Repository("berth", { location, repositoryId: "berth", format: "DOCKER" });
 
-/** Users of this kubeconfig need Google's program gke-gcloud-auth-plugin, which gets new credentials when they expire. */
+/**
+ * Users of this kubeconfig need Google's program gke-gcloud-auth-plugin, which gets new credentials when the old ones
+ * expire.
+ */
 export const kubeconfig = pulumi.secret(
   pulumi.all([cluster.name, cluster.endpoint, cluster.masterAuth]).apply(([name, endpoint, { clusterCaCertificate }]) =>
     JSON.stringify({

@@ -5,7 +5,7 @@ import { clusterIdOf } from "../cluster-id.ts";
 
 const name = "berth";
 const images = "berth-registry";
-/** What Docker and the nodes call the registry. */
+/** The address of the registry in image names, for Docker and for the nodes. */
 const address = "localhost:5001";
 
 const running = new local.Command("registry", {
@@ -16,7 +16,8 @@ const cluster = new local.Command("cluster", {
   create: `kind create cluster --name ${name}`,
   delete: `kind delete cluster --name ${name}`,
 });
-// In a node, localhost is the node itself. So containerd gets the registry's real name for the address.
+// In a node, localhost is the node itself. So each node's containerd is told to reach the registry at the name of its
+// container.
 const folder = `/etc/containerd/certs.d/${address}`;
 const connected = new local.Command(
   "connection",

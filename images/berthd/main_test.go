@@ -25,10 +25,10 @@ import (
 
 const token = "6f1e0f5e-3c0e-4c58-9a37-0f6f2f1c9a11.proof"
 
-// berthd is the path of the program, which is built in the same way as for the image. If this test program is called by the
-// name of an X server, it acts as one.
+// berthd is the path of the program, which is built in the same way as for the image.
 var berthd string
 
+// TestMain runs the tests. If this test program was started under the name Xvnc, it acts as an X server instead.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "Xvnc" {
 		serveX(os.Args[1])
@@ -118,7 +118,7 @@ type world struct {
 	program string
 	env     []string
 	task    map[string]any
-	// answer may answer a request itself; if so, it returns true.
+	// answer may answer a request in place of the fake runtime. If it has done so, it returns true.
 	answer     func(w http.ResponseWriter, what string) bool
 	credential *syscall.Credential // nil means the user of the tests
 

@@ -100,7 +100,7 @@ func children(t *testing.T, pid int) (count int) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		stat, _ := os.ReadFile(file) // it may have ended
+		stat, _ := os.ReadFile(file) // the process may have ended
 		_, rest, _ := strings.Cut(string(stat), ") ")
 		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
 			count++
@@ -229,7 +229,7 @@ func TestLargeFilesTakeLittleMemory(t *testing.T) {
 		}
 		return response
 	}
-	// looking looks how much berthd holds at each 16 MiB.
+	// looking measures berthd's memory after every 16 MiB that have been read.
 	moved := 0
 	looking := func(from io.Reader) io.Reader {
 		return readerFunc(func(into []byte) (int, error) {

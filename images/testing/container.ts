@@ -1,4 +1,4 @@
-/** Runs a container for a test by plain Docker, with the same restrictions as in a pod. */
+/** Runs a container for a test with Docker, without Kubernetes, but with the same restrictions as in a pod. */
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { onTestFinished } from "vitest";
@@ -23,8 +23,8 @@ export interface Container {
 /**
  * Starts a container from an image of the local registry. The container is removed when the test ends. If the test fails, the
  * container's logs are printed.
- * @param options of `docker run`
- * @param args of the container
+ * @param options further options of `docker run`
+ * @param args the arguments of the container's program
  */
 export async function run(image: string, options: string[] = [], args: string[] = []): Promise<Container> {
   const id = await docker(["run", "--detach", ...hardened, ...options, await pull(image), ...args]);

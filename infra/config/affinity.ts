@@ -100,7 +100,7 @@ const tolerationFields = z
 
 /**
  * A field that Kubernetes defines. docs/config.md shows such a field as one key, because Kubernetes' documentation explains what
- * is in it. The value's faults are reported by the schema.
+ * is in it. The function still checks the value against the schema and reports the faults.
  */
 const asInKubernetes = <T>(schema: z.ZodType) =>
   z.unknown().transform((value, context): T => {

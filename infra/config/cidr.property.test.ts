@@ -35,7 +35,7 @@ const address: fc.Arbitrary<Address> = fc.oneof(
     }),
 );
 
-/** A byte with the first `bits` bits of one byte and the last bits of another. */
+/** A byte that consists of the first `bits` bits of `first` and the remaining bits of `rest`. */
 function mix(first: number, rest: number, bits: number): number {
   const mask = bits >= 8 ? 255 : bits <= 0 ? 0 : 255 & ~(255 >> bits);
   return (first & mask) | (rest & ~mask & 255);

@@ -39,7 +39,7 @@ test("a rule for a private range excludes metadata services, nodes and the Kuber
     "10.0.0.1/32",
     "10.4.0.0/16",
   ]);
-  expect(exceptionsIn("10.1.2.3/8")).toEqual([]); // the same range, with an address in it
+  expect(exceptionsIn("10.1.2.3/8")).toEqual([]); // the same range as 10.0.0.0/8
   expect(exceptionsIn("100.64.0.0/10")).toEqual(["100.100.100.200/32"]);
   expect(exceptionsIn("fc00::/7")).toEqual(["fd00:ec2::/32", "fd20:ce::254/128"]);
 });

@@ -2,8 +2,9 @@
 import { BlockList, isIP } from "node:net";
 
 /**
- * Ranges that no egress rule can open for a session: private networks, the cluster itself, cloud metadata services (Azure's
- * has a public address), loopback, multicast, and the IPv6 ranges that embed IPv4 addresses (NAT64, Teredo, 6to4).
+ * Ranges that stay closed to sessions: private networks, the cluster itself, cloud metadata services (Azure's has a public
+ * address), loopback, multicast, and the IPv6 ranges that embed IPv4 addresses (NAT64, Teredo, 6to4). An egress rule with
+ * `private: true` can open some of them; see `privateRanges`.
  */
 export const internalRanges = [
   "0.0.0.0/8",
@@ -30,12 +31,13 @@ export const internalRanges = [
   "ff00::/8",
 ];
 
-/** The internal ranges that a rule can open if the rule says so: networks of an organization or of a cloud account. */
+/** The internal ranges that a rule with `private: true` can open: networks of an organization or of a cloud account. */
 export const privateRanges = ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
 
 /**
- * Addresses at which clouds hand out credentials to whoever asks, inside and outside of the private ranges: all clouds' common
- * address, Azure, Alibaba, Oracle, and AWS and Google by IPv6.
+ * Addresses of cloud metadata services, which give credentials to every client that asks. In this order: the range with the
+ * address that all clouds use, then the addresses of Azure, Alibaba and Oracle, and the IPv6 ranges of AWS and Google. Some of
+ * them are private addresses and some are not.
  */
 const metadataRanges = [
   "169.254.0.0/16",
@@ -77,11 +79,15 @@ export function contains(outer: string, inner: string): boolean {
 }
 
 /**
- * IPv4-mapped IPv6 addresses. Their packets are IPv4 packets, and Kubernetes refuses such a range as an exception of a rule.
+ * IPv4-mapped IPv6 addresses. Their packets are IPv4 packets. This range is not in `internalRanges`, because Kubernetes refuses
+ * it as an exception of a rule.
  */
 const mappedRange = "::ffff:0:0/96";
 
-/** The internal range that contains the given range, if there is one. A rule for such a range would open nothing. */
+/**
+ * The internal range that contains the given range, if there is one. The config refuses a tenant's rule for such a range, unless
+ * the rule has `private: true` and the internal range is one of `privateRanges`.
+ */
 export const internalRangeOf = (cidr: string): string | undefined =>
   [...internalRanges, mappedRange].find((range) => contains(range, cidr));
 
@@ -90,8 +96,8 @@ export const metadataRangeOf = (cidr: string): string | undefined =>
   metadataRanges.find((range) => contains(range, cidr));
 
 /**
- * The address ranges that a rule for `cidr` must exclude: the internal ranges, the metadata services and the ranges of `more` that
- * `cidr` contains. A range that lies in another excluded range is left out.
+ * The address ranges that a rule for `cidr` must exclude: of the internal ranges, the metadata services and `more`, those that
+ * are smaller parts of `cidr`. A range that lies in another excluded range is left out.
  */
 export function exceptionsIn(cidr: string, more: string[] = []): string[] {
   const inside = [...internalRanges, ...metadataRanges, ...more].filter(

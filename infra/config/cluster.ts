@@ -47,7 +47,7 @@ interface Named {
   clusterId: string | null;
 }
 
-/** Refuses a config that names no cluster, and a kubeconfig of which nothing says for which cluster it must be. */
+/** Refuses a config without `context` and `kubeconfig`, and a config with `kubeconfig` but without `context` and `clusterId`. */
 export function identified(check: z.core.ParsePayload<Named>): void {
   const { context, kubeconfig, clusterId } = check.value;
   const fault = (key: string, message: string) =>

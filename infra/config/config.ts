@@ -90,7 +90,7 @@ const keys = z.strictObject({
   namespace: name
     .default("berth")
     .describe(
-      "The namespace of the platform. It is also the first part of the names of Berth's ClusterRoles. Two stacks in one cluster need different namespaces; see docs/your-cluster.md#two-stacks-in-one-cluster. To change the name of a stack that exists would delete its data, so Pulumi refuses that (`protectData`).",
+      "The namespace of the platform. It is also the first part of the names of Berth's cluster-wide objects. Two stacks in one cluster need different namespaces; see docs/your-cluster.md#two-stacks-in-one-cluster. To change the name of a stack that exists would delete its data, so Pulumi refuses that (`protectData`).",
     ),
   tenantPrefix: tenantPrefix
     .default("tenant-")
@@ -223,7 +223,7 @@ export function parseConfig(values: Record<string, string>): ConfigResult {
   return { faults: [...broken.values(), ...others.flatMap((issue) => faultsOf(issue, raw))] };
 }
 
-/** The key and its fault if the text was meant as a group or list and is not JSON. The fault shows no text, which may be secret. */
+/** The key and its fault, if the text begins as a group or list but isn't JSON. The fault shows no text, which may be secret. */
 function brokenJson(key: string, text: string): [string, string][] {
   const fault = /^\s*[[{]/.test(text) && !takesText(key) ? jsonFault(text) : undefined;
   return fault ? [[key, `${key}: is not JSON, line ${fault.line}, column ${fault.column}`]] : [];
@@ -232,7 +232,7 @@ function brokenJson(key: string, text: string): [string, string][] {
 const schemaOf = (key: string): z.ZodType | undefined =>
   Object.entries(configSchema.shape).find(([known]) => known === key)?.[1];
 
-/** Whether the key's values are texts. A text that the key does not accept is then wrong in another way than by its type. */
+/** Whether the key's type allows texts. If it does, a text that the key refuses breaks another rule, for example a pattern. */
 const takesText = (key: string): boolean =>
   schemaOf(key)
     ?.safeParse("")

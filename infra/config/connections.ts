@@ -11,7 +11,7 @@ interface Users {
   autoscaler: Autoscaler;
 }
 
-/** The connections that a pod opens if there are enough for all pods. More than ten do not make a pod faster. */
+/** The most connections that a pod may open, even if there are more. More than ten do not make a pod faster. */
 const most = 10;
 /** The connections that a pod needs at least. With fewer, requests and jobs wait for connections. */
 const least = 4;
@@ -22,8 +22,8 @@ const least = 4;
 const kept = 20;
 
 /**
- * The highest possible number of API, gateway and worker pods: the autoscalers' maximum, and one more of each kind in a
- * rollout.
+ * The highest possible number of API, gateway and worker pods: the autoscalers' maximum (without autoscalers: the fixed number),
+ * and one more of each kind in a rollout.
  */
 function podsOf({ api, gateway, worker, autoscaler }: Users): number {
   const bound = autoscaler === "off" ? "min" : "max";

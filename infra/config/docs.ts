@@ -7,21 +7,69 @@ import { configSchema } from "./config.ts";
 
 type Node = z.core.JSONSchema.JSONSchema;
 
-/** A Markdown table of all keys with their defaults and descriptions. */
+/** The ten keys that a new stack needs first, in the order of their need. They are also in their sections. */
+const first = [
+  "context",
+  "clusterId",
+  "registry",
+  "publicUrl",
+  "ingress",
+  "storageClass",
+  "network",
+  "tenants",
+  "tenants[].quota",
+  "tenants[].images",
+];
+
+/** The sections of the page in the order of their need, with the keys of each. A key that begins a group stands for the group. */
+const sections: Record<string, string> = {
+  "The cluster":
+    "context kubeconfig clusterId storageClass network kubernetesApi platform placement priorityClasses requestScale namespace tenantPrefix adoptExisting rolloutTimeout",
+  Images: "registry registryLogins registryPush images imagePullSecrets prepullAgentImage baseRegistry buildNetwork",
+  "How users reach Berth": "publicUrl ingress sandboxUrl trustedProxies adminKeys oidc",
+  Tenants: "tenants",
+  "API, gateway and worker":
+    "api gateway worker limits autoscaler keda egress trustedCertificates webhooksToPrivateAddresses tokenKeySecret tokenKeys logLevel tracing",
+  "Postgres and Redis": "protectData postgres redis",
+  Monitoring: "prometheus adapter grafana",
+};
+
+/**
+ * The page: first the ten keys that a new stack needs, then all keys by section, each with default and description.
+ * @throws Error if a key is in no section or in two
+ */
 export function configDocs(): string {
   const schema = z.toJSONSchema(configSchema, { io: "output", unrepresentable: "any" });
-  const lines = rows("", schema).map(({ key, value, text }) => `| \`${key}\` | ${value} | ${text} |`);
-  return [heading, ...lines, ""].join("\n");
+  const all = rows("", schema);
+  const table = (some: Row[]) => [
+    "",
+    "| key | default | what |",
+    "|---|---|---|",
+    ...some.map(({ key, value, text }) => `| \`${key}\` | ${value} | ${text} |`),
+  ];
+  const placed = Object.values(sections).flatMap((keys) => keys.split(" "));
+  for (const key of Object.keys(schema.properties ?? {}))
+    if (placed.filter((one) => one === key).length !== 1)
+      throw new Error(`${key}: must be in exactly one section of infra/config/docs.ts`);
+  return [
+    heading,
+    ...table(first.flatMap((key) => all.filter((row) => row.key === key))),
+    ...Object.entries(sections).flatMap(([title, keys]) => [
+      "",
+      `## ${title}`,
+      ...table(keys.split(" ").flatMap((key) => all.filter((row) => /^\w+/.exec(row.key)?.[0] === key))),
+    ]),
+    "",
+  ].join("\n");
 }
 
 const heading = `# Config
 
-\`npm run config:docs\` makes this page from the schema in infra/config/config.ts. In \`Pulumi.<stack>.yaml\`, each key has the prefix
-\`berth:\`. With an invalid config, \`pulumi up\` fails before it changes anything, and prints one line for each fault with the
-path, the value and the rule. Set secret values with \`pulumi config set --secret --path\`.
+In \`Pulumi.<stack>.yaml\`, each key has the prefix \`berth:\`. With an invalid config, \`pulumi up\` fails before it changes
+anything, and prints one line for each fault with the path, the value and the rule. Set secret values with \`pulumi config set
+--secret --path\`. \`npm run config:docs\` makes this page from the schema in infra/config/config.ts.
 
-| key | default | what |
-|---|---|---|`;
+## The ten keys that matter first`;
 
 interface Row {
   key: string;

@@ -1,7 +1,7 @@
 /** Error messages for an invalid config: one line for each fault, with the path, the value and the rule. */
 import type { z } from "zod";
 
-/** `tenants[2].quota.limitsMemory: "40GB" is not …` */
+/** The lines for one issue of the schema, for example `tenants[2].quota.limitsMemory: "40GB" is not …`. */
 export function faultsOf(issue: z.core.$ZodIssue, raw: unknown): string[] {
   const { path } = issue;
   if (issue.code === "invalid_union") {
@@ -12,7 +12,7 @@ export function faultsOf(issue: z.core.$ZodIssue, raw: unknown): string[] {
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((key) => `${pathText([...path, key])}: is not a key that Berth knows; check its spelling`);
   const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], raw);
-  // A rule across several keys may be about a key that has its default.
+  // A rule about several keys may report a key that the config does not set, because the key has a default.
   if (value === undefined) return [`${pathText(path)}: ${issue.code === "custom" ? issue.message : "is missing"}`];
   if (issue.code === "custom" && issue.params?.secret) return [`${pathText(path)}: ${issue.message}`];
   const rule =

@@ -38,7 +38,7 @@ const tls = z
 const controller =
   "How requests come in: gateway-api (by an HTTPRoute of the Gateway API; the best choice for a new cluster), haproxy (haproxy-ingress), traefik (version 3, with its CustomResourceDefinitions), nginx (ingress-nginx, which gets no more updates), or custom (an Ingress for another controller, for which you write the annotations).";
 
-/** The keys of each way into the cluster. */
+/** The keys that the config of an Ingress and the config of an HTTPRoute have in common. */
 const common = {
   hosts: z
     .array(host)
@@ -133,7 +133,7 @@ export const ingress = z
   .nullable();
 
 export type IngressConfig = NonNullable<z.output<typeof ingress>>;
-/** The config of an HTTPRoute, which is a request to a Gateway of the Gateway API. */
+/** The config of an HTTPRoute, which adds routes to a Gateway of the Gateway API. */
 export type GatewayRouteConfig = z.output<typeof gateway>;
 /** The config of an Ingress of networking.k8s.io. */
 export type ClassicIngressConfig = Exclude<IngressConfig, GatewayRouteConfig>;

@@ -12,8 +12,8 @@ interface Inheriting {
 }
 
 /**
- * The config with the stack's StorageClass at each volume without one, and the PriorityClass of sessions at each tenant without
- * one.
+ * The config, in which each volume without a StorageClass has the stack's StorageClass, and each tenant without a PriorityClass
+ * has the PriorityClass of sessions.
  */
 export function withInherited<Config extends Inheriting>(config: Config): Config {
   const { postgres, redis, prometheus, tenants, priorityClasses } = config;

@@ -1,4 +1,7 @@
-/** Where a text stops being JSON. `JSON.parse` does not always say so, and its messages show parts of the text, which may be secret. */
+/**
+ * Finds the position at which a text stops being JSON. `JSON.parse` does not always report the position, and its messages show
+ * parts of the text, which may be secret.
+ */
 
 const blank = /[ \t\n\r]*/y;
 const scalar =
@@ -25,7 +28,7 @@ interface End {
   at: number;
 }
 
-/** The end of the match of the expression at the position; the position itself if there is no match. */
+/** Where the expression's match that begins at `at` ends; `at` itself if there is no match. */
 function match(expression: RegExp, text: string, at: number): number {
   expression.lastIndex = at;
   return expression.test(text) ? expression.lastIndex : at;

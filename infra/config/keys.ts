@@ -36,7 +36,7 @@ const tenantKey = key.extend({
 
 type Key = z.output<typeof key>;
 
-/** Refuses two keys with the same name, because outputs and audit trails show names, and a key with two sources. */
+/** Refuses a key with two sources, and two keys with the same name, because outputs and audit trails show only a key's name. */
 function checkKeys(check: z.core.ParsePayload<Key[]>): void {
   const names = check.value.map((one) => one?.name);
   check.value.forEach((one, index) => {

@@ -12,7 +12,7 @@ const podsKeys = {
 /** Pods that a connection may lead to. */
 const pods = z.strictObject(podsKeys);
 
-/** Pods of a store, which have their own port behind each Service. */
+/** Pods of a store, each entry with the port on which its pods listen. */
 export const storePods = z.array(
   z.strictObject({
     ...podsKeys,
@@ -26,7 +26,7 @@ const ports = z
   .default([443])
   .describe("TCP ports. For pods: the ports on which they listen, which the ports of their Service may differ from.");
 
-/** Refuses an entry with both or none of two keys. */
+/** Refuses an entry that has both of the two keys or neither of them. */
 const oneOf =
   (first: string, second: string) =>
   ({ value, issues }: z.core.ParsePayload<object>): void => {

@@ -21,7 +21,7 @@ const selector = labelMap.check(({ value, issues }) => {
       });
 });
 
-/** @param otherwise what applies to a key that is null */
+/** @param otherwise for each key: the text that tells what applies if the key is null */
 const group = (otherwise: Record<"nodeSelector" | "tolerations" | "affinity" | "architecture", string>) =>
   z.strictObject({
     nodeSelector: selector

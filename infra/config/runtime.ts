@@ -8,7 +8,7 @@ const atLeastOne = wholeNumber.min(1, { error: "is below 1" });
 const atLeastDays = (days: number) =>
   duration.refine((text) => (secondsOf(text) ?? 0) >= days * 86_400, { error: `is below ${days}d` });
 
-/** Refuses a session that is deleted before what belongs to it: its log, its dead deliveries and its idempotency key. */
+/** Refuses a config by which a session would be deleted before its log, its dead deliveries or its idempotency key. */
 function keptWithSession({ value, issues }: z.core.ParsePayload<Record<string, unknown>>): void {
   const seconds = (key: string) => secondsOf(String(value[key])) ?? 0;
   for (const key of ["logRetention", "deliveryRetention", "idempotencyRetention"])
@@ -104,7 +104,7 @@ export const tokenKeySecret = name
     "The name of a Secret in the platform's namespace with the key `token-key` (32 characters or more), which signs the sessions' tokens. For more keys of `tokenKeys`, the Secret also has `token-key-2` and so on. Null: Berth generates the keys.",
   );
 
-/** The highest number of token keys at the same time. */
+/** The highest number of token keys from `oldest` to `current`. */
 const mostTokenKeys = 8;
 
 export const tokenKeys = z

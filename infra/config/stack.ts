@@ -2,8 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Config, parseConfig } from "./config.ts";
 
 /**
- * The config of the current stack. With an invalid config the program ends before it changes anything, and prints one line for
- * each fault.
+ * The config of the current stack. If the config is invalid, the program prints one line for each fault and ends before it
+ * changes anything.
  */
 export function stackConfig(): Config {
   const prefix = `${pulumi.getProject()}:`;

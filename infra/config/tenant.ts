@@ -38,7 +38,7 @@ const webhook = z.strictObject({
   ),
 });
 
-/** The beginning of the names of tenants' namespaces. With a tenant's name of 40 characters, the name has 63 at most. */
+/** The beginning of tenants' namespace names. A tenant's name has at most 40 characters, so a namespace's name has at most 63. */
 export const tenantPrefix = z.string().regex(/^[a-z][-a-z0-9]{0,21}-$/, {
   error: "is not a prefix: 2 to 23 characters of a-z, 0-9 and -, the first a letter, the last a -",
 });

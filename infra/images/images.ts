@@ -26,7 +26,7 @@ export interface ImagesArgs {
  * digest. The .dockerignore file of each image lists the files that the build may read.
  */
 export class Images extends pulumi.ComponentResource {
-  /** The image of the runtime: API, worker and migrations. */
+  /** The image of the runtime: API, gateway, worker, migrations and clean-up. */
   readonly api: pulumi.Output<string>;
   /** The image of a session's desktop. */
   readonly agent: pulumi.Output<string>;

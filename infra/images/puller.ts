@@ -24,7 +24,7 @@ export interface ImagePullerArgs extends PullerDefaults {
   images: pulumi.Input<string>[];
   /** Names of the pull secrets for the images. */
   pullSecrets: string[];
-  /** The RuntimeClass of the sessions, because some runtimes store images apart or run on some nodes only. */
+  /** The RuntimeClass of the sessions. Some container runtimes store images separately, or run on some nodes only. */
   runtimeClassName?: string | null;
   /** The placement of the sessions that use the images. */
   placement: Placement;
@@ -37,16 +37,16 @@ const uid = 10001;
 
 const folder = "/opt/berth/bin";
 
-/** The kubelet evicts a pod whose volumes and containers together use more than the limits. berthd takes 9 MB in the volume. */
+/** If a pod's volumes and containers together use more disk than the limits, the kubelet evicts the pod. berthd takes 9 MB. */
 const scratch = { request: "16Mi", limit: "32Mi" };
 
 /**
- * Pulls images to every node on which sessions may run, also to nodes that join later. An image stays on the node, because the kubelet does not
- * garbage-collect an image that a container uses. Without the puller, the first session on a node waits for the pull. The
- * worker reports missing images by the metric `berth_images_missing`.
+ * Pulls images to every node on which sessions may run, also to nodes that join later. An image stays on the node, because the
+ * kubelet does not garbage-collect an image that a container uses. Without the puller, the first session on a node waits for the
+ * pull. The worker reports missing images by the metric `berth_images_missing`.
  *
  * Each image has a container of its own, so an image that cannot be pulled does not block the others. Each container runs
- * berthd, which an init container copies as in session pods, because an image may have no program that waits.
+ * the program berthd, because an image may have no program that waits. An init container copies berthd into the pod.
  */
 export class ImagePuller extends pulumi.ComponentResource {
   /** Name of the DaemonSet. */

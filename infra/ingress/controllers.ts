@@ -1,6 +1,6 @@
 /**
- * The annotations that give each ingress controller four settings: TLS redirect, rate limit, body size, and timeout of silent
- * desktops.
+ * The annotations for each ingress controller. nginx and haproxy get four settings: TLS redirect, rate limit, body size, and the
+ * timeout of silent desktops. Traefik gets the rate limit and the body size, as Middlewares.
  */
 import { secondsOf } from "../config/duration.ts";
 import type { ClassicIngressConfig, KnownIngressConfig } from "../config/ingress.ts";
@@ -21,8 +21,8 @@ export const nginxAnnotations = (config: KnownIngressConfig): Annotations =>
     "ssl-redirect": redirect(config),
     "limit-rps": String(config.requestsPerSecond),
     "proxy-body-size": String(bytes(config)),
-    // The time between two reads or writes, after which nginx closes a silent WebSocket. The API itself limits the time of
-    // requests.
+    // If a connection, for example a WebSocket, carries no data for this time, nginx closes the connection. The API itself limits
+    // the time of requests.
     "proxy-read-timeout": String(silence(config)),
     "proxy-send-timeout": String(silence(config)),
     // Without buffering, nginx passes server-sent events on immediately.
@@ -44,7 +44,8 @@ export const haproxyAnnotations = (config: KnownIngressConfig): Annotations =>
 /** Annotations for Traefik 3. Traefik never closes a silent WebSocket. @param namespace of the Middlewares */
 export const traefikAnnotations = (config: KnownIngressConfig, namespace: string): Annotations =>
   prefixed("traefik.ingress.kubernetes.io", {
-    // `websecure` is Traefik's entry point for TLS. The redirection from `web` to `websecure` is configured in Traefik.
+    // `websecure` is Traefik's entry point for TLS. Berth does not redirect HTTP to HTTPS here; Traefik's own configuration
+    // redirects `web` to `websecure`.
     "router.entrypoints": config.tls === null ? "web" : "websecure",
     ...(config.tls !== null && { "router.tls": "true" }),
     "router.middlewares": Object.keys(traefikMiddlewares(config))
@@ -55,7 +56,7 @@ export const traefikAnnotations = (config: KnownIngressConfig, namespace: string
 /** The object name of a Middleware. */
 export const middlewareName = (middleware: string): string => `api-${middleware}`;
 
-/** The Middlewares for the settings that other controllers read from annotations. */
+/** The Middlewares for the rate limit and the body size, which the other controllers read from annotations. */
 export const traefikMiddlewares = (config: KnownIngressConfig): Middlewares => ({
   "rate-limit": { rateLimit: { average: config.requestsPerSecond, burst: 5 * config.requestsPerSecond } },
   "body-size": { buffering: { maxRequestBodyBytes: bytes(config) } },

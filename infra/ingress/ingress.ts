@@ -22,9 +22,9 @@ type IngressSpec = types.input.networking.v1.IngressSpec;
 
 /**
  * Makes an Ingress or an HTTPRoute, as the config says, for each address that users reach: `api` sends all requests and
- * WebSockets to port 80 of the Service `gateway`, and `sandbox` sends requests for sessions' ports to port 3003. All requests
- * of the API go to the gateway, because a rule matches prefixes of paths, and requests for a session and for its files have
- * the same prefix.
+ * WebSockets to port 80 of the Service `gateway`, and `sandbox` sends requests for sessions' ports to port 3003. Requests that
+ * only the API answers also go through the gateway: a rule matches only prefixes of paths, and requests for a session (which
+ * the API answers) and for its files (which the gateway answers) have the same prefix.
  */
 export class Ingress extends pulumi.ComponentResource {
   constructor(name: string, args: IngressArgs, opts: pulumi.ComponentResourceOptions) {

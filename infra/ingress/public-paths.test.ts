@@ -16,7 +16,7 @@ const loaded = files
   .filter((file) => file.endsWith(".html"))
   .flatMap((file) => matches(file, /\b(?:src|href|action|data|poster)="([^"#]+)"/g))
   .map((reference) => new URL(reference, page).pathname);
-/** The path of a file, which is in the same folder as the page's script and styles. */
+/** The address of a file. If no page loads the file directly, the file is in the folder of the first file that a page loads. */
 const placeOf = (file: string) => {
   const name = file.replace(/\.ts$/, ".js");
   const path = loaded.find((one) => one.endsWith(`/${name}`)) ?? join(loaded[0] ?? "", "..", name);

@@ -7,8 +7,8 @@ import { type ClusterAccess, cluster } from "./cluster.ts";
 type Named = Pick<Config, "context" | "kubeconfig" | "clusterId">;
 
 /**
- * The access to the stack's cluster that the config describes.
- * @throws RunError if the stack that should have the kubeconfig as an output doesn't have it
+ * The access to the stack's cluster, as the config describes the access.
+ * @throws RunError if `kubeconfig` names an output of another stack, and this output is missing or empty
  */
 export async function clusterAccess({ context, kubeconfig }: Omit<Named, "clusterId">): Promise<ClusterAccess> {
   if (kubeconfig === null) return { context };
@@ -24,11 +24,12 @@ export async function clusterAccess({ context, kubeconfig }: Omit<Named, "cluste
 }
 
 /**
- * The arguments and options of the providers for the stack's cluster.
+ * The arguments and resource options for the Pulumi providers that connect to the stack's cluster.
  *
- * By `clusterIdentifier`, Pulumi decides whether the cluster is another one, and then replaces every resource. The identifier is
- * the context's name, so that a new kubeconfig replaces nothing. With `clusterId`, `refuseOtherCluster` has checked the cluster
- * itself; then the identifier stays what it was at the stack's first `up`, and a context may also get another name.
+ * If `clusterIdentifier` changes, Pulumi takes the cluster for another one and replaces every resource. The identifier is the
+ * context's name (without a context: `clusterId`), so that a new kubeconfig replaces nothing. If `clusterId` is set,
+ * `refuseOtherCluster` has checked the cluster itself. So Pulumi then ignores a new identifier and keeps the one in its state,
+ * and a user may rename the context.
  */
 export function providerOf(
   { context, kubeconfig }: ClusterAccess,
@@ -46,7 +47,8 @@ export function providerOf(
 
 /**
  * Ends the program, before it changes anything, if the cluster is not the one that `clusterId` names, or if the cluster's
- * identity can't be read. A cluster's identity is the UID of its namespace kube-system.
+ * identity can't be read. A cluster's identity is the UID of its namespace kube-system. Without `clusterId`, the function checks
+ * nothing.
  */
 export async function refuseOtherCluster(
   access: ClusterAccess,

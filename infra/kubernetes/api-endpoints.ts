@@ -9,8 +9,8 @@ export interface ApiEndpoint {
 }
 
 /**
- * The real addresses behind the Service `kubernetes`. Network policies apply after Kubernetes has replaced a Service's address
- * by a real one, so a rule for the Service's address would open nothing.
+ * The addresses of the Kubernetes API servers behind the Service `kubernetes`. Network policies apply after Kubernetes has
+ * replaced a Service's address by the address of a server, so a rule for the Service's address would open nothing.
  */
 export function apiEndpoints(provider: k8s.Provider): pulumi.Output<ApiEndpoint[]> {
   const slice = k8s.discovery.v1.EndpointSlice.get("kubernetes-api", "default/kubernetes", { provider });

@@ -1,4 +1,7 @@
-/** Sets the number of a Deployment's pods by Kubernetes' HorizontalPodAutoscaler or by KEDA, or keeps the number fixed. */
+/**
+ * The autoscaler of a Deployment, which sets the number of the Deployment's pods: a HorizontalPodAutoscaler, or a ScaledObject
+ * for KEDA. With `autoscaler: off`, the Deployment has no autoscaler and a fixed number of pods.
+ */
 import type { IScaledObjectSpec } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObjectSpec";
 import type { types } from "@pulumi/kubernetes";
 import * as k8s from "@pulumi/kubernetes";
@@ -10,7 +13,7 @@ type HpaSpec = types.input.autoscaling.v2.HorizontalPodAutoscalerSpec;
 
 type Trigger = IScaledObjectSpec["triggers"][number];
 
-/** A load and its target for each pod: `metric` for a HorizontalPodAutoscaler, `trigger` for KEDA. */
+/** A measured load and its target value, in two forms: `metric` for a HorizontalPodAutoscaler, `trigger` for KEDA. */
 export interface Load {
   metric: types.input.autoscaling.v2.MetricSpec;
   trigger: pulumi.Input<Trigger>;
@@ -48,7 +51,8 @@ export function makeAutoscaler(name: string, args: AutoscalerArgs, opts: pulumi.
         apiVersion: "keda.sh/v1alpha1",
         kind: "ScaledObject",
         metadata,
-        // The spec has no outputs except the queries, so that a program that reads all specs finds the utilization targets.
+        // In the spec, only the triggers with a query to Prometheus are Pulumi outputs. All other values are plain, so that code
+        // that reads the specs finds the utilization targets without resolving an output.
         spec: scaledObjectSpec(metadata.name, config, loads),
       },
       { ...opts, dependsOn: deployment },
@@ -98,7 +102,8 @@ export interface PrometheusQuery {
   /** The address of Prometheus, for example http://prometheus.berth.svc:9090. */
   url: pulumi.Input<string>;
   /**
-   * The sum over all pods, in PromQL. An empty result means that the load is unknown; the number of pods then stays the same.
+   * The PromQL query for the load of all pods together; KEDA divides the result by the number of pods. An empty result means
+   * that the load is unknown, and KEDA does not change the number of pods.
    */
   query: string;
 }

@@ -18,14 +18,14 @@ export interface Validity {
 
 const day = 86_400_000;
 const lifetime = 360 * day;
-/** The length of a period in days. A period ends when a third of the certificate's lifetime is left. */
+/** The time until an `up` makes the next certificate. When a period ends, a third of the certificate's lifetime is left. */
 const period = 240 * day;
 
 /**
  * The validity of a certificate that an `up` makes at this time. Time since 1970 is divided into periods of 240 days. A
  * certificate is valid for 360 days from the beginning of its period. So each `up` in one period makes the same certificate.
- * The first `up` after the period makes the next one, because less than a third of the validity is left. Only the seed of
- * the key has to be stored.
+ * The first `up` in a later period makes a new certificate; at most a third of the old validity is left at that time. Only the
+ * seed of the key has to be stored.
  * @returns the validity, and the period's `number`
  */
 export function validityAt(time: Date): Validity & { number: number } {
@@ -40,8 +40,8 @@ const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
 /**
  * Makes a self-signed server certificate, for clients that are configured to trust exactly this certificate.
  *
- * The result depends only on the arguments, because Ed25519 makes a key from any 32 bytes and always the same signature. So
- * a second run changes nothing, and only the seed has to be stored.
+ * The result depends only on the arguments: Ed25519 accepts any 32 bytes as a key, and signs the same content with the same
+ * signature each time. So a second run changes nothing, and only the seed has to be stored.
  * @param seed 32 random bytes
  * @param names DNS names of the server; the first is also the certificate's common name
  */

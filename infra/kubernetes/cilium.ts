@@ -29,10 +29,10 @@ export const toNodes = (
   egress: [{ toEntities, toPorts: [{ ports: ports.map(({ port, protocol }) => ({ port: String(port), protocol })) }] }],
 });
 
-/** Addresses that belong to the pod's own node. */
+/** The link-local ranges. A DNS server with such an address runs on the pod's own node. */
 const linkLocal = ["169.254.0.0/16", "fe80::/10"];
 
-/** The policy for DNS servers on the pod's own node, by name. It is missing if the config has no such server. */
+/** The spec of the policy `allow-dns` for DNS servers on the pod's own node. Empty if the config has no such server. */
 export function ciliumDns(servers: DnsConfig, target: Record<string, string> = {}): Record<string, CiliumSpec> {
   const ports = servers
     .filter(({ cidr }) => cidr !== null && linkLocal.some((range) => contains(range, cidr)))

@@ -1,5 +1,6 @@
 /**
- * Direct calls to the Kubernetes API, without Pulumi's provider: they find conflicting objects and delete unused generations.
+ * Direct calls to the Kubernetes API, without Pulumi's provider: they identify the cluster, find conflicting objects, and delete
+ * unused generations.
  */
 import * as k8s from "@kubernetes/client-node";
 import { nameWithoutContent } from "./content-name.ts";
@@ -17,7 +18,10 @@ export interface RegisteredApi {
   /** The APIService's name, for example v1beta1.metrics.k8s.io. */
   name: string;
   group: string;
-  /** The Service to which the API server forwards calls of this API, as `namespace/name`; null: the API server itself answers. */
+  /**
+   * The Service to which the Kubernetes API server forwards this API's calls, as `namespace/name`. Null: the Kubernetes API
+   * server answers the calls itself.
+   */
   service: string | null;
 }
 
@@ -30,7 +34,7 @@ export interface RunningAutoscaler {
   owners: string[];
 }
 
-/** What could prevent that the stack is deployed to the cluster. */
+/** Facts about a cluster. From them, platform/conflicts.ts finds what prevents the deployment of the stack. */
 export interface Found {
   /** Kubernetes' version, for example v1.34.1-gke.200. */
   version: string;
@@ -56,7 +60,7 @@ export interface FoundGenerations {
 
 /**
  * The cluster's identity: the UID of its namespace kube-system, which lives as long as the cluster.
- * @throws Error with the reason if the cluster does not answer
+ * @throws Error with the reason if the cluster does not answer or refuses, or if the kubeconfig is wrong (`configOf`)
  */
 export async function identify(access: ClusterAccess): Promise<string> {
   const core = configOf(access).makeApiClient(k8s.CoreV1Api);
@@ -69,8 +73,8 @@ export async function identify(access: ClusterAccess): Promise<string> {
 
 /**
  * Reads the version, the APIs and the autoscalers of a cluster.
- * @param namespace of the autoscalers; it need not exist
- * @throws Error with the reason if the cluster does not answer
+ * @param namespace the namespace of the autoscalers, which need not exist
+ * @throws Error with the reason if the cluster does not answer or refuses, or if the kubeconfig is wrong (`configOf`)
  */
 export async function look(access: ClusterAccess, namespace: string): Promise<Found> {
   const config = configOf(access);
@@ -90,7 +94,7 @@ export async function look(access: ClusterAccess, namespace: string): Promise<Fo
   }
 }
 
-/** What the program needs of an APIService. */
+/** The fields of an APIService that the program needs. */
 export const registered = ({ metadata, spec }: k8s.V1APIService): RegisteredApi => ({
   name: metadata?.name ?? "",
   group: spec?.group ?? "",
@@ -103,7 +107,7 @@ const running = ({ metadata, spec }: k8s.V2HorizontalPodAutoscaler): RunningAuto
   owners: (metadata?.ownerReferences ?? []).map(({ kind }) => kind),
 });
 
-/** The reason of a failed call, without the API server's whole answer. */
+/** Why a call failed. The text contains the HTTP status of the Kubernetes API server's answer, but not the answer's body. */
 export const reason = (error: Error): string =>
   error instanceof k8s.ApiException
     ? `the API server answers HTTP ${error.code}`
@@ -131,9 +135,9 @@ export function configOf({ context, kubeconfig }: ClusterAccess): k8s.KubeConfig
 
 /**
  * Deletes the generations that `pick` selects.
- * @param labels of all generations
+ * @param labels the labels that every generation of the stack has; `pick` gets only objects with these labels
  * @returns the deleted objects, for example `ConfigMap api-config-3f9a1c02d4`
- * @throws Error with the reason if the cluster does not answer
+ * @throws Error with the reason if the cluster does not answer or refuses, or if the kubeconfig is wrong (`configOf`)
  */
 export async function collect(
   access: ClusterAccess,
@@ -157,8 +161,8 @@ export async function collect(
 }
 
 /**
- * Lists the generations and their users. The users are listed last, so that the list includes every object that used a listed
- * generation.
+ * Lists the generations, and then the objects that may use them. The objects are listed last, so that the list includes an object
+ * that begins to use a listed generation in the meantime.
  */
 async function generations(
   config: k8s.KubeConfig,
@@ -198,7 +202,7 @@ async function generations(
   };
 }
 
-/** The object as a generation. The list is empty if the object's name contains no hash, or if the object is not immutable. */
+/** A list with the object as a generation. It is empty if the object's name contains no hash or the object isn't immutable. */
 function generation(kind: Generation["kind"], { metadata, immutable }: k8s.V1ConfigMap | k8s.V1Secret): Generation[] {
   const { name = "", uid = "", creationTimestamp } = metadata ?? {};
   if (!immutable || !nameWithoutContent(name) || !creationTimestamp) return [];
@@ -211,5 +215,5 @@ interface Cluster {
   collect: typeof collect;
 }
 
-/** The calls that the program makes. Tests and the rendering of manifests replace them, because they have no cluster. */
+/** The calls that the program makes. Tests and the rendering of manifests have no cluster, so they replace these calls. */
 export const cluster: Cluster = { identify, look, collect };

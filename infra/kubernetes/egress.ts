@@ -1,11 +1,11 @@
-/** Openings of network policies for the rules of an `egress`. */
+/** Translates the rules of a config key `egress` into openings (allowed connections) of network policies. */
 import { exceptionsIn } from "../config/cidr.ts";
 import type { EgressRule } from "../config/network.ts";
 import { type Opening, podsIn, tcp } from "./network.ts";
 
 /**
- * The openings for the rules. In each address range, private ranges and metadata services stay closed, unless the range is a
- * part of a private range itself.
+ * The openings for the rules. Internal ranges (cidr.ts) and metadata services that are smaller parts of a rule's range stay
+ * closed. But if the rule's range itself lies in an internal range, the rule opens its range.
  * @param closed more ranges that stay closed: the addresses of the Kubernetes API and of the nodes
  */
 export const egressOpenings = (rules: EgressRule[], closed: string[]): Opening[] =>

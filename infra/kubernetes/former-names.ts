@@ -1,10 +1,11 @@
 /**
- * The former names of resources in the stack, from before each name began with the name of its component. The state of an older
- * stack still has the former names. Each former name is an alias, so that `up` finds the resource in the state. Without the
- * alias, `up` would make the resource under its new name and then delete the resource with the former name. Both are the same
- * object in the cluster, so the object would be lost.
+ * The former names of resources in the stack. In older versions, not every name began with the name of its component. The state
+ * of an older stack still has the former names. Each former name is an alias, so that `up` finds the resource in the state.
+ * Without the alias, `up` would make the resource under its new name and then delete the resource with the former name. Both
+ * resources stand for the same object in the cluster, so the object would be lost.
  *
- * tools/former-names.ts is the way back. Remove both files when no stack can have a former name any more.
+ * tools/former-names.ts does the opposite: in a stack's state, it gives the resources their former names. Remove both files when
+ * no stack can have a former name any more.
  */
 import type * as pulumi from "@pulumi/pulumi";
 
@@ -39,7 +40,7 @@ const rules = renamed.map(([kind, name, former]) => ({
   ),
 }));
 
-/** The former name of a resource; undefined if the resource was not renamed. @param type for example `kubernetes:core/v1:Service` */
+/** A resource's former name; undefined if the resource was not renamed. @param type for example `kubernetes:core/v1:Service` */
 export function formerName(type: string, name: string): string | undefined {
   const kind = type.split(":").at(-1);
   const rule = rules.find((one) => one.kind === kind && one.pattern.test(name));

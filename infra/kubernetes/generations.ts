@@ -1,8 +1,8 @@
 /**
- * Generations are immutable ConfigMaps and Secrets whose name contains a hash of their content (content-name.ts). New content
- * makes a new generation before the workloads that use it are rolled out. The old generation stays, because pods of the
- * previous version may start during the rollout, and after a `kubectl rollout undo`. Each `up` garbage-collects the generations
- * that no object refers to.
+ * Generations are immutable ConfigMaps and Secrets whose name contains a hash of their content (content-name.ts). For new
+ * content, `up` makes a new generation before it rolls out the workloads that use the generation. The old generation stays,
+ * because pods of the previous version may start during the rollout, and after a `kubectl rollout undo`. Each `up` deletes old
+ * generations that no object refers to; see `collectable`.
  */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
@@ -23,7 +23,7 @@ export function collectable(
   now: Date,
 ): Generation[] {
   const texts = users.map((user) => JSON.stringify(user));
-  // A name with a hash is unique, so any field of a user with this value is a reference.
+  // A name with a hash is unique. So if any field of an object in `users` has this value, the object refers to the generation.
   const isNamed = (name: string) => texts.some((text) => text.includes(JSON.stringify(name)));
   const previous = previousOf(generations, current);
   return generations.filter(
@@ -69,7 +69,8 @@ export class Generations {
       "generations",
       {
         ...provider,
-        // Content that was used before has the same name again. The object may still exist, with labels of another version.
+        // If earlier content returns, its object gets the earlier name. An object with this name may still exist, with the labels
+        // of another version, so `up` takes over that object.
         upsertExistingObjects: true,
         enablePatchForce: true,
       },
@@ -123,7 +124,7 @@ export class Generations {
   /**
    * Deletes unused generations during an `up`. If this fails, `up` prints a warning and continues. The program must call this
    * function after it has made all components.
-   * @param labels of all generations
+   * @param labels the labels that every generation of the stack has
    */
   collect(access: ClusterAccess, namespace: pulumi.Input<string>, labels: Record<string, string>): void {
     if (pulumi.runtime.isDryRun()) return;

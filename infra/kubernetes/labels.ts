@@ -1,4 +1,4 @@
-/** The labels that every object of Berth carries. */
+/** The labels of the stack's objects, and the labels that select pods. */
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 
@@ -30,12 +30,12 @@ export const selector = (component: Component) => ({
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
 
 /**
- * The components that run Berth's own code. Other components have no version label, because their images have their own
- * versions.
+ * The components whose pods run the runtime image. Their objects have a label with Berth's version. Objects of other components
+ * don't, because these components run other images or have no pods.
  */
 const berthsOwn: Component[] = ["api", "gateway", "worker", "migrate", "cleanup"];
 
-/** The labels of every object of this stack. The label for the instance is the name of the Pulumi stack. */
+/** The labels of every object of this stack. The value of the label `instance` is the name of the Pulumi stack. */
 export const stackLabels = () => ({
   "app.kubernetes.io/instance": pulumi.getStack(),
   "app.kubernetes.io/part-of": "berth",

@@ -34,7 +34,8 @@ export const denyAll: Spec = { podSelector: {}, policyTypes: ["Ingress", "Egress
 export const dnsPorts = (port: number): PeerPort[] => (["UDP", "TCP"] as const).map((protocol) => ({ protocol, port }));
 
 /**
- * Lets pods query the given DNS servers, and no others.
+ * The spec of a policy that lets pods query the given DNS servers. With Cilium, a server on the pod's own node also needs
+ * `ciliumDns`.
  * @param target the labels of the pods; default: all pods of the namespace
  */
 export const allowDns = (servers: DnsConfig, target: Record<string, string> = {}): Spec => ({

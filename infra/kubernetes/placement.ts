@@ -6,8 +6,8 @@ import { spread } from "./spread.ts";
 type Spec = types.input.core.v1.PodSpec;
 
 /**
- * The fields of a pod's spec that select its nodes.
- * @param spreadOver the labels of the pods from which the pod should keep a distance; default: the pod keeps none
+ * The fields of a pod's spec that decide on which nodes the pod runs.
+ * @param spreadOver the labels of pods; the scheduler prefers other nodes and zones than theirs. Default: no such preference.
  */
 export function placed(
   { nodeSelector, tolerations, affinity }: Placement,
@@ -36,8 +36,8 @@ const withPreferences = (own: V1Affinity, { podAntiAffinity }: ReturnType<typeof
 });
 
 /**
- * The part of a placement that a DaemonSet can follow: the choice of nodes. The distance to other pods is left out, because a
- * DaemonSet has a pod on every chosen node.
+ * The part of a placement that a DaemonSet can follow: the rules about nodes. The rules about other pods (podAffinity and
+ * podAntiAffinity) are left out, because a DaemonSet has a pod on every chosen node.
  */
 export const onEveryNode = ({ affinity, ...placement }: Placement): Placement => ({
   ...placement,

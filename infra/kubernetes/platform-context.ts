@@ -8,7 +8,7 @@ export interface PlatformContext {
   namespace: pulumi.Input<string>;
   /** Makes the ConfigMaps and Secrets whose name contains a hash of their content. */
   generations: Generations;
-  /** Settings that all pods share. */
+  /** Settings of the components' pods. Their placement is that of the platform's pods or that of the stores; see index.ts. */
   pods: PodDefaults;
   /** How long an `up` waits for the pods of a workload. */
   rolloutSeconds: number;

@@ -15,10 +15,10 @@ import { containerSecurity, podSecurity } from "./security.ts";
 type KubernetesContainer = types.input.core.v1.Container;
 type Probe = types.input.core.v1.Probe;
 
-/** Settings that all pods of the platform share. */
+/** Settings that many pods share. Pods with other nodes (the stores, the image pullers) have settings of their own. */
 export interface PodDefaults {
   priorityClassName: string;
-  /** The pull secrets, which are in the pod's namespace. */
+  /** The names of the pull secrets. These Secrets are in the pod's namespace. */
   imagePullSecrets: string[];
   /** A factor for the requests of each container, for example 0.1. */
   requestScale: number;
@@ -52,8 +52,8 @@ export interface ConfinedContainer
   /** The container's requests and limits for CPU and memory. */
   resources: ResourcesConfig;
   /**
-   * Disk space for files outside of the volumes: /tmp and logs. The kubelet ends a pod that writes more than the limit, so that
-   * the pod can't fill the node's disk.
+   * Space on the node's disk, for the logs and for volumes on that disk (emptyDir, for example /tmp). The kubelet ends a pod that
+   * uses more than the limits of its containers, so that the pod can't fill the node's disk.
    */
   scratch?: { request?: string; limit?: string } | undefined;
   /** Default: no probes, for a container that ends by itself or serves no requests. */
@@ -62,25 +62,24 @@ export interface ConfinedContainer
 
 export interface ConfinedPodArgs {
   component: Component;
-  /** Settings that all pods of the platform share. */
+  /** The settings that the pod shares with other pods. */
   defaults: PodDefaults;
-  /** The user and group of the pod's processes and the owner of its volumes. */
+  /** The user and group of the pod's processes, and the group that owns the pod's volumes. */
   uid: number;
   containers: ConfinedContainer[];
   /** Init containers, which run before `containers`. */
   initContainers?: ConfinedContainer[];
   mounts?: Mount[];
-  /** The ServiceAccount of the pod, which also gets the account's token. Default: no account and no token. */
+  /** The ServiceAccount of the pod. Default: the namespace's account `default`, and the pod gets no token. */
   account?: pulumi.Input<string> | undefined;
   /**
-   * Whether the pod gets the account's token. Default true. Removing `account` from an existing Deployment has no effect,
-   * because
-   * Kubernetes keeps the account's name in a second field. So set this to false instead.
+   * Whether the pod gets the token of `account`. Default true. To take the token from an existing Deployment, set this to false.
+   * It is not enough to remove `account`, because Kubernetes also keeps the account's name in a second field.
    */
   withToken?: boolean;
   /**
-   * `spread`: on another node than other pods of the component, if possible. `stays`: the component's only pod, for which
-   * autoscalers keep the node. Default: neither.
+   * `spread`: the pod runs on another node than other pods of the component, if possible. `stays`: for the only pod of a
+   * component; the pod gets annotations that stop node autoscalers from removing its node. Default: neither.
    */
   distribution?: "spread" | "stays" | undefined;
   /** The port with the pod's metrics. A container must declare the port. */

@@ -2,7 +2,8 @@
 import { quantityValue } from "../config/quantity.ts";
 
 /**
- * "250m" times 0.1 → "25m"; "256Mi" times 0.1 → "26Mi". The result is rounded up to millicores or mebibytes, so it is never 0.
+ * Multiplies a quantity by `scale`: "250m" times 0.1 → "25m"; "256Mi" times 0.1 → "26Mi". The result is rounded up to millicores
+ * or mebibytes, so it is 0 only for the quantity 0.
  */
 export function scaledQuantity(resource: string, quantity: string, scale: number): string {
   const [unit, suffix] = resource === "cpu" ? [0.001, "m"] : [2 ** 20, "Mi"];
@@ -17,9 +18,8 @@ export const scaledRequests = (requests: Record<string, string>, scale: number):
     : Object.fromEntries(Object.entries(requests).map(([name, text]) => [name, scaledQuantity(name, text, scale)]));
 
 /**
- * An autoscaler's target for utilization is a percentage of the requests. So the target is divided by the scale of the
- * requests,
- * and the autoscaler acts at the same load as without the scale.
+ * An autoscaler's target for utilization is a percentage of the requests. This function divides the target by the scale of the
+ * requests, so that the autoscaler acts at the same load as without the scale.
  * @param percent of the requests without the scale
  */
 export const scaledUtilization = (percent: number, scale: number): number => Math.round(percent / scale);

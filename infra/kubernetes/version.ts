@@ -4,7 +4,10 @@
  */
 export const oldestKubernetes = "1.30";
 
-/** Whether a Kubernetes is older than the oldest supported one. @param version for example v1.29.4-gke.200; unknown formats are not */
+/**
+ * Whether a Kubernetes version is older than the oldest supported one. Returns false if the format of the version is unknown.
+ * @param version for example v1.29.4-gke.200
+ */
 export function isTooOld(version: string): boolean {
   const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
   if (major === undefined || minor === undefined) return false;

@@ -4,8 +4,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { labels } from "../kubernetes/labels.ts";
 
 /**
- * The adapter lists pods and nodes to assign each metric to one of them. It needs only their metadata, but RBAC has no
- * permission for metadata alone.
+ * The adapter lists pods and nodes, because it assigns each metric to a pod or a node. It needs only the metadata of these
+ * objects, but RBAC has no permission for metadata alone.
  */
 const rules = (resourceMetrics: boolean) => [
   { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
@@ -21,7 +21,7 @@ export function adapterAccess(
   args: { namespace: pulumi.Input<string>; account: pulumi.Input<string>; resourceMetrics: boolean },
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Resource[] {
-  /** @param suffix what the object's name has after the names of the platform's namespace and of the adapter */
+  /** @param suffix the end of the object's name, after the names of the platform's namespace and of the adapter */
   const meta = (suffix = "") => ({
     name: pulumi.interpolate`${args.namespace}-prometheus-adapter${suffix}`,
     labels: labels("prometheus-adapter"),

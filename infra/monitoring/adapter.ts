@@ -29,9 +29,10 @@ export interface AdapterArgs {
 const uid = 65534;
 
 /**
- * prometheus-adapter, which serves metrics to Kubernetes' autoscalers: the External metric `bullmq_waiting_jobs`, the Pods
- * metric `http_requests_per_second` and, if the config says so, CPU and memory. The Kubernetes API server forwards requests to
- * the adapter and trusts only the adapter's certificate.
+ * prometheus-adapter, which serves metrics to Kubernetes' autoscalers. With `autoscaler: hpa`, these are the External metric
+ * `bullmq_waiting_jobs` and the Pods metrics `http_requests_per_second` and `berth_open_connections`. With `resourceMetrics`, the
+ * adapter also serves CPU and memory. The Kubernetes API server forwards requests to the adapter and trusts only the adapter's
+ * certificate.
  */
 export class Adapter extends pulumi.ComponentResource {
   /** Names of the Deployment and of its Service. */
@@ -90,8 +91,8 @@ export class Adapter extends pulumi.ComponentResource {
                 args: [
                   "--config=/etc/adapter/config.yaml",
                   pulumi.interpolate`--prometheus-url=${args.prometheusUrl}`,
-                  // A new metric appears after this interval and one scrape at most. A metric stays for the age below after its
-                  // last sample.
+                  // A new metric appears at the latest after one scrape and this relist interval. A metric without new samples
+                  // disappears after the maximum age.
                   "--metrics-relist-interval=10s",
                   "--metrics-max-age=2m",
                   // Anyone may read the adapter's health and its own metrics, because they contain no secrets.
@@ -150,8 +151,8 @@ export class Adapter extends pulumi.ComponentResource {
             caBundle: pulumi.output(certificate.certificate).apply((pem) => Buffer.from(pem).toString("base64")),
           },
         },
-        // The APIService is made after the adapter runs and deleted before it stops, because Kubernetes can't delete namespaces
-        // while a registered API does not answer.
+        // `up` makes the APIService after the adapter has started, and deletes the APIService before the adapter stops, because
+        // Kubernetes can't delete namespaces while a registered API does not answer.
         { parent: this, dependsOn: [deployment, ...access] },
       );
     this.deployment = deployment.metadata.name;

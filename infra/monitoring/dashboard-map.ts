@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { labels } from "../kubernetes/labels.ts";
 import { dashboard } from "./dashboard.ts";
 
-/** The dashboard as a ConfigMap. The sidecar of Grafana's Helm chart finds the ConfigMap by its label in any namespace. */
+/** The dashboard as a ConfigMap. The sidecar of Grafana's Helm chart finds the ConfigMap by its label. */
 export class DashboardMap extends pulumi.ComponentResource {
   readonly configMap: pulumi.Output<string>;
 

@@ -11,7 +11,7 @@ const meta = (kind: "label" | "annotation", key: string) =>
 
 const copy = (source: string, target: string) => ({ source_labels: [source], target_label: target });
 
-/** Rules that keep running pods with the scrape annotation, and use the port of their annotation. */
+/** Rules that drop pods without the scrape annotation and pods that have ended. A pod's annotation also names the port. */
 const annotatedPods = [
   { action: "keep", source_labels: [meta("annotation", "prometheus.io/scrape")], regex: "true" },
   { action: "drop", source_labels: ["__meta_kubernetes_pod_phase"], regex: "Succeeded|Failed" },
@@ -106,8 +106,9 @@ const kubelets = ({ verifyCertificates }: { verifyCertificates: boolean }) => ({
 
 /**
  * Measures whether Prometheus reaches the Kubernetes API at each address of the EndpointSlice `kubernetes`. The network policies
- * contain these addresses as they were at the last `up`, so a new address does not answer, and `up` is 0. The endpoint is small,
- * and none of its metrics is kept.
+ * contain the addresses from the time of the last deployment (or those of the key `kubernetesApi`). So Prometheus can't reach a
+ * newer address, and the metric `up` of this address is 0. The endpoint /metrics/slis is small, and Prometheus keeps none of its
+ * metrics.
  */
 const kubernetesApi = {
   job_name: "kubernetes-api",

@@ -1,4 +1,4 @@
-/** KEDA's queries to Prometheus. They are the adapter's queries (adapter-rules.ts), but give one number for all pods. */
+/** KEDA's queries to Prometheus. They measure what the adapter's (adapter-rules.ts) measure, but give one number for all pods. */
 import * as pulumi from "@pulumi/pulumi";
 import type { PrometheusQuery } from "../kubernetes/autoscaler.ts";
 

@@ -32,7 +32,7 @@ const tooOld = ({ version }: Found): string[] =>
       ]
     : [];
 
-/** APIs that the stack's adapter needs and that another server serves. A cluster allows one server for each API. */
+/** A line for each API that the stack's adapter should serve, but another server serves. A cluster allows one server per API. */
 function takenApis(config: Scaling, { apis }: Found): string[] {
   const wanted = new Set(adapterApis(config).map(({ group }) => group));
   return apis
@@ -44,8 +44,8 @@ function takenApis(config: Scaling, { apis }: Found): string[] {
 }
 
 /**
- * Conflicts with `autoscaler: keda`: KEDA is missing, or another autoscaler scales a Deployment, which KEDA's admission webhook
- * refuses.
+ * Conflicts with `autoscaler: keda`: KEDA is missing, or another autoscaler already scales one of the Deployments. In the second
+ * case KEDA's admission webhook would refuse the ScaledObject of this Deployment.
  */
 function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Found): string[] {
   const server = apis.find(({ group }) => group === external)?.service ?? null;
@@ -68,8 +68,9 @@ function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Found): s
 }
 
 /**
- * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects. `adoptExisting` does not take over an
- * API of another server. If the cluster does not answer, the program only warns, because the run then fails with its own error.
+ * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects. `adoptExisting` does not
+ * take over an API of another server. If the cluster does not answer or refuses the reads, the program only warns. Without an
+ * answer, a later step of the run fails with its own error.
  */
 export async function refuseConflicts(access: ClusterAccess, config: Scaling): Promise<void> {
   const found = await cluster.look(access, config.namespace).catch(async ({ message }: Error) => {

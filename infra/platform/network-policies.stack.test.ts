@@ -1,7 +1,7 @@
 /**
- * Tests the network policies of the deployed stack `dev` with connections from real pods. For a closed target there is only one
- * attempt, after the test has seen that the policies apply to the pod. Only a time-out counts as closed. isolation.e2e.test.ts
- * does the same from real sessions.
+ * Tests the network policies of the deployed stack `dev` with connections from real pods. The test first waits until the policies
+ * apply to a pod, and then tries each closed target only once. Only a time-out counts as closed. tests/isolation.e2e.test.ts
+ * tests connections from real sessions.
  */
 import { Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
@@ -169,7 +169,7 @@ test.concurrent("every closed target answers the machine itself", async () => {
 
 test.concurrent("Prometheus measures sessions", async () => {
   // Prometheus measures each pod every 30 s, at different times. One of the three pods is enough, because the test above checks
-  // the others.
+  // the connections to all three.
   const instances = probes.map((probe) => `${addressOf(probe)}:6081`).join("|");
   const query = encodeURIComponent(`max(up{job="sessions",instance=~"${instances}"})`);
   const path = `/api/v1/namespaces/berth/pods/prometheus-0:9090/proxy/api/v1/query?query=${query}`;

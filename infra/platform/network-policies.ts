@@ -1,4 +1,4 @@
-/** All NetworkPolicies of the namespace berth. Traffic that no policy allows is denied, in both directions. */
+/** All NetworkPolicies of the platform's namespace. Traffic that no policy allows is denied, in both directions. */
 
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
@@ -102,7 +102,7 @@ export function platformPolicies(
     .output(kubernetesApi)
     .apply((api) => egressOpenings(config.egress, [...api.map(({ cidr }) => cidr), ...(nodeRanges(config) ?? [])]));
   const hasGateway = config.gateway !== "inside";
-  /** Whoever answers calls of the data plane asks for sessions' metrics over time. */
+  /** With `sessionHistory`, the gateway's pods may query Prometheus, because they answer calls for the history of metrics. */
   const history = config.prometheus.sessionHistory ? [toPrometheus] : [];
   const runtime = hasGateway ? [api, gateway, worker] : [api, worker];
   /** The ports of the gateway for requests from outside. The API's pods can be the gateway. */

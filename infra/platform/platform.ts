@@ -11,7 +11,7 @@ import { platformCiliumPolicies } from "./cilium-policies.ts";
 import { platformPolicies, type Reachable } from "./network-policies.ts";
 
 export interface PlatformArgs extends Reachable, Pick<Config, "namespace" | "protectData" | "registryLogins"> {
-  /** Addresses of the Kubernetes API, which the API and the worker may reach. */
+  /** Addresses of the Kubernetes API, which the gateway, the worker, Prometheus and the adapter may reach. */
   kubernetesApi: pulumi.Input<ApiEndpoint[]>;
 }
 

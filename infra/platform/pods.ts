@@ -4,8 +4,8 @@ import { pullSecretNames } from "../images/registry-login.ts";
 import type { PodDefaults } from "../kubernetes/pod.ts";
 
 /**
- * Settings that all pods of the platform share, made from the config.
- * @param nodes whose placement applies to the pods
+ * The settings that the platform's pods share, made from the config.
+ * @param nodes the group of nodes (`platform` or `stores`). Its placement applies to the pods.
  */
 export const podDefaults = (
   config: Pick<

@@ -24,8 +24,8 @@ const classes: Record<keyof PriorityClassesConfig, { preemptionPolicy: string; d
 };
 
 /**
- * Makes the PriorityClasses, which are cluster-wide objects. A class without a value exists already. Pods that use one must depend on
- * this component.
+ * Makes the PriorityClasses, which are cluster-wide objects. If a class has the value null in the config, this component does not
+ * make the class, because the class must exist already. Pods with one of the classes must depend on this component.
  */
 export class PriorityClasses extends pulumi.ComponentResource {
   readonly names: pulumi.Output<string>[];
@@ -41,7 +41,8 @@ export class PriorityClasses extends pulumi.ComponentResource {
         new k8s.scheduling.v1.PriorityClass(
           `${name}-${className}`,
           { metadata: { name: className, labels: labels("platform") }, value, preemptionPolicy, description },
-          // Kubernetes changes neither of these fields. While the class is missing, the worker lets sessions wait.
+          // Kubernetes allows no change of these fields, so Pulumi deletes the class and makes a new one. While the class of
+          // sessions is missing, the worker lets sessions wait.
           { parent: this, replaceOnChanges: ["value", "preemptionPolicy"], deleteBeforeReplace: true },
         ).metadata.name,
     );

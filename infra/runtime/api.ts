@@ -25,10 +25,11 @@ export type ApiArgs = RuntimeArgs &
 export const apiServiceAccount = "api";
 
 /**
- * The HTTP API: Deployment, autoscaler and Service `api`, with port 80 for HTTP and port 3001 for WebSocket. This component
- * also makes the Service `gateway`, which receives all requests from outside (port 80, and port 3003 for sessions' ports)
- * and from sessions' pods (port 3002). The Service `gateway` selects the API's pods or, if the gateway has a Deployment, the
- * pods of that Deployment. In the second case the API must depend on the component `Gateway`.
+ * The HTTP API: Deployment, autoscaler and Service `api`, with port 80 for HTTP, port 3001 for WebSocket and port 3002 for
+ * sessions' pods. This component also makes the Service `gateway`: port 80 and, with a `sandboxUrl`, port 3003 (sessions' ports)
+ * receive the requests of the Ingress, and port 3002 is for sessions' pods. The Service `gateway` selects the API's pods or, if
+ * the gateway has a Deployment, the pods of that Deployment. In the first case, node ports and new sessions' pods use the Service
+ * `api`. In the second case they use the Service `gateway`, and the API must depend on the component `Gateway`.
  */
 export class Api extends pulumi.ComponentResource {
   /** Names of the Deployment and of the two Services. */
@@ -44,8 +45,8 @@ export class Api extends pulumi.ComponentResource {
     const isGateway = args.gateway === "inside";
     const { requestScale } = platform.pods;
     const metadata = { name, namespace: platform.namespace, labels: labels("api") };
-    // All node ports are on the Service that receives the requests from outside. If this Service changes, the other one becomes a
-    // ClusterIP Service, because a NodePort Service keeps a node port that its spec does not name any more.
+    // All node ports are on the Service that receives the requests from outside. The other one is a ClusterIP Service, because a
+    // NodePort Service would keep a node port that its spec does not name any more.
     const wayIn = isGateway ? "api" : "gateway";
     const exposed = (component: string, port: number | undefined) =>
       component === wayIn && port !== undefined ? { nodePort: port } : {};
@@ -85,7 +86,7 @@ export class Api extends pulumi.ComponentResource {
     const ofGateway = [session, ...ofSandbox("gateway")];
     const ofApi = [
       { name: "websocket", port: 3001, targetPort: "websocket" },
-      // Session pods of older versions, which had no Service `gateway`, still use this Service.
+      // Session pods that were made while the API's pods were the gateway use this port of the Service `api`.
       session,
       ...(isGateway && sandboxNodePort !== undefined ? ofSandbox("api") : []),
     ];
@@ -97,15 +98,14 @@ export class Api extends pulumi.ComponentResource {
       gracePeriodSeconds: 40,
       ports: { http: 3000, websocket: 3001, session: 3002, ...(isGateway ? sandbox : {}) },
       probes: probes(args.readinessFailures),
-      // A pause until every node has stopped sending to the pod, before the process closes its ports.
+      // In this pause, every node should stop sending to the pod. Then the process closes its ports.
       lifecycle: { preStop: { sleep: { seconds: 5 } } },
     };
     const deploy = (dependsOn: pulumi.Resource[]) =>
       runtimeDeployment(name, "api", args, pod, { parent: this, dependsOn });
-    // The order matters when the gateway moves between the API's pods and separate pods. The new gateway pods run before the
-    // Service selects them. The Service no longer selects the old ones before they stop. One Service releases a node port
-    // before
-    // the other Service uses it.
+    // The order matters when the gateway moves between the API's pods and separate pods. The Service selects the new gateway pods
+    // only after they have started. The old gateway pods stop only after the Service has stopped selecting them. A Service
+    // gets a node port only after the other Service has released this port.
     let deployment: k8s.apps.v1.Deployment;
     let services: Record<"api" | "gateway", k8s.core.v1.Service>;
     if (isGateway) {

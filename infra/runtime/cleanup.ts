@@ -4,9 +4,9 @@ import { labels } from "../kubernetes/labels.ts";
 import { type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /**
- * The CronJob `cleanup-expired-sessions`. Every night it marks sessions whose retention has ended and makes jobs for the
- * worker,
- * which deletes them. The CronJob needs Postgres and Redis, but no access to Kubernetes.
+ * The CronJob `cleanup-expired-sessions`. Every night it marks ended sessions whose workspace has been kept long enough. It makes
+ * a job for each of them, and the worker then deletes the workspace. It also deletes old logs and other expired rows. The CronJob
+ * needs Postgres and Redis, but no access to Kubernetes.
  */
 export class Cleanup extends pulumi.ComponentResource {
   /** Name of the CronJob. */

@@ -46,7 +46,7 @@ export class Gateway extends pulumi.ComponentResource {
       gracePeriodSeconds: 40,
       ports: { http: 3000, session: 3002, ...sandboxPorts(args.sandboxUrl) },
       probes: probes(),
-      // A pause until every node has stopped sending to the pod, so that clients reconnect to another pod.
+      // In this pause, every node should stop sending to the pod, so that clients then reconnect to another pod.
       lifecycle: { preStop: { sleep: { seconds: 5 } } },
     };
     const deployment = runtimeDeployment(name, "gateway", args, pod, parent);

@@ -6,8 +6,8 @@ import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
 import { type RuntimeArgs, runtimePod } from "./pod.ts";
 
 /**
- * The Job that migrates the database to the image's schema, once for each image and settings. Pods of the image must depend on
- * this component.
+ * The Job that migrates the database to the schema of the image. A new Job runs when the image, the settings or the placement
+ * change. Components whose pods run the image must depend on this component, so that the pods start after the migration.
  */
 export class Migrations extends pulumi.ComponentResource {
   /** Name of the Job. */
@@ -16,7 +16,7 @@ export class Migrations extends pulumi.ComponentResource {
   constructor(name: string, args: RuntimeArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Migrations", name, {}, opts);
     const { rolloutSeconds, pods } = args.platform;
-    // A Job can't be changed, so its name contains a hash of everything in its spec that may change.
+    // The pod template of a Job can't be changed, so the Job's name contains a hash of the image, the settings and the placement.
     const { config, secretVariables, secretFiles } = args.settings;
     const jobName = contentName("migrate", [args.image, config, secretVariables, secretFiles, pods.placement]);
     this.job = new k8s.batch.v1.Job(

@@ -42,8 +42,9 @@ const jobResources: ResourcesConfig = {
 const probe = (path: string) => ({ httpGet: { path: `/health/${path}`, port: "http" }, timeoutSeconds: 3 });
 
 /**
- * The probes for roles that serve HTTP. Liveness checks only the process. Readiness also checks Postgres and Redis. A pod may take
- * five minutes to start, because it starts only when Postgres answers, whose volume may have to move to another node first.
+ * The probes for roles that serve HTTP. Liveness checks only the process. Readiness also checks Postgres and Redis. A pod has
+ * five minutes to start, because it must wait until Postgres answers, and the volume of Postgres may first have to move to
+ * another node.
  */
 export const probes = (readinessFailures = 2) => ({
   startup: { ...probe("startup"), periodSeconds: 1, failureThreshold: 300 },
@@ -51,7 +52,7 @@ export const probes = (readinessFailures = 2) => ({
   ready: { ...probe("ready"), periodSeconds: 3, failureThreshold: readinessFailures },
 });
 
-/** The pod of the runtime image in the given role. The settings are mounted, and only /tmp is writable. */
+/** The pod of the runtime image in the given role. The files of the settings are mounted; only /tmp is writable. */
 export function runtimePod(
   role: Role,
   { platform, image, settings }: RuntimeArgs,

@@ -10,7 +10,7 @@ import type { SecretKey, StoreConnection } from "../stores/connection.ts";
 import { type KeyEntry, type TenantEntry, tenantsFile } from "../tenants/tenants-file.ts";
 import { tenantsGeneration } from "../tenants/tenants-generation.ts";
 
-/** The keys of the stack's config that the runtime gets unchanged. Their defaults are in config/. */
+/** The keys of the stack's config from which this component makes the runtime's settings. Their defaults are in config/. */
 type Told = Pick<
   Config,
   | "publicUrl"
@@ -55,7 +55,7 @@ export interface RuntimeSettings {
   config: pulumi.Output<string>;
   /** Environment variables that pods read from Secrets. */
   secretVariables: types.input.core.v1.EnvVar[];
-  /** The volumes that make up the folder `secretsDir`. */
+  /** The Secrets and ConfigMaps whose files the volume at `secretsDir` contains. */
   secretFiles: types.input.core.v1.VolumeProjection[];
   /** The name of the Secret with the tenants file. */
   tenants: pulumi.Output<string>;
@@ -68,12 +68,11 @@ export const tenantsDir = "/etc/berth/tenants";
 const trustedFile = "trusted.crt";
 
 /**
- * The settings of the runtime: the ConfigMap `api-config-<hash>` with environment variables; secret files from
- * `api-secrets-<hash>` and the Secrets of Postgres and Redis; and the Secret `tenants` with the tenants file. The name of each
- * immutable object contains a hash, so new content restarts the pods. The Secret `tenants` keeps its name: the runtime reads
- * the
- * file again when the file changes, so a new tenant restarts no pod. The file contains a number that grows with each change
- * (`tenants-generation`).
+ * The settings of the runtime: the ConfigMap `api-config-<hash>` with environment variables; files with the token keys, the
+ * passwords of Postgres and Redis, and the trusted certificates; and the Secret `tenants` with the tenants file. The name of each
+ * immutable object contains a hash, so new content restarts the pods. The Secret `tenants` keeps its name: when the tenants file
+ * changes, the runtime reads the file again, so a new tenant restarts no pod. The file contains a number that grows with each
+ * change (`tenants-generation`).
  */
 export class Settings extends pulumi.ComponentResource {
   readonly runtime: RuntimeSettings;
@@ -136,7 +135,7 @@ export class Settings extends pulumi.ComponentResource {
   }
 }
 
-/** The address of a Service. Without the cluster's domain, which the pods' resolver adds, the address is right in each cluster. */
+/** The address of a Service, without the cluster's domain. A pod's resolver adds the domain, so the address fits any cluster. */
 const urlOf = (service: string, namespace: string) => `http://${service}.${namespace}.svc`;
 
 const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: secret, items: [{ key, path }] } });
@@ -176,8 +175,8 @@ function variables(
     HTTP_PORT: "3000",
     WEBSOCKET_PORT: "3001",
     SESSION_PORT: "3002",
-    // Running session pods keep this address when the config changes. So both Services always serve this port, with and without
-    // separate gateway pods.
+    // When the config changes, running session pods keep the address that they got. So both Services always serve this port, with
+    // and without separate gateway pods.
     SESSION_URL: `${hasGateway ? gatewayUrl : apiUrl}:3002`,
     API_URL: apiUrl,
     LEASE_NAMESPACE: args.namespace,

@@ -10,12 +10,12 @@ import { probes, type RuntimeArgs, runtimeDeployment } from "./pod.ts";
 /** The arguments include the part `worker` of the config with its defaults. */
 export type WorkerArgs = RuntimeArgs & WorkerConfig & { autoscaler: Autoscaler };
 
-/** The worker's ServiceAccount. A Role in each tenant's namespace gives the account its permissions. */
+/** The worker's ServiceAccount. Roles in the platform's and in each tenant's namespace give the account its permissions. */
 export const workerServiceAccount = "worker";
 
 /**
- * The workers elect a leader by a Lease. The leader does the work that only one worker may do. It lists pods to find the
- * image puller's pods, and reports the images that are missing.
+ * The workers elect a leader by a Lease. The leader does the work that only one worker may do. The leader also lists the image
+ * puller's pods, and reports the images that are missing on nodes.
  */
 const rules = [
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] },
@@ -49,11 +49,11 @@ export class Worker extends pulumi.ComponentResource {
     );
     const pod = {
       account: account.metadata.name,
-      // 5 s for the preStop pause, 25 s for the jobs of this process, and a margin.
+      // The grace period covers 2 s of preStop pause, 25 s in which the jobs of this process end, and a margin.
       gracePeriodSeconds: 35,
       ports: { http: 3000 },
       probes: probes(),
-      // A pause in which Prometheus can read the pod's metrics once more.
+      // In this pause, Prometheus may read the pod's metrics once more.
       lifecycle: { preStop: { sleep: { seconds: 2 } } },
     };
     const deployment = runtimeDeployment(name, "worker", args, pod, { parent: this, dependsOn: [binding] });

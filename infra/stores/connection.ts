@@ -1,4 +1,4 @@
-/** The connection of the runtime's pods to a store. */
+/** How pods connect to a store: the runtime's pods, the backup jobs and the exporters. */
 import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import type { ExternalStore } from "../config/stores.ts";
@@ -21,7 +21,8 @@ export interface StoreConnection {
  * The connection to an external store. Pods read the connection's values from its Secret when they start, so the stack's state
  * contains none of them.
  * @param prefix of the variables' names, for example POSTGRES
- * @param keys of the Secret; each becomes the variable `<prefix>_<KEY>`; `tls` is optional and false by default
+ * @param keys the keys that the Secret must have besides `password`. Each key becomes the variable `<prefix>_<KEY>`. The Secret
+ * may also have the key `tls`; without this key, the connection has no TLS.
  */
 export function externalConnection(prefix: string, keys: string[], { secret }: ExternalStore): StoreConnection {
   const variable = (key: string, optional: boolean) => ({

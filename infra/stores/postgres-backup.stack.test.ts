@@ -16,25 +16,24 @@ afterAll(async () => {
   if (jobs.length > 0) await inBerth(["delete", "job", "--ignore-not-found", ...jobs]);
 });
 
-interface JobContainer {
-  command: string[];
-  env: { name: string; value: string }[];
+interface JobSpec {
+  backoffLimit: number;
+  template: { spec: { containers: [{ command: string[]; env: { name: string; value: string }[] }] } };
 }
 
-/** Starts a Job from a CronJob, as an operator would by hand. @param change changes the Job's container */
-async function start(cronJob: string, change: (container: JobContainer) => void = () => {}): Promise<string> {
+/** Starts a Job from a CronJob, as an operator would by hand. @param change changes the Job */
+async function start(cronJob: string, change: (spec: JobSpec) => void = () => {}): Promise<string> {
   const name = `test-${randomBytes(4).toString("hex")}`;
   const create = ["create", "job", name, `--from=cronjob/${cronJob}`, "--dry-run=client", "--output=json"];
   const job = JSON.parse(await inBerth(create));
   delete job.metadata.ownerReferences; // the CronJob would delete its failed Jobs except the last one
-  job.spec.backoffLimit = 0;
-  change(job.spec.template.spec.containers[0]);
+  change(job.spec);
   jobs.push(name);
   await inBerth(["create", "--filename=-"], JSON.stringify(job));
   return name;
 }
 
-/** Waits until the Job ends. */
+/** Waits until the Job ends. The returned log is that of all its pods, because Kubernetes replaces a pod that fails. */
 async function endOf(name: string): Promise<{ succeeded: boolean; log: string }> {
   const conditions = async (): Promise<string[]> =>
     (JSON.parse(await inBerth(["get", "job", name, "--output=json"])).status.conditions ?? []).map(
@@ -42,7 +41,8 @@ async function endOf(name: string): Promise<{ succeeded: boolean; log: string }>
     );
   const isEnd = (type: string) => type === "Complete" || type === "Failed";
   const types = await until(`job ${name} has ended`, 150, conditions, (types) => types.some(isEnd));
-  return { succeeded: types.includes("Complete"), log: await inBerth(["logs", `job/${name}`]) };
+  const log = await inBerth(["logs", `--selector=job-name=${name}`, "--tail=-1"]);
+  return { succeeded: types.includes("Complete"), log };
 }
 
 const run = async (cronJob: string) => endOf(await start(cronJob));
@@ -74,7 +74,7 @@ test("a dump is made and passes the restore check, and metrics report the time o
 
 const sums = "sha256sum database.dump manifest >SHA256SUMS";
 
-/** Ways to damage a copy of the newest dump, and the error that the check must print. */
+/** Ways to damage a copy of the newest dump, and for each the error that the check must print. */
 const damages = [
   [
     "is damaged on its volume",
@@ -91,10 +91,10 @@ const damages = [
 
 test("the check fails if the newest dump is damaged, can't be restored or lacks a row", async () => {
   const before = await query("select last_success from backup.status where job = 'restore-check'");
-  // A pod with write access to the dumps' volume makes a folder for each damage, with an undamaged older dump and a damaged
-  // new one.
-  const keeper = await start("postgres-dump", (container) => {
-    container.command = ["bash", "-c", "trap exit TERM; sleep infinity & wait"];
+  // A pod with write access to the dumps' volume makes a folder for each kind of damage. The folder contains an undamaged older
+  // dump and a damaged newer one.
+  const keeper = await start("postgres-dump", ({ template }) => {
+    template.spec.containers[0].command = ["bash", "-c", "trap exit TERM; sleep infinity & wait"];
   });
   await inBerth(["wait", "--for=jsonpath={.status.ready}=1", "--timeout=90s", `job/${keeper}`]);
   const shell = (command: string) =>
@@ -106,7 +106,9 @@ test("the check fails if the newest dump is damaged, can't be restored or lacks 
       await shell(
         `${copy}; cd ${folders[index]}; cp -r 20200101T000000Z 20990101T000000Z; cd 20990101T000000Z; ${damage}`,
       );
-      const check = await start("postgres-restore-check", ({ env }) => {
+      const check = await start("postgres-restore-check", (spec) => {
+        spec.backoffLimit = 0;
+        const [{ env }] = spec.template.spec.containers;
         for (const variable of env) if (variable.name === "BACKUPS") variable.value = folders[index] ?? "";
       });
       return endOf(check);
@@ -150,13 +152,15 @@ test("one command restores the database, also a second time, and the API serves 
   const lastEvent = async (database: string) =>
     Number(await query(`select last_value from session_events_id_seq`, database));
   try {
-    const { log } = await run("postgres-dump");
+    const { succeeded, log } = await run("postgres-dump");
+    expect(succeeded, log).toBe(true);
     const [dump] = /\d{8}T\d{6}Z/.exec(log) ?? [];
     await query("drop table restore_probe");
     const first = await restore(`${dump}`);
     expect(first.exitCode, first.all).toBe(0);
     expect(await query("select count(*) from restore_probe")).toBe("0");
-    // A warm session in the dump must get no owner, because the session may have got an owner after the dump.
+    // After a restore, no tenant may get a warm session from the dump, because the session may have been given to someone
+    // after the dump.
     expect(await query(`select warm from sessions where id = '${spare}'`)).toBe("restored");
     expect(await lastEvent("berth")).toBeGreaterThan(await lastEvent("berth_replaced"));
     // After a second restore of the same dump, no event id repeats.

@@ -15,8 +15,8 @@ import { postgresUid } from "./postgres.ts";
 export interface PostgresBackupArgs extends BackupConfig {
   platform: PlatformContext;
   /**
-   * The image of Postgres 15 by digest. The backup uses the database server's image, so that pg_dump and pg_restore have the server's
-   * version.
+   * The image of Postgres 15 by digest. The backup uses the database server's image, so that pg_dump and pg_restore have the
+   * version of the server.
    */
   image: pulumi.Input<string>;
   /** The connection to the server. */
@@ -41,8 +41,9 @@ const scriptFiles = Object.fromEntries(
 );
 
 /**
- * Backups of the bundled Postgres: a volume for the dumps and three CronJobs. `postgres-dump` runs each night,
- * `postgres-restore-check` runs later in the night, and `postgres-restore` runs only by hand (docs/backup.md).
+ * Backups of the bundled Postgres: a volume for the dumps and three CronJobs. By default, `postgres-dump` runs each night, and
+ * `postgres-restore-check` runs later in the night. `postgres-restore` runs only if somebody starts a Job from it
+ * (docs/backup.md).
  */
 export class PostgresBackup extends pulumi.ComponentResource {
   /** Name of the dumps' claim. */
@@ -86,7 +87,7 @@ interface Job {
   schedule: string;
   /** Whether the job runs only when somebody starts it by hand. */
   suspend?: boolean;
-  /** Environment variables of the script besides the connection. */
+  /** The script's environment variables, in addition to the variables of the connection. */
   env?: types.input.core.v1.EnvVar[];
   /** Whether the job only reads the dumps. */
   reads?: boolean;
@@ -94,7 +95,7 @@ interface Job {
   scratch?: Mount;
 }
 
-/** The name of its CronJob and of the container. */
+/** The name of the job's CronJob and of the container in its pod. */
 const objectName = ({ name }: Job) => `postgres-${name}`;
 
 const jobs = (args: PostgresBackupArgs): Job[] => [
@@ -138,9 +139,10 @@ const cronJobSpec = (
 ): types.input.batch.v1.CronJobSpec => ({
   timeZone: "Etc/UTC",
   concurrencyPolicy: "Forbid",
-  // If a job can't start within an hour, Kubernetes skips the job, and the next job starts in the next night.
+  // If a job can't start within an hour, Kubernetes skips the job. The next job starts at the next scheduled time.
   startingDeadlineSeconds: 3600,
-  // Only the last Job is kept, because the temporary volume of the restore check exists as long as its Job.
+  // Only the last successful and the last failed Job are kept, because with each Job of the restore check its ended pod is kept,
+  // and with the pod the temporary volume.
   successfulJobsHistoryLimit: 1,
   failedJobsHistoryLimit: 1,
   schedule: job.schedule,

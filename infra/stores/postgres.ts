@@ -66,8 +66,8 @@ export class Postgres extends pulumi.ComponentResource {
       password: { secret, key: "password" },
     };
 
-    // The claim is a separate resource, not a template of the StatefulSet. So Pulumi protects the claim, and the StatefulSet
-    // never deletes it.
+    // The claim is a separate resource, not a template of the StatefulSet. So Pulumi can protect the claim (`protectData`), and
+    // the StatefulSet never deletes it.
     const claim = new k8s.core.v1.PersistentVolumeClaim(
       `${name}-data`,
       {
@@ -115,7 +115,7 @@ export class Postgres extends pulumi.ComponentResource {
             defaults: platform.pods,
             uid: postgresUid,
             distribution: "stays",
-            // Postgres needs so many seconds to write a checkpoint before it stops.
+            // Before Postgres stops, it may need this many seconds to write a checkpoint.
             gracePeriodSeconds: 60,
             initContainers: [
               { ...container, name: "password", command: ["bash", "-euo", "pipefail", "-c", setPassword] },
@@ -127,7 +127,7 @@ export class Postgres extends pulumi.ComponentResource {
                 args: ["postgres", "-c", `shared_buffers=${cache}MB`, "-c", `max_connections=${args.maxConnections}`],
                 ports: [{ name: "postgres", containerPort: 5432 }],
                 probes: {
-                  // Five minutes, because Postgres reads its log first after a crash.
+                  // Postgres gets five minutes to start, because after a crash it first reads its log.
                   startup: { ...isReady, periodSeconds: 2, failureThreshold: 150 },
                   ready: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
                   // This probe checks only the process, because a restart does not help a slow Postgres.

@@ -24,8 +24,8 @@ export interface RedisArgs extends Pick<RedisConfig, "volume" | "resources" | "p
 const uid = 999;
 
 /**
- * Redis' settings. Redis never evicts jobs, and a restart loses at most the last second. Half of the memory is for rewrites of
- * the log.
+ * Redis' settings. Redis never evicts jobs, and a crash loses at most the changes of the last second. `maxmemory` is half of the
+ * container's memory limit. Redis needs the other half to rewrite its log.
  */
 const settings = (memory: string) => `maxmemory ${Math.floor(quantityValue(memory) / 2)}
 maxmemory-policy noeviction
@@ -101,7 +101,7 @@ export class Redis extends pulumi.ComponentResource {
                 ports: [{ name: "redis", containerPort: 6379 }],
                 resources: args.resources,
                 probes: {
-                  // Five minutes, because Redis reads its log first after a crash.
+                  // Redis gets five minutes to start, because after a crash it first reads its log.
                   startup: { ...isReady, periodSeconds: 2, failureThreshold: 150 },
                   ready: { ...isReady, periodSeconds: 5, timeoutSeconds: 3 },
                   live: { tcpSocket: { port: 6379 }, periodSeconds: 20, failureThreshold: 6 },

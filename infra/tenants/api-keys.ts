@@ -7,7 +7,10 @@ import type { KeyConfig } from "../config/keys.ts";
 export interface ApiKeys {
   /** The keys that this stack has generated, by name. */
   generated: Record<string, pulumi.Output<string>>;
-  /** The SHA-256 of every key in hex, in the order of the tenant's `keys` in the config. The stack stores only these hashes in the cluster. */
+  /**
+   * The SHA-256 of every key in hex, in the order of the owner's keys in the config. Of a key, the stack itself stores only this
+   * hash in the cluster. If the config names a `secret`, the user's Secret holds the key itself.
+   */
   hashes: pulumi.Output<string[]>;
 }
 
@@ -15,7 +18,7 @@ export interface ApiKeys {
  * The API keys of one owner, which have the form `berth_<owner>_<random>`.
  * @param name the name of the component to which the keys belong
  * @param owner a tenant's name, or `admin`
- * @param namespace of the Secrets that hold keys
+ * @param namespace the namespace of the users' Secrets that hold keys
  */
 export function apiKeys(
   name: string,
@@ -27,7 +30,7 @@ export function apiKeys(
   const generated: ApiKeys["generated"] = {};
   const hashes = keys.map(({ name: keyName, sha256, secret }) => {
     if (sha256 !== null) return pulumi.output(sha256);
-    // Names of tenants and keys contain no dot, so no other tenant has a resource with this name or this former name.
+    // Names of tenants and keys contain no dot, so no other tenant's resource has this name now or had it in an older version.
     const resource = `${name}-key.${keyName}`;
     const key = secret === null ? generate(resource, owner, opts) : keyIn(resource, owner, namespace, secret, opts);
     if (secret === null) generated[keyName] = key;
@@ -52,11 +55,11 @@ function keyIn(
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
   const { data } = k8s.core.v1.Secret.get(resource, pulumi.interpolate`${namespace}/${secret}`, opts);
-  return pulumi.secret(data).apply((fields) => {
+  return pulumi.all([pulumi.secret(data), namespace]).apply(([fields, place]) => {
     const key = Buffer.from(fields?.key ?? "", "base64").toString();
     if (new RegExp(`^berth_${owner}_[A-Za-z0-9_-]{16,}$`).test(key)) return key;
     throw new pulumi.RunError(
-      `the Secret ${secret} in the namespace berth has no valid API key of ${owner} under \`key\`; the key must be berth_${owner}_ and then 16 or more characters of A-Z, a-z, 0-9, _ and -, without a line break`,
+      `the Secret ${secret} in the namespace ${place} has no valid API key of ${owner} under \`key\`; the key must be berth_${owner}_ and then 16 or more characters of A-Z, a-z, 0-9, _ and -, without a line break`,
     );
   });
 }

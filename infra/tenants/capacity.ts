@@ -10,7 +10,7 @@ export const mostBytes = 1024 ** 2;
 
 type Sized = Pick<Config, "tenantPrefix" | "tenants" | "adminKeys" | "placement" | "platform">;
 
-/** How many of the config's tenants fit into the tenants file, from the first one on. */
+/** The highest number of tenants that fit into the tenants file. Tenants count in the order of the config. */
 export function fitting(config: Sized, most = mostBytes): number {
   const sized = config.tenants.map((tenant) => ({ tenant, entry: entryOf(config, tenant) }));
   const admin = { keys: keyEntries(config.adminKeys, hashesOf(config.adminKeys)) };
@@ -32,7 +32,7 @@ export function fitting(config: Sized, most = mostBytes): number {
   return known;
 }
 
-/** Values of the same length in place of the hashes, which only the `up` knows. */
+/** Placeholders with the length of the hashes. The real hashes are known only during an `up`. */
 const hashesOf = (keys: unknown[]) => keys.map(() => "0".repeat(64));
 
 const entryOf = (config: Sized, tenant: Config["tenants"][number]): TenantEntry =>

@@ -1,4 +1,7 @@
-/** A tenant's ResourceQuotas, which limit all sessions together, and its LimitRange, which limits each session. */
+/**
+ * A tenant's ResourceQuotas, which limit all sessions together, and its LimitRange, which limits each container and each
+ * workspace.
+ */
 import type { TenantConfig } from "../config/tenant.ts";
 
 /**
@@ -19,13 +22,15 @@ export const podQuota = (quota: TenantConfig["quota"], pullerClass: string) => (
 });
 
 /**
- * The spec of the ResourceQuota for all other objects. The quota allows none of the objects that sessions never need. It is
- * separate, because a quota that selects pods by priority class cannot count other objects.
+ * The limits (`hard`) of the ResourceQuota for volume claims, Secrets, ConfigMaps and Services. The quota allows no Service,
+ * because sessions need none. This quota is separate from the quota for pods, because a quota that selects pods by priority class
+ * cannot count other objects.
  */
 export const objectQuota = (quota: TenantConfig["quota"]): Record<string, string> => ({
   "requests.storage": quota.storage,
   persistentvolumeclaims: String(quota.volumes),
-  // There may be more Secrets than volumes, because a session's Secret is deleted a little later than its workspace.
+  // There can be more Secrets than volumes: a session's Secret is deleted a little later than its workspace, and a session with
+  // an ephemeral workspace has a Secret, but no volume.
   secrets: String(quota.volumes + quota.pods),
   configmaps: "10",
   services: "0",
@@ -34,9 +39,9 @@ export const objectQuota = (quota: TenantConfig["quota"]): Record<string, string
 });
 
 /**
- * Limits for one container and for one workspace. A container may use as much as the tier large. Sessions' containers set no
- * limit for ephemeral storage, so the default here applies: enough for /tmp (1 GiB) and the logs. The kubelet ends a pod that
- * writes more, so that the pod can't fill its node's disk.
+ * Limits for one container and for one workspace. A container may use as much CPU and memory as a session of the tier `large`.
+ * Sessions' containers set no limit for ephemeral storage, so the default here applies: enough for /tmp (1 GiB) and the logs. An
+ * ephemeral workspace counts too. If a pod writes more, the kubelet ends the pod, so that it can't fill the node's disk.
  */
 export const limitRange = (workspace: TenantConfig["workspace"]) => [
   {

@@ -57,9 +57,10 @@ export function tenantPolicies(tenant: TenantConfig, around: Surroundings): Reco
 }
 
 /**
- * The policy for the tenant's `egress`. It excludes internal ranges and the addresses of the Kubernetes API and of the nodes.
- * @throws pulumi.RunError if a rule's range lies in the addresses of the Kubernetes API, because such a rule would open nothing, or
- * if a rule names the platform's pods
+ * The policy for the tenant's `egress`. If a rule's range contains internal ranges, or addresses of the Kubernetes API or of
+ * nodes, these stay closed.
+ * @throws pulumi.RunError if a rule names the platform's pods, or if a rule's range lies in the addresses of the Kubernetes API,
+ * because sessions must never reach these
  */
 export function egressPolicy(
   { name, egress }: Pick<TenantConfig, "name" | "egress">,

@@ -5,7 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { TenantConfig } from "../config/tenant.ts";
 
 /**
- * Returns an error if a tenant that `up` has created before has no config entry; undefined if each such tenant has an entry.
+ * Returns an error text if a tenant has no config entry although its name is in `known`; undefined if each of them has an entry.
  */
 export function vanished(known: string[], tenants: Pick<TenantConfig, "name">[]): string | undefined {
   const missing = known.filter((name) => !tenants.some((tenant) => tenant.name === name));
@@ -15,9 +15,8 @@ export function vanished(known: string[], tenants: Pick<TenantConfig, "name">[])
 }
 
 /**
- * Ends the program, before it changes anything, if the last `up` had an entry of a tenant that is now missing and was not marked
- * for removal. If the last `up` failed and its tenants are unknown, Pulumi's protection of the namespaces still prevents a
- * deletion.
+ * Ends the program, before it changes anything, if a tenant's entry is now missing that the last `up` had without `remove: true`.
+ * If the last `up` failed and its tenants are unknown, Pulumi's protection of the namespaces still prevents a deletion.
  */
 export async function refuseVanished(tenants: TenantConfig[]): Promise<void> {
   const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;

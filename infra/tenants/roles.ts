@@ -25,7 +25,7 @@ const workerRules = [
 const gatewayRules = [rule("pods/log", "get")];
 
 /**
- * The Roles with their rules and their ServiceAccounts, which are in the platform's namespace.
+ * The Roles with their rules. Each Role also names the ServiceAccount that gets the Role, in the platform's namespace.
  * @param gateway the component whose pods are the gateway
  */
 export const rolesWith = (gateway: "api" | "gateway") => [

@@ -35,8 +35,9 @@ export interface TenantArgs extends Surroundings {
 }
 
 /**
- * The images that the tenant's image puller pulls: the tenant's images and, with a RuntimeClass or a placement of its own, also
- * the platform's desktop, because the runtime may store images apart, and the nodes may be others.
+ * The images that the tenant's image puller pulls: the tenant's images and, if the tenant has its own RuntimeClass or placement,
+ * also the platform's desktop. In that case the platform's image puller may not have pulled the desktop for this tenant: another
+ * container runtime may store images separately, and the tenant's sessions may run on other nodes.
  */
 const imagesToPull = ({ images, runtimeClassName, placement }: TenantConfig, desktop: pulumi.Input<string>) => [
   ...(runtimeClassName === null && !isPlaced(placement) ? [] : [desktop]),
@@ -108,7 +109,7 @@ export class Tenant extends pulumi.ComponentResource {
       {
         metadata: meta("agent-runner"),
         automountServiceAccountToken: false,
-        // Kubernetes adds the pull secrets of an account to its pods, so the runtime does not need to know them.
+        // Kubernetes adds an account's pull secrets to the account's pods, so Berth's runtime does not need to know the secrets.
         ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
       },
       inside,
@@ -127,7 +128,7 @@ export class Tenant extends pulumi.ComponentResource {
           placement,
           labels: { [tenantLabel]: tenant.name },
         },
-        // The quota `sessions` of earlier versions counts all pods, so `up` changes the quota first.
+        // In earlier versions, the quota `sessions` counts all pods, also the puller's. So `up` changes the quota first.
         { ...inside, dependsOn: quota },
       );
     const { modelEndpoint } = tenant.agentConfig;

@@ -42,7 +42,7 @@ export interface TenantEntry
 
 /**
  * Makes a tenant's entry in the tenants file.
- * @param made the tenant's objects in the cluster, the hashes of its keys, and the placement of its sessions
+ * @param made the names of the tenant's namespace and ServiceAccount, the hashes of its keys, and the placement of its sessions
  */
 export function tenantEntry(
   tenant: TenantConfig,
@@ -87,14 +87,15 @@ export interface TenantsContent {
   admin: { keys: KeyEntry[] };
   tenants: TenantEntry[];
   /**
-   * The names of tenants that are being removed. The runtime ends their sessions. It never ends sessions of a tenant that is
-   * only missing from the file.
+   * The names of tenants that are being removed. The runtime ends the sessions of these tenants. If a tenant is only missing from
+   * the file, the runtime does not end its sessions.
    */
   closed: string[];
 }
 
 /**
- * The text of the tenants file: JSON with one line for each tenant, because a Secret holds 1 MiB at most.
+ * The text of the tenants file: JSON with one line for each tenant and no indentation, so that more tenants fit into a Secret,
+ * which holds 1 MiB at most.
  * @param generation a number that grows with each change of the content
  */
 export function tenantsFile(generation: number, { admin, tenants, closed }: TenantsContent): string {

@@ -48,7 +48,7 @@ test("the number stays the same with the same content, and grows with each chang
       const two = await up("two");
       expect(two).toBeGreaterThan(one);
       expect(await up("one")).toBeGreaterThan(two);
-      expect(await read(".metadata.uid")).toBe(uid); // pods have it mounted
+      expect(await read(".metadata.uid")).toBe(uid); // the same Secret, because pods mount it
       await stack.destroy({ color: "never" });
     },
     kubeconfig,

@@ -1,6 +1,7 @@
 /**
- * The names of resources in the stack: each begins with the name of its component, and `up` finds each resource of an older
- * version again. `up` deletes what it does not find, even if a renamed resource stands for the same object in the cluster.
+ * Tests the names of resources in the stack: each begins with the name of its component, and `up` finds each resource of an older
+ * version again. `up` deletes each resource that it does not find, even if a renamed resource stands for the same object in the
+ * cluster.
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -13,8 +14,8 @@ import { identityOf, type RecordedResource, recordStack } from "./record.ts";
 const exceptions = ["tenants-generation"];
 
 /**
- * Objects that an upgrade deletes. In `prod`, the gateway's own pods read the sessions' logs, so the API needs no Role. Sessions have
- * another PriorityClass, because the value of a class can't be changed.
+ * Objects that an upgrade deletes. In `prod`, the gateway's own pods read the sessions' logs, so the API needs no Role. Sessions
+ * have another PriorityClass, because the value of a class can't be changed.
  */
 const gone = ["PriorityClass berth-session", "Role tenant-acme/berth-api", "RoleBinding tenant-acme/berth-api"];
 
@@ -58,7 +59,7 @@ describe.each(Object.keys(stacks))("the stack %s", (stack) => {
           const identity = identityOf(resource);
           return identity.urn === urn || identity.formerUrns.includes(urn);
         });
-        // `up` deletes the resource if no other resource finds it. Then no other resource may stand for the same object.
+        // If no resource finds the former one, `up` deletes it. In that case no other resource may stand for the same object.
         const goes = gone.includes(object) && !objects.includes(object);
         expect(finders.map(objectOf), `${urn} of ${commit}`).toEqual(goes ? [] : [object]);
       }

@@ -2,20 +2,20 @@
 import { readFileSync } from "node:fs";
 import { identityOf, type RecordedResource } from "./record.ts";
 
-/** `objectOf` each resource, by the resource's URN. */
+/** For each resource's URN: the result of `objectOf`. */
 export type Urns = Record<string, string>;
 
-/** By commit and stack. */
+/** The URNs of each older version, by commit and stack. */
 type FormerUrns = Record<string, Record<string, Urns>>;
 
 export const formerUrnsFile = new URL("../testdata/former-urns.golden.json", import.meta.url);
 
 export const readFormerUrns = (): FormerUrns => JSON.parse(readFileSync(formerUrnsFile, "utf8"));
 
-/** The two stacks of the checkout, and a third one with the options that those do not use. */
+/** The stacks `dev` and `prod` of the checkout, and a third one with options that neither of the two uses. */
 export const stacks: Record<string, [stack: string, changes: Record<string, unknown>]> = {
   dev: ["dev", {}],
-  // The older versions' file names this controller.
+  // In the older versions, Pulumi.prod.yaml names this controller.
   prod: ["prod", { ingress: { controller: "nginx" } }],
   more: [
     "prod",
@@ -32,7 +32,7 @@ export const stacks: Record<string, [stack: string, changes: Record<string, unkn
   ],
 };
 
-/** Without the resources that the stack only reads, because `up` never deletes those. */
+/** The resources' URNs and objects. Resources that the stack only reads are left out, because `up` never deletes them. */
 export const urnsOf = (resources: RecordedResource[]): Urns =>
   Object.fromEntries(
     resources

@@ -125,7 +125,7 @@ test("with Cilium, further policies open the Kubernetes API, the kubelets and a 
       egress: opened(["kube-apiserver"], ["443", "TCP"]),
     });
   expect(platform["prometheus-kubelets"]?.egress).toEqual(opened(["host", "remote-node"], ["10250", "TCP"]));
-  // An address of another network is no address of a node, so a NetworkPolicy opens it.
+  // 10.0.0.2 is not link-local, so its server is not on the pod's own node, and the NetworkPolicy opens it.
   expect(platform["allow-dns"]?.egress).toEqual(opened(["host"], ["53", "UDP"], ["53", "TCP"]));
   expect(of(resources, "CiliumNetworkPolicy", "tenant-acme")).toEqual({
     "allow-dns": {

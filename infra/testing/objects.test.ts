@@ -4,7 +4,7 @@ import { dirname, relative } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { filesThatMade, type RecordedResource, recordStack } from "./record.ts";
 
-/** A file of infra/, where the table is. */
+/** A file of infra/, the folder with the README.md that contains the table. */
 const here = (name: string) => new URL(`../${name}`, import.meta.url);
 const read = (name: string) => readFileSync(here(name), "utf8");
 
@@ -13,7 +13,7 @@ interface Row {
   names: string[];
   kinds: string[];
   file: string;
-  /** The config that the object needs. Empty if the object always exists. */
+  /** The config that the object needs. If this is empty, the stack `dev` or `prod` has the object. */
   condition: string;
 }
 

@@ -64,7 +64,7 @@ test("the tenants file contains a tenant's image, and sessions use the image's p
   expect(JSON.stringify(file)).toContain(`ghcr.io/acme/two@${digest}`);
 });
 
-/** What a puller's pod pulls, with which Secrets, and in which namespace; by namespace. */
+/** For each namespace with a puller: the images that its pod pulls, its pull secrets and its RuntimeClass. */
 function pullersOf(resources: RecordedResource[]) {
   const pullers = kubernetes(resources, "DaemonSet").map(({ metadata, spec }) => {
     const pod = (spec as { template: { spec: PullerPod } }).template.spec;
@@ -201,7 +201,7 @@ test("every pod of the platform has the platform's priority", async () => {
   const resources = await recordStack("prod");
   for (const kind of workloads) {
     expect(kubernetes(resources, kind), kind).not.toEqual([]);
-    // The image pullers push nobody out, because a session is worth more than an image that is there early.
+    // The image pullers preempt no pod, because a running session is worth more than an image that is pulled early.
     const priority = kind === "DaemonSet" ? "berth-image-puller" : "berth-platform";
     for (const workload of kubernetes(resources, kind))
       expect(JSON.stringify(workload), workload.metadata.name).toContain(`"priorityClassName":"${priority}"`);
@@ -264,7 +264,7 @@ const serviceOf = (resources: RecordedResource[], name: string) =>
 const settingsOf = (resources: RecordedResource[]) =>
   kubernetes(resources, "ConfigMap").find(({ metadata }) => metadata.name.startsWith("api-config"))?.data;
 
-// A Service that stays a NodePort Service keeps its node ports, and the other one could not get them.
+// A Service that stays a NodePort Service keeps its node ports, and then the other Service can't get these ports.
 test.each(["inside", {}] as const)(
   "only the Service that receives requests from outside has node ports: gateway %j",
   async (gateway) => {

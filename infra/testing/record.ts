@@ -1,5 +1,6 @@
 /**
- * Runs the program of a stack with mocks and records the resources that it would make. It needs no cluster, Docker or network.
+ * Runs the program of a stack with mocks and records the resources that the program would make. The run needs no cluster, Docker
+ * or network.
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -8,11 +9,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import { formerName } from "../kubernetes/former-names.ts";
 
-/** A recorded resource. `<type name>` replaces generated values. */
+/** A recorded resource. Made-up values replace generated ones: for a password, for example, `<password NAME>`. */
 export interface RecordedResource {
   type: string;
   name: string;
-  /** Pulumi refuses to delete it. */
+  /** Pulumi refuses to delete the resource. */
   protect?: true;
   /** Pulumi leaves the object in the cluster when the resource is removed from the stack. */
   retain?: true;
@@ -67,8 +68,8 @@ function configOf(stack: string, changes: Record<string, unknown>): Record<strin
 export const digestOf = (text: string): string => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
 /**
- * The outputs that the cluster, Docker and the registry would add to a resource's inputs. A resource that was renamed keeps its
- * generated values.
+ * The outputs that the cluster, Docker and the registry would add to a resource's inputs. The mock makes a renamed resource's
+ * values from its former name, so the values stay the same.
  */
 function outputs({ type, name: now, inputs }: pulumi.runtime.MockResourceArgs): Record<string, unknown> {
   const name = formerName(type, now) ?? now;
@@ -101,7 +102,7 @@ function named(args: pulumi.runtime.MockResourceArgs): pulumi.runtime.MockResour
 /**
  * Records all resources of the stack, sorted by type and name. The program runs when it is imported, so one process can record
  * only one stack, unless it resets its modules.
- * @param changes other values for keys of the stack's config, without the keys' namespace
+ * @param changes values that replace those of the stack's config; the keys have no `berth:` in front
  * @param baseDigest returns the registry's digest for an image's name
  */
 export async function recordStack(
@@ -141,7 +142,7 @@ export async function recordStack(
   );
   pulumi.runtime.setAllConfig(configOf(stack, changes));
   // This replaces the calls to the cluster, and fixes the time so that the result is the same every day. The imports are
-  // dynamic, so that they return the program's own modules.
+  // dynamic, so that after a reset they return the same modules as the program's imports.
   const { cluster } = await import("../kubernetes/cluster.ts");
   cluster.identify = async () => "";
   cluster.look = async () => undefined;
@@ -213,7 +214,7 @@ function runningFiles(): string[] {
   return [...new Set(files)].filter((file) => !file.startsWith("testing/"));
 }
 
-/** The value with sorted keys, without private keys. */
+/** A copy of the value in which the keys of objects are sorted, and a text replaces each private key in PEM form. */
 function sorted(value: unknown): unknown {
   if (typeof value === "string" && value.startsWith("-----BEGIN PRIVATE KEY-----")) return "<private key>";
   if (Array.isArray(value)) return value.map(sorted);

@@ -1,11 +1,14 @@
-/** `npm run check:layers`: dependency-cruiser checks that no import in runtime/src or infra goes up or makes a circle. */
+/**
+ * `npm run check:layers`: dependency-cruiser checks that each file in runtime/src and infra imports only from its own layer and
+ * from lower layers, and that no imports make a circle.
+ */
 import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-cruiser";
 import { root } from "../../machine/machine.ts";
 
 /** The layers of a program. A layer is a folder or a file. The value lists the other layers that the layer's files may import. */
 type Layers = Record<string, string[]>;
 
-/** A program whose files import only from lower layers. */
+/** A program whose files may import only from their own layer and from lower layers. */
 export interface Layered {
   /** The program's folder in the checkout. */
   folder: string;
@@ -19,12 +22,12 @@ export interface Layered {
 
 const isOf = (names: string[]) => `^(${names.join("|")})(/|\\.ts$)`;
 
-/** Tests and their helpers may import any file. No other file of the program may import them. */
+/** Tests and their helpers may import any file. Other files must not import the helpers in `testing/`. */
 const tests = "^testing/|\\.test\\.ts$";
 
 /**
- * Every layer except `domain` may import these two layers. They import no other layer of the runtime, except that `telemetry`
- * imports `timing`.
+ * All other layers of the runtime except `domain` may import these two layers. Of the two, only `telemetry` may import a layer:
+ * `timing`.
  */
 const tools = ["telemetry", "timing"];
 const decided = ["domain", ...tools];

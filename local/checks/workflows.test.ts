@@ -1,4 +1,4 @@
-/** Checks which environments of the GitHub workflows have reviewers, because actionlint does not know this. */
+/** Checks the environments in the GitHub workflows and the images in the Deploy workflow, because actionlint checks neither. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -45,6 +45,6 @@ test("the Deploy workflow scans and signs every image by the name that its resou
     readFileSync(join(root, "infra/testdata/prod.golden.json"), "utf8"),
   );
   const built = golden.filter(({ type }) => type === "docker:index/image:Image").map(({ name }) => name);
-  // Each image has a scan, a condition of the scan, and a signature.
+  // The workflow names each image three times: in the scan's condition, in the scan, and in the list of images to sign.
   expect(named.sort()).toEqual(built.flatMap((name) => [name, name, name]).sort());
 });

@@ -1,4 +1,4 @@
-/** The add-ons that run in the cluster before any stack: DNS, storage, and the API server's rights on the kubelet. */
+/** What the cluster has before any stack: the add-ons for DNS and storage, and the API server's rights on the kubelet. */
 import { readFileSync } from "node:fs";
 import { machine } from "../../machine/machine.ts";
 import { clusterImage } from "./images.ts";
@@ -34,7 +34,9 @@ export function fill(template: string, values: Record<string, string>): string {
   });
 }
 
-/** Applies the manifests server-side, because client-side apply breaks a Service that has one port number for TCP and UDP. */
+/**
+ * Applies the manifests server-side, because client-side apply breaks a Service that has the same port number for TCP and UDP.
+ */
 export async function applyAddons(): Promise<void> {
   await kubectl(["apply", "--server-side", "--force-conflicts", "-f", "-"], addonManifests());
 }
@@ -45,7 +47,7 @@ export const addons = [
   { name: "local-path-provisioner", namespace: "local-path-storage" },
 ];
 
-/** Throws unless all pods of each add-on are ready within `seconds`. */
+/** Waits until all pods of the add-ons are ready. Throws if one add-on needs more than `seconds`. */
 export async function addonsReady(seconds: number): Promise<void> {
   for (const { name, namespace } of addons)
     await kubectl(["-n", namespace, "rollout", "status", `deployment/${name}`, `--timeout=${seconds}s`]);

@@ -1,6 +1,6 @@
 /**
- * Obtains the cluster's programs, once per version. Published programs are used where possible. The others are built from Go
- * modules.
+ * Obtains the cluster's programs, once per version. Published programs are used if they can be obtained. The others are built
+ * from Go modules.
  */
 import { existsSync, symlinkSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
@@ -69,7 +69,10 @@ export const programsDir = join(binDir, `cluster-${programsVersion}`);
 /** prometheus-adapter, for its stand-in image. The build takes a minute if Kubernetes was built before. */
 export const adapter = goProgram("adapter", sources, { from: "./adapter", files: "adapter/*.go", settings });
 
-/** Prometheus or promtool, built in about three minutes. The build tags leave only the discovery of targets in Kubernetes. */
+/**
+ * Prometheus or promtool, built in about three minutes. The build tags leave out every optional way to discover targets, except
+ * the discovery in Kubernetes.
+ */
 const ofPrometheus = (name: string) =>
   goProgram(name, join(sources, "prometheus"), {
     from: `github.com/prometheus/prometheus/cmd/${name}`,
@@ -119,8 +122,8 @@ export const buildKubernetes = (): Promise<string> =>
   });
 
 /**
- * Obtains the other programs unless this version exists already (about two minutes). Published programs are used where possible, as
- * in `obtainKubernetes`. The rest is built. Returns a text for the step's line.
+ * Obtains the other programs unless this version exists already (about two minutes). Published programs are copied or downloaded
+ * if possible, as in `obtainKubernetes`. The others are built. Returns a text for the step's line.
  */
 export const ensurePrograms = (): Promise<string> =>
   buildOnce(programsDir, async (dir) => {
@@ -130,6 +133,7 @@ export const ensurePrograms = (): Promise<string> =>
         if (!(error instanceof Unobtainable)) throw error;
         lacking.push(from);
       });
-    // Each of the lacking programs is built separately, because these programs name the path of a shared module differently.
+    // Each lacking program is built separately, because one `go build` accepts only one spelling of a module's path, and the
+    // programs import the module logrus under two spellings (Sirupsen and sirupsen).
     for (const packages of [own, ...lacking.map((each) => [each])]) await goBuild(sources, dir, packages, { settings });
   });

@@ -50,8 +50,8 @@ const forwarded = [
 ];
 
 /**
- * Carries connections from this machine's loopback into the node. Docker needs loopback, because Docker pushes with plain HTTP to
- * no other address.
+ * Carries connections from this machine's loopback into the node. Docker needs a registry on loopback, because Docker pushes over
+ * plain HTTP only to loopback addresses.
  */
 export const forwards: ClusterDaemon = {
   name: "forwards",
@@ -68,7 +68,9 @@ export const registryDaemon: ClusterDaemon = {
   files: [files.registry],
 };
 
-/** The containers' shims are containerd's children. They survive the end of containerd, but not the end of the node. */
+/**
+ * containerd starts a shim for the containers of each pod. The shims survive the end of containerd, but not the end of the node.
+ */
 export const containerd: ClusterDaemon = {
   name: "containerd",
   command: "containerd",
@@ -116,7 +118,10 @@ export const apiserver: ClusterDaemon = {
   stopMs: 2_000,
 };
 
-/** Autoscalers check every 5 s (default 15 s) and count a new pod early, so that tests and demonstrations need not wait. */
+/**
+ * Autoscalers check every 5 s (default 15 s), and use the CPU figures of a new pod after 15 s at the latest (default 5 min), so
+ * that tests and demonstrations need not wait.
+ */
 export const controllerManager: ClusterDaemon = {
   name: "kube-controller-manager",
   command: program("kube-controller-manager"),
@@ -176,7 +181,7 @@ export const netpol: ClusterDaemon = {
   files: [kubeconfig],
 };
 
-/** All daemons, in the order in which they start. */
+/** All daemons, in the order in which `npm run status` shows them. */
 export const components = [
   forwards,
   registryDaemon,

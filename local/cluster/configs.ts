@@ -27,7 +27,7 @@ export const files = {
   admission: etc("admission.yaml"),
 };
 
-/** The text of each file, by path. `pauseImage` is the image that holds a pod's namespaces. */
+/** The text of each file, by path. `pauseImage` is the image of the container that holds a pod's namespaces. */
 export function configFiles(pauseImage: string): Record<string, string> {
   return {
     [files.registry]: registryConfig(),
@@ -59,7 +59,8 @@ function registryHosts(): string {
 }
 
 /**
- * containerd sets no OOM scores, because root may lack CAP_SYS_RESOURCE. It uses cgroupfs, because the machine may lack systemd.
+ * containerd lowers no OOM score, because root may lack CAP_SYS_RESOURCE, which this needs. containerd uses cgroupfs, because the
+ * machine may lack systemd.
  */
 export function containerdConfig(pauseImage: string): string {
   return `version = 2
@@ -93,8 +94,8 @@ oom_score = 0
 }
 
 /**
- * Each pod has its own link to the node. So the node routes the packets between pods, and netpol filters them. Masquerading is off,
- * because no packet leaves the machine.
+ * Each pod has its own link to the node. So the node routes the packets between pods, and netpol filters them. Masquerading is
+ * off, because no packet leaves the machine.
  */
 function cniConfig(): string {
   return JSON.stringify({

@@ -29,7 +29,8 @@ export interface Forward {
 export const pidOf = ({ name }: Daemon): number | undefined => firstOf(name);
 
 /**
- * Starts the daemon, or restarts it if its command or its files have changed. Returns whether the daemon was started or restarted.
+ * Starts the daemon unless it runs. Restarts it if its command, its files or its forwards have changed. Returns whether the
+ * daemon was started or restarted.
  */
 export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
   const { name, forwards = [], stopMs = 10_000 } = daemon;
@@ -49,10 +50,10 @@ export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
 }
 
 /**
- * Returns a daemon whose command is a shell that runs the given daemon as its child. The daemon's pid file has the shell's pid;
- * `pidOf` finds the child. When the shell or its child ends, the other ends too. The shell itself stays outside the node's pid
- * namespace. The shell joins the control group before it enters the node, because with cgroup v2 under systemd no process can join
- * a group from inside the group's namespace.
+ * Returns a daemon whose command is a shell that runs the given daemon as its child. The daemon's pid file contains the shell's
+ * pid; `pidOf` returns the child's pid. When the shell or its child ends, the other ends too. The shell itself stays outside the
+ * node's pid namespace. The shell joins the control group before it enters the node, because with cgroup v2 under systemd no
+ * process can join a group from inside the group's namespace.
  */
 function inTheNode({ command, args, ...daemon }: Daemon): Daemon {
   const shell = ["sh", "-c", 'cd /; setpriv --pdeathsig=KILL -- "$@" & wait $!', "sh", command, ...args];

@@ -1,7 +1,7 @@
 /**
  * Causes faults of the cluster's daemons, for tests:
  *
- *     node local/cluster/fault.ts crash NAME    ends the daemon by SIGKILL, starts it again and waits until the API answers
+ *     node local/cluster/fault.ts crash NAME    ends the daemon by SIGKILL, starts it again, waits for the Kubernetes API
  *     node local/cluster/fault.ts freeze NAME   stops the daemon's process; the daemon keeps its connections and answers nobody
  *     node local/cluster/fault.ts thaw NAME     lets the frozen daemon continue
  */

@@ -1,8 +1,9 @@
 /**
- * Carries connections to the machine's loopback into the node: `npm run up` opens a port and hands its socket over, with the
- * host and port in the node that it stands for. The argument is the number of sockets.
+ * Carries connections from the machine's loopback into the node. For each port, `npm run up` opens a socket and hands it to this
+ * program, with the target's host and port in the node. The argument is the number of sockets.
  *
- * A connection that is refused in the node is reset, and any other that breaks is closed: so both can be told apart.
+ * If the target can't be reached, this program resets the client's connection. If the connection to the target breaks later, this
+ * program closes the client's connection. So a client can tell the two cases apart.
  */
 import { connect, type Server, type Socket } from "node:net";
 
@@ -21,7 +22,7 @@ process.on("message", ({ host, port }: { host: string; port: number }, server: S
   process.send?.(port);
 });
 
-// If `npm run up` was killed before it had handed over all sockets, the next one starts this program again.
+// If `npm run up` was killed before it had handed over all sockets, this program ends, and the next `npm run up` starts it again.
 process.on("disconnect", () => {
   if (awaited > 0) process.exit(1);
 });

@@ -1,5 +1,6 @@
 /**
- * The images of the cluster's own pods. Each image contains one program and nothing else. No Docker daemon is needed to push them.
+ * The images of the cluster's own pods. Each image contains one program file: no shell, no libraries. Berth makes and pushes
+ * these images without a Docker daemon.
  */
 import { execa } from "execa";
 import { isInRegistry, localName, pushImage } from "../images/registry.ts";

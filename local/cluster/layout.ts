@@ -1,4 +1,4 @@
-/** Where the cluster keeps its files, below the state directory. */
+/** The paths of the cluster's files. Most of them are below the state directory. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { machine } from "../../machine/machine.ts";
@@ -26,7 +26,8 @@ export const containerdRunDir = "/run/containerd";
 export const containerdSocket = join(containerdRunDir, "containerd.sock");
 
 /**
- * The folder with the pod addresses in use. It is in the node's own /run, so that the folder disappears with the node and its pods.
+ * The folder with the pod addresses in use. It is in the node's own /run, so that the folder disappears with the node and its
+ * pods.
  */
 export const podAddressesDir = "/run/cni";
 

@@ -28,7 +28,7 @@ it("enforces network policies: what is denied by default opens by name, port and
   ]);
   const reaches = (pod: string, port: number, server = "server") =>
     namespace.connect(pod, addresses.get(server) ?? "", port);
-  /** Waits until the new rules are in force. */
+  /** Waits until the connection has this outcome, because new rules take effect only after a while. */
   const becomes = (pod: string, port: number, outcome: string, server = "server") =>
     until(
       `the ${pod}'s connection to port ${port} of ${server} ends as "${outcome}"`,
@@ -55,7 +55,8 @@ it("enforces network policies: what is denied by default opens by name, port and
   );
   await becomes("friend", 8080, "connected");
   expect(await reaches("friend", 8081)).toBe("timeout");
-  // The stranger's own policy is in force. So only the other server's policy keeps the stranger from that server.
+  // The stranger reaches open-server, so the stranger's own policy is in force. So only the policy of `server` keeps the stranger
+  // from `server`.
   await becomes("stranger", 8080, "connected", "open-server");
   expect(await reaches("stranger", 8080)).toBe("timeout");
 });
@@ -63,7 +64,7 @@ it("enforces network policies: what is denied by default opens by name, port and
 it("turns policies into rules as its own Go tests say", async () => {
   const tests = await execa("go", ["test", ...goFlags, "./netpol/rules"], {
     cwd: sources,
-    // In Go's own cache, which no `up` empties, so that only the first run compiles Kubernetes' types.
+    // The test uses Go's own cache, which no `up` empties. So only the first run compiles Kubernetes' types.
     env: goEnvironment,
     reject: false,
     all: true,

@@ -1,4 +1,7 @@
-/** Checks the running node: which processes listen on which addresses, the source of images, and that no packet leaves the node. */
+/**
+ * Checks the running node: which processes listen on which addresses, from where images come, and that no packet of a pod leaves
+ * the machine.
+ */
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -66,7 +69,8 @@ test("a Service is reached from the node itself, as the API server does for aggr
   const port = Number(await kubectl(["-n", namespace.name, "get", "service", "server", "-o", path]));
   const isConnected = (outcome: string) => outcome === "connected";
   await until(`${nodeIp}:${port} answers`, 30, () => attempt(nodeIp, port), isConnected);
-  expect(await attempt(pods.get("server") ?? "", 8080)).toBe("connected"); // as the next address is the pods' gateway
+  // The machine reaches the pods' network. So a refusal by the pods' gateway, below, concerns only the NodePort.
+  expect(await attempt(pods.get("server") ?? "", 8080)).toBe("connected");
   for (const host of ["127.0.0.1", podCidr.replace("0/24", "1")])
     expect(await attempt(host, port)).toBe("ECONNREFUSED");
   const address = await kubectl(["-n", namespace.name, "get", "service", "server", "-o", "jsonpath={.spec.clusterIP}"]);
@@ -126,7 +130,7 @@ test("the node can set nothing of the machine's kernel but what belongs to its o
 
 test("an image of whatever registry is looked for in the local one only", async () => {
   await using namespace = await TestNamespace.create();
-  // No registry can have this name, so a pull from any other registry would fail because of this address.
+  // No registry can have this name. If containerd asked this registry, the error would be about the look-up of the name.
   const container = { name: "none", image: "registry.invalid/nobody/nothing:1" };
   await namespace.apply({
     apiVersion: "v1",
@@ -150,7 +154,7 @@ test("no daemon and no pod needs a lower OOM score than other processes, which r
     try {
       return readFileSync(path, "utf8");
     } catch {
-      return ""; // it has ended meanwhile
+      return ""; // the process has ended meanwhile
     }
   };
   const daemons = components.map((component) => pidOf(component));

@@ -38,8 +38,8 @@ export async function runInNode(...command: string[]): Promise<string> {
 }
 
 /**
- * Starts the node's first process, or restarts it if its script has changed, and links the node with this machine. Returns whether
- * the process was started or restarted.
+ * Starts the node's first process, or restarts it if its script has changed, and links the node with this machine. Returns
+ * whether the process was started or restarted.
  */
 export async function ensureNode(): Promise<boolean> {
   const script = fileURLToPath(new URL("node.sh", import.meta.url));
@@ -48,7 +48,7 @@ export async function ensureNode(): Promise<boolean> {
   // node.sh hides /run, /var/lib and /var/log from the node, except for these directories of Berth and of its programs.
   const visible = [...new Set([stateDir, runDir, cacheDir, root, dirname(process.execPath)])];
   for (const dir of visible) mkdirSync(dir, { recursive: true });
-  // The process joins this group and no leaf below it, because this group is the root of the node's groups.
+  // The process joins the cgroup itself and no leaf below it, because the cgroup becomes the root of the node's cgroup namespace.
   const [command = "", ...args] = inCgroup(name, ["/bin/sh", script, name, ...visible], { leaf: "." });
   const started = start({ name: node, command, args }, mark);
   await waitFor("The node", 20, async () => existsSync(`/proc/${nodePid()}/root/run/ready`), { name: node });
@@ -65,8 +65,8 @@ async function connect(): Promise<void> {
   await inside("address", "replace", `${nodeIp}/32`, "dev", peer);
   await inside("link", "set", peer, "up");
   await inside("route", "replace", machineIp, "dev", peer, "src", nodeIp);
-  // A connection from the node itself to a Service needs this route, because kube-proxy replaces the Service's address with a pod's
-  // address only after the routing.
+  // A connection from the node itself to a Service needs this route, because kube-proxy replaces the Service's address with a
+  // pod's address only after the routing.
   await inside("route", "replace", serviceCidr, "dev", peer, "src", nodeIp);
   await ip("address", "replace", `${machineIp}/32`, "dev", link);
   await ip("link", "set", link, "up");
@@ -74,8 +74,8 @@ async function connect(): Promise<void> {
 }
 
 /**
- * Ends the node and every process in it. Containers have ten seconds to end by themselves. The daemons' shells are outside the node
- * and end when the daemons end.
+ * Ends the node and every process in it. Containers have ten seconds to end by themselves. The daemons' shells are outside the
+ * node and end when the daemons end.
  */
 export async function stopNode(): Promise<void> {
   await stop(node, 20_000);

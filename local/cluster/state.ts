@@ -1,6 +1,6 @@
 /**
- * The state directory. The mark, a file README, shows that the directory belongs to Berth. A directory with other files and without
- * the mark is never used or removed.
+ * The state directory. The mark, a file README, shows that the directory belongs to Berth. A directory with other files and
+ * without the mark is never used or removed.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,8 @@ const beingRemoved = "Its removal has begun.\n";
 
 /**
  * Makes the directory and marks it as Berth's. If a purge of the directory was killed, the purge is completed first.
- * @throws UserError if the directory has other files, because a purge would remove them, or a cluster with other addresses
+ * @throws UserError if the directory belongs to somebody else, because a purge would remove its files; or if the directory
+ * contains the state of an earlier version, or a cluster with other addresses
  */
 export function claimStateDir(dir = stateDir): void {
   mkdirSync(dir, { recursive: true });
@@ -34,7 +35,8 @@ export function claimStateDir(dir = stateDir): void {
     throw new UserError(
       `The addresses of the cluster in ${dir} are not in ${network}, and the addresses of a cluster can't be changed: set BERTH_NETWORK as it was when the cluster was made, or remove the cluster (npm run down -- --purge).`,
     );
-  // In an empty folder the mark is written directly. If a killed run left a temporary file, the folder would not count as Berth's.
+  // In an empty folder the mark is written without a temporary file. If a killed run left a temporary file but no mark, the
+  // folder would not count as Berth's.
   if (readdirSync(dir).length <= 1) writeFileSync(mark(dir), text);
   else writeIfChanged(mark(dir), text);
 }
@@ -50,7 +52,10 @@ export function refuseEarlierVersion(dir = stateDir): void {
     );
 }
 
-/** Compares the text of the mark, because other folders have a README too. A start that was killed may have left an empty mark. */
+/**
+ * Whether the directory is Berth's. The text of the README decides, because other folders have a README too. An empty README
+ * counts if it is the only file, because a killed start may have left it.
+ */
 function isClaimed(dir: string): boolean {
   if (!existsSync(mark(dir))) return false;
   const content = readFileSync(mark(dir), "utf8");
@@ -73,6 +78,6 @@ function empty(dir: string): void {
   const entries = readdirSync(dir).filter((entry) => join(dir, entry) !== mark(dir));
   const content = readFileSync(mark(dir), "utf8");
   if (entries.length > 0 && !content.includes(beingRemoved)) writeIfChanged(mark(dir), content + beingRemoved);
-  // Pulumi's state is removed first, because it describes a cluster that no longer exists.
+  // Pulumi's state is removed first. After an interruption, there must be no Pulumi state of a cluster that no longer exists.
   for (const entry of ["pulumi", ...entries]) rmSync(join(dir, entry), { recursive: true, force: true });
 }

@@ -10,7 +10,7 @@ export interface PartStatus {
   detail: string;
 }
 
-/** Returns the status of each daemon, of the node and of the add-ons. Changes nothing. */
+/** Returns the status of each daemon and, if the API server runs, of the node and of the add-ons. Changes nothing. */
 export async function clusterStatus(): Promise<PartStatus[]> {
   const daemons = components.map((daemon) => {
     const pid = pidOf(daemon);

@@ -30,7 +30,10 @@ export class TestNamespace {
     );
   }
 
-  /** Starts pods, each of which runs a script for Node.js, and waits until the pods are ready. Returns the pods' addresses by name. */
+  /**
+   * Starts pods, each of which runs a script for Node.js, and waits until the pods are ready. Returns the pods' addresses by
+   * name.
+   */
   async startPods(pods: { name: string; script: string; ports?: { name: string; containerPort: number }[] }[]) {
     await this.apply(...pods.map(nodePod));
     const names = pods.map(({ name }) => `pod/${name}`);

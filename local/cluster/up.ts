@@ -30,7 +30,8 @@ export async function registryUp(): Promise<string> {
 }
 
 /**
- * Starts the parts of the cluster that don't run, and waits until pods can run. The programs must exist, and the registry must run.
+ * Starts the parts of the cluster that don't run, and waits until pods can run. The programs must exist, and the registry must
+ * run.
  */
 export async function clusterUp(): Promise<void> {
   await step("Cluster's control plane", controlPlaneUp);
@@ -63,7 +64,8 @@ async function nodeUp(): Promise<string> {
   ];
   const kubeletStarted = started[2] === true;
   const isReady = async () => {
-    await ensure(components.kubelet); // the kubelet may end while containerd still examines containers of the last run
+    // While containerd still examines containers of the last run, the kubelet may end. Then the kubelet is started again.
+    await ensure(components.kubelet);
     return nodeReady(kubeletStarted ? since : 0);
   };
   await waitFor("The node", 60, isReady, { ...components.kubelet, mayEnd: true });

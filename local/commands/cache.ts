@@ -1,4 +1,4 @@
-/** The cache of programs and images, which `npm run down -- --purge` keeps. */
+/** The cache of programs and images. `npm run down -- --purge` keeps the cache, unless the command also has `--cache`. */
 import { existsSync, globSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { machine } from "../../machine/machine.ts";
@@ -8,7 +8,7 @@ const { cacheDir } = machine;
 
 /**
  * Removes the cache.
- * @throws UserError if the folder also holds other files, because its `bin` or `images` may then not be Berth's
+ * @throws UserError if the folder also contains other files, because then its `bin` or `images` may belong to somebody else
  */
 export async function purgeCache(): Promise<void> {
   await step(`Remove the cache ${cacheDir}`, async () => {

@@ -11,7 +11,7 @@ export async function down(purge: boolean): Promise<void> {
   if (process.getuid?.() !== 0) throw new UserError("the local cluster belongs to root: run the command as root.");
   claim();
   refuseEarlierVersion();
-  await endInstallation(); // completes the installation of a killed start
+  await endInstallation(); // after a killed `npm run up`: waits for its apt-get, and lets services start again
   await step("Stop the Docker daemon", stopDocker);
   const packages = installedPackages();
   await step("Stop the cluster", async () => {

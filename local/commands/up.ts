@@ -24,8 +24,8 @@ import { welcome } from "./welcome.ts";
 export const stack = "dev";
 
 /**
- * Starts the local cluster, deploys the stack to it, and prints how to use it. With `keepCompiled`, the compiled Go packages stay,
- * because more programs will be built.
+ * Starts the local cluster, deploys the stack to it, and prints how to use Berth. With `keepCompiled`, the compiled Go packages
+ * stay, because the caller builds more programs afterwards.
  */
 export async function up({ keepCompiled = false } = {}): Promise<void> {
   const start = performance.now();
@@ -40,7 +40,10 @@ export async function up({ keepCompiled = false } = {}): Promise<void> {
   if (outputs) welcome(outputs, (performance.now() - start) / 1000);
 }
 
-/** Starts the local cluster and all that a stack needs, then runs `last`. Tasks that compute longer come earlier in the list. */
+/**
+ * Starts the local cluster and makes all that a stack needs, then runs `last`. If several tasks wait for a free processor, the
+ * first of them in `tasks` begins. So the tasks that compute longer come earlier in `tasks`.
+ */
 export async function localCluster(last?: Task, { keepCompiled = false } = {}): Promise<void> {
   await preflight();
   claim();
@@ -54,7 +57,7 @@ export async function localCluster(last?: Task, { keepCompiled = false } = {}): 
     kubernetesBuild: {
       title: "Kubernetes from its Go modules",
       computes: true,
-      // The other programs share packages with Kubernetes. In this order, each shared package is compiled once.
+      // The other programs share packages with Kubernetes. Parallel builds would compile each shared package twice.
       needs: ["kubernetes", "programs"],
       idle: hasKubernetes,
       run: buildKubernetes,

@@ -1,7 +1,10 @@
 /** The text that `npm run up` prints at its end. */
 import type { StackOutputs } from "../pulumi/stack.ts";
 
-/** Prints the API's address, acme's key, and the lines that start a session and open its desktop. */
+/**
+ * Prints the API's address, acme's key, and three commands: one starts a session, one opens the session's desktop in a browser,
+ * and one makes pulumi and kubectl available in the shell.
+ */
 export function welcome({ apiUrl, tenantKeys }: StackOutputs, seconds: number): void {
   const key = tenantKeys.acme?.default;
   const auth = `-H 'Authorization: Bearer ${key}'`;

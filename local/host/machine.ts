@@ -32,14 +32,16 @@ export async function inspect() {
       { path: stateDir, variable: "BERTH_STATE", free: freeSpace(stateDir) },
       { path: cacheDir, variable: "BERTH_CACHE", free: freeSpace(cacheDir) },
     ],
-    /** The loopback ports that Berth needs and another program uses. */
+    /**
+     * The loopback ports that Berth needs and another program uses. None if the node runs, because Berth itself then uses them.
+     */
     takenPorts: ports.filter((_, i) => isTaken[i]),
     /** The routes that don't belong to Berth. */
     routes: foreign(await routes()),
   };
 }
 
-/** An IPv4 route or address: "default", an address, or a network such as 10.0.0.0/8. */
+/** An IPv4 route. Its target `dst` is "default", an address, or a network such as 10.0.0.0/8. */
 interface Route {
   dst: string;
   dev?: string;

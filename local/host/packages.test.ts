@@ -9,7 +9,7 @@ import { onPath } from "./machine.ts";
 
 const isRoot = process.getuid?.() === 0;
 
-/** A separate Berth for the test, with its own /usr/sbin and /run. */
+/** Runs a shell script that uses a separate Berth, with its own /usr/sbin and /run. */
 async function inOwnPlace(script: string) {
   const state = mkdtempSync(join(tmpdir(), "berth-apt-"));
   const own = "for dir in /run /usr/sbin; do mount -t tmpfs tmpfs $dir; done";

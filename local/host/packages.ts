@@ -1,4 +1,4 @@
-/** Installs the programs that the local cluster, the image builds and the browser test need, from Debian's packages. */
+/** Installs the programs that the local cluster, the image builds and the end-to-end test need, from Debian's packages. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -28,7 +28,7 @@ const packages: Record<string, string> = {
   // images
   "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
   dockerd: "docker.io",
-  "/usr/bin/docker": "docker.io", // the client; by file, because another client may come first on the PATH
+  "/usr/bin/docker": "docker.io", // the client, by its path, because another client may come first on the PATH
   mmdebstrap: "mmdebstrap",
   // for the end-to-end test: a real browser with a font, and a real reverse proxy in place of an ingress controller
   chromium: "chromium",
@@ -45,11 +45,13 @@ export const missingPackages = (has: (program: string) => boolean = isThere): st
 
 const installedFile = join(stateDir, "debian-packages");
 
-/** The packages that Berth has installed. They stay installed when Berth's state is removed. */
+/** The packages that Berth has installed or tried to install. They stay installed when Berth's state is removed. */
 export const installedPackages = (): string[] =>
   existsSync(installedFile) ? [...new Set(readFileSync(installedFile, "utf8").split("\n").filter(Boolean))] : [];
 
-/** The packages to install: the missing packages, and all packages of an interrupted installation. Pure. */
+/**
+ * The packages to install: the missing packages. After an interrupted installation, also all packages that Berth recorded. Pure.
+ */
 export const toInstall = (missing: string[], recorded: string[], interrupted: boolean): string[] => [
   ...new Set([...missing, ...(interrupted ? recorded : [])]),
 ];
@@ -69,14 +71,14 @@ export async function installPackages(): Promise<string> {
     if (!isThere("/usr/bin/docker")) await aptInstall(["docker-cli", "docker-buildx"]);
     return `installed ${names.join(" ")}`;
   } finally {
-    // The installation is completed even if another task has failed.
+    // `endInstallation` runs to its end even if another task has failed.
     await stoppable(new AbortController().signal, endInstallation);
   }
 }
 
 /**
- * Allows services to start again, and disables the services that came with the new packages. Also completes the installation of a
- * killed run.
+ * Allows services to start again, and disables the services that came with the new packages. After a killed run, first waits
+ * until the run's apt-get has ended.
  */
 export async function endInstallation(): Promise<void> {
   await aptEnded();
@@ -85,8 +87,8 @@ export async function endInstallation(): Promise<void> {
 }
 
 /**
- * The name of apt-get's pid file. apt-get has a pid file because it survives a killed run, and no service may start before apt-get
- * ends.
+ * The name of apt-get's pid file. apt-get has a pid file because it survives a killed run, and no service may start before
+ * apt-get ends.
  */
 const apt = "apt-get";
 
@@ -120,8 +122,8 @@ async function install(names: string[]) {
 }
 
 /**
- * When the step must stop, apt-get gets SIGINT, as from Ctrl-C, and ends after the current package. apt-get's output goes to a
- * file, because apt-get would end if nobody read its output.
+ * Runs apt-get or dpkg. When the step must stop, apt-get gets SIGINT, as from Ctrl-C, and ends after the current package. The
+ * output goes to a file: if this process were killed, nobody would read a pipe, and apt-get would end too early.
  */
 async function aptGet(...command: string[]): Promise<{ failed: boolean; output: string }> {
   const log = logFile(apt);
@@ -144,8 +146,8 @@ const savedPolicy = `${policyFile}.before-berth`;
 const policy = "#!/bin/sh\n# Berth's, while it installs packages: no service may start\nexit 101\n";
 
 /**
- * Writes Debian's file policy-rc.d, which forbids package scripts to start services. A policy-rc.d of the administrator is renamed
- * and kept.
+ * Writes Debian's file policy-rc.d, which forbids package scripts to start services. A policy-rc.d of the administrator is
+ * renamed and kept.
  */
 function forbidServiceStarts(): void {
   if (existsSync(policyFile) && !isOurs()) renameSync(policyFile, savedPolicy);

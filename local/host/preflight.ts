@@ -13,10 +13,13 @@ const gib = 2 ** 30;
 const firstStartDisk = 15 * gib;
 /** The disk space that a later start needs. */
 const laterStartDisk = 3 * gib;
-/** The linker needs 3 GiB for Kubernetes. The cluster, its stack and one session need 4 GiB. */
+/** The machine's minimum memory. The linker needs 3 GiB for Kubernetes. The cluster, its stack and one session need 4 GiB. */
 const memory = 6 * gib;
 
-/** The ports that Berth opens on this machine's loopback. `what` names the user of the port, and `variable` sets another port. */
+/**
+ * The ports that Berth opens on this machine's loopback. `what` names the part of Berth that needs the port. `variable` is the
+ * environment variable that sets another port.
+ */
 const ports: Record<number, { what: string; variable: string }> = {
   [registryPort]: { what: "the registry", variable: "BERTH_REGISTRY_PORT" },
   [apiNodePort]: { what: "Berth's API", variable: "BERTH_API_PORT" },

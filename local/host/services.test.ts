@@ -11,7 +11,8 @@ let file: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "berth-services-"));
   file = join(root, "installation.json");
-  // The package contains a unit and a script. Disabling removes their links.
+  // The package contains two units and a script. The test's fake `systemctl` and `update-rc.d` delete the start links of the
+  // services that they are told to disable.
   const files = "/lib/systemd/system/docker.service\n/usr/lib/systemd/system/docker.socket\n/etc/init.d/docker";
   program("dpkg-query", `[ "$*" = "--listfiles docker.io" ] && printf '${files}\\n'`);
   program("systemctl", `shift; for unit; do rm ${root}/etc/systemd/system/*/$unit; done`);

@@ -14,13 +14,13 @@ import { onPath } from "./machine.ts";
 export interface Installation {
   /** The services that started at boot before the installation. */
   before: string[];
-  /** The packages that were not installed before. */
+  /** The packages that the installation adds. */
   packages: string[];
 }
 
 /**
  * The names of the units that systemd starts at boot, and of the scripts that sysvinit starts. The names come from links in /etc,
- * because packages make these links even where systemd does not run.
+ * because packages make these links even on machines on which systemd does not run.
  * @param root the machine's root folder
  */
 export function startedAtBoot(root = "/"): string[] {
@@ -38,7 +38,7 @@ export const servicesOf = (files: string[]): string[] => [
 
 const isUnit = (name: string) => /\.(service|socket|timer|path|mount|target)$/.test(name);
 
-/** The services that start at boot now, did not start at boot before, and belong to the installed packages. Pure. */
+/** The services that start at boot now, did not start at boot before the installation, and belong to the new packages. Pure. */
 export const broughtAlong = (now: string[], before: string[], ofPackages: string[]): string[] =>
   now.filter((name) => !before.includes(name) && ofPackages.includes(name));
 
@@ -50,7 +50,7 @@ export const simulated = (output: string): string[] =>
 export const begun = (file: string): Installation | undefined =>
   existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Installation) : undefined;
 
-/** Records what an installation may change, before the installation begins. Keeps the record of a killed installation. */
+/** Records, before an installation begins, what it may change. If a killed installation left a record, adds to that record. */
 export function note(file: string, packages: string[], root = "/"): void {
   const { before, packages: others } = begun(file) ?? { before: startedAtBoot(root), packages: [] };
   const installation: Installation = { before, packages: [...new Set([...others, ...packages])] };

@@ -68,8 +68,8 @@ export async function digestOf(name: string, auths: RegistryAuth[], signal?: Abo
 }
 
 /**
- * Returns the value of the header Authorization that the registry's challenge asks for. @param login user and password, encoded as
- * for Basic
+ * Returns the value of the header Authorization that the registry's challenge asks for. @param login user and password, encoded
+ * as for Basic
  */
 async function authorization(
   response: Response,
@@ -99,7 +99,9 @@ const loginOf = (auth: RegistryAuth | undefined): string | undefined =>
 export const loginServer = (registry: string): string =>
   registry === "registry-1.docker.io" ? "https://index.docker.io/v1/" : registry;
 
-/** User and password of `docker login`, encoded as for Basic. Undefined if Docker doesn't keep logins in its settings file. */
+/**
+ * User and password of `docker login`, encoded as for Basic. Undefined if Docker's settings file has no login to the registry.
+ */
 function dockerLogin(registry: string): string | undefined {
   const file = join(process.env.DOCKER_CONFIG ?? join(homedir(), ".docker"), "config.json");
   try {

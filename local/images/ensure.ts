@@ -16,11 +16,13 @@ const standIns = join(dirname(fileURLToPath(import.meta.url)), "stand-ins");
 const savedDir = join(cacheDir, "images");
 
 /**
- * The tasks that put every base image into the local registry. An image that is missing, or a stand-in whose recipe changed, is
- * pulled from its own registry if that registry can be reached, else taken from this machine's cache, else made. Originals in the
- * local registry are not looked up again.
+ * The tasks that put every base image into the local registry. If an image is missing, or is a stand-in of another version, the
+ * tasks pull the original from the image's own registry. If this is not possible, the tasks take a stand-in from this machine's
+ * cache, or make one. If the local registry contains the original image, the tasks use that image and send no request to the
+ * image's own registry.
  * @param needs the tasks that start the registry and the Docker daemon
- * @param compilers the tasks that compile a program. Such a task is idle unless the image with this program must be made
+ * @param compilers the tasks that compile the programs of the stand-in images, by program. Such a task is idle unless the image
+ * with this program must be made
  */
 export function imageTasks(needs: string[], compilers: Record<NonNullable<BaseImage["program"]>, Task>): Tasks {
   /** The images that must be made, with the versions of their stand-ins. The map is complete when the task `images` is done. */

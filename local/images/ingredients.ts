@@ -41,7 +41,7 @@ const mmdebstrapOptions = [
   "--mode=root",
   // This hook installs usr-is-merged in place of usrmerge, because usrmerge depends on perl.
   "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-  // As in the official image. Safe writes are not needed, because an image build is repeated after a power cut.
+  // The official image has this option too. Safe writes are not needed, because an image build is repeated after a power cut.
   "--dpkgopt=force-unsafe-io",
   "--dpkgopt=path-exclude=/usr/share/man/*",
   "--dpkgopt=path-exclude=/usr/share/info/*",
@@ -58,7 +58,7 @@ const program = (from: string, version: string, to: string): Ingredient => ({
   make: (context) => cp(from, join(context, to), { dereference: true }),
 });
 
-/** Node 24 from npm's package `node`. The same Node runs this program. */
+/** Node 24 from npm's package `node`. This process runs with the same Node, so `process.version` is the file's version. */
 export const nodeBinary = (to: string) => program(join(root, "node_modules/node/bin/node"), process.version, to);
 
 /** npm itself, with `npm` and `npx` on the PATH. */
@@ -77,8 +77,8 @@ export const npm = (prefix: string): Ingredient => ({
 });
 
 /**
- * The settings with which an image build reaches npm's registry: the registry's address, without credentials, and the certificates
- * that this machine trusts.
+ * The settings with which an image build reaches npm's registry: the registry's address, without credentials, and the
+ * certificates that this machine trusts.
  */
 export const machineTrust = (to: string): Ingredient => ({
   version: async () => hash(Buffer.concat([Buffer.from(await npmConfig()), await certificates()])),
@@ -98,8 +98,8 @@ async function npmConfig(): Promise<string> {
 }
 
 /**
- * The Go that this machine uses for berthd, with the settings to reach Go modules: the module proxy's address, without credentials,
- * and the certificates that this machine trusts.
+ * The Go that this machine uses for berthd, with the settings to reach Go modules: the module proxy's address, without
+ * credentials, and the certificates that this machine trusts.
  */
 export const go = (to: string): Ingredient => ({
   version: async () => {
@@ -119,7 +119,7 @@ export const go = (to: string): Ingredient => ({
 /** The parts of Go's own folder that `go build` needs. Go's tests and documentation are not needed. */
 const goParts = ["VERSION", "bin", "lib", "pkg", "src"];
 
-/** The settings of the Go version that berthd's module requires. Go may have downloaded this version to replace an older one. */
+/** The settings of the Go version that berthd's module requires. If the installed Go is older, Go has downloaded this version. */
 async function goSettings(): Promise<{ GOROOT: string; GOVERSION: string; GOPROXY: string }> {
   const { stdout } = await execa("go", ["env", "-json", "GOROOT", "GOVERSION", "GOPROXY"], {
     cwd: join(root, "images/berthd"),

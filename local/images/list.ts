@@ -15,7 +15,7 @@ export interface BaseImage {
   program?: "prometheus" | "adapter";
 }
 
-/** The other stand-ins are built from this one. Their build argument DEBIAN_IMAGE names it. */
+/** Most other stand-ins are built from this image. Their build argument DEBIAN_IMAGE names this image. */
 export const debian: BaseImage = { ...pinned.debian, recipe: "debian", ingredients: [debianRoot] };
 
 export const baseImages: BaseImage[] = [

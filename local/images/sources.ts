@@ -9,8 +9,8 @@ export async function machineSources(release = "bookworm"): Promise<string> {
 }
 
 /**
- * Returns the list for the mirrors in the output of `apt-get indextargets`, whose format is `$(LABEL)|$(REPO_URI)`. Only mirrors of
- * Debian's own archives are used. Without such a mirror, the list names deb.debian.org. Pure.
+ * Returns the list for the mirrors in the output of `apt-get indextargets`, whose format is `$(LABEL)|$(REPO_URI)`. Only mirrors
+ * of Debian's own archives are used. Without such a mirror, the list names deb.debian.org. Pure.
  */
 export function debianSources(indexTargets: string, release: string): string {
   const targets = indexTargets.split("\n").map((line) => line.split("|"));

@@ -14,7 +14,10 @@ import { fileOf, type PinnedImage, refreshed } from "./update.ts";
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
 const seenIn = ["one/repository", "another/one"];
 
-/** A registry with these digests by repository and tag. It has one digest for an image's index, another for a platform. */
+/**
+ * Starts a registry with these digests, by repository and tag. To a request that does not accept an image's index, the registry
+ * answers with another digest, as for one platform.
+ */
 async function registry(digests: Record<string, string>): Promise<string> {
   const server = createServer((request, response) => {
     const [, repository, tag] = /^\/v2\/(.+)\/manifests\/(.+)$/.exec(request.url ?? "") ?? [];
@@ -39,7 +42,7 @@ async function nowhere(): Promise<string> {
   return `127.0.0.1:${port}`;
 }
 
-/** Runs the command on a file of these images. */
+/** Runs the command on a file that contains these images. */
 async function update(images: Record<string, PinnedImage>) {
   const folder = await mkdtemp(join(tmpdir(), "berth-images-"));
   onTestFinished(() => rm(folder, { recursive: true }));

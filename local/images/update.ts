@@ -74,7 +74,7 @@ async function ask(tag: string): Promise<Answer> {
   }
 }
 
-/** @returns the command's exit code: 1 if a registry did not answer */
+/** @returns the command's exit code: 1 if a registry gave no digest */
 async function update(file: string, copies: string[]): Promise<number> {
   const before: Record<string, PinnedImage> = JSON.parse(await readFile(file, "utf8"));
   const asked = Object.entries(before).map(async ([key, { tag }]) => [key, await ask(tag)]);

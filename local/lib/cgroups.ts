@@ -3,13 +3,14 @@ import { globSync, rmdirSync } from "node:fs";
 
 const mounted = "/sys/fs/cgroup";
 
-/** The folders of a cgroup at the root of the hierarchy, on cgroup v1 and v2. */
+/** A glob pattern for the folders of a cgroup directly below the root: one folder with v2, one in each hierarchy with v1. */
 export const cgroupFolders = (name: string) => `${mounted}/{,*/}${name}`;
 
 /**
- * Returns the command line that makes a cgroup in each hierarchy and runs a command in the cgroup. Otherwise, if systemd started
- * Berth as a service, systemd would end the command when the service ends.
- * @param leaf the group's child that holds the command with cgroup v2, where only leaves hold processes. Default: `daemons`
+ * Returns the command line that makes a cgroup in each hierarchy and runs a command in the cgroup. If systemd started Berth as a
+ * service and the command had no cgroup of its own, systemd would end the command when the service ends.
+ * @param leaf with cgroup v2, the name of the cgroup's child that the command joins, because only leaves may hold processes. With
+ * v1, the command joins the cgroup itself. Default: `daemons`
  */
 export const inCgroup = (name: string, command: string[], { leaf = "daemons", root = mounted } = {}) => [
   ...["sh", "-c", join, root, name, leaf],

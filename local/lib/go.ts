@@ -21,14 +21,14 @@ import { stopSignal, UserError } from "./steps.ts";
 
 const { binDir, cacheDir } = machine;
 
-/** The folders below the cache in which `buildOnce` is called. */
+/** Patterns of the folders that `buildOnce` fills. The patterns are relative to the cache. */
 const unfinishedFolders = ["bin", "pulumi-*", "pulumi-*/plugins"].map((folder) => `${folder}/*.unfinished-*`);
 
 const dayMs = 86_400_000;
 
 /**
- * Removes the folders that killed builds left in the cache. If it is unknown whether the build's process still runs, its folder is
- * removed after a day.
+ * Removes the folders that killed builds left in the cache. Also removes each unfinished folder that is older than a day, because
+ * this process can't see whether a build in another pid namespace still runs.
  */
 export function removeUnfinished(cache = cacheDir): void {
   for (const folder of globSync(unfinishedFolders, { cwd: cache }).map((found) => join(cache, found)))
@@ -38,9 +38,9 @@ export function removeUnfinished(cache = cacheDir): void {
 
 /**
  * Calls `build` to fill `dir`, unless `dir` exists. `dir` appears only when it is complete: an interrupted build leaves only a
- * directory that `removeUnfinished` removes. While another process builds `dir`, the function waits for that build. If two begin at
- * the same moment, both build, and the result of the first one is kept. Returns a text for the step's line: the result of `build`,
- * if that is a string.
+ * directory that `removeUnfinished` removes. While another process builds `dir`, the function waits for that build. If two
+ * processes begin at the same moment, both build, and the result that is complete first is kept. Returns a text for the step's
+ * line. The text is the result of `build` if this result is a string.
  */
 export async function buildOnce(dir: string, build: (dir: string) => Promise<unknown>): Promise<string> {
   const builders = () => globSync(`${dir}.unfinished-*`).map((folder) => folder.replace(/.*\.unfinished-/, ""));
@@ -72,12 +72,13 @@ export interface GoBuildOptions {
 export const goFlags = [
   "-trimpath",
   "-mod=readonly",
-  // No debug data, because the linker would drop them anyway.
+  // The compiler writes no debug data, because the linker would drop the data anyway.
   "-gcflags=all=-dwarf=false",
 ];
 
 /**
- * The environment variables that belong to the flags. cgo is off, because some programs run in images that contain no other files.
+ * The environment variables that belong to the flags. cgo is off, because the programs must need no C library: some run in images
+ * that contain no other files.
  */
 export const goEnvironment = { CGO_ENABLED: "0", GOFLAGS: "" };
 
@@ -92,7 +93,7 @@ export const hasUnusedPackages = (): boolean =>
 export const dropCompiledPackages = (): Promise<void> => rm(compiledPackages, { recursive: true, force: true });
 
 /**
- * Builds packages of the module in `cwd` into `output`.
+ * Builds the programs of these packages and puts them into the folder `output`. `cwd` is the folder of the Go module.
  * @throws UserError with the last line of the compiler's output
  */
 export async function goBuild(
@@ -121,8 +122,9 @@ export interface GoProgram {
 }
 
 /**
- * The program `name`, which is a package of the module in `sources` or of a module that this module requires.
- * @param files the sources that, with the required modules, decide the program's version. Default: those of the module's own folder
+ * The program `name`, built from the Go package `from`. The package is in the module in `sources`, or in a required module.
+ * @param files the sources that, with the required modules, decide the program's version. Default: the Go files directly in
+ * `sources`
  */
 export function goProgram(
   name: string,
@@ -157,7 +159,9 @@ export function moduleVersion(dir: string, module: string): string {
   return line[1];
 }
 
-/** A hash of the sources and of the required modules in `dir`, because these decide the binaries. */
+/**
+ * A hash of go.mod, go.sum and the files in `dir` that match the pattern, because these decide the binaries. Tests don't count.
+ */
 export function sourcesVersion(dir: string, pattern: string): string {
   const hash = createHash("sha256");
   const files = ["go.mod", "go.sum", ...globSync(pattern, { cwd: dir }).sort()].filter((f) => !f.endsWith("_test.go"));

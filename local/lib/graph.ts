@@ -9,8 +9,8 @@ export interface Task {
   /** Whether the task keeps a processor busy. Other tasks mostly wait for a network or a process. Default: false. */
   computes?: boolean;
   /**
-   * Whether the task has nothing to do. Called when the task could begin. An idle task counts as done and prints nothing. Default:
-   * false.
+   * Whether the task has nothing to do. Called when the task could begin. An idle task counts as done and prints nothing.
+   * Default: false.
    */
   idle?: () => boolean;
   run: () => Promise<unknown>;
@@ -24,7 +24,7 @@ export interface Times {
   end: number;
 }
 
-/** How many tasks compute at the same time. A task keeps sometimes more and sometimes less than one core busy. */
+/** How many tasks may compute at the same time. A task keeps sometimes more and sometimes less than one core busy. */
 const processors = 2;
 
 /** The tasks to begin now, in the order of the list. Pure. */
@@ -41,7 +41,7 @@ export function startable(tasks: Tasks, begun: ReadonlySet<string>, done: Readon
 export function criticalPath(tasks: Tasks, times: ReadonlyMap<string, Times>): string[] {
   const at = (name: string) => times.get(name) as Times;
   const latest = (names: string[]) => names.sort((a, b) => at(b).end - at(a).end)[0];
-  // A task that computes may have waited until another such task freed a processor.
+  // A task that computes may have waited for a free processor, until another task that computes has ended.
   const before = (name: string) =>
     latest(
       [...times.keys()].filter(
@@ -56,8 +56,8 @@ export function criticalPath(tasks: Tasks, times: ReadonlyMap<string, Times>): s
 }
 
 /**
- * Runs all tasks. When a task fails, the running tasks are told to stop (`stopSignal`), and no further task begins. After all have
- * ended, the error of the failed task is thrown.
+ * Runs all tasks. When a task fails, the running tasks are told to stop (`stopSignal`), and no further task begins. After all
+ * running tasks have ended, the error of the task that failed first is thrown.
  * @returns when each task began and ended; idle tasks are missing
  */
 export async function runGraph(tasks: Tasks): Promise<Map<string, Times>> {

@@ -1,4 +1,7 @@
-/** Obtains files that other projects publish, from a mirror or from the project's site. Each file's SHA-256 must be known. */
+/**
+ * Obtains files that other projects publish, from a mirror or from the project's site. The SHA-256 of each file must be in
+ * downloads.json, or in the list SHA256SUMS of a mirror that the user trusts.
+ */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
 import { chmod, copyFile, readFile, rm } from "node:fs/promises";
@@ -27,7 +30,7 @@ export interface Published extends Download {
   installed: () => Promise<string[] | undefined>;
 }
 
-/** The file can be obtained neither from the mirror nor from the project's site, or the file's SHA-256 is not known. */
+/** No mirror has the file, and Berth can't download the file from the project's site or does not know its SHA-256. */
 export class Unobtainable extends UserError {
   override name = "Unobtainable";
 }
@@ -49,10 +52,10 @@ export function parseSums(text: string): Map<string, string> {
 }
 
 /**
- * Writes the file to `target` and checks its SHA-256. Prints a line if the file is not the one that the project publishes.
+ * Writes the file to `target` and checks its SHA-256. Prints a line if only the list of the mirror confirms the SHA-256.
  * @param sums the known checksums, by path. Default: those of downloads.json
  * @throws Unobtainable when the file can't be obtained
- * @throws UserError when the file has a wrong checksum
+ * @throws UserError when the file has a wrong checksum, or when a web mirror does not answer or has an error
  */
 export async function obtain({ path, url }: Download, target: string, sums = knownSums): Promise<void> {
   const sum = sums.get(path);
@@ -78,7 +81,8 @@ export async function obtain({ path, url }: Download, target: string, sums = kno
 }
 
 /**
- * Puts the programs into `dir`. Installed programs are copied, others are downloaded. Returns a text for the step's line.
+ * Puts the programs into `dir`: copies installed programs, and obtains other programs from the mirror or the project's site.
+ * Returns a text for the step's line.
  * @throws the errors of `obtain`
  */
 export async function take({ program, strip = 0, installed, ...download }: Published, dir: string): Promise<string> {
@@ -158,7 +162,7 @@ async function text(from: string, path: string): Promise<string> {
   return response.ok ? await response.text() : "";
 }
 
-/** Hosts that could not be reached, with the error. Each host is tried once per run, because a failed try may take long. */
+/** Hosts that could not be reached, with the error. A run does not try such a host again, because a failed try may take long. */
 const unreachable = new Map<string, unknown>();
 
 async function download(url: string, target: string): Promise<void> {

@@ -1,4 +1,7 @@
-/** The processes in which Berth runs on this machine. Each process has a pid file, and is ended only by the pid in this file. */
+/**
+ * Starts, finds and ends Berth's daemons on this machine, for example Docker, etcd and the kubelet. A pid file identifies each
+ * daemon. A running apt-get and a running `npm run up` or `down` have a pid file too.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
@@ -15,7 +18,10 @@ export interface Daemon {
   command: string;
   args: string[];
   env?: Record<string, string>;
-  /** Files that the daemon reads only when it starts: a change of such a file restarts the daemon. Default: none. */
+  /**
+   * Files that the daemon reads only when it starts. If such a file changes, the next `npm run up` restarts the daemon. Default:
+   * none.
+   */
   files?: string[];
 }
 
@@ -30,15 +36,16 @@ const pidFile = (name: string) => join(runDir, `${name}.pid`);
 export const logFile = (name: string) => join(logDir, `${name}.log`);
 
 /**
- * The process's start time in clock ticks since boot; undefined if the process is dead or a zombie. The pid alone is not enough,
- * because a later process may have the same pid.
+ * The process's start time in clock ticks since boot; undefined if the process is dead or a zombie. The pid alone does not
+ * identify a process, because a later process may have the same pid.
  */
 function startTime(pid: number): string | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
       .split(" ");
-    // The first thread may be a zombie while other threads still end. Until these threads end, they hold the ports of the process.
+    // The first thread may be a zombie while other threads still end. Until these threads end, they hold the ports of the
+    // process.
     return fields[0] === "Z" && Number(fields[17]) <= 1 ? undefined : fields[19];
   } catch {
     return undefined;
@@ -46,18 +53,18 @@ function startTime(pid: number): string | undefined {
 }
 
 /**
- * A name of this process for use in file names. It is unique on the machine, because it consists of the pid namespace, the pid and
- * the start time.
+ * A name of this process for use in file names. It is unique on the machine, because it consists of the pid namespace, the pid
+ * and the start time.
  */
 export const ownName = (): string => `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? 0}`;
 
-/** Whether the process with this name has ended. False for a process in another pid namespace, because nobody here can know. */
+/** Whether the process with this name has ended. False for a process in another pid namespace, which can't be seen from here. */
 export function isGone(name: string): boolean {
   const [namespace, pid, started] = name.split("-");
   return namespace === pidNamespace() && (startTime(Number(pid)) ?? "0") !== started;
 }
 
-/** Whether the process with this name runs. False for a process in another pid namespace, because nobody here can know. */
+/** Whether the process with this name runs. False for a process in another pid namespace, which can't be seen from here. */
 export function isRunning(name: string): boolean {
   const [namespace, pid, started] = name.split("-");
   return namespace === pidNamespace() && startTime(Number(pid)) === started;
@@ -107,7 +114,10 @@ function noted(name: string): { pid: number; fingerprint: string | undefined } |
   return started !== undefined && startTime(Number(pid)) === started ? { pid: Number(pid), fingerprint } : undefined;
 }
 
-/** Keeps other commands from running until this process ends for any reason. Throws a UserError if another command runs. */
+/**
+ * Makes other runs of `npm run up` and `down` fail until this process ends for any reason. Throws a UserError if another run
+ * exists.
+ */
 export function claim(): void {
   const other = pidOf("command");
   if (other !== undefined && other !== process.pid)
@@ -122,8 +132,8 @@ export function claim(): void {
 export const childrenOf = (pid: number) => (readProc(pid, `task/${pid}/children`)[0] ?? "").split(" ").map(Number);
 
 /**
- * Starts the daemon unless it runs, and returns the new process. The daemon's output goes to its log. The daemon writes its pid
- * file itself, so that the file exists even if this process is killed.
+ * Starts the daemon and returns the new process; undefined if the daemon runs already. The daemon's output goes to its log. The
+ * new process writes the pid file too, so that the file exists even if this process is killed.
  * @param mark the daemon's fingerprint, which `fingerprintOf` returns later. Default: none
  * @param ipc whether this process sends messages to the daemon
  */
@@ -167,15 +177,15 @@ export async function stop(name: string, stopMs: number): Promise<void> {
   rmSync(pidFile(name), { force: true });
 }
 
-/** The pid of the daemon's only child, which is the program itself in other namespaces. */
+/** The pid of the only child of the process in the pid file. The child runs the daemon's program in other namespaces. */
 export function firstOf(name: string): number | undefined {
   const pid = pidOf(name);
   return pid === undefined ? undefined : childrenOf(pid).find((child) => child > 0);
 }
 
 /**
- * Waits until `check` succeeds: `check` returns anything but false and doesn't throw. Throws a UserError after `seconds`, or as
- * soon as `daemon` has ended, unless `mayEnd` is set.
+ * Waits until `check` succeeds: `check` returns anything but false and doesn't throw. Throws a UserError after `seconds`. Unless
+ * `mayEnd` is set, also throws as soon as `daemon` has ended.
  */
 export async function waitFor(
   what: string,

@@ -17,7 +17,7 @@ const seconds = (since: number) => `${((performance.now() - since) / 1000).toFix
 
 /**
  * Runs `work` and prints the step's name and duration. Returns the result of `work`. If the result is a string, for example
- * `"cached"`, it is printed too. Every 30 seconds, a line shows that the step still runs.
+ * `"cached"`, it is printed too. At least every 30 seconds, a line shows that the step still runs.
  */
 export async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now();

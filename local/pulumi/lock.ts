@@ -27,7 +27,9 @@ export async function freeLock(backend: string, stack: string): Promise<void> {
   }
 }
 
-/** Removes the locks of runs that have ended. Returns the pid of a run that still holds a lock. */
+/**
+ * Removes the locks of runs that have ended. Returns the pid of a run that still holds a lock; undefined if there is no such run.
+ */
 export function removeStaleLocks(backend: string, stack: string): number | undefined {
   const folder = join(backend, ".pulumi", "locks", "organization", "berth", stack);
   if (!existsSync(folder)) return undefined;
@@ -40,8 +42,8 @@ export function removeStaleLocks(backend: string, stack: string): number | undef
 }
 
 /**
- * The pid of the process that holds the lock; undefined unless it is a running pulumi. The pid may belong to another program by
- * now.
+ * The pid of the process that holds the lock; undefined unless the process is a running pulumi. The program's name is checked,
+ * because the pid may belong to another program by now.
  */
 function holder(lock: string): number | undefined {
   try {

@@ -1,6 +1,6 @@
 /**
- * Adapts a stack's settings to a machine where BERTH_NETWORK, BERTH_REGISTRY_PORT, BERTH_API_PORT or BERTH_SANDBOX_PORT changes
- * Berth's addresses, or whose processor is not amd64.
+ * Adapts a stack's settings to a machine whose processor is not amd64, or on which BERTH_NETWORK, BERTH_REGISTRY_PORT,
+ * BERTH_API_PORT or BERTH_SANDBOX_PORT changes Berth's addresses.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ const written = (stack: string) => readFileSync(join(root, `Pulumi.${stack}.yaml
 export const settingsOf = (stack: string) =>
   forMachine(written(stack), { registry, apiNodePort, sandboxNodePort, nodeIp, architecture });
 
-/** Writes the settings for this machine into a file and returns its path; undefined if they equal the settings in the checkout. */
+/** Writes the settings for this machine into a file and returns its path. Returns undefined if the checkout's settings fit. */
 export function movedConfig(stack: string): string | undefined {
   const moved = settingsOf(stack);
   if (moved === written(stack)) return undefined;

@@ -47,7 +47,7 @@ const settings = (): Record<string, string> => ({
   NO_PROXY: noProxy,
   no_proxy: noProxy,
   DOCKER_HOST: `unix://${dockerSocket}`,
-  // compose.yaml needs these variables, because the stand-ins in the registry have other digests than the originals.
+  // compose.yaml needs these variables, because images in the local registry have other digests than the originals.
   BERTH_BASE_REGISTRY: `${registry}/`,
   BERTH_BASE_DIGEST: "",
 });
@@ -58,7 +58,7 @@ export const stackEnvironment = (): Record<string, string> => ({
   PATH: [...path, process.env.PATH ?? ""].join(":"),
 });
 
-/** Returns the same variables as one line for a POSIX shell: `export A='…' B='…' PATH='…':"$PATH"`. */
+/** Returns the variables of `stackEnvironment` as one line for a POSIX shell: `export A='…' B='…' PATH='…':"$PATH"`. */
 export function shellLine(): string {
   const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   const variables = Object.entries(settings()).map(([name, value]) => `${name}=${quote(value)}`);
@@ -91,8 +91,8 @@ export async function stackOutputs(stack: string): Promise<StackOutputs> {
 }
 
 /**
- * Removes the operations of a killed run from the state. Objects that these operations made are adopted (adoptExisting) or made
- * again.
+ * Removes the pending operations of a killed run from the state. The next run adopts the Kubernetes objects that these operations
+ * made (adoptExisting), and makes everything else again.
  * @returns whether there were pending operations
  */
 async function dropPendingOperations(stack: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-/** Tests a checkout without local/air-gapped, as users with a mirror may have it. */
+/** Tests a checkout without the folder local/air-gapped. Users who have a mirror need no such folder. */
 import { createHash } from "node:crypto";
 import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -34,7 +34,9 @@ export const plugins: PluginFolder[] = ["kubernetes", "random", "docker"].map((n
   return { name, version, folder: join("plugins", `resource-${name}-v${version}`) };
 });
 
-/** The folder of the command line and of the official plugins. All checkouts share it. It is separate from the user's ~/.pulumi. */
+/**
+ * The folder of the command line and of the official plugins. All checkouts share it. It is separate from the user's ~/.pulumi.
+ */
 export const pulumiRoot = join(cacheDir, `pulumi-${version}`);
 /** The folder of the program `pulumi`. */
 export const pulumiBin = join(pulumiRoot, "bin");
@@ -49,13 +51,13 @@ const standInsHome = join(
 );
 
 /**
- * The value of PULUMI_HOME: the folder of the official plugins if it has all of them, else the folder of the stand-ins. The folder
- * exists after `ensurePulumi` has run.
+ * The value of PULUMI_HOME: the folder of the official plugins if it has all of them, else the folder of the stand-ins. The
+ * folder exists after `ensurePulumi` has run.
  */
 export const pulumiHome = (): string =>
   plugins.every(({ folder }) => existsSync(join(pulumiRoot, folder))) ? pulumiRoot : standInsHome;
 
-/** The download of the command line, which contains the language host for Node. */
+/** The download that contains the command line and the language host for Node. */
 const cli: Published = {
   ...release("pulumi", `pulumi-v${version}-linux-${architecture.replace("amd64", "x64")}.tar.gz`, version),
   strip: 1,
@@ -79,8 +81,8 @@ async function fill(home: string, change: (program: Published) => Published = (p
 }
 
 /**
- * Copies the parts of Pulumi that are installed on this machine, and downloads the others from a mirror or from Pulumi's releases.
- * Stand-ins replace plugins that can't be obtained. May be interrupted at any point. Returns a text for the step's line.
+ * Copies the parts of Pulumi that are installed on this machine, and downloads the others from a mirror or from Pulumi's
+ * releases. Stand-ins replace plugins that can't be obtained. An interruption does no harm. Returns a text for the step's line.
  * @throws UserError when a file has a wrong checksum
  */
 export async function obtainPulumi(): Promise<string> {
@@ -99,13 +101,13 @@ export const hasCli = (): boolean => existsSync(pulumiBin);
 /** The folder of the language host, if the language host is not beside the command line. */
 export const languageHostDir = join(pulumiRoot, "language-host");
 
-/** Whether the language host exists. Also true without a command line, because nothing else needs the language host. */
+/** Whether the language host exists. Also true without a command line, because only the command line needs the language host. */
 export const hasLanguageHost = (): boolean =>
   !hasCli() || [pulumiBin, languageHostDir].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
 
 /**
- * Builds the language host for Node unless it exists (half a minute). A `pulumi up` that a user runs by hand needs it. Returns a
- * text for the step's line.
+ * Builds the language host for Node unless it exists. The build takes half a minute. A `pulumi up` that a user runs by hand needs
+ * the language host. Returns a text for the step's line.
  */
 export async function ensureLanguageHost(): Promise<string> {
   if (hasLanguageHost()) return "there already";
@@ -114,7 +116,7 @@ export async function ensureLanguageHost(): Promise<string> {
   return buildOnce(languageHostDir, buildLanguageHost);
 }
 
-/** Builds the command line from its Go modules (about four minutes on two cores). */
+/** Builds the command line from its Go modules, unless it exists. The build takes about four minutes on two cores. */
 export async function buildCli(): Promise<string> {
   needAirGapped("Pulumi's command line");
   const { buildPulumi } = await import("../air-gapped/pulumi.ts");
@@ -122,15 +124,15 @@ export async function buildCli(): Promise<string> {
 }
 
 /**
- * Throws a UserError if the checkout lacks local/air-gapped. The code in this folder replaces downloads without internet access.
- * This code is imported only when needed, because a checkout may lack it.
+ * Throws a UserError if the checkout lacks local/air-gapped. The code in this folder makes what can't be downloaded. This code is
+ * imported only when it is needed, because a checkout may lack the folder.
  */
 function needAirGapped(what: string): void {
   if (!existsSync(join(root, "local", "air-gapped")))
     throw new UserError(`${what} can't be had: name a mirror in BERTH_MIRROR (docs/air-gapped.md).`);
 }
 
-/** Obtains or builds all of Pulumi, for commands that need nothing else. */
+/** Obtains or builds all of Pulumi, for tests and commands that use Pulumi without `npm run up`. */
 export async function ensurePulumi(): Promise<string> {
   const line = await obtainPulumi();
   const made = hasCli() ? line : `${line}; the command line is ${await buildCli()}`;
@@ -139,8 +141,9 @@ export async function ensurePulumi(): Promise<string> {
 }
 
 /**
- * Fills `home` with the command line and the plugins from the mirror, for a comparison with the stand-ins.
- * @throws Error when the mirror lacks one of them
+ * Fills `home` with the command line and the plugins from the mirror or from Pulumi's releases, never with those that are
+ * installed on this machine. A test compares these official programs with the stand-ins.
+ * @throws Error when one of them can't be obtained
  */
 export async function layMirrored(home: string): Promise<void> {
   const done = await fill(home, (program) => ({ ...program, installed: async () => undefined }));
@@ -148,7 +151,9 @@ export async function layMirrored(home: string): Promise<void> {
     throw new Error(`${mirror()} lacks Pulumi or one of its plugins (docs/air-gapped.md)`);
 }
 
-/** The files of the command line on PATH and of the programs that it needs for Node; undefined unless it has the right version. */
+/**
+ * The files of the command line on PATH and of the programs that it needs for Node; undefined unless it has the right version.
+ */
 async function installedCli(): Promise<string[] | undefined> {
   const needed = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
@@ -162,7 +167,7 @@ async function installedCli(): Promise<string[] | undefined> {
   return undefined;
 }
 
-/** A plugin in the user's own PULUMI_HOME. */
+/** Returns the plugin's file in the user's own PULUMI_HOME; undefined if the plugin is missing or is a stand-in. */
 function installedPlugin(folder: string, program: string): string[] | undefined {
   const file = join(process.env.PULUMI_HOME ?? join(homedir(), ".pulumi"), folder, program);
   return existsSync(file) && !isStandIn(file) ? [file] : undefined;

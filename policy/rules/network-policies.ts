@@ -1,14 +1,17 @@
 import { type KubernetesObject, podOf } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** Every namespace that the stack creates or uses for pods denies all traffic, in and out, that no other policy allows. */
+/**
+ * Every namespace that the stack creates, or in which it creates pods, must have a NetworkPolicy that denies all traffic by
+ * default, in both directions.
+ */
 export function networkPolicies(object: KubernetesObject, all: KubernetesObject[]): Faults {
   const namespace = namespaceOf(object);
   if (namespace === undefined || all.some((other) => deniesAll(other, namespace))) return [];
   return [`namespace ${namespace} has no NetworkPolicy that denies all traffic in both directions`];
 }
 
-/** Returns the namespace that the object is, or in which it creates pods. */
+/** The name of the namespace that the object is, or in which the object creates pods. Undefined for all other objects. */
 function namespaceOf(object: KubernetesObject): string | undefined {
   if (object.kind === "Namespace") return object.metadata.name;
   return podOf(object) && (object.metadata.namespace ?? "default");

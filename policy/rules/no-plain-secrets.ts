@@ -11,7 +11,7 @@ const secretName = /(password|passwd|secret|token|credentials?|(api|private|acce
 const secretValue =
   /-----BEGIN [A-Z ]*PRIVATE KEY-----|\w:\/\/[^\s/:@]*:[^\s/@]+@|\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{36}|\bberth_[a-z0-9-]+_[A-Za-z0-9]{32}/;
 
-/** Pods get secrets as files from a Secret, because everyone who may read a pod or a ConfigMap sees the values in it. */
+/** Pods get secrets as files from a Secret, because everyone who may read a pod's spec or a ConfigMap sees its values. */
 export function noPlainSecrets(object: KubernetesObject): Faults {
   if (object.kind === "ConfigMap") return secretsIn(object.manifest.data ?? {}).map((key) => `data.${key} is a secret`);
   return containersOf(object).flatMap((container) =>

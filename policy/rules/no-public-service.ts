@@ -1,7 +1,7 @@
 import type { KubernetesObject } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** Services are reachable only inside the cluster. Users reach them only by the Ingress, which has TLS and limits. */
+/** Services are reachable only inside the cluster. Users reach Berth only through the Ingress, which has TLS and limits. */
 export function noPublicService({ kind, manifest }: KubernetesObject): Faults {
   if (kind !== "Service") return [];
   const { type = "ClusterIP", externalIPs = [] } = manifest.spec ?? {};

@@ -1,7 +1,7 @@
 import { containersOf, type KubernetesObject } from "../kubernetes.ts";
 import type { Faults } from "../rule.ts";
 
-/** Containers declare what they need and the most they may use, so that no container takes resources that others need. */
+/** Containers declare the resources that they need and may use at most, so that no container takes what other containers need. */
 export function resources(object: KubernetesObject): Faults {
   return containersOf(object).flatMap((container) =>
     (["requests", "limits"] as const).flatMap((kind) =>

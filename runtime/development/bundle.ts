@@ -1,4 +1,4 @@
-/** Bundles our own sources into one program. The packages stay outside of the bundle. */
+/** The settings that bundle our own sources into one program. The packages stay outside of the bundle. */
 import { fileURLToPath } from "node:url";
 import bundle from "../rolldown.config.ts";
 import { packages } from "./packages.ts";

@@ -1,10 +1,9 @@
 /**
- * `node development/main.ts api|worker`: runs a role of the runtime from its sources, and restarts it when a source
- * changes.
+ * `node development/main.ts api|worker`: runs a role of the runtime from its sources, and restarts it when a source changes.
  *
- * Most of a start's time goes into loading the packages, which do not change. So the next process waits in advance
- * with all packages loaded. A change then costs only the transpiling of our sources and the start of the role: well
- * below a second. Types are not checked here; the editor and `npm run check` check them.
+ * Most of a start's time goes into loading the packages, which do not change. So a second process loads all packages in
+ * advance and waits. After a change, the waiting process runs the role. A change thus costs only the transpiling of our
+ * sources and the start of the role: well below a second. Types are not checked here; the editor and `npm run check` check them.
  */
 import { type ChildProcess, execFile, fork } from "node:child_process";
 import { once } from "node:events";
@@ -17,9 +16,7 @@ import { bundleOfSources, root } from "./bundle.ts";
 const role = process.argv[2] ?? "";
 const say = (message: string) => console.error(`development: ${message}`);
 
-/**
- * How long the previous process may take to end. It gets a signal, but its remaining work is not worth a longer wait.
- */
+/** How long the previous process may take to end after SIGTERM. Its remaining work is not worth a longer wait. */
 const graceMs = 1_000;
 /** How long to wait before the next process is prepared, so that the role's own start gets the CPU first. */
 const standByMs = 2_000;
@@ -36,7 +33,7 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** The desktop's page. A process reads the page once, so no process runs while the page is built. */
+/** Builds the desktop's page. A process of the API reads the page only once, so none runs during the build. */
 async function buildPage(): Promise<void> {
   await promisify(execFile)("npm", ["run", "--silent", "build:page"], { cwd: root }).catch(({ stdout }) =>
     say(`page: ${stdout}`),

@@ -1,7 +1,7 @@
 /**
- * Prepares what the stack prepares in production, for compose.yaml. It writes the runtime's files to /settings, and creates
- * the tenant's namespace with everything that sessions' pods need. Then it runs the runtime's role `migrate`,
- * the argument in compose.yaml, which creates the tables. This program may run again at any time.
+ * Prepares for compose.yaml what the Pulumi stack prepares in production. The program writes the runtime's files to
+ * /settings, and creates the tenant's namespace with everything that sessions' pods need. Then it runs the runtime's role
+ * `migrate`, which creates the tables. compose.yaml passes the role as the argument. It does no harm to run the program again.
  */
 import { createHash } from "node:crypto";
 import { chownSync, copyFileSync, writeFileSync } from "node:fs";

@@ -1,6 +1,4 @@
-/**
- * A process that waits with the runtime's packages loaded and runs the runtime when it gets the message; see main.ts.
- */
+/** A process that loads the runtime's packages, waits for the message of main.ts, and then runs the runtime. */
 import { open } from "node:inspector";
 import { packages } from "./packages.ts";
 

@@ -11,15 +11,15 @@ interface Session {
   desktop?: boolean;
 }
 
-/** With a key, the page makes its own tickets. A link contains only a ticket. */
+/** With a key, the page makes its own tickets. A link that a user shares contains only a ticket. */
 type Credential = { key: string } | { ticket: string };
 
 /** The close code if a user has closed the connection through the API. The page then does not reconnect by itself. */
 const closedByApi = 4403;
 
 /**
- * The close code if there are too many desktops or the viewer sends too much, and how long the page then waits, in
- * milliseconds.
+ * The close code if too many connections are open or the viewer sends too much, and the milliseconds that the page then
+ * waits.
  */
 const tooMuch = { code: 4429, pauseMs: 10_000 };
 
@@ -40,7 +40,7 @@ const element = <T extends HTMLElement = HTMLElement>(id: string): T => {
 
 const id = location.pathname.split("/").at(-1) ?? "";
 const sessionUrl = `/v1/sessions/${encodeURIComponent(id)}`;
-/** Stores the credential for a reload, in this tab only. */
+/** The name under which the tab's session storage has the credential, so that the credential survives a reload. */
 const kept = `berth:${id}`;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -70,7 +70,7 @@ element("open-share").addEventListener("click", () => {
     element<HTMLInputElement>("share-link").value = "The server can't be reached.";
   });
 });
-// The user has changed the #ticket= in the address of the open page.
+// The user has changed the key or ticket in the address of the open page.
 addEventListener("hashchange", () => {
   if (location.hash === "") return;
   takeCredential();
@@ -115,7 +115,7 @@ async function run(): Promise<void> {
   }
 }
 
-/** Polls the session until it is running. Throws Halt if it will never run. */
+/** Polls the session until it is running. Throws Halt if it has ended, is suspended or has no desktop. */
 async function untilRunning(attempt: number): Promise<void> {
   for (;;) {
     const session = await ask<Session>("GET", sessionUrl);
@@ -192,9 +192,9 @@ function isViewer(): boolean {
 }
 
 /**
- * A text that the user copies in the desktop appears in the panel, and a text that the user types into the panel can
- * be pasted in the desktop. The page writes the clipboard of the user's computer only on a click: otherwise a hostile
- * desktop could put a command there.
+ * A text that the user copies in the desktop appears in the panel, and a text that the user types into the panel can be
+ * pasted in the desktop. The page writes to the clipboard of the user's computer only after a click, because otherwise a
+ * hostile desktop could put a command there.
  */
 function shareClipboard(rfb: RFB): () => void {
   const text = element<HTMLTextAreaElement>("clipboard-text");
@@ -244,7 +244,7 @@ async function ticket(): Promise<string> {
 }
 
 /**
- * Calls the API, and tries again if the network or the server fails for a moment. Throws Halt if the user has to act.
+ * Calls the API. After a network error, 429 or 5xx, calls it again until it answers otherwise. Throws Halt after other errors.
  */
 async function ask<T>(method: string, path: string): Promise<T> {
   for (let failed = 0; ; failed += 1) {

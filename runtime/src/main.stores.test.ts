@@ -53,7 +53,7 @@ async function open(changes: Record<string, string> = {}) {
   };
 }
 
-/** An HTTP server; the caller defines the answers. */
+/** Starts an HTTP server that answers each request with what `answer` returns. Returns the server's URL. */
 async function serve(answer: (request: IncomingMessage, body: string) => Promise<{ status: number; body: unknown }>) {
   const server = createServer((request, response) => {
     void (async () => {
@@ -73,8 +73,8 @@ async function serve(answer: (request: IncomingMessage, body: string) => Promise
 }
 
 /**
- * Forwards connections to a port of this machine until `cut`. Then all connections are closed and no new one is
- * accepted.
+ * Listens on a free port of this machine, and forwards each connection to the given port of `host`. `cut` closes all
+ * connections and the port.
  */
 function relayTo(port: number, host: string) {
   const open = new Set<Socket>();
@@ -95,7 +95,7 @@ function relayTo(port: number, host: string) {
 }
 
 const authorization = { authorization: `Bearer ${keyOf("acme")}` };
-/** For connections that are not kept open, because a shutdown waits for those that are. */
+/** A header for connections that are not kept open. A shutdown would wait for connections that are kept open. */
 const unkept = { connection: "close" };
 /** A call on its own connection. */
 const call = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers: { ...unkept, ...headers } });
@@ -144,7 +144,7 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
     () => desktops.clients.size,
     (size) => size === 1,
   );
-  // On connections that the client would keep open.
+  // These requests use connections that the client would keep open.
   const [events, log] = await Promise.all(
     ["/v1/events", `/v1/sessions/${id}/logs?follow=true`].map((path) => fetch(url(path), { headers: authorization })),
   );
@@ -160,15 +160,15 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
     return { status: statusCode, connection: headers.connection, keepAlive: headers["keep-alive"], port: localPort };
   };
   const first = await ask();
-  // Clients have to close idle connections within the time of a shutdown, or the shutdown would close them under a
-  // request.
+  // Clients have to close idle connections within the time of a shutdown. Otherwise the shutdown could close a
+  // connection just when a client sends a request.
   expect(first.keepAlive).toBe("timeout=5");
   child.kill("SIGTERM");
   await until("it isn't ready any more", 30, logged, (lines) => lines.some(({ step }) => step === ready));
   // An open connection serves one more request, and the answer asks the client to close it.
   expect(await ask()).toMatchObject({ status: 200, connection: "close", port: first.port });
   expect((await closed)[0]).toBe(1012);
-  // They end in order and are not cut.
+  // The stream and the log end in order and are not cut.
   expect(await texts).toEqual([expect.stringContaining("retry: 2000"), "A line\n"]);
   expect(await exit).toBe(0);
   expect(
@@ -211,7 +211,7 @@ test("on SIGTERM the worker finishes its job, takes no other, and ends with 0", 
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  // An API server that is slow with the session's objects and has none.
+  // A Kubernetes API server that answers slowly about the session's objects, and has no objects.
   const server = await serve(async (request) => {
     if (request.method === "POST" || /\/(secrets|pods)\/agent-/.test(request.url ?? "")) {
       asked = true;
@@ -317,7 +317,7 @@ interface Span {
   parentSpanId?: string;
 }
 
-/** A collector of traces. Returns the environment of processes that send spans to it, and the spans of the caller's trace. */
+/** Starts a collector of traces. Returns the environment for processes that send spans, and a function that finds the spans. */
 async function collectSpans() {
   const spans: (Span & { service: string })[] = [];
   const collector = await serve(async (_request, body) => {
@@ -389,7 +389,7 @@ test("a caller's trace continues through the gateway into the API and into the s
   const session = `${origin}/v1/sessions/${id}`;
   expect((await call(session, traced)).status).toBe(200);
   expect((await call(`${session}/ports`, traced)).status).toBe(200);
-  await call(`${session}/files?path=x`, traced); // no file comes of this pod
+  await call(`${session}/files?path=x`, traced); // this pod sends no file
   const desktop = new WebSocket(`${session.replace("http", "ws")}/desktop`, ["binary"], { headers: traced });
   await once(desktop, "open");
   await until("the pod was asked for all", 30, () => Object.keys(asked).length === 3);
@@ -429,8 +429,8 @@ test("without an endpoint OpenTelemetry is not loaded", async () => {
   expect(await exit).toBe(0);
   expect(output()).toContain("dist/packages.js");
   expect(output()).not.toMatch(/loads .*(openTelemetry|bullmq-otel)/i);
-  // The packages of every start. They include OpenTelemetry's bare API, because the metrics library reads the trace
-  // from it.
+  // These files have the packages that every start loads. They include OpenTelemetry's bare API, because the metrics
+  // library reads the trace from that API.
   for (const file of ["main.js", "signals.js", "roles.js", "packages.js"])
     expect(await readFile(join(dist, file), "utf8"), file).not.toMatch(/opentelemetry\/(sdk|exporter|resources)/);
 });
@@ -452,7 +452,7 @@ test("a separate gateway continues while the API is down, and on SIGTERM tells i
   const gateway = runProgram(["gateway"], { ...env, ...ports, API_URL: apiUrl("") });
   await Promise.all([api.says("listening"), gateway.says("listening")]);
   expect((await call(url("/v1/sessions"), authorization)).status).toBe(200);
-  // The API no longer serves the gateway's part.
+  // If there is a separate gateway, the API does not serve the gateway's part.
   expect((await call(apiUrl(`/v1/sessions/${id}/events`), authorization)).status).toBe(404);
   const token = { authorization: `Bearer ${sessionToken(tokenKey, id)}` };
   for (const port of [own.SESSION_PORT, env.SESSION_PORT]) {

@@ -2,6 +2,6 @@
 import "./roles/signals.ts";
 
 // Imported only after the signal handler, because loading the packages takes most of a start, and a signal may come
-// meanwhile.
+// during that time.
 const { run } = await import("./roles/roles.ts");
 await run(process.argv.slice(2));

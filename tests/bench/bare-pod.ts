@@ -1,6 +1,6 @@
 /**
- * A pod with the same spec and volume as a session's pod, created directly by client-node. It is the lower limit for a
- * session's start.
+ * A pod with the same spec and volume as a session's pod, created directly by client-node. A session can't start faster than
+ * this pod.
  */
 import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
@@ -42,8 +42,8 @@ export async function templateOf(namespace: string, sessionId: string): Promise<
 }
 
 /**
- * Creates a bare pod and waits until it is ready. Returns the milliseconds since the first request, and a function that
- * deletes the pod.
+ * Creates a bare pod and waits until it is ready. Returns the milliseconds from the first request until then, and a function
+ * that deletes the pod.
  */
 export async function barePod(
   config: KubeConfig,

@@ -1,7 +1,8 @@
 /**
- * Compares commands and files of a session through the API with the simplest possible replacements: a server without checks
- * instead of the pod, one committed row for a command, and a TCP forwarder instead of the API for a file. Everything runs on
- * this machine, with the real API process and the real program of the pod. Only `kubectl exec` uses the local cluster.
+ * Measures commands and file transfers through the API, and compares them with the simplest possible replacements. A server
+ * without checks replaces berthd, the program in a session's pod. For a command, one committed database row replaces the
+ * API's work. For a file, a TCP forwarder replaces the API. All these programs, also the real API and berthd, are processes on
+ * this machine. Commands are also compared with `kubectl exec`, which uses the local cluster.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +27,7 @@ const berthdPort = 6082;
 const rounds = 5;
 const commandsPerRound = 200;
 const file = { mib: 1024, name: "big" };
-/** The pods of the local cluster in which kubectl can run a command. */
+/** The pod of the local cluster in which kubectl runs its commands. */
 const execPod = ["--namespace", "berth", "postgres-0"];
 
 const agent = new Agent({ keepAlive: true });
@@ -140,8 +141,8 @@ try {
   report("command-over-kubectl-exec", median(ratios.kubectl), "<=0.2");
 
   /**
-   * MiB per second of the transfer, milliseconds of a read by another tenant during the transfer, and the growth of the
-   * processes in MiB.
+   * Runs a transfer. Returns its MiB per second, the milliseconds of each GET request that another tenant sends during the
+   * transfer, and the memory growth of the API and of berthd in MiB.
    */
   const transfer = async (work: () => Promise<unknown>) => {
     const before = [memoryOf(api), memoryOf(berthd)];
@@ -194,7 +195,7 @@ try {
     }
     report(`file-${direction}-over-forwarder`, median(rates), ">=0.8");
     report(`file-${direction}-neighbour-get-p99`, p99(reads.api) / p99(reads.bare), "<=1.3");
-    // The first transfer warms up both variants. Memory growth after it belongs to the transfers.
+    // The first round warms up both variants. Only the memory growth in later rounds is caused by the transfers alone.
     const later = grown.slice(1);
     report(`file-${direction}-api-mib`, Math.max(...later.map(([value = 0]) => value)), "<=64");
     report(`file-${direction}-berthd-mib`, Math.max(...later.map(([, value = 0]) => value)), "<=64");

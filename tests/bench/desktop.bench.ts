@@ -1,7 +1,7 @@
 /**
  * Compares the bytes per second of a desktop through the API with a direct connection to the pod, on the stack `dev`. If
- * everything shares two cores, every process between user and pod costs much. A plain TCP forwarder instead of the API shows
- * how much.
+ * everything shares two cores, every process between user and pod costs much. A measurement through a plain TCP forwarder
+ * instead of the API shows how much.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -51,8 +51,8 @@ async function bytesPerSecond(url: string, headers: Record<string, string> = {})
     await received(18 + 24 + "Berth".length);
     socket.send(Buffer.from([2, 0, 0, 1, 0, 0, 0, 0])); // SetEncodings: Raw
     const request = Buffer.from([3, 0, 0, 0, 0, 0, 0x05, 0x00, 0x03, 0x20]); // the whole screen of 1280 × 800
-    // The size of the frame's header, the header of its one rectangle, and four bytes per pixel. More rectangles need more
-    // headers.
+    // The size of the frame's header, the header of one rectangle, and four bytes per pixel. A frame of several rectangles is
+    // longer, because each rectangle has a header.
     const frame = 4 + 12 + 1280 * 800 * 4;
     const ask = async () => {
       const before = total;

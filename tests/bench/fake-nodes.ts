@@ -1,4 +1,4 @@
-/** Nodes that KWOK simulates: pods on them run at once and use no resources except those of the API server. */
+/** Nodes that KWOK simulates: pods on them run at once, and use no resources except those of the Kubernetes API server. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";

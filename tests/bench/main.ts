@@ -1,7 +1,7 @@
 /**
  * `npm run bench` runs every `*.bench.ts` file of this folder, one after another, and prints a summary of the figures. `npm
- * run bench
- * -- NAME…` runs the files whose names begin with NAME. The exit code is 1 if a figure misses its target or a file fails.
+ * run bench -- NAME…` runs only the files whose names begin with NAME. The exit code is 1 if a figure misses its target, a
+ * file fails, or no file has such a name.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,5 +1,6 @@
 /**
- * The memory of API and worker, first without a session and then with 1,000 running sessions, on nodes that KWOK simulates.
+ * Measures the memory of an API process and a worker process on this machine, first without a session and then with 1,000
+ * running sessions. The sessions' pods run on nodes that KWOK simulates.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";
@@ -39,7 +40,7 @@ try {
   await core.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" }, data: {} } });
   const changes = {
     LEASE_NAMESPACE: namespace,
-    MAX_STARTING: `${sessions}`, // KWOK needs half a minute, for one pod or for all of them
+    MAX_STARTING: `${sessions}`, // KWOK needs half a minute to start one pod, and no longer to start all
     NODE_OPTIONS: "--max-old-space-size=384", // the same as in the pods: 75 % of 512Mi
   };
   const api = await runtime.start("api", apiPort, changes);

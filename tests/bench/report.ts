@@ -12,8 +12,8 @@ export interface Figure {
 }
 
 /**
- * Prints a figure. `name` has no spaces. A ratio has no unit; the names of other figures end with the unit, for example
- * `-mib`.
+ * Prints a figure. `name` has no spaces. If the figure has a unit, the name ends with the unit, for example `-mib`. Ratios
+ * and counts have no unit.
  */
 export function report(name: string, value: number, aim: Aim): void {
   console.log(`${name} ${value.toFixed(2)} ${aim}`);

@@ -1,4 +1,4 @@
-/** Runs the runtime's roles as processes on this machine, with separate stores. */
+/** Runs the runtime's roles as processes on this machine, with a Postgres and a Redis that only the benchmark uses. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -15,7 +15,7 @@ const { kubeconfig } = machine;
 
 const main = join(root, "runtime/dist/main.js");
 export const key = "berth_bench_0123456789abcdef";
-/** The key of the tenant `neighbour`, which has nothing but this key. */
+/** The key of the tenant `neighbour`. This tenant has no sessions. */
 export const neighbourKey = "berth_neighbour_0123456789abcdef";
 export const tokenKey = "0123456789abcdef0123456789abcdef";
 
@@ -30,7 +30,10 @@ export interface Runtime {
   stop: () => Promise<void>;
 }
 
-/** Compiles the runtime, and starts Postgres with the runtime's tables, and Redis. `tenant` changes the tenant `bench`. */
+/**
+ * Compiles the runtime, and starts Postgres with the runtime's tables, and Redis. The fields of `tenant` replace those of
+ * the tenant `bench`.
+ */
 export async function startRuntime(tenant: Record<string, unknown> = {}): Promise<Runtime> {
   console.error("  building the runtime");
   await promisify(execFile)("npm", ["run", "--silent", "build", "--workspace", "runtime"], { cwd: root });

@@ -1,6 +1,6 @@
 /**
- * Lowers the resource requests of all pods in a namespace, so that ten sessions fit on a machine with space for three. For
- * this, a mutating webhook runs in this process during a benchmark or a proof. Resource limits stay unchanged.
+ * Lowers the resource requests of all new pods in a namespace, so that ten sessions fit on a machine with space for three.
+ * For this, a mutating webhook runs in the process of a benchmark or a test. By default, the pods change in nothing else.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ const little = (container: V1Container): V1Container => ({
 });
 
 /**
- * Returns a function that removes the webhook.
+ * Starts the webhook, and returns a function that removes it.
  * @param change returns the changed container; default: the same container with small requests
  */
 export async function requestLittle(
@@ -47,7 +47,7 @@ export async function requestLittle(
         patch: Buffer.from(JSON.stringify(patch)).toString("base64"),
       };
       response.end(JSON.stringify({ apiVersion: review.apiVersion, kind: review.kind, response: answer }));
-    })().catch(() => response.destroy()); // the API server has cancelled the call, and continues without the webhook
+    })().catch(() => response.destroy()); // the Kubernetes API server has cancelled the call, and creates the pod unchanged
   });
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
 

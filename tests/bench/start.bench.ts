@@ -1,4 +1,7 @@
-/** Compares the time from POST /v1/sessions to running, on the stack `dev`, with a bare pod of the same spec and volume. */
+/**
+ * Compares two times on the stack `dev`: the time from POST /v1/sessions until the session runs, and the time that a bare pod
+ * of the same spec and volume needs until it is ready.
+ */
 import { until } from "@berth/testing/until.ts";
 import { KubeConfig } from "@kubernetes/client-node";
 import { machine } from "../../machine/machine.ts";
@@ -14,7 +17,7 @@ const namespace = "tenant-acme";
 const config = new KubeConfig();
 config.loadFromFile(kubeconfig);
 
-/** Creates a session and waits until it runs. Returns the milliseconds, and a function that ends the session. */
+/** Creates a session and waits until it runs. Returns its id, the milliseconds, and a function that ends the session. */
 async function session(): Promise<{ id: string; ms: number; remove: () => Promise<void> }> {
   const began = performance.now();
   const answer = await call(acme, "POST", "/v1/sessions?wait=running", { tier: "small" });
@@ -60,8 +63,8 @@ try {
   ] as const) {
     const times = { bare: [] as number[], session: [] as number[] };
     for (let round = 0; round < rounds; round += 1) {
-      // Each round measures both variants, because the load of other work changes. The first variant changes from round to
-      // round.
+      // Each round measures both variants, because the load of other work changes. The variant that is measured first
+      // changes from round to round.
       const kinds = round % 2 === 0 ? (["bare", "session"] as const) : (["session", "bare"] as const);
       for (const kind of kinds) {
         const make = kind === "bare" ? () => barePod(config, template) : session;

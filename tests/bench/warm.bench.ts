@@ -1,6 +1,7 @@
 /**
- * The time from `POST /v1/sessions`, which claims a warm session, to the task in its pod. This program acts as the pod. The pod waits
- * in a long poll, at another process than the one that gets the call.
+ * Measures the time from `POST /v1/sessions`, which claims a warm session, until the session's pod has received its task.
+ * This program acts as the pod: it requests the task by a long poll. The long poll and the POST go to different API
+ * processes.
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,7 +18,7 @@ const claims = 100;
 const runtime = await startRuntime({ warmPools: { small: 1 } });
 const database = runtime.database();
 
-/** The hash of warm sessions of this version and config. */
+/** Returns the hash that marks a session in the database as a warm session of this version and config. */
 function hashOf(): string {
   const tenant = parseTenants(readFileSync(runtime.env.TENANTS_FILE ?? "", "utf8")).tenants.get("bench");
   const images: PodImages = { agent: "agent", agentHasBerthd: true, berthd: "berthd", berthdVolume: "copy" };
@@ -26,7 +27,7 @@ function hashOf(): string {
   return podTemplateHash(images, image, tenant);
 }
 
-/** Creates a warm session that runs. */
+/** Creates a session, and marks it in the database as running and warm. The session has no pod. */
 async function createWarm(): Promise<string> {
   const { id } = await call<{ id: string }>(callPort, "POST", "/v1/sessions", { tier: "small" });
   await database.query("UPDATE sessions SET state = 'running', pod_ip = '127.0.0.1', warm = $2 WHERE id = $1", [
@@ -53,7 +54,7 @@ try {
   for (let claim = 0; claim < claims; claim += 1) {
     const id = await createWarm();
     const task = takeTask(id);
-    await sleep(100); // by then the request is held back
+    await sleep(100); // by then the API holds the long poll
     const began = performance.now();
     const made = await call<{ id: string }>(callPort, "POST", "/v1/sessions", { tier: "small", command: ["true"] });
     times.claim.push(performance.now() - began);

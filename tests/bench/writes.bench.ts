@@ -1,6 +1,7 @@
 /**
- * Counts how often the worker writes to the API server during the life of one session, on the stack `dev`. The API server
- * itself counts these requests: a FlowSchema for them gives them a separate line in the API server's metrics.
+ * Counts how often the worker writes to the tenant's namespace during the life of one session, on the stack `dev`. The
+ * Kubernetes API server itself counts these requests. The benchmark creates a FlowSchema that matches only these requests, so
+ * the server's metrics count them separately.
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -21,7 +22,7 @@ const config = new KubeConfig();
 config.loadFromFile(kubeconfig);
 const flows = config.makeApiClient(FlowcontrolApiserverV1Api);
 
-/** How often the worker has written to the tenant's namespace since the FlowSchema was created. */
+/** Returns how many requests the Kubernetes API server has counted for the FlowSchema. */
 async function writes(): Promise<number> {
   const options = { env: { ...process.env, KUBECONFIG: kubeconfig }, maxBuffer: 64 * 1024 * 1024 };
   const { stdout } = await promisify(execFile)(program("kubectl"), ["get", "--raw", "/metrics"], options);
@@ -64,7 +65,8 @@ await flows.createFlowSchema({
   },
 });
 try {
-  // The API server uses a new FlowSchema after a few seconds. A session shows when the API server does.
+  // The Kubernetes API server uses a new FlowSchema only after a few seconds. So the benchmark runs sessions until their
+  // writes are counted.
   await until("the API server counts the writes", 120, async () => {
     await session();
     return (await writes()) > 0;

@@ -1,4 +1,4 @@
-/** Matches the commands of the pages with the entries of the table. */
+/** Finds, for each command of a page, the entry in the table `pages` (pages.ts). */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../machine/machine.ts";
@@ -13,7 +13,7 @@ export interface Decided extends Printed {
 
 export interface Decision {
   decided: Decided[];
-  /** Commands on the page without an entry in the table. */
+  /** Commands on the page that have no entry in the table, and that `mentions` does not have either. */
   undecided: Printed[];
   /** Entries in the table without a command on the page. */
   unused: string[];

@@ -1,4 +1,4 @@
-/** The commands and YAML of a Markdown page, which readers run or paste. */
+/** Finds the commands that readers of a Markdown page run, the YAML that they paste, and the page's links and anchors. */
 import { spawnSync } from "node:child_process";
 
 export interface Printed {
@@ -8,7 +8,7 @@ export interface Printed {
    */
   kind: "block" | "inline" | "yaml";
   text: string;
-  /** The number of the first line, starting at 1. */
+  /** The number of the page's line in which the text begins. The page's first line is 1. */
   line: number;
 }
 
@@ -18,8 +18,8 @@ const programs =
 const command = new RegExp(`^([A-Z_]+=\\S+ )*(${programs.replaceAll(" ", "|")}) `);
 
 /**
- * Returns the commands and the YAML of the page, in the order of the page. Fences of other languages, or of no language, are
- * text.
+ * Returns the commands and the YAML of the page, in the order of the page. Fences of other languages, or of no language,
+ * contain no commands.
  * @throws Error if a block is not shell code
  */
 export function printed(markdown: string): Printed[] {
@@ -67,7 +67,10 @@ function commands(block: string[], line: number): Printed[] {
   return found;
 }
 
-/** Whether bash can parse the text completely. For a here-document without its end, bash only prints a warning. */
+/**
+ * Whether bash can parse the text completely. For a here-document without its end, bash only prints a warning, so a text with
+ * a warning is not complete either.
+ */
 function isShell(text: string): boolean {
   const { status, stderr } = spawnSync("bash", ["-n"], { input: text });
   return status === 0 && stderr.length === 0;
@@ -82,7 +85,7 @@ function inline(prose: string[]): Printed[] {
 
 const lineOf = (lines: string[], index: number) => lines.join("\n").slice(0, index).split("\n").length;
 
-/** Blocks that are text, not Markdown. */
+/** Fenced blocks. Their text is not Markdown, so links and headings in them do not count. */
 const fences = /^ *```.*?^ *```$/gms;
 
 /** The page's links, except those to other sites. */

@@ -1,18 +1,18 @@
 /**
- * What the proof of the docs (tests/proofs/docs.proof.test.ts) does with each command in README and docs: it runs the
- * command, or the entry gives the reason why not. The entry of a command is the one with the longest key with which the
- * command begins.
+ * Says for each command in README and docs how the proof of the docs (tests/proofs/docs.proof.test.ts) runs the command, or
+ * why the proof does not run it. The keys of `commands` are beginnings of commands. If a command begins with several keys,
+ * the entry of the longest of these keys counts.
  */
 
-/** The proof runs the command as the page prints it. */
+/** The proof runs the command as the page prints it, apart from the replacements in `with`. */
 export interface Run {
   /** Shell code that runs before the command: steps that the page describes in words, or that only the proof needs. */
   given?: string;
   /** Replacements for values that readers must replace by their own: text of the page → shell code. */
   with?: Record<string, string>;
-  /** The standard input of the command, which has an end. */
+  /** The text on the command's standard input. After the text, the input ends. Default: no text. */
   stdin?: string;
-  /** The standard input of the command without an end, as if a user were at a terminal. */
+  /** A text on the command's standard input. The input then stays open, as if a user were at a terminal. */
   types?: string;
   /** The expected exit code. Default: 0. */
   exit?: number;
@@ -20,11 +20,11 @@ export interface Run {
   shows?: RegExp;
   /** The command does not end by itself. The proof stops the command as soon as the output matches this pattern. */
   until?: RegExp;
-  /** The time limit in seconds. Default: 120. */
+  /** The time limit in seconds on a quiet machine (see `patience` in testing/until.ts). Default: 120. */
   seconds?: number;
 }
 
-/** YAML, and the file of the proof's checkout to which it is appended. */
+/** YAML of the page. The proof appends the YAML to a file in its checkout; `endOf` is the file's path. */
 export interface Paste {
   endOf: string;
   given?: string;
@@ -45,9 +45,9 @@ export interface Page {
 }
 
 /**
- * Commands that sentences only mention, without arguments after ` -- `, with the reason why the proof does not run them. If
- * readers are to run such a command, the page prints the command in a block, or the page's entry in `pages` has a key for the
- * command.
+ * Commands that sentences only mention, each with the reason why the proof does not run it. The keys leave out the arguments
+ * after ` -- `. This list does not count for a command that the page prints in a block, or for which the page's entry in
+ * `pages` has a key, because readers run these commands.
  */
 export const mentions: Record<string, string> = {
   "docker build --check": "a step of a workflow; local/checks/dockerfiles.ts does the same without Docker",
@@ -198,7 +198,7 @@ done; rm -rf my-agent`,
       "apt-get install libglx-mesa0": { not: "part of a reader's own image" },
       "npm run images:update": { not: "changes the checkout, where registries can be reached" },
       "node tools/epoch.ts Pulumi.prod.yaml 2026-W48": {},
-      // None of its three programs can be had from package registries: what is run is its own check for them.
+      // The proof does not run the script, because none of the script's three programs is in a package registry.
       "sh images/supply-chain.sh sbom": { not: "needs syft, and an image in a registry" },
       "sh images/supply-chain.sh scan": { not: "needs trivy and its database of CVEs" },
       "sh images/supply-chain.sh sign": { not: "needs cosign and a login to a registry" },
@@ -288,7 +288,7 @@ done; true`,
       'curl -H "$auth" "$URL/v1/webhook-deliveries?state=dead"': { shows: /"items":/ },
       'curl -H "$auth" -X POST "$URL/v1/webhook-deliveries/redeliver"': { shows: /"count":/ },
       'curl -H "$auth" -X POST "$URL/v1/webhook-deliveries/$DELIVERY/redeliver"': {
-        // No delivery has failed for good, so the error message must show that the API understands the call.
+        // No delivery has the state `dead`, so the error message must show that the API understands the call.
         given: "DELIVERY=$(cat /proc/sys/kernel/random/uuid)",
         exit: 22,
         shows: /404/,
@@ -466,8 +466,8 @@ done; true`,
   },
   "docs/air-gapped.md": {
     shell: "plain",
-    // This is a replacement for curl and crane that prints its arguments, because Pulumi's site and a second registry are
-    // not reachable.
+    // These functions replace curl and crane and print the arguments, because the proof can't reach Pulumi's site and a
+    // second registry.
     first: `curl() { echo "curl $2"; echo > "\${2##*/}"; }; crane() { echo "crane $*"; }`,
     commands: {
       "pulumi plugin install resource kubernetes VERSION": { not: "downloads from Pulumi's site" },
@@ -529,7 +529,7 @@ done; true`,
     shell: "stack",
     commands: {
       "- name: initech": {
-        // The entry of README is deleted first, because both have the same tenant.
+        // The entry that the proof appended for README is deleted first, because both entries name the same tenant.
         given: "sed -i '/name: initech/d' Pulumi.dev.yaml",
         endOf: "Pulumi.dev.yaml",
       },
@@ -542,7 +542,8 @@ done; true`,
       },
       'printf %s "$KEY" | sha256sum': { shows: /^[0-9a-f]{64}/ },
       "pulumi config set --path 'berth:tenants[0].webhooks[0].url'": {
-        // The page describes the deployment of the keys before. The proof does not deploy the settings that follow.
+        // Before this command, the page says in words that the keys are deployed, so the proof deploys them here. The proof
+        // does not deploy the webhook settings that follow.
         given: `pulumi up -s dev && pulumi stack output tenantKeys --show-secrets -s dev | grep '"initech":{"ci":"berth_initech_' && cp Pulumi.dev.yaml before-webhooks.yaml`,
         with: dev,
       },
@@ -553,7 +554,7 @@ done; true`,
       "kubectl get pods -n tenant-initech": {},
       "pulumi state unprotect --all": { not: "removes the deletion protection of the whole stack" },
     },
-    // The last section of the page, as commands.
+    // These commands do what the page's last section describes. They run at the end.
     last: `[ ! -f before-webhooks.yaml ] || mv before-webhooks.yaml Pulumi.dev.yaml
 sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up -s dev &&
   cp "$CHECKOUT/Pulumi.dev.yaml" Pulumi.dev.yaml && pulumi up -s dev &&
@@ -570,7 +571,7 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       "pulumi config set --path berth:redis.passwordSecret": { with: dev },
       "pulumi config set berth:tokenKeySecret": { with: dev },
       "kubectl create secret generic postgres-password-2026-11": {
-        // kubectl replaces kubeseal and its controller, which would create the same Secret.
+        // `kubectl apply` creates the Secret itself, instead of kubeseal and its controller.
         with: { "kubeseal -o yaml > postgres-password-2026-11.yaml": "kubectl apply -f -" },
         shows: /postgres-password-2026-11 (created|configured)/,
       },

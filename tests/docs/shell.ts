@@ -21,7 +21,7 @@ export class Shell implements AsyncDisposable {
   #count = 0;
 
   constructor(cwd: string, env: NodeJS.ProcessEnv) {
-    // The shell has its own process group, so that a hanging program ends with it.
+    // The shell has its own process group, so that a hanging program can be ended together with the shell.
     this.#bash = spawn("bash", ["--norc", "--noprofile"], {
       cwd,
       env,
@@ -30,14 +30,14 @@ export class Shell implements AsyncDisposable {
     });
   }
 
-  /** @param input the standard input of the command; default: empty */
+  /** Runs a command. Its standard input is `stdin` (default: empty), or `types` without an end (see `Run` in pages.ts). */
   async run(text: string, seconds: number, { stdin = "", types }: Pick<Run, "stdin" | "types"> = {}): Promise<Ended> {
     writeFileSync(this.#in, types ?? stdin);
     // A pipe that is also open for writing never reaches its end.
     const pipe = `rm -f '${this.#in}.pipe'; mkfifo '${this.#in}.pipe'; exec 3<>'${this.#in}.pipe'; cat '${this.#in}' >&3`;
     const from = types === undefined ? `<'${this.#in}'` : "<&3";
     if (types !== undefined) this.#send(pipe);
-    // The shell writes the exit code last, in one write.
+    // The exit code is written last. It is complete as soon as its file has the final name.
     this.#send(
       `{ ${text}\n} ${from} >'${this.#out}' 2>&1`,
       `echo $? >'${this.#exit}.new'; mv '${this.#exit}.new' '${this.#name()}'`,
@@ -46,7 +46,7 @@ export class Shell implements AsyncDisposable {
     return { exit: Number(exit), output: readFileSync(this.#out, "utf8") };
   }
 
-  /** Runs a command that does not end by itself, until its output matches `wanted`. */
+  /** Runs a command that does not end by itself. As soon as its output matches `wanted`, ends the command. */
   async runUntil(text: string, seconds: number, wanted: RegExp): Promise<Ended> {
     // With job control, each job has its own process group, which can be ended as a whole.
     this.#send(`set -m; { ${text}\n} </dev/null >'${this.#out}' 2>&1 & job=$!; set +m`);
@@ -62,7 +62,7 @@ export class Shell implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const { pid } = this.#bash;
     if (pid !== undefined) {
-      // SIGINT ends running programs as Ctrl-C does, because Pulumi then releases its lock.
+      // Running programs get SIGINT, as from Ctrl-C, so that Pulumi releases its lock before it ends.
       this.#bash.stdin?.end();
       this.#signal("SIGINT");
       await until("all programs of the shell have ended", 60, () => !this.#signal(0)).catch(() =>
@@ -72,7 +72,7 @@ export class Shell implements AsyncDisposable {
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** @returns whether the shell had a process */
+  /** @returns whether the shell's process group still has a process */
   #signal(signal: NodeJS.Signals | 0): boolean {
     try {
       return process.kill(-(this.#bash.pid ?? 0), signal);

@@ -6,7 +6,7 @@ export type Protocol = "tcp" | "dns-udp" | "dns-tcp";
 
 /**
  * The result of an attempt: "open", "timed out", "refused", "name not found", or the name of another error. A network policy
- * causes a time-out, because the local cluster drops forbidden packets. A refusal comes from a target that was reached.
+ * causes a time-out, because the local cluster drops forbidden packets. "refused" means that the target was reached.
  */
 export type Outcome = string;
 
@@ -68,7 +68,7 @@ export type Shell = (command: string[]) => Promise<string>;
 export interface Place {
   name: string;
   shell: Shell;
-  /** Makes all attempts of a list from this place. */
+  /** Returns the command that makes all attempts of `list` (JSON). */
   command: (list: string) => string[];
 }
 
@@ -91,7 +91,7 @@ async function tryAll({ name, shell, command }: Place, cells: Cell[]): Promise<O
 
 /**
  * Returns the results in the order of the cells. A target that must be closed is tried once. A target that must be open is
- * tried again for half a minute, because the policy that opens it may be newer than the pod.
+ * tried again for up to two minutes, because the policy that opens it may be newer than the pod.
  */
 export async function measure(place: Place, cells: Cell[]): Promise<Outcome[]> {
   const outcomes = await tryAll(place, cells);

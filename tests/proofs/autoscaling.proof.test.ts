@@ -1,5 +1,6 @@
 /**
- * The autoscalers follow the load and do not exceed the needed number of pods. The test prints what they measured and did.
+ * The autoscalers follow the load and do not exceed the needed number of pods. The test prints what the autoscalers measured
+ * and did.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";
@@ -19,7 +20,7 @@ const perWorker = 5;
 const step = { pods: 4, seconds: 30 };
 const autoscalers = cluster.makeApiClient(AutoscalingV2Api);
 
-/** The stack's own autoscaling settings, with shorter time windows. */
+/** Autoscaling settings with shorter times than the defaults and with larger steps down, so that the test is faster. */
 const scaling = {
   up: { window: "0s", pods: step.pods, step: `${step.seconds}s` },
   down: { window: "15s", percent: 50, step: "15s" },
@@ -35,7 +36,7 @@ const withApi = (api: object) => ({
 const cleanUp = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  // If there are several metrics, the message names the first one.
+  // If an autoscaler has several metrics, the message in its status names only the first one.
   await deploy(cleanUp, withApi({ requestsPerSecond: 4, cpu: 1_000, memory: 1_000 }));
   cleanUp.defer(async () => void (await inBerth(["scale", "deploy/prometheus-adapter", "--replicas=1"])));
   cleanUp.defer(async () => void (await releaseQueue()));
@@ -108,8 +109,8 @@ async function follow(name: string): Promise<AsyncDisposable> {
 }
 
 /**
- * Adds jobs for sessions that don't exist. A rate limit of one job per hour makes them look like slow jobs to the
- * autoscaler.
+ * Adds jobs for sessions that don't exist. A rate limit of one job per hour keeps the jobs waiting, so the autoscaler reacts
+ * as if the jobs were slow.
  */
 const fill = () =>
   withQueue<number>(`
@@ -157,12 +158,12 @@ test(
     console.log(
       `  jobs in the metric, by number of workers: ${[...seen].map(([count, metric]) => `${count}: ${metric}`).join(", ")}`,
     );
-    // If the reports of all workers were added up, the workers would multiply now. The wait is seven periods of the
-    // autoscaler.
+    // If the autoscaler added up the reports of all workers, it would now start more and more workers. The wait is seven
+    // periods of the autoscaler.
     await sleep(35_000);
     expect(Math.max(...up.map(({ to }) => to))).toBe(most);
-    // No more pods than one step are added within the seconds of a step. The limit is a second less, because times are whole
-    // seconds.
+    // Within the seconds of one step, the autoscaler adds at most the pods of one step. The test uses one second less,
+    // because the recorded times are whole seconds.
     for (const [at, first] of up.entries())
       for (const later of up.slice(at))
         if (later.at - first.at < step.seconds - 1)

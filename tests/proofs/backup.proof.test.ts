@@ -1,6 +1,6 @@
 /**
- * The restore drill: dump the database, lose its volume, and restore it with the documented command. Running sessions are
- * adopted.
+ * The restore drill: dump the database, delete all its files, and restore the database with the documented command. After
+ * the restore, Berth must continue the running sessions with the same pods.
  */
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
@@ -48,7 +48,7 @@ test(
     const events = await query(`select count(*) from session_events where session_id = '${runs.id}'`);
 
     using _ = allowRefusals("the database is wiped and restored");
-    // The whole volume is deleted, so the next Postgres creates a new and empty database.
+    // All files of the database are deleted, so the next Postgres pod creates a new and empty database.
     const wipe = 'find "$PGDATA" -mindepth 1 -delete';
     await inBerth(["exec", "postgres-0", "--container=postgres", "--", "bash", "-c", wipe]);
     await inBerth(["delete", "pod", "postgres-0", "--grace-period=1"]);

@@ -1,6 +1,7 @@
 /**
- * The local cluster with cgroup v2, on a Debian with its own kernel and systemd. The Debian runs in a virtual machine that
- * qemu emulates, with the cached programs. The virtual machine has no network, and no stack is deployed.
+ * Starts and stops the local cluster with cgroup v2, on a Debian with its own kernel and systemd. qemu emulates a virtual
+ * machine with this Debian. The test copies the already built programs and images from this machine's cache into the Debian.
+ * The virtual machine has no network, and no stack is deployed.
  */
 import { cpSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -18,8 +19,8 @@ const { cacheDir } = machine;
 const minutes = 60_000;
 
 /**
- * Programs that `up` looks for on the PATH, and that this proof never runs: those of the end-to-end test, and the compiler of
- * programs that are already built. In the machine each of them is a link to /bin/true.
+ * Programs that `up` looks for on the PATH, but that never run in this proof: the end-to-end tests' programs, and the Go
+ * compiler, because all Go programs are already built. In the virtual machine, each of them is a link to /bin/true.
  */
 const neverRun = ["chromium", "go", "nginx"];
 const unneeded = ["chromium", "fonts-dejavu-core", "nginx-light"];
@@ -27,13 +28,13 @@ const packages = [
   ...["apparmor", "kmod", "linux-image-cloud-amd64", "udev"],
   ...missingPackages(() => false).filter((name) => !unneeded.includes(name)),
 ];
-/** Services that the machine does not start: those of the packages above, and those that would only take time. */
+/** Services that the virtual machine does not start: those of the packages above, and those that would only take time. */
 const masked = [
   ...["apt-daily.timer", "apt-daily-upgrade.timer", "containerd.service", "docker-registry.service", "docker.service"],
   ...["docker.socket", "e2scrub_reap.service", "etcd.service", "fstrim.timer", "serial-getty@ttyS0.service"],
 ];
 
-/** The script in the machine. `up` may time out, because the emulated processor is slow. The next `up` then continues. */
+/** The script in the virtual machine. The emulated processor is slow. So `up` may time out, and the next `up` continues. */
 const script = `
 cd ${checkout}
 echo "control groups $(stat --file-system --format=%T /sys/fs/cgroup), first process $(cat /proc/1/comm), kernel $(uname -r)"
@@ -62,7 +63,10 @@ StandardError=tty
 TTYPath=/dev/ttyS1
 `;
 
-/** Creates `disk` with the checkout and the cached programs, and `vmlinuz` and `initrd.img`, in the folder. */
+/**
+ * Creates three files in the folder: `disk`, which has the Debian with the checkout and the cached programs, and the Debian's
+ * `vmlinuz` and `initrd.img`.
+ */
 async function makeMachine(folder: string, debian: string): Promise<void> {
   const machine = join(folder, "root");
   await execa("cp", ["--archive", debian, machine]);
@@ -84,7 +88,7 @@ async function makeMachine(folder: string, debian: string): Promise<void> {
   rmSync(machine, { recursive: true });
 }
 
-/** Runs the machine until it powers off. Prints and returns the output of the script. */
+/** Runs the virtual machine until it powers off. Prints and returns the output of the script. */
 async function runMachine(folder: string): Promise<string> {
   const kernel = [
     "root=/dev/vda",

@@ -69,7 +69,7 @@ async function definitionOf({ module, sum, file }: Case): Promise<string> {
 }
 
 beforeEach(() => {
-  vi.resetModules(); // the program runs on import
+  vi.resetModules(); // so that the next import runs the Pulumi program again
   for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
 });
 

@@ -9,7 +9,7 @@ import { machine } from "../../machine/machine.ts";
 
 const { binDir } = machine;
 
-/** The folders of the checkout and the cache in such a machine. */
+/** Paths in a machine that has one of these root file systems: the checkout, the cache and the certificate authorities. */
 export const checkout = "/root/berth";
 export const cache = "/root/.cache/berth";
 export const trust = "/etc/ssl/certs/ca-certificates.crt";
@@ -18,7 +18,7 @@ export const trust = "/etc/ssl/certs/ca-certificates.crt";
 const usual = ["ca-certificates", "dbus", "iproute2", "nftables", "systemd-sysv"];
 
 /**
- * Creates the root file system of the release if it is not cached. Returns its folder, which the caller must copy.
+ * Creates the root file system of the release if it is not cached. Returns its folder. The caller may change only a copy.
  * @param more packages in addition to the usual ones; their services don't start at boot. Default: none
  * @throws Error if the packages are not available
  */
@@ -40,7 +40,10 @@ export async function debianRoot(release: string, more: string[] = []): Promise<
   return folder;
 }
 
-/** Adds what a user who has cloned Berth has: Node.js with npm, host names, and this machine's certificate authorities. */
+/**
+ * Adds to the root file system in the folder `machine` what a user of Berth has: Node.js with npm, host names, and this
+ * machine's certificate authorities.
+ */
 export async function furnish(machine: string): Promise<void> {
   writeFileSync(join(machine, "etc/hosts"), "127.0.0.1 localhost\n");
   if (existsSync(trust)) cpSync(trust, join(machine, trust));

@@ -37,7 +37,8 @@ export interface Debian extends AsyncDisposable {
 }
 
 /**
- * Starts a container with a fresh copy of the root file system. Changes of the checkout and the cache are lost when it ends.
+ * Starts a container with a fresh copy of the root file system. Changes of the checkout and the cache are lost when the
+ * container ends.
  */
 export async function boot(release: string): Promise<Debian> {
   const name = `berth-${release}`;

@@ -17,7 +17,7 @@ import { upOrThrow } from "../pulumi.ts";
 import { printTable } from "./table.ts";
 
 const minutes = 60_000;
-/** The default time limit of a command. */
+/** The default time limit of a command, in seconds on a quiet machine (see until.ts). */
 const patience = 120;
 
 const tenant = "initech";
@@ -32,7 +32,7 @@ beforeAll(async () => {
   rmSync(packages);
   await execa("cp", ["-al", join(root, "node_modules"), packages]);
   rmSync(join(packages, ".cache"), { recursive: true, force: true });
-  // With this setting, an error response of the API fails its command.
+  // With this setting, curl fails if the API answers with an error.
   home = mkdtempSync(join(tmpdir(), "berth-curl-"));
   writeFileSync(join(home, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
 }, 2 * minutes);

@@ -16,7 +16,10 @@ import { create, end, find, type Tenant } from "./sessions.ts";
 const { nodeName } = machine;
 
 const minutes = 60_000;
-/** acme's sessions are rescheduled on another node. globex's sessions end, which is the default. */
+/**
+ * `resumed` is acme's session, which waits for a node and then runs again. `ended` is globex's session, which ends, as is
+ * the default.
+ */
 let resumed: Session;
 let ended: Session;
 

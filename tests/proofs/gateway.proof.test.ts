@@ -1,6 +1,7 @@
 /**
- * The gateway has its own pods, so neither a restart nor the end of the API interrupts a desktop, command or transfer. If the gateway itself
- * is killed, commands continue and clients can attach to them again, and an interrupted upload leaves no partial file.
+ * The gateway has its own pods, so neither a restart nor the end of the API interrupts a desktop, command or transfer. If
+ * the gateway itself is killed, commands continue, clients can attach to the commands again, and an interrupted upload
+ * leaves no partial file.
  */
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
@@ -60,7 +61,10 @@ async function kill(name: Component): Promise<void> {
   }
 }
 
-/** Starts an upload that sends a block every 200 ms until the caller ends it. Resolves with the status of the response. */
+/**
+ * Starts an upload that sends a block every 200 ms until the caller calls `end`. `answer` resolves with the status of the
+ * response. `sent` returns the number of bytes sent so far.
+ */
 function upload(file: string) {
   const block = Buffer.alloc(256 * 1024, "x");
   let sent = 0;
@@ -88,7 +92,7 @@ function upload(file: string) {
   };
 }
 
-/** A download that has begun, and goes on when it is told to; `rest` resolves with the bytes of all of it. */
+/** Begins a download and reads its first bytes. `rest` reads the other bytes and resolves with the number of all bytes. */
 async function download(file: string) {
   const answer = await call(acme, "GET", `${path}/files?path=${file}`);
   const reader = answer.body?.getReader();
@@ -102,7 +106,10 @@ async function download(file: string) {
   };
 }
 
-/** The text that a stream of Server-Sent Events has sent so far. */
+/**
+ * Opens a stream of Server-Sent Events. `text` returns what the stream has sent so far. `ended` resolves when the stream has
+ * ended.
+ */
 function listen(to: string, headers: Record<string, string> = {}) {
   let text = "";
   let isOpen = true;
@@ -122,7 +129,7 @@ interface OutputEvent {
   text: string;
 }
 
-/** The output in the events. Each event has the position after its output. */
+/** Returns the texts of the output in the events. `position` is the position in the output after the event's text. */
 const outputOf = (events: string): OutputEvent[] =>
   events.split("\n\n").flatMap((event) => {
     const [, position] = /^id: (\d+)$/m.exec(event) ?? [];
@@ -147,7 +154,7 @@ test(
       command: ["sh", "-c", "until [ -e go ]; do sleep 0.1; done; echo ended"],
     });
     const sending = upload("kept");
-    const size = 256 * 1024 * 1024; // far more than what is on its way
+    const size = 256 * 1024 * 1024; // far more than the connections can buffer
     expect(
       (await call(acme, "POST", `${path}/commands`, { command: ["truncate", `--size=${size}`, "large"] })).ok,
     ).toBe(true);

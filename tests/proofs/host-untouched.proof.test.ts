@@ -3,8 +3,9 @@
  * firewall rules, services on the ports that Kubernetes uses, firewall rules, routes, mounts and kernel settings. The proof
  * uses a separate Berth, beside the Berth that may already run on the machine.
  *
- * BERTH_UNTOUCHED=cluster runs the proof without a stack and its test, on a machine that has other work to do. Within
- * `unshare --net --mount --pid --fork --mount-proc`, the other Docker does not change the machine either.
+ * With BERTH_UNTOUCHED=cluster, the proof deploys no stack and does not run the stack's test. This is for a machine that has
+ * other work to do. If you start the proof with `unshare --net --mount --pid --fork --mount-proc`, the Docker that the proof
+ * starts for comparison does not change the machine either.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
@@ -28,11 +29,14 @@ let dockerHost: string;
 let container: string;
 let before: Snapshot;
 
-/** Runs a command of the other Docker. */
+/** Runs a command of the other Docker, which the proof starts for comparison. */
 const docker = async (...args: string[]) =>
   (await execa("/usr/bin/docker", args, { env: { DOCKER_HOST: dockerHost } })).stdout;
 
-/** Whether the container of the other Docker answers and has not been restarted. */
+/**
+ * Returns the answer of the other Docker's container, its process ID and its start time. The text stays the same unless the
+ * container is restarted.
+ */
 async function foreignContainer(): Promise<string> {
   const answer = await (await fetch(`http://127.0.0.1:${publishedPort}`)).text();
   return `${answer} ${await docker("inspect", "--format={{.State.Pid}} {{.State.StartedAt}}", container)}`;
@@ -81,7 +85,7 @@ async function startForeignDocker(): Promise<void> {
   await Promise.race([ended, until("the other Docker answers", 60, () => docker("version"))]);
 }
 
-/** The container contains only Node.js and the libraries that Node.js needs. */
+/** Starts a container that contains only Node.js and the libraries that Node.js needs. */
 async function startContainer(): Promise<string> {
   const { stdout } = await execa("ldd", [process.execPath]);
   const files = [process.execPath, ...(stdout.match(/\/\S+(?= \()/g) ?? [])];

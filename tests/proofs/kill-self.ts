@@ -1,7 +1,7 @@
 /**
- * Node loads this file before `up` (node --import). It ends `up` by SIGKILL in a given step: some time after the first line
- * of the step, or at its last line, if that comes first. A kill from outside could not hit a step that takes only a
- * millisecond.
+ * Node loads this file before `up` (node --import). The file ends `up` by SIGKILL in a given step: some time after `up` has
+ * printed the first line of the step, or at the last line of the step, if `up` prints that line earlier. A kill from outside
+ * could not hit a step that takes only a millisecond.
  */
 
 /** The JSON value of BERTH_KILL. */

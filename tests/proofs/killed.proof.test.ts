@@ -1,10 +1,10 @@
 /**
- * The proof ends `up` by SIGKILL in each of its steps, on a machine that has only Berth's programs. The next `up` continues,
- * and after `down --purge` nothing is left. The proof uses a separate Berth, beside the Berth that may already run on the
- * machine.
+ * The proof ends `up` by SIGKILL in each step of the cluster's start, and several times during the deployment. Before the
+ * start of the cluster, the machine has only the cached programs of Berth. The next `up` continues, and after `down --purge`
+ * nothing but the cache is left. The proof uses a separate Berth, beside the Berth that may already run on the machine.
  *
- * BERTH_KILLED=cluster runs the proof without a stack, on a machine that has other work to do, within
- * `unshare --net --mount --pid --fork --mount-proc`.
+ * With BERTH_KILLED=cluster, the proof deploys no stack. On a machine that has other work to do, set BERTH_KILLED=cluster
+ * and start the proof with `unshare --net --mount --pid --fork --mount-proc`.
  */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ const killed = (command: string[], kill: Kill) =>
     reject: false,
   });
 
-/** Returns the titles of the steps that `up` has printed, in the order in which they began, with their milliseconds. */
+/** Returns the steps that `up` has printed, in the order in which they began: each step's title and duration in `ms`. */
 function stepsOf(output: string): Kill[] {
   const titles = [...output.matchAll(/^· (.*)$/gm)].map(([, title = ""]) => title);
   const ends = [...output.matchAll(/^✓ (.*) \(([\d.]+) s\)$/gm)];
@@ -35,7 +35,9 @@ function stepsOf(output: string): Kill[] {
   return titles.map((title) => ({ title, ms: Math.round(secondsOf(title) * 1000) }));
 }
 
-/** Returns everything that exists of the second Berth. */
+/**
+ * Returns what is left of the separate Berth on the machine: network links, folders, a policy-rc.d, cgroups and processes.
+ */
 async function left(): Promise<string[]> {
   const links = (await execa("ip", ["-brief", "link"])).stdout.split("\n").filter((line) => line.startsWith(name));
   const folders = [stateDir, `/run/${name}`].filter(existsSync);

@@ -1,6 +1,6 @@
 /**
- * A new tenant, created only by what the README says: config entry, one `pulumi up`, key and first session. Then it is
- * removed again.
+ * A new tenant, created only by what the README says: config entry, one `pulumi up`, key and first session. Then the tenant
+ * is removed again.
  */
 import { until } from "@berth/testing/until.ts";
 import { afterAll, expect, test } from "vitest";

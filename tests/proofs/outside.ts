@@ -1,7 +1,7 @@
 /**
- * Simulates hosts outside the cluster: a network namespace on this machine, to which only pods have a route, inside the
- * node. It answers at every address and port in this file. So if a connection fails, the cluster has blocked it, and not a
- * missing server.
+ * Simulates hosts outside the cluster by a network namespace on this machine. Only packets of pods are routed to this
+ * namespace, by rules in the node. A server answers there at every address and port of this file. So if a connection fails,
+ * the reason is that the cluster has blocked it, and not that there is no server.
  */
 import { once } from "node:events";
 import { execa } from "execa";
@@ -11,7 +11,8 @@ import { machine } from "../../machine/machine.ts";
 const { nodeIp, podCidr } = machine;
 
 /**
- * Addresses that are reserved for documentation: the tenant may reach the first one, and no tenant may reach the second one.
+ * Addresses that are reserved for documentation: the isolation test allows the tenant acme to reach the first one, and no
+ * tenant may reach the second one.
  */
 export const allowedAddress = "203.0.113.10";
 export const deniedAddress = "203.0.113.20";
@@ -40,8 +41,8 @@ const program = `
   });`;
 
 /**
- * Creates the network namespace and its server. Returns a function that removes them. It needs root, as the local cluster
- * does.
+ * Creates the network namespace and its server. Returns a function that removes them. The caller must be root, as for the
+ * local cluster.
  */
 export async function openOutside(): Promise<() => Promise<void>> {
   await removeRoutes(); // removes what an interrupted run has left

@@ -14,7 +14,7 @@ export const query = (text: string) =>
 /** Runs a script in a pod of the API, with the API's packages and settings. Returns the script's output. */
 const inApi = (script: string) => inBerth(["exec", "deploy/api", "--", "/nodejs/bin/node", "-e", script]);
 
-/** Runs `body` with the sessions' `queue` (BullMQ), and returns the value of `result` as JSON. */
+/** Runs `body` with the sessions' `queue` (BullMQ), and returns the value that `body` has assigned to `result`. */
 export async function withQueue<T = null>(body: string): Promise<T> {
   const text = await inApi(`
     const { readFileSync } = require("node:fs");
@@ -38,7 +38,7 @@ export const forgetMigration = () =>
     `alter table if exists sessions drop column if exists proof; delete from kysely_migration where name = '${proofMigration}'`,
   );
 
-/** The upgrade proof's sessions that ended long ago belong to this tenant, and its queued sessions have this label. */
+/** The upgrade proof adds ended sessions, which belong to this tenant, and queued sessions, which have this label. */
 export const endedTenant = "ended-before";
 export const queuedLabel = { proof: "upgrade" };
 

@@ -6,7 +6,7 @@ import { snapshot } from "./machine.ts";
 
 const { name } = machine;
 
-/** Returns all processes except those of this command, and those that entered the container from outside. */
+/** Returns all processes except two groups: those of this command, and those that entered the container from outside. */
 function processes(): string[] {
   const groupOf = (pid: number) =>
     readProc(pid, "cgroup")

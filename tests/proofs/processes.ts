@@ -39,7 +39,7 @@ export const processOf = (pod: V1Pod): number | undefined =>
   processesOf(pod, (commandLine) => commandLine.includes("dist/main.js"))[0];
 
 /**
- * Runs a program of the machine that runs the test in the pod's network namespace, for pods whose image has neither a shell nor
+ * Runs a program of this machine, but in the pod's network namespace. This is for pods whose image has neither a shell nor
  * Node.js.
  */
 export async function inNetworkOf(pod: V1Pod, command: string[]): Promise<string> {
@@ -98,7 +98,7 @@ export async function heldBy(pod: V1Pod): Promise<number | undefined> {
 export const logOf = async ({ metadata }: V1Pod): Promise<string[]> =>
   (await inBerth(["logs", `${metadata?.name}`]).catch(() => "")).split("\n").filter((line) => line.startsWith("{"));
 
-/** Kills the process without a warning, and deletes its pod so that a new pod starts at once. Returns the log. */
+/** Kills the pod's process without a warning, and deletes the pod, so that a new pod starts at once. Returns the pod's log. */
 export async function crash(pod: V1Pod): Promise<string[]> {
   const log = await logOf(pod);
   const pid = processOf(pod);

@@ -1,6 +1,6 @@
 /**
- * The stack prod on the local cluster: Pulumi.prod.yaml with other addresses, and with one value that lowers its resource
- * requests. The proof deploys prod instead of `dev`, and deploys `dev` again afterwards.
+ * The stack prod on the local cluster: Pulumi.prod.yaml with the changes that prod-on-this-machine.ts makes. The proof deploys
+ * prod instead of `dev`, and deploys `dev` again afterwards.
  */
 import { until } from "@berth/testing/until.ts";
 import * as k8s from "@kubernetes/client-node";
@@ -14,7 +14,7 @@ const minutes = 60_000;
 const cleanUp = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  cleanUp.defer(async () => expect((await upOrThrow()).operations).toEqual([])); // once `dev` is back
+  cleanUp.defer(async () => expect((await upOrThrow()).operations).toEqual([])); // runs after `dev` is deployed again
   await deploy(cleanUp, {
     change: (file) => {
       file.config = prodOnThisMachine(file.config);
@@ -27,7 +27,7 @@ afterAll(() => cleanUp.disposeAsync(), 10 * minutes);
 const apps = cluster.makeApiClient(k8s.AppsV1Api);
 const namespace = "berth";
 
-/** Returns the workloads whose pods are not all ready, for example `Deployment api 1/3`. */
+/** Returns the workloads whose pods are not all ready, for example `api 1/3`. */
 async function unready(): Promise<string[]> {
   const [deployments, statefulSets, daemonSets] = await Promise.all([
     apps.listNamespacedDeployment({ namespace }),

@@ -1,6 +1,6 @@
 /**
- * A tenant with a quota of fifty sessions creates one more: it waits with a reason, blocks nobody else, and starts when a
- * place is free.
+ * A tenant with a quota of fifty sessions creates one more session. That session waits with a reason, blocks nobody else,
+ * and starts when another session has ended.
  */
 import { until } from "@berth/testing/until.ts";
 import type { V1Container } from "@kubernetes/client-node";
@@ -14,7 +14,7 @@ import { create, end, endAll, find, running, sessionsOf } from "./sessions.ts";
 const minutes = 60_000;
 const limit = 50;
 
-/** A shell that replaces the session's programs, so that fifty sessions fit on this machine. */
+/** Returns the container with a shell in place of the session's program, so that fifty sessions fit on this machine. */
 const shell = ({ startupProbe: _, ...container }: V1Container): V1Container => ({
   ...container,
   command: ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"],
@@ -25,7 +25,7 @@ const shell = ({ startupProbe: _, ...container }: V1Container): V1Container => (
 const cleanUp = new AsyncDisposableStack();
 
 beforeAll(async () => {
-  cleanUp.defer(tenantsAreKnown); // otherwise the next sessions would still get the workspaces of this quota
+  cleanUp.defer(tenantsAreKnown); // otherwise the next sessions would still get this proof's workspaces
   await deploy(cleanUp, {
     change: ({ config }) => {
       // The proof counts pods, so all other limits are raised.

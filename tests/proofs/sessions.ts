@@ -21,7 +21,7 @@ export async function find(tenant: Tenant, id: string): Promise<Session & { caus
   return (await response.json()) as Session & { cause: string | null };
 }
 
-/** Returns the tenant's sessions that have not ended, newest first; by default in every state. */
+/** Returns the tenant's sessions in the given states, newest first. Default: all sessions that have not ended. */
 export async function sessionsOf(
   tenant: Tenant,
   states = ["queued", "starting", "running", "suspending", "suspended", "stopping"],

@@ -1,4 +1,7 @@
-/** A small stack in its own namespace. It has an object of every kind that the stand-ins for Pulumi's plugins support. */
+/**
+ * A small stack in its own namespace. The stack uses all three stand-ins for Pulumi's plugins, and has objects of the most
+ * common Kubernetes kinds.
+ */
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,11 +15,11 @@ const { context, dockerSocket, kubeconfig, registry } = machine;
 
 export interface SmallStack {
   namespace: string;
-  /** A text that changes the image and the values of the stack. */
+  /** A text that the image and the stack's objects contain. With another text, the image and these objects change. */
   content: string;
-  /** Labels of the Deployment's pods, which can't be changed in place. */
+  /** The value of a label of the Deployment's pods. Because it can't change in place, a new value replaces the Deployment. */
   pods: string;
-  /** Whether the stack contains the object without a fixed name. */
+  /** Whether the stack contains the ConfigMap to which Pulumi gives a generated name. */
   unnamed: boolean;
   /** The folder from which the image is built; see `buildContext`. */
   context: string;

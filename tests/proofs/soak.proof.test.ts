@@ -1,10 +1,10 @@
 /**
  * For 8 minutes, or for BERTH_SOAK_MINUTES, the proof starts, stops, suspends, resumes and views sessions, and kills
- * processes of Berth, all at random. `npm run test:proofs` ends a proof after 15 minutes, so run a longer one directly:
- * `BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak`. The final audit checks that nothing is lost, nothing is left
- * over, no log has an error, and memory does not grow. Kills end after a third of the time, so that memory can be measured
- * over a long life. The random choices come from BERTH_SOAK_SEED, a number; with the value `random`, each run makes other
- * choices.
+ * processes of API and worker, all at random. `npm run test:proofs` ends a proof after 15 minutes. So run a longer proof
+ * directly: `BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak`. The proof checks that nothing is lost, nothing is left
+ * over, no log has an error, and memory does not grow. Kills end after a third of the time, so that the memory of the last
+ * processes can be measured for a long time. The random choices come from BERTH_SOAK_SEED, a number; with the value
+ * `random`, each run makes other choices.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";
@@ -29,7 +29,7 @@ const seed = chosen === "random" ? Date.now() % 1_000_000 : Number(chosen);
 const tenants: Tenant[] = ["acme", "globex"];
 /** The highest number of sessions of each tenant at the same time. A machine with 2 cores can run 4 desktops in all. */
 const most: Record<Tenant, number> = { acme: 3, globex: 1 };
-/** The limit of resident memory in MiB. The limit of the pods is 512 MiB. */
+/** The proof fails if a process has more resident memory, in MiB. The pods' own memory limit is 512 MiB. */
 const mostMib = 400;
 /**
  * Growth of used memory up to this limit, in MiB per minute, is noise. In less than 5 measured minutes, 5 MiB in all are
@@ -114,7 +114,7 @@ const note = (what: string) => {
 };
 const problems: string[] = [];
 
-/** The call may succeed, or fail because the session's state does not allow it (any more). */
+/** Calls the API. 404 and 409 are no problem, because the session's state may not allow the call (any more). */
 async function act(what: string, tenant: Tenant, method: string, path: string, body?: object): Promise<void> {
   const { status } = await ask(tenant, method, path, body);
   note(what);
@@ -146,7 +146,7 @@ async function turn(): Promise<void> {
   if (shown) await view(tenant, shown.id);
 }
 
-/** Kills a process of Berth. */
+/** Kills the process of one of the component's pods. */
 async function kill(component: Component): Promise<void> {
   const pod = oneOf(await podsOf(component));
   if (pod === undefined || processOf(pod) === undefined) return;
@@ -169,7 +169,7 @@ interface Measurement {
 }
 const memory = new Map<string, Measurement[]>();
 
-/** Records the memory of the processes. */
+/** Records the memory of each process of API and worker. */
 async function measure(): Promise<void> {
   for (const component of ["api", "worker"] as const)
     for (const pod of await podsOf(component)) {
@@ -249,8 +249,8 @@ test("memory stays below the pods' limit, and does not grow in processes that li
 });
 
 /**
- * This includes killed processes: SIGKILL leaves no time for a log line, and other processes log the interruption as a
- * warning.
+ * The test also reads the logs of killed processes. These logs have no error either: SIGKILL leaves no time for a log line,
+ * and other processes log the interruption as a warning.
  */
 test("the logs contain no error", async () => {
   for (const component of ["api", "worker"] as const)

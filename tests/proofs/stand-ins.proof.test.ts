@@ -20,7 +20,10 @@ import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "berth-registries-"));
 const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };
-/** The plugins of the given mirror; otherwise the plugins that the last `npm run up` found. */
+/**
+ * The official plugins: those of the given mirror, or else those that the last `npm run up` found. Undefined if there are
+ * none.
+ */
 const official: Tools | undefined =
   mirror() !== undefined
     ? { root: join(folder, "official"), home: join(folder, "official") }

@@ -1,4 +1,7 @@
-/** A second stack beside the stack `dev`: init chooses its names, it holds the doctor's promises, and it goes without a trace. */
+/**
+ * A second stack beside the stack `dev`: `npm run init` chooses the names of the second stack, the doctor finds no fault in
+ * it, and after `pulumi destroy` nothing of it is left.
+ */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -20,7 +23,7 @@ beforeAll(async () => {
   checkout = await copyOfCheckout();
 });
 
-/** Runs a command of the user in the checkout. Its end must be good. Returns its output. */
+/** Runs a command in the checkout, as a user does. The exit code must be 0. Returns the output of the command. */
 async function runs(...[program, ...args]: [string, ...string[]]): Promise<string> {
   const { exitCode, all, stdout } = await execa(program, args, {
     cwd: checkout,
@@ -43,7 +46,10 @@ function edit(...changes: [path: (string | number)[], value: unknown][]): void {
   writeFileSync(path, file.toString());
 }
 
-/** Every object that carries the name of the second stack, of all kinds that Berth makes outside of its namespaces, and these. */
+/**
+ * Returns the objects whose names contain the name of the second stack: its namespaces, its Roles and RoleBindings, and
+ * objects of all kinds that Berth creates outside of namespaces.
+ */
 async function traces(): Promise<string> {
   const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,persistentvolumes";
   const here = await kubectl(["get", kinds, "--output=name"]);
@@ -75,7 +81,7 @@ test("init names a stack beside another one, which starts, holds the doctor's pr
   edit(
     [["berth:baseRegistry"], registry],
     [["berth:buildNetwork"], "host"],
-    // The ports of this machine are those of the stack `dev`.
+    // The stack `dev` already uses the ports of this machine.
     [["berth:publicUrl"], "http://127.0.0.1:30180"],
   );
   await runs("pulumi", "stack", "init", name);
@@ -85,7 +91,7 @@ test("init names a stack beside another one, which starts, holds the doctor's pr
   expect(doctor.checks.find((check: { name: string }) => check.name === "session")).toMatchObject({ state: "ok" });
   expect(await traces()).toContain("namespace/berth-beside-acme");
 
-  // As README says.
+  // README describes these steps.
   edit([["berth:tenants", 0, "remove"], true], [["berth:protectData"], false]);
   await pulumi("up");
   await pulumi("destroy");

@@ -1,7 +1,7 @@
 /**
- * The stack `dev`, made by the version before (infra/testdata/upgrade-from.golden.json names that version), with sessions in all
- * states, open desktops and old rows. The proofs upgrade and way-back change the version of this stack. Both proofs destroy `dev`
- * first and make it again at their end.
+ * The stack `dev`, deployed by the previous version (infra/testdata/upgrade-from.golden.json names that version), with
+ * running, suspended, stopped and queued sessions, open desktops and old rows. The proofs upgrade and way-back change the
+ * version of this stack. Both proofs destroy `dev` first and deploy it again at their end.
  */
 import { until } from "@berth/testing/until.ts";
 import { expect } from "vitest";
@@ -17,25 +17,31 @@ import { printTable } from "./table.ts";
 import { Viewer } from "./viewer.ts";
 import { startWriter } from "./writer.ts";
 
-/** Sessions that have ended, with their tasks: what migrations of rows have to go through. */
+/** The number of ended sessions with tasks that the proof adds to the database. Migrations of rows must process them. */
 export const ended = 20_000;
 export const workspace = "/home/agent/workspace";
-/** A viewer that has tried so often has waited for less than 5 s; see viewer.ts. */
+/**
+ * The maximum number of attempts that a viewer may need to reconnect. The waits before these attempts take less than 5 s in
+ * all; see viewer.ts.
+ */
 const fewTries = 4;
 
 const states = { running: "running", suspended: "suspended", kept: "stopped", busy: "running", queued: "queued" };
 type Sessions = Record<keyof typeof states, Session>;
 
-/** acme has a warm session and keeps workspaces; of globex one session runs, and the next ones wait. */
+/**
+ * acme gets one warm session and keeps the workspaces of ended sessions. globex may have only one running session, so its
+ * further sessions wait in the queue.
+ */
 function tenants({ config }: StackFile): void {
   for (const tenant of config["berth:tenants"])
     Object.assign(tenant, tenant.name === "acme" ? { warmPools: { small: 1 }, retention: "2h" } : { maxSessions: 1 });
 }
 
-/** How `up` makes the stack with this version's program. */
+/** The options with which `up` deploys the stack with this version's program. */
 export const current: UpOptions = { change: tenants };
 
-/** Operations by which something that holds data, or serves, would be lost. */
+/** Returns the operations that delete or replace an object that holds data or serves requests. */
 export const losses = (operations: string[]): string[] =>
   operations.filter((operation) =>
     /^(delete|replace|create-replacement|delete-replaced) (Namespace|PersistentVolumeClaim|StatefulSet|Service|Deployment|RandomPassword|kubernetes kubernetes)\b/.test(
@@ -43,7 +49,7 @@ export const losses = (operations: string[]): string[] =>
     ),
   );
 
-/** The session that waits for an owner, once it runs; not the one of that id. */
+/** Waits until a warm session runs, and returns its id. The session with the id `other` does not count. */
 export const warmSession = (other = ""): Promise<string> =>
   until(
     "a warm session is ready",
@@ -54,16 +60,16 @@ export const warmSession = (other = ""): Promise<string> =>
   );
 
 export class TwoVersions {
-  /** How `up` makes the stack with the program of the version before. */
+  /** The options with which `up` deploys the stack with the previous version's program. */
   readonly before: UpOptions;
   readonly keys: Record<Tenant, string>;
   readonly sessions: Sessions;
-  /** The id of acme's warm session, which the version before has made. */
+  /** The id of acme's warm session, which the previous version has created. */
   readonly warm: string;
-  /** Further sessions of acme that have to run on. */
+  /** Further sessions of acme that must keep running. */
   readonly younger: Session[] = [];
   readonly #viewers: Viewer[];
-  /** How many sessions have been put into globex's queue under load. */
+  /** The number of sessions that `#queueOne` has added to globex's queue. */
   #queued = 0;
 
   private constructor(made: Pick<TwoVersions, "before" | "keys" | "sessions" | "warm">, viewers: Viewer[]) {
@@ -74,9 +80,9 @@ export class TwoVersions {
     this.#viewers = viewers;
   }
 
-  /** Destroys `dev` and makes it with the version before. @param cleanUp makes `dev` again with this version */
+  /** Destroys `dev` and deploys it with the previous version. @param cleanUp its disposal deploys this version again */
   static async open(cleanUp: AsyncDisposableStack): Promise<TwoVersions> {
-    // Before anything is taken away.
+    // This check comes before anything is destroyed.
     await checkHistory();
     cleanUp.defer(removeVersionBefore);
     cleanUp.defer(async () => {
@@ -84,7 +90,7 @@ export class TwoVersions {
       await upOrThrow();
     });
     const [checkout] = await Promise.all([versionBefore(), destroyOrThrow()]);
-    // So that acme's sessions fit beside a platform that rolls.
+    // acme's sessions request little, so that they fit beside the additional pods that the platform has during a rollout.
     cleanUp.defer(await requestLittle(cluster, "tenant-acme"));
     const change = (file: StackFile) => {
       file.config = configBefore(file);
@@ -156,7 +162,10 @@ export class TwoVersions {
     return losses(operations);
   }
 
-  /** A session that waits in globex's queue: a write that the API has answered. It comes again where it is told to. */
+  /**
+   * Requests a session for the tenant globex, which must wait in the queue. Sends the request again after 503 or a broken
+   * connection, for up to 60 s. Returns the fault, or undefined after success.
+   */
   async #queueOne(): Promise<string | undefined> {
     const headers = { "idempotency-key": crypto.randomUUID() };
     const deadline = performance.now() + 60_000;
@@ -182,7 +191,7 @@ export class TwoVersions {
     );
   }
 
-  /** The pods of the sessions that run. */
+  /** Returns the UIDs of the running sessions' pods. */
   #pods(): Promise<(string | undefined)[]> {
     const { running, busy } = this.sessions;
     return Promise.all([...[running, ...this.younger].map((one) => podOf("acme", one)), podOf("globex", busy)]);
@@ -217,7 +226,7 @@ async function inEveryState(keys: Record<Tenant, string>): Promise<Sessions> {
   return { running, suspended, kept, busy, queued };
 }
 
-/** By key, by a link that lets its holder work, and by one that lets him look. */
+/** Opens desktops: with keys, with a link that allows input, and with a link that only allows viewing. */
 async function openDesktops({ acme }: Record<Tenant, string>, { running, busy }: Sessions): Promise<Viewer[]> {
   const ticket = async (mode: string) => {
     const body = { mode, lifetimeSeconds: 3_600 };

@@ -1,6 +1,7 @@
 /**
- * A stack that the version before has made, with sessions in all states, open desktops and old rows, is brought to this
- * version by `pulumi up`. Nothing that holds data is replaced, no session ends, and writers write all the while.
+ * The previous version deploys a stack, with running, suspended, stopped and queued sessions, open desktops and old rows. Then
+ * `pulumi up` upgrades the stack to this version. Nothing that holds data is replaced, no session ends, and a writer writes
+ * during the whole upgrade.
  */
 import { globSync } from "node:fs";
 import { basename } from "node:path";
@@ -38,7 +39,8 @@ test("`pulumi up` ends no session, holds up no writer, and desktops are back wit
   expect({ acme: keyOf("acme"), globex: keyOf("globex") }).toEqual(stack.keys);
   const migrations = globSync("runtime/src/store/migrations/0*.ts", { cwd: root }).map((file) => basename(file, ".ts"));
   expect((await query("select name from kysely_migration")).split("\n").sort()).toEqual(migrations.sort());
-  // Which rows of before are changed, and how, the commit decides from which the upgrade starts.
+  // The commit from which the upgrade starts decides which migrations run, and so which old rows they change. Here they
+  // delete the tasks of ended sessions.
   const tasks = `select count(*), count(task) from sessions where tenant = '${endedTenant}'`;
   expect(await query(tasks)).toBe(`${ended}|0`);
 });

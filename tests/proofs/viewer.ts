@@ -1,4 +1,4 @@
-/** A viewer of a desktop that reconnects by itself when the connection is lost, as the desktop's page does. */
+/** A viewer of a desktop. If the connection is lost, the viewer connects again by itself, as the desktop's page does. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { desktopUrl, keyOf } from "../berth.ts";
 import { openDesktop } from "../rfb.ts";
@@ -7,7 +7,7 @@ import type { Tenant } from "./sessions.ts";
 export interface Loss {
   /** The milliseconds from the loss until the desktop was connected again. */
   ms: number;
-  /** The number of attempts to reconnect. The first attempt comes within 0.32 s, the second within 0.94 s. */
+  /** The number of attempts to reconnect. The waits are at most 0.32 s before the first attempt, and 0.63 s before the second. */
   tries: number;
 }
 
@@ -30,7 +30,7 @@ export class Viewer {
   }
 
   /**
-   * Resolves when the desktop is connected.
+   * Opens the desktop, and resolves when the desktop is connected.
    * @param ticket the ticket that authorizes the viewer. Default: the tenant's key
    */
   static async open(tenant: Tenant, id: string, ticket?: string): Promise<Viewer> {

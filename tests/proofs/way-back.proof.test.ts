@@ -1,6 +1,7 @@
 /**
- * A stack that was upgraded goes back, by the `pulumi up` of the version before: sessions of both versions run on, writers
- * write all the while, and the older version goes on where it had ended.
+ * The `pulumi up` of the previous version brings an upgraded stack back to that version. The sessions that the two versions
+ * have created keep running, a writer writes all the time, and the previous version continues its work: it resumes and starts
+ * sessions, and serves the queue.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { call, inAgent, reaches } from "../berth.ts";
@@ -25,7 +26,7 @@ afterAll(() => cleanUp.disposeAsync(), 5 * minutes);
 
 test("the `pulumi up` of the version before ends no session, neither of those of before nor one that began since", async () => {
   await giveFormerNames();
-  // The version before does not know them.
+  // The previous version does not have these two resources, so its `up` deletes them.
   const unknown = ["delete RandomPassword token-key-2", "delete Service gateway"];
   expect(await stack.change("the way back", stack.before)).toEqual(unknown);
   for (const { id } of stack.younger) expect(await find("acme", id)).toMatchObject({ state: "running" });

@@ -9,8 +9,8 @@ export interface Writer {
 }
 
 /**
- * Makes ten writes a second, each in its own transaction, until the table is deleted or the writer is stopped; at most for
- * an hour.
+ * Makes up to ten writes a second, each in its own transaction, until the table `upgrade_proof` is deleted or the writer is
+ * stopped; at most for an hour.
  */
 const loop = `
   do $$ begin

@@ -13,7 +13,7 @@ import {
 } from "./seen.ts";
 import type { Choice, Wanted } from "./stack-file.ts";
 
-/** Local ports that users forward to the cluster, as for the stack `dev`. */
+/** Local ports that users forward to the cluster. The stack `dev` uses the same numbers. */
 const [apiPort, sandboxPort] = [30080, 30090];
 
 /** How users reach the API and the ports of sessions. */
@@ -44,7 +44,10 @@ export function addressKeys(seen: Seen, { context, stack, url }: Wanted): Choice
   ];
 }
 
-/** The ingress controllers that Berth knows, by the `controller` of their IngressClass, and the label of their pods. */
+/**
+ * The ingress controllers that Berth knows. The keys are the `controller` of the IngressClass. `key` is the controller's name in
+ * Berth's config, and `app` is the label app.kubernetes.io/name of the controller's pods.
+ */
 const controllers: Record<string, { key: string; app: string }> = {
   "k8s.io/ingress-nginx": { key: "nginx", app: "ingress-nginx" },
   "haproxy-ingress.github.io/controller": { key: "haproxy", app: "haproxy-ingress" },
@@ -76,7 +79,7 @@ function ingressChoice(seen: Seen, url: string): Choice {
   if (known === undefined || controller === undefined)
     return {
       why: [
-        `The cluster has no Gateway for all namespaces and no ingress controller that Berth knows (${listOf(ingressClasses, "no IngressClass")}; ${listOf(gatewayClasses, "no GatewayClass")}). Make a Gateway and name it as \`ingress\`, use the controller \`custom\`, or lead ${url} to port 80 of the Service \`gateway\` in the namespace berth yourself, including WebSockets. See docs/production.md#how-users-reach-berth.`,
+        `The cluster has no Gateway for all namespaces and no ingress controller that Berth knows (${listOf(ingressClasses, "no IngressClass")}; ${listOf(gatewayClasses, "no GatewayClass")}). Make a Gateway and name it as \`ingress\`, use the controller \`custom\`, or lead ${url} to port 80 of the Service \`gateway\` in the platform's namespace yourself, including WebSockets. See docs/production.md#how-users-reach-berth.`,
       ],
     };
   const namespace = ingressNamespaces.find(({ app }) => app === controller.app)?.namespace;
@@ -91,7 +94,7 @@ function ingressChoice(seen: Seen, url: string): Choice {
         ? ["The address has no TLS."]
         : [
             issuer === undefined
-              ? "To do: put the certificate into the Secret api-tls of the namespace berth, because no ClusterIssuer of cert-manager was found."
+              ? "To do: put the certificate into the Secret api-tls of the platform's namespace, because no ClusterIssuer of cert-manager was found."
               : `cert-manager issues the certificate. The cluster has the ClusterIssuers ${clusterIssuers?.join(", ")}.`,
           ]),
     ],
@@ -109,14 +112,17 @@ function ingressChoice(seen: Seen, url: string): Choice {
 const listOf = (classes: SeenClass[], none: string) =>
   classes.length === 0 ? none : classes.map(({ name, controller }) => `${name} of ${controller}`).join(", ");
 
-/** The DNS servers of a cluster with NodeLocal DNSCache: the pods behind it, its own address, and the one that it takes over. */
+/**
+ * The DNS servers of a cluster with NodeLocal DNSCache: the DNS pods that the cache asks, the usual address of the cache, and
+ * the usual address of the Service kube-dns, at which the cache answers too.
+ */
 const cachedDns = [
   { namespace: "kube-system", labels: { "k8s-app": "kube-dns" } },
   { cidr: "169.254.20.10/32" },
   { cidr: "10.96.0.10/32" },
 ];
 
-/** What the network policies must know. */
+/** The keys on which the network policies depend: the network plugin, DNS and the addresses of the API server. */
 export function networkKeys(seen: Seen): Choice[] {
   const { name, enforces, remedy } = policyEngineOf(seen);
   const isolation = {
@@ -174,7 +180,7 @@ function apiServerChoice(seen: Seen, plugin: string): Choice {
   };
 }
 
-/** What measures, and what scales. */
+/** What measures the pods, and what scales them. */
 export function metricsKeys(seen: Seen, { stack }: Wanted): Choice[] {
   const own = seen.berths.find((berth) => berth.stack === stack);
   const ownAdapter = own && `${own.namespace}/prometheus-adapter`;

@@ -18,14 +18,14 @@ export const accessKeys = (seen: Seen, wanted: Wanted): Choice[] => [
 /** The Berths of other stacks. */
 const othersOf = ({ berths }: Pick<Seen, "berths">, stack: string) => berths.filter((berth) => berth.stack !== stack);
 
-/** The platform's namespace. It has the stack's name if the cluster has another Berth. */
+/** The platform's namespace: `berth`, or a name made from `berth-` and the stack's name if the cluster has another Berth. */
 export const namespaceFor = (seen: Pick<Seen, "berths">, stack: string): string =>
   othersOf(seen, stack).length === 0
     ? "berth"
     : `berth-${stack}`
         .toLowerCase()
         .replaceAll(/[^a-z0-9]+/g, "-")
-        // The prefix of tenants' namespaces is one character longer, and has 23 at most.
+        // The prefix of tenants' namespaces is one character longer, and may have at most 23 characters.
         .slice(0, 22)
         .replace(/-+$/, "");
 

@@ -1,6 +1,6 @@
 /**
- * `npm run init -- --context NAME` looks at the cluster and writes `Pulumi.<stack>.yaml` for it. The command changes nothing else:
- * neither the cluster nor a Pulumi backend, and it overwrites no file.
+ * `npm run init -- --context NAME` looks at the cluster and writes `Pulumi.<stack>.yaml` for it. The command changes neither
+ * the cluster nor a Pulumi backend, and it overwrites no file.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -52,7 +52,7 @@ export const nextSteps = ({
 `;
 
 /**
- * @param look replaces the look at the cluster in tests
+ * @param look reads what the cluster has; tests replace it
  * @param folder of the file. Default: the checkout
  * @returns what to print
  * @throws UserError if the cluster can't be read or the file exists

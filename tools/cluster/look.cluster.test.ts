@@ -1,4 +1,7 @@
-/** Looks at the local cluster, which must look as the tests of `npm run init` assume. */
+/**
+ * Reads the local cluster by `lookAt`, and compares the result with the fixture `local` that the tests of `npm run init`
+ * use.
+ */
 import { expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import { machine } from "../../machine/machine.ts";

@@ -11,7 +11,7 @@ const controllers = "app.kubernetes.io/name in (ingress-nginx,haproxy-ingress,tr
 const platform = "app.kubernetes.io/part-of=berth,app.kubernetes.io/component=platform";
 
 /**
- * Looks at the cluster. What the user may not read is empty, and `unread` names it.
+ * Looks at the cluster. If the user may not read something, its field is empty, and `unread` names it.
  * @throws Error with the reason if the cluster does not answer, or if the user may not read the namespace kube-system
  */
 export async function lookAt(access: ClusterAccess): Promise<Seen> {
@@ -23,7 +23,10 @@ export async function lookAt(access: ClusterAccess): Promise<Seen> {
     config.makeApiClient(k8s.CustomObjectsApi),
   ];
   const unread: string[] = [];
-  /** The answer; or `otherwise`, if the user may not have the answer or the API or object does not exist. */
+  /**
+   * The answer, or `otherwise` if Kubernetes answers with an error, for example because the user has no permission. Each error
+   * is added to `unread`, except 404, which means that the API or the object does not exist.
+   */
   const ask = async <T, U>(what: string, answer: Promise<T>, otherwise: U): Promise<T | U> =>
     answer.catch((error: unknown) => {
       if (!(error instanceof k8s.ApiException)) throw error;

@@ -1,4 +1,4 @@
-/** What `npm run init` and `npm run doctor` see of a cluster, and what follows from it. Everything here is pure. */
+/** What `npm run init` and `npm run doctor` see of a cluster, and conclusions from that. Everything here is pure. */
 import { isIPv4 } from "node:net";
 import type { RegisteredApi } from "../../infra/kubernetes/cluster.ts";
 
@@ -15,7 +15,7 @@ export interface SeenNode {
   cpus: number;
 }
 
-/** A class of the cluster, and the controller that serves the class. */
+/** An IngressClass or GatewayClass of the cluster, and the controller that serves the class. */
 export interface SeenClass {
   name: string;
   controller: string;
@@ -41,7 +41,7 @@ export interface Seen {
   storageClasses: { name: string; provisioner: string; isDefault: boolean }[];
   /** The DaemonSets of all namespaces, with the arguments of all their containers. */
   daemonSets: { namespace: string; name: string; args: string[] }[];
-  /** The pods with the label k8s-app=kube-dns in the namespace kube-system. */
+  /** The names of the pods with the label k8s-app=kube-dns in the namespace kube-system. */
   dnsPods: string[];
   /** The real addresses behind the Service `kubernetes`. */
   apiServers: { address: string; port: number }[];
@@ -49,7 +49,7 @@ export interface Seen {
   ingressClasses: SeenClass[];
   gatewayClasses: SeenClass[];
   gateways: SeenGateway[];
-  /** The namespaces with pods of ingress controllers, by the pods' label app.kubernetes.io/name. */
+  /** For each pod of an ingress controller: the pod's namespace and its label app.kubernetes.io/name. */
   ingressNamespaces: { namespace: string; app: string }[];
   /** cert-manager's ClusterIssuers; null if the cluster has no cert-manager. */
   clusterIssuers: string[] | null;
@@ -81,7 +81,7 @@ export function distributionOf({ version, nodes }: Pick<Seen, "version" | "nodes
 export const isOnThisMachine = (distribution: Distribution): boolean =>
   ["kind", "minikube", "Docker Desktop", "k3d"].includes(distribution ?? "");
 
-/** Whether network policies have an effect. `unknown`: only a trial shows that. */
+/** Whether network policies have an effect. `unknown`: only a trial shows whether they have one. */
 export interface PolicyEngine {
   name: string;
   enforces: "yes" | "no" | "unknown";
@@ -139,13 +139,16 @@ export function policyEngineOf(seen: Pick<Seen, "version" | "nodes" | "daemonSet
   };
 }
 
-/** Who answers the DNS queries of pods. `known`: the pods that Berth's network policies open. */
+/**
+ * Who answers the DNS queries of pods. `known`: pods to which Berth's default network policies allow DNS queries. `node`:
+ * NodeLocal DNSCache on each node.
+ */
 export function dnsOf({ dnsPods, daemonSets }: Pick<Seen, "dnsPods" | "daemonSets">): "known" | "node" | "unknown" {
   if (daemonSets.some(({ name }) => name === "node-local-dns")) return "node";
   return dnsPods.length > 0 ? "known" : "unknown";
 }
 
-/** The Service that serves an API group, as `namespace/name`; undefined if nobody serves the group. */
+/** The Service that serves an API group, as `namespace/name`, or `the API server`; undefined if nobody serves the group. */
 export const serverOf = ({ apis }: Pick<Seen, "apis">, group: string): string | undefined => {
   const api = apis.find((one) => one.group === group);
   return api && (api.service ?? "the API server");
@@ -156,8 +159,8 @@ export const isApiOnNodes = ({ apiServers, nodes }: Pick<Seen, "apiServers" | "n
   apiServers.every(({ address }) => nodes.some(({ addresses }) => addresses.includes(address)));
 
 /**
- * Address ranges that contain all addresses: one range of at most /24 and at least /16 for all IPv4 addresses, or a /24 for each
- * if no such range contains all. IPv6 addresses are ranges of their own.
+ * Address ranges that contain all addresses. The IPv4 addresses get the smallest range from /24 to /16 that contains all of
+ * them. If they differ too much for a /16, each gets its own /24. Each IPv6 address gets a /128.
  */
 export function rangesOf(addresses: string[]): string[] {
   const v4 = addresses.filter(isIPv4).map(numberOf);

@@ -1,4 +1,4 @@
-/** What a check of `npm run doctor` is, and how the results are printed. Everything here is pure, except that checks may wait. */
+/** What a check of `npm run doctor` is, and how the results are printed. Everything but `examine` is pure. */
 import type { Config } from "../../infra/config/config.ts";
 import { reason } from "../../infra/kubernetes/cluster.ts";
 import type { Seen } from "../cluster/seen.ts";

@@ -19,7 +19,7 @@ export const identity: Check = {
         `the config leads to the cluster ${seen.id}, and clusterId names ${config.clusterId}`,
         "correct `context` or `kubeconfig`",
       );
-    // The namespace has the stack's name without the organization.
+    // The namespace's label has the stack's name without the organization.
     const own = stack.split("/").at(-1);
     const other = seen.berths.find((one) => one.namespace === config.namespace && one.stack !== own);
     if (other !== undefined)
@@ -90,7 +90,10 @@ const registry: Check = {
   },
 };
 
-/** Whether base images come from the same loopback registry, so that the nodes already pull from there. */
+/**
+ * Whether the nodes can use a registry on loopback, because base images come from loopback too or the cluster runs on this
+ * machine.
+ */
 const hasOwnMirror = ({ baseRegistry }: Config, seen: Seen) =>
   isLoopback(baseRegistry) || isOnThisMachine(distributionOf(seen));
 

@@ -116,7 +116,7 @@ const metrics: Check = {
   },
 };
 
-/** The first API key of a tenant that Berth generated; undefined if all tenants have keys of their own. */
+/** The first of the tenants' API keys that Berth generated; undefined if Berth generated none. */
 export const keyFor = ({ config, outputs }: Pick<Patient, "config" | "outputs">): string | undefined =>
   config.tenants
     .filter(({ remove }) => !remove)

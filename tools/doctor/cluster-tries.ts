@@ -1,4 +1,7 @@
-/** The doctor's trials in a real cluster. Each trial makes what it needs in a namespace of its own, and deletes the namespace. */
+/**
+ * The doctor's trials in a real cluster. A trial that needs pods or volumes makes them in a namespace of its own, and deletes the
+ * namespace. The trial session runs in its tenant's namespace.
+ */
 import { randomBytes } from "node:crypto";
 import * as k8s from "@kubernetes/client-node";
 import { execa } from "execa";
@@ -11,7 +14,7 @@ import * as probes from "./probe.ts";
 import { trySession } from "./session-trial.ts";
 import type { Probed, Scaler, Tries, Workload } from "./tries.ts";
 
-/** The longest time for the start of a pod: a slow registry or a node that joins. */
+/** The longest time for the start of a pod. A slow registry or a node that joins the cluster may delay the start. */
 const startSeconds = 180;
 /** The longest time for the deletion of a namespace with its pods and volumes. */
 const deletionSeconds = 120;
@@ -54,13 +57,17 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
     return left ? { waitsFor: `the namespace ${name} is not deleted`, because: "" } : { done: true };
   };
 
-  /** The pod that a Job has made, once it has ended. @throws Error with the pod's reason if it does not start or fails */
+  /**
+   * Waits until the Job's pod has succeeded, and returns the pod. @throws Error with the pod's reason, if the pod fails or has
+   * not ended in time
+   */
   async function ended(namespace: string, job: string): Promise<k8s.V1Pod> {
     return poll(startSeconds, async () => {
       const { items } = await core.listNamespacedPod({ namespace, labelSelector: `job-name=${job}` });
       const [pod] = items;
       if (pod?.status?.phase === "Succeeded") return { done: pod };
-      if (pod?.status?.phase === "Failed") throw new Error(`the pod of the Job ${job} has failed`);
+      if (pod?.status?.phase === "Failed")
+        throw new Error(`the pod of the Job ${job} has failed: ${probes.reasonOf(pod)}`);
       return { waitsFor: `the pod of the Job ${job} has not ended`, because: pod ? probes.reasonOf(pod) : "" };
     });
   }

@@ -1,6 +1,6 @@
 /**
- * `npm run doctor -- --stack NAME` says before an `up` what will fail, and after an `up` whether each promise holds on the stack's
- * cluster. The command deletes all that it makes. The exit code is 1 if a check has failed.
+ * `npm run doctor -- --stack NAME` says before an `up` what will fail, and after an `up` whether each promise holds on the
+ * stack's cluster. The command deletes everything that it has created. The exit code is 1 if a check has failed.
  */
 import { parseArgs } from "node:util";
 import { reason } from "../../infra/kubernetes/cluster.ts";
@@ -35,9 +35,7 @@ export function optionsOf(args: string[]): { stack: string; asJson: boolean; onl
   return { stack, asJson: output === "json", onlyLook: look };
 }
 
-/**
- * All checks. Nothing is tried in a cluster that the check `cluster` refuses, because it belongs to somebody else.
- */
+/** Runs all checks. If the check `cluster` fails, no other check runs, because the cluster may belong to somebody else. */
 export async function diagnose(
   patient: Patient,
   onlyLook: boolean,

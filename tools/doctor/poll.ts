@@ -1,16 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What a look at something that takes time has found. `because` may be empty. */
+/**
+ * The result of one call of `look` (see `poll`). `done`: the wait is over. `waitsFor`: what is still missing; `because`: why it
+ * is missing, or empty.
+ */
 export type Look<T> = { done: T } | { waitsFor: string; because: string };
 
 /** Is aborted when the user interrupts the doctor. Waits then end, and the trials delete what they made. */
 export const interruption = new AbortController();
 
 /**
- * Looks each second until the look is done.
+ * Calls `look` each second until a result has the field `done`, for at most `seconds`. Returns the value of `done`.
  * @param signal ends the wait early. Default: the user's interruption; null for clean-up
- * @param pause milliseconds between two looks
- * @throws Error with what the last look waited for, and why
+ * @param pause milliseconds between two calls of `look`
+ * @throws Error that says what the last result waited for, and why; after an interruption, an Error with the text
+ *   "interrupted"
  */
 export async function poll<T>(
   seconds: number,

@@ -57,7 +57,7 @@ test("a volume claim names a StorageClass only if the config does", () => {
   expect(claim(null).spec).not.toHaveProperty("storageClassName");
 });
 
-/** Returns the free port on which the server then listens. */
+/** Lets the server listen on a free port, and returns the port. */
 const listen = async (server: Server): Promise<number> => {
   await once(server.listen(0, "127.0.0.1"), "listening");
   return (server.address() as AddressInfo).port;

@@ -22,7 +22,7 @@ export function nodeImage(
 ): NodeImage {
   const own = outputs?.apiImage ?? (typeof images.api === "string" ? images.api : undefined);
   if (own !== undefined) return { image: own, node: "/nodejs/bin/node" };
-  // A registry on this machine has other digests than the originals.
+  // An image in a registry on this machine has another digest than the original, so the name here has no digest.
   const image = isLoopback(baseRegistry)
     ? baseImageName(baseRegistry, imageTags.nodeBuild)
     : pinnedImages(baseRegistry).nodeBuild;
@@ -40,8 +40,8 @@ interface Attempt {
 }
 
 /**
- * Makes all attempts of its argument at the same time, and each one again until it has the wanted outcome, for at most 30 s.
- * Prints the last outcome of each.
+ * Makes all attempts of its argument at the same time. Repeats each attempt until it has the wanted outcome, for at most
+ * half a minute. Prints the last outcome of each attempt.
  */
 const script = `
 const blocked = ["ETIMEDOUT", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM"];

@@ -55,7 +55,10 @@ export async function trySession(kubeconfig: KubeConfig, pods: GatewayPods, key:
   }
 }
 
-/** Whether the session has ended, with its pod, its volume and its Secret. Undefined: the API has forgotten the session. */
+/**
+ * Whether the session has ended. The API reports `stopped` or `failed` only when nothing of the session runs any more.
+ * `session` is undefined if the API has deleted the session.
+ */
 const ended = (session: unknown, id: string): Look<true> => {
   const state = (session as Session | undefined)?.state ?? "stopped";
   return state === "stopped" || state === "failed"
@@ -123,7 +126,10 @@ async function desktopSize(url: string): Promise<[number, number]> {
   }
 }
 
-/** The client's side of the handshake. The returned function takes the server's bytes, and returns the size as soon as it is known. */
+/**
+ * The client's side of the handshake. The returned function takes bytes of the server, and returns the desktop's size as
+ * soon as the size is known.
+ */
 export function handshakeOf(
   send: (answer: Uint8Array<ArrayBuffer>) => void,
 ): (data: Buffer) => [number, number] | undefined {

@@ -44,7 +44,7 @@ const tries: Tries = {
   status: async () => 200,
 };
 
-/** A patient with which every check is well. */
+/** Returns a patient with which every check succeeds. */
 export const healthy = (
   more: { seen?: Partial<Seen>; config?: Record<string, unknown>; tries?: Partial<Tries> } = {},
 ): Patient => ({

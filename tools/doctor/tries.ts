@@ -7,7 +7,7 @@ export type Outcome = string;
 export interface Probed {
   /** From a pod without network policies to a pod without network policies. */
   freeToOpen: Outcome;
-  /** From a pod without network policies to a pod that accepts no connection. */
+  /** From a pod without network policies to a pod whose NetworkPolicy denies all incoming connections. */
   freeToClosed: Outcome;
   /** From a pod with the policies of a session to a pod without network policies. */
   sessionToOpen: Outcome;
@@ -23,7 +23,7 @@ export interface Workload {
   name: string;
   ready: number;
   wanted: number;
-  /** Why a pod is not ready, for example `ImagePullBackOff: …`; empty if nobody says. */
+  /** Why a pod is not ready, for example `ImagePullBackOff: …`; empty if Kubernetes gives no reason. */
   reason: string;
 }
 
@@ -31,7 +31,7 @@ export interface Scaler {
   name: string;
   /** Whether the autoscaler gets its metrics. */
   isActive: boolean;
-  /** What the autoscaler says about it. */
+  /** The autoscaler's own message about its metrics. */
   message: string;
 }
 
@@ -44,7 +44,7 @@ export interface SessionTrial {
   desktop: [number, number];
 }
 
-/** Each method makes what it needs in the cluster, and deletes it again. Each throws an Error that says what went wrong. */
+/** A method that makes objects in the cluster deletes them again. Each method throws an Error that says what went wrong. */
 export interface Tries {
   /** Whether Docker answers on this machine. */
   docker(): Promise<boolean>;

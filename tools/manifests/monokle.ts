@@ -2,7 +2,7 @@ import { createDefaultMonokleValidator } from "@monokle/validation";
 import { stringify } from "yaml";
 import { type Finding, type Manifest, objectName } from "./manifests.ts";
 
-/** The rules that work without a network. Monokle would have to download schemas and OPA rules. */
+/** The groups of rules that work without a network. For the two other groups, Monokle downloads schemas and OPA rules. */
 const plugins = {
   "pod-security-standards": true,
   practices: true,

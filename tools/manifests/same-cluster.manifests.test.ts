@@ -21,7 +21,10 @@ const kubeconfig = (context: string) =>
     "current-context": context,
   });
 
-/** How many resources of a stack another context's name would replace. */
+/**
+ * Returns how many resources of a stack `pulumi up` would replace after a change of the context's name. `before` and `after`
+ * are the values of `clusterId`.
+ */
 async function replacedBy(before: string | null, after: string | null): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "berth-same-cluster-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));

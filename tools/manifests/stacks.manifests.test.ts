@@ -30,7 +30,7 @@ const tools = { kubeScore: kubeScoreFindings, monokle: monokleFindings, podSecur
 /** The findings of each stack. */
 const findings = new Map<string, Record<keyof typeof tools, Finding[]>>();
 
-/** A Pulumi backend and home that the shell's environment names. Both must stay empty. */
+/** A Pulumi backend and home that the shell's environment names. Both must stay empty, apart from logs in the home. */
 const traps = mkdtempSync(join(tmpdir(), "berth-traps-"));
 for (const name of ["backend", "home"]) mkdirSync(join(traps, name));
 
@@ -47,7 +47,7 @@ const command = (...args: string[]) =>
     reject: false,
     all: true,
   });
-/** Runs while the stacks are rendered, because rendering and checking use one process each. */
+/** The run of `npm run policy`. It runs at the same time as the rendering, because each of them uses one process. */
 let policy: ReturnType<typeof command>;
 
 const rendered = mkdtempSync(join(tmpdir(), "berth-rendered-"));

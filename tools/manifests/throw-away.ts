@@ -97,7 +97,10 @@ export const openOwnStack = async ({
     },
   );
 
-/** A resource of any type. The record already contains the values that the SDK's classes would add to the inputs. */
+/**
+ * A resource of any type. It needs no class of the SDK, because the recorded inputs already contain what the class would add
+ * (for example `apiVersion` and `kind`).
+ */
 class Recorded extends pulumi.CustomResource {}
 
 function register(resources: RecordedResource[], renderYamlToDirectory: string): void {

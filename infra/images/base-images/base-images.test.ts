@@ -8,8 +8,6 @@ import { digestOf, type RecordedResource, recordStack } from "../../testing/reco
 import pinned from "./base-images.json" with { type: "json" };
 import { baseImageName, imageTags, pinnedImages } from "./pinned.ts";
 
-// A long timeout, because the program loads all of Pulumi, which is slow on a busy machine.
-
 beforeEach(() => {
   vi.resetModules(); // the program runs on import
   for (const variable of ["KUBECONFIG", "DOCKER_HOST"]) vi.stubEnv(variable, undefined);
@@ -32,7 +30,7 @@ function thirdPartyImages(resources: RecordedResource[]): string[] {
   return [...found].filter((image) => !/\/berth\/(api|agent|berthd)@/.test(image)).sort();
 }
 
-/** A tenant without images of its own, because those are not committed. */
+/** A tenant without images of its own. The digests of tenants' own images are not in base-images.json. */
 const tenants = [{ name: "acme" }];
 
 test("the stack prod uses every image by its committed digest and asks no registry", async () => {

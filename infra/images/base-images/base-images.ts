@@ -8,7 +8,7 @@ import { type BaseImages, baseImageName, imageTags, isLoopback, pinnedImages } f
 /**
  * The provider for Docker on this machine. It uses DOCKER_HOST and Docker's own logins; the logins of the stack's config replace
  * Docker's own for their registries. It also reads digests from a registry on this machine.
- * @returns undefined if the stack builds no image and has no base images in a registry on this machine: `up` needs no Docker
+ * @returns undefined if the stack builds no image and has no base images in a registry on this machine; `up` then needs no Docker
  */
 export function dockerProvider(
   config: Pick<Config, "images" | "baseRegistry" | "registryLogins">,

@@ -29,7 +29,7 @@ export const platformAlerts = (
   {
     name: "CrashLoop",
     severity: "page",
-    // The start times that the processes report and, if Prometheus measures the kubelets, the start times of all containers.
+    // Each process reports its start time. If Prometheus measures the kubelets, they report the start times of all containers.
     expr: [
       'changes(process_start_time_seconds{job="platform"}[15m]) > 2',
       `sum by (namespace, pod, container) (changes(container_start_time_seconds{job="kubelets",namespace="${namespace}"}[15m])) > 2`,

@@ -21,7 +21,7 @@ export const sessionAlerts: Alert[] = [
   {
     name: "ImagesMissing",
     severity: "ticket",
-    // The worker leaves the metric out of a scrape if the Kubernetes API is slow, so the expression uses the last minutes.
+    // If the Kubernetes API is slow, a scrape of the worker lacks the metric. So the expression uses the last three minutes.
     expr: 'count by (image, tenant) (max by (node, image, tenant) (last_over_time(berth_images_missing{job="platform"}[3m])))',
     for: "15m",
     summary: "{{ $value }} nodes do not have the image {{ $labels.image }}, which sessions need.",
@@ -63,7 +63,7 @@ export const sessionAlerts: Alert[] = [
     for: "15m",
     summary: "There are {{ $value }} orphans of the kind {{ $labels.kind }}.",
     description:
-      "An orphan of the kind pod or claim is an object that belongs to no session. An orphan of the kind row is a session whose objects are gone. The sweep repairs orphans within two minutes, unless Kubernetes refuses the changes.",
+      "An orphan of the kind pod or claim is an object that belongs to no session. An orphan of the kind row is a session whose objects are gone. The sweep repairs a row within two minutes, and deletes a pod or claim after five, unless Kubernetes refuses the changes.",
   },
   {
     name: "QueueNotDraining",

@@ -46,7 +46,7 @@ export const storeAlerts: Alert[] = [
 
 /**
  * Alerts about the dumps of the bundled Postgres.
- * @param ages how old the last dump and the last restored dump may be, for example 26h
+ * @param ages how long ago the last dump and the last successful restore check may be, for example 26h
  */
 export const backupAlerts = ({ backup, restoreCheck }: Ages): Alert[] => [
   {

@@ -14,7 +14,8 @@ echo "checking the dump $(basename "$newest")"
 (cd "$newest" && sha256sum --check --quiet SHA256SUMS)
 
 (
-  # The temporary Postgres has no TCP port, so only processes of this pod can reach it. It skips fsync, because a crash loses nothing.
+  # The temporary Postgres has no TCP port, so only processes of this pod can reach it. It skips fsync, because nobody needs its
+  # data after a crash.
   export PGHOST=/tmp PGDATA=/scratch/data
   initdb --auth=trust --username="$PGUSER" --encoding=UTF8 --no-sync >/dev/null
   pg_ctl start --wait --silent --log=/tmp/scratch.log \

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Makes a new folder on the backup volume, whose name is the current time, with a dump of the database, a manifest of the dump's
-# rows, and their checksums. The folder gets its final name only when it is complete. Then the script deletes old folders.
+# Makes a new folder on the backup volume. The folder's name is the current time. The folder contains a dump of the database, a
+# manifest of the dump's rows, and the checksums of both. The folder gets its final name only when it is complete. Then the
+# script deletes old folders.
 set -euo pipefail
 umask 077
 cd "$BACKUPS"
@@ -35,7 +36,7 @@ sql --set=job=dump --file="$SCRIPTS/succeeded.sql"
 echo "dumped $(stat --format=%s "$name/database.dump") bytes to $name:"
 cat "$name/manifest"
 
-# The newest $KEEP_AT_LEAST dumps are kept, even if they are too old.
+# The newest $KEEP_AT_LEAST dumps are kept, even if they are older than $KEEP_DAYS days.
 oldest="$(date -u --date="$KEEP_DAYS days ago" +%Y%m%dT%H%M%SZ)"
 find . -maxdepth 1 -name '[0-9]*Z' -printf '%f\n' | sort --reverse | tail --lines="+$((KEEP_AT_LEAST + 1))" |
   while read -r old; do

@@ -1,8 +1,9 @@
 /**
- * `npm run restore -- [--context NAME] [--namespace NAME] [--list | DUMP]` restores the database from the named dump, or from the newest dump.
- * `--list` lists the dumps. The steps of a restore: check the dump; pause KEDA, if the stack uses KEDA; stop the API and the
- * worker; restore Postgres; run the migrations of the deployed version; start the worker, which reconciles the sessions with
- * their pods; start the API. The sessions' pods run all the time. The command needs kubectl. See docs/backup.md.
+ * `npm run restore -- [--context NAME] [--namespace NAME] [--list | DUMP]` restores the database from the named dump, or from
+ * the newest dump. `--list` lists the dumps. The steps of a restore: check the dump; pause KEDA, if the stack uses KEDA; stop the
+ * API, the gateway and the worker; restore Postgres; run the migrations of the deployed version; start the worker, which
+ * reconciles the sessions with their pods; start the API and the gateway. The sessions' pods run all the time. The command needs
+ * kubectl. See docs/backup.md.
  */
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -60,7 +61,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
     isInterrupted = true;
   });
 
-/** Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails. */
+/** Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails or the command is interrupted. */
 async function run(job: object, name: string): Promise<string> {
   kubectl(["create", "--filename=-"], JSON.stringify(job));
   for (;;) {
@@ -150,7 +151,7 @@ function scale(name: string, replicas: number): void {
   else kubectl(["wait", "pods", `--selector=app.kubernetes.io/name=${name}`, "--for=delete", "--timeout=2m"]);
 }
 
-/** The names of the ScaledObjects `api`, `gateway` and `worker` that exist. They exist with `autoscaler: keda`. */
+/** The names of the ScaledObjects `api`, `gateway` and `worker` that exist. They exist if the config has `autoscaler: keda`. */
 function scaledObjects(): string[] {
   if (!kubectl(["api-versions"]).split("\n").includes("keda.sh/v1alpha1")) return [];
   const { items } = get<{ items: { metadata: { name: string } }[] }>("scaledobjects.keda.sh");
@@ -160,8 +161,8 @@ function scaledObjects(): string[] {
 const paused = "autoscaling.keda.sh/paused";
 
 /**
- * Calls `use` while KEDA is paused, because otherwise KEDA would start the stopped pods again. KEDA deletes its
- * HorizontalPodAutoscaler when it has paused.
+ * Calls `use` while KEDA is paused, because otherwise KEDA would start the stopped pods again. When a ScaledObject is paused,
+ * KEDA deletes the HorizontalPodAutoscaler of this ScaledObject. The function waits for the deletion.
  */
 async function withoutKeda(use: () => Promise<void>): Promise<void> {
   const names = scaledObjects();
@@ -204,7 +205,8 @@ async function exchange(dump: string): Promise<void> {
     step("run the migrations");
     await migrate();
   } finally {
-    // This also runs after a failed step. In that case the old database is still in use.
+    // This also runs after a failed step. If `restoreJob` failed, the old database is normally still in use. If only the
+    // migrations failed, the restored database is in use.
     step("start the worker and wait until it has reconciled the sessions");
     scale("worker", before.worker);
     await reconciled();

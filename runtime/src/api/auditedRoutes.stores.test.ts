@@ -29,8 +29,8 @@ interface World {
 }
 
 /**
- * A function that calls the route, and the lines that the audit trail then has: the type of each line, and its `reason`, which
- * tells a reader what the caller did.
+ * A function that calls the route, and the lines that this call adds to the audit trail: the type of each line, and its
+ * `reason`, which tells a reader what the caller did.
  */
 type Route = [run: (world: World) => Promise<unknown>, ...lines: [type: string, reason: string | RegExp][]];
 

@@ -7,8 +7,9 @@ import { type CommandBody, type CommandJson, commandJson, startRequest } from ".
 import type { RunningSession, SessionPods } from "./sessionPods.ts";
 
 /**
- * Runs the command in the session's pod. If the signal ends the waiting or the connection is lost, the command
- * continues, and the Problem names the id of its process.
+ * Runs the command in the session's pod. If the signal aborts or the connection is lost, the command continues. If
+ * the signal's reason is a Problem, that Problem is thrown. Otherwise, if the command has started, the thrown Problem
+ * contains the id of the command's process.
  */
 export function runCommand(
   pods: Pick<SessionPods, "services" | "traced">,

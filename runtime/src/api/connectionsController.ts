@@ -1,4 +1,4 @@
-/** Lists and closes the open connections into a session, of all API processes. */
+/** Lists and closes the open connections into a session. The list has the connections of all processes. */
 import { HttpCode, Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { states } from "../domain/states/state.ts";
@@ -73,7 +73,7 @@ export class ConnectionsController {
     const use = kind === "desktop" ? "desktop" : "process";
     await this.commands.noteUse(id, tenant.name, use, `closes the connection of ${by}`, actor, states);
     if (await asked(this.connections.close(id, connection))) return;
-    throw new Problem(503, "The API process that has the connection does not answer. Please try again.", undefined, 1);
+    throw new Problem(503, "The process that has the connection does not answer. Please try again.", undefined, 1);
   }
 }
 

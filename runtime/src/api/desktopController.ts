@@ -1,4 +1,7 @@
-/** The HTTP side of desktops and commands: it makes tickets, and describes the WebSockets. */
+/**
+ * Makes desktop tickets, and describes the WebSockets into sessions (desktop, attach, exec) for the API's description. The
+ * gateway handles the WebSockets themselves; see gateway/webSockets.ts.
+ */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { withoutDesktop } from "../domain/session.ts";
@@ -91,7 +94,7 @@ export class DesktopController {
     const issued = await this.tickets.issue(permission, credential, lifetimeSeconds);
     const { ticket, expiresAt } = issued;
     await note(this.grants, { ...issued, sessionId: id, kind: "desktop", access: mode, path: null, madeBy: actor });
-    // The ticket is recorded before the caller gets it. The audit trail names it by its id.
+    // The ticket is recorded before the caller gets it. The audit trail contains the ticket's id, not the ticket.
     const what = `makes the ticket ${issued.id} to ${mode === "view" ? "watch" : "control"} the desktop`;
     await this.commands.noteUse(id, tenant.name, "ticket", what, actor, states);
     const url = `${this.publicUrl}/desktop/${id}#ticket=${ticket}`;

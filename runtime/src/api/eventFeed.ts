@@ -6,7 +6,7 @@ import type { EventBell } from "../queue/eventBell.ts";
 import { type AuditTrail, lookAgainMs } from "../store/auditTrail.ts";
 import { follow, past, type Whose } from "./follow.ts";
 
-/** Milliseconds between two looks at the audit trail without a message that there are new events. */
+/** After how many milliseconds the audit trail is read again if no message says that there are new events. */
 const quietMs = 2_000;
 
 /** How many events are read at once. */
@@ -22,14 +22,15 @@ export interface EventFeedOptions {
 
 export class EventFeed {
   readonly #listeners = new Set<(event: EventJson) => void>();
-  /** The last event that was read; undefined while there are no listeners. */
+  /** The id of the last event that was read; undefined while there are no listeners. */
   #position: Promise<string> | undefined;
 
   constructor(private readonly options: EventFeedOptions) {}
 
   /**
-   * Calls the listener with every new event, in order, until the signal aborts. The store has all events up to
-   * `position`. The listener gets all later events, and may also get some events before `position`.
+   * Calls the listener with every new event, in order, until the signal aborts. `position` is the id of an event. The
+   * caller can read all events up to this one from the audit trail. The listener gets all later events, and may also get
+   * some earlier ones.
    */
   async listen(listener: (event: EventJson) => void, signal: AbortSignal): Promise<{ position: string }> {
     signal.throwIfAborted();
@@ -81,7 +82,7 @@ export class EventFeed {
     for (;;) {
       const pause = new AbortController();
       wake = () => pause.abort();
-      // Also after a ring, so that many rings don't make many looks.
+      // This pause is made after a ring too, so that many rings don't cause as many queries.
       await sleep(lookAgainMs);
       if (!isRung && !isSoon) {
         await sleep(this.options.quietMs ?? quietMs, undefined, { signal: pause.signal }).catch(() => {});

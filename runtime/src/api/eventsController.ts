@@ -1,5 +1,6 @@
 /**
- * Sends events as they happen, as Server-Sent Events. With Last-Event-ID, a disconnected client continues where it was.
+ * Sends events as they happen, as Server-Sent Events. A client that was disconnected sends the id of its last event in
+ * Last-Event-ID, and gets the events after that event.
  */
 import { Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";

@@ -1,10 +1,10 @@
-/** The JSON of files in the API's requests and answers. */
+/** JSON schemas that describe files in the API's requests and answers. */
 import { z } from "zod";
 import { type FileInfo, FileKind, type WatchEvent, WatchEvent_Kind } from "../berthd/gen/berth/v1/files_pb.ts";
 import { jsonObject, plainText, wholeNumber, YesOrNo } from "./http/input.ts";
 import { timeText } from "./times.ts";
 
-/** A path in a session. The pod decides whether the path may be read. */
+/** A path in a session. The pod decides whether a file at this path may be read or changed. */
 export const filePath = plainText(4_096)
   .min(1, "must not be empty")
   .meta({ description: "Absolute, or relative to the workspace." });

@@ -12,7 +12,7 @@ import { attachment, oneRange } from "./http/ranges.ts";
 import { watchBody } from "./http/uploads.ts";
 import type { RunningSession, SessionPods } from "./sessionPods.ts";
 
-/** Headers that keep a browser from showing an agent's file as a page of ours. */
+/** Headers that keep a browser from showing an agent's file as a page of Berth. */
 const asDownload = {
   "content-type": "application/octet-stream",
   "x-content-type-options": "nosniff",
@@ -121,7 +121,7 @@ export async function takeArchive(
   return pods.traced(session, "tar up", work, { full: 507, field: "body" });
 }
 
-/** Has the session's pod take the request's body, and returns its answer. */
+/** Sends the request's body to the session's pod, and returns the pod's answer. */
 async function take<T extends DescMessage>(
   pods: SessionPods,
   session: RunningSession,

@@ -36,8 +36,8 @@ export async function* past(
 
 /**
  * The events after the event `after`, each once and in order, until the signal aborts. Without `after`: all events of a
- * session, or the new events of a tenant. Yields null once it can't miss an event any more, and whenever nothing has
- * happened for `quietMs` milliseconds.
+ * session, or the new events of a tenant. Yields null as soon as no later event can be missed, and after each
+ * `quietMs` milliseconds without an event.
  */
 export async function* follow(
   { trail, feed }: { trail: Pick<AuditTrail, "ofTenant">; feed: Feed },

@@ -1,7 +1,7 @@
 /**
  * Thousands of requests that are generated from the API's description, over HTTP to the real program with Postgres
- * and Redis. For any request, the answer is one that the description contains, never a 5xx, never a stack trace, and
- * a 400 names the field.
+ * and Redis. The answer to a request has a status that the description contains or that `check` lists. No answer is a 5xx
+ * or contains a stack trace, and a 400 names the field.
  */
 import { Agent, request as httpRequest } from "node:http";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
@@ -96,7 +96,7 @@ beforeAll(async () => {
   await buildBerthd();
 });
 
-/** The API with sessions in several states. Keys: acme's with all scopes, a read-only one, and an expired one. */
+/** Opens the API with sessions in several states. The tenant acme has a key with all scopes, a read-only and an expired one. */
 async function open(): Promise<void> {
   await fakeCluster();
   const key = { name: "k", sha256: "", scopes: ["read", "write", "desktop"] as const };
@@ -164,7 +164,7 @@ function exchange(origin: URL, agent: Agent, { method, path, headers, body }: Se
   });
 }
 
-/** The rules for every answer. The statuses below come from the layers before the operation. */
+/** The rules for every answer. The layers that run before the operation may answer with any of the statuses below. */
 function check({ answers, name }: Operation, sent: Sent, { status, type, text }: Answer): void {
   const what = `${name}: ${sent.method} ${sent.path} ${sent.body?.toString().slice(0, 200)} → ${status} ${text.slice(0, 300)}`;
   expect(status, what).toBeLessThan(500);
@@ -259,7 +259,7 @@ const goodBody = ({ body }: Operation): Record<string, unknown> | undefined =>
   body && Object.fromEntries((body.required ?? []).map((name) => [name, goodFields[name]]));
 const json = { "content-type": "application/json" };
 
-/** Exactly one value is invalid, and the answer has to name it. */
+/** Sends requests in which exactly one value is invalid. The answer has to name this value. */
 async function oneFault(operation: Operation, runs: number): Promise<void> {
   const body = goodBody(operation);
   const sendWith = async (
@@ -331,7 +331,7 @@ async function oneFault(operation: Operation, runs: number): Promise<void> {
   }
 }
 
-/** Every value may be invalid at the same time. */
+/** Sends requests in which any number of values may be invalid. */
 async function anything(operation: Operation, runs: number): Promise<void> {
   // Waiting for a running session is valid, but takes a minute.
   const waits = (name: string, given: string) => name === "wait" && given === "running";

@@ -168,7 +168,7 @@ const grantJson = ({ id, madeBy, address, madeAt, expiresAt }: Grant) => ({
   expiresAt: expiresAt.toISOString(),
 });
 
-/** Stores a new grant before its holder gets it. Throws a 429 if the session has too many. */
+/** Stores a new grant. To be called before a user gets the ticket or link. Throws a 429 if the session has too many. */
 export async function note(grants: Grants, grant: NewGrant): Promise<void> {
   if (await grants.add(grant)) return;
   const why = `The session has ${grantsOfSession} tickets and links. Wait until some have expired for some minutes.`;

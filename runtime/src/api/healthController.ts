@@ -3,7 +3,7 @@ import { HealthCheckService, type HealthIndicatorFunction } from "@nestjs/termin
 import type { FastifyReply } from "fastify";
 import { Health } from "../telemetry/health.ts";
 
-/** 200 or 503, with the state of each check: `{"status": "ok" | "degraded" | "error", "details": {…}}`. */
+/** Answers with 200 or 503 and the state of each check: `{"status": "ok" | "degraded" | "error", "details": {…}}`. */
 @Controller("health")
 export class HealthController {
   constructor(

@@ -1,6 +1,6 @@
 /**
  * Generates the API's description (OpenAPI 3.1) from the controllers' decorators: the routes, the rights, and the
- * schemas that check the input. So the description can't differ from the program.
+ * schemas that check the input. So these parts of the description can't differ from the program.
  */
 import { SetMetadata, type Type } from "@nestjs/common";
 import { z } from "zod";

@@ -1,5 +1,6 @@
 /**
- * The desktop's page: some files of our own and noVNC's. All are below /desktop, because an Ingress routes this prefix.
+ * The desktop's page: some files of our own and noVNC's. The paths of all begin with /desktop, because an Ingress routes
+ * this prefix to Berth.
  */
 import { createHash } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
@@ -15,7 +16,10 @@ export const pageFolder = join(dirname(findPackageJSON(".", import.meta.url) ?? 
  */
 export const noVncFolder = dirname(dirname(fileURLToPath(import.meta.resolve("@novnc/novnc"))));
 
-/** Allows only files of this server, no inline scripts, only noVNC's inline style attributes, and no frames. */
+/**
+ * Allows files of this server, images in `data:` and `blob:` URLs, WebSockets, and inline styles, which noVNC needs.
+ * Allows no inline scripts and no frames.
+ */
 export const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -31,7 +35,7 @@ export const contentSecurityPolicy = [
 export const assetsPath = "/desktop/assets/:version/";
 
 interface Page {
-  /** A hash of the page's files, with the version of noVNC's package. */
+  /** A hash of the page's files and of noVNC's package.json, which contains noVNC's version. */
   version: string;
   /** The HTML of the page, which names its files with their version. */
   html: string;

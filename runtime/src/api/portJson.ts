@@ -1,9 +1,9 @@
-/** The JSON of sessions' ports, and of links to them. */
+/** JSON schemas that describe sessions' ports, and links to the ports. */
 import { z } from "zod";
 import { portOf } from "../domain/sandboxUrl.ts";
 import { IdParams, jsonObject, plainText } from "./http/input.ts";
 
-/** The path that a link opens at the port's address. The gateway answers it, not the program. */
+/** The path that a link opens at the port's address. The gateway answers requests for this path itself; the program gets none. */
 export const linkPath = "/.berth/open";
 
 export const PortJson = z

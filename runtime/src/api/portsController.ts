@@ -68,7 +68,7 @@ export class PortsController {
     const permission = this.tokens.permit(place, { tenant: tenant.name, path, credential }, lifetimeSeconds);
     await this.pods.findRunning(id, caller);
     await note(this.grants, { ...permission, kind: "port", access: "use", madeBy: actor });
-    // The link is recorded before the caller gets it. The audit trail names it by its id.
+    // The link is recorded before the caller gets it. The audit trail contains the link's id, not the link.
     await this.pods.use(id, caller, "port", `makes the link ${permission.id} to the port ${port}`);
     const [ticket, token] = await Promise.all([
       this.tokens.sign("ticket", permission),

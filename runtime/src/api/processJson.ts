@@ -1,4 +1,4 @@
-/** The JSON of programs in sessions, in the API's requests and answers. */
+/** JSON schemas that describe programs in sessions, in the API's requests and answers. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { z } from "zod";
@@ -170,7 +170,7 @@ export const ProcessEventJson = z
   .meta({ id: "ProcessEvent" });
 export type ProcessEventJson = z.infer<typeof ProcessEventJson>;
 
-/** The request that starts the program at berthd. */
+/** The request that asks berthd to start the program. */
 export function startRequest(body: ProcessBody | CommandBody): MessageInitShape<typeof StartRequestSchema> {
   const { command, cwd = "", env = {}, stdin = "", tag = "", timeoutSeconds, outputLimitBytes = 0 } = body;
   const { keepStdin = false, pty }: Partial<ProcessBody> = body as Partial<ProcessBody>;

@@ -1,4 +1,4 @@
-/** Schemas of a program's id and of a position in its output. HTTP and the gateway share them. */
+/** Schemas of a program's id and of a position in its output. The HTTP routes and the gateway's WebSockets use them. */
 import { z } from "zod";
 import { IdParams } from "./http/input.ts";
 

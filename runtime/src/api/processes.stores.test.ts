@@ -323,7 +323,7 @@ test("after 200 programs, 50 of them watched, there are as many open descriptors
   const { api, id, berthd } = await openSession();
   const origin = await listen(api);
   const ask = callerOf(api, id);
-  // As many parallel calls as below, so that the connections to Postgres are open before.
+  // As many parallel calls as below, so that the connections to Postgres are already open at the first count.
   const first = Array.from({ length: 20 }, () => ask("POST", "commands", { command: ["true"] }));
   expect((await Promise.all(first)).map(({ status }) => status)).toEqual(first.map(() => 200));
   const idle = () => openDescriptors(berthd.pid);

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { call, fakeCluster, listen, openApi } from "../testing/api.ts";
 import { holdIntervals, keyOf, tenant, tenantsFile, writeTenants } from "../testing/fixtures.ts";
 
-/** Milliseconds after the change of the file, which is read every 2 s. */
+/** Within how many milliseconds after a change of the tenants file an answer ends. The file is read every 2 s. */
 const promised = 5_000;
 
 test("the event streams of a key that was removed end within 5 s, and say why", async () => {

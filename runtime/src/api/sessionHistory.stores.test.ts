@@ -1,4 +1,4 @@
-/** What a session used over time, by a server in the place of Prometheus. monitoring.stack.test.ts asks the real one. */
+/** What a session used over time. A server stands in for Prometheus; monitoring.stack.test.ts uses the real Prometheus. */
 import { createServer, type RequestListener } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
 import { call, openApi, originOf } from "../testing/api.ts";
@@ -7,7 +7,7 @@ import { mostPoints } from "./sessionHistory.ts";
 
 type Series = { metric: Record<string, string>; values: [number, string][] };
 
-/** A Prometheus that gives this answer; what it was asked is in `asked`. */
+/** A server that gives this answer in place of Prometheus. `asked` has the requests that the server got. */
 async function prometheus(answer: Series[] | RequestListener) {
   const asked: { path: string | undefined; form: Record<string, string> }[] = [];
   const server = createServer(async (request, response) => {

@@ -13,12 +13,12 @@ export const mostPoints = 500;
  */
 const mostSeries = 16;
 
-/** A point describes at least this many seconds before it. They contain four scrapes, and a rate needs two. */
+/** A point describes at least this many seconds before it. In this time there are four scrapes; a rate needs two. */
 const leastWindow = 120;
 
 /**
- * How many queries all processes together send at the same time, and how many of them may be of one tenant. Alerts and
- * autoscalers need Prometheus too, which runs 20 queries at the same time.
+ * How many queries all processes together send at the same time, and how many of them may be of one tenant. Prometheus
+ * runs 20 queries at the same time, and the rest of the 20 is for alerts and autoscalers.
  */
 const [atOnce, atOnceOfTenant] = [12, 3];
 
@@ -104,9 +104,9 @@ export class SessionHistory {
 }
 
 /**
- * One query for all figures; the label `figure` says which figure a series is. The query contains the session's id and tenant
- * from the database, and no text of a user. The counters of a resumed session begin again with its next pod, so `rate` is
- * computed for each pod and then added up.
+ * One query for all figures; the label `figure` says to which figure a series belongs. The query contains the session's id
+ * and tenant from the database, and no text of a user. The counters of a resumed session begin again with its next pod,
+ * so `rate` is computed for each pod, and the rates are then added up.
  */
 function queryFor({ id, tenant }: Pick<Session, "id" | "tenant">, window: number): string {
   const series = (name: string) => `${name}{job="sessions",tenant="${tenant}",session="${id}"}[${window}s]`;

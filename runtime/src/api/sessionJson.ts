@@ -1,4 +1,4 @@
-/** The JSON of a session, in the API's requests and answers. */
+/** JSON schemas that describe a session, in the API's requests and answers. */
 import { z } from "zod";
 import { expiresAt, type Session } from "../domain/session.ts";
 import { causes, states } from "../domain/states/state.ts";
@@ -23,7 +23,7 @@ export const SessionJson = z
     queuePosition: z
       .int()
       .nullable()
-      .meta({ description: "While queued: the position among the sessions that wait for the same thing." }),
+      .meta({ description: "While queued: the position among the sessions that wait for the same: room in the tenant's quota, or a start slot." }),
     progress: z
       .object({ message: z.string(), percent: z.number().nullable() })
       .nullable()
@@ -156,7 +156,7 @@ export const ExtendBody = z
   .meta({ id: "Extension" });
 export type ExtendBody = z.infer<typeof ExtendBody>;
 
-/** The session's limits: those of the request, within the tenant's. Returns the faults if the request exceeds them. */
+/** The session's limits: the request's, or else the tenant's; and a fault for each limit that exceeds the tenant's. */
 export function limitsFor(tenant: Tenant, asked: Pick<CreateBody, "idleTimeoutSeconds" | "maxLifetimeSeconds">) {
   const names = ["idleTimeoutSeconds", "maxLifetimeSeconds"] as const;
   const faults = names.flatMap((name) => {

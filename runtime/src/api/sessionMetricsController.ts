@@ -1,4 +1,4 @@
-/** How much of its limits a session uses, now and over time. */
+/** How much CPU, memory, disk and network a session uses, now and over time. */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import type { GetMetricsResponse } from "../berthd/gen/berth/v1/metrics_pb.ts";
@@ -136,7 +136,7 @@ export class SessionMetricsController {
   }
 }
 
-/** Returns the span in whole seconds; undefined if the caller wants the metrics of now. Throws a Problem: 400. */
+/** Returns the span in whole seconds; undefined if the query asks for the present metrics. Throws a 400. */
 function spanOf({ from, to, step }: MetricsQuery): Span | undefined {
   const refuse = (path: string, message: string) => invalidInput([{ path: [path], message }]);
   if (from === undefined) {

@@ -1,4 +1,4 @@
-/** Gives callers access to the pods of running sessions, with records in the audit trail and traces. */
+/** Gives callers access to the pods of running sessions. Records uses in the audit trail, and calls to pods in traces. */
 import type { CallOptions } from "@connectrpc/connect";
 import type { PodServices, SessionServices } from "../berthd/podServices.ts";
 import type { Actor, Use } from "../domain/event.ts";
@@ -15,7 +15,7 @@ import { type Asked, serviceProblem } from "./serviceProblem.ts";
 /** How many milliseconds a pod may take for a short answer. */
 const patienceMs = 30_000;
 
-/** How often the same look of the same caller is recorded, in milliseconds. */
+/** If a caller repeats the same `look` within this time, in milliseconds, each process records it only once. */
 const lookMs = 60_000;
 
 export type RunningSession = Session & { podIp: string };
@@ -33,17 +33,17 @@ export class SessionPods {
   ) {}
 
   /**
-   * The tenant's running session, without a record in the audit trail. Throws a Problem: 404 it does not exist, 409 it
-   * does not run.
+   * The tenant's running session, without a record in the audit trail. Throws a Problem: 404 if there is no such
+   * session, 409 if the session does not run.
    */
   async findRunning(id: string, { tenant }: Pick<TenantCaller, "tenant">): Promise<RunningSession> {
     return this.#running(found(await this.queries.find(id, tenant.name), id));
   }
 
   /**
-   * Records in the audit trail who does what, and returns the tenant's running session. So no access happens without a
-   * record. `what` is a text for people, and contains nothing of files, input or output. Throws a Problem as
-   * `findRunning` does.
+   * Records in the audit trail who does what, and then returns the tenant's running session. If the record can't be
+   * written, the caller gets no session. `what` is a text for people, and must not contain contents of files, input or
+   * output. Throws a Problem as `findRunning` does.
    */
   async use(
     id: string,
@@ -87,7 +87,7 @@ export class SessionPods {
     await this.commands.noteUse(...(JSON.parse(key) as Look));
   }
 
-  /** Sends a short request to the session's pod. Throws a Problem if it fails. */
+  /** Sends a short request to the session's pod. Throws a Problem if the request fails. */
   async ask<T>(
     session: RunningSession,
     name: string,
@@ -97,7 +97,7 @@ export class SessionPods {
     return this.traced(session, name, () => work(this.services.of(session), { timeoutMs: patienceMs }), asked);
   }
 
-  /** Runs work with the session's pod in a span of its own. Throws a Problem if it fails. */
+  /** Runs work with the session's pod in a span of its own. Throws a Problem if the work fails. */
   async traced<T>(session: Session, name: string, work: () => Promise<T>, asked?: Asked): Promise<T> {
     return tracing().span(`pod ${name}`, { "berth.session": session.id }, async () => {
       try {
@@ -119,6 +119,6 @@ export class SessionPods {
   }
 }
 
-/** The key of the session's pod was removed, or it is newer than this process. */
+/** The Problem if this process lacks the key of the session's pod: the key was removed, or added after the process's start. */
 export const keyIsGone = () =>
   new Problem(409, "The platform does not have the key of this session's pod any more. End the session.");

@@ -238,8 +238,8 @@ interface Message {
 }
 
 /**
- * Reads events from the URL until `enough`, then disconnects. Calls `listens` at each comment; the first means that
- * the stream is open.
+ * Reads events from the URL until `enough`, then disconnects. Calls `listens` at each comment of the stream; the
+ * first comment means that the stream is open.
  */
 async function read(
   url: string,

@@ -1,4 +1,4 @@
-/** The tenants of the stack's config, with their usage of it. They are changed in the config, not here. */
+/** Shows the tenants of the stack's config, with the number of their sessions. Only the config can change a tenant. */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { TenantsFile } from "../config/tenantsFile.ts";

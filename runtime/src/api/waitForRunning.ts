@@ -7,7 +7,7 @@ import type { Streams } from "./http/streams.ts";
 
 const patienceMs = 60_000;
 
-/** Whether the session will run without a further request, which includes a suspending session that was resumed. */
+/** Whether the session will run without a further request. A suspending session that was resumed will run too. */
 const isOnItsWay = ({ state, resumes }: Session): boolean =>
   state === "queued" || state === "starting" || (state === "suspending" && resumes);
 
@@ -19,9 +19,9 @@ export class WaitForRunning {
   ) {}
 
   /**
-   * Counts as one of the tenant's streams, or throws a 429, before a session is created. The returned function resolves
-   * with the session when it runs or can't run any more, or after 60 s; earlier if the caller disconnects or the
-   * process ends.
+   * Counts the wait as one of the tenant's streams. Throws a 429 if there are too many; so call this before a session is
+   * created. The returned function resolves with the session when the session runs or can't run any more, or after 60 s;
+   * earlier if the caller disconnects or the process ends.
    */
   begin(tenant: string, reply: FastifyReply): (session: Session) => Promise<Session> {
     const ended = this.streams.open(tenant, reply);
@@ -31,7 +31,7 @@ export class WaitForRunning {
       const signal = AbortSignal.any([ended, AbortSignal.timeout(patienceMs)]);
       const whose = { tenant, sessionId: session.id };
       for await (const event of this.feed.follow(whose, "0", signal, patienceMs)) {
-        // The feed may begin with past events. Only an event that is newer than the known version matters.
+        // The feed may begin with past events. An event that is older than the known version does not matter.
         if (event === null || event.version < latest.version) continue;
         latest = (await this.queries.find(session.id, tenant)) ?? latest;
         if (!isOnItsWay(latest)) return latest;

@@ -1,6 +1,6 @@
 /**
- * Webhook deliveries that have not arrived: a tenant can list its own and send them again, and the admin those of all
- * tenants.
+ * Webhook deliveries that have not arrived. A tenant can list its own deliveries and send them again, one or all dead
+ * ones. The admin can list the deliveries of all tenants and send any single one again.
  */
 import { HttpCode, Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
@@ -25,7 +25,7 @@ const Page = z
   .object({ items: z.array(DeliveryJson), nextCursor: z.uuid().nullable() })
   .meta({ id: "WebhookDeliveries" });
 
-/** How many dead deliveries one call sends again. */
+/** How many dead deliveries one call sends again at most. */
 const mostAtOnce = 1_000;
 
 const Redelivered = z

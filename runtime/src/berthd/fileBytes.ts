@@ -1,6 +1,6 @@
 /**
- * Receives and sends the bytes of files and archives. They are bodies of plain HTTP, so this process does not parse or copy
- * them; see images/berthd/internal/files/bytes.go.
+ * Receives and sends the bytes of files and archives. The bytes are the bodies of plain HTTP requests and answers, so this
+ * process does not have to decode them as messages of Connect; see images/berthd/internal/files/bytes.go.
  */
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { finished, type Readable } from "node:stream";
@@ -9,26 +9,26 @@ import { giveBack, givingBack } from "./givingBack.ts";
 import { PodError } from "./podError.ts";
 import { answerTo, type Berthd, begin, bytesOf } from "./requests.ts";
 
-/** Names the file or archive to read or write. */
+/** Identifies the file or archive that a request reads or writes. */
 export interface Bytes {
   of: "files" | "archives";
-  /** `path`; to write a file, also `mode` and `parents`. See bytes.go. */
+  /** The query parameters: `path`, and for writing a file also `mode` and `parents`. See bytes.go. */
   query: Record<string, string>;
   headers?: OutgoingHttpHeaders;
 }
 
-/** After so many milliseconds without a byte, although its reader waits, a download fails. */
+/** A download fails if the pod sends no byte for this many milliseconds although the reader waits. */
 const silenceMs = 45_000;
 
-/** How many milliseconds a pod may take to store an upload, after its last byte was sent. */
+/** How many milliseconds a pod may take to store an upload, after the upload's last byte was sent. */
 const storeMs = 120_000;
 
 /** Maximum number of bytes of the answer to an upload. */
 const maxAnswerBytes = 64 * 1024;
 
 /**
- * Returns the pod's answer, with the status 200, 206, 304 or 416, and the bytes as its body. The signal aborts it. Throws
- * errors that podErrorOf knows.
+ * Returns the pod's answer, with the status 200, 206, 304 or 416, and the bytes as its body. The signal aborts the request
+ * and the answer. Throws errors that podErrorOf knows.
  * @param method GET, or HEAD to get only the headers
  */
 export async function receive(
@@ -40,7 +40,7 @@ export async function receive(
   const sent = begin(berthd, method, pathOf(bytes), bytes.headers ?? {}, signal).end();
   const answer = await answerTo(sent, 200, 206, 304, 416);
   sent.setTimeout(silenceMs).on("timeout", () => {
-    // A slow reader makes the pod wait, so that is not silence of the pod.
+    // If the reader is slow, the pod has to wait, so the pod's silence means nothing.
     if (answer.isPaused() || answer.readableLength > 0) sent.setTimeout(silenceMs);
     else answer.destroy(new PodError("unreachable", `the pod sent nothing for ${silenceMs / 1_000} s`));
   });
@@ -50,7 +50,10 @@ export async function receive(
   return answer;
 }
 
-/** Sends the body at the speed at which the pod reads. Rethrows an error of `body`; then nothing is written. */
+/**
+ * Sends the body at the speed at which the pod reads, and returns the pod's answer. If `body` fails, rethrows its error. In
+ * this case the file in the pod stays as it was, but an archive may be unpacked in part.
+ */
 export async function send<T extends DescMessage>(
   berthd: Berthd,
   bytes: Bytes,

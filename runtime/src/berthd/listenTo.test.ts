@@ -4,7 +4,7 @@ import { listenTo } from "./listenTo.ts";
 
 const never = new AbortController().signal;
 
-/** A stream of these messages that then stays silent until it is aborted, and whether it was aborted. */
+/** A stream that sends these messages and is silent until it is aborted, and a function that says if it was aborted. */
 function stream(...messages: string[]) {
   let isAborted = false;
   const open = async function* (signal: AbortSignal) {

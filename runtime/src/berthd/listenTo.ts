@@ -1,12 +1,12 @@
-/** Reads streams of berthd's services. On each stream, berthd sends a sign of life every 15 s. */
+/** Reads streams of berthd's services. On each stream, berthd sends a message at least every 15 s, as a sign of life. */
 import { PodError } from "./podError.ts";
 
-/** A stream without any message for this time, in milliseconds, is lost. */
+/** A stream counts as lost if the reader has waited this many milliseconds for the next message. */
 const silenceMs = 45_000;
 
 /**
- * Yields the messages of the stream that `open` starts. The stream ends when the signal is aborted or the reader
- * stops. Throws a PodError if the pod sends nothing for too long.
+ * Yields the messages of the stream that `open` starts. If the signal is aborted or the reader stops, the call to the pod is
+ * aborted. Throws a PodError if the pod sends nothing for too long, and the errors of the stream.
  */
 export async function* listenTo<T>(
   open: (signal: AbortSignal) => AsyncIterable<T>,
@@ -19,7 +19,7 @@ export async function* listenTo<T>(
   try {
     const messages = open(AbortSignal.any([signal, end.signal]))[Symbol.asyncIterator]();
     for (;;) {
-      // While the reader is busy, nobody reads from the pod, so the pod's silence means nothing.
+      // The timer runs only while the reader waits. While the reader is busy, the pod's silence means nothing.
       const timer = setTimeout(() => {
         isSilent = true;
         end.abort();

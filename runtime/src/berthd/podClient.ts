@@ -30,10 +30,10 @@ const maxMessageBytes = 1024 * 1024;
 /** Number of bytes before each message of a stream: one byte of flags, four bytes with the message's length. */
 const headBytes = 5;
 
-/** The flags of the last message of a stream, which is JSON. */
+/** The flags of the last message of a stream. This message is JSON. */
 const isEnd = 2;
 
-/** The last message of a stream without an error. */
+/** The last message of a stream that ended without an error. */
 const goodEnd = Buffer.from("{}");
 
 /** A client for one of berthd's services. Methods that stream messages to the pod are left out. */
@@ -84,7 +84,7 @@ function enveloped(message: Uint8Array): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** The messages of a streamed answer. Throws the error in its last message. */
+/** The messages of a streamed answer. Throws the error in the last message, if there is one. */
 async function* messagesOf<T extends DescMessage>(answer: IncomingMessage, schema: T): AsyncGenerator<MessageShape<T>> {
   let bytes: Buffer = Buffer.alloc(0);
   let isOver = false;

@@ -25,7 +25,7 @@ export const podErrorKinds = [
   "unreachable",
   /** The caller has cancelled the call. */
   "canceled",
-  /** The pod's answer is not one of berthd. */
+  /** berthd has a fault, or the answer is not a valid answer of berthd. */
   "broken",
 ] as const;
 export type PodErrorKind = (typeof podErrorKinds)[number];
@@ -58,13 +58,13 @@ export class PodError extends Error {
   }
 }
 
-/** Converts the error of a call to a PodError; undefined for other errors. */
+/** Converts the error of a request to berthd to a PodError; undefined if the error has another cause. */
 export function podErrorOf(error: unknown): PodError | undefined {
   if (error instanceof PodError) return error;
   if (!(error instanceof ConnectError)) return systemErrorOf(error);
   if (error.metadata.get("berth-reason") === "etag") return new PodError("changed", error.rawMessage, { cause: error });
   const codes = errnosOf(error);
-  // Nothing listens at the port. berthd listens as long as the pod lives, so this pod has no berthd.
+  // Nothing listens at the port. A berthd with services listens as long as its pod lives, so this pod's berthd has none.
   if (codes.includes("ECONNREFUSED")) return new PodError("absent", error.rawMessage, { cause: error });
   const isAway = codes.some((code) => away.has(code));
   const field = error.metadata.get("berth-field") ?? undefined;
@@ -72,7 +72,7 @@ export function podErrorOf(error: unknown): PodError | undefined {
   return new PodError(kind, error.rawMessage, { cause: error }, field);
 }
 
-/** Converts an error of Node.js, from a connection without Connect. */
+/** Converts an error with which Node.js reports that a request or its connection failed; undefined for other errors. */
 function systemErrorOf(error: unknown): PodError | undefined {
   const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
   if (!(error instanceof Error) || code === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Clients of berthd's services in sessions' pods: programs, files and ports, over Connect. The services are defined
- * in images/berthd/proto.
+ * Clients of berthd's services in sessions' pods: programs, files, ports and metrics, over Connect. The services are
+ * defined in images/berthd/proto.
  *
  * Calls use HTTP/1.1, because each stream then has its own connection and flow control. fileBytes.ts transfers the
  * bytes of files.
@@ -23,7 +23,7 @@ const servicePort = 6082;
 /** How long a connection to a pod may take, in milliseconds. */
 const connectMs = 5_000;
 
-/** How long an idle connection to a pod is kept, in milliseconds. berthd keeps it for two minutes. */
+/** How long this process keeps an idle connection to a pod, in milliseconds. berthd would keep the connection for two minutes. */
 const idleMs = 20_000;
 
 export interface SessionServices {
@@ -35,7 +35,7 @@ export interface SessionServices {
 
 export interface PodServicesOptions {
   /**
-   * The token by which a session's pod recognizes the platform. Undefined: this process does not know the key for it.
+   * The token by which a session's pod recognizes the platform. Undefined: this process does not know the token's key.
    */
   token: (session: Pick<Session, "id" | "tokenKey">) => string | undefined;
   /** The port of berthd. Default 6082. */
@@ -68,12 +68,12 @@ export class PodServices implements OnApplicationShutdown {
     };
   }
 
-  /** Whether this process knows the key that the session's pod expects. */
+  /** Whether this process knows the key from which the token of the session's pod is made. */
   canAsk(session: Pick<Session, "id" | "tokenKey">): boolean {
     return this.options.token(session) !== undefined;
   }
 
-  /** The address and token for the bytes of a session's files. */
+  /** The address and the token of the berthd in the session's pod. */
   berthd({ podIp, ...session }: Place): Berthd {
     const { token, port = servicePort } = this.options;
     return { host: podIp, port, token: token(session) ?? "", agent: this.#agent };
@@ -85,7 +85,7 @@ export class PodServices implements OnApplicationShutdown {
 }
 
 /**
- * Ends a connection that is not open after `connectMs`, because a network policy or a dead node may drop the packets.
+ * Gives up a connection that is not open after `connectMs`. For example, a network policy or a dead node may drop the packets.
  */
 class ImpatientAgent extends Agent {
   override createConnection(options: NetConnectOpts): Socket {
@@ -93,7 +93,8 @@ class ImpatientAgent extends Agent {
     const late = Object.assign(new Error(`no connection within ${connectMs} ms`), { code: "ETIMEDOUT" });
     const timer = setTimeout(() => socket.destroy(late), connectMs);
     socket.once("connect", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
-    // If a request is aborted just as its answer ends, Node has removed the request's listener, and the error would end the process.
+    // If a request is aborted just as its answer ends, Node has already removed the request's error listener. Without this
+    // listener, the error would end the process.
     return socket.on("error", () => {});
   }
 }

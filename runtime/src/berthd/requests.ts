@@ -8,14 +8,14 @@ import { PodError } from "./podError.ts";
 
 /** The address of a session's berthd. */
 export interface Berthd {
-  /** Its IP address. */
+  /** The pod's IP address. */
   host: string;
   port: number;
   token: string;
   agent: Agent;
 }
 
-/** Maximum number of bytes of an error. */
+/** Maximum number of bytes of an answer that reports an error. */
 const maxRefusalBytes = 64 * 1024;
 
 /** Begins a request. The signal aborts it. */
@@ -32,10 +32,10 @@ export function begin(
   return sent.on("error", () => {});
 }
 
-/** Waits for the answer with one of these statuses. Throws errors that podErrorOf knows. */
+/** Waits for an answer with one of the statuses. If no answer or another one comes, throws an error that podErrorOf knows. */
 export async function answerTo(sent: ClientRequest, ...statuses: number[]): Promise<IncomingMessage> {
   const [answer] = (await once(sent, "response")) as [IncomingMessage];
-  answer.on("error", () => {}); // for the same reason
+  answer.on("error", () => {}); // for the same reason as in `begin`
   const { statusCode: status = 0, headers } = answer;
   if (statuses.includes(status)) return answer;
   if (headers["content-type"] === "application/json") throw await refusalOf(answer);

@@ -4,13 +4,13 @@
  *
  *     GET  /session/task       returns the agent's task: command, environment, secrets. With `Prefer: wait=SECONDS`, the answer
  *                              is held back while the session is warm and unclaimed
- *     POST /session/task/taken the pod has read its task. Nobody can read the task again, because programs in the session also
- *                              have the pod's token
- *     POST /session/ready      the desktop shows its first screen
- *     POST /session/activity   seconds since the last keyboard or pointer input, and the state of the command
- *     POST /session/progress   the agent's progress, for people
+ *     POST /session/task/taken says that the pod has read its task. Until the session gets another pod, the channel then
+ *                              gives the task to nobody, because the programs in the session can use the pod's token too
+ *     POST /session/ready      says that the desktop shows its first screen
+ *     POST /session/activity   reports the seconds since the last keyboard or pointer input, and the state of the command
+ *     POST /session/progress   reports the agent's progress, as a text for people
  *
- * The pod authenticates with the session's token, which only the pod has: `Authorization: Bearer <token>`.
+ * The pod authenticates with the session's token, which no other pod gets: `Authorization: Bearer <token>`.
  */
 import { randomUUID } from "node:crypto";
 import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
@@ -56,14 +56,14 @@ export interface ChannelOptions {
 const maxConnectionsOfPod = 400;
 
 /**
- * If the last input was at most this many seconds before the report, the session is in use. A pod reports when
- * something changes, at most every 10 s.
+ * If the last input was less than this many seconds before the report, the session is in use. While users give input,
+ * the pod reports about every 10 s.
  */
 const freshSeconds = 15;
 
 /**
- * How often the pod of a warm session asks whether the session was claimed, if the pod does not ask us to hold the
- * answer back.
+ * After how many seconds the pod of a warm session asks again whether the session was claimed, if the pod does not ask
+ * us to hold the answer back.
  */
 const ownerPollSeconds = 1;
 
@@ -73,7 +73,7 @@ const gatherMs = 20;
 /** How long an answer may be held back, in seconds. */
 const maxWaitSeconds = 25;
 
-/** Routes that every pod calls regularly: not logged at the level `info`, and not counted among the users' requests. */
+/** Routes that every pod calls regularly. Logged only at the level `debug`, and counted only if they fail (5xx). */
 const routine = ["/session/task", "/session/activity"];
 
 const ActivityReport = z.strictObject({
@@ -119,7 +119,8 @@ export function createChannel({
     return new Map(sessions.map((session) => [session.id, session]));
   }, gatherMs);
   observeRequests(server, metrics, logger, routine);
-  // Requests that are held back would keep the port from closing.
+  // The channel holds back answers to pods of warm sessions. These open requests would keep the server from closing, so
+  // `owners.end()` ends the waits.
   server.addHook("preClose", async () => owners.end());
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
   server.setNotFoundHandler((request, reply) => sendProblem({ statusCode: 404 }, request, reply, logger));

@@ -1,6 +1,6 @@
 /**
- * Limits how often one session's pod may call: a burst of 20 calls, then one call per second. Counted in this
- * process's memory.
+ * Limits how often one session's pod may call: a burst of 20 calls, then one call per second. Each process counts only
+ * the calls that it gets, in its memory.
  */
 const burst = 20;
 
@@ -13,14 +13,14 @@ export class Limiter {
   readonly #buckets = new Map<string, Bucket>();
 
   /**
-   * Counts a call. Returns 0 if the call is allowed, else after how many seconds to try again. `now` is in
-   * milliseconds.
+   * If a call is allowed, counts the call and returns 0. Otherwise returns after how many seconds to try again. `now` is
+   * in milliseconds.
    */
   take(sessionId: string, now = performance.now()): number {
     const { calls, at } = this.#buckets.get(sessionId) ?? { calls: 0, at: now };
     const left = Math.max(0, calls - (now - at) / 1_000);
     if (left > burst - 1) return Math.ceil(left - (burst - 1));
-    // The newest bucket goes to the end of the map. So the oldest buckets, which are empty by now, are at the front.
+    // The newest bucket goes to the end of the map. So the buckets that are so old that they are empty are at the front.
     this.#buckets.delete(sessionId);
     this.#buckets.set(sessionId, { calls: left + 1, at: now });
     for (const [id, bucket] of this.#buckets) {

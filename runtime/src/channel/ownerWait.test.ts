@@ -5,7 +5,7 @@ import { OwnerWait } from "./ownerWait.ts";
 
 const long = 600_000;
 
-/** An OwnerWait whose claims come from `owned`, and the queries that it made. */
+/** Returns an OwnerWait for which `owned` is the set of claimed sessions, and the list of its queries in `asked`. */
 function open(owned = new Set<string>()) {
   const asked: string[][] = [];
   const owners = new OwnerWait(async (ids) => {

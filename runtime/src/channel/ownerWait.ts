@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 
 /**
- * How often, in milliseconds, the database is asked for claims of which this process got no message. One query serves
- * all waiters.
+ * Milliseconds between two queries that ask the database which sessions were claimed, because the message about a claim
+ * may be lost. One query serves all waiters.
  */
 const intervalMs = 1_000;
 
@@ -44,7 +44,7 @@ export class OwnerWait {
     for (const resolve of this.#waiters.get(id) ?? []) resolve();
   }
 
-  /** Releases all waiters, and those who come later at once. */
+  /** Releases all waiters. From now on, `until` does not wait. */
   end(): void {
     this.#hasEnded = true;
     for (const id of this.#waiters.keys()) this.claimed(id);

@@ -1,4 +1,7 @@
-/** The tokens of a session's pod. They are derived from the session's id, so that only the pod has to store them. */
+/**
+ * The tokens of a session's pod. They are derived from a token key and the session's id, so Berth's database does not
+ * store them. In the cluster, the session's Secret contains them.
+ */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { SessionTokens } from "../cluster/podSpec/podSpec.ts";
 import { firstKeyId, type TokenKeys } from "../config/tokenKeys.ts";
@@ -6,7 +9,8 @@ import type { Session } from "../domain/session.ts";
 
 /**
  * The token by which the pod authenticates, and by which the pod recognizes the platform: `<session id>.<key
- * id>.<proof>`. Tokens of the first key have no key id, because they had none before keys had ids.
+ * id>.<proof>`. A token of the first key contains no key id, because older versions of Berth, whose keys had no ids,
+ * made such tokens, and these tokens must stay valid.
  */
 export function sessionToken(key: string, sessionId: string, keyId = firstKeyId): string {
   const proof = createHmac("sha256", key).update(`session:${sessionId}`).digest("base64url");
@@ -29,8 +33,8 @@ export function proxyToken(key: string, sessionId: string): string {
 }
 
 /**
- * The tokens of the session's pod, made from the key that the session was created with. Undefined: this process does
- * not know that key.
+ * The tokens of the session's pod, made from the session's token key (`tokenKey`). Undefined: this process does not know
+ * that key.
  */
 export function tokensOf(
   keys: TokenKeys,

@@ -13,8 +13,8 @@ import {
 import { tracing } from "../telemetry/tracing.ts";
 
 /**
- * Exactly the calls that the worker makes in each tenant's namespace. The worker's Role there must allow the same
- * calls.
+ * Exactly the calls that the worker makes by client-node in each tenant's namespace. The worker's Role there must allow these
+ * calls, and reading logs, which podAccess.ts does by itself.
  */
 export type CoreApi = Pick<
   CoreV1Api,
@@ -33,13 +33,13 @@ export type CoreApi = Pick<
   | "listNamespacedEvent"
 >;
 
-/** The calls that the worker makes in the platform's namespace. */
+/** The calls for the Lease, which the worker makes in the platform's namespace. */
 export type LeaseApi = Pick<
   CoordinationV1Api,
   "createNamespacedLease" | "readNamespacedLease" | "replaceNamespacedLease"
 >;
 
-/** The config from KUBECONFIG or ~/.kube/config, or else of the cluster in which this process runs. */
+/** Returns the config from KUBECONFIG or ~/.kube/config, or, without these, that of the cluster in which this process runs. */
 export function loadKubeConfig(): KubeConfig {
   const config = new KubeConfig();
   config.loadFromDefault();
@@ -54,7 +54,7 @@ export function connectKubernetes(config: KubeConfig, onAnswer: OnAnswer = () =>
   return new CoreV1Api(configuration(config, onAnswer, timeoutMs));
 }
 
-/** The client for the Lease. Its time limit is shorter (default: 5 000), because a late renewal is useless. */
+/** The client for the Lease. Its time limit is shorter (default: 5 000 ms), because a late renewal is useless. */
 export function connectLeases(config: KubeConfig, onAnswer: OnAnswer = () => {}, timeoutMs = 5_000): LeaseApi {
   return new CoordinationV1Api(configuration(config, onAnswer, timeoutMs));
 }
@@ -90,31 +90,31 @@ function configuration(config: KubeConfig, onAnswer: OnAnswer, timeoutMs: number
   });
 }
 
-/** What an error of the API server means for the caller. */
+/** What an error of the Kubernetes API server means for the caller. */
 export type Refusal =
   /** 404: the object or its namespace does not exist. */
   | { kind: "missing"; message: string }
   /** The object exists already. */
   | { kind: "exists"; message: string }
-  /** Two creates changed the quota's count at the same time: repeat the call immediately. */
+  /** Another call changed the object or the quota's count at the same time. A create may be repeated immediately. */
   | { kind: "conflict"; message: string }
   /** The tenant's quota is used up. There may be room later. */
   | { kind: "quota"; message: string }
   /**
-   * The platform lacks a right, or the namespace lacks something that it will get, such as the status of its quota. The
+   * The worker lacks a right, or the namespace lacks something that may still come, such as the status of its quota. The
    * call may succeed later.
    */
   | { kind: "denied"; message: string }
   /** The API server will never accept the object as it is. */
   | { kind: "rejected"; message: string };
 
-/** The messages of 403 that say that something is missing, and not that the object is wrong. */
+/** Matches those messages of a 403 that say that something is missing, and not that the object is wrong. */
 const lacking =
   /cannot \w+ resource|error looking up service account|status unknown for quota|no PriorityClass with name/;
 
 /**
- * The meaning of the API server's error; undefined for errors where a retry is right: no answer, overload, internal
- * error.
+ * The meaning of the API server's error; undefined for errors after which the same call should be tried again: no answer,
+ * overload, internal error.
  */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof ApiException)) return undefined;
@@ -136,7 +136,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
   }
 }
 
-/** A sentence for people: why the API server could not be reached. */
+/** A sentence for people: why a call to the API server failed. */
 export function troubleOf(error: unknown): string {
   if (error instanceof ApiException) {
     if (error.code === 429) return "The cluster is busy; Berth tries again";

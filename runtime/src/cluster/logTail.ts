@@ -3,19 +3,19 @@ import type { Logger } from "pino";
 import type { Session } from "../domain/session.ts";
 import type { PodAccess } from "./podAccess.ts";
 
-/** How many bytes of a log are kept, without the times of its lines. */
+/** Maximum number of bytes of a log that are kept. The times of the lines are kept too, but are not counted. */
 export const keptBytes = 64 * 1024;
 
-/** How many last lines to read: first 2000, and if they are too short, as many as can be kept. */
+/** How many last lines to read: first 2000, and if these have too few bytes, as many lines as can be kept. */
 const askedLines = [2_000, keptBytes];
 
-/** The time of a line and the space after it are at most this long. */
+/** The time of a line and the space after the time have at most this many bytes. */
 const maxTimeBytes = 36;
 
 /** Stands in place of the time before a line whose beginning was cut off. */
 const cutSign = "… ";
 
-/** How many milliseconds a node may take to return the log, because the session's end waits for it. */
+/** How many milliseconds a node may take to return the log. The limit is short, because the session's end waits. */
 const patienceMs = 5_000;
 
 /**
@@ -42,7 +42,7 @@ export async function logTail(
   return kept;
 }
 
-/** The last bytes of the stream, at least `bytes`. They begin with the cut sign if the first line is incomplete. */
+/** The last bytes of the stream: at least `bytes`, if there are so many. They begin with the cut sign if bytes are left out. */
 async function endOf(log: AsyncIterable<unknown>, bytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -61,7 +61,7 @@ async function endOf(log: AsyncIterable<unknown>, bytes: number): Promise<string
 
 const linesOf = (log: string) => log.split(/(?<=\n)/);
 
-/** As many bytes from the end of the lines as are kept. */
+/** The end of the log: at most `keptBytes` bytes and the times of the lines, which are not counted. */
 function lastOf(lines: string[]): string {
   let room = keptBytes;
   for (let index = lines.length - 1; index >= 0; index -= 1) {

@@ -2,7 +2,7 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
 import { missingImages } from "./missingImages.ts";
 
-/** A puller's pod on a node; `pulled` has the containers whose image is there. */
+/** A puller's pod on a node. `pulled`: the names of the containers whose image the node has. */
 const pod = (node: string | undefined, images: string[], pulled: string[], metadata: V1Pod["metadata"] = {}): V1Pod => {
   const [copy = "", ...rest] = images;
   const container = (image: string) => ({ name: `of-${image}`, image });

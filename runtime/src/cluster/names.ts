@@ -1,5 +1,5 @@
 /**
- * Names and labels of a session's objects. They contain the session's id, so a repeated create finds the existing
+ * Names and labels of a session's objects. The names contain the session's id, so a repeated create finds the existing
  * object.
  */
 import type { Session } from "../domain/session.ts";

@@ -1,4 +1,4 @@
-/** Logs of a real pod, with exactly the API's rights. */
+/** Reads the logs of a real pod with exactly the rights of the gateway (or of the API, if its pods are the gateway). */
 import { randomUUID } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import { CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from "@kubernetes/client-node";

@@ -1,6 +1,6 @@
 /**
- * The only call that the API makes to Kubernetes: reading a pod's log. Its Role allows `get` of `pods/log` and nothing
- * else.
+ * Reads a pod's log from Kubernetes. The gateway makes no other call to Kubernetes, and the worker uses this call too. The
+ * Role of the gateway (or of the API, if the API's pods are the gateway) allows `get` of `pods/log` and nothing else.
  */
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import https from "node:https";
@@ -8,7 +8,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import type { Session } from "../domain/session.ts";
 import { objectName } from "./names.ts";
 
-/** How many milliseconds Kubernetes may take until its answer begins. */
+/** Maximum time in milliseconds until the first byte of Kubernetes' answer. */
 const patienceMs = 10_000;
 
 /** Kubernetes did not return the log. `status` is the HTTP status, or undefined if there was no answer. */
@@ -37,8 +37,8 @@ export class PodAccess {
   constructor(private readonly config: KubeConfig) {}
 
   /**
-   * The log of the agent's container. The stream ends with the container or when the signal aborts. Throws
-   * PodAccessError.
+   * The log of the agent's container. With `follow`, the stream ends when the container ends; without it, the stream ends
+   * after the present last line. Aborting the signal ends the stream with an error. Throws PodAccessError.
    */
   async logs(session: At, { follow, tail, timestamps }: LogOptions, signal: AbortSignal): Promise<IncomingMessage> {
     const query = new URLSearchParams({

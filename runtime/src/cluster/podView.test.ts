@@ -156,7 +156,7 @@ test.each([
 });
 
 /**
- * A pod in Kubernetes 1.34 after the kubelet has evicted it because of an emptyDir and its containers exited with 0.
+ * A pod as Kubernetes 1.34 shows it after the kubelet evicted it because of an emptyDir and its containers exited with 0.
  */
 const evictedWithZero = () => {
   const end = { exitCode: 0, reason: "Completed" };

@@ -1,10 +1,10 @@
-/** Reads a session's view from its pod. All rules for the reasons that users see are in this file. Pure: no I/O. */
+/** Finds out what a pod's status means for its session, and which reason the user sees for this status. Pure: no I/O. */
 import type { CoreV1Event, V1ContainerStatus, V1Pod } from "@kubernetes/client-node";
 import type { PodView } from "../domain/states/podView.ts";
 
 export const deletedOutside = "The session's pod was deleted by somebody or something outside Berth";
 
-/** Container states that don't resolve by waiting. In any other state the container is on its way. */
+/** The reasons of waiting containers that don't start by themselves. With any other reason, a container counts as starting. */
 const blockers: Record<string, string> = {
   ErrImagePull: "The session's image can't be pulled",
   ImagePullBackOff: "The session's image can't be pulled",
@@ -16,7 +16,7 @@ const blockers: Record<string, string> = {
   RunContainerError: "The session's container can't be run",
 };
 
-/** Reasons of the pod condition DisruptionTarget that concern the node. */
+/** Reasons of the pod condition DisruptionTarget for which the session is not at fault; see also `viewKubeletEnd`. */
 const disruptions: Record<string, string> = {
   EvictionByEvictionAPI: "The session's node is being drained",
   DeletionByTaintManager: "The session's node can't be reached, or its taints evict the session's pod",
@@ -24,7 +24,7 @@ const disruptions: Record<string, string> = {
   PreemptionByScheduler: "The session's pod was preempted by a pod with a higher priority",
 };
 
-/** The same reasons as a failed pod reports them. */
+/** The reasons in the status of a failed pod for which the session is not at fault. */
 const failures: Record<string, string> = {
   Preempting: "The session's pod was preempted by a pod with a higher priority",
   NodeLost: "The session's node is gone",
@@ -38,14 +38,13 @@ export function viewPod(pod: V1Pod | undefined): PodView {
   const { status } = pod;
   const displaced = viewDisruption(pod) ?? viewKubeletEnd(pod);
   if (displaced !== undefined) return displaced;
-  // A deletion ends the containers, so it is checked before them.
+  // A deletion ends the containers, so the deletion is checked before the containers' states.
   if (pod.metadata?.deletionTimestamp !== undefined) return { is: "leaving", reason: deletedOutside };
   if (status?.phase === "Failed" && status.reason !== undefined) return viewFailure(status.reason, status.message);
 
   const containers = status?.containerStatuses ?? [];
-  // A pod with one container left counts as running, but a session without its agent has ended. A sidecar that ended
-  // does not
-  // end the session, because the kubelet restarts it.
+  // Kubernetes reports a pod as running as long as one of its containers runs, but a session without its agent has ended.
+  // A sidecar that ended does not end the session, because the kubelet restarts the sidecar.
   for (const container of containers) {
     const ended = viewEnd(container);
     if (ended !== undefined) return ended;
@@ -72,8 +71,9 @@ function viewDisruption({ status }: V1Pod): PodView | undefined {
 }
 
 /**
- * The kubelet itself ended the pod. If all containers then exit with 0, the pod's phase is Succeeded, and only this
- * condition shows the eviction. If a volume was too large, the condition is missing too; see `asEvicted`.
+ * The view if the kubelet itself ended the pod. If all containers then exit with 0, the pod's phase is Succeeded, and only
+ * the condition DisruptionTarget shows the eviction. If a volume was too large, the condition is missing too; see
+ * `asEvicted`.
  */
 function viewKubeletEnd({ status }: V1Pod): PodView | undefined {
   const target = status?.conditions?.find(({ type, status }) => type === "DisruptionTarget" && status === "True");
@@ -98,7 +98,7 @@ export function asEvicted(view: PodView, evictions: Pick<CoreV1Event, "message">
 function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {
   const scheduled = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled");
   if (scheduled?.status !== "True") {
-    // This needs no person's help, because the cluster autoscaler may be adding a node.
+    // A pod without a node needs no person's help, because the cluster autoscaler may be adding a node.
     return scheduled?.reason === "Unschedulable"
       ? { is: "pending", reason: withDetail("Waiting for a node with room", scheduled.message), needs: "room" }
       : { is: "pending", reason: "Waiting for a node", needs: "time" };
@@ -109,7 +109,7 @@ function viewStart(pod: V1Pod, containers: V1ContainerStatus[]): PodView {
       return { is: "pending", reason: withDetail(`${blocker} (${name})`, state?.waiting?.message), needs: "help" };
     }
   }
-  // The init container that copies berthd has ended by the time the others run.
+  // A terminated container is not being created: the init container that copies berthd ends before the others start.
   const areCreating = containers.length === 0 || containers.some(({ state }) => !state?.running && !state?.terminated);
   const what = containers.some(({ name }) => name === "vnc-proxy")
     ? "The desktop is starting"

@@ -30,7 +30,7 @@ test("a watch that is stopped while it lists the pods leaves no open connection"
   const [list] = (await once(server, "list")) as [ServerResponse];
   await watch.stop();
   answer(list);
-  // A second watch. It starts to list and watch after the first one would have.
+  // The second watch begins after the time at which the first watch would have begun if its stop had no effect.
   server.on("list", answer);
   const later = open("tenant-beta");
   onTestFinished(() => later.stop());

@@ -9,7 +9,8 @@ import { sessionLabel, sessionSelector } from "./names.ts";
 export interface PodWatchOptions {
   namespace: string;
   /**
-   * Called with the session's id and its pod: first for every existing pod, then for every changed pod. Must not throw.
+   * Called with the session's id and its pod: first for every existing pod, then for every changed or deleted pod. Must not
+   * throw.
    */
   onChange: (sessionId: string, pod: V1Pod) => void;
   /** Called whenever an error ended the watch and a new one begins. */
@@ -25,8 +26,9 @@ const defaultRelistMs = 5 * 60_000;
 
 /**
  * Runs until `stop`. client-node's informer stops for good at the first error other than 410 or an idle time-out. So a
- * new informer begins after an error, with full-jitter backoff, and also from time to time without one. A new informer
- * first lists all pods, so it reports every change that was missed. The sweep finds pods that were deleted in between.
+ * new informer begins after an error, with full-jitter backoff, and also from time to time without an error. A new informer
+ * first reports all pods, so no change of an existing pod stays unnoticed. If a pod was deleted between two informers, the sweep
+ * finds its session.
  */
 export class PodWatch {
   readonly #loop: Loop;

@@ -1,6 +1,6 @@
 /**
- * What happens when the cluster refuses to create an object, and what the user is told. docs/sessions.md has the same
- * table.
+ * What happens to a session when the cluster refuses to create one of its objects, and what the user is told. A table in
+ * docs/sessions.md lists the same rules.
  */
 import type { Refusal } from "./kubernetes.ts";
 import { shorten } from "./podView.ts";

@@ -15,7 +15,7 @@ import { type Creation, explain } from "./refusals.ts";
 
 export interface PodSettings {
   images: PodImages;
-  /** The URL of the in-pod channel, for the pods. */
+  /** The URL at which the pods reach the in-pod channel. */
   sessionUrl: string;
   /** The tokens of the session's pod; undefined if this process does not have their key. */
   tokens: (session: Session) => SessionTokens | undefined;
@@ -32,8 +32,8 @@ export class SessionObjects {
   ) {}
 
   /**
-   * Creates those of the Secret, the volume claim and the pod that are missing. Throws if the API server does not
-   * answer.
+   * Creates the Secret, the volume claim and the pod, except those that exist already. Throws if the Kubernetes API server
+   * does not answer, is overloaded or has an internal error.
    */
   async create(session: Session, tenant: Tenant): Promise<Creation> {
     const { namespace } = session;
@@ -96,7 +96,7 @@ export class SessionObjects {
     };
   }
 
-  /** Reads only the pod, which is enough for a session that is starting or running. */
+  /** Reads only the pod, and the event of its eviction if there may be one. This is enough in `starting` and `running`. */
   async observePod(session: Place): Promise<Pick<Observed, "pod" | "podUid" | "podObject">> {
     const pod = await read(() => this.core.readNamespacedPod(at(session)));
     const uid = pod?.metadata?.uid;
@@ -105,7 +105,7 @@ export class SessionObjects {
 
   /**
    * If the kubelet evicts a pod because a volume is too large, and the containers exit with 0 after SIGTERM, the pod's
-   * status says Succeeded. Only the kubelet's event says that the pod was evicted, and the kubelet sends it before it
+   * status says Succeeded. Only the kubelet's event says that the pod was evicted. The kubelet sends this event before it
    * ends the containers.
    */
   async #withEviction({ namespace }: Place, view: PodView, uid: string | undefined): Promise<PodView> {
@@ -114,8 +114,8 @@ export class SessionObjects {
     try {
       return asEvicted(view, (await this.core.listNamespacedEvent({ namespace, fieldSelector, limit: 1 })).items);
     } catch (error) {
-      // A tenant's Role of an older version lacks this right. Then the eviction is not recognized, but the session ends
-      // anyway.
+      // A tenant's Role that an older version of the stack created lacks this right. Then the eviction is not recognized,
+      // but the session ends anyway.
       if (refusalOf(error)?.kind === "denied") return view;
       throw error;
     }
@@ -140,19 +140,19 @@ export class SessionObjects {
       await read(() => this.core.deleteNamespacedSecret({ ...where, propagationPolicy: "Foreground" }));
       return;
     }
-    // Somebody deleted only the owner, so the pod is deleted here.
+    // Somebody else deleted only the Secret, so the other objects are deleted here.
     if (observed.podObject === "present") await read(() => this.core.deleteNamespacedPod(where));
     if (observed.claim === "present") await read(() => this.core.deleteNamespacedPersistentVolumeClaim(where));
   }
 }
 
-/** An API server whose feature gate ImageVolume is off removes image volumes from pods, and reports no error. */
+/** A Kubernetes API server whose feature gate ImageVolume is off removes image volumes from pods, and reports no error. */
 const noImageVolumes =
   "The cluster has no image volumes: set images.berthdVolume to copy in the platform's config, or turn on Kubernetes' feature gate ImageVolume";
 
 class ForeignObject extends Error {}
 
-/** Creates the object unless it exists. Throws if an object of that name exists that does not belong to the session. */
+/** Creates the object unless it exists, and returns it. Throws if an object of this name does not belong to the session. */
 async function ensure<T extends KubernetesObject>(
   session: Session,
   create: () => Promise<T>,
@@ -167,8 +167,8 @@ async function ensure<T extends KubernetesObject>(
     });
   } catch (error) {
     const kind = refusalOf(error)?.kind;
-    // Kubernetes checks quota and limits before the name, so it may refuse an object because of quota although it
-    // exists.
+    // Kubernetes checks quota and limits before the name, so it may refuse an object because of quota although the object
+    // exists already.
     if (kind !== "exists" && kind !== "quota" && kind !== "rejected") throw error;
     const existing = await read(get);
     if (existing === undefined) throw error;

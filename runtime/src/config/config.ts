@@ -10,7 +10,7 @@ const port = (value: number) => z.coerce.number("must be a port number").int().m
 const atLeastOne = (what: string, value: number) =>
   z.coerce.number(`must be ${what}`).int(`must be ${what}`).min(1, "must be at least 1").default(value);
 const day = 86_400;
-/** A retention in seconds, with its default and its minimum in days. Webhooks need events for somewhat more than a day. */
+/** A retention in seconds; the arguments are days. Webhooks need events for over a day, so the usual minimum is 2 days. */
 const retention = (days: number, least = 2) =>
   z.coerce
     .number("must be a number of seconds")
@@ -36,8 +36,8 @@ const databaseVariables = {
   /** Database user. Default berth. The password is in the file `postgres-password` in SECRETS_DIR. */
   POSTGRES_USER: text.default("berth"),
   /**
-   * Whether connections to Postgres use TLS. NODE_EXTRA_CA_CERTS names the certificate of a private authority.
-   * Default false.
+   * Whether connections to Postgres use TLS. If a private certificate authority signed the certificate of Postgres, the
+   * path of the authority's certificate must be in NODE_EXTRA_CA_CERTS. Default false.
    */
   POSTGRES_TLS: flag,
   /** How many connections to Postgres the process opens at most. Default 10. */
@@ -96,18 +96,18 @@ export const Variables = z.object({
   /** The URL at which sessions' pods reach the in-pod channel. Default http://api.berth.svc:3002. */
   SESSION_URL: address.default("http://api.berth.svc:3002"),
   /**
-   * Where the role `gateway` forwards the calls that it doesn't serve itself. Default
+   * The URL to which the role `gateway` forwards the calls that it doesn't serve itself. Default
    * http://api.berth.svc.
    */
   API_URL: address.default("http://api.berth.svc"),
-  /** Where the gateway is, if it is a separate process. Default: none, and the role `api` is also the gateway. */
+  /** The URL of the gateway, if it is a separate process. Default: none, and the role `api` is also the gateway. */
   GATEWAY_URL: address.optional(),
   /**
    * The file with the tenants and the hashes of their keys, read again when the file changes. Default
    * /etc/berth/tenants/tenants.json.
    */
   TENANTS_FILE: text.default("/etc/berth/tenants/tenants.json"),
-  /** Image of the sessions that name no image; has a desktop; best given by digest. Required. */
+  /** Image of the sessions that name no image. It must have a desktop, and should be named by digest. Required. */
   AGENT_IMAGE: text,
   /**
    * Whether AGENT_IMAGE contains berthd of this version. If false, each pod with this image gets berthd in a volume.
@@ -119,13 +119,13 @@ export const Variables = z.object({
    * Required.
    */
   BERTHD_IMAGE: text,
-  /** The volume with berthd: `copy`, filled by an init container, or `image`, an image volume. Default copy. */
+  /** What the volume with berthd is: `copy`, which an init container fills, or `image`, an image volume. Default copy. */
   BERTHD_VOLUME: z.enum(["copy", "image"], "must be copy or image").default("copy"),
   /** The URL at which users reach the API, used in links. Required, e.g. http://127.0.0.1:30080. */
   PUBLIC_URL: address,
   /**
-   * The URL at which users reach sessions' ports (API role), e.g. https://*.sandbox.example.org. Default: none, and
-   * no ports are served.
+   * The URL at which users reach sessions' ports, e.g. https://*.sandbox.example.org. The role `gateway` serves the ports,
+   * or without GATEWAY_URL the role `api`. Default: none, and no ports are served.
    */
   SANDBOX_URL: z
     .string()
@@ -134,9 +134,9 @@ export const Variables = z.object({
       if (fault !== undefined) check.issues.push({ code: "custom", input: check.value, message: fault });
     })
     .optional(),
-  /** Port for requests to sessions' ports, if SANDBOX_URL is set (API role). Default 3003. */
+  /** Port for requests to sessions' ports, in the role that serves them, if SANDBOX_URL is set. Default 3003. */
   SANDBOX_PORT: port(3003),
-  /** The address of the Prometheus that measures sessions, e.g. http://prometheus:9090, for their metrics over time. Default: none. */
+  /** The URL of the Prometheus that stores sessions' metrics over time, e.g. http://prometheus:9090. Default: none. */
   PROMETHEUS_URL: address.optional(),
   /** How many seconds a session may take from `starting` to `running`; after that the session fails. Default 300. */
   START_TIMEOUT_SECONDS: atLeastOne("a number of seconds", 300),
@@ -154,7 +154,7 @@ export const Variables = z.object({
   EVENT_RETENTION_SECONDS: retention(90),
   /** How many seconds dead webhook deliveries are kept. At least 2 days. Default 2592000: 30 days. */
   DELIVERY_RETENTION_SECONDS: retention(30),
-  /** How many seconds after its creation a session is found by its Idempotency-Key. At least 1 day. Default 604800: 7 days. */
+  /** For how many seconds a new session can be found by its Idempotency-Key. At least 1 day. Default 604800: 7 days. */
   IDEMPOTENCY_RETENTION_SECONDS: retention(7, 1),
   /** How many sessions of one tenant may wait in the queue. If more wait, the API refuses new ones. Default 200. */
   BACKLOG_LIMIT: atLeastOne("a number of sessions", 200),
@@ -162,7 +162,7 @@ export const Variables = z.object({
   MAX_STARTING: atLeastOne("a number of sessions", 10),
   /** Namespace of the Lease by which the workers choose their leader. Default berth. */
   LEASE_NAMESPACE: text.default("berth"),
-  /** Issuer whose tokens the API accepts as well as keys, e.g. https://login.example. Default: none. */
+  /** Issuer whose tokens the API accepts in addition to keys, e.g. https://login.example. Default: none. */
   OIDC_ISSUER: address.optional(),
   /** Audience that the issuer's tokens must name. Required with OIDC_ISSUER. */
   OIDC_AUDIENCE: text.optional(),
@@ -249,13 +249,13 @@ export const podImages = (
   berthdVolume: config.BERTHD_VOLUME,
 });
 
-/** The part that the role `cleanup` needs. Throws ConfigError with every fault. */
+/** The part of the configuration that the role `cleanup` needs. Throws ConfigError with every fault. */
 export function loadStoresConfig(environment: Environment): StoresConfig {
   const [variables, secrets] = load(StoresVariables, environment, ["postgres-password", "redis-password"]);
   return { ...variables, ...passwords(secrets) };
 }
 
-/** The part that the role `migrate` needs. Throws ConfigError with every fault. */
+/** The part of the configuration that the role `migrate` needs. Throws ConfigError with every fault. */
 export function loadDatabaseConfig(environment: Environment): DatabaseConfig {
   const [variables, secrets] = load(DatabaseVariables, environment, ["postgres-password"]);
   return { ...variables, postgresPassword: secrets["postgres-password"] };

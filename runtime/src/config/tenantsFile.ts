@@ -42,7 +42,7 @@ export class TenantsFile implements OnApplicationShutdown {
     return this.#content.closed.has(name);
   }
 
-  /** All tenants, in the file's order. */
+  /** All tenants except closed ones, in the file's order. */
   all(): Tenant[] {
     return [...this.#content.tenants.values()];
   }
@@ -58,7 +58,7 @@ export class TenantsFile implements OnApplicationShutdown {
     return [...without.map(({ name }) => name), ...this.#content.closed];
   }
 
-  /** The namespaces of all tenants. */
+  /** The namespaces of all tenants except closed ones. */
   namespaces(): string[] {
     return this.all().map((tenant) => tenant.namespace);
   }

@@ -1,10 +1,11 @@
 /**
  * The keys that sign tokens, tickets and links and encrypt tasks, each with an id. One key signs. The other keys
- * verify what was signed earlier, or what pods with the next configuration already sign.
+ * verify what was signed earlier, or what processes with a newer configuration already sign.
  */
 
 /**
- * The id of the first key. A token without a key id was signed by the first key, because there was no other key then.
+ * The id of the first key. A token without a key id belongs to the first key, because the older versions of Berth that
+ * wrote no key ids had only this key.
  */
 export const firstKeyId = 1;
 
@@ -14,7 +15,8 @@ export class TokenKeys {
   readonly current: number;
 
   /**
-   * @param keys by id, from 1 on
+   * @param keys the keys by their ids. An id is a positive integer. The first key of an installation has the id 1; the map
+   * does not contain dropped keys
    * @param current the id of the key that signs. Throws if `keys` does not contain this id
    */
   constructor(keys: ReadonlyMap<number, string>, current: number) {

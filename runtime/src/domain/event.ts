@@ -8,13 +8,16 @@ export interface Actor {
   address?: string;
 }
 
-/** What users do in a session without changing its state. Each use is an event in the audit trail. */
+/**
+ * What users do in a session without changing the session's state. The audit trail records the uses as events. If the same
+ * caller repeats the same look (for example, reads a log), a process records one event per minute.
+ */
 export const uses = ["command", "process", "file", "desktop", "ticket", "log", "port"] as const;
 export type Use = (typeof uses)[number];
 
 /**
- * Whether webhooks get events of this type. Of the uses they get only commands, because there may be thousands of the
- * others.
+ * Whether webhooks get events of this type. Of the uses, webhooks get only commands, because a session may have thousands
+ * of the other uses.
  */
 export const isPosted = (type: string): boolean => type === "command" || !uses.some((use) => use === type);
 
@@ -26,9 +29,11 @@ export interface LoggedEvent {
   at: Date;
   /** The type of the event: `created`, `claimed`, `progress`, a Use, or the type of a SessionEvent. */
   type: string;
-  /** The session's state, reason and version after the event. */
+  /** The session's state after the event. */
   state: State;
+  /** The session's reason after the event. For a use: what the caller used, for example the command. */
   reason: string | null;
+  /** The session's version after the event. */
   version: number;
   actor: string;
   address: string | null;

@@ -1,12 +1,13 @@
-/** A hash of everything from which a warm session's pod is created. */
+/** A hash of the settings by which the pods of one pool's warm sessions can become outdated. */
 import { createHash } from "node:crypto";
 import type { PodImages, SessionImage } from "./sessionImages.ts";
 import type { Tenant } from "./tenants.ts";
 
 /**
- * A warm session is claimed only while its hash equals the hash of a pod that would be created now. The hash does not
- * contain the tenant's ConfigMap agent-config, because the runtime does not read it. It does not contain the image's
- * default command either, because the pod asks for the command only when the session has an owner.
+ * A user gets a warm session only while the session's hash equals the hash of a pod that would be created now. The hash
+ * does not contain the tier, because each tier has its own pool. The hash does not contain the tenant's ConfigMap
+ * agent-config, because the runtime does not read that ConfigMap. The hash does not contain the image's default command
+ * either, because the pod asks for the command only when the session has an owner.
  */
 export function podTemplateHash(
   { berthd, berthdVolume }: Pick<PodImages, "berthd" | "berthdVolume">,

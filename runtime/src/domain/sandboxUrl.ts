@@ -1,6 +1,6 @@
 /**
- * Under which address the ports of sessions are served: one host for each port, or one path for each port. Pure: no
- * I/O.
+ * The addresses under which the ports of sessions are served: one host for each port, or one path for each port. Pure:
+ * no I/O.
  */
 
 /** One port of one session. */
@@ -29,7 +29,7 @@ export function portOf(text: string): number | undefined {
   return /^[1-9]\d{0,4}$/.test(text) && port <= 65_535 ? port : undefined;
 }
 
-/** Why the text can't be the address of sessions' ports, as the end of a sentence; undefined if the text is valid. */
+/** Why the text can't be the address of sessions' ports: the end of an error message. Undefined if the text is valid. */
 export function faultOfSandboxUrl(text: string): string | undefined {
   const url = URL.parse(text.replace("//*.", "//any."));
   if (url === null || !/^https?:$/.test(url.protocol)) return "must be an http or https address";
@@ -84,14 +84,14 @@ export class SandboxUrl {
     return this.hasOwnHosts ? host.endsWith(this.#host.slice(1)) : host === this.#host;
   }
 
-  /** The origin that a browser has for the given Host header. */
+  /** The origin of a page that a browser has requested with this Host header. */
   originOf(host: string): string {
     return `${this.#protocol}//${host.toLowerCase()}`;
   }
 
   /**
    * The port that the request addresses; undefined if host and path do not have the form of a port's address. Does not
-   * look whether the session exists.
+   * check whether the session exists.
    * @param url path and query as received
    */
   find(host: string | undefined, url: string): PortTarget | undefined {

@@ -3,8 +3,8 @@ import type { Status } from "./states/state.ts";
 import type { Tier } from "./tiers.ts";
 
 /**
- * A session's workspace: a volume that outlives the pod (`persistent`), or a folder that is deleted with it
- * (`ephemeral`).
+ * A session's workspace: a volume that outlives the pod (`persistent`), or a folder that is deleted with the
+ * pod (`ephemeral`).
  */
 export type WorkspaceMode = "persistent" | "ephemeral";
 
@@ -30,8 +30,9 @@ export interface Session extends Status {
   /** From 0 to 100. Among the sessions of a tenant, a higher number starts first. */
   priority: number;
   /**
-   * While queued: the position among the sessions that wait for the same thing. Null before it is counted, and in other
-   * states.
+   * While queued: the session's position, either among the tenant's sessions that wait for room in the tenant's own
+   * limits, or among all sessions that wait for a start slot. Null in other states, and while no such position is
+   * known.
    */
   queuePosition: number | null;
   /** The session ends after this many seconds without activity; null: never. */
@@ -61,7 +62,7 @@ export interface Session extends Status {
   tenantsGeneration: number;
 }
 
-/** A session with the seconds that it has been in its state, and whether deadlines have passed, by the database's clock. */
+/** A session, and by the database's clock: the seconds since its state began, and which time limits have passed. */
 export interface TimedSession {
   session: Session;
   secondsInState: number;

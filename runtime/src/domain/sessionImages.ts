@@ -12,11 +12,11 @@ export type BerthdVolume = "copy" | "image";
 export interface PodImages {
   /** The image of sessions that name no image. It has a desktop. */
   agent: string;
-  /** Whether the image contains this version of berthd. If not, each pod gets berthd in a volume. */
+  /** Whether the image `agent` contains this version of berthd. If not, each pod with this image gets berthd in a volume. */
   agentHasBerthd: boolean;
-  /** The image that contains only berthd: for the sidecar, and for the volume with berthd. */
+  /** The image that contains only berthd. The sidecar runs this image, and the volume with berthd is made from this image. */
   berthd: string;
-  /** What the volume with berthd is. */
+  /** How berthd gets into the volume with berthd. */
   berthdVolume: BerthdVolume;
 }
 
@@ -32,7 +32,7 @@ export interface SessionImage {
   desktop: boolean;
   /** The command of sessions that name no command; null: no command. */
   command: string[] | null;
-  /** Whether a session may change the files of the image while it runs. */
+  /** Whether a running session can change the image's files in its own container. The image itself never changes. */
   writableRoot: boolean;
   /** How many warm sessions are kept ready with this image, by tier. */
   warmPools: Record<Tier, number>;
@@ -57,10 +57,10 @@ export function imagesOf(tenant: Tenant, { agent, agentHasBerthd }: PodImages): 
 export const findImage = (tenant: Tenant, images: PodImages, name: string | null): SessionImage | undefined =>
   imagesOf(tenant, images).find((image) => image.name === name);
 
-/** The reason of a session that waits because the tenant's config does not have its image any more. */
+/** The reason of a session that waits because the tenant's config does not have the session's image any more. */
 export const waitsForImage = ({ name }: Tenant, image: string | null): string =>
   `Waiting for the image ${image}, which the config of ${name} does not have any more`;
 
-/** The same reason; null if the config has the image. */
+/** The reason of `waitsForImage`; null if the config has the image. */
 export const missingImage = (tenant: Tenant, image: string | null): string | null =>
   image === null || tenant.images.some(({ name }) => name === image) ? null : waitsForImage(tenant, image);

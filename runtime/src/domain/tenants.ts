@@ -1,5 +1,6 @@
 /**
- * The tenants and their keys: a file that the stack writes. Each process reads the file again when the file changes.
+ * Reads the tenants file: the tenants, and the hashes of their keys. The stack writes this file, or a person writes it by
+ * hand. Each process reads the file again when the file changes.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
@@ -27,8 +28,8 @@ export const scopes = [
 export type Scope = (typeof scopes)[number];
 
 /**
- * A key: its name for the audit trail, and its SHA-256 in hex, because the key itself is not stored. Null: it never
- * expires.
+ * A key: its name for the audit trail, and its SHA-256 in hex, because the key itself is not stored. `expiresAt` null:
+ * the key never expires.
  */
 const key = z.object({
   name: z.string().min(1),
@@ -48,16 +49,16 @@ export const TenantSchema = z.object({
   priorityClassName: z.string().min(1).nullable().default(null),
   keys: z.array(key.extend({ scopes: z.array(z.enum(scopes)).default([...scopes]) })),
   /**
-   * The workspace: a volume that outlives the pod (`persistent`), or disk space on the node that is freed with the pod
-   * (`ephemeral`). `size` is its size; `storageClass` is the volume's StorageClass, and null is the cluster's default
-   * class.
+   * The workspace: a volume that outlives the pod (`persistent`), or disk space on the node, which is freed when the pod is
+   * deleted (`ephemeral`). `size` is the workspace's size; `storageClass` is the volume's StorageClass, and null is the cluster's
+   * default class.
    */
   workspace: z.object({
     mode: z.enum(["persistent", "ephemeral"]).default("persistent"),
     size: z.string().min(1),
     storageClass: z.string().min(1).nullable().default(null),
   }),
-  /** How many of the tenant's sessions may have a pod at the same time. Other sessions wait in the queue. */
+  /** How many of the tenant's sessions may have a pod at the same time. Other sessions wait in the queue. 0 ends them all. */
   maxSessions: count.default(50),
   /** The namespace's ResourceQuota, in Kubernetes quantities. */
   quota: z
@@ -86,15 +87,15 @@ export const TenantSchema = z.object({
   /** How many seconds a workspace is kept after its session has ended; 0: the workspace is deleted immediately. */
   retentionSeconds: count.default(0),
   /**
-   * From 0 to 100. The default priority of the tenant's sessions: a higher number starts first where the turn is the
-   * same.
+   * From 0 to 100. The default priority of the tenant's sessions. Among the tenant's sessions, and among the sessions of
+   * one turn (see admissionPlan.ts), a higher number starts first.
    */
   priority: z.int().min(0).max(100).default(50),
   /** Whether the WebSocket `exec` may run commands in the tenant's sessions. */
   exec: z.boolean().default(false),
   /**
-   * The nodes on which the tenant's sessions may run: fields of the pod's spec. The stack checks them; the cluster refuses
-   * the pods of a file that is written by hand and wrong.
+   * The nodes on which the tenant's sessions may run: fields of the pod's spec. The stack checks the content of these fields;
+   * the runtime checks only their form. If somebody writes wrong content by hand, Kubernetes refuses the sessions' pods.
    */
   placement: z
     .object({
@@ -148,7 +149,7 @@ export interface Tenants {
   closed: Set<string>;
 }
 
-/** Parses the file's text. Throws an error that names the wrong field and its rule. */
+/** Parses the file's text. Throws an error if the text is not JSON, or an error that names each wrong field and its rule. */
 export function parseTenants(text: string): Tenants {
   const parsed = FileSchema.safeParse(JSON.parse(text));
   if (!parsed.success) {
@@ -171,7 +172,7 @@ export type KeyHolder =
 /**
  * Finds the owner of a key. A key contains its tenant's name: `berth_<tenant>_<random>`, or `berth_admin_<random>` for the
  * admin. Undefined if no key in the file matches. An expired key is found too and reported as expired, so that the API can
- * say so.
+ * tell the caller.
  */
 export function findKeyHolder({ admin, tenants }: Tenants, text: string, now = Date.now()): KeyHolder | undefined {
   const owner = /^berth_([a-z0-9-]+)_[A-Za-z0-9_-]+$/.exec(text)?.[1];

@@ -1,9 +1,9 @@
-/** Decides how many warm sessions to create, and which of them to end. Pure: no I/O. */
+/** Decides how many warm sessions to create, and which existing warm sessions to end. Pure: no I/O. */
 
 /** A warm session: created in advance, and not yet claimed by a user. */
 export interface Spare {
   id: string;
-  /** The hash of the pod template from which it was created; see podTemplateHash.ts. */
+  /** The hash of the pod template from which the session was created; see podTemplateHash.ts. */
   templateHash: string;
 }
 
@@ -15,16 +15,17 @@ export interface Pool {
   templateHash: string;
   /** The existing warm sessions, oldest first, including those that are still starting. */
   spares: Spare[];
-  /** How many of the unclaimed warm sessions were created in the last minute. */
+  /** How many warm sessions were created in the last minute and are unclaimed. Those that have ended count too. */
   lately: number;
-  /** A session that a user of the tenant requested waits for the tenant's own limits. */
+  /** Whether a session that a user of the tenant requested waits for room in the tenant's own limits. */
   isAwaited: boolean;
 }
 
 /**
- * Ends warm sessions with an outdated template and those beyond the pool's size. While a requested session waits for the
- * tenant's own limits, none is created, and one warm session ends at a time to make room. At most `size` are created in a
- * minute, so that an image that fails to start is not started without end.
+ * Chooses for the end the warm sessions with an outdated template and those beyond the pool's size. While a requested session
+ * waits for room in the tenant's own limits, no warm session is created, and each call ends one more warm session to make
+ * room. Unclaimed warm sessions that were created in the last minute count against `size` even if they have ended, so that an
+ * image that always fails is not started again without a pause.
  */
 export function adjust({ size, templateHash, spares, lately, isAwaited }: Pool): { make: number; end: Spare[] } {
   const current = spares.filter((spare) => spare.templateHash === templateHash);

@@ -1,6 +1,6 @@
 /** When a failed webhook delivery is tried again. Pure: no I/O. */
 
-/** Waits of 5 s, 20 s, 80 s, 5 min, 21 min and 1.4 h, then of 4 h each: twelve attempts in about a day. */
+/** The waits are 5 s, 20 s, 80 s, 5 min, 21 min, 1.4 h, and then 4 h each. So twelve attempts take about a day. */
 export const firstSeconds = 5;
 export const factor = 4;
 export const longestSeconds = 4 * 3_600;

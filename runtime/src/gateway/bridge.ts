@@ -35,14 +35,17 @@ export function pump(from: WebSocket, to: WebSocket, filter?: (data: Buffer) => 
   });
 }
 
-/** Pings the peer at intervals, and ends the connection at once if the peer does not answer. */
+/**
+ * Pings the peer at intervals. If the peer has not answered when the next ping is due, cuts the connection without a Close
+ * frame.
+ */
 export function keepAlive(socket: WebSocket, intervalMs = heartbeatMs): void {
   let answered = true;
   socket.on("pong", () => {
     answered = true;
   });
   const timer = setInterval(() => {
-    // The socket is paused for backpressure: the pong may be behind frames that we have not read yet.
+    // While the socket is paused for backpressure, the pong may be behind frames that we have not read yet.
     if (socket.isPaused || socket.readyState !== WebSocket.OPEN) return;
     if (!answered) return socket.terminate();
     answered = false;

@@ -1,7 +1,8 @@
 /**
- * Forwards all calls that the gateway does not serve itself to the API, unchanged: the path byte for byte, the body
- * once it has arrived completely (it is small, as the API demands), and the answer as it arrives. The API authorizes
- * the caller, counts the call for the rate limit, and does the logging, metrics and tracing. The gateway does these
+ * If the gateway does not serve a call itself, it forwards the call to the API. The path stays the same byte for byte. The
+ * body is forwarded when it has arrived completely; it is small, because the API accepts only small bodies here. The answer
+ * is forwarded as it arrives. The API authorizes the caller, counts the call for the rate limit and in the metrics, and logs
+ * the call. The gateway adds a span to the call's trace. The gateway counts the call, and logs it above the level `debug`,
  * only if the API gives no answer.
  */
 import { once } from "node:events";
@@ -24,12 +25,12 @@ export interface ForwardOptions {
 /** The route of forwarded calls: it matches every path that no other route of the gateway matches. */
 export const forwardedRoute = "/*";
 
-/** How long a connection to the API may take, in milliseconds. */
+/** How long the opening of a connection to the API may take, in milliseconds. */
 export const connectMs = 5_000;
 
 /**
- * If no byte arrives for this time, in milliseconds, the gateway gives up on the answer. The API holds a call for a
- * minute at most.
+ * If no byte arrives for this time, in milliseconds, the gateway gives up on the answer. The API lets a call wait for
+ * a minute at most.
  */
 const silenceMs = 120_000;
 

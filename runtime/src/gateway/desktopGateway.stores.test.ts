@@ -49,7 +49,7 @@ interface Closed {
   reason: string;
 }
 
-/** With `processes` API processes, which share the stores; `origins` are their URLs. */
+/** Starts `processes` gateways that share the stores; `origins` are their URLs. */
 async function open(
   onDesktop: (socket: WebSocket, url: string) => void = () => {},
   processes = 1,
@@ -333,7 +333,7 @@ test("what a user does counts as activity, and looking does not", async () => {
   await opened(client);
   const looking = Buffer.concat([hello, updateRequest]);
   client.send(looking);
-  // The gateway has checked a message before it reaches the desktop.
+  // When a message has reached the desktop, the gateway has already checked the message.
   await until(
     "the desktop gets a request for a picture",
     30,
@@ -470,8 +470,8 @@ test("a user who reads slowly slows the desktop down, and nothing is lost", asyn
     () => sent,
     ([first = 0]) => first > 0,
   );
-  // A second user, who starts later, gets the same data. Meanwhile the first user's desktop could have sent
-  // everything.
+  // A second user, who starts later, gets all of the data. In this time, the first user's desktop could have sent everything
+  // too. It has not, because the first user reads nothing.
   await (await watch()).all();
   expect(sent[0]).toBeLessThan(total);
   slow.client.resume();
@@ -518,7 +518,7 @@ test("a link at its limit is refused with the reason, and works again when a con
   });
   const full = "The ticket has 10 desktops open. Close some of them.";
   expect(detail).toBe(full);
-  // A browser hides this answer from its page, so the page gets a close code.
+  // A browser hides the HTTP answer from its page, so the page gets a close code.
   expect(await closed(connectPage(address))).toEqual({ code: closeCodes.tooMuch, reason: full });
   const left = closed(clients[0] as WebSocket);
   clients[0]?.close();
@@ -614,7 +614,7 @@ test("a flood of requests by one viewer reaches the desktop as a few, and what w
     () => requests - greetings,
     (count) => count > 10,
   );
-  // A burst of 10, and then 5 per second.
+  // The gateway lets through a burst of 10 requests for full pictures, and then 5 per second.
   expect(requests - greetings).toBeLessThanOrEqual(11 + ((performance.now() - before) / 1_000) * 5);
 
   const close = closed(viewer);
@@ -640,7 +640,7 @@ test("ten desktops of one link share the pace of one", async () => {
     for (let sent = 0; sent < 100; sent += 1) viewer.send(updateRequest);
   }
   await until("some of what was kept has come after those at once", 30, requests, (count) => count > 12);
-  // All of them together: a burst of 10, and then 5 per second.
+  // The gateway lets through a burst of 10 requests for full pictures, and then 5 per second, for all viewers together.
   expect(requests()).toBeLessThanOrEqual(11 + ((performance.now() - before) / 1_000) * 5);
 });
 

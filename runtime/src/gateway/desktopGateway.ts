@@ -1,9 +1,9 @@
 /**
- * The desktop as a WebSocket: GET /v1/sessions/:id/desktop, with `?ticket=` or an `Authorization: Bearer` key.
+ * Shows a session's desktop over a WebSocket: GET /v1/sessions/:id/desktop, with `?ticket=` or an `Authorization: Bearer` key.
  *
- * If the gateway can't show the desktop after the upgrade, the close code says why, because a browser shows its page
- * nothing else; see `closeCodes`. A ticket for the mode `view`, or `?mode=view` with a key, lets the user see the
- * desktop, but not control it.
+ * If an existing session's desktop can't be shown, for example because the session isn't running, the gateway still accepts
+ * the upgrade. The close code says why (see `closeCodes`), because a browser hides a refusal over HTTP from its page. A
+ * ticket for the mode `view`, or `?mode=view` with a key, lets the user see the desktop, but not control it.
  */
 import { once } from "node:events";
 import type { Logger } from "pino";
@@ -46,7 +46,7 @@ export const closeCodes = {
   restart: restartCode,
   /** A viewer sent something that is not valid RFB. */
   notUnderstood: notUnderstoodCode,
-  /** The key or link that opened the connection has expired or was removed. */
+  /** The client has lost its permission, for example because its key was removed or its link was revoked. */
   lost: lostCode,
   /** A user has closed the connection through the API. */
   closed: closedCode,
@@ -57,8 +57,8 @@ export const closeCodes = {
   /** The session has ended. */
   ended: 4410,
   /**
-   * A viewer sends more than a viewer ever needs to, or there are too many desktops or calls. Other clients than
-   * browsers get the status 429 for the second reason.
+   * A viewer sends more than a viewer ever needs to, too many connections are open, or the client makes too many calls.
+   * For the last two reasons, clients other than browsers get the status 429 instead of this code.
    */
   tooMuch: tooMuchCode,
   /** The session is running, but its desktop can't be reached: the client should try again. */
@@ -233,7 +233,7 @@ export class DesktopGateway implements Gateway {
     });
   }
 
-  /** The connection to the desktop ended or failed, because the session ended or because of a temporary fault. */
+  /** Tells the client why the connection to the desktop ended: the session's new state, or a temporary fault. */
   async #sayWhy(client: WebSocket, session: Session): Promise<void> {
     const now = await this.options.queries.find(session.id, session.tenant);
     if (now !== undefined && now.state !== "running") return sayState(client, now);

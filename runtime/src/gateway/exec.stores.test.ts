@@ -1,6 +1,6 @@
-/** Commands with Kubernetes' protocol, with a real berthd on loopback. */
+/** Commands that clients run with Kubernetes' protocol, with a real berthd on loopback. */
 import { once } from "node:events";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
@@ -136,7 +136,6 @@ test("a command ends when its key is removed or commands are switched off", asyn
     [tenant("acme", { exec: false }), "Commands are off for the tenant acme: its config must have exec: true."],
   ] as const) {
     const file = tenantsFile(...withExec());
-    onTestFinished(() => rmSync(file, { force: true }));
     const { api, id } = await openSession({ TENANTS_FILE: file });
     const { closed } = await run(await listen(api), id, ["sleep", "1000"]);
     writeTenants(file, [now]);

@@ -1,10 +1,10 @@
 /**
- * Commands in a session's agent container: GET /v1/sessions/:id/exec?command=ls&command=-l as a WebSocket, if the
- * tenant's config has `exec: true`.
+ * Runs a command in a session's agent container for each WebSocket: GET /v1/sessions/:id/exec?command=ls&command=-l. The
+ * tenant's config must have `exec: true`.
  *
  * The messages are those of Kubernetes' protocols v4.channel.k8s.io and v5: the first byte names the channel. To the
- * command: 0 is stdin, 4 is the terminal's size as {"Width":80,"Height":24}, 255 0 closes stdin (v5). From the
- * command: 1 is stdout, 2 is stderr, 3 is a Status object that says how the command ended. When the client
+ * command: 0 is stdin, 4 is the terminal's size as {"Width":80,"Height":24}, and the bytes 255 and 0 close stdin (v5).
+ * From the command: 1 is stdout, 2 is stderr, and 3 is a Status object that says how the command ended. When the client
  * disconnects, the command gets SIGHUP.
  */
 import type { Logger } from "pino";
@@ -27,7 +27,7 @@ import { inOrder } from "./inOrder.ts";
 import { perSession, perTenant } from "./socketLimits.ts";
 import type { Admitted, Gateway, UpgradeRequest } from "./webSockets.ts";
 
-/** The close code if the connection to the command's pod was lost. */
+/** The close code if the gateway can't read the command's output any more, for example because the pod was lost. */
 const lostPodCode = 4502;
 
 /** The terminal's size until the client sends another one. */
@@ -78,7 +78,7 @@ export class ExecGateway implements Gateway {
       loss: () => (tenants.get(tenant.name)?.exec ? undefined : areOff(tenant.name)),
       open: async (gone) => {
         const session = await pods.use(sessionId, caller, "command", commandLine(command));
-        // Without the arguments, because they may hold the tenant's secrets.
+        // The arguments are not logged, because they may contain the tenant's secrets.
         logger.info({ sessionId, tenant: tenant.name, actor, program: command[0] }, "command started");
         const running = await this.#start(session, command, tty === "true", gone);
         return (client) => this.#serve(client, running);
@@ -120,7 +120,7 @@ export class ExecGateway implements Gateway {
   #takeInput(client: WebSocket, { session, id, gone }: Running): void {
     const { processes } = this.options.pods.services.of(session);
     const options = { signal: gone };
-    // An error here is ignored if the command has ended, because the client is told of the end anyway.
+    // Errors are ignored here, because `show` tells the client that the command has ended or that the pod is lost.
     const later = inOrder(client, () => {});
     client.on("message", (received: Buffer) => {
       if (client.readyState !== WebSocket.OPEN) return;

@@ -1,4 +1,4 @@
-/** A separate gateway in front of an API without one: what it forwards, and what it serves itself. */
+/** A separate gateway process in front of an API process: what the gateway forwards, and what it serves itself. */
 import { once } from "node:events";
 import { createServer, request as open, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -60,7 +60,7 @@ async function ask(
   };
 }
 
-/** A fake API of the test. */
+/** Starts a fake API for the test. Returns its URL. */
 async function standIn(answer: RequestListener): Promise<string> {
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -104,7 +104,7 @@ test.each<[string, string, { body?: string; headers?: Record<string, string> }]>
     await ask(gateway.origin, method, path, options),
   ];
   const comparable = ({ status, headers, body }: Answer) => {
-    // The gateway sets the headers of its own connection.
+    // The gateway and the API differ in these headers.
     const differ = ["connection", "keep-alive", "date", "x-request-id", "ratelimit"];
     const same = Object.entries(headers).filter(([name]) => !differ.includes(name));
     return { status, headers: Object.fromEntries(same), body };
@@ -248,7 +248,7 @@ test("the gateway serves commands, files and programs itself, also without the A
   const metrics = () => gateway.app.get(Metrics).registry.getSingleMetricAsString("berth_open_connections");
   expect(await metrics()).toMatch(/^berth_open_connections 1$/m);
 
-  // The API's ports are closed and its callers with them, but its stores stay.
+  // Closes the API's server and the connections of its callers. The API's connections to its stores stay open.
   api.app.getHttpServer().close();
   api.app.getHttpServer().closeAllConnections();
   expect((await ask(gateway.origin, "GET", "/v1/sessions")).status).toBe(503);
@@ -333,5 +333,5 @@ test("a WebSocket that the API passes on is told to come again when the API ends
   await once(socket, "open");
   const closed = once(socket, "close");
   await api.app.get(UpgradeForwarder).beforeApplicationShutdown();
-  expect((await closed).map(String)).toEqual(["1012", "The API restarts; connect again."]);
+  expect((await closed).map(String)).toEqual(["1012", "Berth restarts; connect again."]);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { FrameGate } from "./frameGate.ts";
 
-/** Frames as servers send them, and one as clients do, whose payload is masked. */
+/** Frames in the form that servers send, and one in the form that clients send, with a masked payload. */
 const frames = [
   ...[0, 1, 125, 126, 65_535, 65_536].map((size) => frame(Buffer.alloc(size, 0x88))),
   frame(Buffer.from("ping"), { first: 0x89 }),
@@ -22,7 +22,7 @@ function frame(payload: Buffer, { first = 0x82, mask = false } = {}): Buffer {
   return Buffer.concat([head, long, Buffer.alloc(mask ? 4 : 0), payload]);
 }
 
-/** What comes out of the pieces, of which `at` are before the end is asked for. */
+/** Writes the first `at` pieces to a gate, calls `endWith`, writes the other pieces, and returns what comes out. */
 async function through(pieces: Buffer[], at: number): Promise<Buffer> {
   const gate = new FrameGate();
   for (const piece of pieces.slice(0, at)) gate.write(piece);

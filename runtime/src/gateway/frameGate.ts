@@ -1,6 +1,6 @@
 /**
- * Forwards one direction of a WebSocket unchanged, and can end it with a Close frame between two frames (RFC 6455, 5.2). Within
- * another frame, the receiver would take the Close frame for payload.
+ * Forwards one direction of a WebSocket unchanged, and can end that direction with a Close frame (RFC 6455, 5.2). The Close
+ * frame is sent between two frames, because in the middle of another frame the receiver would take it for payload.
  */
 import { Transform, type TransformCallback } from "node:stream";
 import { closeReason } from "./bridge.ts";

@@ -3,10 +3,13 @@
  */
 import type { IncomingHttpHeaders } from "node:http";
 
-/** The hop-by-hop headers of RFC 9110, section 7.6.1, and `Expect`, which the server has already answered. */
+/** The hop-by-hop headers of RFC 9110, section 7.6.1. */
 const ofConnection = ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/** The headers without the hop-by-hop headers, and without the headers that `Connection` names. */
+/**
+ * The headers without the hop-by-hop headers, without the headers that `Connection` names, and without `Expect`, because the
+ * server that received the message has already answered `Expect`.
+ */
 export function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const named = String(headers.connection ?? "")
     .split(",")

@@ -4,10 +4,13 @@ import type { WebSocket } from "ws";
 /** If more bytes of input than this wait for the program, the gateway stops reading from the client. */
 const maxPendingBytes = 256 * 1024;
 
-/** Returns a function that runs the client's tasks one after the other. `bytes` is the size of a task's input. */
+/** Runs the task as soon as all earlier tasks of the client have ended. `bytes` is the size of the task's input. */
 export type Later = (bytes: number, work: () => Promise<unknown>) => void;
 
-/** @param failed gets the error of each task that fails; the next task runs all the same */
+/**
+ * Returns a function that runs the client's tasks one after the other.
+ * @param failed gets the error of each task that fails; the next task runs all the same
+ */
 export function inOrder(client: WebSocket, failed: (error: unknown) => void): Later {
   let pendingBytes = 0;
   let last: Promise<unknown> = Promise.resolve();

@@ -1,8 +1,8 @@
 /**
  * Limits how many WebSockets may be open at the same time. Redis holds the count for all processes together. A place
- * is a lease that its process renews, so the places of a process that died become free after a minute. While Redis
- * does not answer, each process counts its own WebSockets only. If Redis has lost its data, the next renewal adds the
- * places again.
+ * (a slot for an open WebSocket) is a lease. The process that took the place renews the lease, so the places of a process
+ * that died become free after a minute. While Redis does not answer, each process counts its own WebSockets only. If Redis
+ * has lost its data, the next renewal adds the places again.
  */
 import { randomUUID } from "node:crypto";
 import type { BeforeApplicationShutdown } from "@nestjs/common";
@@ -13,7 +13,7 @@ import { within } from "../timing/within.ts";
 
 /** A limit on the number of open WebSockets of one session, ticket or tenant. */
 export interface Limit {
-  /** The thing whose WebSockets are counted, as a part of the key in Redis: `session:<id>`. */
+  /** Whose WebSockets are counted, as a part of the key in Redis: for example `tenant:<name>` or `session:<id>:exec`. */
   of: string;
   places: number;
   /** The message for the user when all places are taken. */
@@ -24,8 +24,8 @@ const leaseSeconds = 60;
 const renewMs = 20_000;
 
 /**
- * After a failure of Redis, the process does not ask Redis for this time, so that not every connection waits for
- * Redis.
+ * For how many milliseconds after a failure of Redis the process asks Redis for no place, so that not every connection
+ * waits for Redis.
  */
 const pauseMs = 1_000;
 
@@ -58,7 +58,7 @@ for i, key in ipairs(KEYS) do
 end`;
 
 export class Places implements BeforeApplicationShutdown {
-  /** The places that this process holds, by key. */
+  /** The places (slots for open WebSockets) that this process occupies. Key: `of` of the limit. Value: the ids of the places. */
   readonly #own = new Map<string, Set<string>>();
   readonly #timer: NodeJS.Timeout;
   #awayUntil = 0;
@@ -106,7 +106,7 @@ export class Places implements BeforeApplicationShutdown {
     clearInterval(this.#timer);
   }
 
-  /** The first limit that has no place left according to Redis. */
+  /** The first limit that has no place left according to Redis; undefined if there is none, or if Redis does not answer. */
   async #ask(limits: readonly Limit[], id: string): Promise<Limit | undefined> {
     if (performance.now() < this.#awayUntil) return undefined;
     const keys = limits.map(({ of }) => keyOf(of));

@@ -1,11 +1,12 @@
-/** Programs as WebSockets, with a real berthd on loopback. */
+/** Attaching to programs by WebSocket, with a real berthd on loopback. */
 import { once } from "node:events";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
+import type { Config } from "../config/config.ts";
 import { call, listen } from "../testing/api.ts";
 import { buildBerthd, openSession } from "../testing/berthd.ts";
-import { keyOf, sha256, tenant } from "../testing/fixtures.ts";
+import { keyOf, tenant, tenantsFile, writeTenants } from "../testing/fixtures.ts";
 
 beforeAll(() => buildBerthd().then(() => {}));
 
@@ -33,8 +34,8 @@ function attach(url: string, key = keyOf("acme")) {
   };
 }
 
-async function start(body: object) {
-  const opened = await openSession();
+async function start(body: object, changes: Partial<Config> = {}) {
+  const opened = await openSession(changes);
   const origin = await listen(opened.api);
   const { json } = await call(opened.api, "POST", `/v1/sessions/${opened.id}/processes`, { body });
   return { ...opened, url: `${origin}/v1/sessions/${opened.id}/processes/${json.id}/attach`, process: json.id };
@@ -120,15 +121,10 @@ test("errors are told over HTTP before the upgrade; the audit trail says who att
 });
 
 test("a client is disconnected when its key is removed", async () => {
-  const key = `${keyOf("acme")}2`;
-  const expiresAt = new Date(Date.now() + 3_000).toISOString();
-  const keys = [
-    { name: "default", sha256: sha256(keyOf("acme")) },
-    { name: "short", sha256: sha256(key), expiresAt },
-  ];
-  const { api, id } = await openSession({}, [tenant("acme", { keys })]);
-  const origin = await listen(api);
-  const { json } = await call(api, "POST", `/v1/sessions/${id}/processes`, { body: { command: ["sleep", "1000"] } });
-  const client = attach(`${origin}/v1/sessions/${id}/processes/${json.id}/attach`, key);
-  expect(await client.closed).toEqual([4401, "The key short has expired."]);
+  const file = tenantsFile(tenant("acme"));
+  const { url } = await start({ command: ["sleep", "1000"] }, { TENANTS_FILE: file });
+  const client = attach(url);
+  await once(client.socket, "open");
+  writeTenants(file, [tenant("acme", { keys: [] })]);
+  expect(await client.closed).toEqual([4401, "The key default has been removed."]);
 });

@@ -1,9 +1,10 @@
 /**
- * A program of a session as a WebSocket: GET /v1/sessions/:id/processes/:process/attach?offset=0.
+ * Connects a client to a program of a session by WebSocket: GET /v1/sessions/:id/processes/:process/attach?offset=0.
  *
  * From the program: text messages are events in JSON, the same as in Server-Sent Events. Output is sent as binary
- * messages: the first byte is 1 for stdout, 2 for stderr or 3 for pty, and the output follows. The offset of the last
- * `position` event plus the number of output bytes since then is the offset for the next attach.
+ * messages: the first byte is 1 for stdout, 2 for stderr or 3 for pty, and the output follows. The offset for the next attach
+ * is the offset of the last `position` event plus the number of output bytes that came after that event. The first byte of
+ * each message does not count.
  *
  * To the program: binary messages are input. Text messages in JSON are {"type":"resize","columns":80,"rows":24},
  * {"type":"signal","signal":"SIGINT"} and {"type":"end"}, which closes stdin.

@@ -8,7 +8,7 @@
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { sharedPace, ViewerPace } from "./viewerPace.ts";
 
-/** The viewer sent something that is not valid RFB, or an extension that we don't know. */
+/** The client, or the desktop's server in the handshake, does not keep to the part of RFB that the gateway knows. */
 export class RfbError extends Error {
   override name = "RfbError";
 }
@@ -63,7 +63,7 @@ export class RfbClient {
   /** How many bytes of a dropped message are still to come. */
   #dropping = 0;
   #step = 0;
-  /** The client sent a message that we don't know: from then on all bytes are forwarded and count as input. */
+  /** True after an unknown message in the mode `interactive`: all later bytes are forwarded and count as input. */
   #blind = false;
 
   readonly #pace: ViewerPace;
@@ -79,7 +79,7 @@ export class RfbClient {
   }
 
   /**
-   * Returns the bytes that the desktop may get, and whether they contain input. In the mode `view`, throws an
+   * Returns the bytes that the desktop may get, and whether the chunk contains input. In the mode `view`, throws an
    * RfbError for an invalid message and a FloodError for too many messages, and delays some requests for pictures
    * until `later`.
    */

@@ -2,11 +2,11 @@
 import type { Tenant } from "../domain/tenants.ts";
 import type { Limit } from "./places.ts";
 
-/** Limit per ticket, because a team may share one link. */
+/** How many desktops may be open with one ticket. The limit is above 1, because a team may share one link. */
 const ofTicket = 10;
 /** Limit per session and kind. vnc-proxy needs about 0.1 MiB for each desktop and has 256 MiB; see docs/images.md. */
 const ofSession = 20;
-/** How many of a session's desktops may be views, so that a user who controls the desktop always finds a place. */
+/** How many of a session's desktop connections may be view-only, so that places are left for users who control the desktop. */
 const viewersOfSession = 15;
 /** Limit per tenant: `ofTenantPerSession` for each session that the tenant may have, but at least `ofTenantAtLeast`. */
 const ofTenantPerSession = 4;

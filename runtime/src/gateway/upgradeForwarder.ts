@@ -32,8 +32,8 @@ export class UpgradeForwarder implements BeforeApplicationShutdown {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { target, peers, logger } = this.options;
     socket.on("error", () => socket.destroy());
-    // The gateway's Service may still point to this process while an update splits the gateway from the API. Then
-    // there is no gateway to forward to.
+    // While an update splits the gateway from the API, the gateway's Service may still lead to an API process. In this
+    // case, another API process has forwarded the request to this one, which knows no gateway to forward the request to.
     if (peers.isPeer(request)) {
       refuseFor(socket);
       return;
@@ -69,7 +69,7 @@ export class UpgradeForwarder implements BeforeApplicationShutdown {
     const closed = [...this.#open.keys()].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
     for (const [socket, webSocket] of this.#open) {
       if (webSocket === undefined) socket.destroy();
-      else webSocket.sendAway(restartCode, "The API restarts; connect again.");
+      else webSocket.sendAway(restartCode, "Berth restarts; connect again.");
     }
     await Promise.all(closed);
   }
@@ -80,7 +80,7 @@ function refuseFor(socket: Duplex): void {
   if (!socket.destroyed) refuse(socket, problem, problem.body);
 }
 
-/** The status line and headers of the answer, unchanged. */
+/** The head of the answer. Status code and headers are unchanged; the version is always 1.1, and the reason phrase is Node's. */
 function headOf({ statusCode = 502, rawHeaders }: IncomingMessage): string {
   const lines = rawHeaders.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join("");
   return `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ""}\r\n${lines}\r\n`;

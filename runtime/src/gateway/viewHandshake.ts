@@ -1,10 +1,10 @@
 /**
- * The gateway does the handshake of a viewer's connection (RFC 6143, 7.1) with the desktop in place of the viewer,
- * and asks for the server's view-only mode. The viewer is offered "no password" and does not see this. RfbClient
- * parses the viewer's bytes; the server gets them when the handshake is over.
+ * In place of the viewer, the gateway does the handshake (RFC 6143, 7.1) with the desktop's VNC server, and asks for the
+ * server's view-only mode. The viewer does not see this, because the gateway offers the viewer "no password". RfbClient
+ * parses the viewer's bytes. After the end of the handshake, the server gets the bytes that RfbClient lets through.
  *
- * If the desktop's image has no view-only password, RfbClient drops the viewer's input, but the viewer gets the
- * desktop's clipboard.
+ * RfbClient always drops the viewer's input. But if the desktop's image has no view-only password, the server does not know
+ * that the client only views, and the viewer gets the desktop's clipboard.
  */
 import { RfbError } from "./rfbClient.ts";
 import { viewResponse } from "./vncAuth.ts";
@@ -21,8 +21,8 @@ export class ViewHandshake {
   #held: Buffer = Buffer.alloc(0);
 
   /**
-   * Takes the viewer's bytes that RfbClient has let through, and returns those to send to the server now. Throws an
-   * RfbError if too many bytes wait.
+   * Takes the viewer's bytes that RfbClient has let through, and returns the bytes to send to the server now. Throws an
+   * RfbError if too many bytes wait for the end of the handshake.
    */
   fromViewer(bytes: Buffer): Buffer {
     if (this.#step === "over") return bytes;

@@ -1,15 +1,15 @@
 /**
- * Limits how often one viewer may request pictures, so that no viewer keeps the desktop and the API busy. Requests
+ * Limits how often one viewer may request pictures, so that no viewer keeps the desktop and the gateway busy. Requests
  * above the limit are merged into one, which is sent later: a server may answer several requests with one picture
- * (RFC 6143, 7.5.3), so the viewer still gets its picture. All desktops that were opened with one link share one
- * limit. Pure: the caller passes the time, in milliseconds.
+ * (RFC 6143, 7.5.3), so the viewer still gets its picture. All desktops that were opened with one ticket at one gateway
+ * process share one limit. Pure: the caller passes the time, in milliseconds.
  */
 
-/** Requests for changes per second. A desktop draws 60 pictures per second at most. */
+/** How many requests for changes are allowed per second. A desktop draws 60 pictures per second at most. */
 const refillPerSecond = 60;
 /**
- * A request for a full picture costs this many requests, because the desktop draws and compresses the whole picture
- * again.
+ * A request for a full picture counts as this many requests for changes, because the desktop draws and compresses the
+ * whole picture again.
  */
 const fullCost = 12;
 const burst = 120;
@@ -55,7 +55,7 @@ class Bucket {
   }
 }
 
-/** A bucket for requests for pictures, for all viewers that share a link. */
+/** A bucket that limits the requests for pictures of all viewers that share it. */
 export const sharedPace = () => new Bucket(burst, refillPerSecond);
 
 /** After this time without requests, in milliseconds, the bucket is full again. */
@@ -76,8 +76,8 @@ export class ViewerPace {
   }
 
   /**
-   * Takes a FramebufferUpdateRequest (10 bytes). Returns the request if it may be sent now; else keeps it and returns
-   * undefined.
+   * Takes a FramebufferUpdateRequest (10 bytes). Returns the request if it may be sent now. Otherwise merges it with
+   * the request that already waits, if there is one, and returns undefined.
    */
   ask(request: Buffer, now: number): Buffer | undefined {
     if (this.#kept === undefined && this.requests.take(costOf(request), now)) return request;

@@ -1,7 +1,8 @@
 /**
  * RFB's password check (RFC 6143, 7.2.2). With the view-only password, the gateway tells the desktop's VNC server
  * that a client may only view the desktop. The server then sends the client no clipboard and ignores the client's
- * input. The password is not secret, because the server listens inside its pod and only the gateway can reach it.
+ * input. The password is not secret: it gives fewer rights than no password, which the server also accepts. The server
+ * listens on the pod's loopback interface only, and vnc-proxy checks the gateway's token.
  */
 import { createCipheriv } from "node:crypto";
 

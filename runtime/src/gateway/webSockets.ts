@@ -1,9 +1,11 @@
 /**
- * The WebSockets of a session: GET /v1/sessions/:id/<name> and the paths below. A client that may not connect gets a
- * Problem over HTTP before the upgrade. A browser hides that answer from its page. The page can learn every other
- * refusal from its other calls, but not a 429, so a browser gets the close code `tooMuchCode` in that case.
+ * Serves the WebSockets of a session: GET /v1/sessions/:id/<name>, or a longer path such as /v1/sessions/:id/processes/1/attach.
+ * A client that may not connect gets a Problem over HTTP before the upgrade. A browser hides this answer from its page. The
+ * page can learn the reason by other API calls, except for a 429. So a browser gets no 429: its WebSocket is opened and closed
+ * with `tooMuchCode`.
  *
- * The Origin header is not checked otherwise, because a page of another origin has no key and no ticket.
+ * The Origin header only shows that a client is a browser. Its value is not checked, because a page of another origin has
+ * no key and no ticket.
  */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
@@ -42,8 +44,8 @@ export interface Admitted {
   info?: ConnectionInfo;
   loss?: () => string | undefined;
   /**
-   * Called once all limits have counted the connection and none has refused it; returns the function that serves the client after the upgrade. Throws a
-   * Problem. `gone` is aborted when the client has disconnected, even before the upgrade.
+   * Called when all limits have counted the connection and none has refused it. Returns the function that serves the
+   * client after the upgrade. Throws a Problem. `gone` is aborted when the client has disconnected, even before the upgrade.
    */
   open: (gone: AbortSignal) => Promise<(client: WebSocket) => void>;
 }
@@ -52,7 +54,7 @@ export interface Admitted {
 export interface Gateway {
   /** The path behind the session's id, e.g. `desktop`, or `processes/attach` for processes/<id>/attach. */
   name: string;
-  /** The subprotocols that the gateway speaks. A client may offer one of them or none. */
+  /** The subprotocols, the preferred one first. If a client offers none of them, the WebSocket has no subprotocol. */
   protocols: readonly string[];
   /** Throws a Problem if the client may not connect. */
   admit: (request: UpgradeRequest) => Promise<Admitted>;
@@ -71,10 +73,10 @@ export interface WebSocketsOptions {
 /** The close code when this process is shutting down: the client should connect again. */
 export const restartCode = 1012;
 
-/** The close code when the client's key or link has expired or was removed. */
+/** The close code when the client has lost its permission, for example because its key was removed. */
 export const lostCode = 4401;
 
-/** The close code when the client sends too much or too many connections are open. */
+/** The close code when the client sends too much or makes too many calls, or when too many connections are open. */
 export const tooMuchCode = 4429;
 
 /** The close code when a user has closed the connection through the API. */
@@ -136,7 +138,7 @@ export class WebSockets implements BeforeApplicationShutdown {
         const gone = new AbortController();
         socket.once("close", () => gone.abort());
         const serve = await admitted.open(gone.signal);
-        if (this.#ending) throw new Problem(503, "The API restarts; connect again.");
+        if (this.#ending) throw new Problem(503, "Berth restarts; connect again.");
         if (socket.destroyed) release();
         else
           found.server.handleUpgrade(request, socket, head, (client) => {
@@ -151,7 +153,7 @@ export class WebSockets implements BeforeApplicationShutdown {
       }
     } catch (error) {
       const problem = this.#problemOf(error);
-      // Logged, so that somebody who guesses keys here is noticed as at any other address.
+      // The refusal is logged, so that somebody who guesses keys is noticed here as in the rest of the API.
       const { status, detail } = problem;
       const address = this.options.addressOf(request);
       this.options.logger.info(
@@ -177,14 +179,14 @@ export class WebSockets implements BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;
     const clients = () => [...this.#gateways.values()].flatMap(({ server }) => [...server.clients]);
-    for (const client of clients()) closeWith(client, restartCode, "The API restarts; connect again.");
+    for (const client of clients()) closeWith(client, restartCode, "Berth restarts; connect again.");
     const deadline = performance.now() + 2_000;
     while (clients().length > 0 && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 50));
     for (const client of clients()) client.terminate();
   }
 
-  /** Disconnects the client when it loses its permission or a user closes the connection. */
+  /** Disconnects the client when the client's permission ends, or when a user closes this connection through the API. */
   #watch(client: WebSocket, sessionId: string, admitted: Admitted): void {
     const { revocations, connections } = this.options;
     const end = (why: string) => sendAway(client, lostCode, why);

@@ -1,6 +1,6 @@
 /**
- * Tells the readers of the audit trail, in all processes, that there are new events. A message says only that. It may be
- * lost, so each reader also looks at intervals.
+ * Tells the readers of the audit trail, in all processes, that there are new events. The messages contain nothing else.
+ * A message may be lost, so each reader also looks for new events at intervals.
  */
 import type { Redis } from "ioredis";
 import { subscribe } from "./redis.ts";
@@ -18,7 +18,7 @@ export class EventBell {
     this.#isDue = true;
     setImmediate(() => {
       this.#isDue = false;
-      this.redis.publish(channel, "").catch(() => {}); // the readers look at the table without it
+      this.redis.publish(channel, "").catch(() => {}); // the readers also look for new events at intervals
     });
   }
 

@@ -4,7 +4,7 @@ import { queueName, type SessionQueue } from "./sessionQueue.ts";
 
 export function addJobFigures(metrics: Metrics, queue: Pick<SessionQueue, "counts" | "oldestWaitingSeconds">): void {
   const counts = oncePerScrape(() => queue.counts());
-  // Prometheus' adapter knows the metric by this name, and the worker's autoscaler reads it there.
+  // Prometheus' adapter knows the metric by this name, and the worker's autoscaler reads it from the adapter.
   metrics.figure("bullmq_waiting_jobs", "Jobs that wait for a worker.", ["queue"], async (gauge) =>
     gauge.set({ queue: queueName }, (await counts()).waiting),
   );

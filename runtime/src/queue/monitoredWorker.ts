@@ -5,15 +5,15 @@
 import { Worker } from "bullmq";
 import { Heartbeat } from "../timing/heartbeat.ts";
 
-/** More than one iteration takes: it waits some seconds for a job, and a reconcile takes less than a minute. */
+/** Longer than any iteration: an iteration waits some seconds for a job, and a reconcile takes less than a minute. */
 const limitMs = 120_000;
 
 export class MonitoredWorker<T> extends Worker<T> {
   readonly #heartbeat = new Heartbeat(limitMs);
 
   /**
-   * Whether the loop makes iterations. Without a connection to Redis it can't, and a restart would not help, so that
-   * counts as yes.
+   * Whether the loop makes iterations. Without a connection to Redis the loop can't make any, and a restart would not
+   * help, so the method then returns true.
    */
   isAlive(isConnected: boolean): boolean {
     if (!isConnected) this.#heartbeat.beat();

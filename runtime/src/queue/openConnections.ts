@@ -1,7 +1,7 @@
 /**
  * The open connections into sessions, of all processes. Each process stores its connections in Redis, so that the API
- * can list them, and renews their leases. A message to all processes closes a connection. If Redis loses its data, the
- * next renewal stores the connections again.
+ * can list them, and renews their leases. To close a connection, the API sends its id to all processes, and the process
+ * that has the connection closes it. If Redis loses its data, the next renewal stores the connections again.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +11,7 @@ import type { Logger } from "pino";
 import type { Actor } from "../domain/event.ts";
 import { subscribe } from "./redis.ts";
 
-/** What the list of open connections says about one of them. */
+/** The facts about one open connection that its opener passes to `add`. */
 export interface ConnectionInfo {
   kind: "desktop" | "process" | "exec";
   /** The mode of a desktop; null for other connections. */
@@ -51,10 +51,10 @@ const renewMs = 20_000;
 /** How many connections one call to Redis stores. */
 const renewedAtOnce = 250;
 
-/** How long `close` waits for the connection's process, and how often it repeats the message, in milliseconds. */
+/** How long `OpenConnections.close` waits for the connection's process, and the pause between two messages, in milliseconds. */
 const [closeMs, repeatMs] = [3_000, 100];
 
-/** The key of the ids of a session's connections, or the key of one connection. */
+/** The key in Redis for the set of a session's connection ids, or, if `id` is given, for one connection. */
 const keyOf = (sessionId: string, id?: string) => `connections:${sessionId}${id === undefined ? "" : `:${id}`}`;
 
 export class OpenConnections implements BeforeApplicationShutdown {
@@ -70,9 +70,9 @@ export class OpenConnections implements BeforeApplicationShutdown {
   }
 
   /**
-   * Stores a connection in the list. `close` is called once, when somebody closes the connection by its id. The caller
-   * has to call the returned function when the connection has ended. While Redis is unreachable, the connection is open
-   * but not listed.
+   * Stores a connection in the list. If somebody closes the connection by its id, `close` is called once. The caller has
+   * to call the returned function when the connection has ended. While Redis is unreachable, the connection stays open,
+   * but is not in the list.
    */
   add(sessionId: string, info: ConnectionInfo, close: () => void): () => void {
     this.#listen();
@@ -96,7 +96,7 @@ export class OpenConnections implements BeforeApplicationShutdown {
       .sort((a, b) => (a.since < b.since ? -1 : 1));
   }
 
-  /** Asks the connection's process to close it. Returns false if that process did not do so in time. */
+  /** Asks the process that has the connection to close it. Returns false if the connection was not closed in time. */
   async close(sessionId: string, id: string): Promise<boolean> {
     const deadline = performance.now() + closeMs;
     while (performance.now() < deadline) {
@@ -141,7 +141,7 @@ export class OpenConnections implements BeforeApplicationShutdown {
     const own = this.#own.get(id);
     if (own === undefined) return;
     this.#own.delete(id);
-    // If the call fails, the lease expires.
+    // If the call fails, the connection leaves the list when its lease expires.
     this.redis
       .pipeline()
       .srem(keyOf(own.sessionId), id)

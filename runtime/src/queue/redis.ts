@@ -1,16 +1,19 @@
-/** Connections to Redis. Redis holds nothing that can't be rebuilt from Postgres. */
+/**
+ * Connections to Redis. If Redis loses its data, Berth loses only counts of calls: the sweep finds the sessions in
+ * Postgres and adds their jobs again, and processes store their open connections and places again.
+ */
 import { Redis } from "ioredis";
 import type { Logger } from "pino";
 import type { StoresConfig } from "../config/config.ts";
 
 type RedisConfig = Pick<StoresConfig, "REDIS_HOST" | "REDIS_PORT" | "REDIS_TLS" | "redisPassword">;
 
-/** For calls that fail immediately while Redis is unreachable, rather than wait for it. */
+/** While Redis is not connected, calls of this connection fail immediately. Otherwise a call fails after 5 s without answer. */
 export function connectRedis(config: RedisConfig, logger: Logger): Redis {
   return connect(config, logger, { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 5_000 });
 }
 
-/** For the worker, whose blocking calls wait without a time limit. */
+/** A connection for the worker, whose blocking calls wait without a time limit. */
 export function connectBlockingRedis(config: RedisConfig, logger: Logger): Redis {
   return connect(config, logger, { maxRetriesPerRequest: null });
 }

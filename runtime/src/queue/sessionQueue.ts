@@ -19,8 +19,8 @@ export class SessionQueue {
     this.#queue = new Queue(queueName, {
       connection: redis as unknown as ConnectionOptions,
       ...tracing().jobs,
-      // BullMQ makes no further attempts, because triggers would wait for them, and their times depend on the failed
-      // process's clock.
+      // BullMQ does not repeat a failed job. A further attempt would delay later triggers of the same session, and its
+      // time would depend on the clock of the process that failed.
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
     });
     this.#queue.on("error", () => {}); // the connection to Redis logs its errors itself
@@ -28,7 +28,7 @@ export class SessionQueue {
 
   /**
    * Requests a reconcile of the session. Several requests for one session become one job. A request that arrives while that
-   * job runs makes the job run once more, because it may have read the session already. Throws if Redis does not answer in
+   * job runs makes the job run once more, because the job may have read the session already. Throws if Redis does not answer in
    * time.
    */
   async add(sessionId: string): Promise<void> {

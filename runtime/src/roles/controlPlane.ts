@@ -16,7 +16,7 @@ export const controlPlane = ({ config, database, records, feed, streams }: CoreC
     { provide: DeliveryStore, useValue: new DeliveryStore(database) },
     { provide: POD_IMAGES, useValue: podImages(config) },
     { provide: BACKLOG_LIMIT, useValue: config.BACKLOG_LIMIT },
-    // These controllers describe the whole API, whichever process serves a call.
+    // The document describes the whole API, also the calls that a separate gateway serves.
     { provide: OPEN_API, useValue: openApiDocument(controllers) },
   ],
 });

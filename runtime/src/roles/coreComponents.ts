@@ -47,11 +47,11 @@ export interface Connections {
 
 export interface PlaneOptions {
   /**
-   * How long an answer waits for a store before the answer is given without it, in milliseconds. Default: each part
-   * has its own limit.
+   * How many milliseconds a part (for example the rate limit or a metric) waits for Redis or Postgres before it works
+   * without the answer or reports a failure. Default: each part has its own limit.
    */
   patienceMs?: number;
-  /** Port of berthd in the pods. Default: that of podServices.ts. */
+  /** Port of berthd in the pods. Default: the port in podServices.ts. */
   podPort?: number | undefined;
 }
 

@@ -11,7 +11,7 @@ class HealthModule {}
 export function healthModule(health: Health): DynamicModule {
   return {
     module: HealthModule,
-    // The answer says what fails, and Kubernetes records a failed probe in the pod's events.
+    // Failed checks are not logged: the answer says what fails, and Kubernetes records a failed probe in the pod's events.
     imports: [TerminusModule.forRoot({ logger: false })],
     controllers: [HealthController],
     providers: [{ provide: Health, useValue: health }],

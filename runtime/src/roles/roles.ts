@@ -43,14 +43,14 @@ async function runApi(): Promise<void> {
   const upgrades = app.get<Upgrades>(config.GATEWAY_URL === undefined ? WebSockets : UpgradeForwarder);
   takeUpgrades(app.getHttpServer(), upgrades);
   const websockets = await listenForUpgrades(config.WEBSOCKET_PORT, upgrades);
-  // Also needed with a separate gateway, because older pods were started with this address.
+  // The API listens for pods also with a separate gateway, because older pods were started with the API's address.
   const closeChannel = await listenForPods(app, config, connections.database, logger);
   const ports = config.GATEWAY_URL === undefined ? app.get<PortGateway | null>(PortGateway) : null;
   await ports?.listen(config.SANDBOX_PORT);
   await serve(app, config, connections, logger, {
     letGo: lettingGo(app, upgrades, ports, logger),
     closePorts: () => {
-      websockets.close(); // waits until the WebSockets are closed, which happens after this line
+      websockets.close(); // the port accepts no new connection; this step does not wait for the open ones
       return Promise.all([closeChannel(), ports?.close()]);
     },
   });
@@ -90,7 +90,7 @@ async function runMigrations(): Promise<void> {
   }
 }
 
-/** Ends the retention of workspaces whose time is over. The worker then removes these workspaces. */
+/** Marks the workspaces whose retention is over, so that the worker removes them. Also deletes old rows; see cleanUp.ts. */
 async function runCleanup(): Promise<void> {
   const config = loadStoresConfig(process.env);
   const logger = createLogger(config.LOG_LEVEL, "cleanup");
@@ -130,7 +130,7 @@ async function prepare(role: string): Promise<{ config: Config; connections: Con
   return { config, logger, connections: { database: connectDatabase(config), redis: connectRedis(config, logger) } };
 }
 
-/** Listens until SIGTERM or SIGINT. shutdown.ts describes what happens then. */
+/** Makes the role listen. At SIGTERM or SIGINT, the process shuts down as shutdown.ts describes. */
 async function serve(
   app: NestFastifyApplication,
   config: Config,
@@ -140,7 +140,7 @@ async function serve(
     letGo = [],
     closePorts = async () => {},
   }: {
-    /** Steps of the role before anything is closed. Default: none. */
+    /** Steps of the role that run before anything is closed. Default: none. */
     letGo?: Step[];
     /** Closes the role's other ports. Default: there are none. */
     closePorts?: () => Promise<unknown>;
@@ -157,7 +157,7 @@ async function serve(
     ],
     logger,
   );
-  // Somebody who reads this line may send a signal at once.
+  // Logged only after `endOnSignal`, because somebody who reads this line may send a signal at once.
   logger.info({ port: config.HTTP_PORT }, "listening");
 }
 

@@ -22,7 +22,7 @@ import { ownedOf } from "../store/warmSessions.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import type { Step } from "./shutdown.ts";
 
-/** Handles WebSocket upgrades: the gateway itself, or the forwarder to the gateway. */
+/** A handler of WebSocket upgrades: the gateway itself, or the forwarder to the gateway. */
 export interface Upgrades {
   /** Handles the `upgrade` event of an HTTP server. Never throws. */
   upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => unknown;
@@ -78,7 +78,7 @@ export async function listenForPods(
   };
 }
 
-/** The steps before any port is closed, so that clients connect to another process and no request is lost. */
+/** The steps before any port is closed. They make clients connect to another process, so that no request is lost. */
 export const lettingGo = (
   app: NestFastifyApplication,
   upgrades: Upgrades,

@@ -1,12 +1,14 @@
 /**
- * How a process shuts down: in this order, and within 25 s, which is less than its pod's grace period.
+ * How the API, a gateway or a worker shuts down: in this order, and within 25 s, which is less than its pod's grace
+ * period.
  *
- * 1. The process is not ready any more. The API closes its WebSockets with the code 1012 and ends its streams, so
- *    that their clients connect to another process. Each answer from now on closes its connection, and the API waits up
- *    to 5 s for that, because a request would be lost if the API closed the connection at that moment.
+ * 1. The process is not ready any more. From now on, each answer asks the client to close the connection. The API or the
+ *    gateway closes its WebSockets with the code 1012 and ends its streams, so that their clients connect to another
+ *    process. Then the API or the gateway waits up to 5 s until its clients have closed their connections. If it closed a
+ *    connection while the client sends a request, that request would be lost.
  * 2. A worker starts no new job (onModuleDestroy of Nest). The ports close, and running requests finish (Nest closes
  *    the server).
- * 3. The process's jobs finish, its loops stop, and it gives up its Lease (onApplicationShutdown).
+ * 3. A worker's jobs finish, its loops stop, and the leader gives up the Lease (onApplicationShutdown).
  * 4. The remaining traces are sent; the connections to Postgres and Redis are closed.
  * 5. The process exits with 0.
  *
@@ -23,7 +25,7 @@ export interface Step {
 
 /** The time limit for all steps together, in milliseconds. */
 export const shutdownMs = 25_000;
-/** How much time a step has to leave for the later steps, in milliseconds. */
+/** How much time a step has to leave for each later step, in milliseconds. */
 const reserveMs = 1_000;
 
 /**

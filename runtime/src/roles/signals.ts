@@ -9,16 +9,16 @@ const signals = ["SIGTERM", "SIGINT"] as const;
 type Signal = (typeof signals)[number];
 
 /**
- * During the start the process may exit at once: Postgres rolls back an open transaction, and another worker takes a
- * job over.
+ * Until `onSignal` is called, the process may exit at once, because Postgres rolls back an open transaction, and another
+ * worker takes a job over.
  */
 let end = (signal: Signal): void => process.exit(128 + constants.signals[signal]);
 
 for (const signal of signals) process.on(signal, () => end(signal));
 
 /**
- * Sets the handler of both signals. Until this is called, they end the process at once, with 128 plus the signal's
- * number.
+ * Sets the handler of both signals. Until this function is called, the signals end the process at once, with 128 plus
+ * the signal's number.
  */
 export function onSignal(work: (signal: Signal) => void): void {
   end = work;

@@ -53,10 +53,10 @@ export interface WorkerSurroundings {
   >;
   database: Database;
   redis: Redis;
-  /** A second connection, because the queue's calls block it. */
+  /** A second connection, because the queue's calls, which wait for a job, block their connection. */
   blockingRedis: Redis;
   kubeConfig: KubeConfig;
-  /** Connects to the API server. Takes a function that gets every call. */
+  /** Connects to the Kubernetes API server. Calls `onAnswer` after each request, also if the server does not answer. */
   connect: { core: (onAnswer: OnAnswer) => CoreApi; leases: (onAnswer: OnAnswer) => LeaseApi };
   tenants: Pick<
     TenantsFile,
@@ -65,9 +65,9 @@ export interface WorkerSurroundings {
   logger: Logger;
   /** Milliseconds between two sweeps. Default 15 000. */
   sweepMs?: number;
-  /** How long, in milliseconds, the sweep leaves objects without a row alone. Default: 5 minutes. */
+  /** After how many milliseconds the sweep removes an object that has no row. Default: 5 minutes. */
   orphanGraceMs?: number;
-  /** A monotonic clock in milliseconds, which measures this time. Default: performance.now. */
+  /** A monotonic clock in milliseconds, which measures `orphanGraceMs`. Default: performance.now. */
   sweepClock?: () => number;
   /** Options of the pod watches. */
   watch?: Pick<PodWatchOptions, "backoffLimitMs">;
@@ -99,7 +99,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     logger,
   });
   tenants.onChange(() => admission.kick());
-  // Every worker does this at once, because another worker may read the file later.
+  // Every worker triggers these sessions itself, because another worker may read the file later.
   tenants.onChange(() => {
     unfinishedOf(database, tenants.ending()).then(
       (ids) => ids.forEach((id) => void queue.trigger(id)),
@@ -165,7 +165,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
       .filter(({ images, runtimeClassName }) => images.length > 0 || runtimeClassName !== null)
       .map(({ namespace, name }) => ({ namespace, tenant: name })),
   ];
-  // A call to the API server for each puller, and not at each scrape.
+  // The answer needs a call to the Kubernetes API server for each puller, so it is kept for several scrapes.
   const missing = new Recent(async () => {
     const all = pullers().map(async ({ namespace, tenant }) => {
       try {

@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { SessionCommands } from "./sessionCommands.ts";
 
-/** One write per session in this time is enough, because idle time-outs are minutes and key presses are frequent. */
+/** In this time, in milliseconds, one write per session is enough, because an idle time-out lasts minutes. */
 const intervalMs = 15_000;
 
 export class Activity {
@@ -13,7 +13,7 @@ export class Activity {
     private readonly logger: Logger,
   ) {}
 
-  /** Returns immediately. A failed write is logged, and the next call writes again. */
+  /** Writes at most once in `intervalMs` per session. Returns immediately. After a failed write, the next call writes again. */
   touch(sessionId: string): void {
     const now = performance.now();
     const last = this.#last.get(sessionId);

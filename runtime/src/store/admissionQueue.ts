@@ -10,13 +10,14 @@ import type { Database } from "./database.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
 /**
- * A starting session whose reason has not changed for this many seconds loses its start slot, because it may wait for
- * long.
+ * A starting session whose reason has not changed for this many seconds loses its start slot, because the session may
+ * have to wait for a long time, for example for a new node.
  */
 const progressSeconds = 30;
 
 /**
- * Runs the work while no other process does, because two planners at once would each fill the same free start slots.
+ * Runs the work as soon as no other process runs such work. Two planners at the same time would each fill the same free
+ * start slots.
  */
 export async function oneAtATime(database: Database, work: () => Promise<void>): Promise<void> {
   await database.transaction().execute(async (locked) => {
@@ -28,13 +29,13 @@ export async function oneAtATime(database: Database, work: () => Promise<void>):
 export interface QueuedSession {
   session: Session;
   /**
-   * The cluster refused the session a moment ago, and the session may be tried again in so many seconds; null: it did
-   * not refuse.
+   * In how many seconds the session may be tried again, because the cluster refused the session or did not answer; null:
+   * the session may be tried now.
    */
   retrySeconds: number | null;
 }
 
-/** The whole queue. Its size is limited for each tenant: the backlog limit and the warm pools. */
+/** The whole queue. For each tenant, the backlog limit and the sizes of the warm pools limit its length. */
 export async function queuedSessions(database: Database): Promise<Map<string, QueuedSession>> {
   const rows = await database
     .selectFrom("sessions")
@@ -60,8 +61,8 @@ export interface Loads {
 }
 
 /**
- * The load of each tenant. Suspended sessions, resumed sessions in the queue and kept workspaces count with their
- * volume only. The query reads each session that has not ended.
+ * The load of each tenant. Of suspended sessions, resumed sessions in the queue and kept workspaces, only the volumes
+ * count. The query reads each session that has not ended or whose workspace is kept.
  */
 export async function loadsOf(database: Database, tenantOf: (name: string) => Tenant | undefined): Promise<Loads> {
   const isUp = sql`state in (${sql.join(podStates)})`;
@@ -111,8 +112,9 @@ export async function lastTurnOf(database: Database): Promise<Situation["lastTur
 }
 
 /**
- * Stores each queued session's position for users, and whether it waits for its tenant's own limits, which the warm pools
- * need. Neither changes the session's version or its audit trail. A session that can never start waits for nothing.
+ * Stores two values of each queued session: its position, which users see, and whether the session waits for its tenant's
+ * own limits, which the warm pools need to know. The session's version and its audit trail do not change. A session that the
+ * tenant's present config makes impossible gets no position, and does not count as waiting for its tenant's limits.
  */
 export async function noteWaits(
   database: Database,

@@ -1,6 +1,7 @@
 /**
- * The audit trail: how events are appended to it, and how they are read. Each event is appended by the statement that makes
- * the change, so the two commit together and no transaction stays open between them. eventHorizon.ts has the order of reads.
+ * Appends events to the audit trail, and reads them. The statement that makes a change also appends the change's event, so
+ * both commit together, and no transaction stays open between them. domain/eventHorizon.ts explains up to which event a
+ * reader may read.
  */
 import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,7 +14,7 @@ import type { Schema } from "./schema.ts";
 /** The columns of a session that an event of the audit trail needs. */
 export const auditedColumns = ["id", "tenant", "warm", "state", "reason", "version"] as const;
 
-/** For events: whether the event changed no session. The index `session_events_of_uses` has this condition. */
+/** A condition on events: a use or a progress report, which changes no state. The index `session_events_of_uses` has it too. */
 export const isUse = sql<boolean>`type in (${sql.join(["progress", ...uses].map((type) => sql.lit(type)))})`;
 
 /**
@@ -54,7 +55,7 @@ const eventColumns = [
   "event.address",
 ] as const;
 
-/** An event with its tenant, and the newest generation of the tenants file that has changed the event's session. */
+/** An event, its tenant, and the newest generation of the tenants file with which a process has changed the event's session. */
 export type OwnedEvent = LoggedEvent & { tenant: string; tenantsGeneration: number };
 
 /** Reads the audit trail. A reader that stops at the horizon (EventHorizon) and continues there misses no event. */
@@ -62,8 +63,8 @@ export class AuditTrail {
   constructor(private readonly database: Database) {}
 
   /**
-   * At most `limit` events of the tenant or of one of its sessions, after the event `afterId` ("0": from the start) and up to
-   * the event `upTo`, oldest first. Without `upTo`, an event may be missing that becomes visible later.
+   * At most `limit` events of the tenant, or of one of its sessions, after the event `afterId` ("0": from the start) and up to
+   * the event `upTo`, oldest first. Without `upTo`, the result may lack an event that becomes visible later.
    */
   async ofTenant(
     { tenant, sessionId }: { tenant: string; sessionId?: string | undefined },
@@ -83,7 +84,7 @@ export class AuditTrail {
     return query.execute();
   }
 
-  /** The same for the events of all tenants. */
+  /** Does the same as `ofTenant` for the events of all tenants. */
   async ofAll(afterId: string, limit: number, upTo?: string): Promise<OwnedEvent[]> {
     let query = this.database
       .selectFrom("session_events as event")
@@ -99,8 +100,8 @@ export class AuditTrail {
   }
 
   /**
-   * The id of the newest event that was visible at the call, once every event up to it is visible; "0" if there is no event.
-   * Waits for the statements that append events now. Each of them has a time limit.
+   * Returns the id of the newest event that is visible at the call; "0" if there is no event. To make sure that every event
+   * up to that id is visible, waits for the statements that append events now. Each of these statements has a time limit.
    */
   async newestId(): Promise<string> {
     const horizon = this.horizon();
@@ -109,7 +110,7 @@ export class AuditTrail {
     return String(newest);
   }
 
-  /** A horizon for one reader that has all events up to `settledId`, a former result of `newestId`. Default: "0". */
+  /** A horizon for one reader, which has all events up to `settledId`, a former result of `newestId`. Default: "0". */
   horizon(settledId = "0"): EventHorizon {
     return new EventHorizon(this.database, settledId);
   }
@@ -121,7 +122,7 @@ export const lookAgainMs = 10;
 /** Three times the time limit of a statement; see database.ts. */
 const longestStatementSeconds = 30;
 
-/** Finds out up to which event the audit trail is complete, look by look. */
+/** Finds out up to which event the audit trail is complete. Each call of `look` may find out more. */
 export class EventHorizon {
   #horizon: Horizon;
 
@@ -137,9 +138,10 @@ export class EventHorizon {
    * `newest`, the next look may settle more.
    *
    * A statement that may append events holds Postgres' lock of the table in the mode of writers, from before it takes an id
-   * until its event is visible. That lock keeps no other writer waiting. Only such statements count: not dumps, not the
-   * work of other databases. A transaction that is older than any statement of Berth may become is somebody else's, for
-   * example one that an operator left open, and keeps no reader waiting.
+   * until its event is visible. That lock keeps no other writer waiting. Only transactions that hold this lock in this
+   * database count. Dumps and statements in other databases do not count. Neither does a transaction that is older than
+   * `longestStatementSeconds`: no statement of Berth that appends events takes so long, so the transaction is somebody
+   * else's. For example, an operator left it open.
    */
   async look(): Promise<{ newest: bigint; settled: bigint }> {
     const { rows } = await sql<{ newest: string; writers: string[] }>`

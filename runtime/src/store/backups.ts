@@ -4,8 +4,8 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { Database } from "./database.ts";
 
 /**
- * The stack's backup jobs, by their names in the table `backup.status`, which these jobs write: infra/stores/postgres-
- * backup.
+ * The stack's backup jobs (infra/stores/postgres-backup). Each key is a job's name in the table `backup.status`, which the
+ * jobs write.
  */
 const jobs = {
   dump: ["berth_backup_last_success_timestamp_seconds", "When the database was last dumped, in seconds since 1970."],
@@ -16,8 +16,8 @@ const jobs = {
 } as const;
 
 /**
- * Adds both metrics; every process reports the same values. A job that never succeeded has no value. A Postgres that
- * the stack does not back up has none either.
+ * Adds both metrics; every worker reports the same values. A metric has no value if its job never succeeded, or if the
+ * stack does not back up this Postgres.
  */
 export function addBackupFigures(metrics: Metrics, database: Database): void {
   for (const [job, [name, help]] of Object.entries(jobs))

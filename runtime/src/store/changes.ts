@@ -5,7 +5,7 @@ import { isFinal, type SessionEvent, type Status } from "../domain/states/state.
 const now = sql<Date>`now()`;
 const inSeconds = (seconds: number | RawBuilder<number>) => sql<Date>`now() + ${seconds} * interval '1 second'`;
 
-/** After how many seconds a session that found no room is tried again. The random part spreads the retries. */
+/** After how many seconds a session that was queued again (`deferred`) is tried again. The random part spreads the retries. */
 const retrySeconds = sql<number>`(4 + 4 * random())`;
 
 export function changesOf(before: Status, next: Status, event: SessionEvent) {
@@ -18,7 +18,7 @@ export function changesOf(before: Status, next: Status, event: SessionEvent) {
     resumes: next.resumes,
     stalled: next.stalled,
     ...(next.state !== before.state && { state_since: now, queue_position: null, awaits_room: false, retry_at: null }),
-    // The session's next pod will ask for the task.
+    // The session gets a new pod, which does not have the task yet and will ask for it.
     ...(next.state === "starting" && before.state !== "starting" && { task_taken: false }),
     ...(event.type === "admitted" && event.turn !== undefined && { turn: event.turn }),
     ...(event.type === "deferred" && { retry_at: inSeconds(retrySeconds) }),

@@ -1,4 +1,4 @@
-/** The effects of a broken connection. */
+/** What happens to queries and to the process when a connection to Postgres breaks. */
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
@@ -22,7 +22,7 @@ test("a connection that breaks while it is in use fails its query and nothing el
     await until("the query runs", 30, async () => (await isRunning.execute(database)).rows.length > 0);
     await sql`select pg_terminate_backend(${pid})`.execute(database);
     await failed;
-    // The query is either sent to a broken connection or refused by a client that knows of the break.
+    // Either the query is sent to the broken connection, or the Postgres client knows of the break and refuses the query.
     const fault = async () => {
       const error = await sql`select 1`.execute(connection).catch((error: Error) => error);
       expect(error).toSatisfy(isDatabaseUnavailable);

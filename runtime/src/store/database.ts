@@ -8,9 +8,9 @@ import type { Schema } from "./schema.ts";
 export type Database = Kysely<Schema>;
 
 /**
- * A pool of at most POSTGRES_POOL connections. The first query opens the first connection, and every query has a time-out.
- * @param patient whether statements may take any time, as migrations of large tables do, and a connection may take a minute.
- * Default: limits of 10 seconds and 3 seconds
+ * A pool of at most POSTGRES_POOL connections. The first query opens the first connection.
+ * @param patient true: opening a connection may take a minute, and statements have no time limit, because migrations of large
+ * tables take long. Default: false, opening a connection may take 3 seconds, and a statement 10 seconds
  */
 export function connectDatabase(
   config: Omit<DatabaseConfig, "SECRETS_DIR" | "LOG_LEVEL">,
@@ -33,9 +33,9 @@ export function connectDatabase(
     idle_in_transaction_session_timeout: 60_000,
     keepAlive: true,
   });
-  // A broken connection fails its running query, and the next query opens a new one. Without listeners, these error
-  // events
-  // would end the process. The pool emits them for idle connections, and the connection itself for those in use.
+  // If a connection breaks, its running query fails, and the next query opens a new connection. Without these listeners,
+  // the error event of the broken connection would end the process. The pool emits this event if the connection is idle;
+  // the connection itself emits it if the connection is in use.
   pool.on("error", () => {});
   pool.on("connect", (connection) => keepPlans(connection.on("error", () => {})));
   return new Kysely<Schema>({
@@ -46,10 +46,10 @@ export function connectDatabase(
   });
 }
 
-/** The last part of a frequent statement. Postgres then plans the statement once per connection instead of once per call. */
+/** A mark at the end of a frequent statement: Postgres may keep the statement's plan for later calls on the same connection. */
 export const keptPlan = sql`/* kept plan */`;
 
-/** The name of each statement with that mark, by its text. The program has only a few of them. */
+/** Key: the text of a statement with that mark. Value: the statement's name. The program has only a few such statements. */
 const namesOfKept = new Map<string, string>();
 
 function keepPlans(connection: pg.PoolClient): void {

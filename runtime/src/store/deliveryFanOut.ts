@@ -42,11 +42,11 @@ export class DeliveryFanOut {
   }
 
   /**
-   * Creates deliveries of the events since the last call, for the tenants that have webhooks. Any number of workers may do
+   * Creates deliveries of the events since the last call, for the tenants that have webhooks. Any number of workers may call
    * this at the same time, because only one of them moves the position. If an event belongs to a tenant that only a newer
    * tenants file knows, that event and all later events wait until a worker with the newer file calls.
-   * @returns `more`: more events are left; `soon`: some events may be readable in a moment; `done`: no events are left, or
-   * another worker has them
+   * @returns `more`: more events are left; `soon`: some events may be readable in a moment; `done`: this worker has
+   * nothing to do now, because no events are left, or because another worker has to turn them into deliveries
    */
   async run(tenants: Pick<TenantsFile, "get" | "generation">): Promise<"more" | "soon" | "done"> {
     const { newest, settled } = await this.#horizon.look();
@@ -67,9 +67,9 @@ export class DeliveryFanOut {
   }
 
   /**
-   * The last event whose deliveries exist. During an upgrade, a worker of a version that waits for no horizon may miss an
-   * event and moves only `event_id`. So the events since then are turned into deliveries again; at most `repeated` of them
-   * if that version ran for long.
+   * The last event whose deliveries exist. During an upgrade, a worker of an older version, which does not stop at the
+   * horizon, may miss an event. Such a worker moves only `event_id`. So this version turns the events after `settled_id` into
+   * deliveries again, but none whose id is more than `repeated` below `event_id`.
    */
   async #position(): Promise<string> {
     const { position } = await this.database
@@ -79,7 +79,7 @@ export class DeliveryFanOut {
     return position;
   }
 
-  /** Creates the deliveries and moves the position, or neither if another worker has moved it. */
+  /** Creates the deliveries and moves the position. False: another worker has moved the position, so nothing was done. */
   async #add(from: string, to: string, deliveries: NewDelivery[]): Promise<boolean> {
     const column = <K extends keyof NewDelivery>(key: K) => deliveries.map((delivery) => delivery[key]);
     const { rows } = await sql`

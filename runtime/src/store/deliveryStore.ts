@@ -1,6 +1,6 @@
 /**
- * Webhook deliveries in Postgres: created from the audit trail, sent by any free worker, and kept until they have
- * arrived.
+ * Webhook deliveries in Postgres. They are created from the audit trail, and any free worker sends them. A delivery is
+ * deleted when it has arrived, when its webhook does not exist any more, or, if it is dead, when it is old (history.ts).
  */
 import { type InferResult, sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
@@ -64,7 +64,7 @@ export class DeliveryStore {
 
   /**
    * Takes due deliveries within the given limits; no other worker gets them for a minute. The oldest due delivery of
-   * each URL comes before the second one of any URL. The query reads a few index entries for each URL that has pending
+   * each URL comes before the second-oldest of any URL. The query reads a few index entries for each URL that has pending
    * deliveries and for each delivery taken, however many are due.
    */
   async take({ total, perUrl, limits }: Room): Promise<Delivery[]> {
@@ -112,8 +112,9 @@ export class DeliveryStore {
   }
 
   /**
-   * Counts due deliveries to these URLs as attempts that failed with this error: each is postponed, or becomes dead
-   * after its last attempt. Changes at most 1000 deliveries, and returns how many are postponed and how many are dead.
+   * Records a failed attempt with this error for each due delivery to these URLs, without sending anything. The delivery is
+   * postponed, or becomes dead if that was its last attempt. Changes at most 1000 deliveries, and returns how many are postponed
+   * (`failed`) and how many are dead.
    */
   async putOff(urls: string[], error: string): Promise<{ failed: number; dead: number }> {
     const { rows } = await sql<{ state: "pending" | "dead" }>`
@@ -185,11 +186,11 @@ export class DeliveryStore {
   }
 
   /**
-   * Makes the delivery due now, with as many attempts as a new one. Undefined if there is no such delivery, or if it is not
-   * of the given tenant.
+   * Makes the delivery due now, and allows as many attempts as for a new delivery. Undefined if there is no such delivery,
+   * or if the delivery does not belong to the given tenant.
    */
   async redeliver(id: string, tenant?: string): Promise<KeptDelivery | undefined> {
-    // One statement, because the delivery may be sent and deleted at once.
+    // One statement changes and reads the delivery, because a worker may send and delete it immediately afterwards.
     let query = this.database
       .updateTable("webhook_deliveries as delivery")
       .from("session_events as event")
@@ -202,7 +203,7 @@ export class DeliveryStore {
     return row && fromRow(row);
   }
 
-  /** Does the same with the tenant's oldest dead deliveries, at most `limit`. Returns their number. */
+  /** Does the same as `redeliver` with the tenant's oldest dead deliveries, at most `limit`. Returns their number. */
   async redeliverDead(tenant: string, limit: number): Promise<number> {
     const { rows } = await sql`
       update webhook_deliveries set state = 'pending', attempts = 0, next_at = now()

@@ -3,11 +3,11 @@ import { type RawBuilder, sql } from "kysely";
 
 export interface Due {
   table: "sessions" | "session_events" | "webhook_deliveries";
-  /** What the index of the table requires. Default: nothing */
+  /** The condition of the table's partial index; only rows that fulfil it are read. Default: no condition */
   condition?: RawBuilder<boolean>;
   /** The order of the index after the tenant, oldest first. */
   order: RawBuilder<unknown>;
-  /** Whether a row is due. Only the oldest `limit` rows of each tenant are asked. Default: each row is due */
+  /** Whether a row is due. Only the oldest `limit` rows of each tenant are checked. Default: each row is due */
   isDue?: RawBuilder<boolean>;
   /** The maximum number of rows. */
   limit: number;
@@ -17,8 +17,8 @@ const always = sql<boolean>`true`;
 
 /**
  * Common table expressions for `with recursive`. `due` has the column `id`: the first row of each tenant comes before the
- * second row of any tenant. The cost grows with the number of tenants, not of rows, if the table has an index of `tenant`
- * and `order` with the condition.
+ * second row of any tenant. If the table has an index of `tenant` and `order` with the
+ * condition, the cost grows with the number of tenants, not with the number of rows.
  */
 export const dueByTenant = ({ table, condition = always, order, isDue = always, limit }: Due) => sql`
   tenants (tenant) as (

@@ -20,7 +20,7 @@ async function open() {
   return { name, database, store, session };
 }
 
-/** Appends an event by one statement that goes on for so many seconds after it has taken the event's id. */
+/** Appends an event by one statement that takes the event's id and then runs for this many seconds more. */
 const slowly = (database: Database, sessionId: string, seconds: number, ending = "null") =>
   sql`
     with logged as (
@@ -29,7 +29,7 @@ const slowly = (database: Database, sessionId: string, seconds: number, ending =
     )
     select pg_sleep(${seconds}), ${sql.raw(ending)} from logged`.execute(database);
 
-/** Reads as a consumer does that only knows the last id that it has, until `isOver`. Returns the ids that it read. */
+/** Reads the trail until `isOver`, like a consumer that remembers only the last id. Returns the ids that it has read. */
 async function consume(trail: AuditTrail, isOver: () => boolean): Promise<string[]> {
   const horizon = trail.horizon();
   const read: string[] = [];

@@ -5,9 +5,9 @@ import type { SessionCounts } from "./sessionCounts.ts";
 
 export interface SessionFigures {
   counts: Pick<SessionCounts, "byTenantAndState" | "stuck" | "byTokenKey">;
-  /** Only the leader asks Postgres and reports these metrics, so the number of processes does not matter. */
+  /** Only the leader queries Postgres and reports these metrics, so that several processes do not report the same sessions. */
   isLeader: () => boolean;
-  /** A session that has been starting for longer, plus a minute, counts as stuck. Default: 300 */
+  /** A session that has been starting for this time and a further minute counts as stuck. Default: 300 */
   startTimeoutSeconds?: number;
 }
 

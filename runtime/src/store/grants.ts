@@ -1,7 +1,8 @@
 /**
  * Grants: the desktop tickets and the links to files and ports that users have made. A valid signature is not enough: a
- * ticket or link without a row here is refused, and so is a revoked one. So a database that was restored from a backup
- * refuses every ticket and link that was made after the backup.
+ * ticket or link without a row here is refused, unless an old version of Berth, which stored no rows, made it. A revoked one
+ * is refused too. So after a restore from a backup, every ticket and link that was made after the backup is refused, because
+ * its row is missing.
  */
 import { sql } from "kysely";
 import type { Actor, Use } from "../domain/event.ts";
@@ -10,7 +11,7 @@ import type { Database } from "./database.ts";
 
 export type GrantKind = "desktop" | "file" | "port";
 
-/** What a grant of the kind is called in the audit trail and in answers, and the type of its lines in the trail. */
+/** `name`: the word for a grant of the kind in the audit trail and in answers. `use`: the type of the events about it. */
 const kinds: Record<GrantKind, { name: string; use: Use }> = {
   desktop: { name: "ticket", use: "ticket" },
   file: { name: "link", use: "file" },
@@ -50,8 +51,8 @@ export const grantsOfSession = 1_000;
 
 /**
  * How many seconds the row of a grant stays after the grant's end. A desktop that was opened by an interactive ticket may
- * stay open after the ticket's end. So a process that can't reach Postgres for a while still learns from the row that the
- * ticket was revoked before its end.
+ * stay open after the ticket's end. If the ticket was revoked before its end, a process that could not reach Postgres at
+ * that time still learns of it from the row afterwards.
  */
 const keptSeconds = 300;
 
@@ -159,7 +160,7 @@ export class Grants {
     return row !== undefined;
   }
 
-  /** Deletes the ended grants of all sessions. The cost grows with their number. */
+  /** Deletes the old grants of all sessions. The cost grows with the number of these grants. */
   async expire(): Promise<void> {
     await this.database.deleteFrom("grants").where(hasEnded).execute();
   }

@@ -1,4 +1,4 @@
-/** The end of old records, and what stays. */
+/** Which old records are deleted, and which records stay. */
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -52,7 +52,7 @@ async function open() {
     all: async () => {
       while (await expiry.turn());
     },
-    /** A session that ran for an hour and ended; its times are so many days ago. */
+    /** Creates a session that ran for an hour and ended this many days ago. Returns its id. */
     async ended(days: number, { tenant = "acme", key = `key-${days}`, keepSeconds = 0 } = {}) {
       const request = {
         tenant,
@@ -225,7 +225,7 @@ test("while a batch is deleted, writers do not wait", async () => {
   const session = sessionOf(await store.creation.create(request, user));
   await database.transaction().execute(async (transaction) => {
     expect(await new History(transaction).expireSessions(day)).toBe(historyBatch.sessions);
-    // The batch is not committed yet. These calls end only because they need nothing that it holds.
+    // The batch is not committed yet. The following calls end only because they need none of the locks that the batch holds.
     await store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]);
     expect(await store.commands.stop(session.id, "acme", "Stopped", user)).toMatchObject({ state: "stopping" });
     await store.creation.create(request, user);

@@ -1,7 +1,8 @@
 /**
- * The end of old records. Each call deletes one small batch by one statement, with something of each tenant that has old
- * records. No process writes to the rows that are deleted, so nobody waits. The ids are passed as an array, because Postgres
- * then always looks them up by the index.
+ * Deletes old records. Each call changes one small batch by one statement. The batch takes one record of each tenant before
+ * the second record of any tenant. Other processes do not write to the rows that are deleted, except if somebody sends a dead
+ * delivery again. So hardly any process waits for the batch. The statements pass the ids as an array, because Postgres then
+ * always looks the rows up by the index.
  */
 import { type RawBuilder, sql } from "kysely";
 import { isUse } from "./auditTrail.ts";
@@ -20,7 +21,7 @@ export class History {
   constructor(private readonly database: Database) {}
 
   /**
-   * Deletes sessions that ended more than so many seconds ago, with their events, deliveries, logs and grants. A session
+   * Deletes sessions that ended more than `seconds` seconds ago, with their events, deliveries, logs and grants. A session
    * stays as long as its workspace is kept, until its usage is counted, and for an hour after its last change, because that
    * change may still be on its way to webhooks.
    * @returns how many sessions were due
@@ -49,8 +50,8 @@ export class History {
   }
 
   /**
-   * Deletes events that are older than so many seconds and changed no session: uses and progress. The other events stay as
-   * long as their session, because they are its history.
+   * Deletes uses and progress reports that are older than `seconds` seconds, because they changed no session's state. The
+   * other events stay as long as their session, because they are its history.
    */
   async expireEvents(seconds: number): Promise<number> {
     const due = dueByTenant({
@@ -67,7 +68,7 @@ export class History {
       select count(*) as count from due`);
   }
 
-  /** Deletes dead deliveries that are older than so many seconds. */
+  /** Deletes dead deliveries that are older than `seconds` seconds. */
   async expireDeliveries(seconds: number): Promise<number> {
     const due = dueByTenant({
       table: "webhook_deliveries",
@@ -82,7 +83,7 @@ export class History {
       select count(*) as count from due`);
   }
 
-  /** Forgets the idempotency keys of sessions that were created more than so many seconds ago. */
+  /** Forgets the idempotency keys of sessions that were created more than `seconds` seconds ago. */
   async forgetKeys(seconds: number): Promise<number> {
     const due = dueByTenant({
       table: "sessions",

@@ -1,4 +1,4 @@
-/** The last part of each agent's log, which is kept for a while after the session has ended. */
+/** The last part of each agent's log. It is kept for a while after the session has ended or was suspended. */
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { sql } from "kysely";
@@ -30,7 +30,8 @@ export class KeptLogs {
   }
 
   /**
-   * Deletes the logs that are older than so many seconds, and returns their number. The cost grows with that number.
+   * Deletes the logs that were stored `seconds` seconds ago or earlier, and returns their number. The cost grows with that
+   * number.
    */
   async expire(seconds: number): Promise<number> {
     const { numDeletedRows } = await this.database

@@ -47,7 +47,7 @@ test("an older version leaves the tables of a newer one unchanged", async () => 
 /** The last migration of the version from which the oldest stacks are upgraded. */
 const oldest = "0007_warm";
 
-/** A database of that version, with this many ended sessions that still have their tasks. */
+/** A database of the version `oldest`, with this many ended sessions that still have their tasks. */
 async function oldDatabase(ended = 0): Promise<Database> {
   const { database } = await emptyDatabase();
   const old = Object.entries(migrations).filter(([name]) => name <= oldest);
@@ -61,7 +61,7 @@ async function oldDatabase(ended = 0): Promise<Database> {
   return database;
 }
 
-/** Creates a session as the previous version does. Fails if this has to wait for 5 s. */
+/** Creates a session as the previous version does. Fails if the statement takes more than 5 s. */
 const write = (database: Database) =>
   database.transaction().execute(async (transaction) => {
     await sql`set local statement_timeout = '5s'`.execute(transaction);

@@ -1,12 +1,12 @@
 /**
  * Migrates the database's tables to this version of the program, while pods of the previous version keep reading and
- * writing. So no migration may hold a lock that those pods wait for:
+ * writing. So no migration may make those pods wait for long:
  *
- * - Each migration is a transaction of its own. It waits at most one second for the lock of a table, because all
- *   statements that come after a waiting migration wait too.
- * - Rows are changed in pages, and `addIndex` creates indexes of tables that have rows. Such a migration sets `export
+ * - Most migrations are one transaction each. Such a transaction waits at most one second for the lock of a table, because
+ *   while it waits for the lock, all later statements that use the table wait too.
+ * - Rows are changed in pages, and `addIndex` creates indexes of tables that have rows. A migration that does so sets `export
  *   const transaction = false`: each of its statements commits by itself and must be harmless when it is repeated.
- * - Migrations only add tables and columns, so that the previous version can be deployed again.
+ * - Migrations remove no tables and no columns, so that the previous version can be deployed again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Kysely, sql } from "kysely";
@@ -64,9 +64,9 @@ export const migrations: Record<string, Step> = {
 const pollMs = 250;
 
 /**
- * Runs the migrations that have not run yet, and returns their names. Processes that migrate at the same time wait for
- * each other. Migrations of a later version that have run already stay. If a migration fails, the ones before it stay,
- * and the next call continues with the failed one.
+ * Runs the migrations that have not run yet, and returns their names. If several processes call this at the same time, one
+ * runs the migrations and the others wait. Migrations of a later version that have run already stay. If a migration fails,
+ * the ones before it stay, and the next call continues with the failed one.
  * @throws an error that `isTableInUse` recognizes if another process held a table's lock for too long
  */
 export async function migrate(database: Database): Promise<string[]> {
@@ -83,7 +83,7 @@ export const isTableInUse = (error: unknown): boolean =>
   ["55P03", "40P01"].includes(`${(error as { code?: unknown }).code}`); // lock_not_available, deadlock_detected
 
 /**
- * Runs the work unless another process is doing so; then returns undefined. No process waits for the lock inside a
+ * Runs the work. If another process runs such work, only returns undefined. No process waits for the lock inside a
  * statement, because the waiting statement would be an open transaction, and `create index concurrently` waits for all
  * open transactions.
  */

@@ -24,7 +24,7 @@ export interface NewSession {
   /** Default: persistent. */
   workspaceMode?: WorkspaceMode;
   /**
-   * The idempotency key, and `request`: the body of the caller's call. A call that repeats both returns the same session,
+   * `key`: the idempotency key. `request`: the body of the API call. A call that repeats both returns the same session,
    * even if the tenant's config has changed meanwhile. Default: every call creates a session.
    */
   idempotency?: { key: string; request: unknown } | undefined;

@@ -16,7 +16,8 @@ export async function unfinishedOf(database: Database, tenants: string[]): Promi
 }
 
 /**
- * How many sessions that have not ended belong to none of the tenants. The cost grows with the number of such sessions.
+ * How many sessions that have not ended belong to none of the tenants. The cost grows with the number of all sessions
+ * that have not ended.
  */
 export async function countOfOthers(database: Database, tenants: string[]): Promise<number> {
   const { count } = await database

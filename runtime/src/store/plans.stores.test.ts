@@ -16,7 +16,7 @@ import { sweptRows } from "./sweptRows.ts";
 import { claimWarm } from "./warmClaim.ts";
 import { awaitingRoom, madeLately, sparesOf } from "./warmSessions.ts";
 
-/** How many sessions have ended. OLD_ROWS=2000000 tries a large stack; it takes half an hour. */
+/** How many ended sessions the database has. OLD_ROWS=2000000 tests the size of a large stack, and takes half an hour. */
 const ended = Number(process.env.OLD_ROWS ?? 15_000);
 
 interface Node {
@@ -31,7 +31,7 @@ interface Node {
 
 const nodesOf = (node: Node): Node[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
 
-/** What a plan does with large tables that takes longer the more history there is. */
+/** The faults of a plan: the steps that read a large part of a table, and so take longer the more history there is. */
 function faultsOf(node: Node): string[] {
   return nodesOf(node).flatMap((one) => {
     const table = one["Relation Name"];

@@ -1,4 +1,4 @@
-/** Everything that a process reads and writes about sessions in Postgres. */
+/** Composes the classes with which a process reads and writes sessions in Postgres. */
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";

@@ -1,6 +1,6 @@
 /**
- * The tables as Kysely sees them. Postgres is the source of truth about sessions; everything else can be rebuilt from
- * it.
+ * The tables as Kysely sees them. Postgres is the source of truth about sessions. Everything else that Berth stores about
+ * sessions can be rebuilt from Postgres, except for the files in their workspaces.
  */
 import type { ColumnType, Generated } from "kysely";
 import type { State } from "../domain/states/state.ts";
@@ -17,7 +17,7 @@ interface OwnColumns {
    * While queued: whether the tenant's own limits keep the session from starting, rather than the lack of a start slot.
    */
   awaits_room: Generated<boolean>;
-  /** While queued: the session is not tried before this time, because the cluster had no room for it. */
+  /** While queued: the session is not tried before this time, because the cluster refused it or did not answer. */
   retry_at: TimestampOrNull;
   /** The turn in which the session was last admitted from the queue; null: it was never admitted. */
   turn: number | null;
@@ -28,19 +28,19 @@ interface OwnColumns {
   idempotency_key: string | null;
   /** Fingerprint of the request that was sent with the idempotency key. */
   request_hash: string | null;
-  /** Whether the session's usage is part of `usage_days`, which is so some time after its end. */
+  /** Whether the session's usage is part of `usage_days`. Becomes true some time after the session's end. */
   usage_counted: Generated<boolean>;
 }
 
 /**
- * One row per session. `version` grows with every change of state or reason, and each change names the version that it
- * read.
+ * One row per session. `version` grows with every change that the audit trail records, except for uses and progress. A
+ * change of the state or the reason is made only if the row still has the version that the caller has read.
  */
 export type SessionsTable = SessionColumns & OwnColumns;
 
 /**
- * The audit trail: who did what, when and from where. Rows are only appended. `id` grows in the order in which the statements
- * took it, which is not the order of their commits; see eventHorizon.ts.
+ * The audit trail: who did what, when and from where. Rows are appended and, when they are old, deleted. `id` grows in the
+ * order in which the statements took their ids, which is not the order of their commits; see eventHorizon.ts.
  */
 export interface SessionEventsTable {
   id: Generated<string>;
@@ -62,7 +62,7 @@ export interface WebhookDeliveriesTable {
   tenant: string;
   url: string;
   event_id: string;
-  /** `dead`: no more attempts are made; an admin has to decide. */
+  /** `dead`: no more attempts are made, unless an admin or the tenant asks for them. */
   state: Generated<"pending" | "dead">;
   attempts: Generated<number>;
   /** The next attempt is made no earlier than this. */
@@ -76,13 +76,13 @@ export interface WebhookDeliveriesTable {
 /** One row: the last event that has been turned into deliveries. */
 export interface WebhookPositionTable {
   singleton: Generated<boolean>;
-  /** The position for versions that read events in the order of their commits. They set only this column. */
+  /** The position for older versions, which do not stop at the horizon (see eventHorizon.ts) and set only this column. */
   event_id: string;
-  /** The position for versions that stop at the horizon. */
+  /** The position for versions that stop at the horizon. These versions set both columns. */
   settled_id: string;
 }
 
-/** One row per ended session whose agent wrote a log. */
+/** One row per session that was suspended or has ended and whose agent wrote a log. Old rows are deleted. */
 export interface SessionLogsTable {
   session_id: string;
   kept_at: Timestamp;

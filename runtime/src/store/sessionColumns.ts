@@ -1,4 +1,4 @@
-/** The names of the columns of `sessions` in the program. A new column of a Session is added in this file only. */
+/** The names of the columns of `sessions` in the program. A new one needs a line here, a migration and a field of Session. */
 import type { ColumnType } from "kysely";
 import type { Session } from "../domain/session.ts";
 
@@ -40,7 +40,7 @@ const columnOf = {
 
 type ColumnOf = typeof columnOf;
 
-/** The type that a statement writes for the type that it reads: JSON is written as text. */
+/** The type in which a statement writes a value of the type `T`: JSON is written as text. */
 type Written<T> = T extends string | number | boolean | null | Date ? T : string;
 
 /** These columns as Kysely sees them. */

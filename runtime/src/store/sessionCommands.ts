@@ -1,6 +1,6 @@
 /**
- * Changes existing sessions. Each change is one statement that compares the version, updates the row, and appends to
- * the audit trail.
+ * Changes existing sessions. Each change that the audit trail records is one statement, which updates the row and appends
+ * the event. For a use, the statement only appends the event. A change of the state or the reason also compares the version.
  */
 import { sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
@@ -43,10 +43,10 @@ export class SessionCommands {
   }
 
   /**
-   * Applies the event to the session that the caller has read (`before`). Returns the new session; `"unchanged"` if the
+   * Applies the event to the session that the caller has read (`before`). Returns the changed session; `"unchanged"` if the
    * event has no effect in that state; `"stale"` if the session has changed since it was read, so that the caller has
-   * to read it again. With `ifIdle`, the result is also `"stale"` if the session is not idle any more; activity changes
-   * no version.
+   * to read it again. With `ifIdle`, the result is also `"stale"` if the session is not idle any more, because
+   * the version does not show activity.
    */
   async apply(
     before: Session,
@@ -88,7 +88,10 @@ export class SessionCommands {
     return (await this.#change(id, tenant, { type: "stop", cause: "user", reason }, actor))?.session;
   }
 
-  /** Asks to delete the pod and keep the workspace. Refused unless the session runs and has a persistent workspace. */
+  /**
+   * Asks to delete the pod and keep the workspace. Refused if the workspace is ephemeral, or if the session is neither
+   * running nor suspending nor suspended.
+   */
   async suspend(id: string, tenant: string, actor: Actor): Promise<Changed | undefined> {
     const before = await this.#queries.find(id, tenant);
     if (before?.workspaceMode === "ephemeral") {
@@ -105,7 +108,7 @@ export class SessionCommands {
     };
   }
 
-  /** Asks to start the session again with its workspace. Refused unless the session is suspending or suspended. */
+  /** Asks to start the suspended session again with its workspace. Refused if the session is ending or has ended. */
   async resume(id: string, tenant: string, actor: Actor): Promise<Changed | undefined> {
     const result = await this.#change(id, tenant, { type: "resume", reason: "Resumed by the user" }, actor);
     if (result === undefined) return undefined;
@@ -119,7 +122,7 @@ export class SessionCommands {
 
   /**
    * Adds `seconds` to the session's maximum lifetime, up to `limitSeconds` in total (null: no limit). The call counts as
-   * activity. Refused without any change if the session is ending or has no maximum lifetime.
+   * activity. Refused without any change if the session is ending, has ended, or has no maximum lifetime.
    */
   async extend(
     id: string,
@@ -139,8 +142,8 @@ export class SessionCommands {
             last_active_at: sql`now()`,
             version: sql`version + 1`,
             tenants_generation: newestOf(this.tenants),
-            // While a session is starting, `updated_at` is the time of its last progress; see admission. An extension
-            // is no progress.
+            // While a session is starting, `updated_at` is the time of its last progress; see admissionQueue.ts. An
+            // extension is no progress.
             updated_at: sql`case when state = 'starting' then updated_at else now() end`,
           })
           .where("id", "=", id)
@@ -180,7 +183,7 @@ export class SessionCommands {
 
   /**
    * Takes the reports of pods, all in one statement, and records the activity in their sessions.
-   * @param quiet the tenants for which a running command is no activity
+   * @param quiet the tenants in whose sessions a running command does not count as activity
    * @returns those of the sessions that exist
    */
   async takeReports(

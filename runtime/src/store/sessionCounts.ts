@@ -1,6 +1,6 @@
 /**
- * How many sessions there are, and how many are stuck: longer in a state than they may be, although reconciles should
- * end that.
+ * How many sessions there are, and how many are stuck. A stuck session has been in its state for longer than it may be,
+ * although a reconcile should have ended the state.
  */
 import { sql } from "kysely";
 import { finalStates, type State } from "../domain/states/state.ts";
@@ -20,8 +20,9 @@ export class SessionCounts {
   constructor(private readonly database: Database) {}
 
   /**
-   * How many sessions that have not ended each tenant has in each state, or only the given tenant. Warm sessions are not
-   * counted, because no user has them. The cost grows with the number that is counted, not with the history.
+   * For each tenant, or only for the given one: how many sessions that have not ended the tenant has in each state. Warm
+   * sessions are not counted, because no user has them. The cost grows with the number of counted sessions, not with the
+   * number of ended sessions.
    */
   async byTenantAndState(tenant?: string): Promise<{ tenant: string; state: State; count: number }[]> {
     let query = this.database
@@ -47,8 +48,8 @@ export class SessionCounts {
   }
 
   /**
-   * How many sessions are longer in a state than they may be. `startTimeoutSeconds`: how long a session may be
-   * starting.
+   * How many sessions have been in each state for longer than they may be. `startTimeoutSeconds`: how long a session may
+   * be starting. A starting session that is stalled does not count.
    */
   async stuck(startTimeoutSeconds: number): Promise<StuckCounts> {
     const isStuck = sql<boolean>`case state

@@ -31,7 +31,8 @@ export class SessionCreation {
   ) {}
 
   /**
-   * Creates a session in state `queued`, or returns the session that the tenant created with the same idempotency key.
+   * Claims a warm session if the request allows that and one is free. Otherwise creates a session in state `queued`. If the
+   * tenant has already created a session with the same idempotency key, returns that session and creates none.
    */
   async create(request: NewSession, actor: Actor): Promise<Created> {
     const { tenant, namespace, idempotency, backlogLimit, task, claim, warm, ...rest } = request;

@@ -22,14 +22,17 @@ export interface ListQuery {
 export class SessionQueries {
   constructor(private readonly database: Database) {}
 
-  /** The session, or undefined. If `tenant` is given: only a session of this tenant. */
+  /** The session, or undefined. If `tenant` is given: only a session of this tenant that is not warm. */
   async find(id: string, tenant?: string): Promise<Session | undefined> {
     let query = this.database.selectFrom("sessions").select(sessionColumns).where("id", "=", id);
     if (tenant !== undefined) query = query.where("tenant", "=", tenant).where("warm", "is", null);
     return query.modifyEnd(keptPlan).executeTakeFirst();
   }
 
-  /** The session with its ages and deadlines by the database's clock; undefined if there is none. */
+  /**
+   * The session, how long it has been in its state, and whether its time limits are over, all by the database's clock.
+   * Undefined if there is no such session.
+   */
   async findTimed(id: string): Promise<TimedSession | undefined> {
     const row = await this.database
       .selectFrom("sessions")
@@ -66,7 +69,7 @@ export class SessionQueries {
         .orderBy("id", "desc")
         .limit(limit + 1);
     };
-    // The newest sessions of each state, so that an index gives them in order, however many sessions other states have.
+    // Reads the newest sessions of each state separately. So an index gives them in order, even if other states have many.
     const found = (states ?? [undefined]).map((state) => sql`(${matching(state)})`);
     const rows = await this.database
       .selectFrom("sessions")
@@ -95,8 +98,8 @@ export class SessionQueries {
 
 /**
  * Whether the tenant's session has all of the labels; see migration 0022. Names of tenants contain no slash and names of
- * labels no equals sign, so different labels have different terms. One condition, because Postgres would multiply the
- * estimates of several and take a label that all sessions have for a rare one.
+ * labels no equals sign, so different labels have different terms. All labels are one condition, because Postgres
+ * would multiply its estimates for several conditions, and expect few sessions even if all sessions have these labels.
  */
 function hasLabels(tenant: string, labels: Record<string, string>) {
   const terms = Object.entries(labels).map(([name, value]) => `${tenant}/${name}=${value}`);

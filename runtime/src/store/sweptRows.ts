@@ -6,7 +6,7 @@ import type { Database } from "./database.ts";
 import { isIdle, isOverLifetime } from "./deadlines.ts";
 
 /**
- * When the database was created: the time of its first migration. A restored dump has the time of the dumped database.
+ * When the database was created: the time of its first migration. After a restore, that is the time of the dumped database.
  */
 export async function rowsSince(database: Database): Promise<Date> {
   const { rows } = await sql<{

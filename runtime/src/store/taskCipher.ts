@@ -1,5 +1,5 @@
 /**
- * The agent's task, and its encryption. It is stored encrypted, because its environment contains the user's secrets.
+ * The agent's task, and its encryption. The database stores the task encrypted, because the task contains secrets.
  */
 import { createHmac } from "node:crypto";
 import { CompactEncrypt, compactDecrypt } from "jose";
@@ -16,12 +16,12 @@ export interface Task {
 }
 
 export class TaskCipher {
-  /** The keys for encryption and fingerprints are derived from the token keys, one for each purpose. */
+  /** From each token key, this class derives one key for the encryption of tasks and one key for fingerprints. */
   constructor(readonly keys: TokenKeys) {}
 
   /**
-   * Encrypts the task as a compact JWE (A256GCM) that is bound to this session, with the key that signs the session's
-   * tokens.
+   * Encrypts the task as a compact JWE (A256GCM) that is bound to this session. The key is derived from the key that
+   * signs the session's tokens.
    */
   async encrypt({ id, tokenKey }: Pick<Session, "id" | "tokenKey">, task: Task): Promise<string> {
     const kid = String(tokenKey);
@@ -50,7 +50,7 @@ export class TaskCipher {
     return this.#fingerprintBy(this.keys.current, value);
   }
 
-  /** Whether the fingerprint belongs to the value, with any key that this process has. */
+  /** Whether the fingerprint was made from the value, with any key that this process has. */
   isFingerprint(fingerprint: string, value: unknown): boolean {
     return this.keys.ids.some((id) => this.#fingerprintBy(id, value) === fingerprint);
   }

@@ -40,7 +40,7 @@ test.each<[string, SessionEvent[]]>([
   expect(await tasks()).toEqual({ [ends]: false, [goesOn]: true });
 });
 
-/** Functions that delete the tasks of sessions that an older version has ended: before the rollout and during it. */
+/** Delete the tasks of sessions that an older version has ended: the migration before the rollout, the clean-up during it. */
 const wipes: Record<string, (database: Database) => Promise<unknown>> = {
   "the migration": (database) => up(database as never),
   "the nightly clean-up": (database) =>

@@ -9,8 +9,9 @@ export class Tasks {
   ) {}
 
   /**
-   * The task of the session's agent; an empty task if the session was created without one. Undefined if there is no such
-   * session; `"taken"` if the session's pod has confirmed that it has the task.
+   * The task of the session's agent; an empty task if none is stored, because the session was created without one, was not
+   * claimed yet or has ended. Undefined if there is no such session; `"taken"` if the session's pod has confirmed that it has
+   * the task.
    */
   async of(id: string): Promise<Task | "taken" | undefined> {
     const row = await this.database
@@ -25,7 +26,7 @@ export class Tasks {
 
   /**
    * Records that the session's pod has the task. No caller gets the task again until the session has another pod.
-   * Repeatable.
+   * A repeated call changes nothing.
    */
   async taken(id: string): Promise<void> {
     await this.database

@@ -1,6 +1,7 @@
 /**
- * What tenants have used, computed from the audit trail. Soon after a session's end its usage is added to the days, where it
- * stays when the session is deleted. So a question reads the days and the events of few sessions.
+ * What tenants have used, computed from the audit trail. Soon after a session's end, its usage is added to the table
+ * `usage_days`, and stays there when the session is deleted. So `ofTenant` reads that table, and the events of only those
+ * sessions that are not part of it yet.
  */
 import { type RawBuilder, sql } from "kysely";
 import type { Tier } from "../domain/tiers.ts";
@@ -16,13 +17,13 @@ export interface TierUsage {
   seconds: number;
 }
 
-/** How many sessions one statement adds to the days. */
+/** How many sessions one statement adds to `usage_days`. */
 export const usageBatch = 200;
 
 /**
  * The seconds in state `running` by tenant, day and tier, of the sessions in the common table expression `counted`. Only the
- * time that a user had the session counts, up to now if it still runs. Uses change no state, and a session may have very many
- * of them, so they are left out.
+ * time that a user had the session counts, up to now if the session still runs. Events of uses are left out, because they
+ * change no state and a session may have very many of them.
  */
 const runningDays = sql`
   spans as (
@@ -48,7 +49,7 @@ export class Usage {
 
   /**
    * The tenant's usage from the day `from` to the day `to`, both included, as YYYY-MM-DD in UTC. Days and tiers without usage
-   * are left out. The cost grows with the number of the tenant's sessions that have not ended.
+   * are left out. The cost grows with the number of the tenant's sessions that are not in `usage_days`.
    */
   async ofTenant(tenant: string, from: string, to: string): Promise<TierUsage[]> {
     const inRange = (day: RawBuilder<unknown>) => sql`${day} between ${from}::date and ${to}::date`;
@@ -68,8 +69,8 @@ export class Usage {
   }
 
   /**
-   * Adds the usage of sessions that have ended to the days, at most `usageBatch` sessions, and returns their number. One
-   * statement, so each session is counted once, also for a question at the same moment.
+   * Adds the usage of at most `usageBatch` ended sessions to `usage_days`, and returns the number of these sessions. This is
+   * one statement, so that a call of `ofTenant` at the same moment also counts each session exactly once.
    */
   async countEnded(): Promise<number> {
     const isUncounted = sql<boolean>`not usage_counted and ended_at is not null`;

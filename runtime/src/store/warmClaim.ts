@@ -9,13 +9,13 @@ import type { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
-/** Another session has the request's idempotency key: Postgres reports unique_violation. */
+/** True if Postgres reported unique_violation: another session already has the request's idempotency key. */
 const isTaken = (error: unknown) => (error as { code?: unknown }).code === "23505";
 
-/** How many warm sessions a caller looks at. Callers that claim at the same time each begin with a random one. */
+/** How many warm sessions a caller reads. Each caller tries a random one first, because others claim at the same time. */
 const candidates = 16;
 
-/** A caller that has lost so many warm sessions to others gets a new session instead. */
+/** A caller that has lost this many warm sessions to other callers gets a new session instead. */
 const mostAttempts = 64;
 
 type Spare = Pick<Session, "id" | "tokenKey">;
@@ -31,9 +31,10 @@ export interface Claim extends NewSession {
 
 /**
  * Claims one of the tenant's oldest running warm sessions that fit the request; its lifetime begins now. Undefined if there
- * is none, or if an earlier session of the tenant waits for the tenant's own limits, because the warm session has to make
- * room for it. Two callers never get the same session: the session is claimed by one statement, and the statements before
- * it lock nothing.
+ * is none, if other callers were faster `mostAttempts` times, or if another session has the request's idempotency key. Also
+ * undefined if an earlier session of the tenant waits for the tenant's own limits, because the warm sessions have to make room
+ * for that session. Two callers never get the same session: one statement claims the session, and the statements before it
+ * lock nothing.
  * @param encrypt encrypts the request's task for the session
  */
 export async function claimWarm(
@@ -66,7 +67,7 @@ function sparesFor(database: Database, { tenant, tier, workspaceMode = "persiste
       .where("workspace_mode", "=", workspaceMode)
       .where("warm", "=", templateHash)
       .where("state", "=", "running")
-      // During a rollout an older pod may not have the newest key.
+      // During a rollout, a process of the older version may not have the newest key.
       .where("token_key", "in", keys.ids)
       .where(nobodyWaits(tenant))
       .orderBy("created_at")

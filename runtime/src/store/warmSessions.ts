@@ -16,7 +16,7 @@ export interface PoolName {
 /** The pool's name as text. Names of tenants and images contain no slash. */
 export const poolKey = ({ tenant, image, tier }: PoolName) => `${tenant}/${image ?? ""}/${tier}`;
 
-/** A warm session, with its pool and the newest generation of the tenants file that has changed it. */
+/** A warm session, its pool, and the newest generation of the tenants file with which a process has changed the session. */
 export type StoredSpare = Spare & PoolName & { tenantsGeneration: number };
 
 /** The warm sessions, oldest first. */
@@ -31,7 +31,7 @@ export async function sparesOf(database: Database): Promise<StoredSpare[]> {
   return rows.map(({ warm, ...row }) => ({ ...row, templateHash: warm ?? "" }));
 }
 
-/** Which of these sessions a pod need not wait for any more: they were claimed, or they have ended. */
+/** Which of these sessions were claimed or are ending or have ended, so that their pods need not wait for an owner. */
 export async function ownedOf(database: Database, ids: string[]): Promise<string[]> {
   const rows = await database
     .selectFrom("sessions")
@@ -42,7 +42,7 @@ export async function ownedOf(database: Database, ids: string[]): Promise<string
   return rows.map(({ id }) => id);
 }
 
-/** How many unclaimed warm sessions were created in the last minute, by the pool's key. */
+/** For each pool's key: how many warm sessions were created in the last minute and are not claimed. */
 export async function madeLately(database: Database): Promise<Map<string, number>> {
   const rows = await database
     .selectFrom("sessions")
@@ -55,7 +55,8 @@ export async function madeLately(database: Database): Promise<Map<string, number
 }
 
 /**
- * Tenants with a requested session that has waited for the tenant's own limits for longer than an ending session takes.
+ * Tenants with a requested session that has been queued for at least 10 seconds and waits for the tenant's own limits. A session
+ * that is ending usually makes room in less time.
  */
 export async function awaitingRoom(database: Database): Promise<Set<string>> {
   const rows = await database

@@ -1,12 +1,12 @@
 /**
  * The three kinds of probes.
  *
- * - startup: can the process begin? Yes if Postgres answers and has the tables of this version.
+ * - startup: can the process begin? Yes as soon as Postgres has answered once and has the tables of this version.
  * - live: would a restart help? Only the process itself is checked: its event loop, and whether each of its loops
  *   still makes iterations.
- * - ready: should the process get work? Yes if the required dependencies answer. The API requires only Postgres:
- *   without Redis the API still accepts sessions (Postgres stores them, and the sweep finds them) and shows desktops.
- *   The worker requires Redis too.
+ * - ready: should the process get work? Yes if the required dependencies answer and the process does not shut down. The
+ *   API and the gateway require only Postgres: without Redis they still accept sessions (Postgres stores them, and the
+ *   sweep finds them) and show desktops. The worker requires Redis too.
  */
 import { type HealthIndicatorFunction, HealthIndicatorService } from "@nestjs/terminus";
 
@@ -37,7 +37,7 @@ export interface HealthOptions {
 }
 
 const timeoutMs = 1_500;
-/** How long an answer is cached, because probes of several kinds and pods come often. */
+/** For how many milliseconds a dependency's answer is cached, because probes come often. */
 const cacheMs = 1_000;
 /** If a timer is this late, the event loop is blocked. */
 const eventLoopMs = 30_000;

@@ -38,8 +38,8 @@ export function createLogger(
 }
 
 /**
- * Errors in our code are logged with their stack. For errors of the network or of a server, the message, code and
- * cause are enough.
+ * An error without a code and a cause is a fault in our code, so its stack is logged. An error of the network or of a
+ * server has a code or a cause, and is logged with its message, code and cause.
  */
 function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
@@ -49,7 +49,7 @@ function describeError(error: unknown): Record<string, unknown> {
   return { type, message, code, ...(cause !== undefined && { cause: describeError(cause) }) };
 }
 
-/** Writes the messages of Nest to the same log; its messages at start only at the level `debug`. */
+/** Writes the messages of Nest to the same log. Nest's ordinary messages, such as those at a start, get the level `debug`. */
 export function nestLogger(logger: Logger): LoggerService {
   const line =
     (level: "debug" | "warn" | "error" | "fatal") =>

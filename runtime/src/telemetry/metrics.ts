@@ -1,9 +1,10 @@
 /**
- * The metrics for Prometheus. A session id is never a label, because the number of sessions has no limit.
+ * The metrics of the runtime's processes for Prometheus. A session's id is never a label of these metrics, because the
+ * number of sessions has no limit.
  *
  * Counters count events in this process. Gauges that depend on a store are computed at each scrape. If the store does
- * not answer in time, the gauge is left out, so that it is never stale. Every process reports the same values of a
- * store, so a query uses their `max`, never their `sum`.
+ * not answer in time, the gauge is left out, so that it is never stale. All processes that report such a gauge read the
+ * same store, so a query uses the `max` of their values, never the `sum`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
 import { within } from "../timing/within.ts";
@@ -56,7 +57,7 @@ export class Metrics {
 
   readonly kubernetesRequests = this.#counter(
     "berth_kubernetes_requests_total",
-    "Requests to the API server by verb and HTTP status; the code 0 means no answer.",
+    "Requests to the Kubernetes API server by verb and HTTP status; the code 0 means no answer.",
     ["verb", "code"],
   );
 

@@ -23,12 +23,13 @@ function processorTime(text: string, times: number): number {
   return user + system;
 }
 
-// A linear pattern takes 16 times as long, and a quadratic one 256 times. The limit is far from both, because the processor's caches
-// and its speed change while other programs run.
+// A linear pattern takes 16 times as long, and a quadratic one 256 times. The limit is far from both, because the
+// processor's caches and its speed change while other programs run.
 test.each(Object.entries(worst))("%s: 16 times as much text takes at most 64 times as long", (_, text) => {
   const [short, long] = [text(8_192), text(131_072)];
   let [shortBest, longBest] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-  // Both read the same amount of text, in turns. Garbage collection and compilation can only increase a value.
+  // In each turn, both measurements read the same amount of text. Garbage collection and compilation can only increase
+  // a value.
   for (let turn = 0; turn < 10; turn += 1) {
     shortBest = Math.min(shortBest, processorTime(short, 48) / 48);
     longBest = Math.min(longBest, processorTime(long, 3) / 3);

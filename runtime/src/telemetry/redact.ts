@@ -39,7 +39,7 @@ const secretPatterns: [RegExp, (found: string, kept: string) => string][] = [
   // API keys. The prefix of a key names its tenant and may be logged.
   [/\b(berth_[a-z0-9-]+_)[A-Za-z0-9_-]+/g, afterPrefix],
   // JWTs and JWEs: tickets, tokens of an identity provider, tasks. The pattern matches the whole word that may
-  // contain one.
+  // contain such a token.
   [/[\w.-]{8,}/g, withoutToken],
   // The token of a session.
   [/\b([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.)[\w-]{43}(?![\w-])/g, afterPrefix],

@@ -1,6 +1,6 @@
 /**
- * Writes one log line, one count, one duration and one span per HTTP request, and puts the request's ids on every log
- * line in between.
+ * Writes one log line, one count, one duration and one span per HTTP request (less for probes and for routine requests),
+ * and puts the request's ids on every log line that is written while the request is handled.
  */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
@@ -11,8 +11,8 @@ import type { RequestTrace } from "./tracer.ts";
 import { tracing } from "./tracing.ts";
 
 /**
- * Requests that another process has answered. That process logs and counts them, and this process only forwards the
- * answer.
+ * Requests that another process has answered. That process logs them as requests and counts them. This process forwards
+ * the answer, and logs the request only at the level `debug`.
  */
 export const answeredElsewhere = new WeakSet<FastifyRequest>();
 
@@ -38,12 +38,12 @@ export function observeRequests(
     reply.header("x-request-id", request.id);
     const { id } = request.params as { id?: unknown };
     const route = request.routeOptions.url ?? "none";
-    // Otherwise most traces would be those of probes and scrapes.
+    // Quiet routes are not traced, because otherwise most traces would be those of probes and scrapes.
     const trace = isQuiet(route) ? undefined : tracing().request(`${request.method} ${route}`, request.headers);
     contexts.set(request, { log: { requestId: request.id, ...(isSessionId(id) && { sessionId: id }) }, trace });
     within(request, done);
   });
-  // The body arrives outside of the request's asynchronous context.
+  // The body arrives outside of the request's asynchronous context, so this hook enters the context again.
   fastify.addHook("preValidation", (request, _reply, done) => within(request, done));
   fastify.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "none";
@@ -63,7 +63,7 @@ export function observeRequests(
       {
         ...log,
         method: request.method,
-        url: redact(request.url).slice(0, maxUrlLength), // the rest of a secret that was cut in two would not look like a secret
+        url: redact(request.url).slice(0, maxUrlLength), // cut last, because half of a secret might not look like a secret
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 10) / 10,
         address: request.ip,

@@ -18,11 +18,11 @@ export interface Tracing {
   request: (name: string, headers: IncomingHttpHeaders) => RequestTrace | undefined;
   /** Runs the work in a span of its own. The span says whether the work failed. */
   span: <T>(name: string, attributes: Attributes, work: () => Promise<T>) => Promise<T>;
-  /** Adds a span for work that has just ended and took `milliseconds`. */
+  /** Adds a span for work that has just ended and took `ms` milliseconds. */
   past: (name: string, attributes: Attributes, ms: number) => void;
-  /** Headers by which a call to another process continues the current trace. */
+  /** Headers for a call to another process. With these headers, the other process continues the current trace. */
   headers: () => Record<string, string>;
-  /** The ids of the current trace, for the log. */
+  /** The id of the current trace, for the log. Undefined: there is no trace. */
   traceId: () => string | undefined;
   /** Sends the remaining spans. */
   stop: () => Promise<void>;

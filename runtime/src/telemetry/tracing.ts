@@ -1,6 +1,6 @@
 /**
- * Traces with OpenTelemetry, if OTEL_EXPORTER_OTLP_ENDPOINT is set. Without this variable, OpenTelemetry is not
- * loaded and these functions do nothing.
+ * Traces with OpenTelemetry, if OTEL_EXPORTER_OTLP_ENDPOINT is set. Without this variable, OpenTelemetry's SDK is not
+ * loaded, and the functions of the tracer only run the given work.
  *
  * A request's trace continues in the jobs that the request creates: the job carries the trace through Redis to the
  * worker.

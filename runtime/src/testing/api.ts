@@ -73,7 +73,7 @@ export async function listen({ app, config }: Pick<OpenApi, "app" | "config">, p
 }
 
 /**
- * Starts a separate gateway on the stores of the API, which the gateway reaches at `target`. The gateway stops when
+ * Starts a separate gateway, which uses the API's stores and reaches the API at `target`. The gateway stops when
  * the test ends. `podPort`: the port of berthd in the pods; `port`: by default a free port.
  */
 export async function openGateway(
@@ -111,8 +111,8 @@ export async function call(
 }
 
 /**
- * A fake of the Kubernetes API for the calls of the API role: every pod is missing, unless `answer` says otherwise.
- * The kubeconfig of the processes points to the fake until the test ends. An answer with `goesOn` does not end.
+ * A fake of the Kubernetes API for the calls of the role `api`: every pod is missing, unless `answer` says otherwise. Until
+ * the test ends, this process's variable KUBECONFIG points to the fake. An answer with `goesOn` does not end.
  */
 export async function fakeCluster(
   answer: (path: string) => { status: number; body: string; goesOn?: boolean } = () => ({

@@ -1,4 +1,7 @@
-/** Checks that a namespace of sessions is consistent, whoever runs the sessions. */
+/**
+ * Checks that the rows, pods, volumes and audit trail of a namespace agree. The check works for any program that runs the
+ * sessions.
+ */
 import type { CoreV1Api } from "@kubernetes/client-node";
 import type { Kysely } from "kysely";
 import { sessionLabel, sessionSelector } from "../cluster/names.ts";
@@ -7,8 +10,8 @@ import { hasPod } from "../domain/states/state.ts";
 import type { Schema } from "../store/schema.ts";
 
 /**
- * The full audit: each row has its pod and its volume, each pod and volume has its row, and the audit trail contains
- * every change of every session. Returns what is wrong, or nothing. No session may be changing meanwhile.
+ * The full audit: each session has exactly the pod, volume and Secret that the state of its row requires, and the audit trail
+ * contains every change of every session. Returns what is wrong; an empty list if nothing is. Meanwhile no session may change.
  */
 export async function auditOf(core: CoreV1Api, database: Kysely<Schema>, namespace: string): Promise<string[]> {
   const faults: string[] = [];

@@ -139,16 +139,16 @@ export async function runsHere({ database }: Pick<OpenApi, "database">, sessionI
     .execute();
 }
 
-/** How many bytes of memory the process uses. */
 /** Bytes that this process holds after a garbage collection. */
 export function liveHeapBytes(): number {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  for (const _time of [1, 2]) collect(); // what the first finalizes goes with the second
+  for (const _time of [1, 2]) collect(); // the second one frees the objects that the first one finalized
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
 
+/** How many bytes of memory the process uses. */
 export const residentBytes = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 

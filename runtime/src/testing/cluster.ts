@@ -120,7 +120,7 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
         deadline(),
         async () => {
           const now = await records.queries.find(id);
-          if (now !== undefined) checkEnd(now, [state]);
+          if (now !== undefined) await checkEnd(now, [state]);
           return now;
         },
         (now) => now?.state === state,
@@ -162,15 +162,20 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
  */
 const deadline = () => ((TestRunner.getCurrentTest()?.timeout ?? 600_000) * 0.8) / 1_000 / patience;
 
-/** Stops the wait if the session has ended in another state. */
-function checkEnd({ state, reason }: Pick<Session, "state" | "reason">, wanted: State[]): void {
+/** Stops the wait if the session has ended in another state. The error has the newest warnings of the session's namespace. */
+async function checkEnd(
+  { state, reason, namespace }: Pick<Session, "state" | "reason" | "namespace">,
+  wanted: State[],
+) {
   if (wanted.includes(state) || !isFinal(state)) return;
-  throw new Hopeless(`A session is ${state} rather than ${wanted.join(" or ")}: ${reason}`);
+  const { items } = await admin.listNamespacedEvent({ namespace, fieldSelector: "type=Warning" });
+  const warnings = items.slice(-5).map(({ involvedObject, message }) => `${involvedObject.name}: ${message}`);
+  throw new Hopeless([`A session is ${state} rather than ${wanted.join(" or ")}: ${reason}`, ...warnings].join("\n"));
 }
 
 /** Queries on the rows. */
 export function watcher(database: Database) {
-  const rows = () => database.selectFrom("sessions").select(["state", "reason"]).execute();
+  const rows = () => database.selectFrom("sessions").select(["state", "reason", "namespace"]).execute();
   const numberIn = async (...wanted: State[]) => (await rows()).filter(({ state }) => wanted.includes(state)).length;
   return {
     /** How many sessions are in one of the states. */
@@ -190,7 +195,7 @@ export function watcher(database: Database) {
         deadline(),
         async () => {
           const now = await rows();
-          for (const row of now) checkEnd(row, wanted);
+          for (const row of now) await checkEnd(row, wanted);
           return now.map(({ state }) => state);
         },
         (states) => states.every((state) => wanted.includes(state)),

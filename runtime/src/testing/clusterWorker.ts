@@ -3,6 +3,7 @@
  * pods are replaced by a shell that needs almost no resources. So the tests don't depend on the agent's image, and
  * many sessions fit on one machine.
  */
+import { patience } from "@berth/testing/until.ts";
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { type CoreApi, connectKubernetes, connectLeases, loadKubeConfig } from "../cluster/kubernetes.ts";
@@ -29,7 +30,7 @@ export interface ClusterWorkerOptions {
   own?: { berthd: string; berthdVolume?: BerthdVolume; sessionUrl: string };
   /** Default 10. */
   maxStarting?: number;
-  /** Default 300. */
+  /** Default 300 s on a quiet machine. */
   startTimeoutSeconds?: number;
   /** The connection to the cluster. Default: from KUBECONFIG. */
   kubeConfig?: KubeConfig;
@@ -92,7 +93,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
       BERTHD_VOLUME: options.own?.berthdVolume ?? "copy",
       SESSION_URL: options.own?.sessionUrl ?? "http://127.0.0.1:1",
       MAX_STARTING: options.maxStarting ?? 10,
-      START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300,
+      START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300 * patience,
       LEASE_NAMESPACE: options.namespace,
       LOG_RETENTION_SECONDS: 600,
       SESSION_RETENTION_SECONDS: 86_400,

@@ -11,7 +11,10 @@ export interface Docker {
   run: (args: string[], env?: Environment) => Promise<string>;
   /** The name that the daemon uses for an image of Docker Hub, e.g. library/redis:7.4-bookworm. */
   image: (name: string) => string;
-  /** Options for a container whose program listens at `address` and this port, so that tests reach it on loopback. */
+  /**
+   * Options of `docker run`. With them, tests reach the container's program at this port of loopback. The program must
+   * listen at `address` and this port.
+   */
   network: (port: number) => string[];
   address: string;
 }

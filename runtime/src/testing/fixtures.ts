@@ -105,8 +105,8 @@ export const writeTenants = (path: string, tenants: Tenant[]) => writeFileSync(p
 
 /**
  * Replaces `setInterval` until the test ends: an interval then fires only when the test calls the returned function
- * with a number of milliseconds. This controls how tenants files are read and keys are checked in objects that are
- * created after this call.
+ * with a number of milliseconds. So the test decides when objects that are created after this call read the tenants file
+ * again and check keys again.
  */
 export function holdIntervals(): (ms: number) => void {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
@@ -118,8 +118,8 @@ export function holdIntervals(): (ms: number) => void {
 export const credentialOf = (name: string) => keyCredential(name, "default", keyOf(name), scopes);
 
 /**
- * The Postgres of the test project and the Redis of this vitest worker, whose tests run one by one and may empty that
- * Redis.
+ * The Postgres of the test project and the Redis of this vitest worker. The tests of a vitest worker run one after the other,
+ * so they may empty that Redis.
  */
 export function ownStores(): Stores {
   const stores = inject("stores")[Number(process.env.VITEST_POOL_ID) - 1];
@@ -171,7 +171,7 @@ async function newDatabase(
   options?: { patient: boolean },
 ): Promise<{ name: string; database: Database }> {
   const name = `test_${randomBytes(6).toString("hex")}`;
-  // The faster of Postgres' two strategies if nothing waits for the disk.
+  // Of Postgres' two strategies, this one is faster here, because `fsync` is off and so nothing waits for the disk.
   await administer(stores.postgres, `create database ${name} template ${template} strategy file_copy`);
   const database = connectDatabase(storesConfig(name, "", stores), options);
   onTestFinished(async () => {
@@ -182,8 +182,8 @@ async function newDatabase(
 }
 
 /**
- * A connection to the Redis of this vitest worker, which is emptied. Closed after everything that the test sets up
- * later.
+ * Deletes all data of this vitest worker's Redis, and returns a connection to this Redis. When the test ends, what the test
+ * sets up after this call is cleaned up first, and then the connection is closed.
  */
 export async function emptyRedis(): Promise<Redis> {
   const redis = connectRedis(storesConfig("none", ""), silent);

@@ -1,6 +1,6 @@
 /**
- * Runs the runtime as separate processes against the cluster: the same as `npm run up` deploys, but on this machine
- * and easy to kill.
+ * Runs the runtime as separate processes against the cluster. The processes run the same program that `npm run up` deploys,
+ * but outside the cluster, so a test can kill them easily.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,8 +34,8 @@ export interface Ask {
 const shownLines = 100;
 
 /**
- * An API and workers on a database of their own, with small pods. The processes aren't started yet. `tenants`:
- * further tenants. If the test fails, the last lines of each process are shown.
+ * An API and workers on a database of their own, with small pods. The caller starts the processes. `tenants`: the tenants
+ * besides acme. If the test fails, the last lines of each process are shown.
  */
 export async function openFleet(place: Place, { workers, tenants = [] }: { workers: number; tenants?: Tenant[] }) {
   const { name, database } = await freshDatabase(place.stores, { patient: true });
@@ -83,7 +83,7 @@ export async function openFleet(place: Place, { workers, tenants = [] }: { worke
     front,
     api,
     workers: members,
-    /** Calls the API until it answers, as clients are told to do: an earlier call may already have had its effect. */
+    /** Repeats the call after 503 or a broken connection. So a try without an answer may already have had its effect. */
     ask: (method: string, path: string, { body, headers = {}, tenant = "acme" }: Ask = {}) =>
       until(`the API answers ${method} ${path}`, 300, async () => {
         const response = await fetch(`http://127.0.0.1:${api.port}${path}`, {

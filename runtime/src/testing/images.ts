@@ -18,12 +18,13 @@ export function baseTag(recipe: string): string {
   return image.tag;
 }
 
+/** Each function returns the image's reference with its digest. */
 export interface TestImages {
   /** An image of the local registry, e.g. docker.io/library/debian:bookworm-slim or berth/agent:dev. */
   original: (name: string) => Promise<string>;
   /** Builds an image from this Dockerfile, with these files next to it. */
   built: (name: string, dockerfile: string, files?: Record<string, string>) => Promise<string>;
-  /** berthd of this checkout, compiled with this image of the local registry. */
+  /** Builds berthd's image from this checkout. The image `golang` of the local registry contains the compiler. */
   berthd: (golang: string) => Promise<string>;
 }
 

@@ -1,4 +1,4 @@
-/** A fake API server whose answers the test defines, for answers that a real API server does not give on demand. */
+/** A fake Kubernetes API server. The test defines its answers, because a real one does not give every answer on demand. */
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { KubeConfig } from "@kubernetes/client-node";

@@ -1,6 +1,6 @@
 /**
- * An HTTP server in front of the cluster's API server. It forwards every call, unless a test wants a call to fail.
- * The cluster behind this server is real, and its clients see failures that a real API server may have.
+ * An HTTP server in front of the Kubernetes API server. The front forwards every call, unless a test wants a call to fail. So
+ * the front's clients use a real cluster, and see the failures that a Kubernetes API server can have.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -16,7 +16,7 @@ export interface Call {
   method: string;
   /** Without the query. */
   path: string;
-  /** The name of the object that is read or created; undefined for lists and watches. */
+  /** The name of the object that is created, read, changed or deleted; undefined for lists and watches. */
   object: string | undefined;
   isWatch: boolean;
 }
@@ -50,8 +50,8 @@ export interface KubeFront {
 }
 
 /**
- * `agent`: the command of the pods that are created through this server, in place of their own programs. Default:
- * pods are not changed.
+ * `agent`: the pods that are created through this server are small (see `shrink`), and run this command in place of the
+ * agent. Default: pods are not changed.
  */
 export async function startKubeFront({ agent }: { agent?: string } = {}): Promise<KubeFront> {
   const real = loadKubeConfig();
@@ -138,8 +138,8 @@ export async function startKubeFront({ agent }: { agent?: string } = {}): Promis
 }
 
 /**
- * Forwards the calls of this method for the objects of this many sessions. The calls for other sessions wait until
- * `go` is called.
+ * Forwards the calls of this method for the objects of the first `sessions` sessions. The calls of this method for other
+ * sessions wait until `go` is called. Calls of other methods don't wait.
  */
 export function holdAfter(front: KubeFront, method: "POST" | "DELETE", sessions: number): { go: () => void } {
   const through = new Set<string>();

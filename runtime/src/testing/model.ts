@@ -1,7 +1,7 @@
 /**
  * A model of the rows and the cluster in memory, to test many orders of events quickly. The model keeps the promises
- * of the real ones: a row changes by compare-and-set, a name exists once, and deleting an owner deletes all that it
- * owns. Every step may fail or be delayed.
+ * of Postgres and Kubernetes: a row changes by compare-and-set, a name exists once, and deleting an owner deletes all
+ * that it owns. Every step may fail or be delayed.
  */
 import type { Creation } from "../cluster/refusals.ts";
 import type { Session } from "../domain/session.ts";
@@ -10,7 +10,10 @@ import { isFinal, type SessionEvent, type State, transition } from "../domain/st
 import type { ReconcilerOptions } from "../worker/reconciler.ts";
 import { session } from "./fixtures.ts";
 
-/** The fault of a call: none, no answer and not done, no answer although done, or no room. */
+/**
+ * The fault of a call. `before`: the call does nothing and gets no answer. `after`: the call has its effect, but gets no answer.
+ * `quota`: the creation of a pod is refused, because the quota has no room; other calls have no fault.
+ */
 export type Fault = "none" | "before" | "after" | "quota";
 
 type PodState = "pending" | "ready" | "finished" | "broken" | "displaced";
@@ -28,7 +31,7 @@ export class Model {
   readonly cluster = new Map<string, Objects>();
   /** Chooses the fault of a call. Called once per call. */
   fault: () => Fault = () => "none";
-  /** Waits before each step, so that other steps can come in between. */
+  /** Waits before each call, so that other calls can come in between. */
   pause: () => Promise<void> = async () => {};
   #uids = 0;
 
@@ -38,7 +41,7 @@ export class Model {
     this.trail.push({ id, state: made.state, version: made.version });
   }
 
-  /** Applies a user's wish in the same way as the API: tries again if somebody else changed the session meanwhile. */
+  /** Applies a user's wish to the newest row. The API has the same effect, because it tries again after a conflict. */
   wish(id: string, event: SessionEvent): void {
     const before = this.rows.get(id);
     if (before !== undefined) this.#set(before, event);
@@ -139,7 +142,7 @@ export class Model {
       }),
   };
 
-  /** An object that is created under an owner in deletion is deleted too. */
+  /** The session's objects. If an object is created while the owner is being deleted, the object is deleted with the owner. */
   #at(id: string): Objects {
     const objects = this.cluster.get(id) ?? { secret: true, claim: false, going: false };
     this.cluster.set(id, objects);

@@ -3,18 +3,18 @@ import { sql } from "kysely";
 import type { Database } from "../store/database.ts";
 
 export interface OldRows {
-  /** How many sessions of the tenant `acme` have ended. One of a hundred failed. */
+  /** How many ended sessions to add for the tenant `acme`. One of a hundred failed. */
   ended: number;
-  /** How many other tenants have a tenth as many between them, and one live session each. Default: 20 */
+  /** How many other tenants to add. Together they get a tenth as many ended sessions, and each a live one. Default: 20 */
   tenants?: number;
-  /** Over how many days the sessions began, up to now. Default: 100 */
+  /** The ended sessions began at random times within this many days. Default: 100 */
   days?: number;
 }
 
 /**
- * Adds ended sessions, each with the label `team: blue`, a label `run` of its own, an idempotency key, three changes and two
- * uses; a dead delivery; and 200 live sessions of the tenant `acme`. Then Postgres analyzes the
- * tables. 100,000 sessions take some ten seconds.
+ * Adds ended sessions and 200 live sessions of the tenant `acme`. Each ended session has the label `team: blue`, a label
+ * `run` of its own, an idempotency key, the events of three changes and two uses, and a dead delivery. Then Postgres
+ * analyzes the tables. 100,000 sessions take some ten seconds.
  */
 export const addOldRows = (database: Database, rows: OldRows): Promise<void> =>
   database.connection().execute(async (connection) => {

@@ -6,9 +6,10 @@ import { until } from "@berth/testing/until.ts";
 export const loopback = "127.0.0.1";
 
 /**
- * Each process has its own range of ports and keeps the first port of its range open. So two processes that run at
- * the same time never give out the same port. All ranges are below the ports that Kubernetes (from 30000) and the
- * kernel (from 32768) assign, so that nobody else takes a port between `freePorts` and the start of the program.
+ * Each process has its own range of ports and listens at the first port of its range. So no other process takes this range,
+ * and two processes that run at the same time never give out the same port. All ranges are below the ports that Kubernetes
+ * (from 30000) and the kernel (from 32768) assign, so that nobody else takes a port between `freePorts` and the start of the
+ * program.
  */
 const size = 40;
 const ranges = 250;
@@ -55,8 +56,8 @@ async function hold(port: number): Promise<Server> {
 }
 
 /**
- * Runs the work while no other process runs work of this kind. An open port is the lock, because the kernel closes it
- * when the process ends.
+ * Runs the work while no other process runs work with the same `port`. Meanwhile this process listens at the port. The port
+ * is a good lock, because the kernel closes it when the process ends.
  */
 export async function alone<T>(what: string, port: number, work: () => Promise<T>): Promise<T> {
   await using _lock = await until(`nobody else does this: ${what}`, 300, () => hold(port));

@@ -22,8 +22,8 @@ export const dist = join(runtime, "dist");
 export function build(): Promise<void> {
   return alone("build the runtime", 19_999, async () => {
     if (isBuilt()) return;
-    // `npm run check` checks the types. The program is built last, because its modification time marks the end of the
-    // build.
+    // The program's build does not check the types; `npm run check` does. The program is built last, because its
+    // modification time marks the end of the build.
     for (const script of ["build:page", "build:program"]) {
       await promisify(execFile)("npm", ["run", "--silent", script], { cwd: runtime });
     }
@@ -48,7 +48,7 @@ function isBuilt(): boolean {
 
 export interface Program {
   child: ChildProcess;
-  /** The log lines so far, parsed; lines that are not JSON as texts. */
+  /** The log lines so far, parsed. Lines that don't begin with `{` are left out. */
   log: () => { msg?: string; [field: string]: unknown }[];
   /** The whole output. */
   output: () => string;
@@ -58,7 +58,7 @@ export interface Program {
   says: (message: string) => Promise<unknown>;
 }
 
-/** Runs `main.js <args>` with this environment only. Killed when the test ends, if it is still running. */
+/** Runs `main.js <args>` with this environment only. When the test ends, the process is killed if it still runs. */
 export function runProgram(args: string[], env: Record<string, string>, nodeArgs: string[] = []): Program {
   const child = spawn(process.execPath, [...nodeArgs, join(dist, "main.js"), ...args], { env });
   onTestFinished(() => void child.kill("SIGKILL"));

@@ -6,7 +6,7 @@ const challenge = Buffer.from("0123456789abcdef");
 
 /**
  * Does the handshake, and then passes the client's bytes to `onBytes`, beginning with ClientInit, which is one byte.
- * `types` are the security types that the server offers; default: none, and a password.
+ * `types` are the security types that the server offers. Default: 1 (no password) and 2 (a password).
  */
 export function serveRfb(
   socket: WebSocket,

@@ -1,11 +1,11 @@
-/** Makes sessions' pods so small that many fit on one machine, with or without their own programs. */
+/** Makes sessions' pods so small that many fit on one machine. `shrink` also replaces the pods' programs by a shell. */
 import type { V1Container, V1Pod } from "@kubernetes/client-node";
 import { machine } from "../../../machine/machine.ts";
 
 /** An image with the shell that `shrink` needs. */
 export const debianImage = `${machine.registry}/docker.io/library/debian:bookworm-slim`;
 
-/** Waits for SIGTERM and then ends at once. */
+/** A shell script that waits for SIGTERM and then ends at once. */
 export const waitForEnd = "trap 'exit 0' TERM; sleep infinity & wait";
 
 /**

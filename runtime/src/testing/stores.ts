@@ -41,10 +41,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 export interface StartedStores {
-  /** The Redis of the first vitest worker. */
+  /** The Postgres, and the Redis of the first vitest worker. */
   stores: Stores;
   ofWorkers: Stores[];
-  /** Kills a store as a crash would. Redis then loses its data; Postgres keeps everything that was committed. */
+  /** Kills a store of `stores` as a crash would. Redis then loses its data; Postgres keeps everything that was committed. */
   crash: (store: keyof Stores) => Promise<void>;
   /** Starts the store again and waits until it answers. */
   restart: (store: keyof Stores) => Promise<void>;
@@ -69,7 +69,7 @@ export async function startStores(workers = 1): Promise<StartedStores> {
 
   const startPostgres = async () => {
     const address = { ...(await freeAddress()), user: "berth" };
-    // The tests may kill the process, but they do not cut the machine's power.
+    // `fsync` is off, because the tests may kill the process, but they do not cut the machine's power.
     const settings = [`listen_addresses=${docker.address}`, `port=${address.port}`, "fsync=off"];
     const id = await start(
       "library/postgres:15-bookworm",
@@ -137,7 +137,7 @@ async function makeTemplate(postgres: Stores["postgres"]): Promise<void> {
   await migrate(database).finally(() => database.destroy());
 }
 
-/** Runs a statement outside of the tests' databases. */
+/** Runs a statement in the database `postgres`, which no test uses, for example to create a test's database. */
 export async function administer(postgres: Stores["postgres"], statement: string): Promise<void> {
   const client = new pg.Client({ ...postgres, database: "postgres" });
   client.on("error", () => {});

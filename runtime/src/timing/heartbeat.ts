@@ -2,7 +2,7 @@
 export class Heartbeat {
   #at = performance.now();
 
-  /** @param limitMs a loop that makes no iteration for this time is stuck; longer than any iteration takes */
+  /** @param limitMs a loop that does not call `beat` for this time is stuck. The limit must exceed the time of any iteration */
   constructor(private readonly limitMs: number) {}
 
   /** The loop has to call this in every iteration. */

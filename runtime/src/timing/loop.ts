@@ -5,7 +5,7 @@ import { Heartbeat } from "./heartbeat.ts";
 export class Loop {
   readonly #abort = new AbortController();
   readonly #heartbeat: Heartbeat;
-  /** Aborting it ends the pause between two iterations. */
+  /** Aborting this controller ends the pause between two iterations. */
   #pause = new AbortController();
   #isWoken = false;
   #done: Promise<void> = Promise.resolve();
@@ -49,7 +49,7 @@ export class Loop {
     this.#heartbeat.beat();
   }
 
-  /** Whether the loop still makes iterations, even if they fail. */
+  /** Whether the loop has called `beat` within the limit. An iteration that fails counts too. */
   isAlive(): boolean {
     return this.#heartbeat.isRecent();
   }

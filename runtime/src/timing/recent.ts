@@ -1,4 +1,4 @@
-/** Keeps answers for a moment, so that a page with many parts asks the database once. */
+/** Keeps answers for a moment, so that, for example, the many requests of one web page cause only one query. */
 export class Recent<T> {
   /** The oldest answers come first. */
   readonly #kept = new Map<string, { at: number; answer: Promise<T> }>();
@@ -8,7 +8,10 @@ export class Recent<T> {
     private readonly ms = 1_000,
   ) {}
 
-  /** The number of kept answers is limited only by the number of questions within the moment. Failures are not kept. */
+  /**
+   * Returns the kept answer for the key, or asks for a new one. All answers of the last `ms` milliseconds are kept; their
+   * number has no limit. Failures are not kept.
+   */
   get(key: string): Promise<T> {
     const now = performance.now();
     for (const [old, { at }] of this.#kept) {

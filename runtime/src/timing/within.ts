@@ -1,4 +1,4 @@
-/** The promise's result, or an error if the promise takes longer than `ms` milliseconds. */
+/** Returns the promise's result. Throws if the promise takes longer than `ms` milliseconds; the work itself continues. */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -1,4 +1,4 @@
-/** The queue with a real Postgres; plan.test.ts tests the order. */
+/** The queue with a real Postgres; admissionPlan.test.ts tests the order. */
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";

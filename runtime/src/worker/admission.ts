@@ -25,7 +25,7 @@ export interface AdmissionOptions {
   tenants: Pick<TenantsFile, "get" | "generation">;
   /** How many sessions of all tenants may be starting at the same time. */
   maxStarting: number;
-  /** Called for every session that was admitted or has to end. */
+  /** Called for every session that was admitted or may have to end: the session needs a reconcile. */
   onChange: (sessionId: string) => void;
   logger: Logger;
 }
@@ -41,8 +41,8 @@ export class Admission implements OnModuleDestroy {
   constructor(private readonly options: AdmissionOptions) {}
 
   /**
-   * Plans the queue as it is after this call. Calls that arrive while a planning runs share the next one. Throws if
-   * Postgres does not answer.
+   * Plans the starts. The planning reads the queue after this call, so calls that arrive while a planning runs wait for, and
+   * share, the next planning. Throws if Postgres does not answer.
    */
   run(): Promise<void> {
     if (this.#running === undefined) return this.#begin();
@@ -73,7 +73,7 @@ export class Admission implements OnModuleDestroy {
     return turn;
   }
 
-  /** The lock lets one process plan at a time, because two at once would each fill the same free start slots. */
+  /** A lock lets only one process plan at a time, because two processes would fill the same free start slots. */
   async #turn(): Promise<void> {
     const { database, commands, tenants, onChange } = this.options;
     await oneAtATime(database, async () => {
@@ -89,8 +89,8 @@ export class Admission implements OnModuleDestroy {
       for (const { id, reason } of impossible) {
         const { session } = sessions.get(id) ?? {};
         const isUnread = session !== undefined && isBehind(tenants.generation, session.tenantsGeneration);
-        // A session with a workspace waits for a change of the config, and so does one whose newer tenants file is not
-        // read yet.
+        // A session that has run waits for a change of the config, because its workspace may contain files. A session
+        // that a newer tenants file has changed waits until this process has read that file.
         if (session?.startedAt || isUnread) await apply(id, { type: "waiting", reason });
         else if (await apply(id, { type: "fail", cause: "rejected", reason })) onChange(id);
       }

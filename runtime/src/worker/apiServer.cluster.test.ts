@@ -1,6 +1,6 @@
 /**
- * Failures of the API server: their effect on a session and on the watch. Real pods, and a front that fails on
- * demand.
+ * Failures of the Kubernetes API server: their effect on a session and on the watch. The pods are real, and kubeFront.ts
+ * makes calls fail.
  */
 import { until } from "@berth/testing/until.ts";
 import { Watch } from "@kubernetes/client-node";
@@ -66,7 +66,7 @@ test("each kind of refusal, and each kind of missing answer, costs a session tim
     kubeConfig: front.config,
     kubeTimeoutMs: 3_000, // for the call that hangs
   });
-  /** By the name of the sessions' objects, in the order of the first calls. */
+  /** The bad day of each session, by the name of the session's objects. A session's first call takes the next bad day. */
   const days = new Map<string, BadDay & { left: number }>();
   const have = (times: number) => {
     for (const [name, day] of days) days.set(name, { ...day, left: day.fault === "hang" ? 1 : times });
@@ -95,7 +95,7 @@ test("each kind of refusal, and each kind of missing answer, costs a session tim
     }
   }
 
-  // Now the same for the end of a session, where nothing is created.
+  // Now the same for the ends of the sessions. An end creates nothing, so the faults concern all calls, not only POST.
   for (const day of days.values()) delete day.method;
   have(3);
   for (const { id } of sessions) await stop(id);
@@ -104,7 +104,7 @@ test("each kind of refusal, and each kind of missing answer, costs a session tim
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-/** From now on until the test ends, a silent watch is given up after 3 s: client-node has no option for its 30 s. */
+/** Until the test ends, client-node gives up a silent watch after 3 s, not after 30 s, which no option can change. */
 function impatient(): void {
   const { watch } = Watch.prototype;
   const spy = vi.spyOn(Watch.prototype, "watch").mockImplementation(function (this: Watch, ...given) {

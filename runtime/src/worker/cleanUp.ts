@@ -1,6 +1,6 @@
 /**
- * The role `cleanup`. It ends the retention of workspaces whose time is over, and asks the worker to delete them. It
- * also deletes old logs, the tasks of ended sessions, and the rows of expired tickets and links.
+ * The role `cleanup`. It ends the retention of workspaces that have been kept long enough, and asks the worker to delete
+ * these workspaces. It also deletes old logs, the tasks of ended sessions, and the rows of expired tickets and links.
  */
 import type { Logger } from "pino";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
@@ -10,8 +10,8 @@ import { KeptLogs } from "../store/keptLogs.ts";
 import { expireWorkspaces, wipeTasksOfEnded } from "../store/retention.ts";
 
 /**
- * Returns how many workspaces expired. Throws if Postgres does not answer. Without Redis, the worker's sweep finds
- * them.
+ * Returns how many workspaces expired. Throws if Postgres does not answer. If Redis does not answer, the worker's sweep
+ * finds the expired workspaces.
  */
 export async function cleanUp(
   database: Database,

@@ -1,4 +1,4 @@
-/** Failures of the cluster itself while sessions run. The cluster serves others too, so these tests run alone. */
+/** Failures of the cluster itself while sessions run. Other tests use the cluster too, so these tests run alone. */
 import { execFile } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -65,7 +65,7 @@ test("the kubelet stops for a minute: running sessions continue, others start an
   await stop(stopped.id);
   await suspend(suspended.id);
   await until("the node is not ready", 120, nodeIsReady, (ready) => !ready);
-  await sweeps(10); // so that a worker that mistakes a node that isn't ready for a lost node would act
+  await sweeps(10); // a worker that took the node for lost, because it is not ready, would have acted by now
   expect((await find(one.id))?.state).toBe("running");
   expect((await find(late.id))?.state).toBe("starting");
   expect((await find(stopped.id))?.state).toBe("stopping");

@@ -92,7 +92,7 @@ test("a session whose image can't be pulled is rejected, sooner than one that on
 
 const startTimeoutSeconds = 300;
 
-/** A worker, and a function that makes a session's start last this many seconds plus one, whatever the cluster took. */
+/** A worker, and the function `late`: after it, a session's start has lasted at least `seconds` plus one. */
 async function openLate(setup: Parameters<typeof openWorker>[1]) {
   const worker = await openWorker(place, { ...setup, startTimeoutSeconds });
   const late = async (id: string, seconds: number) => {

@@ -1,11 +1,11 @@
-/** The kubelet evicts sessions. It checks the volumes only every minute or two, so this test is slow. */
+/** The kubelet evicts sessions. The kubelet checks the volumes only every minute or two, so this test is slow. */
 import { expect, test } from "vitest";
 import { execIn, left, openWorker, useCluster, useOwnStores } from "../testing/cluster.ts";
 
 const place = useOwnStores(useCluster());
 
 test("sessions whose workspaces exceed their limit are evicted, fail and say so, whatever exit code their agents have", async () => {
-  // On SIGTERM, exits as the agent image does, or with the code in the file.
+  // On SIGTERM, the agent exits with the code in the file, or else with 143, as the agent image does.
   const end = 'exit "$(cat /tmp/code 2>/dev/null || echo 143)"';
   const agent = `head -c 100M /dev/zero > /home/agent/workspace/large; trap '${end}' TERM; sleep infinity & wait`;
   const { create, become } = await openWorker(place, { agent });

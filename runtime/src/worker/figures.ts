@@ -1,4 +1,4 @@
-/** Metrics that only a worker can report, most of them only the leader. */
+/** Metrics that only workers can report. Most of these metrics come from the leader only. */
 import type { MissingImage } from "../cluster/missingImages.ts";
 import type { Session } from "../domain/session.ts";
 import { isFinal } from "../domain/states/state.ts";
@@ -8,17 +8,17 @@ export interface WorkerFigures {
   isLeader: () => boolean;
   /**
    * How many objects and rows without a counterpart the leader's last sweep found; undefined: this process is not the
-   * leader.
+   * leader, or has not swept yet.
    */
   orphans: () => Record<"pod" | "claim" | "row", number> | undefined;
   /**
    * Seconds since the leader's last successful sweep, which compares every unfinished session with the cluster;
-   * undefined: this process is not the leader.
+   * undefined: this process is not the leader, or no sweep has succeeded yet.
    */
   secondsSinceSweep: () => number | undefined;
   /**
-   * The images that are missing on nodes, with the tenant of the image puller, "" for the platform's; undefined: this
-   * process is not the leader.
+   * The images that are missing on nodes, with the tenant of the image puller, "" for the platform's puller; undefined:
+   * this process is not the leader.
    */
   missingImages: () => Promise<(MissingImage & { tenant: string })[] | undefined>;
   /**
@@ -69,8 +69,9 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
 }
 
 /**
- * Measures a duration if it ends with this change of the session's state: the start, from the creation to the first `running`,
- * and the stop, from `stopping` to the final state. Warm sessions have no start. All times come from the database's clock.
+ * Measures the duration, if any, that ends with this change of the session's state: the start lasts from the creation to
+ * the first `running`, and the stop from `stopping` to the final state. The starts of warm sessions are not measured. All
+ * times come from the database's clock.
  */
 export function observeChange(
   metrics: Pick<Metrics, "startDuration" | "stopDuration">,

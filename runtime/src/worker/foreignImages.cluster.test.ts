@@ -67,7 +67,7 @@ beforeAll(async () => {
   const { original, built, berthd } = testImages();
   const golang = baseTag("golang");
   const debian = await original(baseTag("debian"));
-  // In a folder that only root may enter, as in some images.
+  // Only root may enter this image's working directory, as in some images.
   const python = `FROM ${debian}\nRUN apt-get update -q && apt-get install -qy --no-install-recommends python3-minimal\nWORKDIR /root\n`;
   Object.assign(references, {
     debian,
@@ -161,7 +161,7 @@ test.each(programs)("an unmodified image runs as a session without a desktop: %s
 test("Berth's own desktop image, of any version, gets the platform's berthd if a tenant's config names the image", async () => {
   const { start, become, says, stop } = await open([{ name: "desktop", image: references.desktop, desktop: true }]);
   const { id } = await start("desktop", ["sh", "-c", "echo PID 1 is $(tr '\\0' ' ' </proc/1/cmdline); sleep infinity"]);
-  // Its startup probe checks whether the desktop is shown and vnc-proxy listens.
+  // The pod's startup probe checks whether the desktop is shown and vnc-proxy listens.
   expect(await become(id, "running")).toMatchObject({ desktop: true });
   await says(id, "PID 1 is /opt/berth/bin/berthd session");
   await stop(id);
@@ -261,7 +261,7 @@ test.each([
     body: { metadata: { name: where.name }, spec: { hard } },
   });
   onTestFinished(async () => {
-    // Before the Secret, because the garbage collector removes the pod with the Secret.
+    // Deletes the pod first. After the Secret's deletion, the garbage collector could delete the pod before this call.
     await admin.deleteNamespacedPod({ ...pod, gracePeriodSeconds: 0 });
     await admin.deleteNamespacedSecret(pod);
     await admin.deleteNamespacedResourceQuota(where);
@@ -273,7 +273,7 @@ test.each([
   const { berthd } = references;
   const settings = { image, berthd, berthdVolume: "copy", sessionUrl: "http://127.0.0.1:1" } as const;
   const made = podFor(one, place.acme, owner, settings);
-  // No node has the label, so that the pod uses no resources.
+  // No node has this label, so the pod is never started and uses no resources.
   const spec = { ...(made.spec as V1PodSpec), nodeSelector: { "berth.dev/no-such-node": "true" } };
   const countedPods = (wanted: string) =>
     until(

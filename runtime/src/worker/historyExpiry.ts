@@ -1,6 +1,7 @@
 /**
- * Ends the history: deletes old records, and counts the usage of sessions that have ended before these are deleted. Only the
- * leader does so, in small batches, with pauses in which others use the database.
+ * Counts the usage of ended sessions, and deletes old records: sessions, events, webhook deliveries and idempotency keys. A
+ * session is deleted only after its usage has been counted. Only the leader does this work, in small batches. Between two
+ * batches it pauses, so that others can use the database.
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
@@ -27,7 +28,7 @@ export interface HistoryExpiryOptions {
   logger: Pick<Logger, "warn">;
 }
 
-/** Milliseconds between two turns: if nothing was left, and if there may be more. */
+/** Milliseconds until the next turn: `quietMs` if nothing was left, `busyMs` if there may be more. */
 const [quietMs, busyMs] = [60_000, 100];
 
 export class HistoryExpiry implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -43,12 +44,12 @@ export class HistoryExpiry implements OnApplicationBootstrap, OnApplicationShutd
     await this.#loop.stop();
   }
 
-  /** Whether turns still happen, even if they fail. */
+  /** Whether the loop still begins turns. A turn that fails counts too. */
   isAlive(): boolean {
     return this.#loop.isAlive();
   }
 
-  /** Handles one batch of each kind. Returns whether more may be left. A kind that fails does not stop the others. */
+  /** Handles one batch of each kind. Returns whether more may be left. If a kind fails, the others still run. */
   async turn(): Promise<boolean> {
     const { history, usage, limits, metrics, logger } = this.options;
     const kinds: [kind: string, batch: number, work: () => Promise<number>][] = [

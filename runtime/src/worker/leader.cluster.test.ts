@@ -1,4 +1,4 @@
-/** Leader election with a real API server. */
+/** Leader election with a real Kubernetes API server. */
 import { randomBytes } from "node:crypto";
 import { Hopeless, until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
@@ -47,7 +47,7 @@ function election() {
 
 type Candidate = ReturnType<ReturnType<typeof election>["candidate"]>;
 
-/** Returns the leader. If two lead at the same time, every wait fails. */
+/** Returns the leader, if there is one. If two lead at the same time, throws an error that ends the wait. */
 function leading(candidates: Candidate[]): Candidate | undefined {
   const [one, ...more] = candidates.filter(({ leader }) => leader.isLeader());
   if (more.length > 0) throw new Hopeless(`${more.length + 1} lead at the same time`);
@@ -56,7 +56,7 @@ function leading(candidates: Candidate[]): Candidate | undefined {
 
 const oneLeads = (candidates: Candidate[]) => until("one leads", 60, () => leading(candidates));
 
-/** Waits until each candidate has made ten more requests. Meanwhile this candidate leads, and no other. */
+/** Waits until each candidate has made ten more requests. Fails unless `expected` alone leads during this time. */
 async function staysLeader(expected: Candidate, candidates: Candidate[]): Promise<void> {
   const before = candidates.map(({ asked }) => asked);
   await until(

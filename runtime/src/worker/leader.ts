@@ -13,17 +13,17 @@ export interface LeaderOptions {
   logger: Logger;
   /** Name of the Lease. Default: berth-worker. */
   name?: string;
-  /** How many seconds without a renewal end a Lease. Default: 15. */
+  /** After how many seconds without a renewal a Lease expires. Default: 15. */
   leaseSeconds?: number;
   /** How often the Lease is renewed or requested, in milliseconds. Default: 2000. */
   intervalMs?: number;
 }
 
 /**
- * Does not compare clocks of different machines. Another process's Lease has expired if it stayed unchanged for its
- * duration, by this process's monotonic clock. This process trusts its own Lease for only two thirds of the duration
- * after the last successful renewal. On shutdown it releases the Lease, so that the next leader starts within one
- * interval.
+ * Does not compare clocks of different machines. Another process's Lease has expired if this process has seen it unchanged
+ * for the Lease's duration, by this process's monotonic clock. This process trusts its own Lease for only two thirds of the
+ * duration after the last successful renewal. On shutdown, this process releases its Lease, so that the next leader starts within
+ * one interval.
  */
 export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #loop = new Loop(() => this.#turn());
@@ -74,7 +74,10 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     return { namespace: this.options.namespace, name: this.options.name ?? "berth-worker" };
   }
 
-  /** Takes or renews the Lease. Returns whether this process holds it now. Throws if the API server does not answer. */
+  /**
+   * Takes or renews the Lease. Returns whether this process holds the Lease now. Throws if the Kubernetes API server does
+   * not answer, or answers with an error that does not mean that another process was faster.
+   */
   async #hold(): Promise<boolean> {
     const { leases, identity } = this.options;
     const lease = await this.#read();
@@ -93,7 +96,8 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   /**
-   * The Lease for this process. With the version in `before`, the API server refuses it if another process was faster.
+   * The Lease that this process writes. The new Lease has the version of `before`, so that the Kubernetes API server refuses
+   * the write if another process has changed the Lease meanwhile.
    */
   #lease(before?: V1Lease): V1Lease {
     const { identity, leaseSeconds = 15 } = this.options;

@@ -25,7 +25,7 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
     private readonly options: Pick<PodWatchOptions, "backoffLimitMs"> = {},
   ) {}
 
-  /** Whether every watch is still restarted from time to time. */
+  /** Whether every watch still begins anew from time to time. */
   isAlive(): boolean {
     return [...this.#watches.values()].every((watch) => watch.isAlive());
   }

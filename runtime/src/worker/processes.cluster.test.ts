@@ -14,8 +14,8 @@ const place = useCluster();
 const { namespace } = place;
 
 /**
- * Also has the namespace, but no volumes in it. Half of the sessions are of this tenant, because volumes take most of
- * the time.
+ * This tenant uses the same namespace as acme, but its workspaces have no volumes. Volumes take most of the test's time,
+ * so half of the sessions belong to this tenant.
  */
 const globex: Tenant = {
   ...place.acme,
@@ -35,8 +35,8 @@ function gate() {
 test("API and worker are killed in the middle of 50 starts, and of 50 stops", async () => {
   const count = 50;
   /**
-   * How many sessions get through before a kill. The late ones wait for the kill, so that it comes in the middle on
-   * any machine.
+   * How many sessions can start, or end, before a kill. The other sessions (the late ones) wait for the kill. So the kill
+   * comes in the middle on any machine.
    */
   const early = 40;
   const { api, workers, ask, allBecome, someBecome, numberIn, database, front } = await openFleet(place, {
@@ -44,7 +44,7 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
     tenants: [globex],
   });
   for (const process of [api, ...workers]) process.start();
-  /** Kills the process at this point, lets the late sessions through, and starts the process again. */
+  /** Kills the process once `when` has resolved, lets the late sessions through, and starts the process again. */
   const killed = async (
     process: Member | undefined,
     when: Promise<unknown>,
@@ -58,8 +58,8 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
     process?.start();
   };
   /**
-   * Calls the API for each session: the early ones all at once, the late ones after `late`. Says when ten have an
-   * answer.
+   * Calls the API for each session: for the early ones all at once, for the late ones after `late`. Calls `tenAnswers`
+   * after ten answers.
    */
   const askAll = async (
     late: Promise<void>,
@@ -112,8 +112,8 @@ test("API and worker are killed in the middle of 50 starts, and of 50 stops", as
 });
 
 /**
- * A preload for Node.js that moves the clock by this many minutes. Timers and the monotonic clock stay right, as on real
- * machines.
+ * A preload for Node.js that moves the clock by this many minutes. Timers and the monotonic clock stay right, as on a real
+ * machine whose clock is wrong.
  */
 const clockOff = (minutes: number) => {
   const script = `const Real = Date; const off = ${minutes * 60_000};
@@ -139,7 +139,7 @@ test("workers whose clocks are minutes off end no session early and delay none",
   api.start();
   ahead?.start(clockOff(60));
   behind?.start(clockOff(-60));
-  // Less than the clocks are off, and more than the test takes.
+  // These limits are shorter than the clocks' error, and longer than the test's duration.
   const limits = { idleTimeoutSeconds: 3_000, maxLifetimeSeconds: 3_000 };
   const created = await Promise.all(
     Array.from({ length: 8 }, async (_, index) => {

@@ -72,8 +72,8 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
 }
 
 /**
- * Runs the steps one after the other. A reconcile is only started: it runs beside earlier ones and makes as many
- * calls as there are ticks after a step, in the scheduler's order. So some reconciles are very late.
+ * Runs the steps one after the other. A step `reconcile` only starts a reconcile, which then runs beside earlier ones. After
+ * each step, the scheduler lets as many waiting calls continue as the step has ticks. So some reconciles are very late.
  */
 async function play(
   steps: Step[],
@@ -261,8 +261,8 @@ test("the log is stored before a suspended session's pod is removed, and stays i
 });
 
 /**
- * A reconcile that pauses before its call of this number, like a worker that gets no CPU, until the test continues
- * it.
+ * A reconcile that pauses before call number `call`, like a worker that gets no CPU, until the test calls the returned
+ * function.
  */
 async function stuckReconcile(
   { model, reconciler }: ReturnType<typeof open>,
@@ -289,7 +289,7 @@ async function stuckReconcile(
   };
 }
 
-/** The numbers of calls: for a queued session up to creating its pod; for a suspending one up to removing its pod. */
+/** Which call of a reconcile creates a queued session's pod, and which one removes a suspending session's pod. */
 const [makesPod, removesPod] = [6, 3];
 
 test("a worker that was stuck before it removed a pod does not remove the pod that was created meanwhile", async () => {

@@ -32,9 +32,12 @@ import { observeChange } from "./figures.ts";
 export type Reconciliation =
   /** The session does not exist. */
   | { outcome: "unknown" }
-  /** There is nothing to do until something happens. */
+  /** There is nothing to do until the session, the cluster or the config changes. */
   | { outcome: "settled"; session: Session }
-  /** A step was made, or the cluster is still working: reconcile again after `againMs`. */
+  /**
+   * `changed`: a step was made. `waiting`: the cluster is still working, or something is missing. `stale`: another process has
+   * changed the session. Reconcile again after `againMs`; undefined: only after the next trigger.
+   */
   | { outcome: "changed" | "waiting" | "stale"; session: Session; againMs?: number };
 
 export interface ReconcilerOptions {
@@ -57,14 +60,18 @@ export interface ReconcilerOptions {
 const worker: Actor = { name: "worker" };
 
 /**
- * How many milliseconds pass between two reads while the cluster deletes objects: the longer it takes, the fewer reads.
+ * How many milliseconds pass between two reads while the cluster deletes objects. The longer the deletion takes, the fewer
+ * reads.
  */
 const removalPollMs = (seconds: number) => Math.min(5_000, 250 + 50 * seconds);
 
 export class Reconciler {
   constructor(private readonly options: ReconcilerOptions) {}
 
-  /** May be called at any time and repeatedly. Throws if Postgres or the API server does not answer. */
+  /**
+   * May be called at any time and repeatedly. Throws if Postgres or the Kubernetes API server does not answer, or if the
+   * Kubernetes API server answers with an error that does not decide the next step.
+   */
   async reconcile(sessionId: string): Promise<Reconciliation> {
     const timed = await this.options.queries.findTimed(sessionId);
     if (timed === undefined) return { outcome: "unknown" };
@@ -90,8 +97,8 @@ export class Reconciler {
   }
 
   /**
-   * The watch calls this if the pod at this address has to leave its node, because the pod may be gone before a
-   * reconcile.
+   * The watch calls this immediately if the pod at this address has to leave its node. A reconcile could come too late,
+   * because the pod may be gone by then.
    */
   async displaced(sessionId: string, podIp: string, reason: string): Promise<void> {
     const session = await this.options.queries.find(sessionId);
@@ -101,8 +108,9 @@ export class Reconciler {
   }
 
   /**
-   * Leaves the session as it is, until this process has read the newer tenants file. The sweep and every change of the file
-   * trigger a reconcile, and a worker with the newer file may act earlier.
+   * Leaves the session in its state, until this process has read a tenants file that decides about it. If the session has to
+   * end then, the change of the file or the sweep triggers a reconcile. A worker that already has the newer file may act
+   * earlier.
    */
   async #unread({ session }: TimedSession): Promise<Reconciliation> {
     if (session.reason === null)
@@ -112,8 +120,8 @@ export class Reconciler {
 
   /**
    * The tenants file does not contain the tenant. The file may be damaged, so nothing is ended or deleted until the
-   * tenant is in the file again. Only a session that is already ending and has no objects left becomes final, because
-   * its namespace may be gone.
+   * tenant is in the file again. Only a session that is already ending becomes final, if it has no objects left or if the
+   * worker may no longer read them, because its namespace may be gone.
    */
   async #unknown(timed: TimedSession): Promise<Reconciliation> {
     const { session } = timed;
@@ -134,7 +142,7 @@ export class Reconciler {
     const now = await this.options.queries.findTimed(timed.session.id);
     if (now === undefined) return { outcome: "unknown" };
     if (now.session.state === "queued") return { outcome: "settled", session: now.session };
-    // The objects are created in this reconcile, so the desktop does not wait for the next one.
+    // The objects are created in this reconcile, so the session does not wait for the next reconcile.
     return now.session.state === "starting" && tenant !== undefined
       ? this.#create(now, tenant)
       : { outcome: "stale", session: now.session, againMs: 0 };
@@ -153,7 +161,7 @@ export class Reconciler {
     return this.#act(timed, await this.#explained(session, action), observed.podUid);
   }
 
-  /** Adds the last line of the log to an agent's failure, because only the log says what went wrong. */
+  /** Adds the log's last line to the reason if the agent failed, because only the log says what went wrong. */
   async #explained(session: Session, action: Action): Promise<Action> {
     if (action.do !== "apply" || action.event.type !== "fail" || action.event.cause !== "agent-error") return action;
     const line = lastLine(await this.options.logs.tail(session));
@@ -186,7 +194,7 @@ export class Reconciler {
       }
       return this.#act(timed, action, observed.podUid);
     } catch (error) {
-      // Without the tenant, its namespace and our rights in it are deleted, so there is nothing left to wait for.
+      // A closed tenant's namespace, or the worker's rights there, may be deleted. Then nothing is left to wait for.
       if (tenant !== undefined || refusalOf(error)?.kind !== "denied") throw error;
       return this.#act(timed, { do: "apply", event: { type: "gone", keepSeconds: 0 } });
     }
@@ -248,7 +256,7 @@ export class Reconciler {
   }
 }
 
-/** Whether another session may start now, because this one has started, has stalled, or has no pod any more. */
+/** Whether another session may start now, because this one is no longer starting, has stalled, or has no pod any more. */
 function freesRoom(before: Session, after: Session): boolean {
   const startsNoMore = before.state === "starting" && !before.stalled && (after.state !== "starting" || after.stalled);
   return startsNoMore || (hasPod(before.state) && !hasPod(after.state));

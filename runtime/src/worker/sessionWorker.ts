@@ -15,7 +15,7 @@ import type { Reconciler } from "./reconciler.ts";
 /** How long a shutdown waits for the running reconciles, in milliseconds. */
 const reconcilesMs = 15_000;
 
-/** How long a shutdown then waits until Redis knows that the jobs are done, in milliseconds. */
+/** How long a shutdown waits, after the reconciles, until Redis knows that the jobs are done, in milliseconds. */
 const partingMs = 3_000;
 
 export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
@@ -38,8 +38,8 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
       ...tracing().jobs,
       autorun: false,
       concurrency: 10,
-      // If a worker dies, its jobs are repeated within 20 s, without a limit, because triggers wait for a job that
-      // exists.
+      // If a worker dies, another worker repeats its jobs within 20 s. A job may be repeated almost without a limit,
+      // because as long as a job exists, each new trigger for the session waits for the job's end.
       lockDuration: 10_000,
       stalledInterval: 10_000,
       maxStalledCount: 1_000,
@@ -85,7 +85,8 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
   }
 
   /**
-   * Retries four times with growing delays, and not before the API server's Retry-After. After that, the sweep retries.
+   * Retries four times with growing delays, and not earlier than the Retry-After of the Kubernetes API server allows.
+   * After the fourth retry, only the sweep and new triggers retry.
    */
   #tryAgain(sessionId: string, error: unknown): void {
     const failures = (this.#failures.get(sessionId) ?? 0) + 1;
@@ -98,7 +99,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     this.#triggerLater(sessionId, Math.max(backoff, retryAfterMs(error)));
   }
 
-  /** The timer is only in this process's memory. If the process dies, the sweep triggers the reconcile. */
+  /** Triggers a reconcile by a timer in this process's memory. If the process dies, the sweep triggers the reconcile. */
   #triggerLater(sessionId: string, ms: number): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
@@ -120,8 +121,8 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
 
   /**
    * Waits at most 15 s for the running reconciles; another worker repeats those that are not finished. Then closes the
-   * connection. If Redis is unreachable, the connection is closed by force, because BullMQ would wait for Redis to come
-   * back.
+   * connection to Redis. If reconciles still run or Redis is unreachable, closes the connection by force, because BullMQ
+   * would wait for the reconciles or for Redis.
    */
   async onApplicationShutdown(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);

@@ -39,7 +39,7 @@ test("a suspended session has a workspace but no pod, and has the same workspace
   await become(id, "running");
   await startedTimes(id, 2);
   await suspend(id);
-  await resume(id); // before its pod is gone
+  await resume(id); // before the session's pod is gone
   await become(id, "running");
   await startedTimes(id, 3);
   await stop(id);
@@ -116,8 +116,8 @@ test("a session ends when it has been idle, or has run, for as long as it may", 
     await pass(database, 400);
     await records.commands.touch(idle.id);
   }
-  // The sweep that finds this session also checks the other one, which has been running for longer than its idle
-  // time-out.
+  // The sweep that ends `old` also checks `idle`, which has been running for longer than its idle time-out, but was
+  // active meanwhile.
   expect((await become(old.id, "stopped")).cause).toBe("max-lifetime");
   expect((await find(idle.id))?.state).toBe("running");
   await pass(database, 601);

@@ -1,6 +1,7 @@
 /**
- * The sweep compares the rows with the cluster in both directions, periodically and only on the leader. So a lost
- * event, whatever its cause, delays a session by at most one sweep.
+ * The sweep compares the rows with the cluster in both directions, periodically and only on the leader. So if a trigger of a
+ * reconcile is lost, the session waits for at most one sweep. One case is left to the pod watch, which lists all pods anew
+ * every 5 minutes: the pod of a running session exists, but its status has changed.
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
@@ -27,11 +28,11 @@ export interface SweepOptions {
   /** Milliseconds between two sweeps, plus or minus a tenth. Default: 15 000. */
   intervalMs?: number;
   /**
-   * How many milliseconds objects without a row are kept, because a restored database may still lack the row. Default: 5
-   * minutes.
+   * How many milliseconds objects are kept after the leader first found them without a row. In this time, somebody who is
+   * restoring the database may restore the row. Default: 5 minutes.
    */
   orphanGraceMs?: number;
-  /** The monotonic clock for that time, in milliseconds. Default: performance.now. */
+  /** The monotonic clock that measures `orphanGraceMs`, in milliseconds. Default: performance.now. */
   clock?: () => number;
 }
 
@@ -39,9 +40,9 @@ export interface SweepOptions {
 export interface Findings {
   /** Pods without a row. */
   pod: number;
-  /** Volumes without a row. */
+  /** Volume claims without a row. */
   claim: number;
-  /** Rows without a pod or volume that they should have. */
+  /** Rows of sessions that should have a pod or a workspace, but don't have it. */
   row: number;
 }
 
@@ -65,17 +66,17 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.#loop.stop();
   }
 
-  /** Whether sweeps still run, even if they fail. */
+  /** Whether the loop still begins sweeps. A sweep that fails counts too. */
   isAlive(): boolean {
     return this.#loop.isAlive();
   }
 
-  /** What the last sweep found; undefined unless this process is the leader. */
+  /** What the last sweep found; undefined if this process is not the leader or has not swept yet. */
   findings(): Findings | undefined {
     return this.options.isLeader() ? this.#findings : undefined;
   }
 
-  /** Seconds since the last successful sweep; undefined unless this process is the leader. */
+  /** Seconds since the last successful sweep; undefined if this process is not the leader or no sweep has succeeded yet. */
   secondsSinceTurn(): number | undefined {
     if (!this.options.isLeader() || this.#wentThrough === undefined) return undefined;
     return (performance.now() - this.#wentThrough) / 1_000;
@@ -93,13 +94,13 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     if (leads)
       await this.#turn().catch((error: unknown) => logger.warn({ err: error }, "the sweep failed; it runs again soon"));
     else this.#orphansSince.clear();
-    // A new leader sweeps immediately.
+    // A process that does not lead looks again after a second at most, so that a new leader sweeps soon.
     return leads && led ? jittered(this.#intervalMs) : Math.min(1_000, this.#intervalMs);
   }
 
   /**
-   * Lists the objects before the rows. Each row is created before its objects, so an object without a row really has
-   * none.
+   * Lists the objects before the rows. Each row is created before its objects. So if the rows, which are read later, lack
+   * the row of an object, this row really does not exist.
    */
   async #turn(): Promise<void> {
     const { admit, trigger, rows, rowsSince } = this.options;
@@ -117,7 +118,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     }
     // Objects older than this database may belong to another database, which this one replaced, so they stay.
     await this.#removeOrphans(comparison.orphans.filter(({ isOlder }) => !isOlder));
-    // Admission comes last, because it may wait for the lock, and the steps before it need no lock.
+    // Admission comes last, because it may wait for a lock while another process plans. The other steps need no lock.
     await admit();
     this.#wentThrough = performance.now();
   }

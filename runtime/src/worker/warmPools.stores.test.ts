@@ -51,7 +51,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     /** `generation`: of the tenants file that the worker has read. Default 0. */
     refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
-    /** Makes the warm sessions running, as the reconciler would. */
+    /** Moves the warm sessions to `running`, as the reconciler would. */
     start: async () => {
       await admission.run();
       for (const { id } of await spares()) {

@@ -1,6 +1,6 @@
 /**
- * Keeps the number of warm sessions that `warmPools` sets for each tenant and each of its images. One process at a time
- * does so.
+ * Keeps the number of warm sessions that `warmPools` sets for each tenant, image and tier. Only the leader does so, in each
+ * sweep.
  */
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor } from "../domain/event.ts";
@@ -33,8 +33,8 @@ export class WarmPools {
   constructor(private readonly options: WarmPoolsOptions) {}
 
   /**
-   * Creates and ends warm sessions until each pool has its size. A pool stays as it is if one of its sessions was
-   * changed by a newer tenants file than this process has. Throws if Postgres does not answer.
+   * Creates and ends warm sessions, so that each pool gets its size. Leaves a pool as it is if a tenants file that this
+   * process has not read yet has changed one of the pool's sessions. Throws if Postgres does not answer.
    */
   async refill(): Promise<void> {
     const { database, tenants, images } = this.options;
@@ -66,7 +66,7 @@ export class WarmPools {
     }
   }
 
-  /** Whether a newer tenants file than this process has decides on the session. */
+  /** Whether a tenants file that this process has not read yet has changed the session. */
   #isUnread({ tenantsGeneration }: StoredSpare): boolean {
     return isBehind(this.options.tenants.generation, tenantsGeneration);
   }
@@ -89,7 +89,7 @@ export class WarmPools {
     if (typeof made === "object") trigger(made.session.id);
   }
 
-  /** Ends the warm session, unless a user claims it first, which changes its version. */
+  /** Ends the warm session. If a user claims it first, its version changes, so `apply` does nothing. */
   async #end(id: string): Promise<void> {
     const { queries, commands, trigger } = this.options;
     const session = await queries.find(id);

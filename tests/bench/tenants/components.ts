@@ -4,7 +4,7 @@ import { parseConfig } from "../../../infra/config/config.ts";
 import { apiEndpoints } from "../../../infra/kubernetes/api-endpoints.ts";
 import { makeTenants } from "../../../infra/tenants/tenants.ts";
 
-/** Parses the config and creates the components of all tenants, in the same way as index.ts. */
+/** Parses the config and creates the components of all tenants, in the same way as infra/index.ts. */
 export async function make(kubernetes: k8s.Provider) {
   const names: string[] = new pulumi.Config().requireObject("tenants");
   const { config, faults } = parseConfig({

@@ -1,6 +1,6 @@
 /**
- * The stack `components` creates tenants in the same way as infra/index.ts. `loop` creates the same resources without that
- * code.
+ * The stack `components` creates tenants with the code of infra/, as infra/index.ts does. The stack `loop` creates the same
+ * resources without that code.
  */
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";

@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 
-/** A resource of the stack `components`, with resolved inputs. */
+/**
+ * A resource that the stack `components` (see index.ts) created, read from a JSON file. Its inputs are plain values, not
+ * Outputs.
+ */
 export interface Plain {
   type: string;
   name: string;

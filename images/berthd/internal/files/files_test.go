@@ -76,7 +76,7 @@ func wantCode(t testing.TB, err error, code connect.Code) {
 	}
 }
 
-// refusal is the error that an answer of Bytes is.
+// refusal returns the error that a response of Bytes reports; nil for a successful response.
 func refusal(response *http.Response) error {
 	switch {
 	case response.StatusCode < 400:
@@ -96,7 +96,7 @@ func refusal(response *http.Response) error {
 	return connect.NewError(told.Code, errors.New(told.Message))
 }
 
-// ask calls Bytes. `where` is the resource, a path of the session, and further parameters.
+// ask sends a request to Bytes. `where` is the resource (files or archives) and a path. `more` is further query parameters.
 func (f fixture) ask(method string, where [2]string, more url.Values, headers map[string]string, body io.Reader) (*http.Response, []byte, error) {
 	query := url.Values{"path": {where[1]}}
 	maps.Copy(query, more)
@@ -143,7 +143,7 @@ type upload struct {
 	sizeIsUnknown bool
 }
 
-// sizedBody is a body whose length is announced.
+// sizedBody is a body whose length the request announces.
 type sizedBody struct {
 	io.Reader
 	size int64
@@ -446,7 +446,7 @@ func TestListsALargeFolder(t *testing.T) {
 
 func TestAFileThatGrowsIsReadToTheEndThatItHad(t *testing.T) {
 	f := open(t)
-	const size = 16 << 20 // more than connections hold
+	const size = 16 << 20 // more than the buffers of a connection hold
 	must(t, os.WriteFile(f.folder+"/log", bytes.Repeat([]byte("x"), size), 0o644))
 	response, err := f.http.Get(f.url + "/files?path=log")
 	must(t, err)

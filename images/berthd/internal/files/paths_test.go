@@ -111,7 +111,7 @@ func TestAFullDiskIsToldAndNothingIsHalfWritten(t *testing.T) {
 	f.serve(t, roots)
 	must(t, os.WriteFile(disk+"/file", []byte("old"), 0o644))
 	large := strings.Repeat("x", 1_500_000)
-	// Of a known size it is told at once; of an unknown one, when the disk is full.
+	// If the server knows the size of the upload, it refuses the upload at once. Otherwise it refuses when the disk is full.
 	for _, sizeIsUnknown := range []bool{false, true} {
 		_, err = f.write(upload{path: "file", sizeIsUnknown: sizeIsUnknown}, large)
 		wantCode(t, err, connect.CodeResourceExhausted)

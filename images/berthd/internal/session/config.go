@@ -1,5 +1,5 @@
-// Package session runs a session in its container: it is PID 1, runs the desktop and the session's command, calls the runtime, and
-// serves the gateway.
+// Package session runs a session in its container. The process is PID 1: it runs the desktop and the session's command, calls the
+// runtime, and serves the gateway.
 package session
 
 import (

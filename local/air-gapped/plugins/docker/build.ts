@@ -65,6 +65,6 @@ async function withLogin<T>(
   }
 }
 
-/** The path of the Dockerfile, relative to the context, as the state keeps it. */
+/** The Dockerfile's path relative to the context. Pulumi's state contains this path. */
 export const dockerfileOf = ({ context, dockerfile }: ImageInputs["build"]): string =>
   posix.normalize(relative(context, dockerfile));

@@ -1,4 +1,7 @@
-/** The files from which an image is built, and a digest of these files. The official plugin computes the same digest. */
+/**
+ * The files from which an image is built, and a digest of these files. For Berth's images, the official plugin computes the same
+ * digest.
+ */
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, type Stats } from "node:fs";
 import { join, posix, relative } from "node:path";
@@ -15,7 +18,7 @@ export function contextDigest(context: string, dockerfile: string): string {
   const add = (name: string, mode: string, content: Buffer | string) => {
     hash.update(posix.normalize(name)).update(mode).update(createHash("sha256").update(content).digest()).update("\0");
   };
-  // The Dockerfile is first added under this name, wherever it is, and without its mode.
+  // The Dockerfile is added first, under this name whatever its path is, and without its mode.
   add("Dockerfile", "----------", readFileSync(dockerfile));
   for (const name of builtFiles(context, dockerfile)) {
     const path = join(context, name);
@@ -27,7 +30,10 @@ export function contextDigest(context: string, dockerfile: string): string {
   return hash.digest("hex");
 }
 
-/** The files that the ignore file does not exclude, folder by folder, sorted by the bytes of their names. */
+/**
+ * Returns the paths of the context's files, except the files that the ignore file excludes, and except the folders `neverBuilt`.
+ * The entries of each folder are sorted by the bytes of their names.
+ */
 export function builtFiles(context: string, dockerfile: string): string[] {
   const file = [`${dockerfile}.dockerignore`, join(context, ".dockerignore")].find(existsSync);
   const ignore = dockerignore.default({ ignorecase: false }).add(file ? readFileSync(file, "utf8") : "");

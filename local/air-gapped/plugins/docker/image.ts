@@ -1,4 +1,7 @@
-/** The resource docker.Image. The image is built and pushed whenever its inputs have changed. */
+/**
+ * The resource docker.Image. Pulumi builds and pushes a new image, and an image whose inputs have changed. The inputs contain a
+ * digest of the image's files.
+ */
 import { existsSync } from "node:fs";
 import { InputError, type Resource, refuseOthers, unchanged } from "../protocol/plugin.ts";
 import { changedKeys, hasUnknown, isObject, type Props, plain, secret } from "../protocol/values.ts";

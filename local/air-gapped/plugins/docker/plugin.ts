@@ -8,7 +8,7 @@ import { imageResource } from "./image.ts";
 interface Arguments {
   /** The address of the Docker daemon, for example unix:///run/docker.sock. */
   host?: string;
-  /** A list in JSON, because each argument is a string in Pulumi's protocol. */
+  /** A list of RegistryAuth as JSON text, because Pulumi's protocol passes each argument as a string. */
   registryAuth?: string;
 }
 

@@ -1,4 +1,7 @@
-/** Calls the Kubernetes API with plain JSON, because the client's typed objects would drop unknown fields. */
+/**
+ * Calls the Kubernetes API with plain JSON. The typed objects of @kubernetes/client-node would drop each field that this package
+ * does not know.
+ */
 import { existsSync } from "node:fs";
 import * as k8s from "@kubernetes/client-node";
 import pRetry from "p-retry";
@@ -33,7 +36,7 @@ export interface ApplyOptions {
   fieldManager: string;
   /** Whether the API server only checks the request and stores nothing. */
   dryRun?: boolean;
-  /** Whether the apply takes fields from other managers. */
+  /** Whether the apply also sets fields that other managers own. If not, such a conflict is an error (409). Default: false. */
   force?: boolean;
 }
 
@@ -69,8 +72,8 @@ export class Api {
   }
 
   /**
-   * Makes `fieldManager` the manager of the fields that the official plugin or kubectl wrote. Tries again if a controller wrote the
-   * object in between.
+   * Makes `fieldManager` the manager of the fields that kubectl or another run of Pulumi wrote (see managers.ts). Tries again if
+   * somebody changed the object between the read and the write.
    */
   async takeOver(kind: Kind, object: Props, fieldManager: string): Promise<void> {
     const once = async () => {
@@ -95,7 +98,7 @@ export class Api {
     return { value: takenOver(managedFields as ManagedFields[], fieldManager), resourceVersion };
   }
 
-  /** Asks the API server to delete the object after its dependents. Does not wait. A missing object is no error. */
+  /** Asks the API server to delete the object's dependents and then the object. Does not wait. A missing object is no error. */
   async delete(kind: Kind, object: Props): Promise<void> {
     await this.#call("DELETE", objectPath(kind, object), {}, { propagationPolicy: "Foreground" }).catch(unlessMissing);
   }
@@ -115,8 +118,8 @@ export class Api {
   }
 
   /**
-   * Calls the API server. Tries again for half a minute if the API server is overloaded, because each call here may safely be made
-   * twice.
+   * Calls the API server. If the API server is overloaded, repeats the call for up to half a minute. A repetition is safe,
+   * because no call of this class does harm when it is made twice.
    */
   #call(method: k8s.HttpMethod, path: string, query: Record<string, string>, body?: object): Promise<unknown> {
     return pRetry(() => this.#once(method, path, query, body), {
@@ -157,8 +160,8 @@ function reason(text: string): string | undefined {
 }
 
 /**
- * Loads the kubeconfig of the provider's argument, which is a path or the text of a kubeconfig. Default: the file that KUBECONFIG
- * names.
+ * Loads the kubeconfig of the provider's argument, which is a path or the text of a kubeconfig. Default: the kubeconfig that
+ * kubectl would use, for example the file that KUBECONFIG names.
  * @throws Error when the kubeconfig lacks the context
  */
 export function loadConfig(kubeconfig: string | undefined, context: string | undefined): k8s.KubeConfig {

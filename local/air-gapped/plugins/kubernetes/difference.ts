@@ -17,7 +17,10 @@ export async function difference(api: Api | undefined, kind: Kind, state: Props,
   return { changed, replaces, deleteFirst: replaces.length > 0 && hasSameName(oldLive(state), news) };
 }
 
-/** @returns the changed inputs that can't be changed in place; undefined if nothing changes */
+/**
+ * @returns the inputs that make a replacement necessary; an empty list if the object can be updated in place; undefined if
+ * nothing changes
+ */
 async function mustBeAnew(api: Api | undefined, kind: Kind, state: Props, news: Props, changed: string[]) {
   const mustBeReady = annotated(news, "replaceUnready");
   if (changed.length === 0 && !(api && mustBeReady)) return undefined;
@@ -28,13 +31,13 @@ async function mustBeAnew(api: Api | undefined, kind: Kind, state: Props, news: 
     if (changed.length === 0) return undefined;
     if (!live || hasUnknown(news)) return [];
     const then = await api.apply(kind, news, { fieldManager: fieldManagerOf(state), dryRun: true, force: true });
-    // The inputs may differ only in notation, for example 1000m and 1.
+    // If the old and the new inputs differ only in notation, for example 1000m and 1, nothing changes.
     return same(settled(live), settled(then)) ? undefined : [];
   } catch (error) {
     if (isCode(error, 404, 403)) return [];
     if (!isCode(error, 422)) throw error;
-    // The API server refuses the change. If it would accept a new object, the object is replaced. Otherwise the update itself fails
-    // and shows the reason.
+    // The API server refuses the change. If it would accept a new object, the object is replaced. Otherwise the update itself
+    // fails and shows the reason.
     return (await api.wouldCreate(kind, news)) ? changed : [];
   }
 }
@@ -48,11 +51,11 @@ const isElsewhere = (live: KubeObject, news: Props): boolean => {
   );
 };
 
-/** Whether the new object has the old object's name and namespace. */
+/** Whether the new object has the old object's name and namespace. If the name is generated, a new object gets a new name. */
 const hasSameName = (live: KubeObject, news: Props): boolean =>
   !annotated(news, "autonamed") && !isElsewhere(live, news);
 
-/** The object without the fields that change by themselves. */
+/** The object without the fields that only Kubernetes itself changes: the status, and some of the metadata. */
 function settled({ metadata, status, ...object }: KubeObject): Props {
   const { managedFields, resourceVersion, generation, ...kept } = metadata;
   return { ...object, metadata: kept };

@@ -1,14 +1,14 @@
-/** Makes the inputs that `check` returns for an object of the program: a normal form, and a name. */
+/** Makes the inputs that `check` returns: brings an object of the Pulumi program into a normal form, and gives it a name. */
 import { createHash } from "node:crypto";
 import { type Checked, InputError } from "../protocol/plugin.ts";
 import { hasUnknown, isObject, markedLike, type Props, plain, secret, unknown } from "../protocol/values.ts";
 import type { Kind } from "./kinds.ts";
 import { annotated, metadataOf } from "./object.ts";
 
-/** The annotations with a meaning for Pulumi that Berth's stacks use. */
+/** The annotations of the official plugin that the stand-in supports too. `named` sets the last one, stacks set the others. */
 const understood = ["skipAwait", "replaceUnready", "autonamed"].map((name) => `pulumi.com/${name}`);
 
-/** Returns the inputs in the form that the state keeps. @throws InputError */
+/** Returns the inputs in the form in which Pulumi stores them in the state. @throws InputError */
 export function checked({ apiVersion, kind }: Kind, { name, olds, news, seed }: Checked): Props {
   const inputs = normal({ ...plain<Props>(news), apiVersion, kind });
   for (const name of Object.keys(metadataOf(inputs).annotations ?? {}))
@@ -39,7 +39,7 @@ function named(metadata: Props, old: Props, name: string, seed: Uint8Array): Pro
   return { ...metadata, name: kept ?? `${name}-${suffix}`, annotations };
 }
 
-/** Returns a copy that marks as secret the values that are secret in `like`, and the contents of a Secret. */
+/** Returns a copy of `object`. In the copy, values are secret that are secret in `like`, and so are the contents of a Secret. */
 export function withSecrets<T extends Props>(object: T, like: Props): T {
   const marked = markedLike(object, like) as T;
   if (object.kind !== "Secret") return marked;

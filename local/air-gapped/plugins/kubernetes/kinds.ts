@@ -20,14 +20,18 @@ const table: Record<string, string[]> = {
     "Service services",
     "ServiceAccount serviceaccounts",
   ],
+  "admissionregistration.k8s.io/v1": [
+    "ValidatingAdmissionPolicy* validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding* validatingadmissionpolicybindings",
+  ],
   "apiregistration.k8s.io/v1": ["APIService* apiservices"],
   "apps/v1": ["DaemonSet daemonsets", "Deployment deployments", "StatefulSet statefulsets"],
   "autoscaling/v2": ["HorizontalPodAutoscaler horizontalpodautoscalers"],
   "batch/v1": ["CronJob cronjobs", "Job jobs"],
   "discovery.k8s.io/v1": ["EndpointSlice endpointslices"],
-  // The stack has this kind if the cluster has a Gateway.
+  // The stack has this kind if its config has `ingress.controller: gateway-api`.
   "gateway.networking.k8s.io/v1": ["HTTPRoute httproutes"],
-  // The stack has this kind if the cluster has KEDA.
+  // The stack has this kind if its config has `autoscaler: keda`.
   "keda.sh/v1alpha1": ["ScaledObject scaledobjects"],
   "networking.k8s.io/v1": ["Ingress ingresses", "NetworkPolicy networkpolicies"],
   "policy/v1": ["PodDisruptionBudget poddisruptionbudgets"],
@@ -38,7 +42,7 @@ const table: Record<string, string[]> = {
     "RoleBinding rolebindings",
   ],
   "scheduling.k8s.io/v1": ["PriorityClass* priorityclasses"],
-  // The stack has this kind if the cluster has Traefik.
+  // The stack has this kind if its config has `ingress.controller: traefik`.
   "traefik.io/v1alpha1": ["Middleware middlewares"],
 };
 
@@ -56,7 +60,7 @@ const kinds = new Map(
 /** The kind of a Pulumi type such as `kubernetes:apps/v1:Deployment`. */
 export const kindOf = (type: string): Kind | undefined => kinds.get(type);
 
-/** The API's path of all objects of the kind. The path of a namespaced kind contains the namespace. */
+/** The path of all objects of the kind in the Kubernetes API. Only the path of a namespaced kind contains the namespace. */
 export function pathOf({ apiVersion, plural, namespaced }: Kind, namespace: string): string {
   const group = apiVersion === "v1" ? "/api/v1" : `/apis/${apiVersion}`;
   return `${group}${namespaced ? `/namespaces/${namespace}` : ""}/${plural}`;

@@ -19,7 +19,7 @@ export interface Metadata extends Props {
   finalizers?: string[];
 }
 
-/** The object's namespace. An object without one is in `default`, as the API server decides too. */
+/** The object's namespace. If the object names no namespace, this is `default`, as for the API server. */
 export const namespaceOf = (object: Props): string => metadataOf(object).namespace ?? "default";
 
 export const metadataOf = (object: Props): Metadata => (isObject(object.metadata) ? object.metadata : {}) as Metadata;
@@ -40,8 +40,8 @@ export const parseId = (id: string): Metadata => {
 };
 
 /**
- * Returns only those fields of a live object that its inputs have too, with the values in the cluster. Lists are handled item by
- * item.
+ * Returns only those fields of a live object that its inputs have too, with the values in the cluster. An item of a list is
+ * compared with the item at the same position of the other list.
  */
 export function prune(live: unknown, inputs: unknown): unknown {
   if (isObject(live) && isObject(inputs))

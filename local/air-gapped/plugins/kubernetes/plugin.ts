@@ -13,7 +13,7 @@ const understood = [
   "upsertExistingObjects",
   "enablePatchForce",
   "renderYamlToDirectory",
-  // These two have no effect: changed contents are always updated in place, unless they are immutable.
+  // These two have no effect: the stand-in always updates a ConfigMap or Secret in place, unless the object is immutable.
   "enableConfigMapMutable",
   "enableSecretMutable",
   "version",
@@ -50,8 +50,8 @@ export function kubernetesPlugin(version: string): Plugin {
 }
 
 /**
- * Whether the changed argument means another cluster. The cluster's identifier decides. Without an identifier, the kubeconfig and
- * the context decide.
+ * Whether the changed argument means another cluster, or another folder for files. An identifier that differs from the old
+ * identifier means another cluster. If the new arguments have no identifier, the kubeconfig and the context decide.
  */
 const isAnotherCluster = (key: string, olds: Props, news: Props): boolean => {
   if (key === "renderYamlToDirectory") return true;

@@ -1,4 +1,4 @@
-/** Decides whether an object is ready, because the program waits for this. */
+/** Decides whether an object is ready. A run of Pulumi waits until the objects of some kinds are ready. */
 import { isObject, type Props } from "../protocol/values.ts";
 import { annotated, type KubeObject, metadataOf } from "./object.ts";
 
@@ -14,7 +14,10 @@ interface Condition {
 
 type Look = (status: Props, spec: Props, object: KubeObject) => Readiness;
 
-/** The kinds whose objects must become ready. The stack's Services and Ingresses opt out of this wait (pulumi.com/skipAwait). */
+/**
+ * The kinds whose objects must become ready, each with the function that decides. Services and Ingresses are not in the list: all
+ * Services and Ingresses of the stack have the annotation pulumi.com/skipAwait, so Pulumi does not wait for them.
+ */
 const looks: Record<string, Look> = {
   Deployment(status, spec) {
     const failure = conditions(status).find(({ reason }) => reason === "ProgressDeadlineExceeded");

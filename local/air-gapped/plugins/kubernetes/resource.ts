@@ -1,4 +1,4 @@
-/** Makes a kind of Kubernetes objects a resource of Pulumi. */
+/** Makes a kind of Kubernetes objects a type of resource in Pulumi. The objects are in a cluster or in files. */
 import { NotReady, type Resource } from "../protocol/plugin.ts";
 import { hasUnknown, markedLike, type Props, plain } from "../protocol/values.ts";
 import { type Api, isCode, nameOf } from "./api.ts";
@@ -11,8 +11,8 @@ import { fieldManagerOf, oldInputs, oldLive, stateOf } from "./state.ts";
 import { type Awaited, type Limits, untilGone, untilReady } from "./waits.ts";
 
 /**
- * @param upsert whether Pulumi takes over an object that exists already, as if Pulumi had made it
- * @param force whether an apply takes fields from other managers
+ * @param upsert whether Pulumi takes over an object that exists already, as if Pulumi had made it. If not, the creation fails
+ * @param force whether an apply also sets fields that other managers own
  */
 export function clusterResource(
   kind: Kind,
@@ -39,9 +39,9 @@ export function clusterResource(
   };
 
   /**
-   * Asks the API server whether it would accept the object, so that a preview shows the same conflicts as the run. An error is
-   * ignored if the run may not have it: the run makes a missing namespace first, deletes an old object of the same name first, and
-   * takes over fields first.
+   * Asks the API server whether it would accept the object, so that a preview shows the same conflicts as the run. If the run
+   * would first take over fields, the request sets them by force. The errors 403 and 404 are ignored, because the run first makes
+   * a missing namespace. The error 422 is ignored if the run can replace the object.
    */
   const tried = async (inputs: Props, old: Props) => {
     if (hasUnknown(inputs)) return;

@@ -1,5 +1,6 @@
 /**
- * The state of an object, in the official plugin's format. So the official plugin and the stand-in can take over from each other.
+ * The state of an object, in the official plugin's format. So the official plugin can use a state that the stand-in wrote, and
+ * the stand-in can use a state that the official plugin wrote.
  */
 import { randomBytes } from "node:crypto";
 import { isObject, type Props, plain } from "../protocol/values.ts";
@@ -7,8 +8,8 @@ import { withSecrets } from "./inputs.ts";
 import type { KubeObject } from "./object.ts";
 
 /**
- * @param inputs the inputs, with secrets marked @param fieldManager the object's field manager for server-side apply, which never
- * changes
+ * @param inputs the inputs, with secrets marked
+ * @param fieldManager the object's field manager for server-side apply. An object keeps its field manager in all later runs
  */
 export const stateOf = (inputs: Props, live: Props, fieldManager: string, initialApiVersion?: unknown): Props => ({
   ...withSecrets(live, inputs),

@@ -7,7 +7,7 @@ import { type KubeObject, metadataOf, namespaceOf } from "./object.ts";
 import { unreadyPods } from "./pods.ts";
 import { isWaitedFor, readiness } from "./ready.ts";
 
-/** The limit if the program sets none. The official plugin has the same limit. */
+/** The time limit if the program sets none. The official plugin has the same limit. */
 const defaultSeconds = 600;
 const pauseMs = 300;
 
@@ -23,7 +23,7 @@ export interface Awaited {
   problem?: string;
 }
 
-/** Waits until the object is ready, has failed, or the time is over. */
+/** Waits until the object is ready or has failed, until the time is over, or until the user ends the run. */
 export async function untilReady(api: Api, kind: Kind, applied: KubeObject, limits: Limits): Promise<Awaited> {
   if (!isWaitedFor(applied) || (await isBoundLater(api, applied))) return { live: applied };
   for (let live = applied, deadline = deadlineOf(limits); ; ) {
@@ -45,7 +45,9 @@ export async function untilReady(api: Api, kind: Kind, applied: KubeObject, limi
   }
 }
 
-/** Waits until the object is deleted, or until another object has its name. */
+/**
+ * Waits until the object is deleted, or until another object has its name. Throws if the time is over or the user ends the run.
+ */
 export async function untilGone(api: Api, kind: Kind, object: KubeObject, limits: Limits): Promise<void> {
   for (const deadline = deadlineOf(limits); ; await sleep(pauseMs)) {
     const live = await api.find(kind, metadataOf(object));
@@ -56,7 +58,9 @@ export async function untilGone(api: Api, kind: Kind, object: KubeObject, limits
 
 const deadlineOf = ({ timeoutSeconds }: Limits) => performance.now() + (timeoutSeconds || defaultSeconds) * 1000;
 
-/** Whether the claim's volume is made only for the claim's first pod. Then there is nothing to wait for. */
+/**
+ * Whether the object is a claim whose volume Kubernetes makes only for a first pod. `untilReady` does not wait for such a claim.
+ */
 async function isBoundLater(api: Api, { kind, spec }: KubeObject): Promise<boolean> {
   if (kind !== "PersistentVolumeClaim" || !isObject(spec) || typeof spec.storageClassName !== "string") return false;
   return (await api.bindingMode(spec.storageClassName)) === "WaitForFirstConsumer";
@@ -68,7 +72,7 @@ async function podsOf(api: Api, object: KubeObject): Promise<string[]> {
   return unreadyPods(await api.pods(namespaceOf(object), selector.matchLabels));
 }
 
-/** Returns why an object is not deleted yet: its finalizers, or the conditions of a Namespace. */
+/** Returns an error text that says why an object is not deleted yet: its finalizers, and the messages of its true conditions. */
 function whatHolds(live: KubeObject): string {
   const { finalizers = [] } = metadataOf(live);
   const { conditions = [] } = (live.status ?? {}) as { conditions?: Props[] };

@@ -16,7 +16,9 @@ export const answer =
     );
   };
 
-/** Returns the error's message. If the resource exists in spite of the error, its id and state are added. */
+/**
+ * Returns the gRPC error with the same message. If the resource exists in spite of the error, adds the resource's id and state.
+ */
 function grpcError(error: unknown): Partial<grpc.StatusObject> {
   const details = error instanceof Error ? error.message : String(error);
   const metadata = new grpc.Metadata();

@@ -1,11 +1,14 @@
 /**
- * The interface of a plugin. `serve` offers the plugin to Pulumi over Pulumi's protocol. values.ts describes the format of values.
+ * The interface of a plugin. `serve` offers the plugin to Pulumi over Pulumi's protocol. values.ts describes the format of
+ * values.
  */
 import type { Props } from "./values.ts";
 
 export interface Plugin {
   version: string;
-  /** Returns which arguments of the provider changed, and which of these changes replace all resources. Default: no replacement. */
+  /**
+   * Returns which arguments of the provider changed, and which changes replace all resources. Default: no change replaces them.
+   */
   diffConfig?(olds: Props, news: Props): Diff;
   /** Sets the provider's arguments. @throws Error when the plugin can't use them */
   configure(args: Props): void;
@@ -20,7 +23,10 @@ export interface Plugin {
 
 /** One type of resource. `signal` is aborted when the user wants to end the run. */
 export interface Resource {
-  /** @returns the inputs for the state, with generated names */
+  /**
+   * @returns the inputs that Pulumi stores in the state. If the program gives a Kubernetes object no name, the function adds a
+   * generated name
+   */
   check(request: Checked): Promise<Props>;
   diff(request: { id: string; state: Props; inputs: Props }): Promise<Diff>;
   create(request: Change): Promise<{ id: string; state: Props }>;
@@ -36,7 +42,7 @@ export interface Checked {
   /** The inputs of the last run. Empty for a new resource. */
   olds: Props;
   news: Props;
-  /** A random seed. It is the same in a preview and in the run after the preview. */
+  /** A random seed from Pulumi, for a generated name. */
   seed: Uint8Array;
 }
 
@@ -50,9 +56,9 @@ export interface Change {
 }
 
 export interface Diff {
-  /** The names of the inputs that differ. If there are none, Pulumi does nothing. */
+  /** The names of the inputs that differ. If this list and `replaces` are empty, Pulumi does nothing. */
   changed: string[];
-  /** The names of the changed inputs that require a replacement of the resource. */
+  /** The names of the inputs that require a replacement of the resource. A resource may need one without a changed input. */
   replaces: string[];
   /** Whether the old resource must be deleted before the new one is created. */
   deleteFirst?: boolean;
@@ -72,7 +78,7 @@ export class InputError extends Error {
   override name = "InputError";
 }
 
-/** The resource exists, but is not ready yet. Pulumi keeps the resource in the state and tries again in the next run. */
+/** The resource exists, but is not ready yet. Pulumi keeps the resource in the state, and the next run updates the resource. */
 export class NotReady extends Error {
   override name = "NotReady";
   readonly id: string;

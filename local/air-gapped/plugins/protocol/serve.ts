@@ -1,6 +1,6 @@
 /**
- * Serves a plugin to Pulumi over gRPC. The SDK's own server does not pass the provider's arguments, and does not tell previews from
- * real runs.
+ * Serves a plugin to Pulumi over gRPC. The SDK's own server is not used, because it does not pass the provider's arguments to the
+ * plugin, and does not tell the plugin whether a run is a preview.
  */
 import grpc from "@grpc/grpc-js";
 import type * as plugin_pb_types from "@pulumi/pulumi/proto/plugin_pb.js";

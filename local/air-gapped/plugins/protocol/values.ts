@@ -1,6 +1,6 @@
 /**
- * Values as Pulumi's protocol carries them: JSON, with envelopes around secrets, and with a sentinel for each value that a preview
- * can't know.
+ * Values as Pulumi's protocol carries them: JSON, with envelopes around secrets, and with a sentinel for each value that a
+ * preview can't know.
  */
 
 import { isDeepStrictEqual } from "node:util";
@@ -41,7 +41,10 @@ const some = (value: unknown, found: (inner: unknown) => boolean): boolean =>
 export const hasUnknown = (value: unknown): boolean => some(value, (inner) => inner === unknown);
 export const hasSecret = (value: unknown): boolean => some(value, isSecret);
 
-/** Returns a copy of `value`. A value in the copy is secret if the value at the same place in `like` is secret. */
+/**
+ * Returns a copy of `value`. A value in the copy is secret if the value at the same place in `like` is secret. A list in the copy
+ * is secret as a whole if the list in `like` contains a secret.
+ */
 export function markedLike(value: unknown, like: unknown): unknown {
   if (isSecret(value)) return value;
   if (isObject(value) && isObject(like) && !isSecret(like))

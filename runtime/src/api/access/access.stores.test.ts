@@ -1,4 +1,4 @@
-/** Who may call the API: keys with scopes and an expiry, the admin, tokens of an identity provider. And how often. */
+/** Who may call the API, and how often: keys with scopes and an expiry, the admin's key, an identity provider's tokens. */
 import { createServer } from "node:http";
 import { until } from "@berth/testing/until.ts";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";

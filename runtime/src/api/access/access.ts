@@ -1,6 +1,6 @@
 /**
- * Decides who may do what. Every entry from outside, by HTTP or WebSocket, asks this class, and no other code decides
- * it.
+ * Decides who may do what. The code that takes HTTP requests and WebSockets from outside asks this class, and no other
+ * code makes this decision.
  */
 import type { Scope, Tenant } from "../../domain/tenants.ts";
 import { Problem } from "../http/problem.ts";
@@ -19,7 +19,7 @@ export interface Shown {
   address: string | undefined;
 }
 
-/** Called as soon as the caller is identified, even if the caller is then refused for a lack of rights. */
+/** Called as soon as the caller is identified, even if the request is then refused, for example for a lack of rights. */
 export type Known = (caller: CallerInfo, rate: Rate["headers"] | undefined) => void;
 
 export class Access {
@@ -29,9 +29,10 @@ export class Access {
   ) {}
 
   /**
-   * The caller, if it has one of the allowed rights and is within its rate limit. With `ticketsOf`, a session's id, a
-   * desktop ticket of that session may read. Throws a Problem: 401 the key or token is not valid, 403 it lacks the
-   * right, 429 too many calls, 503 the identity provider does not answer.
+   * The caller, if it has one of the allowed rights and is within its rate limit. If `ticketsOf`, a session's id, is
+   * given, a desktop ticket of that session is accepted too, with the right to read. Throws a Problem: 401 if the key or
+   * token is not valid, 403 if the caller lacks the right or the token's tenant does not exist, 429 after too many calls or
+   * too many wrong keys from the address, 503 if the identity provider does not answer.
    */
   async admit(shown: Shown, allowed: readonly Scope[], ticketsOf?: string, known?: Known): Promise<TenantCaller>;
   async admit(shown: Shown, allowed: readonly Right[], ticketsOf?: string, known?: Known): Promise<CallerInfo>;
@@ -49,8 +50,8 @@ export class Access {
   }
 
   /**
-   * The desktop ticket of the session, and its tenant. Throws a Problem: 401 the ticket is not valid, 429 too many
-   * calls with it.
+   * The session's desktop ticket, and the tenant that it belongs to. Throws a Problem: 401 if the ticket is not valid,
+   * 429 after too many calls with the ticket or too many wrong tickets from the address.
    */
   async admitTicket(
     text: string,
@@ -61,7 +62,10 @@ export class Access {
     return found;
   }
 
-  /** The link to a file, and its caller. Throws a Problem: 401 the link is not valid, 429 too many calls with it. */
+  /**
+   * The link to a file, and the caller for requests with the link. Throws a Problem: 401 if the link is not valid, 429
+   * after too many calls with the link or too many wrong links from the address.
+   */
   async admitLink(text: string, address: string | undefined): Promise<{ link: FileLink; caller: TenantCaller }> {
     const { link, tenant } = await this.authenticator.identifyLink(text, address);
     (await this.rateLimit.takeTicket(link.id))?.refuse();
@@ -72,15 +76,16 @@ export class Access {
 
   /**
    * The owner of a key or token that was sent to a session's port. The gateway limits how often this is called. Throws a
-   * Problem: 401 the key or token is not valid, 403 it lacks the right, 429 too many wrong ones came from the address.
+   * Problem: 401 if the key or token is not valid, 403 if the owner lacks the right or the token's tenant does not exist,
+   * 429 if too many wrong keys or tokens came from the address, 503 if the identity provider does not answer.
    */
   async admitToPort(token: string, address: string | undefined): Promise<TenantCaller> {
     return authorize(await this.authenticator.identify(token, { address }), ["write"]);
   }
 
   /**
-   * The owner of a permission for a session's port. Throws a 401 if the permission was revoked, or if the key that made the
-   * permission is no longer valid.
+   * The owner of a permission for a session's port. Throws a 401 if the permission was revoked, or if the key or token of the
+   * user who made the permission is no longer valid.
    */
   async admitPermission(permission: PortPermission, address: string | undefined): Promise<TenantCaller> {
     const { id, credential } = permission;
@@ -90,7 +95,7 @@ export class Access {
   }
 }
 
-/** The caller, if it has one of the rights; throws a 403 if not. */
+/** Returns the caller if it has one of the rights. Otherwise throws a 403. */
 function authorize(caller: CallerInfo, allowed: readonly Scope[]): TenantCaller;
 function authorize(caller: CallerInfo, allowed: readonly Right[]): CallerInfo;
 function authorize(caller: CallerInfo, allowed: readonly Right[]): CallerInfo {

@@ -1,5 +1,6 @@
 /**
- * Identifies the owner of a token: a tenant's or the admin's key, an identity provider's token, or a desktop ticket.
+ * Identifies the owner of a key (of a tenant or the admin), an identity provider's token, a desktop ticket, or a link
+ * to a file or port.
  */
 
 import type { TenantsFile } from "../../config/tenantsFile.ts";
@@ -17,8 +18,8 @@ import type { Ticket, Tickets } from "./tickets.ts";
 
 export class Authenticator {
   /**
-   * Whether a link to a port is stored and not revoked. A browser sends the link with the request for each part of a page;
-   * the answer is kept, so that Postgres is asked at most once a second for each link.
+   * Whether a link to a port is stored and not revoked. A browser requests each part of a page with the link's
+   * token, so the answer is kept for a second. Postgres is then asked at most once a second for each link.
    */
   readonly #goodPortLinks = new Recent(async (id) => (await this.grants?.isGood(id)) ?? true);
 
@@ -36,9 +37,10 @@ export class Authenticator {
   ) {}
 
   /**
-   * Identifies the caller, and stores its `address` for the audit trail. With a `sessionId`, a desktop ticket of that
-   * session is valid too and may read. Throws a Problem: 401 the token is not valid, 403 its tenant does not exist, 503
-   * the identity provider does not answer, 429 too many wrong tokens came from the address.
+   * Returns the caller, whose `actor` contains the `address` for the audit trail. If `sessionId` is given, a desktop ticket
+   * of that session is accepted too, with the right to read. Throws a Problem: 401 if the token is not valid, 403 if its
+   * tenant does not exist, 503 if the identity provider does not answer, 429 if too many wrong tokens came from the
+   * address.
    */
   async identify(
     token: string | undefined,
@@ -48,7 +50,7 @@ export class Authenticator {
     return token === undefined ? identify() : this.#counted(address, identify);
   }
 
-  /** Counts the failures with status 401. */
+  /** If `identify` throws a 401, counts the 401 for the address. If there are too many, throws a 429 in its place. */
   async #counted<T>(address: string | undefined, identify: () => Promise<T>): Promise<T> {
     try {
       return await identify();
@@ -95,8 +97,8 @@ export class Authenticator {
   }
 
   /**
-   * The session's desktop ticket and its tenant. Throws a 401 if the ticket is invalid, has expired, or its maker's key
-   * is not valid.
+   * The session's desktop ticket and its tenant. Throws a 401 if the ticket is invalid, has expired or was revoked, or if
+   * its `credential` is no longer valid.
    */
   identifyTicket(
     token: string,
@@ -110,8 +112,8 @@ export class Authenticator {
   }
 
   /**
-   * The link to a file and its tenant. Throws a 401 if the link is invalid, has expired, or its maker's key is not
-   * valid.
+   * The link to a file and its tenant. Throws a 401 if the link is invalid, has expired or was revoked, or if its
+   * `credential` is no longer valid.
    */
   identifyLink(text: string, address: string | undefined): Promise<{ link: FileLink; tenant: Tenant }> {
     return this.#counted(address, async () => {
@@ -149,7 +151,7 @@ export class Authenticator {
     return { ticket, tenant };
   }
 
-  /** Whether the ticket or link was not revoked, and the key that made it is still valid. */
+  /** Whether the ticket or link was not revoked, and its `credential` is still valid. */
   async #isGood(granted: Ticket | FileLink): Promise<boolean> {
     if (lossOf(granted.credential, this.tenants) !== undefined) return false;
     return !granted.noted || this.grants === undefined || this.grants.isGood(granted.id);

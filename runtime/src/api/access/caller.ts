@@ -10,9 +10,12 @@ export interface TenantCaller {
   tenant: Tenant;
   scopes: readonly Scope[];
   actor: Actor;
-  /** The credential that the caller used. Long-lived connections end when the credential is no longer valid. */
+  /**
+   * The key or token that the caller used, or the credential that is stored in the caller's ticket or link. Long-lived
+   * connections end when the credential is no longer valid.
+   */
   credential: Credential;
-  /** The id of the ticket or link that the caller used, if it can be revoked. Undefined for a key. */
+  /** The id of the caller's ticket or link, if the ticket or link can be revoked. Undefined for a key or a token. */
   grant?: string | undefined;
 }
 

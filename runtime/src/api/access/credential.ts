@@ -1,12 +1,15 @@
 /**
- * What a caller was admitted with. Long-lived connections store it, so that they end when it is no longer valid. Pure:
- * no I/O.
+ * What a caller was admitted with: a key, a token or a link. A long-lived connection stores its caller's credential, and
+ * ends when the credential is no longer valid. Pure: no I/O.
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Scope, scopes, type Tenant } from "../../domain/tenants.ts";
 
-/** A key by the beginning of its hash, an identity provider's token by its expiry, or a link by its own expiry. */
+/**
+ * What Berth stores of a key, an identity provider's token or a link, to check later whether it is still valid. Of a key:
+ * the beginning of its hash, and its scopes. Of a token or a link: the time when it expires. No secret is stored.
+ */
 export const Credential = z.discriminatedUnion("is", [
   z.object({
     is: z.literal("key"),
@@ -30,8 +33,9 @@ export function keyCredential(tenant: string, name: string, key: string, keyScop
 }
 
 /**
- * Why the credential is no longer valid, for people; undefined if it still is. A key that has lost a scope counts as lost,
- * because the connection may depend on that scope. The cost grows with the number of the tenant's keys.
+ * A text for people that says why the credential is no longer valid; undefined if the credential is still valid. A key
+ * that has lost a scope counts as lost, because the connection may depend on that scope. The cost grows with the number
+ * of the tenant's keys.
  */
 export function lossOf(
   credential: Credential,

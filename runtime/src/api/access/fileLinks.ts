@@ -25,9 +25,9 @@ export interface FilePermission {
 
 export interface FileLink extends FilePermission {
   id: string;
-  /** Whether the link has a stored grant (grants.ts). Every link has one, except links from versions without grants. */
+  /** Whether the link has a stored grant (grants.ts). Only links that an older version of Berth made have none. */
   noted: boolean;
-  /** The credential of the caller that made the link. If it is no longer valid, the link is not valid either. */
+  /** The credential of the caller that made the link. If the credential is no longer valid, the link is not valid either. */
   credential: Credential;
 }
 

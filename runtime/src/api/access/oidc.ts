@@ -6,7 +6,7 @@ import { type Scope, scopes } from "../../domain/tenants.ts";
 import { Problem } from "../http/problem.ts";
 
 export interface OidcOptions {
-  /** The provider's address. It may end with a slash or not, because some providers write one in `iss`. */
+  /** The provider's address, without a slash at its end. The `iss` of a token may have the slash: some providers add it. */
   issuer: string;
   /** The audience that the tokens must have in `aud`. */
   audience: string;
@@ -18,13 +18,13 @@ export interface OidcOptions {
 export interface Identity {
   subject: string;
   tenant: string;
-  /** The scopes `read`, `write` and `desktop`, as far as they are in the token's `scope`. */
+  /** Those of the scopes `read`, `write` and `desktop` that the token's claim `scope` contains. */
   scopes: Scope[];
   /** Until when the token is valid, in milliseconds since 1970, including the tolerance for clocks. */
   expiresAt: number;
 }
 
-/** Only signatures with the provider's private key: no algorithm with a shared secret, and never `none`. */
+/** The accepted algorithms. All need the provider's private key. Algorithms with a shared secret and `none` are missing. */
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
 
 /** By how many seconds the provider's clock and ours may differ. */
@@ -38,7 +38,8 @@ export class Oidc {
   constructor(private readonly options: OidcOptions) {}
 
   /**
-   * Undefined if the token has another issuer or audience or has expired. Throws a 503 if the provider does not answer.
+   * What the token says. Undefined if the token is not valid, for example because it has expired or has another issuer
+   * or audience. Throws a 503 if the provider does not answer.
    */
   async verify(token: string): Promise<Identity | undefined> {
     if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
@@ -89,7 +90,7 @@ async function discover(issuer: string): Promise<RemoteJWKSet> {
   return createRemoteJWKSet(new URL(document.jwks_uri));
 }
 
-/** Whether the token is invalid, rather than the provider's keys unreachable. */
+/** Whether the error means that the token is invalid, and not that the provider's keys can't be read. */
 function isRefusal(error: unknown): boolean {
   return (
     error instanceof errors.JWTClaimValidationFailed ||

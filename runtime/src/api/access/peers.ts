@@ -22,8 +22,8 @@ export class Peers {
   }
 
   /**
-   * Headers that tell the receiver of a forwarded call the caller's address. They replace the same headers of the
-   * caller.
+   * Headers that tell the receiver of a forwarded call the caller's address. The forwarder must send them in place of the
+   * caller's headers with the same names.
    */
   headersFor(address: string | undefined): Record<string, string> {
     return {
@@ -43,7 +43,7 @@ export class Peers {
 
   /**
    * `<key id>.<proof>`; undefined if this process does not have the key. A pod's token can't be mistaken for a proof,
-   * because it begins with a session's id, which has another form.
+   * because a pod's token begins with a session's id, and a proof with a number of at most five digits.
    */
   #proof(id: number): string | undefined {
     const key = this.keys.get(id);
@@ -57,7 +57,10 @@ export class Peers {
     return this.isPeer(request) || this.#isTrusted(request.socket.remoteAddress ?? "", 0);
   }
 
-  /** The address of the client, which is the first address that does not belong to a trusted proxy. */
+  /**
+   * The address of the client. In a call that the API or the gateway has forwarded: the address that it sent. In other calls:
+   * the address that is nearest to this process and does not belong to a trusted proxy.
+   */
   addressOf(request: IncomingMessage): string | undefined {
     const { "x-forwarded-for": forwardedFor } = request.headers;
     return this.isPeer(request) && typeof forwardedFor === "string"

@@ -1,7 +1,7 @@
 /**
- * Signed permissions for one port of a session, of two kinds: a ticket in a link, with which a browser enters once, and
- * a token, which is valid until it expires. The browser then keeps a token in its cookie, and programs send a token in
- * a header.
+ * Signed permissions for one port of a session, of two kinds. A ticket is part of a link: one browser opens the link and
+ * gets a token in a cookie in place of the ticket. A token allows any number of requests until it expires. Programs send
+ * a token in a header.
  */
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
@@ -28,7 +28,7 @@ export interface PortPermission extends PortPlace {
   tenant: string;
   /** The page in the program to which the link leads: a path with its query. */
   path: string;
-  /** The credential of the caller that made the link. If it is no longer valid, the permission is not valid either. */
+  /** The credential of the caller that made the link. Without a valid credential, the permission is not valid either. */
   credential: Credential;
   expiresAt: Date;
 }
@@ -36,7 +36,7 @@ export interface PortPermission extends PortPlace {
 export class PortTokens {
   constructor(private readonly keys: TokenKeys) {}
 
-  /** Creates a new permission that is valid from now on. */
+  /** Creates a new permission that is valid from now on. The caller has to store a grant with the same id. */
   permit(
     place: PortPlace,
     { tenant, path, credential }: Pick<PortPermission, "tenant" | "path" | "credential">,
@@ -48,8 +48,8 @@ export class PortTokens {
   }
 
   /**
-   * Signs the permission. The text is valid until the permission expires. A token contains no path, because each
-   * request sends it.
+   * Signs the permission. The text is valid until the permission expires. A client sends the token with each
+   * request, so a token does not contain the link's path, and stays short.
    */
   sign(kind: keyof typeof audiences, permission: PortPermission): Promise<string> {
     const { port, tenant, path, credential } = permission;

@@ -1,6 +1,6 @@
 /**
- * Limits how often a key may call, counted in Redis for all processes together. While Redis does not answer, valid
- * calls pass uncounted, because Redis must not decide who may work. Wrong keys are then counted in each process,
+ * Limits how often a key may call, counted in Redis for all processes together. While Redis does not answer, calls with
+ * a valid key pass uncounted, so that users can work without Redis. Meanwhile each process counts wrong keys itself,
  * because a flood of wrong keys may be what makes Redis slow.
  *
  * The headers are those of the IETF's draft "RateLimit header fields for HTTP": `RateLimit-Policy: "key";q=600;w=60`
@@ -20,10 +20,10 @@ const windowSeconds = 60;
 /** How many wrong keys may come from one address in a minute. */
 const wrongPerMinute = 60;
 
-/** How many milliseconds after a failure no call asks Redis, so that not every call waits for it. */
+/** For how many milliseconds after a failure no call asks Redis, because each call would wait for the answer. */
 const pauseMs = 1_000;
 
-/** With fewer remaining calls, each call waits for Redis, so that the count of several processes together is exact. */
+/** If fewer calls than this remain, each call waits for Redis, so that the count of all processes together is exact. */
 const farFrom = (perMinute: number) => Math.max(50, perMinute / 10);
 
 export interface Rate {
@@ -67,7 +67,7 @@ export class RateLimit {
     return this.#soon(caller.role === "admin" ? caller.actor.name : `${caller.tenant.name}:${caller.actor.name}`);
   }
 
-  /** Counts a desktop that is opened with the ticket. The limit is the same as for a key. */
+  /** Counts a call with a desktop ticket or a link to a file. The limit is the same as for a key. */
   takeTicket(id: string): Promise<Rate | undefined> {
     return this.#soon(`ticket:${id}`);
   }
@@ -153,8 +153,8 @@ function rateOf(
 }
 
 /**
- * An IPv4 address, or the /64 network of an IPv6 address, because a client can usually use every address of its /64. A port
- * that some proxies write after the address is removed, because each connection has another port.
+ * An IPv4 address, or the /64 network of an IPv6 address, because a client can usually use every address of its /64. Also
+ * removes the port that some proxies write after the address, because each connection has another port.
  */
 export function networkOf(client: string): string {
   const address = addressOf(client);

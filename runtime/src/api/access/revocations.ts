@@ -47,8 +47,8 @@ export class Revocations implements OnApplicationShutdown {
   }
 
   /**
-   * Calls `end` once, as soon as the right is lost or `also` returns a reason. The returned function stops the
-   * watching.
+   * Calls `end` once, at the first check at which the right is lost or `also` returns a reason. The returned function stops
+   * the watching.
    */
   watch(by: LetInBy, end: (why: string) => void, also: () => string | undefined = () => undefined) {
     const watched = { ...by, end, also };
@@ -67,7 +67,10 @@ export class Revocations implements OnApplicationShutdown {
     clearInterval(this.#timer);
   }
 
-  /** While Postgres does not answer, open connections stay open, and no new ones are opened. */
+  /**
+   * Ends the connections whose ticket or link was revoked. While Postgres does not answer, open connections stay open,
+   * and no new ones are opened.
+   */
   async #askForRevoked(): Promise<void> {
     const { grants, logger } = this.options;
     const ids = new Set([...this.#watched].flatMap(({ grant }) => grant ?? []));

@@ -28,8 +28,8 @@ export function sign(
 }
 
 /**
- * The claims, and whether the text names its key, which only texts of older versions do not. Undefined if the text has
- * another signature or audience, has expired or is damaged.
+ * The claims, and whether the text names the key that signed it. Only texts that an older version of Berth signed name no
+ * key. Undefined if the text has another signature or audience, has expired or is damaged.
  */
 export async function verify<T>(
   keys: TokenKeys,

@@ -31,11 +31,10 @@ export interface Permission {
 }
 
 export interface Ticket extends Permission {
-  /** An id that differs among all tickets of a session. */
+  /** An id that no other ticket of the session has. */
   id: string;
   /**
-   * Whether the ticket has a stored grant (grants.ts). Every ticket has one, except tickets from versions without
-   * grants.
+   * Whether the ticket has a stored grant (grants.ts). Only tickets that an older version of Berth made have none.
    */
   noted: boolean;
   /**
@@ -47,7 +46,8 @@ export interface Ticket extends Permission {
 
 export class Tickets {
   /**
-   * Signed with the token key itself. A JWT contains no colon, so it can't be mistaken for the text of a proxy token.
+   * The token key signs the tickets, and the same key makes the proxy tokens (token.ts) from texts that contain a colon.
+   * A JWT contains no colon, so the signature of a ticket is never a proxy token.
    */
   constructor(private readonly keys: TokenKeys) {}
 

@@ -1,6 +1,6 @@
 /**
- * The HTTP server of a role: Fastify under Nest. Each request is logged and counted once, and errors are sent as
- * problems.
+ * The HTTP server of a role: Fastify under Nest. Each request is logged once (see telemetry/requests.ts), and errors are
+ * sent as problems.
  */
 import { randomUUID } from "node:crypto";
 import type { Server } from "node:http";
@@ -29,7 +29,7 @@ const bodyLimit = 64 * 1024;
 /**
  * Creates the HTTP application of a role from the role's module. The application does not listen yet.
  * @param peers find the address of the client behind a proxy. Default: the connection's address
- * @param routine routes that are not logged and counted as users' requests; see `observeRequests`
+ * @param routine routes that are logged only at the level `debug`, and counted only if they fail; see `observeRequests`
  */
 export async function createHttp(
   module: DynamicModule,
@@ -95,16 +95,16 @@ export async function createHttp(
 }
 
 /**
- * Clients are asked to close a connection that they have not used for this time. The server itself waits longer,
- * because some proxies ignore the request: Fastify's 72 s, or 10 s for a caller without a valid key that is not a
- * trusted proxy.
+ * Each answer asks the client, in the header Keep-Alive, to close a connection that the client has not used for this
+ * time. Some proxies ignore the header, so the server itself waits longer: Fastify's 72 s, or 10 s for a caller without
+ * a valid key that is not a trusted proxy.
  */
 const letGoMs = 5_000;
 
 /**
  * Waits until the server has no connection any more, and returns how many connections it still has when the wait ends.
- * If the server closed a connection just when the client uses it, a request would be lost. So each answer while
- * `Health` drains asks the client to close the connection. To be called after the streams and WebSockets have ended.
+ * If the server closed a connection just when the client uses it, a request would be lost. So while `Health` drains,
+ * each answer asks the client to close the connection. Call this function after the streams and WebSockets have ended.
  * @param limitMs the longest wait in milliseconds. Default: as long as clients keep an idle connection
  */
 export async function connectionsLetGo(server: Server, limitMs = letGoMs): Promise<number> {

@@ -13,7 +13,7 @@ export const tenantName = z.string().regex(dnsLabel, "must be a tenant's name");
 /** A boolean in a query. */
 export const YesOrNo = z.enum(["true", "false"], "must be true or false");
 
-/** A whole number in a query, from `min` to `max`. */
+/** A whole number in a query, from `min` to `max`. If the query does not contain it, the number is `value`. */
 export const wholeNumber = (min: number, max: number, value: number) =>
   z
     .string()

@@ -47,7 +47,7 @@ export function problemBody(status: number, detail: string, errors?: FieldFault[
   return { type: "about:blank", title, status, detail, ...(errors && { errors }) };
 }
 
-/** An error answer. `detail` is for people, and says what to do. */
+/** An error answer. `detail` tells people what is wrong, and what to do. */
 export class Problem extends HttpException {
   constructor(
     status: number,
@@ -107,7 +107,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   reply.status(body.status).type("application/problem+json").send(JSON.stringify(body));
 }
 
-/** How many seconds the client should wait before a retry; undefined if a retry does not help. */
+/** How many seconds the client should wait before a retry; undefined: the answer has no header Retry-After. */
 export function retryAfterOf(error: unknown, body: ProblemBody): number | undefined {
   return (error instanceof Problem ? error.retryAfterSeconds : undefined) ?? (body.status === 503 ? 2 : undefined);
 }

@@ -1,8 +1,8 @@
 /** Headers of files (RFC 9110 and RFC 6266). Pure: no I/O. */
 
 /**
- * The header Range if it names one range of bytes. Undefined if the whole file is to be sent, because there is no such header,
- * it names several ranges, or it has another form.
+ * The header Range if it names one range of bytes. Undefined if there is no such header, or if the header names several ranges
+ * or has another form; the whole file is then to be sent.
  */
 export function oneRange(header = ""): string | undefined {
   const [range, from, to] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header.trim().toLowerCase()) ?? [];
@@ -11,7 +11,7 @@ export function oneRange(header = ""): string | undefined {
   return isRange ? range : undefined;
 }
 
-/** The header Content-Disposition for a download of that name, which may contain any characters (RFC 6266). */
+/** The header Content-Disposition for a download with this file name, which may contain any characters (RFC 6266). */
 export function attachment(name: string): string {
   const encoded = encodeURIComponent(name).replace(
     /['()*]/g,

@@ -1,6 +1,6 @@
 /**
- * Nest's decorators for routes and their input. They also record their arguments, and the API's description is
- * generated from these records, so it does not read Nest's internal data. Controllers of /v1 use these decorators.
+ * Nest's decorators for routes and their input. They also record their arguments. The API's description is generated
+ * from these records, so openApi.ts need not read Nest's internal data. Controllers of /v1 use these decorators.
  */
 import * as nest from "@nestjs/common";
 import type { FastifyRequest } from "fastify";
@@ -24,7 +24,7 @@ export const prefixOf = (controller: nest.Type) => Reflect.getMetadata(prefixNot
 export const routeOf = (handler: object) => Reflect.getMetadata(routeNote, handler) as Route | undefined;
 export const inputsOf = (handler: object) => (Reflect.getMetadata(inputNote, handler) ?? {}) as Inputs;
 
-/** A controller whose handlers are below `prefix`. The prefix does not begin with a slash. */
+/** A controller whose routes are below `prefix`. The prefix does not begin with a slash. */
 export const Controller = (prefix: string) =>
   nest.applyDecorators(nest.Controller(prefix), nest.SetMetadata(prefixNote, prefix));
 
@@ -55,7 +55,7 @@ export const Param = noted("path", (schema) => nest.Param({ schema }));
 /** The keys of the schema are the names of the headers, written as in the documentation and in error messages. */
 export const Headers = noted("header", (schema: z.ZodObject) => headers({ names: schema }));
 
-// The schema is wrapped in an object, because it has a method `transform`, and Nest would treat it as a pipe.
+// The schema is wrapped in an object, because Nest would treat the bare schema, which has a method `transform`, as a pipe.
 const headers = nest.createParamDecorator(
   ({ names: schema }: { names: z.ZodObject }, context: nest.ExecutionContext) => {
     const given = context.switchToHttp().getRequest<FastifyRequest>().headers;

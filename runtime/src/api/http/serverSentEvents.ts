@@ -13,8 +13,8 @@ export interface ServerSentEvent {
 }
 
 /**
- * Sends the events; null is sent as a heartbeat. If the signal or the events end with a Problem, the last event has the type
- * `problem` and contains the Problem.
+ * Sends the events; null is sent as a heartbeat. If the generator throws a Problem, or the signal's reason is a Problem, the
+ * last event has the type `problem` and contains the Problem.
  */
 export function sendEvents(
   reply: FastifyReply,

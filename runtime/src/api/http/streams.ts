@@ -1,6 +1,7 @@
 /**
- * Answers that take long. Each answer ends when its reader disconnects, when the caller may no longer read it, or when
- * the process of the API or gateway starts its shutdown. The number of a tenant's long answers is limited.
+ * Answers that take long. Each answer ends when its reader disconnects, when the caller may no longer read it, when a user
+ * closes it through the API, or when the process of the API or gateway starts its shutdown. The number of long answers
+ * that a tenant may have open in one process is limited.
  */
 import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
@@ -12,7 +13,7 @@ import { Problem } from "./problem.ts";
 /** How many long answers of one process a tenant may have open at the same time. */
 const perTenant = 100;
 
-/** The reason of each signal whose reader has disconnected. All signals share this object, because a new one costs a stack trace. */
+/** The reason of each signal whose reader has disconnected. All signals share this object, because a new one is expensive. */
 const gone = new DOMException("The reader has gone", "AbortError");
 
 export class Streams implements BeforeApplicationShutdown {
@@ -63,8 +64,8 @@ export class Streams implements BeforeApplicationShutdown {
   }
 
   /**
-   * Ends all streams and waits for their ends, because a connection in use would delay the server's shutdown by a
-   * minute.
+   * Ends all streams and waits up to 2 s for their ends, because a connection in use would delay the server's shutdown by
+   * a minute.
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;

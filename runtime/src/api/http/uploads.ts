@@ -12,18 +12,17 @@ const bodyMs = 30_000;
 /** How many milliseconds may pass between two bytes of a file. */
 const silenceMs = 60_000;
 
-/** A handler whose body is a file. It reads the raw request; see `watchBody`. */
+/** Marks a handler of requests whose body is a file. The handler reads the raw request; see `watchBody`. */
 export const TakesFile = () => RouteConfig({ takesFile: true });
 
 const takesFile = ({ routeOptions }: FastifyRequest): boolean =>
   (routeOptions.config as { takesFile?: boolean }).takesFile === true;
 
-/** Sets these rules for the server's bodies. `ms` is for tests. */
+/** Makes the server follow the rules for bodies at the head of this file. `ms` replaces `bodyMs` in tests. */
 export function takeBodies(fastify: FastifyInstance, ms = bodyMs): void {
   fastify.removeContentTypeParser("text/plain");
-  // Many clients send the content type JSON even without a body, which Fastify would refuse. If a body is sent in
-  // chunks, only its
-  // end shows that it is empty.
+  // Many clients send the content type JSON even without a body, and Fastify would refuse such a request. If a body is
+  // sent in chunks, only its end shows that it is empty.
   const parseJson = fastify.getDefaultJsonParser("error", "error");
   fastify.removeContentTypeParser("application/json");
   fastify.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
@@ -44,7 +43,7 @@ export function takeBodies(fastify: FastifyInstance, ms = bodyMs): void {
     }
     done();
   });
-  // If a file is refused, the rest of its body is not read.
+  // If the request is refused, nobody reads the rest of the file. So the connection must not be used again.
   fastify.addHook("onSend", async (request, reply) => {
     if (takesFile(request) && !request.raw.complete) reply.header("connection", "close");
   });

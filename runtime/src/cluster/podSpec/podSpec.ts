@@ -25,7 +25,7 @@ const metricsPort = 6081;
 const vncPort = 5900;
 const uid = 10001;
 const workspaceDir = "/home/agent/workspace";
-/** The folder of berthd in a pod whose image does not contain berthd. */
+/** The folder in which a container finds berthd if its image does not contain berthd. */
 const berthdDir = "/opt/berth/bin";
 const berthdVolumeName = "berthd";
 
@@ -47,15 +47,15 @@ const staysOnNode = {
   "karpenter.sh/do-not-disrupt": "true",
 };
 
-/** The two tokens of a session's pod: one for the API's access to the desktop, one for the pod's access to the API. */
+/** The two tokens of a session's pod: one for the desktop, one for calls between the agent container and the platform. */
 export interface SessionTokens {
-  /** With this token the API connects through vnc-proxy to the VNC server. */
+  /** With this token the gateway connects through vnc-proxy to the VNC server. */
   proxy: string;
-  /** With this token the agent container calls the API as its session. */
+  /** With this token the agent container calls the API as its session, and the platform calls berthd in the agent container. */
   session: string;
 }
 
-/** The owner. It contains the session's two tokens. Each container gets only its own token, vnc-proxy as a file. */
+/** The Secret owns the other objects and contains the two tokens. Each container gets only its own token, as a file. */
 export function secretFor(session: Identity, tokens: SessionTokens): V1Secret {
   return {
     apiVersion: "v1",
@@ -108,12 +108,13 @@ export interface PodContent {
 }
 
 /**
- * The pod: the agent container, and vnc-proxy if the session has a desktop. vnc-proxy forwards the desktop's VNC to a
- * WebSocket. It is a native sidecar, that is an init container that keeps running: the kubelet restarts it alone when
- * it ends, and ends it after the agent.
+ * The pod: the agent container, and vnc-proxy if the session has a desktop. vnc-proxy accepts WebSockets and connects them to
+ * the desktop's VNC server. vnc-proxy is a native sidecar, that is, an init container that keeps running. If vnc-proxy exits,
+ * the kubelet restarts only vnc-proxy. When the pod ends, the kubelet ends vnc-proxy after the agent container.
  *
  * PID 1 of the agent container is berthd, whatever the image's entry point is. If the image does not contain berthd, the
- * agent container has it in a volume that it can only read: either berthd's image, or a copy by an init container.
+ * agent container gets berthd in a read-only volume: either berthd's image, or a folder into which an init container
+ * copies berthd.
  */
 export function podFor(
   session: Identity & Pick<Session, "tier" | "desktop" | "workspaceMode">,

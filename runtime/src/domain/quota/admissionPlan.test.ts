@@ -21,7 +21,7 @@ const candidate = (id: string, changes: Partial<Candidate> = {}): Candidate => (
 
 const load = (sessions: number, starting = 0): Load => ({ sessions, starting, used: { ...nothing, pods: sessions } });
 
-/** By default every tenant may have every resource. */
+/** By default, the quotas of the tenants have room for every session. */
 function situation(queue: Candidate[], changes: Partial<Situation> = {}): Situation {
   const tenants = new Set(queue.map(({ tenant }) => tenant));
   return {

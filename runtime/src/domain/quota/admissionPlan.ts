@@ -2,21 +2,22 @@
  * Plans which queued sessions may start now, and says what each other session waits for. Pure: no I/O.
  *
  * The order is fair across tenants first, then by priority, then by age. Each start belongs to a numbered turn, and each
- * tenant has at most one start in a turn. A tenant that started a session in the last turn continues in the next turn.
- * Every other tenant still gets a start in the last turn. So a tenant's first session waits for at most one session of each
- * other tenant, however many sessions the others request at once. Within a tenant no session overtakes another: a large
- * session that waits for quota is not starved by small sessions behind it.
+ * tenant has at most one start in a turn. A tenant that started a session in the latest turn continues in the next turn.
+ * Every other tenant still gets a start in the latest turn. So a tenant's first session waits for at most one session of
+ * each other tenant, however many sessions the others request at once. Within a tenant no session overtakes another: a
+ * large session that waits for quota does not wait longer because of small sessions behind it.
  *
- * The number of simultaneous starts is limited; each of them is a start slot. Each tenant that has a session to start has
- * first claim to an equal share of the slots, and the slots that remain go to any session in the queue. So one tenant may
- * hold all slots while no other tenant has anything to start. If another tenant comes then, its first session starts
- * immediately, beyond the limit, so that it does not wait for the first tenant's starts.
+ * The number of simultaneous starts is limited; each start in progress occupies a start slot. Each tenant that has a session
+ * to start has first claim to an equal share of the slots, and the slots that remain go to any session in the queue. So one
+ * tenant can hold all slots while no other tenant has anything to start. If another tenant then requests a session, this session
+ * starts immediately, even beyond the limit, so that it does not wait for the first tenant's starts.
  *
- * Warm sessions start after all sessions that users requested, and within their own tenant's share of the slots.
+ * A tenant's warm sessions start after all sessions that the tenant's users requested. Warm sessions that would exceed their
+ * tenant's share of the slots also start after all sessions that users of other tenants requested.
  */
 import { type Amounts, add, exceeding, nothing } from "./quantities.ts";
 
-/** A queued session that may start. */
+/** A queued session, with the facts by which the plan judges it. */
 export interface Candidate {
   id: string;
   tenant: string;
@@ -24,15 +25,15 @@ export interface Candidate {
   priority: number;
   /** When the session entered the queue, in milliseconds since 1970. */
   since: number;
-  /** What the session will count against the tenant's quota. */
+  /** How much of the tenant's quota the session will use. */
   amounts: Amounts;
-  /** The part of `amounts` that the quota counts already, because it exists: the volume of a resumed session. */
+  /** The part of `amounts` that the quota counts already: the volume of a resumed session, because the volume exists. */
   held: Amounts;
   /** The session is created in advance and has no owner yet. */
   isWarm: boolean;
   /** The reason for which the cluster refused the session's pod a moment ago; null: the cluster did not refuse it. */
   refused: string | null;
-  /** Why the session can't start under the tenant's present config, except for its size; null: it can start. */
+  /** Why the tenant's present config does not allow the session, apart from the session's size; null: the config allows it. */
   unfit: string | null;
 }
 
@@ -54,11 +55,12 @@ export interface Plan {
   /** In the order in which the sessions are to start. */
   admitted: { id: string; turn: number }[];
   /**
-   * `for`: what the session waits for, either room in the tenant's own quota or a start slot. `position`: its place among
-   * the sessions that wait for the same thing, beginning with 1.
+   * `for`: what the session waits for: room in the tenant's own limits (`room`) or a start slot (`place`). A session whose
+   * pod the cluster refused, and the tenant's sessions behind it, also count as `room`. `position`, beginning with 1, counts
+   * the tenant's sessions that wait for room, or all sessions that wait for a start slot.
    */
   waiting: { id: string; for: "room" | "place"; position: number; reason: string }[];
-  /** Sessions that can never start: they are larger than the tenant's whole quota, or the config does not allow them. */
+  /** Sessions that the tenant's present config does not allow, or that are larger than the tenant's whole quota. */
   impossible: { id: string; reason: string }[];
 }
 
@@ -68,7 +70,7 @@ export interface Situation {
   loads: Map<string, Load>;
   /** By tenant. A tenant without an entry does not exist, and the plan leaves its sessions out. */
   allowances: Map<string, Allowance>;
-  /** The number of the last turn, and the tenants that started a session in it. */
+  /** The number of the latest turn (see the head of this file), and the tenants that started a session in that turn. */
   lastTurn: { turn: number; tenants: Set<string> };
   /** How many sessions may be starting at the same time. */
   maxStarting: number;
@@ -84,8 +86,8 @@ interface Turn {
 }
 
 /**
- * Costs as much as sorting the queue. While all start slots are taken, each session whose tenant has none also costs a pass
- * over all tenants.
+ * Plans the starts in about the time that sorting the queue takes. While all start slots are taken, the function also goes
+ * through all tenants once for each session whose tenant holds no slot.
  */
 export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situation): Plan {
   const result: Plan = { admitted: [], waiting: [], impossible: [] };
@@ -113,7 +115,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   const share = shareOf(order, states, block, maxStarting);
   let total = sum(states, ({ starting }) => starting);
   const hasFirstClaim = (session: Candidate) => stateOf(session).starting < share;
-  /** Other tenants hold more than their share, so the tenant's first start does not wait for theirs. */
+  /** The tenant has no start yet, and others hold more than their share. So this start does not wait for theirs. */
   const isFirst = (session: Candidate) =>
     stateOf(session).starting === 0 &&
     !session.isWarm &&
@@ -141,7 +143,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   }
   for (const turn of leftOver) judge(turn);
 
-  // No user sees a warm session, so warm sessions take no position in the queue.
+  // No user sees a warm session, so warm sessions come last and don't change the positions that users see.
   for (const [index, { id }] of warmLast(placeless, (session) => session).entries()) {
     result.waiting.push({ id, for: "place", position: index + 1, reason: "Waiting for its turn to start" });
   }
@@ -154,8 +156,8 @@ const sum = (states: Map<string, State>, of: (state: State) => number) =>
   [...states.values()].reduce((total, state) => total + of(state), 0);
 
 /**
- * Each tenant's share of the start slots. Tenants count if a session of theirs is starting, or if their next session
- * has room.
+ * Each tenant's share of the start slots: the limit divided by the number of tenants that have a starting session or have
+ * room for their next session. The share is rounded up and is at least 1.
  */
 function shareOf(
   order: Turn[],
@@ -193,7 +195,7 @@ function warmLast<T>(all: T[], sessionOf: (one: T) => Candidate): T[] {
   return [...all.filter((one) => !isWarm(one)), ...all.filter(isWarm)];
 }
 
-/** What keeps the tenant's next session from starting, if the tenant's own limits do; null: nothing does. */
+/** Why the tenant's own limits, or a refusal of the cluster, delay the tenant's next session; null: nothing does. */
 function blocker(session: Candidate, { sessions, used }: Load, { maxSessions, quota }: Allowance): string | null {
   if (sessions >= maxSessions) return `Waiting for one of the tenant's ${maxSessions} sessions to end`;
   if (session.refused !== null) return session.refused;

@@ -1,4 +1,4 @@
-/** What a session requests from the cluster, and what it counts against its tenant's quota. Pure: no I/O. */
+/** What a session requests from the cluster, and how much of its tenant's quota it uses. Pure: no I/O. */
 import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
 import type { Session, WorkspaceMode } from "../session.ts";
 import type { Tenant } from "../tenants.ts";
@@ -43,10 +43,10 @@ export const nothing: Amounts = {
 };
 
 /**
- * What the session's pod counts against the quota. Kubernetes counts the larger of two sums: the requests of the largest
- * init container, and the requests of all containers that run at the same time, including the sidecar. The init container
- * that copies berthd would count only if it requested more than all the others together. The calculation includes this init
- * container even if the pod has none.
+ * How much of the quota the session's pod uses. Kubernetes counts the larger of two amounts: the requests of the largest
+ * init container, and the requests of all containers that run at the same time, including the sidecar. It counts the limits
+ * in the same way. The init container that copies berthd would count only if it requested more than all the others together.
+ * That init container requests less. So the result is right for every pod, also for a pod without that init container.
  */
 export function podAmounts({ tier, desktop }: Pick<Session, "tier" | "desktop">): Amounts {
   const together = [agentResources(tier), ...(desktop ? [proxyResources] : [])];
@@ -65,7 +65,7 @@ export function podAmounts({ tier, desktop }: Pick<Session, "tier" | "desktop">)
   };
 }
 
-/** What the session's workspace counts against the quota, whether or not the session has a pod. */
+/** How much of the quota the session's workspace uses, whether or not the session has a pod. */
 export function workspaceAmounts(mode: WorkspaceMode, tenant: Tenant): Amounts {
   return { ...nothing, storage: mode === "persistent" ? amount(tenant.workspace.size) : 0 };
 }
@@ -75,13 +75,13 @@ export function quotaOf({ quota }: Tenant): Amounts {
   return Object.fromEntries(countedResources.map((name) => [name, amount(quota[name])])) as Amounts;
 }
 
-/** What a session counts against the quota: its pod and its workspace. */
+/** How much of the quota a session uses: its pod and its workspace. */
 export const sessionAmounts = (session: Pick<Session, "tier" | "desktop" | "workspaceMode">, tenant: Tenant): Amounts =>
   add(podAmounts(session), workspaceAmounts(session.workspaceMode, tenant));
 
-/** Names the resources in which the amounts exceed the quota, as a ResourceQuota writes them; undefined: none. */
+/** The names (as in a ResourceQuota) of the resources whose amounts exceed the quota; undefined if none does. */
 export function exceeding(amounts: Amounts, quota: Amounts): string | undefined {
-  // A tolerance, because tenths don't add up exactly in binary.
+  // The comparison has a tolerance, because sums of decimal fractions are not exact in binary.
   const over = countedResources.filter((name) => amounts[name] > quota[name] * (1 + 1e-9));
   return over.length === 0 ? undefined : over.map((name) => quotaNames[name]).join(", ");
 }
@@ -110,6 +110,6 @@ export function amount(text: string): number {
   const [, number, exponent = "", unit = ""] = pattern.exec(text) ?? [];
   if (number === undefined)
     throw new Error(`${JSON.stringify(text)} is not a Kubernetes quantity, such as 500m or 1.5Gi`);
-  // The unit is converted with the number 1, because client-node takes no fraction with a suffix.
+  // client-node's function converts only the unit, with the number 1, because it throws for fractions such as 1.5Gi.
   return Number(number + exponent) * Number(quantityToScalar(`1${unit}`));
 }

@@ -10,7 +10,7 @@ export interface SweptRow {
   workspaceMode: WorkspaceMode;
   /** The session has ended, and its workspace is kept. */
   isKept: boolean;
-  /** A time limit of the session has passed, or its tenant may not have the session any more. */
+  /** A time limit of the session has passed, or the session has not ended and its tenant must not have sessions any more. */
   isDue: boolean;
 }
 
@@ -64,8 +64,8 @@ export function compare(
 }
 
 /**
- * True if a reconcile would change this session's state. Never true for a queued session that is not due, because the planner
- * decides on all queued sessions together.
+ * True if a reconcile may have to change this session's state. Never true for a queued session that is not due, because the
+ * planner decides on all queued sessions together.
  */
 const isMoving = ({ state, isDue }: SweptRow) =>
   isDue || state === "starting" || state === "suspending" || state === "stopping";

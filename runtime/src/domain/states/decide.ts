@@ -12,18 +12,18 @@ export type ObjectState = "absent" | "present" | "deleting";
 
 /** What the cluster has of a session. */
 export interface Observed {
-  /** What the session's pod says about its session. */
+  /** What the pod's status means for the session. */
   pod: PodView;
   podObject: ObjectState;
   /** The pod's UID, which differs from the UID of a later pod with the same name; undefined if there is no pod. */
   podUid: string | undefined;
-  /** The Secret owns the pod and the volume claim. */
+  /** The session's Secret, which owns the pod and the volume claim. */
   secret: ObjectState;
   claim: ObjectState;
 }
 
 export type Action =
-  /** Create those of its objects that are missing. */
+  /** Create those of the session's objects that are missing. */
   | { do: "create" }
   /** Delete the pod and keep the workspace. */
   | { do: "removePod" }
@@ -41,7 +41,7 @@ export interface Limits {
   startTimeoutSeconds: number;
 }
 
-/** How many seconds a session waits for a missing image or object before it fails. */
+/** How many seconds a session may be in `starting` if its pod needs a person's help, for example because an image is missing. */
 const blockedPatienceSeconds = 60;
 
 const nothing: Action = { do: "nothing" };
@@ -50,8 +50,8 @@ const stop = (cause: Cause, reason: string) => apply({ type: "stop", cause, reas
 const fail = (cause: Cause, reason: string) => apply({ type: "fail", cause, reason });
 
 /**
- * Whether the session has to end, whatever the cluster reports; undefined: it goes on. For a session that is not ending
- * yet. `tenant` is undefined if the tenant is closed.
+ * The action that ends the session because of a limit or the config, whatever the cluster reports; undefined: the session
+ * goes on. Only for a session that is not ending yet. `tenant` is undefined if the tenant is closed.
  */
 export function decideEnd(timed: TimedSession, tenant: Tenant | undefined): Action | undefined {
   const { session } = timed;
@@ -75,7 +75,8 @@ export function decideStart(
     case "ready":
       return apply({ type: "ready", podIp: pod.ip });
     case "absent":
-      // No pod after this time means that the cluster did not answer for long, so the start begins again.
+      // If there is still no pod after this time, the cluster could not create the pod, or did not answer. So the session is
+      // queued again.
       return late
         ? apply({ type: "deferred", reason: "The session could not be started; the start is tried again" })
         : { do: "create" };
@@ -88,7 +89,7 @@ export function decideStart(
       }
       return apply({ type: "waiting", reason: pod.reason, stalled: pod.needs !== "time" });
     }
-    // The workspace is still empty, so nothing is lost: the pod is created again as soon as this one is gone.
+    // The session does not run yet, so no work is lost: the pod is created again as soon as this one is gone.
     case "displaced":
     case "leaving":
       return late
@@ -121,8 +122,8 @@ export function decideRun(session: Session, { pod }: Pick<Observed, "pod">, tena
 }
 
 /**
- * The event for a running session that has to leave its node: it resumes if the tenant wants that and the workspace
- * lasts.
+ * The event for a running session whose pod has to leave its node. The session resumes if the tenant's `onDrain` is `resume`
+ * and the workspace is persistent; otherwise the session fails.
  */
 export function drained(session: Session, reason: string, tenant: Tenant | undefined): SessionEvent {
   return tenant?.onDrain === "resume" && session.workspaceMode === "persistent"
@@ -131,8 +132,8 @@ export function drained(session: Session, reason: string, tenant: Tenant | undef
 }
 
 /**
- * The next step for a session that is ending, final or suspended. `retentionSeconds`: how long the tenant keeps
- * workspaces.
+ * The next step for a session in `suspending`, `suspended`, `stopping` or a final state. `retentionSeconds`: how long the
+ * workspace of an ended session is kept.
  */
 export function decideDown(session: Session, observed: Observed, retentionSeconds: number): Action {
   switch (session.state) {
@@ -145,7 +146,7 @@ export function decideDown(session: Session, observed: Observed, retentionSecond
       const more = keepSeconds > 0 ? withoutPod(observed) : removal(observed);
       return more ?? apply({ type: "gone", keepSeconds });
     }
-    // A final session has objects only if its workspace is kept, or if a worker that was stuck created them after the end.
+    // A final session has objects only if its workspace is kept, or if a worker that was stuck created objects after the end.
     case "stopped":
     case "failed":
       return (session.workspaceUntil !== null ? withoutPod(observed) : removal(observed)) ?? nothing;
@@ -154,7 +155,7 @@ export function decideDown(session: Session, observed: Observed, retentionSecond
   }
 }
 
-/** The session has run, and its volume still exists, so the workspace may contain files. */
+/** Whether the workspace may contain files, because the session has run and its volume still exists. */
 const hasWorkspace = (session: Session, { secret, claim }: Observed) =>
   session.workspaceMode === "persistent" && session.startedAt !== null && secret === "present" && claim === "present";
 

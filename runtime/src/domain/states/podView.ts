@@ -1,4 +1,4 @@
-/** What a session's pod says about its session. */
+/** What the status of a session's pod means for the session. */
 import type { Cause } from "./state.ts";
 
 export type PodView =

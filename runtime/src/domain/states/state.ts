@@ -8,7 +8,8 @@
  *     each of these ──stop, fail──▶ stopping ──gone──▶ stopped | failed
  *
  * Every session that ends goes through `stopping`, whatever the cause. So a final state means that no object of the session
- * is left in the cluster, except for a workspace under retention. A resumed session waits in `queued` like a new one.
+ * is left in the cluster, except for a workspace under retention and its Secret. A resumed session waits in `queued` like a
+ * new one.
  */
 export const states = [
   "queued",
@@ -22,7 +23,7 @@ export const states = [
 ] as const;
 export type State = (typeof states)[number];
 
-/** How a session ends: `stopped` if the user, the agent or a limit ended it, `failed` if something went wrong. */
+/** How a session ends: `stopped` if a user, the agent, a limit or the config ended it, `failed` if something went wrong. */
 export type Outcome = "stopped" | "failed";
 
 export const finalStates = ["stopped", "failed"] as const satisfies State[];
@@ -70,13 +71,16 @@ export type Cause = (typeof causes)[number];
 
 export type SessionEvent =
   /**
-   * The session stays in its state; `reason` says what the session waits for. `stalled`: it needs cluster capacity or a person's
-   * help.
+   * The session stays in its state; `reason` says what the session waits for. `stalled`: the session needs cluster capacity
+   * or a person's help.
    */
   | { type: "waiting"; reason: string; stalled?: boolean }
-  /** The session leaves the queue, in the given turn of the start order: its objects may be created. */
+  /** The session leaves the queue: its objects may be created. `turn`: the turn of its start; see admissionPlan.ts. */
   | { type: "admitted"; turn?: number }
-  /** The tenant's quota has no room in the cluster: the session returns to the queue. */
+  /**
+   * The cluster refused an object because of the tenant's quota, or no pod could be created within the start timeout. The
+   * session is queued again.
+   */
   | { type: "deferred"; reason: string }
   /** The session's pod is ready at this address. */
   | { type: "ready"; podIp: string }
@@ -109,16 +113,19 @@ export interface Status {
   podIp: string | null;
   /** While suspending: whether the session starts again as soon as its pod is gone. */
   resumes: boolean;
-  /** While starting: whether the session makes no progress by itself. A stalled session holds no start slot. */
+  /**
+   * While the session starts: whether it is blocked until the cluster has capacity or a person helps. A stalled session holds
+   * no start slot.
+   */
   stalled: boolean;
 }
 
-/** A session in such a state can only end by `stop` or `fail`. */
+/** Whether `stop` or `fail` can begin the session's end in this state. */
 const isAlive = (state: State) => state !== "stopping" && state !== "stopped" && state !== "failed";
 
 /**
- * The session's status after the event. Undefined if the event changes nothing, because it came late, came twice, or
- * reports what is known already. No event leads out of a final state, and only `gone` leads out of `stopping`.
+ * The session's status after the event. Undefined if the event changes nothing, because the event came late, came twice,
+ * or reports what is known already. No event leads out of a final state, and only `gone` leads out of `stopping`.
  */
 export function transition(status: Status, event: SessionEvent): Status | undefined {
   const { state } = status;

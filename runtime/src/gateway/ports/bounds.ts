@@ -18,7 +18,7 @@ export class Bounds {
     this.#rate = new RateLimiterMemory({ points: limits.perSecond, duration: 1 });
   }
 
-  /** Counts a request and returns a function that ends the count. Throws a Problem (429). */
+  /** Counts a request as open until the returned function is called. Throws a Problem (429) if a limit is reached. */
   async take(tenant: string, sessionId: string): Promise<() => void> {
     const { ofSession, ofTenant, perSecond } = this.limits;
     await this.#rate.consume(tenant).catch(() => {

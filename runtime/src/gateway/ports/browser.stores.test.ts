@@ -1,5 +1,5 @@
 /**
- * Sessions' pages in a real browser. The ports have hosts of one site, as under a customer's domain, so the browser
+ * Sessions' pages in a real browser. The hosts of the ports belong to one site, as under a customer's domain, so the browser
  * itself would send the cookies of one host to the other. tests/ports.e2e.test.ts tests the stack's hosts.
  */
 import { beforeAll, expect, onTestFinished, test } from "vitest";
@@ -33,7 +33,7 @@ test("a page reaches nothing of the API, and of a neighbour's page it can only s
   const origins = [own, await serveIn(call, id, neighbourPort)].map((url) => new URL(url).origin);
   const browser = await launch(
     "--host-resolver-rules=MAP *.sandbox.example.org 127.0.0.1",
-    // As with https: pages may have service workers, and requests name the page that they come from.
+    // The browser treats these origins like https: pages may have service workers, and requests name their page.
     `--unsafely-treat-insecure-origin-as-secure=${origins.join(",")}`,
   );
   onTestFinished(() => browser.close());
@@ -45,7 +45,8 @@ test("a page reaches nothing of the API, and of a neighbour's page it can only s
   });
   const { cookies, ...others } = expected(own);
   expect(outcomes).toMatchObject(others);
-  // For sandbox.example.org and for example.org, which the config does not allow as PUBLIC_URL.
+  // The page has set these cookies for sandbox.example.org and example.org. The neighbour's host gets them, but the API does
+  // not, because the stack's config refuses an API host in these domains.
   expect(outcomes.cookies?.attempt).toEqual(["tossed", "tossed"]);
   expect(outcomes.cookies?.control).toEqual(expect.arrayContaining(cookies?.control as string[]));
 });

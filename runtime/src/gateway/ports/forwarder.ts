@@ -17,7 +17,7 @@ export const silenceMs = 300_000;
 /** How long a program may take to accept a WebSocket, in milliseconds. */
 const upgradeMs = 30_000;
 
-/** A request that was authorized. */
+/** What the forwarder needs to know to forward an authorized request. */
 export interface Passage {
   target: PortTarget;
   berthd: Berthd;
@@ -27,9 +27,9 @@ export interface Passage {
 export class Forwarder {
   readonly #proxy: ProxyServer = createProxyServer();
   readonly #passages = new WeakMap<IncomingMessage, Passage & { refuse: (error: unknown) => void }>();
-  /** The client's socket for each socket to a program. */
+  /** Key: the socket to the program. Value: the client's socket. */
   readonly #clients = new WeakMap<Socket, Socket>();
-  /** What forwards the frames of each client's socket. */
+  /** Key: the client's socket. Value: what forwards the socket's frames. */
   readonly #webSockets = new WeakMap<Socket, PassedOn>();
 
   constructor() {
@@ -55,7 +55,7 @@ export class Forwarder {
         if (!isAnswered) refuse(unreachable());
       });
     });
-    // The proxy has connected the two sockets by pipes. Those can't end with a Close frame, so they are replaced.
+    // The proxy has connected the two sockets by pipes. Pipes can't end with a Close frame, so a PassedOn replaces them.
     this.#proxy.on("open", (upstream) => {
       const client = this.#clients.get(upstream);
       if (client === undefined) return;

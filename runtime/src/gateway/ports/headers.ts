@@ -7,7 +7,7 @@ export const tokenHeader = "x-berth-token";
 const ours = /^x-berth-/;
 const isOurCookie = (name: string) => /^(__host-|__secure-)?berth-port$/i.test(name);
 
-/** Headers that apply to one connection only, so that they are not forwarded. */
+/** Headers that apply to one connection only, and are therefore not forwarded. */
 const ofConnection = [
   ...["connection", "keep-alive", "proxy-connection", "proxy-authorization", "proxy-authenticate", "te", "trailer"],
   ...["transfer-encoding", "upgrade", "expect"],
@@ -70,7 +70,7 @@ export interface Client {
   prefix: string;
 }
 
-/** The headers that the program gets. The handshake of a WebSocket keeps the headers that it needs. */
+/** The headers that the program gets. `isWebSocket`: with the headers `connection` and `upgrade`, which the handshake needs. */
 export function toProgram(headers: IncomingHttpHeaders, client: Client, isWebSocket = false): IncomingHttpHeaders {
   const kept: IncomingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
@@ -130,9 +130,10 @@ export function keptCookies(cookies: string[], prefix: string): string[] {
 }
 
 /**
- * Whether the cookie may authorize a request with these headers. A page of another origin can make the browser send
- * the cookie, and another session's page belongs to the same site. Such a page may link to the port, but may do
- * nothing else.
+ * Whether the cookie may authorize a request with these headers. A page of another session can make the browser send the
+ * cookie, because `SameSite` does not separate the sessions' hosts, which belong to one site. A page of another origin may
+ * link to the port, but may do nothing else. If there are no Sec-Fetch headers, which browsers send only over HTTPS or to
+ * loopback, only `Origin` is checked.
  * @param origin the port's own origin
  */
 export function mayUseCookie(method: string, headers: IncomingHttpHeaders, origin: string): boolean {

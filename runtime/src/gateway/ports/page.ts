@@ -1,13 +1,13 @@
 /**
- * The answer to the client if there is no answer of the program: a page for browsers, a Problem in JSON for programs.
- * No I/O.
+ * The gateway's own answer to the client, if the gateway refuses the request or the session's program gives no answer: a
+ * page for a browser, a Problem in JSON for any other client. No I/O.
  */
 import type { ProblemBody } from "../../api/http/problem.ts";
 
 const escapes: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 const escaped = (text: string) => text.replace(/[&<>"']/g, (sign) => escapes[sign] ?? "");
 
-/** After how many seconds the page reloads itself, if a retry can help. */
+/** After how many seconds a page with the status 503 reloads itself, because a retry can help. */
 const againSeconds = 3;
 
 export interface Said {

@@ -9,7 +9,7 @@ import type { PortPlace, SandboxUrl } from "../../domain/sandboxUrl.ts";
 import { within } from "../../timing/within.ts";
 import { cookieName, cookiesOf, mayUseCookie, tokenHeader } from "./headers.ts";
 
-/** How many cookies with our name are checked at most, because pages on neighbouring hosts may have set some. */
+/** How many cookies with our name are checked at most. Pages on neighbouring hosts may have set any number of them. */
 const cookiesLookedAt = 5;
 
 /** How long to wait for Redis to say whether a link was used already, in milliseconds. */
@@ -22,8 +22,8 @@ export interface Shown {
 }
 
 /**
- * An authorized caller. `loss` returns a reason once the access has ended for another cause than the credential's
- * end.
+ * An authorized caller. `loss` returns a reason, for people, if the access has ended although the credential is still
+ * valid.
  */
 export interface Entrant {
   caller: TenantCaller;
@@ -42,7 +42,7 @@ export class PortAccess {
 
   /**
    * Throws a Problem: 400 if the session would see the key, 401 if the caller is unknown, 403 if the caller lacks the
-   * right.
+   * right or a page of another origin uses the port's cookie.
    */
   async admit(place: PortPlace, { method, headers, address }: Shown): Promise<Entrant> {
     const { access, url } = this.options;
@@ -71,8 +71,8 @@ export class PortAccess {
   }
 
   /**
-   * Redeems a link's ticket, which works for one browser only. Throws a Problem: 401 if the ticket is not valid, 503
-   * if Redis does not answer.
+   * Redeems a link's ticket, which works for one browser only. Throws a Problem: 401 if the ticket is not valid or was
+   * redeemed before, 503 if Redis does not answer.
    */
   async takeTicket(place: PortPlace, ticket: string, address: string | undefined): Promise<PortPermission & Entrant> {
     const permission = await this.options.tokens.verify("ticket", ticket, place);

@@ -1,6 +1,6 @@
 /**
- * The ports of sessions, over HTTP and WebSocket, on a separate server, so that an agent's pages have another origin
- * than the API. docs/ports.md describes what users see.
+ * Serves the ports of sessions over HTTP and WebSocket. The ports have an HTTP server of their own, so that an agent's pages
+ * have another origin than the API. docs/ports.md describes what users see.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -94,7 +94,7 @@ export class PortGateway {
     await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once("close", resolve))));
   }
 
-  /** Closes the port. Cuts off requests that take too long. */
+  /** Closes the server. Cuts off requests that take too long. */
   async close(): Promise<void> {
     await this.end();
     const timer = setTimeout(() => this.server.closeAllConnections(), drainMs);
@@ -176,7 +176,7 @@ export class PortGateway {
     }
   }
 
-  /** What the forwarder needs to reach the program of a running session. Also records that the session is in use. */
+  /** Returns what the forwarder needs to reach the program of a running session, and records that the session is in use. */
   async #passage(
     target: PortTarget,
     { caller }: Entrant,
@@ -215,8 +215,7 @@ export class PortGateway {
     const { body, retryAfter } = this.#problemOf(error);
     this.#logRefusal(url, request.headers.host, body.status, body.detail, address);
     const { headers, body: text } = said(body, accept, retryAfter);
-    // The connection ends with the answer if the caller has no access or if a part of the request's body was not
-    // read.
+    // The connection ends with the answer if the request was refused, or if a part of the request's body was not read.
     const isLast = body.status < 500 || !request.complete;
     response.writeHead(body.status, { ...headers, ...(isLast && { connection: "close" }) });
     response.end(request.method === "HEAD" ? undefined : text);
@@ -234,7 +233,7 @@ export class PortGateway {
     return { body, retryAfter: retryAfterOf(error, body) };
   }
 
-  /** Logged, so that somebody who guesses keys here is noticed as at any other address. */
+  /** Refusals are logged, so that somebody who guesses keys is noticed here as in the API. */
   #logRefusal(
     url: string,
     host: string | undefined,

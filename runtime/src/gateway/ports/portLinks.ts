@@ -1,4 +1,4 @@
-/** The paths of a port that belong to Berth. Here a browser redeems a link and gets the access cookie. */
+/** The paths of a port that belong to Berth. At one of them, a browser redeems a link and gets the access cookie. */
 import type { PortTokens } from "../../api/access/portTokens.ts";
 import { Problem } from "../../api/http/problem.ts";
 import { linkPath } from "../../api/portJson.ts";

@@ -208,7 +208,7 @@ test("a link works for one browser, with a cookie that the program never sees, a
   expect(lines.map(({ reason }) => reason?.replace(/[0-9a-f-]{36}/, "X"))).toEqual([
     `makes the link X to the port ${port}`,
     `opens the port ${port} by the link X`,
-    `uses the port ${port}`, // three times, within a minute
+    `uses the port ${port}`, // three requests within a minute give one line
   ]);
   expect(lines.map(({ actor }) => actor.replace(/[0-9a-f-]{36}/, "X"))).toEqual(["key:default", "link:X", "link:X"]);
   await ask(port, "/", { headers: withKey });
@@ -594,7 +594,7 @@ test("no host, path, port or header causes a 5xx of Berth", async () => {
     expect((await link(80, body)).json.errors?.[0].field, JSON.stringify(body)).toBe(field);
   }
 
-  /** The port's answer to these bytes: its status, or "" if the port only closes the connection. */
+  /** Sends these bytes to the gateway. Returns the status of the answer, or "" if the gateway only closes the connection. */
   const raw = async (text: string) => {
     const socket = connect(at, "127.0.0.1").end(text, "latin1");
     const answer = Buffer.concat(await socket.toArray().catch(() => [])).toString();

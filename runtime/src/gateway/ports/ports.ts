@@ -14,7 +14,7 @@ export interface PortsOptions extends Omit<PortGatewayOptions, "access" | "links
   pods: SessionPods;
 }
 
-/** The server does not listen yet. */
+/** The gateway that serves the ports. Its server does not listen yet. */
 export function portGateway({ access, tokens, redis, pods, ...rest }: PortsOptions): PortGateway {
   const { url } = rest;
   const portAccess = new PortAccess({ url, access, tokens, redis });

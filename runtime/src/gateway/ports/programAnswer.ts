@@ -1,4 +1,4 @@
-/** Tells whether berthd forwarded the answer of a session's program or says itself why there is none. No I/O. */
+/** Tells whether an answer comes from the session's program, or from berthd itself because of a fault. No I/O. */
 import type { IncomingMessage } from "node:http";
 import { Problem } from "../../api/http/problem.ts";
 

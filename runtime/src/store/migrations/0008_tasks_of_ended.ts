@@ -6,9 +6,9 @@ export const transaction = false;
 const page = 1_000;
 
 /**
- * Removes the tasks of sessions that ended under a version that kept them, because the tasks contain the agents'
- * secrets. No other process writes rows of ended sessions, so the updates block nobody. The pages follow the primary
- * key, so no row is read twice.
+ * Removes the tasks of ended sessions, because the tasks contain the agents' secrets. Older versions kept the task after a
+ * session's end. Other processes hardly ever write rows of ended sessions, so the updates hardly delay anybody. The pages
+ * follow the primary key, so no row is read twice.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (let last: string | undefined = "00000000-0000-0000-0000-000000000000"; last !== undefined; ) {

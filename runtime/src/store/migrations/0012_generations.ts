@@ -2,8 +2,8 @@ import { type Kysely, sql } from "kysely";
 
 /**
  * The newest generation of the tenants file by which a session or a delivery was created or changed. Postgres adds a column
- * with a constant default without rewriting rows, so writers wait only for a moment. A double holds each whole number up to
- * 2^53, and the driver returns it as a number, which it does not do with a bigint.
+ * with a constant default without rewriting rows, so writers wait only for a moment. The type is double, because a double
+ * holds each whole number up to 2^53 and the driver returns a double as a number, but a bigint as a string.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const table of ["sessions", "webhook_deliveries"]) {

@@ -4,8 +4,9 @@ import { addIndex } from "./addIndex.ts";
 export const transaction = false;
 
 /**
- * A use does not change the session's state, so its event has the version that the session already has. Until the old
- * unique index is dropped, both indexes apply; no version writes such events before that.
+ * An event of a use (command, file, desktop, ...) has the session's current version, because a use does not change the
+ * session's state. So the new unique index leaves out these events. Until the old unique index is dropped, both indexes
+ * apply. During that time, no version of the program writes the events that only the new index leaves out.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   const changes = sql`session_events (session_id, version)

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from "kysely";
 
 /**
- * The id of the key that signs the session's tokens and encrypts its task; existing sessions have the id of the first
- * key. And whether the session's pod has confirmed that it has the task. Postgres adds both columns without rewriting
- * rows.
+ * Adds two columns: the id of the key that signs the session's tokens and from which the key of its task is derived, and
+ * whether the session's pod has confirmed that it has the task. Existing sessions get the id of the first key. Postgres adds
+ * both columns without rewriting rows.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`

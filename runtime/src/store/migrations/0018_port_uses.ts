@@ -3,7 +3,7 @@ import { addIndex } from "./addIndex.ts";
 
 export const transaction = false;
 
-/** Links to ports are a further use that does not change the session's state; see 0015. */
+/** Events of the type `port` are uses too, which do not change the session's state; see 0015. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   const changes = sql`session_events (session_id, version)
     where type not in ('progress', 'command', 'process', 'file', 'desktop', 'ticket', 'log', 'port')`;

@@ -3,7 +3,7 @@ import { alterTable } from "./alterTable.ts";
 
 export const transaction = false;
 
-/** Links to ports are grants too. The rows are checked by a statement of its own, during which others read and write. */
+/** Links to ports are grants too. A second statement checks the rows; meanwhile other processes can read and write them. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await alterTable(
     db,

@@ -5,9 +5,9 @@ import { alterTable } from "./alterTable.ts";
 export const transaction = false;
 
 /**
- * What the end of old records needs: the usage of ended sessions by day, whether a session's usage is part of it, and indexes
- * by which each tenant's oldest records are found. And indexes for lists of sessions by state or label, and for the numbers
- * of sessions that have not ended. Postgres adds the column without rewriting rows.
+ * For the deletion of old records: the usage of ended sessions by day, whether a session's usage is part of these days, and
+ * indexes that find each tenant's oldest records. Also indexes for lists of sessions by state or label, and for counts of
+ * the sessions that have not ended. Postgres adds the column without rewriting rows.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await alterTable(db, sql`alter table sessions add column if not exists usage_counted boolean not null default false`);
@@ -29,7 +29,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     "sessions_labels",
     sql`sessions using gin (label_terms(tenant, labels)) where labels <> '{}'::jsonb`,
   );
-  // Postgres estimates by these statistics how many sessions have a label; the index is partial and has none of its own.
+  // With these statistics, Postgres estimates how many sessions have a label. The partial index has none.
   await sql`
     create statistics if not exists sessions_label_terms on (label_terms(tenant, labels)) from sessions`.execute(db);
   await addIndex(db, "sessions_of_state", sql`sessions (tenant, state, created_at desc, id desc)`);

@@ -1,8 +1,8 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 
 /**
- * Creates an index of a table that has rows, while other processes write to the table. That is not possible in a
- * transaction. If an interrupted run has left an invalid index, it is dropped and created again.
+ * Creates an index of a table that has rows, while other processes write to the table. Postgres refuses
+ * `create index concurrently` in a transaction. If an interrupted run has left an invalid index, the index is created again.
  * @param on the part of the statement after ON: table, columns and condition
  */
 export async function addIndex(

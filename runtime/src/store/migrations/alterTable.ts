@@ -2,8 +2,8 @@ import { type Kysely, type RawBuilder, sql } from "kysely";
 
 /**
  * Changes the definition of a table, in a migration that runs without a transaction. The statements are one transaction of
- * their own, which gives up after waiting one second for a lock, because all statements that come after a waiting one
- * wait too. Each statement must be harmless when it is repeated.
+ * their own. This transaction gives up after waiting one second for a lock, because while it waits, all later statements of
+ * other processes that use the table wait too. Each statement must be harmless when it is repeated.
  */
 export const alterTable = (db: Kysely<unknown>, ...statements: RawBuilder<unknown>[]): Promise<void> =>
   db.transaction().execute(async (transaction) => {

@@ -3,18 +3,18 @@ import http from "node:http";
 import https from "node:https";
 import { publicLookup, refuseAddress } from "./publicAddress.ts";
 
-/** An attempt fails after this many milliseconds, however far it is. */
+/** An attempt fails if it is not over after this many milliseconds. */
 const timeoutMs = 10_000;
 
 export interface Answer {
   status: number;
-  /** The number of seconds in its Retry-After header. */
+  /** The number of seconds in the answer's Retry-After header; undefined if there is none, or if it contains a date. */
   retryAfter: number | undefined;
 }
 
 /**
  * Posts the body and returns the status of the answer. Redirects are not followed. Without `allowPrivate`, only https
- * to public addresses is allowed. Throws if there is no answer.
+ * to public addresses is allowed. Throws if the URL is not allowed or there is no answer.
  */
 export async function post(
   url: URL,

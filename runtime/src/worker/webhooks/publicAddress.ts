@@ -1,7 +1,7 @@
 /**
- * Keeps webhooks away from addresses that only this process can reach. Tenants choose the URLs, and must not choose the
- * cluster, the cloud's metadata service or this machine. The check covers the addresses that are really connected to,
- * not only the name.
+ * Keeps webhooks away from addresses that are not public. Tenants choose the URLs, and must not choose the cluster, the
+ * cloud's metadata service or this machine. The check covers not only the host's name, but the address to which the
+ * process really connects.
  */
 import { lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
@@ -15,14 +15,14 @@ export class AddressRefused extends Error {
 }
 
 /**
- * Whether the address belongs to the public internet, and not to a private, local, shared, mapped or other special
- * range.
+ * Whether the address belongs to the public internet, and not to a private, local, shared or other special range. An
+ * IPv4-mapped IPv6 address counts as the IPv4 address in it.
  */
 export function isPublic(address: string): boolean {
   return ipaddr.isValid(address) && ipaddr.process(address).range() === "unicast";
 }
 
-/** Throws AddressRefused if the URL's host is an IP address that is not public. `publicLookup` checks host names. */
+/** Throws AddressRefused if the URL's host is an IP address that is not public. `publicLookup` checks the addresses of names. */
 export function refuseAddress({ hostname }: URL): void {
   const address = hostname.replace(/^\[(.*)\]$/, "$1");
   if (isIP(address) !== 0 && !isPublic(address)) throw new AddressRefused(address);

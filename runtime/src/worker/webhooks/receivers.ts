@@ -1,24 +1,24 @@
 /**
- * Limits how many deliveries each webhook's receiver gets at the same time, by its last answers to this process. A receiver
- * that answers gets more and more; one that fails gets few. So each receiver gets as many deliveries per second as it takes,
- * and a slow one does not delay the others. Stores an entry for each URL with running or
- * recent deliveries, or with failures.
+ * Limits how many deliveries each webhook's receiver gets at the same time. The limit depends on the receiver's last answers
+ * to this process: it rises while the receiver works, and falls when the receiver fails. So a fast receiver gets many
+ * deliveries per second, and a slow receiver does not delay the others. This process keeps an entry in memory for each URL
+ * with running or recent deliveries, or with failures.
  */
 
 /** How many deliveries to one URL may run at the same time, before the receiver has answered. */
 const perUrl = 4;
 
-/** How many more each answer allows, until it is this many at the same time: a quarter of what the process sends. */
+/** Each good answer raises the limit by `perAnswer`, up to `mostPerUrl`: a quarter of the attempts that may run in a process. */
 const [perAnswer, mostPerUrl] = [1, 25];
 
 /**
- * A receiver counts as dead after this many failures in a row. It then gets nothing during the pause, and one delivery
- * after it.
+ * A receiver counts as dead after this many failures in a row. It then gets nothing during the pause. After the pause, it
+ * gets one delivery at a time until it gives a good answer.
  */
 const deadAfter = 3;
 const pauseMs = 30_000;
 
-/** A receiver that works and got nothing for this time counts as a new one. */
+/** A receiver that works, but has got no delivery for this time, counts as a new one. */
 const forgottenMs = 60_000;
 
 interface Receiver {
@@ -39,7 +39,7 @@ export class Receivers {
   /** @param clock a monotonic clock in milliseconds. Default: performance.now */
   constructor(private readonly clock: () => number = () => performance.now()) {}
 
-  /** How many deliveries a URL may get that is not in `limits`. */
+  /** How many deliveries a URL may get if the URL is not in `limits`. */
   get usual(): number {
     return perUrl;
   }
@@ -72,7 +72,7 @@ export class Receivers {
     this.#receivers.set(url, { ...receiver, running: receiver.running + 1 });
   }
 
-  /** `isAlive`: the receiver accepted or at least answered the delivery; undefined: the delivery was not sent. */
+  /** Notes that a delivery ended. `isAlive`: whether the receiver gave a good answer (not 429 or 5xx); undefined: no attempt. */
   end(url: string, isAlive: boolean | undefined): void {
     const receiver = this.#receivers.get(url);
     if (receiver === undefined) return;

@@ -1,6 +1,6 @@
 /**
  * Signs webhooks as Standard Webhooks (standardwebhooks.com) specifies, so that receivers can use the libraries of that
- * project: HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`.
+ * project. The signature is the HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`.
  */
 import { createHmac } from "node:crypto";
 

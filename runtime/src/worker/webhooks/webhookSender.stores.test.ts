@@ -275,7 +275,7 @@ test("a receiver that hangs delays no other tenant's deliveries", async () => {
   const isHere = () => received.length === 1;
   await until("the other's event is here", 30, isHere);
   await until("it is counted", 30, outcomes, ({ delivered }) => delivered === 1);
-  expect(await outcomes()).toEqual({ delivered: 1 }); // no delivery to the dead receiver has timed out so far
+  expect(await outcomes()).toEqual({ delivered: 1 }); // no delivery to the dead receiver has timed out yet
   expect(dead.taken.count).toBe(4);
   dead.end(); // so that running deliveries end at once
 });
@@ -324,7 +324,7 @@ test("a receiver that answers gets more deliveries at the same time than a new o
     request.resume();
     waiting.push(() => response.end("thanks"));
     most = Math.max(most, waiting.length);
-    // The first ones are answered at once. From then on only twelve at the same time are.
+    // The first 20 deliveries are answered at once, later ones only when twelve of them wait at the same time.
     if (answered >= 20 && waiting.length < 12) return;
     for (const answer of waiting.splice(0)) {
       answer();

@@ -1,6 +1,7 @@
 /**
- * Sends the events of sessions to the tenants' webhooks. Each receiver gets only a few of this process's slots. So a
- * receiver that hangs delays only its own deliveries, and once it counts as dead they are postponed without an attempt.
+ * Sends the events of sessions to the tenants' webhooks. Each receiver gets at most a quarter of the attempts that run at
+ * the same time, so a receiver that hangs delays only its own deliveries. Once a receiver counts as dead, its deliveries
+ * are postponed without an attempt.
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
@@ -19,8 +20,8 @@ import { signedHeaders } from "./sign.ts";
 const concurrency = 100;
 
 /**
- * How many milliseconds pass between the bell and the search for new events, plus or minus a half. So one worker finds them
- * first, and the others find nothing to do.
+ * How many milliseconds pass between the bell and the search for new events, plus or minus up to a half, at random. So one
+ * worker finds the events first, and the others find nothing to do.
  */
 const ringMs = 60;
 
@@ -44,9 +45,9 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
   readonly #running = new Set<Promise<void>>();
   readonly #receivers = new Receivers();
   #stopListening = () => {};
-  /** When new events are looked for, by performance.now(). */
+  /** When the next search for new events is due, by performance.now(). */
   #fanOutAt = 0;
-  /** Runs from the bell to the search, so that many events make one search. */
+  /** The timer between the bell and the search, so that many events cause only one search. */
   #ringing: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: WebhookSenderOptions) {}
@@ -90,10 +91,10 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     return Math.min(intervalMs, this.#fanOutAt - performance.now());
   }
 
-  /** Attempts that end start many turns, and not each of them looks for new events. */
+  /** Creates the deliveries of new events. Not every turn does so, because each attempt that ends starts a turn. */
   async #fanOut(intervalMs: number): Promise<void> {
     const begun = performance.now();
-    // If this fails, the next attempt is after the usual time.
+    // If the search fails, the next search comes after the usual time.
     this.#fanOutAt = begun + intervalMs;
     const left = await this.options.store.fanOut(this.options.tenants);
     if (left !== "done") this.#fanOutAt = left === "more" ? 0 : begun + Math.min(ringMs, intervalMs);
@@ -106,7 +107,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     this.options.metrics.webhooks.inc({ outcome: "dead" }, dead);
   }
 
-  /** When an attempt ends, the next one may start, so the loop is woken. */
+  /** Starts an attempt. When the attempt ends, it wakes the loop, because another attempt may then start. */
   #start(delivery: Delivery): void {
     this.#receivers.begin(delivery.url);
     let isAlive: boolean | undefined;
@@ -125,13 +126,16 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     this.#running.add(attempt);
   }
 
-  /** `note` is called with whether the receiver can be reached and works. */
+  /**
+   * Calls `note` with true if the receiver answered, with neither 429 nor 5xx. Calls it with false after 429 or 5xx, or if
+   * the request failed. Does not call it if no request was made.
+   */
   async #attempt(delivery: Delivery, note: (isAlive: boolean) => void): Promise<void> {
     const { id, url, attempts, event, tenantsGeneration } = delivery;
     const { store, tenants, metrics, logger, allowPrivate } = this.options;
     const webhook = tenants.get(event.tenant)?.webhooks.find((one) => one.url === url);
     if (webhook === undefined) {
-      if (isBehind(tenants.generation, tenantsGeneration)) return; // after a minute another worker takes it
+      if (isBehind(tenants.generation, tenantsGeneration)) return; // after a minute a worker takes the delivery again
       return store.remove(id); // the webhook was removed from the config
     }
 
