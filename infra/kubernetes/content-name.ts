@@ -4,8 +4,8 @@ import * as pulumi from "@pulumi/pulumi";
 /**
  * A name that contains a hash of the content: `api-config-3f9a1c02d4`. When the content changes, the name changes, and all
  * workloads that refer to the name are rolled out again. A ConfigMap or Secret with such a name is immutable; see
- * generations.ts. The content of a Secret must be a generated value of 128 bits or more: everyone can read the name, and with
- * the hash in it could check guesses of a simpler value.
+ * generations.ts. The content of a Secret must be a generated value of 128 bits or more: the name contains a part of the hash
+ * and is not secret, so somebody could check guesses of a simpler value.
  */
 export const contentName = (name: string, content: pulumi.Input<unknown>): pulumi.Output<string> =>
   pulumi.unsecret(

@@ -141,8 +141,8 @@ const cronJobSpec = (
   concurrencyPolicy: "Forbid",
   // If a job can't start within an hour, Kubernetes skips the job. The next job starts at the next scheduled time.
   startingDeadlineSeconds: 3600,
-  // Only the last successful and the last failed Job are kept, because with each Job of the restore check its ended pod is kept,
-  // and with the pod the temporary volume.
+  // Only the last successful and the last failed Job are kept, because each kept Job of the restore check keeps its ended pod,
+  // and the pod keeps the temporary volume.
   successfulJobsHistoryLimit: 1,
   failedJobsHistoryLimit: 1,
   schedule: job.schedule,

@@ -10,7 +10,7 @@ export const mostBytes = 1024 ** 2;
 
 type Sized = Pick<Config, "tenantPrefix" | "tenants" | "adminKeys" | "placement" | "platform">;
 
-/** The highest number of tenants that fit into the tenants file. Tenants count in the order of the config. */
+/** Returns how many tenants fit into the tenants file, counted from the first tenant of the config. */
 export function fitting(config: Sized, most = mostBytes): number {
   const sized = config.tenants.map((tenant) => ({ tenant, entry: entryOf(config, tenant) }));
   const admin = { keys: keyEntries(config.adminKeys, hashesOf(config.adminKeys)) };

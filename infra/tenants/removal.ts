@@ -15,8 +15,9 @@ export function vanished(known: string[], tenants: Pick<TenantConfig, "name">[])
 }
 
 /**
- * Ends the program, before it changes anything, if a tenant's entry is now missing that the last `up` had without `remove: true`.
- * If the last `up` failed and its tenants are unknown, Pulumi's protection of the namespaces still prevents a deletion.
+ * Checks the tenants that had an entry without `remove: true` in the last `up`. If one of them now has no entry, this function
+ * ends the program before the program changes anything. If the last `up` failed and its tenants are unknown, Pulumi's protection
+ * of the namespaces still prevents a deletion.
  */
 export async function refuseVanished(tenants: TenantConfig[]): Promise<void> {
   const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;

@@ -23,7 +23,10 @@ export const SessionJson = z
     queuePosition: z
       .int()
       .nullable()
-      .meta({ description: "While queued: the position among the sessions that wait for the same: room in the tenant's quota, or a start slot." }),
+      .meta({
+        description:
+          "While queued: the position among the sessions that wait for the same: room in the tenant's quota, or a start slot.",
+      }),
     progress: z
       .object({ message: z.string(), percent: z.number().nullable() })
       .nullable()

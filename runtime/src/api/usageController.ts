@@ -82,6 +82,7 @@ function rangeOf({ from, to }: UsageQuery): { from: string; to: string } {
     from ?? new Date(Math.max(Date.parse(last) - 29 * dayMs, Date.parse("0001-01-01"))).toISOString().slice(0, 10);
   const days = (Date.parse(last) - Date.parse(first)) / dayMs + 1;
   if (days < 1) throw invalidInput([{ path: ["from"], message: "must not be after to" }]);
-  if (days > maxDays) throw invalidInput([{ path: ["from"], message: `must be at most ${maxDays - 1} days before to` }]);
+  if (days > maxDays)
+    throw invalidInput([{ path: ["from"], message: `must be at most ${maxDays - 1} days before to` }]);
   return { from: first, to: last };
 }
