@@ -20,13 +20,10 @@ export const SessionJson = z
     state: z.enum(states),
     reason: z.string().nullable().meta({ description: "For people: why the session is in this state." }),
     cause: z.enum(causes).nullable().meta({ description: "For programs: why the session ends or has ended." }),
-    queuePosition: z
-      .int()
-      .nullable()
-      .meta({
-        description:
-          "While queued: the position among the sessions that wait for the same: room in the tenant's quota, or a start slot.",
-      }),
+    queuePosition: z.int().nullable().meta({
+      description:
+        "While queued: the position among the sessions that wait for the same: room in the tenant's quota, or a start slot.",
+    }),
     progress: z
       .object({ message: z.string(), percent: z.number().nullable() })
       .nullable()

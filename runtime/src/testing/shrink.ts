@@ -17,7 +17,7 @@ export function shrink(pod: V1Pod, agent: string): V1Pod {
   return withContainers(pod, ({ startupProbe: _, ...container }) => ({
     ...container,
     command: ["sh", "-c", commands[container.name] ?? waitForEnd],
-    resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "200m", memory: "64Mi" } },
+    resources: small(container, { cpu: "200m", memory: "64Mi" }),
   }));
 }
 
@@ -25,8 +25,14 @@ export function shrink(pod: V1Pod, agent: string): V1Pod {
 export const cheap = (pod: V1Pod): V1Pod =>
   withContainers(pod, (container) => ({
     ...container,
-    resources: { requests: { cpu: "1m", memory: "4Mi" }, limits: { cpu: "1", memory: "512Mi" } },
+    resources: small(container, { cpu: "1", memory: "512Mi" }),
   }));
+
+/** Small resources; the container keeps its limit for ephemeral storage. */
+const small = ({ resources }: V1Container, limits: { cpu: string; memory: string }) => ({
+  requests: { cpu: "1m", memory: "4Mi" },
+  limits: { ...resources?.limits, ...limits },
+});
 
 function withContainers(pod: V1Pod, change: (container: V1Container) => V1Container): V1Pod {
   const { initContainers = [], containers = [] } = pod.spec ?? {};

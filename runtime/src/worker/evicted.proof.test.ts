@@ -1,6 +1,6 @@
 /** The kubelet evicts sessions. The kubelet checks the volumes only every minute or two, so this test is slow. */
 import { expect, test } from "vitest";
-import { execIn, left, openWorker, useCluster, useOwnStores } from "../testing/cluster.ts";
+import { admin, execIn, left, openWorker, useCluster, useOwnStores } from "../testing/cluster.ts";
 
 const place = useOwnStores(useCluster());
 
@@ -20,4 +20,22 @@ test("sessions whose workspaces exceed their limit are evicted, fail and say so,
     });
     expect(await left(place.namespace, id)).toEqual([]);
   }
+});
+
+test("a session may fill its ephemeral workspace, although the LimitRange of its namespace allows less ephemeral storage", async () => {
+  const { namespace } = place;
+  const limits = [{ type: "Container", _default: { "ephemeral-storage": "20Mi" } }];
+  await admin.createNamespacedLimitRange({ namespace, body: { metadata: { name: "sessions" }, spec: { limits } } });
+  const { create, become, find } = await openWorker(place);
+  const filled = async (workspaceMode: "ephemeral" | "persistent", folder: string) => {
+    const { id } = await create({ workspaceMode });
+    await become(id, "running");
+    await execIn(namespace, id, "agent", ["sh", "-c", `head -c 50M /dev/zero > ${folder}/large`]);
+    return id;
+  };
+  const id = await filled("ephemeral", "/home/agent/workspace");
+  // The kubelet has checked all pods between the evictions of two sessions that started one after the other.
+  for (let turn = 0; turn < 2; turn += 1)
+    expect(await become(await filled("persistent", "/tmp"), "failed")).toMatchObject({ cause: "evicted" });
+  expect(await find(id)).toMatchObject({ state: "running" });
 });

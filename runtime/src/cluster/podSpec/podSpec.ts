@@ -12,7 +12,7 @@ import type {
   V1Secret,
   V1Toleration,
 } from "@kubernetes/client-node";
-import { agentResources, copyResources, proxyResources } from "../../domain/quota/quantities.ts";
+import { agentResources, copyResources, ephemeralLimit, proxyResources } from "../../domain/quota/quantities.ts";
 import type { Session } from "../../domain/session.ts";
 import type { BerthdVolume, SessionImage } from "../../domain/sessionImages.ts";
 import type { Tenant } from "../../domain/tenants.ts";
@@ -162,7 +162,7 @@ export function podFor(
         ...(image.hasBerthd || berthdVolume === "image" ? [] : [copyOfBerthd(berthd)]),
         ...(session.desktop ? [vncProxy(berthd)] : []),
       ],
-      containers: [agent(session, image, sessionUrl)],
+      containers: [agent(session, tenant, image, sessionUrl)],
       volumes: [
         { name: "workspace", ...workspace },
         { name: "tmp", emptyDir: { sizeLimit: "1Gi" } },
@@ -189,7 +189,8 @@ const confined = {
 };
 
 function agent(
-  session: Pick<Session, "id" | "tier" | "desktop">,
+  session: Pick<Session, "id" | "tier" | "desktop" | "workspaceMode">,
+  tenant: Tenant,
   image: PodContent["image"],
   sessionUrl: string,
 ): V1Container {
@@ -207,7 +208,7 @@ function agent(
       { name: "BERTH_DESKTOP", value: session.desktop ? "yes" : "no" },
     ],
     ports: [{ name: "metrics", containerPort: metricsPort }],
-    resources: agentResources(session.tier),
+    resources: resourcesOf(session, tenant),
     securityContext: { ...confined, readOnlyRootFilesystem: !image.writableRoot },
     // This probe also checks vnc-proxy. A startup probe of vnc-proxy would delay the start of the agent container.
     startupProbe: startsWith(berthd, "ready", ...(session.desktop ? [String(desktopPort)] : [])),
@@ -219,6 +220,12 @@ function agent(
       ...(image.hasBerthd ? [] : [{ name: berthdVolumeName, mountPath: berthdDir, readOnly: true }]),
     ],
   };
+}
+
+function resourcesOf({ tier, workspaceMode }: Pick<Session, "tier" | "workspaceMode">, tenant: Tenant) {
+  const { requests, limits } = agentResources(tier);
+  if (workspaceMode === "persistent") return { requests, limits };
+  return { requests, limits: { ...limits, "ephemeral-storage": ephemeralLimit(tenant) } };
 }
 
 const volumeOfBerthd = (image: string, volume: BerthdVolume) =>

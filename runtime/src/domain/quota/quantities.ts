@@ -10,6 +10,14 @@ export const agentResources = (tier: Tier) => ({
   limits: { ...tiers[tier] },
 });
 
+/**
+ * The limit for ephemeral storage, in bytes, of the container `agent` of a session with an ephemeral workspace. The kubelet counts
+ * this workspace as ephemeral storage of the pod, so the default of the tenant's LimitRange (2 GiB for /tmp, logs and other files) is
+ * too low.
+ */
+export const ephemeralLimit = ({ workspace }: Pick<Tenant, "workspace">): string =>
+  String(amount(workspace.size) + 2 * 1024 ** 3);
+
 /** Resources of the container `vnc-proxy`, which exists in sessions with a desktop. */
 export const proxyResources = {
   requests: { cpu: "50m", memory: "64Mi" },
