@@ -12,7 +12,7 @@ import { withInherited } from "./inherited.ts";
 import { jsonFault } from "./json.ts";
 import { adminKeys } from "./keys.ts";
 import { adapter, grafana, measurable, prometheus } from "./monitoring.ts";
-import { egress, network, nodesStayClosed } from "./network.ts";
+import { egress, network, nodesStayClosed, tenantsStayApart } from "./network.ts";
 import { placement } from "./placement.ts";
 import { api, autoscaler, gateway, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./platform.ts";
 import { counted, priorityClasses } from "./priority-classes.ts";
@@ -200,7 +200,16 @@ const keys = z.strictObject({
   tenants: tenants.default([]).describe("Who may start sessions: one entry per tenant."),
 });
 
-export const configSchema = keys.check(measurable, connectable, apart, pushable, identified, nodesStayClosed, counted);
+export const configSchema = keys.check(
+  measurable,
+  connectable,
+  apart,
+  pushable,
+  identified,
+  nodesStayClosed,
+  tenantsStayApart,
+  counted,
+);
 
 /** The stack's config with all defaults. */
 export type Config = z.output<typeof configSchema>;

@@ -113,6 +113,11 @@ test.each<[string, Record<string, unknown>, string]>([
     `${rule}.pods.namespace: "tenant-globex" is a tenant's namespace, and sessions can never reach sessions; name another namespace`,
   ],
   [
+    "pods of another tenant in a stack with a prefix of its own",
+    { tenantPrefix: "lab-", ...tenant({ pods: { namespace: "lab-globex" } }) },
+    `${rule}.pods.namespace: "lab-globex" is a tenant's namespace, and sessions can never reach sessions; name another namespace`,
+  ],
+  [
     "no DNS server",
     { network: { dns: [] } },
     "network.dns: […] is empty; name at least one, because without DNS no pod can reach anything",

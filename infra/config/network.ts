@@ -130,11 +130,6 @@ export const tenantEgress = z.array(
           `Whether \`cidr\` is a range in a private network (${privateRanges.join(", ")}), for example of a mirror or a proxy. Metadata services, nodes (\`network.nodes\`) and the Kubernetes API in the range stay closed. All other addresses in the range are open, also pods, unless policies of their own protect them.`,
         ),
       pods: pods
-        .extend({
-          namespace: podsKeys.namespace.refine((text) => !text.startsWith("tenant-"), {
-            error: "is a tenant's namespace, and sessions can never reach sessions; name another namespace",
-          }),
-        })
         .nullable()
         .default(null)
         .describe("Pods of the cluster that sessions may reach, for example a gateway to models, instead of `cidr`."),
@@ -171,6 +166,23 @@ export function nodesStayClosed(
           cidr,
           `lies in ${around}, the addresses of the nodes, which sessions can never reach; name the nodes' ranges exactly in network.nodes, or remove the rule`,
         );
+    });
+  });
+}
+
+/** Refuses the namespaces of tenants in the tenants' rules. */
+export function tenantsStayApart(
+  check: z.core.ParsePayload<{ tenantPrefix: string; tenants: { egress: z.output<typeof tenantEgress> }[] }>,
+): void {
+  check.value.tenants.forEach((tenant, index) => {
+    tenant.egress.forEach(({ pods }, rule) => {
+      if (!pods?.namespace.startsWith(check.value.tenantPrefix)) return;
+      check.issues.push({
+        code: "custom",
+        input: pods.namespace,
+        path: ["tenants", index, "egress", rule, "pods", "namespace"],
+        message: "is a tenant's namespace, and sessions can never reach sessions; name another namespace",
+      });
     });
   });
 }
