@@ -70,7 +70,7 @@ const context: PlatformContext = {
   pods: podDefaults(config),
   rolloutSeconds: secondsOf(config.rolloutTimeout) ?? 300,
 };
-/** The same settings, but with the placement of the stores, for the components that have a volume. */
+/** Like `context`, but pods get the placement that the config sets for the stores. For components that have a volume. */
 const storesContext: PlatformContext = { ...context, pods: podDefaults(config, "stores") };
 /** Options for a component in the platform's namespace. @param dependencies what the component needs besides the namespace */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({

@@ -124,13 +124,13 @@ export async function startDocker(): Promise<boolean> {
   writeFileSync(containerdConfigFile, containerdConfig);
   const { stdout: help } = await execa("dockerd", ["--help"]);
   writeFileSync(configFile, JSON.stringify(daemonConfig(help), null, 2));
-  const mark = fingerprint(daemon);
-  if (fingerprintOf(daemon.name) !== mark) {
+  const wanted = fingerprint(daemon);
+  if (fingerprintOf(daemon.name) !== wanted) {
     await stopDocker(); // also removes the parts of an interrupted start
     await execa("ip", ["link", "add", bridge, "type", "bridge"]);
     await execa("ip", ["address", "add", `${bridgeIp}/30`, "dev", bridge]);
   }
-  const started = start(daemon, mark);
+  const started = start(daemon, wanted);
   await waitFor("The Docker daemon", 60, answers, daemon);
   await removeBridge();
   return started !== undefined;

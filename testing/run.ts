@@ -14,7 +14,7 @@ export function duration(seconds: number): string {
 }
 
 /**
- * For each failed part that this process ran: what the part printed about its failures. A long command prints this at its
+ * What each failed part that this process ran printed about its failures. A long command prints these lines again at its
  * end, because some CI systems keep only the end of the output.
  */
 export const failures: string[] = [];
@@ -57,13 +57,13 @@ export async function run({
 }: Part): Promise<Counts & { seconds: number }> {
   console.log(`▶ ${name}`);
   const start = performance.now();
-  let told: Counts | undefined;
+  let reported: Counts | undefined;
   const lines: string[] = [];
   const print = function* (text: unknown) {
     const line = `${text}`;
     const closing = parseClosingLine(line);
     if (closing) {
-      told = closing;
+      reported = closing;
       return;
     }
     lines.push(line);
@@ -79,22 +79,27 @@ export async function run({
     reject: false,
     ...(limitSeconds && { timeout: limitSeconds * 1000 }),
   });
-  const counts = judge(told, exitCode);
+  const counts = judge(reported, exitCode);
   const seconds = (performance.now() - start) / 1000;
-  const ended = timedOut ? `ended at its limit of ${duration(limitSeconds ?? 0)}` : told ? closingLine(counts) : "done";
+  const ended = timedOut
+    ? `ended at its limit of ${duration(limitSeconds ?? 0)}`
+    : reported
+      ? closingLine(counts)
+      : "done";
   console.log(`${counts.failed > 0 ? "✗" : "✓"} ${name}: ${ended} (${duration(seconds)})`);
   if (counts.failed > 0) failures.push(`✗ ${name}`, ...whatFailed(lines));
   return { ...counts, seconds };
 }
 
 /**
- * Returns the counts of a program's closing line; zeros without a closing line. If they have no failure, one failure is added
- * in two cases: the exit code is not 0 (the program may have failed before or after the line), or no test of the closing line
- * has passed (for example because no test has the requested name). The function is pure.
+ * Returns the final counts of a program: `reported` (the counts of its closing line), or zeros if it printed no closing line.
+ * Adds one failure if the counts have none and the exit code is not 0 (the program may have failed before or after the line),
+ * or if the counts have none and no test of the closing line has passed (for example because no test has the requested
+ * name). Pure.
  */
-export function judge(told: Counts | undefined, exitCode: number | undefined): Counts {
-  const counts = told ?? none;
-  const isRed = exitCode !== 0 || (told !== undefined && told.passed === 0);
+export function judge(reported: Counts | undefined, exitCode: number | undefined): Counts {
+  const counts = reported ?? none;
+  const isRed = exitCode !== 0 || (reported !== undefined && reported.passed === 0);
   return isRed && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 

@@ -16,7 +16,7 @@ export class Hopeless extends Error {
 export const patience = 4;
 
 /** The type of what `until` returns: the result of `look`, without the values that mean "not yet". */
-type Seen<T> = Exclude<T, undefined | null | false>;
+type Found<T> = Exclude<T, undefined | null | false>;
 
 const isThere = (seen: unknown): boolean => seen !== undefined && seen !== null && seen !== false;
 
@@ -25,7 +25,7 @@ const isThere = (seen: unknown): boolean => seen !== undefined && seen !== null 
  * calls `look` again later. The wait also ends when its test ends, so that no wait continues after a failed test. If a wait
  * begins after the test's time-out, the wait is part of the clean-up, and the end of the test does not end it.
  * @param what names the condition in the error, for example "session 17 is running"
- * @param seconds the deadline on a quiet machine; the real deadline is `patience` times as long. A call of `look` that hangs
+ * @param seconds the deadline for a quiet machine; the real deadline is `patience` times as long. A call of `look` that hangs
  *   does not extend the deadline
  * @param accept default: accepts everything except undefined, null and false
  * @throws Error that names the condition and the last result of `look`, or the last error that `look` threw
@@ -36,7 +36,7 @@ export async function until<T>(
   seconds: number,
   look: () => T | Promise<T>,
   accept: (seen: Awaited<T>) => boolean = isThere,
-): Promise<Seen<Awaited<T>>> {
+): Promise<Found<Awaited<T>>> {
   const end = new AbortController();
   const limit = seconds * patience;
   const timer = setTimeout(() => end.abort(`not after ${limit} s`), limit * 1000);
@@ -61,7 +61,7 @@ export async function until<T>(
     // second.
     for (let pause = 10; !end.signal.aborted; pause = Math.min(pause * 1.5, 250)) {
       const found = await Promise.race([lookOnce(), ended]);
-      if (found) return found.seen as Seen<Awaited<T>>;
+      if (found) return found.seen as Found<Awaited<T>>;
       await Promise.race([sleep(pause), ended]);
     }
   } finally {

@@ -147,7 +147,7 @@ const sessionCells = (): Cell[] => [
   { to: "kube-apiserver, Service", host: apiServiceIp, port: 443, expected: "timed out" },
   { to: "kube-apiserver, node", host: nodeIp, port: 6443, expected: "timed out" },
   { to: "kubelet", host: nodeIp, port: 10250, expected: "timed out" },
-  { to: "node port", host: nodeIp, port: 30080, expected: "timed out" },
+  { to: "node port", host: nodeIp, port: machine.apiNodePort, expected: "timed out" },
   { to: "cloud metadata", host: metadataAddress, port: 80, expected: "timed out" },
   { to: "DNS", host: dnsServiceIp, port: 53, protocol: "dns-udp", expected: "open" },
   { to: "DNS", host: dnsServiceIp, port: 53, protocol: "dns-tcp", expected: "open" },

@@ -9,7 +9,10 @@ import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 
 const acme = keyOf("acme");
 const namespace = "tenant-acme";
-/** The deadline in seconds (see until.ts) for actions of a desktop or browser. Both are quick, unless the machine is busy. */
+/**
+ * The deadline in seconds for actions of a desktop or browser, for a quiet machine. The real deadline is four times as long
+ * (see `patience` in testing/until.ts). Both are quick, unless the machine is busy.
+ */
 const patience = 60;
 let session: Session;
 let browser: Browser;

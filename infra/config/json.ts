@@ -13,7 +13,9 @@ export interface Position {
   column: number;
 }
 
-/** The first character at which the text is not JSON any more; undefined if the text is JSON. */
+/**
+ * Returns the line and the column of the first character that makes the text invalid JSON; undefined if the text is valid.
+ */
 export function jsonFault(text: string): Position | undefined {
   const end = value(text, 0);
   const at = end.ok ? skip(text, end.at) : end.at;

@@ -1,9 +1,10 @@
 /** Properties of the config's value types that hold for any text. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { isQuantity, quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 import { parseConfig } from "./config.ts";
 import { secondsOf } from "./duration.ts";
-import { isQuantity, quantityGuesses, quantityValue } from "./quantity.ts";
+import { quantityGuesses } from "./quantity.ts";
 import { tenant } from "./tenant.ts";
 
 const suffixes = ["", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];

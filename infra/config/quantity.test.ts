@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { isQuantity, quantityGuesses, quantityValue } from "./quantity.ts";
+import { isQuantity, quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
+import { quantityGuesses } from "./quantity.ts";
 
 test.each(["0", "1", "500m", "0.5", ".5", "2k", "40G", "40Gi", "1.5Ti", "1e3", "12E2"])("%s is a quantity", (text) => {
   expect(isQuantity(text)).toBe(true);

@@ -1,8 +1,9 @@
 /** The value types of the config: which values each type allows, and the error message for other values. */
 import { z } from "zod";
+import { isQuantity } from "../../runtime/src/domain/quota/quantity.ts";
 import { isCidr } from "./cidr.ts";
 import { secondsOf } from "./duration.ts";
-import { isQuantity, quantityGuesses } from "./quantity.ts";
+import { quantityGuesses } from "./quantity.ts";
 
 /** A Kubernetes quantity. YAML reads `cpu: 20` as a number, and this type converts the number to the text "20". */
 export const quantity = z.preprocess(

@@ -2,9 +2,10 @@
  * The annotations for each ingress controller. nginx and haproxy get four settings: TLS redirect, rate limit, body size, and the
  * timeout of silent desktops. Traefik gets the rate limit and the body size, as Middlewares.
  */
+
+import { quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 import { secondsOf } from "../config/duration.ts";
 import type { ClassicIngressConfig, KnownIngressConfig } from "../config/ingress.ts";
-import { quantityValue } from "../config/quantity.ts";
 
 type Annotations = Record<string, string>;
 

@@ -30,7 +30,7 @@ export interface RunningAutoscaler {
   name: string;
   /** The object that the autoscaler scales, for example `Deployment worker`. */
   target: string;
-  /** The kinds of the autoscaler's owners, for example ScaledObject. */
+  /** The kinds of the objects that own the autoscaler (its ownerReferences), for example ScaledObject. */
   owners: string[];
 }
 

@@ -1,5 +1,5 @@
 /** `requestScale`: a factor for all requests, so that the platform fits a small cluster. */
-import { quantityValue } from "../config/quantity.ts";
+import { quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 
 /**
  * Multiplies a quantity by `scale`: "250m" times 0.1 → "25m"; "256Mi" times 0.1 → "26Mi". The result is rounded up to millicores

@@ -25,7 +25,7 @@ export interface MonitoringArgs
     | "trustedCertificates"
   > {
   platform: PlatformContext;
-  /** The same as `platform`, with the placement of pods that have a volume. */
+  /** Like `platform`, but pods get the placement that the config sets for the stores. For components that have a volume. */
   storesContext: PlatformContext;
   base: BaseImages;
   stores: Record<"postgres" | "redis", StoreConnection>;

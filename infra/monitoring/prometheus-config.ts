@@ -40,8 +40,8 @@ const platform = (namespace: string) => ({
 /**
  * Measures the session pods of all tenants. Prometheus finds them by their labels, so a new tenant changes nothing here. A
  * session is not trusted, so the size of its answer is limited and only metrics named session_* are kept. The label `pod` is
- * left out, because the names of session pods never repeat and Prometheus would store more and more label values. With
- * `history`, the label `session` has the session's id, which stays the same when the session is resumed in another pod.
+ * left out, because the names of session pods never repeat and Prometheus would store more and more label values. If
+ * `history` is true, each metric has the label `session` with the session's id. A resumed session keeps this id in its new pod.
  */
 const sessions = (tenantPrefix: string, history: boolean) => ({
   job_name: "sessions",

@@ -1,8 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
+import { quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 import type { PrometheusConfig } from "../config/monitoring.ts";
-import { quantityValue } from "../config/quantity.ts";
 import type { Validity } from "../kubernetes/certificate.ts";
 import { headlessService } from "../kubernetes/headless-service.ts";
 import { labels, selector } from "../kubernetes/labels.ts";

@@ -11,7 +11,7 @@ import { type KeyEntry, type TenantEntry, tenantsFile } from "../tenants/tenants
 import { tenantsGeneration } from "../tenants/tenants-generation.ts";
 
 /** The keys of the stack's config from which this component makes the runtime's settings. Their defaults are in config/. */
-type Told = Pick<
+type PassedKeys = Pick<
   Config,
   | "publicUrl"
   | "sandboxUrl"
@@ -30,7 +30,7 @@ type Told = Pick<
   | "prometheus"
 >;
 
-export interface SettingsArgs extends Told {
+export interface SettingsArgs extends PassedKeys {
   platform: PlatformContext;
   /** The connections to Postgres and Redis. */
   postgres: StoreConnection;

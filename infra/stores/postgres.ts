@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { quantityValue } from "../config/quantity.ts";
+import { quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 import type { PostgresConfig } from "../config/stores.ts";
 import { generatedSecret } from "../kubernetes/generated-secret.ts";
 import { headlessService } from "../kubernetes/headless-service.ts";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { identityOf, type RecordedResource } from "./record.ts";
 
-/** For each resource's URN: the result of `objectOf`. */
+/** Key: the URN of a resource. Value: the result of `objectOf`. */
 export type Urns = Record<string, string>;
 
 /** The URNs of each older version, by commit and stack. */

@@ -64,7 +64,7 @@ test("the tenants file contains a tenant's image, and sessions use the image's p
   expect(JSON.stringify(file)).toContain(`ghcr.io/acme/two@${digest}`);
 });
 
-/** For each namespace with a puller: the images that its pod pulls, its pull secrets and its RuntimeClass. */
+/** Returns the images that each puller's pod pulls, its pull secrets and its RuntimeClass. Key: the puller's namespace. */
 function pullersOf(resources: RecordedResource[]) {
   const pullers = kubernetes(resources, "DaemonSet").map(({ metadata, spec }) => {
     const pod = (spec as { template: { spec: PullerPod } }).template.spec;

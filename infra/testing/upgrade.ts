@@ -18,7 +18,7 @@ export interface Made {
 
 const name = ["metadata.name", "metadata.namespace"];
 
-/** For each resource type: the fields whose change forces Pulumi to replace the resource. */
+/** Key: a resource type. Value: the fields whose change forces Pulumi to replace the resource. */
 const fixedFields: Record<string, string[]> = {
   // A provider with another clusterIdentifier replaces all of its resources.
   "pulumi:providers:kubernetes": ["clusterIdentifier"],

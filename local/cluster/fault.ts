@@ -13,7 +13,8 @@ import { kubectl } from "./kubectl.ts";
 const [what, name = ""] = process.argv.slice(2);
 const daemon = components.find((component) => component.name === name);
 const pid = daemon && pidOf(daemon);
-if (daemon === undefined || pid === undefined) throw new Error(`no daemon of the cluster named ${name} runs`);
+if (daemon === undefined || pid === undefined)
+  throw new Error(`the cluster has no running daemon with the name ${name}`);
 switch (what) {
   case "crash":
     process.kill(pid, "SIGKILL");

@@ -43,14 +43,14 @@ export async function runInNode(...command: string[]): Promise<string> {
  */
 export async function ensureNode(): Promise<boolean> {
   const script = fileURLToPath(new URL("node.sh", import.meta.url));
-  const mark = fingerprint({ name: node, command: "sh", args: [], files: [script] });
-  if (fingerprintOf(node) !== mark) await stopNode();
+  const wanted = fingerprint({ name: node, command: "sh", args: [], files: [script] });
+  if (fingerprintOf(node) !== wanted) await stopNode();
   // node.sh hides /run, /var/lib and /var/log from the node, except for these directories of Berth and of its programs.
   const visible = [...new Set([stateDir, runDir, cacheDir, root, dirname(process.execPath)])];
   for (const dir of visible) mkdirSync(dir, { recursive: true });
   // The process joins the cgroup itself and no leaf below it, because the cgroup becomes the root of the node's cgroup namespace.
   const [command = "", ...args] = inCgroup(name, ["/bin/sh", script, name, ...visible], { leaf: "." });
-  const started = start({ name: node, command, args }, mark);
+  const started = start({ name: node, command, args }, wanted);
   await waitFor("The node", 20, async () => existsSync(`/proc/${nodePid()}/root/run/ready`), { name: node });
   await connect();
   return started !== undefined;

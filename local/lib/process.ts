@@ -134,15 +134,15 @@ export const childrenOf = (pid: number) => (readProc(pid, `task/${pid}/children`
 /**
  * Starts the daemon and returns the new process; undefined if the daemon runs already. The daemon's output goes to its log. The
  * new process writes the pid file too, so that the file exists even if this process is killed.
- * @param mark the daemon's fingerprint, which `fingerprintOf` returns later. Default: none
+ * @param ownFingerprint the daemon's fingerprint, which `fingerprintOf` returns later. Default: none
  * @param ipc whether this process sends messages to the daemon
  */
-export function start(daemon: Daemon, mark = "", ipc = false): ChildProcess | undefined {
+export function start(daemon: Daemon, ownFingerprint = "", ipc = false): ChildProcess | undefined {
   if (runs(daemon.name)) return undefined;
   mkdirSync(runDir, { recursive: true });
   mkdirSync(logDir, { recursive: true });
   const log = openSync(logFile(daemon.name), "a");
-  const [program = "", ...args] = withPidFile(daemon.name, [daemon.command, ...daemon.args], mark);
+  const [program = "", ...args] = withPidFile(daemon.name, [daemon.command, ...daemon.args], ownFingerprint);
   const child = spawn(program, args, {
     detached: true,
     stdio: ["ignore", log, log, ...(ipc ? (["ipc"] as const) : [])],
@@ -150,15 +150,15 @@ export function start(daemon: Daemon, mark = "", ipc = false): ChildProcess | un
   });
   closeSync(log);
   child.unref();
-  writeFileSync(pidFile(daemon.name), `${child.pid} ${startTime(Number(child.pid)) ?? ""} ${mark}`);
+  writeFileSync(pidFile(daemon.name), `${child.pid} ${startTime(Number(child.pid)) ?? ""} ${ownFingerprint}`);
   return child;
 }
 
 /** Returns the command line of a shell that writes its pid file and then becomes the command. */
-export function withPidFile(name: string, command: string[], mark = ""): string[] {
+export function withPidFile(name: string, command: string[], ownFingerprint = ""): string[] {
   mkdirSync(runDir, { recursive: true });
   const script = `echo "$$ $(cut -d ' ' -f 22 /proc/$$/stat) $1" >"$0.new" && mv "$0.new" "$0" && shift && exec "$@"`;
-  return ["/bin/sh", "-c", script, pidFile(name), mark, ...command];
+  return ["/bin/sh", "-c", script, pidFile(name), ownFingerprint, ...command];
 }
 
 /**

@@ -14,10 +14,10 @@ const patienceMs = 300_000;
  */
 export async function freeLock(backend: string, stack: string): Promise<void> {
   const deadline = performance.now() + patienceMs;
-  for (let told = false; ; told = true) {
+  for (let isAnnounced = false; ; isAnnounced = true) {
     const pid = removeStaleLocks(backend, stack);
     if (pid === undefined) return;
-    if (!told)
+    if (!isAnnounced)
       console.log(`  another pulumi (process ${pid}) works on the stack ${stack}; this run waits until it ends`);
     if (performance.now() > deadline)
       throw new UserError(

@@ -51,7 +51,7 @@ const configMap = (data: Record<string, string>) => object("core/v1:ConfigMap", 
 const claim = (protect: boolean) => object("core/v1:PersistentVolumeClaim", { metadata: meta }, protect);
 
 /**
- * For each rule: objects that the rule accepts, and objects that it refuses, each with a part of the message. In place of an
+ * The objects that each rule accepts, and the objects that it refuses, each with a part of the message. In place of an
  * object, there can be a list: first the object that the rule checks, then the stack's other objects.
  */
 const cases: Record<

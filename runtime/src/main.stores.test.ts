@@ -358,7 +358,10 @@ test("with an endpoint, a caller's trace continues through the API and the queue
 });
 
 test("a caller's trace continues through the gateway into the API and into the session's pod", async () => {
-  /** The requests to the pod, each with the span that its header names. */
+  /**
+   * The requests that reached the pod. Key: the last part of the path. Value: the span id in the `traceparent` header if the
+   * trace is the caller's, else undefined.
+   */
   const asked: Record<string, string | undefined> = {};
   const note = ({ url = "", headers: { traceparent } }: IncomingMessage) => {
     const [, trace, span] = String(traceparent).split("-");

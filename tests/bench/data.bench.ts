@@ -1,8 +1,9 @@
 /**
  * Measures commands and file transfers through the API, and compares them with the simplest possible replacements. A server
- * without checks replaces berthd, the program in a session's pod. For a command, one committed database row replaces the
- * API's work. For a file, a TCP forwarder replaces the API. All these programs, also the real API and berthd, are processes on
- * this machine. Commands are also compared with `kubectl exec`, which uses the local cluster.
+ * without checks replaces berthd, the program in a session's pod. In the comparison of commands, one committed database row
+ * replaces the API's work. In the comparison of file transfers, a TCP forwarder replaces the API. All these programs, also
+ * the real API and berthd, are processes on this machine. Commands are also compared with `kubectl exec`, which uses the local
+ * cluster.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";

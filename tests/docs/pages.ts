@@ -20,7 +20,7 @@ export interface Run {
   shows?: RegExp;
   /** The command does not end by itself. The proof stops the command as soon as the output matches this pattern. */
   until?: RegExp;
-  /** The time limit in seconds on a quiet machine (see `patience` in testing/until.ts). Default: 120. */
+  /** The time limit in seconds for a quiet machine; the real limit is `patience` times as long. Default: 120. */
   seconds?: number;
 }
 

@@ -76,7 +76,7 @@ export interface Place {
 export const commands = {
   session: (list: string) => ["python3", "-c", python, list],
   platform: (list: string) => ["/nodejs/bin/node", "-e", node, list],
-  /** For shells that only enter a pod's network namespace: the command with the Node.js of the machine that runs the test. */
+  /** The command with the Node.js of the machine that runs the test. For shells that only enter a pod's network namespace. */
   machine: (list: string) => [process.execPath, "-e", node, list],
 };
 

@@ -17,7 +17,10 @@ import { upOrThrow } from "../pulumi.ts";
 import { printTable } from "./table.ts";
 
 const minutes = 60_000;
-/** The default time limit of a command, in seconds on a quiet machine (see until.ts). */
+/**
+ * The default time limit of a command, in seconds, for a quiet machine. The real limit is four times as long (see `patience`
+ * in testing/until.ts).
+ */
 const patience = 120;
 
 const tenant = "initech";

@@ -107,7 +107,7 @@ async function replaced(): Promise<void> {
   );
 }
 
-interface Told {
+interface Repeats {
   /** How often a request had to be repeated. */
   waited: number;
 }
@@ -116,7 +116,7 @@ interface Told {
  * Returns a function that makes GET and POST requests in turn. With `again`, the function repeats a request for up to a
  * minute after 503 or a broken connection.
  */
-function requester(again: boolean, told: Told) {
+function requester(again: boolean, repeats: Repeats) {
   let turn = 0;
   return async (): Promise<string | undefined> => {
     const { id } = sessions[turn % sessions.length] as Session;
@@ -134,7 +134,7 @@ function requester(again: boolean, told: Told) {
       if (response?.ok) return void (await response.text());
       if (!again || performance.now() > deadline) return `${method} ${path}: ${response?.status}`;
       if (response !== undefined && response.status !== 503) return `${method} ${path}: ${response.status}`;
-      told.waited += 1;
+      repeats.waited += 1;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   };
@@ -155,7 +155,7 @@ function expectBack(losses: Loss[]): void {
 
 /** Makes the change under load, and reports the results for callers, viewers and sessions. */
 async function underLoad(what: string, again: boolean, change: () => Promise<void>) {
-  const told = { waited: 0 };
+  const repeats = { waited: 0 };
   for (const { losses, codes } of viewers) {
     losses.length = 0;
     codes.length = 0;
@@ -163,7 +163,7 @@ async function underLoad(what: string, again: boolean, change: () => Promise<voi
   const podOf = async ({ id }: Session) =>
     (await core.readNamespacedPod({ name: `agent-${id}`, namespace: "tenant-acme" })).metadata?.uid;
   const before = await Promise.all(sessions.map(podOf));
-  const load = startLoad(requestsPerSecond, requester(again, told));
+  const load = startLoad(requestsPerSecond, requester(again, repeats));
   const began = performance.now();
   let result: Awaited<ReturnType<typeof load.stop>> | undefined;
   try {
@@ -184,7 +184,7 @@ async function underLoad(what: string, again: boolean, change: () => Promise<voi
       seconds: Math.round((performance.now() - began) / 1_000),
       requests: result.count,
       failed: result.failed.length,
-      "told to wait": told.waited,
+      "told to wait": repeats.waited,
       "slowest ms": result.slowestMs,
       "desktops lost": losses.length,
       "close codes": codes || "-",

@@ -41,7 +41,7 @@ function tenants({ config }: StackFile): void {
 /** The options with which `up` deploys the stack with this version's program. */
 export const current: UpOptions = { change: tenants };
 
-/** Returns the operations that delete or replace an object that holds data or serves requests. */
+/** Of the operations of an `up`, returns those that delete or replace an object that holds data or serves requests. */
 export const losses = (operations: string[]): string[] =>
   operations.filter((operation) =>
     /^(delete|replace|create-replacement|delete-replaced) (Namespace|PersistentVolumeClaim|StatefulSet|Service|Deployment|RandomPassword|kubernetes kubernetes)\b/.test(

@@ -105,7 +105,10 @@ export const platformKeys = (seen: Seen): Choice[] => [
     : []),
 ];
 
-/** CPUs below which the platform's usual requests leave too little room for sessions. */
+/**
+ * The smallest number of CPUs for the default requests. With fewer CPUs, the platform's pods leave too little room for
+ * sessions.
+ */
 const enoughCpus = 8;
 
 function sizeChoices({ nodes }: Seen): Choice[] {

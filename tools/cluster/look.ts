@@ -1,7 +1,7 @@
 /** Looks at a cluster. Nothing here changes the cluster. */
 import * as k8s from "@kubernetes/client-node";
-import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
 import { type ClusterAccess, configOf, registered } from "../../infra/kubernetes/cluster.ts";
+import { quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 import type { Seen, SeenClass, SeenGateway } from "./seen.ts";
 
 /** The label of ingress controllers' pods in the charts of ingress-nginx, haproxy-ingress and Traefik. */
@@ -131,5 +131,5 @@ const node = ({ metadata, spec, status }: k8s.V1Node): Seen["nodes"][number] => 
   addresses: (status?.addresses ?? []).filter(({ type }) => type === "InternalIP").map(({ address }) => address),
   providerId: spec?.providerID ?? "",
   labels: metadata?.labels ?? {},
-  cpus: Number(quantityToScalar(status?.allocatable?.cpu ?? "0")),
+  cpus: quantityValue(status?.allocatable?.cpu ?? "0"),
 });

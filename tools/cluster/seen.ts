@@ -49,7 +49,7 @@ export interface Seen {
   ingressClasses: SeenClass[];
   gatewayClasses: SeenClass[];
   gateways: SeenGateway[];
-  /** For each pod of an ingress controller: the pod's namespace and its label app.kubernetes.io/name. */
+  /** The namespace and the label app.kubernetes.io/name of each pod of an ingress controller. */
   ingressNamespaces: { namespace: string; app: string }[];
   /** cert-manager's ClusterIssuers; null if the cluster has no cert-manager. */
   clusterIssuers: string[] | null;

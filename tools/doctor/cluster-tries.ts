@@ -9,7 +9,7 @@ import { dockerConfig, registryLoginName } from "../../infra/images/registry-log
 import { type ClusterAccess, configOf } from "../../infra/kubernetes/cluster.ts";
 import { restrictedNamespace } from "../../infra/kubernetes/security.ts";
 import type { Patient } from "./check.ts";
-import { type Look, poll } from "./poll.ts";
+import { type Progress, poll } from "./poll.ts";
 import * as probes from "./probe.ts";
 import { trySession } from "./session-trial.ts";
 import type { Probed, Scaler, Tries, Workload } from "./tries.ts";
@@ -52,7 +52,7 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
     }
   }
 
-  const gone = async (name: string): Promise<Look<true>> => {
+  const gone = async (name: string): Promise<Progress<true>> => {
     const left = (await core.listNamespace({ fieldSelector: `metadata.name=${name}` })).items.length > 0;
     return left ? { waitsFor: `the namespace ${name} is not deleted`, because: "" } : { done: true };
   };

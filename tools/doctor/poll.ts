@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  * The result of one call of `look` (see `poll`). `done`: the wait is over. `waitsFor`: what is still missing; `because`: why it
  * is missing, or empty.
  */
-export type Look<T> = { done: T } | { waitsFor: string; because: string };
+export type Progress<T> = { done: T } | { waitsFor: string; because: string };
 
 /** Is aborted when the user interrupts the doctor. Waits then end, and the trials delete what they made. */
 export const interruption = new AbortController();
@@ -18,7 +18,7 @@ export const interruption = new AbortController();
  */
 export async function poll<T>(
   seconds: number,
-  look: () => Promise<Look<T>>,
+  look: () => Promise<Progress<T>>,
   signal: AbortSignal | null = interruption.signal,
   pause = 1000,
 ): Promise<T> {

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { CoreV1Api, type KubeConfig, PortForward } from "@kubernetes/client-node";
-import { type Look, poll } from "./poll.ts";
+import { type Progress, poll } from "./poll.ts";
 import type { SessionTrial } from "./tries.ts";
 
 /** Seconds within which a session must run. The start may need a new node. */
@@ -59,7 +59,7 @@ export async function trySession(kubeconfig: KubeConfig, pods: GatewayPods, key:
  * Whether the session has ended. The API reports `stopped` or `failed` only when nothing of the session runs any more.
  * `session` is undefined if the API has deleted the session.
  */
-const ended = (session: unknown, id: string): Look<true> => {
+const ended = (session: unknown, id: string): Progress<true> => {
   const state = (session as Session | undefined)?.state ?? "stopped";
   return state === "stopped" || state === "failed"
     ? { done: true }

@@ -38,7 +38,7 @@ export async function readOutputs(stack: string, run: Pulumi = pulumi): Promise<
   return outputs.apiUrl === undefined ? undefined : outputs;
 }
 
-/** The access to the stack's cluster, as the program has it. */
+/** Returns the context and the kubeconfig with which the Pulumi program reaches the stack's cluster. */
 export async function readAccess(
   { context, kubeconfig }: Pick<Config, "context" | "kubeconfig">,
   run: Pulumi = pulumi,

@@ -6,7 +6,7 @@
 import type { Alert, Recording } from "./alert.ts";
 
 const mayFail = 0.001;
-/** The alert needs at least this many failures, because one failure among few requests is not an outage. */
+/** The long window must have at least this many failures, because one failure among few requests is not an outage. */
 const failuresAtLeast = 10;
 
 /** Requests of users to the API and the gateway, without requests of probes and of Prometheus. */
@@ -15,8 +15,9 @@ const requests = (more = "") =>
 const failures = requests(',status=~"5.."');
 
 /**
- * An alert fires if failures use the error budget `factor` times as fast as the objective allows. When the four alerts fire,
- * 2, 5, 10 and 10 % of a month's error budget are used.
+ * An alert fires if failures use the error budget more than `factor` times as fast as the objective allows, in both windows,
+ * and the long window has at least `failuresAtLeast` failures. This must hold for the time `for`. When the four alerts fire,
+ * about 2, 5, 10 and 10 % of a month's error budget are used.
  */
 const burns = [
   { long: "1h", short: "5m", factor: 14.4, for: "2m", severity: "page" },

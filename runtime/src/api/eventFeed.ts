@@ -90,7 +90,7 @@ export class EventFeed {
       isRung = false;
       if (this.#listeners.size === 0) break;
       try {
-        const { newest, settled } = await horizon.look();
+        const { newest, settled } = await horizon.advance();
         const events = settled > BigInt(position) ? await trail.ofAll(position, pageSize, String(settled)) : [];
         const isAll = events.length < pageSize;
         isSoon = !isAll || settled < newest;

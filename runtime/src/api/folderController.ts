@@ -47,7 +47,7 @@ export class FolderController {
     @Param({ schema: IdParams }) { id }: IdParams,
     @Query({ schema: InfoQuery }) { path, follow }: InfoQuery,
   ): Promise<FileJson> {
-    const session = await this.pods.look(id, caller, "file", `looks at ${quoted(path)}`);
+    const session = await this.pods.read(id, caller, "file", `looks at ${quoted(path)}`);
     const request = { path, noFollow: follow === "false" };
     const { info } = await this.pods.ask(session, "stat", ({ files }, options) => files.stat(request, options), byPath);
     return fileJson(info);
@@ -65,7 +65,7 @@ export class FolderController {
     @Param({ schema: IdParams }) { id }: IdParams,
     @Query({ schema: ListQuery }) { path, depth, limit, cursor = "" }: ListQuery,
   ): Promise<z.infer<typeof FilesJson>> {
-    const session = await this.pods.look(id, caller, "file", `lists ${quoted(path)}`);
+    const session = await this.pods.read(id, caller, "file", `lists ${quoted(path)}`);
     const request = { path, depth, pageSize: limit, pageToken: cursor };
     const page = await this.pods.ask(session, "list", ({ files }, options) => files.list(request, options), byPath);
     return { items: page.entries.map(fileJson), nextCursor: page.nextPageToken || null };

@@ -40,7 +40,7 @@ export class PortsController {
     @Caller() caller: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<z.infer<typeof PortsJson>> {
-    const session = await this.pods.look(id, caller, "port", "lists the ports");
+    const session = await this.pods.read(id, caller, "port", "lists the ports");
     const list = await this.pods.ask(session, "ports", ({ ports }, options) => ports.list({}, options));
     const urlOf = (port: number) => this.sandboxUrl?.urlOf({ sessionId: id, port }) ?? null;
     return { items: list.ports.map((one) => ({ ...portJson(one), url: urlOf(one.port) })) };

@@ -123,7 +123,7 @@ export class ProcessesController {
     @Caller() caller: TenantCaller,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<z.infer<typeof List>> {
-    return { items: await this.#list(await this.pods.look(id, caller, "process", "lists the processes")) };
+    return { items: await this.#list(await this.pods.read(id, caller, "process", "lists the processes")) };
   }
 
   @Get("processes/:process")
@@ -137,7 +137,7 @@ export class ProcessesController {
     @Caller() caller: TenantCaller,
     @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
   ): Promise<ProcessJson> {
-    const session = await this.pods.look(id, caller, "process", `looks at the process ${process}`);
+    const session = await this.pods.read(id, caller, "process", `looks at the process ${process}`);
     return this.#find(session, process);
   }
 
@@ -221,7 +221,7 @@ export class ProcessesController {
     @Param({ schema: ProcessParams }) { id, process }: ProcessParams,
     @Body({ schema: SizeBody }) size: SizeBody,
   ): Promise<void> {
-    const session = await this.pods.look(id, caller, "process", `resizes the terminal of the process ${process}`);
+    const session = await this.pods.read(id, caller, "process", `resizes the terminal of the process ${process}`);
     await this.pods.ask(session, "resize", ({ processes }, options) =>
       processes.resize({ id: process, size }, options),
     );

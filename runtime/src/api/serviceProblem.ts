@@ -10,7 +10,7 @@ export interface Asked {
   full?: 429 | 507;
   /** The status if something exists already. Default: 409. */
   exists?: 409 | 412;
-  /** The status if something is missing. Default: 404; 400 if the input named the missing thing. */
+  /** The HTTP status if something is missing. Default: 404. Pass 400 if the request's input named the missing thing. */
   missing?: 400 | 404;
 }
 

@@ -15,16 +15,16 @@ import { type Asked, serviceProblem } from "./serviceProblem.ts";
 /** How many milliseconds a pod may take for a short answer. */
 const patienceMs = 30_000;
 
-/** If a caller repeats the same `look` within this time, in milliseconds, each process records it only once. */
-const lookMs = 60_000;
+/** If a caller repeats the same `read` within this time, in milliseconds, each process records it only once. */
+const readMs = 60_000;
 
 export type RunningSession = Session & { podIp: string };
 
 /** The arguments of `noteUse`. */
-type Look = [id: string, tenant: string, use: Use, what: string, actor: Actor];
+type ReadUse = [id: string, tenant: string, use: Use, what: string, actor: Actor];
 
 export class SessionPods {
-  readonly #looks = new Recent<void>((key) => this.#noteLook(key), lookMs);
+  readonly #reads = new Recent<void>((key) => this.#noteRead(key), readMs);
 
   constructor(
     private readonly queries: Pick<SessionQueries, "find">,
@@ -58,33 +58,33 @@ export class SessionPods {
   }
 
   /**
-   * Records in the audit trail who looks at what, and returns the tenant's running session. If the same caller repeats the
-   * same look, each process records one line per minute. Throws a Problem as `findRunning` does.
+   * Records in the audit trail who reads what, and returns the tenant's running session. If the same caller repeats the
+   * same read, each process records one line per minute. Throws a Problem as `findRunning` does.
    */
-  async look(
+  async read(
     id: string,
     caller: Pick<TenantCaller, "tenant" | "actor">,
     use: Use,
     what: string,
   ): Promise<RunningSession> {
     const session = await this.findRunning(id, caller);
-    await this.noteLook(id, caller, use, what);
+    await this.noteRead(id, caller, use, what);
     return session;
   }
 
-  /** Records a look as `look` does, for callers that have read the session already. */
-  async noteLook(
+  /** Records a read as `read` does, for callers that have read the session already. */
+  async noteRead(
     id: string,
     { tenant, actor }: Pick<TenantCaller, "tenant" | "actor">,
     use: Use,
     what: string,
   ): Promise<void> {
-    const look: Look = [id, tenant.name, use, what, actor];
-    await this.#looks.get(JSON.stringify(look));
+    const read: ReadUse = [id, tenant.name, use, what, actor];
+    await this.#reads.get(JSON.stringify(read));
   }
 
-  async #noteLook(key: string): Promise<void> {
-    await this.commands.noteUse(...(JSON.parse(key) as Look));
+  async #noteRead(key: string): Promise<void> {
+    await this.commands.noteUse(...(JSON.parse(key) as ReadUse));
   }
 
   /** Sends a short request to the session's pod. Throws a Problem if the request fails. */

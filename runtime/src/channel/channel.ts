@@ -50,8 +50,8 @@ export interface ChannelOptions {
 }
 
 /**
- * How many connections one address may have. A pod needs two or three, and with some network plugins the 110 pods of
- * a node share one address.
+ * How many connections to the channel may be open from one client address. Usually an address belongs to one pod, which
+ * needs two or three connections. With some network plugins, the 110 pods of a node share one address.
  */
 const maxConnectionsOfPod = 400;
 

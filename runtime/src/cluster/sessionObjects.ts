@@ -114,8 +114,8 @@ export class SessionObjects {
     try {
       return asEvicted(view, (await this.core.listNamespacedEvent({ namespace, fieldSelector, limit: 1 })).items);
     } catch (error) {
-      // A tenant's Role that an older version of the stack created lacks this right. Then the eviction is not recognized,
-      // but the session ends anyway.
+      // An older version of the stack created the tenant's Role without the right to list events. Then the eviction is not
+      // recognized, but the session ends anyway.
       if (refusalOf(error)?.kind === "denied") return view;
       throw error;
     }

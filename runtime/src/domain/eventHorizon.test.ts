@@ -1,34 +1,34 @@
 import { expect, test } from "vitest";
-import { afterLook, type Horizon, type Look } from "./eventHorizon.ts";
+import { type Horizon, horizonAfter, type Snapshot } from "./eventHorizon.ts";
 
 const start: Horizon = { settled: 0n };
-const look = (newest: number, ...writers: string[]): Look => ({ newest: BigInt(newest), writers });
+const look = (newest: number, ...writers: string[]): Snapshot => ({ newest: BigInt(newest), writers });
 
 test("without writers, everything that is visible is settled", () => {
-  expect(afterLook(start, look(7))).toEqual({ settled: 7n });
-  expect(afterLook({ settled: 7n }, look(7))).toEqual({ settled: 7n });
+  expect(horizonAfter(start, look(7))).toEqual({ settled: 7n });
+  expect(horizonAfter({ settled: 7n }, look(7))).toEqual({ settled: 7n });
 });
 
 test("with writers, the newest event is settled once these writers have ended, whoever writes then", () => {
-  const waiting = afterLook(start, look(7, "a", "b"));
+  const waiting = horizonAfter(start, look(7, "a", "b"));
   expect(waiting.settled).toBe(0n);
-  const half = afterLook(waiting, look(9, "b", "c"));
+  const half = horizonAfter(waiting, look(9, "b", "c"));
   expect(half.settled).toBe(0n);
-  const done = afterLook(half, look(11, "c", "d"));
+  const done = horizonAfter(half, look(11, "c", "d"));
   expect(done.settled).toBe(7n);
-  expect(afterLook(done, look(11, "d")).settled).toBe(7n);
-  expect(afterLook(done, look(12)).settled).toBe(12n);
+  expect(horizonAfter(done, look(11, "d")).settled).toBe(7n);
+  expect(horizonAfter(done, look(12)).settled).toBe(12n);
 });
 
 test("a writer without a newer event keeps nobody waiting", () => {
-  expect(afterLook({ settled: 7n }, look(7, "a"))).toEqual({ settled: 7n });
+  expect(horizonAfter({ settled: 7n }, look(7, "a"))).toEqual({ settled: 7n });
 });
 
 test("if the newest events have disappeared, the horizon begins anew", () => {
-  expect(afterLook({ settled: 7n }, look(3))).toEqual({ settled: 3n });
-  const waiting = afterLook({ settled: 7n }, look(3, "a"));
+  expect(horizonAfter({ settled: 7n }, look(3))).toEqual({ settled: 3n });
+  const waiting = horizonAfter({ settled: 7n }, look(3, "a"));
   expect(waiting.settled).toBe(0n);
-  expect(afterLook(waiting, look(4)).settled).toBe(4n);
+  expect(horizonAfter(waiting, look(4)).settled).toBe(4n);
 });
 
 /**
@@ -55,7 +55,7 @@ test("whatever the order of begins, ids and ends: a reader that stops at the hor
     let next = 1;
     let position = 0n;
     const lookAndRead = () => {
-      horizon = afterLook(horizon, look(Math.max(0, ...visible), ...running));
+      horizon = horizonAfter(horizon, look(Math.max(0, ...visible), ...running));
       const found = visible.filter((id) => BigInt(id) > position && BigInt(id) <= horizon.settled);
       read.push(...found.sort((a, b) => a - b));
       if (horizon.settled > position) position = horizon.settled;

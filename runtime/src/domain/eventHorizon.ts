@@ -8,8 +8,8 @@
  * ended, every event up to the visible one is visible, or will never exist because its statement failed.
  */
 
-/** What one look at the audit trail finds. The look reads the newest event first and the writers afterwards. */
-export interface Look {
+/** The state of the audit trail at one time. A reader reads the newest event first and the writers afterwards. */
+export interface Snapshot {
   /** The id of the newest visible event; 0 if there is none. */
   newest: bigint;
   /** The ids of the transactions that may append events now. Postgres gives each transaction a new id. */
@@ -24,12 +24,12 @@ export interface Horizon {
 }
 
 /**
- * The horizon after a further look. The horizon begins anew at 0 if the newest event has a lower id than `settled`. Then
- * either the events were deleted, or since a fail-over or a restore Postgres' address leads to another database, which gives
- * the same ids to other events.
+ * Returns the horizon after one more snapshot. If the newest event has a lower id than `settled`, `settled` first goes back to
+ * 0. In this case, either the events were deleted, or Postgres' address has led to another database since a fail-over or a
+ * restore, and that database gives the same ids to other events.
  */
-export function afterLook({ settled, next }: Horizon, { newest, writers }: Look): Horizon {
-  if (newest < settled) return afterLook({ settled: 0n }, { newest, writers });
+export function horizonAfter({ settled, next }: Horizon, { newest, writers }: Snapshot): Horizon {
+  if (newest < settled) return horizonAfter({ settled: 0n }, { newest, writers });
   const left = next?.writers.filter((writer) => writers.includes(writer)) ?? [];
   if (next !== undefined && left.length > 0) return { settled, next: { ...next, writers: left } };
   const reached = next?.upTo ?? settled;

@@ -16,7 +16,7 @@ export interface PodImages {
   agentHasBerthd: boolean;
   /** The image that contains only berthd. The sidecar runs this image, and the volume with berthd is made from this image. */
   berthd: string;
-  /** How berthd gets into the volume with berthd. */
+  /** The method that provides the volume with berthd: `copy` or `image` (see BerthdVolume). */
   berthdVolume: BerthdVolume;
 }
 

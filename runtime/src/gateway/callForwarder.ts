@@ -134,7 +134,7 @@ export const noAnswer = (error: unknown): Problem =>
     ? new Problem(503, "The API can't be reached at the moment, and nothing was done. Please try again.", undefined, 2)
     : new Problem(
         502,
-        "The connection to the API was lost before its answer. What was asked for may have been done: look before you try again.",
+        "The connection to the API was lost before its answer. The API may have done what the request asked. Check before you try again.",
         undefined,
         2,
       );

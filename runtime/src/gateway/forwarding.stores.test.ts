@@ -35,7 +35,10 @@ interface Answer {
   body: string;
 }
 
-/** Sends a call with the path unchanged, by default with acme's key. */
+/**
+ * Sends a request to `origin` (the API or the gateway) without normalising the path. Unless `headers` says otherwise, the
+ * request has the key of the tenant acme.
+ */
 async function ask(
   origin: string,
   method: string,

@@ -34,8 +34,8 @@ const renewedAtOnce = 500;
 
 /**
  * Takes one place of each key, or no place at all if one key has none left. ARGV: the place's id, the lease in
- * seconds, the limits. Returns 0, or the number (from 1) of the key that has no place left. The time is that of
- * Redis's clock. Costs O(log n) per key with n places taken.
+ * seconds, the limits. Returns 0 if the script took all places. Otherwise returns the index in KEYS (from 1) of the first
+ * key that is full. The time is that of Redis's clock. Costs O(log n) per key with n places taken.
  */
 const takeScript = `
 local now = tonumber(redis.call('TIME')[1])

@@ -5,7 +5,10 @@
  * process share one limit. Pure: the caller passes the time, in milliseconds.
  */
 
-/** How many requests for changes are allowed per second. A desktop draws 60 pictures per second at most. */
+/**
+ * How many requests for changed parts of the picture one viewer may send per second. A desktop draws 60 pictures per second
+ * at most.
+ */
 const refillPerSecond = 60;
 /**
  * A request for a full picture counts as this many requests for changes, because the desktop draws and compresses the

@@ -36,7 +36,10 @@ export interface UpgradeRequest {
 export interface Admitted {
   /** The limits that count this connection. */
   limits: Limit[];
-  /** The client may stay connected while this credential is valid and `loss` returns undefined. */
+  /**
+   * The client may stay connected while this credential is valid. If `loss` is given, `loss` must also return undefined; a
+   * text from `loss` is the reason for closing.
+   */
   credential: Credential;
   /** The ticket's id, if the client used a ticket that can be revoked. Revoking the ticket ends the connection. */
   grant?: string | undefined;

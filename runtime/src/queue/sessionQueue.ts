@@ -52,7 +52,7 @@ export class SessionQueue {
   }
 
   /**
-   * For how many seconds the oldest waiting job has waited; 0 if no job waits. Throws if Redis does not answer in time.
+   * Returns for how many seconds the oldest waiting job has waited; 0 if no job waits. Throws if Redis does not answer in time.
    */
   async oldestWaitingSeconds(): Promise<number> {
     const [oldest] = await within(this.patienceMs ?? 1_000, this.#queue.getJobs(["waiting"], 0, 0, true));

@@ -7,7 +7,7 @@ import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type QueryCreator, sql } from "kysely";
 import { type Actor, type LoggedEvent, uses } from "../domain/event.ts";
-import { afterLook, type Horizon } from "../domain/eventHorizon.ts";
+import { type Horizon, horizonAfter } from "../domain/eventHorizon.ts";
 import { type Database, keptPlan } from "./database.ts";
 import type { Schema } from "./schema.ts";
 
@@ -105,8 +105,8 @@ export class AuditTrail {
    */
   async newestId(): Promise<string> {
     const horizon = this.horizon();
-    let { newest, settled } = await horizon.look();
-    for (const target = newest; settled < target; { settled } = await horizon.look()) await sleep(lookAgainMs);
+    let { newest, settled } = await horizon.advance();
+    for (const target = newest; settled < target; { settled } = await horizon.advance()) await sleep(lookAgainMs);
     return String(newest);
   }
 
@@ -122,7 +122,7 @@ export const lookAgainMs = 10;
 /** Three times the time limit of a statement; see database.ts. */
 const longestStatementSeconds = 30;
 
-/** Finds out up to which event the audit trail is complete. Each call of `look` may find out more. */
+/** Finds out up to which event the audit trail is complete. Each call of `advance` may find out more. */
 export class EventHorizon {
   #horizon: Horizon;
 
@@ -134,8 +134,8 @@ export class EventHorizon {
   }
 
   /**
-   * Looks at the audit trail once. Events up to `settled` can be read by a later statement. If `settled` is less than
-   * `newest`, the next look may settle more.
+   * Reads the audit trail's state once. Events up to `settled` can be read by a later statement. If `settled` is less than
+   * `newest`, the next call may settle more.
    *
    * A statement that may append events holds Postgres' lock of the table in the mode of writers, from before it takes an id
    * until its event is visible. That lock keeps no other writer waiting. Only transactions that hold this lock in this
@@ -143,7 +143,7 @@ export class EventHorizon {
    * `longestStatementSeconds`: no statement of Berth that appends events takes so long, so the transaction is somebody
    * else's. For example, an operator left it open.
    */
-  async look(): Promise<{ newest: bigint; settled: bigint }> {
+  async advance(): Promise<{ newest: bigint; settled: bigint }> {
     const { rows } = await sql<{ newest: string; writers: string[] }>`
       select coalesce((select max(id) from session_events), 0)::text as newest,
         array(
@@ -154,7 +154,7 @@ export class EventHorizon {
             and database = (select oid from pg_database where datname = current_database())) as writers
       ${keptPlan}`.execute(this.database);
     const [{ newest, writers } = { newest: "0", writers: [] }] = rows;
-    this.#horizon = afterLook(this.#horizon, { newest: BigInt(newest), writers });
+    this.#horizon = horizonAfter(this.#horizon, { newest: BigInt(newest), writers });
     return { newest: BigInt(newest), settled: this.#horizon.settled };
   }
 }

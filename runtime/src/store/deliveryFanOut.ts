@@ -49,7 +49,7 @@ export class DeliveryFanOut {
    * nothing to do now, because no events are left, or because another worker has to turn them into deliveries
    */
   async run(tenants: Pick<TenantsFile, "get" | "generation">): Promise<"more" | "soon" | "done"> {
-    const { newest, settled } = await this.#horizon.look();
+    const { newest, settled } = await this.#horizon.advance();
     const rest = settled < newest ? "soon" : "done";
     const position = await this.#position();
     if (settled <= BigInt(position)) return rest;

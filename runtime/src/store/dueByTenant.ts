@@ -9,6 +9,8 @@ export interface Due {
   order: RawBuilder<unknown>;
   /** Whether a row is due. Only the oldest `limit` rows of each tenant are checked. Default: each row is due */
   isDue?: RawBuilder<boolean>;
+  /** The columns that `isDue` reads. Default: none */
+  reads?: string[];
   /** The maximum number of rows. */
   limit: number;
 }
@@ -20,7 +22,7 @@ const always = sql<boolean>`true`;
  * second row of any tenant. If the table has an index of `tenant` and `order` with the
  * condition, the cost grows with the number of tenants, not with the number of rows.
  */
-export const dueByTenant = ({ table, condition = always, order, isDue = always, limit }: Due) => sql`
+export const dueByTenant = ({ table, condition = always, order, isDue = always, reads = [], limit }: Due) => sql`
   tenants (tenant) as (
     (select tenant from ${sql.table(table)} where ${condition} order by tenant limit 1)
     union all
@@ -30,7 +32,7 @@ export const dueByTenant = ({ table, condition = always, order, isDue = always, 
   ), due as materialized (
     select oldest.id from tenants cross join lateral (
       select id, row_number() over () as place from (
-        select * from ${sql.table(table)} where tenant = tenants.tenant and ${condition} order by ${order} limit ${limit}
+        select ${sql.join(["id", ...reads].map(sql.ref))} from ${sql.table(table)} where tenant = tenants.tenant and ${condition} order by ${order} limit ${limit}
       ) as first where ${isDue}
     ) as oldest
     order by oldest.place limit ${limit}

@@ -35,7 +35,7 @@ async function consume(trail: AuditTrail, isOver: () => boolean): Promise<string
   const read: string[] = [];
   for (let position = "0"; ; ) {
     const last = isOver();
-    const { newest, settled } = await horizon.look();
+    const { newest, settled } = await horizon.advance();
     const events = await trail.ofAll(position, 50, String(settled));
     read.push(...events.map(({ id }) => id));
     position = events.at(-1)?.id ?? position;
@@ -84,7 +84,7 @@ test("a slow statement keeps no writer waiting, and readers only until it ends",
   const horizon = store.trail.horizon();
   await store.commands.stop(session.id, "acme", "Stopped", user);
   expect(isOver).toBe(false);
-  const { newest, settled } = await horizon.look();
+  const { newest, settled } = await horizon.advance();
   expect([isOver, settled < newest]).toEqual([false, true]);
   const upTo = await store.trail.newestId();
   await slow;
@@ -128,7 +128,7 @@ test("a statement that never ends is ended after its time limit, and readers con
     30,
     async () => {
       await store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]);
-      return store.trail.horizon().look();
+      return store.trail.horizon().advance();
     },
     ({ newest, settled }) => settled < newest,
   );

@@ -3,7 +3,8 @@ import { sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 
 /**
- * For the update of a session: the newer one of the generation of the process's file and the generation in the row.
+ * An SQL expression for the update of a session. Its value is the newer of two generations: that of the process's tenants
+ * file, and that in the row.
  */
 export const newestOf = ({ generation }: Pick<TenantsFile, "generation">) =>
   sql<number>`greatest(sessions.tenants_generation, ${generation}::float8)`;

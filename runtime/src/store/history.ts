@@ -31,6 +31,7 @@ export class History {
       table: "sessions",
       condition: sql<boolean>`ended_at is not null and workspace_until is null`,
       order: sql`ended_at`,
+      reads: ["usage_counted", "ended_at", "updated_at"],
       isDue: sql<boolean>`usage_counted and ended_at < ${ago(seconds)} and updated_at < ${ago(3_600)}`,
       limit: historyBatch.sessions,
     });
@@ -58,6 +59,7 @@ export class History {
       table: "session_events",
       condition: isUse,
       order: sql`id`,
+      reads: ["at"],
       isDue: sql<boolean>`at < ${ago(seconds)}`,
       limit: historyBatch.events,
     });
@@ -73,6 +75,7 @@ export class History {
     const due = dueByTenant({
       table: "webhook_deliveries",
       order: sql`created_at, id`,
+      reads: ["state", "created_at"],
       isDue: sql<boolean>`state = 'dead' and created_at < ${ago(seconds)}`,
       limit: historyBatch.deliveries,
     });
@@ -89,6 +92,7 @@ export class History {
       table: "sessions",
       condition: sql<boolean>`idempotency_key is not null`,
       order: sql`created_at`,
+      reads: ["created_at"],
       isDue: sql<boolean>`created_at < ${ago(seconds)}`,
       limit: historyBatch.keys,
     });

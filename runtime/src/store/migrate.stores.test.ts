@@ -44,7 +44,7 @@ test("an older version leaves the tables of a newer one unchanged", async () => 
   expect(await migrate(database)).toEqual([]);
 });
 
-/** The last migration of the version from which the oldest stacks are upgraded. */
+/** The newest migration of the oldest version from which a stack can be upgraded. */
 const oldest = "0007_warm";
 
 /** A database of the version `oldest`, with this many ended sessions that still have their tasks. */

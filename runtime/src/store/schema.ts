@@ -78,7 +78,7 @@ export interface WebhookPositionTable {
   singleton: Generated<boolean>;
   /** The position for older versions, which do not stop at the horizon (see eventHorizon.ts) and set only this column. */
   event_id: string;
-  /** The position for versions that stop at the horizon. These versions set both columns. */
+  /** The position that newer versions read: they stop at the horizon. Newer versions set both columns. */
   settled_id: string;
 }
 

@@ -1,4 +1,7 @@
-/** The names of the columns of `sessions` in the program. A new one needs a line here, a migration and a field of Session. */
+/**
+ * The names of the columns of `sessions` in the program. A new column needs a line here, a field of Session, and a migration with
+ * its line in migrate.ts.
+ */
 import type { ColumnType } from "kysely";
 import type { Session } from "../domain/session.ts";
 
@@ -54,5 +57,5 @@ export type SessionColumns = {
 
 type Selected = { [Field in keyof Session]: `${ColumnOf[Field]} as ${Field}` }[keyof Session];
 
-/** For `select` and `returning`: the columns that make a Session. The encrypted task is not among them. */
+/** The columns of `select` and `returning` that make a Session. The encrypted task is not among them. */
 export const sessionColumns = Object.entries(columnOf).map(([field, column]) => `${column} as ${field}` as Selected);

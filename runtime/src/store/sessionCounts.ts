@@ -20,7 +20,7 @@ export class SessionCounts {
   constructor(private readonly database: Database) {}
 
   /**
-   * For each tenant, or only for the given one: how many sessions that have not ended the tenant has in each state. Warm
+   * Counts the sessions that have not ended, by tenant and state: those of all tenants, or only those of `tenant`. Warm
    * sessions are not counted, because no user has them. The cost grows with the number of counted sessions, not with the
    * number of ended sessions.
    */

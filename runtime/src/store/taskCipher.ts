@@ -11,7 +11,10 @@ export interface Task {
   command: string[] | null;
   /** Environment variables of the program. */
   env: Record<string, string>;
-  /** Environment variables that only the agent's program gets and no API call returns. */
+  /**
+   * Environment variables of the agent's program that only the pod gets, through the in-pod channel and only until it has read
+   * its task; no public API call returns them.
+   */
   secrets: Record<string, string>;
 }
 

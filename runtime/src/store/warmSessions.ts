@@ -42,7 +42,7 @@ export async function ownedOf(database: Database, ids: string[]): Promise<string
   return rows.map(({ id }) => id);
 }
 
-/** For each pool's key: how many warm sessions were created in the last minute and are not claimed. */
+/** Returns how many warm sessions of each pool were created in the last minute and are not claimed. Key: the pool's key. */
 export async function madeLately(database: Database): Promise<Map<string, number>> {
   const rows = await database
     .selectFrom("sessions")

@@ -15,8 +15,8 @@ export interface Dependency {
   /** Rejects if the dependency does not answer. */
   ping: () => Promise<unknown>;
   /**
-   * Whether the process can't work without this dependency. Without an optional one, the process is degraded. Default
-   * true.
+   * Whether the process can't work without this dependency. If an optional dependency does not answer, the process reports
+   * `degraded` and stays ready. Default: true.
    */
   required?: boolean;
 }

@@ -124,7 +124,7 @@ export class Metrics {
   }
 }
 
-/** Makes several gauges of one scrape share one call of `ask`. */
+/** Wraps `ask`: gauges that ask while a call is still running get the result of that call. */
 export function oncePerScrape<T>(ask: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   return () => {

@@ -38,7 +38,8 @@ export function observeRequests(
     reply.header("x-request-id", request.id);
     const { id } = request.params as { id?: unknown };
     const route = request.routeOptions.url ?? "none";
-    // Quiet routes are not traced, because otherwise most traces would be those of probes and scrapes.
+    // Quiet routes are not traced, because otherwise most traces would be those of probes, scrapes and the pods' regular
+    // reports.
     const trace = isQuiet(route) ? undefined : tracing().request(`${request.method} ${route}`, request.headers);
     contexts.set(request, { log: { requestId: request.id, ...(isSessionId(id) && { sessionId: id }) }, trace });
     within(request, done);

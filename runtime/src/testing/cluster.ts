@@ -1,4 +1,4 @@
-/** For tests of the worker against a real cluster: a namespace, a worker, and functions that observe its sessions. */
+/** Gives tests a namespace in a real cluster, a worker, and functions that observe the worker's sessions. */
 import { randomBytes } from "node:crypto";
 import { Hopeless, patience, until } from "@berth/testing/until.ts";
 import { CoreV1Api, Exec } from "@kubernetes/client-node";

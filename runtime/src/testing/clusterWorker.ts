@@ -30,7 +30,7 @@ export interface ClusterWorkerOptions {
   own?: { berthd: string; berthdVolume?: BerthdVolume; sessionUrl: string };
   /** Default 10. */
   maxStarting?: number;
-  /** Default 300 s on a quiet machine. */
+  /** Default: 300 times `patience` (see testing/until.ts). */
   startTimeoutSeconds?: number;
   /** The connection to the cluster. Default: from KUBECONFIG. */
   kubeConfig?: KubeConfig;

@@ -33,7 +33,10 @@ declare module "vitest" {
 /** A database with empty tables, for `create database … template …`. */
 export const template = "berth_template";
 
-/** For vitest's `globalSetup`. Tests find the stores of their vitest worker with `ownStores` of fixtures.ts. */
+/**
+ * Vitest calls this function once before the tests (`globalSetup`). Tests find the stores of their vitest worker with
+ * `ownStores` of fixtures.ts.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { ofWorkers, remove } = await startStores(project.config.maxWorkers);
   project.provide("stores", ofWorkers);

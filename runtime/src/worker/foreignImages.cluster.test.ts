@@ -11,7 +11,8 @@ import { createChannel } from "../channel/channel.ts";
 import { objectName } from "../cluster/names.ts";
 import { ownerReference, podFor, secretFor } from "../cluster/podSpec/podSpec.ts";
 import { TokenKeys } from "../config/tokenKeys.ts";
-import { amount, podAmounts } from "../domain/quota/quantities.ts";
+import { podAmounts } from "../domain/quota/quantities.ts";
+import { quantityValue } from "../domain/quota/quantity.ts";
 import type { BerthdVolume } from "../domain/sessionImages.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -208,7 +209,8 @@ test("a program of any image reports its progress with berth-progress", async ()
   expect(working?.progress).toEqual({ message: "Half way", percent: 50 });
 });
 
-// This cluster's feature gate ImageVolume is off, as it is by default, and its container runtime mounts no images.
+// The next test needs a cluster without image volumes. The test cluster is one: its feature gate ImageVolume is off (the
+// default), and its container runtime can't mount images.
 test("where the cluster leaves image volumes out of pods, the session fails with a reason that names the key", async () => {
   const { start, become } = await open([{ name: "debian", image: references.debian }], "image");
   const { id } = await start("debian");
@@ -235,10 +237,10 @@ test("a session whose image is removed from the config starts again once the con
 
 /** The CPU and memory that a ResourceQuota counts. */
 const amountsIn = (used: Record<string, string>) => ({
-  requestsCpu: amount(used["requests.cpu"] ?? ""),
-  limitsCpu: amount(used["limits.cpu"] ?? ""),
-  requestsMemory: amount(used["requests.memory"] ?? ""),
-  limitsMemory: amount(used["limits.memory"] ?? ""),
+  requestsCpu: quantityValue(used["requests.cpu"] ?? ""),
+  limitsCpu: quantityValue(used["limits.cpu"] ?? ""),
+  requestsMemory: quantityValue(used["requests.memory"] ?? ""),
+  limitsMemory: quantityValue(used["limits.memory"] ?? ""),
 });
 
 test.each([

@@ -61,7 +61,10 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
     }
   }
 
-  /** Records a displaced pod immediately, because the pod and its reason may be gone at the next reconcile. */
+  /**
+   * Records a displaced pod at once. If the reconcile did this later, the pod object, which names the reason, might already
+   * be deleted.
+   */
   async #onChange(sessionId: string, pod: V1Pod): Promise<void> {
     const view = viewPod(pod);
     if (view.is === "displaced" && pod.status?.podIP) {

@@ -1,4 +1,7 @@
-/** For any events in any order, repeated, late or missing: no session is lost, duplicated or leaked. */
+/**
+ * Tests the reconciler with any events, in any order: some events are repeated, late or missing. No session may be lost,
+ * duplicated or leaked.
+ */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isFinal, type SessionEvent } from "../domain/states/state.ts";

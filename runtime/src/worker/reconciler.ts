@@ -47,7 +47,7 @@ export interface ReconcilerOptions {
   /** The last part of the agent's log; see logTail. */
   logs: {
     tail: (session: Session) => Promise<string>;
-    /** Stores the log, because it is deleted with the pod. */
+    /** Stores the last part of the agent's log, because Kubernetes deletes the log with the pod. */
     keep: (session: Session, log: string) => Promise<void>;
   };
   /** Admits queued sessions that may start now. */
@@ -70,7 +70,7 @@ export class Reconciler {
 
   /**
    * May be called at any time and repeatedly. Throws if Postgres or the Kubernetes API server does not answer, or if the
-   * Kubernetes API server answers with an error that does not decide the next step.
+   * Kubernetes API server answers with an error from which the reconciler can't decide the next step.
    */
   async reconcile(sessionId: string): Promise<Reconciliation> {
     const timed = await this.options.queries.findTimed(sessionId);

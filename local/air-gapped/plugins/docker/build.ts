@@ -39,10 +39,10 @@ export async function buildAndPush(image: ImageInputs, host: string, signal: Abo
   ];
   await run("built", ["build", ...options, build.context]);
   const push = (env = {}) => run("pushed", ["push", imageName], env);
-  const told = registry
+  const pushOutput = registry
     ? await withLogin(imageName, registry, (DOCKER_CONFIG) => push({ DOCKER_CONFIG }))
     : await push();
-  const digest = /digest: (sha256:[0-9a-f]{64})/.exec(told)?.[1];
+  const digest = /digest: (sha256:[0-9a-f]{64})/.exec(pushOutput)?.[1];
   if (digest === undefined)
     throw new Error(`Docker pushed ${imageName}, but its output contains no digest. Run the command again.`);
   return `${imageName.replace(/:[^/:]*$/, "")}@${digest}`;

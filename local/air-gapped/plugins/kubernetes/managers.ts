@@ -9,9 +9,10 @@ export interface ManagedFields extends Props {
 }
 
 /**
- * Whether an apply takes over the fields of this manager. Without the takeover, the API server would report a conflict. True for
- * kubectl, for the official plugin if it created the object (with the operation Update), and for every other run of Pulumi that
- * used another manager, for example a run that was killed before it wrote its state.
+ * Returns true if our server-side apply becomes the owner of the fields that this field manager owns now. Without this, the API
+ * server would report a conflict. True for kubectl, for the official plugin if it created the object (with the operation
+ * Update), and for every other run of Pulumi that used another manager, for example a run that was killed before it wrote its
+ * state.
  */
 const isTaken = ({ manager = "", operation, subresource }: ManagedFields, fieldManager: string) =>
   !subresource &&

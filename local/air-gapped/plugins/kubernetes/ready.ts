@@ -12,13 +12,13 @@ interface Condition {
   message?: string;
 }
 
-type Look = (status: Props, spec: Props, object: KubeObject) => Readiness;
+type ReadinessOf = (status: Props, spec: Props, object: KubeObject) => Readiness;
 
 /**
  * The kinds whose objects must become ready, each with the function that decides. Services and Ingresses are not in the list: all
  * Services and Ingresses of the stack have the annotation pulumi.com/skipAwait, so Pulumi does not wait for them.
  */
-const looks: Record<string, Look> = {
+const looks: Record<string, ReadinessOf> = {
   Deployment(status, spec) {
     const failure = conditions(status).find(({ reason }) => reason === "ProgressDeadlineExceeded");
     if (failure) return { failed: failure.message ?? "it made no progress in time" };

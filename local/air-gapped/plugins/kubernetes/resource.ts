@@ -1,4 +1,4 @@
-/** Makes a kind of Kubernetes objects a type of resource in Pulumi. The objects are in a cluster or in files. */
+/** Defines one Pulumi resource type for each kind of Kubernetes object. The objects are in a cluster or in files. */
 import { NotReady, type Resource } from "../protocol/plugin.ts";
 import { hasUnknown, markedLike, type Props, plain } from "../protocol/values.ts";
 import { type Api, isCode, nameOf } from "./api.ts";

@@ -34,8 +34,8 @@ export function keyCredential(tenant: string, name: string, key: string, keyScop
 
 /**
  * A text for people that says why the credential is no longer valid; undefined if the credential is still valid. A key
- * that has lost a scope counts as lost, because the connection may depend on that scope. The cost grows with the number
- * of the tenant's keys.
+ * that has lost a scope counts as lost, because the connection may depend on that scope. For a key, the function
+ * searches all keys of the tenant, so its cost grows with their number.
  */
 export function lossOf(
   credential: Credential,

@@ -1,6 +1,7 @@
 import type { V1Container, V1PodSpec } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
-import { amount, podAmounts } from "../../domain/quota/quantities.ts";
+import { podAmounts } from "../../domain/quota/quantities.ts";
+import { quantityValue } from "../../domain/quota/quantity.ts";
 import { tierNames } from "../../domain/tiers.ts";
 import { session, tenant } from "../../testing/fixtures.ts";
 import { claimFor, ownerReference, podFor, secretFor } from "./podSpec.ts";
@@ -193,7 +194,7 @@ test("the files of an image are writable only if the config says so, and berthd 
  * restarted).
  */
 function countedByKubernetes({ initContainers = [], containers }: V1PodSpec, of: "requests" | "limits", what: string) {
-  const asked = ({ resources }: V1Container) => amount(resources?.[of]?.[what] ?? "0");
+  const asked = ({ resources }: V1Container) => quantityValue(resources?.[of]?.[what] ?? "0");
   let beside = 0;
   let most = 0;
   for (const container of initContainers) {

@@ -49,9 +49,12 @@ const staysOnNode = {
 
 /** The two tokens of a session's pod: one for the desktop, one for calls between the agent container and the platform. */
 export interface SessionTokens {
-  /** With this token the gateway connects through vnc-proxy to the VNC server. */
+  /** The gateway shows this token to vnc-proxy, which then connects the gateway to the VNC server. */
   proxy: string;
-  /** With this token the agent container calls the API as its session, and the platform calls berthd in the agent container. */
+  /**
+   * The agent container uses this token to call the API as the session. The platform uses the same token to call berthd in
+   * the agent container.
+   */
   session: string;
 }
 

@@ -56,8 +56,9 @@ export interface Plan {
   admitted: { id: string; turn: number }[];
   /**
    * `for`: what the session waits for: room in the tenant's own limits (`room`) or a start slot (`place`). A session whose
-   * pod the cluster refused, and the tenant's sessions behind it, also count as `room`. `position`, beginning with 1, counts
-   * the tenant's sessions that wait for room, or all sessions that wait for a start slot.
+   * pod the cluster refused, and the tenant's sessions behind it, also count as `room`. `position` is the
+   * session's rank, from 1: among the tenant's sessions that wait for room, or among all tenants' sessions that wait for a
+   * start slot.
    */
   waiting: { id: string; for: "room" | "place"; position: number; reason: string }[];
   /** Sessions that the tenant's present config does not allow, or that are larger than the tenant's whole quota. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { tenant } from "../../testing/fixtures.ts";
-import { amount, podAmounts, quotaOf, workspaceAmounts } from "./quantities.ts";
+import { podAmounts, quotaOf, workspaceAmounts } from "./quantities.ts";
+import { quantityValue } from "./quantity.ts";
 
 test.each([
   ["500m", 0.5],
@@ -11,11 +12,11 @@ test.each([
   ["2k", 2_000],
   ["1e3", 1_000],
 ])("%s is %d", (text, value) => {
-  expect(amount(text)).toBe(value);
+  expect(quantityValue(text)).toBe(value);
 });
 
 test.each(["", "Gi", "1 Gi", "1Gb", "0x10", "one"])("%j is not a Kubernetes quantity", (text) => {
-  expect(() => amount(text)).toThrow("is not a Kubernetes quantity");
+  expect(() => quantityValue(text)).toThrow("is not a Kubernetes quantity");
 });
 
 test("a session's resources include all its containers, and its workspace only if that is a volume", () => {

@@ -1,8 +1,8 @@
 /** What a session requests from the cluster, and how much of its tenant's quota it uses. Pure: no I/O. */
-import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
 import type { Session, WorkspaceMode } from "../session.ts";
 import type { Tenant } from "../tenants.ts";
 import { type Tier, tiers } from "../tiers.ts";
+import { quantityValue } from "./quantity.ts";
 
 /** Resources of the container `agent`: the tier sets the limits. */
 export const agentResources = (tier: Tier) => ({
@@ -16,7 +16,7 @@ export const agentResources = (tier: Tier) => ({
  * too low.
  */
 export const ephemeralLimit = ({ workspace }: Pick<Tenant, "workspace">): string =>
-  String(amount(workspace.size) + 2 * 1024 ** 3);
+  String(quantityValue(workspace.size) + 2 * 1024 ** 3);
 
 /** Resources of the container `vnc-proxy`, which exists in sessions with a desktop. */
 export const proxyResources = {
@@ -60,8 +60,8 @@ export function podAmounts({ tier, desktop }: Pick<Session, "tier" | "desktop">)
   const together = [agentResources(tier), ...(desktop ? [proxyResources] : [])];
   const counted = (of: "requests" | "limits", what: "cpu" | "memory") =>
     Math.max(
-      amount(copyResources[of][what]),
-      together.reduce((sum, one) => sum + amount(one[of][what]), 0),
+      quantityValue(copyResources[of][what]),
+      together.reduce((sum, one) => sum + quantityValue(one[of][what]), 0),
     );
   return {
     requestsCpu: counted("requests", "cpu"),
@@ -75,12 +75,12 @@ export function podAmounts({ tier, desktop }: Pick<Session, "tier" | "desktop">)
 
 /** How much of the quota the session's workspace uses, whether or not the session has a pod. */
 export function workspaceAmounts(mode: WorkspaceMode, tenant: Tenant): Amounts {
-  return { ...nothing, storage: mode === "persistent" ? amount(tenant.workspace.size) : 0 };
+  return { ...nothing, storage: mode === "persistent" ? quantityValue(tenant.workspace.size) : 0 };
 }
 
 /** The tenant's quota as numbers. */
 export function quotaOf({ quota }: Tenant): Amounts {
-  return Object.fromEntries(countedResources.map((name) => [name, amount(quota[name])])) as Amounts;
+  return Object.fromEntries(countedResources.map((name) => [name, quantityValue(quota[name])])) as Amounts;
 }
 
 /** How much of the quota a session uses: its pod and its workspace. */
@@ -105,19 +105,4 @@ const quotaNames = {
 
 export function add(a: Amounts, b: Amounts, times = 1): Amounts {
   return Object.fromEntries(countedResources.map((name) => [name, a[name] + times * b[name]])) as Amounts;
-}
-
-const pattern = /^(\d+(?:\.\d+)?|\.\d+)(?:([eE][+-]?\d+)|(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?$/;
-
-/**
- * The number that a Kubernetes quantity stands for: `500m` → 0.5, `1.5Gi` → 1610612736. Accepts the same quantities as the
- * stack's config (infra/config/quantity.ts), with the same values; a test compares the two.
- * @throws Error if the text is not a quantity
- */
-export function amount(text: string): number {
-  const [, number, exponent = "", unit = ""] = pattern.exec(text) ?? [];
-  if (number === undefined)
-    throw new Error(`${JSON.stringify(text)} is not a Kubernetes quantity, such as 500m or 1.5Gi`);
-  // client-node's function converts only the unit, with the number 1, because it throws for fractions such as 1.5Gi.
-  return Number(number + exponent) * Number(quantityToScalar(`1${unit}`));
 }

@@ -184,7 +184,7 @@ export class PortGateway {
     address: string | undefined,
   ): Promise<Passage> {
     const session = await this.#sessions.get(caller.tenant.name, target.sessionId);
-    await this.options.pods.noteLook(target.sessionId, caller, "port", `uses the port ${target.port}`);
+    await this.options.pods.noteRead(target.sessionId, caller, "port", `uses the port ${target.port}`);
     this.options.activity.touch(target.sessionId);
     const protocol = this.options.url.isSecure ? "https" : "http";
     return {

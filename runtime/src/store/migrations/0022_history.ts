@@ -5,9 +5,10 @@ import { alterTable } from "./alterTable.ts";
 export const transaction = false;
 
 /**
- * For the deletion of old records: the usage of ended sessions by day, whether a session's usage is part of these days, and
- * indexes that find each tenant's oldest records. Also indexes for lists of sessions by state or label, and for counts of
- * the sessions that have not ended. Postgres adds the column without rewriting rows.
+ * Adds what the deletion of old records needs: the table with the usage of ended sessions by day, the column that says whether
+ * a session's usage is part of these days, and indexes that find each tenant's oldest records. Also adds indexes for lists of
+ * sessions by state or label, and for counts of the sessions that have not ended. Postgres adds the column
+ * without rewriting rows.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await alterTable(db, sql`alter table sessions add column if not exists usage_counted boolean not null default false`);

@@ -54,7 +54,10 @@ async function brokenReceiver(does: "hang" | "cut") {
   return { taken, end, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook` };
 }
 
-/** `isWaiting`: the senders start when `begin` is called. `onListen` gets the function that rings the bell. */
+/**
+ * `isWaiting: true`: the senders start only when the test calls `begin`. Default: the senders start at once. `onListen` gets
+ * the function that rings the bell.
+ */
 async function open(
   url: string,
   {
