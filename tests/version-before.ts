@@ -45,6 +45,12 @@ export async function versionBefore(): Promise<string> {
   return folder;
 }
 
+/** Whether the previous version has the migration, for example `0008_tasks_of_ended`. */
+export async function hadMigration(name: string): Promise<boolean> {
+  const { stdout } = await git("ls-tree", "-r", "--name-only", commit);
+  return stdout.includes(`/${name}.ts`);
+}
+
 /** Removes the worktree, if there is one. */
 export async function removeVersionBefore(): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
