@@ -65,10 +65,13 @@ it.each([[["status"]], [[]]])("with %j it goes on for any user", async (args) =>
 
 it("says each 30 s that npm is at work, and no longer", async () => {
   const { run, bin } = checkout(user);
-  writeFileSync(join(bin, "sleep"), "#!/bin/sh\nexec /bin/sleep 0.1\n", { mode: 0o755 });
-  writeFileSync(join(bin, "npm"), "#!/bin/sh\n/bin/sleep 0.5; exit 1\n", { mode: 0o755 });
+  // The fourth pause begins after the third line, and then npm ends. `run` returns when nobody can print any more.
+  const pauses = join(bin, "pauses");
+  writeFileSync(join(bin, "sleep"), `#!/bin/sh\necho >>${pauses}; exec /bin/sleep 0.1\n`, { mode: 0o755 });
+  const wait = `until [ "$(cat ${pauses} 2>/dev/null | wc -l)" -ge 4 ]; do /bin/sleep 0.05; done`;
+  writeFileSync(join(bin, "npm"), `#!/bin/sh\n${wait}; exit 1\n`, { mode: 0o755 });
   const { stdout } = await run(user);
-  expect(stdout).toMatch(/^npm packages: npm ci.*(\n {2}… npm packages){2,5}$/);
+  expect(stdout).toMatch(/^npm packages: npm ci.*(\n {2}… npm packages){3,}$/);
 });
 
 it("installs as the user whose checkout it is, when root runs it", async ({ skip }) => {
