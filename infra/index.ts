@@ -127,7 +127,7 @@ const api = new Api(
   { ...runtime, ...config.api, autoscaler, gateway, sandboxUrl },
   inPlatform(migrations, ...redis.ready, ...separate),
 );
-const admission = new SessionAdmission("session-admission", { namespace }, providers);
+const admission = new SessionAdmission("session-admission", { ...config, namespace }, providers);
 // The worker depends on the tenants, because it needs the Roles in their namespaces.
 new Worker(
   "worker",

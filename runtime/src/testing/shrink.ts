@@ -28,9 +28,9 @@ export const cheap = (pod: V1Pod): V1Pod =>
     resources: small(container, { cpu: "1", memory: "512Mi" }),
   }));
 
-/** Small resources; the container keeps its limit for ephemeral storage. */
+/** Small resources; the container keeps its ephemeral storage. */
 const small = ({ resources }: V1Container, limits: { cpu: string; memory: string }) => ({
-  requests: { cpu: "1m", memory: "4Mi" },
+  requests: { ...resources?.requests, cpu: "1m", memory: "4Mi" },
   limits: { ...resources?.limits, ...limits },
 });
 

@@ -94,7 +94,10 @@ test("an ephemeral workspace is space on the node, limited as the tenant's confi
     settings,
   );
   expect(spec?.volumes?.[0]).toEqual({ name: "workspace", emptyDir: { sizeLimit: "5Gi" } });
-  expect(spec?.containers[0]?.resources?.limits).toMatchObject({ "ephemeral-storage": String(7 * 1024 ** 3) });
+  expect(spec?.containers[0]?.resources).toMatchObject({
+    requests: { "ephemeral-storage": "64Mi" },
+    limits: { "ephemeral-storage": String(7 * 1024 ** 3) },
+  });
   expect(JSON.stringify(spec)).not.toContain("persistentVolumeClaim");
 });
 

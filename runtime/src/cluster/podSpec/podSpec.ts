@@ -228,7 +228,11 @@ function agent(
 function resourcesOf({ tier, workspaceMode }: Pick<Session, "tier" | "workspaceMode">, tenant: Tenant) {
   const { requests, limits } = agentResources(tier);
   if (workspaceMode === "persistent") return { requests, limits };
-  return { requests, limits: { ...limits, "ephemeral-storage": ephemeralLimit(tenant) } };
+  return {
+    // Without this value, Kubernetes reserves as much of the node's disk as the limit. Other sessions have it from the LimitRange.
+    requests: { ...requests, "ephemeral-storage": "64Mi" },
+    limits: { ...limits, "ephemeral-storage": ephemeralLimit(tenant) },
+  };
 }
 
 const volumeOfBerthd = (image: string, volume: BerthdVolume) =>

@@ -16,7 +16,7 @@ export const agentResources = (tier: Tier) => ({
  * too low.
  */
 export const ephemeralLimit = ({ workspace }: Pick<Tenant, "workspace">): string =>
-  String(quantityValue(workspace.size) + 2 * 1024 ** 3);
+  String(Math.ceil(quantityValue(workspace.size)) + 2 * 1024 ** 3);
 
 /** Resources of the container `vnc-proxy`, which exists in sessions with a desktop. */
 export const proxyResources = {
