@@ -32,7 +32,7 @@ export interface PortGatewayOptions {
   url: SandboxUrl;
   access: PortAccess;
   links: PortLinks;
-  pods: Pick<SessionPods, "services" | "noteLook">;
+  pods: Pick<SessionPods, "services" | "noteRead">;
   queries: Pick<SessionQueries, "find">;
   activity: Pick<Activity, "touch">;
   revocations: Pick<Revocations, "watch">;
