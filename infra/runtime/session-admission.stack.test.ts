@@ -59,6 +59,7 @@ function changed(object: object, path: string, value: unknown): object {
   return copy;
 }
 
+const tokenSecret = changed(secret(), "metadata.annotations", { "kubernetes.io/service-account.name": "agent-runner" });
 const volume = (source: object) => ({ name: "other", ...source });
 const ofOther = { secretKeyRef: { name: "agent-other", key: "session-token" } };
 
@@ -120,7 +121,7 @@ test.each([
     /PriorityClass of the platform/,
   ],
   ["pod that bypasses the scheduler", pod(), "spec.nodeName", "other", /bypass the scheduler/],
-  ["Secret with another account's token", secret(), "type", "kubernetes.io/service-account-token", /type Opaque/],
+  ["Secret with another account's token", tokenSecret, "type", "kubernetes.io/service-account-token", /type Opaque/],
   ["Secret with another name", secret(), "metadata.name", "registry-login", /name of its session/],
   [
     "claim for a copy",
