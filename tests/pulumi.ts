@@ -72,7 +72,10 @@ export async function upOrThrow(options: UpOptions = {}): Promise<Run> {
 
 /** Deletes all resources of the stack. The stack itself remains, without resources. */
 export async function destroyOrThrow(): Promise<void> {
-  await execa("pulumi", ["destroy", ...onDev, ...unasked], { cwd: root, env: stackEnvironment() });
+  const options = { cwd: root, env: stackEnvironment() };
+  // The stack protects the tenants' namespaces.
+  await execa("pulumi", ["state", "unprotect", "--all", "--yes", "--stack", "dev"], options);
+  await execa("pulumi", ["destroy", ...onDev, ...unasked], options);
 }
 
 /** Deploys the stack with a changed config. The clean-up deploys the original config again, also after a failure. */
