@@ -1,5 +1,5 @@
 /**
- * Lowers the resource requests of all new pods in a namespace, so that ten sessions fit on a machine with space for three.
+ * Lowers the resource requests of all new pods in some namespaces, so that ten sessions fit on a machine with space for three.
  * For this, a mutating webhook runs in the process of a benchmark or a test. By default, the pods change in nothing else.
  */
 import { execFile } from "node:child_process";
@@ -25,7 +25,7 @@ const little = (container: V1Container): V1Container => ({
  */
 export async function requestLittle(
   config: KubeConfig,
-  namespace: string,
+  namespace: string | string[],
   change: (container: V1Container) => V1Container = little,
 ): Promise<() => Promise<void>> {
   const { key, cert } = await certificate();
@@ -65,7 +65,9 @@ export async function requestLittle(
           failurePolicy: "Ignore",
           timeoutSeconds: 2,
           clientConfig: { url: `https://127.0.0.1:${port}/`, caBundle: Buffer.from(cert).toString("base64") },
-          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+          namespaceSelector: {
+            matchExpressions: [{ key: "kubernetes.io/metadata.name", operator: "In", values: [namespace].flat() }],
+          },
           rules: [{ apiGroups: [""], apiVersions: ["v1"], resources: ["pods"], operations: ["CREATE"] }],
         },
       ],

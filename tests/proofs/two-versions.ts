@@ -90,8 +90,8 @@ export class TwoVersions {
       await upOrThrow();
     });
     const [checkout] = await Promise.all([versionBefore(), destroyOrThrow()]);
-    // acme's sessions request little, so that they fit beside the additional pods that the platform has during a rollout.
-    cleanUp.defer(await requestLittle(cluster, "tenant-acme"));
+    // Sessions request little, so that they fit beside the additional pods that the platform has during a rollout.
+    cleanUp.defer(await requestLittle(cluster, ["tenant-acme", "tenant-globex"]));
     const change = (file: StackFile) => {
       file.config = configBefore(file);
       tenants(file);

@@ -23,9 +23,9 @@ let stack: TwoVersions;
 
 beforeAll(async () => {
   stack = await TwoVersions.open(cleanUp);
-}, 10 * minutes);
+}, 30 * minutes);
 
-afterAll(() => cleanUp.disposeAsync(), 5 * minutes);
+afterAll(() => cleanUp.disposeAsync(), 15 * minutes);
 
 test("the preview of this version replaces nothing that holds data or serves", async () => {
   const { operations } = await upOrThrow({ ...current, command: "preview" });

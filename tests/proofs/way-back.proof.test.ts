@@ -24,9 +24,9 @@ beforeAll(async () => {
   await tenantsAreKnown();
   await warmSession(stack.warm);
   stack.younger.push(await create("acme"));
-}, 12 * minutes);
+}, 30 * minutes);
 
-afterAll(() => cleanUp.disposeAsync(), 5 * minutes);
+afterAll(() => cleanUp.disposeAsync(), 15 * minutes);
 
 test("the `pulumi up` of the version before ends no session, neither of those of before nor one that began since", async () => {
   await giveFormerNames();
