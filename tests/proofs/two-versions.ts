@@ -100,8 +100,10 @@ export class TwoVersions {
     await upOrThrow(before);
     await readOutputs();
     const keys = { acme: keyOf("acme"), globex: keyOf("globex") };
-    const sessions = await inEveryState(keys);
+    const begun = await inOtherStates(keys);
     const warm = await warmSession();
+    // This session is the last one, because 11d15c4 starts no warm session while another tenant's session waits.
+    const sessions = { ...begun, queued: await create("globex") };
     const viewers = await openDesktops(keys, sessions);
     cleanUp.defer(() => {
       for (const viewer of viewers) viewer.leave();
@@ -209,7 +211,7 @@ export class TwoVersions {
 const podOf = async (tenant: Tenant, { id }: Session) =>
   (await core.readNamespacedPod({ name: `agent-${id}`, namespace: `tenant-${tenant}` })).metadata?.uid;
 
-async function inEveryState(keys: Record<Tenant, string>): Promise<Sessions> {
+async function inOtherStates(keys: Record<Tenant, string>): Promise<Omit<Sessions, "queued">> {
   const [suspended, kept, busy] = await Promise.all([create("acme"), create("acme"), create("globex")]);
   for (const { id } of [suspended, kept]) {
     await reaches(keys.acme, id, "running", 180);
@@ -220,10 +222,9 @@ async function inEveryState(keys: Record<Tenant, string>): Promise<Sessions> {
   await reaches(keys.acme, suspended.id, "suspended");
   await reaches(keys.acme, kept.id, "stopped");
   await reaches(keys.globex, busy.id, "running", 180);
-  const queued = await create("globex");
   const running = await create("acme");
   await reaches(keys.acme, running.id, "running", 180);
-  return { running, suspended, kept, busy, queued };
+  return { running, suspended, kept, busy };
 }
 
 /** Opens desktops: with keys, with a link that allows input, and with a link that only allows viewing. */
