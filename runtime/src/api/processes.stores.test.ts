@@ -151,10 +151,13 @@ test("a caller who disconnects during a command finds the command again by its t
 test("if the API can't wait for a command any more, the caller gets the id of the running program", async () => {
   const { api, id, berthd } = await openSession();
   const ask = callerOf(api, id);
-  const go = join(berthd.scratch, "go");
-  const waited = ask("POST", "commands", { command: sh(`while [ ! -e ${go} ]; do sleep 0.05; done; exit 5`) });
+  const [go, wrote] = ["go", "wrote"].map((name) => join(berthd.scratch, name)) as [string, string];
+  // berthd holds less output than this, so the command goes on only while the API reads, which begins with the program's id.
+  const script = `head -c 16000000 /dev/zero; touch ${wrote}; while [ ! -e ${go} ]; do sleep 0.05; done; exit 5`;
+  const waited = ask("POST", "commands", { command: sh(script) });
   const list = async () => (await ask("GET", "processes")).json.items;
   const [{ id: process }] = await until("it runs", 30, list, (items) => items.length === 1);
+  await until("the API has read its output", 30, () => existsSync(wrote));
   await api.app.get(Streams).beforeApplicationShutdown();
   const { status, json, headers } = await waited;
   expect([status, json.detail, headers["retry-after"]]).toEqual([
