@@ -118,6 +118,11 @@ test.each<[string, Record<string, unknown>, string]>([
     `${rule}.pods.namespace: "lab-globex" is a tenant's namespace, and sessions can never reach sessions; name another namespace`,
   ],
   [
+    "pods of a tenant of the stack with the default prefix",
+    { tenantPrefix: "lab-", ...tenant({ pods: { namespace: "tenant-globex" } }) },
+    `${rule}.pods.namespace: "tenant-globex" is a tenant's namespace, and sessions can never reach sessions; name another namespace`,
+  ],
+  [
     "no DNS server",
     { network: { dns: [] } },
     "network.dns: […] is empty; name at least one, because without DNS no pod can reach anything",

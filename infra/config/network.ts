@@ -170,16 +170,17 @@ export function nodesStayClosed(
   });
 }
 
-/** Refuses the namespaces of tenants in the tenants' rules. */
+/** Refuses the namespaces of tenants in the tenants' rules: of this stack, and of a stack with the default prefix beside it. */
 export function tenantsStayApart(
   check: z.core.ParsePayload<{ tenantPrefix: string; tenants: { egress: z.output<typeof tenantEgress> }[] }>,
 ): void {
+  const prefixes = [check.value.tenantPrefix, "tenant-"];
   check.value.tenants.forEach((tenant, index) => {
     tenant.egress.forEach(({ pods }, rule) => {
-      if (!pods?.namespace.startsWith(check.value.tenantPrefix)) return;
+      if (!prefixes.some((prefix) => pods?.namespace.startsWith(prefix))) return;
       check.issues.push({
         code: "custom",
-        input: pods.namespace,
+        input: pods?.namespace,
         path: ["tenants", index, "egress", rule, "pods", "namespace"],
         message: "is a tenant's namespace, and sessions can never reach sessions; name another namespace",
       });
