@@ -4,7 +4,7 @@
 //	berthd vnc-proxy                     runs the VNC proxy in the sidecar
 //	berthd copy FOLDER                   copies berthd into a volume, in an init container, for images without berthd
 //	berthd hold                          waits for SIGTERM; as long as a container runs, its node keeps the container's image
-//	berthd ready [PORT...]               succeeds if the session is ready and programs listen on these ports of its pod
+//	berthd ready [PORT...]               waits up to 3 s until the session is ready and programs listen on these ports of its pod
 //	berthd progress MESSAGE [PERCENT]    reports the agent's progress to users who watch the session
 //
 // The name berth-progress is short for `berthd progress`.
@@ -109,39 +109,64 @@ func runProxy(ctx context.Context) (int, error) {
 	return 0, nil
 }
 
-// readyTimeout is the time in which the session must answer whether it is ready.
+// readyTimeout is how long `berthd ready` waits for the session. It is shorter than the timeout of the startup probe.
 const readyTimeout = 3 * time.Second
 
+// readyInterval is the time between two checks of `berthd ready`.
+const readyInterval = 25 * time.Millisecond
+
 // askReady is the container's startup probe. It runs inside the container, so that no network policy has to let the kubelet
-// reach the pod.
+// reach the pod. It waits for the session, so that the kubelet learns at once that the session is ready, and not at its next
+// probe. Starting the program for each check would also cost the node more than the wait.
 func askReady(ctx context.Context, numbers []string) (int, error) {
-	for _, text := range numbers {
+	wanted := make([]uint16, len(numbers))
+	for i, text := range numbers {
 		port, err := strconv.ParseUint(text, 10, 16)
 		if err != nil {
 			return 2, fmt.Errorf("PORT must be a whole number from 0 to 65535, but is '%s'", text)
 		}
-		if !ports.Listens(uint16(port)) {
-			return 1, fmt.Errorf("nothing listens at port %d yet", port)
-		}
+		wanted[i] = uint16(port)
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
+	// This client ignores the proxy that the tenant may have set for its agents.
+	client := http.Client{Transport: &http.Transport{}}
+	interval := time.NewTicker(readyInterval)
+	defer interval.Stop()
+	for {
+		missing := checkReady(ctx, &client, wanted)
+		if missing == nil {
+			return 0, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 1, missing
+		case <-interval.C:
+		}
+	}
+}
+
+// checkReady returns an error that says what is missing, or nil if the session is ready and programs listen on the ports.
+func checkReady(ctx context.Context, client *http.Client, wanted []uint16) error {
+	for _, port := range wanted {
+		if !ports.Listens(port) {
+			return fmt.Errorf("nothing listens at port %d yet", port)
+		}
+	}
 	url := "http://127.0.0.1:" + environment("BERTH_METRICS_PORT", "6081") + "/ready"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return 1, err
+		return err
 	}
-	// This client ignores the proxy that the tenant may have set for its agents.
-	client := http.Client{Transport: &http.Transport{}}
 	response, err := client.Do(request)
 	if err != nil {
-		return 1, err
+		return fmt.Errorf("the session is not ready yet: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return 1, errors.New("the session is not ready yet")
+		return errors.New("the session is not ready yet")
 	}
-	return 0, nil
+	return nil
 }
 
 func tellProgress(ctx context.Context, arguments []string) (int, error) {

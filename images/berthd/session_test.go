@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,6 +203,22 @@ func TestReadySucceedsOnceTheSessionAndTheNamedPortsAreThere(t *testing.T) {
 	closed.says("nothing listens at port 1 yet")
 	w.run([]string{"BERTH_METRICS_PORT=1"}, "ready").wantExit(1)
 	w.run(asked, "ready", "x").wantExit(2)
+}
+
+func TestReadyWaitsForTheSession(t *testing.T) {
+	w := open(t, nil)
+	asked := 0
+	notYet := http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+		if asked++; asked < 3 {
+			answer.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	server := httptest.NewServer(notYet)
+	defer server.Close()
+	w.run([]string{"BERTH_METRICS_PORT=" + server.URL[strings.LastIndex(server.URL, ":")+1:]}, "ready").wantExit(0)
+	if asked != 3 {
+		t.Errorf("the session was asked %d times", asked)
+	}
 }
 
 func TestReadyFailsWhileTheDesktopIsNotThere(t *testing.T) {

@@ -58,8 +58,8 @@ func parseAddress(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(number)), nil
 }
 
-// listeningPorts returns the listening ports in the process's network namespace, without the hidden ports.
-func listeningPorts(hidden []uint16) ([]*v1.ListeningPort, error) {
+// allListeners returns the listening sockets in the process's network namespace.
+func allListeners() ([]listener, error) {
 	var all []listener
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		table, err := os.Open(name)
@@ -75,6 +75,15 @@ func listeningPorts(hidden []uint16) ([]*v1.ListeningPort, error) {
 			return nil, err
 		}
 		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// listeningPorts returns the listening ports in the process's network namespace, without the hidden ports.
+func listeningPorts(hidden []uint16) ([]*v1.ListeningPort, error) {
+	all, err := allListeners()
+	if err != nil {
+		return nil, err
 	}
 	inodes := map[string]int{}
 	var ports []*v1.ListeningPort
@@ -121,6 +130,6 @@ func nameOwners(ports []*v1.ListeningPort, inodes map[string]int) {
 
 // Listens returns whether a program listens on the port.
 func Listens(port uint16) bool {
-	ports, err := listeningPorts(nil)
-	return err == nil && slices.ContainsFunc(ports, func(one *v1.ListeningPort) bool { return one.Port == uint32(port) })
+	all, err := allListeners()
+	return err == nil && slices.ContainsFunc(all, func(one listener) bool { return one.address.Port() == port })
 }

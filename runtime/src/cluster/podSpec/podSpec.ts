@@ -267,9 +267,9 @@ function vncProxy(image: string): V1Container {
 }
 
 /**
- * A startup probe that runs a program in the container every second, so that no network policy has to admit the
- * kubelet. The session's start deadline ends a start that takes too long, so the probe's own limit only has to be
- * longer.
+ * A startup probe that runs a program in the container, so that no network policy has to admit the kubelet. The program waits
+ * for 3 seconds, so that the kubelet learns at once that the session is ready. The session's start deadline ends a start that
+ * takes too long, so the probe's own limit only has to be longer.
  */
 const startsWith = (...command: string[]) => ({
   exec: { command },
