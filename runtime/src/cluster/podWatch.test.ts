@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { until } from "@berth/testing/until.ts";
 import { CoreV1Api } from "@kubernetes/client-node";
-import { onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { silent } from "../testing/fixtures.ts";
 import { kubeApi } from "../testing/kubeApi.ts";
 import { PodWatch } from "./podWatch.ts";
@@ -46,4 +46,65 @@ test("a watch that is stopped while it lists the pods leaves no open connection"
     () => ofNamespace("tenant-acme"),
     ({ length }) => length === 0,
   );
+});
+
+test("a watch continues where it ended, and a new list reports only the pods that have changed", async () => {
+  const pod = (id: string, resourceVersion: string, ready: "True" | "False") => ({
+    metadata: { name: `agent-${id}`, resourceVersion, labels: { "berth.dev/session": id } },
+    status: { podIP: "10.0.0.1", conditions: [{ type: "Ready", status: ready }] },
+  });
+  const event = (type: string, object: object) => JSON.stringify({ type, object });
+  const lists = [
+    { metadata: { resourceVersion: "10" }, items: [pod("a", "1", "False"), pod("b", "2", "True")] },
+    { metadata: { resourceVersion: "20" }, items: [pod("a", "11", "True"), pod("c", "14", "False")] },
+  ];
+  /** For each watch, the events after which the API server ends the watch, or the status of its answer. */
+  const answers = [
+    [event("MODIFIED", pod("a", "11", "True")), event("BOOKMARK", { metadata: { resourceVersion: "15" } })],
+    410,
+    [event("DELETED", pod("c", "21", "False"))],
+  ];
+  const asked: string[] = [];
+  const { config } = await kubeApi((request, response) => {
+    const query = new URL(request.url ?? "", "http://localhost").searchParams;
+    if (query.has("watch")) asked.push(query.get("resourceVersion") ?? "none");
+    const answer = query.has("watch") ? answers.shift() : [JSON.stringify(lists.shift())];
+    if (typeof answer === "number") return void response.writeHead(answer).end();
+    response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
+    if (answer !== undefined) response.end(`${answer.join("\n")}\n`);
+  });
+  const seen: string[] = [];
+  let restarts = 0;
+  const watch = new PodWatch(config, config.makeApiClient(CoreV1Api), {
+    namespace: "tenant-acme",
+    onChange: (id, pod) => void seen.push(`${id} ${pod?.metadata?.resourceVersion ?? "gone"}`),
+    onRestart: () => void restarts++,
+    logger: silent,
+    backoffLimitMs: 0,
+  });
+  onTestFinished(() => watch.stop());
+  await until(
+    "the fourth watch is open",
+    20,
+    () => asked,
+    ({ length }) => length === 4,
+  );
+  expect(asked).toEqual(["10", "15", "20", "21"]);
+  expect(seen).toEqual(["a 1", "b 2", "a 11", "c 14", "b gone", "c 21"]);
+  expect(["a", "b", "c"].map((id) => watch.viewOf(id))).toEqual(["ready", undefined, undefined]);
+  expect(restarts).toBe(1);
+});
+
+test("a watch without events and bookmarks counts as broken and begins anew", async () => {
+  let watches = 0;
+  const { config } = await kubeApi((request, response) => {
+    const isWatch = request.url?.includes("watch=true");
+    if (isWatch) watches += 1;
+    response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
+    if (!isWatch) response.end(JSON.stringify({ metadata: { resourceVersion: "1" }, items: [] }));
+  });
+  const more = { onChange: () => {}, onRestart: () => {}, logger: silent, silenceMs: 50, backoffLimitMs: 0 };
+  const watch = new PodWatch(config, config.makeApiClient(CoreV1Api), { namespace: "tenant-acme", ...more });
+  onTestFinished(() => watch.stop());
+  await until("the watch begins anew", 20, () => watches > 1);
 });

@@ -1,100 +1,180 @@
 /** Watches the pods of one namespace and reports each changed pod with its session. */
-import { setTimeout as sleep } from "node:timers/promises";
-import { type KubeConfig, makeInformer, type V1Pod } from "@kubernetes/client-node";
+import { type KubeConfig, type V1Pod, Watch } from "@kubernetes/client-node";
 import type { Logger } from "pino";
-import { jittered, Loop } from "../timing/loop.ts";
+import type { PodView } from "../domain/states/podView.ts";
+import { Loop } from "../timing/loop.ts";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
+import { viewPod } from "./podView.ts";
 
 export interface PodWatchOptions {
   namespace: string;
   /**
-   * Called with the session's id and its pod: first for every existing pod, then for every changed or deleted pod. Must not
-   * throw.
+   * Called with the session's id and its pod: first for every existing pod, then for every changed or deleted pod. `pod` is
+   * undefined if the pod was deleted while no watch was open. Must not throw.
    */
-  onChange: (sessionId: string, pod: V1Pod) => void;
+  onChange: (sessionId: string, pod: V1Pod | undefined) => void;
   /** Called whenever an error ended the watch and a new one begins. */
   onRestart: () => void;
   logger: Logger;
-  /** After how many milliseconds a new watch begins even without an error. Default: 5 minutes. */
-  relistMs?: number;
   /** The longest extra pause after several errors, in milliseconds, in addition to half a second. Default: 10 000. */
   backoffLimitMs?: number;
+  /** After how many milliseconds without an event or a bookmark the watch counts as broken. Default: 90 000. */
+  silenceMs?: number;
 }
 
-const defaultRelistMs = 5 * 60_000;
+/** The API server sends a bookmark each minute. */
+const defaultSilenceMs = 90_000;
+
+const pageSize = 500;
+
+/** What is kept of a pod. A whole pod takes about 10 kB, and a worker watches the pods of all sessions. */
+interface Known {
+  resourceVersion: string | undefined;
+  view: PodView["is"];
+}
 
 /**
- * Runs until `stop`. client-node's informer stops for good at the first error other than 410 or an idle time-out. So a
- * new informer begins after an error, with full-jitter backoff, and also from time to time without an error. A new informer
- * first reports all pods, so no change of an existing pod stays unnoticed. If a pod was deleted between two informers, the sweep
- * finds its session.
+ * Runs until `stop`. Lists the pods, then follows their changes. A watch that ends is continued where it ended. Only if the API
+ * server no longer has the changes since then, the pods are listed again, and only those that have changed are reported.
  */
 export class PodWatch {
   readonly #loop: Loop;
+  /** The pods that exist, by session id. */
+  readonly #known = new Map<string, Known>();
+  /** The version up to which changes are known; undefined: the pods must be listed. */
+  #resourceVersion: string | undefined;
   #failures = 0;
+  /** The open watch, and what ends the present turn of the loop without waiting for the API server. */
+  #request: AbortController | undefined;
+  #endTurn: () => void = () => {};
 
   constructor(
     private readonly config: KubeConfig,
     private readonly core: CoreApi,
     private readonly options: PodWatchOptions,
   ) {
-    this.#loop = new Loop(() => this.#turn(), 3 * (options.relistMs ?? defaultRelistMs));
+    this.#loop = new Loop(() => this.#turn(), 60_000 + 2 * (options.silenceMs ?? defaultSilenceMs));
     this.#loop.start();
   }
 
-  /** Whether new informers still begin from time to time. */
+  /** Whether the watch still gets events or bookmarks, or begins anew. */
   isAlive(): boolean {
     return this.#loop.isAlive();
   }
 
+  /** What the session's pod meant for the session at its last change; undefined if no pod is known. */
+  viewOf(sessionId: string): PodView["is"] | undefined {
+    return this.#known.get(sessionId)?.view;
+  }
+
   async stop(): Promise<void> {
-    await this.#loop.stop();
+    const stopped = this.#loop.stop();
+    this.#request?.abort();
+    this.#endTurn();
+    await stopped;
   }
 
   async #turn(): Promise<number> {
     const began = performance.now();
-    const error = await this.#watchOnce();
-    if (error === undefined || this.#loop.signal.aborted) return 0;
-    this.#failures = performance.now() - began > 60_000 ? 1 : this.#failures + 1;
-    this.options.logger.warn(
-      { err: error, namespace: this.options.namespace },
-      "the pod watch failed; it is restarted",
-    );
-    this.options.onRestart();
-    return 500 + Math.random() * Math.min(this.options.backoffLimitMs ?? 10_000, 1_000 * 2 ** this.#failures);
-  }
-
-  /** Runs one informer until an error, which is returned, or until it is time to list again or to stop. */
-  async #watchOnce(): Promise<unknown> {
-    const { namespace, onChange, relistMs = defaultRelistMs } = this.options;
-    const informer = makeInformer<V1Pod>(
-      this.config,
-      `/api/v1/namespaces/${namespace}/pods`,
-      () => this.core.listNamespacedPod({ namespace, labelSelector: sessionSelector }),
-      sessionSelector,
-    );
-    const report = (pod: V1Pod) => {
-      const id = pod.metadata?.labels?.[sessionLabel];
-      if (id !== undefined) onChange(id, pod);
-    };
-    informer.on("add", report);
-    informer.on("update", report);
-    informer.on("delete", report);
-    const broken = new Promise<unknown>((resolve) =>
-      informer.on("error", (error) => resolve(error ?? new Error("closed"))),
-    );
-    const over = sleep(jittered(relistMs), undefined, { signal: this.#loop.signal }).catch(() => {});
-    const failed = informer.start().then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+    const { promise: stopped, resolve } = Promise.withResolvers<void>();
+    this.#endTurn = resolve;
     try {
-      return await Promise.race([broken, over, failed.then((error) => error ?? over)]);
-    } finally {
-      await informer.stop();
-      // If the informer is still listing pods, it starts its watch after this stop, so it is stopped a second time.
-      void failed.then(() => informer.stop());
+      await Promise.race([this.#watchOnce(), stopped]);
+      this.#failures = 0;
+      // An API server that ends each watch at once must not be asked without a pause.
+      return performance.now() - began > 1_000 ? 0 : 1_000;
+    } catch (error) {
+      if (this.#loop.signal.aborted) return 0;
+      this.#failures = performance.now() - began > 60_000 ? 1 : this.#failures + 1;
+      // A cluster that was restored from a backup has older versions than this one, and answers with other errors than 410.
+      if (isExpired(error) || this.#failures > 2) this.#resourceVersion = undefined;
+      const { backoffLimitMs = 10_000, logger, namespace, onRestart } = this.options;
+      logger.warn({ err: error, namespace }, "the pod watch failed; it is restarted");
+      onRestart();
+      return 500 + Math.random() * Math.min(backoffLimitMs, 1_000 * 2 ** this.#failures);
     }
   }
+
+  async #watchOnce(): Promise<void> {
+    if (this.#resourceVersion === undefined) await this.#list();
+    await this.#follow(this.#resourceVersion);
+  }
+
+  /** Reports the pods that are new, have changed or are gone since the last list. */
+  async #list(): Promise<void> {
+    const { namespace, onChange } = this.options;
+    const gone = new Set(this.#known.keys());
+    let next: string | undefined;
+    let resourceVersion: string | undefined;
+    do {
+      const { items, metadata } = await this.core.listNamespacedPod({
+        namespace,
+        labelSelector: sessionSelector,
+        limit: pageSize,
+        ...(next !== undefined && { _continue: next }),
+      });
+      for (const pod of items) {
+        const id = this.#report(pod);
+        if (id !== undefined) gone.delete(id);
+      }
+      next = metadata?._continue || undefined;
+      resourceVersion = metadata?.resourceVersion;
+      this.#loop.beat();
+    } while (next !== undefined && !this.#loop.signal.aborted);
+    if (this.#loop.signal.aborted) return;
+    for (const id of gone) {
+      this.#known.delete(id);
+      onChange(id, undefined);
+    }
+    this.#resourceVersion = resourceVersion;
+  }
+
+  /** Reports changes until the API server ends the watch or the loop stops. Throws if the watch breaks. */
+  async #follow(resourceVersion: string | undefined): Promise<void> {
+    const { namespace, silenceMs = defaultSilenceMs } = this.options;
+    const { signal } = this.#loop;
+    if (signal.aborted) return;
+    const watch = new Watch(this.config);
+    // client-node 2.0 has no public option for this time.
+    Reflect.set(watch, "requestTimeoutMs", silenceMs);
+    const query = { labelSelector: sessionSelector, allowWatchBookmarks: true, resourceVersion };
+    await new Promise<void>((resolve, reject) => {
+      let failure: unknown;
+      const onEvent = (type: string, object: V1Pod & { code?: number }) => {
+        if (signal.aborted) return;
+        this.#loop.beat();
+        if (type === "ERROR") failure = object;
+        else this.#note(type, object);
+      };
+      const onEnd = (error: unknown) => ((failure ?? error) ? reject(failure ?? error) : resolve());
+      watch.watch(`/api/v1/namespaces/${namespace}/pods`, query, onEvent, onEnd).then((request) => {
+        this.#request = request;
+        if (signal.aborted) request.abort();
+      }, reject);
+    });
+  }
+
+  #note(type: string, pod: V1Pod): void {
+    this.#resourceVersion = pod.metadata?.resourceVersion;
+    if (type === "BOOKMARK") return;
+    const id = this.#report(pod);
+    if (type === "DELETED" && id !== undefined) this.#known.delete(id);
+  }
+
+  /** Returns the id of the pod's session. A pod that has not changed since the last report is not reported. */
+  #report(pod: V1Pod): string | undefined {
+    const { labels, resourceVersion } = pod.metadata ?? {};
+    const id = labels?.[sessionLabel];
+    if (id === undefined || this.#known.get(id)?.resourceVersion === resourceVersion) return id;
+    this.#known.set(id, { resourceVersion, view: viewPod(pod).is });
+    this.options.onChange(id, pod);
+    return id;
+  }
 }
+
+/** Whether the API server no longer has the changes since the version that was asked for. */
+const isExpired = (error: unknown) => {
+  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
+  return code === 410 || statusCode === 410;
+};

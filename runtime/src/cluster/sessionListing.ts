@@ -1,5 +1,5 @@
 /** Lists the objects of all sessions in a namespace, by session. */
-import type { KubernetesListObject, KubernetesObject } from "@kubernetes/client-node";
+import { type KubernetesListObject, type KubernetesObject, setHeaderOptions } from "@kubernetes/client-node";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
 
@@ -12,6 +12,12 @@ export interface ListedObjects {
 }
 
 const pageSize = 500;
+
+/** Asks for the objects' metadata only: a pod is about 10 kB, and the content of a Secret is nobody's business here. */
+const metadataOnly = setHeaderOptions(
+  "Accept",
+  "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+);
 
 export async function listSessionObjects(
   core: Pick<CoreApi, "listNamespacedPod" | "listNamespacedPersistentVolumeClaim" | "listNamespacedSecret">,
@@ -42,9 +48,9 @@ export async function listSessionObjects(
     } while (next !== undefined);
   };
   await Promise.all([
-    list("pod", (query) => core.listNamespacedPod(query)),
-    list("claim", (query) => core.listNamespacedPersistentVolumeClaim(query)),
-    list("secret", (query) => core.listNamespacedSecret(query)),
+    list("pod", (query) => core.listNamespacedPod(query, metadataOnly)),
+    list("claim", (query) => core.listNamespacedPersistentVolumeClaim(query, metadataOnly)),
+    list("secret", (query) => core.listNamespacedSecret(query, metadataOnly)),
   ]);
   return found;
 }

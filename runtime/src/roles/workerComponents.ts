@@ -70,7 +70,7 @@ export interface WorkerSurroundings {
   /** A monotonic clock in milliseconds, which measures `orphanGraceMs`. Default: performance.now. */
   sweepClock?: () => number;
   /** Options of the pod watches. */
-  watch?: Pick<PodWatchOptions, "backoffLimitMs">;
+  watch?: Pick<PodWatchOptions, "backoffLimitMs" | "silenceMs">;
 }
 
 export type WorkerComponents = ReturnType<typeof workerComponents>;
@@ -141,10 +141,14 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     images: podImages(config),
     trigger: (id) => queue.trigger(id),
   });
+  const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger, surroundings.watch);
   const sweep = new Sweep({
     isLeader,
     namespaces: () => tenants.namespaces(),
-    list: (namespace) => listSessionObjects(core, namespace),
+    list: async (namespace) => {
+      const found = await listSessionObjects(core, namespace);
+      return new Map([...found].map(([id, kinds]) => [id, { ...kinds, view: watches.viewOf(namespace, id) }]));
+    },
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
     admit: async () => {
@@ -185,6 +189,5 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),
   });
   const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
-  const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger, surroundings.watch);
   return { records, bell, queue, metrics, objects, admission, reconciler, leader, sweep, history, worker, watches };
 }

@@ -3,8 +3,7 @@
  * makes calls fail.
  */
 import { until } from "@berth/testing/until.ts";
-import { Watch } from "@kubernetes/client-node";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { objectName } from "../cluster/names.ts";
 import { admin, audit, openWorker, useCluster } from "../testing/cluster.ts";
 import { type Call, type Fault, startKubeFront } from "../testing/kubeFront.ts";
@@ -104,23 +103,13 @@ test("each kind of refusal, and each kind of missing answer, costs a session tim
   expect(await audit(database, namespace)).toEqual([]);
 });
 
-/** Until the test ends, client-node gives up a silent watch after 3 s, not after 30 s, which no option can change. */
-function impatient(): void {
-  const { watch } = Watch.prototype;
-  const spy = vi.spyOn(Watch.prototype, "watch").mockImplementation(function (this: Watch, ...given) {
-    Reflect.set(this, "requestTimeoutMs", 3_000);
-    return watch.apply(this, given);
-  });
-  onTestFinished(() => spy.mockRestore());
-}
-
 test("a watch that is cut, refused or silent is restarted, and reports the next pod that is deleted", async () => {
   const front = await openFront();
   // Without the sweep, only the watch can report the pod.
   const { create, become, allBecome } = await openWorker(place, {
     kubeConfig: front.config,
     sweepMs: 600_000,
-    watch: { backoffLimitMs: 500 },
+    watch: { backoffLimitMs: 500, silenceMs: 3_000 },
   });
   const faults: Fault[] = [
     "cut",
@@ -135,7 +124,6 @@ test("a watch that is cut, refused or silent is restarted, and reports the next 
 
   for (const [index, fault] of faults.entries()) {
     let met = false;
-    if (fault === "silence") impatient();
     front.fault = ({ isWatch, object, path }) => {
       const follows = isWatch || (object === undefined && path.endsWith("/pods") && fault !== "silence");
       if (!follows || met) return undefined;

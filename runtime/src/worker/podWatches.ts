@@ -6,6 +6,7 @@ import type { CoreApi } from "../cluster/kubernetes.ts";
 import { viewPod } from "../cluster/podView.ts";
 import { PodWatch, type PodWatchOptions } from "../cluster/podWatch.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
+import type { PodView } from "../domain/states/podView.ts";
 import type { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Reconciler } from "./reconciler.ts";
@@ -22,12 +23,17 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
     private readonly reconciler: Pick<Reconciler, "displaced">,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
-    private readonly options: Pick<PodWatchOptions, "backoffLimitMs"> = {},
+    private readonly options: Pick<PodWatchOptions, "backoffLimitMs" | "silenceMs"> = {},
   ) {}
 
-  /** Whether every watch still begins anew from time to time. */
+  /** Whether every watch still gets events or bookmarks, or begins anew. */
   isAlive(): boolean {
     return [...this.#watches.values()].every((watch) => watch.isAlive());
+  }
+
+  /** What the session's pod meant for the session at its last change; undefined if no pod is known. */
+  viewOf(namespace: string, sessionId: string): PodView["is"] | undefined {
+    return this.#watches.get(namespace)?.viewOf(sessionId);
   }
 
   onApplicationBootstrap(): void {
@@ -65,9 +71,9 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
    * Records a displaced pod at once. If the reconcile did this later, the pod object, which names the reason, might already
    * be deleted.
    */
-  async #onChange(sessionId: string, pod: V1Pod): Promise<void> {
+  async #onChange(sessionId: string, pod: V1Pod | undefined): Promise<void> {
     const view = viewPod(pod);
-    if (view.is === "displaced" && pod.status?.podIP) {
+    if (view.is === "displaced" && pod?.status?.podIP) {
       await this.reconciler
         .displaced(sessionId, pod.status.podIP, view.reason)
         .catch((error: unknown) =>

@@ -34,6 +34,15 @@ test("a row without its pod or workspace is found", () => {
   expect(swept([row("suspended")], { suspended: { ...all, pod: false, claim: false } }).bare).toEqual(["suspended"]);
 });
 
+test("a running session whose pod has ended is found, even if no event has reported the end", () => {
+  const views = ["ready", "pending", undefined, "finished", "broken", "displaced", "leaving"] as const;
+  const found = views.map((view) => swept([row("running")], { running: { ...all, view } }).toReconcile.length);
+  expect(found).toEqual([0, 0, 0, 1, 1, 1, 1]);
+  expect(
+    swept([row("stopped", { isKept: true })], { stopped: { ...all, pod: false, view: "finished" } }).toReconcile,
+  ).toEqual([]);
+});
+
 test("objects that outlived their session are found: a pod always, a workspace unless it is retained", () => {
   expect(swept([row("stopped")], { stopped: { ...all, pod: false } }).toReconcile).toEqual(["stopped"]);
   expect(swept([row("failed", { isKept: true })], { failed: all }).toReconcile).toEqual(["failed"]);

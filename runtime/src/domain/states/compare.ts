@@ -1,5 +1,6 @@
 /** Compares the rows in Postgres with the objects in the cluster, in both directions. Pure: no I/O. */
 import type { WorkspaceMode } from "../session.ts";
+import type { PodView } from "./podView.ts";
 import type { State } from "./state.ts";
 
 /** A session that may have objects in the cluster. */
@@ -20,6 +21,8 @@ export interface SweptObjects {
   pod: boolean;
   claim: boolean;
   secret: boolean;
+  /** What the pod's status meant for the session at the pod's last change; undefined: not known. */
+  view?: PodView["is"] | undefined;
   /** When the oldest of these objects was created. */
   since: Date;
 }
@@ -51,7 +54,13 @@ export function compare(
     const isListed = listed.has(row.namespace);
     const isBare = isListed && lacks(row, there);
     if (isBare) result.bare.push(row.id);
-    if (isBare || isMoving(row) || (!isListed && row.state !== "queued") || hasTooMuch(row, there)) {
+    if (
+      isBare ||
+      isMoving(row) ||
+      (!isListed && row.state !== "queued") ||
+      hasTooMuch(row, there) ||
+      isOver(row, there)
+    ) {
       result.toReconcile.push(row.id);
     }
   }
@@ -74,6 +83,10 @@ function lacks({ state, workspaceMode }: SweptRow, there: SweptObjects | undefin
   if (state === "running") return there?.pod !== true;
   return state === "suspended" && workspaceMode === "persistent" && (there?.claim !== true || !there.secret);
 }
+
+/** Whether the pod of a running session has ended, or has to leave its node, and the trigger of its reconcile was lost. */
+const isOver = ({ state }: SweptRow, there: SweptObjects | undefined) =>
+  state === "running" && there?.view !== undefined && there.view !== "ready" && there.view !== "pending";
 
 function hasTooMuch({ state, isKept }: SweptRow, there: SweptObjects | undefined): boolean {
   if (there === undefined) return false;
