@@ -161,8 +161,8 @@ export async function collect(
 }
 
 /**
- * Lists the generations, and then the objects that may use them. The objects are listed last, so that the list includes an object
- * that begins to use a listed generation in the meantime.
+ * Lists the generations (ConfigMaps and Secrets; see generations.ts), and then the objects that may use them. Because of this
+ * order, the second list contains each object that begins to use a generation while the first list is being made.
  */
 async function generations(
   config: k8s.KubeConfig,
