@@ -107,7 +107,10 @@ const running = ({ metadata, spec }: k8s.V2HorizontalPodAutoscaler): RunningAuto
   owners: (metadata?.ownerReferences ?? []).map(({ kind }) => kind),
 });
 
-/** Why a call failed. The text contains the HTTP status of the Kubernetes API server's answer, but not the answer's body. */
+/**
+ * Returns a text that says why a call failed. The text contains the HTTP status of the Kubernetes API server's answer, but not
+ * the answer's body.
+ */
 export const reason = (error: Error): string =>
   error instanceof k8s.ApiException
     ? `the API server answers HTTP ${error.code}`

@@ -55,7 +55,7 @@ const Answer = z.object({
   }),
 });
 
-/** Counts what happens at the same time in all processes; see gateway/places.ts. */
+/** Takes a place for each query, so that the processes together do not run too many queries; see gateway/places.ts. */
 export interface HistoryPlaces {
   take: (limits: { of: string; places: number; refusal: string }[]) => Promise<() => void>;
 }

@@ -97,10 +97,7 @@ interface Permission {
 export class DesktopGateway implements Gateway {
   readonly name = "desktop";
   readonly protocols = ["binary"];
-  /**
-   * The paces, by ticket id, with the number of this process's viewers that share each pace. A pace limits how often viewers
-   * may request pictures (viewerPace.ts).
-   */
+  /** By ticket id: the pace (the limit on requests for pictures), and how many viewers of this process share the pace. */
   readonly #paces = new Map<string, { pace: ReturnType<typeof sharedPace>; viewers: number }>();
 
   constructor(private readonly options: GatewayOptions) {}
