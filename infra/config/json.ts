@@ -24,7 +24,7 @@ export function jsonFault(text: string): Position | undefined {
   return { line: before.length, column: (before.at(-1) ?? "").length + 1 };
 }
 
-/** Where a value ends, or where it is wrong. */
+/** The position `at` is the end of a value if `ok` is true. Otherwise the text is wrong at this position. */
 interface End {
   ok: boolean;
   at: number;

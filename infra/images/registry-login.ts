@@ -27,7 +27,7 @@ export const registryLoginSecret = (
     opts,
   );
 
-/** The pull secrets of a namespace's pods: the one that Berth makes from `registryLogins`, and the user's own. */
+/** The pull secrets of a namespace's pods: the one that Berth makes from `registryLogins`, and those in `imagePullSecrets`. */
 export const pullSecretNames = (config: { registryLogins: RegistryLogin[]; imagePullSecrets: string[] }): string[] => [
   ...(config.registryLogins.length > 0 ? [registryLoginName] : []),
   ...config.imagePullSecrets,

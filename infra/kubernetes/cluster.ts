@@ -107,7 +107,10 @@ const running = ({ metadata, spec }: k8s.V2HorizontalPodAutoscaler): RunningAuto
   owners: (metadata?.ownerReferences ?? []).map(({ kind }) => kind),
 });
 
-/** Why a call failed. The text contains the HTTP status of the Kubernetes API server's answer, but not the answer's body. */
+/**
+ * Returns a text that says why a call failed. The text contains the HTTP status of the Kubernetes API server's answer, but not
+ * the answer's body.
+ */
 export const reason = (error: Error): string =>
   error instanceof k8s.ApiException
     ? `the API server answers HTTP ${error.code}`
@@ -161,8 +164,8 @@ export async function collect(
 }
 
 /**
- * Lists the generations, and then the objects that may use them. The objects are listed last, so that the list includes an object
- * that begins to use a listed generation in the meantime.
+ * Lists the generations (ConfigMaps and Secrets; see generations.ts), and then the objects that may use them. Because of this
+ * order, the second list contains each object that begins to use a generation while the first list is being made.
  */
 async function generations(
   config: k8s.KubeConfig,

@@ -35,8 +35,8 @@ export interface PrometheusArgs {
 const uid = 65534;
 
 /**
- * Prometheus' permissions to find the pods and, for the kubelets, the nodes that it measures, and to ask the Kubernetes API for
- * its small metrics.
+ * Prometheus' permissions: to find the pods that it measures; with `kubelets`, to find the nodes whose kubelets it measures; and
+ * to read /metrics/slis of the Kubernetes API, which shows whether Prometheus reaches this API (prometheus-config.ts).
  */
 const rules = (kubelets: boolean) => [
   { apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] },

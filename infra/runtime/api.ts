@@ -27,9 +27,12 @@ export const apiServiceAccount = "api";
 /**
  * The HTTP API: Deployment, autoscaler and Service `api`, with port 80 for HTTP, port 3001 for WebSocket and port 3002 for
  * sessions' pods. This component also makes the Service `gateway`: port 80 and, with a `sandboxUrl`, port 3003 (sessions' ports)
- * receive the requests of the Ingress, and port 3002 is for sessions' pods. The Service `gateway` selects the API's pods or, if
- * the gateway has a Deployment, the pods of that Deployment. In the first case, node ports and new sessions' pods use the Service
- * `api`. In the second case they use the Service `gateway`, and the API must depend on the component `Gateway`.
+ * receive the requests of the Ingress, and port 3002 is for sessions' pods.
+ *
+ * Without a Deployment of the gateway, the Service `gateway` selects the API's pods. Then the Service `api` has the node ports,
+ * and the pods of new sessions report to the Service `api`. With a Deployment of the gateway, the Service `gateway` selects the
+ * pods of that Deployment, and has the node ports. The pods of new sessions report to the Service `gateway`, and the API must
+ * depend on the component `Gateway`.
  */
 export class Api extends pulumi.ComponentResource {
   /** Names of the Deployment and of the two Services. */

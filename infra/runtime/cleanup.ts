@@ -22,7 +22,7 @@ export class Cleanup extends pulumi.ComponentResource {
           schedule: "0 2 * * *",
           timeZone: "Etc/UTC",
           concurrencyPolicy: "Forbid",
-          // A missed run starts up to an hour late. After that, the next night's run does the work.
+          // If a run can't start within an hour, Kubernetes skips the run. The next night's run then does the work.
           startingDeadlineSeconds: 3600,
           successfulJobsHistoryLimit: 1,
           failedJobsHistoryLimit: 3,

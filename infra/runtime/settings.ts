@@ -142,7 +142,7 @@ const file = ({ secret, key }: SecretKey, path: string) => ({ secret: { name: se
 
 /**
  * The files of the token keys, from the oldest key to the key after the current one. Every pod gets the next key in advance, so
- * that all pods have the key before one of them signs with it. The user's own Secret may lack the next key.
+ * that all pods have the key before one of them signs with it. A Secret that the config names may lack the next key.
  * @param name the component's name
  */
 function tokenKeyFiles(

@@ -9,7 +9,7 @@ export interface ApiKeys {
   generated: Record<string, pulumi.Output<string>>;
   /**
    * The SHA-256 of every key in hex, in the order of the owner's keys in the config. Of a key, the stack itself stores only this
-   * hash in the cluster. If the config names a `secret`, the user's Secret holds the key itself.
+   * hash in the cluster. If the config names a `secret`, this Secret, which the stack does not make, holds the key itself.
    */
   hashes: pulumi.Output<string[]>;
 }
@@ -18,7 +18,7 @@ export interface ApiKeys {
  * The API keys of one owner, which have the form `berth_<owner>_<random>`.
  * @param name the name of the component to which the keys belong
  * @param owner a tenant's name, or `admin`
- * @param namespace the namespace of the users' Secrets that hold keys
+ * @param namespace the namespace that contains the Secrets that `keys` name in `secret`
  */
 export function apiKeys(
   name: string,

@@ -22,7 +22,7 @@ export interface TenantArgs extends Surroundings {
   tenant: TenantConfig;
   /** The logins for the pull secret `registry-login` of the sessions' image. Without logins there is no such Secret. */
   registryLogins: RegistryLogin[];
-  /** The names of the user's own pull secrets in the tenant's namespace. */
+  /** The names of pull secrets that the stack does not make, in the tenant's namespace. */
   imagePullSecrets: string[];
   /** Whether nodes pull images before sessions need them. */
   prepullAgentImage: boolean;

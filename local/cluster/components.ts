@@ -15,7 +15,7 @@ const flags = (values: Record<string, string>) => Object.entries(values).map(([n
 const etcdUrl = "https://127.0.0.1:2379";
 const etcdPeerUrl = "http://127.0.0.1:2380";
 
-/** On a processor other than amd64, Debian 12's etcd starts only if this variable names the processor. Pure. */
+/** On a processor other than amd64, Debian 12's etcd starts only if ETCD_UNSUPPORTED_ARCH names the processor. Pure. */
 export const etcdEnvironment = (architecture: string) =>
   architecture === "amd64" ? {} : { env: { ETCD_UNSUPPORTED_ARCH: architecture } };
 

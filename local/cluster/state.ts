@@ -35,14 +35,15 @@ export function claimStateDir(dir = stateDir): void {
     throw new UserError(
       `The addresses of the cluster in ${dir} are not in ${network}, and the addresses of a cluster can't be changed: set BERTH_NETWORK as it was when the cluster was made, or remove the cluster (npm run down -- --purge).`,
     );
-  // In an empty folder the mark is written without a temporary file. If a killed run left a temporary file but no mark, the
-  // folder would not count as Berth's.
+  // If the folder has no other file, the mark (the file README) is written without a temporary file. Otherwise a killed run could
+  // leave a temporary file but no mark, and the folder would not count as Berth's.
   if (readdirSync(dir).length <= 1) writeFileSync(mark(dir), text);
   else writeIfChanged(mark(dir), text);
 }
 
 /**
- * Refuses the state of an earlier version, whose cluster had no separate namespaces. The mark of that version names no addresses.
+ * Refuses the state of an earlier version, whose cluster had no separate namespaces. The README of that version names no
+ * addresses.
  * @throws UserError for the state of such a cluster
  */
 export function refuseEarlierVersion(dir = stateDir): void {

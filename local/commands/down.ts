@@ -24,7 +24,9 @@ export async function down(purge: boolean): Promise<void> {
       removeState();
       return "its programs stay in the cache";
     });
-  console.log(purge ? "Nothing is left but the cache of programs." : "Stopped. `npm run up` goes on from here.");
+  console.log(
+    purge ? "Nothing is left but the cache of programs." : "Stopped. `npm run up` starts Berth again with its data.",
+  );
   if (purge && packages.length > 0)
     console.log(
       `The Debian packages that Berth installed stay, because other programs may use them now: ${packages.join(" ")}`,

@@ -82,7 +82,8 @@ async function fill(home: string, change: (program: Published) => Published = (p
 
 /**
  * Copies the parts of Pulumi that are installed on this machine, and downloads the others from a mirror or from Pulumi's
- * releases. Stand-ins replace plugins that can't be obtained. An interruption does no harm. Returns a text for the step's line.
+ * releases. If a plugin can't be obtained, Berth's own stand-in for it (docs/air-gapped.md) is used. An interruption does no
+ * harm. Returns a text for the step's line.
  * @throws UserError when a file has a wrong checksum
  */
 export async function obtainPulumi(): Promise<string> {
@@ -106,8 +107,8 @@ export const hasLanguageHost = (): boolean =>
   !hasCli() || [pulumiBin, languageHostDir].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
 
 /**
- * Builds the language host for Node unless it exists. The build takes half a minute. A `pulumi up` that a user runs by hand needs
- * the language host. Returns a text for the step's line.
+ * Builds Pulumi's language host for Node.js unless it exists. The build takes half a minute. `npm run up` needs no language host,
+ * but a `pulumi up` that a user runs by hand needs one. Returns a text for the step's line.
  */
 export async function ensureLanguageHost(): Promise<string> {
   if (hasLanguageHost()) return "there already";

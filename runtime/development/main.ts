@@ -18,7 +18,7 @@ const say = (message: string) => console.error(`development: ${message}`);
 
 /** How long the previous process may take to end after SIGTERM. Its remaining work is not worth a longer wait. */
 const graceMs = 1_000;
-/** How long to wait before the next process is prepared, so that the role's own start gets the CPU first. */
+/** The next process is started in advance this many milliseconds after the role, because the role needs the CPU first. */
 const standByMs = 2_000;
 
 const standBy = () => fork(join(root, "development/process.ts"), [role]);

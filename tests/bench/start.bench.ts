@@ -23,7 +23,7 @@ async function session(): Promise<{ id: string; ms: number; remove: () => Promis
   const answer = await call(acme, "POST", "/v1/sessions?wait=running", { tier: "small" });
   const { id, state } = (await answer.json()) as Session;
   if (!answer.ok) throw new Error(`a session was refused with ${answer.status}`);
-  // The API waits for at most a minute, but a busy machine may need longer.
+  // With `wait=running`, the API answers after a minute at the latest, but a start on a busy machine may take longer.
   if (state !== "running") await reaches(acme, id, "running", 300);
   const ms = performance.now() - began;
   return {

@@ -12,7 +12,7 @@ export interface Printed {
   line: number;
 }
 
-/** A code span is a command if it begins with one of these programs and has arguments. */
+/** A code span is a command if it begins with one of these programs and has arguments. Variables may precede the program. */
 const programs =
   "apt apt-get cosign crane curl docker docker-compose eval export git go kubectl node npm npx openssl printf pulumi sh";
 const command = new RegExp(`^([A-Z_]+=\\S+ )*(${programs.replaceAll(" ", "|")}) `);

@@ -20,7 +20,7 @@ const goRoot = "/usr/local/go";
 /** The address at which slirp4netns forwards DNS queries to this machine's resolvers. */
 const resolver = "10.0.2.3";
 
-/** Why such a Debian can't be started on this machine; undefined if it can be started. */
+/** Returns a text that says why this machine can't start such a Debian; undefined if the machine can start one. */
 export function hindrance(): string | undefined {
   const missing = ["mmdebstrap", "systemd-nspawn", "slirp4netns", "go", "npm"].filter((program) => !onPath(program));
   if (missing.length > 0)

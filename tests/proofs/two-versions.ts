@@ -1,7 +1,7 @@
 /**
  * The stack `dev`, deployed by the previous version (infra/testdata/upgrade-from.golden.json names that version), with
- * running, suspended, stopped and queued sessions, open desktops and old rows. The proofs upgrade and way-back change the
- * version of this stack. Both proofs destroy `dev` first and deploy it again at their end.
+ * running, suspended, stopped and queued sessions, open desktops and old rows. The proofs `upgrade` and `way-back` change
+ * the version of this stack. Both proofs destroy `dev` first and deploy it again at their end.
  */
 import { until } from "@berth/testing/until.ts";
 import { expect } from "vitest";

@@ -164,7 +164,7 @@ export function writeJob(image: NodeImage, pullSecrets: string[]): V1Job {
   return job("write", { ...spec, volumes: [{ name: "volume", persistentVolumeClaim: { claimName: "volume" } }] });
 }
 
-/** Why a pod has not started, in Kubernetes' words; empty if the pod says nothing. */
+/** Returns Kubernetes' text that says why a pod has not started; an empty text if the pod's status has none. */
 export function reasonOf({ status }: V1Pod): string {
   const waiting = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].flatMap(
     ({ state }) => state?.waiting ?? [],

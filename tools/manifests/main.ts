@@ -1,7 +1,7 @@
 /**
- * `npm run render` writes the objects of every stack as YAML files to rendered/<stack>/, for scanners and readers. `npm run
- * policy` checks the objects against the policy pack. Both commands accept names of stacks; the default is all stacks. No
- * cluster is needed.
+ * `npm run render` writes the objects of every stack as YAML files to rendered/<stack>/, for programs and people that check them.
+ * `npm run policy` checks the objects against the policy pack. Both commands accept names of stacks; the default is all stacks.
+ * No cluster is needed.
  */
 import { globSync } from "node:fs";
 import { join } from "node:path";

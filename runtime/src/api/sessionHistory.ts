@@ -4,7 +4,10 @@ import { z } from "zod";
 import type { Session } from "../domain/session.ts";
 import { Problem } from "./http/problem.ts";
 
-/** The maximum number of points in an answer. For each point, Prometheus evaluates each series of the session once. */
+/**
+ * An answer has the values of at most this many points in time. For each point in time, Prometheus evaluates each series of
+ * the session once.
+ */
 export const mostPoints = 500;
 
 /**
@@ -13,12 +16,12 @@ export const mostPoints = 500;
  */
 const mostSeries = 16;
 
-/** A point describes at least this many seconds before it. In this time there are four scrapes; a rate needs two. */
+/** The values of a point in time describe at least this many seconds before it: four scrapes. A rate needs two scrapes. */
 const leastWindow = 120;
 
 /**
  * How many queries all processes together send at the same time, and how many of them may be of one tenant. Prometheus
- * runs 20 queries at the same time, and the rest of the 20 is for alerts and autoscalers.
+ * runs 20 queries at the same time, and the other 8 are for alerts and autoscalers.
  */
 const [atOnce, atOnceOfTenant] = [12, 3];
 
@@ -52,7 +55,7 @@ const Answer = z.object({
   }),
 });
 
-/** Counts what happens at the same time in all processes; see gateway/places.ts. */
+/** Takes a place for each query, so that the processes together do not run too many queries; see gateway/places.ts. */
 export interface HistoryPlaces {
   take: (limits: { of: string; places: number; refusal: string }[]) => Promise<() => void>;
 }

@@ -28,14 +28,15 @@ export function begin(
 ): ClientRequest {
   const authorized = { ...headers, ...tracing().headers(), authorization: `Bearer ${token}` };
   const sent = request({ host, port, path, method, agent, headers: authorized, ...(signal && { signal }) });
-  // A caller that waits gets the error from its promise. Without a listener, an error at another time would end the process.
+  // The promise of `answerTo` reports an error to its caller. Without this listener, an error while nobody awaits the promise
+  // would end the process.
   return sent.on("error", () => {});
 }
 
 /** Waits for an answer with one of the statuses. If no answer or another one comes, throws an error that podErrorOf knows. */
 export async function answerTo(sent: ClientRequest, ...statuses: number[]): Promise<IncomingMessage> {
   const [answer] = (await once(sent, "response")) as [IncomingMessage];
-  answer.on("error", () => {}); // for the same reason as in `begin`
+  answer.on("error", () => {}); // without a listener, an error would end the process
   const { statusCode: status = 0, headers } = answer;
   if (statuses.includes(status)) return answer;
   if (headers["content-type"] === "application/json") throw await refusalOf(answer);

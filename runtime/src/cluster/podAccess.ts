@@ -27,9 +27,9 @@ type At = Pick<Session, "id" | "namespace">;
 export interface LogOptions {
   /** Whether to keep the stream open and send new lines. */
   follow: boolean;
-  /** The number of last lines to return. */
+  /** How many of the log's last lines to return. */
   tail: number;
-  /** Whether each line begins with its time. */
+  /** Whether each line of the log begins with the time at which it was written. */
   timestamps: boolean;
 }
 

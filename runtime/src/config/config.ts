@@ -144,7 +144,7 @@ export const Variables = z.object({
   RATE_LIMIT_PER_MINUTE: atLeastOne("a number of requests", 600),
   /**
    * How many seconds after its end a session is deleted, with its events. At least 2 days. Default 7776000: 90 days. A
-   * session whose workspace is kept stays until the workspace is deleted.
+   * session whose workspace is kept is deleted only after its workspace.
    */
   SESSION_RETENTION_SECONDS: retention(90),
   /**

@@ -29,7 +29,10 @@ export function portOf(text: string): number | undefined {
   return /^[1-9]\d{0,4}$/.test(text) && port <= 65_535 ? port : undefined;
 }
 
-/** Why the text can't be the address of sessions' ports: the end of an error message. Undefined if the text is valid. */
+/**
+ * The rule for the address of sessions' ports (`sandboxUrl`) that the text breaks, as the end of an error message: `must …`.
+ * Undefined if the text breaks no rule.
+ */
 export function faultOfSandboxUrl(text: string): string | undefined {
   const url = URL.parse(text.replace("//*.", "//any."));
   if (url === null || !/^https?:$/.test(url.protocol)) return "must be an http or https address";

@@ -57,8 +57,8 @@ export const closeCodes = {
   /** The session has ended. */
   ended: 4410,
   /**
-   * A viewer sends more than a viewer ever needs to, too many connections are open, or the client makes too many calls.
-   * For the last two reasons, clients other than browsers get the status 429 instead of this code.
+   * The client has exceeded a limit: of messages that a viewer may send, of connections that may be open, or of calls in a
+   * minute. For the last two limits, clients other than browsers get the status 429 instead of this code.
    */
   tooMuch: tooMuchCode,
   /** The session is running, but its desktop can't be reached: the client should try again. */
@@ -97,7 +97,7 @@ interface Permission {
 export class DesktopGateway implements Gateway {
   readonly name = "desktop";
   readonly protocols = ["binary"];
-  /** The paces of this process's viewers by ticket id, with the number of viewers that share each pace. */
+  /** By ticket id: the pace (the limit on requests for pictures), and how many viewers of this process share the pace. */
   readonly #paces = new Map<string, { pace: ReturnType<typeof sharedPace>; viewers: number }>();
 
   constructor(private readonly options: GatewayOptions) {}
@@ -157,7 +157,7 @@ export class DesktopGateway implements Gateway {
     this.#paces.set(ticket, shared);
     shared.viewers += 1;
     client.once("close", () => {
-      // A viewer must not get a fresh pace by disconnecting and connecting again.
+      // The pace is kept until its bucket is full again. So a viewer gains nothing by disconnecting and connecting again.
       const leave = () => {
         shared.viewers -= 1;
         if (shared.viewers === 0) this.#paces.delete(ticket);

@@ -9,7 +9,7 @@ export type Later = (bytes: number, work: () => Promise<unknown>) => void;
 
 /**
  * Returns a function that runs the client's tasks one after the other.
- * @param failed gets the error of each task that fails; the next task runs all the same
+ * @param failed gets the error of each task that fails; the next task runs nevertheless
  */
 export function inOrder(client: WebSocket, failed: (error: unknown) => void): Later {
   let pendingBytes = 0;

@@ -1,8 +1,8 @@
 /**
- * Limits how many WebSockets may be open at the same time. Redis holds the count for all processes together. A place
- * (a slot for an open WebSocket) is a lease. The process that took the place renews the lease, so the places of a process
- * that died become free after a minute. While Redis does not answer, each process counts its own WebSockets only. If Redis
- * has lost its data, the next renewal adds the places again.
+ * Limits how many WebSockets are open, and how many queries of metrics over time run, at the same time. A place is a slot
+ * for one WebSocket or one query. Redis holds the places of all processes. Each place is a lease, which the process that
+ * took the place renews. So the places of a process that died become free after a minute. While Redis does not answer, each
+ * process counts only its own places. If Redis has lost its data, the next renewal adds the places again.
  */
 import { randomUUID } from "node:crypto";
 import type { BeforeApplicationShutdown } from "@nestjs/common";
@@ -11,9 +11,9 @@ import type { Logger } from "pino";
 import { Problem } from "../api/http/problem.ts";
 import { within } from "../timing/within.ts";
 
-/** A limit on the number of open WebSockets of one session, ticket or tenant. */
+/** A limit on the number of places that are taken at the same time, for example for the WebSockets of one tenant. */
 export interface Limit {
-  /** Whose WebSockets are counted, as a part of the key in Redis: for example `tenant:<name>` or `session:<id>:exec`. */
+  /** What is counted, as a part of the key in Redis: for example `tenant:<name>` or `session:<id>:exec`. */
   of: string;
   places: number;
   /** The message for the user when all places are taken. */
@@ -24,8 +24,8 @@ const leaseSeconds = 60;
 const renewMs = 20_000;
 
 /**
- * For how many milliseconds after a failure of Redis the process asks Redis for no place, so that not every connection
- * waits for Redis.
+ * For how many milliseconds after a failure of Redis the process counts only its own places, so that not every client waits
+ * for Redis.
  */
 const pauseMs = 1_000;
 
@@ -58,7 +58,7 @@ for i, key in ipairs(KEYS) do
 end`;
 
 export class Places implements BeforeApplicationShutdown {
-  /** The places (slots for open WebSockets) that this process occupies. Key: `of` of the limit. Value: the ids of the places. */
+  /** The places that this process has taken. Key: `of` of the limit. Value: the ids of the places. */
   readonly #own = new Map<string, Set<string>>();
   readonly #timer: NodeJS.Timeout;
   #awayUntil = 0;
@@ -98,7 +98,7 @@ export class Places implements BeforeApplicationShutdown {
         await this.redis.eval(renewScript, keys.length, ...keys, leaseSeconds, ...ids);
       }
     } catch (error) {
-      this.logger.warn({ err: error }, "the places of WebSockets can't be renewed: Redis does not answer");
+      this.logger.warn({ err: error }, "the counts of WebSockets and queries can't be renewed: Redis does not answer");
     }
   }
 

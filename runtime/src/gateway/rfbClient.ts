@@ -72,7 +72,7 @@ export class RfbClient {
     private readonly mode: DesktopMode,
     /** A monotonic clock, in milliseconds. */
     private readonly now: () => number = () => performance.now(),
-    /** The pace of requests for pictures in the mode `view`. */
+    /** Limits how often the client may request pictures in the mode `view`. */
     pace = sharedPace(),
   ) {
     this.#pace = new ViewerPace(pace);

@@ -6,7 +6,7 @@ import type { Limit } from "./places.ts";
 const ofTicket = 10;
 /** Limit per session and kind. vnc-proxy needs about 0.1 MiB for each desktop and has 256 MiB; see docs/images.md. */
 const ofSession = 20;
-/** How many of a session's desktop connections may be view-only, so that places are left for users who control the desktop. */
+/** How many of a session's desktop connections may be view-only, so that users who control the desktop can still connect. */
 const viewersOfSession = 15;
 /** Limit per tenant: `ofTenantPerSession` for each session that the tenant may have, but at least `ofTenantAtLeast`. */
 const ofTenantPerSession = 4;

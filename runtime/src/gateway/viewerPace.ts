@@ -58,10 +58,10 @@ class Bucket {
   }
 }
 
-/** A bucket that limits the requests for pictures of all viewers that share it. */
+/** Returns a pace: a bucket that limits how often the viewers that share the bucket may request pictures. */
 export const sharedPace = () => new Bucket(burst, refillPerSecond);
 
-/** After this time without requests, in milliseconds, the bucket is full again. */
+/** After this time without requests, in milliseconds, the bucket of a pace is full again. */
 export const restedAfterMs = (burst / refillPerSecond) * 1_000;
 
 const costOf = (request: Buffer) => (request[1] === 0 ? fullCost : 1);

@@ -29,8 +29,7 @@ export const shutdownMs = 25_000;
 const reserveMs = 1_000;
 
 /**
- * Runs the steps one after the other. If a step fails or takes too long, logs that and runs the next step all the
- * same.
+ * Runs the steps one after the other. If a step fails or takes too long, logs this and runs the next step nevertheless.
  */
 export async function shutDown(steps: Step[], logger: Logger, limitMs = shutdownMs): Promise<void> {
   const end = performance.now() + limitMs;

@@ -93,7 +93,7 @@ export class Grants {
     return row !== undefined;
   }
 
-  /** The ids of the revoked grants among these. */
+  /** Returns those of the ids whose grants are revoked. */
   async revokedOf(ids: readonly string[]): Promise<string[]> {
     const rows = await this.database
       .selectFrom("grants")

@@ -9,7 +9,7 @@ const [compress, decompress] = [promisify(gzip), promisify(gunzip)];
 export class KeptLogs {
   constructor(private readonly database: Database) {}
 
-  /** Stores the session's log, and replaces the one that was stored before. */
+  /** Stores the session's log in place of the log that was stored before. */
   async keep(sessionId: string, text: string): Promise<void> {
     const log = await compress(text);
     await this.database

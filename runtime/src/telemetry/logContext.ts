@@ -14,7 +14,7 @@ export function withLogContext<T>(context: LogContext, work: () => T): T {
   return storage.run(context, work);
 }
 
-/** Adds ids to the running request or job. */
+/** Adds ids to the log context of the running request or job. */
 export function addToLogContext(ids: LogContext): void {
   const context = storage.getStore();
   if (context !== undefined) Object.assign(context, ids);

@@ -14,7 +14,7 @@ import type { Tracing } from "./tracer.ts";
 const name = "berth";
 
 export function startOpenTelemetry(role: string): Tracing {
-  // The processor doesn't read this variable itself.
+  // BatchSpanProcessor doesn't read the variable OTEL_BSP_SCHEDULE_DELAY itself.
   const delay = getNumberFromEnv("OTEL_BSP_SCHEDULE_DELAY");
   const provider = new TracerProvider({
     // The variables OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override these values.

@@ -36,7 +36,7 @@ function inside(value: unknown, depth: number): unknown {
  * anybody can cause a log line: no pattern may start again inside text that it has scanned before (redact.test.ts).
  */
 const secretPatterns: [RegExp, (found: string, kept: string) => string][] = [
-  // API keys. The prefix of a key names its tenant and may be logged.
+  // API keys. The prefix of a key names its owner (a tenant or `admin`) and may be logged.
   [/\b(berth_[a-z0-9-]+_)[A-Za-z0-9_-]+/g, afterPrefix],
   // JWTs and JWEs: tickets, tokens of an identity provider, tasks. The pattern matches the whole word that may
   // contain such a token.

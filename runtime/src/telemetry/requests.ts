@@ -29,7 +29,7 @@ export function observeRequests(
 ): void {
   const isQuiet = (route: string) => routine.includes(route) || isProbe(route);
   const contexts = new WeakMap<object, { log: LogContext; trace: RequestTrace | undefined }>();
-  /** Continues the request within its context. */
+  /** Calls `done`, so that the request continues with its log context and in its trace. */
   const within = (request: FastifyRequest, done: () => void): void => {
     const { log = {}, trace } = contexts.get(request) ?? {};
     withLogContext(log, () => (trace === undefined ? done() : trace.within(done)));

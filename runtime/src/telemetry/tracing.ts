@@ -22,7 +22,10 @@ let current = off;
 /** The tracer of this process. */
 export const tracing = (): Tracing => current;
 
-/** Must be called before any traced object is created. `endpoint` undefined: tracing stays off. */
+/**
+ * Starts tracing. Must be called before BullMQ's queues and workers are created, because they get the tracer when they are
+ * created. `endpoint` undefined: tracing stays off.
+ */
 export async function startTracing(endpoint: string | undefined, role: string): Promise<void> {
   if (endpoint === undefined) return;
   const { startOpenTelemetry } = await import("./openTelemetry.ts");

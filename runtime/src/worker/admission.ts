@@ -57,7 +57,7 @@ export class Admission implements OnModuleDestroy {
     );
   }
 
-  /** After this, no planning starts by a timer. */
+  /** Stops the timer. After this call, only `run` and `kick` start a planning. */
   onModuleDestroy(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,6 +1,6 @@
 /**
- * reconcile(sessionId) reads one session in Postgres and in the cluster, and moves the cluster one step towards the
- * row.
+ * reconcile(sessionId) reads one session in Postgres and in the cluster, and does one step: it brings the cluster closer to
+ * what the session's row says, or writes into the row what has happened in the cluster.
  */
 
 import { refusalOf, troubleOf } from "../cluster/kubernetes.ts";

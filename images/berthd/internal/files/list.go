@@ -60,8 +60,8 @@ type lister struct {
 	response v1.ListFilesResponse
 }
 
-// walk adds the entries of a folder that come after the path `after`. If a subfolder can't be read or was removed meanwhile,
-// the subfolder is listed without its entries.
+// walk adds the entries of a folder that come after the path `after`. If a subfolder can't be read, or is removed after it was
+// added, the list has the subfolder without its entries.
 func (l *lister) walk(p place, below string, depth int, after []string, top bool) error {
 	names, err := namesIn(p)
 	if err != nil {

@@ -96,7 +96,8 @@ func (o *output) write(stream v1.OutputStream, bytes []byte) {
 	o.wake()
 }
 
-// mustWait returns whether a pacing reader would be more than one part behind after `more` bytes.
+// mustWait returns whether the writer must wait, because after `more` bytes a reader that called `pace` would be more than one part
+// behind.
 func (o *output) mustWait(more int) bool {
 	for pacer := range o.pacers {
 		if o.end+uint64(more)-pacer.offset > partBytes {

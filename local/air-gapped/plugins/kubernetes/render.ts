@@ -14,7 +14,10 @@ const fileOf = (directory: string, object: KubeObject): string => {
   return join(directory, "1-manifest", `${name.join("-")}.yaml`);
 };
 
-/** The format of the official plugin's files. A reader may use YAML 1.1, in which `off` without quotes is no string. */
+/**
+ * The format of the official plugin's files. A program that reads the files may use YAML 1.1, in
+ * which `off` without quotes is not a string.
+ */
 const format = { version: "1.1", sortMapEntries: true, indentSeq: false, lineWidth: 0 } as const;
 
 export function writeFile(directory: string, object: KubeObject): void {

@@ -38,7 +38,7 @@ export async function untilReady(api: Api, kind: Kind, applied: KubeObject, limi
     await sleep(pauseMs);
     const found = await api.find(kind, metadataOf(applied)).catch((error) => {
       if (error instanceof ApiError) throw error;
-      return live; // The connection was lost. If it stays lost, the deadline ends the wait.
+      return live; // The connection was lost. If no later try succeeds, the deadline ends the wait.
     });
     if (!found) throw new Error("somebody has deleted the object");
     live = found;

@@ -51,7 +51,8 @@ export class Peers {
   }
 
   /**
-   * Whether many clients share the call's connection, because it comes from a trusted proxy, the API or the gateway.
+   * Whether many clients share the call's connection: true if the call comes from the API, from the gateway, or from a trusted
+   * proxy.
    */
   isShared(request: IncomingMessage): boolean {
     return this.isPeer(request) || this.#isTrusted(request.socket.remoteAddress ?? "", 0);

@@ -51,7 +51,7 @@ const fail = (cause: Cause, reason: string) => apply({ type: "fail", cause, reas
 
 /**
  * The action that ends the session because of a limit or the config, whatever the cluster reports; undefined: the session
- * goes on. Only for a session that is not ending yet. `tenant` is undefined if the tenant is closed.
+ * does not end. Only for a session that is not ending yet. `tenant` is undefined if the tenant is closed.
  */
 export function decideEnd(timed: TimedSession, tenant: Tenant | undefined): Action | undefined {
   const { session } = timed;

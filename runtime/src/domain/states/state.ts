@@ -8,8 +8,8 @@
  *     each of these ──stop, fail──▶ stopping ──gone──▶ stopped | failed
  *
  * Every session that ends goes through `stopping`, whatever the cause. So a final state means that no object of the session
- * is left in the cluster, except for a workspace under retention and its Secret. A resumed session waits in `queued` like a
- * new one.
+ * is left in the cluster, except a workspace that the tenant's `retention` keeps, and the session's Secret, which owns this
+ * workspace. A resumed session waits in `queued` like a new one.
  */
 export const states = [
   "queued",

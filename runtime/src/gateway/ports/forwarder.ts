@@ -11,7 +11,10 @@ import { PassedOn } from "../passedOn.ts";
 import { type Client, toClient, toProgram } from "./headers.ts";
 import { faultOf, portHeader, sessionTokenHeader, unreachable } from "./programAnswer.ts";
 
-/** How long a program may pause in its answer, and a client in its request, in milliseconds. */
+/**
+ * For how many milliseconds a program may send nothing before its answer or within it, and a client may send nothing within
+ * its request.
+ */
 export const silenceMs = 300_000;
 
 /** How long a program may take to accept a WebSocket, in milliseconds. */

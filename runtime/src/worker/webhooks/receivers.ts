@@ -27,9 +27,9 @@ interface Receiver {
   most: number;
   /** Failures in a row. */
   failures: number;
-  /** Nothing is sent before this time of the clock. */
+  /** Until `clock` returns this time, the receiver gets no deliveries. */
   pausedUntil: number;
-  /** When the last delivery ended. */
+  /** When the last delivery ended, by `clock`. */
   endedAt: number;
 }
 

@@ -127,8 +127,8 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   /**
-   * Calls `note` with true if the receiver answered, with neither 429 nor 5xx. Calls it with false after 429 or 5xx, or if
-   * the request failed. Does not call it if no request was made.
+   * Calls `note(true)` if the receiver answered with a status other than 429 and 5xx. Calls `note(false)` if the receiver
+   * answered with 429 or 5xx, or if the request failed. Does not call `note` if no request was made.
    */
   async #attempt(delivery: Delivery, note: (isAlive: boolean) => void): Promise<void> {
     const { id, url, attempts, event, tenantsGeneration } = delivery;

@@ -477,8 +477,8 @@ func (x *ProcessStarted) GetPid() uint32 {
 type ProcessData struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Stream OutputStream           `protobuf:"varint,1,opt,name=stream,proto3,enum=berth.v1.OutputStream" json:"stream,omitempty"`
-	// The position of the first byte, counted from the program's start over all its streams. `offset` plus the length of `data`
-	// is where Attach goes on.
+	// The position of the first byte, counted from the program's start over all its streams. Attach continues at `offset`
+	// plus the length of `data`.
 	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
 	Data   []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
 	// Bytes before `offset` that this reader asked for and that were dropped.

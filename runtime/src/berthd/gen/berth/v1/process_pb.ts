@@ -218,8 +218,8 @@ export type ProcessData = Message<"berth.v1.ProcessData"> & {
   stream: OutputStream;
 
   /**
-   * The position of the first byte, counted from the program's start over all its streams. `offset` plus the length of `data`
-   * is where Attach goes on.
+   * The position of the first byte, counted from the program's start over all its streams. Attach continues at `offset`
+   * plus the length of `data`.
    *
    * @generated from field: uint64 offset = 2;
    */
@@ -575,7 +575,8 @@ export const OutputStreamSchema: GenEnum<OutputStream> = /*@__PURE__*/
   enumDesc(file_berth_v1_process, 0);
 
 /**
- * Programs in the session's container. A program runs on when the stream that started it ends; Attach watches it again.
+ * Programs in the session's container. If the stream that started a program ends, the program continues to run.
+ * Attach watches the program again.
  *
  * @generated from service berth.v1.ProcessService
  */
