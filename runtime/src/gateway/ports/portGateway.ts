@@ -161,7 +161,7 @@ export class PortGateway {
       const entrant = await this.options.access.admit(target, { method, headers, address });
       const { tenant } = entrant.caller;
       const passage = await this.#passage(target, entrant, request, address);
-      (await this.#bounds.take(tenant.name, target.sessionId))(); // counts for the rate only, so release at once
+      await this.#bounds.pass(tenant.name);
       const release = await this.options.places.take([perSession(target.sessionId, "port"), perTenant(tenant)]);
       socket.once("close", release);
       if (socket.destroyed) return release();

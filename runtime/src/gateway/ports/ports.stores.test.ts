@@ -623,12 +623,13 @@ test("no host, path, port or header causes a 5xx of Berth", async () => {
   }
 });
 
-test("a tenant's requests don't wait for another tenant's endless ones, and are limited", async () => {
-  const { begin, hostOf, ask } = await open();
-  const { port } = await program((request, response) => {
+test("a tenant's requests don't wait for another tenant's endless ones, and are limited apart from WebSockets", async () => {
+  const { begin, hostOf, ask, socket } = await open();
+  const { port, server } = await program((request, response) => {
     if (request.url === "/hang") response.write("x");
     else response.end("ok");
   });
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
   const hanging: IncomingMessage[] = [];
   for (let count = 0; count < 100; count += 1) {
     const request = begin(hostOf(port), "/hang", { headers: withKey })
@@ -637,6 +638,7 @@ test("a tenant's requests don't wait for another tenant's endless ones, and are 
     hanging.push(((await once(request, "response")) as [IncomingMessage])[0].on("error", () => {}));
   }
   expect((await ask(port, "/", { headers: withKey })).status).toBe(429);
+  await once(socket(port, withKey), "open");
   expect((await ask(port, "/", { headers: { "x-berth-token": keyOf("beta") } })).status).toBe(404);
   for (const one of hanging) one.destroy();
   await until(
