@@ -1,15 +1,13 @@
 /** Lists the objects of all sessions in a namespace, by session. */
 import type { KubernetesListObject, KubernetesObject } from "@kubernetes/client-node";
+import type { SweptObjects } from "../domain/states/compare.ts";
+import { isUp } from "../domain/states/podView.ts";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
+import { viewPod } from "./podView.ts";
 
-/** Which kinds of objects exist for a session's id, and when the first of them was created. */
-export interface ListedObjects {
-  since: Date;
-  pod: boolean;
-  claim: boolean;
-  secret: boolean;
-}
+/** The objects that exist for a session's id. */
+export type ListedObjects = Omit<SweptObjects, "namespace">;
 
 const pageSize = 500;
 
@@ -19,9 +17,9 @@ export async function listSessionObjects(
 ): Promise<Map<string, ListedObjects>> {
   const found = new Map<string, ListedObjects>();
   type Query = { namespace: string; labelSelector: string; limit: number; _continue?: string };
-  const list = async (
-    kind: "pod" | "claim" | "secret",
-    call: (query: Query) => Promise<KubernetesListObject<KubernetesObject>>,
+  const list = async <T extends KubernetesObject>(
+    call: (query: Query) => Promise<KubernetesListObject<T>>,
+    factsOf: (object: T) => Partial<ListedObjects>,
   ) => {
     let next: string | undefined;
     do {
@@ -31,20 +29,30 @@ export async function listSessionObjects(
         limit: pageSize,
         ...(next !== undefined && { _continue: next }),
       });
-      for (const { metadata } of page.items) {
+      for (const object of page.items) {
+        const { metadata } = object;
         const id = metadata?.labels?.[sessionLabel];
         if (id === undefined) continue;
         const made = metadata?.creationTimestamp ?? new Date();
-        const objects = found.get(id) ?? { pod: false, claim: false, secret: false, since: made };
-        found.set(id, { ...objects, [kind]: true, since: made < objects.since ? made : objects.since });
+        const objects = found.get(id) ?? { pod: false, isOver: false, claim: false, secret: false, since: made };
+        found.set(id, { ...objects, ...factsOf(object), since: made < objects.since ? made : objects.since });
       }
       next = page.metadata?._continue || undefined;
     } while (next !== undefined);
   };
   await Promise.all([
-    list("pod", (query) => core.listNamespacedPod(query)),
-    list("claim", (query) => core.listNamespacedPersistentVolumeClaim(query)),
-    list("secret", (query) => core.listNamespacedSecret(query)),
+    list(
+      (query) => core.listNamespacedPod(query),
+      (pod) => ({ pod: true, isOver: !isUp(viewPod(pod)) }),
+    ),
+    list(
+      (query) => core.listNamespacedPersistentVolumeClaim(query),
+      () => ({ claim: true }),
+    ),
+    list(
+      (query) => core.listNamespacedSecret(query),
+      () => ({ secret: true }),
+    ),
   ]);
   return found;
 }

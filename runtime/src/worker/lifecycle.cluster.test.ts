@@ -99,6 +99,15 @@ test("an agent that exits with 0 stops its session", async () => {
   expect(await left(namespace, id)).toEqual([]);
 });
 
+test("the sweep finds a running session whose agent has ended if no watch reports the end", async () => {
+  const { create, become, watches } = await openWorker(place);
+  const { id } = await create({ workspaceMode: "ephemeral" });
+  await become(id, "running");
+  await watches.onApplicationShutdown();
+  await execIn(namespace, id, "agent", ["sh", "-c", "kill 1"]);
+  expect(await become(id, "stopped")).toMatchObject({ reason: "The agent exited", cause: "agent-exit" });
+});
+
 test("an image that can't be pulled is reported while the session still tries; the session can be stopped", async () => {
   const { create, become, untilReason, stop } = await openWorker(place, {
     image: `${machine.registry}/berth/none:none`,

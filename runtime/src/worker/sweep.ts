@@ -1,7 +1,6 @@
 /**
  * The sweep compares the rows with the cluster in both directions, periodically and only on the leader. So if a trigger of a
- * reconcile is lost, the session waits for at most one sweep. One case is left to the pod watch, which lists all pods anew
- * every 5 minutes: the pod of a running session exists, but its status has changed.
+ * reconcile is lost, the session waits for at most one sweep.
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";

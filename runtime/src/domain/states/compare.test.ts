@@ -12,7 +12,14 @@ const row = (state: SweptRow["state"], changes: Partial<SweptRow> = {}): SweptRo
 });
 
 const made = new Date("2026-01-01T12:00:00Z");
-const all: SweptObjects = { namespace: "tenant-acme", pod: true, claim: true, secret: true, since: made };
+const all: SweptObjects = {
+  namespace: "tenant-acme",
+  pod: true,
+  isOver: false,
+  claim: true,
+  secret: true,
+  since: made,
+};
 const listed = new Set(["tenant-acme"]);
 const swept = (rows: SweptRow[], objects: Record<string, SweptObjects> = {}, rowsSince = made) =>
   compare(rows, new Map(Object.entries(objects)), listed, rowsSince);
@@ -32,6 +39,13 @@ test("a row without its pod or workspace is found", () => {
   expect(swept([row("running")]).bare).toEqual(["running"]);
   expect(swept([row("running")], { running: { ...all, pod: false } }).toReconcile).toEqual(["running"]);
   expect(swept([row("suspended")], { suspended: { ...all, pod: false, claim: false } }).bare).toEqual(["suspended"]);
+});
+
+test("a running session whose pod is over is found, for example because the trigger for the pod's end was lost", () => {
+  expect(swept([row("running")], { running: { ...all, isOver: true } })).toMatchObject({
+    toReconcile: ["running"],
+    bare: [],
+  });
 });
 
 test("objects that outlived their session are found: a pod always, a workspace unless it is retained", () => {

@@ -18,6 +18,8 @@ export interface SweptRow {
 export interface SweptObjects {
   namespace: string;
   pod: boolean;
+  /** The pod exists, and its status ends or moves a running session. */
+  isOver: boolean;
   claim: boolean;
   secret: boolean;
   /** When the oldest of these objects was created. */
@@ -51,7 +53,8 @@ export function compare(
     const isListed = listed.has(row.namespace);
     const isBare = isListed && lacks(row, there);
     if (isBare) result.bare.push(row.id);
-    if (isBare || isMoving(row) || (!isListed && row.state !== "queued") || hasTooMuch(row, there)) {
+    const lostEnd = row.state === "running" && there?.isOver === true;
+    if (isBare || lostEnd || isMoving(row) || (!isListed && row.state !== "queued") || hasTooMuch(row, there)) {
       result.toReconcile.push(row.id);
     }
   }
