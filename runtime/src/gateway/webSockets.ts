@@ -15,7 +15,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { Credential } from "../api/access/credential.ts";
 import type { Revocations } from "../api/access/revocations.ts";
 import { Problem, type ProblemBody, problemBody, retryAfterOf } from "../api/http/problem.ts";
-import type { ConnectionInfo, OpenConnections } from "../queue/openConnections.ts";
+import { type ConnectionInfo, closedReason, type OpenConnections } from "../queue/openConnections.ts";
 import { isDatabaseUnavailable } from "../store/database.ts";
 import { redact } from "../telemetry/redact.ts";
 import { tracing } from "../telemetry/tracing.ts";
@@ -195,7 +195,7 @@ export class WebSockets implements BeforeApplicationShutdown {
     const end = (why: string) => sendAway(client, lostCode, why);
     client.once("close", revocations.watch(admitted, end, admitted.loss));
     if (admitted.info === undefined) return;
-    const close = () => sendAway(client, closedCode, "A user has closed this connection through the API.");
+    const close = () => sendAway(client, closedCode, closedReason);
     client.once("close", connections.add(sessionId, admitted.info, close));
   }
 

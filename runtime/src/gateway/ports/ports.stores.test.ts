@@ -423,6 +423,41 @@ test("links are listed without themselves; one that is revoked lets nobody in, a
   expect(last).toMatchObject({ reason: `revokes the link ${unopened.id}`, actor: "key:default" });
 });
 
+test("WebSockets to ports are listed with the users who opened them, and each can be closed alone", async () => {
+  const { api, id, socket, link } = await open();
+  const { port, server } = await program((_request, response) => response.end());
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
+  const made = (await link(port)).json;
+  const [byKey, byLink] = [withKey, { "x-berth-token": made.token }].map((headers) => socket(port, headers));
+  await Promise.all([byKey, byLink].map((client) => once(client as WebSocket, "open")));
+  const connections = `/v1/sessions/${id}/connections`;
+  const list = (count: number) =>
+    until(
+      `${count} are listed`,
+      10,
+      async () => (await call(api, "GET", connections, { key: `${keyOf("acme")}r` })).json.items,
+      ({ length }) => length === count,
+    );
+  const opened = { id: expect.any(String), kind: "port", mode: null, process: null, port, address: "127.0.0.1" };
+  const items = await list(2);
+  expect(items).toEqual(
+    expect.arrayContaining(
+      ["key:default", `link:${made.id}`].map((by) => ({ ...opened, by, since: expect.any(String) })),
+    ),
+  );
+  const ofLink = items.find(({ by }: { by: string }) => by !== "key:default").id;
+  const closed = once(byLink as WebSocket, "close");
+  expect((await call(api, "DELETE", `${connections}/${ofLink}`, { key: `${keyOf("acme")}r` })).status).toBe(403);
+  expect((await call(api, "DELETE", `${connections}/${ofLink}`)).status).toBe(204);
+  expect((await closed).map(String)).toEqual(["4403", "A user has closed this connection through the API."]);
+  expect(await list(1)).toMatchObject([{ by: "key:default" }]);
+  expect(byKey?.readyState).toBe(WebSocket.OPEN);
+  const [last] = (await trailOf(api)).slice(-1);
+  expect(last).toMatchObject({ actor: "key:default", reason: `closes the connection of link:${made.id}` });
+  byKey?.terminate();
+  await list(0);
+});
+
 test("a link that the database does not know lets nobody in", async () => {
   const { api, link, follow, ask } = await open();
   const { port } = await program((_request, response) => response.end());
