@@ -566,12 +566,13 @@ test("with one host for all, pages are below a path, have an opaque origin, and 
   expect(opened.headers["set-cookie"]?.[0]).toMatch(
     new RegExp(`^__Secure-berth-port=[\\w.-]+; Path=${prefix}/; Max-Age=\\d+; HttpOnly; SameSite=Lax; Secure$`),
   );
-  const answer = await ask(0, `${prefix}/x?y`, { host, headers: { cookie: cookieOf(opened) } });
+  const cookie = `${cookieOf(opened)}; login=of-another-service; berth-program-a=1`;
+  const answer = await ask(0, `${prefix}/x?y`, { host, headers: { cookie } });
   expect(requests[0]?.url).toBe("/x?y");
-  expect(requests[0]?.headers["x-forwarded-prefix"]).toBe(prefix);
+  expect(requests[0]?.headers).toMatchObject({ "x-forwarded-prefix": prefix, cookie: "a=1" });
   expect(answer.headers).toMatchObject({
     location: `${prefix}/next`,
-    "set-cookie": [`a=1; Path=${prefix}/`, `b=2; Path=${prefix}/b`],
+    "set-cookie": [`berth-program-a=1; Path=${prefix}/`, `berth-program-b=2; Path=${prefix}/b`],
     "content-security-policy": expect.stringMatching(/^default-src 'self', sandbox (?!.*allow-same-origin)/),
   });
   expect(answer.headers["service-worker-allowed"]).toBeUndefined();
