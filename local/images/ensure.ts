@@ -71,8 +71,8 @@ async function obtainImage(image: BaseImage, lacking: Map<BaseImage, string>): P
 }
 
 /**
- * A second name of the pinned original in the local registry. The original's digest is a part of the name, because the copy itself,
- * which is for one platform, has another digest.
+ * A second name of the pinned original in the local registry. The original's digest is a part of the name, because the copy
+ * itself, which is for one platform, has another digest.
  */
 const pinnedName = ({ tag, digest }: BaseImage) => `${repositoryOf(tag)}:pinned-${digest.replace("sha256:", "")}`;
 

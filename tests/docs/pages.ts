@@ -623,6 +623,7 @@ sed -i 's/- name: initech/&\\n      remove: true/' Pulumi.dev.yaml && pulumi up 
       },
       'eval "$(npm run -s env)"': {},
       "kubectl -n berth exec postgres-0 -c postgres -- dropdb -U berth berth_replaced": {},
+      "swap=": {},
       "kubectl -n berth exec postgres-0 -c postgres -- psql": { not: "only after a restore whose migrations failed" },
       "kubectl -n berth scale deployment": { not: "only after a restore whose migrations failed" },
       "kubectl -n berth create job shell": {},

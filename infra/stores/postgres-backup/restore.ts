@@ -62,8 +62,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
   });
 
 /**
- * Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails. If the command is interrupted, deletes
- * the Job and throws, because the Job must not exchange the database after the API has started again.
+ * Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails. If the command is interrupted,
+ * deletes the Job and throws, because the Job must not exchange the database after the API has started again.
  */
 async function run(job: object, name: string): Promise<string> {
   kubectl(["create", "--filename=-"], JSON.stringify(job));
