@@ -88,6 +88,9 @@ export const closedCode = 4403;
 /** How long to wait for the client's answer to the close, in milliseconds, before the connection is cut. */
 const lostPatienceMs = 1_000;
 
+/** How long a client may keep its side open after this side has ended, in milliseconds. */
+const endedPatienceMs = 2_000;
+
 interface Served {
   gateway: Gateway;
   server: WebSocketServer;
@@ -105,7 +108,7 @@ export class WebSockets implements BeforeApplicationShutdown {
 
   /** Handles the `upgrade` event of an HTTP server. Never throws. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    socket.on("error", () => socket.destroy());
+    closeInTime(socket);
     const place = placeOf(request.url ?? "");
     const found = this.#gateways.get(place.name);
     const trace = tracing().request(`WebSocket ${found?.gateway.name ?? "none"}`, request.headers);
@@ -239,6 +242,15 @@ function serverFor(protocols: readonly string[]): WebSocketServer {
 function sendAway(client: WebSocket, code: number, why: string): void {
   closeWith(client, code, why);
   setTimeout(() => client.terminate(), lostPatienceMs).unref();
+}
+
+/**
+ * Closes the socket of an upgrade request at an error, and soon after this side has ended. Otherwise a client that never ends its
+ * own side, for example after a refusal, would occupy the connection and its places.
+ */
+export function closeInTime(socket: Duplex): void {
+  socket.on("error", () => socket.destroy());
+  socket.once("finish", () => setTimeout(() => socket.destroy(), endedPatienceMs).unref());
 }
 
 /** Answers the upgrade request with a Problem over HTTP and ends the connection. */

@@ -21,7 +21,7 @@ import { redact } from "../../telemetry/redact.ts";
 import { tracing } from "../../telemetry/tracing.ts";
 import type { Places } from "../places.ts";
 import { perSession, perTenant } from "../socketLimits.ts";
-import { closedCode, lostCode, refuse, restartCode } from "../webSockets.ts";
+import { closedCode, closeInTime, lostCode, refuse, restartCode } from "../webSockets.ts";
 import { Bounds } from "./bounds.ts";
 import { Forwarder, type Passage, silenceMs } from "./forwarder.ts";
 import { said } from "./page.ts";
@@ -146,7 +146,7 @@ export class PortGateway {
   }
 
   async #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    socket.on("error", () => socket.destroy());
+    closeInTime(socket);
     const { method = "", headers } = request;
     const url = request.url ?? "";
     const address = this.options.addressOf(request);

@@ -458,6 +458,18 @@ test("WebSockets to ports are listed with the users who opened them, and each ca
   await list(0);
 });
 
+test("a refused WebSocket takes no place, also if its client does not close the connection", async () => {
+  const { at, gateway, hostOf } = await open();
+  const [free = 0] = await freePorts(1);
+  const client = connect({ host: "127.0.0.1", port: at, allowHalfOpen: true });
+  onTestFinished(() => void client.destroy());
+  client.write(
+    `GET / HTTP/1.1\r\nhost: ${hostOf(free)}\r\nx-berth-token: ${keyOf("acme")}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${Buffer.alloc(16).toString("base64")}\r\n\r\n`,
+  );
+  expect(String((await once(client, "data"))[0])).toMatch(/^HTTP\/1.1 503 /);
+  await until("the gateway has closed the connection", 20, () => gateway.size === 0);
+});
+
 test("a link that the database does not know lets nobody in", async () => {
   const { api, link, follow, ask } = await open();
   const { port } = await program((_request, response) => response.end());
