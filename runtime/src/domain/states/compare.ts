@@ -53,8 +53,8 @@ export function compare(
     const isListed = listed.has(row.namespace);
     const isBare = isListed && lacks(row, there);
     if (isBare) result.bare.push(row.id);
-    const lostEnd = row.state === "running" && there?.isOver === true;
-    if (isBare || lostEnd || isMoving(row) || (!isListed && row.state !== "queued") || hasTooMuch(row, there)) {
+    const isOver = row.state === "running" && there?.isOver === true;
+    if (isBare || isOver || isMoving(row) || (!isListed && row.state !== "queued") || hasTooMuch(row, there)) {
       result.toReconcile.push(row.id);
     }
   }
