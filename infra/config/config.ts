@@ -101,7 +101,7 @@ const keys = z.strictObject({
   sandboxUrl: sandboxUrl
     .default(null)
     .describe(
-      "The address under which users reach the ports of sessions (docs/ports.md). With a `*`, for example https://*.sandbox.example.org, each port gets its own host name, which needs wildcard DNS. Without a `*`, each port is a path of one host. The address must share neither origin nor domain with `publicUrl`. Null: ports have no address.",
+      "The address under which users reach the ports of sessions (docs/ports.md). With a `*`, for example https://*.sandbox.example.org, each port gets its own host name, which needs wildcard DNS. Without a `*`, each port is a path of one host. The address must have another origin than `publicUrl` and, with a `*`, another registered domain than the API's hosts. Null: ports have no address.",
     ),
   adoptExisting: z
     .boolean()

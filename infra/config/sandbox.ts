@@ -33,8 +33,9 @@ interface Reached {
 /**
  * Refuses a sandbox address that is not separate from the API. Without a `*`, the address must not have the API's origin or, with
  * an ingress, one of the API's hosts. With a `*`, its hosts and the API's hosts must not be in the same domain, because a
- * session's page could then set cookies that browsers send to the API. Public suffixes (publicsuffix.org), such as com or co.uk,
- * and names without a dot do not count as a common domain.
+ * session's page could then set cookies that browsers send to the API. Without a `*`, no page can set cookies for a domain,
+ * because all pages have opaque origins, and the gateway removes `Domain` from cookies. Public suffixes (publicsuffix.org), such
+ * as com or co.uk, and names without a dot do not count as a common domain.
  */
 export function apart(check: z.core.ParsePayload<Reached>): void {
   const { sandboxUrl: text, publicUrl, ingress } = check.value;

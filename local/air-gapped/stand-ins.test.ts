@@ -2,8 +2,13 @@ import { once } from "node:events";
 import { lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
+import { until } from "@berth/testing/until.ts";
+import grpc from "@grpc/grpc-js";
+import engine_grpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
 import { execa } from "execa";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import empty_pb from "google-protobuf/google/protobuf/empty_pb.js";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { isStandIn, version } from "../pulumi/tools.ts";
 import { builtVersion } from "./pulumi.ts";
 import { layStandIns } from "./stand-ins.ts";
@@ -28,6 +33,37 @@ test("an official plugin goes before its stand-in, also one that came later", ()
   expect(lstatSync(join(home, "plugins/resource-docker-v5.2.0")).isSymbolicLink()).toBe(true);
   expect(isStandIn(join(home, "plugins/resource-random-v4.21.1/pulumi-resource-random"))).toBe(true);
   expect(isStandIn(join(home, "plugins/resource-docker-v5.2.0/pulumi-resource-docker"))).toBe(false);
+});
+
+test.each([
+  ["random", []],
+  ["docker", ["random"]],
+])("Pulumi gets one line about stand-ins, from %s if the official plugins are %j", async (teller, officials) => {
+  const [home, official] = [join(folder, "home"), join(folder, "official")];
+  for (const one of plugins.filter(({ name }) => officials.includes(name)))
+    mkdirSync(join(official, one.folder), { recursive: true });
+  const engine = new grpc.Server();
+  const lines: string[] = [];
+  engine.addService(engine_grpc.EngineService, {
+    log: (call: { request: { getMessage(): string } }, answer: (error: null, reply: object) => void) => {
+      lines.push(call.request.getMessage());
+      answer(null, new empty_pb.Empty());
+    },
+  });
+  const credentials = grpc.ServerCredentials.createInsecure();
+  const port = await promisify(engine.bindAsync.bind(engine))("127.0.0.1:0", credentials);
+  onTestFinished(() => engine.forceShutdown());
+  const standIns = layStandIns(home, official, plugins);
+  expect(standIns).toContain(teller);
+  for (const name of [...standIns.filter((one) => one !== teller), teller]) {
+    const { folder = "" } = plugins.find((one) => one.name === name) ?? {};
+    const plugin = execa(join(home, folder, `pulumi-resource-${name}`), [`127.0.0.1:${port}`]);
+    plugin.catch(() => {});
+    onTestFinished(() => void plugin.kill());
+    await once(plugin.stdout, "data");
+  }
+  await until("Pulumi has the line", 30, () => lines.length > 0);
+  expect(lines).toEqual(["Berth's stand-ins serve in place of Pulumi's plugins (docs/air-gapped.md)."]);
 });
 
 test("the launcher starts a plugin that tells its port", async () => {

@@ -5,30 +5,39 @@ import { root } from "../../machine/machine.ts";
 import type { PluginFolder } from "../pulumi/tools.ts";
 
 /**
+ * The plugins of which one tells users that stand-ins are in use: the first of them that has a stand-in. Pulumi starts a plugin
+ * once per provider. Every stack of Berth has exactly one provider of random values, and at least one of Kubernetes.
+ */
+const tellers = ["random", "kubernetes", "docker"];
+
+/**
  * Puts each plugin into `home`: the official plugin if `official` contains it, else the stand-in.
  * @returns the names of the plugins that have stand-ins
  */
 export function layStandIns(home: string, official: string, plugins: PluginFolder[]): string[] {
-  return plugins.flatMap(({ name, version, folder }) => {
+  const standIns = plugins.filter(({ folder }) => !existsSync(join(official, folder))).map(({ name }) => name);
+  const teller = tellers.find((name) => standIns.includes(name));
+  for (const { name, version, folder } of plugins) {
     const target = join(home, folder);
     rmSync(target, { recursive: true, force: true });
     mkdirSync(dirname(target), { recursive: true });
-    if (existsSync(join(official, folder))) {
+    if (!standIns.includes(name)) {
       symlinkSync(join(official, folder), target);
-      return [];
+      continue;
     }
     mkdirSync(target);
-    writeFileSync(join(target, `pulumi-resource-${name}`), launcher(name, version), { mode: 0o755 });
-    return [name];
-  });
+    const script = launcher(name, version, name === teller);
+    writeFileSync(join(target, `pulumi-resource-${name}`), script, { mode: 0o755 });
+  }
+  return standIns;
 }
 
 /** A script that runs the stand-in with the Node.js in the checkout's node_modules. Pure. */
-export const launcher = (name: string, version: string): string => {
+const launcher = (name: string, version: string, tells: boolean): string => {
   const quote = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
   const [node, main] = [
     join(root, "node_modules", ".bin", "node"),
     join(root, "local", "air-gapped", "plugins", "main.ts"),
   ].map(quote);
-  return `#!/bin/sh\nexec ${node} ${main} ${name} ${version} "$@"\n`;
+  return `#!/bin/sh\nexec ${node} ${main} ${name} ${version} ${tells ? "tells" : "silent"} "$@"\n`;
 };

@@ -7,8 +7,8 @@ import { clientError, docker } from "../docker.ts";
 import type { Task, Tasks } from "../lib/graph.ts";
 import { stopSignal, UserError } from "../lib/steps.ts";
 import { type BaseImage, baseImages, debian } from "./list.ts";
-import { isCurrent, recipeHash, standInLabel } from "./recipe.ts";
-import { labelOf, localName, repositoryOf, restoreImage, saveImage } from "./registry.ts";
+import { recipeHash, standInLabel } from "./recipe.ts";
+import { isInRegistry, labelOf, localName, nameAlso, repositoryOf, restoreImage, saveImage } from "./registry.ts";
 
 const { cacheDir, stateDir } = machine;
 
@@ -16,10 +16,10 @@ const standIns = join(dirname(fileURLToPath(import.meta.url)), "stand-ins");
 const savedDir = join(cacheDir, "images");
 
 /**
- * The tasks that put every base image into the local registry. If an image is missing, or is a stand-in of another version, the
- * tasks pull the original from the image's own registry. If this is not possible, the tasks take a stand-in from this machine's
- * cache, or make one. If the local registry contains the original image, the tasks use that image and send no request to the
- * image's own registry.
+ * The tasks that put every base image into the local registry. If the local registry contains the original with the pinned digest,
+ * or a stand-in of the current version, the tasks use that image and send no request to the image's own registry. Otherwise the
+ * tasks pull the pinned original from there. If this is not possible, the tasks keep the original of another pin, take a stand-in
+ * from this machine's cache, or make one.
  * @param needs the tasks that start the registry and the Docker daemon
  * @param compilers the tasks that compile the programs of the stand-in images, by program. Such a task is idle unless the image
  * with this program must be made
@@ -56,13 +56,25 @@ const nameOf = ({ recipe }: BaseImage) => `image-${recipe}`;
 
 /** Returns a text for the step's line. Adds an image that can't be obtained to `lacking`, with the version of its stand-in. */
 async function obtainImage(image: BaseImage, lacking: Map<BaseImage, string>): Promise<string> {
+  if (await isInRegistry(pinnedName(image))) {
+    await nameAlso(pinnedName(image), image.tag); // the tag may name an original of another pin
+    return "there";
+  }
   const version = await versionOf(image);
-  if (isCurrent(await labelOf(image.tag, standInLabel), version)) return "there";
+  const label = await labelOf(image.tag, standInLabel);
+  if (label === version) return "there";
   if ((await reachable(image.tag)) && (await pull(image))) return "pulled";
+  if (label === null) return "originals kept from before"; // an original is closer to the pinned image than a stand-in is
   if (await restoreImage(image.tag, savedDir, keyOf(image, version))) return "stand-ins from the cache";
   lacking.set(image, version);
   return "to be made";
 }
+
+/**
+ * A second name of the pinned original in the local registry. The original's digest is a part of the name, because the copy
+ * itself, which is for one platform, has another digest.
+ */
+const pinnedName = ({ tag, digest }: BaseImage) => `${repositoryOf(tag)}:pinned-${digest.replace("sha256:", "")}`;
 
 const keyOf = ({ recipe }: BaseImage, version: string) => `${recipe}-${version}`;
 
@@ -90,7 +102,8 @@ function reachable(name: string): Promise<boolean> {
  * Copies the pinned original into the local registry, for this machine's platform. Returns false if the image's registry refuses,
  * for example because of a rate limit.
  */
-async function pull({ tag, digest }: BaseImage): Promise<boolean> {
+async function pull(image: BaseImage): Promise<boolean> {
+  const { tag, digest } = image;
   const original = `${repositoryOf(tag)}@${digest}`;
   try {
     await docker(["pull", "--quiet", original]);
@@ -100,6 +113,7 @@ async function pull({ tag, digest }: BaseImage): Promise<boolean> {
   }
   await docker(["tag", original, localName(tag)]);
   await docker(["push", "--quiet", localName(tag)]);
+  await nameAlso(tag, pinnedName(image));
   return true;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isCurrent, recipeHash } from "./recipe.ts";
+import { recipeHash } from "./recipe.ts";
 
 const files = { Dockerfile: "FROM debian", "entrypoint.sh": "exec postgres" };
 
@@ -16,11 +16,4 @@ test("a stand-in's version follows its files, what goes in beside them, and the 
     recipeHash(files, ["v24"], "debian-2"),
   ];
   expect(new Set([version, ...others]).size).toBe(5);
-});
-
-test("a stand-in is kept while its recipe is the same; an original is always kept", () => {
-  expect(isCurrent("abc", "abc")).toBe(true);
-  expect(isCurrent("old", "abc")).toBe(false);
-  expect(isCurrent(null, "abc")).toBe(true);
-  expect(isCurrent(undefined, "abc")).toBe(false);
 });

@@ -13,10 +13,3 @@ export function recipeHash(files: Record<string, string>, ingredients: string[],
   const parts = [parent, ...ingredients, ...paths.flatMap((path) => [path, files[path]])];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
 }
-
-/**
- * Whether a base image in the local registry is up to date. `found` is the image's label (null: no label, undefined: no image).
- */
-export function isCurrent(found: string | null | undefined, wanted: string): boolean {
-  return found === null || found === wanted; // an image without the label is the original, which a stand-in never replaces
-}

@@ -173,11 +173,35 @@ test("API and worker run again after an interrupted restore", async () => {
   const waits = "get\\ job\\ postgres-restore-run*) kill -TERM $PPID; echo '{\"status\": {}}' ;;";
   const { exitCode, all, calls } = await restoreWith(stack(waits));
   expect(exitCode).toBe(1);
-  expect(all).toMatch(/The restore was interrupted; the Job postgres-restore-run-\d+ may still run/);
+  expect(all).toMatch(/The restore was interrupted, so the Job postgres-restore-run-\d+ was deleted/);
+  const deleted = calls.findIndex((call) => /^delete job postgres-restore-run-\d+ --cascade=foreground$/.test(call));
+  expect(deleted).toBeGreaterThan(0);
+  expect(deleted).toBeLessThan(calls.indexOf("scale deployment/worker --replicas=2"));
   expect(changes(calls).slice(2)).toEqual([
     "scale deployment/worker --replicas=2",
     "scale deployment/api --replicas=2",
   ]);
+});
+
+test("if only the migrations fail, nothing starts on the restored database, and KEDA stays paused", async () => {
+  const fails = `get\\ job\\ migrate*) echo '{"status": {"conditions": [{"type": "Failed", "status": "True"}]}}' ;;`;
+  const { exitCode, all, calls } = await restoreWith(stack(`${keda}\n  ${fails}`));
+  expect(exitCode).toBe(1);
+  expect(all).toMatch(
+    /The Job migrate-after-restore-\d+ failed; its log is above\. .* so these stay stopped\. See docs/,
+  );
+  expect(changes(calls)).toEqual([
+    ...pause,
+    "scale deployment/api --replicas=0",
+    "scale deployment/worker --replicas=0",
+  ]);
+});
+
+test("a restore stops nothing if the Job with the migrations does not exist any more", async () => {
+  const { exitCode, all, calls } = await restoreWith(stack(`${keda}\n  get\\ jobs*) echo '{"items": []}' ;;`));
+  expect(exitCode).toBe(1);
+  expect(all).toContain("Run `pulumi up --refresh` to make the Job again.");
+  expect(changes(calls)).toEqual([]);
 });
 
 test("no pod is stopped if KEDA does not pause", async () => {

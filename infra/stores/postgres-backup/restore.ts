@@ -2,8 +2,8 @@
  * `npm run restore -- [--context NAME] [--namespace NAME] [--list | DUMP]` restores the database from the named dump, or from
  * the newest dump. `--list` lists the dumps. The steps of a restore: check the dump; pause KEDA, if the stack uses KEDA; stop the
  * API, the gateway and the worker; restore Postgres; run the migrations of the deployed version; start the worker, which
- * reconciles the sessions with their pods; start the API and the gateway. The sessions' pods run all the time. The command needs
- * kubectl. See docs/backup.md.
+ * reconciles the sessions with their pods; start the API and the gateway. If only the migrations fail, everything stays stopped.
+ * The sessions' pods run all the time. The command needs kubectl. See docs/backup.md.
  */
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -52,8 +52,8 @@ const get = <T>(...what: string[]) => JSON.parse(kubectl(["get", ...what, "--out
 const imageOf = ({ spec }: Workload) => spec.template.spec.containers[0]?.image;
 
 /**
- * Whether the command was interrupted, for example by Ctrl-C. As after any failure, the command starts all stopped pods again
- * before it ends.
+ * Whether the command was interrupted, for example by Ctrl-C. As after other failures, the command starts all stopped pods again
+ * before it ends, unless the migrations were interrupted.
  */
 let isInterrupted = false;
 for (const signal of ["SIGINT", "SIGTERM"] as const)
@@ -61,7 +61,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
     isInterrupted = true;
   });
 
-/** Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails or the command is interrupted. */
+/**
+ * Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails. If the command is interrupted,
+ * deletes the Job and throws, because the Job must not exchange the database after the API has started again.
+ */
 async function run(job: object, name: string): Promise<string> {
   kubectl(["create", "--filename=-"], JSON.stringify(job));
   for (;;) {
@@ -71,7 +74,10 @@ async function run(job: object, name: string): Promise<string> {
     if (end) console.log(log.replace(/^/gm, "        "));
     if (end?.type === "Complete") return log;
     if (end) throw new Error(`The Job ${name} failed; its log is above.`);
-    if (isInterrupted) throw new Error(`The restore was interrupted; the Job ${name} may still run.`);
+    if (isInterrupted) {
+      kubectl(["delete", "job", name, "--cascade=foreground"]);
+      throw new Error(`The restore was interrupted, so the Job ${name} was deleted.`);
+    }
     await sleep(1_000);
   }
 }
@@ -103,8 +109,13 @@ async function checkDump(): Promise<string> {
   return dump;
 }
 
-/** Runs the migrations of the deployed version, because the dump may be from an older version. */
-async function migrate(): Promise<void> {
+interface Job {
+  name: string;
+  job: object;
+}
+
+/** The Job that runs the migrations of the deployed version, because the dump may be from an older version. */
+function migrationJob(): Job {
   const deployed = imageOf(get<Workload>("deployment", "worker"));
   const { items } = get<{ items: Workload[] }>("jobs", "--selector=app.kubernetes.io/name=migrate");
   // The newest Job is used, because older Jobs, and copies of them by earlier restores, refer to old passwords.
@@ -120,16 +131,18 @@ async function migrate(): Promise<void> {
     Object.entries(metadata.labels).filter(([key]) => !/job-name|controller-uid/.test(key)),
   );
   const name = `migrate-after-restore-${id}`;
-  await run(
-    {
-      apiVersion: "batch/v1",
-      kind: "Job",
-      metadata: { name, labels },
-      // Only two retries, because API and worker stay stopped until the Job ends.
-      spec: { ttlSecondsAfterFinished: 86_400, backoffLimit: 2, template: { metadata: { labels }, spec } },
-    },
-    name,
-  );
+  // Only two retries, because API and worker stay stopped until the Job ends.
+  const jobSpec = { ttlSecondsAfterFinished: 86_400, backoffLimit: 2, template: { metadata: { labels }, spec } };
+  return { name, job: { apiVersion: "batch/v1", kind: "Job", metadata: { name, labels }, spec: jobSpec } };
+}
+
+/** The restored database is in use, but lacks migrations. */
+class Unmigrated extends Error {
+  constructor({ message }: Error) {
+    super(
+      `${message} The restored database lacks migrations that API, gateway and worker need, so these stay stopped. See docs/backup.md#if-the-migrations-fail.`,
+    );
+  }
 }
 
 /**
@@ -162,20 +175,26 @@ const paused = "autoscaling.keda.sh/paused";
 
 /**
  * Calls `use` while KEDA is paused, because otherwise KEDA would start the stopped pods again. When a ScaledObject is paused,
- * KEDA deletes the HorizontalPodAutoscaler of this ScaledObject. The function waits for the deletion.
+ * KEDA deletes the HorizontalPodAutoscaler of this ScaledObject. The function waits for the deletion. If `use` throws Unmigrated,
+ * KEDA stays paused.
  */
 async function withoutKeda(use: () => Promise<void>): Promise<void> {
   const names = scaledObjects();
   if (names.length === 0) return use();
+  const goOn = () => {
+    step("let KEDA continue");
+    kubectl(["annotate", "scaledobjects.keda.sh", ...names, `${paused}-`]);
+  };
   step("pause KEDA");
   try {
     kubectl(["annotate", "scaledobjects.keda.sh", ...names, `${paused}=true`, "--overwrite"]);
     for (const name of names) kubectl(["wait", `hpa/keda-hpa-${name}`, "--for=delete", "--timeout=2m"]);
     await use();
-  } finally {
-    step("let KEDA continue");
-    kubectl(["annotate", "scaledobjects.keda.sh", ...names, `${paused}-`]);
+  } catch (error) {
+    if (!(error instanceof Unmigrated)) goOn();
+    throw error;
   }
+  goOn();
 }
 
 const replicas = (name: string) => Math.max(1, get<Workload>("deployment", name).spec.replicas);
@@ -183,7 +202,8 @@ const replicas = (name: string) => Math.max(1, get<Workload>("deployment", name)
 async function restore(): Promise<void> {
   step("check the dump");
   const dump = await checkDump();
-  await withoutKeda(() => exchange(dump));
+  const migration = migrationJob();
+  await withoutKeda(() => exchange(dump, migration));
   step("done. When you are sure that the restore is good, delete the old database: see docs/backup.md");
 }
 
@@ -191,10 +211,21 @@ async function restore(): Promise<void> {
 const hasGateway = () =>
   kubectl(["get", "deployments", "--selector=app.kubernetes.io/name=gateway", "--output=name"]).trim() !== "";
 
-/** Stops API, gateway and worker, restores the database, runs the migrations, and starts all again. */
-async function exchange(dump: string): Promise<void> {
+/**
+ * Stops API, gateway and worker, restores the database, runs the migrations, and starts all again. If `restoreJob` fails, the old
+ * database is normally still in use, so all start again too. If only the migrations fail, throws Unmigrated and starts nothing.
+ */
+async function exchange(dump: string, { name, job }: Job): Promise<void> {
   const before = { api: replicas("api"), worker: replicas("worker") };
   const gateway = hasGateway() ? replicas("gateway") : 0;
+  const startAll = async () => {
+    step("start the worker and wait until it has reconciled the sessions");
+    scale("worker", before.worker);
+    await reconciled();
+    step("start the API");
+    scale("api", before.api);
+    if (gateway > 0) scale("gateway", gateway);
+  };
   try {
     step("stop the API and the worker");
     scale("api", 0);
@@ -202,18 +233,15 @@ async function exchange(dump: string): Promise<void> {
     scale("worker", 0);
     step("restore Postgres");
     await restoreJob("run", dump);
-    step("run the migrations");
-    await migrate();
-  } finally {
-    // This also runs after a failed step. If `restoreJob` failed, the old database is normally still in use. If only the
-    // migrations failed, the restored database is in use.
-    step("start the worker and wait until it has reconciled the sessions");
-    scale("worker", before.worker);
-    await reconciled();
-    step("start the API");
-    scale("api", before.api);
-    if (gateway > 0) scale("gateway", gateway);
+  } catch (error) {
+    await startAll();
+    throw error;
   }
+  step("run the migrations");
+  await run(job, name).catch((error: Error) => {
+    throw new Unmigrated(error);
+  });
+  await startAll();
 }
 
 try {

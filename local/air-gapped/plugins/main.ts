@@ -1,13 +1,14 @@
 /**
- * A stand-in for one of Pulumi's plugins: `node main.ts kubernetes 4.32.0`. If the official plugin can't be obtained,
- * ../stand-ins.ts writes a launcher, and Pulumi starts this program through the launcher.
+ * A stand-in for one of Pulumi's plugins: `node main.ts kubernetes 4.32.0 tells`. With `tells`, Pulumi prints that stand-ins are
+ * in use. If the official plugin can't be obtained, ../stand-ins.ts writes a launcher, and Pulumi starts this program through the
+ * launcher.
  */
 import grpc from "@grpc/grpc-js";
 import engine_grpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
 import engine_pb from "@pulumi/pulumi/proto/engine_pb.js";
 import { serve } from "./protocol/serve.ts";
 
-const [name = "", official = "", engine] = process.argv.slice(2);
+const [name = "", official = "", tells, engine] = process.argv.slice(2);
 /** The suffix shows that this is not Pulumi's plugin. Comparisons of versions ignore the suffix. */
 const version = `${official}+berth`;
 
@@ -20,9 +21,7 @@ const plugins = {
 const make = plugins[name as keyof typeof plugins];
 if (make === undefined) throw new Error(`there is no stand-in for the plugin ${name}`);
 await serve(name, await make());
-// Only the stand-in for the plugin random prints the line, so that the line appears at most once per run: Pulumi starts a plugin
-// once per provider, and every stack of Berth has exactly one provider of random values.
-if (name === "random" && engine !== undefined) tell(engine);
+if (tells === "tells" && engine !== undefined) tell(engine);
 
 // A killed Pulumi does not end its plugins, so a plugin ends itself when its parent process has changed.
 const pulumi = process.ppid;

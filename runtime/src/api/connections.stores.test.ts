@@ -42,7 +42,7 @@ test("attached programs and commands are listed with the users who opened them, 
   await list(1);
   const command = await attach("exec?command=sleep&command=1000");
   const [first, second] = await list(2);
-  const opened = { by: "key:default", address: "127.0.0.1", mode: null, since: expect.any(String) };
+  const opened = { by: "key:default", address: "127.0.0.1", mode: null, port: null, since: expect.any(String) };
   expect([first, second]).toEqual([
     { ...opened, id: expect.any(String), kind: "process", process },
     { ...opened, id: expect.any(String), kind: "exec", process: null },

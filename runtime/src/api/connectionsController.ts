@@ -15,9 +15,10 @@ import { Describe } from "./openApi.ts";
 const ConnectionJson = z
   .object({
     id: z.uuid(),
-    kind: z.enum(["desktop", "process", "exec"]),
+    kind: z.enum(["desktop", "process", "exec", "port"]),
     mode: z.enum(["interactive", "view"]).nullable().meta({ description: "The mode of a desktop; else null." }),
     process: z.string().nullable().meta({ description: "The id of the attached program; null without one." }),
+    port: z.int().nullable().meta({ description: "The session's port to which a WebSocket leads; else null." }),
     by: z.string().meta({ description: "Who opened it, as in the audit trail: key:<name>, ticket:<id>, …" }),
     address: z.string().nullable(),
     since: z.iso.datetime(),
@@ -41,7 +42,8 @@ export class ConnectionsController {
   @Get()
   @Allow("read")
   @Describe({
-    summary: "List the open connections into the session: desktops, attached or watched programs, commands",
+    summary:
+      "List the open connections into the session: desktops, attached or watched programs, commands, WebSockets to ports",
     answers: { 200: { description: "The connections, oldest first.", json: ConnectionsJson } },
   })
   async listConnections(
@@ -70,7 +72,7 @@ export class ConnectionsController {
     found(await this.queries.find(id, tenant.name), id);
     const open = (await asked(this.connections.of(id))).find((one) => one.id === connection);
     const { kind, by } = found(open, connection, "open connection");
-    const use = kind === "desktop" ? "desktop" : "process";
+    const use = kind === "desktop" || kind === "port" ? kind : "process";
     await this.commands.noteUse(id, tenant.name, use, `closes the connection of ${by}`, actor, states);
     if (await asked(this.connections.close(id, connection))) return;
     throw new Problem(503, "The process that has the connection does not answer. Please try again.", undefined, 1);
@@ -83,11 +85,12 @@ const asked = <T>(answer: Promise<T>): Promise<T> =>
     throw new Problem(503, "The open connections can't be listed at the moment. Please try again.", undefined, 1);
   });
 
-const connectionJson = ({ id, kind, mode, process, by, address, since }: OpenConnection) => ({
+const connectionJson = ({ id, kind, mode, process, port, by, address, since }: OpenConnection) => ({
   id,
   kind,
   mode,
   process,
+  port: port ?? null, // a process of a former version stores no port
   by,
   address,
   since,

@@ -88,16 +88,17 @@ test("all errors at once, one line each", () => {
   ]);
 });
 
+const tooNear =
+  "must have another origin than PUBLIC_URL and, with a *, another domain, because sessions' pages must not share the API's origin or cookies";
+
 test.each([
-  [
-    "http://127.0.0.1:30080",
-    "must have another origin than PUBLIC_URL, because sessions' pages must not share the API's origin",
-  ],
+  ["http://127.0.0.1:30080", tooNear],
+  ["https://*.sandbox.example.org", tooNear, "https://sandbox.example.org"],
   ["ftp://*.example", "must be an http or https address"],
   ["https://a.*.example", "must have its * as the first label of the host, like https://*.sandbox.example.org"],
   ["https://*.127.0.0.1", "must be an http or https address"],
-])("the ports of sessions can't be at %s", (SANDBOX_URL, rule) => {
-  const faults = faultsOf(() => loadConfig({ ...needed, SECRETS_DIR: secrets(allSecrets), SANDBOX_URL }));
+])("the ports of sessions can't be at %s", (SANDBOX_URL, rule, PUBLIC_URL = needed.PUBLIC_URL) => {
+  const faults = faultsOf(() => loadConfig({ ...needed, SECRETS_DIR: secrets(allSecrets), SANDBOX_URL, PUBLIC_URL }));
   expect(faults).toEqual([`SANDBOX_URL: ${rule}`]);
 });
 

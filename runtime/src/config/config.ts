@@ -190,10 +190,11 @@ const WithOidc = Variables.refine(
     SANDBOX_URL === undefined ||
     PUBLIC_URL === undefined ||
     faultOfSandboxUrl(SANDBOX_URL) !== undefined ||
-    !new SandboxUrl(SANDBOX_URL).servesOrigin(PUBLIC_URL),
+    !new SandboxUrl(SANDBOX_URL).isTooNear(PUBLIC_URL),
   {
     path: ["SANDBOX_URL"],
-    error: "must have another origin than PUBLIC_URL, because sessions' pages must not share the API's origin",
+    error:
+      "must have another origin than PUBLIC_URL and, with a *, another domain, because sessions' pages must not share the API's origin or cookies",
     when: () => true,
   },
 );

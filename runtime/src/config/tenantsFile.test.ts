@@ -22,14 +22,14 @@ const tenants = parseTenants(
 );
 
 test("a key belongs to the tenant that the key names and that has the key's hash", () => {
-  expect(findKeyHolder(tenants, keyOf("acme"))).toMatchObject({
+  expect(findKeyHolder(tenants, keyOf("acme"), 0)).toMatchObject({
     role: "tenant",
     key: "default",
     tenant: { name: "acme" },
     scopes: ["read", "write", "desktop"],
     expired: false,
   });
-  expect(findKeyHolder(tenants, keyOf("acme-2"))).toMatchObject({ tenant: { name: "acme-2" } });
+  expect(findKeyHolder(tenants, keyOf("acme-2"), 0)).toMatchObject({ tenant: { name: "acme-2" } });
 });
 
 test("a tenant has several keys, each with its scopes and its expiry", () => {
@@ -40,7 +40,7 @@ test("a tenant has several keys, each with its scopes and its expiry", () => {
 });
 
 test("the admin's key belongs to no tenant", () => {
-  expect(findKeyHolder(tenants, adminKey)).toEqual({ role: "admin", key: "root", expired: false });
+  expect(findKeyHolder(tenants, adminKey, 0)).toEqual({ role: "admin", key: "root", expired: false });
   expect(() => parseTenants(JSON.stringify({ tenants: [{ ...tenant("acme"), name: "admin" }] }))).toThrow(
     "tenants.0.name: must not be admin",
   );
@@ -79,7 +79,7 @@ test.each([
   sha256(keyOf("acme")),
   `${keyOf("acme")} `,
 ])("%j is nobody's key", (key) => {
-  expect(findKeyHolder(tenants, key)).toBeUndefined();
+  expect(findKeyHolder(tenants, key, 0)).toBeUndefined();
 });
 
 test("the error about an invalid file names the field and the rule", () => {

@@ -64,7 +64,7 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   findKeyHolder(key: string): KeyHolder | undefined {
-    return findKeyHolder(this.#content, key);
+    return findKeyHolder(this.#content, key, Date.now());
   }
 
   /**

@@ -40,12 +40,20 @@ test("a path without a slash at its end is the program's root", () => {
   expect(url.find("s.example.org", `/${sessionId}/80x`)).toBeUndefined();
 });
 
-test("a port's origin is distinguished from others", () => {
-  const own = new SandboxUrl("https://*.example.org");
-  expect(own.servesOrigin("https://berth.example.org")).toBe(true);
-  expect(own.servesOrigin("http://berth.example.org")).toBe(false);
-  expect(own.servesOrigin("https://berthexample.org")).toBe(false);
-  expect(new SandboxUrl("http://a.example:1").servesOrigin("http://a.example:2")).toBe(false);
+test.each([
+  ["https://*.sandbox.example.org", "https://sandbox.example.org", true],
+  ["https://*.sandbox.example.org", "https://berth.sandbox.example.org", true],
+  ["https://*.sandbox.example.org", "http://berth.sandbox.example.org:8080", true],
+  ["https://*.sandbox.example.org", "https://example.org", true],
+  ["https://*.example.org", "https://berthexample.org", false],
+  ["https://*.example.org", "https://192.0.2.7", false],
+  ["http://*.localhost:1", "http://berth.localhost:1", true],
+  ["http://*.localhost:1", "http://localhost:2", false], // no page can set cookies for a name without a dot
+  ["http://a.example:1", "http://a.example:1", true],
+  ["http://a.example:1", "http://a.example:2", false],
+  ["https://sandbox.example.org", "https://example.org", false],
+])("whether sessions' pages at %s are too near to %s: %s", (text, address, isTooNear) => {
+  expect(new SandboxUrl(text).isTooNear(address)).toBe(isTooNear);
 });
 
 test("port numbers are accepted as people write them", () => {

@@ -44,6 +44,9 @@ export function faultOfSandboxUrl(text: string): string | undefined {
   return undefined;
 }
 
+/** Whether the name is the domain or lies below it. False for a domain without a dot, for which no page can set cookies. */
+const isIn = (name: string, domain: string) => domain.includes(".") && `.${name}`.endsWith(`.${domain}`);
+
 /** The setting `sandboxUrl`: either `https://*.sandbox.example.org`, or one host without `*`. */
 export class SandboxUrl {
   readonly #protocol: string;
@@ -80,11 +83,18 @@ export class SandboxUrl {
     return `${this.#protocol}//${this.#host}/<session id>/<port>/`;
   }
 
-  /** Whether the address is an origin under which ports are served. */
-  servesOrigin(address: string): boolean {
-    const { protocol, host } = new URL(address);
-    if (protocol !== this.#protocol) return false;
-    return this.hasOwnHosts ? host.endsWith(this.#host.slice(1)) : host === this.#host;
+  /**
+   * Whether ports are served at the address's origin, or whether a port's page could set cookies that browsers send to the
+   * address. If each port has its own host, its page may set cookies for the domains above this host, except for public
+   * suffixes. Without a list of public suffixes, nobody can tell whether two names below one domain may share cookies. So of
+   * these domains the method checks only the ports' domain and the address's own host; infra/config/sandbox.ts checks all.
+   */
+  isTooNear(address: string): boolean {
+    const { protocol, host, hostname } = new URL(address);
+    if (!this.hasOwnHosts) return protocol === this.#protocol && host === this.#host;
+    const domain = this.#hostname.slice(2);
+    const servesOrigin = protocol === this.#protocol && host.endsWith(this.#host.slice(1));
+    return servesOrigin || isIn(hostname, domain) || isIn(domain, hostname);
   }
 
   /** The origin of a page that a browser has requested with this Host header. */

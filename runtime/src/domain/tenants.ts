@@ -171,10 +171,10 @@ export type KeyHolder =
 
 /**
  * Finds the owner of a key. A key contains its tenant's name: `berth_<tenant>_<random>`, or `berth_admin_<random>` for the
- * admin. Undefined if no key in the file matches. An expired key is found too and reported as expired, so that the API can
- * tell the caller.
+ * admin. Undefined if no key in the file matches. A key that has expired at `now` (in milliseconds since 1970) is found too and
+ * reported as expired, so that the API can tell the caller.
  */
-export function findKeyHolder({ admin, tenants }: Tenants, text: string, now = Date.now()): KeyHolder | undefined {
+export function findKeyHolder({ admin, tenants }: Tenants, text: string, now: number): KeyHolder | undefined {
   const owner = /^berth_([a-z0-9-]+)_[A-Za-z0-9_-]+$/.exec(text)?.[1];
   if (owner === undefined) return undefined;
   const hash = createHash("sha256").update(text).digest();

@@ -10,7 +10,7 @@ export const maxAttempts = 12;
  * Seconds until the next attempt after `attempts` attempts, or `dead` when no attempt is left. `retryAfter` is the delay in
  * seconds that the receiver asked for. `random` (0 to 1) spreads deliveries that failed at the same time.
  */
-export function nextAttempt(attempts: number, retryAfter: number | undefined, random = Math.random()): number | "dead" {
+export function nextAttempt(attempts: number, retryAfter: number | undefined, random: number): number | "dead" {
   if (attempts >= maxAttempts) return "dead";
   const seconds = Math.min(longestSeconds, firstSeconds * factor ** (attempts - 1)) * (0.8 + 0.4 * random);
   return Math.max(Math.round(seconds), Math.min(retryAfter ?? 0, longestSeconds));

@@ -10,7 +10,7 @@ import type { Logger } from "pino";
 import type { Peers } from "../api/access/peers.ts";
 import { Problem } from "../api/http/problem.ts";
 import { PassedOn } from "./passedOn.ts";
-import { refuse, restartCode } from "./webSockets.ts";
+import { closeInTime, refuse, restartCode } from "./webSockets.ts";
 
 /** How long to wait for the gateway's answer, in milliseconds. */
 const patienceMs = 10_000;
@@ -31,7 +31,7 @@ export class UpgradeForwarder implements BeforeApplicationShutdown {
   /** Handles the `upgrade` event of an HTTP server. Never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { target, peers, logger } = this.options;
-    socket.on("error", () => socket.destroy());
+    closeInTime(socket);
     // While an update splits the gateway from the API, the gateway's Service may still lead to an API process. In this
     // case, another API process has forwarded the request to this one, which knows no gateway to forward the request to.
     if (peers.isPeer(request)) {

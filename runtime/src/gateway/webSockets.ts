@@ -15,7 +15,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { Credential } from "../api/access/credential.ts";
 import type { Revocations } from "../api/access/revocations.ts";
 import { Problem, type ProblemBody, problemBody, retryAfterOf } from "../api/http/problem.ts";
-import type { ConnectionInfo, OpenConnections } from "../queue/openConnections.ts";
+import { type ConnectionInfo, closedReason, type OpenConnections } from "../queue/openConnections.ts";
 import { isDatabaseUnavailable } from "../store/database.ts";
 import { redact } from "../telemetry/redact.ts";
 import { tracing } from "../telemetry/tracing.ts";
@@ -88,6 +88,9 @@ export const closedCode = 4403;
 /** How long to wait for the client's answer to the close, in milliseconds, before the connection is cut. */
 const lostPatienceMs = 1_000;
 
+/** How long a client may keep its side open after this side has ended, in milliseconds. */
+const endedPatienceMs = 2_000;
+
 interface Served {
   gateway: Gateway;
   server: WebSocketServer;
@@ -105,7 +108,7 @@ export class WebSockets implements BeforeApplicationShutdown {
 
   /** Handles the `upgrade` event of an HTTP server. Never throws. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    socket.on("error", () => socket.destroy());
+    closeInTime(socket);
     const place = placeOf(request.url ?? "");
     const found = this.#gateways.get(place.name);
     const trace = tracing().request(`WebSocket ${found?.gateway.name ?? "none"}`, request.headers);
@@ -195,7 +198,7 @@ export class WebSockets implements BeforeApplicationShutdown {
     const end = (why: string) => sendAway(client, lostCode, why);
     client.once("close", revocations.watch(admitted, end, admitted.loss));
     if (admitted.info === undefined) return;
-    const close = () => sendAway(client, closedCode, "A user has closed this connection through the API.");
+    const close = () => sendAway(client, closedCode, closedReason);
     client.once("close", connections.add(sessionId, admitted.info, close));
   }
 
@@ -239,6 +242,15 @@ function serverFor(protocols: readonly string[]): WebSocketServer {
 function sendAway(client: WebSocket, code: number, why: string): void {
   closeWith(client, code, why);
   setTimeout(() => client.terminate(), lostPatienceMs).unref();
+}
+
+/**
+ * Closes the socket of an upgrade request at an error, and soon after this side has ended. Otherwise a client that never ends its
+ * own side, for example after a refusal, would occupy the connection and its places.
+ */
+export function closeInTime(socket: Duplex): void {
+  socket.on("error", () => socket.destroy());
+  socket.once("finish", () => setTimeout(() => socket.destroy(), endedPatienceMs).unref());
 }
 
 /** Answers the upgrade request with a Problem over HTTP and ends the connection. */

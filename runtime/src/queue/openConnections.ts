@@ -13,11 +13,13 @@ import { subscribe } from "./redis.ts";
 
 /** The facts about one open connection that its opener passes to `add`. */
 export interface ConnectionInfo {
-  kind: "desktop" | "process" | "exec";
+  kind: "desktop" | "process" | "exec" | "port";
   /** The mode of a desktop; null for other connections. */
   mode: "interactive" | "view" | null;
   /** The id of the program to which the connection is attached; null for other connections. */
   process: string | null;
+  /** The session's port to which a WebSocket leads; null for other connections. */
+  port: number | null;
   /** Who opened the connection, in the form of the audit trail. */
   by: string;
   address: string | null;
@@ -33,8 +35,11 @@ export interface OpenConnection extends ConnectionInfo {
 export const connectionOf = (
   { name, address }: Actor,
   kind: ConnectionInfo["kind"],
-  more: Partial<Pick<ConnectionInfo, "mode" | "process">> = {},
-): ConnectionInfo => ({ kind, mode: null, process: null, ...more, by: name, address: address ?? null });
+  more: Partial<Pick<ConnectionInfo, "mode" | "process" | "port">> = {},
+): ConnectionInfo => ({ kind, mode: null, process: null, port: null, ...more, by: name, address: address ?? null });
+
+/** The reason that the client of a connection gets when a user closes the connection. */
+export const closedReason = "A user has closed this connection through the API.";
 
 interface Own {
   sessionId: string;

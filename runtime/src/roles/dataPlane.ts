@@ -34,7 +34,9 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
   const history =
     config.PROMETHEUS_URL === undefined ? null : new SessionHistory(config.PROMETHEUS_URL, places, logger);
   const shared = { queries, access, activity, logger, metrics };
-  const ports = url && portGateway({ ...shared, url, tokens, redis, pods, revocations, places, addressOf });
+  const connections = core.openConnections;
+  const ports =
+    url && portGateway({ ...shared, url, tokens, redis, pods, revocations, places, connections, addressOf });
   const webSockets = new WebSockets({
     gateways: [
       new DesktopGateway({
@@ -48,7 +50,7 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
     addressOf,
     places,
     revocations,
-    connections: core.openConnections,
+    connections,
     logger,
   });
   metrics.figure(

@@ -49,11 +49,11 @@ export class SessionCounts {
 
   /**
    * How many sessions have been in each state for longer than they may be. `startTimeoutSeconds`: how long a session may
-   * be starting. A starting session that is stalled does not count.
+   * be starting. A stalled session counts too, because after this time the next reconcile ends its start in any case.
    */
   async stuck(startTimeoutSeconds: number): Promise<StuckCounts> {
     const isStuck = sql<boolean>`case state
-      when 'starting' then not stalled and ${secondsInState} > ${startTimeoutSeconds + graceSeconds}
+      when 'starting' then ${secondsInState} > ${startTimeoutSeconds + graceSeconds}
       when 'running' then ${idle(graceSeconds)} or ${overLifetime(graceSeconds)}
       else ${secondsInState} > ${endSeconds + graceSeconds} end`;
     const rows = await this.database

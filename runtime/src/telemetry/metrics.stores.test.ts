@@ -116,6 +116,7 @@ test("a session that is in a state for longer than allowed counts as stuck", asy
       .where("id", "=", id)
       .execute();
   await late((await session("acme", { type: "admitted" })).id, 361);
+  await late((await session("acme", { type: "admitted" }, { type: "waiting", reason: "", stalled: true })).id, 361);
   await late((await session("acme", { type: "admitted" })).id, 330);
   await late((await session("acme", ...running, ...over.slice(0, 1))).id, 121);
   await late((await session("acme")).id, 10_000);
@@ -127,7 +128,7 @@ test("a session that is in a state for longer than allowed counts as stuck", asy
     .execute();
   await late(idle.id, 500);
   const text = await read();
-  expect(text).toContain('berth_sessions_stuck{state="starting"} 1\n');
+  expect(text).toContain('berth_sessions_stuck{state="starting"} 2\n');
   expect(text).toContain('berth_sessions_stuck{state="stopping"} 1\n');
   expect(text).toContain('berth_sessions_stuck{state="running"} 1\n');
   expect(text).toContain('berth_sessions_stuck{state="suspending"} 0\n');

@@ -2,7 +2,7 @@
 
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { machine } from "../../../machine/machine.ts";
 import { objectName } from "../cluster/names.ts";
 import { admin, audit, execIn, getPod, left, openWorker, useCluster } from "../testing/cluster.ts";
@@ -97,6 +97,15 @@ test("an agent that exits with 0 stops its session", async () => {
   const { id } = await create({ workspaceMode: "ephemeral" });
   expect(await become(id, "stopped")).toMatchObject({ reason: "The agent exited", cause: "agent-exit" });
   expect(await left(namespace, id)).toEqual([]);
+});
+
+test("the sweep finds a running session whose agent has ended if the trigger of its reconcile is lost", async () => {
+  const { create, become, queue } = await openWorker(place);
+  const { id } = await create({ workspaceMode: "ephemeral" });
+  await become(id, "running");
+  vi.spyOn(queue, "trigger").mockImplementation(() => {});
+  await execIn(namespace, id, "agent", ["sh", "-c", "kill 1"]);
+  expect(await become(id, "stopped")).toMatchObject({ reason: "The agent exited", cause: "agent-exit" });
 });
 
 test("an image that can't be pulled is reported while the session still tries; the session can be stopped", async () => {

@@ -5,7 +5,7 @@
  */
 import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
-import type { ConnectionInfo, OpenConnections } from "../../queue/openConnections.ts";
+import { type ConnectionInfo, closedReason, type OpenConnections } from "../../queue/openConnections.ts";
 import type { CallerRequest } from "../access/caller.ts";
 import type { Revocations } from "../access/revocations.ts";
 import { Problem } from "./problem.ts";
@@ -51,7 +51,7 @@ export class Streams implements BeforeApplicationShutdown {
       caller?.role === "tenant"
         ? this.revocations.watch(caller, (why) => controller.abort(new Problem(401, why)))
         : () => {};
-    const close = () => controller.abort(new Problem(403, "A user has closed this connection through the API."));
+    const close = () => controller.abort(new Problem(403, closedReason));
     const unlist = listed && this.connections?.add(listed.sessionId, listed.info, close);
     reply.raw.once("close", () => {
       unwatch();

@@ -1,6 +1,6 @@
 /** Compares the rows in Postgres with the objects in the cluster, in both directions. Pure: no I/O. */
 import type { WorkspaceMode } from "../session.ts";
-import type { PodView } from "./podView.ts";
+import { isUp, type PodView } from "./podView.ts";
 import type { State } from "./state.ts";
 
 /** A session that may have objects in the cluster. */
@@ -84,9 +84,9 @@ function lacks({ state, workspaceMode }: SweptRow, there: SweptObjects | undefin
   return state === "suspended" && workspaceMode === "persistent" && (there?.claim !== true || !there.secret);
 }
 
-/** Whether the pod of a running session has ended, or has to leave its node, and the trigger of its reconcile was lost. */
+/** Whether the pod of a running session has ended or has to leave its node, but the trigger of the reconcile was lost. */
 const isOver = ({ state }: SweptRow, there: SweptObjects | undefined) =>
-  state === "running" && there?.view !== undefined && there.view !== "ready" && there.view !== "pending";
+  state === "running" && there?.view !== undefined && !isUp(there.view);
 
 function hasTooMuch({ state, isKept }: SweptRow, there: SweptObjects | undefined): boolean {
   if (there === undefined) return false;

@@ -13,3 +13,6 @@ export type PodView =
   /** Somebody deleted the pod, and it is terminating. */
   | { is: "leaving"; reason: string }
   | { is: "broken"; cause: Cause; reason: string };
+
+/** Whether a running session continues with this pod. If not, a reconcile ends or moves the session. */
+export const isUp = (is: PodView["is"]): boolean => is === "ready" || is === "pending";

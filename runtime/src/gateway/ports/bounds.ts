@@ -18,12 +18,21 @@ export class Bounds {
     this.#rate = new RateLimiterMemory({ points: limits.perSecond, duration: 1 });
   }
 
-  /** Counts a request as open until the returned function is called. Throws a Problem (429) if a limit is reached. */
-  async take(tenant: string, sessionId: string): Promise<() => void> {
-    const { ofSession, ofTenant, perSecond } = this.limits;
+  /** Counts a request for the tenant's rate only. Throws a Problem (429) if the rate is too high. */
+  async pass(tenant: string): Promise<void> {
+    const { perSecond } = this.limits;
     await this.#rate.consume(tenant).catch(() => {
       throw new Problem(429, `The tenant's ports get more than ${perSecond} requests per second.`, undefined, 1);
     });
+  }
+
+  /**
+   * Counts a request for the tenant's rate, and as open until the returned function is called. Throws a Problem (429) if a
+   * limit is reached.
+   */
+  async take(tenant: string, sessionId: string): Promise<() => void> {
+    await this.pass(tenant);
+    const { ofSession, ofTenant } = this.limits;
     const keys = [`tenant:${tenant}`, `session:${sessionId}`] as const;
     for (const [key, most, whose] of [
       [keys[0], ofTenant, "the tenant's"],

@@ -35,10 +35,19 @@ test("a program can set cookies for its own host only, and never Berth's cookie,
     ),
   ).toEqual(["a=1; Path=/", "b=2;HttpOnly", "berth-porter=kept"]);
   expect(keptCookies(["a=1", "b=2; path=/b; PATH = /c", "c=3; Path=relative"], "/id/80")).toEqual([
-    "a=1; Path=/id/80/",
-    "b=2; Path=/id/80/c",
-    "c=3; Path=/id/80/",
+    "berth-program-a=1; Path=/id/80/",
+    "berth-program-b=2; Path=/id/80/c",
+    "berth-program-c=3; Path=/id/80/",
   ]);
+});
+
+test("below a path, a program gets only the cookies that it has set, and none that the browser has for a domain above", () => {
+  const client = { address: undefined, host: "h", protocol: "https", prefix: "/id/80" };
+  const cookieAt = (prefix: string, cookie: string) => toProgram({ cookie }, { ...client, prefix }).cookie;
+  const sent = "login=secret; __Secure-berth-port=x; berth-program-a=1;berth-program-b=2=3";
+  expect(cookieAt("/id/80", sent)).toBe("a=1; b=2=3");
+  expect(cookieAt("/id/80", "login=secret")).toBeUndefined();
+  expect(cookieAt("", "a=1; __Host-berth-port=x; b=2")).toBe("a=1; b=2");
 });
 
 test("headers of the connection, of the client and of Berth do not reach the program", () => {

@@ -7,6 +7,12 @@ export const tokenHeader = "x-berth-token";
 const ours = /^x-berth-/;
 const isOurCookie = (name: string) => /^(__host-|__secure-)?berth-port$/i.test(name);
 
+/**
+ * Begins the names of programs' cookies in browsers if sessions share a host. To that host, browsers also send cookies that other
+ * servers have set for a domain above. Such cookies lack this beginning, so programs don't get them.
+ */
+const ofProgram = "berth-program-";
+
 /** Headers that apply to one connection only, and are therefore not forwarded. */
 const ofConnection = [
   ...["connection", "keep-alive", "proxy-connection", "proxy-authorization", "proxy-authenticate", "te", "trailer"],
@@ -78,10 +84,14 @@ export function toProgram(headers: IncomingHttpHeaders, client: Client, isWebSoc
     const isLost = ofConnection.includes(name) && name !== "transfer-encoding";
     if (!ours.test(name) && !ofClient.test(name) && !isLost) kept[name] = value;
   }
-  const cookies = (headers.cookie ?? "").split(";").filter((pair) => !isOurCookie((pair.split("=")[0] ?? "").trim()));
-  if (headers.cookie !== undefined) kept.cookie = cookies.join(";").trim();
-  if (kept.cookie === "") delete kept.cookie;
   const { address, host, protocol, prefix } = client;
+  const cookies = (headers.cookie ?? "").split(";").map((pair) => pair.trim());
+  const own =
+    prefix === ""
+      ? cookies.filter((pair) => !isOurCookie((pair.split("=")[0] ?? "").trim()))
+      : cookies.filter((pair) => pair.startsWith(ofProgram)).map((pair) => pair.slice(ofProgram.length));
+  kept.cookie = own.join("; ");
+  if (kept.cookie === "") delete kept.cookie;
   if (address !== undefined) kept["x-forwarded-for"] = address;
   kept["x-forwarded-host"] = host;
   kept["x-forwarded-proto"] = protocol;
@@ -110,7 +120,10 @@ export function toClient(headers: NodeJS.Dict<string[]>, prefix: string): Record
   return kept;
 }
 
-/** The cookies that a program may set: only for its own host, only below its own path, and never Berth's cookie. */
+/**
+ * The cookies that a program may set: only for its own host, only below its own path, and never Berth's cookie. Below a path, the
+ * cookies get names that `toProgram` recognizes.
+ */
 export function keptCookies(cookies: string[], prefix: string): string[] {
   return cookies.flatMap((cookie) => {
     const [pair = "", ...attributes] = cookie.split(";");
@@ -125,7 +138,8 @@ export function keptCookies(cookies: string[], prefix: string): string[] {
         ?.split("=")[1]
         ?.trim() ?? "/";
     const below = `${prefix}${path.startsWith("/") ? path : "/"}`;
-    return [[pair, ...kept.filter((attribute) => nameOf(attribute) !== "path"), ` Path=${below}`].join(";")];
+    const others = kept.filter((attribute) => nameOf(attribute) !== "path");
+    return [[`${ofProgram}${pair.trim()}`, ...others, ` Path=${below}`].join(";")];
   });
 }
 

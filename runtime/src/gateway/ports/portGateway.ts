@@ -12,6 +12,7 @@ import { Problem, problemBody, retryAfterOf } from "../../api/http/problem.ts";
 import { capConnections, idleOptions, maxConnections } from "../../api/http/sockets.ts";
 import type { SessionPods } from "../../api/sessionPods.ts";
 import type { PortTarget, SandboxUrl } from "../../domain/sandboxUrl.ts";
+import { closedReason, connectionOf, type OpenConnections } from "../../queue/openConnections.ts";
 import type { Activity } from "../../store/activity.ts";
 import { isDatabaseUnavailable } from "../../store/database.ts";
 import type { SessionQueries } from "../../store/sessionQueries.ts";
@@ -20,7 +21,7 @@ import { redact } from "../../telemetry/redact.ts";
 import { tracing } from "../../telemetry/tracing.ts";
 import type { Places } from "../places.ts";
 import { perSession, perTenant } from "../socketLimits.ts";
-import { lostCode, refuse, restartCode } from "../webSockets.ts";
+import { closedCode, closeInTime, lostCode, refuse, restartCode } from "../webSockets.ts";
 import { Bounds } from "./bounds.ts";
 import { Forwarder, type Passage, silenceMs } from "./forwarder.ts";
 import { said } from "./page.ts";
@@ -37,6 +38,7 @@ export interface PortGatewayOptions {
   activity: Pick<Activity, "touch">;
   revocations: Pick<Revocations, "watch">;
   places: Pick<Places, "take">;
+  connections: Pick<OpenConnections, "add">;
   metrics: Pick<Metrics, "httpRequests">;
   /** The client's address, found through the trusted proxies. */
   addressOf: (request: IncomingMessage) => string | undefined;
@@ -144,7 +146,7 @@ export class PortGateway {
   }
 
   async #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    socket.on("error", () => socket.destroy());
+    closeInTime(socket);
     const { method = "", headers } = request;
     const url = request.url ?? "";
     const address = this.options.addressOf(request);
@@ -159,17 +161,23 @@ export class PortGateway {
       if (isOurs(target.path)) throw new Problem(404, "Paths below /.berth/ belong to Berth and accept no WebSocket.");
       if (method !== "GET") throw new Problem(400, "A WebSocket must be opened by GET.");
       const entrant = await this.options.access.admit(target, { method, headers, address });
-      const { tenant } = entrant.caller;
+      const { tenant, actor } = entrant.caller;
       const passage = await this.#passage(target, entrant, request, address);
-      (await this.#bounds.take(tenant.name, target.sessionId))(); // counts for the rate only, so release at once
+      await this.#bounds.pass(tenant.name);
       const release = await this.options.places.take([perSession(target.sessionId, "port"), perTenant(tenant)]);
       socket.once("close", release);
       if (socket.destroyed) return release();
       if (this.#isEnding) throw new Problem(503, "The gateway restarts; connect again.");
       this.#webSockets.add(socket);
       socket.once("close", () => this.#webSockets.delete(socket));
-      const sendAway = (why: string) => this.#forwarder.sendAway(socket, lostCode, why);
-      socket.once("close", this.#watch(entrant, sendAway));
+      const sendAway = (code: number, why: string) => this.#forwarder.sendAway(socket, code, why);
+      socket.once(
+        "close",
+        this.#watch(entrant, (why) => sendAway(lostCode, why)),
+      );
+      const info = connectionOf(actor, "port", { port: target.port });
+      const close = () => sendAway(closedCode, closedReason);
+      socket.once("close", this.options.connections.add(target.sessionId, info, close));
       await this.#forwarder.webSocket(request, socket, head, passage, say);
     } catch (error) {
       say(error);

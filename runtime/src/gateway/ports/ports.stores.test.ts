@@ -423,6 +423,53 @@ test("links are listed without themselves; one that is revoked lets nobody in, a
   expect(last).toMatchObject({ reason: `revokes the link ${unopened.id}`, actor: "key:default" });
 });
 
+test("WebSockets to ports are listed with the users who opened them, and each can be closed alone", async () => {
+  const { api, id, socket, link } = await open();
+  const { port, server } = await program((_request, response) => response.end());
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
+  const made = (await link(port)).json;
+  const [byKey, byLink] = [withKey, { "x-berth-token": made.token }].map((headers) => socket(port, headers));
+  await Promise.all([byKey, byLink].map((client) => once(client as WebSocket, "open")));
+  const connections = `/v1/sessions/${id}/connections`;
+  const list = (count: number) =>
+    until(
+      `${count} are listed`,
+      10,
+      async () => (await call(api, "GET", connections, { key: `${keyOf("acme")}r` })).json.items,
+      ({ length }) => length === count,
+    );
+  const opened = { id: expect.any(String), kind: "port", mode: null, process: null, port, address: "127.0.0.1" };
+  const items = await list(2);
+  expect(items).toEqual(
+    expect.arrayContaining(
+      ["key:default", `link:${made.id}`].map((by) => ({ ...opened, by, since: expect.any(String) })),
+    ),
+  );
+  const ofLink = items.find(({ by }: { by: string }) => by !== "key:default").id;
+  const closed = once(byLink as WebSocket, "close");
+  expect((await call(api, "DELETE", `${connections}/${ofLink}`, { key: `${keyOf("acme")}r` })).status).toBe(403);
+  expect((await call(api, "DELETE", `${connections}/${ofLink}`)).status).toBe(204);
+  expect((await closed).map(String)).toEqual(["4403", "A user has closed this connection through the API."]);
+  expect(await list(1)).toMatchObject([{ by: "key:default" }]);
+  expect(byKey?.readyState).toBe(WebSocket.OPEN);
+  const [last] = (await trailOf(api)).slice(-1);
+  expect(last).toMatchObject({ actor: "key:default", reason: `closes the connection of link:${made.id}` });
+  byKey?.terminate();
+  await list(0);
+});
+
+test("a refused WebSocket takes no place, also if its client does not close the connection", async () => {
+  const { at, gateway, hostOf } = await open();
+  const [free = 0] = await freePorts(1);
+  const client = connect({ host: "127.0.0.1", port: at, allowHalfOpen: true });
+  onTestFinished(() => void client.destroy());
+  client.write(
+    `GET / HTTP/1.1\r\nhost: ${hostOf(free)}\r\nx-berth-token: ${keyOf("acme")}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${Buffer.alloc(16).toString("base64")}\r\n\r\n`,
+  );
+  expect(String((await once(client, "data"))[0])).toMatch(/^HTTP\/1.1 503 /);
+  await until("the gateway has closed the connection", 20, () => gateway.size === 0);
+});
+
 test("a link that the database does not know lets nobody in", async () => {
   const { api, link, follow, ask } = await open();
   const { port } = await program((_request, response) => response.end());
@@ -531,12 +578,13 @@ test("with one host for all, pages are below a path, have an opaque origin, and 
   expect(opened.headers["set-cookie"]?.[0]).toMatch(
     new RegExp(`^__Secure-berth-port=[\\w.-]+; Path=${prefix}/; Max-Age=\\d+; HttpOnly; SameSite=Lax; Secure$`),
   );
-  const answer = await ask(0, `${prefix}/x?y`, { host, headers: { cookie: cookieOf(opened) } });
+  const cookie = `${cookieOf(opened)}; login=of-another-service; berth-program-a=1`;
+  const answer = await ask(0, `${prefix}/x?y`, { host, headers: { cookie } });
   expect(requests[0]?.url).toBe("/x?y");
-  expect(requests[0]?.headers["x-forwarded-prefix"]).toBe(prefix);
+  expect(requests[0]?.headers).toMatchObject({ "x-forwarded-prefix": prefix, cookie: "a=1" });
   expect(answer.headers).toMatchObject({
     location: `${prefix}/next`,
-    "set-cookie": [`a=1; Path=${prefix}/`, `b=2; Path=${prefix}/b`],
+    "set-cookie": [`berth-program-a=1; Path=${prefix}/`, `berth-program-b=2; Path=${prefix}/b`],
     "content-security-policy": expect.stringMatching(/^default-src 'self', sandbox (?!.*allow-same-origin)/),
   });
   expect(answer.headers["service-worker-allowed"]).toBeUndefined();
@@ -623,12 +671,13 @@ test("no host, path, port or header causes a 5xx of Berth", async () => {
   }
 });
 
-test("a tenant's requests don't wait for another tenant's endless ones, and are limited", async () => {
-  const { begin, hostOf, ask } = await open();
-  const { port } = await program((request, response) => {
+test("a tenant's requests don't wait for another tenant's endless ones, and are limited apart from WebSockets", async () => {
+  const { begin, hostOf, ask, socket } = await open();
+  const { port, server } = await program((request, response) => {
     if (request.url === "/hang") response.write("x");
     else response.end("ok");
   });
+  new WebSocketServer({ server, handleProtocols: () => "echo" });
   const hanging: IncomingMessage[] = [];
   for (let count = 0; count < 100; count += 1) {
     const request = begin(hostOf(port), "/hang", { headers: withKey })
@@ -637,6 +686,7 @@ test("a tenant's requests don't wait for another tenant's endless ones, and are 
     hanging.push(((await once(request, "response")) as [IncomingMessage])[0].on("error", () => {}));
   }
   expect((await ask(port, "/", { headers: withKey })).status).toBe(429);
+  await once(socket(port, withKey), "open");
   expect((await ask(port, "/", { headers: { "x-berth-token": keyOf("beta") } })).status).toBe(404);
   for (const one of hanging) one.destroy();
   await until(

@@ -158,7 +158,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
       note(false);
       failure = (error as Error).message;
     }
-    const next = gone ? "dead" : nextAttempt(attempts, retryAfter);
+    const next = gone ? "dead" : nextAttempt(attempts, retryAfter, Math.random());
     metrics.webhooks.inc({ outcome: next === "dead" ? "dead" : "failed" });
     logger.warn({ tenant: event.tenant, sessionId: event.sessionId, attempts, failure, next }, "webhook not delivered");
     await store.fail(id, failure, next);
