@@ -48,8 +48,9 @@ export class SessionCounts {
   }
 
   /**
-   * How many sessions have been in each state for longer than they may be. `startTimeoutSeconds`: how long a session may
-   * be starting. A starting session that is stalled does not count.
+   * How many sessions have been in each state for at least `graceSeconds` longer than they may be. A starting session that is
+   * stalled does not count.
+   * @param startTimeoutSeconds how many seconds a session may be in the state `starting`
    */
   async stuck(startTimeoutSeconds: number): Promise<StuckCounts> {
     const isStuck = sql<boolean>`case state

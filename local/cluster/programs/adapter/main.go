@@ -74,21 +74,22 @@ func main() {
 	check(adapter.Run(ctx))
 }
 
-// check ends the program at an error: all of them stand in the way of its start.
+// check ends the program if there is an error, because the adapter can't start after any of these errors.
 func check(err error) {
 	if err != nil {
 		klog.Fatal(err)
 	}
 }
 
-// must is the value that a function returns where it returns no error.
+// must returns the value that a function returned, and ends the program if the function returned an error.
 func must[T any](value T, err error) T {
 	check(err)
 	return value
 }
 
-// withoutTimeout leaves out the parameter that says how long Prometheus may take: the adapter's own is negative, which the
-// spelling of its release hid. The context ends the request in time.
+// withoutTimeout removes the parameter `timeout`, which says how long Prometheus may take to answer. The adapter computes a negative
+// time for this parameter. The library of the adapter's release did not print negative times, but the present library prints them.
+// The context ends the request in time.
 type withoutTimeout struct{ client.GenericAPIClient }
 
 func (c withoutTimeout) Do(ctx context.Context, verb, endpoint string, query url.Values) (client.APIResponse, error) {

@@ -73,7 +73,8 @@ func reachable(pods []*corev1.Pod) []*corev1.Pod {
 	return kept
 }
 
-// allowed gives the matches that policies allow for the pod in each direction; nil means that the pod isn't isolated.
+// allowed returns the matches that policies allow for the pod's incoming connections (ingress) and outgoing connections (egress). A
+// nil slice means that no policy isolates the pod in that direction.
 func (w world) allowed(pod *corev1.Pod, policies []*networkingv1.NetworkPolicy) (ingress, egress []string) {
 	for _, policy := range policies {
 		if policy.Namespace != pod.Namespace || !selects(&policy.Spec.PodSelector, pod.Labels) {
