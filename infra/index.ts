@@ -72,7 +72,7 @@ const context: PlatformContext = {
 };
 /** Like `context`, but pods get the placement that the config sets for the stores. For components that have a volume. */
 const storesContext: PlatformContext = { ...context, pods: podDefaults(config, "stores") };
-/** Options for a component in the platform's namespace. @param dependencies what the component needs besides the namespace */
+/** Options for a component in the platform's namespace. @param dependencies more resources that must exist first */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({
   ...providers,
   dependsOn: [platform, priorities, ...dependencies],

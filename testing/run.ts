@@ -14,8 +14,9 @@ export function duration(seconds: number): string {
 }
 
 /**
- * What each failed part that this process ran printed about its failures. A long command prints these lines again at its
- * end, because some CI systems keep only the end of the output.
+ * For each part of the tests that this process ran and that failed: a line with the part's name, and then the lines that say what
+ * failed (see `whatFailed`). A long command prints these lines again at its end, because some CI systems keep only the end of the
+ * output.
  */
 export const failures: string[] = [];
 

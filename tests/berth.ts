@@ -30,7 +30,7 @@ export function keyOf(tenant: "acme" | "globex"): string {
   return key;
 }
 
-/** Calls the API with the key, and sends `body` as JSON. Refused connections are counted (refusals.ts). */
+/** Calls the API with the API key `key`, and sends `body` as JSON. Refused connections are counted (refusals.ts). */
 export async function call(
   key: string,
   method: string,

@@ -89,8 +89,8 @@ export interface Places {
   /** The URL of a page of the API. */
   apiPage: string;
   /**
-   * Links to the port of the hostile page and to the port of another page, the neighbour. Both pages are opened in the same
-   * browser.
+   * Links to two ports of one session. `link` leads to the hostile page, and `neighbourLink` to another page, which is called the
+   * neighbour. Both pages are opened in the same browser.
    */
   link: string;
   neighbourLink: string;
@@ -150,7 +150,8 @@ export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbou
     };
     outcomes.opener = { attempt: await opened(api), control: await opened(agent) };
 
-    // The page sets a cookie for each of its parent domains, for the API's host and for the neighbour's host.
+    // The hostile page tries to set cookies: one for its own host, one for each parent domain of this host, one for the API's host,
+    // and one for the neighbour's host.
     const host = new URL(own).hostname;
     const domains = host.split(".").map((_, at, parts) => parts.slice(at).join("."));
     for (const domain of [...domains, new URL(apiUrl).hostname, new URL(neighbourUrl).hostname]) {

@@ -15,8 +15,7 @@ let scopes = 0;
 interface Failure {
   code?: string;
   /**
-   * The system call that failed. Undefined if the other side only closed the connection, which Node.js also reports as a
-   * reset.
+   * The system call that failed. Undefined if the server only closed the connection, which Node.js also reports as a reset.
    */
   syscall?: string;
   cause?: Failure;

@@ -101,7 +101,8 @@ export function colours(frame: Frame): number {
 async function update(read: Read, width: number, height: number): Promise<Buffer> {
   const pixels = Buffer.alloc(width * height * 4);
   const header = await read(4);
-  if (header[0] !== 0) throw new Error(`message ${header[0]} in place of a FramebufferUpdate`);
+  if (header[0] !== 0)
+    throw new Error(`the desktop sent a message of the type ${header[0]} in place of a FramebufferUpdate`);
   for (let rectangles = header.readUInt16BE(2); rectangles > 0; rectangles--) {
     const rectangle = await read(12);
     const [x, y, w, h] = [0, 2, 4, 6].map((at) => rectangle.readUInt16BE(at)) as [number, number, number, number];

@@ -1,6 +1,6 @@
 /**
  * `node tools/epoch.ts FILE EPOCH` writes the build argument SECURITY_EPOCH of the desktop image into the stack's file.
- * Example: `node tools/epoch.ts Pulumi.prod.yaml 2026-W48`. The next `up` builds the image again, with the newest Debian
+ * Example: `node tools/epoch.ts Pulumi.prod.yaml 2026-W48`. The next `up` builds the desktop image again, with the newest Debian
  * packages. The comments of the file stay.
  */
 import { readFileSync, writeFileSync } from "node:fs";

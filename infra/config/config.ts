@@ -160,11 +160,13 @@ const keys = z.strictObject({
     .describe(
       "The identity provider whose tokens the API accepts in addition to API keys. Null: the API accepts API keys only.",
     ),
-  tracing: tracing.default(null).describe("Where the API and the worker send traces. Null: they send none."),
+  tracing: tracing
+    .default(null)
+    .describe("Where the API, the gateway and the worker send traces. Null: they send none."),
   egress: egress
     .default([])
     .describe(
-      "What the API and the worker may reach in addition to stores, sessions and Kubernetes: the OIDC issuer, the trace collector, webhooks.",
+      "The addresses and pods to which the API, the gateway and the worker may connect in addition to stores, sessions and Kubernetes: the OIDC issuer, the trace collector, the receivers of webhooks.",
     ),
   network: network.prefault({}).describe("What the network policies have to know of the cluster; see docs/network.md."),
   trustedProxies: trustedProxies.default([]),

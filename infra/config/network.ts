@@ -77,7 +77,7 @@ export const network = z.strictObject({
     ),
 });
 
-/** The rules for API, gateway and worker. */
+/** The rules of the stack's `egress`: to which addresses and pods the API, the gateway and the worker may connect. */
 export const egress = z.array(
   z
     .strictObject({
@@ -113,7 +113,7 @@ function openable({ value, issues }: z.core.ParsePayload<{ cidr: string | null; 
     );
 }
 
-/** The rules for a tenant's sessions. */
+/** The rules of a tenant's `egress`: to which addresses and pods the tenant's sessions may connect. */
 export const tenantEgress = z.array(
   z
     .strictObject({
@@ -170,7 +170,10 @@ export function nodesStayClosed(
   });
 }
 
-/** Refuses the namespaces of tenants in the tenants' rules: of this stack, and of a stack with the default prefix beside it. */
+/**
+ * Refuses each rule of a tenant's `egress` that names a tenant's namespace. These are the namespaces with this stack's prefix, and
+ * those with the default prefix, because another stack in the same cluster may use the default prefix.
+ */
 export function tenantsStayApart(
   check: z.core.ParsePayload<{ tenantPrefix: string; tenants: { egress: z.output<typeof tenantEgress> }[] }>,
 ): void {

@@ -76,7 +76,7 @@ describe("refuseOtherCluster()", () => {
   test("a cluster that can't be identified is refused", async () => {
     vi.spyOn(cluster, "identify").mockRejectedValue(new Error("the API server answers HTTP 403"));
     await expect(refuseOtherCluster({ context: "", kubeconfig }, { clusterId: own })).rejects.toThrow(
-      "clusterId: the UID of the namespace kube-system can't be read by the kubeconfig's current context: the API server answers HTTP 403. Nothing was changed.",
+      "clusterId: Berth compares `clusterId` with the UID of the namespace kube-system, but can't read this UID with the kubeconfig's current context: the API server answers HTTP 403. Nothing was changed.",
     );
   });
 });

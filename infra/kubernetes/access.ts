@@ -58,7 +58,7 @@ export async function refuseOtherCluster(
   const which = access.context === "" ? "the kubeconfig's current context" : `the context ${access.context}`;
   const found = await cluster.identify(access).catch(({ message }: Error) => {
     throw new pulumi.RunError(
-      `clusterId: the UID of the namespace kube-system can't be read by ${which}: ${message}. Nothing was changed. Correct the access, because with \`clusterId\` Berth changes no cluster that it can't identify.`,
+      `clusterId: Berth compares \`clusterId\` with the UID of the namespace kube-system, but can't read this UID with ${which}: ${message}. Nothing was changed. Correct the access, because with \`clusterId\` Berth changes no cluster that it can't identify.`,
     );
   });
   if (found !== clusterId)

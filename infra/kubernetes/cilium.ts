@@ -19,7 +19,10 @@ export interface CiliumSpec {
   egress: CiliumRule[];
 }
 
-/** Lets pods connect to the given kinds of nodes. */
+/**
+ * The spec of a policy that lets the pods with the labels `matchLabels` connect to nodes. `toEntities` names the kinds of nodes in
+ * Cilium's terms: `host` is the pod's own node, `remote-node` each other node, and `kube-apiserver` the Kubernetes API server.
+ */
 export const toNodes = (
   matchLabels: Record<string, string>,
   toEntities: CiliumRule["toEntities"],

@@ -16,7 +16,7 @@ export interface ExporterArgs {
   /** The exporter's image by digest. */
   image: pulumi.Input<string>;
   component: Component;
-  /** The connection to the store, which is bundled or external. */
+  /** The connection to the Postgres or Redis that the exporter measures. It is bundled or external. */
   connection: StoreConnection;
   /**
    * The shell command that starts the exporter. The variables of the connection are set, and /etc/exporter/password holds the
@@ -79,7 +79,8 @@ export class Exporter extends pulumi.ComponentResource {
                 ports: [{ name: "metrics", containerPort: args.port }],
                 resources: { requests: { cpu: "10m", memory: "32Mi" }, limits: { cpu: "200m", memory: "128Mi" } },
                 scratch: { request: "16Mi", limit: "64Mi" },
-                // The probes check only the exporter, because the exporter must keep running to report that the store is down.
+                // The probes check only the exporter, because the exporter must keep running to report that Postgres or Redis is
+                // down.
                 probes: {
                   startup: { ...answers, periodSeconds: 1, failureThreshold: 60 },
                   ready: { ...answers, periodSeconds: 10 },

@@ -74,7 +74,7 @@ export class Prometheus extends pulumi.ComponentResource {
     const parent = { parent: this };
     const { platform, config } = args;
     const { namespace } = platform;
-    /** The name of objects outside of the platform's namespace. */
+    /** The name of the ClusterRole and its binding, and of the Role and its binding in the namespace `default`. */
     const outside = pulumi.interpolate`${namespace}-prometheus`;
     this.url = `http://${name}:9090`;
 

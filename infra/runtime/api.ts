@@ -30,9 +30,11 @@ export const apiServiceAccount = "api";
  * receive the requests of the Ingress, and port 3002 is for sessions' pods.
  *
  * Without a Deployment of the gateway, the Service `gateway` selects the API's pods. Then the Service `api` has the node ports,
- * and the pods of new sessions report to the Service `api`. With a Deployment of the gateway, the Service `gateway` selects the
- * pods of that Deployment, and has the node ports. The pods of new sessions report to the Service `gateway`, and the API must
- * depend on the component `Gateway`.
+ * and the pods of new sessions report to the Service `api`.
+ *
+ * With a Deployment of the gateway, the Service `gateway` selects the pods of that Deployment and has the node ports, and the pods
+ * of new sessions report to the Service `gateway`. In this case `opts.dependsOn` must contain the component `Gateway`, so that
+ * Pulumi makes the gateway's pods before the Service selects them.
  */
 export class Api extends pulumi.ComponentResource {
   /** Names of the Deployment and of the two Services. */
@@ -106,9 +108,10 @@ export class Api extends pulumi.ComponentResource {
     };
     const deploy = (dependsOn: pulumi.Resource[]) =>
       runtimeDeployment(name, "api", args, pod, { parent: this, dependsOn });
-    // The order matters when the gateway moves between the API's pods and separate pods. The Service selects the new gateway pods
-    // only after they have started. The old gateway pods stop only after the Service has stopped selecting them. A Service
-    // gets a node port only after the other Service has released this port.
+    // The order matters when the gateway moves between the API's pods and separate pods. The Service `gateway` selects the new
+    // gateway pods only after they have started. The old gateway pods stop only after the Service `gateway` has stopped selecting
+    // them. The node ports move from one of the Services `api` and `gateway` to the other one. The Service that loses the node
+    // ports is changed first, because two Services can't have the same node port.
     let deployment: k8s.apps.v1.Deployment;
     let services: Record<"api" | "gateway", k8s.core.v1.Service>;
     if (isGateway) {

@@ -89,7 +89,8 @@ export class SessionAdmission extends pulumi.ComponentResource {
     const parent = { parent: this };
     const worker = pulumi.interpolate`system:serviceaccount:${args.namespace}:${workerServiceAccount}`;
     this.policies = Object.entries(rulesFor(args)).map(([resource, rules]) => {
-      // The objects are in no namespace, and a cluster may have several stacks.
+      // The objects are in no namespace, and a cluster may have several stacks. So each name contains the namespace of the stack's
+      // platform.
       const metadata = {
         name: pulumi.interpolate`${args.namespace}-session-${resource}`,
         labels: labels("platform"),

@@ -139,7 +139,8 @@ const cronJobSpec = (
 ): types.input.batch.v1.CronJobSpec => ({
   timeZone: "Etc/UTC",
   concurrencyPolicy: "Forbid",
-  // If a job can't start within an hour, Kubernetes skips the job. The next job starts at the next scheduled time.
+  // If a job can't start within an hour after its scheduled time, Kubernetes skips the job. The next job starts at the next
+  // scheduled time.
   startingDeadlineSeconds: 3600,
   // Only the last successful and the last failed Job are kept, because each kept Job of the restore check keeps its ended pod,
   // and the pod keeps the temporary volume.

@@ -15,7 +15,7 @@ export interface StoresArgs extends Pick<Config, "postgres" | "redis" | "protect
 
 export interface Store {
   connection: StoreConnection;
-  /** Resources that must exist before a pod connects to the store. */
+  /** Resources that must exist before a pod connects to this store (Postgres or Redis). */
   ready: pulumi.Resource[];
 }
 

@@ -11,7 +11,7 @@ import { allowDns, allowEgress, allowIngress, denyAll, podsIn, tcp } from "../ku
 
 type Policy = pulumi.Input<types.input.networking.v1.NetworkPolicySpec>;
 
-/** What the network policies of tenants depend on, besides the tenant. */
+/** The values, apart from the tenant's own config, that determine a tenant's network policies. */
 export interface Surroundings extends Pick<Config, "network" | "prometheus"> {
   platformNamespace: pulumi.Input<string>;
   /** Addresses of the Kubernetes API, which sessions can never reach. */

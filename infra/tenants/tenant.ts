@@ -29,7 +29,7 @@ export interface TenantArgs extends Surroundings {
   /** The image of the platform's desktop, by digest. */
   agentImage: pulumi.Input<string>;
   pullers: PullerDefaults;
-  /** The stack's keys on which the placement of sessions depends. */
+  /** The config keys `placement` and `platform` of the stack, which say on which nodes sessions can run. */
   placement: Config["placement"];
   platform: Config["platform"];
 }

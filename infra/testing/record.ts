@@ -51,7 +51,10 @@ export const identityOf = (resource: RecordedResource): Identity => {
 
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
 
-/** The stack's config as text, as the engine passes it: the project's defaults and the stack's values. */
+/**
+ * The stack's config as Pulumi's engine passes it: each value is a text. `changes` has precedence over the stack's file, and the
+ * stack's file has precedence over the project's defaults.
+ */
 function configOf(stack: string, changes: Record<string, unknown>): Record<string, string> {
   const asText = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
   const declared = Object.entries<{ default?: unknown }>(file("Pulumi.yaml").config).filter(

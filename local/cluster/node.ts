@@ -84,7 +84,7 @@ export async function stopNode(): Promise<void> {
   removeCgroup(name);
 }
 
-/** Removes the link. An interface of another type with this name does not belong to Berth and stays. */
+/** Removes the network link between machine and node. An interface of another type with this name isn't Berth's, and stays. */
 async function unlink(): Promise<void> {
   const { stdout } = await execa("ip", ["-brief", "link", "show", "type", "veth"]);
   const isThere = stdout.split("\n").some((line) => line.startsWith(`${link}@`));

@@ -1,4 +1,7 @@
-/** Gives a test of the running cluster its own namespace with pods. The namespace is removed after the test. */
+/**
+ * Gives a test of the running cluster its own namespace. The namespace is empty at first, and the test starts pods in it. After
+ * the test, the namespace is removed with everything in it.
+ */
 import { randomBytes } from "node:crypto";
 import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";

@@ -9,9 +9,9 @@ const { apiNodePort, network, registryPort, sandboxNodePort } = machine;
 
 const gib = 2 ** 30;
 
-/** The disk space that a first start needs, for the programs with their build cache, for images and for volumes. */
+/** The free disk space that the cluster's first start on this machine needs: for programs and build cache, images and volumes. */
 const firstStartDisk = 15 * gib;
-/** The disk space that a later start needs. */
+/** The free disk space that each start after the first one needs. */
 const laterStartDisk = 3 * gib;
 /** The machine's minimum memory. The linker needs 3 GiB for Kubernetes. The cluster, its stack and one session need 4 GiB. */
 const memory = 6 * gib;

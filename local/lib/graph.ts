@@ -6,7 +6,7 @@ export interface Task {
   title: string;
   /** The names of the tasks that must be done before this task begins. Default: none. */
   needs?: string[];
-  /** Whether the task keeps a processor busy. Other tasks mostly wait for a network or a process. Default: false. */
+  /** Whether the task computes for most of its time. Other tasks mostly wait for a network or a process. Default: false. */
   computes?: boolean;
   /**
    * Whether the task has nothing to do. Called when the task could begin. An idle task counts as done and prints nothing.

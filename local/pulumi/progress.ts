@@ -8,7 +8,7 @@ const trouble = /\berror\b|\*\*failed\*\*/i;
 /** Matches the first line of the summary. */
 const summary = /^(Diagnostics|Resources|Policies):/;
 
-/** Returns a filter for the lines of one run. The filter keeps finished resources, errors and the summary. */
+/** Returns a filter for the lines that one run of Pulumi prints. The filter keeps finished resources, errors and the summary. */
 export function newsFilter(): (line: string) => boolean {
   let inSummary = false;
   return (line) => {

@@ -99,7 +99,7 @@ export async function obtainPulumi(): Promise<string> {
 /** Whether the command line exists. */
 export const hasCli = (): boolean => existsSync(pulumiBin);
 
-/** The folder of the language host, if the language host is not beside the command line. */
+/** The folder of the language host, if the language host is not in the folder of the command line. */
 export const languageHostDir = join(pulumiRoot, "language-host");
 
 /** Whether the language host exists. Also true without a command line, because only the command line needs the language host. */

@@ -45,9 +45,9 @@ export interface Page {
 }
 
 /**
- * Commands that sentences only mention, each with the reason why the proof does not run it. The keys leave out the arguments
- * after ` -- `. This list does not count for a command that the page prints in a block, or for which the page's entry in
- * `pages` has a key, because readers run these commands.
+ * Commands that sentences only mention, each with the reason why the proof does not run it. A key is the command up to ` -- `,
+ * without the arguments that follow. This list does not count for a command that the page prints in a block, or for which the
+ * page's entry in `pages` has a key, because readers run these commands.
  */
 export const mentions: Record<string, string> = {
   "docker build --check": "a step of a workflow; local/checks/dockerfiles.ts does the same without Docker",

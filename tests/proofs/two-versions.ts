@@ -102,7 +102,8 @@ export class TwoVersions {
     const keys = { acme: keyOf("acme"), globex: keyOf("globex") };
     const begun = await inOtherStates(keys);
     const warm = await warmSession();
-    // This session is the last one, because 11d15c4 starts no warm session while another tenant's session waits.
+    // globex's session, which waits in the queue, is created after acme's warm session, because 11d15c4 starts no warm session
+    // while another tenant's session waits.
     const sessions = { ...begun, queued: await create("globex") };
     const viewers = await openDesktops(keys, sessions);
     cleanUp.defer(() => {

@@ -29,7 +29,7 @@ export const namespaceFor = (seen: Pick<Seen, "berths">, stack: string): string 
         .slice(0, 22)
         .replace(/-+$/, "");
 
-/** The names of a Berth beside others. */
+/** The names for the new Berth if the cluster has other Berths already, because two Berths can't have the same names. */
 function besideChoices(seen: Seen, { stack }: Wanted): Choice[] {
   const others = othersOf(seen, stack);
   if (others.length === 0) return [];

@@ -40,8 +40,8 @@ interface Attempt {
 }
 
 /**
- * Makes all attempts of its argument at the same time. Repeats each attempt until it has the wanted outcome, for at most
- * half a minute. Prints the last outcome of each attempt.
+ * The program of a probe's pod. Its argument is a JSON list of attempts. The program makes all attempts at the same time, and
+ * repeats each attempt until it has the wanted outcome, for at most half a minute. Prints the last outcome of each attempt.
  */
 const script = `
 const blocked = ["ETIMEDOUT", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM"];
@@ -92,7 +92,7 @@ export const target = (role: "open" | "closed", image: NodeImage, pullSecrets: s
   spec: podSpec(image, listener, [], pullSecrets),
 });
 
-/** A Job whose pod makes the attempts and prints the outcomes as a JSON list. */
+/** A Job whose pod tries the connections of the list `attempts`, and prints their outcomes as a JSON list. */
 export const probeJob = (
   role: "free" | "session" | "worker",
   attempts: Attempt[],
@@ -109,7 +109,7 @@ const job = (role: string, spec: V1PodSpec): V1Job => ({
   },
 });
 
-/** The attempts of each probe. @param addresses of the targets */
+/** For each Job that probes the network: the list of the connections that its pod tries. @param addresses of the two targets */
 export const attemptsOf = (addresses: { open: string; closed: string }) => ({
   free: [
     { host: addresses.open, port, want: "open" },

@@ -44,7 +44,10 @@ export interface SessionTrial {
   desktop: [number, number];
 }
 
-/** A method that makes objects in the cluster deletes them again. Each method throws an Error that says what went wrong. */
+/**
+ * A method that makes objects in the cluster deletes them again. If a method fails, it throws an Error that says what went wrong.
+ * The methods `docker` and `status` throw no Error: their results say whether there was an answer.
+ */
 export interface Tries {
   /** Whether Docker answers on this machine. */
   docker(): Promise<boolean>;

@@ -12,7 +12,8 @@ import { fileURLToPath } from "node:url";
 export const pageFolder = join(dirname(findPackageJSON(".", import.meta.url) ?? ""), "dist/page");
 
 /**
- * The folder of the installed package noVNC. Its folders `core/` and `vendor/` refer to each other by relative imports.
+ * The folder of the installed package noVNC. The files of its folder `core/` import files of its folder `vendor/` by relative
+ * paths.
  */
 export const noVncFolder = dirname(dirname(fileURLToPath(import.meta.resolve("@novnc/novnc"))));
 

@@ -25,7 +25,7 @@ const leastWindow = 120;
  */
 const [atOnce, atOnceOfTenant] = [12, 3];
 
-/** How many milliseconds Prometheus may take for an answer. */
+/** How many milliseconds Prometheus may take to answer a query. */
 const patienceMs = 10_000;
 
 /** Times in seconds since 1970. */

@@ -20,10 +20,10 @@ import type { Berthd } from "./requests.ts";
 /** The port of berthd in the pod. */
 const servicePort = 6082;
 
-/** How long a connection to a pod may take, in milliseconds. */
+/** How many milliseconds the opening of a connection to a pod may take. */
 const connectMs = 5_000;
 
-/** How long this process keeps an idle connection to a pod, in milliseconds. berthd would keep the connection for two minutes. */
+/** How many milliseconds this process keeps an idle connection to a pod. berthd would close the connection after two minutes. */
 const idleMs = 20_000;
 
 export interface SessionServices {

@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Collects the items that arrive within `gatherMs` or while the previous call of `work` runs, and passes them to one
- * call of `work`. All callers get the result or the error of that call.
+ * Collects the items that arrive within `gatherMs` or while the previous call of `work` runs, and passes them to one call of
+ * `work`. Each caller whose item was in the call gets the call's result or its error.
  */
 export function gathered<T, R>(work: (items: T[]) => Promise<R>, gatherMs: number): (item: T) => Promise<R> {
   let next: { items: T[]; done: Promise<R> } | undefined;

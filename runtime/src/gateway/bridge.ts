@@ -2,8 +2,8 @@
 import { WebSocket } from "ws";
 
 /**
- * If more bytes than this wait to be sent to one side, the gateway stops reading from the other side until half of
- * them are sent.
+ * If more bytes than this wait to be sent to one of the two WebSockets, the gateway stops reading from the other WebSocket until
+ * half of the bytes are sent.
  */
 export const highWaterBytes = 1024 * 1024;
 

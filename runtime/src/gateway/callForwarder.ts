@@ -25,7 +25,7 @@ export interface ForwardOptions {
 /** The route of forwarded calls: it matches every path that no other route of the gateway matches. */
 export const forwardedRoute = "/*";
 
-/** How long the opening of a connection to the API may take, in milliseconds. */
+/** How many milliseconds the opening of a connection to the API may take. */
 export const connectMs = 5_000;
 
 /**

@@ -2,7 +2,10 @@
 import type { Duplex } from "node:stream";
 import { FrameGate } from "./frameGate.ts";
 
-/** How many milliseconds a client has to end its side, after the other side has ended or the client got a Close frame. */
+/**
+ * How many milliseconds a client has to close its connection, after the upstream has closed its own connection or the client got a
+ * Close frame. Then the client's connection is cut.
+ */
 const lingerMs = 2_000;
 
 export class PassedOn {

@@ -93,7 +93,7 @@ export class ViewerPace {
     return this.#kept && this.requests.waitFor(costOf(this.#kept), now);
   }
 
-  /** Returns the kept request if it may be sent now. */
+  /** Returns the kept request, which the caller then sends; undefined: the request has to wait, or no request is kept. */
   take(now: number): Buffer | undefined {
     const kept = this.#kept;
     if (kept === undefined || !this.requests.take(costOf(kept), now)) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Tells all processes that a user has claimed a warm session. A message may be lost, so a process that waits for a
- * claim also polls the store.
+ * Tells all processes that a user has claimed a warm session. A message may be lost, so a process that waits for a claim also
+ * asks Postgres at intervals.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";

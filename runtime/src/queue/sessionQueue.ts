@@ -13,7 +13,7 @@ export class SessionQueue {
   constructor(
     redis: Redis,
     private readonly logger: Logger,
-    /** How long Redis may take before a call throws, in milliseconds. Default: 2 s for adding, 1 s for counting. */
+    /** How many milliseconds Redis may take to answer before a call throws. Default: 2,000 for adding, 1,000 for counting. */
     private readonly patienceMs?: number,
   ) {
     this.#queue = new Queue(queueName, {

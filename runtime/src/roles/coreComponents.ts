@@ -55,7 +55,7 @@ export interface PlaneOptions {
   podPort?: number | undefined;
 }
 
-/** What a process serves besides the shared parts. */
+/** The controllers and providers of one plane: the control plane or the data plane. A process can have both planes. */
 export interface Plane {
   controllers: Type[];
   providers: Provider[];

@@ -134,8 +134,8 @@ export class EventHorizon {
   }
 
   /**
-   * Reads the audit trail's state once. Events up to `settled` can be read by a later statement. If `settled` is less than
-   * `newest`, the next call may settle more.
+   * Reads the audit trail's state once. Statements that begin later see all events whose ids are at most `settled`. If `settled`
+   * is less than `newest`, the next call may return a higher `settled`.
    *
    * A statement that may append events holds Postgres' lock of the table in the mode of writers, from before it takes an id
    * until its event is visible. That lock keeps no other writer waiting. Only transactions that hold this lock in this

@@ -40,7 +40,7 @@ export function connectDatabase(
   pool.on("connect", (connection) => keepPlans(connection.on("error", () => {})));
   return new Kysely<Schema>({
     dialect: new PostgresDialect({ pool }),
-    // The statement contains placeholders, not values, so no secret is logged.
+    // `query.sql` contains placeholders and no values, so the trace contains no secret.
     log: ({ query, queryDurationMillis }) =>
       tracing().past("postgres", { "db.system.name": "postgresql", "db.query.text": query.sql }, queryDurationMillis),
   });

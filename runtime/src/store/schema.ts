@@ -11,7 +11,7 @@ import type { SessionColumns } from "./sessionColumns.ts";
 type Timestamp = ColumnType<Date, never, Date>;
 type TimestampOrNull = ColumnType<Date | null, never, Date | null>;
 
-/** The columns that are not part of a Session: only the store reads them. */
+/** The columns that are not part of a Session. Only the code of the layer `store` reads them. */
 interface OwnColumns {
   /**
    * While queued: whether the tenant's own limits keep the session from starting, rather than the lack of a start slot.

@@ -48,8 +48,9 @@ export class SessionCounts {
   }
 
   /**
-   * How many sessions have been in each state for longer than they may be. `startTimeoutSeconds`: how long a session may
-   * be starting. A stalled session counts too, because after this time the next reconcile ends its start in any case.
+   * How many sessions have been in each state for at least `graceSeconds` longer than they may be. A starting session that is
+   * stalled counts too, because after this time the next reconcile ends its start in any case.
+   * @param startTimeoutSeconds how many seconds a session may be in the state `starting`
    */
   async stuck(startTimeoutSeconds: number): Promise<StuckCounts> {
     const isStuck = sql<boolean>`case state

@@ -1,4 +1,4 @@
-/** Reads the warm sessions, and what the sizes of their pools depend on. */
+/** Reads the warm sessions, and the data that determine how many warm sessions each pool gets. */
 import { sql } from "kysely";
 import { finalStates } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";

@@ -2,9 +2,9 @@
  * The metrics of the runtime's processes for Prometheus. A session's id is never a label of these metrics, because the
  * number of sessions has no limit.
  *
- * Counters count events in this process. Gauges that depend on a store are computed at each scrape. If the store does
- * not answer in time, the gauge is left out, so that it is never stale. All processes that report such a gauge read the
- * same store, so a query uses the `max` of their values, never the `sum`.
+ * Counters count events in this process. Gauges whose values come from Postgres or Redis are computed at each scrape. If Postgres
+ * or Redis does not answer in time, the gauge is left out, so that it is never stale. All processes that report such a gauge read
+ * the same data, so a query uses the `max` of their values, never the `sum`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
 import { within } from "../timing/within.ts";

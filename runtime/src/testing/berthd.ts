@@ -143,7 +143,7 @@ export async function runsHere({ database }: Pick<OpenApi, "database">, sessionI
 export function liveHeapBytes(): number {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  for (const _time of [1, 2]) collect(); // the second one frees the objects that the first one finalized
+  for (const _time of [1, 2]) collect(); // the second collection frees the objects that the first one finalized
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }

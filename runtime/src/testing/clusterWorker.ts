@@ -38,9 +38,9 @@ export interface ClusterWorkerOptions {
   sweepMs?: number;
   /** Default 2000. */
   orphanGraceMs?: number;
-  /** The clock that measures this time for the sweep. Default: the real clock. */
+  /** The clock that measures `orphanGraceMs`. Default: the real clock. */
   sweepClock?: () => number;
-  /** How long a call of the API server may take, in milliseconds. Default 10 000. */
+  /** How many milliseconds the worker waits for the Kubernetes API server's answer to a call. Default 10 000. */
   kubeTimeoutMs?: number;
   /** Options of the pod watches. */
   watch?: WorkerSurroundings["watch"];

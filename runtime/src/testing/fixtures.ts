@@ -25,7 +25,7 @@ export const tokenKey = "0123456789abcdef0123456789abcdef";
 export const tokenKeys = TokenKeys.one(tokenKey);
 export const cipher = new TaskCipher(tokenKeys);
 
-/** How long a store may take in a test that checks the answer and not the speed of this machine. */
+/** How many milliseconds Postgres or Redis may take to answer, in tests that check the answer and not this machine's speed. */
 export const patienceMs = 10_000;
 
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");

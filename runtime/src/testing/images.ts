@@ -22,7 +22,7 @@ export function baseTag(recipe: string): string {
 export interface TestImages {
   /** An image of the local registry, e.g. docker.io/library/debian:bookworm-slim or berth/agent:dev. */
   original: (name: string) => Promise<string>;
-  /** Builds an image from this Dockerfile, with these files next to it. */
+  /** Builds an image. `dockerfile` is the Dockerfile's text; `files` are the texts of more files in the build's folder, by name. */
   built: (name: string, dockerfile: string, files?: Record<string, string>) => Promise<string>;
   /** Builds berthd's image from this checkout. The image `golang` of the local registry contains the compiler. */
   berthd: (golang: string) => Promise<string>;

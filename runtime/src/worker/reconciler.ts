@@ -60,8 +60,8 @@ export interface ReconcilerOptions {
 const worker: Actor = { name: "worker" };
 
 /**
- * How many milliseconds pass between two reads while the cluster deletes objects. The longer the deletion takes, the fewer
- * reads.
+ * How many milliseconds pass between two reads while the cluster deletes a session's objects. The time grows with the seconds that
+ * the deletion has taken so far, so a long deletion causes few reads.
  */
 const removalPollMs = (seconds: number) => Math.min(5_000, 250 + 50 * seconds);
 

@@ -17,8 +17,8 @@ const (
 	ProgressLink = "berth-progress"
 )
 
-// Copy copies the running program into an existing folder and makes the link next to it. Both steps are atomic, so that an
-// interrupted copy can be repeated.
+// Copy copies the running program into an existing folder, and makes the link ProgressLink in the same folder. Both steps are
+// atomic, so that an interrupted copy can be repeated.
 func Copy(folder string) error {
 	program, err := os.Open("/proc/self/exe")
 	if err != nil {

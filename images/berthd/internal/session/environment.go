@@ -11,8 +11,8 @@ import (
 // programEnvironment returns the container's environment with two corrections for images that do not know Berth:
 //
 //   - PATH also contains berthd's folder, after the image's folders, so that programs find berth-progress.
-//   - HOME is the workspace, unless HOME is already a folder other than / that this user can read (`canUse`). Without this, a user
-//     that the image does not know would have the home /, which is not writable.
+//   - HOME is the workspace, unless HOME is already a folder other than / that the session's Linux user can read (`canUse`).
+//     Without this correction, a user that the image does not know would have the home /, which is not writable.
 func programEnvironment(container []string, workspace, ownFolder string, canUse func(folder string) bool) []string {
 	home, path := valueOf(container, "HOME"), valueOf(container, "PATH")
 	if home == "" || home == "/" || !canUse(home) {
@@ -28,7 +28,7 @@ func programEnvironment(container []string, workspace, ownFolder string, canUse 
 	return append(rest, "HOME="+home, "PATH="+strings.Join(folders, string(filepath.ListSeparator)))
 }
 
-// canUse returns whether this user can search for files in the folder.
+// canUse returns whether the Linux user of this process can list the folder and enter it.
 func canUse(folder string) bool { return unix.Access(folder, unix.R_OK|unix.X_OK) == nil }
 
 // valueOf returns the variable's value in the environment, or "".

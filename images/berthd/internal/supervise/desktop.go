@@ -38,7 +38,7 @@ type Desktop struct {
 	Screen ScreenSize
 	// Display is the name of the display, such as ":1".
 	Display string
-	// RuntimeDir is $XDG_RUNTIME_DIR, a folder that only this user can read.
+	// RuntimeDir is $XDG_RUNTIME_DIR, a folder that only the session's Linux user can read.
 	RuntimeDir string
 	// Env is the environment of the desktop's programs, including the variables of Environment.
 	Env []string

@@ -10,8 +10,8 @@ import dockerignore from "@balena/dockerignore";
 /**
  * Returns a digest of all files of the build. A changed digest means that the image must be built again.
  * @param context the folder of the build
- * @param dockerfile the path of the Dockerfile. A file <dockerfile>.dockerignore beside it has precedence over the context's
- * .dockerignore
+ * @param dockerfile the path of the Dockerfile. A file <dockerfile>.dockerignore in the Dockerfile's folder has precedence over the
+ * context's .dockerignore
  */
 export function contextDigest(context: string, dockerfile: string): string {
   const hash = createHash("sha256");

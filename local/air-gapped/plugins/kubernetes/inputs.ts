@@ -5,7 +5,7 @@ import { hasUnknown, isObject, markedLike, type Props, plain, secret, unknown } 
 import type { Kind } from "./kinds.ts";
 import { annotated, metadataOf } from "./object.ts";
 
-/** The annotations of the official plugin that the stand-in supports too. `named` sets the last one, stacks set the others. */
+/** Annotations of the official plugin that the stand-in supports too. `named` sets `autonamed`; stacks set the others. */
 const understood = ["skipAwait", "replaceUnready", "autonamed"].map((name) => `pulumi.com/${name}`);
 
 /** Returns the inputs in the form in which Pulumi stores them in the state. @throws InputError */

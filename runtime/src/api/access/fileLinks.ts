@@ -47,7 +47,7 @@ export class FileLinks {
     return { link: await sign(this.keys, audience, { sessionId, id, expiresAt }, claims), id, expiresAt };
   }
 
-  /** What the link allows; undefined if the link has another signature, has expired or is damaged. */
+  /** What the link allows; undefined if the link's signature is not valid, or if the link has expired or is damaged. */
   async verify(link: string): Promise<FileLink | undefined> {
     const verified = await verify(this.keys, audience, Claims, link);
     if (verified === undefined) return undefined;

@@ -58,8 +58,8 @@ export class PortTokens {
   }
 
   /**
-   * What the text allows at this port; undefined if its signature is wrong, it has expired, is damaged or is for
-   * another port.
+   * What the ticket or token `text` allows at this port; undefined if its signature is not valid, or if the text has expired, is
+   * damaged or is for another port.
    */
   async verify(kind: keyof typeof audiences, text: string, place: PortPlace): Promise<PortPermission | undefined> {
     const verified = await verify(this.keys, audiences[kind], Claims, text);

@@ -46,7 +46,7 @@ export class RateLimit {
     /** How many calls a key may make in a minute. */
     private readonly perMinute: number,
     private readonly logger: Logger,
-    /** How many milliseconds Redis may take before a call passes uncounted. */
+    /** How many milliseconds Redis may take to answer before a call passes uncounted. */
     private readonly patienceMs = 250,
   ) {
     const limiter = (keyPrefix: string, points: number) =>

@@ -67,7 +67,7 @@ export class Tickets {
     return { ticket: await sign(this.keys, audience, { sessionId, id, expiresAt }, claims), id, expiresAt };
   }
 
-  /** What the ticket allows; undefined if the ticket has another signature, has expired or is damaged. */
+  /** What the ticket allows; undefined if the ticket's signature is not valid, or if the ticket has expired or is damaged. */
   async verify(ticket: string): Promise<Ticket | undefined> {
     const verified = await verify(this.keys, audience, Claims, ticket);
     if (verified === undefined) return undefined;

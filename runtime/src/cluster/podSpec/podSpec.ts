@@ -202,7 +202,8 @@ function agent(
     name: "agent",
     image: image.reference,
     command: [berthd, "session"],
-    // Programs start in the workspace, because this user may not be allowed to enter the image's working directory.
+    // Programs start in the workspace, because the pod's Linux user may have no permission to enter the working directory of
+    // the image.
     workingDir: workspaceDir,
     envFrom: [{ configMapRef: { name: "agent-config" } }],
     env: [

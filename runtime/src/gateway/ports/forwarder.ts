@@ -17,7 +17,7 @@ import { faultOf, portHeader, sessionTokenHeader, unreachable } from "./programA
  */
 export const silenceMs = 300_000;
 
-/** How long a program may take to accept a WebSocket, in milliseconds. */
+/** How many milliseconds a program has to accept a WebSocket. */
 const upgradeMs = 30_000;
 
 /** What the forwarder needs to know to forward an authorized request. */
@@ -93,7 +93,10 @@ export class Forwarder {
     await this.#proxy.ws(request, socket, { ...options, upgradeTimeout: upgradeMs }, head).catch(() => {});
   }
 
-  /** Closes the client's WebSocket with this code. Cuts the connection if the program has not accepted the WebSocket yet. */
+  /**
+   * Closes the client's WebSocket with this code. If the program has not accepted the WebSocket yet, cuts the client's connection
+   * without a code.
+   */
   sendAway(socket: Socket, code: number, why: string): void {
     const webSocket = this.#webSockets.get(socket);
     if (webSocket === undefined) socket.destroy();

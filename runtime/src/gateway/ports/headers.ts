@@ -54,8 +54,8 @@ export function accessCookie(
 }
 
 /**
- * The values of all cookies with this name. There may be several, because a page on a neighbouring host can set some
- * too.
+ * The values of all cookies with this name. There may be several, because a page on another host of the same parent domain can
+ * set cookies with this name too.
  */
 export const cookiesOf = (header: string | undefined, name: string): string[] =>
   pairsOf(header).flatMap(([key, value]) => (key === name ? [value] : []));

@@ -9,7 +9,10 @@ import type { PortPlace, SandboxUrl } from "../../domain/sandboxUrl.ts";
 import { within } from "../../timing/within.ts";
 import { cookieName, cookiesOf, mayUseCookie, tokenHeader } from "./headers.ts";
 
-/** How many cookies with our name are checked at most. Pages on neighbouring hosts may have set any number of them. */
+/**
+ * How many cookies with our name are checked at most. Pages on other hosts of the same parent domain may have set any number of
+ * such cookies.
+ */
 const cookiesLookedAt = 5;
 
 /** How long to wait for Redis to say whether a link was used already, in milliseconds. */

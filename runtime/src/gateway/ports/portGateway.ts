@@ -46,7 +46,7 @@ export interface PortGatewayOptions {
   bounds?: Bounds;
 }
 
-/** How long running requests may take when the process shuts down, in milliseconds. */
+/** How many milliseconds open requests have to end after the server has begun to close. Then they are cut off. */
 const drainMs = 5_000;
 
 /** The refusal of a request whose host or path does not have the form of a port's address. */

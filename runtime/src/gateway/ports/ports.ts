@@ -1,4 +1,4 @@
-/** Composes the server for the ports of sessions. */
+/** Composes the server that forwards requests and WebSockets to the ports of sessions. */
 import type { Redis } from "ioredis";
 import type { Access } from "../../api/access/access.ts";
 import type { PortTokens } from "../../api/access/portTokens.ts";
