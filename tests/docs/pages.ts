@@ -189,6 +189,7 @@ done; rm -rf my-agent`,
         not: "needs a second stack; infra/testing/options.test.ts runs the program with these keys",
       },
       "pulumi up -s prod": { not: "deploys to production; README.md runs it with the stack of this machine" },
+      "pulumi up -s prod --replace": { not: "needs an `up` that was killed after a push" },
       "values: stacks: fn::open::pulumi-stacks": { not: "is part of an environment in Pulumi Cloud" },
       "berth:images: agent: { buildArgs:": {
         not: "takes minutes to build; infra/testing/options.test.ts runs the program with these keys",
