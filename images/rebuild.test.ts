@@ -2,7 +2,7 @@
  * Tests which changes of the checkout make a new image. Berth's stand-in for Pulumi's Docker plugin compares the images' inputs
  * before and after a change. rebuild.proof.test.ts does the same with the plugin that Pulumi uses on this machine.
  */
-import { appendFile, chmod, mkdir, rm, utimes, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { contextDigest } from "../infra/images/context.ts";
@@ -123,6 +123,13 @@ test.each([
   const after = await program(pushed);
   expect(after).not.toEqual(deployed);
   expect(await rebuilt(await inputsIn(root, deployed), await inputsIn(root, after))).toEqual(images);
+});
+
+test("a new SECURITY_EPOCH makes Docker run the step again that upgrades and installs Debian's packages", async () => {
+  const dockerfile = await readFile(join(root, "images/agent/Dockerfile"), "utf8");
+  const [, last = ""] = /.*^(FROM .*)/ms.exec(dockerfile) ?? [];
+  // BuildKit passes the arguments that the stage has declared before the step to the step, and compares them.
+  expect(last).toMatch(/^ARG SECURITY_EPOCH=.*^RUN .*apt-get update.* && apt-get upgrade .*apt-get install/ms);
 });
 
 test("the digest of the files in an image's tag is the digest by which Pulumi's plugin decides", async () => {
