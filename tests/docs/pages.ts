@@ -448,6 +448,7 @@ done; true`,
   "docs/ci.md": {
     shell: "stack",
     commands: {
+      "UPDATE_GOLDEN=1 npm run test:unit": { not: "writes files of the repository; a unit test compares them" },
       "cosign verify": { not: "needs cosign and an image that a workflow has signed" },
       "npm run check #": gate,
       "npm run render": { shows: /✓ Manifests of prod/ },
