@@ -10,7 +10,10 @@ const root = join(import.meta.dirname, "../..");
 
 /** Reads the checkout. Tests replace the method, so that not every change of a source changes the golden files. */
 export const checkout = {
-  /** A digest of the image's Dockerfile and of all files that the build may read. */
+  /**
+   * A digest of the image's Dockerfile and of all files that the build may read. The cost grows with the size of these files, and
+   * with the number of files in the checkout, whose names are compared with the .dockerignore file.
+   */
   digest: (image: OwnImage): string => contextDigest(root, join(root, "images", image, "Dockerfile")),
 };
 
