@@ -2,9 +2,10 @@
  * Tests which changes of the checkout make a new image. Berth's stand-in for Pulumi's Docker plugin compares the images' inputs
  * before and after a change. rebuild.proof.test.ts does the same with the plugin that Pulumi uses on this machine.
  */
-import { appendFile, chmod, mkdir, rm, utimes, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { contextDigest } from "../infra/images/context.ts";
 import { digestOf, type RecordedResource, recordStack } from "../infra/testing/record.ts";
 import { imageResource } from "../local/air-gapped/plugins/docker/image.ts";
 import { type Props, secret } from "../local/air-gapped/plugins/protocol/values.ts";
@@ -35,9 +36,9 @@ async function inputsIn(checkout: string, resources: RecordedResource[]): Promis
 }
 
 /** The stack's resources. Resets the modules first, because the program runs only when it is imported anew. */
-async function program(baseDigest = digestOf): Promise<RecordedResource[]> {
+async function program(baseDigest = digestOf, changes = {}): Promise<RecordedResource[]> {
   vi.resetModules();
-  return await recordStack("dev", {}, baseDigest);
+  return await recordStack("dev", changes, baseDigest);
 }
 
 /**
@@ -122,4 +123,33 @@ test.each([
   const after = await program(pushed);
   expect(after).not.toEqual(deployed);
   expect(await rebuilt(await inputsIn(root, deployed), await inputsIn(root, after))).toEqual(images);
+});
+
+test("a new SECURITY_EPOCH makes Docker run the step again that upgrades and installs Debian's packages", async () => {
+  const dockerfile = await readFile(join(root, "images/agent/Dockerfile"), "utf8");
+  const [, last = ""] = /.*^(FROM .*)/ms.exec(dockerfile) ?? [];
+  // BuildKit passes the arguments that the stage has declared before the step to the step, and compares them.
+  expect(last).toMatch(/^ARG SECURITY_EPOCH=.*^RUN .*apt-get update.* && apt-get upgrade .*apt-get install/ms);
+});
+
+test("the digest of the files in an image's tag is the digest by which Pulumi's plugin decides", async () => {
+  for (const [name, { build }] of await inputsIn(root, deployed)) {
+    const dockerfile = join(root, "images", name.replace("images-", ""), "Dockerfile");
+    expect((build as Props).contextDigest, name).toBe(contextDigest(root, dockerfile));
+  }
+});
+
+test.each([
+  [{}, []],
+  [{ platform: "linux/arm64" }, ["images-agent", "images-api", "images-berthd"]],
+  [{ buildNetwork: "default" }, ["images-agent", "images-api", "images-berthd"]],
+  [{ registryPush: { username: "ci", password: "p" } }, ["images-agent", "images-api", "images-berthd"]],
+  [{ images: { agent: { buildArgs: { SECURITY_EPOCH: "2026-W48" } } } }, ["images-agent"]],
+])("with %j, these images are built again, and get new tags: %j", async (changes, images) => {
+  const [before, after] = [await inputsIn(root, deployed), await inputsIn(root, await program(digestOf, changes))];
+  const tagged = [...after].filter(([name, { imageName }]) => imageName !== before.get(name)?.imageName);
+  expect(tagged.map(([name]) => name)).toEqual(images);
+  const untagged = (all: Map<string, Props>) =>
+    new Map([...all].map(([name, { imageName, ...inputs }]) => [name, inputs] as const));
+  expect(await rebuilt(untagged(before), untagged(after))).toEqual(images);
 });

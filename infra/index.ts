@@ -7,6 +7,7 @@ import { placements } from "./config/placement.ts";
 import { stackConfig } from "./config/stack.ts";
 import { baseImages, dockerProvider } from "./images/base-images/base-images.ts";
 import { Images } from "./images/images.ts";
+import { PodImages } from "./images/pod-images.ts";
 import { ImagePuller } from "./images/puller.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { clusterAccess, providerOf, refuseOtherCluster } from "./kubernetes/access.ts";
@@ -42,6 +43,8 @@ await refuseConflicts(access, config);
 
 // This must come before the first resource that was renamed.
 pulumi.runtime.registerStackTransformation(withFormerName);
+const podImages = new PodImages();
+pulumi.runtime.registerStackTransformation(podImages.collect);
 
 const { args, options } = providerOf(access, config);
 const provider = {
@@ -162,7 +165,12 @@ export const tenantKeys = pulumi.secret(tenants.keys);
 export const adminKey = pulumi.secret(admin.key);
 /** Each tenant's namespace. */
 export const tenantNamespaces = tenants.namespaces;
-/** The deployed images, by digest. */
+/** Berth's own images, by digest. */
 export const apiImage = images.api;
 export const agentImage = images.agent;
 export const berthdImage = images.berthd;
+/** All other images that pods of the platform run or that tenants' sessions may ask for, by digest. */
+export const otherImages = podImages.others(
+  [apiImage, agentImage, berthdImage],
+  config.tenants.flatMap((tenant) => tenant.images.map(({ image }) => image)),
+);

@@ -1,13 +1,18 @@
-/** Berth's images of the stack `dev` in the local registry, and functions that read an image's content. */
+/** The images that the stack `dev` runs, in the local registry, and functions that read an image's content. */
 import { execa } from "execa";
 import { docker, dockerHost } from "../../local/docker.ts";
+import { stackOutputs } from "../../local/pulumi/stack.ts";
 import { machine } from "../../machine/machine.ts";
 
 const { registry } = machine;
 
-export const api = "berth/api:dev";
-export const agent = "berth/agent:dev";
-export const berthd = "berth/berthd:dev";
+const { apiImage, agentImage, berthdImage } = await stackOutputs("dev");
+/** `127.0.0.1:5000/berth/api@sha256:…` → `berth/api@sha256:…`. */
+const inRegistry = (reference: string) => reference.slice(registry.length + 1);
+
+export const api = inRegistry(apiImage);
+export const agent = inRegistry(agentImage);
+export const berthd = inRegistry(berthdImage);
 
 export interface Config {
   User: string;

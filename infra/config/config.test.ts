@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { type Config, configSchema, parseConfig } from "./config.ts";
-import { buildArguments } from "./images.ts";
+import { buildArguments, buildSecrets } from "./images.ts";
 
 const required = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
 
@@ -410,10 +410,23 @@ test("an own image is an image by digest or a group of keys, and its Dockerfile 
   const agent = { buildArgs: { BROWSER: "chromium", HTTPS_PROXY: "http://proxy:3128" } };
   expect(parseConfig(asText({ ...required, images: { agent } })).config?.images).toMatchObject({ agent, api: null });
   expect(faultsOf({ images: { agent: { buildArgs: { BROWSR: "chromium" } } } })).toEqual([
-    'images.agent.buildArgs.BROWSR: "chromium" has no effect, because images/agent/Dockerfile doesn\'t declare the argument; it declares DEBIAN_IMAGE, GO_IMAGE, BROWSER, SECURITY_EPOCH',
+    "images.agent.buildArgs.BROWSR: has no effect, because images/agent/Dockerfile doesn't declare the argument; it declares DEBIAN_IMAGE, GO_IMAGE, BROWSER, SECURITY_EPOCH. A secret belongs in `images.api.buildSecrets`",
   ]);
   expect(faultsOf({ images: { api: "ghcr.io/acme/api:latest" } })).toEqual([
     'images.api: "ghcr.io/acme/api:latest" is not an image by digest; write for example docker.io/library/node:24@sha256:…',
+  ]);
+});
+
+test("the config knows the secrets that the Dockerfiles mount, all of them in the API's", () => {
+  for (const image of Object.keys(buildArguments)) {
+    const dockerfile = readFileSync(new URL(`../../images/${image}/Dockerfile`, import.meta.url), "utf8");
+    const mounted = [...dockerfile.matchAll(/^[^#]*--mount=type=secret,id=(\w+)/gm)].map(([, id]) => id);
+    expect(mounted, image).toEqual(image === "api" ? Object.keys(buildSecrets.shape) : []);
+  }
+  const { config } = parseConfig(asText({ ...required, images: { api: { buildSecrets: { npmrc: "hunter2" } } } }));
+  expect(config?.images.api).toEqual({ buildArgs: {}, buildSecrets: { npmrc: "hunter2" } });
+  expect(faultsOf({ images: { api: { buildSecrets: { npmrc: "" } } } })).toEqual([
+    "images.api.buildSecrets.npmrc: is not text of 1 character or more",
   ]);
 });
 

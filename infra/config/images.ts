@@ -38,6 +38,16 @@ export const buildArguments = {
 /** An image that the stack builds from images/<name>, unless the config names a finished image. */
 export type OwnImage = keyof typeof buildArguments;
 
+/** The secrets that a Dockerfile mounts, by the id in the Dockerfile. A unit test compares them with the Dockerfiles. */
+export const buildSecrets = z.strictObject({
+  npmrc: secretText()
+    .nullable()
+    .default(null)
+    .describe(
+      "The content of an .npmrc file with the login to a private registry of npm packages. Set it with `pulumi config set --secret --path`. Null: none.",
+    ),
+});
+
 /** BuildKit knows these arguments without a declaration in the Dockerfile. */
 const proxyArguments = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
 const everywhere = [...proxyArguments, ...proxyArguments.map((name) => name.toLowerCase())];
@@ -52,11 +62,13 @@ const buildArgs = (image: OwnImage) =>
           code: "custom",
           input: value,
           path: [name],
-          message: `has no effect, because images/${image}/Dockerfile doesn't declare the argument; it declares ${known.join(", ")}`,
+          message: `has no effect, because images/${image}/Dockerfile doesn't declare the argument; it declares ${known.join(", ")}. A secret belongs in \`images.api.buildSecrets\``,
+          // The value may be a secret by mistake, so the message does not show it.
+          params: { secret: true },
         });
   });
 
-const ownImage = (image: OwnImage, what: string) =>
+const ownImage = <Keys extends z.ZodRawShape>(image: OwnImage, what: string, keys: Keys) =>
   z
     .union(
       [
@@ -67,6 +79,7 @@ const ownImage = (image: OwnImage, what: string) =>
             .describe(
               `Build arguments, in addition to those that Berth sets: ${buildArguments[image].join(", ")}, or a proxy's address such as HTTPS_PROXY. They are stored in the image's history, so they must not contain secrets.`,
             ),
+          ...keys,
         }),
       ],
       { error: "is neither an image by digest nor a group of keys" },
@@ -78,14 +91,22 @@ const ownImage = (image: OwnImage, what: string) =>
     );
 
 export const images = z.strictObject({
-  api: ownImage("api", "The image of API, gateway, worker and jobs. It must be of the same commit as the checkout."),
+  api: ownImage("api", "The image of API, gateway, worker and jobs. It must be of the same commit as the checkout.", {
+    buildSecrets: buildSecrets
+      .prefault({})
+      .describe(
+        "Secrets for the build. They are neither in the image, nor in Pulumi's state, nor in its output. The build then needs the command `docker`; see docs/images.md#secrets-of-a-build.",
+      ),
+  }),
   agent: ownImage(
     "agent",
     "The desktop image of sessions that ask for no image of their tenant, for example your own image that is `FROM` Berth's.",
+    {},
   ),
   berthd: ownImage(
     "berthd",
     "The image of berthd and of the vnc-proxy. It must be of the same commit as the checkout.",
+    {},
   ),
   berthdVolume: z
     .enum(["copy", "image"], { error: "is neither copy nor image" })

@@ -2,6 +2,8 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { ImagesConfig, OwnImage, RegistryPush } from "../config/images.ts";
 import type { BaseImages } from "./base-images/pinned.ts";
+import { withSecrets } from "./build-secrets.ts";
+import { tagOf } from "./tag.ts";
 
 export interface ImagesArgs {
   /** The registry and path to which built images are pushed, for example ghcr.io/acme/berth. */
@@ -22,8 +24,8 @@ export interface ImagesArgs {
 }
 
 /**
- * Builds Berth's images from the checkout and pushes them, or takes images that the config names. Pods use the images by
- * digest. The .dockerignore file of each image lists the files that the build may read.
+ * Builds Berth's images from the checkout and pushes them, each build under a tag of its own, or takes images that the config
+ * names. Pods use the images by digest. The .dockerignore file of each image lists the files that the build may read.
  */
 export class Images extends pulumi.ComponentResource {
   /** The image of the runtime: API, gateway, worker, migrations and clean-up. */
@@ -40,22 +42,18 @@ export class Images extends pulumi.ComponentResource {
     const take = (image: OwnImage, bases: Record<string, string>): pulumi.Output<string> => {
       const given = args.images[image];
       if (typeof given === "string") return pulumi.output(given);
+      const inputs = { platform: args.platform, network: args.buildNetwork, args: { ...bases, ...given?.buildArgs } };
+      const tag = tagOf(`${name}-${image}-build`, image, { ...inputs, server: login && server }, { parent: this });
+      // The context is the root of the checkout, because the program runs in infra/. A relative path is the same in every clone.
+      const build = { context: "..", dockerfile: `../images/${image}/Dockerfile`, ...inputs };
       return new docker.Image(
         `${name}-${image}`,
         {
-          imageName: `${args.registry}/${image}:${pulumi.getStack()}`,
-          build: {
-            // The root of the checkout, because the program runs in infra/. A relative path is the same in every clone.
-            context: "..",
-            dockerfile: `../images/${image}/Dockerfile`,
-            builderVersion: docker.BuilderVersion.BuilderBuildKit,
-            platform: args.platform,
-            network: args.buildNetwork,
-            args: { ...bases, ...given?.buildArgs },
-          },
+          imageName: pulumi.interpolate`${args.registry}/${image}:${tag}`,
+          build: { ...build, builderVersion: docker.BuilderVersion.BuilderBuildKit },
           ...(login && { registry: { server, username: login.username, password: pulumi.secret(login.password) } }),
         },
-        { parent: this },
+        { parent: this, ...withSecrets(build, secretsOf(given)) },
       ).repoDigest;
     };
     this.api = take("api", { NODE_BUILD_IMAGE: args.base.nodeBuild, NODE_RUNTIME_IMAGE: args.base.nodeRuntime });
@@ -64,3 +62,11 @@ export class Images extends pulumi.ComponentResource {
     this.registerOutputs({ api: this.api, agent: this.agent, berthd: this.berthd });
   }
 }
+
+/** The secrets of the image's build that the config has. */
+const secretsOf = (given: Exclude<ImagesConfig[OwnImage], string>): Record<string, string> =>
+  given !== null && "buildSecrets" in given
+    ? Object.fromEntries(
+        Object.entries(given.buildSecrets).filter((entry): entry is [string, string] => entry[1] !== null),
+      )
+    : {};

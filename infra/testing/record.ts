@@ -81,6 +81,8 @@ function outputs({ type, name: now, inputs }: pulumi.runtime.MockResourceArgs): 
       return { ...inputs, result: `<password ${name}>` };
     case "random:index/randomBytes:RandomBytes":
       return { ...inputs, base64: createHash("sha256").update(name).digest("base64") };
+    case "random:index/randomId:RandomId":
+      return { ...inputs, hex: digestOf(`${name} ${inputs.keepers.content}`).slice(-2 * inputs.byteLength) };
     case "kubernetes:core/v1:Secret":
       return { ...inputs, metadata: { ...inputs.metadata, creationTimestamp: "2026-01-01T00:00:00Z" } };
     case "docker:index/image:Image":
@@ -144,14 +146,16 @@ export async function recordStack(
     "organization",
   );
   pulumi.runtime.setAllConfig(configOf(stack, changes));
-  // This replaces the calls to the cluster, and fixes the time so that the result is the same every day. The imports are
-  // dynamic, so that after a reset they return the same modules as the program's imports.
+  // This replaces the calls to the cluster, and fixes the time and the sources so that the result is the same every day and in
+  // every commit. The imports are dynamic, so that after a reset they return the same modules as the program's imports.
   const { cluster } = await import("../kubernetes/cluster.ts");
   cluster.identify = async () => "";
   cluster.look = async () => undefined;
   cluster.collect = async () => [];
   const { clock } = await import("../kubernetes/clock.ts");
   clock.now = () => new Date("2026-01-01T00:00:00Z");
+  const { checkout } = await import("../images/tag.ts");
+  checkout.digest = (image) => digestOf(`the sources of ${image}`);
   await pulumi.runtime.runInPulumiStack(() => {
     pulumi.runtime.registerStackTransformation((args) => {
       const { type, name, opts } = args;

@@ -1,7 +1,12 @@
-/** Checks the environments in the GitHub workflows and the images in the Deploy workflow, because actionlint checks neither. */
-import { globSync, readFileSync } from "node:fs";
+/**
+ * Checks the environments in the GitHub workflows, and runs the steps that scan images with programs that only write down how they
+ * are called. actionlint checks neither.
+ */
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { execa } from "execa";
+import { expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { root } from "../../machine/machine.ts";
 
@@ -38,13 +43,109 @@ test("docs/ci.md sets up every environment, and Pulumi Cloud trusts each", () =>
   }
 });
 
-test("the Deploy workflow scans and signs every image by the name that its resource has in the stack", () => {
-  const deploy = readFileSync(join(root, ".github/workflows/deploy.yml"), "utf8");
-  const named = [...deploy.matchAll(/steps\.images\.outputs\.([\w-]+)/g)].map(([, name]) => name);
-  const golden: { type: string; name: string }[] = JSON.parse(
-    readFileSync(join(root, "infra/testdata/prod.golden.json"), "utf8"),
-  );
-  const built = golden.filter(({ type }) => type === "docker:index/image:Image").map(({ name }) => name);
-  // The workflow names each image three times: in the scan's condition, in the scan, and in the list of images to sign.
-  expect(named.sort()).toEqual(built.flatMap((name) => [name, name, name]).sort());
+const built = ["api", "agent"].map((name) => `ghcr.io/acme/berth/${name}@sha256:${"1".repeat(64)}`);
+const others = ["postgres", "redis"].map((name) => `docker.io/library/${name}@sha256:${"2".repeat(64)}`);
+
+/** A state with the images that were built, and with another resource. */
+const state = {
+  deployment: {
+    resources: [
+      { type: "random:index/randomId:RandomId", outputs: { hex: "0" } },
+      ...built.map((repoDigest) => ({ type: "docker:index/image:Image", outputs: { repoDigest } })),
+    ],
+  },
+};
+
+/**
+ * A runner whose programs print what this state would give, and write down how they were called.
+ * @param bad trivy fails if its arguments contain this text
+ */
+function openRunner(bad = "none") {
+  const folder = mkdtempSync(join(tmpdir(), "berth-runner-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const log = join(folder, "calls");
+  const programs = {
+    pulumi: `case "$*" in
+      *export*) cat <<'END'\n${JSON.stringify(state)}\nEND\n;;
+      *otherImages*) cat <<'END'\n${JSON.stringify(others)}\nEND\n;;
+      *"output apiImage"*) echo ${built[0]} ;;
+      *) echo ${built[1]} ;;
+    esac`,
+    trivy: `echo trivy "$@" >> ${log}; case "$*" in *"${bad}"*) exit 1 ;; esac`,
+    syft: `echo syft "$@" >> ${log}`,
+    cosign: `echo cosign "$@" >> ${log}`,
+  };
+  for (const [name, script] of Object.entries(programs))
+    writeFileSync(join(folder, name), `#!/bin/sh\n${script.replaceAll("\\n", "\n")}\n`, { mode: 0o755 });
+  return {
+    async run({ run = "", shell }: Step, variables: Record<string, string> = {}) {
+      const output = join(folder, "output");
+      writeFileSync(output, "");
+      const env = { PATH: `${folder}:${process.env.PATH}`, STACK: "prod", GITHUB_OUTPUT: output, ...variables };
+      const strict = shell === "bash" ? ["-eo", "pipefail"] : ["-e"];
+      const { exitCode } = await execa("bash", [...strict, "-c", run], { cwd: root, env, reject: false });
+      return { exitCode, output: readFileSync(output, "utf8") };
+    },
+    /** The calls of this program with the image. */
+    calls: (program: string, image: string) =>
+      existsSync(log)
+        ? readFileSync(log, "utf8")
+            .split("\n")
+            .filter((line) => line.startsWith(program) && line.includes(image))
+        : [],
+  };
+}
+
+interface Step {
+  name?: string;
+  id?: string;
+  if?: string;
+  run?: string;
+  shell?: string;
+}
+
+/** The step whose name begins with this text. */
+function stepOf(file: string, job: string, name: string): Step & { index: number } {
+  const { jobs } = parse(readFileSync(join(root, `.github/workflows/${file}.yml`), "utf8"));
+  const steps: Step[] = jobs[job].steps;
+  const index = steps.findIndex((step) => step.name?.startsWith(name));
+  return { ...(steps[index] ?? expect.fail(`no step ${name}`)), index };
+}
+
+test("the Deploy workflow scans and signs every image that it has built, before the deployment", async () => {
+  const found = stepOf("deploy", "deploy", "Digests of the images that were built");
+  const scan = stepOf("deploy", "deploy", "Scan, package lists and signatures");
+  expect(scan.if).toContain(`steps.${found.id}.outputs.built`);
+  expect(scan.index).toBeLessThan(stepOf("deploy", "deploy", "Deployment").index);
+  const runner = openRunner();
+  const { output } = await runner.run(found);
+  const [, list = ""] = /^built=(.*)$/m.exec(output) ?? [];
+  expect(list.split(" ")).toEqual(built);
+  expect(await runner.run(scan, { BUILT: list })).toMatchObject({ exitCode: 0 });
+  for (const image of built)
+    for (const program of ["trivy", "syft", "cosign"]) expect(runner.calls(program, image), program).not.toEqual([]);
+});
+
+test("an image with a CVE that must be removed is not signed, and the other images are scanned too", async () => {
+  const runner = openRunner("--exit-code 1 ghcr.io/acme/berth/api@");
+  const scan = stepOf("deploy", "deploy", "Scan, package lists and signatures");
+  expect((await runner.run(scan, { BUILT: built.join(" ") })).exitCode).not.toBe(0);
+  expect(runner.calls("trivy", built[1] ?? "")).not.toEqual([]);
+  expect(runner.calls("cosign", "")).toEqual([]);
+});
+
+test.each(["deploy", "drift"])("the workflow %s scans all other images that the stack's output names", async (file) => {
+  const step = stepOf(file, file, "Scan of all other images that run");
+  const [good, bad] = [openRunner(), openRunner("CRITICAL --ignore-unfixed --exit-code 1 docker.io/library/postgres@")];
+  expect(await good.run(step)).toMatchObject({ exitCode: 0 });
+  expect((await bad.run(step)).exitCode).not.toBe(0);
+  for (const image of others) for (const { calls } of [good, bad]) expect(calls("trivy", image)).toHaveLength(2);
+});
+
+test("the Drift workflow scans Berth's own images that run", async () => {
+  const step = stepOf("drift", "drift", "Scan of Berth's images");
+  const [good, bad] = [openRunner(), openRunner("HIGH,CRITICAL --ignore-unfixed --exit-code 1")];
+  expect(await good.run(step)).toMatchObject({ exitCode: 0 });
+  for (const image of built) expect(good.calls("trivy", image)).not.toEqual([]);
+  expect((await bad.run(step)).exitCode).not.toBe(0);
 });

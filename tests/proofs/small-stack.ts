@@ -80,6 +80,7 @@ export async function smallStack(stack: SmallStack): Promise<Record<string, pulu
   );
   const password = new random.RandomPassword("password", { length: 20, special: false, keepers: { pods } });
   const bytes = new random.RandomBytes("bytes", { length: 16 });
+  const id = new random.RandomId("id", { byteLength: 4, keepers: { pods } });
 
   const home = new k8s.core.v1.Namespace("namespace", { metadata: { name } }, { provider });
   const namespace = home.metadata.name;
@@ -98,7 +99,7 @@ export async function smallStack(stack: SmallStack): Promise<Record<string, pulu
   new k8s.core.v1.ConfigMap("settings", { metadata: metadata("settings"), data: { content } }, opts);
   new k8s.core.v1.ConfigMap("fixed", { metadata: metadata("fixed"), immutable: true, data: { pods } }, opts);
   if (stack.unnamed) new k8s.core.v1.ConfigMap("unnamed", { metadata: { namespace }, data: { content } }, opts);
-  const stringData = { password: password.result, bytes: bytes.hex, content };
+  const stringData = { password: password.result, bytes: bytes.hex, id: id.dec, content };
   new k8s.core.v1.Secret("secret", { metadata: metadata("secret"), stringData }, opts);
   new k8s.core.v1.LimitRange(
     "limits",

@@ -88,7 +88,7 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
   test("is replaced where it can't be changed in place", async () => {
     stack = { ...stack, pods: "two" };
     const foreseen = await changes(await open(makes));
-    for (const replaced of ["Deployment deployment", "ConfigMap fixed", "RandomPassword password"])
+    for (const replaced of ["Deployment deployment", "ConfigMap fixed", "RandomPassword password", "RandomId id"])
       expect(foreseen).toContain(`replace ${replaced}`);
     expect(await changes(await open(continues))).toEqual(foreseen);
     await up(await open(continues));

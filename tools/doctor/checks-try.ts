@@ -93,6 +93,21 @@ const workloads: Check = {
   },
 };
 
+const images: Check = {
+  name: "images",
+  needs: "stack",
+  async run({ config, tries }) {
+    if (!config.prepullAgentImage)
+      return skipped("`prepullAgentImage` is off, so nodes pull an image when a session needs it");
+    try {
+      await tries.images();
+      return ok("every node on which sessions may run has their images");
+    } catch (error) {
+      return failed((error as Error).message, "see docs/operating.md#berthimagesmissing");
+    }
+  },
+};
+
 const metrics: Check = {
   name: "metrics",
   needs: "stack",
@@ -156,4 +171,4 @@ const address: Check = {
   },
 };
 
-export const tryChecks: Check[] = [isolation, dns, apiServer, storage, workloads, metrics, address, session];
+export const tryChecks: Check[] = [isolation, dns, apiServer, storage, workloads, images, metrics, address, session];

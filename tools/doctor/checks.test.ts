@@ -4,6 +4,7 @@ import { gke } from "../cluster/testing.ts";
 import { type Check, examine, type Patient } from "./check.ts";
 import { identity, lookChecks, storageClassesOf } from "./checks-look.ts";
 import { tryChecks } from "./checks-try.ts";
+import { imagesProgress } from "./images.ts";
 import { diagnose } from "./main.ts";
 import { config, healthy } from "./testing.ts";
 
@@ -164,6 +165,13 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
     /Deployment api has 0 of 2 pods \(ImagePullBackOff\)/,
   ],
   ["pods", { tries: { workloads: async () => [] } }, "failed", /has no pods/],
+  [
+    "images",
+    { tries: { images: () => Promise.reject(new Error("nodes lack images after 180 s: a@sha256:1 on node-1")) } },
+    "failed",
+    /a@sha256:1 on node-1/,
+  ],
+  ["images", { config: { prepullAgentImage: false } }, "skipped", /when a session needs it/],
   ["metrics", { tries: { measuredNodes: async () => 0 } }, "failed", /no measurement of a node/],
   [
     "metrics",
@@ -185,6 +193,17 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
   expect(await verdict(name, healthy(changes))).toMatchObject({ state, says: expect.stringMatching(says) });
 });
 
+test("missing images are named once, each with its nodes", () => {
+  const missing = [
+    { node: "n2", image: "b" },
+    { node: "n1", image: "b" },
+    { node: "n1", image: "a" },
+    { node: "n1", image: "b" },
+  ];
+  expect(imagesProgress(missing)).toEqual({ waitsFor: "nodes lack images", because: "a on n1; b on n1, n2" });
+  expect(imagesProgress([])).toEqual({ done: undefined });
+});
+
 test("a forwarded port that nobody forwards is no failure, and the command is named", async () => {
   const patient = healthy({ tries: { status: async () => undefined } });
   const forwarded = { ...patient, outputs: { ...patient.outputs, apiUrl: "http://127.0.0.1:30080" } as never };
@@ -202,6 +221,7 @@ test("each failure says what to do, and checks of the stack wait for the first `
   for (const failure of failures) expect(failure).toMatchObject({ remedy: expect.stringMatching(/\w/) });
   expect(results.filter(({ says }) => says.includes("run pulumi up -s mine first")).map(({ name }) => name)).toEqual([
     "pods",
+    "images",
     "metrics",
     "address",
     "session",

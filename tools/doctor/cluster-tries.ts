@@ -5,10 +5,13 @@
 import { randomBytes } from "node:crypto";
 import * as k8s from "@kubernetes/client-node";
 import { execa } from "execa";
+import { tenantNamespace } from "../../infra/config/tenant.ts";
 import { dockerConfig, registryLoginName } from "../../infra/images/registry-login.ts";
 import { type ClusterAccess, configOf } from "../../infra/kubernetes/cluster.ts";
 import { restrictedNamespace } from "../../infra/kubernetes/security.ts";
+import { missingImages } from "../../runtime/src/cluster/missingImages.ts";
 import type { Patient } from "./check.ts";
+import { imagesProgress } from "./images.ts";
 import { type Progress, poll } from "./poll.ts";
 import * as probes from "./probe.ts";
 import { trySession } from "./session-trial.ts";
@@ -140,6 +143,13 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
           reason: reasonFor(spec?.selector.matchLabels ?? {}),
         });
       return [...deployments.items.map(of("Deployment")), ...sets.items.map(of("StatefulSet"))];
+    },
+    images: async () => {
+      const namespaces = [config.namespace, ...config.tenants.map((tenant) => tenantNamespace(config, tenant))];
+      await poll(startSeconds, async () => {
+        const missing = (await Promise.all(namespaces.map((namespace) => missingImages(core, namespace)))).flat();
+        return imagesProgress(missing);
+      });
     },
     scalers: async (): Promise<Scaler[]> => {
       const scaling = kubeconfig.makeApiClient(k8s.AutoscalingV2Api);

@@ -39,6 +39,7 @@ const tries: Tries = {
   bind: async () => {},
   measuredNodes: async () => 2,
   workloads: async () => [{ name: "Deployment api", ready: 1, wanted: 1, reason: "" }],
+  images: async () => {},
   scalers: async () => [{ name: "api", isActive: true, message: "" }],
   session: async () => ({ id: "1", seconds: 4, desktop: [1280, 800] }),
   status: async () => 200,

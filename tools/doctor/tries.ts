@@ -58,6 +58,8 @@ export interface Tries {
   measuredNodes(): Promise<number>;
   workloads(): Promise<Workload[]>;
   scalers(): Promise<Scaler[]>;
+  /** Waits until the image pullers have pulled all their images to their nodes. Reads the pods of each puller once a second. */
+  images(): Promise<void>;
   /** Starts a session, reads its desktop's size, and ends the session. @param key a tenant's API key */
   session(key: string): Promise<SessionTrial>;
   /** The HTTP status of the address; undefined if it can't be reached from this machine. */

@@ -109,6 +109,34 @@ test("`npm run images:update` updates every file that contains a committed diges
   ).toEqual(copies);
 });
 
+/** The images that Renovate finds in the file by the pattern of this number in renovate.json, as `name:tag@digest`. */
+function foundByRenovate(manager: number, file: string): string[] {
+  const renovate = JSON.parse(readFileSync(join(root, ".github/renovate.json"), "utf8"));
+  const [pattern] = renovate.customManagers[manager].matchStrings;
+  const found = [...readFileSync(join(root, file), "utf8").matchAll(new RegExp(pattern, "g"))];
+  return found.map(
+    ({ groups: { depName, currentValue, currentDigest } = {} }) => `${depName}:${currentValue}@${currentDigest}`,
+  );
+}
+
+test("Renovate finds every base image in the list and in each copy, and writes entries of the list's form", () => {
+  const list = "infra/images/base-images/base-images.json";
+  expect(foundByRenovate(0, list)).toEqual(committed);
+  for (const file of copies) {
+    const digests = readFileSync(join(root, file), "utf8").match(/sha256:[0-9a-f]{64}/g);
+    const found = foundByRenovate(1, file);
+    expect(found, file).toHaveLength(digests?.length ?? 0);
+    expect(committed).toEqual(expect.arrayContaining(found));
+  }
+  const [{ matchStrings, autoReplaceStringTemplate }] = JSON.parse(
+    readFileSync(join(root, ".github/renovate.json"), "utf8"),
+  ).customManagers;
+  const written = autoReplaceStringTemplate.replace(/\{\{\{(\w+)\}\}\}/g, "$1");
+  const text = readFileSync(join(root, list), "utf8").replace(new RegExp(matchStrings[0], "g"), written);
+  for (const entry of Object.values(JSON.parse(text)))
+    expect(entry).toEqual({ tag: "depName:newValue", digest: "newDigest" });
+});
+
 test("the example of a log shipper uses its image by digest", () => {
   const [image] = /image: (\S+)/.exec(readFileSync(join(root, "docs/fluent-bit.yaml"), "utf8"))?.slice(1) ?? [];
   expect(image).toMatch(/^cr\.fluentbit\.io\/fluent\/fluent-bit:\d+\.\d+\.\d+@sha256:[0-9a-f]{64}$/);

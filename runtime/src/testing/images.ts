@@ -20,7 +20,7 @@ export function baseTag(recipe: string): string {
 
 /** Each function returns the image's reference with its digest. */
 export interface TestImages {
-  /** An image of the local registry, e.g. docker.io/library/debian:bookworm-slim or berth/agent:dev. */
+  /** An image of the local registry, e.g. docker.io/library/debian:bookworm-slim. */
   original: (name: string) => Promise<string>;
   /** Builds an image. `dockerfile` is the Dockerfile's text; `files` are the texts of more files in the build's folder, by name. */
   built: (name: string, dockerfile: string, files?: Record<string, string>) => Promise<string>;

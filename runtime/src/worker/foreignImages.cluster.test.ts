@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
 import type { V1PodSpec } from "@kubernetes/client-node";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { stackOutputs } from "../../../local/pulumi/stack.ts";
 import { machine } from "../../../machine/machine.ts";
 import { createChannel } from "../channel/channel.ts";
 import { objectName } from "../cluster/names.ts";
@@ -76,7 +77,7 @@ beforeAll(async () => {
     python: await built("python", python),
     go: await built("go", goDockerfile(await original(golang)), { "main.go": program }),
     berthd: await berthd(golang),
-    desktop: await original("berth/agent:dev"),
+    desktop: (await stackOutputs("dev")).agentImage,
   });
 });
 

@@ -3,10 +3,10 @@
  * digest of the image's files.
  */
 import { existsSync } from "node:fs";
+import { contextDigest } from "../../../../infra/images/context.ts";
 import { InputError, type Resource, refuseOthers, unchanged } from "../protocol/plugin.ts";
 import { changedKeys, hasUnknown, isObject, type Props, plain, secret } from "../protocol/values.ts";
 import { buildAndPush, dockerfileOf, type ImageInputs } from "./build.ts";
-import { contextDigest } from "./context.ts";
 
 const understood = ["imageName", "build", "registry", "buildOnPreview", "skipPush"];
 const understoodOfBuild = ["context", "dockerfile", "platform", "network", "args", "builderVersion", "contextDigest"];

@@ -25,6 +25,14 @@ test("bytes are the same in both spellings, and secret, the id included", async 
   expect(id).not.toContain(base64);
 });
 
+test("an id is the same in all spellings, and no secret", async () => {
+  const { id, state } = await find("Id").create({ inputs: { byteLength: 4 }, ...limits });
+  expect(state.hex).toMatch(/^[0-9a-f]{8}$/);
+  const bytes = Buffer.from(state.hex as string, "hex");
+  expect([state.b64Std, state.b64Url]).toEqual([bytes.toString("base64"), id]);
+  expect(state.dec).toBe(String(bytes.readUInt32BE()));
+});
+
 test("a preview makes nothing", async () => {
   const inputs = { length: 8 };
   expect(await password.create({ inputs, ...limits, preview: true })).toEqual({ id: "", state: inputs });

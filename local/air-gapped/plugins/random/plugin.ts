@@ -4,12 +4,14 @@ import { InputError, type Plugin, type Resource, refuseOthers, unchanged } from 
 import { changedKeys, hasUnknown, type Props, plain, secret } from "../protocol/values.ts";
 
 /** The arguments that the stand-in supports. A change of any argument makes a new value. `keepers` have no other purpose. */
-type Arguments = { length: number; special?: boolean; keepers?: Record<string, string> };
+type Arguments = { length?: number; byteLength?: number; special?: boolean; keepers?: Record<string, string> };
 
 /** A type of random value. */
 interface Value {
+  /** The argument with the size of the value. */
+  size: "length" | "byteLength";
   arguments: (keyof Arguments)[];
-  make(args: Arguments): { id: string; outputs: Props };
+  make(size: number, args: Arguments): { id: string; outputs: Props };
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz";
@@ -18,8 +20,9 @@ export const alphabet = (special: boolean): string =>
   `${letters}${letters.toUpperCase()}0123456789${special ? "!@#$%&*()-_=+[]{}<>:?" : ""}`;
 
 const password: Value = {
+  size: "length",
   arguments: ["length", "special", "keepers"],
-  make({ length, special = true }) {
+  make(length, { special = true }) {
     const characters = alphabet(special);
     const result = Array.from({ length }, () => characters[randomInt(characters.length)]).join("");
     const rest = { lower: true, upper: true, numeric: true, number: true, minLower: 0, minUpper: 0, minNumeric: 0 };
@@ -29,17 +32,31 @@ const password: Value = {
 };
 
 const bytes: Value = {
+  size: "length",
   arguments: ["length", "keepers"],
-  make({ length }) {
+  make(length) {
     const made = randomBytes(length);
     // The official plugin uses the bytes themselves as the id. The stand-in does not, because the state does not encrypt ids.
     return { id: "none", outputs: { base64: secret(made.toString("base64")), hex: secret(made.toString("hex")) } };
   },
 };
 
+/** Bytes that are no secret. */
+const id: Value = {
+  size: "byteLength",
+  arguments: ["byteLength", "keepers"],
+  make(length) {
+    const made = randomBytes(length);
+    const [hex, b64Url] = [made.toString("hex"), made.toString("base64url")];
+    const outputs = { hex, b64Url, b64Std: made.toString("base64"), dec: BigInt(`0x${hex}`).toString() };
+    return { id: b64Url, outputs };
+  },
+};
+
 const values: Record<string, Value> = {
   "random:index/randomPassword:RandomPassword": password,
   "random:index/randomBytes:RandomBytes": bytes,
+  "random:index/randomId:RandomId": id,
 };
 
 export const randomPlugin = (version: string): Plugin => ({
@@ -51,15 +68,16 @@ export const randomPlugin = (version: string): Plugin => ({
 
 function resourceOf(type: string, value: Value): Resource {
   const made = (inputs: Props) => {
-    const { id, outputs } = value.make(plain<Arguments>(inputs));
+    const args = plain<Arguments>(inputs);
+    const { id, outputs } = value.make(Number(args[value.size]), args);
     return { id, state: { ...outputs, ...inputs } };
   };
   return {
     async check({ news }) {
       refuseOthers(type, news, value.arguments);
-      const { length } = plain<Arguments>(news);
-      if (!hasUnknown(news) && !(Number.isInteger(length) && length > 0))
-        throw new InputError(`length is ${length}, but must be a whole number above 0.`);
+      const size = plain<Arguments>(news)[value.size];
+      if (!hasUnknown(news) && !(Number.isInteger(size) && Number(size) > 0))
+        throw new InputError(`${value.size} is ${size}, but must be a whole number above 0.`);
       return news;
     },
     async diff({ state, inputs }) {
