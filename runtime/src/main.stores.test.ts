@@ -222,11 +222,12 @@ test("on SIGTERM the worker finishes its job, takes no other, and ends with 0", 
       body: { kind: "Status", apiVersion: "v1", status: "Failure", reason: "NotFound", code: 404 },
     };
   });
-  const { env, create, queue } = await open();
+  const { env, create, database, queue } = await open();
   env.KUBECONFIG = kubeconfig(dirname(env.KUBECONFIG), server);
   const { child, log, says, exit } = runProgram(["worker"], env);
   await says("listening");
   const id = await create();
+  await database.updateTable("sessions").set({ state: "starting" }).where("id", "=", id).execute();
   await queue.add(id);
   await until("the worker asks the API server", 60, () => asked);
   child.kill("SIGTERM");

@@ -148,7 +148,8 @@ test("jobs that wait, and for how long the oldest does", async () => {
   await queue.add("a");
   await queue.add("b");
   // The first job's timestamp is moved 100 s back.
-  await redis.hincrby("bull:agent-sessions:1", "timestamp", -100_000);
+  const first = await redis.lindex("bull:agent-sessions:wait", -1);
+  await redis.hincrby(`bull:agent-sessions:${first}`, "timestamp", -100_000);
   const text = await read();
   expect(text).toContain('bullmq_waiting_jobs{queue="agent-sessions"} 2\n');
   expect(text).toContain('bullmq_jobs{queue="agent-sessions",state="waiting"} 2\n');
