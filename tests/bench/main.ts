@@ -22,7 +22,9 @@ const figures: Figure[] = [];
 const failed: string[] = [];
 for (const file of files) {
   console.error(`\n${file}`);
-  const child = spawn(process.execPath, [...options, join(import.meta.dirname, file)], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [...options, join(import.meta.dirname, file)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   createInterface(child.stdout).on("line", (line) => {
     const figure = parseFigure(line);
     if (figure === undefined) return console.error(line);

@@ -1,5 +1,5 @@
 /** Warm sessions with a real Postgres: who gets them, and what their users see. */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { findImage } from "../domain/sessionImages.ts";
 import type { NewSession } from "../store/newSession.ts";
@@ -37,7 +37,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
       onChange: () => {},
       logger: silent,
     });
-        return planner;
+    return planner;
   };
   const planner = plannerOf(10);
   const spares = () =>

@@ -115,8 +115,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   let claimed = sum(states, ({ starting }) => Math.min(starting, share));
   const hasFirstClaim = (session: Candidate) => stateOf(session).starting < share;
   /** The tenant has no start yet, and others hold more than their share. So this start does not wait for theirs. */
-  const isFirst = (session: Candidate) =>
-    stateOf(session).starting === 0 && !session.isWarm && claimed < maxStarting;
+  const isFirst = (session: Candidate) => stateOf(session).starting === 0 && !session.isWarm && claimed < maxStarting;
 
   const judge = ({ session, turn }: Turn) => {
     const state = stateOf(session);
