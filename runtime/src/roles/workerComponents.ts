@@ -182,6 +182,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     isLeader,
     orphans: () => sweep.findings(),
     secondsSinceSweep: () => sweep.secondsSinceTurn(),
+    secondsSincePlanning: () => planner.secondsSinceTurn(),
     missingImages: async () => (leader.isLeader() ? missing.get("") : undefined),
     withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),
   });

@@ -42,6 +42,8 @@ const batch = 1_000;
 export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #loop = new Loop(() => this.#turn());
   #stopListening = () => {};
+  /** When the last planning succeeded, by performance.now(). */
+  #wentThrough: number | undefined;
 
   constructor(private readonly options: PlannerOptions) {}
 
@@ -66,13 +68,22 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.#loop.isAlive();
   }
 
+  /** Seconds since the last successful planning; undefined if this process is not the leader or no planning has succeeded yet. */
+  secondsSinceTurn(): number | undefined {
+    if (!this.options.isLeader() || this.#wentThrough === undefined) return undefined;
+    return (performance.now() - this.#wentThrough) / 1_000;
+  }
+
   async #turn(): Promise<number> {
     if (!this.options.isLeader()) return this.#intervalMs;
     const began = performance.now();
-    const next = await this.plan().catch((error: unknown) => {
+    let next = 1_000;
+    try {
+      next = await this.plan();
+      this.#wentThrough = performance.now();
+    } catch (error) {
       this.options.logger.warn({ err: error }, "the planning of starts failed; it runs again soon");
-      return 1_000;
-    });
+    }
     // A planning takes longer the longer the queue is. However often the planner is woken, it rests for half of the time.
     await sleep(performance.now() - began, undefined, { signal: this.#loop.signal }).catch(() => {});
     return next;
