@@ -348,11 +348,14 @@ test("with an endpoint, a caller's trace continues through the API and the queue
     body: JSON.stringify({ tier: "small" }),
   });
   expect(answer.status).toBe(201);
+  const { id } = (await answer.json()) as { id: string };
+  const ended = await fetch(url(`/v1/sessions/${id}`), { method: "DELETE", headers: { ...unkept, ...traced } });
+  expect(ended.status).toBe(202);
   await until("the worker's part of the trace is here", 60, () => ofTrace("berth-worker").length > 0);
   for (const program of [api, worker]) program.child.kill("SIGTERM");
   expect(await Promise.all([api.exit, worker.exit])).toEqual([0, 0]);
   expect(ofTrace("berth-api").map(({ name }) => name)).toEqual(
-    expect.arrayContaining(["POST /v1/sessions", "postgres"]),
+    expect.arrayContaining(["POST /v1/sessions", "DELETE /v1/sessions/:id", "postgres"]),
   );
   expect(ofTrace("berth-api").find(({ name }) => name === "POST /v1/sessions")?.parentSpanId).toBe(callerSpan);
   expect(api.log().find(({ msg }) => msg === "request")).toMatchObject({ traceId, tenant: "acme" });

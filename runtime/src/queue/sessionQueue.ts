@@ -12,8 +12,8 @@ import { within } from "../timing/within.ts";
 export const queueName = "agent-sessions";
 
 /**
- * `later`: the reconcile is one of many that are requested at the same time: it makes a pod, or the sweep asks for it. `urgent`:
- * all others, for example because a pod is ready, or because somebody asks for a session's end.
+ * `later`: the reconcile is one of many that are requested at the same time: it makes a pod, the sweep asks for it, or its tenant was
+ * closed. `urgent`: all others, for example because a pod is ready, or because a user asks for a session's end.
  */
 export type Urgency = "urgent" | "later";
 
@@ -38,8 +38,8 @@ export class SessionQueue {
 
   /**
    * Requests a reconcile of the session. Several requests for one session become one job, which is urgent if one of the requests is. A
-   * request that arrives while that job runs makes the job run once more, because the job may have read the session already. Throws
-   * if Redis does not answer in time.
+   * request that arrives while that job runs makes the job run once more, because the job may have read the session already; the last
+   * of these requests decides whether the further run is urgent. Throws if Redis does not answer in time.
    */
   async add(sessionId: string, urgency: Urgency = "urgent"): Promise<void> {
     await within(this.patienceMs ?? 2_000, this.#add(sessionId, urgency));

@@ -84,7 +84,7 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
     } catch (error) {
       this.options.logger.warn({ err: error }, "the planning of starts failed; it runs again soon");
     }
-    // A planning takes longer the longer the queue is. However often the planner is woken, it rests for half of the time.
+    // The longer the queue is, the longer a planning takes. So the pause lasts as long as the planning took, also after a wake.
     await sleep(performance.now() - began, undefined, { signal: this.#loop.signal }).catch(() => {});
     return next;
   }
