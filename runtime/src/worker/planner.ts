@@ -112,6 +112,7 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
     // Somebody has changed one of these sessions, or another planner has admitted sessions. So the plan was out of date.
     if (started.length < starts.length) return 0;
     let next = this.#intervalMs;
+    if (decided.waiting.length === 0) return next;
     for (const seconds of [stallSeconds, ...sessions.map(({ retrySeconds }) => retrySeconds)]) {
       if (seconds !== null) next = Math.min(next, 1_000 * seconds + 50);
     }
