@@ -222,11 +222,12 @@ test("on SIGTERM the worker finishes its job, takes no other, and ends with 0", 
       body: { kind: "Status", apiVersion: "v1", status: "Failure", reason: "NotFound", code: 404 },
     };
   });
-  const { env, create, queue } = await open();
+  const { env, create, database, queue } = await open();
   env.KUBECONFIG = kubeconfig(dirname(env.KUBECONFIG), server);
   const { child, log, says, exit } = runProgram(["worker"], env);
   await says("listening");
   const id = await create();
+  await database.updateTable("sessions").set({ state: "starting" }).where("id", "=", id).execute();
   await queue.add(id);
   await until("the worker asks the API server", 60, () => asked);
   child.kill("SIGTERM");
@@ -347,11 +348,14 @@ test("with an endpoint, a caller's trace continues through the API and the queue
     body: JSON.stringify({ tier: "small" }),
   });
   expect(answer.status).toBe(201);
+  const { id } = (await answer.json()) as { id: string };
+  const ended = await fetch(url(`/v1/sessions/${id}`), { method: "DELETE", headers: { ...unkept, ...traced } });
+  expect(ended.status).toBe(202);
   await until("the worker's part of the trace is here", 60, () => ofTrace("berth-worker").length > 0);
   for (const program of [api, worker]) program.child.kill("SIGTERM");
   expect(await Promise.all([api.exit, worker.exit])).toEqual([0, 0]);
   expect(ofTrace("berth-api").map(({ name }) => name)).toEqual(
-    expect.arrayContaining(["POST /v1/sessions", "postgres"]),
+    expect.arrayContaining(["POST /v1/sessions", "DELETE /v1/sessions/:id", "postgres"]),
   );
   expect(ofTrace("berth-api").find(({ name }) => name === "POST /v1/sessions")?.parentSpanId).toBe(callerSpan);
   expect(api.log().find(({ msg }) => msg === "request")).toMatchObject({ traceId, tenant: "acme" });

@@ -52,9 +52,10 @@ export const sessionAlerts: Alert[] = [
     severity: "page",
     expr: `${everyProcessSays("berth_reconcile_age_seconds")} > 300`,
     for: "5m",
-    summary: "The last complete sweep over all unfinished sessions was {{ $value | humanizeDuration }} ago.",
+    summary:
+      "The last complete sweep over all unfinished sessions, or the last planning of starts, was {{ $value | humanizeDuration }} ago.",
     description:
-      "The leader's sweep compares every unfinished session with the cluster. The sweep does not finish, because the Kubernetes API or Postgres is slow, or because there are too few workers.",
+      "The leader's sweep compares every unfinished session with the cluster, and the leader's planner decides which queued sessions start. One of them does not finish, because the Kubernetes API or Postgres is slow, or because there are too few workers.",
   },
   {
     name: "Orphans",

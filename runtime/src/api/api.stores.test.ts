@@ -1,7 +1,11 @@
+import { until } from "@berth/testing/until.ts";
 import type { InjectOptions } from "fastify";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { Bell } from "../queue/bell.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
 import { call, openApi } from "../testing/api.ts";
-import { keyOf } from "../testing/fixtures.ts";
+import { keyOf, patienceMs, silent } from "../testing/fixtures.ts";
+import type { SessionJson } from "./sessionJson.ts";
 
 const small = { body: { tier: "small" } };
 
@@ -20,7 +24,7 @@ test("a session is created, found, listed and stopped", async () => {
     state: "queued",
     reason: null,
     cause: null,
-    queuePosition: null,
+    queuePosition: 1,
     progress: null,
     idleTimeoutSeconds: null,
     maxLifetimeSeconds: null,
@@ -44,6 +48,39 @@ test("a session is created, found, listed and stopped", async () => {
   const stopped = await call(api, "DELETE", path);
   expect(stopped).toMatchObject({ status: 202, json: { state: "stopping", reason: "Stopped by the user" } });
   expect(await call(api, "DELETE", path)).toMatchObject({ status: 202, json: { state: "stopping" } });
+});
+
+test("sessions in the queue have their position among the tenant's sessions", async () => {
+  const api = await openApi();
+  await call(api, "POST", "/v1/sessions", { ...small, key: keyOf("beta") });
+  const [first, second] = [
+    await call(api, "POST", "/v1/sessions", small),
+    await call(api, "POST", "/v1/sessions", small),
+  ];
+  const positions = async () =>
+    (await call(api, "GET", "/v1/sessions")).json.items.map((session: SessionJson) => session.queuePosition);
+  expect(await positions()).toEqual([2, 1]);
+  expect((await call(api, "DELETE", `/v1/sessions/${first.json.id}`)).json.queuePosition).toBeNull();
+  expect(await positions()).toEqual([1, null]);
+  expect((await call(api, "GET", `/v1/sessions/${second.json.id}`)).json.queuePosition).toBe(1);
+});
+
+test("a new session wakes the planner, and makes no job", async () => {
+  const api = await openApi();
+  let rings = 0;
+  const queue = new SessionQueue(api.redis, silent, patienceMs);
+  const stopListening = new Bell(api.redis, "planning").listen(() => {
+    rings += 1;
+  });
+  onTestFinished(async () => {
+    stopListening();
+    await queue.close();
+  });
+  await until("the planner's bell is heard", 30, async () => {
+    expect((await call(api, "POST", "/v1/sessions", small)).status).toBe(201);
+    return rings > 0;
+  });
+  expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
 });
 
 test("the same Idempotency-Key returns the same session; with another body it is refused", async () => {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type EventJson, toEventJson } from "../domain/event.ts";
-import type { EventBell } from "../queue/eventBell.ts";
+import type { Bell } from "../queue/bell.ts";
 import { type AuditTrail, lookAgainMs } from "../store/auditTrail.ts";
 import { follow, past, type Whose } from "./follow.ts";
 
@@ -14,7 +14,7 @@ const pageSize = 500;
 
 export interface EventFeedOptions {
   trail: Pick<AuditTrail, "newestId" | "horizon" | "ofAll" | "ofTenant">;
-  bell: Pick<EventBell, "listen">;
+  bell: Pick<Bell, "listen">;
   logger: Pick<Logger, "warn">;
   /** Default: 2000. */
   quietMs?: number;

@@ -22,7 +22,7 @@ export const SessionJson = z
     cause: z.enum(causes).nullable().meta({ description: "For programs: why the session ends or has ended." }),
     queuePosition: z.int().nullable().meta({
       description:
-        "While queued: the position among the sessions that wait for the same: room in the tenant's quota, or a start slot.",
+        "While queued: the session's position among the tenant's queued sessions; 1 starts next. Null in other states.",
     }),
     progress: z
       .object({ message: z.string(), percent: z.number().nullable() })
@@ -52,8 +52,11 @@ export type SessionJson = z.infer<typeof SessionJson>;
 
 const iso = (date: Date | null) => date?.toISOString() ?? null;
 
-/** The session in the form in which users get it. The pod's address stays internal. */
-export function toJson(session: Session, publicUrl: string): SessionJson {
+/**
+ * The session in the form in which users get it. The pod's address stays internal.
+ * @param queuePosition the session's position in the tenant's queue; null: it is not queued
+ */
+export function toJson(session: Session, publicUrl: string, queuePosition: number | null): SessionJson {
   return {
     id: session.id,
     tenant: session.tenant,
@@ -65,7 +68,7 @@ export function toJson(session: Session, publicUrl: string): SessionJson {
     state: session.state,
     reason: session.reason,
     cause: session.cause,
-    queuePosition: session.queuePosition,
+    queuePosition,
     progress: session.progress,
     idleTimeoutSeconds: session.idleTimeoutSeconds,
     maxLifetimeSeconds: session.maxLifetimeSeconds,

@@ -9,6 +9,7 @@ import { findImage, type PodImages } from "../domain/sessionImages.ts";
 import { states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { tierNames } from "../domain/tiers.ts";
+import type { Bell } from "../queue/bell.ts";
 import { Claims } from "../queue/claims.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Activity } from "../store/activity.ts";
@@ -23,7 +24,7 @@ import { invalidInput, Problem } from "./http/problem.ts";
 import { Body, Controller, Delete, Get, Headers, Param, Post, Query } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
 import { CreateBody, ExtendBody, limitsFor, SessionJson, toJson } from "./sessionJson.ts";
-import { BACKLOG_LIMIT, POD_IMAGES, PUBLIC_URL } from "./tokens.ts";
+import { BACKLOG_LIMIT, PLANNING_BELL, POD_IMAGES, PUBLIC_URL } from "./tokens.ts";
 import { WaitForRunning } from "./waitForRunning.ts";
 
 const IdempotencyKey = z.object({
@@ -76,6 +77,7 @@ export class SessionsController {
     @Inject(SessionCommands) private readonly commands: SessionCommands,
     @Inject(SessionQueries) private readonly queries: SessionQueries,
     @Inject(SessionQueue) private readonly queue: SessionQueue,
+    @Inject(PLANNING_BELL) private readonly planningBell: Pick<Bell, "ring">,
     @Inject(Claims) private readonly claims: Claims,
     @Inject(Activity) private readonly activity: Activity,
     @Inject(WaitForRunning) private readonly waitForRunning: WaitForRunning,
@@ -148,12 +150,12 @@ export class SessionsController {
       ]);
     }
     if (!made.replayed) {
-      this.queue.trigger(made.session.id);
+      this.#wake(made.session);
       const outcome = made.session.state === "running" ? "hit" : "miss";
       if (claim !== undefined) this.metrics.warmClaims.inc({ image: made.session.image ?? "", tier, outcome });
       if (outcome === "hit") this.claims.publish(made.session.id);
     }
-    const json = this.#json((await waited?.(made.session)) ?? made.session);
+    const json = await this.#json((await waited?.(made.session)) ?? made.session);
     reply.status(made.replayed ? 200 : 201).header("location", json.links.self);
     return json;
   }
@@ -173,7 +175,7 @@ export class SessionsController {
     if (page === undefined) {
       throw invalidInput([{ path: ["cursor"], message: "must be a nextCursor of an earlier answer" }]);
     }
-    return { items: page.items.map((session) => this.#json(session)), nextCursor: page.nextCursor };
+    return { items: await this.#jsons(tenant.name, page.items), nextCursor: page.nextCursor };
   }
 
   @Get(":id")
@@ -274,11 +276,25 @@ export class SessionsController {
   #changed(changed: Changed | undefined, id: string): Session {
     const { session, refusal } = found(changed, id);
     if (refusal !== null) throw new Problem(409, refusal);
-    this.queue.trigger(id);
+    this.#wake(session);
     return session;
   }
 
-  #json(session: Session): SessionJson {
-    return toJson(session, this.publicUrl);
+  /** Wakes the process that does the session's next step: the leader plans the queue, and any worker reconciles. */
+  #wake({ id, state }: Session): void {
+    if (state === "queued") this.planningBell.ring();
+    else this.queue.trigger(id);
+  }
+
+  async #json(session: Session): Promise<SessionJson> {
+    const [json] = await this.#jsons(session.tenant, [session]);
+    return json as SessionJson;
+  }
+
+  /** The tenant's sessions as JSON. Queued sessions cost one more statement, which reads the tenant's queue. */
+  async #jsons(tenant: string, sessions: Session[]): Promise<SessionJson[]> {
+    const queued = sessions.filter(({ state }) => state === "queued").map(({ id }) => id);
+    const positions = queued.length > 0 ? await this.queries.queuePositions(tenant, queued) : undefined;
+    return sessions.map((session) => toJson(session, this.publicUrl, positions?.get(session.id) ?? null));
   }
 }

@@ -9,5 +9,8 @@ export const POD_IMAGES = Symbol("POD_IMAGES");
 /** How many sessions of a tenant may be queued. */
 export const BACKLOG_LIMIT = Symbol("BACKLOG_LIMIT");
 
+/** A Bell, which wakes the leader so that it plans the starts of queued sessions. */
+export const PLANNING_BELL = Symbol("PLANNING_BELL");
+
 /** The address of sessions' ports: a SandboxUrl, or null if the stack has none. */
 export const SANDBOX_URL = Symbol("SANDBOX_URL");

@@ -29,12 +29,6 @@ export interface Session extends Status {
   labels: Record<string, string>;
   /** From 0 to 100. Among the sessions of a tenant, a higher number starts first. */
   priority: number;
-  /**
-   * While queued: the session's position, either among the tenant's sessions that wait for room in the tenant's own
-   * limits, or among all sessions that wait for a start slot. Null in other states, and while no such position is
-   * known.
-   */
-  queuePosition: number | null;
   /** The session ends after this many seconds without activity; null: never. */
   idleTimeoutSeconds: number | null;
   /** The session ends after it has run for this many seconds in total; null: never. */

@@ -1,4 +1,8 @@
-/** The queue of sessions to reconcile. A job contains only the session's id; the reconcile finds out what to do. */
+/**
+ * The queue of sessions to reconcile. A job contains only the session's id; the reconcile finds out what to do. All workers take
+ * the urgent jobs first, in the order in which they came, and then the others.
+ */
+import { randomUUID } from "node:crypto";
 import { type ConnectionOptions, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -6,6 +10,12 @@ import { tracing } from "../telemetry/tracing.ts";
 import { within } from "../timing/within.ts";
 
 export const queueName = "agent-sessions";
+
+/**
+ * `later`: the reconcile is one of many that are requested at the same time: it makes a pod, the sweep asks for it, or its tenant was
+ * closed. `urgent`: all others, for example because a pod is ready, or because a user asks for a session's end.
+ */
+export type Urgency = "urgent" | "later";
 
 export class SessionQueue {
   readonly #queue: Queue;
@@ -27,36 +37,55 @@ export class SessionQueue {
   }
 
   /**
-   * Requests a reconcile of the session. Several requests for one session become one job. A request that arrives while that
-   * job runs makes the job run once more, because the job may have read the session already. Throws if Redis does not answer in
-   * time.
+   * Requests a reconcile of the session. Several requests for one session become one job, which is urgent if one of the requests is. A
+   * request that arrives while that job runs makes the job run once more, because the job may have read the session already; the last
+   * of these requests decides whether the further run is urgent. Throws if Redis does not answer in time.
    */
-  async add(sessionId: string): Promise<void> {
-    await within(
-      this.patienceMs ?? 2_000,
-      this.#queue.add("reconcile", { sessionId }, { deduplication: { id: sessionId, keepLastIfActive: true } }),
+  async add(sessionId: string, urgency: Urgency = "urgent"): Promise<void> {
+    await within(this.patienceMs ?? 2_000, this.#add(sessionId, urgency));
+  }
+
+  async #add(sessionId: string, urgency: Urgency): Promise<void> {
+    const jobId = randomUUID();
+    const job = await this.#queue.add(
+      "reconcile",
+      { sessionId },
+      {
+        jobId,
+        deduplication: { id: sessionId, keepLastIfActive: true },
+        // BullMQ takes jobs without a priority before all jobs that have one.
+        ...(urgency === "later" && { priority: 1 }),
+      },
     );
+    // The session had a job already. An urgent request must not wait behind the jobs that are not urgent.
+    if (urgency === "urgent" && job.id !== jobId && (await job.getState()) === "prioritized") {
+      await job.changePriority({ priority: 0 });
+    }
   }
 
   /** Like `add`, but only logs a failure, because the worker's sweep finds the session in Postgres. */
-  trigger(sessionId: string): void {
-    this.add(sessionId).catch((error: unknown) =>
+  trigger(sessionId: string, urgency: Urgency = "urgent"): void {
+    this.add(sessionId, urgency).catch((error: unknown) =>
       this.logger.warn({ err: error, sessionId }, "the session could not be enqueued; the sweep will reconcile it"),
     );
   }
 
   /** The number of jobs in each state. Throws if Redis does not answer in time. */
   async counts(): Promise<Record<"waiting" | "active" | "delayed", number>> {
-    const counts = await within(this.patienceMs ?? 1_000, this.#queue.getJobCounts("waiting", "active", "delayed"));
-    return { waiting: counts.waiting ?? 0, active: counts.active ?? 0, delayed: counts.delayed ?? 0 };
+    const states = ["waiting", "prioritized", "active", "delayed"] as const;
+    const counts = await within(this.patienceMs ?? 1_000, this.#queue.getJobCounts(...states));
+    const of = (state: (typeof states)[number]) => counts[state] ?? 0;
+    return { waiting: of("waiting") + of("prioritized"), active: of("active"), delayed: of("delayed") };
   }
 
   /**
    * Returns for how many seconds the oldest waiting job has waited; 0 if no job waits. Throws if Redis does not answer in time.
    */
   async oldestWaitingSeconds(): Promise<number> {
-    const [oldest] = await within(this.patienceMs ?? 1_000, this.#queue.getJobs(["waiting"], 0, 0, true));
-    return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp) / 1_000;
+    const patienceMs = this.patienceMs ?? 1_000;
+    // `getJobs` reads the first job of each of these states.
+    const jobs = await within(patienceMs, this.#queue.getJobs(["waiting", "prioritized"], 0, 0, true));
+    return jobs.reduce((oldest, { timestamp }) => Math.max(oldest, (Date.now() - timestamp) / 1_000), 0);
   }
 
   async close(): Promise<void> {

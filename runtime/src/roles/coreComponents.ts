@@ -17,8 +17,8 @@ import { MetricsController } from "../api/metricsController.ts";
 import { PUBLIC_URL } from "../api/tokens.ts";
 import type { Config } from "../config/config.ts";
 import { TenantsFile } from "../config/tenantsFile.ts";
+import { Bell } from "../queue/bell.ts";
 import { Claims } from "../queue/claims.ts";
-import { EventBell } from "../queue/eventBell.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { OpenConnections } from "../queue/openConnections.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
@@ -70,7 +70,7 @@ export function coreComponents(
   { patienceMs }: PlaneOptions = {},
 ) {
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
-  const bell = new EventBell(redis);
+  const bell = new Bell(redis, "events");
   const records = recordsOn(database, new TaskCipher(config.tokenKeys), tenants, () => bell.ring());
   const queue = new SessionQueue(redis, logger, patienceMs);
   const tickets = new Tickets(config.tokenKeys);
@@ -91,6 +91,7 @@ export function coreComponents(
     tenants,
     records,
     queue,
+    planningBell: new Bell(redis, "planning"),
     claims: new Claims(redis, logger),
     tickets,
     links,

@@ -14,7 +14,7 @@ import { listSessionObjects } from "../cluster/sessionListing.ts";
 import { SessionObjects } from "../cluster/sessionObjects.ts";
 import { type Config, podImages } from "../config/config.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
-import { EventBell } from "../queue/eventBell.ts";
+import { Bell } from "../queue/bell.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Database } from "../store/database.ts";
@@ -26,10 +26,10 @@ import { rowsSince, sweptRows } from "../store/sweptRows.ts";
 import { TaskCipher } from "../store/taskCipher.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Recent } from "../timing/recent.ts";
-import { Admission } from "../worker/admission.ts";
 import { addWorkerFigures } from "../worker/figures.ts";
 import { HistoryExpiry, type HistoryLimits } from "../worker/historyExpiry.ts";
 import { Leader } from "../worker/leader.ts";
+import { Planner } from "../worker/planner.ts";
 import { PodWatches } from "../worker/podWatches.ts";
 import { Reconciler, type ReconcilerOptions } from "../worker/reconciler.ts";
 import { SessionWorker } from "../worker/sessionWorker.ts";
@@ -77,7 +77,7 @@ export type WorkerComponents = ReturnType<typeof workerComponents>;
 
 export function workerComponents(surroundings: WorkerSurroundings) {
   const { config, database, redis, blockingRedis, kubeConfig, connect, tenants, logger } = surroundings;
-  const bell = new EventBell(redis);
+  const bell = new Bell(redis, "events");
   const records = recordsOn(database, new TaskCipher(config.tokenKeys), tenants, () => bell.ring());
   const { creation, commands, queries } = records;
   const queue = new SessionQueue(redis, logger);
@@ -90,19 +90,29 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     sessionUrl: config.SESSION_URL,
     tokens: (session) => tokensOf(config.tokenKeys, session),
   });
-  const admission = new Admission({
-    database,
-    commands,
-    tenants,
-    maxStarting: config.MAX_STARTING,
-    onChange: (id) => queue.trigger(id),
+  const leader = new Leader({
+    leases: connect.leases(onAnswer),
+    namespace: config.LEASE_NAMESPACE,
+    identity: `${hostname()}-${randomBytes(4).toString("hex")}`,
     logger,
   });
-  tenants.onChange(() => admission.kick());
+  const isLeader = () => leader.isLeader();
+  const planner = new Planner({
+    database,
+    commands: records.queueCommands,
+    tenants,
+    isLeader,
+    bell: new Bell(redis, "planning"),
+    maxStarting: config.MAX_STARTING,
+    onChange: (id) => queue.trigger(id, "later"),
+    logger,
+  });
+  leader.onLead(() => planner.wake());
+  tenants.onChange(() => planner.wake());
   // Every worker triggers these sessions itself, because another worker may read the file later.
   tenants.onChange(() => {
     unfinishedOf(database, tenants.ending()).then(
-      (ids) => ids.forEach((id) => void queue.trigger(id)),
+      (ids) => ids.forEach((id) => void queue.trigger(id, "later")),
       (error: unknown) =>
         logger.warn({ err: error }, "sessions of closed tenants could not be ended now; the sweep will end them"),
     );
@@ -115,14 +125,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
       if (config.LOG_RETENTION_SECONDS > 0) await records.logs.keep(id, log);
     },
   };
-  const reconciler = new Reconciler({ queries, commands, objects, logs, admission, tenants, limits, metrics });
-  const leader = new Leader({
-    leases: connect.leases(onAnswer),
-    namespace: config.LEASE_NAMESPACE,
-    identity: `${hostname()}-${randomBytes(4).toString("hex")}`,
-    logger,
-  });
-  const isLeader = () => leader.isLeader();
+  const reconciler = new Reconciler({ queries, commands, objects, logs, planner, tenants, limits, metrics });
   addSessionFigures(metrics, { counts: records.counts, isLeader, startTimeoutSeconds: config.START_TIMEOUT_SECONDS });
   const history = new HistoryExpiry({
     history: new History(database),
@@ -140,6 +143,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     tenants,
     images: podImages(config),
     trigger: (id) => queue.trigger(id),
+    plan: () => planner.wake(),
   });
   const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger, surroundings.watch);
   const sweep = new Sweep({
@@ -151,11 +155,8 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     },
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
-    admit: async () => {
-      await warmPools.refill();
-      await admission.run();
-    },
-    trigger: (id) => queue.add(id),
+    refill: () => warmPools.refill(),
+    trigger: (id) => queue.add(id, "later"),
     removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
     logger,
     ...(surroundings.sweepMs !== undefined && { intervalMs: surroundings.sweepMs }),
@@ -185,9 +186,10 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     isLeader,
     orphans: () => sweep.findings(),
     secondsSinceSweep: () => sweep.secondsSinceTurn(),
+    secondsSincePlanning: () => planner.secondsSinceTurn(),
     missingImages: async () => (leader.isLeader() ? missing.get("") : undefined),
     withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),
   });
   const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
-  return { records, bell, queue, metrics, objects, admission, reconciler, leader, sweep, history, worker, watches };
+  return { records, bell, queue, metrics, objects, planner, reconciler, leader, sweep, history, worker, watches };
 }

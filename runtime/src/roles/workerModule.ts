@@ -12,9 +12,9 @@ import { DeliveryStore } from "../store/deliveryStore.ts";
 import { isMigrated } from "../store/migrate.ts";
 import { Health } from "../telemetry/health.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import { Admission } from "../worker/admission.ts";
 import { HistoryExpiry } from "../worker/historyExpiry.ts";
 import { Leader } from "../worker/leader.ts";
+import { Planner } from "../worker/planner.ts";
 import { PodWatches } from "../worker/podWatches.ts";
 import { SessionWorker } from "../worker/sessionWorker.ts";
 import { Sweep } from "../worker/sweep.ts";
@@ -29,7 +29,7 @@ class WorkerModule {}
 export function workerModule(config: Config, { database, redis }: Connections, logger: Logger): DynamicModule {
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const kubeConfig = loadKubeConfig();
-  const { bell, metrics, admission, leader, worker, sweep, history, watches } = workerComponents({
+  const { bell, metrics, planner, leader, worker, sweep, history, watches } = workerComponents({
     config,
     database,
     redis,
@@ -60,6 +60,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
     loops: [
       { name: "queue", isAlive: () => worker.isAlive() },
       { name: "history", isAlive: () => history.isAlive() },
+      { name: "planner", isAlive: () => planner.isAlive() },
       { name: "sweep", isAlive: () => sweep.isAlive() },
       { name: "lease", isAlive: () => leader.isAlive() },
       { name: "watches", isAlive: () => watches.isAlive() },
@@ -73,7 +74,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
     providers: [
       { provide: TenantsFile, useValue: tenants },
       { provide: Metrics, useValue: metrics },
-      { provide: Admission, useValue: admission },
+      { provide: Planner, useValue: planner },
       { provide: Leader, useValue: leader },
       { provide: SessionWorker, useValue: worker },
       { provide: HistoryExpiry, useValue: history },

@@ -1,13 +1,12 @@
-/** What the planner of starts reads and writes: the queue, the load of each tenant, and the positions in the queue. */
+/** What the planner reads: the queue, the load of each tenant, and the latest turn. */
 import { sql } from "kysely";
-import type { Load, Plan, Situation } from "../domain/quota/admissionPlan.ts";
+import type { Load, Situation } from "../domain/quota/admissionPlan.ts";
 import { add, nothing, podAmounts, workspaceAmounts } from "../domain/quota/quantities.ts";
 import type { Session } from "../domain/session.ts";
 import { finalStates, podStates } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Database } from "./database.ts";
-import { sessionColumns } from "./sessionColumns.ts";
 
 /**
  * A starting session whose reason has not changed for this many seconds loses its start slot, because the session may
@@ -15,19 +14,19 @@ import { sessionColumns } from "./sessionColumns.ts";
  */
 const progressSeconds = 30;
 
-/**
- * Runs the work as soon as no other process runs such work. Two planners at the same time would each fill the same free
- * start slots.
- */
-export async function oneAtATime(database: Database, work: () => Promise<void>): Promise<void> {
-  await database.transaction().execute(async (locked) => {
-    await sql`select pg_advisory_xact_lock(hashtext('admission'))`.execute(locked);
-    await work();
-  });
-}
-
-export interface QueuedSession {
-  session: Session;
+/** A queued session, with the columns that the planner needs. */
+export interface QueuedSession
+  extends Pick<
+    Session,
+    "id" | "tenant" | "tier" | "desktop" | "image" | "workspaceMode" | "priority" | "reason" | "version"
+  > {
+  /** When the session entered the queue, in microseconds since 1970. */
+  since: number;
+  hasRun: boolean;
+  isWarm: boolean;
+  /** Whether an earlier planning has stored that the session waits for its tenant's own limits. */
+  awaitsRoom: boolean;
+  tenantsGeneration: number;
   /**
    * In how many seconds the session may be tried again, because the cluster refused the session or did not answer; null:
    * the session may be tried now.
@@ -35,19 +34,25 @@ export interface QueuedSession {
   retrySeconds: number | null;
 }
 
-/** The whole queue. For each tenant, the backlog limit and the sizes of the warm pools limit its length. */
-export async function queuedSessions(database: Database): Promise<Map<string, QueuedSession>> {
-  const rows = await database
+/**
+ * The whole queue, in small rows, without the tasks. For each tenant, the backlog limit and the sizes of the warm pools limit
+ * its length.
+ */
+export async function queuedSessions(database: Database): Promise<QueuedSession[]> {
+  return database
     .selectFrom("sessions")
-    .select(sessionColumns)
-    .select(
+    .select(["id", "tenant", "tier", "desktop", "image", "priority", "reason", "version"])
+    .select(["workspace_mode as workspaceMode", "awaits_room as awaitsRoom", "tenants_generation as tenantsGeneration"])
+    .select([
+      sql<number>`(extract(epoch from state_since) * 1000000)::float8`.as("since"),
+      sql<boolean>`started_at is not null`.as("hasRun"),
+      sql<boolean>`warm is not null`.as("isWarm"),
       sql<number | null>`case when retry_at > now() then extract(epoch from retry_at - now())::float8 end`.as(
         "retrySeconds",
       ),
-    )
+    ])
     .where("state", "=", "queued")
     .execute();
-  return new Map(rows.map(({ retrySeconds, ...session }) => [session.id, { session, retrySeconds }]));
 }
 
 export interface Loads {
@@ -101,35 +106,30 @@ export async function loadsOf(database: Database, tenantOf: (name: string) => Te
   return { loads, stallSeconds: stalls.length === 0 ? null : Math.min(...stalls) };
 }
 
-export async function lastTurnOf(database: Database): Promise<Situation["lastTurn"]> {
-  const rows = await database
-    .selectFrom("sessions")
-    .select(["turn", "tenant"])
-    .distinct()
-    .where("turn", "=", (build) => build.selectFrom("sessions").select(({ fn }) => fn.max("turn").as("last")))
-    .execute();
-  return { turn: rows[0]?.turn ?? 0, tenants: new Set(rows.map(({ tenant }) => tenant)) };
+export interface Basis {
+  /** Whether a session is queued. */
+  isNeeded: boolean;
+  /** How many statements have admitted sessions so far; see QueueCommands.admit. */
+  admissions: string;
+  lastTurn: Situation["lastTurn"];
 }
 
-/**
- * Stores two values of each queued session: its position, which users see, and whether the session waits for its tenant's
- * own limits, which the warm pools need to know. The session's version and its audit trail do not change. A session that the
- * tenant's present config makes impossible gets no position, and does not count as waiting for its tenant's limits.
- */
-export async function noteWaits(
-  database: Database,
-  waiting: Plan["waiting"],
-  impossible: Plan["impossible"],
-): Promise<void> {
-  const noted = [...waiting, ...impossible.map(({ id }) => ({ id, position: null, for: null }))];
-  await sql`
-    update sessions set queue_position = noted.position, awaits_room = noted.awaits_room
-    from unnest(
-      ${noted.map(({ id }) => id)}::uuid[],
-      ${noted.map(({ position }) => position)}::integer[],
-      ${noted.map((one) => one.for === "room")}::boolean[]) as noted (id, position, awaits_room)
-    where sessions.id = noted.id and state = 'queued'
-      and (queue_position, sessions.awaits_room) is distinct from (noted.position, noted.awaits_room)`.execute(
+/** What a planning reads first: whether it is needed, and the admissions before it. */
+export async function basisOf(database: Database): Promise<Basis> {
+  const { rows } = await sql<{ is_needed: boolean; admissions: string; turn: number | null; tenant: string | null }>`
+    select exists (select from sessions where state = 'queued') as is_needed, admissions, last.turn, last.tenant
+    from planning left join (
+      select distinct turn, tenant from sessions where turn = (select max(turn) from sessions)) as last on true`.execute(
     database,
   );
+  const [first] = rows;
+  if (first === undefined) throw new Error("The table planning has no row; the migration 0023_planning inserts it.");
+  return {
+    isNeeded: first.is_needed,
+    admissions: first.admissions,
+    lastTurn: {
+      turn: first.turn ?? 0,
+      tenants: new Set(rows.map(({ tenant }) => tenant).filter((tenant) => tenant !== null)),
+    },
+  };
 }

@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { EventFeed } from "../api/eventFeed.ts";
-import { EventBell } from "../queue/eventBell.ts";
+import { Bell } from "../queue/bell.ts";
 import { cipher, emptyRedis, freshDatabase, ownStores, sessionOf, silent } from "../testing/fixtures.ts";
 import type { AuditTrail } from "./auditTrail.ts";
 import { type Database, isDatabaseUnavailable } from "./database.ts";
@@ -141,7 +141,7 @@ test("a statement that never ends is ended after its time limit, and readers con
 test("a reader is woken by the process that writes, and finds events without being woken", async () => {
   const { database, store } = await open();
   const redis = await emptyRedis();
-  const bell = new EventBell(redis);
+  const bell = new Bell(redis, "events");
   const woken = recordsOn(database, cipher, { generation: 0 }, () => bell.ring());
   const reads = async (feed: EventFeed) => {
     const end = new AbortController();

@@ -1,10 +1,11 @@
 /** How Postgres executes the frequent statements when the tables have many old rows: no large table is read completely. */
+import { randomUUID } from "node:crypto";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { cipher, freshDatabase, ownStores, sessionOf, tokenKeys } from "../testing/fixtures.ts";
 import { addOldRows } from "../testing/oldRows.ts";
-import { lastTurnOf, loadsOf, queuedSessions } from "./admissionQueue.ts";
+import { basisOf, loadsOf, queuedSessions } from "./admissionQueue.ts";
 import { DeliveryStore } from "./deliveryStore.ts";
 import { newestOf } from "./generations.ts";
 import { History } from "./history.ts";
@@ -90,6 +91,7 @@ test(
       .limit(1)
       .executeTakeFirstOrThrow();
     const limit = 20;
+    const thousand = Array.from({ length: 1_000 }, () => randomUUID());
     const list = (query: object) => store.queries.list("acme", { limit, ...query });
     const calls: Record<string, () => Promise<unknown>> = {
       "create a session": () =>
@@ -134,7 +136,15 @@ test(
       "send dead deliveries again": () => deliveries.redeliverDead("acme", 1_000),
       "read the queue": () => queuedSessions(observed),
       "read the loads": () => loadsOf(observed, () => undefined),
-      "read the last turn": () => lastTurnOf(observed),
+      "read the basis of a planning": () => basisOf(observed),
+      "admit sessions": async () =>
+        store.queueCommands.admit([{ id: session.id, version: 1, turn: 1 }], (await basisOf(observed)).admissions),
+      "say what a thousand sessions wait for": () =>
+        store.queueCommands.wait(thousand.map((id) => ({ id, version: 1, reason: "no room", awaitsRoom: true }))),
+      "note that a thousand sessions wait for room": () =>
+        store.queueCommands.noteRoom(thousand.map((id) => ({ id, version: 1, awaitsRoom: true }))),
+      "reject sessions": () => store.queueCommands.reject([{ id: session.id, version: 1, reason: "too large" }]),
+      "find positions in the queue": () => store.queries.queuePositions("acme", [session.id]),
       "read what the sweep compares": () => sweptRows(observed, [id], ["beta"]),
       "read the unfinished sessions": () => unfinishedOf(observed, ["acme"]),
       "read the warm sessions": () => Promise.all([sparesOf(observed), madeLately(observed), awaitingRoom(observed)]),

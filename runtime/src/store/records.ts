@@ -4,6 +4,7 @@ import { AuditTrail } from "./auditTrail.ts";
 import type { Database } from "./database.ts";
 import { Grants } from "./grants.ts";
 import { KeptLogs } from "./keptLogs.ts";
+import { QueueCommands } from "./queueCommands.ts";
 import { SessionCommands } from "./sessionCommands.ts";
 import { SessionCounts } from "./sessionCounts.ts";
 import { SessionCreation } from "./sessionCreation.ts";
@@ -27,6 +28,7 @@ export function recordsOn(
   return {
     creation: new SessionCreation(database, cipher, tenants, onEvents),
     commands: new SessionCommands(database, tenants, onEvents),
+    queueCommands: new QueueCommands(database, tenants, onEvents),
     queries: new SessionQueries(database),
     tasks: new Tasks(database, cipher),
     trail: new AuditTrail(database),

@@ -13,6 +13,8 @@ type TimestampOrNull = ColumnType<Date | null, never, Date | null>;
 
 /** The columns that are not part of a Session. Only the code of the layer `store` reads them. */
 interface OwnColumns {
+  /** Only older versions of the program write and read this column. A change of the state clears it. */
+  queue_position: number | null;
   /**
    * While queued: whether the tenant's own limits keep the session from starting, rather than the lack of a start slot.
    */
@@ -82,6 +84,12 @@ export interface WebhookPositionTable {
   settled_id: string;
 }
 
+/** One row: how many statements have admitted sessions from the queue; see queueCommands.ts. */
+export interface PlanningTable {
+  singleton: Generated<boolean>;
+  admissions: string;
+}
+
 /** One row per session that was suspended or has ended and whose agent wrote a log. Old rows are deleted. */
 export interface SessionLogsTable {
   session_id: string;
@@ -119,6 +127,7 @@ export interface Schema {
   sessions: SessionsTable;
   session_events: SessionEventsTable;
   session_logs: SessionLogsTable;
+  planning: PlanningTable;
   usage_days: UsageDaysTable;
   webhook_deliveries: WebhookDeliveriesTable;
   webhook_position: WebhookPositionTable;

@@ -20,7 +20,6 @@ const columnOf = {
   podIp: "pod_ip",
   resumes: "resumes",
   stalled: "stalled",
-  queuePosition: "queue_position",
   labels: "labels",
   priority: "priority",
   idleTimeoutSeconds: "idle_timeout_seconds",

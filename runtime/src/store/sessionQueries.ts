@@ -45,6 +45,21 @@ export class SessionQueries {
     return { session, secondsInState: inState, isIdle: idle, isOverLifetime: over };
   }
 
+  /**
+   * The positions of those of the tenant's sessions that are queued, by session id: 1 for the session that leaves the tenant's
+   * queue next. The order is the planner's (see admissionPlan.ts). The statement reads all queued sessions of the tenant, whose
+   * number the backlog limit limits, by the index `sessions_queue`.
+   */
+  async queuePositions(tenant: string, ids: string[]): Promise<Map<string, number>> {
+    const { rows } = await sql<{ id: string; position: number }>`
+      select id, position from (
+        select id, (row_number() over (order by priority desc, state_since, id))::integer as position
+        from sessions where tenant = ${tenant} and state = 'queued' and warm is null) as queue
+      where id = any(${ids}::uuid[])
+      ${keptPlan}`.execute(this.database);
+    return new Map(rows.map(({ id, position }) => [id, position]));
+  }
+
   /** The tenant's sessions, newest first. Undefined if the cursor is not the id of a session of the tenant. */
   async list(
     tenant: string,

@@ -37,7 +37,7 @@ const names = [
   "berth_images_missing",
 ];
 
-async function open({ isLeader = true } = {}) {
+async function open({ isLeader = true, secondsSincePlanning = 2 } = {}) {
   const { database } = await freshDatabase();
   const redis = await emptyRedis();
   const store = recordsOn(database, cipher, { generation: 0 });
@@ -49,6 +49,7 @@ async function open({ isLeader = true } = {}) {
     isLeader: () => isLeader,
     orphans: () => (isLeader ? { pod: 1, claim: 2, row: 3 } : undefined),
     secondsSinceSweep: () => (isLeader ? 4 : undefined),
+    secondsSincePlanning: () => (isLeader ? secondsSincePlanning : undefined),
     missingImages: async () => (isLeader ? [{ node: "a", image: "x@sha256:1", tenant: "acme" }] : undefined),
     withoutTenant: async () => (isLeader ? countOfOthers(database, ["acme"]) : undefined),
   });
@@ -149,7 +150,8 @@ test("jobs that wait, and for how long the oldest does", async () => {
   await queue.add("a");
   await queue.add("b");
   // The first job's timestamp is moved 100 s back.
-  await redis.hincrby("bull:agent-sessions:1", "timestamp", -100_000);
+  const first = await redis.lindex("bull:agent-sessions:wait", -1);
+  await redis.hincrby(`bull:agent-sessions:${first}`, "timestamp", -100_000);
   const text = await read();
   expect(text).toContain('bullmq_waiting_jobs{queue="agent-sessions"} 2\n');
   expect(text).toContain('bullmq_jobs{queue="agent-sessions",state="waiting"} 2\n');
@@ -170,11 +172,13 @@ test("a metric whose store does not answer is left out, so that it is never stal
   expect(text).not.toMatch(/^berth_oldest_waiting_job_age_seconds /m);
 });
 
-test("only the leader reports the sweep's findings", async () => {
+test("only the leader reports the sweep's findings, and how old its sweep or its planning is", async () => {
   const leader = await (await open()).read();
   expect(leader).toContain("berth_leader 1\n");
   expect(leader).toContain('berth_orphans{kind="claim"} 2\n');
   expect(leader).toContain("berth_reconcile_age_seconds 4\n");
+  const late = await (await open({ secondsSincePlanning: 9 })).read();
+  expect(late).toContain("berth_reconcile_age_seconds 9\n");
   const other = await (await open({ isLeader: false })).read();
   expect(other).toContain("berth_leader 0\n");
   expect(other).not.toContain("berth_orphans{");

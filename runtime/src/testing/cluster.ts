@@ -79,7 +79,7 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
   const options = { stores, database: name, namespace, tenants: [acme], ...setup };
   const { components, tenants, closed, changed, stop } = await startClusterWorker(options);
   onTestFinished(stop);
-  const { records, queue, sweep } = components;
+  const { records, planner, queue, sweep } = components;
   const user = { name: "key:default" };
   const see = watcher(database);
   return {
@@ -95,7 +95,7 @@ export async function openWorker(place: Place, { tenant: changes, ...setup }: Se
       const made = sessionOf(
         await records.creation.create({ tenant: "acme", namespace, tier: "small", ...request }, user),
       );
-      queue.trigger(made.id);
+      planner.wake();
       return made;
     },
     stop: async (id: string) => {

@@ -61,7 +61,6 @@ export const session = (changes: Partial<Session> = {}): Session => ({
   stalled: false,
   labels: {},
   priority: 50,
-  queuePosition: null,
   idleTimeoutSeconds: null,
   maxLifetimeSeconds: null,
   workspaceMode: "persistent",

@@ -107,12 +107,13 @@ export class Model {
     keep: async ({ id }, log) => void this.kept.set(id, log),
   };
 
-  readonly admission: ReconcilerOptions["admission"] = {
-    run: async () => {
-      await this.pause();
-      for (const row of this.rows.values()) if (row.state === "queued") this.#set(row, { type: "admitted" });
+  /** Admits all queued sessions some time after a wake. */
+  readonly planner: ReconcilerOptions["planner"] = {
+    wake: () => {
+      void this.pause().then(() => {
+        for (const row of this.rows.values()) if (row.state === "queued") this.#set(row, { type: "admitted" });
+      });
     },
-    kick: () => {},
   };
 
   readonly objects: ReconcilerOptions["objects"] = {

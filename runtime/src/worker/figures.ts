@@ -12,10 +12,11 @@ export interface WorkerFigures {
    */
   orphans: () => Record<"pod" | "claim" | "row", number> | undefined;
   /**
-   * Seconds since the leader's last successful sweep, which compares every unfinished session with the cluster;
-   * undefined: this process is not the leader, or no sweep has succeeded yet.
+   * Seconds since the leader's last successful sweep, which compares every unfinished session with the cluster, and since its last
+   * successful planning of starts; undefined: this process is not the leader, or none has succeeded yet.
    */
   secondsSinceSweep: () => number | undefined;
+  secondsSincePlanning: () => number | undefined;
   /**
    * The images that are missing on nodes, with the tenant of the image puller, "" for the platform's puller; undefined:
    * this process is not the leader.
@@ -42,11 +43,11 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
   );
   metrics.figure(
     "berth_reconcile_age_seconds",
-    "Seconds since the leader last compared every unfinished session with the cluster.",
+    "Seconds since the leader last compared every unfinished session with the cluster, or last planned starts: the larger one.",
     [],
     (gauge) => {
-      const seconds = worker.secondsSinceSweep();
-      if (seconds !== undefined) gauge.set(seconds);
+      const all = [worker.secondsSinceSweep(), worker.secondsSincePlanning()].filter((one) => one !== undefined);
+      if (all.length > 0) gauge.set(Math.max(...all));
     },
   );
   metrics.figure(

@@ -18,7 +18,7 @@ function election() {
   const name = `test-${randomBytes(4).toString("hex")}`;
   return {
     candidate(identity: string, leaseSeconds: number) {
-      const state = { asked: 0, cut: false };
+      const state = { asked: 0, cut: false, led: 0 };
       const through = <F extends (...args: never[]) => Promise<unknown>>(call: F) =>
         ((...args: Parameters<F>) => (state.cut ? Promise.reject(new Error("cut off")) : call(...args))) as F;
       const api: LeaseApi = {
@@ -37,6 +37,9 @@ function election() {
         name,
         leaseSeconds,
         intervalMs: 100,
+      });
+      leader.onLead(() => {
+        state.led += 1;
       });
       leader.onApplicationBootstrap();
       onTestFinished(() => leader.onApplicationShutdown());
@@ -74,7 +77,9 @@ async function staysLeader(expected: Candidate, candidates: Candidate[]): Promis
 test("of several candidates that start at once one leads, and never two at the same time", async () => {
   const { candidate } = election();
   const candidates = [1, 2, 3, 4, 5].map((number) => candidate(`worker-${number}`, long));
-  await staysLeader(await oneLeads(candidates), candidates);
+  const first = await oneLeads(candidates);
+  await staysLeader(first, candidates);
+  expect(candidates.map(({ led }) => led)).toEqual(candidates.map((one) => (one === first ? 1 : 0)));
 });
 
 test("a leader that ends gives up the Lease, so nobody waits until it expires", async () => {

@@ -31,11 +31,17 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   #until = 0;
   #observed: { version: string | undefined; at: number } | undefined;
   #wasLeader = false;
+  #onLead = () => {};
 
   constructor(private readonly options: LeaderOptions) {}
 
   isLeader(): boolean {
     return performance.now() < this.#until && !this.#loop.signal.aborted;
+  }
+
+  /** Calls the listener each time this process becomes the leader. Replaces an earlier listener. */
+  onLead(listener: () => void): void {
+    this.#onLead = listener;
   }
 
   /** Whether this process still requests the Lease, whatever the answers are. */
@@ -151,5 +157,6 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     if (this.isLeader() === this.#wasLeader) return;
     this.#wasLeader = this.isLeader();
     this.options.logger.info(this.#wasLeader ? "this worker is now the leader" : "this worker is no longer the leader");
+    if (this.#wasLeader) this.#onLead();
   }
 }

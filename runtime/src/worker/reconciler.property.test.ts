@@ -56,7 +56,7 @@ function open(changes: Parameters<typeof tenant>[1] = {}) {
     queries: model.queries,
     commands: model.commands,
     objects: model.objects,
-    admission: model.admission,
+    planner: model.planner,
     logs: model.logs,
     tenants,
     limits: { startTimeoutSeconds: 300 },
@@ -292,8 +292,8 @@ async function stuckReconcile(
   };
 }
 
-/** Which call of a reconcile creates a queued session's pod, and which one removes a suspending session's pod. */
-const [makesPod, removesPod] = [6, 3];
+/** Which call of a reconcile creates a starting session's pod, and which one removes a suspending session's pod. */
+const [makesPod, removesPod] = [5, 3];
 
 test("a worker that was stuck before it removed a pod does not remove the pod that was created meanwhile", async () => {
   const world = open();
@@ -319,7 +319,7 @@ test.each([
   async (state, wish, retentionSeconds) => {
     const world = open({ retentionSeconds });
     const { model, settle } = world;
-    model.create(id);
+    model.create(id, { state: "starting" });
     const letGo = await stuckReconcile(world, id, makesPod);
     await settle();
     model.wish(id, wish);

@@ -27,6 +27,7 @@ import type { SessionQueries } from "../store/sessionQueries.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { redact } from "../telemetry/redact.ts";
 import { observeChange } from "./figures.ts";
+import type { Planner } from "./planner.ts";
 
 /** The result of a reconcile. The names are values of the metric's label `outcome`. */
 export type Reconciliation =
@@ -50,8 +51,8 @@ export interface ReconcilerOptions {
     /** Stores the last part of the agent's log, because Kubernetes deletes the log with the pod. */
     keep: (session: Session, log: string) => Promise<void>;
   };
-  /** Admits queued sessions that may start now. */
-  admission: { run: () => Promise<void>; kick: () => void };
+  /** Decides which queued sessions start. */
+  planner: Pick<Planner, "wake">;
   tenants: Pick<TenantsFile, "get" | "generation" | "isClosed">;
   limits: Limits;
   metrics: Pick<Metrics, "startDuration" | "stopDuration" | "quotaRefusals">;
@@ -138,14 +139,9 @@ export class Reconciler {
   async #queued(timed: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
     const end = decideEnd(timed, tenant);
     if (end !== undefined) return this.#act(timed, end);
-    await this.options.admission.run();
-    const now = await this.options.queries.findTimed(timed.session.id);
-    if (now === undefined) return { outcome: "unknown" };
-    if (now.session.state === "queued") return { outcome: "settled", session: now.session };
-    // The objects are created in this reconcile, so the session does not wait for the next reconcile.
-    return now.session.state === "starting" && tenant !== undefined
-      ? this.#create(now, tenant)
-      : { outcome: "stale", session: now.session, againMs: 0 };
+    // During a rollout, an API of the former version adds a job for a new session, and does not wake the planner.
+    this.options.planner.wake();
+    return { outcome: "settled", session: timed.session };
   }
 
   async #up(timed: TimedSession, tenant: Tenant | undefined): Promise<Reconciliation> {
@@ -249,9 +245,10 @@ export class Reconciler {
     // Another process changed the session, so this step may be obsolete: reconcile again immediately.
     if (result === "stale") return { outcome: "stale", session, againMs: 0 };
     observeChange(this.options.metrics, session, result);
-    if (freesRoom(session, result)) this.options.admission.kick();
-    const settles = result.state === "running" || isFinal(result.state);
-    const more = result.state !== session.state && !settles && result.state !== "suspended";
+    const isQueued = result.state === "queued";
+    if (freesRoom(session, result) || (isQueued && session.state !== "queued")) this.options.planner.wake();
+    const settles = result.state === "running" || result.state === "suspended" || isQueued || isFinal(result.state);
+    const more = result.state !== session.state && !settles;
     return { outcome: "changed", session: result, ...(more && { againMs: 0 }) };
   }
 }

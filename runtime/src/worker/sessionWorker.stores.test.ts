@@ -88,6 +88,30 @@ test("triggers that come before the reconcile become one reconcile", async () =>
   expect(reconciled).toEqual(["a", "b"]);
 });
 
+test("urgent reconciles overtake the others, also if the session already has a job that is not urgent", async () => {
+  const reconciled: string[] = [];
+  const { queue, worker } = await open(
+    async (id) => {
+      reconciled.push(id);
+      return settled;
+    },
+    { start: false },
+  );
+  for (const id of ["make-1", "make-2", "end"]) await queue.add(id, "later");
+  for (const id of ["ready", "end", "ready"]) await queue.add(id);
+  await queue.add("ready", "later");
+  expect(await queue.counts()).toEqual({ waiting: 4, active: 0, delayed: 0 });
+  expect(await queue.oldestWaitingSeconds()).toBeGreaterThan(0);
+  worker.onApplicationBootstrap();
+  await until(
+    "all are reconciled",
+    30,
+    () => reconciled,
+    ({ length }) => length === 4,
+  );
+  expect(reconciled).toEqual(["ready", "end", "make-1", "make-2"]);
+});
+
 test("a trigger during the session's reconcile causes exactly one more reconcile", async () => {
   const { reconcile, letOneGo, looks } = gate();
   const { queue, metrics } = await open(reconcile);
@@ -165,7 +189,7 @@ test("a Redis that lost its data costs only latency: the sweep finds every sessi
     list: async () => new Map(),
     rows: (ids) => sweptRows(database, ids, []),
     rowsSince: () => rowsSince(database),
-    admit: async () => {},
+    refill: async () => {},
     trigger: (id) => queue.add(id),
     removeOrphan: async () => {},
     logger: silent,

@@ -18,8 +18,8 @@ export interface SweepOptions {
   rows: (ids: string[]) => Promise<SweptRow[]>;
   /** When the database with these rows was created. */
   rowsSince: () => Promise<Date>;
-  /** Admits queued sessions that may start now. */
-  admit: () => Promise<void>;
+  /** Fills the warm pools. */
+  refill: () => Promise<void>;
   /** Requests a reconcile of the session. */
   trigger: (sessionId: string) => Promise<void>;
   /** Deletes the objects of a session id that has no row. */
@@ -103,7 +103,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
    * the row of an object, this row really does not exist.
    */
   async #turn(): Promise<void> {
-    const { admit, trigger, rows, rowsSince } = this.options;
+    const { refill, trigger, rows, rowsSince } = this.options;
     const { objects, listed } = await this.#list();
     const comparison = compare(await rows([...objects.keys()]), objects, listed, await rowsSince());
     this.#findings = {
@@ -118,8 +118,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     }
     // Objects older than this database may belong to another database, which this one replaced, so they stay.
     await this.#removeOrphans(comparison.orphans.filter(({ isOlder }) => !isOlder));
-    // Admission comes last, because it may wait for a lock while another process plans. The other steps need no lock.
-    await admit();
+    await refill();
     this.#wentThrough = performance.now();
   }
 

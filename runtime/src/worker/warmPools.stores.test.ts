@@ -1,11 +1,11 @@
 /** Warm sessions with a real Postgres: who gets them, and what their users see. */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { findImage } from "../domain/sessionImages.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
-import { Admission } from "./admission.ts";
+import { Planner } from "./planner.ts";
 import { WarmPools } from "./warmPools.ts";
 
 const user = { name: "key:default" };
@@ -23,37 +23,38 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const acme = tenant("acme", { warmPools: { small: size }, ...changes });
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
-  const options = { database, ...store, trigger: () => {} };
+  const options = { database, ...store, trigger: () => {}, plan: () => {} };
   const pools = (made = images, generation = 0) =>
     new WarmPools({ ...options, images: made, tenants: { all: () => tenants, generation } });
-  const admissionOf = (maxStarting: number) => {
-    const admission = new Admission({
+  const plannerOf = (maxStarting: number) => {
+    const planner = new Planner({
       database,
-      commands: store.commands,
+      commands: store.queueCommands,
+      isLeader: () => true,
+      bell: { ring: () => {}, listen: () => () => {} },
       tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), generation: 0 },
       maxStarting,
       onChange: () => {},
       logger: silent,
     });
-    onTestFinished(() => admission.onModuleDestroy());
-    return admission;
+    return planner;
   };
-  const admission = admissionOf(10);
+  const planner = plannerOf(10);
   const spares = () =>
     database.selectFrom("sessions").selectAll().where("warm", "is not", null).orderBy("created_at").execute();
   return {
     database,
     store,
-    admission,
-    /** An admission that starts nothing, because all start slots are in use. */
-    noPlaces: admissionOf(0),
+    planner,
+    /** A planner that starts nothing, because all start slots are in use. */
+    noPlaces: plannerOf(0),
     spares,
     /** `generation`: of the tenants file that the worker has read. Default 0. */
     refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
     /** Moves the warm sessions to `running`, as the reconciler would. */
     start: async () => {
-      await admission.run();
+      await planner.plan();
       for (const { id } of await spares()) {
         const session = await store.queries.find(id);
         if (session?.state === "starting")
@@ -205,31 +206,31 @@ test("a worker with an older tenants file leaves alone a pool that a newer one h
 });
 
 test("no warm session starts in place of a session of the tenant's own", async () => {
-  const { refill, ask, admission, spares, store } = await open(1, { maxSessions: 1 });
+  const { refill, ask, planner, spares, store } = await open(1, { maxSessions: 1 });
   await refill();
   const own = await ask();
-  await admission.run();
+  await planner.plan();
   expect((await store.queries.find(own.id))?.state).toBe("starting");
   expect(await spares()).toMatchObject([{ state: "queued" }]);
 });
 
-test("the admission changes only sessions that are in the queue", async () => {
-  const { refill, ask, admission, store } = await open();
+test("the planner changes only sessions that are in the queue", async () => {
+  const { refill, ask, planner, store } = await open();
   const own = await ask();
-  await admission.run();
+  await planner.plan();
   const starting = await store.queries.find(own.id);
   await refill();
-  await admission.run();
-  await admission.run();
+  await planner.plan();
+  await planner.plan();
   expect(await store.queries.find(own.id)).toEqual(starting);
 });
 
 test("a warm session is given up for a session of the tenant that has waited for quota", async () => {
-  const { refill, start, ask, admission, spares, store, haveWaited } = await open(1, { maxSessions: 1 });
+  const { refill, start, ask, planner, spares, store, haveWaited } = await open(1, { maxSessions: 1 });
   await refill();
   await start();
   const own = await ask({ tier: "medium" });
-  await admission.run();
+  await planner.plan();
   expect((await store.queries.find(own.id))?.state).toBe("queued");
   await haveWaited(own.id);
   await refill();
@@ -237,12 +238,12 @@ test("a warm session is given up for a session of the tenant that has waited for
 });
 
 test("another tenant's session that waits does not keep the pool from being filled", async () => {
-  const { refill, ask, admission, spares, store } = await open();
+  const { refill, ask, planner, spares, store } = await open();
   const beta = { tenant: "beta", namespace: "tenant-beta", claim: undefined };
   await ask(beta);
   const second = await ask(beta);
   await refill();
-  await admission.run();
+  await planner.plan();
   expect(await store.queries.find(second.id)).toMatchObject({ state: "queued" });
   expect(await spares()).toMatchObject([{ state: "starting" }]);
 });
@@ -252,7 +253,7 @@ test("a tenant's session that waits for a start slot neither ends a warm session
   await refill();
   await start();
   const own = await ask({ tier: "medium" });
-  await noPlaces.run();
+  await noPlaces.plan();
   expect((await store.queries.find(own.id))?.reason).toBe("Waiting for its turn to start");
   await haveWaited(own.id);
   await refill();
@@ -261,7 +262,7 @@ test("a tenant's session that waits for a start slot neither ends a warm session
 });
 
 test("nor does a session that can never fit the tenant's quota", async () => {
-  const { refill, start, ask, admission, spares, store, haveWaited, database, setTenant } = await open();
+  const { refill, start, ask, planner, spares, store, haveWaited, database, setTenant } = await open();
   const quota = {
     requestsCpu: "9",
     limitsCpu: "2",
@@ -275,7 +276,7 @@ test("nor does a session that can never fit the tenant's quota", async () => {
   const own = await ask({ tier: "large" });
   await database.updateTable("sessions").set({ started_at: new Date() }).where("id", "=", own.id).execute();
   setTenant(tenant("acme", { warmPools: { small: 1 }, quota }));
-  await admission.run();
+  await planner.plan();
   expect((await store.queries.find(own.id))?.reason).toContain("more than the tenant's whole quota");
   await haveWaited(own.id);
   await refill();
@@ -284,10 +285,10 @@ test("nor does a session that can never fit the tenant's quota", async () => {
 });
 
 test("while a session of the tenant waits for quota, nobody claims a warm session ahead of it", async () => {
-  const { refill, start, ask, admission } = await open(1, { maxSessions: 1 });
+  const { refill, start, ask, planner } = await open(1, { maxSessions: 1 });
   await refill();
   await start();
   await ask({ tier: "medium" });
-  await admission.run();
+  await planner.plan();
   expect((await ask()).state).toBe("queued");
 });

@@ -25,6 +25,8 @@ export interface WarmPoolsOptions {
   images: PodImages;
   /** Requests a reconcile of the session. */
   trigger: (sessionId: string) => void;
+  /** Wakes the planner, because sessions were added to the queue. */
+  plan: () => void;
 }
 
 const actor: Actor = { name: "worker" };
@@ -72,7 +74,7 @@ export class WarmPools {
   }
 
   async #make(tenant: Tenant, image: SessionImage, tier: Tier, warm: string): Promise<void> {
-    const { creation, trigger } = this.options;
+    const { creation, plan } = this.options;
     const { name, namespace, workspace } = tenant;
     const made = await creation.create(
       {
@@ -86,7 +88,7 @@ export class WarmPools {
       },
       actor,
     );
-    if (typeof made === "object") trigger(made.session.id);
+    if (typeof made === "object") plan();
   }
 
   /** Ends the warm session. If a user claims it first, its version changes, so `apply` does nothing. */

@@ -23,7 +23,7 @@ export interface Candidate {
   tenant: string;
   /** A higher number starts first. */
   priority: number;
-  /** When the session entered the queue, in milliseconds since 1970. */
+  /** When the session entered the queue, as a number that grows with time. */
   since: number;
   /** How much of the tenant's quota the session will use. */
   amounts: Amounts;
@@ -56,11 +56,9 @@ export interface Plan {
   admitted: { id: string; turn: number }[];
   /**
    * `for`: what the session waits for: room in the tenant's own limits (`room`) or a start slot (`place`). A session whose
-   * pod the cluster refused, and the tenant's sessions behind it, also count as `room`. `position` is the
-   * session's rank, from 1: among the tenant's sessions that wait for room, or among all tenants' sessions that wait for a
-   * start slot.
+   * pod the cluster refused, and the tenant's sessions behind it, also count as `room`.
    */
-  waiting: { id: string; for: "room" | "place"; position: number; reason: string }[];
+  waiting: { id: string; for: "room" | "place"; reason: string }[];
   /** Sessions that the tenant's present config does not allow, or that are larger than the tenant's whole quota. */
   impossible: { id: string; reason: string }[];
 }
@@ -78,7 +76,7 @@ export interface Situation {
 }
 
 /** A tenant's state while the plan is made. */
-type State = Load & { blocked: string | null; awaitingRoom: number };
+type State = Load & { blocked: string | null };
 
 /** A session with the turn in which it starts. */
 interface Turn {
@@ -86,10 +84,7 @@ interface Turn {
   turn: number;
 }
 
-/**
- * Plans the starts in about the time that sorting the queue takes. While all start slots are taken, the function also goes
- * through all tenants once for each session whose tenant holds no slot.
- */
+/** Plans the starts in about the time that sorting the queue takes, plus one step for each tenant. */
 export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situation): Plan {
   const result: Plan = { admitted: [], waiting: [], impossible: [] };
   const possible: Candidate[] = [];
@@ -104,8 +99,8 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   }
 
   const states = new Map<string, State>();
-  for (const { tenant } of possible) states.set(tenant, { ...noLoad, blocked: null, awaitingRoom: 0 });
-  for (const [tenant, load] of loads) states.set(tenant, { ...load, blocked: null, awaitingRoom: 0 });
+  for (const { tenant } of possible) states.set(tenant, { ...noLoad, blocked: null });
+  for (const [tenant, load] of loads) states.set(tenant, { ...load, blocked: null });
   const stateOf = ({ tenant }: Candidate) => states.get(tenant) as State;
   const block = (session: Candidate) => {
     const state = stateOf(session);
@@ -114,28 +109,29 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   };
   const order = inOrder(possible, lastTurn);
   const share = shareOf(order, states, block, maxStarting);
+  /** The slots that are taken. */
   let total = sum(states, ({ starting }) => starting);
+  /** The slots that are taken, without those that a tenant holds beyond its share. */
+  let claimed = sum(states, ({ starting }) => Math.min(starting, share));
   const hasFirstClaim = (session: Candidate) => stateOf(session).starting < share;
   /** The tenant has no start yet, and others hold more than their share. So this start does not wait for theirs. */
-  const isFirst = (session: Candidate) =>
-    stateOf(session).starting === 0 &&
-    !session.isWarm &&
-    sum(states, ({ starting }) => Math.min(starting, share)) < maxStarting;
+  const isFirst = (session: Candidate) => stateOf(session).starting === 0 && !session.isWarm && claimed < maxStarting;
 
-  const placeless: Candidate[] = [];
   const judge = ({ session, turn }: Turn) => {
     const state = stateOf(session);
     const reason = block(session);
     if (reason !== null) {
-      state.awaitingRoom += 1;
-      result.waiting.push({ id: session.id, for: "room", position: state.awaitingRoom, reason });
+      result.waiting.push({ id: session.id, for: "room", reason });
     } else if (total < maxStarting || (hasFirstClaim(session) && isFirst(session))) {
       total += 1;
+      if (state.starting < share) claimed += 1;
       state.starting += 1;
       state.sessions += 1;
       state.used = add(add(state.used, session.amounts), session.held, -1);
       result.admitted.push({ id: session.id, turn });
-    } else placeless.push(session);
+    } else {
+      result.waiting.push({ id: session.id, for: "place", reason: "Waiting for its turn to start" });
+    }
   };
   const leftOver: Turn[] = [];
   for (const turn of order) {
@@ -143,11 +139,6 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
     else leftOver.push(turn);
   }
   for (const turn of leftOver) judge(turn);
-
-  // No user sees a warm session, so warm sessions come last and don't change the positions that users see.
-  for (const [index, { id }] of warmLast(placeless, (session) => session).entries()) {
-    result.waiting.push({ id, for: "place", position: index + 1, reason: "Waiting for its turn to start" });
-  }
   return result;
 }
 
@@ -187,7 +178,7 @@ function inOrder(queue: Candidate[], last: Situation["lastTurn"]): Turn[] {
       turns.set(tenant, turn + 1);
       return { session, turn };
     })
-    .sort((a, b) => a.turn - b.turn || byUrgency(a.session, b.session));
+    .sort((a, b) => a.turn - b.turn); // the sort is stable, so within a turn the order stays
   return warmLast(order, ({ session }) => session);
 }
 

@@ -104,5 +104,7 @@ const quotaNames = {
 } as const;
 
 export function add(a: Amounts, b: Amounts, times = 1): Amounts {
-  return Object.fromEntries(countedResources.map((name) => [name, a[name] + times * b[name]])) as Amounts;
+  const sum = { ...a };
+  for (const name of countedResources) sum[name] += times * b[name];
+  return sum;
 }

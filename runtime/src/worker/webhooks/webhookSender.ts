@@ -8,7 +8,7 @@ import type { Logger } from "pino";
 import type { TenantsFile } from "../../config/tenantsFile.ts";
 import { isBehind } from "../../domain/generation.ts";
 import { nextAttempt } from "../../domain/webhookBackoff.ts";
-import type { EventBell } from "../../queue/eventBell.ts";
+import type { Bell } from "../../queue/bell.ts";
 import type { Delivery, DeliveryStore } from "../../store/deliveryStore.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { Loop } from "../../timing/loop.ts";
@@ -30,7 +30,7 @@ const putOffError = "not sent, because the receiver did not answer the previous 
 export interface WebhookSenderOptions {
   store: Pick<DeliveryStore, "fanOut" | "take" | "putOff" | "remove" | "fail">;
   /** Rings when there are new events. */
-  bell: Pick<EventBell, "listen">;
+  bell: Pick<Bell, "listen">;
   tenants: Pick<TenantsFile, "get" | "generation">;
   metrics: Pick<Metrics, "webhooks">;
   logger: Logger;

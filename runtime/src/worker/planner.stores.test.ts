@@ -1,12 +1,14 @@
-/** The queue with a real Postgres; admissionPlan.test.ts tests the order. */
+/** The planner with real stores; admissionPlan.test.ts tests the order of the starts. */
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test } from "vitest";
 import type { SessionEvent } from "../domain/states/state.ts";
+import { Bell } from "../queue/bell.ts";
+import { basisOf } from "../store/admissionQueue.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
-import { cipher, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
-import { Admission } from "./admission.ts";
+import { cipher, emptyRedis, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
+import { Planner, type PlannerOptions } from "./planner.ts";
 
 const user = { name: "key:default" };
 const small = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
@@ -29,6 +31,7 @@ const roomy = {
   storage: "99Gi",
 };
 
+/** By default, the planner belongs to the leader, nobody wakes it, and it plans only when `plan` is called. */
 async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxStarting = 10 } = {}) {
   const { database } = await freshDatabase();
   const store = recordsOn(database, cipher, { generation: 0 });
@@ -36,15 +39,23 @@ async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxSt
   const known = acme && tenant("acme", acme);
   /** The tenants file as this worker has read it. */
   const tenants = { get: () => known, generation };
-  const admission = new Admission({
-    database,
-    commands: store.commands,
-    tenants,
-    maxStarting,
-    onChange: (id) => looks.push(id),
-    logger: silent,
-  });
-  onTestFinished(() => admission.onModuleDestroy());
+  const plannerWith = (changes: Partial<PlannerOptions> = {}) => {
+    const made = new Planner({
+      database,
+      commands: store.queueCommands,
+      tenants,
+      isLeader: () => true,
+      bell: { ring: () => {}, listen: () => () => {} },
+      maxStarting,
+      onChange: (id) => looks.push(id),
+      logger: silent,
+      intervalMs: 600_000,
+      ...changes,
+    });
+    onTestFinished(() => made.onApplicationShutdown());
+    return made;
+  };
+  const planner = plannerWith();
   const create = async (changes: Partial<NewSession> = {}) =>
     sessionOf(await store.creation.create({ ...small, ...changes }, user)).id;
   const id = await create();
@@ -55,25 +66,25 @@ async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxSt
     }
   };
   const stateOf = async (id: string) => (await store.queries.find(id))?.state;
-  return { database, tenants, admission, store, id, looks, apply, create, stateOf };
+  return { database, tenants, planner, plannerWith, store, id, looks, apply, create, stateOf };
 }
 
 test.each([
   ["of a tenant that is gone", undefined],
   ["of a tenant that may have none", { maxSessions: 0 }],
 ])("a session that waits is looked at for its end: %s", async (_, acme) => {
-  const { admission, id, looks } = await open(acme);
-  await admission.run();
+  const { planner, id, looks } = await open(acme);
+  await planner.plan();
   expect(looks).toEqual([id]);
 });
 
 test("a session whose image is not in the tenant's config fails, unless it has a workspace or the config may be newer", async () => {
-  const { admission, create, store, database, stateOf } = await open({});
+  const { planner, create, store, database, stateOf } = await open({});
   const [fresh, resumed] = [await create({ image: "browser" }), await create({ image: "browser" })];
   await database.updateTable("sessions").set({ started_at: new Date() }).where("id", "=", resumed).execute();
   const unread = await create({ image: "browser" });
   await database.updateTable("sessions").set({ tenants_generation: 1 }).where("id", "=", unread).execute();
-  await admission.run();
+  await planner.plan();
   const reason = "Waiting for the image browser, which the config of acme does not have any more";
   expect(await store.queries.find(fresh)).toMatchObject({ cause: "rejected", reason, endsAs: "failed" });
   for (const id of [resumed, unread]) expect(await store.queries.find(id)).toMatchObject({ state: "queued", reason });
@@ -83,72 +94,72 @@ test("a session whose image is not in the tenant's config fails, unless it has a
 test("sessions without a desktop count without its proxy", async () => {
   // Two small sessions fit without the proxy, and only one fits with it.
   const quota = { ...roomy, limitsCpu: "2.4" };
-  const { admission, id, apply, create, stateOf } = await open({ images: [browser], quota });
-  await admission.run();
+  const { planner, id, apply, create, stateOf } = await open({ images: [browser], quota });
+  await planner.plan();
   const without = { image: "browser", desktop: false };
   const [first, second] = [await create(without), await create(without)];
-  await admission.run();
+  await planner.plan();
   expect(await Promise.all([id, first, second].map(stateOf))).toEqual(["starting", "queued", "queued"]);
   await apply({ type: "stop", cause: "user", reason: "Enough" }, { type: "gone", keepSeconds: 0 });
-  await admission.run();
+  await planner.plan();
   expect(await Promise.all([id, first, second].map(stateOf))).toEqual(["stopped", "starting", "starting"]);
 });
 
 test("a session that is larger than its tenant's quota fails", async () => {
-  const { admission, store, id, looks } = await open({ quota: tooSmall });
-  await admission.run();
+  const { planner, store, id, looks } = await open({ quota: tooSmall });
+  await planner.plan();
   expect(await store.queries.find(id)).toMatchObject({ state: "stopping", endsAs: "failed", cause: "rejected" });
   expect(looks).toEqual([id]);
 });
 
 test("the session waits while a larger quota may still be read, and fails when a worker has the file that admitted it", async () => {
-  const { admission, database, tenants, store } = await open({ quota: tooSmall }, { generation: 6 });
+  const { planner, database, tenants, store } = await open({ quota: tooSmall }, { generation: 6 });
   const api = recordsOn(database, cipher, { generation: 7 });
   const { id } = sessionOf(await api.creation.create(small, user));
-  await admission.run();
+  await planner.plan();
   const reason = expect.stringContaining("more than the tenant's whole quota");
   expect(await store.queries.find(id)).toMatchObject({ state: "queued", reason });
   tenants.generation = 7;
-  await admission.run();
+  await planner.plan();
   expect(await store.queries.find(id)).toMatchObject({ state: "stopping", endsAs: "failed", cause: "rejected" });
 });
 
 test("the session waits if it has a workspace from before", async () => {
-  const { admission, store, id, apply } = await open({ quota: tooSmall });
+  const { planner, store, id, apply } = await open({ quota: tooSmall });
   const ran = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }, { type: "suspend", reason: "" }] as const;
   await apply(...ran, { type: "vacated" }, { type: "resume", reason: "" });
-  await admission.run();
+  await planner.plan();
   expect(await store.queries.find(id)).toMatchObject({ state: "queued" });
 });
 
 test("a start without progress for 30 s frees its start slot", async () => {
-  const { database, admission, id, create, stateOf } = await open({}, { maxStarting: 1 });
-  await admission.run();
+  const { database, planner, id, create, stateOf } = await open({}, { maxStarting: 1 });
+  await planner.plan();
   const next = await create();
-  await admission.run();
+  await planner.plan();
   expect([await stateOf(id), await stateOf(next)]).toEqual(["starting", "queued"]);
   await sql`update sessions set updated_at = now() - interval '31 seconds' where id = ${id}`.execute(database);
-  await admission.run();
+  await planner.plan();
   expect(await stateOf(next)).toBe("starting");
 });
 
 test("extending a session does not count as progress of its start", async () => {
-  const { database, admission, store, id, create, stateOf } = await open({}, { maxStarting: 1 });
-  await admission.run();
+  const { database, planner, store, id, create, stateOf } = await open({}, { maxStarting: 1 });
+  await planner.plan();
   const next = await create();
   await sql`update sessions set updated_at = now() - interval '31 seconds', max_lifetime_seconds = 600
     where id = ${id}`.execute(database);
   expect((await store.commands.extend(id, "acme", 60, null, { name: "test" }))?.refusal).toBeNull();
-  await admission.run();
+  await planner.plan();
   expect(await stateOf(next)).toBe("starting");
 });
 
 test("a start slot that becomes free because a start makes no progress is reused at that time", async () => {
-  const { database, admission, id, create, stateOf } = await open({}, { maxStarting: 1 });
-  await admission.run();
+  const { database, planner, id, create, stateOf } = await open({}, { maxStarting: 1 });
+  await planner.plan();
   const next = await create();
   await sql`update sessions set updated_at = now() - interval '28 seconds' where id = ${id}`.execute(database);
-  await admission.run();
+  planner.onApplicationBootstrap();
   await until(
     "the next session starts",
     20,
@@ -158,11 +169,11 @@ test("a start slot that becomes free because a start makes no progress is reused
 });
 
 test("a session that the cluster refused is planned again when the wait is over", async () => {
-  const { database, admission, id, apply, stateOf } = await open({});
-  await admission.run();
+  const { database, planner, id, apply, stateOf } = await open({});
+  await planner.plan();
   await apply({ type: "deferred", reason: "Waiting for room in the tenant's quota" });
   await sql`update sessions set retry_at = now() + interval '2 seconds' where id = ${id}`.execute(database);
-  await admission.run();
+  planner.onApplicationBootstrap();
   await until(
     "it starts again",
     20,
@@ -173,11 +184,107 @@ test("a session that the cluster refused is planned again when the wait is over"
 
 test("a resumed session's existing volume is counted while the session waits", async () => {
   const quota = { ...tooSmall, requestsCpu: "9", limitsCpu: "9", requestsMemory: "99Gi", limitsMemory: "99Gi" };
-  const { admission, store, id, apply, create, stateOf } = await open({ quota: { ...quota, pods: 9, storage: "2Gi" } });
+  const { planner, store, id, apply, create, stateOf } = await open({ quota: { ...quota, pods: 9, storage: "2Gi" } });
   const ran = [{ type: "admitted" }, { type: "ready", podIp: "10.0.0.1" }, { type: "suspend", reason: "" }] as const;
   await apply(...ran, { type: "vacated" }, { type: "resume", reason: "" });
   const [first, second] = [await create({ priority: 80 }), await create({ priority: 70 })];
-  await admission.run();
+  await planner.plan();
   expect([await stateOf(first), await stateOf(second), await stateOf(id)]).toEqual(["starting", "queued", "queued"]);
   expect((await store.queries.find(second))?.reason).toBe("Waiting for room in the tenant's quota (requests.storage)");
+});
+
+test("one statement starts all sessions that may start, another says what the others wait for, and a further planning writes nothing", async () => {
+  const { database, planner, create, looks } = await open({}, { maxStarting: 3 });
+  for (let made = 0; made < 5; made += 1) await create();
+  await planner.plan();
+  // Events of one statement have the same time.
+  const events = () =>
+    database
+      .selectFrom("session_events")
+      .where("type", "<>", "created")
+      .groupBy(["type", "at"])
+      .orderBy("type")
+      .select(["type", (build) => build.fn.countAll<string>().as("count")])
+      .execute();
+  const written = [
+    { type: "admitted", count: "3" },
+    { type: "waiting", count: "3" },
+  ];
+  expect(await events()).toEqual(written);
+  expect(looks).toHaveLength(3);
+  await planner.plan();
+  expect(await events()).toEqual(written);
+});
+
+test("of plannings that have read the same state, only one starts sessions", async () => {
+  const { database, store, id, create, stateOf } = await open({});
+  const other = await create();
+  const { admissions } = await basisOf(database);
+  const admit = (id: string, seen: string) => store.queueCommands.admit([{ id, version: 1, turn: 0 }], seen);
+  const both = await Promise.all([admit(id, admissions), admit(other, admissions)]);
+  expect(both.flat()).toHaveLength(1);
+  const [late] = both.flat()[0] === id ? [other] : [id];
+  expect(await admit(late as string, admissions)).toEqual([]);
+  expect(await stateOf(late as string)).toBe("queued");
+  expect(await admit(late as string, (await basisOf(database)).admissions)).toEqual([late]);
+});
+
+test("a session that changed after the planner read it keeps its state", async () => {
+  const { database, store, id, apply, stateOf } = await open({});
+  await apply({ type: "stop", cause: "user", reason: "Enough" });
+  const { admissions } = await basisOf(database);
+  expect(await store.queueCommands.admit([{ id, version: 1, turn: 0 }], admissions)).toEqual([]);
+  expect(await stateOf(id)).toBe("stopping");
+});
+
+const starts = (stateOf: (id: string) => Promise<string | undefined>, id: string) =>
+  until(
+    "the session starts",
+    20,
+    () => stateOf(id),
+    (state) => state === "starting",
+  );
+
+test("only the leader plans, and any process wakes it", async () => {
+  const { plannerWith, create, stateOf } = await open({});
+  const redis = await emptyRedis();
+  const bell = new Bell(redis, "planning");
+  const by: string[] = [];
+  const leader = plannerWith({ bell, onChange: () => by.push("leader") });
+  const other = plannerWith({ bell, isLeader: () => false, onChange: () => by.push("other") });
+  for (const one of [leader, other]) one.onApplicationBootstrap();
+  await until(
+    "both have subscribed",
+    30,
+    () => redis.call("PUBSUB", "NUMSUB", "berth:planning"),
+    (found) => (found as [string, number])[1] === 2,
+  );
+  for (const waker of [leader, other]) {
+    const id = await create();
+    waker.wake();
+    await starts(stateOf, id);
+  }
+  expect(new Set(by)).toEqual(new Set(["leader"]));
+});
+
+test("a session starts although nobody wakes the leader", async () => {
+  const { plannerWith, id, create, stateOf } = await open({});
+  plannerWith({ intervalMs: 100 }).onApplicationBootstrap();
+  await starts(stateOf, id);
+  await starts(stateOf, await create());
+});
+
+test("the position in the queue is the order in which the tenant's sessions start", async () => {
+  const { planner, id, create, store, stateOf } = await open({}, { maxStarting: 1 });
+  const urgent = await create({ priority: 90 });
+  const last = await create({ priority: 10 });
+  const second = await create({ priority: 90 });
+  await create({ warm: "template", priority: 100 });
+  await create({ tenant: "beta", priority: 50 });
+  const all = [id, urgent, last, second];
+  const positions = await store.queries.queuePositions("acme", all);
+  expect(all.map((one) => positions.get(one))).toEqual([3, 1, 4, 2]);
+  await planner.plan();
+  expect(await stateOf(urgent)).toBe("starting");
+  expect(await store.queries.queuePositions("acme", [urgent, last])).toEqual(new Map([[last, 3]]));
 });

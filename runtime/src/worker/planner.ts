@@ -1,0 +1,215 @@
+/**
+ * Decides which queued sessions start. Only the leader plans: after a wake, and at intervals, so that a lost wake delays a start
+ * for only a few seconds. Without a leader, queued sessions wait.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
+import type { Logger } from "pino";
+import type { TenantsFile } from "../config/tenantsFile.ts";
+import { isBehind } from "../domain/generation.ts";
+import { type Candidate, type Plan, plan } from "../domain/quota/admissionPlan.ts";
+import { type Amounts, nothing, quotaOf, sessionAmounts, workspaceAmounts } from "../domain/quota/quantities.ts";
+import { missingImage } from "../domain/sessionImages.ts";
+import type { Tenant } from "../domain/tenants.ts";
+import type { Bell } from "../queue/bell.ts";
+import { basisOf, loadsOf, type QueuedSession, queuedSessions } from "../store/admissionQueue.ts";
+import type { Database } from "../store/database.ts";
+import type { QueueCommands } from "../store/queueCommands.ts";
+import { Loop } from "../timing/loop.ts";
+
+export interface PlannerOptions {
+  database: Database;
+  commands: QueueCommands;
+  tenants: Pick<TenantsFile, "get" | "generation">;
+  isLeader: () => boolean;
+  /** Wakes the leader, which may be another process. */
+  bell: Pick<Bell, "ring" | "listen">;
+  /** How many sessions of all tenants may be starting at the same time. */
+  maxStarting: number;
+  /** Called for each session that was admitted, has to end, or whose tenant may have no sessions: it needs a reconcile. */
+  onChange: (sessionId: string) => void;
+  logger: Logger;
+  /** Milliseconds between two plannings without a wake. Default: 5 000. */
+  intervalMs?: number;
+}
+
+/**
+ * The most sessions that one statement rejects or lets wait. The statement then ends long before its time limit, and Postgres
+ * finds the rows by their ids.
+ */
+const batch = 1_000;
+
+export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #loop = new Loop(() => this.#turn());
+  #stopListening = () => {};
+  /** When the last planning succeeded, by performance.now(). */
+  #wentThrough: number | undefined;
+
+  constructor(private readonly options: PlannerOptions) {}
+
+  /** Call this when a session may have entered the queue or made room: the leader plans soon. Does not throw. */
+  wake(): void {
+    if (this.options.isLeader()) this.#loop.wake();
+    else this.options.bell.ring();
+  }
+
+  onApplicationBootstrap(): void {
+    this.#stopListening = this.options.bell.listen(() => this.#loop.wake());
+    this.#loop.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.#stopListening();
+    await this.#loop.stop();
+  }
+
+  /** Whether the loop still begins plannings. A planning that fails counts too. */
+  isAlive(): boolean {
+    return this.#loop.isAlive();
+  }
+
+  /** Seconds since the last successful planning; undefined if this process is not the leader or no planning has succeeded yet. */
+  secondsSinceTurn(): number | undefined {
+    if (!this.options.isLeader() || this.#wentThrough === undefined) return undefined;
+    return (performance.now() - this.#wentThrough) / 1_000;
+  }
+
+  async #turn(): Promise<number> {
+    if (!this.options.isLeader()) return this.#intervalMs;
+    const began = performance.now();
+    let next = 1_000;
+    try {
+      next = await this.plan();
+      this.#wentThrough = performance.now();
+    } catch (error) {
+      this.options.logger.warn({ err: error }, "the planning of starts failed; it runs again soon");
+    }
+    // The longer the queue is, the longer a planning takes. So the pause lasts as long as the planning took, also after a wake.
+    await sleep(performance.now() - began, undefined, { signal: this.#loop.signal }).catch(() => {});
+    return next;
+  }
+
+  /**
+   * Plans once, whether or not this process leads. Returns after how many milliseconds the next planning is due. The cost grows
+   * with the number of queued sessions, and for the loads with the number of sessions that have not ended. Throws if Postgres
+   * does not answer.
+   */
+  async plan(): Promise<number> {
+    const { database, commands, tenants, maxStarting, onChange } = this.options;
+    const { isNeeded, admissions, lastTurn } = await basisOf(database);
+    if (!isNeeded) return this.#intervalMs;
+    const [sessions, { loads, stallSeconds }] = await Promise.all([
+      queuedSessions(database),
+      loadsOf(database, (name) => tenants.get(name)),
+    ]);
+    const { queue, allowances, withoutTenant } = this.#judge(sessions);
+    const decided = plan({ queue, loads, allowances, lastTurn, maxStarting });
+    const seen = new Map(sessions.map((session) => [session.id, session]));
+    const starts = decided.admitted.map(({ id, turn }) => ({ id, turn, version: seen.get(id)?.version ?? 0 }));
+    const started = starts.length > 0 ? await commands.admit(starts, admissions) : [];
+    for (const id of [...started, ...withoutTenant]) onChange(id);
+    await this.#writeOthers(decided, seen);
+    // Somebody has changed one of these sessions, or another planner has admitted sessions. So the plan was out of date.
+    if (started.length < starts.length) return 0;
+    let next = this.#intervalMs;
+    if (decided.waiting.length === 0) return next;
+    for (const seconds of [stallSeconds, ...sessions.map(({ retrySeconds }) => retrySeconds)]) {
+      if (seconds !== null) next = Math.min(next, 1_000 * seconds + 50);
+    }
+    return next;
+  }
+
+  /**
+   * Writes what the plan says about the sessions that don't start. A session that waits for the same as before is not written. So
+   * most plannings write few rows and events.
+   */
+  async #writeOthers({ waiting, impossible }: Plan, seen: Map<string, QueuedSession>): Promise<void> {
+    const { commands, tenants, onChange } = this.options;
+    const rejected: Parameters<QueueCommands["reject"]>[0][number][] = [];
+    const waits: Parameters<QueueCommands["wait"]>[0][number][] = [];
+    const rooms: Parameters<QueueCommands["noteRoom"]>[0][number][] = [];
+    const note = (session: QueuedSession, reason: string, awaitsRoom: boolean) => {
+      const { id, version } = session;
+      if (session.reason !== reason) waits.push({ id, version, reason, awaitsRoom });
+      else if (session.awaitsRoom !== awaitsRoom) rooms.push({ id, version, awaitsRoom });
+    };
+    for (const { id, reason, for: what } of waiting) note(seen.get(id) as QueuedSession, reason, what === "room");
+    for (const { id, reason } of impossible) {
+      const session = seen.get(id) as QueuedSession;
+      const isUnread = isBehind(tenants.generation, session.tenantsGeneration);
+      // A session that has run waits for a change of the config, because its workspace may contain files. A session that a
+      // newer tenants file has changed waits until this process has read that file.
+      if (session.hasRun || isUnread) note(session, reason, false);
+      else rejected.push({ id, version: session.version, reason });
+    }
+    await this.#inBatches(rejected, async (some) => {
+      for (const id of await commands.reject(some)) onChange(id);
+    });
+    await this.#inBatches(waits, (some) => commands.wait(some));
+    await this.#inBatches(rooms, (some) => commands.noteRoom(some));
+  }
+
+  get #intervalMs(): number {
+    return this.options.intervalMs ?? 5_000;
+  }
+
+  async #inBatches<T>(all: T[], change: (some: T[]) => Promise<void>): Promise<void> {
+    for (let from = 0; from < all.length; from += batch) {
+      await change(all.slice(from, from + batch));
+      this.#loop.beat();
+    }
+  }
+
+  /** The candidates of the plan, and the allowances of their tenants. */
+  #judge(sessions: QueuedSession[]) {
+    const queue: Candidate[] = [];
+    /** Sessions that no planning has judged yet, and whose tenant does not exist or may have no sessions. */
+    const withoutTenant: string[] = [];
+    const known = new Map<string, Sizes>();
+    for (const session of sessions) {
+      const { id, tenant: name, image, reason } = session;
+      const tenant = this.options.tenants.get(name);
+      if (!tenant?.maxSessions) {
+        if (reason === null) withoutTenant.push(id); // the reconcile decides whether the session ends
+        continue;
+      }
+      const sizes = known.get(name) ?? new Sizes(tenant);
+      known.set(name, sizes);
+      queue.push({
+        id,
+        tenant: name,
+        priority: session.priority,
+        since: session.since,
+        ...sizes.of(session),
+        isWarm: session.isWarm,
+        unfit: missingImage(tenant, image),
+        refused: session.retrySeconds === null ? null : (reason ?? "Waiting for room in the cluster"),
+      });
+    }
+    const allowances = new Map([...known].map(([name, { allowance }]) => [name, allowance]));
+    return { queue, allowances, withoutTenant };
+  }
+}
+
+/** The amounts of a tenant's sessions. Sessions of the same kind share one object, because a queue has many sessions of few kinds. */
+class Sizes {
+  readonly #sizes = new Map<string, { amounts: Amounts; held: Amounts }>();
+  readonly allowance: { maxSessions: number; quota: Amounts };
+
+  constructor(private readonly tenant: Tenant) {
+    this.allowance = { maxSessions: tenant.maxSessions, quota: quotaOf(tenant) };
+  }
+
+  of(session: QueuedSession): { amounts: Amounts; held: Amounts } {
+    const { tier, desktop, workspaceMode, hasRun } = session;
+    const kind = `${tier} ${desktop} ${workspaceMode} ${hasRun}`;
+    const known = this.#sizes.get(kind);
+    if (known !== undefined) return known;
+    const made = {
+      amounts: sessionAmounts(session, this.tenant),
+      held: hasRun ? workspaceAmounts(workspaceMode, this.tenant) : nothing,
+    };
+    this.#sizes.set(kind, made);
+    return made;
+  }
+}
