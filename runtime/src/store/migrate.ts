@@ -32,6 +32,7 @@ import * as portGrants from "./migrations/0019_port_grants.ts";
 import * as settledPosition from "./migrations/0020_settled_position.ts";
 import * as tenantsOfEvents from "./migrations/0021_tenants_of_events.ts";
 import * as history from "./migrations/0022_history.ts";
+import * as claimedTasks from "./migrations/0023_claimed_tasks.ts";
 
 /** A migration; `transaction: false` if it runs without a transaction. */
 type Step = Migration & { transaction?: false };
@@ -58,6 +59,7 @@ export const migrations: Record<string, Step> = {
   "0020_settled_position": settledPosition,
   "0021_tenants_of_events": tenantsOfEvents,
   "0022_history": history,
+  "0023_claimed_tasks": claimedTasks,
 };
 
 /** How many milliseconds pass between two checks whether another migrating process has finished. */

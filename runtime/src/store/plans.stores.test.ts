@@ -14,7 +14,7 @@ import { expireWorkspaces, wipeTasksOfEnded } from "./retention.ts";
 import type { Schema } from "./schema.ts";
 import { sweptRows } from "./sweptRows.ts";
 import { claimWarm } from "./warmClaim.ts";
-import { awaitingRoom, madeLately, sparesOf } from "./warmSessions.ts";
+import { awaitingRoom, failedLately, sparesOf } from "./warmSessions.ts";
 
 /** How many ended sessions the database has. OLD_ROWS=2000000 tests the size of a large stack, and takes half an hour. */
 const ended = Number(process.env.OLD_ROWS ?? 15_000);
@@ -99,8 +99,15 @@ test(
       "claim a warm session": () =>
         claimWarm(
           observed,
-          { ...small, requestHash: null, newest: newestOf({ generation: 0 }), keys: tokenKeys, templateHash: "t" },
-          async () => null,
+          {
+            ...small,
+            idempotency: { key: "newer", request: {} },
+            task: null,
+            requestHash: null,
+            newest: newestOf({ generation: 0 }),
+            keys: tokenKeys,
+            templateHash: "t",
+          },
           user,
         ),
       "change a session": () => store.commands.apply(session, { type: "waiting", reason: "no room" }, user),
@@ -137,7 +144,7 @@ test(
       "read the last turn": () => lastTurnOf(observed),
       "read what the sweep compares": () => sweptRows(observed, [id], ["beta"]),
       "read the unfinished sessions": () => unfinishedOf(observed, ["acme"]),
-      "read the warm sessions": () => Promise.all([sparesOf(observed), madeLately(observed), awaitingRoom(observed)]),
+      "read the warm sessions": () => Promise.all([sparesOf(observed), failedLately(observed), awaitingRoom(observed)]),
       "count usage": () => store.usage.countEnded(),
       "delete old sessions": () => history.expireSessions(86_400),
       "delete old events": () => history.expireEvents(86_400),

@@ -25,6 +25,10 @@ interface OwnColumns {
   task: string | null;
   /** Whether the session's pod has confirmed that it has the task. */
   task_taken: Generated<boolean>;
+  /** The random id to which the task is bound, if the session was claimed with a task; see taskCipher.ts. */
+  task_id: string | null;
+  /** The id of the token key that encrypts this task. Null: `token_key` encrypts the task. */
+  task_key: number | null;
   idempotency_key: string | null;
   /** Fingerprint of the request that was sent with the idempotency key. */
   request_hash: string | null;

@@ -18,33 +18,43 @@ export interface Task {
   secrets: Record<string, string>;
 }
 
+/**
+ * What an encrypted task is bound to: the session `sid`, or, in a session that was claimed, the id `tid` that the row stores
+ * beside the task, and the tenant. The claim encrypts the task before Postgres chooses the session. Nobody can give the task to
+ * another session unnoticed: `tid` is random and no two rows have the same, and a row of another tenant is refused.
+ */
+type Binding = { sid: string } | { tid: string; tenant: string };
+
 export class TaskCipher {
   /** From each token key, this class derives one key for the encryption of tasks and one key for fingerprints. */
   constructor(readonly keys: TokenKeys) {}
 
-  /**
-   * Encrypts the task as a compact JWE (A256GCM) that is bound to this session. The key is derived from the key that
-   * signs the session's tokens.
-   */
-  async encrypt({ id, tokenKey }: Pick<Session, "id" | "tokenKey">, task: Task): Promise<string> {
-    const kid = String(tokenKey);
+  /** Encrypts the task as a compact JWE (A256GCM). The key is derived from the current token key. */
+  async encrypt(task: Task, binding: Binding): Promise<string> {
+    const kid = String(this.keys.current);
     return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(task)))
-      .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid, sid: id })
+      .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid, ...binding })
       .encrypt(derive(this.keys.byKid(kid), "task"));
   }
 
   /**
-   * Throws if the text is damaged, belongs to another session, or was encrypted with a key that this process does not
-   * have.
+   * Decrypts the task of the session.
+   * @param session `taskId`: the id that the row stores beside the task
+   * @throws if the text is damaged, belongs to another session, or was encrypted with a key that this process does not have
    */
-  async decrypt(sessionId: string, text: string): Promise<Task> {
+  async decrypt(
+    { id, tenant, taskId }: Pick<Session, "id" | "tenant"> & { taskId: string | null },
+    text: string,
+  ): Promise<Task> {
     const options = { keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] };
     const { plaintext, protectedHeader } = await compactDecrypt(
       text,
       ({ kid }: { kid?: string }) => derive(this.keys.byKid(kid), "task"),
       options,
     );
-    if (protectedHeader.sid !== sessionId) throw new Error("the encrypted task belongs to another session");
+    const { sid, tid, tenant: owner } = protectedHeader;
+    const isOwn = tid === undefined ? sid === id : tid === taskId && owner === tenant;
+    if (!isOwn) throw new Error("the encrypted task belongs to another session");
     return JSON.parse(new TextDecoder().decode(plaintext)) as Task;
   }
 

@@ -16,12 +16,12 @@ export class Tasks {
   async of(id: string): Promise<Task | "taken" | undefined> {
     const row = await this.database
       .selectFrom("sessions")
-      .select(["task", "task_taken as taken"])
+      .select(["id", "tenant", "task", "task_id as taskId", "task_taken as taken"])
       .where("id", "=", id)
       .executeTakeFirst();
     if (row === undefined) return undefined;
     if (row.taken) return "taken";
-    return row.task === null ? { command: null, env: {}, secrets: {} } : this.cipher.decrypt(id, row.task);
+    return row.task === null ? { command: null, env: {}, secrets: {} } : this.cipher.decrypt(row, row.task);
   }
 
   /**

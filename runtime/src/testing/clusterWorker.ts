@@ -131,8 +131,9 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
     ...(options.sweepClock && { sweepClock: options.sweepClock }),
     ...(options.watch && { watch: options.watch }),
   });
-  const { leader, worker, sweep, watches, queue } = components;
-  for (const component of [leader, worker, sweep, watches]) component.onApplicationBootstrap();
+  const { leader, worker, sweep, warmRefill, watches, queue } = components;
+  const running = [leader, worker, sweep, warmRefill, watches];
+  for (const component of running) component.onApplicationBootstrap();
   return {
     components,
     tenants,
@@ -141,7 +142,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
       for (const listener of listeners) listener();
     },
     async stop() {
-      await Promise.all([leader, worker, sweep, watches].map((component) => component.onApplicationShutdown()));
+      await Promise.all(running.map((component) => component.onApplicationShutdown()));
       await queue.close();
       for (const connection of [commands, blocking]) connection.disconnect();
       await database.destroy();
