@@ -22,7 +22,10 @@ test("missing warm sessions are created; those beyond the size or with old setti
 
 test("while the tenant's own sessions wait, no warm session is created, and one at a time is given up", () => {
   expect(adjust(pool({ isAwaited: true }))).toEqual({ missing: 0, end: [] });
-  expect(adjust(pool({ isAwaited: true, spares: [spare("a"), spare("b")] }))).toEqual({ missing: 0, end: [spare("b")] });
+  expect(adjust(pool({ isAwaited: true, spares: [spare("a"), spare("b")] }))).toEqual({
+    missing: 0,
+    end: [spare("b")],
+  });
   expect(adjust(pool({ isAwaited: true, spares: [spare("a")] }))).toEqual({ missing: 0, end: [spare("a")] });
 });
 

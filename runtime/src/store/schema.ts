@@ -27,8 +27,6 @@ interface OwnColumns {
   task_taken: Generated<boolean>;
   /** The random id to which the task is bound, if the session was claimed with a task; see taskCipher.ts. */
   task_id: string | null;
-  /** The id of the token key that encrypts this task. Null: `token_key` encrypts the task. */
-  task_key: number | null;
   idempotency_key: string | null;
   /** Fingerprint of the request that was sent with the idempotency key. */
   request_hash: string | null;

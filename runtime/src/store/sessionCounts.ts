@@ -16,9 +16,6 @@ const graceSeconds = 60;
 /** How many seconds a pod may take to end: its grace period, and what the kubelet does before and after. */
 const endSeconds = 60;
 
-/** The oldest token key that the session uses. Postgres ignores a null. */
-const oldestKey = sql<number>`least(token_key, task_key)`;
-
 export class SessionCounts {
   constructor(private readonly database: Database) {}
 
@@ -39,16 +36,13 @@ export class SessionCounts {
     return rows.map((row) => ({ ...row, count: Number(row.count) }));
   }
 
-  /**
-   * How many sessions that have not ended use each token key, including warm sessions. A session that uses two keys, one for
-   * the tokens of its pod and one for its task, counts for the older key.
-   */
+  /** How many sessions that have not ended use each token key, including warm sessions. */
   async byTokenKey(): Promise<{ key: number; count: number }[]> {
     const rows = await this.database
       .selectFrom("sessions")
-      .select([oldestKey.as("key"), (build) => build.fn.countAll<string>().as("count")])
+      .select(["token_key as key", (build) => build.fn.countAll<string>().as("count")])
       .where("state", "not in", finalStates)
-      .groupBy(oldestKey)
+      .groupBy("token_key")
       .execute();
     return rows.map((row) => ({ ...row, count: Number(row.count) }));
   }

@@ -11,7 +11,7 @@ import type { Database } from "./database.ts";
 import { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
 import { sessionColumns } from "./sessionColumns.ts";
-import type { TaskCipher } from "./taskCipher.ts";
+import type { Task, TaskCipher } from "./taskCipher.ts";
 import { claimWarm } from "./warmClaim.ts";
 
 /** The session that was created, claimed, or found by its idempotency key; or why there is none. */
@@ -57,7 +57,7 @@ export class SessionCreation {
       desktop: sql<boolean>`${rest.desktop ?? true}::boolean`,
       state: sql<State>`'queued'`,
       labels: sql<string>`${JSON.stringify(rest.labels ?? {})}::jsonb`,
-      task: sql<string | null>`${task === undefined ? null : await this.cipher.encrypt(task, { sid: id })}::text`,
+      task: sql<string | null>`${task === undefined ? null : this.cipher.encrypt(task, tokenKey, { sid: id })}::text`,
       priority: sql<number>`${rest.priority ?? 50}::smallint`,
       idle_timeout_seconds: sql<number | null>`${rest.idleTimeoutSeconds ?? null}::integer`,
       max_lifetime_seconds: sql<number | null>`${rest.maxLifetimeSeconds ?? null}::integer`,
@@ -104,12 +104,13 @@ export class SessionCreation {
   }
 
   /** Encrypts the task before Postgres chooses the session, so that the claim is one statement. */
-  async #claim({ task, ...request }: NewSession, templateHash: string, requestHash: string | null, actor: Actor) {
+  #claim({ task, ...request }: NewSession, templateHash: string, requestHash: string | null, actor: Actor) {
     const { keys } = this.cipher;
     const id = randomUUID();
-    const text = task && (await this.cipher.encrypt(task, { tid: id, tenant: request.tenant }));
-    const sealed = text === undefined ? null : { id, keyId: keys.current, text };
-    const claim = { ...request, task: sealed, requestHash, newest: newestOf(this.tenants), keys, templateHash };
+    const byKey = (plain: Task) =>
+      new Map(keys.ids.map((key) => [key, this.cipher.encrypt(plain, key, { tid: id, tenant: request.tenant })]));
+    const encrypted = task === undefined ? null : { id, byKey: byKey(task) };
+    const claim = { ...request, task: encrypted, requestHash, newest: newestOf(this.tenants), keys, templateHash };
     return claimWarm(this.database, claim, actor);
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The agent's task, and its encryption. The database stores the task encrypted, because the task contains secrets.
  */
-import { createHmac } from "node:crypto";
-import { CompactEncrypt, compactDecrypt } from "jose";
+import { createCipheriv, createHmac, randomBytes } from "node:crypto";
+import { compactDecrypt } from "jose";
 import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 
@@ -29,12 +29,18 @@ export class TaskCipher {
   /** From each token key, this class derives one key for the encryption of tasks and one key for fingerprints. */
   constructor(readonly keys: TokenKeys) {}
 
-  /** Encrypts the task as a compact JWE (A256GCM). The key is derived from the current token key. */
-  async encrypt(task: Task, binding: Binding): Promise<string> {
-    const kid = String(this.keys.current);
-    return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(task)))
-      .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid, ...binding })
-      .encrypt(derive(this.keys.byKid(kid), "task"));
+  /**
+   * Encrypts the task as a compact JWE (RFC 7516, A256GCM). The key is derived from this token key. Node's own cipher does this
+   * in a quarter of the time that jose's takes, and each claim of a warm session needs it.
+   */
+  encrypt(task: Task, keyId: number, binding: Binding): string {
+    const kid = String(keyId);
+    const header = base64url(JSON.stringify({ alg: "dir", enc: "A256GCM", kid, ...binding }));
+    const iv = randomBytes(12);
+    const cipher = createCipheriv("aes-256-gcm", derive(this.keys.byKid(kid), "task"), iv).setAAD(Buffer.from(header));
+    const content = Buffer.concat([cipher.update(JSON.stringify(task), "utf8"), cipher.final()]);
+    // With the algorithm `dir`, the part for an encrypted key is empty.
+    return [header, "", base64url(iv), base64url(content), base64url(cipher.getAuthTag())].join(".");
   }
 
   /**
@@ -74,6 +80,9 @@ export class TaskCipher {
       .digest("base64url");
   }
 }
+
+const base64url = (data: string | Buffer) =>
+  (typeof data === "string" ? Buffer.from(data) : data).toString("base64url");
 
 const derive = (key: Uint8Array, purpose: string) =>
   new Uint8Array(createHmac("sha256", key).update(`${purpose}:`).digest());

@@ -21,8 +21,8 @@ const silentSeconds = 75;
 
 /** What a claim needs: the request, and what the process adds to it. */
 export interface Claim extends Omit<NewSession, "task"> {
-  /** The encrypted task, which is bound to `id`; null: no task. */
-  task: { id: string; keyId: number; text: string } | null;
+  /** The task, which is bound to `id`, encrypted with each token key that the process has; null: no task. */
+  task: { id: string; byKey: ReadonlyMap<number, string> } | null;
   requestHash: string | null;
   newest: ReturnType<typeof newestOf>;
   keys: TokenKeys;
@@ -53,9 +53,14 @@ export async function claimWarm(database: Database, claim: Claim, actor: Actor):
           max_lifetime_seconds: claim.maxLifetimeSeconds ?? null,
           idempotency_key: claim.idempotency?.key ?? null,
           request_hash: claim.requestHash,
-          task: claim.task?.text ?? null,
-          task_id: claim.task?.id ?? null,
-          task_key: claim.task?.keyId ?? null,
+          // The session's task has the key of the session's tokens, so a rotation has to keep only this key.
+          task:
+            claim.task &&
+            sql<string>`case token_key ${sql.join(
+              [...claim.task.byKey].map(([key, text]) => sql`when ${key} then ${text}`),
+              sql` `,
+            )} end`,
+          task_id: claim.task && claim.task.id,
           created_at: now,
           started_at: now,
           state_since: now,

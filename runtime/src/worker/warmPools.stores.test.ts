@@ -219,10 +219,7 @@ test("a warm session whose pod does not report any more is not given out, until 
   await start();
   const [spare] = await spares();
   const id = spare?.id ?? "";
-  await database
-    .updateTable("sessions")
-    .set({ last_active_at: sql`now() - interval '80 seconds'` })
-    .execute();
+  await database.updateTable("sessions").set({ last_active_at: sql`now() - interval '80 seconds'` }).execute();
   expect((await ask()).state).toBe("queued");
   await store.commands.takeReports([{ id, isUsed: false, runsCommand: false }], []);
   expect(await ask()).toMatchObject({ id, state: "running" });
@@ -235,11 +232,7 @@ test("a claimed session's task belongs to its row: nobody reads the task in anot
   const mine = await ask({ task });
   const other = await ask({ task: { ...task, secrets: {} } });
   const stored = () =>
-    database
-      .selectFrom("sessions")
-      .select(["task", "task_id"])
-      .where("id", "=", mine.id)
-      .executeTakeFirstOrThrow();
+    database.selectFrom("sessions").select(["task", "task_id"]).where("id", "=", mine.id).executeTakeFirstOrThrow();
   const own = await stored();
   const change = (id: string, values: { task?: string | null; task_id?: string | null; tenant?: string }) =>
     database.updateTable("sessions").set(values).where("id", "=", id).execute();
@@ -261,19 +254,17 @@ test("warm sessions that fail are made again, ever fewer, and again after a minu
     await start();
     const live = (await spares()).filter(({ state }) => state === "running");
     for (const { id } of live) {
-      const session = await store.queries.find(id);
-      if (session !== undefined) {
-        await store.commands.apply(session, { type: "fail", cause: "agent-error", reason: "The agent failed" }, user);
+      const end = { type: "fail", cause: "agent-error", reason: "The agent failed" } as const;
+      for (const event of [end, { type: "gone", keepSeconds: 0 } as const]) {
+        const session = await store.queries.find(id);
+        if (session !== undefined) await store.commands.apply(session, event, user);
       }
     }
     return live.length;
   };
   expect(await fail()).toBe(50);
   expect(await fail()).toBe(0);
-  await database
-    .updateTable("sessions")
-    .set({ state_since: sql`now() - interval '61 seconds'` })
-    .execute();
+  await database.updateTable("sessions").set({ state_since: sql`now() - interval '61 seconds'` }).execute();
   expect(await fail()).toBe(50);
 });
 

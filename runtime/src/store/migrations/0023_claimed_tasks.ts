@@ -5,17 +5,12 @@ import { alterTable } from "./alterTable.ts";
 export const transaction = false;
 
 /**
- * Adds what a claim of a warm session in one statement needs: the random id to which a claimed session's task is bound, the
- * token key of that task, and an index that finds the oldest warm session of a pod template. Existing tasks stay bound to
- * their session's id. Postgres adds the columns without rewriting rows.
+ * Adds what a claim of a warm session in one statement needs: the random id to which a claimed session's task is bound, and an
+ * index that finds the oldest warm session of a pod template. Existing tasks stay bound to their session's id. Postgres adds
+ * the column without rewriting rows.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
-  await alterTable(
-    db,
-    sql`alter table sessions
-      add column if not exists task_id uuid,
-      add column if not exists task_key smallint`,
-  );
+  await alterTable(db, sql`alter table sessions add column if not exists task_id uuid`);
   await addIndex(db, "sessions_task_ids", sql`sessions (task_id) where task_id is not null and task is not null`, {
     unique: true,
   });
