@@ -1,7 +1,7 @@
 /**
  * The agent's task, and its encryption. The database stores the task encrypted, because the task contains secrets.
  */
-import { createCipheriv, createHmac, randomBytes } from "node:crypto";
+import { createCipheriv, createHmac, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { compactDecrypt } from "jose";
 import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
@@ -19,13 +19,17 @@ export interface Task {
 }
 
 /**
- * What an encrypted task is bound to: the session `sid`, or, in a session that was claimed, the id `tid` that the row stores
- * beside the task, and the tenant. The claim encrypts the task before Postgres chooses the session. Nobody can give the task to
- * another session unnoticed: `tid` is random and no two rows have the same, and a row of another tenant is refused.
+ * What an encrypted task is bound to: to the session `sid`, so that the task can't be read in another row. A claim encrypts the
+ * task before Postgres chooses the session, so the claim binds the task to the tenant and to a random id (`tid`) that the row
+ * stores beside the task. A copy in another row is refused there, because no two rows may have the same `tid`. As soon as the pod
+ * has the task, the task is bound to the session; see tasks.ts.
  */
 type Binding = { sid: string } | { tid: string; tenant: string };
 
 export class TaskCipher {
+  /** The keys that encrypt tasks, by the ids of their token keys. They are kept, because their derivation takes long. */
+  readonly #taskKeys = new Map<number, KeyObject>();
+
   /** From each token key, this class derives one key for the encryption of tasks and one key for fingerprints. */
   constructor(readonly keys: TokenKeys) {}
 
@@ -37,7 +41,7 @@ export class TaskCipher {
     const kid = String(keyId);
     const header = base64url(JSON.stringify({ alg: "dir", enc: "A256GCM", kid, ...binding }));
     const iv = randomBytes(12);
-    const cipher = createCipheriv("aes-256-gcm", derive(this.keys.byKid(kid), "task"), iv).setAAD(Buffer.from(header));
+    const cipher = createCipheriv("aes-256-gcm", this.#taskKey(keyId), iv).setAAD(Buffer.from(header));
     const content = Buffer.concat([cipher.update(JSON.stringify(task), "utf8"), cipher.final()]);
     // With the algorithm `dir`, the part for an encrypted key is empty.
     return [header, "", base64url(iv), base64url(content), base64url(cipher.getAuthTag())].join(".");
@@ -62,6 +66,15 @@ export class TaskCipher {
     const isOwn = tid === undefined ? sid === id : tid === taskId && owner === tenant;
     if (!isOwn) throw new Error("the encrypted task belongs to another session");
     return JSON.parse(new TextDecoder().decode(plaintext)) as Task;
+  }
+
+  /** The key that encrypts tasks under this token key. Throws if this process does not know the token key. */
+  #taskKey(keyId: number): KeyObject {
+    const known = this.#taskKeys.get(keyId);
+    if (known !== undefined) return known;
+    const key = createSecretKey(derive(this.keys.byKid(String(keyId)), "task"));
+    this.#taskKeys.set(keyId, key);
+    return key;
   }
 
   /** A keyed fingerprint that reveals nothing about the value. The order of an object's fields does not matter. */

@@ -60,7 +60,7 @@ export async function claimWarm(database: Database, claim: Claim, actor: Actor):
               [...claim.task.byKey].map(([key, text]) => sql`when ${key} then ${text}`),
               sql` `,
             )} end`,
-          task_id: claim.task && claim.task.id,
+          task_id: claim.task?.id ?? null,
           created_at: now,
           started_at: now,
           state_since: now,

@@ -246,6 +246,28 @@ test("a claimed session's task belongs to its row: nobody reads the task in anot
   expect(await store.tasks.of(mine.id)).toEqual(task);
 });
 
+test("as soon as the pod of a claimed session has the task, the task is bound to the session's id, for a later pod", async () => {
+  const { database, refill, start, ask, store } = await open();
+  await refill();
+  await start();
+  const { id } = await ask({ task });
+  const headerOf = async () => {
+    const row = await database
+      .selectFrom("sessions")
+      .select(["task", "task_id"])
+      .where("id", "=", id)
+      .executeTakeFirst();
+    const [header = ""] = row?.task?.split(".") ?? [];
+    return { ...JSON.parse(Buffer.from(header, "base64url").toString()), stored: row?.task_id };
+  };
+  const { tid, stored } = await headerOf();
+  expect(stored).toBe(tid);
+  for (const _repeated of [1, 2]) await store.tasks.taken(id);
+  expect(await headerOf()).toEqual({ alg: "dir", enc: "A256GCM", kid: "1", sid: id, stored: null });
+  await database.updateTable("sessions").set({ task_taken: false }).execute(); // as for the next pod
+  expect(await store.tasks.of(id)).toEqual(task);
+});
+
 test("warm sessions that fail are made again, ever fewer, and again after a minute without a failure", async () => {
   const { database, refill, start, spares, store } = await open(50, roomy);
   /** Fills the pool; all its new sessions fail. Returns how many there were. */

@@ -5,9 +5,9 @@ import { alterTable } from "./alterTable.ts";
 export const transaction = false;
 
 /**
- * Adds what a claim of a warm session in one statement needs: the random id to which a claimed session's task is bound, and an
- * index that finds the oldest warm session of a pod template. Existing tasks stay bound to their session's id. Postgres adds
- * the column without rewriting rows.
+ * Adds what a claim of a warm session in one statement needs: the random id to which a claimed session's task is bound until its
+ * pod has the task, and an index that finds the oldest warm session of a pod template. Existing tasks stay bound to their
+ * session's id. Postgres adds the column without rewriting rows.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await alterTable(db, sql`alter table sessions add column if not exists task_id uuid`);
