@@ -130,6 +130,30 @@ test("a process without a session's key neither claims the session nor creates i
   });
 });
 
+test("a claimed session's task has the key of the session's pod, whichever key signs at the claimer", async () => {
+  const { by, database } = await open();
+  for (const [claimer, maker] of [
+    [before, after],
+    [after, before],
+  ] as const) {
+    await by(maker).create({ warm: "hash", task: undefined });
+    await database
+      .updateTable("sessions")
+      .set({ state: "running", pod_ip: "10.0.0.1" })
+      .where("warm", "is not", null)
+      .execute();
+    const session = sessionOf(await by(claimer).create({ claim: "hash" }));
+    expect(session.tokenKey).toBe(maker.current);
+    const own = await database.selectFrom("sessions").select("task").where("id", "=", session.id).executeTakeFirst();
+    const [header = ""] = own?.task?.split(".") ?? [];
+    expect(JSON.parse(Buffer.from(header, "base64url").toString())).toMatchObject({ kid: String(session.tokenKey) });
+    for (const keys of [before, after])
+      expect(await by(keys).fetchTask(tokensOf(keys, session)?.session ?? "")).toEqual(task.secrets);
+    await database.deleteFrom("session_events").execute();
+    await database.deleteFrom("sessions").execute();
+  }
+});
+
 test("a pod of the old key accepts commands until the key is removed; then the answer says so", async () => {
   const { api, id } = await openSession({ tokenKeys: after });
   const run = () => call(api, "POST", `/v1/sessions/${id}/commands`, { body: { command: ["true"] } });

@@ -1,10 +1,15 @@
 /** The routes below /v1/sessions, through the API. */
 import { until } from "@berth/testing/until.ts";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { podTemplateHash } from "../domain/podTemplateHash.ts";
+import { findImage, type PodImages } from "../domain/sessionImages.ts";
 import type { SessionEvent } from "../domain/states/state.ts";
+import { Claims } from "../queue/claims.ts";
+import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
 import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
+import { POD_IMAGES } from "./tokens.ts";
 
 const small = { body: { tier: "small" } };
 const worker = { name: "worker" };
@@ -78,6 +83,30 @@ test("the metric of warm claims counts by image", async () => {
     [{ image: "node", tier: "small", outcome: "miss" }, 1],
     [{ image: "", tier: "small", outcome: "miss" }, 1],
   ]);
+});
+
+test("a claim is announced to the pod's process and to the worker, and causes no reconcile", async () => {
+  const acme = tenant("acme", { warmPools: { small: 1 } });
+  const api = await openApi({}, [acme]);
+  const { id } = await create(api, {});
+  const trigger = vi.spyOn(api.app.get(SessionQueue), "trigger");
+  const podImages = api.app.get<PodImages>(POD_IMAGES);
+  const image = findImage(acme, podImages, null);
+  const warm = image && podTemplateHash(podImages, image, acme);
+  await api.database.updateTable("sessions").set({ state: "running", pod_ip: "10.0.0.1", warm }).execute();
+  const announced: string[] = [];
+  onTestFinished(api.app.get(Claims).listen((claimed) => announced.push(claimed)));
+  await until(
+    "the test hears of claims",
+    30,
+    () => api.redis.pubsub("NUMSUB", "berth:claimed"),
+    ([, count]) => Number(count) > 0,
+  );
+  expect(await create(api, {})).toMatchObject({ id, state: "running" });
+  await expect.poll(() => announced).toEqual([id]);
+  expect(trigger).not.toHaveBeenCalled();
+  const queued = await create(api, {});
+  expect(trigger.mock.calls).toEqual([[queued.id]]);
 });
 
 test("a session's command is its own, or else the one of its image in the config", async () => {

@@ -150,10 +150,13 @@ export class SessionsController {
       ]);
     }
     if (!made.replayed) {
-      this.#wake(made.session);
-      const outcome = made.session.state === "running" ? "hit" : "miss";
-      if (claim !== undefined) this.metrics.warmClaims.inc({ image: made.session.image ?? "", tier, outcome });
-      if (outcome === "hit") this.claims.publish(made.session.id);
+      const isHit = made.session.state === "running";
+      if (claim !== undefined) {
+        this.metrics.warmClaims.inc({ image: made.session.image ?? "", tier, outcome: isHit ? "hit" : "miss" });
+      }
+      // A claimed session needs no reconcile. The message gives the pod its task, and lets the worker fill the pool.
+      if (isHit) this.claims.publish(made.session.id);
+      else this.#wake(made.session);
     }
     const json = await this.#json((await waited?.(made.session)) ?? made.session);
     reply.status(made.replayed ? 200 : 201).header("location", json.links.self);

@@ -164,6 +164,18 @@ test("a held request that ends without a task, or because the channel closes, ma
   expect(performance.now() - closing).toBeLessThan(20_000);
 });
 
+test("each report of a warm session's pod counts as activity, so that a claim finds a pod that lives", async () => {
+  const channel = await open();
+  const { id } = await spare(channel);
+  const silence = { last_active_at: new Date(Date.now() - 3_600_000) };
+  await channel.database.updateTable("sessions").set(silence).execute();
+  expect((await channel.call(id, "POST", "/session/activity", { idleSeconds: 3_600, command: "waiting" })).status).toBe(
+    204,
+  );
+  const seen = await channel.store.queries.find(id);
+  expect(Date.now() - (seen?.lastActiveAt?.getTime() ?? 0)).toBeLessThan(60_000);
+});
+
 test("the pods' regular calls are not logged and do not count as requests of users", async () => {
   const { create, call, log, metrics } = await open();
   const id = await create({ task });

@@ -42,6 +42,7 @@ export interface Session extends Status {
   createdAt: Date;
   updatedAt: Date;
   stateSince: Date;
+  /** When somebody or something last used the session. While nobody owns the session: when its pod last reported. */
   lastActiveAt: Date | null;
   /** When the session ran for the first time. */
   startedAt: Date | null;

@@ -15,22 +15,66 @@ export interface Pool {
   templateHash: string;
   /** The existing warm sessions, oldest first, including those that are still starting. */
   spares: Spare[];
-  /** How many warm sessions were created in the last minute and are unclaimed. Those that have ended count too. */
-  lately: number;
   /** Whether a session that a user of the tenant requested waits for room in the tenant's own limits. */
   isAwaited: boolean;
+  /** Whether a warm session of the tenant is ending at this moment and so makes room. */
+  isEnding: boolean;
 }
 
 /**
  * Chooses for the end the warm sessions with an outdated template and those beyond the pool's size. While a requested session
- * waits for room in the tenant's own limits, no warm session is created, and each call ends one more warm session to make
- * room. Unclaimed warm sessions that were created in the last minute count against `size` even if they have ended, so that an
- * image that always fails is not started again without a pause.
+ * waits for room in the tenant's own limits, no warm session is missing, and one more warm session ends to make room, unless
+ * one is ending already.
  */
-export function adjust({ size, templateHash, spares, lately, isAwaited }: Pool): { make: number; end: Spare[] } {
+export function adjust({ size, templateHash, spares, isAwaited, isEnding }: Pool): { missing: number; end: Spare[] } {
   const current = spares.filter((spare) => spare.templateHash === templateHash);
-  const keep = current.slice(0, isAwaited ? Math.min(size, current.length - 1) : size);
-  const end = spares.filter((spare) => !keep.includes(spare));
-  const make = isAwaited ? 0 : Math.max(0, Math.min(size - keep.length, size - lately));
-  return { make, end };
+  const wanted = isAwaited && !isEnding ? Math.min(size, current.length - 1) : size;
+  const keep = new Set(current.slice(0, Math.max(0, wanted)));
+  const end = spares.filter((spare) => !keep.has(spare));
+  return { missing: isAwaited ? 0 : size - keep.size, end };
+}
+
+/** What one pool lacks, and how its latest starts went. */
+export interface Want {
+  tenant: string;
+  /** How many warm sessions the pool lacks. */
+  missing: number;
+  /** How many warm sessions of the pool do not run yet: they are queued or starting. */
+  pending: number;
+  /** How many young warm sessions of the pool have failed in the last minute. */
+  failed: number;
+}
+
+/**
+ * Says how many warm sessions to create now for each pool, in the order of `wants`.
+ *
+ * At most twice as many warm sessions as there are start slots (`maxStarting`) are pending at the same time. So every start slot
+ * that becomes free finds a session, and the sessions are created as fast as the cluster starts them. Each tenant has first
+ * claim to an equal share, so one tenant's slow starts don't keep another tenant's pools empty. Each failure in the last minute
+ * halves the number for its pool, so an image that can't start is not started again without a pause.
+ */
+export function paced(wants: Want[], maxStarting: number): number[] {
+  const most = 2 * maxStarting;
+  const pending = new Map<string, number>();
+  for (const want of wants) {
+    if (want.missing + want.pending === 0) continue;
+    pending.set(want.tenant, (pending.get(want.tenant) ?? 0) + want.pending);
+  }
+  let total = [...pending.values()].reduce((sum, count) => sum + count, 0);
+  const share = Math.ceil(most / Math.max(1, pending.size));
+  const makes = wants.map(() => 0);
+  const give = (free: (ofTenant: number) => number) => {
+    for (const [index, { tenant, missing, pending: ofPool, failed }] of wants.entries()) {
+      const made = makes[index] ?? 0;
+      const ofTenant = pending.get(tenant) ?? 0;
+      const bearable = Math.floor(most / 2 ** failed) - ofPool;
+      const more = Math.max(0, Math.min(Math.min(missing, bearable) - made, free(ofTenant)));
+      makes[index] = made + more;
+      pending.set(tenant, ofTenant + more);
+      total += more;
+    }
+  };
+  give((ofTenant) => share - ofTenant);
+  give(() => most - total);
+  return makes;
 }

@@ -1,6 +1,6 @@
 /**
- * Tells all processes that a user has claimed a warm session. A message may be lost, so a process that waits for a claim also
- * asks Postgres at intervals.
+ * Tells all processes that a user has claimed a warm session: the process that holds back the answer to the session's pod, and
+ * the worker that fills the pools. A message may be lost, so these processes also ask Postgres at intervals.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";

@@ -15,6 +15,7 @@ import { SessionObjects } from "../cluster/sessionObjects.ts";
 import { type Config, podImages } from "../config/config.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { Bell } from "../queue/bell.ts";
+import { Claims } from "../queue/claims.ts";
 import { addJobFigures } from "../queue/figures.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import type { Database } from "../store/database.ts";
@@ -35,6 +36,7 @@ import { Reconciler, type ReconcilerOptions } from "../worker/reconciler.ts";
 import { SessionWorker } from "../worker/sessionWorker.ts";
 import { Sweep } from "../worker/sweep.ts";
 import { WarmPools } from "../worker/warmPools.ts";
+import { WarmRefill } from "../worker/warmRefill.ts";
 
 export interface WorkerSurroundings {
   config: Pick<
@@ -63,7 +65,7 @@ export interface WorkerSurroundings {
     "get" | "generation" | "isClosed" | "all" | "names" | "ending" | "namespaces" | "onChange"
   >;
   logger: Logger;
-  /** Milliseconds between two sweeps. Default 15 000. */
+  /** Milliseconds between two sweeps, and between two plannings of the warm pools. Default 15 000. */
   sweepMs?: number;
   /** After how many milliseconds the sweep removes an object that has no row. Default: 5 minutes. */
   orphanGraceMs?: number;
@@ -135,17 +137,27 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     metrics,
     logger,
   });
-  const warmPools = new WarmPools({
+  const pools = new WarmPools({
     database,
     creation,
     queries,
     commands,
     tenants,
     images: podImages(config),
+    maxStarting: config.MAX_STARTING,
     trigger: (id) => queue.trigger(id),
     plan: () => planner.wake(),
   });
   const watches = new PodWatches(kubeConfig, core, tenants, queue, reconciler, metrics, logger, surroundings.watch);
+  const claims = new Claims(redis, logger);
+  const warmRefill = new WarmRefill({
+    pools,
+    isLeader,
+    onClaim: (listener) => claims.listen(listener),
+    logger,
+    ...(surroundings.sweepMs !== undefined && { intervalMs: surroundings.sweepMs }),
+  });
+  tenants.onChange(() => warmRefill.wake());
   const sweep = new Sweep({
     isLeader,
     namespaces: () => tenants.namespaces(),
@@ -155,7 +167,6 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     },
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
-    refill: () => warmPools.refill(),
     trigger: (id) => queue.add(id, "later"),
     removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
     logger,
@@ -191,5 +202,19 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),
   });
   const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);
-  return { records, bell, queue, metrics, objects, planner, reconciler, leader, sweep, history, worker, watches };
+  return {
+    records,
+    bell,
+    queue,
+    metrics,
+    objects,
+    planner,
+    reconciler,
+    leader,
+    sweep,
+    warmRefill,
+    history,
+    worker,
+    watches,
+  };
 }

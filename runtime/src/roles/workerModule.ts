@@ -18,6 +18,7 @@ import { Planner } from "../worker/planner.ts";
 import { PodWatches } from "../worker/podWatches.ts";
 import { SessionWorker } from "../worker/sessionWorker.ts";
 import { Sweep } from "../worker/sweep.ts";
+import { WarmRefill } from "../worker/warmRefill.ts";
 import { WebhookSender } from "../worker/webhooks/webhookSender.ts";
 import type { Connections } from "./coreComponents.ts";
 import { healthModule } from "./healthModule.ts";
@@ -29,7 +30,7 @@ class WorkerModule {}
 export function workerModule(config: Config, { database, redis }: Connections, logger: Logger): DynamicModule {
   const tenants = new TenantsFile(config.TENANTS_FILE, logger);
   const kubeConfig = loadKubeConfig();
-  const { bell, metrics, planner, leader, worker, sweep, history, watches } = workerComponents({
+  const { bell, metrics, planner, leader, worker, sweep, warmRefill, history, watches } = workerComponents({
     config,
     database,
     redis,
@@ -62,6 +63,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
       { name: "history", isAlive: () => history.isAlive() },
       { name: "planner", isAlive: () => planner.isAlive() },
       { name: "sweep", isAlive: () => sweep.isAlive() },
+      { name: "warm pools", isAlive: () => warmRefill.isAlive() },
       { name: "lease", isAlive: () => leader.isAlive() },
       { name: "watches", isAlive: () => watches.isAlive() },
       { name: "webhooks", isAlive: () => webhooks.isAlive() },
@@ -79,6 +81,7 @@ export function workerModule(config: Config, { database, redis }: Connections, l
       { provide: SessionWorker, useValue: worker },
       { provide: HistoryExpiry, useValue: history },
       { provide: Sweep, useValue: sweep },
+      { provide: WarmRefill, useValue: warmRefill },
       { provide: PodWatches, useValue: watches },
       { provide: WebhookSender, useValue: webhooks },
     ],

@@ -32,6 +32,7 @@ test("migrations run once, however often and by however many processes they are 
     "0021_tenants_of_events",
     "0022_history",
     "0023_planning",
+    "0024_claimed_tasks",
   ]);
   expect(await migrate(database)).toEqual([]);
   expect(await isMigrated(database)).toBe(true);

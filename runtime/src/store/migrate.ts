@@ -33,6 +33,7 @@ import * as settledPosition from "./migrations/0020_settled_position.ts";
 import * as tenantsOfEvents from "./migrations/0021_tenants_of_events.ts";
 import * as history from "./migrations/0022_history.ts";
 import * as planning from "./migrations/0023_planning.ts";
+import * as claimedTasks from "./migrations/0024_claimed_tasks.ts";
 
 /** A migration; `transaction: false` if it runs without a transaction. */
 type Step = Migration & { transaction?: false };
@@ -60,6 +61,7 @@ export const migrations: Record<string, Step> = {
   "0021_tenants_of_events": tenantsOfEvents,
   "0022_history": history,
   "0023_planning": planning,
+  "0024_claimed_tasks": claimedTasks,
 };
 
 /** How many milliseconds pass between two checks whether another migrating process has finished. */

@@ -1,6 +1,6 @@
 /** How Postgres executes the frequent statements when the tables have many old rows: no large table is read completely. */
 import { randomUUID } from "node:crypto";
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { cipher, freshDatabase, ownStores, sessionOf, tokenKeys } from "../testing/fixtures.ts";
@@ -15,7 +15,18 @@ import { expireWorkspaces, wipeTasksOfEnded } from "./retention.ts";
 import type { Schema } from "./schema.ts";
 import { sweptRows } from "./sweptRows.ts";
 import { claimWarm } from "./warmClaim.ts";
-import { awaitingRoom, madeLately, sparesOf } from "./warmSessions.ts";
+import { awaitingRoom, failedLately, sparesOf } from "./warmSessions.ts";
+
+const user = { name: "key:default" };
+const small = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
+const claim = {
+  ...small,
+  idempotency: { key: "newer", request: {} },
+  task: null,
+  requestHash: "hash",
+  newest: newestOf({ generation: 0 }),
+  keys: tokenKeys,
+};
 
 /** How many ended sessions the database has. OLD_ROWS=2000000 tests the size of a large stack, and takes half an hour. */
 const ended = Number(process.env.OLD_ROWS ?? 15_000);
@@ -59,8 +70,7 @@ async function open() {
     await client.end();
     await observed.destroy();
   });
-  /** The plan of a statement. The statement is executed and rolled back. */
-  const planOf = async ({ sql: text, parameters }: (typeof statements)[number]): Promise<Node> => {
+  const explain = async (text: string, parameters: readonly unknown[] = []): Promise<Node> => {
     await client.query("begin");
     try {
       const { rows } = await client.query(`explain (analyze, timing off, format json) ${text}`, [...parameters]);
@@ -69,15 +79,22 @@ async function open() {
       await client.query("rollback");
     }
   };
-  return { database, observed, statements, planOf };
+  /** The plan of a statement for these parameters. The statement is executed and rolled back. */
+  const planOf = ({ sql: text, parameters }: (typeof statements)[number]) => explain(text, parameters);
+  /** The plan that Postgres keeps for all parameters. */
+  const keptPlanOf = async ({ sql: text, parameters }: (typeof statements)[number]) => {
+    const literals = parameters.map((value) => (value === null ? "null" : client.escapeLiteral(String(value))));
+    await client.query("set plan_cache_mode = force_generic_plan");
+    await client.query(`prepare kept as ${text}`);
+    return explain(`execute kept(${literals.join()})`);
+  };
+  return { database, observed, statements, planOf, keptPlanOf };
 }
 
 test(
   "no frequent statement reads a large table completely, or much of the history",
   async () => {
     const { database, observed, statements, planOf } = await open();
-    const user = { name: "key:default" };
-    const small = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
     const store = recordsOn(observed, cipher, { generation: 0 });
     const history = new History(observed);
     const deliveries = new DeliveryStore(observed);
@@ -98,13 +115,7 @@ test(
         store.creation.create({ ...small, backlogLimit: 1_000, idempotency: { key: "new", request: {} } }, user),
       "create a session again": () =>
         store.creation.create({ ...small, idempotency: { key: "key-1", request: {} } }, user),
-      "claim a warm session": () =>
-        claimWarm(
-          observed,
-          { ...small, requestHash: null, newest: newestOf({ generation: 0 }), keys: tokenKeys, templateHash: "t" },
-          async () => null,
-          user,
-        ),
+      "claim a warm session": () => claimWarm(observed, { ...claim, templateHash: "t" }, user),
       "change a session": () => store.commands.apply(session, { type: "waiting", reason: "no room" }, user),
       "note a use": () => store.commands.noteUse(session.id, "acme", "log", "reads the log", user, ["queued"]),
       "take reports": () => store.commands.takeReports([{ id: session.id, isUsed: true, runsCommand: false }], []),
@@ -147,7 +158,7 @@ test(
       "find positions in the queue": () => store.queries.queuePositions("acme", [session.id]),
       "read what the sweep compares": () => sweptRows(observed, [id], ["beta"]),
       "read the unfinished sessions": () => unfinishedOf(observed, ["acme"]),
-      "read the warm sessions": () => Promise.all([sparesOf(observed), madeLately(observed), awaitingRoom(observed)]),
+      "read the warm sessions": () => Promise.all([sparesOf(observed), failedLately(observed), awaitingRoom(observed)]),
       "count usage": () => store.usage.countEnded(),
       "delete old sessions": () => history.expireSessions(86_400),
       "delete old events": () => history.expireEvents(86_400),
@@ -170,6 +181,37 @@ test(
       }
     }
     expect(faults).toEqual({});
+  },
+  60_000 + ended,
+);
+
+test(
+  "a claim reads one warm session by an index, however many the tenant has, and however the plan was made",
+  async () => {
+    const { database, observed, statements, planOf, keptPlanOf } = await open();
+    // 3,000 warm sessions in three pools; the pool of the claim is not the oldest.
+    await sql`
+      insert into sessions (id, tenant, namespace, tier, state, warm, created_at, last_active_at)
+      select gen_random_uuid(), 'acme', 'tenant-acme', 'small', 'running', (array['other', 't', 'third'])[1 + n / 1000],
+        now() - interval '1 day' + n * interval '1 second', now()
+      from generate_series(0, 2999) as n`.execute(database);
+    await sql`vacuum analyze sessions`.execute(database);
+    expect(await claimWarm(observed, { ...claim, templateHash: "t" }, user)).toMatchObject({ warm: null });
+    await database
+      .updateTable("sessions")
+      .set({ idempotency_key: null })
+      .where("idempotency_key", "=", "newer")
+      .execute();
+    const [statement, ...more] = statements;
+    expect(more).toEqual([]);
+    if (statement === undefined) throw new Error("no statement");
+    for (const plan of [await planOf(statement), await keptPlanOf(statement)]) {
+      expect(faultsOf(plan)).toEqual([]);
+      const nodes = nodesOf(plan);
+      const spares = nodes.filter((node) => node["Index Name"] === "sessions_to_claim");
+      expect(spares.map((node) => [node["Actual Rows"], node["Rows Removed by Filter"]])).toEqual([[1, 0]]);
+      expect(nodes.map((node) => node["Node Type"])).not.toContain("Sort");
+    }
   },
   60_000 + ended,
 );

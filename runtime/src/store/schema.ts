@@ -27,6 +27,8 @@ interface OwnColumns {
   task: string | null;
   /** Whether the session's pod has confirmed that it has the task. */
   task_taken: Generated<boolean>;
+  /** The random id to which the task of a claimed session is bound until the session's pod has the task; see taskCipher.ts. */
+  task_id: string | null;
   idempotency_key: string | null;
   /** Fingerprint of the request that was sent with the idempotency key. */
   request_hash: string | null;

@@ -182,7 +182,8 @@ export class SessionCommands {
   }
 
   /**
-   * Takes the reports of pods, all in one statement, and records the activity in their sessions.
+   * Takes the reports of pods, all in one statement, and records the activity in their sessions. For a warm session, each report
+   * counts as activity, because a claim needs to know whether the pod lives; see warmClaim.ts.
    * @param quiet the tenants in whose sessions a running command does not count as activity
    * @returns those of the sessions that exist
    */
@@ -197,7 +198,8 @@ export class SessionCommands {
           as report (id, is_used, runs_command)
       ), touched as (
         update sessions set last_active_at = now() from reported
-        where sessions.id = reported.id and (is_used or (runs_command and tenant <> all(${quiet}::text[])))
+        where sessions.id = reported.id
+          and (warm is not null or is_used or (runs_command and tenant <> all(${quiet}::text[])))
           and state::text <> all(${["stopping", ...finalStates]}::text[])
           and coalesce(last_active_at < now() - interval '5 seconds', true)
       )

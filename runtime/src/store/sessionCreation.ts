@@ -11,7 +11,7 @@ import type { Database } from "./database.ts";
 import { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
 import { sessionColumns } from "./sessionColumns.ts";
-import type { TaskCipher } from "./taskCipher.ts";
+import type { Task, TaskCipher } from "./taskCipher.ts";
 import { claimWarm } from "./warmClaim.ts";
 
 /** The session that was created, claimed, or found by its idempotency key; or why there is none. */
@@ -39,11 +39,8 @@ export class SessionCreation {
     const id = randomUUID();
     const tokenKey = this.cipher.keys.current;
     const requestHash = idempotency === undefined ? null : this.cipher.fingerprint(idempotency.request);
-    const encrypt = async (of: Pick<Session, "id" | "tokenKey">) =>
-      task === undefined ? null : this.cipher.encrypt(of, task);
     if (claim !== undefined) {
-      const wanted = { ...request, requestHash, newest: newestOf(this.tenants), keys: this.cipher.keys };
-      const session = await claimWarm(this.database, { ...wanted, templateHash: claim }, encrypt, actor);
+      const session = await this.#claim(request, claim, requestHash, actor);
       if (session !== undefined) {
         this.onEvents();
         return { session, replayed: false };
@@ -60,7 +57,7 @@ export class SessionCreation {
       desktop: sql<boolean>`${rest.desktop ?? true}::boolean`,
       state: sql<State>`'queued'`,
       labels: sql<string>`${JSON.stringify(rest.labels ?? {})}::jsonb`,
-      task: sql<string | null>`${await encrypt({ id, tokenKey })}::text`,
+      task: sql<string | null>`${task === undefined ? null : this.cipher.encrypt(task, tokenKey, { sid: id })}::text`,
       priority: sql<number>`${rest.priority ?? 50}::smallint`,
       idle_timeout_seconds: sql<number | null>`${rest.idleTimeoutSeconds ?? null}::integer`,
       max_lifetime_seconds: sql<number | null>`${rest.maxLifetimeSeconds ?? null}::integer`,
@@ -104,5 +101,16 @@ export class SessionCreation {
     const { requestHash: hashOfEarlier, ...session } = earlier;
     const same = hashOfEarlier === null || this.cipher.isFingerprint(hashOfEarlier, idempotency?.request);
     return same ? { session, replayed: true } : "mismatch";
+  }
+
+  /** Encrypts the task before Postgres chooses the session, so that the claim is one statement. */
+  #claim({ task, ...request }: NewSession, templateHash: string, requestHash: string | null, actor: Actor) {
+    const { keys } = this.cipher;
+    const id = randomUUID();
+    const byKey = (plain: Task) =>
+      new Map(keys.ids.map((key) => [key, this.cipher.encrypt(plain, key, { tid: id, tenant: request.tenant })]));
+    const encrypted = task === undefined ? null : { id, byKey: byKey(task) };
+    const claim = { ...request, task: encrypted, requestHash, newest: newestOf(this.tenants), keys, templateHash };
+    return claimWarm(this.database, claim, actor);
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The agent's task, and its encryption. The database stores the task encrypted, because the task contains secrets.
  */
-import { createHmac } from "node:crypto";
-import { CompactEncrypt, compactDecrypt } from "jose";
+import { createCipheriv, createHmac, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import { compactDecrypt } from "jose";
 import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 
@@ -18,34 +18,63 @@ export interface Task {
   secrets: Record<string, string>;
 }
 
+/**
+ * What an encrypted task is bound to: to the session `sid`, so that the task can't be read in another row. A claim encrypts the
+ * task before Postgres chooses the session, so the claim binds the task to the tenant and to a random id (`tid`) that the row
+ * stores beside the task. A copy in another row is refused there, because no two rows may have the same `tid`. As soon as the pod
+ * has the task, the task is bound to the session; see tasks.ts.
+ */
+type Binding = { sid: string } | { tid: string; tenant: string };
+
 export class TaskCipher {
+  /** The keys that encrypt tasks, by the ids of their token keys. They are kept, because their derivation takes long. */
+  readonly #taskKeys = new Map<number, KeyObject>();
+
   /** From each token key, this class derives one key for the encryption of tasks and one key for fingerprints. */
   constructor(readonly keys: TokenKeys) {}
 
   /**
-   * Encrypts the task as a compact JWE (A256GCM) that is bound to this session. The key is derived from the key that
-   * signs the session's tokens.
+   * Encrypts the task as a compact JWE (RFC 7516, A256GCM). The key is derived from this token key. Node's own cipher does this
+   * in a quarter of the time that jose's takes, and each claim of a warm session needs it.
    */
-  async encrypt({ id, tokenKey }: Pick<Session, "id" | "tokenKey">, task: Task): Promise<string> {
-    const kid = String(tokenKey);
-    return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(task)))
-      .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid, sid: id })
-      .encrypt(derive(this.keys.byKid(kid), "task"));
+  encrypt(task: Task, keyId: number, binding: Binding): string {
+    const kid = String(keyId);
+    const header = base64url(JSON.stringify({ alg: "dir", enc: "A256GCM", kid, ...binding }));
+    const iv = randomBytes(12);
+    const cipher = createCipheriv("aes-256-gcm", this.#taskKey(keyId), iv).setAAD(Buffer.from(header));
+    const content = Buffer.concat([cipher.update(JSON.stringify(task), "utf8"), cipher.final()]);
+    // With the algorithm `dir`, the part for an encrypted key is empty.
+    return [header, "", base64url(iv), base64url(content), base64url(cipher.getAuthTag())].join(".");
   }
 
   /**
-   * Throws if the text is damaged, belongs to another session, or was encrypted with a key that this process does not
-   * have.
+   * Decrypts the task of the session.
+   * @param session `taskId`: the id that the row stores beside the task
+   * @throws if the text is damaged, belongs to another session, or was encrypted with a key that this process does not have
    */
-  async decrypt(sessionId: string, text: string): Promise<Task> {
+  async decrypt(
+    { id, tenant, taskId }: Pick<Session, "id" | "tenant"> & { taskId: string | null },
+    text: string,
+  ): Promise<Task> {
     const options = { keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] };
     const { plaintext, protectedHeader } = await compactDecrypt(
       text,
       ({ kid }: { kid?: string }) => derive(this.keys.byKid(kid), "task"),
       options,
     );
-    if (protectedHeader.sid !== sessionId) throw new Error("the encrypted task belongs to another session");
+    const { sid, tid, tenant: owner } = protectedHeader;
+    const isOwn = tid === undefined ? sid === id : tid === taskId && owner === tenant;
+    if (!isOwn) throw new Error("the encrypted task belongs to another session");
     return JSON.parse(new TextDecoder().decode(plaintext)) as Task;
+  }
+
+  /** The key that encrypts tasks under this token key. Throws if this process does not know the token key. */
+  #taskKey(keyId: number): KeyObject {
+    const known = this.#taskKeys.get(keyId);
+    if (known !== undefined) return known;
+    const key = createSecretKey(derive(this.keys.byKid(String(keyId)), "task"));
+    this.#taskKeys.set(keyId, key);
+    return key;
   }
 
   /** A keyed fingerprint that reveals nothing about the value. The order of an object's fields does not matter. */
@@ -64,6 +93,9 @@ export class TaskCipher {
       .digest("base64url");
   }
 }
+
+const base64url = (data: string | Buffer) =>
+  (typeof data === "string" ? Buffer.from(data) : data).toString("base64url");
 
 const derive = (key: Uint8Array, purpose: string) =>
   new Uint8Array(createHmac("sha256", key).update(`${purpose}:`).digest());

@@ -1,4 +1,5 @@
 /** Reads the agents' tasks. Nothing else reads the encrypted column. */
+import type { Session } from "../domain/session.ts";
 import type { Database } from "./database.ts";
 import type { Task, TaskCipher } from "./taskCipher.ts";
 
@@ -16,12 +17,12 @@ export class Tasks {
   async of(id: string): Promise<Task | "taken" | undefined> {
     const row = await this.database
       .selectFrom("sessions")
-      .select(["task", "task_taken as taken"])
+      .select(["id", "tenant", "task", "task_id as taskId", "task_taken as taken"])
       .where("id", "=", id)
       .executeTakeFirst();
     if (row === undefined) return undefined;
     if (row.taken) return "taken";
-    return row.task === null ? { command: null, env: {}, secrets: {} } : this.cipher.decrypt(id, row.task);
+    return row.task === null ? { command: null, env: {}, secrets: {} } : this.cipher.decrypt(row, row.task);
   }
 
   /**
@@ -29,11 +30,29 @@ export class Tasks {
    * A repeated call changes nothing.
    */
   async taken(id: string): Promise<void> {
-    await this.database
+    const row = await this.database
       .updateTable("sessions")
       .set({ task_taken: true })
       .where("id", "=", id)
       .where("warm", "is", null)
+      .returning(["id", "tenant", "token_key as tokenKey", "task", "task_id as taskId"])
+      .executeTakeFirst();
+    if (row?.task != null && row.taskId !== null) await this.#bind(row, row.task, row.taskId);
+  }
+
+  /**
+   * Binds a claimed session's task to the session's id, as the tasks of all other sessions are. The claim could not do so,
+   * because it encrypts the task before it knows the session. Changes nothing if the session has ended and so has no task any
+   * more.
+   */
+  async #bind(row: Pick<Session, "id" | "tenant" | "tokenKey">, text: string, taskId: string): Promise<void> {
+    const task = await this.cipher.decrypt({ ...row, taskId }, text);
+    await this.database
+      .updateTable("sessions")
+      .set({ task: this.cipher.encrypt(task, row.tokenKey, { sid: row.id }), task_id: null })
+      .where("id", "=", row.id)
+      .where("task_id", "=", taskId)
+      .where("task", "is not", null)
       .execute();
   }
 }

@@ -1,27 +1,28 @@
 /** Claims a warm session for a user who requests a session. */
-import { sql } from "kysely";
+import { type QueryCreator, sql } from "kysely";
 import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Actor } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import { logEvents } from "./auditTrail.ts";
-import type { Database } from "./database.ts";
+import { type Database, keptPlan } from "./database.ts";
 import type { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
+import type { Schema } from "./schema.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
 /** True if Postgres reported unique_violation: another session already has the request's idempotency key. */
 const isTaken = (error: unknown) => (error as { code?: unknown }).code === "23505";
 
-/** How many warm sessions a caller reads. Each caller tries a random one first, because others claim at the same time. */
-const candidates = 16;
-
-/** A caller that has lost this many warm sessions to other callers gets a new session instead. */
-const mostAttempts = 64;
-
-type Spare = Pick<Session, "id" | "tokenKey">;
+/**
+ * A warm session is not given out if its pod has not reported for this many seconds, because its node may be gone. A pod reports
+ * every 30 to 35 s, so one report may be lost.
+ */
+const silentSeconds = 75;
 
 /** What a claim needs: the request, and what the process adds to it. */
-export interface Claim extends NewSession {
+export interface Claim extends Omit<NewSession, "task"> {
+  /** The task, which is bound to `id`, encrypted with each token key that the process has; null: no task. */
+  task: { id: string; byKey: ReadonlyMap<number, string> } | null;
   requestHash: string | null;
   newest: ReturnType<typeof newestOf>;
   keys: TokenKeys;
@@ -30,67 +31,17 @@ export interface Claim extends NewSession {
 }
 
 /**
- * Claims one of the tenant's oldest running warm sessions that fit the request; its lifetime begins now. Undefined if there
- * is none, if other callers were faster `mostAttempts` times, or if another session has the request's idempotency key. Also
- * undefined if an earlier session of the tenant waits for the tenant's own limits, because the warm sessions have to make room
- * for that session. Two callers never get the same session: one statement claims the session, and the statements before it
- * lock nothing.
- * @param encrypt encrypts the request's task for the session
+ * Claims the tenant's oldest running warm session that fits the request; its lifetime begins now. Undefined, and no session is
+ * changed, if there is none, if a session of the tenant has the request's idempotency key, or if an earlier session of the
+ * tenant waits for the tenant's own limits, because the warm sessions have to make room for that session.
+ *
+ * One statement does all this. It skips the warm sessions that other statements change at this moment. So callers never get
+ * the same session, and wait for each other only if they have the same idempotency key. The cost grows with the number of
+ * claims at the same moment, not with the size of the pool or the number of sessions.
  */
-export async function claimWarm(
-  database: Database,
-  claim: Claim,
-  encrypt: (session: Spare) => Promise<string | null>,
-  actor: Actor,
-): Promise<Session | undefined> {
-  for (let attempts = 0; attempts < mostAttempts; ) {
-    const spares = await sparesFor(database, claim);
-    if (spares.length === 0) return undefined;
-    const from = Math.floor(Math.random() * spares.length);
-    for (const spare of [...spares.slice(from), ...spares.slice(0, from)]) {
-      attempts += 1;
-      const session = await take(database, claim, spare.id, await encrypt(spare), actor);
-      if (session === "key is taken") return undefined;
-      if (session !== undefined) return session;
-    }
-  }
-  return undefined;
-}
-
-function sparesFor(database: Database, { tenant, tier, workspaceMode = "persistent", keys, templateHash }: Claim) {
-  return (
-    database
-      .selectFrom("sessions")
-      .select(["id", "token_key as tokenKey"])
-      .where("tenant", "=", tenant)
-      .where("tier", "=", tier)
-      .where("workspace_mode", "=", workspaceMode)
-      .where("warm", "=", templateHash)
-      .where("state", "=", "running")
-      // During a rollout, a process of the older version may not have the newest key.
-      .where("token_key", "in", keys.ids)
-      .where(nobodyWaits(tenant))
-      .orderBy("created_at")
-      .limit(candidates)
-      .execute()
-  );
-}
-
-/** Whether no requested session of the tenant waits for the tenant's own limits. */
-const nobodyWaits = (tenant: string) => sql<boolean>`not exists (
-  select from sessions as earlier
-  where earlier.tenant = ${tenant} and earlier.state = 'queued' and earlier.warm is null and earlier.awaits_room)`;
-
-/** Claims this session, if nobody else has done so. */
-async function take(
-  database: Database,
-  claim: Claim,
-  id: string,
-  task: string | null,
-  actor: Actor,
-): Promise<Session | "key is taken" | undefined> {
+export async function claimWarm(database: Database, claim: Claim, actor: Actor): Promise<Session | undefined> {
   const now = sql<Date>`now()`;
-  const taken = database
+  const claimed = database
     .with("changed", (db) =>
       db
         .updateTable("sessions")
@@ -102,7 +53,14 @@ async function take(
           max_lifetime_seconds: claim.maxLifetimeSeconds ?? null,
           idempotency_key: claim.idempotency?.key ?? null,
           request_hash: claim.requestHash,
-          task,
+          // The session's task has the key of the session's tokens, so a rotation has to keep only this key.
+          task:
+            claim.task &&
+            sql<string>`case token_key ${sql.join(
+              [...claim.task.byKey].map(([key, text]) => sql`when ${key} then ${text}`),
+              sql` `,
+            )} end`,
+          task_id: claim.task?.id ?? null,
           created_at: now,
           started_at: now,
           state_since: now,
@@ -112,17 +70,53 @@ async function take(
           version: sql`version + 1`,
           tenants_generation: claim.newest,
         })
-        .where("id", "=", id)
-        .where("warm", "=", claim.templateHash)
-        .where("state", "=", "running")
+        .where("id", "=", oldestSpare(db, claim))
         .returning(sessionColumns),
     )
     .with("logged", logEvents("changed", "claimed", actor))
     .selectFrom("changed")
     .selectAll()
+    .modifyEnd(keptPlan)
     .executeTakeFirst();
-  return taken.catch((error: unknown) => {
-    if (isTaken(error)) return "key is taken" as const;
+  return claimed.catch((error: unknown) => {
+    if (isTaken(error)) return undefined;
     throw error;
   });
 }
+
+/** Locks and reads the warm session to claim. The index `sessions_to_claim` has it first. */
+function oldestSpare(
+  db: QueryCreator<Schema>,
+  { tenant, tier, workspaceMode = "persistent", idempotency, keys, templateHash }: Claim,
+) {
+  return (
+    db
+      .selectFrom("sessions")
+      .select("id")
+      .where("tenant", "=", tenant)
+      .where("tier", "=", tier)
+      .where("warm", "=", templateHash)
+      // The plan is kept, and its index contains only running warm sessions, so the state must not be a parameter.
+      .where("state", "=", sql.lit("running"))
+      .where("workspace_mode", "=", workspaceMode)
+      // During a rollout, a process of the older version may not have the newest key.
+      .where("token_key", "in", keys.ids)
+      .where(sql<boolean>`coalesce(last_active_at > now() - ${sql.lit(silentSeconds)} * interval '1 second', true)`)
+      .where(nobodyWaits(tenant))
+      .$if(idempotency !== undefined, (query) => query.where(isNew(tenant, idempotency?.key)))
+      .orderBy("created_at")
+      .limit(sql.lit(1))
+      // This lock lets other statements append events of the session. So such a statement does not make this one skip the session.
+      .forNoKeyUpdate()
+      .skipLocked()
+  );
+}
+
+/** Whether no requested session of the tenant waits for the tenant's own limits. */
+const nobodyWaits = (tenant: string) => sql<boolean>`not exists (
+  select from sessions as earlier
+  where earlier.tenant = ${tenant} and earlier.state = 'queued' and earlier.warm is null and earlier.awaits_room)`;
+
+/** Whether no session of the tenant has the idempotency key. Postgres finds out before it looks for a warm session. */
+const isNew = (tenant: string, key: string | undefined) => sql<boolean>`not exists (
+  select from sessions as earlier where earlier.tenant = ${tenant} and earlier.idempotency_key = ${key})`;

@@ -1,6 +1,6 @@
 /** Reads the warm sessions, and the data that determine how many warm sessions each pool gets. */
 import { sql } from "kysely";
-import { finalStates } from "../domain/states/state.ts";
+import { type Cause, finalStates, type State } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Spare } from "../domain/warmPlan.ts";
 import type { Database } from "./database.ts";
@@ -17,13 +17,13 @@ export interface PoolName {
 export const poolKey = ({ tenant, image, tier }: PoolName) => `${tenant}/${image ?? ""}/${tier}`;
 
 /** A warm session, its pool, and the newest generation of the tenants file with which a process has changed the session. */
-export type StoredSpare = Spare & PoolName & { tenantsGeneration: number };
+export type StoredSpare = Spare & PoolName & { state: State; tenantsGeneration: number };
 
 /** The warm sessions, oldest first. */
 export async function sparesOf(database: Database): Promise<StoredSpare[]> {
   const rows = await database
     .selectFrom("sessions")
-    .select(["id", "tenant", "image", "tier", "warm", "tenants_generation as tenantsGeneration"])
+    .select(["id", "tenant", "image", "tier", "state", "warm", "tenants_generation as tenantsGeneration"])
     .where("warm", "is not", null)
     .where("state", "not in", ["stopping", ...finalStates])
     .orderBy("created_at")
@@ -42,13 +42,22 @@ export async function ownedOf(database: Database, ids: string[]): Promise<string
   return rows.map(({ id }) => id);
 }
 
-/** Returns how many warm sessions of each pool were created in the last minute and are not claimed. Key: the pool's key. */
-export async function madeLately(database: Database): Promise<Map<string, number>> {
+/** Causes that say nothing about whether the pool's next session can run. */
+const harmlessCauses: Cause[] = ["quota-removed", "tenant-removed", "node-drain"];
+
+/**
+ * How many warm sessions of each pool have failed in the last minute, within ten minutes after their creation. Key: the pool's
+ * key. The cost grows with the number of unclaimed sessions that were created in these ten minutes.
+ */
+export async function failedLately(database: Database): Promise<Map<string, number>> {
   const rows = await database
     .selectFrom("sessions")
     .select(["tenant", "image", "tier", (build) => build.fn.countAll<string>().as("count")])
     .where("warm", "is not", null)
-    .where("created_at", ">", sql<Date>`now() - interval '1 minute'`)
+    .where("created_at", ">", sql<Date>`now() - interval '10 minutes'`)
+    .where("state", "in", ["stopping", ...finalStates])
+    .where("state_since", ">", sql<Date>`now() - interval '1 minute'`)
+    .where("cause", "not in", harmlessCauses)
     .groupBy(["tenant", "image", "tier"])
     .execute();
   return new Map(rows.map(({ count, ...pool }) => [poolKey(pool), Number(count)]));
@@ -56,17 +65,24 @@ export async function madeLately(database: Database): Promise<Map<string, number
 
 /**
  * Tenants with a requested session that has been queued for at least 10 seconds and waits for the tenant's own limits. A session
- * that is ending usually makes room in less time.
+ * that is ending usually makes room in less time. The value: whether a warm session of the tenant began to end in the last 15
+ * seconds.
  */
-export async function awaitingRoom(database: Database): Promise<Set<string>> {
+export async function awaitingRoom(database: Database): Promise<Map<string, { isEnding: boolean }>> {
   const rows = await database
     .selectFrom("sessions")
-    .select("tenant")
+    .select([
+      "tenant",
+      sql<boolean>`exists (
+        select from sessions as spare
+        where spare.tenant = sessions.tenant and spare.state = 'stopping' and spare.warm is not null
+          and spare.state_since > now() - interval '15 seconds')`.as("isEnding"),
+    ])
     .distinct()
     .where("warm", "is", null)
     .where("state", "=", "queued")
     .where("awaits_room", "=", true)
     .where("state_since", "<", sql<Date>`now() - interval '10 seconds'`)
     .execute();
-  return new Set(rows.map(({ tenant }) => tenant));
+  return new Map(rows.map(({ tenant, isEnding }) => [tenant, { isEnding }]));
 }

@@ -131,9 +131,9 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
     ...(options.sweepClock && { sweepClock: options.sweepClock }),
     ...(options.watch && { watch: options.watch }),
   });
-  const { leader, planner, worker, sweep, watches, queue } = components;
-  const loops = [leader, planner, worker, sweep, watches];
-  for (const component of loops) component.onApplicationBootstrap();
+  const { leader, planner, worker, sweep, warmRefill, watches, queue } = components;
+  const running = [leader, planner, worker, sweep, warmRefill, watches];
+  for (const component of running) component.onApplicationBootstrap();
   return {
     components,
     tenants,
@@ -142,7 +142,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
       for (const listener of listeners) listener();
     },
     async stop() {
-      await Promise.all(loops.map((component) => component.onApplicationShutdown()));
+      await Promise.all(running.map((component) => component.onApplicationShutdown()));
       await queue.close();
       for (const connection of [commands, blocking]) connection.disconnect();
       await database.destroy();

@@ -189,7 +189,6 @@ test("a Redis that lost its data costs only latency: the sweep finds every sessi
     list: async () => new Map(),
     rows: (ids) => sweptRows(database, ids, []),
     rowsSince: () => rowsSince(database),
-    refill: async () => {},
     trigger: (id) => queue.add(id),
     removeOrphan: async () => {},
     logger: silent,

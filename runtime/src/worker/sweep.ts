@@ -18,8 +18,6 @@ export interface SweepOptions {
   rows: (ids: string[]) => Promise<SweptRow[]>;
   /** When the database with these rows was created. */
   rowsSince: () => Promise<Date>;
-  /** Fills the warm pools. */
-  refill: () => Promise<void>;
   /** Requests a reconcile of the session. */
   trigger: (sessionId: string) => Promise<void>;
   /** Deletes the objects of a session id that has no row. */
@@ -103,7 +101,7 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
    * the row of an object, this row really does not exist.
    */
   async #turn(): Promise<void> {
-    const { refill, trigger, rows, rowsSince } = this.options;
+    const { trigger, rows, rowsSince } = this.options;
     const { objects, listed } = await this.#list();
     const comparison = compare(await rows([...objects.keys()]), objects, listed, await rowsSince());
     this.#findings = {
@@ -118,7 +116,6 @@ export class Sweep implements OnApplicationBootstrap, OnApplicationShutdown {
     }
     // Objects older than this database may belong to another database, which this one replaced, so they stay.
     await this.#removeOrphans(comparison.orphans.filter(({ isOlder }) => !isOlder));
-    await refill();
     this.#wentThrough = performance.now();
   }
 

@@ -1,5 +1,7 @@
 /** Warm sessions with a real Postgres: who gets them, and what their users see. */
-import { expect, test } from "vitest";
+import { sql } from "kysely";
+import pg from "pg";
+import { expect, test, vi } from "vitest";
 import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { findImage } from "../domain/sessionImages.ts";
 import type { NewSession } from "../store/newSession.ts";
@@ -17,6 +19,19 @@ const images = {
   berthdVolume: "copy" as const,
 };
 
+/** Room for 60 sessions. */
+const roomy = {
+  maxSessions: 60,
+  quota: {
+    requestsCpu: "60",
+    limitsCpu: "240",
+    requestsMemory: "240Gi",
+    limitsMemory: "240Gi",
+    pods: 60,
+    storage: "60Gi",
+  },
+};
+
 async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const { database } = await freshDatabase();
   const store = recordsOn(database, cipher, { generation: 0 });
@@ -24,8 +39,8 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   const beta = tenant("beta", { maxSessions: 1 });
   let tenants = [acme];
   const options = { database, ...store, trigger: () => {}, plan: () => {} };
-  const pools = (made = images, generation = 0) =>
-    new WarmPools({ ...options, images: made, tenants: { all: () => tenants, generation } });
+  const pools = (made = images, generation = 0, maxStarting = 100) =>
+    new WarmPools({ ...options, images: made, tenants: { all: () => tenants, generation }, maxStarting });
   const plannerOf = (maxStarting: number) => {
     const planner = new Planner({
       database,
@@ -39,7 +54,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     });
     return planner;
   };
-  const planner = plannerOf(10);
+  const planner = plannerOf(100);
   const spares = () =>
     database.selectFrom("sessions").selectAll().where("warm", "is not", null).orderBy("created_at").execute();
   return {
@@ -51,6 +66,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     spares,
     /** `generation`: of the tenants file that the worker has read. Default 0. */
     refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
+    refillBy: (maxStarting: number) => pools(images, 0, maxStarting).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),
     /** Moves the warm sessions to `running`, as the reconciler would. */
     start: async () => {
@@ -127,13 +143,20 @@ test("nobody sees a warm session before it is claimed, and its history begins wi
   ]);
 });
 
-test("users who claim at the same time get different sessions", async () => {
-  const { refill, start, ask } = await open(5);
+test("fifty users who claim at the same time get fifty sessions, each by one statement and each with its own task", async () => {
+  const { refill, start, ask, store, spares } = await open(50, roomy);
   await refill();
   await start();
-  const got = await Promise.all(Array.from({ length: 5 }, () => ask()));
-  expect(got.every(({ state }) => state === "running")).toBe(true);
-  expect(new Set(got.map(({ id }) => id)).size).toBe(5);
+  const query = vi.spyOn(pg.Query.prototype, "submit");
+  const users = Array.from({ length: 50 }, (_, user) => ({ ...task, secrets: { USER: `${user}` } }));
+  const got = await Promise.all(users.map((own) => ask({ task: own })));
+  const statements = query.mock.calls.length;
+  query.mockRestore();
+  expect(got.map(({ state }) => state)).toEqual(users.map(() => "running"));
+  expect(new Set(got.map(({ id }) => id)).size).toBe(50);
+  expect(statements).toBe(50);
+  expect(await Promise.all(got.map(({ id }) => store.tasks.of(id)))).toEqual(users);
+  expect(await spares()).toEqual([]);
   expect((await ask()).state).toBe("queued");
 });
 
@@ -146,6 +169,137 @@ test("the same idempotency key gives the same session, whether it was warm or ne
   const again = await ask(request);
   expect(again.id).toBe(first.id);
   expect(await spares()).toHaveLength(1);
+});
+
+test("requests with the same idempotency key at the same time give one session", async () => {
+  const { refill, start, ask, spares } = await open(10, roomy);
+  await refill();
+  await start();
+  const request = { idempotency: { key: "once", request: {} }, task };
+  const got = await Promise.all(Array.from({ length: 10 }, () => ask(request)));
+  expect(new Set(got.map(({ id }) => id)).size).toBe(1);
+  expect(got[0]?.state).toBe("running");
+  expect(await spares()).toHaveLength(9);
+});
+
+test("a repeated request locks no warm session", async () => {
+  const { database, refill, start, ask, spares } = await open(2);
+  await refill();
+  await start();
+  const request = { idempotency: { key: "once", request: {} } };
+  const first = await ask(request);
+  const [spare] = await spares();
+  /** The last transaction that has locked or changed this version of the row. */
+  const toucher = () =>
+    database.selectFrom("sessions").select(sql`xmax::text`.as("xmax")).where("id", "=", `${spare?.id}`).execute();
+  const before = await toucher();
+  // A trigger that runs for each row that a statement would change.
+  await sql`create function refuse() returns trigger language plpgsql as
+    $$ begin raise exception 'the warm session is changed'; end $$`.execute(database);
+  await sql`create trigger refuse before update on sessions for each row execute function refuse()`.execute(database);
+  expect((await ask(request)).id).toBe(first.id);
+  await sql`drop trigger refuse on sessions`.execute(database);
+  expect(await toucher()).toEqual(before);
+});
+
+test("a claim skips a warm session that another statement changes, and waits for nothing", async () => {
+  const { database, refill, start, ask, spares } = await open(2);
+  await refill();
+  await start();
+  const [first, second] = await spares();
+  await database.transaction().execute(async (transaction) => {
+    await transaction.selectFrom("sessions").where("id", "=", `${first?.id}`).forUpdate().select("id").execute();
+    expect(await ask()).toMatchObject({ id: second?.id, state: "running" });
+  });
+  expect(await ask()).toMatchObject({ id: first?.id, state: "running" });
+});
+
+test("a warm session whose pod does not report any more is not given out, until the pod reports again", async () => {
+  const { database, refill, start, ask, store, spares } = await open();
+  await refill();
+  await start();
+  const [spare] = await spares();
+  const id = spare?.id ?? "";
+  await database.updateTable("sessions").set({ last_active_at: sql`now() - interval '80 seconds'` }).execute();
+  expect((await ask()).state).toBe("queued");
+  await store.commands.takeReports([{ id, isUsed: false, runsCommand: false }], []);
+  expect(await ask()).toMatchObject({ id, state: "running" });
+});
+
+test("a claimed session's task belongs to its row: nobody reads the task in another row, or in another tenant's", async () => {
+  const { database, refill, start, ask, store } = await open(2);
+  await refill();
+  await start();
+  const mine = await ask({ task });
+  const other = await ask({ task: { ...task, secrets: {} } });
+  const stored = () =>
+    database.selectFrom("sessions").select(["task", "task_id"]).where("id", "=", mine.id).executeTakeFirstOrThrow();
+  const own = await stored();
+  const change = (id: string, values: { task?: string | null; task_id?: string | null; tenant?: string }) =>
+    database.updateTable("sessions").set(values).where("id", "=", id).execute();
+  const refusal = "the encrypted task belongs to another session";
+  await change(other.id, { task: own.task });
+  await expect(store.tasks.of(other.id)).rejects.toThrow(refusal);
+  await expect(change(other.id, own)).rejects.toThrow("sessions_task_ids");
+  await change(mine.id, { tenant: "beta" });
+  await expect(store.tasks.of(mine.id)).rejects.toThrow(refusal);
+  await change(mine.id, { tenant: "acme" });
+  expect(await store.tasks.of(mine.id)).toEqual(task);
+});
+
+test("as soon as the pod of a claimed session has the task, the task is bound to the session's id, for a later pod", async () => {
+  const { database, refill, start, ask, store } = await open();
+  await refill();
+  await start();
+  const { id } = await ask({ task });
+  const headerOf = async () => {
+    const row = await database
+      .selectFrom("sessions")
+      .select(["task", "task_id"])
+      .where("id", "=", id)
+      .executeTakeFirst();
+    const [header = ""] = row?.task?.split(".") ?? [];
+    return { ...JSON.parse(Buffer.from(header, "base64url").toString()), stored: row?.task_id };
+  };
+  const { tid, stored } = await headerOf();
+  expect(stored).toBe(tid);
+  for (const _repeated of [1, 2]) await store.tasks.taken(id);
+  expect(await headerOf()).toEqual({ alg: "dir", enc: "A256GCM", kid: "1", sid: id, stored: null });
+  await database.updateTable("sessions").set({ task_taken: false }).execute(); // as for the next pod
+  expect(await store.tasks.of(id)).toEqual(task);
+});
+
+test("warm sessions that fail are made again, ever fewer, and again after a minute without a failure", async () => {
+  const { database, refill, start, spares, store } = await open(50, roomy);
+  /** Fills the pool; all its new sessions fail. Returns how many there were. */
+  const fail = async () => {
+    await refill();
+    await start();
+    const live = (await spares()).filter(({ state }) => state === "running");
+    for (const { id } of live) {
+      const end = { type: "fail", cause: "agent-error", reason: "The agent failed" } as const;
+      for (const event of [end, { type: "gone", keepSeconds: 0 } as const]) {
+        const session = await store.queries.find(id);
+        if (session !== undefined) await store.commands.apply(session, event, user);
+      }
+    }
+    return live.length;
+  };
+  expect(await fail()).toBe(50);
+  expect(await fail()).toBe(0);
+  await database.updateTable("sessions").set({ state_since: sql`now() - interval '61 seconds'` }).execute();
+  expect(await fail()).toBe(50);
+});
+
+test("a pool is filled as fast as its sessions start, and the call says whether sessions are still missing", async () => {
+  const { refillBy, start, spares } = await open(10, roomy);
+  expect(await refillBy(3)).toBe(true);
+  expect(await spares()).toHaveLength(6);
+  expect(await refillBy(3)).toBe(false); // all wait in the queue, so another planning soon would find no room
+  expect(await spares()).toHaveLength(6);
+  await start();
+  expect(await refillBy(3)).toBe(false);
+  expect(await spares()).toHaveLength(10);
 });
 
 test("a warm session with another image or workspace is not given out, and is removed", async () => {

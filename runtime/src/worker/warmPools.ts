@@ -1,7 +1,4 @@
-/**
- * Keeps the number of warm sessions that `warmPools` sets for each tenant, image and tier. Only the leader does so, in each
- * sweep.
- */
+/** Plans the warm pools: keeps the number of warm sessions that `warmPools` sets for each tenant, image and tier. */
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor } from "../domain/event.ts";
 import { isBehind } from "../domain/generation.ts";
@@ -9,12 +6,12 @@ import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { imagesOf, missingImage, type PodImages, type SessionImage } from "../domain/sessionImages.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { type Tier, tierNames } from "../domain/tiers.ts";
-import { adjust } from "../domain/warmPlan.ts";
+import { adjust, paced, type Want } from "../domain/warmPlan.ts";
 import type { Database } from "../store/database.ts";
 import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionCreation } from "../store/sessionCreation.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
-import { awaitingRoom, madeLately, poolKey, type StoredSpare, sparesOf } from "../store/warmSessions.ts";
+import { awaitingRoom, failedLately, poolKey, type StoredSpare, sparesOf } from "../store/warmSessions.ts";
 
 export interface WarmPoolsOptions {
   database: Database;
@@ -23,6 +20,8 @@ export interface WarmPoolsOptions {
   commands: Pick<SessionCommands, "apply">;
   tenants: Pick<TenantsFile, "all" | "generation">;
   images: PodImages;
+  /** How many sessions of all tenants may be starting at the same time. */
+  maxStarting: number;
   /** Requests a reconcile of the session. */
   trigger: (sessionId: string) => void;
   /** Wakes the planner, because sessions were added to the queue. */
@@ -31,41 +30,82 @@ export interface WarmPoolsOptions {
 
 const actor: Actor = { name: "worker" };
 
+/** What a pool lacks, and what its new sessions are made of. */
+interface Place extends Want {
+  /** How many of the pool's warm sessions are starting. */
+  starting: number;
+  of: { tenant: Tenant; image: SessionImage; tier: Tier; templateHash: string };
+}
+
 export class WarmPools {
   constructor(private readonly options: WarmPoolsOptions) {}
 
   /**
-   * Creates and ends warm sessions, so that each pool gets its size. Leaves a pool as it is if a tenants file that this
-   * process has not read yet has changed one of the pool's sessions. Throws if Postgres does not answer.
+   * Ends warm sessions that a pool does not need, and creates those that it lacks, as many as the cluster bears now. Leaves a
+   * pool as it is if a tenants file that this process has not read yet has changed one of the pool's sessions. Returns whether
+   * sessions are still missing while others start, so that a call soon afterwards may create more. Two calls must not run at
+   * the same time. The cost grows with the number of pools and of warm sessions. Throws if Postgres does not answer.
    */
-  async refill(): Promise<void> {
+  async refill(): Promise<boolean> {
+    const { maxStarting } = this.options;
+    const places = await this.#trim();
+    const makes = paced(places, maxStarting);
+    let isFilling = false;
+    for (const [index, { of, missing, starting }] of places.entries()) {
+      const make = makes[index] ?? 0;
+      for (let made = 0; made < make; made += 1) await this.#make(of);
+      isFilling ||= missing > make && make + starting > 0;
+    }
+    return isFilling;
+  }
+
+  /** Ends the warm sessions that no pool needs, and returns the pools. */
+  async #trim(): Promise<Place[]> {
     const { database, tenants, images } = this.options;
-    const [spares, lately, awaited] = await Promise.all([
+    const [spares, failed, awaited] = await Promise.all([
       sparesOf(database),
-      madeLately(database),
+      failedLately(database),
       awaitingRoom(database),
     ]);
+    const ofTenant = new Map<string, StoredSpare[]>();
+    for (const spare of spares) {
+      const own = ofTenant.get(spare.tenant);
+      if (own === undefined) ofTenant.set(spare.tenant, [spare]);
+      else own.push(spare);
+    }
+    const places: Place[] = [];
     for (const tenant of tenants.all()) {
-      const own = spares.filter(({ tenant: name }) => name === tenant.name);
+      const own = ofTenant.get(tenant.name) ?? [];
+      const room = awaited.get(tenant.name);
+      let isEnding = room?.isEnding ?? false;
       for (const image of imagesOf(tenant, images)) {
+        const ofImage = own.filter((spare) => spare.image === image.name);
+        const sizes = tierNames.map((tier) => image.warmPools[tier]);
+        if (ofImage.length === 0 && Math.max(...sizes) === 0) continue;
         const templateHash = podTemplateHash(images, image, tenant);
         for (const tier of tierNames) {
-          const made = own.filter((spare) => spare.image === image.name && spare.tier === tier);
+          const made = ofImage.filter((spare) => spare.tier === tier);
           if (made.some((spare) => this.#isUnread(spare))) continue;
-          const { make, end } = adjust({
-            size: tenant.maxSessions === 0 ? 0 : image.warmPools[tier],
-            templateHash,
-            spares: made,
-            lately: lately.get(poolKey({ tenant: tenant.name, image: image.name, tier })) ?? 0,
-            isAwaited: awaited.has(tenant.name),
-          });
+          const size = tenant.maxSessions === 0 ? 0 : image.warmPools[tier];
+          const isAwaited = room !== undefined;
+          const { missing, end } = adjust({ size, templateHash, spares: made, isAwaited, isEnding });
           for (const { id } of end) await this.#end(id);
-          for (let made = 0; made < make; made += 1) await this.#make(tenant, image, tier, templateHash);
+          isEnding ||= end.length > 0;
+          const kept = made.filter((spare) => !end.includes(spare));
+          places.push({
+            tenant: tenant.name,
+            missing,
+            pending: kept.filter(({ state }) => state !== "running").length,
+            starting: kept.filter(({ state }) => state === "starting").length,
+            failed: failed.get(poolKey({ tenant: tenant.name, image: image.name, tier })) ?? 0,
+            of: { tenant, image, tier, templateHash },
+          });
         }
       }
       const withoutPool = own.filter((spare) => missingImage(tenant, spare.image) !== null && !this.#isUnread(spare));
       for (const { id } of withoutPool) await this.#end(id);
     }
+    return places;
   }
 
   /** Whether a tenants file that this process has not read yet has changed the session. */
@@ -73,7 +113,7 @@ export class WarmPools {
     return isBehind(this.options.tenants.generation, tenantsGeneration);
   }
 
-  async #make(tenant: Tenant, image: SessionImage, tier: Tier, warm: string): Promise<void> {
+  async #make({ tenant, image, tier, templateHash }: Place["of"]): Promise<void> {
     const { creation, plan } = this.options;
     const { name, namespace, workspace } = tenant;
     const made = await creation.create(
@@ -84,7 +124,7 @@ export class WarmPools {
         image: image.name,
         desktop: image.desktop,
         workspaceMode: workspace.mode,
-        warm,
+        warm: templateHash,
       },
       actor,
     );
