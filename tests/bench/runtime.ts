@@ -118,6 +118,13 @@ export async function call<T>(port: number, method: string, path: string, body?:
   return (await answer.json()) as T;
 }
 
+/** Returns how much CPU time the process has used, in milliseconds. Linux counts in steps of 10 ms. */
+export function cpuOf({ pid }: ChildProcess): number {
+  const [, fields = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
+  const [user, system] = fields.split(" ").slice(11, 13);
+  return 10 * (Number(user) + Number(system));
+}
+
 /** Returns the resident memory of the process in MiB. */
 export function memoryOf({ pid }: ChildProcess): number {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];

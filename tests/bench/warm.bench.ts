@@ -1,7 +1,7 @@
 /**
  * Measures the time from `POST /v1/sessions`, which claims a warm session, until the session's pod has received its task.
  * This program acts as the pod: it requests the task by a long poll. The long poll and the POST go to different API
- * processes.
+ * processes. Also measures how many claims one and two API processes make in a second from a full pool, with many clients.
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,10 +10,12 @@ import { podTemplateHash } from "../../runtime/src/domain/podTemplateHash.ts";
 import { findImage, type PodImages } from "../../runtime/src/domain/sessionImages.ts";
 import { parseTenants } from "../../runtime/src/domain/tenants.ts";
 import { median, report } from "./report.ts";
-import { call, startRuntime, tokenKey } from "./runtime.ts";
+import { call, cpuOf, startRuntime, tokenKey } from "./runtime.ts";
 
 const [callPort, podPort] = [23_080, 23_090];
 const claims = 100;
+/** How many claims are made at the same time, and how many in all, when their rate is measured. */
+const [clients, many] = [16, 1_000];
 
 const runtime = await startRuntime({ warmPools: { small: 1 } });
 const database = runtime.database();
@@ -37,6 +39,31 @@ async function createWarm(): Promise<string> {
   return id;
 }
 
+/** Fills the pool with sessions that have no pods, and claims all at these APIs. Returns the claims per second. */
+async function claimMany(...ports: number[]): Promise<number> {
+  await database.query(
+    `INSERT INTO sessions (id, tenant, namespace, tier, state, pod_ip, warm, workspace_mode, started_at)
+      SELECT gen_random_uuid(), 'bench', 'tenant-bench', 'small', 'running', '127.0.0.1', $1, 'ephemeral', now()
+      FROM generate_series(1, $2)`,
+    [hashOf(), many],
+  );
+  await database.query("VACUUM ANALYZE sessions");
+  let next = 0;
+  const began = performance.now();
+  const client = async () => {
+    while (next < many) {
+      const port = ports[next++ % ports.length] ?? callPort;
+      const { state } = await call<{ state: string }>(port, "POST", "/v1/sessions", {
+        tier: "small",
+        command: ["true"],
+      });
+      if (state !== "running") throw new Error("no warm session was claimed");
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return (many / (performance.now() - began)) * 1_000;
+}
+
 /** Requests the session's task as its pod does. Resolves with the time of the answer. */
 async function takeTask(id: string): Promise<number> {
   const headers = { authorization: `Bearer ${sessionToken(tokenKey, id)}`, prefer: "wait=25" };
@@ -48,7 +75,7 @@ async function takeTask(id: string): Promise<number> {
 
 try {
   await database.connect();
-  await runtime.start("api", callPort);
+  const api = await runtime.start("api", callPort);
   await runtime.start("api", podPort);
   const times = { claim: [] as number[], task: [] as number[] };
   for (let claim = 0; claim < claims; claim += 1) {
@@ -63,6 +90,12 @@ try {
   }
   report("warm-claim-ms", median(times.claim), "-");
   report("warm-claim-to-task-ms", median(times.task), "<=50");
+  await claimMany(callPort, podPort); // warms both processes up
+  const before = cpuOf(api);
+  const one = await claimMany(callPort);
+  report("warm-claims-per-second", one, "-");
+  report("warm-claim-api-cpu-ms", (cpuOf(api) - before) / many, "-");
+  report("warm-claims-of-two-apis", (await claimMany(callPort, podPort)) / one, "-");
 } finally {
   await database.end();
   await runtime.stop();
