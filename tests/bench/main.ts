@@ -15,16 +15,11 @@ const files = globSync("*.bench.ts", { cwd: import.meta.dirname })
   .sort()
   .filter((file) => wanted.length === 0 || wanted.some((name) => file.startsWith(name)));
 
-// Node can't remove the types of classes that declare fields in their constructor's parameters, so it transforms the files.
-const options = ["--experimental-transform-types", "--disable-warning=ExperimentalWarning"];
-
 const figures: Figure[] = [];
 const failed: string[] = [];
 for (const file of files) {
   console.error(`\n${file}`);
-  const child = spawn(process.execPath, [...options, join(import.meta.dirname, file)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(process.execPath, [join(import.meta.dirname, file)], { stdio: ["ignore", "pipe", "inherit"] });
   createInterface(child.stdout).on("line", (line) => {
     const figure = parseFigure(line);
     if (figure === undefined) return console.error(line);

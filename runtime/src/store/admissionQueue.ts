@@ -1,8 +1,8 @@
 /** What the planner reads: the queue, the load of each tenant, and the latest turn. */
 import { sql } from "kysely";
 import type { Load, Situation } from "../domain/quota/admissionPlan.ts";
+import type { QueuedSession } from "../domain/quota/candidates.ts";
 import { add, nothing, podAmounts, workspaceAmounts } from "../domain/quota/quantities.ts";
-import type { Session } from "../domain/session.ts";
 import { finalStates, podStates } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Tier } from "../domain/tiers.ts";
@@ -13,26 +13,6 @@ import type { Database } from "./database.ts";
  * have to wait for a long time, for example for a new node.
  */
 const progressSeconds = 30;
-
-/** A queued session, with the columns that the planner needs. */
-export interface QueuedSession
-  extends Pick<
-    Session,
-    "id" | "tenant" | "tier" | "desktop" | "image" | "workspaceMode" | "priority" | "reason" | "version"
-  > {
-  /** When the session entered the queue, in microseconds since 1970. */
-  since: number;
-  hasRun: boolean;
-  isWarm: boolean;
-  /** Whether an earlier planning has stored that the session waits for its tenant's own limits. */
-  awaitsRoom: boolean;
-  tenantsGeneration: number;
-  /**
-   * In how many seconds the session may be tried again, because the cluster refused the session or did not answer; null:
-   * the session may be tried now.
-   */
-  retrySeconds: number | null;
-}
 
 /**
  * The whole queue, in small rows, without the tasks. For each tenant, the backlog limit and the sizes of the warm pools limit

@@ -7,12 +7,10 @@ import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/comm
 import type { Logger } from "pino";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { isBehind } from "../domain/generation.ts";
-import { type Candidate, type Plan, plan } from "../domain/quota/admissionPlan.ts";
-import { type Amounts, nothing, quotaOf, sessionAmounts, workspaceAmounts } from "../domain/quota/quantities.ts";
-import { missingImage } from "../domain/sessionImages.ts";
-import type { Tenant } from "../domain/tenants.ts";
+import { type Plan, plan } from "../domain/quota/admissionPlan.ts";
+import { candidatesOf, type QueuedSession } from "../domain/quota/candidates.ts";
 import type { Bell } from "../queue/bell.ts";
-import { basisOf, loadsOf, type QueuedSession, queuedSessions } from "../store/admissionQueue.ts";
+import { basisOf, loadsOf, queuedSessions } from "../store/admissionQueue.ts";
 import type { Database } from "../store/database.ts";
 import type { QueueCommands } from "../store/queueCommands.ts";
 import { Loop } from "../timing/loop.ts";
@@ -102,11 +100,12 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
       queuedSessions(database),
       loadsOf(database, (name) => tenants.get(name)),
     ]);
-    const { queue, allowances, withoutTenant } = this.#judge(sessions);
+    const { queue, allowances, withoutTenant } = candidatesOf(sessions, (name) => tenants.get(name));
     const decided = plan({ queue, loads, allowances, lastTurn, maxStarting });
     const seen = new Map(sessions.map((session) => [session.id, session]));
     const starts = decided.admitted.map(({ id, turn }) => ({ id, turn, version: seen.get(id)?.version ?? 0 }));
     const started = starts.length > 0 ? await commands.admit(starts, admissions) : [];
+    // The reconcile of a session without a tenant decides whether the session ends.
     for (const id of [...started, ...withoutTenant]) onChange(id);
     await this.#writeOthers(decided, seen);
     // Somebody has changed one of these sessions, or another planner has admitted sessions. So the plan was out of date.
@@ -158,58 +157,5 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
       await change(all.slice(from, from + batch));
       this.#loop.beat();
     }
-  }
-
-  /** The candidates of the plan, and the allowances of their tenants. */
-  #judge(sessions: QueuedSession[]) {
-    const queue: Candidate[] = [];
-    /** Sessions that no planning has judged yet, and whose tenant does not exist or may have no sessions. */
-    const withoutTenant: string[] = [];
-    const known = new Map<string, Sizes>();
-    for (const session of sessions) {
-      const { id, tenant: name, image, reason } = session;
-      const tenant = this.options.tenants.get(name);
-      if (!tenant?.maxSessions) {
-        if (reason === null) withoutTenant.push(id); // the reconcile decides whether the session ends
-        continue;
-      }
-      const sizes = known.get(name) ?? new Sizes(tenant);
-      known.set(name, sizes);
-      queue.push({
-        id,
-        tenant: name,
-        priority: session.priority,
-        since: session.since,
-        ...sizes.of(session),
-        isWarm: session.isWarm,
-        unfit: missingImage(tenant, image),
-        refused: session.retrySeconds === null ? null : (reason ?? "Waiting for room in the cluster"),
-      });
-    }
-    const allowances = new Map([...known].map(([name, { allowance }]) => [name, allowance]));
-    return { queue, allowances, withoutTenant };
-  }
-}
-
-/** The amounts of a tenant's sessions. Sessions of the same kind share one object, because a queue has many sessions of few kinds. */
-class Sizes {
-  readonly #sizes = new Map<string, { amounts: Amounts; held: Amounts }>();
-  readonly allowance: { maxSessions: number; quota: Amounts };
-
-  constructor(private readonly tenant: Tenant) {
-    this.allowance = { maxSessions: tenant.maxSessions, quota: quotaOf(tenant) };
-  }
-
-  of(session: QueuedSession): { amounts: Amounts; held: Amounts } {
-    const { tier, desktop, workspaceMode, hasRun } = session;
-    const kind = `${tier} ${desktop} ${workspaceMode} ${hasRun}`;
-    const known = this.#sizes.get(kind);
-    if (known !== undefined) return known;
-    const made = {
-      amounts: sessionAmounts(session, this.tenant),
-      held: hasRun ? workspaceAmounts(workspaceMode, this.tenant) : nothing,
-    };
-    this.#sizes.set(kind, made);
-    return made;
   }
 }
