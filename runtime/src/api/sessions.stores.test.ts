@@ -4,12 +4,13 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { findImage, type PodImages } from "../domain/sessionImages.ts";
 import type { SessionEvent } from "../domain/states/state.ts";
+import type { Bell } from "../queue/bell.ts";
 import { Claims } from "../queue/claims.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { call, fakeCluster, listen, type OpenApi, openApi } from "../testing/api.ts";
 import { adminKey, keyOf, tenant } from "../testing/fixtures.ts";
-import { POD_IMAGES } from "./tokens.ts";
+import { PLANNING_BELL, POD_IMAGES } from "./tokens.ts";
 
 const small = { body: { tier: "small" } };
 const worker = { name: "worker" };
@@ -85,11 +86,12 @@ test("the metric of warm claims counts by image", async () => {
   ]);
 });
 
-test("a claim is announced to the pod's process and to the worker, and causes no reconcile", async () => {
+test("a claim is announced to the pod's process and to the worker, and causes no reconcile and no planning", async () => {
   const acme = tenant("acme", { warmPools: { small: 1 } });
   const api = await openApi({}, [acme]);
   const { id } = await create(api, {});
   const trigger = vi.spyOn(api.app.get(SessionQueue), "trigger");
+  const ring = vi.spyOn(api.app.get<Bell>(PLANNING_BELL), "ring");
   const podImages = api.app.get<PodImages>(POD_IMAGES);
   const image = findImage(acme, podImages, null);
   const warm = image && podTemplateHash(podImages, image, acme);
@@ -104,9 +106,9 @@ test("a claim is announced to the pod's process and to the worker, and causes no
   );
   expect(await create(api, {})).toMatchObject({ id, state: "running" });
   await expect.poll(() => announced).toEqual([id]);
-  expect(trigger).not.toHaveBeenCalled();
-  const queued = await create(api, {});
-  expect(trigger.mock.calls).toEqual([[queued.id]]);
+  expect([trigger.mock.calls, ring.mock.calls]).toEqual([[], []]);
+  expect(await create(api, {})).toMatchObject({ state: "queued" });
+  expect([trigger.mock.calls, ring.mock.calls]).toEqual([[], [[]]]);
 });
 
 test("a session's command is its own, or else the one of its image in the config", async () => {
