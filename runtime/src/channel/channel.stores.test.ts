@@ -237,11 +237,14 @@ test("a token authenticates its own session only, and only while the session liv
   expect(await call(id, "GET", "/session/task")).toMatchObject({ status: 409, ...problem });
 });
 
-test("the call /session/ready triggers a reconcile of the session", async () => {
-  const { create, call, looked } = await open();
+test("the call /session/ready triggers a reconcile of the session while it starts, and causes no work later", async () => {
+  const { database, create, call, looked } = await open();
   const id = await create();
-  expect((await call(id, "POST", "/session/ready")).status).toBe(204);
-  expect(looked).toEqual([id]);
+  for (const state of ["starting", "running"] as const) {
+    await database.updateTable("sessions").set({ state }).execute();
+    expect((await call(id, "POST", "/session/ready")).status).toBe(204);
+    expect(looked).toEqual([id]);
+  }
 });
 
 test("a command that runs keeps the session from being idle, and not where the tenant says so", async () => {

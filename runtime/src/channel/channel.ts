@@ -170,8 +170,9 @@ export function createChannel({
   });
 
   server.post("/session/ready", async (request, reply) => {
-    const { id } = await speaker(request);
-    queue.trigger(id);
+    const { id, state } = await speaker(request);
+    // The session's programs can make this call too. After the start it must not cause work.
+    if (state === "starting") queue.trigger(id);
     logger.info("the desktop shows its first screen");
     return reply.status(204).send();
   });

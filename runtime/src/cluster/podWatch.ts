@@ -35,8 +35,9 @@ interface Known {
 }
 
 /**
- * Runs until `stop`. Lists the pods, then follows their changes. A watch that ends is continued where it ended. Only if the API
- * server no longer has the changes since then, the pods are listed again, and only those that have changed are reported.
+ * Runs until `stop`. Lists the pods, then follows their changes. A watch that ends is continued where it ended. If the API server
+ * no longer has the changes since then, or if a watch breaks before its first event, the pods are listed again, and only those that
+ * have changed are reported.
  */
 export class PodWatch {
   readonly #loop: Loop;
@@ -44,6 +45,8 @@ export class PodWatch {
   readonly #known = new Map<string, Known>();
   /** The version up to which changes are known; undefined: the pods must be listed. */
   #resourceVersion: string | undefined;
+  /** Whether the API server has sent an event or a bookmark in the present turn of the loop. */
+  #isHeard = false;
   #failures = 0;
   /** The open watch, and what ends the present turn of the loop without waiting for the API server. */
   #request: AbortController | undefined;
@@ -79,6 +82,7 @@ export class PodWatch {
     const began = performance.now();
     const { promise: stopped, resolve } = Promise.withResolvers<void>();
     this.#endTurn = resolve;
+    this.#isHeard = false;
     try {
       await Promise.race([this.#watchOnce(), stopped]);
       this.#failures = 0;
@@ -87,8 +91,9 @@ export class PodWatch {
     } catch (error) {
       if (this.#loop.signal.aborted) return 0;
       this.#failures = performance.now() - began > 60_000 ? 1 : this.#failures + 1;
-      // A cluster that was restored from a backup has older versions than this one, and answers with other errors than 410.
-      if (isExpired(error) || this.#failures > 2) this.#resourceVersion = undefined;
+      // A cluster that was restored from a backup has older versions than this one. Its API server refuses the watch with other
+      // errors than 410, or sends nothing until its versions have caught up.
+      if (isExpired(error) || !this.#isHeard) this.#resourceVersion = undefined;
       const { backoffLimitMs = 10_000, logger, namespace, onRestart } = this.options;
       logger.warn({ err: error, namespace }, "the pod watch failed; it is restarted");
       onRestart();
@@ -144,6 +149,7 @@ export class PodWatch {
       const onEvent = (type: string, object: V1Pod & { code?: number }) => {
         if (signal.aborted) return;
         this.#loop.beat();
+        this.#isHeard ||= type !== "ERROR";
         if (type === "ERROR") failure = object;
         else this.#note(type, object);
       };

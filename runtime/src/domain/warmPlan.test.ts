@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { adjust, type Pool, paced, type Want } from "./warmPlan.ts";
 
-const spare = (id: string, templateHash = "now") => ({ id, templateHash });
+const spare = (id: string, templateHash = "now", isSilent = false) => ({ id, templateHash, isSilent });
 const pool = (changes: Partial<Pool> = {}): Pool => ({
   size: 2,
   templateHash: "now",
@@ -18,6 +18,8 @@ test("missing warm sessions are created; those beyond the size or with old setti
   expect(adjust(pool({ spares: [spare("a"), spare("b"), spare("c")] }))).toEqual({ missing: 0, end: [spare("c")] });
   expect(adjust(pool({ spares: [spare("a", "old"), spare("b")] }))).toEqual({ missing: 1, end: [spare("a", "old")] });
   expect(adjust(pool({ size: 0, spares: [spare("a")] }))).toEqual({ missing: 0, end: [spare("a")] });
+  const silent = spare("a", "now", true);
+  expect(adjust(pool({ spares: [silent, spare("b")] }))).toEqual({ missing: 1, end: [silent] });
 });
 
 test("while the tenant's own sessions wait, no warm session is created, and one at a time is given up", () => {
@@ -80,7 +82,8 @@ test("whatever the pools lack, no tenant gets more than it lacks, and all togeth
 });
 
 test("from any start the pool reaches its size and keeps it", () => {
-  const some = fc.array(fc.record({ id: fc.uuid(), templateHash: fc.constantFrom("now", "old") }), { maxLength: 8 });
+  const one = fc.record({ id: fc.uuid(), templateHash: fc.constantFrom("now", "old"), isSilent: fc.boolean() });
+  const some = fc.array(one, { maxLength: 8 });
   fc.assert(
     fc.property(fc.nat(5), some, (size, spares) => {
       const { missing, end } = adjust(pool({ size, spares }));

@@ -5,6 +5,8 @@ export interface Spare {
   id: string;
   /** The hash of the pod template from which the session was created; see podTemplateHash.ts. */
   templateHash: string;
+  /** Whether the session's pod has been silent for so long that no user gets the session. */
+  isSilent: boolean;
 }
 
 /** The warm sessions of one tenant, image and tier. */
@@ -22,12 +24,12 @@ export interface Pool {
 }
 
 /**
- * Chooses for the end the warm sessions with an outdated template and those beyond the pool's size. While a requested session
+ * Chooses for the end the warm sessions with an outdated template, those whose pod is silent, and those beyond the pool's size. While a requested session
  * waits for room in the tenant's own limits, no warm session is missing, and one more warm session ends to make room, unless
  * one is ending already.
  */
 export function adjust({ size, templateHash, spares, isAwaited, isEnding }: Pool): { missing: number; end: Spare[] } {
-  const current = spares.filter((spare) => spare.templateHash === templateHash);
+  const current = spares.filter((spare) => spare.templateHash === templateHash && !spare.isSilent);
   const wanted = isAwaited && !isEnding ? Math.min(size, current.length - 1) : size;
   const keep = new Set(current.slice(0, Math.max(0, wanted)));
   const end = spares.filter((spare) => !keep.has(spare));

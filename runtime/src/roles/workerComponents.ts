@@ -167,7 +167,8 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     },
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
-    trigger: (id) => queue.add(id, "later"),
+    // So a job that is not urgent waits for at most one sweep.
+    trigger: (id) => queue.add(id),
     removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
     logger,
     ...(surroundings.sweepMs !== undefined && { intervalMs: surroundings.sweepMs }),

@@ -103,14 +103,28 @@ export class SessionCreation {
     return same ? { session, replayed: true } : "mismatch";
   }
 
-  /** Encrypts the task before Postgres chooses the session, so that the claim is one statement. */
-  #claim({ task, ...request }: NewSession, templateHash: string, requestHash: string | null, actor: Actor) {
+  /**
+   * Encrypts the task before Postgres chooses the session, so that the claim is one statement. A second statement then binds the
+   * task to the session's id, as the tasks of all other sessions are. If the process ends before that, the session has its task
+   * all the same. But a process of an older version can't read the task.
+   */
+  async #claim({ task, ...request }: NewSession, templateHash: string, requestHash: string | null, actor: Actor) {
     const { keys } = this.cipher;
     const id = randomUUID();
     const byKey = (plain: Task) =>
       new Map(keys.ids.map((key) => [key, this.cipher.encrypt(plain, key, { tid: id, tenant: request.tenant })]));
     const encrypted = task === undefined ? null : { id, byKey: byKey(task) };
     const claim = { ...request, task: encrypted, requestHash, newest: newestOf(this.tenants), keys, templateHash };
-    return claimWarm(this.database, claim, actor);
+    const session = await claimWarm(this.database, claim, actor);
+    if (session !== undefined && task !== undefined) {
+      await this.database
+        .updateTable("sessions")
+        .set({ task: this.cipher.encrypt(task, session.tokenKey, { sid: session.id }), task_id: null })
+        .where("id", "=", session.id)
+        .where("task_id", "=", id)
+        .where("task", "is not", null) // the session has not ended meanwhile
+        .execute();
+    }
+    return session;
   }
 }

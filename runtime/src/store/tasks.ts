@@ -1,5 +1,4 @@
 /** Reads the agents' tasks. Nothing else reads the encrypted column. */
-import type { Session } from "../domain/session.ts";
 import type { Database } from "./database.ts";
 import type { Task, TaskCipher } from "./taskCipher.ts";
 
@@ -30,29 +29,11 @@ export class Tasks {
    * A repeated call changes nothing.
    */
   async taken(id: string): Promise<void> {
-    const row = await this.database
+    await this.database
       .updateTable("sessions")
       .set({ task_taken: true })
       .where("id", "=", id)
       .where("warm", "is", null)
-      .returning(["id", "tenant", "token_key as tokenKey", "task", "task_id as taskId"])
-      .executeTakeFirst();
-    if (row?.task != null && row.taskId !== null) await this.#bind(row, row.task, row.taskId);
-  }
-
-  /**
-   * Binds a claimed session's task to the session's id, as the tasks of all other sessions are. The claim could not do so,
-   * because it encrypts the task before it knows the session. Changes nothing if the session has ended and so has no task any
-   * more.
-   */
-  async #bind(row: Pick<Session, "id" | "tenant" | "tokenKey">, text: string, taskId: string): Promise<void> {
-    const task = await this.cipher.decrypt({ ...row, taskId }, text);
-    await this.database
-      .updateTable("sessions")
-      .set({ task: this.cipher.encrypt(task, row.tokenKey, { sid: row.id }), task_id: null })
-      .where("id", "=", row.id)
-      .where("task_id", "=", taskId)
-      .where("task", "is not", null)
       .execute();
   }
 }

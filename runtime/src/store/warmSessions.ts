@@ -19,11 +19,20 @@ export const poolKey = ({ tenant, image, tier }: PoolName) => `${tenant}/${image
 /** A warm session, its pool, and the newest generation of the tenants file with which a process has changed the session. */
 export type StoredSpare = Spare & PoolName & { state: State; tenantsGeneration: number };
 
+/**
+ * Whether the pod of a running warm session has not reported for five minutes, although another pod has reported in the last 75
+ * seconds. If all pods are silent, the platform is at fault, and no pool is replaced.
+ */
+const isSilent = sql<boolean>`state = 'running' and coalesce(last_active_at < now() - interval '5 minutes', false) and exists (
+  select from sessions as other
+  where other.warm is not null and other.state = 'running' and other.last_active_at > now() - interval '75 seconds')`;
+
 /** The warm sessions, oldest first. */
 export async function sparesOf(database: Database): Promise<StoredSpare[]> {
   const rows = await database
     .selectFrom("sessions")
     .select(["id", "tenant", "image", "tier", "state", "warm", "tenants_generation as tenantsGeneration"])
+    .select(isSilent.as("isSilent"))
     .where("warm", "is not", null)
     .where("state", "not in", ["stopping", ...finalStates])
     .orderBy("created_at")
@@ -65,8 +74,8 @@ export async function failedLately(database: Database): Promise<Map<string, numb
 
 /**
  * Tenants with a requested session that has been queued for at least 10 seconds and waits for the tenant's own limits. A session
- * that is ending usually makes room in less time. The value: whether a warm session of the tenant began to end in the last 15
- * seconds.
+ * that is ending usually makes room in less time. The value: whether a warm session of the tenant began to end in the last 45
+ * seconds, because a pod may take 30 seconds to end.
  */
 export async function awaitingRoom(database: Database): Promise<Map<string, { isEnding: boolean }>> {
   const rows = await database
@@ -76,7 +85,7 @@ export async function awaitingRoom(database: Database): Promise<Map<string, { is
       sql<boolean>`exists (
         select from sessions as spare
         where spare.tenant = sessions.tenant and spare.state = 'stopping' and spare.warm is not null
-          and spare.state_since > now() - interval '15 seconds')`.as("isEnding"),
+          and spare.state_since > now() - interval '45 seconds')`.as("isEnding"),
     ])
     .distinct()
     .where("warm", "is", null)

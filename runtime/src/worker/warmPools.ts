@@ -45,22 +45,26 @@ export class WarmPools {
    * pool as it is if a tenants file that this process has not read yet has changed one of the pool's sessions. Returns whether
    * sessions are still missing while others start, so that a call soon afterwards may create more. Two calls must not run at
    * the same time. The cost grows with the number of pools and of warm sessions. Throws if Postgres does not answer.
+   * @param onStep called before each session that is made or ended
    */
-  async refill(): Promise<boolean> {
+  async refill(onStep: () => void = () => {}): Promise<boolean> {
     const { maxStarting } = this.options;
-    const places = await this.#trim();
+    const places = await this.#trim(onStep);
     const makes = paced(places, maxStarting);
     let isFilling = false;
     for (const [index, { of, missing, starting }] of places.entries()) {
       const make = makes[index] ?? 0;
-      for (let made = 0; made < make; made += 1) await this.#make(of);
+      for (let made = 0; made < make; made += 1) {
+        onStep();
+        await this.#make(of);
+      }
       isFilling ||= missing > make && make + starting > 0;
     }
     return isFilling;
   }
 
   /** Ends the warm sessions that no pool needs, and returns the pools. */
-  async #trim(): Promise<Place[]> {
+  async #trim(onStep: () => void): Promise<Place[]> {
     const { database, tenants, images } = this.options;
     const [spares, failed, awaited] = await Promise.all([
       sparesOf(database),
@@ -89,7 +93,10 @@ export class WarmPools {
           const size = tenant.maxSessions === 0 ? 0 : image.warmPools[tier];
           const isAwaited = room !== undefined;
           const { missing, end } = adjust({ size, templateHash, spares: made, isAwaited, isEnding });
-          for (const { id } of end) await this.#end(id);
+          for (const { id } of end) {
+            onStep();
+            await this.#end(id);
+          }
           isEnding ||= end.length > 0;
           const kept = made.filter((spare) => !end.includes(spare));
           places.push({

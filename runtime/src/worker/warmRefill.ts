@@ -51,12 +51,12 @@ export class WarmRefill implements OnApplicationBootstrap, OnApplicationShutdown
     const { pools, isLeader, logger, intervalMs = 15_000 } = this.options;
     // A process that does not lead looks again after a second at most, so that a new leader plans soon.
     if (!isLeader()) return Math.min(1_000, intervalMs);
-    let isFilling = false;
-    try {
-      isFilling = await pools.refill();
-    } catch (error) {
-      logger.warn({ err: error }, "the warm pools could not be filled; the next planning tries again");
-    }
+    const isFilling = await pools
+      .refill(() => this.#loop.beat())
+      .catch((error: unknown) => {
+        logger.warn({ err: error }, "the warm pools could not be filled; the next planning tries again");
+        return true;
+      });
     await sleep(gapMs, undefined, { signal: this.#loop.signal }).catch(() => {});
     return isFilling ? soonMs : jittered(intervalMs);
   }
