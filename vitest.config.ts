@@ -1,8 +1,9 @@
 import { defineConfig } from "vitest/config";
 import { ByPath } from "./testing/by-path.ts";
+import { env } from "./tests/shapes/berth.ts";
 
 /** Each project but `unit` has a suffix, so that a test file's name says what its tests need (see docs/development.md). */
-const suffixes = ["manifests", "stores", "cluster", "stack", "e2e", "proof"] as const;
+const suffixes = ["manifests", "stores", "cluster", "stack", "e2e", "proof", "shape"] as const;
 const files = (suffix: (typeof suffixes)[number]) =>
   `{images,infra,local,runtime/src,tests,tools}/**/*.${suffix}.test.ts`;
 
@@ -60,6 +61,7 @@ export default defineConfig({
       project("stack", { timeout: 1_200_000, workers: 1 }),
       project("e2e", { workers: 1 }),
       project("proof", { workers: 1 }),
+      project("shape", { timeout: 1_800_000, workers: 1 }, { env }),
     ],
   },
 });

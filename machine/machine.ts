@@ -30,6 +30,9 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
   if (prefix === undefined || prefix.split(".").some((part) => Number(part) > 255))
     throw new UserError(`BERTH_NETWORK is ${network}: set it to a network such as 10.200.0.0/16.`);
   const nodeIp = `${prefix}.0.1`;
+  const clusterDomain = env.BERTH_CLUSTER_DOMAIN ?? "cluster.local";
+  if (!/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/.test(clusterDomain))
+    throw new UserError(`BERTH_CLUSTER_DOMAIN is ${clusterDomain}: set it to a DNS name such as cluster.local.`);
   const noProxy = (env.NO_PROXY ?? env.no_proxy ?? "").split(",").filter(Boolean);
 
   /** Returns the port that the variable sets, or `standard` if the variable is not set. */
@@ -61,6 +64,8 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
     /** The kubeconfig context of the local cluster; the stack `dev` accepts no other context. */
     context: "berth-local",
     nodeName: "berth",
+    /** The domain of the names of Services. A cluster keeps the domain with which it was made. */
+    clusterDomain,
 
     /** The network that contains the addresses of the node, the machine, the pods and the Services. */
     network,

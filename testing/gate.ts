@@ -1,6 +1,6 @@
 /**
- * `npm test` runs the gate: `npm run check`, and all tests except the proofs. Tests that keep the processors busy run at the
- * same time as tests that mostly wait for pods.
+ * `npm test` runs the gate: `npm run check`, and all tests except the proofs and the shapes. Tests that keep the processors busy
+ * run at the same time as tests that mostly wait for pods.
  */
 import { dropCompiledPackages, hasUnusedPackages } from "../local/lib/go.ts";
 import { type Counts, closingLine, none, sum } from "./counts.ts";

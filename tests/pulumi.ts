@@ -1,4 +1,4 @@
-/** Runs `pulumi up` on the stack `dev` with a config that a test has changed, and reports the operations. */
+/** Runs `pulumi up` with a config that a test has changed, and reports the operations. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,9 +26,11 @@ export interface Run {
 }
 
 export interface UpOptions {
+  /** The stack. Default: dev. */
+  stack?: string;
   /** The Pulumi command. Default: up. A preview reports what `up` would do. */
   command?: "up" | "preview";
-  /** Changes the config of Pulumi.dev.yaml for this run only. */
+  /** Changes the config of Pulumi.dev.yaml for this run only. Other stacks get this config too. */
   change?: (file: StackFile) => void;
   /** The checkout that contains the program. Default: this checkout. */
   checkout?: string;
@@ -36,12 +38,12 @@ export interface UpOptions {
   flags?: string[];
 }
 
-const onDev = ["--stack", "dev", "--non-interactive", "--color", "never"];
+const on = (stack: string) => ["--stack", stack, "--non-interactive", "--color", "never"];
 const unasked = ["--yes", "--skip-preview"];
 
 /** Runs Pulumi. If Pulumi fails, the function does not throw; the field `failed` of the result says so. */
 export async function up(options: UpOptions = {}): Promise<Run> {
-  const { command = "up", change = () => {}, checkout = root, flags = [] } = options;
+  const { stack = "dev", command = "up", change = () => {}, checkout = root, flags = [] } = options;
   await ensureLanguageHost();
   const folder = await mkdtemp(join(tmpdir(), "berth-up-"));
   try {
@@ -49,7 +51,7 @@ export async function up(options: UpOptions = {}): Promise<Run> {
     const file = parse(settingsOf("dev")) as StackFile;
     change(file);
     await writeFile(config, stringify(file));
-    const what = [command, ...onDev, ...(command === "up" ? unasked : [])];
+    const what = [command, ...on(stack), ...(command === "up" ? unasked : [])];
     const { failed, all } = await execa("pulumi", [...what, "--config-file", config, "--event-log", log, ...flags], {
       cwd: checkout,
       // Pulumi writes its event log only if its debug commands are enabled.
@@ -71,11 +73,11 @@ export async function upOrThrow(options: UpOptions = {}): Promise<Run> {
 }
 
 /** Deletes all resources of the stack. The stack itself remains, without resources. */
-export async function destroyOrThrow(): Promise<void> {
+export async function destroyOrThrow(stack = "dev"): Promise<void> {
   const options = { cwd: root, env: stackEnvironment() };
   // The stack protects the tenants' namespaces.
-  await execa("pulumi", ["state", "unprotect", "--all", "--yes", "--stack", "dev"], options);
-  await execa("pulumi", ["destroy", ...onDev, ...unasked], options);
+  await execa("pulumi", ["state", "unprotect", "--all", "--yes", "--stack", stack], options);
+  await execa("pulumi", ["destroy", ...on(stack), ...unasked], options);
 }
 
 /** Deploys the stack with a changed config. The clean-up deploys the original config again, also after a failure. */

@@ -6,7 +6,7 @@ import { kubectl } from "./kubectl.ts";
 import { volumesDir } from "./layout.ts";
 import { kubeletClientUser } from "./pki.ts";
 
-const { dnsServiceIp } = machine;
+const { clusterDomain, dnsServiceIp } = machine;
 
 const manifests = ["kubelet-api", "coredns", "local-path"];
 
@@ -16,6 +16,7 @@ export function addonManifests(): string {
     COREDNS_IMAGE: clusterImage("coredns"),
     PROVISIONER_IMAGE: clusterImage("local-path-provisioner"),
     VOLUME_IMAGE: clusterImage("volume"),
+    CLUSTER_DOMAIN: clusterDomain,
     DNS_SERVICE_IP: dnsServiceIp,
     VOLUMES_DIR: volumesDir,
     KUBELET_CLIENT_USER: kubeletClientUser,

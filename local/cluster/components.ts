@@ -7,7 +7,17 @@ import { files } from "./configs.ts";
 import type { ClusterDaemon } from "./daemons.ts";
 import { etc, etcdDir, kubeletDir, pki } from "./layout.ts";
 
-const { apiNodePort, kubeconfig, nodeIp, nodeName, podCidr, registryPort, sandboxNodePort, serviceCidr } = machine;
+const {
+  apiNodePort,
+  clusterDomain,
+  kubeconfig,
+  nodeIp,
+  nodeName,
+  podCidr,
+  registryPort,
+  sandboxNodePort,
+  serviceCidr,
+} = machine;
 
 /** Turns a record into arguments such as `--name=value`. */
 const flags = (values: Record<string, string>) => Object.entries(values).map(([name, value]) => `--${name}=${value}`);
@@ -97,7 +107,7 @@ export const apiserver: ClusterDaemon = {
     "admission-control-config-file": files.admission,
     "allow-privileged": "true",
     "service-cluster-ip-range": serviceCidr,
-    "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
+    "service-account-issuer": `https://kubernetes.default.svc.${clusterDomain}`,
     "service-account-key-file": pki("service-accounts.crt"),
     "service-account-signing-key-file": pki("service-accounts.key"),
     "kubelet-client-certificate": pki("apiserver-kubelet.crt"),

@@ -14,7 +14,7 @@ import {
   registryHostsDir,
 } from "./layout.ts";
 
-const { dnsServiceIp, nodeIp, nodeName, podCidr, registry } = machine;
+const { clusterDomain, dnsServiceIp, nodeIp, nodeName, podCidr, registry } = machine;
 
 export const files = {
   registry: etc("registry.yaml"),
@@ -135,7 +135,7 @@ export function kubeletConfig(): string {
     failSwapOn: false,
     oomScoreAdj: 0,
     clusterDNS: [dnsServiceIp],
-    clusterDomain: "cluster.local",
+    clusterDomain,
     resolvConf: files.resolvConf,
     podLogsDir,
     podPidsLimit: 4096,

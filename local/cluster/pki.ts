@@ -8,7 +8,7 @@ import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";
 import { etc, pki, pkiDir, writeIfChanged } from "./layout.ts";
 
-const { apiServiceIp, context, kubeconfig, nodeIp, nodeName } = machine;
+const { apiServiceIp, clusterDomain, context, kubeconfig, nodeIp, nodeName } = machine;
 
 interface Certificate {
   name: string;
@@ -21,7 +21,8 @@ interface Certificate {
 
 const authorities = ["ca", "front-proxy-ca", "etcd-ca"];
 
-const apiNames = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+const apiService = "kubernetes.default.svc";
+const apiNames = ["kubernetes", "kubernetes.default", apiService, `${apiService}.${clusterDomain}`];
 
 /** RBAC binds this user to system:kubelet-api-admin. */
 export const kubeletClientUser = "kube-apiserver-kubelet-client";
@@ -63,17 +64,20 @@ export async function ensureCertificates(): Promise<void> {
   mkdirSync(pkiDir, { recursive: true, mode: 0o700 });
   const ofAuthority = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"];
   for (const name of authorities) await once(name, () => makeCertificate(`/CN=berth-${name}`, ofAuthority));
-  for (const { name, ca, subject, usage, names } of certificates) {
-    const extensions = [
-      ...["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", `extendedKeyUsage=${usage}`],
-      ...(names ? [`subjectAltName=${names.join(",")}`] : []),
-    ];
-    const signer = ["-CA", pki(`${ca}.crt`), "-CAkey", pki(`${ca}.key`)];
-    await once(name, () => makeCertificate(subject, extensions, signer));
-  }
+  for (const certificate of certificates) await ensureCertificate(certificate);
   await once("service-accounts", makeServiceAccountKey);
   for (const user of users) writeIfChanged(etc(`${user}.kubeconfig`), kubeconfigOf(user), 0o600);
   writeIfChanged(kubeconfig, kubeconfigOf("admin"), 0o600);
+}
+
+/** Makes the certificate unless it exists. Its authority must exist. */
+export function ensureCertificate({ name, ca, subject, usage, names }: Certificate): Promise<void> {
+  const extensions = [
+    ...["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", `extendedKeyUsage=${usage}`],
+    ...(names ? [`subjectAltName=${names.join(",")}`] : []),
+  ];
+  const signer = ["-CA", pki(`${ca}.crt`), "-CAkey", pki(`${ca}.key`)];
+  return once(name, () => makeCertificate(subject, extensions, signer));
 }
 
 async function once(name: string, make: () => Promise<unknown>): Promise<void> {

@@ -14,7 +14,7 @@ import { volumesDir, writeIfChanged } from "./layout.ts";
 import { ensureNode, runInNode } from "./node.ts";
 import { ensureCertificates } from "./pki.ts";
 
-const { dnsServiceIp, nodeIp, registry } = machine;
+const { clusterDomain, dnsServiceIp, nodeIp, registry } = machine;
 
 /**
  * Starts the node and the registry in the node, and waits until the registry answers on this machine's loopback. This step needs
@@ -78,7 +78,7 @@ async function addonsUp(): Promise<void> {
   // The pods' status may date from before a reboot, so the check asks the DNS server itself.
   const resolver = new Resolver({ timeout: 500, tries: 1 });
   resolver.setServers([dnsServiceIp]);
-  await waitFor("The cluster's DNS", 60, () => resolver.resolve4("kubernetes.default.svc.cluster.local"));
+  await waitFor("The cluster's DNS", 60, () => resolver.resolve4(`kubernetes.default.svc.${clusterDomain}`));
 }
 
 async function registryServes(): Promise<boolean> {

@@ -74,14 +74,19 @@ const pulumi = (args: string[], input = "") =>
  * @throws UserError when Pulumi fails. Pulumi has then printed the reason
  */
 export async function stackUp(stack: string): Promise<StackOutputs> {
-  await mkdirPrivate(backend);
   await freeLock(backend, stack);
-  await pulumi(["stack", "select", stack, "--create"]);
+  await ensureStack(stack);
   const interrupted = await dropPendingOperations(stack);
   // After an interrupted run, only a refresh from the cluster shows which changes the run made.
   const configFile = movedConfig(stack);
   await shownUp(stack, { refresh: interrupted, ...(configFile && { configFile }) });
   return await stackOutputs(stack);
+}
+
+/** Creates the stack, without resources, unless it exists. */
+export async function ensureStack(stack: string): Promise<void> {
+  await mkdirPrivate(backend);
+  await pulumi(["stack", "select", stack, "--create"]);
 }
 
 /** The outputs of the last `up`, with secrets in plain text. */

@@ -68,6 +68,7 @@ export const mentions: Record<string, string> = {
   "npm run test:manifests": "a part of the gate",
   "npm run test:proofs": "this proof is one of them",
   "npm run test:repeat": "runs tests",
+  "npm run test:shapes": "starts clusters of its own",
   "npm run test:stores": "a part of the gate",
   "npm run test:unit": "a part of the gate",
   "npm run up": "run by README.md",
