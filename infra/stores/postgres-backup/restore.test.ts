@@ -46,11 +46,14 @@ test("the check fails if the dump does not exist, if there is no dump, or if the
   expect((await check(path, "")).all).toContain("database.dump: FAILED");
 });
 
+const restoreWith = (answers: string, ...args: string[]) => restoreBy([process.execPath], answers, ...args);
+
 /**
  * Runs `restore.ts` with a fake kubectl. `answers` are cases of a bash `case` over kubectl's arguments after
  * `--namespace=berth`.
+ * @param command the command, and its first arguments, to which the path and the arguments of `restore.ts` are added
  */
-async function restoreWith(answers: string, ...args: string[]) {
+async function restoreBy([command = "", ...first]: string[], answers: string, ...args: string[]) {
   const bin = folder();
   const calls = join(bin, "calls");
   const job = { spec: { template: { spec: { containers: [{ command: ["bash", "/scripts/restore.sh"], env: [] }] } } } };
@@ -67,7 +70,7 @@ esac
 `,
   );
   chmodSync(join(bin, "kubectl"), 0o755);
-  const restore = await execa(process.execPath, [join(here, "restore.ts"), ...args], {
+  const restore = await execa(command, [...first, join(here, "restore.ts"), ...args], {
     env: { PATH: `${bin}:${process.env.PATH}` },
     reject: false,
     all: true,
@@ -168,9 +171,9 @@ test("if the API can't be stopped, API and worker still run again and KEDA conti
   ]);
 });
 
-test("API and worker run again after an interrupted restore", async () => {
-  // The restore's Job never ends. The process that waits for the Job gets SIGTERM.
-  const waits = "get\\ job\\ postgres-restore-run*) kill -TERM $PPID; echo '{\"status\": {}}' ;;";
+test.each(["TERM", "HUP"])("API and worker run again after a restore that gets SIG%s", async (signal) => {
+  // The restore's Job never ends. The process that waits for the Job gets the signal.
+  const waits = `get\\ job\\ postgres-restore-run*) kill -${signal} $PPID; echo '{"status": {}}' ;;`;
   const { exitCode, all, calls } = await restoreWith(stack(waits));
   expect(exitCode).toBe(1);
   expect(all).toMatch(/The restore was interrupted, so the Job postgres-restore-run-\d+ was deleted/);
@@ -217,4 +220,13 @@ test("nothing is paused in a cluster without KEDA, or if KEDA scales only other 
     expect(exitCode, all).toBe(0);
     expect(changes(calls).filter((call) => !call.startsWith("scale"))).toEqual([]);
   }
+});
+
+test("a restore ends as it should although nobody reads its output any more", async () => {
+  const piped = ["bash", "-c", '"$@" 2>&1 | true', "bash", process.execPath];
+  const { calls } = await restoreBy(piped, stack(""));
+  expect(changes(calls).slice(2)).toEqual([
+    "scale deployment/worker --replicas=2",
+    "scale deployment/api --replicas=2",
+  ]);
 });

@@ -56,10 +56,12 @@ const imageOf = ({ spec }: Workload) => spec.template.spec.containers[0]?.image;
  * before it ends, unless the migrations were interrupted.
  */
 let isInterrupted = false;
-for (const signal of ["SIGINT", "SIGTERM"] as const)
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(signal, () => {
     isInterrupted = true;
   });
+// If nobody reads the output any more, the command must not end in the middle, with the API stopped.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 /**
  * Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails. If the command is interrupted,
