@@ -41,11 +41,15 @@ const step = (text: string) =>
   console.log(`${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s  ${text}`);
 
 const context = values.context === undefined ? [] : ["--context", values.context];
+/**
+ * Returns what kubectl prints. kubectl does not write to the terminal itself, because if the terminal is gone, kubectl would fail.
+ * Throws with the error that kubectl prints.
+ */
 const kubectl = (args: string[], input = "") =>
   execFileSync("kubectl", [...context, `--namespace=${values.namespace}`, ...args], {
     encoding: "utf8",
     input,
-    stdio: ["pipe", "pipe", "inherit"],
+    stdio: "pipe",
   });
 const get = <T>(...what: string[]) => JSON.parse(kubectl(["get", ...what, "--output=json"])) as T;
 
@@ -60,8 +64,6 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(signal, () => {
     isInterrupted = true;
   });
-// If nobody reads the output any more, the command must not end in the middle, with the API stopped.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 /**
  * Makes the Job, waits until it ends, and prints and returns its log. Throws if the Job fails. If the command is interrupted,
