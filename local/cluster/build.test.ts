@@ -19,6 +19,9 @@ beforeEach(async () => {
   vi.stubEnv("BERTH_CACHE", join(folder, "cache"));
   vi.stubEnv("BERTH_MIRROR", folder);
   vi.stubEnv("BERTH_MIRROR_TRUSTED", "1");
+  // A shell that uses the local cluster has the cluster's own programs on PATH.
+  const folders = (process.env.PATH ?? "").split(":").filter((path) => !existsSync(join(path, "kubelet")));
+  vi.stubEnv("PATH", folders.join(":"));
   vi.spyOn(console, "log").mockImplementation(() => {});
   vi.resetModules();
   build = await import("./build.ts");

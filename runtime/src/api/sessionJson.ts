@@ -4,7 +4,7 @@ import { expiresAt, type Session } from "../domain/session.ts";
 import { causes, states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import { tierNames } from "../domain/tiers.ts";
-import { plainText } from "./http/input.ts";
+import { plainText, several, wholeNumber } from "./http/input.ts";
 
 const time = z.iso.datetime();
 
@@ -173,3 +173,24 @@ export function limitsFor(tenant: Tenant, asked: Pick<CreateBody, "idleTimeoutSe
   };
   return { limits, faults };
 }
+
+const labelFilter = z
+  .string()
+  .regex(/^[^=]+=/, "must be name=value")
+  .pipe(plainText(320));
+
+/** Which of the tenant's sessions a list has. */
+export const ListQuery = z.strictObject({
+  limit: wholeNumber(1, 100, 20),
+  cursor: z.uuid("must be a nextCursor of an earlier answer").optional(),
+  state: several(z.enum(states, `must be one of ${states.join(", ")}`)).optional(),
+  tier: z.enum(tierNames, `must be one of ${tierNames.join(", ")}`).optional(),
+  label: several(labelFilter).optional().meta({ description: "name=value. With several, all must match." }),
+});
+export type ListQuery = z.infer<typeof ListQuery>;
+
+/** A page of a list of sessions. */
+export const SessionsPage = z
+  .object({ items: z.array(SessionJson), nextCursor: z.uuid().nullable() })
+  .meta({ id: "Sessions" });
+export type SessionsPage = z.infer<typeof SessionsPage>;

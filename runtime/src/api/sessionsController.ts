@@ -6,9 +6,7 @@ import { podTemplateHash } from "../domain/podTemplateHash.ts";
 import { exceeding, quotaOf, sessionAmounts } from "../domain/quota/quantities.ts";
 import type { Session } from "../domain/session.ts";
 import { findImage, type PodImages } from "../domain/sessionImages.ts";
-import { states } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
-import { tierNames } from "../domain/tiers.ts";
 import type { Bell } from "../queue/bell.ts";
 import { Claims } from "../queue/claims.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
@@ -19,11 +17,11 @@ import { SessionQueries } from "../store/sessionQueries.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Allow, Caller, type TenantCaller, TicketsToo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
-import { found, IdParams, plainText, several, wholeNumber } from "./http/input.ts";
+import { found, IdParams } from "./http/input.ts";
 import { invalidInput, Problem } from "./http/problem.ts";
 import { Body, Controller, Delete, Get, Headers, Param, Post, Query } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
-import { CreateBody, ExtendBody, limitsFor, SessionJson, toJson } from "./sessionJson.ts";
+import { CreateBody, ExtendBody, ListQuery, limitsFor, SessionJson, SessionsPage, toJson } from "./sessionJson.ts";
 import { BACKLOG_LIMIT, PLANNING_BELL, POD_IMAGES, PUBLIC_URL } from "./tokens.ts";
 import { WaitForRunning } from "./waitForRunning.ts";
 
@@ -43,22 +41,6 @@ const Wait = z.strictObject({
     .meta({ description: "Answers when the session runs or can't run any more, or after 60 s." }),
 });
 type Wait = z.infer<typeof Wait>;
-
-const labelFilter = z
-  .string()
-  .regex(/^[^=]+=/, "must be name=value")
-  .pipe(plainText(320));
-
-const ListQuery = z.strictObject({
-  limit: wholeNumber(1, 100, 20),
-  cursor: z.uuid("must be a nextCursor of an earlier answer").optional(),
-  state: several(z.enum(states, `must be one of ${states.join(", ")}`)).optional(),
-  tier: z.enum(tierNames, `must be one of ${tierNames.join(", ")}`).optional(),
-  label: several(labelFilter).optional().meta({ description: "name=value. With several, all must match." }),
-});
-type ListQuery = z.infer<typeof ListQuery>;
-
-const Page = z.object({ items: z.array(SessionJson), nextCursor: z.uuid().nullable() }).meta({ id: "Sessions" });
 
 const one = { description: "The session.", json: SessionJson };
 const tooLate = "The session's state does not allow it.";
@@ -167,12 +149,12 @@ export class SessionsController {
   @Allow("read")
   @Describe({
     summary: "List the tenant's sessions, newest first",
-    answers: { 200: { description: "A page.", json: Page } },
+    answers: { 200: { description: "A page.", json: SessionsPage } },
   })
   async listSessions(
     @Caller() { tenant }: TenantCaller,
     @Query({ schema: ListQuery }) { limit, cursor, state, tier, label }: ListQuery,
-  ): Promise<z.infer<typeof Page>> {
+  ): Promise<SessionsPage> {
     const labels = label && Object.fromEntries(label.map((text) => text.split(/=(.*)/s).slice(0, 2)));
     const page = await this.queries.list(tenant.name, { limit, cursor, states: state, tier, labels });
     if (page === undefined) {
