@@ -41,7 +41,7 @@ const access = await clusterAccess(config);
 await refuseOtherCluster(access, config);
 await refuseConflicts(access, config);
 
-// This must come before the first resource that was renamed.
+// `withFormerName` must be registered before the program makes a resource that has a former name.
 pulumi.runtime.registerStackTransformation(withFormerName);
 const podImages = new PodImages();
 pulumi.runtime.registerStackTransformation(podImages.collect);

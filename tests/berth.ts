@@ -82,7 +82,10 @@ export async function inAgent(namespace: string, id: string, command: string[]):
   return (await written).join("");
 }
 
-/** Returns the names of the pods, claims, Secrets and volumes in the namespace that belong to the sessions. */
+/**
+ * Returns the names of the objects that belong to the sessions `ids`: pods, volume claims and Secrets in the namespace, and
+ * volumes, which have no namespace.
+ */
 export async function leftovers(namespace: string, ...ids: string[]): Promise<string[]> {
   const query = { namespace, labelSelector: `berth.dev/session in (${ids.join(",")})` };
   const claims = ids.map((id) => `agent-${id}`);

@@ -25,7 +25,8 @@ const workerRules = [
 const gatewayRules = [rule("pods/log", "get")];
 
 /**
- * The Roles with their rules. Each Role also names the ServiceAccount that gets the Role, in the platform's namespace.
+ * The Roles with their rules. `account` is the ServiceAccount that gets the Role. The ServiceAccount is in the platform's
+ * namespace.
  * @param gateway the component whose pods are the gateway
  */
 export const rolesWith = (gateway: "api" | "gateway") => [

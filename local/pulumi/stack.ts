@@ -96,8 +96,8 @@ export async function stackOutputs(stack: string): Promise<StackOutputs> {
 }
 
 /**
- * Removes the pending operations of a killed run from the state. The next run adopts the Kubernetes objects that these operations
- * made (adoptExisting), and makes everything else again.
+ * Removes the pending operations of a killed run from the state. If a pending operation made a Kubernetes object, the next run
+ * adopts the object (adoptExisting). If a pending operation made anything else, such as an image, the next run makes it again.
  * @returns whether there were pending operations
  */
 async function dropPendingOperations(stack: string): Promise<boolean> {

@@ -23,7 +23,7 @@ const closedByApi = 4403;
  */
 const tooMuch = { code: 4429, pauseMs: 10_000 };
 
-/** An error after which the page can't continue without the user. */
+/** An error after which the page does not continue by itself. `next` says what the page offers to the user. */
 class Halt extends Error {
   readonly next: "form" | "retry" | "nothing";
   constructor(message: string, next: Halt["next"]) {

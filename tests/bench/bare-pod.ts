@@ -17,7 +17,7 @@ export interface Template {
   remove: () => Promise<void>;
 }
 
-/** Reads the specs from the Kubernetes objects of a session. */
+/** Reads the specs of a session's pod and volume claim, and makes a copy of the session's Secret. */
 export async function templateOf(namespace: string, sessionId: string): Promise<Template> {
   const at = { namespace, name: `agent-${sessionId}` };
   const [pod, claim, original] = await Promise.all([

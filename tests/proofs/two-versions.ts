@@ -119,7 +119,7 @@ export class TwoVersions {
   /**
    * Changes the version of the stack, while writers, callers and viewers are at work. Checks that no writer waited too long, no
    * request was lost, no session ended, and all desktops connected again.
-   * @returns the operations that `losses` finds
+   * @returns the operations of the `up` that delete or replace an object that holds data or serves requests; see `losses`
    */
   async change(what: string, options: UpOptions): Promise<string[]> {
     using _ = allowRefusals("Redis gets the other version's image, and an API that begins waits for it");

@@ -32,7 +32,7 @@ export interface Description {
   answers: Record<number, Answer>;
   /** The description of a body that consists of a file's bytes. */
   takesFile?: string;
-  /** Whether a link allows the call without a key. */
+  /** Whether a link to a file allows the call without a key. */
   byLink?: true;
   /** Errors of this operation, in addition to those that every operation has. */
   refusals?: Record<number, string>;

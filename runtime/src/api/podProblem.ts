@@ -1,4 +1,4 @@
-/** The error for a user when Kubernetes has no log of the pod. */
+/** The error for a user when the log of a pod can't be read from Kubernetes. */
 
 import { PodAccessError } from "../cluster/podAccess.ts";
 import type { Session } from "../domain/session.ts";

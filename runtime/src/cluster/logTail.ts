@@ -3,7 +3,9 @@ import type { Logger } from "pino";
 import type { Session } from "../domain/session.ts";
 import type { PodAccess } from "./podAccess.ts";
 
-/** Maximum number of bytes of a log that are kept. The times of the lines are kept too, but are not counted. */
+/**
+ * Maximum number of bytes of a log that are kept. The times of the lines are kept too, but don't count towards this maximum.
+ */
 export const keptBytes = 64 * 1024;
 
 /** How many last lines to read: first 2000, and if these have too few bytes, as many lines as can be kept. */

@@ -168,7 +168,7 @@ export class PodWatch {
     if (type === "DELETED" && id !== undefined) this.#known.delete(id);
   }
 
-  /** Returns the id of the pod's session. A pod that has not changed since the last report is not reported. */
+  /** Reports the pod, unless the pod has not changed since its last report. Returns the id of the pod's session. */
   #report(pod: V1Pod): string | undefined {
     const { labels, resourceVersion } = pod.metadata ?? {};
     const id = labels?.[sessionLabel];

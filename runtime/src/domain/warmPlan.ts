@@ -43,7 +43,7 @@ export interface Want {
   missing: number;
   /** How many warm sessions of the pool do not run yet: they are queued or starting. */
   pending: number;
-  /** How many young warm sessions of the pool have failed in the last minute. */
+  /** How many of the pool's warm sessions have failed in the last minute, within ten minutes after their creation. */
   failed: number;
 }
 

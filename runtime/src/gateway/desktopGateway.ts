@@ -52,7 +52,7 @@ export const closeCodes = {
   closed: closedCode,
   /** The session has no desktop and never will have one. */
   none: 4404,
-  /** The session isn't running yet: the client should wait for it. */
+  /** The session isn't running yet: the client should wait until the session runs. */
   notRunning: 4409,
   /** The session has ended. */
   ended: 4410,

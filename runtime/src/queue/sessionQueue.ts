@@ -12,8 +12,9 @@ import { within } from "../timing/within.ts";
 export const queueName = "agent-sessions";
 
 /**
- * `later`: the reconcile is one of many that are requested at the same time: it makes a pod, the sweep asks for it, or its tenant was
- * closed. `urgent`: all others, for example because a pod is ready, or because a user asks for a session's end.
+ * `later`: reconciles that may be requested for many sessions at the same time. The planner requests them, for example for
+ * sessions that start. A worker requests them for the sessions of a tenant that was closed. `urgent`: all other reconciles, for
+ * example because a pod is ready, because a user asks for a session's end, or because the sweep has found a difference.
  */
 export type Urgency = "urgent" | "later";
 

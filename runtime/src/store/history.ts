@@ -12,7 +12,10 @@ import { dueByTenant } from "./dueByTenant.ts";
 /** How many records one call deletes or changes. */
 export const historyBatch = { sessions: 50, events: 200, deliveries: 200, keys: 200 } as const;
 
-/** How many events of one session are deleted with it in one statement. A session with more needs several calls. */
+/**
+ * The maximum number of events of one session that one call of `expireSessions` deletes. If a call deletes this many, the session
+ * itself stays, because more of its events may be left. The next call continues.
+ */
 const eventsOfSession = 200;
 
 const ago = (seconds: number) => sql`now() - ${seconds} * interval '1 second'`;

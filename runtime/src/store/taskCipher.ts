@@ -77,7 +77,10 @@ export class TaskCipher {
     return key;
   }
 
-  /** A keyed fingerprint that reveals nothing about the value. The order of an object's fields does not matter. */
+  /**
+   * Returns a keyed fingerprint of the value, which is the request that creates a session. The fingerprint reveals nothing about
+   * the request. The order of an object's fields does not matter.
+   */
   fingerprint(value: unknown): string {
     return this.#fingerprintBy(this.keys.current, value);
   }

@@ -49,7 +49,7 @@ export class Usage {
 
   /**
    * The tenant's usage from the day `from` to the day `to`, both included, as YYYY-MM-DD in UTC. Days and tiers without usage
-   * are left out. The cost grows with the number of the tenant's sessions that are not in `usage_days`.
+   * are left out. The query's time grows with the number of the tenant's sessions that are not in `usage_days`.
    */
   async ofTenant(tenant: string, from: string, to: string): Promise<TierUsage[]> {
     const inRange = (day: RawBuilder<unknown>) => sql`${day} between ${from}::date and ${to}::date`;

@@ -1,4 +1,4 @@
-/** The ids of the running request or job, which every log line contains. */
+/** The ids of the running request or job. Every log line that is written for the request or job contains them. */
 import { AsyncLocalStorage } from "node:async_hooks";
 
 export interface LogContext {

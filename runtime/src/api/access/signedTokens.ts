@@ -28,8 +28,9 @@ export function sign(
 }
 
 /**
- * The claims, and whether the text names the key that signed it. Only texts that an older version of Berth signed name no
- * key. Undefined if the text has another signature or audience, has expired or is damaged.
+ * Verifies the text, which is a signed token. Returns the token's claims, and whether the token names the key that signed the
+ * token. Only tokens that an older version of Berth signed name no key. Undefined if the text has another signature or audience,
+ * has expired or is damaged.
  */
 export async function verify<T>(
   keys: TokenKeys,

@@ -10,7 +10,7 @@ import type { Cause, SessionEvent } from "./state.ts";
 
 export type ObjectState = "absent" | "present" | "deleting";
 
-/** What the cluster has of a session. */
+/** The state of the session's objects in the cluster. */
 export interface Observed {
   /** What the pod's status means for the session. */
   pod: PodView;

@@ -80,7 +80,8 @@ export interface Client {
 export function toProgram(headers: IncomingHttpHeaders, client: Client, isWebSocket = false): IncomingHttpHeaders {
   const kept: IncomingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
-    // Node needs this header to read a body that is sent in chunks.
+    // `transfer-encoding` is kept. Without this header, Node does not send the body of a GET or DELETE in chunks, and the program
+    // does not get a body that has no `content-length`.
     const isLost = ofConnection.includes(name) && name !== "transfer-encoding";
     if (!ours.test(name) && !ofClient.test(name) && !isLost) kept[name] = value;
   }
