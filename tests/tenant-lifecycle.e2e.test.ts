@@ -74,7 +74,7 @@ test("an image that doesn't start fails within its time-out, naming pod and reas
 test("the next `up` repairs the deployment, and a changed quota updates only the quota and the runtime's tenants file", async () => {
   const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 } });
   expect(failed, output).toBe(false);
-  const repair = /^[\w-]+ (Image images-api|Job migrate)/;
+  const repair = /^[\w-]+ (Image images-api|RandomId images-api-build|Job migrate)/;
   expect(operations.filter((one) => repair.test(one))).not.toEqual([]);
   expect(operations.filter((one) => !repair.test(one))).toEqual([
     ...newGeneration,

@@ -43,7 +43,7 @@ beforeAll(async () => {
   next = await nextVersion();
   cleanUp.defer(() => rm(next, { recursive: true }));
   // The new images are built before the proof sends its requests, because a build uses both cores of a small machine.
-  await upOrThrow({ ...prod, checkout: next, flags: ["--target", "**images-api", "--target", "**images-agent"] });
+  await upOrThrow({ ...prod, checkout: next, flags: ["--target", "**images-api*", "--target", "**images-agent*"] });
   await rolledOut("deployment/api");
   // During a rollout the platform has more pods. They would displace acme's sessions if the sessions did not request little.
   cleanUp.defer(await requestLittle(cluster, "tenant-acme"));
