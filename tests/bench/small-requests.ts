@@ -9,7 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { AdmissionregistrationV1Api, type KubeConfig, type V1Container, type V1Pod } from "@kubernetes/client-node";
+import { machine } from "../../machine/machine.ts";
 
+const { machineIp } = machine;
 const name = "berth-bench";
 const port = 23_443;
 const requests = { cpu: "10m", memory: "16Mi" };
@@ -49,7 +51,8 @@ export async function requestLittle(
       response.end(JSON.stringify({ apiVersion: review.apiVersion, kind: review.kind, response: answer }));
     })().catch(() => response.destroy()); // the Kubernetes API server has cancelled the call, and creates the pod unchanged
   });
-  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  // The Kubernetes API server runs in the node's network namespace, so it can't reach this machine's loopback addresses.
+  await new Promise<void>((resolve) => server.listen(port, machineIp, resolve));
 
   const api = config.makeApiClient(AdmissionregistrationV1Api);
   const remove = () => api.deleteMutatingWebhookConfiguration({ name }).catch(() => {});
@@ -64,7 +67,7 @@ export async function requestLittle(
           sideEffects: "None",
           failurePolicy: "Ignore",
           timeoutSeconds: 2,
-          clientConfig: { url: `https://127.0.0.1:${port}/`, caBundle: Buffer.from(cert).toString("base64") },
+          clientConfig: { url: `https://${machineIp}:${port}/`, caBundle: Buffer.from(cert).toString("base64") },
           namespaceSelector: {
             matchExpressions: [{ key: "kubernetes.io/metadata.name", operator: "In", values: [namespace].flat() }],
           },
@@ -84,7 +87,7 @@ async function certificate(): Promise<{ key: string; cert: string }> {
   const [key, cert] = [join(folder, "key"), join(folder, "cert")];
   await promisify(execFile)("openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"],
-    ...["-subj", "/CN=berth-bench", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+    ...["-subj", "/CN=berth-bench", "-addext", `subjectAltName=IP:${machineIp}`, "-keyout", key, "-out", cert],
   ]);
   const read = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
   rmSync(folder, { recursive: true });
