@@ -4,6 +4,7 @@
  * sessions, and serves the queue.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { formerName } from "../../infra/kubernetes/former-names.ts";
 import { call, inAgent, reaches } from "../berth.ts";
 import { giveFormerNames, upOrThrow } from "../pulumi.ts";
 import { tenantsAreKnown } from "./platform.ts";
@@ -16,11 +17,17 @@ let stack: TwoVersions;
 /** What the previous version's `up` deletes, because only this version makes it. */
 let unknown: string[];
 
+/** The operation that deletes what the given operation creates. Before the way back, the resource gets its former name. */
+function deletion(creation: string): string {
+  const [, kind = "", name = ""] = creation.split(" ");
+  return `delete ${kind} ${formerName(kind, name) ?? name}`;
+}
+
 beforeAll(async () => {
   stack = await TwoVersions.open(cleanUp);
   const { operations } = await upOrThrow(current);
   const made = operations.filter((operation) => operation.startsWith("create "));
-  unknown = losses(made.map((operation) => operation.replace("create", "delete")));
+  unknown = losses(made.map(deletion));
   await tenantsAreKnown();
   await warmSession(stack.warm);
   stack.younger.push(await create("acme"));
