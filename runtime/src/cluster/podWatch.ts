@@ -5,15 +5,16 @@ import type { PodView } from "../domain/states/podView.ts";
 import { Loop } from "../timing/loop.ts";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
+import { type PageQuery, pagesOf } from "./pages.ts";
 import { viewPod } from "./podView.ts";
 
 export interface PodWatchOptions {
   namespace: string;
   /**
-   * Called with the session's id and its pod: first for every existing pod, then for every changed or deleted pod. `pod` is
+   * Called with the session's id, its pod, and what the pod means for the session: first for every existing pod, then for every changed or deleted pod. `pod` is
    * undefined if the pod was deleted while no watch was open. Must not throw.
    */
-  onChange: (sessionId: string, pod: V1Pod | undefined) => void;
+  onChange: (sessionId: string, pod: V1Pod | undefined, view: PodView) => void;
   /** Called whenever an error ended the watch and a new one begins. */
   onRestart: () => void;
   logger: Logger;
@@ -25,8 +26,6 @@ export interface PodWatchOptions {
 
 /** The API server sends a bookmark each minute. */
 const defaultSilenceMs = 90_000;
-
-const pageSize = 500;
 
 /** What is kept of a pod. A whole pod takes about 10 kB, and a worker watches the pods of all sessions. */
 interface Known {
@@ -110,27 +109,21 @@ export class PodWatch {
   async #list(): Promise<void> {
     const { namespace, onChange } = this.options;
     const gone = new Set(this.#known.keys());
-    let next: string | undefined;
+    const list = (page: PageQuery) =>
+      this.core.listNamespacedPod({ namespace, labelSelector: sessionSelector, ...page });
     let resourceVersion: string | undefined;
-    do {
-      const { items, metadata } = await this.core.listNamespacedPod({
-        namespace,
-        labelSelector: sessionSelector,
-        limit: pageSize,
-        ...(next !== undefined && { _continue: next }),
-      });
+    for await (const { items, metadata } of pagesOf(list)) {
+      if (this.#loop.signal.aborted) return;
       for (const pod of items) {
         const id = this.#report(pod);
         if (id !== undefined) gone.delete(id);
       }
-      next = metadata?._continue || undefined;
       resourceVersion = metadata?.resourceVersion;
       this.#loop.beat();
-    } while (next !== undefined && !this.#loop.signal.aborted);
-    if (this.#loop.signal.aborted) return;
+    }
     for (const id of gone) {
       this.#known.delete(id);
-      onChange(id, undefined);
+      onChange(id, undefined, viewPod(undefined));
     }
     this.#resourceVersion = resourceVersion;
   }
@@ -173,8 +166,9 @@ export class PodWatch {
     const { labels, resourceVersion } = pod.metadata ?? {};
     const id = labels?.[sessionLabel];
     if (id === undefined || this.#known.get(id)?.resourceVersion === resourceVersion) return id;
-    this.#known.set(id, { resourceVersion, view: viewPod(pod).is });
-    this.options.onChange(id, pod);
+    const view = viewPod(pod);
+    this.#known.set(id, { resourceVersion, view: view.is });
+    this.options.onChange(id, pod, view);
     return id;
   }
 }

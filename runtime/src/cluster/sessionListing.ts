@@ -2,6 +2,7 @@
 import { type KubernetesListObject, type KubernetesObject, setHeaderOptions } from "@kubernetes/client-node";
 import type { CoreApi } from "./kubernetes.ts";
 import { sessionLabel, sessionSelector } from "./names.ts";
+import { type PageQuery, pagesOf } from "./pages.ts";
 
 /** Which kinds of objects exist for a session's id, and when the first of them was created. */
 export interface ListedObjects {
@@ -10,8 +11,6 @@ export interface ListedObjects {
   claim: boolean;
   secret: boolean;
 }
-
-const pageSize = 500;
 
 /** Asks for the objects' metadata only: a pod is about 10 kB, and the content of a Secret is nobody's business here. */
 const metadataOnly = setHeaderOptions(
@@ -24,28 +23,20 @@ export async function listSessionObjects(
   namespace: string,
 ): Promise<Map<string, ListedObjects>> {
   const found = new Map<string, ListedObjects>();
-  type Query = { namespace: string; labelSelector: string; limit: number; _continue?: string };
+  type Query = PageQuery & { namespace: string; labelSelector: string };
   const list = async (
     kind: "pod" | "claim" | "secret",
     call: (query: Query) => Promise<KubernetesListObject<KubernetesObject>>,
   ) => {
-    let next: string | undefined;
-    do {
-      const page = await call({
-        namespace,
-        labelSelector: sessionSelector,
-        limit: pageSize,
-        ...(next !== undefined && { _continue: next }),
-      });
-      for (const { metadata } of page.items) {
+    for await (const { items } of pagesOf((page) => call({ namespace, labelSelector: sessionSelector, ...page }))) {
+      for (const { metadata } of items) {
         const id = metadata?.labels?.[sessionLabel];
         if (id === undefined) continue;
         const made = metadata?.creationTimestamp ?? new Date();
         const objects = found.get(id) ?? { pod: false, claim: false, secret: false, since: made };
         found.set(id, { ...objects, [kind]: true, since: made < objects.since ? made : objects.since });
       }
-      next = page.metadata?._continue || undefined;
-    } while (next !== undefined);
+    }
   };
   await Promise.all([
     list("pod", (query) => core.listNamespacedPod(query, metadataOnly)),

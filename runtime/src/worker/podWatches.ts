@@ -3,7 +3,6 @@ import type { KubeConfig, V1Pod } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import type { CoreApi } from "../cluster/kubernetes.ts";
-import { viewPod } from "../cluster/podView.ts";
 import { PodWatch, type PodWatchOptions } from "../cluster/podWatch.ts";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { PodView } from "../domain/states/podView.ts";
@@ -58,7 +57,7 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
       if (this.#watches.has(namespace)) continue;
       const watch = new PodWatch(this.config, this.core, {
         namespace,
-        onChange: (sessionId, pod) => void this.#onChange(sessionId, pod),
+        onChange: (sessionId, pod, view) => void this.#onChange(sessionId, pod, view),
         onRestart: () => this.metrics.watchRestarts.inc(),
         logger: this.logger,
         ...this.options,
@@ -71,8 +70,7 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
    * Records a displaced pod at once. If the reconcile did this later, the pod object, which names the reason, might already
    * be deleted.
    */
-  async #onChange(sessionId: string, pod: V1Pod | undefined): Promise<void> {
-    const view = viewPod(pod);
+  async #onChange(sessionId: string, pod: V1Pod | undefined, view: PodView): Promise<void> {
     if (view.is === "displaced" && pod?.status?.podIP) {
       await this.reconciler
         .displaced(sessionId, pod.status.podIP, view.reason)
