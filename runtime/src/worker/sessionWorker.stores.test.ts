@@ -42,6 +42,16 @@ async function open(reconcile: (sessionId: string) => Promise<Reconciliation>, {
 
 const settled: Reconciliation = { outcome: "settled", session: session() };
 
+/** Like `open`, with a worker that is not started yet and records for which sessions it reconciles. */
+async function openRecording() {
+  const reconciled: string[] = [];
+  const reconcile = async (id: string) => {
+    reconciled.push(id);
+    return settled;
+  };
+  return { reconciled, ...(await open(reconcile, { start: false })) };
+}
+
 /** A reconcile whose calls wait until the test continues them. */
 function gate() {
   const waiting: (() => void)[] = [];
@@ -69,14 +79,7 @@ const idle = { waiting: 0, active: 0, delayed: 0 };
 const isEmpty = ({ waiting, active }: typeof idle) => waiting === 0 && active === 0;
 
 test("triggers that come before the reconcile become one reconcile", async () => {
-  const reconciled: string[] = [];
-  const { queue, worker } = await open(
-    async (id) => {
-      reconciled.push(id);
-      return settled;
-    },
-    { start: false },
-  );
+  const { reconciled, queue, worker } = await openRecording();
   for (const id of ["a", "a", "b", "a"]) await queue.add(id);
   worker.onApplicationBootstrap();
   await until(
@@ -89,14 +92,7 @@ test("triggers that come before the reconcile become one reconcile", async () =>
 });
 
 test("urgent reconciles overtake the others, also if the session already has a job that is not urgent", async () => {
-  const reconciled: string[] = [];
-  const { queue, worker } = await open(
-    async (id) => {
-      reconciled.push(id);
-      return settled;
-    },
-    { start: false },
-  );
+  const { reconciled, queue, worker } = await openRecording();
   for (const id of ["make-1", "make-2", "end"]) await queue.add(id, "later");
   for (const id of ["ready", "end", "ready"]) await queue.add(id);
   await queue.add("ready", "later");
