@@ -11,7 +11,7 @@ import type { Database } from "./database.ts";
 import { newestOf } from "./generations.ts";
 import type { NewSession } from "./newSession.ts";
 import { sessionColumns } from "./sessionColumns.ts";
-import type { Task, TaskCipher } from "./taskCipher.ts";
+import type { TaskCipher } from "./taskCipher.ts";
 import { claimWarm } from "./warmClaim.ts";
 
 /** The session that was created, claimed, or found by its idempotency key; or why there is none. */
@@ -105,15 +105,14 @@ export class SessionCreation {
 
   /**
    * Encrypts the task before Postgres chooses the session, so that the claim is one statement. A second statement then binds the
-   * task to the session's id, as the tasks of all other sessions are. If the process ends before that, the session has its task
-   * all the same. But a process of an older version can't read the task.
+   * task to the session's id and encrypts the task with the session's token key, as the tasks of all other sessions are. If the
+   * process ends before that, the task keeps the process's current key, and a process of an older version can't read the task.
    */
   async #claim({ task, ...request }: NewSession, templateHash: string, requestHash: string | null, actor: Actor) {
     const { keys } = this.cipher;
     const id = randomUUID();
-    const byKey = (plain: Task) =>
-      new Map(keys.ids.map((key) => [key, this.cipher.encrypt(plain, key, { tid: id, tenant: request.tenant })]));
-    const encrypted = task === undefined ? null : { id, byKey: byKey(task) };
+    const text = task && this.cipher.encrypt(task, keys.current, { tid: id, tenant: request.tenant });
+    const encrypted = text === undefined ? null : { id, text };
     const claim = { ...request, task: encrypted, requestHash, newest: newestOf(this.tenants), keys, templateHash };
     const session = await claimWarm(this.database, claim, actor);
     if (session !== undefined && task !== undefined) {

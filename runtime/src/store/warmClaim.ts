@@ -17,12 +17,12 @@ const isTaken = (error: unknown) => (error as { code?: unknown }).code === "2350
  * A warm session is not given out if its pod has not reported for this many seconds, because its node may be gone. A pod reports
  * every 30 to 35 s, so one report may be lost.
  */
-const silentSeconds = 75;
+export const silentSeconds = 75;
 
 /** What a claim needs: the request, and what the process adds to it. */
 export interface Claim extends Omit<NewSession, "task"> {
-  /** The task, which is bound to `id`, encrypted with each token key that the process has; null: no task. */
-  task: { id: string; byKey: ReadonlyMap<number, string> } | null;
+  /** The encrypted task, which is bound to `id`; null: no task. */
+  task: { id: string; text: string } | null;
   requestHash: string | null;
   newest: ReturnType<typeof newestOf>;
   keys: TokenKeys;
@@ -53,13 +53,7 @@ export async function claimWarm(database: Database, claim: Claim, actor: Actor):
           max_lifetime_seconds: claim.maxLifetimeSeconds ?? null,
           idempotency_key: claim.idempotency?.key ?? null,
           request_hash: claim.requestHash,
-          // The session's task has the key of the session's tokens, so a rotation has to keep only this key.
-          task:
-            claim.task &&
-            sql<string>`case token_key ${sql.join(
-              [...claim.task.byKey].map(([key, text]) => sql`when ${key} then ${text}`),
-              sql` `,
-            )} end`,
+          task: claim.task?.text ?? null,
           task_id: claim.task?.id ?? null,
           created_at: now,
           started_at: now,

@@ -4,6 +4,7 @@ import { type Cause, finalStates, type State } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 import type { Spare } from "../domain/warmPlan.ts";
 import type { Database } from "./database.ts";
+import { silentSeconds } from "./warmClaim.ts";
 
 /** The pool of a warm session. */
 export interface PoolName {
@@ -20,12 +21,12 @@ export const poolKey = ({ tenant, image, tier }: PoolName) => `${tenant}/${image
 export type StoredSpare = Spare & PoolName & { state: State; tenantsGeneration: number };
 
 /**
- * Whether the pod of a running warm session has not reported for five minutes, although another pod has reported in the last 75
- * seconds. If all pods are silent, the platform is at fault, and no pool is replaced.
+ * Whether the pod of a running warm session has not reported for five minutes, although the pod of another one has reported so
+ * lately that a user may get that session. If all pods are silent, the platform is at fault, and no pool is replaced.
  */
 const isSilent = sql<boolean>`state = 'running' and coalesce(last_active_at < now() - interval '5 minutes', false) and exists (
   select from sessions as other
-  where other.warm is not null and other.state = 'running' and other.last_active_at > now() - interval '75 seconds')`;
+  where other.warm is not null and other.state = 'running' and other.last_active_at > now() - ${sql.lit(silentSeconds)} * interval '1 second')`;
 
 /** The warm sessions, oldest first. */
 export async function sparesOf(database: Database): Promise<StoredSpare[]> {
