@@ -23,6 +23,7 @@ import {
 } from "./testing/fixtures.ts";
 import { freePorts } from "./testing/ports.ts";
 import { build, dist, environment, kubeconfig, runProgram } from "./testing/program.ts";
+import { workerJobs } from "./worker/sessionWorker.ts";
 
 beforeAll(build);
 
@@ -205,16 +206,17 @@ test("with SANDBOX_URL, the API serves sessions' ports on a separate port and cl
   expect(await exit).toBe(0);
 });
 
-test("on SIGTERM the worker finishes its job, takes no other, and ends with 0", async () => {
-  let asked = false;
+test("on SIGTERM the worker finishes its jobs, takes no other, and ends with 0", async () => {
+  const asked = new Set<string>();
   let release = () => {};
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  // A Kubernetes API server that answers slowly about the session's objects, and has no objects.
-  const server = await serve(async (request) => {
-    if (request.method === "POST" || /\/(secrets|pods)\/agent-/.test(request.url ?? "")) {
-      asked = true;
+  // A Kubernetes API server that answers slowly about the sessions' objects, and has no objects.
+  const server = await serve(async ({ url = "" }, body) => {
+    const [, id] = /\bagent-([0-9a-f-]{36})/.exec(url + body) ?? [];
+    if (id !== undefined) {
+      asked.add(id);
       await held;
     }
     return {
@@ -224,19 +226,23 @@ test("on SIGTERM the worker finishes its job, takes no other, and ends with 0", 
   });
   const { env, create, database, queue } = await open();
   env.KUBECONFIG = kubeconfig(dirname(env.KUBECONFIG), server);
+  const ids: string[] = [];
+  for (let number = 0; number <= workerJobs; number += 1) ids.push(await create());
+  const [late = "", ...early] = ids;
+  await database.updateTable("sessions").set({ state: "starting" }).execute();
   const { child, log, says, exit } = runProgram(["worker"], env);
   await says("listening");
-  const id = await create();
-  await database.updateTable("sessions").set({ state: "starting" }).where("id", "=", id).execute();
-  await queue.add(id);
-  await until("the worker asks the API server", 60, () => asked);
+  // As long as each place of the worker has a job, the worker does not wait for a job, so it can't receive one.
+  for (const id of early) await queue.add(id);
+  await until("the worker asks the API server about each session", 60, () => early.every((id) => asked.has(id)));
   child.kill("SIGTERM");
   await says("shutting down");
-  await queue.add("00000000-0000-4000-8000-000000000000");
+  await queue.add(late);
   release();
   expect(await exit).toBe(0);
   expect(await queue.counts()).toMatchObject({ active: 0 });
   expect((await queue.counts()).waiting).toBeGreaterThan(0);
+  expect([...asked].sort()).toEqual(early.sort());
   expect(
     log()
       .filter(({ msg }) => msg === "shutdown")

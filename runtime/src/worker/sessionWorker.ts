@@ -12,6 +12,9 @@ import { tracing } from "../telemetry/tracing.ts";
 import { within } from "../timing/within.ts";
 import type { Reconciler } from "./reconciler.ts";
 
+/** How many sessions a worker reconciles at the same time. */
+export const workerJobs = 10;
+
 /** How long a shutdown waits for the running reconciles, in milliseconds. */
 const reconcilesMs = 15_000;
 
@@ -37,7 +40,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
       connection: redis as unknown as ConnectionOptions,
       ...tracing().jobs,
       autorun: false,
-      concurrency: 10,
+      concurrency: workerJobs,
       // If a worker dies, another worker repeats its jobs within 20 s. A job may be repeated almost without a limit,
       // because as long as a job exists, each new trigger for the session waits for the job's end.
       lockDuration: 10_000,
@@ -113,7 +116,10 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     return this.#worker.isAlive(this.redis.status === "ready");
   }
 
-  /** Takes no new jobs in this process. Other processes continue. */
+  /**
+   * Takes no new jobs in this process, except one if BullMQ is just waiting for a job: BullMQ can't end that wait, and if the
+   * worker ignored the job, the other workers would notice the job some seconds later. Other processes continue.
+   */
   async onModuleDestroy(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     await this.#worker.pause(true);
