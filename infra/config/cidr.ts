@@ -70,7 +70,8 @@ export const rangeOfAddress = (address: string): string => `${address}/${address
 /** Whether the range `inner` lies in the range `outer`. A range lies in itself. Both ranges must be valid. */
 export function contains(outer: string, inner: string): boolean {
   const [a, b] = [parse(outer), parse(inner)];
-  if (a === undefined || b === undefined) throw new Error(`not an address range: ${a ? inner : outer}`);
+  if (a === undefined || b === undefined)
+    throw new Error(`the ${a ? "inner" : "outer"} range ${a ? inner : outer} is not an address range`);
   if (a.family !== b.family || a.prefix > b.prefix) return false;
   if (a.prefix === 0) return true;
   const list = new BlockList();

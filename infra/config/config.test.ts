@@ -185,7 +185,7 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     "fewer connections than pods need",
     { postgres: { maxConnections: 100 }, worker: { autoscaling: { max: 30 } } },
-    "postgres.maxConnections: 100 is too few: the config allows up to 52 pods of API, gateway and worker, which need 228 connections",
+    "postgres.maxConnections: 100 is too few: the config allows up to 52 pods of API, gateway and worker, which need 208 connections, and 20 are kept for other clients, so set at least 228",
   ],
   ["text instead of a list", { tenants: "acme" }, 'tenants: "acme" is not an array'],
   [
@@ -282,7 +282,7 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     "two images with the same name",
     acme({ images: [browser, browser] }),
-    'tenants[0].images[1].name: "browser" is already the name of entry [0] of the list',
+    'tenants[0].images[1].name: "browser" is already the name of entry [0] of the same list, whose first entry is [0]',
   ],
   [
     "an image's command without a program",
@@ -297,7 +297,7 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     "two keys with the same name",
     acme({ keys: [{ name: "ci" }, { name: "ci" }] }),
-    'tenants[0].keys[1].name: "ci" is already the name of entry [0] of the list',
+    'tenants[0].keys[1].name: "ci" is already the name of entry [0] of the same list, whose first entry is [0]',
   ],
   [
     "a time without its zone",
@@ -410,7 +410,7 @@ test("an own image is an image by digest or a group of keys, and its Dockerfile 
   const agent = { buildArgs: { BROWSER: "chromium", HTTPS_PROXY: "http://proxy:3128" } };
   expect(parseConfig(asText({ ...required, images: { agent } })).config?.images).toMatchObject({ agent, api: null });
   expect(faultsOf({ images: { agent: { buildArgs: { BROWSR: "chromium" } } } })).toEqual([
-    "images.agent.buildArgs.BROWSR: has no effect, because images/agent/Dockerfile doesn't declare the argument; it declares DEBIAN_IMAGE, GO_IMAGE, BROWSER, SECURITY_EPOCH. A secret belongs in `images.api.buildSecrets`",
+    "images.agent.buildArgs.BROWSR: has no effect, because images/agent/Dockerfile doesn't declare the argument; it declares DEBIAN_IMAGE, GO_IMAGE, BROWSER, SECURITY_EPOCH. Build arguments must not contain secrets: only the image api takes secrets, in `images.api.buildSecrets`",
   ]);
   expect(faultsOf({ images: { api: "ghcr.io/acme/api:latest" } })).toEqual([
     'images.api: "ghcr.io/acme/api:latest" is not an image by digest; write for example docker.io/library/node:24@sha256:…',

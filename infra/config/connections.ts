@@ -49,6 +49,6 @@ export function connectable(check: z.core.ParsePayload<Users>): void {
     code: "custom",
     input: postgres.maxConnections,
     path: ["postgres", "maxConnections"],
-    message: `is too few: the config allows up to ${pods} pods of API, gateway and worker, which need ${pods * least + kept} connections`,
+    message: `is too few: the config allows up to ${pods} pods of API, gateway and worker, which need ${pods * least} connections, and ${kept} are kept for other clients, so set at least ${pods * least + kept}`,
   });
 }

@@ -36,7 +36,7 @@ const sections: Record<string, string> = {
 
 /**
  * The page: first the ten keys that a new stack needs, then all keys by section, each with default and description.
- * @throws Error if a key is in no section or in two
+ * @throws Error if a key is in no entry of `sections` or in two
  */
 export function configDocs(): string {
   const schema = z.toJSONSchema(configSchema, { io: "output", unrepresentable: "any" });
@@ -50,7 +50,7 @@ export function configDocs(): string {
   const placed = Object.values(sections).flatMap((keys) => keys.split(" "));
   for (const key of Object.keys(schema.properties ?? {}))
     if (placed.filter((one) => one === key).length !== 1)
-      throw new Error(`${key}: must be in exactly one section of infra/config/docs.ts`);
+      throw new Error(`${key}: must be in exactly one entry of the constant sections in infra/config/docs.ts`);
   return [
     heading,
     ...table(first.flatMap((key) => all.filter((row) => row.key === key))),
@@ -67,7 +67,8 @@ const heading = `# Config
 
 In \`Pulumi.<stack>.yaml\`, each key has the prefix \`berth:\`. With an invalid config, \`pulumi up\` fails before it changes
 anything, and prints one line for each fault with the path, the value and the rule. Set secret values with \`pulumi config set
---secret --path\`. \`npm run config:docs\` makes this page from the schema in infra/config/config.ts.
+--secret --path\`. In the column \`default\`, \`none\` means that the key has no value unless you set it.
+\`npm run config:docs\` makes this page from the schema in infra/config/config.ts.
 
 ## The ten keys that matter first`;
 

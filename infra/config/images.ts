@@ -62,7 +62,7 @@ const buildArgs = (image: OwnImage) =>
           code: "custom",
           input: value,
           path: [name],
-          message: `has no effect, because images/${image}/Dockerfile doesn't declare the argument; it declares ${known.join(", ")}. A secret belongs in \`images.api.buildSecrets\``,
+          message: `has no effect, because images/${image}/Dockerfile doesn't declare the argument; it declares ${known.join(", ")}. Build arguments must not contain secrets: only the image api takes secrets, in \`images.api.buildSecrets\``,
           // The value may be a secret by mistake, so the message does not show it.
           params: { secret: true },
         });

@@ -45,7 +45,7 @@ const common = {
     .min(1, { error: "is empty; name a host" })
     .optional()
     .describe(
-      "Host names under which users reach the API. Default: the host of `publicUrl`, or any host if `publicUrl` has an IP address.",
+      "Host names under which users reach the API. Without this key: the host of `publicUrl`, or any host if `publicUrl` has an IP address.",
     ),
   controllerNamespace: name
     .nullable()
@@ -66,10 +66,12 @@ const gateway = z.strictObject({
       ),
       listener: name
         .optional()
-        .describe("The listener for the API, by its `sectionName`. Default: each listener that has the host."),
+        .describe("The listener for the API, by its `sectionName`. Without this key: each listener that has the host."),
       sandboxListener: name
         .optional()
-        .describe("The listener for sessions' ports. Default: each listener that has the host of `sandboxUrl`."),
+        .describe(
+          "The listener for sessions' ports. Without this key: each listener that has the host of `sandboxUrl`.",
+        ),
     })
     .describe(
       "With gateway-api, required: the Gateway. Its listeners have the certificates. See docs/production.md#how-users-reach-berth.",
@@ -104,7 +106,9 @@ const ofIngress = {
     ),
 };
 
-const className = name.describe("The IngressClass. Default: the name of the controller. With custom, required.");
+const className = name.describe(
+  "The IngressClass. Without this key: the name of the controller. With custom, this key is required.",
+);
 
 const custom = z.strictObject({ controller: z.literal("custom").describe(controller), className, ...ofIngress });
 
@@ -118,7 +122,9 @@ const known = z.strictObject({
     .describe(
       "Requests per second (haproxy: connections per second) that one client address may make. This limit stops floods; the limits of an API key are in `limits`.",
     ),
-  bodySize: quantity.default("1Mi").describe("The largest request body that the ingress accepts, in bytes."),
+  bodySize: quantity
+    .default("1Mi")
+    .describe("The largest request body that the ingress accepts: a number of bytes, or a quantity such as 1Mi."),
   desktopTimeout: duration
     .default("8h")
     .describe(

@@ -46,7 +46,7 @@ function value(text: string, from: number): End {
   return { ok: end > at, at: end };
 }
 
-/** A key and its value in an object. */
+/** Reads a key and its value in an object. */
 function member(text: string, from: number): End {
   const at = skip(text, from);
   const key: End = text[at] === '"' ? value(text, at) : { ok: false, at };
@@ -55,7 +55,10 @@ function member(text: string, from: number): End {
   return text[colon] === ":" ? value(text, colon + 1) : { ok: false, at: colon };
 }
 
-/** A list of items with commas between them, from its opening to its closing bracket. */
+/**
+ * Reads items with commas between them, from the bracket at `opening` to the bracket `closing`. Returns the index after the
+ * closing bracket, or the index of the first fault.
+ */
 function items(text: string, opening: number, closing: string, item: typeof value): End {
   let at = skip(text, opening + 1);
   if (text[at] === closing) return { ok: true, at: at + 1 };

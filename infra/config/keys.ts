@@ -44,7 +44,7 @@ function checkKeys(check: z.core.ParsePayload<Key[]>): void {
       check.issues.push({ code: "custom", input: one, path: [index, path], message });
     const first = names.indexOf(one?.name);
     if (one?.name !== undefined && first !== index)
-      fault("name", `is already the name of entry [${first}] of the list`);
+      fault("name", `is already the name of entry [${first}] of the same list, whose first entry is [0]`);
     if (one?.sha256 && one.secret) fault("secret", "is set, and sha256 too; remove one of the two");
   });
 }

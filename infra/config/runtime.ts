@@ -27,7 +27,7 @@ export const limits = z
     backlog: atLeastOne
       .default(200)
       .describe(
-        "Sessions of one tenant that may wait in the queue. Above this number, the API refuses to create sessions for the tenant.",
+        "How many sessions of one tenant may wait in the queue. While this many wait, the API refuses to queue another session of the tenant.",
       ),
     starting: atLeastOne.default(10).describe("Sessions of all tenants together that may start at the same time."),
     startTimeout: duration
@@ -52,7 +52,7 @@ export const limits = z
       ),
     deliveryRetention: atLeastDays(2)
       .default("30d")
-      .describe("How long a webhook delivery that never arrived is kept."),
+      .describe("How long after its creation a webhook delivery is kept if all attempts to send it have failed."),
     idempotencyRetention: atLeastDays(1)
       .default("7d")
       .describe(

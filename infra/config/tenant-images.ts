@@ -56,7 +56,7 @@ export const tenantImages = z.array(image).check((check) => {
   names.forEach((one, index) => {
     const first = names.indexOf(one);
     if (one === undefined || first === index) return;
-    const message = `is already the name of entry [${first}] of the list`;
+    const message = `is already the name of entry [${first}] of the same list, whose first entry is [0]`;
     check.issues.push({ code: "custom", input: one, path: [index, "name"], message });
   });
 });

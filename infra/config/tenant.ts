@@ -75,7 +75,7 @@ export const tenant = z
       .max(100, { error: "is above 100" })
       .default(50)
       .describe(
-        "The tenant's priority, 0 to 100. If several tenants have the same number of running sessions, the next session of the tenant with the higher priority starts first.",
+        "The tenant's priority, 0 to 100. In each turn of the queue, each tenant starts at most one session; within a turn, the session of the tenant with the higher priority starts first.",
       ),
     idleTimeout: lasting
       .nullable()
