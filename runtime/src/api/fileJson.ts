@@ -138,7 +138,7 @@ const kinds = {
 } as const;
 
 export function fileJson(info: FileInfo | undefined): FileJson {
-  if (info === undefined) throw new Error("the answer of berthd contains no file");
+  if (info === undefined) throw new Error("berthd's answer lacks the description of the file");
   const { path, kind, size, mode, modifiedAt, etag, target } = info;
   return {
     path,

@@ -8,7 +8,10 @@ import { adminKey, keyOf, sha256, tenant } from "../testing/fixtures.ts";
 const readKey = "berth_acme_read0123456789abcdef";
 const webhooks = [{ url: "https://hooks.example/a?token=hush", secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }];
 
-/** Opens the API with this many sessions of the two tenants. Each session has one dead delivery. Nothing is sent. */
+/**
+ * Opens the API with the two tenants acme and beta, and makes as many sessions of each tenant as its parameter says. Each session
+ * has one dead delivery. Nothing is sent.
+ */
 async function open({ acme = 2, beta = 1 } = {}) {
   const acmeTenant = tenant("acme", {
     webhooks,

@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { givingBack } from "./givingBack.ts";
 
-/** A stream whose write of a chunk ends when the test calls `written`. */
+/** Returns a slow stream: each write to the stream remains unfinished until the test calls `written`. */
 function slow() {
   const seen: string[] = [];
   let written = () => {};

@@ -39,7 +39,7 @@ export class OwnerWait {
     if (waiters.size === 0) this.#waiters.delete(id);
   }
 
-  /** Tells the waiters that the session was claimed. */
+  /** Ends all waits for this session, because the session was claimed. */
   claimed(id: string): void {
     for (const resolve of this.#waiters.get(id) ?? []) resolve();
   }

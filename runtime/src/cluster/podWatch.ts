@@ -15,7 +15,7 @@ export interface PodWatchOptions {
    * undefined if the pod was deleted while no watch was open. Must not throw.
    */
   onChange: (sessionId: string, pod: V1Pod | undefined, view: PodView) => void;
-  /** Called whenever an error ended the watch and a new one begins. */
+  /** Called each time an error has ended the watch. A pause follows, and then the next watch begins. */
   onRestart: () => void;
   logger: Logger;
   /** The longest extra pause after several errors, in milliseconds, in addition to half a second. Default: 10 000. */
@@ -90,8 +90,8 @@ export class PodWatch {
     } catch (error) {
       if (this.#loop.signal.aborted) return 0;
       this.#failures = performance.now() - began > 60_000 ? 1 : this.#failures + 1;
-      // A cluster that was restored from a backup has older versions than this one. Its API server refuses the watch with other
-      // errors than 410, or sends nothing until its versions have caught up.
+      // After a restore of the cluster from a backup, the API server has lower resource versions than `#resourceVersion`. It
+      // then refuses the watch with other errors than 410, or sends nothing until its versions have reached that number again.
       if (isExpired(error) || !this.#isHeard) this.#resourceVersion = undefined;
       const { backoffLimitMs = 10_000, logger, namespace, onRestart } = this.options;
       logger.warn({ err: error, namespace }, "the pod watch failed; it is restarted");

@@ -152,11 +152,11 @@ export const Variables = z.object({
    * 7776000: 90 days.
    */
   EVENT_RETENTION_SECONDS: retention(90),
-  /** How many seconds dead webhook deliveries are kept. At least 2 days. Default 2592000: 30 days. */
+  /** For how many seconds after their creation dead webhook deliveries are kept. At least 2 days. Default 2592000: 30 days. */
   DELIVERY_RETENTION_SECONDS: retention(30),
   /** For how many seconds a new session can be found by its Idempotency-Key. At least 1 day. Default 604800: 7 days. */
   IDEMPOTENCY_RETENTION_SECONDS: retention(7, 1),
-  /** How many sessions of one tenant may wait in the queue. If more wait, the API refuses new ones. Default 200. */
+  /** How many sessions of one tenant may wait in the queue. While this many wait, the API refuses more. Default 200. */
   BACKLOG_LIMIT: atLeastOne("a number of sessions", 200),
   /** How many sessions of all tenants may be starting at the same time. Default 10. */
   MAX_STARTING: atLeastOne("a number of sessions", 10),

@@ -68,8 +68,8 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   /**
-   * Grows with every change of the file. Pods see a change at different times, so the number says which version is
-   * newer.
+   * A number in the file. The writer of the file raises this number with every change. Pods see a change at different times, so
+   * the number says which of two versions is newer.
    */
   get generation(): number {
     return this.#content.generation;

@@ -8,7 +8,10 @@
  * ended, every event up to the visible one is visible, or will never exist because its statement failed.
  */
 
-/** The state of the audit trail at one time. A reader reads the newest event first and the writers afterwards. */
+/**
+ * The state of the audit trail at one time. Whoever makes a snapshot must first query the id for `newest`, and only then the
+ * transactions for `writers`.
+ */
 export interface Snapshot {
   /** The id of the newest visible event; 0 if there is none. */
   newest: bigint;
@@ -17,7 +20,7 @@ export interface Snapshot {
 }
 
 export interface Horizon {
-  /** Every event up to this id is visible. Grows, unless the newest events have disappeared. */
+  /** Every event up to this id is visible. The id grows, unless the newest events have disappeared. */
   settled: bigint;
   /** The next value of `settled`, and the transactions that must end before. Undefined: no event is newer than `settled`. */
   next?: { upTo: bigint; writers: readonly string[] } | undefined;

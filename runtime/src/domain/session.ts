@@ -37,7 +37,7 @@ export interface Session extends Status {
   /** After the end: until when the workspace is kept; null: the workspace is not kept. */
   workspaceUntil: Date | null;
   progress: Progress | null;
-  /** Grows by one with each change of state or reason. */
+  /** A number that grows by one with each change of state or reason. */
   version: number;
   createdAt: Date;
   updatedAt: Date;

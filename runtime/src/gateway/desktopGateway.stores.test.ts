@@ -518,7 +518,8 @@ test("a link at its limit is refused with the reason, and works again when a con
   });
   const full = "The ticket has 10 desktops open. Close some of them.";
   expect(detail).toBe(full);
-  // A browser hides the HTTP answer from its page, so the page gets a close code.
+  // A browser does not show the HTTP answer to the page's script. So for a page, the gateway opens the WebSocket and closes it
+  // with a code that says why.
   expect(await closed(connectPage(address))).toEqual({ code: closeCodes.tooMuch, reason: full });
   const left = closed(clients[0] as WebSocket);
   clients[0]?.close();

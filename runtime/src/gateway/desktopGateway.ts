@@ -2,8 +2,9 @@
  * Shows a session's desktop over a WebSocket: GET /v1/sessions/:id/desktop, with `?ticket=` or an `Authorization: Bearer` key.
  *
  * If an existing session's desktop can't be shown, for example because the session isn't running, the gateway still accepts
- * the upgrade. The close code says why (see `closeCodes`), because a browser hides a refusal over HTTP from its page. A
- * ticket for the mode `view`, or `?mode=view` with a key, lets the user see the desktop, but not control it.
+ * the upgrade and then closes the WebSocket. The close code says why (see `closeCodes`), because a browser does not show an
+ * HTTP refusal to the page's script. A ticket for the mode `view`, or `?mode=view` with a key, lets the user see the desktop,
+ * but not control it.
  */
 import { once } from "node:events";
 import type { Logger } from "pino";

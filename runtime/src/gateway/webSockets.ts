@@ -1,8 +1,8 @@
 /**
  * Serves the WebSockets of a session: GET /v1/sessions/:id/<name>, or a longer path such as /v1/sessions/:id/processes/1/attach.
- * A client that may not connect gets a Problem over HTTP before the upgrade. A browser hides this answer from its page. The
- * page can learn the reason by other API calls, except for a 429. So a browser gets no 429: its WebSocket is opened and closed
- * with `tooMuchCode`.
+ * A client that may not connect gets a Problem over HTTP before the upgrade. A browser does not show this answer to the page's
+ * script. The script can learn the reason by other API calls, except for a 429. So a browser gets no 429: its WebSocket is opened
+ * and closed with `tooMuchCode`.
  *
  * The Origin header only shows that a client is a browser. Its value is not checked, because a page of another origin has
  * no key and no ticket.

@@ -55,7 +55,7 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
   });
   metrics.figure(
     "berth_open_connections",
-    "Open WebSockets, also those to sessions' ports, and long answers (streams, commands that the caller waits for, transfers) of this process.",
+    "Open WebSockets of this process, also those to sessions' ports, and its HTTP answers that stay open (streams, commands that the caller waits for, transfers).",
     [],
     (gauge) => gauge.set(webSockets.size + streams.size + (ports?.size ?? 0)),
   );

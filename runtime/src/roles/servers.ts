@@ -78,7 +78,10 @@ export async function listenForPods(
   };
 }
 
-/** The steps before any port is closed. They make clients connect to another process, so that no request is lost. */
+/**
+ * The first steps of a shutdown, before the process closes any port. They make clients connect to another process, so that no
+ * request is lost.
+ */
 export const lettingGo = (
   app: NestFastifyApplication,
   upgrades: Upgrades,

@@ -12,7 +12,8 @@
  * 4. The remaining traces are sent; the connections to Postgres and Redis are closed.
  * 5. The process exits with 0.
  *
- * A signal before the process listens ends the process at once; see signals.ts.
+ * A signal that arrives before the process has opened its HTTP port ends the process at once, without these steps; see
+ * signals.ts.
  */
 import type { Logger } from "pino";
 import { within } from "../timing/within.ts";

@@ -67,7 +67,7 @@ export interface WorkerSurroundings {
   logger: Logger;
   /** Milliseconds between two sweeps, and between two plannings of the warm pools. Default 15 000. */
   sweepMs?: number;
-  /** After how many milliseconds the sweep removes an object that has no row. Default: 5 minutes. */
+  /** How many milliseconds objects are kept after the leader first found them without a row. Default: 5 minutes. */
   orphanGraceMs?: number;
   /** A monotonic clock in milliseconds, which measures `orphanGraceMs`. Default: performance.now. */
   sweepClock?: () => number;

@@ -103,7 +103,10 @@ export async function basisOf(database: Database): Promise<Basis> {
     database,
   );
   const [first] = rows;
-  if (first === undefined) throw new Error("The table planning has no row; the migration 0023_planning inserts it.");
+  if (first === undefined)
+    throw new Error(
+      "The table `planning` is empty. The migration 0023_planning inserts its only row: run the migrations, or insert the row.",
+    );
   return {
     isNeeded: first.is_needed,
     admissions: first.admissions,

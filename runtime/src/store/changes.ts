@@ -5,7 +5,10 @@ import { isFinal, type SessionEvent, type Status } from "../domain/states/state.
 const now = sql<Date>`now()`;
 const inSeconds = (seconds: number | RawBuilder<number>) => sql<Date>`now() + ${seconds} * interval '1 second'`;
 
-/** After how many seconds a session that was queued again (`deferred`) is tried again. The random part spreads the retries. */
+/**
+ * How many seconds Berth waits before it tries again to start a session that was queued again (`deferred`). The random part
+ * spreads the retries.
+ */
 const retrySeconds = sql<number>`(4 + 4 * random())`;
 
 export function changesOf(before: Status, next: Status, event: SessionEvent) {

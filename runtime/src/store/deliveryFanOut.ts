@@ -42,9 +42,9 @@ export class DeliveryFanOut {
   }
 
   /**
-   * Creates deliveries of the events since the last call, for the tenants that have webhooks. Any number of workers may call
-   * this at the same time, because only one of them moves the position. If an event belongs to a tenant that only a newer
-   * tenants file knows, that event and all later events wait until a worker with the newer file calls.
+   * Creates deliveries of the events since the last call of any worker, for the tenants that have webhooks. Any number of
+   * workers may call this at the same time, because only one of them moves the position. If an event belongs to a tenant that
+   * only a newer tenants file knows, that event and all later events wait until a worker with the newer file calls.
    * @returns `more`: more events are left; `soon`: some events may be readable in a moment; `done`: this worker has
    * nothing to do now, because no events are left, or because another worker has to turn them into deliveries
    */

@@ -57,7 +57,7 @@ export class DeliveryStore {
     this.#fanOut = new DeliveryFanOut(database);
   }
 
-  /** Creates deliveries of the events since the last call; see DeliveryFanOut. */
+  /** Creates webhook deliveries of the events since the last call of any worker; see DeliveryFanOut. */
   fanOut(tenants: Pick<TenantsFile, "get" | "generation">): ReturnType<DeliveryFanOut["run"]> {
     return this.#fanOut.run(tenants);
   }

@@ -19,7 +19,10 @@ interface OwnColumns {
    * While queued: whether the tenant's own limits keep the session from starting, rather than the lack of a start slot.
    */
   awaits_room: Generated<boolean>;
-  /** While queued: the session is not tried before this time, because the cluster refused it or did not answer. */
+  /**
+   * While queued: Berth does not try to start the session before this time, because at the last attempt the cluster refused the
+   * session's pod or did not answer.
+   */
   retry_at: TimestampOrNull;
   /** The turn in which the session was last admitted from the queue; null: it was never admitted. */
   turn: number | null;

@@ -50,7 +50,8 @@ export class TaskCipher {
   /**
    * Decrypts the task of the session.
    * @param session `taskId`: the id that the row stores beside the task
-   * @throws if the text is damaged, belongs to another session, or was encrypted with a key that this process does not have
+   * @throws if the text is damaged, belongs to another session or tenant, or was encrypted with a key that this process does not
+   * have
    */
   async decrypt(
     { id, tenant, taskId }: Pick<Session, "id" | "tenant"> & { taskId: string | null },
@@ -64,7 +65,7 @@ export class TaskCipher {
     );
     const { sid, tid, tenant: owner } = protectedHeader;
     const isOwn = tid === undefined ? sid === id : tid === taskId && owner === tenant;
-    if (!isOwn) throw new Error("the encrypted task belongs to another session");
+    if (!isOwn) throw new Error("the encrypted task belongs to another session or tenant");
     return JSON.parse(new TextDecoder().decode(plaintext)) as Task;
   }
 

@@ -34,7 +34,8 @@ export function testImages(): TestImages {
     const digests = await docker(["inspect", '--format={{join .RepoDigests " "}}', name]);
     const repository = name.replace(/:[^:/]*$/, "");
     const digest = digests.split(" ").find((one) => one.startsWith(`${repository}@`));
-    if (digest === undefined) throw new Error(`${name} has no digest in its registry, only ${digests}`);
+    if (digest === undefined)
+      throw new Error(`Docker knows no digest of ${name} in the repository ${repository}, only ${digests}`);
     return digest;
   };
   const build = async (name: string, ...options: string[]) => {

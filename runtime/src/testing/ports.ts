@@ -24,7 +24,8 @@ export async function freePorts(count: number): Promise<number[]> {
   const first = (await own) + 1; // after the port that is kept open
   const ports: number[] = [];
   for (let tries = 0; ports.length < count; tries += 1) {
-    if (tries === size - 1) throw new Error(`fewer than ${count} of the ports from ${first} on are free`);
+    if (tries === size - 1)
+      throw new Error(`fewer than ${count} of the ports ${first} to ${first + size - 2} are free`);
     const port = first + (asked++ % (size - 1));
     if (await isFree(port)) ports.push(port);
   }

@@ -194,7 +194,7 @@ test("a repeated request locks no warm session", async () => {
   const toucher = () =>
     database.selectFrom("sessions").select(sql`xmax::text`.as("xmax")).where("id", "=", `${spare?.id}`).execute();
   const before = await toucher();
-  // A trigger that runs for each row that a statement would change.
+  // This trigger fails each statement that would update a row of `sessions`.
   await sql`create function refuse() returns trigger language plpgsql as
     $$ begin raise exception 'the warm session is changed'; end $$`.execute(database);
   await sql`create trigger refuse before update on sessions for each row execute function refuse()`.execute(database);
@@ -255,7 +255,7 @@ test("a claimed session's task belongs to its row: nobody reads the task in anot
   const own = { task: cipher.encrypt(task, 1, { tid: task_id, tenant: "acme" }), task_id };
   const change = (id: string, values: { task?: string | null; task_id?: string | null; tenant?: string }) =>
     database.updateTable("sessions").set(values).where("id", "=", id).execute();
-  const refusal = "the encrypted task belongs to another session";
+  const refusal = "the encrypted task belongs to another session or tenant";
   await change(mine.id, own);
   await change(other.id, { task: own.task });
   await expect(store.tasks.of(other.id)).rejects.toThrow(refusal);

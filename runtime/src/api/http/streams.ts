@@ -1,7 +1,7 @@
 /**
- * Answers that take long. Each answer ends when its reader disconnects, when the caller may no longer read it, when a user
- * closes it through the API, or when the process of the API or gateway starts its shutdown. The number of long answers
- * that a tenant may have open in one process is limited.
+ * Answers that stay open for a long time. Each answer ends when its reader disconnects, when the caller may no longer read it,
+ * when a user closes it through the API, or when the process of the API or gateway starts its shutdown. The number of such
+ * answers that a tenant may have open in one process is limited.
  */
 import type { BeforeApplicationShutdown } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
@@ -10,7 +10,7 @@ import type { CallerRequest } from "../access/caller.ts";
 import type { Revocations } from "../access/revocations.ts";
 import { Problem } from "./problem.ts";
 
-/** How many long answers of one process a tenant may have open at the same time. */
+/** How many such answers a tenant may have open at the same time in one process of the API or gateway. */
 const perTenant = 100;
 
 /** The reason of each signal whose reader has disconnected. All signals share this object, because a new one is expensive. */
@@ -34,7 +34,7 @@ export class Streams implements BeforeApplicationShutdown {
   /**
    * Returns the signal that ends the answer. If the caller may no longer read the answer, the signal's reason is a
    * Problem. The signal aborts as soon as this process starts its shutdown; if the shutdown has started before this
-   * call, the signal is already aborted. Throws a 429 if the tenant has too many long answers. With `listed`, the answer
+   * call, the signal is already aborted. Throws a 429 if the tenant has too many open answers. With `listed`, the answer
    * is in the list of the session's connections, and users may close the answer.
    */
   open(tenant: string, reply: FastifyReply, listed?: { sessionId: string; info: ConnectionInfo }): AbortSignal {
