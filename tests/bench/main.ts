@@ -30,10 +30,10 @@ for (const file of files) {
   if (code !== 0) failed.push(file);
 }
 
-console.log(`\n${"figure".padEnd(36)} ${"value".padStart(10)}  aim`);
+console.log(`\n${"figure".padEnd(36)} ${"value".padStart(10)}  target`);
 for (const figure of figures) {
-  const { name, value, aim } = figure;
-  console.log(`${name.padEnd(36)} ${value.toFixed(2).padStart(10)}  ${aim}${meets(figure) ? "" : "  MISSED"}`);
+  const { name, value, target } = figure;
+  console.log(`${name.padEnd(36)} ${value.toFixed(2).padStart(10)}  ${target}${meets(figure) ? "" : "  MISSED"}`);
 }
 for (const file of failed) console.log(`${file} failed`);
 if (files.length === 0) console.log(`no benchmark begins with ${wanted.join(" or ")}`);
