@@ -6,7 +6,7 @@
 #   scan-others  for images that others build: prints such CVEs, but fails only at a critical one, because only the image's maker
 #                can remove it
 #   sign         signs each image, and attaches its SBOM if there is one, with cosign. COSIGN_KEY names the key. Without a key,
-#                cosign uses the workflow's identity (`id-token: write`) or your login in a browser.
+#                cosign uses the workflow's identity (`id-token: write`) or, outside a workflow, your login in a browser.
 #
 # Both scans look at all images before they fail. They leave out the CVEs in the file .trivyignore of the current folder.
 set -eu

@@ -15,7 +15,7 @@ import { containerSecurity, podSecurity } from "./security.ts";
 type KubernetesContainer = types.input.core.v1.Container;
 type Probe = types.input.core.v1.Probe;
 
-/** Settings that many pods share. Pods with other nodes (the stores, the image pullers) have settings of their own. */
+/** Settings that many pods share. The stores and the image pullers run on other nodes, so they have settings of their own. */
 export interface PodDefaults {
   priorityClassName: string;
   /** The names of the pull secrets. These Secrets are in the pod's namespace. */

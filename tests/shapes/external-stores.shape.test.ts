@@ -40,7 +40,10 @@ const stores: Store[] = [
   },
 ];
 
-/** A Deployment and a Service of the store, and the Secret with its connection in the platform's namespace. */
+/**
+ * A Deployment and a Service of the store, in the stores' namespace. The Secret with the data to connect to the store is in the
+ * platform's namespace.
+ */
 function objects({ name, image, port, args, env, keys }: Store): object[] {
   const labels = { app: name };
   const container = { name, image, ports: [{ containerPort: port }], ...(args && { args }), ...(env && { env }) };

@@ -1,7 +1,7 @@
 /**
  * Another server of a metrics API, as a cluster may have one before Berth comes. The server is a program of Node.js in a pod. It
- * answers discovery, and for metrics.k8s.io the same small usage for each pod of a namespace and for the node. It is no
- * metrics-server, and no adapter: no test measures what it says.
+ * answers the requests by which Kubernetes discovers an API. For metrics.k8s.io, it also reports the same small use of CPU and
+ * memory for each pod of a namespace and for the node. It is no metrics-server, and no adapter: no test measures what it says.
  */
 import { execa } from "execa";
 import { stringify } from "yaml";

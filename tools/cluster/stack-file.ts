@@ -61,7 +61,7 @@ const seenLine = (seen: Seen): string => {
   );
 };
 
-/** What will not work, whatever the file says. One sentence each. */
+/** What will not work on this cluster, whatever the stack's config file says: one sentence for each fault of the cluster. */
 export function warnings(seen: Seen): string[] {
   const { name, enforces, remedy } = policyEngineOf(seen);
   return [

@@ -35,7 +35,10 @@ const port = 8080;
 interface Attempt {
   host: string;
   port?: number;
-  /** The outcome for which the probe waits, because network policies apply a moment after a pod's start. */
+  /**
+   * The outcome that a correct cluster gives in the end. Network policies apply only a moment after a pod's start, so the probe
+   * repeats the attempt until it has this outcome.
+   */
   want: Outcome;
 }
 

@@ -5,7 +5,7 @@ import { CoreV1Api, type KubeConfig, PortForward } from "@kubernetes/client-node
 import { type Progress, poll } from "./poll.ts";
 import type { SessionTrial } from "./tries.ts";
 
-/** Seconds within which a session must run. The start may need a new node. */
+/** How many seconds the trial waits until its session runs; after that, the check fails. The start may need a new node. */
 const startSeconds = 300;
 
 interface Session {
