@@ -10,7 +10,7 @@ const cluster = new azure.containerservice.KubernetesCluster("berth", {
   dnsPrefix: "berth",
   kubernetesVersion: "1.34",
   identity: { type: "SystemAssigned" },
-  // Cilium enforces network policies. Set `berth:network` to `policies: cilium`, as `npm run init` does.
+  // Cilium enforces network policies.
   networkProfile: {
     networkPlugin: "azure",
     networkPluginMode: "overlay",
@@ -21,7 +21,7 @@ const cluster = new azure.containerservice.KubernetesCluster("berth", {
     name: "berth",
     vmSize: "Standard_D4s_v5",
     autoScalingEnabled: true,
-    minCount: 2,
+    minCount: 3,
     maxCount: 8,
   },
 });

@@ -13,6 +13,8 @@ const cluster = new gcp.container.Cluster("berth", {
   deletionProtection: false,
   // This data plane enforces network policies.
   datapathProvider: "ADVANCED_DATAPATH",
+  // Newer versions have NodeLocal DNSCache in any case. With this option, `network.dns` in berth.yaml is right for all versions.
+  addonsConfig: { dnsCacheConfig: { enabled: true } },
   gatewayApiConfig: { channel: "CHANNEL_STANDARD" },
   workloadIdentityConfig: { workloadPool: `${project}.svc.id.goog` },
 });
@@ -22,7 +24,7 @@ const platform = new gcp.container.NodePool("platform", {
   ...nodes,
   nodeConfig: { machineType: "e2-standard-4", oauthScopes: scopes },
 });
-// Sessions run on these nodes if the tenant has `runtimeClassName: gvisor`.
+// Sessions run on these nodes if the tenant has `runtimeClassName: gvisor`, as in berth.yaml.
 new gcp.container.NodePool("sessions", {
   ...nodes,
   nodeConfig: { machineType: "e2-standard-8", oauthScopes: scopes, sandboxConfig: { sandboxType: "gvisor" } },

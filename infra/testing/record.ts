@@ -52,17 +52,18 @@ export const identityOf = (resource: RecordedResource): Identity => {
 const file = (name: string) => parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
 
 /**
- * The stack's config as Pulumi's engine passes it: each value is a text. `changes` has precedence over the stack's file, and the
- * stack's file has precedence over the project's defaults.
+ * The config as Pulumi's engine passes it: each value is a text. `changes` has precedence over the stack's file, and the stack's
+ * file has precedence over the project's defaults.
+ * @param stackFile the path of the stack's file, relative to the checkout
  */
-function configOf(stack: string, changes: Record<string, unknown>): Record<string, string> {
+function configOf(stackFile: string, changes: Record<string, unknown>): Record<string, string> {
   const asText = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
   const declared = Object.entries<{ default?: unknown }>(file("Pulumi.yaml").config).filter(
     ([, key]) => "default" in key,
   );
   return Object.fromEntries([
     ...declared.map(([key, value]) => [`berth:${key}`, asText(value.default)]),
-    ...Object.entries(file(`Pulumi.${stack}.yaml`).config).map(([key, value]) => [key, asText(value)]),
+    ...Object.entries(file(stackFile).config).map(([key, value]) => [key, asText(value)]),
     ...Object.entries(changes).map(([key, value]) => [`berth:${key}`, asText(value)]),
   ]);
 }
@@ -90,7 +91,11 @@ function outputs({ type, name: now, inputs }: pulumi.runtime.MockResourceArgs): 
     case "kubernetes:discovery.k8s.io/v1:EndpointSlice":
       return { endpoints: [{ addresses: ["10.200.0.1"] }], ports: [{ name: "https", port: 6443 }] };
     case "pulumi:pulumi:StackReference":
-      return { ...inputs, outputs: {}, secretOutputNames: [] };
+      return {
+        ...inputs,
+        outputs: { kubeconfig: `<kubeconfig of ${inputs.name}>` },
+        secretOutputNames: ["kubeconfig"],
+      };
     default:
       return inputs;
   }
@@ -109,11 +114,13 @@ function named(args: pulumi.runtime.MockResourceArgs): pulumi.runtime.MockResour
  * only one stack, unless it resets its modules.
  * @param changes values that replace those of the stack's config; the keys have no `berth:` in front
  * @param baseDigest returns the registry's digest for an image's name
+ * @param stackFile the path of the file with the stack's config, relative to the checkout
  */
 export async function recordStack(
   stack: string,
   changes: Record<string, unknown> = {},
   baseDigest: (name: string) => string = digestOf,
+  stackFile = `Pulumi.${stack}.yaml`,
 ): Promise<RecordedResource[]> {
   const recorded: RecordedResource[] = [];
   const protectedOnes = new Set<string>();
@@ -145,11 +152,12 @@ export async function recordStack(
     false,
     "organization",
   );
-  pulumi.runtime.setAllConfig(configOf(stack, changes));
+  const config = configOf(stackFile, changes);
+  pulumi.runtime.setAllConfig(config);
   // This replaces the calls to the cluster, and fixes the time and the sources so that the result is the same every day and in
   // every commit. The imports are dynamic, so that after a reset they return the same modules as the program's imports.
   const { cluster } = await import("../kubernetes/cluster.ts");
-  cluster.identify = async () => "";
+  cluster.identify = async () => config["berth:clusterId"] ?? "";
   cluster.look = async () => undefined;
   cluster.collect = async () => [];
   const { clock } = await import("../kubernetes/clock.ts");

@@ -1,9 +1,13 @@
-/** Checks the types of the projects in examples/, and runs each program with mocks in place of the clouds. */
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+/**
+ * Checks the types of the projects in examples/, runs each program with mocks in place of the clouds, and compares the outputs
+ * with the config of Berth that belongs to the project.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parse } from "yaml";
 import { root } from "../../machine/machine.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "berth-examples-"));
@@ -22,19 +26,22 @@ test("the programs have no type errors", async () => {
   expect(await run(folder, "tsc", "-p", folder)).toMatchObject({ all: "", exitCode: 0 });
 });
 
-/** Runs the program in the current folder with mocks, and prints the types of its resources and its outputs as JSON. */
+/**
+ * Runs the program in the current folder with mocks, and prints the types of its resources and its outputs as JSON. The mocks
+ * make the values that the config of Berth in the same folder has.
+ */
 const withMocks = `
   import * as pulumi from "@pulumi/pulumi";
   const types = [];
   const made = {
     "eks:index:Cluster": { oidcProviderArn: "arn", oidcProviderUrl: "https://oidc", kubeconfigJson: "{}",
-      eksCluster: { name: "berth" }, core: { subnetIds: ["subnet-1"] } },
-    "aws:ecr/repository:Repository": { repositoryUrl: "1.dkr.ecr.example.com/berth/api" },
+      eksCluster: { name: "berth" }, core: { subnetIds: ["0", "16", "32"] } },
+    "aws:ecr/repository:Repository": { repositoryUrl: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/berth/api" },
     "gcp:container/cluster:Cluster": { endpoint: "192.0.2.1", masterAuth: { clusterCaCertificate: "Y2E=" } },
     "azure:containerservice/kubernetesCluster:KubernetesCluster": { kubeConfigRaw: "{}", kubeletIdentity: { objectId: "id" } },
-    "azure:containerservice/registry:Registry": { loginServer: "berth.example.com" },
+    "azure:containerservice/registry:Registry": { loginServer: "berth.azurecr.io" },
     "command:local:Command": { stdout: "{}" },
-    "kubernetes:core/v1:Namespace": { metadata: { uid: "the-uid" } },
+    "kubernetes:core/v1:Namespace": { metadata: { uid: "3f1c9a52-7c1e-4d55-9a31-0d6f4b1f0a11" } },
   };
   const mocks = {
     newResource: ({ type, name, inputs }) => {
@@ -42,7 +49,7 @@ const withMocks = `
       return { id: name, state: { name, ...inputs, ...made[type] } };
     },
     call: ({ token, inputs }) =>
-      token.includes("getSubnet") ? { ...inputs, cidrBlock: "10.0.0.0/20" } : { ...inputs, json: "{}" },
+      token.includes("getSubnet") ? { ...inputs, cidrBlock: "172.31." + inputs.id + ".0/20" } : { ...inputs, json: "{}" },
   };
   pulumi.runtime.setAllConfig({ "gcp:project": "acme", "gcp:region": "europe-west1" });
   await pulumi.runtime.setMocks(mocks, "berth", "test", false);
@@ -55,11 +62,11 @@ const withMocks = `
   console.log(JSON.stringify({ types, outputs }));`;
 
 test.each([
-  ["eks", "eks:index:Cluster", "1.dkr.ecr.example.com/berth"],
-  ["gke", "gcp:container/cluster:Cluster", "europe-west1-docker.pkg.dev/acme/berth/berth"],
-  ["aks", "azure:containerservice/kubernetesCluster:KubernetesCluster", "berth.example.com/berth"],
-  ["kind", "command:local:Command", "localhost:5001/berth"],
-])("%s makes a cluster, and has the outputs that Berth's config names", async (name, cluster, registry) => {
+  ["eks", "eks:index:Cluster", "examples/eks/berth.yaml"],
+  ["gke", "gcp:container/cluster:Cluster", "examples/gke/berth.yaml"],
+  ["aks", "azure:containerservice/kubernetesCluster:KubernetesCluster", "examples/aks/berth.yaml"],
+  ["kind", "command:local:Command", "Pulumi.kind.yaml"],
+])("%s makes a cluster, and has the outputs that Berth's config names", async (name, cluster, file) => {
   const { stdout, stderr, exitCode } = await run(
     join(folder, name),
     "node",
@@ -70,9 +77,13 @@ test.each([
   expect(exitCode, stderr).toBe(0);
   const { types, outputs } = JSON.parse(stdout);
   expect(types).toContain(cluster);
-  expect(outputs).toMatchObject({
-    kubeconfig: { secret: true, value: expect.stringContaining("{") },
-    clusterId: { value: "the-uid" },
-    registry: { value: registry },
-  });
+  const { kubeconfig, ...others } = outputs as Record<string, { secret: boolean; value: unknown }>;
+  expect(kubeconfig).toMatchObject({ secret: true, value: expect.stringContaining("{") });
+  expect(Object.keys(others)).toEqual(expect.arrayContaining(["clusterId", "registry"]));
+
+  const { config } = parse(readFileSync(join(root, file), "utf8"));
+  const keys = name === "kind" ? ["registry"] : Object.keys(others); // the stack `kind` names its cluster by context
+  for (const key of keys) expect(config[`berth:${key}`], key).toEqual(others[key]?.value);
+  if (name !== "kind")
+    expect(config["berth:kubeconfig"]).toEqual({ stack: `acme/berth-${name}/prod`, output: "kubeconfig" });
 });
