@@ -1,6 +1,6 @@
 /** Tests which images a stack uses, and which registry is asked for their digests. */
 import { globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
 import { copies } from "../../../local/images/update.ts";
 import { shellLine } from "../../../local/pulumi/stack.ts";
@@ -107,6 +107,22 @@ test("`npm run images:update` updates every file that contains a committed diges
       .filter(names)
       .sort(),
   ).toEqual(copies);
+});
+
+/** The paths that Renovate's preset `config:recommended` ignores, unless the config has `ignorePaths` of its own. */
+const recommended = [
+  ...["node_modules", "bower_components", "vendor", "examples"],
+  ...["__tests__", "test", "tests", "__fixtures__"],
+].map((folder) => `**/${folder}/**`);
+
+test("Renovate updates every package and Go module of the repository, also those of tests and examples", () => {
+  const { ignorePaths = recommended } = JSON.parse(readFileSync(join(root, ".github/renovate.json"), "utf8"));
+  // Renovate's patterns also match a path that begins with the folder, and `matchesGlob` agrees.
+  const isIgnored = (file: string) => ignorePaths.some((pattern: string) => matchesGlob(file, pattern));
+  const here = globSync("**/{package.json,go.mod}", { cwd: root, exclude: (name) => name === "node_modules" });
+  expect(here).toContain("tests/package.json");
+  expect(here.filter(isIgnored)).toEqual([]);
+  expect(["node_modules/zod/package.json", "tests/node_modules/zod/package.json"].every(isIgnored)).toBe(true);
 });
 
 /** The images that Renovate finds in the file by the pattern of this number in renovate.json, as `name:tag@digest`. */
