@@ -46,15 +46,57 @@ test("an image that is not pulled is missing on its node, that of the init conta
   ]);
 });
 
-test("a pod whose kubelet has said nothing yet misses all its images; one without a node, or that goes, misses none", async () => {
+test("a pod whose kubelet has said nothing yet misses all its images; one that goes misses none", async () => {
   const { spec } = pod("a", ["berthd", "node"], []);
   const gone = { deletionTimestamp: new Date() };
-  expect(
-    await list({ spec } as V1Pod, pod(undefined, ["berthd", "node"], []), pod("b", ["berthd", "node"], [], gone)),
-  ).toEqual([
+  expect(await list({ spec } as V1Pod, pod("b", ["berthd", "node"], [], gone))).toEqual([
     { node: "a", image: "berthd" },
     { node: "a", image: "node" },
   ]);
+});
+
+/** A pod that waits for its node. @param message of the scheduler; undefined: the scheduler has not looked at the pod yet */
+const waiting = (node: string, message?: string): V1Pod => ({
+  spec: {
+    ...pod(undefined, ["berthd", "node"], []).spec,
+    containers: [{ name: "of-node", image: "node" }],
+    affinity: {
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: [
+            {
+              matchExpressions: [{ key: "pool", operator: "In", values: ["sessions"] }],
+              matchFields: [{ key: "metadata.name", operator: "In", values: [node] }],
+            },
+          ],
+        },
+      },
+    },
+  },
+  ...(message !== undefined && {
+    status: { conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message }] },
+  }),
+});
+
+test.each([
+  ["nothing yet", undefined],
+  [
+    "too many pods",
+    "0/3 nodes are available: 1 Too many pods, 2 node(s) didn't match Pod's node affinity/selector. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
+  ],
+  ["no memory", "0/3 nodes are available: 1 Insufficient memory, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."],
+  ["words that Berth does not know", "the scheduler is on strike"],
+])("a node without room for the puller's pod lacks all its images; the scheduler says: %s", async (_, message) => {
+  expect(await list(waiting("full", message))).toEqual([
+    { node: "full", image: "berthd" },
+    { node: "full", image: "node" },
+  ]);
+});
+
+test("a node that the RuntimeClass of the sessions excludes lacks no image", async () => {
+  const excluded =
+    "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.";
+  expect(await list(waiting("without-gvisor", excluded))).toEqual([]);
 });
 
 test("an image of two pods of a node, of which one replaces the other, is missing once", async () => {

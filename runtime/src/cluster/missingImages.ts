@@ -10,7 +10,10 @@ export interface MissingImage {
   image: string;
 }
 
-/** Returns the images that the puller of a namespace has not pulled yet, once for each node. Pods without a node are ignored. */
+/**
+ * Returns the images that the puller of a namespace has not pulled yet, once for each node. If a node has no room for the puller's
+ * pod, the node lacks all images of the pod.
+ */
 export async function missingImages(
   core: Pick<CoreApi, "listNamespacedPod">,
   namespace: string,
@@ -20,9 +23,40 @@ export async function missingImages(
   return [...new Map(missing).values()];
 }
 
-function missingOf({ metadata, spec, status }: V1Pod): MissingImage[] {
-  const node = spec?.nodeName;
-  if (spec === undefined || node === undefined || metadata?.deletionTimestamp !== undefined) return [];
+/**
+ * The node of a DaemonSet's pod. A DaemonSet names the node in the pod's affinity, so the node is known before the scheduler binds
+ * the pod. Undefined if the pod is being deleted, or if the node can't run the pod at all; see `isUnsuitable`.
+ */
+function nodeOf(pod: V1Pod): string | undefined {
+  const { metadata, spec } = pod;
+  if (metadata?.deletionTimestamp !== undefined) return undefined;
+  if (spec?.nodeName !== undefined) return spec.nodeName;
+  if (isUnsuitable(pod)) return undefined;
+  const terms = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const fields = terms.flatMap(({ matchFields = [] }) => matchFields);
+  return fields.find(({ key }) => key === "metadata.name")?.values?.[0];
+}
+
+/** The scheduler's words for a node whose labels the pod excludes. */
+const byLabels = /node affinity\/selector|\[NodeAffinity\]/;
+
+/**
+ * Whether the pod's node selector excludes the pod's own node, so that no session runs there either. That happens if a RuntimeClass
+ * selects nodes (`scheduling.nodeSelector`): Kubernetes adds this selector to each pod, and the DaemonSet does not know of it. Then
+ * the scheduler names no other reason, for example no lack of memory.
+ */
+function isUnsuitable({ status }: V1Pod): boolean {
+  const condition = status?.conditions?.find(({ type }) => type === "PodScheduled");
+  if (condition?.status !== "False") return false;
+  // For example: 0/3 nodes are available: 1 Too many pods, 2 node(s) didn't match Pod's node affinity/selector. preemption: …
+  const [, reasons] = /nodes are available: (.*?)(\. |\.?$)/s.exec(condition.message ?? "") ?? [];
+  return reasons?.split(", ").every((one) => byLabels.test(one)) ?? false;
+}
+
+function missingOf(pod: V1Pod): MissingImage[] {
+  const { spec, status } = pod;
+  const node = nodeOf(pod);
+  if (spec === undefined || node === undefined) return [];
   const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   // A container's status has an image id as soon as the image was pulled. The id stays even if the container fails.
   const pulled = new Set(statuses.flatMap(({ name, imageID }) => (imageID === "" ? [] : [name])));
