@@ -17,7 +17,18 @@ test("the doctor finds the stack `dev` well, and deletes all that it made", asyn
     stderr,
   ).toEqual([]);
   expect(ok).toBe(true);
-  for (const name of ["isolation", "dns", "api server", "storage", "pods", "metrics", "session"])
+  const holding = [
+    "access",
+    "nodes",
+    "priority classes",
+    "isolation",
+    "dns",
+    "api server",
+    "storage",
+    "pods",
+    "images",
+  ];
+  for (const name of [...holding, "metrics", "session"])
     expect(checks.find((check) => check.name === name)?.state, name).toBe("ok");
   const { items } = await core.listNamespace();
   expect(items.filter(({ metadata }) => metadata?.name?.startsWith("berth-doctor-"))).toEqual([]);

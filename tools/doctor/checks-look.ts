@@ -8,6 +8,8 @@ import { isTooOld, oldestKubernetes } from "../../infra/kubernetes/version.ts";
 import { conflicts } from "../../infra/platform/conflicts.ts";
 import { distributionOf, isOnThisMachine, type Seen, serverOf } from "../cluster/seen.ts";
 import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
+import { access, issuerFault, kinds, nodes, priorityClasses, secrets } from "./checks-needs.ts";
+import { volumesOf } from "./grounds.ts";
 
 /** Whether the cluster is the stack's own. If not, no other check runs. */
 export const identity: Check = {
@@ -41,33 +43,6 @@ const version: Check = {
       : ok(`Kubernetes ${seen.version}`),
 };
 
-const access: Check = {
-  name: "access",
-  needs: "cluster",
-  run: ({ seen }) =>
-    seen.unread.length > 0
-      ? failed(
-          `could not be read: ${seen.unread.join("; ")}`,
-          "use a user with the role cluster-admin; `up` makes namespaces, Roles and APIServices",
-        )
-      : ok("the user may read what `up` needs"),
-};
-
-const nodes: Check = {
-  name: "nodes",
-  needs: "cluster",
-  run({ config, seen }) {
-    const architecture = config.platform.split("/")[1];
-    const suitable = seen.nodes.filter((node) => node.architecture === architecture).length;
-    return suitable === 0
-      ? failed(
-          `no node has the architecture ${architecture}, for which \`platform\` builds the images`,
-          `set \`platform: linux/${seen.nodes[0]?.architecture ?? "…"}\``,
-        )
-      : ok(`${suitable} of ${seen.nodes.length} nodes run images for ${architecture}`);
-  },
-};
-
 const registry: Check = {
   name: "registry",
   needs: "cluster",
@@ -98,15 +73,8 @@ const hasOwnMirror = ({ baseRegistry }: Config, seen: Seen) =>
   isLoopback(baseRegistry) || isOnThisMachine(distributionOf(seen));
 
 /** The StorageClasses that the config's volumes name; null is the default. */
-export const storageClassesOf = ({ postgres, redis, prometheus, tenants }: Config): (string | null)[] => [
-  ...new Set([
-    ...(postgres.external ? [] : [postgres.volume.storageClass, postgres.backup.volume.storageClass]),
-    ...(redis.external ? [] : [redis.volume.storageClass]),
-    prometheus.volume.storageClass,
-    ...tenants
-      .filter(({ workspace }) => workspace.mode === "persistent")
-      .map(({ workspace }) => workspace.storageClass),
-  ]),
+export const storageClassesOf = (config: Config): (string | null)[] => [
+  ...new Set(volumesOf(config).map(({ storageClass }) => storageClass)),
 ];
 
 const storageClasses: Check = {
@@ -133,8 +101,9 @@ const storageClasses: Check = {
 const apis: Check = {
   name: "metrics APIs",
   needs: "cluster",
-  run({ config, seen }) {
-    const [first] = conflicts(config, { version: "", apis: seen.apis, autoscalers: [] });
+  async run({ config, seen, tries }) {
+    const { autoscalers } = await tries.facts();
+    const [first] = conflicts(config, { version: "", apis: seen.apis, autoscalers });
     if (first !== undefined) return failed(first.replace(/\.$/, ""), "change the config as this line says");
     if (
       config.autoscaler !== "off" &&
@@ -205,7 +174,8 @@ function gatewayFault(
 const ingress: Check = {
   name: "ingress",
   needs: "cluster",
-  run({ config: { ingress, namespace: platform }, seen }) {
+  async run({ config, seen, tries }) {
+    const { ingress, namespace: platform } = config;
     if (ingress === null) return skipped("the stack has no Ingress");
     const guard =
       ingress.controllerNamespace === null ? ", which any pod may bypass, because controllerNamespace is null" : "";
@@ -213,17 +183,16 @@ const ingress: Check = {
       const fault = gatewayFault(ingress.gateway, seen, platform);
       return fault ?? ok(`the Gateway ${ingress.gateway.name} takes routes from other namespaces${guard}`);
     }
-    const { controller, className = controller, tls } = ingress;
+    const { controller, className = controller } = ingress;
     const classes = seen.ingressClasses.map(({ name }) => name);
     if (!classes.includes(className))
       return failed(
         `the cluster has no IngressClass ${className} (it has: ${classes.join(", ") || "none"})`,
         "install the controller, or correct `ingress.className`",
       );
-    const issuer = tls?.clusterIssuer ?? null;
-    if (issuer !== null && !seen.clusterIssuers?.includes(issuer))
-      return failed(`cert-manager has no ClusterIssuer ${issuer}`, "make it, or correct `ingress.tls.clusterIssuer`");
-    return ok(`the IngressClass ${className} exists${guard}`);
+    const { issuers } = await tries.facts();
+    const fault = issuerFault(config, seen.clusterIssuers, issuers);
+    return fault ?? ok(`the IngressClass ${className} exists${guard}`);
   },
 };
 
@@ -249,6 +218,9 @@ export const lookChecks: Check[] = [
   nodes,
   registry,
   storageClasses,
+  priorityClasses,
+  secrets,
+  kinds,
   apis,
   addresses,
   ingress,

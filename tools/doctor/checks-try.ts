@@ -1,24 +1,27 @@
 /** Checks that try something in the cluster, and delete what they made. */
 import { policyEngineOf } from "../cluster/seen.ts";
 import { type Check, failed, ok, type Patient, skipped } from "./check.ts";
-import { storageClassesOf } from "./checks-look.ts";
+import { volumesOf } from "./grounds.ts";
 
 const isolation: Check = {
   name: "isolation",
   needs: "cluster",
   async run({ seen, tries }) {
-    const { freeToOpen, freeToClosed, sessionToOpen } = await tries.probe();
+    const { freeToOpen, freeToClosed, sessions } = await tries.probe();
     if (freeToOpen !== "open")
       return failed(
         `two pods without network policies can't reach each other (${freeToOpen}), so nothing shows whether policies are enforced`,
         "repair the network of the pods, or remove policies of the whole cluster that deny it",
       );
     const { name, remedy = "check the plugin's log" } = policyEngineOf(seen);
-    if (sessionToOpen !== "blocked" || freeToClosed !== "blocked")
+    const leaks = sessions.filter(({ toOpen }) => toOpen !== "blocked");
+    if (leaks.length > 0 || freeToClosed !== "blocked") {
+      const out = leaks.map(({ of, toOpen }) => ` (${of}): ${toOpen}`).join(", ") || ": blocked";
       return failed(
-        `network policies have no effect (out of a session: ${sessionToOpen}, into a closed pod: ${freeToClosed}); the network plugin is ${name}`,
+        `network policies have no effect (out of a session${out}; into a closed pod: ${freeToClosed}); the network plugin is ${name}`,
         remedy,
       );
+    }
     return ok(`${name} enforces network policies in both directions`);
   },
 };
@@ -27,11 +30,12 @@ const dns: Check = {
   name: "dns",
   needs: "cluster",
   async run({ tries }) {
-    const { sessionDns } = await tries.probe();
-    return sessionDns === "open"
+    const { sessions } = await tries.probe();
+    const mute = sessions.filter(({ dns }) => dns !== "open");
+    return mute.length === 0
       ? ok("names resolve in pods with the policies of a session")
       : failed(
-          `no name resolves in a pod with the policies of a session (${sessionDns})`,
+          `no name resolves in a pod with the policies of a session (${mute.map(({ of, dns }) => `${of}: ${dns}`).join(", ")})`,
           "open DNS to where the cluster answers it: see docs/your-cluster.md#names-dont-resolve",
         );
   },
@@ -40,36 +44,43 @@ const dns: Check = {
 const apiServer: Check = {
   name: "api server",
   needs: "cluster",
-  async run({ config, tries }) {
+  async run({ config, seen, tries }) {
     const { workerToApi } = await tries.probe();
     return workerToApi === "open"
       ? ok("a pod with the policies of the worker reaches the API server")
       : failed(
           `a pod with the policies of the worker doesn't reach the API server (${workerToApi})`,
-          config.kubernetesApi === null
-            ? "set `kubernetesApi` to the addresses that your network plugin sees"
-            : "correct `kubernetesApi`",
+          apiRemedy(config, policyEngineOf(seen).name),
         );
   },
 };
+
+/** What to do if the policies keep the worker from the API server. @param engine the name of the network plugin */
+function apiRemedy({ kubernetesApi, network }: Patient["config"], engine: string): string {
+  if (network.policies !== "cilium" && engine === "Cilium")
+    return "set `network.policies: cilium`, because an address range opens no node for Cilium (docs/network.md#cilium)";
+  return kubernetesApi === null
+    ? "set `kubernetesApi` to the addresses that your network plugin sees"
+    : "correct `kubernetesApi`";
+}
 
 const storage: Check = {
   name: "storage",
   needs: "cluster",
   async run({ config, tries }) {
-    const classes = storageClassesOf(config);
-    for (const one of classes)
+    const volumes = volumesOf(config);
+    const named = ({ storageClass }: (typeof volumes)[number]) =>
+      storageClass === null ? "the default StorageClass" : `the StorageClass ${storageClass}`;
+    for (const volume of volumes)
       try {
-        await tries.bind(one);
+        await tries.bind(volume);
       } catch (error) {
         return failed(
-          `a volume of ${one === null ? "the default StorageClass" : `the StorageClass ${one}`} can't be used: ${(error as Error).message}`,
+          `a volume of ${named(volume)} can't be used on the nodes of ${volume.ground.of}: ${(error as Error).message}`,
           "check the class's CSI driver (kubectl get events -A), or name another class",
         );
       }
-    return ok(
-      `a pod has written to a volume of ${classes.map((one) => one ?? "the default StorageClass").join(" and of ")}`,
-    );
+    return ok(`a pod has written to a volume of ${[...new Set(volumes.map(named))].join(" and of ")}`);
   },
 };
 
@@ -121,13 +132,12 @@ const metrics: Check = {
           ? "check Prometheus' targets: kubelets with certificates of their own need `prometheus.kubelets.verifyCertificates: false`, and the API server must reach the adapter's port 6443"
           : "check metrics-server",
       );
-    const blind = (await tries.scalers()).filter(({ isActive }) => !isActive);
-    return blind.length > 0
-      ? failed(
-          blind.map(({ name, message }) => `the autoscaler ${name} has no metrics: ${message}`).join("; "),
-          "see docs/monitoring.md; after the first `up`, wait two minutes",
-        )
-      : ok(`metrics of ${measured} nodes, and every autoscaler has its metrics`);
+    try {
+      await tries.scalers();
+      return ok(`metrics of ${measured} nodes, and every autoscaler has its metrics`);
+    } catch (error) {
+      return failed((error as Error).message, "see docs/monitoring.md");
+    }
   },
 };
 

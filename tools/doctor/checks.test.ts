@@ -4,7 +4,6 @@ import { gke } from "../cluster/testing.ts";
 import { type Check, examine, type Patient } from "./check.ts";
 import { identity, lookChecks, storageClassesOf } from "./checks-look.ts";
 import { tryChecks } from "./checks-try.ts";
-import { imagesProgress } from "./images.ts";
 import { diagnose } from "./main.ts";
 import { config, healthy } from "./testing.ts";
 
@@ -66,7 +65,7 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
   ["cluster", { config: { clusterId: null } }, "ok", /set clusterId/],
   ["version", { seen: { version: "v1.29.3" } }, "failed", /v1\.29\.3 is too old/],
   ["access", { seen: { unread: ["nodes: HTTP 403"] } }, "failed", /could not be read: nodes: HTTP 403/],
-  ["nodes", { config: { platform: "linux/amd64" } }, "failed", /no node has the architecture amd64/],
+  ["access", { facts: { refused: ["create secrets"] } }, "failed", /^you may not create secrets$/],
   ["registry", { config: example }, "failed", /which is an example/],
   [
     "registry",
@@ -139,24 +138,30 @@ test("each StorageClass of the config is known once, and external stores need no
 });
 
 const probed = healthy().tries.probe;
+const blocked = [{ of: "the sessions of acme", toOpen: "blocked", dns: "open" }];
 const probing = (changes: object) => ({ tries: { probe: async () => ({ ...(await probed()), ...changes }) } });
 
 test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
   [
     "isolation",
-    probing({ sessionToOpen: "open" }),
+    probing({ sessions: [...blocked, { of: "the sessions of umbrella", toOpen: "open", dns: "open" }] }),
     "failed",
-    /no effect \(out of a session: open, into a closed pod: blocked\)/,
+    /no effect \(out of a session \(the sessions of umbrella\): open; into a closed pod: blocked\)/,
   ],
   ["isolation", probing({ freeToClosed: "open" }), "failed", /into a closed pod: open/],
   ["isolation", probing({ freeToOpen: "blocked" }), "failed", /nothing shows whether policies are enforced/],
-  ["dns", probing({ sessionDns: "EAI_AGAIN" }), "failed", /no name resolves .*\(EAI_AGAIN\)/],
+  [
+    "dns",
+    probing({ sessions: [{ of: "the sessions of acme", toOpen: "blocked", dns: "EAI_AGAIN" }] }),
+    "failed",
+    /no name resolves .*\(the sessions of acme: EAI_AGAIN\)/,
+  ],
   ["api server", probing({ workerToApi: "blocked" }), "failed", /doesn't reach the API server \(blocked\)/],
   [
     "storage",
     { tries: { bind: () => Promise.reject(new Error("the pod of the Job write has not ended after 180 s")) } },
     "failed",
-    /a volume of the default StorageClass can't be used: the pod/,
+    /a volume of the default StorageClass can't be used on the nodes of the stores: the pod/,
   ],
   [
     "pods",
@@ -175,9 +180,9 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
   ["metrics", { tries: { measuredNodes: async () => 0 } }, "failed", /no measurement of a node/],
   [
     "metrics",
-    { tries: { scalers: async () => [{ name: "worker", isActive: false, message: "unable to get metrics" }] } },
+    { tries: { scalers: () => Promise.reject(new Error("autoscalers have no metrics after 180 s: worker (no)")) } },
     "failed",
-    /the autoscaler worker has no metrics: unable to get metrics/,
+    /no metrics after 180 s: worker/,
   ],
   ["metrics", { config: { autoscaler: "off" } }, "skipped", /no autoscaler/],
   ["address", { tries: { status: async () => undefined } }, "failed", /can't be reached from this machine/],
@@ -193,15 +198,25 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
   expect(await verdict(name, healthy(changes))).toMatchObject({ state, says: expect.stringMatching(says) });
 });
 
-test("missing images are named once, each with its nodes", () => {
-  const missing = [
-    { node: "n2", image: "b" },
-    { node: "n1", image: "b" },
-    { node: "n1", image: "a" },
-    { node: "n1", image: "b" },
-  ];
-  expect(imagesProgress(missing)).toEqual({ waitsFor: "nodes lack images", because: "a on n1; b on n1, n2" });
-  expect(imagesProgress([])).toEqual({ done: undefined });
+test("if Cilium keeps the worker from the API server, the remedy is Cilium's own policies", async () => {
+  const cilium = { daemonSets: [{ namespace: "kube-system", name: "cilium", args: [] }] };
+  const remedy = async (config: Record<string, unknown>, seen = {}) =>
+    verdict("api server", healthy({ ...probing({ workerToApi: "blocked" }), config, seen }));
+  expect(await remedy({}, cilium)).toMatchObject({ remedy: expect.stringContaining("`network.policies: cilium`") });
+  const kubernetesApi = [{ cidr: "10.0.0.0/24", port: 443 }];
+  expect(await remedy({ network: { policies: "cilium" }, kubernetesApi }, cilium)).toMatchObject({
+    remedy: "correct `kubernetesApi`",
+  });
+  expect(await remedy({})).toMatchObject({ remedy: expect.stringContaining("set `kubernetesApi`") });
+});
+
+test("an autoscaler that KEDA would refuse is found before the `up`", async () => {
+  const autoscalers = [{ name: "worker", target: "Deployment worker", owners: [] }];
+  const patient = { seen: { apis: gke.apis }, config: { autoscaler: "keda" }, facts: { autoscalers } };
+  expect(await verdict("metrics APIs", healthy(patient))).toMatchObject({
+    state: "failed",
+    says: expect.stringContaining("The HorizontalPodAutoscaler worker scales the Deployment worker"),
+  });
 });
 
 test("a forwarded port that nobody forwards is no failure, and the command is named", async () => {

@@ -5,20 +5,25 @@
 import { randomBytes } from "node:crypto";
 import * as k8s from "@kubernetes/client-node";
 import { execa } from "execa";
-import { tenantNamespace } from "../../infra/config/tenant.ts";
-import { dockerConfig, registryLoginName } from "../../infra/images/registry-login.ts";
+import { dockerConfig, pullSecretNames, registryLoginName } from "../../infra/images/registry-login.ts";
 import { type ClusterAccess, configOf } from "../../infra/kubernetes/cluster.ts";
 import { restrictedNamespace } from "../../infra/kubernetes/security.ts";
 import { missingImages } from "../../runtime/src/cluster/missingImages.ts";
 import type { Patient } from "./check.ts";
-import { imagesProgress } from "./images.ts";
+import { type Facts, factsOf, ifMissing } from "./facts.ts";
+import { type Ground, platformGround, sessionGrounds } from "./grounds.ts";
+import { imagesProgress, type Puller, pullerNamespaces, pullerOf } from "./images.ts";
+import { needsOf } from "./needs.ts";
 import { type Progress, poll } from "./poll.ts";
 import * as probes from "./probe.ts";
+import { scalersProgress } from "./scalers.ts";
 import { trySession } from "./session-trial.ts";
-import type { Probed, Scaler, Tries, Workload } from "./tries.ts";
+import type { Probed, ProbedSessions, Scaler, Tries, Workload } from "./tries.ts";
 
 /** The longest time for the start of a pod. A slow registry or a node that joins the cluster may delay the start. */
 const startSeconds = 180;
+/** The longest time until an autoscaler has its first metrics. */
+const metricsSeconds = 180;
 /** The longest time for the deletion of a namespace with its pods and volumes. */
 const deletionSeconds = 120;
 
@@ -30,9 +35,12 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
     kubeconfig.makeApiClient(k8s.AppsV1Api),
     kubeconfig.makeApiClient(k8s.BatchV1Api),
   ];
-  const image = probes.nodeImage(config, outputs);
-  const { registryLogins } = config;
-  const pullSecrets = registryLogins.length > 0 ? [registryLoginName] : [];
+  const { registryLogins, imagePullSecrets } = config;
+  const setting = (ground: Ground): probes.Setting => ({
+    image: probes.nodeImage(config, outputs, ground),
+    pullSecrets: pullSecretNames(config),
+    ground,
+  });
 
   /** Runs `use` in a new namespace, which is deleted at the end, also after a failure. */
   async function inNamespace<T>(use: (namespace: string) => Promise<T>): Promise<T> {
@@ -48,11 +56,20 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
             stringData: { ".dockerconfigjson": dockerConfig(registryLogins) },
           },
         });
+      for (const secret of imagePullSecrets) await copySecret(secret, name);
       return await use(name);
     } finally {
       await core.deleteNamespace({ name });
       await poll(deletionSeconds, () => gone(name), null);
     }
+  }
+
+  /** Copies a pull secret of the platform's namespace. A secret that is missing there is left out; the check `secrets` says so. */
+  async function copySecret(secret: string, namespace: string): Promise<void> {
+    const found = await core.readNamespacedSecret({ name: secret, namespace: config.namespace }).catch(ifMissing);
+    if (found === undefined) return;
+    const { type = "Opaque", data = {} } = found;
+    await core.createNamespacedSecret({ namespace, body: { metadata: { name: secret }, type, data } });
   }
 
   const gone = async (name: string): Promise<Progress<true>> => {
@@ -85,40 +102,72 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
     });
   }
 
+  /** Makes the policies of the probes: NetworkPolicies and, if the config says so, CiliumNetworkPolicies. */
+  async function isolate(namespace: string): Promise<void> {
+    const networking = kubeconfig.makeApiClient(k8s.NetworkingV1Api);
+    const custom = kubeconfig.makeApiClient(k8s.CustomObjectsApi);
+    for (const body of probes.policies(config, seen))
+      await networking.createNamespacedNetworkPolicy({ namespace, body });
+    for (const [name, spec] of Object.entries(probes.ciliumPolicies(config, seen)))
+      await custom.createNamespacedCustomObject({
+        group: "cilium.io",
+        version: "v2",
+        plural: "ciliumnetworkpolicies",
+        namespace,
+        body: { apiVersion: "cilium.io/v2", kind: "CiliumNetworkPolicy", metadata: { name }, spec },
+      });
+  }
+
+  const pullerIn = async (namespace: string): Promise<Puller> =>
+    pullerOf(namespace, await apps.readNamespacedDaemonSet({ namespace, name: "image-puller" }).catch(ifMissing));
+
   const probeOnce = (): Promise<Probed> =>
     inNamespace(async (namespace) => {
-      const networking = kubeconfig.makeApiClient(k8s.NetworkingV1Api);
-      for (const body of probes.policies(config, seen))
-        await networking.createNamespacedNetworkPolicy({ namespace, body });
+      await isolate(namespace);
+      const [platform, grounds] = [platformGround(config), sessionGrounds(config)];
+      // The targets stand for sessions, and the platform must reach sessions.
+      const [first = platform] = grounds;
       const [open, closed] = await Promise.all([
-        started(namespace, probes.target("open", image, pullSecrets)),
-        started(namespace, probes.target("closed", image, pullSecrets)),
+        started(namespace, probes.target("open", setting(first))),
+        started(namespace, probes.target("closed", setting(first))),
       ]);
       const attempts = probes.attemptsOf({ open, closed });
-      const outcomes = async (role: keyof typeof attempts): Promise<string[]> => {
-        const body = probes.probeJob(role, attempts[role], image, pullSecrets);
+      const outcomes = async (name: string, role: keyof typeof attempts, ground: Ground): Promise<string[]> => {
+        const body = probes.probeJob(name, role, attempts[role], setting(ground));
         await batch.createNamespacedJob({ namespace, body });
-        const pod = await ended(namespace, role);
+        const pod = await ended(namespace, name);
         const log = await core.readNamespacedPodLog({ namespace, name: pod.metadata?.name ?? "" });
         return JSON.parse(log) as string[];
       };
-      const [free, session, worker] = await Promise.all([outcomes("free"), outcomes("session"), outcomes("worker")]);
+      const ofSessions = async (ground: Ground, index: number): Promise<ProbedSessions> => {
+        const [toOpen = "", dns = ""] = await outcomes(`session-${index + 1}`, "session", ground);
+        return { of: ground.of, toOpen, dns };
+      };
+      const [free, worker, sessions] = await Promise.all([
+        outcomes("free", "free", platform),
+        outcomes("worker", "worker", platform),
+        Promise.all(grounds.map(ofSessions)),
+      ]);
       const [freeToOpen = "", freeToClosed = ""] = free;
-      const [sessionToOpen = "", sessionDns = ""] = session;
-      return { freeToOpen, freeToClosed, sessionToOpen, sessionDns, workerToApi: worker[0] ?? "" };
+      return { freeToOpen, freeToClosed, sessions, workerToApi: worker[0] ?? "" };
     });
   let probed: Promise<Probed> | undefined;
+  let facts: Promise<Facts> | undefined;
 
   return {
     docker: async () => !(await execa("docker", ["version"], { reject: false, timeout: 10_000 })).failed,
+    facts: () => {
+      facts ??= factsOf(access, needsOf(config));
+      return facts;
+    },
     probe: () => {
       probed ??= probeOnce();
       return probed;
     },
-    bind: (storageClass) =>
+    bind: ({ storageClass, ground }) =>
       inNamespace(async (namespace) => {
         await core.createNamespacedPersistentVolumeClaim({ namespace, body: probes.claim(storageClass) });
-        await batch.createNamespacedJob({ namespace, body: probes.writeJob(image, pullSecrets) });
+        await batch.createNamespacedJob({ namespace, body: probes.writeJob(setting(ground)) });
         await ended(namespace, "write");
       }),
     measuredNodes: async () => (await new k8s.Metrics(kubeconfig).getNodeMetrics()).items.length,
@@ -145,22 +194,18 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
       return [...deployments.items.map(of("Deployment")), ...sets.items.map(of("StatefulSet"))];
     },
     images: async () => {
-      const namespaces = [config.namespace, ...config.tenants.map((tenant) => tenantNamespace(config, tenant))];
+      const namespaces = pullerNamespaces(config);
       await poll(startSeconds, async () => {
+        const pullers = await Promise.all(namespaces.map(pullerIn));
         const missing = (await Promise.all(namespaces.map((namespace) => missingImages(core, namespace)))).flat();
-        return imagesProgress(missing);
+        return imagesProgress(pullers, missing);
       });
     },
-    scalers: async (): Promise<Scaler[]> => {
+    scalers: async () => {
       const scaling = kubeconfig.makeApiClient(k8s.AutoscalingV2Api);
-      const { items } = await scaling.listNamespacedHorizontalPodAutoscaler({ namespace: config.namespace });
-      return items.map(({ metadata, status }) => {
-        const active = status?.conditions?.find(({ type }) => type === "ScalingActive");
-        return {
-          name: metadata?.name ?? "",
-          isActive: active?.status === "True",
-          message: active?.message ?? "it has not looked for metrics yet",
-        };
+      await poll(metricsSeconds, async () => {
+        const { items } = await scaling.listNamespacedHorizontalPodAutoscaler({ namespace: config.namespace });
+        return scalersProgress(items.map(scaler));
       });
     },
     session: (key) =>
@@ -176,3 +221,12 @@ export function clusterTries(access: ClusterAccess, patient: Omit<Patient, "trie
       ),
   };
 }
+
+const scaler = ({ metadata, status }: k8s.V2HorizontalPodAutoscaler): Scaler => {
+  const active = status?.conditions?.find(({ type }) => type === "ScalingActive");
+  return {
+    name: metadata?.name ?? "",
+    isActive: active?.status === "True",
+    message: active?.message ?? "it has not looked for metrics yet",
+  };
+};

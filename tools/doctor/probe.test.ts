@@ -6,32 +6,56 @@ import { expect, onTestFinished, test } from "vitest";
 import type { Config } from "../../infra/config/config.ts";
 import { podSecurityVersion } from "../../infra/kubernetes/security.ts";
 import { kind } from "../cluster/testing.ts";
+import { platformGround, sessionGrounds } from "./grounds.ts";
 import { interruption, poll } from "./poll.ts";
-import { attemptsOf, claim, nodeImage, policies, probeJob, reasonOf, target, writeJob } from "./probe.ts";
+import {
+  attemptsOf,
+  ciliumPolicies,
+  claim,
+  nodeImage,
+  policies,
+  probeJob,
+  reasonOf,
+  type Setting,
+  target,
+  writeJob,
+} from "./probe.ts";
 import { handshakeOf } from "./session-trial.ts";
 import { config, outputs } from "./testing.ts";
 
 const image = { image: "node", node: "node" };
 const digest = `sha256:${"0".repeat(64)}`;
 
-test("the probes run the stack's own image if there is one, else the base image with Node", () => {
-  expect(nodeImage(config(), outputs)).toEqual({ image: outputs.apiImage, node: "/nodejs/bin/node" });
+test("the probes run the stack's own image if there is one for the nodes, else the base image with Node", () => {
+  const imageOf = (values: Record<string, unknown>, made = false) => {
+    const stack = config(values);
+    const [ground = platformGround(stack)] = sessionGrounds(stack);
+    return nodeImage(stack, made ? outputs : undefined, ground);
+  };
+  const base = { image: expect.stringMatching(/node:24.*@sha256:/), node: "node" };
+  expect(imageOf({}, true)).toEqual({ image: outputs.apiImage, node: "/nodejs/bin/node" });
   const api = `ghcr.io/acme/berth/api@${digest}`;
-  expect(nodeImage(config({ images: { api } }), undefined).image).toBe(api);
-  expect(nodeImage(config(), undefined)).toMatchObject({
-    image: expect.stringMatching(/node:24.*@sha256:/),
-    node: "node",
-  });
-  expect(nodeImage(config({ baseRegistry: "127.0.0.1:5000" }), undefined).image).toBe(
+  expect(imageOf({ images: { api } }).image).toBe(api);
+  expect(imageOf({})).toMatchObject(base);
+  expect(imageOf({ baseRegistry: "127.0.0.1:5000" }).image).toBe(
     "127.0.0.1:5000/docker.io/library/node:24-bookworm-slim",
   );
+  // The stack's own image is for arm64.
+  expect(imageOf({ placement: { sessions: { architecture: "amd64" } } }, true)).toMatchObject(base);
+  expect(imageOf({ placement: { sessions: { architecture: "any" } } }, true).image).toBe(outputs.apiImage);
+});
+
+const setting = (values: Record<string, unknown> = {}): Setting => ({
+  image,
+  pullSecrets: ["registry-login"],
+  ground: platformGround(config(values)),
 });
 
 test("every pod is restricted, has no token, and ends by itself", () => {
   const attempts = attemptsOf({ open: "10.0.0.1", closed: "10.0.0.2" });
-  const jobs = [probeJob("session", attempts.session, image, ["registry-login"]), writeJob(image, [])];
+  const jobs = [probeJob("session-1", "session", attempts.session, setting()), writeJob(setting())];
   for (const { spec } of jobs) expect(spec).toMatchObject({ backoffLimit: 0, activeDeadlineSeconds: 180 });
-  const specs = [target("open", image, []).spec, ...jobs.map(({ spec }) => spec?.template.spec)];
+  const specs = [target("open", setting()).spec, ...jobs.map(({ spec }) => spec?.template.spec)];
   for (const spec of specs)
     expect(spec).toMatchObject({
       automountServiceAccountToken: false,
@@ -39,6 +63,22 @@ test("every pod is restricted, has no token, and ends by itself", () => {
       containers: [{ securityContext: { readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } } }],
     });
   expect(podSecurityVersion).toMatch(/^v1\./);
+});
+
+test("every pod has the pull secrets, and runs on the nodes of the pods for which it stands", () => {
+  const tolerations = [{ key: "dedicated", operator: "Exists" }];
+  const placed = setting({ placement: { platform: { nodeSelector: { pool: "berth" }, tolerations } } });
+  const attempts = attemptsOf({ open: "10.0.0.1", closed: "10.0.0.2" });
+  const specs = [
+    target("closed", placed).spec,
+    ...[probeJob("worker", "worker", attempts.worker, placed), writeJob(placed)].map(({ spec }) => spec?.template.spec),
+  ];
+  for (const spec of specs)
+    expect(spec).toMatchObject({
+      imagePullSecrets: [{ name: "registry-login" }],
+      nodeSelector: { pool: "berth", "kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64" },
+      tolerations,
+    });
 });
 
 test("the worker's probe may reach the addresses that the stack opens: those of the config, or those that were seen", () => {
@@ -50,6 +90,19 @@ test("the worker's probe may reach the addresses that the stack opens: those of 
   expect(opened({ kubernetesApi: [{ cidr: "10.0.0.0/24", port: 443 }] })).toMatchObject([
     { to: [{ ipBlock: { cidr: "10.0.0.0/24" } }] },
   ]);
+});
+
+test("for Cilium, the probes also have the policies that open the API server and a DNS cache on the node", () => {
+  const network = { policies: "cilium", dns: [{ namespace: "kube-system" }, { cidr: "169.254.20.10/32" }] };
+  const made = ciliumPolicies(config({ network }), kind);
+  const roleOf = ({ endpointSelector }: (typeof made)[string]) => Object.values(endpointSelector.matchLabels);
+  expect(Object.entries(made).map(([name, spec]) => [name, roleOf(spec), spec.egress[0]?.toEntities])).toEqual([
+    ["allow-dns-of-session", ["session"], ["host"]],
+    ["allow-dns-of-worker", ["worker"], ["host"]],
+    ["worker-kubernetes", ["worker"], ["kube-apiserver"]],
+  ]);
+  expect(made["worker-kubernetes"]?.egress[0]?.toPorts).toEqual([{ ports: [{ port: "6443", protocol: "TCP" }] }]);
+  expect(ciliumPolicies(config(), kind)).toEqual({});
 });
 
 test("a volume claim names a StorageClass only if the config does", () => {
@@ -73,7 +126,7 @@ test("the probe's program reports what it reaches, what refuses, and which names
     { host: "127.0.0.1", port: free, want: "blocked" },
     { host: "localhost", want: "open" },
   ];
-  const [, ...args] = probeJob("free", attempts, image, []).spec?.template.spec?.containers[0]?.command ?? [];
+  const [, ...args] = probeJob("free", "free", attempts, setting()).spec?.template.spec?.containers[0]?.command ?? [];
   const { stdout } = await execa(process.execPath, args);
   expect(JSON.parse(stdout)).toEqual(["open", "blocked", "open"]);
 });

@@ -3,10 +3,12 @@ import type { V1Job, V1NetworkPolicy, V1PersistentVolumeClaim, V1Pod, V1PodSpec 
 import { rangeOfAddress } from "../../infra/config/cidr.ts";
 import type { Config } from "../../infra/config/config.ts";
 import { baseImageName, imageTags, isLoopback, pinnedImages } from "../../infra/images/base-images/pinned.ts";
+import { type CiliumSpec, ciliumDns, toNodes } from "../../infra/kubernetes/cilium.ts";
 import { allowDns, denyAll, tcp } from "../../infra/kubernetes/network.ts";
 import { containerSecurity, podSecurity } from "../../infra/kubernetes/security.ts";
 import type { Seen } from "../cluster/seen.ts";
 import type { Outputs } from "./check.ts";
+import { architectureOf, type Ground, schedulingOf } from "./grounds.ts";
 import type { Outcome } from "./tries.ts";
 
 /** An image with Node, and the path of Node in it. */
@@ -15,13 +17,20 @@ export interface NodeImage {
   node: string;
 }
 
-/** The stack's own API image if there is one, because the nodes can surely pull it; else the base image with Node. */
+/**
+ * The image of a pod on that ground: the stack's own API image if there is one, because the nodes can surely pull it; else the base
+ * image with Node. Berth builds the API's image for the architecture of `platform` only. So for nodes of another architecture, the
+ * image is the base image, which exists for all.
+ */
 export function nodeImage(
-  { images, baseRegistry }: Pick<Config, "images" | "baseRegistry">,
+  { images, baseRegistry, platform }: Pick<Config, "images" | "baseRegistry" | "platform">,
   outputs: Outputs | undefined,
+  ground: Pick<Ground, "placement">,
 ): NodeImage {
   const own = outputs?.apiImage ?? (typeof images.api === "string" ? images.api : undefined);
-  if (own !== undefined) return { image: own, node: "/nodejs/bin/node" };
+  const architecture = architectureOf(ground.placement);
+  const isBuiltFor = architecture === undefined || architecture === platform.split("/")[1];
+  if (own !== undefined && isBuiltFor) return { image: own, node: "/nodejs/bin/node" };
   // An image in a registry on this machine has another digest than the original, so the name here has no digest.
   const image = isLoopback(baseRegistry)
     ? baseImageName(baseRegistry, imageTags.nodeBuild)
@@ -69,8 +78,17 @@ const listener = `require("net").createServer((socket) => socket.end()).listen($
 
 const roleLabel = "berth.dev/doctor";
 
-function podSpec({ image, node }: NodeImage, program: string, args: string[], pullSecrets: string[]): V1PodSpec {
+/** What the pods of a trial have in common. */
+export interface Setting {
+  image: NodeImage;
+  pullSecrets: string[];
+  /** The nodes on which the pods run. */
+  ground: Ground;
+}
+
+function podSpec({ image: { image, node }, pullSecrets, ground }: Setting, program: string, args: string[]): V1PodSpec {
   return {
+    ...schedulingOf(ground),
     restartPolicy: "Never",
     automountServiceAccountToken: false,
     enableServiceLinks: false,
@@ -90,21 +108,24 @@ function podSpec({ image, node }: NodeImage, program: string, args: string[], pu
 }
 
 /** A pod that accepts connections. @param role `open` or `closed` */
-export const target = (role: "open" | "closed", image: NodeImage, pullSecrets: string[]): V1Pod => ({
+export const target = (role: "open" | "closed", setting: Setting): V1Pod => ({
   metadata: { name: role, labels: { [roleLabel]: role } },
-  spec: podSpec(image, listener, [], pullSecrets),
+  spec: podSpec(setting, listener, []),
 });
 
-/** A Job whose pod tries the connections of the list `attempts`, and prints their outcomes as a JSON list. */
+/**
+ * A Job whose pod tries the connections of the list `attempts`, and prints their outcomes as a JSON list.
+ * @param name of the Job. Jobs of the same role on different nodes have different names
+ */
 export const probeJob = (
+  name: string,
   role: "free" | "session" | "worker",
   attempts: Attempt[],
-  image: NodeImage,
-  pullSecrets: string[],
-): V1Job => job(role, podSpec(image, script, [JSON.stringify(attempts)], pullSecrets));
+  setting: Setting,
+): V1Job => job(name, role, podSpec(setting, script, [JSON.stringify(attempts)]));
 
-const job = (role: string, spec: V1PodSpec): V1Job => ({
-  metadata: { name: role },
+const job = (name: string, role: string, spec: V1PodSpec): V1Job => ({
+  metadata: { name },
   spec: {
     backoffLimit: 0,
     activeDeadlineSeconds: 180,
@@ -126,27 +147,44 @@ export const attemptsOf = (addresses: { open: string; closed: string }) => ({
 });
 
 /**
- * The network policies of the probes: those of sessions and of the worker, as far as each attempt needs them, and one that closes
+ * The NetworkPolicies of the probes: those of sessions and of the worker, as far as each attempt needs them, and one that closes
  * a target.
  */
-export function policies(
-  { kubernetesApi, network }: Pick<Config, "kubernetesApi" | "network">,
-  { apiServers }: Seen,
-): V1NetworkPolicy[] {
+export function policies(config: Pick<Config, "kubernetesApi" | "network">, seen: Seen): V1NetworkPolicy[] {
   const confined = { matchExpressions: [{ key: roleLabel, operator: "In", values: ["session", "worker"] }] };
-  const of = (role: string) => ({ matchLabels: { [roleLabel]: role } });
-  const endpoints = kubernetesApi ?? apiServers.map(({ address, port }) => ({ cidr: rangeOfAddress(address), port }));
-  const toApi = endpoints.map((endpoint) => ({
+  const toApi = endpointsOf(config, seen).map((endpoint) => ({
     to: [{ ipBlock: { cidr: endpoint.cidr } }],
     ports: tcp(endpoint.port),
   }));
   const named = (name: string, spec: object) => ({ metadata: { name }, spec }) as V1NetworkPolicy;
   return [
     named("deny-all", { ...denyAll, podSelector: confined }),
-    named("allow-dns", { ...allowDns(network.dns), podSelector: confined }),
-    named("api-egress", { podSelector: of("worker"), policyTypes: ["Egress"], egress: toApi }),
-    named("closed", { podSelector: of("closed"), policyTypes: ["Ingress"] }),
+    named("allow-dns", { ...allowDns(config.network.dns), podSelector: confined }),
+    named("api-egress", { podSelector: { matchLabels: labelOf("worker") }, policyTypes: ["Egress"], egress: toApi }),
+    named("closed", { podSelector: { matchLabels: labelOf("closed") }, policyTypes: ["Ingress"] }),
   ];
+}
+
+const labelOf = (role: string) => ({ [roleLabel]: role });
+
+const endpointsOf = ({ kubernetesApi }: Pick<Config, "kubernetesApi">, { apiServers }: Seen) =>
+  kubernetesApi ?? apiServers.map(({ address, port }) => ({ cidr: rangeOfAddress(address), port }));
+
+/** The specs of the CiliumNetworkPolicies that the stack has in addition, by name. Empty without `network.policies: cilium`. */
+export function ciliumPolicies(
+  config: Pick<Config, "kubernetesApi" | "network">,
+  seen: Seen,
+): Record<string, CiliumSpec> {
+  const { policies, dns } = config.network;
+  if (policies !== "cilium") return {};
+  const apiPorts = tcp(...new Set(endpointsOf(config, seen).map(({ port }) => port)));
+  // A policy without labels would also select the pods that are to stay without policies.
+  const forDns = (role: "session" | "worker") =>
+    Object.entries(ciliumDns(dns, labelOf(role))).map(([name, spec]) => [`${name}-of-${role}`, spec]);
+  return {
+    ...Object.fromEntries([...forDns("session"), ...forDns("worker")]),
+    "worker-kubernetes": toNodes(labelOf("worker"), ["kube-apiserver"], apiPorts),
+  };
 }
 
 /** A small volume claim. @param storageClass null: the cluster's default */
@@ -160,11 +198,14 @@ export const claim = (storageClass: string | null): V1PersistentVolumeClaim => (
 });
 
 /** A Job that writes a file to the claim's volume. */
-export function writeJob(image: NodeImage, pullSecrets: string[]): V1Job {
-  const spec = podSpec(image, `require("fs").writeFileSync("/volume/written", "1")`, [], pullSecrets);
+export function writeJob(setting: Setting): V1Job {
+  const spec = podSpec(setting, `require("fs").writeFileSync("/volume/written", "1")`, []);
   const [container] = spec.containers;
   if (container) container.volumeMounts = [{ name: "volume", mountPath: "/volume" }];
-  return job("write", { ...spec, volumes: [{ name: "volume", persistentVolumeClaim: { claimName: "volume" } }] });
+  return job("write", "write", {
+    ...spec,
+    volumes: [{ name: "volume", persistentVolumeClaim: { claimName: "volume" } }],
+  });
 }
 
 /** Returns Kubernetes' text that says why a pod has not started; an empty text if the pod's status has none. */

@@ -3,6 +3,7 @@ import { type Config, configSchema } from "../../infra/config/config.ts";
 import type { Seen } from "../cluster/seen.ts";
 import { kind } from "../cluster/testing.ts";
 import type { Outputs, Patient } from "./check.ts";
+import type { Facts } from "./facts.ts";
 import type { Tries } from "./tries.ts";
 
 const api = (group: string, service: string) => ({ name: `v1beta1.${group}`, group, service });
@@ -27,31 +28,47 @@ export const outputs: Outputs = {
   tenantKeys: { acme: { default: "berth_acme_key" } },
 };
 
+export const facts: Facts = {
+  nodes: seen.nodes.map(({ name, architecture }) => ({
+    name,
+    labels: { "kubernetes.io/os": "linux", "kubernetes.io/arch": architecture },
+    taints: [],
+  })),
+  addsNodes: false,
+  priorityClasses: ["berth-platform", "berth-sessions"].map((name) => ({ name, stack: "mine" })),
+  namespaces: [],
+  secrets: [],
+  missingKinds: [],
+  issuers: [],
+  autoscalers: [],
+  refused: [],
+};
+
 const tries: Tries = {
   docker: async () => true,
+  facts: async () => facts,
   probe: async () => ({
     freeToOpen: "open",
     freeToClosed: "blocked",
-    sessionToOpen: "blocked",
-    sessionDns: "open",
+    sessions: [{ of: "the sessions of acme", toOpen: "blocked", dns: "open" }],
     workerToApi: "open",
   }),
   bind: async () => {},
   measuredNodes: async () => 2,
   workloads: async () => [{ name: "Deployment api", ready: 1, wanted: 1, reason: "" }],
   images: async () => {},
-  scalers: async () => [{ name: "api", isActive: true, message: "" }],
+  scalers: async () => {},
   session: async () => ({ id: "1", seconds: 4, desktop: [1280, 800] }),
   status: async () => 200,
 };
 
-/** Returns a patient with which every check succeeds. */
+/** Returns a patient with which every check succeeds. @param more.facts replace `tries.facts` */
 export const healthy = (
-  more: { seen?: Partial<Seen>; config?: Record<string, unknown>; tries?: Partial<Tries> } = {},
+  more: { seen?: Partial<Seen>; config?: Record<string, unknown>; facts?: Partial<Facts>; tries?: Partial<Tries> } = {},
 ): Patient => ({
   stack: "mine",
   config: config(more.config),
   seen: { ...seen, ...more.seen },
   outputs,
-  tries: { ...tries, ...more.tries },
+  tries: { ...tries, facts: async () => ({ ...facts, ...more.facts }), ...more.tries },
 });

@@ -1,7 +1,19 @@
 /** The parts of checks that need a cluster, as interfaces, so that tests can replace them. */
+import type { Facts } from "./facts.ts";
+import type { NeededVolume } from "./grounds.ts";
 
 /** The result of an attempt from inside a pod: `open`, `blocked`, or an error's code such as ENOTFOUND. */
 export type Outcome = string;
+
+/** What the probe with the policies of a session found on some nodes. */
+export interface ProbedSessions {
+  /** Whose nodes these are, for example `the sessions of acme`. */
+  of: string;
+  /** From a pod with the policies of a session to a pod without network policies. */
+  toOpen: Outcome;
+  /** A look-up of `kubernetes.default.svc` from a pod with the policies of a session. */
+  dns: Outcome;
+}
 
 /** What the probes in the cluster found. */
 export interface Probed {
@@ -9,10 +21,8 @@ export interface Probed {
   freeToOpen: Outcome;
   /** From a pod without network policies to a pod whose NetworkPolicy denies all incoming connections. */
   freeToClosed: Outcome;
-  /** From a pod with the policies of a session to a pod without network policies. */
-  sessionToOpen: Outcome;
-  /** A look-up of `kubernetes.default.svc` from a pod with the policies of a session. */
-  sessionDns: Outcome;
+  /** One entry for each group of nodes on which sessions run. */
+  sessions: ProbedSessions[];
   /** From a pod with the policies of the worker to the API server's Service. */
   workerToApi: Outcome;
 }
@@ -51,14 +61,17 @@ export interface SessionTrial {
 export interface Tries {
   /** Whether Docker answers on this machine. */
   docker(): Promise<boolean>;
+  /** Looks up once what the cluster has of the config's needs. */
+  facts(): Promise<Facts>;
   probe(): Promise<Probed>;
-  /** Makes a volume of the StorageClass, mounts it in a pod, and writes a file. @param storageClass null: the default */
-  bind(storageClass: string | null): Promise<void>;
+  /** Makes a volume of the StorageClass, mounts it in a pod on one of the nodes, and writes a file. */
+  bind(volume: NeededVolume): Promise<void>;
   /** How many nodes metrics.k8s.io has measurements of. */
   measuredNodes(): Promise<number>;
   workloads(): Promise<Workload[]>;
-  scalers(): Promise<Scaler[]>;
-  /** Waits until the image pullers have pulled all their images to their nodes. Reads the pods of each puller once a second. */
+  /** Waits until every autoscaler has its metrics. After an autoscaler is made, that takes up to two minutes. */
+  scalers(): Promise<void>;
+  /** Waits until every image puller exists and has pulled its images to its nodes. Reads the pods of each puller once a second. */
   images(): Promise<void>;
   /** Starts a session, reads its desktop's size, and ends the session. @param key a tenant's API key */
   session(key: string): Promise<SessionTrial>;

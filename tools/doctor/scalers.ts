@@ -1,0 +1,13 @@
+/** What the doctor says about autoscalers. Pure. */
+import type { Progress } from "./poll.ts";
+import type { Scaler } from "./tries.ts";
+
+/** The wait ends when every autoscaler has its metrics. Until then, the text names each one without, with its own message. */
+export function scalersProgress(scalers: Scaler[]): Progress<void> {
+  const blind = scalers.filter(({ isActive }) => !isActive);
+  if (blind.length === 0) return { done: undefined };
+  return {
+    waitsFor: "autoscalers have no metrics",
+    because: blind.map(({ name, message }) => `${name} (${message})`).join("; "),
+  };
+}
