@@ -9,6 +9,7 @@ import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { root } from "../../machine/machine.ts";
+import { optionsOf } from "../../tools/doctor/main.ts";
 
 interface Workflow {
   on: string | string[] | Record<string, unknown>;
@@ -59,8 +60,9 @@ const state = {
 /**
  * A runner whose programs print what this state would give, and write down how they were called.
  * @param bad trivy fails if its arguments contain this text
+ * @param more other programs, by name: the text of their shell scripts. Each writes down its arguments
  */
-function openRunner(bad = "none") {
+function openRunner(bad = "none", more: Record<string, string> = {}) {
   const folder = mkdtempSync(join(tmpdir(), "berth-runner-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const log = join(folder, "calls");
@@ -74,6 +76,9 @@ function openRunner(bad = "none") {
     trivy: `echo trivy "$@" >> ${log}; case "$*" in *"${bad}"*) exit 1 ;; esac`,
     syft: `echo syft "$@" >> ${log}`,
     cosign: `echo cosign "$@" >> ${log}`,
+    ...Object.fromEntries(
+      Object.entries(more).map(([name, script]) => [name, `echo ${name} "$@" >> ${log}; ${script}`]),
+    ),
   };
   for (const [name, script] of Object.entries(programs))
     writeFileSync(join(folder, name), `#!/bin/sh\n${script.replaceAll("\\n", "\n")}\n`, { mode: 0o755 });
@@ -132,6 +137,21 @@ test("an image with a CVE that must be removed is not signed, and the other imag
   expect((await runner.run(scan, { BUILT: built.join(" ") })).exitCode).not.toBe(0);
   expect(runner.calls("trivy", built[1] ?? "")).not.toEqual([]);
   expect(runner.calls("cosign", "")).toEqual([]);
+});
+
+test("the Deploy workflow runs the doctor after the deployment, and fails if the doctor finds a fault", async () => {
+  const doctor = stepOf("deploy", "deploy", "Doctor");
+  expect(doctor.index).toBe(stepOf("deploy", "deploy", "Deployment").index + 1);
+  const [good, bad] = [openRunner("none", { node: "exit 0" }), openRunner("none", { node: "exit 1" })];
+  expect((await good.run(doctor)).exitCode).toBe(0);
+  expect((await bad.run(doctor)).exitCode).not.toBe(0);
+  const [call = ""] = good.calls("node", "doctor");
+  const [, script = "", ...args] = call.split(" ");
+  expect(existsSync(join(root, script)), script).toBe(true);
+  expect(optionsOf(args)).toEqual({ stack: "prod", asJson: true, onlyLook: false });
+  // The scan of the images that now run must not depend on the doctor's result.
+  const scan = stepOf("deploy", "deploy", "Scan of all other images");
+  expect(scan.if).toContain("!cancelled() && steps.up.outcome == 'success'");
 });
 
 test.each(["deploy", "drift"])("the workflow %s scans all other images that the stack's output names", async (file) => {
