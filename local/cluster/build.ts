@@ -3,12 +3,13 @@
  * from Go modules.
  */
 import { existsSync, symlinkSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { machine } from "../../machine/machine.ts";
+import { filesOnPath } from "../host/machine.ts";
 import { buildOnce, goBuild, goProgram, moduleVersion, sourcesVersion } from "../lib/go.ts";
-import { architecture, type Published, take, takeOnce, Unobtainable } from "../lib/obtain.ts";
+import { architecture, type Published, take, takeOnce, Unobtainable, unobtainable } from "../lib/obtain.ts";
 
 const { binDir } = machine;
 
@@ -96,16 +97,12 @@ export const program = (name: string) => join(names.includes(name) ? kubernetesD
  */
 export async function obtainKubernetes(): Promise<string> {
   const done = await takeOnce(kubernetesDir, kubernetes);
-  if (done === undefined) return "there already";
   return typeof done === "string" ? `${kubernetesVersion}, ${done}` : `to be built, because ${done.message}`;
 }
 
 /** Finds a program on PATH. Returns undefined unless the program itself reports this version. */
 async function installedProgram(name: string, version: string): Promise<string[] | undefined> {
-  const file = (process.env.PATH ?? "")
-    .split(delimiter)
-    .map((folder) => join(folder, name))
-    .find(existsSync);
+  const [file] = filesOnPath(name);
   if (file === undefined || dirname(file) === kubernetesDir) return undefined;
   const args = name === "kubectl" ? ["version", "--client"] : ["--version"];
   const { stdout } = await execa(file, args, { reject: false, timeout: 10_000 });
@@ -129,10 +126,7 @@ export const ensurePrograms = (): Promise<string> =>
   buildOnce(programsDir, async (dir) => {
     const lacking: string[] = [];
     for (const [from, program] of Object.entries(published))
-      await take(program, dir).catch((error: unknown) => {
-        if (!(error instanceof Unobtainable)) throw error;
-        lacking.push(from);
-      });
+      if ((await take(program, dir).catch(unobtainable)) instanceof Unobtainable) lacking.push(from);
     // Each lacking program is built separately, because one `go build` accepts only one spelling of a module's path, and the
     // programs import the module logrus under two spellings (Sirupsen and sirupsen).
     for (const packages of [own, ...lacking.map((each) => [each])]) await goBuild(sources, dir, packages, { settings });

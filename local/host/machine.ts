@@ -47,9 +47,15 @@ interface Route {
   dev?: string;
 }
 
+/** The files of this name in the folders of the PATH. */
+export const filesOnPath = (program: string): string[] =>
+  (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((folder) => join(folder, program))
+    .filter((file) => existsSync(file));
+
 /** Whether a folder of the PATH contains a program of this name. */
-export const onPath = (program: string) =>
-  (process.env.PATH ?? "").split(delimiter).some((dir) => existsSync(join(dir, program)));
+export const onPath = (program: string): boolean => filesOnPath(program).length > 0;
 
 /** Whether the program is podman, or a script that calls podman. Debian's package podman-docker contains such a script. */
 export function isPodman(program: string): boolean {

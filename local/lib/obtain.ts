@@ -4,9 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { chmod, copyFile, readFile, rm } from "node:fs/promises";
+import { chmod, copyFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
 import known from "../downloads.json" with { type: "json" };
@@ -60,20 +61,25 @@ export function parseSums(text: string): Map<string, string> {
 export async function obtain({ path, url }: Download, target: string, sums = knownSums): Promise<void> {
   const sum = sums.get(path);
   const from = mirror();
-  if (from !== undefined && (await copy(from, path, target))) return await checkMirrored(from, path, target, sum);
+  if (from !== undefined) {
+    const found = await copy(inMirror(from, path), target).catch((error: unknown) => {
+      stopSignal().throwIfAborted();
+      throw new UserError(
+        `${path} can't be downloaded from the mirror ${from} (${reason(error)}): check the address in BERTH_MIRROR.`,
+      );
+    });
+    if (found !== undefined) return await checkMirrored(from, path, found, sum);
+  }
   const lacks = from === undefined ? "BERTH_MIRROR names no mirror" : `the mirror ${from} lacks ${path}`;
   if (sum === undefined)
     throw new Unobtainable(`${url} is not downloaded, because nobody has published its SHA-256, and ${lacks}.`);
-  try {
-    await download(url, target);
-  } catch (error) {
-    stopSignal().throwIfAborted();
+  const found = await copy(url, target).catch((error: Error) => error);
+  stopSignal().throwIfAborted();
+  if (typeof found !== "string")
     throw new Unobtainable(
-      `${url} can't be downloaded (${reason(error)}), and ${lacks}. ` +
+      `${url} can't be downloaded (${found ? reason(found) : "HTTP 404"}), and ${lacks}. ` +
         "Connect this machine to the internet, or download the file elsewhere into a folder and name it in BERTH_MIRROR.",
     );
-  }
-  const found = await sumOf(target);
   if (found !== sum)
     throw new UserError(
       `${url} has the SHA-256 ${found}, but should have ${sum}, so it is not used. Run the command again; if the sum is the same, name a mirror in BERTH_MIRROR (docs/air-gapped.md).`,
@@ -102,26 +108,29 @@ export async function take({ program, strip = 0, installed, ...download }: Publi
 
 /**
  * Fills `dir` with all of the programs. `dir` appears only when it is complete.
- * @returns a text for the step's line; undefined if `dir` exists already; the reason if a program can't be obtained
+ * @returns a text for the step's line; the reason if a program can't be obtained
  * @throws UserError when a file has a wrong checksum
  */
-export async function takeOnce(dir: string, all: Published[]): Promise<string | Unobtainable | undefined> {
-  if (existsSync(dir)) return undefined;
+export async function takeOnce(dir: string, all: Published[]): Promise<string | Unobtainable> {
   const fill = async (to: string) => {
     const done: string[] = [];
     for (const each of all) done.push(await take(each, to));
     return [...new Set(done)].join(" and ");
   };
-  return await buildOnce(dir, fill).catch((error: unknown) => {
-    if (error instanceof Unobtainable) return error;
-    throw error;
-  });
+  return await buildOnce(dir, fill).catch(unobtainable);
 }
 
-async function checkMirrored(from: string, path: string, target: string, sum: string | undefined): Promise<void> {
-  const found = await sumOf(target);
+/** Returns the error if it is an `Unobtainable`. @throws every other error */
+export function unobtainable(error: unknown): Unobtainable {
+  if (error instanceof Unobtainable) return error;
+  throw error;
+}
+
+/** @param found the file's SHA-256. `sum` is the known one, if there is one */
+async function checkMirrored(from: string, path: string, found: string, sum: string | undefined): Promise<void> {
   if (found === sum) return;
-  const own = parseSums(await text(from, "SHA256SUMS")).get(path);
+  const list = await open(inMirror(from, "SHA256SUMS"));
+  const own = parseSums(list ? await text(list) : "").get(path);
   const should = sum === undefined ? "no SHA-256 of it is published" : `should have ${sum}`;
   if (found !== own)
     throw new UserError(
@@ -135,52 +144,35 @@ async function checkMirrored(from: string, path: string, target: string, sum: st
   console.log(`  not official: ${path}, of the mirror ${from}`);
 }
 
-const isWeb = (from: string) => /^https?:\/\//.test(from);
+/** The place of a file in a mirror, which is a folder or a web address. */
+const inMirror = (from: string, path: string) => `${from.replace(/\/$/, "")}/${path}`;
 
-/** Copies a file of the mirror. Returns whether the mirror has the file. */
-async function copy(from: string, path: string, target: string): Promise<boolean> {
-  if (isWeb(from)) {
-    return await download(`${from.replace(/\/$/, "")}/${path}`, target).then(
-      () => true,
-      (error: Error) => {
-        if (error.message === "HTTP 404") return false;
-        throw new UserError(
-          `${path} can't be downloaded from the mirror ${from} (${reason(error)}): check the address in BERTH_MIRROR.`,
-        );
-      },
-    );
-  }
-  if (!existsSync(join(from, path))) return false;
-  await pipeline(createReadStream(join(from, path)), createWriteStream(target), { signal: stopSignal() });
-  return true;
-}
-
-/** Returns a file of the mirror as text; an empty text if the mirror lacks the file. */
-async function text(from: string, path: string): Promise<string> {
-  if (!isWeb(from)) return await readFile(join(from, path), "utf8").catch(() => "");
-  const response = await fetch(`${from.replace(/\/$/, "")}/${path}`);
-  return response.ok ? await response.text() : "";
+/** Copies the file in this place. Returns the SHA-256 of the copy; undefined if there is no such file. */
+async function copy(place: string, target: string): Promise<string | undefined> {
+  const content = await open(place);
+  if (content === undefined) return undefined;
+  await pipeline(content, createWriteStream(target), { signal: stopSignal() });
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(target), hash);
+  return hash.digest("hex");
 }
 
 /** Hosts that could not be reached, with the error. A run does not try such a host again, because a failed try may take long. */
 const unreachable = new Map<string, unknown>();
 
-async function download(url: string, target: string): Promise<void> {
-  const { host } = new URL(url);
+/** Opens the file at this path or web address. Returns undefined if there is no such file. */
+async function open(place: string): Promise<Readable | undefined> {
+  if (!/^https?:\/\//.test(place)) return existsSync(place) ? createReadStream(place) : undefined;
+  const { host } = new URL(place);
   if (unreachable.has(host)) throw unreachable.get(host);
   const signal = AbortSignal.any([stopSignal(), AbortSignal.timeout(600_000)]);
-  const response = await fetch(url, { signal }).catch((error: unknown) => {
+  const response = await fetch(place, { signal }).catch((error: unknown) => {
     unreachable.set(host, error);
     throw error;
   });
+  if (response.status === 404) return undefined;
   if (!response.ok || response.body === null) throw new Error(`HTTP ${response.status}`);
-  await pipeline(Readable.fromWeb(response.body), createWriteStream(target));
-}
-
-async function sumOf(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
-  return hash.digest("hex");
+  return Readable.fromWeb(response.body);
 }
 
 const reason = (error: unknown): string => {

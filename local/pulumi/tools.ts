@@ -2,11 +2,12 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { machine, root } from "../../machine/machine.ts";
+import { filesOnPath } from "../host/machine.ts";
 import { buildOnce } from "../lib/go.ts";
-import { architecture, type Download, mirror, type Published, takeOnce, Unobtainable } from "../lib/obtain.ts";
+import { architecture, type Download, type Published, takeOnce } from "../lib/obtain.ts";
 import { UserError } from "../lib/steps.ts";
 
 const { cacheDir } = machine;
@@ -73,13 +74,6 @@ function release(repository: string, file: string, version: string): Download {
   return { path: file, url: `https://github.com/pulumi/${repository}/releases/download/v${version}/${file}` };
 }
 
-/** Fills `home` with the command line and the plugins that can be obtained. Returns the result of `takeOnce` for each. */
-async function fill(home: string, change: (program: Published) => Published = (program) => program) {
-  const done = [await takeOnce(join(home, "bin"), [change(cli)])];
-  for (const each of plugins) done.push(await takeOnce(join(home, each.folder), [change(plugin(each))]));
-  return done;
-}
-
 /**
  * Copies the parts of Pulumi that are installed on this machine, and downloads the others from a mirror or from Pulumi's
  * releases. If a plugin can't be obtained, Berth's own stand-in for it (docs/air-gapped.md) is used. An interruption does no
@@ -87,8 +81,10 @@ async function fill(home: string, change: (program: Published) => Published = (p
  * @throws UserError when a file has a wrong checksum
  */
 export async function obtainPulumi(): Promise<string> {
-  const made = (await fill(pulumiRoot)).filter((done) => typeof done === "string");
-  const line = [version, [...new Set(made)].join(" and ")].filter(Boolean).join(", ");
+  const done = [await takeOnce(pulumiBin, [cli])];
+  for (const each of plugins) done.push(await takeOnce(join(pulumiRoot, each.folder), [plugin(each)]));
+  const made = new Set(done.filter((each) => typeof each === "string"));
+  const line = [version, [...made].join(" and ")].filter(Boolean).join(", ");
   if (pulumiHome() === pulumiRoot) return line;
   needAirGapped("one of Pulumi's plugins");
   const { layStandIns } = await import("../air-gapped/stand-ins.ts");
@@ -142,24 +138,12 @@ export async function ensurePulumi(): Promise<string> {
 }
 
 /**
- * Fills `home` with the command line and the plugins from the mirror or from Pulumi's releases, never with those that are
- * installed on this machine. A test compares these official programs with the stand-ins.
- * @throws Error when one of them can't be obtained
- */
-export async function layMirrored(home: string): Promise<void> {
-  const done = await fill(home, (program) => ({ ...program, installed: async () => undefined }));
-  if (done.some((each) => each instanceof Unobtainable))
-    throw new Error(`${mirror()} lacks Pulumi or one of its plugins (docs/air-gapped.md)`);
-}
-
-/**
  * The files of the command line on PATH and of the programs that it needs for Node; undefined unless it has the right version.
  */
 async function installedCli(): Promise<string[] | undefined> {
   const needed = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];
-  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    if (!existsSync(join(folder, "pulumi"))) continue;
-    const home = dirname(realpathSync(join(folder, "pulumi")));
+  for (const program of filesOnPath("pulumi")) {
+    const home = dirname(realpathSync(program));
     const files = needed.map((name) => join(home, name));
     if (!files.every(existsSync)) continue;
     const { stdout } = await execa(join(home, "pulumi"), ["version"], { reject: false });

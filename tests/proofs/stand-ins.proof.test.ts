@@ -9,16 +9,23 @@ import { join } from "node:path";
 import type { EngineEvent, Stack } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { builtPulumi, ensureBuiltPulumi } from "../../local/air-gapped/pulumi.ts";
+import { buildPulumi, builtVersion } from "../../local/air-gapped/pulumi.ts";
 import { layStandIns } from "../../local/air-gapped/stand-ins.ts";
+import { buildOnce } from "../../local/lib/go.ts";
 import { mirror } from "../../local/lib/obtain.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
-import { layMirrored, plugins, pulumiHome, pulumiRoot } from "../../local/pulumi/tools.ts";
+import { plugins, pulumiHome, pulumiRoot, version } from "../../local/pulumi/tools.ts";
+import { machine, root } from "../../machine/machine.ts";
 import { openOwnStack, type Tools } from "../../tools/manifests/throw-away.ts";
 import { core } from "../berth.ts";
 import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "berth-registries-"));
+/**
+ * The folder of the built command line. On a machine that can download the official command line, `npm run up` builds none, so
+ * the test builds it.
+ */
+const builtPulumi = join(machine.binDir, `pulumi-${builtVersion()}`);
 const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };
 /**
  * The official plugins: those of the given mirror, or else those that the last `npm run up` found. Undefined if there are
@@ -26,7 +33,7 @@ const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };
  */
 const official: Tools | undefined =
   mirror() !== undefined
-    ? { root: join(folder, "official"), home: join(folder, "official") }
+    ? { root: join(folder, `pulumi-${version}`), home: join(folder, `pulumi-${version}`) }
     : pulumiHome() === pulumiRoot
       ? { root: pulumiRoot, home: pulumiRoot }
       : undefined;
@@ -35,11 +42,21 @@ const why =
 
 beforeAll(async () => {
   if (official === undefined) console.log(`stand-ins are not compared with official plugins: ${why}`);
-  await ensureBuiltPulumi();
+  await buildOnce(builtPulumi, (dir) => buildPulumi(join(dir, "bin")));
   layStandIns(standIns.home, "", plugins);
-  if (mirror() !== undefined && official) await layMirrored(official.home);
+  if (mirror() !== undefined) await obtainMirrored();
 }, 1_800_000);
 afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Puts the mirror's programs into `folder`, which is the cache of a separate process that knows no installed Pulumi. */
+async function obtainMirrored(): Promise<void> {
+  const script = `
+    const { obtainPulumi, pulumiHome, pulumiRoot } = await import("./local/pulumi/tools.ts");
+    await obtainPulumi();
+    if (pulumiHome() !== pulumiRoot) throw new Error("the mirror lacks a plugin (docs/air-gapped.md)");`;
+  const env = { BERTH_CACHE: folder, PULUMI_HOME: join(folder, "none"), PATH: "/usr/bin:/bin" };
+  await execa(process.execPath, ["--input-type=module", "--eval", script], { cwd: root, env });
+}
 
 const pairs = [
   { first: "stand-ins", makes: standIns, second: "stand-ins", continues: standIns },
