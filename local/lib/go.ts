@@ -16,7 +16,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { machine } from "../../machine/machine.ts";
-import { endingWithUs, isGone, isRunning, ownName } from "./process.ts";
+import { endingWithUs, isRunning, ownName } from "./process.ts";
 import { stopSignal, UserError } from "./steps.ts";
 
 const { binDir, cacheDir } = machine;
@@ -32,9 +32,12 @@ const dayMs = 86_400_000;
  */
 export function removeUnfinished(cache = cacheDir): void {
   for (const folder of globSync(unfinishedFolders, { cwd: cache }).map((found) => join(cache, found)))
-    if (isGone(folder.replace(/.*\.unfinished-/, "")) || statSync(folder).mtimeMs < Date.now() - dayMs)
+    if (isRunning(builderOf(folder)) === false || statSync(folder).mtimeMs < Date.now() - dayMs)
       rmSync(folder, { recursive: true, force: true });
 }
+
+/** The name (`ownName`) of the process that fills an unfinished folder. */
+const builderOf = (folder: string) => folder.replace(/.*\.unfinished-/, "");
 
 /**
  * Calls `build` to fill `dir`, unless `dir` exists. `dir` appears only when it is complete: an interrupted build leaves only a
@@ -43,8 +46,8 @@ export function removeUnfinished(cache = cacheDir): void {
  * line. The text is the result of `build` if this result is a string.
  */
 export async function buildOnce(dir: string, build: (dir: string) => Promise<unknown>): Promise<string> {
-  const builders = () => globSync(`${dir}.unfinished-*`).map((folder) => folder.replace(/.*\.unfinished-/, ""));
-  while (!existsSync(dir) && builders().some(isRunning)) await sleep(250, undefined, { signal: stopSignal() });
+  const isBuilt = () => globSync(`${dir}.unfinished-*`).some((folder) => isRunning(builderOf(folder)));
+  while (!existsSync(dir) && isBuilt()) await sleep(250, undefined, { signal: stopSignal() });
   if (existsSync(dir)) return "there already";
   mkdirSync(dirname(dir), { recursive: true });
   const unfinished = mkdtempSync(`${dir}.unfinished-${ownName()}-`);

@@ -58,16 +58,13 @@ function startTime(pid: number): string | undefined {
  */
 export const ownName = (): string => `${pidNamespace()}-${process.pid}-${startTime(process.pid) ?? 0}`;
 
-/** Whether the process with this name has ended. False for a process in another pid namespace, which can't be seen from here. */
-export function isGone(name: string): boolean {
+/**
+ * Whether the process with this name runs. Undefined if this can't be seen from here: the process is in another pid namespace, or
+ * this machine isn't Linux.
+ */
+export function isRunning(name: string): boolean | undefined {
   const [namespace, pid, started] = name.split("-");
-  return namespace === pidNamespace() && (startTime(Number(pid)) ?? "0") !== started;
-}
-
-/** Whether the process with this name runs. False for a process in another pid namespace, which can't be seen from here. */
-export function isRunning(name: string): boolean {
-  const [namespace, pid, started] = name.split("-");
-  return namespace === pidNamespace() && startTime(Number(pid)) === started;
+  return namespace === pidNamespace() && started !== "0" ? startTime(Number(pid)) === started : undefined;
 }
 
 function pidNamespace(): string {

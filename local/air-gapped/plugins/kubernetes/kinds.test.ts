@@ -15,6 +15,9 @@ test("objects are where the API has them", () => {
   const path = (type: string) => pathOf(kindOf(type) as never, "berth");
   expect(path("kubernetes:core/v1:Secret")).toBe("/api/v1/namespaces/berth/secrets");
   expect(path("kubernetes:core/v1:Namespace")).toBe("/api/v1/namespaces");
+  expect(path("kubernetes:networking.k8s.io/v1:Ingress")).toBe("/apis/networking.k8s.io/v1/namespaces/berth/ingresses");
+  expect(path("kubernetes:networking.k8s.io/v1:NetworkPolicy")).toMatch(/\/networkpolicies$/);
+  expect(path("kubernetes:discovery.k8s.io/v1:EndpointSlice")).toMatch(/\/endpointslices$/);
   expect(path("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole")).toBe(
     "/apis/rbac.authorization.k8s.io/v1/clusterroles",
   );
