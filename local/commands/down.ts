@@ -2,7 +2,7 @@
 import { nodePid, stopNode } from "../cluster/node.ts";
 import { refuseEarlierVersion, removeState } from "../cluster/state.ts";
 import { stopDocker } from "../docker.ts";
-import { endInstallation, installedPackages } from "../host/packages.ts";
+import { aptEnded, installedPackages } from "../host/packages.ts";
 import { claim } from "../lib/process.ts";
 import { step, UserError } from "../lib/steps.ts";
 
@@ -11,7 +11,7 @@ export async function down(purge: boolean): Promise<void> {
   if (process.getuid?.() !== 0) throw new UserError("the local cluster belongs to root: run the command as root.");
   claim();
   refuseEarlierVersion();
-  await endInstallation(); // after a killed `npm run up`: waits for its apt-get, and lets services start again
+  await aptEnded();
   await step("Stop the Docker daemon", stopDocker);
   const packages = installedPackages();
   await step("Stop the cluster", async () => {

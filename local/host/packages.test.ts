@@ -1,4 +1,4 @@
-/** Checks an apt-get that survives the run that started it, and an apt-get whose run fails because of another task. */
+/** Checks an apt-get that survives its run, an apt-get whose run fails because of another task, and what package scripts do. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,10 +9,10 @@ import { onPath } from "./machine.ts";
 
 const isRoot = process.getuid?.() === 0;
 
-/** Runs a shell script that uses a separate Berth, with its own /usr/sbin and /run. */
+/** Runs a shell script that uses a separate Berth, with its own /run. */
 async function inOwnPlace(script: string) {
   const state = mkdtempSync(join(tmpdir(), "berth-apt-"));
-  const own = "for dir in /run /usr/sbin; do mount -t tmpfs tmpfs $dir; done";
+  const own = "mount -t tmpfs tmpfs /run";
   try {
     return await execa("unshare", ["--mount", "sh", "-c", `${own}\n${script}`], {
       cwd: root,
@@ -27,15 +27,14 @@ async function inOwnPlace(script: string) {
 
 const node = (script: string) => `${process.execPath} --input-type=module --eval '${script}'`;
 
-it("no service may start before the apt-get of a run that was killed has ended", async ({ skip }) => {
-  skip(!isRoot || !onPath("unshare"), "only root can hide /usr/sbin from the test");
+it("waits for the apt-get of a run that was killed", async ({ skip }) => {
+  skip(!isRoot || !onPath("unshare"), "only root can hide /run from the test");
   const { all } = await inOwnPlace(`
-    printf '#!/bin/sh\\n# Berth'"'"'s, while it installs packages: no service may start\\nexit 101\\n' >/usr/sbin/policy-rc.d
     ${node(`
       import { spawn } from "node:child_process";
       const { withPidFile } = await import("./local/lib/process.ts");
       // This apt-get ends soon after the other run has printed a line, or else after ten seconds.
-      const script = "for i in $(seq 100); do [ -e /run/said ] && break; sleep 0.1; done; ls /usr/sbin; echo apt-get has ended";
+      const script = "for i in $(seq 100); do [ -e /run/said ] && break; sleep 0.1; done; echo apt-get has ended";
       const [program, ...args] = withPidFile("apt-get", ["sh", "-c", script]);
       spawn(program, args, { stdio: "inherit", detached: true }).unref();
       process.exit();`)}
@@ -44,29 +43,31 @@ it("no service may start before the apt-get of a run that was killed has ended",
       import { writeFileSync } from "node:fs";
       const { log } = console;
       console.log = (line) => { log(line); writeFileSync("/run/said", ""); };
-      const { endInstallation } = await import("./local/host/packages.ts");
-      await endInstallation();`)}
-    ls /usr/sbin; echo done`);
+      const { aptEnded } = await import("./local/host/packages.ts");
+      await aptEnded();`)}
+    echo done`);
   expect(all).toMatch(
-    /^· Wait for apt-get \(process \d+\), which a killed run has left\npolicy-rc.d\napt-get has ended\n✓ .*\ndone$/,
+    /^· Wait for apt-get \(process \d+\), which a killed run has left\napt-get has ended\n✓ .*\ndone$/,
   );
 });
 
-it("is interrupted where something beside it has failed, and services may start again", async ({ skip }) => {
-  skip(!isRoot || !onPath("unshare"), "only root can hide /usr/sbin from the test");
-  const { all } = await inOwnPlace(`
+/** An apt-get that does what `script` says when it installs, and a dpkg without work. */
+const fakes = (script: string) => `
     mkdir /run/bin && export PATH=/run/bin:$PATH
-    echo '{"before":[],"packages":[]}' >$BERTH_STATE/installation.json
-    echo an-interrupted-one >$BERTH_STATE/debian-packages
-    for program in dpkg dpkg-query; do printf '#!/bin/sh\n' >/run/bin/$program; done
+    printf '#!/bin/sh\n' >/run/bin/dpkg
     cat >/run/bin/apt-get <<'END'
 #!/bin/sh
 [ "$1" = install ] || exit 0
-trap 'echo interrupted >/run/told; exit 100' INT
-echo runs >/run/runs
-while :; do sleep 0.1; done
+${script}
 END
     chmod +x /run/bin/*
+    echo an-interrupted-one >$BERTH_STATE/debian-packages
+    touch $BERTH_STATE/installation`;
+
+it("is interrupted where something beside it has failed, and is completed later", async ({ skip }) => {
+  skip(!isRoot || !onPath("unshare"), "only root can hide /run from the test");
+  const { all } = await inOwnPlace(`
+    ${fakes("trap 'echo interrupted >/run/told; exit 100' INT; echo runs >/run/runs; while :; do sleep 0.1; done")}
     ${node(`
       import { existsSync } from "node:fs";
       import { setTimeout as sleep } from "node:timers/promises";
@@ -77,6 +78,32 @@ END
       while (!existsSync("/run/runs")) await sleep(20);
       stop.abort(new Error("told to stop"));
       await installed;`)}
-    cat /run/told; ls /usr/sbin`);
-  expect(all).toBe("told to stop\ninterrupted");
+    cat /run/told; ls $BERTH_STATE`);
+  expect(all).toBe("told to stop\ninterrupted\ndebian-packages\ninstallation\nlog");
+});
+
+it("starts no service, and enables none that was not enabled", async ({ skip }) => {
+  skip(!isRoot || !onPath("unshare"), "only root can hide /run from the test");
+  // What a package's scripts do in Debian, with the machine's programs replaced by ones that print how they are called.
+  const postinst = `
+    PATH=\${PATH#*=}
+    if deb-systemd-helper --quiet was-enabled docker.service; then deb-systemd-helper enable docker.service
+    else deb-systemd-helper update-state docker.service; fi
+    update-rc.d docker defaults
+    deb-systemd-invoke start docker.service
+    invoke-rc.d docker start`;
+  const { all } = await inOwnPlace(`
+    ${fakes(`for option; do case $option in DPkg::Path=*) PATH=$option;; esac; done\n${postinst}`)}
+    for program in deb-systemd-helper update-rc.d deb-systemd-invoke invoke-rc.d; do
+      printf '#!/bin/sh\necho %s "$@" >>/run/told' $program >/run/bin/$program
+    done
+    chmod +x /run/bin/*
+    ${node('await (await import("./local/host/packages.ts")).installPackages();')}
+    cat /run/told; ls $BERTH_STATE`);
+  expect(all?.split("\n")).toEqual([
+    "deb-systemd-helper update-state docker.service",
+    "update-rc.d docker defaults-disabled",
+    "debian-packages",
+    "log",
+  ]);
 });

@@ -1,12 +1,12 @@
 /** Installs the programs that the local cluster, the image builds and the end-to-end test need, from Debian's packages. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { machine } from "../../machine/machine.ts";
 import { logFile, pidOf, waitFor, withPidFile } from "../lib/process.ts";
-import { step, stoppable, stopSignal, UserError } from "../lib/steps.ts";
+import { step, stopSignal, UserError } from "../lib/steps.ts";
 import { onPath } from "./machine.ts";
-import { disableBroughtAlong, note, simulated } from "./services.ts";
 
 const { logDir, stateDir } = machine;
 
@@ -57,42 +57,29 @@ export const toInstall = (missing: string[], recorded: string[], interrupted: bo
 ];
 
 /** This file exists from the beginning of an installation to its end. A later run completes an installation that was killed. */
-const installationFile = join(stateDir, "installation.json");
+const unfinishedFile = join(stateDir, "installation");
 
-/** Installs the missing packages. Removes no package and starts no service. Returns a text for the step's line. */
+/**
+ * Installs the missing packages. Removes no package, starts no service, and enables no service at boot. Returns a text for the
+ * step's line.
+ */
 export async function installPackages(): Promise<string> {
   await aptEnded();
-  const names = toInstall(missingPackages(), installedPackages(), existsSync(installationFile));
-  try {
-    if (names.length === 0) return "all installed";
-    forbidServiceStarts();
-    await aptInstall(names);
-    // From Debian 13 on, the docker client and its plugin buildx are separate packages.
-    if (!isThere("/usr/bin/docker")) await aptInstall(["docker-cli", "docker-buildx"]);
-    return `installed ${names.join(" ")}`;
-  } finally {
-    // `endInstallation` runs to its end even if another task has failed.
-    await stoppable(new AbortController().signal, endInstallation);
-  }
+  const names = toInstall(missingPackages(), installedPackages(), existsSync(unfinishedFile));
+  if (names.length === 0) return "all installed";
+  writeFileSync(unfinishedFile, "");
+  await aptInstall(names);
+  // From Debian 13 on, the docker client and its plugin buildx are separate packages.
+  if (!isThere("/usr/bin/docker")) await aptInstall(["docker-cli", "docker-buildx"]);
+  rmSync(unfinishedFile);
+  return `installed ${names.join(" ")}`;
 }
 
-/**
- * Allows services to start again, and disables the services that came with the new packages. After a killed run, first waits
- * until the run's apt-get has ended.
- */
-export async function endInstallation(): Promise<void> {
-  await aptEnded();
-  allowServiceStarts();
-  await disableBroughtAlong(installationFile);
-}
-
-/**
- * The name of apt-get's pid file. apt-get has a pid file because it survives a killed run, and no service may start before
- * apt-get ends.
- */
+/** The name of apt-get's pid file. apt-get has a pid file because it survives a killed run. */
 const apt = "apt-get";
 
-async function aptEnded(): Promise<void> {
+/** After a killed run, waits until the run's apt-get has ended. */
+export async function aptEnded(): Promise<void> {
   const pid = pidOf(apt);
   if (pid === undefined) return;
   const ended = () => waitFor("The end of apt-get", 600, async () => pidOf(apt) !== pid);
@@ -116,10 +103,12 @@ async function aptInstall(names: string[]): Promise<void> {
 
 async function install(names: string[]) {
   const only = ["--no-remove", "--no-upgrade", "--no-install-recommends"];
-  const args = ["install", "-y", "-q", ...only, "-o", "DPkg::Lock::Timeout=300", ...names];
-  note(installationFile, simulated((await aptGet("apt-get", "--simulate", ...args)).output));
-  return aptGet("apt-get", ...args);
+  const options = ["DPkg::Lock::Timeout=300", `DPkg::Path=${path()}`].flatMap((option) => ["-o", option]);
+  return aptGet("apt-get", "install", "-y", "-q", ...only, ...options, ...names);
 }
+
+/** The PATH of package scripts. The programs in package-scripts/ keep the scripts from starting and enabling services. */
+const path = () => `${fileURLToPath(new URL("package-scripts", import.meta.url))}:${process.env.PATH}`;
 
 /**
  * Runs apt-get or dpkg. When the step must stop, apt-get gets SIGINT, as from Ctrl-C, and ends after the current package. The
@@ -130,7 +119,7 @@ async function aptGet(...command: string[]): Promise<{ failed: boolean; output: 
   mkdirSync(logDir, { recursive: true });
   const [program = "", ...args] = withPidFile(apt, ["sh", "-c", 'exec "$@" >"$0" 2>&1', log, ...command]);
   const { failed } = await execa(program, args, {
-    env: { DEBIAN_FRONTEND: "noninteractive" },
+    env: { DEBIAN_FRONTEND: "noninteractive", PATH: path() },
     stdin: "ignore",
     reject: false,
     cancelSignal: stopSignal(),
@@ -140,27 +129,6 @@ async function aptGet(...command: string[]): Promise<{ failed: boolean; output: 
   stopSignal().throwIfAborted();
   return { failed, output: readFileSync(log, "utf8") };
 }
-
-const policyFile = "/usr/sbin/policy-rc.d";
-const savedPolicy = `${policyFile}.before-berth`;
-const policy = "#!/bin/sh\n# Berth's, while it installs packages: no service may start\nexit 101\n";
-
-/**
- * Writes Debian's file policy-rc.d, which forbids package scripts to start services. A policy-rc.d of the administrator is
- * renamed and kept.
- */
-function forbidServiceStarts(): void {
-  if (existsSync(policyFile) && !isOurs()) renameSync(policyFile, savedPolicy);
-  writeFileSync(policyFile, policy, { mode: 0o755 });
-}
-
-/** Removes Berth's policy-rc.d and restores the administrator's. */
-function allowServiceStarts(): void {
-  if (isOurs()) rmSync(policyFile);
-  if (existsSync(savedPolicy)) renameSync(savedPolicy, policyFile);
-}
-
-const isOurs = () => existsSync(policyFile) && readFileSync(policyFile, "utf8") === policy;
 
 /** The first error in apt-get's output. */
 const aptError = (output: string) => output.match(/^E: (.*)$/m)?.[1] ?? "no reason was printed";

@@ -35,20 +35,15 @@ function stepsOf(output: string): Kill[] {
   return titles.map((title) => ({ title, ms: Math.round(secondsOf(title) * 1000) }));
 }
 
-/**
- * Returns what is left of the separate Berth on the machine: network links, folders, a policy-rc.d, cgroups and processes.
- */
+/** Returns what is left of the separate Berth on the machine: network links, folders, cgroups and processes. */
 async function left(): Promise<string[]> {
   const links = (await execa("ip", ["-brief", "link"])).stdout.split("\n").filter((line) => line.startsWith(name));
   const folders = [stateDir, `/run/${name}`].filter(existsSync);
-  const policy = read("/usr/sbin/policy-rc.d").includes("Berth's")
-    ? ["Berth's policy-rc.d prevents services from starting"]
-    : [];
   const cgroups = [name, `${name}-docker`].flatMap((group) => globSync(cgroupFolders(group)));
   const processes = globSync("/proc/[0-9]*")
     .filter((process) => read(`${process}/environ`).includes(`BERTH_NAME=${name}\0`))
     .map((process) => read(`${process}/cmdline`).replaceAll("\0", " "));
-  return [...links, ...folders, ...policy, ...cgroups, ...processes];
+  return [...links, ...folders, ...cgroups, ...processes];
 }
 
 function read(file: string): string {
