@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { root } from "../../machine/machine.ts";
+import { quoted } from "../lib/process.ts";
 import type { PluginFolder } from "../pulumi/tools.ts";
 
 /**
@@ -34,10 +35,7 @@ export function layStandIns(home: string, official: string, plugins: PluginFolde
 
 /** A script that runs the stand-in with the Node.js in the checkout's node_modules. Pure. */
 const launcher = (name: string, version: string, tells: boolean): string => {
-  const quote = (path: string) => `'${path.replaceAll("'", "'\\''")}'`;
-  const [node, main] = [
-    join(root, "node_modules", ".bin", "node"),
-    join(root, "local", "air-gapped", "plugins", "main.ts"),
-  ].map(quote);
-  return `#!/bin/sh\nexec ${node} ${main} ${name} ${version} ${tells ? "tells" : "silent"} "$@"\n`;
+  const node = join(root, "node_modules/.bin/node");
+  const main = join(root, "local/air-gapped/plugins/main.ts");
+  return `#!/bin/sh\nexec ${quoted(node)} ${quoted(main)} ${name} ${version} ${tells ? "tells" : "silent"} "$@"\n`;
 };

@@ -79,6 +79,9 @@ function pidNamespace(): string {
 export const endingWithUs = (command: string[]): string[] =>
   process.platform === "linux" ? ["setpriv", "--pdeathsig=INT", "--", ...command] : command;
 
+/** The text as one word of a POSIX shell. */
+export const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
 /** Sends the signal; 0 sends no signal. Returns whether the process exists. */
 export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   try {

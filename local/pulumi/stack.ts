@@ -6,6 +6,7 @@ import { LocalWorkspace, PulumiCommand, type UpOptions } from "@pulumi/pulumi/au
 import { execa } from "execa";
 import { machine, root } from "../../machine/machine.ts";
 import { kubernetesDir } from "../cluster/build.ts";
+import { quoted } from "../lib/process.ts";
 import { UserError } from "../lib/steps.ts";
 import { freeLock } from "./lock.ts";
 import { movedConfig } from "./moved.ts";
@@ -60,9 +61,8 @@ export const stackEnvironment = (): Record<string, string> => ({
 
 /** Returns the variables of `stackEnvironment` as one line for a POSIX shell: `export A='…' B='…' PATH='…':"$PATH"`. */
 export function shellLine(): string {
-  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
-  const variables = Object.entries(settings()).map(([name, value]) => `${name}=${quote(value)}`);
-  return `export ${variables.join(" ")} PATH=${quote(path.join(":"))}:"$PATH"`;
+  const variables = Object.entries(settings()).map(([name, value]) => `${name}=${quoted(value)}`);
+  return `export ${variables.join(" ")} PATH=${quoted(path.join(":"))}:"$PATH"`;
 }
 
 const pulumi = (args: string[], input = "") =>
@@ -85,7 +85,8 @@ export async function stackUp(stack: string): Promise<StackOutputs> {
 
 /** Creates the stack, without resources, unless it exists. */
 export async function ensureStack(stack: string): Promise<void> {
-  await mkdirPrivate(backend);
+  // Only root may read the folder, because Pulumi's state contains keys.
+  await mkdir(backend, { recursive: true, mode: 0o700 });
   await pulumi(["stack", "select", stack, "--create"]);
 }
 
@@ -143,9 +144,4 @@ async function shownUp(stackName: string, options: UpOptions): Promise<void> {
   } finally {
     process.off("SIGINT", wait);
   }
-}
-
-/** Makes a folder that only its owner may read, because Pulumi's state contains keys. */
-async function mkdirPrivate(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
 }

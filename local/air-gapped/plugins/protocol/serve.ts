@@ -8,10 +8,11 @@ import plugin_pb from "@pulumi/pulumi/proto/plugin_pb.js";
 import provider_grpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import type * as types from "@pulumi/pulumi/proto/provider_pb.js";
 import provider_pb from "@pulumi/pulumi/proto/provider_pb.js";
+import status_pb from "@pulumi/pulumi/proto/status_pb.js";
+import any_pb from "google-protobuf/google/protobuf/any_pb.js";
 import empty_pb from "google-protobuf/google/protobuf/empty_pb.js";
 import struct_pb from "google-protobuf/google/protobuf/struct_pb.js";
-import { answer } from "./answer.ts";
-import { type Diff, InputError, type Plugin, type Resource } from "./plugin.ts";
+import { type Diff, InputError, NotReady, type Plugin, type Resource } from "./plugin.ts";
 import { changedKeys, type Props } from "./values.ts";
 
 type Struct = InstanceType<typeof struct_pb.Struct>;
@@ -116,6 +117,36 @@ function handlers(name: string, plugin: Plugin): grpc.UntypedServiceImplementati
       return new empty_pb.Empty();
     }),
   };
+}
+
+/** Makes a gRPC handler from a function. */
+const answer =
+  <Request, Response>(work: (request: Request) => Promise<Response>) =>
+  (call: { request: Request }, callback: grpc.sendUnaryData<Response>): void => {
+    work(call.request).then(
+      (response) => callback(null, response),
+      (error) => callback(grpcError(error)),
+    );
+  };
+
+/**
+ * Returns the gRPC error with the same message. If the resource exists in spite of the error, adds the resource's id and state.
+ */
+function grpcError(error: unknown): Partial<grpc.StatusObject> {
+  const details = error instanceof Error ? error.message : String(error);
+  const metadata = new grpc.Metadata();
+  if (error instanceof NotReady) {
+    const failed = new provider_pb.ErrorResourceInitFailed().setId(error.id).setProperties(structOf(error.state));
+    failed.setReasonsList([error.message]);
+    const packed = new any_pb.Any();
+    packed.pack(failed.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
+    const status = new status_pb.Status();
+    status.setCode(grpc.status.UNKNOWN);
+    status.setMessage(details);
+    status.addDetails(packed);
+    metadata.add("grpc-status-details-bin", Buffer.from(status.serializeBinary()));
+  }
+  return { code: grpc.status.UNKNOWN, details, metadata };
 }
 
 const propsOf = (struct: Struct | undefined): Props => (struct?.toJavaScript() ?? {}) as Props;
