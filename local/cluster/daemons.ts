@@ -37,7 +37,7 @@ export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
   const wanted = fingerprint(daemon, forwards);
   const pid = pidOf(daemon);
   if (pid !== undefined && fingerprintOf(name) === wanted) {
-    signal(pid, "SIGCONT"); // a killed test may have left the daemon frozen (fault.ts)
+    signal(pid, "SIGCONT"); // a killed test may have left the daemon frozen (tests/proofs/fault.ts)
     return false;
   }
   await stop(name, stopMs);

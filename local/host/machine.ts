@@ -16,9 +16,6 @@ export async function inspect() {
   const ports = pidOf("node") === undefined ? [registryPort, apiNodePort, sandboxNodePort] : [];
   const isTaken = await Promise.all(ports.map((port) => cannotOpen(port)));
   return {
-    platform: process.platform,
-    /** The id of the user; 0 is root. */
-    uid: process.getuid?.(),
     hasApt: onPath("apt-get") && onPath("dpkg"),
     hasGo: onPath("go"),
     /** Whether the docker client's file is in fact podman. */

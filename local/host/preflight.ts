@@ -37,11 +37,8 @@ export function findFault(machine: Machine): string | undefined {
   return findMissing(machine) ?? findShortage(machine) ?? findOccupant(machine);
 }
 
-function findMissing({ platform, uid, hasApt, hasGo }: Machine): string | undefined {
-  if (platform !== "linux")
-    return `The local cluster needs Linux, and this is ${platform}: use a Linux machine, or a cluster that you have (npm run init -- --context NAME).`;
-  if (uid !== 0)
-    return "The local cluster makes namespaces, mounts and containers, which only root may: run the command as root.";
+/** setup.sh has checked already that the machine has Linux and that the user is root. */
+function findMissing({ hasApt, hasGo }: Machine): string | undefined {
   if (!hasApt)
     return "The local cluster needs Debian packages, and this machine lacks apt-get or dpkg: use Debian 12 or 13.";
   if (!hasGo)

@@ -1,4 +1,5 @@
 /** Fills the local registry with the base images: the originals if they can be obtained, else stand-ins. */
+import { createHash } from "node:crypto";
 import { cp, readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,13 +8,15 @@ import { clientError, docker } from "../docker.ts";
 import type { Task, Tasks } from "../lib/graph.ts";
 import { stopSignal, UserError } from "../lib/steps.ts";
 import { type BaseImage, baseImages, debian } from "./list.ts";
-import { recipeHash, standInLabel } from "./recipe.ts";
 import { isInRegistry, labelOf, localName, nameAlso, repositoryOf, restoreImage, saveImage } from "./registry.ts";
 
 const { cacheDir, stateDir } = machine;
 
 const standIns = join(dirname(fileURLToPath(import.meta.url)), "stand-ins");
 const savedDir = join(cacheDir, "images");
+
+/** The image label that marks a stand-in. The label's value is the version of the stand-in. */
+const standInLabel = "dev.berth.stand-in";
 
 /**
  * The tasks that put every base image into the local registry. If the local registry contains the original with the pinned digest,
@@ -143,4 +146,14 @@ async function versionOf(image: BaseImage): Promise<string> {
   for (const name of await readdir(dir)) files[name] = await readFile(join(dir, name), "utf8");
   const ingredients = await Promise.all((image.ingredients ?? []).map((ingredient) => ingredient.version()));
   return recipeHash(files, ingredients, image === debian ? process.arch : await versionOf(debian));
+}
+
+/**
+ * The version of a stand-in: a short hash of the recipe's files (path → content), of the ingredients' versions, and of the parent
+ * image's version.
+ */
+export function recipeHash(files: Record<string, string>, ingredients: string[], parent: string): string {
+  const paths = Object.keys(files).sort();
+  const parts = [parent, ...ingredients, ...paths.flatMap((path) => [path, files[path]])];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
 }

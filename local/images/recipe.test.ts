@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { recipeHash } from "./recipe.ts";
+import { recipeHash } from "./ensure.ts";
 
 const files = { Dockerfile: "FROM debian", "entrypoint.sh": "exec postgres" };
 

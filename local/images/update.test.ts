@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { root } from "../../machine/machine.ts";
-import { fileOf, type PinnedImage, refreshed } from "./update.ts";
+import { fileOf, type PinnedImage } from "./update.ts";
 
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
 const seenIn = ["one/repository", "another/one"];
@@ -96,11 +96,6 @@ test("an image whose registry gives no digest stays as it is, and is named", asy
     postgres: { tag: `${host}/library/postgres:15`, digest: digest("2") },
     away: { tag: away, digest: digest("1"), seenIn },
   });
-});
-
-test("nothing is lost of an image that nobody was asked about", () => {
-  const images = { redis: { tag: "redis:7", digest: digest("1"), seenIn } };
-  expect(refreshed(images, {})).toEqual({ images, moved: [], left: ["redis:7: was not asked"] });
 });
 
 test("the command writes the committed file as it is formatted", async () => {

@@ -61,36 +61,34 @@ export function criticalPath(tasks: Tasks, times: ReadonlyMap<string, Times>): s
  * @returns when each task began and ended; idle tasks are missing
  */
 export async function runGraph(tasks: Tasks): Promise<Map<string, Times>> {
-  const [begun, done] = [new Set<string>(), new Set<string>()];
+  const done = new Set<string>();
   const times = new Map<string, Times>();
   const running = new Map<string, Promise<void>>();
   const stop = new AbortController();
-  const failures: unknown[] = [];
 
-  const begin = (name: string, task: Task) => {
-    begun.add(name);
-    if (task.idle?.()) return void done.add(name);
-    const start = performance.now();
-    const ended = stoppable(stop.signal, () => step(task.title, task.run))
-      .then(() => {
-        done.add(name);
-        times.set(name, { begin: start, end: performance.now() });
-      })
-      .catch((error: unknown) => {
-        failures.push(error);
-        stop.abort();
-      })
-      .finally(() => running.delete(name));
-    running.set(name, ended);
+  const run = async (name: string, { title, run }: Task) => {
+    const begin = performance.now();
+    try {
+      await stoppable(stop.signal, () => step(title, run));
+      done.add(name);
+      times.set(name, { begin, end: performance.now() });
+    } catch (error) {
+      stop.abort(error); // only the first call has an effect
+    }
+    running.delete(name);
   };
 
   for (;;) {
-    const names = failures.length > 0 ? [] : startable(tasks, begun, done);
-    for (const name of names) begin(name, tasks[name] as Task);
+    const names = stop.signal.aborted ? [] : startable(tasks, new Set([...running.keys(), ...done]), done);
+    for (const name of names) {
+      const task = tasks[name] as Task;
+      if (task.idle?.()) done.add(name);
+      else running.set(name, run(name, task));
+    }
     if (running.size > 0) await Promise.race(running.values());
     else if (names.length === 0) break;
   }
-  if (failures.length > 0) throw failures[0];
+  stop.signal.throwIfAborted();
   const left = Object.keys(tasks).filter((name) => !done.has(name));
   if (left.length > 0) throw new Error(`no task does the work that these tasks need: ${left.join(", ")}`);
   return times;

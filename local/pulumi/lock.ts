@@ -1,30 +1,22 @@
 /** The lock with which a run of Pulumi keeps other runs from changing the stack. A killed run leaves its lock behind. */
 import { existsSync, globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { UserError } from "../lib/steps.ts";
-
-/** The longest wait for another run. A run that was told to stop still completes the operations that it has begun. */
-const patienceMs = 300_000;
+import { waitFor } from "../lib/process.ts";
+import { step } from "../lib/steps.ts";
 
 /**
- * Removes the locks of runs that have ended, and waits until a run that still holds a lock ends.
+ * Removes the locks of runs that have ended, and waits until a run that still holds a lock ends. A run that was told to stop still
+ * completes the operations that it has begun.
  * @param backend the folder of Pulumi's state
- * @throws UserError when another run holds a lock for too long
+ * @throws UserError when another run holds a lock for more than five minutes
  */
 export async function freeLock(backend: string, stack: string): Promise<void> {
-  const deadline = performance.now() + patienceMs;
-  for (let isAnnounced = false; ; isAnnounced = true) {
-    const pid = removeStaleLocks(backend, stack);
-    if (pid === undefined) return;
-    if (!isAnnounced)
-      console.log(`  another pulumi (process ${pid}) works on the stack ${stack}; this run waits until it ends`);
-    if (performance.now() > deadline)
-      throw new UserError(
-        `another pulumi (process ${pid}) still works on the stack ${stack}. Wait until it ends, or end it (kill ${pid}), then run the command again.`,
-      );
-    await sleep(500);
-  }
+  const pid = removeStaleLocks(backend, stack);
+  if (pid === undefined) return;
+  const isFree = async () => removeStaleLocks(backend, stack) === undefined;
+  await step(`Wait for another pulumi (process ${pid}), which works on the stack ${stack}`, () =>
+    waitFor(`The end of the other pulumi (end it with kill ${pid})`, 300, isFree),
+  );
 }
 
 /**

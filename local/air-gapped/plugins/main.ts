@@ -13,14 +13,14 @@ const [name = "", official = "", tells, engine] = process.argv.slice(2);
 const version = `${official}+berth`;
 
 const plugins = {
-  kubernetes: async () => (await import("./kubernetes/plugin.ts")).kubernetesPlugin(version),
-  random: async () => (await import("./random/plugin.ts")).randomPlugin(version),
-  docker: async () => (await import("./docker/plugin.ts")).dockerPlugin(version),
+  kubernetes: async () => (await import("./kubernetes/plugin.ts")).kubernetesPlugin(),
+  random: async () => (await import("./random/plugin.ts")).randomPlugin,
+  docker: async () => (await import("./docker/plugin.ts")).dockerPlugin(),
 };
 
 const make = plugins[name as keyof typeof plugins];
 if (make === undefined) throw new Error(`there is no stand-in for the plugin ${name}`);
-await serve(name, await make());
+await serve(name, version, await make());
 if (tells === "tells" && engine !== undefined) tell(engine);
 
 // A killed Pulumi does not end its plugins, so a plugin ends itself when its parent process has changed.

@@ -12,9 +12,9 @@ const place = useOwnStores(useCluster());
 const { namespace } = place;
 const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 
-/** See local/cluster/fault.ts. */
+/** See tests/proofs/fault.ts. */
 const fault = (what: "crash" | "freeze" | "thaw", daemon: string) =>
-  promisify(execFile)(process.execPath, [join(root, "local/cluster/fault.ts"), what, daemon]);
+  promisify(execFile)(process.execPath, [join(root, "tests/proofs/fault.ts"), what, daemon]);
 
 async function nodeIsReady(): Promise<boolean> {
   const { items } = await admin.listNode();

@@ -1,5 +1,4 @@
 /** The stand-in for Pulumi's plugin docker. */
-
 import { digestOf, type RegistryAuth } from "../../../images/digests.ts";
 import type { Plugin } from "../protocol/plugin.ts";
 import { plain } from "../protocol/values.ts";
@@ -12,7 +11,7 @@ interface Arguments {
   registryAuth?: string;
 }
 
-export function dockerPlugin(version: string): Plugin {
+export function dockerPlugin(): Plugin {
   let host = "";
   let auths: RegistryAuth[] = [];
 
@@ -23,7 +22,6 @@ export function dockerPlugin(version: string): Plugin {
   };
 
   return {
-    version,
     configure(args) {
       const { host: daemon, registryAuth = "[]" } = plain<Arguments>(args);
       host = daemon ?? process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";

@@ -1,6 +1,7 @@
 /** Finds the inputs that an update would change, and whether the update must replace the object. */
+import { isDeepStrictEqual } from "node:util";
 import { type Diff, unchanged } from "../protocol/plugin.ts";
-import { changedKeys, hasUnknown, type Props, plain, same, unknown } from "../protocol/values.ts";
+import { changedKeys, hasUnknown, type Props, plain, unknown } from "../protocol/values.ts";
 import { type Api, isCode } from "./api.ts";
 import { normal } from "./inputs.ts";
 import type { Kind } from "./kinds.ts";
@@ -32,7 +33,7 @@ async function mustBeAnew(api: Api | undefined, kind: Kind, state: Props, news: 
     if (!live || hasUnknown(news)) return [];
     const then = await api.apply(kind, news, { fieldManager: fieldManagerOf(state), dryRun: true, force: true });
     // If the old and the new inputs differ only in notation, for example 1000m and 1, nothing changes.
-    return same(settled(live), settled(then)) ? undefined : [];
+    return isDeepStrictEqual(settled(live), settled(then)) ? undefined : [];
   } catch (error) {
     if (isCode(error, 404, 403)) return [];
     if (!isCode(error, 422)) throw error;

@@ -21,12 +21,11 @@ const understood = [
 
 type Arguments = Partial<Record<(typeof understood)[number], string>>;
 
-export function kubernetesPlugin(version: string): Plugin {
+export function kubernetesPlugin(): Plugin {
   let settings: Arguments = {};
   let api: Api | undefined;
 
   return {
-    version,
     diffConfig(olds, news) {
       const changed = changedKeys(olds, news);
       return { changed, replaces: changed.filter((key) => isAnotherCluster(key, olds, news)) };
@@ -45,7 +44,6 @@ export function kubernetesPlugin(version: string): Plugin {
         force: settings.enablePatchForce === "true",
       });
     },
-    invoke: () => undefined,
   };
 }
 

@@ -5,20 +5,19 @@
 import type { Props } from "./values.ts";
 
 export interface Plugin {
-  version: string;
   /**
    * Returns which arguments of the provider changed, and which changes replace all resources. Default: no change replaces them.
    */
   diffConfig?(olds: Props, news: Props): Diff;
-  /** Sets the provider's arguments. @throws Error when the plugin can't use them */
-  configure(args: Props): void;
+  /** Sets the provider's arguments. Default: the plugin ignores them. @throws Error when the plugin can't use them */
+  configure?(args: Props): void;
   /** The resource of a type such as `random:index/randomBytes:RandomBytes`; undefined if the plugin has no such type. */
   resource(type: string): Resource | undefined;
   /**
    * The function behind a token such as `docker:index/getRegistryImage:getRegistryImage`; undefined if the plugin has no such
-   * function.
+   * function. Default: the plugin has no functions.
    */
-  invoke(token: string): ((args: Props) => Promise<Props>) | undefined;
+  invoke?(token: string): ((args: Props) => Promise<Props>) | undefined;
 }
 
 /** One type of resource. `signal` is aborted when the user wants to end the run. */

@@ -18,9 +18,9 @@ import { changedKeys, type Props } from "./values.ts";
 type Struct = InstanceType<typeof struct_pb.Struct>;
 
 /** Listens on a free port of the loopback, prints the port as Pulumi expects, and serves until Pulumi ends the process. */
-export async function serve(name: string, plugin: Plugin): Promise<void> {
+export async function serve(name: string, version: string, plugin: Plugin): Promise<void> {
   const server = new grpc.Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
-  server.addService(provider_grpc.ResourceProviderService, handlers(name, plugin));
+  server.addService(provider_grpc.ResourceProviderService, handlers(name, version, plugin));
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
@@ -29,19 +29,19 @@ export async function serve(name: string, plugin: Plugin): Promise<void> {
   process.stdout.write(`${port}\n`);
 }
 
-function handlers(name: string, plugin: Plugin): grpc.UntypedServiceImplementation {
+function handlers(name: string, version: string, plugin: Plugin): grpc.UntypedServiceImplementation {
   const cancelled = new AbortController();
   const { signal } = cancelled;
   const find = (urn: string): Resource =>
     plugin.resource(typeOf(urn)) ??
     fail(`The stand-in for the plugin ${name} has no type ${typeOf(urn)}: use the official plugin.`);
   const findFunction = (token: string) =>
-    plugin.invoke(token) ??
+    plugin.invoke?.(token) ??
     fail(`The stand-in for the plugin ${name} has no function ${token}: use the official plugin.`);
 
   return {
     getPluginInfo: answer<unknown, plugin_pb_types.PluginInfo>(async () =>
-      new plugin_pb.PluginInfo().setVersion(plugin.version),
+      new plugin_pb.PluginInfo().setVersion(version),
     ),
     attach: answer(async () => new empty_pb.Empty()),
     cancel: answer(async () => {
@@ -56,7 +56,7 @@ function handlers(name: string, plugin: Plugin): grpc.UntypedServiceImplementati
       return diffResponse(plugin.diffConfig?.(olds, news) ?? { changed: changedKeys(olds, news), replaces: [] });
     }),
     configure: answer(async (request: types.ConfigureRequest) => {
-      plugin.configure(propsOf(request.getArgs()));
+      plugin.configure?.(propsOf(request.getArgs()));
       return new provider_pb.ConfigureResponse().setAcceptsecrets(true).setSupportspreview(true);
     }),
     invoke: answer(async (request: types.InvokeRequest) => {

@@ -2,7 +2,6 @@
  * Values as Pulumi's protocol carries them: JSON, with envelopes around secrets, and with a sentinel for each value that a
  * preview can't know.
  */
-
 import { isDeepStrictEqual } from "node:util";
 
 export type Props = Record<string, unknown>;
@@ -54,9 +53,6 @@ export function markedLike(value: unknown, like: unknown): unknown {
   return hasSecret(like) ? secret(value) : value;
 }
 
-/** Whether two JSON values are the same, whatever the order of their keys. */
-export const same = isDeepStrictEqual;
-
 /** The names of the properties that differ between two sets. */
 export const changedKeys = (olds: Props, news: Props): string[] =>
-  [...new Set([...Object.keys(olds), ...Object.keys(news)])].filter((key) => !same(olds[key], news[key]));
+  [...new Set([...Object.keys(olds), ...Object.keys(news)])].filter((key) => !isDeepStrictEqual(olds[key], news[key]));

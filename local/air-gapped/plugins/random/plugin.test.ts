@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import { isSecret, type Props, plain } from "../protocol/values.ts";
-import { randomPlugin } from "./plugin.ts";
+import { randomPlugin as plugin } from "./plugin.ts";
 
-const plugin = randomPlugin("1.0.0");
 const find = (name: string) => plugin.resource(`random:index/random${name}:Random${name}`) ?? expect.fail(name);
 const limits = { preview: false, timeoutSeconds: 0, signal: new AbortController().signal };
 const password = find("Password");

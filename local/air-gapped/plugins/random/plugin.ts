@@ -16,7 +16,7 @@ interface Value {
 
 const letters = "abcdefghijklmnopqrstuvwxyz";
 /** The characters of passwords, in the official plugin's order. */
-export const alphabet = (special: boolean): string =>
+const alphabet = (special: boolean): string =>
   `${letters}${letters.toUpperCase()}0123456789${special ? "!@#$%&*()-_=+[]{}<>:?" : ""}`;
 
 const password: Value = {
@@ -59,12 +59,9 @@ const values: Record<string, Value> = {
   "random:index/randomId:RandomId": id,
 };
 
-export const randomPlugin = (version: string): Plugin => ({
-  version,
-  configure() {},
+export const randomPlugin: Plugin = {
   resource: (type) => values[type] && resourceOf(type, values[type]),
-  invoke: () => undefined,
-});
+};
 
 function resourceOf(type: string, value: Value): Resource {
   const made = (inputs: Props) => {

@@ -1,14 +1,14 @@
 /**
  * Causes faults of the cluster's daemons, for tests:
  *
- *     node local/cluster/fault.ts crash NAME    ends the daemon by SIGKILL, starts it again, waits for the Kubernetes API
- *     node local/cluster/fault.ts freeze NAME   stops the daemon's process; the daemon keeps its connections and answers nobody
- *     node local/cluster/fault.ts thaw NAME     lets the frozen daemon continue
+ *     node tests/proofs/fault.ts crash NAME    ends the daemon by SIGKILL, starts it again, waits for the Kubernetes API
+ *     node tests/proofs/fault.ts freeze NAME   stops the daemon's process; the daemon keeps its connections and answers nobody
+ *     node tests/proofs/fault.ts thaw NAME     lets the frozen daemon continue
  */
-import { waitFor } from "../lib/process.ts";
-import { components } from "./components.ts";
-import { ensure, pidOf } from "./daemons.ts";
-import { kubectl } from "./kubectl.ts";
+import { components } from "../../local/cluster/components.ts";
+import { ensure, pidOf } from "../../local/cluster/daemons.ts";
+import { kubectl } from "../../local/cluster/kubectl.ts";
+import { waitFor } from "../../local/lib/process.ts";
 
 const [what, name = ""] = process.argv.slice(2);
 const daemon = components.find((component) => component.name === name);
