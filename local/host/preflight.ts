@@ -70,17 +70,12 @@ function findOccupant({ dockerIsPodman, takenPorts, routes }: Machine): string |
 
 /** Whether two IPv4 networks, or an address and a network, share an address. The default route doesn't count. */
 export function overlap(one: string, other: string): boolean {
-  const parts = (text: string) => {
-    const [address = "", bits = "32"] = text.split("/");
-    return { address, bits: Number(bits) };
-  };
-  const holds = (outer: ReturnType<typeof parts>, inner: ReturnType<typeof parts>) => {
-    const list = new BlockList();
-    list.addSubnet(outer.address, outer.bits);
-    return list.check(inner.address);
-  };
-  if (one === "default" || parts(one).bits <= 1) return false; // some VPNs split the default route into two halves
-  return holds(parts(one), parts(other)) || holds(parts(other), parts(one));
+  if (one === "default") return false;
+  const [[address = "", bits = 32], [otherAddress = "", otherBits = 32]] = [one.split("/"), other.split("/")];
+  if (Number(bits) <= 1) return false; // some VPNs split the default route into two halves
+  const larger = new BlockList();
+  larger.addSubnet(address, Math.min(Number(bits), Number(otherBits)));
+  return larger.check(otherAddress);
 }
 
 const inGib = (bytes: number) => `${(bytes / gib).toFixed(1)} GiB`;

@@ -5,7 +5,7 @@ import {
   existsSync,
   globSync,
   mkdirSync,
-  mkdtempSync,
+  mkdtempDisposableSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -50,15 +50,11 @@ export async function buildOnce(dir: string, build: (dir: string) => Promise<unk
   while (!existsSync(dir) && isBuilt()) await sleep(250, undefined, { signal: stopSignal() });
   if (existsSync(dir)) return "there already";
   mkdirSync(dirname(dir), { recursive: true });
-  const unfinished = mkdtempSync(`${dir}.unfinished-${ownName()}-`);
-  try {
-    const done = await build(unfinished);
-    chmodSync(unfinished, 0o755);
-    if (!existsSync(dir)) renameSync(unfinished, dir);
-    return typeof done === "string" ? done : `built into ${dir}`;
-  } finally {
-    rmSync(unfinished, { recursive: true, force: true });
-  }
+  using unfinished = mkdtempDisposableSync(`${dir}.unfinished-${ownName()}-`);
+  const done = await build(unfinished.path);
+  chmodSync(unfinished.path, 0o755);
+  if (!existsSync(dir)) renameSync(unfinished.path, dir);
+  return typeof done === "string" ? done : `built into ${dir}`;
 }
 
 export interface GoBuildOptions {
@@ -116,16 +112,10 @@ export async function goBuild(
   throw new UserError(`go could not build ${packages.join(" ")}: ${reason}${remedy(reason)}`);
 }
 
-/** A program that is built once per version of its sources. */
-export interface GoProgram {
-  /** The program's file, which exists after `ensure` has run. The name of its folder contains the version. */
-  file: string;
-  /** Builds the program unless it exists. Returns a text for the step's line. */
-  ensure: () => Promise<string>;
-}
-
 /**
- * The program `name`, built from the Go package `from`. The package is in the module in `sources`, or in a required module.
+ * The program `name`, built once per version of its sources from the Go package `from`. The package is in the module in
+ * `sources`, or in a required module. `ensure` builds the program unless it exists, and returns a text for the step's line. The
+ * name of the folder of `file` contains the version.
  * @param files the sources that, with the required modules, decide the program's version. Default: the Go files directly in
  * `sources`
  */
@@ -133,7 +123,7 @@ export function goProgram(
   name: string,
   sources: string,
   { from, files = "*.go", ...options }: GoBuildOptions & { from: string; files?: string },
-): GoProgram {
+) {
   const dir = join(binDir, `${name}-${sourcesVersion(sources, files)}`);
   return { file: join(dir, name), ensure: () => buildOnce(dir, (to) => goBuild(sources, to, [from], options)) };
 }

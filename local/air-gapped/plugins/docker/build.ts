@@ -1,5 +1,5 @@
 /** Builds an image and pushes it. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, posix, relative } from "node:path";
 import { clientError, docker } from "../../../docker.ts";
@@ -38,31 +38,19 @@ export async function buildAndPush(image: ImageInputs, host: string, signal: Abo
     ...Object.entries(build.args ?? {}).map(([name, value]) => `--build-arg=${name}=${value}`),
   ];
   await run("built", ["build", ...options, build.context]);
-  const push = (env = {}) => run("pushed", ["push", imageName], env);
-  const pushOutput = registry
-    ? await withLogin(imageName, registry, (DOCKER_CONFIG) => push({ DOCKER_CONFIG }))
-    : await push();
+  await using settings = await mkdtempDisposable(join(tmpdir(), "berth-login-"));
+  if (registry) await writeFile(join(settings.path, "config.json"), onlyLogin(imageName, registry), { mode: 0o600 });
+  const pushOutput = await run("pushed", ["push", imageName], registry && { DOCKER_CONFIG: settings.path });
   const digest = /digest: (sha256:[0-9a-f]{64})/.exec(pushOutput)?.[1];
   if (digest === undefined)
     throw new Error(`Docker pushed ${imageName}, but its output contains no digest. Run the command again.`);
   return `${imageName.replace(/:[^/:]*$/, "")}@${digest}`;
 }
 
-/** Calls `use` with a folder of Docker settings that contain only the login to the image's registry. */
-async function withLogin<T>(
-  imageName: string,
-  { username, password }: NonNullable<ImageInputs["registry"]>,
-  use: (folder: string) => Promise<T>,
-): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), "berth-login-"));
-  try {
-    const auth = Buffer.from(`${username}:${password}`).toString("base64");
-    const auths = { [loginServer(parseReference(imageName).registry)]: { auth } };
-    await writeFile(join(folder, "config.json"), JSON.stringify({ auths }), { mode: 0o600 });
-    return await use(folder);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+/** Docker's settings that contain only the login to the image's registry. */
+function onlyLogin(imageName: string, { username, password }: NonNullable<ImageInputs["registry"]>): string {
+  const auth = Buffer.from(`${username}:${password}`).toString("base64");
+  return JSON.stringify({ auths: { [loginServer(parseReference(imageName).registry)]: { auth } } });
 }
 
 /** The Dockerfile's path relative to the context. Pulumi's state contains this path. */
