@@ -14,7 +14,7 @@ import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
 import { imageTasks } from "../images/ensure.ts";
 import { dropCompiledPackages, hasUnusedPackages, removeUnfinished } from "../lib/go.ts";
-import { pathLine, runGraph, type Task, type Tasks } from "../lib/graph.ts";
+import { pathLine, runGraph, type Tasks } from "../lib/graph.ts";
 import { claim } from "../lib/process.ts";
 import { type StackOutputs, stackUp } from "../pulumi/stack.ts";
 import { buildCli, hasCli, obtainPulumi } from "../pulumi/tools.ts";
@@ -24,27 +24,13 @@ import { welcome } from "./welcome.ts";
 export const stack = "dev";
 
 /**
- * Starts the local cluster, deploys the stack to it, and prints how to use Berth. With `keepCompiled`, the compiled Go packages
- * stay, because the caller builds more programs afterwards.
- */
-export async function up({ keepCompiled = false } = {}): Promise<void> {
-  const start = performance.now();
-  let outputs: StackOutputs | undefined;
-  const deploy: Task = {
-    title: `Stack ${stack}`,
-    run: async () => {
-      outputs = await stackUp(stack);
-    },
-  };
-  await localCluster(deploy, { keepCompiled });
-  if (outputs) welcome(outputs, (performance.now() - start) / 1000);
-}
-
-/**
- * Starts the local cluster and makes all that a stack needs, then runs `last`. If several tasks wait for a free processor, the
+ * Starts the local cluster, deploys the stack to it, and prints how to use Berth. If several tasks wait for a free processor, the
  * first of them in `tasks` begins. So the tasks that compute longer come earlier in `tasks`.
+ * @param keepCompiled whether the compiled Go packages stay, because the caller builds more programs afterwards
+ * @param deploys whether the stack is deployed. If not, all that a stack needs is made
  */
-export async function localCluster(last?: Task, { keepCompiled = false } = {}): Promise<void> {
+export async function up({ keepCompiled = false, deploys = true } = {}): Promise<void> {
+  const start = performance.now();
   await preflight();
   claim();
   claimStateDir();
@@ -87,8 +73,15 @@ export async function localCluster(last?: Task, { keepCompiled = false } = {}): 
     }),
     cluster: { title: "Cluster", needs: ["programs", "kubernetesBuild", "registry"], run: clusterUp },
   };
-  const all = last
-    ? { ...tasks, last: { ...last, needs: Object.keys(tasks).filter((name) => name !== "compiled") } }
-    : tasks;
-  console.log(pathLine(all, await runGraph(all)));
+  let outputs: StackOutputs | undefined;
+  if (deploys)
+    tasks.stack = {
+      title: `Stack ${stack}`,
+      needs: Object.keys(tasks).filter((name) => name !== "compiled"),
+      run: async () => {
+        outputs = await stackUp(stack);
+      },
+    };
+  console.log(pathLine(tasks, await runGraph(tasks)));
+  if (outputs) welcome(outputs, (performance.now() - start) / 1000);
 }

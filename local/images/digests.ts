@@ -58,7 +58,7 @@ export async function digestOf(name: string, auths: RegistryAuth[], signal?: Abo
     fetch(url, {
       method: "HEAD",
       headers: { accept: manifestTypes, ...(authorization && { authorization }) },
-      ...(signal && { signal }),
+      signal: signal ?? null,
     });
   let response = await ask();
   if (response.status === 401) response = await ask(await authorization(response, login, signal));
@@ -80,11 +80,8 @@ async function authorization(
   if (!/^bearer /i.test(challenge)) return login && `Basic ${login}`;
   const parameter = (key: string) => new RegExp(`${key}="([^"]*)"`).exec(challenge)?.[1] ?? "";
   const query = new URLSearchParams({ service: parameter("service"), scope: parameter("scope") });
-  const headers = login ? { authorization: `Basic ${login}` } : undefined;
-  const answer = await fetch(`${parameter("realm")}?${query}`, {
-    ...(headers && { headers }),
-    ...(signal && { signal }),
-  });
+  const headers: Record<string, string> = login ? { authorization: `Basic ${login}` } : {};
+  const answer = await fetch(`${parameter("realm")}?${query}`, { headers, signal: signal ?? null });
   if (!answer.ok) throw new Error(`${parameter("realm")} gives no token: ${answer.status} ${answer.statusText}`);
   const { token, access_token } = (await answer.json()) as { token?: string; access_token?: string };
   return `Bearer ${token ?? access_token}`;

@@ -7,32 +7,32 @@ import { join } from "node:path";
 import { type Machine, machine, root } from "../../machine/machine.ts";
 import { architecture } from "../lib/obtain.ts";
 
-const { apiNodePort, nodeIp, registry, sandboxNodePort, stateDir } = machine;
-
 interface Place extends Pick<Machine, "registry" | "apiNodePort" | "sandboxNodePort" | "nodeIp"> {
   /** The machine's processor, as the names of downloads spell it. */
   architecture: string;
 }
 
-/** Returns the settings with the machine's addresses and processor in place of the default ones. Pure. */
-export const forMachine = (settings: string, { registry, apiNodePort, sandboxNodePort, nodeIp, architecture }: Place) =>
+/** Returns the settings with the addresses and the processor of `place` in place of the default ones. Pure. */
+export const forMachine = (settings: string, place: Place) =>
   settings
-    .replaceAll("127.0.0.1:5000", registry)
-    .replaceAll(/30080|30090/g, (usual) => String(usual === "30080" ? apiNodePort : sandboxNodePort))
-    .replaceAll("10.200.0.1/", `${nodeIp}/`)
-    .replace(/^config:\n/m, architecture === "amd64" ? "$&" : `$&  berth:platform: linux/${architecture}\n`);
+    .replaceAll("127.0.0.1:5000", place.registry)
+    .replaceAll(/30080|30090/g, (usual) => String(usual === "30080" ? place.apiNodePort : place.sandboxNodePort))
+    .replaceAll("10.200.0.1/", `${place.nodeIp}/`)
+    .replace(
+      /^config:\n/m,
+      place.architecture === "amd64" ? "$&" : `$&  berth:platform: linux/${place.architecture}\n`,
+    );
 
 const written = (stack: string) => readFileSync(join(root, `Pulumi.${stack}.yaml`), "utf8");
 
 /** The stack's settings for this machine, as YAML. */
-export const settingsOf = (stack: string) =>
-  forMachine(written(stack), { registry, apiNodePort, sandboxNodePort, nodeIp, architecture });
+export const settingsOf = (stack: string) => forMachine(written(stack), { ...machine, architecture });
 
 /** Writes the settings for this machine into a file and returns its path. Returns undefined if the checkout's settings fit. */
 export function movedConfig(stack: string): string | undefined {
   const moved = settingsOf(stack);
   if (moved === written(stack)) return undefined;
-  const file = join(stateDir, `Pulumi.${stack}.yaml`);
+  const file = join(machine.stateDir, `Pulumi.${stack}.yaml`);
   writeFileSync(file, moved);
   return file;
 }

@@ -1,4 +1,4 @@
 /** Runs `npm run up` without deploying the stack. */
-import { localCluster } from "../../local/commands/up.ts";
+import { up } from "../../local/commands/up.ts";
 
-await localCluster();
+await up({ deploys: false });

@@ -2,9 +2,10 @@
  * Calls the Kubernetes API with plain JSON. The typed objects of @kubernetes/client-node would drop each field that this package
  * does not know.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import * as k8s from "@kubernetes/client-node";
 import pRetry from "p-retry";
+import { configOf, reason } from "../../../../infra/kubernetes/cluster.ts";
 import type { Props } from "../protocol/values.ts";
 import { type Kind, pathOf } from "./kinds.ts";
 import { type ManagedFields, takenOver } from "./managers.ts";
@@ -141,17 +142,19 @@ export class Api {
       .send(request)
       .toPromise()
       .catch((error: Error) => {
-        throw new Error(
-          `The Kubernetes API at ${server} can't be reached: ${(error.cause as Error)?.message ?? error.message}`,
-        );
+        throw new Error(`The Kubernetes API at ${server} can't be reached: ${reason(error)}`);
       });
     const text = await response.body.text();
     if (response.httpStatusCode < 300) return JSON.parse(text);
-    throw new ApiError(response.httpStatusCode, reason(text) ?? `${method} ${path}: HTTP ${response.httpStatusCode}`);
+    throw new ApiError(
+      response.httpStatusCode,
+      messageOf(text) ?? `${method} ${path}: HTTP ${response.httpStatusCode}`,
+    );
   }
 }
 
-function reason(text: string): string | undefined {
+/** The message of a Status, the form in which the API server answers errors. */
+function messageOf(text: string): string | undefined {
   try {
     return (JSON.parse(text) as { message?: string }).message;
   } catch {
@@ -164,16 +167,9 @@ function reason(text: string): string | undefined {
  * kubectl would use, for example the file that KUBECONFIG names.
  * @throws Error when the kubeconfig lacks the context
  */
-export function loadConfig(kubeconfig: string | undefined, context: string | undefined): k8s.KubeConfig {
-  const config = new k8s.KubeConfig();
-  if (!kubeconfig) config.loadFromDefault();
-  else if (existsSync(kubeconfig)) config.loadFromFile(kubeconfig);
-  else config.loadFromString(kubeconfig);
-  if (context !== undefined) {
-    if (!config.getContextObject(context)) throw new Error(`The kubeconfig has no context ${context}.`);
-    config.setCurrentContext(context);
-  }
-  return config;
+export function loadConfig(kubeconfig: string | undefined, context = ""): k8s.KubeConfig {
+  if (!kubeconfig) return configOf({ context });
+  return configOf({ context, kubeconfig: existsSync(kubeconfig) ? readFileSync(kubeconfig, "utf8") : kubeconfig });
 }
 
 /** The name of an object in errors, for example `Deployment berth/api`. */
