@@ -6,7 +6,7 @@ import { type InferResult, sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type EventJson, toEventJson } from "../domain/event.ts";
 import { factor, firstSeconds, longestSeconds, maxAttempts } from "../domain/webhookBackoff.ts";
-import type { Database } from "./database.ts";
+import { type Database, keptPlan } from "./database.ts";
 import { DeliveryFanOut } from "./deliveryFanOut.ts";
 
 /** If a worker dies, another worker takes its deliveries after this many seconds. An attempt takes less time. */
@@ -15,14 +15,15 @@ const leaseSeconds = 60;
 /** How many deliveries one statement postpones. */
 const putOffSize = 1_000;
 
-/** How many deliveries to take. */
-export interface Room {
-  /** The maximum over all URLs. */
-  total: number;
-  /** The maximum for each URL. */
-  perUrl: number;
-  /** The maximum for certain URLs, in place of `perUrl`. */
-  limits: Map<string, number>;
+/** A URL of a tenant. Two tenants with the same URL have two receivers, so that neither delays the other. */
+export interface Receiver {
+  tenant: string;
+  url: string;
+}
+
+/** How many deliveries to take for a receiver. */
+export interface Room extends Receiver {
+  room: number;
 }
 
 export interface Delivery {
@@ -33,6 +34,19 @@ export interface Delivery {
   event: EventJson;
   /** The generation of the tenants file by which the delivery was created. */
   tenantsGeneration: number;
+}
+
+/** What an attempt led to. */
+export interface Result {
+  id: string;
+  /** The number of attempts, including this one. */
+  attempts: number;
+  /** Undefined: the delivery has arrived, or its webhook does not exist any more. */
+  failure?: {
+    error: string;
+    /** The next attempt is due in this many seconds, or never (`dead`). */
+    next: number | "dead";
+  };
 }
 
 /** A delivery that has not arrived yet. */
@@ -63,45 +77,36 @@ export class DeliveryStore {
   }
 
   /**
-   * Takes due deliveries within the given limits; no other worker gets them for a minute. The oldest due delivery of
-   * each URL comes before the second-oldest of any URL. The query reads a few index entries for each URL that has pending
-   * deliveries and for each delivery taken, however many are due.
+   * Takes due deliveries, the oldest of each receiver; no other worker gets them for a minute. A receiver that is not in `rooms`
+   * gets `usual` at most. The query reads a few index entries for each receiver that has pending deliveries and for each delivery
+   * taken, however many are due.
    */
-  async take({ total, perUrl, limits }: Room): Promise<Delivery[]> {
-    const { rows: taken } = await sql<{ id: string }>`
-      with recursive urls as (
-        (select url from webhook_deliveries where state = 'pending' order by url limit 1)
+  async take(rooms: Room[], usual: number): Promise<Delivery[]> {
+    const { rows } = await sql<Row>`
+      with recursive receivers as (
+        (select tenant, url from webhook_deliveries where state = 'pending' order by tenant, url limit 1)
         union all
-        select (
-          select next.url from webhook_deliveries as next
-          where next.state = 'pending' and next.url > urls.url order by next.url limit 1)
-        from urls where urls.url is not null
-      ), picked as materialized (
-        select due.id, due.next_at, row_number() over (partition by urls.url order by due.next_at) as place
-        from urls cross join lateral (
-          select id, next_at from webhook_deliveries as delivery
-          where delivery.url = urls.url and state = 'pending' and next_at <= now()
+        select next.tenant, next.url from receivers cross join lateral (
+          select tenant, url from webhook_deliveries
+          where state = 'pending' and (tenant, url) > (receivers.tenant, receivers.url)
+          order by tenant, url limit 1) as next
+      ), due as materialized (
+        select picked.id
+        from receivers
+        left join unnest(${column(rooms, "tenant")}::text[], ${column(rooms, "url")}::text[],
+          ${column(rooms, "room")}::integer[]) as known (tenant, url, room) using (tenant, url)
+        cross join lateral (
+          select id from webhook_deliveries
+          where tenant = receivers.tenant and url = receivers.url and state = 'pending' and next_at <= now()
           order by next_at
-          limit coalesce(
-            (select room from unnest(${[...limits.keys()]}::text[], ${[...limits.values()]}::integer[]) as l (url, room)
-             where l.url = urls.url),
-            ${perUrl}::integer)
-          for update skip locked) as due
-        order by place, due.next_at
-        limit ${total}
+          limit coalesce(known.room, ${usual}::integer)
+          for update skip locked) as picked
       )
       update webhook_deliveries as delivery
       set attempts = attempts + 1, next_at = now() + make_interval(secs => ${leaseSeconds})
-      where id = any(array(select id from picked))
-      returning delivery.id`.execute(this.database);
-    if (taken.length === 0) return [];
-    const rows = await select(this.database)
-      .where(
-        "delivery.id",
-        "in",
-        taken.map(({ id }) => id),
-      )
-      .execute();
+      from session_events as event
+      where delivery.id = any(array(select id from due)) and event.id = delivery.event_id
+      returning ${sql.join(columns.map(asColumn))} ${keptPlan}`.execute(this.database);
     return rows.map((row) => ({
       id: row.delivery_id,
       url: row.url,
@@ -112,11 +117,11 @@ export class DeliveryStore {
   }
 
   /**
-   * Records a failed attempt with this error for each due delivery to these URLs, without sending anything. The delivery is
+   * Records a failed attempt with this error for each due delivery to these receivers, without sending anything. The delivery is
    * postponed, or becomes dead if that was its last attempt. Changes at most 1000 deliveries, and returns how many are postponed
    * (`failed`) and how many are dead.
    */
-  async putOff(urls: string[], error: string): Promise<{ failed: number; dead: number }> {
+  async putOff(receivers: Receiver[], error: string): Promise<{ failed: number; dead: number }> {
     const { rows } = await sql<{ state: "pending" | "dead" }>`
       update webhook_deliveries
       set attempts = attempts + 1,
@@ -125,31 +130,42 @@ export class DeliveryStore {
         next_at = now() + make_interval(
           secs => least(${longestSeconds}, ${firstSeconds} * ${factor}::float8 ^ attempts) * (0.8 + 0.4 * random()))
       where id = any(array(
-        select id from webhook_deliveries
-        where url = any(${urls}) and state = 'pending' and next_at <= now()
-        limit ${putOffSize} for update skip locked))
+        select due.id
+        from unnest(${column(receivers, "tenant")}::text[], ${column(receivers, "url")}::text[]) as late (tenant, url)
+        cross join lateral (
+          select id from webhook_deliveries
+          where tenant = late.tenant and url = late.url and state = 'pending' and next_at <= now()
+          order by next_at limit ${putOffSize} for update skip locked) as due
+        limit ${putOffSize}))
       returning state`.execute(this.database);
     const dead = rows.filter(({ state }) => state === "dead").length;
     return { failed: rows.length - dead, dead };
   }
 
-  /** Deletes a delivery that has arrived, or whose webhook does not exist any more. */
-  async remove(id: string): Promise<void> {
-    await this.database.deleteFrom("webhook_deliveries").where("id", "=", id).execute();
-  }
-
-  /** Records a failed attempt. The next attempt is due in `next` seconds, or never (`dead`). */
-  async fail(id: string, error: string, next: number | "dead"): Promise<void> {
-    await this.database
-      .updateTable("webhook_deliveries")
-      .set({
-        last_error: error.slice(0, 500),
-        ...(next === "dead"
-          ? { state: "dead" as const }
-          : { next_at: sql<Date>`now() + make_interval(secs => ${next})` }),
-      })
-      .where("id", "=", id)
-      .execute();
+  /**
+   * Stores what attempts led to, in one statement. A failure changes nothing if the delivery has been taken or sent again since
+   * the attempt began.
+   */
+  async settle(results: Result[]): Promise<void> {
+    const over = results.filter(({ failure }) => failure === undefined).map(({ id }) => id);
+    const failed = results.flatMap(({ id, attempts, failure }) => {
+      if (failure === undefined) return [];
+      const { error, next } = failure;
+      return [{ id, attempts, error: error.slice(0, 500), seconds: next === "dead" ? null : next }];
+    });
+    await sql`
+      with gone as (
+        delete from webhook_deliveries where id = any(${over}::uuid[])
+      )
+      update webhook_deliveries as delivery
+      set last_error = failed.error,
+        state = case when failed.seconds is null then 'dead' else delivery.state end,
+        next_at = coalesce(now() + make_interval(secs => failed.seconds), next_at)
+      from unnest(${column(failed, "id")}::uuid[], ${column(failed, "attempts")}::integer[],
+        ${column(failed, "error")}::text[], ${column(failed, "seconds")}::float8[]
+      ) as failed (id, attempts, error, seconds)
+      where delivery.id = any(${column(failed, "id")}::uuid[]) and delivery.id = failed.id
+        and delivery.attempts = failed.attempts ${keptPlan}`.execute(this.database);
   }
 
   /** The deliveries, newest first. Undefined if the cursor is not the id of a delivery. */
@@ -235,6 +251,14 @@ const columns = [
   "delivery.created_at",
   "delivery.tenants_generation",
 ] as const;
+
+const column = <Row, K extends keyof Row>(rows: Row[], key: K) => rows.map((row) => row[key]);
+
+/** A column of `columns` in a statement that is written as text. */
+const asColumn = (name: string) => {
+  const [from = "", to] = name.split(" as ");
+  return to === undefined ? sql.ref(from) : sql`${sql.ref(from)} as ${sql.ref(to)}`;
+};
 
 const select = (database: Database) =>
   database

@@ -77,9 +77,10 @@ export class History {
   async expireDeliveries(seconds: number): Promise<number> {
     const due = dueByTenant({
       table: "webhook_deliveries",
+      condition: sql<boolean>`state = 'dead'`,
       order: sql`created_at, id`,
-      reads: ["state", "created_at"],
-      isDue: sql<boolean>`state = 'dead' and created_at < ${ago(seconds)}`,
+      reads: ["created_at"],
+      isDue: sql<boolean>`created_at < ${ago(seconds)}`,
       limit: historyBatch.deliveries,
     });
     return this.#count(sql`

@@ -34,6 +34,7 @@ import * as tenantsOfEvents from "./migrations/0021_tenants_of_events.ts";
 import * as history from "./migrations/0022_history.ts";
 import * as planning from "./migrations/0023_planning.ts";
 import * as claimedTasks from "./migrations/0024_claimed_tasks.ts";
+import * as deliveriesByReceiver from "./migrations/0025_deliveries_by_receiver.ts";
 
 /** A migration; `transaction: false` if it runs without a transaction. */
 type Step = Migration & { transaction?: false };
@@ -62,6 +63,7 @@ export const migrations: Record<string, Step> = {
   "0022_history": history,
   "0023_planning": planning,
   "0024_claimed_tasks": claimedTasks,
+  "0025_deliveries_by_receiver": deliveriesByReceiver,
 };
 
 /** How many milliseconds pass between two checks whether another migrating process has finished. */

@@ -109,6 +109,7 @@ test(
       .executeTakeFirstOrThrow();
     const limit = 20;
     const thousand = Array.from({ length: 1_000 }, () => randomUUID());
+    const hundred = thousand.slice(0, 100);
     const list = (query: object) => store.queries.list("acme", { limit, ...query });
     const calls: Record<string, () => Promise<unknown>> = {
       "create a session": () =>
@@ -140,9 +141,17 @@ test(
         store.trail.ofAll(`${BigInt(await store.trail.newestId()) - 2n}`, 500, "999999999"),
       "read usage": () => store.usage.ofTenant("other-2", "2026-01-01", "2026-12-31"),
       "fan out": () => deliveries.fanOut(webhooks),
-      "take deliveries": () => deliveries.take({ total: 100, perUrl: 4, limits: new Map() }),
-      "put deliveries off": () => deliveries.putOff(["https://hooks.example/acme"], "late"),
-      "list a tenant's deliveries": () => deliveries.list({ tenant: "acme", state: "dead" }, limit, undefined),
+      "take deliveries": () => deliveries.take([{ tenant: "acme", url: "https://hooks.example/acme", room: 100 }], 4),
+      "store what attempts led to": () =>
+        deliveries.settle([
+          ...hundred.map((id) => ({ id, attempts: 1 })),
+          ...hundred.map((id) => ({ id, attempts: 1, failure: { error: "answered 500", next: 5 } })),
+        ]),
+      "put deliveries off": () => deliveries.putOff([{ tenant: "acme", url: "https://hooks.example/acme" }], "late"),
+      "list a tenant's deliveries": () => deliveries.list({ tenant: "acme" }, limit, undefined),
+      "list a tenant's dead deliveries": () => deliveries.list({ tenant: "acme", state: "dead" }, limit, undefined),
+      "list a tenant's pending deliveries": () =>
+        deliveries.list({ tenant: "acme", state: "pending" }, limit, undefined),
       "list all deliveries": () => deliveries.list({}, limit, undefined),
       "send dead deliveries again": () => deliveries.redeliverDead("acme", 1_000),
       "read the queue": () => queuedSessions(observed),

@@ -2,6 +2,10 @@ import { expect, test } from "vitest";
 import { Receivers } from "./receivers.ts";
 
 const url = "https://hooks.example/a";
+const acme = { tenant: "acme", url };
+const beta = { tenant: "beta", url };
+const good = { isGood: true, tookMs: 20 };
+const failed = { isGood: false, tookMs: 20 };
 
 function open() {
   let now = 0;
@@ -9,72 +13,57 @@ function open() {
   return {
     receivers,
     pass: (seconds: number) => (now += seconds * 1_000),
-    attempt: (isAlive?: boolean) => {
-      receivers.begin(url);
-      receivers.end(url, isAlive);
+    attempt: (ending: typeof good | undefined, receiver = acme) => {
+      receivers.begin(receiver);
+      receivers.end(receiver, ending);
     },
-    limit: () => receivers.limits().get(url),
+    room: ({ tenant } = acme) => receivers.rooms().find((one) => one.tenant === tenant)?.room,
   };
 }
 
 test("a receiver gets four deliveries at the same time before it has answered", () => {
-  const { receivers, limit } = open();
+  const { receivers, room } = open();
   for (let running = 1; running <= 5; running += 1) {
-    receivers.begin(url);
-    expect(limit()).toBe(Math.max(0, 4 - running));
+    receivers.begin(acme);
+    expect(room()).toBe(Math.max(0, 4 - running));
   }
 });
 
-test("a receiver that answers gets more, up to a quarter of all, and begins anew after a failure or a quiet minute", () => {
-  const { receivers, attempt, limit, pass } = open();
-  attempt(true);
-  attempt(true);
-  expect(limit()).toBe(6);
-  for (let count = 0; count < 100; count += 1) attempt(true);
-  expect(limit()).toBe(25);
-  attempt(false);
-  attempt(true);
-  expect(limit()).toBe(5);
-  pass(61);
-  expect(receivers.limits()).toEqual(new Map());
-});
-
-test("a receiver that failed gets one delivery at a time, and after three failures in a row none for half a minute", () => {
-  const { receivers, attempt, limit, pass } = open();
-  attempt(false);
-  expect(limit()).toBe(1);
-  attempt(false);
-  expect(receivers.paused()).toEqual([]);
-  attempt(false);
-  expect([limit(), receivers.paused()]).toEqual([0, [url]]);
-  pass(29);
-  expect([limit(), receivers.paused()]).toEqual([0, [url]]);
-  pass(1);
-  expect([limit(), receivers.paused()]).toEqual([1, []]);
-});
-
 test("a receiver whose deliveries all fail at the same time counts as dead after this first round", () => {
-  const { receivers, limit } = open();
-  for (let running = 0; running < receivers.usual; running += 1) receivers.begin(url);
-  for (let running = 0; running < receivers.usual; running += 1) receivers.end(url, false);
-  expect([limit(), receivers.paused()]).toEqual([0, [url]]);
+  const { receivers, room } = open();
+  for (let running = 0; running < 4; running += 1) receivers.begin(acme);
+  for (let running = 0; running < 4; running += 1) receivers.end(acme, failed);
+  expect([room(), receivers.paused()]).toMatchObject([0, [acme]]);
 });
 
-test("the delivery after the pause decides: another pause, or normal deliveries", () => {
-  const { receivers, attempt, limit, pass } = open();
-  for (let count = 0; count < 3; count += 1) attempt(false);
-  pass(30);
-  receivers.begin(url);
-  expect(limit()).toBe(0);
-  receivers.end(url, false);
-  expect([limit(), receivers.paused()]).toEqual([0, [url]]);
-  pass(30);
-  attempt(true);
-  expect(limit()).toBe(5);
+test("a tenant's failures do not count for another tenant with the same URL", () => {
+  const { receivers, attempt, room } = open();
+  for (let count = 0; count < 3; count += 1) attempt(failed);
+  attempt(good, beta);
+  expect([room(acme), room(beta), receivers.paused()]).toMatchObject([0, 5, [acme]]);
 });
 
-test("failures that are not in a row, and deliveries that were never sent, cause no pause", () => {
-  const { receivers, attempt } = open();
-  for (const isAlive of [false, false, true, false, undefined, false]) attempt(isAlive);
-  expect(receivers.paused()).toEqual([]);
+test("a tenant that begins to send gets its part of the slots from one that used more", () => {
+  const { receivers, attempt, room } = open();
+  for (let count = 0; count < 200; count += 1) attempt(good);
+  for (let running = 0; running < 100; running += 1) receivers.begin(acme);
+  expect(room()).toBe(28);
+  for (const tenant of ["beta", "gamma", "delta"]) receivers.begin({ tenant, url });
+  expect([room(), room(beta)]).toEqual([0, 3]);
+  for (let ended = 0; ended < 40; ended += 1) receivers.end(acme, good);
+  expect(room()).toBe(4);
+});
+
+test("a receiver that works is forgotten after a quiet minute, and one that failed is not", () => {
+  const { attempt, room, pass } = open();
+  attempt(good, acme);
+  attempt(failed, beta);
+  pass(61);
+  expect([room(acme), room(beta)]).toEqual([undefined, 1]);
+});
+
+test("a delivery that was never sent changes nothing", () => {
+  const { receivers, attempt, room } = open();
+  for (const ending of [failed, failed, undefined]) attempt(ending);
+  expect([room(), receivers.paused()]).toEqual([1, []]);
 });

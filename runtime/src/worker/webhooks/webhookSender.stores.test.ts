@@ -1,7 +1,7 @@
 /** From a session's event to the tenant's receiver, which is a server on this machine. */
 import { createHmac } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { createServer, type IncomingHttpHeaders } from "node:http";
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
@@ -10,7 +10,7 @@ import { toDeliveryJson } from "../../api/deliveryJson.ts";
 import { TenantsFile } from "../../config/tenantsFile.ts";
 import type { Session } from "../../domain/session.ts";
 import type { Tenant } from "../../domain/tenants.ts";
-import { DeliveryStore, type Room } from "../../store/deliveryStore.ts";
+import { DeliveryStore, type Result, type Room } from "../../store/deliveryStore.ts";
 import { recordsOn } from "../../store/records.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { cipher, freshDatabase, sessionOf, silent, tenant, tenantsFile } from "../../testing/fixtures.ts";
@@ -24,6 +24,16 @@ interface Received {
   body: string;
 }
 
+/** Starts the server, which ends with the test. Returns the URL of a webhook. */
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+}
+
 /** A receiver that answers with these statuses in turn, and then with 200. */
 async function receiver(...statuses: number[]) {
   const received: Received[] = [];
@@ -33,9 +43,11 @@ async function receiver(...statuses: number[]) {
     received.push({ headers: request.headers, body });
     response.writeHead(statuses.shift() ?? 200, { location: "http://127.0.0.1:1/" }).end("thanks");
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => void server.close());
-  return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?token=1` };
+  const connections = { count: 0 };
+  server.on("connection", () => {
+    connections.count += 1;
+  });
+  return { received, connections, url: `${await listen(server)}?token=1` };
 }
 
 /** A receiver that accepts connections and answers nothing, or cuts them. */
@@ -45,18 +57,12 @@ async function brokenReceiver(does: "hang" | "cut") {
     taken.count += 1;
     if (does === "cut") request.socket.destroy();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const end = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  onTestFinished(end);
-  return { taken, end, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook` };
+  return { taken, end: () => server.closeAllConnections(), url: await listen(server) };
 }
 
 /**
  * `isWaiting: true`: the senders start only when the test calls `begin`. Default: the senders start at once. `onListen` gets
- * the function that rings the bell.
+ * the function that rings the bell. As long as `settleFails` returns true, no result is stored.
  */
 async function open(
   url: string,
@@ -66,6 +72,7 @@ async function open(
     intervalMs = 20,
     isWaiting = false,
     onListen = (_ring: () => void): void => {},
+    settleFails = (): boolean => false,
   } = {},
 ) {
   const { database } = await freshDatabase();
@@ -83,29 +90,33 @@ async function open(
     },
   };
   const options = { bell, tenants, metrics, logger: silent, allowPrivate, intervalMs };
-  const running = Array.from({ length: senders }, () => {
+  const make = () => {
     const progress = { turns: 0 };
     const store = {
       fanOut: (known: typeof tenants) => deliveries.fanOut(known),
-      take: async (room: Room) => {
-        const taken = await deliveries.take(room);
+      take: async (rooms: Room[], usual: number) => {
+        const taken = await deliveries.take(rooms, usual);
         progress.turns += 1; // the last call that an iteration waits for
         return taken;
       },
       putOff: (...late: Parameters<DeliveryStore["putOff"]>) => deliveries.putOff(...late),
-      remove: (id: string) => deliveries.remove(id),
-      fail: (...outcome: Parameters<DeliveryStore["fail"]>) => deliveries.fail(...outcome),
+      settle: async (results: Result[]) => {
+        if (settleFails()) throw new Error("Postgres does not answer");
+        await deliveries.settle(results);
+      },
     };
     const sender = new WebhookSender({ ...options, store });
-    if (!isWaiting) sender.onApplicationBootstrap();
     onTestFinished(() => sender.onApplicationShutdown());
     return { progress, sender };
-  });
+  };
+  const running = Array.from({ length: senders }, make);
+  if (!isWaiting) for (const { sender } of running) sender.onApplicationBootstrap();
   const setFile = (generation: number, ...tenants: Tenant[]) =>
     writeFileSync(file, JSON.stringify({ generation, tenants }));
   return {
     deliveries,
     tenants,
+    startAnother: () => make().sender.onApplicationBootstrap(),
     begin: () => {
       for (const { sender } of running) sender.onApplicationBootstrap();
     },
@@ -334,17 +345,133 @@ test("a receiver that answers gets more deliveries at the same time than a new o
       answered += 1;
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { create, begin } = await open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, {
-    isWaiting: true,
-  });
+  const { create, begin } = await open(await listen(server), { isWaiting: true });
   for (let count = 0; count < 44; count += 1) await create();
   begin();
   await until("twelve run at the same time", 30, () => most >= 12);
+});
+
+test("deliveries use the connections of earlier ones", async () => {
+  const { received, connections, url } = await receiver();
+  const { create, listed } = await open(url);
+  for (let count = 1; count <= 5; count += 1) {
+    await create();
+    await until("it is delivered", 30, listed, ({ length }) => received.length === count && length === 0);
+  }
+  expect(connections.count).toBe(1);
+});
+
+test("a connection that the receiver closed while it was unused is no failure", async () => {
+  const requests = new Map<object, number>();
+  let answered = 0;
+  const server = createServer((request, response) => {
+    const count = (requests.get(request.socket) ?? 0) + 1;
+    requests.set(request.socket, count);
+    if (count === 1) {
+      answered += 1;
+      response.end("thanks");
+    } else {
+      request.socket.destroy(); // as if it had been closed before the request arrived
+    }
+  });
+  const { create, outcomes } = await open(await listen(server));
+  for (let count = 1; count <= 3; count += 1) {
+    await create();
+    await until("it is counted", 30, outcomes, ({ delivered, failed }) => delivered === count || failed !== undefined);
+  }
+  expect([await outcomes(), answered]).toEqual([{ delivered: 3 }, 3]);
+  expect([...requests.values()]).toContain(2);
+});
+
+test("an answer with an endless body counts, and its connection is closed", async () => {
+  let closed = 0;
+  const server = createServer((_, response) => {
+    response.on("close", () => {
+      closed += 1;
+    });
+    const more = () => void (response.write(Buffer.alloc(16_384)) ? setImmediate(more) : response.once("drain", more));
+    more();
+  });
+  const { create, listed, outcomes } = await open(await listen(server));
+  await create();
+  await until("it is delivered", 30, listed, ({ length }) => closed === 1 && length === 0);
+  expect(await outcomes()).toEqual({ delivered: 1 });
+});
+
+test("many receivers that hang delay no other tenant's delivery", async () => {
+  const dead = await brokenReceiver("hang");
+  const { received, url } = await receiver();
+  const { create, setTenants, tenants, outcomes } = await open(dead.url);
+  const hanging = Array.from({ length: 40 }, (_, number) => ({ url: `${dead.url}/${number}`, secret }));
+  setTenants(tenant("acme", { webhooks: hanging }), tenant("beta", { webhooks: [{ url, secret }] }));
+  await until("the change is read", 30, () => tenants.get("beta")?.webhooks.length === 1);
+  for (let count = 0; count < 4; count += 1) await create();
+  await until("each dead receiver has four", 30, () => dead.taken.count === 160);
+  await create("beta");
+  await until("the other's event is delivered", 30, outcomes, ({ delivered }) => delivered === 1);
+  expect([await outcomes(), received.length]).toEqual([{ delivered: 1 }, 1]); // no delivery has timed out yet
+  dead.end();
+});
+
+test("results that could not be stored are stored later, and nothing is sent again", async () => {
+  const { received, url } = await receiver();
+  let refused = 0;
+  const { create, listed, allHaveLooked } = await open(url, { settleFails: () => ++refused <= 3 });
+  for (let count = 0; count < 3; count += 1) await create();
+  await until("all results are stored", 30, listed, ({ length }) => received.length >= 3 && length === 0);
+  await allHaveLooked();
+  expect(refused).toBeGreaterThan(3);
+  expect(received).toHaveLength(3);
+});
+
+test("if a worker crashes after the answer, another worker sends the delivery again with the same id", async () => {
+  const { received, url } = await receiver();
+  let isCrashing = true;
+  const { create, listed, stop, startAnother, hurry } = await open(url, { settleFails: () => isCrashing });
+  await create();
+  await until("it is received", 30, () => received.length === 1);
+  await stop(); // the worker's results are lost
+  expect(await listed()).toMatchObject([{ state: "pending", attempts: 1 }]);
+  isCrashing = false;
+  startAnother();
+  await hurry();
+  await until("it is received again and deleted", 30, listed, ({ length }) => received.length === 2 && length === 0);
+  expect(new Set(received.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+});
+
+test("a failure changes nothing if the delivery was sent again in the meantime", async () => {
+  const { url } = await receiver();
+  const { create, deliveries, tenants, listed } = await open(url, { isWaiting: true });
+  await create();
+  await deliveries.fanOut(tenants);
+  const [taken] = await deliveries.take([], 4);
+  const { id = "", attempts = 0 } = taken ?? {};
+  expect(attempts).toBe(1);
+  await deliveries.redeliver(id);
+  const failure = { error: "answered 500", next: "dead" as const };
+  await deliveries.settle([{ id, attempts, failure }]);
+  expect(await listed()).toMatchObject([{ state: "pending", attempts: 0, lastError: null }]);
+  await deliveries.take([], 4);
+  await deliveries.settle([{ id, attempts, failure }]);
+  expect(await listed()).toMatchObject([{ state: "dead", attempts: 1, lastError: "answered 500" }]);
+});
+
+test("each receiver gets what fits, the oldest first, and two tenants with the same URL do not wait for each other", async () => {
+  const { url } = await receiver();
+  const { create, deliveries, tenants, setTenants } = await open(url, { isWaiting: true });
+  const webhooks = [{ url, secret }];
+  setTenants(tenant("acme", { webhooks }), tenant("beta", { webhooks }));
+  await until("the change is read", 30, () => tenants.get("beta")?.webhooks.length === 1);
+  for (let count = 0; count < 5; count += 1) await create();
+  for (let count = 0; count < 3; count += 1) await create("beta");
+  await deliveries.fanOut(tenants);
+  const take = async (acme: number) => {
+    const taken = await deliveries.take([{ tenant: "acme", url, room: acme }], 2);
+    return taken.map(({ event }) => event.tenant).sort();
+  };
+  expect(await take(0)).toEqual(["beta", "beta"]);
+  expect(await take(3)).toEqual(["acme", "acme", "acme", "beta"]);
+  expect(await take(9)).toEqual(["acme", "acme"]);
 });
 
 test("an event is sent soon after the bell, without waiting for the next search", async () => {

@@ -1,23 +1,24 @@
 /**
- * Sends the events of sessions to the tenants' webhooks. Each receiver gets at most a quarter of the attempts that run at
- * the same time, so a receiver that hangs delays only its own deliveries. Once a receiver counts as dead, its deliveries
- * are postponed without an attempt.
+ * Sends the events of sessions to the tenants' webhooks. Each receiver has slots of its own, so a receiver that hangs delays
+ * only its own deliveries. Once a receiver counts as dead, its deliveries are postponed without an attempt. The loop stores the
+ * results of all attempts that have ended, and takes new deliveries, by one statement each. So the faster the receivers
+ * answer, the more deliveries a statement has.
  */
+
+import { setImmediate } from "node:timers/promises";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
 import type { TenantsFile } from "../../config/tenantsFile.ts";
 import { isBehind } from "../../domain/generation.ts";
+import { type Ending, ownSlots } from "../../domain/receiverPace.ts";
 import { nextAttempt } from "../../domain/webhookBackoff.ts";
 import type { Bell } from "../../queue/bell.ts";
-import type { Delivery, DeliveryStore } from "../../store/deliveryStore.ts";
+import type { Delivery, DeliveryStore, Receiver, Result } from "../../store/deliveryStore.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { Loop } from "../../timing/loop.ts";
-import { post } from "./post.ts";
+import { Poster } from "./post.ts";
 import { Receivers } from "./receivers.ts";
 import { signedHeaders } from "./sign.ts";
-
-/** How many attempts run at the same time, to all receivers. Each attempt has its own connection. */
-const concurrency = 100;
 
 /**
  * How many milliseconds pass between the bell and the search for new events, plus or minus up to a half, at random. So one
@@ -28,7 +29,7 @@ const ringMs = 60;
 const putOffError = "not sent, because the receiver did not answer the previous deliveries";
 
 export interface WebhookSenderOptions {
-  store: Pick<DeliveryStore, "fanOut" | "take" | "putOff" | "remove" | "fail">;
+  store: Pick<DeliveryStore, "fanOut" | "take" | "putOff" | "settle">;
   /** Rings when there are new events. */
   bell: Pick<Bell, "listen">;
   tenants: Pick<TenantsFile, "get" | "generation">;
@@ -44,13 +45,18 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
   readonly #loop = new Loop(() => this.#turn());
   readonly #running = new Set<Promise<void>>();
   readonly #receivers = new Receivers();
+  readonly #poster: Poster;
+  /** Results that are not stored yet. */
+  readonly #results: Result[] = [];
   #stopListening = () => {};
   /** When the next search for new events is due, by performance.now(). */
   #fanOutAt = 0;
   /** The timer between the bell and the search, so that many events cause only one search. */
   #ringing: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: WebhookSenderOptions) {}
+  constructor(private readonly options: WebhookSenderOptions) {
+    this.#poster = new Poster(options.allowPrivate);
+  }
 
   /** Whether this process still searches for due deliveries. */
   isAlive(): boolean {
@@ -75,16 +81,24 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     clearTimeout(this.#ringing);
     await this.#loop.stop();
     await Promise.all(this.#running);
+    this.#poster.close();
+    try {
+      await this.#settle();
+    } catch (error) {
+      this.options.logger.warn({ err: error }, "webhooks may be sent again, because Postgres does not answer");
+    }
   }
 
   async #turn(): Promise<number> {
     const { store, logger, intervalMs = 1_000 } = this.options;
     try {
       if (performance.now() >= this.#fanOutAt) await this.#fanOut(intervalMs);
+      await this.#settle();
       await this.#putOff(this.#receivers.paused());
-      const total = concurrency - this.#running.size;
-      const room = { total, perUrl: this.#receivers.usual, limits: this.#receivers.limits() };
-      for (const delivery of total > 0 ? await store.take(room) : []) this.#start(delivery);
+      for (const delivery of await store.take(this.#receivers.rooms(), ownSlots)) {
+        this.#start(delivery);
+        await setImmediate(); // so that a large batch does not hold up the other work of this process
+      }
     } catch (error) {
       logger.warn({ err: error }, "webhooks are delayed, because Postgres does not answer");
     }
@@ -100,27 +114,40 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
     if (left !== "done") this.#fanOutAt = left === "more" ? 0 : begun + Math.min(ringMs, intervalMs);
   }
 
-  async #putOff(urls: string[]): Promise<void> {
-    if (urls.length === 0) return;
-    const { failed, dead } = await this.options.store.putOff(urls, putOffError);
+  /** Stores the results of the attempts that have ended. If that fails, the next call tries again. */
+  async #settle(): Promise<void> {
+    const results = this.#results.splice(0);
+    if (results.length === 0) return;
+    try {
+      await this.options.store.settle(results);
+    } catch (error) {
+      this.#results.push(...results);
+      throw error;
+    }
+  }
+
+  async #putOff(receivers: Receiver[]): Promise<void> {
+    if (receivers.length === 0) return;
+    const { failed, dead } = await this.options.store.putOff(receivers, putOffError);
     this.options.metrics.webhooks.inc({ outcome: "failed" }, failed);
     this.options.metrics.webhooks.inc({ outcome: "dead" }, dead);
   }
 
   /** Starts an attempt. When the attempt ends, it wakes the loop, because another attempt may then start. */
   #start(delivery: Delivery): void {
-    this.#receivers.begin(delivery.url);
-    let isAlive: boolean | undefined;
-    const note = (alive: boolean) => {
-      isAlive = alive;
+    const receiver = { tenant: delivery.event.tenant, url: delivery.url };
+    this.#receivers.begin(receiver);
+    let ending: Ending | undefined;
+    const begun = performance.now();
+    const note = (isGood: boolean) => {
+      ending = { isGood, tookMs: performance.now() - begun };
     };
     const attempt = this.#attempt(delivery, note)
-      .catch((error: unknown) =>
-        this.options.logger.warn({ err: error }, "the result of a webhook could not be stored"),
-      )
+      .then((result) => void (result && this.#results.push(result)))
+      .catch((error: unknown) => this.options.logger.error({ err: error }, "a webhook could not be sent"))
       .finally(() => {
         this.#running.delete(attempt);
-        this.#receivers.end(delivery.url, isAlive);
+        this.#receivers.end(receiver, ending);
         this.#loop.wake();
       });
     this.#running.add(attempt);
@@ -128,39 +155,43 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
 
   /**
    * Calls `note(true)` if the receiver answered with a status other than 429 and 5xx. Calls `note(false)` if the receiver
-   * answered with 429 or 5xx, or if the request failed. Does not call `note` if no request was made.
+   * answered with 429 or 5xx, or if the request failed. Does not call `note` if no request was made. Returns undefined if the
+   * delivery stays as it is: after a minute a worker takes it again.
    */
-  async #attempt(delivery: Delivery, note: (isAlive: boolean) => void): Promise<void> {
+  async #attempt(delivery: Delivery, note: (isGood: boolean) => void): Promise<Result | undefined> {
     const { id, url, attempts, event, tenantsGeneration } = delivery;
-    const { store, tenants, metrics, logger, allowPrivate } = this.options;
+    const { tenants, metrics, logger } = this.options;
     const webhook = tenants.get(event.tenant)?.webhooks.find((one) => one.url === url);
     if (webhook === undefined) {
-      if (isBehind(tenants.generation, tenantsGeneration)) return; // after a minute a worker takes the delivery again
-      return store.remove(id); // the webhook was removed from the config
+      if (isBehind(tenants.generation, tenantsGeneration)) return undefined;
+      return { id, attempts }; // the webhook was removed from the config
     }
 
     const body = JSON.stringify({ type: `session.${event.state}`, timestamp: event.at, data: event });
     const headers = signedHeaders(webhook.secret, `evt_${event.id}`, new Date(), body);
-    let failure: string;
+    let error: string;
     let retryAfter: number | undefined;
     let gone = false;
     try {
-      const answer = await post(new URL(url), headers, body, allowPrivate);
+      const answer = await this.#poster.post(new URL(url), headers, body);
       note(answer.status < 500 && answer.status !== 429);
       if (answer.status >= 200 && answer.status < 300) {
         metrics.webhooks.inc({ outcome: "delivered" });
-        return store.remove(id);
+        return { id, attempts };
       }
-      failure = `answered ${answer.status}`;
+      error = `answered ${answer.status}`;
       retryAfter = answer.retryAfter;
       gone = answer.status === 410; // the receiver wants no more deliveries
-    } catch (error) {
+    } catch (failure) {
       note(false);
-      failure = (error as Error).message;
+      error = (failure as Error).message;
     }
     const next = gone ? "dead" : nextAttempt(attempts, retryAfter, Math.random());
     metrics.webhooks.inc({ outcome: next === "dead" ? "dead" : "failed" });
-    logger.warn({ tenant: event.tenant, sessionId: event.sessionId, attempts, failure, next }, "webhook not delivered");
-    await store.fail(id, failure, next);
+    logger.warn(
+      { tenant: event.tenant, sessionId: event.sessionId, attempts, failure: error, next },
+      "webhook not delivered",
+    );
+    return { id, attempts, failure: { error, next } };
   }
 }
