@@ -26,6 +26,17 @@ test("a status counts, though the body of the answer never ends", async () => {
   expect(await post()).toEqual({ status: 503, retryAfter: 7 });
 });
 
+test("an answer with an endless body counts before its time is over, and its connection is closed", async () => {
+  const closed = Promise.withResolvers<void>();
+  const post = await open((_, response) => {
+    response.on("close", closed.resolve);
+    const more = () => void (response.write(Buffer.alloc(16_384)) ? setImmediate(more) : response.once("drain", more));
+    more();
+  }, 3_600_000);
+  expect(await post()).toMatchObject({ status: 200 });
+  await closed.promise;
+});
+
 test("a connection that breaks before the answer is a failure", async () => {
   let requests = 0;
   const post = await open((request) => {

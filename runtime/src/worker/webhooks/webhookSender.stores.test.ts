@@ -383,21 +383,6 @@ test("a connection that the receiver closed while it was unused is no failure", 
   expect([...requests.values()]).toContain(2);
 });
 
-test("an answer with an endless body counts, and its connection is closed", async () => {
-  let closed = 0;
-  const server = createServer((_, response) => {
-    response.on("close", () => {
-      closed += 1;
-    });
-    const more = () => void (response.write(Buffer.alloc(16_384)) ? setImmediate(more) : response.once("drain", more));
-    more();
-  });
-  const { create, listed, outcomes } = await open(await listen(server));
-  await create();
-  await until("it is delivered", 30, listed, ({ length }) => closed === 1 && length === 0);
-  expect(await outcomes()).toEqual({ delivered: 1 });
-});
-
 test("many receivers that hang delay no other tenant's delivery", async () => {
   const dead = await brokenReceiver("hang");
   const { received, url } = await receiver();
