@@ -60,7 +60,11 @@ export type OwnedEvent = LoggedEvent & { tenant: string; tenantsGeneration: numb
 
 /** Reads the audit trail. A reader that stops at the horizon (EventHorizon) and continues there misses no event. */
 export class AuditTrail {
-  constructor(private readonly database: Database) {}
+  /** @param longestSeconds a transaction that is older than this is not one of Berth's statements; see `EventHorizon.advance` */
+  constructor(
+    private readonly database: Database,
+    private readonly longestSeconds = longestStatementSeconds,
+  ) {}
 
   /**
    * At most `limit` events of the tenant, or of one of its sessions, after the event `afterId` ("0": from the start) and up to
@@ -112,14 +116,14 @@ export class AuditTrail {
 
   /** A horizon for one reader, which has all events up to `settledId`, a former result of `newestId`. Default: "0". */
   horizon(settledId = "0"): EventHorizon {
-    return new EventHorizon(this.database, settledId);
+    return new EventHorizon(this.database, settledId, this.longestSeconds);
   }
 }
 
 /** How many milliseconds a reader waits for the statements that append events, before it looks again. */
 export const lookAgainMs = 10;
 
-/** Three times the time limit of a statement; see database.ts. */
+/** Three times the time limit of a statement, in seconds; see database.ts. */
 const longestStatementSeconds = 30;
 
 /** Finds out up to which event the audit trail is complete. Each call of `advance` may find out more. */
@@ -129,6 +133,7 @@ export class EventHorizon {
   constructor(
     private readonly database: Database,
     settledId: string,
+    private readonly longestSeconds: number,
   ) {
     this.#horizon = { settled: BigInt(settledId) };
   }
@@ -140,7 +145,7 @@ export class EventHorizon {
    * A statement that may append events holds Postgres' lock of the table in the mode of writers, from before it takes an id
    * until its event is visible. That lock keeps no other writer waiting. Only transactions that hold this lock in this
    * database count. Dumps and statements in other databases do not count. Neither does a transaction that is older than
-   * `longestStatementSeconds`: no statement of Berth that appends events takes so long, so the transaction is somebody
+   * `longestSeconds`: no statement of Berth that appends events takes so long, so the transaction is somebody
    * else's. For example, an operator left it open.
    */
   async advance(): Promise<{ newest: bigint; settled: bigint }> {
@@ -149,7 +154,7 @@ export class EventHorizon {
         array(
           select virtualtransaction
           from pg_locks cross join lateral pg_stat_get_activity(pg_locks.pid) as activity
-          where coalesce(activity.xact_start > clock_timestamp() - ${longestStatementSeconds} * interval '1 second', true)
+          where coalesce(activity.xact_start > clock_timestamp() - ${this.longestSeconds} * interval '1 second', true)
             and locktype = 'relation' and relation = 'session_events'::regclass and mode = 'RowExclusiveLock' and granted
             and database = (select oid from pg_database where datname = current_database())) as writers
       ${keptPlan}`.execute(this.database);
