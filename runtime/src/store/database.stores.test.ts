@@ -33,6 +33,18 @@ test("a connection that breaks while it is in use fails its query and nothing el
   await until("the database answers", 30, () => pingDatabase(database).then(() => true));
 });
 
+test("a process of the platform sets a time limit for its statements, and a patient one sets none", async () => {
+  for (const [patient, limit] of [
+    [false, "10s"],
+    [true, "0"],
+  ] as const) {
+    const { database } = await emptyDatabase(undefined, { patient });
+    const shown = () => sql<{ statement_timeout: string }>`show statement_timeout`.execute(database);
+    const { rows } = await until(`a connection is there, patient: ${patient}`, 30, shown);
+    expect(rows).toEqual([{ statement_timeout: limit }]);
+  }
+});
+
 test("a statement that exceeds its time limit fails with an error that means: try again later", async () => {
   const { database } = await emptyDatabase();
   await database.connection().execute(async (connection) => {

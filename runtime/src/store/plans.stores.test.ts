@@ -56,7 +56,7 @@ function faultsOf(node: Node): string[] {
 }
 
 async function open() {
-  const { name, database } = await freshDatabase(undefined, { patient: true });
+  const { name, database } = await freshDatabase();
   await addOldRows(database, { ended });
   const { postgres } = ownStores();
   const statements: { sql: string; parameters: readonly unknown[] }[] = [];

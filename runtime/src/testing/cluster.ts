@@ -74,7 +74,7 @@ type Setup = Partial<Omit<ClusterWorkerOptions, "tenants" | "stores" | "database
 /** A worker with its own database and its own sessions. */
 export async function openWorker(place: Place, { tenant: changes, ...setup }: Setup = {}) {
   const { namespace, stores } = place;
-  const { name, database } = await freshDatabase(stores, { patient: true });
+  const { name, database } = await freshDatabase(stores);
   const acme = { ...place.acme, ...changes };
   const options = { stores, database: name, namespace, tenants: [acme], ...setup };
   const { components, tenants, closed, changed, stop } = await startClusterWorker(options);

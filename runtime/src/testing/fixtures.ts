@@ -151,23 +151,27 @@ export function storesConfig(database: string, tenantsPath: string, { postgres, 
   };
 }
 
-/** A new empty database for this test, dropped when the test ends. */
-export function emptyDatabase(stores = ownStores()): Promise<{ name: string; database: Database }> {
-  return newDatabase("template1", stores);
+/**
+ * A new empty database for this test, dropped when the test ends.
+ * @param options of the connection; see `connectDatabase`. By default the connection is patient, because on a busy machine
+ *   the 3 seconds in which a process of the platform must be connected may be too few
+ */
+export function emptyDatabase(
+  stores = ownStores(),
+  options = { patient: true },
+): Promise<{ name: string; database: Database }> {
+  return newDatabase("template1", stores, options);
 }
 
-/** A new database with its tables. @param options of the connection; see `connectDatabase` */
-export function freshDatabase(
-  stores = ownStores(),
-  options?: { patient: boolean },
-): Promise<{ name: string; database: Database }> {
-  return newDatabase(template, stores, options);
+/** A new database with its tables, and a patient connection. Is dropped when the test ends. */
+export function freshDatabase(stores = ownStores()): Promise<{ name: string; database: Database }> {
+  return newDatabase(template, stores, { patient: true });
 }
 
 async function newDatabase(
   template: string,
   stores: Stores,
-  options?: { patient: boolean },
+  options: { patient: boolean },
 ): Promise<{ name: string; database: Database }> {
   const name = `test_${randomBytes(6).toString("hex")}`;
   // Of Postgres' two strategies, this one is faster here, because `fsync` is off and so nothing waits for the disk.

@@ -38,7 +38,7 @@ const shownLines = 100;
  * besides acme. If the test fails, the last lines of each process are shown.
  */
 export async function openFleet(place: Place, { workers, tenants = [] }: { workers: number; tenants?: Tenant[] }) {
-  const { name, database } = await freshDatabase(place.stores, { patient: true });
+  const { name, database } = await freshDatabase(place.stores);
   const front = await startKubeFront({ agent: waitForEnd });
   const folder = mkdtempSync(join(tmpdir(), "berth-fleet-"));
   onTestFinished(async () => {
