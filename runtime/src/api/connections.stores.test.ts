@@ -56,10 +56,8 @@ test("attached programs and commands are listed with the users who opened them, 
   expect((await call(api, "GET", connections, { key: keyOf("beta") })).status).toBe(404);
   expect((await call(api, "DELETE", `${connections}/${id}`)).status).toBe(404);
   expect((await call(api, "DELETE", `${connections}/x`)).status).toBe(400);
-  const begin = performance.now();
   expect((await call(api, "DELETE", `${connections}/${first.id}`)).status).toBe(204);
   expect(await attached.closed).toEqual([4403, "A user has closed this connection through the API."]);
-  expect(performance.now() - begin).toBeLessThan(1_000);
   expect(await list(1)).toEqual([second]);
   await call(api, "DELETE", `${connections}/${second.id}`);
   expect((await command.closed)[0]).toBe(4403);

@@ -56,8 +56,8 @@ const renewMs = 20_000;
 /** How many connections one call to Redis stores. */
 const renewedAtOnce = 250;
 
-/** How long `OpenConnections.close` waits for the connection's process, and the pause between two messages, in milliseconds. */
-const [closeMs, repeatMs] = [3_000, 100];
+/** The pause between two messages of `OpenConnections.close` to the connection's process, in milliseconds. */
+const repeatMs = 100;
 
 /** The key in Redis for the set of a session's connection ids, or, if `id` is given, for one connection. */
 const keyOf = (sessionId: string, id?: string) => `connections:${sessionId}${id === undefined ? "" : `:${id}`}`;
@@ -67,9 +67,11 @@ export class OpenConnections implements BeforeApplicationShutdown {
   readonly #timer: NodeJS.Timeout;
   #stopListening: (() => void) | undefined;
 
+  /** @param closeMs how many milliseconds `close` waits for the connection's process */
   constructor(
     private readonly redis: Redis,
     private readonly logger: Pick<Logger, "warn">,
+    private readonly closeMs = 3_000,
   ) {
     this.#timer = setInterval(() => void this.renew(), renewMs).unref();
   }
@@ -103,7 +105,7 @@ export class OpenConnections implements BeforeApplicationShutdown {
 
   /** Asks the process that has the connection to close it. Returns false if the connection was not closed in time. */
   async close(sessionId: string, id: string): Promise<boolean> {
-    const deadline = performance.now() + closeMs;
+    const deadline = performance.now() + this.closeMs;
     while (performance.now() < deadline) {
       await this.redis.publish(channel, id);
       await sleep(repeatMs);

@@ -82,7 +82,7 @@ export function coreComponents(
   const oidc = oidcOf(config, logger);
   const access = new Access(new Authenticator(tenants, tickets, oidc, rateLimit, links, grants), rateLimit);
   const revocations = new Revocations(tenants, { grants, logger });
-  const openConnections = new OpenConnections(redis, logger);
+  const openConnections = new OpenConnections(redis, logger, patienceMs);
   return {
     config,
     database,
