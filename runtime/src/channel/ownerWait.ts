@@ -2,21 +2,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 
-/**
- * Milliseconds between two queries that ask the database which sessions were claimed, because the message about a claim
- * may be lost. One query serves all waiters.
- */
-const intervalMs = 1_000;
-
 export class OwnerWait {
   readonly #waiters = new Map<string, Set<() => void>>();
   #isChecking = false;
   #hasEnded = false;
 
-  /** @param owned returns those of the given sessions that were claimed */
+  /**
+   * @param owned returns those of the given sessions that were claimed
+   * @param intervalMs milliseconds between two calls of `owned`, because the message about a claim may be lost. One call
+   *   serves all waiters
+   */
   constructor(
     private readonly owned: (ids: string[]) => Promise<string[]>,
     private readonly logger: Logger,
+    private readonly intervalMs = 1_000,
   ) {}
 
   /**
@@ -54,7 +53,7 @@ export class OwnerWait {
     if (this.#isChecking) return;
     this.#isChecking = true;
     for (;;) {
-      await sleep(intervalMs, undefined, { ref: false });
+      await sleep(this.intervalMs, undefined, { ref: false });
       if (this.#waiters.size === 0) break;
       await this.#check([...this.#waiters.keys()]);
     }
