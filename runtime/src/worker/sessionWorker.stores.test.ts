@@ -1,6 +1,6 @@
 import { until } from "@berth/testing/until.ts";
 import { ApiException } from "@kubernetes/client-node";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { addJobFigures } from "../queue/figures.ts";
 import { connectBlockingRedis } from "../queue/redis.ts";
 import { SessionQueue } from "../queue/sessionQueue.ts";
@@ -149,9 +149,11 @@ test("a failed reconcile waits as long as the API server demands; a trigger mean
   let looks = 0;
   const { queue } = await open(async () => {
     looks += 1;
-    if (looks === 1) throw new ApiException(429, "HTTP", "", { "retry-after": "3600" });
+    if (looks === 1) throw new ApiException(429, "HTTP", "", { "retry-after": "50" });
     return settled;
   });
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  onTestFinished(() => timers.mockRestore());
   await queue.add("a");
   await until(
     "the reconcile has failed",
@@ -160,12 +162,13 @@ test("a failed reconcile waits as long as the API server demands; a trigger mean
     ({ active }) => looks === 1 && active === 0,
   );
   expect(await queue.counts()).toEqual(idle);
+  expect(timers.mock.calls.map(([, ms]) => ms)).toContain(50_000);
   await queue.add("a");
   await until(
     "there was a second reconcile",
     30,
     () => looks,
-    (count) => count === 2,
+    (count) => count >= 2,
   );
 });
 
