@@ -109,8 +109,9 @@ test("a terminal has the client's size; a command that can't be started is refus
   const origin = await listen(api);
   const { said, send, closed } = await run(origin, id, ["sh"], "&tty=true");
   send(4, '{"Width":100,"Height":30}');
-  send(0, "sleep 0.1; stty size; exit\n");
-  expect(await closed).toEqual([1000, ""]);
+  // The new size and the input are two calls to berthd, so the shell may get the input first.
+  send(0, 'until [ "$(stty size)" = "30 100" ]; do sleep 0.05; done; stty size; exit\n');
+  expect(await until("the shell has ended", 30, () => closed)).toEqual([1000, ""]);
   expect(said[1]).toContain("30 100\r\n");
   const { status, problem } = await refusal(`${origin}/v1/sessions/${id}/exec?command=no-such`, keyOf("acme"));
   expect([status, problem.errors?.[0]?.field]).toEqual([400, "command"]);

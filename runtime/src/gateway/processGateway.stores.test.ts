@@ -46,7 +46,8 @@ test("a client uses a terminal, disconnects, and attaches again at the same offs
   const first = attach(url);
   await once(first.socket, "open");
   first.socket.send(JSON.stringify({ type: "resize", columns: 100, rows: 30 }));
-  first.socket.send(Buffer.from("sleep 0.1; stty size\n"));
+  // The new size and the input are two calls to berthd, so the shell may get the input first.
+  first.socket.send(Buffer.from('until [ "$(stty size)" = "30 100" ]; do sleep 0.05; done; stty size\n'));
   await until("the size is shown", 30, () => first.output(3).includes("30 100\r\n"));
   const position = first.bytes();
   first.socket.terminate();

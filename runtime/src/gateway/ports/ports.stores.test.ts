@@ -4,7 +4,7 @@ import { createServer, request as httpRequest, type IncomingMessage, type Reques
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { until } from "@berth/testing/until.ts";
-import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { PortTokens } from "../../api/access/portTokens.ts";
 import type { Config } from "../../config/config.ts";
@@ -367,18 +367,23 @@ test("removing a key ends the connections of the key and of its links", async ()
 });
 
 test("the expiry of a link ends its connections", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
   const { api, id, socket, ask } = await open();
   const { port, server } = await program((_request, response) => response.end());
   new WebSocketServer({ server, handleProtocols: () => "echo" });
   const tokens = api.app.get(PortTokens);
   const by = { tenant: "acme", path: "/", credential: credentialOf("acme") };
-  const permission = tokens.permit({ sessionId: id, port }, by, 3);
+  const permission = tokens.permit({ sessionId: id, port }, by, 60);
   await api.store.grants.add({ ...permission, kind: "port", access: "use", madeBy: { name: "test" } });
   const cookie = `berth-port=${await tokens.sign("token", permission)}`;
   const client = socket(port, { cookie });
   await once(client, "open");
   expect((await ask(port, "/", { headers: { cookie } })).status).toBe(200);
-  expect((await once(client, "close")).map(String)).toEqual(["4401", "The link has expired."]);
+  const closed = once(client, "close");
+  vi.setSystemTime(Date.now() + 61_000);
+  const [code, reason] = await until("the connection is closed", 30, () => closed);
+  expect([code, String(reason)]).toEqual([4401, "The link has expired."]);
   const after = await ask(port, "/", { headers: { cookie, accept: "text/html" } });
   expect([after.status, after.body]).toEqual([401, expect.stringContaining("has expired")]);
 });
@@ -492,7 +497,7 @@ test("when a session's pod ends, its WebSockets end", async () => {
 
 test("when the process ends, WebSocket clients are told to connect again, running requests are finished, and the port closes", async () => {
   const { socket, gateway, begin, hostOf, ask } = await open();
-  let finish = () => {};
+  let finish: (() => void) | undefined;
   const { port, server } = await program((request, response) => {
     if (request.url === "/slow") finish = () => response.end("done");
     else response.end();
@@ -504,14 +509,14 @@ test("when the process ends, WebSocket clients are told to connect again, runnin
   const client = socket(port, withKey);
   await once(client, "open");
   const slow = once(begin(hostOf(port), "/slow", { headers: withKey }).end(), "response");
-  await until("the program has it", 30, async () => (await ask(port, "/", { headers: withKey })).status === 200);
+  const answerSlow = await until("the program has the slow request", 30, () => finish);
   const closed = once(client, "close");
   const ended = gateway.end();
   expect((await closed).map(String)).toEqual(["1012", "The gateway restarts; connect again."]);
   await ended;
   await until("the program's side has ended too", 30, () => inside.length === 1);
   const end = gateway.close();
-  finish();
+  answerSlow();
   const [answer] = (await slow) as [IncomingMessage];
   expect(Buffer.concat(await answer.toArray()).toString()).toBe("done");
   await end;
