@@ -1,5 +1,5 @@
 /**
- * Long answers end when the caller loses the permission. For WebSockets: gateway.stores.test.ts, execChannel.test.ts.
+ * Long answers end when the caller loses the permission. For WebSockets: desktopGateway.stores.test.ts, exec.stores.test.ts.
  */
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
