@@ -1,5 +1,5 @@
 /** What the egress rules of a tenant let through, for any rule and any address. ipaddr.js classifies the addresses. */
-import fc from "fast-check";
+import fc from "@berth/testing/fast-check.ts";
 import ipaddr from "ipaddr.js";
 import { expect, test } from "vitest";
 import { contains, exceptionsIn, internalRangeOf, isCidr, metadataRangeOf, privateRanges } from "./cidr.ts";

@@ -1,5 +1,5 @@
 /** Properties of the config's value types that hold for any text. */
-import fc from "fast-check";
+import fc from "@berth/testing/fast-check.ts";
 import { expect, test } from "vitest";
 import { isQuantity, quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
 import { parseConfig } from "./config.ts";

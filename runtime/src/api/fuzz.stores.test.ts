@@ -4,8 +4,8 @@
  * or contains a stack trace, and a 400 names the field.
  */
 import { Agent, request as httpRequest } from "node:http";
+import fc from "@berth/testing/fast-check.ts";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import fc from "fast-check";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { fakeCluster, listen, openApi, openGateway } from "../testing/api.ts";
 import { buildBerthd, runsHere, startBerthd } from "../testing/berthd.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "@berth/testing/fast-check.ts";
 import { expect, test } from "vitest";
 import { adjust, type Pool, paced, type Want } from "./warmPlan.ts";
 

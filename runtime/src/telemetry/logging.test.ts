@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import fc from "fast-check";
+import fc from "@berth/testing/fast-check.ts";
 import { expect, test } from "vitest";
 import { Tickets } from "../api/access/tickets.ts";
 import { sessionToken } from "../channel/token.ts";

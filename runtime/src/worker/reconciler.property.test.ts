@@ -2,7 +2,7 @@
  * Tests the reconciler with any events, in any order: some events are repeated, late or missing. No session may be lost,
  * duplicated or leaked.
  */
-import fc from "fast-check";
+import fc from "@berth/testing/fast-check.ts";
 import { expect, test } from "vitest";
 import { isFinal, type SessionEvent } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "@berth/testing/fast-check.ts";
 import { expect, test } from "vitest";
 import { type Allowance, type Candidate, type Load, plan, type Situation } from "./admissionPlan.ts";
 import { nothing } from "./quantities.ts";
