@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { beforeAll, expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/kubectl.ts";
-import { TestNamespace } from "../../local/cluster/testing.ts";
+import { TestNamespace, waitFor } from "../../local/cluster/testing.ts";
 import { ensurePulumi } from "../../local/pulumi/tools.ts";
 import { machine } from "../../machine/machine.ts";
 import { withThrowAwayStack } from "../../tools/manifests/throw-away.ts";
@@ -199,16 +199,11 @@ test("a generation is kept if a workload, its history, a job or a pod refers to 
   );
   // The controllers keep the first templates as history.
   for (const kept of ["replicaset", "controllerrevision"])
-    await kubectl([
-      "-n",
-      namespace.name,
-      "wait",
-      "--for=create",
-      kept,
-      "-l",
-      `kind=${kept === "replicaset" ? "deployment" : "statefulset"}`,
-      "--timeout=60s",
-    ]);
+    await waitFor(
+      "create",
+      60,
+      ...["-n", namespace.name, kept, "-l", `kind=${kept === "replicaset" ? "deployment" : "statefulset"}`],
+    );
   await namespace.apply(
     workload("apps/v1", "Deployment", selected("deployment", "in-deployment-aaaaaaaaaa")),
     workload("apps/v1", "StatefulSet", { serviceName: "x", ...selected("statefulset", "in-statefulset-aaaaaaaaaa") }),

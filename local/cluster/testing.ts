@@ -3,11 +3,21 @@
  * the test, the namespace is removed with everything in it.
  */
 import { randomBytes } from "node:crypto";
+import { patience } from "@berth/testing/until.ts";
 import { stringify } from "yaml";
 import { machine } from "../../machine/machine.ts";
 import { kubectl } from "./kubectl.ts";
 
 const { registry } = machine;
+
+/**
+ * Runs `kubectl wait`. Throws if the deadline passes.
+ * @param condition for example condition=Ready
+ * @param seconds the deadline for a quiet machine; the real deadline is `patience` times as long, as that of `until`
+ * @param what the objects, and further arguments of kubectl
+ */
+export const waitFor = (condition: string, seconds: number, ...what: string[]): Promise<string> =>
+  kubectl(["wait", `--for=${condition}`, `--timeout=${seconds * patience}s`, ...what]);
 
 /** A namespace that is removed at the end of its scope: `await using ns = await TestNamespace.create()`. */
 export class TestNamespace {
@@ -21,7 +31,7 @@ export class TestNamespace {
     const name = `test-${randomBytes(4).toString("hex")}`;
     await kubectl(["create", "namespace", name]);
     // Pods can't be created before this service account exists.
-    await kubectl(["-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=60s"]);
+    await waitFor("create", 60, "-n", name, "serviceaccount/default");
     return new TestNamespace(name);
   }
 
@@ -40,7 +50,7 @@ export class TestNamespace {
   async startPods(pods: { name: string; script: string; ports?: { name: string; containerPort: number }[] }[]) {
     await this.apply(...pods.map(nodePod));
     const names = pods.map(({ name }) => `pod/${name}`);
-    await kubectl(["-n", this.name, "wait", "--for=condition=Ready", "--timeout=120s", ...names]);
+    await waitFor("condition=Ready", 120, "-n", this.name, ...names);
     const path = "{range .items[*]}{.metadata.name}={.status.podIP} {end}";
     const addresses = await kubectl(["-n", this.name, "get", "pods", "-o", `jsonpath=${path}`]);
     return new Map(addresses.split(" ").map((pair) => pair.split("=") as [string, string]));

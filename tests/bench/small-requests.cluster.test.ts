@@ -1,3 +1,4 @@
+import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { cluster, core } from "../berth.ts";
 import { requestLittle } from "./small-requests.ts";
@@ -15,6 +16,12 @@ test("new pods of the namespace request little, and pods of other namespaces are
   };
   const remove = await requestLittle(cluster, name);
   onTestFinished(remove);
-  await expect.poll(() => requests(name), { timeout: 20_000 }).toEqual({ cpu: "10m", memory: "16Mi" });
+  const little = await until(
+    "the policy applies to new pods",
+    30,
+    () => requests(name),
+    (found) => found?.cpu !== "500m",
+  );
+  expect(little).toEqual({ cpu: "10m", memory: "16Mi" });
   expect(await requests("default")).toEqual({ cpu: "500m" });
 });

@@ -5,6 +5,7 @@
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../../local/cluster/testing.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { root } from "../../machine/machine.ts";
 import { call, core, inAgent, keyOf, leftovers, reaches, type Session } from "../berth.ts";
@@ -43,7 +44,7 @@ test(
   "after a dump, a wipe and a restore, running sessions keep their pods, suspended sessions resume with their workspace, and none is lost",
   async () => {
     await inBerth(["create", "job", job, "--from=cronjob/postgres-dump"]);
-    await inBerth(["wait", "--for=condition=Complete", "--timeout=120s", `job/${job}`]);
+    await waitFor("condition=Complete", 120, "--namespace=berth", `job/${job}`);
     const [pod, count] = [await podOf(runs), await query("select count(*) from sessions")];
     const events = await query(`select count(*) from session_events where session_id = '${runs.id}'`);
 

@@ -8,6 +8,7 @@ import { execa } from "execa";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { recordStack } from "../../infra/testing/record.ts";
 import { kubectl } from "../../local/cluster/kubectl.ts";
+import { waitFor } from "../../local/cluster/testing.ts";
 
 interface Case {
   kind: string;
@@ -79,7 +80,7 @@ test.each(cases)("the API server accepts each $kind by the definition of $module
   expect(await kubectl(["get", "crd", name, "--ignore-not-found", "--output=name"])).toBe("");
   onTestFinished(async () => void (await kubectl(["delete", "crd", name, "--ignore-not-found"])));
   await kubectl(["create", "--filename=-"], definition);
-  await kubectl(["wait", "--for=condition=Established", "--timeout=120s", `crd/${name}`]);
+  await waitFor("condition=Established", 120, `crd/${name}`);
 
   interface KubernetesObject {
     kind: string;
