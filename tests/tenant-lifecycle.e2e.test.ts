@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
 import { kubectl } from "../local/cluster/kubectl.ts";
+import { waitFor } from "../local/cluster/testing.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
 import { call, keyOf, noVolumeLeft } from "./berth.ts";
 import { copyOfCheckout } from "./checkout.ts";
@@ -57,17 +58,22 @@ test("a new entry creates the tenant's resources and changes only the runtime's 
 test("an image that doesn't start fails within its time-out, naming pod and reason", async () => {
   before = await namedByContent();
   const checkout = await brokenCheckout();
-  const broken = await up({
-    checkout,
-    change: (file) => {
-      file.config["berth:tenants"].push(entry);
-      file.config["berth:rolloutTimeout"] = "30s";
-    },
-  });
+  const upWithin = (rolloutTimeout: string) =>
+    up({
+      checkout,
+      change: (file) => {
+        file.config["berth:tenants"].push(entry);
+        file.config["berth:rolloutTimeout"] = rolloutTimeout;
+      },
+    });
+  const reason = "/there-is-no-such-program";
+  let broken = await upWithin("30s");
+  // If a busy machine did not even start the container within 30 s, there is no reason to name yet.
+  if (broken.failed && !broken.output.includes(reason)) broken = await upWithin("4m");
   await rm(checkout, { recursive: true });
   expect(broken.failed).toBe(true);
   expect(broken.output).toMatch(/berth\/migrate-\w+/);
-  expect(broken.output).toContain("/there-is-no-such-program");
+  expect(broken.output).toContain(reason);
   expect((await call(keyOf("acme"), "GET", "/v1/sessions")).status).toBe(200);
 });
 
@@ -110,7 +116,7 @@ test("`up` refuses a deleted entry before it changes anything, and says what to 
 
 test("an entry with `remove: true` closes the tenant and deletes its keys from the tenants file, but deletes no other resources", async () => {
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(await session()));
-  await kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "-n", namespace, "pod/left-behind"]);
+  await waitFor("condition=Ready", 60, "-n", namespace, "pod/left-behind");
   const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 }, remove: true });
   expect(failed, output).toBe(false);
   // The namespace loses its deletion protection, which exists only in the stack's state.
