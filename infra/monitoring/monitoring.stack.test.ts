@@ -101,8 +101,10 @@ test("Prometheus reaches all of its targets", async () => {
     const own = targets.filter(({ labels }) => labels.job !== "sessions");
     expect(own.filter(({ health }) => health !== "up")).toEqual([]);
   });
-  const { result } = await prometheus("query", { query: "min(pg_up) + min(redis_up)" });
-  expect(result[0].value[1]).toBe("2");
+  await soon("the exporters reach Postgres and Redis", async () => {
+    const { result } = await prometheus("query", { query: "min(pg_up) + min(redis_up)" });
+    expect(result[0].value[1]).toBe("2");
+  });
 });
 
 test("Prometheus has loaded all alert rules and evaluates them without errors", async () => {
