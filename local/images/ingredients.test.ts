@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "@berth/testing/until.ts";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { stoppable } from "../lib/steps.ts";
 import { npm } from "./ingredients.ts";
@@ -16,10 +17,13 @@ afterEach(() => {
 
 test("what waits for npm's registry ends where something beside it has failed", async () => {
   mkdirSync(join(folder, "bin"));
-  writeFileSync(join(folder, "bin/npm"), "#!/bin/sh\nexec sleep 60\n", { mode: 0o755 });
+  const runs = join(folder, "runs");
+  writeFileSync(join(folder, "bin/npm"), `#!/bin/sh\ntouch ${runs}\nexec sleep 60\n`, { mode: 0o755 });
   vi.stubEnv("PATH", `${join(folder, "bin")}:${process.env.PATH}`);
   const stop = new AbortController();
   const made = stoppable(stop.signal, () => npm("usr/local").make(folder));
-  setTimeout(() => stop.abort(), 200);
-  await expect(made).rejects.toThrow(/abort|cancel/i);
+  const failed = expect(made).rejects.toThrow(/abort|cancel/i);
+  await until("npm runs", 30, () => existsSync(runs));
+  stop.abort();
+  await failed;
 });
