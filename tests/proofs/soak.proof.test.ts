@@ -1,7 +1,7 @@
 /**
  * For 8 minutes, or for BERTH_SOAK_MINUTES, the proof starts, stops, suspends, resumes and views sessions, and kills
- * processes of API and worker, all at random. `npm run test:proofs` ends a proof after 15 minutes. So run a longer proof
- * directly: `BERTH_SOAK_MINUTES=30 npx vitest run --project proof soak`. The proof checks that nothing is lost, nothing is left
+ * processes of API and worker, all at random. `npm run test:proofs` ends a proof after 40 minutes. So run a longer proof
+ * directly: `BERTH_SOAK_MINUTES=60 npx vitest run --project proof soak`. The proof checks that nothing is lost, nothing is left
  * over, no log has an error, and memory does not grow. Kills end after a third of the time, so that the memory of the last
  * processes can be measured for a long time. The random choices come from BERTH_SOAK_SEED, a number; with the value
  * `random`, each run makes other choices.
