@@ -20,22 +20,47 @@ export const labelMap = z.record(labelKey, labelValue);
 
 const filled = { error: "is empty; name at least one, or leave the key out" };
 
-const expression = z.strictObject({
-  key: labelKey,
-  operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"], {
-    error: "is none of In, NotIn, Exists, DoesNotExist, Gt, Lt",
-  }),
-  values: z.array(labelValue).optional(),
-});
+/** How many values an operator needs. */
+const valuesOf: Record<string, { what: string; fits: (values: string[]) => boolean }> = {
+  In: { what: "one value or more", fits: ({ length }) => length > 0 },
+  NotIn: { what: "one value or more", fits: ({ length }) => length > 0 },
+  Exists: { what: "no values", fits: ({ length }) => length === 0 },
+  DoesNotExist: { what: "no values", fits: ({ length }) => length === 0 },
+  Gt: { what: "one whole number", fits: ([first = "", ...more]) => more.length === 0 && /^-?\d+$/.test(first) },
+  Lt: { what: "one whole number", fits: ([first = "", ...more]) => more.length === 0 && /^-?\d+$/.test(first) },
+};
+
+/** @param operators those that Kubernetes knows in this place */
+const expression = (operators: string[]) =>
+  z
+    .strictObject({
+      key: labelKey,
+      operator: z.enum(operators, { error: `is none of ${operators.join(", ")}` }),
+      values: z.array(labelValue).optional(),
+    })
+    .check(({ value: { operator, values = [] }, issues }) => {
+      const needed = valuesOf[operator];
+      if (needed === undefined || needed.fits(values)) return;
+      const message = `has other values than the operator ${operator} takes, which is ${needed.what}; correct \`values\``;
+      issues.push({ code: "custom", input: values, path: [], message });
+    });
+
+const ofLabels = ["In", "NotIn", "Exists", "DoesNotExist"];
 
 const labelSelector = z.strictObject({
   matchLabels: labelMap.optional(),
-  matchExpressions: z.array(expression).optional(),
+  matchExpressions: z.array(expression(ofLabels)).optional(),
 });
 
 const nodeTerm = z.strictObject({
-  matchExpressions: z.array(expression).min(1, filled).optional(),
-  matchFields: z.array(expression).min(1, filled).optional(),
+  matchExpressions: z
+    .array(expression([...ofLabels, "Gt", "Lt"]))
+    .min(1, filled)
+    .optional(),
+  matchFields: z
+    .array(expression(["In", "NotIn"]))
+    .min(1, filled)
+    .optional(),
 });
 
 const podTerm = z.strictObject({

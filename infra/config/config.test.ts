@@ -239,6 +239,51 @@ test.each<[string, Record<string, unknown>, string]>([
     'priorityClasses.imagePullers.name: "low" is the class of other pods too, and the quotas of tenants count no pod of this class; name another class',
   ],
   [
+    "sessions with the platform's class",
+    { priorityClasses: { platform: { name: "one", value: null }, sessions: { name: "one", value: null } } },
+    'priorityClasses.sessions.name: "one" is the class of the platform\'s pods too, and sessions must not preempt other pods; name another class',
+  ],
+  [
+    "a tenant with the platform's class",
+    acme({ priorityClassName: "berth-platform" }),
+    'tenants[0].priorityClassName: "berth-platform" is the class of the platform\'s pods, and sessions must not preempt other pods; name another class',
+  ],
+  [
+    "one node port for two Service ports",
+    { api: { nodePort: 30080, sandboxNodePort: 30080 } },
+    "api.sandboxNodePort: 30080 is `nodePort` too, and a port leads to one Service port only; choose another port",
+  ],
+  [
+    "more warm sessions than CPUs",
+    acme({ warmPools: { large: 10 } }),
+    "tenants[0].warmPools: {…} has sessions that need more than the quota: quota.limitsCpu is 40, and the sessions need 45, quota.limitsMemory is 80Gi, and the sessions need 82.5Gi; make the pools smaller, or raise the quota",
+  ],
+  [
+    "more warm sessions of all images than CPUs",
+    acme({ warmPools: { small: 20 }, images: [{ ...browser, warmPools: { large: 3 } }] }),
+    "tenants[0].warmPools: {…} has sessions, with those of the images, that need more than the quota: quota.limitsCpu is 40, and the sessions need 42; make the pools smaller, or raise the quota",
+  ],
+  [
+    "more warm workspaces than storage",
+    acme({ warmPools: { small: 3 }, quota: { storage: "20Gi", volumes: 2 } }),
+    "tenants[0].warmPools: {…} has sessions that need more than the quota: quota.storage is 20Gi, and the sessions need 30Gi, quota.volumes is 2, and the sessions need 3; make the pools smaller, or raise the quota",
+  ],
+  [
+    "a name with an empty part",
+    { storageClass: "fast..ssd" },
+    'storageClass: "fast..ssd" is not a Kubernetes name: parts of a-z, 0-9 and - between dots, the first and last of each part not a -',
+  ],
+  [
+    "a name that is too long",
+    { storageClass: "a".repeat(254) },
+    `storageClass: "${"a".repeat(254)}" is longer than 253 characters, the most that Kubernetes allows in a name`,
+  ],
+  [
+    "a namespace with a dot",
+    { namespace: "berth.staging" },
+    'namespace: "berth.staging" is not a Kubernetes name: 1 to 63 characters of a-z, 0-9 and -, the first and last not a -',
+  ],
+  [
     "sessions above the platform",
     { priorityClasses: { platform: { value: 100 }, sessions: { value: 100 } } },
     "priorityClasses.sessions.value: 100 is not below priorityClasses.platform.value, which is 100, so the platform could not preempt sessions",
@@ -362,6 +407,37 @@ test.each([
   ["*.example.org", "https://berth.example.com", {}, noUrl],
 ])("sandboxUrl can't be %s if publicUrl is %s", (sandboxUrl, publicUrl, values, rule) => {
   expect(faultsOf({ sandboxUrl, publicUrl, ...values })).toEqual([`sandboxUrl: "${sandboxUrl}" ${rule}`]);
+});
+
+test("warm sessions that exactly fill the quota are accepted, and ephemeral workspaces need no storage", () => {
+  const quota = { requestsCpu: "1.1", limitsCpu: "3", requestsMemory: "2176Mi", limitsMemory: "4608Mi" };
+  expect(faultsOf(acme({ warmPools: { small: 2 }, quota }))).toBeUndefined();
+  const workspace = { mode: "ephemeral" };
+  expect(faultsOf(acme({ warmPools: { small: 2 }, quota: { storage: "0", volumes: 0 }, workspace }))).toBeUndefined();
+});
+
+test("names of classes, Secrets, Gateways and issuers may have dots and up to 253 characters", () => {
+  const dotted = `${"a".repeat(63)}.acme.example.com`;
+  const external = { secret: dotted, addresses: [{ cidr: "203.0.113.5/32", port: 6379 }] };
+  const tls = { secretName: dotted, issuer: dotted };
+  const image = { ...browser, pullSecret: dotted };
+  expect(
+    faultsOf({
+      storageClass: dotted,
+      ingress: { controller: "nginx", className: dotted, tls, sandboxTls: { clusterIssuer: dotted } },
+      priorityClasses: { platform: { name: dotted, value: null } },
+      imagePullSecrets: [dotted],
+      tokenKeySecret: dotted,
+      postgres: { passwordSecret: dotted, volume: { storageClass: dotted } },
+      redis: { external },
+      ...acme({
+        ...{ runtimeClassName: dotted, priorityClassName: "other.example.com", images: [image] },
+        keys: [{ name: "ci", secret: dotted }],
+      }),
+    }),
+  ).toBeUndefined();
+  const gateway = { name: dotted, namespace: "edge", listener: dotted, sandboxListener: dotted };
+  expect(faultsOf({ ingress: { controller: "gateway-api", gateway } })).toBeUndefined();
 });
 
 test("one run reports all faults of a config", () => {

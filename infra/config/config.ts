@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { clusterId, context, identified, kubeconfig } from "./cluster.ts";
 import { connectable } from "./connections.ts";
+import { egress, nodesStayClosed } from "./egress.ts";
 import { faultsOf } from "./faults.ts";
 import { imagePullSecrets, images, pushable, registry, registryLogins, registryPush } from "./images.ts";
 import { ingress } from "./ingress.ts";
@@ -12,10 +13,11 @@ import { withInherited } from "./inherited.ts";
 import { jsonFault } from "./json.ts";
 import { adminKeys } from "./keys.ts";
 import { adapter, grafana, measurable, prometheus } from "./monitoring.ts";
-import { egress, network, nodesStayClosed, tenantsStayApart } from "./network.ts";
+import { namespacesApart } from "./namespaces.ts";
+import { network } from "./network.ts";
 import { placement } from "./placement.ts";
 import { api, autoscaler, gateway, keda, kubernetesApi, requestScale, rolloutTimeout, worker } from "./platform.ts";
-import { counted, priorityClasses } from "./priority-classes.ts";
+import { ofSessionsOnly, priorityClasses } from "./priority-classes.ts";
 import {
   limits,
   oidc,
@@ -27,7 +29,7 @@ import {
   webhooksToPrivateAddresses,
 } from "./runtime.ts";
 import { apart, sandboxUrl } from "./sandbox.ts";
-import { name, url } from "./scalars.ts";
+import { name, subdomain, url } from "./scalars.ts";
 import { postgres, protectData, redis } from "./stores.ts";
 import { tenantPrefix, tenants } from "./tenant.ts";
 
@@ -107,7 +109,7 @@ const keys = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      "Take over objects of the same name that already exist in the cluster. With true, the next run repairs an interrupted first run.",
+      "Take over objects of the same name that already exist in the cluster, unless they are another stack's. With true, the next run repairs an interrupted first run.",
     ),
   platform: z
     .enum(["linux/amd64", "linux/arm64"], { error: "is neither linux/amd64 nor linux/arm64" })
@@ -135,7 +137,7 @@ const keys = z.strictObject({
   priorityClasses: priorityClasses
     .prefault({})
     .describe("Which pods Kubernetes prefers when a node is full. PriorityClasses belong to the whole cluster."),
-  storageClass: name
+  storageClass: subdomain
     .nullable()
     .default(null)
     .describe(
@@ -194,7 +196,7 @@ const keys = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "Addresses of the Kubernetes API for the network policies, as pods reach them. Null: Berth reads the addresses from the EndpointSlice `kubernetes`. Set this key if the network policies of your cluster see other addresses.",
+      "Addresses of the Kubernetes API for the network policies, as pods reach them. Null: Berth reads the addresses from the EndpointSlice `kubernetes`. Set this key if the network policies of your cluster see other addresses, or if a tenant's `egress` has a rule with `private: true` and the API is not on the nodes.",
     ),
   adminKeys: adminKeys.describe(
     "The admin's API keys, `berth_admin_…`, which may read the data of all tenants. The output `adminKey` is the first generated key.",
@@ -209,8 +211,8 @@ export const configSchema = keys.check(
   pushable,
   identified,
   nodesStayClosed,
-  tenantsStayApart,
-  counted,
+  namespacesApart,
+  ofSessionsOnly,
 );
 
 /** The stack's config with all defaults. */

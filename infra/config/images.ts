@@ -1,6 +1,6 @@
 /** Where images come from, and which logins pull and push them. */
 import { z } from "zod";
-import { imageByDigest, name, secretText } from "./scalars.ts";
+import { imageByDigest, secretText, subdomain } from "./scalars.ts";
 
 const username = z
   .string()
@@ -21,7 +21,7 @@ export const registryLogins = z.array(
 
 export const registryPush = z.strictObject({ username, password });
 
-export const imagePullSecrets = z.array(name);
+export const imagePullSecrets = z.array(subdomain);
 
 /** The registry and path of Berth's own images. Empty only if the stack builds no image. */
 export const registry = z.string().regex(/^([a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)*)?$/, {

@@ -1,6 +1,6 @@
 /** How users reach the API from outside the cluster. */
 import { z } from "zod";
-import { duration, name, quantity, wholeNumber } from "./scalars.ts";
+import { duration, name, quantity, subdomain, wholeNumber } from "./scalars.ts";
 
 const host = z.string().regex(/^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, {
   error: "is not a host name; write for example berth.example.com",
@@ -8,16 +8,16 @@ const host = z.string().regex(/^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9](
 
 const tls = z
   .strictObject({
-    secretName: name
+    secretName: subdomain
       .default("api-tls")
       .describe(
         "The Secret with the certificate in the platform's namespace. You create the Secret, or cert-manager does.",
       ),
-    clusterIssuer: name
+    clusterIssuer: subdomain
       .nullable()
       .default(null)
       .describe("cert-manager's ClusterIssuer that issues the certificate. Null: no ClusterIssuer does."),
-    issuer: name
+    issuer: subdomain
       .nullable()
       .default(null)
       .describe(
@@ -60,14 +60,14 @@ const gateway = z.strictObject({
   ...common,
   gateway: z
     .strictObject({
-      name: name.describe("The Gateway's name."),
+      name: subdomain.describe("The Gateway's name."),
       namespace: name.describe(
         "The Gateway's namespace. Its listeners must allow routes from the platform's namespace.",
       ),
-      listener: name
+      listener: subdomain
         .optional()
         .describe("The listener for the API, by its `sectionName`. Without this key: each listener that has the host."),
-      sandboxListener: name
+      sandboxListener: subdomain
         .optional()
         .describe(
           "The listener for sessions' ports. Without this key: each listener that has the host of `sandboxUrl`.",
@@ -106,7 +106,7 @@ const ofIngress = {
     ),
 };
 
-const className = name.describe(
+const className = subdomain.describe(
   "The IngressClass. Without this key: the name of the controller. With custom, this key is required.",
 );
 

@@ -1,6 +1,6 @@
 /** API keys. Berth generates a key, or the config has the hash of a key, or a Secret holds a key. */
 import { z } from "zod";
-import { name, time } from "./scalars.ts";
+import { name, subdomain, time } from "./scalars.ts";
 
 const scopes = ["read", "write", "desktop"] as const;
 
@@ -18,7 +18,7 @@ const key = z.strictObject({
     .describe(
       "The SHA-256, in hex, of a key that its holder created. Null, with `secret` null too: Berth generates a key.",
     ),
-  secret: name
+  secret: subdomain
     .nullable()
     .default(null)
     .describe(

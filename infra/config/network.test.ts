@@ -11,6 +11,7 @@ const parsed = (values: Record<string, unknown>) =>
 const tenant = (...egress: object[]) => ({ tenants: [{ name: "acme", egress }] });
 const nodes = { network: { nodes: ["10.4.0.0/16"] } };
 const rule = "tenants[0].egress[0]";
+const needsNodes = "needs network.nodes, the addresses of the nodes, so that they stay closed in this range; set it";
 
 test("DNS is asked at the pods of kube-dns, unless the config names other servers", () => {
   expect(parsed({}).config?.network.dns).toEqual([
@@ -75,12 +76,61 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     "a private range while the nodes' addresses are unknown",
     tenant({ cidr: "10.20.0.0/24", private: true }),
-    `${rule}.private: true needs network.nodes, the addresses of the nodes, so that they stay closed; set it`,
+    `${rule}.cidr: "10.20.0.0/24" ${needsNodes}`,
+  ],
+  [
+    "a public range while the nodes' addresses are unknown",
+    tenant({ cidr: "0.0.0.0/0" }),
+    `${rule}.cidr: "0.0.0.0/0" ${needsNodes}`,
+  ],
+  [
+    "a private range of the platform while the nodes' addresses are unknown",
+    { egress: [{ cidr: "10.0.0.0/8" }] },
+    `egress[0].cidr: "10.0.0.0/8" ${needsNodes}`,
+  ],
+  [
+    "a metadata service for the platform",
+    { ...nodes, egress: [{ cidr: "169.254.169.254/32" }] },
+    'egress[0].cidr: "169.254.169.254/32" lies in 169.254.0.0/16, the addresses of metadata services, which no `egress` opens; remove it',
+  ],
+  [
+    "loopback for the platform",
+    { ...nodes, egress: [{ cidr: "127.0.0.1/32" }] },
+    'egress[0].cidr: "127.0.0.1/32" lies in 127.0.0.0/8, which is internal, and no `egress` opens it; remove it',
+  ],
+  [
+    "a node for the platform",
+    { ...nodes, egress: [{ cidr: "10.4.7.1/32" }] },
+    'egress[0].cidr: "10.4.7.1/32" lies in 10.4.0.0/16, the addresses of the nodes, which no `egress` opens; name the nodes\' ranges exactly in network.nodes, or remove the rule',
+  ],
+  [
+    "an address of the Kubernetes API",
+    {
+      ...nodes,
+      kubernetesApi: [{ cidr: "10.7.0.0/28", port: 443 }],
+      ...tenant({ cidr: "10.7.0.4/32", private: true }),
+    },
+    `${rule}.cidr: "10.7.0.4/32" lies in 10.7.0.0/28, the addresses of the Kubernetes API (kubernetesApi), which no \`egress\` opens; remove the rule`,
+  ],
+  [
+    "no address of the Kubernetes API",
+    { kubernetesApi: [] },
+    "kubernetesApi: […] is empty, so no pod could reach the Kubernetes API; name its addresses, or leave the key out",
+  ],
+  [
+    "pods in a private range",
+    tenant({ pods: { namespace: "models" }, private: true }),
+    `${rule}.private: true has no effect on \`pods\`, because it belongs to \`cidr\`; remove it`,
+  ],
+  [
+    "labels of a DNS server's address",
+    { network: { dns: [{ cidr: "10.0.0.10/32", labels: { app: "dns" } }] } },
+    "network.dns[0].labels: {…} is set beside `cidr`, and only pods have labels; remove it",
   ],
   [
     "a range of the nodes",
     { ...nodes, ...tenant({ cidr: "10.4.7.0/24", private: true }) },
-    `${rule}.cidr: "10.4.7.0/24" lies in 10.4.0.0/16, the addresses of the nodes, which sessions can never reach; name the nodes' ranges exactly in network.nodes, or remove the rule`,
+    `${rule}.cidr: "10.4.7.0/24" lies in 10.4.0.0/16, the addresses of the nodes, which no \`egress\` opens; name the nodes' ranges exactly in network.nodes, or remove the rule`,
   ],
   [
     "a private range that is no range",
@@ -95,17 +145,22 @@ test.each<[string, Record<string, unknown>, string]>([
   [
     "a metadata service in a private range",
     { ...nodes, ...tenant({ cidr: "100.100.100.200/32", private: true }) },
-    `${rule}.cidr: "100.100.100.200/32" lies in 100.100.100.200/32, the addresses of metadata services, which are never open to sessions; remove it`,
+    `${rule}.cidr: "100.100.100.200/32" lies in 100.100.100.200/32, the addresses of metadata services, which no \`egress\` opens; remove it`,
   ],
   [
     "a link-local range",
     { ...nodes, ...tenant({ cidr: "127.0.0.0/8", private: true }) },
-    `${rule}.cidr: "127.0.0.0/8" lies in 127.0.0.0/8, which is internal and never open to sessions; remove it`,
+    `${rule}.cidr: "127.0.0.0/8" lies in 127.0.0.0/8, which is internal, and no \`egress\` opens it; remove it`,
   ],
   [
     "every address as a private range",
     { ...nodes, ...tenant({ cidr: "0.0.0.0/0", private: true }) },
     `${rule}.cidr: "0.0.0.0/0" lies in no private range (10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16, fc00::/7), and \`private: true\` opens no other; name the private range`,
+  ],
+  [
+    "pods of the platform",
+    { namespace: "lab", ...tenant({ pods: { namespace: "lab" } }) },
+    `${rule}.pods.namespace: "lab" is the platform's namespace, which sessions reach only by the in-pod channel; remove the rule`,
   ],
   [
     "pods of another tenant",

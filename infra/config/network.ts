@@ -1,7 +1,6 @@
-/** What the network policies let pods reach: DNS, pods of other namespaces, and address ranges. */
+/** What the network policies have to know of the cluster: DNS, the nodes, and pods of other namespaces. */
 import { z } from "zod";
 import { labelMap } from "./affinity.ts";
-import { contains, internalRangeOf, isCidr, metadataRangeOf, privateRanges } from "./cidr.ts";
 import { cidr, name, port } from "./scalars.ts";
 
 const podsKeys = {
@@ -10,7 +9,7 @@ const podsKeys = {
 };
 
 /** Pods that a connection may lead to. */
-const pods = z.strictObject(podsKeys);
+export const pods = z.strictObject(podsKeys);
 
 /** Pods of a store, each entry with the port on which its pods listen. */
 export const storePods = z.array(
@@ -20,14 +19,8 @@ export const storePods = z.array(
   }),
 );
 
-const ports = z
-  .array(port)
-  .min(1, { error: "is empty; name at least one port" })
-  .default([443])
-  .describe("TCP ports. For pods: the ports on which they listen, which the ports of their Service may differ from.");
-
 /** Refuses an entry that has both of the two keys or neither of them. */
-const oneOf =
+export const oneOf =
   (first: string, second: string) =>
   ({ value, issues }: z.core.ParsePayload<object>): void => {
     const keys = value as Record<string, unknown>;
@@ -52,7 +45,11 @@ const dns = z
           ),
         port: port.default(53).describe("The port on which the DNS servers listen, for example 5353 on OpenShift."),
       })
-      .check(oneOf("namespace", "cidr")),
+      .check(oneOf("namespace", "cidr"), ({ value: { cidr, labels }, issues }) => {
+        if (cidr === null || Object.keys(labels).length === 0) return;
+        const message = "is set beside `cidr`, and only pods have labels; remove it";
+        issues.push({ code: "custom", input: labels, path: ["labels"], message });
+      }),
   )
   .min(1, { error: "is empty; name at least one, because without DNS no pod can reach anything" })
   .default([{ namespace: "kube-system", labels: { "k8s-app": "kube-dns" }, cidr: null, port: 53 }]);
@@ -73,70 +70,9 @@ export const network = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "The address ranges of the cluster's nodes, which stay closed in the ranges of every `egress`. Null: `prometheus.kubelets.nodes`.",
+      "The address ranges of the cluster's nodes, which stay closed in the ranges of every `egress`. If nodes have public addresses too, name these also. Null: `prometheus.kubelets.nodes`.",
     ),
 });
-
-/** The rules of the stack's `egress`: to which addresses and pods the API, the gateway and the worker may connect. */
-export const egress = z.array(
-  z
-    .strictObject({
-      cidr: cidr
-        .nullable()
-        .default(null)
-        .describe(
-          "An address range, for example 203.0.113.0/24. Private ranges, metadata services, nodes and the Kubernetes API stay closed in a range that contains them. To open a private range, name the private range itself.",
-        ),
-      pods: pods.nullable().default(null).describe("Pods of the cluster, instead of an address range."),
-      ports,
-    })
-    .check(oneOf("cidr", "pods")),
-);
-
-/** Refuses a range that a tenant's rule can't open. */
-function openable({ value, issues }: z.core.ParsePayload<{ cidr: string | null; private: boolean }>): void {
-  const { cidr } = value;
-  if (cidr === null || !isCidr(cidr)) return;
-  const fault = (message: string) => issues.push({ code: "custom", input: cidr, path: ["cidr"], message });
-  const internal = internalRangeOf(cidr);
-  const metadata = metadataRangeOf(cidr);
-  const isPrivate = internal !== undefined && privateRanges.includes(internal);
-  if (metadata)
-    fault(`lies in ${metadata}, the addresses of metadata services, which are never open to sessions; remove it`);
-  else if (internal && !isPrivate)
-    fault(`lies in ${internal}, which is internal and never open to sessions; remove it`);
-  else if (internal && !value.private)
-    fault(`lies in ${internal}, which is private; set \`private: true\` if sessions may reach it, or remove it`);
-  else if (!internal && value.private)
-    fault(
-      `lies in no private range (${privateRanges.join(", ")}), and \`private: true\` opens no other; name the private range`,
-    );
-}
-
-/** The rules of a tenant's `egress`: to which addresses and pods the tenant's sessions may connect. */
-export const tenantEgress = z.array(
-  z
-    .strictObject({
-      cidr: cidr
-        .nullable()
-        .default(null)
-        .describe(
-          "An address range that sessions may reach. Private ranges, metadata services, nodes and the Kubernetes API stay closed in a range that contains them.",
-        ),
-      private: z
-        .boolean()
-        .default(false)
-        .describe(
-          `Whether \`cidr\` is a range in a private network (${privateRanges.join(", ")}), for example of a mirror or a proxy. Metadata services, nodes (\`network.nodes\`) and the Kubernetes API in the range stay closed. All other addresses in the range are open, also pods, unless policies of their own protect them.`,
-        ),
-      pods: pods
-        .nullable()
-        .default(null)
-        .describe("Pods of the cluster that sessions may reach, for example a gateway to models, instead of `cidr`."),
-      ports,
-    })
-    .check(oneOf("cidr", "pods"), openable),
-);
 
 interface Ranges {
   network: z.output<typeof network>;
@@ -147,50 +83,4 @@ interface Ranges {
 export const nodeRanges = ({ network, prometheus }: Ranges): string[] | null =>
   network.nodes ?? prometheus.kubelets?.nodes ?? null;
 
-/** Refuses private ranges for sessions if the nodes' addresses, which must stay closed, are unknown or contain the range. */
-export function nodesStayClosed(
-  check: z.core.ParsePayload<Ranges & { tenants: { egress: z.output<typeof tenantEgress> }[] }>,
-): void {
-  const nodes = nodeRanges(check.value);
-  check.value.tenants.forEach((tenant, index) => {
-    tenant.egress.forEach(({ cidr, private: isPrivate }, rule) => {
-      if (!isPrivate || cidr === null || !isCidr(cidr)) return;
-      const fault = (key: string, input: unknown, message: string) =>
-        check.issues.push({ code: "custom", input, path: ["tenants", index, "egress", rule, key], message });
-      if (nodes === null)
-        fault("private", true, "needs network.nodes, the addresses of the nodes, so that they stay closed; set it");
-      const around = nodes?.find((range) => isCidr(range) && contains(range, cidr));
-      if (around !== undefined)
-        fault(
-          "cidr",
-          cidr,
-          `lies in ${around}, the addresses of the nodes, which sessions can never reach; name the nodes' ranges exactly in network.nodes, or remove the rule`,
-        );
-    });
-  });
-}
-
-/**
- * Refuses each rule of a tenant's `egress` that names a tenant's namespace. These are the namespaces with this stack's prefix, and
- * those with the default prefix, because another stack in the same cluster may use the default prefix.
- */
-export function tenantsStayApart(
-  check: z.core.ParsePayload<{ tenantPrefix: string; tenants: { egress: z.output<typeof tenantEgress> }[] }>,
-): void {
-  const prefixes = [check.value.tenantPrefix, "tenant-"];
-  check.value.tenants.forEach((tenant, index) => {
-    tenant.egress.forEach(({ pods }, rule) => {
-      if (!prefixes.some((prefix) => pods?.namespace.startsWith(prefix))) return;
-      check.issues.push({
-        code: "custom",
-        input: pods?.namespace,
-        path: ["tenants", index, "egress", rule, "pods", "namespace"],
-        message: "is a tenant's namespace, and sessions can never reach sessions; name another namespace",
-      });
-    });
-  });
-}
-
 export type DnsConfig = z.output<typeof dns>;
-/** A rule of an `egress`, of the stack or of a tenant: exactly one of `cidr` and `pods` is not null. */
-export type EgressRule = z.output<typeof egress>[number];

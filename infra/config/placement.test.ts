@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import { type Config, parseConfig } from "./config.ts";
 import { placements, sessionPlacement } from "./placement.ts";
 
-const required = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
+const needed = { context: "here", registry: "registry.example.com/berth", publicUrl: "https://berth.example.com" };
 
 const parsed = (values: Record<string, unknown>) =>
   parseConfig({
-    ...required,
+    ...needed,
     ...Object.fromEntries(Object.entries(values).map(([key, value]) => [key, JSON.stringify(value)])),
   });
 const configOf = (values: Record<string, unknown>) => {
@@ -54,6 +54,11 @@ test("stores follow the platform, tenants follow `placement.sessions`, and each 
 });
 
 const term = { key: "pool", operator: "In", values: ["a"] };
+const required = "requiredDuringSchedulingIgnoredDuringExecution";
+const podTerm = (expression: object) => ({
+  topologyKey: "kubernetes.io/hostname",
+  labelSelector: { matchExpressions: [expression] },
+});
 const preferred = "preferredDuringSchedulingIgnoredDuringExecution";
 
 test.each<[string, Record<string, unknown>, string]>([
@@ -84,10 +89,48 @@ test.each<[string, Record<string, unknown>, string]>([
     `affinity.nodeAffinity.${preferred}[0].preference: is missing`,
   ],
   [
+    "an operator without the values that it needs",
+    {
+      affinity: {
+        nodeAffinity: { [required]: { nodeSelectorTerms: [{ matchExpressions: [{ ...term, values: [] }] }] } },
+      },
+    },
+    `affinity.nodeAffinity.${required}.nodeSelectorTerms[0].matchExpressions[0]: {…} has other values than the operator In takes, which is one value or more; correct \`values\``,
+  ],
+  [
+    "an operator with values that it does not take",
+    { affinity: { podAntiAffinity: { [required]: [podTerm({ ...term, operator: "Exists" })] } } },
+    `affinity.podAntiAffinity.${required}[0].labelSelector.matchExpressions[0]: {…} has other values than the operator Exists takes, which is no values; correct \`values\``,
+  ],
+  [
+    "a comparison with text",
+    {
+      affinity: {
+        nodeAffinity: { [preferred]: [{ weight: 1, preference: { matchExpressions: [{ ...term, operator: "Gt" }] } }] },
+      },
+    },
+    `affinity.nodeAffinity.${preferred}[0].preference.matchExpressions[0]: {…} has other values than the operator Gt takes, which is one whole number; correct \`values\``,
+  ],
+  [
+    "a comparison of pods' labels",
+    { affinity: { podAffinity: { [required]: [podTerm({ ...term, operator: "Gt", values: [1] })] } } },
+    `affinity.podAffinity.${required}[0].labelSelector.matchExpressions[0].operator: "Gt" is none of In, NotIn, Exists, DoesNotExist`,
+  ],
+  [
     "a weight out of range",
     { affinity: { nodeAffinity: { [preferred]: [{ weight: 101, preference: { matchExpressions: [term] } }] } } },
     `affinity.nodeAffinity.${preferred}[0].weight: 101 is above 100`,
   ],
 ])("%s gives a fault with the path, the value and the rule", (_, platform, line) => {
   expect(parsed({ placement: { platform } }).faults).toContain(`placement.platform.${line}`);
+});
+
+test("operators with the values that they take are accepted", () => {
+  const matchExpressions = [
+    { key: "pool", operator: "NotIn", values: ["a"] },
+    { key: "gpu", operator: "Exists" },
+    { key: "cores", operator: "Gt", values: [8] },
+  ];
+  const nodeAffinity = { [required]: { nodeSelectorTerms: [{ matchExpressions }] } };
+  expect(parsed({ placement: { platform: { affinity: { nodeAffinity } } } }).faults).toBeUndefined();
 });

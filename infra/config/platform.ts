@@ -58,7 +58,7 @@ export const keda = z.strictObject({
 const percent = wholeNumber.min(1, { error: "is below 1" });
 const perPod = wholeNumber.min(1, { error: "is below 1" });
 
-export const api = z.strictObject({
+const apiKeys = z.strictObject({
   autoscaling: autoscaling(3, 20, {
     cpu: percent.default(70).describe("The autoscaler's target for CPU, in percent of the pods' CPU requests."),
     memory: percent
@@ -93,6 +93,12 @@ export const api = z.strictObject({
     .describe(
       "For clusters without an ingress: the port on every node for the address in `sandboxUrl`, in addition to `nodePort`.",
     ),
+});
+
+export const api = apiKeys.check(({ value: { nodePort, sandboxNodePort }, issues }) => {
+  if (nodePort === undefined || nodePort !== sandboxNodePort) return;
+  const message = "is `nodePort` too, and a port leads to one Service port only; choose another port";
+  issues.push({ code: "custom", input: sandboxNodePort, path: ["sandboxNodePort"], message });
 });
 
 export const worker = z.strictObject({
@@ -134,12 +140,14 @@ export const requestScale = z
   .min(0.01, { error: "is below 0.01" })
   .max(1, { error: "is above 1" });
 
-export const kubernetesApi = z.array(
-  z.strictObject({
-    cidr: cidr.describe("An address of the Kubernetes API, for example 10.0.0.1/32."),
-    port: port.describe("The port of the Kubernetes API at this address."),
-  }),
-);
+export const kubernetesApi = z
+  .array(
+    z.strictObject({
+      cidr: cidr.describe("An address of the Kubernetes API, for example 10.0.0.1/32."),
+      port: port.describe("The port of the Kubernetes API at this address."),
+    }),
+  )
+  .min(1, { error: "is empty, so no pod could reach the Kubernetes API; name its addresses, or leave the key out" });
 
 /** At most 10 minutes, because Kubernetes itself reports a Deployment as failed after 10 minutes without progress. */
 export const rolloutTimeout = duration

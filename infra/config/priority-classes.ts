@@ -1,11 +1,11 @@
 /** Which pods Kubernetes prefers when a node is full. */
 import { z } from "zod";
-import { name } from "./scalars.ts";
+import { subdomain } from "./scalars.ts";
 
 const priorityClass = (standard: { name: string; value: number }, pods: string) =>
   z
     .strictObject({
-      name: name.default(standard.name).describe(`The name of the PriorityClass of ${pods}.`),
+      name: subdomain.default(standard.name).describe(`The name of the PriorityClass of ${pods}.`),
       value: z
         .int({ error: "is not a whole number" })
         .min(-2_147_483_648, { error: "is below -2147483648" })
@@ -48,6 +48,12 @@ export const priorityClasses = z
         imagePullers.name,
         "is the class of other pods too, and the quotas of tenants count no pod of this class; name another class",
       );
+    if (sessions.name === platform.name)
+      fault(
+        ["sessions", "name"],
+        sessions.name,
+        "is the class of the platform's pods too, and sessions must not preempt other pods; name another class",
+      );
     if (platform.value !== null && sessions.value !== null && sessions.value >= platform.value)
       fault(
         ["sessions", "value"],
@@ -63,16 +69,22 @@ interface Classes {
   tenants: { priorityClassName: string | null }[];
 }
 
-/** Refuses a tenant whose sessions would have the class of the image pullers, because no quota counts pods of this class. */
-export function counted(check: z.core.ParsePayload<Classes>): void {
-  const { priorityClasses, tenants } = check.value;
-  tenants.forEach(({ priorityClassName }, index) => {
-    if (priorityClassName !== priorityClasses.imagePullers.name) return;
+/** Refuses a tenant whose sessions would have the class of the platform's pods or of the image pullers. */
+export function ofSessionsOnly(check: z.core.ParsePayload<Classes>): void {
+  const { platform, imagePullers } = check.value.priorityClasses;
+  const others = {
+    [platform.name]:
+      "is the class of the platform's pods, and sessions must not preempt other pods; name another class",
+    [imagePullers.name]: "is the class of the image pullers, whose pods no quota counts; name another class",
+  };
+  check.value.tenants.forEach(({ priorityClassName }, index) => {
+    const message = others[priorityClassName ?? ""];
+    if (message === undefined) return;
     check.issues.push({
       code: "custom",
       input: priorityClassName,
       path: ["tenants", index, "priorityClassName"],
-      message: "is the class of the image pullers, whose pods no quota counts; name another class",
+      message,
     });
   });
 }

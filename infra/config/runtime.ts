@@ -1,7 +1,7 @@
 /** The config of the API and the worker that concerns neither their stores nor the tenants. */
 import { z } from "zod";
 import { secondsOf } from "./duration.ts";
-import { cidr, duration, name, url, wholeNumber } from "./scalars.ts";
+import { cidr, duration, subdomain, url, wholeNumber } from "./scalars.ts";
 
 const atLeastOne = wholeNumber.min(1, { error: "is below 1" });
 
@@ -98,7 +98,7 @@ export const trustedCertificates = z
     "Certificates (PEM) of private certificate authorities that the API and the worker trust in addition to public ones, for external stores, the OIDC issuer and webhooks.",
   );
 
-export const tokenKeySecret = name
+export const tokenKeySecret = subdomain
   .nullable()
   .describe(
     "The name of a Secret in the platform's namespace with the key `token-key` (32 characters or more), which signs the sessions' tokens. For more keys of `tokenKeys`, the Secret also has `token-key-2` and so on. Null: Berth generates the keys.",

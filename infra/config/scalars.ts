@@ -51,10 +51,18 @@ export const count = wholeNumber.nonnegative({ error: "is below 0" });
 export const port = wholeNumber.min(1, { error: "is below 1" }).max(65535, { error: "is above 65535" });
 export const replicas = wholeNumber.min(1, { error: "is below 1" }).max(100, { error: "is above 100" });
 
-/** A name that Kubernetes accepts for objects and labels. */
+/** A name that Kubernetes accepts for a namespace or a Service, and as the value of a label (a "DNS label"). */
 export const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, {
   error: "is not a Kubernetes name: 1 to 63 characters of a-z, 0-9 and -, the first and last not a -",
 });
+
+/** A name that Kubernetes accepts for most other objects, for example a class or a Secret (a "DNS subdomain"). */
+export const subdomain = z
+  .string()
+  .max(253, { error: "is longer than 253 characters, the most that Kubernetes allows in a name" })
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, {
+    error: "is not a Kubernetes name: parts of a-z, 0-9 and - between dots, the first and last of each part not a -",
+  });
 
 export const url = z.url({ protocol: /^https?$/, error: "is not an http or https URL" });
 
@@ -84,7 +92,7 @@ export const secretText = (atLeast = 1) =>
 export const volume = (size: string) =>
   z.strictObject({
     size: quantity.default(size).describe("The size of the volume."),
-    storageClass: name
+    storageClass: subdomain
       .nullable()
       .default(null)
       .describe("The volume's StorageClass. Null: the cluster's default StorageClass."),

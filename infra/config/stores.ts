@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { storePods } from "./network.ts";
 import { resources } from "./resources.ts";
-import { cidr, count, name, port, schedule, volume } from "./scalars.ts";
+import { cidr, count, port, schedule, subdomain, volume } from "./scalars.ts";
 
 export const protectData = z
   .boolean()
@@ -22,7 +22,9 @@ const addresses = z.array(
 const external = (keys: string) =>
   z
     .strictObject({
-      secret: name.describe(`The name of a Secret in the platform's namespace with the connection's keys: ${keys}.`),
+      secret: subdomain.describe(
+        `The name of a Secret in the platform's namespace with the connection's keys: ${keys}.`,
+      ),
       addresses: addresses
         .default([])
         .describe(
@@ -40,7 +42,7 @@ const external = (keys: string) =>
     .nullable()
     .default(null);
 
-const passwordSecret = name
+const passwordSecret = subdomain
   .nullable()
   .default(null)
   .describe(

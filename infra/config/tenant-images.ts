@@ -3,7 +3,7 @@
  * advance.
  */
 import { z } from "zod";
-import { count, imageByDigest, name } from "./scalars.ts";
+import { count, imageByDigest, name, subdomain } from "./scalars.ts";
 
 export const warmPools = z.strictObject({
   small: count.default(0).describe("The number of warm sessions of the tier small."),
@@ -41,7 +41,7 @@ const image = z.strictObject({
     .describe(
       "Whether sessions may change the image's own files, as far as uid 10001 has permission. The changes are lost when the pod ends. False: only /tmp, /dev/shm and the workspace are writable.",
     ),
-  pullSecret: name
+  pullSecret: subdomain
     .nullable()
     .default(null)
     .describe(

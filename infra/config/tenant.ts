@@ -1,10 +1,11 @@
 /** The schema of one entry under `tenants`. */
 import { z } from "zod";
+import { tenantEgress } from "./egress.ts";
 import { tenantKeys } from "./keys.ts";
-import { tenantEgress } from "./network.ts";
 import { tenantPlacement } from "./placement.ts";
-import { count, duration, lasting, name, quantity, secretText, url, volume, wholeNumber } from "./scalars.ts";
+import { count, duration, lasting, quantity, secretText, subdomain, url, volume, wholeNumber } from "./scalars.ts";
 import { sizeOf, tenantImages, warmPools } from "./tenant-images.ts";
+import { beyondQuota } from "./warm-quota.ts";
 
 const quota = z.strictObject({
   requestsCpu: quantity.default("20").describe("The sum of the CPU requests of all sessions."),
@@ -136,11 +137,11 @@ export const tenant = z
     placement: tenantPlacement
       .prefault({})
       .describe("The nodes of the tenant's sessions. Each key replaces the same key of `placement.sessions`."),
-    runtimeClassName: name
+    runtimeClassName: subdomain
       .nullable()
       .default(null)
       .describe("The RuntimeClass of the session pods, for example gvisor. Null: the cluster's default."),
-    priorityClassName: name
+    priorityClassName: subdomain
       .nullable()
       .default(null)
       .describe(
@@ -162,7 +163,15 @@ function fitsIntoQuota(check: z.core.ParsePayload<TenantConfig>): void {
   if (warm > 0 && warm > most) {
     const all = images.length > 0 ? " with those of the images" : "";
     fault(["warmPools"], warmPools, `has ${warm} sessions in total${all}, above ${limit}, which is ${most}`);
+    return;
   }
+  const over = beyondQuota(check.value);
+  if (over.length > 0)
+    fault(
+      ["warmPools"],
+      warmPools,
+      `has sessions${images.length > 0 ? ", with those of the images," : ""} that need more than the quota: ${over.join(", ")}; make the pools smaller, or raise the quota`,
+    );
 }
 
 /** All tenants. Two tenants can't have the same name. */

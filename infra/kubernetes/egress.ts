@@ -1,6 +1,6 @@
 /** Translates the rules of a config key `egress` into openings (allowed connections) of network policies. */
 import { exceptionsIn } from "../config/cidr.ts";
-import type { EgressRule } from "../config/network.ts";
+import type { EgressRule } from "../config/egress.ts";
 import { type Opening, podsIn, tcp } from "./network.ts";
 
 /**

@@ -46,31 +46,23 @@ export function tenantPolicies(tenant: TenantConfig, around: Surroundings): Reco
     ),
   };
   if (tenant.egress.length === 0) return policies;
-  const egress = pulumi.all([kubernetesApi, platform]).apply(([api, namespace]) =>
-    egressPolicy(tenant, {
-      platformNamespace: namespace,
-      api: api.map(({ cidr }) => cidr),
-      nodes: nodeRanges(around) ?? [],
-    }),
-  );
+  const egress = pulumi
+    .output(kubernetesApi)
+    .apply((api) => egressPolicy(tenant, { api: api.map(({ cidr }) => cidr), nodes: nodeRanges(around) ?? [] }));
   return { ...policies, "session-egress": egress };
 }
 
 /**
  * The policy for the tenant's `egress`. If a rule's range contains internal ranges, or addresses of the Kubernetes API or of
  * nodes, these stay closed.
- * @throws pulumi.RunError if a rule names the platform's pods, or if a rule's range lies in the addresses of the Kubernetes API,
- * because sessions must never reach these
+ * @throws pulumi.RunError if a rule's range lies in the addresses of the Kubernetes API, because sessions must never reach these.
+ * The config itself refuses such a rule if it has the addresses (`kubernetesApi`).
  */
 export function egressPolicy(
   { name, egress }: Pick<TenantConfig, "name" | "egress">,
-  closed: { platformNamespace: string; api: string[]; nodes: string[] },
+  closed: { api: string[]; nodes: string[] },
 ) {
-  for (const { cidr, pods } of egress) {
-    if (pods?.namespace === closed.platformNamespace)
-      throw new pulumi.RunError(
-        `tenant ${name}, egress to pods in ${pods.namespace}: is the platform's namespace, which sessions can reach only by the in-pod channel; remove the rule`,
-      );
+  for (const { cidr } of egress) {
     const api = cidr !== null && closed.api.find((range) => contains(range, cidr));
     if (api)
       throw new pulumi.RunError(
