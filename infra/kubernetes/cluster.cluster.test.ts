@@ -36,6 +36,13 @@ test("look() finds the registered APIs, and no autoscaler if the namespace does 
   expect(autoscalers).toEqual([]);
 });
 
+test("look() finds namespaces and PriorityClasses with the stack that they belong to, and the API's addresses", async () => {
+  const { namespaces, priorityClasses, apiServers } = await asked("default");
+  expect(namespaces).toContainEqual({ name: "kube-system", stack: null });
+  expect(priorityClasses).toContainEqual({ name: "system-node-critical", stack: null });
+  expect(apiServers).toEqual([machine.nodeIp]);
+});
+
 test("look() fails with an error that names an unknown context", async () => {
   await expect(asked("default", "not-there")).rejects.toThrow("the kubeconfig has no context not-there");
 });

@@ -34,6 +34,13 @@ export interface RunningAutoscaler {
   owners: string[];
 }
 
+/** A namespace or a PriorityClass of the cluster. */
+export interface FoundObject {
+  name: string;
+  /** The stack of the Berth to which the object belongs, without the organization; null if it belongs to no Berth. */
+  stack: string | null;
+}
+
 /** Facts about a cluster. From them, platform/conflicts.ts finds what prevents the deployment of the stack. */
 export interface Found {
   /** Kubernetes' version, for example v1.34.1-gke.200. */
@@ -41,6 +48,10 @@ export interface Found {
   apis: RegisteredApi[];
   /** The autoscalers of one namespace. */
   autoscalers: RunningAutoscaler[];
+  namespaces: FoundObject[];
+  priorityClasses: FoundObject[];
+  /** The addresses of the Kubernetes API servers, as the EndpointSlice `kubernetes` has them. */
+  apiServers: string[];
 }
 
 /** An immutable ConfigMap or Secret whose name contains a hash of its content; see generations.ts. */
@@ -72,22 +83,30 @@ export async function identify(access: ClusterAccess): Promise<string> {
 }
 
 /**
- * Reads the version, the APIs and the autoscalers of a cluster.
+ * Reads from a cluster what `Found` describes.
  * @param namespace the namespace of the autoscalers, which need not exist
  * @throws Error with the reason if the cluster does not answer or refuses, or if the kubeconfig is wrong (`configOf`)
  */
 export async function look(access: ClusterAccess, namespace: string): Promise<Found> {
   const config = configOf(access);
   try {
-    const [version, apis, autoscalers] = await Promise.all([
+    const core = config.makeApiClient(k8s.CoreV1Api);
+    const slice = { namespace: "default", name: "kubernetes" };
+    const [version, apis, autoscalers, namespaces, priorityClasses, { endpoints }] = await Promise.all([
       config.makeApiClient(k8s.VersionApi).getCode(),
       config.makeApiClient(k8s.ApiregistrationV1Api).listAPIService(),
       config.makeApiClient(k8s.AutoscalingV2Api).listNamespacedHorizontalPodAutoscaler({ namespace }),
+      core.listNamespace(),
+      config.makeApiClient(k8s.SchedulingV1Api).listPriorityClass(),
+      config.makeApiClient(k8s.DiscoveryV1Api).readNamespacedEndpointSlice(slice),
     ]);
     return {
       version: version.gitVersion,
       apis: apis.items.map(registered),
       autoscalers: autoscalers.items.map(running),
+      namespaces: namespaces.items.map(owned),
+      priorityClasses: priorityClasses.items.map(owned),
+      apiServers: (endpoints ?? []).flatMap(({ addresses }) => addresses),
     };
   } catch (error) {
     throw new Error(reason(error as Error));
@@ -99,6 +118,15 @@ export const registered = ({ metadata, spec }: k8s.V1APIService): RegisteredApi 
   name: metadata?.name ?? "",
   group: spec?.group ?? "",
   service: spec?.service ? `${spec.service.namespace}/${spec.service.name}` : null,
+});
+
+/** The object with its owner, which the labels name that every object of a stack has (labels.ts). */
+const owned = ({ metadata }: k8s.V1Namespace | k8s.V1PriorityClass): FoundObject => ({
+  name: metadata?.name ?? "",
+  stack:
+    metadata?.labels?.["app.kubernetes.io/part-of"] === "berth"
+      ? (metadata.labels["app.kubernetes.io/instance"] ?? null)
+      : null,
 });
 
 const running = ({ metadata, spec }: k8s.V2HorizontalPodAutoscaler): RunningAutoscaler => ({

@@ -66,8 +66,8 @@ test("the next `up` finds no conflict with its own adapter, and with `autoscaler
   const config = (values: object) =>
     configSchema.parse({ context, registry: "127.0.0.1:5000/berth", publicUrl: "http://127.0.0.1:30080", ...values });
   expect(found.apis.filter(({ service }) => service === "berth/prometheus-adapter").length).toBeGreaterThanOrEqual(2);
-  expect(conflicts(config({}), found)).toEqual([]);
-  expect(conflicts(config({ autoscaler: "keda" }), found)).toEqual([
+  expect(conflicts(config({}), found, "dev")).toEqual([]);
+  expect(conflicts(config({ autoscaler: "keda" }), found, "dev")).toEqual([
     expect.stringContaining("the Service berth/prometheus-adapter serves this API."),
     expect.stringContaining("`kubectl delete hpa -n berth api`"),
     expect.stringContaining("`kubectl delete hpa -n berth worker`"),

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { configSchema } from "../config/config.ts";
 import { cluster, type Found } from "../kubernetes/cluster.ts";
 import { recordStack } from "../testing/record.ts";
-import { conflicts, refuseConflicts } from "./conflicts.ts";
+import { conflicts as conflictsOf, refuseConflicts } from "./conflicts.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -18,7 +18,11 @@ const served = (group: string, service: string | null, version = "v1beta1") => (
   group,
   service,
 });
-const found = (...apis: Found["apis"]): Found => ({ version: "v1.34.1", apis, autoscalers: [] });
+const found = (...apis: Found["apis"]): Found => ({
+  ...{ version: "v1.34.1", apis, autoscalers: [] },
+  ...{ namespaces: [], priorityClasses: [], apiServers: ["10.0.0.4"] },
+});
+const conflicts = (config: Parameters<typeof conflictsOf>[0], there: Found) => conflictsOf(config, there, "mine");
 
 const [custom, external, resource] = ["custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"] as const;
 const kedas = served(external, "keda/keda-operator-metrics-apiserver");
@@ -95,6 +99,68 @@ describe("with `autoscaler: keda`", () => {
   });
 });
 
+describe("names that others have", () => {
+  const tenants = [{ name: "acme" }];
+  const of = (stack: string | null, ...names: string[]) => names.map((name) => ({ name, stack }));
+  const all = { namespaces: ["berth", "tenant-acme"], priorityClasses: ["berth-platform", "berth-sessions"] };
+  const owned = (stack: string | null): Found => ({
+    ...found(),
+    namespaces: of(stack, ...all.namespaces, "tenant-other"),
+    priorityClasses: of(stack, ...all.priorityClasses, "other"),
+  });
+  const second = "(docs/your-cluster.md#two-stacks-in-one-cluster)";
+
+  test("the stack's own objects are no conflict", () => {
+    expect(conflicts(config({ tenants }), owned("mine"))).toEqual([]);
+  });
+
+  test.each([false, true])("objects of another stack conflict, with adoptExisting: %j", (adoptExisting) => {
+    const lines = conflicts(config({ tenants, adoptExisting }), owned("staging"));
+    const belongs = (object: string) =>
+      expect.stringContaining(`The ${object} belongs to the Berth of the stack staging: `);
+    expect(lines).toEqual([
+      `The Namespace berth belongs to the Berth of the stack staging: set \`namespace\` to another name ${second}. If staging is the former name of this stack, run \`kubectl label namespace berth --overwrite app.kubernetes.io/instance=mine\`.`,
+      belongs("Namespace tenant-acme"),
+      belongs("PriorityClass berth-platform"),
+      belongs("PriorityClass berth-sessions"),
+    ]);
+  });
+
+  test("objects of nobody conflict unless the stack may adopt them", () => {
+    const lines = conflicts(config({ tenants }), owned(null));
+    expect(lines).toHaveLength(4);
+    expect(lines[1]).toBe(
+      "The Namespace tenant-acme exists already, and does not belong to this stack: set `tenantPrefix` to another beginning, or set `adoptExisting: true` to let the stack take over the Namespace.",
+    );
+    expect(conflicts(config({ tenants, adoptExisting: true }), owned(null))).toEqual([]);
+  });
+
+  test("a class that the stack does not make may be anybody's", () => {
+    const priorityClasses = { platform: { value: null }, sessions: { value: null } };
+    const there = { ...owned("staging"), namespaces: [] };
+    expect(conflicts(config({ priorityClasses }), there)).toEqual([]);
+    expect(conflicts(config(), there)).toHaveLength(2);
+  });
+});
+
+describe("the Kubernetes API behind private ranges", () => {
+  const tenants = [{ name: "acme", egress: [{ cidr: "203.0.113.0/24" }, { cidr: "10.0.0.0/8", private: true }] }];
+  const at = (address: string) => ({ ...found(), apiServers: [address] });
+
+  test("is refused if the config knows neither its range nor that it is on the nodes", () => {
+    expect(conflicts(config({ tenants }), at("10.9.0.5"))).toEqual([
+      "tenants[0].egress[1]: `private: true` needs `kubernetesApi`, because the Kubernetes API is at 10.9.0.5, outside of `network.nodes`. A new address of the API would be open to sessions until the next `up`. Set `kubernetesApi` to the ranges from which the API gets its addresses (docs/network.md#the-kubernetes-api).",
+    ]);
+  });
+
+  test("is accepted with kubernetesApi, on the nodes, or without private ranges", () => {
+    const kubernetesApi = [{ cidr: "10.9.0.0/28", port: 443 }];
+    expect(conflicts(config({ tenants, kubernetesApi }), at("10.9.0.5"))).toEqual([]);
+    expect(conflicts(config({ tenants }), at("10.0.3.5"))).toEqual([]);
+    expect(conflicts(config({ tenants: [{ name: "acme" }] }), at("10.9.0.5"))).toEqual([]);
+  });
+});
+
 describe("the program", () => {
   const asked = (answer: () => Promise<Found | undefined>, values = {}) => {
     const looked = vi.spyOn(cluster, "look").mockImplementation(answer);
@@ -115,7 +181,7 @@ describe("the program", () => {
     expect(warn).not.toHaveBeenCalled();
     await asked(() => Promise.reject(new Error("connect ECONNREFUSED 127.0.0.1:6443"))).refused;
     expect(warn).toHaveBeenCalledExactlyOnceWith(
-      "Berth could not check the cluster's version, and whether another server in the cluster serves the same APIs: connect ECONNREFUSED 127.0.0.1:6443.",
+      "Berth could not check the cluster's version, and whether others in the cluster have the same names and APIs: connect ECONNREFUSED 127.0.0.1:6443.",
     );
   });
 

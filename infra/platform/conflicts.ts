@@ -1,11 +1,16 @@
 /** Finds what prevents the stack's deployment to the cluster, before the program makes anything. */
 import * as pulumi from "@pulumi/pulumi";
 import { adapterApis } from "../config/adapter-apis.ts";
+import { contains, rangeOfAddress } from "../config/cidr.ts";
 import type { Config } from "../config/config.ts";
+import { nodeRanges } from "../config/network.ts";
 import { type ClusterAccess, cluster, type Found } from "../kubernetes/cluster.ts";
 import { isTooOld, oldestKubernetes } from "../kubernetes/version.ts";
+import { type Naming, takenNames } from "./taken-names.ts";
 
 type Scaling = Pick<Config, "namespace" | "adapter" | "autoscaler" | "keda">;
+type Reaching = Pick<Config, "kubernetesApi" | "network" | "prometheus" | "tenants">;
+type Checked = Scaling & Reaching & Naming;
 
 const external = "external.metrics.k8s.io";
 
@@ -16,10 +21,15 @@ const remedies: Record<string, string> = {
 const otherwise =
   "if that server is KEDA, set `autoscaler: keda`; if it is your own adapter, set `adapter.enabled: false` and add the queries of docs/monitoring.md to your adapter";
 
-/** One line for each conflict. The list is empty if there is no conflict. */
-export function conflicts(config: Scaling, found: Found): string[] {
+/**
+ * One line for each conflict. The list is empty if there is no conflict.
+ * @param stack the name of this Pulumi stack, without the organization
+ */
+export function conflicts(config: Checked, found: Found, stack: string): string[] {
   return [
     ...tooOld(found),
+    ...takenNames(config, found, stack),
+    ...openApi(config, found),
     ...takenApis(config, found),
     ...(config.autoscaler === "keda" ? withKeda(config, found) : []),
   ];
@@ -31,6 +41,22 @@ const tooOld = ({ version }: Found): string[] =>
         `The cluster has Kubernetes ${version}, and Berth needs ${oldestKubernetes} or newer. Upgrade the cluster, or choose another one.`,
       ]
     : [];
+
+/**
+ * A line if sessions may reach private ranges and the config knows no range from which the Kubernetes API gets its addresses. The
+ * policies then close only the API's present addresses, so that a new address could be open to sessions until the next `up`.
+ */
+export function openApi(config: Reaching, { apiServers }: Pick<Found, "apiServers">): string[] {
+  const nodes = nodeRanges(config) ?? [];
+  const outside = apiServers.filter((address) => !nodes.some((range) => contains(range, rangeOfAddress(address))));
+  const rules = config.tenants.flatMap(({ egress }, tenant) =>
+    egress.flatMap((rule, index) => (rule.private ? `tenants[${tenant}].egress[${index}]` : [])),
+  );
+  if (config.kubernetesApi !== null || outside.length === 0 || rules.length === 0) return [];
+  return [
+    `${rules.join(", ")}: \`private: true\` needs \`kubernetesApi\`, because the Kubernetes API is at ${outside.join(", ")}, outside of \`network.nodes\`. A new address of the API would be open to sessions until the next \`up\`. Set \`kubernetesApi\` to the ranges from which the API gets its addresses (docs/network.md#the-kubernetes-api).`,
+  ];
+}
 
 /** A line for each API that the stack's adapter should serve, but another server serves. A cluster allows one server per API. */
 function takenApis(config: Scaling, { apis }: Found): string[] {
@@ -68,17 +94,17 @@ function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Found): s
 }
 
 /**
- * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects. `adoptExisting` does not
- * take over an API of another server. If the cluster does not answer or refuses the reads, the program only warns. Without an
+ * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects, or if sessions could reach
+ * the Kubernetes API. `adoptExisting` takes over neither an API of another server nor objects of another Berth. If the cluster does not answer or refuses the reads, the program only warns. Without an
  * answer, a later step of the run fails with its own error.
  */
-export async function refuseConflicts(access: ClusterAccess, config: Scaling): Promise<void> {
+export async function refuseConflicts(access: ClusterAccess, config: Checked): Promise<void> {
   const found = await cluster.look(access, config.namespace).catch(async ({ message }: Error) => {
     await pulumi.log.warn(
-      `Berth could not check the cluster's version, and whether another server in the cluster serves the same APIs: ${message}.`,
+      `Berth could not check the cluster's version, and whether others in the cluster have the same names and APIs: ${message}.`,
     );
   });
-  const faults = found ? conflicts(config, found) : [];
+  const faults = found ? conflicts(config, found, pulumi.getStack()) : [];
   if (faults.length > 0)
     throw new pulumi.RunError(
       ["The stack can't be deployed to this cluster. Nothing was changed.", ...faults].join("\n"),
