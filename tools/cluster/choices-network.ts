@@ -4,6 +4,7 @@ import {
   distributionOf,
   dnsOf,
   isApiOnNodes,
+  nodeRangesOf,
   policyEngineOf,
   rangesOf,
   type Seen,
@@ -136,12 +137,22 @@ export function networkKeys(seen: Seen): Choice[] {
     unknown:
       "To do: the cluster has no pods k8s-app=kube-dns in the namespace kube-system. Name the servers that pods ask, as `network.dns`. `npm run doctor` tries DNS. See docs/network.md#dns.",
   };
+  const hasExternal = seen.nodes.some(({ externalAddresses }) => externalAddresses.length > 0);
+  const nodes = hasExternal
+    ? [
+        "Attention: nodes have public addresses, which stay closed to sessions only while `nodes` names them. Name the ranges from which new nodes get their addresses.",
+      ]
+    : [];
   const network = {
     ...(name === "Cilium" && { policies: "cilium" }),
     ...(dnsOf(seen) === "node" && { dns: cachedDns }),
+    ...(hasExternal && { nodes: nodeRangesOf(seen) }),
   };
   return [
-    { why: [isolation[enforces], dns[dnsOf(seen)]], keys: Object.keys(network).length > 0 ? { network } : {} },
+    {
+      why: [isolation[enforces], dns[dnsOf(seen)], ...nodes],
+      keys: Object.keys(network).length > 0 ? { network } : {},
+    },
     apiServerChoice(seen, name),
   ];
 }

@@ -1,5 +1,6 @@
 /** Choices about access, images, size and volumes, as keys of the stack's config. Everything here is pure. */
-import { distributionOf, isOnThisMachine, type Seen } from "./seen.ts";
+import { createHash } from "node:crypto";
+import { distributionOf, isOnThisMachine, type Seen, type SeenBerth } from "./seen.ts";
 import type { Choice, Wanted } from "./stack-file.ts";
 
 /** Which cluster the stack belongs to, and where its images come from. */
@@ -18,31 +19,62 @@ export const accessKeys = (seen: Seen, wanted: Wanted): Choice[] => [
 /** The Berths of other stacks. */
 const othersOf = ({ berths }: Pick<Seen, "berths">, stack: string) => berths.filter((berth) => berth.stack !== stack);
 
-/** The platform's namespace: `berth`, or a name made from `berth-` and the stack's name if the cluster has another Berth. */
-export const namespaceFor = (seen: Pick<Seen, "berths">, stack: string): string =>
-  othersOf(seen, stack).length === 0
-    ? "berth"
-    : `berth-${stack}`
-        .toLowerCase()
-        .replaceAll(/[^a-z0-9]+/g, "-")
-        // The prefix of tenants' namespaces is one character longer, and may have at most 23 characters.
-        .slice(0, 22)
-        .replace(/-+$/, "");
+/** The beginning of the names of another Berth's tenants, or the usual one if the Berth has no tenant yet. */
+const prefixOf = ({ namespace, tenantPrefix }: SeenBerth): string =>
+  tenantPrefix ?? (namespace === "berth" ? "tenant-" : `${namespace}-`);
 
-/** The names for the new Berth if the cluster has other Berths already, because two Berths can't have the same names. */
+/**
+ * The prefix of tenants' namespaces for the platform's namespace. With two hyphens at its end, no such prefix is the beginning
+ * of another's, because the names that `namespaceFor` makes have no two hyphens in a row.
+ */
+const prefixFor = (namespace: string): string => `${namespace}--`;
+
+/** The most characters of the platform's namespace, because a prefix may have 23. */
+const longest = 21;
+
+/**
+ * The platform's namespace: that of the stack's own Berth; or `berth`; or, if the cluster has another Berth, a name made from
+ * `berth-` and the stack's name. If that name is cut or changed, or if another Berth's names begin alike, the name has a hash
+ * of the stack's name.
+ */
+export function namespaceFor(seen: Pick<Seen, "berths">, stack: string): string {
+  const own = seen.berths.find((berth) => berth.stack === stack);
+  if (own !== undefined) return own.namespace;
+  const others = othersOf(seen, stack);
+  if (others.length === 0) return "berth";
+  const words = stack
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter(Boolean);
+  const hash = createHash("sha256").update(stack).digest("hex").slice(0, 6);
+  const plain = ["berth", ...words].join("-");
+  const marked = `${plain.slice(0, longest - hash.length - 1).replace(/-$/, "")}-${hash}`;
+  const isTaken = (name: string) =>
+    others.some((other) => {
+      const [mine, theirs] = [prefixFor(name), prefixOf(other)];
+      return name === other.namespace || mine.startsWith(theirs) || theirs.startsWith(mine);
+    });
+  const names = [...(plain === `berth-${stack}` && plain.length <= longest ? [plain] : []), marked];
+  return names.find((name) => !isTaken(name)) ?? `b-${hash}`;
+}
+
+/** The names of the stack's Berth if the cluster has other Berths, because two Berths can't have the same names. */
 function besideChoices(seen: Seen, { stack }: Wanted): Choice[] {
   const others = othersOf(seen, stack);
-  if (others.length === 0) return [];
+  const own = seen.berths.find((berth) => berth.stack === stack);
   const namespace = namespaceFor(seen, stack);
+  if (namespace === "berth") return [];
   const name = (pods: string) => ({ name: `${namespace}-${pods}` });
   return [
     {
       why: [
-        `The cluster already has ${others.map(({ namespace, stack }) => `the Berth of the stack ${stack} in the namespace ${namespace}`).join(", and ")}. So this Berth gets its own names. See docs/your-cluster.md#two-stacks-in-one-cluster.`,
+        own !== undefined
+          ? `The cluster already has this stack's Berth in the namespace ${namespace}.`
+          : `The cluster already has ${others.map(({ namespace, stack }) => `the Berth of the stack ${stack} in the namespace ${namespace}`).join(", and ")}. So this Berth gets its own names. See docs/your-cluster.md#two-stacks-in-one-cluster.`,
       ],
       keys: {
         namespace,
-        tenantPrefix: `${namespace}-`,
+        tenantPrefix: own?.tenantPrefix ?? prefixFor(namespace),
         priorityClasses: {
           platform: name("platform"),
           imagePullers: name("image-puller"),

@@ -1,14 +1,15 @@
 /** Looks at a cluster. Nothing here changes the cluster. */
 import * as k8s from "@kubernetes/client-node";
 import { type ClusterAccess, configOf, registered } from "../../infra/kubernetes/cluster.ts";
+import { tenantLabel } from "../../infra/kubernetes/labels.ts";
 import { quantityValue } from "../../runtime/src/domain/quota/quantity.ts";
-import type { Seen, SeenClass, SeenGateway } from "./seen.ts";
+import type { Seen, SeenBerth, SeenClass, SeenGateway } from "./seen.ts";
 
 /** The label of ingress controllers' pods in the charts of ingress-nginx, haproxy-ingress and Traefik. */
 const controllers = "app.kubernetes.io/name in (ingress-nginx,haproxy-ingress,traefik)";
 
-/** The labels of the namespace of a Berth. */
-const platform = "app.kubernetes.io/part-of=berth,app.kubernetes.io/component=platform";
+/** The label of all namespaces of Berths. */
+const ofBerths = "app.kubernetes.io/part-of=berth";
 
 /**
  * Looks at the cluster. If the user may not read something, its field is empty, and `unread` names it.
@@ -56,13 +57,13 @@ export async function lookAt(access: ClusterAccess): Promise<Seen> {
     ask("ingress classes", networking.listIngressClass(), none),
     ask("ingress controllers", core.listPodForAllNamespaces({ labelSelector: controllers }), none),
   ]);
-  const [gatewayClasses, gateways, clusterIssuers, runtimeClasses, registry, platforms] = await Promise.all([
+  const [gatewayClasses, gateways, clusterIssuers, runtimeClasses, registry, namespaces] = await Promise.all([
     listed("gateway.networking.k8s.io", "v1", "gatewayclasses"),
     listed("gateway.networking.k8s.io", "v1", "gateways"),
     listed("cert-manager.io", "v1", "clusterissuers"),
     ask("runtime classes", config.makeApiClient(k8s.NodeV1Api).listRuntimeClass(), none),
     ask("local registry", core.readNamespacedConfigMap(hosting), null),
-    ask("namespaces", core.listNamespace({ labelSelector: platform }), none),
+    ask("namespaces", core.listNamespace({ labelSelector: ofBerths }), none),
   ]);
   return {
     id: kubeSystem.metadata?.uid ?? "",
@@ -98,10 +99,7 @@ export async function lookAt(access: ClusterAccess): Promise<Seen> {
     clusterIssuers: clusterIssuers?.items.map(({ metadata }) => metadata.name) ?? null,
     runtimeClasses: runtimeClasses.items.map(({ metadata }) => metadata?.name ?? ""),
     localRegistry: /^host: *"?([^"\s]+)/m.exec(registry?.data?.["localRegistryHosting.v1"] ?? "")?.[1] ?? null,
-    berths: platforms.items.map(({ metadata }) => ({
-      namespace: metadata?.name ?? "",
-      stack: metadata?.labels?.["app.kubernetes.io/instance"] ?? "",
-    })),
+    berths: berthsOf(namespaces.items),
     unread,
   };
 }
@@ -125,11 +123,31 @@ const gateway = ({ metadata: { name, namespace = "" }, spec }: CustomObject): Se
   })),
 });
 
-const node = ({ metadata, spec, status }: k8s.V1Node): Seen["nodes"][number] => ({
+/** The Berths to which the namespaces belong: each has one namespace of its platform, and one of each tenant. */
+export function berthsOf(namespaces: k8s.V1Namespace[]): SeenBerth[] {
+  const all = namespaces.map(({ metadata }) => ({
+    name: metadata?.name ?? "",
+    stack: metadata?.labels?.["app.kubernetes.io/instance"] ?? "",
+    isPlatform: metadata?.labels?.["app.kubernetes.io/component"] === "platform",
+    tenant: metadata?.labels?.[tenantLabel],
+  }));
+  return all
+    .filter(({ isPlatform }) => isPlatform)
+    .map(({ name, stack }) => {
+      const own = all.find((one) => one.stack === stack && one.tenant !== undefined && one.name.endsWith(one.tenant));
+      return { namespace: name, stack, tenantPrefix: own?.name.slice(0, -(own.tenant?.length ?? 0)) };
+    });
+}
+
+export const node = ({ metadata, spec, status }: k8s.V1Node): Seen["nodes"][number] => ({
   name: metadata?.name ?? "",
   architecture: status?.nodeInfo?.architecture ?? "",
-  addresses: (status?.addresses ?? []).filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+  addresses: addressesOf(status, "InternalIP"),
+  externalAddresses: addressesOf(status, "ExternalIP"),
   providerId: spec?.providerID ?? "",
   labels: metadata?.labels ?? {},
   cpus: quantityValue(status?.allocatable?.cpu ?? "0"),
 });
+
+const addressesOf = (status: k8s.V1NodeStatus | undefined, kind: string): string[] =>
+  (status?.addresses ?? []).filter(({ type }) => type === kind).map(({ address }) => address);

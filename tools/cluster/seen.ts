@@ -1,5 +1,6 @@
 /** What `npm run init` and `npm run doctor` see of a cluster, and conclusions from that. Everything here is pure. */
 import { isIPv4 } from "node:net";
+import { rangeOfAddress } from "../../infra/config/cidr.ts";
 import type { RegisteredApi } from "../../infra/kubernetes/cluster.ts";
 
 export interface SeenNode {
@@ -8,6 +9,8 @@ export interface SeenNode {
   architecture: string;
   /** Internal addresses. */
   addresses: string[];
+  /** Addresses at which the node is reached from outside the cluster's network; usually none. */
+  externalAddresses: string[];
   /** The cloud's name of the machine, for example aws:///eu-west-1a/i-0123; empty without a cloud. */
   providerId: string;
   labels: Record<string, string>;
@@ -30,6 +33,16 @@ export interface SeenGateway {
     /** True if the listener takes routes of the Gateway's namespace only. */
     ownNamespaceOnly: boolean;
   }[];
+}
+
+/** A Berth that the cluster has. */
+export interface SeenBerth {
+  /** The platform's namespace. */
+  namespace: string;
+  /** The stack's name without the organization. */
+  stack: string;
+  /** The beginning of the names of tenants' namespaces. Missing: the Berth has no tenant. */
+  tenantPrefix?: string | undefined;
 }
 
 export interface Seen {
@@ -56,8 +69,7 @@ export interface Seen {
   runtimeClasses: string[];
   /** The registry on the user's machine from which the nodes can pull, for example localhost:5001. */
   localRegistry: string | null;
-  /** The Berths that the cluster has, each by the platform's namespace and the stack's name without the organization. */
-  berths: { namespace: string; stack: string }[];
+  berths: SeenBerth[];
   /** What could not be read, with the reason, for example `runtime classes: HTTP 403`. */
   unread: string[];
 }
@@ -172,6 +184,12 @@ export function rangesOf(addresses: string[]): string[] {
   const ranges = prefix >= 16 ? [rangeOf(first, prefix)] : v4.map((one) => rangeOf(one, 24));
   return [...new Set([...ranges, ...v6])];
 }
+
+/** Ranges that contain the internal and the external addresses of all nodes. */
+export const nodeRangesOf = ({ nodes }: Pick<Seen, "nodes">): string[] => [
+  ...rangesOf(nodes.flatMap(({ addresses }) => addresses)),
+  ...new Set(nodes.flatMap(({ externalAddresses }) => externalAddresses.map(rangeOfAddress))),
+];
 
 const numberOf = (address: string) => address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
 

@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { parseConfig } from "../../infra/config/config.ts";
+import { tenantPrefix } from "../../infra/config/tenant.ts";
 import { accessKeys } from "./choices.ts";
+import type { Seen } from "./seen.ts";
 import { stackFile, stackName, warnings } from "./stack-file.ts";
 import { eks, gke, k3s, kind, local } from "./testing.ts";
 
@@ -154,7 +156,7 @@ test("beside another Berth, this one gets its own names, and leaves the metrics 
   const { config, text } = made(seen);
   expect(config).toMatchObject({
     namespace: "berth-mine",
-    tenantPrefix: "berth-mine-",
+    tenantPrefix: "berth-mine--",
     priorityClasses: { sessions: { name: "berth-mine-sessions" } },
     autoscaler: "off",
   });
@@ -164,10 +166,49 @@ test("beside another Berth, this one gets its own names, and leaves the metrics 
   expect(made(own).config).toMatchObject({ namespace: "berth", autoscaler: "hpa" });
 });
 
-test("a long stack name with other letters gives valid names", () => {
-  const seen = { ...kind, berths: [{ namespace: "berth", stack: "prod" }] };
-  const { keys } = accessKeys(seen, { stack: "gke_Acme_europe-west1-b", context: "x" })[1] ?? {};
-  expect(keys).toMatchObject({ namespace: "berth-gke-acme-europe", tenantPrefix: "berth-gke-acme-europe-" });
+const namesOf = (stack: string, ...berths: Seen["berths"]) => {
+  const seen = { ...kind, berths: [{ namespace: "berth", stack: "prod", tenantPrefix: "tenant-" }, ...berths] };
+  return accessKeys(seen, { stack, context: "x" })[1]?.keys as { namespace: string; tenantPrefix: string };
+};
+
+test("beside other Berths, stacks whose names are cut or changed get different names", () => {
+  const stacks = [
+    ...["acme-production-eu-west-1", "acme-production-eu-west-2", "...", "a_b", "a-b", "A-b"],
+    ...["staging", "staging-2", "staging-2-b", "gke_Acme_europe-west1-b"],
+  ];
+  const names = stacks.map((stack) => namesOf(stack));
+  expect(names[0]).toMatchObject({ namespace: expect.stringMatching(/^berth-acme-pro-[0-9a-f]{6}$/) });
+  expect(names[2]?.namespace).toMatch(/^berth-[0-9a-f]{6}$/);
+  expect(names[6]).toMatchObject({ namespace: "berth-staging", tenantPrefix: "berth-staging--" });
+  expect(new Set(names.map(({ namespace }) => namespace)).size).toBe(stacks.length);
+  for (const one of names) {
+    expect(tenantPrefix.safeParse(one.tenantPrefix).success, one.tenantPrefix).toBe(true);
+    for (const other of names.filter((each) => each !== one))
+      expect(other.tenantPrefix.startsWith(one.tenantPrefix), `${one.tenantPrefix} ${other.tenantPrefix}`).toBe(false);
+  }
+});
+
+test.each([
+  ["has the name", { namespace: "berth-eu", stack: "other", tenantPrefix: "other-" }, /^berth-eu-[0-9a-f]{6}$/],
+  ["has a prefix that begins alike", { namespace: "b", stack: "eu", tenantPrefix: "berth-eu-" }, /^b-[0-9a-f]{6}$/],
+  ["has no tenant, but a similar name", { namespace: "berth-eu", stack: "eu-1" }, /^b-[0-9a-f]{6}$/],
+])("a name is not taken if another Berth %s", (_, other, namespace) => {
+  expect(namesOf(_ === "has the name" ? "eu" : "eu-2", other).namespace).toMatch(namespace);
+});
+
+test("a stack whose Berth is in the cluster already keeps its names", () => {
+  const own = { namespace: "berth-old", stack: "mine", tenantPrefix: "berth-old-" };
+  expect(namesOf("mine", own)).toMatchObject({ namespace: "berth-old", tenantPrefix: "berth-old-" });
+});
+
+test("nodes with public addresses are closed to sessions by all their addresses", () => {
+  const nodes = eks.nodes.map((node, index) => ({ ...node, externalAddresses: [`198.51.100.${index + 1}`] }));
+  const { config, text } = made({ ...eks, nodes });
+  const outside = [1, 2, 3, 4].map((number) => `198.51.100.${number}/32`);
+  expect(config?.network.nodes).toEqual(["10.0.0.0/21", ...outside]);
+  expect(config?.prometheus.kubelets?.nodes).toEqual(["10.0.0.0/21"]);
+  expect(text.replaceAll(/\n\s*# /g, " ")).toContain("nodes have public addresses");
+  expect(made(eks).config?.network.nodes).toBeNull();
 });
 
 test.each([

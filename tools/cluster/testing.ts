@@ -5,6 +5,7 @@ const node = (name: string, address: string, more: Partial<SeenNode> = {}): Seen
   name,
   architecture: "amd64",
   addresses: [address],
+  externalAddresses: [],
   providerId: "",
   labels: {},
   cpus: 4,
