@@ -1,7 +1,7 @@
 /** The config of the API and the worker that concerns neither their stores nor the tenants. */
 import { z } from "zod";
 import { secondsOf } from "./duration.ts";
-import { cidr, duration, subdomain, url, wholeNumber } from "./scalars.ts";
+import { cidr, count, duration, subdomain, url, wholeNumber } from "./scalars.ts";
 
 const atLeastOne = wholeNumber.min(1, { error: "is below 1" });
 
@@ -29,7 +29,16 @@ export const limits = z
       .describe(
         "How many sessions of one tenant may wait in the queue. While this many wait, the API refuses to queue another session of the tenant.",
       ),
-    starting: atLeastOne.default(10).describe("Sessions of all tenants together that may start at the same time."),
+    starting: atLeastOne
+      .default(10)
+      .describe(
+        "Sessions of all tenants together that may start at the same time. While starts succeed quickly, this number rises up to `startingPerNode` for each node; while the Kubernetes API server is overloaded, it falls.",
+      ),
+    startingPerNode: count
+      .default(3)
+      .describe(
+        "The highest number of simultaneous starts for each node that has the agent image, if this makes more than `starting`. 0: never more than `starting`. Without `prepullAgentImage` Berth does not know the nodes, and `starting` stays the highest number.",
+      ),
     startTimeout: duration
       .default("5m")
       .describe(

@@ -200,6 +200,7 @@ function variables(
     RATE_LIMIT_PER_MINUTE: String(limits.ratePerMinute),
     BACKLOG_LIMIT: String(limits.backlog),
     MAX_STARTING: String(limits.starting),
+    MAX_STARTING_PER_NODE: String(limits.startingPerNode),
     START_TIMEOUT_SECONDS: String(secondsOf(limits.startTimeout)),
     LOG_RETENTION_SECONDS: String(secondsOf(limits.logRetention)),
     SESSION_RETENTION_SECONDS: String(secondsOf(limits.sessionRetention)),

@@ -1,6 +1,6 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
-import { missingImages } from "./missingImages.ts";
+import { readPullers } from "./missingImages.ts";
 
 /** A puller's pod on a node. `pulled`: the names of the containers whose image the node has. */
 const pod = (node: string | undefined, images: string[], pulled: string[], metadata: V1Pod["metadata"] = {}): V1Pod => {
@@ -23,7 +23,7 @@ const pod = (node: string | undefined, images: string[], pulled: string[], metad
   };
 };
 
-const list = async (...items: V1Pod[]) => {
+const read = async (...items: V1Pod[]) => {
   const asked: unknown[] = [];
   const core = {
     listNamespacedPod: async (query: unknown) => {
@@ -31,10 +31,12 @@ const list = async (...items: V1Pod[]) => {
       return { items };
     },
   };
-  const missing = await missingImages(core as never, "tenant-acme");
+  const found = await readPullers(core as never, "tenant-acme");
   expect(asked).toEqual([{ namespace: "tenant-acme", labelSelector: "app.kubernetes.io/name=image-puller" }]);
-  return missing;
+  return found;
 };
+
+const list = async (...items: V1Pod[]) => (await read(...items)).missing;
 
 test("an image that is not pulled is missing on its node, that of the init container too", async () => {
   const images = ["berthd", "node", "python"];
@@ -103,4 +105,20 @@ test("an image of two pods of a node, of which one replaces the other, is missin
   expect(await list(pod("a", ["berthd", "node"], ["berthd"]), pod("a", ["berthd", "node"], ["berthd"]))).toHaveLength(
     1,
   );
+});
+
+test("a node counts once if a pod of the puller is ready on it", async () => {
+  const withStatus = (node: string, status: string, metadata: V1Pod["metadata"] = {}): V1Pod => ({
+    metadata,
+    spec: { nodeName: node, containers: [] },
+    status: { conditions: [{ type: "Ready", status }] },
+  });
+  const gone = { deletionTimestamp: new Date() };
+  const pods = [
+    withStatus("a", "True"),
+    withStatus("a", "True"),
+    withStatus("b", "False"),
+    withStatus("c", "True", gone),
+  ];
+  expect((await read(...pods, withStatus("d", "True"), pod("e", ["berthd"], []))).nodes).toEqual(["a", "d"]);
 });

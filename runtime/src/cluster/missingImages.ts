@@ -1,4 +1,4 @@
-/** Which images are not on their nodes yet, as the pods of the image pullers show. */
+/** What the pods of the image pullers show: which images are not on their nodes yet, and which nodes have all images. */
 import type { V1Pod } from "@kubernetes/client-node";
 import type { CoreApi } from "./kubernetes.ts";
 
@@ -10,18 +10,34 @@ export interface MissingImage {
   image: string;
 }
 
-/**
- * Returns the images that the puller of a namespace has not pulled yet, once for each node. If a node has no room for the puller's
- * pod, the node lacks all images of the pod.
- */
+export interface Pullers {
+  /**
+   * The images that the puller has not pulled yet, once for each node. If a node has no room for the puller's pod, the node lacks
+   * all images of the pod.
+   */
+  missing: MissingImage[];
+  /** The names of the nodes on which the puller's pod is ready: the node answers and has all images. */
+  nodes: string[];
+}
+
+/** Reads the pods of the image puller of a namespace. */
+export async function readPullers(core: Pick<CoreApi, "listNamespacedPod">, namespace: string): Promise<Pullers> {
+  const { items } = await core.listNamespacedPod({ namespace, labelSelector: pullerSelector });
+  const missing = items.flatMap(missingOf).map((one) => [`${one.node} ${one.image}`, one] as const);
+  const nodes = items.filter(isReady).flatMap((pod) => nodeOf(pod) ?? []);
+  return { missing: [...new Map(missing).values()], nodes: [...new Set(nodes)] };
+}
+
+/** Returns the images that the puller of a namespace has not pulled yet; see `Pullers`. */
 export async function missingImages(
   core: Pick<CoreApi, "listNamespacedPod">,
   namespace: string,
 ): Promise<MissingImage[]> {
-  const { items } = await core.listNamespacedPod({ namespace, labelSelector: pullerSelector });
-  const missing = items.flatMap(missingOf).map((one) => [`${one.node} ${one.image}`, one] as const);
-  return [...new Map(missing).values()];
+  return (await readPullers(core, namespace)).missing;
 }
+
+const isReady = ({ status }: V1Pod) =>
+  status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
 
 /**
  * The node of a DaemonSet's pod. A DaemonSet names the node in the pod's affinity, so the node is known before the scheduler binds

@@ -9,6 +9,8 @@ import { firstKeyId, TokenKeys } from "./tokenKeys.ts";
 const port = (value: number) => z.coerce.number("must be a port number").int().min(1).max(65535).default(value);
 const atLeastOne = (what: string, value: number) =>
   z.coerce.number(`must be ${what}`).int(`must be ${what}`).min(1, "must be at least 1").default(value);
+const notNegative = (what: string, value: number) =>
+  z.coerce.number(`must be ${what}`).int(`must be ${what}`).min(0, "must be at least 0").default(value);
 const day = 86_400;
 /** A retention in seconds; the arguments are days. Webhooks need events for over a day, so the usual minimum is 2 days. */
 const retention = (days: number, least = 2) =>
@@ -69,11 +71,7 @@ const storesVariables = {
    * For how many seconds the end of an agent's log is kept after the session has ended. 0: the log is not kept.
    * Default 604800: a week.
    */
-  LOG_RETENTION_SECONDS: z.coerce
-    .number("must be a number of seconds")
-    .int("must be a number of seconds")
-    .min(0, "must be at least 0")
-    .default(604_800),
+  LOG_RETENTION_SECONDS: notNegative("a number of seconds", 604_800),
 };
 
 const DatabaseVariables = z.object(databaseVariables);
@@ -158,8 +156,10 @@ export const Variables = z.object({
   IDEMPOTENCY_RETENTION_SECONDS: retention(7, 1),
   /** How many sessions of one tenant may wait in the queue. While this many wait, the API refuses more. Default 200. */
   BACKLOG_LIMIT: atLeastOne("a number of sessions", 200),
-  /** How many sessions of all tenants may be starting at the same time. Default 10. */
+  /** How many sessions of all tenants may be starting at the same time, until starts succeed quickly. Default 10. */
   MAX_STARTING: atLeastOne("a number of sessions", 10),
+  /** While starts succeed quickly, so many may be starting for each node. 0: never more than MAX_STARTING. Default 3. */
+  MAX_STARTING_PER_NODE: notNegative("a number of sessions", 3),
   /** Namespace of the Lease by which the workers choose their leader. Default berth. */
   LEASE_NAMESPACE: text.default("berth"),
   /** Issuer whose tokens the API accepts in addition to keys, e.g. https://login.example. Default: none. */

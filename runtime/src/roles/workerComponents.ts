@@ -7,7 +7,7 @@ import type { Logger } from "pino";
 import { tokensOf } from "../channel/token.ts";
 import type { CoreApi, LeaseApi, OnAnswer } from "../cluster/kubernetes.ts";
 import { logTail } from "../cluster/logTail.ts";
-import { missingImages } from "../cluster/missingImages.ts";
+import { type MissingImage, readPullers } from "../cluster/missingImages.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import type { PodWatchOptions } from "../cluster/podWatch.ts";
 import { listSessionObjects } from "../cluster/sessionListing.ts";
@@ -34,6 +34,7 @@ import { Planner } from "../worker/planner.ts";
 import { PodWatches } from "../worker/podWatches.ts";
 import { Reconciler, type ReconcilerOptions } from "../worker/reconciler.ts";
 import { SessionWorker } from "../worker/sessionWorker.ts";
+import { StartLimit } from "../worker/startLimit.ts";
 import { Sweep } from "../worker/sweep.ts";
 import { WarmPools } from "../worker/warmPools.ts";
 import { WarmRefill } from "../worker/warmRefill.ts";
@@ -48,6 +49,7 @@ export interface WorkerSurroundings {
     | "BERTHD_IMAGE"
     | "SESSION_URL"
     | "MAX_STARTING"
+    | "MAX_STARTING_PER_NODE"
     | "START_TIMEOUT_SECONDS"
     | "LEASE_NAMESPACE"
     | "LOG_RETENTION_SECONDS"
@@ -85,7 +87,20 @@ export function workerComponents(surroundings: WorkerSurroundings) {
   const queue = new SessionQueue(redis, logger);
   const metrics = new Metrics();
   addJobFigures(metrics, queue);
-  const onAnswer: OnAnswer = (verb, code) => metrics.kubernetesRequests.inc({ verb, code });
+  let nodes = 0;
+  const startLimit = new StartLimit({
+    configured: config.MAX_STARTING,
+    perNode: config.MAX_STARTING_PER_NODE,
+    // A planning does not wait for the Kubernetes API server, so it uses the nodes of the latest answer.
+    nodes: () => {
+      void pulled.get("");
+      return nodes;
+    },
+  });
+  const onAnswer: OnAnswer = (verb, code) => {
+    metrics.kubernetesRequests.inc({ verb, code });
+    startLimit.noteAnswer(code);
+  };
   const core = connect.core(onAnswer);
   const objects = new SessionObjects(core, {
     images: podImages(config),
@@ -105,7 +120,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     tenants,
     isLeader,
     bell: new Bell(redis, "planning"),
-    maxStarting: config.MAX_STARTING,
+    startLimit,
     onChange: (id) => queue.trigger(id, "later"),
     logger,
   });
@@ -144,7 +159,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     commands,
     tenants,
     images: podImages(config),
-    maxStarting: config.MAX_STARTING,
+    startLimit,
     trigger: (id) => queue.trigger(id),
     plan: () => planner.wake(),
   });
@@ -182,24 +197,30 @@ export function workerComponents(surroundings: WorkerSurroundings) {
       .filter(({ images, runtimeClassName }) => images.length > 0 || runtimeClassName !== null)
       .map(({ namespace, name }) => ({ namespace, tenant: name })),
   ];
-  // The answer needs a call to the Kubernetes API server for each puller, so it is kept for several scrapes.
-  const missing = new Recent(async () => {
+  // The answer needs a call to the Kubernetes API server for each puller, so it is kept for several scrapes and plannings.
+  const pulled = new Recent(async () => {
+    const ready = new Set<string>();
+    const missing: (MissingImage & { tenant: string })[] = [];
     const all = pullers().map(async ({ namespace, tenant }) => {
       try {
-        return (await missingImages(core, namespace)).map((one) => ({ ...one, tenant }));
+        const read = await readPullers(core, namespace);
+        for (const one of read.missing) missing.push({ ...one, tenant });
+        for (const node of read.nodes) ready.add(node);
       } catch (error) {
         logger.warn({ err: error, namespace }, "the missing images of a namespace can't be read");
-        return [];
       }
     });
-    return (await Promise.all(all)).flat();
+    await Promise.all(all);
+    nodes = ready.size;
+    return missing;
   }, 30_000);
   addWorkerFigures(metrics, {
     isLeader,
     orphans: () => sweep.findings(),
     secondsSinceSweep: () => sweep.secondsSinceTurn(),
     secondsSincePlanning: () => planner.secondsSinceTurn(),
-    missingImages: async () => (leader.isLeader() ? missing.get("") : undefined),
+    startLimit: () => ({ current: startLimit.current(), slowed: startLimit.slowed() }),
+    missingImages: async () => (leader.isLeader() ? pulled.get("") : undefined),
     withoutTenant: async () => (leader.isLeader() ? countOfOthers(database, tenants.names()) : undefined),
   });
   const worker = new SessionWorker(blockingRedis, queue, reconciler, metrics, logger);

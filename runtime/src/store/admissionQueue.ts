@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import type { Load, Situation } from "../domain/quota/admissionPlan.ts";
 import type { QueuedSession } from "../domain/quota/candidates.ts";
 import { add, nothing, podAmounts, workspaceAmounts } from "../domain/quota/quantities.ts";
+import { quickSeconds } from "../domain/quota/startLimits.ts";
 import { finalStates, podStates } from "../domain/states/state.ts";
 import type { Tenant } from "../domain/tenants.ts";
 import type { Tier } from "../domain/tiers.ts";
@@ -53,18 +54,30 @@ export async function loadsOf(database: Database, tenantOf: (name: string) => Te
   const isUp = sql`state in (${sql.join(podStates)})`;
   const stall = sql`extract(epoch from updated_at - now())::float8 + ${progressSeconds}`;
   const holdsPlace = sql`state = 'starting' and not stalled and ${stall} > 0`;
+  const isSlow = sql`${holdsPlace} and state_since < now() - ${quickSeconds} * interval '1 second'`;
+  const isLate = sql`state = 'starting' and (stalled or ${stall} <= 0)
+    and state_since < now() - ${progressSeconds} * interval '1 second'`;
+  // A claim of a warm session sets both times to the same moment, and is no start.
+  const isReady = sql`state = 'running' and state_since > now() - ${quickSeconds} * interval '1 second'
+    and created_at < state_since`;
   const { rows } = await sql<{
     tenant: string;
     tier: Tier;
     desktop: boolean;
     up: number;
     starting: number;
+    slow: number;
+    late: number;
+    ready: number;
     stall_seconds: number | null;
     volumes: number;
   }>`
     select tenant, tier, desktop,
       count(*) filter (where ${isUp})::integer as up,
       count(*) filter (where ${holdsPlace})::integer as starting,
+      count(*) filter (where ${isSlow})::integer as slow,
+      count(*) filter (where ${isLate})::integer as late,
+      count(*) filter (where ${isReady})::integer as ready,
       min(${stall}) filter (where ${holdsPlace}) as stall_seconds,
       count(*) filter (
         where workspace_mode = 'persistent' and (state <> 'queued' or started_at is not null))::integer as volumes
@@ -72,13 +85,16 @@ export async function loadsOf(database: Database, tenantOf: (name: string) => Te
     where state not in (${sql.join(finalStates)}) or workspace_until is not null
     group by tenant, tier, desktop`.execute(database);
   const loads = new Map<string, Load>();
-  for (const { tenant: name, tier, desktop, up, starting, volumes } of rows) {
+  for (const { tenant: name, tier, desktop, up, starting, slow, late, ready, volumes } of rows) {
     const tenant = tenantOf(name);
-    const load = loads.get(name) ?? { sessions: 0, starting: 0, used: nothing };
+    const load = loads.get(name) ?? { sessions: 0, starting: 0, slow: 0, late: 0, ready: 0, used: nothing };
     const used = add(load.used, podAmounts({ tier, desktop }), up);
     loads.set(name, {
       sessions: load.sessions + up,
       starting: load.starting + starting,
+      slow: load.slow + slow,
+      late: load.late + late,
+      ready: load.ready + ready,
       used: tenant === undefined ? used : add(used, workspaceAmounts("persistent", tenant), volumes),
     });
   }

@@ -35,6 +35,8 @@ const names = [
   "berth_leader",
   "berth_sessions_without_tenant",
   "berth_images_missing",
+  "berth_start_limit",
+  "berth_tenant_start_limit",
 ];
 
 async function open({ isLeader = true, secondsSincePlanning = 2 } = {}) {
@@ -50,6 +52,7 @@ async function open({ isLeader = true, secondsSincePlanning = 2 } = {}) {
     orphans: () => (isLeader ? { pod: 1, claim: 2, row: 3 } : undefined),
     secondsSinceSweep: () => (isLeader ? 4 : undefined),
     secondsSincePlanning: () => (isLeader ? secondsSincePlanning : undefined),
+    startLimit: () => ({ current: 10, slowed: new Map([["acme", 1]]) }),
     missingImages: async () => (isLeader ? [{ node: "a", image: "x@sha256:1", tenant: "acme" }] : undefined),
     withoutTenant: async () => (isLeader ? countOfOthers(database, ["acme"]) : undefined),
   });

@@ -93,6 +93,7 @@ export async function startClusterWorker(options: ClusterWorkerOptions): Promise
       BERTHD_VOLUME: options.own?.berthdVolume ?? "copy",
       SESSION_URL: options.own?.sessionUrl ?? "http://127.0.0.1:1",
       MAX_STARTING: options.maxStarting ?? 10,
+      MAX_STARTING_PER_NODE: 3,
       START_TIMEOUT_SECONDS: options.startTimeoutSeconds ?? 300 * patience,
       LEASE_NAMESPACE: options.namespace,
       LOG_RETENTION_SECONDS: 600,

@@ -17,6 +17,8 @@ export interface WorkerFigures {
    */
   secondsSinceSweep: () => number | undefined;
   secondsSincePlanning: () => number | undefined;
+  /** How many sessions of all tenants may be starting now, and of each tenant that has a lower limit, because its starts hang. */
+  startLimit: () => { current: number; slowed: Map<string, number> };
   /**
    * The images that are missing on nodes, with the tenant of the image puller, "" for the platform's puller; undefined:
    * this process is not the leader.
@@ -48,6 +50,23 @@ export function addWorkerFigures(metrics: Metrics, worker: WorkerFigures): void 
     (gauge) => {
       const all = [worker.secondsSinceSweep(), worker.secondsSincePlanning()].filter((one) => one !== undefined);
       if (all.length > 0) gauge.set(Math.max(...all));
+    },
+  );
+  metrics.figure(
+    "berth_start_limit",
+    "How many sessions of all tenants may be starting at the same time now.",
+    [],
+    (gauge) => {
+      if (worker.isLeader()) gauge.set(worker.startLimit().current);
+    },
+  );
+  metrics.figure(
+    "berth_tenant_start_limit",
+    "How many sessions of the tenant may be starting at the same time now. Only for tenants whose starts hang.",
+    ["tenant"],
+    (gauge) => {
+      if (!worker.isLeader()) return;
+      for (const [tenant, limit] of worker.startLimit().slowed) gauge.set({ tenant }, limit);
     },
   );
   metrics.figure(

@@ -5,10 +5,12 @@ import { expect, onTestFinished, test } from "vitest";
 import type { SessionEvent } from "../domain/states/state.ts";
 import { Bell } from "../queue/bell.ts";
 import { basisOf } from "../store/admissionQueue.ts";
+import type { Database } from "../store/database.ts";
 import type { NewSession } from "../store/newSession.ts";
 import { recordsOn } from "../store/records.ts";
 import { cipher, emptyRedis, freshDatabase, sessionOf, silent, tenant } from "../testing/fixtures.ts";
 import { Planner, type PlannerOptions } from "./planner.ts";
+import { StartLimit } from "./startLimit.ts";
 
 const user = { name: "key:default" };
 const small = { tenant: "acme", namespace: "tenant-acme", tier: "small" } as const;
@@ -31,14 +33,31 @@ const roomy = {
   storage: "99Gi",
 };
 
+/** Room for 50 sessions. */
+const wide = {
+  maxSessions: 50,
+  quota: {
+    requestsCpu: "50",
+    limitsCpu: "200",
+    requestsMemory: "200Gi",
+    limitsMemory: "200Gi",
+    pods: 50,
+    storage: "50Gi",
+  },
+};
+
 /** By default, the planner belongs to the leader, nobody wakes it, and it plans only when `plan` is called. */
-async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxStarting = 10 } = {}) {
+async function open(
+  acme?: Parameters<typeof tenant>[1],
+  { generation = 0, maxStarting = 10, perNode = 3, nodes = 0 } = {},
+) {
   const { database } = await freshDatabase();
   const store = recordsOn(database, cipher, { generation: 0 });
   const looks: string[] = [];
   const known = acme && tenant("acme", acme);
+  const otherTenants = new Map<string, ReturnType<typeof tenant>>();
   /** The tenants file as this worker has read it. */
-  const tenants = { get: () => known, generation };
+  const tenants = { get: (name: string) => otherTenants.get(name) ?? known, generation };
   const plannerWith = (changes: Partial<PlannerOptions> = {}) => {
     const made = new Planner({
       database,
@@ -46,7 +65,7 @@ async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxSt
       tenants,
       isLeader: () => true,
       bell: { ring: () => {}, listen: () => () => {} },
-      maxStarting,
+      startLimit: new StartLimit({ configured: maxStarting, perNode, nodes: () => nodes }),
       onChange: (id) => looks.push(id),
       logger: silent,
       intervalMs: 600_000,
@@ -66,7 +85,7 @@ async function open(acme?: Parameters<typeof tenant>[1], { generation = 0, maxSt
     }
   };
   const stateOf = async (id: string) => (await store.queries.find(id))?.state;
-  return { database, tenants, planner, plannerWith, store, id, looks, apply, create, stateOf };
+  return { database, tenants, otherTenants, planner, plannerWith, store, id, looks, apply, create, stateOf };
 }
 
 test.each([
@@ -287,4 +306,83 @@ test("the position in the queue is the order in which the tenant's sessions star
   await planner.plan();
   expect(await stateOf(urgent)).toBe("starting");
   expect(await store.queries.queuePositions("acme", [urgent, last])).toEqual(new Map([[last, 3]]));
+});
+
+/** Sets how many seconds ago the sessions' states and their last progress began. */
+const hang = (database: Database, ids: string[], seconds: number) =>
+  sql`update sessions set created_at = created_at - ${seconds} * interval '1 second',
+    state_since = now() - ${seconds} * interval '1 second', updated_at = now() - ${seconds} * interval '1 second'
+    where id = any(${ids}::uuid[])`.execute(database);
+
+const many = async (count: number, create: () => Promise<string>) => {
+  const made: string[] = [];
+  for (let index = 0; index < count; index += 1) made.push(await create());
+  return made;
+};
+
+test("a tenant whose starts hang gets one start at a time, and leaves its start slots to a tenant whose starts are quick", async () => {
+  const { database, planner, store, create, stateOf, otherTenants } = await open({ ...wide }, { maxStarting: 4 });
+  otherTenants.set("beta", tenant("beta", wide));
+  const ofBeta = () => create({ tenant: "beta", namespace: "tenant-beta" });
+  const startingOf = async (ids: string[]) =>
+    (await Promise.all(ids.map(stateOf))).filter((state) => state === "starting").length;
+
+  const hanging = await many(12, create);
+  await planner.plan();
+  const rows = await database.selectFrom("sessions").select("id").where("state", "=", "starting").execute();
+  const first = rows.map(({ id }) => id);
+  expect(first).toHaveLength(4);
+  // After 10 s, beta gets its whole share, although acme's starts still hold all slots.
+  await hang(database, first, 11);
+  const quick = await many(9, ofBeta);
+  const others = [...quick, ...hanging.filter((id) => !first.includes(id))];
+  await planner.plan();
+  expect([await startingOf(hanging), await startingOf(quick)]).toEqual([3, 2]);
+
+  // After 30 s, acme's starts are late: acme gets one more start, and beta the other slots.
+  await hang(database, first, 31);
+  await hang(database, others, 0);
+  await planner.plan();
+  expect([await startingOf(hanging), await startingOf(quick)]).toEqual([4, 3]);
+  const held = await database.selectFrom("sessions").selectAll().where("state", "=", "queued").execute();
+  const slowed = "Waiting for earlier sessions of the tenant, whose starts take long";
+  expect(held.filter(({ tenant }) => tenant === "acme").every(({ reason }) => reason === slowed)).toBe(true);
+
+  // Beta's sessions become ready one after another, while acme stays at one start.
+  for (let round = 0; round < 3; round += 1) {
+    for (const id of quick) {
+      const seen = await store.queries.find(id);
+      if (seen?.state === "starting") await store.commands.apply(seen, { type: "ready", podIp: "10.0.0.1" }, user);
+    }
+    await hang(database, others, 0);
+    await planner.plan();
+  }
+  expect(await Promise.all(quick.map(stateOf))).toEqual(quick.map(() => "running"));
+  expect(await startingOf(hanging)).toBe(4);
+});
+
+test("starts that succeed raise the number of start slots, up to the number for each node; a claim is no start", async () => {
+  const { database, planner, store, create } = await open({ ...wide }, { maxStarting: 2, perNode: 3, nodes: 3 });
+  await many(40, create);
+  const counts: number[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    await sql`update sessions set state_since = now() where state = 'running'`.execute(database);
+    await planner.plan();
+    const { rows } = await sql<{ id: string }>`select id from sessions where state = 'starting'`.execute(database);
+    counts.push(rows.length);
+    for (const { id } of rows) {
+      const seen = await store.queries.find(id);
+      if (seen !== undefined) await store.commands.apply(seen, { type: "ready", podIp: "10.0.0.1" }, user);
+    }
+  }
+  expect(counts).toEqual([2, 4, 8, 9]);
+  // The starts were long ago, or were claims of warm sessions.
+  await sql`update sessions set state_since = now() - interval '11 seconds' where state = 'running' and turn % 2 = 0`.execute(
+    database,
+  );
+  await sql`update sessions set state_since = now(), created_at = now()
+    where state = 'running' and state_since > now() - interval '10 seconds'`.execute(database);
+  await planner.plan();
+  const { rows } = await sql`select from sessions where state = 'starting'`.execute(database);
+  expect(rows).toHaveLength(2);
 });

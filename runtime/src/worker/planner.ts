@@ -14,6 +14,7 @@ import { basisOf, loadsOf, queuedSessions } from "../store/admissionQueue.ts";
 import type { Database } from "../store/database.ts";
 import type { QueueCommands } from "../store/queueCommands.ts";
 import { Loop } from "../timing/loop.ts";
+import type { StartLimit } from "./startLimit.ts";
 
 export interface PlannerOptions {
   database: Database;
@@ -22,8 +23,8 @@ export interface PlannerOptions {
   isLeader: () => boolean;
   /** Wakes the leader, which may be another process. */
   bell: Pick<Bell, "ring" | "listen">;
-  /** How many sessions of all tenants may be starting at the same time. */
-  maxStarting: number;
+  /** How many sessions may be starting at the same time. */
+  startLimit: Pick<StartLimit, "read">;
   /** Called for each session that was admitted, has to end, or whose tenant may have no sessions: it needs a reconcile. */
   onChange: (sessionId: string) => void;
   logger: Logger;
@@ -93,7 +94,7 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
    * does not answer.
    */
   async plan(): Promise<number> {
-    const { database, commands, tenants, maxStarting, onChange } = this.options;
+    const { database, commands, tenants, startLimit, onChange } = this.options;
     const { isNeeded, admissions, lastTurn } = await basisOf(database);
     if (!isNeeded) return this.#intervalMs;
     const [sessions, { loads, stallSeconds }] = await Promise.all([
@@ -101,7 +102,7 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
       loadsOf(database, (name) => tenants.get(name)),
     ]);
     const { queue, allowances, withoutTenant } = candidatesOf(sessions, (name) => tenants.get(name));
-    const decided = plan({ queue, loads, allowances, lastTurn, maxStarting });
+    const decided = plan({ queue, loads, allowances, lastTurn, maxStarting: startLimit.read(loads) });
     const seen = new Map(sessions.map((session) => [session.id, session]));
     const starts = decided.admitted.map(({ id, turn }) => ({ id, turn, version: seen.get(id)?.version ?? 0 }));
     const started = starts.length > 0 ? await commands.admit(starts, admissions) : [];

@@ -41,7 +41,12 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
   let tenants = [acme];
   const options = { database, ...store, trigger: () => {}, plan: () => {} };
   const pools = (made = images, generation = 0, maxStarting = 100) =>
-    new WarmPools({ ...options, images: made, tenants: { all: () => tenants, generation }, maxStarting });
+    new WarmPools({
+      ...options,
+      images: made,
+      tenants: { all: () => tenants, generation },
+      startLimit: { current: () => maxStarting },
+    });
   const plannerOf = (maxStarting: number) => {
     const planner = new Planner({
       database,
@@ -49,7 +54,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
       isLeader: () => true,
       bell: { ring: () => {}, listen: () => () => {} },
       tenants: { get: (name) => [...tenants, beta].find((one) => one.name === name), generation: 0 },
-      maxStarting,
+      startLimit: { read: () => maxStarting },
       onChange: () => {},
       logger: silent,
     });

@@ -12,6 +12,7 @@ import type { SessionCommands } from "../store/sessionCommands.ts";
 import type { SessionCreation } from "../store/sessionCreation.ts";
 import type { SessionQueries } from "../store/sessionQueries.ts";
 import { awaitingRoom, failedLately, poolKey, type StoredSpare, sparesOf } from "../store/warmSessions.ts";
+import type { StartLimit } from "./startLimit.ts";
 
 export interface WarmPoolsOptions {
   database: Database;
@@ -21,7 +22,7 @@ export interface WarmPoolsOptions {
   tenants: Pick<TenantsFile, "all" | "generation">;
   images: PodImages;
   /** How many sessions of all tenants may be starting at the same time. */
-  maxStarting: number;
+  startLimit: Pick<StartLimit, "current">;
   /** Requests a reconcile of the session. */
   trigger: (sessionId: string) => void;
   /** Wakes the planner, because sessions were added to the queue. */
@@ -48,9 +49,8 @@ export class WarmPools {
    * @param onStep called before each session that is made or ended
    */
   async refill(onStep: () => void = () => {}): Promise<boolean> {
-    const { maxStarting } = this.options;
     const places = await this.#trim(onStep);
-    const makes = paced(places, maxStarting);
+    const makes = paced(places, this.options.startLimit.current());
     let isFilling = false;
     for (const [index, { of, missing, starting }] of places.entries()) {
       const make = makes[index] ?? 0;

@@ -2,6 +2,7 @@ import fc from "@berth/testing/fast-check.ts";
 import { expect, test } from "vitest";
 import { type Allowance, type Candidate, type Load, plan, type Situation } from "./admissionPlan.ts";
 import { nothing } from "./quantities.ts";
+import { ownLimit } from "./startLimits.ts";
 
 const one = { ...nothing, pods: 1 };
 const roomy: Allowance = { maxSessions: 1_000, quota: { ...nothing, pods: 1_000 } };
@@ -19,7 +20,15 @@ const candidate = (id: string, changes: Partial<Candidate> = {}): Candidate => (
   ...changes,
 });
 
-const load = (sessions: number, starting = 0): Load => ({ sessions, starting, used: { ...nothing, pods: sessions } });
+const load = (sessions: number, starting = 0, changes: Partial<Load> = {}): Load => ({
+  sessions,
+  starting,
+  slow: 0,
+  late: 0,
+  ready: 0,
+  used: { ...nothing, pods: sessions },
+  ...changes,
+});
 
 /** By default, the quotas of the tenants have room for every session. */
 function situation(queue: Candidate[], changes: Partial<Situation> = {}): Situation {
@@ -127,6 +136,22 @@ test("a tenant without a starting session gets a start slot, although another te
   const { admitted, waiting: rest } = plan(situation([...burst("a", 3), ...burst("b", 3)], { loads }));
   expect(ids(admitted)).toEqual(["b000"]);
   expect(ids(rest)).toEqual(["b001", "b002", "a000", "a001", "a002"]);
+});
+
+test("slow starts beyond their tenant's share leave another tenant its whole share, and the slow tenant gets no more slots", () => {
+  const loads = new Map([["a", load(10, 10, { slow: 10 })]]);
+  const queue = [...burst("a", 3), ...burst("b", 9)];
+  expect(ids(plan(situation(queue, { loads })).admitted)).toEqual(["b000", "b001", "b002", "b003", "b004"]);
+  expect(ids(plan(situation(burst("a", 3), { loads })).admitted)).toEqual([]);
+});
+
+test("a tenant with late starts has a lower limit of its own, and the others get the slots that it leaves", () => {
+  const loads = new Map([["a", load(9, 0, { late: 9 })]]);
+  const { admitted, waiting: rest } = plan(situation([...burst("a", 12), ...burst("b", 12)], { loads }));
+  const of = (tenant: string) => ids(admitted).filter((id) => id.startsWith(tenant));
+  expect([of("a").length, of("b").length]).toEqual([1, 9]);
+  const why = "Waiting for earlier sessions of the tenant, whose starts take long";
+  expect(rest[0]).toEqual({ id: "a001", for: "place", reason: why });
 });
 
 test("free start slots go first to the tenant that has less than its share, then to any that waits", () => {
@@ -266,6 +291,56 @@ test("for every queue: each session gets one answer, no limit is exceeded, and n
         expect(turnless.every((one) => one.for === "place")).toBe(true);
         if (turnless.length > 0) {
           expect(before + admitted.length).toBeGreaterThanOrEqual(maxStarting);
+        }
+      },
+    ),
+  );
+});
+
+const anyTroubles = fc.tuple(
+  ...tenants.map(() => fc.record({ slow: fc.nat(10), late: fc.nat(20), ready: fc.nat(20) })),
+);
+
+test("however a tenant's starts hang, the others get at least as many slots as beside the same tenant with quick starts", () => {
+  fc.assert(
+    fc.property(
+      anyQueue,
+      anyLoads,
+      anyTroubles,
+      fc.integer({ min: 1, max: 20 }),
+      (queue, loads, troubles, maxStarting) => {
+        const quick = loads.get("a") as Load;
+        const own = troubles[0] as { slow: number; late: number; ready: number };
+        const hanging = new Map(loads).set("a", { ...quick, ...own, slow: Math.min(own.slow, quick.starting) });
+        const othersOf = (some: Map<string, Load>) =>
+          plan(situation(queue, { loads: some, maxStarting })).admitted.filter(({ id }) => !id.startsWith("a")).length;
+        expect(othersOf(hanging)).toBeGreaterThanOrEqual(othersOf(loads));
+      },
+    ),
+  );
+});
+
+test("however starts hang, one planning starts at most as many sessions as the limit, and each tenant stays within its own limit", () => {
+  fc.assert(
+    fc.property(
+      anyQueue,
+      anyLoads,
+      anyTroubles,
+      fc.integer({ min: 1, max: 20 }),
+      (queue, loads, troubles, maxStarting) => {
+        const hanging = new Map(
+          tenants.map((tenant, index) => {
+            const { starting, ...rest } = loads.get(tenant) as Load;
+            const { slow = 0, late = 0 } = troubles[index] ?? {};
+            return [tenant, { ...rest, starting, late, slow: Math.min(slow, starting) }] as const;
+          }),
+        );
+        const { admitted } = plan(situation(queue, { loads: hanging, maxStarting }));
+        expect(admitted.length).toBeLessThanOrEqual(maxStarting);
+        for (const tenant of tenants) {
+          const { starting = 0, late = 0, ready = 0 } = hanging.get(tenant) ?? {};
+          const more = ids(admitted).filter((id) => id.startsWith(tenant)).length;
+          if (more > 0) expect(starting + more).toBeLessThanOrEqual(ownLimit(maxStarting, { late, ready }));
         }
       },
     ),

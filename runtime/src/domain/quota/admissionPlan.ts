@@ -10,12 +10,15 @@
  * The number of simultaneous starts is limited; each start in progress occupies a start slot. Each tenant that has a session
  * to start has first claim to an equal share of the slots, and the slots that remain go to any session in the queue. So one
  * tenant can hold all slots while no other tenant has anything to start. If another tenant then requests a session, this session
- * starts immediately, even beyond the limit, so that it does not wait for the first tenant's starts.
+ * starts immediately, even beyond the limit, so that it does not wait for the first tenant's starts. Slow starts beyond their
+ * tenant's share count no longer, so that the other tenant soon gets its whole share. A tenant whose starts hang has a lower limit
+ * of its own; see startLimits.ts.
  *
  * A tenant's warm sessions start after all sessions that the tenant's users requested. Warm sessions that would exceed their
  * tenant's share of the slots also start after all sessions that users of other tenants requested.
  */
 import { type Amounts, add, exceeding, nothing } from "./quantities.ts";
+import { type OwnStarts, ownLimit } from "./startLimits.ts";
 
 /** A queued session, with the facts by which the plan judges it. */
 export interface Candidate {
@@ -38,11 +41,13 @@ export interface Candidate {
 }
 
 /** What a tenant has in the cluster now. */
-export interface Load {
+export interface Load extends OwnStarts {
   /** Number of sessions that have a pod. */
   sessions: number;
   /** Number of these sessions that are starting and make progress. */
   starting: number;
+  /** Number of these starts that have taken longer than a quick start does. */
+  slow: number;
   used: Amounts;
 }
 
@@ -71,7 +76,7 @@ export interface Situation {
   allowances: Map<string, Allowance>;
   /** The number of the latest turn (see the head of this file), and the tenants that started a session in that turn. */
   lastTurn: { turn: number; tenants: Set<string> };
-  /** How many sessions may be starting at the same time. */
+  /** How many sessions of all tenants may be starting at the same time. */
   maxStarting: number;
 }
 
@@ -109,8 +114,8 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   };
   const order = inOrder(possible, lastTurn);
   const share = shareOf(order, states, block, maxStarting);
-  /** The slots that are taken. */
-  let total = sum(states, ({ starting }) => starting);
+  /** The slots that are taken, without slow starts beyond their tenant's share. */
+  let total = sum(states, ({ starting, slow }) => Math.max(Math.min(starting, share), starting - slow));
   /** The slots that are taken, without those that a tenant holds beyond its share. */
   let claimed = sum(states, ({ starting }) => Math.min(starting, share));
   const hasFirstClaim = (session: Candidate) => stateOf(session).starting < share;
@@ -122,6 +127,9 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
     const reason = block(session);
     if (reason !== null) {
       result.waiting.push({ id: session.id, for: "room", reason });
+    } else if (state.starting >= ownLimit(maxStarting, state)) {
+      const why = state.late === 0 ? ownTurn : slowed;
+      result.waiting.push({ id: session.id, for: "place", reason: why });
     } else if (total < maxStarting || (hasFirstClaim(session) && isFirst(session))) {
       total += 1;
       if (state.starting < share) claimed += 1;
@@ -130,7 +138,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
       state.used = add(add(state.used, session.amounts), session.held, -1);
       result.admitted.push({ id: session.id, turn });
     } else {
-      result.waiting.push({ id: session.id, for: "place", reason: "Waiting for its turn to start" });
+      result.waiting.push({ id: session.id, for: "place", reason: ownTurn });
     }
   };
   const leftOver: Turn[] = [];
@@ -142,7 +150,10 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   return result;
 }
 
-const noLoad: Load = { sessions: 0, starting: 0, used: nothing };
+const noLoad: Load = { sessions: 0, starting: 0, slow: 0, late: 0, ready: 0, used: nothing };
+
+const ownTurn = "Waiting for its turn to start";
+const slowed = "Waiting for earlier sessions of the tenant, whose starts take long";
 
 const sum = (states: Map<string, State>, of: (state: State) => number) =>
   [...states.values()].reduce((total, state) => total + of(state), 0);
