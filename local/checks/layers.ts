@@ -84,8 +84,8 @@ export const infra: Layered = {
   more: [],
 };
 
-/** infra may import this file of the runtime, so that config and runtime parse quantities by the same function. */
-const shared = "^\\.\\./runtime/src/domain/quota/quantity\\.ts$";
+/** infra may import these files of the runtime, so that config and runtime compute quantities by the same functions. */
+const shared = "^\\.\\./runtime/src/domain/(quota/(quantity|quantities)|tiers)\\.ts$";
 
 const rulesOf = ({ main, layers, more }: Layered): IForbiddenRuleType[] => [
   ...Object.entries({ ...layers, [main]: Object.keys(layers) }).map(([layer, below]) => ({

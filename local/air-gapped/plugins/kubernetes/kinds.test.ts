@@ -1,11 +1,13 @@
-import { globSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { root } from "../../../../machine/machine.ts";
 import { kindOf, pathOf } from "./kinds.ts";
 
 test("every kind of the stacks is known", () => {
-  const stacks = globSync(join(root, "infra", "testdata", "*.golden.json")).map((file) => readFileSync(file, "utf8"));
+  const stacks = ["dev", "prod", "kind"].map((name) =>
+    readFileSync(join(root, "infra", "testdata", `${name}.golden.json`), "utf8"),
+  );
   const types = new Set(stacks.join().match(/kubernetes:[a-z0-9./]+:[A-Za-z]+/g));
   expect(types.size).toBeGreaterThan(20);
   expect([...types].filter((type) => kindOf(type) === undefined)).toEqual([]);

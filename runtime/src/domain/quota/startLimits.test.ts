@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "@berth/testing/fast-check.ts";
 import { expect, test } from "vitest";
 import { type OwnStarts, ownLimit, type Starts, startLimit } from "./startLimits.ts";
 
