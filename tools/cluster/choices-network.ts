@@ -1,7 +1,9 @@
 /** Choices about addresses, network and metrics, as keys of the stack's config. Everything here is pure. */
+import { rangeOfAddress } from "../../infra/config/cidr.ts";
 import { namespaceFor } from "./choices.ts";
 import {
   distributionOf,
+  dnsCachesOf,
   dnsOf,
   isApiOnNodes,
   nodeRangesOf,
@@ -46,41 +48,67 @@ export function addressKeys(seen: Seen, { context, stack, url }: Wanted): Choice
 }
 
 /**
- * The ingress controllers that Berth knows. The keys are the `controller` of the IngressClass. `key` is the controller's name in
- * Berth's config, and `app` is the label app.kubernetes.io/name of the controller's pods.
+ * The ingress controllers that Berth knows, the best one first: ingress-nginx is retired. The keys are the `controller` of the
+ * IngressClass. `key` is the controller's name in Berth's config, and `app` is the label app.kubernetes.io/name of the
+ * controller's pods.
  */
 const controllers: Record<string, { key: string; app: string }> = {
-  "k8s.io/ingress-nginx": { key: "nginx", app: "ingress-nginx" },
-  "haproxy-ingress.github.io/controller": { key: "haproxy", app: "haproxy-ingress" },
   "traefik.io/ingress-controller": { key: "traefik", app: "traefik" },
+  "haproxy-ingress.github.io/controller": { key: "haproxy", app: "haproxy-ingress" },
+  "k8s.io/ingress-nginx": { key: "nginx", app: "ingress-nginx" },
 };
 
+/** An IngressClass of the best controller that the cluster has. */
 const knownIngress = ({ ingressClasses }: Pick<Seen, "ingressClasses">): SeenClass | undefined =>
-  ingressClasses.find(({ controller }) => controller in controllers);
+  Object.keys(controllers)
+    .flatMap((known) => ingressClasses.filter(({ controller }) => controller === known))
+    .at(0);
 
-/** A Gateway that takes routes from other namespaces than its own. */
+/** A Gateway that takes routes of all namespaces, or else one that takes routes of namespaces with certain labels. */
 const openGateway = ({ gateways }: Pick<Seen, "gateways">): SeenGateway | undefined =>
-  gateways.find(({ listeners }) => listeners.some(({ ownNamespaceOnly }) => !ownNamespaceOnly));
+  (["all namespaces", "selected namespaces"] as const)
+    .flatMap((from) => gateways.filter(({ listeners }) => listeners.some(({ routesFrom }) => routesFrom === from)))
+    .at(0);
+
+/** The controller of GKE's GatewayClasses, whose Gateways are load balancers outside of the cluster. */
+const gkeController = "networking.gke.io/gateway";
+
+function gatewayChoice(seen: Seen, { name, namespace, className, listeners }: SeenGateway, url: string): Choice {
+  const isOfGke = seen.gatewayClasses.some((one) => one.name === className && one.controller === gkeController);
+  const takesAll = listeners.some(({ routesFrom }) => routesFrom === "all namespaces");
+  return {
+    why: [
+      `The cluster has the Gateway ${name} in the namespace ${namespace}, which takes routes ${takesAll ? "of all" : "of selected"} namespaces. Its listeners must have the host and the certificate of ${url}.`,
+      ...(takesAll
+        ? []
+        : [
+            "To do: the listeners take routes only of namespaces with the labels that they select. See to it that they select the platform's namespace.",
+          ]),
+      ...(isOfGke
+        ? [
+            "The Gateway is a load balancer of Google Cloud. No pod is its proxy, so there is no controllerNamespace. The load balancer refuses routes with a time-out, so `requestTimeout` is null.",
+            "To do: make the two objects of docs/production.md#gke. Without them, the load balancer's health checks fail, and it ends every connection after 30 s.",
+          ]
+        : [
+            "To do: if the Gateway's proxies are pods, name their namespace as controllerNamespace; without it, every pod may reach the API.",
+          ]),
+    ],
+    keys: {
+      ingress: { controller: "gateway-api", gateway: { name, namespace }, ...(isOfGke && { requestTimeout: null }) },
+    },
+  };
+}
 
 function ingressChoice(seen: Seen, url: string): Choice {
   const gateway = openGateway(seen);
-  if (gateway !== undefined) {
-    const { name, namespace } = gateway;
-    return {
-      why: [
-        `The cluster has the Gateway ${name} in the namespace ${namespace}, which takes routes from other namespaces. Its listeners must have the host and the certificate of ${url}.`,
-        "To do: name the namespace of the Gateway's proxies as controllerNamespace; without it, every pod may reach the API.",
-      ],
-      keys: { ingress: { controller: "gateway-api", gateway: { name, namespace } } },
-    };
-  }
+  if (gateway !== undefined) return gatewayChoice(seen, gateway, url);
   const { ingressClasses, gatewayClasses, ingressNamespaces, clusterIssuers } = seen;
   const known = knownIngress({ ingressClasses });
   const controller = controllers[known?.controller ?? ""];
   if (known === undefined || controller === undefined)
     return {
       why: [
-        `The cluster has no Gateway for all namespaces and no ingress controller that Berth knows (${listOf(ingressClasses, "no IngressClass")}; ${listOf(gatewayClasses, "no GatewayClass")}). Make a Gateway and name it as \`ingress\`, use the controller \`custom\`, or lead ${url} to port 80 of the Service \`gateway\` in the platform's namespace yourself, including WebSockets. See docs/production.md#how-users-reach-berth.`,
+        `The cluster has no Gateway for other namespaces and no ingress controller that Berth knows (${listOf(ingressClasses, "no IngressClass")}; ${listOf(gatewayClasses, "no GatewayClass")}). Make a Gateway and name it as \`ingress\`, use the controller \`custom\`, or lead ${url} to port 80 of the Service \`gateway\` in the platform's namespace yourself, including WebSockets. See docs/production.md#how-users-reach-berth.`,
       ],
     };
   const namespace = ingressNamespaces.find(({ app }) => app === controller.app)?.namespace;
@@ -88,6 +116,11 @@ function ingressChoice(seen: Seen, url: string): Choice {
   return {
     why: [
       `The cluster has the IngressClass ${known.name} of ${known.controller}${controller.key === "traefik" ? ", which must be version 3" : ""}.`,
+      ...(controller.key === "nginx"
+        ? [
+            "Attention: ingress-nginx is retired and gets no more updates, not even against vulnerabilities. Use a Gateway or another controller as soon as you can.",
+          ]
+        : []),
       namespace === undefined
         ? "To do: name the namespace of the controller's pods as controllerNamespace; without it, every pod may reach the API."
         : "Only the controller's pods may reach the API.",
@@ -114,18 +147,18 @@ const listOf = (classes: SeenClass[], none: string) =>
   classes.length === 0 ? none : classes.map(({ name, controller }) => `${name} of ${controller}`).join(", ");
 
 /**
- * The DNS servers of a cluster with NodeLocal DNSCache: the DNS pods that the cache asks, the usual address of the cache, and
- * the usual address of the Service kube-dns, at which the cache answers too.
+ * The DNS servers of a cluster with NodeLocal DNSCache: the DNS pods that the cache asks, and the addresses at which the cache
+ * answers.
  */
-const cachedDns = [
+const cachedDnsOf = (seen: Seen) => [
   { namespace: "kube-system", labels: { "k8s-app": "kube-dns" } },
-  { cidr: "169.254.20.10/32" },
-  { cidr: "10.96.0.10/32" },
+  ...dnsCachesOf(seen).map((address) => ({ cidr: rangeOfAddress(address) })),
 ];
 
 /** The keys on which the network policies depend: the network plugin, DNS and the addresses of the API server. */
 export function networkKeys(seen: Seen): Choice[] {
   const { name, enforces, remedy } = policyEngineOf(seen);
+  const cachedDns = cachedDnsOf(seen);
   const isolation = {
     yes: `Network policies isolate the sessions, and ${name} enforces them.`,
     unknown: `Network policies isolate the sessions. The network plugin is ${name}. Whether it enforces them is not known, but \`npm run doctor\` tries it. If not: ${remedy}.`,
@@ -133,7 +166,10 @@ export function networkKeys(seen: Seen): Choice[] {
   };
   const dns = {
     known: "Pods may query the pods k8s-app=kube-dns of the namespace kube-system, and the cluster has these.",
-    node: "To do: NodeLocal DNSCache answers DNS queries on each node. Replace the last address by the one of the Service kube-dns (`kubectl get service -n kube-system kube-dns`). `npm run doctor` tries DNS. See docs/network.md#dns.",
+    node:
+      seen.dnsService.length > 0
+        ? "NodeLocal DNSCache answers DNS queries on each node, at its own address and at that of the Service kube-dns. `npm run doctor` tries DNS."
+        : "To do: NodeLocal DNSCache answers DNS queries on each node. The cluster has no Service kube-dns whose address could be read, so add the address in /etc/resolv.conf of a pod. `npm run doctor` tries DNS. See docs/network.md#dns.",
     unknown:
       "To do: the cluster has no pods k8s-app=kube-dns in the namespace kube-system. Name the servers that pods ask, as `network.dns`. `npm run doctor` tries DNS. See docs/network.md#dns.",
   };
@@ -160,24 +196,17 @@ export function networkKeys(seen: Seen): Choice[] {
 function apiServerChoice(seen: Seen, plugin: string): Choice {
   const { apiServers } = seen;
   const addresses = apiServers.map(({ address, port }) => `${address}:${port}`).join(", ");
-  const example = {
-    keys: {
-      kubernetesApi: rangesOf(apiServers.map(({ address }) => address)).map((cidr) => ({
-        cidr,
-        port: apiServers[0]?.port ?? 443,
-      })),
-    },
-    example: true,
-  };
   if (apiServers.length === 0)
     return { why: ["To do: the addresses of the API server could not be read. Name them as `kubernetesApi`."] };
   if (!isApiOnNodes(seen))
     return {
       why: [
-        `The worker may reach the API server at ${addresses}, which are not the nodes. Berth reads these addresses at each \`up\`.`,
-        `A provider may change them at any time${distributionOf(seen) === "EKS" ? ", as EKS does at upgrades" : ""}, and then no session starts until the next \`up\`. To do: name the ranges of the control plane's subnets, in place of the ranges below.`,
+        "The worker may reach the API server at these addresses, which are not the nodes. They stay closed to sessions.",
+        distributionOf(seen) === "EKS"
+          ? "To do: EKS changes the addresses at upgrades, and then no session starts. So name the ranges of the control plane's subnets instead. Best these subnets have nothing else: see examples/eks."
+          : "If the provider changes the addresses, no session starts until you add the new ones. If you know the range from which they come, name the range instead.",
       ],
-      ...example,
+      keys: { kubernetesApi: apiServers.map(({ address, port }) => ({ cidr: rangeOfAddress(address), port })) },
     };
   return {
     why: [

@@ -47,11 +47,14 @@ export async function lookAt(access: ClusterAccess): Promise<Seen> {
   const slices = config.makeApiClient(k8s.DiscoveryV1Api);
   const dns = { namespace: "kube-system", labelSelector: "k8s-app=kube-dns" };
   const hosting = { namespace: "kube-public", name: "local-registry-hosting" };
-  const [nodes, storageClasses, daemonSets, dnsPods, slice, apis, ingressClasses, ingressPods] = await Promise.all([
+  const [nodes, storageClasses, daemonSets, dnsPods, dnsService] = await Promise.all([
     ask("nodes", core.listNode(), none),
     ask("storage classes", config.makeApiClient(k8s.StorageV1Api).listStorageClass(), none),
     ask("DaemonSets", apps.listDaemonSetForAllNamespaces(), none),
     ask("DNS pods", core.listNamespacedPod(dns), none),
+    ask("DNS Service", core.readNamespacedService({ namespace: "kube-system", name: "kube-dns" }), null),
+  ]);
+  const [slice, apis, ingressClasses, ingressPods] = await Promise.all([
     ask("API server", slices.readNamespacedEndpointSlice({ namespace: "default", name: "kubernetes" }), null),
     ask("APIServices", config.makeApiClient(k8s.ApiregistrationV1Api).listAPIService(), none),
     ask("ingress classes", networking.listIngressClass(), none),
@@ -80,6 +83,7 @@ export async function lookAt(access: ClusterAccess): Promise<Seen> {
       args: (spec?.template.spec?.containers ?? []).flatMap(({ args = [], command = [] }) => [...command, ...args]),
     })),
     dnsPods: dnsPods.items.map(({ metadata }) => metadata?.name ?? ""),
+    dnsService: (dnsService?.spec?.clusterIPs ?? []).filter((address) => address !== "None"),
     apiServers: (slice?.endpoints ?? []).flatMap(({ addresses }) =>
       addresses.flatMap((address) => (slice?.ports ?? []).map(({ port = 443 }) => ({ address, port }))),
     ),
@@ -109,17 +113,26 @@ interface CustomObject {
   metadata: { name: string; namespace?: string };
   spec?: {
     controllerName?: string;
+    gatewayClassName?: string;
     listeners?: { name: string; allowedRoutes?: { namespaces?: { from?: string } } }[];
   };
 }
 
-const gateway = ({ metadata: { name, namespace = "" }, spec }: CustomObject): SeenGateway => ({
+/** Whose routes a listener takes, by the listener's field `allowedRoutes.namespaces.from`. */
+const routesFrom: Record<string, SeenGateway["listeners"][number]["routesFrom"]> = {
+  All: "all namespaces",
+  Selector: "selected namespaces",
+  None: "no namespace",
+};
+
+export const gateway = ({ metadata: { name, namespace = "" }, spec }: CustomObject): SeenGateway => ({
   name,
   namespace,
+  className: spec?.gatewayClassName ?? "",
   // Without a rule, a listener takes routes of the Gateway's namespace only.
   listeners: (spec?.listeners ?? []).map(({ name, allowedRoutes }) => ({
     name,
-    ownNamespaceOnly: (allowedRoutes?.namespaces?.from ?? "Same") === "Same",
+    routesFrom: routesFrom[allowedRoutes?.namespaces?.from ?? "Same"] ?? "own namespace",
   })),
 });
 

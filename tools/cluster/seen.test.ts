@@ -1,5 +1,14 @@
 import { expect, test } from "vitest";
-import { distributionOf, dnsOf, isApiOnNodes, type PolicyEngine, policyEngineOf, rangesOf, type Seen } from "./seen.ts";
+import {
+  distributionOf,
+  dnsCachesOf,
+  dnsOf,
+  isApiOnNodes,
+  type PolicyEngine,
+  policyEngineOf,
+  rangesOf,
+  type Seen,
+} from "./seen.ts";
 import { eks, gke, k3s, kind, local } from "./testing.ts";
 
 test("the distribution follows from the version and the first node", () => {
@@ -36,6 +45,22 @@ function cilium() {
 
 test("DNS is answered by known pods, by each node, or by something unknown", () => {
   expect([dnsOf(kind), dnsOf(gke), dnsOf({ ...eks, dnsPods: [] })]).toEqual(["known", "node", "unknown"]);
+});
+
+test.each([
+  [
+    ["-localip", "169.254.20.10,10.96.0.10", "-conf", "/etc/Corefile"],
+    ["169.254.20.10", "10.96.0.10"],
+  ],
+  [["--localip=169.254.25.10"], ["169.254.25.10", "10.96.0.10"]],
+  [
+    ["-localip", "-conf"],
+    ["169.254.20.10", "10.96.0.10"],
+  ],
+  [[], ["169.254.20.10", "10.96.0.10"]],
+])("a cache with the arguments %j answers at %j", (args, addresses) => {
+  const daemonSets = [{ namespace: "kube-system", name: "node-local-dns", args }];
+  expect(dnsCachesOf({ daemonSets, dnsService: ["10.96.0.10"] })).toEqual(addresses);
 });
 
 test("the API server is on the nodes, or where a provider runs it", () => {

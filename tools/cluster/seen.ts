@@ -1,5 +1,5 @@
 /** What `npm run init` and `npm run doctor` see of a cluster, and conclusions from that. Everything here is pure. */
-import { isIPv4 } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { rangeOfAddress } from "../../infra/config/cidr.ts";
 import type { RegisteredApi } from "../../infra/kubernetes/cluster.ts";
 
@@ -28,10 +28,12 @@ export interface SeenClass {
 export interface SeenGateway {
   name: string;
   namespace: string;
+  /** The name of its GatewayClass. */
+  className: string;
   listeners: {
     name: string;
-    /** True if the listener takes routes of the Gateway's namespace only. */
-    ownNamespaceOnly: boolean;
+    /** Whose routes the listener takes. `selected`: those of namespaces that have certain labels. */
+    routesFrom: "all namespaces" | "selected namespaces" | "own namespace" | "no namespace";
   }[];
 }
 
@@ -56,6 +58,8 @@ export interface Seen {
   daemonSets: { namespace: string; name: string; args: string[] }[];
   /** The names of the pods with the label k8s-app=kube-dns in the namespace kube-system. */
   dnsPods: string[];
+  /** The addresses of the Service kube-dns in the namespace kube-system; empty if there is no such Service. */
+  dnsService: string[];
   /** The real addresses behind the Service `kubernetes`. */
   apiServers: { address: string; port: number }[];
   apis: RegisteredApi[];
@@ -158,6 +162,18 @@ export function policyEngineOf(seen: Pick<Seen, "version" | "nodes" | "daemonSet
 export function dnsOf({ dnsPods, daemonSets }: Pick<Seen, "dnsPods" | "daemonSets">): "known" | "node" | "unknown" {
   if (daemonSets.some(({ name }) => name === "node-local-dns")) return "node";
   return dnsPods.length > 0 ? "known" : "unknown";
+}
+
+/**
+ * The addresses at which NodeLocal DNSCache answers on each node: those in the arguments of the cache's pods, and those of the
+ * Service kube-dns. If the arguments name no address, the first one is 169.254.20.10, which is the usual one.
+ */
+export function dnsCachesOf({ daemonSets, dnsService }: Pick<Seen, "daemonSets" | "dnsService">): string[] {
+  const { args = [] } = daemonSets.find(({ name }) => name === "node-local-dns") ?? {};
+  const flag = args.findIndex((arg) => /^--?localip(=|$)/.test(arg));
+  const value = args[flag]?.split("=")[1] ?? args[flag + 1] ?? "";
+  const local = flag < 0 ? [] : value.split(",").filter((address) => isIP(address) !== 0);
+  return [...new Set([...(local.length > 0 ? local : ["169.254.20.10"]), ...dnsService])];
 }
 
 /** The Service that serves an API group, as `namespace/name`, or `the API server`; undefined if nobody serves the group. */

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import { parseConfig } from "../../infra/config/config.ts";
 import { tenantPrefix } from "../../infra/config/tenant.ts";
 import { accessKeys } from "./choices.ts";
-import type { Seen } from "./seen.ts";
+import type { Seen, SeenGateway } from "./seen.ts";
 import { stackFile, stackName, warnings } from "./stack-file.ts";
 import { eks, gke, k3s, kind, local } from "./testing.ts";
 
@@ -73,7 +73,7 @@ test("kind: the registry that the cluster names, arm64, kubelets' own certificat
   });
 });
 
-test("GKE: KEDA scales, metrics-server stays, separate gateway pods, and a warning about NodeLocal DNSCache", () => {
+test("GKE: KEDA scales, metrics-server stays, separate gateway pods, and the addresses of NodeLocal DNSCache", () => {
   const { config, text } = made(gke);
   expect(config).toMatchObject({
     autoscaler: "keda",
@@ -81,29 +81,66 @@ test("GKE: KEDA scales, metrics-server stays, separate gateway pods, and a warni
     adapter: { replicas: 2, resourceMetrics: false },
     gateway: { autoscaling: { min: 2 } },
     requestScale: 1,
-    kubernetesApi: null,
-    network: { policies: "kubernetes", dns: [{ namespace: "kube-system" }, { cidr: "169.254.20.10/32" }, {}] },
+    kubernetesApi: [{ cidr: "10.132.0.2/32", port: 443 }],
+    network: {
+      policies: "kubernetes",
+      dns: [{ namespace: "kube-system" }, { cidr: "169.254.20.10/32" }, { cidr: "34.118.224.10/32" }],
+    },
   });
-  expect(text).toContain("To do: NodeLocal DNSCache answers DNS queries");
+  expect(text).not.toContain("To do: NodeLocal DNSCache");
+  expect(made({ ...gke, dnsService: [], daemonSets: [nodeLocalDns] }).text).toContain("To do: NodeLocal DNSCache");
   expect(text).toContain("GKE Dataplane V2 enforces them");
   expect(text).toContain("RuntimeClasses gvisor");
-  // The address of the control plane is not a node's, so its range is offered.
-  expect(text).toContain("# berth:kubernetesApi:\n  #   - cidr: 10.132.0.0/24");
 });
 
-test("GKE: a Gateway that takes routes of all namespaces comes before an ingress controller", () => {
-  const both = { ...gke, ingressClasses: k3s.ingressClasses };
-  expect(made(both, { registry, url: "https://berth.example.com" }).config).toMatchObject({
-    ingress: { controller: "gateway-api", gateway: { name: "shared", namespace: "edge" } },
+const url = "https://berth.example.com";
+const words = (text: string) => text.replaceAll(/\n\s*# /g, " ");
+const nodeLocalDns = { namespace: "kube-system", name: "node-local-dns", args: [] };
+
+/** A Gateway, with one listener that takes routes of these namespaces. */
+const gatewayFor = (name: string, routesFrom: SeenGateway["listeners"][number]["routesFrom"]): SeenGateway => ({
+  name,
+  namespace: "edge",
+  className: "envoy",
+  listeners: [{ name: "https", routesFrom }],
+});
+
+test("GKE: its load balancer refuses time-outs, has no pods, and needs two more objects", () => {
+  const { config, text } = made(gke, { registry, url });
+  expect(config?.ingress).toMatchObject({
+    controller: "gateway-api",
+    gateway: { name: "shared", namespace: "edge" },
+    requestTimeout: null,
+    controllerNamespace: null,
   });
-  const closed = { ...both, gateways: [{ name: "own", namespace: "edge", listeners: [] }] };
-  expect(made(closed, { registry, url: "https://berth.example.com" }).config).toMatchObject({
-    ingress: { controller: "traefik" },
-  });
+  expect(words(text)).toContain("To do: make the two objects of docs/production.md#gke.");
+  expect(text).not.toContain("as controllerNamespace");
+  const ofEnvoy = made({ ...gke, gatewayClasses: [] }, { registry, url });
+  expect(ofEnvoy.config?.ingress).toMatchObject({ requestTimeout: "0s" });
+  expect(words(ofEnvoy.text)).toContain("name their namespace as controllerNamespace");
+});
+
+test("a Gateway that takes routes of other namespaces comes before an ingress controller, best one that takes all", () => {
+  const [own, none] = [gatewayFor("own", "own namespace"), gatewayFor("none", "no namespace")];
+  const [selected, all] = [gatewayFor("selected", "selected namespaces"), gatewayFor("all", "all namespaces")];
+  const ofCluster = (...gateways: SeenGateway[]) => made({ ...k3s, gateways }, { registry, url });
+  expect(ofCluster(own, none).config).toMatchObject({ ingress: { controller: "traefik" } });
+  expect(ofCluster(own, selected, all).config).toMatchObject({ ingress: { gateway: { name: "all" } } });
+  const { config, text } = ofCluster(own, selected);
+  expect(config).toMatchObject({ ingress: { gateway: { name: "selected" } } });
+  expect(words(text)).toContain("To do: the listeners take routes only of namespaces with the labels");
+});
+
+test("ingress-nginx, which is retired, comes last and with a warning", () => {
+  const ingressClasses = [...eks.ingressClasses, ...k3s.ingressClasses];
+  const { config, text } = made({ ...eks, ingressClasses }, { registry, url });
+  expect(config).toMatchObject({ ingress: { controller: "traefik" } });
+  expect(text).not.toContain("retired");
+  expect(words(made(eks, { registry, url }).text)).toContain("Attention: ingress-nginx is retired");
 });
 
 test("EKS: one StorageClass for all volumes, another adapter, two architectures, and policies that nobody enforces", () => {
-  const { config, text } = made(eks, { registry, url: "https://berth.example.com" });
+  const { config, text } = made(eks, { registry, url });
   const storageClass = "gp3";
   expect(config).toMatchObject({
     postgres: { volume: { storageClass }, backup: { volume: { storageClass } } },
@@ -111,17 +148,20 @@ test("EKS: one StorageClass for all volumes, another adapter, two architectures,
     prometheus: { volume: { storageClass }, kubelets: { nodes: ["10.0.0.0/21"] } },
     tenants: [{ workspace: { storageClass } }],
     autoscaler: "off",
+    kubernetesApi: [
+      { cidr: "10.0.1.77/32", port: 443 },
+      { cidr: "10.0.2.18/32", port: 443 },
+    ],
     ingress: {
       controller: "nginx",
       controllerNamespace: "ingress-nginx",
       tls: { clusterIssuer: "letsencrypt" },
     },
   });
-  const words = text.replaceAll(/\n\s*# /g, " ");
-  expect(words).toContain("architecture of 3 of 4 nodes");
-  expect(words).toContain("Attention: there are also nodes with arm64");
-  expect(words).toContain("datadog/cluster-agent-metrics serves metrics for autoscalers already");
-  expect(words).toContain("as EKS does at upgrades");
+  expect(words(text)).toContain("architecture of 3 of 4 nodes");
+  expect(words(text)).toContain("Attention: there are also nodes with arm64");
+  expect(words(text)).toContain("datadog/cluster-agent-metrics serves metrics for autoscalers already");
+  expect(words(text)).toContain("To do: EKS changes the addresses at upgrades");
   expect(warnings(eks)).toEqual([expect.stringContaining('set enableNetworkPolicy to "true"')]);
 });
 

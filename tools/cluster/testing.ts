@@ -28,6 +28,7 @@ const plain: Seen = {
   storageClasses: [],
   daemonSets: [],
   dnsPods: ["coredns-1"],
+  dnsService: ["10.96.0.10"],
   apiServers: [],
   apis: [api("apps", null, "v1")],
   ingressClasses: [],
@@ -76,11 +77,23 @@ export const gke: Seen = {
     standard("pd.csi.storage.gke.io", "standard-rwo"),
     { name: "premium-rwo", provisioner: "pd.csi.storage.gke.io", isDefault: false },
   ],
-  daemonSets: [daemonSet("anetd"), daemonSet("node-local-dns"), daemonSet("netd")],
+  daemonSets: [
+    daemonSet("anetd"),
+    daemonSet("node-local-dns", ["-localip", "169.254.20.10,34.118.224.10", "-conf", "/etc/Corefile"]),
+    daemonSet("netd"),
+  ],
+  dnsService: ["34.118.224.10"],
   apiServers: [{ address: "10.132.0.2", port: 443 }],
   apis: [...plain.apis, metricsServer, api("external.metrics.k8s.io", "keda/keda-operator-metrics-apiserver")],
   gatewayClasses: [{ name: "gke-l7-global-external-managed", controller: "networking.gke.io/gateway" }],
-  gateways: [{ name: "shared", namespace: "edge", listeners: [{ name: "https", ownNamespaceOnly: false }] }],
+  gateways: [
+    {
+      name: "shared",
+      namespace: "edge",
+      className: "gke-l7-global-external-managed",
+      listeners: [{ name: "https", routesFrom: "all namespaces" }],
+    },
+  ],
   runtimeClasses: ["gvisor"],
 };
 

@@ -152,7 +152,7 @@ const addresses: Check = {
   },
 };
 
-/** What keeps the Gateway from taking routes of the platform's namespace; undefined if nothing does. */
+/** What keeps the Gateway from taking routes of the platform's namespace, or may keep it; undefined if nothing does. */
 function gatewayFault(
   wanted: GatewayRouteConfig["gateway"],
   { gateways }: Seen,
@@ -169,10 +169,15 @@ function gatewayFault(
   const missing = [listener, sandboxListener].find((one) => one !== undefined && !has.includes(one));
   if (missing !== undefined)
     return failed(`the Gateway ${name} has no listener ${missing} (it has: ${has.join(", ") || "none"})`, correct);
-  if (gateway.listeners.every(({ ownNamespaceOnly }) => ownNamespaceOnly))
+  const takes = (...from: string[]) => gateway.listeners.some(({ routesFrom }) => from.includes(routesFrom));
+  if (!takes("all namespaces", "selected namespaces"))
     return failed(
       `no listener of the Gateway ${name} takes routes from the namespace ${platform}`,
       `allow the namespace ${platform} in the listeners' \`allowedRoutes.namespaces\``,
+    );
+  if (!takes("all namespaces"))
+    return skipped(
+      `the Gateway ${name} takes routes of selected namespaces only; look whether the labels of ${platform} are among the selected ones`,
     );
   return undefined;
 }

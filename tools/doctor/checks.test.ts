@@ -55,7 +55,7 @@ const route = (listener?: string) => ({
   gateway: { name: "shared", namespace: "edge", ...(listener !== undefined && { listener }) },
 });
 const staging = { namespace: "berth", stack: "staging" };
-const sharedGateway = { name: "shared", namespace: "edge" };
+const sharedGateway = { name: "shared", namespace: "edge", className: "" };
 const aNode = healthy().seen.nodes[0];
 
 test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
@@ -112,10 +112,21 @@ test.each<[string, Parameters<typeof healthy>[0], string, RegExp]>([
     "ingress",
     {
       config: { ingress: route() },
-      seen: { gateways: [{ ...sharedGateway, listeners: [{ name: "https", ownNamespaceOnly: true }] }] },
+      seen: { gateways: [{ ...sharedGateway, listeners: [{ name: "https", routesFrom: "own namespace" as const }] }] },
     },
     "failed",
     /no listener of the Gateway shared takes routes from the namespace berth/,
+  ],
+  [
+    "ingress",
+    {
+      config: { ingress: route() },
+      seen: {
+        gateways: [{ ...sharedGateway, listeners: [{ name: "https", routesFrom: "selected namespaces" as const }] }],
+      },
+    },
+    "skipped",
+    /takes routes of selected namespaces only; look whether the labels of berth/,
   ],
   [
     "runtime classes",
