@@ -4,8 +4,33 @@ import * as eks from "@pulumi/eks";
 import * as pulumi from "@pulumi/pulumi";
 import { clusterIdOf } from "../cluster-id.ts";
 
+// The region's default VPC has a subnet in each zone. The nodes are in these subnets, and their pods too.
+const vpc = aws.ec2.getVpcOutput({ default: true });
+const nodeSubnets = aws.ec2.getSubnetsOutput({
+  filters: [
+    { name: "vpc-id", values: [vpc.id] },
+    { name: "default-for-az", values: ["true"] },
+  ],
+});
+
+// EKS gives the Kubernetes API server addresses in these subnets, and new ones at each upgrade. They have nothing else, because
+// Berth opens them to the worker and closes them to sessions. EKS wants two zones and six free addresses in each subnet, and
+// AWS itself uses five of the sixteen.
+const zones = aws.getAvailabilityZonesOutput({ state: "available" });
+const apiSubnets = ["172.31.240.0/28", "172.31.240.16/28"].map(
+  (cidrBlock, index) =>
+    new aws.ec2.Subnet(`berth-api-${index}`, {
+      vpcId: vpc.id,
+      cidrBlock,
+      availabilityZone: zones.apply(({ names }) => names[index] ?? ""),
+    }),
+);
+
 const cluster = new eks.Cluster("berth", {
   version: "1.34",
+  vpcId: vpc.id,
+  subnetIds: apiSubnets.map(({ id }) => id),
+  nodeSubnetIds: nodeSubnets.ids,
   instanceType: "m7i.xlarge",
   desiredCapacity: 3,
   minSize: 3,
@@ -52,10 +77,9 @@ export const kubeconfig = pulumi.secret(cluster.kubeconfigJson);
 export const clusterId = clusterIdOf(cluster.kubeconfigJson);
 /** The value for `berth:registry`. */
 export const registry = repositories[0]?.repositoryUrl.apply((url) => url.replace(/\/api$/, ""));
-/**
- * The value for `berth:kubernetesApi`: the address ranges of the subnets from which EKS gives the Kubernetes API server its
- * addresses.
- */
-export const kubernetesApi = cluster.core.subnetIds.apply((ids) =>
-  pulumi.all(ids.map((id) => aws.ec2.getSubnetOutput({ id }).cidrBlock.apply((cidr) => ({ cidr, port: 443 })))),
+/** The value for `berth:kubernetesApi`: the address ranges from which EKS gives the Kubernetes API server its addresses. */
+export const kubernetesApi = apiSubnets.map(({ cidrBlock }) => ({ cidr: cidrBlock, port: 443 }));
+/** The value for `berth:prometheus.kubelets.nodes`: the address ranges of the subnets in which the nodes are. */
+export const nodes = nodeSubnets.ids.apply((ids) =>
+  pulumi.all(ids.map((id) => aws.ec2.getSubnetOutput({ id }).cidrBlock)),
 );

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
+import { contains } from "../../infra/config/cidr.ts";
 import { root } from "../../machine/machine.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "berth-examples-"));
@@ -35,7 +36,7 @@ const withMocks = `
   const types = [];
   const made = {
     "eks:index:Cluster": { oidcProviderArn: "arn", oidcProviderUrl: "https://oidc", kubeconfigJson: "{}",
-      eksCluster: { name: "berth" }, core: { subnetIds: ["0", "16", "32"] } },
+      eksCluster: { name: "berth" } },
     "aws:ecr/repository:Repository": { repositoryUrl: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/berth/api" },
     "gcp:container/cluster:Cluster": { endpoint: "192.0.2.1", masterAuth: { clusterCaCertificate: "Y2E=" } },
     "azure:containerservice/kubernetesCluster:KubernetesCluster": { kubeConfigRaw: "{}", kubeletIdentity: { objectId: "id" } },
@@ -43,13 +44,20 @@ const withMocks = `
     "command:local:Command": { stdout: "{}" },
     "kubernetes:core/v1:Namespace": { metadata: { uid: "3f1c9a52-7c1e-4d55-9a31-0d6f4b1f0a11" } },
   };
+  const answers = {
+    "aws:ec2/getVpc:getVpc": { id: "default" },
+    "aws:ec2/getSubnets:getSubnets": { ids: ["0", "16", "32"] },
+    "aws:index/getAvailabilityZones:getAvailabilityZones": { names: ["a", "b", "c"] },
+  };
   const mocks = {
     newResource: ({ type, name, inputs }) => {
       types.push(type);
       return { id: name, state: { name, ...inputs, ...made[type] } };
     },
     call: ({ token, inputs }) =>
-      token.includes("getSubnet") ? { ...inputs, cidrBlock: "172.31." + inputs.id + ".0/20" } : { ...inputs, json: "{}" },
+      token === "aws:ec2/getSubnet:getSubnet"
+        ? { ...inputs, cidrBlock: "172.31." + inputs.id + ".0/20" }
+        : { ...inputs, json: "{}", ...answers[token] },
   };
   pulumi.runtime.setAllConfig({ "gcp:project": "acme", "gcp:region": "europe-west1" });
   await pulumi.runtime.setMocks(mocks, "berth", "test", false);
@@ -77,13 +85,20 @@ test.each([
   expect(exitCode, stderr).toBe(0);
   const { types, outputs } = JSON.parse(stdout);
   expect(types).toContain(cluster);
-  const { kubeconfig, ...others } = outputs as Record<string, { secret: boolean; value: unknown }>;
+  const { kubeconfig, nodes, ...others } = outputs as Record<string, { secret: boolean; value: unknown }>;
   expect(kubeconfig).toMatchObject({ secret: true, value: expect.stringContaining("{") });
   expect(Object.keys(others)).toEqual(expect.arrayContaining(["clusterId", "registry"]));
 
   const { config } = parse(readFileSync(join(root, file), "utf8"));
   const keys = name === "kind" ? ["registry"] : Object.keys(others); // the stack `kind` names its cluster by context
   for (const key of keys) expect(config[`berth:${key}`], key).toEqual(others[key]?.value);
+  if (nodes !== undefined) expect(config["berth:prometheus"].kubelets.nodes).toEqual(nodes.value);
+  // What is open to the worker and closed to sessions has no nodes and no pods.
+  const api: { cidr: string }[] = config["berth:kubernetesApi"] ?? [];
+  for (const { cidr } of api)
+    for (const range of config["berth:prometheus"].kubelets.nodes)
+      expect(contains(range, cidr) || contains(cidr, range), `${cidr} and ${range}`).toBe(false);
+  expect(api.length > 0).toBe(name === "eks");
   if (name !== "kind")
     expect(config["berth:kubeconfig"]).toEqual({ stack: `acme/berth-${name}/prod`, output: "kubeconfig" });
 });
