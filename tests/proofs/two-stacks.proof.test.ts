@@ -11,6 +11,7 @@ import { kubectl } from "../../local/cluster/kubectl.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { ensureLanguageHost } from "../../local/pulumi/tools.ts";
 import { machine } from "../../machine/machine.ts";
+import { until } from "../../testing/until.ts";
 import { copyOfCheckout } from "../checkout.ts";
 
 const { context, registry } = machine;
@@ -46,18 +47,32 @@ function edit(...changes: [path: (string | number)[], value: unknown][]): void {
   writeFileSync(path, file.toString());
 }
 
+/** All kinds of objects that Berth creates outside of namespaces. */
+const kinds = [
+  "namespaces",
+  "clusterroles",
+  "clusterrolebindings",
+  "priorityclasses",
+  "validatingadmissionpolicies",
+  "validatingadmissionpolicybindings",
+  "apiservices",
+].join(",");
+
 /**
- * Returns the objects whose names contain the name of the second stack: its namespaces, its Roles and RoleBindings, and
- * objects of all kinds that Berth creates outside of namespaces.
+ * Returns what there is of the second stack: the objects outside of namespaces that have the stack's label or its name, the
+ * Roles and RoleBindings in other namespaces, and the volumes of claims in its namespaces. The names of APIServices and volumes
+ * do not contain the stack's name.
  */
 async function traces(): Promise<string> {
-  const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,persistentvolumes";
-  const here = await kubectl(["get", kinds, "--output=name"]);
-  const inOthers = await kubectl(["get", "roles,rolebindings", "--all-namespaces", "--output=name"]);
-  return `${here}\n${inOthers}`
-    .split("\n")
-    .filter((line) => line.includes(name))
-    .join("\n");
+  const volume = "persistentvolume/{.metadata.name} of {.spec.claimRef.namespace}";
+  const [labelled, ...others] = await Promise.all([
+    kubectl(["get", kinds, `--selector=app.kubernetes.io/instance=${name}`, "--output=name"]),
+    kubectl(["get", kinds, "--output=name"]),
+    kubectl(["get", "roles,rolebindings", "--all-namespaces", "--output=name"]),
+    kubectl(["get", "persistentvolumes", `--output=jsonpath={range .items[*]}${volume}{"\\n"}{end}`]),
+  ]);
+  const named = others.flatMap((lines) => lines.split("\n").filter((line) => line.includes(name)));
+  return [...new Set([...labelled.split("\n"), ...named])].filter((line) => line !== "").join("\n");
 }
 
 afterAll(async () => {
@@ -89,12 +104,15 @@ test("init names a stack beside another one, which starts, holds the doctor's pr
   const doctor = JSON.parse(await runs("node", "tools/doctor/main.ts", "--stack", name, "-o", "json"));
   expect(doctor.checks.filter(({ state }: { state: string }) => state === "failed")).toEqual([]);
   expect(doctor.checks.find((check: { name: string }) => check.name === "session")).toMatchObject({ state: "ok" });
-  expect(await traces()).toContain("namespace/berth-beside-acme");
+  const made = await traces();
+  for (const each of [/^namespace\/berth-beside-+acme$/m, /^validatingadmissionpolicybinding/m, /^persistentvolume\//m])
+    expect(made).toMatch(each);
 
   // README describes these steps.
   edit([["berth:tenants", 0, "remove"], true], [["berth:protectData"], false]);
   await pulumi("up");
   await pulumi("destroy");
-  expect(await traces()).toBe("");
+  // The provisioner deletes a volume some seconds after its claim.
+  await until(`nothing of ${name} is left`, 120, traces, (left) => left === "");
   await runs("node", "tools/doctor/main.ts", "--stack", "dev", "--look");
 });
