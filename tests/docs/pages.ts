@@ -515,6 +515,8 @@ done; true`,
       "pulumi up -s prod": proof("production"),
       "kubectl scale deployment api -n berth --replicas 4": { not: "more pods than the stack dev may have" },
       "berth:placement:": { not: "the local cluster has one node without these labels" },
+      "berth:ingress: controller: gateway-api": { not: "needs a Gateway of GKE" },
+      "apiVersion: networking.gke.io/v1 kind: HealthCheckPolicy": { not: "objects that only GKE knows" },
     },
   },
   "docs/network.md": {
