@@ -3,11 +3,11 @@ import { expect, it } from "vitest";
 import { root } from "../machine/machine.ts";
 
 it.each([
-  ["BERTH_NETWORK", "10.0.0.0/8", /^berth: BERTH_NETWORK is 10\.0\.0\.0\/8: set it to a network such as [\d.]+\/16\.$/],
+  ["BERTH_NETWORK", "10.0.0.0/8", /^berth: BERTH_NETWORK is 10\.0\.0\.0\/8: set it to a network of the form A\.B\.0\.0\/16, for example [\d.]+\/16\.$/],
   [
     "BERTH_NETWORK",
     "999.1.0.0/16",
-    /^berth: BERTH_NETWORK is 999\.1\.0\.0\/16: set it to a network such as [\d.]+\/16\.$/,
+    /^berth: BERTH_NETWORK is 999\.1\.0\.0\/16: set it to a network of the form A\.B\.0\.0\/16, for example [\d.]+\/16\.$/,
   ],
   ["BERTH_API_PORT", "8080", /^berth: BERTH_API_PORT is 8080: set it to a port from 30000 to 32767\.$/],
   ["BERTH_REGISTRY_PORT", "abc", /^berth: BERTH_REGISTRY_PORT is abc: set it to a port from 1 to 65535\.$/],

@@ -24,7 +24,7 @@ it("is in the home of a user who is not root", () => {
 
 it.each([
   ["BERTH_NAME", "9", /^BERTH_NAME is 9: set it to/],
-  ["BERTH_NETWORK", "10.0.0.0/8", /set it to a network such as 10\.200\.0\.0\/16/],
+  ["BERTH_NETWORK", "10.0.0.0/8", /for example 10\.200\.0\.0\/16/],
   ["BERTH_CLUSTER_DOMAIN", "Corp!", /^BERTH_CLUSTER_DOMAIN is Corp!: set it to/],
   ["BERTH_API_PORT", "80", /set it to a port from 30000 to 32767/],
 ])("refuses a wrong %s", (variable, value, sentence) => {

@@ -28,7 +28,9 @@ export function machineOf(env: NodeJS.ProcessEnv, isRoot: boolean, home: string)
   const network = env.BERTH_NETWORK ?? "10.200.0.0/16";
   const prefix = network.match(/^(\d+\.\d+)\.0\.0\/16$/)?.[1];
   if (prefix === undefined || prefix.split(".").some((part) => Number(part) > 255))
-    throw new UserError(`BERTH_NETWORK is ${network}: set it to a network such as 10.200.0.0/16.`);
+    throw new UserError(
+      `BERTH_NETWORK is ${network}: set it to a network of the form A.B.0.0/16, for example 10.200.0.0/16.`,
+    );
   const nodeIp = `${prefix}.0.1`;
   const clusterDomain = env.BERTH_CLUSTER_DOMAIN ?? "cluster.local";
   if (!/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/.test(clusterDomain))

@@ -14,7 +14,7 @@ const [what, name = ""] = process.argv.slice(2);
 const daemon = components.find((component) => component.name === name);
 const pid = daemon && pidOf(daemon);
 if (daemon === undefined || pid === undefined)
-  throw new Error(`the cluster has no running daemon with the name ${name}`);
+  throw new Error(`no daemon of the cluster with the name ${name} is running`);
 switch (what) {
   case "crash":
     process.kill(pid, "SIGKILL");

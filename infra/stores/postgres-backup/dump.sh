@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes a new folder on the backup volume. The folder's name is the current time. The folder contains a dump of the database, a
-# manifest of the dump's rows, and the checksums of both. The folder gets its final name only when it is complete. Then the
-# script deletes old folders.
+# manifest (the number of rows of each table, and the migrations that ran), and the checksums of both. The folder gets its final
+# name only when it is complete. Then the script deletes old folders.
 set -euo pipefail
 umask 077
 cd "$BACKUPS"

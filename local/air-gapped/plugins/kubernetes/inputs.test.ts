@@ -51,7 +51,7 @@ test("secrets in other objects stay secret", () => {
 test("annotations of Pulumi's that the stand-in doesn't follow are refused by name", () => {
   const annotated = (name: string) => ({ metadata: { name: "a", annotations: { [name]: "true" } } });
   expect(() => check(configMap, annotated("pulumi.com/waitFor"))).toThrow(
-    /has no pulumi\.com\/waitFor: use the official/,
+    /does not support the annotation pulumi\.com\/waitFor: use the official/,
   );
   for (const known of ["pulumi.com/skipAwait", "pulumi.com/replaceUnready", "example.com/other"])
     expect(check(configMap, annotated(known)).metadata).toMatchObject(annotated(known).metadata);

@@ -13,7 +13,9 @@ export function checked({ apiVersion, kind }: Kind, { name, olds, news, seed }: 
   const inputs = normal({ ...plain<Props>(news), apiVersion, kind });
   for (const name of Object.keys(metadataOf(inputs).annotations ?? {}))
     if (name.startsWith("pulumi.com/") && !understood.includes(name))
-      throw new InputError(`the stand-in for the plugin kubernetes has no ${name}: use the official plugin.`);
+      throw new InputError(
+        `the stand-in for the plugin kubernetes does not support the annotation ${name}: use the official plugin.`,
+      );
   if (inputs.metadata !== unknown) inputs.metadata = named(metadataOf(inputs), plain<Props>(olds), name, seed);
   return withSecrets(inputs, news);
 }

@@ -119,7 +119,10 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   /** The slots that are taken, without those that a tenant holds beyond its share. */
   let claimed = sum(states, ({ starting }) => Math.min(starting, share));
   const hasFirstClaim = (session: Candidate) => stateOf(session).starting < share;
-  /** The tenant has no start yet, and others hold more than their share. So this start does not wait for theirs. */
+  /**
+   * The tenant has no starting session, and a slot is free if those do not count that tenants hold beyond their share. So a session
+   * that is not warm may start at once, even beyond the limit.
+   */
   const isFirst = (session: Candidate) => stateOf(session).starting === 0 && !session.isWarm && claimed < maxStarting;
 
   const judge = ({ session, turn }: Turn) => {

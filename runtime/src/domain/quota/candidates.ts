@@ -19,8 +19,8 @@ export interface QueuedSession
   awaitsRoom: boolean;
   tenantsGeneration: number;
   /**
-   * In how many seconds the session may be tried again, because the cluster refused the session or did not answer; null:
-   * the session may be tried now.
+   * How many seconds Berth waits before it tries again to start the session, because the cluster refused the session's pod or did
+   * not answer; null: Berth may start the session now.
    */
   retrySeconds: number | null;
 }
