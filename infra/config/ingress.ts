@@ -51,7 +51,7 @@ const common = {
     .nullable()
     .default(null)
     .describe(
-      "The namespace of the pods through which requests come: the controller's, or the Gateway's proxies. The network policies then let only these pods reach the API. Null: anyone may reach the API; this is needed if the pods use the host's network.",
+      "The namespace of the pods through which requests come: the controller's, or the Gateway's proxies. The network policies then let only these pods reach the API. Null: the policies let everybody connect to the API, though calls still need a key. Null is needed if the controller's or proxies' pods use the host's network, because policies can't select such pods.",
     ),
 };
 

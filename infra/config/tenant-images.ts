@@ -45,7 +45,7 @@ const image = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "The name of your own pull secret (kubernetes.io/dockerconfigjson) for this image, in the tenant's namespace. The stack's pull secrets are used too. Null: the image needs no other pull secret.",
+      "The name of your own pull secret (kubernetes.io/dockerconfigjson) for this image, in the tenant's namespace. The pods also use the pull secrets of `registryLogins` and `imagePullSecrets`. Null: the image needs no other pull secret.",
     ),
   warmPools: warmPools.prefault({}).describe("Warm pools of sessions with this image."),
 });
