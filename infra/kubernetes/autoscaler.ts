@@ -51,8 +51,8 @@ export function makeAutoscaler(name: string, args: AutoscalerArgs, opts: pulumi.
         apiVersion: "keda.sh/v1alpha1",
         kind: "ScaledObject",
         metadata,
-        // In the spec, only the triggers with a query to Prometheus are Pulumi outputs. All other values are plain, so that code
-        // that reads the specs finds the utilization targets without resolving an output.
+        // In the spec, only the triggers with a query to Prometheus are Pulumi outputs. The targets for CPU
+        // and memory are plain values, so that code in this program can read them from the spec without waiting for an output.
         spec: scaledObjectSpec(metadata.name, config, loads),
       },
       { ...opts, dependsOn: deployment },

@@ -104,7 +104,7 @@ export const tmp = (size: string): Mount => ({
   volume: { emptyDir: { sizeLimit: size } },
 });
 
-/** Makes the template of a pod that can write only to its volumes and has only the rights of its account. */
+/** Makes the template of a pod that can write only to its volumes and has only the permissions of its ServiceAccount. */
 export function confinedPod(args: ConfinedPodArgs): PodTemplate {
   const { component, defaults, mounts = [], initContainers = [], account, withToken = true, distribution } = args;
   const container = (one: ConfinedContainer) => confined(one, mounts, defaults.requestScale);

@@ -13,8 +13,8 @@ const rules = (resourceMetrics: boolean) => [
 ];
 
 /**
- * Makes the adapter's own permissions, and those that every extension API server needs to authenticate and authorize its
- * callers.
+ * Gives the adapter's ServiceAccount two groups of permissions: to read pods (with `resourceMetrics` also nodes); and what
+ * every extension API server needs, so that it can authenticate the clients that call it and check their permissions.
  */
 export function adapterAccess(
   name: string,

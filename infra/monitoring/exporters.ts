@@ -123,8 +123,9 @@ exec postgres_exporter --disable-settings-metrics`,
 } as const;
 
 /**
- * Exports `redis_up`, memory and evicted keys. This exporter accepts the password only as a variable, which no other process
- * sees.
+ * Exports `redis_up`, memory and evicted keys. redis_exporter can't read a file that contains only the password, so the
+ * exporter gets the password in a variable. The exporter is the only process in its container, so no other process can read
+ * the variable.
  */
 export const redisExporter = {
   component: "redis-exporter",

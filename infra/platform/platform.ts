@@ -30,7 +30,8 @@ export class Platform extends pulumi.ComponentResource {
       { parent: this, ...dataOptions(args.protectData) },
     );
     this.namespace = namespace.metadata.name;
-    // The policies are deleted together with the namespace, so that no pod ever runs without its policies.
+    // On a destroy, Pulumi deletes only the namespace, so that Pulumi does not delete the policies while pods run. Kubernetes
+    // then deletes the policies: from version 1.33 on after the namespace's pods, in older versions in any order.
     const inside = { parent: this, deletedWith: namespace };
     const meta = (policy: string) => ({ name: policy, namespace: this.namespace, labels: labels("platform") });
     for (const [policy, spec] of Object.entries(platformPolicies(args, args.kubernetesApi)))

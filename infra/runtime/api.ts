@@ -108,10 +108,10 @@ export class Api extends pulumi.ComponentResource {
     };
     const deploy = (dependsOn: pulumi.Resource[]) =>
       runtimeDeployment(name, "api", args, pod, { parent: this, dependsOn });
-    // The order matters when the gateway moves between the API's pods and separate pods. The Service `gateway` selects the new
-    // gateway pods only after they have started. The old gateway pods stop only after the Service `gateway` has stopped selecting
-    // them. The node ports move from one of the Services `api` and `gateway` to the other one. The Service that loses the node
-    // ports is changed first, because two Services can't have the same node port.
+    // The order of these changes matters when the gateway moves between the API's pods and separate pods. The Service
+    // `gateway` selects the new gateway pods only after they have started. The old gateway pods stop only after the Service
+    // `gateway` has stopped selecting them. The node ports move from one of the Services `api` and `gateway` to the other one.
+    // The Service that loses the node ports is changed first, because two Services can't have the same node port.
     let deployment: k8s.apps.v1.Deployment;
     let services: Record<"api" | "gateway", k8s.core.v1.Service>;
     if (isGateway) {

@@ -188,8 +188,8 @@ function variables(
     TOKEN_KEY_ID: String(args.tokenKeys.current),
     TENANTS_FILE: `${tenantsDir}/tenants.json`,
     AGENT_IMAGE: images.agent,
-    // Only the image that this stack builds surely contains berthd of the same version. A finished image may contain another
-    // version or none.
+    // Only an image that this stack builds is certain to contain berthd of the same version. A finished image may contain
+    // another version or none.
     AGENT_IMAGE_HAS_BERTHD: String(typeof args.images.agent !== "string"),
     BERTHD_IMAGE: images.berthd,
     ...(args.images.berthdVolume === "image" && { BERTHD_VOLUME: "image" }),

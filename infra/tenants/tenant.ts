@@ -74,7 +74,9 @@ export class Tenant extends pulumi.ComponentResource {
       { parent: this, protect: !tenant.remove },
     );
     this.namespace = namespace.metadata.name;
-    // These objects are deleted together with the namespace, so that no running session is ever without its network policies.
+    // To remove the tenant, Pulumi deletes only the namespace, so that Pulumi does not delete the network policies while
+    // sessions run. Kubernetes then deletes these objects: from version 1.33 on after the namespace's pods, in older versions
+    // in any order.
     const inside = { parent: this, deletedWith: namespace };
     const meta = (objectName: string) => ({ name: objectName, namespace: this.namespace, labels: tenantLabels });
 

@@ -75,6 +75,6 @@ test("the launcher starts a plugin that tells its port", async () => {
   expect(line.toString()).toMatch(/^\d+\n$/);
 });
 
-test("the command line that is built has the SDK's version", () => {
+test("the CLI that is built has the SDK's version", () => {
   expect(builtVersion()).toBe(version);
 });

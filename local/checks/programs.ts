@@ -15,7 +15,7 @@ export const kubeScore = goProgram("kube-score", sources, { from: "github.com/ze
  */
 export const podSecurity = goProgram("podsecurity", join(sources, "podsecurity"), { from: "." });
 
-/** Builds kube-score and podsecurity unless they exist already. The two builds take half a minute. */
+/** Builds kube-score and podsecurity unless they exist already. Together, the two builds take half a minute. */
 export async function ensureManifestChecks(): Promise<void> {
   await kubeScore.ensure();
   await podSecurity.ensure();

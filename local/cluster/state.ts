@@ -27,7 +27,9 @@ const beingRemoved = "Its removal has begun.\n";
 export function claimStateDir(dir = stateDir): void {
   mkdirSync(dir, { recursive: true });
   if (!isClaimed(dir) && readdirSync(dir).length > 0)
-    throw new UserError(`${dir} holds files that aren't Berth's: set BERTH_STATE to a new or an empty folder.`);
+    throw new UserError(
+      `${dir} holds files that aren't Berth's: set BERTH_STATE to a folder that is empty or does not exist yet.`,
+    );
   if (isClaimed(dir) && readFileSync(mark(dir), "utf8").includes(beingRemoved)) empty(dir);
   refuseEarlierVersion(dir);
   if (isClaimed(dir) && readFileSync(mark(dir), "utf8") === text) return;

@@ -132,9 +132,10 @@ export function claim(): void {
 export const childrenOf = (pid: number) => (readProc(pid, `task/${pid}/children`)[0] ?? "").split(" ").map(Number);
 
 /**
- * Starts the daemon and returns the new process; undefined if the daemon runs already. The daemon's output goes to its log. The
- * new process writes the pid file too, so that the file exists even if this process is killed.
- * @param ownFingerprint the daemon's fingerprint, which `fingerprintOf` returns later. Default: none
+ * Starts the daemon and returns the daemon's process; undefined if the daemon runs already. The daemon's output goes to its
+ * log. Both the caller's process and the daemon's process write the daemon's pid file. So the file exists even if the caller's
+ * process is killed before it has written the file.
+ * @param ownFingerprint the daemon's fingerprint, which the pid file contains and `fingerprintOf` reads. Default: none
  * @param ipc whether this process sends messages to the daemon
  */
 export function start(daemon: Daemon, ownFingerprint = "", ipc = false): ChildProcess | undefined {

@@ -1,4 +1,4 @@
-/** Pulumi's command line, language host and plugins, in the versions of infra/package.json. */
+/** Pulumi's CLI, language host and plugins, in the versions of infra/package.json. */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
@@ -28,7 +28,7 @@ const fail = (message: string): never => {
   throw new Error(message);
 };
 
-/** The version of the command line and of the SDK. */
+/** The version of the CLI and of the SDK. */
 export const version = versionOf("pulumi");
 export const plugins: PluginFolder[] = ["kubernetes", "random", "docker"].map((name) => {
   const version = versionOf(name);
@@ -36,7 +36,7 @@ export const plugins: PluginFolder[] = ["kubernetes", "random", "docker"].map((n
 });
 
 /**
- * The folder of the command line and of the official plugins. All checkouts share it. It is separate from the user's ~/.pulumi.
+ * The folder of the CLI and of the official plugins. All checkouts share it. It is separate from the user's ~/.pulumi.
  */
 export const pulumiRoot = join(cacheDir, `pulumi-${version}`);
 /** The folder of the program `pulumi`. */
@@ -58,7 +58,7 @@ const standInsHome = join(
 export const pulumiHome = (): string =>
   plugins.every(({ folder }) => existsSync(join(pulumiRoot, folder))) ? pulumiRoot : standInsHome;
 
-/** The download that contains the command line and the language host for Node. */
+/** The download that contains the CLI and the language host for Node. */
 const cli: Published = {
   ...release("pulumi", `pulumi-v${version}-linux-${architecture.replace("amd64", "x64")}.tar.gz`, version),
   strip: 1,
@@ -92,13 +92,13 @@ export async function obtainPulumi(): Promise<string> {
   return `${line}; Berth's stand-ins serve for the plugins ${names.join(", ")}, which can't be had (docs/air-gapped.md)`;
 }
 
-/** Whether the command line exists. */
+/** Whether the CLI exists. */
 export const hasCli = (): boolean => existsSync(pulumiBin);
 
-/** The folder of the language host, if the language host is not in the folder of the command line. */
+/** The folder of a language host that Berth has built. Any other language host is in the folder of the CLI. */
 export const languageHostDir = join(pulumiRoot, "language-host");
 
-/** Whether the language host exists. Also true without a command line, because only the command line needs the language host. */
+/** Whether the language host exists. Also true without the CLI, because only the CLI needs the language host. */
 export const hasLanguageHost = (): boolean =>
   !hasCli() || [pulumiBin, languageHostDir].some((dir) => existsSync(join(dir, "pulumi-language-nodejs")));
 
@@ -113,9 +113,9 @@ export async function ensureLanguageHost(): Promise<string> {
   return buildOnce(languageHostDir, buildLanguageHost);
 }
 
-/** Builds the command line from its Go modules, unless it exists. The build takes about four minutes on two cores. */
+/** Builds the CLI from its Go modules, unless it exists. The build takes about four minutes on two cores. */
 export async function buildCli(): Promise<string> {
-  needAirGapped("Pulumi's command line");
+  needAirGapped("Pulumi's CLI");
   const { buildPulumi } = await import("../air-gapped/pulumi.ts");
   return buildOnce(pulumiBin, buildPulumi);
 }
@@ -132,13 +132,14 @@ function needAirGapped(what: string): void {
 /** Obtains or builds all of Pulumi, for tests and commands that use Pulumi without `npm run up`. */
 export async function ensurePulumi(): Promise<string> {
   const line = await obtainPulumi();
-  const made = hasCli() ? line : `${line}; the command line is ${await buildCli()}`;
+  const made = hasCli() ? line : `${line}; the CLI is ${await buildCli()}`;
   await ensureLanguageHost();
   return made;
 }
 
 /**
- * The files of the command line on PATH and of the programs that it needs for Node; undefined unless it has the right version.
+ * The files of the CLI on PATH and of the programs that the CLI needs for Node; undefined unless the CLI has the right
+ * version.
  */
 async function installedCli(): Promise<string[] | undefined> {
   const needed = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];

@@ -15,8 +15,9 @@ const harmlessVolumes = [
 ];
 
 /**
- * Pods keep the Pod Security level `restricted`, and their root file system is read-only. The cluster also refuses pods that
- * break the level, but only when they are created. This rule reports such pods before the deployment.
+ * Pods keep the Pod Security level `restricted`, and their root file system is read-only. Kubernetes also refuses a pod
+ * that breaks the level, but only when something in the cluster creates the pod. This rule reports such pods before the
+ * deployment.
  */
 export function restrictedPods(object: KubernetesObject): Faults {
   const spec = podOf(object)?.spec;

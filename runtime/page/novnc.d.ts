@@ -1,4 +1,7 @@
-/** The part of noVNC's class RFB that the page uses. The files come from the npm package itself. */
+/**
+ * The part of noVNC's class RFB that the page uses. The page imports noVNC's files unchanged from the npm package
+ * @novnc/novnc.
+ */
 declare module "*/novnc/core/rfb.js" {
   interface Events {
     connect: CustomEvent;

@@ -114,7 +114,7 @@ const note = (what: string) => {
 };
 const problems: string[] = [];
 
-/** Calls the API. 404 and 409 are no problem, because the session's state may not allow the call (any more). */
+/** Calls the API. 404 and 409 are no problem, because the session may have ended, or its state may not allow the call. */
 async function act(what: string, tenant: Tenant, method: string, path: string, body?: object): Promise<void> {
   const { status } = await ask(tenant, method, path, body);
   note(what);

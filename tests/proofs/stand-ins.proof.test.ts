@@ -22,8 +22,8 @@ import { buildContext, type SmallStack, smallStack } from "./small-stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "berth-registries-"));
 /**
- * The folder of the built command line. On a machine that can download the official command line, `npm run up` builds none, so
- * the test builds it.
+ * The folder of the built CLI. On a machine that can download the official CLI, `npm run up` builds none, so the test builds
+ * the CLI.
  */
 const builtPulumi = join(machine.binDir, `pulumi-${builtVersion()}`);
 const standIns: Tools = { root: builtPulumi, home: join(folder, "home") };

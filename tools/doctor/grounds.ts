@@ -5,7 +5,7 @@ import type { Config } from "../../infra/config/config.ts";
 import { type Placement, placements, sessionPlacement } from "../../infra/config/placement.ts";
 import { onEveryNode } from "../../infra/kubernetes/placement.ts";
 
-/** Nodes of a group of pods. */
+/** The nodes on which a group of pods runs. */
 export interface Ground {
   /** Whose nodes these are, for messages, for example `the sessions of acme`. */
   of: string;

@@ -18,9 +18,10 @@ export interface NodeImage {
 }
 
 /**
- * The image of a pod on that ground: the stack's own API image if there is one, because the nodes can surely pull it; else the base
- * image with Node. Berth builds the API's image for the architecture of `platform` only. So for nodes of another architecture, the
- * image is the base image, which exists for all.
+ * The image of the doctor's pod on the nodes of `ground`. If the stack has an API image, or the config names one, this is the
+ * API image, because the nodes have to pull that image in any case. Otherwise it is the base image with Node. Berth builds the
+ * API's image for the architecture of `platform` only. So for nodes of another architecture, the image is the base image,
+ * which exists for all.
  */
 export function nodeImage(
   { images, baseRegistry, platform }: Pick<Config, "images" | "baseRegistry" | "platform">,

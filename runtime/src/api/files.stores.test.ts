@@ -1,4 +1,4 @@
-/** Files of sessions through the API, with a real berthd on loopback. */
+/** The API's calls that read and change the files of sessions. A real berthd on loopback serves the files. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

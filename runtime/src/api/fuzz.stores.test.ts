@@ -91,7 +91,7 @@ let ids: string[];
 let count = 0;
 
 beforeAll(async () => {
-  // The environment of other tests would lead to a real cluster.
+  // In the shell that starts the tests, KUBECONFIG may name a real cluster. The requests of this test must not reach it.
   delete process.env.KUBECONFIG;
   await buildBerthd();
 });

@@ -1,4 +1,4 @@
-/** Programs in sessions through the API, with a real berthd on loopback. */
+/** The API's calls that start and control programs in sessions. A real berthd on loopback runs the programs. */
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";

@@ -1,4 +1,4 @@
-/** The routes below /v1/sessions, through the API. */
+/** The API's calls below /v1/sessions. */
 import { until } from "@berth/testing/until.ts";
 import { sql } from "kysely";
 import { expect, onTestFinished, test, vi } from "vitest";

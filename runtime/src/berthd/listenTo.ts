@@ -5,8 +5,9 @@ import { PodError } from "./podError.ts";
 const silenceMs = 45_000;
 
 /**
- * Yields the messages of the stream that `open` starts. If the signal is aborted or the reader stops, the call to the pod is
- * aborted. Throws a PodError if the pod sends nothing for too long, and the errors of the stream.
+ * Yields the messages of the stream that `open` starts to the reader, which is the caller's loop over the messages. If the
+ * signal is aborted or the reader ends its loop, the call to the pod is aborted. Throws a PodError if the pod sends nothing
+ * for too long, and the errors of the stream.
  */
 export async function* listenTo<T>(
   open: (signal: AbortSignal) => AsyncIterable<T>,

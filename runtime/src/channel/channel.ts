@@ -2,8 +2,8 @@
  * The in-pod channel: the calls that a session's pod makes to the platform. The channel has a port of its own, which
  * only pods can reach.
  *
- *     GET  /session/task       returns the agent's task: command, environment, secrets. With `Prefer: wait=SECONDS`, the answer
- *                              is held back while the session is warm and unclaimed
+ *     GET  /session/task       returns the agent's task: command, environment, secrets. With `Prefer: wait=SECONDS`, a warm
+ *                              session's pod gets the answer when the session is claimed, or when SECONDS are over
  *     POST /session/task/taken says that the pod has read its task. Until the session gets another pod, the channel then
  *                              gives the task to nobody, because the programs in the session can use the pod's token too
  *     POST /session/ready      says that the desktop shows its first screen
@@ -42,7 +42,7 @@ export interface ChannelOptions {
   tasks: Pick<Tasks, "of" | "taken">;
   commands: Pick<SessionCommands, "takeReports" | "noteProgress">;
   queue: Pick<SessionQueue, "trigger">;
-  /** Holds back the answers to pods of warm sessions until the sessions are claimed. */
+  /** Delays the answers to pods of warm sessions until the sessions are claimed. */
   owners: Pick<OwnerWait, "until" | "end">;
   tenants: Pick<TenantsFile, "all">;
   metrics: Pick<Metrics, "httpRequests" | "httpDuration">;
@@ -70,7 +70,7 @@ const ownerPollSeconds = 1;
 /** Reports that arrive within this time, in milliseconds, become one SQL statement. */
 const gatherMs = 20;
 
-/** How long an answer may be held back, in seconds. */
+/** The longest time for which a pod's request waits for its answer, in seconds. */
 const maxWaitSeconds = 25;
 
 /** Routes that every pod calls regularly. Logged only at the level `debug`, and counted only if they fail (5xx). */
@@ -119,7 +119,7 @@ export function createChannel({
     return new Map(sessions.map((session) => [session.id, session]));
   }, gatherMs);
   observeRequests(server, metrics, logger, routine);
-  // The channel holds back answers to pods of warm sessions. These open requests would keep the server from closing, so
+  // The channel delays answers to pods of warm sessions. These open requests would keep the server from closing, so
   // `owners.end()` ends the waits.
   server.addHook("preClose", async () => owners.end());
   server.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
@@ -153,7 +153,7 @@ export function createChannel({
       session = await current(session.id);
     }
     const { id, tenant, tier, warm } = session;
-    // A pod whose request was held back may ask again at once.
+    // A request that has waited here for its answer may be repeated at once.
     if (warm !== null)
       throw new Problem(409, "The session has not been claimed yet.", undefined, seconds > 0 ? 0 : ownerPollSeconds);
     const task = await tasks.of(id);
@@ -204,7 +204,7 @@ function alive<T extends Pick<Session, "tenant" | "state">>(id: string, session:
   return session;
 }
 
-/** For how many seconds the caller allows its answer to be held back (RFC 7240); 0 if the header is missing. */
+/** For how many seconds the caller is ready to wait for its answer (RFC 7240); 0 if the header is missing. */
 function waitSeconds({ headers: { prefer } }: FastifyRequest): number {
   const [, seconds = "0"] = /(?:^|[,;])\s*wait=(\d{1,9})\s*(?:[,;]|$)/i.exec(String(prefer ?? "")) ?? [];
   return Math.min(Number(seconds), maxWaitSeconds);

@@ -1,4 +1,4 @@
-/** Holds back the answers to pods of warm sessions until the sessions are claimed. */
+/** Delays the answers to pods of warm sessions until the sessions are claimed. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 

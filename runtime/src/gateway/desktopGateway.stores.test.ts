@@ -472,7 +472,7 @@ test("a user who reads slowly slows the desktop down, and nothing is lost", asyn
     ([first = 0]) => first > 0,
   );
   // A second user, who starts later, gets all of the data. In this time, the first user's desktop could have sent everything
-  // too. It has not, because the first user reads nothing.
+  // too. That desktop has not sent everything, because the first user reads nothing.
   await (await watch()).all();
   expect(sent[0]).toBeLessThan(total);
   slow.client.resume();

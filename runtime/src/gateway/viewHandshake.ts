@@ -22,12 +22,13 @@ export class ViewHandshake {
 
   /**
    * Takes the viewer's bytes that RfbClient has let through, and returns the bytes to send to the server now. Throws an
-   * RfbError if too many bytes wait for the end of the handshake.
+   * RfbError if more than `maxHeld` bytes of the viewer wait for the end of the handshake.
    */
   fromViewer(bytes: Buffer): Buffer {
     if (this.#step === "over") return bytes;
     this.#held = Buffer.concat([this.#held, bytes]);
-    if (this.#held.length > maxHeld) throw new RfbError("too many bytes before the end of the handshake");
+    if (this.#held.length > maxHeld)
+      throw new RfbError(`the viewer sent more than ${maxHeld} bytes before the end of the handshake`);
     return Buffer.alloc(0);
   }
 

@@ -1,5 +1,5 @@
 /**
- * Tells all processes that a user has claimed a warm session: the process that holds back the answer to the session's pod, and
+ * Tells all processes that a user has claimed a warm session: the process that delays the answer to the session's pod, and
  * the worker that fills the pools. A message may be lost, so these processes also ask Postgres at intervals.
  */
 import type { Redis } from "ioredis";

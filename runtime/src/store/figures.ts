@@ -42,7 +42,7 @@ export function addSessionFigures(
   );
   metrics.figure(
     "berth_sessions_stuck",
-    "Sessions that have been in a state for longer than they may be.",
+    "Sessions that are still in a state although the state's deadline is over.",
     ["state"],
     async (gauge) => {
       if (!isLeader()) return;

@@ -1,5 +1,5 @@
 /**
- * How many sessions there are, and how many are stuck. A stuck session has been in its state for longer than it may be,
+ * How many sessions there are, and how many are stuck. A stuck session is still in its state after the state's deadline,
  * although a reconcile should have ended the state.
  */
 import { sql } from "kysely";
@@ -48,8 +48,8 @@ export class SessionCounts {
   }
 
   /**
-   * How many sessions have been in each state for at least `graceSeconds` longer than they may be. A starting session that is
-   * stalled counts too, because after this time the next reconcile ends its start in any case.
+   * How many sessions are still in each state `graceSeconds` after the state's deadline. A starting session that is stalled
+   * counts too, because after this time the next reconcile ends its start in any case.
    * @param startTimeoutSeconds how many seconds a session may be in the state `starting`
    */
   async stuck(startTimeoutSeconds: number): Promise<StuckCounts> {

@@ -1,4 +1,4 @@
-/** The stored task, which contains the agent's secrets, is deleted when its session ends. */
+/** When a session ends, its stored task, which contains the agent's secrets, is deleted. */
 import { expect, test } from "vitest";
 import type { SessionEvent } from "../domain/states/state.ts";
 import { cipher, freshDatabase, sessionOf, silent } from "../testing/fixtures.ts";

@@ -31,9 +31,12 @@ export interface Claim extends Omit<NewSession, "task"> {
 }
 
 /**
- * Claims the tenant's oldest running warm session that fits the request; its lifetime begins now. Undefined, and no session is
- * changed, if there is none, if a session of the tenant has the request's idempotency key, or if an earlier session of the
- * tenant waits for the tenant's own limits, because the warm sessions have to make room for that session.
+ * Claims the tenant's oldest running warm session that fits the request. The lifetime of this session begins now. Returns
+ * undefined, and changes no session, in three cases:
+ * - No warm session of the tenant fits the request.
+ * - A session of the tenant already has the request's idempotency key.
+ * - An earlier session of the tenant waits for the tenant's own limits. Then the warm sessions have to make room for that
+ *   earlier session.
  *
  * One statement does all this. It skips the warm sessions that other statements change at this moment. So callers never get
  * the same session, and wait for each other only if they have the same idempotency key. The cost grows with the number of

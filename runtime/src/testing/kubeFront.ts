@@ -138,8 +138,8 @@ export async function startKubeFront({ agent }: { agent?: string } = {}): Promis
 }
 
 /**
- * Forwards the calls of this method for the objects of the first `sessions` sessions. The calls of this method for other
- * sessions wait until `go` is called. Calls of other methods don't wait.
+ * Forwards the calls with the HTTP method `method` for the objects of the first `sessions` sessions. Calls with this HTTP
+ * method for other sessions wait until the test calls `go`. Calls with other HTTP methods don't wait.
  */
 export function holdAfter(front: KubeFront, method: "POST" | "DELETE", sessions: number): { go: () => void } {
   const through = new Set<string>();

@@ -308,7 +308,7 @@ test("the position in the queue is the order in which the tenant's sessions star
   expect(await store.queries.queuePositions("acme", [urgent, last])).toEqual(new Map([[last, 3]]));
 });
 
-/** Sets how many seconds ago the sessions' states and their last progress began. */
+/** Makes the sessions look as if they had been in their state, without progress, for `seconds`, and moves their creation back. */
 const hang = (database: Database, ids: string[], seconds: number) =>
   sql`update sessions set created_at = created_at - ${seconds} * interval '1 second',
     state_since = now() - ${seconds} * interval '1 second', updated_at = now() - ${seconds} * interval '1 second'

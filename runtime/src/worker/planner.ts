@@ -137,8 +137,9 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
     for (const { id, reason } of impossible) {
       const session = seen.get(id) as QueuedSession;
       const isUnread = isBehind(tenants.generation, session.tenantsGeneration);
-      // A session that has run waits for a change of the config, because its workspace may contain files. A session that a
-      // newer tenants file has changed waits until this process has read that file.
+      // The config does not allow these sessions. A session that has run is not rejected, because its workspace may contain
+      // files. Such a session waits for a change of the config. A session that a newer tenants file has changed waits until
+      // this process has read that file.
       if (session.hasRun || isUnread) note(session, reason, false);
       else rejected.push({ id, version: session.version, reason });
     }

@@ -23,7 +23,7 @@ const Claims = z.object({
 
 /** Which port is allowed, and until when. */
 export interface PortPermission extends PortPlace {
-  /** The id of the link from which the permission comes. */
+  /** The id of the link that gives the permission. The permission has no other id. */
   id: string;
   tenant: string;
   /** The page in the program to which the link leads: a path with its query. */

@@ -122,7 +122,7 @@ export class Forwarder {
 
   #passageOf(request: IncomingMessage) {
     const passage = this.#passages.get(request);
-    if (passage === undefined) throw new Error("the request has no passage, because #prepare was not called before");
+    if (passage === undefined) throw new Error("#prepare was not called for this request");
     return passage;
   }
 

@@ -36,7 +36,10 @@ export class Poster {
    */
   async post(url: URL, headers: Record<string, string>, body: string): Promise<Answer> {
     if (!this.allowPrivate) {
-      if (url.protocol !== "https:") throw new Error(`${url.origin} is not allowed, because webhooks must use https`);
+      if (url.protocol !== "https:")
+        throw new Error(
+          `${url.origin} is not allowed: webhooks must use https unless webhooksToPrivateAddresses is true`,
+        );
       refuseAddress(url);
     }
     const deadline = performance.now() + this.timeoutMs;
