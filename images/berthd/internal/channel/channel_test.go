@@ -21,19 +21,19 @@ func TestAReportIsDueWhenSomethingChangesOrAfterAWhile(t *testing.T) {
 	now := time.Now()
 	ago := func(seconds float64) time.Time { return now.Add(-time.Duration(seconds * float64(time.Second))) }
 	for name, test := range map[string]struct {
-		last    told
+		last    accepted
 		used    time.Time
 		command status.Command
 		want    bool
 	}{
-		"the first report":                 {told{}, ago(100), status.Waiting, true},
-		"nothing has changed":              {told{ago(20), ago(100), status.Running}, ago(100), status.Running, false},
-		"the idle time differs a little":   {told{ago(20), ago(100), status.Running}, ago(99.5), status.Running, false},
-		"after 30 s":                       {told{ago(30), ago(100), status.Running}, ago(100), status.Running, true},
-		"a user has typed":                 {told{ago(11), ago(100), status.None}, ago(2), status.None, true},
-		"a user types all the time":        {told{ago(9), ago(9), status.None}, ago(0), status.None, false},
-		"the command started a moment ago": {told{ago(0.1), ago(100), status.Waiting}, ago(100), status.Running, true},
-		"no report said that it was used":  {told{ago(10), time.Time{}, status.None}, ago(10), status.None, true},
+		"the first report":                 {accepted{}, ago(100), status.Waiting, true},
+		"nothing has changed":              {accepted{ago(20), ago(100), status.Running}, ago(100), status.Running, false},
+		"the idle time differs a little":   {accepted{ago(20), ago(100), status.Running}, ago(99.5), status.Running, false},
+		"after 30 s":                       {accepted{ago(30), ago(100), status.Running}, ago(100), status.Running, true},
+		"a user has typed":                 {accepted{ago(11), ago(100), status.None}, ago(2), status.None, true},
+		"a user types all the time":        {accepted{ago(9), ago(9), status.None}, ago(0), status.None, false},
+		"the command started a moment ago": {accepted{ago(0.1), ago(100), status.Waiting}, ago(100), status.Running, true},
+		"no report said that it was used":  {accepted{ago(10), time.Time{}, status.None}, ago(10), status.None, true},
 	} {
 		if got := due(now, test.last, test.used, test.command); got != test.want {
 			t.Errorf("%s: got %v", name, got)

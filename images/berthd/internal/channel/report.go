@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// lookEvery is how often the reporter checks whether the session was used.
-	lookEvery = 5 * time.Second
+	// useCheckInterval is how often the reporter checks whether the session was used.
+	useCheckInterval = 5 * time.Second
 	// heartbeat is the longest time between two reports.
 	heartbeat = 30 * time.Second
 	// usedGap is the shortest time between two reports if only the time of the last use has changed. The runtime counts a
@@ -28,15 +28,15 @@ type report struct {
 	ExitCode    *int           `json:"exitCode,omitempty"`
 }
 
-// told stores the content and the time of the last report that the runtime has accepted.
-type told struct {
+// accepted stores the content and the time of the last report that the runtime has accepted.
+type accepted struct {
 	at      time.Time // zero: no report yet
 	used    time.Time
 	command status.Command
 }
 
 // due returns whether a new report should be sent now.
-func due(now time.Time, last told, used time.Time, command status.Command) bool {
+func due(now time.Time, last accepted, used time.Time, command status.Command) bool {
 	since := now.Sub(last.at)
 	// The screen's idle time is inaccurate by some milliseconds, so smaller differences don't count.
 	usedSince := used.Sub(last.used) > time.Second
@@ -44,13 +44,13 @@ func due(now time.Time, last told, used time.Time, command status.Command) bool 
 }
 
 // Report reports the time of the last use and the command's state to the runtime, when they change and every 30 s, until the
-// context ends. `look` updates the time of the last use. `changed` receives a value when the command's state changes.
-func (c *Client) Report(ctx context.Context, now *status.Status, look func(context.Context), changed <-chan struct{}) {
-	ticker := time.NewTicker(lookEvery)
+// context ends. `noteUse` updates the time of the last use. `changed` receives a value when the command's state changes.
+func (c *Client) Report(ctx context.Context, now *status.Status, noteUse func(context.Context), changed <-chan struct{}) {
+	ticker := time.NewTicker(useCheckInterval)
 	defer ticker.Stop()
-	var last told
+	var last accepted
 	for {
-		look(ctx)
+		noteUse(ctx)
 		used, command := now.LastActivity(), now.Command()
 		if at := time.Now(); due(at, last, used, command) {
 			err := c.Call(ctx, http.MethodPost, "/session/activity", report{max(0, at.Sub(used).Seconds()), command, nil}, nil)

@@ -76,6 +76,14 @@ func wantCode(t testing.TB, err error, code connect.Code) {
 	}
 }
 
+func wantRefusedRoot(t *testing.T, err error) {
+	t.Helper()
+	wantCode(t, err, connect.CodeInvalidArgument)
+	if err != nil && !strings.Contains(err.Error(), "is a top folder of the file service and can't be moved, replaced or removed") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // refusal returns the error that a response of Bytes reports; nil for a successful response.
 func refusal(response *http.Response) error {
 	switch {
@@ -295,7 +303,11 @@ func TestOnlyWhatTheSessionMaySee(t *testing.T) {
 	}
 	for _, path := range []string{".", f.other} {
 		_, err = f.client.Remove(f.ctx, &v1.RemoveRequest{Path: path, Recursive: true})
-		wantCode(t, err, connect.CodeInvalidArgument)
+		wantRefusedRoot(t, err)
+	}
+	for from, to := range map[string]string{".": "moved", "fine": "."} {
+		_, err = f.client.Move(f.ctx, &v1.MoveRequest{From: from, To: to, Replace: true})
+		wantRefusedRoot(t, err)
 	}
 
 	if _, data, err := f.read("fine"); err != nil || string(data) != "inside" {

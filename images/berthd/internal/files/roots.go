@@ -132,6 +132,15 @@ func (p place) child(name string) place { return place{p.root, p.roots, path.Joi
 
 func (p place) parent() place { return place{p.root, p.roots, path.Dir(p.name)} }
 
+// refuseRoot returns an error if the place is a root itself.
+func (p place) refuseRoot() error {
+	if p.name != "." {
+		return nil
+	}
+	const text = "%s is a top folder of the file service and can't be moved, replaced or removed"
+	return connect.NewError(connect.CodeInvalidArgument, fmt.Errorf(text, p.root.path))
+}
+
 var errKernel = errors.New("files of the kernel's file systems can't be accessed")
 
 // allowed returns an error if the file is on one of the kernel's file systems.

@@ -172,8 +172,10 @@ func (s *Service) Move(_ context.Context, request *v1.MoveRequest) (*v1.MoveResp
 	if from.root != to.root {
 		return nil, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%s and %s are different roots: copy and remove instead", from.root.path, to.root.path))
 	}
-	if from.name == "." || to.name == "." {
-		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("a root can't be moved or replaced"))
+	for _, p := range []place{from, to} {
+		if err := p.refuseRoot(); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := from.lstat(); err != nil {
 		return nil, err
@@ -202,8 +204,8 @@ func (s *Service) Remove(_ context.Context, request *v1.RemoveRequest) (*v1.Remo
 	if err != nil {
 		return nil, err
 	}
-	if p.name == "." {
-		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("a root can't be removed"))
+	if err := p.refuseRoot(); err != nil {
+		return nil, err
 	}
 	if _, err := p.lstat(); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (s *Service) Watch(ctx context.Context, request *v1.WatchRequest, stream *c
 	if err := w.add(p, false); err != nil {
 		return err
 	}
-	events := append([]*v1.WatchEvent{{Kind: v1.WatchEvent_KIND_READY, Path: text(p.absolute())}}, w.told...)
+	events := append([]*v1.WatchEvent{{Kind: v1.WatchEvent_KIND_READY, Path: text(p.absolute())}}, w.events...)
 	stop := context.AfterFunc(ctx, func() { w.file.Close() })
 	defer stop()
 	buffer := make([]byte, 16<<10)
@@ -74,7 +74,7 @@ type watch struct {
 	fd        int // the descriptor of `file`
 	recursive bool
 	folders   map[int32]place
-	told      []*v1.WatchEvent
+	events    []*v1.WatchEvent
 }
 
 func newWatch(recursive bool) (*watch, error) {
@@ -130,12 +130,12 @@ func (w *watch) addInside(p place, isNew bool) {
 }
 
 func (w *watch) tell(kind v1.WatchEvent_Kind, p place) {
-	w.told = append(w.told, &v1.WatchEvent{Kind: kind, Path: text(p.absolute())})
+	w.events = append(w.events, &v1.WatchEvent{Kind: kind, Path: text(p.absolute())})
 }
 
 // take returns the events in the bytes from the kernel.
 func (w *watch) take(data []byte) []*v1.WatchEvent {
-	w.told = nil
+	w.events = nil
 	for len(data) >= unix.SizeofInotifyEvent {
 		number := int32(binary.NativeEndian.Uint32(data))
 		mask := binary.NativeEndian.Uint32(data[4:])
@@ -144,12 +144,12 @@ func (w *watch) take(data []byte) []*v1.WatchEvent {
 		data = data[unix.SizeofInotifyEvent+length:]
 		w.event(number, mask, name)
 	}
-	return w.told
+	return w.events
 }
 
 func (w *watch) event(number int32, mask uint32, name string) {
 	if mask&unix.IN_Q_OVERFLOW != 0 {
-		w.told = append(w.told, &v1.WatchEvent{Kind: v1.WatchEvent_KIND_OVERFLOW})
+		w.events = append(w.events, &v1.WatchEvent{Kind: v1.WatchEvent_KIND_OVERFLOW})
 		return
 	}
 	folder, watched := w.folders[number]

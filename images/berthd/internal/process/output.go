@@ -12,8 +12,8 @@ const (
 	// crowdedBytes is how many bytes of each program's output are kept if all outputs together exceed allKeptBytes.
 	crowdedBytes = 64 << 10
 	allKeptBytes = 32 << 20
-	// partBytes is the size up to which small writes are joined.
-	partBytes = 32 << 10
+	// chunkBytes is the size up to which small writes are joined.
+	chunkBytes = 32 << 10
 )
 
 // budget counts the kept bytes of all programs' outputs.
@@ -29,8 +29,8 @@ func (b *budget) add(bytes int) (crowded bool) {
 	return b.bytes > allKeptBytes
 }
 
-// part is a contiguous piece of the output of one stream.
-type part struct {
+// chunk is a contiguous piece of the output of one stream.
+type chunk struct {
 	stream v1.OutputStream
 	offset uint64
 	bytes  []byte
@@ -41,7 +41,7 @@ type output struct {
 	mu      sync.Mutex
 	budget  *budget
 	limit   uint64 // the number of bytes that readers can get; 0: no limit
-	parts   []part
+	chunks  []chunk
 	held    int
 	end     uint64 // the position after the last byte that readers can get
 	written uint64
@@ -80,11 +80,11 @@ func (o *output) write(stream v1.OutputStream, bytes []byte) {
 		<-changed
 		o.mu.Lock()
 	}
-	last := len(o.parts) - 1
-	if last >= 0 && o.parts[last].stream == stream && len(o.parts[last].bytes)+len(bytes) <= partBytes {
-		o.parts[last].bytes = append(o.parts[last].bytes, bytes...)
+	last := len(o.chunks) - 1
+	if last >= 0 && o.chunks[last].stream == stream && len(o.chunks[last].bytes)+len(bytes) <= chunkBytes {
+		o.chunks[last].bytes = append(o.chunks[last].bytes, bytes...)
 	} else {
-		o.parts = append(o.parts, part{stream, o.end, append([]byte(nil), bytes...)})
+		o.chunks = append(o.chunks, chunk{stream, o.end, append([]byte(nil), bytes...)})
 	}
 	o.end += uint64(len(bytes))
 	o.held += len(bytes)
@@ -96,25 +96,25 @@ func (o *output) write(stream v1.OutputStream, bytes []byte) {
 	o.wake()
 }
 
-// mustWait returns whether the writer must wait, because after `more` bytes a reader that called `pace` would be more than one part
+// mustWait returns whether the writer must wait, because after `more` bytes a reader that called `pace` would be more than one chunk
 // behind.
 func (o *output) mustWait(more int) bool {
 	for pacer := range o.pacers {
-		if o.end+uint64(more)-pacer.offset > partBytes {
+		if o.end+uint64(more)-pacer.offset > chunkBytes {
 			return true
 		}
 	}
 	return false
 }
 
-// drop removes the oldest parts until at most `keep` bytes are held.
+// drop removes the oldest chunks until at most `keep` bytes are held.
 func (o *output) drop(keep int) {
-	for o.held > keep && len(o.parts) > 1 {
-		gone := len(o.parts[0].bytes)
+	for o.held > keep && len(o.chunks) > 1 {
+		gone := len(o.chunks[0].bytes)
 		o.held -= gone
 		o.budget.add(-gone)
-		o.parts[0].bytes = nil
-		o.parts = o.parts[1:]
+		o.chunks[0].bytes = nil
+		o.chunks = o.chunks[1:]
 	}
 }
 
@@ -131,13 +131,13 @@ func (o *output) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.budget.add(-o.held)
-	o.parts, o.held, o.closed = nil, 0, true
+	o.chunks, o.held, o.closed = nil, 0, true
 	o.wake()
 }
 
 // next returns the output after the cursor, moves the cursor behind this output, and returns how many bytes between were dropped.
 // If there is no output, it returns a channel that is closed at the next change, and whether the output is complete.
-func (o *output) next(at *cursor) (found part, dropped uint64, changed <-chan struct{}, closed bool) {
+func (o *output) next(at *cursor) (found chunk, dropped uint64, changed <-chan struct{}, closed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if oldest := o.oldest(); at.offset < oldest {
@@ -145,14 +145,14 @@ func (o *output) next(at *cursor) (found part, dropped uint64, changed <-chan st
 		at.offset = oldest
 	}
 	if at.offset >= o.end {
-		return part{}, dropped, o.changed, o.closed
+		return chunk{}, dropped, o.changed, o.closed
 	}
 	// The search starts at the end, because most readers are near the end.
-	index := len(o.parts) - 1
-	for o.parts[index].offset > at.offset {
+	index := len(o.chunks) - 1
+	for o.chunks[index].offset > at.offset {
 		index--
 	}
-	found = o.parts[index]
+	found = o.chunks[index]
 	found.bytes = found.bytes[at.offset-found.offset:]
 	found.offset = at.offset
 	at.offset += uint64(len(found.bytes))
@@ -163,10 +163,10 @@ func (o *output) next(at *cursor) (found part, dropped uint64, changed <-chan st
 }
 
 func (o *output) oldest() uint64 {
-	if len(o.parts) == 0 {
+	if len(o.chunks) == 0 {
 		return o.end
 	}
-	return o.parts[0].offset
+	return o.chunks[0].offset
 }
 
 // pace makes the writer wait for this reader until the returned function is called.

@@ -8,10 +8,10 @@ import (
 func TestWhenAllHoldTooMuchEachKeepsLess(t *testing.T) {
 	budget := &budget{}
 	var outputs []*output
-	block := bytes.Repeat([]byte("x"), partBytes)
+	block := bytes.Repeat([]byte("x"), chunkBytes)
 	for range 100 {
 		o := newOutput(budget, 0)
-		for range keptBytes / partBytes {
+		for range keptBytes / chunkBytes {
 			o.write(stdout, block)
 		}
 		outputs = append(outputs, o)
@@ -21,7 +21,7 @@ func TestWhenAllHoldTooMuchEachKeepsLess(t *testing.T) {
 	}
 	held := 0
 	for _, o := range outputs {
-		if o.held < partBytes {
+		if o.held < chunkBytes {
 			t.Errorf("a program keeps only %d bytes", o.held)
 		}
 		held += o.held
@@ -38,8 +38,8 @@ func TestSmallWritesArePutTogetherAndPositionsAreExact(t *testing.T) {
 		o.write(stdout, []byte{byte(i)})
 	}
 	o.write(stderr, []byte("!"))
-	if len(o.parts) != 2 {
-		t.Errorf("the output has %d parts", len(o.parts))
+	if len(o.chunks) != 2 {
+		t.Errorf("the output has %d chunks", len(o.chunks))
 	}
 	at := &cursor{997}
 	found, dropped, _, _ := o.next(at)

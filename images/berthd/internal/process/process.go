@@ -184,7 +184,7 @@ func (p *program) waitForEnd() {
 }
 
 // buffers are the buffers for reading programs' output.
-var buffers = sync.Pool{New: func() any { return new([partBytes]byte) }}
+var buffers = sync.Pool{New: func() any { return new([chunkBytes]byte) }}
 
 // copyOutput reads one stream to its end. Other processes may hold the stream open after the program has ended. In that case
 // copyOutput reads only the bytes that were in the pipe when the program ended.
@@ -211,7 +211,7 @@ func (p *program) copyOutput(from source) {
 func (p *program) drain(from source) {
 	_ = from.file.SetReadDeadline(time.Time{})
 	const mostPipeBytes = 1 << 20
-	buffer := buffers.Get().(*[partBytes]byte)
+	buffer := buffers.Get().(*[chunkBytes]byte)
 	defer buffers.Put(buffer)
 	for total := 0; total < mostPipeBytes; {
 		n, err := readNow(from.file, buffer[:])

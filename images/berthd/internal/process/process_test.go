@@ -332,7 +332,7 @@ func TestWhatWasDroppedIsSaid(t *testing.T) {
 	if total := 1 + got.dropped + uint64(len(got.order)); total != 5000004 || got.dropped == 0 {
 		t.Errorf("%d bytes were dropped and %d were delivered", got.dropped, len(got.order))
 	}
-	if len(got.order) > keptBytes || len(got.order) < keptBytes-2*partBytes || !strings.HasSuffix(got.order, "end\n") {
+	if len(got.order) > keptBytes || len(got.order) < keptBytes-2*chunkBytes || !strings.HasSuffix(got.order, "end\n") {
 		t.Errorf("%d bytes were kept", len(got.order))
 	}
 }

@@ -7,13 +7,13 @@ import (
 
 // readWhenReady waits until the file has data and reads the data into a buffer of `buffers`. At the end of the file, it reads 0
 // bytes. If the waiting fails, the buffer is nil; the error is os.ErrDeadlineExceeded after the file's deadline.
-func readWhenReady(file *os.File) (buffer *[partBytes]byte, n int, err error) {
+func readWhenReady(file *os.File) (buffer *[chunkBytes]byte, n int, err error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return nil, 0, err
 	}
 	waiting := raw.Read(func(fd uintptr) bool {
-		buffer = buffers.Get().(*[partBytes]byte)
+		buffer = buffers.Get().(*[chunkBytes]byte)
 		n, err = read(fd, buffer[:])
 		if err == syscall.EAGAIN {
 			buffers.Put(buffer)

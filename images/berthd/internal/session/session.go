@@ -208,7 +208,7 @@ func (s *session) report(ctx context.Context) {
 	if s.client.Ready(ctx, s.desktop != nil) != nil {
 		return
 	}
-	s.client.Report(ctx, s.status, eyes.look, s.status.Changed())
+	s.client.Report(ctx, s.status, eyes.noteUse, s.status.Changed())
 }
 
 // eyes find out when the session was last used.
@@ -239,7 +239,7 @@ func (e *eyes) open() bool {
 	return err == nil
 }
 
-func (e *eyes) look(context.Context) {
+func (e *eyes) noteUse(context.Context) {
 	e.session.status.Used(e.session.activity.Last())
 	if e.session.desktop == nil || (e.screen == nil && !e.open()) {
 		return

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// lookEvery is how often to check for a file that another program makes.
-	lookEvery = 20 * time.Millisecond
+	// filePollInterval is how often to check for a file that another program makes.
+	filePollInterval = 20 * time.Millisecond
 	// againAfter is the pause before an ended program is restarted.
 	againAfter = 500 * time.Millisecond
 )
@@ -201,7 +201,7 @@ func (d *Desktop) start(name string, arguments ...string) (*reap.Child, error) {
 }
 
 func waitForFile(ctx context.Context, name string) bool {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(filePollInterval)
 	defer ticker.Stop()
 	for !exists(name) {
 		select {

@@ -82,10 +82,10 @@ type WatchEvent_Kind int32
 
 const (
 	WatchEvent_KIND_UNSPECIFIED WatchEvent_Kind = 0
-	// The watch is in place: changes from now on are told.
+	// The watch is in place. Every later change is reported as an event.
 	WatchEvent_KIND_READY   WatchEvent_Kind = 1
 	WatchEvent_KIND_CREATED WatchEvent_Kind = 2
-	// Told when a writer closes the file.
+	// Reported when a writer closes the file.
 	WatchEvent_KIND_MODIFIED   WatchEvent_Kind = 3
 	WatchEvent_KIND_REMOVED    WatchEvent_Kind = 4
 	WatchEvent_KIND_ATTRIBUTES WatchEvent_Kind = 5

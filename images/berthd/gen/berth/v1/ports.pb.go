@@ -107,7 +107,7 @@ type ListeningPort struct {
 	Port  uint32                 `protobuf:"varint,1,opt,name=port,proto3" json:"port,omitempty"`
 	// Such as 0.0.0.0, 127.0.0.1 or ::.
 	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	// The program that listens, where it can be told.
+	// The program that listens. 0 and "" if berthd does not know the program.
 	Pid           uint32 `protobuf:"varint,3,opt,name=pid,proto3" json:"pid,omitempty"`
 	Program       string `protobuf:"bytes,4,opt,name=program,proto3" json:"program,omitempty"`
 	unknownFields protoimpl.UnknownFields

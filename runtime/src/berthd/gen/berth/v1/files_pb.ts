@@ -369,7 +369,7 @@ export enum WatchEvent_Kind {
   UNSPECIFIED = 0,
 
   /**
-   * The watch is in place: changes from now on are told.
+   * The watch is in place. Every later change is reported as an event.
    *
    * @generated from enum value: KIND_READY = 1;
    */
@@ -381,7 +381,7 @@ export enum WatchEvent_Kind {
   CREATED = 2,
 
   /**
-   * Told when a writer closes the file.
+   * Reported when a writer closes the file.
    *
    * @generated from enum value: KIND_MODIFIED = 3;
    */

@@ -61,7 +61,7 @@ export type ListeningPort = Message<"berth.v1.ListeningPort"> & {
   address: string;
 
   /**
-   * The program that listens, where it can be told.
+   * The program that listens. 0 and "" if berthd does not know the program.
    *
    * @generated from field: uint32 pid = 3;
    */
