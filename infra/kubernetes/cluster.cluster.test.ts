@@ -3,13 +3,13 @@ import { expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/kubectl.ts";
 import { TestNamespace } from "../../local/cluster/testing.ts";
 import { machine } from "../../machine/machine.ts";
-import { identify, look } from "./cluster.ts";
+import { identify, readCluster } from "./cluster.ts";
 
 const { context, kubeconfig } = machine;
 
 const asked = (namespace: string, name = context) => {
   vi.stubEnv("KUBECONFIG", kubeconfig);
-  return look({ context: name }, namespace);
+  return readCluster({ context: name }, namespace);
 };
 
 const hpa = (name: string, metadata: object = {}) => ({
@@ -19,7 +19,7 @@ const hpa = (name: string, metadata: object = {}) => ({
   spec: { scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "worker" }, maxReplicas: 2 },
 });
 
-test("look() finds the namespace's autoscalers with their targets and owners", async () => {
+test("readCluster() finds the namespace's autoscalers with their targets and owners", async () => {
   await using namespace = await TestNamespace.create();
   const owner = { apiVersion: "keda.sh/v1alpha1", kind: "ScaledObject", name: "worker", uid: "of-no-object" };
   await namespace.apply(hpa("worker"), hpa("keda-hpa-worker", { ownerReferences: [owner] }));
@@ -30,20 +30,20 @@ test("look() finds the namespace's autoscalers with their targets and owners", a
   ]);
 });
 
-test("look() finds the registered APIs, and no autoscaler if the namespace does not exist", async () => {
+test("readCluster() finds the registered APIs, and no autoscaler if the namespace does not exist", async () => {
   const { apis, autoscalers } = await asked("not-there");
   expect(apis).toContainEqual({ name: "v1.apps", group: "apps", service: null });
   expect(autoscalers).toEqual([]);
 });
 
-test("look() finds namespaces and PriorityClasses with the stack that they belong to, and the API's addresses", async () => {
+test("readCluster() finds namespaces and PriorityClasses with the stack that they belong to, and the API's addresses", async () => {
   const { namespaces, priorityClasses, apiServers } = await asked("default");
   expect(namespaces).toContainEqual({ name: "kube-system", stack: null });
   expect(priorityClasses).toContainEqual({ name: "system-node-critical", stack: null });
   expect(apiServers).toEqual([machine.nodeIp]);
 });
 
-test("look() fails with an error that names an unknown context", async () => {
+test("readCluster() fails with an error that names an unknown context", async () => {
   await expect(asked("default", "not-there")).rejects.toThrow("the kubeconfig has no context not-there");
 });
 

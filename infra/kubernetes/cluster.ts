@@ -87,7 +87,7 @@ export async function identify(access: ClusterAccess): Promise<string> {
  * @param namespace the namespace of the autoscalers, which need not exist
  * @throws Error with the reason if the cluster does not answer or refuses, or if the kubeconfig is wrong (`configOf`)
  */
-export async function look(access: ClusterAccess, namespace: string): Promise<Found> {
+export async function readCluster(access: ClusterAccess, namespace: string): Promise<Found> {
   const config = configOf(access);
   try {
     const core = config.makeApiClient(k8s.CoreV1Api);
@@ -242,9 +242,9 @@ function generation(kind: Generation["kind"], { metadata, immutable }: k8s.V1Con
 
 interface Cluster {
   identify: typeof identify;
-  look: (...args: Parameters<typeof look>) => Promise<Found | undefined>;
+  readCluster: (...args: Parameters<typeof readCluster>) => Promise<Found | undefined>;
   collect: typeof collect;
 }
 
 /** The calls that the program makes. Tests and the rendering of manifests have no cluster, so they replace these calls. */
-export const cluster: Cluster = { identify, look, collect };
+export const cluster: Cluster = { identify, readCluster, collect };

@@ -4,7 +4,7 @@ import { expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/kubectl.ts";
 import { machine } from "../../machine/machine.ts";
 import { configSchema } from "../config/config.ts";
-import { look } from "../kubernetes/cluster.ts";
+import { readCluster } from "../kubernetes/cluster.ts";
 import { conflicts } from "../platform/conflicts.ts";
 import { alertName } from "./alerts/index.ts";
 import { rows } from "./dashboard-panels.ts";
@@ -62,7 +62,7 @@ test.each([waitingJobs, requestsPerSecond])("KEDA's query has one number as its 
 
 test("the next `up` finds no conflict with its own adapter, and with `autoscaler: keda` it reports all conflicts", async () => {
   vi.stubEnv("KUBECONFIG", kubeconfig);
-  const found = await look({ context }, "berth");
+  const found = await readCluster({ context }, "berth");
   const config = (values: object) =>
     configSchema.parse({ context, registry: "127.0.0.1:5000/berth", publicUrl: "http://127.0.0.1:30080", ...values });
   expect(found.apis.filter(({ service }) => service === "berth/prometheus-adapter").length).toBeGreaterThanOrEqual(2);

@@ -163,7 +163,7 @@ describe("the Kubernetes API behind private ranges", () => {
 
 describe("the program", () => {
   const asked = (answer: () => Promise<Found | undefined>, values = {}) => {
-    const looked = vi.spyOn(cluster, "look").mockImplementation(answer);
+    const looked = vi.spyOn(cluster, "readCluster").mockImplementation(answer);
     return { looked, refused: refuseConflicts({ context: "here" }, config(values)) };
   };
 

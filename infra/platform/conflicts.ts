@@ -99,7 +99,7 @@ function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Found): s
  * answer, a later step of the run fails with its own error.
  */
 export async function refuseConflicts(access: ClusterAccess, config: Checked): Promise<void> {
-  const found = await cluster.look(access, config.namespace).catch(async ({ message }: Error) => {
+  const found = await cluster.readCluster(access, config.namespace).catch(async ({ message }: Error) => {
     await pulumi.log.warn(
       `Berth could not check the cluster's version, and whether others in the cluster have the same names and APIs: ${message}.`,
     );

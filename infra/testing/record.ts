@@ -158,7 +158,7 @@ export async function recordStack(
   // every commit. The imports are dynamic, so that after a reset they return the same modules as the program's imports.
   const { cluster } = await import("../kubernetes/cluster.ts");
   cluster.identify = async () => config["berth:clusterId"] ?? "";
-  cluster.look = async () => undefined;
+  cluster.readCluster = async () => undefined;
   cluster.collect = async () => [];
   const { clock } = await import("../kubernetes/clock.ts");
   clock.now = () => new Date("2026-01-01T00:00:00Z");

@@ -1,6 +1,12 @@
 /** Looks up in the cluster what a stack's config names. Nothing here changes the cluster. */
 import * as k8s from "@kubernetes/client-node";
-import { type ClusterAccess, configOf, look, type RunningAutoscaler, reason } from "../../infra/kubernetes/cluster.ts";
+import {
+  type ClusterAccess,
+  configOf,
+  type RunningAutoscaler,
+  readCluster,
+  reason,
+} from "../../infra/kubernetes/cluster.ts";
 import type { NeededKind, NeededRight, NeededSecret, Needs } from "./needs.ts";
 import type { NodeFacts } from "./nodes.ts";
 
@@ -80,7 +86,7 @@ export async function factsOf(access: ClusterAccess, needs: Needs): Promise<Fact
     read("the PriorityClasses", config.makeApiClient(k8s.SchedulingV1Api).listPriorityClass()),
     read("the ConfigMaps of kube-system", core.readNamespacedConfigMap(clusterAutoscaler).catch(ifMissing)),
     read("the API karpenter.sh", custom.getAPIResources({ group: "karpenter.sh", version: "v1" }).catch(ifMissing)),
-    read("the HorizontalPodAutoscalers", look(access, namespace)),
+    read("the HorizontalPodAutoscalers", readCluster(access, namespace)),
   ]);
   const [secrets, kinds, issuers, refused] = await Promise.all([
     Promise.all(needs.secrets.map(secretOf)),
