@@ -3,16 +3,16 @@ import { afterAll, expect, onTestFinished, test } from "vitest";
 import { Hopeless, until } from "./until.ts";
 
 test("returns the first accepted result", async () => {
-  let looks = 0;
+  let calls = 0;
   expect(
     await until(
-      "three looks",
+      "three calls",
       5,
-      () => ++looks,
+      () => ++calls,
       (seen) => seen === 3,
     ),
   ).toBe(3);
-  expect(looks).toBe(3);
+  expect(calls).toBe(3);
 });
 
 test.each([undefined, null, false])("without `accept`, the result %s does not end the wait", async (nothing) => {
@@ -30,16 +30,16 @@ test("after the deadline, the error names the condition and the last result", as
   await expect(wait).rejects.toThrow("the session runs: not after 0.2 s. Last seen: { state: 'queued' }");
 });
 
-test("an error of `look` does not end the wait, and the error after the deadline has the last one", async () => {
+test("an error of `attempt` does not end the wait, and the error after the deadline has the last one", async () => {
   const wait = until("an answer", 0.05, () => {
     throw new TypeError("connection refused");
   });
   await expect(wait).rejects.toThrow("an answer: not after 0.2 s. Last seen: TypeError: connection refused");
 });
 
-test("a call of `look` that hangs does not extend the deadline", async () => {
+test("a call of `attempt` that hangs does not extend the deadline", async () => {
   const wait = until("an answer", 0.05, () => new Promise<string>(() => {}));
-  await expect(wait).rejects.toThrow("not after 0.2 s. Last seen: no call of `look` has ended");
+  await expect(wait).rejects.toThrow("not after 0.2 s. Last seen: no call of `attempt` has ended");
 });
 
 test("the wait ends at once when the condition can never hold", async () => {
@@ -49,19 +49,19 @@ test("the wait ends at once when the condition can never hold", async () => {
   await expect(wait).rejects.toThrow("the session has failed");
 });
 
-let looks = 0;
+let calls = 0;
 let wait: Promise<unknown> | undefined;
 
 test("(ends while a wait runs, which the next test checks)", async () => {
-  wait = until("what never comes", 60, () => void looks++).catch((error: Error) => error.message);
-  await until("the first calls", 5, () => looks > 1);
+  wait = until("what never comes", 60, () => void calls++).catch((error: Error) => error.message);
+  await until("the first calls", 5, () => calls > 1);
 });
 
 test("a wait ends when its test ends", async () => {
   expect(await wait).toBe("what never comes: the test has ended. Last seen: undefined");
-  const before = looks;
+  const before = calls;
   await sleep(300);
-  expect(looks).toBe(before);
+  expect(calls).toBe(before);
 });
 
 let cleanedUp = false;
@@ -80,8 +80,8 @@ let neighbourEnded = false;
 
 test.concurrent("a wait in a concurrent test continues when another concurrent test ends", async () => {
   await until("the other test has ended", 20, () => neighbourEnded);
-  let looks = 0;
-  await until("a few more calls", 20, () => ++looks === 3);
+  let calls = 0;
+  await until("a few more calls", 20, () => ++calls === 3);
 });
 
 test.concurrent("(the other concurrent test, which ends at once)", async () => {

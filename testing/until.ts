@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { type RunnerTestCase, TestRunner } from "vitest";
 
-/** `look` throws this error when the condition can never hold any more. The wait then ends at once, with this error. */
+/** `attempt` throws this error when the condition can never hold any more. The wait then ends at once, with this error. */
 export class Hopeless extends Error {
   override name = "Hopeless";
 }
@@ -15,27 +15,27 @@ export class Hopeless extends Error {
  */
 export const patience = 4;
 
-/** The type of what `until` returns: the result of `look`, without the values that mean "not yet". */
+/** The type of what `until` returns: the result of `attempt`, without the values that mean "not yet". */
 type Found<T> = Exclude<T, undefined | null | false>;
 
-const isThere = (seen: unknown): boolean => seen !== undefined && seen !== null && seen !== false;
+const isThere = (result: unknown): boolean => result !== undefined && result !== null && result !== false;
 
 /**
- * Calls `look` repeatedly until `accept` accepts the result, and returns this result. If `look` throws an error, `until`
- * calls `look` again later. The wait also ends when its test ends, so that no wait continues after a failed test. If a wait
+ * Calls `attempt` repeatedly until `accept` accepts the result, and returns this result. If `attempt` throws an error, `until`
+ * calls `attempt` again later. The wait also ends when its test ends, so that no wait continues after a failed test. If a wait
  * begins after the test's time-out, the wait is part of the clean-up, and the end of the test does not end it.
  * @param what names the condition in the error, for example "session 17 is running"
- * @param seconds the deadline for a quiet machine; the real deadline is `patience` times as long. A call of `look` that hangs
+ * @param seconds the deadline for a quiet machine; the real deadline is `patience` times as long. A call of `attempt` that hangs
  *   does not extend the deadline
  * @param accept default: accepts everything except undefined, null and false
- * @throws Error that names the condition and the last result of `look`, or the last error that `look` threw
- * @throws Hopeless as soon as `look` throws it
+ * @throws Error that names the condition and the last result of `attempt`, or the last error that `attempt` threw
+ * @throws Hopeless as soon as `attempt` throws it
  */
 export async function until<T>(
   what: string,
   seconds: number,
-  look: () => T | Promise<T>,
-  accept: (seen: Awaited<T>) => boolean = isThere,
+  attempt: () => T | Promise<T>,
+  accept: (result: Awaited<T>) => boolean = isThere,
 ): Promise<Found<Awaited<T>>> {
   const end = new AbortController();
   const limit = seconds * patience;
@@ -44,12 +44,12 @@ export async function until<T>(
   const ended = new Promise<void>((resolve) => {
     end.signal.addEventListener("abort", () => resolve());
   });
-  let last = "no call of `look` has ended";
-  const lookOnce = async () => {
+  let last = "no call of `attempt` has ended";
+  const attemptOnce = async () => {
     try {
-      const seen = await look();
-      last = inspect(seen, { depth: 4, breakLength: 120 });
-      return accept(seen) ? { seen } : undefined;
+      const result = await attempt();
+      last = inspect(result, { depth: 4, breakLength: 120 });
+      return accept(result) ? { result } : undefined;
     } catch (error) {
       if (error instanceof Hopeless) throw error;
       last = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -60,8 +60,8 @@ export async function until<T>(
     // The first pauses are short, because many conditions hold within milliseconds. Later there are at most four calls in a
     // second.
     for (let pause = 10; !end.signal.aborted; pause = Math.min(pause * 1.5, 250)) {
-      const found = await Promise.race([lookOnce(), ended]);
-      if (found) return found.seen as Found<Awaited<T>>;
+      const found = await Promise.race([attemptOnce(), ended]);
+      if (found) return found.result as Found<Awaited<T>>;
       await Promise.race([sleep(pause), ended]);
     }
   } finally {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * The result of one call of `look` (see `poll`). `done`: the wait is over. `waitsFor`: what is still missing; `because`: why it
+ * The result of one call of `attempt` (see `poll`). `done`: the wait is over. `waitsFor`: what is still missing; `because`: why it
  * is missing, or empty.
  */
 export type Progress<T> = { done: T } | { waitsFor: string; because: string };
@@ -10,25 +10,25 @@ export type Progress<T> = { done: T } | { waitsFor: string; because: string };
 export const interruption = new AbortController();
 
 /**
- * Calls `look` each second until a result has the field `done`, for at most `seconds`. Returns the value of `done`.
+ * Calls `attempt` each second until a result has the field `done`, for at most `seconds`. Returns the value of `done`.
  * @param signal ends the wait early. Default: the user's interruption; null for clean-up
- * @param pause milliseconds between two calls of `look`
+ * @param pause milliseconds between two calls of `attempt`
  * @throws Error that says what the last result waited for, and why; after an interruption, an Error with the text
  *   "interrupted"
  */
 export async function poll<T>(
   seconds: number,
-  look: () => Promise<Progress<T>>,
+  attempt: () => Promise<Progress<T>>,
   signal: AbortSignal | null = interruption.signal,
   pause = 1000,
 ): Promise<T> {
   const end = performance.now() + seconds * 1000;
   for (;;) {
-    const seen = await look();
-    if ("done" in seen) return seen.done;
+    const result = await attempt();
+    if ("done" in result) return result.done;
     if (signal?.aborted) throw new Error("interrupted");
     if (performance.now() >= end)
-      throw new Error(`${seen.waitsFor} after ${seconds} s${seen.because && `: ${seen.because}`}`);
+      throw new Error(`${result.waitsFor} after ${seconds} s${result.because && `: ${result.because}`}`);
     await sleep(pause);
   }
 }
