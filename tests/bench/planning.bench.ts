@@ -49,8 +49,8 @@ try {
     const { lastTurn } = await basisOf(database);
     const [queued, { loads }] = await Promise.all([queuedSessions(database), loadsOf(database, tenantOf)]);
     const { queue, allowances } = candidatesOf(queued, tenantOf);
-    const { waiting } = plan({ queue, allowances, loads, lastTurn, maxStarting: slots });
-    if (waiting.length !== sessions) throw new Error(`${waiting.length} sessions wait, and not ${sessions}`);
+    const { postponed } = plan({ queue, allowances, loads, lastTurn, maxStarting: slots });
+    if (postponed.length !== sessions) throw new Error(`${postponed.length} sessions wait, and not ${sessions}`);
     return (performance.now() - began) / 1_000;
   };
   const before = process.memoryUsage().rss;

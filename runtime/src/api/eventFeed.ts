@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type EventJson, toEventJson } from "../domain/event.ts";
 import type { Bell } from "../queue/bell.ts";
-import { type AuditTrail, lookAgainMs } from "../store/auditTrail.ts";
+import { type AuditTrail, horizonPollMs } from "../store/auditTrail.ts";
 import { follow, past, type Whose } from "./follow.ts";
 
 /** After how many milliseconds the audit trail is read again if no message says that there are new events. */
@@ -83,7 +83,7 @@ export class EventFeed {
       const pause = new AbortController();
       wake = () => pause.abort();
       // This pause is made after a ring too, so that many rings don't cause as many queries.
-      await sleep(lookAgainMs);
+      await sleep(horizonPollMs);
       if (!isRung && !isSoon) {
         await sleep(this.options.quietMs ?? quietMs, undefined, { signal: pause.signal }).catch(() => {});
       }

@@ -55,14 +55,14 @@ async function refusalOf(answer: IncomingMessage): Promise<ConnectError> {
 
 /** The whole body of the answer. Throws a PodError if it has more than `most` bytes. */
 export async function bytesOf(answer: IncomingMessage, most: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let size = 0;
-  for await (const part of answer as AsyncIterable<Buffer>) {
-    size += part.length;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    size += chunk.length;
     if (size > most) throw new PodError("broken", `the pod's answer has more than ${most} bytes`);
-    parts.push(part);
+    chunks.push(chunk);
   }
-  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 }
 
 function jsonOf(bytes: Buffer) {

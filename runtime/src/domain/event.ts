@@ -10,7 +10,7 @@ export interface Actor {
 
 /**
  * What users do in a session without changing the session's state. The audit trail records the uses as events. If the same
- * caller repeats the same look (for example, reads a log), a process records one event per minute.
+ * caller repeats the same read (for example, of a log), a process records one event per minute.
  */
 export const uses = ["command", "process", "file", "desktop", "ticket", "log", "port"] as const;
 export type Use = (typeof uses)[number];

@@ -110,7 +110,7 @@ export class AuditTrail {
   async newestId(): Promise<string> {
     const horizon = this.horizon();
     let { newest, settled } = await horizon.advance();
-    for (const target = newest; settled < target; { settled } = await horizon.advance()) await sleep(lookAgainMs);
+    for (const target = newest; settled < target; { settled } = await horizon.advance()) await sleep(horizonPollMs);
     return String(newest);
   }
 
@@ -120,8 +120,8 @@ export class AuditTrail {
   }
 }
 
-/** How many milliseconds a reader waits for the statements that append events, before it looks again. */
-export const lookAgainMs = 10;
+/** How many milliseconds a reader waits for the statements that append events, before it advances its horizon again. */
+export const horizonPollMs = 10;
 
 /** Three times the time limit of a statement, in seconds; see database.ts. */
 const longestStatementSeconds = 30;

@@ -13,10 +13,10 @@ import type { Database } from "./database.ts";
 import { newestOf } from "./generations.ts";
 
 /** A queued session as the planner has read it. */
-type Seen = Pick<Session, "id" | "version">;
+type ReadSession = Pick<Session, "id" | "version">;
 
 /** The values that differ from session to session. */
-interface Change extends Seen {
+interface Change extends ReadSession {
   reason: string | null;
   awaitsRoom: boolean;
   /** Default: the turn stays. */
@@ -52,19 +52,19 @@ export class QueueCommands {
    * from other queued sessions. The statement adds 1 to the count, so of two statements with the same count the second one waits
    * for the row of the first one, and then admits nothing.
    */
-  async admit(sessions: readonly (Seen & { turn: number })[], admissions: string): Promise<string[]> {
+  async admit(sessions: readonly (ReadSession & { turn: number })[], admissions: string): Promise<string[]> {
     const changes = sessions.map((one) => ({ ...one, reason: null, awaitsRoom: false }));
     return this.#change({ type: "admitted" }, changes, admissions);
   }
 
   /** Ends the sessions, because the cluster or the tenant's config will never accept them. Returns the ids of those that end. */
-  async reject(sessions: readonly (Seen & { reason: string })[]): Promise<string[]> {
+  async reject(sessions: readonly (ReadSession & { reason: string })[]): Promise<string[]> {
     const changes = sessions.map((one) => ({ ...one, awaitsRoom: false }));
     return this.#change({ type: "fail", cause: "rejected", reason: "" }, changes);
   }
 
   /** Stores a new reason for which the sessions wait, and whether they wait for their tenant's own limits. */
-  async wait(sessions: readonly (Seen & { reason: string; awaitsRoom: boolean })[]): Promise<void> {
+  async wait(sessions: readonly (ReadSession & { reason: string; awaitsRoom: boolean })[]): Promise<void> {
     await this.#change({ type: "waiting", reason: "" }, sessions);
   }
 
@@ -72,7 +72,7 @@ export class QueueCommands {
    * Stores only whether the sessions wait for their tenant's own limits. The version and the audit trail do not change, because no
    * user sees this value.
    */
-  async noteRoom(sessions: readonly (Seen & { awaitsRoom: boolean })[]): Promise<void> {
+  async noteRoom(sessions: readonly (ReadSession & { awaitsRoom: boolean })[]): Promise<void> {
     await sql`
       update sessions set awaits_room = noted.awaits_room
       from unnest(${sessions.map(({ id }) => id)}::uuid[], ${sessions.map(({ version }) => version)}::integer[],

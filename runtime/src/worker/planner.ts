@@ -103,16 +103,16 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
     ]);
     const { queue, allowances, withoutTenant } = candidatesOf(sessions, (name) => tenants.get(name));
     const decided = plan({ queue, loads, allowances, lastTurn, maxStarting: startLimit.read(loads) });
-    const seen = new Map(sessions.map((session) => [session.id, session]));
-    const starts = decided.admitted.map(({ id, turn }) => ({ id, turn, version: seen.get(id)?.version ?? 0 }));
+    const byId = new Map(sessions.map((session) => [session.id, session]));
+    const starts = decided.admitted.map(({ id, turn }) => ({ id, turn, version: byId.get(id)?.version ?? 0 }));
     const started = starts.length > 0 ? await commands.admit(starts, admissions) : [];
     // The reconcile of a session without a tenant decides whether the session ends.
     for (const id of [...started, ...withoutTenant]) onChange(id);
-    await this.#writeOthers(decided, seen);
+    await this.#writeOthers(decided, byId);
     // Somebody has changed one of these sessions, or another planner has admitted sessions. So the plan was out of date.
     if (started.length < starts.length) return 0;
     let next = this.#intervalMs;
-    if (decided.waiting.length === 0) return next;
+    if (decided.postponed.length === 0) return next;
     for (const seconds of [stallSeconds, ...sessions.map(({ retrySeconds }) => retrySeconds)]) {
       if (seconds !== null) next = Math.min(next, 1_000 * seconds + 50);
     }
@@ -123,7 +123,7 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
    * Writes what the plan says about the sessions that don't start. A session that waits for the same as before is not written. So
    * most plannings write few rows and events.
    */
-  async #writeOthers({ waiting, impossible }: Plan, seen: Map<string, QueuedSession>): Promise<void> {
+  async #writeOthers({ postponed, impossible }: Plan, byId: Map<string, QueuedSession>): Promise<void> {
     const { commands, tenants, onChange } = this.options;
     const rejected: Parameters<QueueCommands["reject"]>[0][number][] = [];
     const waits: Parameters<QueueCommands["wait"]>[0][number][] = [];
@@ -133,9 +133,9 @@ export class Planner implements OnApplicationBootstrap, OnApplicationShutdown {
       if (session.reason !== reason) waits.push({ id, version, reason, awaitsRoom });
       else if (session.awaitsRoom !== awaitsRoom) rooms.push({ id, version, awaitsRoom });
     };
-    for (const { id, reason, for: what } of waiting) note(seen.get(id) as QueuedSession, reason, what === "room");
+    for (const { id, reason, for: what } of postponed) note(byId.get(id) as QueuedSession, reason, what === "room");
     for (const { id, reason } of impossible) {
-      const session = seen.get(id) as QueuedSession;
+      const session = byId.get(id) as QueuedSession;
       const isUnread = isBehind(tenants.generation, session.tenantsGeneration);
       // The config does not allow these sessions. A session that has run is not rejected, because its workspace may contain
       // files. Such a session waits for a change of the config. A session that a newer tenants file has changed waits until

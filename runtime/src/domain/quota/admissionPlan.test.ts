@@ -51,7 +51,7 @@ const burst = (tenant: string, count: number) =>
   );
 
 test("only as many sessions as allowed start at the same time; the others wait for their turn", () => {
-  const { admitted, waiting: rest } = plan(situation(burst("a", 5), { loads: new Map([["x", load(8, 8)]]) }));
+  const { admitted, postponed: rest } = plan(situation(burst("a", 5), { loads: new Map([["x", load(8, 8)]]) }));
   expect(ids(admitted)).toEqual(["a000", "a001"]);
   expect(rest).toEqual([
     { id: "a002", for: "place", reason: "Waiting for its turn to start" },
@@ -90,7 +90,7 @@ test("a tenant at its maximum of sessions blocks nobody else", () => {
     ["a", { ...roomy, maxSessions: 2 }],
     ["b", roomy],
   ]);
-  const { admitted, waiting: rest } = plan(situation(queue, { allowances, loads: new Map([["a", load(1)]]) }));
+  const { admitted, postponed: rest } = plan(situation(queue, { allowances, loads: new Map([["a", load(1)]]) }));
   expect(new Set(ids(admitted))).toEqual(new Set(["a000", "b000"]));
   expect(rest).toEqual([
     { id: "a001", for: "room", reason: "Waiting for one of the tenant's 2 sessions to end" },
@@ -101,7 +101,7 @@ test("a tenant at its maximum of sessions blocks nobody else", () => {
 test("a session that does not fit the tenant's quota waits, and no smaller one overtakes it", () => {
   const queue = [candidate("a0", { amounts: { ...nothing, pods: 2 } }), candidate("a1", { since: 1 })];
   const allowances = new Map([["a", { ...roomy, quota: { ...nothing, pods: 2 } }]]);
-  const { admitted, waiting: rest } = plan(situation(queue, { allowances, loads: new Map([["a", load(1)]]) }));
+  const { admitted, postponed: rest } = plan(situation(queue, { allowances, loads: new Map([["a", load(1)]]) }));
   expect(ids(admitted)).toEqual([]);
   expect(rest.map(({ id, reason }) => [id, reason])).toEqual([
     ["a0", "Waiting for room in the tenant's quota (pods)"],
@@ -126,14 +126,14 @@ test("after a refusal by the cluster a tenant waits a little, with the cluster's
     candidate("a1", { since: 1 }),
     candidate("b0"),
   ];
-  const { admitted, waiting: rest } = plan(situation(queue));
+  const { admitted, postponed: rest } = plan(situation(queue));
   expect(ids(admitted)).toEqual(["b0"]);
   expect(rest.map(({ reason }) => reason)).toEqual(["Waiting for room (pods=1)", "Waiting for room (pods=1)"]);
 });
 
 test("a tenant without a starting session gets a start slot, although another tenant's starts use them all", () => {
   const loads = new Map([["a", load(10, 10)]]);
-  const { admitted, waiting: rest } = plan(situation([...burst("a", 3), ...burst("b", 3)], { loads }));
+  const { admitted, postponed: rest } = plan(situation([...burst("a", 3), ...burst("b", 3)], { loads }));
   expect(ids(admitted)).toEqual(["b000"]);
   expect(ids(rest)).toEqual(["b001", "b002", "a000", "a001", "a002"]);
 });
@@ -147,7 +147,7 @@ test("slow starts beyond their tenant's share leave another tenant its whole sha
 
 test("a tenant with late starts has a lower limit of its own, and the others get the slots that it leaves", () => {
   const loads = new Map([["a", load(9, 0, { late: 9 })]]);
-  const { admitted, waiting: rest } = plan(situation([...burst("a", 12), ...burst("b", 12)], { loads }));
+  const { admitted, postponed: rest } = plan(situation([...burst("a", 12), ...burst("b", 12)], { loads }));
   const of = (tenant: string) => ids(admitted).filter((id) => id.startsWith(tenant));
   expect([of("a").length, of("b").length]).toEqual([1, 9]);
   const why = "Waiting for earlier sessions of the tenant, whose starts take long";
@@ -183,14 +183,14 @@ test("warm sessions start after the tenant's own sessions, even if other tenants
     ["c", roomy],
   ]);
   const queue = [warm("aw"), ...burst("a", 2), warm("bw"), ...burst("b", 2), warm("cw"), ...burst("c", 1)];
-  const { admitted, waiting: rest } = plan(situation(queue, { allowances, loads: new Map([["b", load(1)]]) }));
+  const { admitted, postponed: rest } = plan(situation(queue, { allowances, loads: new Map([["b", load(1)]]) }));
   expect(ids(admitted)).toEqual(["a000", "c000", "a001", "cw", "aw"]);
   expect(ids(rest)).toEqual(["b000", "b001", "bw"]);
 
   const places = [...burst("a", 20), warm("aw"), warm("cw")];
   const inPlaces = plan(situation(places, { allowances, maxStarting: 4 }));
   expect(ids(inPlaces.admitted)).toEqual(["a000", "a001", "cw", "a002"]);
-  expect(ids(inPlaces.waiting.slice(-1))).toEqual(["aw"]);
+  expect(ids(inPlaces.postponed.slice(-1))).toEqual(["aw"]);
 });
 
 test("a warm session gets no start slot beyond the limit", () => {
@@ -267,7 +267,7 @@ test("for every queue: each session gets one answer, no limit is exceeded, and n
       anyAllowances,
       fc.integer({ min: 1, max: 20 }),
       (queue, loads, allowances, maxStarting) => {
-        const { admitted, waiting: rest, impossible } = plan(situation(queue, { loads, allowances, maxStarting }));
+        const { admitted, postponed: rest, impossible } = plan(situation(queue, { loads, allowances, maxStarting }));
         const planned = ids([...admitted, ...rest, ...impossible]);
         expect(planned.sort()).toEqual(queue.map(({ id }) => id).sort());
 

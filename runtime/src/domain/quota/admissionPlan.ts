@@ -63,7 +63,7 @@ export interface Plan {
    * `for`: what the session waits for: room in the tenant's own limits (`room`) or a start slot (`place`). A session whose
    * pod the cluster refused, and the tenant's sessions behind it, also count as `room`.
    */
-  waiting: { id: string; for: "room" | "place"; reason: string }[];
+  postponed: { id: string; for: "room" | "place"; reason: string }[];
   /** Sessions that the tenant's present config does not allow, or that are larger than the tenant's whole quota. */
   impossible: { id: string; reason: string }[];
 }
@@ -91,7 +91,7 @@ interface Turn {
 
 /** Plans the starts in about the time that sorting the queue takes, plus one step for each tenant. */
 export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situation): Plan {
-  const result: Plan = { admitted: [], waiting: [], impossible: [] };
+  const result: Plan = { admitted: [], postponed: [], impossible: [] };
   const possible: Candidate[] = [];
   for (const session of queue) {
     const quota = allowances.get(session.tenant)?.quota;
@@ -129,10 +129,10 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
     const state = stateOf(session);
     const reason = block(session);
     if (reason !== null) {
-      result.waiting.push({ id: session.id, for: "room", reason });
+      result.postponed.push({ id: session.id, for: "room", reason });
     } else if (state.starting >= ownLimit(maxStarting, state)) {
       const why = state.late === 0 ? ownTurn : slowed;
-      result.waiting.push({ id: session.id, for: "place", reason: why });
+      result.postponed.push({ id: session.id, for: "place", reason: why });
     } else if (total < maxStarting || (hasFirstClaim(session) && isFirst(session))) {
       total += 1;
       if (state.starting < share) claimed += 1;
@@ -141,7 +141,7 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
       state.used = add(add(state.used, session.amounts), session.held, -1);
       result.admitted.push({ id: session.id, turn });
     } else {
-      result.waiting.push({ id: session.id, for: "place", reason: ownTurn });
+      result.postponed.push({ id: session.id, for: "place", reason: ownTurn });
     }
   };
   const leftOver: Turn[] = [];

@@ -13,7 +13,7 @@ import { cookieName, cookiesOf, mayUseCookie, tokenHeader } from "./headers.ts";
  * How many cookies with our name are checked at most. Pages on other hosts of the same parent domain may have set any number of
  * such cookies.
  */
-const cookiesLookedAt = 5;
+const maxCheckedCookies = 5;
 
 /** How long to wait for Redis to say whether a link was used already, in milliseconds. */
 const patienceMs = 1_000;
@@ -61,7 +61,7 @@ export class PortAccess {
       if (permission !== undefined) return this.#entrant(permission, address);
       return { caller: await access.admitToPort(shown, address), loss: () => undefined };
     }
-    const cookies = cookiesOf(headers.cookie, cookieName(url)).slice(0, cookiesLookedAt);
+    const cookies = cookiesOf(headers.cookie, cookieName(url)).slice(0, maxCheckedCookies);
     for (const cookie of cookies) {
       const permission = await this.options.tokens.verify("token", cookie, place);
       if (permission === undefined) continue;
