@@ -65,19 +65,19 @@ export const runtime: Layered = {
 };
 
 /** Every layer of infra above these two may import them. */
-const parts = ["kubernetes", "config"];
+const sharedLayers = ["kubernetes", "config"];
 
 export const infra: Layered = {
   folder: "infra",
   main: "index",
   layers: {
-    runtime: ["monitoring", "tenants", "stores", ...parts],
-    ingress: parts,
-    monitoring: ["stores", "images", ...parts],
-    tenants: ["images", ...parts],
-    platform: ["images", ...parts],
-    stores: parts,
-    images: parts,
+    runtime: ["monitoring", "tenants", "stores", ...sharedLayers],
+    ingress: sharedLayers,
+    monitoring: ["stores", "images", ...sharedLayers],
+    tenants: ["images", ...sharedLayers],
+    platform: ["images", ...sharedLayers],
+    stores: sharedLayers,
+    images: sharedLayers,
     kubernetes: ["config"],
     config: [],
   },

@@ -75,7 +75,7 @@ describe("the state directory", () => {
     expect(readdirSync(dir).sort()).toEqual(["README", "thesis.txt"]);
   });
 
-  it("is taken where a start was killed while it marked it", () => {
+  it("is taken where a start was killed while it wrote the ownership file", () => {
     const dir = folder();
     writeFileSync(join(dir, "README"), "");
     claimStateDir(dir);
@@ -117,8 +117,8 @@ describe("the state directory", () => {
     const dir = folder();
     claimStateDir(dir);
     mkdirSync(join(dir, "etcd"));
-    const mark = join(dir, "README");
-    writeFileSync(mark, readFileSync(mark, "utf8").replace(network, "10.9.0.0/16"));
+    const ownershipFile = join(dir, "README");
+    writeFileSync(ownershipFile, readFileSync(ownershipFile, "utf8").replace(network, "10.9.0.0/16"));
     expect(() => claimStateDir(dir)).toThrow(/set BERTH_NETWORK as it was/);
   });
 });

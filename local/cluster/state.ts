@@ -1,6 +1,6 @@
 /**
- * The state directory. The mark, a file README, shows that the directory belongs to Berth. A directory with other files and
- * without the mark is never used or removed.
+ * The state directory. The ownership file, a README, shows that the directory belongs to Berth. A directory with other files and
+ * without the ownership file is never used or removed.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,17 +10,17 @@ import { writeIfChanged } from "./layout.ts";
 
 const { network, runDir, stateDir } = machine;
 
-const mark = (dir: string) => join(dir, "README");
+const ownershipFile = (dir: string) => join(dir, "README");
 
 const firstWords = "The state of Berth's local cluster";
 const text = `${firstWords}, whose addresses are in ${network}.
 \`npm run down -- --purge\` in the checkout removes it.\n`;
 
-/** A purge adds this line to the mark before it removes anything. */
+/** A purge adds this line to the ownership file before it removes anything. */
 const beingRemoved = "Its removal has begun.\n";
 
 /**
- * Makes the directory and marks it as Berth's. If a purge of the directory was killed, the purge is completed first.
+ * Makes the directory and writes the ownership file. If a purge of the directory was killed, the purge is completed first.
  * @throws UserError if the directory belongs to somebody else, because a purge would remove its files; or if the directory
  * contains the state of an earlier version, or a cluster with other addresses
  */
@@ -30,17 +30,17 @@ export function claimStateDir(dir = stateDir): void {
     throw new UserError(
       `${dir} holds files that aren't Berth's: set BERTH_STATE to a folder that is empty or does not exist yet.`,
     );
-  if (isClaimed(dir) && readFileSync(mark(dir), "utf8").includes(beingRemoved)) empty(dir);
+  if (isClaimed(dir) && readFileSync(ownershipFile(dir), "utf8").includes(beingRemoved)) empty(dir);
   refuseEarlierVersion(dir);
-  if (isClaimed(dir) && readFileSync(mark(dir), "utf8") === text) return;
+  if (isClaimed(dir) && readFileSync(ownershipFile(dir), "utf8") === text) return;
   if (existsSync(join(dir, "etcd")))
     throw new UserError(
       `The addresses of the cluster in ${dir} are not in ${network}, and the addresses of a cluster can't be changed: set BERTH_NETWORK as it was when the cluster was made, or remove the cluster (npm run down -- --purge).`,
     );
-  // If the folder has no other file, the mark (the file README) is written without a temporary file. Otherwise a killed run could
-  // leave a temporary file but no mark, and the folder would not count as Berth's.
-  if (readdirSync(dir).length <= 1) writeFileSync(mark(dir), text);
-  else writeIfChanged(mark(dir), text);
+  // If the folder has no other file, the ownership file is written without a temporary file. Otherwise a killed run could
+  // leave a temporary file but no ownership file, and the folder would not count as Berth's.
+  if (readdirSync(dir).length <= 1) writeFileSync(ownershipFile(dir), text);
+  else writeIfChanged(ownershipFile(dir), text);
 }
 
 /**
@@ -49,7 +49,11 @@ export function claimStateDir(dir = stateDir): void {
  * @throws UserError for the state of such a cluster
  */
 export function refuseEarlierVersion(dir = stateDir): void {
-  if (isClaimed(dir) && existsSync(join(dir, "etcd")) && !readFileSync(mark(dir), "utf8").includes("addresses"))
+  if (
+    isClaimed(dir) &&
+    existsSync(join(dir, "etcd")) &&
+    !readFileSync(ownershipFile(dir), "utf8").includes("addresses")
+  )
     throw new UserError(
       `${dir} belongs to an earlier version of Berth, and only that version can remove the directory: run npm run down -- --purge in its checkout.`,
     );
@@ -60,27 +64,27 @@ export function refuseEarlierVersion(dir = stateDir): void {
  * counts if it is the only file, because a killed start may have left it.
  */
 function isClaimed(dir: string): boolean {
-  if (!existsSync(mark(dir))) return false;
-  const content = readFileSync(mark(dir), "utf8");
+  if (!existsSync(ownershipFile(dir))) return false;
+  const content = readFileSync(ownershipFile(dir), "utf8");
   return content.startsWith(firstWords) || (content === "" && readdirSync(dir).length === 1);
 }
 
-/** Removes the state and the run directory. Throws a UserError if the state directory lacks Berth's mark. */
+/** Removes the state and the run directory. Throws a UserError if the state directory lacks the ownership file. */
 export function removeState(dir = stateDir): void {
   if (existsSync(dir) && !isClaimed(dir))
     throw new UserError(
       `${dir} has no README file of Berth, so the directory is left as it is. Remove the directory by hand if you don't need it.`,
     );
-  if (existsSync(mark(dir))) empty(dir);
+  if (existsSync(ownershipFile(dir))) empty(dir);
   rmSync(dir, { recursive: true, force: true });
   rmSync(runDir, { recursive: true, force: true });
 }
 
-/** Removes everything except the mark, so that a later run can continue an interrupted removal. */
+/** Removes everything except the ownership file, so that a later run can continue an interrupted removal. */
 function empty(dir: string): void {
-  const entries = readdirSync(dir).filter((entry) => join(dir, entry) !== mark(dir));
-  const content = readFileSync(mark(dir), "utf8");
-  if (entries.length > 0 && !content.includes(beingRemoved)) writeIfChanged(mark(dir), content + beingRemoved);
+  const entries = readdirSync(dir).filter((entry) => join(dir, entry) !== ownershipFile(dir));
+  const content = readFileSync(ownershipFile(dir), "utf8");
+  if (entries.length > 0 && !content.includes(beingRemoved)) writeIfChanged(ownershipFile(dir), content + beingRemoved);
   // Pulumi's state is removed first. After an interruption, there must be no Pulumi state of a cluster that no longer exists.
   for (const entry of ["pulumi", ...entries]) rmSync(join(dir, entry), { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-/** Prints which parts of Berth run and which don't. */
+/** Prints which programs of Berth run and which don't. */
 import { addons } from "../cluster/addons.ts";
 import { apiserver, components } from "../cluster/components.ts";
 import { pidOf } from "../cluster/daemons.ts";
@@ -7,27 +7,28 @@ import { dockerStatus } from "../docker.ts";
 import { stackOutputs } from "../pulumi/stack.ts";
 import { stack } from "./up.ts";
 
-interface PartStatus {
+interface ProgramStatus {
   name: string;
   running: boolean;
   detail: string;
 }
 
-/** Prints one line per part. The exit code is 1 unless all parts run. */
+/** Prints one line per program. The exit code is 1 unless all programs run. */
 export async function status(): Promise<void> {
   const docker = await dockerStatus();
-  const parts: PartStatus[] = [
+  const programs: ProgramStatus[] = [
     { name: "docker", running: docker === "running", detail: docker },
     ...(await clusterStatus()),
     { name: `stack ${stack}`, ...(await apiStatus()) },
   ];
-  const width = Math.max(...parts.map((part) => part.name.length));
-  for (const part of parts) console.log(`${part.running ? "✓" : "✗"} ${part.name.padEnd(width)}  ${part.detail}`);
-  if (!parts.every((part) => part.running)) process.exitCode = 1;
+  const width = Math.max(...programs.map((program) => program.name.length));
+  for (const program of programs)
+    console.log(`${program.running ? "✓" : "✗"} ${program.name.padEnd(width)}  ${program.detail}`);
+  if (!programs.every((program) => program.running)) process.exitCode = 1;
 }
 
 /** Returns the status of each daemon and, if the API server runs, of the node and of the add-ons. Changes nothing. */
-async function clusterStatus(): Promise<PartStatus[]> {
+async function clusterStatus(): Promise<ProgramStatus[]> {
   const daemons = components.map((daemon) => {
     const pid = pidOf(daemon);
     return { name: daemon.name, running: pid !== undefined, detail: pid === undefined ? "stopped" : `pid ${pid}` };
@@ -38,13 +39,13 @@ async function clusterStatus(): Promise<PartStatus[]> {
   return [...daemons, ...inCluster];
 }
 
-async function nodeStatus(): Promise<PartStatus> {
+async function nodeStatus(): Promise<ProgramStatus> {
   const path = '{range .items[*].status.conditions[?(@.type=="Ready")]}{.status} {.message}{end}';
   const [ready, ...message] = (await ask(["get", "nodes", "-o", `jsonpath=${path}`])).split(" ");
   return { name: "node", running: ready === "True", detail: message.join(" ") || "not registered" };
 }
 
-async function addonStatus({ name, namespace }: (typeof addons)[number]): Promise<PartStatus> {
+async function addonStatus({ name, namespace }: (typeof addons)[number]): Promise<ProgramStatus> {
   const path = "jsonpath={.status.readyReplicas}";
   const running = Number(await ask(["-n", namespace, "get", "deployment", name, "-o", path])) > 0;
   return { name, running, detail: running ? "ready" : "not ready" };

@@ -154,6 +154,6 @@ async function versionOf(image: BaseImage): Promise<string> {
  */
 export function recipeHash(files: Record<string, string>, ingredients: string[], parent: string): string {
   const paths = Object.keys(files).sort();
-  const parts = [parent, ...ingredients, ...paths.flatMap((path) => [path, files[path]])];
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
+  const hashed = [parent, ...ingredients, ...paths.flatMap((path) => [path, files[path]])];
+  return createHash("sha256").update(JSON.stringify(hashed)).digest("hex").slice(0, 16);
 }

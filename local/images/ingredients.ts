@@ -109,7 +109,7 @@ export const go = (to: string): Ingredient => ({
   make: async (context) => {
     const { GOROOT, GOPROXY } = await goSettings();
     const [root, trust] = [join(context, to, "usr/local/go"), join(context, to, "etc/ssl/certs")];
-    for (const name of goParts) await cp(join(GOROOT, name), join(root, name), { recursive: true });
+    for (const name of goEntries) await cp(join(GOROOT, name), join(root, name), { recursive: true });
     await writeFile(join(root, "go.env"), `GOPROXY=${GOPROXY}\nGOSUMDB=off\n`); // go.sum has the checksums
     await mkdir(trust, { recursive: true });
     await writeFile(join(trust, "ca-certificates.crt"), await certificates());
@@ -117,7 +117,7 @@ export const go = (to: string): Ingredient => ({
 });
 
 /** The parts of Go's own folder that `go build` needs. Go's tests and documentation are not needed. */
-const goParts = ["VERSION", "bin", "lib", "pkg", "src"];
+const goEntries = ["VERSION", "bin", "lib", "pkg", "src"];
 
 /** The settings of the Go version that berthd's module requires. If the installed Go is older, Go has downloaded this version. */
 async function goSettings(): Promise<{ GOROOT: string; GOVERSION: string; GOPROXY: string }> {

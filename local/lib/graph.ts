@@ -56,7 +56,7 @@ export function criticalPath(tasks: Tasks, times: ReadonlyMap<string, Times>): s
 }
 
 /**
- * Runs all tasks. When a task fails, the running tasks are told to stop (`stopSignal`), and no further task begins. After all
+ * Runs all tasks. When a task fails, `stopSignal` asks the running tasks to stop, and no further task begins. After all
  * running tasks have ended, the error of the task that failed first is thrown.
  * @returns when each task began and ended; idle tasks are missing
  */
@@ -96,9 +96,9 @@ export async function runGraph(tasks: Tasks): Promise<Map<string, Times>> {
 
 /** The critical path as one line, for example `Critical path: Pulumi 12 s → Stack dev 80 s`. Pure. */
 export function pathLine(tasks: Tasks, times: ReadonlyMap<string, Times>): string {
-  const parts = criticalPath(tasks, times).map((name) => {
+  const steps = criticalPath(tasks, times).map((name) => {
     const { begin, end } = times.get(name) as Times;
     return `${tasks[name]?.title} ${((end - begin) / 1000).toFixed(0)} s`;
   });
-  return `Critical path: ${parts.join(" → ")}`;
+  return `Critical path: ${steps.join(" → ")}`;
 }

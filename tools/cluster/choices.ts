@@ -48,13 +48,13 @@ export function namespaceFor(seen: Pick<Seen, "berths">, stack: string): string 
     .filter(Boolean);
   const hash = createHash("sha256").update(stack).digest("hex").slice(0, 6);
   const plain = ["berth", ...words].join("-");
-  const marked = `${plain.slice(0, longest - hash.length - 1).replace(/-$/, "")}-${hash}`;
+  const withHash = `${plain.slice(0, longest - hash.length - 1).replace(/-$/, "")}-${hash}`;
   const isTaken = (name: string) =>
     others.some((other) => {
       const [mine, theirs] = [prefixFor(name), prefixOf(other)];
       return name === other.namespace || mine.startsWith(theirs) || theirs.startsWith(mine);
     });
-  const names = [...(plain === `berth-${stack}` && plain.length <= longest ? [plain] : []), marked];
+  const names = [...(plain === `berth-${stack}` && plain.length <= longest ? [plain] : []), withHash];
   return names.find((name) => !isTaken(name)) ?? `b-${hash}`;
 }
 

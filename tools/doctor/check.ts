@@ -77,11 +77,11 @@ const tried = async (run: Check["run"], patient: Patient): Promise<Verdict> => {
   }
 };
 
-const marks = { ok: "✓", failed: "✗", skipped: "–" };
+const symbols = { ok: "✓", failed: "✗", skipped: "–" };
 
 /** One line: `✗ storage: the volume isn't bound after 60 s. Do: …`. */
 export const line = (result: Result): string =>
-  `${marks[result.state]} ${result.name}: ${result.says}${result.state === "failed" ? `. Do: ${result.remedy}` : ""}`;
+  `${symbols[result.state]} ${result.name}: ${result.says}${result.state === "failed" ? `. Do: ${result.remedy}` : ""}`;
 
 /** The text for `-o json`. */
 export const json = (results: Result[]): string =>

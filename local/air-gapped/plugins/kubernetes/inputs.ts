@@ -1,7 +1,7 @@
 /** Makes the inputs that `check` returns: brings an object of the Pulumi program into a normal form, and gives it a name. */
 import { createHash } from "node:crypto";
 import { type Checked, InputError } from "../protocol/plugin.ts";
-import { hasUnknown, isObject, markedLike, type Props, plain, secret, unknown } from "../protocol/values.ts";
+import { hasUnknown, isObject, type Props, plain, secret, unknown, withSecretsLike } from "../protocol/values.ts";
 import type { Kind } from "./kinds.ts";
 import { annotated, metadataOf } from "./object.ts";
 
@@ -43,10 +43,10 @@ function named(metadata: Props, old: Props, name: string, seed: Uint8Array): Pro
 
 /** Returns a copy of `object`. In the copy, values are secret that are secret in `like`, and so are the contents of a Secret. */
 export function withSecrets<T extends Props>(object: T, like: Props): T {
-  const marked = markedLike(object, like) as T;
-  if (object.kind !== "Secret") return marked;
+  const withSecrets = withSecretsLike(object, like) as T;
+  if (object.kind !== "Secret") return withSecrets;
   const contents = ["data", "stringData"]
-    .filter((key) => key in marked)
-    .map((key) => [key, secret(plain(marked[key]))]);
-  return { ...marked, ...Object.fromEntries(contents) };
+    .filter((key) => key in withSecrets)
+    .map((key) => [key, secret(plain(withSecrets[key]))]);
+  return { ...withSecrets, ...Object.fromEntries(contents) };
 }

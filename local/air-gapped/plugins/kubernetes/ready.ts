@@ -18,7 +18,7 @@ type ReadinessOf = (status: Props, spec: Props, object: KubeObject) => Readiness
  * The kinds whose objects must become ready, each with the function that decides. Services and Ingresses are not in the list: all
  * Services and Ingresses of the stack have the annotation pulumi.com/skipAwait, so Pulumi does not wait for them.
  */
-const looks: Record<string, ReadinessOf> = {
+const readinessOf: Record<string, ReadinessOf> = {
   Deployment(status, spec) {
     const failure = conditions(status).find(({ reason }) => reason === "ProgressDeadlineExceeded");
     if (failure) return { failed: failure.message ?? "it made no progress in time" };
@@ -56,7 +56,8 @@ const looks: Record<string, ReadinessOf> = {
   ResourceQuota: (status) => isObject(status.hard) || "the quota has not been counted",
 };
 
-export const isWaitedFor = (object: Props): boolean => String(object.kind) in looks && !annotated(object, "skipAwait");
+export const isWaitedFor = (object: Props): boolean =>
+  String(object.kind) in readinessOf && !annotated(object, "skipAwait");
 
 /** Returns the object's readiness. Pure. */
 export function readiness(object: KubeObject): Readiness {
@@ -66,7 +67,7 @@ export function readiness(object: KubeObject): Readiness {
     return "its controller has not seen it";
   if (object.kind !== "Job" && /Deployment|Set$/.test(object.kind) && !("observedGeneration" in status))
     return "its controller has not seen it";
-  return looks[object.kind]?.(status, spec, object) ?? true;
+  return readinessOf[object.kind]?.(status, spec, object) ?? true;
 }
 
 const count = (value: unknown): number => Number(value ?? 0);

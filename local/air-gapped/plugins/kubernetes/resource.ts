@@ -1,6 +1,6 @@
 /** Defines one Pulumi resource type for each kind of Kubernetes object. The objects are in a cluster or in files. */
 import { NotReady, type Resource } from "../protocol/plugin.ts";
-import { hasUnknown, markedLike, type Props, plain } from "../protocol/values.ts";
+import { hasUnknown, type Props, plain, withSecretsLike } from "../protocol/values.ts";
 import { type Api, isCode, nameOf } from "./api.ts";
 import { difference } from "./difference.ts";
 import { checked, withSecrets } from "./inputs.ts";
@@ -107,7 +107,7 @@ export function fileResource(kind: Kind, directory: string): Resource {
       id: preview ? "" : idOf(plain(inputs)),
       state: written(inputs, preview, {}),
     }),
-    read: async ({ inputs, state }) => ({ inputs, state: markedLike(state, inputs) as Props }),
+    read: async ({ inputs, state }) => ({ inputs, state: withSecretsLike(state, inputs) as Props }),
     update: async ({ state, inputs, preview }) => written(inputs, preview, state),
     delete: async ({ state }) => removeFile(directory, oldLive(state)),
   };

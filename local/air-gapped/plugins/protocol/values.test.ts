@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { changedKeys, hasSecret, hasUnknown, isSecret, markedLike, plain, secret, unknown } from "./values.ts";
+import { changedKeys, hasSecret, hasUnknown, isSecret, plain, secret, unknown, withSecretsLike } from "./values.ts";
 
 test("secrets are unpacked wherever they are, and found", () => {
   const value = { a: [secret("x")], b: secret({ c: secret(1) }) };
@@ -18,9 +18,9 @@ test("what isn't known yet is found at any depth", () => {
 });
 
 test("a value is secret where it was secret before, and as a whole where a list holds one", () => {
-  const marked = markedLike({ a: { b: 1, c: 2 }, list: [1, 2] }, { a: { b: secret(0) }, list: [secret(1)] });
-  expect(marked).toEqual({ a: { b: secret(1), c: 2 }, list: secret([1, 2]) });
-  expect(isSecret(markedLike({ a: 1 }, secret({})))).toBe(true);
+  const withSecrets = withSecretsLike({ a: { b: 1, c: 2 }, list: [1, 2] }, { a: { b: secret(0) }, list: [secret(1)] });
+  expect(withSecrets).toEqual({ a: { b: secret(1), c: 2 }, list: secret([1, 2]) });
+  expect(isSecret(withSecretsLike({ a: 1 }, secret({})))).toBe(true);
 });
 
 test("values are the same whatever the order of their keys", () => {

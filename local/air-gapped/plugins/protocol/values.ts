@@ -44,11 +44,11 @@ export const hasSecret = (value: unknown): boolean => some(value, isSecret);
  * Returns a copy of `value`. A value in the copy is secret if the value at the same place in `like` is secret. A list in the copy
  * is secret as a whole if the list in `like` contains a secret.
  */
-export function markedLike(value: unknown, like: unknown): unknown {
+export function withSecretsLike(value: unknown, like: unknown): unknown {
   if (isSecret(value)) return value;
   if (isObject(value) && isObject(like) && !isSecret(like))
     return Object.fromEntries(
-      Object.entries(value).map(([key, each]) => [key, key in like ? markedLike(each, like[key]) : each]),
+      Object.entries(value).map(([key, each]) => [key, key in like ? withSecretsLike(each, like[key]) : each]),
     );
   return hasSecret(like) ? secret(value) : value;
 }
