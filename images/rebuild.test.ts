@@ -35,7 +35,7 @@ async function inputsIn(checkout: string, resources: RecordedResource[]): Promis
   }
 }
 
-/** The stack's resources. Resets the modules first, because the program runs only when it is imported anew. */
+/** The stack's resources. Resets the modules first, because the program runs only when it is imported again. */
 async function program(baseDigest = digestOf, changes = {}): Promise<RecordedResource[]> {
   vi.resetModules();
   return await recordStack("dev", changes, baseDigest);

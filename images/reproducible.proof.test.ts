@@ -33,8 +33,8 @@ async function build(image: string, date: string, change = (dockerfile: string) 
     const file = join(clone, "images", image, "Dockerfile");
     // A random command in every RUN disables the layer cache. `--no-cache` would also empty the mounted caches with the package
     // lists, which both builds must share.
-    const anew = (await readFile(file, "utf8")).replace(/^RUN (?:--\S+\s+(?:\\\n\s+)?)*/gm, `$&: ${randomUUID()}; `);
-    await writeFile(file, change(anew));
+    const edited = (await readFile(file, "utf8")).replace(/^RUN (?:--\S+\s+(?:\\\n\s+)?)*/gm, `$&: ${randomUUID()}; `);
+    await writeFile(file, change(edited));
     await execa("find", [clone, "-exec", "touch", "--no-dereference", `--date=${date}`, "{}", "+"]);
     const { stdout } = await execa("sed", [
       "--quiet",

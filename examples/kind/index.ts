@@ -16,7 +16,7 @@ const cluster = new local.Command("cluster", {
   create: `kind create cluster --name ${name}`,
   delete: `kind delete cluster --name ${name}`,
 });
-// In a node, localhost is the node itself. So each node's containerd is told to reach the registry at the name of its
+// In a node, localhost is the node itself. So the config of each node's containerd names the registry by the name of its
 // container.
 const folder = `/etc/containerd/certs.d/${address}`;
 const connected = new local.Command(

@@ -4,5 +4,5 @@ import { configDocs } from "./docs.ts";
 
 test("docs/config.md matches the schema", () => {
   const written = readFileSync(new URL("../../docs/config.md", import.meta.url), "utf8");
-  expect(written, "write it anew: npm run config:docs").toBe(configDocs());
+  expect(written, "write it again: npm run config:docs").toBe(configDocs());
 });

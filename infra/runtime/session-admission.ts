@@ -74,7 +74,7 @@ const rulesFor = (args: SessionAdmissionArgs): Record<string, Rules> => ({
  * Restricts the objects that the worker can make in tenants' namespaces to objects of sessions, so that the worker's token does not
  * lead to other accounts there, nor past the tenant's quota. The policies apply to the worker only: an operator makes other objects.
  *
- * Whoever has the worker's token can still make a pod in the name of any session, with any image, command, RuntimeClass and node
+ * Somebody who has the worker's token can still make a pod in the name of any session, with any image, command, RuntimeClass and node
  * selection, and can read the Secrets of the tenants' namespaces.
  *
  * The API server evaluates the expressions for each object that the worker makes. Source:

@@ -33,7 +33,7 @@ function compiler(script: string): void {
   vi.stubEnv("PATH", `${join(folder, "bin")}:${process.env.PATH}`);
 }
 
-test("a failure is told in the compiler's words, and a remedy only where they tell one", async () => {
+test("a failure is reported in the compiler's words, and a remedy only where they tell one", async () => {
   compiler("echo '# one'; echo 'main.go:3: undefined: x'; exit 1");
   await expect(goBuild(folder, folder, ["./one"])).rejects.toThrow(
     /^go could not build .\/one: main.go:3: undefined: x$/,
@@ -100,7 +100,7 @@ test("what a build in another namespace of processes has begun stays for a day",
   expect(existsSync(unfinished)).toBe(false);
 });
 
-test("a build that is to stop ends, and its end is not the reason that is told", async () => {
+test("a build that is to stop ends, and its end is not the reason that is reported", async () => {
   compiler("exec sleep 60");
   const stop = new AbortController();
   const build = stoppable(stop.signal, () => goBuild(folder, folder, ["./one"]));

@@ -67,7 +67,7 @@ test("a task begins when all that it needs is done, and one with nothing to do s
   ]);
 });
 
-test("a failure ends the processes of the others at once, and is the error that is told", async () => {
+test("a failure ends the processes of the others at once, and is the error that is reported", async () => {
   let child: Promise<unknown> | undefined;
   const tasks: Tasks = {
     compiles: task([], {

@@ -134,7 +134,7 @@ async function checkMirrored(from: string, path: string, found: string, sum: str
   const should = sum === undefined ? "no SHA-256 of it is published" : `should have ${sum}`;
   if (found !== own)
     throw new UserError(
-      `${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}. Bring the file there anew (docs/air-gapped.md).`,
+      `${path} of the mirror ${from} has the SHA-256 ${found}, but ${should}. Copy the file to the mirror again (docs/air-gapped.md).`,
     );
   if (!mirrorIsTrusted())
     throw new UserError(

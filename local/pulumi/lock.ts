@@ -5,7 +5,7 @@ import { waitFor } from "../lib/process.ts";
 import { step } from "../lib/steps.ts";
 
 /**
- * Removes the locks of runs that have ended, and waits until a run that still holds a lock ends. A run that was told to stop still
+ * Removes the locks of runs that have ended, and waits until a run that still holds a lock ends. A run that was asked to stop still
  * completes the operations that it has begun.
  * @param backend the folder of Pulumi's state
  * @throws UserError when another run holds a lock for more than five minutes

@@ -427,8 +427,8 @@ done; true`,
   "docs/upgrading.md": {
     shell: "stack",
     commands: {
-      'eval "$(npm run -s env)"': { not: "is only for whoever used a command that is gone" },
-      "pulumi destroy -s dev": { not: "is only for whoever used a command that is gone" },
+      'eval "$(npm run -s env)"': { not: "is only for users of a command that is gone" },
+      "pulumi destroy -s dev": { not: "is only for users of a command that is gone" },
       "npm ci": { not: "the checkout already has its packages" },
       "pulumi preview -s prod --diff": { with: dev, shows: /berth/ },
       "pulumi up -s prod": { not: "the proof `upgrade` runs it, with a stack of an older version" },

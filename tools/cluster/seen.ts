@@ -151,7 +151,7 @@ export function policyEngineOf(seen: Pick<Seen, "version" | "nodes" | "daemonSet
   return {
     name: "a network plugin that Berth does not know",
     enforces: "unknown",
-    remedy: "ask whoever made the cluster, or install Calico or Cilium",
+    remedy: "ask the person who made the cluster, or install Calico or Cilium",
   };
 }
 

@@ -336,9 +336,9 @@ test("changes in a folder are reported as they happen", async () => {
     });
   await until("the watch is in place", 30, () => events().includes("ready "));
   mkdirSync(join(berthd.workspace, "new"));
-  await until("the folder is told", 30, () => events().includes("created /new"));
+  await until("the folder is reported", 30, () => events().includes("created /new"));
   writeFileSync(join(berthd.workspace, "new/file"), "x");
-  await until("what is in it is told", 30, () => events().includes("modified /new/file"));
+  await until("the content of the folder is reported", 30, () => events().includes("modified /new/file"));
 });
 
 test("a file that grows while it is read keeps its old length, and one that shrinks is cut off without padding", async () => {

@@ -179,7 +179,7 @@ test("the answer says how much of a long output was dropped", async () => {
   expect(outputBytes).toBe(3_000_000);
   expect(oldestOffset).toBeGreaterThan(1_900_000);
   const events = await eventsOf(`${origin}/v1/sessions/${id}/processes/${json.id}/output?offset=1000`);
-  await until("its end is told", 30, () => events.messages().at(-1)?.event.type === "ended");
+  await until("its end is reported", 30, () => events.messages().at(-1)?.event.type === "ended");
   const output = events.messages().find(({ event }) => event.type === "output");
   expect(output?.event).toMatchObject({ offset: oldestOffset, dropped: oldestOffset - 1_000 });
 });
@@ -193,7 +193,7 @@ test("input, end of input, signals and a terminal's size reach the program", asy
   const output = async (process: number) => {
     const origin = originIn(api);
     const events = await eventsOf(`${origin}/v1/sessions/${id}/processes/${process}/output`);
-    await until("its end is told", 30, () => events.messages().at(-1)?.event.type === "ended");
+    await until("its end is reported", 30, () => events.messages().at(-1)?.event.type === "ended");
     return events.output();
   };
   await listen(api);
@@ -344,7 +344,7 @@ test("after 200 programs, 50 of them watched, there are as many open descriptors
   );
   await until("all are watched", 30, () => watchers.every(({ messages }) => messages().length > 0));
   await Promise.all(ids.map((process) => ask("POST", `processes/${process}/signal`, { signal: "SIGKILL" })));
-  await until("all ends are told", 30, () =>
+  await until("all ends are reported", 30, () =>
     watchers.every(({ messages }) => messages().at(-1)?.event.type === "ended"),
   );
   for (const { end } of watchers) end();

@@ -95,7 +95,7 @@ test("a watch continues where it ended, and a new list reports only the pods tha
   expect(restarts).toBe(1);
 });
 
-test("a watch without events and bookmarks counts as broken and begins anew", async () => {
+test("a watch without events and bookmarks counts as broken and begins again", async () => {
   let watches = 0;
   const { config } = await kubeApi((request, response) => {
     const isWatch = request.url?.includes("watch=true");
@@ -106,5 +106,5 @@ test("a watch without events and bookmarks counts as broken and begins anew", as
   const more = { onChange: () => {}, onRestart: () => {}, logger: silent, silenceMs: 50, backoffLimitMs: 0 };
   const watch = new PodWatch(config, config.makeApiClient(CoreV1Api), { namespace: "tenant-acme", ...more });
   onTestFinished(() => watch.stop());
-  await until("the watch begins anew", 20, () => watches > 1);
+  await until("the watch begins again", 20, () => watches > 1);
 });

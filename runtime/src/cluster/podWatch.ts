@@ -60,7 +60,7 @@ export class PodWatch {
     this.#loop.start();
   }
 
-  /** Whether the watch still gets events or bookmarks, or begins anew. */
+  /** Whether the watch still gets events or bookmarks, or begins again. */
   isAlive(): boolean {
     return this.#loop.isAlive();
   }

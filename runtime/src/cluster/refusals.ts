@@ -1,5 +1,5 @@
 /**
- * What happens to a session when the cluster refuses to create one of its objects, and what the user is told. A table in
+ * What happens to a session when the cluster refuses to create one of its objects, and the message that the user gets. A table in
  * docs/sessions.md lists the same rules.
  */
 import type { Refusal } from "./kubernetes.ts";

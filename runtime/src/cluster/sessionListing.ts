@@ -12,7 +12,7 @@ export interface ListedObjects {
   secret: boolean;
 }
 
-/** Asks for the objects' metadata only: a pod is about 10 kB, and the content of a Secret is nobody's business here. */
+/** Asks for the objects' metadata only: a pod is about 10 kB, and the content of a Secret is not needed here. */
 const metadataOnly = setHeaderOptions(
   "Accept",
   "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",

@@ -9,7 +9,7 @@ test("without writers, everything that is visible is settled", () => {
   expect(horizonAfter({ settled: 7n }, look(7))).toEqual({ settled: 7n });
 });
 
-test("with writers, the newest event is settled once these writers have ended, whoever writes then", () => {
+test("with writers, the newest event is settled once these writers have ended, even if others write then", () => {
   const waiting = horizonAfter(start, look(7, "a", "b"));
   expect(waiting.settled).toBe(0n);
   const half = horizonAfter(waiting, look(9, "b", "c"));
@@ -24,7 +24,7 @@ test("a writer without a newer event keeps nobody waiting", () => {
   expect(horizonAfter({ settled: 7n }, look(7, "a"))).toEqual({ settled: 7n });
 });
 
-test("if the newest events have disappeared, the horizon begins anew", () => {
+test("if the newest events have disappeared, the horizon begins again", () => {
   expect(horizonAfter({ settled: 7n }, look(3))).toEqual({ settled: 3n });
   const waiting = horizonAfter({ settled: 7n }, look(3, "a"));
   expect(waiting.settled).toBe(0n);

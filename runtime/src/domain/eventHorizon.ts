@@ -9,7 +9,7 @@
  */
 
 /**
- * The state of the audit trail at one time. Whoever makes a snapshot must first query the id for `newest`, and only then the
+ * The state of the audit trail at one time. To make a snapshot, first query the id for `newest`, and only then the
  * transactions for `writers`.
  */
 export interface Snapshot {

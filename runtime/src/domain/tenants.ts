@@ -129,7 +129,7 @@ export const TenantSchema = z.object({
 export type Tenant = z.infer<typeof TenantSchema>;
 
 const FileSchema = z.object({
-  /** Whoever writes the file raises this number with each change. A file that is written by hand may omit the number. */
+  /** The writer of the file raises this number with each change. A file that is written by hand may omit the number. */
   generation: count.default(0),
   /** The keys that may read data of all tenants. */
   admin: z.object({ keys: z.array(key) }).default({ keys: [] }),

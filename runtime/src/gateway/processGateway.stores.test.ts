@@ -97,7 +97,7 @@ test("an invalid message closes with 4400, and a control that fails is refused w
   }
 });
 
-test("errors are told over HTTP before the upgrade; the audit trail says who attached", async () => {
+test("errors are reported over HTTP before the upgrade; the audit trail says who attached", async () => {
   const { url, api, id, process } = await start({ command: ["sleep", "1000"] });
   const refusal = async (address: string, key?: string) => {
     const { socket } = attach(address, key);

@@ -25,7 +25,7 @@ export class PodWatches implements OnApplicationBootstrap, OnApplicationShutdown
     private readonly options: Pick<PodWatchOptions, "backoffLimitMs" | "silenceMs"> = {},
   ) {}
 
-  /** Whether every watch still gets events or bookmarks, or begins anew. */
+  /** Whether every watch still gets events or bookmarks, or begins again. */
   isAlive(): boolean {
     return [...this.#watches.values()].every((watch) => watch.isAlive());
   }
