@@ -3,7 +3,11 @@ import { expect, it } from "vitest";
 import { root } from "../machine/machine.ts";
 
 it.each([
-  ["BERTH_NETWORK", "10.0.0.0/8", /^berth: BERTH_NETWORK is 10\.0\.0\.0\/8: set it to a network of the form A\.B\.0\.0\/16, for example [\d.]+\/16\.$/],
+  [
+    "BERTH_NETWORK",
+    "10.0.0.0/8",
+    /^berth: BERTH_NETWORK is 10\.0\.0\.0\/8: set it to a network of the form A\.B\.0\.0\/16, for example [\d.]+\/16\.$/,
+  ],
   [
     "BERTH_NETWORK",
     "999.1.0.0/16",
