@@ -7,6 +7,7 @@ import { scopes, type Tenant } from "../domain/tenants.ts";
 import { SessionCounts } from "../store/sessionCounts.ts";
 import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
+import { maySee } from "./access/visibleTenant.ts";
 import { found, tenantName } from "./http/input.ts";
 import { Controller, Get, Param } from "./http/routes.ts";
 import { Describe } from "./openApi.ts";
@@ -95,8 +96,7 @@ export class TenantsController {
     @AnyCaller() caller: CallerInfo,
     @Param({ schema: NameParams }) { tenant: name }: z.infer<typeof NameParams>,
   ): Promise<TenantJson> {
-    const own = caller.role === "admin" || caller.tenant.name === name;
-    const tenant = found(own ? this.tenants.get(name) : undefined, name, "tenant");
+    const tenant = found(maySee(caller, name) ? this.tenants.get(name) : undefined, name, "tenant");
     return toTenantJson(tenant, await this.counts.byTenantAndState(name));
   }
 }

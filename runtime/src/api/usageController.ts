@@ -6,6 +6,7 @@ import { tierNames } from "../domain/tiers.ts";
 import { Usage } from "../store/usage.ts";
 import { Allow, AnyCaller, type CallerInfo } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
+import { tenantIsHidden, visibleTenant } from "./access/visibleTenant.ts";
 import { tenantName } from "./http/input.ts";
 import { invalidInput } from "./http/problem.ts";
 import { Controller, Get, Query } from "./http/routes.ts";
@@ -67,12 +68,10 @@ export class UsageController {
   }
 
   #tenantsOf(caller: CallerInfo, wanted: string | undefined): string[] {
-    const visible = caller.role === "admin" ? this.tenants.all().map(({ name }) => name) : [caller.tenant.name];
-    if (wanted === undefined) return visible;
-    if (!visible.includes(wanted)) {
-      throw invalidInput([{ path: ["tenant"], message: "must be a tenant that this key may read" }]);
-    }
-    return [wanted];
+    const tenant = visibleTenant(caller, wanted);
+    if (tenant === undefined) return this.tenants.all().map(({ name }) => name);
+    if (caller.role === "admin" && this.tenants.get(tenant) === undefined) throw tenantIsHidden();
+    return [tenant];
   }
 }
 

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { DeliveryStore } from "../store/deliveryStore.ts";
 import { Allow, AnyCaller, Caller, type CallerInfo, type TenantCaller } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
+import { visibleTenant } from "./access/visibleTenant.ts";
 import { DeliveryJson, toDeliveryJson } from "./deliveryJson.ts";
 import { found, IdParams, tenantName, wholeNumber } from "./http/input.ts";
 import { invalidInput } from "./http/problem.ts";
@@ -48,12 +49,9 @@ export class WebhooksController {
   })
   async listWebhookDeliveries(
     @AnyCaller() caller: CallerInfo,
-    @Query({ schema: ListQuery }) { state, tenant = tenantOf(caller), limit, cursor }: ListQuery,
+    @Query({ schema: ListQuery }) { state, tenant, limit, cursor }: ListQuery,
   ): Promise<z.infer<typeof Page>> {
-    if (caller.role === "tenant" && tenant !== caller.tenant.name) {
-      throw invalidInput([{ path: ["tenant"], message: "must be a tenant that this key may read" }]);
-    }
-    const page = await this.store.list({ state, tenant }, limit, cursor);
+    const page = await this.store.list({ state, tenant: visibleTenant(caller, tenant) }, limit, cursor);
     if (page === undefined) {
       throw invalidInput([{ path: ["cursor"], message: "must be a nextCursor of an earlier answer" }]);
     }
@@ -83,9 +81,6 @@ export class WebhooksController {
     @AnyCaller() caller: CallerInfo,
     @Param({ schema: IdParams }) { id }: IdParams,
   ): Promise<DeliveryJson> {
-    return toDeliveryJson(found(await this.store.redeliver(id, tenantOf(caller)), id, "delivery"));
+    return toDeliveryJson(found(await this.store.redeliver(id, visibleTenant(caller)), id, "delivery"));
   }
 }
-
-/** The tenant whose deliveries the caller may see; undefined: those of all tenants. */
-const tenantOf = (caller: CallerInfo) => (caller.role === "tenant" ? caller.tenant.name : undefined);

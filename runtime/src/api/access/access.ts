@@ -1,6 +1,6 @@
 /**
  * Decides who may do what. The code that takes HTTP requests and WebSockets from outside asks this class, and no other
- * code makes this decision.
+ * code makes this decision. Whose data an admitted caller sees is decided in visibleTenant.ts.
  */
 import type { Scope, Tenant } from "../../domain/tenants.ts";
 import { Problem } from "../http/problem.ts";
