@@ -1,4 +1,8 @@
-/** The controllers of /v1, by their plane. */
+/**
+ * The controllers of /v1, by their plane: one for each resource. Only `v1/sessions/:id/files` has two, because one file would be
+ * longer than 300 lines: FilesController reads, writes and removes, and FolderController lists, describes, creates, moves and
+ * watches.
+ */
 import type { Type } from "@nestjs/common";
 import { ConnectionsController } from "./connectionsController.ts";
 import { DesktopController } from "./desktopController.ts";

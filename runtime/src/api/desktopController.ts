@@ -1,6 +1,6 @@
 /**
- * Makes desktop tickets, and describes the WebSockets into sessions (desktop, attach, exec) for the API's description. The
- * gateway handles the WebSockets themselves; see gateway/webSockets.ts.
+ * Makes desktop tickets, and describes the desktop's WebSocket for the API's description. The gateway handles the WebSocket
+ * itself; see gateway/webSockets.ts.
  */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
@@ -10,16 +10,14 @@ import { Activity } from "../store/activity.ts";
 import { Grants } from "../store/grants.ts";
 import { SessionCommands } from "../store/sessionCommands.ts";
 import { SessionQueries } from "../store/sessionQueries.ts";
-import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
+import { Allow, Caller, type TenantCaller, webSocketRights } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { defaultLifetimeSeconds, Tickets } from "./access/tickets.ts";
-import { ExecQuery } from "./execQuery.ts";
 import { note } from "./grantsController.ts";
 import { found, IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Body, Controller, Get, Param, Post, Query } from "./http/routes.ts";
-import { Describe } from "./openApi.ts";
-import { OutputQuery, ProcessParams } from "./processQuery.ts";
+import { Describe, notAnUpgrade, upgraded } from "./openApi.ts";
 import { PUBLIC_URL } from "./tokens.ts";
 
 const mode = z.enum(["interactive", "view"], "must be interactive or view");
@@ -58,9 +56,6 @@ const DesktopQuery = z.strictObject({
   ticket: z.string().optional().meta({ description: "A desktop ticket, in place of a key." }),
   mode: mode.optional().meta({ description: "The mode, if a key is used. Default: interactive." }),
 });
-
-const upgraded = (what: string) => ({ 101: { description: what } });
-const notAnUpgrade = { 426: "The request must be an upgrade to a WebSocket." };
 
 @Controller("v1/sessions/:id")
 export class DesktopController {
@@ -102,7 +97,7 @@ export class DesktopController {
   }
 
   @Get("desktop")
-  @Allow("desktop")
+  @Allow(...webSocketRights.desktop)
   @Describe({
     summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
     answers: upgraded(
@@ -115,38 +110,5 @@ export class DesktopController {
     @Query({ schema: DesktopQuery }) _query: z.infer<typeof DesktopQuery>,
   ): never {
     throw new Problem(426, "The desktop is a WebSocket: connect with an Upgrade.");
-  }
-
-  @Get("processes/:process/attach")
-  @Allow("write")
-  @Describe({
-    summary: "Attach to a program by a WebSocket: its output from a position on, its input and its terminal",
-    answers: upgraded(
-      "The program, see docs/commands-and-files.md. Close codes: 1000 the program has ended, 1012 attach again, 4400 not understood, 4401 the key is no longer valid, 4403 a user closed the connection through the API, 4429 too many (a browser gets it in place of the status 429), 4502 the pod was lost.",
-    ),
-    refusals: { ...notAnUpgrade, 409: "The session is not running." },
-  })
-  attachToProcess(
-    @Param({ schema: ProcessParams }) _params: ProcessParams,
-    @Query({ schema: OutputQuery }) _query: OutputQuery,
-  ): never {
-    throw new Problem(426, "Attaching to a program needs a WebSocket: connect with an Upgrade.");
-  }
-
-  @Get("exec")
-  @Allow("write")
-  @Describe({
-    summary:
-      "Run a command in the agent's container, as a WebSocket (v5.channel.k8s.io), where the tenant's config allows it",
-    answers: upgraded(
-      "The command: the first byte of each message is its channel, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key is no longer valid, 4403 a user closed the connection through the API, 4429 too many (a browser gets it in place of the status 429), 4502 the pod was lost.",
-    ),
-    refusals: { ...notAnUpgrade, 409: "The session is not running, or its pod's version lacks this service." },
-  })
-  runCommand(
-    @Param({ schema: IdParams }) _params: IdParams,
-    @Query({ schema: ExecQuery }) _query: z.infer<typeof ExecQuery>,
-  ): never {
-    throw new Problem(426, "A command is a WebSocket: connect with an Upgrade.");
   }
 }

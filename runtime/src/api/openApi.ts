@@ -43,6 +43,12 @@ const description = "berth:description";
 /** Describes a handler. The document contains only described handlers. */
 export const Describe = (text: Description) => SetMetadata(description, text);
 
+/** The answer of a handler that only describes a WebSocket. */
+export const upgraded = (what: string): Description["answers"] => ({ 101: { description: what } });
+
+/** The error of such a handler, which answers only requests that are not upgrades. */
+export const notAnUpgrade = { 426: "The request must be an upgrade to a WebSocket." };
+
 const problem = (text: string): ZodOpenApiResponseObject => ({
   description: text,
   content: { "application/problem+json": { schema: ProblemJson } },

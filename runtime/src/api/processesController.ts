@@ -1,19 +1,23 @@
-/** Runs, starts, lists, watches and controls programs in sessions. */
+/**
+ * Runs, starts, lists, watches and controls programs in sessions, and describes two WebSockets (attach, exec) for the API's
+ * description. The gateway handles the WebSockets themselves; see gateway/webSockets.ts.
+ */
 import { HttpCode, Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import { listenTo } from "../berthd/listenTo.ts";
 import { commandLine } from "../domain/commandLine.ts";
 import { connectionOf } from "../queue/openConnections.ts";
-import { Allow, Caller, type TenantCaller } from "./access/caller.ts";
+import { Allow, Caller, type TenantCaller, webSocketRights } from "./access/caller.ts";
 import { CallerGuard } from "./access/callerGuard.ts";
 import { runCommand } from "./commandRun.ts";
+import { ExecQuery } from "./execQuery.ts";
 import { found, IdParams } from "./http/input.ts";
 import { Problem } from "./http/problem.ts";
 import { Body, Controller, Get, Headers, Param, Post, Query } from "./http/routes.ts";
 import { type ServerSentEvent, sendEvents } from "./http/serverSentEvents.ts";
 import { Streams } from "./http/streams.ts";
-import { Describe } from "./openApi.ts";
+import { Describe, notAnUpgrade, upgraded } from "./openApi.ts";
 import { processEvents } from "./processEvents.ts";
 import {
   bytesOf,
@@ -225,6 +229,39 @@ export class ProcessesController {
     await this.pods.ask(session, "resize", ({ processes }, options) =>
       processes.resize({ id: process, size }, options),
     );
+  }
+
+  @Get("processes/:process/attach")
+  @Allow(...webSocketRights.attach)
+  @Describe({
+    summary: "Attach to a program by a WebSocket: its output from a position on, its input and its terminal",
+    answers: upgraded(
+      "The program, see docs/commands-and-files.md. Close codes: 1000 the program has ended, 1012 attach again, 4400 not understood, 4401 the key is no longer valid, 4403 a user closed the connection through the API, 4429 too many (a browser gets it in place of the status 429), 4502 the pod was lost.",
+    ),
+    refusals: { ...notAnUpgrade, 409: "The session is not running." },
+  })
+  attachToProcess(
+    @Param({ schema: ProcessParams }) _params: ProcessParams,
+    @Query({ schema: OutputQuery }) _query: OutputQuery,
+  ): never {
+    throw new Problem(426, "Attaching to a program needs a WebSocket: connect with an Upgrade.");
+  }
+
+  @Get("exec")
+  @Allow(...webSocketRights.exec)
+  @Describe({
+    summary:
+      "Run a command in the agent's container, as a WebSocket (v5.channel.k8s.io), where the tenant's config allows it",
+    answers: upgraded(
+      "The command: the first byte of each message is its channel, as in Kubernetes' own protocol. Close codes: 1012 the API restarts, 4400 not understood, 4401 the key is no longer valid, 4403 a user closed the connection through the API, 4429 too many (a browser gets it in place of the status 429), 4502 the pod was lost.",
+    ),
+    refusals: { ...notAnUpgrade, 409: "The session is not running, or its pod's version lacks this service." },
+  })
+  runCommand(
+    @Param({ schema: IdParams }) _params: IdParams,
+    @Query({ schema: ExecQuery }) _query: z.infer<typeof ExecQuery>,
+  ): never {
+    throw new Problem(426, "A command is a WebSocket: connect with an Upgrade.");
   }
 
   async #list(session: RunningSession): Promise<ProcessJson[]> {

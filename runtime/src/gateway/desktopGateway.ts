@@ -11,6 +11,7 @@ import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import type { Access } from "../api/access/access.ts";
 import { grantOf } from "../api/access/authenticator.ts";
+import { webSocketRights } from "../api/access/caller.ts";
 import type { Credential } from "../api/access/credential.ts";
 import type { DesktopMode } from "../api/access/tickets.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
@@ -137,7 +138,7 @@ export class DesktopGateway implements Gateway {
       const actor = { name: `ticket:${id}`, ...(address !== undefined && { address }) };
       return { tenant, mode, credential, actor, limits: [perTicket(id)], ticket: id, grant: grantOf(ticket) };
     }
-    const { tenant, credential, actor } = await access.admit({ authorization, address }, ["desktop"]);
+    const { tenant, credential, actor } = await access.admit({ authorization, address }, webSocketRights.desktop);
     const mode = query.get("mode") ?? "interactive";
     if (mode !== "interactive" && mode !== "view") {
       throw invalidInput([{ path: ["mode"], message: "must be interactive or view" }]);

@@ -11,6 +11,7 @@ import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import { z } from "zod";
 import type { Access } from "../api/access/access.ts";
+import { webSocketRights } from "../api/access/caller.ts";
 import { ExecQuery } from "../api/execQuery.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
 import { numberOf } from "../api/processJson.ts";
@@ -61,7 +62,7 @@ export class ExecGateway implements Gateway {
 
   async admit({ sessionId, query, authorization, address }: UpgradeRequest): Promise<Admitted> {
     const { access, pods, tenants, logger } = this.options;
-    const caller = await access.admit({ authorization, address }, ["write"]);
+    const caller = await access.admit({ authorization, address }, webSocketRights.exec);
     const { tenant, actor, credential } = caller;
     if (!tenant.exec) throw new Problem(403, areOff(tenant.name));
     const parsed = ExecQuery.safeParse({

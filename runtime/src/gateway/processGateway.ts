@@ -13,6 +13,7 @@ import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import { z } from "zod";
 import type { Access } from "../api/access/access.ts";
+import { webSocketRights } from "../api/access/caller.ts";
 import { invalidInput, Problem } from "../api/http/problem.ts";
 import { processEvents } from "../api/processEvents.ts";
 import { eventJson, numberOf, SignalBody, SizeBody } from "../api/processJson.ts";
@@ -58,7 +59,7 @@ export class ProcessGateway implements Gateway {
 
   async admit({ sessionId, subId = "", query, authorization, address }: UpgradeRequest): Promise<Admitted> {
     const { access, pods } = this.options;
-    const caller = await access.admit({ authorization, address }, ["write"]);
+    const caller = await access.admit({ authorization, address }, webSocketRights.attach);
     const process = processId.safeParse(subId);
     if (!process.success) throw invalidInput([{ path: ["process"], message: process.error.issues[0]?.message }]);
     const parsed = OutputQuery.safeParse(Object.fromEntries(query));

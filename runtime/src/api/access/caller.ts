@@ -29,6 +29,15 @@ export type CallerInfo = TenantCaller | AdminCaller;
 /** A right that a handler may require: a scope of a tenant's key, or the admin. */
 export type Right = Scope | "admin";
 
+/**
+ * The rights that a key needs for each WebSocket into a session. The gateway admits callers by them, and the controllers put them
+ * into the API's description.
+ */
+export const webSocketRights = { desktop: ["desktop"], attach: ["write"], exec: ["write"] } as const satisfies Record<
+  string,
+  readonly Scope[]
+>;
+
 export type CallerRequest = FastifyRequest & { caller?: CallerInfo };
 
 const rights = "berth:rights";
