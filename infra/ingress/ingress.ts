@@ -27,6 +27,9 @@ type IngressSpec = types.input.networking.v1.IngressSpec;
  * the API answers) and for its files (which the gateway answers) have the same prefix.
  */
 export class Ingress extends pulumi.ComponentResource {
+  /** The hosts by which users reach the API and the ports of sessions. Empty: the API is reached with any host. */
+  readonly hosts: string[];
+
   constructor(name: string, args: IngressArgs, opts: pulumi.ComponentResourceOptions) {
     super("berth:index:Ingress", name, {}, opts);
     const { config, namespace } = args;
@@ -43,7 +46,8 @@ export class Ingress extends pulumi.ComponentResource {
           { parent: this },
         ),
     );
-    for (const site of sites(config, args.publicUrl, args.sandboxUrl)) {
+    const all = sites(config, args.publicUrl, args.sandboxUrl);
+    for (const site of all) {
       const resource = site.name === "api" ? name : `${name}-${site.name}`;
       const metadata = { name: site.name, namespace, labels: labels("ingress") };
       const spec = <Spec>(make: (service: string) => Spec) => pulumi.output(args.service).apply(make);
@@ -71,7 +75,8 @@ export class Ingress extends pulumi.ComponentResource {
         );
       }
     }
-    this.registerOutputs({});
+    this.hosts = all.flatMap(({ hosts }) => hosts);
+    this.registerOutputs({ hosts: this.hosts });
   }
 }
 
