@@ -17,7 +17,9 @@ interface Row {
   condition: string;
 }
 
-const rows: Row[] = read("README.md")
+const [, section = ""] = /^## From an object to its code\n(.*?)^## /ms.exec(read("README.md")) ?? [];
+
+const rows: Row[] = section
   .split("\n")
   .filter((line) => line.includes(".ts) |"))
   .map((line) => {
