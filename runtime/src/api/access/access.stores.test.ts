@@ -37,6 +37,14 @@ test("a key allows what its scopes say, and nothing after its expiry", async () 
   );
 });
 
+test("a call to the path of a WebSocket gets 426 if it is no upgrade", async () => {
+  const api = await openApi();
+  const status = async (path: string, key?: string) =>
+    (await call(api, "GET", `/v1/sessions/${id}/${path}`, key === undefined ? {} : { key })).status;
+  for (const path of ["desktop", "exec?command=ls", "processes/1/attach"]) expect(await status(path), path).toBe(426);
+  for (const path of ["exec?command=ls", "processes/1/attach"]) expect(await status(path, "wrong"), path).toBe(401);
+});
+
 test("the admin sees all tenants, but none of their keys, secrets and sessions", async () => {
   const api = await openApi({}, [
     tenant("acme", { webhooks: [{ url: "https://example.com/hook?token=S3CRET", secret: "S3CRET-0123456789" }] }),
