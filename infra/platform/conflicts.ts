@@ -30,10 +30,15 @@ export function conflicts(config: Checked, found: Found, stack: string): string[
     ...tooOld(found),
     ...takenNames(config, found, stack),
     ...openApi(config, found),
-    ...takenApis(config, found),
-    ...(config.autoscaler === "keda" ? withKeda(config, found) : []),
+    ...apiConflicts(config, found),
   ];
 }
+
+/** One line for each metrics API, and for each autoscaler, that would conflict with those of the stack. */
+export const apiConflicts = (config: Scaling, found: Pick<Found, "apis" | "autoscalers">): string[] => [
+  ...takenApis(config, found),
+  ...(config.autoscaler === "keda" ? withKeda(config, found) : []),
+];
 
 const tooOld = ({ version }: Found): string[] =>
   isTooOld(version)
@@ -59,7 +64,7 @@ export function openApi(config: Reaching, { apiServers }: Pick<Found, "apiServer
 }
 
 /** A line for each API that the stack's adapter should serve, but another server serves. A cluster allows one server per API. */
-function takenApis(config: Scaling, { apis }: Found): string[] {
+function takenApis(config: Scaling, { apis }: Pick<Found, "apis">): string[] {
   const wanted = new Set(adapterApis(config).map(({ group }) => group));
   return apis
     .filter(({ group, service }) => wanted.has(group) && service !== `${config.namespace}/prometheus-adapter`)
@@ -73,7 +78,7 @@ function takenApis(config: Scaling, { apis }: Found): string[] {
  * Conflicts with `autoscaler: keda`: KEDA is missing, or another autoscaler already scales one of the Deployments. In the second
  * case KEDA's admission webhook would refuse the ScaledObject of this Deployment.
  */
-function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Found): string[] {
+function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Pick<Found, "apis" | "autoscalers">): string[] {
   const server = apis.find(({ group }) => group === external)?.service ?? null;
   const missing =
     server?.startsWith(`${keda.namespace}/`) !== true &&
@@ -95,8 +100,9 @@ function withKeda({ keda, namespace }: Scaling, { apis, autoscalers }: Found): s
 
 /**
  * Ends the program, before it changes anything, if the cluster is too old or has conflicting objects, or if sessions could reach
- * the Kubernetes API. `adoptExisting` takes over neither an API of another server nor objects of another Berth. If the cluster does not answer or refuses the reads, the program only warns. Without an
- * answer, a later step of the run fails with its own error.
+ * the Kubernetes API. `adoptExisting` takes over neither an API of another server nor objects of another Berth. If the cluster
+ * does not answer or refuses the reads, the program only warns. Without an answer, a later step of the run fails with its own
+ * error.
  */
 export async function refuseConflicts(access: ClusterAccess, config: Checked): Promise<void> {
   const found = await cluster.readCluster(access, config.namespace).catch(async ({ message }: Error) => {

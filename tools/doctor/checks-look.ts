@@ -5,7 +5,7 @@ import { builtImages } from "../../infra/config/images.ts";
 import type { GatewayRouteConfig } from "../../infra/config/ingress.ts";
 import { isLoopback } from "../../infra/images/base-images/pinned.ts";
 import { isTooOld, oldestKubernetes } from "../../infra/kubernetes/version.ts";
-import { conflicts, openApi } from "../../infra/platform/conflicts.ts";
+import { apiConflicts, openApi } from "../../infra/platform/conflicts.ts";
 import { distributionOf, isOnThisMachine, type Seen, serverOf } from "../cluster/seen.ts";
 import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
 import { access, issuerFault, kinds, nodes, priorityClasses, secrets } from "./checks-needs.ts";
@@ -103,11 +103,7 @@ const apis: Check = {
   needs: "cluster",
   async run({ config, seen, tries }) {
     const { autoscalers } = await tries.facts();
-    const [first] = conflicts(
-      config,
-      { version: "", apis: seen.apis, autoscalers, namespaces: [], priorityClasses: [], apiServers: [] },
-      "",
-    );
+    const [first] = apiConflicts(config, { apis: seen.apis, autoscalers });
     if (first !== undefined) return failed(first.replace(/\.$/, ""), "change the config as this line says");
     if (
       config.autoscaler !== "off" &&

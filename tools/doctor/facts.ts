@@ -3,6 +3,7 @@ import * as k8s from "@kubernetes/client-node";
 import {
   type ClusterAccess,
   configOf,
+  type FoundObject,
   type RunningAutoscaler,
   readCluster,
   reason,
@@ -15,11 +16,7 @@ export interface Facts {
   nodes: NodeFacts[];
   /** Whether an autoscaler of the cluster can add nodes: Cluster Autoscaler or Karpenter. */
   addsNodes: boolean;
-  priorityClasses: {
-    name: string;
-    /** The stack that made the class; null if no Berth did. */
-    stack: string | null;
-  }[];
+  priorityClasses: FoundObject[];
   /** Of the namespaces in which the config needs a Secret, those that exist. */
   namespaces: string[];
   /** The needed Secrets that exist, with the names of their keys. No value is kept. */
@@ -80,13 +77,11 @@ export async function factsOf(access: ClusterAccess, needs: Needs): Promise<Fact
     return ((found?.items ?? []) as { metadata: { name: string } }[]).map(({ metadata }) => metadata.name);
   };
 
-  const [nodes, namespaces, classes, scaler, karpenter, { autoscalers }] = await Promise.all([
+  const [nodes, scaler, karpenter, { autoscalers, namespaces, priorityClasses }] = await Promise.all([
     read("the nodes", core.listNode()),
-    read("the namespaces", core.listNamespace()),
-    read("the PriorityClasses", config.makeApiClient(k8s.SchedulingV1Api).listPriorityClass()),
     read("the ConfigMaps of kube-system", core.readNamespacedConfigMap(clusterAutoscaler).catch(ifMissing)),
     read("the API karpenter.sh", custom.getAPIResources({ group: "karpenter.sh", version: "v1" }).catch(ifMissing)),
-    read("the HorizontalPodAutoscalers", readCluster(access, namespace)),
+    read("what `up` looks at", readCluster(access, namespace)),
   ]);
   const [secrets, kinds, issuers, refused] = await Promise.all([
     Promise.all(needs.secrets.map(secretOf)),
@@ -94,7 +89,7 @@ export async function factsOf(access: ClusterAccess, needs: Needs): Promise<Fact
     listed("cert-manager.io", "v1", "issuers"),
     Promise.all(needs.rights.map(refusedOf)),
   ]);
-  const existing = namespaces.items.map(({ metadata }) => metadata?.name ?? "");
+  const existing = namespaces.map(({ name }) => name);
   return {
     nodes: nodes.items.map(({ metadata, spec }) => ({
       name: metadata?.name ?? "",
@@ -102,13 +97,7 @@ export async function factsOf(access: ClusterAccess, needs: Needs): Promise<Fact
       taints: spec?.taints ?? [],
     })),
     addsNodes: scaler !== undefined || karpenter !== undefined,
-    priorityClasses: classes.items.map(({ metadata }) => ({
-      name: metadata?.name ?? "",
-      stack:
-        metadata?.labels?.["app.kubernetes.io/part-of"] === "berth"
-          ? (metadata.labels["app.kubernetes.io/instance"] ?? null)
-          : null,
-    })),
+    priorityClasses,
     namespaces: existing.filter((name) => needs.secrets.some((secret) => secret.namespace === name)),
     secrets: secrets.flat(),
     missingKinds: kinds.flat(),
