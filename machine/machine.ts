@@ -4,7 +4,10 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "./userError.ts";
 
-/** The folder of the checkout. */
+/**
+ * The folder of the checkout. This folder is not an npm package, and is imported by its path: a copy of the checkout that uses the
+ * packages of another checkout by a link would otherwise get the root of the other checkout.
+ */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 export type Machine = ReturnType<typeof machineOf>;

@@ -7,7 +7,7 @@ import { AuthorizationV1Api, type V1Pod } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
 import { kubectl } from "../local/cluster/kubectl.ts";
-import { TestNamespace, waitFor } from "../local/cluster/testing.ts";
+import { kubectlWait, TestNamespace } from "../local/cluster/testing.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
 import { machine } from "../machine/machine.ts";
 import { requestLittle } from "./bench/small-requests.ts";
@@ -80,7 +80,7 @@ async function startFree(): Promise<Place> {
     spec: { automountServiceAccountToken: false, terminationGracePeriodSeconds: 0, containers: [container] },
   });
   const at = ["-n", namespace.name];
-  await waitFor("condition=Ready", 90, ...at, "pod/free");
+  await kubectlWait("condition=Ready", 90, ...at, "pod/free");
   return {
     name: "pod of no tenant",
     shell: (command) => kubectl(["exec", ...at, "free", "--", ...command]),
@@ -214,7 +214,7 @@ test("network policies apply to a new session's pod within 5 s after its first p
   await using removal = new AsyncDisposableStack();
   removal.defer(async () => void (await kubectl(["delete", "pod", place.pod, ...at, "--ignore-not-found", "--now"])));
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(body));
-  await waitFor("jsonpath={.status.phase}=Succeeded", 90, ...at, `pod/${place.pod}`);
+  await kubectlWait("jsonpath={.status.phase}=Succeeded", 90, ...at, `pod/${place.pod}`);
   const found = JSON.parse(await kubectl(["logs", ...at, place.pod])) as Record<
     "lastOpenMs" | "open" | "timedOut",
     number

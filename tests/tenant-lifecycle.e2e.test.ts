@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { probePod } from "../infra/testing/probe-pod.ts";
 import { kubectl } from "../local/cluster/kubectl.ts";
-import { waitFor } from "../local/cluster/testing.ts";
+import { kubectlWait } from "../local/cluster/testing.ts";
 import { stackOutputs } from "../local/pulumi/stack.ts";
 import { call, keyOf, noVolumeLeft } from "./berth.ts";
 import { copyOfCheckout } from "./checkout.ts";
@@ -116,7 +116,7 @@ test("`up` refuses a deleted entry before it changes anything, and says what to 
 
 test("an entry with `remove: true` closes the tenant and deletes its keys from the tenants file, but deletes no other resources", async () => {
   await kubectl(["apply", "--server-side", "-f", "-"], JSON.stringify(await session()));
-  await waitFor("condition=Ready", 60, "-n", namespace, "pod/left-behind");
+  await kubectlWait("condition=Ready", 60, "-n", namespace, "pod/left-behind");
   const { failed, operations, output } = await upWith({ ...entry, quota: { pods: 7 }, remove: true });
   expect(failed, output).toBe(false);
   // The namespace loses its deletion protection, which exists only in the stack's state.

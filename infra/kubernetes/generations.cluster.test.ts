@@ -1,13 +1,14 @@
 /**
  * Tests generations on a real cluster, with Pulumi and a temporary stack, and tests which generations are garbage-collected.
  */
+
 import { until } from "@berth/testing/until.ts";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { beforeAll, expect, test, vi } from "vitest";
 import { kubectl } from "../../local/cluster/kubectl.ts";
-import { TestNamespace, waitFor } from "../../local/cluster/testing.ts";
+import { kubectlWait, TestNamespace } from "../../local/cluster/testing.ts";
 import { ensurePulumi } from "../../local/pulumi/tools.ts";
 import { machine } from "../../machine/machine.ts";
 import { withThrowAwayStack } from "../../tools/manifests/throw-away.ts";
@@ -199,7 +200,7 @@ test("a generation is kept if a workload, its history, a job or a pod refers to 
   );
   // The controllers keep the first templates as history.
   for (const kept of ["replicaset", "controllerrevision"])
-    await waitFor(
+    await kubectlWait(
       "create",
       60,
       ...["-n", namespace.name, kept, "-l", `kind=${kept === "replicaset" ? "deployment" : "statefulset"}`],

@@ -9,7 +9,7 @@ import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/kubectl.ts";
-import { waitFor } from "../../local/cluster/testing.ts";
+import { kubectlWait } from "../../local/cluster/testing.ts";
 import { stackOutputs } from "../../local/pulumi/stack.ts";
 import { machine } from "../../machine/machine.ts";
 import { core } from "../../tests/berth.ts";
@@ -61,7 +61,7 @@ beforeAll(async () => {
   await Promise.all(
     probes.map(async (probe) => {
       const at = ["-n", probe.namespace, `pod/${probe.pod}`];
-      await waitFor("condition=Ready", 90, ...at);
+      await kubectlWait("condition=Ready", 90, ...at);
       addresses.set(probe.name, await kubectl(["get", ...at, "-o", "jsonpath={.status.podIP}"]));
       // For a moment, no network policy applies to a new pod.
       const cells = [open("API, for sessions", service("api"), 3002), closed("kubelet", nodeIp, 10250)];

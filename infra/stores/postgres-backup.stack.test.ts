@@ -4,7 +4,7 @@ import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
 import { kubectl } from "../../local/cluster/kubectl.ts";
-import { waitFor } from "../../local/cluster/testing.ts";
+import { kubectlWait } from "../../local/cluster/testing.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { machine, root } from "../../machine/machine.ts";
 
@@ -110,7 +110,7 @@ test("the check fails if the newest dump is damaged, can't be restored or lacks 
   const keeper = await start("postgres-dump", ({ template }) => {
     template.spec.containers[0].command = ["bash", "-c", "trap exit TERM; sleep infinity & wait"];
   });
-  await waitFor("jsonpath={.status.ready}=1", 90, "--namespace=berth", `job/${keeper}`);
+  await kubectlWait("jsonpath={.status.ready}=1", 90, "--namespace=berth", `job/${keeper}`);
   const shell = (command: string) =>
     inBerth(["exec", `job/${keeper}`, "--", "bash", "-euo", "pipefail", "-c", command]);
   const folders = damages.map((_, index) => `/backups/${keeper}-${index}`);

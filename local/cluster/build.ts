@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { machine } from "../../machine/machine.ts";
-import { filesOnPath } from "../host/machine.ts";
+import { filesOnPath } from "../host/inspect.ts";
 import { buildOnce, goBuild, goProgram, moduleVersion, sourcesVersion } from "../lib/go.ts";
 import { architecture, type Published, take, takeOnce, Unobtainable, unobtainable } from "../lib/obtain.ts";
 

@@ -16,7 +16,7 @@ const { registry } = machine;
  * @param seconds the deadline for a quiet machine; the real deadline is `patience` times as long, as that of `until`
  * @param what the objects, and further arguments of kubectl
  */
-export const waitFor = (condition: string, seconds: number, ...what: string[]): Promise<string> =>
+export const kubectlWait = (condition: string, seconds: number, ...what: string[]): Promise<string> =>
   kubectl(["wait", `--for=${condition}`, `--timeout=${seconds * patience}s`, ...what]);
 
 /** A namespace that is removed at the end of its scope: `await using ns = await TestNamespace.create()`. */
@@ -31,7 +31,7 @@ export class TestNamespace {
     const name = `test-${randomBytes(4).toString("hex")}`;
     await kubectl(["create", "namespace", name]);
     // Pods can't be created before this service account exists.
-    await waitFor("create", 60, "-n", name, "serviceaccount/default");
+    await kubectlWait("create", 60, "-n", name, "serviceaccount/default");
     return new TestNamespace(name);
   }
 
@@ -50,7 +50,7 @@ export class TestNamespace {
   async startPods(pods: { name: string; script: string; ports?: { name: string; containerPort: number }[] }[]) {
     await this.apply(...pods.map(nodePod));
     const names = pods.map(({ name }) => `pod/${name}`);
-    await waitFor("condition=Ready", 120, "-n", this.name, ...names);
+    await kubectlWait("condition=Ready", 120, "-n", this.name, ...names);
     const path = "{range .items[*]}{.metadata.name}={.status.podIP} {end}";
     const addresses = await kubectl(["-n", this.name, "get", "pods", "-o", `jsonpath=${path}`]);
     return new Map(addresses.split(" ").map((pair) => pair.split("=") as [string, string]));

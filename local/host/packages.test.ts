@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { expect, it } from "vitest";
 import { root } from "../../machine/machine.ts";
-import { onPath } from "./machine.ts";
+import { onPath } from "./inspect.ts";
 
 const isRoot = process.getuid?.() === 0;
 

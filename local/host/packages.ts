@@ -6,7 +6,7 @@ import { execa } from "execa";
 import { machine } from "../../machine/machine.ts";
 import { logFile, pidOf, waitFor, withPidFile } from "../lib/process.ts";
 import { step, stopSignal, UserError } from "../lib/steps.ts";
-import { onPath } from "./machine.ts";
+import { onPath } from "./inspect.ts";
 
 const { logDir, stateDir } = machine;
 

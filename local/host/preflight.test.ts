@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { machine } from "../../machine/machine.ts";
-import { foreign, isPodman, type Machine } from "./machine.ts";
+import { foreign, type Host, isPodman } from "./inspect.ts";
 import { missingPackages, toInstall } from "./packages.ts";
 import { findFault, overlap } from "./preflight.ts";
 
@@ -11,7 +11,7 @@ const { bridge, name } = machine;
 
 const gib = 2 ** 30;
 
-const good: Machine = {
+const good: Host = {
   hasApt: true,
   hasGo: true,
   dockerIsPodman: false,
@@ -31,7 +31,7 @@ describe("preflight", () => {
   });
 
   const small = { path: "/var/lib/berth", variable: "BERTH_STATE", free: 4 * gib };
-  it.each<[string, Partial<Machine>, RegExp]>([
+  it.each<[string, Partial<Host>, RegExp]>([
     ["another distribution", { hasApt: false }, /use Debian 12 or 13/],
     ["no Go", { hasGo: false }, /go is not on the PATH\. Install Go 1\.21/],
     ["little memory", { memory: 2 * gib }, /needs 6.0 GiB of memory, and this machine has 2.0 GiB/],

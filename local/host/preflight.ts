@@ -3,7 +3,7 @@ import { BlockList } from "node:net";
 import { machine } from "../../machine/machine.ts";
 import { installGo } from "../lib/go.ts";
 import { UserError } from "../lib/steps.ts";
-import { inspect, type Machine } from "./machine.ts";
+import { type Host, inspect } from "./inspect.ts";
 
 const { apiNodePort, network, registryPort, sandboxNodePort } = machine;
 
@@ -33,12 +33,12 @@ export async function preflight(): Promise<void> {
 }
 
 /** Returns the machine's first problem as a sentence, or undefined. Pure. */
-export function findFault(machine: Machine): string | undefined {
-  return findMissing(machine) ?? findShortage(machine) ?? findOccupant(machine);
+export function findFault(host: Host): string | undefined {
+  return findMissing(host) ?? findShortage(host) ?? findOccupant(host);
 }
 
 /** setup.sh has checked already that the machine has Linux and that the user is root. */
-function findMissing({ hasApt, hasGo }: Machine): string | undefined {
+function findMissing({ hasApt, hasGo }: Host): string | undefined {
   if (!hasApt)
     return "The local cluster needs Debian packages, and this machine lacks apt-get or dpkg: use Debian 12 or 13.";
   if (!hasGo)
@@ -46,17 +46,17 @@ function findMissing({ hasApt, hasGo }: Machine): string | undefined {
   return undefined;
 }
 
-function findShortage(machine: Machine): string | undefined {
-  if (machine.memory < memory)
-    return `The local cluster needs ${inGib(memory)} of memory, and this machine has ${inGib(machine.memory)}: use a machine with more memory.`;
-  const needed = machine.startedBefore ? laterStartDisk : firstStartDisk;
-  const full = machine.disks.find(({ free }) => free < needed);
+function findShortage(host: Host): string | undefined {
+  if (host.memory < memory)
+    return `The local cluster needs ${inGib(memory)} of memory, and this machine has ${inGib(host.memory)}: use a machine with more memory.`;
+  const needed = host.startedBefore ? laterStartDisk : firstStartDisk;
+  const full = host.disks.find(({ free }) => free < needed);
   if (full !== undefined)
     return `The local cluster needs ${inGib(needed)} on the disk of ${full.path}, and ${inGib(full.free)} are free: free some disk space, or set ${full.variable} to a directory on another disk.`;
   return undefined;
 }
 
-function findOccupant({ dockerIsPodman, takenPorts, routes }: Machine): string | undefined {
+function findOccupant({ dockerIsPodman, takenPorts, routes }: Host): string | undefined {
   if (dockerIsPodman)
     return "/usr/bin/docker is podman here, but Berth builds its images with Docker and needs Docker's client at this path: remove the package podman-docker (podman itself may stay), then run the command again.";
   const [port] = takenPorts;

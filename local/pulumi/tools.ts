@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { machine, root } from "../../machine/machine.ts";
-import { filesOnPath } from "../host/machine.ts";
+import { filesOnPath } from "../host/inspect.ts";
 import { buildOnce } from "../lib/go.ts";
 import { architecture, type Download, type Published, takeOnce } from "../lib/obtain.ts";
 import { UserError } from "../lib/steps.ts";

@@ -2,10 +2,11 @@
  * The restore drill: dump the database, delete all its files, and restore the database with the documented command. After
  * the restore, Berth must continue the running sessions with the same pods.
  */
+
 import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { waitFor } from "../../local/cluster/testing.ts";
+import { kubectlWait } from "../../local/cluster/testing.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
 import { root } from "../../machine/machine.ts";
 import { call, core, inAgent, keyOf, leftovers, reaches, type Session } from "../berth.ts";
@@ -44,7 +45,7 @@ test(
   "after a dump, a wipe and a restore, running sessions keep their pods, suspended sessions resume with their workspace, and none is lost",
   async () => {
     await inBerth(["create", "job", job, "--from=cronjob/postgres-dump"]);
-    await waitFor("condition=Complete", 120, "--namespace=berth", `job/${job}`);
+    await kubectlWait("condition=Complete", 120, "--namespace=berth", `job/${job}`);
     const [pod, count] = [await podOf(runs), await query("select count(*) from sessions")];
     const events = await query(`select count(*) from session_events where session_id = '${runs.id}'`);
 

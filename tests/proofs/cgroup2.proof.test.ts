@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { expect, test } from "vitest";
 import { kubernetesDir, programsDir } from "../../local/cluster/build.ts";
-import { onPath } from "../../local/host/machine.ts";
+import { onPath } from "../../local/host/inspect.ts";
 import { missingPackages } from "../../local/host/packages.ts";
 import { pulumiBin } from "../../local/pulumi/tools.ts";
 import { machine, root } from "../../machine/machine.ts";

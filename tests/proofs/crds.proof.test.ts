@@ -8,7 +8,7 @@ import { execa } from "execa";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { recordStack } from "../../infra/testing/record.ts";
 import { kubectl } from "../../local/cluster/kubectl.ts";
-import { waitFor } from "../../local/cluster/testing.ts";
+import { kubectlWait } from "../../local/cluster/testing.ts";
 
 interface Case {
   kind: string;
@@ -80,7 +80,7 @@ test.each(cases)("the API server accepts each $kind by the definition of $module
   expect(await kubectl(["get", "crd", name, "--ignore-not-found", "--output=name"])).toBe("");
   onTestFinished(async () => void (await kubectl(["delete", "crd", name, "--ignore-not-found"])));
   await kubectl(["create", "--filename=-"], definition);
-  await waitFor("condition=Established", 120, `crd/${name}`);
+  await kubectlWait("condition=Established", 120, `crd/${name}`);
 
   interface KubernetesObject {
     kind: string;

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { execa, type Options } from "execa";
-import { onPath } from "../../local/host/machine.ts";
+import { onPath } from "../../local/host/inspect.ts";
 import { inCgroup, removeCgroup } from "../../local/lib/cgroups.ts";
 import { childrenOf } from "../../local/lib/process.ts";
 import { machine, root } from "../../machine/machine.ts";

@@ -10,7 +10,7 @@ import { pidOf } from "../lib/process.ts";
 
 const { apiNodePort, bridge, cacheDir, name, registryPort, sandboxNodePort, stateDir } = machine;
 
-export type Machine = Awaited<ReturnType<typeof inspect>>;
+export type Host = Awaited<ReturnType<typeof inspect>>;
 
 export async function inspect() {
   const ports = pidOf("node") === undefined ? [registryPort, apiNodePort, sandboxNodePort] : [];
