@@ -7,7 +7,6 @@ import { placements } from "./config/placement.ts";
 import { stackConfig } from "./config/stack.ts";
 import { baseImages, dockerProvider } from "./images/base-images/base-images.ts";
 import { Images } from "./images/images.ts";
-import { PodImages } from "./images/pod-images.ts";
 import { ImagePuller } from "./images/puller.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { clusterAccess, providerOf, refuseOtherCluster } from "./kubernetes/access.ts";
@@ -16,6 +15,7 @@ import { withFormerName } from "./kubernetes/former-names.ts";
 import { Generations } from "./kubernetes/generations.ts";
 import { stackLabels } from "./kubernetes/labels.ts";
 import type { PlatformContext } from "./kubernetes/platform-context.ts";
+import { ScannedImages } from "./kubernetes/scanned-images.ts";
 import { makeMonitoring } from "./monitoring/monitoring.ts";
 import { refuseConflicts } from "./platform/conflicts.ts";
 import { Platform } from "./platform/platform.ts";
@@ -43,8 +43,6 @@ await refuseConflicts(access, config);
 
 // `withFormerName` must be registered before the program makes a resource that has a former name.
 pulumi.runtime.registerStackTransformation(withFormerName);
-const podImages = new PodImages();
-pulumi.runtime.registerStackTransformation(podImages.collect);
 
 const { args, options } = providerOf(access, config);
 const provider = {
@@ -66,15 +64,16 @@ const images = new Images("images", { ...config, base }, providers);
 const platform = new Platform("platform", { ...config, kubernetesApi }, providers);
 const { namespace } = platform;
 const priorities = new PriorityClasses("priorities", config.priorityClasses, providers);
+const scannedImages = new ScannedImages();
 /** Settings for all components in the platform's namespace. */
 const context: PlatformContext = {
   namespace,
   generations,
-  pods: podDefaults(config),
+  pods: podDefaults(config, scannedImages),
   rolloutSeconds: secondsOf(config.rolloutTimeout) ?? 300,
 };
 /** Like `context`, but pods get the placement that the config sets for the stores. For components that have a volume. */
-const storesContext: PlatformContext = { ...context, pods: podDefaults(config, "stores") };
+const storesContext: PlatformContext = { ...context, pods: podDefaults(config, scannedImages, "stores") };
 /** Options for a component in the platform's namespace. @param dependencies more resources that must exist first */
 const inPlatform = (...dependencies: pulumi.Resource[]) => ({
   ...providers,
@@ -85,6 +84,7 @@ const pullers = {
   requestScale: config.requestScale,
   rolloutSeconds: context.rolloutSeconds,
   priorityClassName: config.priorityClasses.imagePullers.name,
+  scannedImages,
 };
 const { postgres, redis } = makeStores({ ...config, platform: storesContext, base }, inPlatform());
 
@@ -170,7 +170,7 @@ export const apiImage = images.api;
 export const agentImage = images.agent;
 export const berthdImage = images.berthd;
 /** All other images that pods of the platform run or that tenants' sessions may ask for, by digest. */
-export const otherImages = podImages.others(
+export const otherImages = scannedImages.others(
   [apiImage, agentImage, berthdImage],
   config.tenants.flatMap((tenant) => tenant.images.map(({ image }) => image)),
 );

@@ -5,6 +5,7 @@ import { labels, selector } from "../kubernetes/labels.ts";
 import { onEveryNode } from "../kubernetes/placement.ts";
 import { type ConfinedContainer, confinedPod } from "../kubernetes/pod.ts";
 import { rolloutTimeout } from "../kubernetes/rollout-timeout.ts";
+import type { ScannedImages } from "../kubernetes/scanned-images.ts";
 
 /** The part of the args that all pullers of a stack have in common. */
 export interface PullerDefaults {
@@ -15,6 +16,8 @@ export interface PullerDefaults {
   priorityClassName: string;
   /** How long an `up` waits for the pods of a workload. */
   rolloutSeconds: number;
+  /** The list that gets the images of the pods. */
+  scannedImages: ScannedImages;
 }
 
 export interface ImagePullerArgs extends PullerDefaults {
@@ -85,6 +88,7 @@ export class ImagePuller extends pulumi.ComponentResource {
               imagePullSecrets: args.pullSecrets,
               requestScale: args.requestScale,
               placement: onEveryNode(args.placement),
+              scannedImages: args.scannedImages,
             },
             uid,
             runtimeClassName,

@@ -9,8 +9,11 @@ import type { ClassicIngressConfig, KnownIngressConfig } from "../config/ingress
 
 type Annotations = Record<string, string>;
 
+/** What the Middlewares are for that Berth makes for Traefik. */
+const middlewares = ["rate-limit", "body-size"] as const;
+
 /** Specs of Traefik's Middleware objects, by purpose. A Middleware is a custom resource to which an Ingress refers. */
-export type Middlewares = Record<string, Record<string, unknown>>;
+export type Middlewares = Record<(typeof middlewares)[number], Record<string, unknown>>;
 
 const bytes = (config: KnownIngressConfig) => Math.floor(quantityValue(config.bodySize));
 const silence = (config: KnownIngressConfig) => secondsOf(config.desktopTimeout) ?? 0;
@@ -49,7 +52,7 @@ export const traefikAnnotations = (config: KnownIngressConfig, namespace: string
     // redirects `web` to `websecure`.
     "router.entrypoints": config.tls === null ? "web" : "websecure",
     ...(config.tls !== null && { "router.tls": "true" }),
-    "router.middlewares": Object.keys(traefikMiddlewares(config))
+    "router.middlewares": middlewares
       .map((middleware) => `${namespace}-${middlewareName(middleware)}@kubernetescrd`)
       .join(","),
   });

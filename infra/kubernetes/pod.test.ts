@@ -1,9 +1,16 @@
 import { expect, test } from "vitest";
 import { onEveryNode } from "./placement.ts";
 import { confinedPod, tmp } from "./pod.ts";
+import { ScannedImages } from "./scanned-images.ts";
 
 const placement = { nodeSelector: { "kubernetes.io/os": "linux" }, tolerations: [], affinity: null };
-const defaults = { priorityClassName: "berth-platform", imagePullSecrets: [], requestScale: 1, placement };
+const defaults = {
+  priorityClassName: "berth-platform",
+  imagePullSecrets: [],
+  requestScale: 1,
+  placement,
+  scannedImages: new ScannedImages(),
+};
 const resources = { requests: { cpu: "100m", memory: "128Mi" }, limits: { cpu: "1", memory: "512Mi" } };
 const container = { name: "main", image: "example.com/main", resources };
 const pod = { component: "redis", defaults, uid: 999, containers: [container] } as const;

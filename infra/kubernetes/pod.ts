@@ -10,6 +10,7 @@ import { type Component, labels, selector } from "./labels.ts";
 import { placed } from "./placement.ts";
 import { staysOnNode } from "./protect.ts";
 import { scaledRequests } from "./request-scale.ts";
+import type { ScannedImages } from "./scanned-images.ts";
 import { containerSecurity, podSecurity } from "./security.ts";
 
 type KubernetesContainer = types.input.core.v1.Container;
@@ -24,6 +25,8 @@ export interface PodDefaults {
   requestScale: number;
   /** The nodes on which the pods may run. */
   placement: Placement;
+  /** The list that gets the image of each container. */
+  scannedImages: ScannedImages;
 }
 
 /** A volume, and the path at which every container of the pod mounts it. */
@@ -47,8 +50,9 @@ export interface Probes {
 export interface ConfinedContainer
   extends Pick<
     KubernetesContainer,
-    "name" | "image" | "command" | "args" | "workingDir" | "env" | "envFrom" | "ports" | "lifecycle"
+    "name" | "command" | "args" | "workingDir" | "env" | "envFrom" | "ports" | "lifecycle"
   > {
+  image: pulumi.Input<string>;
   /** The container's requests and limits for CPU and memory. */
   resources: ResourcesConfig;
   /**
@@ -104,10 +108,14 @@ export const tmp = (size: string): Mount => ({
   volume: { emptyDir: { sizeLimit: size } },
 });
 
-/** Makes the template of a pod that can write only to its volumes and has only the permissions of its ServiceAccount. */
+/**
+ * Makes the template of a pod that can write only to its volumes and has only the permissions of its ServiceAccount. Adds the
+ * images of the containers to the list of images to scan.
+ */
 export function confinedPod(args: ConfinedPodArgs): PodTemplate {
   const { component, defaults, mounts = [], initContainers = [], account, withToken = true, distribution } = args;
   const container = (one: ConfinedContainer) => confined(one, mounts, defaults.requestScale);
+  for (const { image } of [...initContainers, ...args.containers]) defaults.scannedImages.add(image);
   const annotations = {
     ...(args.metricsPort !== undefined && scraped(args.metricsPort)),
     ...(distribution === "stays" && staysOnNode),

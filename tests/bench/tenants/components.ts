@@ -2,6 +2,7 @@ import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { parseConfig } from "../../../infra/config/config.ts";
 import { apiEndpoints } from "../../../infra/kubernetes/api-endpoints.ts";
+import { ScannedImages } from "../../../infra/kubernetes/scanned-images.ts";
 import { makeTenants } from "../../../infra/tenants/tenants.ts";
 
 /** Parses the config and creates the components of all tenants, in the same way as infra/index.ts. */
@@ -15,7 +16,13 @@ export async function make(kubernetes: k8s.Provider) {
   });
   if (!config) throw new pulumi.RunError(faults.join("\n"));
   const { name: priorityClassName } = config.priorityClasses.imagePullers;
-  const pullers = { berthd: "berthd", requestScale: 1, rolloutSeconds: 300, priorityClassName };
+  const pullers = {
+    berthd: "berthd",
+    requestScale: 1,
+    rolloutSeconds: 300,
+    priorityClassName,
+    scannedImages: new ScannedImages(),
+  };
   const platform = {
     platformNamespace: "berth",
     kubernetesApi: apiEndpoints(kubernetes),
