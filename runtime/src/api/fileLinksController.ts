@@ -20,7 +20,6 @@ import {
 import { sendFile, takeFile } from "./fileTransfer.ts";
 import { note } from "./grantsController.ts";
 import { IdParams } from "./http/input.ts";
-import { Problem } from "./http/problem.ts";
 import { Body, Controller, Get, Headers, Param, Post, Put, Query } from "./http/routes.ts";
 import { Streams } from "./http/streams.ts";
 import { TakesFile } from "./http/uploads.ts";
@@ -34,7 +33,8 @@ const LinkQuery = z.strictObject({
 type LinkQuery = z.infer<typeof LinkQuery>;
 
 const linkRefusals = {
-  401: "The link is no longer valid, or does not allow this.",
+  401: "The link is no longer valid.",
+  403: "The link allows only to read the file, or only to write it.",
   429: "Too many calls; Retry-After says when to try again.",
 };
 
@@ -114,11 +114,9 @@ export class FileLinksController {
     reply: FastifyReply,
   ): Promise<{ session: RunningSession; path: string; signal: AbortSignal }> {
     const request = reply.request as CallerRequest;
-    const { link, caller } = await this.access.admitLink(ticket, request.ip);
+    const { link, caller } = await this.access.admitLink(ticket, { address: request.ip, access });
     request.caller = caller;
     reply.header("cache-control", "no-store");
-    if (link.access !== access)
-      throw new Problem(401, `The link allows to ${link.access} the file, not to ${access} it.`);
     const signal = this.streams.open(link.tenant, reply);
     const what = `${access}s ${quoted(link.path)} by the link ${link.id}`;
     return { session: await this.pods.use(link.sessionId, caller, "file", what), path: link.path, signal };

@@ -63,11 +63,16 @@ export class Access {
   }
 
   /**
-   * The link to a file, and the caller for requests with the link. Throws a Problem: 401 if the link is not valid, 429
-   * after too many calls with the link or too many wrong links from the address.
+   * The link to a file, and the caller for requests with the link. Throws a Problem: 401 if the link is not valid, 403 if the
+   * link allows the other access only, 429 after too many calls with the link or too many wrong links from the address.
    */
-  async admitLink(text: string, address: string | undefined): Promise<{ link: FileLink; caller: TenantCaller }> {
+  async admitLink(
+    text: string,
+    { address, access }: { address: string | undefined; access: FileLink["access"] },
+  ): Promise<{ link: FileLink; caller: TenantCaller }> {
     const { link, tenant } = await this.authenticator.identifyLink(text, address);
+    if (link.access !== access)
+      throw new Problem(403, `The link allows to ${link.access} the file, not to ${access} it.`);
     (await this.rateLimit.takeTicket(link.id))?.refuse();
     const actor = { name: `link:${link.id}`, ...(address !== undefined && { address }) };
     const { credential } = link;
