@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { execa } from "execa";
-import { root } from "./run.ts";
+import { root } from "../machine/machine.ts";
 
 /** Returns the commit's short hash. If files are changed or added, a short hash of the changes follows. */
 export async function checkoutState(): Promise<string> {

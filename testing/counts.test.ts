@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
+import { root } from "../machine/machine.ts";
 import { closingLine } from "./counts.ts";
-import { root, whatFailed } from "./run.ts";
+import { whatFailed } from "./run.ts";
 
 /** Runs vitest on a test file with this content and these further arguments, and returns the printed lines. */
 async function linesOf(file: string, ...more: string[]): Promise<string[]> {

@@ -5,9 +5,10 @@
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { root } from "../machine/machine.ts";
 import { checkoutState, stateDir } from "./checkout-state.ts";
 import { type Counts, closingLine, none, sum } from "./counts.ts";
-import { duration, failures, root, vitest } from "./run.ts";
+import { duration, failures, vitest } from "./run.ts";
 
 export interface Project {
   /** The name of the vitest project, which is also the suffix of its files, for example `proof`. */

@@ -10,9 +10,10 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "nod
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
+import { root } from "../machine/machine.ts";
 import { checkoutState, stateDir } from "./checkout-state.ts";
 import { type Counts, closingLine, none, parseClosingLine, sum } from "./counts.ts";
-import { duration, judge, root } from "./run.ts";
+import { duration, judge } from "./run.ts";
 
 const { values, positionals } = parseArgs({
   options: { times: { type: "string", default: "3" }, busy: { type: "boolean", default: false } },

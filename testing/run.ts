@@ -1,11 +1,8 @@
 /** Runs parts of the tests as separate processes, for commands that run several parts. */
-import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { execa } from "execa";
+import { root } from "../machine/machine.ts";
 import { type Counts, closingLine, none, parseClosingLine } from "./counts.ts";
-
-/** The root folder of the checkout. */
-export const root = join(import.meta.dirname, "..");
 
 /** Formats a duration, for example `1 min 5 s`. */
 export function duration(seconds: number): string {

@@ -40,7 +40,7 @@ export const egress = z.array(
         .nullable()
         .default(null)
         .describe(
-          "An address range, for example 203.0.113.0/24. Private ranges, metadata services, nodes and the Kubernetes API stay closed in a range that contains them. To open a private range, name the private range itself. Needs the nodes' addresses (`network.nodes`).",
+          "An address range, for example 203.0.113.0/24. If the range contains private ranges, metadata services, nodes or the Kubernetes API, these stay closed. To open a private range, name the private range itself. Needs the nodes' addresses (`network.nodes`).",
         ),
       pods: pods.nullable().default(null).describe("Pods of the cluster, instead of an address range."),
       ports,
@@ -56,7 +56,7 @@ export const tenantEgress = z.array(
         .nullable()
         .default(null)
         .describe(
-          "An address range that sessions may reach. Private ranges, metadata services, nodes and the Kubernetes API stay closed in a range that contains them. Needs the nodes' addresses (`network.nodes`).",
+          "An address range that sessions may reach. If the range contains private ranges, metadata services, nodes or the Kubernetes API, these stay closed. Needs the nodes' addresses (`network.nodes`).",
         ),
       private: z
         .boolean()

@@ -16,13 +16,13 @@ const key = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "The SHA-256, in hex, of a key that its holder created. Null, with `secret` null too: Berth generates a key.",
+      "The SHA-256, in hex, of a key that its holder created. If `sha256` and `secret` are both null, Berth generates a key.",
     ),
   secret: subdomain
     .nullable()
     .default(null)
     .describe(
-      "The name of a Secret in the platform's namespace that holds the API key under `key`. Null, with `sha256` null too: Berth generates a key.",
+      "The name of a Secret in the platform's namespace that holds the API key under `key`. If `sha256` and `secret` are both null, Berth generates a key.",
     ),
 });
 

@@ -19,7 +19,7 @@ const quota = z.strictObject({
   volumes: count
     .default(200)
     .describe(
-      "Workspace volumes at the same time. Volumes of suspended sessions and volumes that are kept after a session's end count too.",
+      "How many workspace volumes may exist at the same time. Volumes of suspended sessions and volumes that are kept after a session's end count too.",
     ),
 });
 

@@ -86,7 +86,7 @@ function gatewayChoice(seen: Seen, { name, namespace, className, listeners }: Se
           ]),
       ...(isOfGke
         ? [
-            "The Gateway is a load balancer of Google Cloud. No pod is its proxy, so there is no controllerNamespace. The load balancer refuses routes with a time-out, so `requestTimeout` is null.",
+            "The Gateway is a load balancer of Google Cloud, outside the cluster, so there is no controllerNamespace. The load balancer refuses routes with a time-out, so `requestTimeout` is null.",
             "To do: make the two objects of docs/production.md#gke. Without them, the load balancer's health checks fail, and it ends every connection after 30 s.",
           ]
         : [

@@ -98,7 +98,7 @@ export const suppressions: Suppression[] = [
     rule: "KBP108",
     object: /^ClusterRole berth-prometheus$/,
     reason:
-      "The tool treats a rule that names a URL (nonResourceURLs), and so no resource, as a rule for all resources.",
+      "A rule that names a URL (nonResourceURLs) names no resource. The tool treats such a rule as a rule for all resources.",
   },
   {
     tool: "monokle",

@@ -21,8 +21,8 @@ const cutSign = "… ";
 const patienceMs = 5_000;
 
 /**
- * The last `keptBytes` of the log: whole lines, each with its time, and before them the end of one more line, with "…"
- * in place of its time. "" if there is no log or if it can't be read in time, so that the session's end does not wait.
+ * Returns the last `keptBytes` of the log as whole lines, each with its time. Before these lines comes the end of one more line,
+ * with "…" in place of its time. Returns "" if there is no log, or if the node does not return the log in time.
  */
 export async function logTail(
   pods: Pick<PodAccess, "logs">,

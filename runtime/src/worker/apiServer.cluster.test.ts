@@ -94,7 +94,7 @@ test("each kind of refusal, and each kind of missing answer, costs a session tim
     }
   }
 
-  // Now the same for the ends of the sessions. An end creates nothing, so the faults concern all calls, not only POST.
+  // Now the same for the ends of the sessions. The end of a session sends no POST, so the faults now apply to every call.
   for (const day of days.values()) delete day.method;
   have(3);
   for (const { id } of sessions) await stop(id);

@@ -65,7 +65,7 @@ test("if somebody deletes an owner, all its objects are deleted, and the session
   expect(await left(namespace, id)).toEqual([]);
 });
 
-test("a proxy that dies is restarted alone, and ends nothing", async () => {
+test("if a proxy dies, only the proxy is restarted, and the session continues", async () => {
   const { create, become, find, stop } = await openWorker(place);
   const { id } = await create({ workspaceMode: "ephemeral" });
   await become(id, "running");

@@ -8,8 +8,8 @@ const ours = /^x-berth-/;
 const isOurCookie = (name: string) => /^(__host-|__secure-)?berth-port$/i.test(name);
 
 /**
- * Begins the names of programs' cookies in browsers if sessions share a host. To that host, browsers also send cookies that other
- * servers have set for a domain above. Such cookies lack this beginning, so programs don't get them.
+ * The prefix of programs' cookies in browsers, if sessions share a host. To that host, browsers also send cookies that other
+ * servers have set for a domain above. Such cookies lack this prefix, so programs don't get them.
  */
 const ofProgram = "berth-program-";
 

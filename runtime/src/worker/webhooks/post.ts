@@ -32,7 +32,7 @@ export class Poster {
 
   /**
    * Posts the body and returns the status of the answer. Redirects are not followed. Throws if the URL is not allowed or there
-   * is no answer. Uses connections of earlier requests again.
+   * is no answer. Reuses open connections.
    */
   async post(url: URL, headers: Record<string, string>, body: string): Promise<Answer> {
     if (!this.allowPrivate) {
