@@ -49,7 +49,7 @@ class Bucket {
   }
 
   /** In how many milliseconds the bucket will hold `amount`. */
-  waitFor(amount: number, now: number): number {
+  msUntil(amount: number, now: number): number {
     return Math.max(0, Math.ceil(((amount - this.#levelAt(now)) / this.perSecond) * 1_000));
   }
 
@@ -90,7 +90,7 @@ export class ViewerPace {
 
   /** In how many milliseconds the kept request may be sent; undefined: no request is kept. */
   due(now: number): number | undefined {
-    return this.#kept && this.requests.waitFor(costOf(this.#kept), now);
+    return this.#kept && this.requests.msUntil(costOf(this.#kept), now);
   }
 
   /** Returns the kept request, which the caller then sends; undefined: the request has to wait, or no request is kept. */
