@@ -20,7 +20,7 @@ async function desktop(environment: Record<string, string> = {}): Promise<Contai
 /** Runs a VNC client for the desktop; see testing/client.py. */
 const vnc = (container: Container, ...command: string[]) => container.exec(["python3", "-", ...command], client);
 
-const pidOf = (container: Container, program: string) => container.exec(["pidof", program]);
+const pidIn = (container: Container, program: string) => container.exec(["pidof", program]);
 
 test("the desktop starts without privileges on a read-only root, and ends with 143 on SIGTERM, because an eviction is not a success", async () => {
   const container = await desktop();
@@ -85,17 +85,17 @@ test("VNC listens on localhost only", async () => {
 
 test("a crashed window manager is restarted, and the screen and its windows stay", async () => {
   const container = await desktop();
-  await until("a terminal runs", 60, () => pidOf(container, "xterm"));
-  const others = await Promise.all([pidOf(container, "xterm"), pidOf(container, "Xvnc")]);
-  const first = await pidOf(container, "openbox");
+  await until("a terminal runs", 60, () => pidIn(container, "xterm"));
+  const others = await Promise.all([pidIn(container, "xterm"), pidIn(container, "Xvnc")]);
+  const first = await pidIn(container, "openbox");
   await container.exec(["bash", "-c", `kill -9 ${first}`]);
   await until(
     "another window manager runs",
     60,
-    () => pidOf(container, "openbox"),
+    () => pidIn(container, "openbox"),
     (pid) => pid !== first,
   );
-  expect(await Promise.all([pidOf(container, "xterm"), pidOf(container, "Xvnc")])).toEqual(others);
+  expect(await Promise.all([pidIn(container, "xterm"), pidIn(container, "Xvnc")])).toEqual(others);
 });
 
 test("if the X server dies, the container ends with an error that says so", async () => {

@@ -26,7 +26,7 @@ export interface Forward {
 }
 
 /** The daemon's pid in this machine's pid namespace; undefined unless the daemon runs. */
-export const pidOf = ({ name }: Daemon): number | undefined => firstOf(name);
+export const pidInNode = ({ name }: Daemon): number | undefined => firstOf(name);
 
 /**
  * Starts the daemon unless it runs. Restarts it if its command, its files or its forwards have changed. Returns whether the
@@ -35,7 +35,7 @@ export const pidOf = ({ name }: Daemon): number | undefined => firstOf(name);
 export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
   const { name, forwards = [], stopMs = 10_000 } = daemon;
   const wanted = fingerprint(daemon, forwards);
-  const pid = pidOf(daemon);
+  const pid = pidInNode(daemon);
   if (pid !== undefined && fingerprintOf(name) === wanted) {
     signal(pid, "SIGCONT"); // a killed test may have left the daemon frozen (tests/proofs/fault.ts)
     return false;
@@ -45,13 +45,13 @@ export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
   const child = start(inTheNode(daemon), wanted, forwards.length > 0);
   if (child) for (const { to, server } of sockets) await handOver(server, to, child);
   if (child?.connected) child.disconnect();
-  while (runs(name) && pidOf(daemon) === undefined) await sleep(20);
+  while (runs(name) && pidInNode(daemon) === undefined) await sleep(20);
   return true;
 }
 
 /**
  * Returns a daemon whose command is a shell that runs the given daemon as its child. The daemon's pid file contains the shell's
- * pid; `pidOf` returns the child's pid. When the shell or its child ends, the other ends too. The shell itself stays outside the
+ * pid; `pidInNode` returns the child's pid. When the shell or its child ends, the other ends too. The shell itself stays outside the
  * node's pid namespace. The shell joins the control group before it enters the node, because with cgroup v2 under systemd no
  * process can join a group from inside the group's namespace.
  */

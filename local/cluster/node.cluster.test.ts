@@ -10,7 +10,7 @@ import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { machine } from "../../machine/machine.ts";
 import { components } from "./components.ts";
-import { pidOf } from "./daemons.ts";
+import { pidInNode } from "./daemons.ts";
 import { kubectl } from "./kubectl.ts";
 import { nodePid, runInNode } from "./node.ts";
 import { TestNamespace } from "./testing.ts";
@@ -32,7 +32,7 @@ test("the daemons listen in the node only, on loopback and its own address", asy
   const inNode = await listening(["nsenter", `--net=/proc/${nodePid()}/ns/net`]);
   const of = (name: string) => {
     const daemon = components.find((component) => component.name === name);
-    return inNode.filter(({ pids }) => daemon && pids.includes(pidOf(daemon) ?? 0)).map(({ local }) => local);
+    return inNode.filter(({ pids }) => daemon && pids.includes(pidInNode(daemon) ?? 0)).map(({ local }) => local);
   };
   for (const { name } of components.filter(({ name }) => !["netpol", "forwards"].includes(name))) {
     expect(of(name), name).not.toEqual([]);
@@ -43,7 +43,7 @@ test("the daemons listen in the node only, on loopback and its own address", asy
   expect(of("kube-proxy").sort()).toEqual([`${nodeIp}:10256`, "127.0.0.1:10249"].sort());
   expect(of("registry")).toEqual([registry]);
 
-  const pids = components.map((component) => pidOf(component));
+  const pids = components.map((component) => pidInNode(component));
   const onMachine = (await listening()).filter((socket) => socket.pids.some((pid) => pids.includes(pid)));
   const expected = [`127.0.0.1:${apiNodePort}`, `127.0.0.1:${sandboxNodePort}`, registry];
   expect(onMachine.map(({ local }) => local).sort()).toEqual(expected.sort());
@@ -157,7 +157,7 @@ test("no daemon and no pod needs a lower OOM score than other processes, which r
       return ""; // the process has ended meanwhile
     }
   };
-  const daemons = components.map((component) => pidOf(component));
+  const daemons = components.map((component) => pidInNode(component));
   const ofPods = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && read(`/proc/${name}/cgroup`).includes("kubepods"))
     .map(Number);

@@ -1,7 +1,7 @@
 /** Prints which programs of Berth run and which don't. */
 import { addons } from "../cluster/addons.ts";
 import { apiserver, components } from "../cluster/components.ts";
-import { pidOf } from "../cluster/daemons.ts";
+import { pidInNode } from "../cluster/daemons.ts";
 import { kubectl } from "../cluster/kubectl.ts";
 import { dockerStatus } from "../docker.ts";
 import { stackOutputs } from "../pulumi/stack.ts";
@@ -30,11 +30,11 @@ export async function status(): Promise<void> {
 /** Returns the status of each daemon and, if the API server runs, of the node and of the add-ons. Changes nothing. */
 async function clusterStatus(): Promise<ProgramStatus[]> {
   const daemons = components.map((daemon) => {
-    const pid = pidOf(daemon);
+    const pid = pidInNode(daemon);
     return { name: daemon.name, running: pid !== undefined, detail: pid === undefined ? "stopped" : `pid ${pid}` };
   });
   // Without an API server, kubectl would wait in vain.
-  const answering = pidOf(apiserver) !== undefined;
+  const answering = pidInNode(apiserver) !== undefined;
   const inCluster = answering ? await Promise.all([nodeStatus(), ...addons.map(addonStatus)]) : [];
   return [...daemons, ...inCluster];
 }

@@ -6,19 +6,19 @@
  *     node tests/proofs/fault.ts thaw NAME     lets the frozen daemon continue
  */
 import { components } from "../../local/cluster/components.ts";
-import { ensure, pidOf } from "../../local/cluster/daemons.ts";
+import { ensure, pidInNode } from "../../local/cluster/daemons.ts";
 import { kubectl } from "../../local/cluster/kubectl.ts";
 import { waitFor } from "../../local/lib/process.ts";
 
 const [what, name = ""] = process.argv.slice(2);
 const daemon = components.find((component) => component.name === name);
-const pid = daemon && pidOf(daemon);
+const pid = daemon && pidInNode(daemon);
 if (daemon === undefined || pid === undefined)
   throw new Error(`no daemon of the cluster with the name ${name} is running`);
 switch (what) {
   case "crash":
     process.kill(pid, "SIGKILL");
-    await waitFor(`the end of ${name}`, 10, async () => pidOf(daemon) === undefined);
+    await waitFor(`the end of ${name}`, 10, async () => pidInNode(daemon) === undefined);
     await ensure(daemon);
     await waitFor(name, 60, () => kubectl(["get", "--raw", "/readyz"]));
     break;
