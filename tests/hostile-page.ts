@@ -84,7 +84,7 @@ export async function linkTo(call: Call, id: string, port: number): Promise<Port
   return (await made.json()) as PortLink;
 }
 
-export interface Places {
+export interface Targets {
   apiUrl: string;
   /** The URL of a page of the API. */
   apiPage: string;
@@ -104,7 +104,7 @@ const tried = (page: Page, script: string): Promise<unknown> =>
   page.evaluate(`(async () => { ${script} })().catch((error) => "refused: " + error.name)`);
 
 /** Opens all pages in one browser, as a user might, and runs the attacks. */
-export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbourLink }: Places): Promise<Outcomes> {
+export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbourLink }: Targets): Promise<Outcomes> {
   const context = await browser.newContext();
   try {
     const api = await context.newPage();

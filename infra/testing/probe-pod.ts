@@ -1,6 +1,6 @@
 /** Pods for tests of the network policies of sessions. */
 
-export interface Place {
+interface PodName {
   namespace: string;
   pod: string;
 }
@@ -11,7 +11,7 @@ const program = `
   require("http").createServer((_, answer) => answer.setHeader("content-type", "text/plain").end("session_probe 1\\n")).listen(6081);`;
 
 /** A pod with the labels and ports of a session, from which tests make connections. The pod ends after 5 minutes. */
-export const probePod = ({ namespace, pod }: Place, image: string, claimName?: string) => ({
+export const probePod = ({ namespace, pod }: PodName, image: string, claimName?: string) => ({
   apiVersion: "v1",
   kind: "Pod",
   metadata: {

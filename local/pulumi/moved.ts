@@ -7,20 +7,20 @@ import { join } from "node:path";
 import { type Machine, machine, root } from "../../machine/machine.ts";
 import { architecture } from "../lib/obtain.ts";
 
-interface Place extends Pick<Machine, "registry" | "apiNodePort" | "sandboxNodePort" | "nodeIp"> {
+interface MachineValues extends Pick<Machine, "registry" | "apiNodePort" | "sandboxNodePort" | "nodeIp"> {
   /** The machine's processor, as the names of downloads spell it. */
   architecture: string;
 }
 
-/** Returns the settings with the addresses and the processor of `place` in place of the default ones. Pure. */
-export const forMachine = (settings: string, place: Place) =>
+/** Returns the settings with the addresses and the processor of `values` in place of the default ones. Pure. */
+export const forMachine = (settings: string, values: MachineValues) =>
   settings
-    .replaceAll("127.0.0.1:5000", place.registry)
-    .replaceAll(/30080|30090/g, (usual) => String(usual === "30080" ? place.apiNodePort : place.sandboxNodePort))
-    .replaceAll("10.200.0.1/", `${place.nodeIp}/`)
+    .replaceAll("127.0.0.1:5000", values.registry)
+    .replaceAll(/30080|30090/g, (usual) => String(usual === "30080" ? values.apiNodePort : values.sandboxNodePort))
+    .replaceAll("10.200.0.1/", `${values.nodeIp}/`)
     .replace(
       /^config:\n/m,
-      place.architecture === "amd64" ? "$&" : `$&  berth:platform: linux/${place.architecture}\n`,
+      values.architecture === "amd64" ? "$&" : `$&  berth:platform: linux/${values.architecture}\n`,
     );
 
 const written = (stack: string) => readFileSync(join(root, `Pulumi.${stack}.yaml`), "utf8");

@@ -42,7 +42,7 @@ export interface PodServicesOptions {
   port?: number | undefined;
 }
 
-type Place = Pick<Session, "id" | "tokenKey"> & { podIp: string };
+type PodAddress = Pick<Session, "id" | "tokenKey"> & { podIp: string };
 
 export class PodServices implements OnApplicationShutdown {
   readonly #agent = new ImpatientAgent({ keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs });
@@ -50,7 +50,7 @@ export class PodServices implements OnApplicationShutdown {
   constructor(private readonly options: PodServicesOptions) {}
 
   /** The clients of a running session. Creating them makes no call to the pod. */
-  of(session: Place): SessionServices {
+  of(session: PodAddress): SessionServices {
     const berthd = this.berthd(session);
     return {
       get processes() {
@@ -74,7 +74,7 @@ export class PodServices implements OnApplicationShutdown {
   }
 
   /** The address and the token of the berthd in the session's pod. */
-  berthd({ podIp, ...session }: Place): Berthd {
+  berthd({ podIp, ...session }: PodAddress): Berthd {
     const { token, port = servicePort } = this.options;
     return { host: podIp, port, token: token(session) ?? "", agent: this.#agent };
   }

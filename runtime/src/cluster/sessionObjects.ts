@@ -21,9 +21,9 @@ export interface PodSettings {
   tokens: (session: Session) => SessionTokens | undefined;
 }
 
-type Place = Pick<Session, "id" | "namespace">;
+type NamespacedSession = Pick<Session, "id" | "namespace">;
 
-const at = ({ id, namespace }: Place) => ({ namespace, name: objectName(id) });
+const at = ({ id, namespace }: NamespacedSession) => ({ namespace, name: objectName(id) });
 
 export class SessionObjects {
   constructor(
@@ -80,7 +80,7 @@ export class SessionObjects {
   }
 
   /** Reads all objects of the session. */
-  async observe(session: Place): Promise<Observed> {
+  async observe(session: NamespacedSession): Promise<Observed> {
     const where = at(session);
     const [secret, claim, pod] = await Promise.all([
       read(() => this.core.readNamespacedSecret(where)),
@@ -97,7 +97,7 @@ export class SessionObjects {
   }
 
   /** Reads only the pod, and the event of its eviction if there may be one. This is enough in `starting` and `running`. */
-  async observePod(session: Place): Promise<Pick<Observed, "pod" | "podUid" | "podObject">> {
+  async observePod(session: NamespacedSession): Promise<Pick<Observed, "pod" | "podUid" | "podObject">> {
     const pod = await read(() => this.core.readNamespacedPod(at(session)));
     const uid = pod?.metadata?.uid;
     return { pod: await this.#withEviction(session, viewPod(pod), uid), podUid: uid, podObject: stateOf(pod) };
@@ -108,7 +108,7 @@ export class SessionObjects {
    * status says Succeeded. Only the kubelet's event says that the pod was evicted. The kubelet sends this event before it
    * ends the containers.
    */
-  async #withEviction({ namespace }: Place, view: PodView, uid: string | undefined): Promise<PodView> {
+  async #withEviction({ namespace }: NamespacedSession, view: PodView, uid: string | undefined): Promise<PodView> {
     if (!mayBeEviction(view)) return view;
     const fieldSelector = `involvedObject.uid=${uid},reason=Evicted,source=kubelet`;
     try {
@@ -122,7 +122,7 @@ export class SessionObjects {
   }
 
   /** Starts the deletion of the pod with this UID, but not of a later pod with the same name. */
-  async removePod(session: Place, uid: string | undefined): Promise<void> {
+  async removePod(session: NamespacedSession, uid: string | undefined): Promise<void> {
     if (uid === undefined) return;
     try {
       await this.core.deleteNamespacedPod({ ...at(session), body: { preconditions: { uid } } });
@@ -133,7 +133,7 @@ export class SessionObjects {
   }
 
   /** Starts the deletion of all objects of the session. They are gone when `observe` says so. */
-  async remove(session: Place, observed: Pick<Observed, "secret" | "claim" | "podObject">): Promise<void> {
+  async remove(session: NamespacedSession, observed: Pick<Observed, "secret" | "claim" | "podObject">): Promise<void> {
     const where = at(session);
     if (observed.secret !== "absent") {
       // Foreground deletion keeps the owner visible until the claim and the pod are gone.

@@ -109,15 +109,15 @@ export class WebSockets implements BeforeApplicationShutdown {
   /** Handles the `upgrade` event of an HTTP server. Never throws. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     closeInTime(socket);
-    const place = placeOf(request.url ?? "");
-    const found = this.#gateways.get(place.name);
+    const target = targetOf(request.url ?? "");
+    const found = this.#gateways.get(target.name);
     const trace = tracing().request(`WebSocket ${found?.gateway.name ?? "none"}`, request.headers);
-    const open = () => this.#open(request, socket, head, place, found);
+    const open = () => this.#open(request, socket, head, target, found);
     const status = trace === undefined ? await open() : await trace.within(open);
     trace?.end({
       "http.request.method": "GET",
       "http.response.status_code": status,
-      ...(isUuid(place.id ?? "") && { "berth.session": place.id ?? "" }),
+      ...(isUuid(target.id ?? "") && { "berth.session": target.id ?? "" }),
     });
   }
 
@@ -126,7 +126,7 @@ export class WebSockets implements BeforeApplicationShutdown {
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
-    { id, subId }: Place,
+    { id, subId }: WebSocketTarget,
     found: Served | undefined,
   ): Promise<number> {
     try {
@@ -212,14 +212,14 @@ export class WebSockets implements BeforeApplicationShutdown {
   }
 }
 
-interface Place {
+interface WebSocketTarget {
   id?: string | undefined;
   subId?: string | undefined;
   name: string;
 }
 
 /** The session's id and the gateway's name in the path; the name is empty if the path is not that of a WebSocket. */
-function placeOf(url: string): Place {
+function targetOf(url: string): WebSocketTarget {
   const path = /^\/v1\/sessions\/([^/?]+)\/([a-z]+)(?:\/([^/?]+)\/([a-z]+))?(?:\?|$)/;
   const [, id, first = "", subId, last] = path.exec(url) ?? [];
   return { id, subId, name: last === undefined ? first : `${first}/${last}` };

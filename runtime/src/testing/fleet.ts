@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { onTestFailed, onTestFinished } from "vitest";
 import type { Tenant } from "../domain/tenants.ts";
-import { type Place, watcher } from "./cluster.ts";
+import { type TestNamespace, watcher } from "./cluster.ts";
 import { freshDatabase, keyOf, tenantsFile } from "./fixtures.ts";
 import { startKubeFront } from "./kubeFront.ts";
 import { environment, kubeconfig, type Program, runProgram } from "./program.ts";
@@ -37,7 +37,7 @@ const shownLines = 100;
  * An API and workers on a database of their own, with small pods. The caller starts the processes. `tenants`: the tenants
  * besides acme. If the test fails, the last lines of each process are shown.
  */
-export async function openFleet(place: Place, { workers, tenants = [] }: { workers: number; tenants?: Tenant[] }) {
+export async function openFleet(place: TestNamespace, { workers, tenants = [] }: { workers: number; tenants?: Tenant[] }) {
   const { name, database } = await freshDatabase(place.stores);
   const front = await startKubeFront({ agent: waitForEnd });
   const folder = mkdtempSync(join(tmpdir(), "berth-fleet-"));

@@ -32,7 +32,7 @@ export interface WarmPoolsOptions {
 const actor: Actor = { name: "worker" };
 
 /** What a pool lacks, and what its new sessions are made of. */
-interface Place extends Want {
+interface PoolNeed extends Want {
   /** How many of the pool's warm sessions are starting. */
   starting: number;
   of: { tenant: Tenant; image: SessionImage; tier: Tier; templateHash: string };
@@ -49,10 +49,10 @@ export class WarmPools {
    * @param onStep called before each session that is made or ended
    */
   async refill(onStep: () => void = () => {}): Promise<boolean> {
-    const places = await this.#trim(onStep);
-    const makes = paced(places, this.options.startLimit.current());
+    const needs = await this.#trim(onStep);
+    const makes = paced(needs, this.options.startLimit.current());
     let isFilling = false;
-    for (const [index, { of, missing, starting }] of places.entries()) {
+    for (const [index, { of, missing, starting }] of needs.entries()) {
       const make = makes[index] ?? 0;
       for (let made = 0; made < make; made += 1) {
         onStep();
@@ -64,7 +64,7 @@ export class WarmPools {
   }
 
   /** Ends the warm sessions that no pool needs, and returns the pools. */
-  async #trim(onStep: () => void): Promise<Place[]> {
+  async #trim(onStep: () => void): Promise<PoolNeed[]> {
     const { database, tenants, images } = this.options;
     const [spares, failed, awaited] = await Promise.all([
       sparesOf(database),
@@ -77,7 +77,7 @@ export class WarmPools {
       if (own === undefined) ofTenant.set(spare.tenant, [spare]);
       else own.push(spare);
     }
-    const places: Place[] = [];
+    const needs: PoolNeed[] = [];
     for (const tenant of tenants.all()) {
       const own = ofTenant.get(tenant.name) ?? [];
       const room = awaited.get(tenant.name);
@@ -99,7 +99,7 @@ export class WarmPools {
           }
           isEnding ||= end.length > 0;
           const kept = made.filter((spare) => !end.includes(spare));
-          places.push({
+          needs.push({
             tenant: tenant.name,
             missing,
             pending: kept.filter(({ state }) => state !== "running").length,
@@ -112,7 +112,7 @@ export class WarmPools {
       const withoutPool = own.filter((spare) => missingImage(tenant, spare.image) !== null && !this.#isUnread(spare));
       for (const { id } of withoutPool) await this.#end(id);
     }
-    return places;
+    return needs;
   }
 
   /** Whether a tenants file that this process has not read yet has changed the session. */
@@ -120,7 +120,7 @@ export class WarmPools {
     return isBehind(this.options.tenants.generation, tenantsGeneration);
   }
 
-  async #make({ tenant, image, tier, templateHash }: Place["of"]): Promise<void> {
+  async #make({ tenant, image, tier, templateHash }: PoolNeed["of"]): Promise<void> {
     const { creation, plan } = this.options;
     const { name, namespace, workspace } = tenant;
     const made = await creation.create(
