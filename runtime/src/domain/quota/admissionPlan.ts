@@ -80,8 +80,8 @@ export interface Situation {
   maxStarting: number;
 }
 
-/** A tenant's state while the plan is made. */
-type State = Load & { blocked: string | null };
+/** A tenant's load while the plan is made, and the reason why its next session waits for room. Null: none was found. */
+type TenantLoad = Load & { blocked: string | null };
 
 /** A session with the turn in which it starts. */
 interface Turn {
@@ -103,42 +103,42 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
     else result.impossible.push({ id: session.id, reason });
   }
 
-  const states = new Map<string, State>();
-  for (const { tenant } of possible) states.set(tenant, { ...noLoad, blocked: null });
-  for (const [tenant, load] of loads) states.set(tenant, { ...load, blocked: null });
-  const stateOf = ({ tenant }: Candidate) => states.get(tenant) as State;
+  const tenantLoads = new Map<string, TenantLoad>();
+  for (const { tenant } of possible) tenantLoads.set(tenant, { ...noLoad, blocked: null });
+  for (const [tenant, load] of loads) tenantLoads.set(tenant, { ...load, blocked: null });
+  const loadOf = ({ tenant }: Candidate) => tenantLoads.get(tenant) as TenantLoad;
   const block = (session: Candidate) => {
-    const state = stateOf(session);
-    state.blocked ??= blocker(session, state, allowances.get(session.tenant) as Allowance);
-    return state.blocked;
+    const load = loadOf(session);
+    load.blocked ??= blocker(session, load, allowances.get(session.tenant) as Allowance);
+    return load.blocked;
   };
   const order = inOrder(possible, lastTurn);
-  const share = shareOf(order, states, block, maxStarting);
+  const share = shareOf(order, tenantLoads, block, maxStarting);
   /** The slots that are taken, without slow starts beyond their tenant's share. */
-  let total = sum(states, ({ starting, slow }) => Math.max(Math.min(starting, share), starting - slow));
+  let total = sum(tenantLoads, ({ starting, slow }) => Math.max(Math.min(starting, share), starting - slow));
   /** The slots that are taken, without those that a tenant holds beyond its share. */
-  let claimed = sum(states, ({ starting }) => Math.min(starting, share));
-  const hasFirstClaim = (session: Candidate) => stateOf(session).starting < share;
+  let claimed = sum(tenantLoads, ({ starting }) => Math.min(starting, share));
+  const hasFirstClaim = (session: Candidate) => loadOf(session).starting < share;
   /**
    * The tenant has no starting session, and a slot is free if those do not count that tenants hold beyond their share. So a session
    * that is not warm may start at once, even beyond the limit.
    */
-  const isFirst = (session: Candidate) => stateOf(session).starting === 0 && !session.isWarm && claimed < maxStarting;
+  const isFirst = (session: Candidate) => loadOf(session).starting === 0 && !session.isWarm && claimed < maxStarting;
 
   const judge = ({ session, turn }: Turn) => {
-    const state = stateOf(session);
+    const load = loadOf(session);
     const reason = block(session);
     if (reason !== null) {
       result.postponed.push({ id: session.id, for: "room", reason });
-    } else if (state.starting >= ownLimit(maxStarting, state)) {
-      const why = state.late === 0 ? ownTurn : slowed;
+    } else if (load.starting >= ownLimit(maxStarting, load)) {
+      const why = load.late === 0 ? ownTurn : slowed;
       result.postponed.push({ id: session.id, for: "place", reason: why });
     } else if (total < maxStarting || (hasFirstClaim(session) && isFirst(session))) {
       total += 1;
-      if (state.starting < share) claimed += 1;
-      state.starting += 1;
-      state.sessions += 1;
-      state.used = add(add(state.used, session.amounts), session.held, -1);
+      if (load.starting < share) claimed += 1;
+      load.starting += 1;
+      load.sessions += 1;
+      load.used = add(add(load.used, session.amounts), session.held, -1);
       result.admitted.push({ id: session.id, turn });
     } else {
       result.postponed.push({ id: session.id, for: "place", reason: ownTurn });
@@ -158,8 +158,8 @@ const noLoad: Load = { sessions: 0, starting: 0, slow: 0, late: 0, ready: 0, use
 const ownTurn = "Waiting for its turn to start";
 const slowed = "Waiting for earlier sessions of the tenant, whose starts take long";
 
-const sum = (states: Map<string, State>, of: (state: State) => number) =>
-  [...states.values()].reduce((total, state) => total + of(state), 0);
+const sum = (tenantLoads: Map<string, TenantLoad>, of: (load: TenantLoad) => number) =>
+  [...tenantLoads.values()].reduce((total, load) => total + of(load), 0);
 
 /**
  * Each tenant's share of the start slots: the limit divided by the number of tenants that have a starting session or have
@@ -167,11 +167,11 @@ const sum = (states: Map<string, State>, of: (state: State) => number) =>
  */
 function shareOf(
   order: Turn[],
-  states: Map<string, State>,
+  tenantLoads: Map<string, TenantLoad>,
   block: (session: Candidate) => string | null,
   maxStarting: number,
 ): number {
-  const tenants = new Set([...states].filter(([, { starting }]) => starting > 0).map(([tenant]) => tenant));
+  const tenants = new Set([...tenantLoads].filter(([, { starting }]) => starting > 0).map(([tenant]) => tenant));
   const checked = new Set<string>();
   for (const { session } of order) {
     if (checked.has(session.tenant)) continue;
