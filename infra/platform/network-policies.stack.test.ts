@@ -177,11 +177,11 @@ test.concurrent("Prometheus measures sessions", async () => {
   await until(
     "Prometheus has measured a session",
     100,
-    async () => (JSON.parse(await kubectl(["get", "--raw", path])) as Answer).data.result[0]?.value[1],
+    async () => (JSON.parse(await kubectl(["get", "--raw", path])) as PrometheusAnswer).data.result[0]?.value[1],
     (up) => up === "1",
   );
 });
 
-interface Answer {
+interface PrometheusAnswer {
   data: { result: { value: [number, string] }[] };
 }

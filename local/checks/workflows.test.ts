@@ -83,7 +83,7 @@ function openRunner(bad = "none", more: Record<string, string> = {}) {
   for (const [name, script] of Object.entries(programs))
     writeFileSync(join(folder, name), `#!/bin/sh\n${script.replaceAll("\\n", "\n")}\n`, { mode: 0o755 });
   return {
-    async run({ run = "", shell }: Step, variables: Record<string, string> = {}) {
+    async run({ run = "", shell }: WorkflowStep, variables: Record<string, string> = {}) {
       const output = join(folder, "output");
       writeFileSync(output, "");
       const env = { PATH: `${folder}:${process.env.PATH}`, STACK: "prod", GITHUB_OUTPUT: output, ...variables };
@@ -101,7 +101,7 @@ function openRunner(bad = "none", more: Record<string, string> = {}) {
   };
 }
 
-interface Step {
+interface WorkflowStep {
   name?: string;
   id?: string;
   if?: string;
@@ -110,9 +110,9 @@ interface Step {
 }
 
 /** The step whose name begins with this text. */
-function stepOf(file: string, job: string, name: string): Step & { index: number } {
+function stepOf(file: string, job: string, name: string): WorkflowStep & { index: number } {
   const { jobs } = parse(readFileSync(join(root, `.github/workflows/${file}.yml`), "utf8"));
-  const steps: Step[] = jobs[job].steps;
+  const steps: WorkflowStep[] = jobs[job].steps;
   const index = steps.findIndex((step) => step.name?.startsWith(name));
   return { ...(steps[index] ?? expect.fail(`no step ${name}`)), index };
 }

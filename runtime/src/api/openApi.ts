@@ -16,7 +16,7 @@ import { ProblemJson } from "./http/problem.ts";
 import { type Inputs, inputsOf, prefixOf, routeOf } from "./http/routes.ts";
 
 /** A successful answer. At most one of `json`, `events`, `text` and `file` describes its content. */
-export interface Answer {
+export interface AnswerDescription {
   description: string;
   json?: z.ZodType;
   /** Server-Sent Events whose data has this schema. */
@@ -29,7 +29,7 @@ export interface Answer {
 
 export interface Description {
   summary: string;
-  answers: Record<number, Answer>;
+  answers: Record<number, AnswerDescription>;
   /** The description of a body that consists of a file's bytes. */
   takesFile?: string;
   /** Whether a link to a file allows the call without a key. */
@@ -56,7 +56,7 @@ const problem = (text: string): ZodOpenApiResponseObject => ({
 
 const bytes = z.any().meta({ override: { type: "string", format: "binary" } });
 
-function responseOf({ description, json, events, text, file, headers }: Answer): ZodOpenApiResponseObject {
+function responseOf({ description, json, events, text, file, headers }: AnswerDescription): ZodOpenApiResponseObject {
   const content = {
     ...(json && { "application/json": { schema: json } }),
     ...(events && {

@@ -44,7 +44,7 @@ export interface HistoryPoint {
   processes: number | null;
 }
 
-const Answer = z.object({
+const PrometheusAnswer = z.object({
   data: z.object({
     result: z.array(
       z.object({
@@ -90,7 +90,10 @@ export class SessionHistory {
     }
   }
 
-  async #ask(session: Pick<Session, "id" | "tenant">, { from, to, step }: Span): Promise<z.infer<typeof Answer>> {
+  async #ask(
+    session: Pick<Session, "id" | "tenant">,
+    { from, to, step }: Span,
+  ): Promise<z.infer<typeof PrometheusAnswer>> {
     const body = new URLSearchParams({
       query: queryFor(session, Math.max(step, leastWindow)),
       start: String(from),
@@ -102,7 +105,7 @@ export class SessionHistory {
     const signal = AbortSignal.timeout(patienceMs);
     const response = await fetch(`${this.url}/api/v1/query_range`, { method: "POST", body, redirect: "error", signal });
     if (!response.ok) throw new Error(`answered ${response.status}: ${(await response.text()).slice(0, 500)}`);
-    return Answer.parse(await response.json());
+    return PrometheusAnswer.parse(await response.json());
   }
 }
 
@@ -128,7 +131,7 @@ function queryFor({ id, tenant }: Pick<Session, "id" | "tenant">, window: number
     .join(" or ");
 }
 
-function pointsOf({ data }: z.infer<typeof Answer>): HistoryPoint[] {
+function pointsOf({ data }: z.infer<typeof PrometheusAnswer>): HistoryPoint[] {
   const points = new Map<number, HistoryPoint>();
   for (const { metric, values } of data.result) {
     for (const [time, text] of values) {

@@ -28,7 +28,7 @@ export interface PodWatchOptions {
 const defaultSilenceMs = 90_000;
 
 /** What is kept of a pod. A whole pod takes about 10 kB, and a worker watches the pods of all sessions. */
-interface Known {
+interface KnownPod {
   resourceVersion: string | undefined;
   view: PodView["is"];
 }
@@ -41,7 +41,7 @@ interface Known {
 export class PodWatch {
   readonly #loop: Loop;
   /** The pods that exist, by session id. */
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, KnownPod>();
   /** The version up to which changes are known; undefined: the pods must be listed. */
   #resourceVersion: string | undefined;
   /** Whether the API server has sent an event or a bookmark in the present turn of the loop. */

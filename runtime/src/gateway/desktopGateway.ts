@@ -84,7 +84,7 @@ export interface GatewayOptions {
 }
 
 /** What a key or a ticket permits its holder to do. */
-interface Permission {
+interface DesktopPermission {
   tenant: Tenant;
   mode: DesktopMode;
   credential: Credential;
@@ -128,7 +128,7 @@ export class DesktopGateway implements Gateway {
     };
   }
 
-  async #permission(request: UpgradeRequest): Promise<Permission> {
+  async #permission(request: UpgradeRequest): Promise<DesktopPermission> {
     const { access } = this.options;
     const { sessionId, query, authorization, address } = request;
     const ticketText = query.get("ticket");
@@ -147,7 +147,7 @@ export class DesktopGateway implements Gateway {
   }
 
   /** Records in the audit trail who opens or closes a desktop, and in which mode. */
-  async #note({ id, tenant }: Session, { mode, actor }: Permission, does: "opens" | "closes"): Promise<void> {
+  async #note({ id, tenant }: Session, { mode, actor }: DesktopPermission, does: "opens" | "closes"): Promise<void> {
     const what = `${does} the desktop${mode === "view" ? " in view mode" : ""}`;
     await this.options.commands.noteUse(id, tenant, "desktop", what, actor, states);
   }
@@ -169,7 +169,7 @@ export class DesktopGateway implements Gateway {
     return shared.pace;
   }
 
-  #serve(client: WebSocket, session: Session, permission: Permission): void {
+  #serve(client: WebSocket, session: Session, permission: DesktopPermission): void {
     const { mode, ticket } = permission;
     if (!session.desktop) {
       closeWith(client, closeCodes.none, withoutDesktop(session));

@@ -24,7 +24,7 @@ import { apiModule } from "./apiModule.ts";
 import type { Connections } from "./coreComponents.ts";
 import { gatewayModule } from "./gatewayModule.ts";
 import { lettingGo, listenForPods, listenForUpgrades, takeUpgrades, type Upgrades } from "./servers.ts";
-import { endOnSignal, type Step } from "./shutdown.ts";
+import { endOnSignal, type ShutdownStep } from "./shutdown.ts";
 import { workerModule } from "./workerModule.ts";
 
 const roles: Record<string, () => Promise<void>> = {
@@ -141,7 +141,7 @@ async function serve(
     closePorts = async () => {},
   }: {
     /** Steps of the role that run before anything is closed. Default: none. */
-    letGo?: Step[];
+    letGo?: ShutdownStep[];
     /** Closes the role's other ports. Default: there are none. */
     closePorts?: () => Promise<unknown>;
   } = {},

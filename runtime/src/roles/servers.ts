@@ -20,7 +20,7 @@ import { SessionQueries } from "../store/sessionQueries.ts";
 import { Tasks } from "../store/tasks.ts";
 import { ownedOf } from "../store/warmSessions.ts";
 import { Metrics } from "../telemetry/metrics.ts";
-import type { Step } from "./shutdown.ts";
+import type { ShutdownStep } from "./shutdown.ts";
 
 /** A handler of WebSocket upgrades: the gateway itself, or the forwarder to the gateway. */
 export interface Upgrades {
@@ -87,7 +87,7 @@ export const lettingGo = (
   upgrades: Upgrades,
   ports: PortGateway | null,
   logger: Logger,
-): Step[] => [
+): ShutdownStep[] => [
   {
     name: "end the streams and WebSockets",
     run: () =>

@@ -19,7 +19,7 @@ import type { Logger } from "pino";
 import { within } from "../timing/within.ts";
 import { onSignal } from "./signals.ts";
 
-export interface Step {
+export interface ShutdownStep {
   name: string;
   run: () => unknown;
 }
@@ -32,7 +32,7 @@ const reserveMs = 1_000;
 /**
  * Runs the steps one after the other. If a step fails or takes too long, logs this and runs the next step nevertheless.
  */
-export async function shutDown(steps: Step[], logger: Logger, limitMs = shutdownMs): Promise<void> {
+export async function shutDown(steps: ShutdownStep[], logger: Logger, limitMs = shutdownMs): Promise<void> {
   const end = performance.now() + limitMs;
   for (const [index, { name, run }] of steps.entries()) {
     const reserved = Math.min(reserveMs, limitMs / (2 * steps.length)) * (steps.length - 1 - index);
@@ -46,7 +46,7 @@ export async function shutDown(steps: Step[], logger: Logger, limitMs = shutdown
 }
 
 /** Runs the steps at the first SIGTERM or SIGINT, and then ends the process. */
-export function endOnSignal(steps: Step[], logger: Logger): void {
+export function endOnSignal(steps: ShutdownStep[], logger: Logger): void {
   let ending = false;
   const end = async (signal: string): Promise<void> => {
     if (ending) return;

@@ -37,10 +37,10 @@ import * as claimedTasks from "./migrations/0024_claimed_tasks.ts";
 import * as deliveriesByReceiver from "./migrations/0025_deliveries_by_receiver.ts";
 
 /** A migration; `transaction: false` if it runs without a transaction. */
-type Step = Migration & { transaction?: false };
+type RuntimeMigration = Migration & { transaction?: false };
 
 // Imported one by one, so that the compiler checks each migration and the program reads no folder at run time.
-export const migrations: Record<string, Step> = {
+export const migrations: Record<string, RuntimeMigration> = {
   "0001_sessions": sessions,
   "0002_lifecycle": lifecycle,
   "0004_webhooks": webhooks,
@@ -120,9 +120,9 @@ async function runAll(database: Database): Promise<string[]> {
 }
 
 /** The migrations. Each one with a transaction gives up after waiting one second for a lock. */
-const impatient = (steps: Record<string, Step>): Record<string, Migration> =>
+const impatient = (own: Record<string, RuntimeMigration>): Record<string, Migration> =>
   Object.fromEntries(
-    Object.entries(steps).map(([name, { up, transaction = true }]) => [
+    Object.entries(own).map(([name, { up, transaction = true }]) => [
       name,
       {
         up: async (db: Kysely<unknown>) => {

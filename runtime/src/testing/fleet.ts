@@ -37,7 +37,10 @@ const shownLines = 100;
  * An API and workers on a database of their own, with small pods. The caller starts the processes. `tenants`: the tenants
  * besides acme. If the test fails, the last lines of each process are shown.
  */
-export async function openFleet(place: TestNamespace, { workers, tenants = [] }: { workers: number; tenants?: Tenant[] }) {
+export async function openFleet(
+  place: TestNamespace,
+  { workers, tenants = [] }: { workers: number; tenants?: Tenant[] },
+) {
   const { name, database } = await freshDatabase(place.stores);
   const front = await startKubeFront({ agent: waitForEnd });
   const folder = mkdtempSync(join(tmpdir(), "berth-fleet-"));

@@ -18,7 +18,7 @@ const maxCheckedCookies = 5;
 /** How long to wait for Redis to say whether a link was used already, in milliseconds. */
 const patienceMs = 1_000;
 
-export interface Shown {
+export interface PortRequest {
   method: string;
   headers: IncomingHttpHeaders;
   address: string | undefined;
@@ -47,7 +47,7 @@ export class PortAccess {
    * Throws a Problem: 400 if the session would see the key, 401 if the caller is unknown, 403 if the caller lacks the
    * right or a page of another origin uses the port's cookie.
    */
-  async admit(place: PortPlace, { method, headers, address }: Shown): Promise<Entrant> {
+  async admit(place: PortPlace, { method, headers, address }: PortRequest): Promise<Entrant> {
     const { access, url } = this.options;
     if (/\bberth_[a-z0-9-]+_/.test(headers.authorization ?? "")) {
       throw new Problem(

@@ -5,7 +5,7 @@ import { linkPath } from "../../api/portJson.ts";
 import type { SessionPods } from "../../api/sessionPods.ts";
 import type { PortTarget, SandboxUrl } from "../../domain/sandboxUrl.ts";
 import { accessCookie } from "./headers.ts";
-import type { PortAccess, Shown } from "./portAccess.ts";
+import type { PortAccess, PortRequest } from "./portAccess.ts";
 
 /** Whether the path belongs to Berth, so that the program never gets the request. */
 export const isOurs = (path: string): boolean => path.startsWith("/.berth/");
@@ -21,7 +21,7 @@ export class PortLinks {
   constructor(private readonly options: PortLinksOptions) {}
 
   /** Returns the headers of the redirect to the program, with the cookie. Throws a Problem. */
-  async open(target: PortTarget, { method, headers, address }: Shown): Promise<Record<string, string>> {
+  async open(target: PortTarget, { method, headers, address }: PortRequest): Promise<Record<string, string>> {
     const { url, access, tokens, pods } = this.options;
     const asked = new URL(target.path, "http://port");
     if (asked.pathname !== linkPath) throw new Problem(404, "Berth has no page at this path.");
