@@ -51,9 +51,9 @@ export async function ensure(daemon: ClusterDaemon): Promise<boolean> {
 
 /**
  * Returns a daemon whose command is a shell that runs the given daemon as its child. The daemon's pid file contains the shell's
- * pid; `pidInNode` returns the child's pid. When the shell or its child ends, the other ends too. The shell itself stays outside
- * the node's pid namespace. The shell joins the control group before it enters the node, because with cgroup v2 under systemd
- * no process can join a group from inside the group's namespace.
+ * pid; `pidInNode` returns the child's pid. When the shell or its child ends, the other ends too. The shell itself stays
+ * outside the node's pid namespace. The shell joins the control group before it enters the node, because with cgroup v2 under
+ * systemd no process can join a group from inside the group's namespace.
  */
 function inTheNode({ command, args, ...daemon }: Daemon): Daemon {
   const shell = ["sh", "-c", 'cd /; setpriv --pdeathsig=KILL -- "$@" & wait $!', "sh", command, ...args];
