@@ -21,7 +21,7 @@ async function open() {
   const { database } = await freshDatabase();
   const store = recordsOn(database, cipher, { generation: 0 });
   const lines: string[] = [];
-  const looked: string[] = [];
+  const reconciles: string[] = [];
   const metrics = new Metrics();
   let waits = 0;
   const find = async (ids: string[]) => {
@@ -40,7 +40,7 @@ async function open() {
   const server = createChannel({
     tokenKeys,
     ...store,
-    queue: { trigger: (id) => looked.push(id) },
+    queue: { trigger: (id) => reconciles.push(id) },
     owners: held,
     tenants: { all: () => [tenant("acme"), tenant("strict", { commandIsActivity: false })] },
     metrics,
@@ -53,7 +53,7 @@ async function open() {
     owners,
     /** How many requests have begun to wait for an owner, and have seen that there is none. */
     waits: () => waits,
-    looked,
+    reconciles,
     metrics,
     log: () => lines.join(""),
     close: () => server.close(),
@@ -256,12 +256,12 @@ test("a token authenticates its own session only, and only while the session liv
 });
 
 test("the call /session/ready triggers a reconcile of the session while it starts, and causes no work later", async () => {
-  const { database, create, call, looked } = await open();
+  const { database, create, call, reconciles } = await open();
   const id = await create();
   for (const state of ["starting", "running"] as const) {
     await database.updateTable("sessions").set({ state }).execute();
     expect((await call(id, "POST", "/session/ready")).status).toBe(204);
-    expect(looked).toEqual([id]);
+    expect(reconciles).toEqual([id]);
   }
 });
 

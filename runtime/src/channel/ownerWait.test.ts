@@ -55,7 +55,7 @@ test("the wait ends when the time is over, when the caller disconnects, and when
     "the next query contains only those who still wait",
     20,
     () => asked.slice(count + 1),
-    (looks) => looks.length > 0,
+    (queries) => queries.length > 0,
   );
   expect(asked.at(-1)).toEqual(["d"]);
   owners.end();

@@ -53,7 +53,7 @@ async function open(
 ) {
   const { database } = await freshDatabase();
   const store = recordsOn(database, cipher, { generation: 0 });
-  const looks: string[] = [];
+  const reconciles: string[] = [];
   const known = acme && tenant("acme", acme);
   const otherTenants = new Map<string, ReturnType<typeof tenant>>();
   /** The tenants file as this worker has read it. */
@@ -66,7 +66,7 @@ async function open(
       isLeader: () => true,
       bell: { ring: () => {}, listen: () => () => {} },
       startLimit: new StartLimit({ configured: maxStarting, perNode, nodes: () => nodes }),
-      onChange: (id) => looks.push(id),
+      onChange: (id) => reconciles.push(id),
       logger: silent,
       intervalMs: 600_000,
       ...changes,
@@ -85,16 +85,16 @@ async function open(
     }
   };
   const stateOf = async (id: string) => (await store.queries.find(id))?.state;
-  return { database, tenants, otherTenants, planner, plannerWith, store, id, looks, apply, create, stateOf };
+  return { database, tenants, otherTenants, planner, plannerWith, store, id, reconciles, apply, create, stateOf };
 }
 
 test.each([
   ["of a tenant that is gone", undefined],
   ["of a tenant that may have none", { maxSessions: 0 }],
-])("a session that waits is looked at for its end: %s", async (_, acme) => {
-  const { planner, id, looks } = await open(acme);
+])("a session that waits is reconciled for its end: %s", async (_, acme) => {
+  const { planner, id, reconciles } = await open(acme);
   await planner.plan();
-  expect(looks).toEqual([id]);
+  expect(reconciles).toEqual([id]);
 });
 
 test("a session whose image is not in the tenant's config fails, unless it has a workspace or the config may be newer", async () => {
@@ -125,10 +125,10 @@ test("sessions without a desktop count without its proxy", async () => {
 });
 
 test("a session that is larger than its tenant's quota fails", async () => {
-  const { planner, store, id, looks } = await open({ quota: tooSmall });
+  const { planner, store, id, reconciles } = await open({ quota: tooSmall });
   await planner.plan();
   expect(await store.queries.find(id)).toMatchObject({ state: "stopping", endsAs: "failed", cause: "rejected" });
-  expect(looks).toEqual([id]);
+  expect(reconciles).toEqual([id]);
 });
 
 test("the session waits while a larger quota may still be read, and fails when a worker has the file that admitted it", async () => {
@@ -213,7 +213,7 @@ test("a resumed session's existing volume is counted while the session waits", a
 });
 
 test("one statement starts all sessions that may start, another says what the others wait for, and a further planning writes nothing", async () => {
-  const { database, planner, create, looks } = await open({}, { maxStarting: 3 });
+  const { database, planner, create, reconciles } = await open({}, { maxStarting: 3 });
   for (let made = 0; made < 5; made += 1) await create();
   await planner.plan();
   // Events of one statement have the same time.
@@ -230,7 +230,7 @@ test("one statement starts all sessions that may start, another says what the ot
     { type: "waiting", count: "3" },
   ];
   expect(await events()).toEqual(written);
-  expect(looks).toHaveLength(3);
+  expect(reconciles).toHaveLength(3);
   await planner.plan();
   expect(await events()).toEqual(written);
 });

@@ -55,17 +55,17 @@ async function openRecording() {
 /** A reconcile whose calls wait until the test continues them. */
 function gate() {
   const waiting: (() => void)[] = [];
-  let looks = 0;
+  let reconciles = 0;
   let isOpen = false;
   return {
-    looks: () => looks,
+    reconciles: () => reconciles,
     reconcile: async () => {
-      looks += 1;
+      reconciles += 1;
       if (!isOpen) await new Promise<void>((resolve) => waiting.push(resolve));
       return settled;
     },
     letOneGo: async () => {
-      await until("a look waits", 30, () => waiting.length > 0);
+      await until("a reconcile waits", 30, () => waiting.length > 0);
       waiting.shift()?.();
     },
     letAllGo: () => {
@@ -109,16 +109,16 @@ test("urgent reconciles overtake the others, also if the session already has a j
 });
 
 test("a trigger during the session's reconcile causes exactly one more reconcile", async () => {
-  const { reconcile, letOneGo, looks } = gate();
+  const { reconcile, letOneGo, reconciles } = gate();
   const { queue, metrics } = await open(reconcile);
   await queue.add("a");
-  await until("the first look begins", 30, looks, (count) => count === 1);
+  await until("the first reconcile begins", 30, reconciles, (count) => count === 1);
   for (let count = 0; count < 5; count += 1) await queue.add("a");
   await letOneGo();
-  await until("the second look begins", 30, looks, (count) => count === 2);
+  await until("the second reconcile begins", 30, reconciles, (count) => count === 2);
   await letOneGo();
   const ended = async () => (await metrics.reconciles.get()).values[0]?.value;
-  await until("two looks have ended", 30, ended, (count) => count === 2);
+  await until("two reconciles have ended", 30, ended, (count) => count === 2);
   await until(
     "no job runs",
     30,
@@ -126,30 +126,30 @@ test("a trigger during the session's reconcile causes exactly one more reconcile
     ({ active }) => active === 0,
   );
   expect(await queue.counts()).toEqual(idle);
-  expect(looks()).toBe(2);
+  expect(reconciles()).toBe(2);
 });
 
 test("a reconcile that fails is repeated", async () => {
-  let looks = 0;
+  let reconciles = 0;
   const { queue } = await open(async () => {
-    looks += 1;
-    if (looks < 3) throw new Error("the API server is away");
+    reconciles += 1;
+    if (reconciles < 3) throw new Error("the API server is away");
     return settled;
   });
   await queue.add("a");
   await until(
     "there was a third reconcile",
     30,
-    () => looks,
+    () => reconciles,
     (count) => count === 3,
   );
 });
 
 test("a failed reconcile waits as long as the API server demands; a trigger meanwhile does not wait", async () => {
-  let looks = 0;
+  let reconciles = 0;
   const { queue } = await open(async () => {
-    looks += 1;
-    if (looks === 1) throw new ApiException(429, "HTTP", "", { "retry-after": "50" });
+    reconciles += 1;
+    if (reconciles === 1) throw new ApiException(429, "HTTP", "", { "retry-after": "50" });
     return settled;
   });
   const timers = vi.spyOn(globalThis, "setTimeout");
@@ -159,7 +159,7 @@ test("a failed reconcile waits as long as the API server demands; a trigger mean
     "the reconcile has failed",
     30,
     () => queue.counts(),
-    ({ active }) => looks === 1 && active === 0,
+    ({ active }) => reconciles === 1 && active === 0,
   );
   expect(await queue.counts()).toEqual(idle);
   expect(timers.mock.calls.map(([, ms]) => ms)).toContain(50_000);
@@ -167,7 +167,7 @@ test("a failed reconcile waits as long as the API server demands; a trigger mean
   await until(
     "there was a second reconcile",
     30,
-    () => looks,
+    () => reconciles,
     (count) => count >= 2,
   );
 });

@@ -14,12 +14,12 @@ test("a shutdown waits until clients have closed their connections, or until its
   await once(server, "connection");
   expect(await connectionsLetGo(server, 0)).toBe(1);
 
-  const looks = vi.spyOn(server, "getConnections");
+  const counts = vi.spyOn(server, "getConnections");
   let left: number | undefined;
   const hour = connectionsLetGo(server, 3_600_000).then((count) => {
     left = count;
   });
-  await until("it has looked twice", 20, () => looks.mock.calls.length >= 2);
+  await until("the connections were counted twice", 20, () => counts.mock.calls.length >= 2);
   expect(left).toBeUndefined();
   client.destroy();
   await hour;

@@ -70,11 +70,11 @@ test("a start that no worker could reconcile in time is begun again and does not
 test("a session whose pod vanished, broke or finished ends with a reason", () => {
   expect(run({ is: "absent" })).toMatchObject({ event: { type: "fail", cause: "pod-lost" } });
   expect(run(leaving)).toMatchObject({ event: { type: "fail", cause: "pod-lost" } });
-  for (const look of [start, run]) {
-    expect(look({ is: "broken", cause: "out-of-memory", reason: "out of memory" })).toMatchObject({
+  for (const decide of [start, run]) {
+    expect(decide({ is: "broken", cause: "out-of-memory", reason: "out of memory" })).toMatchObject({
       event: { type: "fail", cause: "out-of-memory", reason: "out of memory" },
     });
-    expect(look({ is: "finished", reason: "The agent exited" })).toMatchObject({
+    expect(decide({ is: "finished", reason: "The agent exited" })).toMatchObject({
       event: { type: "stop", cause: "agent-exit" },
     });
   }
