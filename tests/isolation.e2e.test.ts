@@ -305,7 +305,7 @@ test("VNC itself listens only inside its pod, and other pods reach only the port
 const inMemory = ["/dev/mqueue", "/dev/shm"];
 
 /** A script that prints facts about its container as JSON. */
-const look = `
+const script = `
 import json, os
 status = dict(line.rstrip("\\n").split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
 mounts = [line.split()[1] for line in open("/proc/self/mounts")]
@@ -327,7 +327,7 @@ print(json.dumps({
 test("the agent container has no service account token, no capabilities and no writable root file system", async () => {
   const { namespace, session } = own;
   const facts = JSON.parse(
-    await kubectl(["exec", "-n", namespace, `agent-${session.id}`, "-c", "agent", "--", "python3", "-c", look]),
+    await kubectl(["exec", "-n", namespace, `agent-${session.id}`, "-c", "agent", "--", "python3", "-c", script]),
   );
   console.log(JSON.stringify(facts, null, 1));
   expect(facts).toEqual({

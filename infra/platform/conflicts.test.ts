@@ -163,16 +163,16 @@ describe("the Kubernetes API behind private ranges", () => {
 
 describe("the program", () => {
   const asked = (answer: () => Promise<Found | undefined>, values = {}) => {
-    const looked = vi.spyOn(cluster, "readCluster").mockImplementation(answer);
-    return { looked, refused: refuseConflicts({ context: "here" }, config(values)) };
+    const read = vi.spyOn(cluster, "readCluster").mockImplementation(answer);
+    return { read, refused: refuseConflicts({ context: "here" }, config(values)) };
   };
 
   test("ends if there is a conflict, and says that nothing was changed", async () => {
-    const { looked, refused } = asked(async () => found(kedas));
+    const { read, refused } = asked(async () => found(kedas));
     await expect(refused).rejects.toThrow(
       /^The stack can't be deployed to this cluster\. Nothing was changed\.\nThe Service keda\/keda-operator/,
     );
-    expect(looked).toHaveBeenCalledWith({ context: "here" }, "berth");
+    expect(read).toHaveBeenCalledWith({ context: "here" }, "berth");
   });
 
   test("continues without a conflict, and only warns if the cluster does not answer", async () => {

@@ -46,21 +46,21 @@ try {
   const api = await runtime.start("api", apiPort, changes);
   const worker = await runtime.start("worker", workerPort, changes);
 
-  const tell = async (count: number): Promise<void> => {
+  const reportMemory = async (count: number): Promise<void> => {
     await sleep(30_000); // time for a garbage collection and for a sweep of the worker
     report(`api-with-${count}-mib`, memoryOf(api), "-");
     report(`worker-with-${count}-mib`, memoryOf(worker), "-");
   };
-  await tell(0);
+  await reportMemory(0);
   for (let made = 0; made < sessions; made += 1) await call(apiPort, "POST", "/v1/sessions", { tier: "small" });
-  for (let running = 0, told = 0; running < sessions; ) {
+  for (let running = 0, reported = 0; running < sessions; ) {
     await sleep(2_000);
     const metrics = await (await fetch(`http://127.0.0.1:${workerPort}/metrics`)).text();
     running = Number(/^berth_sessions\{state="running"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
-    if (running >= told + 100) console.error(`  ${running} of ${sessions} run`);
-    told = Math.max(told, Math.floor(running / 100) * 100);
+    if (running >= reported + 100) console.error(`  ${running} of ${sessions} run`);
+    reported = Math.max(reported, Math.floor(running / 100) * 100);
   }
-  await tell(sessions);
+  await reportMemory(sessions);
 } finally {
   await runtime.stop();
   await core.deleteNamespace({ name: namespace }).catch(() => {});

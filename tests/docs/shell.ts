@@ -91,10 +91,10 @@ export class Shell implements AsyncDisposable {
     this.#bash.stdin?.write(`${lines.join("\n")}\n`);
   }
 
-  async #wait<T>(text: string, seconds: number, look: () => T) {
+  async #wait<T>(text: string, seconds: number, read: () => T) {
     return until(`the end of: ${text}`, seconds, () => {
       if (this.#bash.exitCode !== null) throw new Hopeless(`the shell ended in: ${text}`);
-      return look();
+      return read();
     }).catch((error: Error) => {
       const output = readFileSync(this.#out, "utf8");
       throw new Error(`${error.message}\n${output.slice(-4_000)}`, { cause: error });

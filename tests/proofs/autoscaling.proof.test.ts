@@ -115,12 +115,12 @@ async function follow(name: string): Promise<AsyncDisposable> {
 const fill = () =>
   withQueue<number>(`
     await queue.setGlobalRateLimit(1, 3_600_000);
-    const look = () => ({ name: "look", data: { sessionId: crypto.randomUUID() }, opts: { removeOnComplete: true } });
-    await queue.addBulk(Array.from({ length: ${jobs} }, look));
+    const job = () => ({ name: "reconcile", data: { sessionId: crypto.randomUUID() }, opts: { removeOnComplete: true } });
+    await queue.addBulk(Array.from({ length: ${jobs} }, job));
     result = (await queue.getJobCounts("waiting")).waiting`);
 
 /** Returns the value of the metric that the autoscaler gets. */
-async function told(): Promise<number | undefined> {
+async function currentMetric(): Promise<number | undefined> {
   const path = "bullmq_waiting_jobs?labelSelector=queue%3Dagent-sessions";
   const answer = await kubectl(["get", "--raw", `/apis/external.metrics.k8s.io/v1beta1/namespaces/berth/${path}`]);
   return (JSON.parse(answer).items as { value: string }[]).map(({ value }) => Number(value))[0];
@@ -148,7 +148,7 @@ test(
       240,
       async () => {
         const count = up.at(-1)?.to ?? 2;
-        const metric = seen.get(count) ?? (await told());
+        const metric = seen.get(count) ?? (await currentMetric());
         if (metric !== undefined && metric > 0) seen.set(count, metric);
         return { count, seen };
       },

@@ -63,10 +63,10 @@ export const rolledOut = (workload: string) => inBerth(["rollout", "status", wor
  */
 export async function tenantsAreKnown(): Promise<void> {
   const wanted = (await core.readNamespacedSecret({ namespace: "berth", name: "tenants" })).data?.["tenants.json"];
-  const look = `const { readFileSync, statSync } = require("fs"), file = process.env.TENANTS_FILE;
+  const script = `const { readFileSync, statSync } = require("fs"), file = process.env.TENANTS_FILE;
     console.log(JSON.stringify({ text: readFileSync(file, "base64"), writtenMs: statSync(file).mtimeMs }))`;
   const isKnown = async (pod: string, startedMs: number) => {
-    const file = JSON.parse(await inBerth(["exec", pod, "--", "/nodejs/bin/node", "-e", look]));
+    const file = JSON.parse(await inBerth(["exec", pod, "--", "/nodejs/bin/node", "-e", script]));
     if (file.text !== wanted) return "has a stale file";
     const reads = (await inBerth(["logs", pod])).split("\n").filter((line) => line.includes('"msg":"tenants read"'));
     // The start time is in whole seconds, so a file that already existed at the start may seem newer than the start.

@@ -45,7 +45,7 @@ const again = [429, 503];
 /** Ends the sessions, and waits until the cluster contains nothing of them. */
 export async function end(tenant: Tenant, ...ids: string[]): Promise<void> {
   if (ids.length === 0) return;
-  const tell = (id: string) =>
+  const endOne = (id: string) =>
     until(
       `the API ends session ${id}`,
       60,
@@ -56,7 +56,7 @@ export async function end(tenant: Tenant, ...ids: string[]): Promise<void> {
       },
       (status) => over.includes(status),
     );
-  await Promise.all(ids.map(tell));
+  await Promise.all(ids.map(endOne));
   await until(
     "nothing is left of the sessions",
     120,

@@ -127,7 +127,7 @@ async function view(tenant: Tenant, id: string): Promise<void> {
     firstFrame(desktopUrl(id), { authorization: `Bearer ${keyOf(tenant)}` }).catch(() => undefined),
     sleep(10_000, undefined),
   ]);
-  note(frame === undefined ? "look in vain" : "look");
+  note(frame === undefined ? "view in vain" : "view");
 }
 
 async function turn(): Promise<void> {
@@ -223,7 +223,7 @@ test(`${minutes} minutes of random calls and kills lose nothing (seed ${seed})`,
   await endAll();
   expect((await audit()).filter((fault) => !before.includes(fault))).toEqual([]);
   expect(problems).toEqual([]);
-  expect(done.look ?? 0).toBeGreaterThan(done["look in vain"] ?? 0);
+  expect(done.view ?? 0).toBeGreaterThan(done["view in vain"] ?? 0);
 });
 
 test("memory stays below the pods' limit, and does not grow in processes that lived long enough to measure", () => {
