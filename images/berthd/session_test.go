@@ -168,8 +168,8 @@ func TestWithoutACommandItStaysAndSaysHowItIs(t *testing.T) {
 	r := w.run(nil, "session")
 	metrics, _ := r.ports()
 	testservice.Until(t, "berthd has reported that there is no command", func() bool {
-		told := w.seen("POST /session/activity")
-		return len(told) > 0 && told[len(told)-1].body["command"] == "none"
+		reports := w.seen("POST /session/activity")
+		return len(reports) > 0 && reports[len(reports)-1].body["command"] == "none"
 	})
 	if ready := w.seen("POST /session/ready"); len(ready) != 1 || ready[0].body["desktop"] != false {
 		t.Errorf("reports to the runtime: %v", ready)
@@ -322,8 +322,8 @@ func TestTheDesktopComesUpAndItsPartsAreStartedAgain(t *testing.T) {
 	if ready := w.seen("POST /session/ready"); len(ready) != 1 || ready[0].body["desktop"] != true {
 		t.Errorf("reports to the runtime: %v", ready)
 	}
-	told := w.seen("POST /session/activity")
-	if idle := told[len(told)-1].body["idleSeconds"].(float64); idle > 6 {
+	reports := w.seen("POST /session/activity")
+	if idle := reports[len(reports)-1].body["idleSeconds"].(float64); idle > 6 {
 		t.Errorf("the reported idle time is %v s", idle)
 	}
 	pids := func() []string { return strings.Fields(w.read("openbox-pids")) }
@@ -365,8 +365,8 @@ func TestACopyServesAnImageThatHasNothingOfBerths(t *testing.T) {
 	w.run(nil, "copy", w.folder+"/copied").wantExit(0)
 	w.program = w.folder + "/copied/berthd"
 	w.run([]string{"HOME=/", "BERTH_WORKSPACE=" + w.folder + "/work"}, "session").wantExit(0)
-	if told := w.seen("POST /session/progress"); len(told) != 1 || told[0].body["message"] != "Half way" {
-		t.Errorf("reports to the runtime: %v", told)
+	if reports := w.seen("POST /session/progress"); len(reports) != 1 || reports[0].body["message"] != "Half way" {
+		t.Errorf("reports to the runtime: %v", reports)
 	}
 	if got, want := w.read("work/out"), w.folder+"/work\n"; got != want {
 		t.Errorf("the command's HOME is %q, not %q", got, want)
@@ -376,12 +376,12 @@ func TestACopyServesAnImageThatHasNothingOfBerths(t *testing.T) {
 	missing.says("/missing")
 }
 
-func TestProgressIsToldAndABusyRuntimeIsAskedAgain(t *testing.T) {
+func TestProgressIsReportedAndABusyRuntimeIsAskedAgain(t *testing.T) {
 	w := open(t, nil)
 	busy := 1
 	w.answer = func(response http.ResponseWriter, what string) bool {
-		told := w.seen(what)
-		if told[len(told)-1].body["message"] == "wrong" {
+		reports := w.seen(what)
+		if reports[len(reports)-1].body["message"] == "wrong" {
 			response.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(response, `{"detail":"percent must be at most 100."}`)
 			return true
@@ -394,8 +394,8 @@ func TestProgressIsToldAndABusyRuntimeIsAskedAgain(t *testing.T) {
 		return true
 	}
 	w.run(nil, "progress", "Reading", "40").wantExit(0)
-	if told := w.seen("POST /session/progress"); len(told) != 2 || !reflect.DeepEqual(told[1].body, map[string]any{"message": "Reading", "percent": 40.0}) {
-		t.Errorf("reports to the runtime: %v", told)
+	if reports := w.seen("POST /session/progress"); len(reports) != 2 || !reflect.DeepEqual(reports[1].body, map[string]any{"message": "Reading", "percent": 40.0}) {
+		t.Errorf("reports to the runtime: %v", reports)
 	}
 	wrong := w.run(nil, "progress", "wrong", "400")
 	wrong.wantExit(1)

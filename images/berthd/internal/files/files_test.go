@@ -94,14 +94,14 @@ func refusal(response *http.Response) error {
 	case response.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		return connect.NewError(connect.CodeOutOfRange, errors.New(response.Status))
 	}
-	var told struct {
+	var problem struct {
 		Code    connect.Code
 		Message string
 	}
-	if err := json.NewDecoder(response.Body).Decode(&told); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&problem); err != nil {
 		return fmt.Errorf("%s: %w", response.Status, err)
 	}
-	return connect.NewError(told.Code, errors.New(told.Message))
+	return connect.NewError(problem.Code, errors.New(problem.Message))
 }
 
 // ask sends a request to Bytes. `where` is the resource (files or archives) and a path. `more` is further query parameters.
@@ -176,11 +176,11 @@ func (f fixture) write(u upload, data string) (*v1.FileInfo, error) {
 		body = sizedBody{body, int64(len(data))}
 	}
 	info := &v1.FileInfo{}
-	_, told, err := f.ask("PUT", [2]string{"files", u.path}, query, headers, body)
+	_, answer, err := f.ask("PUT", [2]string{"files", u.path}, query, headers, body)
 	if err != nil {
 		return nil, err
 	}
-	return info, protojson.Unmarshal(told, info)
+	return info, protojson.Unmarshal(answer, info)
 }
 
 func (f fixture) names(t testing.TB, folder string) []string {

@@ -22,12 +22,12 @@ func (f fixture) tarDown(path string) ([]byte, error) {
 }
 
 func (f fixture) tarUp(path string, data []byte) (*v1.Unpacked, error) {
-	_, told, err := f.ask("PUT", [2]string{"archives", path}, nil, nil, bytes.NewReader(data))
+	_, answer, err := f.ask("PUT", [2]string{"archives", path}, nil, nil, bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
 	unpacked := &v1.Unpacked{}
-	return unpacked, protojson.Unmarshal(told, unpacked)
+	return unpacked, protojson.Unmarshal(answer, unpacked)
 }
 
 // archiveOf returns an archive with these entries. The content of each file is the file's name.
