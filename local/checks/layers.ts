@@ -25,10 +25,7 @@ const isOf = (names: string[]) => `^(${names.join("|")})(/|\\.ts$)`;
 /** Tests and their helpers may import any file. Other files must not import the helpers in `testing/`. */
 const tests = "^testing/|\\.test\\.ts$";
 
-/**
- * All other layers of the runtime except `domain` may import these two layers. Of the two, only `telemetry` may import a layer:
- * `timing`.
- */
+/** All other layers of the runtime except `domain` may import these two layers, which import no layer. */
 const tools = ["telemetry", "timing"];
 const decided = ["domain", ...tools];
 const remembers = ["config", "store", "queue", "cluster", "berthd", ...decided];
@@ -51,7 +48,7 @@ export const runtime: Layered = {
     berthd: ["config", ...decided],
     config: decided,
     domain: [],
-    telemetry: ["timing"],
+    telemetry: [],
     timing: [],
   },
   more: [

@@ -7,7 +7,6 @@
  * the same data, so a query uses the `max` of their values, never the `sum`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import { within } from "../timing/within.ts";
 
 export class Metrics {
   readonly registry = new Registry();
@@ -114,7 +113,7 @@ export class Metrics {
         // A gauge without labels would report 0 after a reset, so it is removed.
         const clear = () => (labelNames.length === 0 ? this.remove() : this.reset());
         clear();
-        await within(patienceMs, Promise.resolve(fill(this))).catch(clear);
+        await Promise.race([fill(this), failAfter(patienceMs)]).catch(clear);
       },
     });
   }
@@ -134,3 +133,6 @@ export function oncePerScrape<T>(ask: () => Promise<T>): () => Promise<T> {
     return running;
   };
 }
+
+/** Returns a promise that fails after so many milliseconds. */
+const failAfter = (ms: number) => new Promise<never>((_, reject) => setTimeout(reject, ms).unref());
