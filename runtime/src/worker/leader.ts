@@ -1,8 +1,9 @@
 /** Elects one worker as the leader: the holder of the Lease. client-node has no leader election of its own. */
-import { type V1Lease, V1MicroTime } from "@kubernetes/client-node";
+import { type V1Lease, type V1LeaseSpec, V1MicroTime } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";
-import { type LeaseApi, refusalOf } from "../cluster/kubernetes.ts";
+import type { LeaseApi } from "../cluster/kubernetes.ts";
+import { StoredLease } from "../cluster/storedLease.ts";
 import { jittered, Loop } from "../timing/loop.ts";
 
 export interface LeaderOptions {
@@ -27,13 +28,17 @@ export interface LeaderOptions {
  */
 export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #loop = new Loop(() => this.#turn());
+  readonly #stored: StoredLease;
   /** Until when this process may act as the leader, by performance.now(). */
   #until = 0;
   #observed: { version: string | undefined; at: number } | undefined;
   #wasLeader = false;
   #onLead = () => {};
 
-  constructor(private readonly options: LeaderOptions) {}
+  constructor(private readonly options: LeaderOptions) {
+    const { leases, namespace, name = "berth-worker" } = options;
+    this.#stored = new StoredLease(leases, { namespace, name });
+  }
 
   isLeader(): boolean {
     return performance.now() < this.#until && !this.#loop.signal.aborted;
@@ -76,21 +81,15 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     return (this.options.leaseSeconds ?? 15) * 1_000;
   }
 
-  get #at(): { namespace: string; name: string } {
-    return { namespace: this.options.namespace, name: this.options.name ?? "berth-worker" };
-  }
-
   /**
    * Takes or renews the Lease. Returns whether this process holds the Lease now. Throws if the Kubernetes API server does
    * not answer, or answers with an error that does not mean that another process was faster.
    */
   async #hold(): Promise<boolean> {
-    const { leases, identity } = this.options;
-    const lease = await this.#read();
-    if (lease === undefined)
-      return this.#write(() => leases.createNamespacedLease({ ...this.#at, body: this.#lease() }));
-    if (lease.spec?.holderIdentity !== identity && !this.#isFree(lease)) return false;
-    return this.#write(() => leases.replaceNamespacedLease({ ...this.#at, body: this.#lease(lease) }));
+    const lease = await this.#stored.read();
+    const isOurs = lease?.spec?.holderIdentity === this.options.identity;
+    if (lease !== undefined && !isOurs && !this.#isFree(lease)) return false;
+    return this.#stored.write(this.#spec(lease), lease);
   }
 
   #isFree({ metadata, spec }: V1Lease): boolean {
@@ -101,56 +100,27 @@ export class Leader implements OnApplicationBootstrap, OnApplicationShutdown {
     return performance.now() - this.#observed.at > (spec.leaseDurationSeconds ?? 15) * 1_000;
   }
 
-  /**
-   * The Lease that this process writes. The new Lease has the version of `before`, so that the Kubernetes API server refuses
-   * the write if another process has changed the Lease meanwhile.
-   */
-  #lease(before?: V1Lease): V1Lease {
+  /** What this process writes to the Lease. */
+  #spec(before?: V1Lease): V1LeaseSpec {
     const { identity, leaseSeconds = 15 } = this.options;
     const now = new V1MicroTime();
     const mine = before?.spec?.holderIdentity === identity;
     return {
-      apiVersion: "coordination.k8s.io/v1",
-      kind: "Lease",
-      metadata: before?.metadata ?? { name: this.#at.name },
-      spec: {
-        holderIdentity: identity,
-        leaseDurationSeconds: leaseSeconds,
-        acquireTime: (mine ? before?.spec?.acquireTime : undefined) ?? now,
-        renewTime: now,
-        leaseTransitions: (before?.spec?.leaseTransitions ?? 0) + (mine ? 0 : 1),
-      },
+      holderIdentity: identity,
+      leaseDurationSeconds: leaseSeconds,
+      acquireTime: (mine ? before?.spec?.acquireTime : undefined) ?? now,
+      renewTime: now,
+      leaseTransitions: (before?.spec?.leaseTransitions ?? 0) + (mine ? 0 : 1),
     };
-  }
-
-  async #read(): Promise<V1Lease | undefined> {
-    try {
-      return await this.options.leases.readNamespacedLease(this.#at);
-    } catch (error) {
-      if (refusalOf(error)?.kind === "missing") return undefined;
-      throw error;
-    }
-  }
-
-  async #write(write: () => Promise<V1Lease>): Promise<boolean> {
-    try {
-      await write();
-      return true;
-    } catch (error) {
-      const kind = refusalOf(error)?.kind;
-      if (kind === "conflict" || kind === "exists") return false;
-      throw error;
-    }
   }
 
   async #giveUp(): Promise<void> {
     const wasLeader = performance.now() < this.#until;
     this.#until = 0;
     if (!wasLeader) return;
-    const lease = await this.#read();
+    const lease = await this.#stored.read();
     if (lease?.spec?.holderIdentity !== this.options.identity) return;
-    const body = { ...lease, spec: { ...lease.spec, holderIdentity: "", renewTime: new V1MicroTime() } };
-    await this.#write(() => this.options.leases.replaceNamespacedLease({ ...this.#at, body }));
+    await this.#stored.write({ ...lease.spec, holderIdentity: "", renewTime: new V1MicroTime() }, lease);
   }
 
   #logChange(): void {
