@@ -17,6 +17,7 @@ import { TenantsFile } from "../config/tenantsFile.ts";
 import { TokenKeys } from "../config/tokenKeys.ts";
 import type { SessionEvent } from "../domain/states/state.ts";
 import { scopes, type Tenant } from "../domain/tenants.ts";
+import { PlaceLeases } from "../queue/placeLeases.ts";
 import { Activity } from "../store/activity.ts";
 import { recordsOn } from "../store/records.ts";
 import { Metrics } from "../telemetry/metrics.ts";
@@ -93,7 +94,7 @@ async function open(
         }),
       ],
       addressOf: (request) => request.socket.remoteAddress,
-      places: new Places(redis, silent, patienceMs),
+      places: new Places(new PlaceLeases(redis), silent, patienceMs),
       connections: { add: () => () => {} },
       revocations,
       logger: silent,

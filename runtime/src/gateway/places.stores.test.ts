@@ -1,5 +1,6 @@
 /** The places of WebSockets with a real Redis. */
 import { expect, onTestFinished, test } from "vitest";
+import { PlaceLeases } from "../queue/placeLeases.ts";
 import { emptyRedis, patienceMs, silent } from "../testing/fixtures.ts";
 import { type Limit, Places } from "./places.ts";
 
@@ -8,7 +9,7 @@ const all: Limit = { of: "tenant:acme", places: 3, refusal: "The tenant has 3 op
 
 async function open(processes: number) {
   const redis = await emptyRedis();
-  const each = Array.from({ length: processes }, () => new Places(redis, silent, patienceMs));
+  const each = Array.from({ length: processes }, () => new Places(new PlaceLeases(redis), silent, patienceMs));
   onTestFinished(() => each.forEach((places) => void places.beforeApplicationShutdown()));
   return { redis, each: each as [Places, Places] };
 }

@@ -6,9 +6,9 @@
  */
 import { randomUUID } from "node:crypto";
 import type { BeforeApplicationShutdown } from "@nestjs/common";
-import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { Problem } from "../api/http/problem.ts";
+import type { PlaceLeases } from "../queue/placeLeases.ts";
 import { within } from "../timing/within.ts";
 
 /** A limit on the number of places that are taken at the same time, for example for the WebSockets of one tenant. */
@@ -20,7 +20,6 @@ export interface Limit {
   refusal: string;
 }
 
-const leaseSeconds = 60;
 const renewMs = 20_000;
 
 /**
@@ -29,34 +28,6 @@ const renewMs = 20_000;
  */
 const pauseMs = 1_000;
 
-/** How many leases one call renews. */
-const renewedAtOnce = 500;
-
-/**
- * Takes one place of each key, or no place at all if one key has none left. ARGV: the place's id, the lease in
- * seconds, the limits. Returns 0 if the script took all places. Otherwise returns the index in KEYS (from 1) of the first
- * key that is full. The time is that of Redis's clock. Costs O(log n) per key with n places taken.
- */
-const takeScript = `
-local now = tonumber(redis.call('TIME')[1])
-for i, key in ipairs(KEYS) do
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  if redis.call('ZCARD', key) >= tonumber(ARGV[i + 2]) then return i end
-end
-for _, key in ipairs(KEYS) do
-  redis.call('ZADD', key, now + ARGV[2], ARGV[1])
-  redis.call('EXPIRE', key, ARGV[2])
-end
-return 0`;
-
-/** Renews places. KEYS: one key per place. ARGV: the lease in seconds, then the id of each place. */
-const renewScript = `
-local now = tonumber(redis.call('TIME')[1])
-for i, key in ipairs(KEYS) do
-  redis.call('ZADD', key, now + ARGV[1], ARGV[i + 1])
-  redis.call('EXPIRE', key, ARGV[1])
-end`;
-
 export class Places implements BeforeApplicationShutdown {
   /** The places that this process has taken. Key: `of` of the limit. Value: the ids of the places. */
   readonly #own = new Map<string, Set<string>>();
@@ -64,7 +35,7 @@ export class Places implements BeforeApplicationShutdown {
   #awayUntil = 0;
 
   constructor(
-    private readonly redis: Redis,
+    private readonly leases: PlaceLeases,
     private readonly logger: Logger,
     /** How long to wait for Redis, in milliseconds. After that, only this process's own places count. */
     private readonly patienceMs = 250,
@@ -90,13 +61,9 @@ export class Places implements BeforeApplicationShutdown {
 
   /** Renews all places that this process holds. */
   async renew(): Promise<void> {
-    const leases = [...this.#own].flatMap(([of, ids]) => [...ids].map((id) => [keyOf(of), id] as const));
+    const own = [...this.#own].flatMap(([of, ids]) => [...ids].map((id) => [of, id] as const));
     try {
-      for (let from = 0; from < leases.length; from += renewedAtOnce) {
-        const some = leases.slice(from, from + renewedAtOnce);
-        const [keys, ids] = [some.map(([key]) => key), some.map(([, id]) => id)];
-        await this.redis.eval(renewScript, keys.length, ...keys, leaseSeconds, ...ids);
-      }
+      await this.leases.renew(own);
     } catch (error) {
       this.logger.warn({ err: error }, "the counts of WebSockets and queries can't be renewed: Redis does not answer");
     }
@@ -109,14 +76,8 @@ export class Places implements BeforeApplicationShutdown {
   /** The first limit that has no place left according to Redis; undefined if there is none, or if Redis does not answer. */
   async #ask(limits: readonly Limit[], id: string): Promise<Limit | undefined> {
     if (performance.now() < this.#awayUntil) return undefined;
-    const keys = limits.map(({ of }) => keyOf(of));
-    const places = limits.map((limit) => limit.places);
     try {
-      const full = await within(
-        this.patienceMs,
-        this.redis.eval(takeScript, keys.length, ...keys, id, leaseSeconds, ...places),
-      );
-      return limits[Number(full) - 1];
+      return await within(this.patienceMs, this.leases.take(limits, id));
     } catch (error) {
       this.logger.warn({ err: error }, "each process counts its own WebSockets only: Redis does not answer");
       this.#awayUntil = performance.now() + pauseMs;
@@ -129,12 +90,9 @@ export class Places implements BeforeApplicationShutdown {
       const ids = this.#own.get(of);
       ids?.delete(id);
       if (ids?.size === 0) this.#own.delete(of);
-      // If Redis does not answer, the lease expires by itself.
-      this.redis.zrem(keyOf(of), id).catch(() => {});
+      this.leases.release(of, id);
     }
   }
 }
-
-const keyOf = (of: string) => `places:${of}`;
 
 const refused = ({ refusal }: Limit) => new Problem(429, refusal, undefined, 10);

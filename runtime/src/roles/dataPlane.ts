@@ -20,6 +20,8 @@ import { PortGateway } from "../gateway/ports/portGateway.ts";
 import { portGateway } from "../gateway/ports/ports.ts";
 import { ProcessGateway } from "../gateway/processGateway.ts";
 import { WebSockets } from "../gateway/webSockets.ts";
+import { PlaceLeases } from "../queue/placeLeases.ts";
+import { UsedLinks } from "../queue/usedLinks.ts";
 import type { CoreComponents, Plane, PlaneOptions } from "./coreComponents.ts";
 
 export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOptions = {}): Plane {
@@ -27,7 +29,8 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
   const { commands, queries } = records;
   const services = new PodServices({ token: (session) => tokensOf(config.tokenKeys, session)?.session, port: podPort });
   const pods = new SessionPods(queries, commands, services);
-  const places = new Places(redis, logger, patienceMs);
+  const places = new Places(new PlaceLeases(redis), logger, patienceMs);
+  const usedLinks = new UsedLinks(redis);
   const addressOf = (request: IncomingMessage) => peers.addressOf(request);
   const tokens = new PortTokens(config.tokenKeys);
   const url = config.SANDBOX_URL === undefined ? null : new SandboxUrl(config.SANDBOX_URL);
@@ -36,7 +39,7 @@ export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOp
   const shared = { queries, access, activity, logger, metrics };
   const connections = core.openConnections;
   const ports =
-    url && portGateway({ ...shared, url, tokens, redis, pods, revocations, places, connections, addressOf });
+    url && portGateway({ ...shared, url, tokens, usedLinks, pods, revocations, places, connections, addressOf });
   const webSockets = new WebSockets({
     gateways: [
       new DesktopGateway({

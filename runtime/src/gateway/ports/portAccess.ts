@@ -1,11 +1,11 @@
 /** Decides who may access a session's port: with a key, with a port's token, or with the cookie that a link has set. */
 import type { IncomingHttpHeaders } from "node:http";
-import type { Redis } from "ioredis";
 import type { Access } from "../../api/access/access.ts";
 import type { TenantCaller } from "../../api/access/caller.ts";
 import type { PortPermission, PortTokens } from "../../api/access/portTokens.ts";
 import { Problem } from "../../api/http/problem.ts";
 import type { PortPlace, SandboxUrl } from "../../domain/sandboxUrl.ts";
+import type { UsedLinks } from "../../queue/usedLinks.ts";
 import { within } from "../../timing/within.ts";
 import { cookieName, cookiesOf, mayUseCookie, tokenHeader } from "./headers.ts";
 
@@ -37,7 +37,7 @@ export interface PortAccessOptions {
   url: SandboxUrl;
   access: Pick<Access, "admitToPort" | "admitPermission">;
   tokens: Pick<PortTokens, "verify">;
-  redis: Pick<Redis, "set">;
+  usedLinks: Pick<UsedLinks, "use">;
 }
 
 export class PortAccess {
@@ -81,14 +81,11 @@ export class PortAccess {
     const permission = await this.options.tokens.verify("ticket", ticket, place);
     if (permission === undefined) throw new Problem(401, `The link is not valid or has expired. ${ask}`);
     const entrant = await this.#entrant(permission, address);
-    const seconds = Math.max(1, Math.ceil((permission.expiresAt.getTime() - Date.now()) / 1000));
-    const first = await within(
-      patienceMs,
-      this.options.redis.set(`port-link:${permission.id}`, "1", "EX", seconds, "NX"),
-    ).catch(() => {
+    const { id, expiresAt } = permission;
+    const isFirst = await within(patienceMs, this.options.usedLinks.use(id, expiresAt)).catch(() => {
       throw new Problem(503, "The link can't be checked at the moment. Please try again.");
     });
-    if (first === null) throw new Problem(401, `The link was used already; a link works for one browser only. ${ask}`);
+    if (!isFirst) throw new Problem(401, `The link was used already; a link works for one browser only. ${ask}`);
     return { ...permission, ...entrant };
   }
 
