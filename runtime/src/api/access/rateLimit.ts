@@ -9,7 +9,8 @@
 import type { Redis } from "ioredis";
 import ipaddr from "ipaddr.js";
 import type { Logger } from "pino";
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { RateLimiterMemory, type RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { sharedLimiter } from "../../queue/sharedLimiter.ts";
 import { addressOf } from "../../store/auditTrail.ts";
 import { within } from "../../timing/within.ts";
 import { Problem } from "../http/problem.ts";
@@ -50,14 +51,7 @@ export class RateLimit {
     private readonly patienceMs = 250,
   ) {
     const limiter = (keyPrefix: string, points: number) =>
-      new RateLimiterRedis({
-        storeClient: redis,
-        points,
-        duration: windowSeconds,
-        keyPrefix,
-        // A caller over the limit is refused from memory until the window ends.
-        inMemoryBlockOnConsumed: points + 1,
-      });
+      sharedLimiter(redis, { keyPrefix, points, duration: windowSeconds });
     this.#limiter = limiter("rate", perMinute);
     this.#wrong = limiter("wrong", wrongPerMinute);
   }
