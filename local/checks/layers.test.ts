@@ -59,6 +59,12 @@ test("domain may not read files", async () => {
   expect(await refused({ "domain/file.ts": text })).toEqual([expect.stringContaining("does no input or output")]);
 });
 
+test("only queue and roles may import the client of Redis, other layers not even its types", async () => {
+  const text = 'import type { Redis } from "ioredis";\nexport type R = Redis;\n';
+  expect(await refused({ "queue/bell.ts": text, "roles/api.ts": text, "gateway/places.test.ts": text })).toEqual([]);
+  expect(await refused({ "gateway/places.ts": text })).toEqual([expect.stringContaining("only queue sends commands")]);
+});
+
 test("a test may import from anywhere, and nothing of the program what is for tests", async () => {
   const all = { ...domain, ...store, "testing/fixtures.ts": "export const one = 1;\n" };
   expect(

@@ -33,6 +33,9 @@ const remembers = ["config", "store", "queue", "cluster", "berthd", ...decided];
 /** The packages that `domain` may import. They only compute, and do no input or output. */
 const purePackages = "^(zod|node:crypto|crypto)$|node_modules/(zod/|@kubernetes/client-node/dist/util\\.js$)";
 
+/** These files give the connection to BullMQ or to `queue`, and send no command themselves. */
+const passesConnection = "^(worker/sessionWorker|api/access/rateLimit)\\.ts$";
+
 export const runtime: Layered = {
   folder: "runtime/src",
   main: "main",
@@ -57,6 +60,12 @@ export const runtime: Layered = {
       severity: "error",
       from: { path: isOf(["domain"]), pathNot: tests },
       to: { dependencyTypesNot: ["local"], pathNot: purePackages },
+    },
+    {
+      name: "only queue sends commands to Redis, and only roles connects",
+      severity: "error",
+      from: { path: "^[^.]", pathNot: [isOf(["queue", "roles"]), passesConnection, tests] },
+      to: { path: "(^|node_modules/)ioredis(/|$)" },
     },
   ],
 };
