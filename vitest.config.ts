@@ -21,7 +21,6 @@ const limits = ({ timeout = 600_000, workers }: Limits) => ({
   testTimeout: timeout,
   hookTimeout: timeout,
   maxWorkers: workers,
-  expect: { poll: { timeout: 120_000 } },
 });
 
 const project = (name: (typeof suffixes)[number], wanted: Limits, more: object = {}) => ({
@@ -60,7 +59,7 @@ export default defineConfig({
       project("cluster", { timeout: 1_200_000, workers: 2 }, withStores),
       project("stack", { timeout: 1_200_000, workers: 1 }),
       project("e2e", { workers: 1 }),
-      project("proof", { workers: 1 }),
+      project("proof", { timeout: 1_800_000, workers: 1 }),
       project("shape", { timeout: 1_800_000, workers: 1 }, { env }),
     ],
   },

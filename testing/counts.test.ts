@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished, test } from "vitest";
 import { root } from "../machine/machine.ts";
-import { closingLine } from "./counts.ts";
-import { whatFailed } from "./run.ts";
+import { closingLine, none } from "./counts.ts";
+import { judge, whatFailed } from "./run.ts";
 
 /** Runs vitest on a test file with this content and these further arguments, and returns the printed lines. */
 async function linesOf(file: string, ...more: string[]): Promise<string[]> {
@@ -52,11 +52,25 @@ test.each([
   expect(await closingLineOf(file)).toBe(line);
 });
 
-test("if a run selects tests by name and the set-up of a suite fails, the suite's selected tests count as failed and its other tests as skipped", async () => {
+test("if a run selects tests by name, the other tests don't count, even if the set-up of their suite fails", async () => {
   const other = `describe("other", () => { test("wanted", () => {}); test("b", () => {}) });`;
   const broken = `describe("broken", () => { beforeAll(${fails}); test("wanted", () => {}); test("b", () => {}) });`;
-  expect(await closingLineOf(other + broken, "-t", "wanted")).toBe("1 passed, 2 failed, 2 skipped");
-  expect(await closingLineOf(other + broken, "-t", "other > wanted")).toBe("1 passed, 0 failed, 3 skipped");
+  expect(await closingLineOf(other + broken, "-t", "wanted")).toBe("1 passed, 2 failed");
+  expect(await closingLineOf(other + broken, "-t", "other > wanted")).toBe("1 passed, 0 failed");
+  expect(await closingLineOf(other, "-t", "nothing")).toBe("0 passed, 0 failed");
+});
+
+test.each([
+  ["its tests pass", { passed: 2, failed: 0, skipped: 1 }, 0, 0],
+  ["all its tests skip themselves", { passed: 0, failed: 0, skipped: 1 }, 0, 0],
+  ["it runs no test", none, 0, 1],
+  ["it fails although its tests pass", { passed: 2, failed: 0, skipped: 0 }, 1, 1],
+  ["its tests fail", { passed: 2, failed: 3, skipped: 0 }, 1, 3],
+  ["it succeeds without a closing line", undefined, 0, 0],
+  ["it fails without a closing line", undefined, 1, 1],
+  ["it is ended from outside", undefined, undefined, 1],
+])("the failures of a program, if %s", (_, reported, exitCode, failed) => {
+  expect(judge(reported, exitCode)).toEqual({ ...(reported ?? none), failed });
 });
 
 test("the closing line mentions skipped tests only if there are any", () => {

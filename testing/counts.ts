@@ -8,7 +8,7 @@ export interface Counts {
    * tests count too.
    */
   failed: number;
-  /** Tests that skipped themselves with a reason, because they can't run on this machine. */
+  /** Selected tests that skipped themselves with a reason, because they can't run on this machine. */
   skipped: number;
 }
 
@@ -40,15 +40,17 @@ function lacksSetUp(test: TestCase): boolean {
 
 /**
  * @param errors errors outside any file, for example in a globalSetup
- * @param wanted matches the full names of the selected tests; other tests may be skipped without a reason. Default: all tests
+ * @param wanted matches the full names of the selected tests; other tests don't count. Default: all tests
  */
 export function count(modules: readonly TestModule[], errors: readonly unknown[], wanted = /(?:)/): Counts {
-  const tests = modules.flatMap((module) => [...module.children.allTests()]);
+  const tests = modules
+    .flatMap((module) => [...module.children.allTests()])
+    .filter((test) => wanted.test(test.fullName));
   const states = tests.map((test) => {
     const { state, ...result } = test.result();
     // An interrupted run leaves tests pending. A test that skips itself must give a reason: `context.skip(why)`.
     if (state === "pending") return "failed";
-    if (state !== "skipped" || !wanted.test(test.fullName)) return state;
+    if (state !== "skipped") return state;
     return lacksSetUp(test) || !("note" in result && result.note) ? "failed" : state;
   });
   const number = (of: string) => states.filter((state) => state === of).length;

@@ -18,13 +18,16 @@ async function projects(...names: string[]): Promise<Counts> {
 // `--keep-compiled`: the cluster's programs and the programs that the tests build share compiled Go packages.
 const cluster = up("--keep-compiled");
 
+/** The projects that were not run, because the cluster did not start. */
+const notRun: string[] = [];
+
 /**
- * Waits until the cluster has started, and then runs the projects. If the cluster does not start, each project counts as
- * failed.
+ * Waits until the cluster has started, and then runs the projects. If the cluster does not start, each project counts as one
+ * failure, because nobody knows the number of its tests.
  */
 async function onCluster(...names: string[]): Promise<Counts> {
   if ((await cluster).failed === 0) return projects(...names);
-  console.log(`✗ ${names.join(", ")}: not run, because the cluster did not start`);
+  notRun.push(...names);
   return { ...none, failed: names.length };
 }
 
@@ -43,5 +46,10 @@ const counts = await Promise.all([cluster, checked, stack, others, pods, endToEn
 const total = counts.reduce<Counts>(sum, none);
 if (hasUnusedPackages()) await dropCompiledPackages();
 for (const line of failures) console.log(line);
+if (notRun.length > 0)
+  console.log(
+    `\n${notRun.length} projects were not run, because the cluster did not start: ${notRun.join(", ")}. ` +
+      "The closing line counts each of them as one failure.",
+  );
 console.log(`\nThe gate took ${duration((performance.now() - start) / 1000)}.\n\n${closingLine(total)}`);
 process.exitCode = total.failed > 0 ? 1 : 0;

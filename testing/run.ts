@@ -92,12 +92,12 @@ export async function run({
 /**
  * Returns the final counts of a program: `reported` (the counts of its closing line), or zeros if it printed no closing line.
  * Adds one failure if the counts have none and the exit code is not 0 (the program may have failed before or after the line),
- * or if the counts have none and no test of the closing line has passed (for example because no test has the requested
- * name). Pure.
+ * or if the closing line counts no test at all (for example because no test has the requested name). A program whose tests
+ * all skipped themselves has not failed. Pure.
  */
 export function judge(reported: Counts | undefined, exitCode: number | undefined): Counts {
   const counts = reported ?? none;
-  const isRed = exitCode !== 0 || (reported !== undefined && reported.passed === 0);
+  const isRed = exitCode !== 0 || (reported !== undefined && reported.passed + reported.skipped === 0);
   return isRed && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 

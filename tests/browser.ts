@@ -1,5 +1,6 @@
 /** A real Chromium from Debian, controlled by Playwright. */
-import { type Browser, chromium } from "playwright-core";
+import { patience } from "@berth/testing/until.ts";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { PNG } from "pngjs";
 
 /** Starts Chromium without the functions that contact servers by themselves. `more` are further arguments. */
@@ -9,6 +10,16 @@ export function launch(...more: string[]): Promise<Browser> {
     executablePath: "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-sync", ...quiet, ...more],
   });
+}
+
+/** The time limit of an action on a page in milliseconds. Playwright's own limit of 30 s is too short for a busy machine. */
+export const actionMs = 30_000 * patience;
+
+/** Opens a page in a browser context of its own, which ends with the page. */
+export async function openPage(browser: Browser, options?: BrowserContextOptions): Promise<Page> {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(actionMs);
+  return page;
 }
 
 /** Returns the fraction, 0 to 1, of pixels that differ between two screenshots of the same size. */

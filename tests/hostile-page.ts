@@ -1,6 +1,7 @@
 /** A program that serves a hostile page in a session, and the page's attacks on the API and other pages in a real browser. */
 import { until } from "@berth/testing/until.ts";
 import type { Browser, Page } from "playwright-core";
+import { actionMs } from "./browser.ts";
 
 /** `call` of berth.ts without the parameter `key`: every call has the same API key. */
 export type Call = (method: string, path: string, body?: unknown) => Promise<Response>;
@@ -106,6 +107,7 @@ const tried = (page: Page, script: string): Promise<unknown> =>
 /** Opens all pages in one browser, as a user might, and runs the attacks. */
 export async function attack(browser: Browser, { apiUrl, apiPage, link, neighbourLink }: Targets): Promise<Outcomes> {
   const context = await browser.newContext();
+  context.setDefaultTimeout(actionMs);
   try {
     const api = await context.newPage();
     await api.goto(apiPage);

@@ -28,7 +28,6 @@ interface SessionPlace extends Place {
   address: string;
 }
 
-const minutes = 60_000;
 const cleanUp = new AsyncDisposableStack();
 let own: SessionPlace;
 let sibling: SessionPlace;
@@ -51,9 +50,9 @@ beforeAll(async () => {
     Promise.all([start("acme's session", "acme"), start("acme's other", "acme"), start("globex's session", "globex")]),
     startFree(),
   ]);
-}, 5 * minutes);
+});
 
-afterAll(() => cleanUp.disposeAsync(), 5 * minutes);
+afterAll(() => cleanUp.disposeAsync());
 
 async function start(name: string, tenant: Tenant): Promise<SessionPlace> {
   const made = await create(tenant);
@@ -72,7 +71,7 @@ async function start(name: string, tenant: Tenant): Promise<SessionPlace> {
 async function startFree(): Promise<Place> {
   const namespace = cleanUp.use(await TestNamespace.create());
   const { agentImage } = await stackOutputs("dev");
-  const container = { name: "free", image: agentImage, command: ["sleep", "600"] };
+  const container = { name: "free", image: agentImage, command: ["sleep", "1200"] };
   await namespace.apply({
     apiVersion: "v1",
     kind: "Pod",

@@ -9,7 +9,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { apiUrl, call, keyOf, reaches, type Session } from "./berth.ts";
-import { launch } from "./browser.ts";
+import { launch, openPage } from "./browser.ts";
 import { attack, expected, linkTo, serveIn } from "./hostile-page.ts";
 
 const acme = keyOf("acme");
@@ -71,11 +71,11 @@ test("a WebSocket to a program works", async () => {
 
 test("a link opens the program in one browser, only once, and redirects to a URL without the ticket", async () => {
   const { url: link } = await linkTo(asAcme, session.id, port);
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   await page.goto(link);
   expect([page.url(), await page.innerText("h1")]).toEqual([url, "An agent's page"]);
   await page.close();
-  const other = await browser.newPage();
+  const other = await openPage(browser);
   expect((await other.goto(link))?.status()).toBe(401);
   expect(await other.innerText("body")).toContain("used already");
   await other.close();
@@ -84,7 +84,7 @@ test("a link opens the program in one browser, only once, and redirects to a URL
 test("a link that is revoked closes what it opened in a browser, and opens nothing again", async () => {
   const { id, url: link, token } = await linkTo(asAcme, session.id, port);
   const { host, port: at } = new URL(url);
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   await page.goto(link);
   const socket = new WebSocket(`ws://127.0.0.1:${at}/ws?by-token`, { headers: { host, "x-berth-token": token } });
   await once(socket, "open");

@@ -1,5 +1,6 @@
 /** A minimal RFB 3.8 client (RFC 6143) over a WebSocket. It can receive one complete frame. */
 import { once } from "node:events";
+import { patience } from "@berth/testing/until.ts";
 import WebSocket from "ws";
 import { countIfRefused } from "./refusals.ts";
 
@@ -115,7 +116,7 @@ async function update(read: Read, width: number, height: number): Promise<Buffer
 type Read = (bytes: number) => Promise<Buffer>;
 
 /** After this time without data, the desktop counts as silent. */
-const silenceMs = 30_000;
+const silenceMs = 30_000 * patience;
 
 function reader(socket: WebSocket): Read {
   let buffer = Buffer.alloc(0);

@@ -3,7 +3,7 @@ import { until } from "@berth/testing/until.ts";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apiUrl, call, desktopUrl, inAgent, keyOf, leftovers, reaches, type Session } from "./berth.ts";
-import { difference, isBlank, launch } from "./browser.ts";
+import { difference, isBlank, launch, openPage } from "./browser.ts";
 import { openIngressProxy } from "./ingress-proxy.ts";
 import { colours, firstFrame, typeBlindly } from "./rfb.ts";
 
@@ -151,7 +151,7 @@ const desktopSocket = () => desktopUrl(session.id);
 
 /** Opens the desktop's page and waits until it shows a picture. */
 async function openDesktop(url: string) {
-  const page = await browser.newPage({ viewport: { width: 1300, height: 860 } });
+  const page = await openPage(browser, { viewport: { width: 1300, height: 860 } });
   const faults: string[] = [];
   page.on("requestfailed", (request) => faults.push(`${request.url()}: ${request.failure()?.errorText}`));
   page.on("pageerror", (error) => faults.push(error.message));

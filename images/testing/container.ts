@@ -1,5 +1,5 @@
 /** Runs a container for a test with Docker, without Kubernetes, but with the same restrictions as in a pod. */
-import { until } from "@berth/testing/until.ts";
+import { patience, until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { onTestFinished } from "vitest";
 import { docker, dockerHost } from "../../local/docker.ts";
@@ -16,7 +16,9 @@ export interface Container {
   inspect: (field: string) => Promise<string>;
   /** Waits until the container has ended by itself. */
   end: () => Promise<void>;
-  /** Sends SIGTERM, and SIGKILL after `seconds`. Returns the exit code. */
+  /**
+   * Sends SIGTERM, and SIGKILL after `seconds` of a quiet machine, which is `patience` times as long. Returns the exit code.
+   */
   stop: (seconds: number) => Promise<number>;
 }
 
@@ -49,7 +51,7 @@ export async function run(image: string, options: string[] = [], args: string[] 
       );
     },
     stop: async (seconds) => {
-      await docker(["stop", `--time=${seconds}`, id]);
+      await docker(["stop", `--time=${seconds * patience}`, id]);
       return Number(await inspect(".State.ExitCode"));
     },
   };

@@ -10,7 +10,7 @@ const program = `
   for (const port of [6080, 6082, 5900]) require("net").createServer((socket) => socket.end()).listen(port);
   require("http").createServer((_, answer) => answer.setHeader("content-type", "text/plain").end("session_probe 1\\n")).listen(6081);`;
 
-/** A pod with the labels and ports of a session, from which tests make connections. The pod ends after 5 minutes. */
+/** A pod with the labels and ports of a session, from which tests make connections. The pod ends after 20 minutes. */
 export const probePod = ({ namespace, pod }: PodName, image: string, claimName?: string) => ({
   apiVersion: "v1",
   kind: "Pod",
@@ -21,7 +21,7 @@ export const probePod = ({ namespace, pod }: PodName, image: string, claimName?:
     annotations: { "prometheus.io/scrape": "true", "prometheus.io/port": "6081", "prometheus.io/path": "/metrics" },
   },
   spec: {
-    activeDeadlineSeconds: 300,
+    activeDeadlineSeconds: 1_200,
     terminationGracePeriodSeconds: 1,
     automountServiceAccountToken: false,
     securityContext: {

@@ -62,7 +62,7 @@ it("enforces network policies: what is denied by default opens by name, port and
 });
 
 it("turns policies into rules as its own Go tests say", async () => {
-  const tests = await execa("go", ["test", ...goFlags, "./netpol/rules"], {
+  const tests = await execa("go", ["test", "-count=1", ...goFlags, "./netpol/rules"], {
     cwd: sources,
     // The test uses Go's own cache, which no `up` empties. So only the first run compiles Kubernetes' types.
     env: goEnvironment,

@@ -9,12 +9,12 @@ import { onPath } from "./inspect.ts";
 
 const isRoot = process.getuid?.() === 0;
 
-/** Runs a shell script that uses a separate Berth, with its own /run. */
+/** Runs a shell script that uses a separate Berth, with its own /run. After 5 minutes, the script and its programs are ended. */
 async function inOwnPlace(script: string) {
   const state = mkdtempSync(join(tmpdir(), "berth-apt-"));
   const own = "mount -t tmpfs tmpfs /run";
   try {
-    return await execa("unshare", ["--mount", "sh", "-c", `${own}\n${script}`], {
+    return await execa("timeout", ["300", "unshare", "--mount", "sh", "-c", `${own}\n${script}`], {
       cwd: root,
       env: { BERTH_NAME: "berth-apt", BERTH_STATE: state },
       all: true,

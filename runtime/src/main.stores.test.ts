@@ -99,7 +99,23 @@ const authorization = { authorization: `Bearer ${keyOf("acme")}` };
 /** A header for connections that are not kept open. A shutdown would wait for connections that are kept open. */
 const unkept = { connection: "close" };
 /** A call on its own connection. */
-const call = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers: { ...unkept, ...headers } });
+const callOnce = (url: string, headers: Record<string, string> = {}) =>
+  fetch(url, { headers: { ...unkept, ...headers } });
+/**
+ * Repeats the request while the answer is 503. On a busy machine, Postgres or Redis may not answer within the few seconds that
+ * a process waits.
+ */
+const unlessBusy = (url: string, request: () => Promise<Response>) =>
+  until(`${url} answers`, 60, request, ({ status }) => status !== 503);
+const call = (url: string, headers: Record<string, string> = {}) => unlessBusy(url, () => callOnce(url, headers));
+
+/** Opens a desktop, as often as needed. */
+const openDesktop = (url: string, headers: Record<string, string>) =>
+  until(`${url} opens`, 60, async () => {
+    const desktop = new WebSocket(url, ["binary"], { headers });
+    await once(desktop, "open");
+    return desktop;
+  });
 const ready = "stop being ready";
 const steps = ["close the ports and finish requests and jobs", "send the traces", "close Postgres and Redis"];
 
@@ -135,10 +151,7 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
   expect((await call(url("/session/task"), token)).status).toBe(404);
   expect((await call(url(`/v1/sessions/${id}`), token)).status).toBe(401);
 
-  const desktop = new WebSocket(`ws://127.0.0.1:${env.HTTP_PORT}/v1/sessions/${id}/desktop`, ["binary"], {
-    headers: authorization,
-  });
-  await once(desktop, "open");
+  const desktop = await openDesktop(`ws://127.0.0.1:${env.HTTP_PORT}/v1/sessions/${id}/desktop`, authorization);
   await until(
     "the desktop is connected",
     30,
@@ -147,7 +160,9 @@ test("on SIGTERM the API tells its desktops to connect again, finishes its reque
   );
   // These requests use connections that the client would keep open.
   const [events, log] = await Promise.all(
-    ["/v1/events", `/v1/sessions/${id}/logs?follow=true`].map((path) => fetch(url(path), { headers: authorization })),
+    ["/v1/events", `/v1/sessions/${id}/logs?follow=true`].map((path) =>
+      unlessBusy(path, () => fetch(url(path), { headers: authorization })),
+    ),
   );
   expect([events?.status, log?.status]).toEqual([200, 200]);
   const texts = Promise.all([events?.text(), log?.text()]);
@@ -354,14 +369,18 @@ test("with an endpoint, a caller's trace continues through the API and the queue
   const { HTTP_PORT } = await environment("", "");
   const [api, worker] = [runProgram(["api"], env), runProgram(["worker"], { ...env, HTTP_PORT })];
   await Promise.all([api.says("listening"), worker.says("listening")]);
-  const answer = await fetch(url("/v1/sessions"), {
-    method: "POST",
-    headers: { ...unkept, ...traced, "content-type": "application/json" },
-    body: JSON.stringify({ tier: "small" }),
-  });
+  const answer = await unlessBusy("/v1/sessions", () =>
+    fetch(url("/v1/sessions"), {
+      method: "POST",
+      headers: { ...unkept, ...traced, "content-type": "application/json" },
+      body: JSON.stringify({ tier: "small" }),
+    }),
+  );
   expect(answer.status).toBe(201);
   const { id } = (await answer.json()) as { id: string };
-  const ended = await fetch(url(`/v1/sessions/${id}`), { method: "DELETE", headers: { ...unkept, ...traced } });
+  const ended = await unlessBusy(id, () =>
+    fetch(url(`/v1/sessions/${id}`), { method: "DELETE", headers: { ...unkept, ...traced } }),
+  );
   expect(ended.status).toBe(202);
   await until("the worker's part of the trace is here", 60, () => ofTrace("berth-worker").length > 0);
   for (const program of [api, worker]) program.child.kill("SIGTERM");
@@ -408,9 +427,8 @@ test("a caller's trace continues through the gateway into the API and into the s
   const session = `${origin}/v1/sessions/${id}`;
   expect((await call(session, traced)).status).toBe(200);
   expect((await call(`${session}/ports`, traced)).status).toBe(200);
-  await call(`${session}/files?path=x`, traced); // this pod sends no file
-  const desktop = new WebSocket(`${session.replace("http", "ws")}/desktop`, ["binary"], { headers: traced });
-  await once(desktop, "open");
+  await callOnce(`${session}/files?path=x`, traced); // this pod sends no file
+  const desktop = await openDesktop(`${session.replace("http", "ws")}/desktop`, traced);
   await until("the pod was asked for all", 30, () => Object.keys(asked).length === 3);
   desktop.terminate();
   for (const program of [gateway, api]) program.child.kill("SIGTERM");
@@ -477,16 +495,13 @@ test("a separate gateway continues while the API is down, and on SIGTERM tells i
   for (const port of [own.SESSION_PORT, env.SESSION_PORT]) {
     expect((await call(`http://127.0.0.1:${port}/session/task`, token)).status).toBe(200);
   }
-  const desktop = new WebSocket(`${url("").replace("http", "ws")}/v1/sessions/${id}/desktop`, ["binary"], {
-    headers: authorization,
-  });
-  await once(desktop, "open");
+  const desktop = await openDesktop(`${url("").replace("http", "ws")}/v1/sessions/${id}/desktop`, authorization);
   const closed = once(desktop, "close");
-  const events = await fetch(url("/v1/events"), { headers: authorization });
+  const events = await unlessBusy("/v1/events", () => fetch(url("/v1/events"), { headers: authorization }));
 
   api.child.kill("SIGKILL");
   await api.exit;
-  expect((await call(url("/v1/sessions"), authorization)).status).toBe(503);
+  expect((await callOnce(url("/v1/sessions"), authorization)).status).toBe(503);
   expect((await call(url(`/v1/sessions/${id.replace(/^./, "x")}/logs`), authorization)).status).toBe(400);
   expect((await call(url("/health/ready"))).status).toBe(200);
   expect(desktop.readyState).toBe(WebSocket.OPEN);

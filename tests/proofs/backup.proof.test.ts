@@ -14,7 +14,6 @@ import { allowRefusals } from "../refusals.ts";
 import { inBerth, query, rolledOut } from "./platform.ts";
 import { create, end, find } from "./sessions.ts";
 
-const minutes = 60_000;
 const acme = keyOf("acme");
 let runs: Session;
 let sleeps: Session;
@@ -34,54 +33,50 @@ beforeAll(async () => {
   await reaches(acme, sleeps.id, "suspended");
   cleanUp.defer(async () => void (await query("drop database if exists berth_replaced")));
   cleanUp.defer(async () => void (await inBerth(["delete", "job", "--ignore-not-found", job])));
-}, 4 * minutes);
+});
 
-afterAll(() => cleanUp.disposeAsync(), 4 * minutes);
+afterAll(() => cleanUp.disposeAsync());
 
 const podOf = async ({ id }: Session) =>
   (await core.readNamespacedPod({ name: `agent-${id}`, namespace: "tenant-acme" })).metadata?.uid;
 
-test(
-  "after a dump, a wipe and a restore, running sessions keep their pods, suspended sessions resume with their workspace, and none is lost",
-  async () => {
-    await inBerth(["create", "job", job, "--from=cronjob/postgres-dump"]);
-    await kubectlWait("condition=Complete", 120, "--namespace=berth", `job/${job}`);
-    const [pod, count] = [await podOf(runs), await query("select count(*) from sessions")];
-    const events = await query(`select count(*) from session_events where session_id = '${runs.id}'`);
+test("after a dump, a wipe and a restore, running sessions keep their pods, suspended sessions resume with their workspace, and none is lost", async () => {
+  await inBerth(["create", "job", job, "--from=cronjob/postgres-dump"]);
+  await kubectlWait("condition=Complete", 120, "--namespace=berth", `job/${job}`);
+  const [pod, count] = [await podOf(runs), await query("select count(*) from sessions")];
+  const events = await query(`select count(*) from session_events where session_id = '${runs.id}'`);
 
-    using _ = allowRefusals("the database is wiped and restored");
-    // All files of the database are deleted, so the next Postgres pod creates a new and empty database.
-    const wipe = 'find "$PGDATA" -mindepth 1 -delete';
-    await inBerth(["exec", "postgres-0", "--container=postgres", "--", "bash", "-c", wipe]);
-    await inBerth(["delete", "pod", "postgres-0", "--grace-period=1"]);
-    await rolledOut("statefulset/postgres");
-    expect(await query("select to_regclass('sessions') is null")).toBe("t");
+  using _ = allowRefusals("the database is wiped and restored");
+  // All files of the database are deleted, so the next Postgres pod creates a new and empty database.
+  const wipe = 'find "$PGDATA" -mindepth 1 -delete';
+  await inBerth(["exec", "postgres-0", "--container=postgres", "--", "bash", "-c", wipe]);
+  await inBerth(["delete", "pod", "postgres-0", "--grace-period=1"]);
+  await rolledOut("statefulset/postgres");
+  expect(await query("select to_regclass('sessions') is null")).toBe("t");
 
-    const began = performance.now();
-    const restore = await execa("npm", ["run", "--silent", "restore"], {
-      cwd: root,
-      env: stackEnvironment(),
-      reject: false,
-      all: true,
-    });
-    expect(restore.exitCode, restore.all).toBe(0);
-    console.log(`${restore.all}\n  back in ${Math.round((performance.now() - began) / 1_000)} s`);
+  const began = performance.now();
+  const restore = await execa("npm", ["run", "--silent", "restore"], {
+    cwd: root,
+    env: stackEnvironment(),
+    reject: false,
+    all: true,
+  });
+  expect(restore.exitCode, restore.all).toBe(0);
+  console.log(`${restore.all}\n  back in ${Math.round((performance.now() - began) / 1_000)} s`);
 
-    await until(
-      "the API is ready",
-      60,
-      async () => (await call(acme, "GET", "/health/ready")).status,
-      (status) => status === 200,
-    );
-    expect(await query("select count(*) from sessions")).toBe(count);
-    expect(await find("acme", runs.id)).toMatchObject({ state: "running" });
-    expect(await podOf(runs)).toBe(pod);
-    expect(await query(`select count(*) from session_events where session_id = '${runs.id}'`)).toBe(events);
-    expect(await leftovers("tenant-acme", runs.id)).toHaveLength(4);
+  await until(
+    "the API is ready",
+    60,
+    async () => (await call(acme, "GET", "/health/ready")).status,
+    (status) => status === 200,
+  );
+  expect(await query("select count(*) from sessions")).toBe(count);
+  expect(await find("acme", runs.id)).toMatchObject({ state: "running" });
+  expect(await podOf(runs)).toBe(pod);
+  expect(await query(`select count(*) from session_events where session_id = '${runs.id}'`)).toBe(events);
+  expect(await leftovers("tenant-acme", runs.id)).toHaveLength(4);
 
-    await call(acme, "POST", `/v1/sessions/${sleeps.id}/resume`);
-    await reaches(acme, sleeps.id, "running");
-    expect(await inAgent("tenant-acme", sleeps.id, ["cat", "/home/agent/workspace/proof"])).toBe("kept\n");
-  },
-  10 * minutes,
-);
+  await call(acme, "POST", `/v1/sessions/${sleeps.id}/resume`);
+  await reaches(acme, sleeps.id, "running");
+  expect(await inAgent("tenant-acme", sleeps.id, ["cat", "/home/agent/workspace/proof"])).toBe("kept\n");
+});

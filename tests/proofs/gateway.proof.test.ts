@@ -15,7 +15,6 @@ import { type Component, podsOf, processOf } from "./processes.ts";
 import { end, running } from "./sessions.ts";
 import { Viewer } from "./viewer.ts";
 
-const minutes = 60_000;
 const acme = keyOf("acme");
 const authorization = { authorization: `Bearer ${acme}` };
 
@@ -31,9 +30,9 @@ beforeAll(async () => {
   session = await running("acme");
   cleanUp.defer(() => end("acme", session.id));
   path = `/v1/sessions/${session.id}`;
-}, 8 * minutes);
+});
 
-afterAll(() => cleanUp.disposeAsync(), 8 * minutes);
+afterAll(() => cleanUp.disposeAsync());
 
 const namesOf = async (name: Component) =>
   (await inBerth(["get", "pods", `--selector=app.kubernetes.io/name=${name}`, "--output=name"])).trim().split("\n");
@@ -143,121 +142,109 @@ const sizeOf = async (file: string) => {
   return answer.status === 200 ? ((await answer.json()) as { size: number }).size : answer.status;
 };
 
-test(
-  "a restart of the API interrupts no desktop, command, stream, upload or download",
-  async () => {
-    const viewer = await Viewer.open("acme", session.id);
-    cleanUp.defer(async () => viewer.leave());
-    const events = listen("/v1/events");
-    await until("the stream has begun", 30, () => events.text() !== "");
-    const waited = call(acme, "POST", `${path}/commands`, {
-      command: ["sh", "-c", "until [ -e go ]; do sleep 0.1; done; echo ended"],
-    });
-    const sending = upload("kept");
-    const size = 256 * 1024 * 1024; // far more than the connections can buffer
-    expect(
-      (await call(acme, "POST", `${path}/commands`, { command: ["truncate", `--size=${size}`, "large"] })).ok,
-    ).toBe(true);
-    const receiving = await download("large");
+test("a restart of the API interrupts no desktop, command, stream, upload or download", async () => {
+  const viewer = await Viewer.open("acme", session.id);
+  cleanUp.defer(async () => viewer.leave());
+  const events = listen("/v1/events");
+  await until("the stream has begun", 30, () => events.text() !== "");
+  const waited = call(acme, "POST", `${path}/commands`, {
+    command: ["sh", "-c", "until [ -e go ]; do sleep 0.1; done; echo ended"],
+  });
+  const sending = upload("kept");
+  const size = 256 * 1024 * 1024; // far more than the connections can buffer
+  expect((await call(acme, "POST", `${path}/commands`, { command: ["truncate", `--size=${size}`, "large"] })).ok).toBe(
+    true,
+  );
+  const receiving = await download("large");
 
-    await restart("api");
+  await restart("api");
 
-    const before = sending.sent();
-    await until("the upload continues", 10, () => sending.sent() > before);
-    sending.end();
-    expect(await sending.answer).toBe(200);
-    expect(await sizeOf("kept")).toBe(sending.sent());
-    expect(await receiving.rest()).toBe(size);
-    const made = await call(acme, "POST", `${path}/commands`, { command: ["touch", "go"] });
-    expect(made.status).toBe(200);
-    expect(await (await waited).json()).toMatchObject({ exitCode: 0, stdout: "ended\n" });
-    expect(events.isOpen()).toBe(true);
-    expect([viewer.codes, viewer.losses]).toEqual([[], []]);
-    viewer.leave();
-  },
-  8 * minutes,
-);
+  const before = sending.sent();
+  await until("the upload continues", 10, () => sending.sent() > before);
+  sending.end();
+  expect(await sending.answer).toBe(200);
+  expect(await sizeOf("kept")).toBe(sending.sent());
+  expect(await receiving.rest()).toBe(size);
+  const made = await call(acme, "POST", `${path}/commands`, { command: ["touch", "go"] });
+  expect(made.status).toBe(200);
+  expect(await (await waited).json()).toMatchObject({ exitCode: 0, stdout: "ended\n" });
+  expect(events.isOpen()).toBe(true);
+  expect([viewer.codes, viewer.losses]).toEqual([[], []]);
+  viewer.leave();
+});
 
-test(
-  "when the API and then the gateway are killed, a command continues and a client can attach again, and an upload leaves no partial file",
-  async () => {
-    const started = await call(acme, "POST", `${path}/processes`, {
-      command: ["sh", "-c", "n=0; until [ -e stop ]; do n=$((n+1)); echo $n; sleep 0.05; done"],
-    });
-    const { id } = (await started.json()) as { id: number };
-    const output = `${path}/processes/${id}/output`;
-    const first = listen(output);
-    const sending = upload("cut");
-    await until(
-      "command and upload continue",
-      30,
-      () => outputOf(first.text()).length > 10 && sending.sent() > 1_000_000,
-    );
+test("when the API and then the gateway are killed, a command continues and a client can attach again, and an upload leaves no partial file", async () => {
+  const started = await call(acme, "POST", `${path}/processes`, {
+    command: ["sh", "-c", "n=0; until [ -e stop ]; do n=$((n+1)); echo $n; sleep 0.05; done"],
+  });
+  const { id } = (await started.json()) as { id: number };
+  const output = `${path}/processes/${id}/output`;
+  const first = listen(output);
+  const sending = upload("cut");
+  await until(
+    "command and upload continue",
+    30,
+    () => outputOf(first.text()).length > 10 && sending.sent() > 1_000_000,
+  );
 
-    using _ = allowRefusals("the processes of the API and then of the gateway are killed");
-    await kill("api");
-    const before = { lines: outputOf(first.text()).length, sent: sending.sent() };
-    await until(
-      "both go on without the API",
-      30,
-      () => outputOf(first.text()).length > before.lines + 10 && sending.sent() > before.sent + 1_000_000,
-    );
-    expect(first.isOpen()).toBe(true);
-    await kill("gateway");
-    await first.ended;
-    await expect(sending.answer).rejects.toThrow();
-    await until(
-      "the gateway serves again",
-      60,
-      () => call(acme, "GET", `${path}/processes/${id}`).catch((error: Error) => error),
-      (answer) => answer instanceof Response && answer.status === 200,
-    );
+  using _ = allowRefusals("the processes of the API and then of the gateway are killed");
+  await kill("api");
+  const before = { lines: outputOf(first.text()).length, sent: sending.sent() };
+  await until(
+    "both go on without the API",
+    30,
+    () => outputOf(first.text()).length > before.lines + 10 && sending.sent() > before.sent + 1_000_000,
+  );
+  expect(first.isOpen()).toBe(true);
+  await kill("gateway");
+  await first.ended;
+  await expect(sending.answer).rejects.toThrow();
+  await until(
+    "the gateway serves again",
+    60,
+    () => call(acme, "GET", `${path}/processes/${id}`).catch((error: Error) => error),
+    (answer) => answer instanceof Response && answer.status === 200,
+  );
 
-    const { position = 0 } = outputOf(first.text()).at(-1) ?? {};
-    const second = listen(output, { "last-event-id": String(position) });
-    await until("the output continues", 30, () => outputOf(second.text()).length > 10);
-    await call(acme, "POST", `${path}/commands`, { command: ["touch", "stop"] });
-    await second.ended;
-    const lines = [first, second].flatMap(({ text }) => outputOf(text()).map((event) => event.text)).join("");
-    expect(lines).toBe(
-      lines
-        .trim()
-        .split("\n")
-        .map((_line, at) => `${at + 1}\n`)
-        .join(""),
-    );
+  const { position = 0 } = outputOf(first.text()).at(-1) ?? {};
+  const second = listen(output, { "last-event-id": String(position) });
+  await until("the output continues", 30, () => outputOf(second.text()).length > 10);
+  await call(acme, "POST", `${path}/commands`, { command: ["touch", "stop"] });
+  await second.ended;
+  const lines = [first, second].flatMap(({ text }) => outputOf(text()).map((event) => event.text)).join("");
+  expect(lines).toBe(
+    lines
+      .trim()
+      .split("\n")
+      .map((_line, at) => `${at + 1}\n`)
+      .join(""),
+  );
 
-    expect(await sizeOf("cut")).toBe(404);
-    const names = async () => {
-      const answer = await call(acme, "POST", `${path}/commands`, { command: ["ls", "-A"] });
-      return ((await answer.json()) as { stdout: string }).stdout.split("\n");
-    };
-    // berthd writes an upload into a file with this prefix, and removes the file after an error.
-    await until(
-      "nothing is left of the upload",
-      30,
-      names,
-      (found) => found.includes("stop") && !found.some((name) => /^cut$|^\.berth-part-/.test(name)),
-    );
-    const again = upload("cut");
-    await until("a part of the file is sent", 30, () => again.sent() > 1_000_000);
-    again.end();
-    expect(await again.answer).toBe(200);
-    expect(await sizeOf("cut")).toBe(again.sent());
-    await until("the API serves", 60, async () => (await call(acme, "GET", path)).ok);
-  },
-  8 * minutes,
-);
+  expect(await sizeOf("cut")).toBe(404);
+  const names = async () => {
+    const answer = await call(acme, "POST", `${path}/commands`, { command: ["ls", "-A"] });
+    return ((await answer.json()) as { stdout: string }).stdout.split("\n");
+  };
+  // berthd writes an upload into a file with this prefix, and removes the file after an error.
+  await until(
+    "nothing is left of the upload",
+    30,
+    names,
+    (found) => found.includes("stop") && !found.some((name) => /^cut$|^\.berth-part-/.test(name)),
+  );
+  const again = upload("cut");
+  await until("a part of the file is sent", 30, () => again.sent() > 1_000_000);
+  again.end();
+  expect(await again.answer).toBe(200);
+  expect(await sizeOf("cut")).toBe(again.sent());
+  await until("the API serves", 60, async () => (await call(acme, "GET", path)).ok);
+});
 
-test(
-  "a gateway that is replaced tells its desktop clients to reconnect, and they do",
-  async () => {
-    const viewer = await Viewer.open("acme", session.id);
-    cleanUp.defer(async () => viewer.leave());
-    await restart("gateway");
-    await until("the viewer is back", 60, () => viewer.losses.length === 1 && viewer.isConnected);
-    expect(viewer.codes).toEqual([1012]);
-    viewer.leave();
-  },
-  8 * minutes,
-);
+test("a gateway that is replaced tells its desktop clients to reconnect, and they do", async () => {
+  const viewer = await Viewer.open("acme", session.id);
+  cleanUp.defer(async () => viewer.leave());
+  await restart("gateway");
+  await until("the viewer is back", 60, () => viewer.losses.length === 1 && viewer.isConnected);
+  expect(viewer.codes).toEqual([1012]);
+  viewer.leave();
+});

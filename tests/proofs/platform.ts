@@ -1,5 +1,5 @@
 /** Access to the parts of the deployed platform, as an operator has it. */
-import { until } from "@berth/testing/until.ts";
+import { patience, until } from "@berth/testing/until.ts";
 import { AppsV1Api } from "@kubernetes/client-node";
 import { kubectl } from "../../local/cluster/kubectl.ts";
 import { cluster, core } from "../berth.ts";
@@ -55,7 +55,7 @@ export const forgetUpgrade = () => {
 export const releaseQueue = () => withQueue("await queue.removeGlobalRateLimit(); await queue.removeRateLimitKey()");
 
 /** Waits until every pod of the Deployment or StatefulSet has the newest version and is ready. */
-export const rolledOut = (workload: string) => inBerth(["rollout", "status", workload, "--timeout=180s"]);
+export const rolledOut = (workload: string) => inBerth(["rollout", "status", workload, `--timeout=${180 * patience}s`]);
 
 /**
  * Waits until API, gateway and worker have read the tenants file of the last `up`. The kubelet must have updated the file in

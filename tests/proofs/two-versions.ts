@@ -3,7 +3,7 @@
  * running, suspended, stopped and queued sessions, open desktops and old rows. The proofs `upgrade` and `way-back` change
  * the version of this stack. Both proofs destroy `dev` first and deploy it again at their end.
  */
-import { until } from "@berth/testing/until.ts";
+import { Hopeless, until } from "@berth/testing/until.ts";
 import { expect } from "vitest";
 import { requestLittle } from "../bench/small-requests.ts";
 import { call, cluster, core, inAgent, keyOf, reaches, readOutputs, type Session } from "../berth.ts";
@@ -168,22 +168,19 @@ export class TwoVersions {
 
   /**
    * Requests a session for the tenant globex, which must wait in the queue. Sends the request again after 503 or a broken
-   * connection, for up to 60 s. Returns the fault, or undefined after success.
+   * connection, for a minute of a quiet machine. Throws if the request fails.
    */
-  async #queueOne(): Promise<string | undefined> {
+  async #queueOne(): Promise<undefined> {
     const headers = { "idempotency-key": crypto.randomUUID() };
-    const deadline = performance.now() + 60_000;
-    for (;;) {
-      const body = { tier: "small", labels: queuedLabel };
-      const response = await call(this.keys.globex, "POST", "/v1/sessions", body, headers).catch(() => undefined);
-      if (response?.ok) {
-        this.#queued += 1;
-        return void (await response.text());
-      }
-      if ((response !== undefined && response.status !== 503) || performance.now() > deadline)
-        return `POST /v1/sessions: ${response?.status}`;
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
+    const body = { tier: "small", labels: queuedLabel };
+    await until("POST /v1/sessions is answered", 60, async () => {
+      const response = await call(this.keys.globex, "POST", "/v1/sessions", body, headers);
+      if (response.status === 503) return false;
+      if (!response.ok) throw new Hopeless(`POST /v1/sessions: ${response.status}`);
+      await response.text();
+      return true;
+    });
+    this.#queued += 1;
   }
 
   /** The old pods close the desktops only when they end, which may be after the end of the rollout. */

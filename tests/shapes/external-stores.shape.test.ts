@@ -1,5 +1,6 @@
 /** Postgres and Redis are not part of the stack: they run in another namespace, and the config names their Secrets and pods. */
 import { randomBytes } from "node:crypto";
+import { patience } from "@berth/testing/until.ts";
 import { expect } from "vitest";
 import { stringify } from "yaml";
 import { imageTags } from "../../infra/images/base-images/pinned.ts";
@@ -90,7 +91,7 @@ testShape({
         .join("---\n"),
     );
     for (const { name } of stores)
-      await kubectl(["-n", namespace, "rollout", "status", `deployment/${name}`, "--timeout=300s"]);
+      await kubectl(["-n", namespace, "rollout", "status", `deployment/${name}`, `--timeout=${120 * patience}s`]);
   },
   change: ({ config }) => {
     for (const { name } of stores) config[`berth:${name}`] = external(name);

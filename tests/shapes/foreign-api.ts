@@ -6,6 +6,7 @@
 import { execa } from "execa";
 import { stringify } from "yaml";
 import { kubectl } from "../../local/cluster/kubectl.ts";
+import { kubectlWait } from "../../local/cluster/testing.ts";
 import { machine } from "../../machine/machine.ts";
 
 export const namespace = "metrics";
@@ -118,7 +119,7 @@ export async function startForeignApi(group: string): Promise<void> {
     },
   ];
   await kubectl(["apply", "--server-side", "-f", "-"], objects.map((object) => stringify(object)).join("---\n"));
-  await kubectl(["wait", "--for=condition=Available", "--timeout=300s", `apiservice/v1beta1.${group}`]);
+  await kubectlWait("condition=Available", 120, `apiservice/v1beta1.${group}`);
 }
 
 /** The namespace of the server that has the API. */

@@ -2,6 +2,7 @@
  * A DNS server on a link-local address of the node answers the pods, as NodeLocal DNSCache does, and the network policies open
  * no connection to kube-dns. The server is the local cluster's CoreDNS; it asks the Kubernetes API itself instead of kube-dns.
  */
+import { patience } from "@berth/testing/until.ts";
 import { expect } from "vitest";
 import { stringify } from "yaml";
 import { kubelet } from "../../local/cluster/components.ts";
@@ -53,7 +54,7 @@ testShape({
   prepare: async () => {
     await runInNode("ip", "address", "replace", `${address}/32`, "dev", "lo");
     await kubectl(["apply", "--server-side", "-f", "-"], stringify(server));
-    await kubectl(["-n", "kube-system", "rollout", "status", `daemonset/${name}`, "--timeout=300s"]);
+    await kubectl(["-n", "kube-system", "rollout", "status", `daemonset/${name}`, `--timeout=${120 * patience}s`]);
     // A restarted kubelet writes the new address into the resolv.conf of new pods.
     writeIfChanged(files.kubelet, kubeletConfig().replace(machine.dnsServiceIp, address));
     await ensure(kubelet);

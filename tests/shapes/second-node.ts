@@ -9,7 +9,6 @@ import { kubelet } from "../../local/cluster/components.ts";
 import { containerdConfig, kubeletConfig } from "../../local/cluster/configs.ts";
 import { type ClusterDaemon, ensure } from "../../local/cluster/daemons.ts";
 import { clusterImage } from "../../local/cluster/images.ts";
-import { kubectl } from "../../local/cluster/kubectl.ts";
 import {
   containerdDir,
   containerdRunDir,
@@ -22,6 +21,7 @@ import {
 } from "../../local/cluster/layout.ts";
 import { runInNode } from "../../local/cluster/node.ts";
 import { ensureCertificate } from "../../local/cluster/pki.ts";
+import { kubectlWait } from "../../local/cluster/testing.ts";
 import { inCgroup } from "../../local/lib/cgroups.ts";
 import { machine } from "../../machine/machine.ts";
 
@@ -92,6 +92,6 @@ export async function startSecondNode(taint: Taint): Promise<void> {
   writeIfChanged(files.kubelet, stringify(config));
   await ensure(containerd);
   await ensure(secondKubelet(`${taint.key}=${taint.value}`));
-  await kubectl(["wait", "--for=create", "--timeout=300s", `node/${name}`]);
-  await kubectl(["wait", "--for=condition=Ready", "--timeout=300s", `node/${name}`]);
+  await kubectlWait("create", 120, `node/${name}`);
+  await kubectlWait("condition=Ready", 120, `node/${name}`);
 }

@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 
 NONE, VNC_AUTH = 1, 2
 PASSWORD = b"berth-vw"
@@ -69,9 +68,8 @@ class Client:
 
 x, y = map(int, sys.argv[1:])
 viewer, user = Client(VNC_AUTH), Client(NONE)
-for buttons in (0, 1, 0, 1, 0):
-    user.send(struct.pack(">BBHH", 5, buttons, x, y))
-    time.sleep(0.05)
+# The events are sent in one go, because clicks with a pause of 250 ms are no double click for xterm.
+user.send(b"".join(struct.pack(">BBHH", 5, buttons, x, y) for buttons in (0, 1, 0, 1, 0)))
 print(next(text for kind, text in iter(user.message, None) if kind == "clipboard").strip())
 # The server sends a clipboard message to all clients at the same time, so the viewer would get the message before this picture.
 viewer.look()

@@ -106,7 +106,8 @@ test("a claim is announced to the pod's process and to the worker, and causes no
     ([, count]) => Number(count) > 0,
   );
   expect(await create(api, {})).toMatchObject({ id, state: "running" });
-  await expect.poll(() => announced).toEqual([id]);
+  await until("the claim is announced", 30, () => announced.length > 0);
+  expect(announced).toEqual([id]);
   expect([trigger.mock.calls, ring.mock.calls]).toEqual([[], []]);
   expect(await create(api, {})).toMatchObject({ state: "queued" });
   expect([trigger.mock.calls, ring.mock.calls]).toEqual([[], [[]]]);

@@ -1,3 +1,4 @@
+import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";
 import { gathered } from "./gathered.ts";
 
@@ -9,11 +10,11 @@ test("items that arrive at about the same time become one call, whose result all
     return new Promise<string>((resolve) => (finish = () => resolve(items.join())));
   }, 1);
   const first = [note("a"), note("b"), note("a")];
-  await expect.poll(() => calls.length).toBe(1);
+  await until("the first call", 30, () => calls.length === 1);
   const second = [note("c"), note("a")];
   finish();
   expect(await Promise.all(first)).toEqual(["a,b,a", "a,b,a", "a,b,a"]);
-  await expect.poll(() => calls.length).toBe(2);
+  await until("the second call", 30, () => calls.length === 2);
   finish();
   await Promise.all(second);
   expect(calls).toEqual([

@@ -64,10 +64,10 @@ async function oldDatabase(ended = 0): Promise<Database> {
   return database;
 }
 
-/** Creates a session as the previous version does. Fails if the statement takes more than 5 s. */
+/** Creates a session as the previous version does. Fails if the statement waits for a lock for more than 5 s. */
 const write = (database: Database) =>
   database.transaction().execute(async (transaction) => {
-    await sql`set local statement_timeout = '5s'`.execute(transaction);
+    await sql`set local lock_timeout = '5s'`.execute(transaction);
     await sql`
       insert into sessions (id, tenant, namespace, tier, state)
       values (gen_random_uuid(), 'acme', 'tenant-acme', 'small', 'queued')`.execute(transaction);
@@ -172,7 +172,7 @@ test("writers of the version before do not wait for any migration", async () => 
   });
   let written = 0;
   while (!isOver) {
-    await write(database); // fails after 5 s
+    await write(database); // fails if it waits for 5 s
     written += 1;
   }
   await migrating;

@@ -105,10 +105,8 @@ test("each kind of refusal, and each kind of missing answer, costs a session tim
 
 test("a watch that is cut, refused or silent is restarted, and reports the next pod that is deleted", async () => {
   const front = await openFront();
-  // Without the sweep, only the watch can report the pod.
-  const { create, become, allBecome } = await openWorker(place, {
+  const { create, become, allBecome, sweep } = await openWorker(place, {
     kubeConfig: front.config,
-    sweepMs: 600_000,
     watch: { backoffLimitMs: 500, silenceMs: 3_000 },
   });
   const faults: Fault[] = [
@@ -121,6 +119,7 @@ test("a watch that is cut, refused or silent is restarted, and reports the next 
   const sessions = [];
   for (const _ of faults) sessions.push(await create({ workspaceMode: "ephemeral" }));
   await allBecome("running");
+  await sweep.onApplicationShutdown(); // so that only the watch can report a pod
 
   for (const [index, fault] of faults.entries()) {
     let met = false;

@@ -1,3 +1,4 @@
+import { until } from "@berth/testing/until.ts";
 import { expect, onTestFinished, test } from "vitest";
 import { silent } from "../testing/fixtures.ts";
 import { WarmRefill } from "./warmRefill.ts";
@@ -23,34 +24,45 @@ function start({ leads = true, refill = async () => false }: { leads?: boolean; 
   });
   warmRefill.onApplicationBootstrap();
   onTestFinished(() => warmRefill.onApplicationShutdown());
-  return { plannings: () => plannings, claim: () => claim() };
+  return {
+    plannings: () => plannings,
+    reach: (wanted: number) =>
+      until(
+        `the number of plannings is at least ${wanted}`,
+        30,
+        () => plannings,
+        (count) => count >= wanted,
+      ),
+    claim: () => claim(),
+  };
 }
 
 test("a planning begins with a claim, and claims at the same moment share one planning", async () => {
-  const { plannings, claim } = start({});
-  await expect.poll(plannings).toBe(1);
+  const { plannings, reach, claim } = start({});
+  await reach(1);
   for (let claims = 0; claims < 50; claims += 1) claim();
-  await expect.poll(plannings).toBe(2);
+  await reach(2);
   claim();
-  await expect.poll(plannings).toBe(3);
+  await reach(3);
+  expect(plannings()).toBe(3);
 });
 
 test("while sessions are missing and others start, the next planning follows without a claim", async () => {
-  const { plannings } = start({ refill: async () => true });
-  await expect.poll(plannings).toBeGreaterThan(2);
+  const { reach } = start({ refill: async () => true });
+  await reach(3);
 });
 
 test("a planning that fails does not end the refill", async () => {
-  const { plannings, claim } = start({ refill: () => Promise.reject(new Error("away")) });
-  await expect.poll(plannings).toBe(1);
+  const { reach, claim } = start({ refill: () => Promise.reject(new Error("away")) });
+  await reach(1);
   claim();
-  await expect.poll(plannings).toBe(2);
+  await reach(2);
 });
 
 test("only the leader plans", async () => {
   const leader = start({});
   const other = start({ leads: false });
   other.claim();
-  await expect.poll(leader.plannings).toBe(1);
+  await leader.reach(1);
   expect(other.plannings()).toBe(0);
 });

@@ -3,9 +3,6 @@ import http from "node:http";
 import https from "node:https";
 import { publicLookup, refuseAddress } from "./publicAddress.ts";
 
-/** A connection without a request is closed after this time. Many receivers close such a connection after 5 s. */
-const idleMs = 4_000;
-
 /** The number of bytes of an answer's body that are read. If there are more, the connection is closed. */
 const bodyLimit = 64 * 1_024;
 
@@ -15,20 +12,31 @@ export interface Answer {
   retryAfter: number | undefined;
 }
 
+export interface PosterOptions {
+  /** An attempt fails if there is no answer after this many milliseconds. Default: 10,000. */
+  timeoutMs?: number;
+  /**
+   * A connection without a request is closed after this many milliseconds. Default: 4,000, because many receivers close such
+   * a connection after 5 s.
+   */
+  idleMs?: number;
+}
+
 export class Poster {
-  readonly #agents = {
-    http: new http.Agent({ keepAlive: true, timeout: idleMs }),
-    https: new https.Agent({ keepAlive: true, timeout: idleMs }),
-  };
+  readonly #agents: { http: http.Agent; https: https.Agent };
+  readonly #timeoutMs: number;
 
   /**
    * @param allowPrivate whether http and private addresses are allowed. Otherwise, only https to public addresses is allowed
-   * @param timeoutMs an attempt fails if there is no answer after this many milliseconds. Default: 10,000
    */
   constructor(
     private readonly allowPrivate: boolean,
-    private readonly timeoutMs = 10_000,
-  ) {}
+    { timeoutMs = 10_000, idleMs = 4_000 }: PosterOptions = {},
+  ) {
+    this.#timeoutMs = timeoutMs;
+    const options = { keepAlive: true, timeout: idleMs };
+    this.#agents = { http: new http.Agent(options), https: new https.Agent(options) };
+  }
 
   /**
    * Posts the body and returns the status of the answer. Redirects are not followed. Throws if the URL is not allowed or there
@@ -42,7 +50,7 @@ export class Poster {
         );
       refuseAddress(url);
     }
-    const deadline = performance.now() + this.timeoutMs;
+    const deadline = performance.now() + this.#timeoutMs;
     const agent = url.protocol === "https:" ? this.#agents.https : this.#agents.http;
     try {
       return await this.#send(url, { headers, deadline, agent }, body);
@@ -83,7 +91,7 @@ export class Poster {
           response.on("close", () => resolve(read));
         },
       );
-      const giveUp = () => void request.destroy(new Error(`no answer within ${this.timeoutMs / 1_000} s`));
+      const giveUp = () => void request.destroy(new Error(`no answer within ${this.#timeoutMs / 1_000} s`));
       const timer = setTimeout(giveUp, deadline - performance.now());
       request.on("close", () => clearTimeout(timer));
       request.on("error", (error: NodeJS.ErrnoException) => {

@@ -16,7 +16,7 @@ import type { Bell } from "../../queue/bell.ts";
 import type { Delivery, DeliveryStore, Receiver, Result } from "../../store/deliveryStore.ts";
 import type { Metrics } from "../../telemetry/metrics.ts";
 import { Loop } from "../../timing/loop.ts";
-import { Poster } from "./post.ts";
+import { Poster, type PosterOptions } from "./post.ts";
 import { Receivers } from "./receivers.ts";
 import { signedHeaders } from "./sign.ts";
 
@@ -28,7 +28,7 @@ const ringMs = 60;
 
 const putOffError = "not sent, because the receiver did not answer the previous deliveries";
 
-export interface WebhookSenderOptions {
+export interface WebhookSenderOptions extends PosterOptions {
   store: Pick<DeliveryStore, "fanOut" | "take" | "putOff" | "settle">;
   /** Rings when there are new events. */
   bell: Pick<Bell, "listen">;
@@ -55,7 +55,7 @@ export class WebhookSender implements OnApplicationBootstrap, OnApplicationShutd
   #ringing: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: WebhookSenderOptions) {
-    this.#poster = new Poster(options.allowPrivate);
+    this.#poster = new Poster(options.allowPrivate, options);
   }
 
   /** Whether this process still searches for due deliveries. */

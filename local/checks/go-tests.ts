@@ -1,0 +1,48 @@
+/**
+ * A part of `npm run check:berthd`: runs the Go tests in the current folder. Unlike `go test`, it also names each test that skipped
+ * itself, with the reason.
+ */
+import { execa } from "execa";
+
+/** A line of `go test -json`. Lines about a package as a whole have no `Test`. */
+interface Event {
+  Action: string;
+  Package?: string;
+  Test?: string;
+  Output?: string;
+}
+
+/**
+ * Returns what to print: the result of each package, what the compiler says, and the output of each test that failed or skipped
+ * itself. Pure.
+ * @param lines the output of `go test -json`. Lines that are not JSON are returned as they are
+ */
+export function report(lines: readonly string[]): string {
+  const outputs = new Map<string, string>();
+  let text = "";
+  for (const line of lines) {
+    if (!line.startsWith("{")) {
+      text += `${line}\n`;
+      continue;
+    }
+    const { Action, Package, Test, Output = "" } = JSON.parse(line) as Event;
+    if (Test === undefined) {
+      if (Output !== "PASS\n") text += Output;
+      continue;
+    }
+    const test = `${Package} ${Test}`;
+    outputs.set(test, `${outputs.get(test) ?? ""}${Output}`);
+    if (Action === "fail" || Action === "skip") text += outputs.get(test);
+  }
+  return text;
+}
+
+if (import.meta.main) {
+  const { stdout, exitCode } = await execa("go", ["test", "-json", "./..."], {
+    stderr: "inherit",
+    lines: true,
+    reject: false,
+  });
+  process.stdout.write(report(stdout));
+  process.exitCode = exitCode ?? 1;
+}
