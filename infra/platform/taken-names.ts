@@ -44,7 +44,11 @@ function wantedBy(config: Naming): Wanted[] {
  * app.kubernetes.io/instance says whose it is. `adoptExisting` allows objects of nobody, and never objects of another stack.
  * @param stack the name of this Pulumi stack, without the organization
  */
-export function takenNames(config: Naming, found: Found, stack: string): string[] {
+export function takenNames(
+  config: Naming,
+  found: Pick<Found, "namespaces" | "priorityClasses">,
+  stack: string,
+): string[] {
   const there: Record<string, FoundObject[]> = { Namespace: found.namespaces, PriorityClass: found.priorityClasses };
   return wantedBy(config).flatMap(({ kind, name, remedy }) => {
     const object = there[kind]?.find((one) => one.name === name);

@@ -1,6 +1,7 @@
 /** How many tenants a stack can have: the tenants file must fit into one Secret. */
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/config.ts";
+import { hasImagePuller } from "../config/image-pullers.ts";
 import { sessionPlacement } from "../config/placement.ts";
 import { tenantNamespace } from "../config/tenant.ts";
 import { keyEntries, type TenantEntry, tenantEntry, tenantsFile } from "./tenants-file.ts";
@@ -8,7 +9,7 @@ import { keyEntries, type TenantEntry, tenantEntry, tenantsFile } from "./tenant
 /** The most that Kubernetes stores in a Secret, in bytes. */
 export const mostBytes = 1024 ** 2;
 
-type Sized = Pick<Config, "tenantPrefix" | "tenants" | "adminKeys" | "placement" | "platform">;
+type Sized = Pick<Config, "tenantPrefix" | "tenants" | "adminKeys" | "placement" | "platform" | "prepullAgentImage">;
 
 /** Returns how many tenants fit into the tenants file, counted from the first tenant of the config. */
 export function fitting(config: Sized, most = mostBytes): number {
@@ -41,6 +42,7 @@ const entryOf = (config: Sized, tenant: Config["tenants"][number]): TenantEntry 
     serviceAccount: "agent-runner",
     hashes: hashesOf(tenant.keys),
     placement: sessionPlacement(config, tenant.placement),
+    hasImagePuller: hasImagePuller(config, tenant),
   });
 
 /** Ends the program, before it changes anything, if the config has more tenants than fit. */

@@ -1,8 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/config.ts";
+import { hasImagePuller, pullsDesktop } from "../config/image-pullers.ts";
 import type { RegistryLogin } from "../config/images.ts";
-import { isPlaced, sessionPlacement } from "../config/placement.ts";
+import { sessionPlacement } from "../config/placement.ts";
 import { type TenantConfig, tenantNamespace } from "../config/tenant.ts";
 import { ImagePuller, type PullerDefaults } from "../images/puller.ts";
 import { pullSecretNames, registryLoginSecret } from "../images/registry-login.ts";
@@ -34,14 +35,10 @@ export interface TenantArgs extends Surroundings {
   platform: Config["platform"];
 }
 
-/**
- * The images that the tenant's image puller pulls: the tenant's images and, if the tenant has its own RuntimeClass or placement,
- * also the platform's desktop. In that case the platform's image puller may not have pulled the desktop for this tenant: another
- * container runtime may store images separately, and the tenant's sessions may run on other nodes.
- */
-const imagesToPull = ({ images, runtimeClassName, placement }: TenantConfig, desktop: pulumi.Input<string>) => [
-  ...(runtimeClassName === null && !isPlaced(placement) ? [] : [desktop]),
-  ...new Set(images.map(({ image }) => image)),
+/** The images that the tenant's image puller pulls, each once. */
+const imagesToPull = (tenant: TenantConfig, desktop: pulumi.Input<string>) => [
+  ...(pullsDesktop(tenant) ? [desktop] : []),
+  ...new Set(tenant.images.map(({ image }) => image)),
 ];
 
 /** A tenant: the namespace of its sessions with quota, network policies and permissions, and the tenant's API keys. */
@@ -117,14 +114,14 @@ export class Tenant extends pulumi.ComponentResource {
       inside,
     );
     const placement = sessionPlacement(args, tenant.placement);
-    const images = imagesToPull(tenant, args.agentImage);
-    if (args.prepullAgentImage && !tenant.remove && images.length > 0)
+    const hasPuller = hasImagePuller(args, tenant);
+    if (hasPuller)
       new ImagePuller(
         `${name}-image-puller`,
         {
           ...args.pullers,
           namespace: this.namespace,
-          images,
+          images: imagesToPull(tenant, args.agentImage),
           pullSecrets,
           runtimeClassName: tenant.runtimeClassName,
           placement,
@@ -157,7 +154,13 @@ export class Tenant extends pulumi.ComponentResource {
     this.entry = pulumi
       .all([this.namespace, account.metadata.name, hashes, pulumi.secret(tenant.webhooks)])
       .apply(([tenantNamespace, serviceAccount, hashes]) =>
-        tenantEntry(tenant, { namespace: tenantNamespace, serviceAccount, hashes, placement }),
+        tenantEntry(tenant, {
+          namespace: tenantNamespace,
+          serviceAccount,
+          hashes,
+          placement,
+          hasImagePuller: hasPuller,
+        }),
       );
     this.registerOutputs({ namespace: this.namespace });
   }

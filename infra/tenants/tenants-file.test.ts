@@ -9,6 +9,7 @@ const made = {
   serviceAccount: "agent-runner",
   hashes: ["a".repeat(64), "b".repeat(64)],
   placement,
+  hasImagePuller: true,
 };
 
 test("the tenants file has durations in seconds, hashes of keys, and by default one session for every pod of the quota", () => {
@@ -38,6 +39,7 @@ test("the tenants file has durations in seconds, hashes of keys, and by default 
     maxLifetimeSeconds: 28_800,
     retentionSeconds: 604_800,
     placement,
+    hasImagePuller: true,
   });
 });
 

@@ -38,15 +38,18 @@ export interface TenantEntry
   images: Omit<TenantConfig["images"][number], "pullSecret">[];
   /** The nodes on which the tenant's sessions may run. */
   placement: Placement;
+  /** Whether the tenant's namespace has an image puller, which the worker asks for missing images. */
+  hasImagePuller: boolean;
 }
 
 /**
  * Makes a tenant's entry in the tenants file.
- * @param made the names of the tenant's namespace and ServiceAccount, the hashes of its keys, and the placement of its sessions
+ * @param made the names of the tenant's namespace and ServiceAccount, the hashes of its keys, the placement of its sessions, and
+ * whether its namespace has an image puller
  */
 export function tenantEntry(
   tenant: TenantConfig,
-  made: { namespace: string; serviceAccount: string; hashes: string[]; placement: Placement },
+  made: { hashes: string[] } & Pick<TenantEntry, "namespace" | "serviceAccount" | "placement" | "hasImagePuller">,
 ): TenantEntry {
   const { volumes: _, ...quota } = tenant.quota;
   return {
@@ -70,6 +73,7 @@ export function tenantEntry(
     webhooks: tenant.webhooks,
     images: tenant.images.map(({ pullSecret: _, ...image }) => image),
     placement: made.placement,
+    hasImagePuller: made.hasImagePuller,
   };
 }
 

@@ -1,5 +1,6 @@
 /** Tests options that no committed stack uses. The tests run the whole program with each option. */
 import { beforeEach, expect, test, vi } from "vitest";
+import { parseTenants } from "../../runtime/src/domain/tenants.ts";
 import { scaledQuantity } from "../kubernetes/request-scale.ts";
 import { type RecordedResource, recordStack, timeoutsOf } from "./record.ts";
 
@@ -76,6 +77,14 @@ function pullersOf(resources: RecordedResource[]) {
   return Object.fromEntries(pullers);
 }
 
+/** Returns the namespaces of the tenants that have an image puller by the tenants file, which the worker reads. */
+function pullersInFile(resources: RecordedResource[]): string[] {
+  const [file] = kubernetes(resources, "Secret").filter(({ metadata }) => metadata.name === "tenants");
+  const data = file?.stringData as { value: Record<string, string> } | undefined;
+  const { tenants } = parseTenants(data?.value["tenants.json"] ?? "");
+  return [...tenants.values()].filter(({ hasImagePuller }) => hasImagePuller).map(({ namespace }) => namespace);
+}
+
 interface PullerPod {
   automountServiceAccountToken: boolean;
   imagePullSecrets?: { name: string }[];
@@ -95,6 +104,7 @@ test("every image of every tenant is brought to the nodes, each once, with its S
     { name: "gone", images: [image("one")], remove: true },
     { name: "kata", runtimeClassName: "kata", images: [image("two")] },
     { name: "gvisor", runtimeClassName: "gvisor" },
+    { name: "pool", placement: { nodeSelector: { pool: "gpu" } } },
   ];
   const resources = await recordStack("prod", { imagePullSecrets: ["mine"], tenants });
   const desktop = "registry.example.com/berth/agent";
@@ -103,7 +113,9 @@ test("every image of every tenant is brought to the nodes, each once, with its S
     "tenant-acme": { images: ["ghcr.io/acme/one", "ghcr.io/acme/two"], secrets: ["mine", "ghcr", "quay"] },
     "tenant-kata": { images: [desktop, "ghcr.io/acme/two"], secrets: ["mine"], runtimeClass: "kata" },
     "tenant-gvisor": { images: [desktop], secrets: ["mine"], runtimeClass: "gvisor" },
+    "tenant-pool": { images: [desktop], secrets: ["mine"] },
   });
+  expect(pullersInFile(resources)).toEqual(["tenant-acme", "tenant-kata", "tenant-gvisor", "tenant-pool"]);
 });
 
 test("a tenant's quota counts its sessions' pods and not its puller's", async () => {
@@ -190,9 +202,11 @@ test("with the Gateway API, the API and sessions' ports have a route each", asyn
 });
 
 test("the stack has no Ingress and no image puller if the config disables both", async () => {
-  const resources = await recordStack("prod", { ingress: null, prepullAgentImage: false });
+  const tenants = [{ name: "gvisor", runtimeClassName: "gvisor" }];
+  const resources = await recordStack("prod", { ingress: null, prepullAgentImage: false, tenants });
   expect(kubernetes(resources, "Ingress")).toEqual([]);
   expect(kubernetes(resources, "DaemonSet")).toEqual([]);
+  expect(pullersInFile(resources)).toEqual([]);
 });
 
 const workloads = ["Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"];

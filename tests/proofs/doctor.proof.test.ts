@@ -20,6 +20,7 @@ test("the doctor finds the stack `dev` well, and deletes all that it made", asyn
   const holding = [
     "access",
     "nodes",
+    "names",
     "priority classes",
     "isolation",
     "dns",

@@ -11,6 +11,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { buildPulumi, builtVersion } from "../../local/air-gapped/pulumi.ts";
 import { layStandIns } from "../../local/air-gapped/stand-ins.ts";
+import { nameAlso, pushImage } from "../../local/images/registry.ts";
 import { buildOnce } from "../../local/lib/go.ts";
 import { mirror } from "../../local/lib/obtain.ts";
 import { stackEnvironment } from "../../local/pulumi/stack.ts";
@@ -123,18 +124,45 @@ describe.each(pairs)("a stack made with $first and continued with $second", ({ m
 test.for([
   { name: "stand-ins", tools: standIns, lines: 1 },
   { name: "official plugins", tools: official, lines: 0 },
-])("the stack dev needs no change with $name, with and without a refresh", async ({ tools, lines }, { skip }) => {
-  if (tools === undefined) return skip(why);
-  const shell = stackEnvironment();
-  const env = { ...shell, PULUMI_HOME: tools.home, PATH: `${join(tools.root, "bin")}:${shell.PATH}` };
-  for (const flags of [[], ["--refresh"]]) {
-    const args = ["preview", "--stack=dev", "--non-interactive", "--color=never", "--expect-no-changes", ...flags];
-    const { failed, all } = await execa("pulumi", args, { env, reject: false, all: true });
-    expect({ failed, all }).toMatchObject({ failed: false });
-    // Only diagnostics count, because Pulumi repeats each message in its progress output, after the name of the resource.
-    expect(all.match(/^ +Berth's stand-ins serve/gm) ?? []).toHaveLength(lines);
-  }
-});
+])(
+  "the stack dev needs no change with $name: at once, after a refresh, and after the tags of its images have moved",
+  async ({ tools, lines }, { skip }) => {
+    if (tools === undefined) return skip(why);
+    const shell = stackEnvironment();
+    const env = { ...shell, PULUMI_HOME: tools.home, PATH: `${join(tools.root, "bin")}:${shell.PATH}` };
+    const needsNoChange = async (...flags: string[]) => {
+      const args = ["preview", "--stack=dev", "--non-interactive", "--color=never", "--expect-no-changes", ...flags];
+      const { failed, all } = await execa("pulumi", args, { env, reject: false, all: true });
+      expect({ failed, all }).toMatchObject({ failed: false });
+      // Only diagnostics count, because Pulumi repeats each message in its progress output, after the name of the resource.
+      expect(all.match(/^ +Berth's stand-ins serve/gm) ?? []).toHaveLength(lines);
+    };
+    await needsNoChange();
+    await needsNoChange("--refresh");
+    await using cleanUp = new AsyncDisposableStack();
+    for (const name of await builtImages(env)) {
+      await nameAlso(name, `${name}-kept`);
+      cleanUp.defer(() => nameAlso(`${name}-kept`, name));
+      await pushImage(name, randomBytes(16), {});
+    }
+    await needsNoChange("--refresh");
+  },
+);
+
+/** The names and tags of the images that the stack dev has built, for example `berth/api:1a2b-3c4d`. */
+async function builtImages(env: Record<string, string>): Promise<string[]> {
+  const { stdout } = await execa("pulumi", ["stack", "export", "--stack=dev"], { env });
+  const { resources } = (JSON.parse(stdout) as Exported).deployment;
+  const names = resources
+    .filter(({ type }) => type === "docker:index/image:Image")
+    .map(({ outputs }) => String(outputs?.imageName).replace(`${machine.registry}/`, ""));
+  expect(names).toHaveLength(3);
+  return names;
+}
+
+interface Exported {
+  deployment: { resources: { type: string; outputs?: Record<string, unknown> }[] };
+}
 
 async function up(stack: Stack) {
   const operations: string[] = [];

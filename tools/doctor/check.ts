@@ -41,6 +41,9 @@ export interface Check {
 
 export type Result = { name: string } & Verdict;
 
+/** The stack's name without the organization, as the label app.kubernetes.io/instance has it. */
+export const labelOf = (stack: string): string => stack.slice(stack.lastIndexOf("/") + 1);
+
 export const ok = (says: string): Verdict => ({ state: "ok", says });
 export const failed = (says: string, remedy: string): Verdict => ({ state: "failed", says, remedy });
 export const skipped = (says: string): Verdict => ({ state: "skipped", says });

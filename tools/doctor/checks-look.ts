@@ -7,8 +7,8 @@ import { isLoopback } from "../../infra/images/base-images/pinned.ts";
 import { isTooOld, oldestKubernetes } from "../../infra/kubernetes/version.ts";
 import { apiConflicts, openApi } from "../../infra/platform/conflicts.ts";
 import { distributionOf, isOnThisMachine, type Seen, serverOf } from "../cluster/seen.ts";
-import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
-import { access, issuerFault, kinds, nodes, priorityClasses, secrets } from "./checks-needs.ts";
+import { type Check, failed, labelOf, ok, skipped, type Verdict } from "./check.ts";
+import { access, issuerFault, kinds, names, nodes, priorityClasses, secrets } from "./checks-needs.ts";
 import { volumesOf } from "./grounds.ts";
 
 /** Whether the cluster is the stack's own. If not, no other check runs. */
@@ -21,9 +21,7 @@ export const identity: Check = {
         `the config leads to the cluster ${seen.id}, and clusterId names ${config.clusterId}`,
         "correct `context` or `kubeconfig`",
       );
-    // The namespace's label has the stack's name without the organization.
-    const own = stack.split("/").at(-1);
-    const other = seen.berths.find((one) => one.namespace === config.namespace && one.stack !== own);
+    const other = seen.berths.find((one) => one.namespace === config.namespace && one.stack !== labelOf(stack));
     if (other !== undefined)
       return failed(
         `the namespace ${other.namespace} already has the Berth of the stack ${other.stack}`,
@@ -225,6 +223,7 @@ export const lookChecks: Check[] = [
   nodes,
   registry,
   storageClasses,
+  names,
   priorityClasses,
   secrets,
   kinds,

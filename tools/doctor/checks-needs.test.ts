@@ -18,7 +18,7 @@ const tainted = facts.nodes.map((node) => ({
 }));
 const gpu = { tenants: [{ name: "acme", placement: { nodeSelector: { pool: "gpu" } } }] };
 const passwords = { postgres: { passwordSecret: "pg" } };
-const inBerth = { namespaces: ["berth"] };
+const inBerth = { namespaces: [{ name: "berth", stack: "mine" }] };
 const secret = (name: string, ...keys: string[]) => ({ secrets: [{ namespace: "berth", name, keys }] });
 const issued = { ingress: { controller: "haproxy", tls: { issuer: "ca" } } };
 const haproxy = { ingressClasses: [{ name: "haproxy", controller: "haproxy-ingress.github.io/controller" }] };
@@ -49,6 +49,20 @@ test.each<[string, NonNullable<Parameters<typeof healthy>[0]>, string, RegExp]>(
   ["nodes", { config: gpu, facts: { addsNodes: true } }, "skipped", /autoscaler may add one/],
   ["nodes", { facts: { nodes: [] } }, "failed", /the cluster has no nodes/],
 
+  ["names", { facts: inBerth }, "ok", /no namespace or PriorityClass of others/],
+  [
+    "names",
+    { facts: { namespaces: [{ name: "tenant-acme", stack: null }], ...aClass("berth-platform", null) } },
+    "failed",
+    /^The Namespace tenant-acme exists already.* The PriorityClass berth-platform exists already.* Do: change the config/,
+  ],
+  [
+    "names",
+    { facts: aClass("berth-platform", "staging"), config: { adoptExisting: true } },
+    "failed",
+    /The PriorityClass berth-platform belongs to the Berth of the stack staging/,
+  ],
+
   ["priority classes", {}, "ok", /exists, or `up` makes it/],
   [
     "priority classes",
@@ -73,14 +87,6 @@ test.each<[string, NonNullable<Parameters<typeof healthy>[0]>, string, RegExp]>(
     { config: { tenants: [{ name: "acme", priorityClassName: "berth-sessions" }] } },
     "ok",
     /exists/,
-  ],
-  ["priority classes", { facts: aClass("berth-platform", null) }, "failed", /already exists/],
-  ["priority classes", { facts: aClass("berth-platform", null), config: { adoptExisting: true } }, "ok", /exists/],
-  [
-    "priority classes",
-    { facts: aClass("berth-platform", "staging"), config: { adoptExisting: true } },
-    "failed",
-    /belongs to the stack staging/,
   ],
 
   ["secrets", {}, "ok", /names no Secret/],
@@ -119,7 +125,7 @@ test.each<[string, NonNullable<Parameters<typeof healthy>[0]>, string, RegExp]>(
 
 test("facts that can't be read fail each check that needs them, and the message names them", async () => {
   const unread = { facts: () => Promise.reject(new Error("the nodes can't be read: the API server answers HTTP 403")) };
-  for (const name of ["access", "nodes", "priority classes", "secrets", "custom APIs", "metrics APIs"])
+  for (const name of ["access", "nodes", "names", "priority classes", "secrets", "custom APIs", "metrics APIs"])
     expect(await verdict(name, { tries: unread }), name).toMatchObject({
       state: "failed",
       says: expect.stringContaining("the nodes can't be read"),

@@ -1,6 +1,7 @@
 /** Checks that compare what the config names with what the cluster has: nodes, classes, Secrets, kinds of objects, permissions. */
 import type { Config } from "../../infra/config/config.ts";
-import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
+import { takenNames } from "../../infra/platform/taken-names.ts";
+import { type Check, failed, labelOf, ok, skipped, type Verdict } from "./check.ts";
 import type { Facts } from "./facts.ts";
 import { platformGround, sessionGrounds, storesGround } from "./grounds.ts";
 import { issuersOf, secretsOf } from "./needs.ts";
@@ -60,10 +61,21 @@ export const nodes: Check = {
 const runnable = (nodes: NodeFacts[], placement: Parameters<typeof obstacle>[0]) =>
   nodes.filter((node) => obstacle(placement, node) === undefined).length;
 
+export const names: Check = {
+  name: "names",
+  needs: "cluster",
+  async run({ config, stack, tries }) {
+    const taken = takenNames(config, await tries.facts(), labelOf(stack));
+    return taken.length > 0
+      ? failed(taken.join(" ").replace(/\.$/, ""), "change the config as this line says")
+      : ok("no namespace or PriorityClass of others has a name that `up` needs");
+  },
+};
+
 export const priorityClasses: Check = {
   name: "priority classes",
   needs: "cluster",
-  async run({ config, stack, tries }) {
+  async run({ config, tries }) {
     const { priorityClasses: there } = await tries.facts();
     const classes = Object.entries(config.priorityClasses);
     const made = classes.filter(([, { value }]) => value !== null).map(([, { name }]) => name);
@@ -81,16 +93,6 @@ export const priorityClasses: Check = {
         `the cluster has no PriorityClass ${missing[1]}, which \`${missing[0]}\` names`,
         "make the class, or correct the name",
       );
-    // The label has the stack's name without the organization.
-    const own = stack.split("/").at(-1);
-    const taken = there
-      .filter(({ name, stack: maker }) => made.includes(name) && maker !== own)
-      .find(({ stack: maker }) => maker !== null || !config.adoptExisting);
-    if (taken)
-      return failed(
-        `the PriorityClass ${taken.name}, which \`up\` would make, already exists${taken.stack === null ? "" : ` and belongs to the stack ${taken.stack}`}`,
-        "name another class in `priorityClasses`, or set its `value: null` to use the class that exists",
-      );
     return ok("each PriorityClass exists, or `up` makes it");
   },
 };
@@ -102,12 +104,11 @@ export const secrets: Check = {
     const facts = await tries.facts();
     const needed = secretsOf(config);
     if (needed.length === 0) return ok("the config names no Secret");
-    const faults = needed
-      .filter(({ namespace }) => facts.namespaces.includes(namespace))
-      .flatMap((secret) => secretFault(secret, facts));
+    const exists = ({ namespace }: { namespace: string }) => facts.namespaces.some(({ name }) => name === namespace);
+    const faults = needed.filter(exists).flatMap((secret) => secretFault(secret, facts));
     if (faults.length > 0)
       return failed(faults.join("; "), "make the Secrets, or correct the names (docs/secrets.md#use-your-own-secrets)");
-    const waiting = needed.filter(({ namespace }) => !facts.namespaces.includes(namespace));
+    const waiting = needed.filter((secret) => !exists(secret));
     return waiting.length > 0
       ? skipped(
           `the namespaces don't exist yet in which the config names Secrets: ${waiting.map(({ namespace, name }) => `${namespace}/${name}`).join(", ")}. Make them before the \`up\` or while it waits (docs/secrets.md#use-your-own-secrets)`,

@@ -17,8 +17,7 @@ export interface Facts {
   /** Whether an autoscaler of the cluster can add nodes: Cluster Autoscaler or Karpenter. */
   addsNodes: boolean;
   priorityClasses: FoundObject[];
-  /** Of the namespaces in which the config needs a Secret, those that exist. */
-  namespaces: string[];
+  namespaces: FoundObject[];
   /** The needed Secrets that exist, with the names of their keys. No value is kept. */
   secrets: { namespace: string; name: string; keys: string[] }[];
   /** The needed kinds that the cluster does not have. */
@@ -89,7 +88,6 @@ export async function factsOf(access: ClusterAccess, needs: Needs): Promise<Fact
     listed("cert-manager.io", "v1", "issuers"),
     Promise.all(needs.rights.map(refusedOf)),
   ]);
-  const existing = namespaces.map(({ name }) => name);
   return {
     nodes: nodes.items.map(({ metadata, spec }) => ({
       name: metadata?.name ?? "",
@@ -98,7 +96,7 @@ export async function factsOf(access: ClusterAccess, needs: Needs): Promise<Fact
     })),
     addsNodes: scaler !== undefined || karpenter !== undefined,
     priorityClasses,
-    namespaces: existing.filter((name) => needs.secrets.some((secret) => secret.namespace === name)),
+    namespaces,
     secrets: secrets.flat(),
     missingKinds: kinds.flat(),
     issuers,

@@ -1,7 +1,7 @@
 /** What the doctor says about images that nodes lack. Pure. */
 import type { V1DaemonSet } from "@kubernetes/client-node";
 import type { Config } from "../../infra/config/config.ts";
-import { isPlaced } from "../../infra/config/placement.ts";
+import { hasImagePuller } from "../../infra/config/image-pullers.ts";
 import { tenantNamespace } from "../../infra/config/tenant.ts";
 import type { MissingImage } from "../../runtime/src/cluster/missingImages.ts";
 import type { Progress } from "./poll.ts";
@@ -28,16 +28,10 @@ export const pullerOf = (namespace: string, found: Pick<V1DaemonSet, "metadata" 
   pods: found?.status?.currentNumberScheduled ?? 0,
 });
 
-/** The namespaces in which an `up` makes an image puller. */
-export const pullerNamespaces = (config: Pick<Config, "namespace" | "tenantPrefix" | "tenants">): string[] => [
+/** The namespaces in which an `up` with `prepullAgentImage` makes an image puller. */
+export const pullerNamespaces = (config: Config): string[] => [
   config.namespace,
-  ...config.tenants
-    .filter(({ remove }) => !remove)
-    .filter(
-      ({ images, runtimeClassName, placement }) =>
-        images.length > 0 || runtimeClassName !== null || isPlaced(placement),
-    )
-    .map((tenant) => tenantNamespace(config, tenant)),
+  ...config.tenants.filter((tenant) => hasImagePuller(config, tenant)).map((tenant) => tenantNamespace(config, tenant)),
 ];
 
 /**

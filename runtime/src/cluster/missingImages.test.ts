@@ -1,6 +1,7 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
-import { readPullers } from "./missingImages.ts";
+import { tenant } from "../testing/fixtures.ts";
+import { pullersOf, readPullers } from "./missingImages.ts";
 
 /** A puller's pod on a node. `pulled`: the names of the containers whose image the node has. */
 const pod = (node: string | undefined, images: string[], pulled: string[], metadata: V1Pod["metadata"] = {}): V1Pod => {
@@ -121,4 +122,12 @@ test("a node counts once if a pod of the puller is ready on it", async () => {
     withStatus("c", "True", gone),
   ];
   expect((await read(...pods, withStatus("d", "True"), pod("e", ["berthd"], []))).nodes).toEqual(["a", "d"]);
+});
+
+test("the pullers are the platform's one, and those of the tenants that have one by the tenants file", () => {
+  const tenants = [tenant("acme"), tenant("pool", { hasImagePuller: true })];
+  expect(pullersOf("berth", tenants)).toEqual([
+    { namespace: "berth", tenant: "" },
+    { namespace: "tenant-pool", tenant: "pool" },
+  ]);
 });

@@ -1,5 +1,6 @@
 /** What the pods of the image pullers show: which images are not on their nodes yet, and which nodes have all images. */
 import type { V1Pod } from "@kubernetes/client-node";
+import type { Tenant } from "../domain/tenants.ts";
 import type { CoreApi } from "./kubernetes.ts";
 
 /** Selects the pods of the DaemonSets `image-puller`. Each container of such a pod uses an image that the pod's node must pull. */
@@ -19,6 +20,18 @@ export interface Pullers {
   /** The names of the nodes on which the puller's pod is ready: the node answers and has all images. */
   nodes: string[];
 }
+
+/**
+ * The image pullers: the platform's one, whose `tenant` is empty, and those of tenants.
+ * @param platform the platform's namespace
+ */
+export const pullersOf = (
+  platform: string,
+  tenants: Pick<Tenant, "name" | "namespace" | "hasImagePuller">[],
+): { namespace: string; tenant: string }[] => [
+  { namespace: platform, tenant: "" },
+  ...tenants.filter(({ hasImagePuller }) => hasImagePuller).map(({ namespace, name }) => ({ namespace, tenant: name })),
+];
 
 /** Reads the pods of the image puller of a namespace. */
 export async function readPullers(core: Pick<CoreApi, "listNamespacedPod">, namespace: string): Promise<Pullers> {

@@ -104,6 +104,8 @@ export const TenantSchema = z.object({
       affinity: fields.nullable().default(null),
     })
     .default({ nodeSelector: {}, tolerations: [], affinity: null }),
+  /** Whether the namespace has an image puller, which reports the images that nodes lack; see missingImages.ts. */
+  hasImagePuller: z.boolean().default(false),
   /** What happens to the tenant's sessions on a node that is drained: they end, or they resume on another node. */
   onDrain: z.enum(["end", "resume"]).default("end"),
   /** How many warm sessions with the platform's image are kept ready, by tier. */

@@ -7,7 +7,7 @@ import type { Logger } from "pino";
 import { tokensOf } from "../channel/token.ts";
 import type { CoreApi, LeaseApi, OnAnswer } from "../cluster/kubernetes.ts";
 import { logTail } from "../cluster/logTail.ts";
-import { type MissingImage, readPullers } from "../cluster/missingImages.ts";
+import { type MissingImage, pullersOf, readPullers } from "../cluster/missingImages.ts";
 import { PodAccess } from "../cluster/podAccess.ts";
 import type { PodWatchOptions } from "../cluster/podWatch.ts";
 import { listSessionObjects } from "../cluster/sessionListing.ts";
@@ -190,18 +190,11 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     ...(surroundings.orphanGraceMs !== undefined && { orphanGraceMs: surroundings.orphanGraceMs }),
     ...(surroundings.sweepClock && { clock: surroundings.sweepClock }),
   });
-  const pullers = () => [
-    { namespace: config.LEASE_NAMESPACE, tenant: "" },
-    ...tenants
-      .all()
-      .filter(({ images, runtimeClassName }) => images.length > 0 || runtimeClassName !== null)
-      .map(({ namespace, name }) => ({ namespace, tenant: name })),
-  ];
   // The answer needs a call to the Kubernetes API server for each puller, so it is kept for several scrapes and plannings.
   const pulled = new Recent(async () => {
     const ready = new Set<string>();
     const missing: (MissingImage & { tenant: string })[] = [];
-    const all = pullers().map(async ({ namespace, tenant }) => {
+    const all = pullersOf(config.LEASE_NAMESPACE, tenants.all()).map(async ({ namespace, tenant }) => {
       try {
         const read = await readPullers(core, namespace);
         for (const one of read.missing) missing.push({ ...one, tenant });
