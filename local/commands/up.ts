@@ -6,6 +6,7 @@ import {
   hasKubernetes,
   obtainKubernetes,
   prometheus,
+  sources,
 } from "../cluster/build.ts";
 import { claimStateDir } from "../cluster/state.ts";
 import { clusterUp, registryUp } from "../cluster/up.ts";
@@ -13,7 +14,7 @@ import { startDocker } from "../docker.ts";
 import { installPackages } from "../host/packages.ts";
 import { preflight } from "../host/preflight.ts";
 import { imageTasks } from "../images/ensure.ts";
-import { dropCompiledPackages, hasUnusedPackages, removeUnfinished } from "../lib/go.ts";
+import { compileLibrary, dropCompiledPackages, hasUnusedPackages, removeUnfinished } from "../lib/go.ts";
 import { pathLine, runGraph, type Tasks } from "../lib/graph.ts";
 import { claim } from "../lib/process.ts";
 import { type StackOutputs, stackUp } from "../pulumi/stack.ts";
@@ -39,7 +40,8 @@ export async function up({ keepCompiled = false, deploys = true } = {}): Promise
     packages: { title: "Debian packages", run: installPackages },
     kubernetes: { title: "Kubernetes", run: obtainKubernetes },
     pulumi: { title: "Pulumi", run: obtainPulumi },
-    programs: { title: "Cluster's other programs", computes: true, run: ensurePrograms },
+    library: { title: "Go's standard library", computes: true, idle: hasCli, run: () => compileLibrary(sources) },
+    programs: { title: "Cluster's other programs", computes: true, needs: ["library"], run: ensurePrograms },
     kubernetesBuild: {
       title: "Kubernetes from its Go modules",
       computes: true,
@@ -51,7 +53,7 @@ export async function up({ keepCompiled = false, deploys = true } = {}): Promise
     pulumiBuild: {
       title: "Pulumi from its Go modules",
       computes: true,
-      needs: ["pulumi"],
+      needs: ["pulumi", "library"],
       idle: hasCli,
       run: buildCli,
     },

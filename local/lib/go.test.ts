@@ -14,7 +14,7 @@ import { until } from "@berth/testing/until.ts";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { root } from "../../machine/machine.ts";
-import { goBuild, remedy, removeUnfinished } from "./go.ts";
+import { compileLibrary, goBuild, remedy, removeUnfinished } from "./go.ts";
 import { stoppable } from "./steps.ts";
 
 let folder: string;
@@ -87,6 +87,16 @@ test("while one process builds a program, another one waits for it", async () =>
   expect((await first).stdout).toContain("built into");
   expect((await second).stdout).toBe("begins\nthere already");
   expect(readFileSync(runs, "utf8")).toBe("run\n");
+});
+
+test("the standard library is compiled as the programs need it", async () => {
+  const runs = join(folder, "runs");
+  compiler(`for flag; do case $flag in -gcflags=*) printf '%s ' "$flag" >>${runs};; esac; done; echo >>${runs}`);
+  await compileLibrary(folder);
+  await goBuild(folder, folder, ["./one"]);
+  const [library, program] = readFileSync(runs, "utf8").split("\n");
+  expect(library).toContain("-gcflags=all=");
+  expect(program).toBe(library);
 });
 
 test("what a build in another namespace of processes has begun stays for a day", () => {

@@ -95,17 +95,27 @@ export const dropCompiledPackages = (): Promise<void> => rm(compiledPackages, { 
  * Builds the programs of these packages and puts them into the folder `output`. `cwd` is the folder of the Go module.
  * @throws UserError with the last line of the compiler's output
  */
-export async function goBuild(
+export const goBuild = (
   cwd: string,
   output: string,
   packages: string[],
   { settings = [], tags = "" }: GoBuildOptions = {},
-): Promise<void> {
+): Promise<void> => {
   const ldflags = ["-s -w", ...settings.map((setting) => `-X ${setting}`)].join(" ");
-  const args = ["build", ...goFlags, `-ldflags=${ldflags}`, `-tags=${tags}`, "-o", `${output}/`, ...packages];
+  return compile(cwd, packages, [`-ldflags=${ldflags}`, `-tags=${tags}`, "-o", `${output}/`]);
+};
+
+/**
+ * Compiles the part of Go's standard library that most programs need. Otherwise two builds that begin together would both compile
+ * this part. `cwd` is the folder of a Go module.
+ * @throws UserError with the last line of the compiler's output
+ */
+export const compileLibrary = (cwd: string): Promise<void> => compile(cwd, ["net/http"], []);
+
+async function compile(cwd: string, packages: string[], options: string[]): Promise<void> {
   const env = { ...goEnvironment, GOCACHE: compiledPackages };
-  const [program = "", ...rest] = endingWithUs(["go", ...args]);
-  const result = await execa(program, rest, { cwd, env, reject: false, all: true, cancelSignal: stopSignal() });
+  const [program = "", ...args] = endingWithUs(["go", "build", ...goFlags, ...options, ...packages]);
+  const result = await execa(program, args, { cwd, env, reject: false, all: true, cancelSignal: stopSignal() });
   stopSignal().throwIfAborted();
   if (!result.failed) return;
   const reason = (result.all || result.message || "").trim().split("\n").at(-1) ?? "";
