@@ -109,15 +109,17 @@ export const go = (to: string): Ingredient => ({
   make: async (context) => {
     const { GOROOT, GOPROXY } = await goSettings();
     const [root, trust] = [join(context, to, "usr/local/go"), join(context, to, "etc/ssl/certs")];
-    for (const name of goEntries) await cp(join(GOROOT, name), join(root, name), { recursive: true });
+    const copied = { recursive: true, filter: isBuilt };
+    for (const name of goEntries) await cp(join(GOROOT, name), join(root, name), copied);
     await writeFile(join(root, "go.env"), `GOPROXY=${GOPROXY}\nGOSUMDB=off\n`); // go.sum has the checksums
     await mkdir(trust, { recursive: true });
     await writeFile(join(trust, "ca-certificates.crt"), await certificates());
   },
 });
 
-/** The parts of Go's own folder that `go build` needs. Go's tests and documentation are not needed. */
+/** The parts of Go's own folder that `go build` needs. They don't include tests, documentation, and the sources of the tools. */
 const goEntries = ["VERSION", "bin", "lib", "pkg", "src"];
+const isBuilt = (file: string) => !/(_test\.go|\/testdata|\/src\/cmd)$/.test(file);
 
 /** The settings of the Go version that berthd's module requires. If the installed Go is older, Go has downloaded this version. */
 async function goSettings(): Promise<{ GOROOT: string; GOVERSION: string; GOPROXY: string }> {
