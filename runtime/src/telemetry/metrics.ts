@@ -135,4 +135,4 @@ export function oncePerScrape<T>(ask: () => Promise<T>): () => Promise<T> {
 }
 
 /** Returns a promise that fails after so many milliseconds. */
-const failAfter = (ms: number) => new Promise<never>((_, reject) => setTimeout(reject, ms).unref());
+const failAfter = (ms: number) => new Promise<never>((_, reject) => setTimeout(reject, ms));
