@@ -1,6 +1,6 @@
 /**
- * A part of `npm run check:berthd`: runs the Go tests in the current folder. Unlike `go test`, it also names each test that skipped
- * itself, with the reason.
+ * A part of `npm run check:berthd`: runs the Go tests in the current folder. Unlike `go test`, it also names each test that
+ * skipped itself, with the reason.
  */
 import { execa } from "execa";
 

@@ -9,7 +9,7 @@ import { onPath } from "./inspect.ts";
 
 const isRoot = process.getuid?.() === 0;
 
-/** Runs a shell script that uses a separate Berth, with its own /run. After 5 minutes, the script and its programs are ended. */
+/** Runs a shell script that uses a separate Berth, with its own /run. Ends the script and its programs after 5 minutes. */
 async function inOwnPlace(script: string) {
   const state = mkdtempSync(join(tmpdir(), "berth-apt-"));
   const own = "mount -t tmpfs tmpfs /run";
