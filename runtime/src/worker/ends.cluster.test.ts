@@ -53,7 +53,8 @@ test.each([
   const { create, become, tenants, changed, sweep, sweeps } = await openWorker(place);
   const { id } = await create(ephemeral);
   await become(id, "running");
-  if (isTold) await sweep.onApplicationShutdown(); // so that only the news of the file can end the session
+  if (isTold)
+    await sweep.onApplicationShutdown(); // so that only the news of the file can end the session
   else await sweeps(1);
   tenants.set(acme.name, { ...acme, maxSessions: 0 });
   if (isTold) changed();
