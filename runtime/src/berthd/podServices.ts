@@ -35,9 +35,10 @@ export interface SessionServices {
 
 export interface PodServicesOptions {
   /**
-   * The token by which a session's pod recognizes the platform. Undefined: this process does not know the token's key.
+   * `session` is the token by which a session's pod recognizes the platform. Undefined: this process does not know the token's
+   * key.
    */
-  token: (session: Pick<Session, "id" | "tokenKey">) => string | undefined;
+  tokens: (session: Pick<Session, "id" | "tokenKey">) => { readonly session: string } | undefined;
   /** The port of berthd. Default 6082. */
   port?: number | undefined;
 }
@@ -70,13 +71,13 @@ export class PodServices implements OnApplicationShutdown {
 
   /** Whether this process knows the key from which the token of the session's pod is made. */
   canAsk(session: Pick<Session, "id" | "tokenKey">): boolean {
-    return this.options.token(session) !== undefined;
+    return this.options.tokens(session) !== undefined;
   }
 
   /** The address and the token of the berthd in the session's pod. */
   berthd({ podIp, ...session }: PodAddress): Berthd {
-    const { token, port = servicePort } = this.options;
-    return { host: podIp, port, token: token(session) ?? "", agent: this.#agent };
+    const { tokens, port = servicePort } = this.options;
+    return { host: podIp, port, token: tokens(session)?.session ?? "", agent: this.#agent };
   }
 
   onApplicationShutdown(): void {

@@ -27,7 +27,7 @@ import type { CoreComponents, Plane, PlaneOptions } from "./coreComponents.ts";
 export function dataPlane(core: CoreComponents, { patienceMs, podPort }: PlaneOptions = {}): Plane {
   const { config, redis, logger, tenants, records, metrics, access, activity, revocations, streams, peers } = core;
   const { commands, queries } = records;
-  const services = new PodServices({ token: (session) => tokensOf(config.tokenKeys, session)?.session, port: podPort });
+  const services = new PodServices({ tokens: (session) => tokensOf(config.tokenKeys, session), port: podPort });
   const pods = new SessionPods(queries, commands, services);
   const places = new Places(new PlaceLeases(redis), logger, patienceMs);
   const usedLinks = new UsedLinks(redis);

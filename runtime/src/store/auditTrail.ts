@@ -32,15 +32,30 @@ export function addressOf(address = ""): string | null {
  * of a warm session has no tenant, because no user sees the events before the session's claim.
  * @param reason default: the session's reason
  */
-export const logEvents =
-  (source: "created" | "changed", type: string, actor: Actor, reason?: string) => (db: QueryCreator<Schema>) =>
+export const logEvents = (source: "created" | "changed", type: string, actor: Actor, reason?: string) =>
+  appendEvents(source, { type, actor: actor.name, address: addressOf(actor.address), reason });
+
+/** What the audit trail gets from the statement's caller. */
+interface Appended {
+  type: string;
+  actor: string;
+  /** An IP address. */
+  address: string | null;
+  /** Undefined: the session's reason. */
+  reason: string | undefined;
+}
+
+/** Does the same as `logEvents`, with values as Postgres gets them. */
+export const appendEvents =
+  (source: "created" | "changed", { type, actor, address, reason }: Appended) =>
+  (db: QueryCreator<Schema>) =>
     db
       .insertInto("session_events")
       .columns(["session_id", "tenant", "type", "state", "reason", "version", "actor", "address"])
       .expression(sql<never>`
         select id, case when warm is null then tenant end, ${type}::text, state,
           ${reason === undefined ? sql.ref("reason") : sql`${reason}::text`}, version,
-          ${actor.name}::text, ${addressOf(actor.address)}::inet
+          ${actor}::text, ${address}::inet
         from ${sql.ref(source)}`);
 
 const eventColumns = [

@@ -7,10 +7,11 @@ import type { TenantsFile } from "../config/tenantsFile.ts";
 import type { Actor, Use } from "../domain/event.ts";
 import type { Session } from "../domain/session.ts";
 import { finalStates, isFinal, podStates, type SessionEvent, type State, transition } from "../domain/states/state.ts";
-import { auditedColumns, logEvents } from "./auditTrail.ts";
+import { addressOf, appendEvents, auditedColumns, logEvents } from "./auditTrail.ts";
 import { changesOf } from "./changes.ts";
 import { type Database, keptPlan } from "./database.ts";
 import { isIdle } from "./deadlines.ts";
+import { frequent } from "./frequent.ts";
 import { newestOf } from "./generations.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 import { SessionQueries } from "./sessionQueries.ts";
@@ -30,6 +31,35 @@ export interface PodReport {
   isUsed: boolean;
   runsCommand: boolean;
 }
+
+/** A use of a session, as Postgres gets it. */
+interface LoggedUse {
+  id: string;
+  tenant: string;
+  /** Only a use in these states is recorded. */
+  states: readonly State[];
+  use: Use;
+  what: string;
+  actor: string;
+  address: string | null;
+}
+
+const logUse = frequent((database, { id, tenant, states, use, what, actor, address }: LoggedUse) =>
+  database
+    .with("changed", (db) =>
+      db
+        .selectFrom("sessions")
+        .select(sessionColumns)
+        .where("id", "=", id)
+        .where("tenant", "=", tenant)
+        .where("warm", "is", null)
+        .where(sql<boolean>`state = any(${states}::text[])`),
+    )
+    .with("logged", appendEvents("changed", { type: use, actor, address, reason: what }))
+    .selectFrom("changed")
+    .selectAll()
+    .modifyEnd(keptPlan),
+);
 
 export class SessionCommands {
   readonly #queries: SessionQueries;
@@ -239,21 +269,9 @@ export class SessionCommands {
     actor: Actor,
     inStates: readonly State[] = ["running"],
   ): Promise<Session | undefined> {
-    const session = await this.database
-      .with("changed", (db) =>
-        db
-          .selectFrom("sessions")
-          .select(sessionColumns)
-          .where("id", "=", id)
-          .where("tenant", "=", tenant)
-          .where("warm", "is", null)
-          .where("state", "in", inStates),
-      )
-      .with("logged", logEvents("changed", use, actor, what))
-      .selectFrom("changed")
-      .selectAll()
-      .modifyEnd(keptPlan)
-      .executeTakeFirst();
+    const address = addressOf(actor.address);
+    const values = { id, tenant, states: inStates, use, what, actor: actor.name, address };
+    const [session] = await logUse(this.database, values);
     if (session !== undefined) this.onEvents();
     return session;
   }

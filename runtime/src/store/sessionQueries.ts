@@ -5,6 +5,7 @@ import type { State } from "../domain/states/state.ts";
 import type { Tier } from "../domain/tiers.ts";
 import { type Database, keptPlan } from "./database.ts";
 import { isIdle, isOverLifetime, secondsInState } from "./deadlines.ts";
+import { frequent } from "./frequent.ts";
 import { sessionColumns } from "./sessionColumns.ts";
 
 export interface ListQuery {
@@ -19,14 +20,28 @@ export interface ListQuery {
   labels?: Record<string, string> | undefined;
 }
 
+const findAny = frequent((database, { id }: { id: string }) =>
+  database.selectFrom("sessions").select(sessionColumns).where("id", "=", id).modifyEnd(keptPlan),
+);
+
+const findOfTenant = frequent((database, { id, tenant }: { id: string; tenant: string }) =>
+  database
+    .selectFrom("sessions")
+    .select(sessionColumns)
+    .where("id", "=", id)
+    .where("tenant", "=", tenant)
+    .where("warm", "is", null)
+    .modifyEnd(keptPlan),
+);
+
 export class SessionQueries {
   constructor(private readonly database: Database) {}
 
   /** The session, or undefined. If `tenant` is given: only a session of this tenant that is not warm. */
   async find(id: string, tenant?: string): Promise<Session | undefined> {
-    let query = this.database.selectFrom("sessions").select(sessionColumns).where("id", "=", id);
-    if (tenant !== undefined) query = query.where("tenant", "=", tenant).where("warm", "is", null);
-    return query.modifyEnd(keptPlan).executeTakeFirst();
+    const [session] =
+      tenant === undefined ? await findAny(this.database, { id }) : await findOfTenant(this.database, { id, tenant });
+    return session;
   }
 
   /**

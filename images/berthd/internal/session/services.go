@@ -30,7 +30,8 @@ func (s *session) handler(roots *files.Roots, figures *usage.Service, platformPo
 	}
 	hidden := append([]uint16{vncPort, vncProxyPort}, platformPorts...)
 	mux := http.NewServeMux()
-	mux.Handle(berthv1connect.NewProcessServiceHandler(s.process, options...))
+	path, processes := berthv1connect.NewProcessServiceHandler(s.process, options...)
+	mux.Handle(path, joined(joinDelay, processes))
 	service := &files.Service{Roots: roots, Activity: &s.activity}
 	mux.Handle(berthv1connect.NewFileServiceHandler(service, options...))
 	mux.Handle("/files", service.Bytes())

@@ -27,6 +27,20 @@ const pauseMs = 1_000;
 /** If fewer calls than this remain, each call waits for Redis, so that the count of all processes together is exact. */
 const farFrom = (perMinute: number) => Math.max(50, perMinute / 10);
 
+/** Far from the limit, Redis counts all calls of this many milliseconds in one step, because each step costs much time. */
+const togetherMs = 20;
+
+/** The current window of a caller. */
+interface Window {
+  /** How many calls remained after the last answer of Redis. */
+  remaining: number;
+  endsAt: number;
+  /** The calls that Redis has not counted in `remaining`. */
+  uncounted: number;
+  /** Those of the uncounted calls of which Redis does not know yet. */
+  untold: number;
+}
+
 export interface Rate {
   headers: { "ratelimit-policy": string; ratelimit: string };
   /** Throws a 429 if this call exceeds the limit. */
@@ -37,8 +51,8 @@ export class RateLimit {
   readonly #limiter: RateLimiterRedis;
   readonly #wrong: RateLimiterRedis;
   readonly #wrongHere = new RateLimiterMemory({ points: wrongPerMinute, duration: windowSeconds });
-  /** The last answer of Redis for each caller: remaining calls, end of the window, and calls that Redis has not answered yet. */
-  readonly #answers = new Map<string, { remaining: number; endsAt: number; unanswered: number }>();
+  /** The windows by caller. The window that began first comes first. */
+  readonly #windows = new Map<string, Window>();
   #awayUntil = 0;
   #away = false;
 
@@ -66,28 +80,40 @@ export class RateLimit {
     return this.#soon(`ticket:${id}`);
   }
 
-  /** Counts a call. Far from the limit, the call uses the last answer of Redis and does not wait for a new one. */
+  /** Counts a call. Far from the limit, the call does not wait for Redis, and uses the last answer of Redis. */
   async #soon(key: string): Promise<Rate | undefined> {
-    const last = this.#answers.get(key);
-    const answer = this.#take(key);
-    if (last === undefined || performance.now() >= last.endsAt) return answer;
-    last.unanswered += 1;
-    void answer.finally(() => (last.unanswered -= 1));
-    const remainingPoints = last.remaining - last.unanswered;
-    if (remainingPoints < farFrom(this.perMinute)) return answer;
-    return rateOf({ remainingPoints, msBeforeNext: last.endsAt - performance.now() }, false, this.perMinute, "calls");
+    const window = this.#windows.get(key);
+    if (window === undefined || performance.now() >= window.endsAt) return this.#take(key);
+    const remainingPoints = window.remaining - window.uncounted - 1;
+    if (remainingPoints < farFrom(this.perMinute)) {
+      this.#tell(key, window); // Redis counts in this order, so its answer to this call counts the earlier calls too
+      return this.#take(key);
+    }
+    if (window.untold === 0) setTimeout(() => this.#tell(key, window), togetherMs).unref();
+    window.untold += 1;
+    window.uncounted += 1;
+    return rateOf({ remainingPoints, msBeforeNext: window.endsAt - performance.now() }, false, this.perMinute, "calls");
+  }
+
+  /** Tells Redis of the calls that it does not know yet. */
+  #tell(key: string, window: Window): void {
+    const calls = window.untold;
+    if (calls === 0) return;
+    window.untold = 0;
+    void this.#take(key, { calls }).finally(() => (window.uncounted -= calls));
   }
 
   /** Keeps the last answer of Redis for a caller until the caller's window ends. */
-  #keep(key: string, { remainingPoints, msBeforeNext }: RateLimiterRes): void {
+  #keep(key: string, { remainingPoints: remaining, msBeforeNext }: RateLimiterRes): void {
     const now = performance.now();
-    for (const [oldest, { endsAt }] of this.#answers) {
+    for (const [oldest, { endsAt }] of this.#windows) {
       if (endsAt > now) break;
-      this.#answers.delete(oldest);
+      this.#windows.delete(oldest);
     }
-    const known = this.#answers.get(key);
-    if (known !== undefined) Object.assign(known, { remaining: remainingPoints, endsAt: now + msBeforeNext });
-    else this.#answers.set(key, { remaining: remainingPoints, endsAt: now + msBeforeNext, unanswered: 0 });
+    const news = { remaining, endsAt: now + msBeforeNext };
+    const known = this.#windows.get(key);
+    if (known !== undefined) Object.assign(known, news);
+    else this.#windows.set(key, { ...news, uncounted: 0, untold: 0 });
   }
 
   /**
@@ -97,7 +123,7 @@ export class RateLimit {
   async takeWrong(address: string): Promise<Rate> {
     const network = networkOf(address);
     const what = "wrong keys from your address";
-    const rate = await this.#take(network, this.#wrong, wrongPerMinute, what);
+    const rate = await this.#take(network, { limiter: this.#wrong, points: wrongPerMinute, what });
     if (rate !== undefined) return rate;
     return this.#wrongHere.consume(network).then(
       (state) => rateOf(state, false, wrongPerMinute, what),
@@ -107,18 +133,19 @@ export class RateLimit {
 
   async #take(
     key: string,
-    limiter = this.#limiter,
-    points = this.perMinute,
-    what = "calls",
+    { calls = 1, limiter = this.#limiter, points = this.perMinute, what = "calls" } = {},
   ): Promise<Rate | undefined> {
     if (performance.now() < this.#awayUntil) return undefined;
-    try {
-      const state = await within(this.patienceMs, limiter.consume(key));
-      this.#away = false;
+    const rateAfter = (state: RateLimiterRes, exceeded: boolean): Rate => {
       if (limiter === this.#limiter) this.#keep(key, state);
-      return rateOf(state, false, points, what);
+      return rateOf(state, exceeded, points, what);
+    };
+    try {
+      const state = await within(this.patienceMs, limiter.consume(key, calls));
+      this.#away = false;
+      return rateAfter(state, false);
     } catch (error) {
-      if (error instanceof RateLimiterRes) return rateOf(error, true, points, what);
+      if (error instanceof RateLimiterRes) return rateAfter(error, true);
       if (!this.#away) this.logger.warn({ err: error }, "calls are not counted, because Redis does not answer");
       this.#away = true;
       this.#awayUntil = performance.now() + pauseMs;
