@@ -78,6 +78,7 @@ export const mentions: Record<string, string> = {
   "pulumi destroy": "destroys the stack; the proof `stand-ins` destroys a stack of its own",
   "pulumi preview": "mentioned only as a step of a workflow",
   "pulumi preview --refresh": "mentioned only as a step of a workflow",
+  "pulumi stack init": "mentioned only by name; docs/your-cluster.md has the command",
   "pulumi up": "mentioned only by name; README.md runs it with a stack",
 };
 
@@ -181,6 +182,23 @@ done; rm -rf my-agent`,
         not: "infra/kubernetes/access.test.ts runs the program with a kubeconfig",
       },
       "berth:kubeconfig: { stack:": { not: "needs the stack that made the cluster" },
+    },
+  },
+  "docs/first-hour.md": {
+    shell: "plain",
+    commands: {
+      "npm run init -- --context platform-eu1": { not: "the record of a run; docs/your-cluster.md runs the command" },
+      "npm run doctor -- --stack staging": { not: "the record of a run; docs/your-cluster.md runs the command" },
+      "pulumi stack init staging": { not: "the record of a run; the proof two-stacks runs the command" },
+      "pulumi stack rm": { not: "the record of a run, at whose end the stack was removed" },
+      "pulumi up -s staging": { not: "the record of a run; README.md runs the command with the stack of this machine" },
+      "pulumi preview -s staging --diff": { not: "the record of a run; docs/upgrading.md has the command" },
+      "pulumi destroy -s staging": { not: "the record of a run; the proof two-stacks runs the command" },
+      "pulumi config set berth:protectData": { not: "the record of a run; the proof two-stacks changes the same key" },
+      "pulumi config set": { not: "the record of a run; docs/your-agent.md runs the commands" },
+      "kubectl --context platform-eu1 port-forward": { not: "the record of a run in a cluster that is gone" },
+      "kubectl get": { not: "the record of a run in a cluster that is gone" },
+      "curl -d": { not: "the record of a run; docs/your-agent.md runs the command" },
     },
   },
   "docs/images.md": {

@@ -161,7 +161,7 @@ export function networkKeys(seen: Seen): Choice[] {
   const cachedDns = cachedDnsOf(seen);
   const isolation = {
     yes: `Network policies isolate the sessions, and ${name} enforces them.`,
-    unknown: `Network policies isolate the sessions. The network plugin is ${name}. Whether it enforces them is not known, but \`npm run doctor\` tries it. If not: ${remedy}.`,
+    unknown: `Network policies isolate the sessions. The cluster has ${name}. Whether it enforces them is not known, but \`npm run doctor\` tries it. If not: ${remedy}.`,
     no: `Attention: network policies isolate the sessions, and ${name} does not enforce them: ${remedy}.`,
   };
   const dns = {
