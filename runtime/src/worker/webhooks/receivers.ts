@@ -3,7 +3,7 @@
  * two tenants with the same URL have two receivers. domain/receiverPace.ts decides the limits. This process keeps an entry in
  * memory for each receiver with running or recent deliveries, or with failures.
  */
-import { type Ending, firstPace, type Pace, paceAfter, slotsOf } from "../../domain/receiverPace.ts";
+import { type Ending, firstPace, ownSlots, type Pace, paceAfter, slotsOf } from "../../domain/receiverPace.ts";
 import type { Receiver, Room } from "../../store/deliveryStore.ts";
 
 /** A receiver that works, but has got no delivery for this time, counts as a new one. */
@@ -32,11 +32,11 @@ export class Receivers {
       if (running > 0) busy.set(tenant, (busy.get(tenant) ?? 0) + 1);
       else if (pace.failures === 0 && now - endedAt > forgottenMs) this.#entries.delete(key);
     }
-    return [...this.#entries.values()].map(({ tenant, url, running, pace }) => ({
-      tenant,
-      url,
-      room: Math.max(0, slotsOf(pace, busy.size, busy.get(tenant) ?? 0, now) - running),
-    }));
+    return [...this.#entries.values()].map(({ tenant, url, running, pace }) => {
+      const slots = slotsOf(pace, busy.size, busy.get(tenant) ?? 0, now);
+      // Many receivers may begin at the same moment. They share the slots only once deliveries to them run.
+      return { tenant, url, room: running === 0 ? Math.min(slots, ownSlots) : Math.max(0, slots - running) };
+    });
   }
 
   /** The receivers that get nothing now, because they count as dead. */
