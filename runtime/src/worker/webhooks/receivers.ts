@@ -3,7 +3,7 @@
  * two tenants with the same URL have two receivers. domain/receiverPace.ts decides the limits. This process keeps an entry in
  * memory for each receiver with running or recent deliveries, or with failures.
  */
-import { type Ending, firstPace, ownSlots, type Pace, paceAfter, slotsOf } from "../../domain/receiverPace.ts";
+import { type Ending, firstPace, type Pace, paceAfter, slotsOf } from "../../domain/receiverPace.ts";
 import type { Receiver, Room } from "../../store/deliveryStore.ts";
 
 /** A receiver that works, but has got no delivery for this time, counts as a new one. */
@@ -28,14 +28,19 @@ export class Receivers {
   rooms(): Room[] {
     const now = this.clock();
     const busy = new Map<string, number>();
+    const known = new Map<string, number>();
     for (const [key, { tenant, running, pace, endedAt }] of this.#entries) {
+      if (running === 0 && pace.failures === 0 && now - endedAt > forgottenMs) {
+        this.#entries.delete(key);
+        continue;
+      }
+      known.set(tenant, (known.get(tenant) ?? 0) + 1);
       if (running > 0) busy.set(tenant, (busy.get(tenant) ?? 0) + 1);
-      else if (pace.failures === 0 && now - endedAt > forgottenMs) this.#entries.delete(key);
     }
     return [...this.#entries.values()].map(({ tenant, url, running, pace }) => {
-      const slots = slotsOf(pace, busy.size, busy.get(tenant) ?? 0, now);
-      // Many receivers may begin at the same moment. They share the slots only once deliveries to them run.
-      return { tenant, url, room: running === 0 ? Math.min(slots, ownSlots) : Math.max(0, slots - running) };
+      // All idle receivers of a tenant may begin at the same moment, so these share with all that the tenant has.
+      const receivers = (running > 0 ? busy : known).get(tenant) ?? 0;
+      return { tenant, url, room: Math.max(0, slotsOf(pace, busy.size, receivers, now) - running) };
     });
   }
 
