@@ -4,7 +4,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
-import { type KubeConfig, type V1PersistentVolumeClaimSpec, type V1PodSpec, Watch } from "@kubernetes/client-node";
+import {
+  type KubeConfig,
+  type V1PersistentVolumeClaimSpec,
+  type V1Pod,
+  type V1PodSpec,
+  Watch,
+} from "@kubernetes/client-node";
 import { core } from "../berth.ts";
 
 export interface Template {
@@ -15,6 +21,12 @@ export interface Template {
   secret: string;
   /** Deletes the copy of the Secret. */
   remove: () => Promise<void>;
+}
+
+/** The spec of a session's pod, without what Kubernetes has added when the pod was created. */
+export function bareSpec({ spec }: V1Pod): V1PodSpec {
+  const { nodeName: _node, tolerations: _tolerations, priority: _priority, ...rest } = spec ?? { containers: [] };
+  return rest;
 }
 
 /** Reads the specs of a session's pod and volume claim, and makes a copy of the session's Secret. */
@@ -30,11 +42,10 @@ export async function templateOf(namespace: string, sessionId: string): Promise<
     namespace,
     body: { metadata: { name: secret }, ...(original.data && { data: original.data }) },
   });
-  const { nodeName: _node, tolerations: _tolerations, priority: _priority, ...spec } = pod.spec ?? { containers: [] };
   const { volumeName: _volume, ...claimSpec } = claim.spec ?? {};
   return {
     namespace,
-    pod: spec,
+    pod: bareSpec(pod),
     claim: claimSpec,
     secret,
     remove: async () => void (await core.deleteNamespacedSecret({ namespace, name: secret })),

@@ -3,49 +3,20 @@
  * running sessions. The sessions' pods run on nodes that KWOK simulates.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { until } from "@berth/testing/until.ts";
-import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
-import { machine } from "../../machine/machine.ts";
-import { fakeNodes, startFakeNodes } from "./fake-nodes.ts";
+import { startFleet } from "./fleet.ts";
 import { report } from "./report.ts";
-import { call, memoryOf, startRuntime } from "./runtime.ts";
-
-const { kubeconfig } = machine;
+import { call, memoryOf } from "./runtime.ts";
 
 const sessions = 1_000;
 const [apiPort, workerPort] = [23_020, 23_030];
-const namespace = "tenant-bench";
-const config = new KubeConfig();
-config.loadFromFile(kubeconfig);
-const core = config.makeApiClient(CoreV1Api);
 
-const plenty = "100000";
-const runtime = await startRuntime({
-  namespace,
-  runtimeClassName: fakeNodes,
-  maxSessions: sessions,
-  quota: {
-    requestsCpu: plenty,
-    limitsCpu: plenty,
-    requestsMemory: "1000Ti",
-    limitsMemory: "1000Ti",
-    pods: plenty,
-    storage: "1000Ti",
-  },
-});
-const removeNodes = await startFakeNodes(config);
+const changes = {
+  MAX_STARTING: `${sessions}`,
+  NODE_OPTIONS: "--max-old-space-size=384", // the same as in the pods: 75 % of 512Mi
+};
+const fleet = await startFleet({ apiPort, workerPort, changes });
 try {
-  await core.createNamespace({ body: { metadata: { name: namespace } } });
-  await core.createNamespacedServiceAccount({ namespace, body: { metadata: { name: "agent-runner" } } });
-  await core.createNamespacedConfigMap({ namespace, body: { metadata: { name: "agent-config" }, data: {} } });
-  const changes = {
-    LEASE_NAMESPACE: namespace,
-    MAX_STARTING: `${sessions}`, // KWOK needs half a minute to start one pod, and no longer to start all
-    NODE_OPTIONS: "--max-old-space-size=384", // the same as in the pods: 75 % of 512Mi
-  };
-  const api = await runtime.start("api", apiPort, changes);
-  const worker = await runtime.start("worker", workerPort, changes);
-
+  const { api, worker } = fleet;
   const reportMemory = async (count: number): Promise<void> => {
     await sleep(30_000); // time for a garbage collection and for a sweep of the worker
     report(`api-with-${count}-mib`, memoryOf(api), "-");
@@ -62,14 +33,5 @@ try {
   }
   await reportMemory(sessions);
 } finally {
-  await runtime.stop();
-  await core.deleteNamespace({ name: namespace }).catch(() => {});
-  // KWOK must delete the pods of its nodes, because no kubelet does so.
-  await until(
-    "the sessions' pods are gone",
-    600,
-    async () => (await core.listNamespacedPod({ namespace })).items.length,
-    (count) => count === 0,
-  );
-  await removeNodes();
+  await fleet.stop();
 }

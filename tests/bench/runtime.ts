@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -15,7 +15,7 @@ const { kubeconfig } = machine;
 
 const main = join(root, "runtime/dist/main.js");
 export const key = "berth_bench_0123456789abcdef";
-/** The key of the tenant `neighbour`. This tenant has no sessions. */
+/** The key of the tenant `neighbour`. */
 export const neighbourKey = "berth_neighbour_0123456789abcdef";
 export const tokenKey = "0123456789abcdef0123456789abcdef";
 
@@ -24,6 +24,8 @@ export interface Runtime {
   env: Record<string, string>;
   /** A client of the runtime's database, which is not connected yet. */
   database: () => pg.Client;
+  /** How much CPU time Postgres has used, in milliseconds, in steps of 10 ms: all of its processes that still run. */
+  databaseCpu: () => number;
   /** Starts a role with `changes` to its environment, and waits until the role is ready at its HTTP port. */
   start: (role: "api" | "worker", port: number, changes?: Record<string, string>) => Promise<ChildProcess>;
   /** Ends all processes and deletes all data. */
@@ -31,10 +33,13 @@ export interface Runtime {
 }
 
 /**
- * Compiles the runtime, and starts Postgres with the runtime's tables, and Redis. The fields of `tenant` replace those of
- * the tenant `bench`.
+ * Compiles the runtime, and starts Postgres with the runtime's tables, and Redis. The fields of `tenant` and `neighbour` replace
+ * those of the tenants `bench` and `neighbour`.
  */
-export async function startRuntime(tenant: Record<string, unknown> = {}): Promise<Runtime> {
+export async function startRuntime(
+  tenant: Record<string, unknown> = {},
+  neighbour: Record<string, unknown> = {},
+): Promise<Runtime> {
   console.error("  building the runtime");
   await promisify(execFile)("npm", ["run", "--silent", "build", "--workspace", "runtime"], { cwd: root });
   const { stores, remove } = await startStores();
@@ -54,7 +59,10 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
     keys: [{ name: "default", sha256: createHash("sha256").update(secret).digest("hex") }],
     workspace: { mode: "ephemeral", size: "1Gi" },
   });
-  const tenants = [{ ...entry("bench", key), ...tenant }, entry("neighbour", neighbourKey)];
+  const tenants = [
+    { ...entry("bench", key), ...tenant },
+    { ...entry("neighbour", neighbourKey), ...neighbour },
+  ];
   const env = {
     PATH: process.env.PATH ?? "",
     NODE_ENV: "production",
@@ -77,6 +85,7 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
   return {
     env,
     database: () => new pg.Client({ ...stores.postgres, database: "postgres" }),
+    databaseCpu: () => cpuOfPostgres(stores.postgres.port),
     async start(role, port, changes = {}) {
       const ports = { HTTP_PORT: port, WEBSOCKET_PORT: port + 1, SESSION_PORT: port + 2 };
       const numbers = Object.fromEntries(Object.entries(ports).map(([name, value]) => [name, String(value)]));
@@ -106,9 +115,15 @@ export async function startRuntime(tenant: Record<string, unknown> = {}): Promis
   };
 }
 
-/** Calls an API on this machine as the tenant. Throws an error if the response is not a success. */
-export async function call<T>(port: number, method: string, path: string, body?: unknown): Promise<T> {
-  const headers = { authorization: `Bearer ${key}`, ...(body !== undefined && { "content-type": "application/json" }) };
+/**
+ * Calls an API on this machine. Throws an error if the response is not a success.
+ * @param secret the key of the caller. Default: the key of the tenant `bench`
+ */
+export async function call<T>(port: number, method: string, path: string, body?: unknown, secret = key): Promise<T> {
+  const headers = {
+    authorization: `Bearer ${secret}`,
+    ...(body !== undefined && { "content-type": "application/json" }),
+  };
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
     method,
     headers,
@@ -118,11 +133,32 @@ export async function call<T>(port: number, method: string, path: string, body?:
   return (await answer.json()) as T;
 }
 
-/** Returns how much CPU time the process has used, in milliseconds. Linux counts in steps of 10 ms. */
-export function cpuOf({ pid }: ChildProcess): number {
+/** The parent's pid and the CPU time in milliseconds of a process. */
+function statOf(pid: number | string | undefined): { parent: string | undefined; cpu: number } {
   const [, fields = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
-  const [user, system] = fields.split(" ").slice(11, 13);
-  return 10 * (Number(user) + Number(system));
+  const [, parent, , , , , , , , , , user, system] = fields.split(" ");
+  return { parent, cpu: 10 * (Number(user) + Number(system)) };
+}
+
+/** Returns how much CPU time the process has used, in milliseconds. Linux counts in steps of 10 ms. */
+export const cpuOf = ({ pid }: ChildProcess): number => statOf(pid).cpu;
+
+/** The same for all processes of the Postgres that listens at the port. Its container shares the machine's kernel. */
+function cpuOfPostgres(port: number): number {
+  const processes = globSync("[0-9]*", { cwd: "/proc" }).flatMap((pid) => {
+    try {
+      return [{ pid, command: readFileSync(`/proc/${pid}/cmdline`, "utf8"), ...statOf(pid) }];
+    } catch {
+      return []; // the process has ended
+    }
+  });
+  const main = processes.find(
+    ({ command }) => command.startsWith("postgres\0") && command.includes(`\0port=${port}\0`),
+  );
+  if (main === undefined) throw new Error(`no process of the Postgres at port ${port} is visible on this machine`);
+  return processes
+    .filter(({ pid, parent }) => pid === main.pid || parent === main.pid)
+    .reduce((total, { cpu }) => total + cpu, 0);
 }
 
 /** Returns the resident memory of the process in MiB. */

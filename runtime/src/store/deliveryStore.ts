@@ -1,12 +1,14 @@
 /**
  * Webhook deliveries in Postgres. They are created from the audit trail, and any free worker sends them. A delivery is
  * deleted when it has arrived, when its webhook does not exist any more, or, if it is dead, when it is old (history.ts).
+ * The table is often empty, and the plan for an empty table reads all of it. So Postgres must not keep these statements' plans:
+ * a kept plan would be used for thousands of deliveries too, until Postgres analyzes the table.
  */
 import { type InferResult, sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
 import { type EventJson, toEventJson } from "../domain/event.ts";
 import { factor, firstSeconds, longestSeconds, maxAttempts } from "../domain/webhookBackoff.ts";
-import { type Database, keptPlan } from "./database.ts";
+import type { Database } from "./database.ts";
 import { DeliveryFanOut } from "./deliveryFanOut.ts";
 
 /** If a worker dies, another worker takes its deliveries after this many seconds. An attempt takes less time. */
@@ -106,7 +108,7 @@ export class DeliveryStore {
       set attempts = attempts + 1, next_at = now() + make_interval(secs => ${leaseSeconds})
       from session_events as event
       where delivery.id = any(array(select id from due)) and event.id = delivery.event_id
-      returning ${sql.join(columns.map(asColumn))} ${keptPlan}`.execute(this.database);
+      returning ${sql.join(columns.map(asColumn))}`.execute(this.database);
     return rows.map((row) => ({
       id: row.delivery_id,
       url: row.url,
@@ -165,7 +167,7 @@ export class DeliveryStore {
         ${column(failed, "error")}::text[], ${column(failed, "seconds")}::float8[]
       ) as failed (id, attempts, error, seconds)
       where delivery.id = any(${column(failed, "id")}::uuid[]) and delivery.id = failed.id
-        and delivery.attempts = failed.attempts ${keptPlan}`.execute(this.database);
+        and delivery.attempts = failed.attempts`.execute(this.database);
   }
 
   /** The deliveries, newest first. Undefined if the cursor is not the id of a delivery. */

@@ -70,11 +70,12 @@ async function open() {
     await client.end();
     await observed.destroy();
   });
-  const explain = async (text: string, parameters: readonly unknown[] = []): Promise<Node> => {
+  const explain = async (text: string, parameters: readonly unknown[] = []): Promise<Node & { ms: number }> => {
     await client.query("begin");
     try {
       const { rows } = await client.query(`explain (analyze, timing off, format json) ${text}`, [...parameters]);
-      return rows[0]["QUERY PLAN"][0].Plan;
+      const [{ Plan: plan, "Execution Time": ms }] = rows[0]["QUERY PLAN"];
+      return { ...plan, ms };
     } finally {
       await client.query("rollback");
     }
@@ -179,19 +180,24 @@ test(
     const bad = await planOf({ sql: "select count(*) from sessions where reason = 'x'", parameters: [] });
     expect(faultsOf(bad)).toEqual(["reads all of sessions"]);
     const faults: Record<string, string[]> = {};
+    const slowest: { what: string; ms: number; statement: string }[] = [];
     for (const [what, call] of Object.entries(calls)) {
       statements.length = 0;
       await call();
       const executed = [...statements];
       expect(executed.length, what).toBeGreaterThan(0);
       for (const statement of executed) {
-        const found = faultsOf(await planOf(statement));
+        const plan = await planOf(statement);
+        const { ms } = await planOf(statement); // the first execution has read the pages from the disk
+        slowest.push({ what, ms: Math.min(plan.ms, ms), statement: statement.sql.trim().slice(0, 60) });
+        const found = faultsOf(plan);
         if (found.length > 0) faults[what] = [...(faults[what] ?? []), ...found];
       }
     }
+    if (process.env.OLD_ROWS !== undefined) console.table(slowest.toSorted((a, b) => b.ms - a.ms).slice(0, 15));
     expect(faults).toEqual({});
   },
-  60_000 + ended,
+  60_000 + 2 * ended,
 );
 
 test(
@@ -222,5 +228,37 @@ test(
       expect(nodes.map((node) => node["Node Type"])).not.toContain("Sort");
     }
   },
-  60_000 + ended,
+  60_000 + 2 * ended,
 );
+
+test("a connection that took deliveries from an empty table reads the full one at most once per statement", async () => {
+  const { database } = await freshDatabase();
+  await sql`vacuum analyze webhook_deliveries`.execute(database);
+  await database.connection().execute(async (connection) => {
+    const onEmpty = new DeliveryStore(connection);
+    // A plan may be kept after the fifth execution.
+    for (let count = 0; count < 8; count += 1) {
+      await onEmpty.take([], 4);
+      await onEmpty.settle([{ id: randomUUID(), attempts: 1 }]);
+    }
+    await sql`
+      with session as (
+        insert into sessions (id, tenant, namespace, tier, state)
+        values (gen_random_uuid(), 'acme', 'tenant-acme', 'small', 'stopped') returning id
+      ), event as (
+        insert into session_events (session_id, tenant, type, state, version, actor)
+        select id, 'acme', 'progress', 'starting', n, 'worker' from session, generate_series(1, 100) as n returning id)
+      insert into webhook_deliveries (tenant, url, event_id)
+      select 'acme', 'https://hooks.example/' || n, id from event, generate_series(1, 50) as n`.execute(connection);
+    await connection.transaction().execute(async (transaction) => {
+      const store = new DeliveryStore(transaction);
+      const taken = await store.take([], 4);
+      expect(taken).toHaveLength(200);
+      await store.settle(taken.map(({ id, attempts }) => ({ id, attempts })));
+      const { rows } = await sql<{ read: number }>`
+        select seq_tup_read::integer as read from pg_stat_xact_user_tables
+        where relname = 'webhook_deliveries'`.execute(transaction);
+      expect(rows[0]?.read).toBeLessThanOrEqual(2 * 5_000);
+    });
+  });
+});

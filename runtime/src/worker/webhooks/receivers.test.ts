@@ -54,6 +54,20 @@ test("a tenant that begins to send gets its part of the slots from one that used
   expect(room()).toBe(4);
 });
 
+test("however many receivers of a tenant begin at the same moment, together they get no more than the slots of the process", () => {
+  const { receivers, attempt } = open();
+  const all = Array.from({ length: 50 }, (_, index) => ({ tenant: "acme", url: `${url}/${index}` }));
+  for (const receiver of all) for (let count = 0; count < 200; count += 1) attempt(good, receiver);
+  let running = 0;
+  for (let turn = 0; turn < 5; turn += 1) {
+    for (const { room, ...receiver } of receivers.rooms()) {
+      for (let begun = 0; begun < room; begun += 1) receivers.begin(receiver);
+      running += room;
+    }
+  }
+  expect(running).toBe(250);
+});
+
 test("a receiver that works is forgotten after a quiet minute, and one that failed is not", () => {
   const { attempt, room, pass } = open();
   attempt(good, acme);

@@ -28,15 +28,20 @@ export class Receivers {
   rooms(): Room[] {
     const now = this.clock();
     const busy = new Map<string, number>();
+    const known = new Map<string, number>();
     for (const [key, { tenant, running, pace, endedAt }] of this.#entries) {
+      if (running === 0 && pace.failures === 0 && now - endedAt > forgottenMs) {
+        this.#entries.delete(key);
+        continue;
+      }
+      known.set(tenant, (known.get(tenant) ?? 0) + 1);
       if (running > 0) busy.set(tenant, (busy.get(tenant) ?? 0) + 1);
-      else if (pace.failures === 0 && now - endedAt > forgottenMs) this.#entries.delete(key);
     }
-    return [...this.#entries.values()].map(({ tenant, url, running, pace }) => ({
-      tenant,
-      url,
-      room: Math.max(0, slotsOf(pace, busy.size, busy.get(tenant) ?? 0, now) - running),
-    }));
+    return [...this.#entries.values()].map(({ tenant, url, running, pace }) => {
+      // All idle receivers of a tenant may begin at the same moment, so these share with all that the tenant has.
+      const receivers = (running > 0 ? busy : known).get(tenant) ?? 0;
+      return { tenant, url, room: Math.max(0, slotsOf(pace, busy.size, receivers, now) - running) };
+    });
   }
 
   /** The receivers that get nothing now, because they count as dead. */

@@ -1,0 +1,33 @@
+/** Measures the time from the start of an API process until it is ready, with an empty database. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { median, report } from "./report.ts";
+import { startRuntime } from "./runtime.ts";
+
+const firstPort = 23_170;
+const starts = 7;
+
+/** Returns when the process answers that it is ready. Asks more often than `Runtime.start` does, because that is a figure here. */
+async function readyAt(port: number): Promise<number> {
+  const isReady = () =>
+    fetch(`http://127.0.0.1:${port}/health/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isReady())) await sleep(5);
+  return performance.now();
+}
+
+const runtime = await startRuntime();
+try {
+  const seconds: number[] = [];
+  for (let start = 0; start < starts; start += 1) {
+    const port = firstPort + 10 * start;
+    const began = performance.now();
+    const [at] = await Promise.all([readyAt(port), runtime.start("api", port)]);
+    seconds.push((at - began) / 1_000);
+  }
+  console.error(`  each: ${seconds.map((one) => one.toFixed(2)).join(", ")} s`);
+  report("api-ready-seconds", median(seconds), "<=1");
+} finally {
+  await runtime.stop();
+}
