@@ -1,6 +1,7 @@
 /**
- * Compares cold sessions with pairs on the fake nodes: one at a time, and 300 at the same time. A pair is a bare Secret and a bare pod
- * with the spec of a session's pod. The times end when the session runs, or when the pair's pod is ready. Both have the same client.
+ * Compares cold sessions with pairs on the fake nodes: one at a time, and 300 at the same time. A pair is a bare Secret and a
+ * bare pod with the spec of a session's pod. The times end when the session runs, or when the pair's pod is ready. Both have
+ * the same client.
  */
 import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
@@ -64,7 +65,9 @@ async function end(ids: string[]): Promise<void> {
   await podsGone(core, namespace);
 }
 
-/** Creates pairs at the same time. Returns the seconds until all pods are ready. `secret`: the name of the secret in the spec. */
+/**
+ * Creates pairs at the same time. Returns the seconds until all pods are ready. `secret`: the name of the secret in the spec.
+ */
 async function pairs(count: number, spec: V1PodSpec, secret: string): Promise<number> {
   const group = randomBytes(4).toString("hex");
   const labelSelector = `${fakeNodes}=${group}`;

@@ -18,9 +18,9 @@ const sources = join(import.meta.dirname, "kwok");
 const kwokDir = join(binDir, `kwok-watching-${sourcesVersion(sources, "*.go")}`);
 
 /**
- * Builds KWOK with one change: a watch begins where the list ended. KWOK begins each watch at version 0. The Kubernetes API server
- * serves such a watch only with the help of an etcd that is newer than the local cluster's. Without the change, KWOK sees a new
- * pod only after half a minute.
+ * Builds KWOK with one change: a watch begins where the list ended. KWOK begins each watch at version 0. The Kubernetes API
+ * server serves such a watch only with the help of an etcd that is newer than the local cluster's. Without the change, KWOK
+ * sees a new pod only after half a minute.
  */
 async function buildKwok(dir: string): Promise<void> {
   const download = ["mod", "download", "-json", "sigs.k8s.io/kwok"];

@@ -1,7 +1,7 @@
 /**
- * An API process and a worker process on this machine, whose sessions' pods run on the fake nodes. The tenants' namespaces have a
- * ResourceQuota, and the fake nodes have an image puller, both as in a real stack: each object with a quota costs the Kubernetes API
- * server more, and the worker counts the nodes with a ready image puller.
+ * An API process and a worker process on this machine, whose sessions' pods run on the fake nodes. The tenants' namespaces
+ * have a ResourceQuota, and the fake nodes have an image puller, both as in a real stack: each object with a quota costs the
+ * Kubernetes API server more, and the worker counts the nodes with a ready image puller.
  */
 import type { ChildProcess } from "node:child_process";
 import { until } from "@berth/testing/until.ts";
@@ -112,8 +112,8 @@ async function addPuller(config: KubeConfig): Promise<void> {
 }
 
 /**
- * Waits until the namespace has no pods. Removes the pods that are being deleted and have the label `hanging`, as a kubelet would
- * do it.
+ * Waits until the namespace has no pods. Removes the pods that are being deleted and have the label `hanging`, as a kubelet
+ * would do it.
  */
 export async function podsGone(core: CoreV1Api, namespace: string, hanging?: string): Promise<void> {
   await until(
@@ -133,7 +133,9 @@ export async function podsGone(core: CoreV1Api, namespace: string, hanging?: str
   );
 }
 
-/** Calls `work` with each number from 0 to `count` - 1, at most 16 calls at the same time. Returns the results in this order. */
+/**
+ * Calls `work` with each number from 0 to `count` - 1, at most 16 calls at the same time. Returns the results in this order.
+ */
 export async function inParallel<T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   let next = 0;

@@ -1,6 +1,6 @@
 /**
- * Compares the time from POST until a session runs, one session per second, with and without 100 sessions of another tenant whose
- * starts hang: their pods get a node of the fake nodes, and never become ready.
+ * Compares the time from POST until a session runs, one session per second, with and without 100 sessions of another tenant
+ * whose starts hang: their pods get a node of the fake nodes, and never become ready.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@berth/testing/until.ts";

@@ -6,7 +6,9 @@ import { startRuntime } from "./runtime.ts";
 const firstPort = 23_170;
 const starts = 7;
 
-/** Returns when the process answers that it is ready. Asks more often than `Runtime.start` does, because that is a figure here. */
+/**
+ * Returns when the process answers that it is ready. Asks more often than `Runtime.start` does, because that is a figure here.
+ */
 async function readyAt(port: number): Promise<number> {
   const isReady = () =>
     fetch(`http://127.0.0.1:${port}/health/ready`).then(

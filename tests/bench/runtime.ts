@@ -33,8 +33,8 @@ export interface Runtime {
 }
 
 /**
- * Compiles the runtime, and starts Postgres with the runtime's tables, and Redis. The fields of `tenant` and `neighbour` replace
- * those of the tenants `bench` and `neighbour`.
+ * Compiles the runtime, and starts Postgres with the runtime's tables, and Redis. The fields of `tenant` and `neighbour`
+ * replace those of the tenants `bench` and `neighbour`.
  */
 export async function startRuntime(
   tenant: Record<string, unknown> = {},

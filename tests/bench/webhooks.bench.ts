@@ -1,7 +1,7 @@
 /**
- * Measures webhooks of an API process and a worker process on this machine. The rate is compared with the one of a bare client that
- * posts the same bodies to the same receivers, with as many connections. All receivers are in this process. The worker is not
- * the leader, because its Lease's namespace does not exist. So it only sends webhooks, and no session starts.
+ * Measures webhooks of an API process and a worker process on this machine. The rate is compared with the one of a bare client
+ * that posts the same bodies to the same receivers, with as many connections. All receivers are in this process. The worker is
+ * not the leader, because its Lease's namespace does not exist. So it only sends webhooks, and no session starts.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -98,7 +98,9 @@ async function ofBareClient(posts: typeof got, connections: number): Promise<num
   return perSecond;
 }
 
-/** Creates sessions of the tenant `bench`, two per second. Returns the seconds from each POST to the session's first webhook. */
+/**
+ * Creates sessions of the tenant `bench`, two per second. Returns the seconds from each POST to the session's first webhook.
+ */
 async function delays(count: number): Promise<number[]> {
   const all: number[] = [];
   for (let made = 0; made < count; made += 1) {

@@ -54,7 +54,7 @@ test("a tenant that begins to send gets its part of the slots from one that used
   expect(room()).toBe(4);
 });
 
-test("however many receivers of a tenant begin at the same moment, together they get no more than the slots of the process", () => {
+test("receivers of a tenant that begin at the same moment share the slots of the process", () => {
   const { receivers, attempt } = open();
   const all = Array.from({ length: 50 }, (_, index) => ({ tenant: "acme", url: `${url}/${index}` }));
   for (const receiver of all) for (let count = 0; count < 200; count += 1) attempt(good, receiver);
