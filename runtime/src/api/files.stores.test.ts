@@ -381,13 +381,13 @@ test("a link reads or writes one file without a key, while the link and its make
   expect((await ask("GET", read, { ...noKey, headers: { range: "bytes=1-2" } })).body.toString()).toBe("yt");
   expect((await ask("PUT", write, { ...noKey, body: "by link" })).status).toBe(200);
   expect(readFileSync(join(berthd.workspace, "b"), "utf8")).toBe("by link");
-  for (const [method, url] of [
-    ["PUT", read],
-    ["GET", write],
-    ["GET", `${read}x`],
-    ["GET", read.replace(/\.[\w-]{20,}\./, ".e30.")],
+  for (const [method, url, status] of [
+    ["PUT", read, 403],
+    ["GET", write, 403],
+    ["GET", `${read}x`, 401],
+    ["GET", read.replace(/\.[\w-]{20,}\./, ".e30."), 401],
   ] as const) {
-    expect((await ask(method, url, { ...noKey, ...(method === "PUT" && { body: "x" }) })).status, url).toBe(401);
+    expect((await ask(method, url, { ...noKey, ...(method === "PUT" && { body: "x" }) })).status, url).toBe(status);
   }
   // A link can't replace a key, and a desktop's ticket can't replace a link.
   const ticket = new URL(read).searchParams.get("ticket") ?? "";
