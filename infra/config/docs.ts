@@ -65,10 +65,10 @@ export function configDocs(): string {
 
 const heading = `# Which keys can I set in a stack's config?
 
-All keys of the tables below. In \`Pulumi.<stack>.yaml\`, each key has the prefix \`berth:\`. With an invalid config, \`pulumi up\` fails before it changes
-anything, and prints one line for each fault with the path, the value and the rule. Set secret values with \`pulumi config set
---secret --path\`. In the column \`default\`, \`none\` means that the key has no value unless you set it.
-\`npm run config:docs\` makes this page from the schema in infra/config/config.ts.
+All keys of the tables below. In \`Pulumi.<stack>.yaml\`, each key has the prefix \`berth:\`. With an invalid config,
+\`pulumi up\` fails before it changes anything, and prints one line for each fault with the path, the value and the rule.
+Set secret values with \`pulumi config set --secret --path\`. In the column \`default\`, \`none\` means that the key has no
+value unless you set it. \`npm run config:docs\` makes this page from the schema in infra/config/config.ts.
 
 ## The ten keys that matter first`;
 

@@ -29,6 +29,10 @@ export function bareSpec({ spec }: V1Pod): V1PodSpec {
   return rest;
 }
 
+/** Whether the pod is ready. */
+export const isReady = ({ status }: V1Pod): boolean =>
+  status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True") ?? false;
+
 /** Reads the specs of a session's pod and volume claim, and makes a copy of the session's Secret. */
 export async function templateOf(namespace: string, sessionId: string): Promise<Template> {
   const at = { namespace, name: `agent-${sessionId}` };
@@ -71,7 +75,7 @@ export async function barePod(
   const body = { metadata: { name }, spec: template.claim };
   await core.createNamespacedPersistentVolumeClaim({ namespace, body });
   await core.createNamespacedPod({ namespace, body: { metadata: { name }, spec: { ...template.pod, volumes } } });
-  await isReady(config, namespace, name);
+  await becomesReady(config, namespace, name);
   return {
     ms: performance.now() - began,
     remove: async () => {
@@ -87,14 +91,13 @@ async function isGone(namespace: string, name: string): Promise<boolean> {
   return items.length === 0;
 }
 
-async function isReady(config: KubeConfig, namespace: string, name: string): Promise<void> {
+async function becomesReady(config: KubeConfig, namespace: string, name: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const request = new Watch(config).watch(
       `/api/v1/namespaces/${namespace}/pods`,
       { fieldSelector: `metadata.name=${name}` },
-      (_type, pod) => {
-        const ready = pod.status?.conditions?.find(({ type }: { type: string }) => type === "Ready");
-        if (ready?.status !== "True") return;
+      (_type, pod: V1Pod) => {
+        if (!isReady(pod)) return;
         resolve();
         void request.then((controller) => controller.abort());
       },

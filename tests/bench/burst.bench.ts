@@ -5,8 +5,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { until } from "@berth/testing/until.ts";
-import { type V1PodSpec, Watch } from "@kubernetes/client-node";
-import { bareSpec } from "./bare-pod.ts";
+import { type V1Pod, type V1PodSpec, Watch } from "@kubernetes/client-node";
+import { bareSpec, isReady } from "./bare-pod.ts";
 import { fakeNodes } from "./fake-nodes.ts";
 import { inParallel, namespaceOf, podsGone, startFleet } from "./fleet.ts";
 import { median, report } from "./report.ts";
@@ -73,10 +73,9 @@ async function pairs(count: number, spec: V1PodSpec, secret: string): Promise<nu
   const labelSelector = `${fakeNodes}=${group}`;
   const ready = new Set<string>();
   let last = 0;
-  const noteReady = (_type: string, pod: { metadata: { name: string }; status?: { conditions?: Condition[] } }) => {
-    const { name } = pod.metadata;
-    if (ready.has(name) || !pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True"))
-      return;
+  const noteReady = (_type: string, pod: V1Pod) => {
+    const name = pod.metadata?.name;
+    if (name === undefined || ready.has(name) || !isReady(pod)) return;
     ready.add(name);
     last = performance.now();
   };
@@ -103,11 +102,6 @@ async function pairs(count: number, spec: V1PodSpec, secret: string): Promise<nu
   await core.deleteCollectionNamespacedSecret({ namespace, labelSelector });
   await podsGone(core, namespace);
   return (last - began) / 1_000;
-}
-
-interface Condition {
-  type: string;
-  status: string;
 }
 
 try {

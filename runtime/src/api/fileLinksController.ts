@@ -114,9 +114,9 @@ export class FileLinksController {
     reply: FastifyReply,
   ): Promise<{ session: RunningSession; path: string; signal: AbortSignal }> {
     const request = reply.request as CallerRequest;
+    reply.header("cache-control", "no-store");
     const { link, caller } = await this.access.admitLink(ticket, { address: request.ip, access });
     request.caller = caller;
-    reply.header("cache-control", "no-store");
     const signal = this.streams.open(link.tenant, reply);
     const what = `${access}s ${quoted(link.path)} by the link ${link.id}`;
     return { session: await this.pods.use(link.sessionId, caller, "file", what), path: link.path, signal };

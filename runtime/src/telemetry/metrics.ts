@@ -6,6 +6,7 @@
  * or Redis does not answer in time, the gauge is left out, so that it is never stale. All processes that report such a gauge read
  * the same data, so a query uses the `max` of their values, never the `sum`.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
 
 export class Metrics {
@@ -113,7 +114,11 @@ export class Metrics {
         // A gauge without labels would report 0 after a reset, so it is removed.
         const clear = () => (labelNames.length === 0 ? this.remove() : this.reset());
         clear();
-        await Promise.race([fill(this), failAfter(patienceMs)]).catch(clear);
+        const end = new AbortController();
+        const late = () => sleep(patienceMs, undefined, { signal: end.signal }).then(() => Promise.reject());
+        await Promise.race([fill(this), late()])
+          .catch(clear)
+          .finally(() => end.abort());
       },
     });
   }
@@ -133,6 +138,3 @@ export function oncePerScrape<T>(ask: () => Promise<T>): () => Promise<T> {
     return running;
   };
 }
-
-/** Returns a promise that fails after so many milliseconds. */
-const failAfter = (ms: number) => new Promise<never>((_, reject) => setTimeout(reject, ms));

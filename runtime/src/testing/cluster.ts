@@ -20,7 +20,7 @@ process.env.KUBECONFIG ??= machine.kubeconfig;
 export const admin = loadKubeConfig().makeApiClient(CoreV1Api);
 
 /** The namespace for the sessions of a test file. */
-export interface TestNamespace {
+export interface TenantNamespace {
   namespace: string;
   /** The tenant that owns the namespace. */
   acme: Tenant;
@@ -31,7 +31,7 @@ export interface TestNamespace {
  * Creates a tenant's namespace before the file's tests and removes it afterwards. The stores are those of this vitest
  * worker.
  */
-export function useCluster(changes: Parameters<typeof tenant>[1] = {}): TestNamespace {
+export function useCluster(changes: Parameters<typeof tenant>[1] = {}): TenantNamespace {
   const namespace = `berth-test-${randomBytes(4).toString("hex")}`;
   const plenty = {
     requestsCpu: "1k",
@@ -62,8 +62,8 @@ export function useCluster(changes: Parameters<typeof tenant>[1] = {}): TestName
  * The same, with stores that belong to the file alone: for files that end their stores, and for projects without
  * stores.
  */
-export function useOwnStores({ namespace, acme }: TestNamespace): TestNamespace & StartedStores {
-  const own = { namespace, acme } as TestNamespace & StartedStores;
+export function useOwnStores({ namespace, acme }: TenantNamespace): TenantNamespace & StartedStores {
+  const own = { namespace, acme } as TenantNamespace & StartedStores;
   beforeAll(async () => void Object.assign(own, await startStores()));
   afterAll(() => own.remove?.());
   return own;
@@ -72,7 +72,7 @@ export function useOwnStores({ namespace, acme }: TestNamespace): TestNamespace 
 type Setup = Partial<Omit<ClusterWorkerOptions, "tenants" | "stores" | "database">> & { tenant?: Partial<Tenant> };
 
 /** A worker with its own database and its own sessions. */
-export async function openWorker(place: TestNamespace, { tenant: changes, ...setup }: Setup = {}) {
+export async function openWorker(place: TenantNamespace, { tenant: changes, ...setup }: Setup = {}) {
   const { namespace, stores } = place;
   const { name, database } = await freshDatabase(stores);
   const acme = { ...place.acme, ...changes };

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { until } from "@berth/testing/until.ts";
 import { onTestFailed, onTestFinished } from "vitest";
 import type { Tenant } from "../domain/tenants.ts";
-import { type TestNamespace, watcher } from "./cluster.ts";
+import { type TenantNamespace, watcher } from "./cluster.ts";
 import { freshDatabase, keyOf, tenantsFile } from "./fixtures.ts";
 import { startKubeFront } from "./kubeFront.ts";
 import { environment, kubeconfig, type Program, runProgram } from "./program.ts";
@@ -38,7 +38,7 @@ const shownLines = 100;
  * besides acme. If the test fails, the last lines of each process are shown.
  */
 export async function openFleet(
-  place: TestNamespace,
+  place: TenantNamespace,
   { workers, tenants = [] }: { workers: number; tenants?: Tenant[] },
 ) {
   const { name, database } = await freshDatabase(place.stores);

@@ -71,9 +71,9 @@ export class Access {
     { address, access }: { address: string | undefined; access: FileLink["access"] },
   ): Promise<{ link: FileLink; caller: TenantCaller }> {
     const { link, tenant } = await this.authenticator.identifyLink(text, address);
+    (await this.rateLimit.takeTicket(link.id))?.refuse();
     if (link.access !== access)
       throw new Problem(403, `The link allows to ${link.access} the file, not to ${access} it.`);
-    (await this.rateLimit.takeTicket(link.id))?.refuse();
     const actor = { name: `link:${link.id}`, ...(address !== undefined && { address }) };
     const { credential } = link;
     return { link, caller: { role: "tenant", tenant, scopes: [], actor, credential, grant: grantOf(link) } };

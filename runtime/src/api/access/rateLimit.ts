@@ -37,8 +37,8 @@ interface Window {
   endsAt: number;
   /** The calls that Redis has not counted in `remaining`. */
   uncounted: number;
-  /** Those of the uncounted calls of which Redis does not know yet. */
-  untold: number;
+  /** Those of the uncounted calls that were not sent to Redis yet. */
+  unsent: number;
 }
 
 export interface Rate {
@@ -86,20 +86,20 @@ export class RateLimit {
     if (window === undefined || performance.now() >= window.endsAt) return this.#take(key);
     const remainingPoints = window.remaining - window.uncounted - 1;
     if (remainingPoints < farFrom(this.perMinute)) {
-      this.#tell(key, window); // Redis counts in this order, so its answer to this call counts the earlier calls too
+      this.#send(key, window); // Redis counts in this order, so its answer to this call counts the earlier calls too
       return this.#take(key);
     }
-    if (window.untold === 0) setTimeout(() => this.#tell(key, window), togetherMs).unref();
-    window.untold += 1;
+    if (window.unsent === 0) setTimeout(() => this.#send(key, window), togetherMs).unref();
+    window.unsent += 1;
     window.uncounted += 1;
     return rateOf({ remainingPoints, msBeforeNext: window.endsAt - performance.now() }, false, this.perMinute, "calls");
   }
 
-  /** Tells Redis of the calls that it does not know yet. */
-  #tell(key: string, window: Window): void {
-    const calls = window.untold;
+  /** Sends the unsent calls to Redis. */
+  #send(key: string, window: Window): void {
+    const calls = window.unsent;
     if (calls === 0) return;
-    window.untold = 0;
+    window.unsent = 0;
     void this.#take(key, { calls }).finally(() => (window.uncounted -= calls));
   }
 
@@ -113,7 +113,7 @@ export class RateLimit {
     const news = { remaining, endsAt: now + msBeforeNext };
     const known = this.#windows.get(key);
     if (known !== undefined) Object.assign(known, news);
-    else this.#windows.set(key, { ...news, uncounted: 0, untold: 0 });
+    else this.#windows.set(key, { ...news, uncounted: 0, unsent: 0 });
   }
 
   /**
