@@ -1,8 +1,9 @@
 /**
- * A part of `npm run check:berthd`: runs the Go tests in the current folder. Unlike `go test`, it also names each test that
- * skipped itself, with the reason.
+ * A part of `npm run check:berthd`: runs `go vet` and the Go tests in the current folder. Unlike `go test`, it also names each
+ * test that skipped itself, with the reason.
  */
 import { execa } from "execa";
+import { goFlags } from "../lib/go.ts";
 
 /** A line of `go test -json`. Lines about a package as a whole have no `Test`. */
 interface Event {
@@ -38,11 +39,15 @@ export function report(lines: readonly string[]): string {
 }
 
 if (import.meta.main) {
-  const { stdout, exitCode } = await execa("go", ["test", "-json", "./..."], {
+  // With other flags for vet, the tests, or the program that the tests build, Go would compile its standard library again.
+  const env = { CGO_ENABLED: "0", GOFLAGS: `${process.env.GOFLAGS ?? ""} ${goFlags.join(" ")}`.trim() };
+  const vet = await execa("go", ["vet", "./..."], { env, stdio: "inherit", reject: false });
+  const { stdout, exitCode = 1 } = await execa("go", ["test", "-json", "./..."], {
+    env,
     stderr: "inherit",
     lines: true,
     reject: false,
   });
   process.stdout.write(report(stdout));
-  process.exitCode = exitCode ?? 1;
+  process.exitCode = (vet.exitCode ?? 1) || exitCode;
 }
