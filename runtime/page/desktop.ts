@@ -115,7 +115,7 @@ async function run(): Promise<void> {
   }
 }
 
-/** Polls the session until it is running. Throws Halt if it has ended, is suspended or has no desktop. */
+/** Polls the session until it is running. Throws Halt if the session is ending, has ended, is suspended or has no desktop. */
 async function untilRunning(attempt: number): Promise<void> {
   for (;;) {
     const session = await ask<Session>("GET", sessionUrl);
@@ -258,7 +258,7 @@ async function ask<T>(method: string, path: string): Promise<T> {
       if (response.status === 401) {
         throw new Halt(
           "ticket" in credential
-            ? "The link has expired. Ask for a new link, or enter a key."
+            ? "The link has expired or was revoked. Ask for a new link, or enter a key."
             : "This key is not valid.",
           "form",
         );
@@ -274,7 +274,7 @@ async function ask<T>(method: string, path: string): Promise<T> {
   }
 }
 
-/** Covers the screen with the present status and with what the user can do. */
+/** Covers the screen with a text about the current status, and with what the user can do. */
 function cover(headline: string, detail: string, tone: "wait" | "bad", next: Halt["next"] = "nothing"): void {
   element("cover").hidden = false;
   element("headline").textContent = headline;

@@ -76,7 +76,7 @@ test("a new session wakes the planner, and makes no job", async () => {
     stopListening();
     await queue.close();
   });
-  await until("the planner's bell is heard", 30, async () => {
+  await until("the planner's bell rings", 30, async () => {
     expect((await call(api, "POST", "/v1/sessions", small)).status).toBe(201);
     return rings > 0;
   });

@@ -160,7 +160,7 @@ const routes: Record<string, Route> = {
   "GET /logs": [({ ask }) => ask("GET", "logs"), ["log", "reads the log"]],
 };
 
-/** Routes that write no line: they tell nothing about what is in a session, or they read the audit trail itself. */
+/** Routes that write no line: their answers do not show what is in a session, or they read the audit trail itself. */
 const without = [
   ...[
     "GET /metrics",

@@ -1,4 +1,4 @@
-/** The API's list of open connections to a session, with a real berthd on loopback. */
+/** Tests the API's list of open connections into a session. A real berthd on loopback serves the session. */
 import { once } from "node:events";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";

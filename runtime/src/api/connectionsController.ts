@@ -17,7 +17,7 @@ const ConnectionJson = z
     id: z.uuid(),
     kind: z.enum(["desktop", "process", "exec", "port"]),
     mode: z.enum(["interactive", "view"]).nullable().meta({ description: "The mode of a desktop; else null." }),
-    process: z.string().nullable().meta({ description: "The id of the attached program; null without one." }),
+    process: z.string().nullable().meta({ description: "The id of the attached or watched program; else null." }),
     port: z.int().nullable().meta({ description: "The session's port to which a WebSocket leads; else null." }),
     by: z.string().meta({ description: "Who opened it, as in the audit trail: key:<name>, ticket:<id>, …" }),
     address: z.string().nullable(),

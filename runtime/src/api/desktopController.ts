@@ -101,7 +101,7 @@ export class DesktopController {
   @Describe({
     summary: "The desktop as a WebSocket (RFB, subprotocol `binary`)",
     answers: upgraded(
-      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link is no longer valid, 4403 a user closed the connection through the API, 4404 the session has no desktop, 4409 not running yet, 4410 the session has ended, 4429 too much (a browser gets it in place of the status 429), 4502 the desktop is not reachable.",
+      "The desktop. Close codes: 1012 connect again, 4400 not understood, 4401 the key or link is no longer valid, 4403 a user closed the connection through the API, 4404 the session has no desktop, 4409 the session is not running, but has not ended, 4410 the session has ended, 4429 too much (a browser gets it in place of the status 429), 4502 the desktop is not reachable.",
     ),
     refusals: notAnUpgrade,
   })

@@ -16,7 +16,7 @@ export interface EventFeedOptions {
   trail: Pick<AuditTrail, "newestId" | "horizon" | "ofAll" | "ofTenant">;
   bell: Pick<Bell, "listen">;
   logger: Pick<Logger, "warn">;
-  /** Default: 2000. */
+  /** After how many milliseconds without a message the audit trail is read again. Default: 2000. */
   quietMs?: number;
 }
 
@@ -40,7 +40,7 @@ export class EventFeed {
     return { position: await this.#position };
   }
 
-  /** The events so far, after the event `after`; see follow.ts. */
+  /** The events that exist now, without those up to the event `after`; see follow.ts. */
   async *past(whose: Whose, after: string): AsyncGenerator<EventJson> {
     const { trail } = this.options;
     yield* past(trail, whose, after, await trail.newestId());

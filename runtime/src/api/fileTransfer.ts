@@ -61,7 +61,7 @@ export async function sendFile(
     .send(answer);
 }
 
-/** The headers with these names, without the missing ones. */
+/** Those of the headers that have one of the names. */
 const those = (headers: IncomingHttpHeaders, names: readonly string[]) =>
   Object.fromEntries(names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]])));
 

@@ -163,6 +163,6 @@ export class FilesController {
   }
 }
 
-/** A path in quotes for people, cut to 500 characters. */
+/** A path in quotes, for the texts of the audit trail. The path is cut to 500 characters. */
 export const quoted = (path: string): string =>
   JSON.stringify(path.length <= 500 ? path : `${path.slice(0, 499).toWellFormed()}…`);

@@ -17,7 +17,7 @@ export interface Feed {
 /** How many events are read at once. */
 const pageSize = 500;
 
-/** A reader with this many unread events is disconnected. It may continue with the id of its last event. */
+/** A client with more unread events than this is disconnected. The client may reconnect with the id of its last event. */
 const maxBehind = 10_000;
 
 /** The events after the event `after` and up to `upTo`, in order. Up to `upTo` the audit trail must be complete. */

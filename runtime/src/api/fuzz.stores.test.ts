@@ -114,7 +114,7 @@ async function open(): Promise<void> {
     }),
     tenant("beta"),
   ];
-  // Through a separate gateway, so that this test covers the forwarding too.
+  // The requests go through a separate gateway, so that this test covers the forwarding too.
   const api = await openApi({ ...settings, GATEWAY_URL: "http://127.0.0.1:1" }, tenants, { podPort });
   const origin = new URL((await openGateway(api, await listen(api), { podPort })).origin);
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });

@@ -1,4 +1,4 @@
-/** Tickets and links that were handed out: listed, revoked, and limited in number. */
+/** Tests that tickets and links can be listed and revoked, and that a session can have only a limited number of them. */
 import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
 import { sql } from "kysely";

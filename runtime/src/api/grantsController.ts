@@ -123,7 +123,7 @@ export class GrantsController {
   @Get("ports/links")
   @Allow("read")
   @Describe({
-    summary: "The links to the session's ports that are good at the moment, newest first",
+    summary: "List the valid links to the session's ports, newest first",
     answers: { 200: { description: "At most 1000, without the links and tokens themselves.", json: PortLinksJson } },
   })
   async listPortLinks(
@@ -138,8 +138,8 @@ export class GrantsController {
   @HttpCode(204)
   @Allow("write")
   @Describe({
-    summary: "Revoke a link to a port, with its token, and end the requests and WebSockets that it let in",
-    answers: { 204: { description: "Within a second no process takes it any more, and what it let in is cut." } },
+    summary: "Revoke a link to a port and its token, and end the requests and WebSockets that were opened with them",
+    answers: { 204: { description: "The link and its token are refused within a second; their connections end." } },
   })
   revokePortLink(
     @Caller() caller: TenantCaller,
@@ -168,7 +168,10 @@ const grantJson = ({ id, madeBy, address, madeAt, expiresAt }: Grant) => ({
   expiresAt: expiresAt.toISOString(),
 });
 
-/** Stores a new grant. To be called before a user gets the ticket or link. Throws a 429 if the session has too many. */
+/**
+ * Stores a new grant. Must be called before a user gets the ticket or link. Throws a 429 if the session has too many tickets
+ * and links.
+ */
 export async function note(grants: Grants, grant: NewGrant): Promise<void> {
   if (await grants.add(grant)) return;
   const why = `The session has ${grantsOfSession} tickets and links. Wait until some have expired for some minutes.`;

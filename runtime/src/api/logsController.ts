@@ -1,4 +1,4 @@
-/** The log of a session's agent: the log of its container, and after the session's end the stored last part. */
+/** Serves the log of a session's agent: the log of the agent's container or, after the session's end, the stored last part. */
 import { Readable } from "node:stream";
 import { Inject, Res, UseGuards } from "@nestjs/common";
 import type { FastifyReply } from "fastify";

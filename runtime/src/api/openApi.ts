@@ -46,7 +46,7 @@ export const Describe = (text: Description) => SetMetadata(description, text);
 /** The answer of a handler that only describes a WebSocket. */
 export const upgraded = (what: string): Description["answers"] => ({ 101: { description: what } });
 
-/** The error of such a handler, which answers only requests that are not upgrades. */
+/** The error of a handler that only describes a WebSocket: the handler answers only requests that are not upgrades. */
 export const notAnUpgrade = { 426: "The request must be an upgrade to a WebSocket." };
 
 const problem = (text: string): ZodOpenApiResponseObject => ({
@@ -81,7 +81,7 @@ function refusals(inputs: Inputs, rights: Right[] | undefined): Record<number, s
       403: "The key does not allow this.",
       429: "Too many calls; Retry-After says when to try again.",
     }),
-    ...(inputs.path && { 404: "It does not exist, or it belongs to another tenant." }),
+    ...(inputs.path && { 404: "What the path names does not exist, or it belongs to another tenant." }),
     ...(inputs.body && { 413: "The body is too large.", 415: "The body is not JSON." }),
     503: "The database can't be reached at the moment; Retry-After says when to try again.",
   };

@@ -1,6 +1,6 @@
 /**
- * Browsers never cache the desktop page. They cache its files for good, because the names contain a hash of the
- * content.
+ * Browsers never cache the desktop page. They cache the page's files for a year, because the paths of the files contain a hash
+ * of the content.
  */
 import { beforeAll, expect, test } from "vitest";
 import { openApi } from "../testing/api.ts";

@@ -1,6 +1,6 @@
 /**
- * The desktop's page: some files of our own and noVNC's. The paths of all begin with /desktop, because an Ingress routes
- * this prefix to Berth.
+ * Reads the desktop's page, which consists of Berth's own files and those of noVNC. The paths of all these files begin with
+ * /desktop, because an Ingress routes this prefix to Berth.
  */
 import { createHash } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
@@ -32,7 +32,7 @@ export const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** The path of the page's files. `:version` is part of the path, so that browsers may cache the files for ever. */
+/** The path of the page's files. `:version` is part of the path, so that browsers may cache the files for a year. */
 export const assetsPath = "/desktop/assets/:version/";
 
 interface Page {

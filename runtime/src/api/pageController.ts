@@ -2,7 +2,8 @@ import { Controller, Get, Header } from "@nestjs/common";
 import { contentSecurityPolicy, page } from "./page.ts";
 
 /**
- * /desktop/:id: one page for all sessions. It reads the session's id from its address and everything else from the API.
+ * Serves /desktop/:id, which is the same page for all sessions. The page's script reads the session's id from the address and
+ * everything else from the API.
  */
 @Controller("desktop")
 export class PageController {

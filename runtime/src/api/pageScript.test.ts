@@ -24,8 +24,8 @@ class Rfb extends EventTarget {
 }
 
 /**
- * Runs the page for a running session whose desktop is refused. Returns the elements' texts by id. The page tries to connect for
- * ever, also after the test, so each page has its own browser and not the globals of this process.
+ * Runs the page for a running session whose desktop is refused. Returns the elements' texts by id. The page never stops trying
+ * to connect, even after the test. So each page has its own fake browser functions and does not use this process's globals.
  */
 function openPage(session: { desktop?: boolean } = {}): (id: string) => string | undefined {
   const elements = new Map<string, EventTarget & { textContent?: string }>();

@@ -1,4 +1,4 @@
-/** The listening ports of a session, with a real berthd on loopback. */
+/** Tests the API's list of a session's listening ports. A real berthd on loopback finds the ports. */
 import { createServer } from "node:net";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";

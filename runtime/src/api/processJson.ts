@@ -100,7 +100,7 @@ const base64 = z
 
 export const InputBody = jsonObject({
   text: z.string("must be text").optional().meta({ description: "Sent as UTF-8." }),
-  base64: base64.optional().meta({ description: "Sent after `text`, as these bytes." }),
+  base64: base64.optional().meta({ description: "Bytes in base64, sent after `text`." }),
   end: z
     .boolean("must be true or false")
     .default(false)
@@ -126,7 +126,7 @@ export const ProcessJson = z
     tag: z.string().nullable(),
     pty: z.boolean(),
     startedAt: z.iso.datetime(),
-    ended: z.object(end).nullable().meta({ description: "null while it runs." }),
+    ended: z.object(end).nullable().meta({ description: "How the program ended; null while it runs." }),
     outputBytes,
     oldestOffset: z.int().meta({ description: "The position of the oldest output that can still be read." }),
   })
@@ -140,7 +140,7 @@ export const CommandJson = z
     stdout: z.string(),
     stderr: z.string(),
     outputBytes,
-    discardedBytes: z.int().meta({ description: "How many of these bytes are not in this answer." }),
+    discardedBytes: z.int().meta({ description: "How many of the program's output bytes are not in this answer." }),
   })
   .meta({ id: "CommandResult" });
 export type CommandJson = z.infer<typeof CommandJson>;
@@ -163,7 +163,7 @@ export const ProcessEventJson = z
       type: z.literal("ended"),
       ...end,
       outputBytes,
-      discardedBytes: z.int().meta({ description: "How many of these bytes exceed outputLimitBytes." }),
+      discardedBytes: z.int().meta({ description: "How many of the program's output bytes exceed outputLimitBytes." }),
       dropped: z.int().meta({ description: "How many bytes at the end are not stored any more." }),
     }),
   ])

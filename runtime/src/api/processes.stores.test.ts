@@ -119,7 +119,7 @@ test("a program continues when its watcher's connection is lost, and can be watc
   await until("the program has ended", 30, () => second.messages().some(({ event }) => event.type === "ended"));
   expect(second.output()).toBe("two\n");
   expect(second.messages().at(-1)).toMatchObject({ id: "8", event: { type: "ended", exitCode: 7, dropped: 0 } });
-  // From any offset, and from the beginning again.
+  // The output can be read from any offset, and again from the beginning.
   const third = await eventsOf(url);
   await until("all of it is there", 30, () => third.output() === "one\ntwo\n");
   const { items } = (await ask("GET", "processes")).json;
@@ -152,7 +152,7 @@ test("if the API can't wait for a command any more, the caller gets the id of th
   const { api, id, berthd } = await openSession();
   const ask = callerOf(api, id);
   const [go, wrote] = ["go", "wrote"].map((name) => join(berthd.scratch, name)) as [string, string];
-  // berthd holds less output than this, so the command goes on only while the API reads, which begins with the program's id.
+  // The command writes more output than berthd holds, so it goes on only while the API reads. The program's id comes first.
   const script = `head -c 16000000 /dev/zero; touch ${wrote}; while [ ! -e ${go} ]; do sleep 0.05; done; exit 5`;
   const waited = ask("POST", "commands", { command: sh(script) });
   const list = async () => (await ask("GET", "processes")).json.items;
@@ -326,7 +326,7 @@ test("after 200 programs, 50 of them watched, there are as many open descriptors
   const { api, id, berthd } = await openSession();
   const origin = await listen(api);
   const ask = callerOf(api, id);
-  // As many parallel calls as below, so that the connections to Postgres are already open at the first count.
+  // Makes as many parallel calls as below, so that the connections to Postgres are already open at the first count.
   const first = Array.from({ length: 20 }, () => ask("POST", "commands", { command: ["true"] }));
   expect((await Promise.all(first)).map(({ status }) => status)).toEqual(first.map(() => 200));
   const idle = () => openDescriptors(berthd.pid);

@@ -1,5 +1,6 @@
 /**
- * Long answers end when the caller loses the permission. For WebSockets: desktopGateway.stores.test.ts, exec.stores.test.ts.
+ * Long answers end when the caller loses the permission. desktopGateway.stores.test.ts and exec.stores.test.ts test the same of
+ * WebSockets.
  */
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";

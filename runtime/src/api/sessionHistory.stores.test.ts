@@ -1,4 +1,7 @@
-/** What a session used over time. A server stands in for Prometheus; monitoring.stack.test.ts uses the real Prometheus. */
+/**
+ * The API's answers about what a session used over time. A server of the test replaces Prometheus; the file
+ * monitoring.stack.test.ts uses the real Prometheus.
+ */
 import { createServer, type RequestListener } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
 import { call, openApi, originOf } from "../testing/api.ts";

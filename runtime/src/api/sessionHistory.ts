@@ -68,8 +68,8 @@ export class SessionHistory {
   ) {}
 
   /**
-   * Returns the points that have a value, oldest first. Throws a Problem: 429 if the tenant or all tenants together ask too
-   * much at the same time; 503 if Prometheus does not answer.
+   * Returns the points that have a value, oldest first. Throws a Problem: 429 if too many queries of the tenant, or
+   * of all tenants together, run at the same time; 503 if Prometheus does not answer.
    */
   async of(session: Pick<Session, "id" | "tenant">, span: Span): Promise<HistoryPoint[]> {
     const release = await this.places.take([

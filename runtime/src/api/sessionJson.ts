@@ -18,8 +18,8 @@ export const SessionJson = z
     labels: z.record(z.string(), z.string()),
     priority: z.int().meta({ description: "0 to 100. Within a tenant, a higher number starts first." }),
     state: z.enum(states),
-    reason: z.string().nullable().meta({ description: "For people: why the session is in this state." }),
-    cause: z.enum(causes).nullable().meta({ description: "For programs: why the session ends or has ended." }),
+    reason: z.string().nullable().meta({ description: "A text for users: why the session is in this state." }),
+    cause: z.enum(causes).nullable().meta({ description: "A code for programs: why the session ends or has ended." }),
     queuePosition: z.int().nullable().meta({
       description:
         "While queued: the session's position among the tenant's queued sessions; 1 starts next. Null in other states.",

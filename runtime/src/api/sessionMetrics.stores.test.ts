@@ -1,4 +1,4 @@
-/** The resources that a session uses, with a real berthd on loopback. */
+/** Tests the API's answer about the resources that a session uses. A real berthd on loopback measures them. */
 import { beforeAll, expect, test } from "vitest";
 import { call } from "../testing/api.ts";
 import { buildBerthd, openSession } from "../testing/berthd.ts";

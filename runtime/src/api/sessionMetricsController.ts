@@ -1,4 +1,4 @@
-/** How much CPU, memory, disk and network a session uses, now and over time. */
+/** Serves how much CPU, memory, disk and network a session uses now or has used over time. */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import type { GetMetricsResponse } from "../berthd/gen/berth/v1/metrics_pb.ts";
@@ -20,12 +20,12 @@ const SessionMetricsJson = z
     at: z.iso.datetime(),
     cpu: z.object({
       seconds: z.number().meta({ description: "CPU time since the container started." }),
-      limit: z.number().nullable().meta({ description: "The limit in CPUs; null if there is none." }),
+      limit: z.number().nullable().meta({ description: "The limit in CPUs; null if there is no limit." }),
     }),
     memory: z.object({
       bytes: bytes("Memory in use, without the cache that the kernel can free."),
       cacheBytes: bytes(),
-      limitBytes: z.number().nullable().meta({ description: "The limit; null if there is none." }),
+      limitBytes: z.number().nullable().meta({ description: "The limit in bytes; null if there is no limit." }),
     }),
     disks: z.array(z.object({ path: z.string(), usedBytes: bytes(), totalBytes: bytes() })),
     network: z.object({ receivedBytes: bytes("Bytes of the pod since its start."), sentBytes: bytes() }),
@@ -47,12 +47,12 @@ const SessionMetricsHistoryJson = z
           at: z.iso.datetime(),
           cpus: figure("The mean number of CPUs in use."),
           memoryBytes: figure("The maximum of memory in use, without the cache that the kernel can free."),
-          disks: z.array(z.object({ path: z.string(), usedBytes: bytes("The maximum in use.") })),
+          disks: z.array(z.object({ path: z.string(), usedBytes: bytes("The maximum number of bytes in use.") })),
           network: z.object({
-            receivedBytesPerSecond: figure("The mean of the pod."),
-            sentBytesPerSecond: figure("The mean of the pod."),
+            receivedBytesPerSecond: figure("The mean number of bytes that the pod received per second."),
+            sentBytesPerSecond: figure("The mean number of bytes that the pod sent per second."),
           }),
-          processes: figure("The maximum number."),
+          processes: figure("The maximum number of processes."),
         }),
       )
       .meta({

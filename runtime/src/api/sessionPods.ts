@@ -42,8 +42,8 @@ export class SessionPods {
 
   /**
    * Records in the audit trail who does what, and then returns the tenant's running session. If the record can't be
-   * written, the caller gets no session. `what` is a text for people, and must not contain contents of files, input or
-   * output. Throws a Problem as `findRunning` does.
+   * written, the caller gets no session. `what` is a text for the audit trail, and must not contain contents of files,
+   * input or output. Throws a Problem as `findRunning` does.
    */
   async use(
     id: string,
@@ -72,7 +72,7 @@ export class SessionPods {
     return session;
   }
 
-  /** Records a read as `read` does, for callers that have read the session already. */
+  /** Records a read as `read` does, but does not load the session from the database. */
   async noteRead(
     id: string,
     { tenant, actor }: Pick<TenantCaller, "tenant" | "actor">,
@@ -97,7 +97,7 @@ export class SessionPods {
     return this.traced(session, name, () => work(this.services.of(session), { timeoutMs: patienceMs }), asked);
   }
 
-  /** Runs work with the session's pod in a span of its own. Throws a Problem if the work fails. */
+  /** Runs `work`, which calls the session's pod, in its own span of the trace. Throws a Problem if `work` fails. */
   async traced<T>(session: Session, name: string, work: () => Promise<T>, asked?: Asked): Promise<T> {
     return tracing().span(`pod ${name}`, { "berth.session": session.id }, async () => {
       try {

@@ -100,7 +100,7 @@ test("a claim is announced to the pod's process and to the worker, and causes no
   const announced: string[] = [];
   onTestFinished(api.app.get(Claims).listen((claimed) => announced.push(claimed)));
   await until(
-    "the test hears of claims",
+    "the test gets messages about claims",
     30,
     () => api.redis.pubsub("NUMSUB", "berth:claimed"),
     ([, count]) => Number(count) > 0,
@@ -432,7 +432,7 @@ test.each([
   [400, 409],
   [403, 503],
   [500, 503],
-])("Kubernetes' %i for a log is our %i, in words for people", async (theirs, ours) => {
+])("Kubernetes' %i for a log becomes our %i, with a text for users", async (theirs, ours) => {
   await fakeCluster(() => ({ status: theirs, body: JSON.stringify({ message: "SECRET INTERNALS" }) }));
   const api = await openApi();
   const { id } = await create(api);

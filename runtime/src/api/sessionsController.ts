@@ -136,7 +136,7 @@ export class SessionsController {
       if (claim !== undefined) {
         this.metrics.warmClaims.inc({ image: made.session.image ?? "", tier, outcome: isHit ? "hit" : "miss" });
       }
-      // A claimed session needs no reconcile. The message gives the pod its task, and lets the worker fill the pool.
+      // A claimed session needs no reconcile. The claim's message lets the pod get its task, and the worker fill the warm pool.
       if (isHit) this.claims.publish(made.session.id);
       else this.#wake(made.session);
     }

@@ -101,7 +101,7 @@ export class TenantsController {
   }
 }
 
-/** Copies field by field, so that hashes of keys and secrets of webhooks stay internal. */
+/** Copies the tenant field by field, so that no answer contains hashes of keys or secrets of webhooks. */
 function toTenantJson(tenant: Tenant, counts: Counts): TenantJson {
   const { name, namespace, maxSessions, quota, idleTimeoutSeconds, maxLifetimeSeconds, retentionSeconds } = tenant;
   const { priority, exec, onDrain, workspace, warmPools, images, keys, webhooks } = tenant;

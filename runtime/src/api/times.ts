@@ -5,7 +5,8 @@ import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 const [first, last] = [-62_135_596_800n, 253_402_300_799n];
 
 /**
- * The time as text. A program in the session can set a file's time to anything, so a time outside the range is clamped.
+ * The time as text. A program in the session can set a file's time to anything, so a time outside the range is replaced with
+ * the nearest time in the range.
  */
 export function timeText(at: Timestamp | undefined): string {
   const { seconds = 0n, nanos = 0 } = at ?? {};

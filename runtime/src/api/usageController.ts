@@ -1,4 +1,4 @@
-/** Tells for how long each tenant's sessions have run, by day and tier. */
+/** Serves for how many seconds each tenant's sessions have run, by day and tier. */
 import { Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";
 import { TenantsFile } from "../config/tenantsFile.ts";

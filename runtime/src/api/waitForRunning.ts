@@ -19,9 +19,9 @@ export class WaitForRunning {
   ) {}
 
   /**
-   * Counts the wait as one of the tenant's streams. Throws a 429 if there are too many; so call this before a session is
-   * created. The returned function resolves with the session when the session runs or can't run any more, or after 60 s;
-   * earlier if the caller disconnects or the process ends.
+   * Counts the wait as one of the tenant's streams. Throws a 429 if the tenant has too many streams, so `begin` must be called
+   * before a session is created. The returned function resolves with the session when the session runs or can't run any more,
+   * or after 60 s; earlier if the caller disconnects or the process ends.
    */
   begin(tenant: string, reply: FastifyReply): (session: Session) => Promise<Session> {
     const ended = this.streams.open(tenant, reply);

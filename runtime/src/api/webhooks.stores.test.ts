@@ -1,4 +1,4 @@
-/** A tenant's view of its webhook deliveries that have not arrived. */
+/** Tests the API's calls that list webhook deliveries which have not arrived, and send them again. */
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import { DeliveryStore } from "../store/deliveryStore.ts";

@@ -1,6 +1,7 @@
 /**
- * Webhook deliveries that have not arrived. A tenant can list its own deliveries and send them again, one or all dead
- * ones. The admin can list the deliveries of all tenants and send any single one again.
+ * Lists webhook deliveries that have not arrived, and sends them again. A tenant can list its own deliveries, send a single one
+ * again, or send its dead ones again, up to 1000 per call. The admin can list the deliveries of all tenants and send any single
+ * one again.
  */
 import { HttpCode, Inject, UseGuards } from "@nestjs/common";
 import { z } from "zod";

@@ -2,9 +2,9 @@
 import type { Writable } from "node:stream";
 
 /**
- * Changes the stream so that it frees the memory of each chunk as soon as the chunk is written. Without this, a fast transfer
- * makes the garbage collector stop the whole process several times per second. No caller may use a chunk after the stream has
- * written it.
+ * Changes the stream so that it frees the memory of each chunk as soon as the chunk is written. Otherwise, a fast transfer
+ * makes the garbage collector stop the whole process several times per second. No caller may use a chunk after the stream
+ * has written it.
  */
 export function givingBack<T extends Writable>(stream: T): T {
   const write = stream.write.bind(stream) as (chunk: unknown, encoding?: unknown, done?: unknown) => boolean;

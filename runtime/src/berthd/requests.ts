@@ -18,7 +18,7 @@ export interface Berthd {
 /** Maximum number of bytes of an answer that reports an error. */
 const maxRefusalBytes = 64 * 1024;
 
-/** Begins a request. The signal aborts it. */
+/** Begins a request. The signal aborts the request. */
 export function begin(
   { host, port, token, agent }: Berthd,
   method: string,
@@ -33,7 +33,10 @@ export function begin(
   return sent.on("error", () => {});
 }
 
-/** Waits for an answer with one of the statuses. If no answer or another one comes, throws an error that podErrorOf knows. */
+/**
+ * Waits for an answer with one of the statuses. If no answer comes, or an answer with another status, throws an error that
+ * podErrorOf knows.
+ */
 export async function answerTo(sent: ClientRequest, ...statuses: number[]): Promise<IncomingMessage> {
   const [answer] = (await once(sent, "response")) as [IncomingMessage];
   answer.on("error", () => {}); // without a listener, an error would end the process
@@ -41,7 +44,7 @@ export async function answerTo(sent: ClientRequest, ...statuses: number[]): Prom
   if (statuses.includes(status)) return answer;
   if (headers["content-type"] === "application/json") throw await refusalOf(answer);
   answer.destroy();
-  if (status === 412) throw new PodError("changed", "the file has not the ETag of If-Match");
+  if (status === 412) throw new PodError("changed", "the file does not have the ETag of If-Match");
   throw new PodError(status === 404 ? "absent" : "broken", `the pod answered with the status ${status}`);
 }
 

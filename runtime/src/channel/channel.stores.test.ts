@@ -1,4 +1,4 @@
-/** The in-pod channel with a real Postgres, without a port. */
+/** Tests the in-pod channel with a real Postgres. The channel listens on no port. */
 import { until } from "@berth/testing/until.ts";
 import pg from "pg";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -29,8 +29,8 @@ async function open() {
     waits += 1;
     return owned;
   };
-  // Within a test, the database is asked for claims only when a request begins to wait, and the longest wait does not end by
-  // itself.
+  // Within a test, the database is asked for claims only when a request begins to wait. A wait of 25 s, the longest that the
+  // channel allows, is replaced with a wait of an hour.
   const owners = new OwnerWait(find, silent, 3_600_000);
   const longest = 25_000;
   const held: Pick<OwnerWait, "until" | "end"> = {
@@ -51,7 +51,7 @@ async function open() {
     database,
     store,
     owners,
-    /** How many requests have begun to wait for an owner, and have seen that there is none. */
+    /** How often the database was asked whether sessions are claimed. Each request asks once when it begins to wait. */
     waits: () => waits,
     reconciles,
     metrics,

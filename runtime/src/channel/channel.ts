@@ -1,5 +1,5 @@
 /**
- * The in-pod channel: the calls that a session's pod makes to the platform. The channel has a port of its own, which
+ * The in-pod channel: the calls that a session's pod makes to the platform. The channel has its own port, which
  * only pods can reach.
  *
  *     GET  /session/task       returns the agent's task: command, environment, secrets. With `Prefer: wait=SECONDS`, a warm
@@ -8,7 +8,7 @@
  *                              gives the task to nobody, because the programs in the session can use the pod's token too
  *     POST /session/ready      says that the desktop shows its first screen
  *     POST /session/activity   reports the seconds since the last keyboard or pointer input, and the state of the command
- *     POST /session/progress   reports the agent's progress, as a text for people
+ *     POST /session/progress   reports the agent's progress, as a text for users
  *
  * The pod authenticates with the session's token, which no other pod gets: `Authorization: Bearer <token>`.
  */
@@ -56,14 +56,14 @@ export interface ChannelOptions {
 const maxConnectionsOfPod = 400;
 
 /**
- * If the last input was less than this many seconds before the report, the session is in use. While users give input,
- * the pod reports about every 10 s.
+ * If the last keyboard or pointer input was less than this many seconds before the pod's report, the session counts as used.
+ * While users give input, the pod reports about every 10 s.
  */
 const freshSeconds = 15;
 
 /**
- * After how many seconds the pod of a warm session asks again whether the session was claimed, if the pod does not ask
- * us to hold the answer back.
+ * After how many seconds the pod of a warm session has to ask again whether the session was claimed, if the pod's request has
+ * no `Prefer: wait=SECONDS`.
  */
 const ownerPollSeconds = 1;
 
@@ -138,7 +138,7 @@ export function createChannel({
   /** The session whose token the request has. Throws a Problem. */
   const speaker = (request: FastifyRequest): Promise<Session> => current(idOf(request));
 
-  /** The session as it is now. Throws a Problem if there is none or the session has ended. */
+  /** Reads the session with this id. Throws a Problem if no session has the id, or if the session has ended. */
   async function current(id: string): Promise<Session> {
     return alive(id, await queries.find(id));
   }
@@ -196,7 +196,7 @@ export function createChannel({
   return server;
 }
 
-/** Returns the session. Throws a Problem if there is none or the session has ended. */
+/** Returns the session. Throws a Problem if `session` is undefined or has ended. */
 function alive<T extends Pick<Session, "tenant" | "state">>(id: string, session: T | undefined): T {
   if (session === undefined) throw new Problem(404, `There is no session ${id}.`);
   addToLogContext({ tenant: session.tenant });

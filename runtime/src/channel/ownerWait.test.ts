@@ -37,7 +37,7 @@ test("a claim that was not announced is found in the store: at once if it came b
   ];
   owned.add("late");
   await late[0];
-  // One query for all who wait.
+  // One query asks about all sessions that wait.
   expect(asked.at(-1)).toEqual(["late", "never"]);
   owners.end();
   await late[1];

@@ -9,8 +9,8 @@ export class OwnerWait {
 
   /**
    * @param owned returns those of the given sessions that were claimed
-   * @param intervalMs milliseconds between two calls of `owned`, because the message about a claim may be lost. One call
-   *   serves all waiters
+   * @param intervalMs milliseconds between two calls of `owned`. The calls are needed because the message about a claim may be
+   *   lost. Each call asks about all sessions that wait
    */
   constructor(
     private readonly owned: (ids: string[]) => Promise<string[]>,
@@ -43,7 +43,7 @@ export class OwnerWait {
     for (const resolve of this.#waiters.get(id) ?? []) resolve();
   }
 
-  /** Releases all waiters. From now on, `until` does not wait. */
+  /** Ends all waits. From now on, `until` returns at once. */
   end(): void {
     this.#hasEnded = true;
     for (const id of this.#waiters.keys()) this.claimed(id);

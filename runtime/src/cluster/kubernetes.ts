@@ -13,8 +13,8 @@ import {
 import { tracing } from "../telemetry/tracing.ts";
 
 /**
- * Exactly the calls that the worker makes by client-node in each tenant's namespace. The worker's Role there must allow these
- * calls, and reading logs, which podAccess.ts does by itself.
+ * Exactly the calls that the worker makes with client-node in each tenant's namespace. The worker's Role there must allow
+ * these calls, and reading logs, which podAccess.ts does by itself.
  */
 export type CoreApi = Pick<
   CoreV1Api,
@@ -136,7 +136,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
   }
 }
 
-/** A sentence for people: why a call to the API server failed. */
+/** A sentence for users that says why a call to the API server failed. */
 export function troubleOf(error: unknown): string {
   if (error instanceof ApiException) {
     if (error.code === 429) return "The cluster is busy; Berth tries again";

@@ -14,15 +14,16 @@ const askedLines = [2_000, keptBytes];
 /** The time of a line and the space after the time have at most this many bytes. */
 const maxTimeBytes = 36;
 
-/** Stands in place of the time before a line whose beginning was cut off. */
+/** Is written in place of the time before a line whose beginning was cut off. */
 const cutSign = "… ";
 
 /** How many milliseconds a node may take to return the log. The limit is short, because the session's end waits. */
 const patienceMs = 5_000;
 
 /**
- * Returns the last `keptBytes` of the log as whole lines, each with its time. Before these lines comes the end of one more line,
- * with "…" in place of its time. Returns "" if there is no log, or if the node does not return the log in time.
+ * Returns the last `keptBytes` of the log as whole lines, each with its time. If the log is longer, the end of one more
+ * line comes before these lines, with "…" in place of its time. Returns "" if there is no log, or if the node does not
+ * return the log in time.
  */
 export async function logTail(
   pods: Pick<PodAccess, "logs">,
@@ -84,7 +85,7 @@ function lastOf(lines: string[]): string {
 /** The log without the times of its lines. */
 export const withoutTimes = (log: string): string => log.replace(/^\S+ ?/gm, "");
 
-/** The last line that the agent's command wrote, for people; undefined if it wrote none. */
+/** The last line that the agent's command wrote, as a text for users; undefined if the command wrote no line. */
 export function lastLine(log: string): string | undefined {
   const lines = withoutTimes(log)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal escape sequences have to be removed

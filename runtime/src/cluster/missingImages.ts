@@ -70,9 +70,9 @@ function nodeOf(pod: V1Pod): string | undefined {
 const byLabels = /node affinity\/selector|\[NodeAffinity\]/;
 
 /**
- * Whether the pod's node selector excludes the pod's own node, so that no session runs there either. That happens if a RuntimeClass
- * selects nodes (`scheduling.nodeSelector`): Kubernetes adds this selector to each pod, and the DaemonSet does not know of it. Then
- * the scheduler names no other reason, for example no lack of memory.
+ * Whether the pod's node selector excludes the pod's own node, so that no session runs there either. Such a node exists if
+ * a RuntimeClass selects nodes (`scheduling.nodeSelector`): Kubernetes adds this selector to each pod, and the DaemonSet
+ * does not know of it. Then the scheduler names no other reason, for example no lack of memory.
  */
 function isUnsuitable({ status }: V1Pod): boolean {
   const condition = status?.conditions?.find(({ type }) => type === "PodScheduled");

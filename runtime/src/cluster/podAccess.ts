@@ -37,8 +37,8 @@ export class PodAccess {
   constructor(private readonly config: KubeConfig) {}
 
   /**
-   * The log of the agent's container. With `follow`, the stream ends when the container ends; without it, the stream ends
-   * after the present last line. Aborting the signal ends the stream with an error. Throws PodAccessError.
+   * The log of the agent's container. With `follow`, the stream ends when the container ends; without `follow`, the stream
+   * ends after the present last line. Aborting the signal ends the stream with an error. Throws PodAccessError.
    */
   async logs(session: At, { follow, tail, timestamps }: LogOptions, signal: AbortSignal): Promise<IncomingMessage> {
     const query = new URLSearchParams({
@@ -51,7 +51,7 @@ export class PodAccess {
     return new Promise((resolve, reject) => {
       const { get } = url.startsWith("https:") ? https : http;
       const request = get(url, { ...options, signal }, (response) => {
-        request.setTimeout(0); // after this, silence only means that the agent writes nothing
+        request.setTimeout(0); // after the answer has begun, silence only means that the agent writes nothing
         if (response.statusCode === 200) return resolve(response);
         readRefusal(response).then(reject, reject);
       });

@@ -153,7 +153,7 @@ function viewFailure(reason: string, message: string | undefined): PodView {
 
 const withDetail = (text: string, detail: string | undefined) => shorten(detail ? `${text}: ${detail}` : text);
 
-/** Makes a reason fit for people: one line of at most 300 characters. */
+/** Shortens a reason for users: one line of at most 300 characters. */
 export function shorten(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();
   return line.length <= 300 ? line : `${line.slice(0, 299)}…`;

@@ -11,8 +11,8 @@ import { viewPod } from "./podView.ts";
 export interface PodWatchOptions {
   namespace: string;
   /**
-   * Called with the session's id, its pod, and what the pod means for the session: first for every existing pod, then for every changed or deleted pod. `pod` is
-   * undefined if the pod was deleted while no watch was open. Must not throw.
+   * Called with the session's id, its pod, and what the pod means for the session: first for every existing pod, then for
+   * every changed or deleted pod. `pod` is undefined if the pod was deleted while no watch was open. Must not throw.
    */
   onChange: (sessionId: string, pod: V1Pod | undefined, view: PodView) => void;
   /** Called each time an error has ended the watch. A pause follows, and then the next watch begins. */

@@ -13,7 +13,7 @@ const settings = {
   tokens: () => ({ proxy: "", session: "" }),
 };
 
-/** A fake cluster that has this pod and answers requests for events by `events`. */
+/** A fake cluster that has this pod and answers requests for events with `events`. */
 function objectsOf(pod: V1Pod, events: () => Promise<unknown>) {
   const asked: unknown[] = [];
   const core = {

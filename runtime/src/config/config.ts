@@ -12,7 +12,7 @@ const atLeastOne = (what: string, value: number) =>
 const notNegative = (what: string, value: number) =>
   z.coerce.number(`must be ${what}`).int(`must be ${what}`).min(0, "must be at least 0").default(value);
 const day = 86_400;
-/** A retention in seconds; the arguments are days. Webhooks need events for over a day, so the usual minimum is 2 days. */
+/** A retention in seconds. The arguments are in days. Webhooks need events for over a day, so the default minimum is 2 days. */
 const retention = (days: number, least = 2) =>
   z.coerce
     .number("must be a number of seconds")
@@ -146,8 +146,8 @@ export const Variables = z.object({
    */
   SESSION_RETENTION_SECONDS: retention(90),
   /**
-   * How many seconds the audit trail keeps what users do in a session without changing its state. At least 2 days. Default
-   * 7776000: 90 days.
+   * How many seconds the audit trail keeps progress reports, and events about what users do in a session without changing its
+   * state. At least 2 days. Default 7776000: 90 days.
    */
   EVENT_RETENTION_SECONDS: retention(90),
   /** For how many seconds after their creation dead webhook deliveries are kept. At least 2 days. Default 2592000: 30 days. */
@@ -158,7 +158,7 @@ export const Variables = z.object({
   BACKLOG_LIMIT: atLeastOne("a number of sessions", 200),
   /** How many sessions of all tenants may be starting at the same time, until starts succeed quickly. Default 10. */
   MAX_STARTING: atLeastOne("a number of sessions", 10),
-  /** While starts succeed quickly, so many may be starting for each node. 0: never more than MAX_STARTING. Default 3. */
+  /** The highest number, per node with the agent image, to which MAX_STARTING may rise. 0: it never rises. Default 3. */
   MAX_STARTING_PER_NODE: notNegative("a number of sessions", 3),
   /** Namespace of the Lease by which the workers choose their leader. Default berth. */
   LEASE_NAMESPACE: text.default("berth"),

@@ -14,8 +14,8 @@ export class TenantsFile implements OnApplicationShutdown {
   #isReading = false;
 
   /**
-   * Reads the file; throws if it can't be read or is not valid. If a later version is not valid, logs an error and
-   * keeps the tenants of the last valid version.
+   * Reads the file; throws if the file can't be read or is not valid. If a later version can't be read or is not valid, logs an
+   * error and keeps the tenants of the last valid version.
    */
   constructor(
     private readonly path: string,
@@ -68,8 +68,8 @@ export class TenantsFile implements OnApplicationShutdown {
   }
 
   /**
-   * A number in the file. The writer of the file raises this number with every change. Pods see a change at different times, so
-   * the number says which of two versions is newer.
+   * A number in the file. The writer of the file raises this number with every change. Pods see a change at different times,
+   * and the number shows which of two versions of the file is newer.
    */
   get generation(): number {
     return this.#content.generation;
@@ -95,7 +95,7 @@ export class TenantsFile implements OnApplicationShutdown {
       this.#read = text; // also if the text is not valid, so that the error is logged once
       this.#content = parseTenants(text);
     } catch (error) {
-      this.logger.error({ err: error }, "the tenants file is not valid; the previous tenants stay in force");
+      this.logger.error({ err: error }, "the tenants file can't be used; the previous tenants stay in force");
       return;
     } finally {
       this.#isReading = false;

@@ -1,6 +1,6 @@
 /**
- * Writes a command as one line for people. Arguments with special characters are quoted; the line is cut to 1000
- * characters.
+ * Writes a command as one line of text. Arguments with special characters are quoted. A line of more than 1000 characters
+ * is cut.
  */
 export function commandLine(command: string[]): string {
   const line = command

@@ -1,4 +1,7 @@
-/** Each tenants file has a number, its generation. Each session stores the newest generation that has changed it. */
+/**
+ * Each tenants file has a number, its generation. Each session stores the highest generation with which a process has
+ * created or changed the session.
+ */
 
 /**
  * Whether this process has an older tenants file than the one that allowed the session's creation or last change. Such a

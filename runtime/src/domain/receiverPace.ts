@@ -1,6 +1,9 @@
 /** How many deliveries a webhook's receiver gets at the same time. Pure: no I/O. */
 
-/** How many deliveries to one receiver may run at the same time before the receiver has answered, and however busy others are. */
+/**
+ * How many deliveries to one receiver may run at the same time before its first answer. After that, a receiver without
+ * failures may always have at least this many, even if many other deliveries run.
+ */
 export const ownSlots = 4;
 
 /** The tenants with running deliveries share these slots of a process in equal parts. */
@@ -38,12 +41,13 @@ export interface Ending {
 }
 
 /**
- * Each quick answer allows one more delivery at the same time. So the limit doubles with each round of answers. A failure halves
- * the limit. `now` is in milliseconds, by the same clock as `pausedUntil`.
+ * Each good answer allows one more delivery at the same time: up to 128 after quick answers, up to 25 after slow ones. So
+ * the limit doubles with each round of answers. A failure halves the limit, but not below `ownSlots`. `now` is in
+ * milliseconds, by the same clock as `pausedUntil`.
  */
 export function paceAfter({ most, failures, pausedUntil }: Pace, { isGood, tookMs }: Ending, now: number): Pace {
   if (isGood) {
-    // From above mostOfSlow, slow answers lower the limit by one each.
+    // If the limit is above mostOfSlow, each slow answer lowers the limit by one.
     const next =
       tookMs <= quickMs ? Math.min(most + 1, mostOfQuick) : Math.max(Math.min(most + 1, mostOfSlow), most - 1);
     return { most: next, failures: 0, pausedUntil: 0 };

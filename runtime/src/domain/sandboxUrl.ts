@@ -50,7 +50,7 @@ const isIn = (name: string, domain: string) => domain.includes(".") && `.${name}
 /** The setting `sandboxUrl`: either `https://*.sandbox.example.org`, or one host without `*`. */
 export class SandboxUrl {
   readonly #protocol: string;
-  /** The host and port. `*` stands for the label that differs from port to port. */
+  /** The host and port. `*` is in place of the label that differs from port to port. */
   readonly #host: string;
   /** The host without the port. */
   readonly #hostname: string;

@@ -37,7 +37,7 @@ export interface Session extends Status {
   /** After the end: until when the workspace is kept; null: the workspace is not kept. */
   workspaceUntil: Date | null;
   progress: Progress | null;
-  /** A number that grows by one with each change of state or reason. */
+  /** A number that grows by one with each change that the audit trail records, except for uses and progress. */
   version: number;
   createdAt: Date;
   updatedAt: Date;
@@ -53,7 +53,7 @@ export interface Session extends Status {
   warm: string | null;
   /** The id of the key that signs the tokens of the session's pod. */
   tokenKey: number;
-  /** The newest generation of the tenants file that has changed the session; see generation.ts. */
+  /** The highest generation of the tenants file with which a process has created or changed the session; see generation.ts. */
   tenantsGeneration: number;
 }
 

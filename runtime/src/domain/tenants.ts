@@ -18,9 +18,12 @@ const fields = z.record(z.string(), z.unknown());
 
 /** What a tenant's key may allow. */
 export const scopes = [
-  /** To read sessions, their events and logs, and usage. */
+  /** To read sessions, their events and logs, usage, and webhook deliveries. */
   "read",
-  /** To create, suspend, resume, extend and end sessions, and to run commands in them. */
+  /**
+   * To create, suspend, resume, extend and end sessions, to run commands in them, to use their files and ports, to close
+   * connections into them, and to send webhook deliveries again.
+   */
   "write",
   /** To use desktops, and to make links to desktops for others. */
   "desktop",
@@ -58,7 +61,10 @@ export const TenantSchema = z.object({
     size: z.string().min(1),
     storageClass: z.string().min(1).nullable().default(null),
   }),
-  /** How many of the tenant's sessions may have a pod at the same time. Other sessions wait in the queue. 0 ends them all. */
+  /**
+   * How many of the tenant's sessions may have a pod at the same time. Other sessions wait in the queue. With 0, all of the
+   * tenant's sessions end.
+   */
   maxSessions: count.default(50),
   /** The namespace's ResourceQuota, in Kubernetes quantities. */
   quota: z
@@ -106,7 +112,10 @@ export const TenantSchema = z.object({
     .default({ nodeSelector: {}, tolerations: [], affinity: null }),
   /** Whether the namespace has an image puller, which reports the images that nodes lack; see missingImages.ts. */
   hasImagePuller: z.boolean().default(false),
-  /** What happens to the tenant's sessions on a node that is drained: they end, or they resume on another node. */
+  /**
+   * What happens to the tenant's sessions on a node that is drained: they end (`end`), or those with a persistent workspace
+   * resume on another node (`resume`).
+   */
   onDrain: z.enum(["end", "resume"]).default("end"),
   /** How many warm sessions with the platform's image are kept ready, by tier. */
   warmPools: pools,
@@ -133,7 +142,10 @@ export type Tenant = z.infer<typeof TenantSchema>;
 const FileSchema = z.object({
   /** The writer of the file raises this number with each change. A file that is written by hand may omit the number. */
   generation: count.default(0),
-  /** The keys that may read data of all tenants. */
+  /**
+   * The administrators' keys. They may read the limits, usage and webhook deliveries of all tenants, and send deliveries
+   * again. They give no access to sessions.
+   */
   admin: z.object({ keys: z.array(key) }).default({ keys: [] }),
   tenants: z.array(TenantSchema),
   /**

@@ -24,9 +24,9 @@ export interface Pool {
 }
 
 /**
- * Chooses for the end the warm sessions with an outdated template, those whose pod is silent, and those beyond the pool's size. While a requested session
- * waits for room in the tenant's own limits, no warm session is missing, and one more warm session ends to make room, unless
- * one is ending already.
+ * Chooses the warm sessions to end: those with an outdated template, those whose pod is silent, and those beyond the pool's
+ * size. While a requested session waits for room in the tenant's own limits, no warm session counts as missing, and one
+ * more warm session ends to make room, unless a warm session is ending already.
  */
 export function adjust({ size, templateHash, spares, isAwaited, isEnding }: Pool): { missing: number; end: Spare[] } {
   const current = spares.filter((spare) => spare.templateHash === templateHash && !spare.isSilent);
@@ -50,10 +50,10 @@ export interface Want {
 /**
  * Says how many warm sessions to create now for each pool, in the order of `wants`.
  *
- * At most twice as many warm sessions as there are start slots (`maxStarting`) are pending at the same time. So every start slot
- * that becomes free finds a session, and the sessions are created as fast as the cluster starts them. Each tenant has first
- * claim to an equal share, so one tenant's slow starts don't keep another tenant's pools empty. Each failure in the last minute
- * halves the number for its pool, so an image that can't start is not started again without a pause.
+ * At most twice as many warm sessions as there are start slots (`maxStarting`) are pending at the same time. So every start
+ * slot that becomes free finds a session, and the sessions are created as fast as the cluster starts them. Each tenant
+ * first gets an equal share, so one tenant's slow starts don't keep another tenant's pools empty. Each failure in the last
+ * minute halves the number for its pool, so an image that can't start is not started again without a pause.
  */
 export function paced(wants: Want[], maxStarting: number): number[] {
   const most = 2 * maxStarting;

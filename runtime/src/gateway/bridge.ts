@@ -54,7 +54,7 @@ export function keepAlive(socket: WebSocket, intervalMs = heartbeatMs): void {
   socket.on("close", () => clearInterval(timer));
 }
 
-/** Closes the socket with a code and a reason for people. */
+/** Closes the socket with a code, and with a reason that a user can read. */
 export function closeWith(socket: WebSocket, code: number, reason: string): void {
   // A paused socket would not read the peer's answer to the close.
   if (socket.isPaused) socket.resume();

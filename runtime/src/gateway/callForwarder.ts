@@ -1,9 +1,9 @@
 /**
  * If the gateway does not serve a call itself, it forwards the call to the API. The path stays the same byte for byte. The
- * body is forwarded when it has arrived completely; it is small, because the API accepts only small bodies here. The answer
- * is forwarded as it arrives. The API authorizes the caller, counts the call for the rate limit and in the metrics, and logs
- * the call. The gateway adds a span to the call's trace. The gateway counts the call, and logs it above the level `debug`,
- * only if the API gives no answer.
+ * body is forwarded when it has arrived completely; the body is small, because the gateway itself serves the calls whose body
+ * is a file. The answer is forwarded as it arrives. The API authorizes the caller, counts the call for the rate limit and in
+ * the metrics, and logs the call. The gateway adds a span to the call's trace. The gateway counts the call, and logs it above
+ * the level `debug`, only if the API gives no answer.
  */
 import { once } from "node:events";
 import { Agent, type IncomingMessage, request as open } from "node:http";

@@ -1,4 +1,4 @@
-/** The desktop's WebSocket from end to end, with a WebSocket server of the test in place of the session's vnc-proxy. */
+/** Tests the desktop's WebSocket. A WebSocket server of the test replaces the session's vnc-proxy. */
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -124,7 +124,7 @@ async function open(
   return {
     id,
     gateway,
-    /** Replaces acme's keys in the file. */
+    /** Replaces acme's keys in the tenants file. */
     setKeys: (keys: KeyOfTenant[]) => writeTenants(file, [tenant("acme", { keys })]),
     desktops,
     database,
@@ -133,7 +133,7 @@ async function open(
     touched,
     /** Seconds since the last activity. */
     idleSeconds: async () => (Date.now() - Number((await store.queries.find(id))?.lastActiveAt)) / 1000,
-    /** Who did what with the desktop, from the audit trail. */
+    /** The session's events of the type `desktop` in the audit trail: what was done, by whom, and from which address. */
     uses: async () =>
       (await store.trail.ofTenant({ tenant: "acme", sessionId: id }, "0", 100))
         .filter(({ type }) => type === "desktop")
@@ -367,7 +367,7 @@ test("a client without permission is refused over HTTP before the upgrade", asyn
   expect(await refused(connect("/elsewhere", keyOf("acme")))).toBe(404);
 });
 
-test("for a session that isn't running yet or has ended, the close code and the reason say so", async () => {
+test("for a session that is not running or has ended, the close code and the reason say so", async () => {
   const { id, apply, connect } = await open();
   const see = () => closed(connect(`/v1/sessions/${id}/desktop`, keyOf("acme")));
   await apply({ type: "waiting", reason: "Waiting for room" });

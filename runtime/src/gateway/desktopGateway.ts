@@ -1,9 +1,9 @@
 /**
  * Shows a session's desktop over a WebSocket: GET /v1/sessions/:id/desktop, with `?ticket=` or an `Authorization: Bearer` key.
  *
- * If an existing session's desktop can't be shown, for example because the session isn't running, the gateway still accepts
- * the upgrade and then closes the WebSocket. The close code says why (see `closeCodes`), because a browser does not show an
- * HTTP refusal to the page's script. A ticket for the mode `view`, or `?mode=view` with a key, lets the user see the desktop,
+ * If the session has no desktop or is not running, or its pod can't be reached, the gateway still accepts the upgrade and then
+ * closes the WebSocket. The close code says why (see `closeCodes`), because a browser does not show an HTTP refusal to the
+ * page's script. A ticket for the mode `view`, or `?mode=view` with a key, lets the user see the desktop,
  * but not control it.
  */
 import { once } from "node:events";
@@ -54,7 +54,7 @@ export const closeCodes = {
   closed: closedCode,
   /** The session has no desktop and never will have one. */
   none: 4404,
-  /** The session isn't running yet: the client should wait until the session runs. */
+  /** The session is queued, starting, suspending or suspended. The client may connect again when the session runs. */
   notRunning: 4409,
   /** The session has ended. */
   ended: 4410,
@@ -152,7 +152,7 @@ export class DesktopGateway implements Gateway {
     await this.options.commands.noteUse(id, tenant, "desktop", what, actor, states);
   }
 
-  /** Returns the pace that all clients with this ticket share. A client without a ticket gets a pace of its own. */
+  /** Returns the pace that this process's clients with this ticket share. Each client without a ticket gets its own pace. */
   #paceOf(client: WebSocket, ticket: string | undefined) {
     if (ticket === undefined) return sharedPace();
     const shared = this.#paces.get(ticket) ?? { pace: sharedPace(), viewers: 0 };
@@ -243,7 +243,7 @@ export class DesktopGateway implements Gateway {
   }
 }
 
-/** Sends the desktop's bytes to a viewer. Of the viewer's bytes, only requests for pictures reach the desktop. */
+/** Sends the desktop's bytes to a viewer. Of the viewer's bytes, only those that `RfbClient` passes reach the desktop. */
 function showTo(client: WebSocket, upstream: WebSocket, pace: ReturnType<typeof sharedPace>): void {
   const viewer = new RfbClient("view", undefined, pace);
   const handshake = new ViewHandshake();

@@ -1,4 +1,4 @@
-/** Commands that clients run with Kubernetes' protocol, with a real berthd on loopback. */
+/** Tests commands that clients run with Kubernetes' protocol. A real berthd on loopback runs the commands. */
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -128,7 +128,7 @@ test("when a client disconnects, its command gets SIGHUP", async () => {
   const { socket } = await run(origin, id, ["sh", "-c", script]);
   await until("it runs", 30, () => existsSync(file));
   socket.terminate();
-  await until("it was told", 30, () => !existsSync(file));
+  await until("the command got SIGHUP", 30, () => !existsSync(file));
 });
 
 test("a command ends when its key is removed or commands are switched off", async () => {

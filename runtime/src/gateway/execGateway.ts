@@ -97,7 +97,7 @@ export class ExecGateway implements Gateway {
     if (first.done || first.value.kind.case !== "started")
       throw new Problem(502, "The session's pod did not start the command.");
     const { id } = first.value.kind.value;
-    // If the program has already ended, the signal fails, and that is no fault.
+    // If the program has already ended, the signal fails, and the failure is ignored.
     const hangUp = () => void processes.signal({ id, signal: numberOf("SIGHUP") }).catch(() => {});
     if (gone.aborted) hangUp();
     else gone.addEventListener("abort", hangUp, { once: true });

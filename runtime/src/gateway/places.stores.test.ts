@@ -1,4 +1,4 @@
-/** The places of WebSockets with a real Redis. */
+/** Tests the places of WebSockets (slots for them, see places.ts) with a real Redis. */
 import { expect, onTestFinished, test } from "vitest";
 import { PlaceLeases } from "../queue/placeLeases.ts";
 import { emptyRedis, patienceMs, silent } from "../testing/fixtures.ts";

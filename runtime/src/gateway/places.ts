@@ -73,13 +73,13 @@ export class Places implements BeforeApplicationShutdown {
     clearInterval(this.#timer);
   }
 
-  /** The first limit that has no place left according to Redis; undefined if there is none, or if Redis does not answer. */
+  /** The first limit that has no place left according to Redis. Undefined if all have a place, or if Redis does not answer. */
   async #ask(limits: readonly Limit[], id: string): Promise<Limit | undefined> {
     if (performance.now() < this.#awayUntil) return undefined;
     try {
       return await within(this.patienceMs, this.leases.take(limits, id));
     } catch (error) {
-      this.logger.warn({ err: error }, "each process counts its own WebSockets only: Redis does not answer");
+      this.logger.warn({ err: error }, "this process counts only its own WebSockets: Redis does not answer");
       this.#awayUntil = performance.now() + pauseMs;
       return undefined;
     }

@@ -1,4 +1,4 @@
-/** Attaching to programs by WebSocket, with a real berthd on loopback. */
+/** Tests clients that attach to programs by WebSocket. A real berthd on loopback runs the programs. */
 import { once } from "node:events";
 import { until } from "@berth/testing/until.ts";
 import { beforeAll, expect, onTestFinished, test } from "vitest";

@@ -90,7 +90,7 @@ export class ProcessGateway implements Gateway {
     );
   }
 
-  /** Forwards the client's messages: input in order; signals and resizes at once, even while input waits. */
+  /** Forwards input and the end of input in order. Forwards signals and resizes at once, even while input waits. */
   #takeInput(client: WebSocket, { session, process: id, gone }: Attached): void {
     const { processes } = this.options.pods.services.of(session);
     const options = { signal: gone };

@@ -22,8 +22,8 @@ const setDesktopSize = 251;
 const qemu = 255;
 
 /**
- * Messages that request pictures: SetPixelFormat, SetEncodings, FramebufferUpdateRequest, EnableContinuousUpdates,
- * Fence.
+ * The types of messages that the desktop needs to send pictures: SetPixelFormat, SetEncodings, FramebufferUpdateRequest,
+ * EnableContinuousUpdates, Fence.
  */
 const viewMessages = new Set([0, setEncodings, updateRequest, 150, fence]);
 
@@ -80,8 +80,8 @@ export class RfbClient {
 
   /**
    * Returns the bytes that the desktop may get, and whether the chunk contains input. In the mode `view`, throws an
-   * RfbError for an invalid message and a FloodError for too many messages, and delays some requests for pictures
-   * until `later`.
+   * RfbError for an invalid message and a FloodError for too many messages, and keeps back some requests for pictures,
+   * which `later` returns when they are due.
    */
   take(chunk: Buffer): { pass: Buffer; input: boolean } {
     if (this.#blind) return { pass: chunk, input: true };

@@ -1,7 +1,7 @@
 /**
- * Forwards WebSockets from the API to the gateway, if the gateway is a process of its own. Berth gives clients only the
+ * Forwards WebSockets from the API to the gateway, if the gateway is a separate process. Berth gives clients only the
  * gateway's address, but a client may still connect to the API, for example at its port 3001. When the API's process ends,
- * it closes its forwarded connections with the code 1012.
+ * it closes the forwarded WebSockets with the code 1012.
  */
 import { type IncomingMessage, request as open, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";

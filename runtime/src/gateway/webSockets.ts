@@ -43,7 +43,7 @@ export interface Admitted {
   credential: Credential;
   /** The ticket's id, if the client used a ticket that can be revoked. Revoking the ticket ends the connection. */
   grant?: string | undefined;
-  /** What the list of the session's open connections shows of this connection. Undefined: the list does not contain it. */
+  /** What the list of the session's open connections shows of this connection. Undefined: the connection is not in the list. */
   info?: ConnectionInfo;
   loss?: () => string | undefined;
   /**
@@ -88,7 +88,7 @@ export const closedCode = 4403;
 /** How long to wait for the client's answer to the close, in milliseconds, before the connection is cut. */
 const lostPatienceMs = 1_000;
 
-/** How long a client may keep its side open after this side has ended, in milliseconds. */
+/** How many milliseconds a client may keep its side of a connection open after the server has ended its own side. */
 const endedPatienceMs = 2_000;
 
 interface Served {
@@ -181,7 +181,7 @@ export class WebSockets implements BeforeApplicationShutdown {
     return [...this.#gateways.values()].reduce((sum, { server }) => sum + server.clients.size, 0);
   }
 
-  /** Tells every client to connect again, and cuts the connections of the clients that do not close theirs. */
+  /** Closes every WebSocket with the code 1012, and after 2 s cuts those that their clients have not closed. */
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;
     const clients = () => [...this.#gateways.values()].flatMap(({ server }) => [...server.clients]);
@@ -245,8 +245,8 @@ function sendAway(client: WebSocket, code: number, why: string): void {
 }
 
 /**
- * Closes the socket of an upgrade request at an error, and soon after this side has ended. Otherwise a client that never ends its
- * own side, for example after a refusal, would occupy the connection and its places.
+ * Closes the socket of an upgrade request at an error, and 2 s after the server has ended its side. Otherwise a client that
+ * never ends its own side, for example after a refusal, would occupy the connection and its places (places.ts).
  */
 export function closeInTime(socket: Duplex): void {
   socket.on("error", () => socket.destroy());

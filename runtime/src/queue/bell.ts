@@ -35,7 +35,7 @@ export class Bell {
     else setImmediate(send);
   }
 
-  /** Calls the listener after each ring of any process, until the returned function is called. */
+  /** Calls the listener after each message of any process, until the returned function is called. */
   listen(listener: () => void): () => void {
     return subscribe(this.redis, this.#channel, listener);
   }

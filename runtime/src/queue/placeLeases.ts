@@ -10,9 +10,9 @@ const leaseSeconds = 60;
 const renewedAtOnce = 500;
 
 /**
- * Takes one place of each key, or no place at all if one key has none left. ARGV: the place's id, the lease in
- * seconds, the limits. Returns 0 if the script took all places. Otherwise returns the index in KEYS (from 1) of the first
- * key that is full. The time is that of Redis's clock. Costs O(log n) per key with n places taken.
+ * Takes one place of each key, or no place at all if one key has no place left. ARGV: the place's id, the lease in seconds,
+ * the limits. Returns 0 if the script took all places. Otherwise returns the index in KEYS (from 1) of the first key that
+ * is full. The time is that of Redis's clock. Costs O(log n) per key with n places taken.
  */
 const takeScript = `
 local now = tonumber(redis.call('TIME')[1])
@@ -38,8 +38,8 @@ export class PlaceLeases {
   constructor(private readonly redis: Redis) {}
 
   /**
-   * Takes one place of each limit, with the same id, for a minute. Takes no place at all if one limit has none left, and then
-   * returns the first such limit.
+   * Takes one place of each limit, with the same id, for a minute. Takes no place at all if one limit has no place left,
+   * and then returns the first such limit.
    */
   async take<L extends { of: string; places: number }>(limits: readonly L[], id: string): Promise<L | undefined> {
     const keys = limits.map(({ of }) => keyOf(of));
@@ -48,7 +48,10 @@ export class PlaceLeases {
     return limits[Number(full) - 1];
   }
 
-  /** Renews the places for a minute, and adds those that Redis has lost. `leases`: `of` of the limit and the place's id. */
+  /**
+   * Renews the places for a minute, and adds those that Redis has lost. `leases`: for each place, the limit's `of` and the
+   * place's id.
+   */
   async renew(leases: readonly (readonly [of: string, id: string])[]): Promise<void> {
     for (let from = 0; from < leases.length; from += renewedAtOnce) {
       const some = leases.slice(from, from + renewedAtOnce);

@@ -1,4 +1,4 @@
-/** Composes the parts that the API and the gateway share: stores, access control, health and metrics. */
+/** Composes the components that the API and the gateway share: stores, access control, health and metrics. */
 import type { DynamicModule, Provider, Type } from "@nestjs/common";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
@@ -47,8 +47,8 @@ export interface Connections {
 
 export interface PlaneOptions {
   /**
-   * How many milliseconds a part (for example the rate limit or a metric) waits for Redis or Postgres before it works
-   * without the answer or reports a failure. Default: each part has its own limit.
+   * How many milliseconds a component of the process (for example the rate limit or a metric) waits for Redis or Postgres.
+   * After that, the component goes on without the answer or reports a failure. Default: each component has its own limit.
    */
   patienceMs?: number;
   /** Port of berthd in the pods. Default: the port in podServices.ts. */

@@ -109,8 +109,8 @@ async function runCleanup(): Promise<void> {
 }
 
 /**
- * Repeats a step, because right after an installation Postgres may still be starting, and a dump locks the tables
- * that a migration changes.
+ * Runs `work`, and repeats it each second, up to 30 times, while Postgres does not answer or a table is locked. Right after
+ * an installation, Postgres may still be starting. A dump locks the tables that a migration changes.
  */
 function onceDatabaseAnswers<T>(work: () => Promise<T>, logger: Logger): Promise<T> {
   return pRetry(work, {
@@ -142,7 +142,7 @@ async function serve(
   }: {
     /** Steps of the role that run before anything is closed. Default: none. */
     letGo?: ShutdownStep[];
-    /** Closes the role's other ports. Default: there are none. */
+    /** Closes the role's ports besides HTTP_PORT. Default: the role has no other port. */
     closePorts?: () => Promise<unknown>;
   } = {},
 ): Promise<void> {

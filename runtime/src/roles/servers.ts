@@ -1,4 +1,7 @@
-/** The ports that a process opens besides its HTTP port, and how they are closed. */
+/**
+ * Opens the port for WebSocket upgrades and the port of the in-pod channel. Also has the steps of a shutdown that come before
+ * the ports are closed.
+ */
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";

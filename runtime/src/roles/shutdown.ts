@@ -4,8 +4,8 @@
  *
  * 1. The process is not ready any more. From now on, each answer asks the client to close the connection. The API or the
  *    gateway closes its WebSockets with the code 1012 and ends its streams, so that their clients connect to another
- *    process. Then the API or the gateway waits up to 5 s until its clients have closed their connections. If it closed a
- *    connection while the client sends a request, that request would be lost.
+ *    process. Then the API or the gateway waits up to 5 s until its clients have closed their connections. If the server
+ *    closed a connection while the client sends a request, that request would be lost.
  * 2. A worker starts no new job (onModuleDestroy of Nest). The ports close, and running requests finish (Nest closes
  *    the server).
  * 3. A worker's jobs finish, its loops stop, and the leader gives up the Lease (onApplicationShutdown).

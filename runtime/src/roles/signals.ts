@@ -9,8 +9,8 @@ const signals = ["SIGTERM", "SIGINT"] as const;
 type Signal = (typeof signals)[number];
 
 /**
- * Until `onSignal` is called, the process may exit at once, because Postgres rolls back an open transaction, and another
- * worker takes a job over.
+ * Until `onSignal` is called, a signal makes the process exit at once. This is safe, because Postgres rolls back an open
+ * transaction, and another worker takes over a job of this process.
  */
 let end = (signal: Signal): void => process.exit(128 + constants.signals[signal]);
 

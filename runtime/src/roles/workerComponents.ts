@@ -1,4 +1,4 @@
-/** Composes the parts of a worker. */
+/** Composes the components of the role `worker`. */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { KubeConfig } from "@kubernetes/client-node";
@@ -126,7 +126,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
   });
   leader.onLead(() => planner.wake());
   tenants.onChange(() => planner.wake());
-  // Every worker triggers these sessions itself, because another worker may read the file later.
+  // Every worker triggers the sessions of tenants whose sessions must end, because another worker may read the file later.
   tenants.onChange(() => {
     unfinishedOf(database, tenants.ending()).then(
       (ids) => ids.forEach((id) => void queue.trigger(id, "later")),
@@ -182,7 +182,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     },
     rows: (ids) => sweptRows(database, ids, tenants.ending()),
     rowsSince: () => rowsSince(database),
-    // So a job that is not urgent waits for at most one sweep.
+    // `add` makes the session's waiting job urgent. So a job that is not urgent waits at most until the next sweep.
     trigger: (id) => queue.add(id),
     removeOrphan: async (place) => objects.remove(place, await objects.observe(place)),
     logger,
@@ -190,7 +190,7 @@ export function workerComponents(surroundings: WorkerSurroundings) {
     ...(surroundings.orphanGraceMs !== undefined && { orphanGraceMs: surroundings.orphanGraceMs }),
     ...(surroundings.sweepClock && { clock: surroundings.sweepClock }),
   });
-  // The answer needs a call to the Kubernetes API server for each puller, so it is kept for several scrapes and plannings.
+  // Each reading calls the Kubernetes API server for each namespace with image pullers, so an answer is reused for 30 s.
   const pulled = new Recent(async () => {
     const ready = new Set<string>();
     const missing: (MissingImage & { tenant: string })[] = [];

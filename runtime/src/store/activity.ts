@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { SessionCommands } from "./sessionCommands.ts";
 
-/** In this time, in milliseconds, one write per session is enough, because an idle time-out lasts minutes. */
+/** One write per session in this many milliseconds is enough, because an idle time-out usually lasts minutes. */
 const intervalMs = 15_000;
 
 export class Activity {

@@ -16,8 +16,8 @@ import type { Database } from "./database.ts";
 const progressSeconds = 30;
 
 /**
- * The whole queue, in small rows, without the tasks. For each tenant, the backlog limit and the sizes of the warm pools limit
- * its length.
+ * All queued sessions, with few columns and without the tasks. The backlog limit and the sizes of a tenant's warm pools
+ * limit how many of the tenant's new sessions are queued.
  */
 export async function queuedSessions(database: Database): Promise<QueuedSession[]> {
   return database
@@ -57,7 +57,7 @@ export async function loadsOf(database: Database, tenantOf: (name: string) => Te
   const isSlow = sql`${holdsPlace} and state_since < now() - ${quickSeconds} * interval '1 second'`;
   const isLate = sql`state = 'starting' and (stalled or ${stall} <= 0)
     and state_since < now() - ${progressSeconds} * interval '1 second'`;
-  // A claim of a warm session sets both times to the same moment, and is no start.
+  // A claim of a warm session sets `created_at` and `state_since` to the same time, and does not count as a start.
   const isReady = sql`state = 'running' and state_since > now() - ${quickSeconds} * interval '1 second'
     and created_at < state_since`;
   const { rows } = await sql<{

@@ -14,7 +14,10 @@ import type { Schema } from "./schema.ts";
 /** The columns of a session that an event of the audit trail needs. */
 export const auditedColumns = ["id", "tenant", "warm", "state", "reason", "version"] as const;
 
-/** A condition on events: a use or a progress report, which changes no state. The index `session_events_of_uses` has it too. */
+/**
+ * A condition on events: a use or a progress report, which changes no state. The index `session_events_of_uses` has the
+ * same condition.
+ */
 export const isUse = sql<boolean>`type in (${sql.join(["progress", ...uses].map((type) => sql.lit(type)))})`;
 
 /**

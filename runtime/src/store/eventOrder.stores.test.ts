@@ -22,7 +22,7 @@ async function open() {
   return { name, database, store, trail, session };
 }
 
-/** Appends an event by one statement that takes the event's id, then computes `wait`, and then `ending`. */
+/** Appends an event with one statement that takes the event's id, then computes `wait`, and then `ending`. */
 const append = (database: Database, sessionId: string, wait: RawBuilder<unknown>, ending = "null") =>
   sql`
     with logged as (
@@ -31,7 +31,7 @@ const append = (database: Database, sessionId: string, wait: RawBuilder<unknown>
     )
     select ${wait}, ${sql.raw(ending)} from logged`.execute(database);
 
-/** Appends an event by one statement that takes the event's id and then runs for this many seconds more. */
+/** Appends an event with one statement that takes the event's id and then runs for this many seconds more. */
 const slowly = (database: Database, sessionId: string, seconds: number, ending?: string) =>
   append(database, sessionId, sql`pg_sleep(${seconds})`, ending);
 

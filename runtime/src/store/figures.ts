@@ -7,7 +7,7 @@ export interface SessionFigures {
   counts: Pick<SessionCounts, "byTenantAndState" | "stuck" | "byTokenKey">;
   /** Only the leader queries Postgres and reports these metrics, so that several processes do not report the same sessions. */
   isLeader: () => boolean;
-  /** A session that has been starting for this time and a further minute counts as stuck. Default: 300 */
+  /** A session that has been starting for this many seconds plus 60 counts as stuck. Default: 300 */
   startTimeoutSeconds?: number;
 }
 

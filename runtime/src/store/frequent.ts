@@ -1,8 +1,11 @@
-/** Frequent statements, which Kysely compiles only once, because the compilation takes about as long as Postgres needs. */
+/**
+ * Frequent statements, which Kysely compiles only once, because the compilation takes about as long as Postgres needs for
+ * the statement.
+ */
 import type { Compilable, CompiledQuery } from "kysely";
 import type { Database } from "./database.ts";
 
-/** Stands for a value in the compiled statement. */
+/** Is in place of a value in the compiled statement. */
 class Placeholder {
   constructor(readonly name: string) {}
 }

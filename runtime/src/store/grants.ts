@@ -1,8 +1,8 @@
 /**
  * Grants: the desktop tickets and the links to files and ports that users have made. A valid signature is not enough: a
- * ticket or link without a row here is refused, unless an old version of Berth, which stored no rows, made it. A revoked one
- * is refused too. So after a restore from a backup, every ticket and link that was made after the backup is refused, because
- * its row is missing.
+ * ticket or link without a row here is refused, unless an old version of Berth, which stored no rows, made it. A revoked
+ * ticket or link is refused too. So after a restore from a backup, every ticket and link that was made after the backup is
+ * refused, because its row is missing.
  */
 import { sql } from "kysely";
 import type { Actor, Use } from "../domain/event.ts";

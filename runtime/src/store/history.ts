@@ -1,8 +1,8 @@
 /**
- * Deletes old records. Each call changes one small batch by one statement. The batch takes one record of each tenant before
- * the second record of any tenant. Other processes do not write to the rows that are deleted, except if somebody sends a dead
- * delivery again. So hardly any process waits for the batch. The statements pass the ids as an array, because Postgres then
- * always looks the rows up by the index.
+ * Deletes old records. Each call changes one small batch with one statement. The batch takes one record of each tenant
+ * before the second record of any tenant. Other processes do not write to the rows that are deleted, except if somebody
+ * sends a dead delivery again. So hardly any process waits for the batch. The statements pass the ids as an array, because
+ * Postgres then always looks the rows up by the index.
  */
 import { type RawBuilder, sql } from "kysely";
 import { isUse } from "./auditTrail.ts";

@@ -1,4 +1,4 @@
-/** The last part of each agent's log. It is kept for a while after the session has ended or was suspended. */
+/** Stores the last part of each agent's log for a while after the session has ended or was suspended. */
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { sql } from "kysely";

@@ -89,9 +89,9 @@ export const isTableInUse = (error: unknown): boolean =>
   ["55P03", "40P01"].includes(`${(error as { code?: unknown }).code}`); // lock_not_available, deadlock_detected
 
 /**
- * Runs the work. If another process runs such work, only returns undefined. No process waits for the lock inside a
- * statement, because the waiting statement would be an open transaction, and `create index concurrently` waits for all
- * open transactions.
+ * Runs the work. If another process runs migrations, does nothing and returns undefined. No process waits for the lock
+ * inside a statement, because the waiting statement would be an open transaction, and `create index concurrently` waits for
+ * all open transactions.
  */
 async function ifAlone<T>(connection: Database, work: () => Promise<T>): Promise<T | undefined> {
   const lock = sql`hashtext('migrations')`;
@@ -119,7 +119,7 @@ async function runAll(database: Database): Promise<string[]> {
   return done;
 }
 
-/** The migrations. Each one with a transaction gives up after waiting one second for a lock. */
+/** The migrations. Each migration that is a transaction gives up after waiting one second for a lock. */
 const impatient = (own: Record<string, RuntimeMigration>): Record<string, Migration> =>
   Object.fromEntries(
     Object.entries(own).map(([name, { up, transaction = true }]) => [

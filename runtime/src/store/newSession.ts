@@ -13,7 +13,7 @@ export interface NewSession {
   desktop?: boolean;
   /** Default: no labels. */
   labels?: Record<string, string>;
-  /** The agent's task. Default: none, only the desktop. */
+  /** The agent's task. Default: no task. */
   task?: Task | undefined;
   /** From 0 to 100. Default: 50. */
   priority?: number;

@@ -1,6 +1,7 @@
 /**
  * Changes existing sessions. Each change that the audit trail records is one statement, which updates the row and appends
- * the event. For a use, the statement only appends the event. A change of the state or the reason also compares the version.
+ * the event. For a use, the statement only appends the event. A statement that changes the state or the reason also
+ * compares the version.
  */
 import { sql } from "kysely";
 import type { TenantsFile } from "../config/tenantsFile.ts";
@@ -17,7 +18,8 @@ import { sessionColumns } from "./sessionColumns.ts";
 import { SessionQueries } from "./sessionQueries.ts";
 
 /**
- * The session as it is now. `refusal`: why the session was not changed, for people; null: the request was fulfilled.
+ * The session as it is now. `refusal`: why the session was not changed, as a text for users; null: the request was
+ * fulfilled.
  */
 export interface Changed {
   session: Session;
@@ -74,9 +76,9 @@ export class SessionCommands {
 
   /**
    * Applies the event to the session that the caller has read (`before`). Returns the changed session; `"unchanged"` if the
-   * event has no effect in that state; `"stale"` if the session has changed since it was read, so that the caller has
-   * to read it again. With `ifIdle`, the result is also `"stale"` if the session is not idle any more, because
-   * the version does not show activity.
+   * event has no effect in that state; `"stale"` if the session has changed since it was read, so that the caller has to
+   * read it again. With `ifIdle`, the result is also `"stale"` if the session is not idle any more, because activity does
+   * not change the version.
    */
   async apply(
     before: Session,
@@ -111,8 +113,8 @@ export class SessionCommands {
   }
 
   /**
-   * Asks the tenant's session to stop. Returns the session, even if it was stopping or final already; undefined if
-   * there is none.
+   * Asks the tenant's session to stop. Returns the session, even if it was stopping or final already; undefined if the
+   * tenant has no such session.
    */
   async stop(id: string, tenant: string, reason: string, actor: Actor): Promise<Session | undefined> {
     return (await this.#change(id, tenant, { type: "stop", cause: "user", reason }, actor))?.session;
@@ -238,7 +240,7 @@ export class SessionCommands {
     return rows;
   }
 
-  /** Stores the agent's progress and appends it to the audit trail. The caller limits how often that happens. */
+  /** Stores the agent's progress and appends it to the audit trail. The caller limits how often a session reports progress. */
   async noteProgress(id: string, message: string, percent: number | null, actor: Actor): Promise<void> {
     await this.database
       .with("changed", (db) =>

@@ -31,8 +31,9 @@ export class SessionCreation {
   ) {}
 
   /**
-   * Claims a warm session if the request allows that and one is free. Otherwise creates a session in state `queued`. If the
-   * tenant has already created a session with the same idempotency key, returns that session and creates none.
+   * Claims a warm session if the request allows a claim and a warm session is free. Otherwise creates a session in state
+   * `queued`. If the tenant has already created a session with the same idempotency key, returns that session and creates
+   * none.
    */
   async create(request: NewSession, actor: Actor): Promise<Created> {
     const { tenant, namespace, idempotency, backlogLimit, task, claim, warm, ...rest } = request;
@@ -104,9 +105,10 @@ export class SessionCreation {
   }
 
   /**
-   * Encrypts the task before Postgres chooses the session, so that the claim is one statement. A second statement then binds the
-   * task to the session's id and encrypts the task with the session's token key, as the tasks of all other sessions are. If the
-   * process ends before that, the task keeps the process's current key, and a process of an older version can't read the task.
+   * Encrypts the task before Postgres chooses a warm session for the request. So one statement can choose the session and
+   * store the task in it. A second statement then binds the task to the session's id and encrypts the task with the
+   * session's token key, as the tasks of all other sessions are. If the process ends before that, the task keeps the
+   * process's current key, and a process of an older version can't read the task.
    */
   async #claim({ task, ...request }: NewSession, templateHash: string, requestHash: string | null, actor: Actor) {
     const { keys } = this.cipher;

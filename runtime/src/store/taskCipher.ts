@@ -7,13 +7,13 @@ import type { TokenKeys } from "../config/tokenKeys.ts";
 import type { Session } from "../domain/session.ts";
 
 export interface Task {
-  /** The program and its arguments; null: no program, only the desktop. */
+  /** The program and its arguments; null: no program. */
   command: string[] | null;
   /** Environment variables of the program. */
   env: Record<string, string>;
   /**
-   * Environment variables of the agent's program that only the pod gets, through the in-pod channel and only until it has read
-   * its task; no public API call returns them.
+   * Environment variables of the agent's program that only the pod gets, through the in-pod channel and only until the pod
+   * has confirmed that it has the task; no public API call returns them.
    */
   secrets: Record<string, string>;
 }

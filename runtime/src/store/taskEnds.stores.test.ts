@@ -40,7 +40,10 @@ test.each<[string, SessionEvent[]]>([
   expect(await tasks()).toEqual({ [ends]: false, [goesOn]: true });
 });
 
-/** Delete the tasks of sessions that an older version has ended: the migration before the rollout, the clean-up during it. */
+/**
+ * Both functions delete the tasks of sessions that an older version has ended: the migration runs before the rollout, the
+ * clean-up during the rollout.
+ */
 const wipes: Record<string, (database: Database) => Promise<unknown>> = {
   "the migration": (database) => up(database as never),
   "the nightly clean-up": (database) =>

@@ -81,7 +81,7 @@ export async function claimWarm(database: Database, claim: Claim, actor: Actor):
   });
 }
 
-/** Locks and reads the warm session to claim. The index `sessions_to_claim` has it first. */
+/** Locks and reads the warm session to claim. The index `sessions_to_claim` lists this session first. */
 function oldestSpare(
   db: QueryCreator<Schema>,
   { tenant, tier, workspaceMode = "persistent", idempotency, keys, templateHash }: Claim,

@@ -21,8 +21,9 @@ export const poolKey = ({ tenant, image, tier }: PoolName) => `${tenant}/${image
 export type StoredSpare = Spare & PoolName & { state: State; tenantsGeneration: number };
 
 /**
- * Whether the pod of a running warm session has not reported for five minutes, although the pod of another one has reported so
- * lately that a user may get that session. If all pods are silent, the platform is at fault, and no pool is replaced.
+ * Whether the pod of a running warm session has not reported for five minutes, although the pod of another warm session has
+ * reported so lately that a user may get that session. If all pods are silent, the platform is at fault, and no warm
+ * session is replaced.
  */
 const isSilent = sql<boolean>`state = 'running' and coalesce(last_active_at < now() - interval '5 minutes', false) and exists (
   select from sessions as other

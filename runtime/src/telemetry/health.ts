@@ -1,7 +1,7 @@
 /**
  * The three kinds of probes.
  *
- * - startup: can the process begin? Yes as soon as Postgres has answered once and has the tables of this version.
+ * - startup: succeeds once Postgres has answered and has the tables of this version.
  * - live: would a restart help? Only the process itself is checked: its event loop, and whether each of its loops
  *   still makes iterations.
  * - ready: should the process get work? Yes if the required dependencies answer and the process does not shut down. The
@@ -32,14 +32,14 @@ export interface HealthOptions {
   dependencies: Dependency[];
   /** Whether the database has the tables of this version. */
   isMigrated: () => Promise<boolean>;
-  /** Default: none. */
+  /** Default: no loops. */
   loops?: WatchedLoop[];
 }
 
 const timeoutMs = 1_500;
 /** For how many milliseconds a dependency's answer is cached, because probes come often. */
 const cacheMs = 1_000;
-/** If a timer is this late, the event loop is blocked. */
+/** If a timer is this many milliseconds late, the event loop is blocked. */
 const eventLoopMs = 30_000;
 
 export class Health {
@@ -97,7 +97,7 @@ export class Health {
     if (this.#draining) return [() => this.#indicators.check("process").down("shutting down")];
     return this.options.dependencies.map(({ name, ping, required = true }) => async () => {
       const dependency = this.#indicators.check(name);
-      // The details of the error are only logged, because everybody can read this answer.
+      // The answer leaves out the details of the error, because everybody can read the answer.
       const result = await dependency
         .attempt(() => ping().then(undefined, () => failure("no answer")))
         .withTimeout(timeoutMs)

@@ -20,7 +20,7 @@ export function addToLogContext(ids: LogContext): void {
   if (context !== undefined) Object.assign(context, ids);
 }
 
-/** The ids of the running request or job; empty outside of one. */
+/** The ids of the running request or job; empty outside of a request or job. */
 export function logContext(): LogContext {
   return storage.getStore() ?? {};
 }

@@ -38,8 +38,8 @@ export function createLogger(
 }
 
 /**
- * An error without a code and a cause is a fault in our code, so its stack is logged. An error of the network or of a
- * server has a code or a cause, and is logged with its message, code and cause.
+ * An error that has neither a code nor a cause is a fault in our code, so its stack is logged. An error of the network or
+ * of a server has a code or a cause, and is logged with its message, code and cause.
  */
 function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };

@@ -53,7 +53,10 @@ function afterPrefix(_: string, prefix: string): string {
   return prefix + censor;
 }
 
-/** The word without the token that starts in it: base64 of `{"`, followed by at least two dots. */
+/**
+ * Replaces the end of the word from where a token starts in it. A token starts with `eyJ` (base64 of `{"` and a letter),
+ * and at least two dots come after that.
+ */
 function withoutToken(word: string): string {
   const start = word.search(/\beyJ/);
   const dots = start < 0 ? 0 : word.slice(start).split(".").length - 1;

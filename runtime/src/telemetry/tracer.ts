@@ -16,7 +16,7 @@ export interface Tracing {
   jobs: { telemetry?: Telemetry };
   /** Starts a request's span. If the headers name a trace, the span continues that trace. Undefined: tracing is off. */
   request: (name: string, headers: IncomingHttpHeaders) => RequestTrace | undefined;
-  /** Runs the work in a span of its own. The span says whether the work failed. */
+  /** Runs the work in a new span. The span says whether the work failed. */
   span: <T>(name: string, attributes: Attributes, work: () => Promise<T>) => Promise<T>;
   /** Adds a span for work that has just ended and took `ms` milliseconds. */
   past: (name: string, attributes: Attributes, ms: number) => void;

@@ -10,8 +10,9 @@ import { hasPod } from "../domain/states/state.ts";
 import type { Schema } from "../store/schema.ts";
 
 /**
- * The full audit: each session has exactly the pod, volume and Secret that the state of its row requires, and the audit trail
- * contains every change of every session. Returns what is wrong; an empty list if nothing is. Meanwhile no session may change.
+ * The full audit: each session has exactly the pod, volume and Secret that the state of its row requires, and the audit
+ * trail contains every change of every session. Returns what is wrong; an empty list if nothing is. No session may change
+ * during the audit.
  */
 export async function auditOf(core: CoreV1Api, database: Kysely<Schema>, namespace: string): Promise<string[]> {
   const faults: string[] = [];

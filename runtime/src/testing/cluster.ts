@@ -59,8 +59,8 @@ export function useCluster(changes: Parameters<typeof tenant>[1] = {}): TenantNa
 }
 
 /**
- * The same, with stores that belong to the file alone: for files that end their stores, and for projects without
- * stores.
+ * Gives the namespace of `useCluster` stores that belong to this test file alone: for files that end their stores, and for
+ * projects without stores.
  */
 export function useOwnStores({ namespace, acme }: TenantNamespace): TenantNamespace & StartedStores {
   const own = { namespace, acme } as TenantNamespace & StartedStores;

@@ -1,7 +1,7 @@
 /**
- * A complete worker for tests against a real cluster. Unless a test needs the real containers, the containers of the
- * pods are replaced by a shell that needs almost no resources. So the tests don't depend on the agent's image, and
- * many sessions fit on one machine.
+ * A complete worker for tests against a real cluster. Unless a test needs the real containers, the programs of the pods are
+ * replaced with a shell that needs almost no resources. So the tests don't depend on the agent's image, and many sessions
+ * fit on one machine.
  */
 import { patience } from "@berth/testing/until.ts";
 import type { KubeConfig, V1Pod } from "@kubernetes/client-node";

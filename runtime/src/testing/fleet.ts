@@ -34,7 +34,7 @@ export interface Ask {
 const shownLines = 100;
 
 /**
- * An API and workers on a database of their own, with small pods. The caller starts the processes. `tenants`: the tenants
+ * An API and workers with their own new database and small pods. The caller starts the processes. `tenants`: the tenants
  * besides acme. If the test fails, the last lines of each process are shown.
  */
 export async function openFleet(

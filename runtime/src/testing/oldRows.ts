@@ -13,8 +13,8 @@ export interface OldRows {
 
 /**
  * Adds ended sessions and 200 live sessions of the tenant `acme`. Each ended session has the label `team: blue`, a label
- * `run` of its own, an idempotency key, the events of three changes and two uses, and a dead delivery. Then Postgres
- * analyzes the tables. 100,000 sessions take some ten seconds.
+ * `run` that no other session has, an idempotency key, the events of three changes and two uses, and a dead delivery. Then
+ * Postgres analyzes the tables. 100,000 sessions take some ten seconds.
  */
 export const addOldRows = (database: Database, rows: OldRows): Promise<void> =>
   database.connection().execute(async (connection) => {

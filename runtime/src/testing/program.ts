@@ -16,8 +16,8 @@ const runtime = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const dist = join(runtime, "dist");
 
 /**
- * Compiles the sources into runtime/dist if they have changed since the last build. To be called in `beforeAll` with
- * a long timeout.
+ * Compiles the sources into runtime/dist if they have changed since the last build. Tests call this in `beforeAll` with a
+ * long timeout.
  */
 export function build(): Promise<void> {
   return alone("build the runtime", 19_999, async () => {

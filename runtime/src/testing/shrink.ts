@@ -1,4 +1,4 @@
-/** Makes sessions' pods so small that many fit on one machine. `shrink` also replaces the pods' programs by a shell. */
+/** Makes sessions' pods so small that many fit on one machine. `shrink` also replaces the pods' programs with a shell. */
 import type { V1Container, V1Pod } from "@kubernetes/client-node";
 import { machine } from "../../../machine/machine.ts";
 

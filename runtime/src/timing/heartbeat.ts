@@ -2,7 +2,10 @@
 export class Heartbeat {
   #at = performance.now();
 
-  /** @param limitMs a loop that does not call `beat` for this time is stuck. The limit must exceed the time of any iteration */
+  /**
+   * @param limitMs a loop that does not call `beat` for this many milliseconds is stuck. The limit must exceed the time of
+   * any iteration
+   */
   constructor(private readonly limitMs: number) {}
 
   /** The loop has to call this in every iteration. */

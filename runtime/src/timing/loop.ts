@@ -5,14 +5,14 @@ import { Heartbeat } from "./heartbeat.ts";
 export class Loop {
   readonly #abort = new AbortController();
   readonly #heartbeat: Heartbeat;
-  /** Aborting this controller ends the pause between two iterations. */
+  /** Aborting this controller ends the wait between two iterations early. It does not stop the loop. */
   #pause = new AbortController();
   #isWoken = false;
   #done: Promise<void> = Promise.resolve();
 
   /**
    * @param iterate does one iteration and returns how many milliseconds to wait before the next one. Must not throw
-   * @param limitMs a loop that does not call `beat` for this time is stuck, and the process should be restarted.
+   * @param limitMs a loop that does not call `beat` for this many milliseconds is stuck, and the process should be restarted.
    * Default: 2 minutes
    */
   constructor(
@@ -22,7 +22,7 @@ export class Loop {
     this.#heartbeat = new Heartbeat(limitMs);
   }
 
-  /** Aborted when the loop is to stop. An iteration that takes long has to check this signal. */
+  /** Aborted when the loop has to stop. An iteration that takes long has to check this signal. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }

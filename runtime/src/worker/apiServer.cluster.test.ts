@@ -24,7 +24,7 @@ interface BadDay {
   fault: Fault;
   /** Default: all calls for the session. */
   method?: "POST";
-  /** The session's reason meanwhile; undefined: any reason is right. */
+  /** The session's reason while the fault lasts; undefined: any reason is right. */
   reason?: RegExp;
 }
 
@@ -94,7 +94,8 @@ test("each kind of refusal, and each kind of missing answer, costs a session tim
     }
   }
 
-  // Now the same for the ends of the sessions. The end of a session sends no POST, so the faults now apply to every call.
+  // Now the same faults hit the ends of the sessions. The end of a session sends no POST, so the faults now apply to every
+  // call.
   for (const day of days.values()) delete day.method;
   have(3);
   for (const { id } of sessions) await stop(id);

@@ -12,8 +12,9 @@ export interface WorkerFigures {
    */
   orphans: () => Record<"pod" | "claim" | "row", number> | undefined;
   /**
-   * Seconds since the leader's last successful sweep, which compares every unfinished session with the cluster, and since its last
-   * successful planning of starts; undefined: this process is not the leader, or none has succeeded yet.
+   * Seconds since the leader's last successful sweep, which compares every unfinished session with the cluster, and since
+   * its last successful planning of starts; undefined: this process is not the leader, or no sweep (or no planning) has
+   * succeeded yet.
    */
   secondsSinceSweep: () => number | undefined;
   secondsSincePlanning: () => number | undefined;

@@ -1,7 +1,7 @@
 /**
  * Counts the usage of ended sessions, and deletes old records: sessions, events, webhook deliveries and idempotency keys. A
  * session is deleted only after its usage has been counted. Only the leader does this work, in small batches. Between two
- * batches it pauses, so that others can use the database.
+ * batches the leader pauses, so that other processes can use the database.
  */
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";

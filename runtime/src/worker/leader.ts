@@ -1,4 +1,4 @@
-/** Elects one worker as the leader: the holder of the Lease. client-node has no leader election of its own. */
+/** Elects one worker as the leader: the holder of the Lease. The library client-node has no leader election. */
 import { type V1Lease, type V1LeaseSpec, V1MicroTime } from "@kubernetes/client-node";
 import type { OnApplicationBootstrap, OnApplicationShutdown } from "@nestjs/common";
 import type { Logger } from "pino";

@@ -25,7 +25,10 @@ export interface PlannerOptions {
   bell: Pick<Bell, "ring" | "listen">;
   /** How many sessions may be starting at the same time. */
   startLimit: Pick<StartLimit, "read">;
-  /** Called for each session that was admitted, has to end, or whose tenant may have no sessions: it needs a reconcile. */
+  /**
+   * Called for each session that needs a reconcile: it was admitted or has to end, or its tenant does not exist or may have
+   * no sessions.
+   */
   onChange: (sessionId: string) => void;
   logger: Logger;
   /** Milliseconds between two plannings without a wake. Default: 5 000. */

@@ -26,7 +26,7 @@ const globex: Tenant = {
 /** The tenant of a session. */
 const tenantOf = (index: number) => (index % 2 === 0 ? "acme" : "globex");
 
-/** A gate at which calls wait until it opens. */
+/** A barrier at which calls wait until the test opens the barrier. */
 function gate() {
   const { promise: opens, resolve: open } = Promise.withResolvers<void>();
   return { opens, open };

@@ -36,8 +36,9 @@ export type Reconciliation =
   /** There is nothing to do until the session, the cluster or the config changes. */
   | { outcome: "settled"; session: Session }
   /**
-   * `changed`: a step was made. `waiting`: the cluster is still working, or something is missing. `stale`: another process has
-   * changed the session. Reconcile again after `againMs`; undefined: only after the next trigger.
+   * `changed`: a step was made. `waiting`: the cluster is still deleting objects, or something that the session needs is
+   * missing. `stale`: another process has changed the session. Reconcile again after `againMs`; undefined: only after the
+   * next trigger.
    */
   | { outcome: "changed" | "waiting" | "stale"; session: Session; againMs?: number };
 
@@ -109,8 +110,9 @@ export class Reconciler {
   }
 
   /**
-   * Leaves the session in its state, until this process has read a tenants file that decides about it. If the session has to
-   * end then, the change of the file or the sweep triggers a reconcile. A worker that already has the newer file may act
+   * Leaves the session in its state, and at most stores why the session waits, until this process has read a tenants file
+   * that is new enough to judge the session (see `isBehind`) or that allows the tenant to have sessions. If the session has
+   * to end then, the change of the file or the sweep triggers a reconcile. A worker that already has the newer file may act
    * earlier.
    */
   async #unread({ session }: TimedSession): Promise<Reconciliation> {
@@ -253,7 +255,7 @@ export class Reconciler {
   }
 }
 
-/** Whether another session may start now, because this one is no longer starting, has stalled, or has no pod any more. */
+/** Whether another session may start now, because this session is no longer starting, has stalled, or has no pod any more. */
 function freesRoom(before: Session, after: Session): boolean {
   const startsNoMore = before.state === "starting" && !before.stalled && (after.state !== "starting" || after.stalled);
   return startsNoMore || (hasPod(before.state) && !hasPod(after.state));

@@ -111,7 +111,7 @@ export class SessionWorker implements OnApplicationBootstrap, OnModuleDestroy, O
     this.#timers.add(timer);
   }
 
-  /** Whether this process still takes jobs from the queue. */
+  /** Whether the loop that takes jobs from the queue still makes iterations. True while Redis is not connected. */
   isAlive(): boolean {
     return this.#worker.isAlive(this.redis.status === "ready");
   }

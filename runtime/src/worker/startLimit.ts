@@ -1,6 +1,6 @@
 /**
- * How many sessions may be starting at the same time now. The leader reads from the database how the starts go, each time when it
- * plans. The class itself remembers only when the Kubernetes API server was overloaded, for 10 s.
+ * Says how many sessions may be starting at the same time now. The leader reads from the database how the starts go, each
+ * time when it plans. The class itself remembers only when the Kubernetes API server was overloaded, for 10 s.
  */
 import type { Load } from "../domain/quota/admissionPlan.ts";
 import { ownLimit, quickSeconds, startLimit } from "../domain/quota/startLimits.ts";
@@ -25,8 +25,8 @@ export class StartLimit {
   constructor(private readonly options: StartLimitOptions) {}
 
   /**
-   * To be called for each answer of the Kubernetes API server: a refusal because of overload, or no answer in time, lowers the
-   * limit for some seconds.
+   * Must be called for each answer of the Kubernetes API server: a refusal because of overload, or no answer in time,
+   * lowers the limit for some seconds.
    * @param code the HTTP status of the answer; 0: there was no answer
    */
   noteAnswer(code: number): void {
@@ -34,7 +34,10 @@ export class StartLimit {
     this.#forget();
   }
 
-  /** Takes in how the starts go, and returns the limit. `loads`: of each tenant, by the tenant's name. */
+  /**
+   * Stores the tenants' loads as the latest reading, and returns the limit of all tenants together. The keys of `loads` are
+   * the tenants' names.
+   */
   read(loads: Map<string, Load>): number {
     this.#read = { atMs: this.#nowMs, nodes: this.options.nodes(), loads };
     return this.current();
@@ -55,14 +58,14 @@ export class StartLimit {
     });
   }
 
-  /** The own limits of the tenants whose starts hang, by the latest reading. Key: the tenant's name. */
+  /** The lower limits of the tenants whose starts hang, by the latest reading. Key: the tenant's name. */
   slowed(): Map<string, number> {
     const limit = this.current();
     const late = [...(this.#recent?.loads ?? [])].filter(([, load]) => load.late > 0);
     return new Map(late.map(([tenant, load]) => [tenant, ownLimit(limit, load)]));
   }
 
-  /** Without queued sessions there is no new reading, and an old one says nothing. */
+  /** The latest reading, unless it is older than `quickSeconds`. Without queued sessions, the planner makes no new readings. */
   get #recent() {
     return this.#read !== undefined && this.#nowMs - this.#read.atMs < 1_000 * quickSeconds ? this.#read : undefined;
   }

@@ -40,7 +40,7 @@ export interface Findings {
   pod: number;
   /** Volume claims without a row. */
   claim: number;
-  /** Rows of sessions that should have a pod or a workspace, but don't have it. */
+  /** Rows of running sessions without a pod, and of suspended sessions whose persistent volume or Secret is missing. */
   row: number;
 }
 

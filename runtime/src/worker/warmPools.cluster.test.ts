@@ -1,6 +1,6 @@
 /**
- * A warm session in a real cluster: its pod becomes the owner's, a new warm session replaces it, and none is left
- * over.
+ * A warm session in a real cluster: after a claim its pod belongs to the user, a new warm session replaces the claimed one,
+ * and no session is left over.
  */
 import { until } from "@berth/testing/until.ts";
 import { expect, test } from "vitest";

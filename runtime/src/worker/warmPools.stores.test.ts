@@ -70,7 +70,7 @@ async function open(size = 1, changes: Parameters<typeof tenant>[1] = {}) {
     /** A planner that starts nothing, because all start slots are in use. */
     noPlaces: plannerOf(0),
     spares,
-    /** `generation`: of the tenants file that the worker has read. Default 0. */
+    /** `generation`: the generation of the tenants file that the worker has read. Default 0. */
     refill: (made?: typeof images, generation?: number) => pools(made, generation).refill(),
     refillBy: (maxStarting: number) => pools(images, 0, maxStarting).refill(),
     setTenant: (changed: ReturnType<typeof tenant>) => (tenants = [changed]),

@@ -28,11 +28,11 @@ export class Authenticator {
     private readonly tickets: Pick<Tickets, "verify">,
     /** Verifies tokens of the identity provider. Undefined: the stack has no identity provider. */
     private readonly oidc?: Pick<Oidc, "verify"> | undefined,
-    /** Counts wrong tokens by address. Default: they are not counted. */
+    /** Counts wrong keys, tokens, tickets and file links by address. Default: they are not counted. */
     private readonly wrong?: Pick<RateLimit, "takeWrong"> | undefined,
     /** Verifies links to files. Undefined: this process answers no requests that come with a link to a file. */
     private readonly links?: Pick<FileLinks, "verify"> | undefined,
-    /** Knows which tickets and links were revoked. Undefined: none can be revoked. */
+    /** Knows which tickets and links were revoked. Undefined: no ticket or link counts as revoked. */
     private readonly grants?: Pick<Grants, "isGood"> | undefined,
   ) {}
 
@@ -98,7 +98,7 @@ export class Authenticator {
 
   /**
    * The session's desktop ticket and its tenant. Throws a 401 if the ticket is invalid, has expired or was revoked, or if
-   * its `credential` is no longer valid.
+   * its `credential` is no longer valid; a 429 if too many wrong tickets came from the address.
    */
   identifyTicket(
     token: string,
@@ -113,7 +113,7 @@ export class Authenticator {
 
   /**
    * The link to a file and its tenant. Throws a 401 if the link is invalid, has expired or was revoked, or if its
-   * `credential` is no longer valid.
+   * `credential` is no longer valid; a 429 if too many wrong links came from the address.
    */
   identifyLink(text: string, address: string | undefined): Promise<{ link: FileLink; tenant: Tenant }> {
     return this.#counted(address, async () => {
@@ -159,6 +159,6 @@ export class Authenticator {
 }
 
 /**
- * The id by which a ticket or link can be revoked; undefined for one without a stored grant, which can't be revoked.
+ * The id by which a ticket or link can be revoked. Undefined if it has no stored grant, and so can't be revoked.
  */
 export const grantOf = ({ id, noted }: Ticket | FileLink): string | undefined => (noted ? id : undefined);

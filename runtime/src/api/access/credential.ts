@@ -8,7 +8,7 @@ import { type Scope, scopes, type Tenant } from "../../domain/tenants.ts";
 
 /**
  * What Berth stores of a key, an identity provider's token or a link, to check later whether it is still valid. Of a key:
- * the beginning of its hash, and its scopes. Of a token or a link: the time when it expires. No secret is stored.
+ * its name, the beginning of its hash, and its scopes. Of a token or a link: the time when it expires. No secret is stored.
  */
 export const Credential = z.discriminatedUnion("is", [
   z.object({
@@ -33,7 +33,7 @@ export function keyCredential(tenant: string, name: string, key: string, keyScop
 }
 
 /**
- * A text for people that says why the credential is no longer valid; undefined if the credential is still valid. A key
+ * A text for the user that says why the credential is no longer valid; undefined if the credential is still valid. A key
  * that has lost a scope counts as lost, because the connection may depend on that scope. For a key, the function
  * searches all keys of the tenant, so its cost grows with their number.
  */

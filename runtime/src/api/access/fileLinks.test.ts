@@ -40,7 +40,7 @@ test("a changed link, a link of another key, a link without a signature and a de
   ];
   for (const other of others) expect(await links.verify(other), other).toBeUndefined();
   expect(await new Tickets(TokenKeys.one(tokenKey)).verify(link)).toBeUndefined();
-  // The same claims without a signature.
+  // This link has the same claims, but no signature.
   const { payload } = await jwtVerify(link, new TextEncoder().encode(tokenKey));
   const { aud: _, ...claims } = payload;
   const free = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(tokenKey));

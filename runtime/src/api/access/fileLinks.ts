@@ -1,4 +1,4 @@
-/** Links to read or write one file of a session. Everybody who has a link may use it until it expires. */
+/** Links to read or write one file of a session. Everybody who has a link may use it until the link expires or is revoked. */
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { TokenKeys } from "../../config/tokenKeys.ts";
@@ -25,7 +25,7 @@ export interface FilePermission {
 
 export interface FileLink extends FilePermission {
   id: string;
-  /** Whether the link has a stored grant (grants.ts). Only links that an older version of Berth made have none. */
+  /** Whether the link has a stored grant (grants.ts). Only links that an older version of Berth made have no grant. */
   noted: boolean;
   /** The credential of the caller that made the link. If the credential is no longer valid, the link is not valid either. */
   credential: Credential;

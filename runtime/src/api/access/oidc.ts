@@ -24,7 +24,7 @@ export interface Identity {
   expiresAt: number;
 }
 
-/** The accepted algorithms. All need the provider's private key. Algorithms with a shared secret and `none` are missing. */
+/** The accepted algorithms. All need the provider's private key. Algorithms with a shared secret, and `none`, are refused. */
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
 
 /** By how many seconds the provider's clock and ours may differ. */

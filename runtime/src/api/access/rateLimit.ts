@@ -1,5 +1,5 @@
 /**
- * Limits how often a key may call, counted in Redis for all processes together. While Redis does not answer, calls with
+ * Limits how often a key may call. Redis counts the calls of all processes together. While Redis does not answer, calls with
  * a valid key pass uncounted, so that users can work without Redis. Meanwhile each process counts wrong keys itself,
  * because a flood of wrong keys may be what makes Redis slow.
  *
@@ -21,7 +21,7 @@ const windowSeconds = 60;
 /** How many wrong keys may come from one address in a minute. */
 const wrongPerMinute = 60;
 
-/** For how many milliseconds after a failure no call asks Redis, because each call would wait for the answer. */
+/** For how many milliseconds after a failure of Redis no call asks Redis, because each call would wait for the answer. */
 const pauseMs = 1_000;
 
 /** If fewer calls than this remain, each call waits for Redis, so that the count of all processes together is exact. */
@@ -70,7 +70,7 @@ export class RateLimit {
     this.#wrong = limiter("wrong", wrongPerMinute);
   }
 
-  /** Counts a call of the caller. Undefined if Redis does not answer. */
+  /** Counts a call of the caller. Resolves with undefined if Redis does not answer. */
   take(caller: CallerInfo): Promise<Rate | undefined> {
     return this.#soon(caller.role === "admin" ? caller.actor.name : `${caller.tenant.name}:${caller.actor.name}`);
   }

@@ -17,7 +17,10 @@ export interface LetInBy {
 }
 
 interface Watched extends LetInBy {
-  /** A further reason to end the connection, for people; undefined: there is none. */
+  /**
+   * Called at each check. Returns why the connection must end although its credential is still valid, as a text for the user.
+   * Undefined: the connection stays open.
+   */
   also: () => string | undefined;
   end: (why: string) => void;
 }
@@ -25,7 +28,7 @@ interface Watched extends LetInBy {
 export interface RevocationsOptions {
   /** Milliseconds between two checks. Default: 500. */
   intervalMs?: number;
-  /** Reads which grants were revoked. Default: none can be revoked. */
+  /** Reads which tickets and links were revoked. Default: revoked tickets and links end no connection. */
   grants?: Pick<Grants, "revokedOf">;
   logger?: Pick<Logger, "warn">;
 }

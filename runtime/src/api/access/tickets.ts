@@ -34,7 +34,7 @@ export interface Ticket extends Permission {
   /** An id that no other ticket of the session has. */
   id: string;
   /**
-   * Whether the ticket has a stored grant (grants.ts). Only tickets that an older version of Berth made have none.
+   * Whether the ticket has a stored grant (grants.ts). Only tickets that an older version of Berth made have no grant.
    */
   noted: boolean;
   /**
@@ -52,8 +52,8 @@ export class Tickets {
   constructor(private readonly keys: TokenKeys) {}
 
   /**
-   * Everybody who has the ticket may use it any number of times until it expires. `by` is the credential of the caller
-   * for whom the ticket is made.
+   * Everybody who has the ticket may use it any number of times until the ticket expires or is revoked. `by` is the credential
+   * of the caller for whom the ticket is made.
    */
   async issue(
     { sessionId, tenant, mode }: Permission,

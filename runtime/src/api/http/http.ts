@@ -1,6 +1,6 @@
 /**
  * The HTTP server of a role: Fastify under Nest. Each request is logged once (see telemetry/requests.ts), and errors are
- * sent as problems.
+ * sent as application/problem+json.
  */
 import { randomUUID } from "node:crypto";
 import type { Server } from "node:http";

@@ -14,7 +14,7 @@ export const ProblemJson = z
     type: z.literal("about:blank"),
     title: z.string(),
     status: z.int(),
-    detail: z.string().meta({ description: "For people: what is wrong, and what to do about it." }),
+    detail: z.string().meta({ description: "A text for users: what is wrong, and what to do about it." }),
     errors: z.array(FieldFault).optional().meta({ description: "The fields that are wrong." }),
   })
   .meta({ id: "Problem" });
@@ -47,7 +47,7 @@ export function problemBody(status: number, detail: string, errors?: FieldFault[
   return { type: "about:blank", title, status, detail, ...(errors && { errors }) };
 }
 
-/** An error answer. `detail` tells people what is wrong, and what to do. */
+/** An error answer. `detail` is a text for the user: what is wrong, and what to do. */
 export class Problem extends HttpException {
   constructor(
     status: number,

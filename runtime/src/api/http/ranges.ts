@@ -1,8 +1,8 @@
 /** Headers of files (RFC 9110 and RFC 6266). Pure: no I/O. */
 
 /**
- * The header Range if it names one range of bytes. Undefined if there is no such header, or if the header names several ranges
- * or has another form; the whole file is then to be sent.
+ * The header Range if it names one range of bytes. Undefined if the request has no such header, or if the header names several
+ * ranges or has another form. Then the whole file must be sent.
  */
 export function oneRange(header = ""): string | undefined {
   const [range, from, to] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header.trim().toLowerCase()) ?? [];

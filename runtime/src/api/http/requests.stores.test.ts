@@ -1,4 +1,4 @@
-/** Requests in the form that clients and proxies really send. */
+/** Tests requests in the form that clients and proxies really send. */
 
 import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";

@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { Problem } from "./problem.ts";
 
-/** How often a line is sent while nothing happens, so that proxies don't close the connection as idle. */
+/** After how many milliseconds without an event a comment line is sent, so that proxies don't close the connection as idle. */
 export const heartbeatMs = 15_000;
 
 export interface ServerSentEvent {

@@ -1,4 +1,4 @@
-/** Limits connections: idle ones are closed, and their number is capped. */
+/** Closes idle connections, and limits the number of open connections. */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 

@@ -64,8 +64,8 @@ export class Streams implements BeforeApplicationShutdown {
   }
 
   /**
-   * Ends all streams and waits up to 2 s for their ends, because a connection in use would delay the server's shutdown by
-   * a minute.
+   * Ends all streams, and waits up to 2 s until they have ended, because the server closes only when no connection is in
+   * use.
    */
   async beforeApplicationShutdown(): Promise<void> {
     this.#ending = true;

@@ -38,7 +38,7 @@ test("a body that doesn't arrive ends its connection, except for a file's body, 
   file.sent.write("{");
   const another = begin("POST", "/json", headers);
   another.sent.write("[");
-  await expect(another.answer).rejects.toThrow(); // by now the time limit would have ended a file's body too
+  await expect(another.answer).rejects.toThrow(); // until now, the time limit for JSON would have ended a file's body too
   file.sent.end("not JSON");
   expect(await file.answer).toEqual({ bytes: 9 });
 });

@@ -43,7 +43,7 @@ export function takeBodies(fastify: FastifyInstance, ms = bodyMs): void {
     }
     done();
   });
-  // If the request is refused, nobody reads the rest of the file. So the connection must not be used again.
+  // If the request is refused, the server does not read the rest of the file. So the connection must not be used again.
   fastify.addHook("onSend", async (request, reply) => {
     if (takesFile(request) && !request.raw.complete) reply.header("connection", "close");
   });

@@ -230,7 +230,8 @@ function resourcesOf({ tier, workspaceMode }: Pick<Session, "tier" | "workspaceM
   const { requests, limits } = agentResources(tier);
   if (workspaceMode === "persistent") return { requests, limits };
   return {
-    // Without this value, Kubernetes reserves as much of the node's disk as the limit. Other sessions have it from the LimitRange.
+    // Without this value, Kubernetes reserves as much of the node's disk as the limit. Other sessions get this value from
+    // the LimitRange.
     requests: { ...requests, "ephemeral-storage": "64Mi" },
     limits: { ...limits, "ephemeral-storage": ephemeralLimit(tenant) },
   };
@@ -268,9 +269,9 @@ function vncProxy(image: string): V1Container {
 }
 
 /**
- * A startup probe that runs a program in the container, so that no network policy has to admit the kubelet. The program waits
- * for 3 seconds, so that the kubelet learns at once that the session is ready. The session's start deadline ends a start that
- * takes too long, so the probe's own limit only has to be longer.
+ * A startup probe that runs a program in the container, so that no network policy has to admit the kubelet. The program
+ * waits up to 3 seconds until the session is ready, so the kubelet learns without delay that the session is ready. The
+ * session's start deadline ends a start that takes too long, so the probe's own limit only has to be longer.
  */
 const startsWith = (...command: string[]) => ({
   exec: { command },

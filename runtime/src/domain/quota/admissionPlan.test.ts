@@ -215,7 +215,7 @@ test("resources that a session already has are not counted twice", () => {
 test("the work for each queued session does not grow with the number of tenants", () => {
   const readsWith = (tenants: number) => {
     let reads = 0;
-    // Stands for the number 1, and counts how often the plan reads the starts of a tenant.
+    // Acts as the number 1, and counts how often the plan reads the starts of a tenant.
     const counted = { valueOf: () => ++reads && 1 } as unknown as number;
     const names = Array.from({ length: tenants }, (_, index) => `t${index}`);
     // Every second tenant holds a start slot, so all slots are taken.

@@ -57,7 +57,7 @@ export interface Allowance {
 }
 
 export interface Plan {
-  /** In the order in which the sessions are to start. */
+  /** The sessions that may start now, in the order of their starts. */
   admitted: { id: string; turn: number }[];
   /**
    * `for`: what the session waits for: room in the tenant's own limits (`room`) or a start slot (`place`). A session whose
@@ -80,7 +80,10 @@ export interface Situation {
   maxStarting: number;
 }
 
-/** A tenant's load while the plan is made, and the reason why its next session waits for room. Null: none was found. */
+/**
+ * A tenant's load while the plan is made, and the reason why its next session waits for room. Null: no such reason was
+ * found.
+ */
 type TenantLoad = Load & { blocked: string | null };
 
 /** A session with the turn in which it starts. */
@@ -120,8 +123,8 @@ export function plan({ queue, loads, allowances, lastTurn, maxStarting }: Situat
   let claimed = sum(tenantLoads, ({ starting }) => Math.min(starting, share));
   const hasFirstClaim = (session: Candidate) => loadOf(session).starting < share;
   /**
-   * The tenant has no starting session, and a slot is free if those do not count that tenants hold beyond their share. So a session
-   * that is not warm may start at once, even beyond the limit.
+   * True if the session is not warm, its tenant has no starting session, and the slots that all tenants hold within their
+   * shares are fewer than `maxStarting`. Such a session may start at once, even beyond the limit.
    */
   const isFirst = (session: Candidate) => loadOf(session).starting === 0 && !session.isWarm && claimed < maxStarting;
 
@@ -201,7 +204,10 @@ function warmLast<T>(all: T[], sessionOf: (one: T) => Candidate): T[] {
   return [...all.filter((one) => !isWarm(one)), ...all.filter(isWarm)];
 }
 
-/** Why the tenant's own limits, or a refusal of the cluster, delay the tenant's next session; null: nothing does. */
+/**
+ * Why the tenant's own limits, or a refusal of the cluster, delay the tenant's next session; null: neither delays the
+ * session.
+ */
 function blocker(session: Candidate, { sessions, used }: Load, { maxSessions, quota }: Allowance): string | null {
   if (sessions >= maxSessions) return `Waiting for one of the tenant's ${maxSessions} sessions to end`;
   if (session.refused !== null) return session.refused;

@@ -27,9 +27,9 @@ export interface QueuedSession
 
 export interface Candidates {
   queue: Candidate[];
-  /** Of the tenants of these candidates, by the tenant's name. */
+  /** The limits of the tenants that have candidates. Key: the tenant's name. */
   allowances: Map<string, Allowance>;
-  /** Ids of the sessions whose tenant does not exist or may have no sessions, and that have no reason yet. */
+  /** Ids of the sessions whose tenant does not exist or has `maxSessions` 0, and that have no `reason` yet. */
   withoutTenant: string[];
 }
 

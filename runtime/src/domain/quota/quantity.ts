@@ -1,4 +1,4 @@
-/** Kubernetes quantities: "500m", "2", "40Gi". The stack's config (infra/config) parses quantities by these functions too. */
+/** Kubernetes quantities: "500m", "2", "40Gi". The stack's config (infra/config) parses quantities with these functions too. */
 import { quantityToScalar } from "@kubernetes/client-node/dist/util.js";
 
 const pattern = /^(\d+(?:\.\d+)?|\.\d+)(?:([eE][+-]?\d+)|(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?$/;
@@ -7,7 +7,7 @@ const pattern = /^(\d+(?:\.\d+)?|\.\d+)(?:([eE][+-]?\d+)|(m|k|M|G|T|P|E|Ki|Mi|Gi
 export const isQuantity = (text: string): boolean => pattern.test(text);
 
 /**
- * The number that a quantity stands for: "500m" → 0.5, "1.5Gi" → 1610612736.
+ * Returns the number that a quantity means: "500m" → 0.5, "1.5Gi" → 1610612736.
  * @throws RangeError if the text is not a quantity
  */
 export function quantityValue(text: string): number {

@@ -80,7 +80,7 @@ test("the number of simultaneous starts follows what the cluster makes ready: in
     fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 9 }), (rate, seconds) => {
       const [last = 0] = simulate({ configured: 10, perNode: 3, nodes: 1_000 }, rate, seconds).slice(-1);
       expect(last).toBeLessThanOrEqual(10 + 10 * rate);
-      // Enough for the cluster's whole rate.
+      // The limit is high enough for the cluster's whole rate.
       expect(last).toBeGreaterThanOrEqual(Math.min(rate * seconds, 10));
     }),
   );

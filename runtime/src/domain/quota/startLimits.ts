@@ -9,7 +9,8 @@
  */
 
 /**
- * A start that takes longer is slow. For this time, a start that succeeded and an overload of the Kubernetes API server count.
+ * A start that takes more seconds than this is slow. Starts that succeeded, and overloads of the Kubernetes API server,
+ * count for this many seconds.
  */
 export const quickSeconds = 10;
 
@@ -34,7 +35,10 @@ export function startLimit({ configured, perNode, nodes, ready, overloaded }: St
 
 /** How one tenant's starts go. */
 export interface OwnStarts {
-  /** How many of the tenant's sessions are starting for long, and make no progress or wait for a node or for help. */
+  /**
+   * How many of the tenant's sessions have been starting for more than 30 s, and make no progress or wait for a node or for
+   * help.
+   */
   late: number;
   /** How many of the tenant's starts have succeeded in the last `quickSeconds`. */
   ready: number;

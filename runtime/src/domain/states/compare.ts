@@ -32,7 +32,7 @@ export interface Comparison {
   toReconcile: string[];
   /** Objects without a row. `isOlder`: the objects are older than this database, so another database may have their rows. */
   orphans: { id: string; namespace: string; pod: boolean; claim: boolean; isOlder: boolean }[];
-  /** Ids of the sessions that should have a pod or a workspace, but for which the cluster has none. */
+  /** Ids of the running sessions without a pod, and of the suspended sessions whose persistent volume or Secret is missing. */
   bare: string[];
 }
 

@@ -31,7 +31,7 @@ export type Action =
   | { do: "remove" }
   /** Apply the event to the row. */
   | { do: "apply"; event: SessionEvent }
-  /** The cluster is still working: reconcile again soon. */
+  /** The cluster is still deleting objects: reconcile again soon. */
   | { do: "wait" }
   /** The cluster has what the row asks for. */
   | { do: "nothing" };

@@ -48,9 +48,7 @@ export const podStates = ["starting", "running", "suspending", "stopping"] as co
 
 export const hasPod = (state: State): boolean => podStates.some((one) => one === state);
 
-/**
- * Why a session ended, as a code for programs. `reason` is the text for people. docs/sessions.md explains each cause.
- */
+/** Why a session ended, as a code for programs. `reason` is the text for users. docs/sessions.md explains each cause. */
 export const causes = [
   "user",
   "idle",
@@ -84,17 +82,23 @@ export type SessionEvent =
   | { type: "deferred"; reason: string }
   /** The session's pod is ready at this address. */
   | { type: "ready"; podIp: string }
-  /** The pod is to be deleted, and the workspace is to stay. */
+  /** A user asked to suspend the session: Berth deletes the pod and keeps the workspace. */
   | { type: "suspend"; reason: string }
-  /** The pod has to leave its node. The session is to start again on another node with the same workspace. */
+  /**
+   * The pod has to leave its node. Berth deletes the pod, and starts the session again on another node with the same
+   * workspace.
+   */
   | { type: "displaced"; reason: string }
   /** The pod is gone, and the workspace is still there. */
   | { type: "vacated" }
-  /** The session is to start again with the same workspace. */
+  /** A user asked to start the session again with the same workspace. */
   | { type: "resume"; reason: string }
-  /** The session is to end, because somebody asked for it, a limit was reached, or the agent has finished. */
+  /**
+   * The session's end begins, because a user asked for it, a limit or the tenants file requires it, or the agent has
+   * finished. The next state is `stopping`.
+   */
   | { type: "stop"; cause: Cause; reason: string }
-  /** The session is to end, because something went wrong. */
+  /** The session's end begins, because something went wrong. The next state is `stopping`. */
   | { type: "fail"; cause: Cause; reason: string }
   /**
    * The cluster has no object of the session any more, except for a workspace that is kept for `keepSeconds` (0: none
@@ -105,7 +109,7 @@ export type SessionEvent =
 /** The fields of a session that a transition reads and sets. */
 export interface Status {
   state: State;
-  /** For people: why the session is in this state; null if the state says enough. */
+  /** Why the session is in this state, as a text for users; null if the state says enough. */
   reason: string | null;
   /** Why the session ends or has ended; null before its end begins. */
   cause: Cause | null;

@@ -9,7 +9,7 @@ const isOurCookie = (name: string) => /^(__host-|__secure-)?berth-port$/i.test(n
 
 /**
  * The prefix of programs' cookies in browsers, if sessions share a host. To that host, browsers also send cookies that other
- * servers have set for a domain above. Such cookies lack this prefix, so programs don't get them.
+ * servers have set for a parent domain. Such cookies lack this prefix, so programs don't get them.
  */
 const ofProgram = "berth-program-";
 
@@ -23,18 +23,18 @@ const ofConnection = [
 const ofClient = /^(forwarded|x-forwarded-.*|x-real-ip)$/;
 
 /**
- * Headers of a program's answer that the client does not get, because they would affect other hosts or the gateway
- * sets them itself.
+ * Headers of a program's answer that the client does not get, because they would affect other hosts or the whole origin, or
+ * because the gateway sets them itself.
  */
 const notForBrowsers = [
-  // Also clears the cookies of the host's parent domains.
+  // The header `clear-site-data` also clears the cookies of the host's parent domains.
   "clear-site-data",
-  // These apply to the whole origin and not to the page: connection settings, and where browsers report errors.
+  // The next headers apply to the whole origin and not to the page: connection settings, and where browsers report errors.
   ...["strict-transport-security", "public-key-pins", "alt-svc", "nel", "report-to"],
   "x-robots-tag",
 ];
 
-/** The CSP for pages if all sessions share one origin: the page gets an origin of its own and no storage. */
+/** The CSP for pages if all sessions share one host. With this CSP, a page gets an opaque origin and no storage. */
 const alone = "sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads";
 
 /**

@@ -25,8 +25,8 @@ export interface PortRequest {
 }
 
 /**
- * An authorized caller. `loss` returns a reason, for people, if the access has ended although the credential is still
- * valid.
+ * An authorized caller. If the access has ended although the credential is still valid, `loss` returns the reason, a text for
+ * the user. Otherwise `loss` returns undefined.
  */
 export interface Entrant {
   caller: TenantCaller;
@@ -44,8 +44,9 @@ export class PortAccess {
   constructor(private readonly options: PortAccessOptions) {}
 
   /**
-   * Throws a Problem: 400 if the session would see the key, 401 if the caller is unknown, 403 if the caller lacks the
-   * right or a page of another origin uses the port's cookie.
+   * Throws a Problem: 400 if the header Authorization contains a key of Berth, which the program would see; 401 if the caller
+   * is unknown; 403 if the key lacks the scope `write`, or if a page of another origin does more with the port's cookie than
+   * follow a link to the port.
    */
   async admit(place: PortPlace, { method, headers, address }: PortRequest): Promise<Entrant> {
     const { access, url } = this.options;

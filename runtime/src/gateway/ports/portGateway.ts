@@ -1,6 +1,6 @@
 /**
- * Serves the ports of sessions over HTTP and WebSocket. The ports have an HTTP server of their own, so that an agent's pages
- * have another origin than the API. docs/ports.md describes what users see.
+ * Serves the ports of sessions over HTTP and WebSocket. The ports have their own HTTP server, so that an agent's pages have
+ * another origin than the API. docs/ports.md describes what users see.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -87,7 +87,7 @@ export class PortGateway {
     return this.#webSockets.size;
   }
 
-  /** Tells the clients of WebSockets to connect again, waits for their end, and closes idle connections. */
+  /** Closes idle connections, and closes the WebSockets with the code 1012. Resolves when the WebSockets have ended. */
   async end(): Promise<void> {
     this.#isEnding = true;
     this.server.closeIdleConnections();

@@ -1,4 +1,4 @@
-/** Ports of sessions over HTTP and WebSocket, with a real berthd on loopback. */
+/** Tests the ports of sessions over HTTP and WebSocket. A real berthd on loopback forwards to the programs. */
 import { once } from "node:events";
 import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
@@ -39,7 +39,7 @@ interface Wanted {
   host?: string;
 }
 
-/** A program of the session on a port of this machine. It ends with the test. */
+/** A program of the session on a port of this machine. The program ends with the test. */
 async function program(answer: RequestListener, host = "127.0.0.1") {
   const server = createServer(answer);
   await once(server.listen(0, host), "listening");

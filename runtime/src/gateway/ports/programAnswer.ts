@@ -7,7 +7,7 @@ export const portHeader = "x-berth-port";
 export const sessionTokenHeader = "x-berth-session-token";
 const errorHeader = "x-berth-error";
 
-/** The reason why there is no answer of a program; undefined if the answer is the program's. */
+/** The Problem for the client if the answer is not from the program. Undefined if the answer is the program's. */
 export function faultOf({ headers }: Pick<IncomingMessage, "headers">, port: number): Problem | undefined {
   switch (headers[errorHeader]) {
     case undefined:

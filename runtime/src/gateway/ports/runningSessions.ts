@@ -17,8 +17,8 @@ export class RunningSessions {
   }
 
   /**
-   * The session as it is now, or as it was at most a second ago. Throws a Problem: 404 if there is no such session or it is
-   * stopping or has ended, 503 if it is in another state than running.
+   * The session as it is now, or as it was at most a second ago. Throws a Problem: 404 if there is no such session,
+   * or if the session is stopping or has ended; 503 if the session is queued, starting, suspending or suspended.
    */
   async get(tenant: string, id: string): Promise<RunningSession> {
     const session = await this.#recent.get(`${tenant}/${id}`);

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Sessions and their audit trail. */
+/** Creates the tables of the sessions and of their audit trail. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table sessions (

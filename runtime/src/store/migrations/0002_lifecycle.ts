@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Suspend and resume, the task, time limits, retention of workspaces, and the order in the queue. */
+/** Adds the columns for suspend and resume, the task, time limits, the retention of workspaces, and the order in the queue. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     alter table sessions

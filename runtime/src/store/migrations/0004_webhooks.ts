@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Webhook deliveries that are pending or have failed. */
+/** Creates the table of the webhook deliveries that are pending or have failed, and the table of the position. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table webhook_deliveries (

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** The last part of the agent's log, compressed with gzip, because the log itself is deleted with the pod. */
+/** Creates the table with the last part of each agent's log, because Kubernetes deletes the log itself with the pod. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table session_logs (

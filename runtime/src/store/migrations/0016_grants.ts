@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 
-/** Desktop tickets and file links, kept until some minutes after their end, so that they can be listed and revoked. */
+/** Creates the table of desktop tickets and file links. A row stays until some minutes after the end of its ticket or link. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table grants (

@@ -8,9 +8,9 @@ export const transaction = false;
 const page = 1_000;
 
 /**
- * The tenant of each event, and indexes for the events of a tenant. An event has no tenant if no user sees it, because its
- * session was a warm one. Versions before this one write no tenant, so a trigger writes it for them. The pages follow the
- * primary key, and each event keeps its tenant if the migration is repeated.
+ * Adds the tenant of each event, and indexes for the events of a tenant. An event has no tenant if no user sees it, because
+ * its session was a warm one. Versions before this one write no tenant, so a trigger writes it for them. The pages follow
+ * the primary key, and each event keeps its tenant if the migration is repeated.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await alterTable(

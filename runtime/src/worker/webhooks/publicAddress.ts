@@ -1,7 +1,7 @@
 /**
- * Keeps webhooks away from addresses that are not public. Tenants choose the URLs, and must not choose the cluster, the
- * cloud's metadata service or this machine. The check covers not only the host's name, but the address to which the
- * process really connects.
+ * Keeps webhooks away from addresses that are not public. Tenants choose the URLs, and must not reach the cluster, the
+ * cloud's metadata service or this machine with them. The check covers not only the host's name, but the address to which
+ * the process really connects.
  */
 import { lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";

@@ -6,7 +6,7 @@
 import { type Ending, firstPace, type Pace, paceAfter, slotsOf } from "../../domain/receiverPace.ts";
 import type { Receiver, Room } from "../../store/deliveryStore.ts";
 
-/** A receiver that works, but has got no delivery for this time, counts as a new one. */
+/** A receiver without failures that has got no delivery for this many milliseconds counts as a new receiver. */
 const forgottenMs = 60_000;
 
 interface Entry extends Receiver {
@@ -38,7 +38,8 @@ export class Receivers {
       if (running > 0) busy.set(tenant, (busy.get(tenant) ?? 0) + 1);
     }
     return [...this.#entries.values()].map(({ tenant, url, running, pace }) => {
-      // All idle receivers of a tenant may begin at the same moment, so these share with all that the tenant has.
+      // All idle receivers of a tenant may begin at the same moment. So an idle receiver gets the share that it has if all
+      // known receivers of its tenant are busy.
       const receivers = (running > 0 ? busy : known).get(tenant) ?? 0;
       return { tenant, url, room: Math.max(0, slotsOf(pace, busy.size, receivers, now) - running) };
     });

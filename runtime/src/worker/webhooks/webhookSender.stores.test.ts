@@ -144,7 +144,7 @@ async function open(
     lastAttempt: () => sql`update webhook_deliveries set next_at = now(), attempts = 11`.execute(database),
     outcomes: async () =>
       Object.fromEntries((await metrics.webhooks.get()).values.map(({ labels, value }) => [labels.outcome, value])),
-    /** `generation`: of the tenants file that the API has read. Default 0, as in the first file. */
+    /** `generation`: the generation of the tenants file that the API has read. Default 0, as in the first file. */
     create: async (name = "acme", generation = 0) =>
       sessionOf(
         await by(generation).creation.create({ tenant: name, namespace: `tenant-${name}`, tier: "small" }, user),

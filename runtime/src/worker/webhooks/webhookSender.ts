@@ -1,8 +1,8 @@
 /**
- * Sends the events of sessions to the tenants' webhooks. Each receiver has slots of its own, so a receiver that hangs delays
- * only its own deliveries. Once a receiver counts as dead, its deliveries are postponed without an attempt. The loop stores the
- * results of all attempts that have ended, and takes new deliveries, by one statement each. So the faster the receivers
- * answer, the more deliveries a statement has.
+ * Sends the events of sessions to the tenants' webhooks. Each receiver has its own slots, so a receiver that hangs delays
+ * only its own deliveries. Once a receiver counts as dead, its deliveries are postponed without an attempt. The loop stores
+ * the results of all attempts that have ended, and takes new deliveries, with one statement for each of these two steps. So
+ * the faster the receivers answer, the more deliveries a statement has.
  */
 
 import { setImmediate } from "node:timers/promises";
